@@ -1,0 +1,14 @@
+"""What producers and consumers must agree on; the only package both sides import.
+
+=====================  =======================================================
+``avro/``              the Avro schemas, one file an event type
+:mod:`schemas.events`  the event types as values
+:mod:`schemas.codec`   events and batches to and from framed Avro bytes
+:mod:`schemas.topics`  topics, their settings, the partition of a key
+:mod:`schemas.user_rules`  the columns of a file and the rules of a value
+:mod:`schemas.read_model`  the tables the projection writes and the API reads
+:mod:`schemas.settings`    where Kafka and Postgres are, read from the environment
+=====================  =======================================================
+
+Nothing here does I/O, but for reading the files of this package.
+"""

@@ -1,0 +1,157 @@
+"""The event types as frozen values; their wire form is in ``avro/``.
+
+Rows travel in batches (see :mod:`schemas.codec`), so :class:`UserRow` and
+:class:`RowRejected` exist as values only for single events and for tests.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Literal
+
+JobMode = Literal["insert", "upsert", "delsert"]
+RowMode = Literal["insert", "upsert", "delsert", "delete"]
+JobState = Literal[
+    "ACCEPTED", "PROCESSING", "COMPLETED", "COMPLETED_WITH_ERRORS", "REVERTING", "REVERTED"
+]
+
+JOB_MODES: tuple[JobMode, ...] = ("insert", "upsert", "delsert")
+NO_JOB = 0
+"""The ``previous_job_id`` of the first job of a log."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserRow:
+    """One user as a producer states it.
+
+    ``present`` is the bit set of the fields set, in the order of
+    :data:`schemas.user_rules.FIELDS`.
+    """
+
+    job_id: int | None = None
+    record_number: int | None = None
+    line: int | None = None
+    sequence: int | None = None
+    event_id: str | None = None
+    mode: RowMode
+    key: str
+    first_name: str | None = None
+    last_name: str | None = None
+    email: str | None = None
+    mobile_number: str | None = None
+    country: str | None = None
+    state: str | None = None
+    last_active_date: date | None = None
+    sms_subscription: bool | None = None
+    email_subscription: bool | None = None
+    voice_subscription: bool | None = None
+    attributes: dict[str, str | None] = field(default_factory=dict[str, "str | None"])
+    present: int
+    occurred_at: datetime
+    source: str | None = None
+    raw: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowRejected:
+    """A line refused before it became a :class:`UserRow`."""
+
+    job_id: int
+    record_number: int
+    line: int
+    sequence: int
+    column: str | None
+    code: str
+    reason: str
+    value: str | None
+    raw: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobOpened:
+    """The first record of a pass in every partition."""
+
+    job_id: int
+    previous_job_id: int
+    mode: JobMode
+    lines: int
+    file_name: str | None
+    sha256: str
+    accepted_at: datetime
+    accepted_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSealed:
+    """The last record of a pass in every partition; ``digest`` is a CRC-32."""
+
+    job_id: int
+    rows: int
+    digest: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkRange:
+    """Where the chunks of a file are in ``uploads``: both offsets included."""
+
+    partition: int
+    first_offset: int
+    last_offset: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobAccepted:
+    """An upload that was taken: all that a pass over its file depends on."""
+
+    job_id: int
+    attempt: str
+    mode: JobMode
+    delimiter: str
+    charset: str
+    compression: str
+    blank_cells: str
+    reconciliation_key: str
+    rules_version: int
+    accepted_at: datetime
+    accepted_by: str
+    file_name: str | None
+    size_bytes: int
+    sha256: str
+    lines: int
+    rejected_lines: int
+    chunks: ChunkRange
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobVoided:
+    """An attempt withdrawn because its acknowledgement did not come."""
+
+    job_id: int
+    attempt: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobStatus:
+    """A full snapshot of a job; the higher ``version`` is the later."""
+
+    job_id: int
+    version: int
+    state: JobState
+    mode: JobMode
+    lines: int
+    inserted: int
+    updated: int
+    unchanged: int
+    rejected: int
+    file_name: str | None
+    sha256: str
+    accepted_at: datetime
+    accepted_by: str
+    started_at: datetime
+    finished_at: datetime | None
+
+
+Event = UserRow | RowRejected | JobOpened | JobSealed | JobAccepted | JobVoided | JobStatus

@@ -1,0 +1,33 @@
+"""The tables of the read model: written by the processor, read by the API through views.
+
+``public.users``, ``public.jobs`` and ``public.rejections`` are what readers
+use; the tables behind them are the projection's own.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import Final
+
+VERSION: Final = 1
+"""Of the tables; a projection of another version is rebuilt, never altered."""
+DEFAULT_SCHEMA: Final = "projection_1"
+USER_COLUMNS: Final = (
+    "first_name",
+    "last_name",
+    "email",
+    "mobile_number",
+    "country",
+    "state",
+    "last_active_date",
+    "sms_subscription",
+    "email_subscription",
+    "voice_subscription",
+    "attributes",
+)
+"""The columns of a user that its events set, in table order."""
+
+
+def ddl() -> str:
+    """The statements that make one projection; ``{schema}`` is its name."""
+    return resources.files("schemas").joinpath("read_model.sql").read_text()

@@ -1,0 +1,142 @@
+-- The tables of one projection, in a Postgres schema of their own ({schema}).
+-- The public views at the end point to the active projection.
+
+CREATE SCHEMA IF NOT EXISTS {schema};
+
+-- One row: what the projection was built with, and the generation that readers see.
+CREATE TABLE IF NOT EXISTS {schema}.projection (
+    is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only),
+    version integer NOT NULL,
+    topic text NOT NULL,
+    topic_id text NOT NULL,
+    partitions integer NOT NULL CHECK (partitions > 0),
+    reconciliation_key text NOT NULL,
+    active_generation integer
+);
+
+-- A generation is one full set of user rows; job_id is the delsert that made it.
+CREATE TABLE IF NOT EXISTS {schema}.generation (
+    generation integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    job_id bigint UNIQUE,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    activated_at timestamptz,
+    retired_at timestamptz
+);
+
+-- How far each partition of user-events has been projected, and by whom.
+-- The state of the job that is open there moves in the same UPDATE as next_offset.
+CREATE TABLE IF NOT EXISTS {schema}.projection_offset (
+    topic text NOT NULL,
+    partition integer NOT NULL,
+    next_offset bigint NOT NULL CHECK (next_offset >= 0),
+    epoch bigint NOT NULL,
+    holder_pid integer,
+    generation integer NOT NULL REFERENCES {schema}.generation,
+    is_indexed boolean NOT NULL,
+    sealed_job_id bigint NOT NULL,
+    open_job_id bigint,
+    open_mode text CHECK (open_mode IN ('insert', 'upsert', 'delsert')),
+    next_sequence bigint NOT NULL,
+    digest bigint NOT NULL,
+    PRIMARY KEY (topic, partition),
+    CHECK ((open_job_id IS NULL) = (open_mode IS NULL))
+);
+
+-- Rows of all generations: user_row / a table a generation / a table a log partition.
+-- Only the leaves have indexes (unique key, unique id), so that a new generation
+-- can be filled by COPY and indexed afterwards.
+CREATE TABLE IF NOT EXISTS {schema}.user_row (
+    generation integer NOT NULL,
+    partition integer NOT NULL,
+    id bigint NOT NULL,
+    key text COLLATE "C" NOT NULL,
+    first_name text,
+    last_name text,
+    email text,
+    mobile_number text,
+    country text,
+    state text,
+    last_active_date date,
+    sms_subscription boolean NOT NULL,
+    email_subscription boolean NOT NULL,
+    voice_subscription boolean NOT NULL,
+    attributes jsonb NOT NULL,
+    created_at timestamptz NOT NULL,
+    modified_at timestamptz NOT NULL,
+    job_id bigint,
+    record_number integer
+) PARTITION BY LIST (generation);
+
+CREATE TABLE IF NOT EXISTS {schema}.job (
+    job_id bigint PRIMARY KEY,
+    mode text NOT NULL CHECK (mode IN ('insert', 'upsert', 'delsert')),
+    lines bigint NOT NULL,
+    file_name text,
+    sha256 text NOT NULL,
+    accepted_at timestamptz NOT NULL,
+    accepted_by text NOT NULL,
+    started_at timestamptz NOT NULL,
+    finished_at timestamptz,
+    sealed_partitions integer NOT NULL DEFAULT 0,
+    state text NOT NULL DEFAULT 'PROCESSING'
+        CHECK (state IN ('PROCESSING', 'COMPLETED', 'COMPLETED_WITH_ERRORS')),
+    version bigint NOT NULL DEFAULT 1,
+    CHECK ((finished_at IS NULL) = (state = 'PROCESSING'))
+);
+
+-- Outcomes by job and partition: a row has one writer, so counting never waits.
+CREATE TABLE IF NOT EXISTS {schema}.job_partition (
+    job_id bigint NOT NULL REFERENCES {schema}.job,
+    partition integer NOT NULL,
+    inserted bigint NOT NULL DEFAULT 0,
+    updated bigint NOT NULL DEFAULT 0,
+    unchanged bigint NOT NULL DEFAULT 0,
+    rejected bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (job_id, partition)
+);
+
+CREATE TABLE IF NOT EXISTS {schema}.rejection (
+    job_id bigint NOT NULL,
+    record_number integer NOT NULL,
+    line integer NOT NULL,
+    "column" text,
+    code text NOT NULL,
+    reason text NOT NULL,
+    value text,
+    raw text NOT NULL,
+    PRIMARY KEY (job_id, record_number)
+);
+
+-- Records that leave for Kafka after the transaction that made them, in order of id.
+CREATE TABLE IF NOT EXISTS {schema}.outbox (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    topic text NOT NULL,
+    key bytea,
+    value bytea,
+    headers jsonb NOT NULL DEFAULT '{{}}'
+);
+
+CREATE OR REPLACE VIEW public.users AS
+SELECT key, id, first_name, last_name, email, mobile_number, country, state, last_active_date,
+       sms_subscription, email_subscription, voice_subscription, attributes,
+       created_at, modified_at, job_id, record_number
+FROM {schema}.user_row
+WHERE generation = (SELECT active_generation FROM {schema}.projection);
+
+CREATE OR REPLACE VIEW public.jobs AS
+SELECT job.job_id, job.mode, job.state, job.lines,
+       counts.inserted, counts.updated, counts.unchanged, counts.rejected,
+       job.file_name, job.sha256, job.accepted_at, job.accepted_by,
+       job.started_at, job.finished_at, job.version
+FROM {schema}.job,
+LATERAL (
+    SELECT COALESCE(sum(inserted), 0)::bigint AS inserted,
+           COALESCE(sum(updated), 0)::bigint AS updated,
+           COALESCE(sum(unchanged), 0)::bigint AS unchanged,
+           COALESCE(sum(rejected), 0)::bigint AS rejected
+    FROM {schema}.job_partition WHERE job_partition.job_id = job.job_id
+) AS counts;
+
+CREATE OR REPLACE VIEW public.rejections AS
+SELECT job_id, record_number, line, "column", code, reason, value, raw
+FROM {schema}.rejection;

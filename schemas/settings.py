@@ -1,0 +1,118 @@
+"""Where Kafka and Postgres are: the settings that both sides share.
+
+Read once from the environment; every mistake is reported together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from schemas.topics import Topics, topics
+from schemas.user_rules import KEY_FIELD
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_KAFKA_PREFIX: Final = "ROLLCALL_KAFKA_"
+_MAX_PARTITIONS: Final = 4096
+"""A user's id keeps 12 bits for the partition (see processor.projection)."""
+
+
+class SettingsError(ValueError):
+    """One or more settings are wrong; the message has a line for each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The effective settings.
+
+    ``kafka`` holds librdkafka properties, ``database_url`` is a libpq
+    conninfo string or URL.
+    """
+
+    kafka: dict[str, str] = field(repr=False)
+    database_url: str = field(repr=False)
+    topics: Topics
+    replication_factor: int
+    reconciliation_key: str
+    group: str
+    """Consumer group of the processors; the publishers' is named after it."""
+
+
+class EnvironmentReader:
+    """Reads typed settings and gathers what is wrong with them."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._mistakes: list[str] = []
+
+    def text(self, name: str, default: str | None = None) -> str:
+        """The value; without a default, it must be set."""
+        value = self._environ.get(name, default)
+        if not value and default is None:
+            self._mistakes.append(f"{name} is not set.")
+        return value or ""
+
+    def integer(self, name: str, default: int, *, least: int, most: int) -> int:
+        """The value as a whole number within the bounds, both included."""
+        text = self._environ.get(name) or str(default)
+        value = int(text) if text.isascii() and text.isdigit() else least - 1
+        if not least <= value <= most:
+            self._mistakes.append(f"{name} is {text!r}: a whole number from {least} to {most}.")
+            return default
+        return value
+
+    def choice(self, name: str, default: str, choices: tuple[str, ...]) -> str:
+        """The value, one of the choices."""
+        value = self._environ.get(name) or default
+        if value not in choices:
+            self._mistakes.append(f"{name} is {value!r}: one of {', '.join(choices)}.")
+        return value
+
+    def check(self) -> None:
+        """Raise SettingsError with a line for each mistake found so far."""
+        if self._mistakes:
+            raise SettingsError("\n".join(self._mistakes))
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """The shared settings.
+
+    ================================  =========  ==================================
+    ROLLCALL_KAFKA_BOOTSTRAP_SERVERS  required   host:port, separated by commas
+    ROLLCALL_KAFKA_<PROPERTY>         none       any librdkafka property, ``_`` for ``.``
+    ROLLCALL_DATABASE_URL             required   libpq conninfo or URL
+    ROLLCALL_TOPIC_PREFIX             empty      put before each topic's name
+    ROLLCALL_GROUP                    rollcall   consumer group of the processors
+    ROLLCALL_PARTITIONS               6          of user-events; fixed once made
+    ROLLCALL_REPLICATION_FACTOR       1          of topics that the service makes
+    ROLLCALL_UPLOADS_RETENTION_DAYS   7          how long uploaded files are kept
+    ROLLCALL_RECONCILIATION_KEY       email      or mobileNumber
+    ================================  =========  ==================================
+
+    Raises:
+        SettingsError: naming every setting that is missing or wrong.
+    """
+    read = EnvironmentReader(environ)
+    read.text(f"{_KAFKA_PREFIX}BOOTSTRAP_SERVERS")
+    settings = Settings(
+        kafka={
+            name.removeprefix(_KAFKA_PREFIX).lower().replace("_", "."): value
+            for name, value in environ.items()
+            if name.startswith(_KAFKA_PREFIX)
+        },
+        database_url=read.text("ROLLCALL_DATABASE_URL"),
+        topics=topics(
+            prefix=read.text("ROLLCALL_TOPIC_PREFIX", ""),
+            partitions=read.integer("ROLLCALL_PARTITIONS", 6, least=1, most=_MAX_PARTITIONS),
+            uploads_retention_days=read.integer(
+                "ROLLCALL_UPLOADS_RETENTION_DAYS", 7, least=1, most=3650
+            ),
+        ),
+        replication_factor=read.integer("ROLLCALL_REPLICATION_FACTOR", 1, least=1, most=7),
+        reconciliation_key=read.choice("ROLLCALL_RECONCILIATION_KEY", "email", tuple(KEY_FIELD)),
+        group=read.text("ROLLCALL_GROUP", "rollcall"),
+    )
+    read.check()
+    return settings
