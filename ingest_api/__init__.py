@@ -1,0 +1,1 @@
+"""Uploads over HTTP become events in Kafka, and what was projected from them is read."""
