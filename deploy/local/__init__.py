@@ -1,0 +1,6 @@
+"""A real Kafka and a real Postgres on this machine, without Docker and without root.
+
+`stack.LocalStack` composes `postgres` (PostgreSQL out of a wheel) and `kafka` (Apache Kafka's
+jars, fetched once by `kafka_jars` and checked against `kafka-jars.lock`, on the Java that `java`
+finds). Everything they keep lies in one data folder; `data_dir` says where.
+"""

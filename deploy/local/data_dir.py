@@ -1,0 +1,156 @@
+"""The folder that holds all a local stack keeps, and who is using it."""
+
+import fcntl
+import json
+import os
+import secrets
+import socket
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import platformdirs
+
+POSTGRES_PORT = 5432
+"""Part of the name of Postgres' socket; nothing listens on TCP."""
+
+
+class DataDirInUseError(Exception):
+    """Another process runs a stack on this data folder."""
+
+    def __init__(self, path: Path, pid: str) -> None:
+        self.pid = pid
+        super().__init__(f"{path} is in use by process {pid or 'unknown'}; stop it first")
+
+
+class NoStackError(Exception):
+    """No stack runs on this data folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class StackAddresses:
+    """How to reach a running stack."""
+
+    bootstrap_servers: str
+    """Kafka, as `host:port`."""
+    conninfo: str
+    """Postgres, as a libpq connection string."""
+    socket_dir: str
+    """The folder of Postgres' socket; made anew at each start."""
+
+    def is_answering(self) -> bool:
+        """True while somebody listens on Postgres' socket."""
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(f"{self.socket_dir}/.s.PGSQL.{POSTGRES_PORT}") == 0
+
+
+@dataclass(frozen=True, slots=True)
+class DataDir:
+    """The layout of the folder."""
+
+    path: Path
+
+    @property
+    def kafka(self) -> Path:
+        """The broker's log and configuration."""
+        return self.path / "kafka"
+
+    @property
+    def postgres(self) -> Path:
+        """The database cluster; on a machine where we are root it belongs to another user."""
+        return self.path / "postgres"
+
+    @property
+    def logs(self) -> Path:
+        """What the processes print."""
+        return self.path / "logs"
+
+    @property
+    def addresses(self) -> Path:
+        """Written once the stack is ready, removed when it stops."""
+        return self.path / "stack.json"
+
+    def create(self) -> None:
+        """Makes the folders that are missing, for their owner only."""
+        for folder in (self.path, self.kafka, self.logs):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def token(self) -> str:
+        """The mark that processes of this folder's stack carry in their environment."""
+        path = self.path / "token"
+        if not path.exists():
+            write_private(path, secrets.token_hex(16))
+        return path.read_text()
+
+    def write_addresses(self, addresses: StackAddresses) -> None:
+        """Records how to reach the stack that now runs here."""
+        write_private(self.addresses, json.dumps(asdict(addresses)))
+
+    def read_addresses(self) -> StackAddresses | None:
+        """How to reach the stack that was started here last, unless it has stopped in order."""
+        try:
+            return StackAddresses(**json.loads(self.addresses.read_text()))
+        except FileNotFoundError:
+            return None
+
+    def running_stack(self) -> StackAddresses:
+        """How to reach the stack that runs here.
+
+        Raises:
+            NoStackError: None does, or it is not ready yet.
+        """
+        addresses = self.read_addresses()
+        if addresses is None or not addresses.is_answering():
+            message = f"no stack runs on {self.path}; start one with `./rollcall up`"
+            raise NoStackError(message)
+        return addresses
+
+
+class DataDirLock:
+    """Keeps two stacks from using one folder; the kernel frees it when its process ends."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor = -1
+
+    def __enter__(self) -> Self:
+        """Takes the lock at once.
+
+        Raises:
+            DataDirInUseError: Another process has it.
+        """
+        self._descriptor = os.open(self._path / "stack.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = os.pread(self._descriptor, 32, 0).decode().strip()
+            os.close(self._descriptor)
+            raise DataDirInUseError(self._path, pid) from None
+        os.truncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Frees the lock."""
+        os.close(self._descriptor)
+
+
+def default_data_dir() -> Path:
+    """The folder of a stack that was not told another."""
+    return platformdirs.user_data_path("rollcall")
+
+
+def write_private(path: Path, text: str) -> None:
+    """Leaves `path` with this text, whole or as it was before, readable by its owner only."""
+    staged = path.with_name(f"{path.name}.new")
+    staged.unlink(missing_ok=True)
+    descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+    staged.replace(path)
