@@ -1,0 +1,81 @@
+"""Fixtures of the whole suite: one broker and one database a session, names of its own a test."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.services import Services
+from tests.surroundings import ground, surroundings
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+    from types import FrameType
+
+    from tests.surroundings import Ground, Surroundings
+
+_LOG_TAIL_CHARACTERS = 6000
+_TESTS = Path(__file__).parent
+
+
+def pytest_configure() -> None:
+    """SIGTERM ends the session like Ctrl-C, so that no process is left behind."""
+    signal.signal(signal.SIGTERM, _end_session)
+
+
+def _end_session(_signal: int, _frame: FrameType | None) -> None:
+    pytest.exit("terminated", returncode=143)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test by its folder, or by the fixtures it uses where they say more."""
+    for item in items:
+        item.add_marker(_marker_of(item))
+
+
+def _marker_of(item: pytest.Item) -> str:
+    fixtures: list[str] = getattr(item, "fixturenames", [])
+    folder = item.path.relative_to(_TESTS).parts[0]
+    if folder in {"acceptance", "chaos"} or "services" in fixtures:
+        return "acceptance"
+    if folder == "integration" or "surroundings_of_session" in fixtures:
+        return "integration"
+    return "unit"
+
+
+@pytest.fixture(scope="session")
+def surroundings_of_session() -> Iterator[Surroundings]:
+    """The real broker and the real database."""
+    with surroundings() as found:
+        yield found
+
+
+@pytest.fixture
+def env(surroundings_of_session: Surroundings) -> Iterator[Ground]:
+    """A database, topic names and a group of the test's own."""
+    with ground(surroundings_of_session) as made:
+        yield made
+
+
+@pytest.fixture
+def services(env: Ground, tmp_path: Path) -> Iterator[Services]:
+    """The test's processes; whatever still runs at the end is killed."""
+    with Services(env.environ, tmp_path) as started:
+        yield started
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failed test shows what its processes wrote last."""
+    report = yield
+    started = getattr(item, "funcargs", {}).get("services")
+    if report.failed and isinstance(started, Services):
+        for service in started.started:
+            text = service.log_text()[-_LOG_TAIL_CHARACTERS:]
+            report.sections.append((f"log of {service.name}", text))
+    return report

@@ -1,0 +1,250 @@
+"""The sequential oracle: what the tables hold after jobs, applied one by one in plain Python.
+
+It shares no code with what it judges: no columns, no Kafka, no Postgres, and
+rules of values read from the contract again, a cell at a time.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from dataclasses import dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+TEXT_FIELDS = ("first_name", "last_name", "country", "state")
+FIELDS = (
+    "first_name",
+    "last_name",
+    "email",
+    "mobile_number",
+    "country",
+    "state",
+    "last_active_date",
+    "sms_subscription",
+    "email_subscription",
+    "voice_subscription",
+)
+REQUIRED = ("first_name", "last_name", "email", "country")
+SUBSCRIPTIONS = FIELDS[-3:]
+_USA = {"usa", "us", "united states", "united states of america"}
+_MISSING = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """An accepted upload."""
+
+    job_id: int
+    mode: str
+    content: bytes
+    accepted_at: datetime
+    delimiter: str = ","
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A user as the tables should hold it; the key is beside it."""
+
+    values: dict[str, Any]
+    created_at: datetime
+    modified_at: datetime
+    job_id: int
+    record_number: int
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Rejected:
+    """A line refused: its number among the data lines, its physical line, why."""
+
+    record_number: int
+    line: int
+    code: str
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a job's lines."""
+
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    rejections: list[Rejected] = field(default_factory=list[Rejected])
+
+    @property
+    def counts(self) -> tuple[int, int, int, int]:
+        """Inserted, updated, unchanged, rejected."""
+        return self.inserted, self.updated, self.unchanged, len(self.rejections)
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    record_number: int
+    line: int
+    cells: dict[str, str]
+    fault: str | None
+
+
+class _RefusedError(Exception):
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class Model:
+    """The audience and the outcome of every job, after the jobs applied so far."""
+
+    def __init__(self) -> None:
+        self.users: dict[str, User] = {}
+        self.outcomes: dict[int, Outcome] = {}
+
+    def apply(self, job: Job) -> Outcome:
+        """Apply the next job; its outcome."""
+        outcome = Outcome()
+        users = {} if job.mode == "delsert" else self.users
+        for line in _lines(job):
+            try:
+                _apply_line(job, line, users, outcome)
+            except _RefusedError as refusal:
+                outcome.rejections.append(Rejected(line.record_number, line.line, refusal.code))
+        self.users = users
+        self.outcomes[job.job_id] = outcome
+        return outcome
+
+
+def _apply_line(job: Job, line: _Line, users: dict[str, User], outcome: Outcome) -> None:
+    if line.fault:
+        raise _RefusedError(line.fault)
+    values = _values(line.cells)
+    key = values["email"]
+    if key is None:
+        raise _RefusedError("KEY_MISSING")
+    known = users.get(key)
+    if job.mode == "upsert" and known:
+        _update(job, line, users, outcome)
+        return
+    _check_complete(values)
+    if known:
+        is_ours = known.job_id == job.job_id
+        raise _RefusedError("DUPLICATE_IN_FILE" if is_ours else "KEY_EXISTS")
+    users[key] = _new_user(job, line, values)
+    outcome.inserted += 1
+
+
+def _update(job: Job, line: _Line, users: dict[str, User], outcome: Outcome) -> None:
+    values = _values(line.cells)
+    known = users[values["email"]]
+    changed = known.values | {name: value for name, value in values.items() if value is not None}
+    if changed == known.values:
+        outcome.unchanged += 1
+        return
+    users[values["email"]] = User(
+        changed, known.created_at, job.accepted_at, job.job_id, line.record_number
+    )
+    outcome.updated += 1
+
+
+def _new_user(job: Job, line: _Line, values: dict[str, Any]) -> User:
+    whole = dict(values)
+    if whole["last_active_date"] is None:
+        whole["last_active_date"] = job.accepted_at.date()
+    for name in SUBSCRIPTIONS:
+        if whole[name] is None:
+            whole[name] = True
+    return User(whole, job.accepted_at, job.accepted_at, job.job_id, line.record_number)
+
+
+def _check_complete(values: dict[str, Any]) -> None:
+    if any(values[name] is None for name in REQUIRED):
+        raise _RefusedError("REQUIRED")
+    if values["country"].lower() in _USA and values["state"] is None:
+        raise _RefusedError("STATE_REQUIRED")
+
+
+def _lines(job: Job) -> list[_Line]:
+    """The data lines of a file, with their numbers."""
+    text = job.content.decode("utf-8-sig")
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=job.delimiter, strict=True)
+    names = [_field_name(cell) for cell in next(reader)]
+    found: list[_Line] = []
+    begin = reader.line_num + 1
+    for cells in reader:
+        if cells:
+            found.append(_Line(len(found) + 1, begin, *_cells(names, cells)))
+        begin = reader.line_num + 1
+    return found
+
+
+def _cells(names: list[str], cells: list[str]) -> tuple[dict[str, str], str | None]:
+    if len(cells) != len(names):
+        return {}, "TOO_FEW_FIELDS" if len(cells) < len(names) else "TOO_MANY_FIELDS"
+    return dict(zip(names, cells, strict=True)), None
+
+
+def _field_name(header: str) -> str:
+    plain = re.sub(r"[\s_-]", "", header).lower()
+    return next(name for name in FIELDS if name.replace("_", "") == plain)
+
+
+def _values(cells: dict[str, str]) -> dict[str, Any]:
+    """Every field's value, None where it is blank or its column is missing."""
+    return {name: _value(name, cells.get(name, _MISSING).strip()) for name in FIELDS}
+
+
+def _value(name: str, cell: str) -> str | bool | date | None:
+    if not cell:
+        return None
+    if name == "email":
+        return _email(cell)
+    if name == "mobile_number":
+        return _mobile(cell)
+    if name == "last_active_date":
+        return _date(cell)
+    return _boolean(cell) if name in SUBSCRIPTIONS else _text(cell)
+
+
+def _text(cell: str) -> str:
+    if len(cell) > 255:
+        raise _RefusedError("TOO_LONG")
+    return cell
+
+
+def _email(cell: str) -> str:
+    if len(cell) > 254:
+        raise _RefusedError("TOO_LONG")
+    local, at, domain = cell.partition("@")
+    labels = domain.split(".")
+    is_dotted = len(labels) > 1 and all(labels) and "@" not in domain
+    if not at or not 1 <= len(local) <= 64 or not is_dotted or re.search(r"\s", cell):
+        raise _RefusedError("EMAIL_INVALID")
+    return cell.lower()
+
+
+def _mobile(cell: str) -> str:
+    digits = re.sub(r"[ ()./-]", "", cell)
+    if not re.fullmatch(r"\+[1-9][0-9]{6,14}", digits):
+        raise _RefusedError("MOBILE_INVALID")
+    return digits
+
+
+def _date(cell: str) -> date:
+    american = re.fullmatch(r"([0-9]{1,2})/([0-9]{1,2})/([0-9]{4})", cell)
+    try:
+        if american:
+            month, day, year = map(int, american.groups())
+            return date(year, month, day)
+        return date.fromisoformat(cell)
+    except ValueError:
+        raise _RefusedError("DATE_INVALID") from None
+
+
+def _boolean(cell: str) -> bool:
+    if cell.lower() in {"true", "yes", "y", "1"}:
+        return True
+    if cell.lower() in {"false", "no", "n", "0"}:
+        return False
+    raise _RefusedError("BOOLEAN_INVALID")
