@@ -159,5 +159,5 @@ def _drop_topics(of: Ground) -> None:
     ours = {topic.name for topic in of.settings.topics.all()}
     there = ours & set(admin.list_topics(timeout=10).topics)
     if there:
-        for done in admin.delete_topics(list(there)).values():  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        for done in admin.delete_topics(list(there)).values():  # pyright: ignore[reportUnknownVariableType]
             done.result(timeout=10)

@@ -1,0 +1,91 @@
+"""What stands in the log, read from its beginning to its end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from confluent_kafka import Consumer, TopicPartition
+
+from schemas import codec
+from schemas.events import JobAccepted, JobOpened, JobSealed, JobStatus, JobVoided
+
+if TYPE_CHECKING:
+    from confluent_kafka import Message
+
+    from schemas.events import Event
+    from schemas.settings import Settings
+    from schemas.topics import Topic
+
+_TIMEOUT_S = 20
+
+
+def read_topic(settings: Settings, topic: Topic) -> list[list[Message]]:
+    """Every record, by partition, up to the end as it is now."""
+    consumer = Consumer(
+        {**settings.kafka, "group.id": "unused", "enable.auto.commit": False, "log_level": 0}
+    )
+    try:
+        return [
+            _read_partition(consumer, topic.name, partition)
+            for partition in range(topic.partitions)
+        ]
+    finally:
+        consumer.close()
+
+
+def _read_partition(consumer: Consumer, topic: str, partition: int) -> list[Message]:
+    place = TopicPartition(topic, partition)
+    begin, end = consumer.get_watermark_offsets(place, timeout=_TIMEOUT_S)
+    records: list[Message] = []
+    consumer.assign([TopicPartition(topic, partition, begin)])
+    while begin < end:
+        batch = consumer.consume(10_000, timeout=_TIMEOUT_S)
+        assert batch, f"no records from {topic} [{partition}] at {begin} of {end}"
+        for record in batch:
+            error = record.error()
+            assert error is None, error
+        records += batch
+        begin = (records[-1].offset() or 0) + 1
+    consumer.unassign()
+    return records
+
+
+def accepted_jobs(settings: Settings) -> list[JobAccepted]:
+    """The jobs, in the order of ``job-events``: the first acceptance of an id counts, if any."""
+    jobs: dict[int, JobAccepted] = {}
+    voided: set[tuple[int, str]] = set()
+    for record in read_topic(settings, settings.topics.job_events)[0]:
+        event = codec.decode(record.value())
+        if isinstance(event, JobVoided):
+            voided.add((event.job_id, event.attempt))
+        if isinstance(event, JobAccepted) and (event.job_id, event.attempt) not in voided:
+            jobs.setdefault(event.job_id, event)
+    return list(jobs.values())
+
+
+def control_events(settings: Settings) -> list[list[JobOpened | JobSealed]]:
+    """The brackets of every pass, by partition of ``user-events``."""
+    frames = (codec.frame_of(JobOpened), codec.frame_of(JobSealed))
+    found: list[list[JobOpened | JobSealed]] = []
+    for records in read_topic(settings, settings.topics.user_events):
+        values = [record.value() or b"" for record in records]
+        events = [codec.decode(value) for value in values if value.startswith(frames)]
+        found.append([event for event in events if isinstance(event, JobOpened | JobSealed)])
+    return found
+
+
+def last_statuses(settings: Settings) -> dict[int, JobStatus]:
+    """The latest status snapshot of each job."""
+    latest: dict[int, JobStatus] = {}
+    for records in read_topic(settings, settings.topics.job_status):
+        for event in map(_decoded, records):
+            known = latest.get(event.job_id)
+            if known is None or known.version < event.version:
+                latest[event.job_id] = event
+    return latest
+
+
+def _decoded(record: Message) -> JobStatus:
+    event: Event = codec.decode(record.value())
+    assert isinstance(event, JobStatus)
+    return event

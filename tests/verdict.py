@@ -1,0 +1,135 @@
+"""The verdict on a history: the log and the tables against the sequential model."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from schemas.events import JobOpened, JobSealed
+from tests.log_reading import accepted_jobs, control_events, last_statuses
+from tests.model import FIELDS, Job, Model, Rejected
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from schemas.events import JobAccepted
+    from tests.model import Outcome, User
+    from tests.surroundings import Ground
+
+HEALING_TIMEOUT_S = 60
+"""After the last fault, within which all must be as the model says."""
+
+Row = dict[str, Any]
+
+
+def assert_as_modelled(env: Ground, files: Iterable[bytes]) -> Model:
+    """Fail unless tables and log are what the jobs, one after another, come to; the model.
+
+    ``files`` are all files ever sent; which of them became jobs, and in which
+    order, is read from ``job-events``.
+    """
+    jobs = accepted_jobs(env.settings)
+    model = modelled(jobs, {hashlib.sha256(file).hexdigest(): file for file in files})
+    wait_until(
+        lambda: _ended(env) >= {job.job_id for job in jobs},
+        HEALING_TIMEOUT_S,
+        saying=f"all {len(jobs)} jobs have ended",
+    )
+    _assert_users(env, model.users)
+    _assert_outcomes(env, model.outcomes, jobs)
+    _assert_one_order(env, jobs)
+    return model
+
+
+def modelled(jobs: Iterable[JobAccepted], files: Mapping[str, bytes]) -> Model:
+    """The model after these jobs; ``files`` by their SHA-256."""
+    model = Model()
+    for job in jobs:
+        model.apply(
+            Job(
+                job_id=job.job_id,
+                mode=job.mode,
+                content=files[job.sha256],
+                accepted_at=job.accepted_at,
+                delimiter=job.delimiter,
+            )
+        )
+    return model
+
+
+def select(env: Ground, query: str) -> list[Row]:
+    """The rows of a query on the test's database."""
+    with (
+        psycopg.connect(env.conninfo) as connection,
+        connection.cursor(row_factory=dict_row) as rows,
+    ):
+        return rows.execute(query.encode()).fetchall()
+
+
+def _ended(env: Ground) -> set[int]:
+    try:
+        return {
+            row["job_id"]
+            for row in select(env, "SELECT job_id FROM jobs WHERE finished_at IS NOT NULL")
+        }
+    except psycopg.errors.UndefinedTable:
+        return set()
+
+
+def _assert_users(env: Ground, expected: Mapping[str, User]) -> None:
+    found = {row.pop("key"): row for row in select(env, "SELECT * FROM users")}
+    ids = [row.pop("id") for row in found.values()]
+    assert len(set(ids)) == len(ids), "ids are unique"
+    differing = {
+        key: (found.get(key), _row(expected[key]) if key in expected else None)
+        for key in found.keys() | expected.keys()
+        if key not in expected or found.get(key) != _row(expected[key])
+    }
+    assert not differing, f"{len(differing)} users differ: {dict(list(differing.items())[:3])}"
+
+
+def _row(user: User) -> Row:
+    return {name: user.values[name] for name in FIELDS} | {
+        "attributes": {},
+        "created_at": user.created_at,
+        "modified_at": user.modified_at,
+        "job_id": user.job_id,
+        "record_number": user.record_number,
+    }
+
+
+def _assert_outcomes(
+    env: Ground, expected: Mapping[int, Outcome], jobs: Iterable[JobAccepted]
+) -> None:
+    found = {row["job_id"]: row for row in select(env, "SELECT * FROM jobs")}
+    assert found.keys() == expected.keys()
+    statuses = last_statuses(env.settings)
+    for job in jobs:
+        row, outcome = found[job.job_id], expected[job.job_id]
+        counts = (row["inserted"], row["updated"], row["unchanged"], row["rejected"])
+        assert counts == outcome.counts, f"job {job.job_id} ({job.mode})"
+        assert sum(counts) == row["lines"] == job.lines
+        state = "COMPLETED_WITH_ERRORS" if outcome.rejections else "COMPLETED"
+        assert (row["state"], statuses[job.job_id].state) == (state, state)
+    _assert_rejections(env, expected)
+
+
+def _assert_rejections(env: Ground, expected: Mapping[int, Outcome]) -> None:
+    found: dict[int, list[Rejected]] = {job_id: [] for job_id in expected}
+    for row in select(env, "SELECT * FROM rejections ORDER BY job_id, record_number"):
+        found[row["job_id"]].append(Rejected(row["record_number"], row["line"], row["code"]))
+    for job_id, outcome in expected.items():
+        assert found[job_id] == outcome.rejections, f"job {job_id}"
+
+
+def _assert_one_order(env: Ground, jobs: list[JobAccepted]) -> None:
+    """Every partition opens and seals the jobs in the order of ``job-events``."""
+    expected = [job.job_id for job in jobs]
+    for partition, events in enumerate(control_events(env.settings)):
+        for kind in (JobOpened, JobSealed):
+            ids = [event.job_id for event in events if type(event) is kind]
+            assert list(dict.fromkeys(ids)) == expected, f"{kind.__name__} in {partition}"
