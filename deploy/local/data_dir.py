@@ -37,7 +37,7 @@ class StackAddresses:
     conninfo: str
     """Postgres, as a libpq connection string."""
     socket_dir: str
-    """The folder of Postgres' socket; made anew at each start."""
+    """The folder of Postgres' socket; outside of the data folder where that has a long name."""
 
     def is_answering(self) -> bool:
         """True while somebody listens on Postgres' socket."""

@@ -50,6 +50,9 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 share.coordinator.state.topic.num.partitions=1
 group.initial.rebalance.delay.ms=0
+# A broker that was killed may register again only after its session has ended (default 9 s).
+broker.heartbeat.interval.ms=500
+broker.session.timeout.ms=3000
 # The default takes 128 MB of heap from the start.
 log.cleaner.dedupe.buffer.size=16777216
 """

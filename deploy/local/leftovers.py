@@ -7,7 +7,8 @@ working directory, which is the database cluster.
 """
 
 import signal
-from collections.abc import Collection
+import time
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import psutil
@@ -15,6 +16,7 @@ import psutil
 from deploy.child import TOKEN_VARIABLE
 
 _ORDERLY_END_S = 10
+_KILLED_END_S = 5
 
 
 def end_leftovers(token: str | None, cluster: Path) -> list[int]:
@@ -26,11 +28,28 @@ def end_leftovers(token: str | None, cluster: Path) -> list[int]:
     found = {p.pid: p for p in psutil.process_iter() if _is_ours(p, token, cluster)}
     for process in found.values():
         _ask_to_stop(process, found.keys())
-    _, alive = psutil.wait_procs(list(found.values()), timeout=_ORDERLY_END_S)
-    for process in alive:
+    for process in _wait_ended(found.values(), _ORDERLY_END_S):
         process.kill()
-    psutil.wait_procs(alive)
+    _wait_ended(found.values(), _KILLED_END_S)
     return list(found)
+
+
+def has_ended(process: psutil.Process) -> bool:
+    """True where the process runs no more; a zombie does not, whoever may never collect it."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def _wait_ended(processes: Iterable[psutil.Process], timeout_s: float) -> list[psutil.Process]:
+    deadline = time.monotonic() + timeout_s
+    alive = list(processes)
+    while alive := [process for process in alive if not has_ended(process)]:
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.02)
+    return alive
 
 
 def _is_ours(process: psutil.Process, token: str | None, cluster: Path) -> bool:

@@ -197,10 +197,11 @@ class PostgresServer:
             open_way_to(folder)
 
     def _make_socket_dir(self) -> Path:
-        folder = Path(tempfile.mkdtemp(prefix="rollcall-"))
-        if len(str(folder)) > _LONGEST_SOCKET_DIR:
-            # A long TMPDIR, as macOS has: /tmp is short everywhere.
-            folder.rmdir()
+        folder = self._cluster.with_name("socket")
+        if len(str(folder)) <= _LONGEST_SOCKET_DIR:
+            folder.mkdir(mode=0o700, exist_ok=True)
+        else:
+            # Not TMPDIR, which is long on macOS.
             folder = Path(tempfile.mkdtemp(prefix="rollcall-", dir="/tmp"))
         self._give(folder)
         return folder

@@ -48,7 +48,7 @@ class LocalStack:
 
     @property
     def conninfo(self) -> str:
-        """Postgres' address and database, as libpq's connection string; new at every start."""
+        """Postgres' address and database, as libpq's connection string."""
         return self.postgres.conninfo
 
     def __enter__(self) -> Self:
