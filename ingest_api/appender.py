@@ -1,0 +1,136 @@
+"""Appending to the log from the event loop: who awaits knows when a record is replicated."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from confluent_kafka import KafkaException, Producer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from confluent_kafka import KafkaError, Message
+
+_POLL_S: Final = 0.1
+_QUEUE_KIB: Final = 256 * 1024
+"""Above what all writers together may have under way, so that no writer meets a full queue."""
+
+
+class LogUnavailableError(Exception):
+    """Kafka did not acknowledge a record in time; it may be in the log or come into it later."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What is to be appended, and where."""
+
+    topic: str
+    partition: int
+    key: bytes
+    value: bytes
+    headers: Sequence[tuple[str, bytes]] = ()
+
+
+class Appender:
+    """Appends records in order by partition, acknowledged by all replicas, each once.
+
+    Used from one event loop.
+    A producer that failed to deliver is thrown away with all that it still holds,
+    and the next record gets a new one: what an idempotent producer does after a
+    gap in its sequence depends on what it doesn't know, whether the broker has the record.
+    """
+
+    def __init__(self, kafka: Mapping[str, str], *, timeout_s: float) -> None:
+        self._config = {
+            **kafka,
+            "enable.idempotence": True,
+            "acks": "all",
+            "linger.ms": 0,
+            "message.timeout.ms": int(timeout_s * 1000),
+            "queue.buffering.max.kbytes": _QUEUE_KIB,
+            "reconnect.backoff.max.ms": 1000,
+        }
+        self._polled: _PolledProducer | None = None
+
+    def append(self, record: Record) -> asyncio.Future[int]:
+        """The record's offset, once all replicas have it; returns without waiting.
+
+        The future raises :class:`LogUnavailableError` after the time-out at the latest.
+        """
+        if self._polled is None or self._polled.is_discarded:
+            self._polled = _PolledProducer(self._config)
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[int] = loop.create_future()
+
+        def on_delivery(error: KafkaError | None, message: Message) -> None:
+            # Of a closed loop nobody waits any more.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(_resolve, future, error, message.offset())
+
+        self._polled.produce(record, on_delivery)
+        return future
+
+    def discard(self) -> None:
+        """Throw the producer away, with what it has not sent."""
+        if self._polled is not None:
+            self._polled.discard()
+
+
+def _resolve(future: asyncio.Future[int], error: KafkaError | None, offset: int | None) -> None:
+    if future.done():
+        return
+    if error is None and offset is not None:
+        future.set_result(offset)
+    else:
+        future.set_exception(LogUnavailableError(str(error)))
+
+
+class _PolledProducer:
+    """A producer and the thread that serves its delivery reports, until it is discarded."""
+
+    def __init__(self, config: Mapping[str, str | int | bool]) -> None:
+        self._producer = Producer(dict(config))
+        self._is_discarded = threading.Event()
+        threading.Thread(target=self._serve, name="appender", daemon=True).start()
+
+    @property
+    def is_discarded(self) -> bool:
+        """Whether it has failed or been thrown away; nothing may be appended then."""
+        return self._is_discarded.is_set()
+
+    def discard(self) -> None:
+        """Have it thrown away; reports of what it still holds come as failures."""
+        self._is_discarded.set()
+
+    def produce(
+        self, record: Record, on_delivery: Callable[[KafkaError | None, Message], None]
+    ) -> None:
+        """Queue the record; ``on_delivery`` is called in the serving thread."""
+
+        def reported(error: KafkaError | None, message: Message) -> None:
+            if error is not None:
+                self._is_discarded.set()
+            on_delivery(error, message)
+
+        try:
+            self._producer.produce(
+                record.topic,
+                record.value,
+                record.key,
+                record.partition,
+                reported,
+                headers=list(record.headers),
+            )
+        except (KafkaException, BufferError) as error:
+            self._is_discarded.set()
+            raise LogUnavailableError(str(error)) from error
+
+    def _serve(self) -> None:
+        while not self._is_discarded.is_set():
+            self._producer.poll(_POLL_S)
+        self._producer.purge()
+        self._producer.poll(_POLL_S)

@@ -1,0 +1,218 @@
+"""The topic `job-events`: what is accepted is appended, and the log decides whether it counts.
+
+An upload is answered from the log alone, read up to its own record; so every
+instance of the API gives the same answer, and no database is asked.
+
+An acknowledgement that does not come leaves open whether the record is in the
+log, or still on its way there.
+``JobVoided`` of the same attempt settles it: whichever of the two comes first
+decides, for every reader and for ever (see :mod:`ingest_api.job_ledger`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from typing import TYPE_CHECKING, Final, Literal
+
+import structlog
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from ingest_api.appender import Appender, LogUnavailableError, Record
+from ingest_api.job_ledger import JobLedger
+from schemas.codec import UndecodableError, decode, encode
+from schemas.events import JobVoided
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from confluent_kafka import Message
+
+    from ingest_api.job_ledger import Decision
+    from schemas.events import JobAccepted
+
+Acceptance = Literal["accepted", "same", "conflict", "voided", "unknown"]
+"""A ledger's decision, or ``unknown`` where the log could not be asked."""
+
+_APPEND_TIMEOUT_S: Final = 5.0
+_READ_TIMEOUT_S: Final = 4.0
+_METADATA_TIMEOUT_S: Final = 2.0
+_POLL_S: Final = 0.5
+_log = structlog.stdlib.get_logger("rollcall.api")
+
+
+class JobLog:
+    """Appends to `job-events` and follows it from its beginning in a thread of its own.
+
+    Its methods belong to one event loop; ``ledger`` may be read from there at any time.
+    """
+
+    def __init__(self, kafka: Mapping[str, str], topic: str) -> None:
+        self.ledger = JobLedger()
+        self._topic = topic
+        self._appender = Appender(kafka, timeout_s=_APPEND_TIMEOUT_S)
+        self._follower = _Follower(kafka, topic, self.ledger)
+        # The follower's own connection waits for records, so other questions go another way.
+        self._asking = Consumer(_consumer_config(kafka))
+
+    def start(self) -> None:
+        """Begin to follow; returns at once."""
+        self._follower.start()
+
+    async def stop(self) -> None:
+        """Leave the broker."""
+        await asyncio.to_thread(self._follower.stop)
+        await asyncio.to_thread(self._asking.close)
+
+    async def accept(self, event: JobAccepted) -> Acceptance:
+        """What the log decides about this attempt, after it was appended.
+
+        Takes at most about fifteen seconds; only ``unknown`` leaves anything open.
+        """
+        try:
+            offset = await self._append(event)
+        except LogUnavailableError:
+            return await self._void(event)
+        return await self._decision_after(offset, event)
+
+    async def _void(self, event: JobAccepted) -> Acceptance:
+        self._appender.discard()
+        try:
+            offset = await self._append(JobVoided(job_id=event.job_id, attempt=event.attempt))
+        except LogUnavailableError:
+            return "unknown"
+        return await self._decision_after(offset, event)
+
+    async def _decision_after(self, offset: int, event: JobAccepted) -> Acceptance:
+        try:
+            await self._read_past(offset)
+        except LogUnavailableError:
+            return "unknown"
+        decision: Decision | None = self.ledger.decision(event.job_id, event.attempt)
+        return decision or "unknown"
+
+    async def _append(self, event: JobAccepted | JobVoided) -> int:
+        return await self._appender.append(
+            Record(
+                topic=self._topic,
+                partition=0,
+                key=str(event.job_id).encode(),
+                value=encode(event),
+            )
+        )
+
+    async def _read_past(self, offset: int) -> None:
+        try:
+            async with asyncio.timeout(_READ_TIMEOUT_S):
+                await self._follower.read_past(offset)
+        except TimeoutError:
+            raise LogUnavailableError(f"{self._topic} was not read up to {offset}") from None
+
+    async def catch_up(self) -> None:
+        """The ledger holds on return all that was in the log when this was called.
+
+        Raises:
+            LogUnavailableError: Kafka doesn't answer.
+        """
+        next_offset = await asyncio.to_thread(self._end_of_log)
+        if next_offset:
+            await self._read_past(next_offset - 1)
+
+    def _end_of_log(self) -> int:
+        partition = TopicPartition(self._topic, 0)
+        try:
+            ends = self._asking.get_watermark_offsets(partition, timeout=_METADATA_TIMEOUT_S)
+        except KafkaException as error:
+            raise LogUnavailableError(str(error)) from error
+        if ends is None:
+            raise LogUnavailableError(f"{self._topic} has no readable end")
+        return ends[1]
+
+    async def topics(self) -> dict[str, int]:
+        """The number of partitions of each topic there is.
+
+        Raises:
+            LogUnavailableError: Kafka doesn't answer.
+        """
+        return await asyncio.to_thread(self._list_topics)
+
+    def _list_topics(self) -> dict[str, int]:
+        try:
+            found = self._asking.list_topics(timeout=_METADATA_TIMEOUT_S)
+        except KafkaException as error:
+            raise LogUnavailableError(str(error)) from error
+        return {name: len(topic.partitions) for name, topic in found.topics.items()}
+
+
+def _consumer_config(kafka: Mapping[str, str]) -> dict[str, str | int | float | bool]:
+    return {
+        **kafka,
+        "group.id": "rollcall-job-events",  # required, and never joined
+        "enable.auto.commit": False,
+        "auto.offset.reset": "error",
+        "reconnect.backoff.max.ms": 1000,
+        "fetch.error.backoff.ms": 50,
+    }
+
+
+class _Follower:
+    """The thread that reads `job-events` into the ledger, and who waits for it."""
+
+    def __init__(self, kafka: Mapping[str, str], topic: str, ledger: JobLedger) -> None:
+        self._kafka = kafka
+        self._topic = topic
+        self._ledger = ledger
+        self._next_offset = 0
+        self._is_stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._moved = asyncio.Condition()
+
+    def start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._follow, name="job-events", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._is_stopping.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    async def read_past(self, offset: int) -> None:
+        """Returns once the record at this offset, and all before it, have been read."""
+        async with self._moved:
+            await self._moved.wait_for(lambda: self._next_offset > offset)
+
+    def _follow(self) -> None:
+        consumer = Consumer(_consumer_config(self._kafka))
+        consumer.assign([TopicPartition(self._topic, 0, 0)])
+        while not self._is_stopping.is_set():
+            message = consumer.poll(_POLL_S)
+            if message is not None and self._is_record(message):
+                self._read(message)
+        consumer.close()
+
+    def _is_record(self, message: Message) -> bool:
+        error = message.error()
+        if error is not None:
+            # librdkafka tries again by itself; meanwhile whoever waits gets a time-out.
+            _log.warning("job-events cannot be read", error=error.str())
+        return error is None
+
+    def _read(self, message: Message) -> None:
+        offset = message.offset() or 0
+        try:
+            self._ledger.apply(offset, decode(message.value()))
+        except UndecodableError as error:
+            # Every reader skips it alike, so it decides nothing.
+            _log.error("undecodable record in job-events", offset=offset, code=error.code)  # noqa: TRY400
+        self._next_offset = offset + 1
+        if self._loop is not None:
+            # Of a closed loop nobody waits any more.
+            with contextlib.suppress(RuntimeError):
+                asyncio.run_coroutine_threadsafe(self._notify(), self._loop)
+
+    async def _notify(self) -> None:
+        async with self._moved:
+            self._moved.notify_all()

@@ -1,0 +1,72 @@
+"""The bytes of a request's body as they come, within limits of size and time."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from ingest_api.responses import Detail, Refused, invalid_file
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from sanic import Request
+    from sanic.asgi import ASGIApp
+
+
+@dataclass(frozen=True, slots=True)
+class BodyLimits:
+    """What a client may take: bytes in all, and seconds without a byte."""
+
+    most_bytes: int | None
+    idle_s: float
+
+
+def declared_bytes(request: Request[Any, Any]) -> int | None:
+    """The body's length as its head says, or None where it comes in chunks."""
+    text = request.headers.get("content-length", "")
+    return int(text) if text.isascii() and text.isdigit() else None
+
+
+def check_declared(request: Request[Any, Any], limits: BodyLimits) -> None:
+    """Refuse a body whose head already says that it is over the limit.
+
+    Raises:
+        Refused: 413.
+    """
+    declared = declared_bytes(request)
+    if limits.most_bytes is not None and declared is not None and declared > limits.most_bytes:
+        raise _too_large(limits.most_bytes)
+
+
+async def body_pieces(request: Request[Any, Any], limits: BodyLimits) -> AsyncIterator[bytes]:
+    """The body in pieces of any size; one is taken from the socket only when asked for.
+
+    Raises:
+        Refused: 413 at the first byte over the limit, 408 after a time without a byte,
+            400 where the connection ends before the body does.
+    """
+    # The framework's own reader takes a broken connection for the end of the body.
+    transport = cast("ASGIApp", request.stream).transport
+    received = 0
+    more = True
+    while more:
+        try:
+            async with asyncio.timeout(limits.idle_s):
+                message = cast("dict[str, Any]", await transport.receive())
+        except TimeoutError:
+            raise Refused(408, f"No byte of the upload came for {limits.idle_s} s") from None
+        if message["type"] == "http.disconnect":
+            raise invalid_file(Detail("BODY_INCOMPLETE", "The request ends before its body does."))
+        more = bool(message.get("more_body", False))
+        piece: bytes = message.get("body", b"")
+        received += len(piece)
+        if limits.most_bytes is not None and received > limits.most_bytes:
+            raise _too_large(limits.most_bytes)
+        if piece:
+            yield piece
+
+
+def _too_large(most_bytes: int) -> Refused:
+    return Refused(413, f"The upload is larger than {most_bytes} bytes")

@@ -1,0 +1,290 @@
+"""The multipart body of an upload, taken apart as it comes (RFC 7578, RFC 2046).
+
+The file streams through and is never held; text fields are held and bounded.
+A body that is not exactly what the contract asks for is refused: what a lenient
+reader would guess at (a second file, a missing end) can be a file cut short.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+FILE_FIELD: Final = "uploadFile"
+_MOST_PARTS: Final = 64
+_MOST_FIELD_BYTES: Final = 8 * 1024
+_MOST_HEADERS: Final = 16
+_MOST_HEADER_BYTES: Final = 16 * 1024
+_MOST_AROUND_BYTES: Final = 4 * 1024
+"""Of the preamble, and of the epilogue: RFC 2046 has them ignored, and nobody sends them."""
+_MOST_BOUNDARY_BYTES: Final = 70
+"""RFC 2046, 5.1.1."""
+_PLAIN_ENCODINGS: Final = frozenset({"", "7bit", "8bit", "binary", "identity"})
+_FILE_CODINGS: Final = frozenset({"", "identity", "gzip", "x-gzip"})
+
+
+class FormFault(ValueError):
+    """A body that is no upload form; ``code`` is for programs, the text for people."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class FilePart:
+    """What the head of the file's part says about the file."""
+
+    file_name: str
+    charset: str | None
+    is_gzip: bool
+
+
+def boundary_of(content_type: str | None) -> bytes | None:
+    """The boundary of a multipart/form-data body, or None for another media type.
+
+    Raises:
+        FormFault: where it is multipart/form-data without a usable boundary.
+    """
+    media_type, options = parse_options_header(content_type)
+    if media_type != b"multipart/form-data":
+        return None
+    boundary = options.get(b"boundary", b"")
+    if not 1 <= len(boundary) <= _MOST_BOUNDARY_BYTES or boundary.endswith(b" "):
+        raise FormFault("BOUNDARY", "The Content-Type has no boundary of 1 to 70 characters.")
+    return boundary
+
+
+class UploadForm:
+    """One multipart body; :meth:`feed` it in pieces cut anywhere, then :meth:`finish`.
+
+    ``fields`` and ``file`` are what has been read so far.
+    """
+
+    def __init__(self, boundary: bytes) -> None:
+        self.fields: dict[str, list[str]] = {}
+        self.file: FilePart | None = None
+        self._start = b"--" + boundary
+        self._end = b"\r\n--" + boundary + b"--"
+        self._head: bytes | None = b""
+        """The body so far while its first boundary has not come; then None."""
+        self._tail = b""
+        self._epilogue: bytes | None = None
+        self._parts = 0
+        self._pieces: list[bytes] = []
+        self._part = _Part()
+        self._parser = MultipartParser(
+            boundary,
+            {
+                "on_part_begin": self._on_part_begin,
+                "on_part_data": self._on_part_data,
+                "on_part_end": self._on_part_end,
+                "on_header_field": self._on_header_name,
+                "on_header_value": self._on_header_value,
+                "on_header_end": self._on_header_end,
+                "on_headers_finished": self._on_headers_finished,
+                "on_end": self._on_end,
+            },
+            max_header_count=_MOST_HEADERS,
+            max_header_size=_MOST_HEADER_BYTES,
+        )
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The pieces of the file that this piece of the body brought, in order.
+
+        Raises:
+            FormFault: nothing more may be fed.
+        """
+        self._pieces = []
+        if self._head is not None:
+            data = self._after_preamble(self._head + data)
+        if data:
+            self._parse(data)
+        return self._pieces
+
+    def finish(self) -> FilePart:
+        """The file, now that the body has ended.
+
+        Raises:
+            FormFault: the body has no end of its own, or no file.
+        """
+        if self._epilogue is None:
+            raise FormFault("FORM_INCOMPLETE", "The body does not end with its final boundary.")
+        if self.file is None:
+            raise FormFault("FILE_MISSING", f"The form has no file part named {FILE_FIELD}.")
+        return self.file
+
+    def _after_preamble(self, body: bytes) -> bytes:
+        """The body from its first boundary on, or nothing while it has not come.
+
+        The parser skips a preamble only in some forms, and differently where it is cut.
+        """
+        at = 0 if body.startswith(self._start) else body.find(b"\r\n" + self._start) + 2
+        if at == 1 or (at == 0 and not body.startswith(self._start)):
+            if len(body) > _MOST_AROUND_BYTES + len(self._start) + 2:
+                raise FormFault("FORM_MALFORMED", "The body does not begin with its boundary.")
+            self._head = body
+            return b""
+        if at > _MOST_AROUND_BYTES:
+            raise FormFault("FORM_MALFORMED", "The body does not begin with its boundary.")
+        self._head = None
+        return body[at:]
+
+    def _parse(self, data: bytes) -> None:
+        if self._epilogue is not None:
+            self._add_epilogue(data)
+            return
+        try:
+            self._parser.write(data)
+        except FormParserError as error:
+            raise FormFault("FORM_MALFORMED", "The body is not well-formed multipart.") from error
+        if self._epilogue is not None:
+            # The parser drops what follows the end; what it dropped is found again here.
+            recent = self._tail + data
+            self._add_epilogue(recent[recent.find(self._end) + len(self._end) :])
+        self._tail = (self._tail + data)[-(len(self._end) - 1) :]
+
+    def _add_epilogue(self, data: bytes) -> None:
+        self._epilogue = (self._epilogue or b"") + data
+        # A boundary after the end: the end stood inside the file, which would be cut short there.
+        if len(self._epilogue) > _MOST_AROUND_BYTES or self._start in self._epilogue:
+            raise FormFault("FORM_MALFORMED", "The body goes on after its final boundary.")
+
+    def _on_part_begin(self) -> None:
+        self._parts += 1
+        if self._parts > _MOST_PARTS:
+            raise FormFault("TOO_MANY_PARTS", f"The form has more than {_MOST_PARTS} parts.")
+        self._part = _Part()
+
+    def _on_header_name(self, data: bytes, start: int, end: int) -> None:
+        self._part.header_name += data[start:end]
+
+    def _on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._part.header_value += data[start:end]
+
+    def _on_header_end(self) -> None:
+        self._part.end_header()
+
+    def _on_headers_finished(self) -> None:
+        part = self._part
+        part.open()
+        if not part.is_file:
+            return
+        if self.file is not None:
+            raise FormFault("SEVERAL_FILES", "The form has more than one file.")
+        self.file = part.as_file()
+
+    def _on_part_data(self, data: bytes, start: int, end: int) -> None:
+        if self._part.is_file:
+            self._pieces.append(data[start:end])
+        else:
+            self._part.add_text(data[start:end])
+
+    def _on_part_end(self) -> None:
+        if not self._part.is_file:
+            self.fields.setdefault(self._part.name, []).append(self._part.text())
+
+    def _on_end(self) -> None:
+        self._epilogue = b""
+
+
+class _Part:
+    """The part that is being read."""
+
+    def __init__(self) -> None:
+        self.header_name = b""
+        self.header_value = b""
+        self.name = ""
+        self.is_file = False
+        self._headers: dict[bytes, bytes] = {}
+        self._options: dict[bytes, bytes] = {}
+        self._text = b""
+
+    def end_header(self) -> None:
+        """Keep the header that has been read.
+
+        Raises:
+            FormFault: it was there before, or holds a line break.
+        """
+        name = self.header_name.lower()
+        if name in self._headers:
+            raise FormFault("FORM_MALFORMED", "A part has the same header twice.")
+        if b"\n" in self.header_value:
+            raise FormFault("FORM_MALFORMED", "A part has a header with a line break in it.")
+        self._headers[name] = self.header_value
+        self.header_name = self.header_value = b""
+
+    def open(self) -> None:
+        """Learn from the headers what the part is.
+
+        Raises:
+            FormFault: it is no part of an upload form.
+        """
+        disposition, self._options = self._header_with_options(b"content-disposition")
+        if disposition != "form-data" or b"name" not in self._options:
+            raise FormFault("FORM_MALFORMED", "A part has no Content-Disposition with a name.")
+        self.name = _decoded(self._options[b"name"])
+        self.is_file = b"filename" in self._options
+        self._check_kind()
+        self._check_encodings()
+
+    def _check_kind(self) -> None:
+        if self.is_file and self.name != FILE_FIELD:
+            raise FormFault("UNEXPECTED_FILE", f"The only file of the form is {FILE_FIELD}.")
+        if self.name == FILE_FIELD and not self._options.get(b"filename"):
+            raise FormFault("NOT_A_FILE", f"{FILE_FIELD} is not a file: it has no file name.")
+
+    def _check_encodings(self) -> None:
+        transfer = self._header_with_options(b"content-transfer-encoding")[0]
+        coding = self._header_with_options(b"content-encoding")[0]
+        allowed = _FILE_CODINGS if self.is_file else _PLAIN_ENCODINGS
+        if transfer not in _PLAIN_ENCODINGS or coding not in allowed:
+            raise FormFault("PART_ENCODING", "A part is in an encoding that is not allowed.")
+
+    def as_file(self) -> FilePart:
+        """What the headers say about the file."""
+        charset = self._header_with_options(b"content-type")[1].get(b"charset")
+        coding = self._header_with_options(b"content-encoding")[0]
+        file_name = self._options[b"filename"].decode(errors="replace")
+        return FilePart(
+            file_name=_without_nul(file_name),
+            charset=charset.decode("latin-1").strip().lower() if charset else None,
+            is_gzip=coding in {"gzip", "x-gzip"} or file_name.lower().endswith(".gz"),
+        )
+
+    def add_text(self, data: bytes) -> None:
+        """Add to the value of a text field.
+
+        Raises:
+            FormFault: it is too long.
+        """
+        self._text += data
+        if len(self._text) > _MOST_FIELD_BYTES:
+            raise FormFault("FIELD_TOO_LONG", "A field of the form is longer than 8 KiB.")
+
+    def text(self) -> str:
+        """The value of a text field.
+
+        Raises:
+            FormFault: it is not UTF-8.
+        """
+        return _decoded(self._text)
+
+    def _header_with_options(self, name: bytes) -> tuple[str, dict[bytes, bytes]]:
+        value, options = parse_options_header(self._headers.get(name, b"").decode("latin-1"))
+        return value.decode("latin-1").strip().lower(), options
+
+
+def _decoded(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise FormFault("FORM_MALFORMED", "A name or field of the form is not UTF-8.") from None
+
+
+def _without_nul(name: str) -> str:
+    # Postgres' text cannot hold it.
+    return name.replace("\0", "\N{REPLACEMENT CHARACTER}")
