@@ -148,10 +148,12 @@ def encode_batch(event_type: type[events.Event], batch: pa.RecordBatch) -> pa.Bi
 def decode_batch(event_type: type[events.Event], values: Sequence[bytes]) -> pa.RecordBatch:
     """Values that were framed by :func:`frame_of` this type, as one Arrow batch.
 
-    It does not notice bytes after the end of a body (see :func:`decode_strictly`).
+    It does not notice bytes after the end of a body, as :func:`decode` does.
 
     Raises:
         ValueError: when any of the values is malformed; none is told apart.
     """
     bodies = [value[FRAME_BYTES:] for value in values]
-    return pyruhvro.deserialize_array(bodies, _SCHEMAS[event_type].json)
+    batch = pyruhvro.deserialize_array(bodies, _SCHEMAS[event_type].json)
+    batch.validate(full=True)  # pyruhvro 0.4 takes texts that are not UTF-8
+    return batch

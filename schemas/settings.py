@@ -5,7 +5,7 @@ Read once from the environment; every mistake is reported together.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from schemas.topics import Topics, topics
@@ -36,8 +36,15 @@ class Settings:
     topics: Topics
     replication_factor: int
     reconciliation_key: str
+    generation_retention_hours: int
+    """How long a replaced audience is kept before its tables are dropped."""
     group: str
     """Consumer group of the processors; the publishers' is named after it."""
+
+    def with_partitions(self, partitions: int) -> Settings:
+        """The same for a log whose ``user-events`` has so many partitions."""
+        user_events = replace(self.topics.user_events, partitions=partitions)
+        return replace(self, topics=replace(self.topics, user_events=user_events))
 
 
 class EnvironmentReader:
@@ -89,6 +96,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     ROLLCALL_REPLICATION_FACTOR       1          of topics that the service makes
     ROLLCALL_UPLOADS_RETENTION_DAYS   7          how long uploaded files are kept
     ROLLCALL_RECONCILIATION_KEY       email      or mobileNumber
+    ROLLCALL_GENERATION_RETENTION_HOURS  24      of an audience that a delsert replaced
     ================================  =========  ==================================
 
     Raises:
@@ -112,6 +120,9 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         ),
         replication_factor=read.integer("ROLLCALL_REPLICATION_FACTOR", 1, least=1, most=7),
         reconciliation_key=read.choice("ROLLCALL_RECONCILIATION_KEY", "email", tuple(KEY_FIELD)),
+        generation_retention_hours=read.integer(
+            "ROLLCALL_GENERATION_RETENTION_HOURS", 24, least=1, most=24 * 365
+        ),
         group=read.text("ROLLCALL_GROUP", "rollcall"),
     )
     read.check()

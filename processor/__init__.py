@@ -1,0 +1,27 @@
+"""Projects ``user-events`` into Postgres, exactly once in effect.
+
+A record's way: the consumer's thread polls, decodes (:mod:`processor.batches`)
+and decides which rows count (:mod:`processor.acceptance`); the projector's
+thread writes them in one transaction (:mod:`processor.projection`), the first
+statement of which moves ``next_offset`` under the worker's epoch.
+A worker that has been superseded changes no row by that statement and so loses
+its batch; nothing else guards the tables, and nothing else is needed.
+
+Errors::
+
+    ProcessorError
+     +-- Superseded       another worker holds the partition: give it up
+     +-- RefusedToStart   log and projection do not fit: needs a person
+"""
+
+
+class ProcessorError(Exception):
+    """Anything this package raises on purpose."""
+
+
+class Superseded(ProcessorError):
+    """Another worker has claimed a partition of this batch; nothing was written."""
+
+
+class RefusedToStart(ProcessorError):
+    """The log and the projection do not fit together; says why and what to do."""

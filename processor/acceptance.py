@@ -1,0 +1,212 @@
+"""Which records of a batch count: the accept rule, by job and sequence.
+
+A job reaches a partition in passes, each of them the same records::
+
+    JobOpened  row 0  row 1 … row n-1  JobSealed
+
+and a pass may break off, come again, or be mixed with another one of the same
+job.  A partition moves through the job whichever pass brings the next record:
+
+- ``JobOpened`` counts where no job is open and the job before it is sealed;
+- a row counts where its job is open and its ``sequence`` is the next expected;
+- ``JobSealed`` counts where all rows came before it and their digest agrees.
+
+Everything else with a job is a repeat.  Rows without a job come from other
+producers and always count.  Pure: no clock, no I/O.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from schemas.events import JobOpened, JobSealed
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from processor.batches import Batch
+
+FOREIGN = -1
+"""Stands for the job of a row that another producer sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionState:
+    """How far a partition has come; moves in the transaction of its rows."""
+
+    partition: int
+    epoch: int
+    next_offset: int
+    is_indexed: bool
+    sealed_job_id: int
+    open_job_id: int | None
+    open_mode: str | None
+    next_sequence: int
+    digest: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A job begins in this partition."""
+
+    job: JobOpened
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """The leaf gets its indexes here: what follows must find rows by key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows that count, as indexes into the batch's rows and rejections, ascending.
+
+    ``job_id`` is the open job, None where only other producers' rows came.
+    ``is_direct``: the leaf is being filled and has no index, so COPY does.
+    """
+
+    job_id: int | None
+    is_direct: bool
+    rows: npt.NDArray[np.int64]
+    rejections: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A job is whole in this partition."""
+
+    job_id: int
+
+
+Step = Opened | Indexed | Rows | Sealed
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What a batch comes to: its steps in log order, and the state after them.
+
+    ``corrupt`` names the jobs whose JobSealed had the right number of rows but
+    another digest: never a repeat, always an alarm.
+    """
+
+    steps: list[Step]
+    state: PartitionState
+    repeats: int
+    corrupt: tuple[int, ...]
+
+
+def accept(batch: Batch, state: PartitionState) -> Accepted:
+    """Apply the accept rule to a batch that begins at ``state.next_offset``."""
+    walk = _Walk(batch, state)
+    begin = 0
+    for position, control in batch.controls:
+        walk.rows(begin, position)
+        walk.control(control)
+        begin = position + 1
+    walk.rows(begin, len(batch.offsets))
+    return Accepted(
+        steps=walk.steps,
+        state=replace(walk.state, next_offset=batch.next_offset),
+        repeats=walk.repeats,
+        corrupt=tuple(walk.corrupt),
+    )
+
+
+class _Walk:
+    """The state while a batch is gone through in log order."""
+
+    def __init__(self, batch: Batch, state: PartitionState) -> None:
+        self.state = state
+        self.steps: list[Step] = []
+        self.repeats = 0
+        self.corrupt: list[int] = []
+        self._batch = batch
+
+    def control(self, event: JobOpened | JobSealed) -> None:
+        if isinstance(event, JobOpened):
+            self._open(event)
+        else:
+            self._seal(event)
+
+    def rows(self, begin: int, end: int) -> None:
+        """Accept what counts among the records from begin up to end."""
+        batch, state = self._batch, self.state
+        job_ids = batch.job_ids[begin:end]
+        foreign = np.flatnonzero(job_ids == FOREIGN) + begin
+        own = np.empty(0, np.int64)
+        if state.open_job_id is not None:
+            own = np.flatnonzero(job_ids == state.open_job_id) + begin
+            own = own[_in_sequence(batch.sequences[own], state.next_sequence)]
+        self.repeats += int(np.count_nonzero(job_ids != 0)) - len(own) - len(foreign)
+        if len(own):
+            values = b"".join([batch.values[at] for at in own.tolist()])
+            self.state = replace(
+                self.state,
+                next_sequence=state.next_sequence + len(own),
+                digest=zlib.crc32(values, state.digest),
+            )
+        if len(foreign):
+            self._index()
+        if len(own) or len(foreign):
+            taken = np.sort(np.concatenate([own, foreign]))
+            self.steps.append(self._rows_step(taken))
+
+    def _rows_step(self, taken: npt.NDArray[np.int64]) -> Rows:
+        index = self._batch.index[taken]
+        is_rejection = self._batch.is_rejection[taken]
+        return Rows(
+            job_id=self.state.open_job_id,
+            is_direct=not self.state.is_indexed,
+            rows=index[~is_rejection],
+            rejections=index[is_rejection],
+        )
+
+    def _open(self, job: JobOpened) -> None:
+        state = self.state
+        if state.open_job_id is not None or job.previous_job_id != state.sealed_job_id:
+            self.repeats += 1
+            return
+        self.state = replace(
+            state,
+            is_indexed=state.is_indexed and job.mode != "delsert",
+            open_job_id=job.job_id,
+            open_mode=job.mode,
+            next_sequence=0,
+            digest=0,
+        )
+        self.steps.append(Opened(job))
+
+    def _seal(self, seal: JobSealed) -> None:
+        state = self.state
+        if seal.job_id != state.open_job_id or seal.rows != state.next_sequence:
+            self.repeats += 1
+            return
+        if seal.digest != state.digest:
+            self.corrupt.append(seal.job_id)
+            return
+        self._index()
+        self.state = replace(
+            self.state, sealed_job_id=seal.job_id, open_job_id=None, open_mode=None
+        )
+        self.steps.append(Sealed(seal.job_id))
+
+    def _index(self) -> None:
+        if not self.state.is_indexed:
+            self.state = replace(self.state, is_indexed=True)
+            self.steps.append(Indexed())
+
+
+def _in_sequence(sequences: npt.NDArray[np.int64], expected: int) -> npt.NDArray[np.int64]:
+    """Indexes of the rows that continue the sequence, each number once."""
+    if np.array_equal(sequences, np.arange(expected, expected + len(sequences))):
+        return np.arange(len(sequences))
+    taken: list[int] = []
+    for at, sequence in enumerate(sequences.tolist()):
+        if sequence == expected:
+            taken.append(at)
+            expected += 1
+    return np.array(taken, np.int64)

@@ -1,0 +1,238 @@
+"""Records of one partition to a decoded batch; what is no event becomes a dead letter.
+
+Rows are decoded by type, a whole batch at once.  When one of them is bad the
+batch decoder cannot say which, so each is tried alone, and only that one is
+put aside: a bad record never stops its neighbours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from schemas import codec
+from schemas.events import JobOpened, JobSealed, RowRejected, UserRow
+from schemas.topics import partition_of
+from schemas.user_rules import MAX_KEY_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+_FOREIGN = -1
+_NO_ROW = 0
+
+
+class Record(Protocol):
+    """What this module reads of a Kafka message."""
+
+    def value(self) -> bytes | None: ...
+    def key(self) -> bytes | None: ...
+    def offset(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A record that is not applied: an exact copy and why."""
+
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    code: str
+    detail: str
+
+
+@dataclass(slots=True)
+class Batch:
+    """Records of one partition, decoded; arrays have one entry a record.
+
+    ``job_ids``: the row's job, -1 for another producer's, 0 where the record is no row.
+    ``index``: which row of ``rows`` or ``rejections`` the record became.
+    """
+
+    partition: int
+    offsets: npt.NDArray[np.int64]
+    next_offset: int
+    records: Sequence[Record]
+    values: list[bytes]
+    rows: pa.RecordBatch
+    rejections: pa.RecordBatch
+    row_offsets: npt.NDArray[np.int64]
+    job_ids: npt.NDArray[np.int64]
+    sequences: npt.NDArray[np.int64]
+    index: npt.NDArray[np.int64]
+    is_rejection: npt.NDArray[np.bool_]
+    controls: list[tuple[int, JobOpened | JobSealed]] = field(
+        default_factory=list[tuple[int, "JobOpened | JobSealed"]]
+    )
+    dead_letters: list[DeadLetter] = field(default_factory=list[DeadLetter])
+
+
+def decode_records(records: Sequence[Record], partition: int, partitions: int) -> Batch:
+    """Decode records that stand one after another in a partition; at least one."""
+    return _Decoder(records, partition, partitions).batch()
+
+
+class _Decoder:
+    def __init__(self, records: Sequence[Record], partition: int, partitions: int) -> None:
+        self._records = records
+        self._partition = partition
+        self._partitions = partitions
+        self._values = [record.value() or b"" for record in records]
+        self._offsets = np.array([record.offset() for record in records], np.int64)
+        self._controls: list[tuple[int, JobOpened | JobSealed]] = []
+        self._dead: list[DeadLetter] = []
+
+    def batch(self) -> Batch:
+        row_at, rejection_at = self._positions()
+        rows, row_at = self._rows(UserRow, row_at)
+        rows, row_at = self._without_bad_foreign_rows(rows, row_at)
+        rejections, rejection_at = self._rows(RowRejected, rejection_at)
+        batch = self._blank_batch(rows, rejections, self._offsets[row_at])
+        _scatter(batch, rows, row_at)
+        _scatter(batch, rejections, rejection_at)
+        batch.is_rejection[rejection_at] = True
+        return batch
+
+    def _blank_batch(
+        self, rows: pa.RecordBatch, rejections: pa.RecordBatch, row_offsets: npt.NDArray[np.int64]
+    ) -> Batch:
+        count = len(self._values)
+        return Batch(
+            partition=self._partition,
+            offsets=self._offsets,
+            next_offset=int(self._offsets[-1]) + 1,
+            records=self._records,
+            values=self._values,
+            rows=rows,
+            rejections=rejections,
+            row_offsets=row_offsets,
+            job_ids=np.full(count, _NO_ROW, np.int64),
+            sequences=np.full(count, -1, np.int64),
+            index=np.zeros(count, np.int64),
+            is_rejection=np.zeros(count, np.bool_),
+            controls=self._controls,
+            dead_letters=sorted(self._dead, key=lambda letter: letter.offset),
+        )
+
+    def _positions(self) -> tuple[list[int], list[int]]:
+        """Positions of rows and of rejections; decodes all that is neither."""
+        row_frame, rejection_frame = codec.frame_of(UserRow), codec.frame_of(RowRejected)
+        rows: list[int] = []
+        rejections: list[int] = []
+        for at, value in enumerate(self._values):
+            frame = value[: codec.FRAME_BYTES]
+            if frame == row_frame:
+                rows.append(at)
+            elif frame == rejection_frame:
+                rejections.append(at)
+            else:
+                self._decode_control(at)
+        return rows, rejections
+
+    def _decode_control(self, at: int) -> None:
+        try:
+            event = codec.decode(self._records[at].value())
+        except codec.UndecodableError as error:
+            self._bury(at, error.code, str(error))
+            return
+        if isinstance(event, JobOpened | JobSealed):
+            self._controls.append((at, event))
+        else:
+            self._bury(at, "UNEXPECTED_TYPE", f"{type(event).__name__} on user-events")
+
+    def _rows(
+        self, event_type: type[UserRow | RowRejected], positions: list[int]
+    ) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
+        values = [self._values[at] for at in positions]
+        try:
+            return codec.decode_batch(event_type, values), np.array(positions, np.int64)
+        except ValueError:
+            good = {at: value for at in positions if (value := self._canonical(event_type, at))}
+        decoded = codec.decode_batch(event_type, list(good.values()))
+        return decoded, np.array(list(good), np.int64)
+
+    def _canonical(self, event_type: type[UserRow | RowRejected], at: int) -> bytes | None:
+        """The value in the bytes our own encoder writes, or None once it is buried.
+
+        The two decoders disagree on odd varints, so each value must pass both.
+        """
+        try:
+            value = codec.encode(codec.decode(self._values[at]))
+            codec.decode_batch(event_type, [value])
+        except ValueError as error:
+            self._bury(at, getattr(error, "code", "MALFORMED"), str(error))
+            return None
+        return value
+
+    def _without_bad_foreign_rows(
+        self, rows: pa.RecordBatch, positions: npt.NDArray[np.int64]
+    ) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
+        """Our own passes are guarded by their digest; all others are checked one by one."""
+        if rows.column("job_id").null_count == 0:
+            return rows, positions
+        foreign = np.flatnonzero(np.asarray(rows.column("job_id").is_null()))
+        bad = [at for at in foreign.tolist() if not self._is_allowed(int(positions[at]))]
+        if not bad:
+            return rows, positions
+        keep = np.ones(len(positions), np.bool_)
+        keep[bad] = False
+        return rows.filter(pa.array(keep)), positions[keep]
+
+    def _is_allowed(self, at: int) -> bool:
+        try:
+            event = codec.decode(self._values[at])
+        except codec.UndecodableError as error:
+            self._bury(at, error.code, str(error))
+            return False
+        reason = (
+            self._why_not_allowed(event, self._records[at].key())
+            if isinstance(event, UserRow)
+            else ("UNEXPECTED_TYPE", "not a UserRow")
+        )
+        if reason is not None:
+            self._bury(at, *reason)
+        return reason is None
+
+    def _why_not_allowed(self, row: UserRow, key: bytes | None) -> tuple[str, str] | None:
+        encoded = row.key.encode()
+        checks = (
+            (key is None, "NULL_KEY", "the record has no key"),
+            (key != encoded, "KEY_MISMATCH", "the record's key is not the row's"),
+            (not encoded, "KEY_MISSING", "the key is empty"),
+            (len(encoded) > MAX_KEY_BYTES, "KEY_TOO_LONG", f"over {MAX_KEY_BYTES} bytes"),
+            (
+                partition_of(encoded, self._partitions) != self._partition,
+                "MISROUTED",
+                "the key belongs to another partition: murmur2(key) mod partitions",
+            ),
+            (row.mode == "delsert", "MODE_NOT_ALLOWED", "delsert belongs to jobs"),
+            (_holds_nul(row), "NUL_CHARACTER", "a text holds a NUL character"),
+        )
+        return next(((code, detail) for is_bad, code, detail in checks if is_bad), None)
+
+    def _bury(self, at: int, code: str, detail: str) -> None:
+        record = self._records[at]
+        self._dead.append(
+            DeadLetter(int(self._offsets[at]), record.key(), record.value(), code, detail)
+        )
+
+
+def _scatter(batch: Batch, rows: pa.RecordBatch, positions: npt.NDArray[np.int64]) -> None:
+    if not len(positions):
+        return
+    job_ids = pc.fill_null(rows.column("job_id"), _FOREIGN)
+    batch.job_ids[positions] = job_ids.to_numpy()
+    batch.sequences[positions] = pc.fill_null(rows.column("sequence"), -1).to_numpy()
+    batch.index[positions] = np.arange(len(positions))
+
+
+def _holds_nul(row: UserRow) -> bool:
+    texts = [value for value in asdict(row).values() if isinstance(value, str)]
+    texts += [text for pair in row.attributes.items() for text in pair if text is not None]
+    return any("\0" in text for text in texts)

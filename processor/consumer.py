@@ -1,0 +1,328 @@
+"""The consumer group's side: polls, decodes and decides, whatever Postgres does.
+
+Kafka's committed offset is for lag monitoring only.  Where to go on from is
+what the claim returned, so a partition is read only between a claim and the
+next loss: records of any other time are dropped here, late ones of a revoked
+partition and early ones of an unclaimed one alike.
+
+A partition's life::
+
+    assigned → claiming → held (seek, resume) → … → lost → (a pause) → claiming
+                                                  └ revoked → gone
+
+The pause after a loss is longer than a heartbeat: a worker that was frozen
+learns from the group that its partitions went to another one before it claims
+them back.
+"""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+from confluent_kafka import (
+    OFFSET_END,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
+
+from processor import RefusedToStart
+from processor.acceptance import PartitionState, Rows, accept
+from processor.batches import decode_records
+from processor.projection import Work
+from processor.projector import Broken, Claim, Claimed, Lost, Outcome, Project, Projected
+from processor.staging import prepare_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from processor.projector import Projector
+    from schemas.settings import Settings
+
+_MAX_PENDING: Final = 40_000
+"""Records read ahead, over all partitions; about 30 MB."""
+_MAX_BATCH: Final = 20_000
+_HEARTBEAT_MS: Final = 1_000
+_AFTER_LOSS_S: Final = 1.5
+_COMMIT_EVERY_S: Final = 0.5
+_MUST_POLL_S: Final = 60.0
+"""Without a poll for max.poll.interval.ms (300 s) the group takes us for dead."""
+_PROPERTIES: Final[dict[str, Any]] = {
+    "enable.auto.commit": False,
+    "auto.offset.reset": "error",
+    "partition.assignment.strategy": "cooperative-sticky",
+    "session.timeout.ms": 6_000,
+    "heartbeat.interval.ms": _HEARTBEAT_MS,
+    "fetch.wait.max.ms": 100,
+    "fetch.error.backoff.ms": 50,
+    "queued.max.messages.kbytes": 32_768,
+    "fetch.queue.backoff.ms": 10,
+}
+_OFFSETS_GONE: Final = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)  # noqa: SLF001 - librdkafka's own error codes begin with an underscore
+
+
+@dataclass(slots=True)
+class _Held:
+    """A claimed partition: the state after all that was handed over, and what waits."""
+
+    state: PartitionState
+    next_fetch: int
+    pending: list[Message] = field(default_factory=list[Message])
+    hole_at: int | None = None
+
+
+class GroupConsumer:
+    """Feeds the projector until told to stop."""
+
+    def __init__(self, settings: Settings, projector: Projector) -> None:
+        self._settings = settings
+        self._topic = settings.topics.user_events.name
+        self._partitions = settings.topics.user_events.partitions
+        self._projector = projector
+        self._consumer = Consumer(settings.kafka | _PROPERTIES | {"group.id": settings.group})
+        self._held: dict[int, _Held] = {}
+        self._claim_after: dict[int, float] = {}
+        self._claiming: set[int] = set()
+        self._projected: dict[int, int] = {}
+        self._repeats = 0
+        self._last_commit = self._last_poll = time.monotonic()
+        self._log = structlog.get_logger(__name__)
+
+    def run(self, should_stop: Callable[[], bool]) -> None:
+        """Consume until ``should_stop``.
+
+        Raises:
+            RefusedToStart: the log no longer holds what comes next.
+            Exception: what the projector found to be permanent.
+        """
+        self._consumer.subscribe(
+            [self._topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
+        )
+        try:
+            while not should_stop():
+                self._turn()
+        finally:
+            self._consumer.close()
+
+    def _turn(self) -> None:
+        for outcome in self._outcomes(0.0):
+            self._act_on(outcome)
+        self._claim_due()
+        self._hand_over()
+        self._commit_offsets()
+        if self._pending() < _MAX_PENDING:
+            self._poll()
+        elif time.monotonic() - self._last_poll > _MUST_POLL_S:
+            self._poll_paused()
+        else:
+            for outcome in self._outcomes(0.05):
+                self._act_on(outcome)
+
+    def _poll(self) -> None:
+        """Wait for a first record, then take what else is there: low latency, large batches."""
+        is_busy = self._projector.tasks.full()
+        first = self._consumer.poll(0.005 if is_busy else 0.05)
+        self._last_poll = time.monotonic()
+        if first is not None:
+            self._take([first, *self._consumer.consume(_MAX_BATCH, 0.005)])
+
+    def _poll_paused(self) -> None:
+        """Postgres is slow: keep the membership without taking more records."""
+        paused = [self._at(partition) for partition in self._held]
+        self._consumer.pause(paused)
+        late = self._consumer.poll(0)
+        self._consumer.resume([self._at(p) for p in self._held])
+        self._last_poll = time.monotonic()
+        if late is not None:
+            self._take([late])
+
+    def _take(self, messages: list[Message]) -> None:
+        by_partition: defaultdict[int, list[Message]] = defaultdict(list)
+        for message in messages:
+            if error := message.error():
+                self._raise_if_gone(error, message)
+            else:
+                by_partition[message.partition() or 0].append(message)
+        for partition, records in by_partition.items():
+            if held := self._held.get(partition):
+                self._append(partition, held, records)
+
+    def _append(self, partition: int, held: _Held, records: list[Message]) -> None:
+        """Add the records that come next; what is not next was fetched for another position."""
+        offsets = [record.offset() or 0 for record in records]
+        if offsets[0] == held.next_fetch and offsets[-1] - offsets[0] == len(offsets) - 1:
+            held.pending += records
+            held.next_fetch = offsets[-1] + 1
+            return
+        for record, offset in zip(records, offsets, strict=True):
+            if offset > held.next_fetch and held.hole_at != held.next_fetch:
+                held.hole_at = held.next_fetch
+                self._consumer.seek(self._at(partition, held.next_fetch))
+                return
+            if offset >= held.next_fetch:
+                if offset > held.next_fetch:
+                    # Fetched twice from the same position with the same answer: these
+                    # offsets hold no records (aborted or marker records of transactions).
+                    self._log.warning(
+                        "offsets without records", partition=partition, first=held.next_fetch,
+                        next=offset,
+                    )  # fmt: skip
+                held.pending.append(record)
+                held.next_fetch = offset + 1
+
+    def _hand_over(self) -> None:
+        """Give the projector what is pending, if it has no task waiting."""
+        if self._projector.tasks.full() or not self._pending():
+            return
+        works: list[Work] = []
+        steps = 0
+        room = _MAX_BATCH
+        for held in self._held.values():
+            records, held.pending = held.pending[:room], held.pending[room:]
+            if records:
+                works.append(self._work(held, records, steps))
+                steps += len(works[-1].steps)
+                room -= len(records)
+            if room <= 0:
+                break
+        self._held = dict(sorted(self._held.items(), key=lambda item: -len(item[1].pending)))
+        self._projector.tasks.put(Project(works))
+
+    def _work(self, held: _Held, records: list[Message], first_step: int) -> Work:
+        batch = decode_records(records, held.state.partition, self._partitions)
+        accepted = accept(batch, held.state)
+        for job_id in accepted.corrupt:
+            self._log.error("digest mismatch", job_id=job_id, partition=batch.partition)
+        self._repeats += accepted.repeats
+        work = Work(
+            batch=batch,
+            before=held.state,
+            after=accepted.state,
+            steps=[
+                prepare_rows(batch, step, first_step + number) if isinstance(step, Rows) else step
+                for number, step in enumerate(accepted.steps)
+            ],
+        )
+        held.state = accepted.state
+        return work
+
+    def _outcomes(self, timeout_s: float) -> list[Outcome]:
+        try:
+            return [self._projector.outcomes.get(timeout=timeout_s or None, block=timeout_s > 0)]
+        except queue.Empty:
+            return []
+
+    def _act_on(self, outcome: Outcome) -> None:
+        match outcome:
+            case Claimed(states):
+                self._hold(states)
+            case Projected(next_offsets):
+                self._projected |= next_offsets
+            case Lost(partitions, reason):
+                self._lose(partitions, reason)
+            case Broken(error):
+                raise error
+
+    def _hold(self, states: dict[int, PartitionState]) -> None:
+        """Read on from where the claim says; a partition revoked meanwhile stays out."""
+        for partition, state in states.items():
+            if partition not in self._claiming:
+                continue
+            self._claiming.discard(partition)
+            try:
+                self._check_log_holds(partition, state.next_offset)
+                self._consumer.seek(self._at(partition, state.next_offset))
+                self._consumer.resume([self._at(partition)])
+            except KafkaException as error:
+                self._log.warning("cannot seek yet", partition=partition, reason=str(error))
+                self._claim_after[partition] = time.monotonic() + _AFTER_LOSS_S
+                continue
+            self._held[partition] = _Held(state=state, next_fetch=state.next_offset)
+
+    def _check_log_holds(self, partition: int, next_offset: int) -> None:
+        low, high = self._consumer.get_watermark_offsets(self._at(partition), timeout=5.0)
+        if not low <= next_offset <= high:
+            code = "LOG_TRUNCATED" if next_offset > high else "RECORDS_REMOVED"
+            raise RefusedToStart(
+                f"{code}: topic {self._topic}, partition {partition} holds offsets {low} to "
+                f"{high}, and the projection goes on from {next_offset}. Records were lost; "
+                "restore the topic, or build the projection anew in an empty database."
+            )
+
+    def _lose(self, partitions: list[int], reason: BaseException) -> None:
+        self._log.warning(
+            "partitions lost", partitions=partitions, reason=f"{type(reason).__name__}: {reason}"
+        )
+        again = time.monotonic() + _AFTER_LOSS_S
+        for partition in partitions:
+            was_ours = self._held.pop(partition, None) or partition in self._claiming
+            self._claiming.discard(partition)
+            if was_ours:
+                self._consumer.pause([self._at(partition)])
+                self._claim_after[partition] = again
+
+    def _claim_due(self) -> None:
+        now = time.monotonic()
+        due = sorted(p for p, after in self._claim_after.items() if after <= now)
+        if due and not self._projector.tasks.full():
+            self._projector.tasks.put(Claim(due))
+            for partition in due:
+                del self._claim_after[partition]
+            self._claiming.update(due)
+
+    def _assigned(self, consumer: Consumer, assigned: list[TopicPartition]) -> None:
+        # Paused at the end until the claim says where to go on from: nothing is fetched.
+        parts = [self._at(part.partition, OFFSET_END) for part in assigned]
+        consumer.incremental_assign(parts)
+        consumer.pause(parts)
+        now = time.monotonic()
+        self._claim_after |= dict.fromkeys((part.partition for part in assigned), now)
+        self._log.info("partitions assigned", partitions=[part.partition for part in assigned])
+
+    def _revoked(self, consumer: Consumer, revoked: list[TopicPartition]) -> None:
+        for part in revoked:
+            self._held.pop(part.partition, None)
+            self._claim_after.pop(part.partition, None)
+            self._projected.pop(part.partition, None)
+            self._claiming.discard(part.partition)
+        self._log.info("partitions revoked", partitions=[part.partition for part in revoked])
+
+    def _commit_offsets(self) -> None:
+        """Tell Kafka how far the tables are, for lag monitoring; never read back."""
+        now = time.monotonic()
+        if not self._projected or now - self._last_commit < _COMMIT_EVERY_S:
+            return
+        if self._repeats:
+            self._log.info("repeats skipped", records=self._repeats)
+            self._repeats = 0
+        offsets = [self._at(p, offset) for p, offset in self._projected.items()]
+        self._projected = {}
+        self._last_commit = now
+        try:
+            self._consumer.commit(offsets=offsets, asynchronous=True)
+        except KafkaException as error:
+            self._log.warning("offsets not committed to Kafka", reason=str(error))
+
+    def _raise_if_gone(self, error: KafkaError, message: Message) -> None:
+        if error.code() in _OFFSETS_GONE:
+            raise RefusedToStart(
+                f"LOG_TRUNCATED: topic {self._topic}, partition {message.partition()}: "
+                f"{error.str()}. Records that come next are not in the log any more; restore "
+                "the topic, or build the projection anew in an empty database."
+            )
+        self._log.warning("kafka", reason=error.str())
+
+    def _pending(self) -> int:
+        return sum(len(held.pending) for held in self._held.values())
+
+    def _at(self, partition: int, offset: int | None = None) -> TopicPartition:
+        if offset is None:
+            return TopicPartition(self._topic, partition)
+        return TopicPartition(self._topic, partition, offset)

@@ -1,0 +1,178 @@
+"""Generations: one full set of user rows each, in leaves of their own.
+
+A leaf holds one log partition's rows of one generation, so all its rows have
+one writer.  A delsert's leaves are filled by COPY while they have no index, and
+get their indexes when that partition's JobSealed is accepted, or before, when
+an event comes that must find rows by key.
+
+New leaves are made apart and then attached: ATTACH PARTITION takes only SHARE
+UPDATE EXCLUSIVE on the parent, so no reader, however long, holds up a delsert
+(PostgreSQL manual, "ALTER TABLE", "ATTACH PARTITION").
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, LiteralString, cast
+
+from psycopg import errors, sql
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import psycopg
+
+_NEW_GENERATION: LiteralString = """
+INSERT INTO {schema}.generation (job_id) VALUES (%(job_id)s)
+ON CONFLICT (job_id) DO NOTHING
+RETURNING generation
+"""
+_GENERATION_OF_JOB: LiteralString = """
+SELECT generation FROM {schema}.generation WHERE job_id = %(job_id)s
+"""
+_CREATE_BRANCH: LiteralString = """
+CREATE TABLE {branch} (LIKE {schema}.user_row INCLUDING DEFAULTS)
+PARTITION BY LIST (partition)
+"""
+_CREATE_LEAF: LiteralString = """
+CREATE TABLE {leaf} PARTITION OF {branch} (
+    generation DEFAULT {generation},
+    partition DEFAULT {partition}
+) FOR VALUES IN ({partition})
+WITH (fillfactor = 90, autovacuum_analyze_scale_factor = 0.2)
+"""
+_ATTACH_BRANCH: LiteralString = """
+ALTER TABLE {schema}.user_row ATTACH PARTITION {branch} FOR VALUES IN ({generation})
+"""
+_INDEX_KEY: LiteralString = "CREATE UNIQUE INDEX {name} ON {leaf} (key)"
+_INDEX_ID: LiteralString = "CREATE UNIQUE INDEX {name} ON {leaf} (id)"
+_TAKE_OUT_REPEATS: LiteralString = """
+WITH repeated AS (
+    SELECT key, min(id) AS first_id FROM {leaf} GROUP BY key HAVING count(*) > 1
+), first AS (
+    SELECT repeated.key, repeated.first_id, leaf.record_number
+    FROM repeated JOIN {leaf} AS leaf ON leaf.id = repeated.first_id
+)
+DELETE FROM {leaf} AS leaf USING first
+WHERE leaf.key = first.key AND leaf.id <> first.first_id
+RETURNING leaf.id, first.record_number
+"""
+_ACTIVATE: LiteralString = """
+UPDATE {schema}.projection
+SET active_generation = generation.generation
+FROM {schema}.generation WHERE generation.job_id = %(job_id)s
+RETURNING generation.generation
+"""
+_NOTE_ACTIVATION: LiteralString = """
+UPDATE {schema}.generation
+SET activated_at = CASE WHEN generation = %(generation)s THEN now() ELSE activated_at END,
+    retired_at = CASE WHEN generation = %(generation)s THEN NULL
+                      ELSE COALESCE(retired_at, now()) END
+WHERE generation = %(generation)s OR (activated_at IS NOT NULL AND retired_at IS NULL)
+"""
+_EXPIRED: LiteralString = """
+SELECT generation FROM {schema}.generation
+WHERE retired_at < now() - make_interval(secs => %(keep_s)s)
+  AND generation NOT IN (SELECT generation FROM {schema}.projection_offset)
+ORDER BY generation
+"""
+_FORGET: LiteralString = "DELETE FROM {schema}.generation WHERE generation = %(generation)s"
+
+
+class Generations:
+    """The generations of the projection in ``schema``; calls join the caller's transaction."""
+
+    def __init__(self, schema: str, partitions: int) -> None:
+        self.schema = schema
+        self._partitions = partitions
+
+    def leaf(self, generation: int, partition: int) -> sql.Identifier:
+        """The table of one log partition's rows of a generation."""
+        return sql.Identifier(self.schema, f"user_row_g{generation}_p{partition}")
+
+    def make_first(self, cursor: psycopg.Cursor) -> int:
+        """The generation of an empty log, indexed from the start; its number."""
+        cursor.execute(self._sql(_NEW_GENERATION), {"job_id": None})
+        generation = _only_int(cursor)
+        self._make_tables(cursor, generation)
+        for partition in range(self._partitions):
+            self.index(cursor, generation, partition)
+        return generation
+
+    def open(self, cursor: psycopg.Cursor, job_id: int) -> int:
+        """The generation of a delsert; the first partition to open it makes it for all.
+
+        A worker that comes second waits here until the first has committed.
+        """
+        cursor.execute(self._sql(_NEW_GENERATION), {"job_id": job_id})
+        row = cursor.fetchone()
+        if row is not None:
+            self._make_tables(cursor, row[0])
+            return row[0]
+        cursor.execute(self._sql(_GENERATION_OF_JOB), {"job_id": job_id})
+        return _only_int(cursor)
+
+    def index(self, cursor: psycopg.Cursor, generation: int, partition: int) -> list[tuple[int, int]]:
+        """Give a leaf its indexes; rows whose key came before are taken out first.
+
+        Returns:
+            (id of the row taken out, record number of the row kept), by id.
+        """
+        leaf = self.leaf(generation, partition)
+        name = f"user_row_g{generation}_p{partition}"
+        repeats: list[tuple[int, int]] = []
+        id_index = sql.Identifier(f"{name}_id")
+        cursor.execute(sql.SQL(_INDEX_ID).format(name=id_index, leaf=leaf))
+        key_index = sql.SQL(_INDEX_KEY).format(name=sql.Identifier(f"{name}_key"), leaf=leaf)
+        try:
+            with cursor.connection.transaction():
+                cursor.execute(key_index)
+        except errors.UniqueViolation:
+            cursor.execute(sql.SQL(_TAKE_OUT_REPEATS).format(leaf=leaf))
+            repeats = sorted(cast("list[tuple[int, int]]", cursor.fetchall()))
+            cursor.execute(key_index)
+        return repeats
+
+    def activate(self, cursor: psycopg.Cursor, job_id: int) -> None:
+        """Let readers see the generation of this delsert: one UPDATE."""
+        cursor.execute(self._sql(_ACTIVATE), {"job_id": job_id})
+        cursor.execute(self._sql(_NOTE_ACTIVATION), {"generation": _only_int(cursor)})
+
+    def expired(self, cursor: psycopg.Cursor, keep_s: float) -> list[int]:
+        """Generations that readers left more than ``keep_s`` seconds ago."""
+        cursor.execute(self._sql(_EXPIRED), {"keep_s": keep_s})
+        return [row[0] for row in cursor.fetchall()]
+
+    def drop(self, cursor: psycopg.Cursor, generation: int) -> None:
+        """Drop a generation's tables; waits for readers as long as lock_timeout says."""
+        branch = self._branch(generation)
+        cursor.execute(sql.SQL("DROP TABLE IF EXISTS {branch}").format(branch=branch))
+        cursor.execute(self._sql(_FORGET), {"generation": generation})
+
+    def _make_tables(self, cursor: psycopg.Cursor, generation: int) -> None:
+        for statement in self._table_statements(generation):
+            cursor.execute(statement)
+
+    def _table_statements(self, generation: int) -> Iterator[sql.Composed]:
+        branch = self._branch(generation)
+        yield self._sql(_CREATE_BRANCH, branch=branch)
+        for partition in range(self._partitions):
+            yield self._sql(
+                _CREATE_LEAF,
+                leaf=self.leaf(generation, partition),
+                branch=branch,
+                generation=sql.Literal(generation),
+                partition=sql.Literal(partition),
+            )
+        yield self._sql(_ATTACH_BRANCH, branch=branch, generation=sql.Literal(generation))
+
+    def _branch(self, generation: int) -> sql.Identifier:
+        return sql.Identifier(self.schema, f"user_row_g{generation}")
+
+    def _sql(self, statement: LiteralString, **parts: sql.Composable) -> sql.Composed:
+        return sql.SQL(statement).format(schema=sql.Identifier(self.schema), **parts)
+
+
+def _only_int(cursor: psycopg.Cursor) -> int:
+    row = cursor.fetchone()
+    assert row is not None, "the statement returns exactly one row"
+    return int(row[0])

@@ -1,0 +1,63 @@
+"""Reads single rows again from ``user-events``, outside the consumer group."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Final
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from schemas import codec
+from schemas.events import UserRow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from schemas.settings import Settings
+
+_READ_RECORDS: Final = 5_000
+_READ_TIMEOUT_S: Final = 0.02
+
+
+class LogReader:
+    """Gives rows by their log position, in one pass forward over the partition."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def read_rows(self, partition: int, offsets: list[int]) -> Iterator[tuple[int, UserRow]]:
+        """The rows at these ascending offsets; blocks until Kafka has given them all.
+
+        Raises:
+            KafkaException: the log no longer holds them.
+        """
+        if not offsets:
+            return
+        consumer = Consumer(
+            self._settings.kafka
+            | {
+                "group.id": f"{self._settings.group}-reader-{uuid.uuid4()}",
+                "enable.auto.commit": False,
+                "auto.offset.reset": "error",
+            }
+        )
+        try:
+            topic = self._settings.topics.user_events.name
+            consumer.assign([TopicPartition(topic, partition, offsets[0])])
+            yield from _wanted_rows(consumer, offsets)
+        finally:
+            consumer.close()
+
+
+def _wanted_rows(consumer: Consumer, offsets: list[int]) -> Iterator[tuple[int, UserRow]]:
+    wanted = set(offsets)
+    while wanted:
+        for message in consumer.consume(_READ_RECORDS, _READ_TIMEOUT_S):
+            if error := message.error():
+                raise KafkaException(error)
+            offset = message.offset()
+            if offset in wanted:
+                wanted.discard(offset)
+                row = codec.decode(message.value())
+                assert isinstance(row, UserRow), "only rows become users"
+                yield offset, row

@@ -1,0 +1,349 @@
+"""One transaction: the fence, the rows, the outcomes, the jobs, the outbox.
+
+The order matters.
+
+1. The fence moves ``next_offset`` under this worker's epoch.  From then on no
+   other worker can write these partitions' leaves, so outcomes may be found
+   out by one statement and acted on by the next.
+2. Steps are applied in log order, partition by partition.
+3. Rejections, counts and the jobs' own rows come last (:mod:`processor.jobs`),
+   and with them what leaves for Kafka.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, LiteralString
+
+import numpy as np
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from processor import Superseded
+from processor.acceptance import Indexed, Opened, PartitionState, Sealed
+from processor.batches import DeadLetter
+from processor.jobs import JobChanges
+from processor.rejections import FoundRejection, incomplete_user, key_conflict
+from processor.staging import (
+    LEAF_COLUMNS,
+    REJECTION_COLUMNS,
+    STAGED_COLUMNS,
+    PreparedRows,
+    offset_of,
+)
+from processor.user_rows import LeafWriter, Outcomes, Round
+from schemas import codec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import psycopg
+
+    from processor.batches import Batch
+    from processor.generations import Generations
+    from schemas.events import UserRow
+    from schemas.settings import Settings
+
+_FENCE: LiteralString = """
+UPDATE {schema}.projection_offset
+SET next_offset = %(next_offset)s, is_indexed = %(is_indexed)s,
+    sealed_job_id = %(sealed_job_id)s, open_job_id = %(open_job_id)s, open_mode = %(open_mode)s,
+    next_sequence = %(next_sequence)s, digest = %(digest)s
+WHERE topic = %(topic)s AND partition = %(partition)s
+  AND epoch = %(epoch)s AND next_offset = %(expected)s
+"""
+_SET_GENERATION: LiteralString = """
+UPDATE {schema}.projection_offset SET generation = %(generation)s
+WHERE topic = %(topic)s AND partition = %(partition)s
+"""
+_TO_OUTBOX: LiteralString = """
+INSERT INTO {schema}.outbox (topic, key, value, headers)
+VALUES (%(topic)s, %(key)s, %(value)s, %(headers)s)
+"""
+STAGING_TABLE: LiteralString = """
+CREATE TEMPORARY TABLE IF NOT EXISTS staging (
+    step integer NOT NULL,
+    id bigint NOT NULL,
+    round integer NOT NULL,
+    mode text NOT NULL,
+    is_complete boolean NOT NULL,
+    present integer NOT NULL,
+    key text COLLATE "C" NOT NULL,
+    first_name text,
+    last_name text,
+    email text,
+    mobile_number text,
+    country text,
+    state text,
+    last_active_date date,
+    sms_subscription boolean,
+    email_subscription boolean,
+    voice_subscription boolean,
+    attributes jsonb NOT NULL,
+    occurred_at timestamptz NOT NULL,
+    job_id bigint,
+    record_number integer
+) ON COMMIT DELETE ROWS
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A partition's batch, decided and made ready: all but the database's part."""
+
+    batch: Batch
+    before: PartitionState
+    after: PartitionState
+    steps: Sequence[Opened | Indexed | PreparedRows | Sealed]
+
+    def prepared(self) -> list[PreparedRows]:
+        """Its steps that carry rows."""
+        return [step for step in self.steps if isinstance(step, PreparedRows)]
+
+
+class Projection:
+    """Writes batches into the tables of one projection."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        schema: str,
+        generations: Generations,
+        read_rows: Callable[[int, list[int]], Iterator[tuple[int, UserRow]]],
+    ) -> None:
+        """``read_rows`` reads rows again from the log: (partition, ascending offsets)."""
+        self.settings = settings
+        self.schema = schema
+        self.generations = generations
+        self.read_rows = read_rows
+        self._writers: dict[tuple[int, int], LeafWriter] = {}
+
+    def project(
+        self, connection: psycopg.Connection, works: list[Work], generation_of: dict[int, int]
+    ) -> dict[int, int]:
+        """Write one batch for each of some partitions, in one transaction.
+
+        ``generation_of`` says which generation each partition writes to.
+
+        Returns:
+            The same after the batch: it changes where a delsert opened.
+
+        Raises:
+            Superseded: another worker holds one of the partitions; nothing was written.
+        """
+        with connection.transaction(), connection.cursor() as cursor:
+            transaction = _Transaction(self, cursor, dict(generation_of))
+            transaction.fence(works)
+            transaction.stage(works)
+            for work in works:
+                transaction.apply(work)
+            transaction.write_rejections(works)
+            transaction.write_jobs()
+            return transaction.generation_of
+
+    def writer(self, generation: int, partition: int) -> LeafWriter:
+        """The writer of a leaf; kept, so that its statements stay prepared."""
+        leaf = (generation, partition)
+        if leaf not in self._writers:
+            if len(self._writers) > 2 * self.settings.topics.user_events.partitions:
+                self._writers.clear()
+            self._writers[leaf] = LeafWriter(self.generations.leaf(generation, partition))
+        return self._writers[leaf]
+
+
+class _Transaction:
+    """The statements of one transaction, in the order of the module's text."""
+
+    def __init__(
+        self, projection: Projection, cursor: psycopg.Cursor, generation_of: dict[int, int]
+    ) -> None:
+        self.generation_of = generation_of
+        self._projection = projection
+        self._topics = projection.settings.topics
+        self._cursor = cursor
+        self._jobs = JobChanges(projection.schema, self._topics.user_events.partitions)
+        self._found: list[FoundRejection] = []
+
+    def fence(self, works: list[Work]) -> None:
+        for work in works:
+            moved = self._execute(
+                _FENCE,
+                asdict(work.after)
+                | {
+                    "topic": self._topics.user_events.name,
+                    "epoch": work.before.epoch,
+                    "expected": work.before.next_offset,
+                },
+            )
+            if moved.rowcount != 1:
+                raise Superseded(f"partition {work.after.partition}, epoch {work.before.epoch}")
+
+    def stage(self, works: list[Work]) -> None:
+        """All rows of the transaction that must find users by key, in one COPY."""
+        csvs = [
+            step.csv
+            for work in works
+            for step in work.prepared()
+            if not step.is_direct and len(step.ids)
+        ]
+        if csvs:
+            self._copy(sql.Identifier("staging"), STAGED_COLUMNS, csvs)
+
+    def apply(self, work: Work) -> None:
+        partition = work.after.partition
+        for step in work.steps:
+            match step:
+                case Opened(job):
+                    self._jobs.open(self._cursor, job, partition)
+                    if job.mode == "delsert":
+                        self._open_generation(job.job_id, partition)
+                case Indexed():
+                    self._index(partition)
+                case PreparedRows():
+                    self._write_rows(work, step)
+                case Sealed(job_id):
+                    self._jobs.seal(job_id)
+        for letter in work.batch.dead_letters:
+            self._bury(letter, partition)
+
+    def write_rejections(self, works: list[Work]) -> None:
+        table = sql.Identifier(self._projection.schema, "rejection")
+        csvs = [
+            step.rejections_csv for work in works for step in work.prepared() if step.rejected
+        ]
+        if csvs:
+            self._copy(table, REJECTION_COLUMNS, csvs)
+        if self._found:
+            with self._cursor.copy(_copy_statement(table, REJECTION_COLUMNS, "text")) as copy:
+                for rejection in self._found:
+                    copy.write_row(rejection.as_row())
+
+    def write_jobs(self) -> None:
+        statuses = self._jobs.write(
+            self._cursor,
+            lambda job_id: self._projection.generations.activate(self._cursor, job_id),
+        )
+        for status in statuses:
+            key = str(status.job_id).encode()
+            self._send(self._topics.job_status.name, key, codec.encode(status), {})
+
+    def _open_generation(self, job_id: int, partition: int) -> None:
+        generation = self._projection.generations.open(self._cursor, job_id)
+        self.generation_of[partition] = generation
+        parameters = {
+            "generation": generation,
+            "topic": self._topics.user_events.name,
+            "partition": partition,
+        }
+        self._execute(_SET_GENERATION, parameters)
+
+    def _index(self, partition: int) -> None:
+        """Index a leaf; of rows with one key the later ones become rejections."""
+        repeats = self._projection.generations.index(
+            self._cursor, self.generation_of[partition], partition
+        )
+        kept = {offset_of(user): record_number for user, record_number in repeats}
+        for offset, row in self._projection.read_rows(partition, sorted(kept)):
+            assert row.job_id is not None, "only the delsert's own rows fill a leaf"
+            counts = self._jobs.counts(row.job_id, partition)
+            counts.inserted -= 1
+            counts.rejected += 1
+            holder = (row.job_id, kept[offset])
+            self._found.append(key_conflict(asdict(row), self._key_setting, holder))
+
+    def _write_rows(self, work: Work, step: PreparedRows) -> None:
+        partition = work.after.partition
+        if step.job_id is not None:
+            self._jobs.counts(step.job_id, partition).rejected += step.rejected
+        if step.is_direct:
+            self._copy_to_leaf(partition, step)
+            return
+        writer = self._projection.writer(self.generation_of[partition], partition)
+        for (number, is_foreign), modes in sorted(step.counts.items()):
+            a_round = Round(
+                step=step.step,
+                number=number,
+                is_foreign=is_foreign,
+                modes=modes,
+                has_incomplete=step.has_incomplete,
+            )
+            outcomes = writer.write(self._cursor, a_round)
+            if is_foreign:
+                self._bury_refused(work, outcomes)
+            else:
+                self._count(partition, step, outcomes)
+
+    def _copy_to_leaf(self, partition: int, step: PreparedRows) -> None:
+        assert step.job_id is not None, "only a job's own rows fill a leaf"
+        if len(step.ids):
+            leaf = self._projection.generations.leaf(self.generation_of[partition], partition)
+            self._copy(leaf, LEAF_COLUMNS, [step.csv])
+        self._jobs.counts(step.job_id, partition).inserted += len(step.ids)
+
+    def _count(self, partition: int, step: PreparedRows, outcomes: Outcomes) -> None:
+        assert step.job_id is not None, "rows of a job count only while it is open"
+        counts = self._jobs.counts(step.job_id, partition)
+        counts.inserted += outcomes.inserted
+        counts.updated += outcomes.updated
+        counts.unchanged += outcomes.unchanged
+        counts.rejected += len(outcomes.conflicts) + len(outcomes.incomplete)
+        refused = step.rows_by_id([row[0] for row in outcomes.conflicts])
+        for row, (_, job_id, record) in zip(refused, outcomes.conflicts, strict=True):
+            self._found.append(key_conflict(row, self._key_setting, (job_id, record)))
+        for row in step.rows_by_id(outcomes.incomplete):
+            self._found.append(incomplete_user(row))
+
+    def _bury_refused(self, work: Work, outcomes: Outcomes) -> None:
+        refused = [(row[0], "KEY_EXISTS") for row in outcomes.conflicts]
+        refused += [(user, "REQUIRED") for user in outcomes.incomplete]
+        for user, code in refused:
+            offset = offset_of(user)
+            at = int(np.searchsorted(work.batch.offsets, offset))
+            record = work.batch.records[at]
+            letter = DeadLetter(
+                offset, record.key(), record.value(), code, "refused by the projection"
+            )
+            self._bury(letter, work.after.partition)
+
+    def _bury(self, letter: DeadLetter, partition: int) -> None:
+        headers = {
+            "reason": letter.code,
+            "detail": letter.detail,
+            "source-topic": self._topics.user_events.name,
+            "source-partition": str(partition),
+            "source-offset": str(letter.offset),
+        }
+        self._send(self._topics.dead_letters.name, letter.key, letter.value, headers)
+
+    def _send(
+        self, topic: str, key: bytes | None, value: bytes | None, headers: dict[str, str]
+    ) -> None:
+        parameters = {"topic": topic, "key": key, "value": value, "headers": Jsonb(headers)}
+        self._execute(_TO_OUTBOX, parameters)
+
+    @property
+    def _key_setting(self) -> str:
+        return self._projection.settings.reconciliation_key
+
+    def _copy(
+        self, table: sql.Identifier, columns: tuple[str, ...], csvs: Sequence[bytes]
+    ) -> None:
+        with self._cursor.copy(_copy_statement(table, columns, "csv")) as copy:
+            for csv in csvs:
+                copy.write(csv)
+
+    def _execute(self, statement: LiteralString, parameters: dict[str, Any]) -> psycopg.Cursor:
+        schema = sql.Identifier(self._projection.schema)
+        return self._cursor.execute(sql.SQL(statement).format(schema=schema), parameters)
+
+
+def _copy_statement(
+    table: sql.Identifier, columns: tuple[str, ...], copy_format: str
+) -> sql.Composed:
+    text: LiteralString = "COPY {table} ({columns}) FROM STDIN (FORMAT {format})"
+    return sql.SQL(text).format(
+        table=table,
+        columns=sql.SQL(", ").join(sql.Identifier(column) for column in columns),
+        format=sql.Identifier(copy_format),
+    )

@@ -1,0 +1,124 @@
+"""The thread that talks to Postgres: claims and batches, one after another.
+
+It decides nothing: the consumer's thread hands it a task, and reads the
+outcome from ``outcomes``.  A failure is always :class:`Lost`: nothing is tried
+again here, because only a new claim tells what was committed.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from processor import Superseded
+from processor.store import is_transient
+
+if TYPE_CHECKING:
+    from processor.acceptance import PartitionState
+    from processor.projection import Projection, Work
+    from processor.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Task: become the only writer of these partitions."""
+
+    partitions: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """Outcome: where to go on from, by partition."""
+
+    states: dict[int, PartitionState]
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """Task: write these batches in one transaction."""
+
+    works: list[Work]
+
+
+@dataclass(frozen=True, slots=True)
+class Projected:
+    """Outcome: committed; the offsets to go on from, by partition."""
+
+    next_offsets: dict[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Outcome: nothing is known of these partitions until they are claimed again."""
+
+    partitions: list[int]
+    reason: BaseException
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """Outcome: an error that time does not heal; the thread has ended."""
+
+    error: BaseException
+
+
+Outcome = Claimed | Projected | Lost | Broken
+
+
+class Projector(threading.Thread):
+    """Runs until :meth:`stop`; ``tasks`` holds at most one task beside the one at work."""
+
+    def __init__(self, store: Store, projection: Projection) -> None:
+        super().__init__(name="projector", daemon=True)
+        self.tasks: queue.Queue[Claim | Project | None] = queue.Queue(maxsize=1)
+        self.outcomes: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
+        self._store = store
+        self._projection = projection
+        self._generation_of: dict[int, int] = {}
+
+    def stop(self, timeout_s: float) -> None:
+        """Let the task at work finish, or cut it off after the time; idempotent."""
+        try:
+            self.tasks.put(None, timeout=timeout_s / 2)
+        except queue.Full:
+            pass  # a task is stuck: the session is cut off below, and it rolls back
+        self.join(timeout_s / 2)
+        self._store.close()
+
+    def run(self) -> None:
+        """Take tasks until told to stop; never raises."""
+        while (task := self.tasks.get()) is not None:
+            try:
+                outcome = self._claim(task) if isinstance(task, Claim) else self._project(task)
+            except Exception as error:  # noqa: BLE001 - handed to the thread that can act on it
+                self.outcomes.put(self._failure(task, error))
+                if not _is_healed_by_claim(error):
+                    return
+            else:
+                self.outcomes.put(outcome)
+
+    def _claim(self, task: Claim) -> Claimed:
+        claimed = self._store.claim(task.partitions)
+        self._generation_of |= {partition: held[1] for partition, held in claimed.items()}
+        return Claimed({partition: held[0] for partition, held in claimed.items()})
+
+    def _project(self, task: Project) -> Projected:
+        self._generation_of = self._projection.project(
+            self._store.connection(), task.works, self._generation_of
+        )
+        return Projected({work.after.partition: work.after.next_offset for work in task.works})
+
+    def _failure(self, task: Claim | Project, error: Exception) -> Lost | Broken:
+        if not _is_healed_by_claim(error):
+            return Broken(error)
+        if not isinstance(error, Superseded):
+            self._store.close()
+        if isinstance(task, Claim):
+            return Lost(task.partitions, error)
+        return Lost([work.after.partition for work in task.works], error)
+
+
+def _is_healed_by_claim(error: BaseException) -> bool:
+    return isinstance(error, Superseded) or is_transient(error)

@@ -1,0 +1,102 @@
+"""The worker process: waits for Kafka and Postgres, then consumes until SIGTERM."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING, Final
+
+import psycopg
+import structlog
+
+from processor import RefusedToStart
+from processor.consumer import GroupConsumer
+from processor.generations import Generations
+from processor.log_reader import LogReader
+from processor.outbox import Outbox
+from processor.projection import Projection
+from processor.projector import Projector
+from processor.setup import NotReadyError, describe_log, ensure_projection
+from processor.store import APPLICATION, Store, connect, is_transient
+from schemas import read_model
+from schemas.logs import configure_logs
+from schemas.settings import Settings, SettingsError, read_settings
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+EXIT_REFUSED: Final = 78
+"""EX_CONFIG of sysexits.h: starting again helps only after a person has acted."""
+_RETRY_S: Final = 1.0
+_STOP_S: Final = 10.0
+
+
+def main() -> None:
+    """Run one worker; exits 0 on SIGTERM or SIGINT, 78 where it refuses to start."""
+    configure_logs()
+    log = structlog.get_logger(__name__)
+    stopping = threading.Event()
+    _stop_on_signals(stopping)
+    try:
+        run(read_settings(os.environ), stopping)
+    except (RefusedToStart, SettingsError) as error:
+        log.critical("refused to start", reason=str(error))
+        sys.exit(EXIT_REFUSED)
+
+
+def run(settings: Settings, stopping: threading.Event) -> None:
+    """Work until ``stopping`` is set.
+
+    Raises:
+        RefusedToStart: log and projection do not fit together.
+        Exception: a permanent error of Postgres; the process ends with it.
+    """
+    schema = read_model.DEFAULT_SCHEMA
+    settings = _prepare(settings, schema, stopping)
+    if stopping.is_set():
+        return
+    generations = Generations(schema, settings.topics.user_events.partitions)
+    projection = Projection(
+        settings, schema=schema, generations=generations, read_rows=LogReader(settings).read_rows
+    )
+    projector = Projector(Store(settings, schema), projection)
+    outbox = Outbox(settings, schema, generations)
+    projector.start()
+    outbox.start()
+    try:
+        GroupConsumer(settings, projector).run(stopping.is_set)
+    finally:
+        projector.stop(_STOP_S)
+        outbox.stop(_RETRY_S)
+
+
+def _prepare(settings: Settings, schema: str, stopping: threading.Event) -> Settings:
+    """Wait until the log and the tables are there and fit; the settings as the log is."""
+    log = structlog.get_logger(__name__)
+    while not stopping.is_set():
+        try:
+            found = describe_log(settings)
+            settings = settings.with_partitions(found.partitions)
+            generations = Generations(schema, found.partitions)
+            with connect(settings, APPLICATION) as connection:
+                ensure_projection(connection, settings, generations, found)
+        except NotReadyError as error:
+            log.info("waiting for Kafka", reason=str(error))
+        except psycopg.Error as error:
+            if not is_transient(error):
+                raise
+            log.info("waiting for Postgres", reason=str(error).strip())
+        else:
+            break
+        stopping.wait(_RETRY_S)
+    return settings
+
+
+def _stop_on_signals(stopping: threading.Event) -> None:
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        stopping.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)

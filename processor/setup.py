@@ -1,0 +1,146 @@
+"""Before the first record: do the log and the projection fit together?
+
+Makes the projection's tables where there are none, and refuses to start where
+the topic is another one than they were built from.  Waits, and never refuses,
+where Kafka or Postgres only cannot be reached, or the topics are still missing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, LiteralString
+
+from confluent_kafka import KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+from psycopg import sql
+
+from processor import ProcessorError, RefusedToStart
+from schemas import read_model
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from processor.generations import Generations
+    from schemas.settings import Settings
+
+_ADMIN_TIMEOUT_S: Final = 10.0
+_LOCK: LiteralString = "SELECT pg_advisory_xact_lock(hashtextextended(%(name)s, 0))"
+_EXISTS: LiteralString = "SELECT to_regclass(%(table)s) IS NOT NULL"
+_BUILT_WITH: LiteralString = """
+SELECT version, topic, topic_id, partitions, reconciliation_key FROM {schema}.projection
+"""
+_BUILD: LiteralString = """
+INSERT INTO {schema}.projection
+    (version, topic, topic_id, partitions, reconciliation_key, active_generation)
+VALUES (%(version)s, %(topic)s, %(topic_id)s, %(partitions)s, %(reconciliation_key)s,
+        %(generation)s)
+"""
+_START: LiteralString = """
+INSERT INTO {schema}.projection_offset
+    (topic, partition, next_offset, epoch, generation, is_indexed, sealed_job_id,
+     next_sequence, digest)
+SELECT %(topic)s, partition, 0, 0, %(generation)s, true, 0, 0, 0
+FROM generate_series(0, %(partitions)s - 1) AS partition
+"""
+_ACTIVATED: LiteralString = """
+UPDATE {schema}.generation SET activated_at = now() WHERE generation = %(generation)s
+"""
+
+
+class NotReadyError(ProcessorError):
+    """Kafka cannot be reached or a topic is missing: wait and try again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """``user-events`` as Kafka has it."""
+
+    topic_id: str
+    partitions: int
+
+
+def describe_log(settings: Settings) -> Log:
+    """Look at ``user-events``.
+
+    Raises:
+        NotReadyError: Kafka cannot be reached, or the topic is not there yet.
+        RefusedToStart: the topic does not keep its records for ever.
+    """
+    name = settings.topics.user_events.name
+    admin = AdminClient(dict[str, Any](settings.kafka))
+    try:
+        described = admin.describe_topics(
+            TopicCollection([name]), request_timeout=_ADMIN_TIMEOUT_S
+        )[name].result()
+        resource = ConfigResource(ResourceType.TOPIC, name)
+        config = admin.describe_configs([resource], request_timeout=_ADMIN_TIMEOUT_S)
+        entries = config[resource].result()
+    except KafkaException as error:
+        raise NotReadyError(f"topic {name}: {error.args[0].str()}") from error
+    retention = {key: entries[key].value for key in ("cleanup.policy", "retention.ms")}
+    if retention != {"cleanup.policy": "delete", "retention.ms": "-1"}:
+        raise RefusedToStart(
+            f"topic {name} does not keep its records for ever ({retention}), so a replay would "
+            "lose users. Set cleanup.policy=delete and retention.ms=-1 on it."
+        )
+    return Log(topic_id=str(described.topic_id), partitions=len(described.partitions))
+
+
+def ensure_projection(
+    connection: psycopg.Connection, settings: Settings, generations: Generations, log: Log
+) -> None:
+    """Make the projection's tables where there are none; check them where there are.
+
+    Safe when several workers start at once.
+
+    Raises:
+        RefusedToStart: the tables were built from another topic or with other settings.
+    """
+    schema = generations.schema
+    with connection.transaction(), connection.cursor() as cursor:
+        cursor.execute(_LOCK, {"name": f"rollcall:{schema}"})
+        row = cursor.execute(_EXISTS, {"table": f"{schema}.projection"}).fetchone()
+        if row is None or not row[0]:
+            _make(cursor, settings, generations, log)
+        _check(cursor, settings, schema, log)
+
+
+def _make(
+    cursor: psycopg.Cursor, settings: Settings, generations: Generations, log: Log
+) -> None:
+    schema = sql.Identifier(generations.schema)
+    cursor.execute(sql.SQL(read_model.ddl()).format(schema=schema))
+    parameters = {
+        "version": read_model.VERSION,
+        "topic": settings.topics.user_events.name,
+        "topic_id": log.topic_id,
+        "partitions": log.partitions,
+        "reconciliation_key": settings.reconciliation_key,
+        "generation": generations.make_first(cursor),
+    }
+    for statement in (_BUILD, _START, _ACTIVATED):
+        cursor.execute(sql.SQL(statement).format(schema=schema), parameters)
+
+
+def _check(cursor: psycopg.Cursor, settings: Settings, schema: str, log: Log) -> None:
+    statement = sql.SQL(_BUILT_WITH).format(schema=sql.Identifier(schema))
+    built_with = cursor.execute(statement).fetchone()
+    expected = (
+        read_model.VERSION,
+        settings.topics.user_events.name,
+        log.topic_id,
+        log.partitions,
+        settings.reconciliation_key,
+    )
+    names = ("version", "topic", "topic id", "partitions", "reconciliation key")
+    differences = [
+        f"{name} was {old!r} and is {new!r}"
+        for name, old, new in zip(names, built_with or (), expected, strict=True)
+        if old != new
+    ]
+    if differences:
+        raise RefusedToStart(
+            f"The projection in schema {schema} was built from something else: "
+            f"{'; '.join(differences)}. Put the setting or the topic back, or build the "
+            "projection anew in an empty database."
+        )

@@ -1,0 +1,216 @@
+"""Accepted rows as COPY input: which columns go to the staging table, or straight to a leaf.
+
+A key that comes several times in a batch gets a round for each time, so that
+each round has a key once and whole rounds can be applied by set statements.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+
+from schemas.user_rules import FIELDS, USA_NAMES
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from processor.acceptance import Rows
+    from processor.batches import Batch
+
+_OFFSET_BITS: Final = 48
+_WRITE_OPTIONS: Final = pyarrow.csv.WriteOptions(include_header=False, quoting_style="needed")
+_NO_ATTRIBUTES: Final = pa.scalar("{}")
+
+STAGED_COLUMNS: Final = (
+    "step", "id", "round", "mode", "is_complete", "present", "key",
+    *(field.name for field in FIELDS),
+    "attributes", "occurred_at", "job_id", "record_number",
+)  # fmt: skip
+"""Of the staging table; ``step`` numbers the Rows steps of a transaction."""
+LEAF_COLUMNS: Final = (
+    "id", "key",
+    *(field.name for field in FIELDS),
+    "attributes", "created_at", "modified_at", "job_id", "record_number",
+)  # fmt: skip
+"""Of a leaf, without generation and partition, which are its defaults."""
+REJECTION_COLUMNS: Final = (
+    "job_id", "record_number", "line", "column", "code", "reason", "value", "raw",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedRows:
+    """A Rows step as the projection wants it.
+
+    ``csv`` goes to the leaf where ``is_direct``, else to the staging table.
+    ``counts`` is the number of rows by (round, is another producer's, mode).
+    """
+
+    step: int
+    job_id: int | None
+    is_direct: bool
+    rows: pa.RecordBatch
+    ids: npt.NDArray[np.int64]
+    counts: dict[tuple[int, bool], dict[str, int]]
+    has_incomplete: bool
+    csv: bytes
+    rejected: int
+    rejections_csv: bytes
+
+    def rows_by_id(self, wanted: list[int]) -> list[dict[str, Any]]:
+        """The rows of these ids, in their order, as dicts of columns."""
+        at = np.searchsorted(self.ids, np.array(wanted, np.int64))
+        return self.rows.take(at).to_pylist()
+
+
+def prepare_rows(batch: Batch, step: Rows, number: int) -> PreparedRows:
+    """Make a Rows step ready, apart from the database; ``number`` is its place in its batch."""
+    rows = batch.rows if len(step.rows) == len(batch.rows) else batch.rows.take(step.rows)
+    ids = batch.row_offsets[step.rows] + user_id(batch.partition, 0)
+    row_rounds = np.zeros(len(rows), np.int32) if step.is_direct else rounds(rows.column("key"))
+    complete = is_complete(rows)
+    csv = (
+        _leaf_csv(rows, ids)
+        if step.is_direct
+        else _staged_csv(rows, (number, ids, row_rounds, complete))
+    )
+    rejections = batch.rejections.take(step.rejections)
+    return PreparedRows(
+        step=number,
+        job_id=step.job_id,
+        is_direct=step.is_direct,
+        rows=rows,
+        ids=ids,
+        counts=_counts(rows, row_rounds),
+        has_incomplete=complete.true_count < len(rows),
+        csv=csv,
+        rejected=len(rejections),
+        rejections_csv=_csv(
+            [rejections.column(name) for name in REJECTION_COLUMNS], REJECTION_COLUMNS
+        ),
+    )
+
+
+def user_id(partition: int, offset: int) -> int:
+    """The id of the user that the event at this log position creates.
+
+    A replay gives the same; positive, below 2**60 (4096 partitions).
+    """
+    return (partition << _OFFSET_BITS) + offset + 1
+
+
+def offset_of(user: int) -> int:
+    """The offset in its partition of the event that created the user."""
+    return (user & ((1 << _OFFSET_BITS) - 1)) - 1
+
+
+def rounds(keys: pa.StringArray) -> npt.NDArray[np.int32]:
+    """How many times each key came before, in order: 0 everywhere where keys are unique."""
+    codes = pc.dictionary_encode(keys)
+    indices = codes.indices.to_numpy()
+    if len(codes.dictionary) == len(keys):
+        return np.zeros(len(keys), np.int32)
+    order = np.argsort(indices, kind="stable")
+    ordered = indices[order]
+    starts = np.flatnonzero(np.diff(ordered, prepend=-1))
+    run_lengths = np.diff(starts, append=len(ordered))
+    nth = np.arange(len(ordered)) - np.repeat(starts, run_lengths)
+    result = np.empty(len(keys), np.int32)
+    result[order] = nth
+    return result
+
+
+def is_complete(rows: pa.RecordBatch) -> pa.BooleanArray:
+    """Whether each row may add a user: all required fields, a state where it is USA."""
+    complete = pc.is_valid(rows.column("first_name"))
+    for name in ("last_name", "email", "country"):
+        complete = pc.and_(complete, pc.is_valid(rows.column(name)))
+    country = pc.fill_null(rows.column("country"), "")
+    needs_state = pc.is_null(rows.column("state"))
+    if pc.any(needs_state).as_py():
+        usa = pc.is_in(
+            pc.utf8_lower(pc.utf8_trim_whitespace(country)), value_set=pa.array(sorted(USA_NAMES))
+        )
+        complete = pc.and_not(complete, pc.and_(needs_state, usa))
+    return complete
+
+
+def _counts(
+    rows: pa.RecordBatch, row_rounds: npt.NDArray[np.int32]
+) -> dict[tuple[int, bool], dict[str, int]]:
+    table = pa.table(
+        {
+            "round": row_rounds,
+            "is_foreign": rows.column("job_id").is_null(),
+            "mode": rows.column("mode"),
+        }
+    )
+    counts: dict[tuple[int, bool], dict[str, int]] = {}
+    grouped = table.group_by(["round", "is_foreign", "mode"]).aggregate([([], "count_all")])
+    for group in grouped.to_pylist():
+        modes = counts.setdefault((group["round"], group["is_foreign"]), {})
+        modes[group["mode"]] = group["count_all"]
+    return counts
+
+
+def _staged_csv(
+    rows: pa.RecordBatch,
+    staged: tuple[int, npt.NDArray[np.int64], npt.NDArray[np.int32], pa.BooleanArray],
+) -> bytes:
+    number, ids, row_rounds, complete = staged
+    columns = [
+        pa.repeat(pa.scalar(number, pa.int32()), len(rows)),
+        pa.array(ids),
+        pa.array(row_rounds),
+        rows.column("mode"),
+        complete,
+        rows.column("present"),
+        rows.column("key"),
+        *(rows.column(field.name) for field in FIELDS),
+        _attributes_json(rows),
+        rows.column("occurred_at"),
+        rows.column("job_id"),
+        rows.column("record_number"),
+    ]
+    return _csv(columns, STAGED_COLUMNS)
+
+
+def _leaf_csv(rows: pa.RecordBatch, ids: npt.NDArray[np.int64]) -> bytes:
+    columns = [
+        pa.array(ids),
+        rows.column("key"),
+        *(
+            pc.fill_null(rows.column(field.name), fill_value=True)
+            if field.kind == "boolean"
+            else rows.column(field.name)
+            for field in FIELDS
+        ),
+        _attributes_json(rows),
+        rows.column("occurred_at"),
+        rows.column("occurred_at"),
+        rows.column("job_id"),
+        rows.column("record_number"),
+    ]
+    return _csv(columns, LEAF_COLUMNS)
+
+
+def _csv(columns: list[pa.Array], names: tuple[str, ...]) -> bytes:
+    out = io.BytesIO()
+    table = pa.table(columns, names=list(names))
+    pyarrow.csv.write_csv(table, out, _WRITE_OPTIONS)
+    return out.getvalue()
+
+
+def _attributes_json(rows: pa.RecordBatch) -> pa.Array:
+    """Attributes as JSON; a null value, which clears one, stays null."""
+    attributes = rows.column("attributes")
+    if not len(attributes.keys):
+        return pa.repeat(_NO_ATTRIBUTES, len(rows))
+    return pa.array([json.dumps(dict(pairs)) for pairs in attributes.to_pylist()])

@@ -1,0 +1,158 @@
+"""The worker's Postgres session, and the claim on its partitions.
+
+A worker owns a partition because it claimed it last: a claim raises ``epoch``,
+and every batch's fence names the epoch it was claimed with.
+A holder that was frozen in the middle of a transaction still locks its row; a
+claim that meets such a lock ends the holder's session.
+
+``synchronous_commit`` is off: rows and ``next_offset`` are lost together, if
+ever, and the log gives them again (PostgreSQL manual, "Asynchronous Commit").
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import TYPE_CHECKING, Final, LiteralString
+
+import psycopg
+import structlog
+from psycopg import errors, sql
+
+from processor import RefusedToStart
+from processor.acceptance import PartitionState
+from processor.projection import STAGING_TABLE
+
+if TYPE_CHECKING:
+    from schemas.settings import Settings
+
+APPLICATION: Final = "rollcall-processor"
+_SESSION_SETTINGS: Final = {
+    "TimeZone": "UTC",
+    "synchronous_commit": "off",
+    "work_mem": "64MB",
+    "maintenance_work_mem": "128MB",
+    # The staging table has no statistics: without these the planner may read a
+    # whole leaf for a batch of ten rows.
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
+}
+_CLAIM: LiteralString = """
+UPDATE {schema}.projection_offset
+SET epoch = epoch + 1, holder_pid = pg_backend_pid()
+WHERE topic = %(topic)s AND partition = ANY(%(partitions)s)
+RETURNING partition, epoch, next_offset, is_indexed, sealed_job_id, open_job_id, open_mode,
+          next_sequence, digest, generation
+"""
+_END_HOLDERS: LiteralString = """
+SELECT pg_terminate_backend(pid)
+FROM pg_stat_activity
+WHERE pid <> pg_backend_pid() AND starts_with(application_name, %(application)s)
+  AND pid IN (SELECT holder_pid FROM {schema}.projection_offset
+              WHERE topic = %(topic)s AND partition = ANY(%(partitions)s))
+"""
+_TRANSIENT: Final = (
+    errors.OperationalError,  # connections, shutdowns, locks, serialisation, out of resources
+    errors.InterfaceError,  # the connection was closed under us
+    errors.ReadOnlySqlTransaction,  # a standby that is being promoted
+)
+_PERMANENT: Final = (
+    errors.InvalidPassword,
+    errors.InvalidAuthorizationSpecification,
+    errors.InvalidCatalogName,
+)
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same work may succeed later; decided here and nowhere else.
+
+    PostgreSQL manual, appendix A: classes 08, 40, 53, 55P03, 57 and 58 are
+    OperationalError in psycopg; all others are faults of ours or of the set-up.
+    """
+    return isinstance(error, _TRANSIENT) and not isinstance(error, _PERMANENT)
+
+
+class Store:
+    """One session, made again when it breaks."""
+
+    def __init__(self, settings: Settings, schema: str) -> None:
+        self._settings = settings
+        self._schema = schema
+        self._connection: psycopg.Connection | None = None
+
+    def connection(self) -> psycopg.Connection:
+        """The session, connected where it was not.
+
+        Raises:
+            psycopg.OperationalError: when Postgres cannot be reached.
+        """
+        if self._connection is None or self._connection.closed:
+            self._connection = self._connect()
+        return self._connection
+
+    def close(self) -> None:
+        """Drop the session; what was not committed is rolled back."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def claim(self, partitions: list[int]) -> dict[int, tuple[PartitionState, int]]:
+        """Become the only writer of these partitions.
+
+        Returns:
+            By partition, where to go on from, and the generation it writes to.
+        """
+        try:
+            return self._claim(partitions)
+        except errors.LockNotAvailable:
+            self._end_holders(partitions)
+            return self._claim(partitions)
+
+    def _claim(self, partitions: list[int]) -> dict[int, tuple[PartitionState, int]]:
+        connection = self.connection()
+        with connection.transaction():
+            connection.execute("SET LOCAL lock_timeout = '2s'")
+            rows = connection.execute(self._sql(_CLAIM), self._parameters(partitions)).fetchall()
+        if len(rows) != len(partitions):
+            raise RefusedToStart(
+                f"user-events has partitions {partitions}, the projection knows {len(rows)} of "
+                "them: partitions were added to the topic. Take them out, or move the log."
+            )
+        return {row[0]: (PartitionState(*row[:-1]), row[-1]) for row in rows}
+
+    def _end_holders(self, partitions: list[int]) -> None:
+        log = structlog.get_logger(__name__)
+        log.warning("ending the session that blocks a claim", partitions=partitions)
+        parameters = self._parameters(partitions) | {"application": APPLICATION}
+        self.connection().execute(self._sql(_END_HOLDERS), parameters)
+
+    def _parameters(self, partitions: list[int]) -> dict[str, object]:
+        return {"topic": self._settings.topics.user_events.name, "partitions": partitions}
+
+    def _sql(self, statement: LiteralString) -> sql.Composed:
+        return sql.SQL(statement).format(schema=sql.Identifier(self._schema))
+
+    def _connect(self) -> psycopg.Connection:
+        connection = connect(self._settings, APPLICATION)
+        for name, value in _SESSION_SETTINGS.items():
+            connection.execute("SELECT set_config(%s, %s, false)", (name, value))
+        connection.execute(STAGING_TABLE)
+        connection.prepare_threshold = 2
+        connection.prepared_max = 500
+        return connection
+
+
+def connect(settings: Settings, application: str) -> psycopg.Connection:
+    """A session in autocommit mode that notices a dead server within half a minute."""
+    return psycopg.connect(
+        settings.database_url,
+        autocommit=True,
+        connect_timeout=5,
+        application_name=f"{application}@{socket.gethostname()}:{os.getpid()}",
+        keepalives_idle=10,
+        keepalives_interval=5,
+        keepalives_count=3,
+        tcp_user_timeout=30_000,
+    )

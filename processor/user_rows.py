@@ -1,0 +1,195 @@
+"""The user rows of one leaf: insert, upsert and delete by sets.
+
+Only called behind the fence, so the leaf has no other writer, and what one
+statement found still holds for the next.
+A round has each key once, so the order of its statements is free.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, LiteralString
+
+from psycopg import sql
+
+from processor.staging import LEAF_COLUMNS
+from schemas.user_rules import FIELDS, Field
+
+if TYPE_CHECKING:
+    import psycopg
+
+_ROUND: Final[LiteralString] = (
+    "step = %(step)s AND round = %(round)s AND (staging.job_id IS NULL) = %(is_foreign)s"
+)
+_INSERT: Final[LiteralString] = """
+INSERT INTO {leaf} ({columns})
+SELECT {values}
+FROM staging
+WHERE {round} AND mode = ANY(%(modes)s) AND is_complete
+ORDER BY key
+ON CONFLICT (key) DO NOTHING
+"""
+_CONFLICTS: Final[LiteralString] = """
+SELECT staging.id, leaf.job_id, leaf.record_number
+FROM staging JOIN {leaf} AS leaf USING (key)
+WHERE {round} AND mode = ANY(%(modes)s) AND leaf.id <> staging.id
+ORDER BY staging.id
+"""
+_INCOMPLETE: Final[LiteralString] = """
+SELECT staging.id
+FROM staging LEFT JOIN {leaf} AS leaf USING (key)
+WHERE {round} AND mode = ANY(%(modes)s) AND NOT is_complete AND leaf.key IS NULL
+ORDER BY staging.id
+"""
+_UPDATE: Final[LiteralString] = """
+UPDATE {leaf} AS leaf
+SET {assignments},
+    attributes = jsonb_strip_nulls(leaf.attributes || staging.attributes),
+    modified_at = staging.occurred_at,
+    job_id = staging.job_id,
+    record_number = staging.record_number
+FROM staging
+WHERE {round} AND mode = 'upsert' AND leaf.key = staging.key AND leaf.id <> staging.id
+  AND ({differences}
+       OR leaf.attributes <> jsonb_strip_nulls(leaf.attributes || staging.attributes))
+"""
+_DELETE: Final[LiteralString] = """
+DELETE FROM {leaf} AS leaf
+USING staging
+WHERE {round} AND mode = 'delete' AND leaf.key = staging.key
+"""
+_INSERTING: Final = ["insert", "delsert"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """Which staged rows: parameters of every statement here.
+
+    ``modes`` counts them by mode; ``has_incomplete`` says that some may not add a user.
+    """
+
+    step: int
+    number: int
+    is_foreign: bool
+    modes: dict[str, int]
+    has_incomplete: bool
+
+    def parameters(self, modes: list[str]) -> dict[str, Any]:
+        """The values of the statements' placeholders."""
+        return {
+            "step": self.step,
+            "round": self.number,
+            "is_foreign": self.is_foreign,
+            "modes": modes,
+        }
+
+
+@dataclass(slots=True)
+class Outcomes:
+    """What became of a round's rows.
+
+    ``conflicts``: (id of the refused row, job id and record number that last set the holder).
+    ``incomplete``: ids of rows that would have added a user and may not.
+    """
+
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    conflicts: list[tuple[int, int | None, int | None]] = field(
+        default_factory=list[tuple[int, "int | None", "int | None"]]
+    )
+    incomplete: list[int] = field(default_factory=list[int])
+
+
+class LeafWriter:
+    """Writes rounds into one leaf; its statements are composed once, to be prepared."""
+
+    def __init__(self, leaf: sql.Identifier) -> None:
+        parts: dict[str, sql.Composable] = {"leaf": leaf, "round": sql.SQL(_ROUND), **_FIELD_SQL}
+        self._insert = sql.SQL(_INSERT).format(**parts)
+        self._conflicts = sql.SQL(_CONFLICTS).format(**parts)
+        self._incomplete = sql.SQL(_INCOMPLETE).format(**parts)
+        self._update = sql.SQL(_UPDATE).format(**parts)
+        self._delete = sql.SQL(_DELETE).format(**parts)
+
+    def write(self, cursor: psycopg.Cursor, a_round: Round) -> Outcomes:
+        """Apply a round of staged rows."""
+        outcomes = Outcomes()
+        inserting = sum(a_round.modes.get(mode, 0) for mode in _INSERTING)
+        if inserting:
+            self._write_inserts(cursor, a_round, inserting, outcomes)
+        if upserting := a_round.modes.get("upsert", 0):
+            self._write_upserts(cursor, a_round, upserting, outcomes)
+        if a_round.modes.get("delete", 0):
+            cursor.execute(self._delete, a_round.parameters([]))
+        return outcomes
+
+    def _write_inserts(
+        self, cursor: psycopg.Cursor, a_round: Round, expected: int, outcomes: Outcomes
+    ) -> None:
+        parameters = a_round.parameters(_INSERTING)
+        inserted = cursor.execute(self._insert, parameters).rowcount
+        outcomes.inserted += inserted
+        if inserted < expected:
+            outcomes.conflicts += cursor.execute(self._conflicts, parameters).fetchall()
+            outcomes.incomplete += self._find_incomplete(cursor, a_round, parameters)
+
+    def _write_upserts(
+        self, cursor: psycopg.Cursor, a_round: Round, expected: int, outcomes: Outcomes
+    ) -> None:
+        parameters = a_round.parameters(["upsert"])
+        inserted = cursor.execute(self._insert, parameters).rowcount
+        outcomes.inserted += inserted
+        if inserted == expected:
+            return
+        incomplete = self._find_incomplete(cursor, a_round, parameters)
+        updated = cursor.execute(self._update, parameters).rowcount
+        outcomes.incomplete += incomplete
+        outcomes.updated += updated
+        outcomes.unchanged += expected - inserted - updated - len(incomplete)
+
+    def _find_incomplete(
+        self, cursor: psycopg.Cursor, a_round: Round, parameters: dict[str, Any]
+    ) -> list[int]:
+        if not a_round.has_incomplete:
+            return []
+        return [row[0] for row in cursor.execute(self._incomplete, parameters)]
+
+
+def _inserted_value(column: str) -> sql.Composable:
+    if column in ("created_at", "modified_at"):
+        return sql.SQL("occurred_at")
+    if column == "attributes":
+        return sql.SQL("jsonb_strip_nulls(attributes)")
+    if column.endswith("_subscription"):
+        return sql.SQL("COALESCE({}, true)").format(sql.Identifier(column))
+    return sql.Identifier(column)
+
+
+def _new_value(field: Field) -> sql.Composed:
+    """The staged value where the event set it; what may not be null is never cleared."""
+    is_kept_when_null = field.is_required or field.kind in ("boolean", "date")
+    condition: LiteralString = "staging.present & {bit} <> 0"
+    if is_kept_when_null:
+        condition = "staging.present & {bit} <> 0 AND staging.{name} IS NOT NULL"
+    text: LiteralString = "CASE WHEN " + condition + " THEN staging.{name} ELSE leaf.{name} END"
+    return sql.SQL(text).format(name=sql.Identifier(field.name), bit=sql.Literal(field.bit))
+
+
+def _field_sql() -> dict[str, sql.Composable]:
+    assignment: LiteralString = "{name} = {value}"
+    difference: LiteralString = "leaf.{name} IS DISTINCT FROM {value}"
+    values = [(sql.Identifier(field.name), _new_value(field)) for field in FIELDS]
+    return {
+        "columns": sql.SQL(", ").join(sql.Identifier(column) for column in LEAF_COLUMNS),
+        "values": sql.SQL(", ").join(_inserted_value(column) for column in LEAF_COLUMNS),
+        "assignments": sql.SQL(", ").join(
+            sql.SQL(assignment).format(name=name, value=value) for name, value in values
+        ),
+        "differences": sql.SQL(" OR ").join(
+            sql.SQL(difference).format(name=name, value=value) for name, value in values
+        ),
+    }
+
+
+_FIELD_SQL: Final = _field_sql()
