@@ -50,6 +50,7 @@ class Child:
     def __init__(self, spec: ChildSpec) -> None:
         self.spec = spec
         self._process = _spawn(spec)
+        self._is_group_ended = False
 
     @property
     def pid(self) -> int:
@@ -85,9 +86,12 @@ class Child:
 
     def kill(self) -> int:
         """The exit status, after SIGKILL to it and to all that is left of its process group."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            # macOS answers EPERM where only zombies are left in the group.
-            os.killpg(self.pid, signal.SIGKILL)
+        # Once only: afterwards the number of the group may come to mean another.
+        if not self._is_group_ended:
+            self._is_group_ended = True
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                # macOS answers EPERM where only zombies are left in the group.
+                os.killpg(self.pid, signal.SIGKILL)
         return self.wait()
 
 

@@ -156,10 +156,11 @@ class KafkaServer:
             raise KafkaError(self._failure("formatting its log", status))
         self._files.unfinished.rename(self._files.data)
 
-    def launch(self) -> None:
-        """Starts the broker and returns at once."""
+    def launch(self) -> Child:
+        """Starts the broker and returns its process at once."""
         properties = self._write_properties(self._files.data)
         self._child = self._run_java("kafka.Kafka", str(properties))
+        return self._child
 
     def wait_ready(self, timeout_s: float) -> None:
         """Returns once the broker answers.

@@ -150,8 +150,8 @@ class PostgresServer:
             raise PostgresError(self._failure("making its cluster", status))
         self._unfinished.rename(self._cluster)
 
-    def launch(self) -> None:
-        """Starts the server and returns at once.
+    def launch(self) -> Child:
+        """Starts the server and returns its process at once.
 
         Processes that a dead server of this cluster left behind are ended first.
         """
@@ -165,6 +165,7 @@ class PostgresServer:
         }
         flags = [f"--{name}={value}" for name, value in settings.items()]
         self._child = self._run([str(binary("postgres")), "-D", str(self._cluster), *flags])
+        return self._child
 
     def wait_ready(self, timeout_s: float) -> None:
         """Returns once the database `rollcall` takes connections; makes it where it is missing.
