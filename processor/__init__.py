@@ -10,8 +10,8 @@ its batch; nothing else guards the tables, and nothing else is needed.
 Errors::
 
     ProcessorError
-     +-- Superseded       another worker holds the partition: give it up
-     +-- RefusedToStart   log and projection do not fit: needs a person
+     +-- SupersededError       another worker holds the partition: give it up
+     +-- RefusedToStartError   log and projection do not fit: needs a person
 """
 
 
@@ -19,9 +19,9 @@ class ProcessorError(Exception):
     """Anything this package raises on purpose."""
 
 
-class Superseded(ProcessorError):
+class SupersededError(ProcessorError):
     """Another worker has claimed a partition of this batch; nothing was written."""
 
 
-class RefusedToStart(ProcessorError):
+class RefusedToStartError(ProcessorError):
     """The log and the projection do not fit together; says why and what to do."""

@@ -23,12 +23,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from schemas.events import JobOpened, JobSealed
+from schemas.events import JobOpened
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from processor.batches import Batch
+    from schemas.events import JobSealed
 
 FOREIGN = -1
 """Stands for the job of a row that another producer sent."""

@@ -8,11 +8,11 @@ put aside: a bad record never stops its neighbours.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute
 
 from schemas import codec
 from schemas.events import JobOpened, JobSealed, RowRejected, UserRow
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+pc: Any = pyarrow.compute
 _FOREIGN = -1
 _NO_ROW = 0
 
@@ -31,9 +32,17 @@ _NO_ROW = 0
 class Record(Protocol):
     """What this module reads of a Kafka message."""
 
-    def value(self) -> bytes | None: ...
-    def key(self) -> bytes | None: ...
-    def offset(self) -> int: ...
+    def value(self) -> bytes | None:
+        """Its value as it stands in the log."""
+        ...
+
+    def key(self) -> bytes | None:
+        """Its key as it stands in the log."""
+        ...
+
+    def offset(self) -> int | None:
+        """Its offset in its partition; None only before it is in a log."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,17 +33,18 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from processor import RefusedToStart
-from processor.acceptance import PartitionState, Rows, accept
+from processor import RefusedToStartError
+from processor.acceptance import Rows, accept
 from processor.batches import decode_records
 from processor.projection import Work
-from processor.projector import Broken, Claim, Claimed, Lost, Outcome, Project, Projected
+from processor.projector import Broken, Claim, Claimed, Lost, Project, Projected
 from processor.staging import prepare_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from processor.projector import Projector
+    from processor.acceptance import PartitionState
+    from processor.projector import Outcome, Projector
     from schemas.settings import Settings
 
 _MAX_PENDING: Final = 40_000
@@ -99,7 +100,7 @@ class GroupConsumer:
         """Consume until ``should_stop``.
 
         Raises:
-            RefusedToStart: the log no longer holds what comes next.
+            RefusedToStartError: the log no longer holds what comes next.
             Exception: what the projector found to be permanent.
         """
         self._consumer.subscribe(
@@ -250,7 +251,7 @@ class GroupConsumer:
         low, high = self._consumer.get_watermark_offsets(self._at(partition), timeout=5.0)
         if not low <= next_offset <= high:
             code = "LOG_TRUNCATED" if next_offset > high else "RECORDS_REMOVED"
-            raise RefusedToStart(
+            raise RefusedToStartError(
                 f"{code}: topic {self._topic}, partition {partition} holds offsets {low} to "
                 f"{high}, and the projection goes on from {next_offset}. Records were lost; "
                 "restore the topic, or build the projection anew in an empty database."
@@ -286,7 +287,7 @@ class GroupConsumer:
         self._claim_after |= dict.fromkeys((part.partition for part in assigned), now)
         self._log.info("partitions assigned", partitions=[part.partition for part in assigned])
 
-    def _revoked(self, consumer: Consumer, revoked: list[TopicPartition]) -> None:
+    def _revoked(self, _consumer: Consumer, revoked: list[TopicPartition]) -> None:
         for part in revoked:
             self._held.pop(part.partition, None)
             self._claim_after.pop(part.partition, None)
@@ -312,7 +313,7 @@ class GroupConsumer:
 
     def _raise_if_gone(self, error: KafkaError, message: Message) -> None:
         if error.code() in _OFFSETS_GONE:
-            raise RefusedToStart(
+            raise RefusedToStartError(
                 f"LOG_TRUNCATED: topic {self._topic}, partition {message.partition()}: "
                 f"{error.str()}. Records that come next are not in the log any more; restore "
                 "the topic, or build the projection anew in an empty database."

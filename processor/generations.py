@@ -111,7 +111,9 @@ class Generations:
         cursor.execute(self._sql(_GENERATION_OF_JOB), {"job_id": job_id})
         return _only_int(cursor)
 
-    def index(self, cursor: psycopg.Cursor, generation: int, partition: int) -> list[tuple[int, int]]:
+    def index(
+        self, cursor: psycopg.Cursor, generation: int, partition: int
+    ) -> list[tuple[int, int]]:
         """Give a leaf its indexes; rows whose key came before are taken out first.
 
         Returns:

@@ -19,11 +19,11 @@ import numpy as np
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from processor import Superseded
-from processor.acceptance import Indexed, Opened, PartitionState, Sealed
+from processor import SupersededError
+from processor.acceptance import Indexed, Opened, Sealed
 from processor.batches import DeadLetter
 from processor.jobs import JobChanges
-from processor.rejections import FoundRejection, incomplete_user, key_conflict
+from processor.rejections import incomplete_user, key_conflict
 from processor.staging import (
     LEAF_COLUMNS,
     REJECTION_COLUMNS,
@@ -31,7 +31,7 @@ from processor.staging import (
     PreparedRows,
     offset_of,
 )
-from processor.user_rows import LeafWriter, Outcomes, Round
+from processor.user_rows import LeafWriter, Round
 from schemas import codec
 
 if TYPE_CHECKING:
@@ -39,8 +39,11 @@ if TYPE_CHECKING:
 
     import psycopg
 
+    from processor.acceptance import PartitionState
     from processor.batches import Batch
     from processor.generations import Generations
+    from processor.rejections import FoundRejection
+    from processor.user_rows import Outcomes
     from schemas.events import UserRow
     from schemas.settings import Settings
 
@@ -130,7 +133,7 @@ class Projection:
             The same after the batch: it changes where a delsert opened.
 
         Raises:
-            Superseded: another worker holds one of the partitions; nothing was written.
+            SupersededError: another worker holds one of the partitions; nothing was written.
         """
         with connection.transaction(), connection.cursor() as cursor:
             transaction = _Transaction(self, cursor, dict(generation_of))
@@ -177,7 +180,9 @@ class _Transaction:
                 },
             )
             if moved.rowcount != 1:
-                raise Superseded(f"partition {work.after.partition}, epoch {work.before.epoch}")
+                raise SupersededError(
+                    f"partition {work.after.partition}, epoch {work.before.epoch}"
+                )
 
     def stage(self, works: list[Work]) -> None:
         """All rows of the transaction that must find users by key, in one COPY."""
@@ -209,9 +214,7 @@ class _Transaction:
 
     def write_rejections(self, works: list[Work]) -> None:
         table = sql.Identifier(self._projection.schema, "rejection")
-        csvs = [
-            step.rejections_csv for work in works for step in work.prepared() if step.rejected
-        ]
+        csvs = [step.rejections_csv for work in works for step in work.prepared() if step.rejected]
         if csvs:
             self._copy(table, REJECTION_COLUMNS, csvs)
         if self._found:
@@ -326,9 +329,7 @@ class _Transaction:
     def _key_setting(self) -> str:
         return self._projection.settings.reconciliation_key
 
-    def _copy(
-        self, table: sql.Identifier, columns: tuple[str, ...], csvs: Sequence[bytes]
-    ) -> None:
+    def _copy(self, table: sql.Identifier, columns: tuple[str, ...], csvs: Sequence[bytes]) -> None:
         with self._cursor.copy(_copy_statement(table, columns, "csv")) as copy:
             for csv in csvs:
                 copy.write(csv)

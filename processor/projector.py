@@ -7,12 +7,16 @@ again here, because only a new claim tells what was committed.
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from processor import Superseded
+import structlog
+
+from processor import SupersededError
 from processor.store import is_transient
 
 if TYPE_CHECKING:
@@ -77,13 +81,12 @@ class Projector(threading.Thread):
         self._store = store
         self._projection = projection
         self._generation_of: dict[int, int] = {}
+        self._log = structlog.get_logger(__name__)
 
     def stop(self, timeout_s: float) -> None:
         """Let the task at work finish, or cut it off after the time; idempotent."""
-        try:
+        with contextlib.suppress(queue.Full):  # a task is stuck: cut off below, it rolls back
             self.tasks.put(None, timeout=timeout_s / 2)
-        except queue.Full:
-            pass  # a task is stuck: the session is cut off below, and it rolls back
         self.join(timeout_s / 2)
         self._store.close()
 
@@ -105,15 +108,23 @@ class Projector(threading.Thread):
         return Claimed({partition: held[0] for partition, held in claimed.items()})
 
     def _project(self, task: Project) -> Projected:
+        begin = time.monotonic()
         self._generation_of = self._projection.project(
             self._store.connection(), task.works, self._generation_of
+        )
+        self._log.info(
+            "batch projected",
+            records=sum(len(work.batch.offsets) for work in task.works),
+            partitions=len(task.works),
+            dead_letters=sum(len(work.batch.dead_letters) for work in task.works),
+            elapsed_ms=round(1000 * (time.monotonic() - begin)),
         )
         return Projected({work.after.partition: work.after.next_offset for work in task.works})
 
     def _failure(self, task: Claim | Project, error: Exception) -> Lost | Broken:
         if not _is_healed_by_claim(error):
             return Broken(error)
-        if not isinstance(error, Superseded):
+        if not isinstance(error, SupersededError):
             self._store.close()
         if isinstance(task, Claim):
             return Lost(task.partitions, error)
@@ -121,4 +132,4 @@ class Projector(threading.Thread):
 
 
 def _is_healed_by_claim(error: BaseException) -> bool:
-    return isinstance(error, Superseded) or is_transient(error)
+    return isinstance(error, SupersededError) or is_transient(error)

@@ -11,11 +11,14 @@ from schemas.user_rules import (
     KEY_EXISTS,
     KEY_FIELD,
     UNKNOWN_USER_INCOMPLETE,
-    Rule,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from schemas.user_rules import (
+        Rule,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 import structlog
 
-from processor import RefusedToStart
+from processor import RefusedToStartError
 from processor.consumer import GroupConsumer
 from processor.generations import Generations
 from processor.log_reader import LogReader
@@ -22,10 +22,12 @@ from processor.setup import NotReadyError, describe_log, ensure_projection
 from processor.store import APPLICATION, Store, connect, is_transient
 from schemas import read_model
 from schemas.logs import configure_logs
-from schemas.settings import Settings, SettingsError, read_settings
+from schemas.settings import SettingsError, read_settings
 
 if TYPE_CHECKING:
     from types import FrameType
+
+    from schemas.settings import Settings
 
 EXIT_REFUSED: Final = 78
 """EX_CONFIG of sysexits.h: starting again helps only after a person has acted."""
@@ -41,7 +43,7 @@ def main() -> None:
     _stop_on_signals(stopping)
     try:
         run(read_settings(os.environ), stopping)
-    except (RefusedToStart, SettingsError) as error:
+    except (RefusedToStartError, SettingsError) as error:
         log.critical("refused to start", reason=str(error))
         sys.exit(EXIT_REFUSED)
 
@@ -50,7 +52,7 @@ def run(settings: Settings, stopping: threading.Event) -> None:
     """Work until ``stopping`` is set.
 
     Raises:
-        RefusedToStart: log and projection do not fit together.
+        RefusedToStartError: log and projection do not fit together.
         Exception: a permanent error of Postgres; the process ends with it.
     """
     schema = read_model.DEFAULT_SCHEMA

@@ -11,14 +11,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, LiteralString
 
 from confluent_kafka import KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+from confluent_kafka.admin import (
+    AdminClient,
+    ConfigResource,
+    ResourceType,
+)
 from psycopg import sql
 
-from processor import ProcessorError, RefusedToStart
+from processor import ProcessorError, RefusedToStartError
 from schemas import read_model
 
 if TYPE_CHECKING:
     import psycopg
+    from confluent_kafka.admin import (
+        ConfigEntry,
+    )
 
     from processor.generations import Generations
     from schemas.settings import Settings
@@ -64,22 +71,22 @@ def describe_log(settings: Settings) -> Log:
 
     Raises:
         NotReadyError: Kafka cannot be reached, or the topic is not there yet.
-        RefusedToStart: the topic does not keep its records for ever.
+        RefusedToStartError: the topic does not keep its records for ever.
     """
     name = settings.topics.user_events.name
     admin = AdminClient(dict[str, Any](settings.kafka))
     try:
-        described = admin.describe_topics(
+        described: Any = admin.describe_topics(
             TopicCollection([name]), request_timeout=_ADMIN_TIMEOUT_S
         )[name].result()
         resource = ConfigResource(ResourceType.TOPIC, name)
         config = admin.describe_configs([resource], request_timeout=_ADMIN_TIMEOUT_S)
-        entries = config[resource].result()
+        entries: dict[str, ConfigEntry] = config[resource].result()
     except KafkaException as error:
         raise NotReadyError(f"topic {name}: {error.args[0].str()}") from error
     retention = {key: entries[key].value for key in ("cleanup.policy", "retention.ms")}
     if retention != {"cleanup.policy": "delete", "retention.ms": "-1"}:
-        raise RefusedToStart(
+        raise RefusedToStartError(
             f"topic {name} does not keep its records for ever ({retention}), so a replay would "
             "lose users. Set cleanup.policy=delete and retention.ms=-1 on it."
         )
@@ -94,7 +101,7 @@ def ensure_projection(
     Safe when several workers start at once.
 
     Raises:
-        RefusedToStart: the tables were built from another topic or with other settings.
+        RefusedToStartError: the tables were built from another topic or with other settings.
     """
     schema = generations.schema
     with connection.transaction(), connection.cursor() as cursor:
@@ -105,9 +112,7 @@ def ensure_projection(
         _check(cursor, settings, schema, log)
 
 
-def _make(
-    cursor: psycopg.Cursor, settings: Settings, generations: Generations, log: Log
-) -> None:
+def _make(cursor: psycopg.Cursor, settings: Settings, generations: Generations, log: Log) -> None:
     schema = sql.Identifier(generations.schema)
     cursor.execute(sql.SQL(read_model.ddl()).format(schema=schema))
     parameters = {
@@ -139,7 +144,7 @@ def _check(cursor: psycopg.Cursor, settings: Settings, schema: str, log: Log) ->
         if old != new
     ]
     if differences:
-        raise RefusedToStart(
+        raise RefusedToStartError(
             f"The projection in schema {schema} was built from something else: "
             f"{'; '.join(differences)}. Put the setting or the topic back, or build the "
             "projection anew in an empty database."

@@ -9,11 +9,11 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute
 import pyarrow.csv
 
 from schemas.user_rules import FIELDS, USA_NAMES
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from processor.acceptance import Rows
     from processor.batches import Batch
 
+pc: Any = pyarrow.compute
 _OFFSET_BITS: Final = 48
 _WRITE_OPTIONS: Final = pyarrow.csv.WriteOptions(include_header=False, quoting_style="needed")
 _NO_ATTRIBUTES: Final = pa.scalar("{}")
@@ -74,7 +75,11 @@ def prepare_rows(batch: Batch, step: Rows, number: int) -> PreparedRows:
     """Make a Rows step ready, apart from the database; ``number`` is its place in its batch."""
     rows = batch.rows if len(step.rows) == len(batch.rows) else batch.rows.take(step.rows)
     ids = batch.row_offsets[step.rows] + user_id(batch.partition, 0)
-    row_rounds = np.zeros(len(rows), np.int32) if step.is_direct else rounds(rows.column("key"))
+    row_rounds = (
+        np.zeros(len(rows), np.int32)
+        if step.is_direct
+        else rounds(cast("pa.StringArray", rows.column("key")))
+    )
     complete = is_complete(rows)
     csv = (
         _leaf_csv(rows, ids)
@@ -113,7 +118,7 @@ def offset_of(user: int) -> int:
 
 def rounds(keys: pa.StringArray) -> npt.NDArray[np.int32]:
     """How many times each key came before, in order: 0 everywhere where keys are unique."""
-    codes = pc.dictionary_encode(keys)
+    codes: pa.DictionaryArray[Any, Any] = pc.dictionary_encode(keys)
     indices = codes.indices.to_numpy()
     if len(codes.dictionary) == len(keys):
         return np.zeros(len(keys), np.int32)
@@ -165,7 +170,7 @@ def _staged_csv(
     staged: tuple[int, npt.NDArray[np.int64], npt.NDArray[np.int32], pa.BooleanArray],
 ) -> bytes:
     number, ids, row_rounds, complete = staged
-    columns = [
+    columns: list[pa.Array[Any]] = [
         pa.repeat(pa.scalar(number, pa.int32()), len(rows)),
         pa.array(ids),
         pa.array(row_rounds),
@@ -183,7 +188,7 @@ def _staged_csv(
 
 
 def _leaf_csv(rows: pa.RecordBatch, ids: npt.NDArray[np.int64]) -> bytes:
-    columns = [
+    columns: list[pa.Array[Any]] = [
         pa.array(ids),
         rows.column("key"),
         *(
@@ -201,16 +206,17 @@ def _leaf_csv(rows: pa.RecordBatch, ids: npt.NDArray[np.int64]) -> bytes:
     return _csv(columns, LEAF_COLUMNS)
 
 
-def _csv(columns: list[pa.Array], names: tuple[str, ...]) -> bytes:
+def _csv(columns: list[pa.Array[Any]], names: tuple[str, ...]) -> bytes:
     out = io.BytesIO()
     table = pa.table(columns, names=list(names))
     pyarrow.csv.write_csv(table, out, _WRITE_OPTIONS)
     return out.getvalue()
 
 
-def _attributes_json(rows: pa.RecordBatch) -> pa.Array:
+def _attributes_json(rows: pa.RecordBatch) -> pa.Array[Any]:
     """Attributes as JSON; a null value, which clears one, stays null."""
-    attributes = rows.column("attributes")
+    attributes: Any = rows.column("attributes")
     if not len(attributes.keys):
         return pa.repeat(_NO_ATTRIBUTES, len(rows))
-    return pa.array([json.dumps(dict(pairs)) for pairs in attributes.to_pylist()])
+    maps: list[list[tuple[str, str | None]]] = attributes.to_pylist()
+    return pa.array([json.dumps(dict(pairs)) for pairs in maps])

@@ -19,7 +19,7 @@ import psycopg
 import structlog
 from psycopg import errors, sql
 
-from processor import RefusedToStart
+from processor import RefusedToStartError
 from processor.acceptance import PartitionState
 from processor.projection import STAGING_TABLE
 
@@ -116,7 +116,7 @@ class Store:
             connection.execute("SET LOCAL lock_timeout = '2s'")
             rows = connection.execute(self._sql(_CLAIM), self._parameters(partitions)).fetchall()
         if len(rows) != len(partitions):
-            raise RefusedToStart(
+            raise RefusedToStartError(
                 f"user-events has partitions {partitions}, the projection knows {len(rows)} of "
                 "them: partitions were added to the topic. Take them out, or move the log."
             )

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any, Final, LiteralString
 from psycopg import sql
 
 from processor.staging import LEAF_COLUMNS
-from schemas.user_rules import FIELDS, Field
+from schemas.user_rules import FIELDS
 
 if TYPE_CHECKING:
     import psycopg
+
+    from schemas.user_rules import Field
 
 _ROUND: Final[LiteralString] = (
     "step = %(step)s AND round = %(round)s AND (staging.job_id IS NULL) = %(is_foreign)s"

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 import fastavro
 import fastavro.schema
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute
 import pyruhvro
 
 from schemas import events
@@ -29,6 +29,7 @@ from schemas import events
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+pc: Any = pyarrow.compute
 MARKER = b"\xc3\x01"
 FRAME_BYTES = 10
 EVENT_TYPES: tuple[type[events.Event], ...] = (
@@ -121,7 +122,7 @@ def decode(value: bytes | None) -> events.Event:
     try:
         record = fastavro.schemaless_reader(body, schema.parsed)
         event = _event(schema.event_type, cast("dict[str, Any]", record))
-    except Exception as error:  # noqa: BLE001 - hostile bytes raise anything: EOFError, IndexError, ...
+    except Exception as error:  # hostile bytes raise anything: EOFError, IndexError, ...
         raise UndecodableError("MALFORMED", f"{schema.event_type.__name__}: {error!r}") from error
     if body.tell() != len(value):
         raise UndecodableError("TRAILING_BYTES", f"{len(value) - body.tell()} bytes after the end")

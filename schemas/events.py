@@ -7,8 +7,10 @@ Rows travel in batches (see :mod:`schemas.codec`), so :class:`UserRow` and
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date, datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from datetime import date, datetime
 
 JobMode = Literal["insert", "upsert", "delsert"]
 RowMode = Literal["insert", "upsert", "delsert", "delete"]

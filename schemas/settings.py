@@ -8,11 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from schemas.topics import Topics, topics
+from schemas.topics import topics
 from schemas.user_rules import KEY_FIELD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from schemas.topics import Topics
 
 _KAFKA_PREFIX: Final = "ROLLCALL_KAFKA_"
 _MAX_PARTITIONS: Final = 4096

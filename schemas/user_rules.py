@@ -61,7 +61,9 @@ MAX_KEY_BYTES: Final = 1024
 USA_NAMES: Final = frozenset({"usa", "us", "united states", "united states of america"})
 """Lower-cased country names for which a state is required."""
 
-EMAIL_PATTERN: Final = r"^[^\s@\x00-\x1f\x7f]{1,64}@[^\s@\x00-\x1f\x7f.]+(\.[^\s@\x00-\x1f\x7f.]+)+$"
+EMAIL_PATTERN: Final = (
+    r"^[^\s@\x00-\x1f\x7f]{1,64}@[^\s@\x00-\x1f\x7f.]+(\.[^\s@\x00-\x1f\x7f.]+)+$"
+)
 """One @, a local part of at most 64 characters (RFC 5321, 4.5.3.1.1), a dotted domain."""
 MOBILE_PATTERN: Final = r"^\+[1-9][0-9]{6,14}$"
 """E.164: at most 15 digits; fewer than 7 reach nobody."""
@@ -85,8 +87,12 @@ class Rule:
     reason: str
 
 
-TOO_FEW_FIELDS: Final = Rule("TOO_FEW_FIELDS", "The line has {found} fields, the header has {expected}.")
-TOO_MANY_FIELDS: Final = Rule("TOO_MANY_FIELDS", "The line has {found} fields, the header has {expected}.")
+TOO_FEW_FIELDS: Final = Rule(
+    "TOO_FEW_FIELDS", "The line has {found} fields, the header has {expected}."
+)
+TOO_MANY_FIELDS: Final = Rule(
+    "TOO_MANY_FIELDS", "The line has {found} fields, the header has {expected}."
+)
 KEY_MISSING: Final = Rule("KEY_MISSING", "{column} is required: it is the reconciliation key.")
 KEY_TOO_LONG: Final = Rule("KEY_TOO_LONG", "{column} is longer than 1024 bytes.")
 REQUIRED: Final = Rule("REQUIRED", "{column} is required.")
