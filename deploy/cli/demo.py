@@ -1,0 +1,117 @@
+"""`./rollcall demo`."""
+
+import contextlib
+import json
+import sys
+import tempfile
+import threading
+from collections.abc import Generator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, LiteralString
+
+import click
+import psycopg
+from psycopg.rows import dict_row
+from rich.console import Console
+
+from deploy.api_client import ApiClient, ApiError, JobCounts, Upload
+from deploy.cli.job_progress import run_import
+from deploy.cli.tables import ERROR_COLUMNS, print_counts, print_table
+from deploy.cli.up import port_option, print_running, started
+from deploy.local.rollcall import Plan, Running
+
+_SAMPLES = Path(__file__).parents[1] / "samples"
+_SHOWN_ERRORS = 5
+
+_COUNT_USERS = "SELECT count(*) AS users FROM users"
+_SOME_USERS = """
+    SELECT key, first_name, last_name, country, state, last_active_date
+    FROM users ORDER BY id LIMIT 8
+"""
+
+
+@click.command()
+@port_option
+@click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path, resolve_path=True),
+    help="Folder that keeps the data.  [default: a temporary one, removed at the end]",
+)
+@click.option("--exit", "ends", is_flag=True, help="End after the imports, not at Ctrl-C.")
+def demo(port: int | None, data_dir: Path | None, ends: bool) -> None:  # noqa: FBT001 - a flag of the command line
+    """Start everything and import sample files with insert, upsert and delsert.
+
+    With --exit, the exit status is 0 only if every count is as expected.
+    """
+    with _folder(data_dir) as folder, started(Plan(folder, port, processors=1)) as running:
+        print_running(running)
+        is_as_expected = _import_samples(running, Console())
+        if ends:
+            sys.exit(0 if is_as_expected else 1)
+        threading.Event().wait()
+
+
+@contextlib.contextmanager
+def _folder(data_dir: Path | None) -> Generator[Path]:
+    if data_dir is not None:
+        yield data_dir
+        return
+    with tempfile.TemporaryDirectory(prefix="rollcall-demo-") as folder:
+        yield Path(folder)
+
+
+def _import_samples(running: Running, console: Console) -> bool:
+    expected: dict[str, dict[str, int]] = json.loads((_SAMPLES / "expected.json").read_text())
+    with ApiClient(running.url, running.account) as client:
+        try:
+            results = [
+                _import_sample(running, client, mode, counts, console)
+                for mode, counts in expected.items()
+            ]
+        except ApiError as error:
+            console.print(f"Error: {error}", markup=False)
+            return False
+    _print_users(running, console)
+    return all(results)
+
+
+def _import_sample(
+    running: Running, client: ApiClient, mode: str, expected: dict[str, int], console: Console
+) -> bool:
+    console.rule(mode)
+    job_id, counts = run_import(client, Upload(_SAMPLES / f"{mode}.csv", mode), console)
+    print_counts(console, job_id, counts)
+    errors = client.errors(job_id, start=0, page_size=_SHOWN_ERRORS)
+    title = f"The first {len(errors['Errors'])} of {errors['total']} rejected lines"
+    print_table(console, title, ERROR_COLUMNS, errors["Errors"])
+    found = outcome(counts) | {"users": _count_users(running)}
+    if found == expected:
+        console.print("[green]All counts are as expected.[/green]")
+        return True
+    console.print(f"[red]Expected {expected}, found {found}.[/red]")
+    return False
+
+
+def outcome(counts: JobCounts) -> dict[str, int]:
+    """A job's counts in the form of `expected.json`."""
+    return {name: value for name, value in asdict(counts).items() if name != "state"}
+
+
+def _count_users(running: Running) -> int:
+    return int(_query(running, _COUNT_USERS)[0]["users"])
+
+
+def _print_users(running: Running, console: Console) -> None:
+    console.rule("the table `users`")
+    columns = ("key", "first_name", "last_name", "country", "state", "last_active_date")
+    rows = _query(running, _SOME_USERS)
+    print_table(console, "Some users, as `./rollcall psql` shows them", columns, rows)
+
+
+def _query(running: Running, query: LiteralString) -> list[dict[str, Any]]:
+    with (
+        psycopg.connect(running.stack.conninfo) as connection,
+        connection.cursor(row_factory=dict_row) as cursor,
+    ):
+        return cursor.execute(query).fetchall()

@@ -1,0 +1,33 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+
+import click
+
+from deploy.local.data_dir import default_data_dir
+
+data_dir_option = click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path, resolve_path=True),
+    envvar="ROLLCALL_DATA_DIR",
+    default=default_data_dir,
+    help="Folder that keeps all data of the stack.  [default: in the user's data folder]",
+)
+
+processors_option = click.option(
+    "--processors",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="How many processors share the work.",
+)
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the API's JSON answer.")
+
+url_option = click.option(
+    "--url",
+    envvar="ROLLCALL_URL",
+    default="http://127.0.0.1:8080",
+    show_default=True,
+    help="Address of the HTTP API; also ROLLCALL_URL.",
+)

@@ -1,0 +1,23 @@
+"""How a long-running command ends when it is told to."""
+
+import signal
+import sys
+from types import FrameType
+
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def exit_on_stop_signals() -> None:
+    """From now on Ctrl-C, SIGTERM and a closed terminal raise SystemExit in the main thread.
+
+    Only the first does: the way out ends child processes in a bounded time, and a second signal
+    in the middle of it would leave some behind.
+    """
+    for number in _STOP_SIGNALS:
+        signal.signal(number, _exit)
+
+
+def _exit(number: int, _frame: FrameType | None) -> None:
+    for each in _STOP_SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
+    sys.exit(128 + number)

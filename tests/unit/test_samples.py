@@ -1,0 +1,34 @@
+"""The demo's sample files."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from deploy import samples
+from deploy.samples.generate import HEADER, sample_files
+
+pytestmark = pytest.mark.unit
+
+FOLDER = Path(samples.__file__).parent
+
+
+def test_the_committed_files_are_the_generated_ones() -> None:
+    """Whoever changes the generator commits what it makes."""
+    committed = {name: (FOLDER / name).read_text(newline="") for name in sample_files()}
+
+    assert committed == sample_files()
+
+
+@pytest.mark.parametrize("mode", ["insert", "upsert", "delsert"])
+def test_expected_counts_cover_every_line(mode: str) -> None:
+    """The outcomes add up to the lines that a CSV reader finds in the file."""
+    expected = json.loads((FOLDER / "expected.json").read_text())[mode]
+    with (FOLDER / f"{mode}.csv").open(newline="") as file:
+        header, *lines = csv.reader(file, strict=True)
+
+    assert tuple(header) == HEADER
+    assert expected["total"] == len(lines)
+    outcomes = ("inserted", "updated", "unchanged", "rejected")
+    assert sum(expected[name] for name in outcomes) == len(lines)
