@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, cast
 
 import structlog
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -167,7 +167,8 @@ class _Follower:
         self._is_stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._moved = asyncio.Condition()
+        self._waiting: list[tuple[int, asyncio.Event]] = []
+        self._lock = threading.Lock()
 
     def start(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -181,8 +182,12 @@ class _Follower:
 
     async def read_past(self, offset: int) -> None:
         """Returns once the record at this offset, and all before it, have been read."""
-        async with self._moved:
-            await self._moved.wait_for(lambda: self._next_offset > offset)
+        read = asyncio.Event()
+        with self._lock:
+            if self._next_offset > offset:
+                return
+            self._waiting.append((offset, read))
+        await read.wait()
 
     def _follow(self) -> None:
         consumer = Consumer(_consumer_config(self._kafka))
@@ -206,13 +211,12 @@ class _Follower:
             self._ledger.apply(offset, decode(message.value()))
         except UndecodableError as error:
             # Every reader skips it alike, so it decides nothing.
-            _log.error("undecodable record in job-events", offset=offset, code=error.code)  # noqa: TRY400
-        self._next_offset = offset + 1
-        if self._loop is not None:
+            _log.error("undecodable record in job-events", offset=offset, code=error.code)
+        with self._lock:
+            self._next_offset = offset + 1
+            reached = [read for wanted, read in self._waiting if wanted <= offset]
+            self._waiting = [waiting for waiting in self._waiting if waiting[0] > offset]
+        for read in reached:
             # Of a closed loop nobody waits any more.
             with contextlib.suppress(RuntimeError):
-                asyncio.run_coroutine_threadsafe(self._notify(), self._loop)
-
-    async def _notify(self) -> None:
-        async with self._moved:
-            self._moved.notify_all()
+                cast("asyncio.AbstractEventLoop", self._loop).call_soon_threadsafe(read.set)

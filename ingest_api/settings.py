@@ -6,10 +6,12 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from schemas.settings import EnvironmentReader, Settings, SettingsError, read_settings
+from schemas.settings import EnvironmentReader, SettingsError, read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from schemas.settings import Settings
 
 _MOST_UPLOAD_BYTES: Final = 10**15
 _MASK: Final = "***"

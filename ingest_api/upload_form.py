@@ -26,7 +26,7 @@ _PLAIN_ENCODINGS: Final = frozenset({"", "7bit", "8bit", "binary", "identity"})
 _FILE_CODINGS: Final = frozenset({"", "identity", "gzip", "x-gzip"})
 
 
-class FormFault(ValueError):
+class FormError(ValueError):
     """A body that is no upload form; ``code`` is for programs, the text for people."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -47,14 +47,14 @@ def boundary_of(content_type: str | None) -> bytes | None:
     """The boundary of a multipart/form-data body, or None for another media type.
 
     Raises:
-        FormFault: where it is multipart/form-data without a usable boundary.
+        FormError: where it is multipart/form-data without a usable boundary.
     """
     media_type, options = parse_options_header(content_type)
     if media_type != b"multipart/form-data":
         return None
     boundary = options.get(b"boundary", b"")
     if not 1 <= len(boundary) <= _MOST_BOUNDARY_BYTES or boundary.endswith(b" "):
-        raise FormFault("BOUNDARY", "The Content-Type has no boundary of 1 to 70 characters.")
+        raise FormError("BOUNDARY", "The Content-Type has no boundary of 1 to 70 characters.")
     return boundary
 
 
@@ -96,7 +96,7 @@ class UploadForm:
         """The pieces of the file that this piece of the body brought, in order.
 
         Raises:
-            FormFault: nothing more may be fed.
+            FormError: nothing more may be fed.
         """
         self._pieces = []
         if self._head is not None:
@@ -109,12 +109,12 @@ class UploadForm:
         """The file, now that the body has ended.
 
         Raises:
-            FormFault: the body has no end of its own, or no file.
+            FormError: the body has no end of its own, or no file.
         """
         if self._epilogue is None:
-            raise FormFault("FORM_INCOMPLETE", "The body does not end with its final boundary.")
+            raise FormError("FORM_INCOMPLETE", "The body does not end with its final boundary.")
         if self.file is None:
-            raise FormFault("FILE_MISSING", f"The form has no file part named {FILE_FIELD}.")
+            raise FormError("FILE_MISSING", f"The form has no file part named {FILE_FIELD}.")
         return self.file
 
     def _after_preamble(self, body: bytes) -> bytes:
@@ -125,11 +125,11 @@ class UploadForm:
         at = 0 if body.startswith(self._start) else body.find(b"\r\n" + self._start) + 2
         if at == 1 or (at == 0 and not body.startswith(self._start)):
             if len(body) > _MOST_AROUND_BYTES + len(self._start) + 2:
-                raise FormFault("FORM_MALFORMED", "The body does not begin with its boundary.")
+                raise FormError("FORM_MALFORMED", "The body does not begin with its boundary.")
             self._head = body
             return b""
         if at > _MOST_AROUND_BYTES:
-            raise FormFault("FORM_MALFORMED", "The body does not begin with its boundary.")
+            raise FormError("FORM_MALFORMED", "The body does not begin with its boundary.")
         self._head = None
         return body[at:]
 
@@ -140,7 +140,7 @@ class UploadForm:
         try:
             self._parser.write(data)
         except FormParserError as error:
-            raise FormFault("FORM_MALFORMED", "The body is not well-formed multipart.") from error
+            raise FormError("FORM_MALFORMED", "The body is not well-formed multipart.") from error
         if self._epilogue is not None:
             # The parser drops what follows the end; what it dropped is found again here.
             recent = self._tail + data
@@ -151,12 +151,12 @@ class UploadForm:
         self._epilogue = (self._epilogue or b"") + data
         # A boundary after the end: the end stood inside the file, which would be cut short there.
         if len(self._epilogue) > _MOST_AROUND_BYTES or self._start in self._epilogue:
-            raise FormFault("FORM_MALFORMED", "The body goes on after its final boundary.")
+            raise FormError("FORM_MALFORMED", "The body goes on after its final boundary.")
 
     def _on_part_begin(self) -> None:
         self._parts += 1
         if self._parts > _MOST_PARTS:
-            raise FormFault("TOO_MANY_PARTS", f"The form has more than {_MOST_PARTS} parts.")
+            raise FormError("TOO_MANY_PARTS", f"The form has more than {_MOST_PARTS} parts.")
         self._part = _Part()
 
     def _on_header_name(self, data: bytes, start: int, end: int) -> None:
@@ -174,7 +174,7 @@ class UploadForm:
         if not part.is_file:
             return
         if self.file is not None:
-            raise FormFault("SEVERAL_FILES", "The form has more than one file.")
+            raise FormError("SEVERAL_FILES", "The form has more than one file.")
         self.file = part.as_file()
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
@@ -207,13 +207,13 @@ class _Part:
         """Keep the header that has been read.
 
         Raises:
-            FormFault: it was there before, or holds a line break.
+            FormError: it was there before, or holds a line break.
         """
         name = self.header_name.lower()
         if name in self._headers:
-            raise FormFault("FORM_MALFORMED", "A part has the same header twice.")
+            raise FormError("FORM_MALFORMED", "A part has the same header twice.")
         if b"\n" in self.header_value:
-            raise FormFault("FORM_MALFORMED", "A part has a header with a line break in it.")
+            raise FormError("FORM_MALFORMED", "A part has a header with a line break in it.")
         self._headers[name] = self.header_value
         self.header_name = self.header_value = b""
 
@@ -221,11 +221,11 @@ class _Part:
         """Learn from the headers what the part is.
 
         Raises:
-            FormFault: it is no part of an upload form.
+            FormError: it is no part of an upload form.
         """
         disposition, self._options = self._header_with_options(b"content-disposition")
         if disposition != "form-data" or b"name" not in self._options:
-            raise FormFault("FORM_MALFORMED", "A part has no Content-Disposition with a name.")
+            raise FormError("FORM_MALFORMED", "A part has no Content-Disposition with a name.")
         self.name = _decoded(self._options[b"name"])
         self.is_file = b"filename" in self._options
         self._check_kind()
@@ -233,16 +233,16 @@ class _Part:
 
     def _check_kind(self) -> None:
         if self.is_file and self.name != FILE_FIELD:
-            raise FormFault("UNEXPECTED_FILE", f"The only file of the form is {FILE_FIELD}.")
+            raise FormError("UNEXPECTED_FILE", f"The only file of the form is {FILE_FIELD}.")
         if self.name == FILE_FIELD and not self._options.get(b"filename"):
-            raise FormFault("NOT_A_FILE", f"{FILE_FIELD} is not a file: it has no file name.")
+            raise FormError("NOT_A_FILE", f"{FILE_FIELD} is not a file: it has no file name.")
 
     def _check_encodings(self) -> None:
         transfer = self._header_with_options(b"content-transfer-encoding")[0]
         coding = self._header_with_options(b"content-encoding")[0]
         allowed = _FILE_CODINGS if self.is_file else _PLAIN_ENCODINGS
         if transfer not in _PLAIN_ENCODINGS or coding not in allowed:
-            raise FormFault("PART_ENCODING", "A part is in an encoding that is not allowed.")
+            raise FormError("PART_ENCODING", "A part is in an encoding that is not allowed.")
 
     def as_file(self) -> FilePart:
         """What the headers say about the file."""
@@ -259,17 +259,17 @@ class _Part:
         """Add to the value of a text field.
 
         Raises:
-            FormFault: it is too long.
+            FormError: it is too long.
         """
         self._text += data
         if len(self._text) > _MOST_FIELD_BYTES:
-            raise FormFault("FIELD_TOO_LONG", "A field of the form is longer than 8 KiB.")
+            raise FormError("FIELD_TOO_LONG", "A field of the form is longer than 8 KiB.")
 
     def text(self) -> str:
         """The value of a text field.
 
         Raises:
-            FormFault: it is not UTF-8.
+            FormError: it is not UTF-8.
         """
         return _decoded(self._text)
 
@@ -282,7 +282,7 @@ def _decoded(data: bytes) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError:
-        raise FormFault("FORM_MALFORMED", "A name or field of the form is not UTF-8.") from None
+        raise FormError("FORM_MALFORMED", "A name or field of the form is not UTF-8.") from None
 
 
 def _without_nul(name: str) -> str:

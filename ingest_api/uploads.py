@@ -8,7 +8,6 @@ takes a chunk of another attempt with the same job id for its own.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import time
 from collections import deque
@@ -22,6 +21,7 @@ from schemas.events import ChunkRange
 from schemas.topics import partition_of
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Mapping
 
     from confluent_kafka import Message

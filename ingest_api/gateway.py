@@ -1,0 +1,58 @@
+"""The one filter that every request passes: who sends it, and may it be answered.
+
+A route is public only where it says so, so a path that no route knows is closed too.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ingest_api.accounts import basic_credentials
+from ingest_api.exchange import exchange_of
+from ingest_api.responses import UNAUTHORIZED, Refused, forbidden, unavailable
+from ingest_api.store import StoreUnavailableError
+
+if TYPE_CHECKING:
+    from sanic import Request
+
+    from ingest_api.accounts import Account, Accounts, Role
+
+STORE_UNAVAILABLE = "Postgres can't be reached: nothing was kept, try again"
+
+
+def is_public(request: Request[Any, Any]) -> bool:
+    """Whether the request's route answers anybody."""
+    return request.route is not None and getattr(request.route.ctx, "public", False) is True
+
+
+async def authenticate(request: Request[Any, Any], accounts: Accounts) -> None:
+    """Know the request's account; the body is not touched.
+
+    Raises:
+        Refused: 401 without valid credentials, 503 where they can't be checked.
+    """
+    values = request.headers.getall("authorization", [])
+    credentials = basic_credentials(values[0]) if len(values) == 1 else None
+    account = None
+    if credentials is not None:
+        try:
+            account = await accounts.authenticate(credentials, request.ip)
+        except StoreUnavailableError:
+            raise unavailable(STORE_UNAVAILABLE) from None
+    if account is None:
+        challenge = 'Basic realm="Rollcall", charset="UTF-8"'
+        raise Refused(401, UNAUTHORIZED, headers={"WWW-Authenticate": challenge})
+    request.ctx.account = account
+    exchange_of(request).account = account.name
+
+
+def account_of(request: Request[Any, Any], role: Role) -> Account:
+    """The request's account, which has this role or a higher one.
+
+    Raises:
+        Refused: 403.
+    """
+    account: Account = request.ctx.account
+    if not account.may(role):
+        raise forbidden(role)
+    return account

@@ -1,0 +1,207 @@
+"""The way of an upload, from the first byte of its body to the decision of the log."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, Protocol
+
+from ingest_api.appender import Appender, LogUnavailableError
+from ingest_api.arrival import Arrival, Ways
+from ingest_api.import_options import ROLE_NEEDED, with_fields
+from ingest_api.job_ledger import is_same_content
+from ingest_api.responses import Detail, Refused, forbidden, invalid_file, unavailable
+from ingest_api.upload_form import FormError, UploadForm
+from schemas.events import NO_JOB, JobAccepted
+from schemas.user_rules import RULES_VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from ingest_api.accounts import Account
+    from ingest_api.arrival import ArrivedFile
+    from ingest_api.import_options import ImportOptions
+    from ingest_api.job_ledger import LedgerJob
+    from ingest_api.job_log import JobLog
+    from ingest_api.upload_form import FilePart
+    from ingest_api.upload_gate import UploadGate
+    from schemas.settings import Settings
+
+_CHUNK_TIMEOUT_S: Final = 8.0
+_KEPT_NOTHING: Final = "Kafka can't be reached: nothing was kept, try again"
+_OUTCOME_UNKNOWN: Final = (
+    "Kafka can't be reached: it is not known whether the upload was taken. "
+    "A retry with the same Idempotency-Key is safe"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportRequest:
+    """What the head of an upload says, and its body."""
+
+    account: Account
+    options: ImportOptions
+    idempotency_key: str | None
+    boundary: bytes
+    body: AsyncIterator[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedForm:
+    """What the form says, once all of it has come."""
+
+    file: FilePart
+    options: ImportOptions
+
+
+class _Sink(Protocol):
+    def begin(self, file: FilePart, options: ImportOptions) -> None: ...
+
+    async def write(self, data: bytes) -> None: ...
+
+
+def job_id_of(account: str, key: str | None) -> int:
+    """The id of a new job, a random one without an ``Idempotency-Key``; 63 bits, never 0.
+
+    With a key it is derived, so that retries fall together on every instance.
+    """
+    digest = (
+        secrets.token_bytes(8)
+        if key is None
+        else hashlib.sha256(f"{account}\0{key}".encode()).digest()
+    )
+    return (int.from_bytes(digest[:8], "big") >> 1) or NO_JOB + 1
+
+
+class Intake:
+    """Takes the uploads of one API process."""
+
+    def __init__(
+        self, settings: Settings, job_log: JobLog, gate: UploadGate, *, threads: int
+    ) -> None:
+        self._job_log = job_log
+        self._gate = gate
+        self._ways = Ways(
+            settings=settings,
+            appender=Appender(settings.kafka, timeout_s=_CHUNK_TIMEOUT_S),
+            # A slow client's thread mostly waits, so each upload has one of its own.
+            threads=ThreadPoolExecutor(threads, thread_name_prefix="survey"),
+        )
+
+    def close(self) -> None:
+        """End the threads that are idle; those at work end with their uploads."""
+        self._ways.threads.shutdown(wait=False, cancel_futures=True)
+
+    async def take(self, request: ImportRequest) -> int:
+        """The id of the job that the log has accepted for this upload.
+
+        Raises:
+            Refused: nothing of the upload counts, unless a 503 says that it isn't known.
+        """
+        job_id = job_id_of(request.account.name, request.idempotency_key)
+        known = self._job_log.ledger.job(job_id)
+        if known is not None:
+            return await self._take_again(known, request)
+        arrival = Arrival(self._ways, job_id)
+        try:
+            async with self._gate.receiving():
+                form = await _receive(request, arrival)
+            arrived = await arrival.finish(form.file, form.options)
+        except LogUnavailableError:
+            raise unavailable(_KEPT_NOTHING) from None
+        finally:
+            arrival.release()
+        return await self._accept(_job_accepted(request, form, arrived))
+
+    async def _take_again(self, known: LedgerJob, request: ImportRequest) -> int:
+        comparison = _Comparison()
+        async with self._gate.receiving():
+            form = await _receive(request, comparison)
+        again = replace(
+            known.accepted,
+            sha256=comparison.digest.hexdigest(),
+            mode=form.options.mode,
+            delimiter=form.options.delimiter,
+            blank_cells=form.options.blank_cells,
+        )
+        if not is_same_content(known.accepted, again):
+            raise _conflict()
+        return known.accepted.job_id
+
+    async def _accept(self, event: JobAccepted) -> int:
+        acceptance = await self._job_log.accept(event)
+        if acceptance == "conflict":
+            raise _conflict()
+        if acceptance == "voided":
+            raise unavailable(_KEPT_NOTHING)
+        if acceptance == "unknown":
+            raise unavailable(_OUTCOME_UNKNOWN, id=str(event.job_id))
+        return event.job_id
+
+
+def _conflict() -> Refused:
+    return Refused(409, "The Idempotency-Key was used before with other content")
+
+
+class _Comparison:
+    """Where the bytes of a file go that was taken before, or another under the same key."""
+
+    def __init__(self) -> None:
+        self.digest = hashlib.sha256()
+
+    def begin(self, file: FilePart, options: ImportOptions) -> None:
+        """Nothing is prepared."""
+
+    async def write(self, data: bytes) -> None:
+        """Only their digest matters."""
+        self.digest.update(data)
+
+
+async def _receive(request: ImportRequest, sink: _Sink) -> ReceivedForm:
+    form = UploadForm(request.boundary)
+    try:
+        async for data in request.body:
+            pieces = form.feed(data)
+            if form.file is not None:
+                sink.begin(form.file, with_fields(request.options, form.fields))
+            for piece in pieces:
+                await sink.write(piece)
+        file = form.finish()
+    except FormError as error:
+        raise invalid_file(Detail(error.code, str(error))) from None
+    options = with_fields(request.options, form.fields)
+    needed = ROLE_NEEDED[options.mode]
+    if not request.account.may(needed):
+        raise forbidden(needed)
+    return ReceivedForm(file, options)
+
+
+def _job_accepted(request: ImportRequest, form: ReceivedForm, arrived: ArrivedFile) -> JobAccepted:
+    options, survey, stored = form.options, arrived.survey, arrived.stored
+    rejected = survey.rejected[options.mode]
+    if options.mode == "delsert" and rejected == survey.lines:
+        message = "Not one line of the file is valid, so it can't replace the audience."
+        raise invalid_file(Detail("NO_VALID_LINE", message))
+    return JobAccepted(
+        job_id=stored.job_id,
+        attempt=stored.attempt,
+        mode=options.mode,
+        delimiter=options.delimiter,
+        charset=survey.charset,
+        compression=arrived.file_format.compression,
+        blank_cells=options.blank_cells,
+        reconciliation_key=arrived.file_format.reconciliation_key,
+        rules_version=RULES_VERSION,
+        accepted_at=datetime.now(UTC),
+        accepted_by=request.account.name,
+        file_name=form.file.file_name,
+        size_bytes=stored.size_bytes,
+        sha256=stored.sha256,
+        lines=survey.lines,
+        rejected_lines=rejected,
+        chunks=stored.chunks,
+        idempotency_key=request.idempotency_key,
+    )

@@ -1,0 +1,84 @@
+"""`POST …/audience/import`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ingest_api.exchange import exchange_of
+from ingest_api.gateway import STORE_UNAVAILABLE, account_of
+from ingest_api.import_options import idempotency_key, options_in_head
+from ingest_api.intake import ImportRequest
+from ingest_api.request_body import body_pieces, check_declared
+from ingest_api.responses import (
+    UPLOAD_ACCEPTED,
+    Detail,
+    Refused,
+    invalid_file,
+    json_answer,
+    unavailable,
+)
+from ingest_api.store import StoreUnavailableError
+from ingest_api.upload_form import FormError, boundary_of
+
+if TYPE_CHECKING:
+    from sanic import Blueprint, HTTPResponse, Request
+
+    from ingest_api.intake import Intake
+    from ingest_api.request_body import BodyLimits
+    from ingest_api.store import Store
+    from ingest_api.upload_gate import UploadGate
+
+
+def add_import_route(
+    api: Blueprint, intake: Intake, *, store: Store, gate: UploadGate, limits: BodyLimits
+) -> None:
+    """Add the route that takes uploads."""
+
+    @api.post("/audience/import", stream=True)
+    async def import_users(request: Request[Any, Any]) -> HTTPResponse:
+        account = account_of(request, "importer")
+        _check_media(request)
+        check_declared(request, limits)
+        with gate.one_more(account.name):
+            await _check_store(store)
+            job_id = await intake.take(_import_request(request, limits))
+        exchange_of(request).job_id = job_id
+        return json_answer(200, {"id": str(job_id), "message": UPLOAD_ACCEPTED})
+
+    _ = import_users
+
+
+def _import_request(request: Request[Any, Any], limits: BodyLimits) -> ImportRequest:
+    query = request.get_args(keep_blank_values=True)
+    headers = request.headers
+    return ImportRequest(
+        account=account_of(request, "importer"),
+        options=options_in_head(headers.getall("delimiter", []), query),
+        idempotency_key=idempotency_key(headers.getall("idempotency-key", [])),
+        boundary=_boundary(request),
+        body=body_pieces(request, limits),
+    )
+
+
+def _check_media(request: Request[Any, Any]) -> None:
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise Refused(415, "The body of an upload must not be in a content encoding")
+    _boundary(request)
+
+
+def _boundary(request: Request[Any, Any]) -> bytes:
+    try:
+        boundary = boundary_of(request.headers.get("content-type"))
+    except FormError as error:
+        raise invalid_file(Detail(error.code, str(error))) from None
+    if boundary is None:
+        raise Refused(415, "An upload must be multipart/form-data")
+    return boundary
+
+
+async def _check_store(store: Store) -> None:
+    """A known account needs no database, but its job would lie there unseen."""
+    try:
+        await store.ping()
+    except StoreUnavailableError:
+        raise unavailable(STORE_UNAVAILABLE) from None
