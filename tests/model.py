@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from schemas.events import JobMode
+
 TEXT_FIELDS = ("first_name", "last_name", "country", "state")
 FIELDS = (
     "first_name",
@@ -40,7 +42,7 @@ class Job:
     """An accepted upload."""
 
     job_id: int
-    mode: str
+    mode: JobMode
     content: bytes
     accepted_at: datetime
     delimiter: str = ","
@@ -82,14 +84,18 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
+class Line:
+    """A data line taken apart; ``fault`` where its cells cannot be told apart."""
+
     record_number: int
     line: int
     cells: dict[str, str]
     fault: str | None
 
 
-class _RefusedError(Exception):
+class RefusedError(Exception):
+    """The line is rejected, with this code."""
+
     def __init__(self, code: str) -> None:
         super().__init__(code)
         self.code = code
@@ -106,37 +112,50 @@ class Model:
         """Apply the next job; its outcome."""
         outcome = Outcome()
         users = {} if job.mode == "delsert" else self.users
-        for line in _lines(job):
+        for line in lines_of(job):
             try:
                 _apply_line(job, line, users, outcome)
-            except _RefusedError as refusal:
+            except RefusedError as refusal:
                 outcome.rejections.append(Rejected(line.record_number, line.line, refusal.code))
         self.users = users
         self.outcomes[job.job_id] = outcome
         return outcome
 
 
-def _apply_line(job: Job, line: _Line, users: dict[str, User], outcome: Outcome) -> None:
+def checked_values(job: Job, line: Line) -> dict[str, Any]:
+    """The values of a line that is fit by itself, whoever is there already.
+
+    Raises:
+        RefusedError: it is not.
+    """
     if line.fault:
-        raise _RefusedError(line.fault)
-    values = _values(line.cells)
+        raise RefusedError(line.fault)
+    values = values_of(line.cells)
+    if values["email"] is None:
+        raise RefusedError("KEY_MISSING")
+    if job.mode != "upsert":
+        _check_complete(values)
+    return values
+
+
+def _apply_line(job: Job, line: Line, users: dict[str, User], outcome: Outcome) -> None:
+    values = checked_values(job, line)
     key = values["email"]
-    if key is None:
-        raise _RefusedError("KEY_MISSING")
     known = users.get(key)
-    if job.mode == "upsert" and known:
+    if known and job.mode == "upsert":
         _update(job, line, users, outcome)
         return
-    _check_complete(values)
     if known:
         is_ours = known.job_id == job.job_id
-        raise _RefusedError("DUPLICATE_IN_FILE" if is_ours else "KEY_EXISTS")
+        raise RefusedError("DUPLICATE_IN_FILE" if is_ours else "KEY_EXISTS")
+    if job.mode == "upsert" and not _is_complete(values):
+        raise RefusedError("REQUIRED")
     users[key] = _new_user(job, line, values)
     outcome.inserted += 1
 
 
-def _update(job: Job, line: _Line, users: dict[str, User], outcome: Outcome) -> None:
-    values = _values(line.cells)
+def _update(job: Job, line: Line, users: dict[str, User], outcome: Outcome) -> None:
+    values = values_of(line.cells)
     known = users[values["email"]]
     changed = known.values | {name: value for name, value in values.items() if value is not None}
     if changed == known.values:
@@ -148,7 +167,7 @@ def _update(job: Job, line: _Line, users: dict[str, User], outcome: Outcome) -> 
     outcome.updated += 1
 
 
-def _new_user(job: Job, line: _Line, values: dict[str, Any]) -> User:
+def _new_user(job: Job, line: Line, values: dict[str, Any]) -> User:
     whole = dict(values)
     if whole["last_active_date"] is None:
         whole["last_active_date"] = job.accepted_at.date()
@@ -160,21 +179,27 @@ def _new_user(job: Job, line: _Line, values: dict[str, Any]) -> User:
 
 def _check_complete(values: dict[str, Any]) -> None:
     if any(values[name] is None for name in REQUIRED):
-        raise _RefusedError("REQUIRED")
-    if values["country"].lower() in _USA and values["state"] is None:
-        raise _RefusedError("STATE_REQUIRED")
+        raise RefusedError("REQUIRED")
+    if not _is_complete(values):
+        raise RefusedError("STATE_REQUIRED")
 
 
-def _lines(job: Job) -> list[_Line]:
+def _is_complete(values: dict[str, Any]) -> bool:
+    if any(values[name] is None for name in REQUIRED):
+        return False
+    return values["country"].lower() not in _USA or values["state"] is not None
+
+
+def lines_of(job: Job) -> list[Line]:
     """The data lines of a file, with their numbers."""
     text = job.content.decode("utf-8-sig")
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=job.delimiter, strict=True)
     names = [_field_name(cell) for cell in next(reader)]
-    found: list[_Line] = []
+    found: list[Line] = []
     begin = reader.line_num + 1
     for cells in reader:
         if cells:
-            found.append(_Line(len(found) + 1, begin, *_cells(names, cells)))
+            found.append(Line(len(found) + 1, begin, *_cells(names, cells)))
         begin = reader.line_num + 1
     return found
 
@@ -190,7 +215,7 @@ def _field_name(header: str) -> str:
     return next(name for name in FIELDS if name.replace("_", "") == plain)
 
 
-def _values(cells: dict[str, str]) -> dict[str, Any]:
+def values_of(cells: dict[str, str]) -> dict[str, Any]:
     """Every field's value, None where it is blank or its column is missing."""
     return {name: _value(name, cells.get(name, _MISSING).strip()) for name in FIELDS}
 
@@ -209,25 +234,25 @@ def _value(name: str, cell: str) -> str | bool | date | None:
 
 def _text(cell: str) -> str:
     if len(cell) > 255:
-        raise _RefusedError("TOO_LONG")
+        raise RefusedError("TOO_LONG")
     return cell
 
 
 def _email(cell: str) -> str:
     if len(cell) > 254:
-        raise _RefusedError("TOO_LONG")
+        raise RefusedError("TOO_LONG")
     local, at, domain = cell.partition("@")
     labels = domain.split(".")
     is_dotted = len(labels) > 1 and all(labels) and "@" not in domain
     if not at or not 1 <= len(local) <= 64 or not is_dotted or re.search(r"\s", cell):
-        raise _RefusedError("EMAIL_INVALID")
+        raise RefusedError("EMAIL_INVALID")
     return cell.lower()
 
 
 def _mobile(cell: str) -> str:
     digits = re.sub(r"[ ()./-]", "", cell)
     if not re.fullmatch(r"\+[1-9][0-9]{6,14}", digits):
-        raise _RefusedError("MOBILE_INVALID")
+        raise RefusedError("MOBILE_INVALID")
     return digits
 
 
@@ -239,7 +264,7 @@ def _date(cell: str) -> date:
             return date(year, month, day)
         return date.fromisoformat(cell)
     except ValueError:
-        raise _RefusedError("DATE_INVALID") from None
+        raise RefusedError("DATE_INVALID") from None
 
 
 def _boolean(cell: str) -> bool:
@@ -247,4 +272,4 @@ def _boolean(cell: str) -> bool:
         return True
     if cell.lower() in {"false", "no", "n", "0"}:
         return False
-    raise _RefusedError("BOOLEAN_INVALID")
+    raise RefusedError("BOOLEAN_INVALID")

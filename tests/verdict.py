@@ -39,8 +39,9 @@ def assert_as_modelled(env: Ground, files: Iterable[bytes]) -> Model:
         HEALING_TIMEOUT_S,
         saying=f"all {len(jobs)} jobs have ended",
     )
-    _assert_users(env, model.users)
-    _assert_outcomes(env, model.outcomes, jobs)
+    assert_users(env, model.users)
+    assert_outcomes(env, model.outcomes)
+    _assert_statuses(env, jobs)
     _assert_one_order(env, jobs)
     return model
 
@@ -80,7 +81,8 @@ def _ended(env: Ground) -> set[int]:
         return set()
 
 
-def _assert_users(env: Ground, expected: Mapping[str, User]) -> None:
+def assert_users(env: Ground, expected: Mapping[str, User]) -> None:
+    """Fail unless the view ``users`` holds these and no others, column by column."""
     found = {row.pop("key"): row for row in select(env, "SELECT * FROM users")}
     ids = [row.pop("id") for row in found.values()]
     assert len(set(ids)) == len(ids), "ids are unique"
@@ -102,19 +104,16 @@ def _row(user: User) -> Row:
     }
 
 
-def _assert_outcomes(
-    env: Ground, expected: Mapping[int, Outcome], jobs: Iterable[JobAccepted]
-) -> None:
+def assert_outcomes(env: Ground, expected: Mapping[int, Outcome]) -> None:
+    """Fail unless these jobs, and no others, have ended with these counts and rejections."""
     found = {row["job_id"]: row for row in select(env, "SELECT * FROM jobs")}
     assert found.keys() == expected.keys()
-    statuses = last_statuses(env.settings)
-    for job in jobs:
-        row, outcome = found[job.job_id], expected[job.job_id]
+    for job_id, outcome in expected.items():
+        row = found[job_id]
         counts = (row["inserted"], row["updated"], row["unchanged"], row["rejected"])
-        assert counts == outcome.counts, f"job {job.job_id} ({job.mode})"
-        assert sum(counts) == row["lines"] == job.lines
-        state = "COMPLETED_WITH_ERRORS" if outcome.rejections else "COMPLETED"
-        assert (row["state"], statuses[job.job_id].state) == (state, state)
+        assert counts == outcome.counts, f"job {job_id} ({row['mode']})"
+        assert sum(counts) == row["lines"]
+        assert row["state"] == ("COMPLETED_WITH_ERRORS" if outcome.rejections else "COMPLETED")
     _assert_rejections(env, expected)
 
 
@@ -124,6 +123,22 @@ def _assert_rejections(env: Ground, expected: Mapping[int, Outcome]) -> None:
         found[row["job_id"]].append(Rejected(row["record_number"], row["line"], row["code"]))
     for job_id, outcome in expected.items():
         assert found[job_id] == outcome.rejections, f"job {job_id}"
+
+
+def _assert_statuses(env: Ground, jobs: list[JobAccepted]) -> None:
+    """The last status of each job is what its row says."""
+    rows = select(env, "SELECT job_id, state FROM jobs")
+    states = {row["job_id"]: row["state"] for row in rows}
+    wait_until(
+        lambda: _last_states(env) == states,
+        HEALING_TIMEOUT_S,
+        saying="the last statuses have left the outbox",
+    )
+    assert {job.job_id for job in jobs} == states.keys()
+
+
+def _last_states(env: Ground) -> dict[int, str]:
+    return {job_id: status.state for job_id, status in last_statuses(env.settings).items()}
 
 
 def _assert_one_order(env: Ground, jobs: list[JobAccepted]) -> None:

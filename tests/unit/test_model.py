@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tests.model import Job, Model, Rejected
 
 if TYPE_CHECKING:
+    from schemas.events import JobMode
     from tests.model import Outcome
 
 DAY = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
@@ -16,7 +17,9 @@ ADA = "Ada,Lovelace,ada@example.com,,France,,\n"
 BOB = "Bob,Stone,bob@example.com,,USA,Texas,\n"
 
 
-def _apply(model: Model, mode: str, lines: str, job_id: int = 1, header: str = HEADER) -> Outcome:
+def _apply(
+    model: Model, mode: JobMode, lines: str, job_id: int = 1, header: str = HEADER
+) -> Outcome:
     content = (header + lines).encode()
     return model.apply(Job(job_id=job_id, mode=mode, content=content, accepted_at=DAY))
 

@@ -1,0 +1,288 @@
+"""The projection, driven without Kafka, comes to what the sequential model says.
+
+However a log is cut into batches, whatever passes repeat in it, and whoever
+holds the partitions in between.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from processor import SupersededError
+from processor.acceptance import Rows, accept
+from processor.batches import decode_records
+from processor.generations import Generations
+from processor.projection import Projection, Work
+from processor.setup import Log, ensure_projection
+from processor.staging import prepare_rows
+from processor.store import Store
+from tests.model import Job, Model
+from tests.passes import MemoryLog, make_pass
+from tests.surroundings import PARTITIONS
+from tests.verdict import assert_outcomes, assert_users
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from processor.acceptance import PartitionState
+    from processor.batches import Batch
+    from schemas.events import JobMode
+    from tests.surroundings import Ground
+
+_START = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
+_HEADER = "First Name,Last Name,Email,Mobile Number,Country,State,Last Active Date"
+_numbers = itertools.count()
+
+
+@dataclass(slots=True)
+class Worker:
+    """A processor without its consumer: it claims, and projects the batches it is given."""
+
+    store: Store
+    projection: Projection
+    states: dict[int, PartitionState] = field(default_factory=dict[int, "PartitionState"])
+    generations: dict[int, int] = field(default_factory=dict[int, int])
+
+    def claim(self) -> None:
+        """Become the owner of every partition."""
+        claimed = self.store.claim(list(range(PARTITIONS)))
+        self.states = {partition: held[0] for partition, held in claimed.items()}
+        self.generations = {partition: held[1] for partition, held in claimed.items()}
+
+    def is_at_end(self, log: MemoryLog) -> bool:
+        """Whether all of the log has been projected."""
+        return all(
+            self.states[partition].next_offset == len(records)
+            for partition, records in enumerate(log.partitions)
+        )
+
+    def project(self, log: MemoryLog, sizes: list[int]) -> bool:
+        """Project the next records, so many of each partition; whether there were any."""
+        works: list[Work] = []
+        for partition, size in enumerate(sizes):
+            begin = self.states[partition].next_offset
+            if records := log.partitions[partition][begin : begin + size]:
+                steps = sum(len(work.steps) for work in works)
+                batch = decode_records(records, partition, PARTITIONS)
+                works.append(_work(batch, self.states[partition], steps))
+        if works:
+            self.generations = self.projection.project(
+                self.store.connection(), works, self.generations
+            )
+            self.states |= {work.after.partition: work.after for work in works}
+        return bool(works)
+
+
+def _work(batch: Batch, state: PartitionState, first_step: int) -> Work:
+    accepted = accept(batch, state)
+    assert not accepted.corrupt
+    steps = [
+        prepare_rows(batch, step, first_step + number) if isinstance(step, Rows) else step
+        for number, step in enumerate(accepted.steps)
+    ]
+    return Work(batch=batch, before=state, after=accepted.state, steps=steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """How the next batch comes about: so many records of each partition, by whom."""
+
+    sizes: list[int]
+    is_new_owner: bool
+
+
+@dataclass(slots=True)
+class Scene:
+    """A projection of its own on the test's database, and the log that it is made from."""
+
+    env: Ground
+    log: MemoryLog = field(default_factory=lambda: MemoryLog([[] for _ in range(PARTITIONS)]))
+    schema: str = field(default_factory=lambda: f"projection_{next(_numbers)}")
+    stores: list[Store] = field(default_factory=list[Store])
+
+    def worker(self) -> Worker:
+        """A worker that has claimed every partition."""
+        settings = self.env.settings
+        generations = Generations(self.schema, PARTITIONS)
+        store = Store(settings, self.schema)
+        self.stores.append(store)
+        if len(self.stores) == 1:
+            found = Log(topic_id="in memory", partitions=PARTITIONS)
+            ensure_projection(store.connection(), settings, generations, found)
+        projection = Projection(
+            settings, schema=self.schema, generations=generations, read_rows=self.log.read_rows
+        )
+        worker = Worker(store, projection)
+        worker.claim()
+        return worker
+
+    def close(self) -> None:
+        """End the sessions."""
+        for store in self.stores:
+            store.close()
+
+
+@pytest.fixture
+def scene(env: Ground) -> Iterator[Scene]:
+    """A scene without jobs."""
+    made = Scene(env)
+    yield made
+    made.close()
+
+
+_cells = st.tuples(
+    st.integers(0, 5),
+    st.sampled_from(["Ada", "Grace", ""]),
+    st.sampled_from(["Lovelace", "O'Brien, jr."]),
+    st.sampled_from(["", "+4930123456", "oops"]),
+    st.sampled_from(["France", "USA", ""]),
+    st.sampled_from(["", "Texas"]),
+    st.sampled_from(["", "2024-02-29", "12/31/2023"]),
+)
+_turns = st.lists(
+    st.builds(
+        Turn,
+        sizes=st.lists(st.integers(0, 15), min_size=PARTITIONS, max_size=PARTITIONS).map(
+            lambda sizes: sizes if all(sizes) else [size + 1 for size in sizes]
+        ),
+        is_new_owner=st.sampled_from([False, False, False, True]),
+    ),
+    min_size=1,
+    max_size=5,
+)
+_lines = st.lists(_cells, min_size=1, max_size=12)
+_modes = st.sampled_from(["insert", "upsert", "delsert"])
+_jobs = st.lists(st.tuples(_modes, _lines), min_size=1, max_size=4)
+
+
+def _job(number: int, mode: JobMode, lines: list[tuple[int, str, str, str, str, str, str]]) -> Job:
+    rows = [
+        f'{first},"{last}",user{key}@example.com,{mobile},{country},{state},{day}'
+        for key, first, last, mobile, country, state, day in lines
+    ]
+    return Job(
+        job_id=1000 + number,
+        mode=mode,
+        content="\n".join([_HEADER, *rows]).encode(),
+        accepted_at=_START + timedelta(days=number),
+    )
+
+
+def _fill(log: MemoryLog, jobs: list[Job], data: st.DataObject) -> None:
+    """Append every job's pass, with pieces of passes repeated before, between and after."""
+    passes = [
+        make_pass(job, before.job_id if before else 0, PARTITIONS)
+        for before, job in zip([None, *jobs[:-1]], jobs, strict=True)
+    ]
+    for number, whole in enumerate(passes):
+        for partition in range(PARTITIONS):
+            begun = whole[partition]
+            log.append(partition, begun[: data.draw(st.integers(0, len(begun)))])
+            log.append(partition, whole[partition])
+            late = passes[data.draw(st.integers(0, number))][partition]
+            begin = data.draw(st.integers(0, len(late)))
+            log.append(partition, late[begin : data.draw(st.integers(begin, len(late)))])
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(jobs=_jobs, data=st.data())
+def test_every_cut_and_every_repeat_comes_to_the_model(
+    env: Ground,
+    jobs: list[tuple[JobMode, list[tuple[int, str, str, str, str, str, str]]]],
+    data: st.DataObject,
+) -> None:
+    """Batches of any sizes, repeated pieces of passes, changing owners: one result."""
+    history = [_job(number, mode, lines) for number, (mode, lines) in enumerate(jobs)]
+    scene = Scene(env)
+    _fill(scene.log, history, data)
+    try:
+        owner = scene.worker()
+        for turn in itertools.cycle(data.draw(_turns)):
+            if turn.is_new_owner:
+                former, owner = owner, scene.worker()
+                _assert_superseded(former, scene.log)
+            owner.project(scene.log, turn.sizes)
+            if owner.is_at_end(scene.log):
+                break
+    finally:
+        scene.close()
+    model = Model()
+    for job in history:
+        model.apply(job)
+    assert_users(env, model.users)
+    assert_outcomes(env, model.outcomes)
+
+
+def _assert_superseded(former: Worker, log: MemoryLog) -> None:
+    try:
+        was_anything_left = former.project(log, [20] * PARTITIONS)
+    except SupersededError:
+        return
+    assert not was_anything_left
+
+
+def test_a_superseded_worker_changes_nothing(scene: Scene) -> None:
+    """A worker that lost its claim writes no row, and the new owner's work is whole."""
+    job = _job(0, "insert", [(key, "Ada", "L", "", "France", "", "") for key in range(6)])
+    for partition, records in enumerate(make_pass(job, 0, PARTITIONS)):
+        scene.log.append(partition, records)
+    former, owner = scene.worker(), scene.worker()
+    with pytest.raises(SupersededError):
+        former.project(scene.log, [100] * PARTITIONS)
+    assert_users(scene.env, {})
+    owner.project(scene.log, [100] * PARTITIONS)
+    model = Model()
+    model.apply(job)
+    assert_users(scene.env, model.users)
+    assert_outcomes(scene.env, model.outcomes)
+
+
+def test_a_batch_that_was_committed_is_not_applied_again(scene: Scene) -> None:
+    """A worker whose commit's answer was lost does not write the batch a second time."""
+    job = _job(0, "upsert", [(1, "Ada", "L", "", "France", "", "")] * 3)
+    for partition, records in enumerate(make_pass(job, 0, PARTITIONS)):
+        scene.log.append(partition, records)
+    worker = scene.worker()
+    states = dict(worker.states)
+    worker.project(scene.log, [100] * PARTITIONS)
+    worker.states = states
+    with pytest.raises(SupersededError):
+        worker.project(scene.log, [100] * PARTITIONS)
+    model = Model()
+    model.apply(job)
+    assert_outcomes(scene.env, model.outcomes)
+
+
+def test_readers_see_a_delsert_only_when_it_is_whole(scene: Scene) -> None:
+    """Until its last JobSealed has been applied the old users are all there, and only they."""
+    old = _job(0, "insert", [(key, "Ada", "L", "", "France", "", "") for key in range(3)])
+    new = _job(1, "delsert", [(key, "Eve", "M", "", "Japan", "", "") for key in range(2, 12)])
+    for job, previous in ((old, 0), (new, old.job_id)):
+        for partition, records in enumerate(make_pass(job, previous, PARTITIONS)):
+            scene.log.append(partition, records)
+    model = Model()
+    model.apply(old)
+    before = dict(model.users)
+    model.apply(new)
+    worker = scene.worker()
+    for partition, records in enumerate(scene.log.partitions):
+        for _ in records:
+            turn = [int(other == partition) for other in range(PARTITIONS)]
+            worker.project(scene.log, turn)
+            is_whole = all(
+                worker.states[other].sealed_job_id == new.job_id for other in range(PARTITIONS)
+            )
+            if worker.states[0].sealed_job_id == old.job_id and partition > 0:
+                assert_users(scene.env, model.users if is_whole else before)
+    assert_users(scene.env, model.users)

@@ -1,0 +1,131 @@
+"""A publisher's pass made a record at a time, and a log of passes kept in memory."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from schemas import codec
+from schemas.events import JobOpened, JobSealed, RowRejected, UserRow
+from schemas.topics import partition_of
+from tests.model import FIELDS, RefusedError, checked_values, lines_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tests.model import Job, Line
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryRecord:
+    """What the processor reads of a Kafka message."""
+
+    record_key: bytes | None
+    record_value: bytes | None
+    record_offset: int = -1
+
+    def key(self) -> bytes | None:
+        """The record's key."""
+        return self.record_key
+
+    def value(self) -> bytes | None:
+        """The record's value."""
+        return self.record_value
+
+    def offset(self) -> int:
+        """Its place in the partition."""
+        return self.record_offset
+
+
+Pass = list[list[MemoryRecord]]
+"""The records of one pass, by partition."""
+
+
+@dataclass(slots=True)
+class MemoryLog:
+    """``user-events`` in memory."""
+
+    partitions: list[list[MemoryRecord]]
+    _rows: dict[tuple[int, int], UserRow] = field(default_factory=dict[tuple[int, int], UserRow])
+
+    def append(self, partition: int, records: Sequence[MemoryRecord]) -> None:
+        """Add records to the end of a partition."""
+        log = self.partitions[partition]
+        for record in records:
+            log.append(MemoryRecord(record.key(), record.value(), len(log)))
+
+    def read_rows(self, partition: int, offsets: list[int]) -> Iterator[tuple[int, UserRow]]:
+        """The rows at these offsets, as the processor reads them again."""
+        for offset in offsets:
+            row = codec.decode(self.partitions[partition][offset].value())
+            assert isinstance(row, UserRow)
+            yield offset, row
+
+
+def make_pass(job: Job, previous_job_id: int, partitions: int) -> Pass:
+    """The pass over a job's file."""
+    lines = lines_of(job)
+    opened = codec.encode(
+        JobOpened(
+            job_id=job.job_id,
+            previous_job_id=previous_job_id,
+            mode=job.mode,
+            lines=len(lines),
+            file_name=None,
+            sha256="0" * 64,
+            accepted_at=job.accepted_at,
+            accepted_by="admin",
+        )
+    )
+    whole: Pass = [[MemoryRecord(None, opened)] for _ in range(partitions)]
+    for line in lines:
+        key, partition = _key_and_partition(job, line, partitions)
+        value = codec.encode(_event(job, line, sequence=len(whole[partition]) - 1))
+        whole[partition].append(MemoryRecord(key, value))
+    for records in whole:
+        values = [record.value() or b"" for record in records[1:]]
+        digest = zlib.crc32(b"".join(values))
+        seal = JobSealed(job_id=job.job_id, rows=len(values), digest=digest)
+        records.append(MemoryRecord(None, codec.encode(seal)))
+    return whole
+
+
+def _key_and_partition(job: Job, line: Line, partitions: int) -> tuple[bytes, int]:
+    try:
+        key: str = checked_values(job, line)["email"]
+    except RefusedError:
+        return b"", line.record_number % partitions
+    return key.encode(), partition_of(key.encode(), partitions)
+
+
+def _event(job: Job, line: Line, *, sequence: int) -> UserRow | RowRejected:
+    try:
+        values = checked_values(job, line)
+    except RefusedError as refusal:
+        return RowRejected(
+            job_id=job.job_id,
+            record_number=line.record_number,
+            line=line.line,
+            sequence=sequence,
+            column=None,
+            code=refusal.code,
+            reason=refusal.code,
+            value=None,
+            raw="",
+        )
+    dated: dict[str, Any] = dict(values)
+    dated["last_active_date"] = values["last_active_date"] or job.accepted_at.date()
+    present = sum(1 << at for at, name in enumerate(FIELDS) if values[name] is not None)
+    return UserRow(
+        job_id=job.job_id,
+        record_number=line.record_number,
+        line=line.line,
+        sequence=sequence,
+        mode=job.mode,
+        key=values["email"],
+        present=present,
+        occurred_at=job.accepted_at,
+        raw="",
+        **dated,
+    )
