@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from confluent_kafka import KafkaError, Message
 
+_kafka_log = logging.getLogger("rollcall.kafka")
 _POLL_S: Final = 0.1
 _QUEUE_KIB: Final = 256 * 1024
 """Above what all writers together may have under way, so that no writer meets a full queue."""
@@ -56,13 +58,16 @@ class Appender:
         }
         self._polled: _PolledProducer | None = None
 
+    def warm(self) -> None:
+        """Connect before the first record is there, which is then appended without delay."""
+        self._live_producer()
+
     def append(self, record: Record) -> asyncio.Future[int]:
         """The record's offset, once all replicas have it; returns without waiting.
 
         The future raises :class:`LogUnavailableError` after the time-out at the latest.
         """
-        if self._polled is None or self._polled.is_discarded:
-            self._polled = _PolledProducer(self._config)
+        polled = self._live_producer()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[int] = loop.create_future()
 
@@ -71,8 +76,13 @@ class Appender:
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(_resolve, future, error, message.offset())
 
-        self._polled.produce(record, on_delivery)
+        polled.produce(record, on_delivery)
         return future
+
+    def _live_producer(self) -> _PolledProducer:
+        if self._polled is None or self._polled.is_discarded:
+            self._polled = _PolledProducer(self._config)
+        return self._polled
 
     def discard(self) -> None:
         """Throw the producer away, with what it has not sent."""
@@ -93,7 +103,7 @@ class _PolledProducer:
     """A producer and the thread that serves its delivery reports, until it is discarded."""
 
     def __init__(self, config: Mapping[str, str | int | bool]) -> None:
-        self._producer = Producer(dict(config))
+        self._producer = Producer(dict(config), logger=_kafka_log)
         self._is_discarded = threading.Event()
         threading.Thread(target=self._serve, name="appender", daemon=True).start()
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ingest_api.accounts import basic_credentials
 from ingest_api.exchange import exchange_of
+from ingest_api.request_head import header
 from ingest_api.responses import UNAUTHORIZED, Refused, forbidden, unavailable
 from ingest_api.store import StoreUnavailableError
 
@@ -31,8 +32,7 @@ async def authenticate(request: Request[Any, Any], accounts: Accounts) -> None:
     Raises:
         Refused: 401 without valid credentials, 503 where they can't be checked.
     """
-    values = request.headers.getall("authorization", [])
-    credentials = basic_credentials(values[0]) if len(values) == 1 else None
+    credentials = basic_credentials(header(request, "authorization"))
     account = None
     if credentials is not None:
         try:

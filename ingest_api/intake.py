@@ -91,6 +91,10 @@ class Intake:
             threads=ThreadPoolExecutor(threads, thread_name_prefix="survey"),
         )
 
+    def warm(self) -> None:
+        """Connect to Kafka before the first upload comes."""
+        self._ways.appender.warm()
+
     def close(self) -> None:
         """End the threads that are idle; those at work end with their uploads."""
         self._ways.threads.shutdown(wait=False, cancel_futures=True)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import threading
 from typing import TYPE_CHECKING, Final, Literal, cast
 
@@ -40,6 +41,7 @@ _READ_TIMEOUT_S: Final = 4.0
 _METADATA_TIMEOUT_S: Final = 2.0
 _POLL_S: Final = 0.5
 _log = structlog.stdlib.get_logger("rollcall.api")
+_kafka_log = logging.getLogger("rollcall.kafka")
 
 
 class JobLog:
@@ -54,10 +56,11 @@ class JobLog:
         self._appender = Appender(kafka, timeout_s=_APPEND_TIMEOUT_S)
         self._follower = _Follower(kafka, topic, self.ledger)
         # The follower's own connection waits for records, so other questions go another way.
-        self._asking = Consumer(_consumer_config(kafka))
+        self._asking = Consumer(_consumer_config(kafka), logger=_kafka_log)
 
     def start(self) -> None:
-        """Begin to follow; returns at once."""
+        """Connect and begin to follow; returns at once. The topic must be there."""
+        self._appender.warm()
         self._follower.start()
 
     async def stop(self) -> None:
@@ -125,8 +128,6 @@ class JobLog:
             ends = self._asking.get_watermark_offsets(partition, timeout=_METADATA_TIMEOUT_S)
         except KafkaException as error:
             raise LogUnavailableError(str(error)) from error
-        if ends is None:
-            raise LogUnavailableError(f"{self._topic} has no readable end")
         return ends[1]
 
     async def topics(self) -> dict[str, int]:
@@ -190,7 +191,7 @@ class _Follower:
         await read.wait()
 
     def _follow(self) -> None:
-        consumer = Consumer(_consumer_config(self._kafka))
+        consumer = Consumer(_consumer_config(self._kafka), logger=_kafka_log)
         consumer.assign([TopicPartition(self._topic, 0, 0)])
         while not self._is_stopping.is_set():
             message = consumer.poll(_POLL_S)

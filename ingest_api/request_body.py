@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from ingest_api.request_head import header, whole_number
 from ingest_api.responses import Detail, Refused, invalid_file
 
 if TYPE_CHECKING:
@@ -23,19 +24,13 @@ class BodyLimits:
     idle_s: float
 
 
-def declared_bytes(request: Request[Any, Any]) -> int | None:
-    """The body's length as its head says, or None where it comes in chunks."""
-    text = request.headers.get("content-length", "")
-    return int(text) if text.isascii() and text.isdigit() else None
-
-
 def check_declared(request: Request[Any, Any], limits: BodyLimits) -> None:
     """Refuse a body whose head already says that it is over the limit.
 
     Raises:
         Refused: 413.
     """
-    declared = declared_bytes(request)
+    declared = whole_number(header(request, "content-length") or "")
     if limits.most_bytes is not None and declared is not None and declared > limits.most_bytes:
         raise _too_large(limits.most_bytes)
 

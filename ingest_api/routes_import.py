@@ -9,6 +9,7 @@ from ingest_api.gateway import STORE_UNAVAILABLE, account_of
 from ingest_api.import_options import idempotency_key, options_in_head
 from ingest_api.intake import ImportRequest
 from ingest_api.request_body import body_pieces, check_declared
+from ingest_api.request_head import header, header_values, query_values
 from ingest_api.responses import (
     UPLOAD_ACCEPTED,
     Detail,
@@ -49,26 +50,24 @@ def add_import_route(
 
 
 def _import_request(request: Request[Any, Any], limits: BodyLimits) -> ImportRequest:
-    query = request.get_args(keep_blank_values=True)
-    headers = request.headers
     return ImportRequest(
         account=account_of(request, "importer"),
-        options=options_in_head(headers.getall("delimiter", []), query),
-        idempotency_key=idempotency_key(headers.getall("idempotency-key", [])),
+        options=options_in_head(header_values(request, "delimiter"), query_values(request)),
+        idempotency_key=idempotency_key(header_values(request, "idempotency-key")),
         boundary=_boundary(request),
         body=body_pieces(request, limits),
     )
 
 
 def _check_media(request: Request[Any, Any]) -> None:
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
+    if header_values(request, "content-encoding") not in ([], ["identity"]):
         raise Refused(415, "The body of an upload must not be in a content encoding")
     _boundary(request)
 
 
 def _boundary(request: Request[Any, Any]) -> bytes:
     try:
-        boundary = boundary_of(request.headers.get("content-type"))
+        boundary = boundary_of(header(request, "content-type"))
     except FormError as error:
         raise invalid_file(Detail(error.code, str(error))) from None
     if boundary is None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from ingest_api.appender import LogUnavailableError
 from ingest_api.exchange import exchange_of
 from ingest_api.gateway import account_of
-from ingest_api.responses import UNKNOWN_JOB, Refused, invalid_parameter, json_answer
+from ingest_api.request_head import MOST_INT64, query_number, whole_number
+from ingest_api.responses import UNKNOWN_JOB, Refused, json_answer
 
 if TYPE_CHECKING:
     from sanic import Blueprint, HTTPResponse, Request
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 _PAGE_SIZE: Final = 20
 _MOST_PAGE_SIZE: Final = 1000
-_MOST_INT64: Final = 2**63 - 1
-_MOST_DIGITS: Final = 19
 
 
 def add_job_routes(api: Blueprint, reads: Reads, job_log: JobLog) -> None:
@@ -58,7 +57,7 @@ def add_user_routes(api: Blueprint, reads: Reads) -> None:
     async def users(request: Request[Any, Any]) -> HTTPResponse:
         account_of(request, "reader")
         start, page_size = _page(request)
-        after = _number(request, "after", 0, least=0, most=_MOST_INT64)
+        after = query_number(request, "after", 0, least=0, most=MOST_INT64)
         page = await reads.select_users(after=after, start=start, page_size=page_size)
         return json_answer(200, page)
 
@@ -71,7 +70,7 @@ async def _job(request: Request[Any, Any], job_log: JobLog, text: str) -> Ledger
     Raises:
         Refused: 400, there is no such job.
     """
-    number = _whole_number(text, _MOST_INT64)
+    number = whole_number(text)
     if number is None:
         raise Refused(400, UNKNOWN_JOB)
     exchange_of(request).job_id = number
@@ -85,23 +84,6 @@ async def _job(request: Request[Any, Any], job_log: JobLog, text: str) -> Ledger
 
 
 def _page(request: Request[Any, Any]) -> tuple[int, int]:
-    start = _number(request, "start", 0, least=0, most=_MOST_INT64)
-    return start, _number(request, "pageSize", _PAGE_SIZE, least=1, most=_MOST_PAGE_SIZE)
-
-
-def _number(request: Request[Any, Any], name: str, default: int, *, least: int, most: int) -> int:
-    values = request.get_args(keep_blank_values=True).getlist(name, [])
-    if not values:
-        return default
-    value = _whole_number(values[0], most)
-    if len(values) > 1 or value is None or value < least:
-        raise invalid_parameter(name, f"{name} is a whole number from {least} to {most}.")
-    return value
-
-
-def _whole_number(text: str, most: int) -> int | None:
-    """The number that ASCII digits say, or None; Python would take other scripts' digits too."""
-    if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
-        return None
-    number = int(text)
-    return number if number <= most else None
+    start = query_number(request, "start", 0, least=0, most=MOST_INT64)
+    size = query_number(request, "pageSize", _PAGE_SIZE, least=1, most=_MOST_PAGE_SIZE)
+    return start, size

@@ -74,6 +74,7 @@ def make_parts(settings: ApiSettings) -> Parts:
         per_account=settings.uploads_per_account,
         deadline_s=settings.body_deadline_s,
     )
+    intake = Intake(shared, job_log, gate, threads=settings.uploads_at_once)
     return Parts(
         settings=settings,
         store=store,
@@ -81,8 +82,8 @@ def make_parts(settings: ApiSettings) -> Parts:
         job_log=job_log,
         reads=Reads(store, job_log.ledger),
         gate=gate,
-        intake=Intake(shared, job_log, gate, threads=settings.uploads_at_once),
-        start=Start(settings, job_log, accounts),
+        intake=intake,
+        start=Start(settings, job_log, intake, accounts),
     )
 
 
@@ -106,7 +107,6 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
 
 
 def _add_filter(app: Sanic[Any, Any], accounts: Accounts) -> None:
-    @app.on_request
     async def pass_or_refuse(request: Request[Any, Any]) -> HTTPResponse | None:
         exchange_of(request).route = request.route.path if request.route else None
         if is_public(request):
@@ -117,7 +117,7 @@ def _add_filter(app: Sanic[Any, Any], accounts: Accounts) -> None:
             return refusal(refused)
         return None
 
-    _ = pass_or_refuse
+    app.register_middleware(pass_or_refuse, "request")
 
 
 def _add_failures(app: Sanic[Any, Any]) -> None:

@@ -12,6 +12,7 @@ from ingest_api.topic_setup import TopicSetupError, ensure_topics
 
 if TYPE_CHECKING:
     from ingest_api.accounts import Accounts
+    from ingest_api.intake import Intake
     from ingest_api.job_log import JobLog
     from ingest_api.settings import ApiSettings
 
@@ -23,9 +24,12 @@ _log = structlog.stdlib.get_logger("rollcall.api")
 class Start:
     """Makes topics and accounts, whenever Kafka and Postgres come up; says what is still open."""
 
-    def __init__(self, settings: ApiSettings, job_log: JobLog, accounts: Accounts) -> None:
+    def __init__(
+        self, settings: ApiSettings, job_log: JobLog, intake: Intake, accounts: Accounts
+    ) -> None:
         self._settings = settings
         self._job_log = job_log
+        self._intake = intake
         self._accounts = accounts
         self._open = {
             "topics": "The topics are not there yet.",
@@ -52,6 +56,7 @@ class Start:
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
             else:
                 self._job_log.start()
+                self._intake.warm()
                 del self._open["topics"]
 
     async def _make_accounts(self) -> None:

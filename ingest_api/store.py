@@ -15,15 +15,22 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
 
     Parameters = Sequence[object] | Mapping[str, object]
-    Connection = psycopg.AsyncConnection[dict[str, Any]]
 
 _CONNECTION_TIMEOUT_S: Final = 3
 _STATEMENT_TIMEOUT_S: Final = 30
 _MOST_CONNECTIONS: Final = 8
 
 
+Connection = psycopg.AsyncConnection[dict[str, Any]]
+
+
 class StoreUnavailableError(Exception):
     """Postgres cannot be reached, or does not answer in time."""
+
+
+async def _check(connection: Connection) -> None:
+    """Find out that the server has ended a connection before a query meets it."""
+    await connection.execute("")
 
 
 class Store:
@@ -32,6 +39,7 @@ class Store:
     def __init__(self, conninfo: str) -> None:
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             conninfo,
+            connection_class=Connection,
             kwargs={
                 "autocommit": True,
                 "row_factory": dict_row,
@@ -43,7 +51,7 @@ class Store:
             max_size=_MOST_CONNECTIONS,
             timeout=_CONNECTION_TIMEOUT_S,
             reconnect_timeout=2,
-            check=AsyncConnectionPool.check_connection,
+            check=_check,
             open=False,
         )
 

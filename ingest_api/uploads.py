@@ -9,6 +9,7 @@ takes a chunk of another attempt with the same job id for its own.
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -162,7 +163,8 @@ class ChunkSource:
                 "fetch.queue.backoff.ms": 10,
                 "queued.max.messages.kbytes": 8192,
                 "reconnect.backoff.max.ms": 1000,
-            }
+            },
+            logger=logging.getLogger("rollcall.kafka"),
         )
 
     def open(self, file: StoredFile) -> ChunkReader:
