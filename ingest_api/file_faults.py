@@ -1,0 +1,23 @@
+"""What is wrong with a file as a whole, so that no line of it is taken."""
+
+from __future__ import annotations
+
+
+class FileFault(ValueError):  # noqa: N818 - it is the file's fault, and "details" of the answer say so
+    """A fatal fault: where, which, and what to do about it.
+
+    ``line`` is a physical line, the first is 1.
+    ``column`` is the header as uploaded, or None where no column is at fault.
+    """
+
+    def __init__(
+        self, code: str, message: str, *, line: int = 1, column: str | None = None
+    ) -> None:
+        super().__init__(code)
+        self.code = code
+        self.message = message
+        self.line = line
+        self.column = column
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.code}: {self.message}"
