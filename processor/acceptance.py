@@ -66,12 +66,13 @@ class Indexed:
 class Rows:
     """Rows that count, as indexes into the batch's rows and rejections, ascending.
 
-    ``job_id`` is the open job, None where only other producers' rows came.
-    ``is_direct``: the leaf is being filled and has no index, so COPY does.
+    ``job_id`` and ``mode`` are the open job's, None where only other producers' rows came.
+    ``is_filling``: the leaf of a delsert that has no index yet.
     """
 
     job_id: int | None
-    is_direct: bool
+    mode: str | None
+    is_filling: bool
     rows: npt.NDArray[np.int64]
     rejections: npt.NDArray[np.int64]
 
@@ -161,7 +162,8 @@ class _Walk:
         is_rejection = self._batch.is_rejection[taken]
         return Rows(
             job_id=self.state.open_job_id,
-            is_direct=not self.state.is_indexed,
+            mode=self.state.open_mode,
+            is_filling=not self.state.is_indexed,
             rows=index[~is_rejection],
             rejections=index[is_rejection],
         )

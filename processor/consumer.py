@@ -44,7 +44,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from processor.acceptance import PartitionState
+    from processor.batches import Batch
     from processor.projector import Outcome, Projector
+    from processor.staging import PreparedRows
     from schemas.settings import Settings
 
 _MAX_PENDING: Final = 40_000
@@ -207,12 +209,16 @@ class GroupConsumer:
             before=held.state,
             after=accepted.state,
             steps=[
-                prepare_rows(batch, step, first_step + number) if isinstance(step, Rows) else step
+                self._prepared(batch, step, first_step + number) if isinstance(step, Rows) else step
                 for number, step in enumerate(accepted.steps)
             ],
         )
         held.state = accepted.state
         return work
+
+    def _prepared(self, batch: Batch, step: Rows, number: int) -> PreparedRows:
+        expect_new = self._projector.expects_new(step.job_id, step.mode, batch.partition)
+        return prepare_rows(batch, step, number, expect_new=expect_new)
 
     def _outcomes(self, timeout_s: float) -> list[Outcome]:
         try:

@@ -13,10 +13,10 @@ The order matters.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, LiteralString
+from typing import TYPE_CHECKING, Any, Final, LiteralString
 
 import numpy as np
-from psycopg import sql
+from psycopg import errors, sql
 from psycopg.types.json import Jsonb
 
 from processor import SupersededError
@@ -89,6 +89,8 @@ CREATE TEMPORARY TABLE IF NOT EXISTS staging (
 ) ON COMMIT DELETE ROWS
 """
 
+_REMEMBERED_JOBS: Final = 10_000
+
 
 @dataclass(frozen=True, slots=True)
 class Work:
@@ -120,7 +122,16 @@ class Projection:
         self.schema = schema
         self.generations = generations
         self.read_rows = read_rows
+        self.are_new: dict[tuple[int, int], bool] = {}
         self._writers: dict[tuple[int, int], LeafWriter] = {}
+
+    def expects_new(self, job_id: int | None, mode: str | None, partition: int) -> bool:
+        """Whether a job's next rows will most likely all be new users: as the last ones were."""
+        if job_id is None:
+            return False
+        if len(self.are_new) > _REMEMBERED_JOBS:
+            self.are_new.clear()
+        return self.are_new.get((job_id, partition), mode == "insert")
 
     def project(
         self, connection: psycopg.Connection, works: list[Work], generation_of: dict[int, int]
@@ -187,10 +198,10 @@ class _Transaction:
     def stage(self, works: list[Work]) -> None:
         """All rows of the transaction that must find users by key, in one COPY."""
         csvs = [
-            step.csv
+            step.staged_csv()
             for work in works
             for step in work.prepared()
-            if not step.is_direct and len(step.ids)
+            if step.leaf_csv is None and len(step.ids)
         ]
         if csvs:
             self._copy(sql.Identifier("staging"), STAGED_COLUMNS, csvs)
@@ -259,8 +270,7 @@ class _Transaction:
         partition = work.after.partition
         if step.job_id is not None:
             self._jobs.counts(step.job_id, partition).rejected += step.rejected
-        if step.is_direct:
-            self._copy_to_leaf(partition, step)
+        if not len(step.ids) or self._copy_new_users(partition, step):
             return
         writer = self._projection.writer(self.generation_of[partition], partition)
         for (number, is_foreign), modes in sorted(step.counts.items()):
@@ -277,12 +287,25 @@ class _Transaction:
             else:
                 self._count(partition, step, outcomes)
 
-    def _copy_to_leaf(self, partition: int, step: PreparedRows) -> None:
-        assert step.job_id is not None, "only a job's own rows fill a leaf"
-        if len(step.ids):
-            leaf = self._projection.generations.leaf(self.generation_of[partition], partition)
-            self._copy(leaf, LEAF_COLUMNS, [step.csv])
+    def _copy_new_users(self, partition: int, step: PreparedRows) -> bool:
+        """Try the rows by COPY straight into the leaf; nothing is written where a key exists.
+
+        Half the work of the staging table where all rows are new users, and
+        the only way while a leaf has no index.
+        """
+        if step.leaf_csv is None:
+            return False
+        assert step.job_id is not None, "other producers' rows are always staged"
+        leaf = self._projection.generations.leaf(self.generation_of[partition], partition)
+        try:
+            with self._cursor.connection.transaction():
+                self._copy(leaf, LEAF_COLUMNS, [step.leaf_csv])
+        except errors.UniqueViolation:
+            self._projection.are_new[step.job_id, partition] = False
+            self._copy(sql.Identifier("staging"), STAGED_COLUMNS, [step.staged_csv()])
+            return False
         self._jobs.counts(step.job_id, partition).inserted += len(step.ids)
+        return True
 
     def _count(self, partition: int, step: PreparedRows, outcomes: Outcomes) -> None:
         assert step.job_id is not None, "rows of a job count only while it is open"
@@ -291,6 +314,7 @@ class _Transaction:
         counts.updated += outcomes.updated
         counts.unchanged += outcomes.unchanged
         counts.rejected += len(outcomes.conflicts) + len(outcomes.incomplete)
+        self._projection.are_new[step.job_id, partition] = outcomes.inserted == len(step.ids)
         refused = step.rows_by_id([row[0] for row in outcomes.conflicts])
         for row, (_, job_id, record) in zip(refused, outcomes.conflicts, strict=True):
             self._found.append(key_conflict(row, self._key_setting, (job_id, record)))

@@ -83,6 +83,10 @@ class Projector(threading.Thread):
         self._generation_of: dict[int, int] = {}
         self._log = structlog.get_logger(__name__)
 
+    def expects_new(self, job_id: int | None, mode: str | None, partition: int) -> bool:
+        """Whether a job's next rows will most likely all be new users; only a hint."""
+        return self._projection.expects_new(job_id, mode, partition)
+
     def stop(self, timeout_s: float) -> None:
         """Let the task at work finish, or cut it off after the time; idempotent."""
         with contextlib.suppress(queue.Full):  # a task is stuck: cut off below, it rolls back

@@ -8,7 +8,7 @@ where Kafka or Postgres only cannot be reached, or the topics are still missing.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, LiteralString
+from typing import TYPE_CHECKING, Any, Final, LiteralString, cast
 
 from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import (
@@ -22,9 +22,12 @@ from processor import ProcessorError, RefusedToStartError
 from schemas import read_model
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     import psycopg
     from confluent_kafka.admin import (
         ConfigEntry,
+        TopicDescription,
     )
 
     from processor.generations import Generations
@@ -76,12 +79,15 @@ def describe_log(settings: Settings) -> Log:
     name = settings.topics.user_events.name
     admin = AdminClient(dict[str, Any](settings.kafka))
     try:
-        described: Any = admin.describe_topics(
+        topics: dict[str, Future[Any]] = admin.describe_topics(
             TopicCollection([name]), request_timeout=_ADMIN_TIMEOUT_S
-        )[name].result()
+        )
+        described = cast("TopicDescription", topics[name].result())
         resource = ConfigResource(ResourceType.TOPIC, name)
-        config = admin.describe_configs([resource], request_timeout=_ADMIN_TIMEOUT_S)
-        entries: dict[str, ConfigEntry] = config[resource].result()
+        configs: dict[Any, Future[Any]] = admin.describe_configs(
+            [resource], request_timeout=_ADMIN_TIMEOUT_S
+        )
+        entries = cast("dict[str, ConfigEntry]", configs[resource].result())
     except KafkaException as error:
         raise NotReadyError(f"topic {name}: {error.args[0].str()}") from error
     retention = {key: entries[key].value for key in ("cleanup.policy", "retention.ms")}

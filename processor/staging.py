@@ -50,20 +50,31 @@ REJECTION_COLUMNS: Final = (
 class PreparedRows:
     """A Rows step as the projection wants it.
 
-    ``csv`` goes to the leaf where ``is_direct``, else to the staging table.
-    ``counts`` is the number of rows by (round, is another producer's, mode).
+    ``leaf_csv``: COPY input for the leaf itself, where all rows may well be new users;
+    None where they must be matched against the users that are there.
+    ``counts`` is the number of rows by (round, is another producer's) and mode.
     """
 
     step: int
     job_id: int | None
-    is_direct: bool
+    is_filling: bool
     rows: pa.RecordBatch
     ids: npt.NDArray[np.int64]
+    rounds: npt.NDArray[np.int32]
+    is_complete: pa.BooleanArray
     counts: dict[tuple[int, bool], dict[str, int]]
-    has_incomplete: bool
-    csv: bytes
+    leaf_csv: bytes | None
     rejected: int
     rejections_csv: bytes
+
+    @property
+    def has_incomplete(self) -> bool:
+        """Whether a row may not add a user."""
+        return self.is_complete.true_count < len(self.rows)
+
+    def staged_csv(self) -> bytes:
+        """COPY input for the staging table."""
+        return _staged_csv(self)
 
     def rows_by_id(self, wanted: list[int]) -> list[dict[str, Any]]:
         """The rows of these ids, in their order, as dicts of columns."""
@@ -71,31 +82,33 @@ class PreparedRows:
         return self.rows.take(at).to_pylist()
 
 
-def prepare_rows(batch: Batch, step: Rows, number: int) -> PreparedRows:
-    """Make a Rows step ready, apart from the database; ``number`` is its place in its batch."""
+def prepare_rows(batch: Batch, step: Rows, number: int, *, expect_new: bool) -> PreparedRows:
+    """Make a Rows step ready, apart from the database.
+
+    ``number`` is its place in its transaction; ``expect_new`` says that these rows will
+    most likely all be new users.
+    """
     rows = batch.rows if len(step.rows) == len(batch.rows) else batch.rows.take(step.rows)
     ids = batch.row_offsets[step.rows] + user_id(batch.partition, 0)
+    complete = is_complete(rows)
+    rejections = batch.rejections.take(step.rejections)
     row_rounds = (
         np.zeros(len(rows), np.int32)
-        if step.is_direct
+        if step.is_filling
         else rounds(cast("pa.StringArray", rows.column("key")))
     )
-    complete = is_complete(rows)
-    csv = (
-        _leaf_csv(rows, ids)
-        if step.is_direct
-        else _staged_csv(rows, (number, ids, row_rounds, complete))
-    )
-    rejections = batch.rejections.take(step.rejections)
+    counts = _counts(rows, row_rounds)
+    may_be_new = expect_new and list(counts) == [(0, False)] and complete.true_count == len(rows)
     return PreparedRows(
         step=number,
         job_id=step.job_id,
-        is_direct=step.is_direct,
+        is_filling=step.is_filling,
         rows=rows,
         ids=ids,
-        counts=_counts(rows, row_rounds),
-        has_incomplete=complete.true_count < len(rows),
-        csv=csv,
+        rounds=row_rounds,
+        is_complete=complete,
+        counts=counts,
+        leaf_csv=_leaf_csv(rows, ids) if step.is_filling or may_be_new else None,
         rejected=len(rejections),
         rejections_csv=_csv(
             [rejections.column(name) for name in REJECTION_COLUMNS], REJECTION_COLUMNS
@@ -165,17 +178,14 @@ def _counts(
     return counts
 
 
-def _staged_csv(
-    rows: pa.RecordBatch,
-    staged: tuple[int, npt.NDArray[np.int64], npt.NDArray[np.int32], pa.BooleanArray],
-) -> bytes:
-    number, ids, row_rounds, complete = staged
+def _staged_csv(step: PreparedRows) -> bytes:
+    rows = step.rows
     columns: list[pa.Array[Any]] = [
-        pa.repeat(pa.scalar(number, pa.int32()), len(rows)),
-        pa.array(ids),
-        pa.array(row_rounds),
+        pa.repeat(pa.scalar(step.step, pa.int32()), len(rows)),
+        pa.array(step.ids),
+        pa.array(step.rounds),
         rows.column("mode"),
-        complete,
+        step.is_complete,
         rows.column("present"),
         rows.column("key"),
         *(rows.column(field.name) for field in FIELDS),
@@ -215,7 +225,7 @@ def _csv(columns: list[pa.Array[Any]], names: tuple[str, ...]) -> bytes:
 
 def _attributes_json(rows: pa.RecordBatch) -> pa.Array[Any]:
     """Attributes as JSON; a null value, which clears one, stays null."""
-    attributes: Any = rows.column("attributes")
+    attributes = cast("Any", rows.column("attributes"))
     if not len(attributes.keys):
         return pa.repeat(_NO_ATTRIBUTES, len(rows))
     maps: list[list[tuple[str, str | None]]] = attributes.to_pylist()

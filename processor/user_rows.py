@@ -113,6 +113,7 @@ class LeafWriter:
         self._incomplete = sql.SQL(_INCOMPLETE).format(**parts)
         self._update = sql.SQL(_UPDATE).format(**parts)
         self._delete = sql.SQL(_DELETE).format(**parts)
+        self._updates_first = True
 
     def write(self, cursor: psycopg.Cursor, a_round: Round) -> Outcomes:
         """Apply a round of staged rows."""
@@ -139,16 +140,23 @@ class LeafWriter:
     def _write_upserts(
         self, cursor: psycopg.Cursor, a_round: Round, expected: int, outcomes: Outcomes
     ) -> None:
+        """Update, then insert, or the other way round: whichever did more the last time.
+
+        The order is free, because a row that was inserted here is never updated here
+        (``leaf.id <> staging.id``) and one that was updated conflicts with itself.
+        """
         parameters = a_round.parameters(["upsert"])
-        inserted = cursor.execute(self._insert, parameters).rowcount
-        outcomes.inserted += inserted
-        if inserted == expected:
-            return
         incomplete = self._find_incomplete(cursor, a_round, parameters)
-        updated = cursor.execute(self._update, parameters).rowcount
+        statements = {"updated": self._update, "inserted": self._insert}
+        first, second = sorted(statements, reverse=self._updates_first)
+        done = {first: cursor.execute(statements[first], parameters).rowcount, second: 0}
+        if done[first] < expected:
+            done[second] = cursor.execute(statements[second], parameters).rowcount
+        self._updates_first = done["updated"] >= done["inserted"]
         outcomes.incomplete += incomplete
-        outcomes.updated += updated
-        outcomes.unchanged += expected - inserted - updated - len(incomplete)
+        outcomes.inserted += done["inserted"]
+        outcomes.updated += done["updated"]
+        outcomes.unchanged += expected - sum(done.values()) - len(incomplete)
 
     def _find_incomplete(
         self, cursor: psycopg.Cursor, a_round: Round, parameters: dict[str, Any]
