@@ -22,8 +22,6 @@ from processor import ProcessorError, RefusedToStartError
 from schemas import read_model
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
-
     import psycopg
     from confluent_kafka.admin import (
         ConfigEntry,
@@ -79,13 +77,15 @@ def describe_log(settings: Settings) -> Log:
     name = settings.topics.user_events.name
     admin = AdminClient(dict[str, Any](settings.kafka))
     try:
-        topics: dict[str, Future[Any]] = admin.describe_topics(
-            TopicCollection([name]), request_timeout=_ADMIN_TIMEOUT_S
+        topics = cast(
+            "dict[str, Any]",
+            admin.describe_topics(TopicCollection([name]), request_timeout=_ADMIN_TIMEOUT_S),
         )
         described = cast("TopicDescription", topics[name].result())
         resource = ConfigResource(ResourceType.TOPIC, name)
-        configs: dict[Any, Future[Any]] = admin.describe_configs(
-            [resource], request_timeout=_ADMIN_TIMEOUT_S
+        configs = cast(
+            "dict[Any, Any]",
+            admin.describe_configs([resource], request_timeout=_ADMIN_TIMEOUT_S),
         )
         entries = cast("dict[str, ConfigEntry]", configs[resource].result())
     except KafkaException as error:
