@@ -34,7 +34,6 @@ FIELDS = (
 REQUIRED = ("first_name", "last_name", "email", "country")
 SUBSCRIPTIONS = FIELDS[-3:]
 _USA = {"usa", "us", "united states", "united states of america"}
-_MISSING = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +139,7 @@ def checked_values(job: Job, line: Line) -> dict[str, Any]:
 
 def _apply_line(job: Job, line: Line, users: dict[str, User], outcome: Outcome) -> None:
     values = checked_values(job, line)
-    key = values["email"]
+    key = key_of(values)
     known = users.get(key)
     if known and job.mode == "upsert":
         _update(job, line, users, outcome)
@@ -154,16 +153,21 @@ def _apply_line(job: Job, line: Line, users: dict[str, User], outcome: Outcome) 
     outcome.inserted += 1
 
 
+def key_of(values: dict[str, Any]) -> str:
+    """The reconciliation key: what tells that two lines mean the same user."""
+    email: str = values["email"]
+    return email.lower()
+
+
 def _update(job: Job, line: Line, users: dict[str, User], outcome: Outcome) -> None:
     values = values_of(line.cells)
-    known = users[values["email"]]
+    key = key_of(values)
+    known = users[key]
     changed = known.values | {name: value for name, value in values.items() if value is not None}
     if changed == known.values:
         outcome.unchanged += 1
         return
-    users[values["email"]] = User(
-        changed, known.created_at, job.accepted_at, job.job_id, line.record_number
-    )
+    users[key] = User(changed, known.created_at, job.accepted_at, job.job_id, line.record_number)
     outcome.updated += 1
 
 
@@ -217,7 +221,8 @@ def _field_name(header: str) -> str:
 
 def values_of(cells: dict[str, str]) -> dict[str, Any]:
     """Every field's value, None where it is blank or its column is missing."""
-    return {name: _value(name, cells.get(name, _MISSING).strip()) for name in FIELDS}
+    found = {name: _value(name, cell.strip()) for name, cell in cells.items()}
+    return {name: found.get(name) for name in FIELDS}
 
 
 def _value(name: str, cell: str) -> str | bool | date | None:
@@ -246,7 +251,7 @@ def _email(cell: str) -> str:
     is_dotted = len(labels) > 1 and all(labels) and "@" not in domain
     if not at or not 1 <= len(local) <= 64 or not is_dotted or re.search(r"\s", cell):
         raise RefusedError("EMAIL_INVALID")
-    return cell.lower()
+    return cell
 
 
 def _mobile(cell: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from schemas import codec
 from schemas.events import JobOpened, JobSealed, RowRejected, UserRow
 from schemas.topics import partition_of
-from tests.model import FIELDS, RefusedError, checked_values, lines_of
+from tests.model import FIELDS, RefusedError, checked_values, key_of, lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -93,10 +93,10 @@ def make_pass(job: Job, previous_job_id: int, partitions: int) -> Pass:
 
 def _key_and_partition(job: Job, line: Line, partitions: int) -> tuple[bytes, int]:
     try:
-        key: str = checked_values(job, line)["email"]
+        key = key_of(checked_values(job, line)).encode()
     except RefusedError:
-        return b"", line.record_number % partitions
-    return key.encode(), partition_of(key.encode(), partitions)
+        key = f"{job.job_id}/{line.record_number}".encode()
+    return key, partition_of(key, partitions)
 
 
 def _event(job: Job, line: Line, *, sequence: int) -> UserRow | RowRejected:
@@ -123,7 +123,7 @@ def _event(job: Job, line: Line, *, sequence: int) -> UserRow | RowRejected:
         line=line.line,
         sequence=sequence,
         mode=job.mode,
-        key=values["email"],
+        key=key_of(values),
         present=present,
         occurred_at=job.accepted_at,
         raw="",

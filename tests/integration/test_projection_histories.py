@@ -49,6 +49,7 @@ class Worker:
     projection: Projection
     states: dict[int, PartitionState] = field(default_factory=dict[int, "PartitionState"])
     generations: dict[int, int] = field(default_factory=dict[int, int])
+    expects_new: bool = False
 
     def claim(self) -> None:
         """Become the owner of every partition."""
@@ -71,7 +72,7 @@ class Worker:
             if records := log.partitions[partition][begin : begin + size]:
                 steps = sum(len(work.steps) for work in works)
                 batch = decode_records(records, partition, PARTITIONS)
-                works.append(_work(batch, self.states[partition], steps))
+                works.append(self._work(batch, steps))
         if works:
             self.generations = self.projection.project(
                 self.store.connection(), works, self.generations
@@ -79,23 +80,29 @@ class Worker:
             self.states |= {work.after.partition: work.after for work in works}
         return bool(works)
 
-
-def _work(batch: Batch, state: PartitionState, first_step: int) -> Work:
-    accepted = accept(batch, state)
-    assert not accepted.corrupt
-    steps = [
-        prepare_rows(batch, step, first_step + number) if isinstance(step, Rows) else step
-        for number, step in enumerate(accepted.steps)
-    ]
-    return Work(batch=batch, before=state, after=accepted.state, steps=steps)
+    def _work(self, batch: Batch, first_step: int) -> Work:
+        before = self.states[batch.partition]
+        accepted = accept(batch, before)
+        assert not accepted.corrupt
+        steps = [
+            prepare_rows(batch, step, first_step + number, expect_new=self.expects_new)
+            if isinstance(step, Rows)
+            else step
+            for number, step in enumerate(accepted.steps)
+        ]
+        return Work(batch=batch, before=before, after=accepted.state, steps=steps)
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """How the next batch comes about: so many records of each partition, by whom."""
+    """How the next batch comes about: so many records of each partition, by whom.
+
+    ``expects_new`` is the guess, wrong or right, that its rows are all new users.
+    """
 
     sizes: list[int]
     is_new_owner: bool
+    expects_new: bool
 
 
 @dataclass(slots=True)
@@ -153,6 +160,7 @@ _turns = st.lists(
             lambda sizes: sizes if all(sizes) else [size + 1 for size in sizes]
         ),
         is_new_owner=st.sampled_from([False, False, False, True]),
+        expects_new=st.booleans(),
     ),
     min_size=1,
     max_size=5,
@@ -212,6 +220,7 @@ def test_every_cut_and_every_repeat_comes_to_the_model(
             if turn.is_new_owner:
                 former, owner = owner, scene.worker()
                 _assert_superseded(former, scene.log)
+            owner.expects_new = turn.expects_new
             owner.project(scene.log, turn.sizes)
             if owner.is_at_end(scene.log):
                 break

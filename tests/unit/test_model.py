@@ -43,6 +43,7 @@ def test_upsert_changes_only_what_is_there() -> None:
     changed = "Ada,Byron,ADA@example.com,,,,\n"
     outcome = _apply(model, "upsert", changed + changed + BOB, 2)
     assert outcome.counts == (1, 1, 1, 0)
+    assert model.users["ada@example.com"].values["email"] == "ADA@example.com"
     assert model.users["ada@example.com"].values["last_name"] == "Byron"
     assert model.users["ada@example.com"].values["country"] == "France"
     assert model.users["ada@example.com"].job_id == 2
