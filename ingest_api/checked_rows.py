@@ -42,7 +42,7 @@ _COLUMN_TYPES: Final[dict[str, Any]] = dict(
     zip(codec.ROW_SCHEMA.names, cast("list[Any]", codec.ROW_SCHEMA.types), strict=True)
 )
 
-_NO_ENTRIES: Final[Any] = pa.array([], _COLUMN_TYPES["attributes"].field(0).type)
+_NO_ENTRIES: Final = cast("Any", pa.array([], _COLUMN_TYPES["attributes"].field(0).type))
 _NO_REJECTIONS: Final = pa.RecordBatch.from_pylist([], schema=codec.REJECTION_SCHEMA)
 
 
