@@ -128,6 +128,7 @@ def _look_after(life: _Life, now_s: float) -> None:
             pid=life.child.pid,
             status=status,
             ran_s=round(ran_s, 1),
+            output=str(life.child.spec.log_path or "above"),
         )
         life.child.kill()  # its own children, which may still hold its port
         _plan_restart(life, now_s, ran_s)
