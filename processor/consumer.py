@@ -50,8 +50,10 @@ if TYPE_CHECKING:
     from schemas.settings import Settings
 
 _MAX_PENDING: Final = 40_000
-"""Records read ahead, over all partitions; about 30 MB."""
+"""Records read ahead, over all partitions; about 30 MB for ordinary rows."""
+_MAX_PENDING_BYTES: Final = 64 << 20
 _MAX_BATCH: Final = 20_000
+_MAX_BATCH_BYTES: Final = 16 << 20
 _HEARTBEAT_MS: Final = 1_000
 _AFTER_LOSS_S: Final = 1.5
 _COMMIT_EVERY_S: Final = 0.5
@@ -78,7 +80,24 @@ class _Held:
     state: PartitionState
     next_fetch: int
     pending: list[Message] = field(default_factory=list[Message])
+    pending_bytes: int = 0
     hole_at: int | None = None
+
+    def add(self, records: list[Message]) -> None:
+        """Records that come next."""
+        self.pending += records
+        self.pending_bytes += sum(map(len, records))
+        self.next_fetch = (records[-1].offset() or 0) + 1
+
+    def take(self, room: int) -> list[Message]:
+        """The next records: at most ``room``, and about a batch's bytes."""
+        if not self.pending:
+            return []
+        mean_bytes = max(1, self.pending_bytes // len(self.pending))
+        room = min(room, max(1, _MAX_BATCH_BYTES // mean_bytes))
+        taken, self.pending = self.pending[:room], self.pending[room:]
+        self.pending_bytes -= sum(map(len, taken))
+        return taken
 
 
 class GroupConsumer:
@@ -120,7 +139,7 @@ class GroupConsumer:
         self._claim_due()
         self._hand_over()
         self._commit_offsets()
-        if self._pending() < _MAX_PENDING:
+        if self._has_room():
             self._poll()
         elif time.monotonic() - self._last_poll > _MUST_POLL_S:
             self._poll_paused()
@@ -161,13 +180,12 @@ class GroupConsumer:
         """Add the records that come next; what is not next was fetched for another position."""
         offsets = [record.offset() or 0 for record in records]
         if offsets[0] == held.next_fetch and offsets[-1] - offsets[0] == len(offsets) - 1:
-            held.pending += records
-            held.next_fetch = offsets[-1] + 1
+            held.add(records)
             return
         for record, offset in zip(records, offsets, strict=True):
             if offset > held.next_fetch and held.hole_at != held.next_fetch:
                 held.hole_at = held.next_fetch
-                self._consumer.seek(self._at(partition, held.next_fetch))
+                self._seek_again(partition, held.next_fetch)
                 return
             if offset >= held.next_fetch:
                 if offset > held.next_fetch:
@@ -177,8 +195,13 @@ class GroupConsumer:
                         "offsets without records", partition=partition, first=held.next_fetch,
                         next=offset,
                     )  # fmt: skip
-                held.pending.append(record)
-                held.next_fetch = offset + 1
+                held.add([record])
+
+    def _seek_again(self, partition: int, offset: int) -> None:
+        try:
+            self._consumer.seek(self._at(partition, offset))
+        except KafkaException as error:
+            self._lose([partition], error)
 
     def _hand_over(self) -> None:
         """Give the projector what is pending, if it has no task waiting."""
@@ -188,8 +211,7 @@ class GroupConsumer:
         steps = 0
         room = _MAX_BATCH
         for held in self._held.values():
-            records, held.pending = held.pending[:room], held.pending[room:]
-            if records:
+            if records := held.take(room):
                 works.append(self._work(held, records, steps))
                 steps += len(works[-1].steps)
                 room -= len(records)
@@ -325,6 +347,10 @@ class GroupConsumer:
                 "the topic, or build the projection anew in an empty database."
             )
         self._log.warning("kafka", reason=error.str())
+
+    def _has_room(self) -> bool:
+        pending_bytes = sum(held.pending_bytes for held in self._held.values())
+        return self._pending() < _MAX_PENDING and pending_bytes < _MAX_PENDING_BYTES
 
     def _pending(self) -> int:
         return sum(len(held.pending) for held in self._held.values())
