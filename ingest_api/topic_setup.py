@@ -14,8 +14,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from concurrent.futures import Future
+    from collections.abc import Sequence
 
     from confluent_kafka.admin import ConfigEntry
 
@@ -62,18 +61,21 @@ def _partitions_by_topic(admin: AdminClient) -> dict[str, int]:
 
 
 def _create(admin: AdminClient, missing: Sequence[Topic], replication_factor: int) -> None:
-    made: Mapping[str, Future[Any]] = admin.create_topics(
-        [
-            NewTopic(
-                topic.name,
-                num_partitions=topic.partitions,
-                replication_factor=replication_factor,
-                config={**topic.config, **_durability(replication_factor)},
-            )
-            for topic in missing
-        ],
-        operation_timeout=_TIMEOUT_S,
-        request_timeout=_TIMEOUT_S,
+    made = cast(
+        "dict[str, Any]",
+        admin.create_topics(
+            [
+                NewTopic(
+                    topic.name,
+                    num_partitions=topic.partitions,
+                    replication_factor=replication_factor,
+                    config={**topic.config, **_durability(replication_factor)},
+                )
+                for topic in missing
+            ],
+            operation_timeout=_TIMEOUT_S,
+            request_timeout=_TIMEOUT_S,
+        ),
     )
     for future in made.values():
         try:
@@ -115,9 +117,7 @@ def _check_partitions(found: dict[str, int], settings: Settings) -> None:
 
 def _check_kept_for_ever(admin: AdminClient, topics: Sequence[Topic]) -> None:
     resources = [ConfigResource(ResourceType.TOPIC, topic.name) for topic in topics]
-    answers: Mapping[ConfigResource, Future[Any]] = admin.describe_configs(
-        resources, request_timeout=_TIMEOUT_S
-    )
+    answers = cast("dict[Any, Any]", admin.describe_configs(resources, request_timeout=_TIMEOUT_S))
     for topic, resource in zip(topics, resources, strict=True):
         entries = cast("dict[str, ConfigEntry]", answers[resource].result())
         wrong = {
