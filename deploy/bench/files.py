@@ -1,12 +1,13 @@
 """Files of users, made from a seed: the same seed and number of rows give the same file."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
+from pyarrow import csv
 
 HEADERS = (
     "First Name",
@@ -26,18 +27,19 @@ _COUNTRIES = ("USA", "Germany", "France", "India", "Japan", "Brazil", "United Ki
 _STATES = ("California", "Texas", "New York", "Washington")
 
 
-def write_users(path: Path, rows: int, *, seed: int, edition: int = 0) -> None:
+def write_users(path: Path, rows: int, *, seed: int, edition: int = 0, first: int = 0) -> None:
     """Writes a CSV file of so many users, no two with one email, in no order of it.
 
+    Users are numbered from `first`; files that share no number share no user.
     Another edition holds the same users in another order, and each of them differs.
     """
-    order = np.random.default_rng([seed, edition]).permutation(rows)
-    options = pa.csv.WriteOptions(include_header=False, quoting_style="needed")
+    order = np.random.default_rng([seed, edition]).permutation(rows) + first
+    options = csv.WriteOptions(include_header=False, quoting_style="none")
     with path.open("wb") as file:
         file.write((",".join(HEADERS) + "\n").encode())
         for begin in range(0, rows, _BLOCK_ROWS):
             block = _users(order[begin : begin + _BLOCK_ROWS], edition)
-            pa.csv.write_csv(block, file, options)
+            csv.write_csv(block, file, options)
 
 
 def _users(numbers: np.ndarray[Any, np.dtype[np.int64]], edition: int) -> pa.Table:
@@ -65,8 +67,9 @@ def _users(numbers: np.ndarray[Any, np.dtype[np.int64]], edition: int) -> pa.Tab
     return pa.table(columns, names=list(HEADERS))
 
 
-def _pick(words: list[str] | tuple[str, ...], numbers: Any) -> pa.StringArray:
-    return pa.array(words).take(pa.array(numbers % len(words)))
+def _pick(words: Iterable[str], numbers: Any) -> pa.StringArray:
+    known = pa.array(list(words), pa.string())
+    return known.take(pa.array(numbers % len(known), pa.int64()))
 
 
 def _join(*parts: Any) -> pa.StringArray:

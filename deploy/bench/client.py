@@ -1,0 +1,117 @@
+"""A small HTTP client, so that what is measured is the server and not its client."""
+
+import base64
+import http.client
+import json
+import time
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+from deploy.local.ports import HOST
+
+_BOUNDARY = "rollcall-bench-5f0c"
+_BLOCK_BYTES = 1 << 18
+_TIMEOUT_S = 600
+_OK = 200
+
+
+class UploadError(Exception):
+    """The server did not take an upload; the message is its answer."""
+
+
+class Client:
+    """Speaks to the API on one port as `admin`, over one connection."""
+
+    def __init__(self, port: int, password: str) -> None:
+        self._connection = http.client.HTTPConnection(HOST, port, timeout=_TIMEOUT_S)
+        credentials = base64.b64encode(f"admin:{password}".encode()).decode()
+        self._headers = {"Authorization": f"Basic {credentials}"}
+
+    def wait_ready(self, timeout_s: float) -> None:
+        """Returns once an upload would be taken and processed.
+
+        Raises:
+            TimeoutError: It is not ready in time.
+        """
+        deadline = time.monotonic() + timeout_s
+        while not self._is_ready():
+            if time.monotonic() > deadline:
+                message = f"the services are not ready after {timeout_s} s"
+                raise TimeoutError(message)
+            time.sleep(0.1)
+
+    def import_file(self, path: Path, mode: str, *, poll_s: float) -> tuple[float, dict[str, Any]]:
+        """Seconds from the first byte of the upload until the job has ended, and its last status.
+
+        Raises:
+            UploadError: The upload was refused.
+        """
+        begin = time.perf_counter()
+        status = self.wait_ended(self.upload(path, mode), poll_s=poll_s)
+        return time.perf_counter() - begin, status
+
+    def wait_ended(self, job_id: str, *, poll_s: float) -> dict[str, Any]:
+        """The job's last status, once it has ended."""
+        while True:
+            status = self.status(job_id)
+            if status["state"].startswith("COMPLETED"):
+                return status
+            time.sleep(poll_s)
+
+    def upload(self, path: Path, mode: str) -> str:
+        """The job's id.
+
+        Raises:
+            UploadError: The upload was refused.
+        """
+        head = (
+            f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="importType"\r\n\r\n{mode}\r\n'
+            f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="uploadFile"; '
+            f'filename="{path.name}"\r\nContent-Type: text/csv\r\n\r\n'
+        ).encode()
+        tail = f"\r\n--{_BOUNDARY}--\r\n".encode()
+        length = len(head) + path.stat().st_size + len(tail)
+        headers = self._headers | {
+            "Content-Type": f"multipart/form-data; boundary={_BOUNDARY}",
+            "Content-Length": str(length),
+        }
+        body = _body(head, path, tail)
+        self._connection.request("POST", "/vpns/api/v1/audience/import", body, headers)
+        answer = self._connection.getresponse()
+        text = answer.read().decode()
+        if answer.status != _OK:
+            message = f"{answer.status}: {text}"
+            raise UploadError(message)
+        return str(json.loads(text)["id"])
+
+    def status(self, job_id: str) -> dict[str, Any]:
+        """A job's status."""
+        return json.loads(self._get(f"/vpns/api/v1/batchinfo/status/{job_id}"))
+
+    def close(self) -> None:
+        """Closes its connection."""
+        self._connection.close()
+
+    def _get(self, path: str) -> bytes:
+        self._connection.request("GET", path, headers=self._headers)
+        answer = self._connection.getresponse()
+        return answer.read()
+
+    def _is_ready(self) -> bool:
+        try:
+            self._connection.request("GET", "/health/ready")
+            answer = self._connection.getresponse()
+            answer.read()
+        except (OSError, http.client.HTTPException):
+            self._connection.close()
+            return False
+        return answer.status == _OK
+
+
+def _body(head: bytes, path: Path, tail: bytes) -> Generator[bytes]:
+    yield head
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            yield block
+    yield tail

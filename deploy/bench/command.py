@@ -1,0 +1,138 @@
+"""`./rollcall bench`."""
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Callable, Generator
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from deploy.bench.baseline import Baseline
+from deploy.bench.files import write_users
+from deploy.bench.measurements import Measurements, Mode
+from deploy.bench.services import READY_TIMEOUT_S, Installation, installation
+from deploy.bench.stages import measured_stages
+from deploy.local.stack import LocalStack
+
+_SMALL_JOBS = 30
+_SMALL_JOB_ROWS = 10
+_POLL_S = 0.01
+
+
+@click.command()
+@click.option("--rows", default=1_000_000, show_default=True, help="Users in each file.")
+@click.option("--processors", default=2, show_default=True, help="Processors that share the work.")
+@click.option("--repetitions", default=3, show_default=True, help="The median of them counts.")
+@click.option("--seed", default=1, show_default=True, help="Of the files.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+def bench(*, rows: int, processors: int, repetitions: int, seed: int, as_json: bool) -> None:
+    """Measure imports, beside psql's COPY and INSERT … ON CONFLICT on the same machine.
+
+    It runs on a Kafka and a Postgres of its own, in a folder that is gone afterwards.
+    """
+    console = Console(stderr=as_json)
+    measured = Measurements(rows, processors)
+    with _work_folder() as folder, LocalStack(folder / "stack", console=console) as stack:
+        run = Run(folder, stack, measured, console.log)
+        run.make_files(seed)
+        for _ in range(repetitions):
+            run.baseline()
+            run.imports()
+            run.stages()
+    if as_json:
+        click.echo(measured.as_json())
+    else:
+        measured.print(console)
+
+
+@contextlib.contextmanager
+def _work_folder() -> Generator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="rollcall-bench-"))
+    folder.chmod(0o755)  # where we are root, Postgres runs as another user
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+class Run:
+    """One run: the parts that alternate, and where they note what they measured."""
+
+    def __init__(
+        self,
+        folder: Path,
+        stack: LocalStack,
+        measured: Measurements,
+        say: Callable[[str], None],
+    ) -> None:
+        self._folder = folder
+        self._stack = stack
+        self._measured = measured
+        self._say = say
+
+    def make_files(self, seed: int) -> None:
+        """Writes the file of users, another edition of it, and small files of other users."""
+        rows = self._measured.rows
+        self._say(f"making {rows:,} users")
+        write_users(self._file(0), rows, seed=seed)
+        write_users(self._file(1), rows, seed=seed, edition=1)
+        for number in range(_SMALL_JOBS):
+            write_users(self._small(number), _SMALL_JOB_ROWS, seed=seed, first=rows + number * 10)
+
+    def baseline(self) -> None:
+        """Times psql: insert into an empty table, then upsert of the same users."""
+        baseline = Baseline(self._stack.conninfo)
+        try:
+            baseline.reset()
+            for edition, mode in enumerate(("insert", "upsert")):
+                seconds = baseline.load(self._file(edition), mode)
+                self._measured.baseline_s.setdefault(mode, []).append(seconds)
+                self._say(f"psql, {mode}: {seconds:.2f} s")
+        finally:
+            baseline.drop()
+
+    def imports(self) -> None:
+        """Times uploads to a fresh installation, from the first byte to the job complete.
+
+        Raises:
+            ClickException: A job did not end with the counts that it must have.
+        """
+        with installation(self._stack, self._folder) as installed:
+            installed.start_api_and_publisher()
+            installed.start_processors(self._measured.processors)
+            installed.client.wait_ready(READY_TIMEOUT_S)
+            self._import(installed, self._file(0), "insert", "inserted")
+            self._import(installed, self._file(1), "upsert", "updated")
+            self._import(installed, self._file(0), "delsert", "inserted")
+            self._small_jobs(installed)
+            self._measured.note_memory(installed.peak_memory_bytes())
+
+    def stages(self) -> None:
+        """Times each stage alone."""
+        with installation(self._stack, self._folder) as installed:
+            files = (self._file(0), self._file(1))
+            for stage, seconds in measured_stages(installed, files, self._measured.processors):
+                self._measured.stage_s.setdefault(stage, []).append(seconds)
+                self._say(f"alone: {stage}: {seconds:.2f} s")
+
+    def _import(self, installed: Installation, file: Path, mode: Mode, counted: str) -> None:
+        installed.checkpoint()
+        seconds, status = installed.client.import_file(file, mode, poll_s=_POLL_S)
+        if status[counted] != self._measured.rows:
+            message = f"{mode} of {self._measured.rows} users came to {status}"
+            raise click.ClickException(message)
+        self._measured.import_s.setdefault(mode, []).append(seconds)
+        self._say(f"import, {mode}: {seconds:.2f} s")
+
+    def _small_jobs(self, installed: Installation) -> None:
+        for number in range(_SMALL_JOBS):
+            seconds, _ = installed.client.import_file(self._small(number), "insert", poll_s=_POLL_S)
+            self._measured.small_job_s.append(seconds)
+
+    def _file(self, edition: int) -> Path:
+        return self._folder / f"users-{edition}.csv"
+
+    def _small(self, number: int) -> Path:
+        return self._folder / f"small-{number}.csv"
