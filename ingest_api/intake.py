@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ingest_api.upload_gate import UploadGate
     from schemas.settings import Settings
 
-_CHUNK_TIMEOUT_S: Final = 8.0
+_CHUNK_TIMEOUT_S: Final = 7.0
 _KEPT_NOTHING: Final = "Kafka can't be reached: nothing was kept, try again"
 _OUTCOME_UNKNOWN: Final = (
     "Kafka can't be reached: it is not known whether the upload was taken. "

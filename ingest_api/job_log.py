@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 Acceptance = Literal["accepted", "same", "conflict", "voided", "unknown"]
 """A ledger's decision, or ``unknown`` where the log could not be asked."""
 
-_APPEND_TIMEOUT_S: Final = 5.0
+_APPEND_TIMEOUT_S: Final = 4.0
 _READ_TIMEOUT_S: Final = 4.0
 _METADATA_TIMEOUT_S: Final = 2.0
 _POLL_S: Final = 0.5

@@ -4,12 +4,30 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
 if TYPE_CHECKING:
     from structlog.typing import Processor
+
+_QUIET_S: Final = 10.0
+
+
+class _OncePerPeriod(logging.Filter):
+    """Lets one line of a kind pass in ten seconds: librdkafka writes ten a second in an outage."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last_s: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether this line is the first of its kind for a while."""
+        kind = record.getMessage().partition(" ")[0]
+        if record.created - self._last_s.get(kind, 0) < _QUIET_S:
+            return False
+        self._last_s[kind] = record.created
+        return True
 
 
 def configure_logging() -> None:
@@ -38,6 +56,7 @@ def configure_logging() -> None:
     logging.root.handlers = [handler]
     logging.root.setLevel(logging.WARNING)
     logging.getLogger("rollcall").setLevel(logging.INFO)
+    logging.getLogger("rollcall.kafka").addFilter(_OncePerPeriod())
     # The parser warns of each malformed body, with bytes of it; the answer says it already.
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 

@@ -122,30 +122,36 @@ class UploadForm:
 
         The parser skips a preamble only in some forms, and differently where it is cut.
         """
-        at = 0 if body.startswith(self._start) else body.find(b"\r\n" + self._start) + 2
-        if at == 1 or (at == 0 and not body.startswith(self._start)):
-            if len(body) > _MOST_AROUND_BYTES + len(self._start) + 2:
-                raise FormError("FORM_MALFORMED", "The body does not begin with its boundary.")
+        at = (b"\r\n" + body).find(b"\r\n" + self._start)
+        if max(at, len(body) - len(self._start) if at < 0 else 0) > _MOST_AROUND_BYTES:
+            raise FormError("FORM_MALFORMED", "The body does not begin with its boundary.")
+        if at < 0:
             self._head = body
             return b""
-        if at > _MOST_AROUND_BYTES:
-            raise FormError("FORM_MALFORMED", "The body does not begin with its boundary.")
         self._head = None
         return body[at:]
 
     def _parse(self, data: bytes) -> None:
+        """Give the data to the parser, piece by piece where the end may be.
+
+        The parser drops what follows the end, so it must not get any of it.
+        """
+        recent = self._tail + data
+        at = len(self._tail)
+        while self._epilogue is None and at < len(recent):
+            found = recent.find(self._end, max(0, at - len(self._end) + 1))
+            upto = len(recent) if found < 0 else found + len(self._end)
+            self._write(recent[at:upto])
+            at = upto
+        self._tail = recent[-(len(self._end) - 1) :]
         if self._epilogue is not None:
-            self._add_epilogue(data)
-            return
+            self._add_epilogue(recent[at:])
+
+    def _write(self, data: bytes) -> None:
         try:
             self._parser.write(data)
         except FormParserError as error:
             raise FormError("FORM_MALFORMED", "The body is not well-formed multipart.") from error
-        if self._epilogue is not None:
-            # The parser drops what follows the end; what it dropped is found again here.
-            recent = self._tail + data
-            self._add_epilogue(recent[recent.find(self._end) + len(self._end) :])
-        self._tail = (self._tail + data)[-(len(self._end) - 1) :]
 
     def _add_epilogue(self, data: bytes) -> None:
         self._epilogue = (self._epilogue or b"") + data
