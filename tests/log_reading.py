@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from schemas import codec
 from schemas.events import JobAccepted, JobOpened, JobSealed, JobStatus, JobVoided
@@ -29,6 +29,20 @@ def read_topic(settings: Settings, topic: Topic) -> list[list[Message]]:
             _read_partition(consumer, topic.name, partition)
             for partition in range(topic.partitions)
         ]
+    finally:
+        consumer.close()
+
+
+def end_of(settings: Settings, topic: Topic) -> int:
+    """How many records the topic holds, over all partitions; 0 where it is not there yet."""
+    consumer = Consumer({**settings.kafka, "group.id": "unused", "log_level": 0})
+    try:
+        return sum(
+            consumer.get_watermark_offsets(TopicPartition(topic.name, partition), _TIMEOUT_S)[1]
+            for partition in range(topic.partitions)
+        )
+    except KafkaException:
+        return 0
     finally:
         consumer.close()
 

@@ -1,0 +1,82 @@
+"""Kafka and Postgres killed in the middle of a job, and started again."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.files import dirty_csv, tidy_csv
+from tests.log_reading import accepted_jobs
+
+if TYPE_CHECKING:
+    from deploy.local.stack import LocalStack
+    from tests.rig import Rig
+
+_ROWS = 40_000
+_START_TIMEOUT_S = 60
+
+
+@pytest.fixture
+def stack(rig: Rig) -> LocalStack:
+    """The broker and the database, where they are ours to break."""
+    ours = rig.env.surroundings.stack
+    if ours is None:
+        pytest.skip("the broker and the database are not ours to break")
+    return ours
+
+
+def _restart_postgres(stack: LocalStack) -> None:
+    stack.postgres.child.kill()
+    stack.postgres.launch()
+    stack.postgres.wait_ready(_START_TIMEOUT_S)
+
+
+def _restart_kafka(stack: LocalStack) -> None:
+    stack.kafka.child.kill()
+    stack.kafka.launch()
+    stack.kafka.wait_ready(_START_TIMEOUT_S)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_postgres_killed_in_the_middle_of_a_job(rig: Rig, stack: LocalStack, seed: int) -> None:
+    """Rows and offsets are lost together and projected again; no service ends."""
+    rng = random.Random(seed)
+    rig.submit(dirty_csv(rng, _ROWS, keys=_ROWS, faults=0.01), "insert")
+    rig.submit(dirty_csv(rng, _ROWS, keys=_ROWS, faults=0.01), "delsert")
+    rig.wait_projected(rng.randrange(2 * _ROWS))
+    _restart_postgres(stack)
+    rig.assert_as_modelled()
+    assert rig.processors[0].is_running
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_kafka_killed_in_the_middle_of_a_job(rig: Rig, stack: LocalStack, seed: int) -> None:
+    """A stall, then on; no service ends."""
+    rng = random.Random(seed)
+    rig.submit(tidy_csv(range(_ROWS)), "insert")
+    rig.submit(dirty_csv(rng, _ROWS, keys=_ROWS, faults=0.01), "upsert")
+    rig.wait_published(rng.randrange(2 * _ROWS))
+    _restart_kafka(stack)
+    rig.assert_as_modelled()
+    assert rig.publisher.is_running
+    assert rig.processors[0].is_running
+
+
+def test_uploads_while_kafka_is_down_are_refused_and_leave_nothing(
+    rig: Rig, stack: LocalStack
+) -> None:
+    """503 with Retry-After; once Kafka is back, uploads are taken again."""
+    stack.kafka.child.kill()
+    try:
+        answer = rig.client.upload(tidy_csv(range(10)))
+    finally:
+        stack.kafka.launch()
+        stack.kafka.wait_ready(_START_TIMEOUT_S)
+    assert answer.status_code == 503
+    assert int(answer.headers["Retry-After"]) > 0
+    rig.wait_ready()
+    rig.run(tidy_csv(range(20)))
+    assert len(accepted_jobs(rig.env.settings)) == 1
+    rig.assert_as_modelled()
