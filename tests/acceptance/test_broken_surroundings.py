@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.chaos.history import restart_kafka, restart_postgres
 from tests.files import dirty_csv, tidy_csv
 from tests.log_reading import accepted_jobs
 
@@ -27,38 +28,28 @@ def stack(rig: Rig) -> LocalStack:
     return ours
 
 
-def _restart_postgres(stack: LocalStack) -> None:
-    stack.postgres.child.kill()
-    stack.postgres.launch()
-    stack.postgres.wait_ready(_START_TIMEOUT_S)
-
-
-def _restart_kafka(stack: LocalStack) -> None:
-    stack.kafka.child.kill()
-    stack.kafka.launch()
-    stack.kafka.wait_ready(_START_TIMEOUT_S)
-
-
 @pytest.mark.parametrize("seed", [1, 2])
-def test_postgres_killed_in_the_middle_of_a_job(rig: Rig, stack: LocalStack, seed: int) -> None:
+@pytest.mark.usefixtures("stack")
+def test_postgres_killed_in_the_middle_of_a_job(rig: Rig, seed: int) -> None:
     """Rows and offsets are lost together and projected again; no service ends."""
     rng = random.Random(seed)
     rig.submit(dirty_csv(rng, _ROWS, keys=_ROWS, faults=0.01), "insert")
     rig.submit(dirty_csv(rng, _ROWS, keys=_ROWS, faults=0.01), "delsert")
     rig.wait_projected(rng.randrange(2 * _ROWS))
-    _restart_postgres(stack)
+    restart_postgres(rig)
     rig.assert_as_modelled()
     assert rig.processors[0].is_running
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_kafka_killed_in_the_middle_of_a_job(rig: Rig, stack: LocalStack, seed: int) -> None:
+@pytest.mark.usefixtures("stack")
+def test_kafka_killed_in_the_middle_of_a_job(rig: Rig, seed: int) -> None:
     """A stall, then on; no service ends."""
     rng = random.Random(seed)
     rig.submit(tidy_csv(range(_ROWS)), "insert")
     rig.submit(dirty_csv(rng, _ROWS, keys=_ROWS, faults=0.01), "upsert")
     rig.wait_published(rng.randrange(2 * _ROWS))
-    _restart_kafka(stack)
+    restart_kafka(rig)
     rig.assert_as_modelled()
     assert rig.publisher.is_running
     assert rig.processors[0].is_running

@@ -1,0 +1,30 @@
+"""A short history of jobs and faults comes to the model."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.chaos.history import run_history
+from tests.rig import Rig
+
+if TYPE_CHECKING:
+    from tests.services import Services
+    from tests.surroundings import Ground
+
+
+@pytest.mark.parametrize("seed", [20_261_123])
+def test_a_history_of_jobs_and_faults_comes_to_the_model(
+    env: Ground, services: Services, seed: int
+) -> None:
+    """With two processors, for a minute."""
+    rig = Rig.start(env, services, processors=2)
+    try:
+        report = run_history(rig, seed=seed, duration_s=60)
+    finally:
+        rig.close()
+    sys.stdout.write(f"{report}\n")
+    assert report.jobs > 0
+    assert report.faults
