@@ -192,6 +192,9 @@ class _Follower:
 
     def _follow(self) -> None:
         consumer = Consumer(_consumer_config(self._kafka), logger=_kafka_log)
+        with contextlib.suppress(KafkaException):
+            # A connected librdkafka asks for a topic that it doesn't know only once a second.
+            consumer.list_topics(self._topic, timeout=_METADATA_TIMEOUT_S)
         consumer.assign([TopicPartition(self._topic, 0, 0)])
         while not self._is_stopping.is_set():
             message = consumer.poll(_POLL_S)

@@ -151,6 +151,7 @@ class ChunkSource:
     def __init__(self, kafka: Mapping[str, str], topic: str, *, timeout_s: float = 30) -> None:
         self._topic = topic
         self._timeout_s = timeout_s
+        self._is_topic_known = False
         self._consumer = Consumer(
             {
                 **kafka,
@@ -168,10 +169,25 @@ class ChunkSource:
         )
 
     def open(self, file: StoredFile) -> ChunkReader:
-        """The file from its beginning; a reader opened before gives nothing more."""
+        """The file from its beginning; a reader opened before gives nothing more.
+
+        Raises:
+            UploadUnreachableError: the broker doesn't answer.
+        """
+        self._learn_topic()
         start = TopicPartition(self._topic, file.chunks.partition, file.chunks.first_offset)
         self._consumer.assign([start])
         return ChunkReader(self._consumer, file, timeout_s=self._timeout_s)
+
+    def _learn_topic(self) -> None:
+        # A connected librdkafka asks for a topic that it doesn't know only once a second.
+        if self._is_topic_known:
+            return
+        try:
+            self._consumer.list_topics(self._topic, timeout=self._timeout_s)
+        except KafkaException as error:
+            raise UploadUnreachableError(str(error)) from error
+        self._is_topic_known = True
 
     def close(self) -> None:
         """Leave the broker."""
@@ -216,6 +232,8 @@ class ChunkReader:
         self._size_bytes += len(chunk)
         self._digest.update(chunk)
         if self._next_index == self._file.chunks.count:
+            # What is fetched beyond the file would hold up the next one.
+            self._consumer.unassign()
             self._check_whole()
         return chunk
 
@@ -226,16 +244,15 @@ class ChunkReader:
             attempt = dict(message.headers() or []).get("attempt")
             if message.key() == key and attempt == self._file.attempt.encode():
                 return message
+            if (message.offset() or 0) >= self._file.chunks.last_offset:
+                raise self._lost(f"chunk {self._next_index} is missing")
 
     def _next_message(self) -> Message:
         deadline_s = time.monotonic() + self._timeout_s
         while time.monotonic() < deadline_s:
             message = self._poll()
-            if message is None:
-                continue
-            if (message.offset() or 0) > self._file.chunks.last_offset:
-                raise self._lost(f"chunk {self._next_index} is missing")
-            return message
+            if message is not None:
+                return message
         raise UploadUnreachableError(f"no chunk of job {self._file.job_id} in {self._timeout_s} s")
 
     def _poll(self) -> Message | None:

@@ -1,0 +1,98 @@
+"""Which of several publishers works: the one that Kafka's group assigns `job-events` to.
+
+Nothing depends on there being only one: repeats of a pass are skipped by the
+projection.
+The lease saves work, and its committed offset says how far publishing has come.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from confluent_kafka import OFFSET_END, Consumer, KafkaException, TopicPartition
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_TIMEOUT_S: Final = 5.0
+_SESSION_TIMEOUT_MS: Final = 6000
+"""The least that brokers allow by default; a dead publisher is replaced after that."""
+_kafka_log = logging.getLogger("rollcall.kafka")
+
+
+class LeaseLostError(Exception):
+    """Another publisher has the lease, or Kafka did not take the offset."""
+
+
+class PublisherLease:
+    """A member of the publishers' group; used by one thread.
+
+    ``term`` grows with each assignment, so that its holder notices one that came between.
+    """
+
+    def __init__(self, kafka: Mapping[str, str], group: str, topic: str) -> None:
+        self.term = 0
+        self.is_held = False
+        self._place = (topic, 0)
+        config: dict[str, Any] = {
+            **kafka,
+            "group.id": group,
+            "enable.auto.commit": False,
+            "partition.assignment.strategy": "cooperative-sticky",
+            "session.timeout.ms": _SESSION_TIMEOUT_MS,
+            "heartbeat.interval.ms": _SESSION_TIMEOUT_MS // 6,
+            "socket.timeout.ms": int(_TIMEOUT_S * 1000),
+            "reconnect.backoff.max.ms": 1000,
+        }
+        self._consumer = Consumer(config, logger=_kafka_log)
+        self._consumer.subscribe(
+            [topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
+        )
+
+    def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        # Nothing is read through the group: the ledger needs the log from its beginning.
+        places = [TopicPartition(place.topic, place.partition, OFFSET_END) for place in partitions]
+        consumer.incremental_assign(places)
+        consumer.pause(places)
+        if partitions:
+            self.term += 1
+            self.is_held = True
+
+    def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        consumer.incremental_unassign(partitions)
+        if partitions:
+            self.is_held = False
+
+    def poll(self) -> None:
+        """Take part in the group; must be called every few seconds, and does not block."""
+        self._consumer.poll(0)
+
+    def next_offset(self) -> int | None:
+        """The offset in `job-events` that publishing goes on from; None where it never began.
+
+        Raises:
+            LeaseLostError: Kafka does not answer.
+        """
+        try:
+            committed = self._consumer.committed([TopicPartition(*self._place)], _TIMEOUT_S)
+        except KafkaException as error:
+            raise LeaseLostError(str(error)) from error
+        offset = committed[0].offset
+        return offset if offset >= 0 else None
+
+    def commit(self, next_offset: int) -> None:
+        """Have publishing go on from there, whoever does it.
+
+        Raises:
+            LeaseLostError: the offset may or may not have been taken.
+        """
+        place = TopicPartition(*self._place, next_offset)
+        try:
+            self._consumer.commit(offsets=[place], asynchronous=False)
+        except KafkaException as error:
+            raise LeaseLostError(str(error)) from error
+
+    def close(self) -> None:
+        """Leave the group, so that another publisher takes over at once."""
+        self._consumer.close()
