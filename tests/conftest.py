@@ -76,6 +76,6 @@ def pytest_runtest_makereport(
     started = getattr(item, "funcargs", {}).get("services")
     if report.failed and isinstance(started, Services):
         for service in started.started:
-            text = service.log_text()[-_LOG_TAIL_CHARACTERS:]
+            text = service.log_end(_LOG_TAIL_CHARACTERS)
             report.sections.append((f"log of {service.name}", text))
     return report

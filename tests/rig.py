@@ -68,7 +68,17 @@ class Rig:
 
     def run(self, content: bytes, mode: str = "insert") -> Json:
         """Upload a file; its last status, once the job has ended."""
-        return self.client.wait_ended(self.submit(content, mode), JOB_TIMEOUT_S)
+        return self.wait_ended(self.submit(content, mode))
+
+    def wait_ended(self, job_id: int, timeout_s: float = JOB_TIMEOUT_S) -> Json:
+        """The last status of the job; every service goes on meanwhile."""
+
+        def has_ended() -> bool:
+            self.services.assert_running()
+            return self.client.is_ended(job_id)
+
+        wait_until(has_ended, timeout_s, saying=f"job {job_id} has ended")
+        return self.client.status(job_id)
 
     def restart_api(self) -> None:
         """Start the API again, on the same port, after it was killed or has ended."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -19,6 +20,7 @@ from tests.waiting import wait_until
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_ANSWERED_WELL = re.compile(r'"status": 200.*"message": "request"')
 CHECKOUT = Path(__file__).parent.parent
 STOP_TIMEOUT_S = 15
 """What a service may take from SIGTERM to its exit."""
@@ -29,6 +31,7 @@ class Service:
     """One process; the leader of a process group of its own."""
 
     name: str
+    module: str
     process: subprocess.Popen[bytes]
     log: Path
     is_frozen: bool = False
@@ -74,6 +77,12 @@ class Service:
         """All that it has written to stdout and stderr."""
         return self.log.read_text(errors="replace")
 
+    def log_end(self, characters: int = 4000) -> str:
+        """The end of it, without the lines of requests that were answered well."""
+        lines = self.log_text().splitlines()
+        shown = [line for line in lines if not _ANSWERED_WELL.search(line)]
+        return "\n".join(shown)[-characters:]
+
     def group(self) -> list[int]:
         """Ids of the processes that it or its children have left running."""
         return [
@@ -106,7 +115,7 @@ class Services:
 
     def start(self, module: str, **environ: str) -> Service:
         """``python -m module`` with further settings, named without ``ROLLCALL_``."""
-        number = sum(service.name.startswith(module) for service in self.started) + 1
+        number = sum(service.module == module for service in self.started) + 1
         name = f"{module}-{number}"
         log = self.logs / f"{name}.log"
         further = {f"ROLLCALL_{key.upper()}": value for key, value in environ.items()}
@@ -120,7 +129,7 @@ class Services:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        service = Service(name, process, log)
+        service = Service(name, module, process, log)
         self.started.append(service)
         return service
 
@@ -144,7 +153,7 @@ class Services:
         except BaseException:
             client.close()
             raise
-        assert service.is_running, f"the API ended:\n{service.log_text()[-4000:]}"
+        assert service.is_running, f"the API ended:\n{service.log_end()}"
         return service, client
 
     def assert_running(self) -> None:
@@ -152,7 +161,7 @@ class Services:
         for service in self.started:
             code = service.process.poll()
             assert code is None or code in {0, -signal.SIGKILL}, (
-                f"{service.name} ended with {code}:\n{service.log_text()[-4000:]}"
+                f"{service.name} ended with {code}:\n{service.log_end()}"
             )
 
     def kill_all(self) -> None:

@@ -19,9 +19,9 @@ def test_frozen_publisher_wakes_after_another_took_over(rig: Rig) -> None:
     sleeper = rig.publisher
     sleeper.freeze()
     rig.restart_publisher()
-    rig.client.wait_ended(job_id, 60)
+    rig.wait_ended(job_id, 60)
     later = rig.submit(tidy_csv(range(500), word="b"), "upsert")
-    rig.client.wait_ended(later)
+    rig.wait_ended(later)
     sleeper.thaw()
     rig.run(tidy_csv(range(100, 200), word="c"), "upsert")
     rig.publisher.terminate()
@@ -36,7 +36,7 @@ def test_frozen_processor_wakes_as_a_zombie(rig: Rig) -> None:
     zombie = rig.processors[0]
     zombie.freeze()
     rig.services.processor()
-    rig.client.wait_ended(job_id, 60)
+    rig.wait_ended(job_id, 60)
     zombie.thaw()
     rig.run(tidy_csv(range(0, _ROWS, 7), word="b"), "upsert")
     assert zombie.is_running

@@ -52,7 +52,7 @@ def test_rejections_are_listed_in_the_order_of_lines(rig: Rig) -> None:
     rig.run(tidy_csv([5]))
     content = tidy_csv([1, 5, 2, 1])
     job_id = rig.submit(content)
-    rig.client.wait_ended(job_id)
+    rig.wait_ended(job_id)
     errors = rig.client.errors(job_id)
     lines = content.decode().splitlines()
     assert [error["errorMessage"] for error in errors] == [

@@ -71,7 +71,7 @@ def test_uploads_are_taken_while_no_processor_runs(rig: Rig) -> None:
     assert status["statusMessage"] == "File uploaded successfully, import is in progress."
     assert status["id"] == str(job_id)
     rig.restart_processor()
-    assert rig.client.wait_ended(job_id)["state"] == "COMPLETED"
+    assert rig.wait_ended(job_id)["state"] == "COMPLETED"
     rig.assert_as_modelled()
 
 
@@ -81,7 +81,7 @@ def test_uploads_are_taken_while_no_publisher_runs(rig: Rig) -> None:
     job_id = rig.submit(tidy_csv(range(300)))
     assert rig.client.status(job_id)["state"] == "ACCEPTED"
     rig.restart_publisher()
-    assert rig.client.wait_ended(job_id)["state"] == "COMPLETED"
+    assert rig.wait_ended(job_id)["state"] == "COMPLETED"
     rig.assert_as_modelled()
 
 
@@ -102,7 +102,7 @@ def test_ten_uploads_with_one_idempotency_key_are_one_job(rig: Rig) -> None:
         ids = set(pool.map(upload, range(10)))
         assert len(ids) == 1
         job_id = int(ids.pop())
-        assert rig.client.wait_ended(job_id)["total"] == other.wait_ended(job_id)["total"] == 2000
+        assert rig.wait_ended(job_id)["total"] == other.wait_ended(job_id)["total"] == 2000
     model = rig.assert_as_modelled()
     assert len(model.outcomes) == 1
 

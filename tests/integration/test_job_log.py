@@ -1,0 +1,134 @@
+"""The log decides which attempt counts, and everyone who reads it knows the same."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+from confluent_kafka import Producer
+
+from ingest_api.job_log import JobLog
+from ingest_api.topic_setup import ensure_topics
+from schemas.codec import encode
+from schemas.events import ChunkRange, JobAccepted, JobVoided
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from schemas.settings import Settings
+    from tests.surroundings import Ground
+
+FIRST = JobAccepted(
+    job_id=41,
+    attempt="first",
+    mode="insert",
+    delimiter=",",
+    charset="utf-8",
+    compression="none",
+    blank_cells="keep",
+    reconciliation_key="email",
+    rules_version=1,
+    accepted_at=datetime(2026, 1, 1, tzinfo=UTC),
+    accepted_by="admin",
+    file_name="users.csv",
+    size_bytes=1,
+    sha256="aa",
+    lines=1,
+    rejected_lines=0,
+    chunks=ChunkRange(partition=0, first_offset=0, last_offset=0, count=1),
+)
+SAME = replace(FIRST, attempt="same")
+OTHER = replace(FIRST, attempt="other", sha256="bb")
+
+
+@pytest.fixture
+def settings(env: Ground) -> Settings:
+    """The test's own topics, made."""
+    ensure_topics(env.settings)
+    return env.settings
+
+
+@contextlib.asynccontextmanager
+async def following(settings: Settings) -> AsyncGenerator[JobLog]:
+    """An instance's view of the log."""
+    log = JobLog(settings.kafka, settings.topics.job_events.name)
+    log.start()
+    try:
+        yield log
+    finally:
+        await log.stop()
+
+
+def append(settings: Settings, value: bytes) -> None:
+    """Append as another process would."""
+    producer = Producer({**settings.kafka, "acks": "all"})
+    producer.produce(settings.topics.job_events.name, value, b"41", 0)
+    assert producer.flush(10) == 0
+
+
+def test_the_first_attempt_counts_on_every_instance(settings: Settings) -> None:
+    """A retry elsewhere with the same content is the same job; with other content it isn't."""
+
+    async def run() -> None:
+        async with following(settings) as one, following(settings) as two:
+            assert await one.accept(FIRST) == "accepted"
+            assert await two.accept(SAME) == "same"
+            assert await one.accept(OTHER) == "conflict"
+            await two.catch_up()
+            assert [job.accepted for job in two.ledger.jobs] == [FIRST]
+
+    asyncio.run(run())
+
+
+def test_attempts_at_one_instant_end_in_one_job(settings: Settings) -> None:
+    """Fifty retries over two instances: one counts, the others are told that it does."""
+
+    async def run() -> None:
+        async with following(settings) as one, following(settings) as two:
+            attempts = [replace(FIRST, attempt=f"attempt {number}") for number in range(50)]
+            found = await asyncio.gather(
+                *(log.accept(event) for event, log in zip(attempts, [one, two] * 25, strict=True))
+            )
+            assert sorted(found) == ["accepted"] + ["same"] * 49
+            assert len(one.ledger.jobs) == 1
+
+    asyncio.run(run())
+
+
+def test_an_attempt_that_was_voided_first_never_counts(settings: Settings) -> None:
+    """So a record that arrives late cannot turn a 503 into a job."""
+    append(settings, encode(JobVoided(job_id=41, attempt="first")))
+
+    async def run() -> None:
+        async with following(settings) as log:
+            assert await log.accept(FIRST) == "voided"
+            assert await log.accept(SAME) == "accepted"
+
+    asyncio.run(run())
+
+
+def test_what_is_no_event_decides_nothing(settings: Settings) -> None:
+    """Neither does it stop whoever reads on."""
+    append(settings, b"garbage")
+
+    async def run() -> None:
+        async with following(settings) as log:
+            assert await log.accept(FIRST) == "accepted"
+
+    asyncio.run(run())
+
+
+def test_an_instance_that_has_caught_up_knows_what_was_accepted_before(settings: Settings) -> None:
+    """Even if it has just been started."""
+    append(settings, encode(FIRST))
+
+    async def run() -> None:
+        async with following(settings) as log:
+            await log.catch_up()
+            assert log.ledger.job(41) is not None
+
+    asyncio.run(run())
