@@ -27,7 +27,7 @@ from schemas.user_rules import (
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from ingest_api.cells import Codes, Mask, Positions, Texts
+    from ingest_api.cells import Mask, Positions, Texts
 
 _EMAIL: Final = re.compile(EMAIL_PATTERN)
 _MAX_LOCAL_PART: Final = 64
@@ -40,6 +40,9 @@ _DAYS_BEFORE_MONTH: Final = np.array(
 _DAYS_IN_MONTH: Final = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], np.int32)
 _FEBRUARY, _DECEMBER = 2, 12
 _MOBILE_DIGITS: Final = (7, 15)
+_TRUE_WORDS: Final = pa.array(sorted(TRUE_WORDS))
+_FALSE_WORDS: Final = pa.array(sorted(FALSE_WORDS))
+_USA_NAMES: Final = pa.array(sorted(USA_NAMES))
 _ZERO, _ONE, _NINE, _PLUS, _AT, _DOT = b"019+@."
 _DELETE: Final = 0x7F
 
@@ -106,14 +109,14 @@ def to_e164(column: Texts) -> tuple[Texts, Mask]:
 
     What people write between digits is taken out, a leading 00 becomes ``+``.
     """
-    plain = _with_plus(_without(column, _is_punctuation(column.data)))
+    plain = column
+    if not _is_plus_and_digits(column):
+        plain = _with_plus(_without(column, _PUNCTUATION[column.data]))
     lengths = plain.lengths
-    is_other = (plain.data < _ZERO) | (plain.data > _NINE)
-    others = np.flatnonzero(is_other)
-    heads = plain.starts[lengths > 0]
     is_good = (lengths > _MOBILE_DIGITS[0]) & (lengths <= _MOBILE_DIGITS[1] + 1)
-    if len(others) != len(heads) or (others != heads).any():
-        is_good &= np.bincount(plain.rows_at(others), minlength=len(lengths)) == 1
+    if not _is_plus_and_digits(plain):
+        others = plain.rows_at(_places_of_others(plain))
+        is_good &= np.bincount(others, minlength=len(lengths)) == 1
     if len(plain.data):
         last = len(plain.data) - 1
         second = plain.data[np.minimum(plain.starts + 1, last)]
@@ -122,13 +125,20 @@ def to_e164(column: Texts) -> tuple[Texts, Mask]:
     return plain, (column.lengths > 0) & ~is_good
 
 
+def _is_plus_and_digits(column: Texts) -> bool:
+    """Whether each value is + and then digits only."""
+    others = _places_of_others(column)
+    heads = column.starts[column.lengths > 0]
+    return np.array_equal(others, heads) and bool((column.data[others] == _PLUS).all())
+
+
+def _places_of_others(column: Texts) -> Positions:
+    return np.flatnonzero((column.data < _ZERO) | (column.data > _NINE))
+
+
 _PUNCTUATION: Final = np.array(
     [re.fullmatch(MOBILE_PUNCTUATION, chr(code)) is not None for code in range(256)]
 )
-
-
-def _is_punctuation(data: Codes) -> Mask:
-    return _PUNCTUATION[data]
 
 
 def _with_plus(column: Texts) -> Texts:
@@ -174,7 +184,10 @@ def to_days(column: Texts) -> tuple[npt.NDArray[np.int32], Mask]:
 
 def _ten_characters_to_days(column: Texts, rows: Positions) -> tuple[npt.NDArray[np.int32], Mask]:
     """``MM/DD/YYYY`` and ``YYYY-MM-DD`` by the places of their characters."""
-    codes = column.data[column.starts[rows][:, None] + np.arange(_DATE_CHARACTERS)]
+    if len(column.data) == len(rows) * _DATE_CHARACTERS:
+        codes = column.data.reshape(-1, _DATE_CHARACTERS)
+    else:
+        codes = column.data[column.starts[rows][:, None] + np.arange(_DATE_CHARACTERS)]
     digits = codes.astype(np.int32) - _ZERO
     is_digit = (digits >= 0) & (digits <= 9)  # noqa: PLR2004 - the digits
     is_iso = (codes[:, 4] == ord("-")) & (codes[:, 7] == ord("-"))
@@ -223,17 +236,17 @@ def _us_day(value: str) -> int | None:
 def to_booleans(column: Texts) -> tuple[Any, Mask]:
     """Booleans, null where the value is empty or none, and which values are none."""
     lowered = pc.ascii_lower(column.array)
-    is_true = _is_in(lowered, TRUE_WORDS)
-    is_false = _is_in(lowered, FALSE_WORDS)
+    is_true = _is_in(lowered, _TRUE_WORDS)
+    is_false = _is_in(lowered, _FALSE_WORDS)
     is_known = is_true | is_false
     return with_nulls(pa.array(is_true), ~is_known), (column.lengths > 0) & ~is_known
 
 
 def is_usa(countries: Texts) -> Mask:
     """Countries with which a state is required."""
-    return _is_in(pc.ascii_lower(countries.array), USA_NAMES)
+    return _is_in(pc.ascii_lower(countries.array), _USA_NAMES)
 
 
-def _is_in(array: Any, words: frozenset[str]) -> Mask:
-    found = cast("Any", pc.is_in(array, value_set=pa.array(sorted(words))))
+def _is_in(array: Any, words: pa.StringArray) -> Mask:
+    found = cast("Any", pc.is_in(array, value_set=words))
     return cast("Mask", found.to_numpy(zero_copy_only=False))

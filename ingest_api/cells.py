@@ -185,6 +185,13 @@ def raw_texts(block: Block) -> Texts:
     return texts_of_bytes(data, offsets)
 
 
+def repeated(text: str, count: int) -> pa.StringArray:
+    """The text so many times; pa.repeat is slow, because it looks for dateutil at each call."""
+    encoded = text.encode()
+    offsets = np.arange(0, (count + 1) * len(encoded), len(encoded))
+    return texts_of_bytes(np.frombuffer(encoded * count, np.uint8), offsets).array
+
+
 def nullable(column: Texts) -> pa.StringArray:
     """The column with null for each empty value."""
     return with_nulls(column.array, column.lengths == 0)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import numpy as np
 import pyarrow as pa
 
-from ingest_api.cells import buffer_of, chosen, nullable, raw_texts, with_nulls
+from ingest_api.cells import buffer_of, chosen, nullable, raw_texts, repeated, with_nulls
 from ingest_api.checks import NO_FAULT, judge
 from schemas import codec, user_rules
 from schemas.user_rules import FIELD_BY_NAME, FIELDS
@@ -78,7 +78,7 @@ def _rows(block: Block, judged: Judged, accepted: JobAccepted) -> pa.RecordBatch
         "record_number": pa.array((block.first_record_number + judged.rows).astype(np.int32)),
         "line": pa.array(block.lines[judged.rows].astype(np.int32)),
         "sequence": pa.array(np.zeros(count, np.int64)),
-        "mode": pa.repeat(accepted.mode, count),
+        "mode": repeated(accepted.mode, count),
         "key": judged.key.array,
         "last_active_date": _dates(judged, accepted),
         "attributes": _no_attributes(count),

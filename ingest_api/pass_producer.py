@@ -34,7 +34,7 @@ _QUEUE_ROWS: Final = 400_000
 _QUEUE_KIB: Final = 1 << 20
 """Never reached: blocks are what bounds the memory of the queue."""
 _BLOCKS_UNDER_WAY: Final = 8
-_WAIT_S: Final = 0.1
+_WAIT_S: Final = 0.005
 _MESSAGE_TIMEOUT_S: Final = 120
 _kafka_log = logging.getLogger("rollcall.kafka")
 
@@ -54,7 +54,7 @@ class PassProducer:
             **kafka,
             "enable.idempotence": True,
             "acks": "all",
-            "linger.ms": 5,
+            "linger.ms": 1,
             "message.timeout.ms": _MESSAGE_TIMEOUT_S * 1000,
             "queue.buffering.max.messages": _QUEUE_ROWS,
             "queue.buffering.max.kbytes": _QUEUE_KIB,
@@ -78,7 +78,7 @@ class PassProducer:
     def publish(self, job: LedgerJob, file: Readable, checkpoint: Callable[[], None]) -> int:
         """Make one whole pass; the number of rows, all acknowledged, sealed ones.
 
-        ``checkpoint`` is called every tenth of a second or so, and ends the pass by raising.
+        ``checkpoint`` is called every few milliseconds, and ends the pass by raising.
 
         Raises:
             PassFailedError: something was not acknowledged, or the file is another one.
