@@ -14,7 +14,9 @@ def exit_on_stop_signals() -> None:
     in the middle of it would leave some behind.
     """
     for number in _STOP_SIGNALS:
-        signal.signal(number, _exit)
+        # Under nohup the terminal may close.
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _exit)
 
 
 def _exit(number: int, _frame: FrameType | None) -> None:

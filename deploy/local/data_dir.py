@@ -15,6 +15,8 @@ import platformdirs
 POSTGRES_PORT = 5432
 """Part of the name of Postgres' socket; nothing listens on TCP."""
 
+_LONGEST_LOG_BYTES = 20_000_000
+
 
 class DataDirInUseError(Exception):
     """Another process runs a stack on this data folder."""
@@ -72,9 +74,12 @@ class DataDir:
         return self.path / "stack.json"
 
     def create(self) -> None:
-        """Makes the folders that are missing, for their owner only."""
+        """Makes the folders that are missing, for their owner only, and puts long logs aside."""
         for folder in (self.path, self.kafka, self.logs):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for log in self.logs.glob("*.log"):
+            if log.stat().st_size > _LONGEST_LOG_BYTES:
+                log.replace(log.with_suffix(".log.1"))
 
     def token(self) -> str:
         """The mark that processes of this folder's stack carry in their environment."""
