@@ -4,7 +4,6 @@ import contextlib
 import json
 import sys
 import tempfile
-import threading
 from collections.abc import Generator
 from dataclasses import asdict
 from pathlib import Path
@@ -18,7 +17,7 @@ from rich.console import Console
 from deploy.api_client import ApiClient, ApiError, JobCounts, Upload
 from deploy.cli.job_progress import run_import
 from deploy.cli.tables import ERROR_COLUMNS, print_counts, print_table
-from deploy.cli.up import port_option, print_running, started
+from deploy.cli.up import port_option, print_running, run_until_stopped, started
 from deploy.local.rollcall import Plan, Running
 
 _SAMPLES = Path(__file__).parents[1] / "samples"
@@ -49,7 +48,7 @@ def demo(port: int | None, data_dir: Path | None, ends: bool) -> None:  # noqa: 
         is_as_expected = _import_samples(running, Console())
         if ends:
             sys.exit(0 if is_as_expected else 1)
-        threading.Event().wait()
+        run_until_stopped()
 
 
 @contextlib.contextmanager

@@ -13,6 +13,8 @@ JOB_COLUMNS = ("id", "mode", "state", "total", "inserted", "updated", "unchanged
 ERROR_COLUMNS = ("line", "column", "code", "reason", "value")
 USER_COLUMNS = ("id", "email", "firstName", "lastName", "country", "state", "lastActiveDateStr")
 
+_LONGEST_CELL = 60
+
 
 def print_table(
     console: Console, title: str, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]
@@ -32,9 +34,14 @@ def print_counts(console: Console, job_id: str, counts: JobCounts) -> None:
         f"{getattr(counts, name)} {name}"
         for name in ("inserted", "updated", "unchanged", "rejected")
     )
-    console.print(f"Job {job_id}: {counts.state}, {counts.total} lines: {numbers}", markup=False)
+    console.print(
+        f"Job {job_id}: {counts.state}, {counts.total} lines: {numbers}",
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 def _cell(value: object) -> Text:
     # Text and not str: a user's name must not be read as rich's markup.
-    return Text("" if value is None else str(value))
+    text = "" if value is None else str(value)
+    return Text(text if len(text) <= _LONGEST_CELL else f"{text[: _LONGEST_CELL - 1]}…")

@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Generator
 from pathlib import Path
+from typing import NoReturn
 
 import click
 import structlog
@@ -49,7 +50,7 @@ def up(port: int | None, data_dir: Path, processors: int) -> None:
     """
     with started(Plan(data_dir, port, processors)) as running:
         print_running(running)
-        threading.Event().wait()
+        run_until_stopped()
 
 
 @contextlib.contextmanager
@@ -84,9 +85,15 @@ def print_running(running: Running) -> None:
         f"Logs: {running.log_dir}",
         f"Kafka: {running.stack.bootstrap_servers}",
         f"Postgres: {running.stack.conninfo}",
-        "Ctrl-C stops it.",
     )
     click.echo("\n".join(lines))
+
+
+def run_until_stopped() -> NoReturn:
+    """Blocks until a signal ends the command."""
+    click.echo("Ctrl-C stops it.")
+    while True:
+        threading.Event().wait()
 
 
 def _configure_logs() -> None:
