@@ -70,24 +70,25 @@ class FrontDoor:
             return
         exchange = Exchange(secrets.token_hex(8), _has_body(scope))
         scope.setdefault("state", {})[_KEY] = exchange
-        counted = _counted(receive, exchange)
+        line = _Line(receive, send, exchange)
         try:
-            await self._answer(scope, counted, _watched(send, exchange))
+            await self._answer(scope, line, exchange)
+            if exchange.has_body:
+                await _linger(line, exchange)
         finally:
-            _log_request(scope, exchange)
-        if exchange.has_body:
-            await _linger(counted, exchange)
+            line.let_go()
 
-    async def _answer(self, scope: Message, receive: Receive, send: Send) -> None:
-        exchange = cast("Exchange", scope["state"][_KEY])
+    async def _answer(self, scope: Message, line: _Line, exchange: Exchange) -> None:
         try:
-            await self._application(scope, receive, send)
+            await self._application(scope, line.receive, line.send)
         except SanicException as error:  # raised before there is a request to route
-            await _send_failure(send, error.status_code, "Bad request", exchange)
+            await _send_failure(line, error.status_code, "Bad request", exchange)
         except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer
             _log.exception("request failed", request_id=exchange.request_id)
             if exchange.status is None:
-                await _send_failure(send, 500, SERVER_FAILURE, exchange)
+                await _send_failure(line, 500, SERVER_FAILURE, exchange)
+        finally:
+            _log_request(scope, exchange)
 
 
 def _has_body(scope: Message) -> bool:
@@ -95,44 +96,60 @@ def _has_body(scope: Message) -> bool:
     return b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
 
 
-def _counted(receive: Receive, exchange: Exchange) -> Receive:
-    async def counted() -> Message:
-        message = await receive()
+class _Line:
+    """The server's end of the connection, noting on the way what becomes of the exchange.
+
+    The framework keeps it in reference cycles, and the server closes the connection
+    only once nothing holds its end any more: so it is let go, not left to the
+    garbage collector.
+    """
+
+    def __init__(self, receive: Receive, send: Send, exchange: Exchange) -> None:
+        self._receive: Receive | None = receive
+        self._send: Send | None = send
+        self._exchange = exchange
+
+    def let_go(self) -> None:
+        """Give the connection back to the server; what is asked of it from now on is in vain."""
+        self._receive = self._send = None
+
+    async def receive(self) -> Message:
+        if self._receive is None:
+            return {"type": "http.disconnect"}
+        message = await self._receive()
+        exchange = self._exchange
         exchange.received_bytes += len(message.get("body", b""))
         exchange.is_client_gone |= message["type"] == "http.disconnect"
         exchange.is_body_ended |= exchange.is_client_gone or not message.get("more_body", False)
         return message
 
-    return counted
-
-
-def _watched(send: Send, exchange: Exchange) -> Send:
-    async def watched(message: Message) -> None:
+    async def send(self, message: Message) -> None:
+        if self._send is None:
+            return
+        exchange = self._exchange
         if message["type"] == "http.response.start":
             exchange.status = message["status"]
             headers = [(b"x-request-id", exchange.request_id.encode())]
             if exchange.has_body and not exchange.is_body_ended:
                 headers.append((b"connection", b"close"))
             message["headers"] = [*message["headers"], *headers]
-        await send(message)
-
-    return watched
+        await self._send(message)
 
 
-async def _send_failure(send: Send, status: int, message: str, exchange: Exchange) -> None:
+async def _send_failure(line: _Line, status: int, message: str, exchange: Exchange) -> None:
     body = json.dumps({"message": message, "requestId": exchange.request_id}).encode()
     headers = [(b"content-type", b"application/json")]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await line.send({"type": "http.response.start", "status": status, "headers": headers})
+    await line.send({"type": "http.response.body", "body": body})
 
 
-async def _linger(receive: Receive, exchange: Exchange) -> None:
+async def _linger(line: _Line, exchange: Exchange) -> None:
     """Discard what still comes, so that the answer is read before the connection closes."""
     most_s = time.monotonic() + _LINGER_MOST_S
     try:
         while not exchange.is_body_ended and time.monotonic() < most_s:
             async with asyncio.timeout(_LINGER_IDLE_S):
-                await receive()
+                await line.receive()
     except TimeoutError:
         return
 
