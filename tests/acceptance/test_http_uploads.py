@@ -16,13 +16,16 @@ import psutil
 import pytest
 
 from tests.client import BASE
+from tests.services import Services
+from tests.surroundings import ground
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.client import Client
-    from tests.services import Service, Services
+    from tests.services import Service
+    from tests.surroundings import Surroundings
 
 IMPORT = f"{BASE}/audience/import"
 CSV = b"First Name,Last Name,Email,Country\nAda,Lovelace,ada@example.org,India\n"
@@ -32,19 +35,35 @@ INVALID = "Please upload a valid CSV file"
 UNKNOWN_JOB = {"message": "Invalid request ID. No request found with the provided ID"}
 
 
-@pytest.fixture
-def api(services: Services) -> Iterator[tuple[Service, Client]]:
-    """One API process that takes uploads, with limits that a test can reach."""
-    service, client = services.api(body_idle_timeout_s="2", body_deadline_s="4")
-    with client:
-        wait_until(lambda: accounts_and_topics_are_there(client), 30)
-        yield service, client
+@pytest.fixture(scope="module")
+def api(
+    surroundings_of_session: Surroundings, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Service, Client]]:
+    """One API process for many tests, with limits that a test can reach."""
+    with (
+        ground(surroundings_of_session) as made,
+        Services(made.environ, tmp_path_factory.mktemp("api")) as services,
+    ):
+        service, client = services.api(body_idle_timeout_s="2", body_deadline_s="4")
+        with client:
+            wait_until(lambda: accounts_and_topics_are_there(client), 30)
+            yield service, client
 
 
 @pytest.fixture
-def client(api: tuple[Service, Client]) -> Client:
-    """Of that process."""
-    return api[1]
+def client(api: tuple[Service, Client]) -> Iterator[Client]:
+    """Of that process, which runs on afterwards."""
+    service, client = api
+    yield client
+    assert service.is_running
+
+
+@pytest.fixture
+def refusing(client: Client) -> Iterator[Client]:
+    """For tests in which nothing may be kept of what is sent."""
+    before = jobs(client)
+    yield client
+    assert jobs(client) == before
 
 
 def accounts_and_topics_are_there(client: Client) -> bool:
@@ -113,12 +132,12 @@ def status_of(answer: bytes) -> int:
     return int(answer.split(b" ", 2)[1])
 
 
-def test_an_upload_is_known_from_the_instant_of_its_answer(
-    services: Services, client: Client
-) -> None:
+def test_an_upload_is_known_from_the_instant_of_its_answer(services: Services) -> None:
     """On every instance, before any processor has run, with all that the contract promises."""
-    other_service, other = services.api()
-    with other:
+    _, client = services.api()
+    _, other = services.api()
+    with client, other:
+        wait_until(lambda: accounts_and_topics_are_there(client), 30)
         wait_until(lambda: accounts_and_topics_are_there(other), 30)
         answer = curl_form(client, importType="upsert")
         assert answer.status_code == 200
@@ -145,16 +164,19 @@ def test_an_upload_is_known_from_the_instant_of_its_answer(
             "estimatedFinishDate": None,
         }
         assert time.strptime(status["importedDate"], "%m/%d/%Y %I:%M:%S %p GMT")
-        assert other_service.is_running
 
 
 def test_the_list_is_newest_first_and_paged(client: Client) -> None:
     """Each page holds as many as there are, and beyond the end none."""
+    before = jobs(client)
     ids = [curl_form(client).json()["id"] for _ in range(5)]
     page = client.http.get(f"{BASE}/batchinfo/status?start=1&pageSize=2").json()
-    assert (page["total"], [job["id"] for job in page["statuses"]]) == (5, [ids[3], ids[2]])
+    assert (page["total"], [job["id"] for job in page["statuses"]]) == (
+        before + 5,
+        [ids[3], ids[2]],
+    )
     beyond = client.http.get(f"{BASE}/batchinfo/status?start=1000000000&pageSize=1").json()
-    assert beyond == {"total": 5, "statuses": []}
+    assert beyond == {"total": before + 5, "statuses": []}
     errors = client.http.get(f"{BASE}/batchinfo/errors/{ids[0]}").json()
     assert errors == {"total": 0, "Errors": []}
     assert client.http.get(f"{BASE}/audience").json() == {"total": 0, "audience": []}
@@ -192,6 +214,7 @@ def test_a_delimiter_counts_wherever_the_contract_lets_it_stand(client: Client) 
 
 def test_fifty_retries_at_once_end_in_one_job(client: Client) -> None:
     """All are answered with its id; other content under the same key is a conflict."""
+    before = jobs(client)
     key = {"Idempotency-Key": "night 1"}
     with ThreadPoolExecutor(50) as threads:
         under_way = [threads.submit(client.upload, CSV, headers=key) for _ in range(50)]
@@ -201,7 +224,7 @@ def test_fifty_retries_at_once_end_in_one_job(client: Client) -> None:
     assert client.upload(CSV, headers=key).json()["id"] == answers[0].json()["id"]
     assert client.upload(CSV + b"\n", headers=key).status_code == 409
     assert client.upload(CSV, "upsert", headers=key).status_code == 409
-    assert jobs(client) == 1
+    assert jobs(client) == before + 1
 
 
 @pytest.mark.parametrize(
@@ -238,8 +261,8 @@ def test_every_path_but_health_is_behind_the_filter(client: Client) -> None:
     assert client.http.get(f"{BASE}/nothing").status_code == 404
 
 
-def test_a_fault_is_answered_while_the_rest_still_comes(client: Client) -> None:
-    """A client that goes on sending reads the answer, and the rest is not waited for."""
+def test_a_fault_is_answered_while_the_rest_still_comes(refusing: Client) -> None:
+    """A refusing that goes on sending reads the answer, and the rest is not waited for."""
 
     def endless() -> Iterator[bytes]:
         yield b"First Name,Email,Nonsense\n"
@@ -247,11 +270,10 @@ def test_a_fault_is_answered_while_the_rest_still_comes(client: Client) -> None:
             yield b"a,a@b.co,c\n" * 10_000
 
     started = time.monotonic()
-    answer = client.upload(endless(), headers={"DELIMITER": "COMMA"})
+    answer = refusing.upload(endless(), headers={"DELIMITER": "COMMA"})
     assert (answer.status_code, answer.json()["message"]) == (400, INVALID)
     assert answer.json()["details"][0]["line"] == 1
     assert time.monotonic() - started < 8
-    assert jobs(client) == 0
 
 
 FRAMING = {
@@ -266,13 +288,12 @@ FRAMING = {
 
 
 @pytest.mark.parametrize("case", FRAMING)
-def test_a_body_that_is_no_upload_form_is_refused(client: Client, case: str) -> None:
+def test_a_body_that_is_no_upload_form_is_refused(refusing: Client, case: str) -> None:
     """With 400, and nothing of it is kept."""
     status, content = FRAMING[case]
-    answer = raw(client, head(client, f"Content-Length: {len(content)}"), content)
+    answer = raw(refusing, head(refusing, f"Content-Length: {len(content)}"), content)
     assert status_of(answer) == status
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["message"] == INVALID
-    assert jobs(client) == 0
 
 
 def test_what_is_not_multipart_is_an_unsupported_media_type(client: Client) -> None:
@@ -282,24 +303,23 @@ def test_what_is_not_multipart_is_an_unsupported_media_type(client: Client) -> N
     assert client.http.post(IMPORT, content=b"a=b", headers=form).status_code == 415
 
 
-def test_a_body_that_ends_early_is_no_upload(client: Client) -> None:
-    """Neither where the length is wrong nor where the client goes away."""
-    url = httpx.URL(client.url)
+def test_a_body_that_ends_early_is_no_upload(refusing: Client) -> None:
+    """Neither where the length is wrong nor where the refusing goes away."""
+    url = httpx.URL(refusing.url)
     for length in (len(body()) + 10, len(body()) * 1000):
         with socket.create_connection((url.host, url.port or 80)) as connection:
-            connection.sendall(head(client, f"Content-Length: {length}").encode() + body())
-    answer = raw(client, head(client, f"Content-Length: {len(body()) - 4}"), body())
+            connection.sendall(head(refusing, f"Content-Length: {length}").encode() + body())
+    answer = raw(refusing, head(refusing, f"Content-Length: {len(body()) - 4}"), body())
     assert status_of(answer) == 400
-    assert jobs(client) == 0
 
 
-def test_a_client_that_sends_nothing_or_too_slowly_is_cut_off(client: Client) -> None:
+def test_a_client_that_sends_nothing_or_too_slowly_is_cut_off(refusing: Client) -> None:
     """408: two seconds without a byte, or four for the whole, in this test."""
-    url = httpx.URL(client.url)
-    answer = raw(client, head(client, "Content-Length: 1000"), b"--XbX\r\n")
+    url = httpx.URL(refusing.url)
+    answer = raw(refusing, head(refusing, "Content-Length: 1000"), b"--XbX\r\n")
     assert status_of(answer) == 408
     with socket.create_connection((url.host, url.port or 80), timeout=10) as connection:
-        connection.sendall(head(client, "Content-Length: 1000").encode())
+        connection.sendall(head(refusing, "Content-Length: 1000").encode())
         started = time.monotonic()
         connection.settimeout(0.5)
         answer = b""
@@ -311,18 +331,18 @@ def test_a_client_that_sends_nothing_or_too_slowly_is_cut_off(client: Client) ->
                 continue
     assert status_of(answer) in {400, 408}
     assert time.monotonic() - started < 8
-    assert jobs(client) == 0
 
 
 def test_a_body_in_chunks_of_one_byte_is_an_upload(client: Client) -> None:
     """As is one whose client waits for `100 Continue`."""
+    before = jobs(client)
     chunked = b"".join(b"1\r\n%c\r\n" % byte for byte in body()) + b"0\r\n\r\n"
     assert status_of(raw(client, head(client, "Transfer-Encoding: chunked"), chunked)) == 200
     waiting = head(client, f"Content-Length: {len(body())}", "Expect: 100-continue")
     answer = raw(client, waiting, body())
     assert answer.startswith(b"HTTP/1.1 100 Continue")
     assert status_of(answer) == 200
-    assert jobs(client) == 2
+    assert jobs(client) == before + 2
 
 
 @pytest.mark.parametrize(
@@ -338,11 +358,10 @@ def test_a_body_in_chunks_of_one_byte_is_an_upload(client: Client) -> None:
         ["X\x00Y: a"],
     ],
 )
-def test_a_malformed_head_is_refused(client: Client, headers: list[str]) -> None:
+def test_a_malformed_head_is_refused(refusing: Client, headers: list[str]) -> None:
     """Two readers of one connection could understand it differently."""
-    answer = raw(client, head(client, *headers), b"0\r\n\r\n")
+    answer = raw(refusing, head(refusing, *headers), b"0\r\n\r\n")
     assert status_of(answer) == 400
-    assert jobs(client) == 0
 
 
 def test_the_size_limit_holds_by_declaration_and_by_count(services: Services) -> None:
@@ -369,9 +388,10 @@ def test_an_account_has_so_many_uploads_at_once(services: Services) -> None:
         wait_until(lambda: curl_form(client).status_code == 200, 10)
 
 
-def test_memory_does_not_grow_with_the_file(api: tuple[Service, Client]) -> None:
+def test_memory_does_not_grow_with_the_file(services: Services) -> None:
     """A file of 150 MB leaves the process below 300 MB."""
-    service, client = api
+    service, client = services.api()
+    wait_until(lambda: accounts_and_topics_are_there(client), 30)
 
     def lines() -> Iterator[bytes]:
         yield b"First Name,Last Name,Email,Country\n"
@@ -381,7 +401,8 @@ def test_memory_does_not_grow_with_the_file(api: tuple[Service, Client]) -> None
                 for number in range(block * 14_000, block * 14_000 + 14_000)
             )
 
-    assert client.upload(lines(), headers={"DELIMITER": "COMMA"}).status_code in {200, 408}
+    assert client.upload(lines(), headers={"DELIMITER": "COMMA"}).status_code == 200
+    client.close()
     memory = Path(f"/proc/{service.pid}/status").read_text().splitlines()
     peak_kib = next(int(line.split()[1]) for line in memory if line.startswith("VmHWM"))
     assert peak_kib < 300 * 1024
@@ -391,7 +412,7 @@ def test_a_client_that_goes_away_leaves_nothing(api: tuple[Service, Client]) -> 
     """No thread and no socket stays behind, and there is no job."""
     service, client = api
     url = httpx.URL(client.url)
-    curl_form(client)
+    before = jobs(client)
     process = psutil.Process(service.pid)
     connections = [socket.create_connection((url.host, url.port or 80)) for _ in range(20)]
     for connection in connections:
@@ -400,14 +421,15 @@ def test_a_client_that_goes_away_leaves_nothing(api: tuple[Service, Client]) -> 
     for connection in connections:
         connection.close()
     wait_until(lambda: len(process.net_connections("tcp")) < 20, 3)
-    assert jobs(client) == 1
+    assert jobs(client) == before
 
 
 def test_sigterm_ends_the_process_in_time_whatever_is_under_way(
-    api: tuple[Service, Client],
+    services: Services,
 ) -> None:
     """It takes no more, tells whoever is still sending, and exits with 0."""
-    service, client = api
+    service, client = services.api()
+    wait_until(lambda: accounts_and_topics_are_there(client), 30)
     url = httpx.URL(client.url)
     with socket.create_connection((url.host, url.port or 80), timeout=15) as connection:
         connection.sendall(head(client, "Content-Length: 9000000").encode() + body()[:-20])
@@ -415,6 +437,7 @@ def test_sigterm_ends_the_process_in_time_whatever_is_under_way(
         assert service.terminate() == 0
     with pytest.raises(httpx.TransportError):
         client.http.get("/health/live")
+    client.close()
 
 
 def test_nothing_private_is_in_the_logs(api: tuple[Service, Client]) -> None:
