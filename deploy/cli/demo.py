@@ -16,7 +16,7 @@ from rich.console import Console
 
 from deploy.api_client import ApiClient, ApiError, JobCounts, Upload
 from deploy.cli.job_progress import run_import
-from deploy.cli.tables import ERROR_COLUMNS, print_counts, print_table
+from deploy.cli.tables import ERROR_COLUMNS, output, print_counts, print_table
 from deploy.cli.up import port_option, print_running, run_until_stopped, started
 from deploy.local.rollcall import Plan, Running
 
@@ -25,7 +25,7 @@ _SHOWN_ERRORS = 5
 
 _COUNT_USERS = "SELECT count(*) AS users FROM users"
 _SOME_USERS = """
-    SELECT key, first_name, last_name, country, state, last_active_date
+    SELECT key, first_name, last_name, country, state
     FROM users ORDER BY id LIMIT 8
 """
 
@@ -45,7 +45,7 @@ def demo(port: int | None, data_dir: Path | None, ends: bool) -> None:  # noqa: 
     """
     with _folder(data_dir) as folder, started(Plan(folder, port, processors=1)) as running:
         print_running(running)
-        is_as_expected = _import_samples(running, Console())
+        is_as_expected = _import_samples(running, output())
         if ends:
             sys.exit(0 if is_as_expected else 1)
         run_until_stopped()
@@ -103,7 +103,7 @@ def _count_users(running: Running) -> int:
 
 def _print_users(running: Running, console: Console) -> None:
     console.rule("the table `users`")
-    columns = ("key", "first_name", "last_name", "country", "state", "last_active_date")
+    columns = ("key", "first_name", "last_name", "country", "state")
     rows = _query(running, _SOME_USERS)
     print_table(console, "Some users, as `./rollcall psql` shows them", columns, rows)
 

@@ -10,7 +10,7 @@ from deploy.api_client import ApiClient, ApiError, Upload
 from deploy.cli.account import account
 from deploy.cli.job_progress import run_import
 from deploy.cli.options import url_option
-from deploy.cli.tables import print_counts
+from deploy.cli.tables import output, print_counts
 
 _COMPLETED_WITH_ERRORS = 1
 _REFUSED = 2
@@ -46,7 +46,7 @@ def import_file(file: Path, mode: str, delimiter: str, url: str) -> None:
         except ApiError as error:
             click.echo(f"Error: {error}", err=True)
             sys.exit(_REFUSED)
-    print_counts(Console(), job_id, counts)
+    print_counts(output(), job_id, counts)
     if counts.state != "COMPLETED":
         click.echo(f"See `rollcall errors {job_id}`.", err=True)
         sys.exit(_COMPLETED_WITH_ERRORS)

@@ -5,12 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 import click
-from rich.console import Console
 
 from deploy.api_client import ApiClient, ApiError
 from deploy.cli.account import account
 from deploy.cli.options import json_option, url_option
-from deploy.cli.tables import ERROR_COLUMNS, JOB_COLUMNS, USER_COLUMNS, print_table
+from deploy.cli.tables import ERROR_COLUMNS, JOB_COLUMNS, USER_COLUMNS, output, print_table
 
 _start_option = click.option(
     "--start", type=click.IntRange(min=0), default=0, show_default=True, help="First entry."
@@ -37,7 +36,7 @@ def status(job_id: str | None, start: int, page_size: int, as_json: bool, url: s
     if as_json:
         _print_json(answer)
     else:
-        print_table(Console(), "Jobs", JOB_COLUMNS, rows)
+        print_table(output(), "Jobs", JOB_COLUMNS, rows)
 
 
 @click.command()
@@ -52,7 +51,7 @@ def errors(job_id: str, start: int, page_size: int, as_json: bool, url: str) -> 
     if as_json:
         _print_json(answer)
     else:
-        print_table(Console(), f"{answer['total']} rejected lines", ERROR_COLUMNS, answer["Errors"])
+        print_table(output(), f"{answer['total']} rejected lines", ERROR_COLUMNS, answer["Errors"])
 
 
 @click.command()
@@ -66,7 +65,7 @@ def users(start: int, page_size: int, as_json: bool, url: str) -> None:  # noqa:
     if as_json:
         _print_json(answer)
     else:
-        print_table(Console(), f"{answer['total']} users", USER_COLUMNS, answer["audience"])
+        print_table(output(), f"{answer['total']} users", USER_COLUMNS, answer["audience"])
 
 
 def _ask(url: str, question: Callable[[ApiClient], dict[str, Any]]) -> dict[str, Any]:
