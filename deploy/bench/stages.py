@@ -130,7 +130,7 @@ def _decode_partition(consumer: Consumer, topic: str, partition: int, partitions
     at, end = consumer.get_watermark_offsets(place, timeout=_TIMEOUT_S)
     consumer.assign([TopicPartition(topic, partition, at)])
     while at < end:
-        records: "list[Message]" = consumer.consume(_BATCH_RECORDS, _TIMEOUT_S)
+        records: list[Message] = consumer.consume(min(_BATCH_RECORDS, end - at), _TIMEOUT_S)
         at = decode_records(records, partition, partitions).next_offset
 
 

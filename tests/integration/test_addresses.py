@@ -10,8 +10,6 @@ from deploy.cli import main
 from deploy.local.ports import HOST, is_free, keep_or_choose_ports
 from deploy.local.rollcall import PortInUseError, choose_port
 
-pytestmark = pytest.mark.integration
-
 
 def test_ports_are_kept_while_they_are_free(tmp_path: Path) -> None:
     """A broker comes back on its port, and on another only where somebody took it."""

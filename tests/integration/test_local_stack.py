@@ -4,23 +4,20 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import psycopg
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from deploy.child import TOKEN_VARIABLE
 from deploy.local.data_dir import DataDir, DataDirInUseError, NoStackError
 from deploy.local.leftovers import has_ended
 from deploy.local.stack import LocalStack
-
-pytestmark = pytest.mark.integration
+from tests.stack_processes import processes_of
+from tests.waiting import wait_until
 
 # A parent that says "ready" once its stack is, and then waits to be killed.
 _PARENT = """
@@ -52,7 +49,7 @@ def test_kill_of_the_parent_loses_nothing_and_leaves_no_process(
     addresses = DataDir(tmp_path).running_stack()
     _write_row(addresses.conninfo)
     _write_record(addresses.bootstrap_servers)
-    old = _processes_of(tmp_path)
+    old = processes_of(tmp_path)
 
     parent.kill()
     parent.wait()
@@ -60,20 +57,20 @@ def test_kill_of_the_parent_loses_nothing_and_leaves_no_process(
         assert not [process for process in old if not has_ended(process)]
         assert _read_row(stack.conninfo) == (7,)
         assert _read_record(stack.bootstrap_servers) == b"seven"
-    assert not _processes_of(tmp_path)
+    assert not processes_of(tmp_path)
 
 
 def test_servers_end_with_their_parent(parent: subprocess.Popen[bytes], tmp_path: Path) -> None:
     """On Linux no server outlives a killed parent, even where no second start follows."""
     if sys.platform != "linux":
         pytest.skip("only Linux tells a child that its parent has died")
-    old = _processes_of(tmp_path)
+    old = processes_of(tmp_path)
     assert old
 
     parent.kill()
     parent.wait()
 
-    _wait_until(lambda: not [process for process in old if not has_ended(process)], timeout_s=30)
+    wait_until(lambda: all(has_ended(process) for process in old), 30)
 
 
 def test_two_stacks_never_share_a_folder(parent: subprocess.Popen[bytes], tmp_path: Path) -> None:
@@ -105,25 +102,6 @@ def test_a_stopped_stack_is_known_to_be_stopped(tmp_path: Path) -> None:
     """A folder whose stack has stopped, or never ran, says so."""
     with pytest.raises(NoStackError, match="no stack runs on"):
         DataDir(tmp_path).running_stack()
-
-
-def _processes_of(data_dir: Path) -> list[psutil.Process]:
-    token = DataDir(data_dir).token()
-    found: list[psutil.Process] = []  # zombies have no environment left
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get(TOKEN_VARIABLE) == token:
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
-
-
-def _wait_until(predicate: Callable[[], bool], *, timeout_s: float) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not predicate():
-        assert time.monotonic() < deadline, "not within the time"
-        time.sleep(0.05)
 
 
 def _write_row(conninfo: str) -> None:

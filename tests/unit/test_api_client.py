@@ -1,10 +1,6 @@
 """What the commands make of the API's answers."""
 
-import pytest
-
 from deploy.api_client import JobCounts, refusal_text
-
-pytestmark = pytest.mark.unit
 
 
 def test_a_job_has_ended_once_its_state_is_final() -> None:

@@ -5,8 +5,6 @@ from click.testing import CliRunner
 
 from deploy.cli import main
 
-pytestmark = pytest.mark.unit
-
 
 def test_help_lists_every_command() -> None:
     """`./rollcall --help` shows all there is, in the order in which it is used."""

@@ -4,14 +4,12 @@ import os
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from deploy.install import install_commands, is_complete, main
-
-pytestmark = pytest.mark.unit
+from tests.waiting import wait_until
 
 # Stands for uv: writes down that it ran, and makes the interpreter that is looked for.
 _FAKE_UV = """#!/bin/sh
@@ -89,7 +87,7 @@ def test_two_starts_at_once_install_once(root: Path) -> None:
     script = Path(main.__code__.co_filename)
     command = [sys.executable, str(script), str(root)]
     first = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    _wait_for(root / "calls")
+    wait_until((root / "calls").exists, 10)
     second = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 
     _, said = second.communicate(timeout=20)
@@ -106,10 +104,3 @@ def test_every_package_is_checked_against_its_hash() -> None:
 
     assert "--require-hashes" in with_uv[-1]
     assert "--require-hashes" in with_pip[-1]
-
-
-def _wait_for(path: Path) -> None:
-    deadline = time.monotonic() + 10
-    while not path.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)

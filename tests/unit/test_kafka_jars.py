@@ -10,8 +10,6 @@ from rich.console import Console
 from deploy.local import kafka_jars
 from deploy.local.kafka_jars import LOCK_PATH, JarError, ensure_jars, parse_lock
 
-pytestmark = pytest.mark.unit
-
 _GENUINE = b"genuine"
 _LOCK = f"# a comment\norg.example:tool:1.0 sha256:{hashlib.sha256(_GENUINE).hexdigest()} 7\n"
 

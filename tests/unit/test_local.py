@@ -9,8 +9,6 @@ from deploy.local.java import parse_major_version
 from deploy.local.postgres import open_way_to
 from deploy.local.rollcall import admin_password
 
-pytestmark = pytest.mark.unit
-
 
 @pytest.mark.parametrize(
     ("printed", "version"),

@@ -9,8 +9,6 @@ import pytest
 from deploy import samples
 from deploy.samples.generate import HEADER, sample_files
 
-pytestmark = pytest.mark.unit
-
 FOLDER = Path(samples.__file__).parent
 
 

@@ -2,11 +2,8 @@
 
 import itertools
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,8 +17,7 @@ from deploy.supervisor import (
     failures_after_death,
     restart_delay_s,
 )
-
-pytestmark = pytest.mark.unit
+from tests.waiting import wait_until
 
 jitters = st.floats(0, 1)
 
@@ -65,9 +61,9 @@ def test_a_dead_process_is_started_again(tmp_path: Path) -> None:
         return children[-1]
 
     with Supervisor([Supervised("sleeper", start)]):
-        _wait_until(lambda: len(children) == 1)
+        wait_until(lambda: len(children) == 1, 10)
         children[0].kill()
-        _wait_until(lambda: len(children) == 2)
+        wait_until(lambda: len(children) == 2, 10)
 
     assert all(child.poll() is not None for child in children)
 
@@ -77,7 +73,7 @@ def test_a_process_deaf_to_the_signal_is_killed(tmp_path: Path) -> None:
     code = "import signal,time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True)"
     log_path = tmp_path / "deaf.log"
     deaf = _python(f"{code}; time.sleep(60)", log_path)
-    _wait_until(lambda: log_path.stat().st_size > 0)
+    wait_until(lambda: log_path.stat().st_size > 0, 10)
 
     with Supervisor([Supervised("deaf", lambda: deaf, running=deaf)], stop_timeout_s=0.1):
         pass
@@ -92,10 +88,3 @@ def _sleeper(log_path: Path) -> Child:
 def _python(code: str, log_path: Path) -> Child:
     command = [sys.executable, "-c", code]
     return Child(ChildSpec(name="test", command=command, environment={}, log_path=log_path))
-
-
-def _wait_until(predicate: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not predicate():
-        assert time.monotonic() < deadline, "not within the time"
-        time.sleep(0.01)

@@ -1,0 +1,150 @@
+"""Files that are refused as a whole, each with the exact fault; and files that must be taken."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zipfile
+from dataclasses import dataclass, field
+from typing import Any
+
+HEADER = "First Name,Last Name,Email,Country\n"
+GOOD = "Ada,Lovelace,ada@example.com,UK\n"
+
+
+@dataclass(frozen=True, slots=True)
+class BadFile:
+    """A file, how its sender described it, and the fault that answers it."""
+
+    name: str
+    content: bytes
+    code: str
+    line: int = 1
+    column: str | None = None
+    described: dict[str, Any] = field(default_factory=dict[str, Any])
+    limits: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+def _text(*lines: str) -> bytes:
+    return (HEADER + "".join(lines)).encode()
+
+
+def _zip(name: str) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr(name, "<xml/>")
+    return out.getvalue()
+
+
+GZIP = {"compression": "gzip"}
+PACKED = gzip.compress(_text(GOOD))
+BAD_FILES = (
+    BadFile("empty", b"", "EMPTY_FILE"),
+    BadFile("white space", b" \t\r\n\n  \n", "EMPTY_FILE"),
+    BadFile("line feeds", b"\n\n\n", "EMPTY_FILE"),
+    BadFile("BOM only", b"\xef\xbb\xbf", "EMPTY_FILE"),
+    BadFile("UTF-16 BOM only", b"\xff\xfe", "EMPTY_FILE"),
+    BadFile("empty gzip", gzip.compress(b""), "EMPTY_FILE", described=GZIP),
+    BadFile("header only", HEADER.encode(), "NO_DATA_LINE"),
+    BadFile("header without line end", HEADER.strip().encode(), "NO_DATA_LINE"),
+    BadFile("header and blank lines", b"\n" + _text("\n", "\r\n"), "NO_DATA_LINE", 2),
+    BadFile("PNG", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "NOT_CSV"),
+    BadFile("ZIP", _zip("users.csv"), "NOT_CSV"),
+    BadFile("XLSX", _zip("xl/workbook.xml"), "NOT_CSV"),
+    BadFile("XLS", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "NOT_CSV"),
+    BadFile("PDF", b"%PDF-1.7", "NOT_CSV"),
+    BadFile("gzip by another name", PACKED, "NOT_CSV"),
+    BadFile("no gzip", _text(GOOD), "GZIP_DAMAGED", described=GZIP),
+    BadFile("gzip cut off", PACKED[:-5], "GZIP_CUT_OFF", 3, described=GZIP),
+    BadFile("gzip of two bytes", b"\x1f\x8b", "GZIP_CUT_OFF", described=GZIP),
+    BadFile("text after gzip", PACKED + b"more", "GZIP_DAMAGED", 3, described=GZIP),
+    BadFile(
+        "gzip bomb",
+        gzip.compress(_text() + b"x" * 30_000_000),
+        "UNPACKED_TOO_LARGE",
+        2,
+        described=GZIP,
+        limits={"max_unpacked_bytes": 20_000_000, "max_record_bytes": 40_000_000},
+    ),
+    BadFile("UTF-16 LE without BOM", _text(GOOD).decode().encode("utf-16-le"), "UTF16_WITHOUT_BOM"),
+    BadFile("UTF-16 BE without BOM", _text(GOOD).decode().encode("utf-16-be"), "UTF16_WITHOUT_BOM"),
+    BadFile(
+        "UTF-16 of odd length", b"\xff\xfe" + HEADER.encode("utf-16-le") + b"x", "INVALID_BYTES", 2
+    ),
+    BadFile(
+        "Latin-1 unmarked", _text("J\xfcrgen\n").decode().encode("latin-1"), "INVALID_BYTES", 2
+    ),
+    BadFile("overlong bytes", _text(GOOD) + b"\xc0\xaf\n", "INVALID_BYTES", 3),
+    BadFile("lone surrogate", _text(GOOD) + b"\xed\xa0\x80\n", "INVALID_BYTES", 3),
+    BadFile("character cut off", _text(GOOD) + b"\xf0\x9f\xa6", "INVALID_BYTES", 3),
+    BadFile("NUL", _text(GOOD, "a,b\0c,,\n"), "NUL_CHARACTER", 3, "Last Name"),
+    BadFile("UTF-32", b"\xff\xfe\0\0" + HEADER.encode("utf-32-le"), "NUL_CHARACTER"),
+    BadFile(
+        "quote never closed", _text(GOOD, 'a,"b\n', GOOD * 3), "QUOTE_NOT_CLOSED", 3, "Last Name"
+    ),
+    BadFile(
+        "quote never closed, with quotes after it",
+        _text('a,"b,c,d\n', GOOD, 'a,"b",c,d\n'),
+        "TEXT_AFTER_CLOSING_QUOTE",
+        4,
+        "Last Name",
+    ),
+    BadFile("quote never closed in the header", b'"Email\n' + GOOD.encode(), "QUOTE_NOT_CLOSED"),
+    BadFile(
+        "quote never closed in a long file",
+        _text(GOOD, '"', "x\n" * 2000),
+        "QUOTE_NOT_CLOSED",
+        3,
+        "First Name",
+        limits={"max_record_bytes": 1000},
+    ),
+    BadFile(
+        "text after a closing quote",
+        _text('"a" ,b,c,d\n'),
+        "TEXT_AFTER_CLOSING_QUOTE",
+        2,
+        "First Name",
+    ),
+    BadFile("quote in a cell", _text('a,5" disk,c,d\n'), "QUOTE_IN_UNQUOTED_CELL", 2, "Last Name"),
+    BadFile(
+        "space before a quote", _text('a, "b",c,d\n'), "QUOTE_IN_UNQUOTED_CELL", 2, "Last Name"
+    ),
+    BadFile(
+        "repeated column", b"Email,First Name,e-mail\na@b.cd,x,y\n", "REPEATED_COLUMN", 1, "e-mail"
+    ),
+    BadFile("unknown column", b"Email,Shoe Size\na@b.cd,9\n", "UNKNOWN_COLUMN", 1, "Shoe Size"),
+    BadFile("column without a name", b"Email,\na@b.cd,9\n", "UNKNOWN_COLUMN", 1, ""),
+    BadFile("no key column", b"First Name\nAda\n", "KEY_COLUMN_MISSING", 1, "Email"),
+    BadFile(
+        "no key column, which is another",
+        b"Email\na@b.cd\n",
+        "KEY_COLUMN_MISSING",
+        1,
+        "Mobile Number",
+        described={"reconciliation_key": "mobileNumber"},
+    ),
+    BadFile("no header", GOOD.encode(), "UNKNOWN_COLUMN", 1, "Ada"),
+    BadFile(
+        "wrong delimiter",
+        _text(GOOD),
+        "UNKNOWN_COLUMN",
+        1,
+        "First Name,Last Name,Email,Country",
+        described={"delimiter": "|"},
+    ),
+    BadFile(
+        "HYPHEN where dates split",
+        b"Email-Last Active Date\na@b.cd-2020-01-02\n",
+        "CELL_WITH_HYPHEN",
+        2,
+        described={"delimiter": "-"},
+    ),
+    BadFile("10,001 columns", b"Email" + b"," * 10_000 + b"\n", "TOO_MANY_COLUMNS"),
+    BadFile("10,001 fields", _text("," * 10_000 + "\n"), "TOO_MANY_COLUMNS", 2),
+    BadFile("cell over the limit", _text("x" * (1 << 20), ",b,c,d\n"), "RECORD_TOO_LONG", 2),
+    BadFile("line over the limit, no end", _text(GOOD, "x" * 3_000_000), "RECORD_TOO_LONG", 3),
+    BadFile("bare CR records", _text(GOOD).replace(b"\n", b"\r"), "BARE_CARRIAGE_RETURN"),
+    BadFile("one bare CR", _text("a\rb,b,c,d\n"), "BARE_CARRIAGE_RETURN", 2, "First Name"),
+    BadFile("CR at the end", _text("a,b,c,d\r"), "BARE_CARRIAGE_RETURN", 2, "Country"),
+    BadFile("doubled CR", _text("a,b,c,d\r\r\n"), "BARE_CARRIAGE_RETURN", 2, "Country"),
+)

@@ -1,0 +1,351 @@
+"""A file read a byte and a line at a time: what the columnar code must agree with.
+
+Plain Python, no numpy, no Arrow, nothing shared with what it judges but the
+event types.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+
+from schemas.events import ChunkRange, JobAccepted, RowRejected, UserRow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FIELDS = {
+    "firstname": "first_name",
+    "lastname": "last_name",
+    "email": "email",
+    "mobilenumber": "mobile_number",
+    "country": "country",
+    "state": "state",
+    "lastactivedate": "last_active_date",
+    "smssubscription": "sms_subscription",
+    "emailsubscription": "email_subscription",
+    "voicesubscription": "voice_subscription",
+}
+HEADERS = {
+    "first_name": "First Name",
+    "last_name": "Last Name",
+    "email": "Email",
+    "mobile_number": "Mobile Number",
+    "country": "Country",
+    "state": "State",
+    "last_active_date": "Last Active Date",
+    "sms_subscription": "SMS Subscription",
+    "email_subscription": "Email Subscription",
+    "voice_subscription": "Voice Subscription",
+}
+ORDER = tuple(HEADERS)
+ADDED = {"errorline", "errorcode", "errorreason"}
+REQUIRED = ("first_name", "last_name", "email", "country")
+SUBSCRIPTIONS = ORDER[-3:]
+MOST = {"email": 254, "mobile_number": 32, "last_active_date": 32} | dict.fromkeys(
+    SUBSCRIPTIONS, 16
+)
+USA = ("usa", "us", "united states", "united states of america")
+REASONS = {
+    "TOO_FEW_FIELDS": "The line has {found} fields, the header has {expected}.",
+    "TOO_MANY_FIELDS": "The line has {found} fields, the header has {expected}.",
+    "KEY_MISSING": "{column} is required: it is the reconciliation key.",
+    "KEY_TOO_LONG": "{column} is longer than 1024 bytes.",
+    "REQUIRED": "{column} is required.",
+    "STATE_REQUIRED": "State is required where the country is USA.",
+    "EMAIL_INVALID": "{column} is not a valid email address.",
+    "MOBILE_INVALID": "{column} is not a phone number in international form, such as +14155550123.",
+    "DATE_INVALID": "{column} is not a date: use MM/DD/YYYY or YYYY-MM-DD.",
+    "BOOLEAN_INVALID": "{column} is neither true nor false.",
+    "TOO_LONG": "{column} is longer than {limit} characters.",
+}
+
+Fault = tuple[str, int]
+"""A code and a physical line."""
+Record = tuple[int, str]
+"""A physical line and the record as it is in the file."""
+
+
+def accepted_job(**changes: Any) -> JobAccepted:
+    """A job for tests that need any."""
+    job = JobAccepted(
+        job_id=5971883457542586123,
+        attempt="attempt",
+        mode="insert",
+        delimiter=",",
+        charset="utf-8",
+        compression="none",
+        blank_cells="keep",
+        reconciliation_key="email",
+        rules_version=1,
+        accepted_at=datetime(2026, 3, 4, 23, 59, 59, 123456, UTC),
+        accepted_by="admin",
+        file_name="users.csv",
+        size_bytes=1,
+        sha256="0" * 64,
+        lines=1,
+        rejected_lines=0,
+        chunks=ChunkRange(partition=0, first_offset=0, last_offset=0, count=1),
+    )
+    return replace(job, **changes)
+
+
+class _FaultError(Exception):
+    def __init__(self, code: str, line: int) -> None:
+        super().__init__(code)
+        self.fault: Fault = (code, line)
+
+
+def read_records(content: bytes, delimiter: str = ",") -> list[Record] | Fault:
+    """The records of a UTF-8 file, blank ones left out, or the first fault on the way."""
+    try:
+        return [record for record in _Reader(content, delimiter).records() if record[1]]
+    except _FaultError as error:
+        return error.fault
+
+
+class _Reader:
+    """Goes a character at a time; ``state`` is where it is in a cell."""
+
+    def __init__(self, content: bytes, delimiter: str) -> None:
+        self._delimiter = delimiter
+        self._damage: int | None = None
+        try:
+            text = content.decode()
+        except UnicodeDecodeError as error:
+            self._damage = error.start
+            text = content[: error.start].decode()
+        self._text = text.removeprefix("\ufeff")
+        self._line = self._quote_line = 1
+
+    def records(self) -> Iterator[Record]:
+        state, begin, first_line = "cell start", 0, 1
+        for at, character in enumerate(self._text):
+            state = self._next_state(state, character)
+            if state == "record end":
+                end = at - 1 if self._text[begin:at].endswith("\r") else at
+                yield first_line, self._text[begin:end]
+                state, begin, first_line = "cell start", at + 1, self._line
+        if self._damage is not None:
+            raise _FaultError("INVALID_BYTES", self._line)
+        if state == "quoted":
+            raise _FaultError("QUOTE_NOT_CLOSED", self._quote_line)
+        if state == "returned":
+            raise _FaultError("BARE_CARRIAGE_RETURN", self._line)
+        if begin < len(self._text):
+            yield first_line, self._text[begin:]
+
+    def _next_state(self, state: str, character: str) -> str:
+        if character == "\0" and state not in {"returned", "quote in quoted"}:
+            raise _FaultError("NUL_CHARACTER", self._line)
+        line = self._line
+        if character == "\n":
+            self._line += 1
+        if state == "quoted":
+            return "quote in quoted" if character == '"' else "quoted"
+        if state == "returned" and character != "\n":
+            code = "NUL_CHARACTER" if character == "\0" else "BARE_CARRIAGE_RETURN"
+            raise _FaultError(code, line)
+        if state == "quote in quoted" and character == '"':
+            return "quoted"
+        return self._outside(state, character, line)
+
+    def _outside(self, state: str, character: str, line: int) -> str:
+        if character == "\n":
+            return "record end"
+        if character == "\r":
+            return "returned"
+        if character == self._delimiter:
+            return "cell start"
+        if state == "quote in quoted":
+            code = "NUL_CHARACTER" if character == "\0" else "TEXT_AFTER_CLOSING_QUOTE"
+            raise _FaultError(code, line)
+        if character != '"':
+            return "unquoted"
+        if state == "unquoted":
+            raise _FaultError("QUOTE_IN_UNQUOTED_CELL", line)
+        self._quote_line = line
+        return "quoted"
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal(Exception):  # noqa: N818 - raised and caught here only
+    column: str | None
+    code: str
+    value: str | None
+    limit: int = 0
+
+
+def read_events(content: bytes, job: JobAccepted) -> list[UserRow | RowRejected]:
+    """What a pass over a well-formed UTF-8 file comes to, each with sequence 0."""
+    records = read_records(content, job.delimiter)
+    assert isinstance(records, list), records
+    (_, header), *lines = records
+    names = [name.strip() for name in _cells(header, job.delimiter)]
+    return [
+        _event(job, names, number, line, raw) for number, (line, raw) in enumerate(lines, start=1)
+    ]
+
+
+def _cells(record: str, delimiter: str) -> list[str]:
+    reader = csv.reader(io.StringIO(record, newline=""), delimiter=delimiter, strict=True)
+    return next(reader)
+
+
+def _event(
+    job: JobAccepted, names: list[str], number: int, line: int, raw: str
+) -> UserRow | RowRejected:
+    cells = _cells(raw, job.delimiter)
+    try:
+        return _row(job, names, cells, (number, line, raw))
+    except _Refusal as refusal:
+        reason = REASONS[refusal.code].format(
+            column=refusal.column, limit=refusal.limit, found=len(cells), expected=len(names)
+        )
+        return RowRejected(
+            job_id=job.job_id,
+            record_number=number,
+            line=line,
+            sequence=0,
+            column=refusal.column,
+            code=refusal.code,
+            reason=reason,
+            value=refusal.value and refusal.value[:1024],
+            raw=raw,
+        )
+
+
+def _row(
+    job: JobAccepted, names: list[str], cells: list[str], place: tuple[int, int, str]
+) -> UserRow:
+    if len(cells) != len(names):
+        raise _Refusal(
+            None, "TOO_FEW_FIELDS" if len(cells) < len(names) else "TOO_MANY_FIELDS", None
+        )
+    key_field = {"email": "email", "mobileNumber": "mobile_number"}[job.reconciliation_key]
+    columns = {_field(name): name for name in names if _field(name)}
+    texts = {
+        _field(name): cell.strip() for name, cell in zip(names, cells, strict=True) if _field(name)
+    }
+    values = {
+        field: _value(field, text, columns[field], is_key=field == key_field)
+        for field, text in texts.items()
+    }
+    if values[key_field] is None:
+        raise _Refusal(columns[key_field], "KEY_MISSING", "")
+    lack = _lack(values)
+    if lack and job.mode != "upsert":
+        field, code = lack
+        raise _Refusal(columns.get(field, HEADERS[field]), code, texts.get(field))
+    key = str(values[key_field])
+    found: dict[str, Any] = {"last_active_date": job.accepted_at.date()}
+    found |= {name: value for name, value in values.items() if value is not None}
+    return UserRow(
+        job_id=job.job_id,
+        record_number=place[0],
+        line=place[1],
+        sequence=0,
+        mode=job.mode,
+        key=key.lower() if key_field == "email" else key,
+        present=_present(job, values),
+        occurred_at=job.accepted_at,
+        raw=place[2] if lack or job.mode != "upsert" else None,
+        **found,
+    )
+
+
+def _field(name: str) -> str:
+    plain = re.sub(r"[\s_-]", "", name).lower()
+    return "" if plain in ADDED else FIELDS[plain]
+
+
+def _lack(values: dict[str, Any]) -> tuple[str, str] | None:
+    for field in REQUIRED:
+        if values.get(field) is None:
+            return field, "REQUIRED"
+    if values["country"].lower() in USA and values.get("state") is None:
+        return "state", "STATE_REQUIRED"
+    return None
+
+
+def _present(job: JobAccepted, values: dict[str, Any]) -> int:
+    if job.mode == "upsert":
+        is_set = {
+            field
+            for field, value in values.items()
+            if value is not None
+            or (job.blank_cells == "clear" and field not in {*REQUIRED, *SUBSCRIPTIONS})
+        }
+    else:
+        is_set = {field for field in ORDER if field not in SUBSCRIPTIONS} | {
+            field for field in SUBSCRIPTIONS if values.get(field) is not None
+        }
+    return sum(1 << ORDER.index(field) for field in is_set)
+
+
+def _value(field: str, text: str, column: str, *, is_key: bool) -> str | date | bool | None:
+    if not text:
+        return None
+    if is_key and len(text.encode()) > 1024:
+        raise _Refusal(column, "KEY_TOO_LONG", text)
+    most = MOST.get(field, 255)
+    if len(text) > most:
+        raise _Refusal(column, "TOO_LONG", text, most)
+    if field == "email":
+        return _email(text, column)
+    if field == "mobile_number":
+        return _mobile(text, column)
+    if field == "last_active_date":
+        return _date(text, column)
+    return _boolean(text, column) if field in SUBSCRIPTIONS else text
+
+
+def _email(text: str, column: str) -> str:
+    local, _, domain = text.partition("@")
+    is_odd = any(character.isspace() or ord(character) < 32 for character in text)
+    if (
+        text.count("@") != 1
+        or not 1 <= len(local) <= 64
+        or "." not in domain
+        or not all(domain.split("."))
+        or is_odd
+        or "\x7f" in text
+    ):
+        raise _Refusal(column, "EMAIL_INVALID", text)
+    return text
+
+
+def _mobile(text: str, column: str) -> str:
+    plain = "".join(character for character in text if character not in " ()./-")
+    if plain.startswith("00"):
+        plain = "+" + plain[2:]
+    digits = plain[1:]
+    is_number = digits.isascii() and digits.isdigit()
+    if not (plain.startswith("+") and is_number and 7 <= len(digits) <= 15) or digits[0] == "0":
+        raise _Refusal(column, "MOBILE_INVALID", text)
+    return plain
+
+
+def _date(text: str, column: str) -> date:
+    us = re.fullmatch(r"([0-9]{1,2})/([0-9]{1,2})/([0-9]{4})", text)
+    iso = re.fullmatch(r"([0-9]{4})-([0-9]{2})-([0-9]{2})", text)
+    try:
+        if us:
+            return date(int(us[3]), int(us[1]), int(us[2]))
+        if iso:
+            return date(int(iso[1]), int(iso[2]), int(iso[3]))
+    except ValueError:
+        pass
+    raise _Refusal(column, "DATE_INVALID", text)
+
+
+def _boolean(text: str, column: str) -> bool:
+    if text.lower() in {"true", "yes", "y", "1"}:
+        return True
+    if text.lower() in {"false", "no", "n", "0"}:
+        return False
+    raise _Refusal(column, "BOOLEAN_INVALID", text)

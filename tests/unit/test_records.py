@@ -1,0 +1,285 @@
+"""Files are cut into records by RFC 4180, to the letter, or refused with the place at fault."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from ingest_api.cells import read_cells
+from ingest_api.file_faults import FileFault
+from ingest_api.file_format import DELIMITERS, FileFormat, Limits, charset_named
+from ingest_api.records import FileRecords
+from tests.corpus.files import BAD_FILES, GOOD, HEADER, BadFile
+from tests.file_oracle import read_records
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ingest_api.file_text import Readable
+    from tests.file_oracle import Record
+
+NAMES = ["First Name", "Last Name", "Email"]
+
+
+class Dribble:
+    """A stream that gives a few bytes at a time, however many are asked for."""
+
+    def __init__(self, content: bytes, sizes: Sequence[int]) -> None:
+        self._rest = content
+        self._sizes = list(sizes)
+
+    def read(self, size: int) -> bytes:
+        """The next few bytes."""
+        self._sizes.append(self._sizes.pop(0))
+        taken = self._rest[: min(size, self._sizes[-1])]
+        self._rest = self._rest[len(taken) :]
+        return taken
+
+
+def records_of(readable: Readable, limits: Limits | None = None, **described: Any) -> list[Record]:
+    """The header and the data records, with their lines."""
+    file = FileRecords(readable, FileFormat(**described), limits)
+    found: list[Record] = []
+    number = 1
+    for block in file.blocks():
+        assert block.first_record_number == number
+        number += len(block)
+        found += [(int(line), block.raw(index)) for index, line in enumerate(block.lines)]
+    return [(file.header.line, file.header.raw), *found]
+
+
+def cells_of(content: bytes, **described: Any) -> list[list[str]]:
+    """The cells of every data record."""
+    file = FileRecords(io.BytesIO(content), FileFormat(**described))
+    found: list[list[str]] = []
+    for block in file.blocks():
+        whole = np.ones(len(block), np.bool_)
+        columns = read_cells(block, whole, len(file.header.names))
+        found += [list(row) for row in zip(*(c.to_pylist() for c in columns), strict=True)]
+    return found
+
+
+def fault_of(readable: Readable, limits: Limits | None = None, **described: Any) -> FileFault:
+    """The fault that refuses the file."""
+    with pytest.raises(FileFault) as caught:
+        records_of(readable, limits, **described)
+    return caught.value
+
+
+@pytest.mark.parametrize("bad", BAD_FILES, ids=lambda bad: bad.name)
+def test_a_bad_file_is_refused_with_place_and_code(bad: BadFile) -> None:
+    """Each fatal fault names its line, its column where one is at fault, and what to do."""
+    limits = Limits(**bad.limits)
+
+    fault = fault_of(io.BytesIO(bad.content), limits, **bad.described)
+
+    assert (fault.code, fault.line, fault.column) == (bad.code, bad.line, bad.column)
+    assert fault.message.endswith(".")
+
+
+@pytest.mark.parametrize("bad", BAD_FILES, ids=lambda bad: bad.name)
+@pytest.mark.parametrize("block_bytes", [3, 64, 4096])
+def test_a_fault_does_not_depend_on_the_size_of_blocks(bad: BadFile, block_bytes: int) -> None:
+    """The fault is the one that comes first in the file."""
+    if len(bad.content) > 100_000 and block_bytes < 4096:
+        pytest.skip("a file this large in blocks this small takes minutes")
+    limits = Limits(**bad.limits, block_bytes=block_bytes)
+
+    fault = fault_of(io.BytesIO(bad.content), limits, **bad.described)
+
+    assert (fault.code, fault.line, fault.column) == (bad.code, bad.line, bad.column)
+
+
+def test_a_wrong_delimiter_is_answered_with_the_right_one() -> None:
+    """Whoever forgot to say DELIMITER reads which one to say."""
+    fault = fault_of(io.BytesIO((HEADER + GOOD).replace(",", ";").encode()))
+
+    assert "DELIMITER" in fault.message
+    assert "SEMI_COLON" in fault.message
+
+
+def test_invalid_bytes_are_named_by_offset() -> None:
+    """The byte's place in the file is said, its mark and earlier pieces counted."""
+    good = b"\xef\xbb\xbf" + HEADER.encode() + GOOD.encode() * 20_000
+
+    fault = fault_of(Dribble(good + b"J\xfcrgen\n", [700, 1, 2]))
+
+    assert f"offset {len(good) + 1} " in fault.message
+    assert fault.line == 20_002
+
+
+def test_blank_lines_are_neither_lines_nor_errors() -> None:
+    """Lines without a byte are left out, and count as physical lines only."""
+    content = b"\n\r\nEmail\n\n\na@b.cd\n\r\n\nc@d.ef\n\n"
+
+    assert records_of(io.BytesIO(content)) == [(3, "Email"), (6, "a@b.cd"), (9, "c@d.ef")]
+
+
+def test_a_quoted_line_break_counts_as_a_line() -> None:
+    """A record's line is where it begins; line breaks in its cells are physical lines too."""
+    content = b'Email\r\n"a\n\r\nb@c.de"\r\nx@y.zz'
+
+    assert records_of(io.BytesIO(content)) == [
+        (1, "Email"),
+        (2, '"a\n\r\nb@c.de"'),
+        (5, "x@y.zz"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "First Name,LAST_NAME,e-mail",
+        "firstName,lastName,email",
+        " first name , last-name ,EMAIL",
+        '"First Name","Last\nName","Email"',
+    ],
+)
+def test_header_names_are_read_generously(header: str) -> None:
+    """Case, spaces, ``_`` and ``-`` in a column's name say nothing."""
+    file = FileRecords(io.BytesIO(f"{header}\na,b,c\n".encode()), FileFormat())
+
+    list(file.blocks())
+
+    assert [field and field.header for field in file.header.fields] == NAMES
+
+
+def test_columns_of_an_error_file_are_ignored() -> None:
+    """A corrected error file can be uploaded as it is."""
+    file = FileRecords(
+        io.BytesIO(b"Email,Error Line,Error Code,Error Reason\na@b.cd,2,X,y\n"), FileFormat()
+    )
+
+    list(file.blocks())
+
+    assert [field and field.name for field in file.header.fields] == ["email", None, None, None]
+
+
+def test_a_cell_that_begins_with_a_byte_order_mark_keeps_it() -> None:
+    """Only the file's own mark is taken off, wherever blocks begin."""
+    content = "\ufeffEmail,State\n\ufeffa@b.cd,x\n\ufeffc@d.ef,y\n".encode()
+
+    assert cells_of(content) == [["\ufeffa@b.cd", "x"], ["\ufeffc@d.ef", "y"]]
+
+
+@pytest.mark.parametrize(
+    ("charset", "bom", "told"),
+    [
+        ("utf-8", b"", None),
+        ("utf-8", b"\xef\xbb\xbf", None),
+        ("utf-8", b"\xef\xbb\xbf", "utf-8"),
+        ("utf-16-le", b"\xff\xfe", None),
+        ("utf-16-be", b"\xfe\xff", None),
+        ("utf-16-le", b"\xff\xfe", "utf-8"),
+        ("utf-16-be", b"\xfe\xff", "utf-16"),
+        ("utf-16-le", b"", "utf-16-le"),
+        ("iso8859-1", b"", "iso8859-1"),
+    ],
+)
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_charsets_come_out_as_text(
+    charset: str, bom: bytes, told: str | None, is_packed: bool
+) -> None:
+    """The mark decides, else what was told, else UTF-8; gzip makes no difference."""
+    last = "Müller" if charset.startswith("iso") else "Mü🦊李\u2028\u0301"
+    content = bom + f"First Name,Last Name,Email\nJ,{last},a@b.cd\n".encode(charset)
+    packed = gzip.compress(content[:9]) + gzip.compress(content[9:]) + b"\0\0"
+    readable = Dribble(packed if is_packed else content, [1, 2, 3])
+    described = FileFormat(charset=told, compression="gzip" if is_packed else "none")
+
+    file = FileRecords(readable, described)
+    raws = [block.raw(0) for block in file.blocks()]
+
+    assert raws == [f"J,{last},a@b.cd"]
+    assert file.charset == charset
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("UTF8", "utf-8"), ("Latin1", "iso8859-1"), ("utf-7", None), ("zip", None), ("x\0", None)],
+)
+def test_only_plain_charsets_are_taken(name: str, expected: str | None) -> None:
+    """Codecs that are no charsets, or keep a state, are unknown."""
+    assert charset_named(name) == expected
+
+
+cells = st.text(st.sampled_from('ab ,;|-"\r\n\té🦊\ufeff'), max_size=6)
+writing = st.fixed_dictionaries(
+    {
+        "delimiter": st.sampled_from(sorted(DELIMITERS.values())),
+        "lineterminator": st.sampled_from(["\n", "\r\n"]),
+        "quoting": st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+    }
+)
+
+
+@given(st.lists(st.tuples(cells, cells, cells), min_size=1, max_size=8), writing, st.booleans())
+def test_what_was_written_as_csv_is_read_again(
+    rows: list[tuple[str, str, str]], how: dict[str, Any], ends_open: bool
+) -> None:
+    """Every cell of every record comes out as it went in, with each delimiter and line end."""
+    out = io.StringIO(newline="")
+    csv.writer(out, **how).writerows([NAMES, *rows])
+    text = out.getvalue()
+    content = (text.removesuffix(how["lineterminator"]) if ends_open else text).encode()
+
+    assert cells_of(content, delimiter=how["delimiter"]) == [list(row) for row in rows]
+
+
+fragments = st.sampled_from(
+    [b"a", b",", b'"', b'""', b"\n", b"\r\n", b"\r", b"\0", "é".encode(), b"\xc3", b"\xff", b"-,"]
+)
+
+
+@example(b'a\r"\n')
+@example(b'"a"\r')
+@example(b'"a"\0')
+@example(b'"",""""\n\xc3')
+@given(st.lists(fragments, max_size=30).map(b"".join))
+def test_any_bytes_are_read_as_by_a_plain_reader(body: bytes) -> None:
+    """Records, or the first fault with its line, are those found a character at a time."""
+    content = b"Email,State\n" + body
+    expected = read_records(content)
+    try:
+        found: Any = records_of(io.BytesIO(content))
+    except FileFault as fault:
+        found = (fault.code, fault.line)
+        if fault.code == "NO_DATA_LINE":
+            assert expected == [(1, "Email,State")]
+            return
+
+    assert found == expected
+
+
+@given(
+    st.lists(fragments, max_size=40).map(b"".join),
+    st.integers(1, 40),
+    st.lists(st.integers(1, 20), min_size=1, max_size=4),
+    st.sampled_from(",-"),
+)
+def test_cutting_the_stream_changes_nothing(
+    body: bytes, block_bytes: int, sizes: list[int], delimiter: str
+) -> None:
+    """Records, lines, columns and faults are the same for every size of reads and blocks."""
+    content = b"Email,State\n".replace(b",", delimiter.encode()) + body
+    bounds = {"max_record_bytes": 25, "max_columns": 4}
+    whole: Any
+    parts: Any
+    try:
+        whole = records_of(io.BytesIO(content), Limits(**bounds), delimiter=delimiter)
+    except FileFault as fault:
+        whole = (str(fault), fault.column)
+    try:
+        limits = Limits(**bounds, block_bytes=block_bytes)
+        parts = records_of(Dribble(content, sizes), limits, delimiter=delimiter)
+    except FileFault as fault:
+        parts = (str(fault), fault.column)
+
+    assert parts == whole
