@@ -36,6 +36,7 @@ _CACHE_S: Final = 60.0
 _MOST_CACHED: Final = 10_000
 _MOST_HEADER_CHARACTERS: Final = 4096
 _HASHING_THREADS: Final = 2
+_LOGIN_TIMEOUT_S: Final = 5.0
 _FREE_FAILURES: Final = 5
 _FORGET_FAILURES_S: Final = 300.0
 _LONGEST_DELAY_S: Final = 2.0
@@ -155,7 +156,7 @@ class Accounts:
         return known[0] if known and is_right else None
 
     async def _select(self, name: str) -> tuple[Account, str] | None:
-        rows = await self._store.select(_SELECT_ACCOUNT, (name,))
+        rows = await self._store.select(_SELECT_ACCOUNT, (name,), timeout_s=_LOGIN_TIMEOUT_S)
         if not rows:
             return None
         return Account(rows[0]["name"], rows[0]["role"]), rows[0]["password_hash"]

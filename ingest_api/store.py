@@ -37,6 +37,7 @@ class Store:
     """Postgres, as the API uses it."""
 
     def __init__(self, conninfo: str) -> None:
+        self._selecting: set[asyncio.Task[list[dict[str, Any]]]] = set()
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             conninfo,
             connection_class=Connection,
@@ -64,15 +65,37 @@ class Store:
         await self._pool.close()
 
     async def select(
-        self, query: LiteralString, parameters: Parameters | None = None
+        self,
+        query: LiteralString,
+        parameters: Parameters | None = None,
+        *,
+        timeout_s: float = _STATEMENT_TIMEOUT_S,
     ) -> list[dict[str, Any]]:
         """The rows of one statement.
 
         Raises:
-            StoreUnavailableError: nothing is known of what the statement did.
+            StoreUnavailableError: they did not come within the time-out.
         """
+        task = asyncio.create_task(self._select(query, parameters))
+        self._selecting.add(task)
+        task.add_done_callback(self._forget)
+        # psycopg takes ten seconds to give up a connection whose server is frozen; nobody
+        # waits for that.
+        if not (await asyncio.wait({task}, timeout=timeout_s))[0]:
+            task.cancel()
+            raise StoreUnavailableError("no answer")
+        return task.result()
+
+    async def _select(
+        self, query: LiteralString, parameters: Parameters | None
+    ) -> list[dict[str, Any]]:
         async with self.transaction() as connection:
             return await (await connection.execute(query, parameters)).fetchall()
+
+    def _forget(self, task: asyncio.Task[list[dict[str, Any]]]) -> None:
+        self._selecting.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever waited has seen it, or has gone
 
     async def select_projected(
         self, query: LiteralString, parameters: Parameters | None = None
@@ -110,8 +133,4 @@ class Store:
         Raises:
             StoreUnavailableError: it doesn't, within some seconds.
         """
-        try:
-            async with asyncio.timeout(_CONNECTION_TIMEOUT_S):
-                await self.select("SELECT 1")
-        except TimeoutError as error:
-            raise StoreUnavailableError("no answer") from error
+        await self.select("SELECT 1", timeout_s=_CONNECTION_TIMEOUT_S)
