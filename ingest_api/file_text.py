@@ -84,14 +84,14 @@ class FileText:
 
 def _unpacked(pieces: Iterator[bytes], max_bytes: int) -> Iterator[bytes]:
     """The content of one or several gzip members, bounded."""
-    total = 0
+    left = max_bytes
     for piece in _inflated(pieces):
-        total += len(piece)
-        if total > max_bytes:
+        yield from _filled(piece[:left])
+        if len(piece) > left:
             raise TextDamage(
                 "UNPACKED_TOO_LARGE", f"The file unpacks to more than {max_bytes} bytes: split it."
             )
-        yield piece
+        left -= len(piece)
 
 
 def _inflated(pieces: Iterator[bytes]) -> Iterator[bytes]:
