@@ -1,28 +1,71 @@
-"""How every process logs: JSON lines on stdout, pretty on a terminal."""
+"""Logs: JSON on stdout, one object a line; pretty where stdout is a terminal."""
 
 from __future__ import annotations
 
 import logging
 import sys
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
+if TYPE_CHECKING:
+    from structlog.typing import Processor
 
-def configure_logs() -> None:
-    """Set structlog up for this process; once, before the first line."""
-    renderer = (
-        structlog.dev.ConsoleRenderer()
-        if sys.stdout.isatty()
-        else structlog.processors.JSONRenderer()
-    )
+_QUIET_S: Final = 10.0
+
+
+class _OncePerPeriod(logging.Filter):
+    """Lets one line of a kind pass in ten seconds: librdkafka writes ten a second in an outage."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last_s: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether this line is the first of its kind for a while."""
+        kind = record.getMessage().partition(" ")[0]
+        if record.created - self._last_s.get(kind, 0) < _QUIET_S:
+            return False
+        self._last_s[kind] = record.created
+        return True
+
+
+def configure_logging() -> None:
+    """Send this process's logs, those of its libraries too, to stdout.
+
+    Of libraries only warnings are kept.
+    Values reach a terminal escaped, because JSON and ``repr`` escape control characters.
+    """
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderers()],
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(formatter)
+    logging.root.handlers = [handler]
+    logging.root.setLevel(logging.WARNING)
+    logging.getLogger("rollcall").setLevel(logging.INFO)
+    logging.getLogger("rollcall.kafka").addFilter(_OncePerPeriod())
+    # The parser warns of each malformed body, with bytes of it; the answer says it already.
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
+
+
+def _renderers() -> list[Processor]:
+    if sys.stdout.isatty():
+        return [structlog.dev.ConsoleRenderer()]
+    return [
+        structlog.processors.dict_tracebacks,
+        structlog.processors.EventRenamer("message"),
+        structlog.processors.JSONRenderer(),
+    ]

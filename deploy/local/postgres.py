@@ -156,6 +156,7 @@ class PostgresServer:
         Processes that a dead server of this cluster left behind are ended first.
         """
         end_leftovers(None, self._cluster)
+        self._give(self._cluster)  # again: somebody may have closed a folder above it
         # It holds the id of a server that is gone. Where another process has come by that id, as
         # in a container whose ids begin at 1 again, Postgres would refuse to start.
         (self._cluster / "postmaster.pid").unlink(missing_ok=True)
