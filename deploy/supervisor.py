@@ -25,7 +25,7 @@ STOP_TIMEOUT_S = 15.0
 
 _TICK_S = 0.1
 
-_log = structlog.get_logger()
+_log = structlog.stdlib.get_logger("rollcall.supervisor")
 
 
 def restart_delay_s(failures: int, *, jitter: float) -> float:

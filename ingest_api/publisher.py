@@ -27,7 +27,6 @@ from confluent_kafka import KafkaException
 from ingest_api.event_follower import EventFollower
 from ingest_api.file_faults import FileFault
 from ingest_api.job_ledger import JobLedger
-from ingest_api.logs import configure_logging
 from ingest_api.pass_producer import PassFailedError, PassProducer
 from ingest_api.projection_progress import ProgressUnknownError, ProjectionProgress
 from ingest_api.publisher_lease import LeaseLostError, PublisherLease
@@ -35,6 +34,7 @@ from ingest_api.topic_setup import TopicSetupError, ensure_topics
 from ingest_api.uploads import ChunkSource, UploadLostError, UploadUnreachableError, stored_file
 from ingest_api.watchdog import Watchdog
 from schemas.events import JobStatus
+from schemas.logs import configure_logging
 from schemas.settings import EnvironmentReader, SettingsError, read_settings
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ them back.
 
 from __future__ import annotations
 
+import logging
 import queue
 import time
 from collections import defaultdict
@@ -108,14 +109,17 @@ class GroupConsumer:
         self._topic = settings.topics.user_events.name
         self._partitions = settings.topics.user_events.partitions
         self._projector = projector
-        self._consumer = Consumer(settings.kafka | _PROPERTIES | {"group.id": settings.group})
+        self._consumer = Consumer(
+            settings.kafka | _PROPERTIES | {"group.id": settings.group},
+            logger=logging.getLogger("rollcall.kafka"),
+        )
         self._held: dict[int, _Held] = {}
         self._claim_after: dict[int, float] = {}
         self._claiming: set[int] = set()
         self._projected: dict[int, int] = {}
         self._repeats = 0
         self._last_commit = self._last_poll = time.monotonic()
-        self._log = structlog.get_logger(__name__)
+        self._log = structlog.stdlib.get_logger("rollcall.processor")
 
     def run(self, should_stop: Callable[[], bool]) -> None:
         """Consume until ``should_stop``.

@@ -140,7 +140,7 @@ class JobChanges:
 
 def _log_finished(status: JobStatus) -> None:
     """The canonical line of a finished job; its outcomes must add up to its lines."""
-    log = structlog.get_logger(__name__).bind(
+    log = structlog.stdlib.get_logger("rollcall.processor").bind(
         job_id=status.job_id, mode=status.mode, state=status.state, lines=status.lines
     )
     outcomes = {

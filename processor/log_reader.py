@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from typing import TYPE_CHECKING, Final
 
@@ -39,7 +40,8 @@ class LogReader:
                 "group.id": f"{self._settings.group}-reader-{uuid.uuid4()}",
                 "enable.auto.commit": False,
                 "auto.offset.reset": "error",
-            }
+            },
+            logger=logging.getLogger("rollcall.kafka"),
         )
         try:
             topic = self._settings.topics.user_events.name

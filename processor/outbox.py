@@ -7,6 +7,7 @@ between sends them again: a repeat, never a gap.
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import TYPE_CHECKING, Any, Final, LiteralString
 
@@ -52,7 +53,7 @@ class Outbox(threading.Thread):
 
     def run(self) -> None:
         """Send until stopped, through any loss of Postgres or Kafka."""
-        log = structlog.get_logger(__name__)
+        log = structlog.stdlib.get_logger("rollcall.processor")
         while not self._is_stopping.is_set():
             try:
                 with connect(self._settings, _APPLICATION) as connection:
@@ -107,7 +108,8 @@ class Outbox(threading.Thread):
     def _producer(self) -> Producer:
         return Producer(
             self._settings.kafka
-            | {"enable.idempotence": True, "linger.ms": 5, "delivery.timeout.ms": 20_000}
+            | {"enable.idempotence": True, "linger.ms": 5, "delivery.timeout.ms": 20_000},
+            logger=logging.getLogger("rollcall.kafka"),
         )
 
     def _sql(self, statement: LiteralString) -> sql.Composed:

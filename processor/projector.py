@@ -81,7 +81,7 @@ class Projector(threading.Thread):
         self._store = store
         self._projection = projection
         self._generation_of: dict[int, int] = {}
-        self._log = structlog.get_logger(__name__)
+        self._log = structlog.stdlib.get_logger("rollcall.processor")
 
     def expects_new(self, job_id: int | None, mode: str | None, partition: int) -> bool:
         """Whether a job's next rows will most likely all be new users; only a hint."""

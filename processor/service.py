@@ -21,7 +21,7 @@ from processor.projector import Projector
 from processor.setup import NotReadyError, describe_log, ensure_projection
 from processor.store import APPLICATION, Store, connect, is_transient
 from schemas import read_model
-from schemas.logs import configure_logs
+from schemas.logs import configure_logging
 from schemas.settings import SettingsError, read_settings
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ _STOP_S: Final = 10.0
 
 def main() -> None:
     """Run one worker; exits 0 on SIGTERM or SIGINT, 78 where it refuses to start."""
-    configure_logs()
-    log = structlog.get_logger(__name__)
+    configure_logging()
+    log = structlog.stdlib.get_logger("rollcall.processor")
     stopping = threading.Event()
     _stop_on_signals(stopping)
     try:
@@ -76,7 +76,7 @@ def run(settings: Settings, stopping: threading.Event) -> None:
 
 def _prepare(settings: Settings, schema: str, stopping: threading.Event) -> Settings:
     """Wait until the log and the tables are there and fit; the settings as the log is."""
-    log = structlog.get_logger(__name__)
+    log = structlog.stdlib.get_logger("rollcall.processor")
     while not stopping.is_set():
         try:
             found = describe_log(settings)

@@ -7,6 +7,7 @@ where Kafka or Postgres only cannot be reached, or the topics are still missing.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, LiteralString, cast
 
@@ -75,7 +76,7 @@ def describe_log(settings: Settings) -> Log:
         RefusedToStartError: the topic does not keep its records for ever.
     """
     name = settings.topics.user_events.name
-    admin = AdminClient(dict[str, Any](settings.kafka))
+    admin = AdminClient(dict[str, Any](settings.kafka), logger=logging.getLogger("rollcall.kafka"))
     try:
         topics = cast(
             "dict[str, Any]",

@@ -123,7 +123,7 @@ class Store:
         return {row[0]: (PartitionState(*row[:-1]), row[-1]) for row in rows}
 
     def _end_holders(self, partitions: list[int]) -> None:
-        log = structlog.get_logger(__name__)
+        log = structlog.stdlib.get_logger("rollcall.processor")
         log.warning("ending the session that blocks a claim", partitions=partitions)
         parameters = self._parameters(partitions) | {"application": APPLICATION}
         self.connection().execute(self._sql(_END_HOLDERS), parameters)

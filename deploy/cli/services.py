@@ -10,7 +10,7 @@ from deploy.cli.options import processors_option
 from deploy.services import api_and_publisher, processors
 from deploy.signals import exit_on_stop_signals
 from deploy.supervisor import Supervised, Supervisor
-from schemas.logs import configure_logs
+from schemas.logs import configure_logging
 from schemas.settings import SettingsError, read_settings
 
 
@@ -46,7 +46,7 @@ def _run_until_stopped(services: Sequence[Supervised]) -> None:
         read_settings(os.environ)
     except SettingsError as error:
         raise click.ClickException(str(error)) from error
-    configure_logs()
+    configure_logging()
     exit_on_stop_signals()
     with Supervisor(services):
         threading.Event().wait()

@@ -48,12 +48,15 @@ class FakeRecord:
     data: bytes
 
     def value(self) -> bytes:
+        """Its value."""
         return self.data
 
     def key(self) -> bytes:
+        """Its key."""
         return b"k"
 
     def offset(self) -> int:
+        """Its offset."""
         return self.at
 
 
