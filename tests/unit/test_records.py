@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ingest_api.cells import read_cells
@@ -219,6 +219,7 @@ cells = st.text(st.sampled_from('ab ,;|-"\r\n\té🦊\ufeff'), max_size=6)
     st.sampled_from(["\n", "\r\n"]),
     st.tuples(st.booleans(), st.booleans()),
 )
+@settings(deadline=None)
 def test_what_was_written_as_csv_is_read_again(
     rows: list[tuple[str, str, str]], delimiter: str, line_end: str, how: tuple[bool, bool]
 ) -> None:
@@ -246,6 +247,7 @@ fragments = st.sampled_from(
 @example(b'"a"\0')
 @example(b'"",""""\n\xc3')
 @given(st.lists(fragments, max_size=30).map(b"".join))
+@settings(deadline=None)
 def test_any_bytes_are_read_as_by_a_plain_reader(body: bytes) -> None:
     """Records, or the first fault with its line, are those found a character at a time."""
     content = b"Email,State\n" + body
@@ -267,6 +269,7 @@ def test_any_bytes_are_read_as_by_a_plain_reader(body: bytes) -> None:
     st.lists(st.integers(1, 20), min_size=1, max_size=4),
     st.sampled_from(",-"),
 )
+@settings(deadline=None)
 def test_cutting_the_stream_changes_nothing(
     body: bytes, block_bytes: int, sizes: list[int], delimiter: str
 ) -> None:

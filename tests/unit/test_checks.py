@@ -1,0 +1,223 @@
+"""Lines are taken or refused by the rules, in columns as one at a time."""
+
+from __future__ import annotations
+
+import csv
+import io
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ingest_api.checked_rows import check
+from ingest_api.checks import survey
+from ingest_api.file_format import FileFormat, Limits, format_of
+from ingest_api.records import FileRecords
+from schemas import codec
+from schemas.events import RowRejected, UserRow
+from tests.corpus.values import INCOMPLETE, REFUSED, TAKEN, TIDY
+from tests.file_oracle import HEADERS, accepted_job, read_events
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from schemas.events import JobAccepted
+
+
+def csv_of(*lines: dict[str, str], headers: Iterable[str] = TIDY) -> bytes:
+    """A file with these lines; what one doesn't say is as in the tidy line."""
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, quoting=csv.QUOTE_ALL)
+    writer.writerow(headers)
+    writer.writerows([(TIDY | line)[header] for header in headers] for line in lines)
+    return out.getvalue().encode()
+
+
+def events_of(content: bytes, job: JobAccepted, block_bytes: int = 1 << 20) -> list[Any]:
+    """The rows and rejections of a file, in the order of its lines."""
+    file = FileRecords(io.BytesIO(content), format_of(job), Limits(block_bytes=block_bytes))
+    found: list[Any] = []
+    for block in file.blocks():
+        checked = check(block, file.header, job)
+        values: list[Any] = codec.encode_batch(UserRow, checked.rows).to_pylist()
+        values += codec.encode_batch(RowRejected, checked.rejections).to_pylist()
+        events: list[Any] = [codec.decode(value) for value in values]
+        found += sorted(events, key=attrgetter("record_number"))
+    return found
+
+
+def outcome_of(cells: dict[str, str], **changes: Any) -> Any:
+    """The one event of a file with this line only."""
+    (event,) = events_of(csv_of(cells), accepted_job(**changes))
+    return event
+
+
+@pytest.mark.parametrize("mode", ["insert", "upsert", "delsert"])
+@pytest.mark.parametrize(("header", "cell", "code"), REFUSED)
+def test_a_bad_value_is_refused_in_every_mode(mode: str, header: str, cell: str, code: str) -> None:
+    """The rejection names column, code and cell, and keeps the line as uploaded."""
+    event = outcome_of({header: cell}, mode=mode)
+
+    assert isinstance(event, RowRejected)
+    assert (event.column, event.code) == (header, code)
+    assert event.value == cell.strip()[:1024]
+    assert event.raw == csv_of({header: cell}).decode().split("\r\n", 1)[1].removesuffix("\r\n")
+
+
+@pytest.mark.parametrize("mode", ["insert", "delsert"])
+@pytest.mark.parametrize(("cells", "column", "code"), INCOMPLETE)
+def test_a_line_that_must_make_a_user_is_complete(
+    mode: str, cells: dict[str, str], column: str, code: str
+) -> None:
+    """What a new user needs is required of each line of insert and delsert."""
+    event = outcome_of(cells, mode=mode)
+
+    assert isinstance(event, RowRejected)
+    assert (event.column, event.code) == (column, code)
+
+
+@pytest.mark.parametrize(("cells", "_column", "_code"), INCOMPLETE)
+def test_an_upsert_may_leave_things_out(cells: dict[str, str], _column: str, _code: str) -> None:
+    """The projection knows whether the user exists; it gets the line, to show it if not."""
+    event = outcome_of(cells, mode="upsert")
+
+    assert isinstance(event, UserRow)
+    assert event.raw is not None
+
+
+@pytest.mark.parametrize("mode", ["insert", "upsert", "delsert"])
+@pytest.mark.parametrize(("header", "cell", "field", "value"), TAKEN)
+def test_a_good_value_is_taken(
+    mode: str, header: str, cell: str, field: str, value: object
+) -> None:
+    """Values are trimmed and otherwise kept; dates, flags and phone numbers are understood."""
+    event = outcome_of({header: cell}, mode=mode)
+
+    assert isinstance(event, UserRow)
+    assert getattr(event, field) == value
+
+
+def test_the_key_is_compared_without_case_and_spaces() -> None:
+    """The email stays as written; the key that is compared does not."""
+    event = outcome_of({"Email": " Ada@EXAMPLE.com "})
+
+    assert (event.key, event.email) == ("ada@example.com", "Ada@EXAMPLE.com")
+
+
+def test_a_mobile_key_is_e164_and_required() -> None:
+    """With mobileNumber as the key, a line without it is refused, and one email may come twice."""
+    with_key = outcome_of({"Mobile Number": "001 415 5550101"}, reconciliation_key="mobileNumber")
+    without = outcome_of({"Mobile Number": " "}, reconciliation_key="mobileNumber")
+
+    assert with_key.key == "+14155550101"
+    assert (without.column, without.code) == ("Mobile Number", "KEY_MISSING")
+
+
+@pytest.mark.parametrize(("count", "code"), [(9, "TOO_FEW_FIELDS"), (11, "TOO_MANY_FIELDS")])
+def test_a_line_has_as_many_fields_as_the_header(count: int, code: str) -> None:
+    """A line with fewer or more is refused; those around it are not."""
+    content = csv_of({}, {}) + b",".join([b"x"] * count) + b"\n" + csv_of({}).split(b"\r\n")[1]
+
+    events = events_of(content, accepted_job())
+
+    assert [getattr(event, "code", None) for event in events] == [None, None, code, None]
+    assert f"{count} fields" in events[2].reason
+    assert events[2].line == 4
+
+
+def test_an_empty_date_is_the_day_of_the_upload() -> None:
+    """The day is that of acceptance in UTC, and an upsert marks it as not set."""
+    job = accepted_job()
+    inserted = outcome_of({"Last Active Date": ""})
+    kept = outcome_of({"Last Active Date": ""}, mode="upsert")
+    cleared = outcome_of({"Last Active Date": ""}, mode="upsert", blank_cells="clear")
+
+    bit = 1 << 6
+    assert inserted.last_active_date == kept.last_active_date == job.accepted_at.date()
+    assert [event.present & bit for event in (inserted, kept, cleared)] == [bit, 0, bit]
+
+
+def test_an_upsert_sets_what_is_not_blank() -> None:
+    """Blank cells keep what is there; ``clear`` clears those that no user needs."""
+    cells = dict.fromkeys(TIDY, "") | {"Email": "a@b.cd", "Voice Subscription": "no"}
+
+    kept = outcome_of(cells, mode="upsert")
+    cleared = outcome_of(cells, mode="upsert", blank_cells="clear")
+
+    assert kept.present == 1 << 2 | 1 << 9
+    assert cleared.present == kept.present | 1 << 3 | 1 << 5 | 1 << 6
+    assert cleared.mobile_number is None
+
+
+def test_a_line_longer_than_a_message_is_cut() -> None:
+    """A rejection fits in a message however long its line is."""
+    event = outcome_of({"First Name": "é" * 400_000})
+
+    assert event.code == "TOO_LONG"
+    assert len(event.raw.encode()) < 70_000
+    assert len(event.value) == 1024
+
+
+headers = st.lists(
+    st.sampled_from([*HEADERS.values(), "Error Line", "Error Reason"]), unique=True, max_size=12
+).map(lambda names: names if "Email" in names else [*names, "Email"])
+spaces = st.sampled_from(["", "", "", " ", "\t", "\u00a0", "\u3000", "\u2028", "\u0085", "\x1f"])
+cores = st.one_of(
+    st.sampled_from(
+        [cell for _, cell, *_ in (*REFUSED, *TAKEN) if len(cell) < 300]
+        + [cell for changed, *_ in INCOMPLETE for cell in changed.values()]
+        + ["", "", "ada@example.com", "B@C.DE", "UK", "x"]
+    ),
+    st.text(st.sampled_from('a1@.+-/ 0é字\u0000\u1680\u200a\r\n",'), max_size=8).map(
+        lambda text: text.replace("\0", "")
+    ),
+    st.from_regex(r"[0-9]{1,2}/[0-9]{1,2}/[0-9]{4}|[0-9]{4}-[0-9]{2}-[0-9]{2}", fullmatch=True),
+    st.from_regex(r"(\+|00)?[0-9 ().-]{5,18}", fullmatch=True),
+    st.from_regex(r"[A-Za-z.é]{0,3}@?[a-z.ü]{1,6}", fullmatch=True),
+)
+texts = st.tuples(spaces, cores, spaces).map("".join)
+
+
+@st.composite
+def files(draw: st.DrawFn) -> bytes:
+    """A file with any columns, with lines of any cells, now and then of another number."""
+    names = draw(headers)
+    counts = draw(st.lists(st.sampled_from([0, 0, 0, 0, 0, -1, 1]), min_size=1, max_size=6))
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, quoting=draw(st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL])))
+    writer.writerow(names)
+    for more in counts:
+        count = max(1, len(names) + more)
+        row = draw(st.lists(texts, min_size=count, max_size=count))
+        writer.writerow(row)
+    return out.getvalue().encode()
+
+
+@given(
+    files(),
+    st.sampled_from(["insert", "upsert", "delsert"]),
+    st.sampled_from(["keep", "clear"]),
+    st.integers(20, 400),
+)
+@settings(deadline=None)
+def test_columns_are_judged_as_lines_are(
+    content: bytes, mode: str, blank_cells: str, block_bytes: int
+) -> None:
+    """The columnar checks and the plain oracle agree on every field of every event."""
+    job = accepted_job(mode=mode, blank_cells=blank_cells)
+
+    assert events_of(content, job, block_bytes) == read_events(content, job)
+
+
+@given(files(), st.integers(20, 400))
+@settings(deadline=None)
+def test_a_survey_counts_what_each_mode_refuses(content: bytes, block_bytes: int) -> None:
+    """Lines and rejections of the survey are those of the pass that follows, for each mode."""
+    found = survey(io.BytesIO(content), FileFormat(), Limits(block_bytes=block_bytes))
+
+    for mode, rejected in found.rejected.items():
+        events = read_events(content, accepted_job(mode=mode))
+        assert found.lines == len(events)
+        assert rejected == sum(isinstance(event, RowRejected) for event in events)
