@@ -6,7 +6,7 @@ import itertools
 import zlib
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -117,9 +117,13 @@ def applied(values: list[bytes], cuts: list[int]) -> tuple[list[str], PartitionS
                 case Indexed():
                     story.append("indexed")
                 case Rows():
-                    numbers = batch.rows.take(step.rows).column("record_number").to_pylist()
-                    refused = batch.rejections.take(step.rejections)
-                    numbers += refused.column("record_number").to_pylist()
+                    both: list[Any] = [
+                        batch.rows.take(step.rows),
+                        batch.rejections.take(step.rejections),
+                    ]
+                    numbers: list[Any] = [
+                        n for some in both for n in some.column("record_number").to_pylist()
+                    ]
                     story += [f"row {step.job_id}/{n}" for n in sorted(numbers)]
     return story, state
 

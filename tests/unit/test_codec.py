@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import pytest
@@ -128,7 +128,7 @@ def test_an_event_survives_encoding(event: events.Event) -> None:
 @given(st.lists(user_rows, min_size=1, max_size=5) | st.lists(rejections, min_size=1, max_size=5))
 def test_batch_codec_gives_the_bytes_of_the_oracle(rows: list[Any]) -> None:
     """Pyruhvro decodes what fastavro wrote, and writes the same bytes again."""
-    event_type = type(rows[0])
+    event_type: type[Any] = type(rows[0])
     values = [codec.encode(row) for row in rows]
     batch = codec.decode_batch(event_type, values)
     assert codec.encode_batch(event_type, batch).to_pylist() == values
@@ -139,7 +139,7 @@ def test_batch_codec_gives_the_values_of_the_oracle(rows: list[events.UserRow]) 
     """A decoded batch holds the values of the events, column by column."""
     batch = codec.decode_batch(events.UserRow, [codec.encode(row) for row in rows])
     for name in codec.ROW_SCHEMA.names:
-        column: Any = batch.column(name)
+        column = cast("Any", batch.column(name))
         if name == "occurred_at":  # pyruhvro gives naive UTC
             column = column.cast(pa.timestamp("us", tz="UTC"))
         values: list[Any] = column.to_pylist()
