@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 
+from ingest_api.memory import bound_allocators
 from ingest_api.server import serve
 from ingest_api.settings import read_api_settings
 from schemas.logs import configure_logging
@@ -14,6 +15,7 @@ from schemas.settings import SettingsError
 
 def main() -> None:
     """Serve until told to stop; exit code 2 and a line for each mistake in the settings."""
+    bound_allocators()
     try:
         settings = read_api_settings(os.environ)
         configure_logging()

@@ -27,11 +27,13 @@ from ingest_api.uploads import (
 )
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable
     from concurrent.futures import Executor
 
     from ingest_api.appender import Appender
     from ingest_api.checks import Survey
+    from ingest_api.file_text import Readable
     from ingest_api.import_options import ImportOptions
     from ingest_api.upload_form import FilePart
     from schemas.settings import Settings
@@ -46,6 +48,8 @@ class Ways:
     settings: Settings
     appender: Appender
     threads: Executor
+    permits: threading.Semaphore
+    """One for each survey that may work at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +88,9 @@ class Arrival:
         self._is_format_final = options.delimiter_name is not None
         if self._survey is None:
             self._format = self._format_of(file, options)
-            self._survey = self._in_thread(_survey_pipe, self._pipe, self._format)
+            self._survey = self._in_thread(
+                _survey_pipe, self._pipe, self._format, self._ways.permits
+            )
 
     async def write(self, data: bytes) -> None:
         """Take the file's next bytes.
@@ -120,7 +126,7 @@ class Arrival:
         file_format = self._format_of(file, options)
         result = self._survey
         if result is None or file_format != self._format:
-            result = self._in_thread(_survey_stored, self._ways.settings, stored, file_format)
+            result = self._in_thread(_survey_stored, self._ways, stored, file_format)
         return ArrivedFile(stored=stored, file_format=file_format, survey=await _surveyed(result))
 
     def release(self) -> None:
@@ -162,16 +168,43 @@ async def _surveyed(result: asyncio.Future[Survey]) -> Survey:
         raise unavailable("Kafka can't be reached: nothing was kept, try again") from None
 
 
-def _survey_pipe(pipe: FilePipe, file_format: FileFormat) -> Survey:
+class _Turns:
+    """A file whose reader works only while it is its turn, and gives it up to wait for bytes.
+
+    Many surveys at once would each hold the arrays of a block, and keep the event
+    loop from the interpreter lock.
+    """
+
+    def __init__(self, readable: Readable, permits: threading.Semaphore) -> None:
+        self._readable = readable
+        self._permits = permits
+
+    def read(self, size: int, /) -> bytes:
+        self._permits.release()
+        try:
+            return self._readable.read(size)
+        finally:
+            self._permits.acquire()
+
+
+def _survey_in_turn(
+    readable: Readable, file_format: FileFormat, permits: threading.Semaphore
+) -> Survey:
+    with permits:
+        return survey(_Turns(readable, permits), file_format)
+
+
+def _survey_pipe(pipe: FilePipe, file_format: FileFormat, permits: threading.Semaphore) -> Survey:
     try:
-        return survey(pipe, file_format)
+        return _survey_in_turn(pipe, file_format, permits)
     finally:
         pipe.stop_reading()
 
 
-def _survey_stored(settings: Settings, stored: StoredFile, file_format: FileFormat) -> Survey:
+def _survey_stored(ways: Ways, stored: StoredFile, file_format: FileFormat) -> Survey:
+    settings = ways.settings
     source = ChunkSource(settings.kafka, settings.topics.uploads.name, timeout_s=_REREAD_TIMEOUT_S)
     try:
-        return survey(source.open(stored), file_format)
+        return _survey_in_turn(source.open(stored), file_format, ways.permits)
     finally:
         source.close()

@@ -8,7 +8,7 @@ import threading
 from collections import deque
 from typing import Final
 
-_MOST_BYTES: Final = 2 * 1024 * 1024
+_MOST_BYTES: Final = 1024 * 1024
 _PIECE_BYTES: Final = 256
 """What holding a piece costs beside its bytes: clients may send a byte at a time."""
 

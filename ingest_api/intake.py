@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -89,6 +91,7 @@ class Intake:
             appender=Appender(settings.kafka, timeout_s=_CHUNK_TIMEOUT_S),
             # A slow client's thread mostly waits, so each upload has one of its own.
             threads=ThreadPoolExecutor(threads, thread_name_prefix="survey"),
+            permits=threading.Semaphore(os.cpu_count() or 1),
         )
 
     def warm(self) -> None:

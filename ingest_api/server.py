@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -36,6 +37,7 @@ from ingest_api.settings import loggable
 from ingest_api.start import Start
 from ingest_api.store import Store, StoreUnavailableError
 from ingest_api.upload_gate import UploadGate
+from schemas.settings import SettingsError
 
 if TYPE_CHECKING:
     from sanic import HTTPResponse, Request
@@ -108,7 +110,7 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
 
 def _add_filter(app: Sanic[Any, Any], accounts: Accounts) -> None:
     async def pass_or_refuse(request: Request[Any, Any]) -> HTTPResponse | None:
-        exchange_of(request).route = request.route.path if request.route else None
+        exchange_of(request).route = f"/{request.route.path}" if request.route else None
         if is_public(request):
             return None
         try:
@@ -146,7 +148,12 @@ def _add_failures(app: Sanic[Any, Any]) -> None:
 
 
 async def serve(settings: ApiSettings) -> None:
-    """Serve until SIGTERM or SIGINT; then take no more, finish what is under way, and return."""
+    """Serve until SIGTERM or SIGINT; then take no more, finish what is under way, and return.
+
+    Raises:
+        SettingsError: the address can't be listened on.
+    """
+    _check_free(settings)
     _log.info("starting", **loggable(settings))
     parts = make_parts(settings)
     server = _make_server(settings, cast("Application", make_application(parts)))
@@ -161,6 +168,20 @@ async def serve(settings: ApiSettings) -> None:
         start.cancel()
         await _close(parts)
     _log.info("stopped")
+
+
+def _check_free(settings: ApiSettings) -> None:
+    """The server would share the port with whoever listens there, and each get some requests."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            raise SettingsError(
+                f"ROLLCALL_HOST and ROLLCALL_PORT: can't listen on {settings.host}"
+                f" port {settings.port}: {error.strerror}."
+            ) from error
 
 
 def _make_server(settings: ApiSettings, application: Application) -> Server:

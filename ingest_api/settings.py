@@ -46,7 +46,7 @@ def read_api_settings(environ: Mapping[str, str]) -> ApiSettings:
     ROLLCALL_MAX_UPLOAD_BYTES      0          of an upload's body, 0 for no limit; over it: 413
     ROLLCALL_BODY_IDLE_TIMEOUT_S   30         seconds without a byte of an upload; then 408
     ROLLCALL_BODY_DEADLINE_S       3600       seconds for a whole upload's body; then 408
-    ROLLCALL_UPLOADS_AT_ONCE       64         of all accounts; the next one: 503
+    ROLLCALL_UPLOADS_AT_ONCE       64         of all accounts, about 20 MB each; the next: 503
     ROLLCALL_UPLOADS_PER_ACCOUNT   64         of one account at once; the next one: 429
     =============================  =========  ================================================
 

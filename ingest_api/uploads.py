@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES: Final = 512 * 1024
 """Below the 1 MB that brokers take by default."""
-_MOST_UNACKNOWLEDGED: Final = 6
+_MOST_UNACKNOWLEDGED: Final = 4
 """Chunks of one upload: enough to keep the broker busy, few enough to hold in memory."""
 _POLL_S: Final = 0.5
 _LOST: Final = frozenset(
@@ -122,7 +122,8 @@ class ChunkWriter:
     def abandon(self) -> None:
         """Forget what is under way; chunks that nothing names expire with the topic."""
         for future in self._under_way:
-            future.cancel()
+            if not future.cancel() and not future.cancelled():
+                future.exception()  # nobody asks for it any more
         self._under_way.clear()
         self._buffer.clear()
 

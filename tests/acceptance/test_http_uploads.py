@@ -6,6 +6,8 @@ import base64
 import hashlib
 import json
 import socket
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import psutil
+import psycopg
 import pytest
 
 from tests.client import BASE
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
 
     from tests.client import Client
     from tests.services import Service
-    from tests.surroundings import Surroundings
+    from tests.surroundings import Ground, Surroundings
 
 IMPORT = f"{BASE}/audience/import"
 CSV = b"First Name,Last Name,Email,Country\nAda,Lovelace,ada@example.org,India\n"
@@ -450,4 +453,38 @@ def test_nothing_private_is_in_the_logs(api: tuple[Service, Client]) -> None:
     password = base64.b64decode(authorization_of(client).split()[1]).decode().split(":")[1]
     for private in (password, "another-secret", "ada@example", "Lovelace", "f.csv"):
         assert private not in text
-    assert '"route": "vpns/api/v1/audience/import"' in text
+    assert '"route": "/vpns/api/v1/audience/import"' in text
+
+
+def test_a_second_process_does_not_share_the_port(api: tuple[Service, Client]) -> None:
+    """It says so and ends, instead of answering some of the requests."""
+    service, client = api
+    port = httpx.URL(client.url).port
+    environ = psutil.Process(service.pid).environ() | {"ROLLCALL_PORT": str(port)}
+    ended = subprocess.run(
+        [sys.executable, "-P", "-m", "ingest_api"],
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert f"port {port}" in ended.stderr
+
+
+def test_a_failure_of_the_service_shows_its_request_and_nothing_else(
+    env: Ground, services: Services
+) -> None:
+    """500 with the contract's message and a request id; the reason is in the log."""
+    service, client = services.api()
+    with client, psycopg.connect(env.conninfo, autocommit=True) as connection:
+        wait_until(lambda: accounts_and_topics_are_there(client), 30)
+        connection.execute("DROP TABLE rollcall_api.account")
+        answer = client.http.get(f"{BASE}/audience")
+    assert answer.status_code == 500
+    assert answer.json() == {
+        "message": "Server failure to process request",
+        "requestId": answer.headers["X-Request-Id"],
+    }
+    assert answer.headers["X-Request-Id"] in service.log_text()
