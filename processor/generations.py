@@ -58,16 +58,15 @@ RETURNING leaf.id, first.record_number
 """
 _ACTIVATE: LiteralString = """
 UPDATE {schema}.projection
-SET active_generation = generation.generation
+SET active_generation = GREATEST(active_generation, generation.generation)
 FROM {schema}.generation WHERE generation.job_id = %(job_id)s
-RETURNING generation.generation
+RETURNING active_generation
 """
 _NOTE_ACTIVATION: LiteralString = """
 UPDATE {schema}.generation
 SET activated_at = CASE WHEN generation = %(generation)s THEN now() ELSE activated_at END,
-    retired_at = CASE WHEN generation = %(generation)s THEN NULL
-                      ELSE COALESCE(retired_at, now()) END
-WHERE generation = %(generation)s OR (activated_at IS NOT NULL AND retired_at IS NULL)
+    retired_at = CASE WHEN generation = %(generation)s THEN NULL ELSE now() END
+WHERE generation = %(generation)s OR (generation < %(generation)s AND retired_at IS NULL)
 """
 _EXPIRED: LiteralString = """
 SELECT generation FROM {schema}.generation
@@ -135,7 +134,11 @@ class Generations:
         return repeats
 
     def activate(self, cursor: psycopg.Cursor, job_id: int) -> None:
-        """Let readers see the generation of this delsert: one UPDATE."""
+        """Let readers see the generation of this delsert: one UPDATE.
+
+        Delserts that end in one transaction end in any order, so a generation never gives
+        way to an earlier one; generations are numbered in the order of their jobs.
+        """
         cursor.execute(self._sql(_ACTIVATE), {"job_id": job_id})
         cursor.execute(self._sql(_NOTE_ACTIVATION), {"generation": _only_int(cursor)})
 

@@ -20,7 +20,7 @@ from tests.waiting import wait_until
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_ANSWERED_WELL = re.compile(r'"status": 200.*"message": "request"')
+_ANSWERED_WELL = re.compile(r'("status": 200|health).*"message": "request"|"batch projected"')
 CHECKOUT = Path(__file__).parent.parent
 STOP_TIMEOUT_S = 15
 """What a service may take from SIGTERM to its exit."""

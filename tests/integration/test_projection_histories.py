@@ -176,7 +176,7 @@ def _job(number: int, mode: JobMode, lines: list[tuple[int, str, str, str, str, 
         for key, first, last, mobile, country, state, day in lines
     ]
     return Job(
-        job_id=1000 + number,
+        job_id=1000 + number * 7 % 5,  # ids are in no order of jobs
         mode=mode,
         content="\n".join([_HEADER, *rows]).encode(),
         accepted_at=_START + timedelta(days=number),
@@ -295,3 +295,21 @@ def test_readers_see_a_delsert_only_when_it_is_whole(scene: Scene) -> None:
             if worker.states[0].sealed_job_id == old.job_id and partition > 0:
                 assert_users(scene.env, model.users if is_whole else before)
     assert_users(scene.env, model.users)
+
+
+def test_of_two_delserts_that_end_together_the_later_one_counts(scene: Scene) -> None:
+    """Whichever of them has the higher job id."""
+    jobs = [
+        _job(number, "delsert", [(number, "Ada", "L", "", "France", "", "")])
+        for number in (1, 2, 3, 4)
+    ]
+    model = Model()
+    previous = 0
+    for job in jobs:
+        for partition, records in enumerate(make_pass(job, previous, PARTITIONS)):
+            scene.log.append(partition, records)
+        previous = job.job_id
+        model.apply(job)
+    scene.worker().project(scene.log, [100] * PARTITIONS)
+    assert_users(scene.env, model.users)
+    assert_outcomes(scene.env, model.outcomes)
