@@ -99,7 +99,8 @@ class Intake:
         self._ways.appender.warm()
 
     def close(self) -> None:
-        """End the threads that are idle; those at work end with their uploads."""
+        """Leave Kafka, and end the threads that are idle; others end with their uploads."""
+        self._ways.appender.discard()
         self._ways.threads.shutdown(wait=False, cancel_futures=True)
 
     async def take(self, request: ImportRequest) -> int:

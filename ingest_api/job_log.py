@@ -15,6 +15,7 @@ import asyncio
 import contextlib
 import logging
 import threading
+import time
 from typing import TYPE_CHECKING, Final, Literal, cast
 
 import structlog
@@ -39,6 +40,7 @@ Acceptance = Literal["accepted", "same", "conflict", "voided", "unknown"]
 _APPEND_TIMEOUT_S: Final = 4.0
 _READ_TIMEOUT_S: Final = 4.0
 _METADATA_TIMEOUT_S: Final = 2.0
+_PAUSE_S: Final = 0.05
 _POLL_S: Final = 0.5
 _log = structlog.stdlib.get_logger("rollcall.api")
 _kafka_log = logging.getLogger("rollcall.kafka")
@@ -65,6 +67,7 @@ class JobLog:
 
     async def stop(self) -> None:
         """Leave the broker."""
+        self._appender.discard()
         await asyncio.to_thread(self._follower.stop)
         await asyncio.to_thread(self._asking.close)
 
@@ -124,11 +127,15 @@ class JobLog:
 
     def _end_of_log(self) -> int:
         partition = TopicPartition(self._topic, 0)
-        try:
-            ends = self._asking.get_watermark_offsets(partition, timeout=_METADATA_TIMEOUT_S)
-        except KafkaException as error:
-            raise LogUnavailableError(str(error)) from error
-        return ends[1]
+        deadline_s = time.monotonic() + _METADATA_TIMEOUT_S
+        while True:
+            try:
+                return self._asking.get_watermark_offsets(partition, timeout=_METADATA_TIMEOUT_S)[1]
+            except KafkaException as error:
+                # The leader may have moved, or not yet been elected for a new topic.
+                if time.monotonic() > deadline_s:
+                    raise LogUnavailableError(str(error)) from error
+            time.sleep(_PAUSE_S)
 
     async def topics(self) -> dict[str, int]:
         """The number of partitions of each topic there is.

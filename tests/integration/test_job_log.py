@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import signal
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -17,10 +19,10 @@ from schemas.codec import encode
 from schemas.events import ChunkRange, JobAccepted, JobVoided
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Iterator
 
     from schemas.settings import Settings
-    from tests.surroundings import Ground
+    from tests.surroundings import Ground, Surroundings
 
 FIRST = JobAccepted(
     job_id=41,
@@ -130,5 +132,44 @@ def test_an_instance_that_has_caught_up_knows_what_was_accepted_before(settings:
         async with following(settings) as log:
             await log.catch_up()
             assert log.ledger.job(41) is not None
+
+    asyncio.run(run())
+
+
+@pytest.fixture
+def broker_pid(surroundings_of_session: Surroundings) -> Iterator[int]:
+    """The broker's process, where it is ours to freeze; it runs again afterwards."""
+    stack = surroundings_of_session.stack
+    if stack is None:
+        pytest.skip("the broker is not ours to freeze")
+    yield stack.kafka.child.pid
+    os.kill(stack.kafka.child.pid, signal.SIGCONT)
+
+
+@pytest.mark.parametrize("frozen_s", [6.0, 15.0])
+def test_an_acknowledgement_that_does_not_come_leaves_nothing_open(
+    settings: Settings, broker_pid: int, frozen_s: float
+) -> None:
+    """Whatever is answered meanwhile, the log agrees with it, and a retry ends in one job."""
+
+    async def run() -> None:
+        async with following(settings) as log:
+            await log.catch_up()
+            os.kill(broker_pid, signal.SIGSTOP)
+            thawed = asyncio.Event()
+            loop = asyncio.get_running_loop()
+            loop.call_later(frozen_s, os.kill, broker_pid, signal.SIGCONT)
+            loop.call_later(frozen_s, thawed.set)
+            answered = await log.accept(FIRST)
+            await thawed.wait()
+            retried = await log.accept(SAME)
+            assert retried in {"accepted", "same"}
+            async with following(settings) as other:
+                await other.catch_up()
+                counting = [job.accepted.attempt for job in other.ledger.jobs]
+                assert len(counting) == 1
+                if answered in {"accepted", "voided"}:
+                    assert (counting == ["first"]) == (answered == "accepted")
+            assert answered != "unknown" or frozen_s > 9
 
     asyncio.run(run())
