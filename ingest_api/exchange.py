@@ -80,6 +80,9 @@ class FrontDoor:
 
     async def _answer(self, scope: Message, line: _Line, exchange: Exchange) -> None:
         try:
+            if _is_ambiguous(scope):
+                await _send_failure(line, 400, "Bad request", exchange)
+                return
             await self._application(scope, line.receive, line.send)
         except SanicException as error:  # raised before there is a request to route
             await _send_failure(line, error.status_code, "Bad request", exchange)
@@ -89,6 +92,18 @@ class FrontDoor:
                 await _send_failure(line, 500, SERVER_FAILURE, exchange)
         finally:
             _log_request(scope, exchange)
+
+
+def _is_ambiguous(scope: Message) -> bool:
+    """Whether two readers of the head could understand it differently, though the server took it.
+
+    RFC 9112: one Host (3.2), and chunked as the only transfer coding, named once (6.1).
+    """
+    headers = cast("list[tuple[bytes, bytes]]", scope["headers"])
+    hosts = [value for name, value in headers if name == b"host"]
+    codings = [value.strip().lower() for name, value in headers if name == b"transfer-encoding"]
+    is_host_wrong = len(hosts) != 1 and scope["http_version"] == "1.1"
+    return is_host_wrong or codings not in ([], [b"chunked"])
 
 
 def _has_body(scope: Message) -> bool:

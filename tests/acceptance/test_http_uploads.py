@@ -355,15 +355,27 @@ def test_a_body_in_chunks_of_one_byte_is_an_upload(client: Client) -> None:
         ["Content-Length: \N{ARABIC-INDIC DIGIT FIVE}"],
         ["Content-Length : 5"],
         ["Content-Length: +5"],
-        ["Content-Length: 5", "Transfer-Encoding: chunked"],
         ["Transfer-Encoding: chunked, identity"],
+        ["Transfer-Encoding: gzip, chunked"],
+        ["Transfer-Encoding: chunked", "Transfer-Encoding: chunked"],
+        ["Transfer-Encoding: xchunked"],
+        ["Transfer-Encoding: chunked", "Host: elsewhere"],
         ["X: a", " folded"],
         ["X\x00Y: a"],
     ],
 )
 def test_a_malformed_head_is_refused(refusing: Client, headers: list[str]) -> None:
     """Two readers of one connection could understand it differently."""
-    answer = raw(refusing, head(refusing, *headers), b"0\r\n\r\n")
+    chunked = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body()), body())
+    answer = raw(refusing, head(refusing, *headers), chunked)
+    assert status_of(answer) == 400
+
+
+@pytest.mark.parametrize("size", [b"0x%x", b"+%x", b"-%x", b" %x", b"%x;\n", b"ffffffffffffffff%x"])
+def test_a_malformed_chunk_is_refused(refusing: Client, size: bytes) -> None:
+    """Whatever else would be read into it."""
+    chunked = size % len(body()) + b"\r\n" + body() + b"\r\n0\r\n\r\n"
+    answer = raw(refusing, head(refusing, "Transfer-Encoding: chunked"), chunked)
     assert status_of(answer) == 400
 
 
