@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from schemas.events import JobAccepted
+    from schemas.settings import EnvironmentReader
 
 DELIMITERS: Final = {"COMMA": ",", "SEMI_COLON": ";", "PIPE": "|", "HYPHEN": "-"}
 """The characters by their names in the HTTP contract."""
@@ -51,6 +52,27 @@ class Limits:
 
 UNLIMITED: Final = Limits(max_record_bytes=1 << 62, max_columns=1 << 62, max_unpacked_bytes=1 << 62)
 """Of a file that was taken: a limit lowered since must not stop its passes."""
+
+
+def read_limits(read: EnvironmentReader) -> Limits:
+    """The limits that the environment sets.
+
+    ===========================  ==========  ==============================================
+    ROLLCALL_MAX_RECORD_BYTES    1048576     of one line of a file; over it: 400
+    ROLLCALL_MAX_COLUMNS         10000       of a file; over it: 400
+    ROLLCALL_MAX_UNPACKED_BYTES  4294967296  of a gzip file, unpacked; over it: 400
+    ===========================  ==========  ==============================================
+    """
+    usual = Limits()
+    return Limits(
+        max_record_bytes=read.integer(
+            "ROLLCALL_MAX_RECORD_BYTES", usual.max_record_bytes, least=1024, most=64 * _MIB
+        ),
+        max_columns=read.integer("ROLLCALL_MAX_COLUMNS", usual.max_columns, least=1, most=100_000),
+        max_unpacked_bytes=read.integer(
+            "ROLLCALL_MAX_UNPACKED_BYTES", usual.max_unpacked_bytes, least=1, most=10**15
+        ),
+    )
 
 
 def format_of(accepted: JobAccepted) -> FileFormat:

@@ -276,8 +276,12 @@ def main() -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop_soon)
-    if _have_topics(settings.shared, stop):
-        Publisher(settings, stop).run()
+    try:
+        if _have_topics(settings.shared, stop):
+            Publisher(settings, stop).run()
+    except LogTruncatedError as error:
+        _log.critical("publisher cannot go on", error=str(error))
+        sys.exit(1)
     _log.info("publisher stopped")
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from schemas.settings import Settings
     from schemas.topics import Topic
 
-_TIMEOUT_S: Final = 10.0
+_TIMEOUT_S: Final = 4.0
 _VISIBLE_S: Final = 10.0
 _PAUSE_S: Final = 0.05
 _EVER: Final = ("cleanup.policy", "retention.ms", "retention.bytes")
@@ -35,7 +35,8 @@ class TopicSetupError(Exception):
 def ensure_topics(settings: Settings) -> None:
     """All topics exist on return, made as :mod:`schemas.topics` says where they were missing.
 
-    Blocks for half a minute at most, and may be called again, by several processes at once.
+    Blocks for half a minute at most, for a few seconds where Kafka is down.
+    May be called again, and by several processes at once.
 
     Raises:
         TopicSetupError: Kafka cannot be reached, or a topic that exists is not usable.
