@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import httpx
+import psycopg
 
 from tests.client import Client
 from tests.files import dirty_csv
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _KEYS = 20_000
 _START_TIMEOUT_S = 60
+_USUAL_STALL_S = 5
 _UPLOAD_TIMEOUT_S = 120
 _RETRIED = frozenset({429, 500, 503})
 _MODES = ("insert", "insert", "upsert", "upsert", "upsert", "delsert")
@@ -43,6 +45,13 @@ class Report:
     rows: int = 0
     faults: Counter[str] = field(default_factory=Counter[str])
     longest_stall_s: float = 0.0
+    events: list[str] = field(default_factory=list[str])
+    """When which fault came, and stalls that were longer than usual; seconds from the start."""
+    started_s: float = field(default_factory=time.monotonic)
+
+    def note(self, what: str) -> None:
+        """Keep what happened, with its time."""
+        self.events.append(f"{time.monotonic() - self.started_s:7.1f} {what}")
 
 
 def run_history(rig: Rig, *, seed: int, duration_s: float) -> Report:
@@ -51,7 +60,7 @@ def run_history(rig: Rig, *, seed: int, duration_s: float) -> Report:
     deadline = time.monotonic() + duration_s
     with ThreadPoolExecutor(2) as pool:
         stopping = threading.Event()
-        stalls = pool.submit(_watch, rig, stopping)
+        watch = pool.submit(_watch, rig, stopping, report)
         uploads = pool.submit(_upload_all, rig, random.Random(f"jobs {seed}"), deadline)
         try:
             _break_things(rig, random.Random(f"faults {seed}"), deadline, report)
@@ -59,7 +68,7 @@ def run_history(rig: Rig, *, seed: int, duration_s: float) -> Report:
             model = rig.assert_as_modelled()
         finally:
             stopping.set()
-        report.longest_stall_s = stalls.result()
+        watch.result()
     assert answered == {job.job_id for job in accepted_jobs(rig.env.settings)}
     report.jobs = len(model.outcomes)
     report.rows = sum(sum(outcome.counts) for outcome in model.outcomes.values())
@@ -96,18 +105,20 @@ def _upload(client: Client, content: bytes, mode: str, key: str) -> int:
         time.sleep(0.2)
 
 
-def _watch(rig: Rig, stopping: threading.Event) -> float:
-    """The longest time without progress, until told to stop."""
-    longest, last, since = 0.0, -1, time.monotonic()
+def _watch(rig: Rig, stopping: threading.Event, report: Report) -> None:
+    """Note how long nothing went on although jobs waited, until told to stop."""
+    last, since = 0, time.monotonic()
     while not stopping.wait(0.2):
         try:
             now = rig.projected()
-        except Exception:  # noqa: BLE001, S112 - Postgres is down: no progress
+        except psycopg.Error:
             continue
         if now != last:
-            longest = max(longest, time.monotonic() - since)
+            stall_s = time.monotonic() - since
+            report.longest_stall_s = max(report.longest_stall_s, stall_s)
+            if stall_s > _USUAL_STALL_S:
+                report.note(f"nothing was projected for {stall_s:.1f} s")
             last, since = now, time.monotonic()
-    return longest
 
 
 def _break_things(rig: Rig, rng: random.Random, deadline: float, report: Report) -> None:
@@ -116,6 +127,7 @@ def _break_things(rig: Rig, rng: random.Random, deadline: float, report: Report)
         time.sleep(rng.uniform(0.2, 3.0))
         name = rng.choice(list(faults))
         report.faults[name] += 1
+        report.note(name)
         faults[name]()
 
 

@@ -25,6 +25,6 @@ def test_a_history_of_jobs_and_faults_comes_to_the_model(
         report = run_history(rig, seed=seed, duration_s=60)
     finally:
         rig.close()
-    sys.stdout.write(f"{report}\n")
+    sys.stdout.write("\n".join([*report.events, str(report)]))
     assert report.jobs > 0
     assert report.faults
