@@ -26,7 +26,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from confluent_kafka import (
-    OFFSET_END,
     Consumer,
     KafkaError,
     KafkaException,
@@ -311,8 +310,10 @@ class GroupConsumer:
             self._claiming.update(due)
 
     def _assigned(self, consumer: Consumer, assigned: list[TopicPartition]) -> None:
-        # Paused at the end until the claim says where to go on from: nothing is fetched.
-        parts = [self._at(part.partition, OFFSET_END) for part in assigned]
+        # Paused until the claim says where to go on from. The offset is a number, not
+        # OFFSET_END: that would be looked up, and the answer could come after the seek
+        # and override it (librdkafka 2.16: seeks within 10 ms of such an assign are lost).
+        parts = [self._at(part.partition, 0) for part in assigned]
         consumer.incremental_assign(parts)
         consumer.pause(parts)
         now = time.monotonic()
