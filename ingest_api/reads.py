@@ -70,44 +70,54 @@ class Reads:
         now = datetime.now(UTC)
         return [_status(job, opened.get(job.accepted.job_id), now) for job in jobs]
 
-    _COUNT_REJECTIONS: Final = """
-    SELECT count(*) AS total FROM public.rejections WHERE job_id = %s
-    """
+    # One statement counts and selects, so that both see the same snapshot; a page beyond the
+    # end is one row of nulls beside the count.
     _SELECT_REJECTIONS: Final = """
-    SELECT record_number, line, "column", code, reason, value, raw
-    FROM public.rejections
-    WHERE job_id = %s
-    ORDER BY record_number
-    LIMIT %s OFFSET %s
+    SELECT counted.total, page.*
+    FROM (
+        SELECT count(*) AS total FROM public.rejections WHERE job_id = %(job_id)s
+    ) AS counted
+    LEFT JOIN (
+        SELECT record_number, line, "column", code, reason, value, raw
+        FROM public.rejections
+        WHERE job_id = %(job_id)s
+        ORDER BY record_number
+        LIMIT %(page_size)s OFFSET %(start)s
+    ) AS page ON true
+    ORDER BY page.record_number
     """
 
     async def select_errors(self, job: LedgerJob, start: int, page_size: int) -> Row:
         """A page of the lines of a job that were refused so far, in the file's order."""
-        job_id = job.accepted.job_id
-        counted = await self._store.select_projected(self._COUNT_REJECTIONS, (job_id,))
         rows = await self._store.select_projected(
-            self._SELECT_REJECTIONS, (job_id, page_size, start)
+            self._SELECT_REJECTIONS,
+            {"job_id": job.accepted.job_id, "start": start, "page_size": page_size},
         )
-        total = counted[0]["total"] if counted else 0
-        return {"total": total, "Errors": [_error(job, row) for row in rows]}
+        errors = [_error(job, row) for row in rows if row["record_number"] is not None]
+        return {"total": _total(rows), "Errors": errors}
 
-    _COUNT_USERS: Final = "SELECT count(*) AS total FROM public.users"
     _SELECT_USERS: Final = """
-    SELECT id, first_name, last_name, email, mobile_number, country, state, last_active_date,
-           sms_subscription, email_subscription, voice_subscription, attributes,
-           created_at, modified_at
-    FROM public.users
-    WHERE id > %s
-    ORDER BY id
-    LIMIT %s OFFSET %s
+    SELECT counted.total, page.*
+    FROM (SELECT count(*) AS total FROM public.users) AS counted
+    LEFT JOIN (
+        SELECT id, first_name, last_name, email, mobile_number, country, state,
+               last_active_date, sms_subscription, email_subscription, voice_subscription,
+               attributes, created_at, modified_at
+        FROM public.users
+        WHERE id > %(after)s
+        ORDER BY id
+        LIMIT %(page_size)s OFFSET %(start)s
+    ) AS page ON true
+    ORDER BY page.id
     """
 
     async def select_users(self, *, after: int, start: int, page_size: int) -> Row:
         """A page of the users whose id is above ``after``, by id, and how many there are in all."""
-        counted = await self._store.select_projected(self._COUNT_USERS)
-        rows = await self._store.select_projected(self._SELECT_USERS, (after, page_size, start))
-        total = counted[0]["total"] if counted else 0
-        return {"total": total, "audience": [_user(row) for row in rows]}
+        rows = await self._store.select_projected(
+            self._SELECT_USERS, {"after": after, "start": start, "page_size": page_size}
+        )
+        users = [_user(row) for row in rows if row["id"] is not None]
+        return {"total": _total(rows), "audience": users}
 
     _HAS_READ_MODEL: Final = """
     SELECT to_regclass('public.users') IS NOT NULL
@@ -118,6 +128,10 @@ class Reads:
     async def has_read_model(self) -> bool:
         """Whether the processor has made its tables."""
         return bool((await self._store.select(self._HAS_READ_MODEL))[0]["is_there"])
+
+
+def _total(rows: Sequence[Row]) -> int:
+    return rows[0]["total"] if rows else 0
 
 
 def _status(job: LedgerJob, opened: Mapping[str, Any] | None, now: datetime) -> Row:
