@@ -8,6 +8,7 @@ class FileFault(ValueError):  # noqa: N818 - it is the file's fault, and "detail
 
     ``line`` is a physical line, the first is 1.
     ``column`` is the header as uploaded, or None where no column is at fault.
+    Message and column may quote the file, so logs take the exception's text, which doesn't.
     """
 
     def __init__(
@@ -20,4 +21,4 @@ class FileFault(ValueError):  # noqa: N818 - it is the file's fault, and "detail
         self.column = column
 
     def __str__(self) -> str:
-        return f"line {self.line}: {self.code}: {self.message}"
+        return f"{self.code} in line {self.line}"

@@ -36,6 +36,7 @@ from ingest_api.watchdog import Watchdog
 from schemas.events import JobStatus
 from schemas.logs import configure_logging
 from schemas.settings import EnvironmentReader, SettingsError, read_settings
+from schemas.user_rules import RULES_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,8 +65,6 @@ _PASSING: Final = (
     ProgressUnknownError,
 )
 """What a pass or a question may fail of today and not tomorrow."""
-_FINAL: Final = (UploadLostError, FileFault)
-"""What only an operator can mend; the job is tried again, slowly, and never left out."""
 _log = structlog.stdlib.get_logger("rollcall.publisher")
 
 
@@ -73,8 +72,16 @@ class LogTruncatedError(Exception):
     """`job-events` does not begin with its first record, so the order of jobs is lost."""
 
 
+class RulesUnknownError(Exception):
+    """The job was accepted by later code, under rules that this code doesn't know."""
+
+
 class _StoppedError(Exception):
     """The process has been told to stop."""
+
+
+_FINAL: Final = (UploadLostError, FileFault, RulesUnknownError)
+"""What only an operator can mend; the job is tried again, slowly, and never left out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,6 +214,7 @@ class Publisher:
     def _publish(self, job: LedgerJob) -> None:
         began_s = time.monotonic()
         try:
+            _check_rules(job)
             file = self._chunks.open(stored_file(job.accepted))
             rows = self._producer.publish(job, file, self._checkpoint)
         except _FINAL as error:
@@ -252,6 +260,16 @@ class Publisher:
         if job is not None:
             _log.error("job is overdue, publishing again", job_id=str(job.accepted.job_id))
             self._position = bisect_left(self._ledger.jobs, job.offset, key=attrgetter("offset"))
+
+
+def _check_rules(job: LedgerJob) -> None:
+    """Raise where a pass would come out otherwise than by the code that accepted the job."""
+    version = job.accepted.rules_version
+    if version > RULES_VERSION:
+        raise RulesUnknownError(
+            f"it needs version {version} of the rules, this code knows {RULES_VERSION}:"
+            " finish the upgrade"
+        )
 
 
 def main() -> None:

@@ -27,6 +27,7 @@ from schemas.events import (
     RowRejected,
     UserRow,
 )
+from schemas.user_rules import RULES_VERSION
 from tests.file_oracle import accepted_job
 from tests.files import dirty_csv, tidy_csv
 from tests.log_reading import end_of, read_topic
@@ -315,6 +316,16 @@ def test_a_file_that_is_lost_holds_up_the_jobs_after_it(world: World) -> None:
 
     assert set(map(max, (world.seals(job_id) for job_id in (1, 2)))) == {0}
     assert service.terminate() == 0
+
+
+def test_a_job_of_later_code_waits_for_later_code(world: World) -> None:
+    """During an upgrade, rules that this code doesn't know are not guessed."""
+    world.accept(1, tidy_csv([1]), rules_version=RULES_VERSION + 1)
+    service = world.services.publisher()
+
+    wait_logged(service, "finish the upgrade")
+
+    assert max(world.seals(1)) == 0
 
 
 def test_a_new_group_begins_with_the_first_job_that_is_open(world: World) -> None:
