@@ -17,6 +17,7 @@ from ingest_api.checks import survey
 from ingest_api.file_faults import FileFault
 from ingest_api.file_format import FileFormat, charset_named
 from ingest_api.file_pipe import FilePipe
+from ingest_api.file_text import TextDamage
 from ingest_api.responses import Detail, invalid_file, unavailable
 from ingest_api.uploads import (
     ChunkSource,
@@ -103,8 +104,9 @@ class Arrival:
         self._size_bytes += len(data)
         await self._pipe.write(data)
         await self._writer.write(data)
-        if self._is_format_final and self._survey is not None and self._survey.done():
-            await _surveyed(self._survey)
+        done = self._survey if self._survey is not None and self._survey.done() else None
+        if done is not None and (self._is_format_final or _is_damage(done)):
+            await _surveyed(done)
 
     async def finish(self, file: FilePart, options: ImportOptions) -> ArrivedFile:
         """The file, once all of it is in `uploads` and the survey has seen its end.
@@ -155,6 +157,11 @@ class Arrival:
         # Nobody asks for the result of a survey whose upload was refused for another reason.
         future.add_done_callback(lambda done: done.cancelled() or done.exception())
         return future
+
+
+def _is_damage(result: asyncio.Future[Survey]) -> bool:
+    """Whether the file's text itself is damaged, which another delimiter would not mend."""
+    return isinstance(getattr(result.exception(), "__cause__", None), TextDamage)
 
 
 async def _surveyed(result: asyncio.Future[Survey]) -> Survey:
