@@ -18,7 +18,8 @@ from deploy.local.stack import LocalStack
 
 _SMALL_JOBS = 30
 _SMALL_JOB_ROWS = 10
-_POLL_S = 0.01
+_POLL_S = 0.05
+_SMALL_POLL_S = 0.01
 
 
 @click.command()

@@ -28,11 +28,10 @@ def stack(rig: Rig) -> LocalStack:
     return ours
 
 
-@pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.usefixtures("stack")
-def test_postgres_killed_in_the_middle_of_a_job(rig: Rig, seed: int) -> None:
+def test_postgres_killed_in_the_middle_of_a_job(rig: Rig) -> None:
     """Rows and offsets are lost together and projected again; no service ends."""
-    rng = random.Random(seed)
+    rng = random.Random(1)
     rig.submit(dirty_csv(rng, _ROWS, keys=_ROWS, faults=0.01), "insert")
     rig.submit(dirty_csv(rng, _ROWS, keys=_ROWS, faults=0.01), "delsert")
     rig.wait_projected(rng.randrange(2 * _ROWS))
@@ -41,11 +40,10 @@ def test_postgres_killed_in_the_middle_of_a_job(rig: Rig, seed: int) -> None:
     assert rig.processors[0].is_running
 
 
-@pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.usefixtures("stack")
-def test_kafka_killed_in_the_middle_of_a_job(rig: Rig, seed: int) -> None:
+def test_kafka_killed_in_the_middle_of_a_job(rig: Rig) -> None:
     """A stall, then on; no service ends."""
-    rng = random.Random(seed)
+    rng = random.Random(2)
     rig.submit(tidy_csv(range(_ROWS)), "insert")
     rig.submit(dirty_csv(rng, _ROWS, keys=_ROWS, faults=0.01), "upsert")
     rig.wait_published(rng.randrange(2 * _ROWS))

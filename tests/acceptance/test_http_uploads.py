@@ -487,6 +487,17 @@ def test_nothing_private_is_in_the_logs(api: tuple[Service, Client]) -> None:
     assert '"route": "/vpns/api/v1/audience/import"' in text
 
 
+def test_idle_connections_keep_nobody_out(client: Client) -> None:
+    """Whoever opens some hundreds and sends nothing."""
+    url = httpx.URL(client.url)
+    idle = [socket.create_connection((url.host, url.port or 80)) for _ in range(300)]
+    try:
+        assert client.is_live()
+    finally:
+        for connection in idle:
+            connection.close()
+
+
 def test_a_second_process_does_not_share_the_port(api: tuple[Service, Client]) -> None:
     """It says so and ends, instead of answering some of the requests."""
     service, client = api

@@ -36,10 +36,9 @@ def test_insert_then_upsert_then_delsert(rig: Rig) -> None:
     rig.assert_as_modelled()
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_dirty_files_come_to_the_model(rig: Rig, seed: int) -> None:
+def test_dirty_files_come_to_the_model(rig: Rig) -> None:
     """Faults, repeats, blanks and odd headers: each line has its one outcome."""
-    rng = random.Random(seed)
+    rng = random.Random(1)
     for mode in ("insert", "upsert", "delsert", "upsert", "insert"):
         status = rig.run(dirty_csv(rng, 3000, keys=4000), mode)
         assert sum(counts(status)) == status["total"] == 3000

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
-
-import pytest
 
 from tests.client import Client
 from tests.files import tidy_csv
@@ -114,20 +111,3 @@ def test_an_idempotency_key_with_other_content_is_refused(rig: Rig) -> None:
     assert rig.client.upload(tidy_csv(range(11)), headers=headers).status_code == 409
     model = rig.assert_as_modelled()
     assert len(model.users) == 10
-
-
-@pytest.mark.parametrize("mode", ["insert", "upsert", "delsert"])
-def test_small_jobs_end_soon(rig: Rig, mode: str) -> None:
-    """Ten rows take their way through everything in a moment."""
-    seconds: list[float] = []
-    for number in range(5):
-        status = rig.run(tidy_csv(range(number * 10, number * 10 + 10)), mode)
-        seconds.append(_seconds(status["finishedDate"]) - _seconds(status["startedDate"]))
-    assert max(seconds) <= 1
-
-
-def _seconds(date: str) -> int:
-    found = re.search(r"(\d+):(\d+):(\d+)", date)
-    assert found is not None, date
-    hours, minutes, seconds = map(int, found.groups())
-    return (hours * 60 + minutes) * 60 + seconds

@@ -26,7 +26,7 @@ from processor.store import Store
 from tests.model import Job, Model
 from tests.passes import MemoryLog, make_pass
 from tests.surroundings import PARTITIONS
-from tests.verdict import assert_outcomes, assert_users
+from tests.verdict import assert_outcomes, assert_users, select
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -231,6 +231,18 @@ def test_every_cut_and_every_repeat_comes_to_the_model(
         model.apply(job)
     assert_users(env, model.users)
     assert_outcomes(env, model.outcomes)
+    _assert_replay_is_the_same(env, scene.log)
+
+
+def _assert_replay_is_the_same(env: Ground, log: MemoryLog) -> None:
+    """The same log in one batch, into new tables: the same rows, ids and times included."""
+    before = select(env, "SELECT * FROM users ORDER BY key")
+    again = Scene(env, log)
+    try:
+        again.worker().project(log, [10_000] * PARTITIONS)
+    finally:
+        again.close()
+    assert select(env, "SELECT * FROM users ORDER BY key") == before
 
 
 def _assert_superseded(former: Worker, log: MemoryLog) -> None:
