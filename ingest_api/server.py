@@ -48,6 +48,9 @@ if TYPE_CHECKING:
 BASE_PATH: Final = "/vpns/api/v1"
 _STOP_S: Final = 14.0
 """After it the process ends whatever still runs; supervisors wait fifteen seconds."""
+_BACKLOG: Final = 1024
+_MOST_CONNECTIONS: Final = 4096
+"""Idle ones count too; by default the next connection after 128 would wait for one to close."""
 _log = structlog.stdlib.get_logger("rollcall.api")
 
 
@@ -192,6 +195,8 @@ def _make_server(settings: ApiSettings, application: Application) -> Server:
         interface=Interfaces.ASGI,
         http=HTTPModes.http1,
         websockets=False,
+        backlog=_BACKLOG,
+        backpressure=_MOST_CONNECTIONS,
         log_enabled=False,
     )
 
