@@ -19,7 +19,7 @@ import psycopg
 import pytest
 
 from tests.client import BASE
-from tests.services import Services
+from tests.services import Services, free_port
 from tests.surroundings import ground
 from tests.waiting import wait_until
 
@@ -496,6 +496,18 @@ def test_idle_connections_keep_nobody_out(client: Client) -> None:
     finally:
         for connection in idle:
             connection.close()
+
+
+def test_a_fault_that_no_repetition_mends_ends_the_process(env: Ground, services: Services) -> None:
+    """With its reason, instead of being unready for ever."""
+    with psycopg.connect(env.conninfo, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA rollcall_api")
+        connection.execute("CREATE VIEW rollcall_api.account AS SELECT 1 AS something_else")
+    service = services.start("ingest_api", port=str(free_port()))
+    wait_until(lambda: not service.is_running, 30)
+    assert service.process.returncode == 1
+    assert 'column "name" does not exist' in service.log_text()
+    services.started.clear()
 
 
 def test_a_second_process_does_not_share_the_port(api: tuple[Service, Client]) -> None:

@@ -1,0 +1,130 @@
+"""The Sanic application: its parts, its routes, and the one way that failures are answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+from sanic import Blueprint, Sanic
+from sanic.exceptions import SanicException
+
+from ingest_api.accounts import Accounts
+from ingest_api.appender import LogUnavailableError
+from ingest_api.exchange import exchange_of
+from ingest_api.gateway import STORE_UNAVAILABLE, authenticate, is_public
+from ingest_api.health import Readiness, add_health_routes
+from ingest_api.intake import Intake
+from ingest_api.job_log import JobLog
+from ingest_api.reads import Reads
+from ingest_api.request_body import BodyLimits
+from ingest_api.responses import SERVER_FAILURE, Refused, json_answer, refusal, unavailable
+from ingest_api.routes_import import add_import_route
+from ingest_api.routes_reads import add_job_routes, add_user_routes
+from ingest_api.start import Start
+from ingest_api.store import Store, StoreUnavailableError
+from ingest_api.upload_gate import UploadGate
+
+if TYPE_CHECKING:
+    from sanic import HTTPResponse, Request
+
+    from ingest_api.settings import ApiSettings
+
+BASE_PATH: Final = "/vpns/api/v1"
+_log = structlog.stdlib.get_logger("rollcall.api")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the process consists of."""
+
+    settings: ApiSettings
+    store: Store
+    accounts: Accounts
+    job_log: JobLog
+    reads: Reads
+    gate: UploadGate
+    intake: Intake
+    start: Start
+
+
+def make_parts(settings: ApiSettings) -> Parts:
+    """The parts, put together; nothing is connected yet. Called in the event loop."""
+    shared = settings.shared
+    store = Store(shared.database_url)
+    accounts = Accounts(store)
+    job_log = JobLog(shared.kafka, shared.topics.job_events.name)
+    gate = UploadGate(
+        at_once=settings.uploads_at_once,
+        per_account=settings.uploads_per_account,
+        deadline_s=settings.body_deadline_s,
+    )
+    intake = Intake(shared, job_log, gate, threads=settings.uploads_at_once)
+    return Parts(
+        settings=settings,
+        store=store,
+        accounts=accounts,
+        job_log=job_log,
+        reads=Reads(store, job_log.ledger),
+        gate=gate,
+        intake=intake,
+        start=Start(settings, job_log, intake, accounts),
+    )
+
+
+def make_application(parts: Parts) -> Sanic[Any, Any]:
+    """The Sanic application with all routes."""
+    app: Sanic[Any, Any] = Sanic("rollcall", configure_logging=False)
+    app.config.MOTD = False
+    app.config.FALLBACK_ERROR_FORMAT = "json"
+    api = Blueprint("api", url_prefix=BASE_PATH)
+    limits = BodyLimits(parts.settings.max_upload_bytes, parts.settings.body_idle_timeout_s)
+    add_import_route(api, parts.intake, store=parts.store, gate=parts.gate, limits=limits)
+    add_job_routes(api, parts.reads, parts.job_log)
+    add_user_routes(api, parts.reads)
+    public = Blueprint("public")
+    readiness = Readiness(parts.settings.shared.topics, parts.job_log, parts.reads, parts.start)
+    add_health_routes(public, readiness)
+    app.blueprint([api, public])
+    _add_filter(app, parts.accounts)
+    _add_failures(app)
+    return app
+
+
+def _add_filter(app: Sanic[Any, Any], accounts: Accounts) -> None:
+    async def pass_or_refuse(request: Request[Any, Any]) -> HTTPResponse | None:
+        exchange_of(request).route = f"/{request.route.path}" if request.route else None
+        if is_public(request):
+            return None
+        try:
+            await authenticate(request, accounts)
+        except Refused as refused:
+            return refusal(refused)
+        return None
+
+    app.register_middleware(pass_or_refuse, "request")
+
+
+def _add_failures(app: Sanic[Any, Any]) -> None:
+    async def on_refused(_request: Request[Any, Any], refused: Refused) -> HTTPResponse:
+        return refusal(refused)
+
+    async def on_store(request: Request[Any, Any], _error: Exception) -> HTTPResponse:
+        return await on_refused(request, unavailable(STORE_UNAVAILABLE))
+
+    async def on_log(request: Request[Any, Any], _error: Exception) -> HTTPResponse:
+        return await on_refused(request, unavailable("Kafka can't be reached, try again"))
+
+    async def on_sanic(_request: Request[Any, Any], error: SanicException) -> HTTPResponse:
+        return json_answer(error.status_code, {"message": str(error)}, dict(error.headers))
+
+    async def on_failure(request: Request[Any, Any], error: Exception) -> HTTPResponse:
+        request_id = exchange_of(request).request_id
+        _log.error("request failed", request_id=request_id, exc_info=error)
+        return json_answer(500, {"message": SERVER_FAILURE, "requestId": request_id})
+
+    app.error_handler.add(Refused, on_refused)
+    app.error_handler.add(StoreUnavailableError, on_store)
+    app.error_handler.add(LogUnavailableError, on_log)
+    app.error_handler.add(SanicException, on_sanic)
+    app.error_handler.add(Exception, on_failure)
