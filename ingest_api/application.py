@@ -59,7 +59,7 @@ def make_parts(settings: ApiSettings) -> Parts:
         per_account=settings.uploads_per_account,
         deadline_s=settings.body_deadline_s,
     )
-    intake = Intake(shared, job_log, gate, threads=settings.uploads_at_once)
+    intake = Intake(shared, job_log, gate, threads=settings.uploads_at_once, limits=settings.limits)
     return Parts(
         settings=settings,
         store=store,

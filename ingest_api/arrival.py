@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from ingest_api.appender import Appender
     from ingest_api.checks import Survey
+    from ingest_api.file_format import Limits
     from ingest_api.file_text import Readable
     from ingest_api.import_options import ImportOptions
     from ingest_api.upload_form import FilePart
@@ -51,6 +52,7 @@ class Ways:
     threads: Executor
     permits: threading.Semaphore
     """One for each survey that may work at a time."""
+    limits: Limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,9 +91,7 @@ class Arrival:
         self._is_format_final = options.delimiter_name is not None
         if self._survey is None:
             self._format = self._format_of(file, options)
-            self._survey = self._in_thread(
-                _survey_pipe, self._pipe, self._format, self._ways.permits
-            )
+            self._survey = self._in_thread(_survey_pipe, self._ways, self._pipe, self._format)
 
     async def write(self, data: bytes) -> None:
         """Take the file's next bytes.
@@ -194,16 +194,14 @@ class _Turns:
             self._permits.acquire()
 
 
-def _survey_in_turn(
-    readable: Readable, file_format: FileFormat, permits: threading.Semaphore
-) -> Survey:
-    with permits:
-        return survey(_Turns(readable, permits), file_format)
+def _survey_in_turn(ways: Ways, readable: Readable, file_format: FileFormat) -> Survey:
+    with ways.permits:
+        return survey(_Turns(readable, ways.permits), file_format, ways.limits)
 
 
-def _survey_pipe(pipe: FilePipe, file_format: FileFormat, permits: threading.Semaphore) -> Survey:
+def _survey_pipe(ways: Ways, pipe: FilePipe, file_format: FileFormat) -> Survey:
     try:
-        return _survey_in_turn(pipe, file_format, permits)
+        return _survey_in_turn(ways, pipe, file_format)
     finally:
         pipe.stop_reading()
 
@@ -212,6 +210,6 @@ def _survey_stored(ways: Ways, stored: StoredFile, file_format: FileFormat) -> S
     settings = ways.settings
     source = ChunkSource(settings.kafka, settings.topics.uploads.name, timeout_s=_REREAD_TIMEOUT_S)
     try:
-        return _survey_in_turn(source.open(stored), file_format, ways.permits)
+        return _survey_in_turn(ways, source.open(stored), file_format)
     finally:
         source.close()

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from ingest_api.accounts import Account
     from ingest_api.arrival import ArrivedFile
+    from ingest_api.file_format import Limits
     from ingest_api.import_options import ImportOptions
     from ingest_api.job_ledger import LedgerJob
     from ingest_api.job_log import JobLog
@@ -82,7 +83,13 @@ class Intake:
     """Takes the uploads of one API process."""
 
     def __init__(
-        self, settings: Settings, job_log: JobLog, gate: UploadGate, *, threads: int
+        self,
+        settings: Settings,
+        job_log: JobLog,
+        gate: UploadGate,
+        *,
+        threads: int,
+        limits: Limits,
     ) -> None:
         self._job_log = job_log
         self._gate = gate
@@ -92,6 +99,7 @@ class Intake:
             # A slow client's thread mostly waits, so each upload has one of its own.
             threads=ThreadPoolExecutor(threads, thread_name_prefix="survey"),
             permits=threading.Semaphore(os.cpu_count() or 1),
+            limits=limits,
         )
 
     def warm(self) -> None:

@@ -6,11 +6,13 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from ingest_api.file_format import Limits, read_limits
 from schemas.settings import EnvironmentReader, SettingsError, read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ingest_api.file_format import Limits
     from schemas.settings import Settings
 
 _MOST_UPLOAD_BYTES: Final = 10**15
@@ -34,6 +36,7 @@ class ApiSettings:
     body_deadline_s: int
     uploads_at_once: int
     uploads_per_account: int
+    limits: Limits
 
 
 def read_api_settings(environ: Mapping[str, str]) -> ApiSettings:
@@ -50,6 +53,8 @@ def read_api_settings(environ: Mapping[str, str]) -> ApiSettings:
     ROLLCALL_UPLOADS_PER_ACCOUNT   64         of one account at once; the next one: 429
     =============================  =========  ================================================
 
+    Those of :func:`ingest_api.file_format.read_limits` besides.
+
     Raises:
         SettingsError: naming every setting that is missing or wrong.
     """
@@ -63,6 +68,7 @@ def read_api_settings(environ: Mapping[str, str]) -> ApiSettings:
     deadline_s = read.integer("ROLLCALL_BODY_DEADLINE_S", 3600, least=1, most=86_400)
     at_once = read.integer("ROLLCALL_UPLOADS_AT_ONCE", 64, least=1, most=1000)
     per_account = read.integer("ROLLCALL_UPLOADS_PER_ACCOUNT", 64, least=1, most=1000)
+    limits = read_limits(read)
     _check(read, mistakes)
     if shared is None or mistakes:
         raise SettingsError("\n".join(mistakes))
@@ -76,6 +82,7 @@ def read_api_settings(environ: Mapping[str, str]) -> ApiSettings:
         body_deadline_s=deadline_s,
         uploads_at_once=at_once,
         uploads_per_account=per_account,
+        limits=limits,
     )
 
 

@@ -69,6 +69,7 @@ class _Schema:
         canonical = fastavro.schema.to_parsing_canonical_form(json.loads(text))
         fingerprint = fastavro.schema.fingerprint(canonical, "CRC-64-AVRO")
         self.frame = MARKER + bytes.fromhex(fingerprint)
+        self.arrow_frame = pa.scalar(self.frame, pa.binary())
         self.arrow: pa.Schema = pyruhvro.avro_to_arrow_schema(self.json)
 
 
@@ -143,7 +144,7 @@ def encode_batch(event_type: type[events.Event], batch: pa.RecordBatch) -> pa.Bi
     """
     schema = _SCHEMAS[event_type]
     bodies = pyruhvro.serialize_record_batch(batch, schema.json, 1)[0]
-    return pc.binary_join_element_wise(pa.scalar(schema.frame, pa.binary()), bodies, b"")
+    return pc.binary_join_element_wise(schema.arrow_frame, bodies, b"")
 
 
 def decode_batch(event_type: type[events.Event], values: Sequence[bytes]) -> pa.RecordBatch:
