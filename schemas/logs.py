@@ -56,7 +56,9 @@ def configure_logging() -> None:
     logging.root.handlers = [handler]
     logging.root.setLevel(logging.WARNING)
     logging.getLogger("rollcall").setLevel(logging.INFO)
-    logging.getLogger("rollcall.kafka").addFilter(_OncePerPeriod())
+    kafka = logging.getLogger("rollcall.kafka")
+    kafka.setLevel(logging.WARNING)
+    kafka.addFilter(_OncePerPeriod())
     # The parser warns of each malformed body, with bytes of it; the answer says it already.
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 
