@@ -16,6 +16,7 @@ from confluent_kafka import Producer
 from psycopg import sql
 
 from processor.store import connect, is_transient
+from schemas.topics import MAX_DEAD_LETTER_BYTES
 
 if TYPE_CHECKING:
     import psycopg
@@ -108,7 +109,13 @@ class Outbox(threading.Thread):
     def _producer(self) -> Producer:
         return Producer(
             self._settings.kafka
-            | {"enable.idempotence": True, "linger.ms": 5, "delivery.timeout.ms": 20_000},
+            | {
+                "enable.idempotence": True,
+                "linger.ms": 5,
+                "delivery.timeout.ms": 20_000,
+                # A poison record may be as large as its topic takes; its copy must not be refused.
+                "message.max.bytes": MAX_DEAD_LETTER_BYTES,
+            },
             logger=logging.getLogger("rollcall.kafka"),
         )
 

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 import structlog
+from structlog.tracebacks import ExceptionDictTransformer
 
 if TYPE_CHECKING:
     from structlog.typing import Processor
@@ -65,9 +66,10 @@ def configure_logging() -> None:
 
 def _renderers() -> list[Processor]:
     if sys.stdout.isatty():
-        return [structlog.dev.ConsoleRenderer()]
+        return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
     return [
-        structlog.processors.dict_tracebacks,
+        # Local variables hold users' data, which no log may.
+        structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
         structlog.processors.EventRenamer("message"),
         structlog.processors.JSONRenderer(),
     ]

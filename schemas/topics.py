@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
+MAX_DEAD_LETTER_BYTES: Final = 32 << 20
 _DAY_MS: Final = 24 * 60 * 60 * 1000
 _SEED: Final = 0x9747B28C
 _M: Final = 0x5BD1E995
@@ -57,13 +58,15 @@ class Topics:
 def topics(*, prefix: str = "", partitions: int = 6, uploads_retention_days: int = 7) -> Topics:
     """The topics of a log whose ``user-events`` has so many partitions."""
     forever = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
+    # A dead letter is the record as it came and its reason besides, so it is larger.
+    large = {"max.message.bytes": str(MAX_DEAD_LETTER_BYTES)}
     days = {"cleanup.policy": "delete", "retention.ms": str(uploads_retention_days * _DAY_MS)}
     return Topics(
         uploads=Topic(f"{prefix}uploads", 3, days),
         job_events=Topic(f"{prefix}job-events", 1, forever),
         user_events=Topic(f"{prefix}user-events", partitions, forever),
         job_status=Topic(f"{prefix}job-status", 3, {"cleanup.policy": "compact"}),
-        dead_letters=Topic(f"{prefix}user-events-dead", 3, forever),
+        dead_letters=Topic(f"{prefix}user-events-dead", 3, forever | large),
     )
 
 
