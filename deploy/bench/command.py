@@ -15,6 +15,7 @@ from deploy.bench.measurements import Measurements, Mode
 from deploy.bench.services import READY_TIMEOUT_S, Installation, installation
 from deploy.bench.stages import measured_stages
 from deploy.local.stack import LocalStack
+from deploy.signals import exit_on_stop_signals
 
 _SMALL_JOBS = 30
 _SMALL_JOB_ROWS = 10
@@ -33,6 +34,7 @@ def bench(*, rows: int, processors: int, repetitions: int, seed: int, as_json: b
 
     It runs on a Kafka and a Postgres of its own, in a folder that is gone afterwards.
     """
+    exit_on_stop_signals()
     console = Console(stderr=as_json)
     measured = Measurements(rows, processors)
     with _work_folder() as folder, LocalStack(folder / "stack", console=console) as stack:
