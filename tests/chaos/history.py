@@ -21,6 +21,7 @@ import psycopg
 from tests.client import Client
 from tests.files import dirty_csv
 from tests.log_reading import accepted_jobs
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -157,6 +158,8 @@ def _kill_processor(rig: Rig, number: int) -> None:
 
 
 def _stop_processor(rig: Rig, number: int) -> None:
+    # Before its first line of log the interpreter may still be importing, and has no handler.
+    wait_until(rig.processors[number].log_text, _START_TIMEOUT_S)
     assert rig.processors[number].terminate() == 0
     rig.restart_processor(number)
 
