@@ -166,7 +166,7 @@ class _Judgement:
             case "boolean":
                 self.values[a_field.name], is_bad = cell_rules.to_booleans(cells)
                 self._note(is_bad, user_rules.BOOLEAN_INVALID, a_field)
-            case "text":
+            case "text" | "number":
                 pass
 
     def judge_key(self) -> None:

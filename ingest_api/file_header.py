@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ingest_api.file_faults import FileFault
 from ingest_api.file_format import DELIMITERS
+from schemas.attributes import plain_name
 from schemas.user_rules import ADDED_COLUMNS, FIELDS, KEY_FIELD
 
 if TYPE_CHECKING:
@@ -18,15 +18,10 @@ if TYPE_CHECKING:
 _SHOWN_CHARACTERS: Final = 100
 
 
-def _plain(name: str) -> str:
-    """The name as it is compared: without case, white space, ``_`` and ``-``."""
-    return re.sub(r"[\s_-]+", "", name).lower()
-
-
 _FIELD_BY_PLAIN_NAME: Final = {
-    _plain(name): field for field in FIELDS for name in (field.header, field.json_name)
+    plain_name(name): field for field in FIELDS for name in (field.header, field.json_name)
 }
-_IGNORED: Final = frozenset(map(_plain, ADDED_COLUMNS))
+_IGNORED: Final = frozenset(map(plain_name, ADDED_COLUMNS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +65,7 @@ def read_header(raw: str, *, line: int, delimiter: str, reconciliation_key: str)
 
 def _fields_of(names: Sequence[str], key: Field, line: int) -> tuple[Field | None, ...]:
     _check_names(names, line)
-    fields = tuple(_FIELD_BY_PLAIN_NAME.get(_plain(name)) for name in names)
+    fields = tuple(_FIELD_BY_PLAIN_NAME.get(plain_name(name)) for name in names)
     if key not in fields:
         raise FileFault(
             "KEY_COLUMN_MISSING",
@@ -84,7 +79,7 @@ def _fields_of(names: Sequence[str], key: Field, line: int) -> tuple[Field | Non
 def _check_names(names: Sequence[str], line: int) -> None:
     seen = set[object]()
     for number, name in enumerate(names, start=1):
-        plain = _plain(name)
+        plain = plain_name(name)
         shown = name[:_SHOWN_CHARACTERS]
         if not plain:
             raise FileFault("UNKNOWN_COLUMN", f"Column {number} has no name.", line=line, column="")
@@ -110,7 +105,7 @@ def _check_names(names: Sequence[str], line: int) -> None:
 def _name_a_better_delimiter(fault: FileFault, raw: str, delimiter: str, key: Field) -> None:
     """Add to the message which delimiter all columns would be known with, if one would."""
     for name, other in DELIMITERS.items():
-        plain_names = [_plain(part.strip().strip('"')) for part in raw.split(other)]
+        plain_names = [plain_name(part.strip().strip('"')) for part in raw.split(other)]
         fields = [_FIELD_BY_PLAIN_NAME.get(plain) for plain in plain_names]
         if other != delimiter and key in fields and None not in fields:
             fault.message += f" The header fits the delimiter {name}: send it as DELIMITER."

@@ -94,6 +94,7 @@ class _Decoder:
         self._partitions = partitions
         self._values = [record.value() or b"" for record in records]
         self._offsets = np.array([record.offset() for record in records], np.int64)
+        self._has_earlier_rows = False
         self._controls: list[tuple[int, JobOpened | JobSealed]] = []
         self._dead: list[DeadLetter] = []
 
@@ -140,6 +141,9 @@ class _Decoder:
                 rows.append(at)
             elif frame == rejection_frame:
                 rejections.append(at)
+            elif codec.type_of_frame(frame) is UserRow:
+                self._has_earlier_rows = True
+                rows.append(at)
             else:
                 self._decode_control(at)
         return rows, rejections
@@ -160,7 +164,10 @@ class _Decoder:
     ) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
         values = [self._values[at] for at in positions]
         try:
-            return codec.decode_batch(event_type, values), np.array(positions, np.int64)
+            if not (event_type is UserRow and self._has_earlier_rows):
+                return codec.decode_batch(event_type, values), np.array(positions, np.int64)
+            # The batch decoder knows the current schema only, and would not notice another one.
+            good = {at: value for at in positions if (value := self._canonical(event_type, at))}
         except ValueError:
             good = {at: value for at in positions if (value := self._canonical(event_type, at))}
         decoded = codec.decode_batch(event_type, list(good.values()))

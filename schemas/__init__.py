@@ -6,6 +6,7 @@
 :mod:`schemas.codec`   events and batches to and from framed Avro bytes
 :mod:`schemas.topics`  topics, their settings, the partition of a key
 :mod:`schemas.user_rules`  the columns of a file and the rules of a value
+:mod:`schemas.attributes`  custom attributes and their types
 :mod:`schemas.read_model`  the tables the projection writes and the API reads
 :mod:`schemas.settings`    where Kafka and Postgres are, read from the environment
 =====================  =======================================================

@@ -40,6 +40,8 @@ EVENT_TYPES: tuple[type[events.Event], ...] = (
     events.JobAccepted,
     events.JobVoided,
     events.JobStatus,
+    events.AttributeDefined,
+    events.LogConfigured,
 )
 
 
@@ -56,37 +58,62 @@ class UndecodableError(ValueError):
 
 
 class _Schema:
-    """One event type's schema in the forms that both codecs want."""
+    """A writer's schema of an event type, and the frame of its values."""
 
-    def __init__(self, event_type: type[events.Event]) -> None:
-        text = (
-            resources.files("schemas").joinpath("avro", f"{event_type.__name__}.avsc").read_text()
-        )
+    def __init__(self, event_type: type[events.Event], text: str) -> None:
         self.event_type = event_type
         self.definition = json.loads(text)
         self.parsed = fastavro.parse_schema(json.loads(text), named_schemas={})
-        self.json = json.dumps(self.definition)
         canonical = fastavro.schema.to_parsing_canonical_form(json.loads(text))
         fingerprint = fastavro.schema.fingerprint(canonical, "CRC-64-AVRO")
         self.frame = MARKER + bytes.fromhex(fingerprint)
+
+
+class _CurrentSchema(_Schema):
+    """The schema that values are written with, in the forms that both codecs want."""
+
+    def __init__(self, event_type: type[events.Event], text: str) -> None:
+        super().__init__(event_type, text)
+        self.json = json.dumps(self.definition)
         self.arrow_frame = pa.scalar(self.frame, pa.binary())
         self.arrow: pa.Schema = pyruhvro.avro_to_arrow_schema(self.json)
 
 
-_SCHEMAS = {event_type: _Schema(event_type) for event_type in EVENT_TYPES}
-_BY_FRAME = {schema.frame: schema for schema in _SCHEMAS.values()}
+def _current_schemas() -> dict[type[events.Event], _CurrentSchema]:
+    folder = resources.files("schemas").joinpath("avro")
+    return {
+        event_type: _CurrentSchema(
+            event_type, folder.joinpath(f"{event_type.__name__}.avsc").read_text()
+        )
+        for event_type in EVENT_TYPES
+    }
+
+
+def _earlier_schemas() -> list[_Schema]:
+    """Those of ``avro/earlier``: what logs may still hold; a file is ``Type.version.avsc``."""
+    types = {event_type.__name__: event_type for event_type in EVENT_TYPES}
+    folder = resources.files("schemas").joinpath("avro", "earlier")
+    return [
+        _Schema(types[file.name.partition(".")[0]], file.read_text())
+        for file in folder.iterdir()
+        if file.name.endswith(".avsc")
+    ]
+
+
+_SCHEMAS = _current_schemas()
+_BY_FRAME = {schema.frame: schema for schema in [*_earlier_schemas(), *_SCHEMAS.values()]}
 
 ROW_SCHEMA: pa.Schema = _SCHEMAS[events.UserRow].arrow
 REJECTION_SCHEMA: pa.Schema = _SCHEMAS[events.RowRejected].arrow
 
 
 def frame_of(event_type: type[events.Event]) -> bytes:
-    """The ten bytes that every value of this type begins with."""
+    """The ten bytes that every value of this type begins with, when it is written now."""
     return _SCHEMAS[event_type].frame
 
 
 def type_of_frame(frame: bytes) -> type[events.Event] | None:
-    """The event type whose values begin with these ten bytes, or None."""
+    """The event type whose values begin with these ten bytes, earlier ones too; or None."""
     schema = _BY_FRAME.get(frame)
     return schema.event_type if schema else None
 
@@ -121,7 +148,8 @@ def decode(value: bytes | None) -> events.Event:
     body = io.BytesIO(value)
     body.seek(FRAME_BYTES)
     try:
-        record = fastavro.schemaless_reader(body, schema.parsed)
+        reader = _SCHEMAS[schema.event_type].parsed
+        record = fastavro.schemaless_reader(body, schema.parsed, reader)
         event = _event(schema.event_type, cast("dict[str, Any]", record))
     except Exception as error:  # hostile bytes raise anything: EOFError, IndexError, ...
         raise UndecodableError("MALFORMED", f"{schema.event_type.__name__}: {error!r}") from error
@@ -133,6 +161,9 @@ def decode(value: bytes | None) -> events.Event:
 def _event(event_type: type[events.Event], record: dict[str, Any]) -> events.Event:
     if event_type is events.JobAccepted:
         record["chunks"] = events.ChunkRange(**record["chunks"])
+        record["attributes"] = tuple(
+            events.AttributeColumn(**column) for column in record["attributes"]
+        )
     return event_type(**{field.name: record[field.name] for field in fields(event_type)})
 
 

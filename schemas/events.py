@@ -17,6 +17,7 @@ RowMode = Literal["insert", "upsert", "delsert", "delete"]
 JobState = Literal[
     "ACCEPTED", "PROCESSING", "COMPLETED", "COMPLETED_WITH_ERRORS", "REVERTING", "REVERTED"
 ]
+AttributeType = Literal["string", "number", "boolean", "date"]
 
 JOB_MODES: tuple[JobMode, ...] = ("insert", "upsert", "delsert")
 NO_JOB = 0
@@ -53,6 +54,7 @@ class UserRow:
     occurred_at: datetime
     source: str | None = None
     raw: str | None = None
+    user_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +105,14 @@ class ChunkRange:
     count: int
 
 
+@dataclass(frozen=True, slots=True)
+class AttributeColumn:
+    """A custom attribute that a file has a column for, as it was defined when it was taken."""
+
+    name: str
+    type: AttributeType
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobAccepted:
     """An upload that was taken: all that a pass over its file depends on."""
@@ -125,6 +135,8 @@ class JobAccepted:
     rejected_lines: int
     chunks: ChunkRange
     idempotency_key: str | None = None
+    header: str | None = None
+    attributes: tuple[AttributeColumn, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,4 +168,34 @@ class JobStatus:
     finished_at: datetime | None
 
 
-Event = UserRow | RowRejected | JobOpened | JobSealed | JobAccepted | JobVoided | JobStatus
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttributeDefined:
+    """A custom attribute; goes to every partition before any value of it."""
+
+    name: str
+    type: AttributeType
+    is_reconciliation_key: bool
+    is_indexed: bool
+    defined_at: datetime
+    defined_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogConfigured:
+    """What a log was made for; of several the first counts."""
+
+    reconciliation_key: str
+    configured_at: datetime
+
+
+Event = (
+    UserRow
+    | RowRejected
+    | JobOpened
+    | JobSealed
+    | JobAccepted
+    | JobVoided
+    | JobStatus
+    | AttributeDefined
+    | LogConfigured
+)

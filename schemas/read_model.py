@@ -9,9 +9,13 @@ from __future__ import annotations
 from importlib import resources
 from typing import Final, LiteralString, cast
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Of the tables; a projection of another version is rebuilt, never altered."""
 DEFAULT_SCHEMA: Final = "projection_1"
+OUTCOME_CHANNEL: Final = "rollcall_outcomes"
+"""NOTIFY channel: ids of events, separated by spaces, whose write_outcome is there now."""
+API_SOURCE: Final = "rollcall-api"
+"""The ``source`` of single-user writes by the API: their outcomes are reported."""
 USER_COLUMNS: Final = (
     "first_name",
     "last_name",

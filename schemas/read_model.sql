@@ -64,8 +64,50 @@ CREATE TABLE IF NOT EXISTS {schema}.user_row (
     created_at timestamptz NOT NULL,
     modified_at timestamptz NOT NULL,
     job_id bigint,
-    record_number integer
+    record_number integer,
+    -- Of the event that made the user, where another producer sent it: tells a repeat.
+    event_id text,
+    -- Log position, numbered as ids are, of the event that last changed the user; null
+    -- where none has since it was made.
+    modified_position bigint
 ) PARTITION BY LIST (generation);
+
+-- How many users each leaf holds, moved in the transaction that changes it.
+CREATE TABLE IF NOT EXISTS {schema}.user_count (
+    generation integer NOT NULL,
+    partition integer NOT NULL,
+    users bigint NOT NULL CHECK (users >= 0),
+    PRIMARY KEY (generation, partition)
+);
+
+-- Custom attributes, and the partitions whose log has come past their definition.
+CREATE TABLE IF NOT EXISTS {schema}.attribute (
+    name text PRIMARY KEY,
+    type text NOT NULL CHECK (type IN ('string', 'number', 'boolean', 'date')),
+    is_reconciliation_key boolean NOT NULL,
+    is_indexed boolean NOT NULL,
+    defined_at timestamptz NOT NULL,
+    defined_by text NOT NULL
+);
+CREATE TABLE IF NOT EXISTS {schema}.attribute_partition (
+    name text NOT NULL REFERENCES {schema}.attribute,
+    partition integer NOT NULL,
+    PRIMARY KEY (name, partition)
+);
+
+-- What became of the writes of single users that the API appended; kept for an hour.
+CREATE TABLE IF NOT EXISTS {schema}.write_outcome (
+    event_id text PRIMARY KEY,
+    outcome text NOT NULL
+        CHECK (outcome IN ('inserted', 'updated', 'unchanged', 'deleted', 'rejected')),
+    user_id bigint,
+    code text,
+    reason text,
+    "column" text,
+    recorded_at timestamptz NOT NULL DEFAULT now(),
+    CHECK ((outcome = 'rejected') = (code IS NOT NULL))
+);
+CREATE INDEX IF NOT EXISTS write_outcome_recorded_at ON {schema}.write_outcome (recorded_at);
 
 CREATE TABLE IF NOT EXISTS {schema}.job (
     job_id bigint PRIMARY KEY,
@@ -119,9 +161,27 @@ CREATE TABLE IF NOT EXISTS {schema}.outbox (
 CREATE OR REPLACE VIEW public.users AS
 SELECT key, id, first_name, last_name, email, mobile_number, country, state, last_active_date,
        sms_subscription, email_subscription, voice_subscription, attributes,
-       created_at, modified_at, job_id, record_number
+       created_at, modified_at, job_id, record_number, modified_position
 FROM {schema}.user_row
 WHERE generation = (SELECT active_generation FROM {schema}.projection);
+
+-- How many users the view users has, without counting them.
+CREATE OR REPLACE VIEW public.user_total AS
+SELECT COALESCE(sum(users), 0)::bigint AS total
+FROM {schema}.user_count
+WHERE generation = (SELECT active_generation FROM {schema}.projection);
+
+-- Attributes that every partition knows.
+CREATE OR REPLACE VIEW public.attributes AS
+SELECT name, type, is_reconciliation_key, is_indexed, defined_at, defined_by
+FROM {schema}.attribute
+WHERE (SELECT count(*) FROM {schema}.attribute_partition AS known
+       WHERE known.name = attribute.name)
+    = (SELECT partitions FROM {schema}.projection);
+
+CREATE OR REPLACE VIEW public.write_outcomes AS
+SELECT event_id, outcome, user_id, code, reason, "column", recorded_at
+FROM {schema}.write_outcome;
 
 CREATE OR REPLACE VIEW public.jobs AS
 SELECT job.job_id, job.mode, job.state, job.lines,

@@ -5,9 +5,11 @@ Read once from the environment; every mistake is reported together.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
+from schemas.attributes import NAME_PATTERN, TAKEN_NAMES, plain_name
 from schemas.topics import topics
 from schemas.user_rules import KEY_FIELD
 
@@ -79,10 +81,23 @@ class EnvironmentReader:
             self._mistakes.append(f"{name} is {value!r}: one of {', '.join(choices)}.")
         return value
 
+    def note(self, mistake: str) -> None:
+        """Add a mistake that the caller has found."""
+        self._mistakes.append(mistake)
+
     def check(self) -> None:
         """Raise SettingsError with a line for each mistake found so far."""
         if self._mistakes:
             raise SettingsError("\n".join(self._mistakes))
+
+
+def _reconciliation_key(read: EnvironmentReader) -> str:
+    name = "ROLLCALL_RECONCILIATION_KEY"
+    key = read.text(name, "email") or "email"
+    is_free = re.match(NAME_PATTERN, key) and plain_name(key) not in TAKEN_NAMES
+    if key not in KEY_FIELD and not is_free:
+        read.note(f"{name} is {key!r}: email, mobileNumber or the name of a custom attribute.")
+    return key
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -97,7 +112,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     ROLLCALL_PARTITIONS               6          of user-events; fixed once made
     ROLLCALL_REPLICATION_FACTOR       1          of topics that the service makes
     ROLLCALL_UPLOADS_RETENTION_DAYS   7          how long uploaded files are kept
-    ROLLCALL_RECONCILIATION_KEY       email      or mobileNumber
+    ROLLCALL_RECONCILIATION_KEY       email      or mobileNumber, or a custom attribute's name
     ROLLCALL_GENERATION_RETENTION_HOURS  24      of an audience that a delsert replaced
     ================================  =========  ==================================
 
@@ -121,7 +136,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
             ),
         ),
         replication_factor=read.integer("ROLLCALL_REPLICATION_FACTOR", 1, least=1, most=7),
-        reconciliation_key=read.choice("ROLLCALL_RECONCILIATION_KEY", "email", tuple(KEY_FIELD)),
+        reconciliation_key=_reconciliation_key(read),
         generation_retention_hours=read.integer(
             "ROLLCALL_GENERATION_RETENTION_HOURS", 24, least=1, most=24 * 365
         ),

@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-RULES_VERSION: Final = 1
+RULES_VERSION: Final = 2
+"""2: custom attributes; a cell of an error file loses the apostrophe that it was given there."""
 
-Kind = Literal["text", "email", "mobile", "date", "boolean"]
-ReconciliationKey = Literal["email", "mobileNumber"]
+Kind = Literal["text", "email", "mobile", "date", "boolean", "number"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,7 @@ class Field:
     ``name`` is its column in events and tables, ``json_name`` its name in the
     HTTP contract, ``header`` its column in a file.
     ``max_characters`` counts Unicode code points.
+    A custom attribute is a field too, see :mod:`schemas.attributes`; it has no bit.
     """
 
     name: str
@@ -103,6 +104,8 @@ MOBILE_INVALID: Final = Rule(
 )
 DATE_INVALID: Final = Rule("DATE_INVALID", "{column} is not a date: use MM/DD/YYYY or YYYY-MM-DD.")
 BOOLEAN_INVALID: Final = Rule("BOOLEAN_INVALID", "{column} is neither true nor false.")
+NUMBER_INVALID: Final = Rule("NUMBER_INVALID", "{column} is not a number such as 12 or -0.5.")
+NUMBER_TOO_LARGE: Final = Rule("NUMBER_TOO_LARGE", "{column} has more than 15 digits.")
 TOO_LONG: Final = Rule("TOO_LONG", "{column} is longer than {limit} characters.")
 NUL_CHARACTER: Final = Rule("NUL_CHARACTER", "{column} holds a NUL character.")
 

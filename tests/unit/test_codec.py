@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import json
+from dataclasses import asdict, fields, replace
 from datetime import UTC, date, datetime
+from importlib import resources
 from typing import Any, cast
 
+import fastavro
+import fastavro.schema
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -23,6 +29,7 @@ moment = st.datetimes(
 )
 day = st.dates(date(1900, 1, 1), date(2200, 1, 1))
 job_mode = st.sampled_from(events.JOB_MODES)
+attribute_type = st.sampled_from(["string", "number", "boolean", "date"])
 
 user_rows = st.builds(
     events.UserRow,
@@ -49,6 +56,7 @@ user_rows = st.builds(
     occurred_at=moment,
     source=st.none() | text,
     raw=st.none() | text,
+    user_id=st.none() | int64,
 )
 rejections = st.builds(
     events.RowRejected,
@@ -96,7 +104,21 @@ accepted = st.builds(
         events.ChunkRange, partition=int32, first_offset=int64, last_offset=int64, count=int32
     ),
     idempotency_key=st.none() | text,
+    header=st.none() | text,
+    attributes=st.lists(
+        st.builds(events.AttributeColumn, name=text, type=attribute_type), max_size=3
+    ).map(tuple),
 )
+defined = st.builds(
+    events.AttributeDefined,
+    name=text,
+    type=attribute_type,
+    is_reconciliation_key=st.booleans(),
+    is_indexed=st.booleans(),
+    defined_at=moment,
+    defined_by=text,
+)
+configured = st.builds(events.LogConfigured, reconciliation_key=text, configured_at=moment)
 voided = st.builds(events.JobVoided, job_id=int64, attempt=text)
 statuses = st.builds(
     events.JobStatus,
@@ -116,7 +138,11 @@ statuses = st.builds(
     started_at=moment,
     finished_at=st.none() | moment,
 )
-any_event = st.one_of(user_rows, rejections, opened, sealed, accepted, voided, statuses)
+any_event = st.one_of(
+    user_rows, rejections, opened, sealed, accepted, voided, statuses, defined, configured
+)
+
+events_by_name = {"UserRow": user_rows, "JobAccepted": accepted}
 
 
 @given(any_event)
@@ -192,7 +218,32 @@ def test_what_is_no_event_has_a_code(value: bytes | None, code: str) -> None:
     assert refused.value.code == code
 
 
+earlier_folder = resources.files("schemas").joinpath("avro", "earlier")
+earlier_schemas = {
+    file.name: json.loads(file.read_text())
+    for file in earlier_folder.iterdir()
+    if file.name.endswith(".avsc")
+}
+
+
+@pytest.mark.parametrize("name", sorted(earlier_schemas))
+@given(data=st.data())
+def test_values_of_earlier_schemas_are_read(name: str, data: st.DataObject) -> None:
+    """What an earlier version wrote decodes to the event, new fields at their defaults."""
+    parsed = fastavro.parse_schema(earlier_schemas[name], named_schemas={})
+    event = data.draw(events_by_name[name.partition(".")[0]])
+    known = {field["name"] for field in earlier_schemas[name]["fields"]}
+    values = {key: value for key, value in asdict(event).items() if key in known}
+    body = io.BytesIO()
+    fastavro.schemaless_writer(body, parsed, values)
+    canonical = fastavro.schema.to_parsing_canonical_form(earlier_schemas[name])
+    fingerprint = bytes.fromhex(fastavro.schema.fingerprint(canonical, "CRC-64-AVRO"))
+    decoded = codec.decode(codec.MARKER + fingerprint + body.getvalue())
+    new = {field.name: field.default for field in fields(event) if field.name not in known}
+    assert decoded == replace(event, **new)
+
+
 def test_fingerprints_tell_the_types_apart() -> None:
     """Each event type has a frame of its own."""
-    assert len({codec.frame_of(event_type) for event_type in codec.EVENT_TYPES}) == 7
+    assert len({codec.frame_of(event_type) for event_type in codec.EVENT_TYPES}) == 9
     assert all(codec.type_of_frame(codec.frame_of(t)) is t for t in codec.EVENT_TYPES)

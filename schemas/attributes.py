@@ -1,0 +1,103 @@
+"""Custom attributes: what an administrator defines beside the fields that every user has.
+
+A definition goes through the log (``AttributeDefined`` to every partition of
+``user-events``) before any value of it, so a replay knows it where it must.
+In events a value is text in the canonical form of its type; the projection
+stores it typed in the ``attributes`` column (jsonb).
+
+=========  ==========================  ==============================
+type       canonical text              in jsonb
+=========  ==========================  ==============================
+string     as it is, trimmed           string
+number     shortest decimal: ``-0.5``  number
+boolean    ``true`` or ``false``       boolean
+date       ``YYYY-MM-DD``              string
+=========  ==========================  ==============================
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from schemas.user_rules import ADDED_COLUMNS, FIELDS, KEY_FIELD, Field
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from schemas.events import AttributeType
+    from schemas.user_rules import Kind
+
+ATTRIBUTE_TYPES: Final[tuple[AttributeType, ...]] = ("string", "number", "boolean", "date")
+KEY_TYPES: Final[tuple[AttributeType, ...]] = ("string", "number")
+"""Types of which an attribute may be the reconciliation key."""
+MAX_ATTRIBUTES: Final = 200
+NAME_PATTERN: Final = r"^[A-Za-z][A-Za-z0-9 _-]{0,63}$"
+MAX_NUMBER_DIGITS: Final = 15
+"""Before and after the decimal point together: what a double, and so every JSON reader, keeps."""
+_PREFIX: Final = "attributes."
+_KINDS: Final[dict[AttributeType, tuple[Kind, int]]] = {
+    "string": ("text", 1024),
+    "number": ("number", 64),
+    "boolean": ("boolean", 16),
+    "date": ("date", 32),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """A custom attribute as it was defined."""
+
+    name: str
+    type: AttributeType
+    is_reconciliation_key: bool = False
+    is_indexed: bool = False
+
+    @property
+    def field(self) -> Field:
+        """The attribute as a column of a file; its name can be no other field's."""
+        return attribute_field(self.name, self.type)
+
+
+def attribute_field(name: str, attribute_type: AttributeType) -> Field:
+    """A custom attribute as a column of a file; its name can be no other field's."""
+    kind, max_characters = _KINDS[attribute_type]
+    return Field(f"{_PREFIX}{name}", name, name, kind, max_characters)
+
+
+def is_attribute(field: Field) -> bool:
+    """Whether the field is a custom attribute."""
+    return field.name.startswith(_PREFIX)
+
+
+def plain_name(name: str) -> str:
+    """The name as headers are compared: without case, white space, ``_`` and ``-``."""
+    return re.sub(r"[\s_-]+", "", name).lower()
+
+
+TAKEN_NAMES: Final = frozenset(
+    plain_name(name)
+    for name in (
+        *(name for field in FIELDS for name in (field.header, field.json_name)),
+        *ADDED_COLUMNS,
+        # What a user has besides in the HTTP contract.
+        *("id", "key", "active", "attributes", "lastActiveDateStr", "createdDateStr"),
+        "lastModifiedDateStr",
+    )
+)
+"""Plain names that no attribute may have."""
+
+
+def key_field(reconciliation_key: str, attributes: Iterable[Attribute]) -> Field | None:
+    """The field that tells users apart; None where it is an attribute that isn't defined yet."""
+    if reconciliation_key in KEY_FIELD:
+        return KEY_FIELD[reconciliation_key]
+    return next(
+        (
+            attribute.field
+            for attribute in attributes
+            if attribute.is_reconciliation_key and attribute.name == reconciliation_key
+        ),
+        None,
+    )
