@@ -38,14 +38,10 @@ class Header:
     raw: str
     line: int
 
-    def column_of(self, field: Field) -> int | None:
-        """The index of the column that holds this field, or None."""
-        return self.fields.index(field) if field in self.fields else None
-
-    def name_of(self, field: Field) -> str:
-        """What the file calls this field; its usual header where it has no such column."""
-        column = self.column_of(field)
-        return field.header if column is None else self.names[column]
+    @property
+    def names_of_fields(self) -> dict[Field, str]:
+        """What the file calls the fields that it has."""
+        return {field: name for name, field in zip(self.names, self.fields, strict=True) if field}
 
 
 def read_header(raw: str, *, line: int, delimiter: str, reconciliation_key: str) -> Header:
