@@ -1,0 +1,79 @@
+"""Single events to `user-events`, each to the partition that its writer names."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+from ingest_api.appender import Appender, LogUnavailableError, Record
+from ingest_api.responses import unavailable
+from schemas.codec import encode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ingest_api.job_log import JobLog
+    from schemas.events import AttributeDefined, UserRow
+    from schemas.topics import Topic
+
+NOTHING_KEPT: Final = "Kafka can't be reached: nothing was kept, try again"
+_APPEND_TIMEOUT_S: Final = 4.0
+_BELIEVED_S: Final = 1.0
+"""For so long after an acknowledgement Kafka is taken to be there."""
+
+
+class UserLog:
+    """Appends to `user-events`; used from one event loop."""
+
+    def __init__(self, kafka: Mapping[str, str], topic: Topic, job_log: JobLog) -> None:
+        self.partitions = topic.partitions
+        self._topic = topic.name
+        self._job_log = job_log
+        self._appender = Appender(kafka, timeout_s=_APPEND_TIMEOUT_S)
+        self._believed_until_s = 0.0
+
+    def close(self) -> None:
+        """Leave the broker."""
+        self._appender.discard()
+
+    async def check(self) -> None:
+        """Return where Kafka answers.
+
+        An append that fails leaves open whether the event is in the log; what is
+        found out before has kept nothing for certain.
+
+        Raises:
+            Refused: 503, it doesn't, or the topic has not been made yet.
+        """
+        if time.monotonic() < self._believed_until_s:
+            return
+        try:
+            topics = await self._job_log.topics()
+        except LogUnavailableError:
+            raise unavailable(NOTHING_KEPT) from None
+        if topics.get(self._topic) != self.partitions:
+            raise unavailable(f"The topic {self._topic} is not there yet: nothing was kept")
+        self._believe()
+
+    async def append(self, event: UserRow | AttributeDefined, key: bytes, partition: int) -> None:
+        """The event is in the log on return.
+
+        Raises:
+            Refused: 503, it is not and will not be.
+            LogUnavailableError: it may be, or come to be.
+        """
+        try:
+            acknowledged = self._appender.append(
+                Record(topic=self._topic, partition=partition, key=key, value=encode(event))
+            )
+        except LogUnavailableError:
+            raise unavailable(NOTHING_KEPT) from None
+        try:
+            await acknowledged
+        except LogUnavailableError:
+            self._believed_until_s = 0.0
+            raise
+        self._believe()
+
+    def _believe(self) -> None:
+        self._believed_until_s = time.monotonic() + _BELIEVED_S
