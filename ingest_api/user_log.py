@@ -22,6 +22,10 @@ _BELIEVED_S: Final = 1.0
 """For so long after an acknowledgement Kafka is taken to be there."""
 
 
+class NotAppendedError(LogUnavailableError):
+    """An event is not in the log and will not be."""
+
+
 class UserLog:
     """Appends to `user-events`; used from one event loop."""
 
@@ -59,15 +63,15 @@ class UserLog:
         """The event is in the log on return.
 
         Raises:
-            Refused: 503, it is not and will not be.
+            NotAppendedError: it is not and will not be.
             LogUnavailableError: it may be, or come to be.
         """
         try:
             acknowledged = self._appender.append(
                 Record(topic=self._topic, partition=partition, key=key, value=encode(event))
             )
-        except LogUnavailableError:
-            raise unavailable(NOTHING_KEPT) from None
+        except LogUnavailableError as error:
+            raise NotAppendedError(str(error)) from error
         try:
             await acknowledged
         except LogUnavailableError:

@@ -29,15 +29,14 @@ from ingest_api.appender import LogUnavailableError
 from ingest_api.gateway import STORE_UNAVAILABLE
 from ingest_api.responses import UNKNOWN_USER, Detail, Refused, unavailable
 from ingest_api.user_fields import INVALID_USER, Known, changed_user, given_texts, new_user
+from ingest_api.user_log import NOTHING_KEPT, NotAppendedError
 from schemas.attributes import Attribute, is_attribute, key_field
 from schemas.events import UserRow
 from schemas.read_model import API_SOURCE
 from schemas.topics import partition_of
-from schemas.user_rules import FIELDS, KEY_EXISTS, KEY_FIELD
+from schemas.user_rules import FIELDS, KEY_EXISTS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from ingest_api.outcomes import Outcome, Outcomes
     from ingest_api.store import Store
     from ingest_api.user_fields import UserBody, UserFields
@@ -55,6 +54,7 @@ _UNKNOWN: Final = (
     "Kafka did not confirm the write in time, so it is not known whether it will be applied:"
     " look whether it was before you try again, or send it with the same Idempotency-Key"
 )
+_NO_SUCH_USER: Final = "NO_SUCH_USER"
 _OTHER_CONTENT: Final = "This Idempotency-Key was used for another request"
 
 
@@ -186,6 +186,8 @@ class UserWrites:
             is_in_log = True
             try:
                 await self._log.append(event, key, partition_of(key, self._log.partitions))
+            except NotAppendedError:
+                raise unavailable(NOTHING_KEPT) from None
             except LogUnavailableError:
                 is_in_log = False  # or it is all the same, and then its outcome comes
             await asyncio.wait({outcome}, timeout=max(0, until_s - time.monotonic()))
@@ -266,14 +268,13 @@ def _raise_rejected(outcome: Outcome) -> None:
     if outcome.outcome != "rejected":
         return
     assert outcome.code is not None, "a rejection has a code"
-    if outcome.column is None:
+    if outcome.code == _NO_SUCH_USER:
         raise Refused(400, UNKNOWN_USER)
     reason = outcome.reason or ""
     message = reason if outcome.code == KEY_EXISTS.code else INVALID_USER
-    detail = Detail(outcome.code, reason, column=_json_name(outcome.column))
-    raise Refused(400, message, [detail])
+    raise Refused(400, message, [Detail(outcome.code, reason, column=_json_name(outcome.column))])
 
 
-def _json_name(column: str) -> str:
+def _json_name(column: str | None) -> str | None:
     """What bodies call the field that the projection names by its header."""
     return next((a_field.json_name for a_field in FIELDS if a_field.header == column), column)
