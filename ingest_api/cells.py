@@ -213,7 +213,7 @@ def raw_texts(block: Block) -> Texts:
 def repeated(text: str, count: int) -> pa.StringArray:
     """The text so many times; pa.repeat is slow, because it looks for dateutil at each call."""
     encoded = text.encode()
-    offsets = np.arange(0, (count + 1) * len(encoded), len(encoded))
+    offsets = np.arange(count + 1) * len(encoded)
     return texts_of_bytes(np.frombuffer(encoded * count, np.uint8), offsets).array
 
 
