@@ -63,6 +63,7 @@ def make_parts(settings: ApiSettings) -> Parts:
         deadline_s=settings.body_deadline_s,
     )
     intake = Intake(shared, job_log, gate, threads=settings.uploads_at_once, limits=settings.limits)
+    start = Start(settings, job_log, intake, accounts)
     return Parts(
         settings=settings,
         store=store,
@@ -71,8 +72,8 @@ def make_parts(settings: ApiSettings) -> Parts:
         reads=Reads(store, job_log.ledger),
         gate=gate,
         intake=intake,
-        start=Start(settings, job_log, intake, accounts),
-        writing=Writing(settings, store, job_log),
+        start=start,
+        writing=Writing(settings, store, job_log, start),
     )
 
 

@@ -157,11 +157,3 @@ class Store:
                     yield notification.payload
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             raise StoreUnavailableError(type(error).__name__) from error
-
-    async def ping(self) -> None:
-        """Returns where Postgres answers.
-
-        Raises:
-            StoreUnavailableError: it doesn't, within some seconds.
-        """
-        await self.select("SELECT 1", timeout_s=_CONNECTION_TIMEOUT_S)

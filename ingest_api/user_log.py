@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ingest_api.job_log import JobLog
+    from ingest_api.start import Start
     from schemas.events import AttributeDefined, UserRow
     from schemas.topics import Topic
 
@@ -29,10 +30,13 @@ class NotAppendedError(LogUnavailableError):
 class UserLog:
     """Appends to `user-events`; used from one event loop."""
 
-    def __init__(self, kafka: Mapping[str, str], topic: Topic, job_log: JobLog) -> None:
+    def __init__(
+        self, kafka: Mapping[str, str], topic: Topic, job_log: JobLog, start: Start
+    ) -> None:
         self.partitions = topic.partitions
         self._topic = topic.name
         self._job_log = job_log
+        self._start = start
         self._appender = Appender(kafka, timeout_s=_APPEND_TIMEOUT_S)
         self._believed_until_s = 0.0
 
@@ -47,16 +51,16 @@ class UserLog:
         found out before has kept nothing for certain.
 
         Raises:
-            Refused: 503, it doesn't, or the topic has not been made yet.
+            Refused: 503, it doesn't, or it is not known yet that the log is the right one.
         """
+        if reasons := self._start.reasons():
+            raise unavailable(f"{reasons[0]} Nothing was kept, try again")
         if time.monotonic() < self._believed_until_s:
             return
         try:
-            topics = await self._job_log.topics()
+            await self._job_log.topics()
         except LogUnavailableError:
             raise unavailable(NOTHING_KEPT) from None
-        if topics.get(self._topic) != self.partitions:
-            raise unavailable(f"The topic {self._topic} is not there yet: nothing was kept")
         self._believe()
 
     async def append(self, event: UserRow | AttributeDefined, key: bytes, partition: int) -> None:

@@ -26,15 +26,16 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from ingest_api.appender import LogUnavailableError
+from ingest_api.attribute_definitions import select_attributes
 from ingest_api.gateway import STORE_UNAVAILABLE
 from ingest_api.responses import UNKNOWN_USER, Detail, Refused, unavailable
 from ingest_api.user_fields import INVALID_USER, Known, changed_user, given_texts, new_user
 from ingest_api.user_log import NOTHING_KEPT, NotAppendedError
-from schemas.attributes import Attribute, is_attribute, key_field
+from schemas.attributes import is_attribute, key_field
 from schemas.events import UserRow
 from schemas.read_model import API_SOURCE
 from schemas.topics import partition_of
-from schemas.user_rules import FIELDS, KEY_EXISTS
+from schemas.user_rules import FIELDS, KEY_EXISTS, NO_SUCH_USER
 
 if TYPE_CHECKING:
     from ingest_api.outcomes import Outcome, Outcomes
@@ -54,7 +55,6 @@ _UNKNOWN: Final = (
     "Kafka did not confirm the write in time, so it is not known whether it will be applied:"
     " look whether it was before you try again, or send it with the same Idempotency-Key"
 )
-_NO_SUCH_USER: Final = "NO_SUCH_USER"
 _OTHER_CONTENT: Final = "This Idempotency-Key was used for another request"
 
 
@@ -209,20 +209,16 @@ class UserWrites:
             raise Refused(400, UNKNOWN_USER)
         return rows[0]
 
-    _SELECT_ATTRIBUTES: Final = """
-    SELECT name, type, is_reconciliation_key, is_indexed FROM public.attributes
-    """
-
     async def _known(self) -> Known:
-        rows = await self._store.select_projected(self._SELECT_ATTRIBUTES)
-        attributes = {row["name"]: Attribute(**row) for row in rows}
-        a_field = key_field(self._reconciliation_key, attributes.values())
+        attributes = await select_attributes(self._store)
+        a_field = key_field(self._reconciliation_key, attributes)
         if a_field is None:
             raise unavailable(
                 f"The attribute {self._reconciliation_key}, which is this server's reconciliation"
                 " key, is not defined yet: nothing was kept"
             )
-        return Known(attributes=attributes, key_field=a_field, today=datetime.now(UTC).date())
+        by_name = {attribute.name: attribute for attribute in attributes}
+        return Known(attributes=by_name, key_field=a_field, today=datetime.now(UTC).date())
 
 
 def _event(
@@ -268,7 +264,7 @@ def _raise_rejected(outcome: Outcome) -> None:
     if outcome.outcome != "rejected":
         return
     assert outcome.code is not None, "a rejection has a code"
-    if outcome.code == _NO_SUCH_USER:
+    if outcome.code == NO_SUCH_USER.code:
         raise Refused(400, UNKNOWN_USER)
     reason = outcome.reason or ""
     message = reason if outcome.code == KEY_EXISTS.code else INVALID_USER

@@ -18,17 +18,18 @@ if TYPE_CHECKING:
 
     from ingest_api.job_log import JobLog
     from ingest_api.settings import ApiSettings
+    from ingest_api.start import Start
     from ingest_api.store import Store
 
 
 class Writing:
     """The parts and their life: added to the application, run beside it, closed after it."""
 
-    def __init__(self, settings: ApiSettings, store: Store, job_log: JobLog) -> None:
+    def __init__(self, settings: ApiSettings, store: Store, job_log: JobLog, start: Start) -> None:
         shared = settings.shared
         user_events = shared.topics.user_events
         self._outcomes = Outcomes(store)
-        self._log = UserLog(shared.kafka, user_events, job_log)
+        self._log = UserLog(shared.kafka, user_events, job_log, start)
         self._writes = UserWrites(
             store,
             self._outcomes,
