@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.rig import Rig
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from deploy.local.stack import LocalStack
+    from tests.client import Client
     from tests.services import Services
     from tests.surroundings import Ground
 
@@ -29,3 +32,21 @@ def rig_of_two(env: Ground, services: Services) -> Iterator[Rig]:
     started = Rig.start(env, services, processors=2)
     yield started
     started.close()
+
+
+@pytest.fixture
+def other(rig: Rig) -> Iterator[Client]:
+    """A client of a second API process."""
+    _, client = rig.services.api()
+    wait_until(client.is_ready, 40)
+    with client:
+        yield client
+
+
+@pytest.fixture
+def stack(rig: Rig) -> LocalStack:
+    """The broker and the database, where they are ours to break."""
+    ours = rig.env.surroundings.stack
+    if ours is None:
+        pytest.skip("the broker and the database are not ours to break")
+    return ours
