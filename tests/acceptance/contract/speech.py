@@ -85,14 +85,14 @@ class Server:
         """The last status of an upload in this mode, which must be taken."""
         return self.ended(self.job(content, fields={"importType": mode}, **how))
 
-    def errors(self, job_id: str, **query: object) -> Json:
+    def errors(self, job_id: str, **query: str | int) -> Json:
         """A page of the job's errors."""
         answer = self.http.get(f"{BASE}/batchinfo/errors/{job_id}", params=query)
         assert answer.status_code == 200, answer.text
         page: Json = answer.json()
         return page
 
-    def users(self, **query: object) -> Json:
+    def users(self, **query: str | int) -> Json:
         """A page of users."""
         answer = self.http.get(f"{BASE}/audience", params=query)
         assert answer.status_code == 200, answer.text
