@@ -21,8 +21,10 @@ from ingest_api.job_reads import JobReads
 from ingest_api.job_watch import JobWatch
 from ingest_api.request_body import BodyLimits
 from ingest_api.responses import SERVER_FAILURE, Refused, json_answer, refusal, unavailable
+from ingest_api.routes_description import add_description_routes
+from ingest_api.routes_error_reads import add_error_route
 from ingest_api.routes_import import add_import_route
-from ingest_api.routes_job_reads import JobSources, add_job_routes
+from ingest_api.routes_job_reads import add_job_routes
 from ingest_api.routes_user_reads import add_user_routes
 from ingest_api.start import Start
 from ingest_api.store import Store, StoreUnavailableError
@@ -46,7 +48,9 @@ class Parts:
     store: Store
     accounts: Accounts
     job_log: JobLog
-    job_sources: JobSources
+    job_reads: JobReads
+    job_watch: JobWatch
+    error_reads: ErrorReads
     user_reads: UserReads
     gate: UploadGate
     intake: Intake
@@ -71,12 +75,9 @@ def make_parts(settings: ApiSettings) -> Parts:
         store=store,
         accounts=accounts,
         job_log=job_log,
-        job_sources=JobSources(
-            log=job_log,
-            jobs=jobs,
-            errors=ErrorReads(store),
-            watch=JobWatch(jobs, most_watchers=settings.event_streams),
-        ),
+        job_reads=jobs,
+        job_watch=JobWatch(jobs, most_watchers=settings.event_streams),
+        error_reads=ErrorReads(store),
         user_reads=UserReads(store, shared.reconciliation_key),
         gate=gate,
         intake=intake,
@@ -92,11 +93,13 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
     api = Blueprint("api", url_prefix=BASE_PATH)
     limits = BodyLimits(parts.settings.max_upload_bytes, parts.settings.body_idle_timeout_s)
     add_import_route(api, parts.intake, store=parts.store, gate=parts.gate, limits=limits)
-    add_job_routes(api, parts.job_sources)
+    add_job_routes(api, parts.job_log, parts.job_reads, parts.job_watch)
+    add_error_route(api, parts.job_log, parts.error_reads)
     add_user_routes(api, parts.user_reads)
     public = Blueprint("public")
     readiness = Readiness(parts.settings.shared.topics, parts.job_log, parts.store, parts.start)
     add_health_routes(public, readiness)
+    add_description_routes(public)
     app.blueprint([api, public])
     _add_filter(app, parts.accounts)
     _add_failures(app)

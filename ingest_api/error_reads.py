@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypedDict
+from typing import TYPE_CHECKING, Final
 
 from ingest_api.reads import nearer_end
 from ingest_api.request_head import MOST_INT64
@@ -20,25 +20,6 @@ _MOST_LINES: Final = 1000
 _MOST_LINES_BYTES: Final = 1_000_000
 
 
-class ErrorEntry(TypedDict):
-    """A refused line: ``Line n`` counts lines of data from 1, ``line`` is the file's own."""
-
-    id: int
-    errorMessage: str
-    line: int
-    column: str | None
-    code: str
-    value: str | None
-    reason: str
-
-
-class ErrorList(TypedDict):
-    """A page of refused lines, and how many there are in all."""
-
-    total: int
-    Errors: list[ErrorEntry]
-
-
 class ErrorReads:
     """Queries for one API process.
 
@@ -48,7 +29,7 @@ class ErrorReads:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def select_page(self, job: LedgerJob, page: Page) -> ErrorList:
+    async def select_page(self, job: LedgerJob, page: Page) -> Row:
         """A page of the lines of a job that were refused so far, in the file's order.
 
         Only those after line ``page.after`` of data are gone through; the total is of all.
@@ -66,7 +47,7 @@ class ErrorReads:
     LIMIT %(page_size)s
     """
 
-    async def _page(self, snapshot: Snapshot, *, job: LedgerJob, page: Page) -> ErrorList:
+    async def _page(self, snapshot: Snapshot, *, job: LedgerJob, page: Page) -> Row:
         counted = await snapshot.select(self._SELECT_TOTAL, (job.accepted.job_id,))
         total: int = counted[0]["rejected"] if counted else 0
         rows: list[Row] = []
@@ -138,7 +119,7 @@ class ErrorReads:
         return await self._store.select_projected(self._SELECT_LINES, parameters)
 
 
-def _error(job: LedgerJob, row: Row) -> ErrorEntry:
+def _error(job: LedgerJob, row: Row) -> Row:
     return {
         "id": (job.offset << _ERROR_ID_BITS) | row["record_number"],
         "errorMessage": f"Line {row['record_number']},{row['raw']},{row['reason']}",

@@ -10,7 +10,6 @@ if TYPE_CHECKING:
 
     from ingest_api.job_reads import JobView
 
-EVENT_STREAM: Final = "text/event-stream"
 _RETRY_MS: Final = 2000
 _HEARTBEAT: Final = b": still there\n\n"
 

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, TypedDict
+from typing import TYPE_CHECKING, Any, Final
 
 from ingest_api.reads import date_text, optional_date_text
 from ingest_api.responses import UPLOAD_ACCEPTED
-from schemas.events import JobMode, JobState  # noqa: TC001 - msgspec reads the types of Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from ingest_api.job_ledger import JobLedger, LedgerJob
     from ingest_api.reads import Row
     from ingest_api.store import Snapshot, Store
+    from schemas.events import JobState
 
 ENDED_STATES: Final[frozenset[JobState]] = frozenset(
     {"COMPLETED", "COMPLETED_WITH_ERRORS", "REVERTED"}
@@ -25,42 +25,12 @@ ENDED_STATES: Final[frozenset[JobState]] = frozenset(
 _COUNTS: Final = ("inserted", "updated", "unchanged", "rejected")
 
 
-class Status(TypedDict):
-    """How far a job is; its times and its speed are null until a processor has begun with it."""
-
-    dataType: str
-    statusMessage: str
-    importedDate: str
-    importedBy: str
-    id: str
-    state: JobState
-    mode: JobMode
-    fileName: str | None
-    sha256: str
-    total: int
-    inserted: int
-    updated: int
-    unchanged: int
-    rejected: int
-    rowsPerSecond: float | None
-    startedDate: str | None
-    finishedDate: str | None
-    estimatedFinishDate: str | None
-
-
-class StatusList(TypedDict):
-    """A page of statuses, and how many there are in all."""
-
-    total: int
-    statuses: list[Status]
-
-
 @dataclass(frozen=True, slots=True)
 class JobView:
     """A status as it was at one moment; ``version`` rises with each change, 0 before the first."""
 
     version: int
-    status: Status
+    status: Row
 
     @property
     def is_ended(self) -> bool:
@@ -72,7 +42,7 @@ class JobView:
         return other is not None and _shown(self.status) == _shown(other.status)
 
 
-def _shown(status: Status) -> tuple[object, ...]:
+def _shown(status: Row) -> tuple[object, ...]:
     return (status["state"], *(status[name] for name in _COUNTS))
 
 
@@ -120,7 +90,7 @@ class JobReads:
         rows = await self._store.select_projected(self._SELECT_JOBS, (_ids(jobs),))
         return list(_views(jobs, rows))
 
-    async def select_page(self, wanted: JobFilter, start: int, page_size: int) -> StatusList:
+    async def select_page(self, wanted: JobFilter, start: int, page_size: int) -> Row:
         """A page of the statuses of the jobs wanted, the newest first."""
         return await self._store.read(
             partial(self._page, wanted=wanted, start=start, page_size=page_size)
@@ -128,7 +98,7 @@ class JobReads:
 
     async def _page(
         self, snapshot: Snapshot, *, wanted: JobFilter, start: int, page_size: int
-    ) -> StatusList:
+    ) -> Row:
         jobs = self._ledger.jobs
         total, page = len(jobs), list(islice(reversed(jobs), start, start + page_size))
         if wanted != ANY_JOB:
@@ -169,7 +139,7 @@ def _views(jobs: Sequence[LedgerJob], rows: Sequence[Row]) -> Iterator[JobView]:
         yield JobView(row["version"] if row else 0, _status(job, row, now))
 
 
-def _status(job: LedgerJob, opened: Mapping[str, Any] | None, now: datetime) -> Status:
+def _status(job: LedgerJob, opened: Mapping[str, Any] | None, now: datetime) -> Row:
     accepted = job.accepted
     state: JobState = opened["state"] if opened else "ACCEPTED"
     done = {name: opened[name] if opened else 0 for name in _COUNTS}
@@ -185,10 +155,7 @@ def _status(job: LedgerJob, opened: Mapping[str, Any] | None, now: datetime) -> 
         "fileName": accepted.file_name,
         "sha256": accepted.sha256,
         "total": accepted.lines,
-        "inserted": done["inserted"],
-        "updated": done["updated"],
-        "unchanged": done["unchanged"],
-        "rejected": done["rejected"],
+        **done,
         "rowsPerSecond": None if rate is None else round(rate, 1),
         "startedDate": optional_date_text(opened["started_at"]) if opened else None,
         "finishedDate": optional_date_text(opened["finished_at"]) if opened else None,

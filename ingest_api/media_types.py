@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_RANGE: Final = re.compile(r"\s*([!#$%&'*+.^_`|~\w-]+/[!#$%&'*+.^_`|~\w-]+)\s*(;.*)?", re.ASCII)
-_QUALITY: Final = re.compile(r";\s*q\s*=\s*(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)\s*(?=;|$)", re.I)
+_NAME: Final = r"[!#$%&'*+.^_`|~\w-]+"
+_RANGE: Final = re.compile(rf"\s*({_NAME}/{_NAME})\s*(;.*)?", re.ASCII)
+_QUALITY: Final = re.compile(r";\s*[qQ]\s*=\s*(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)\s*(?=;|$)")
 
 
 def preferred(accept: Sequence[str], offered: Sequence[str]) -> str | None:

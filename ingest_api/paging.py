@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from ingest_api.operations import Parameter
 from ingest_api.request_head import MOST_INT64, query_number
 
 if TYPE_CHECKING:
@@ -44,34 +43,3 @@ def keyed_page_of(request: Request[Any, Any]) -> Page:
     """
     after = query_number(request, "after", 0, least=0, most=MOST_INT64)
     return replace(page_of(request), after=after)
-
-
-PAGE_PARAMETERS: Final = (
-    Parameter(
-        name="start",
-        place="query",
-        description="Index of the first entry, from 0; beyond the end the page is empty.",
-        schema={"type": "integer", "minimum": 0, "maximum": MOST_INT64, "default": 0},
-    ),
-    Parameter(
-        name="pageSize",
-        place="query",
-        description="How many entries the page has, where there are that many.",
-        schema={
-            "type": "integer",
-            "minimum": 1,
-            "maximum": MOST_PAGE_SIZE,
-            "default": PAGE_SIZE,
-        },
-    ),
-)
-
-
-def after_parameter(description: str) -> Parameter:
-    """The parameter ``after``, which pages by key at any depth at the same cost."""
-    return Parameter(
-        name="after",
-        place="query",
-        description=description,
-        schema={"type": "integer", "minimum": 0, "maximum": MOST_INT64, "default": 0},
-    )

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import structlog
+from sanic.response import HTTPResponse
 
 from ingest_api.appender import LogUnavailableError
 from ingest_api.exchange import exchange_of
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     from sanic import Request
     from sanic.asgi import ASGIApp
-    from sanic.response import HTTPResponse
 
 _MOST_SEND_S: Final = 30.0
 """A client that takes nothing for so long gets no more."""
@@ -35,9 +35,9 @@ async def send_stream(
     Whatever the pieces wait for is given up as soon as the client is gone.
     Where they fail, or the client takes nothing any more, the connection is broken.
     """
-    response = await request.respond(
-        content_type=content_type, headers={"Cache-Control": "no-store", **(headers or {})}
-    )
+    head = {"Cache-Control": "no-store", **(headers or {})}
+    response = HTTPResponse(headers=head, content_type=content_type)
+    await request.respond(response)
     sending = asyncio.create_task(_send_all(response, pieces))
     leaving = asyncio.create_task(_client_gone(request))
     try:

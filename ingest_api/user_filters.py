@@ -62,12 +62,10 @@ class UserFilter:
 
     def condition(self, reconciliation_key: str) -> LiteralString:
         """What a user fulfils, in SQL; by the index of the key where that is asked for."""
-        conditions = _CONDITIONS | {
-            name: condition
-            for name, condition in _KEY_CONDITIONS.items()
-            if name == reconciliation_key
-        }
-        wanted = [conditions[name] for name in self.fields]
+        wanted: list[LiteralString] = [
+            (_KEY_CONDITIONS if name == reconciliation_key else _CONDITIONS)[name]
+            for name in self.fields
+        ]
         if self.attributes:
             wanted.append(_ATTRIBUTES_CONDITION)
         return " AND ".join(wanted)

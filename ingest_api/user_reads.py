@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, LiteralString, TypedDict
+from typing import TYPE_CHECKING, Any, Final, LiteralString
 
 from ingest_api.reads import date_text, day_text, nearer_end
 from schemas.read_model import partition_of
@@ -27,33 +27,6 @@ if TYPE_CHECKING:
 
 _FEW: Final = 1000
 """So many matches of a filter are sorted here; more are found in the order of ids."""
-
-
-class User(TypedDict):
-    """A user; ``attributes`` has the custom ones that it has, typed as they are defined."""
-
-    id: str
-    firstName: str | None
-    lastName: str | None
-    email: str | None
-    mobileNumber: str | None
-    country: str | None
-    state: str | None
-    active: bool
-    smsSubscription: bool
-    emailSubscription: bool
-    voiceSubscription: bool
-    lastActiveDateStr: str | None
-    createdDateStr: str
-    lastModifiedDateStr: str
-    attributes: dict[str, str | float | bool]
-
-
-class UserList(TypedDict):
-    """A page of users in the order of their ids, and how many there are in all."""
-
-    total: int
-    audience: list[User]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +65,11 @@ class UserReads:
         self._store = store
         self._reconciliation_key = reconciliation_key
 
-    async def fetch(self, user_id: int) -> User | None:
+    async def fetch(self, user_id: int) -> Row | None:
         """The user with this id, or None."""
         return await self._store.read(partial(self._fetch, user_id=user_id))
 
-    async def select_page(self, wanted: UserFilter, page: Page) -> UserList:
+    async def select_page(self, wanted: UserFilter, page: Page) -> Row:
         """A page of the users wanted, by id, and how many they are in all.
 
         Only those whose id is above ``page.after`` are gone through.
@@ -126,7 +99,7 @@ class UserReads:
     """
     )
 
-    async def _fetch(self, snapshot: Snapshot, *, user_id: int) -> User | None:
+    async def _fetch(self, snapshot: Snapshot, *, user_id: int) -> Row | None:
         leaves = await self._leaves(snapshot)
         if leaves is None:
             return None
@@ -138,7 +111,7 @@ class UserReads:
         rows = await snapshot.select(self._SELECT_USER, parameters)
         return _user(rows[0]) if rows else None
 
-    async def _page(self, snapshot: Snapshot, *, wanted: UserFilter, page: Page) -> UserList:
+    async def _page(self, snapshot: Snapshot, *, wanted: UserFilter, page: Page) -> Row:
         leaves = await self._leaves(snapshot)
         if leaves is None:
             await self._parameters(snapshot, wanted)  # a wrong filter is refused all the same
@@ -158,7 +131,7 @@ class UserReads:
     """
     )
 
-    async def _any(self, snapshot: Snapshot, leaves: _Leaves, page: Page) -> UserList:
+    async def _any(self, snapshot: Snapshot, leaves: _Leaves, page: Page) -> Row:
         after: int | None = page.after
         if page.start:
             after = await self._after(snapshot, leaves, page)
@@ -248,7 +221,7 @@ class UserReads:
 
     async def _filtered(
         self, snapshot: Snapshot, generation: int, wanted: UserFilter, page: Page
-    ) -> UserList:
+    ) -> Row:
         condition = wanted.condition(self._reconciliation_key)
 
         async def select(statement: LiteralString) -> list[Row]:
@@ -274,7 +247,7 @@ class UserReads:
         return {"total": total, "audience": [_user(row) for row in rows]}
 
 
-def _user(row: Row) -> User:
+def _user(row: Row) -> Row:
     user: Any = {"id": str(row["id"])}
     user |= {field.json_name: row[field.name] for field in FIELDS if field.kind != "date"}
     return {
