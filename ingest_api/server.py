@@ -110,6 +110,7 @@ def _end_where_failed(server: Server, start: asyncio.Task[None]) -> None:
 def _stop(server: Server, parts: Parts, stopping: asyncio.Event) -> None:
     stopping.set()
     parts.gate.close()
+    parts.job_watch.close()
     server.stop()
     # Where something hangs, what is under way ends as a crash would end it: safely.
     last = threading.Timer(_STOP_S, os._exit, (0,))

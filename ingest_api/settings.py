@@ -37,6 +37,7 @@ class ApiSettings:
     uploads_at_once: int
     uploads_per_account: int
     write_timeout_s: int
+    event_streams: int
     limits: Limits
 
 
@@ -53,6 +54,7 @@ def read_api_settings(environ: Mapping[str, str]) -> ApiSettings:
     ROLLCALL_UPLOADS_AT_ONCE       64         of all accounts, about 20 MB each; the next: 503
     ROLLCALL_UPLOADS_PER_ACCOUNT   64         of one account at once; the next one: 429
     ROLLCALL_WRITE_TIMEOUT_S       10         until a single user's write must be seen; then 503
+    ROLLCALL_EVENT_STREAMS         500        of job statuses, open at once; the next one: 503
     =============================  =========  ================================================
 
     Those of :func:`ingest_api.file_format.read_limits` besides.
@@ -71,6 +73,7 @@ def read_api_settings(environ: Mapping[str, str]) -> ApiSettings:
     at_once = read.integer("ROLLCALL_UPLOADS_AT_ONCE", 64, least=1, most=1000)
     per_account = read.integer("ROLLCALL_UPLOADS_PER_ACCOUNT", 64, least=1, most=1000)
     write_s = read.integer("ROLLCALL_WRITE_TIMEOUT_S", 10, least=1, most=60)
+    event_streams = read.integer("ROLLCALL_EVENT_STREAMS", 500, least=1, most=3000)
     limits = read_limits(read)
     _check(read, mistakes)
     if shared is None or mistakes:
@@ -86,6 +89,7 @@ def read_api_settings(environ: Mapping[str, str]) -> ApiSettings:
         uploads_at_once=at_once,
         uploads_per_account=per_account,
         write_timeout_s=write_s,
+        event_streams=event_streams,
         limits=limits,
     )
 
@@ -127,6 +131,7 @@ def loggable(settings: ApiSettings) -> dict[str, object]:
         "uploads_at_once": settings.uploads_at_once,
         "uploads_per_account": settings.uploads_per_account,
         "write_timeout_s": settings.write_timeout_s,
+        "event_streams": settings.event_streams,
     }
 
 
