@@ -11,6 +11,8 @@ from sanic.exceptions import SanicException
 
 from ingest_api.accounts import Accounts
 from ingest_api.appender import LogUnavailableError
+from ingest_api.arrival import make_ways
+from ingest_api.comparisons import Comparisons
 from ingest_api.exchange import exchange_of
 from ingest_api.gateway import STORE_UNAVAILABLE, authenticate, is_public
 from ingest_api.health import Readiness, add_health_routes
@@ -59,7 +61,8 @@ def make_parts(settings: ApiSettings) -> Parts:
         per_account=settings.uploads_per_account,
         deadline_s=settings.body_deadline_s,
     )
-    intake = Intake(shared, job_log, gate, threads=settings.uploads_at_once, limits=settings.limits)
+    ways = make_ways(shared, threads=settings.uploads_at_once, limits=settings.limits)
+    intake = Intake(ways, job_log, gate, Comparisons(ways, store, job_log, gate))
     return Parts(
         settings=settings,
         store=store,

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import secrets
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Protocol
 
-from ingest_api.appender import Appender, LogUnavailableError
-from ingest_api.arrival import Arrival, Ways
+from ingest_api.appender import LogUnavailableError
+from ingest_api.arrival import Arrival
 from ingest_api.import_options import ROLE_NEEDED, with_fields
 from ingest_api.job_ledger import is_same_content
 from ingest_api.responses import Detail, Refused, forbidden, invalid_file, unavailable
@@ -21,19 +18,18 @@ from schemas.events import NO_JOB, JobAccepted
 from schemas.user_rules import RULES_VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from ingest_api.accounts import Account
-    from ingest_api.arrival import ArrivedFile
-    from ingest_api.file_format import Limits
+    from ingest_api.arrival import ArrivedFile, Ways
+    from ingest_api.comparisons import Comparisons
+    from ingest_api.dry_run import DryRunAnswer
     from ingest_api.import_options import ImportOptions
     from ingest_api.job_ledger import LedgerJob
     from ingest_api.job_log import JobLog
     from ingest_api.upload_form import FilePart
     from ingest_api.upload_gate import UploadGate
-    from schemas.settings import Settings
 
-_CHUNK_TIMEOUT_S: Final = 7.0
 _KEPT_NOTHING: Final = "Kafka can't be reached: nothing was kept, try again"
 _OUTCOME_UNKNOWN: Final = (
     "Kafka can't be reached: it is not known whether the upload was taken. "
@@ -50,6 +46,8 @@ class ImportRequest:
     idempotency_key: str | None
     boundary: bytes
     body: AsyncIterator[bytes]
+    until_gone: Callable[[], Awaitable[None]]
+    """Returns once the client has gone; called after the body's end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,24 +81,12 @@ class Intake:
     """Takes the uploads of one API process."""
 
     def __init__(
-        self,
-        settings: Settings,
-        job_log: JobLog,
-        gate: UploadGate,
-        *,
-        threads: int,
-        limits: Limits,
+        self, ways: Ways, job_log: JobLog, gate: UploadGate, comparisons: Comparisons
     ) -> None:
         self._job_log = job_log
         self._gate = gate
-        self._ways = Ways(
-            settings=settings,
-            appender=Appender(settings.kafka, timeout_s=_CHUNK_TIMEOUT_S),
-            # A slow client's thread mostly waits, so each upload has one of its own.
-            threads=ThreadPoolExecutor(threads, thread_name_prefix="survey"),
-            permits=threading.Semaphore(os.cpu_count() or 1),
-            limits=limits,
-        )
+        self._ways = ways
+        self._comparisons = comparisons
 
     def warm(self) -> None:
         """Connect to Kafka before the first upload comes."""
@@ -111,8 +97,8 @@ class Intake:
         self._ways.appender.discard()
         self._ways.threads.shutdown(wait=False, cancel_futures=True)
 
-    async def take(self, request: ImportRequest) -> int:
-        """The id of the job that the log has accepted for this upload.
+    async def take(self, request: ImportRequest) -> int | DryRunAnswer:
+        """The id of the job that the log has accepted for this upload, or what it would do.
 
         Raises:
             Refused: nothing of the upload counts, unless a 503 says that it isn't known.
@@ -130,7 +116,13 @@ class Intake:
             raise unavailable(_KEPT_NOTHING) from None
         finally:
             arrival.release()
-        return await self._accept(_job_accepted(request, form, arrived))
+        event = _job_accepted(request, form, arrived)
+        percent = form.options.max_delete_percent if event.mode == "delsert" else None
+        if form.options.is_dry_run:
+            return await self._comparisons.dry_run(event, percent, request.until_gone)
+        if percent is not None:
+            await self._comparisons.check_removal(event, percent, request.until_gone)
+        return await self._accept(event)
 
     async def _take_again(self, known: LedgerJob, request: ImportRequest) -> int:
         comparison = _Comparison()

@@ -111,7 +111,9 @@ class Store:
             return []
 
     @contextlib.asynccontextmanager
-    async def transaction(self) -> AsyncGenerator[Connection]:
+    async def transaction(
+        self, timeout_s: float = _STATEMENT_TIMEOUT_S
+    ) -> AsyncGenerator[Connection]:
         """A connection in a transaction of its own.
 
         Raises:
@@ -119,7 +121,7 @@ class Store:
         """
         try:
             async with (
-                asyncio.timeout(_STATEMENT_TIMEOUT_S),
+                asyncio.timeout(timeout_s),
                 self._pool.connection() as connection,
                 connection.transaction(),
             ):

@@ -23,7 +23,6 @@ from processor import SupersededError
 from processor.acceptance import Indexed, Opened, Sealed
 from processor.batches import DeadLetter
 from processor.jobs import JobChanges
-from processor.rejections import incomplete_user, key_conflict
 from processor.staging import (
     LEAF_COLUMNS,
     REJECTION_COLUMNS,
@@ -33,6 +32,7 @@ from processor.staging import (
 )
 from processor.user_rows import LeafWriter, Round
 from schemas import codec
+from schemas.rejections import incomplete_user, key_conflict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -42,9 +42,9 @@ if TYPE_CHECKING:
     from processor.acceptance import PartitionState
     from processor.batches import Batch
     from processor.generations import Generations
-    from processor.rejections import FoundRejection
     from processor.user_rows import Outcomes
     from schemas.events import UserRow
+    from schemas.rejections import FoundRejection
     from schemas.settings import Settings
 
 _FENCE: LiteralString = """

@@ -6,17 +6,15 @@ each round has a key once and whole rounds can be applied by set statements.
 
 from __future__ import annotations
 
-import io
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute
-import pyarrow.csv
 
-from schemas.user_rules import FIELDS, USA_NAMES
+from schemas.staged_columns import attributes_json, copy_input, is_complete
+from schemas.user_rules import FIELDS
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -26,8 +24,6 @@ if TYPE_CHECKING:
 
 pc: Any = pyarrow.compute
 _OFFSET_BITS: Final = 48
-_WRITE_OPTIONS: Final = pyarrow.csv.WriteOptions(include_header=False, quoting_style="needed")
-_NO_ATTRIBUTES: Final = pa.scalar("{}")
 
 STAGED_COLUMNS: Final = (
     "step", "id", "round", "mode", "is_complete", "present", "key",
@@ -110,9 +106,7 @@ def prepare_rows(batch: Batch, step: Rows, number: int, *, expect_new: bool) -> 
         counts=counts,
         leaf_csv=_leaf_csv(rows, ids) if step.is_filling or may_be_new else None,
         rejected=len(rejections),
-        rejections_csv=_csv(
-            [rejections.column(name) for name in REJECTION_COLUMNS], REJECTION_COLUMNS
-        ),
+        rejections_csv=copy_input({name: rejections.column(name) for name in REJECTION_COLUMNS}),
     )
 
 
@@ -145,21 +139,6 @@ def rounds(keys: pa.StringArray) -> npt.NDArray[np.int32]:
     return result
 
 
-def is_complete(rows: pa.RecordBatch) -> pa.BooleanArray:
-    """Whether each row may add a user: all required fields, a state where it is USA."""
-    complete = pc.is_valid(rows.column("first_name"))
-    for name in ("last_name", "email", "country"):
-        complete = pc.and_(complete, pc.is_valid(rows.column(name)))
-    country = pc.fill_null(rows.column("country"), "")
-    needs_state = pc.is_null(rows.column("state"))
-    if pc.any(needs_state).as_py():
-        usa = pc.is_in(
-            pc.utf8_lower(pc.utf8_trim_whitespace(country)), value_set=pa.array(sorted(USA_NAMES))
-        )
-        complete = pc.and_not(complete, pc.and_(needs_state, usa))
-    return complete
-
-
 def _counts(
     rows: pa.RecordBatch, row_rounds: npt.NDArray[np.int32]
 ) -> dict[tuple[int, bool], dict[str, int]]:
@@ -189,12 +168,12 @@ def _staged_csv(step: PreparedRows) -> bytes:
         rows.column("present"),
         rows.column("key"),
         *(rows.column(field.name) for field in FIELDS),
-        _attributes_json(rows),
+        attributes_json(rows),
         rows.column("occurred_at"),
         rows.column("job_id"),
         rows.column("record_number"),
     ]
-    return _csv(columns, STAGED_COLUMNS)
+    return copy_input(dict(zip(STAGED_COLUMNS, columns, strict=True)))
 
 
 def _leaf_csv(rows: pa.RecordBatch, ids: npt.NDArray[np.int64]) -> bytes:
@@ -207,26 +186,10 @@ def _leaf_csv(rows: pa.RecordBatch, ids: npt.NDArray[np.int64]) -> bytes:
             else rows.column(field.name)
             for field in FIELDS
         ),
-        _attributes_json(rows),
+        attributes_json(rows),
         rows.column("occurred_at"),
         rows.column("occurred_at"),
         rows.column("job_id"),
         rows.column("record_number"),
     ]
-    return _csv(columns, LEAF_COLUMNS)
-
-
-def _csv(columns: list[pa.Array[Any]], names: tuple[str, ...]) -> bytes:
-    out = io.BytesIO()
-    table = pa.table(columns, names=list(names))
-    pyarrow.csv.write_csv(table, out, _WRITE_OPTIONS)
-    return out.getvalue()
-
-
-def _attributes_json(rows: pa.RecordBatch) -> pa.Array[Any]:
-    """Attributes as JSON; a null value, which clears one, stays null."""
-    attributes = cast("Any", rows.column("attributes"))
-    if not len(attributes.keys):
-        return pa.repeat(_NO_ATTRIBUTES, len(rows))
-    maps: list[list[tuple[str, str | None]]] = attributes.to_pylist()
-    return pa.array([json.dumps(dict(pairs)) for pairs in maps])
+    return copy_input(dict(zip(LEAF_COLUMNS, columns, strict=True)))
