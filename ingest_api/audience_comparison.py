@@ -28,8 +28,10 @@ SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;
 SET LOCAL statement_timeout = '{limit_s}s';
 SET LOCAL idle_in_transaction_session_timeout = '60s';
 SET LOCAL client_connection_check_interval = '1s';
-SET LOCAL work_mem = '64MB';
+SET LOCAL temp_buffers = '128MB';
+SET LOCAL work_mem = '128MB';
 SET LOCAL enable_mergejoin = off;
+SET LOCAL enable_nestloop = off;
 SET LOCAL jit = off
 """
 _COPY: Final[LiteralString] = "COPY {table} ({columns}) FROM STDIN (FORMAT csv)"

@@ -85,10 +85,11 @@ ANALYZE traced_line
 # LIMIT keeps the planner from another join than by the index, a lookup a line.
 _STATES: Final[LiteralString] = """
 WITH RECURSIVE traced AS (
-    SELECT chosen.key, 0::bigint AS nth, NULL::integer AS record_number, NULL::text AS outcome,
+    (SELECT chosen.key, 0::bigint AS nth, NULL::integer AS record_number, NULL::text AS outcome,
            leaf.id, leaf.id IS NOT NULL AS is_there, {present_values}
     FROM (SELECT DISTINCT key FROM traced_line) AS chosen
     LEFT JOIN public.users AS leaf ON leaf.key = chosen.key
+    ORDER BY chosen.key)
   UNION ALL
     SELECT staging.key, staging.nth, staging.record_number, {outcome},
            leaf.id, leaf.is_there OR staging.is_complete, {next_values}
@@ -117,6 +118,7 @@ LATERAL (
 ORDER BY sample.record_number
 """
 _SAMPLE_KEYS: Final[LiteralString] = """
+SET LOCAL enable_nestloop = on;
 DROP TABLE IF EXISTS traced_line;
 CREATE TEMPORARY TABLE sampled_key ON COMMIT DROP AS SELECT unnest({keys}::text[]) AS key;
 ANALYZE sampled_key

@@ -125,7 +125,7 @@ class Comparisons:
 
     @contextlib.asynccontextmanager
     async def _comparison(self) -> AsyncGenerator[AudienceComparison]:
-        async with self._turn(), self._store.transaction(_TIME_LIMIT_S) as connection:
+        async with self._turn(), self._store.session(_TIME_LIMIT_S) as connection:
             try:
                 yield AudienceComparison(connection, _TIME_LIMIT_S)
             except NoAudienceError:

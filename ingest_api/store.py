@@ -21,6 +21,13 @@ _STATEMENT_TIMEOUT_S: Final = 30
 _MOST_CONNECTIONS: Final = 8
 
 
+_PARAMETERS: Final[dict[str, Any]] = {
+    "autocommit": True,
+    "row_factory": dict_row,
+    "prepare_threshold": None,  # works behind PgBouncer too
+    "connect_timeout": _CONNECTION_TIMEOUT_S,
+    "application_name": "rollcall-api",
+}
 Connection = psycopg.AsyncConnection[dict[str, Any]]
 
 
@@ -37,17 +44,12 @@ class Store:
     """Postgres, as the API uses it."""
 
     def __init__(self, conninfo: str) -> None:
+        self._conninfo = conninfo
         self._selecting: set[asyncio.Task[list[dict[str, Any]]]] = set()
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             conninfo,
             connection_class=Connection,
-            kwargs={
-                "autocommit": True,
-                "row_factory": dict_row,
-                "prepare_threshold": None,  # works behind PgBouncer too
-                "connect_timeout": _CONNECTION_TIMEOUT_S,
-                "application_name": "rollcall-api",
-            },
+            kwargs=_PARAMETERS,
             min_size=1,
             max_size=_MOST_CONNECTIONS,
             timeout=_CONNECTION_TIMEOUT_S,
@@ -111,9 +113,7 @@ class Store:
             return []
 
     @contextlib.asynccontextmanager
-    async def transaction(
-        self, timeout_s: float = _STATEMENT_TIMEOUT_S
-    ) -> AsyncGenerator[Connection]:
+    async def transaction(self) -> AsyncGenerator[Connection]:
         """A connection in a transaction of its own.
 
         Raises:
@@ -121,8 +121,25 @@ class Store:
         """
         try:
             async with (
-                asyncio.timeout(timeout_s),
+                asyncio.timeout(_STATEMENT_TIMEOUT_S),
                 self._pool.connection() as connection,
+                connection.transaction(),
+            ):
+                yield connection
+        except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError) as error:
+            raise StoreUnavailableError(type(error).__name__) from error
+
+    @contextlib.asynccontextmanager
+    async def session(self, timeout_s: float) -> AsyncGenerator[Connection]:
+        """A connection apart from the pool, in a transaction; gone with all that it has made.
+
+        Raises:
+            StoreUnavailableError: nothing is known of what the transaction did.
+        """
+        try:
+            async with (
+                asyncio.timeout(timeout_s),
+                await Connection.connect(self._conninfo, **_PARAMETERS) as connection,
                 connection.transaction(),
             ):
                 yield connection
