@@ -16,10 +16,10 @@ import numpy as np
 import pyarrow as pa
 
 from ingest_api import cell_rules
-from ingest_api.cells import read_cells, repeated, texts, trimmed
+from ingest_api.cells import read_cells, repeated, texts, trimmed, without_apostrophes
 from ingest_api.records import FileRecords
 from schemas import user_rules
-from schemas.user_rules import FIELD_BY_NAME, FIELDS, KEY_FIELD, MAX_KEY_BYTES
+from schemas.user_rules import FIELD_BY_NAME, FIELDS, MAX_KEY_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,7 +55,8 @@ class Judged:
 
     ``rows`` are their places in the block, all else is in the same order.
     ``cells`` holds the trimmed cells of each field that the file has, by the field's name,
-    ``values`` what those mean that are not text.
+    ``values`` what those mean that are not text: Texts of a phone number or a number
+    in canonical form, days since 1970-01-01, an array of booleans.
     ``value_verdicts`` are indexes of ``faults``, or :data:`NO_FAULT`;
     ``line_verdicts`` the same with what a new user's line must hold besides.
     """
@@ -95,7 +96,7 @@ def survey(readable: Readable, file_format: FileFormat, limits: Limits | None = 
     found: Survey | None = None
     for block in records.blocks():
         found = found or Survey(records.header, records.charset)
-        judged = judge(block, records.header, file_format.reconciliation_key)
+        judged = judge(block, records.header)
         found.lines += len(block)
         for mode in found.rejected:
             taken = np.count_nonzero(judged.verdicts(mode) == NO_FAULT)
@@ -105,7 +106,7 @@ def survey(readable: Readable, file_format: FileFormat, limits: Limits | None = 
     return found
 
 
-def judge(block: Block, header: Header, reconciliation_key: str) -> Judged:
+def judge(block: Block, header: Header) -> Judged:
     """The records of a block, judged by every rule."""
     is_whole = block.field_counts == len(header.names)
     rows = np.flatnonzero(is_whole)
@@ -114,12 +115,14 @@ def judge(block: Block, header: Header, reconciliation_key: str) -> Judged:
         if len(rows)
         else [pa.array([], pa.string()) for _ in header.names]
     )
+    if header.is_neutralised:
+        arrays = [without_apostrophes(array) for array in arrays]
     columns = {
         a_field: trimmed(array)
         for array, a_field in zip(arrays, header.fields, strict=True)
         if a_field is not None
     }
-    judged = judge_columns(columns, header.names_of_fields, KEY_FIELD[reconciliation_key])
+    judged = judge_columns(columns, header.names_of_fields, header.key)
     return replace(judged, rows=rows)
 
 
@@ -172,9 +175,9 @@ class _Judgement:
         """The reconciliation key of each line, in the form in which keys are compared."""
         if self._key_field.name not in self.cells:
             return texts(repeated("", len(self.verdicts)))
-        if self._key_field.kind == "mobile":
-            return self.values[self._key_field.name]
-        return cell_rules.lower_cased(self.cells[self._key_field.name])
+        if self._key_field.kind == "email":
+            return cell_rules.lower_cased(self.cells[self._key_field.name])
+        return self.values.get(self._key_field.name, self.cells[self._key_field.name])
 
     def judge_values(self, a_field: Field, cells: Texts) -> None:
         """Judge a column by what its values must look like."""
@@ -195,7 +198,12 @@ class _Judgement:
             case "boolean":
                 self.values[a_field.name], is_bad = cell_rules.to_booleans(cells)
                 self._note(is_bad, user_rules.BOOLEAN_INVALID, a_field)
-            case "text" | "number":
+            case "number":
+                numbers = cell_rules.to_numbers(cells)
+                self.values[a_field.name] = numbers.column
+                self._note(numbers.is_bad, user_rules.NUMBER_INVALID, a_field)
+                self._note(numbers.is_too_large, user_rules.NUMBER_TOO_LARGE, a_field)
+            case "text":
                 pass
 
     def judge_key(self) -> None:

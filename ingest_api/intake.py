@@ -14,11 +14,12 @@ from ingest_api.import_options import ROLE_NEEDED, with_fields
 from ingest_api.job_ledger import is_same_content
 from ingest_api.responses import Detail, Refused, forbidden, invalid_file, unavailable
 from ingest_api.upload_form import FormError, UploadForm
+from schemas.attributes import key_field
 from schemas.events import NO_JOB, JobAccepted
 from schemas.user_rules import RULES_VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from ingest_api.accounts import Account
     from ingest_api.arrival import ArrivedFile, Ways
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from ingest_api.job_log import JobLog
     from ingest_api.upload_form import FilePart
     from ingest_api.upload_gate import UploadGate
+    from schemas.attributes import Attribute
 
 _KEPT_NOTHING: Final = "Kafka can't be reached: nothing was kept, try again"
 _OUTCOME_UNKNOWN: Final = (
@@ -44,6 +46,8 @@ class ImportRequest:
     account: Account
     options: ImportOptions
     idempotency_key: str | None
+    attributes: Sequence[Attribute]
+    """All that are defined."""
     boundary: bytes
     body: AsyncIterator[bytes]
     until_gone: Callable[[], Awaitable[None]]
@@ -103,41 +107,34 @@ class Intake:
         Raises:
             Refused: nothing of the upload counts, unless a 503 says that it isn't known.
         """
+        _check_key(self._ways.settings.reconciliation_key, request.attributes)
         job_id = job_id_of(request.account.name, request.idempotency_key)
+        arrival = Arrival(self._ways, job_id, request.attributes)
         known = self._job_log.ledger.job(job_id)
-        if known is not None:
-            return await self._take_again(known, request)
-        arrival = Arrival(self._ways, job_id)
+        sink = arrival if known is None else _Again(known, arrival)
         try:
             async with self._gate.receiving():
-                form = await _receive(request, arrival)
+                form = await _receive(request, sink)
+            if isinstance(sink, _Again):
+                if not form.options.is_dry_run:
+                    return sink.job_id(form.options)
+                sink.check_stored()
             arrived = await arrival.finish(form.file, form.options)
         except LogUnavailableError:
             raise unavailable(_KEPT_NOTHING) from None
         finally:
             arrival.release()
-        event = _job_accepted(request, form, arrived)
-        percent = form.options.max_delete_percent if event.mode == "delsert" else None
-        if form.options.is_dry_run:
+        return await self._answer(_job_accepted(request, form, arrived), request, form.options)
+
+    async def _answer(
+        self, event: JobAccepted, request: ImportRequest, options: ImportOptions
+    ) -> int | DryRunAnswer:
+        percent = options.max_delete_percent if event.mode == "delsert" else None
+        if options.is_dry_run:
             return await self._comparisons.dry_run(event, percent, request.until_gone)
         if percent is not None:
             await self._comparisons.check_removal(event, percent, request.until_gone)
         return await self._accept(event)
-
-    async def _take_again(self, known: LedgerJob, request: ImportRequest) -> int:
-        comparison = _Comparison()
-        async with self._gate.receiving():
-            form = await _receive(request, comparison)
-        again = replace(
-            known.accepted,
-            sha256=comparison.digest.hexdigest(),
-            mode=form.options.mode,
-            delimiter=form.options.delimiter,
-            blank_cells=form.options.blank_cells,
-        )
-        if not is_same_content(known.accepted, again):
-            raise _conflict()
-        return known.accepted.job_id
 
     async def _accept(self, event: JobAccepted) -> int:
         acceptance = await self._job_log.accept(event)
@@ -150,22 +147,74 @@ class Intake:
         return event.job_id
 
 
+def _check_key(reconciliation_key: str, attributes: Sequence[Attribute]) -> None:
+    if key_field(reconciliation_key, attributes) is None:
+        message = (
+            f'Users are told apart by the custom attribute "{reconciliation_key}", which is not'
+            " defined yet: define it as a reconciliation key, then upload the file again."
+        )
+        raise invalid_file(Detail("KEY_ATTRIBUTE_UNDEFINED", message, column=reconciliation_key))
+
+
 def _conflict() -> Refused:
     return Refused(409, "The Idempotency-Key was used before with other content")
 
 
-class _Comparison:
-    """Where the bytes of a file go that was taken before, or another under the same key."""
+class _Again:
+    """Where the bytes of a file go whose ``Idempotency-Key`` was used before.
 
-    def __init__(self) -> None:
-        self.digest = hashlib.sha256()
+    Only their digest matters, unless it is a dry run, which the key means nothing to.
+    """
+
+    def __init__(self, known: LedgerJob, arrival: Arrival) -> None:
+        self._known = known
+        self._arrival = arrival
+        self._digest = hashlib.sha256()
+        self._is_stored: bool | None = None
 
     def begin(self, file: FilePart, options: ImportOptions) -> None:
-        """Nothing is prepared."""
+        """Store the file where it is known by now that it is a dry run."""
+        if self._is_stored is None:
+            self._is_stored = options.is_dry_run
+        if self._is_stored:
+            self._arrival.begin(file, options)
 
     async def write(self, data: bytes) -> None:
-        """Only their digest matters."""
-        self.digest.update(data)
+        """Take the file's next bytes."""
+        self._digest.update(data)
+        if self._is_stored:
+            await self._arrival.write(data)
+
+    def job_id(self, options: ImportOptions) -> int:
+        """The id of the job that was accepted for this content.
+
+        Raises:
+            Refused: 409, it was accepted for other content.
+        """
+        accepted = self._known.accepted
+        again = replace(
+            accepted,
+            sha256=self._digest.hexdigest(),
+            mode=options.mode,
+            delimiter=options.delimiter,
+            blank_cells=options.blank_cells,
+        )
+        if not is_same_content(accepted, again):
+            raise _conflict()
+        return accepted.job_id
+
+    def check_stored(self) -> None:
+        """Returns where the file can be read again.
+
+        Raises:
+            Refused: 400, its bytes had gone by when the form said that it is a dry run.
+        """
+        if not self._is_stored:
+            message = (
+                "The Idempotency-Key was used before, and dryRun comes after the file: send dryRun"
+                " in the query or before the file, or leave the key out."
+            )
+            raise invalid_file(Detail("INVALID_PARAMETER", message, column="dryRun"))
 
 
 async def _receive(request: ImportRequest, sink: _Sink) -> ReceivedForm:
@@ -212,4 +261,6 @@ def _job_accepted(request: ImportRequest, form: ReceivedForm, arrived: ArrivedFi
         rejected_lines=rejected,
         chunks=stored.chunks,
         idempotency_key=request.idempotency_key,
+        header=survey.header.raw,
+        attributes=arrived.attribute_columns,
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ingest_api.attribute_definitions import select_attributes
 from ingest_api.dry_run import DryRunAnswer
 from ingest_api.exchange import exchange_of
 from ingest_api.gateway import STORE_UNAVAILABLE, account_of
@@ -26,12 +27,15 @@ from ingest_api.store import StoreUnavailableError
 from ingest_api.upload_form import FormError, boundary_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sanic import Blueprint, HTTPResponse, Request
 
     from ingest_api.intake import Intake
     from ingest_api.request_body import BodyLimits
     from ingest_api.store import Store
     from ingest_api.upload_gate import UploadGate
+    from schemas.attributes import Attribute
 
 
 def add_import_route(
@@ -45,8 +49,8 @@ def add_import_route(
         _check_media(request)
         check_declared(request, limits)
         with gate.one_more(account.name):
-            await _check_store(store)
-            taken = await intake.take(_import_request(request, limits))
+            attributes = await _attributes(store)
+            taken = await intake.take(_import_request(request, limits, attributes))
         if isinstance(taken, DryRunAnswer):
             return json_answer(200, msgspec.to_builtins(taken))
         exchange_of(request).job_id = taken
@@ -55,11 +59,14 @@ def add_import_route(
     _ = import_users
 
 
-def _import_request(request: Request[Any, Any], limits: BodyLimits) -> ImportRequest:
+def _import_request(
+    request: Request[Any, Any], limits: BodyLimits, attributes: Sequence[Attribute]
+) -> ImportRequest:
     return ImportRequest(
         account=account_of(request, "importer"),
         options=options_in_head(header_values(request, "delimiter"), query_values(request)),
         idempotency_key=idempotency_key(header_values(request, "idempotency-key")),
+        attributes=attributes,
         boundary=_boundary(request),
         body=body_pieces(request, limits),
         until_gone=partial(until_gone, request),
@@ -82,9 +89,12 @@ def _boundary(request: Request[Any, Any]) -> bytes:
     return boundary
 
 
-async def _check_store(store: Store) -> None:
-    """A known account needs no database, but its job would lie there unseen."""
+async def _attributes(store: Store) -> Sequence[Attribute]:
+    """The custom attributes, with which the file's header is matched.
+
+    Where Postgres doesn't answer, the upload is refused: its job would lie there unseen.
+    """
     try:
-        await store.ping()
+        return await select_attributes(store)
     except StoreUnavailableError:
         raise unavailable(STORE_UNAVAILABLE) from None
