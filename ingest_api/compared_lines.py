@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from ingest_api.arrival import Turns, open_stored
 from ingest_api.comparison_sql import LINE_COLUMNS, SAMPLES
 from ingest_api.file_pass import checked_blocks
 from ingest_api.uploads import stored_file
-from schemas.staged_columns import attributes_json, copy_input, is_complete
+from schemas.attribute_json import attributes_json
+from schemas.attributes import Attribute
+from schemas.staged_columns import copy_input, is_complete
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
@@ -25,20 +27,22 @@ if TYPE_CHECKING:
     from ingest_api.checked_rows import CheckedBlock
     from schemas.events import JobAccepted
 
-    Columns = Callable[[pa.RecordBatch], dict[str, Any]]
-
-_COMPUTED: Final = {"attributes": attributes_json, "is_complete": is_complete}
+    Columns = Callable[[pa.RecordBatch, JobAccepted], dict[str, Any]]
 
 
-def line_columns(rows: pa.RecordBatch) -> dict[str, Any]:
+def line_columns(rows: pa.RecordBatch, accepted: JobAccepted) -> dict[str, Any]:
     """The columns of ``compared_line``."""
+    defined = {column.name: Attribute(column.name, column.type) for column in accepted.attributes}
+    computed: dict[str, Any] = {
+        "attributes": attributes_json(rows.column("attributes"), defined),
+        "is_complete": is_complete(rows),
+    }
     return {
-        name: _COMPUTED[name](rows) if name in _COMPUTED else rows.column(name)
-        for name in LINE_COLUMNS
+        name: computed[name] if name in computed else rows.column(name) for name in LINE_COLUMNS
     }
 
 
-def key_columns(rows: pa.RecordBatch) -> dict[str, Any]:
+def key_columns(rows: pa.RecordBatch, _accepted: JobAccepted) -> dict[str, Any]:
     """The columns of ``compared_key``."""
     return {"key": rows.column("key")}
 
@@ -92,7 +96,7 @@ class ComparedLines:
             in_turn = Turns(readable, self._ways.permits)
             for checked in checked_blocks(in_turn, self._accepted):
                 self._note_rejections(checked)
-                yield copy_input(self._columns(checked.rows))
+                yield copy_input(self._columns(checked.rows, self._accepted))
 
     def _note_rejections(self, checked: CheckedBlock) -> None:
         refused = checked.rejections

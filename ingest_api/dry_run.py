@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -168,7 +169,11 @@ def _day_text(day: date | None) -> str | None:
 
 def _rejection(accepted: JobAccepted, code: str, row: Row) -> Row:
     """The rejection that the projection would make of the line, with the columns of its table."""
-    line = row | {"job_id": accepted.job_id}
+    texts = {
+        name: value if isinstance(value, str) else json.dumps(value)
+        for name, value in row["attributes"].items()
+    }
+    line = row | {"job_id": accepted.job_id, "attributes": texts}
     if code == UNKNOWN_USER_INCOMPLETE.code:
         found = incomplete_user(line)
     else:

@@ -1,4 +1,4 @@
-"""The user rows of one leaf: insert, upsert and delete by sets.
+"""The user rows of one leaf: a job's rows inserted and upserted by sets.
 
 Only called behind the fence, so the leaf has no other writer, and what one
 statement found still holds for the next.
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import psycopg
 
 _ROUND: Final[LiteralString] = (
-    "step = %(step)s AND round = %(round)s AND (staging.job_id IS NULL) = %(is_foreign)s"
+    "step = %(step)s AND round = %(round)s AND staging.job_id IS NOT NULL"
 )
 _INSERT: Final[LiteralString] = """
 INSERT INTO {leaf} ({columns})
@@ -43,18 +43,10 @@ ORDER BY staging.id
 """
 _UPDATE: Final[LiteralString] = """
 UPDATE {leaf} AS leaf
-SET {assignments},
-    modified_at = staging.occurred_at,
-    job_id = staging.job_id,
-    record_number = staging.record_number
+SET {assignments}
 FROM staging
 WHERE {round} AND mode = 'upsert' AND leaf.key = staging.key AND leaf.id <> staging.id
   AND ({differences})
-"""
-_DELETE: Final[LiteralString] = """
-DELETE FROM {leaf} AS leaf
-USING staging
-WHERE {round} AND mode = 'delete' AND leaf.key = staging.key
 """
 _INSERTING: Final = ["insert", "delsert"]
 
@@ -68,7 +60,6 @@ class Round:
 
     step: int
     number: int
-    is_foreign: bool
     modes: dict[str, int]
     has_incomplete: bool
 
@@ -77,7 +68,6 @@ class Round:
         return {
             "step": self.step,
             "round": self.number,
-            "is_foreign": self.is_foreign,
             "modes": modes,
         }
 
@@ -103,12 +93,11 @@ class LeafWriter:
     """Writes rounds into one leaf; its statements are composed once, to be prepared."""
 
     def __init__(self, leaf: sql.Identifier) -> None:
-        parts: dict[str, sql.Composable] = {"leaf": leaf, "round": sql.SQL(_ROUND), **_FIELD_SQL}
+        parts: dict[str, sql.Composable] = {"leaf": leaf, "round": sql.SQL(_ROUND), **ROW_SQL}
         self._insert = sql.SQL(_INSERT).format(**parts)
         self._conflicts = sql.SQL(_CONFLICTS).format(**parts)
         self._incomplete = sql.SQL(_INCOMPLETE).format(**parts)
         self._update = sql.SQL(_UPDATE).format(**parts)
-        self._delete = sql.SQL(_DELETE).format(**parts)
         self._updates_first = True
 
     def write(self, cursor: psycopg.Cursor, a_round: Round) -> Outcomes:
@@ -119,8 +108,6 @@ class LeafWriter:
             self._write_inserts(cursor, a_round, inserting, outcomes)
         if upserting := a_round.modes.get("upsert", 0):
             self._write_upserts(cursor, a_round, upserting, outcomes)
-        if a_round.modes.get("delete", 0):
-            cursor.execute(self._delete, a_round.parameters([]))
         return outcomes
 
     def _write_inserts(
@@ -168,9 +155,24 @@ def _inserted_value(column: str) -> sql.Composable:
     return INSERTED.get(column, sql.Identifier(column))
 
 
-_FIELD_SQL: Final[dict[str, sql.Composable]] = {
+def _assignments() -> sql.Composed:
+    whose: dict[str, sql.Composable] = {
+        name: sql.Identifier("staging", staged)
+        for name, staged in (
+            ("modified_at", "occurred_at"),
+            ("job_id", "job_id"),
+            ("record_number", "record_number"),
+            ("modified_position", "id"),
+        )
+    }
+    return assignments(CHANGED | whose)
+
+
+ROW_SQL: Final[dict[str, sql.Composable]] = {
     "columns": sql.SQL(", ").join(sql.Identifier(column) for column in LEAF_COLUMNS),
     "values": sql.SQL(", ").join(_inserted_value(column) for column in LEAF_COLUMNS),
-    "assignments": assignments(CHANGED),
+    "assignments": _assignments(),
     "differences": differences(CHANGED),
 }
+"""Parts of statements that write staged rows: ``columns`` and ``values`` of a new user,
+``assignments`` of a changed one, and the ``differences`` that make it one."""

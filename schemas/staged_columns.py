@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import io
-import json
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 import pyarrow.compute
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 
 pc: Any = pyarrow.compute
 _WRITE_OPTIONS: Final = pyarrow.csv.WriteOptions(include_header=False, quoting_style="needed")
-_NO_ATTRIBUTES: Final = pa.scalar("{}")
 
 
 def copy_input(columns: Mapping[str, Any]) -> bytes:
@@ -41,12 +39,3 @@ def is_complete(rows: pa.RecordBatch) -> pa.BooleanArray:
         )
         complete = pc.and_not(complete, pc.and_(needs_state, usa))
     return complete
-
-
-def attributes_json(rows: pa.RecordBatch) -> pa.Array[Any]:
-    """Attributes as JSON; a null value, which clears one, stays null."""
-    attributes = cast("Any", rows.column("attributes"))
-    if not len(attributes.keys):
-        return pa.repeat(_NO_ATTRIBUTES, len(rows))
-    maps: list[list[tuple[str, str | None]]] = attributes.to_pylist()
-    return pa.array([json.dumps(dict(pairs)) for pairs in maps])
