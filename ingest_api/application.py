@@ -11,7 +11,9 @@ from sanic.exceptions import SanicException
 
 from ingest_api.accounts import Accounts
 from ingest_api.appender import LogUnavailableError
+from ingest_api.arrival import make_ways
 from ingest_api.authentication import Authentication
+from ingest_api.comparisons import Comparisons
 from ingest_api.error_reads import ErrorReads
 from ingest_api.exchange import exchange_of
 from ingest_api.gateway import STORE_UNAVAILABLE, authenticate, is_public
@@ -85,7 +87,8 @@ def make_parts(settings: ApiSettings) -> Parts:
         per_account=settings.uploads_per_account,
         deadline_s=settings.body_deadline_s,
     )
-    intake = Intake(shared, job_log, gate, threads=settings.uploads_at_once, limits=settings.limits)
+    ways = make_ways(shared, threads=settings.uploads_at_once, limits=settings.limits)
+    intake = Intake(ways, job_log, gate, Comparisons(ways, store, job_log, gate))
     start = Start(settings, job_log, intake, accounts)
     return Parts(
         settings=settings,

@@ -22,6 +22,13 @@ _MOST_CONNECTIONS: Final = 8
 _T = TypeVar("_T")
 
 
+_PARAMETERS: Final[dict[str, Any]] = {
+    "autocommit": True,
+    "row_factory": dict_row,
+    "prepare_threshold": None,  # works behind PgBouncer too
+    "connect_timeout": _CONNECTION_TIMEOUT_S,
+    "application_name": "rollcall-api",
+}
 Connection = psycopg.AsyncConnection[dict[str, Any]]
 
 
@@ -63,13 +70,7 @@ class Store:
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             conninfo,
             connection_class=Connection,
-            kwargs={
-                "autocommit": True,
-                "row_factory": dict_row,
-                "prepare_threshold": None,  # works behind PgBouncer too
-                "connect_timeout": _CONNECTION_TIMEOUT_S,
-                "application_name": "rollcall-api",
-            },
+            kwargs=_PARAMETERS,
             min_size=1,
             max_size=_MOST_CONNECTIONS,
             timeout=_CONNECTION_TIMEOUT_S,
@@ -195,4 +196,21 @@ class Store:
                 async for notification in connection.notifies():
                     yield notification.payload
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            raise StoreUnavailableError(type(error).__name__) from error
+
+    @contextlib.asynccontextmanager
+    async def session(self, timeout_s: float) -> AsyncGenerator[Connection]:
+        """A connection apart from the pool, in a transaction; gone with all that it has made.
+
+        Raises:
+            StoreUnavailableError: nothing is known of what the transaction did.
+        """
+        try:
+            async with (
+                asyncio.timeout(timeout_s),
+                await Connection.connect(self._conninfo, **_PARAMETERS) as connection,
+                connection.transaction(),
+            ):
+                yield connection
+        except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError) as error:
             raise StoreUnavailableError(type(error).__name__) from error
