@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from ingest_api.answers import ImportAccepted
 from ingest_api.file_format import DELIMITERS
@@ -54,9 +54,14 @@ _FORM: Final[dict[str, Any]] = {
 }
 
 
-def _option(name: str, schema: dict[str, Any]) -> Parameter:
-    text = f"{schema['description']} Counts before the field of the form."
-    return Parameter(name=name, place="query", description=text, schema=schema)
+def _option(
+    place: Literal["header", "query"], name: str, schema: dict[str, Any], *, before: str
+) -> Parameter:
+    """The option outside of the form, where it counts before what stands there."""
+    # The default is the form's alone: the viewer sends defaults, and this one would decide.
+    own = {word: value for word, value in schema.items() if word != "default"}
+    text = f"{schema['description']} Counts before {before}."
+    return Parameter(name=name, place=place, description=text, schema=own)
 
 
 IMPORT: Final = Operation(
@@ -69,25 +74,20 @@ IMPORT: Final = Operation(
     tag="Import",
     role="importer",
     parameters=(
-        Parameter(
-            name="DELIMITER",
-            place="header",
-            description=f"{_DELIMITER['description']} Counts before query and form.",
-            schema=_DELIMITER,
-        ),
+        _option("header", "DELIMITER", _DELIMITER, before="query and form"),
         Parameter(
             name="Idempotency-Key",
             place="header",
             description=(
-                "A text of your own for this upload: sent again with the same key and content, "
-                "it is answered with the first one's id, and nothing is taken twice."
+                "A text of your own for this upload, such as `night 2016-06-28`: "
+                "sent again with the same key and content, it is answered with the first one's id, "
+                "and nothing is taken twice."
             ),
             schema={"type": "string", "minLength": 1, "maxLength": 255},
-            example="night 2016-06-28",
         ),
-        _option("importType", _MODE),
-        _option("DELIMITER", _DELIMITER),
-        _option("blankCells", _BLANK_CELLS),
+        _option("query", "importType", _MODE, before="the form"),
+        _option("query", "DELIMITER", _DELIMITER, before="the form"),
+        _option("query", "blankCells", _BLANK_CELLS, before="the form"),
     ),
     body={"multipart/form-data": _FORM},
     body_example={
@@ -109,7 +109,8 @@ IMPORT: Final = Operation(
                         "line": 1,
                         "column": "Nonsense",
                         "code": "UNKNOWN_COLUMN",
-                        "message": "Nonsense is no column of a user.",
+                        "message": 'The column "Nonsense" is unknown: '
+                        "correct its name or take it out.",
                     }
                 ],
             },

@@ -196,7 +196,8 @@ def answers_of(operation: Operation) -> dict[int, Answer]:
 
 
 def _following(operation: Operation) -> Iterator[tuple[int, Answer]]:
-    if any(parameter.place == "query" for parameter in operation.parameters):
+    in_query = [parameter for parameter in operation.parameters if parameter.place == "query"]
+    if in_query and operation.body is None:
         yield 400, _INVALID_PARAMETER
     if JSON in (operation.body or {}):
         yield from _BODY_REFUSALS.items()

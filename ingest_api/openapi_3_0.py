@@ -10,6 +10,8 @@ from typing import Any, Final, cast
 
 _NULL: Final = {"type": "null"}
 _SCHEMA_WORDS: Final = ("type", "anyOf", "$ref", "enum", "const", "properties")
+_VALUES: Final = ("value", "example", "default", "enum")
+_UNKNOWN: Final = ("contentMediaType", "contentEncoding")
 
 
 def as_3_0(document: dict[str, Any]) -> dict[str, Any]:
@@ -25,16 +27,21 @@ def _without_3_1(value: object) -> object:
         return [_without_3_1(each) for each in cast("list[object]", value)]
     if not isinstance(value, dict):
         return value
-    found = {
-        name: each if name in {"value", "example"} else _without_3_1(each)
-        for name, each in cast("dict[str, object]", value).items()
-    }
-    is_schema = any(word in found for word in _SCHEMA_WORDS)
-    return _schema(found) if is_schema else found
+    members = cast("dict[str, object]", value)
+    found = {name: _member(name, each) for name, each in members.items()}
+    return _schema(found) if any(word in found for word in _SCHEMA_WORDS) else found
+
+
+def _member(name: str, value: object) -> object:
+    if name in _VALUES:
+        return value
+    if name == "properties":  # of any names, so it is never itself taken for a schema
+        return {each: _without_3_1(of) for each, of in cast("dict[str, object]", value).items()}
+    return _without_3_1(value)
 
 
 def _schema(schema: dict[str, Any]) -> dict[str, Any]:
-    found = dict(schema)
+    found = {name: value for name, value in schema.items() if name not in _UNKNOWN}
     choices: Any = found.get("anyOf")
     if isinstance(choices, list) and _NULL in choices:
         del found["anyOf"]
@@ -44,6 +51,8 @@ def _schema(schema: dict[str, Any]) -> dict[str, Any]:
     if isinstance(examples, list):
         del found["examples"]
         found["example"] = examples[0]
+    if not found.get("required", True):
+        del found["required"]
     if "const" in found:
         found["enum"] = [found.pop("const")]
     return found

@@ -19,6 +19,10 @@ UNKNOWN_JOB: Final = "Invalid request ID. No request found with the provided ID"
 UNKNOWN_USER: Final = (
     "Invalid audience member ID provided or no audience member found with given ID"
 )
+NO_ERROR_FILE: Final = (
+    "There is no CSV of this job's errors, because its file was taken before headers were kept:"
+    " ask for application/json"
+)
 RETRY_AFTER_S: Final = 5
 
 

@@ -169,6 +169,21 @@ SELECT key, id, first_name, last_name, email, mobile_number, country, state, las
 FROM {schema}.user_row
 WHERE generation = (SELECT active_generation FROM {schema}.projection);
 
+-- For readers that page through users, and so name the generation in their statements:
+-- only then is a plan made of its leaves alone, however many generations are kept.
+-- user_leaves has a row without a partition where no leaf has been counted yet.
+CREATE OR REPLACE VIEW public.user_leaves AS
+SELECT projection.active_generation AS generation, user_count.partition,
+       COALESCE(user_count.users, 0) AS users
+FROM {schema}.projection
+LEFT JOIN {schema}.user_count ON user_count.generation = projection.active_generation;
+
+CREATE OR REPLACE VIEW public.user_leaf_rows AS
+SELECT generation, partition, key, id, first_name, last_name, email, mobile_number, country,
+       state, last_active_date, sms_subscription, email_subscription, voice_subscription,
+       attributes, created_at, modified_at, job_id, record_number, modified_position
+FROM {schema}.user_row;
+
 -- How many users the view users has, without counting them.
 CREATE OR REPLACE VIEW public.user_total AS
 SELECT COALESCE(sum(users), 0)::bigint AS total
@@ -213,6 +228,9 @@ LATERAL (
            COALESCE(sum(rejected), 0)::bigint AS rejected
     FROM {schema}.job_partition WHERE job_partition.job_id = job.job_id
 ) AS counts;
+
+CREATE OR REPLACE VIEW public.job_states AS
+SELECT job_id, state FROM {schema}.job;
 
 CREATE OR REPLACE VIEW public.rejections AS
 SELECT job_id, record_number, line, "column", code, reason, value, raw

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.rig import Rig
+from tests.rig import Rig, installation
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from deploy.local.stack import LocalStack
     from tests.client import Client
     from tests.services import Services
-    from tests.surroundings import Ground
+    from tests.surroundings import Ground, Surroundings
 
 
 @pytest.fixture
@@ -50,3 +50,12 @@ def stack(rig: Rig) -> LocalStack:
     if ours is None:
         pytest.skip("the broker and the database are not ours to break")
     return ours
+
+
+@pytest.fixture(scope="module")
+def rig_of_module(
+    surroundings_of_session: Surroundings, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Rig]:
+    """An API, a publisher and one processor that the tests of a module share."""
+    with installation(surroundings_of_session, tmp_path_factory.mktemp("logs")) as started:
+        yield started
