@@ -8,7 +8,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import random
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -388,10 +387,9 @@ def test_a_key_comes_once_in_a_file(rig: Rig) -> None:
 
 def test_values_are_kept_as_they_are(rig: Rig) -> None:
     """Formulas, SQL, HTML, templates and control characters come out as they went in."""
-    fields = [(header, cell, name, value) for header, cell, name, value in TAKEN]
     lines = [
-        {"Email": f"line{number}@example.com"} | {header: cell}
-        for number, (header, cell, *_) in enumerate(fields)
+        {"Email": f"line{number}@example.com", header: cell}
+        for number, (header, cell, *_) in enumerate(TAKEN)
         if header != "Email"
     ]
 
@@ -399,10 +397,9 @@ def test_values_are_kept_as_they_are(rig: Rig) -> None:
 
     assert counts(status) == (len(lines), 0, 0, 0)
     rows = {row["email"]: row for row in select(rig.env, "SELECT * FROM users")}
-    for number, (header, _, name, value) in enumerate(fields):
-        if header not in {"Email", "Last Active Date"} or value is not None:
-            found = rows.get(f"line{number}@example.com")
-            assert header == "Email" or (found is not None and found[name] == value)
+    for number, (_, _, name, value) in enumerate(TAKEN):
+        if name != "email":
+            assert rows[f"line{number}@example.com"][name] == value
     assert not {"\x01", "\x1b"} & set("".join(s.log_text() for s in rig.services.started))
 
 
@@ -438,7 +435,6 @@ def test_fifty_retries_on_two_instances_and_across_a_crash_are_one_job(
     _, other = services.api()
     wait_until(other.is_ready, 40)
     urls = [rig.client.url, other.url]
-    rng = random.Random(4)
 
     def upload(url: str) -> int | None:
         with Client(url, rig.env.password) as client:
@@ -449,9 +445,7 @@ def test_fifty_retries_on_two_instances_and_across_a_crash_are_one_job(
 
     with ThreadPoolExecutor(50) as threads:
         answers = [threads.submit(upload, urls[number % 2]) for number in range(50)]
-        wait_until(
-            lambda: sum(answer.done() for answer in answers) >= rng.randrange(1, 20), 30, every_s=0
-        )
+        wait_until(lambda: any(answer.done() for answer in answers), 30, every_s=0)
         rig.api.kill()
         answered: list[Any] = [answer.result(60) for answer in answers]
     retried = [upload(other.url) for answer in answered if answer is None]
@@ -466,27 +460,28 @@ def test_fifty_retries_on_two_instances_and_across_a_crash_are_one_job(
 
 
 def test_an_answer_that_a_crash_swallows_is_given_to_the_retry(rig: Rig) -> None:
-    """Kill -9 between the acceptance and its answer: the job is there, once."""
+    """Kill -9 between an acceptance and the answers: the job is there, once."""
     content = tidy_csv(range(10))
     rig.files.append(content)
     headers = {"Idempotency-Key": "swallowed"}
 
     def upload() -> int | None:
-        try:
-            return rig.client.submit(content, headers=headers)
-        except httpx.TransportError:
-            return None
+        with Client(rig.client.url, rig.env.password) as client:
+            try:
+                return client.submit(content, headers=headers)
+            except httpx.TransportError:
+                return None
 
-    with ThreadPoolExecutor(1) as threads:
-        # Reading the log on would take the API longer than being killed does.
-        answer = threads.submit(upload)
+    with ThreadPoolExecutor(20) as threads:
+        # Only the first of them is in the log by then; it may have been answered or not.
+        answers = [threads.submit(upload) for _ in range(20)]
         wait_until(lambda: bool(accepted_jobs(rig.env.settings)), 30, every_s=0)
         rig.api.kill()
-        answered = answer.result(30)
+        answered = {answer.result(30) for answer in answers}
     rig.restart_api()
     retried = upload()
 
-    assert answered in {None, retried}
+    assert answered <= {None, retried}
     assert [job.job_id for job in accepted_jobs(rig.env.settings)] == [retried]
     rig.assert_as_modelled()
 
