@@ -19,11 +19,13 @@ from ingest_api.job_log import JobLog
 from ingest_api.reads import Reads
 from ingest_api.request_body import BodyLimits
 from ingest_api.responses import SERVER_FAILURE, Refused, json_answer, refusal, unavailable
+from ingest_api.routes_description import add_description_routes
 from ingest_api.routes_import import add_import_route
 from ingest_api.routes_reads import add_job_routes, add_user_routes
 from ingest_api.start import Start
 from ingest_api.store import Store, StoreUnavailableError
 from ingest_api.upload_gate import UploadGate
+from ingest_api.writing import Writing
 
 if TYPE_CHECKING:
     from sanic import HTTPResponse, Request
@@ -46,6 +48,7 @@ class Parts:
     gate: UploadGate
     intake: Intake
     start: Start
+    writing: Writing
 
 
 def make_parts(settings: ApiSettings) -> Parts:
@@ -60,6 +63,7 @@ def make_parts(settings: ApiSettings) -> Parts:
         deadline_s=settings.body_deadline_s,
     )
     intake = Intake(shared, job_log, gate, threads=settings.uploads_at_once, limits=settings.limits)
+    start = Start(settings, job_log, intake, accounts)
     return Parts(
         settings=settings,
         store=store,
@@ -68,7 +72,8 @@ def make_parts(settings: ApiSettings) -> Parts:
         reads=Reads(store, job_log.ledger),
         gate=gate,
         intake=intake,
-        start=Start(settings, job_log, intake, accounts),
+        start=start,
+        writing=Writing(settings, store, job_log, start),
     )
 
 
@@ -82,9 +87,11 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
     add_import_route(api, parts.intake, store=parts.store, gate=parts.gate, limits=limits)
     add_job_routes(api, parts.reads, parts.job_log)
     add_user_routes(api, parts.reads)
+    parts.writing.add_routes(api)
     public = Blueprint("public")
     readiness = Readiness(parts.settings.shared.topics, parts.job_log, parts.reads, parts.start)
     add_health_routes(public, readiness)
+    add_description_routes(public)
     app.blueprint([api, public])
     _add_filter(app, parts.accounts)
     _add_failures(app)

@@ -56,15 +56,19 @@ async def serve(settings: ApiSettings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, _stop, server, parts, stopping)
     await parts.store.open()
     start = asyncio.create_task(parts.start.run())
-    start.add_done_callback(partial(_end_where_failed, server))
+    writing = asyncio.create_task(parts.writing.run())
+    for task in (start, writing):
+        task.add_done_callback(partial(_end_where_failed, server))
     try:
         await server.serve()
     finally:
+        ended = [task for task in (start, writing) if task.done()]
         start.cancel()
+        writing.cancel()
         await _close(parts)
     if not stopping.is_set():
-        if start.done() and not start.cancelled():
-            start.result()
+        for task in ended:
+            task.result()
         raise RuntimeError("the HTTP server ended by itself")
     _log.info("stopped")
 
@@ -115,6 +119,7 @@ def _stop(server: Server, parts: Parts, stopping: asyncio.Event) -> None:
 
 async def _close(parts: Parts) -> None:
     parts.intake.close()
+    parts.writing.close()
     parts.accounts.close()
     await parts.job_log.stop()
     await parts.store.close()

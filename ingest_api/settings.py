@@ -36,6 +36,7 @@ class ApiSettings:
     body_deadline_s: int
     uploads_at_once: int
     uploads_per_account: int
+    write_timeout_s: int
     limits: Limits
 
 
@@ -51,6 +52,7 @@ def read_api_settings(environ: Mapping[str, str]) -> ApiSettings:
     ROLLCALL_BODY_DEADLINE_S       3600       seconds for a whole upload's body; then 408
     ROLLCALL_UPLOADS_AT_ONCE       64         of all accounts, about 20 MB each; the next: 503
     ROLLCALL_UPLOADS_PER_ACCOUNT   64         of one account at once; the next one: 429
+    ROLLCALL_WRITE_TIMEOUT_S       10         until a single user's write must be seen; then 503
     =============================  =========  ================================================
 
     Those of :func:`ingest_api.file_format.read_limits` besides.
@@ -68,6 +70,7 @@ def read_api_settings(environ: Mapping[str, str]) -> ApiSettings:
     deadline_s = read.integer("ROLLCALL_BODY_DEADLINE_S", 3600, least=1, most=86_400)
     at_once = read.integer("ROLLCALL_UPLOADS_AT_ONCE", 64, least=1, most=1000)
     per_account = read.integer("ROLLCALL_UPLOADS_PER_ACCOUNT", 64, least=1, most=1000)
+    write_s = read.integer("ROLLCALL_WRITE_TIMEOUT_S", 10, least=1, most=60)
     limits = read_limits(read)
     _check(read, mistakes)
     if shared is None or mistakes:
@@ -82,6 +85,7 @@ def read_api_settings(environ: Mapping[str, str]) -> ApiSettings:
         body_deadline_s=deadline_s,
         uploads_at_once=at_once,
         uploads_per_account=per_account,
+        write_timeout_s=write_s,
         limits=limits,
     )
 
@@ -122,6 +126,7 @@ def loggable(settings: ApiSettings) -> dict[str, object]:
         "body_deadline_s": settings.body_deadline_s,
         "uploads_at_once": settings.uploads_at_once,
         "uploads_per_account": settings.uploads_per_account,
+        "write_timeout_s": settings.write_timeout_s,
     }
 
 

@@ -7,7 +7,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any, Final, LiteralString
 
 import psycopg
-from psycopg import errors
+from psycopg import errors, sql
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
@@ -37,6 +37,7 @@ class Store:
     """Postgres, as the API uses it."""
 
     def __init__(self, conninfo: str) -> None:
+        self._conninfo = conninfo
         self._selecting: set[asyncio.Task[list[dict[str, Any]]]] = set()
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             conninfo,
@@ -129,4 +130,30 @@ class Store:
             ):
                 yield connection
         except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError) as error:
+            raise StoreUnavailableError(type(error).__name__) from error
+
+    async def notifications(self, channel: LiteralString) -> AsyncGenerator[str]:
+        """Payloads of the channel as they come, over a connection of its own.
+
+        The first is empty and says that the connection listens from now on.
+
+        Raises:
+            StoreUnavailableError: there is no connection, or it has ended; what came since is lost.
+        """
+        try:
+            connection = await psycopg.AsyncConnection.connect(
+                self._conninfo,
+                autocommit=True,
+                connect_timeout=_CONNECTION_TIMEOUT_S,
+                application_name="rollcall-api-listening",
+                keepalives_idle=10,
+                keepalives_interval=5,
+                keepalives_count=3,
+            )
+            async with connection:
+                await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
+                yield ""
+                async for notification in connection.notifies():
+                    yield notification.payload
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             raise StoreUnavailableError(type(error).__name__) from error
