@@ -27,6 +27,9 @@ ROLES: Final[tuple[Role, ...]] = ("reader", "importer", "admin")
 """From the lowest to the highest; a role may all that lower ones may."""
 ADMIN: Final = "admin"
 LOGIN_TIMEOUT_S: Final = 5.0
+UNKNOWN_ACCOUNT: Final = "There is no account with this name"
+NAME_TAKEN: Final = "There is already an account with this name"
+LAST_ADMIN: Final = "The last administrator can't be deleted or given a lower role"
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +174,7 @@ class Accounts:
         """
         rows = await self._store.select(self._SELECT_ACCOUNT, (name,))
         if not rows:
-            raise _unknown()
+            raise Refused(404, UNKNOWN_ACCOUNT)
         return rows[0]
 
     _ADD: Final = """
@@ -189,7 +192,7 @@ class Accounts:
         hashed = await self._passwords.hash(password)
         added = await self._store.select(self._ADD, (account.name, account.role, hashed))
         if not added:
-            raise Refused(409, "There is already an account with this name")
+            raise Refused(409, NAME_TAKEN)
 
     _CHANGE: Final = """
     UPDATE rollcall_api.account
@@ -233,10 +236,6 @@ class Accounts:
         await connection.execute(self._LOCK)
         row = await (await connection.execute(self._SELECT_ADMINS, (name,))).fetchone()
         if row is None:
-            raise _unknown()
+            raise Refused(404, UNKNOWN_ACCOUNT)
         if row["role"] == ADMIN and row["admins"] == 1 and not keeps_admin:
-            raise Refused(409, "The last administrator can't be deleted or given a lower role")
-
-
-def _unknown() -> Refused:
-    return Refused(404, "There is no account with this name")
+            raise Refused(409, LAST_ADMIN)

@@ -12,6 +12,9 @@ import msgspec
 import structlog
 
 from ingest_api.accounts import (
+    LAST_ADMIN,
+    NAME_TAKEN,
+    UNKNOWN_ACCOUNT,
     Account,
     AccountChange,
     Role,  # noqa: TC001 - msgspec reads the annotations
@@ -103,8 +106,8 @@ def refusals(**texts: str) -> dict[int, Answer]:
     }
 
 
-_UNKNOWN: Final = refusals(_404="There is no account with this name")
-_LAST: Final = refusals(_409="The last administrator can't be deleted or given a lower role")
+_UNKNOWN: Final = refusals(_404=UNKNOWN_ACCOUNT)
+_LAST: Final = refusals(_409=LAST_ADMIN)
 _INVALID: Final = refusals(_400=INVALID_BODY)
 _PASSWORD_RULE: Final = (
     f"A password is {LEAST_PASSWORD_CHARACTERS} to {MOST_PASSWORD_CHARACTERS} characters"
@@ -116,6 +119,7 @@ def add_account_routes(api: Blueprint, accounts: Accounts, authentication: Authe
     """Add the routes."""
     _add_reads(api, accounts)
     _add_changes(api, accounts, authentication)
+    _add_deletion(api, accounts, authentication)
 
 
 def _add_reads(api: Blueprint, accounts: Accounts) -> None:
@@ -175,6 +179,7 @@ def _add_reads(api: Blueprint, accounts: Accounts) -> None:
     )
     async def account(request: Request[Any, Any], name: str) -> HTTPResponse:
         account_of(request, "admin")
+        _check_known_form(name)
         return json_answer(200, msgspec.to_builtins(_shown(await accounts.fetch(name))))
 
     _ = account_page, account
@@ -202,7 +207,7 @@ def _add_changes(api: Blueprint, accounts: Accounts, authentication: Authenticat
                     },
                 ),
                 **_INVALID,
-                **refusals(_409="There is already an account with this name"),
+                **refusals(_409=NAME_TAKEN),
             },
         )
     )
@@ -244,6 +249,7 @@ def _add_changes(api: Blueprint, accounts: Accounts, authentication: Authenticat
     async def change_account(request: Request[Any, Any], name: str) -> HTTPResponse:
         by = account_of(request, "admin")
         body = await json_body(request, ChangedAccount)
+        _check_known_form(name)
         if body.role is None and body.password is None:
             raise invalid_body("role", "REQUIRED", "role or password is required.")
         _check_password(body.password)
@@ -258,6 +264,10 @@ def _add_changes(api: Blueprint, accounts: Accounts, authentication: Authenticat
         )
         return _done(name, "Account updated successfully")
 
+    _ = add_account, change_account
+
+
+def _add_deletion(api: Blueprint, accounts: Accounts, authentication: Authentication) -> None:
     @api.route(
         "/admin/accounts/<name:str>/delete", methods=["POST"], ignore_body=True, unquote=True
     )
@@ -282,12 +292,13 @@ def _add_changes(api: Blueprint, accounts: Accounts, authentication: Authenticat
     )
     async def delete_account(request: Request[Any, Any], name: str) -> HTTPResponse:
         by = account_of(request, "admin")
+        _check_known_form(name)
         await accounts.delete(name)
         authentication.doubt()
         _log.info("account deleted", by=by.name, account=name)
         return _done(name, "Account deleted successfully")
 
-    _ = add_account, change_account, delete_account
+    _ = delete_account
 
 
 def check_name(name: str) -> None:
@@ -299,6 +310,12 @@ def check_name(name: str) -> None:
     fault = name_fault(name)
     if fault is not None:
         raise invalid_body("name", "VALUE_INVALID", fault)
+
+
+def _check_known_form(name: str) -> None:
+    """Not every text of a URL is one that Postgres could look for."""
+    if name_fault(name) is not None:
+        raise Refused(404, UNKNOWN_ACCOUNT)
 
 
 def invalid_body(column: str, code: str, message: str) -> Refused:
