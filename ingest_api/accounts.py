@@ -12,7 +12,6 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any, Final, Literal, LiteralString, cast
 
 from ingest_api.responses import Refused
-from ingest_api.store import StoreUnavailableError
 from ingest_api.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -65,7 +64,8 @@ class Accounts:
         self._store = store
         self._passwords = passwords
         self._limits = limits
-        self._is_prepared = False
+        self.is_prepared = False
+        """Whether the tables of accounts and tokens are there."""
 
     async def prepare(self, admin_password: str) -> None:
         """Make the tables, and the account ``admin`` with this password where one is given.
@@ -78,7 +78,7 @@ class Accounts:
             await connection.execute(cast("LiteralString", ddl))
         if admin_password:
             await self._set_admin(admin_password)
-        self._is_prepared = True
+        self.is_prepared = True
 
     _SELECT_ADMIN_SETTING: Final = "SELECT password_hash FROM rollcall_api.admin_setting"
     _STORE_ADMIN: Final = """
@@ -111,8 +111,6 @@ class Accounts:
         Raises:
             Refused: 429 after too many wrong passwords from this address, 503 where too many wait.
         """
-        if not self._is_prepared:
-            raise StoreUnavailableError("the accounts are not there yet")
         if before is None:
             self._refuse_where_limited(login.name, address)
         checked_at_s = time.monotonic()

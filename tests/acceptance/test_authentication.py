@@ -531,6 +531,24 @@ def test_a_request_costs_little_more_than_looking_into_memory(
     assert store_s < 0.02
 
 
+def test_before_postgres_was_ever_reached_nobody_is_let_in_or_turned_away(
+    services: Services,
+) -> None:
+    """503, unless there are no credentials that could be looked up."""
+    service, client = services.api(database_url="host=127.0.0.1 port=1 dbname=none")
+    with client:
+        password = client.http.get(AUDIENCE)
+        token = httpx.get(
+            client.url + AUDIENCE,
+            headers={"Authorization": f"Bearer rct_1_{SECRET}"},
+            trust_env=False,
+        )
+        nothing = httpx.get(client.url + AUDIENCE, trust_env=False)
+    assert [answer.status_code for answer in (password, token, nothing)] == [503, 503, 401]
+    assert int(password.headers["Retry-After"]) > 0
+    assert service.is_running
+
+
 @contextlib.contextmanager
 def frozen(pid: int) -> Generator[None]:
     """SIGSTOP of a process and all that it has started, as long as the context is open."""
