@@ -47,6 +47,7 @@ _NAME_PARAMETER: Final = Parameter(
     description="The account's name.",
     schema={"type": "string"},
     is_required=True,
+    example="night shift",
 )
 _DATE: Final = "06/28/2016 05:49:23 AM GMT"
 _log = structlog.stdlib.get_logger("rollcall.api")

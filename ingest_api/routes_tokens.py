@@ -160,6 +160,7 @@ def add_token_routes(api: Blueprint, tokens: Tokens, authentication: Authenticat
                     description="The token's id.",
                     schema={"type": "string"},
                     is_required=True,
+                    example="1",
                 ),
             ),
             answers={
