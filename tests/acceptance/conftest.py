@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.raw_http import accounts_and_topics_are_there, jobs
 from tests.rig import Rig, installation
+from tests.services import Services
+from tests.surroundings import ground
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
 
     from deploy.local.stack import LocalStack
     from tests.client import Client
-    from tests.services import Services
+    from tests.services import Service
     from tests.surroundings import Ground, Surroundings
 
 
@@ -34,6 +37,46 @@ def rig_of_two(env: Ground, services: Services) -> Iterator[Rig]:
     started.close()
 
 
+@pytest.fixture(scope="module")
+def rig_of_module(
+    surroundings_of_session: Surroundings, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Rig]:
+    """An API, a publisher and one processor that the tests of a module share."""
+    with installation(surroundings_of_session, tmp_path_factory.mktemp("logs")) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def api(
+    surroundings_of_session: Surroundings, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Service, Client]]:
+    """One API process for many tests, with limits that a test can reach."""
+    with (
+        ground(surroundings_of_session) as made,
+        Services(made.environ, tmp_path_factory.mktemp("api")) as services,
+    ):
+        service, client = services.api(body_idle_timeout_s="2", body_deadline_s="4")
+        with client:
+            wait_until(lambda: accounts_and_topics_are_there(client), 30)
+            yield service, client
+
+
+@pytest.fixture
+def client(api: tuple[Service, Client]) -> Iterator[Client]:
+    """Of that process, which runs on afterwards."""
+    service, client = api
+    yield client
+    assert service.is_running
+
+
+@pytest.fixture
+def refusing(client: Client) -> Iterator[Client]:
+    """For tests in which nothing may be kept of what is sent."""
+    before = jobs(client)
+    yield client
+    assert jobs(client) == before
+
+
 @pytest.fixture
 def other(rig: Rig) -> Iterator[Client]:
     """A client of a second API process."""
@@ -50,12 +93,3 @@ def stack(rig: Rig) -> LocalStack:
     if ours is None:
         pytest.skip("the broker and the database are not ours to break")
     return ours
-
-
-@pytest.fixture(scope="module")
-def rig_of_module(
-    surroundings_of_session: Surroundings, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Rig]:
-    """An API, a publisher and one processor that the tests of a module share."""
-    with installation(surroundings_of_session, tmp_path_factory.mktemp("logs")) as started:
-        yield started
