@@ -14,8 +14,10 @@ import psycopg
 from psycopg.rows import dict_row
 from rich.console import Console
 
-from deploy.api_client import ApiClient, ApiError, JobCounts, Upload
-from deploy.cli.job_progress import run_import
+from deploy.api_client.client import ApiClient, ApiError, path_of
+from deploy.api_client.job import JobCounts
+from deploy.api_client.upload import Upload, send
+from deploy.cli.job_progress import follow_job, send_upload
 from deploy.cli.tables import ERROR_COLUMNS, output, print_counts, print_table
 from deploy.cli.up import port_option, print_running, run_until_stopped, started
 from deploy.local.rollcall import Plan, Running
@@ -79,9 +81,9 @@ def _import_sample(
     running: Running, client: ApiClient, mode: str, expected: dict[str, int], console: Console
 ) -> bool:
     console.rule(mode)
-    job_id, counts = run_import(client, Upload(_SAMPLES / f"{mode}.csv", mode), console)
+    job_id, counts = _run(client, mode, console)
     print_counts(console, job_id, counts)
-    errors = client.errors(job_id, start=0, page_size=_SHOWN_ERRORS)
+    errors = client.get(path_of("batchinfo", "errors", job_id), {"pageSize": _SHOWN_ERRORS})
     title = f"The first {len(errors['Errors'])} of {errors['total']} rejected lines"
     print_table(console, title, ERROR_COLUMNS, errors["Errors"])
     found = outcome(counts) | {"users": _count_users(running)}
@@ -90,6 +92,19 @@ def _import_sample(
         return True
     console.print(f"[red]Expected {expected}, found {found}.[/red]")
     return False
+
+
+def _run(client: ApiClient, mode: str, console: Console) -> tuple[str, JobCounts]:
+    with (_SAMPLES / f"{mode}.csv").open("rb") as file:
+        upload = Upload(file=file, name=f"{mode}.csv", mode=mode)
+        answer = send_upload(
+            upload,
+            lambda advance: send(client, upload, idempotency_key=None, advance=advance),
+            console,
+            retry_for_s=0,
+        )
+    job_id = str(answer["id"])
+    return job_id, JobCounts.of(follow_job(client, job_id, f"{mode}.csv", console))
 
 
 def outcome(counts: JobCounts) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """What the commands make of the API's answers."""
 
-from deploy.api_client import JobCounts, refusal_text
+from deploy.api_client.client import refusal_text
+from deploy.api_client.job import JobCounts
 
 
 def test_a_job_has_ended_once_its_state_is_final() -> None:
