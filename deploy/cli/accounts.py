@@ -6,14 +6,16 @@ import click
 
 from deploy.api_client.client import path_of
 from deploy.cli.commands import ListingGroup, call_options, page_options
-from deploy.cli.session import api
+from deploy.cli.session import api, new_password
 from deploy.cli.tables import next_page, output, print_json, print_message, print_table
 
 _COLUMNS = ("name", "role", "createdDate", "modifiedDate")
 ROLES = click.Choice(["reader", "importer", "admin"])
 
 _password_option = click.option(
-    "--ask-password", is_flag=True, help="Ask for the password; it is never an argument."
+    "--ask-password",
+    is_flag=True,
+    help="Ask for the new password, or read it from standard input; it is never an argument.",
 )
 
 
@@ -45,6 +47,7 @@ def list_accounts(*, as_json: bool, url: str, **query: Any) -> None:
     examples=(
         "rollcall accounts add crm --role importer   # prints the password, once",
         "rollcall accounts add grace --role admin --ask-password",
+        "pass show rollcall/grace | rollcall accounts modify grace --ask-password",
     ),
 )
 @click.argument("name")
@@ -55,7 +58,7 @@ def add_account(name: str, role: str, *, ask_password: bool, as_json: bool, url:
     """Add the account NAME; its password is generated and shown once, or asked for."""
     body = {"name": name, "role": role}
     if ask_password:
-        body["password"] = _asked_password(name)
+        body["password"] = new_password(name)
     with api(url) as client:
         answer = client.post("/admin/accounts", body)
     print_message(answer, ("name", "password"), as_json=as_json)
@@ -81,7 +84,7 @@ def modify_account(
         raise click.UsageError(message)
     body = {"role": role} if role else {}
     if ask_password:
-        body["password"] = _asked_password(name)
+        body["password"] = new_password(name)
     with api(url) as client:
         answer = client.put(path_of("admin", "accounts", name), body)
     print_message(answer, ("name",), as_json=as_json)
@@ -95,8 +98,3 @@ def delete_account(name: str, *, as_json: bool, url: str) -> None:
     with api(url) as client:
         answer = client.post(path_of("admin", "accounts", name, "delete"))
     print_message(answer, ("name",), as_json=as_json)
-
-
-def _asked_password(name: str) -> str:
-    question = f"New password of {name}"
-    return click.prompt(question, hide_input=True, confirmation_prompt=True, err=True)

@@ -7,7 +7,13 @@ from rich.console import Console
 
 from deploy.cli.tables import ERROR_COLUMNS, flat, print_line, print_table
 
-_COUNTS = ("insert", "update", "unchanged", "delete", "reject")
+_COUNTS = {
+    "insert": "to insert",
+    "update": "to update",
+    "unchanged": "unchanged",
+    "delete": "to delete",
+    "reject": "to reject",
+}
 _HIDDEN = frozenset(
     {"line", "id", "active", "smsSubscription", "emailSubscription", "voiceSubscription"}
     | {"createdDateStr", "lastModifiedDateStr"}
@@ -15,11 +21,11 @@ _HIDDEN = frozenset(
 _CHANGE_COLUMNS = ("line", "id", "field", "before", "after")
 
 
-def print_dry_run(console: Console, name: str, answer: Mapping[str, Any]) -> None:
+def print_dry_run(console: Console, file_name: str, answer: Mapping[str, Any]) -> None:
     """Prints the counts, then samples of each kind; of an update what was and what would be."""
-    numbers = ", ".join(f"{answer[count]} to {count}" for count in _COUNTS)
-    print_line(console, f"{answer['message']}")
-    print_line(console, f"{name}, {answer['mode']}, {answer['total']} lines: {numbers}")
+    numbers = ", ".join(f"{answer[name]} {words}" for name, words in _COUNTS.items())
+    print_line(console, str(answer["message"]))
+    print_line(console, f"{file_name}, {answer['mode']}, {answer['total']} lines: {numbers}")
     samples: Mapping[str, Sequence[Mapping[str, Any]]] = answer["samples"]
     _print_users(console, "Some to insert", samples["insert"])
     changes = [row for sample in samples["update"] for row in _changes(sample)]

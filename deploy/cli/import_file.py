@@ -183,7 +183,7 @@ def _import(client: ApiClient, upload: Upload, wishes: _Wishes) -> None:
 
 def _sent(client: ApiClient, upload: Upload, wishes: _Wishes) -> dict[str, Any]:
     key = wishes.idempotency_key or str(uuid.uuid4())
-    again = f"the same import with --idempotency-key {key} is safe"
+    again = f"the same import with --idempotency-key {key} ends in one job"
     try:
         return send_upload(
             upload,
@@ -194,7 +194,7 @@ def _sent(client: ApiClient, upload: Upload, wishes: _Wishes) -> dict[str, Any]:
     except ApiError as error:
         if not is_passing(error):
             raise
-        message = f"{error}\n  It is not known whether it was accepted; {again}."
+        message = f"{error}\n  Try it again: {again}."
         raise CommandError(message) from error
     except KeyboardInterrupt:
         click.echo(f"Interrupted in the upload; {again}.", err=True)

@@ -53,7 +53,8 @@ def follow_job(client: ApiClient, job_id: str, name: str, console: Console) -> d
 
 def _bars(console: Console) -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
-    return Progress(*columns, TimeElapsedColumn(), console=console)
+    # In a log file a bar is noise.
+    return Progress(*columns, TimeElapsedColumn(), console=console, disable=not console.is_terminal)
 
 
 def _shown(name: str) -> str:

@@ -64,17 +64,33 @@ def credentials(environ: Mapping[str, str]) -> Account | Token:
     """
     token = environ.get("ROLLCALL_TOKEN", "").strip()
     if token:
-        if not token.isascii() or not token.isprintable():
-            message = "ROLLCALL_TOKEN is no token: it holds characters that none has"
-            raise CommandError(message)
-        return Token(token)
-    try:
-        user = environ.get("ROLLCALL_USER") or click.prompt("User", default="admin", err=True)
-        password = environ.get("ROLLCALL_PASSWORD") or click.prompt(
-            f"Password of {user}", hide_input=True, err=True
-        )
-    except click.Abort:
-        if sys.stdin.isatty():
-            raise
-        raise CommandError(_NO_CREDENTIALS) from None
+        return _token(token)
+    user, password = environ.get("ROLLCALL_USER"), environ.get("ROLLCALL_PASSWORD")
+    if not (user and password) and not sys.stdin.isatty():
+        raise CommandError(_NO_CREDENTIALS)
+    user = user or click.prompt("User", default="admin", err=True)
+    password = password or click.prompt(f"Password of {user}", hide_input=True, err=True)
     return Account(user, password)
+
+
+def new_password(name: str) -> str:
+    """What is typed twice; where nobody types, the first line of standard input.
+
+    Raises:
+        CommandError: There is none.
+    """
+    if sys.stdin.isatty():
+        question = f"New password of {name}"
+        return click.prompt(question, hide_input=True, confirmation_prompt=True, err=True)
+    password = sys.stdin.readline().rstrip("\r\n")
+    if not password:
+        message = "no new password: standard input is empty"
+        raise CommandError(message)
+    return password
+
+
+def _token(text: str) -> Token:
+    if not text.isascii() or not text.isprintable():
+        message = "ROLLCALL_TOKEN is no token: it holds characters that none has"
+        raise CommandError(message)
+    return Token(text)

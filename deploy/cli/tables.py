@@ -63,7 +63,9 @@ def print_table(
     console: Console, title: str, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]
 ) -> None:
     """Prints the named fields of each row; what a row does not have is left blank."""
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    # Apart from the table, whose width would fold it.
+    console.print(Text(plain(title)), style="bold", soft_wrap=True)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for column in columns:
         table.add_column(column, overflow="fold", no_wrap=column in _NEVER_FOLDED)
     for row in rows:
