@@ -110,13 +110,12 @@ _DRY_RUN = {
 
 def test_a_dry_run_shows_counts_and_samples(console: Console) -> None:
     """Of an update what was and would be, field by field; a kind without samples is left out."""
-    print_dry_run(console, "users.csv", _DRY_RUN)
+    print_dry_run(console, "u.csv", _DRY_RUN)
 
     lines = [" ".join(line.split()) for line in _text(console).splitlines()]
     assert [line for line in lines if line and "─" not in line] == [
         "Dry run: nothing was changed.",
-        "users.csv, upsert, 4 lines: "
-        "1 to insert, 1 to update, 1 unchanged, 0 to delete, 1 to reject",
+        "u.csv, upsert, 4 lines: 1 to insert, 1 to update, 1 unchanged, 0 to delete, 1 to reject",
         "Some to insert",
         "line firstName attributes.n",
         "2 Ada 1",
