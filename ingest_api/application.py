@@ -19,6 +19,7 @@ from ingest_api.job_log import JobLog
 from ingest_api.reads import Reads
 from ingest_api.request_body import BodyLimits
 from ingest_api.responses import SERVER_FAILURE, Refused, json_answer, refusal, unavailable
+from ingest_api.routes_description import add_description_routes
 from ingest_api.routes_import import add_import_route
 from ingest_api.routes_reads import add_job_routes, add_user_routes
 from ingest_api.start import Start
@@ -85,6 +86,7 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
     public = Blueprint("public")
     readiness = Readiness(parts.settings.shared.topics, parts.job_log, parts.reads, parts.start)
     add_health_routes(public, readiness)
+    add_description_routes(public)
     app.blueprint([api, public])
     _add_filter(app, parts.accounts)
     _add_failures(app)

@@ -6,7 +6,9 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from ingest_api import answers
 from ingest_api.appender import LogUnavailableError
+from ingest_api.operations import JSON, Answer, Operation, described
 from ingest_api.responses import json_answer
 from ingest_api.store import StoreUnavailableError
 
@@ -20,6 +22,31 @@ if TYPE_CHECKING:
 
 _KEPT_S: Final = 0.5
 """Anybody may ask, so the answer is kept a moment instead of asking Kafka each time."""
+_LIVE: Final = Operation(
+    summary="Whether the process answers",
+    tag="Service",
+    role=None,
+    answers={
+        200: Answer(description="It does.", bodies={JSON: answers.Live}, example={"status": "live"})
+    },
+)
+_READY: Final = Operation(
+    summary="Whether an upload would be taken and processed",
+    tag="Service",
+    role=None,
+    answers={
+        200: Answer(
+            description="It would.",
+            bodies={JSON: answers.Readiness},
+            example={"status": "ready", "reasons": []},
+        ),
+        503: Answer(
+            description="Not yet.",
+            bodies={JSON: answers.Readiness},
+            example={"status": "waiting", "reasons": ["Kafka doesn't answer."]},
+        ),
+    },
+)
 
 
 class Readiness:
@@ -65,10 +92,12 @@ def add_health_routes(public: Blueprint, readiness: Readiness) -> None:
     """Add the routes below ``/health``."""
 
     @public.get("/health/live", ctx_public=True)
+    @described(_LIVE)
     async def live(_request: Request[Any, Any]) -> HTTPResponse:
         return json_answer(200, {"status": "live"})
 
     @public.get("/health/ready", ctx_public=True)
+    @described(_READY)
     async def ready(_request: Request[Any, Any]) -> HTTPResponse:
         reasons = await readiness.reasons()
         status = "waiting" if reasons else "ready"

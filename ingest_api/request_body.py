@@ -10,7 +10,7 @@ from ingest_api.request_head import header, whole_number
 from ingest_api.responses import Detail, Refused, invalid_file
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from sanic import Request
     from sanic.asgi import ASGIApp
@@ -35,12 +35,17 @@ def check_declared(request: Request[Any, Any], limits: BodyLimits) -> None:
         raise _too_large(limits.most_bytes)
 
 
-async def body_pieces(request: Request[Any, Any], limits: BodyLimits) -> AsyncIterator[bytes]:
+async def body_pieces(
+    request: Request[Any, Any],
+    limits: BodyLimits,
+    *,
+    refuse: Callable[[Detail], Refused] = invalid_file,
+) -> AsyncIterator[bytes]:
     """The body in pieces of any size; one is taken from the socket only when asked for.
 
     Raises:
         Refused: 413 at the first byte over the limit, 408 after a time without a byte,
-            400 where the connection ends before the body does.
+            what ``refuse`` makes of it where the connection ends before the body does.
     """
     # The framework's own reader takes a broken connection for the end of the body.
     transport = cast("ASGIApp", request.stream).transport
@@ -51,9 +56,9 @@ async def body_pieces(request: Request[Any, Any], limits: BodyLimits) -> AsyncIt
             async with asyncio.timeout(limits.idle_s):
                 message = cast("dict[str, Any]", await transport.receive())
         except TimeoutError:
-            raise Refused(408, f"No byte of the upload came for {limits.idle_s} s") from None
+            raise Refused(408, f"No byte of the body came for {limits.idle_s} s") from None
         if message["type"] == "http.disconnect":
-            raise invalid_file(Detail("BODY_INCOMPLETE", "The request ends before its body does."))
+            raise refuse(Detail("BODY_INCOMPLETE", "The request ends before its body does."))
         more = bool(message.get("more_body", False))
         piece: bytes = message.get("body", b"")
         received += len(piece)
@@ -64,4 +69,4 @@ async def body_pieces(request: Request[Any, Any], limits: BodyLimits) -> AsyncIt
 
 
 def _too_large(most_bytes: int) -> Refused:
-    return Refused(413, f"The upload is larger than {most_bytes} bytes")
+    return Refused(413, f"The body is larger than {most_bytes} bytes")

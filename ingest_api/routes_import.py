@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from ingest_api.exchange import exchange_of
 from ingest_api.gateway import STORE_UNAVAILABLE, account_of
+from ingest_api.import_operation import IMPORT
 from ingest_api.import_options import idempotency_key, options_in_head
 from ingest_api.intake import ImportRequest
+from ingest_api.operations import described
 from ingest_api.request_body import body_pieces, check_declared
 from ingest_api.request_head import header, header_values, query_values
 from ingest_api.responses import (
@@ -36,6 +38,7 @@ def add_import_route(
     """Add the route that takes uploads."""
 
     @api.post("/audience/import", stream=True)
+    @described(IMPORT)
     async def import_users(request: Request[Any, Any]) -> HTTPResponse:
         account = account_of(request, "importer")
         _check_media(request)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from ingest_api.appender import LogUnavailableError
 from ingest_api.exchange import exchange_of
 from ingest_api.gateway import account_of
+from ingest_api.operations import described
+from ingest_api.read_operations import JOB_ERRORS, JOB_STATUS, JOB_STATUSES, USERS
 from ingest_api.request_head import MOST_INT64, query_number, whole_number
 from ingest_api.responses import UNKNOWN_JOB, Refused, json_answer
 
@@ -26,12 +28,14 @@ def add_job_routes(api: Blueprint, reads: Reads, job_log: JobLog) -> None:
     """Add the routes below ``/batchinfo``."""
 
     @api.get("/batchinfo/status/<job_id:str>")
+    @described(JOB_STATUS)
     async def job_status(request: Request[Any, Any], job_id: str) -> HTTPResponse:
         account_of(request, "reader")
         job = await _job(request, job_log, job_id)
         return json_answer(200, await reads.status(job))
 
     @api.get("/batchinfo/status")
+    @described(JOB_STATUSES)
     async def job_statuses(request: Request[Any, Any]) -> HTTPResponse:
         account_of(request, "reader")
         start, page_size = _page(request)
@@ -41,6 +45,7 @@ def add_job_routes(api: Blueprint, reads: Reads, job_log: JobLog) -> None:
         return json_answer(200, await reads.select_statuses(start, page_size))
 
     @api.get("/batchinfo/errors/<job_id:str>")
+    @described(JOB_ERRORS)
     async def job_errors(request: Request[Any, Any], job_id: str) -> HTTPResponse:
         account_of(request, "reader")
         start, page_size = _page(request)
@@ -54,6 +59,7 @@ def add_user_routes(api: Blueprint, reads: Reads) -> None:
     """Add the routes below ``/audience`` that read."""
 
     @api.get("/audience")
+    @described(USERS)
     async def users(request: Request[Any, Any]) -> HTTPResponse:
         account_of(request, "reader")
         start, page_size = _page(request)

@@ -13,3 +13,6 @@
 
 Nothing here does I/O, but for reading the files of this package.
 """
+
+__version__ = "0.1.0"
+"""Of all of Rollcall: what the package, the command line and the OpenAPI description say."""

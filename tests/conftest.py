@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -73,7 +73,9 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A failed test shows what its processes wrote last."""
     report = yield
-    started = getattr(item, "funcargs", {}).get("services")
+    used: dict[str, Any] = getattr(item, "funcargs", {})
+    rig_of_module = used.get("rig_of_module")
+    started = used.get("services") or (rig_of_module and rig_of_module.services)
     if report.failed and isinstance(started, Services):
         for service in started.started:
             text = service.log_end(_LOG_TAIL_CHARACTERS)

@@ -12,6 +12,8 @@ from typing import Any
 
 import click
 
+from schemas import __version__
+
 _COMMANDS = {
     "demo": ("deploy.cli.demo:demo", "Start everything and import sample files in each mode."),
     "up": ("deploy.cli.up:up", "Start everything on this machine, and keep it running."),
@@ -62,6 +64,6 @@ class _LazyGroup(click.Group):
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option("0.1.0", prog_name="rollcall")
+@click.version_option(__version__, prog_name="rollcall")
 def main() -> None:
     """Rollcall imports users in bulk: over HTTP, through Kafka, into Postgres."""

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.rig import Rig
+from tests.services import Services
+from tests.surroundings import ground
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.services import Services
-    from tests.surroundings import Ground
+    from tests.surroundings import Ground, Surroundings
 
 
 @pytest.fixture
@@ -29,3 +30,17 @@ def rig_of_two(env: Ground, services: Services) -> Iterator[Rig]:
     started = Rig.start(env, services, processors=2)
     yield started
     started.close()
+
+
+@pytest.fixture(scope="module")
+def rig_of_module(
+    surroundings_of_session: Surroundings, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Rig]:
+    """An API, a publisher and one processor for all tests of a module, on a database of its own."""
+    with (
+        ground(surroundings_of_session) as made,
+        Services(made.environ, tmp_path_factory.mktemp("logs")) as services,
+    ):
+        started = Rig.start(made, services)
+        yield started
+        started.close()

@@ -1,0 +1,136 @@
+"""What is answered with 200, as types: the source of the schemas of the OpenAPI description.
+
+A client that knows the contract finds its names here; further ones may be added,
+so a client must not mind names that it doesn't know.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from schemas.events import JobMode
+
+Id = Annotated[str, Meta(pattern="^[0-9]{1,19}$", description="A 63-bit number.")]
+ContractDate = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9]{2}/[0-9]{2}/[0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} [AP]M GMT$",
+        examples=["06/28/2016 05:49:23 AM GMT"],
+    ),
+]
+Count = Annotated[int, Meta(ge=0)]
+JobState = Literal[
+    "ACCEPTED", "PROCESSING", "COMPLETED", "COMPLETED_WITH_ERRORS", "REVERTING", "REVERTED"
+]
+
+
+class _Answer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Base of all: names in camel case."""
+
+
+class ImportAccepted(_Answer, frozen=True):
+    """The upload is in the log, and every line of it will be applied."""
+
+    id: Annotated[Id, Meta(description="Of the job, to ask for its status and errors.")]
+    message: str
+
+
+class JobStatus(_Answer, frozen=True):
+    """How far a job has come."""
+
+    data_type: Literal["AUDIENCE_MEMBERS"]
+    status_message: str
+    imported_date: ContractDate
+    imported_by: Annotated[str, Meta(description="The account that sent the upload.")]
+    id: Id
+    state: JobState
+    mode: JobMode
+    file_name: str | None
+    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$", description="Of the file as sent.")]
+    total: Annotated[Count, Meta(description="Lines of the file below its header.")]
+    inserted: Count
+    updated: Count
+    unchanged: Count
+    rejected: Count
+    rows_per_second: Annotated[float, Meta(ge=0)] | None
+    started_date: ContractDate | None
+    finished_date: ContractDate | None
+    estimated_finish_date: ContractDate | None
+
+
+class JobStatuses(_Answer, frozen=True):
+    """A page of jobs, the newest first."""
+
+    total: Annotated[Count, Meta(description="How many there are in all.")]
+    statuses: list[JobStatus]
+
+
+class JobError(_Answer, frozen=True):
+    """A line that was rejected."""
+
+    id: Annotated[Count, Meta(description="Of this error; no two have the same.")]
+    error_message: Annotated[
+        str,
+        Meta(
+            description="`Line n,<the line as uploaded>,<the reason>`; "
+            "n counts lines of data from 1."
+        ),
+    ]
+    line: Annotated[int, Meta(ge=1, description="Physical line of the file; the header is 1.")]
+    column: Annotated[str | None, Meta(description="As the file's header calls it.")]
+    code: str
+    value: str | None
+    reason: str
+
+
+class JobErrors(_Answer, frozen=True):
+    """A page of a job's rejected lines, in the order of the file."""
+
+    total: Annotated[Count, Meta(description="How many there are in all.")]
+    errors: list[JobError] = msgspec.field(name="Errors")
+
+
+class User(_Answer, frozen=True):
+    """One member of the audience."""
+
+    id: Id
+    first_name: str | None
+    last_name: str | None
+    email: str | None
+    mobile_number: Annotated[str | None, Meta(description="In E.164, such as +14155550123.")]
+    country: str | None
+    state: str | None
+    active: bool
+    sms_subscription: bool | None
+    email_subscription: bool | None
+    voice_subscription: bool | None
+    last_active_date_str: ContractDate | None
+    created_date_str: ContractDate
+    last_modified_date_str: ContractDate
+    attributes: Annotated[
+        dict[str, str | int | float | bool | None],
+        Meta(description="Custom attributes, by the names that administrators gave them."),
+    ]
+
+
+class Users(_Answer, frozen=True):
+    """A page of the audience, by id."""
+
+    total: Annotated[Count, Meta(description="How many there are in all.")]
+    audience: list[User]
+
+
+class Live(_Answer, frozen=True):
+    """The process answers."""
+
+    status: Literal["live"]
+
+
+class Readiness(_Answer, frozen=True):
+    """Whether an upload would be taken and processed."""
+
+    status: Literal["ready", "waiting"]
+    reasons: Annotated[list[str], Meta(description="What it waits for; empty where it is ready.")]

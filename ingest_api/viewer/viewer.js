@@ -1,0 +1,11 @@
+"use strict";
+
+// Swagger UI asks validator.swagger.io about the document unless told not to.
+SwaggerUIBundle({
+  url: "/docs/openapi-3.0.json",
+  dom_id: "#viewer",
+  validatorUrl: null,
+  deepLinking: true,
+  defaultModelsExpandDepth: 0,
+  tryItOutEnabled: true,
+});
