@@ -5,6 +5,7 @@ one that cannot work (a wrong setting, a port in use) does not take the machine'
 ran for a while before it died is taken to be healthy and starts again soon.
 """
 
+import os
 import random
 import threading
 import time
@@ -132,6 +133,9 @@ def _look_after(life: _Life, now_s: float) -> None:
         )
         life.child.kill()  # its own children, which may still hold its port
         _plan_restart(life, now_s, ran_s)
+        if status == os.EX_CONFIG:
+            # It has refused to start: until a person acts it only would again.
+            life.start_at_s = now_s + LONGEST_DELAY_S
 
 
 def _start(life: _Life, now_s: float) -> None:

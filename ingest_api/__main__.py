@@ -6,15 +6,23 @@ import asyncio
 import os
 import sys
 
+import structlog
+
+from ingest_api.log_setup import LogMismatchError
 from ingest_api.memory import bound_allocators
 from ingest_api.server import serve
 from ingest_api.settings import read_api_settings
 from schemas.logs import configure_logging
 from schemas.settings import SettingsError
 
+_log = structlog.stdlib.get_logger("rollcall.api")
+
 
 def main() -> None:
-    """Serve until told to stop; exit code 2 and a line for each mistake in the settings."""
+    """Serve until told to stop.
+
+    Exit code 2 and a line for each mistake in the settings; 78 where settings and log don't fit.
+    """
     bound_allocators()
     try:
         settings = read_api_settings(os.environ)
@@ -23,6 +31,9 @@ def main() -> None:
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(2)
+    except LogMismatchError as error:
+        _log.critical("refused to start", reason=str(error))
+        sys.exit(os.EX_CONFIG)
 
 
 if __name__ == "__main__":

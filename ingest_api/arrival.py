@@ -18,6 +18,7 @@ from ingest_api.file_faults import FileFault
 from ingest_api.file_format import FileFormat, charset_named
 from ingest_api.file_pipe import FilePipe
 from ingest_api.file_text import TextDamage
+from ingest_api.records import WITH_ANY_DELIMITER
 from ingest_api.responses import Detail, invalid_file, unavailable
 from ingest_api.uploads import (
     ChunkSource,
@@ -26,10 +27,11 @@ from ingest_api.uploads import (
     UploadLostError,
     UploadUnreachableError,
 )
+from schemas.events import AttributeColumn
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from concurrent.futures import Executor
 
     from ingest_api.appender import Appender
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from ingest_api.file_text import Readable
     from ingest_api.import_options import ImportOptions
     from ingest_api.upload_form import FilePart
+    from schemas.attributes import Attribute
     from schemas.settings import Settings
 
 _REREAD_TIMEOUT_S: Final = 10.0
@@ -63,12 +66,19 @@ class ArrivedFile:
     file_format: FileFormat
     survey: Survey
 
+    @property
+    def attribute_columns(self) -> tuple[AttributeColumn, ...]:
+        """The custom attributes that its header was matched with: all that a pass needs of them."""
+        found = {field.json_name for field in self.survey.header.fields if field}
+        return tuple(column for column in self.file_format.attributes if column.name in found)
+
 
 class Arrival:
     """Takes one file: :meth:`begin`, :meth:`write` …, :meth:`finish`; always :meth:`release`."""
 
-    def __init__(self, ways: Ways, job_id: int) -> None:
+    def __init__(self, ways: Ways, job_id: int, attributes: Sequence[Attribute]) -> None:
         self._ways = ways
+        self._attributes = tuple(AttributeColumn(each.name, each.type) for each in attributes)
         self._job_id = job_id
         self._attempt = secrets.token_hex(8)
         self._digest = hashlib.sha256()
@@ -105,7 +115,7 @@ class Arrival:
         await self._pipe.write(data)
         await self._writer.write(data)
         done = self._survey if self._survey is not None and self._survey.done() else None
-        if done is not None and (self._is_format_final or _is_damage(done)):
+        if done is not None and (self._is_format_final or _is_final(done)):
             await _surveyed(done)
 
     async def finish(self, file: FilePart, options: ImportOptions) -> ArrivedFile:
@@ -146,6 +156,7 @@ class Arrival:
             charset=charset,
             compression="gzip" if file.is_gzip else "none",
             reconciliation_key=self._ways.settings.reconciliation_key,
+            attributes=self._attributes,
         )
 
     def _in_thread(
@@ -159,9 +170,11 @@ class Arrival:
         return future
 
 
-def _is_damage(result: asyncio.Future[Survey]) -> bool:
-    """Whether the file's text itself is damaged, which another delimiter would not mend."""
-    return isinstance(getattr(result.exception(), "__cause__", None), TextDamage)
+def _is_final(result: asyncio.Future[Survey]) -> bool:
+    """Whether the file is refused with every delimiter: its text is damaged, or too much."""
+    fault = result.exception()
+    is_damage = isinstance(getattr(fault, "__cause__", None), TextDamage)
+    return is_damage or (isinstance(fault, FileFault) and fault.code in WITH_ANY_DELIMITER)
 
 
 async def _surveyed(result: asyncio.Future[Survey]) -> Survey:

@@ -8,6 +8,7 @@ by one, by the patterns themselves.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -15,7 +16,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingest_api.cells import texts_of_bytes, with_nulls
+from ingest_api.cells import texts_of_bytes, with_nulls, with_replaced, without
+from schemas.attributes import MAX_NUMBER_DIGITS, attribute_field
 from schemas.user_rules import (
     EMAIL_PATTERN,
     FALSE_WORDS,
@@ -43,7 +45,9 @@ _MOBILE_DIGITS: Final = (7, 15)
 _TRUE_WORDS: Final = pa.array(sorted(TRUE_WORDS))
 _FALSE_WORDS: Final = pa.array(sorted(FALSE_WORDS))
 _USA_NAMES: Final = pa.array(sorted(USA_NAMES))
-_ZERO, _ONE, _NINE, _PLUS, _AT, _DOT = b"019+@."
+_ZERO, _ONE, _NINE, _PLUS, _MINUS, _AT, _DOT = b"019+-@."
+_MAX_NUMBER_CHARACTERS: Final = attribute_field("", "number").max_characters
+_NUMBER: Final = re.compile(r"([+-]?)([0-9]*)(?:\.([0-9]*))?")
 _DELETE: Final = 0x7F
 
 
@@ -111,7 +115,7 @@ def to_e164(column: Texts) -> tuple[Texts, Mask]:
     """
     plain = column
     if not _is_plus_and_digits(column):
-        plain = _with_plus(_without(column, _PUNCTUATION[column.data]))
+        plain = _with_plus(without(column, _PUNCTUATION[column.data]))
     lengths = plain.lengths
     is_good = (lengths > _MOBILE_DIGITS[0]) & (lengths <= _MOBILE_DIGITS[1] + 1)
     if not _is_plus_and_digits(plain):
@@ -152,16 +156,7 @@ def _with_plus(column: Texts) -> Texts:
     data[starts + 1] = _PLUS
     is_dropped = np.zeros(len(data), np.bool_)
     is_dropped[starts] = True
-    return _without(texts_of_bytes(data, np.append(column.starts, len(data))), is_dropped)
-
-
-def _without(column: Texts, is_dropped: Mask) -> Texts:
-    """The values without these bytes."""
-    if not is_dropped.any():
-        return column
-    dropped_before = np.concatenate(([0], np.cumsum(is_dropped)))
-    offsets = np.append(column.starts, len(column.data))
-    return texts_of_bytes(column.data[~is_dropped], offsets - dropped_before[offsets])
+    return without(texts_of_bytes(data, np.append(column.starts, len(data))), is_dropped)
 
 
 def to_days(column: Texts) -> tuple[npt.NDArray[np.int32], Mask]:
@@ -233,6 +228,11 @@ def _us_day(value: str) -> int | None:
         return None
 
 
+def iso_dates(days: npt.NDArray[np.int32]) -> pa.StringArray:
+    """Days since 1970-01-01 as ``YYYY-MM-DD``."""
+    return cast("pa.StringArray", pa.array(days).view(pa.date32()).cast(pa.string()))
+
+
 def to_booleans(column: Texts) -> tuple[Any, Mask]:
     """Booleans, null where the value is empty or none, and which values are none."""
     lowered = pc.ascii_lower(column.array)
@@ -240,6 +240,109 @@ def to_booleans(column: Texts) -> tuple[Any, Mask]:
     is_false = _is_in(lowered, _FALSE_WORDS)
     is_known = is_true | is_false
     return with_nulls(pa.array(is_true), ~is_known), (column.lengths > 0) & ~is_known
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Decimal numbers in canonical text; what the text of a bad one is says nothing."""
+
+    column: Texts
+    is_bad: Mask
+    is_too_large: Mask
+
+
+def to_numbers(column: Texts) -> Numbers:
+    """The numbers without ``+``, without zeros that say nothing, and with one before a point.
+
+    Neither exponents nor separators of thousands are taken: what ``1,234`` means
+    depends on where it was written.
+    """
+    shape = _shape_of_numbers(column)
+    is_odd = (column.lengths > 0) & ~shape.is_plain
+    digits = np.where(shape.is_plain, shape.digits, 0)
+    canonical = without(column, _says_nothing(column, shape))
+    is_bad = np.zeros(len(is_odd), np.bool_)
+    if is_odd.any():
+        found = [_canonical_number(value) for value in column.some(is_odd)]
+        digits[is_odd] = [count for _, count in found]
+        is_bad[is_odd] = [not count for _, count in found]
+        canonical = with_replaced(canonical, is_odd, [text for text, _ in found])
+    return Numbers(canonical, is_bad, digits > MAX_NUMBER_DIGITS)
+
+
+@dataclass(frozen=True, slots=True)
+class _NumberShape:
+    """Where what in each number stands; it holds for plain ones only.
+
+    Plain is a sign or none, digits, and perhaps a point and more of them.
+    ``first`` and ``last`` are the significant digits at both ends, of a zero ``first``
+    lies beyond its end; ``point`` is where the point is, or the end.
+    """
+
+    is_plain: Mask
+    body: Positions
+    point: Positions
+    first: Positions
+    last: Positions
+    digits: Positions
+
+
+def _shape_of_numbers(column: Texts) -> _NumberShape:
+    data, starts, ends = column.data, column.starts, column.ends
+    edge = max(len(data) - 1, 0)
+    heads = data[np.minimum(starts, edge)] if len(data) else np.zeros(len(starts), np.uint8)
+    has_sign = (column.lengths > 0) & ((heads == _PLUS) | (heads == _MINUS))
+    body = starts + has_sign
+    others = _places_of_others(column)
+    is_point = data[others] == _DOT
+    points = others[is_point]
+    rows_of_points = column.rows_at(points)
+    point = ends.copy()
+    point[rows_of_points] = points
+    # A point between digits, or after them: one before all of them is rare, and odd.
+    is_plain = (np.bincount(rows_of_points, minlength=len(ends)) <= 1) & (body < point)
+    strange = np.bincount(column.rows_at(others[~is_point]), minlength=len(ends))
+    is_plain &= strange == has_sign
+    significant = np.flatnonzero((data >= _ONE) & (data <= _NINE))
+    bounded = np.concatenate(([-1], significant, [len(data)]))
+    first = bounded[np.searchsorted(significant, body) + 1]
+    last = bounded[np.searchsorted(significant, ends)]
+    digits = np.where(first < ends, last - first + 1 - ((first < point) & (point < last)), 1)
+    return _NumberShape(is_plain, body, point, first, last, digits)
+
+
+def _says_nothing(column: Texts, shape: _NumberShape) -> Mask:
+    """The bytes of plain numbers that their canonical text leaves out."""
+    edges = np.zeros(len(column.data) + 1, np.int8)
+    rows = np.flatnonzero(shape.is_plain)
+    starts, ends = column.starts[rows], column.ends[rows]
+    body, point = shape.body[rows], shape.point[rows]
+    first, last = shape.first[rows], shape.last[rows]
+    has_minus = (column.data[starts] == _MINUS) & (first < ends)
+    whole = np.minimum(first, point - 1)
+    fraction_end = np.where(point < ends, np.maximum(last + 1, point), ends)
+    for begin, end in (
+        (np.where(has_minus, body, starts), body),
+        (body, whole),
+        (fraction_end, ends),
+    ):
+        is_cut = begin < end
+        edges[begin[is_cut]] += 1
+        edges[end[is_cut]] -= 1
+    return np.cumsum(edges[:-1], dtype=np.int8).view(np.bool_)
+
+
+def _canonical_number(value: str) -> tuple[str, int]:
+    """The canonical text and how many digits are significant; none where it is no number."""
+    found = _NUMBER.fullmatch(value)
+    if not found or not (found[2] or found[3]):
+        return value, 0
+    whole, fraction = found[2].lstrip("0"), (found[3] or "").rstrip("0")
+    digits = (whole + fraction).strip("0")
+    sign = "-" if found[1] == "-" and digits else ""
+    text = sign + (whole or "0") + (f".{fraction}" if fraction else "")
+    # The zero before a point may be one character too many.
+    return text, (len(digits) or 1) if len(text) <= _MAX_NUMBER_CHARACTERS else 0
 
 
 def is_usa(countries: Texts) -> Mask:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _BOM: Final = b"\xef\xbb\xbf"
 _SPACE: Final = 0x20
+_APOSTROPHE: Final = ord("'")
+_RUN_AS_FORMULAS: Final = np.frombuffer(b"=+-@\t\r", np.uint8)
 _FIRST_CONTINUATION, _LAST_CONTINUATION = 0x80, 0xBF
 # White space as str.strip() knows it, by its UTF-8: U+0085 and U+00A0 begin with C2,
 # U+1680 with E1 9A, U+2000 to U+205F with E2 80 and E2 81, U+3000 with E3 80.
@@ -124,6 +126,27 @@ def _fed(block: Block, is_whole: Mask) -> bytes:
     return _BOM + fed if fed.startswith(_BOM) else fed
 
 
+def without_apostrophes(array: pa.StringArray) -> pa.StringArray:
+    """The cells without the apostrophe that keeps a spreadsheet from running one as a formula."""
+    column = texts(array)
+    rows = np.flatnonzero(column.lengths > 1)
+    starts = column.starts[rows]
+    starts = starts[column.data[starts] == _APOSTROPHE]
+    starts = starts[np.isin(column.data[starts + 1], _RUN_AS_FORMULAS)]
+    is_dropped = np.zeros(len(column.data), np.bool_)
+    is_dropped[starts] = True
+    return without(column, is_dropped).array
+
+
+def without(column: Texts, is_dropped: Mask) -> Texts:
+    """The values without these bytes."""
+    if not is_dropped.any():
+        return column
+    dropped_before = np.concatenate(([0], np.cumsum(is_dropped)))
+    offsets = np.append(column.starts, len(column.data))
+    return texts_of_bytes(column.data[~is_dropped], offsets - dropped_before[offsets])
+
+
 def trimmed(array: pa.StringArray) -> Texts:
     """The column without white space around its values, as ``str.strip()`` takes it off."""
     column = texts(array)
@@ -132,11 +155,13 @@ def trimmed(array: pa.StringArray) -> Texts:
     is_suspect = (column.lengths > 0) & (_begins_white(column) | _ends_white(column))
     if not is_suspect.any():
         return column
-    stripped = [value.strip() for value in column.some(is_suspect)]
-    replaced = cast(
-        "pa.StringArray",
-        pc.replace_with_mask(array, pa.array(is_suspect), pa.array(stripped, pa.string())),
-    )
+    return with_replaced(column, is_suspect, [value.strip() for value in column.some(is_suspect)])
+
+
+def with_replaced(column: Texts, is_replaced: Mask, values: Sequence[str]) -> Texts:
+    """The column with these values, in order, in these rows."""
+    new = pa.array(values, pa.string())
+    replaced = cast("Any", pc.replace_with_mask(column.array, pa.array(is_replaced), new))
     return texts(replaced)
 
 
@@ -188,7 +213,7 @@ def raw_texts(block: Block) -> Texts:
 def repeated(text: str, count: int) -> pa.StringArray:
     """The text so many times; pa.repeat is slow, because it looks for dateutil at each call."""
     encoded = text.encode()
-    offsets = np.arange(0, (count + 1) * len(encoded), len(encoded))
+    offsets = np.arange(count + 1) * len(encoded)
     return texts_of_bytes(np.frombuffer(encoded * count, np.uint8), offsets).array
 
 

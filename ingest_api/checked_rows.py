@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import numpy as np
 import pyarrow as pa
 
+from ingest_api import cell_rules
 from ingest_api.cells import buffer_of, chosen, nullable, raw_texts, repeated, with_nulls
 from ingest_api.checks import NO_FAULT, judge
 from schemas import codec, user_rules
+from schemas.attributes import is_attribute
 from schemas.user_rules import FIELD_BY_NAME, FIELDS
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from ingest_api.file_header import Header
     from ingest_api.records import Block
     from schemas.events import JobAccepted
+    from schemas.user_rules import Field
 
     _Refused = tuple[int, str | None, str, str, str | None]
     Bits = npt.NDArray[np.int32]
@@ -60,9 +63,9 @@ class CheckedBlock:
 
 def check(block: Block, header: Header, accepted: JobAccepted) -> CheckedBlock:
     """The block's lines as this job takes or refuses them."""
-    judged = judge(block, header, accepted.reconciliation_key)
+    judged = judge(block, header)
     is_taken = judged.verdicts(accepted.mode) == NO_FAULT
-    rows = _rows(block, judged, accepted)
+    rows = _rows(block, header, judged, accepted)
     if not is_taken.all():
         rows = rows.filter(cast("Any", pa.array(is_taken)))
     is_whole = len(block) == rows.num_rows
@@ -70,7 +73,7 @@ def check(block: Block, header: Header, accepted: JobAccepted) -> CheckedBlock:
     return CheckedBlock(rows, rejections)
 
 
-def _rows(block: Block, judged: Judged, accepted: JobAccepted) -> pa.RecordBatch:
+def _rows(block: Block, header: Header, judged: Judged, accepted: JobAccepted) -> pa.RecordBatch:
     """Every judged record as a user row, refused ones too; those mean nothing."""
     count = len(judged.rows)
     columns: dict[str, Any] = {
@@ -81,7 +84,7 @@ def _rows(block: Block, judged: Judged, accepted: JobAccepted) -> pa.RecordBatch
         "mode": repeated(accepted.mode, count),
         "key": judged.key.array,
         "last_active_date": _dates(judged, accepted),
-        "attributes": _no_attributes(count),
+        "attributes": _attributes(header, judged, accepted),
         "present": pa.array(_present(judged, accepted)),
         "occurred_at": _occurred_at(accepted, count),
         "raw": _raw(block, judged, accepted),
@@ -122,17 +125,55 @@ def _present(judged: Judged, accepted: JobAccepted) -> Bits:
     always = 0 if is_upsert else _EVERY_LINE_SETS
     bits = np.full(len(judged.rows), always, np.int32)
     for name, cells in judged.cells.items():
-        field = FIELD_BY_NAME[name]
+        field = FIELD_BY_NAME.get(name)
+        if field is None:
+            continue  # a custom attribute says by its entry in the map that it is set
         is_cleared = is_upsert and accepted.blank_cells == "clear" and field in _CLEARABLE
         bits |= field.bit * (is_cleared | (cells.lengths > 0)).astype(np.int32)
     return bits
 
 
-def _no_attributes(count: int) -> Any:
-    """An empty map in every row; pa.repeat would take 900 ns a row."""
-    offsets = buffer_of(np.zeros(count + 1, np.int32))
+def _attributes(header: Header, judged: Judged, accepted: JobAccepted) -> Any:
+    """A map a row: an entry for each custom attribute that it sets, in the order of columns."""
+    count = len(judged.rows)
+    fields = [field for field in header.fields if field and is_attribute(field)]
+    if not fields:
+        return _maps(np.zeros(count + 1, np.int32), _NO_ENTRIES)
+    is_entry = np.ones((count, len(fields)), np.bool_)
+    if accepted.mode != "upsert" or accepted.blank_cells != "clear":
+        for column, field in enumerate(fields):
+            is_entry[:, column] = judged.cells[field.name].lengths > 0
+    offsets = np.concatenate(([0], np.cumsum(is_entry.sum(axis=1)))).astype(np.int32)
+    rows, columns = np.nonzero(is_entry)
+    names = chosen(pa.array([field.json_name for field in fields]), columns)
+    values = pa.concat_arrays([_canonical_texts(judged, field) for field in fields])
+    entries = [names, chosen(values, columns * count + rows)]
+    return _maps(offsets, pa.StructArray.from_arrays(entries, fields=list(_NO_ENTRIES.type)))
+
+
+def _canonical_texts(judged: Judged, field: Field) -> pa.StringArray:
+    """The values of a custom attribute as text, null where there is none."""
+    cells = judged.cells[field.name]
+    match field.kind:
+        case "number":
+            texts = judged.values[field.name].array
+        case "boolean":
+            # Null stands for a cell that is blank or no boolean.
+            return judged.values[field.name].cast(pa.string())
+        case "date":
+            texts = cell_rules.iso_dates(judged.values[field.name])
+        case _:
+            texts = cells.array
+    return with_nulls(texts, cells.lengths == 0)
+
+
+def _maps(offsets: npt.NDArray[np.int32], entries: Any) -> Any:
+    """Row by row a map of the entries between its offsets."""
     return pa.Array.from_buffers(
-        _COLUMN_TYPES["attributes"], count, [None, offsets], children=[_NO_ENTRIES]
+        _COLUMN_TYPES["attributes"],
+        len(offsets) - 1,
+        [None, buffer_of(offsets)],
+        children=[entries],
     )
 
 

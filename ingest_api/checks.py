@@ -9,19 +9,21 @@ missing, and a state that is missing with the USA.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
 from ingest_api import cell_rules
-from ingest_api.cells import read_cells, trimmed
+from ingest_api.cells import read_cells, repeated, texts, trimmed, without_apostrophes
 from ingest_api.records import FileRecords
 from schemas import user_rules
-from schemas.user_rules import FIELD_BY_NAME, FIELDS, KEY_FIELD, MAX_KEY_BYTES
+from schemas.user_rules import FIELD_BY_NAME, FIELDS, MAX_KEY_BYTES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy.typing as npt
 
     from ingest_api.cells import Mask, Positions, Texts
@@ -52,8 +54,9 @@ class Judged:
     """The records of a block that have as many fields as the header, judged.
 
     ``rows`` are their places in the block, all else is in the same order.
-    ``cells`` holds the trimmed cells of each field that the file has,
-    ``values`` what those mean that are not text.
+    ``cells`` holds the trimmed cells of each field that the file has, by the field's name,
+    ``values`` what those mean that are not text: Texts of a phone number or a number
+    in canonical form, days since 1970-01-01, an array of booleans.
     ``value_verdicts`` are indexes of ``faults``, or :data:`NO_FAULT`;
     ``line_verdicts`` the same with what a new user's line must hold besides.
     """
@@ -93,7 +96,7 @@ def survey(readable: Readable, file_format: FileFormat, limits: Limits | None = 
     found: Survey | None = None
     for block in records.blocks():
         found = found or Survey(records.header, records.charset)
-        judged = judge(block, records.header, file_format.reconciliation_key)
+        judged = judge(block, records.header)
         found.lines += len(block)
         for mode in found.rejected:
             taken = np.count_nonzero(judged.verdicts(mode) == NO_FAULT)
@@ -103,7 +106,7 @@ def survey(readable: Readable, file_format: FileFormat, limits: Limits | None = 
     return found
 
 
-def judge(block: Block, header: Header, reconciliation_key: str) -> Judged:
+def judge(block: Block, header: Header) -> Judged:
     """The records of a block, judged by every rule."""
     is_whole = block.field_counts == len(header.names)
     rows = np.flatnonzero(is_whole)
@@ -112,15 +115,42 @@ def judge(block: Block, header: Header, reconciliation_key: str) -> Judged:
         if len(rows)
         else [pa.array([], pa.string()) for _ in header.names]
     )
-    judgement = _Judgement(header, len(rows), KEY_FIELD[reconciliation_key])
-    for array, a_field in zip(arrays, header.fields, strict=True):
-        if a_field is not None:
-            judgement.judge_values(a_field, trimmed(array))
+    if header.is_neutralised:
+        arrays = [without_apostrophes(array) for array in arrays]
+    columns = {
+        a_field: trimmed(array)
+        for array, a_field in zip(arrays, header.fields, strict=True)
+        if a_field is not None
+    }
+    judged = judge_columns(columns, header.names_of_fields, header.key)
+    return replace(judged, rows=rows)
+
+
+def judge_columns(
+    columns: Mapping[Field, Texts], names: Mapping[Field, str], key_field: Field
+) -> Judged:
+    """Any number of users, given by columns, judged by every rule; their rows count from 0.
+
+    Every judgement of what somebody has sent goes this way: a block of a file, and
+    a single user from JSON as columns of one value each (for each field given,
+    ``cells.trimmed(pa.array([text], pa.string()))``, blank where it is null).
+    ``columns`` are trimmed and all of one length, one of them at least; their
+    order is that in which faults are looked for.
+    Custom attributes are columns like others, see :func:`schemas.attributes.attribute_field`.
+    ``names`` is what the sender calls fields, for reasons and ``LineFault.column``;
+    a field that is not in it is called by its usual header.
+    Without a column for ``key_field`` every row lacks its key.
+    No value holds a NUL character: files that hold one are refused before, so
+    whoever comes with other values looks for it.
+    """
+    judgement = _Judgement(names, key_field, len(next(iter(columns.values())).starts))
+    for a_field, cells in columns.items():
+        judgement.judge_values(a_field, cells)
     judgement.judge_key()
     value_verdicts = judgement.verdicts.copy()
     judgement.judge_completeness()
     return Judged(
-        rows=rows,
+        rows=np.arange(len(value_verdicts)),
         cells=judgement.cells,
         values=judgement.values,
         key=judgement.normalised_key(),
@@ -133,24 +163,26 @@ def judge(block: Block, header: Header, reconciliation_key: str) -> Judged:
 class _Judgement:
     """Verdicts being made; of the faults of a line the first one noted stays."""
 
-    def __init__(self, header: Header, rows: int, key_field: Field) -> None:
+    def __init__(self, names: Mapping[Field, str], key_field: Field, rows: int) -> None:
         self.cells: dict[str, Texts] = {}
         self.values: dict[str, Any] = {}
         self.faults: list[LineFault] = []
         self.verdicts = np.full(rows, NO_FAULT, np.int16)
-        self._header = header
+        self._names = names
         self._key_field = key_field
 
     def normalised_key(self) -> Texts:
         """The reconciliation key of each line, in the form in which keys are compared."""
-        if self._key_field.kind == "mobile":
-            return self.values[self._key_field.name]
-        return cell_rules.lower_cased(self.cells[self._key_field.name])
+        if self._key_field.name not in self.cells:
+            return texts(repeated("", len(self.verdicts)))
+        if self._key_field.kind == "email":
+            return cell_rules.lower_cased(self.cells[self._key_field.name])
+        return self.values.get(self._key_field.name, self.cells[self._key_field.name])
 
     def judge_values(self, a_field: Field, cells: Texts) -> None:
         """Judge a column by what its values must look like."""
         self.cells[a_field.name] = cells
-        if a_field is self._key_field:
+        if a_field == self._key_field:
             self._note(cells.lengths > MAX_KEY_BYTES, user_rules.KEY_TOO_LONG, a_field)
         is_long = cell_rules.is_too_long(cells, a_field.max_characters)
         self._note(is_long, user_rules.TOO_LONG, a_field)
@@ -166,13 +198,17 @@ class _Judgement:
             case "boolean":
                 self.values[a_field.name], is_bad = cell_rules.to_booleans(cells)
                 self._note(is_bad, user_rules.BOOLEAN_INVALID, a_field)
-            case "text" | "number":
+            case "number":
+                numbers = cell_rules.to_numbers(cells)
+                self.values[a_field.name] = numbers.column
+                self._note(numbers.is_bad, user_rules.NUMBER_INVALID, a_field)
+                self._note(numbers.is_too_large, user_rules.NUMBER_TOO_LARGE, a_field)
+            case "text":
                 pass
 
     def judge_key(self) -> None:
         """Refuse lines without a key."""
-        is_blank = self.cells[self._key_field.name].lengths == 0
-        self._note(is_blank, user_rules.KEY_MISSING, self._key_field)
+        self._note(self._is_blank(self._key_field), user_rules.KEY_MISSING, self._key_field)
 
     def judge_completeness(self) -> None:
         """Refuse lines that lack what a new user needs."""
@@ -191,7 +227,7 @@ class _Judgement:
 
     def _note(self, is_bad: Mask, rule: Rule, a_field: Field) -> None:
         if is_bad.any():
-            name = self._header.name_of(a_field)
+            name = self._names.get(a_field, a_field.header)
             reason = rule.reason.format(column=name, limit=a_field.max_characters)
             self.verdicts[is_bad & (self.verdicts == NO_FAULT)] = len(self.faults)
             self.faults.append(LineFault(rule, name, reason, self.cells.get(a_field.name)))

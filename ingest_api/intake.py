@@ -17,11 +17,12 @@ from ingest_api.import_options import ROLE_NEEDED, with_fields
 from ingest_api.job_ledger import is_same_content
 from ingest_api.responses import Detail, Refused, forbidden, invalid_file, unavailable
 from ingest_api.upload_form import FormError, UploadForm
+from schemas.attributes import key_field
 from schemas.events import NO_JOB, JobAccepted
 from schemas.user_rules import RULES_VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from ingest_api.accounts import Account
     from ingest_api.arrival import ArrivedFile
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from ingest_api.job_log import JobLog
     from ingest_api.upload_form import FilePart
     from ingest_api.upload_gate import UploadGate
+    from schemas.attributes import Attribute
     from schemas.settings import Settings
 
 _CHUNK_TIMEOUT_S: Final = 7.0
@@ -48,6 +50,8 @@ class ImportRequest:
     account: Account
     options: ImportOptions
     idempotency_key: str | None
+    attributes: Sequence[Attribute]
+    """All that are defined."""
     boundary: bytes
     body: AsyncIterator[bytes]
 
@@ -117,11 +121,12 @@ class Intake:
         Raises:
             Refused: nothing of the upload counts, unless a 503 says that it isn't known.
         """
+        _check_key(self._ways.settings.reconciliation_key, request.attributes)
         job_id = job_id_of(request.account.name, request.idempotency_key)
         known = self._job_log.ledger.job(job_id)
         if known is not None:
             return await self._take_again(known, request)
-        arrival = Arrival(self._ways, job_id)
+        arrival = Arrival(self._ways, job_id, request.attributes)
         try:
             async with self._gate.receiving():
                 form = await _receive(request, arrival)
@@ -156,6 +161,15 @@ class Intake:
         if acceptance == "unknown":
             raise unavailable(_OUTCOME_UNKNOWN, id=str(event.job_id))
         return event.job_id
+
+
+def _check_key(reconciliation_key: str, attributes: Sequence[Attribute]) -> None:
+    if key_field(reconciliation_key, attributes) is None:
+        message = (
+            f'Users are told apart by the custom attribute "{reconciliation_key}", which is not'
+            " defined yet: define it as a reconciliation key, then upload the file again."
+        )
+        raise invalid_file(Detail("KEY_ATTRIBUTE_UNDEFINED", message, column=reconciliation_key))
 
 
 def _conflict() -> Refused:
@@ -220,4 +234,6 @@ def _job_accepted(request: ImportRequest, form: ReceivedForm, arrived: ArrivedFi
         rejected_lines=rejected,
         chunks=stored.chunks,
         idempotency_key=request.idempotency_key,
+        header=survey.header.raw,
+        attributes=arrived.attribute_columns,
     )

@@ -27,10 +27,11 @@ from confluent_kafka import KafkaException
 from ingest_api.event_follower import EventFollower
 from ingest_api.file_faults import FileFault
 from ingest_api.job_ledger import JobLedger
+from ingest_api.log_setup import LogMismatchError, ensure_log
 from ingest_api.pass_producer import PassFailedError, PassProducer
 from ingest_api.projection_progress import ProgressUnknownError, ProjectionProgress
 from ingest_api.publisher_lease import LeaseLostError, PublisherLease
-from ingest_api.topic_setup import TopicSetupError, ensure_topics
+from ingest_api.topic_setup import TopicSetupError
 from ingest_api.uploads import ChunkSource, UploadLostError, UploadUnreachableError, stored_file
 from ingest_api.watchdog import Watchdog
 from schemas.events import JobStatus
@@ -273,7 +274,10 @@ def _check_rules(job: LedgerJob) -> None:
 
 
 def main() -> None:
-    """Publish until told to stop; exit code 2 and a line for each mistake in the settings."""
+    """Publish until told to stop.
+
+    Exit code 2 and a line for each mistake in the settings; 78 where settings and log don't fit.
+    """
     summary, _, description = (__doc__ or "").partition("\n")
     argparse.ArgumentParser(
         prog="python -m ingest_api.publisher",
@@ -295,20 +299,23 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop_soon)
     try:
-        if _have_topics(settings.shared, stop):
+        if _have_log(settings.shared, stop):
             Publisher(settings, stop).run()
     except LogTruncatedError as error:
         _log.critical("publisher cannot go on", error=str(error))
         sys.exit(1)
+    except LogMismatchError as error:
+        _log.critical("refused to start", reason=str(error))
+        sys.exit(os.EX_CONFIG)
     _log.info("publisher stopped")
 
 
-def _have_topics(settings: Settings, stop: threading.Event) -> bool:
-    """True once the topics are there; False where told to stop before."""
+def _have_log(settings: Settings, stop: threading.Event) -> bool:
+    """True once the log is there; False where told to stop before."""
     pause_s = _FIRST_PAUSE_S
     while not stop.is_set():
         try:
-            ensure_topics(settings)
+            ensure_log(settings)
         except TopicSetupError as error:
             _log.warning("topics are not usable yet", error=str(error), pause_s=pause_s)
             stop.wait(pause_s)

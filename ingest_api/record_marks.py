@@ -127,6 +127,7 @@ def _breaches(marks: Marks, limits: Limits, *, is_last: bool) -> Iterator[Breach
     yield from _bare_returns(marks, is_last=is_last)
     if len(marks.quotes):
         yield from _misplaced_quotes(marks)
+    yield from _long_cells(marks, limits.max_cell_bytes)
     yield from _long_records(marks, limits.max_record_bytes)
     yield from _wide_records(marks, limits.max_columns)
     if is_last and len(marks.quotes) % 2:
@@ -159,8 +160,32 @@ def _misplaced_quotes(marks: Marks) -> Iterator[Breach]:
         yield Breach(position + 1, position, "TEXT_AFTER_CLOSING_QUOTE")
 
 
+def _record_bounds(marks: Marks) -> Positions:
+    """Where records end; the first begins after -1, the last may go on after the text."""
+    return np.concatenate(([-1], marks.line_ends, [len(marks.codes)]))
+
+
+def _long_cells(marks: Marks, max_bytes: int) -> Iterator[Breach]:
+    bounds = _record_bounds(marks)
+    for record in np.flatnonzero(np.diff(bounds) - 1 > max_bytes).tolist():
+        first, last = np.searchsorted(marks.delimiters, bounds[record : record + 2])
+        inner = marks.delimiters[first:last]
+        cells = np.concatenate(
+            (bounds[record : record + 1], inner, bounds[record + 1 : record + 2])
+        )
+        is_long = np.diff(cells) - 1 > max_bytes
+        if is_long.any():
+            start = int(cells[:-1][is_long][0]) + 1
+            noticed_at = start + max_bytes
+            is_quoted = bool(np.searchsorted(marks.quotes, noticed_at) % 2)
+            # A quoted cell that goes on for lines has most likely lost its closing quote.
+            is_open = is_quoted and marks.text.find(b"\n", start, noticed_at) >= 0
+            yield Breach(noticed_at, start, "QUOTE_NOT_CLOSED" if is_open else "CELL_TOO_LONG")
+            return
+
+
 def _long_records(marks: Marks, max_bytes: int) -> Iterator[Breach]:
-    bounds = np.concatenate(([-1], marks.line_ends, [len(marks.codes)]))
+    bounds = _record_bounds(marks)
     is_long = np.diff(bounds) - 1 > max_bytes
     if is_long.any():
         start = int(bounds[:-1][is_long][0]) + 1

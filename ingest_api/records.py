@@ -11,7 +11,7 @@ were cut.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -20,7 +20,7 @@ from ingest_api.file_faults import FileFault
 from ingest_api.file_format import Limits
 from ingest_api.file_header import read_header
 from ingest_api.file_text import FileText, TextDamage
-from ingest_api.record_marks import CR, find_marks, first_breach, too_wide_record
+from ingest_api.record_marks import CR, Breach, find_marks, first_breach, too_wide_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ingest_api.file_format import FileFormat
     from ingest_api.file_header import Header
     from ingest_api.file_text import Readable
-    from ingest_api.record_marks import Breach, Marks
+    from ingest_api.record_marks import Marks
 
     Positions = npt.NDArray[np.int64]
 
@@ -46,12 +46,27 @@ _MESSAGES: Final = {
     " and double the quotes inside.",
     "RECORD_TOO_LONG": "The record is longer than {max_record_bytes} bytes: shorten it,"
     " or look for line ends that are missing.",
+    "CELL_TOO_LONG": "The cell is longer than {max_cell_bytes} bytes: shorten it,"
+    " or look for a quote that is missing.",
+    "TOO_MANY_ROWS": "The file has more than {max_rows} data lines: split it.",
     "TOO_MANY_COLUMNS": "The record has more than {max_columns} columns: split the file,"
     " or look for line ends that are missing.",
     "CELL_WITH_HYPHEN": "The line has more fields than the header: with the delimiter HYPHEN,"
     " put cells that hold a hyphen in quotes, or choose another delimiter.",
 }
-_OF_WHOLE_RECORDS: Final = frozenset({"RECORD_TOO_LONG", "TOO_MANY_COLUMNS", "CELL_WITH_HYPHEN"})
+_OF_WHOLE_RECORDS: Final = frozenset(
+    {"RECORD_TOO_LONG", "TOO_MANY_COLUMNS", "TOO_MANY_ROWS", "CELL_WITH_HYPHEN"}
+)
+WITH_ANY_DELIMITER: Final = frozenset(
+    {
+        "NUL_CHARACTER",
+        "BARE_CARRIAGE_RETURN",
+        "QUOTE_NOT_CLOSED",
+        "RECORD_TOO_LONG",
+        "TOO_MANY_ROWS",
+    }
+)
+"""Codes of faults that the file has whatever its delimiter is: quotes alone tell records apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +188,7 @@ class FileRecords:
         if self._header is None:
             block = self._take_header(block, breach.noticed_at if breach else len(text))
         breach = self._split_cell(marks, breach) or breach
+        breach = self._row_over_limit(marks, block, breach) or breach
         if breach:
             raise self._fault(marks, breach)
         if len(marks.line_ends):
@@ -192,14 +208,18 @@ class FileRecords:
                 return None
             raw = block.raw(index)
             if raw.strip():
-                self._header = read_header(
-                    raw,
-                    line=int(block.lines[index]),
-                    delimiter=self._format.delimiter,
-                    reconciliation_key=self._format.reconciliation_key,
-                )
+                line = int(block.lines[index])
+                self._check_header_size(raw, line)
+                self._header = read_header(raw, line=line, file_format=self._format)
                 return _without_first(block, index + 1)
         return None
+
+    def _check_header_size(self, raw: str, line: int) -> None:
+        """It is kept with the job, so it must fit in a message of Kafka."""
+        most = self._limits.max_header_bytes
+        if len(raw.encode()) > most:
+            message = f"The header is longer than {most} bytes: shorten the names of its columns."
+            raise FileFault("HEADER_TOO_LONG", message, line=line)
 
     def _split_cell(self, marks: Marks, breach: Breach | None) -> Breach | None:
         """A cell cut by a hyphen of its own, where that comes before the other breach.
@@ -214,15 +234,26 @@ class FileRecords:
             return None
         return replace(wide, code="CELL_WITH_HYPHEN")
 
+    def _row_over_limit(
+        self, marks: Marks, block: Block | None, breach: Breach | None
+    ) -> Breach | None:
+        """The first record over the limit, where it ends before the other breach."""
+        over = self._limits.max_rows - self._records
+        if block is None or not self._limits.max_rows or over >= len(block):
+            return None
+        shift = int(marks.line_ends[-1]) + 1 - len(block.data)
+        start, end = shift + int(block.starts[over]), shift + int(block.ends[over])
+        if breach and breach.noticed_at <= end:
+            return None
+        return Breach(end, start, "TOO_MANY_ROWS")
+
     def _fault(self, marks: Marks, breach: Breach) -> FileFault:
         message = _MESSAGES[breach.code]
         if breach.code == "TEXT_AFTER_CLOSING_QUOTE":
             opened = self._line_at(marks, marks.cell_quote(breach.position))
             message = message.format(opened=opened)
         else:
-            message = message.format(
-                max_record_bytes=self._limits.max_record_bytes, max_columns=self._limits.max_columns
-            )
+            message = message.format(**asdict(self._limits))
         return FileFault(
             breach.code,
             message,

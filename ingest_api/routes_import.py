@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ingest_api.attribute_definitions import select_attributes
 from ingest_api.exchange import exchange_of
 from ingest_api.gateway import STORE_UNAVAILABLE, account_of
 from ingest_api.import_operation import IMPORT
@@ -24,12 +25,15 @@ from ingest_api.store import StoreUnavailableError
 from ingest_api.upload_form import FormError, boundary_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sanic import Blueprint, HTTPResponse, Request
 
     from ingest_api.intake import Intake
     from ingest_api.request_body import BodyLimits
     from ingest_api.store import Store
     from ingest_api.upload_gate import UploadGate
+    from schemas.attributes import Attribute
 
 
 def add_import_route(
@@ -44,19 +48,22 @@ def add_import_route(
         _check_media(request)
         check_declared(request, limits)
         with gate.one_more(account.name):
-            await _check_store(store)
-            job_id = await intake.take(_import_request(request, limits))
+            attributes = await _attributes(store)
+            job_id = await intake.take(_import_request(request, limits, attributes))
         exchange_of(request).job_id = job_id
         return json_answer(200, {"id": str(job_id), "message": UPLOAD_ACCEPTED})
 
     _ = import_users
 
 
-def _import_request(request: Request[Any, Any], limits: BodyLimits) -> ImportRequest:
+def _import_request(
+    request: Request[Any, Any], limits: BodyLimits, attributes: Sequence[Attribute]
+) -> ImportRequest:
     return ImportRequest(
         account=account_of(request, "importer"),
         options=options_in_head(header_values(request, "delimiter"), query_values(request)),
         idempotency_key=idempotency_key(header_values(request, "idempotency-key")),
+        attributes=attributes,
         boundary=_boundary(request),
         body=body_pieces(request, limits),
     )
@@ -78,9 +85,12 @@ def _boundary(request: Request[Any, Any]) -> bytes:
     return boundary
 
 
-async def _check_store(store: Store) -> None:
-    """A known account needs no database, but its job would lie there unseen."""
+async def _attributes(store: Store) -> Sequence[Attribute]:
+    """The custom attributes, with which the file's header is matched.
+
+    Where Postgres doesn't answer, the upload is refused: its job would lie there unseen.
+    """
     try:
-        await store.ping()
+        return await select_attributes(store)
     except StoreUnavailableError:
         raise unavailable(STORE_UNAVAILABLE) from None

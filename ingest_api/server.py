@@ -43,6 +43,7 @@ async def serve(settings: ApiSettings) -> None:
 
     Raises:
         SettingsError: the address can't be listened on.
+        LogMismatchError: the log is for another reconciliation key than the one set.
         RuntimeError: the server ended by itself.
         Exception: whatever keeps topics or accounts from ever being made.
     """

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from ingest_api.log_setup import ensure_log
 from ingest_api.store import StoreUnavailableError
-from ingest_api.topic_setup import TopicSetupError, ensure_topics
+from ingest_api.topic_setup import TopicSetupError
 
 if TYPE_CHECKING:
     from ingest_api.accounts import Accounts
@@ -41,14 +42,18 @@ class Start:
         return list(self._open.values())
 
     async def run(self) -> None:
-        """Returns once both are done."""
+        """Returns once both are done.
+
+        Raises:
+            LogMismatchError: the log is for another reconciliation key than the one set.
+        """
         await asyncio.gather(self._make_topics(), self._make_accounts())
 
     async def _make_topics(self) -> None:
         pause_s = _FIRST_PAUSE_S
         while "topics" in self._open:
             try:
-                await asyncio.to_thread(ensure_topics, self._settings.shared)
+                await asyncio.to_thread(ensure_log, self._settings.shared)
             except TopicSetupError as error:
                 self._open["topics"] = str(error)
                 _log.warning("topics cannot be made yet", error=str(error))

@@ -98,7 +98,11 @@ class Store:
             task.exception()  # whoever waited has seen it, or has gone
 
     async def select_projected(
-        self, query: LiteralString, parameters: Parameters | None = None
+        self,
+        query: LiteralString,
+        parameters: Parameters | None = None,
+        *,
+        timeout_s: float = _STATEMENT_TIMEOUT_S,
     ) -> list[dict[str, Any]]:
         """The rows of a statement on the read model; none while there is no read model yet.
 
@@ -106,7 +110,7 @@ class Store:
             StoreUnavailableError: Postgres doesn't answer.
         """
         try:
-            return await self.select(query, parameters)
+            return await self.select(query, parameters, timeout_s=timeout_s)
         except errors.UndefinedTable:
             return []
 
@@ -126,11 +130,3 @@ class Store:
                 yield connection
         except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError) as error:
             raise StoreUnavailableError(type(error).__name__) from error
-
-    async def ping(self) -> None:
-        """Returns where Postgres answers.
-
-        Raises:
-            StoreUnavailableError: it doesn't, within some seconds.
-        """
-        await self.select("SELECT 1", timeout_s=_CONNECTION_TIMEOUT_S)

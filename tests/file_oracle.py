@@ -11,12 +11,15 @@ import io
 import re
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from decimal import Context
 from typing import TYPE_CHECKING, Any
 
 from schemas.events import ChunkRange, JobAccepted, RowRejected, UserRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from schemas.events import AttributeColumn
 
 FIELDS = {
     "firstname": "first_name",
@@ -46,9 +49,11 @@ ORDER = tuple(HEADERS)
 ADDED = {"errorline", "errorcode", "errorreason"}
 REQUIRED = ("first_name", "last_name", "email", "country")
 SUBSCRIPTIONS = ORDER[-3:]
+MOST_OF_TYPE = {"string": 1024, "number": 64, "boolean": 16, "date": 32}
 MOST = {"email": 254, "mobile_number": 32, "last_active_date": 32} | dict.fromkeys(
     SUBSCRIPTIONS, 16
 )
+KEYS = {"email": "email", "mobileNumber": "mobile_number"}
 USA = ("usa", "us", "united states", "united states of america")
 REASONS = {
     "TOO_FEW_FIELDS": "The line has {found} fields, the header has {expected}.",
@@ -61,6 +66,8 @@ REASONS = {
     "MOBILE_INVALID": "{column} is not a phone number in international form, such as +14155550123.",
     "DATE_INVALID": "{column} is not a date: use MM/DD/YYYY or YYYY-MM-DD.",
     "BOOLEAN_INVALID": "{column} is neither true nor false.",
+    "NUMBER_INVALID": "{column} is not a number such as 12 or -0.5.",
+    "NUMBER_TOO_LARGE": "{column} has more than 15 digits.",
     "TOO_LONG": "{column} is longer than {limit} characters.",
 }
 
@@ -81,7 +88,7 @@ def accepted_job(**changes: Any) -> JobAccepted:
         compression="none",
         blank_cells="keep",
         reconciliation_key="email",
-        rules_version=1,
+        rules_version=2,
         accepted_at=datetime(2026, 3, 4, 23, 59, 59, 123456, UTC),
         accepted_by="admin",
         file_name="users.csv",
@@ -200,6 +207,8 @@ def _event(
     job: JobAccepted, names: list[str], number: int, line: int, raw: str
 ) -> UserRow | RowRejected:
     cells = _cells(raw, job.delimiter)
+    if job.rules_version >= 2 and any(_plain(name) in ADDED for name in names):
+        cells = [re.sub(r"\A'(?=[=+@\t\r-])", "", cell) for cell in cells]
     try:
         return _row(job, names, cells, (number, line, raw))
     except _Refusal as refusal:
@@ -226,13 +235,16 @@ def _row(
         raise _Refusal(
             None, "TOO_FEW_FIELDS" if len(cells) < len(names) else "TOO_MANY_FIELDS", None
         )
-    key_field = {"email": "email", "mobileNumber": "mobile_number"}[job.reconciliation_key]
-    columns = {_field(name): name for name in names if _field(name)}
+    types = {_plain(column.name): column for column in job.attributes}
+    columns = {_field(name, types): name for name in names if _plain(name) not in ADDED}
     texts = {
-        _field(name): cell.strip() for name, cell in zip(names, cells, strict=True) if _field(name)
+        _field(name, types): cell.strip()
+        for name, cell in zip(names, cells, strict=True)
+        if _plain(name) not in ADDED
     }
+    key_field = KEYS.get(job.reconciliation_key, "@" + job.reconciliation_key)
     values = {
-        field: _value(field, text, columns[field], is_key=field == key_field)
+        field: _value(field, text, columns[field], _type(field, types), is_key=field == key_field)
         for field, text in texts.items()
     }
     if values[key_field] is None:
@@ -243,7 +255,7 @@ def _row(
         raise _Refusal(columns.get(field, HEADERS[field]), code, texts.get(field))
     key = str(values[key_field])
     found: dict[str, Any] = {"last_active_date": job.accepted_at.date()}
-    found |= {name: value for name, value in values.items() if value is not None}
+    found |= {name: value for name, value in values.items() if value is not None and name[0] != "@"}
     return UserRow(
         job_id=job.job_id,
         record_number=place[0],
@@ -251,6 +263,7 @@ def _row(
         sequence=0,
         mode=job.mode,
         key=key.lower() if key_field == "email" else key,
+        attributes=_attributes(job, values),
         present=_present(job, values),
         occurred_at=job.accepted_at,
         raw=place[2] if lack or job.mode != "upsert" else None,
@@ -258,9 +271,28 @@ def _row(
     )
 
 
-def _field(name: str) -> str:
-    plain = re.sub(r"[\s_-]", "", name).lower()
-    return "" if plain in ADDED else FIELDS[plain]
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_-]", "", name).lower()
+
+
+def _field(name: str, types: dict[str, AttributeColumn]) -> str:
+    """The field's name, of a custom attribute after an @."""
+    plain = _plain(name)
+    return FIELDS.get(plain) or "@" + types[plain].name
+
+
+def _type(field: str, types: dict[str, AttributeColumn]) -> str | None:
+    return types[_plain(field[1:])].type if field[0] == "@" else None
+
+
+def _attributes(job: JobAccepted, values: dict[str, Any]) -> dict[str, str | None]:
+    is_cleared = job.mode == "upsert" and job.blank_cells == "clear"
+    found: dict[str, str | None] = {}
+    for field, value in values.items():
+        if field[0] == "@" and (value is not None or is_cleared):
+            text = str(value).lower() if isinstance(value, bool) else value
+            found[field[1:]] = text.isoformat() if isinstance(text, date) else text
+    return found
 
 
 def _lack(values: dict[str, Any]) -> tuple[str, str] | None:
@@ -284,24 +316,41 @@ def _present(job: JobAccepted, values: dict[str, Any]) -> int:
         is_set = {field for field in ORDER if field not in SUBSCRIPTIONS} | {
             field for field in SUBSCRIPTIONS if values.get(field) is not None
         }
-    return sum(1 << ORDER.index(field) for field in is_set)
+    return sum(1 << ORDER.index(field) for field in is_set if field in ORDER)
 
 
-def _value(field: str, text: str, column: str, *, is_key: bool) -> str | date | bool | None:
+def _value(
+    field: str, text: str, column: str, attribute_type: str | None, *, is_key: bool
+) -> str | date | bool | None:
     if not text:
         return None
     if is_key and len(text.encode()) > 1024:
         raise _Refusal(column, "KEY_TOO_LONG", text)
-    most = MOST.get(field, 255)
+    most = MOST_OF_TYPE[attribute_type] if attribute_type else MOST.get(field, 255)
     if len(text) > most:
         raise _Refusal(column, "TOO_LONG", text, most)
     if field == "email":
         return _email(text, column)
     if field == "mobile_number":
         return _mobile(text, column)
-    if field == "last_active_date":
+    if field == "last_active_date" or attribute_type == "date":
         return _date(text, column)
-    return _boolean(text, column) if field in SUBSCRIPTIONS else text
+    if attribute_type == "number":
+        return _number(text, column)
+    return _boolean(text, column) if field in SUBSCRIPTIONS or attribute_type == "boolean" else text
+
+
+def _number(text: str, column: str) -> str:
+    if not re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)", text):
+        raise _Refusal(column, "NUMBER_INVALID", text)
+    exact = Context(prec=100)
+    number = exact.create_decimal(text).normalize(exact)
+    canonical = f"{number:f}" if number else "0"
+    if len(canonical) > 64:
+        raise _Refusal(column, "NUMBER_INVALID", text)
+    if len(number.as_tuple().digits) > 15:
+        raise _Refusal(column, "NUMBER_TOO_LARGE", text)
+    return canonical
 
 
 def _email(text: str, column: str) -> str:

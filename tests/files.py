@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 HEADERS = (
     "First Name",
@@ -46,15 +46,26 @@ def tidy_csv(keys: Sequence[int], *, word: str = "a") -> bytes:
 
 
 def dirty_csv(
-    rng: random.Random, rows: int, *, keys: int, delimiter: str = ",", faults: float = 0.05
+    rng: random.Random,
+    rows: int,
+    *,
+    keys: int,
+    delimiter: str = ",",
+    faults: float = 0.05,
+    more: Mapping[str, Sequence[str]] | None = None,
 ) -> bytes:
-    """A file of ``rows`` lines over ``keys`` possible users: repeats, blanks, quotes, faults."""
+    """A file of ``rows`` lines over ``keys`` possible users: repeats, blanks, quotes, faults.
+
+    ``more`` are further columns, each with the cells to choose from.
+    """
     out = io.StringIO()
     writer = csv.writer(out, delimiter=delimiter, lineterminator=rng.choice(["\n", "\r\n"]))
-    headers = rng.sample(HEADERS, len(HEADERS))
+    more = more or {}
+    headers = rng.sample([*HEADERS, *more], len(HEADERS) + len(more))
     writer.writerow(_spelled(rng, header) for header in headers)
     for _ in range(rows):
         cells = _cells(rng, rng.randrange(keys))
+        cells |= {name: rng.choice(choices) for name, choices in more.items()}
         if rng.random() < faults:
             column, cell = rng.choice(_FAULTY_CELLS)
             cells[column] = cell

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from schemas.events import AttributeType
 
 TIDY = {
     "First Name": "Ada",
@@ -125,3 +129,82 @@ TAKEN: tuple[tuple[str, str, str, str | date | bool | None], ...] = (
     ("State", "", "state", None),
 )
 """Header, cell, and the field's value in the row."""
+
+ATTRIBUTES: dict[str, AttributeType] = {
+    "Badge": "string",
+    "Shoe Size": "number",
+    "VIP": "boolean",
+    "Born-on": "date",
+}
+"""Custom attributes, by name."""
+
+ATTRIBUTES_REFUSED: tuple[tuple[str, str, str], ...] = (
+    ("Shoe Size", "1e3", "NUMBER_INVALID"),
+    ("Shoe Size", "9.19E+11", "NUMBER_INVALID"),
+    ("Shoe Size", "1,234", "NUMBER_INVALID"),
+    ("Shoe Size", "1 234", "NUMBER_INVALID"),
+    ("Shoe Size", "1_234", "NUMBER_INVALID"),
+    ("Shoe Size", "1.2.3", "NUMBER_INVALID"),
+    ("Shoe Size", "--1", "NUMBER_INVALID"),
+    ("Shoe Size", "1-", "NUMBER_INVALID"),
+    ("Shoe Size", "-", "NUMBER_INVALID"),
+    ("Shoe Size", ".", "NUMBER_INVALID"),
+    ("Shoe Size", "+.", "NUMBER_INVALID"),
+    ("Shoe Size", "0x1F", "NUMBER_INVALID"),
+    ("Shoe Size", "NaN", "NUMBER_INVALID"),
+    ("Shoe Size", "Infinity", "NUMBER_INVALID"),
+    ("Shoe Size", "\N{ARABIC-INDIC DIGIT FIVE}", "NUMBER_INVALID"),
+    ("Shoe Size", "large", "NUMBER_INVALID"),
+    ("Shoe Size", "." + "0" * 62 + "1", "NUMBER_INVALID"),
+    ("Shoe Size", "1234567890123456", "NUMBER_TOO_LARGE"),
+    ("Shoe Size", "-0.1234567890123456", "NUMBER_TOO_LARGE"),
+    ("Shoe Size", "12345678.90123456", "NUMBER_TOO_LARGE"),
+    ("Shoe Size", ".1234567890123456", "NUMBER_TOO_LARGE"),
+    ("Shoe Size", "1" * 65, "TOO_LONG"),
+    ("VIP", "perhaps", "BOOLEAN_INVALID"),
+    ("Born-on", "02/30/2020", "DATE_INVALID"),
+    ("Badge", "b" * 1025, "TOO_LONG"),
+)
+"""Attribute, cell, and the code with which every mode refuses the line."""
+
+ATTRIBUTES_TAKEN: tuple[tuple[str, str, str], ...] = (
+    ("Shoe Size", "42", "42"),
+    ("Shoe Size", " +42 ", "42"),
+    ("Shoe Size", "-0", "0"),
+    ("Shoe Size", "-0.00", "0"),
+    ("Shoe Size", "000", "0"),
+    ("Shoe Size", "007.50", "7.5"),
+    ("Shoe Size", "-12.000", "-12"),
+    ("Shoe Size", "100", "100"),
+    ("Shoe Size", "5.", "5"),
+    ("Shoe Size", ".5", "0.5"),
+    ("Shoe Size", "-.50", "-0.5"),
+    ("Shoe Size", "0.000001", "0.000001"),
+    ("Shoe Size", "123456789012345", "123456789012345"),
+    ("Shoe Size", "-0.0000123456789012345", "-0.0000123456789012345"),
+    ("Shoe Size", "1" + "0" * 63, "1" + "0" * 63),
+    ("VIP", "YES", "true"),
+    ("VIP", "0", "false"),
+    ("Born-on", "2/9/2024", "2024-02-09"),
+    ("Born-on", "0001-01-01", "0001-01-01"),
+    ("Born-on", "12/31/9999", "9999-12-31"),
+    ("Badge", " Ünï €🦊 ", "Ünï €🦊"),
+    ("Badge", "=1+1", "=1+1"),
+    ("Badge", "🦊" * 1024, "🦊" * 1024),
+)
+"""Attribute, cell, and the value's canonical text."""
+
+NEUTRALISED: tuple[tuple[str, str], ...] = (
+    ("'=1+1", "=1+1"),
+    ("'+1", "+1"),
+    ("'-1", "-1"),
+    ("'@x", "@x"),
+    ("'\tx", "x"),
+    ("'\rx", "x"),
+    ("''=1", "''=1"),
+    ("'x", "'x"),
+    ("'", "'"),
+    (" '=1", "'=1"),
+    ("=1", "=1"),
+)
+"""A cell of an error file, and the value that is taken."""

@@ -7,17 +7,30 @@ import io
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ingest_api.cells import trimmed
 from ingest_api.checked_rows import check
-from ingest_api.checks import survey
+from ingest_api.checks import judge_columns, survey
 from ingest_api.file_format import FileFormat, Limits, format_of
 from ingest_api.records import FileRecords
 from schemas import codec
-from schemas.events import RowRejected, UserRow
-from tests.corpus.values import INCOMPLETE, REFUSED, TAKEN, TIDY
+from schemas.attributes import attribute_field
+from schemas.events import AttributeColumn, RowRejected, UserRow
+from schemas.user_rules import FIELD_BY_NAME, FIELDS
+from tests.corpus.values import (
+    ATTRIBUTES,
+    ATTRIBUTES_REFUSED,
+    ATTRIBUTES_TAKEN,
+    INCOMPLETE,
+    NEUTRALISED,
+    REFUSED,
+    TAKEN,
+    TIDY,
+)
 from tests.file_oracle import HEADERS, accepted_job, read_events
 
 if TYPE_CHECKING:
@@ -26,12 +39,16 @@ if TYPE_CHECKING:
     from schemas.events import JobAccepted
 
 
+COLUMNS = tuple(AttributeColumn(name, kind) for name, kind in ATTRIBUTES.items())
+KEY_ATTRIBUTES = ("Badge", "Shoe Size")
+
+
 def csv_of(*lines: dict[str, str], headers: Iterable[str] = TIDY) -> bytes:
     """A file with these lines; what one doesn't say is as in the tidy line."""
     out = io.StringIO(newline="")
     writer = csv.writer(out, quoting=csv.QUOTE_ALL)
     writer.writerow(headers)
-    writer.writerows([(TIDY | line)[header] for header in headers] for line in lines)
+    writer.writerows([(TIDY | line).get(header, "") for header in headers] for line in lines)
     return out.getvalue().encode()
 
 
@@ -115,6 +132,99 @@ def test_a_mobile_key_is_e164_and_required() -> None:
     assert (without.column, without.code) == ("Mobile Number", "KEY_MISSING")
 
 
+def attribute_outcome(cells: dict[str, str], **changes: Any) -> Any:
+    """The one event of a file with this line only, and a column for each attribute."""
+    content = csv_of(cells, headers=[*TIDY, *ATTRIBUTES])
+    (event,) = events_of(content, accepted_job(attributes=COLUMNS, **changes))
+    return event
+
+
+@pytest.mark.parametrize(("name", "cell", "code"), ATTRIBUTES_REFUSED)
+def test_a_value_that_is_none_of_its_attribute_is_refused(name: str, cell: str, code: str) -> None:
+    """With the name that the file gives the column, and the cell."""
+    event = attribute_outcome({name: cell})
+
+    assert (event.column, event.code, event.value) == (name, code, cell.strip()[:1024])
+
+
+@pytest.mark.parametrize(("name", "cell", "text"), ATTRIBUTES_TAKEN)
+def test_a_value_of_an_attribute_is_canonical_text(name: str, cell: str, text: str) -> None:
+    """Whatever its type, in the one form in which it is compared."""
+    assert attribute_outcome({name: cell}).attributes == {name: text}
+
+
+def test_blank_attributes_are_kept_or_cleared() -> None:
+    """A blank cell says nothing, unless an upsert is told that it clears."""
+    cells = {"Shoe Size": "42", "Badge": " "}
+
+    assert attribute_outcome(cells).attributes == {"Shoe Size": "42"}
+    for mode in ("insert", "delsert"):
+        assert attribute_outcome(cells, mode=mode, blank_cells="clear").attributes == {
+            "Shoe Size": "42"
+        }
+    cleared = attribute_outcome(cells, mode="upsert", blank_cells="clear").attributes
+    assert list(cleared.items()) == [
+        (name, "42" if name == "Shoe Size" else None) for name in ATTRIBUTES
+    ]
+
+
+@pytest.mark.parametrize(
+    ("key", "cell", "expected"),
+    [("Badge", " Aa-7 ", "Aa-7"), ("Shoe Size", "+042.50", "42.5"), ("Shoe Size", "-0", "0")],
+)
+def test_an_attribute_may_tell_users_apart(key: str, cell: str, expected: str) -> None:
+    """Its canonical text is the key; a line without it is refused."""
+    found = attribute_outcome({key: cell}, reconciliation_key=key)
+    missing = attribute_outcome({}, reconciliation_key=key)
+
+    assert (found.key, found.attributes[key]) == (expected, expected)
+    assert (missing.column, missing.code) == (key, "KEY_MISSING")
+
+
+def test_a_key_has_1024_bytes_at_most() -> None:
+    """Whatever its characters, of which an attribute may have as many."""
+    taken = attribute_outcome({"Badge": "b" * 1024}, reconciliation_key="Badge")
+    refused = attribute_outcome({"Badge": "b" * 1023 + "é"}, reconciliation_key="Badge")
+    other = attribute_outcome({"Badge": "b" * 1023 + "é"})
+
+    assert taken.key == "b" * 1024
+    assert (refused.column, refused.code) == ("Badge", "KEY_TOO_LONG")
+    assert other.attributes["Badge"] == "b" * 1023 + "é"
+
+
+@pytest.mark.parametrize(("cell", "expected"), NEUTRALISED)
+def test_an_error_file_is_taken_as_it_is(cell: str, expected: str) -> None:
+    """The apostrophe that was put before a formula is taken off, in such a file only."""
+    content = csv_of({"First Name": cell}, headers=[*TIDY, "Error Line"])
+    (of_errors,) = events_of(content, accepted_job())
+    (of_earlier_rules,) = events_of(content, accepted_job(rules_version=1))
+
+    assert of_errors.first_name == expected
+    assert (
+        of_earlier_rules.first_name == outcome_of({"First Name": cell}).first_name == cell.strip()
+    )
+
+
+def test_a_single_user_is_judged_as_a_line_is() -> None:
+    """By the same code: columns of one value each, in the sender's own names."""
+    email, state = FIELD_BY_NAME["email"], FIELD_BY_NAME["state"]
+    size = attribute_field("Shoe Size", "number")
+    names = {field: field.json_name for field in FIELDS}
+    cells = {
+        field: trimmed(pa.array([text], pa.string()))
+        for field, text in ((size, "1e3"), (email, " A@B.cd "), (state, ""))
+    }
+
+    judged = judge_columns(cells, names, email)
+
+    fault = judged.faults[int(judged.value_verdicts[0])]
+    assert judged.key.array.to_pylist() == ["a@b.cd"]
+    assert (fault.column, fault.rule.code) == ("Shoe Size", "NUMBER_INVALID")
+    without_key = judge_columns({state: cells[state]}, names, email)
+    fault = without_key.faults[int(without_key.value_verdicts[0])]
+    assert (fault.column, fault.rule.code) == ("email", "KEY_MISSING")
+
+
 @pytest.mark.parametrize(("count", "code"), [(9, "TOO_FEW_FIELDS"), (11, "TOO_MANY_FIELDS")])
 def test_a_line_has_as_many_fields_as_the_header(count: int, code: str) -> None:
     """A line with fewer or more is refused; those around it are not."""
@@ -153,7 +263,8 @@ def test_an_upsert_sets_what_is_not_blank() -> None:
 
 def test_a_line_longer_than_a_message_is_cut() -> None:
     """A rejection fits in a message however long its line is."""
-    event = outcome_of({"First Name": "é" * 400_000})
+    content = csv_of({header: "é" * 30_000 for header in TIDY if header != "Email"})
+    (event,) = events_of(content, accepted_job())
 
     assert event.code == "TOO_LONG"
     assert len(event.raw.encode()) < 70_000
@@ -161,13 +272,18 @@ def test_a_line_longer_than_a_message_is_cut() -> None:
 
 
 headers = st.lists(
-    st.sampled_from([*HEADERS.values(), "Error Line", "Error Reason"]), unique=True, max_size=12
-).map(lambda names: names if "Email" in names else [*names, "Email"])
+    st.sampled_from([*HEADERS.values(), *ATTRIBUTES, *ATTRIBUTES, "Error Line", "Error Reason"]),
+    unique=True,
+    max_size=16,
+).map(lambda names: [*names, *(name for name in ("Email", *KEY_ATTRIBUTES) if name not in names)])
+numbers = st.from_regex(r"[+-]?0{0,2}[0-9]{0,17}(\.[0-9]{0,17}0{0,2})?", fullmatch=True)
+neutralised = st.tuples(st.sampled_from(["'", "''", ""]), st.sampled_from("=+-@\t\rx"), numbers)
 spaces = st.sampled_from(["", "", "", " ", "\t", "\u00a0", "\u3000", "\u2028", "\u0085", "\x1f"])
 cores = st.one_of(
     st.sampled_from(
         [cell for _, cell, *_ in (*REFUSED, *TAKEN) if len(cell) < 300]
         + [cell for changed, *_ in INCOMPLETE for cell in changed.values()]
+        + [cell for _, cell, _ in (*ATTRIBUTES_REFUSED, *ATTRIBUTES_TAKEN) if len(cell) < 300]
         + ["", "", "ada@example.com", "B@C.DE", "UK", "x"]
     ),
     st.text(st.sampled_from('a1@.+-/ 0é字\u0000\u1680\u200a\r\n",'), max_size=8).map(
@@ -176,6 +292,8 @@ cores = st.one_of(
     st.from_regex(r"[0-9]{1,2}/[0-9]{1,2}/[0-9]{4}|[0-9]{4}-[0-9]{2}-[0-9]{2}", fullmatch=True),
     st.from_regex(r"(\+|00)?[0-9 ().-]{5,18}", fullmatch=True),
     st.from_regex(r"[A-Za-z.é]{0,3}@?[a-z.ü]{1,6}", fullmatch=True),
+    numbers,
+    neutralised.map("".join),
 )
 texts = st.tuples(spaces, cores, spaces).map("".join)
 
@@ -197,16 +315,22 @@ def files(draw: st.DrawFn) -> bytes:
 
 @given(
     files(),
-    st.sampled_from(["insert", "upsert", "delsert"]),
-    st.sampled_from(["keep", "clear"]),
+    st.fixed_dictionaries(
+        {
+            "mode": st.sampled_from(["insert", "upsert", "delsert"]),
+            "blank_cells": st.sampled_from(["keep", "clear"]),
+            "reconciliation_key": st.sampled_from(["email", *KEY_ATTRIBUTES]),
+            "rules_version": st.sampled_from([1, 2]),
+        }
+    ),
     st.integers(20, 400),
 )
 @settings(deadline=None)
 def test_columns_are_judged_as_lines_are(
-    content: bytes, mode: str, blank_cells: str, block_bytes: int
+    content: bytes, changes: dict[str, Any], block_bytes: int
 ) -> None:
     """The columnar checks and the plain oracle agree on every field of every event."""
-    job = accepted_job(mode=mode, blank_cells=blank_cells)
+    job = accepted_job(attributes=COLUMNS, **changes)
 
     assert events_of(content, job, block_bytes) == read_events(content, job)
 
@@ -215,9 +339,10 @@ def test_columns_are_judged_as_lines_are(
 @settings(deadline=None)
 def test_a_survey_counts_what_each_mode_refuses(content: bytes, block_bytes: int) -> None:
     """Lines and rejections of the survey are those of the pass that follows, for each mode."""
-    found = survey(io.BytesIO(content), FileFormat(), Limits(block_bytes=block_bytes))
+    file_format = FileFormat(attributes=COLUMNS)
+    found = survey(io.BytesIO(content), file_format, Limits(block_bytes=block_bytes))
 
     for mode, rejected in found.rejected.items():
-        events = read_events(content, accepted_job(mode=mode))
+        events = read_events(content, accepted_job(mode=mode, attributes=COLUMNS))
         assert found.lines == len(events)
         assert rejected == sum(isinstance(event, RowRejected) for event in events)

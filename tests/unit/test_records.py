@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ingest_api.cells import read_cells
 from ingest_api.file_faults import FileFault
 from ingest_api.file_format import DELIMITERS, FileFormat, Limits, charset_named
-from ingest_api.records import FileRecords
+from ingest_api.records import WITH_ANY_DELIMITER, FileRecords
 from tests.corpus.files import BAD_FILES, GOOD, HEADER
 from tests.file_oracle import read_records
 
@@ -120,6 +120,23 @@ def test_blank_lines_are_neither_lines_nor_errors() -> None:
     content = b"\n\r\nEmail\n\n\na@b.cd\n\r\n\nc@d.ef\n\n"
 
     assert records_of(io.BytesIO(content)) == [(3, "Email"), (6, "a@b.cd"), (9, "c@d.ef")]
+
+
+def test_a_file_at_its_limits_is_taken() -> None:
+    """A limit is what may be, not what may not."""
+    cell = '"' + "x" * 65_534 + '"'
+    content = (HEADER + GOOD * 2 + f"a,b,c,{cell}\n").encode()
+
+    assert len(records_of(io.BytesIO(content), Limits(max_rows=3))) == 4
+
+
+@pytest.mark.parametrize("name", DELIMITERS)
+def test_a_fault_of_every_delimiter_is_one_whatever_it_is(name: str) -> None:
+    """Which codes need not wait for a delimiter that may still be named."""
+    delimiter = DELIMITERS[name]
+    for bad in BAD_FILES:
+        if bad.code in WITH_ANY_DELIMITER:
+            fault_of(io.BytesIO(bad.content), Limits(**bad.limits), delimiter=delimiter)
 
 
 def test_a_quoted_line_break_counts_as_a_line() -> None:
@@ -275,7 +292,7 @@ def test_cutting_the_stream_changes_nothing(
 ) -> None:
     """Records, lines, columns and faults are the same for every size of reads and blocks."""
     content = b"Email,State\n".replace(b",", delimiter.encode()) + body
-    bounds = {"max_record_bytes": 25, "max_columns": 4}
+    bounds = {"max_record_bytes": 25, "max_columns": 4, "max_cell_bytes": 15, "max_rows": 5}
     whole: Any
     parts: Any
     try:

@@ -2,6 +2,7 @@
 
 import itertools
 import sys
+import time
 from pathlib import Path
 
 from hypothesis import given
@@ -79,6 +80,24 @@ def test_a_process_deaf_to_the_signal_is_killed(tmp_path: Path) -> None:
         pass
 
     assert deaf.poll() == -9
+
+
+def test_a_process_that_refuses_to_start_waits_longest(tmp_path: Path) -> None:
+    """It has said what a person must do first, so trying at once would be in vain."""
+    children: list[Child] = []
+
+    def start() -> Child:
+        command = [sys.executable, "-c", "raise SystemExit(78)"]
+        log_path = tmp_path / "refusing.log"
+        spec = ChildSpec(name="refusing", command=command, environment={}, log_path=log_path)
+        children.append(Child(spec))
+        return children[-1]
+
+    with Supervisor([Supervised("refusing", start)]):
+        wait_until(lambda: bool(children) and children[0].poll() == 78, 10)
+        time.sleep(2 * FIRST_DELAY_S)
+
+    assert len(children) == 1
 
 
 def _sleeper(log_path: Path) -> Child:

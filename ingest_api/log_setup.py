@@ -1,0 +1,103 @@
+"""A log that is ready for use: its topics, and what `job-events` says it was made for.
+
+Keys of events are values of the reconciliation key, so a log holds users by one
+key for ever.
+Which one, its first ``LogConfigured`` says; a log that began before there was
+one says it by its first job.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from confluent_kafka import KafkaException, Producer
+
+from ingest_api.event_follower import EventFollower
+from ingest_api.topic_setup import TopicSetupError, ensure_topics
+from schemas.codec import encode
+from schemas.events import JobAccepted, LogConfigured
+
+if TYPE_CHECKING:
+    from schemas.settings import Settings
+
+_TIMEOUT_S: Final = 10.0
+_POLL_S: Final = 0.2
+_KEY: Final = b"log"
+_kafka_log = logging.getLogger("rollcall.kafka")
+
+
+class LogMismatchError(Exception):
+    """The log was made for another reconciliation key; the message says what to do."""
+
+
+def ensure_log(settings: Settings) -> None:
+    """The topics exist on return, and the log is one for the reconciliation key that is set.
+
+    Blocks for half a minute at most, for a few seconds where Kafka is down.
+    May be called again, and by several processes at once.
+
+    Raises:
+        TopicSetupError: Kafka cannot be reached, or a topic that exists is not usable.
+        LogMismatchError: the log was made for another reconciliation key.
+    """
+    ensure_topics(settings)
+    made_for = _fetch_key(settings)
+    if made_for is None:
+        _append_key(settings)
+        # Another process may have done so before, for another key: the first counts.
+        made_for = _fetch_key(settings)
+    if made_for is None:
+        raise TopicSetupError("Kafka does not show what was appended to job-events.")
+    if made_for != settings.reconciliation_key:
+        raise LogMismatchError(
+            f"The log {settings.topics.job_events.name} was made for the reconciliation key"
+            f' "{made_for}", and ROLLCALL_RECONCILIATION_KEY is "{settings.reconciliation_key}":'
+            f' set it back to "{made_for}", or make a new log from this one with'
+            " `./rollcall rekey`."
+        )
+
+
+def _fetch_key(settings: Settings) -> str | None:
+    """The reconciliation key that the log was made for, or None where it does not say."""
+    follower = EventFollower(settings.kafka, settings.topics.job_events)
+    deadline_s = time.monotonic() + _TIMEOUT_S
+    try:
+        while not follower.has_caught_up:
+            for _, event in follower.poll(_POLL_S):
+                if isinstance(event, (LogConfigured, JobAccepted)):
+                    return event.reconciliation_key
+            if time.monotonic() > deadline_s:
+                raise TopicSetupError("Kafka can't be asked for the first records of job-events.")
+    finally:
+        follower.close()
+    return None
+
+
+def _append_key(settings: Settings) -> None:
+    event = LogConfigured(
+        reconciliation_key=settings.reconciliation_key, configured_at=datetime.now(UTC)
+    )
+    config: dict[str, str | int | bool] = {
+        **settings.kafka,
+        "acks": "all",
+        "enable.idempotence": True,
+        "message.timeout.ms": int(_TIMEOUT_S * 1000),
+    }
+    failures: list[str] = []
+    producer = Producer(config, logger=_kafka_log)
+    try:
+        producer.produce(
+            settings.topics.job_events.name,
+            encode(event),
+            _KEY,
+            0,
+            lambda error, _message: failures.append(error.str()) if error else None,
+        )
+        left = producer.flush(2 * _TIMEOUT_S)
+    except KafkaException as error:
+        raise TopicSetupError(f"job-events can't be appended to: {error}") from error
+    if left or failures:
+        raise TopicSetupError(f"job-events can't be appended to: {', '.join(failures)}")
