@@ -11,19 +11,26 @@ from sanic.exceptions import SanicException
 
 from ingest_api.accounts import Accounts
 from ingest_api.appender import LogUnavailableError
+from ingest_api.authentication import Authentication
 from ingest_api.exchange import exchange_of
 from ingest_api.gateway import STORE_UNAVAILABLE, authenticate, is_public
 from ingest_api.health import Readiness, add_health_routes
 from ingest_api.intake import Intake
+from ingest_api.issuer import Issuer
 from ingest_api.job_log import JobLog
+from ingest_api.login_limits import LoginLimits
+from ingest_api.passwords import Passwords
 from ingest_api.reads import Reads
 from ingest_api.request_body import BodyLimits
 from ingest_api.responses import SERVER_FAILURE, Refused, json_answer, refusal, unavailable
+from ingest_api.routes_accounts import add_account_routes
 from ingest_api.routes_description import add_description_routes
 from ingest_api.routes_import import add_import_route
 from ingest_api.routes_reads import add_job_routes, add_user_routes
+from ingest_api.routes_tokens import add_token_routes
 from ingest_api.start import Start
 from ingest_api.store import Store, StoreUnavailableError
+from ingest_api.tokens import Tokens
 from ingest_api.upload_gate import UploadGate
 
 if TYPE_CHECKING:
@@ -41,7 +48,10 @@ class Parts:
 
     settings: ApiSettings
     store: Store
+    passwords: Passwords
     accounts: Accounts
+    tokens: Tokens
+    authentication: Authentication
     job_log: JobLog
     reads: Reads
     gate: UploadGate
@@ -53,7 +63,11 @@ def make_parts(settings: ApiSettings) -> Parts:
     """The parts, put together; nothing is connected yet. Called in the event loop."""
     shared = settings.shared
     store = Store(shared.database_url)
-    accounts = Accounts(store)
+    auth = settings.auth
+    passwords = Passwords()
+    accounts = Accounts(store, passwords, LoginLimits(auth.login_limits))
+    tokens = Tokens(store)
+    issuer = None if auth.issuer is None else Issuer(auth.issuer)
     job_log = JobLog(shared.kafka, shared.topics.job_events.name)
     gate = UploadGate(
         at_once=settings.uploads_at_once,
@@ -64,7 +78,10 @@ def make_parts(settings: ApiSettings) -> Parts:
     return Parts(
         settings=settings,
         store=store,
+        passwords=passwords,
         accounts=accounts,
+        tokens=tokens,
+        authentication=Authentication(accounts, tokens, issuer),
         job_log=job_log,
         reads=Reads(store, job_log.ledger),
         gate=gate,
@@ -83,23 +100,27 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
     add_import_route(api, parts.intake, store=parts.store, gate=parts.gate, limits=limits)
     add_job_routes(api, parts.reads, parts.job_log)
     add_user_routes(api, parts.reads)
+    add_account_routes(api, parts.accounts, parts.authentication)
+    add_token_routes(api, parts.tokens, parts.authentication)
     public = Blueprint("public")
     readiness = Readiness(parts.settings.shared.topics, parts.job_log, parts.reads, parts.start)
     add_health_routes(public, readiness)
     add_description_routes(public)
     app.blueprint([api, public])
-    _add_filter(app, parts.accounts)
+    _add_filter(app, parts)
     _add_failures(app)
     return app
 
 
-def _add_filter(app: Sanic[Any, Any], accounts: Accounts) -> None:
+def _add_filter(app: Sanic[Any, Any], parts: Parts) -> None:
+    forwarded_secret = parts.settings.auth.forwarded_secret
+
     async def pass_or_refuse(request: Request[Any, Any]) -> HTTPResponse | None:
         exchange_of(request).route = f"/{request.route.path}" if request.route else None
         if is_public(request):
             return None
         try:
-            await authenticate(request, accounts)
+            await authenticate(request, parts.authentication, forwarded_secret)
         except Refused as refused:
             return refusal(refused)
         return None
