@@ -19,7 +19,7 @@ USER_COLUMNS = ("id", "email", "firstName", "lastName", "country", "state", "las
 
 DEFAULT_PAGE_SIZE = 20
 
-_LONGEST_CELL = 60
+_LONGEST_CELL = 120
 _NEVER_FOLDED = ("id", "line", "code", "key")
 _WIDTH_OF_A_PIPE = 160
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
@@ -104,9 +104,21 @@ def next_page(answer: Mapping[str, Any], name: str, query: Mapping[str, Any]) ->
     end = start + len(answer[name])
     if len(answer[name]) < page_size or (query.get("after") is None and end >= answer["total"]):
         return ""
-    # By its id the next page costs the same at any depth.
-    option = f"--after {answer[name][-1]['id']}" if name == "audience" else f"--start {end}"
-    return f" (the next page: {option})"
+    place = _key_of_page(name, answer[name][-1])
+    return (
+        f" (the next page: --start {end})"
+        if place is None
+        else f" (the next page: --after {place})"
+    )
+
+
+def _key_of_page(name: str, last: Mapping[str, Any]) -> str | None:
+    """What the next page comes after, so that it costs the same at any depth."""
+    if name == "audience":
+        return last["id"]
+    if name == "Errors":
+        return str(last["errorMessage"]).removeprefix("Line ").partition(",")[0]
+    return None
 
 
 def flat(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -63,6 +63,13 @@ def test_a_page_tells_how_to_see_the_next(total: int, start: int, told: str) -> 
     assert next_page(answer, "statuses", {"start": start, "pageSize": 2}) == told
 
 
+def test_rejected_lines_are_paged_by_their_number() -> None:
+    """That of the contract's message, which is what the API takes."""
+    answer = {"total": 9, "Errors": [{"errorMessage": "Line 7,a,b,Email is required.", "line": 9}]}
+
+    assert next_page(answer, "Errors", {"pageSize": 1}) == " (the next page: --after 7)"
+
+
 @pytest.mark.parametrize(
     ("after", "page_size", "told"),
     [(None, 1, " (the next page: --after 5)"), (4, 1, " (the next page: --after 5)"), (4, 2, "")],
