@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from deploy.api_client.client import ApiClient, ApiError
 
@@ -14,7 +14,7 @@ _PATH = "/audience/import"
 class Upload:
     """A file to import, and what is asked of its import; None leaves it to the server."""
 
-    file: BinaryIO
+    file: IO[bytes]
     """Open, with a position that can be moved, so that it can be sent again."""
     name: str
     mode: str
@@ -95,7 +95,7 @@ def _fields(upload: Upload) -> dict[str, str]:
 class _Metered:
     """A file that tells how much of it has been read."""
 
-    def __init__(self, file: BinaryIO, advance: Callable[[int], object]) -> None:
+    def __init__(self, file: IO[bytes], advance: Callable[[int], object]) -> None:
         self._file = file
         self._advance = advance
 

@@ -19,7 +19,6 @@ from tests.services import CHECKOUT
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.rig import Rig
@@ -47,7 +46,7 @@ class _Shell:
             [*_COMMAND, *arguments],
             check=False,
             capture_output=True,
-            env=self._environ(environ),
+            env=self.environ(environ),
             stdin=subprocess.DEVNULL,
             text=True,
             timeout=_TIMEOUT_S,
@@ -63,14 +62,15 @@ class _Shell:
         """The command, running."""
         return subprocess.Popen(
             [*_COMMAND, *arguments],
-            env=self._environ({}),
+            env=self.environ({}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
 
-    def _environ(self, environ: dict[str, str]) -> dict[str, str]:
+    def environ(self, environ: dict[str, str]) -> dict[str, str]:
+        """What a command sees."""
         kept = {name: value for name, value in os.environ.items() if "ROLLCALL" not in name}
         said = {
             "PYTHONPATH": str(CHECKOUT),
@@ -82,7 +82,7 @@ class _Shell:
 
 
 @pytest.fixture
-def shell(rig: Rig, tmp_path: Path) -> Iterator[_Shell]:
+def shell(rig: Rig, tmp_path: Path) -> _Shell:
     """A shell with the address and the credentials set."""
     return _Shell(rig, tmp_path)
 
@@ -142,7 +142,7 @@ def test_a_file_is_taken_from_standard_input(shell: _Shell) -> None:
         ["/bin/sh", "-c", f"gzip -c {file} | {command} import - --json"],
         check=True,
         capture_output=True,
-        env=shell._environ({}),
+        env=shell.environ({}),
         text=True,
     )
 
