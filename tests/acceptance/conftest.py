@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.rig import Rig
-from tests.services import Services
-from tests.surroundings import ground
+from tests.rig import Rig, installation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.services import Services
     from tests.surroundings import Ground, Surroundings
 
 
@@ -36,11 +35,6 @@ def rig_of_two(env: Ground, services: Services) -> Iterator[Rig]:
 def rig_of_module(
     surroundings_of_session: Surroundings, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Rig]:
-    """An API, a publisher and one processor for all tests of a module, on a database of its own."""
-    with (
-        ground(surroundings_of_session) as made,
-        Services(made.environ, tmp_path_factory.mktemp("logs")) as services,
-    ):
-        started = Rig.start(made, services)
+    """An API, a publisher and one processor that the tests of a module share."""
+    with installation(surroundings_of_session, tmp_path_factory.mktemp("logs")) as started:
         yield started
-        started.close()
