@@ -12,23 +12,27 @@ job.  A partition moves through the job whichever pass brings the next record:
 - ``JobSealed`` counts where all rows came before it and their digest agrees.
 
 Everything else with a job is a repeat.  Rows without a job come from other
-producers and always count.  Pure: no clock, no I/O.
+producers and always count.  Of the definitions of an attribute the first counts,
+at any time.  Pure: no clock, no I/O.
 """
 
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from schemas.events import JobOpened
+from schemas.attributes import Attribute
+from schemas.events import AttributeDefined, JobOpened
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy.typing as npt
 
-    from processor.batches import Batch
+    from processor.batches import Batch, Control
     from schemas.events import JobSealed
 
 FOREIGN = -1
@@ -37,7 +41,10 @@ FOREIGN = -1
 
 @dataclass(frozen=True, slots=True)
 class PartitionState:
-    """How far a partition has come; moves in the transaction of its rows."""
+    """How far a partition has come; moves in the transaction of its rows.
+
+    ``attributes`` are those defined so far, by name.
+    """
 
     partition: int
     epoch: int
@@ -48,6 +55,7 @@ class PartitionState:
     open_mode: str | None
     next_sequence: int
     digest: int
+    attributes: Mapping[str, Attribute] = field(default_factory=dict[str, Attribute])
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +66,24 @@ class Opened:
 
 
 @dataclass(frozen=True, slots=True)
+class Defined:
+    """An attribute is known in this partition from here on.
+
+    ``makes_index``: readers filter by it, and the leaf has its indexes already.
+    """
+
+    event: AttributeDefined
+    makes_index: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Indexed:
-    """The leaf gets its indexes here: what follows must find rows by key."""
+    """The leaf gets its indexes here: what follows must find rows by key.
+
+    ``attributes`` are the names of those that readers filter by.
+    """
+
+    attributes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +92,13 @@ class Rows:
 
     ``job_id`` and ``mode`` are the open job's, None where only other producers' rows came.
     ``is_filling``: the leaf of a delsert that has no index yet.
+    ``attributes``: those that are defined, by name.
     """
 
     job_id: int | None
     mode: str | None
     is_filling: bool
+    attributes: Mapping[str, Attribute]
     rows: npt.NDArray[np.int64]
     rejections: npt.NDArray[np.int64]
 
@@ -84,7 +110,7 @@ class Sealed:
     job_id: int
 
 
-Step = Opened | Indexed | Rows | Sealed
+Step = Opened | Defined | Indexed | Rows | Sealed
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +154,11 @@ class _Walk:
         self.corrupt: list[int] = []
         self._batch = batch
 
-    def control(self, event: JobOpened | JobSealed) -> None:
+    def control(self, event: Control) -> None:
         if isinstance(event, JobOpened):
             self._open(event)
+        elif isinstance(event, AttributeDefined):
+            self._define(event)
         else:
             self._seal(event)
 
@@ -164,6 +192,7 @@ class _Walk:
             job_id=self.state.open_job_id,
             mode=self.state.open_mode,
             is_filling=not self.state.is_indexed,
+            attributes=self.state.attributes,
             rows=index[~is_rejection],
             rejections=index[is_rejection],
         )
@@ -183,6 +212,15 @@ class _Walk:
         )
         self.steps.append(Opened(job))
 
+    def _define(self, event: AttributeDefined) -> None:
+        state = self.state
+        if event.name in state.attributes:
+            self.repeats += 1
+            return
+        attribute = Attribute(event.name, event.type, event.is_reconciliation_key, event.is_indexed)
+        self.state = replace(state, attributes={**state.attributes, event.name: attribute})
+        self.steps.append(Defined(event, makes_index=event.is_indexed and state.is_indexed))
+
     def _seal(self, seal: JobSealed) -> None:
         state = self.state
         if seal.job_id != state.open_job_id or seal.rows != state.next_sequence:
@@ -200,7 +238,8 @@ class _Walk:
     def _index(self) -> None:
         if not self.state.is_indexed:
             self.state = replace(self.state, is_indexed=True)
-            self.steps.append(Indexed())
+            names = [name for name, known in self.state.attributes.items() if known.is_indexed]
+            self.steps.append(Indexed(tuple(names)))
 
 
 def _in_sequence(sequences: npt.NDArray[np.int64], expected: int) -> npt.NDArray[np.int64]:

@@ -7,26 +7,36 @@ put aside: a bad record never stops its neighbours.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
+from processor.foreign_rules import (
+    ForeignRules,
+    RefusedWrite,
+    refused_definition,
+    reported_id,
+)
 from schemas import codec
-from schemas.events import JobOpened, JobSealed, RowRejected, UserRow
-from schemas.topics import partition_of
-from schemas.user_rules import MAX_KEY_BYTES
+from schemas.events import AttributeDefined, JobOpened, JobSealed, RowRejected, UserRow
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
+
+    from processor.foreign_rules import Refusal
+    from schemas.attributes import Attribute
 
 pc: Any = pyarrow.compute
 _FOREIGN = -1
 _NO_ROW = 0
+
+Control = JobOpened | JobSealed | AttributeDefined
+"""Events that change how a partition takes what comes after them."""
 
 
 class Record(Protocol):
@@ -76,27 +86,42 @@ class Batch:
     sequences: npt.NDArray[np.int64]
     index: npt.NDArray[np.int64]
     is_rejection: npt.NDArray[np.bool_]
-    controls: list[tuple[int, JobOpened | JobSealed]] = field(
-        default_factory=list[tuple[int, "JobOpened | JobSealed"]]
-    )
+    controls: list[tuple[int, Control]] = field(default_factory=list[tuple[int, Control]])
     dead_letters: list[DeadLetter] = field(default_factory=list[DeadLetter])
+    refused_writes: list[RefusedWrite] = field(default_factory=list[RefusedWrite])
 
 
-def decode_records(records: Sequence[Record], partition: int, partitions: int) -> Batch:
-    """Decode records that stand one after another in a partition; at least one."""
-    return _Decoder(records, partition, partitions).batch()
+def decode_records(
+    records: Sequence[Record],
+    partition: int,
+    partitions: int,
+    attributes: Mapping[str, Attribute] | None = None,
+) -> Batch:
+    """Decode records that stand one after another in a partition; at least one.
+
+    ``attributes`` are those that were defined before, by name.
+    """
+    return _Decoder(records, partition, partitions, attributes or {}).batch()
 
 
 class _Decoder:
-    def __init__(self, records: Sequence[Record], partition: int, partitions: int) -> None:
+    def __init__(
+        self,
+        records: Sequence[Record],
+        partition: int,
+        partitions: int,
+        attributes: Mapping[str, Attribute],
+    ) -> None:
         self._records = records
         self._partition = partition
         self._partitions = partitions
+        self._attributes = attributes
         self._values = [record.value() or b"" for record in records]
         self._offsets = np.array([record.offset() for record in records], np.int64)
         self._has_earlier_rows = False
-        self._controls: list[tuple[int, JobOpened | JobSealed]] = []
+        self._controls: list[tuple[int, Control]] = []
         self._dead: list[DeadLetter] = []
+        self._refused: list[RefusedWrite] = []
 
     def batch(self) -> Batch:
         row_at, rejection_at = self._positions()
@@ -128,6 +153,7 @@ class _Decoder:
             is_rejection=np.zeros(count, np.bool_),
             controls=self._controls,
             dead_letters=sorted(self._dead, key=lambda letter: letter.offset),
+            refused_writes=self._refused,
         )
 
     def _positions(self) -> tuple[list[int], list[int]]:
@@ -154,10 +180,12 @@ class _Decoder:
         except codec.UndecodableError as error:
             self._bury(at, error.code, str(error))
             return
-        if isinstance(event, JobOpened | JobSealed):
-            self._controls.append((at, event))
-        else:
+        if not isinstance(event, Control):
             self._bury(at, "UNEXPECTED_TYPE", f"{type(event).__name__} on user-events")
+        elif isinstance(event, AttributeDefined) and (refusal := refused_definition(event)):
+            self._bury(at, refusal.code, refusal.reason)
+        else:
+            self._controls.append((at, event))
 
     def _rows(
         self, event_type: type[UserRow | RowRejected], positions: list[int]
@@ -193,44 +221,35 @@ class _Decoder:
         if rows.column("job_id").null_count == 0:
             return rows, positions
         foreign = np.flatnonzero(np.asarray(rows.column("job_id").is_null()))
-        bad = [at for at in foreign.tolist() if not self._is_allowed(int(positions[at]))]
+        definitions = [
+            (at, event) for at, event in self._controls if isinstance(event, AttributeDefined)
+        ]
+        rules = ForeignRules(self._partition, self._partitions, self._attributes, definitions)
+        bad = [at for at in foreign.tolist() if not self._is_allowed(int(positions[at]), rules)]
         if not bad:
             return rows, positions
         keep = np.ones(len(positions), np.bool_)
         keep[bad] = False
         return rows.filter(pa.array(keep)), positions[keep]
 
-    def _is_allowed(self, at: int) -> bool:
+    def _is_allowed(self, at: int, rules: ForeignRules) -> bool:
         try:
-            event = codec.decode(self._values[at])
+            row = codec.decode(self._values[at])
         except codec.UndecodableError as error:
             self._bury(at, error.code, str(error))
             return False
-        reason = (
-            self._why_not_allowed(event, self._records[at].key())
-            if isinstance(event, UserRow)
-            else ("UNEXPECTED_TYPE", "not a UserRow")
-        )
-        if reason is not None:
-            self._bury(at, *reason)
-        return reason is None
+        assert isinstance(row, UserRow), "its frame says so"
+        refusal = rules.refusal(row, self._records[at].key(), at)
+        if refusal is not None:
+            self._refuse(at, row, refusal)
+        return refusal is None
 
-    def _why_not_allowed(self, row: UserRow, key: bytes | None) -> tuple[str, str] | None:
-        encoded = row.key.encode()
-        checks = (
-            (key is None, "NULL_KEY", "the record has no key"),
-            (key != encoded, "KEY_MISMATCH", "the record's key is not the row's"),
-            (not encoded, "KEY_MISSING", "the key is empty"),
-            (len(encoded) > MAX_KEY_BYTES, "KEY_TOO_LONG", f"over {MAX_KEY_BYTES} bytes"),
-            (
-                partition_of(encoded, self._partitions) != self._partition,
-                "MISROUTED",
-                "the key belongs to another partition: murmur2(key) mod partitions",
-            ),
-            (row.mode == "delsert", "MODE_NOT_ALLOWED", "delsert belongs to jobs"),
-            (_holds_nul(row), "NUL_CHARACTER", "a text holds a NUL character"),
-        )
-        return next(((code, detail) for is_bad, code, detail in checks if is_bad), None)
+    def _refuse(self, at: int, row: UserRow, refusal: Refusal) -> None:
+        event_id = reported_id(row)
+        if event_id is None:
+            self._bury(at, refusal.code, refusal.reason)
+        else:
+            self._refused.append(RefusedWrite(int(self._offsets[at]), event_id, refusal))
 
     def _bury(self, at: int, code: str, detail: str) -> None:
         record = self._records[at]
@@ -246,9 +265,3 @@ def _scatter(batch: Batch, rows: pa.RecordBatch, positions: npt.NDArray[np.int64
     batch.job_ids[positions] = job_ids.to_numpy()
     batch.sequences[positions] = pc.fill_null(rows.column("sequence"), -1).to_numpy()
     batch.index[positions] = np.arange(len(positions))
-
-
-def _holds_nul(row: UserRow) -> bool:
-    texts = [value for value in asdict(row).values() if isinstance(value, str)]
-    texts += [text for pair in row.attributes.items() for text in pair if text is not None]
-    return any("\0" in text for text in texts)

@@ -224,14 +224,15 @@ class GroupConsumer:
         self._projector.tasks.put(Project(works))
 
     def _work(self, held: _Held, records: list[Message], first_step: int) -> Work:
-        batch = decode_records(records, held.state.partition, self._partitions)
-        accepted = accept(batch, held.state)
+        state = held.state
+        batch = decode_records(records, state.partition, self._partitions, state.attributes)
+        accepted = accept(batch, state)
         for job_id in accepted.corrupt:
             self._log.error("digest mismatch", job_id=job_id, partition=batch.partition)
         self._repeats += accepted.repeats
         work = Work(
             batch=batch,
-            before=held.state,
+            before=state,
             after=accepted.state,
             steps=[
                 self._prepared(batch, step, first_step + number) if isinstance(step, Rows) else step

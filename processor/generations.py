@@ -12,12 +12,13 @@ UPDATE EXCLUSIVE on the parent, so no reader, however long, holds up a delsert
 
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING, LiteralString, cast
 
 from psycopg import errors, sql
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     import psycopg
 
@@ -43,8 +44,20 @@ WITH (fillfactor = 90, autovacuum_analyze_scale_factor = 0.2)
 _ATTACH_BRANCH: LiteralString = """
 ALTER TABLE {schema}.user_row ATTACH PARTITION {branch} FOR VALUES IN ({generation})
 """
+_COUNT_FROM_ZERO: LiteralString = """
+INSERT INTO {schema}.user_count (generation, partition, users)
+SELECT %(generation)s, partition, 0 FROM generate_series(0, %(partitions)s - 1) AS partition
+"""
+_COUNT: LiteralString = """
+UPDATE {schema}.user_count SET users = users + %(grown)s
+WHERE generation = %(generation)s AND partition = %(partition)s
+"""
 _INDEX_KEY: LiteralString = "CREATE UNIQUE INDEX {name} ON {leaf} (key)"
 _INDEX_ID: LiteralString = "CREATE UNIQUE INDEX {name} ON {leaf} (id)"
+_INDEX_ATTRIBUTE: LiteralString = """
+CREATE INDEX {name} ON {leaf} (hashtextextended(attributes ->> {attribute}, 0), id)
+WHERE attributes ->> {attribute} IS NOT NULL
+"""
 _TAKE_OUT_REPEATS: LiteralString = """
 WITH repeated AS (
     SELECT key, min(id) AS first_id FROM {leaf} GROUP BY key HAVING count(*) > 1
@@ -75,6 +88,9 @@ WHERE retired_at < now() - make_interval(secs => %(keep_s)s)
 ORDER BY generation
 """
 _FORGET: LiteralString = "DELETE FROM {schema}.generation WHERE generation = %(generation)s"
+_FORGET_COUNT: LiteralString = """
+DELETE FROM {schema}.user_count WHERE generation = %(generation)s
+"""
 
 
 class Generations:
@@ -94,7 +110,7 @@ class Generations:
         generation = _only_int(cursor)
         self._make_tables(cursor, generation)
         for partition in range(self._partitions):
-            self.index(cursor, generation, partition)
+            self.index(cursor, generation, partition, ())
         return generation
 
     def open(self, cursor: psycopg.Cursor, job_id: int) -> int:
@@ -111,9 +127,15 @@ class Generations:
         return _only_int(cursor)
 
     def index(
-        self, cursor: psycopg.Cursor, generation: int, partition: int
+        self,
+        cursor: psycopg.Cursor,
+        generation: int,
+        partition: int,
+        attributes: Iterable[str],
     ) -> list[tuple[int, int]]:
         """Give a leaf its indexes; rows whose key came before are taken out first.
+
+        ``attributes`` are the names of those that readers filter by.
 
         Returns:
             (id of the row taken out, record number of the row kept), by id.
@@ -131,7 +153,25 @@ class Generations:
             cursor.execute(sql.SQL(_TAKE_OUT_REPEATS).format(leaf=leaf))
             repeats = sorted(cast("list[tuple[int, int]]", cursor.fetchall()))
             cursor.execute(key_index)
+        for attribute in attributes:
+            self.index_attribute(cursor, generation, partition, attribute)
         return repeats
+
+    def index_attribute(
+        self, cursor: psycopg.Cursor, generation: int, partition: int, attribute: str
+    ) -> None:
+        """Let readers find the leaf's users by an attribute's value."""
+        # An attribute's name is too long, and has too many characters, for a table's name.
+        short = f"{zlib.crc32(attribute.encode()):08x}"
+        name = sql.Identifier(f"user_row_g{generation}_p{partition}_a{short}")
+        leaf = self.leaf(generation, partition)
+        statement = sql.SQL(_INDEX_ATTRIBUTE)
+        cursor.execute(statement.format(name=name, leaf=leaf, attribute=sql.Literal(attribute)))
+
+    def count(self, cursor: psycopg.Cursor, generation: int, partition: int, grown: int) -> None:
+        """Note that a leaf holds so many users more, or fewer where it is negative."""
+        parameters = {"generation": generation, "partition": partition, "grown": grown}
+        cursor.execute(self._sql(_COUNT), parameters)
 
     def activate(self, cursor: psycopg.Cursor, job_id: int) -> None:
         """Let readers see the generation of this delsert: one UPDATE.
@@ -151,11 +191,14 @@ class Generations:
         """Drop a generation's tables; waits for readers as long as lock_timeout says."""
         branch = self._branch(generation)
         cursor.execute(sql.SQL("DROP TABLE IF EXISTS {branch}").format(branch=branch))
-        cursor.execute(self._sql(_FORGET), {"generation": generation})
+        for statement in (_FORGET_COUNT, _FORGET):
+            cursor.execute(self._sql(statement), {"generation": generation})
 
     def _make_tables(self, cursor: psycopg.Cursor, generation: int) -> None:
         for statement in self._table_statements(generation):
             cursor.execute(statement)
+        parameters = {"generation": generation, "partitions": self._partitions}
+        cursor.execute(self._sql(_COUNT_FROM_ZERO), parameters)
 
     def _table_statements(self, generation: int) -> Iterator[sql.Composed]:
         branch = self._branch(generation)

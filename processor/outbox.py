@@ -16,6 +16,7 @@ from confluent_kafka import Producer
 from psycopg import sql
 
 from processor.store import connect, is_transient
+from processor.write_outcomes import FORGET_OUTCOMES, WINDOW_OFFSETS
 from schemas.topics import MAX_DEAD_LETTER_BYTES
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ _DONE: LiteralString = "DELETE FROM {schema}.outbox WHERE id = ANY(%(ids)s)"
 
 
 class Outbox(threading.Thread):
-    """Sends while it holds the lock, else waits for it; also drops old generations."""
+    """Sends while it holds the lock, else waits for it; also clears what is old."""
 
     def __init__(self, settings: Settings, schema: str, generations: Generations) -> None:
         super().__init__(name="outbox", daemon=True)
@@ -77,6 +78,7 @@ class Outbox(threading.Thread):
             turns += 1
             if turns % _SWEEP_EVERY == 0:
                 self._drop_old_generations(connection)
+                connection.execute(self._sql(FORGET_OUTCOMES), {"window": WINDOW_OFFSETS})
 
     def _send_batch(self, connection: psycopg.Connection, producer: Producer) -> int:
         rows = connection.execute(self._sql(_NEXT), {"limit": _BATCH_ROWS}).fetchall()

@@ -6,12 +6,13 @@ The order matters.
    other worker can write these partitions' leaves, so outcomes may be found
    out by one statement and acted on by the next.
 2. Steps are applied in log order, partition by partition.
-3. Rejections, counts and the jobs' own rows come last (:mod:`processor.jobs`),
-   and with them what leaves for Kafka.
+3. Rejections, counts of users, outcomes of single writes and the jobs' own rows
+   come last (:mod:`processor.jobs`), and with them what leaves for Kafka.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final, LiteralString
 
@@ -20,18 +21,21 @@ from psycopg import errors, sql
 from psycopg.types.json import Jsonb
 
 from processor import SupersededError
-from processor.acceptance import Indexed, Opened, Sealed
+from processor.acceptance import Defined, Indexed, Opened, Sealed
 from processor.batches import DeadLetter
+from processor.foreign_rows import ForeignWriter, decide
 from processor.jobs import JobChanges
-from processor.rejections import incomplete_user, key_conflict
+from processor.rejections import incomplete_user, key_conflict, write_refusal
 from processor.staging import (
     LEAF_COLUMNS,
     REJECTION_COLUMNS,
     STAGED_COLUMNS,
     PreparedRows,
     offset_of,
+    user_id,
 )
 from processor.user_rows import LeafWriter, Round
+from processor.write_outcomes import WriteOutcome, WriteOutcomes
 from schemas import codec
 
 if TYPE_CHECKING:
@@ -41,6 +45,7 @@ if TYPE_CHECKING:
 
     from processor.acceptance import PartitionState
     from processor.batches import Batch
+    from processor.foreign_rows import Verdict
     from processor.generations import Generations
     from processor.rejections import FoundRejection
     from processor.user_rows import Outcomes
@@ -58,6 +63,17 @@ WHERE topic = %(topic)s AND partition = %(partition)s
 _SET_GENERATION: LiteralString = """
 UPDATE {schema}.projection_offset SET generation = %(generation)s
 WHERE topic = %(topic)s AND partition = %(partition)s
+"""
+_DEFINE: LiteralString = """
+INSERT INTO {schema}.attribute
+    (name, type, is_reconciliation_key, is_indexed, defined_at, defined_by)
+VALUES (%(name)s, %(type)s, %(is_reconciliation_key)s, %(is_indexed)s, %(defined_at)s,
+        %(defined_by)s)
+ON CONFLICT (name) DO NOTHING
+"""
+_NOTE_DEFINED: LiteralString = """
+INSERT INTO {schema}.attribute_partition (name, partition, type)
+VALUES (%(name)s, %(partition)s, %(type)s)
 """
 _TO_OUTBOX: LiteralString = """
 INSERT INTO {schema}.outbox (topic, key, value, headers)
@@ -85,10 +101,16 @@ CREATE TEMPORARY TABLE IF NOT EXISTS staging (
     attributes jsonb NOT NULL,
     occurred_at timestamptz NOT NULL,
     job_id bigint,
-    record_number integer
+    record_number integer,
+    event_id text,
+    user_id bigint
 ) ON COMMIT DELETE ROWS
 """
 
+_MOVED: Final = (
+    "partition", "next_offset", "is_indexed", "sealed_job_id", "open_job_id", "open_mode",
+    "next_sequence", "digest",
+)  # fmt: skip
 _REMEMBERED_JOBS: Final = 10_000
 
 
@@ -99,11 +121,22 @@ class Work:
     batch: Batch
     before: PartitionState
     after: PartitionState
-    steps: Sequence[Opened | Indexed | PreparedRows | Sealed]
+    steps: Sequence[Opened | Defined | Indexed | PreparedRows | Sealed]
 
     def prepared(self) -> list[PreparedRows]:
         """Its steps that carry rows."""
         return [step for step in self.steps if isinstance(step, PreparedRows)]
+
+    def writes(self) -> dict[int, str]:
+        """Its writes of the API: their event ids by log position, refused ones too."""
+        partition = self.after.partition
+        writes = {
+            user_id(partition, refused.offset): refused.event_id
+            for refused in self.batch.refused_writes
+        }
+        for step in self.prepared():
+            writes |= step.reported
+        return writes
 
 
 class Projection:
@@ -123,7 +156,7 @@ class Projection:
         self.generations = generations
         self.read_rows = read_rows
         self.are_new: dict[tuple[int, int], bool] = {}
-        self._writers: dict[tuple[int, int], LeafWriter] = {}
+        self._writers: dict[tuple[int, int], tuple[LeafWriter, ForeignWriter]] = {}
 
     def expects_new(self, job_id: int | None, mode: str | None, partition: int) -> bool:
         """Whether a job's next rows will most likely all be new users: as the last ones were."""
@@ -147,22 +180,28 @@ class Projection:
             SupersededError: another worker holds one of the partitions; nothing was written.
         """
         with connection.transaction(), connection.cursor() as cursor:
-            transaction = _Transaction(self, cursor, dict(generation_of))
+            writes = {at: event_id for work in works for at, event_id in work.writes().items()}
+            outcomes = WriteOutcomes(self.schema, writes)
+            transaction = _Transaction(self, cursor, dict(generation_of), outcomes)
             transaction.fence(works)
             transaction.stage(works)
+            outcomes.find_repeats(cursor)
             for work in works:
                 transaction.apply(work)
             transaction.write_rejections(works)
+            transaction.write_counts()
+            outcomes.write(cursor)
             transaction.write_jobs()
             return transaction.generation_of
 
-    def writer(self, generation: int, partition: int) -> LeafWriter:
-        """The writer of a leaf; kept, so that its statements stay prepared."""
+    def writers(self, generation: int, partition: int) -> tuple[LeafWriter, ForeignWriter]:
+        """The writers of a leaf; kept, so that their statements stay prepared."""
         leaf = (generation, partition)
         if leaf not in self._writers:
             if len(self._writers) > 2 * self.settings.topics.user_events.partitions:
                 self._writers.clear()
-            self._writers[leaf] = LeafWriter(self.generations.leaf(generation, partition))
+            table = self.generations.leaf(generation, partition)
+            self._writers[leaf] = (LeafWriter(table), ForeignWriter(table))
         return self._writers[leaf]
 
 
@@ -170,9 +209,15 @@ class _Transaction:
     """The statements of one transaction, in the order of the module's text."""
 
     def __init__(
-        self, projection: Projection, cursor: psycopg.Cursor, generation_of: dict[int, int]
+        self,
+        projection: Projection,
+        cursor: psycopg.Cursor,
+        generation_of: dict[int, int],
+        outcomes: WriteOutcomes,
     ) -> None:
         self.generation_of = generation_of
+        self._outcomes = outcomes
+        self._grown: defaultdict[tuple[int, int], int] = defaultdict(int)
         self._projection = projection
         self._topics = projection.settings.topics
         self._cursor = cursor
@@ -183,7 +228,7 @@ class _Transaction:
         for work in works:
             moved = self._execute(
                 _FENCE,
-                asdict(work.after)
+                {name: getattr(work.after, name) for name in _MOVED}
                 | {
                     "topic": self._topics.user_events.name,
                     "epoch": work.before.epoch,
@@ -207,21 +252,32 @@ class _Transaction:
             self._copy(sql.Identifier("staging"), STAGED_COLUMNS, csvs)
 
     def apply(self, work: Work) -> None:
-        partition = work.after.partition
         for step in work.steps:
-            match step:
-                case Opened(job):
-                    self._jobs.open(self._cursor, job, partition)
-                    if job.mode == "delsert":
-                        self._open_generation(job.job_id, partition)
-                case Indexed():
-                    self._index(partition)
-                case PreparedRows():
-                    self._write_rows(work, step)
-                case Sealed(job_id):
-                    self._jobs.seal(job_id)
+            self._apply_step(work, step)
         for letter in work.batch.dead_letters:
-            self._bury(letter, partition)
+            self._bury(letter, work.after.partition)
+        for refused in work.batch.refused_writes:
+            position = user_id(work.after.partition, refused.offset)
+            outcome = WriteOutcome.refused(refused.event_id, position, refused.refusal)
+            self._outcomes.note(outcome)
+
+    def _apply_step(
+        self, work: Work, step: Opened | Defined | Indexed | PreparedRows | Sealed
+    ) -> None:
+        partition = work.after.partition
+        match step:
+            case Opened(job):
+                self._jobs.open(self._cursor, job, partition)
+                if job.mode == "delsert":
+                    self._open_generation(job.job_id, partition)
+            case Defined():
+                self._define(step, partition)
+            case Indexed(attributes):
+                self._index(partition, attributes)
+            case PreparedRows():
+                self._write_rows(work, step)
+            case Sealed(job_id):
+                self._jobs.seal(job_id)
 
     def write_rejections(self, works: list[Work]) -> None:
         table = sql.Identifier(self._projection.schema, "rejection")
@@ -232,6 +288,11 @@ class _Transaction:
             with self._cursor.copy(_copy_statement(table, REJECTION_COLUMNS, "text")) as copy:
                 for rejection in self._found:
                     copy.write_row(rejection.as_row())
+
+    def write_counts(self) -> None:
+        for (generation, partition), grown in self._grown.items():
+            if grown:
+                self._projection.generations.count(self._cursor, generation, partition, grown)
 
     def write_jobs(self) -> None:
         statuses = self._jobs.write(
@@ -252,11 +313,22 @@ class _Transaction:
         }
         self._execute(_SET_GENERATION, parameters)
 
-    def _index(self, partition: int) -> None:
+    def _define(self, step: Defined, partition: int) -> None:
+        parameters = asdict(step.event) | {"partition": partition}
+        self._execute(_DEFINE, parameters)
+        self._execute(_NOTE_DEFINED, parameters)
+        if step.makes_index:
+            generation = self.generation_of[partition]
+            self._projection.generations.index_attribute(
+                self._cursor, generation, partition, step.event.name
+            )
+
+    def _index(self, partition: int, attributes: tuple[str, ...]) -> None:
         """Index a leaf; of rows with one key the later ones become rejections."""
         repeats = self._projection.generations.index(
-            self._cursor, self.generation_of[partition], partition
+            self._cursor, self.generation_of[partition], partition, attributes
         )
+        self._grow(partition, -len(repeats))
         kept = {offset_of(user): record_number for user, record_number in repeats}
         for offset, row in self._projection.read_rows(partition, sorted(kept)):
             assert row.job_id is not None, "only the delsert's own rows fill a leaf"
@@ -272,20 +344,42 @@ class _Transaction:
             self._jobs.counts(step.job_id, partition).rejected += step.rejected
         if not len(step.ids) or self._copy_new_users(partition, step):
             return
-        writer = self._projection.writer(self.generation_of[partition], partition)
+        writer, _ = self._projection.writers(self.generation_of[partition], partition)
         for (number, is_foreign), modes in sorted(step.counts.items()):
-            a_round = Round(
-                step=step.step,
-                number=number,
-                is_foreign=is_foreign,
-                modes=modes,
-                has_incomplete=step.has_incomplete,
-            )
-            outcomes = writer.write(self._cursor, a_round)
             if is_foreign:
-                self._bury_refused(work, outcomes)
-            else:
-                self._count(partition, step, outcomes)
+                self._write_foreign_round(work, step, number)
+                continue
+            a_round = Round(
+                step=step.step, number=number, modes=modes, has_incomplete=step.has_incomplete
+            )
+            self._count(partition, step, writer.write(self._cursor, a_round))
+
+    def _write_foreign_round(self, work: Work, step: PreparedRows, number: int) -> None:
+        """Each row has a fate of its own: an outcome that is reported, or a dead letter."""
+        partition = work.after.partition
+        _, writer = self._projection.writers(self.generation_of[partition], partition)
+        verdicts = [
+            decide(found)
+            for found in writer.find(self._cursor, step.step, number)
+            if not self._outcomes.is_repeat(found.position)
+        ]
+        self._grow(partition, writer.write(self._cursor, verdicts))
+        for verdict in verdicts:
+            if event_id := step.reported.get(verdict.position):
+                self._outcomes.note(self._outcome(step, event_id, verdict))
+            elif verdict.code is not None:
+                self._bury_refused(work, verdict.position, verdict.code)
+
+    def _outcome(self, step: PreparedRows, event_id: str, verdict: Verdict) -> WriteOutcome:
+        if verdict.code is None:
+            return WriteOutcome(event_id, verdict.position, verdict.outcome, verdict.user_id)
+        row = step.rows_by_id([verdict.position])[0]
+        refusal = write_refusal(row, verdict.code, self._key_setting)
+        return WriteOutcome.refused(event_id, verdict.position, refusal)
+
+    def _grow(self, partition: int, grown: int) -> None:
+        """Count users that are there now in the partition's leaf, or are no more."""
+        self._grown[self.generation_of[partition], partition] += grown
 
     def _copy_new_users(self, partition: int, step: PreparedRows) -> bool:
         """Try the rows by COPY straight into the leaf; nothing is written where a key exists.
@@ -305,12 +399,14 @@ class _Transaction:
             self._copy(sql.Identifier("staging"), STAGED_COLUMNS, [step.staged_csv()])
             return False
         self._jobs.counts(step.job_id, partition).inserted += len(step.ids)
+        self._grow(partition, len(step.ids))
         return True
 
     def _count(self, partition: int, step: PreparedRows, outcomes: Outcomes) -> None:
         assert step.job_id is not None, "rows of a job count only while it is open"
         counts = self._jobs.counts(step.job_id, partition)
         counts.inserted += outcomes.inserted
+        self._grow(partition, outcomes.inserted)
         counts.updated += outcomes.updated
         counts.unchanged += outcomes.unchanged
         counts.rejected += len(outcomes.conflicts) + len(outcomes.incomplete)
@@ -321,17 +417,12 @@ class _Transaction:
         for row in step.rows_by_id(outcomes.incomplete):
             self._found.append(incomplete_user(row))
 
-    def _bury_refused(self, work: Work, outcomes: Outcomes) -> None:
-        refused = [(row[0], "KEY_EXISTS") for row in outcomes.conflicts]
-        refused += [(user, "REQUIRED") for user in outcomes.incomplete]
-        for user, code in refused:
-            offset = offset_of(user)
-            at = int(np.searchsorted(work.batch.offsets, offset))
-            record = work.batch.records[at]
-            letter = DeadLetter(
-                offset, record.key(), record.value(), code, "refused by the projection"
-            )
-            self._bury(letter, work.after.partition)
+    def _bury_refused(self, work: Work, position: int, code: str) -> None:
+        offset = offset_of(position)
+        at = int(np.searchsorted(work.batch.offsets, offset))
+        record = work.batch.records[at]
+        letter = DeadLetter(offset, record.key(), record.value(), code, "refused by the projection")
+        self._bury(letter, work.after.partition)
 
     def _bury(self, letter: DeadLetter, partition: int) -> None:
         headers = {

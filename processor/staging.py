@@ -7,7 +7,6 @@ each round has a key once and whole rounds can be applied by set statements.
 from __future__ import annotations
 
 import io
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -16,23 +15,27 @@ import pyarrow as pa
 import pyarrow.compute
 import pyarrow.csv
 
+from processor.attribute_json import attributes_json
+from schemas.read_model import API_SOURCE
 from schemas.user_rules import FIELDS, USA_NAMES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy.typing as npt
 
     from processor.acceptance import Rows
     from processor.batches import Batch
+    from schemas.attributes import Attribute
 
 pc: Any = pyarrow.compute
 _OFFSET_BITS: Final = 48
 _WRITE_OPTIONS: Final = pyarrow.csv.WriteOptions(include_header=False, quoting_style="needed")
-_NO_ATTRIBUTES: Final = pa.scalar("{}")
 
 STAGED_COLUMNS: Final = (
     "step", "id", "round", "mode", "is_complete", "present", "key",
     *(field.name for field in FIELDS),
-    "attributes", "occurred_at", "job_id", "record_number",
+    "attributes", "occurred_at", "job_id", "record_number", "event_id", "user_id",
 )  # fmt: skip
 """Of the staging table; ``step`` numbers the Rows steps of a transaction."""
 LEAF_COLUMNS: Final = (
@@ -40,7 +43,7 @@ LEAF_COLUMNS: Final = (
     *(field.name for field in FIELDS),
     "attributes", "created_at", "modified_at", "job_id", "record_number",
 )  # fmt: skip
-"""Of a leaf, without generation and partition, which are its defaults."""
+"""Of a leaf as a job's rows fill it; generation and partition are its defaults."""
 REJECTION_COLUMNS: Final = (
     "job_id", "record_number", "line", "column", "code", "reason", "value", "raw",
 )  # fmt: skip
@@ -53,16 +56,19 @@ class PreparedRows:
     ``leaf_csv``: COPY input for the leaf itself, where all rows may well be new users;
     None where they must be matched against the users that are there.
     ``counts`` is the number of rows by (round, is another producer's) and mode.
+    ``reported``: event ids of the API's writes among the rows, by the ids of the rows.
     """
 
     step: int
     job_id: int | None
     is_filling: bool
+    attributes: Mapping[str, Attribute]
     rows: pa.RecordBatch
     ids: npt.NDArray[np.int64]
     rounds: npt.NDArray[np.int32]
     is_complete: pa.BooleanArray
     counts: dict[tuple[int, bool], dict[str, int]]
+    reported: dict[int, str]
     leaf_csv: bytes | None
     rejected: int
     rejections_csv: bytes
@@ -103,12 +109,14 @@ def prepare_rows(batch: Batch, step: Rows, number: int, *, expect_new: bool) -> 
         step=number,
         job_id=step.job_id,
         is_filling=step.is_filling,
+        attributes=step.attributes,
         rows=rows,
         ids=ids,
         rounds=row_rounds,
         is_complete=complete,
         counts=counts,
-        leaf_csv=_leaf_csv(rows, ids) if step.is_filling or may_be_new else None,
+        reported=_reported(rows, ids),
+        leaf_csv=(_leaf_csv(rows, ids, step.attributes) if step.is_filling or may_be_new else None),
         rejected=len(rejections),
         rejections_csv=_csv(
             [rejections.column(name) for name in REJECTION_COLUMNS], REJECTION_COLUMNS
@@ -160,6 +168,17 @@ def is_complete(rows: pa.RecordBatch) -> pa.BooleanArray:
     return complete
 
 
+def _reported(rows: pa.RecordBatch, ids: npt.NDArray[np.int64]) -> dict[int, str]:
+    if rows.column("job_id").null_count == 0:
+        return {}
+    is_reported = pc.and_(
+        pc.is_null(rows.column("job_id")),
+        pc.fill_null(pc.equal(rows.column("source"), API_SOURCE), fill_value=False),
+    )
+    event_ids: list[str] = pc.filter(rows.column("event_id"), is_reported).to_pylist()
+    return dict(zip(ids[np.asarray(is_reported)].tolist(), event_ids, strict=True))
+
+
 def _counts(
     rows: pa.RecordBatch, row_rounds: npt.NDArray[np.int32]
 ) -> dict[tuple[int, bool], dict[str, int]]:
@@ -189,15 +208,19 @@ def _staged_csv(step: PreparedRows) -> bytes:
         rows.column("present"),
         rows.column("key"),
         *(rows.column(field.name) for field in FIELDS),
-        _attributes_json(rows),
+        attributes_json(rows.column("attributes"), step.attributes),
         rows.column("occurred_at"),
         rows.column("job_id"),
         rows.column("record_number"),
+        rows.column("event_id"),
+        rows.column("user_id"),
     ]
     return _csv(columns, STAGED_COLUMNS)
 
 
-def _leaf_csv(rows: pa.RecordBatch, ids: npt.NDArray[np.int64]) -> bytes:
+def _leaf_csv(
+    rows: pa.RecordBatch, ids: npt.NDArray[np.int64], attributes: Mapping[str, Attribute]
+) -> bytes:
     columns: list[pa.Array[Any]] = [
         pa.array(ids),
         rows.column("key"),
@@ -207,7 +230,7 @@ def _leaf_csv(rows: pa.RecordBatch, ids: npt.NDArray[np.int64]) -> bytes:
             else rows.column(field.name)
             for field in FIELDS
         ),
-        _attributes_json(rows),
+        attributes_json(rows.column("attributes"), attributes, clears="nothing"),
         rows.column("occurred_at"),
         rows.column("occurred_at"),
         rows.column("job_id"),
@@ -221,12 +244,3 @@ def _csv(columns: list[pa.Array[Any]], names: tuple[str, ...]) -> bytes:
     table = pa.table(columns, names=list(names))
     pyarrow.csv.write_csv(table, out, _WRITE_OPTIONS)
     return out.getvalue()
-
-
-def _attributes_json(rows: pa.RecordBatch) -> pa.Array[Any]:
-    """Attributes as JSON; a null value, which clears one, stays null."""
-    attributes = cast("Any", rows.column("attributes"))
-    if not len(attributes.keys):
-        return pa.repeat(_NO_ATTRIBUTES, len(rows))
-    maps: list[list[tuple[str, str | None]]] = attributes.to_pylist()
-    return pa.array([json.dumps(dict(pairs)) for pairs in maps])

@@ -22,6 +22,7 @@ from psycopg import errors, sql
 from processor import RefusedToStartError
 from processor.acceptance import PartitionState
 from processor.projection import STAGING_TABLE
+from schemas.attributes import Attribute
 
 if TYPE_CHECKING:
     from schemas.settings import Settings
@@ -45,6 +46,11 @@ SET epoch = epoch + 1, holder_pid = pg_backend_pid()
 WHERE topic = %(topic)s AND partition = ANY(%(partitions)s)
 RETURNING partition, epoch, next_offset, is_indexed, sealed_job_id, open_job_id, open_mode,
           next_sequence, digest, generation
+"""
+_ATTRIBUTES: LiteralString = """
+SELECT partition, name, known.type, is_reconciliation_key, is_indexed
+FROM {schema}.attribute_partition AS known JOIN {schema}.attribute USING (name)
+WHERE partition = ANY(%(partitions)s)
 """
 _END_HOLDERS: LiteralString = """
 SELECT pg_terminate_backend(pid)
@@ -115,12 +121,28 @@ class Store:
         with connection.transaction():
             connection.execute("SET LOCAL lock_timeout = '2s'")
             rows = connection.execute(self._sql(_CLAIM), self._parameters(partitions)).fetchall()
+            # Behind the claim: whoever held a partition can define nothing there any more.
+            attributes = self._attributes(connection, partitions)
         if len(rows) != len(partitions):
             raise RefusedToStartError(
                 f"user-events has partitions {partitions}, the projection knows {len(rows)} of "
                 "them: partitions were added to the topic. Take them out, or move the log."
             )
-        return {row[0]: (PartitionState(*row[:-1]), row[-1]) for row in rows}
+        return {
+            row[0]: (PartitionState(*row[:-1], attributes=attributes[row[0]]), row[-1])
+            for row in rows
+        }
+
+    def _attributes(
+        self, connection: psycopg.Connection, partitions: list[int]
+    ) -> dict[int, dict[str, Attribute]]:
+        found: dict[int, dict[str, Attribute]] = {partition: {} for partition in partitions}
+        for partition, *definition in connection.execute(
+            self._sql(_ATTRIBUTES), {"partitions": partitions}
+        ):
+            attribute = Attribute(*definition)
+            found[partition][attribute.name] = attribute
+        return found
 
     def _end_holders(self, partitions: list[int]) -> None:
         log = structlog.stdlib.get_logger("rollcall.processor")

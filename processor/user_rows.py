@@ -1,4 +1,4 @@
-"""The user rows of one leaf: insert, upsert and delete by sets.
+"""The user rows of one leaf: a job's rows inserted and upserted by sets.
 
 Only called behind the fence, so the leaf has no other writer, and what one
 statement found still holds for the next.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from schemas.user_rules import Field
 
 _ROUND: Final[LiteralString] = (
-    "step = %(step)s AND round = %(round)s AND (staging.job_id IS NULL) = %(is_foreign)s"
+    "step = %(step)s AND round = %(round)s AND staging.job_id IS NOT NULL"
 )
 _INSERT: Final[LiteralString] = """
 INSERT INTO {leaf} ({columns})
@@ -45,20 +45,10 @@ ORDER BY staging.id
 """
 _UPDATE: Final[LiteralString] = """
 UPDATE {leaf} AS leaf
-SET {assignments},
-    attributes = jsonb_strip_nulls(leaf.attributes || staging.attributes),
-    modified_at = staging.occurred_at,
-    job_id = staging.job_id,
-    record_number = staging.record_number
+SET {assignments}
 FROM staging
 WHERE {round} AND mode = 'upsert' AND leaf.key = staging.key AND leaf.id <> staging.id
-  AND ({differences}
-       OR leaf.attributes <> jsonb_strip_nulls(leaf.attributes || staging.attributes))
-"""
-_DELETE: Final[LiteralString] = """
-DELETE FROM {leaf} AS leaf
-USING staging
-WHERE {round} AND mode = 'delete' AND leaf.key = staging.key
+  AND ({differences})
 """
 _INSERTING: Final = ["insert", "delsert"]
 
@@ -72,7 +62,6 @@ class Round:
 
     step: int
     number: int
-    is_foreign: bool
     modes: dict[str, int]
     has_incomplete: bool
 
@@ -81,7 +70,6 @@ class Round:
         return {
             "step": self.step,
             "round": self.number,
-            "is_foreign": self.is_foreign,
             "modes": modes,
         }
 
@@ -107,12 +95,11 @@ class LeafWriter:
     """Writes rounds into one leaf; its statements are composed once, to be prepared."""
 
     def __init__(self, leaf: sql.Identifier) -> None:
-        parts: dict[str, sql.Composable] = {"leaf": leaf, "round": sql.SQL(_ROUND), **_FIELD_SQL}
+        parts: dict[str, sql.Composable] = {"leaf": leaf, "round": sql.SQL(_ROUND), **ROW_SQL}
         self._insert = sql.SQL(_INSERT).format(**parts)
         self._conflicts = sql.SQL(_CONFLICTS).format(**parts)
         self._incomplete = sql.SQL(_INCOMPLETE).format(**parts)
         self._update = sql.SQL(_UPDATE).format(**parts)
-        self._delete = sql.SQL(_DELETE).format(**parts)
         self._updates_first = True
 
     def write(self, cursor: psycopg.Cursor, a_round: Round) -> Outcomes:
@@ -123,8 +110,6 @@ class LeafWriter:
             self._write_inserts(cursor, a_round, inserting, outcomes)
         if upserting := a_round.modes.get("upsert", 0):
             self._write_upserts(cursor, a_round, upserting, outcomes)
-        if a_round.modes.get("delete", 0):
-            cursor.execute(self._delete, a_round.parameters([]))
         return outcomes
 
     def _write_inserts(
@@ -186,15 +171,28 @@ def _new_value(field: Field) -> sql.Composed:
     return sql.SQL(text).format(name=sql.Identifier(field.name), bit=sql.Literal(field.bit))
 
 
-def _field_sql() -> dict[str, sql.Composable]:
+def _row_sql() -> dict[str, sql.Composable]:
     assignment: LiteralString = "{name} = {value}"
     difference: LiteralString = "leaf.{name} IS DISTINCT FROM {value}"
-    values = [(sql.Identifier(field.name), _new_value(field)) for field in FIELDS]
+    attributes: LiteralString = "jsonb_strip_nulls(leaf.attributes || staging.attributes)"
+    values: list[tuple[sql.Composable, sql.Composable]] = [
+        *((sql.Identifier(field.name), _new_value(field)) for field in FIELDS),
+        (sql.Identifier("attributes"), sql.SQL(attributes)),
+    ]
+    whose: list[tuple[sql.Composable, sql.Composable]] = [
+        (sql.Identifier(name), sql.SQL("staging.{}").format(sql.Identifier(staged)))
+        for name, staged in (
+            ("modified_at", "occurred_at"),
+            ("job_id", "job_id"),
+            ("record_number", "record_number"),
+            ("modified_position", "id"),
+        )
+    ]
     return {
         "columns": sql.SQL(", ").join(sql.Identifier(column) for column in LEAF_COLUMNS),
         "values": sql.SQL(", ").join(_inserted_value(column) for column in LEAF_COLUMNS),
         "assignments": sql.SQL(", ").join(
-            sql.SQL(assignment).format(name=name, value=value) for name, value in values
+            sql.SQL(assignment).format(name=name, value=value) for name, value in values + whose
         ),
         "differences": sql.SQL(" OR ").join(
             sql.SQL(difference).format(name=name, value=value) for name, value in values
@@ -202,4 +200,6 @@ def _field_sql() -> dict[str, sql.Composable]:
     }
 
 
-_FIELD_SQL: Final = _field_sql()
+ROW_SQL: Final = _row_sql()
+"""Parts of statements that write staged rows: ``columns`` and ``values`` of a new user,
+``assignments`` of a changed one, and the ``differences`` that make it one."""

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING, Final
 
 from schemas.user_rules import ADDED_COLUMNS, FIELDS, KEY_FIELD, Field
@@ -36,6 +37,9 @@ MAX_ATTRIBUTES: Final = 200
 NAME_PATTERN: Final = r"^[A-Za-z][A-Za-z0-9 _-]{0,63}$"
 MAX_NUMBER_DIGITS: Final = 15
 """Before and after the decimal point together: what a double, and so every JSON reader, keeps."""
+CANONICAL_NUMBER: Final = r"^-?(0|[1-9][0-9]*)(\.[0-9]*[1-9])?$"
+"""Of a number's text; apart from ``-0``, what :class:`~decimal.Decimal` writes once normalised."""
+_CANONICAL_DATE: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _PREFIX: Final = "attributes."
 _KINDS: Final[dict[AttributeType, tuple[Kind, int]]] = {
     "string": ("text", 1024),
@@ -69,6 +73,31 @@ def attribute_field(name: str, attribute_type: AttributeType) -> Field:
 def is_attribute(field: Field) -> bool:
     """Whether the field is a custom attribute."""
     return field.name.startswith(_PREFIX)
+
+
+def is_canonical(attribute_type: AttributeType, text: str) -> bool:
+    """Whether a value's text is the one that an event must hold; the table above has the forms."""
+    if not 0 < len(text) <= _KINDS[attribute_type][1]:
+        return False
+    if attribute_type == "string":
+        return text == text.strip()
+    if attribute_type == "boolean":
+        return text in {"true", "false"}
+    return _is_number(text) if attribute_type == "number" else _is_date(text)
+
+
+def _is_number(text: str) -> bool:
+    digits = text.lstrip("-").replace(".", "").strip("0")
+    is_short = len(digits) <= MAX_NUMBER_DIGITS
+    return bool(re.fullmatch(CANONICAL_NUMBER, text)) and text != "-0" and is_short
+
+
+def _is_date(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return bool(re.fullmatch(_CANONICAL_DATE, text))
 
 
 def plain_name(name: str) -> str:

@@ -89,15 +89,19 @@ CREATE TABLE IF NOT EXISTS {schema}.attribute (
     defined_at timestamptz NOT NULL,
     defined_by text NOT NULL
 );
+-- A partition stores values by the first definition in its own log.
 CREATE TABLE IF NOT EXISTS {schema}.attribute_partition (
     name text NOT NULL REFERENCES {schema}.attribute,
     partition integer NOT NULL,
+    type text NOT NULL,
     PRIMARY KEY (name, partition)
 );
 
 -- What became of the writes of single users that the API appended; kept for an hour.
+-- position: log position of the write, numbered as ids are, so that a repeat is told by it.
 CREATE TABLE IF NOT EXISTS {schema}.write_outcome (
     event_id text PRIMARY KEY,
+    position bigint NOT NULL,
     outcome text NOT NULL
         CHECK (outcome IN ('inserted', 'updated', 'unchanged', 'deleted', 'rejected')),
     user_id bigint,
@@ -171,12 +175,18 @@ SELECT COALESCE(sum(users), 0)::bigint AS total
 FROM {schema}.user_count
 WHERE generation = (SELECT active_generation FROM {schema}.projection);
 
--- Attributes that every partition knows.
+-- Attributes that every partition knows, as one type.
+-- Readers find users by one with
+--     hashtextextended(attributes ->> 'tier', 0) = hashtextextended('gold', 0)
+--     AND attributes ->> 'tier' = 'gold'
+-- the value in its canonical text, whatever the type.  The first line is what the index of
+-- an indexed attribute holds (then id, so that pages by id are read in order): a value may
+-- be longer than an index entry, and hashes may collide.
 CREATE OR REPLACE VIEW public.attributes AS
 SELECT name, type, is_reconciliation_key, is_indexed, defined_at, defined_by
 FROM {schema}.attribute
 WHERE (SELECT count(*) FROM {schema}.attribute_partition AS known
-       WHERE known.name = attribute.name)
+       WHERE known.name = attribute.name AND known.type = attribute.type)
     = (SELECT partitions FROM {schema}.projection);
 
 CREATE OR REPLACE VIEW public.write_outcomes AS

@@ -118,6 +118,13 @@ UNKNOWN_USER_INCOMPLETE: Final = Rule(
 )
 """Of an upsert line that would add a user; found by the projection."""
 
+NO_SUCH_USER: Final = Rule("NO_SUCH_USER", "No user has both this id and this key.")
+ATTRIBUTE_UNKNOWN: Final = Rule("ATTRIBUTE_UNKNOWN", "{column} is no attribute that is defined.")
+ATTRIBUTE_INVALID: Final = Rule(
+    "ATTRIBUTE_INVALID", "{column} is not in the canonical text of its type, which is {type}."
+)
+"""These three concern single events only; the files' rules do not know them."""
+
 
 def is_usa(country: str) -> bool:
     """Whether a state is required with this country."""

@@ -71,7 +71,8 @@ class Worker:
             begin = self.states[partition].next_offset
             if records := log.partitions[partition][begin : begin + size]:
                 steps = sum(len(work.steps) for work in works)
-                batch = decode_records(records, partition, PARTITIONS)
+                attributes = self.states[partition].attributes
+                batch = decode_records(records, partition, PARTITIONS, attributes)
                 works.append(self._work(batch, steps))
         if works:
             self.generations = self.projection.project(
