@@ -7,6 +7,8 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import IO
 
+import click
+
 from deploy.api_client.client import ApiClient, path_of
 from deploy.cli.session import CommandError
 
@@ -20,6 +22,8 @@ def write_error_file(client: ApiClient, job_id: str, path: Path) -> None:
     """
     with _whole_file(path) as file:
         client.download(path_of("batchinfo", "errors", job_id), "text/csv", file)
+    if str(path) != "-":
+        click.echo(f"The rejected lines are in {path}.", err=True)
 
 
 @contextlib.contextmanager

@@ -209,7 +209,6 @@ def _report(client: ApiClient, job_id: str, status: dict[str, Any], wishes: _Wis
         print_counts(output(), job_id, counts)
     if wishes.errors_path is not None and counts.rejected:
         write_error_file(client, job_id, wishes.errors_path)
-        click.echo(f"The rejected lines are in {wishes.errors_path}.", err=True)
     elif counts.rejected:
         click.echo(f"See `rollcall errors {job_id}`.", err=True)
     if counts.state != "COMPLETED":
