@@ -11,27 +11,35 @@ from sanic.exceptions import SanicException
 
 from ingest_api.accounts import Accounts
 from ingest_api.appender import LogUnavailableError
+from ingest_api.arrival import make_ways
 from ingest_api.authentication import Authentication
+from ingest_api.comparisons import Comparisons
+from ingest_api.error_reads import ErrorReads
 from ingest_api.exchange import exchange_of
 from ingest_api.gateway import STORE_UNAVAILABLE, authenticate, is_public
 from ingest_api.health import Readiness, add_health_routes
 from ingest_api.intake import Intake
 from ingest_api.issuer import Issuer
 from ingest_api.job_log import JobLog
+from ingest_api.job_reads import JobReads
+from ingest_api.job_watch import JobWatch
 from ingest_api.login_limits import LoginLimits
 from ingest_api.passwords import Passwords
-from ingest_api.reads import Reads
 from ingest_api.request_body import BodyLimits
 from ingest_api.responses import SERVER_FAILURE, Refused, json_answer, refusal, unavailable
 from ingest_api.routes_accounts import add_account_routes
 from ingest_api.routes_description import add_description_routes
+from ingest_api.routes_error_reads import add_error_route
 from ingest_api.routes_import import add_import_route
-from ingest_api.routes_reads import add_job_routes, add_user_routes
+from ingest_api.routes_job_reads import add_job_routes
 from ingest_api.routes_tokens import add_token_routes
+from ingest_api.routes_user_reads import add_user_routes
 from ingest_api.start import Start
 from ingest_api.store import Store, StoreUnavailableError
 from ingest_api.tokens import Tokens
 from ingest_api.upload_gate import UploadGate
+from ingest_api.user_reads import UserReads
+from ingest_api.writing import Writing
 
 if TYPE_CHECKING:
     from sanic import HTTPResponse, Request
@@ -53,10 +61,14 @@ class Parts:
     tokens: Tokens
     authentication: Authentication
     job_log: JobLog
-    reads: Reads
+    job_reads: JobReads
+    job_watch: JobWatch
+    error_reads: ErrorReads
+    user_reads: UserReads
     gate: UploadGate
     intake: Intake
     start: Start
+    writing: Writing
 
 
 def make_parts(settings: ApiSettings) -> Parts:
@@ -69,12 +81,15 @@ def make_parts(settings: ApiSettings) -> Parts:
     tokens = Tokens(store)
     issuer = None if auth.issuer is None else Issuer(auth.issuer)
     job_log = JobLog(shared.kafka, shared.topics.job_events.name)
+    jobs = JobReads(store, job_log.ledger)
     gate = UploadGate(
         at_once=settings.uploads_at_once,
         per_account=settings.uploads_per_account,
         deadline_s=settings.body_deadline_s,
     )
-    intake = Intake(shared, job_log, gate, threads=settings.uploads_at_once, limits=settings.limits)
+    ways = make_ways(shared, threads=settings.uploads_at_once, limits=settings.limits)
+    intake = Intake(ways, job_log, gate, Comparisons(ways, store, job_log, gate))
+    start = Start(settings, job_log, intake, accounts)
     return Parts(
         settings=settings,
         store=store,
@@ -83,10 +98,14 @@ def make_parts(settings: ApiSettings) -> Parts:
         tokens=tokens,
         authentication=Authentication(accounts, tokens, issuer),
         job_log=job_log,
-        reads=Reads(store, job_log.ledger),
+        job_reads=jobs,
+        job_watch=JobWatch(jobs, most_watchers=settings.event_streams),
+        error_reads=ErrorReads(store),
+        user_reads=UserReads(store, shared.reconciliation_key),
         gate=gate,
         intake=intake,
-        start=Start(settings, job_log, intake, accounts),
+        start=start,
+        writing=Writing(settings, store, job_log, start),
     )
 
 
@@ -98,12 +117,14 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
     api = Blueprint("api", url_prefix=BASE_PATH)
     limits = BodyLimits(parts.settings.max_upload_bytes, parts.settings.body_idle_timeout_s)
     add_import_route(api, parts.intake, store=parts.store, gate=parts.gate, limits=limits)
-    add_job_routes(api, parts.reads, parts.job_log)
-    add_user_routes(api, parts.reads)
+    parts.writing.add_routes(api)
+    add_job_routes(api, parts.job_log, parts.job_reads, parts.job_watch)
+    add_error_route(api, parts.job_log, parts.error_reads)
+    add_user_routes(api, parts.user_reads)
     add_account_routes(api, parts.accounts, parts.authentication)
     add_token_routes(api, parts.tokens, parts.authentication)
     public = Blueprint("public")
-    readiness = Readiness(parts.settings.shared.topics, parts.job_log, parts.reads, parts.start)
+    readiness = Readiness(parts.settings.shared.topics, parts.job_log, parts.store, parts.start)
     add_health_routes(public, readiness)
     add_description_routes(public)
     app.blueprint([api, public])

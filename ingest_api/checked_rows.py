@@ -204,6 +204,12 @@ def _shortened(text: str) -> str:
     return encoded[:MAX_RAW_BYTES].decode(errors="ignore") + _ELLIPSIS
 
 
+def is_shortened(raw: str) -> bool:
+    """Whether the end of a line is missing, because it was too long for a message."""
+    is_marked = raw.endswith(_ELLIPSIS)
+    return is_marked and len(raw.encode()) >= MAX_RAW_BYTES
+
+
 def _rejections(
     block: Block, header: Header, judged: Judged, accepted: JobAccepted
 ) -> pa.RecordBatch:

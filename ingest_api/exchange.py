@@ -38,7 +38,11 @@ _log = structlog.stdlib.get_logger("rollcall.api")
 
 @dataclass(slots=True)
 class Exchange:
-    """What is known of one request while it is answered; its log line in the end."""
+    """What is known of one request while it is answered; its log line in the end.
+
+    An answer that was begun and can't be brought to its end is cut off: nothing more of
+    it is sent, so the server breaks the connection, and nobody takes a part for the whole.
+    """
 
     request_id: str
     has_body: bool
@@ -49,6 +53,7 @@ class Exchange:
     received_bytes: int = 0
     is_body_ended: bool = False
     is_client_gone: bool = False
+    is_cut_off: bool = False
     started_at_s: float = field(default_factory=time.monotonic)
 
 
@@ -139,9 +144,9 @@ class _Line:
         return message
 
     async def send(self, message: Message) -> None:
-        if self._send is None:
-            return
         exchange = self._exchange
+        if self._send is None or exchange.is_cut_off:
+            return
         if message["type"] == "http.response.start":
             exchange.status = message["status"]
             headers = [(b"x-request-id", exchange.request_id.encode())]
@@ -178,6 +183,7 @@ def _log_request(scope: Message, exchange: Exchange) -> None:
         status=exchange.status,
         ms=round((time.monotonic() - exchange.started_at_s) * 1000, 1),
         received_bytes=exchange.received_bytes,
+        is_cut_off=exchange.is_cut_off or None,
         account=exchange.account,
         job_id=exchange.job_id,
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ingest_api import answers
 from ingest_api.appender import LogUnavailableError
 from ingest_api.operations import JSON, Answer, Operation, described
+from ingest_api.reads import has_read_model
 from ingest_api.responses import json_answer
 from ingest_api.store import StoreUnavailableError
 
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from sanic import Blueprint, HTTPResponse, Request
 
     from ingest_api.job_log import JobLog
-    from ingest_api.reads import Reads
     from ingest_api.start import Start
+    from ingest_api.store import Store
     from schemas.topics import Topics
 
 _KEPT_S: Final = 0.5
@@ -52,10 +53,10 @@ _READY: Final = Operation(
 class Readiness:
     """What stands between this process and an upload that is processed."""
 
-    def __init__(self, topics: Topics, job_log: JobLog, reads: Reads, start: Start) -> None:
+    def __init__(self, topics: Topics, job_log: JobLog, store: Store, start: Start) -> None:
         self._topics = topics
         self._job_log = job_log
-        self._reads = reads
+        self._store = store
         self._start = start
         self._reasons: list[str] = []
         self._asked_at_s = -_KEPT_S
@@ -82,10 +83,10 @@ class Readiness:
 
     async def _postgres(self) -> list[str]:
         try:
-            has_read_model = await self._reads.has_read_model()
+            is_there = await has_read_model(self._store)
         except StoreUnavailableError:
             return ["Postgres doesn't answer."]
-        return [] if has_read_model else ["No processor has made the read model yet."]
+        return [] if is_there else ["No processor has made the read model yet."]
 
 
 def add_health_routes(public: Blueprint, readiness: Readiness) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from ingest_api.operations import Parameter
 from ingest_api.request_head import MOST_INT64, query_number
 
 if TYPE_CHECKING:
@@ -25,44 +24,22 @@ class Page:
 
 
 def page_of(request: Request[Any, Any]) -> Page:
-    """The page that the query asks for.
+    """The page that the query asks for by index.
 
     Raises:
-        Refused: 400, where ``start``, ``pageSize`` or ``after`` is not what the contract allows.
+        Refused: 400, where ``start`` or ``pageSize`` is not what the contract allows.
     """
     return Page(
         start=query_number(request, "start", 0, least=0, most=MOST_INT64),
         size=query_number(request, "pageSize", PAGE_SIZE, least=1, most=MOST_PAGE_SIZE),
-        after=query_number(request, "after", 0, least=0, most=MOST_INT64),
     )
 
 
-PAGE_PARAMETERS: Final = (
-    Parameter(
-        name="start",
-        place="query",
-        description="Index of the first entry, from 0; beyond the end the page is empty.",
-        schema={"type": "integer", "minimum": 0, "maximum": MOST_INT64, "default": 0},
-    ),
-    Parameter(
-        name="pageSize",
-        place="query",
-        description="How many entries the page has, where there are that many.",
-        schema={
-            "type": "integer",
-            "minimum": 1,
-            "maximum": MOST_PAGE_SIZE,
-            "default": PAGE_SIZE,
-        },
-    ),
-)
+def keyed_page_of(request: Request[Any, Any]) -> Page:
+    """The page that the query asks for by index, key, or both.
 
-
-def after_parameter(description: str) -> Parameter:
-    """The parameter ``after``, which pages by key at any depth at the same cost."""
-    return Parameter(
-        name="after",
-        place="query",
-        description=description,
-        schema={"type": "integer", "minimum": 0, "maximum": MOST_INT64, "default": 0},
-    )
+    Raises:
+        Refused: 400, where ``start``, ``pageSize`` or ``after`` is not what the contract allows.
+    """
+    after = query_number(request, "after", 0, least=0, most=MOST_INT64)
+    return replace(page_of(request), after=after)

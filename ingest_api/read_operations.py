@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, get_args
 
-from ingest_api.answers import JobErrors, JobStatus, JobStatuses, Users
+from ingest_api.answers import JobErrors, JobState, JobStatus, JobStatuses, User, Users
 from ingest_api.operations import JSON, Answer, Operation, Parameter, page_parameters, refused
-from ingest_api.responses import UNKNOWN_JOB, UPLOAD_ACCEPTED
+from ingest_api.responses import NO_ERROR_FILE, UNKNOWN_JOB, UNKNOWN_USER, UPLOAD_ACCEPTED
+from schemas.events import JOB_MODES
+
+CSV: Final = "text/csv"
+EVENT_STREAM: Final = "text/event-stream"
 
 _JOB_ID: Final = Parameter(
     name="job_id",
@@ -16,6 +20,36 @@ _JOB_ID: Final = Parameter(
     example="5971883457542586123",
 )
 _UNKNOWN_JOB: Final = refused("There is no such job.", {"message": UNKNOWN_JOB})
+
+
+def _after(description: str, example: int) -> Parameter:
+    return Parameter(
+        name="after",
+        place="query",
+        description=description,
+        schema={"type": "integer", "minimum": 0, "maximum": 2**63 - 1, "default": 0},
+        example=example,
+    )
+
+
+def _job_filter(name: str, what: str, example: str, allowed: tuple[str, ...] = ()) -> Parameter:
+    item = {"enum": list(allowed)} if allowed else {"minLength": 1}
+    return Parameter(
+        name=name,
+        place="query",
+        description=f"Only jobs {what}; may be repeated, then any of the values will do.",
+        schema={"type": "array", "items": {"type": "string", **item}},
+        example=[example],
+    )
+
+
+def _user_filter(name: str, description: str, example: str) -> Parameter:
+    schema = {"type": "string", "minLength": 1}
+    return Parameter(
+        name=name, place="query", description=description, schema=schema, example=example
+    )
+
+
 _STATUS: Final[dict[str, Any]] = {
     "dataType": "AUDIENCE_MEMBERS",
     "statusMessage": "Successfully uploaded requests of count :10020",
@@ -55,9 +89,15 @@ JOB_STATUS: Final = Operation(
 )
 JOB_STATUSES: Final = Operation(
     summary="Statuses of all jobs, the newest first",
+    description="`total` counts all jobs that the filters take, whatever the page.",
     tag="Jobs",
     role="reader",
-    parameters=page_parameters(),
+    parameters=(
+        *page_parameters(),
+        _job_filter("state", "in this state", "PROCESSING", get_args(JobState)),
+        _job_filter("mode", "of this mode", "delsert", JOB_MODES),
+        _job_filter("importedBy", "of this account", "admin"),
+    ),
     answers={
         200: Answer(
             description="A page of statuses.",
@@ -66,16 +106,58 @@ JOB_STATUSES: Final = Operation(
         )
     },
 )
-JOB_ERRORS: Final = Operation(
-    summary="Rejected lines of a job",
-    description="In the order of the file.",
+JOB_EVENTS: Final = Operation(
+    summary="Status of one job, as server-sent events",
+    description=(
+        "The status at once, then after each change, at most five a second. "
+        "The stream ends after the job's last status; where it ends before, or breaks, come again "
+        "with the `id` of the last event as `Last-Event-ID`."
+    ),
     tag="Jobs",
     role="reader",
-    parameters=(_JOB_ID, *page_parameters()),
+    parameters=(
+        _JOB_ID,
+        Parameter(
+            name="Last-Event-ID",
+            place="header",
+            description="`id` of the last event seen: it is not sent again.",
+            schema={"type": "string"},
+            example="12",
+        ),
+    ),
     answers={
         200: Answer(
-            description="A page of errors.",
-            bodies={JSON: JobErrors},
+            description="Events, whose `data` are statuses as JSON.",
+            bodies={EVENT_STREAM: {"type": "string"}},
+            example="retry: 2000\n\nid: 12\ndata: {…}\n\n",
+        ),
+        204: Answer(
+            description="The job has ended, and its last status was seen: don't come again.",
+            bodies={},
+        ),
+        400: _UNKNOWN_JOB,
+    },
+)
+JOB_ERRORS: Final = Operation(
+    summary="Rejected lines of a job",
+    description=(
+        "In the order of the file. "
+        "With `Accept: text/csv` a file of all of them, whatever the page: each as it was uploaded,"
+        " with the columns `Error Line`, `Error Code` and `Error Reason` after it. "
+        "Correct it and upload it again as it is: the added columns are ignored, and cells that a "
+        "spreadsheet would run as formulas lose the apostrophe that they begin with in the file."
+    ),
+    tag="Jobs",
+    role="reader",
+    parameters=(
+        _JOB_ID,
+        *page_parameters(),
+        _after("Only lines after `Line n` of this number; costs the same at any depth.", 1000),
+    ),
+    answers={
+        200: Answer(
+            description="A page of errors, or the file.",
+            bodies={JSON: JobErrors, CSV: {"type": "string"}},
             example={
                 "total": 1,
                 "Errors": [
@@ -93,22 +175,47 @@ JOB_ERRORS: Final = Operation(
             },
         ),
         400: _UNKNOWN_JOB,
+        406: refused(
+            "Nothing but `text/csv` is wanted, and the job is older than these files are.",
+            {"message": NO_ERROR_FILE},
+        ),
     },
 )
+_USER: Final[dict[str, Any]] = {
+    "id": "9",
+    "firstName": "Ada",
+    "lastName": "Lovelace",
+    "email": "ada@example.org",
+    "mobileNumber": "+14155550123",
+    "country": "USA",
+    "state": "California",
+    "active": True,
+    "smsSubscription": True,
+    "emailSubscription": False,
+    "voiceSubscription": None,
+    "lastActiveDateStr": "08/28/2017 12:00:00 AM GMT",
+    "createdDateStr": "08/28/2017 12:23:28 PM GMT",
+    "lastModifiedDateStr": "08/28/2017 12:23:28 PM GMT",
+    "attributes": {"tier": "gold"},
+}
 USERS: Final = Operation(
     summary="Users of the audience",
-    description="By id, so that pages stay stable while users are added; "
-    "`after` costs the same at any depth.",
+    description=(
+        "By id, so that pages stay stable while users are added. "
+        "Filters may be combined: users fulfil all of them, and `total` counts those that do, "
+        "whatever the page. A custom attribute is a filter as `attributes.<name>`."
+    ),
     tag="Users",
     role="reader",
     parameters=(
         *page_parameters(),
-        Parameter(
-            name="after",
-            place="query",
-            description="Only users whose id is greater: the last id of the page before.",
-            schema={"type": "integer", "minimum": 0, "maximum": 2**63 - 1},
-            example=9,
+        _after("Only users with a greater id: the last of the page before.", 9),
+        _user_filter("email", "Whatever its case.", "ada@example.org"),
+        _user_filter("mobileNumber", "Compared in E.164; in a URL + is %2B.", "+14155550123"),
+        _user_filter("country", "As it is written for the user, but for its case.", "USA"),
+        _user_filter("state", "As it is written for the user, but for its case.", "California"),
+        _user_filter(
+            "attributes.{name}", "Of the custom attribute with this name; of its type.", "gold"
         ),
     ),
     answers={
@@ -117,26 +224,26 @@ USERS: Final = Operation(
             bodies={JSON: Users},
             example={
                 "total": 3,
-                "audience": [
-                    {
-                        "id": "9",
-                        "firstName": "Ada",
-                        "lastName": "Lovelace",
-                        "email": "ada@example.org",
-                        "mobileNumber": "+14155550123",
-                        "country": "USA",
-                        "state": "California",
-                        "active": True,
-                        "smsSubscription": True,
-                        "emailSubscription": False,
-                        "voiceSubscription": None,
-                        "lastActiveDateStr": "08/28/2017 12:00:00 AM GMT",
-                        "createdDateStr": "08/28/2017 12:23:28 PM GMT",
-                        "lastModifiedDateStr": "08/28/2017 12:23:28 PM GMT",
-                        "attributes": {"tier": "gold"},
-                    }
-                ],
+                "audience": [_USER],
             },
         )
+    },
+)
+ONE_USER: Final = Operation(
+    summary="One user",
+    tag="Users",
+    role="reader",
+    parameters=(
+        Parameter(
+            name="user_id",
+            place="path",
+            description="Of the user.",
+            schema={"type": "string", "pattern": "^[0-9]{1,19}$"},
+            example="9",
+        ),
+    ),
+    answers={
+        200: Answer(description="The user.", bodies={JSON: User}, example=_USER),
+        400: refused("There is no such user.", {"message": UNKNOWN_USER}),
     },
 )

@@ -16,6 +16,13 @@ INVALID_FILE: Final = "Please upload a valid CSV file"
 UNAUTHORIZED: Final = "Unauthorized request"
 SERVER_FAILURE: Final = "Server failure to process request"
 UNKNOWN_JOB: Final = "Invalid request ID. No request found with the provided ID"
+UNKNOWN_USER: Final = (
+    "Invalid audience member ID provided or no audience member found with given ID"
+)
+NO_ERROR_FILE: Final = (
+    "There is no CSV of this job's errors, because its file was taken before headers were kept:"
+    " ask for application/json"
+)
 RETRY_AFTER_S: Final = 5
 
 

@@ -14,7 +14,7 @@ import structlog
 from ingest_api.accounts import (
     Account,
     AccountChange,
-    Role,  # noqa: TC001 - msgspec reads the annotations
+    Role,
 )
 from ingest_api.credentials import (
     LEAST_PASSWORD_CHARACTERS,
@@ -24,8 +24,8 @@ from ingest_api.credentials import (
 )
 from ingest_api.gateway import account_of
 from ingest_api.json_body import INVALID_BODY, JsonBody, json_body
-from ingest_api.operations import Answer, Operation, Parameter, described
-from ingest_api.paging import PAGE_PARAMETERS, page_of
+from ingest_api.operations import Answer, Operation, Parameter, described, page_parameters
+from ingest_api.paging import page_of
 from ingest_api.passwords import generated_password
 from ingest_api.reads import date_text
 from ingest_api.responses import Detail, Refused, json_answer
@@ -125,7 +125,7 @@ def _add_reads(api: Blueprint, accounts: Accounts) -> None:
             summary="List accounts",
             tag="Accounts",
             role="admin",
-            parameters=PAGE_PARAMETERS,
+            parameters=page_parameters(),
             answers={
                 200: Answer(
                     description="A page of all accounts, by name",

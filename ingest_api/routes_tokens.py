@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import msgspec
 import structlog
 
-from ingest_api.accounts import Account, Role  # noqa: TC001 - msgspec reads the annotations
+from ingest_api.accounts import Account, Role
 from ingest_api.gateway import account_of
 from ingest_api.json_body import INVALID_BODY, JsonBody, json_body
-from ingest_api.operations import Answer, Operation, Parameter, described
-from ingest_api.paging import PAGE_PARAMETERS, page_of
+from ingest_api.operations import Answer, Operation, Parameter, described, page_parameters
+from ingest_api.paging import page_of
 from ingest_api.reads import date_text
 from ingest_api.request_head import whole_number
 from ingest_api.responses import Refused, json_answer
@@ -82,7 +82,7 @@ def add_token_routes(api: Blueprint, tokens: Tokens, authentication: Authenticat
             tag="Tokens",
             role="admin",
             description="When a token was last used is noted once a minute at most.",
-            parameters=PAGE_PARAMETERS,
+            parameters=page_parameters(),
             answers={
                 200: Answer(
                     description="A page of all tokens, the oldest first; never their secrets",

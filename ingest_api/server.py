@@ -60,15 +60,19 @@ async def serve(settings: ApiSettings) -> None:
     await parts.store.open()
     parts.authentication.start()
     start = asyncio.create_task(parts.start.run())
-    start.add_done_callback(partial(_end_where_failed, server))
+    writing = asyncio.create_task(parts.writing.run())
+    for task in (start, writing):
+        task.add_done_callback(partial(_end_where_failed, server))
     try:
         await server.serve()
     finally:
+        ended = [task for task in (start, writing) if task.done()]
         start.cancel()
+        writing.cancel()
         await _close(parts)
     if not stopping.is_set():
-        if start.done() and not start.cancelled():
-            start.result()
+        for task in ended:
+            task.result()
         raise RuntimeError("the HTTP server ended by itself")
     _log.info("stopped")
 
@@ -111,6 +115,7 @@ def _end_where_failed(server: Server, start: asyncio.Task[None]) -> None:
 def _stop(server: Server, parts: Parts, stopping: asyncio.Event) -> None:
     stopping.set()
     parts.gate.close()
+    parts.job_watch.close()
     server.stop()
     # Where something hangs, what is under way ends as a crash would end it: safely.
     last = threading.Timer(_STOP_S, os._exit, (0,))
@@ -120,6 +125,7 @@ def _stop(server: Server, parts: Parts, stopping: asyncio.Event) -> None:
 
 async def _close(parts: Parts) -> None:
     parts.intake.close()
+    parts.writing.close()
     parts.passwords.close()
     await parts.authentication.stop()
     await parts.job_log.stop()

@@ -38,6 +38,8 @@ class ApiSettings:
     body_deadline_s: int
     uploads_at_once: int
     uploads_per_account: int
+    write_timeout_s: int
+    event_streams: int
     limits: Limits
 
 
@@ -52,6 +54,8 @@ def read_api_settings(environ: Mapping[str, str]) -> ApiSettings:
     ROLLCALL_BODY_DEADLINE_S       3600       seconds for a whole upload's body; then 408
     ROLLCALL_UPLOADS_AT_ONCE       64         of all accounts, about 20 MB each; the next: 503
     ROLLCALL_UPLOADS_PER_ACCOUNT   64         of one account at once; the next one: 429
+    ROLLCALL_WRITE_TIMEOUT_S       10         until a single user's write must be seen; then 503
+    ROLLCALL_EVENT_STREAMS         500        of job statuses, open at once; the next one: 503
     =============================  =========  ================================================
 
     Those of :func:`ingest_api.auth_settings.read_auth_settings` and
@@ -70,6 +74,8 @@ def read_api_settings(environ: Mapping[str, str]) -> ApiSettings:
     deadline_s = read.integer("ROLLCALL_BODY_DEADLINE_S", 3600, least=1, most=86_400)
     at_once = read.integer("ROLLCALL_UPLOADS_AT_ONCE", 64, least=1, most=1000)
     per_account = read.integer("ROLLCALL_UPLOADS_PER_ACCOUNT", 64, least=1, most=1000)
+    write_s = read.integer("ROLLCALL_WRITE_TIMEOUT_S", 10, least=1, most=60)
+    event_streams = read.integer("ROLLCALL_EVENT_STREAMS", 500, least=1, most=3000)
     auth = read_auth_settings(read)
     limits = read_limits(read)
     _check(read, mistakes)
@@ -85,6 +91,8 @@ def read_api_settings(environ: Mapping[str, str]) -> ApiSettings:
         body_deadline_s=deadline_s,
         uploads_at_once=at_once,
         uploads_per_account=per_account,
+        write_timeout_s=write_s,
+        event_streams=event_streams,
         limits=limits,
     )
 
@@ -124,6 +132,8 @@ def loggable(settings: ApiSettings) -> dict[str, object]:
         "body_deadline_s": settings.body_deadline_s,
         "uploads_at_once": settings.uploads_at_once,
         "uploads_per_account": settings.uploads_per_account,
+        "write_timeout_s": settings.write_timeout_s,
+        "event_streams": settings.event_streams,
         **loggable_auth(settings.auth),
     }
 

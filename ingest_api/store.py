@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Any, Final, LiteralString
+from typing import TYPE_CHECKING, Any, Final, LiteralString, TypeVar
 
 import psycopg
-from psycopg import errors
+from psycopg import errors, sql
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
 
     Parameters = Sequence[object] | Mapping[str, object]
 
 _CONNECTION_TIMEOUT_S: Final = 3
 _STATEMENT_TIMEOUT_S: Final = 30
 _MOST_CONNECTIONS: Final = 8
+_T = TypeVar("_T")
 
 
+_PARAMETERS: Final[dict[str, Any]] = {
+    "autocommit": True,
+    "row_factory": dict_row,
+    "prepare_threshold": None,  # works behind PgBouncer too
+    "connect_timeout": _CONNECTION_TIMEOUT_S,
+    "application_name": "rollcall-api",
+}
 Connection = psycopg.AsyncConnection[dict[str, Any]]
 
 
@@ -33,21 +41,36 @@ async def _check(connection: Connection) -> None:
     await connection.execute("")
 
 
+class Snapshot:
+    """One transaction whose statements all see the same state of the read model."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._has_read_model = True
+
+    async def select(
+        self, query: LiteralString, parameters: Parameters | None = None
+    ) -> list[dict[str, Any]]:
+        """The rows of a statement; none while there is no read model yet."""
+        if not self._has_read_model:
+            return []
+        try:
+            return await (await self._connection.execute(query, parameters)).fetchall()
+        except errors.UndefinedTable:
+            self._has_read_model = False
+            return []
+
+
 class Store:
     """Postgres, as the API uses it."""
 
     def __init__(self, conninfo: str) -> None:
-        self._selecting: set[asyncio.Task[list[dict[str, Any]]]] = set()
+        self._conninfo = conninfo
+        self._selecting: set[asyncio.Task[Any]] = set()
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             conninfo,
             connection_class=Connection,
-            kwargs={
-                "autocommit": True,
-                "row_factory": dict_row,
-                "prepare_threshold": None,  # works behind PgBouncer too
-                "connect_timeout": _CONNECTION_TIMEOUT_S,
-                "application_name": "rollcall-api",
-            },
+            kwargs=_PARAMETERS,
             min_size=1,
             max_size=_MOST_CONNECTIONS,
             timeout=_CONNECTION_TIMEOUT_S,
@@ -76,15 +99,33 @@ class Store:
         Raises:
             StoreUnavailableError: they did not come within the time-out.
         """
-        task = asyncio.create_task(self._select(query, parameters))
+        return await self._within(timeout_s, self._select(query, parameters))
+
+    async def read(self, work: Callable[[Snapshot], Awaitable[_T]]) -> _T:
+        """What ``work`` makes of one snapshot of the read model.
+
+        Raises:
+            StoreUnavailableError: Postgres doesn't answer.
+        """
+        return await self._within(_STATEMENT_TIMEOUT_S, self._read(work))
+
+    async def _read(self, work: Callable[[Snapshot], Awaitable[_T]]) -> _T:
+        async with self.transaction() as connection:
+            await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            return await work(Snapshot(connection))
+
+    async def _within(self, timeout_s: float, work: Coroutine[Any, Any, _T]) -> _T:
+        task = asyncio.create_task(work)
         self._selecting.add(task)
         task.add_done_callback(self._forget)
-        # psycopg takes ten seconds to give up a connection whose server is frozen; nobody
-        # waits for that.
-        if not (await asyncio.wait({task}, timeout=timeout_s))[0]:
+        try:
+            # psycopg takes ten seconds to give up a connection whose server is frozen; nobody
+            # waits for that.
+            if not (await asyncio.wait({task}, timeout=timeout_s))[0]:
+                raise StoreUnavailableError("no answer")
+            return task.result()
+        finally:
             task.cancel()
-            raise StoreUnavailableError("no answer")
-        return task.result()
 
     async def _select(
         self, query: LiteralString, parameters: Parameters | None
@@ -92,7 +133,7 @@ class Store:
         async with self.transaction() as connection:
             return await (await connection.execute(query, parameters)).fetchall()
 
-    def _forget(self, task: asyncio.Task[list[dict[str, Any]]]) -> None:
+    def _forget(self, task: asyncio.Task[Any]) -> None:
         self._selecting.discard(task)
         if not task.cancelled():
             task.exception()  # whoever waited has seen it, or has gone
@@ -125,6 +166,49 @@ class Store:
             async with (
                 asyncio.timeout(_STATEMENT_TIMEOUT_S),
                 self._pool.connection() as connection,
+                connection.transaction(),
+            ):
+                yield connection
+        except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError) as error:
+            raise StoreUnavailableError(type(error).__name__) from error
+
+    async def notifications(self, channel: LiteralString) -> AsyncGenerator[str]:
+        """Payloads of the channel as they come, over a connection of its own.
+
+        The first is empty and says that the connection listens from now on.
+
+        Raises:
+            StoreUnavailableError: there is no connection, or it has ended; what came since is lost.
+        """
+        try:
+            connection = await psycopg.AsyncConnection.connect(
+                self._conninfo,
+                autocommit=True,
+                connect_timeout=_CONNECTION_TIMEOUT_S,
+                application_name="rollcall-api-listening",
+                keepalives_idle=10,
+                keepalives_interval=5,
+                keepalives_count=3,
+            )
+            async with connection:
+                await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
+                yield ""
+                async for notification in connection.notifies():
+                    yield notification.payload
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            raise StoreUnavailableError(type(error).__name__) from error
+
+    @contextlib.asynccontextmanager
+    async def session(self, timeout_s: float) -> AsyncGenerator[Connection]:
+        """A connection apart from the pool, in a transaction; gone with all that it has made.
+
+        Raises:
+            StoreUnavailableError: nothing is known of what the transaction did.
+        """
+        try:
+            async with (
+                asyncio.timeout(timeout_s),
+                await Connection.connect(self._conninfo, **_PARAMETERS) as connection,
                 connection.transaction(),
             ):
                 yield connection

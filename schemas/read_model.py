@@ -16,6 +16,8 @@ OUTCOME_CHANNEL: Final = "rollcall_outcomes"
 """NOTIFY channel: ids of events, separated by spaces, whose write_outcome is there now."""
 API_SOURCE: Final = "rollcall-api"
 """The ``source`` of single-user writes by the API: their outcomes are reported."""
+ID_OFFSET_BITS: Final = 48
+"""Of a user's id: (partition << 48) + offset + 1, the log position that made the user."""
 USER_COLUMNS: Final = (
     "first_name",
     "last_name",
@@ -36,3 +38,8 @@ def ddl() -> LiteralString:
     """The statements that make one projection; ``{schema}`` is its name."""
     text = resources.files("schemas").joinpath("read_model.sql").read_text()
     return cast("LiteralString", text)  # a file of this package, as literal as its code
+
+
+def partition_of(user_id: int) -> int:
+    """The log partition whose leaf alone can hold the user with this id."""
+    return (user_id - 1) >> ID_OFFSET_BITS

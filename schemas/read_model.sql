@@ -169,6 +169,21 @@ SELECT key, id, first_name, last_name, email, mobile_number, country, state, las
 FROM {schema}.user_row
 WHERE generation = (SELECT active_generation FROM {schema}.projection);
 
+-- For readers that page through users, and so name the generation in their statements:
+-- only then is a plan made of its leaves alone, however many generations are kept.
+-- user_leaves has a row without a partition where no leaf has been counted yet.
+CREATE OR REPLACE VIEW public.user_leaves AS
+SELECT projection.active_generation AS generation, user_count.partition,
+       COALESCE(user_count.users, 0) AS users
+FROM {schema}.projection
+LEFT JOIN {schema}.user_count ON user_count.generation = projection.active_generation;
+
+CREATE OR REPLACE VIEW public.user_leaf_rows AS
+SELECT generation, partition, key, id, first_name, last_name, email, mobile_number, country,
+       state, last_active_date, sms_subscription, email_subscription, voice_subscription,
+       attributes, created_at, modified_at, job_id, record_number, modified_position
+FROM {schema}.user_row;
+
 -- How many users the view users has, without counting them.
 CREATE OR REPLACE VIEW public.user_total AS
 SELECT COALESCE(sum(users), 0)::bigint AS total
@@ -189,6 +204,13 @@ WHERE (SELECT count(*) FROM {schema}.attribute_partition AS known
        WHERE known.name = attribute.name AND known.type = attribute.type)
     = (SELECT partitions FROM {schema}.projection);
 
+-- Attributes that any partition knows, and which do: a definition on its way.
+CREATE OR REPLACE VIEW public.attribute_definitions AS
+SELECT name, type, is_reconciliation_key, is_indexed, defined_at, defined_by,
+       ARRAY(SELECT known.partition FROM {schema}.attribute_partition AS known
+             WHERE known.name = attribute.name) AS partitions
+FROM {schema}.attribute;
+
 CREATE OR REPLACE VIEW public.write_outcomes AS
 SELECT event_id, outcome, user_id, code, reason, "column", recorded_at
 FROM {schema}.write_outcome;
@@ -206,6 +228,9 @@ LATERAL (
            COALESCE(sum(rejected), 0)::bigint AS rejected
     FROM {schema}.job_partition WHERE job_partition.job_id = job.job_id
 ) AS counts;
+
+CREATE OR REPLACE VIEW public.job_states AS
+SELECT job_id, state FROM {schema}.job;
 
 CREATE OR REPLACE VIEW public.rejections AS
 SELECT job_id, record_number, line, "column", code, reason, value, raw

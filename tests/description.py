@@ -30,7 +30,7 @@ def application() -> Sanic[Any, Any]:
     async def make() -> Sanic[Any, Any]:
         parts = make_parts(read_api_settings(_SETTINGS))
         made = make_application(parts)
-        parts.accounts.close()
+        parts.passwords.close()
         parts.intake.close()
         return made
 

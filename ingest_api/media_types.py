@@ -1,0 +1,43 @@
+"""Which media type a request would rather have (RFC 9110, 12.5.1)."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_NAME: Final = r"[!#$%&'*+.^_`|~\w-]+"
+_RANGE: Final = re.compile(rf"\s*({_NAME}/{_NAME})\s*(;.*)?", re.ASCII)
+_QUALITY: Final = re.compile(r";\s*[qQ]\s*=\s*(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)\s*(?=;|$)")
+
+
+def preferred(accept: Sequence[str], offered: Sequence[str]) -> str | None:
+    """The offered type that these ``Accept`` headers want most, the first of equals.
+
+    Without a header that can be read any type will do; None where none of them is wanted.
+    """
+    qualities = _qualities(",".join(accept))
+    if not qualities:
+        return offered[0]
+    best = max(offered, key=lambda media_type: _quality(media_type, qualities))
+    return best if _quality(best, qualities) > 0 else None
+
+
+def _qualities(accept: str) -> dict[str, float]:
+    """The quality of each media range; what is malformed is passed over."""
+    found: dict[str, float] = {}
+    for part in accept.split(","):
+        media_range = _RANGE.fullmatch(part)
+        if media_range:
+            quality = _QUALITY.search(media_range[2] or "")
+            found[media_range[1].lower()] = float(quality[1]) if quality else 1.0
+    return found
+
+
+def _quality(media_type: str, qualities: Mapping[str, float]) -> float:
+    """That of the most specific range that the type falls in; 0 where it falls in none."""
+    kind = media_type.partition("/")[0]
+    ranges = (media_type, f"{kind}/*", "*/*")
+    return next((qualities[each] for each in ranges if each in qualities), 0.0)

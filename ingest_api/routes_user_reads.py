@@ -1,0 +1,41 @@
+"""The routes that read users."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ingest_api.gateway import account_of
+from ingest_api.operations import described
+from ingest_api.paging import keyed_page_of
+from ingest_api.read_operations import ONE_USER, USERS
+from ingest_api.request_head import query_values, whole_number
+from ingest_api.responses import UNKNOWN_USER, Refused, json_answer
+from ingest_api.user_filters import read_filter
+
+if TYPE_CHECKING:
+    from sanic import Blueprint, HTTPResponse, Request
+
+    from ingest_api.user_reads import UserReads
+
+
+def add_user_routes(api: Blueprint, users: UserReads) -> None:
+    """Add the routes below ``/audience`` that read."""
+
+    @api.get("/audience")
+    @described(USERS)
+    async def list_users(request: Request[Any, Any]) -> HTTPResponse:
+        account_of(request, "reader")
+        page, wanted = keyed_page_of(request), read_filter(query_values(request))
+        return json_answer(200, await users.select_page(wanted, page))
+
+    @api.get("/audience/<user_id:str>")
+    @described(ONE_USER)
+    async def one_user(request: Request[Any, Any], user_id: str) -> HTTPResponse:
+        account_of(request, "reader")
+        number = whole_number(user_id)
+        user = None if not number else await users.fetch(number)
+        if user is None:
+            raise Refused(400, UNKNOWN_USER)
+        return json_answer(200, user)
+
+    _ = list_users, one_user
