@@ -43,7 +43,7 @@ SET position = EXCLUDED.position, outcome = EXCLUDED.outcome, user_id = EXCLUDED
 WHERE EXCLUDED.position > first.position
 """
 _NOTIFY: LiteralString = """
-SELECT pg_notify(%(channel)s, payload) FROM unnest(%(payloads)s) AS payload
+SELECT pg_notify(%(channel)s, payload) FROM unnest(%(payloads)s::text[]) AS payload
 """
 FORGET_OUTCOMES: LiteralString = """
 DELETE FROM {schema}.write_outcome
