@@ -22,8 +22,6 @@ from ingest_api.checks import survey
 from ingest_api.file_faults import FileFault
 from ingest_api.file_format import FileFormat, charset_named
 from ingest_api.file_pipe import FilePipe
-from ingest_api.file_text import TextDamage
-from ingest_api.records import WITH_ANY_DELIMITER
 from ingest_api.responses import Detail, invalid_file, unavailable
 from ingest_api.uploads import (
     ChunkSource,
@@ -187,10 +185,9 @@ class Arrival:
 
 
 def _is_final(result: asyncio.Future[Survey]) -> bool:
-    """Whether the file is refused with every delimiter: its text is damaged, or too much."""
+    """Whether the file is refused, whatever delimiter may still be named."""
     fault = result.exception()
-    is_damage = isinstance(getattr(fault, "__cause__", None), TextDamage)
-    return is_damage or (isinstance(fault, FileFault) and fault.code in WITH_ANY_DELIMITER)
+    return isinstance(fault, FileFault) and not fault.depends_on_delimiter
 
 
 async def _surveyed(result: asyncio.Future[Survey]) -> Survey:

@@ -6,12 +6,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.raw_http import accounts_and_topics_are_there, jobs
 from tests.rig import Rig, installation
+from tests.services import Services
+from tests.surroundings import ground
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.services import Services
+    from tests.client import Client
+    from tests.services import Service
     from tests.surroundings import Ground, Surroundings
 
 
@@ -38,3 +43,34 @@ def rig_of_module(
     """An API, a publisher and one processor that the tests of a module share."""
     with installation(surroundings_of_session, tmp_path_factory.mktemp("logs")) as started:
         yield started
+
+
+@pytest.fixture(scope="module")
+def api(
+    surroundings_of_session: Surroundings, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Service, Client]]:
+    """One API process for many tests, with limits that a test can reach."""
+    with (
+        ground(surroundings_of_session) as made,
+        Services(made.environ, tmp_path_factory.mktemp("api")) as services,
+    ):
+        service, client = services.api(body_idle_timeout_s="2", body_deadline_s="4")
+        with client:
+            wait_until(lambda: accounts_and_topics_are_there(client), 30)
+            yield service, client
+
+
+@pytest.fixture
+def client(api: tuple[Service, Client]) -> Iterator[Client]:
+    """Of that process, which runs on afterwards."""
+    service, client = api
+    yield client
+    assert service.is_running
+
+
+@pytest.fixture
+def refusing(client: Client) -> Iterator[Client]:
+    """For tests in which nothing may be kept of what is sent."""
+    before = jobs(client)
+    yield client
+    assert jobs(client) == before
