@@ -33,6 +33,7 @@ from schemas.attributes import (
     plain_name,
 )
 from schemas.events import AttributeDefined, AttributeType
+from schemas.user_rules import KEY_FIELD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,10 +77,9 @@ class Definition:
     partitions: frozenset[int]
     event: AttributeDefined
 
-    @property
-    def rank(self) -> tuple[datetime, str]:
-        """Its place among definitions that are not known everywhere yet."""
-        return self.event.defined_at, self.event.name
+    def rank(self, partitions: int) -> tuple[bool, datetime, str]:
+        """Its place among those of which only one may be: known everywhere before others."""
+        return len(self.partitions) < partitions, self.event.defined_at, self.event.name
 
     def is_as(self, body: AttributeBody) -> bool:
         """Whether this is the definition that is asked for."""
@@ -169,7 +169,8 @@ class AttributeLog:
 def faults_of(body: AttributeBody, reconciliation_key: str) -> list[Detail]:
     """Why no attribute may be defined so, whatever others there are; empty where it may."""
     faults: list[Detail] = []
-    is_key_name = plain_name(body.name) == plain_name(reconciliation_key)
+    is_custom_key = reconciliation_key not in KEY_FIELD
+    is_key_name = is_custom_key and plain_name(body.name) == plain_name(reconciliation_key)
     if not re.fullmatch(NAME_PATTERN, body.name):
         message = "It is 1 to 64 ASCII letters, digits, spaces, _ and -, and begins with a letter."
         faults.append(Detail("NAME_INVALID", message, column="name"))
@@ -203,7 +204,7 @@ def rivalry(name: str, definitions: Mapping[str, Definition], partitions: int) -
         message = f"There are {MAX_ATTRIBUTES} attributes, and there may be no more."
         return Detail("TOO_MANY_ATTRIBUTES", message, column="name")
     for other_name, other in definitions.items():
-        is_before = own is None or len(other.partitions) == partitions or other.rank < own.rank
+        is_before = own is None or other.rank(partitions) < own.rank(partitions)
         if other_name != name and plain_name(other_name) == plain_name(name) and is_before:
             message = f"Headers cannot tell it from the attribute {other_name}."
             return Detail("NAME_TAKEN", message, column="name")

@@ -35,7 +35,7 @@ from schemas.attributes import is_attribute, key_field
 from schemas.events import UserRow
 from schemas.read_model import API_SOURCE
 from schemas.topics import partition_of
-from schemas.user_rules import FIELDS, KEY_EXISTS, NO_SUCH_USER
+from schemas.user_rules import FIELDS, KEY_EXISTS, KEY_FIELD, NO_SUCH_USER
 
 if TYPE_CHECKING:
     from ingest_api.outcomes import Outcome, Outcomes
@@ -114,7 +114,7 @@ class UserWrites:
         event_id = sender.event_id("create", body)
         outcome = await self._outcome_before(sender, event_id)
         if outcome is None:
-            known = await self._known()
+            known = await self._known(body)
             fields = new_user(given_texts(body, known), known)
             event = _event("insert", event_id, fields)
             outcome = await self._write(event)
@@ -133,7 +133,7 @@ class UserWrites:
         outcome = await self._outcome_before(sender, event_id)
         if outcome is None:
             user = await self._user(user_id)
-            known = await self._known()
+            known = await self._known(body)
             given = given_texts(body, known)
             if not given:
                 return
@@ -209,8 +209,9 @@ class UserWrites:
             raise Refused(400, UNKNOWN_USER)
         return rows[0]
 
-    async def _known(self) -> Known:
-        attributes = await select_attributes(self._store)
+    async def _known(self, body: UserBody) -> Known:
+        are_needed = body.attributes or self._reconciliation_key not in KEY_FIELD
+        attributes = await select_attributes(self._store) if are_needed else ()
         a_field = key_field(self._reconciliation_key, attributes)
         if a_field is None:
             raise unavailable(

@@ -15,6 +15,7 @@ from tests.waiting import wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from deploy.local.stack import LocalStack
     from tests.client import Client
     from tests.services import Service
     from tests.surroundings import Ground, Surroundings
@@ -74,3 +75,21 @@ def refusing(client: Client) -> Iterator[Client]:
     before = jobs(client)
     yield client
     assert jobs(client) == before
+
+
+@pytest.fixture
+def other(rig: Rig) -> Iterator[Client]:
+    """A client of a second API process."""
+    _, client = rig.services.api()
+    wait_until(client.is_ready, 40)
+    with client:
+        yield client
+
+
+@pytest.fixture
+def stack(rig: Rig) -> LocalStack:
+    """The broker and the database, where they are ours to break."""
+    ours = rig.env.surroundings.stack
+    if ours is None:
+        pytest.skip("the broker and the database are not ours to break")
+    return ours
