@@ -12,7 +12,6 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any, Final, Literal, LiteralString, cast
 
 from ingest_api.responses import Refused
-from ingest_api.store import StoreUnavailableError
 from ingest_api.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -27,6 +26,9 @@ ROLES: Final[tuple[Role, ...]] = ("reader", "importer", "admin")
 """From the lowest to the highest; a role may all that lower ones may."""
 ADMIN: Final = "admin"
 LOGIN_TIMEOUT_S: Final = 5.0
+UNKNOWN_ACCOUNT: Final = "There is no account with this name"
+NAME_TAKEN: Final = "There is already an account with this name"
+LAST_ADMIN: Final = "The last administrator can't be deleted or given a lower role"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,8 @@ class Accounts:
         self._store = store
         self._passwords = passwords
         self._limits = limits
-        self._is_prepared = False
+        self.is_prepared = False
+        """Whether the tables of accounts and tokens are there."""
 
     async def prepare(self, admin_password: str) -> None:
         """Make the tables, and the account ``admin`` with this password where one is given.
@@ -75,7 +78,7 @@ class Accounts:
             await connection.execute(cast("LiteralString", ddl))
         if admin_password:
             await self._set_admin(admin_password)
-        self._is_prepared = True
+        self.is_prepared = True
 
     _SELECT_ADMIN_SETTING: Final = "SELECT password_hash FROM rollcall_api.admin_setting"
     _STORE_ADMIN: Final = """
@@ -108,8 +111,6 @@ class Accounts:
         Raises:
             Refused: 429 after too many wrong passwords from this address, 503 where too many wait.
         """
-        if not self._is_prepared:
-            raise StoreUnavailableError("the accounts are not there yet")
         if before is None:
             self._refuse_where_limited(login.name, address)
         checked_at_s = time.monotonic()
@@ -171,7 +172,7 @@ class Accounts:
         """
         rows = await self._store.select(self._SELECT_ACCOUNT, (name,))
         if not rows:
-            raise _unknown()
+            raise Refused(404, UNKNOWN_ACCOUNT)
         return rows[0]
 
     _ADD: Final = """
@@ -189,7 +190,7 @@ class Accounts:
         hashed = await self._passwords.hash(password)
         added = await self._store.select(self._ADD, (account.name, account.role, hashed))
         if not added:
-            raise Refused(409, "There is already an account with this name")
+            raise Refused(409, NAME_TAKEN)
 
     _CHANGE: Final = """
     UPDATE rollcall_api.account
@@ -233,10 +234,6 @@ class Accounts:
         await connection.execute(self._LOCK)
         row = await (await connection.execute(self._SELECT_ADMINS, (name,))).fetchone()
         if row is None:
-            raise _unknown()
+            raise Refused(404, UNKNOWN_ACCOUNT)
         if row["role"] == ADMIN and row["admins"] == 1 and not keeps_admin:
-            raise Refused(409, "The last administrator can't be deleted or given a lower role")
-
-
-def _unknown() -> Refused:
-    return Refused(404, "There is no account with this name")
+            raise Refused(409, LAST_ADMIN)

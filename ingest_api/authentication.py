@@ -19,8 +19,10 @@ from ingest_api.credentials import (
     MOST_HEADER_CHARACTERS,
     ApiToken,
     PasswordLogin,
+    SignedToken,
     credentials_of,
 )
+from ingest_api.store import StoreUnavailableError
 from ingest_api.verdicts import Verdict, Verdicts
 
 if TYPE_CHECKING:
@@ -93,6 +95,8 @@ class Authentication:
             check.exception()  # whoever waited has seen it, or has gone
 
     async def _check(self, proof: bytes, credentials: Credentials, address: str) -> Verdict:
+        if not isinstance(credentials, SignedToken) and not self._accounts.is_prepared:
+            raise StoreUnavailableError("accounts and tokens are not there yet")
         if isinstance(credentials, PasswordLogin):
             before = self._verdicts.last(proof, time.monotonic())
             verdict = await self._accounts.check(credentials, address, before)

@@ -7,11 +7,15 @@ streams: nothing of a body is read before it is known who sends it.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
 
 import msgspec
 import structlog
 
 from ingest_api.accounts import (
+    LAST_ADMIN,
+    NAME_TAKEN,
+    UNKNOWN_ACCOUNT,
     Account,
     AccountChange,
     Role,
@@ -43,6 +47,7 @@ _NAME_PARAMETER: Final = Parameter(
     description="The account's name.",
     schema={"type": "string"},
     is_required=True,
+    example="night shift",
 )
 _DATE: Final = "06/28/2016 05:49:23 AM GMT"
 _log = structlog.stdlib.get_logger("rollcall.api")
@@ -103,8 +108,8 @@ def refusals(**texts: str) -> dict[int, Answer]:
     }
 
 
-_UNKNOWN: Final = refusals(_404="There is no account with this name")
-_LAST: Final = refusals(_409="The last administrator can't be deleted or given a lower role")
+_UNKNOWN: Final = refusals(_404=UNKNOWN_ACCOUNT)
+_LAST: Final = refusals(_409=LAST_ADMIN)
 _INVALID: Final = refusals(_400=INVALID_BODY)
 _PASSWORD_RULE: Final = (
     f"A password is {LEAST_PASSWORD_CHARACTERS} to {MOST_PASSWORD_CHARACTERS} characters"
@@ -116,6 +121,7 @@ def add_account_routes(api: Blueprint, accounts: Accounts, authentication: Authe
     """Add the routes."""
     _add_reads(api, accounts)
     _add_changes(api, accounts, authentication)
+    _add_deletion(api, accounts, authentication)
 
 
 def _add_reads(api: Blueprint, accounts: Accounts) -> None:
@@ -151,7 +157,7 @@ def _add_reads(api: Blueprint, accounts: Accounts) -> None:
         page = AccountPage(total, [_shown(row) for row in rows])
         return json_answer(200, msgspec.to_builtins(page))
 
-    @api.route("/admin/accounts/<name:str>", methods=["GET"], ignore_body=True, unquote=True)
+    @api.get("/admin/accounts/<name:str>")
     @described(
         Operation(
             summary="Show an account",
@@ -175,7 +181,8 @@ def _add_reads(api: Blueprint, accounts: Accounts) -> None:
     )
     async def account(request: Request[Any, Any], name: str) -> HTTPResponse:
         account_of(request, "admin")
-        return json_answer(200, msgspec.to_builtins(_shown(await accounts.fetch(name))))
+        found = await accounts.fetch(_name_in(name))
+        return json_answer(200, msgspec.to_builtins(_shown(found)))
 
     _ = account_page, account
 
@@ -202,7 +209,7 @@ def _add_changes(api: Blueprint, accounts: Accounts, authentication: Authenticat
                     },
                 ),
                 **_INVALID,
-                **refusals(_409="There is already an account with this name"),
+                **refusals(_409=NAME_TAKEN),
             },
         )
     )
@@ -218,7 +225,7 @@ def _add_changes(api: Blueprint, accounts: Accounts, authentication: Authenticat
         _log.info("account added", by=by.name, account=body.name, role=body.role)
         return _done(body.name, "Account added successfully", generated)
 
-    @api.route("/admin/accounts/<name:str>", methods=["PUT"], stream=True, unquote=True)
+    @api.put("/admin/accounts/<name:str>", stream=True)
     @described(
         Operation(
             summary="Change an account's role or password",
@@ -244,6 +251,7 @@ def _add_changes(api: Blueprint, accounts: Accounts, authentication: Authenticat
     async def change_account(request: Request[Any, Any], name: str) -> HTTPResponse:
         by = account_of(request, "admin")
         body = await json_body(request, ChangedAccount)
+        name = _name_in(name)
         if body.role is None and body.password is None:
             raise invalid_body("role", "REQUIRED", "role or password is required.")
         _check_password(body.password)
@@ -258,9 +266,11 @@ def _add_changes(api: Blueprint, accounts: Accounts, authentication: Authenticat
         )
         return _done(name, "Account updated successfully")
 
-    @api.route(
-        "/admin/accounts/<name:str>/delete", methods=["POST"], ignore_body=True, unquote=True
-    )
+    _ = add_account, change_account
+
+
+def _add_deletion(api: Blueprint, accounts: Accounts, authentication: Authentication) -> None:
+    @api.route("/admin/accounts/<name:str>/delete", methods=["POST"], ignore_body=True)
     @described(
         Operation(
             summary="Delete an account",
@@ -282,12 +292,13 @@ def _add_changes(api: Blueprint, accounts: Accounts, authentication: Authenticat
     )
     async def delete_account(request: Request[Any, Any], name: str) -> HTTPResponse:
         by = account_of(request, "admin")
+        name = _name_in(name)
         await accounts.delete(name)
         authentication.doubt()
         _log.info("account deleted", by=by.name, account=name)
         return _done(name, "Account deleted successfully")
 
-    _ = add_account, change_account, delete_account
+    _ = delete_account
 
 
 def check_name(name: str) -> None:
@@ -299,6 +310,20 @@ def check_name(name: str) -> None:
     fault = name_fault(name)
     if fault is not None:
         raise invalid_body("name", "VALUE_INVALID", fault)
+
+
+def _name_in(segment: str) -> str:
+    """The name that a segment of the path says.
+
+    The framework's own decoding depends on the order in which it happens to meet the routes.
+
+    Raises:
+        Refused: 404, no account has such a name; not every text could even be looked for.
+    """
+    name = unquote(segment)
+    if name_fault(name) is not None:
+        raise Refused(404, UNKNOWN_ACCOUNT)
+    return name
 
 
 def invalid_body(column: str, code: str, message: str) -> Refused:

@@ -16,6 +16,7 @@ from ingest_api.reads import date_text
 from ingest_api.request_head import whole_number
 from ingest_api.responses import Refused, json_answer
 from ingest_api.routes_accounts import JSON, check_name, refusals
+from ingest_api.tokens import NAME_TAKEN, UNKNOWN_TOKEN
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from ingest_api.tokens import Tokens
 
 _MOST_DAYS: Final = 3650
-_UNKNOWN: Final = "There is no token with this ID"
 _log = structlog.stdlib.get_logger("rollcall.api")
 
 
@@ -131,7 +131,7 @@ def add_token_routes(api: Blueprint, tokens: Tokens, authentication: Authenticat
                         "message": "Token added successfully",
                     },
                 ),
-                **refusals(_400=INVALID_BODY, _409="There is already a token with this name"),
+                **refusals(_400=INVALID_BODY, _409=NAME_TAKEN),
             },
         )
     )
@@ -160,6 +160,7 @@ def add_token_routes(api: Blueprint, tokens: Tokens, authentication: Authenticat
                     description="The token's id.",
                     schema={"type": "string"},
                     is_required=True,
+                    example="1",
                 ),
             ),
             answers={
@@ -168,7 +169,7 @@ def add_token_routes(api: Blueprint, tokens: Tokens, authentication: Authenticat
                     bodies={JSON: TokenDeleted},
                     example={"id": "1", "message": "Token deleted successfully"},
                 ),
-                **refusals(_404=_UNKNOWN),
+                **refusals(_404=UNKNOWN_TOKEN),
             },
         )
     )
@@ -176,7 +177,7 @@ def add_token_routes(api: Blueprint, tokens: Tokens, authentication: Authenticat
         by = account_of(request, "admin")
         number = whole_number(token_id)
         if number is None:
-            raise Refused(404, _UNKNOWN)
+            raise Refused(404, UNKNOWN_TOKEN)
         name = await tokens.delete(number)
         authentication.doubt()
         _log.info("token deleted", by=by.name, token_id=str(number), token=name)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from ingest_api.store import Store
 
 PREFIX: Final = "token/"
+UNKNOWN_TOKEN: Final = "There is no token with this ID"  # noqa: S105 - a message
+NAME_TAKEN: Final = "There is already a token with this name"
 _SECRET_BYTES: Final = 32
 _NOTED_EVERY_S: Final = 60.0
 
@@ -116,7 +118,7 @@ class Tokens:
             self._ADD, (account.name, account.role, hashed, by, expires_in_days)
         )
         if not added:
-            raise Refused(409, "There is already a token with this name")
+            raise Refused(409, NAME_TAKEN)
         return ApiToken(added[0]["id"], secret)
 
     _DELETE: Final = "DELETE FROM rollcall_api.token WHERE id = %s RETURNING name"
@@ -129,7 +131,7 @@ class Tokens:
         """
         deleted = await self._store.select(self._DELETE, (token_id,))
         if not deleted:
-            raise Refused(404, "There is no token with this ID")
+            raise Refused(404, UNKNOWN_TOKEN)
         self._noted_at_s.pop(token_id, None)
         name: str = deleted[0]["name"]
         return name

@@ -23,7 +23,7 @@ from tests.corpus.files import BAD_FILES, GOOD_FILES
 from tests.corpus.forms import BAD_FORMS, BAD_OPTIONS, CONTENT_TYPE, FILE, form, part
 from tests.corpus.forms import field as form_field
 from tests.corpus.values import INCOMPLETE, REFUSED, TAKEN
-from tests.files import tidy_csv
+from tests.files import csv_of, tidy_csv
 from tests.log_reading import accepted_jobs
 from tests.raw_http import (
     CSV,
@@ -38,7 +38,6 @@ from tests.raw_http import (
     raw,
     status_of,
 )
-from tests.unit.test_checks import csv_of
 from tests.verdict import select
 from tests.waiting import wait_until
 
@@ -50,8 +49,6 @@ if TYPE_CHECKING:
     from tests.corpus.forms import BadForm
     from tests.rig import Rig
     from tests.services import Service, Services
-
-CHARSETS = {"utf-16-le": "UTF-16LE"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,7 +37,7 @@ from tests.verdict import select
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from deploy.local.stack import LocalStack
     from tests.client import Json
@@ -200,6 +200,7 @@ def test_without_a_processor_the_answer_is_503_and_the_write_is_applied_once(
     _, client = services.api(write_timeout_s="1")
     with client:
         answer = wait_until(lambda: kept(create(client, ANA, "first")), 40)
+        assert answer is not None
         assert answer.status_code == 503
         assert int(answer.headers["Retry-After"]) > 0
         assert "is in the log and will be applied" in answer.json()["message"]
@@ -307,7 +308,7 @@ def test_a_write_that_kafka_does_not_confirm_is_in_doubt_until_it_is_retried(
 
 
 @contextlib.contextmanager
-def frozen(pid: int) -> Iterator[None]:
+def frozen(pid: int) -> Generator[None]:
     """The process holds its connections and does nothing."""
     os.kill(pid, signal.SIGSTOP)
     try:

@@ -71,9 +71,9 @@ def test_a_jwt_issuer_is_set_whole_or_not_at_all() -> None:
     issuer = read_api_settings(ENVIRON | JWT).auth.issuer
     assert issuer is not None
     assert (issuer.role_claim, issuer.name_claim) == ("role", "sub")
-    for name in JWT:
+    for name, value in JWT.items():
         with pytest.raises(SettingsError) as error:
-            read_api_settings(ENVIRON | {name: JWT[name]})
+            read_api_settings(ENVIRON | {name: value})
         lines = str(error.value).splitlines()
         assert sorted(line.split()[0] for line in lines) == sorted(set(JWT) - {name})
     with pytest.raises(SettingsError, match="ROLLCALL_JWT_AUDIENCE is not set"):

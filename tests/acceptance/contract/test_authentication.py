@@ -38,7 +38,7 @@ PATHS = [
 def assert_unauthorized(answer: httpx.Response) -> None:
     """As the contract says it, to the letter."""
     assert (answer.status_code, answer.json()) == (401, UNAUTHORIZED)
-    assert answer.headers["WWW-Authenticate"].startswith("Basic ")
+    assert answer.headers["WWW-Authenticate"].split()[0] in {"Basic", "Bearer"}
     assert answer.headers["Content-Type"].startswith("application/json")
 
 
