@@ -274,4 +274,5 @@ def _raise_rejected(outcome: Outcome) -> None:
 
 def _json_name(column: str | None) -> str | None:
     """What bodies call the field that the projection names by its header."""
-    return next((a_field.json_name for a_field in FIELDS if a_field.header == column), column)
+    own = {a_field.header: a_field.json_name for a_field in FIELDS}
+    return own.get(column, f"attributes.{column}") if column else None
