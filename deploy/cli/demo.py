@@ -28,7 +28,7 @@ _SHOWN_ERRORS = 5
 
 _COUNT_USERS = "SELECT count(*) AS users FROM users"
 _SOME_USERS = """
-    SELECT key, first_name, last_name, country, state, attributes
+    SELECT email, first_name, last_name, country, state, attributes
     FROM users ORDER BY id LIMIT 8
 """
 
@@ -95,17 +95,17 @@ def _import_sample(
 
 
 def _add_attribute(running: Running, client: ApiClient, console: Console) -> bool:
-    """Defines an attribute and gives it to the users that are shown, by their keys alone."""
+    """Defines an attribute and gives it to the users that are shown, by their emails alone."""
     console.rule("a custom attribute, and a dry run")
     client.post("/admin/attributes", {"name": "plan", "type": "string"})
-    keys = [user["key"] for user in _query(running, _SOME_USERS)]
+    emails = [user["email"] for user in _query(running, _SOME_USERS)]
     users = _count_users(running)
-    with _file("\n".join(["Email,Plan", *(f"{key},gold" for key in keys)])) as file:
+    with _file("\n".join(["Email,Plan", *(f"{email},gold" for email in emails)])) as file:
         upload = Upload(file=file, name="plan.csv", mode="upsert")
         print_dry_run(console, upload.name, send_for_dry_run(client, upload, advance=_ignore))
         _, counts = _import(client, upload, console)
     expected = dict.fromkeys(("total", *OUTCOMES), 0) | {"users": users}
-    expected |= {"total": len(keys), "updated": len(keys)}
+    expected |= {"total": len(emails), "updated": len(emails)}
     return _is_as_expected(outcome(counts) | {"users": _count_users(running)}, expected, console)
 
 
@@ -150,7 +150,7 @@ def _count_users(running: Running) -> int:
 
 def _print_users(running: Running, console: Console) -> None:
     console.rule("the table `users`")
-    columns = ("key", "first_name", "last_name", "country", "state", "attributes")
+    columns = ("email", "first_name", "last_name", "country", "state", "attributes")
     rows = _query(running, _SOME_USERS)
     print_table(console, "Some users, as `./rollcall psql` shows them", columns, rows)
 

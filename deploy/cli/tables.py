@@ -20,6 +20,8 @@ USER_COLUMNS = ("id", "email", "firstName", "lastName", "country", "state", "las
 DEFAULT_PAGE_SIZE = 20
 
 _LONGEST_CELL = 120
+_LONGEST = {"value": 40}
+"""Characters of a cell, where a column has a limit of its own."""
 _NEVER_FOLDED = ("id", "line", "code", "key")
 _WIDTH_OF_A_PIPE = 160
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
@@ -69,7 +71,7 @@ def print_table(
     for column in columns:
         table.add_column(column, overflow="fold", no_wrap=column in _NEVER_FOLDED)
     for row in rows:
-        table.add_row(*(_cell(row.get(column)) for column in columns))
+        table.add_row(*(_cell(column, row.get(column)) for column in columns))
     console.print(table)
 
 
@@ -137,7 +139,7 @@ def text(value: object) -> str:
     """A value as people write it; nothing where there is none."""
     if value is None:
         return ""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def plain(line: str) -> str:
@@ -145,7 +147,8 @@ def plain(line: str) -> str:
     return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), line)
 
 
-def _cell(value: object) -> Text:
+def _cell(column: str, value: object) -> Text:
     # Text and not str: a user's name must not be read as rich's markup.
     shown = plain(text(value))
-    return Text(shown if len(shown) <= _LONGEST_CELL else f"{shown[: _LONGEST_CELL - 1]}…")
+    longest = _LONGEST.get(column, _LONGEST_CELL)
+    return Text(shown if len(shown) <= longest else f"{shown[: longest - 1]}…")
