@@ -102,7 +102,7 @@ def refusals(**texts: str) -> dict[int, Answer]:
     """Answers with a message alone: ``refusals(_404="There is no …")``."""
     return {
         int(code.removeprefix("_")): Answer(
-            description=text, bodies={JSON: Message}, example={"message": text}
+            description=text, bodies={JSON: Refusal}, example={"message": text}
         )
         for code, text in texts.items()
     }

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processor.acceptance import (
+    Defined,
     Indexed,
     Opened,
     PartitionState,
@@ -116,6 +117,8 @@ def applied(values: list[bytes], cuts: list[int]) -> tuple[list[str], PartitionS
                     story.append(f"sealed {job_id}")
                 case Indexed():
                     story.append("indexed")
+                case Defined(event, _):
+                    story.append(f"defined {event.name}")
                 case Rows():
                     both: list[Any] = [
                         batch.rows.take(step.rows),

@@ -68,7 +68,7 @@ def test_the_mode_is_in_the_query_or_in_a_field() -> None:
         ("maxDeletePercent", ["100.1"]),
         ("maxDeletePercent", ["-1"]),
         ("maxDeletePercent", ["1e1"]),
-        ("maxDeletePercent", ["١"]),
+        ("maxDeletePercent", ["\u0661"]),
         ("maxDeletePercent", ["10 %"]),
         ("maxDeletePercent", ["nan"]),
         ("maxDeletePercent", ["10", "10"]),
