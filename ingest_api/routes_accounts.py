@@ -28,7 +28,14 @@ from ingest_api.credentials import (
 )
 from ingest_api.gateway import account_of
 from ingest_api.json_body import INVALID_BODY, JsonBody, json_body
-from ingest_api.operations import Answer, Operation, Parameter, described, page_parameters
+from ingest_api.operations import (
+    Answer,
+    Operation,
+    Parameter,
+    Refusal,
+    described,
+    page_parameters,
+)
 from ingest_api.paging import page_of
 from ingest_api.passwords import generated_password
 from ingest_api.reads import date_text
