@@ -100,7 +100,8 @@ class JobReads:
         self, snapshot: Snapshot, *, wanted: JobFilter, start: int, page_size: int
     ) -> Row:
         jobs = self._ledger.jobs
-        total, page = len(jobs), list(islice(reversed(jobs), start, start + page_size))
+        total = len(jobs)
+        page = list(islice(reversed(jobs), min(start, total), min(start + page_size, total)))
         if wanted != ANY_JOB:
             matching = await self._matching(snapshot, wanted)
             total, page = len(matching), matching[start : start + page_size]
