@@ -1,59 +1,42 @@
-"""Who may use the API, and how that is checked without helping whoever guesses.
+"""The accounts: names with passwords and roles, in Postgres.
 
-Passwords are kept as argon2id (19 MiB, two passes, one lane: OWASP's first choice).
-A name that has no account costs the same work, and a failed login is answered
-later the more often it fails from one address, so nobody else is locked out.
+A name that has no account costs the same work as one that has.
 """
 
 from __future__ import annotations
 
-import asyncio
-import base64
-import binascii
-import hashlib
-import hmac
-import secrets
+import math
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import resources
-from typing import TYPE_CHECKING, Final, Literal, LiteralString, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, LiteralString, cast
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
-
-from ingest_api.store import StoreUnavailableError
+from ingest_api.responses import Refused
+from ingest_api.verdicts import Verdict
 
 if TYPE_CHECKING:
-    from ingest_api.store import Store
+    from ingest_api.credentials import PasswordLogin
+    from ingest_api.login_limits import LoginLimits
+    from ingest_api.paging import Page
+    from ingest_api.passwords import Passwords
+    from ingest_api.store import Connection, Store
 
 Role = Literal["reader", "importer", "admin"]
 ROLES: Final[tuple[Role, ...]] = ("reader", "importer", "admin")
 """From the lowest to the highest; a role may all that lower ones may."""
 ADMIN: Final = "admin"
-
-_CACHE_S: Final = 60.0
-_MOST_CACHED: Final = 10_000
-_MOST_HEADER_CHARACTERS: Final = 4096
-_HASHING_THREADS: Final = 2
-_LOGIN_TIMEOUT_S: Final = 5.0
-_FREE_FAILURES: Final = 5
-_FORGET_FAILURES_S: Final = 300.0
-_LONGEST_DELAY_S: Final = 2.0
-
-_SELECT_ACCOUNT: Final = """
-SELECT name, role, password_hash FROM rollcall_api.account WHERE name = %s
-"""
-_STORE_ADMIN: Final = """
-INSERT INTO rollcall_api.account (name, role, password_hash) VALUES (%s, 'admin', %s)
-ON CONFLICT (name) DO UPDATE
-SET password_hash = EXCLUDED.password_hash, role = EXCLUDED.role, modified_at = now()
-"""
+LOGIN_TIMEOUT_S: Final = 5.0
+UNKNOWN_ACCOUNT: Final = "There is no account with this name"
+NAME_TAKEN: Final = "There is already an account with this name"
+LAST_ADMIN: Final = "The last administrator can't be deleted or given a lower role"
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Who sends a request."""
+    """Who sends a request.
+
+    The name is an account's, or ``token/<name>`` of a token, or ``jwt/<subject>``.
+    """
 
     name: str
     role: Role
@@ -64,149 +47,193 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class Credentials:
-    """A name and a password as a request brings them."""
+class AccountChange:
+    """What is to change of an account; None is left as it is."""
 
-    name: str
-    password: str
-
-
-def basic_credentials(authorization: str | None) -> Credentials | None:
-    """The credentials of an ``Authorization`` header, or None where it is not well-formed Basic."""
-    if authorization is None or len(authorization) > _MOST_HEADER_CHARACTERS:
-        return None
-    scheme, _, encoded = authorization.partition(" ")
-    if scheme.lower() != "basic":
-        return None
-    try:
-        text = base64.b64decode(encoded.strip(), validate=True).decode()
-    except (binascii.Error, ValueError):
-        return None
-    name, colon, password = text.partition(":")
-    if not colon or not name or "\0" in text:
-        return None
-    return Credentials(name, password)
+    role: Role | None = None
+    password: str | None = None
 
 
 class Accounts:
-    """The accounts in Postgres, behind a cache that remembers good credentials for a minute."""
+    """The accounts, for logins and for administrators.
 
-    def __init__(self, store: Store) -> None:
+    Each raises :class:`ingest_api.store.StoreUnavailableError` where Postgres doesn't answer.
+    """
+
+    def __init__(self, store: Store, passwords: Passwords, limits: LoginLimits) -> None:
         self._store = store
-        self._hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
-        self._dummy_hash = self._hasher.hash(secrets.token_hex(16))
-        # Hashing is meant to be slow: without a bound, logins would take all processors.
-        self._threads = ThreadPoolExecutor(_HASHING_THREADS, thread_name_prefix="argon2")
-        self._cache_key = secrets.token_bytes(32)
-        self._cache: dict[bytes, tuple[Account, float]] = {}
-        self._failures = Failures()
-        self._is_prepared = False
+        self._passwords = passwords
+        self._limits = limits
+        self.is_prepared = False
+        """Whether the tables of accounts and tokens are there."""
 
     async def prepare(self, admin_password: str) -> None:
         """Make the tables, and the account ``admin`` with this password where one is given.
 
-        Raises:
-            StoreUnavailableError: it may be tried again.
+        The same password again changes nothing, so what administrators have changed since
+        survives a restart.
         """
         ddl = resources.files("ingest_api").joinpath("accounts.sql").read_text()
         async with self._store.transaction() as connection:
             await connection.execute(cast("LiteralString", ddl))
         if admin_password:
             await self._set_admin(admin_password)
-        self._is_prepared = True
+        self.is_prepared = True
+
+    _SELECT_ADMIN_SETTING: Final = "SELECT password_hash FROM rollcall_api.admin_setting"
+    _STORE_ADMIN: Final = """
+    INSERT INTO rollcall_api.account (name, role, password_hash) VALUES (%s, 'admin', %s)
+    ON CONFLICT (name) DO UPDATE
+    SET password_hash = EXCLUDED.password_hash, role = EXCLUDED.role, modified_at = now()
+    """
+    _STORE_ADMIN_SETTING: Final = """
+    INSERT INTO rollcall_api.admin_setting (password_hash) VALUES (%s)
+    ON CONFLICT (is_only_row) DO UPDATE SET password_hash = EXCLUDED.password_hash
+    """
 
     async def _set_admin(self, admin_password: str) -> None:
-        known = await self._select(ADMIN)
-        if known is None or not await self._is_password(known[1], admin_password):
-            hashed = await self._in_thread_hash(admin_password)
-            async with self._store.transaction() as connection:
-                await connection.execute(_STORE_ADMIN, (ADMIN, hashed))
-            self._cache.clear()
+        applied = await self._store.select(self._SELECT_ADMIN_SETTING)
+        known_hash = applied[0]["password_hash"] if applied else self._passwords.dummy_hash
+        if await self._passwords.is_right(known_hash, admin_password, "setting"):
+            return
+        hashed = await self._passwords.hash(admin_password)
+        async with self._store.transaction() as connection:
+            await connection.execute(self._STORE_ADMIN, (ADMIN, hashed))
+            await connection.execute(self._STORE_ADMIN_SETTING, (hashed,))
 
-    def close(self) -> None:
-        """End the hashing threads."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+    _SELECT_LOGIN: Final = """
+    SELECT name, role, password_hash FROM rollcall_api.account WHERE name = %s
+    """
 
-    async def authenticate(self, credentials: Credentials, address: str) -> Account | None:
-        """The account of the credentials, or None; slower after failures from this address.
+    async def check(self, login: PasswordLogin, address: str, before: Verdict | None) -> Verdict:
+        """Whose the name and the password are; ``before`` is what they last were.
 
         Raises:
-            StoreUnavailableError: it cannot be known for now.
+            Refused: 429 after too many wrong passwords from this address, 503 where too many wait.
         """
-        if not self._is_prepared:
-            raise StoreUnavailableError("the accounts are not there yet")
-        token = self._token(credentials)
-        cached = self._cache.get(token)
-        if cached is not None and cached[1] > time.monotonic():
-            return cached[0]
-        origin = (credentials.name, address)
-        await asyncio.sleep(self._failures.delay_s(origin, time.monotonic()))
-        account = await self._check(credentials)
-        if account is None:
-            self._failures.add(origin, time.monotonic())
-            return None
-        self._failures.forget(origin)
-        self._remember(token, account)
-        return account
+        if before is None:
+            self._refuse_where_limited(login.name, address)
+        checked_at_s = time.monotonic()
+        rows = await self._store.select(
+            self._SELECT_LOGIN, (login.name,), timeout_s=LOGIN_TIMEOUT_S
+        )
+        hashed = rows[0]["password_hash"] if rows else self._passwords.dummy_hash
+        if before is not None and before.password_hash == hashed:
+            is_right = before.account is not None
+        else:
+            is_right = await self._is_right(login, hashed, address)
+        account = Account(rows[0]["name"], rows[0]["role"]) if rows and is_right else None
+        return Verdict(account, checked_at_s, hashed)
 
-    async def _check(self, credentials: Credentials) -> Account | None:
-        known = await self._select(credentials.name)
-        hashed = known[1] if known else self._dummy_hash
-        is_right = await self._is_password(hashed, credentials.password)
-        return known[0] if known and is_right else None
-
-    async def _select(self, name: str) -> tuple[Account, str] | None:
-        rows = await self._store.select(_SELECT_ACCOUNT, (name,), timeout_s=_LOGIN_TIMEOUT_S)
-        if not rows:
-            return None
-        return Account(rows[0]["name"], rows[0]["role"]), rows[0]["password_hash"]
-
-    async def _is_password(self, hashed: str, password: str) -> bool:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._verify, hashed, password)
-
-    def _verify(self, hashed: str, password: str) -> bool:
+    async def _is_right(self, login: PasswordLogin, hashed: str, address: str) -> bool:
+        self._refuse_where_limited(login.name, address)
+        self._limits.begin(login.name, address, time.monotonic())
+        is_wrong = False
         try:
-            return self._hasher.verify(hashed, password)
-        except (VerificationError, InvalidHashError):
-            return False
+            is_wrong = not await self._passwords.is_right(hashed, login.password, address)
+        finally:
+            if not is_wrong:
+                self._limits.forgive(login.name, address, time.monotonic())
+        return not is_wrong
 
-    async def _in_thread_hash(self, password: str) -> str:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._hasher.hash, password)
+    def _refuse_where_limited(self, name: str, address: str) -> None:
+        wait_s = self._limits.wait_s(name, address, time.monotonic())
+        if wait_s > 0:
+            raise Refused(
+                429,
+                "Too many failed logins, try again later",
+                headers={"Retry-After": str(math.ceil(wait_s))},
+            )
 
-    def _token(self, credentials: Credentials) -> bytes:
-        text = f"{credentials.name}\0{credentials.password}".encode()
-        return hmac.digest(self._cache_key, text, hashlib.sha256)
+    _SELECT_PAGE: Final = """
+    SELECT counted.total, page.*
+    FROM (SELECT count(*) AS total FROM rollcall_api.account) AS counted
+    LEFT JOIN (
+        SELECT name, role, created_at, modified_at FROM rollcall_api.account
+        ORDER BY name LIMIT %s OFFSET %s
+    ) AS page ON true
+    ORDER BY page.name
+    """
 
-    def _remember(self, token: bytes, account: Account) -> None:
-        if len(self._cache) >= _MOST_CACHED:
-            self._cache.clear()
-        self._cache[token] = (account, time.monotonic() + _CACHE_S)
+    async def select_page(self, page: Page) -> tuple[int, list[dict[str, Any]]]:
+        """How many accounts there are, and a page of them by name."""
+        rows = await self._store.select(self._SELECT_PAGE, (page.size, page.start))
+        return rows[0]["total"], [row for row in rows if row["name"] is not None]
 
+    _SELECT_ACCOUNT: Final = """
+    SELECT name, role, created_at, modified_at FROM rollcall_api.account WHERE name = %s
+    """
 
-class Failures:
-    """How often logins have failed lately, by name and address."""
+    async def fetch(self, name: str) -> dict[str, Any]:
+        """The account with this name.
 
-    def __init__(self) -> None:
-        self._failures: dict[tuple[str, str], tuple[int, float]] = {}
+        Raises:
+            Refused: 404, there is none.
+        """
+        rows = await self._store.select(self._SELECT_ACCOUNT, (name,))
+        if not rows:
+            raise Refused(404, UNKNOWN_ACCOUNT)
+        return rows[0]
 
-    def delay_s(self, origin: tuple[str, str], now_s: float) -> float:
-        """How long the next attempt waits: nothing at first, then doubling up to two seconds."""
-        count, last_s = self._failures.get(origin, (0, now_s))
-        if count < _FREE_FAILURES or now_s - last_s > _FORGET_FAILURES_S:
-            return 0
-        return min(0.1 * 2.0 ** min(count - _FREE_FAILURES, 10), _LONGEST_DELAY_S)
+    _ADD: Final = """
+    INSERT INTO rollcall_api.account (name, role, password_hash) VALUES (%s, %s, %s)
+    ON CONFLICT (name) DO NOTHING
+    RETURNING name
+    """
 
-    def add(self, origin: tuple[str, str], now_s: float) -> None:
-        """Count a failed login."""
-        if len(self._failures) >= _MOST_CACHED:
-            self._failures.clear()
-        count, last_s = self._failures.get(origin, (0, now_s))
-        if now_s - last_s > _FORGET_FAILURES_S:
-            count = 0
-        self._failures[origin] = (count + 1, now_s)
+    async def add(self, account: Account, password: str) -> None:
+        """Make the account.
 
-    def forget(self, origin: tuple[str, str]) -> None:
-        """A login succeeded."""
-        self._failures.pop(origin, None)
+        Raises:
+            Refused: 409, the name is taken.
+        """
+        hashed = await self._passwords.hash(password)
+        added = await self._store.select(self._ADD, (account.name, account.role, hashed))
+        if not added:
+            raise Refused(409, NAME_TAKEN)
+
+    _CHANGE: Final = """
+    UPDATE rollcall_api.account
+    SET role = coalesce(%s, role), password_hash = coalesce(%s, password_hash), modified_at = now()
+    WHERE name = %s
+    """
+
+    async def change(self, name: str, change: AccountChange) -> None:
+        """Change the account.
+
+        Raises:
+            Refused: 404 where there is none, 409 where no administrator would be left.
+        """
+        hashed = None if change.password is None else await self._passwords.hash(change.password)
+        async with self._store.transaction() as connection:
+            await self._lock(connection, name, keeps_admin=change.role in {None, ADMIN})
+            await connection.execute(self._CHANGE, (change.role, hashed, name))
+
+    _DELETE: Final = "DELETE FROM rollcall_api.account WHERE name = %s"
+
+    async def delete(self, name: str) -> None:
+        """Delete the account.
+
+        Raises:
+            Refused: 404 where there is none, 409 where no administrator would be left.
+        """
+        async with self._store.transaction() as connection:
+            await self._lock(connection, name, keeps_admin=False)
+            await connection.execute(self._DELETE, (name,))
+
+    # Only one change at a time: two administrators who demote each other would each see the
+    # other one left. Logins only read, so they don't wait.
+    _LOCK: Final = "LOCK TABLE rollcall_api.account IN SHARE ROW EXCLUSIVE MODE"
+    _SELECT_ADMINS: Final = """
+    SELECT role,
+           (SELECT count(*) FROM rollcall_api.account WHERE role = 'admin') AS admins
+    FROM rollcall_api.account WHERE name = %s
+    """
+
+    async def _lock(self, connection: Connection, name: str, *, keeps_admin: bool) -> None:
+        await connection.execute(self._LOCK)
+        row = await (await connection.execute(self._SELECT_ADMINS, (name,))).fetchone()
+        if row is None:
+            raise Refused(404, UNKNOWN_ACCOUNT)
+        if row["role"] == ADMIN and row["admins"] == 1 and not keeps_admin:
+            raise Refused(409, LAST_ADMIN)

@@ -7,29 +7,39 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from sanic import Blueprint, Sanic
-from sanic.exceptions import SanicException
+from sanic.exceptions import MethodNotAllowed, SanicException
 
 from ingest_api.accounts import Accounts
 from ingest_api.appender import LogUnavailableError
+from ingest_api.arrival import make_ways
+from ingest_api.authentication import Authentication
+from ingest_api.comparisons import Comparisons
 from ingest_api.error_reads import ErrorReads
 from ingest_api.exchange import exchange_of
 from ingest_api.gateway import STORE_UNAVAILABLE, authenticate, is_public
 from ingest_api.health import Readiness, add_health_routes
 from ingest_api.intake import Intake
+from ingest_api.issuer import Issuer
 from ingest_api.job_log import JobLog
 from ingest_api.job_reads import JobReads
 from ingest_api.job_watch import JobWatch
+from ingest_api.login_limits import LoginLimits
+from ingest_api.passwords import Passwords
 from ingest_api.request_body import BodyLimits
 from ingest_api.responses import SERVER_FAILURE, Refused, json_answer, refusal, unavailable
+from ingest_api.routes_accounts import add_account_routes
 from ingest_api.routes_description import add_description_routes
 from ingest_api.routes_error_reads import add_error_route
 from ingest_api.routes_import import add_import_route
 from ingest_api.routes_job_reads import add_job_routes
+from ingest_api.routes_tokens import add_token_routes
 from ingest_api.routes_user_reads import add_user_routes
 from ingest_api.start import Start
 from ingest_api.store import Store, StoreUnavailableError
+from ingest_api.tokens import Tokens
 from ingest_api.upload_gate import UploadGate
 from ingest_api.user_reads import UserReads
+from ingest_api.writing import Writing
 
 if TYPE_CHECKING:
     from sanic import HTTPResponse, Request
@@ -37,6 +47,7 @@ if TYPE_CHECKING:
     from ingest_api.settings import ApiSettings
 
 BASE_PATH: Final = "/vpns/api/v1"
+_METHODS: Final = ("GET", "POST", "PUT")
 _log = structlog.stdlib.get_logger("rollcall.api")
 
 
@@ -46,7 +57,10 @@ class Parts:
 
     settings: ApiSettings
     store: Store
+    passwords: Passwords
     accounts: Accounts
+    tokens: Tokens
+    authentication: Authentication
     job_log: JobLog
     job_reads: JobReads
     job_watch: JobWatch
@@ -55,13 +69,18 @@ class Parts:
     gate: UploadGate
     intake: Intake
     start: Start
+    writing: Writing
 
 
 def make_parts(settings: ApiSettings) -> Parts:
     """The parts, put together; nothing is connected yet. Called in the event loop."""
     shared = settings.shared
     store = Store(shared.database_url)
-    accounts = Accounts(store)
+    auth = settings.auth
+    passwords = Passwords()
+    accounts = Accounts(store, passwords, LoginLimits(auth.login_limits))
+    tokens = Tokens(store)
+    issuer = None if auth.issuer is None else Issuer(auth.issuer)
     job_log = JobLog(shared.kafka, shared.topics.job_events.name)
     jobs = JobReads(store, job_log.ledger)
     gate = UploadGate(
@@ -69,11 +88,16 @@ def make_parts(settings: ApiSettings) -> Parts:
         per_account=settings.uploads_per_account,
         deadline_s=settings.body_deadline_s,
     )
-    intake = Intake(shared, job_log, gate, threads=settings.uploads_at_once, limits=settings.limits)
+    ways = make_ways(shared, threads=settings.uploads_at_once, limits=settings.limits)
+    intake = Intake(ways, job_log, gate, Comparisons(ways, store, job_log, gate))
+    start = Start(settings, job_log, intake, accounts)
     return Parts(
         settings=settings,
         store=store,
+        passwords=passwords,
         accounts=accounts,
+        tokens=tokens,
+        authentication=Authentication(accounts, tokens, issuer),
         job_log=job_log,
         job_reads=jobs,
         job_watch=JobWatch(jobs, most_watchers=settings.event_streams),
@@ -81,7 +105,8 @@ def make_parts(settings: ApiSettings) -> Parts:
         user_reads=UserReads(store, shared.reconciliation_key),
         gate=gate,
         intake=intake,
-        start=Start(settings, job_log, intake, accounts),
+        start=start,
+        writing=Writing(settings, store, job_log, start),
     )
 
 
@@ -93,26 +118,31 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
     api = Blueprint("api", url_prefix=BASE_PATH)
     limits = BodyLimits(parts.settings.max_upload_bytes, parts.settings.body_idle_timeout_s)
     add_import_route(api, parts.intake, store=parts.store, gate=parts.gate, limits=limits)
+    parts.writing.add_routes(api)
     add_job_routes(api, parts.job_log, parts.job_reads, parts.job_watch)
     add_error_route(api, parts.job_log, parts.error_reads)
     add_user_routes(api, parts.user_reads)
+    add_account_routes(api, parts.accounts, parts.authentication)
+    add_token_routes(api, parts.tokens, parts.authentication)
     public = Blueprint("public")
     readiness = Readiness(parts.settings.shared.topics, parts.job_log, parts.store, parts.start)
     add_health_routes(public, readiness)
     add_description_routes(public)
     app.blueprint([api, public])
-    _add_filter(app, parts.accounts)
+    _add_filter(app, parts)
     _add_failures(app)
     return app
 
 
-def _add_filter(app: Sanic[Any, Any], accounts: Accounts) -> None:
+def _add_filter(app: Sanic[Any, Any], parts: Parts) -> None:
+    forwarded_secret = parts.settings.auth.forwarded_secret
+
     async def pass_or_refuse(request: Request[Any, Any]) -> HTTPResponse | None:
         exchange_of(request).route = f"/{request.route.path}" if request.route else None
         if is_public(request):
             return None
         try:
-            await authenticate(request, accounts)
+            await authenticate(request, parts.authentication, forwarded_secret)
         except Refused as refused:
             return refusal(refused)
         return None
@@ -130,8 +160,11 @@ def _add_failures(app: Sanic[Any, Any]) -> None:
     async def on_log(request: Request[Any, Any], _error: Exception) -> HTTPResponse:
         return await on_refused(request, unavailable("Kafka can't be reached, try again"))
 
-    async def on_sanic(_request: Request[Any, Any], error: SanicException) -> HTTPResponse:
-        return json_answer(error.status_code, {"message": str(error)}, dict(error.headers))
+    async def on_sanic(request: Request[Any, Any], error: SanicException) -> HTTPResponse:
+        headers = dict(error.headers)
+        if isinstance(error, MethodNotAllowed):
+            headers["Allow"] = ", ".join(_allowed_methods(request))
+        return json_answer(error.status_code, {"message": str(error)}, headers)
 
     async def on_failure(request: Request[Any, Any], error: Exception) -> HTTPResponse:
         request_id = exchange_of(request).request_id
@@ -143,3 +176,16 @@ def _add_failures(app: Sanic[Any, Any]) -> None:
     app.error_handler.add(LogUnavailableError, on_log)
     app.error_handler.add(SanicException, on_sanic)
     app.error_handler.add(Exception, on_failure)
+
+
+def _allowed_methods(request: Request[Any, Any]) -> list[str]:
+    """The methods that the request's path has; the router itself knows them of fixed paths only."""
+
+    def is_routed(method: str) -> bool:
+        try:
+            request.app.router.get(request.path, method, None)
+        except SanicException:
+            return False
+        return True
+
+    return [method for method in _METHODS if is_routed(method)]

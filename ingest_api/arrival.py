@@ -8,17 +8,20 @@ Chunks of an upload that comes to nothing are named by no job, and expire.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
+import os
 import secrets
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from ingest_api.appender import Appender
 from ingest_api.checks import survey
 from ingest_api.file_faults import FileFault
 from ingest_api.file_format import FileFormat, charset_named
 from ingest_api.file_pipe import FilePipe
-from ingest_api.file_text import TextDamage
-from ingest_api.records import WITH_ANY_DELIMITER
 from ingest_api.responses import Detail, invalid_file, unavailable
 from ingest_api.uploads import (
     ChunkSource,
@@ -30,11 +33,9 @@ from ingest_api.uploads import (
 from schemas.events import AttributeColumn
 
 if TYPE_CHECKING:
-    import threading
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Generator, Sequence
     from concurrent.futures import Executor
 
-    from ingest_api.appender import Appender
     from ingest_api.checks import Survey
     from ingest_api.file_format import Limits
     from ingest_api.file_text import Readable
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from schemas.attributes import Attribute
     from schemas.settings import Settings
 
+_CHUNK_TIMEOUT_S: Final = 7.0
 _REREAD_TIMEOUT_S: Final = 10.0
 
 
@@ -56,6 +58,18 @@ class Ways:
     permits: threading.Semaphore
     """One for each survey that may work at a time."""
     limits: Limits
+
+
+def make_ways(settings: Settings, *, threads: int, limits: Limits) -> Ways:
+    """The ways of a process that takes so many uploads at once."""
+    return Ways(
+        settings=settings,
+        appender=Appender(settings.kafka, timeout_s=_CHUNK_TIMEOUT_S),
+        # A slow client's thread mostly waits, so each upload has one of its own.
+        threads=ThreadPoolExecutor(threads, thread_name_prefix="survey"),
+        permits=threading.Semaphore(os.cpu_count() or 1),
+        limits=limits,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,10 +185,9 @@ class Arrival:
 
 
 def _is_final(result: asyncio.Future[Survey]) -> bool:
-    """Whether the file is refused with every delimiter: its text is damaged, or too much."""
+    """Whether the file is refused, whatever delimiter may still be named."""
     fault = result.exception()
-    is_damage = isinstance(getattr(fault, "__cause__", None), TextDamage)
-    return is_damage or (isinstance(fault, FileFault) and fault.code in WITH_ANY_DELIMITER)
+    return isinstance(fault, FileFault) and not fault.depends_on_delimiter
 
 
 async def _surveyed(result: asyncio.Future[Survey]) -> Survey:
@@ -188,7 +201,7 @@ async def _surveyed(result: asyncio.Future[Survey]) -> Survey:
         raise unavailable("Kafka can't be reached: nothing was kept, try again") from None
 
 
-class _Turns:
+class Turns:
     """A file whose reader works only while it is its turn, and gives it up to wait for bytes.
 
     Many surveys at once would each hold the arrays of a block, and keep the event
@@ -200,6 +213,7 @@ class _Turns:
         self._permits = permits
 
     def read(self, size: int, /) -> bytes:
+        """The file's next bytes; called, and left, with a permit."""
         self._permits.release()
         try:
             return self._readable.read(size)
@@ -209,7 +223,7 @@ class _Turns:
 
 def _survey_in_turn(ways: Ways, readable: Readable, file_format: FileFormat) -> Survey:
     with ways.permits:
-        return survey(_Turns(readable, ways.permits), file_format, ways.limits)
+        return survey(Turns(readable, ways.permits), file_format, ways.limits)
 
 
 def _survey_pipe(ways: Ways, pipe: FilePipe, file_format: FileFormat) -> Survey:
@@ -220,9 +234,20 @@ def _survey_pipe(ways: Ways, pipe: FilePipe, file_format: FileFormat) -> Survey:
 
 
 def _survey_stored(ways: Ways, stored: StoredFile, file_format: FileFormat) -> Survey:
+    with open_stored(ways, stored) as readable:
+        return _survey_in_turn(ways, readable, file_format)
+
+
+@contextlib.contextmanager
+def open_stored(ways: Ways, stored: StoredFile) -> Generator[Readable]:
+    """A file in `uploads`, from its beginning.
+
+    Raises:
+        UploadUnreachableError: the broker doesn't answer.
+    """
     settings = ways.settings
     source = ChunkSource(settings.kafka, settings.topics.uploads.name, timeout_s=_REREAD_TIMEOUT_S)
     try:
-        return _survey_in_turn(ways, source.open(stored), file_format)
+        yield source.open(stored)
     finally:
         source.close()

@@ -8,17 +8,25 @@ class FileFault(ValueError):  # noqa: N818 - it is the file's fault, and "detail
 
     ``line`` is a physical line, the first is 1.
     ``column`` is the header as uploaded, or None where no column is at fault.
+    ``depends_on_delimiter`` is False where the file is refused whatever its delimiter is.
     Message and column may quote the file, so logs take the exception's text, which doesn't.
     """
 
     def __init__(
-        self, code: str, message: str, *, line: int = 1, column: str | None = None
+        self,
+        code: str,
+        message: str,
+        *,
+        line: int = 1,
+        column: str | None = None,
+        depends_on_delimiter: bool = True,
     ) -> None:
         super().__init__(code)
         self.code = code
         self.message = message
         self.line = line
         self.column = column
+        self.depends_on_delimiter = depends_on_delimiter
 
     def __str__(self) -> str:
         return f"{self.code} in line {self.line}"

@@ -35,6 +35,19 @@ if TYPE_CHECKING:
     """The keys and the values of each partition."""
 
 
+def checked_blocks(
+    readable: Readable, accepted: JobAccepted, limits: Limits = UNLIMITED
+) -> Iterator[CheckedBlock]:
+    """The lines of a file as its job takes or refuses them.
+
+    Raises:
+        FileFault: it is not the file that was accepted.
+    """
+    records = FileRecords(readable, format_of(accepted), limits)
+    for block in records.blocks():
+        yield check(block, records.header, accepted)
+
+
 class FilePass:
     """One pass over one file.
 
@@ -47,7 +60,7 @@ class FilePass:
     ) -> None:
         self.rows = [0] * partitions
         self.digests = [0] * partitions
-        self._records = FileRecords(readable, format_of(accepted), limits)
+        self._blocks = checked_blocks(readable, accepted, limits)
         self._accepted = accepted
 
     def blocks(self) -> Iterator[Values]:
@@ -56,8 +69,7 @@ class FilePass:
         Raises:
             FileFault: it is not the file that was accepted.
         """
-        for block in self._records.blocks():
-            yield self._values(check(block, self._records.header, self._accepted))
+        return map(self._values, self._blocks)
 
     def _values(self, checked: CheckedBlock) -> Values:
         keys = self._keys(checked)

@@ -5,9 +5,10 @@ A route is public only where it says so, so a path that no route knows is closed
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from ingest_api.accounts import basic_credentials
+from ingest_api.client_address import client_address
+from ingest_api.credentials import is_bearer
 from ingest_api.exchange import exchange_of
 from ingest_api.request_head import header
 from ingest_api.responses import UNAUTHORIZED, Refused, forbidden, unavailable
@@ -16,9 +17,13 @@ from ingest_api.store import StoreUnavailableError
 if TYPE_CHECKING:
     from sanic import Request
 
-    from ingest_api.accounts import Account, Accounts, Role
+    from ingest_api.accounts import Account, Role
+    from ingest_api.authentication import Authentication
 
 STORE_UNAVAILABLE = "Postgres can't be reached: nothing was kept, try again"
+_BASIC: Final = 'Basic realm="Rollcall", charset="UTF-8"'
+_BEARER: Final = 'Bearer realm="Rollcall", error="invalid_token"'
+"""RFC 6750; only whoever has tried a token is asked for a better one."""
 
 
 def is_public(request: Request[Any, Any]) -> bool:
@@ -26,21 +31,23 @@ def is_public(request: Request[Any, Any]) -> bool:
     return request.route is not None and getattr(request.route.ctx, "public", False) is True
 
 
-async def authenticate(request: Request[Any, Any], accounts: Accounts) -> None:
+async def authenticate(
+    request: Request[Any, Any], authentication: Authentication, forwarded_secret: str
+) -> None:
     """Know the request's account; the body is not touched.
 
     Raises:
-        Refused: 401 without valid credentials, 503 where they can't be checked.
+        Refused: 401 without valid credentials, 403 where they are good for nothing, 429 after too
+            many wrong ones, 503 where they can't be checked.
     """
-    credentials = basic_credentials(header(request, "authorization"))
-    account = None
-    if credentials is not None:
-        try:
-            account = await accounts.authenticate(credentials, request.ip)
-        except StoreUnavailableError:
-            raise unavailable(STORE_UNAVAILABLE) from None
+    authorization = header(request, "authorization")
+    address = client_address(request, forwarded_secret)
+    try:
+        account = await authentication.account(authorization, address)
+    except StoreUnavailableError:
+        raise unavailable(STORE_UNAVAILABLE) from None
     if account is None:
-        challenge = 'Basic realm="Rollcall", charset="UTF-8"'
+        challenge = _BEARER if is_bearer(authorization) else _BASIC
         raise Refused(401, UNAUTHORIZED, headers={"WWW-Authenticate": challenge})
     request.ctx.account = account
     exchange_of(request).account = account.name

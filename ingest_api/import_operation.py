@@ -79,8 +79,9 @@ IMPORT: Final = Operation(
             name="Idempotency-Key",
             place="header",
             description=(
-                "A text of your own for this upload, such as `night 2016-06-28`: sent again with the same key and content, "
-                "it is answered with the first one's id, and nothing is taken twice."
+                "A text of your own for this upload, such as `night 2016-06-28`: "
+                "sent again with the same key and content, it is answered with the first one's id, "
+                "and nothing is taken twice."
             ),
             schema={"type": "string", "minLength": 1, "maxLength": 255},
         ),

@@ -7,7 +7,9 @@ A field may come after the file, so what is not yet said is not yet known.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final, cast
 
 from ingest_api.file_format import DELIMITERS
@@ -27,9 +29,10 @@ _ALLOWED: Final[dict[str, Sequence[str]]] = {
     "DELIMITER": tuple(DELIMITERS),
     "importType": JOB_MODES,
     "blankCells": _BLANK_CELLS,
+    "dryRun": ("true", "false"),
 }
-_NOT_YET: Final[dict[str, Sequence[str]]] = {"dryRun": ("false",), "maxDeletePercent": ("100",)}
-"""Options that would make a request change less, with the values that ask for nothing."""
+_PERCENT: Final = re.compile(r"[0-9]{1,3}(\.[0-9]{1,6})?")
+_WHOLE: Final = Decimal(100)
 _MOST_KEY_CHARACTERS: Final = 255
 ROLE_NEEDED: Final[dict[JobMode, Role]] = {
     "insert": "importer",
@@ -45,6 +48,9 @@ class ImportOptions:
     delimiter_name: str | None = None
     mode_name: str | None = None
     blank_cells_name: str | None = None
+    dry_run_name: str | None = None
+    max_delete_percent: Decimal | None = None
+    """Of the users, how many a delsert may remove; the other modes remove nobody."""
 
     @property
     def delimiter(self) -> str:
@@ -61,6 +67,11 @@ class ImportOptions:
         """Whether an upsert's blank cell keeps or clears what was there."""
         return self.blank_cells_name or _DEFAULTS["blankCells"]
 
+    @property
+    def is_dry_run(self) -> bool:
+        """Whether nothing is to be changed, only told what would be."""
+        return self.dry_run_name == "true"
+
 
 def options_in_head(headers: Sequence[str], query: Mapping[str, Sequence[str]]) -> ImportOptions:
     """What the head of the request says; ``headers`` are the values of its ``DELIMITER``.
@@ -68,7 +79,6 @@ def options_in_head(headers: Sequence[str], query: Mapping[str, Sequence[str]]) 
     Raises:
         Refused: 400, where an option is repeated or has an unknown value.
     """
-    _check_not_yet(query)
     in_query = _options(query)
     in_header = _value("DELIMITER", headers)
     return replace(in_query, delimiter_name=in_header or in_query.delimiter_name)
@@ -80,12 +90,14 @@ def with_fields(options: ImportOptions, fields: Mapping[str, Sequence[str]]) -> 
     Raises:
         Refused: 400, where an option is repeated or has an unknown value.
     """
-    _check_not_yet(fields)
     in_form = _options(fields)
+    percent = options.max_delete_percent
     return ImportOptions(
         delimiter_name=options.delimiter_name or in_form.delimiter_name,
         mode_name=options.mode_name or in_form.mode_name,
         blank_cells_name=options.blank_cells_name or in_form.blank_cells_name,
+        dry_run_name=options.dry_run_name or in_form.dry_run_name,
+        max_delete_percent=in_form.max_delete_percent if percent is None else percent,
     )
 
 
@@ -108,24 +120,31 @@ def _options(values: Mapping[str, Sequence[str]]) -> ImportOptions:
         delimiter_name=_value("DELIMITER", values.get("DELIMITER", ())),
         mode_name=_value("importType", values.get("importType", ())),
         blank_cells_name=_value("blankCells", values.get("blankCells", ())),
+        dry_run_name=_value("dryRun", values.get("dryRun", ())),
+        max_delete_percent=_percent("maxDeletePercent", values.get("maxDeletePercent", ())),
     )
 
 
 def _value(name: str, values: Sequence[str]) -> str | None:
-    if not values:
-        return None
-    if len(values) > 1:
-        raise _refused(name, f"{name} is given {len(values)} times.")
-    value = values[0].strip()
-    if value not in _ALLOWED[name]:
+    value = _only(name, values)
+    if value is not None and value not in _ALLOWED[name]:
         raise _refused(name, f"{name} is one of {', '.join(_ALLOWED[name])}.")
     return value
 
 
-def _check_not_yet(values: Mapping[str, Sequence[str]]) -> None:
-    for name, harmless in _NOT_YET.items():
-        if any(value not in harmless for value in values.get(name, ())):
-            raise _refused(name, f"{name} is not supported yet.")
+def _percent(name: str, values: Sequence[str]) -> Decimal | None:
+    value = _only(name, values)
+    if value is None:
+        return None
+    if not _PERCENT.fullmatch(value) or Decimal(value) > _WHOLE:
+        raise _refused(name, f"{name} is a number from 0 to 100, such as 10 or 2.5.")
+    return Decimal(value)
+
+
+def _only(name: str, values: Sequence[str]) -> str | None:
+    if len(values) > 1:
+        raise _refused(name, f"{name} is given {len(values)} times.")
+    return values[0].strip() if values else None
 
 
 def _refused(name: str, message: str) -> Refused:

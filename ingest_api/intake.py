@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import secrets
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Protocol
 
-from ingest_api.appender import Appender, LogUnavailableError
-from ingest_api.arrival import Arrival, Ways
+from ingest_api.appender import LogUnavailableError
+from ingest_api.arrival import Arrival
 from ingest_api.import_options import ROLE_NEEDED, with_fields
 from ingest_api.job_ledger import is_same_content
 from ingest_api.responses import Detail, Refused, forbidden, invalid_file, unavailable
@@ -22,20 +19,19 @@ from schemas.events import NO_JOB, JobAccepted
 from schemas.user_rules import RULES_VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from ingest_api.accounts import Account
-    from ingest_api.arrival import ArrivedFile
-    from ingest_api.file_format import Limits
+    from ingest_api.arrival import ArrivedFile, Ways
+    from ingest_api.comparisons import Comparisons
+    from ingest_api.dry_run import DryRunAnswer
     from ingest_api.import_options import ImportOptions
     from ingest_api.job_ledger import LedgerJob
     from ingest_api.job_log import JobLog
     from ingest_api.upload_form import FilePart
     from ingest_api.upload_gate import UploadGate
     from schemas.attributes import Attribute
-    from schemas.settings import Settings
 
-_CHUNK_TIMEOUT_S: Final = 7.0
 _KEPT_NOTHING: Final = "Kafka can't be reached: nothing was kept, try again"
 _OUTCOME_UNKNOWN: Final = (
     "Kafka can't be reached: it is not known whether the upload was taken. "
@@ -54,6 +50,8 @@ class ImportRequest:
     """All that are defined."""
     boundary: bytes
     body: AsyncIterator[bytes]
+    until_gone: Callable[[], Awaitable[None]]
+    """Returns once the client has gone; called after the body's end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,24 +85,12 @@ class Intake:
     """Takes the uploads of one API process."""
 
     def __init__(
-        self,
-        settings: Settings,
-        job_log: JobLog,
-        gate: UploadGate,
-        *,
-        threads: int,
-        limits: Limits,
+        self, ways: Ways, job_log: JobLog, gate: UploadGate, comparisons: Comparisons
     ) -> None:
         self._job_log = job_log
         self._gate = gate
-        self._ways = Ways(
-            settings=settings,
-            appender=Appender(settings.kafka, timeout_s=_CHUNK_TIMEOUT_S),
-            # A slow client's thread mostly waits, so each upload has one of its own.
-            threads=ThreadPoolExecutor(threads, thread_name_prefix="survey"),
-            permits=threading.Semaphore(os.cpu_count() or 1),
-            limits=limits,
-        )
+        self._ways = ways
+        self._comparisons = comparisons
 
     def warm(self) -> None:
         """Connect to Kafka before the first upload comes."""
@@ -115,42 +101,40 @@ class Intake:
         self._ways.appender.discard()
         self._ways.threads.shutdown(wait=False, cancel_futures=True)
 
-    async def take(self, request: ImportRequest) -> int:
-        """The id of the job that the log has accepted for this upload.
+    async def take(self, request: ImportRequest) -> int | DryRunAnswer:
+        """The id of the job that the log has accepted for this upload, or what it would do.
 
         Raises:
             Refused: nothing of the upload counts, unless a 503 says that it isn't known.
         """
         _check_key(self._ways.settings.reconciliation_key, request.attributes)
         job_id = job_id_of(request.account.name, request.idempotency_key)
-        known = self._job_log.ledger.job(job_id)
-        if known is not None:
-            return await self._take_again(known, request)
         arrival = Arrival(self._ways, job_id, request.attributes)
+        known = self._job_log.ledger.job(job_id)
+        sink = arrival if known is None else _Again(known, arrival)
         try:
             async with self._gate.receiving():
-                form = await _receive(request, arrival)
+                form = await _receive(request, sink)
+            if isinstance(sink, _Again):
+                if not form.options.is_dry_run:
+                    return sink.job_id(form.options)
+                sink.check_stored()
             arrived = await arrival.finish(form.file, form.options)
         except LogUnavailableError:
             raise unavailable(_KEPT_NOTHING) from None
         finally:
             arrival.release()
-        return await self._accept(_job_accepted(request, form, arrived))
+        return await self._answer(_job_accepted(request, form, arrived), request, form.options)
 
-    async def _take_again(self, known: LedgerJob, request: ImportRequest) -> int:
-        comparison = _Comparison()
-        async with self._gate.receiving():
-            form = await _receive(request, comparison)
-        again = replace(
-            known.accepted,
-            sha256=comparison.digest.hexdigest(),
-            mode=form.options.mode,
-            delimiter=form.options.delimiter,
-            blank_cells=form.options.blank_cells,
-        )
-        if not is_same_content(known.accepted, again):
-            raise _conflict()
-        return known.accepted.job_id
+    async def _answer(
+        self, event: JobAccepted, request: ImportRequest, options: ImportOptions
+    ) -> int | DryRunAnswer:
+        percent = options.max_delete_percent if event.mode == "delsert" else None
+        if options.is_dry_run:
+            return await self._comparisons.dry_run(event, percent, request.until_gone)
+        if percent is not None:
+            await self._comparisons.check_removal(event, percent, request.until_gone)
+        return await self._accept(event)
 
     async def _accept(self, event: JobAccepted) -> int:
         acceptance = await self._job_log.accept(event)
@@ -176,18 +160,61 @@ def _conflict() -> Refused:
     return Refused(409, "The Idempotency-Key was used before with other content")
 
 
-class _Comparison:
-    """Where the bytes of a file go that was taken before, or another under the same key."""
+class _Again:
+    """Where the bytes of a file go whose ``Idempotency-Key`` was used before.
 
-    def __init__(self) -> None:
-        self.digest = hashlib.sha256()
+    Only their digest matters, unless it is a dry run, which the key means nothing to.
+    """
+
+    def __init__(self, known: LedgerJob, arrival: Arrival) -> None:
+        self._known = known
+        self._arrival = arrival
+        self._digest = hashlib.sha256()
+        self._is_stored: bool | None = None
 
     def begin(self, file: FilePart, options: ImportOptions) -> None:
-        """Nothing is prepared."""
+        """Store the file where it is known by now that it is a dry run."""
+        if self._is_stored is None:
+            self._is_stored = options.is_dry_run
+        if self._is_stored:
+            self._arrival.begin(file, options)
 
     async def write(self, data: bytes) -> None:
-        """Only their digest matters."""
-        self.digest.update(data)
+        """Take the file's next bytes."""
+        self._digest.update(data)
+        if self._is_stored:
+            await self._arrival.write(data)
+
+    def job_id(self, options: ImportOptions) -> int:
+        """The id of the job that was accepted for this content.
+
+        Raises:
+            Refused: 409, it was accepted for other content.
+        """
+        accepted = self._known.accepted
+        again = replace(
+            accepted,
+            sha256=self._digest.hexdigest(),
+            mode=options.mode,
+            delimiter=options.delimiter,
+            blank_cells=options.blank_cells,
+        )
+        if not is_same_content(accepted, again):
+            raise _conflict()
+        return accepted.job_id
+
+    def check_stored(self) -> None:
+        """Returns where the file can be read again.
+
+        Raises:
+            Refused: 400, its bytes had gone by when the form said that it is a dry run.
+        """
+        if not self._is_stored:
+            message = (
+                "The Idempotency-Key was used before, and dryRun comes after the file: send dryRun"
+                " in the query or before the file, or leave the key out."
+            )
+            raise invalid_file(Detail("INVALID_PARAMETER", message, column="dryRun"))
 
 
 async def _receive(request: ImportRequest, sink: _Sink) -> ReceivedForm:

@@ -51,6 +51,8 @@ def _schema(schema: dict[str, Any]) -> dict[str, Any]:
     if isinstance(examples, list):
         del found["examples"]
         found["example"] = examples[0]
+    if not found.get("required", True):
+        del found["required"]
     if "const" in found:
         found["enum"] = [found.pop("const")]
     return found

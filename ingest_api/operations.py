@@ -39,10 +39,10 @@ class Parameter:
     example: object = None
 
 
-def page_parameters(most: int = 1000) -> tuple[Parameter, Parameter]:
+def page_parameters(most: int = 1000, default: int = 20) -> tuple[Parameter, Parameter]:
     """``start`` and ``pageSize``, as every list takes them."""
     start = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1, "default": 0}
-    size = {"type": "integer", "minimum": 1, "maximum": most, "default": 20}
+    size = {"type": "integer", "minimum": 1, "maximum": most, "default": default}
     return (
         Parameter(
             name="start", place="query", description="Index of the first, from 0.", schema=start
@@ -77,6 +77,10 @@ class Refusal(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     id: Annotated[
         str | UnsetType,
         Meta(description="Of the job of which it is not known whether it was taken."),
+    ] = UNSET
+    event_id: Annotated[
+        str | UnsetType,
+        Meta(description="Of the write of which it is not known whether or when it is applied."),
     ] = UNSET
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from ingest_api.file_faults import FileFault
-from ingest_api.file_format import Limits
+from ingest_api.file_format import DELIMITERS, Limits
 from ingest_api.file_header import read_header
 from ingest_api.file_text import FileText, TextDamage
 from ingest_api.record_marks import CR, Breach, find_marks, first_breach, too_wide_record
@@ -57,7 +57,7 @@ _MESSAGES: Final = {
 _OF_WHOLE_RECORDS: Final = frozenset(
     {"RECORD_TOO_LONG", "TOO_MANY_COLUMNS", "TOO_MANY_ROWS", "CELL_WITH_HYPHEN"}
 )
-WITH_ANY_DELIMITER: Final = frozenset(
+_WITH_ANY_DELIMITER: Final = frozenset(
     {
         "NUL_CHARACTER",
         "BARE_CARRIAGE_RETURN",
@@ -66,7 +66,7 @@ WITH_ANY_DELIMITER: Final = frozenset(
         "TOO_MANY_ROWS",
     }
 )
-"""Codes of faults that the file has whatever its delimiter is: quotes alone tell records apart."""
+"""What is at fault whatever the delimiter is, for quotes alone tell records apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +176,9 @@ class FileRecords:
         yield bytes(held), damage is None
         if damage:
             line = self._line + self._rest.count(b"\n")
-            raise FileFault(damage.code, damage.message, line=line) from damage
+            raise FileFault(
+                damage.code, damage.message, line=line, depends_on_delimiter=False
+            ) from damage
 
     def _cut(self, text: bytes, *, is_last: bool) -> Block | None:
         """The data records that end in this text; what is open afterwards is kept."""
@@ -219,7 +221,7 @@ class FileRecords:
         most = self._limits.max_header_bytes
         if len(raw.encode()) > most:
             message = f"The header is longer than {most} bytes: shorten the names of its columns."
-            raise FileFault("HEADER_TOO_LONG", message, line=line)
+            raise FileFault("HEADER_TOO_LONG", message, line=line, depends_on_delimiter=False)
 
     def _split_cell(self, marks: Marks, breach: Breach | None) -> Breach | None:
         """A cell cut by a hyphen of its own, where that comes before the other breach.
@@ -259,6 +261,7 @@ class FileRecords:
             message,
             line=self._line_at(marks, breach.position),
             column=self._column_name(marks, breach),
+            depends_on_delimiter=_depends_on_delimiter(marks, breach),
         )
 
     def _line_at(self, marks: Marks, position: int) -> int:
@@ -270,6 +273,15 @@ class FileRecords:
             return None
         column = marks.column_at(breach.position)
         return self._header.names[column] if column < len(self._header.names) else None
+
+
+def _depends_on_delimiter(marks: Marks, breach: Breach) -> bool:
+    if breach.code != "CELL_TOO_LONG":
+        return breach.code not in _WITH_ANY_DELIMITER
+    cell = marks.text[breach.position : breach.noticed_at]
+    return not cell.startswith(b'"') and any(
+        other.encode() in cell for other in DELIMITERS.values()
+    )
 
 
 def _sliced(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:

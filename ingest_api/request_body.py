@@ -68,5 +68,12 @@ async def body_pieces(
             yield piece
 
 
+async def until_gone(request: Request[Any, Any]) -> None:
+    """Returns once the client has gone; the body must have been read to its end."""
+    transport = cast("ASGIApp", request.stream).transport
+    while cast("dict[str, Any]", await transport.receive())["type"] != "http.disconnect":
+        pass
+
+
 def _too_large(most_bytes: int) -> Refused:
     return Refused(413, f"The body is larger than {most_bytes} bytes")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from ingest_api.attribute_definitions import select_attributes
+from ingest_api.dry_run import DryRunAnswer
 from ingest_api.exchange import exchange_of
 from ingest_api.gateway import STORE_UNAVAILABLE, account_of
 from ingest_api.import_operation import IMPORT
 from ingest_api.import_options import idempotency_key, options_in_head
 from ingest_api.intake import ImportRequest
 from ingest_api.operations import described
-from ingest_api.request_body import body_pieces, check_declared
+from ingest_api.request_body import body_pieces, check_declared, until_gone
 from ingest_api.request_head import header, header_values, query_values
 from ingest_api.responses import (
     UPLOAD_ACCEPTED,
@@ -49,9 +53,11 @@ def add_import_route(
         check_declared(request, limits)
         with gate.one_more(account.name):
             attributes = await _attributes(store)
-            job_id = await intake.take(_import_request(request, limits, attributes))
-        exchange_of(request).job_id = job_id
-        return json_answer(200, {"id": str(job_id), "message": UPLOAD_ACCEPTED})
+            taken = await intake.take(_import_request(request, limits, attributes))
+        if isinstance(taken, DryRunAnswer):
+            return json_answer(200, msgspec.to_builtins(taken))
+        exchange_of(request).job_id = taken
+        return json_answer(200, {"id": str(taken), "message": UPLOAD_ACCEPTED})
 
     _ = import_users
 
@@ -66,6 +72,7 @@ def _import_request(
         attributes=attributes,
         boundary=_boundary(request),
         body=body_pieces(request, limits),
+        until_gone=partial(until_gone, request),
     )
 
 

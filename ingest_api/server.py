@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 import structlog
 from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from ingest_api.application import make_application, make_parts
@@ -35,6 +36,8 @@ _STOP_S: Final = 14.0
 _BACKLOG: Final = 1024
 _MOST_CONNECTIONS: Final = 4096
 """Idle ones count too; by default the next connection after 128 would wait for one to close."""
+_MOST_HEAD_BYTES: Final = 1152 * 1024
+"""Credentials of 1 MiB are answered with 401; the server answers a larger head by itself: 431."""
 _log = structlog.stdlib.get_logger("rollcall.api")
 
 
@@ -55,16 +58,21 @@ async def serve(settings: ApiSettings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, _stop, server, parts, stopping)
     await parts.store.open()
+    parts.authentication.start()
     start = asyncio.create_task(parts.start.run())
-    start.add_done_callback(partial(_end_where_failed, server))
+    writing = asyncio.create_task(parts.writing.run())
+    for task in (start, writing):
+        task.add_done_callback(partial(_end_where_failed, server))
     try:
         await server.serve()
     finally:
+        ended = [task for task in (start, writing) if task.done()]
         start.cancel()
+        writing.cancel()
         await _close(parts)
     if not stopping.is_set():
-        if start.done() and not start.cancelled():
-            start.result()
+        for task in ended:
+            task.result()
         raise RuntimeError("the HTTP server ended by itself")
     _log.info("stopped")
 
@@ -90,6 +98,7 @@ def _make_server(settings: ApiSettings, application: Application) -> Server:
         port=settings.port,
         interface=Interfaces.ASGI,
         http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(max_buffer_size=_MOST_HEAD_BYTES),
         websockets=False,
         backlog=_BACKLOG,
         backpressure=_MOST_CONNECTIONS,
@@ -116,6 +125,8 @@ def _stop(server: Server, parts: Parts, stopping: asyncio.Event) -> None:
 
 async def _close(parts: Parts) -> None:
     parts.intake.close()
-    parts.accounts.close()
+    parts.writing.close()
+    parts.passwords.close()
+    await parts.authentication.stop()
     await parts.job_log.stop()
     await parts.store.close()

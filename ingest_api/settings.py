@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from ingest_api.auth_settings import loggable_auth, read_auth_settings
 from ingest_api.file_format import Limits, read_limits
 from schemas.settings import EnvironmentReader, SettingsError, read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ingest_api.auth_settings import AuthSettings
     from ingest_api.file_format import Limits
     from schemas.settings import Settings
 
@@ -30,12 +32,13 @@ class ApiSettings:
     shared: Settings
     host: str
     port: int
-    admin_password: str = field(repr=False)
+    auth: AuthSettings
     max_upload_bytes: int | None
     body_idle_timeout_s: int
     body_deadline_s: int
     uploads_at_once: int
     uploads_per_account: int
+    write_timeout_s: int
     event_streams: int
     limits: Limits
 
@@ -46,16 +49,17 @@ def read_api_settings(environ: Mapping[str, str]) -> ApiSettings:
     =============================  =========  ================================================
     ROLLCALL_HOST                  127.0.0.1  address to listen on
     ROLLCALL_PORT                  8080       TCP port to listen on
-    ROLLCALL_ADMIN_PASSWORD        none       of the account ``admin``, made or changed at start
     ROLLCALL_MAX_UPLOAD_BYTES      0          of an upload's body, 0 for no limit; over it: 413
     ROLLCALL_BODY_IDLE_TIMEOUT_S   30         seconds without a byte of an upload; then 408
     ROLLCALL_BODY_DEADLINE_S       3600       seconds for a whole upload's body; then 408
     ROLLCALL_UPLOADS_AT_ONCE       64         of all accounts, about 20 MB each; the next: 503
     ROLLCALL_UPLOADS_PER_ACCOUNT   64         of one account at once; the next one: 429
+    ROLLCALL_WRITE_TIMEOUT_S       10         until a single user's write must be seen; then 503
     ROLLCALL_EVENT_STREAMS         500        of job statuses, open at once; the next one: 503
     =============================  =========  ================================================
 
-    Those of :func:`ingest_api.file_format.read_limits` besides.
+    Those of :func:`ingest_api.auth_settings.read_auth_settings` and
+    :func:`ingest_api.file_format.read_limits` besides.
 
     Raises:
         SettingsError: naming every setting that is missing or wrong.
@@ -70,7 +74,9 @@ def read_api_settings(environ: Mapping[str, str]) -> ApiSettings:
     deadline_s = read.integer("ROLLCALL_BODY_DEADLINE_S", 3600, least=1, most=86_400)
     at_once = read.integer("ROLLCALL_UPLOADS_AT_ONCE", 64, least=1, most=1000)
     per_account = read.integer("ROLLCALL_UPLOADS_PER_ACCOUNT", 64, least=1, most=1000)
+    write_s = read.integer("ROLLCALL_WRITE_TIMEOUT_S", 10, least=1, most=60)
     event_streams = read.integer("ROLLCALL_EVENT_STREAMS", 500, least=1, most=3000)
+    auth = read_auth_settings(read)
     limits = read_limits(read)
     _check(read, mistakes)
     if shared is None or mistakes:
@@ -79,12 +85,13 @@ def read_api_settings(environ: Mapping[str, str]) -> ApiSettings:
         shared=shared,
         host=host,
         port=port,
-        admin_password=read.text("ROLLCALL_ADMIN_PASSWORD", ""),
+        auth=auth,
         max_upload_bytes=most or None,
         body_idle_timeout_s=idle_s,
         body_deadline_s=deadline_s,
         uploads_at_once=at_once,
         uploads_per_account=per_account,
+        write_timeout_s=write_s,
         event_streams=event_streams,
         limits=limits,
     )
@@ -120,13 +127,14 @@ def loggable(settings: ApiSettings) -> dict[str, object]:
         "group": shared.group,
         "host": settings.host,
         "port": settings.port,
-        "admin_password": _MASK if settings.admin_password else None,
         "max_upload_bytes": settings.max_upload_bytes,
         "body_idle_timeout_s": settings.body_idle_timeout_s,
         "body_deadline_s": settings.body_deadline_s,
         "uploads_at_once": settings.uploads_at_once,
         "uploads_per_account": settings.uploads_per_account,
+        "write_timeout_s": settings.write_timeout_s,
         "event_streams": settings.event_streams,
+        **loggable_auth(settings.auth),
     }
 
 

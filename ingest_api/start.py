@@ -68,7 +68,7 @@ class Start:
         pause_s = _FIRST_PAUSE_S
         while "accounts" in self._open:
             try:
-                await self._accounts.prepare(self._settings.admin_password)
+                await self._accounts.prepare(self._settings.auth.admin_password)
             except StoreUnavailableError as error:
                 _log.warning("accounts cannot be made yet", error=str(error))
                 await asyncio.sleep(pause_s)

@@ -7,7 +7,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any, Final, LiteralString, TypeVar
 
 import psycopg
-from psycopg import errors
+from psycopg import errors, sql
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
@@ -22,6 +22,13 @@ _MOST_CONNECTIONS: Final = 8
 _T = TypeVar("_T")
 
 
+_PARAMETERS: Final[dict[str, Any]] = {
+    "autocommit": True,
+    "row_factory": dict_row,
+    "prepare_threshold": None,  # works behind PgBouncer too
+    "connect_timeout": _CONNECTION_TIMEOUT_S,
+    "application_name": "rollcall-api",
+}
 Connection = psycopg.AsyncConnection[dict[str, Any]]
 
 
@@ -58,17 +65,12 @@ class Store:
     """Postgres, as the API uses it."""
 
     def __init__(self, conninfo: str) -> None:
+        self._conninfo = conninfo
         self._selecting: set[asyncio.Task[Any]] = set()
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             conninfo,
             connection_class=Connection,
-            kwargs={
-                "autocommit": True,
-                "row_factory": dict_row,
-                "prepare_threshold": None,  # works behind PgBouncer too
-                "connect_timeout": _CONNECTION_TIMEOUT_S,
-                "application_name": "rollcall-api",
-            },
+            kwargs=_PARAMETERS,
             min_size=1,
             max_size=_MOST_CONNECTIONS,
             timeout=_CONNECTION_TIMEOUT_S,
@@ -164,6 +166,49 @@ class Store:
             async with (
                 asyncio.timeout(_STATEMENT_TIMEOUT_S),
                 self._pool.connection() as connection,
+                connection.transaction(),
+            ):
+                yield connection
+        except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError) as error:
+            raise StoreUnavailableError(type(error).__name__) from error
+
+    async def notifications(self, channel: LiteralString) -> AsyncGenerator[str]:
+        """Payloads of the channel as they come, over a connection of its own.
+
+        The first is empty and says that the connection listens from now on.
+
+        Raises:
+            StoreUnavailableError: there is no connection, or it has ended; what came since is lost.
+        """
+        try:
+            connection = await psycopg.AsyncConnection.connect(
+                self._conninfo,
+                autocommit=True,
+                connect_timeout=_CONNECTION_TIMEOUT_S,
+                application_name="rollcall-api-listening",
+                keepalives_idle=10,
+                keepalives_interval=5,
+                keepalives_count=3,
+            )
+            async with connection:
+                await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
+                yield ""
+                async for notification in connection.notifies():
+                    yield notification.payload
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            raise StoreUnavailableError(type(error).__name__) from error
+
+    @contextlib.asynccontextmanager
+    async def session(self, timeout_s: float) -> AsyncGenerator[Connection]:
+        """A connection apart from the pool, in a transaction; gone with all that it has made.
+
+        Raises:
+            StoreUnavailableError: nothing is known of what the transaction did.
+        """
+        try:
+            async with (
+                asyncio.timeout(timeout_s),
+                await Connection.connect(self._conninfo, **_PARAMETERS) as connection,
                 connection.transaction(),
             ):
                 yield connection

@@ -56,8 +56,28 @@ class UploadGate:
         Raises:
             Refused: 408 after it, 503 where the process stops before.
         """
+        late = Refused(408, f"The upload took longer than {self._deadline_s} s")
+        async with self._within(self._deadline_s, late):
+            yield
+
+    @contextlib.asynccontextmanager
+    async def comparing(self, deadline_s: float) -> AsyncGenerator[None]:
+        """The time in which a file must have been compared with the audience.
+
+        Raises:
+            Refused: 503 after it, or where the process stops before.
+        """
+        late = unavailable(
+            f"The comparison with the audience took longer than {deadline_s} s and was given up:"
+            " nothing was changed, try again when the service has less to do"
+        )
+        async with self._within(deadline_s, late):
+            yield
+
+    @contextlib.asynccontextmanager
+    async def _within(self, deadline_s: float, late: Refused) -> AsyncGenerator[None]:
         try:
-            async with asyncio.timeout(self._deadline_s) as timeout:
+            async with asyncio.timeout(deadline_s) as timeout:
                 self._receiving.add(timeout)
                 try:
                     yield
@@ -66,7 +86,7 @@ class UploadGate:
         except TimeoutError:
             if self._is_closing:
                 raise unavailable("The service is stopping, nothing was kept, try again") from None
-            raise Refused(408, f"The upload took longer than {self._deadline_s} s") from None
+            raise late from None
 
     def close(self) -> None:
         """Take no more uploads, and give those under way some seconds."""

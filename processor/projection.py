@@ -25,7 +25,7 @@ from processor.acceptance import Defined, Indexed, Opened, Sealed
 from processor.batches import DeadLetter
 from processor.foreign_rows import ForeignWriter, decide
 from processor.jobs import JobChanges
-from processor.rejections import incomplete_user, key_conflict, write_refusal
+from processor.rejections import write_refusal
 from processor.staging import (
     LEAF_COLUMNS,
     REJECTION_COLUMNS,
@@ -37,6 +37,7 @@ from processor.staging import (
 from processor.user_rows import LeafWriter, Round
 from processor.write_outcomes import WriteOutcome, WriteOutcomes
 from schemas import codec
+from schemas.rejections import incomplete_user, key_conflict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -47,9 +48,9 @@ if TYPE_CHECKING:
     from processor.batches import Batch
     from processor.foreign_rows import Verdict
     from processor.generations import Generations
-    from processor.rejections import FoundRejection
     from processor.user_rows import Outcomes
     from schemas.events import UserRow
+    from schemas.rejections import FoundRejection
     from schemas.settings import Settings
 
 _FENCE: LiteralString = """

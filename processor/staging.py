@@ -6,18 +6,17 @@ each round has a key once and whole rounds can be applied by set statements.
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute
-import pyarrow.csv
 
-from processor.attribute_json import attributes_json
+from schemas.attribute_json import attributes_json
 from schemas.read_model import API_SOURCE
-from schemas.user_rules import FIELDS, USA_NAMES
+from schemas.staged_columns import copy_input, is_complete
+from schemas.user_rules import FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 
 pc: Any = pyarrow.compute
 _OFFSET_BITS: Final = 48
-_WRITE_OPTIONS: Final = pyarrow.csv.WriteOptions(include_header=False, quoting_style="needed")
 
 STAGED_COLUMNS: Final = (
     "step", "id", "round", "mode", "is_complete", "present", "key",
@@ -118,9 +116,7 @@ def prepare_rows(batch: Batch, step: Rows, number: int, *, expect_new: bool) -> 
         reported=_reported(rows, ids),
         leaf_csv=(_leaf_csv(rows, ids, step.attributes) if step.is_filling or may_be_new else None),
         rejected=len(rejections),
-        rejections_csv=_csv(
-            [rejections.column(name) for name in REJECTION_COLUMNS], REJECTION_COLUMNS
-        ),
+        rejections_csv=copy_input({name: rejections.column(name) for name in REJECTION_COLUMNS}),
     )
 
 
@@ -151,21 +147,6 @@ def rounds(keys: pa.StringArray) -> npt.NDArray[np.int32]:
     result = np.empty(len(keys), np.int32)
     result[order] = nth
     return result
-
-
-def is_complete(rows: pa.RecordBatch) -> pa.BooleanArray:
-    """Whether each row may add a user: all required fields, a state where it is USA."""
-    complete = pc.is_valid(rows.column("first_name"))
-    for name in ("last_name", "email", "country"):
-        complete = pc.and_(complete, pc.is_valid(rows.column(name)))
-    country = pc.fill_null(rows.column("country"), "")
-    needs_state = pc.is_null(rows.column("state"))
-    if pc.any(needs_state).as_py():
-        usa = pc.is_in(
-            pc.utf8_lower(pc.utf8_trim_whitespace(country)), value_set=pa.array(sorted(USA_NAMES))
-        )
-        complete = pc.and_not(complete, pc.and_(needs_state, usa))
-    return complete
 
 
 def _reported(rows: pa.RecordBatch, ids: npt.NDArray[np.int64]) -> dict[int, str]:
@@ -215,7 +196,7 @@ def _staged_csv(step: PreparedRows) -> bytes:
         rows.column("event_id"),
         rows.column("user_id"),
     ]
-    return _csv(columns, STAGED_COLUMNS)
+    return copy_input(dict(zip(STAGED_COLUMNS, columns, strict=True)))
 
 
 def _leaf_csv(
@@ -236,11 +217,4 @@ def _leaf_csv(
         rows.column("job_id"),
         rows.column("record_number"),
     ]
-    return _csv(columns, LEAF_COLUMNS)
-
-
-def _csv(columns: list[pa.Array[Any]], names: tuple[str, ...]) -> bytes:
-    out = io.BytesIO()
-    table = pa.table(columns, names=list(names))
-    pyarrow.csv.write_csv(table, out, _WRITE_OPTIONS)
-    return out.getvalue()
+    return copy_input(dict(zip(LEAF_COLUMNS, columns, strict=True)))

@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING, Any, Final, LiteralString
 from psycopg import sql
 
 from processor.staging import LEAF_COLUMNS
-from schemas.user_rules import FIELDS
+from schemas.upsert_sql import CHANGED, INSERTED, assignments, differences
 
 if TYPE_CHECKING:
     import psycopg
-
-    from schemas.user_rules import Field
 
 _ROUND: Final[LiteralString] = (
     "step = %(step)s AND round = %(round)s AND staging.job_id IS NOT NULL"
@@ -154,52 +152,27 @@ class LeafWriter:
 def _inserted_value(column: str) -> sql.Composable:
     if column in ("created_at", "modified_at"):
         return sql.SQL("occurred_at")
-    if column == "attributes":
-        return sql.SQL("jsonb_strip_nulls(attributes)")
-    if column.endswith("_subscription"):
-        return sql.SQL("COALESCE({}, true)").format(sql.Identifier(column))
-    return sql.Identifier(column)
+    return INSERTED.get(column, sql.Identifier(column))
 
 
-def _new_value(field: Field) -> sql.Composed:
-    """The staged value where the event set it; what may not be null is never cleared."""
-    is_kept_when_null = field.is_required or field.kind in ("boolean", "date")
-    condition: LiteralString = "staging.present & {bit} <> 0"
-    if is_kept_when_null:
-        condition = "staging.present & {bit} <> 0 AND staging.{name} IS NOT NULL"
-    text: LiteralString = "CASE WHEN " + condition + " THEN staging.{name} ELSE leaf.{name} END"
-    return sql.SQL(text).format(name=sql.Identifier(field.name), bit=sql.Literal(field.bit))
-
-
-def _row_sql() -> dict[str, sql.Composable]:
-    assignment: LiteralString = "{name} = {value}"
-    difference: LiteralString = "leaf.{name} IS DISTINCT FROM {value}"
-    attributes: LiteralString = "jsonb_strip_nulls(leaf.attributes || staging.attributes)"
-    values: list[tuple[sql.Composable, sql.Composable]] = [
-        *((sql.Identifier(field.name), _new_value(field)) for field in FIELDS),
-        (sql.Identifier("attributes"), sql.SQL(attributes)),
-    ]
-    whose: list[tuple[sql.Composable, sql.Composable]] = [
-        (sql.Identifier(name), sql.SQL("staging.{}").format(sql.Identifier(staged)))
+def _assignments() -> sql.Composed:
+    whose: dict[str, sql.Composable] = {
+        name: sql.Identifier("staging", staged)
         for name, staged in (
             ("modified_at", "occurred_at"),
             ("job_id", "job_id"),
             ("record_number", "record_number"),
             ("modified_position", "id"),
         )
-    ]
-    return {
-        "columns": sql.SQL(", ").join(sql.Identifier(column) for column in LEAF_COLUMNS),
-        "values": sql.SQL(", ").join(_inserted_value(column) for column in LEAF_COLUMNS),
-        "assignments": sql.SQL(", ").join(
-            sql.SQL(assignment).format(name=name, value=value) for name, value in values + whose
-        ),
-        "differences": sql.SQL(" OR ").join(
-            sql.SQL(difference).format(name=name, value=value) for name, value in values
-        ),
     }
+    return assignments(CHANGED | whose)
 
 
-ROW_SQL: Final = _row_sql()
+ROW_SQL: Final[dict[str, sql.Composable]] = {
+    "columns": sql.SQL(", ").join(sql.Identifier(column) for column in LEAF_COLUMNS),
+    "values": sql.SQL(", ").join(_inserted_value(column) for column in LEAF_COLUMNS),
+    "assignments": _assignments(),
+    "differences": differences(CHANGED),
+}
 """Parts of statements that write staged rows: ``columns`` and ``values`` of a new user,
 ``assignments`` of a changed one, and the ``differences`` that make it one."""

@@ -204,6 +204,13 @@ WHERE (SELECT count(*) FROM {schema}.attribute_partition AS known
        WHERE known.name = attribute.name AND known.type = attribute.type)
     = (SELECT partitions FROM {schema}.projection);
 
+-- Attributes that any partition knows, and which do: a definition on its way.
+CREATE OR REPLACE VIEW public.attribute_definitions AS
+SELECT name, type, is_reconciliation_key, is_indexed, defined_at, defined_by,
+       ARRAY(SELECT known.partition FROM {schema}.attribute_partition AS known
+             WHERE known.name = attribute.name) AS partitions
+FROM {schema}.attribute;
+
 CREATE OR REPLACE VIEW public.write_outcomes AS
 SELECT event_id, outcome, user_id, code, reason, "column", recorded_at
 FROM {schema}.write_outcome;

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.rig import Rig
 from tests.services import Services
 from tests.surroundings import ground, surroundings
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from types import FrameType
 
+    from tests.services import Service
     from tests.surroundings import Ground, Surroundings
 
 _LOG_TAIL_CHARACTERS = 6000
@@ -73,9 +75,17 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A failed test shows what its processes wrote last."""
     report = yield
-    started = getattr(item, "funcargs", {}).get("services")
-    if report.failed and isinstance(started, Services):
-        for service in started.started:
+    if report.failed:
+        for service in _services_of(item):
             text = service.log_end(_LOG_TAIL_CHARACTERS)
             report.sections.append((f"log of {service.name}", text))
     return report
+
+
+def _services_of(item: pytest.Item) -> list[Service]:
+    """The processes of the test, or of the installation that it shares with others."""
+    used: dict[str, Any] = getattr(item, "funcargs", {})
+    found = {id(value): value for value in used.values() if isinstance(value, Services)}
+    shared = [value.services for value in used.values() if isinstance(value, Rig)]
+    found |= {id(services): services for services in shared}
+    return [service for services in found.values() for service in services.started]

@@ -6,9 +6,11 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
+from tests.corpus.values import TIDY
+
 if TYPE_CHECKING:
     import random
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 HEADERS = (
     "First Name",
@@ -43,6 +45,15 @@ def tidy_csv(keys: Sequence[int], *, word: str = "a") -> bytes:
         for key in keys
     ]
     return "\n".join([",".join(HEADERS), *lines, ""]).encode()
+
+
+def csv_of(*lines: dict[str, str], headers: Iterable[str] = TIDY) -> bytes:
+    """A file with these lines; what one doesn't say is as in the tidy line."""
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, quoting=csv.QUOTE_ALL)
+    writer.writerow(headers)
+    writer.writerows([(TIDY | line).get(header, "") for header in headers] for line in lines)
+    return out.getvalue().encode()
 
 
 def dirty_csv(

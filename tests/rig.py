@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
@@ -10,16 +11,19 @@ import httpx
 import psycopg
 
 from tests.log_reading import end_of
+from tests.services import Services
+from tests.surroundings import ground
 from tests.verdict import assert_as_modelled, select
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Generator, Mapping
+    from pathlib import Path
 
     from tests.client import Client, Json
     from tests.model import Model
-    from tests.services import Service, Services
-    from tests.surroundings import Ground
+    from tests.services import Service
+    from tests.surroundings import Ground, Surroundings
 
 READY_TIMEOUT_S = 40
 JOB_TIMEOUT_S = 90
@@ -124,6 +128,17 @@ class Rig:
         model = assert_as_modelled(self.env, self.files)
         self.services.assert_running()
         return model
+
+
+@contextlib.contextmanager
+def installation(of: Surroundings, logs: Path) -> Generator[Rig]:
+    """A whole installation on a database of its own, for many tests; ready."""
+    with ground(of) as made, Services(made.environ, logs) as services:
+        started = Rig.start(made, services)
+        try:
+            yield started
+        finally:
+            started.close()
 
 
 class Reader:

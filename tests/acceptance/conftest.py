@@ -6,13 +6,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.rig import Rig
+from tests.raw_http import accounts_and_topics_are_there, jobs
+from tests.rig import Rig, installation
+from tests.services import Services
+from tests.surroundings import ground
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.services import Services
-    from tests.surroundings import Ground
+    from deploy.local.stack import LocalStack
+    from tests.client import Client
+    from tests.services import Service
+    from tests.surroundings import Ground, Surroundings
 
 
 @pytest.fixture
@@ -29,3 +35,61 @@ def rig_of_two(env: Ground, services: Services) -> Iterator[Rig]:
     started = Rig.start(env, services, processors=2)
     yield started
     started.close()
+
+
+@pytest.fixture(scope="module")
+def rig_of_module(
+    surroundings_of_session: Surroundings, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Rig]:
+    """An API, a publisher and one processor that the tests of a module share."""
+    with installation(surroundings_of_session, tmp_path_factory.mktemp("logs")) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def api(
+    surroundings_of_session: Surroundings, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Service, Client]]:
+    """One API process for many tests, with limits that a test can reach."""
+    with (
+        ground(surroundings_of_session) as made,
+        Services(made.environ, tmp_path_factory.mktemp("api")) as services,
+    ):
+        service, client = services.api(body_idle_timeout_s="2", body_deadline_s="4")
+        with client:
+            wait_until(lambda: accounts_and_topics_are_there(client), 30)
+            yield service, client
+
+
+@pytest.fixture
+def client(api: tuple[Service, Client]) -> Iterator[Client]:
+    """Of that process, which runs on afterwards."""
+    service, client = api
+    yield client
+    assert service.is_running
+
+
+@pytest.fixture
+def refusing(client: Client) -> Iterator[Client]:
+    """For tests in which nothing may be kept of what is sent."""
+    before = jobs(client)
+    yield client
+    assert jobs(client) == before
+
+
+@pytest.fixture
+def other(rig: Rig) -> Iterator[Client]:
+    """A client of a second API process."""
+    _, client = rig.services.api()
+    wait_until(client.is_ready, 40)
+    with client:
+        yield client
+
+
+@pytest.fixture
+def stack(rig: Rig) -> LocalStack:
+    """The broker and the database, where they are ours to break."""
+    ours = rig.env.surroundings.stack
+    if ours is None:
+        pytest.skip("the broker and the database are not ours to break")
+    return ours

@@ -19,15 +19,6 @@ _ROWS = 40_000
 _START_TIMEOUT_S = 60
 
 
-@pytest.fixture
-def stack(rig: Rig) -> LocalStack:
-    """The broker and the database, where they are ours to break."""
-    ours = rig.env.surroundings.stack
-    if ours is None:
-        pytest.skip("the broker and the database are not ours to break")
-    return ours
-
-
 @pytest.mark.usefixtures("stack")
 def test_postgres_killed_in_the_middle_of_a_job(rig: Rig) -> None:
     """Rows and offsets are lost together and projected again; no service ends."""

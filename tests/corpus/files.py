@@ -184,3 +184,74 @@ BAD_FILES = (
     BadFile("CR at the end", _text("a,b,c,d\r"), "BARE_CARRIAGE_RETURN", 2, "Country"),
     BadFile("doubled CR", _text("a,b,c,d\r\r\n"), "BARE_CARRIAGE_RETURN", 2, "Country"),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class GoodFile:
+    """A file that must be taken, how its sender described it, and the cells of its lines."""
+
+    name: str
+    content: bytes
+    cells: list[list[str]]
+    delimiter: str = "COMMA"
+    file_name: str = "users.csv"
+
+
+_ADA = ["Ada", "Lovelace", "ada@example.com", "UK"]
+_BOB = ["Bob", "Ross", "bob@example.com", "Italy"]
+_BOB_LINE = "Bob,Ross,bob@example.com,Italy\n"
+_PLAIN = _text(GOOD, _BOB_LINE)
+_PART_HEAD = 'x\r\n\r\nContent-Disposition: form-data; name="importType"\r\n\r\ndelsert\r\n'
+
+
+def _one(first_name: str) -> tuple[bytes, list[list[str]]]:
+    """A file with this first name, in quotes."""
+    quoted = first_name.replace('"', '""')
+    return _text(f'"{quoted}",Lovelace,ada@example.com,UK\n'), [[first_name, *_ADA[1:]]]
+
+
+def _delimited(name: str, delimiter: str) -> GoodFile:
+    """A file whose cells hold the delimiter, a line break and quotes."""
+    cells = [f'a{delimiter}b\r\n"c"\n', f"{delimiter}", "ada@example.com", "U\nK"]
+    header = HEADER.replace(",", delimiter)
+    line = delimiter.join('"' + cell.replace('"', '""') + '"' for cell in cells)
+    return GoodFile(f"delimiters in cells, {name}", f"{header}{line}\n".encode(), [cells], name)
+
+
+GOOD_FILES = (
+    GoodFile("boundary text in a cell", *_one("a--XbX--\r\n-- XbX")),
+    GoodFile("whole part head in a cell", *_one(_PART_HEAD)),
+    GoodFile("UTF-8 with BOM", b"\xef\xbb\xbf" + _PLAIN, [_ADA, _BOB]),
+    GoodFile("UTF-16 LE with BOM", b"\xff\xfe" + _PLAIN.decode().encode("utf-16-le"), [_ADA, _BOB]),
+    GoodFile("UTF-16 BE with BOM", b"\xfe\xff" + _PLAIN.decode().encode("utf-16-be"), [_ADA, _BOB]),
+    GoodFile("LF", _PLAIN, [_ADA, _BOB]),
+    GoodFile("CRLF", _PLAIN.replace(b"\n", b"\r\n"), [_ADA, _BOB]),
+    GoodFile("CRLF and LF mixed", _text(GOOD.replace("\n", "\r\n"), _BOB_LINE), [_ADA, _BOB]),
+    GoodFile("no final newline", _PLAIN.strip(), [_ADA, _BOB]),
+    GoodFile("trailing empty lines", _PLAIN + b"\n\r\n\n", [_ADA, _BOB]),
+    _delimited("COMMA", ","),
+    _delimited("SEMI_COLON", ";"),
+    _delimited("PIPE", "|"),
+    _delimited("HYPHEN", "-"),
+    GoodFile("doubled quotes", *_one('"" "a" ""')),
+    GoodFile(
+        "header in another order and case",
+        b"COUNTRY,e-mail,last_name,firstName\nUK,ada@example.com,Lovelace,Ada\n",
+        [["UK", "ada@example.com", "Lovelace", "Ada"]],
+    ),
+    GoodFile("emoji", *_one("\N{FOX FACE}\N{ZERO WIDTH JOINER}\N{FOX FACE}")),
+    GoodFile("right to left", *_one("\u202e\u05d0\u05d1\u05d2\u202c")),
+    GoodFile("combining characters", *_one("e\u0301\u0323")),
+    GoodFile("U+2028", *_one("a\u2028b\u2029c\u0085d")),
+    GoodFile("control characters", *_one("a\x01\x1b[31mb\x7f\x0b\x0c\x1c")),
+    GoodFile("gzip", gzip.compress(_PLAIN), [_ADA, _BOB], file_name="users.csv.gz"),
+    GoodFile(
+        "gzip in two members",
+        gzip.compress(_PLAIN[:40]) + gzip.compress(_PLAIN[40:]),
+        [_ADA, _BOB],
+        file_name="users.csv.GZ",
+    ),
+    GoodFile("file name with a path", _PLAIN, [_ADA, _BOB], file_name="../../etc/passwd.csv"),
+    GoodFile("file name with quotes", _PLAIN, [_ADA, _BOB], file_name="a\"b'c.csv"),
+    GoodFile("file name of 4 KB", _PLAIN, [_ADA, _BOB], file_name="n" * 4092 + ".csv"),
+)

@@ -351,7 +351,7 @@ def test_an_unreachable_broker_is_waited_for(env: Ground, tmp_path: Path) -> Non
 def test_wrong_settings_are_named_together(env: Ground, tmp_path: Path) -> None:
     """The process ends at once, with a line for each mistake."""
     with Services(env.environ, tmp_path) as services:
-        service = services.publisher(partitions="no", reconciliation_key="shoe")
+        service = services.publisher(partitions="no", reconciliation_key="country")
         code = service.process.wait(TIMEOUT_S)
 
         assert code == 2

@@ -32,24 +32,14 @@ from tests.corpus.values import (
     TIDY,
 )
 from tests.file_oracle import HEADERS, accepted_job, read_events
+from tests.files import csv_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from schemas.events import JobAccepted
 
 
 COLUMNS = tuple(AttributeColumn(name, kind) for name, kind in ATTRIBUTES.items())
 KEY_ATTRIBUTES = ("Badge", "Shoe Size")
-
-
-def csv_of(*lines: dict[str, str], headers: Iterable[str] = TIDY) -> bytes:
-    """A file with these lines; what one doesn't say is as in the tidy line."""
-    out = io.StringIO(newline="")
-    writer = csv.writer(out, quoting=csv.QUOTE_ALL)
-    writer.writerow(headers)
-    writer.writerows([(TIDY | line).get(header, "") for header in headers] for line in lines)
-    return out.getvalue().encode()
 
 
 def events_of(content: bytes, job: JobAccepted, block_bytes: int = 1 << 20) -> list[Any]:

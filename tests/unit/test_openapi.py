@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +10,10 @@ import pytest
 from sanic import Sanic
 from schemathesis.specs.openapi.definitions import OPENAPI_30_VALIDATOR, OPENAPI_31_VALIDATOR
 
-from ingest_api.application import make_application, make_parts
 from ingest_api.openapi import document_of, path_of
 from ingest_api.openapi_3_0 import as_3_0
 from ingest_api.responses import json_answer
-from ingest_api.settings import read_api_settings
+from tests.description import application, document, operations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,40 +21,6 @@ if TYPE_CHECKING:
     from sanic import HTTPResponse, Request
 
     Json = dict[str, Any]
-
-SETTINGS = {
-    "ROLLCALL_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
-    "ROLLCALL_DATABASE_URL": "host=127.0.0.1 port=1",
-}
-
-
-@pytest.fixture(scope="module")
-def app() -> Iterator[Sanic[Any, Any]]:
-    """The application, connected to nothing."""
-
-    async def make() -> Sanic[Any, Any]:
-        parts = make_parts(read_api_settings(SETTINGS))
-        made = make_application(parts)
-        parts.accounts.close()
-        parts.intake.close()
-        return made
-
-    made = asyncio.run(make())
-    yield made
-    Sanic.unregister_app(made)
-
-
-@pytest.fixture(scope="module")
-def document(app: Sanic[Any, Any]) -> Json:
-    """Its description."""
-    return document_of(app)
-
-
-def operations(document: Json) -> Iterator[tuple[str, Json]]:
-    """Every operation by what it is called in a failure."""
-    for path, methods in document["paths"].items():
-        for method, operation in methods.items():
-            yield f"{method.upper()} {path}", operation
 
 
 def bodies(operation: Json) -> Iterator[tuple[str, list[Json]]]:
@@ -68,13 +32,15 @@ def bodies(operation: Json) -> Iterator[tuple[str, list[Json]]]:
             yield code, list(answer["content"].values())
 
 
-def test_every_route_is_described(app: Sanic[Any, Any], document: Json) -> None:
+def test_every_route_is_described() -> None:
     """Each of its methods, under a name of its own."""
-    described = {name for name, _ in operations(document)}
+    described = {name for name, _ in operations()}
     assert described == {
-        f"{method} {path_of(route)}" for route in app.router.routes for method in route.methods
+        f"{method} {path_of(route)}"
+        for route in application().router.routes
+        for method in route.methods
     }
-    names = [operation["operationId"] for _, operation in operations(document)]
+    names = [operation["operationId"] for _, operation in operations()]
     assert len(names) == len(set(names))
 
 
@@ -92,18 +58,18 @@ def test_a_route_that_says_nothing_of_itself_is_named() -> None:
     Sanic.unregister_app(app)
 
 
-def test_the_document_is_valid(document: Json) -> None:
+def test_the_document_is_valid() -> None:
     """By OpenAPI's own schemas, of 3.1 and, as the viewer reads it, of 3.0."""
     for validator, content in (
-        (OPENAPI_31_VALIDATOR, document),
-        (OPENAPI_30_VALIDATOR, as_3_0(document)),
+        (OPENAPI_31_VALIDATOR, document()),
+        (OPENAPI_30_VALIDATOR, as_3_0(document())),
     ):
         assert [str(error) for error in validator.iter_errors(content)] == []
 
 
-def test_every_body_has_an_example_and_it_is_right(document: Json) -> None:
+def test_every_body_has_an_example_and_it_is_right() -> None:
     """By the schema that stands beside it."""
-    for name, operation in operations(document):
+    for name, operation in operations():
         for place, kinds in bodies(operation):
             examples = [
                 (kind["schema"], example["value"])
@@ -112,32 +78,32 @@ def test_every_body_has_an_example_and_it_is_right(document: Json) -> None:
             ]
             assert examples, f"{name}: {place} has no example"
             for schema, example in examples:
-                whole = schema | {"components": document["components"]}
+                whole = schema | {"components": document()["components"]}
                 errors = jsonschema_rs.validator_for(whole).iter_errors(example)
                 assert [str(error) for error in errors] == [], f"{name}: {place}"
 
 
-def test_every_parameter_of_a_path_is_described(document: Json) -> None:
+def test_every_parameter_of_a_path_is_described() -> None:
     """With an example, so that an operation can be tried as it stands."""
-    for path, methods in document["paths"].items():
+    for path, methods in document()["paths"].items():
         for operation in methods.values():
             shown = {each["name"]: each for each in operation["parameters"] if each["in"] == "path"}
             assert set(shown) == set(re.findall(r"{(\w+)}", path)), path
             assert all(parameter.get("example") for parameter in shown.values()), path
 
 
-def test_a_body_is_read_only_once_it_is_known_who_sends_it(app: Sanic[Any, Any]) -> None:
+def test_a_body_is_read_only_once_it_is_known_who_sends_it() -> None:
     """So no route lets the framework read it, which it does first, of any size."""
-    for route in app.router.routes:
-        if route.methods - {"GET", "HEAD", "OPTIONS"}:
-            assert getattr(route.handler, "is_stream", False), f"{path_of(route)}: stream=True"
+    for route in application().router.routes:
+        is_read_by_handler = getattr(route.handler, "is_stream", False)
+        assert is_read_by_handler or route.extra.ignore_body, f"{path_of(route)}: stream=True"
 
 
-def test_a_json_body_has_no_fields_but_those_described(document: Json) -> None:
+def test_a_json_body_has_no_fields_but_those_described() -> None:
     """A misspelt one is refused, not ignored."""
-    for name, operation in operations(document):
+    for name, operation in operations():
         content = operation.get("requestBody", {}).get("content", {}).get("application/json")
         if content is not None:
             kind = content["schema"]["$ref"].rpartition("/")[2]
-            schema = document["components"]["schemas"][kind]
+            schema = document()["components"]["schemas"][kind]
             assert schema["additionalProperties"] is False, f"{name}: {kind}"

@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 from ingest_api.cells import read_cells
 from ingest_api.file_faults import FileFault
 from ingest_api.file_format import DELIMITERS, FileFormat, Limits, charset_named
-from ingest_api.records import WITH_ANY_DELIMITER, FileRecords
-from tests.corpus.files import BAD_FILES, GOOD, HEADER
+from ingest_api.records import FileRecords
+from tests.corpus.files import BAD_FILES, GOOD, GOOD_FILES, HEADER
 from tests.file_oracle import read_records
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ingest_api.file_text import Readable
-    from tests.corpus.files import BadFile
+    from tests.corpus.files import BadFile, GoodFile
     from tests.file_oracle import Record
 
 NAMES = ["First Name", "Last Name", "Email"]
@@ -84,6 +84,15 @@ def test_a_bad_file_is_refused_with_place_and_code(bad: BadFile) -> None:
     assert fault.message.endswith(".")
 
 
+@pytest.mark.parametrize("good", GOOD_FILES, ids=lambda good: good.name)
+def test_a_good_file_is_read_to_the_letter(good: GoodFile) -> None:
+    """Each cell of it, as it was meant."""
+    compression = "gzip" if good.file_name.lower().endswith(".gz") else "none"
+    delimiter = DELIMITERS[good.delimiter]
+
+    assert cells_of(good.content, delimiter=delimiter, compression=compression) == good.cells
+
+
 @pytest.mark.parametrize("bad", BAD_FILES, ids=lambda bad: bad.name)
 @pytest.mark.parametrize("block_bytes", [3, 64, 4096])
 def test_a_fault_does_not_depend_on_the_size_of_blocks(bad: BadFile, block_bytes: int) -> None:
@@ -130,13 +139,26 @@ def test_a_file_at_its_limits_is_taken() -> None:
     assert len(records_of(io.BytesIO(content), Limits(max_rows=3))) == 4
 
 
-@pytest.mark.parametrize("name", DELIMITERS)
-def test_a_fault_of_every_delimiter_is_one_whatever_it_is(name: str) -> None:
-    """Which codes need not wait for a delimiter that may still be named."""
-    delimiter = DELIMITERS[name]
-    for bad in BAD_FILES:
-        if bad.code in WITH_ANY_DELIMITER:
-            fault_of(io.BytesIO(bad.content), Limits(**bad.limits), delimiter=delimiter)
+@pytest.mark.parametrize("bad", BAD_FILES, ids=lambda bad: bad.name)
+def test_a_fault_that_no_delimiter_mends_is_one_with_each(bad: BadFile) -> None:
+    """Such a file is refused before anybody knows which delimiter may still be named."""
+    limits = Limits(**bad.limits)
+    fault = fault_of(io.BytesIO(bad.content), limits, **bad.described)
+
+    for delimiter in () if fault.depends_on_delimiter else DELIMITERS.values():
+        fault_of(io.BytesIO(bad.content), limits, **bad.described | {"delimiter": delimiter})
+
+
+def test_a_line_without_any_delimiter_need_not_wait_for_one() -> None:
+    """A cell that another delimiter might cut is another matter."""
+    limits = Limits(max_cell_bytes=20)
+    long, cut = (
+        fault_of(io.BytesIO((HEADER + text).encode()), limits)
+        for text in ("x" * 21, "x" * 10 + ";" + "x" * 10)
+    )
+
+    assert (long.code, long.depends_on_delimiter) == ("CELL_TOO_LONG", False)
+    assert (cut.code, cut.depends_on_delimiter) == ("CELL_TOO_LONG", True)
 
 
 def test_a_quoted_line_break_counts_as_a_line() -> None:

@@ -1,0 +1,105 @@
+"""The checked lines of a file that is in `uploads`, as COPY input.
+
+They are read again from the chunks, judged by the code that a pass is made with,
+and made a block at a time, in the threads of the surveys and in turn with them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Any
+
+from ingest_api.arrival import Turns, open_stored
+from ingest_api.comparison_sql import LINE_COLUMNS, SAMPLES
+from ingest_api.file_pass import checked_blocks
+from ingest_api.uploads import stored_file
+from schemas.attribute_json import attributes_json
+from schemas.attributes import Attribute
+from schemas.staged_columns import copy_input, is_complete
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Generator
+
+    import pyarrow as pa
+
+    from ingest_api.arrival import Ways
+    from ingest_api.checked_rows import CheckedBlock
+    from schemas.events import JobAccepted
+
+    Columns = Callable[[pa.RecordBatch, JobAccepted], dict[str, Any]]
+
+
+def line_columns(rows: pa.RecordBatch, accepted: JobAccepted) -> dict[str, Any]:
+    """The columns of ``compared_line``."""
+    defined = {column.name: Attribute(column.name, column.type) for column in accepted.attributes}
+    computed: dict[str, Any] = {
+        "attributes": attributes_json(rows.column("attributes"), defined),
+        "is_complete": is_complete(rows),
+    }
+    return {
+        name: computed[name] if name in computed else rows.column(name) for name in LINE_COLUMNS
+    }
+
+
+def key_columns(rows: pa.RecordBatch, _accepted: JobAccepted) -> dict[str, Any]:
+    """The columns of ``compared_key``."""
+    return {"key": rows.column("key")}
+
+
+class ComparedLines:
+    """One reading of one file; ``rejected`` and ``rejections`` grow with it.
+
+    ``rejections`` are the first of the lines that are refused whatever the audience is,
+    with the columns of ``RowRejected``.
+    """
+
+    def __init__(self, ways: Ways, accepted: JobAccepted, columns: Columns) -> None:
+        self.rejected = 0
+        self.rejections: list[dict[str, Any]] = []
+        self._ways = ways
+        self._accepted = accepted
+        self._columns = columns
+        self._lock = threading.Lock()
+        self._inputs = self._made()
+
+    async def inputs(self) -> AsyncGenerator[bytes]:
+        """COPY input of the lines that are fit by themselves; the next is made meanwhile.
+
+        To be closed where it is not read to its end.
+
+        Raises:
+            UploadLostError: `uploads` does not hold the file any more.
+            UploadUnreachableError: Kafka gives no chunk for now.
+        """
+        upcoming = self._upcoming()
+        try:
+            while (made := await upcoming) is not None:
+                upcoming = self._upcoming()
+                yield made
+        finally:
+            self._ways.threads.submit(self._close)
+
+    def _upcoming(self) -> asyncio.Future[bytes | None]:
+        return asyncio.get_running_loop().run_in_executor(self._ways.threads, self._next)
+
+    def _next(self) -> bytes | None:
+        with self._lock, self._ways.permits:
+            return next(self._inputs, None)
+
+    def _close(self) -> None:
+        with self._lock:
+            self._inputs.close()
+
+    def _made(self) -> Generator[bytes]:
+        with open_stored(self._ways, stored_file(self._accepted)) as readable:
+            in_turn = Turns(readable, self._ways.permits)
+            for checked in checked_blocks(in_turn, self._accepted):
+                self._note_rejections(checked)
+                yield copy_input(self._columns(checked.rows, self._accepted))
+
+    def _note_rejections(self, checked: CheckedBlock) -> None:
+        refused = checked.rejections
+        self.rejected += refused.num_rows
+        wanted = SAMPLES - len(self.rejections)
+        self.rejections += refused.slice(0, wanted).to_pylist()

@@ -1,0 +1,96 @@
+"""The records of some keys in a stretch of one partition of `user-events`."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from collections.abc import Set as AbstractSet
+
+    from confluent_kafka import Message
+
+_BATCH: Final = 10_000
+_WAIT_S: Final = 0.5
+_LOST: Final = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)  # noqa: SLF001 - its public name
+_kafka_log = logging.getLogger("rollcall.kafka")
+
+
+class TooLongError(Exception):
+    """The stretch was not read to its end in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Records of a partition, from one offset to another, both included."""
+
+    partition: int
+    first_offset: int
+    last_offset: int
+
+
+class LogStretches:
+    """Reads stretches of one topic, outside any group; may be used by several threads."""
+
+    def __init__(self, kafka: Mapping[str, str], topic: str) -> None:
+        self._topic = topic
+        self._is_closed = threading.Event()
+        self._config: dict[str, Any] = {
+            **kafka,
+            "group.id": "rollcall-stretches",  # required, and never joined
+            "enable.auto.commit": False,
+            "auto.offset.reset": "error",
+            "fetch.error.backoff.ms": 20,
+            "fetch.queue.backoff.ms": 10,
+            "fetch.wait.max.ms": 20,
+            "queued.max.messages.kbytes": 16_384,
+            "reconnect.backoff.max.ms": 1000,
+        }
+
+    def close(self) -> None:
+        """End what is being read, as if it had taken too long."""
+        self._is_closed.set()
+
+    def read(
+        self, stretch: Stretch, keys: AbstractSet[bytes], *, timeout_s: float
+    ) -> Iterator[tuple[int, bytes | None]]:
+        """Offsets and values of the records with one of these keys, in order.
+
+        Blocks while Kafka has them on their way; memory does not grow with the stretch.
+
+        Raises:
+            TooLongError: it took longer than the time-out, or the reader was closed.
+            RuntimeError: the log no longer holds the stretch.
+        """
+        until_s = time.monotonic() + timeout_s
+        next_offset = stretch.first_offset
+        consumer = Consumer(self._config, logger=_kafka_log)
+        try:
+            consumer.assign([TopicPartition(self._topic, stretch.partition, next_offset)])
+            while next_offset <= stretch.last_offset:
+                if time.monotonic() > until_s or self._is_closed.is_set():
+                    raise TooLongError
+                left = stretch.last_offset + 1 - next_offset
+                # It waits for as many as asked, so no more are asked than there are.
+                for message in consumer.consume(min(_BATCH, left), _WAIT_S):
+                    if message.error() is not None:
+                        _check(message)
+                        continue
+                    next_offset = (message.offset() or 0) + 1
+                    if message.key() in keys:
+                        yield next_offset - 1, message.value()
+        finally:
+            consumer.close()
+
+
+def _check(message: Message) -> None:
+    error = message.error()
+    if error is not None and error.code() in _LOST:
+        raise RuntimeError(f"{message.topic()} no longer holds what made a user: {error.str()}")
+    # librdkafka goes on by itself after every other error
