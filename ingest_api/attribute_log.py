@@ -101,6 +101,8 @@ class AttributeLog:
         self._log = log
         self._reconciliation_key = reconciliation_key
         self._timeout_s = timeout_s
+        # The database's lock would have each that waits hold a connection.
+        self._one_at_a_time = asyncio.Lock()
 
     _SELECT: Final = """
     SELECT name, type, is_reconciliation_key, is_indexed, defined_at, defined_by
@@ -131,6 +133,7 @@ class AttributeLog:
         try:
             async with (
                 asyncio.timeout(self._timeout_s),
+                self._one_at_a_time,
                 self._store.transaction() as connection,
             ):
                 await connection.execute(_LOCK)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -39,6 +40,7 @@ class LogStretches:
 
     def __init__(self, kafka: Mapping[str, str], topic: str) -> None:
         self._topic = topic
+        self._is_closed = threading.Event()
         self._config: dict[str, Any] = {
             **kafka,
             "group.id": "rollcall-stretches",  # required, and never joined
@@ -51,6 +53,10 @@ class LogStretches:
             "reconnect.backoff.max.ms": 1000,
         }
 
+    def close(self) -> None:
+        """End what is being read, as if it had taken too long."""
+        self._is_closed.set()
+
     def read(
         self, stretch: Stretch, keys: AbstractSet[bytes], *, timeout_s: float
     ) -> Iterator[tuple[int, bytes | None]]:
@@ -59,7 +65,7 @@ class LogStretches:
         Blocks while Kafka has them on their way; memory does not grow with the stretch.
 
         Raises:
-            TooLongError: it took longer than the time-out.
+            TooLongError: it took longer than the time-out, or the reader was closed.
             RuntimeError: the log no longer holds the stretch.
         """
         until_s = time.monotonic() + timeout_s
@@ -68,7 +74,7 @@ class LogStretches:
         try:
             consumer.assign([TopicPartition(self._topic, stretch.partition, next_offset)])
             while next_offset <= stretch.last_offset:
-                if time.monotonic() > until_s:
+                if time.monotonic() > until_s or self._is_closed.is_set():
                     raise TooLongError
                 left = stretch.last_offset + 1 - next_offset
                 # It waits for as many as asked, so no more are asked than there are.

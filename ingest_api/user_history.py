@@ -17,7 +17,6 @@ so one place in that order tells repeats without remembering every row.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -26,10 +25,10 @@ from typing import TYPE_CHECKING, Any, Final
 from ingest_api.log_stretch import Stretch, TooLongError
 from ingest_api.reads import date_text
 from ingest_api.responses import UNKNOWN_USER, Refused, unavailable
-from schemas.attributes import attribute_field
+from schemas.attributes import attribute_field, is_canonical
 from schemas.codec import UndecodableError, decode
 from schemas.events import JobOpened, JobSealed, UserRow
-from schemas.read_model import API_SOURCE
+from schemas.read_model import API_SOURCE, REPEAT_OFFSETS
 from schemas.user_rules import FIELDS
 
 if TYPE_CHECKING:
@@ -48,7 +47,6 @@ _OFFSET_BITS: Final = 48
 _THREADS: Final = 2
 _MOST_WAITING: Final = 16
 _TIMEOUT_S: Final = 20.0
-_REMEMBERED_WRITES: Final = 10_000
 _NO_PLACE: Final = -1
 
 
@@ -66,17 +64,25 @@ class UserFold:
 
     ``values`` has every field that is set, by its name in the table; those of
     attributes are texts, by ``attributes.<name>``.
-    ``place_of`` is a job's place in the order of jobs, None where it is no job.
+    ``place_of`` is a job's place in the order of jobs, None where it is no job;
+    ``types`` are those of attributes, by ``attributes.<name>``.
     """
 
-    def __init__(self, user_id: int, key: str, place_of: Callable[[int], int | None]) -> None:
+    def __init__(
+        self,
+        user_id: int,
+        key: str,
+        place_of: Callable[[int], int | None],
+        types: Mapping[str, AttributeType],
+    ) -> None:
         self.values: dict[str, Any] = {}
         self._user_id = user_id
         self._key = key
         self._place_of = place_of
+        self._types = types
         self._place = _NO_PLACE
         self._record_number = 0
-        self._event_ids: OrderedDict[str, None] = OrderedDict()
+        self._writes: dict[str, int] = {}
 
     def apply(self, offset: int, event: Event) -> Entry | None:
         """What the event changed, or None; offsets rise, and the first event made the user."""
@@ -84,7 +90,7 @@ class UserFold:
             self._move_to(event.job_id)
         if not isinstance(event, UserRow) or event.key != self._key:
             return None
-        if self._is_repeat(event):
+        if self._is_repeat(offset, event) or self._is_refused(event):
             return None
         after = self._after(event)
         if after is None or after == self.values:
@@ -94,17 +100,23 @@ class UserFold:
         changes = {name: (before.get(name), after.get(name)) for name in dict.fromkeys(names)}
         return Entry(offset, event, changes)
 
-    def _is_repeat(self, row: UserRow) -> bool:
+    def _is_repeat(self, offset: int, row: UserRow) -> bool:
         if row.job_id is not None:
             return not self._is_next(row.job_id, row.record_number or 0)
         if row.source != API_SOURCE or row.event_id is None:
             return False
-        if row.event_id in self._event_ids:
-            return True
-        self._event_ids[row.event_id] = None
-        if len(self._event_ids) > _REMEMBERED_WRITES:
-            self._event_ids.popitem(last=False)
-        return False
+        since = offset - REPEAT_OFFSETS
+        self._writes = {name: at for name, at in self._writes.items() if at >= since}
+        is_repeat = row.event_id in self._writes
+        self._writes.setdefault(row.event_id, offset)
+        return is_repeat
+
+    def _is_refused(self, row: UserRow) -> bool:
+        """Whether another producer's row holds what no attribute is."""
+        return row.job_id is None and not all(
+            name in self._types and (text is None or is_canonical(self._types[name], text))
+            for name, text in _attribute_values(row).items()
+        )
 
     def _is_next(self, job_id: int, record_number: int) -> bool:
         place = self._place_of(job_id)
@@ -165,7 +177,8 @@ class UserHistory:
         self._waiting = 0
 
     def close(self) -> None:
-        """Take no more; what is under way ends by itself."""
+        """Take no more, and end what is under way."""
+        self._stretches.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     _SELECT: Final = """
@@ -192,7 +205,7 @@ class UserHistory:
         await self._job_log.catch_up()  # every job that has changed the user is known then
         stretch = _stretch(user_id, rows[0]["modified_position"])
         total, page = await self._in_thread(
-            _Question(user_id, rows[0]["key"], stretch, start, start + page_size)
+            _Question(user_id, rows[0]["key"], types, stretch, start, start + page_size)
         )
         job = self._job_log.ledger.job
         return {
@@ -219,7 +232,12 @@ class UserHistory:
         # The brackets of jobs are keyed by the job's id.
         keys = {str(job.accepted.job_id).encode() for job in ledger.jobs}
         keys.add(question.key.encode())
-        fold = UserFold(question.user_id, question.key, lambda job_id: _place(ledger.job(job_id)))
+        fold = UserFold(
+            question.user_id,
+            question.key,
+            lambda job_id: _place(ledger.job(job_id)),
+            question.types,
+        )
         total, page = 0, list[Entry]()
         for offset, value in self._stretches.read(question.stretch, keys, timeout_s=_TIMEOUT_S):
             entry = fold.apply(offset, event) if (event := _decoded(value)) else None
@@ -236,6 +254,7 @@ class _Question:
 
     user_id: int
     key: str
+    types: Mapping[str, AttributeType]
     stretch: Stretch
     begin: int
     end: int

@@ -16,7 +16,8 @@ from confluent_kafka import Producer
 from psycopg import sql
 
 from processor.store import connect, is_transient
-from processor.write_outcomes import FORGET_OUTCOMES, WINDOW_OFFSETS
+from processor.write_outcomes import FORGET_OUTCOMES
+from schemas.read_model import REPEAT_OFFSETS
 from schemas.topics import MAX_DEAD_LETTER_BYTES
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class Outbox(threading.Thread):
             turns += 1
             if turns % _SWEEP_EVERY == 0:
                 self._drop_old_generations(connection)
-                connection.execute(self._sql(FORGET_OUTCOMES), {"window": WINDOW_OFFSETS})
+                connection.execute(self._sql(FORGET_OUTCOMES), {"window": REPEAT_OFFSETS})
 
     def _send_batch(self, connection: psycopg.Connection, producer: Producer) -> int:
         rows = connection.execute(self._sql(_NEXT), {"limit": _BATCH_ROWS}).fetchall()

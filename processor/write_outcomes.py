@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, LiteralString
 
 from psycopg import sql
 
-from schemas.read_model import OUTCOME_CHANNEL
+from schemas.read_model import OUTCOME_CHANNEL, REPEAT_OFFSETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from processor.foreign_rules import Refusal
 
-WINDOW_OFFSETS: Final = 250_000
 _MAX_PAYLOAD_BYTES: Final = 7_900
 """PostgreSQL takes less than 8,000 (manual, NOTIFY)."""
 _FIRST: LiteralString = """
@@ -129,7 +128,7 @@ def repeats(writes: Mapping[int, str], first: Mapping[str, int]) -> set[int]:
     known = dict(first)
     for position, event_id in sorted(writes.items()):
         before = known.get(event_id)
-        if before is not None and 0 < position - before <= WINDOW_OFFSETS:
+        if before is not None and 0 < position - before <= REPEAT_OFFSETS:
             found.add(position)
         else:
             known[event_id] = position

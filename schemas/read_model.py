@@ -18,6 +18,8 @@ API_SOURCE: Final = "rollcall-api"
 """The ``source`` of single-user writes by the API: their outcomes are reported."""
 ID_OFFSET_BITS: Final = 48
 """Of a user's id: (partition << 48) + offset + 1, the log position that made the user."""
+REPEAT_OFFSETS: Final = 250_000
+"""An event id of the API's that comes again within so many records of its partition is a repeat."""
 USER_COLUMNS: Final = (
     "first_name",
     "last_name",

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from ingest_api.user_history import UserFold
 from schemas.events import AttributeDefined, JobOpened, JobSealed, UserRow
-from schemas.read_model import API_SOURCE
+from schemas.read_model import API_SOURCE, REPEAT_OFFSETS
 from schemas.user_rules import FIELD_BY_NAME
 
 if TYPE_CHECKING:
-    from schemas.events import Event
+    from schemas.events import AttributeType, Event
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 KEY = "ana@example.org"
 USER_ID = 11
 JOBS = {71: 0, 72: 1, 73: 2}
 """Places of jobs in their order."""
+TYPES: dict[str, AttributeType] = {"attributes.tier": "string", "attributes.score": "number"}
 
 
 def row(**values: Any) -> UserRow:
@@ -32,7 +33,7 @@ CREATED = row(mode="insert", job_id=72, record_number=4, first_name="Ana", count
 
 def changes(*events: Event, first: Event = CREATED) -> list[dict[str, tuple[Any, Any]]]:
     """What each event that counts changed, without the first."""
-    fold = UserFold(USER_ID, KEY, JOBS.get)
+    fold = UserFold(USER_ID, KEY, JOBS.get, TYPES)
     entries = [fold.apply(offset, event) for offset, event in enumerate([first, *events])]
     assert entries[0] is not None
     return [entry.changes for entry in entries[1:] if entry is not None]
@@ -40,7 +41,7 @@ def changes(*events: Event, first: Event = CREATED) -> list[dict[str, tuple[Any,
 
 def test_the_first_event_sets_what_it_has() -> None:
     """Subscriptions that it leaves open are on; what is null is no change."""
-    fold = UserFold(USER_ID, KEY, JOBS.get)
+    fold = UserFold(USER_ID, KEY, JOBS.get, TYPES)
     entry = fold.apply(10, row(mode="insert", first_name="Ana", attributes={"tier": "gold"}))
     assert entry is not None
     assert entry.changes == {
@@ -124,10 +125,22 @@ def test_rows_of_no_job_of_the_ledger_count_for_nothing() -> None:
     assert changes(row(job_id=99, record_number=1, first_name="Eve")) == []
 
 
+def test_a_row_of_another_producer_with_what_no_attribute_is_counts_for_nothing() -> None:
+    """The whole row: an unknown attribute, or a text that is not in its type's form."""
+    assert changes(row(first_name="Eve", attributes={"colour": "red"})) == []
+    assert changes(row(first_name="Eve", attributes={"score": "07"})) == []
+    assert changes(row(attributes={"score": "7"})) == [{"attributes.score": (None, "7")}]
+
+
 def test_a_write_that_comes_again_counts_once() -> None:
     """By its event id, whatever came in between; other producers' ids say nothing."""
     write = row(source=API_SOURCE, event_id="a", first_name="One")
     between = row(source=API_SOURCE, event_id="b", first_name="Two")
     assert len(changes(write, between, write)) == 2
+    fold = UserFold(USER_ID, KEY, JOBS.get, TYPES)
+    places = [(10, CREATED), (11, write), (12, between), (11 + REPEAT_OFFSETS, write)]
+    found = [fold.apply(*place) for place in places]
+    assert [entry is not None for entry in found] == [True, True, True, False]
+    assert fold.apply(12 + REPEAT_OFFSETS, write) is not None
     foreign = row(source="crm", event_id="a", first_name="One")
     assert len(changes(foreign, between, foreign)) == 3
