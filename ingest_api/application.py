@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from sanic import Blueprint, Sanic
-from sanic.exceptions import SanicException
+from sanic.exceptions import MethodNotAllowed, SanicException
 
 from ingest_api.accounts import Accounts
 from ingest_api.appender import LogUnavailableError
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from ingest_api.settings import ApiSettings
 
 BASE_PATH: Final = "/vpns/api/v1"
+_METHODS: Final = ("GET", "POST", "PUT")
 _log = structlog.stdlib.get_logger("rollcall.api")
 
 
@@ -159,8 +160,11 @@ def _add_failures(app: Sanic[Any, Any]) -> None:
     async def on_log(request: Request[Any, Any], _error: Exception) -> HTTPResponse:
         return await on_refused(request, unavailable("Kafka can't be reached, try again"))
 
-    async def on_sanic(_request: Request[Any, Any], error: SanicException) -> HTTPResponse:
-        return json_answer(error.status_code, {"message": str(error)}, dict(error.headers))
+    async def on_sanic(request: Request[Any, Any], error: SanicException) -> HTTPResponse:
+        headers = dict(error.headers)
+        if isinstance(error, MethodNotAllowed):
+            headers["Allow"] = ", ".join(_allowed_methods(request))
+        return json_answer(error.status_code, {"message": str(error)}, headers)
 
     async def on_failure(request: Request[Any, Any], error: Exception) -> HTTPResponse:
         request_id = exchange_of(request).request_id
@@ -172,3 +176,16 @@ def _add_failures(app: Sanic[Any, Any]) -> None:
     app.error_handler.add(LogUnavailableError, on_log)
     app.error_handler.add(SanicException, on_sanic)
     app.error_handler.add(Exception, on_failure)
+
+
+def _allowed_methods(request: Request[Any, Any]) -> list[str]:
+    """The methods that the request's path has; the router itself knows them of fixed paths only."""
+
+    def is_routed(method: str) -> bool:
+        try:
+            request.app.router.get(request.path, method, None)
+        except SanicException:
+            return False
+        return True
+
+    return [method for method in _METHODS if is_routed(method)]

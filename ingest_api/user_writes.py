@@ -269,10 +269,10 @@ def _raise_rejected(outcome: Outcome) -> None:
         raise Refused(400, UNKNOWN_USER)
     reason = outcome.reason or ""
     message = reason if outcome.code == KEY_EXISTS.code else INVALID_USER
-    raise Refused(400, message, [Detail(outcome.code, reason, column=_json_name(outcome.column))])
+    raise Refused(400, message, [Detail(outcome.code, reason, column=_place(outcome.column))])
 
 
-def _json_name(column: str | None) -> str | None:
-    """What bodies call the field that the projection names by its header."""
-    own = {a_field.header: a_field.json_name for a_field in FIELDS}
-    return own.get(column, f"attributes.{column}") if column else None
+def _place(column: str | None) -> str | None:
+    """Where bodies have what the projection names: a field, or else an attribute."""
+    is_field = column is None or any(a_field.json_name == column for a_field in FIELDS)
+    return column if is_field else f"attributes.{column}"

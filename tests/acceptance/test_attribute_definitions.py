@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -9,13 +10,28 @@ import httpx
 import pytest
 
 from tests.client import BASE
-from tests.single_users import ANA, added, create, define, details, modify, users
+from tests.rig import Rig
+from tests.services import Services
+from tests.single_users import (
+    ANA,
+    added,
+    create,
+    define,
+    delete,
+    details,
+    history,
+    modify,
+    users,
+)
+from tests.surroundings import ground
 from tests.verdict import select
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.client import Client
-    from tests.rig import Rig
+    from tests.surroundings import Surroundings
 
 
 def test_attributes_are_defined_once_and_then_used(rig: Rig) -> None:
@@ -82,3 +98,33 @@ def test_a_definition_that_a_crash_cut_short_is_completed_by_the_same_request(ri
     assert define(rig.client, "tier", "number").status_code == 409
     assert define(rig.client, "tier").status_code == 200
     added(rig.client, ANA | {"attributes": {"tier": "gold"}})
+
+
+def test_an_attribute_may_tell_users_apart(
+    surroundings_of_session: Surroundings, tmp_path: Path
+) -> None:
+    """Once it is defined; until then nobody can be added, and it says so."""
+    with (
+        ground(surroundings_of_session, reconciliation_key="memberId") as env,
+        Services(env.environ, tmp_path) as services,
+        contextlib.closing(Rig.start(env, services)) as rig,
+    ):
+        ana = ANA | {"attributes": {"memberId": " 007 "}}
+        assert create(rig.client, ana).status_code == 503
+        answer = define(rig.client, "memberId", "number")
+        assert details(answer) == [("isReconciliationKey", "NOT_THE_KEY")]
+        answer = define(rig.client, "memberId", "number", isReconciliationKey=True)
+        assert answer.status_code == 200
+        user_id = added(rig.client, ana)
+        assert [user["key"] for user in users(env)] == ["7"]
+        assert details(create(rig.client, ANA)) == [("attributes.memberId", "KEY_MISSING")]
+        again = create(rig.client, ANA | {"attributes": {"memberId": 7}})
+        assert again.json()["message"] == "memberId is being used for one of the audience members."
+        assert details(again) == [("attributes.memberId", "KEY_EXISTS")]
+        changes = {"email": "eve@example.org", "attributes": {"memberId": 7.0}}
+        assert modify(rig.client, user_id, changes).status_code == 200
+        answer = modify(rig.client, user_id, {"attributes": {"memberId": 8}})
+        assert details(answer) == [("attributes.memberId", "KEY_CHANGED")]
+        assert history(rig.client, user_id)["total"] == 2
+        assert delete(rig.client, user_id).status_code == 200
+        assert users(env) == []

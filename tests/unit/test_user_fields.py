@@ -16,18 +16,17 @@ from schemas.user_rules import FIELD_BY_NAME, FIELDS, KEY_FIELD
 
 if TYPE_CHECKING:
     from ingest_api.user_fields import UserFields
+    from schemas.events import AttributeType
     from schemas.user_rules import Field
 
 TODAY = date(2026, 11, 25)
-ATTRIBUTES = {
-    name: Attribute(name, kind)
-    for name, kind in (
-        ("tier", "string"),
-        ("score", "number"),
-        ("vip", "boolean"),
-        ("joined", "date"),
-    )
+TYPES: dict[str, AttributeType] = {
+    "tier": "string",
+    "score": "number",
+    "vip": "boolean",
+    "joined": "date",
 }
+ATTRIBUTES = {name: Attribute(name, kind) for name, kind in TYPES.items()}
 KNOWN = Known(attributes=ATTRIBUTES, key_field=KEY_FIELD["email"], today=TODAY)
 ANA: dict[str, Any] = {
     "firstName": " Ana ",
