@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 _BOM: Final = b"\xef\xbb\xbf"
 _SPACE: Final = 0x20
 _APOSTROPHE: Final = ord("'")
-_RUN_AS_FORMULAS: Final = np.frombuffer(b"=+-@\t\r", np.uint8)
+_FORMULA_STARTS: Final = (b"=", b"+", b"-", b"@", b"\t", b"\r")
+_RUN_AS_FORMULAS: Final = np.frombuffer(b"".join(_FORMULA_STARTS), np.uint8)
 _FIRST_CONTINUATION, _LAST_CONTINUATION = 0x80, 0xBF
 # White space as str.strip() knows it, by its UTF-8: U+0085 and U+00A0 begin with C2,
 # U+1680 with E1 9A, U+2000 to U+205F with E2 80 and E2 81, U+3000 with E3 80.
@@ -130,11 +131,17 @@ def without_apostrophes(array: pa.StringArray) -> pa.StringArray:
     """The cells without the apostrophe that keeps a spreadsheet from running one as a formula."""
     column = texts(array)
     rows = np.flatnonzero(column.lengths > 1)
-    starts = column.starts[rows]
-    starts = starts[column.data[starts] == _APOSTROPHE]
-    starts = starts[np.isin(column.data[starts + 1], _RUN_AS_FORMULAS)]
+    starts, ends = column.starts[rows], column.ends[rows]
+    is_marked = column.data[starts] == _APOSTROPHE
+    starts, ends = starts[is_marked], ends[is_marked]
+    seconds = column.data[starts + 1]
+    is_formula = np.isin(seconds, _RUN_AS_FORMULAS)
+    # One that stood there before was doubled.
+    for index in np.flatnonzero(seconds == _APOSTROPHE).tolist():
+        cell = bytes(column.data[starts[index] : ends[index]]).lstrip(b"'")
+        is_formula[index] = cell.startswith(_FORMULA_STARTS)
     is_dropped = np.zeros(len(column.data), np.bool_)
-    is_dropped[starts] = True
+    is_dropped[starts[is_formula]] = True
     return without(column, is_dropped).array
 
 

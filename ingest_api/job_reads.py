@@ -100,8 +100,10 @@ class JobReads:
         self, snapshot: Snapshot, *, wanted: JobFilter, start: int, page_size: int
     ) -> Row:
         jobs = self._ledger.jobs
-        total, page = len(jobs), list(islice(reversed(jobs), start, start + page_size))
-        if wanted != ANY_JOB:
+        if wanted == ANY_JOB:
+            total, first = len(jobs), min(start, len(jobs))
+            page = list(islice(reversed(jobs), first, first + page_size))
+        else:
             matching = await self._matching(snapshot, wanted)
             total, page = len(matching), matching[start : start + page_size]
         rows = await snapshot.select(self._SELECT_JOBS, (_ids(page),))

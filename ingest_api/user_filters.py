@@ -8,19 +8,22 @@ The values mean what they would mean in a file.
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, field
-from datetime import date, timedelta
-from typing import TYPE_CHECKING, Final, LiteralString
+from typing import TYPE_CHECKING, Final, LiteralString, cast
 
 import pyarrow as pa
 
-from ingest_api.cell_rules import to_booleans, to_days, to_e164
+from ingest_api.cell_rules import iso_dates, to_booleans, to_days, to_e164, to_numbers
 from ingest_api.cells import texts
 from ingest_api.responses import invalid_parameter
-from schemas.attributes import MAX_NUMBER_DIGITS
-from schemas.user_rules import BOOLEAN_INVALID, DATE_INVALID, MOBILE_INVALID, NUMBER_INVALID
+from schemas.user_rules import (
+    BOOLEAN_INVALID,
+    DATE_INVALID,
+    MOBILE_INVALID,
+    NUMBER_INVALID,
+    NUMBER_TOO_LARGE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,10 +45,12 @@ _KEY_CONDITIONS: Final[dict[str, LiteralString]] = {
     "email": "key = %(email)s",
     "mobileNumber": "key = %(mobileNumber)s",
 }
-_ATTRIBUTES_CONDITION: Final = "attributes @> %(attributes)s::jsonb"
-_NUMBER: Final = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
+_ATTRIBUTE_CONDITION: Final[LiteralString] = (
+    "hashtextextended(attributes ->> %(name{n})s::text, 0) = hashtextextended(%(value{n})s, 0)"
+    " AND attributes ->> %(name{n})s::text = %(value{n})s"
+)
+"""As ``public.attributes`` has it indexed; {n} numbers the attributes of one filter."""
 _SHOWN_CHARACTERS: Final = 100
-_EPOCH: Final = date(1970, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +71,7 @@ class UserFilter:
             (_KEY_CONDITIONS if name == reconciliation_key else _CONDITIONS)[name]
             for name in self.fields
         ]
-        if self.attributes:
-            wanted.append(_ATTRIBUTES_CONDITION)
+        wanted += map(_attribute_condition, range(len(self.attributes)))
         return " AND ".join(wanted)
 
     def parameters(self, types: Mapping[str, AttributeType]) -> dict[str, object]:
@@ -76,10 +80,13 @@ class UserFilter:
         Raises:
             Refused: 400, where an attribute is unknown, or the value not of its type.
         """
-        values = {
-            name: _attribute_value(name, text, types) for name, text in self.attributes.items()
-        }
-        return {**self.fields, "attributes": json.dumps(values)}
+        values: dict[str, object] = dict(self.fields)
+        for number, (name, text) in enumerate(self.attributes.items()):
+            values |= {
+                f"name{number}": name,
+                f"value{number}": _attribute_text(name, text.strip(), types),
+            }
+        return values
 
 
 def read_filter(query: Mapping[str, Sequence[str]]) -> UserFilter:
@@ -99,6 +106,10 @@ def read_filter(query: Mapping[str, Sequence[str]]) -> UserFilter:
         if name.startswith(ATTRIBUTE_PREFIX)
     }
     return UserFilter(fields, attributes)
+
+
+def _attribute_condition(number: int) -> LiteralString:
+    return _ATTRIBUTE_CONDITION.replace("{n}", cast("LiteralString", str(number)))
 
 
 def _text(name: str, values: Sequence[str]) -> str:
@@ -123,42 +134,36 @@ def _field_value(name: str, text: str) -> str:
     return text.lower() if name == "email" else text
 
 
-def _attribute_value(name: str, text: str, types: Mapping[str, AttributeType]) -> object:
+def _attribute_text(name: str, text: str, types: Mapping[str, AttributeType]) -> str:
+    """The value in its canonical text."""
     parameter = f"{ATTRIBUTE_PREFIX}{name}"[:_SHOWN_CHARACTERS]
     if name not in types:
-        raise invalid_parameter(parameter, f'There is no custom attribute "{parameter[11:]}".')
-    text = text.strip()
+        raise invalid_parameter(parameter, f"There is no custom attribute for {parameter}.")
+    rule: Rule | None = None
     match types[name]:
         case "string":
-            return text
+            pass
         case "number":
-            value, rule = _number(text), NUMBER_INVALID
+            text, rule = _number(text)
         case "boolean":
-            value, rule = _boolean(text), BOOLEAN_INVALID
+            value = to_booleans(_column(text))[0][0].as_py()
+            text, rule = str(value).lower(), BOOLEAN_INVALID if value is None else None
         case "date":
-            value, rule = _day(text), DATE_INVALID
-    if value is None:
+            days, is_bad = to_days(_column(text))
+            text, rule = str(iso_dates(days)[0]), DATE_INVALID if is_bad[0] else None
+    if rule is not None:
         raise _not_of_type(parameter, rule)
-    return value
+    return text
+
+
+def _number(text: str) -> tuple[str, Rule | None]:
+    numbers = to_numbers(_column(text))
+    rule = NUMBER_TOO_LARGE if numbers.is_too_large[0] else None
+    return str(numbers.column.array[0]), NUMBER_INVALID if numbers.is_bad[0] else rule
 
 
 def _not_of_type(parameter: str, rule: Rule) -> Refused:
     return invalid_parameter(parameter, rule.reason.format(column=parameter))
-
-
-def _number(text: str) -> float | None:
-    if not _NUMBER.fullmatch(text) or sum(map(str.isdigit, text)) > MAX_NUMBER_DIGITS:
-        return None
-    return float(text) if "." in text else int(text)
-
-
-def _boolean(text: str) -> bool | None:
-    return to_booleans(_column(text))[0][0].as_py()
-
-
-def _day(text: str) -> str | None:
-    days, is_bad = to_days(_column(text))
-    return None if is_bad[0] else (_EPOCH + timedelta(days=int(days[0]))).isoformat()
 
 
 def _column(text: str) -> Texts:
