@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -61,8 +62,16 @@ def test_the_mode_is_in_the_query_or_in_a_field() -> None:
         ("importType", [""]),
         ("importType", ["insert", "insert"]),
         ("blankCells", ["drop"]),
-        ("dryRun", ["true"]),
-        ("maxDeletePercent", ["10"]),
+        ("dryRun", ["yes"]),
+        ("dryRun", ["true", "true"]),
+        ("dryRun", [""]),
+        ("maxDeletePercent", ["100.1"]),
+        ("maxDeletePercent", ["-1"]),
+        ("maxDeletePercent", ["1e1"]),
+        ("maxDeletePercent", ["١"]),
+        ("maxDeletePercent", ["10 %"]),
+        ("maxDeletePercent", ["nan"]),
+        ("maxDeletePercent", ["10", "10"]),
     ],
 )
 def test_a_repeated_or_unknown_value_is_refused_wherever_it_stands(
@@ -77,6 +86,17 @@ def test_a_repeated_or_unknown_value_is_refused_wherever_it_stands(
             refuse()
         assert (refused.value.status, refused.value.message) == (400, INVALID_FILE)
         assert refused.value.details[0].column == name
+
+
+def test_a_dry_run_and_its_limit_stand_in_the_query_or_in_a_field() -> None:
+    """The query decides where both say something, also where it says no or nothing at all."""
+    in_query = options_in_head([], {"dryRun": ["false"], "maxDeletePercent": ["0"]})
+    both = with_fields(in_query, {"dryRun": ["true"], "maxDeletePercent": ["50"]})
+    assert (both.is_dry_run, both.max_delete_percent) == (False, Decimal(0))
+    in_form = with_fields(ImportOptions(), {"dryRun": ["true"], "maxDeletePercent": ["2.5"]})
+    assert (in_form.is_dry_run, in_form.max_delete_percent) == (True, Decimal("2.5"))
+    neither = with_fields(ImportOptions(), {})
+    assert (neither.is_dry_run, neither.max_delete_percent) == (False, None)
 
 
 def test_a_repeated_header_is_refused() -> None:
