@@ -99,10 +99,7 @@ class Comparisons:
         if max_delete_percent is not None:
             await self._wait_projected(jobs)
         lines = ComparedLines(accepted, line_columns)
-        async with (
-            self._comparison() as comparison,
-            aclosing(stored_inputs(self._ways, lines)) as inputs,
-        ):
+        async with self._comparing(lines) as (comparison, inputs):
             compared = await comparison.compare(accepted.mode, inputs, jobs)
         if max_delete_percent is not None:
             _check_share(compared.removal, max_delete_percent)
@@ -111,10 +108,7 @@ class Comparisons:
     async def _check_removal(self, accepted: JobAccepted, max_delete_percent: Decimal) -> None:
         await self._wait_projected(await self._jobs())
         lines = ComparedLines(accepted, key_columns)
-        async with (
-            self._comparison() as comparison,
-            aclosing(stored_inputs(self._ways, lines)) as inputs,
-        ):
+        async with self._comparing(lines) as (comparison, inputs):
             removal = await comparison.count_removed(inputs)
         _check_share(removal, max_delete_percent)
 

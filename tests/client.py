@@ -98,6 +98,10 @@ class Client:
         assert answer.status_code == 200, f"{answer.status_code}: {answer.text}"
         return cast("Json", answer.json())
 
+    def statuses(self) -> Json:
+        """The first page of the statuses of all jobs."""
+        return cast("Json", self.http.get(f"{BASE}/batchinfo/status").json())
+
     def is_ended(self, job_id: int) -> bool:
         """Whether every line of the job has its outcome."""
         return self.status(job_id)["state"] in ENDED

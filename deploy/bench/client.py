@@ -4,7 +4,7 @@ import base64
 import http.client
 import json
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,11 @@ _BOUNDARY = "rollcall-bench-5f0c"
 _BLOCK_BYTES = 1 << 18
 _TIMEOUT_S = 600
 _OK = 200
+_BASE_PATH = "/vpns/api/v1"
 
 
-class UploadError(Exception):
-    """The server did not take an upload; the message is its answer."""
+class RefusedError(Exception):
+    """The server did not do what it was asked for; the message is its answer."""
 
 
 class Client:
@@ -45,7 +46,7 @@ class Client:
         """Seconds from the first byte of the upload until the job has ended, and its last status.
 
         Raises:
-            UploadError: The upload was refused.
+            RefusedError: The upload was refused.
         """
         begin = time.perf_counter()
         status = self.wait_ended(self.upload(path, mode), poll_s=poll_s)
@@ -63,40 +64,77 @@ class Client:
         """The job's id.
 
         Raises:
-            UploadError: The upload was refused.
+            RefusedError: The upload was refused.
         """
+        return str(self._send_file(path, {"importType": mode})["id"])
+
+    def dry_run(self, path: Path, mode: str) -> tuple[float, dict[str, Any]]:
+        """Seconds from the first byte to the answer, and what an import would come to.
+
+        Raises:
+            RefusedError: The upload was refused.
+        """
+        begin = time.perf_counter()
+        answer = self._send_file(path, {"importType": mode, "dryRun": "true"})
+        return time.perf_counter() - begin, answer
+
+    def _send_file(self, path: Path, fields: Mapping[str, str]) -> dict[str, Any]:
+        parts = (
+            f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+            for name, value in fields.items()
+        )
         head = (
-            f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="importType"\r\n\r\n{mode}\r\n'
-            f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="uploadFile"; '
+            f'{"".join(parts)}--{_BOUNDARY}\r\nContent-Disposition: form-data; name="uploadFile"; '
             f'filename="{path.name}"\r\nContent-Type: text/csv\r\n\r\n'
         ).encode()
         tail = f"\r\n--{_BOUNDARY}--\r\n".encode()
         length = len(head) + path.stat().st_size + len(tail)
-        headers = self._headers | {
+        headers = {
             "Content-Type": f"multipart/form-data; boundary={_BOUNDARY}",
             "Content-Length": str(length),
         }
-        body = _body(head, path, tail)
-        self._connection.request("POST", "/vpns/api/v1/audience/import", body, headers)
-        answer = self._connection.getresponse()
-        text = answer.read().decode()
-        if answer.status != _OK:
-            message = f"{answer.status}: {text}"
-            raise UploadError(message)
-        return str(json.loads(text)["id"])
+        return json.loads(self._call("POST", "/audience/import", _body(head, path, tail), headers))
 
     def status(self, job_id: str) -> dict[str, Any]:
         """A job's status."""
-        return json.loads(self._get(f"/vpns/api/v1/batchinfo/status/{job_id}"))
+        return json.loads(self.get(f"/batchinfo/status/{job_id}"))
+
+    def get(self, path: str) -> bytes:
+        """The answer to a GET.
+
+        Raises:
+            RefusedError: It is no success.
+        """
+        return self._call("GET", path)
+
+    def post(self, path: str, body: Mapping[str, Any]) -> bytes:
+        """The answer to a POST of JSON.
+
+        Raises:
+            RefusedError: It is no success.
+        """
+        headers = {"Content-Type": "application/json"}
+        return self._call("POST", path, json.dumps(body).encode(), headers)
 
     def close(self) -> None:
         """Closes its connection."""
         self._connection.close()
 
-    def _get(self, path: str) -> bytes:
-        self._connection.request("GET", path, headers=self._headers)
+    def _call(
+        self,
+        method: str,
+        path: str,
+        body: bytes | Iterable[bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> bytes:
+        all_headers = self._headers | dict(headers or {})
+        self._connection.request(method, f"{_BASE_PATH}{path}", body, all_headers)
         answer = self._connection.getresponse()
-        return answer.read()
+        content = answer.read()
+        if answer.status != _OK:
+            message = f"{answer.status}: {content.decode(errors='replace')}"
+            raise RefusedError(message)
+        return content
 
     def _is_ready(self) -> bool:
         try:

@@ -12,8 +12,10 @@ from rich.console import Console
 from deploy.bench.baseline import Baseline
 from deploy.bench.files import write_users
 from deploy.bench.measurements import Measurements, Mode
+from deploy.bench.reads import measured_pages
 from deploy.bench.services import READY_TIMEOUT_S, Installation, installation
 from deploy.bench.stages import measured_stages
+from deploy.bench.writes import CLIENTS, created_alone, created_by_many
 from deploy.local.stack import LocalStack
 from deploy.signals import exit_on_stop_signals
 
@@ -107,9 +109,12 @@ class Run:
             installed.start_processors(self._measured.processors)
             installed.client.wait_ready(READY_TIMEOUT_S)
             self._import(installed, self._file(0), "insert", "inserted")
+            self._dry_run(installed)
             self._import(installed, self._file(1), "upsert", "updated")
             self._import(installed, self._file(0), "delsert", "inserted")
             self._small_jobs(installed)
+            self._pages(installed)
+            self._creations(installed)
             self._measured.note_memory(installed.peak_memory_bytes())
 
     def stages(self) -> None:
@@ -128,6 +133,35 @@ class Run:
             raise click.ClickException(message)
         self._measured.import_s.setdefault(mode, []).append(seconds)
         self._say(f"import, {mode}: {seconds:.2f} s")
+
+    def _dry_run(self, installed: Installation) -> None:
+        """Before the import that it tells of, whose counts show that it has changed nothing."""
+        installed.checkpoint()
+        seconds, answer = installed.client.dry_run(self._file(1), "upsert")
+        if answer["update"] != self._measured.rows:
+            message = f"a dry run of {self._measured.rows} updates came to {answer}"
+            raise click.ClickException(message)
+        self._measured.dry_run_s.append(seconds)
+        self._say(f"dry run, upsert: {seconds:.2f} s")
+
+    def _pages(self, installed: Installation) -> None:
+        # Every user is there already, so every line is rejected.
+        job_id = installed.client.upload(self._file(0), "insert")
+        status = installed.client.wait_ended(job_id, poll_s=_POLL_S)
+        self._say(f"{status['rejected']:,} lines are rejected, to read them by pages")
+        for page in measured_pages(installed, job_id):
+            self._measured.page_ms.setdefault(page.what, []).append(page.http_ms)
+            self._measured.page_baseline_ms.setdefault(page.what, []).append(page.sql_ms)
+
+    def _creations(self, installed: Installation) -> None:
+        for what, measure in {
+            "one client": created_alone,
+            f"{CLIENTS} clients": created_by_many,
+        }.items():
+            found = measure(installed)
+            self._measured.create_ms.setdefault(what, []).extend(found.milliseconds)
+            self._measured.creates_per_s.setdefault(what, []).append(found.per_s)
+            self._say(f"create a user, {what}: {found.per_s:.0f} a second")
 
     def _small_jobs(self, installed: Installation) -> None:
         for number in range(_SMALL_JOBS):

@@ -21,6 +21,7 @@ STAGE_YARDSTICK: dict[str, Literal["insert", "upsert"]] = {
     "project, upsert": "upsert",
     "project, delsert": "insert",
 }
+DRY_RUN_YARDSTICK: Literal["insert", "upsert"] = "upsert"
 _MEGABYTE = 1_000_000
 
 
@@ -34,6 +35,11 @@ class Measurements:
     import_s: dict[Mode, list[float]] = field(default_factory=dict["Mode", list[float]])
     stage_s: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
     small_job_s: list[float] = field(default_factory=list[float])
+    dry_run_s: list[float] = field(default_factory=list[float])
+    page_ms: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
+    page_baseline_ms: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
+    create_ms: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
+    creates_per_s: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
     peak_memory_bytes: dict[str, int] = field(default_factory=dict[str, int])
 
     def note_memory(self, peaks: dict[str, int]) -> None:
@@ -48,6 +54,10 @@ class Measurements:
     def ratio(self, seconds: list[float], yardstick: str) -> float:
         """How many times as fast as the baseline of the same run."""
         return median(self.baseline_s[yardstick]) / median(seconds)
+
+    def page_ratio(self, what: str) -> float:
+        """How many times as fast as the same query on one connection, without HTTP."""
+        return median(self.page_baseline_ms[what]) / median(self.page_ms[what])
 
     def as_json(self) -> str:
         """Everything measured, with the ratios, as one JSON object."""
@@ -74,11 +84,18 @@ class Measurements:
                 if stage in self.stage_s
             },
             "small_job_median_s": round(median(self.small_job_s), 4),
+            "dry_run_median_s": round(median(self.dry_run_s), 3),
+            "dry_run_ratio": round(self.ratio(self.dry_run_s, DRY_RUN_YARDSTICK), 3),
+            "page_median_ms": _medians(self.page_ms),
+            "page_ratio": {what: round(self.page_ratio(what), 3) for what in self.page_ms},
+            "create_median_ms": _medians(self.create_ms),
+            "creates_median_per_s": _medians(self.creates_per_s),
         }
 
     def print(self, console: Console) -> None:
         """Prints the tables for people."""
         console.print(self._speed())
+        console.print(self._requests())
         console.print(self._memory())
         milliseconds = median(self.small_job_s) * 1000
         console.print(
@@ -96,6 +113,7 @@ class Measurements:
         table.add_section()
         for mode, seconds in self.import_s.items():
             self._add(table, f"import, {mode}", seconds, YARDSTICK[mode])
+        self._add(table, "dry run, upsert", self.dry_run_s, DRY_RUN_YARDSTICK)
         table.add_section()
         for stage, seconds in self.stage_s.items():
             self._add(table, f"alone: {stage}", seconds, STAGE_YARDSTICK.get(stage))
@@ -109,6 +127,19 @@ class Measurements:
             f"{self.ratio(seconds, yardstick):.2f}" if yardstick else "",
         )
 
+    def _requests(self) -> Table:
+        table = Table(title="Single requests, medians")
+        table.add_column("what")
+        for heading in ("ms", "a second", "of the baseline"):
+            table.add_column(heading, justify="right")
+        for what, times in self.page_ms.items():
+            table.add_row(what, f"{median(times):.1f}", "", f"{self.page_ratio(what):.2f}")
+        table.add_section()
+        for what, times in self.create_ms.items():
+            rate = median(self.creates_per_s[what])
+            table.add_row(f"create a user, {what}", f"{median(times):.1f}", f"{rate:.0f}", "")
+        return table
+
     def _memory(self) -> Table:
         table = Table(title="Peak memory")
         table.add_column("process")
@@ -116,3 +147,7 @@ class Measurements:
         for name, peak in self.peak_memory_bytes.items():
             table.add_row(name, f"{peak / _MEGABYTE:,.0f}")
         return table
+
+
+def _medians(measured: dict[str, list[float]]) -> dict[str, float]:
+    return {what: round(median(values), 2) for what, values in measured.items()}

@@ -28,11 +28,16 @@ class Installation:
     """One fresh set of topics and one fresh database, and the services that use them."""
 
     def __init__(self, environ: Mapping[str, str], logs: Path) -> None:
-        self.client = Client(int(environ["ROLLCALL_PORT"]), environ["ROLLCALL_ADMIN_PASSWORD"])
-        self.settings = read_settings(environ)
         self._environ = environ
+        self.client = self.another_client()
+        self.settings = read_settings(environ)
         self._logs = logs
         self._children: dict[str, Child] = {}
+
+    def another_client(self) -> Client:
+        """A client with a connection of its own; whoever asks for it closes it."""
+        port, password = self._environ["ROLLCALL_PORT"], self._environ["ROLLCALL_ADMIN_PASSWORD"]
+        return Client(int(port), password)
 
     def start_api_and_publisher(self) -> None:
         """Starts both, and returns at once."""

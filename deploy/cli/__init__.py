@@ -5,6 +5,9 @@ for the libraries of the others.
 """
 
 import importlib
+import os
+import signal
+import sys
 from typing import Any
 
 import click
@@ -17,9 +20,13 @@ _COMMANDS = {
     "serve": ("deploy.cli.services:serve", "Run the HTTP API only, with its publisher."),
     "process": ("deploy.cli.services:process", "Run the processor only."),
     "import": ("deploy.cli.import_file:import_file", "Upload a CSV file and follow its progress."),
-    "status": ("deploy.cli.reports:status", "Show one job, or the newest ones."),
-    "errors": ("deploy.cli.reports:errors", "Show the rejected lines of a job."),
-    "users": ("deploy.cli.reports:users", "Show the users of the active audience."),
+    "status": ("deploy.cli.jobs:status", "Show one job, or follow it to its end."),
+    "jobs": ("deploy.cli.jobs:jobs", "Show jobs, the newest first."),
+    "errors": ("deploy.cli.jobs:errors", "Show the rejected lines of a job, or save them."),
+    "users": ("deploy.cli.users:users", "Show, add, change and delete users."),
+    "attributes": ("deploy.cli.attributes:attributes", "Show and define custom attributes."),
+    "accounts": ("deploy.cli.accounts:accounts", "Show, add, change and delete accounts."),
+    "tokens": ("deploy.cli.tokens:tokens", "Show, add and delete API tokens."),
     "psql": ("deploy.cli.psql:psql", "Open the database of the running stack."),
     "test": ("deploy.cli.tests:test", "Run the tests."),
     "bench": ("deploy.bench.command:bench", "Measure speed and memory against a baseline."),
@@ -28,6 +35,18 @@ _COMMANDS = {
 
 class _LazyGroup(click.Group):
     """Knows its commands by name and imports one when it is called."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command; Ctrl-C and a reader that has gone end it without further words."""
+        try:
+            return super().invoke(ctx)
+        except (KeyboardInterrupt, click.Abort):
+            click.echo(err=True)
+            ctx.exit(128 + signal.SIGINT)
+        except BrokenPipeError:
+            # What is still to be flushed at the exit must not raise once more.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(128 + signal.SIGPIPE)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(_COMMANDS)

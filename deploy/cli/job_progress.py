@@ -1,42 +1,61 @@
 """Progress bars of an upload and of the job it becomes."""
 
-import time
+from collections.abc import Callable
+from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from deploy.api_client import ApiClient, ApiError, JobCounts, Upload
+from deploy.api_client.client import ApiClient, ApiError
+from deploy.api_client.job import JobCounts, follow
+from deploy.api_client.retry import Patience, persistently
+from deploy.api_client.upload import Upload
+from deploy.cli.tables import plain, print_line
 
-_POLL_S = 0.2
-_UNREACHABLE_S = 60.0
-"""How long a job is followed through an API that does not answer; it may be starting again."""
+Send = Callable[[Callable[[int], object]], dict[str, Any]]
+"""Sends an upload once, tells how many bytes went out, and answers what the API did."""
 
 
-def run_import(client: ApiClient, upload: Upload, console: Console) -> tuple[str, JobCounts]:
-    """The id and the final counts of the job, once it has ended.
+def send_upload(upload: Upload, send: Send, console: Console, *, retry_for_s: float) -> Any:
+    """The API's answer to the upload; `send` must be safe to repeat.
 
     Raises:
-        ApiError: The upload was refused, or the API could not be reached for a minute.
+        ApiError: It was refused, or the API could not be reached for so long.
     """
+    with _bars(console) as bars:
+        task = bars.add_task(f"Upload {_shown(upload.name)}", total=upload.size_bytes)
+
+        def attempt() -> dict[str, Any]:
+            bars.reset(task)
+            return send(lambda count: bars.advance(task, count))
+
+        def tell(error: ApiError, delay_s: float) -> None:
+            print_line(console, f"{error}; trying again in {delay_s:g} s")
+
+        return persistently(attempt, Patience(for_s=retry_for_s, tell=tell))
+
+
+def follow_job(client: ApiClient, job_id: str, name: str, console: Console) -> dict[str, Any]:
+    """The last status of the job, once it has ended.
+
+    Raises:
+        ApiError: There is no such job, or the API could not be reached for a minute.
+    """
+    status: dict[str, Any] = {}
+    with _bars(console) as bars:
+        task = bars.add_task(f"Import {_shown(name)}", total=None)
+        for status in follow(client, job_id):
+            counts = JobCounts.of(status)
+            bars.update(task, total=counts.total or None, completed=counts.done)
+    return status
+
+
+def _bars(console: Console) -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
-    with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
-        name = f"{upload.mode} {upload.path.name}"
-        sending = progress.add_task(f"Upload {name}", total=upload.path.stat().st_size)
-        job_id = client.upload(upload, lambda count: progress.advance(sending, count))
-        working = progress.add_task(f"Import {name}", total=None)
-        while not (counts := _counts(client, job_id)).has_ended:
-            progress.update(working, total=counts.total or None, completed=counts.done)
-            time.sleep(_POLL_S)
-        progress.update(working, total=counts.total, completed=counts.done)
-    return job_id, counts
+    # In a log file a bar is noise.
+    return Progress(*columns, TimeElapsedColumn(), console=console, disable=not console.is_terminal)
 
 
-def _counts(client: ApiClient, job_id: str) -> JobCounts:
-    deadline_s = time.monotonic() + _UNREACHABLE_S
-    while True:
-        try:
-            return client.counts(job_id)
-        except ApiError:
-            if time.monotonic() > deadline_s:
-                raise
-            time.sleep(1)
+def _shown(name: str) -> str:
+    return escape(plain(name))

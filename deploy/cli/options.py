@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options that several commands of the local stack share."""
 
 from pathlib import Path
 
@@ -20,14 +20,4 @@ processors_option = click.option(
     default=1,
     show_default=True,
     help="How many processors share the work.",
-)
-
-json_option = click.option("--json", "as_json", is_flag=True, help="Print the API's JSON answer.")
-
-url_option = click.option(
-    "--url",
-    envvar="ROLLCALL_URL",
-    default="http://127.0.0.1:8080",
-    show_default=True,
-    help="Address of the HTTP API; also ROLLCALL_URL.",
 )

@@ -1,53 +1,154 @@
-"""The API's answers as tables on a terminal."""
+"""The API's answers on a terminal: tables, or JSON."""
 
+import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn, cast
 
+import click
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from deploy.api_client import JobCounts
+from deploy.api_client.job import OUTCOMES, JobCounts
 
-JOB_COLUMNS = ("id", "mode", "state", "total", "inserted", "updated", "unchanged", "rejected")
+JOB_COLUMNS = ("id", "mode", "state", "total", *OUTCOMES)
 ERROR_COLUMNS = ("line", "column", "code", "reason", "value")
 USER_COLUMNS = ("id", "email", "firstName", "lastName", "country", "state", "lastActiveDateStr")
 
-_LONGEST_CELL = 60
+DEFAULT_PAGE_SIZE = 20
+
+_LONGEST_CELL = 120
+_LONGEST = {"value": 40}
+"""Characters of a cell, where a column has a limit of its own."""
 _NEVER_FOLDED = ("id", "line", "code", "key")
 _WIDTH_OF_A_PIPE = 160
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""What moves a terminal's cursor, sends it commands or turns the direction of text."""
+
+
+class _Output(Console):
+    """A console that leaves a closed pipe to `deploy.cli`, as click does."""
+
+    def on_broken_pipe(self) -> NoReturn:
+        """Says that nobody reads any more."""
+        raise BrokenPipeError
 
 
 def output() -> Console:
     """Standard output, wide enough for every table where it is not a terminal."""
-    console = Console()
-    return console if console.is_terminal else Console(width=_WIDTH_OF_A_PIPE)
+    console = _Output()
+    return console if console.is_terminal else _Output(width=_WIDTH_OF_A_PIPE)
+
+
+def progress_console() -> Console:
+    """Standard error, where progress bars don't mix with what a command prints."""
+    return Console(stderr=True)
+
+
+def print_json(answer: Mapping[str, Any]) -> None:
+    """Prints the API's answer as it came."""
+    click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+
+
+def print_message(answer: Mapping[str, Any], names: Sequence[str], *, as_json: bool) -> None:
+    """Prints what the API has done, and these of the answer's fields, a line each."""
+    if as_json:
+        print_json(answer)
+        return
+    lines = [f"{name}: {answer[name]}" for name in names if answer.get(name) is not None]
+    click.echo("\n".join(plain(line) for line in [str(answer["message"]), *lines]))
 
 
 def print_table(
     console: Console, title: str, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]
 ) -> None:
     """Prints the named fields of each row; what a row does not have is left blank."""
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    # Apart from the table, whose width would fold it.
+    console.print(Text(plain(title)), style="bold", soft_wrap=True)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for column in columns:
         table.add_column(column, overflow="fold", no_wrap=column in _NEVER_FOLDED)
     for row in rows:
-        table.add_row(*(_cell(row.get(column)) for column in columns))
+        table.add_row(*(_cell(column, row.get(column)) for column in columns))
+    console.print(table)
+
+
+def print_fields(console: Console, fields: Mapping[str, Any]) -> None:
+    """Prints one thing, a field a line; what it does not have is left out."""
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True, style="bold")
+    table.add_column(overflow="fold")
+    for name, value in flat(fields).items():
+        if value is not None:
+            table.add_row(Text(plain(name)), Text(plain(text(value))))
     console.print(table)
 
 
 def print_counts(console: Console, job_id: str, counts: JobCounts) -> None:
     """Prints a job's outcome on one line."""
-    numbers = ", ".join(
-        f"{getattr(counts, name)} {name}"
-        for name in ("inserted", "updated", "unchanged", "rejected")
+    numbers = ", ".join(f"{getattr(counts, name)} {name}" for name in OUTCOMES)
+    print_line(console, f"Job {job_id}: {counts.state}, {counts.total} lines: {numbers}")
+
+
+def print_line(console: Console, line: str) -> None:
+    """Prints a line as it is, however wide the terminal."""
+    console.print(plain(line), markup=False, highlight=False, soft_wrap=True)
+
+
+def next_page(answer: Mapping[str, Any], name: str, query: Mapping[str, Any]) -> str:
+    """How a table's title says which option shows the next page; empty on the last one.
+
+    `name` is that of the answer's entries, `query` what was asked for.
+    """
+    start, page_size = query.get("start", 0), query.get("pageSize", DEFAULT_PAGE_SIZE)
+    end = start + len(answer[name])
+    if len(answer[name]) < page_size or (query.get("after") is None and end >= answer["total"]):
+        return ""
+    place = _key_of_page(name, answer[name][-1])
+    return (
+        f" (the next page: --start {end})"
+        if place is None
+        else f" (the next page: --after {place})"
     )
-    text = f"Job {job_id}: {counts.state}, {counts.total} lines: {numbers}"
-    console.print(text, markup=False, soft_wrap=True)
 
 
-def _cell(value: object) -> Text:
+def _key_of_page(name: str, last: Mapping[str, Any]) -> str | None:
+    """What the next page comes after, so that it costs the same at any depth."""
+    if name == "audience":
+        return last["id"]
+    if name == "Errors":
+        return str(last["errorMessage"]).removeprefix("Line ").partition(",")[0]
+    return None
+
+
+def flat(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields with those of a field put beside it: `attributes.plan`."""
+    found: dict[str, Any] = {}
+    for name, value in fields.items():
+        if isinstance(value, dict):
+            inner = flat(cast("dict[str, Any]", value))
+            found |= {f"{name}.{key}": each for key, each in inner.items()}
+        else:
+            found[name] = value
+    return found
+
+
+def text(value: object) -> str:
+    """A value as people write it; nothing where there is none."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def plain(line: str) -> str:
+    """The text with what would control the terminal shown as an escape."""
+    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), line)
+
+
+def _cell(column: str, value: object) -> Text:
     # Text and not str: a user's name must not be read as rich's markup.
-    text = "" if value is None else str(value)
-    return Text(text if len(text) <= _LONGEST_CELL else f"{text[: _LONGEST_CELL - 1]}…")
+    shown = plain(text(value))
+    longest = _LONGEST.get(column, _LONGEST_CELL)
+    return Text(shown if len(shown) <= longest else f"{shown[: longest - 1]}…")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from deploy.api_client import Account, ApiClient
+from deploy.api_client.client import Account, ApiClient
 from deploy.local.data_dir import DataDir, write_private
 from deploy.local.ports import HOST, is_free
 from deploy.local.stack import LocalStack

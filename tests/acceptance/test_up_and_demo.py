@@ -121,7 +121,7 @@ def test_demo_ends_as_expected(tmp_path: Path) -> None:
     )
 
     assert demo.returncode == 0, demo.stdout + demo.stderr
-    assert demo.stdout.count("All counts are as expected.") == 3
+    assert demo.stdout.count("All counts are as expected.") == 4
     assert not processes_of(tmp_path)
 
 

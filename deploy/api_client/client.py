@@ -1,0 +1,212 @@
+"""Requests to the HTTP API."""
+
+import contextlib
+import ssl
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import IO, Any, Self, cast
+from urllib.parse import quote, urlsplit
+
+import httpx
+
+BASE_PATH = "/vpns/api/v1"
+
+_TIMEOUT = httpx.Timeout(30, read=600)
+"""Seconds; the answer to an upload comes after all of it was checked and kept."""
+_EVENTS_TIMEOUT = httpx.Timeout(30, read=20)
+"""Seconds; an event stream that says nothing for so long is asked for again."""
+_LONGEST_FOREIGN_ANSWER = 200
+
+
+class ApiError(Exception):
+    """A request could not be sent, was not answered or was refused."""
+
+
+class UnreachableError(ApiError):
+    """No answer came; the same request may succeed later."""
+
+
+class RefusedError(ApiError):
+    """The API answered something other than success."""
+
+    def __init__(self, status: int, message: str, retry_after_s: float | None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after_s = retry_after_s
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who calls, by a name and a password."""
+
+    user: str
+    password: str
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """Who calls, by an API token or a JWT."""
+
+    text: str
+
+
+class ApiClient:
+    """Calls the API in one name; a context manager.
+
+    Paths are those below `/vpns/api/v1`. Every call raises ApiError where it does not succeed.
+    """
+
+    def __init__(self, url: str, credentials: Account | Token) -> None:
+        is_local = urlsplit(url).hostname in {"127.0.0.1", "localhost", "::1"}
+        self._url = url
+        self._http = httpx.Client(
+            base_url=url,
+            auth=_basic(credentials),
+            headers=_bearer(credentials),
+            timeout=_TIMEOUT,
+            # A transport of our own leaves out the environment's proxy, which cannot reach this
+            # machine's own address.
+            transport=httpx.HTTPTransport() if is_local else None,
+        )
+
+    def __enter__(self) -> Self:
+        """The client itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Closes its connections."""
+        self._http.close()
+
+    def is_ready(self) -> bool:
+        """True where an upload would be taken and processed."""
+        try:
+            return self._http.get("/health/ready").is_success
+        except httpx.TransportError:
+            return False
+
+    def get(self, path: str, parameters: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The answer to a GET; parameters that are None are left out."""
+        given = {name: value for name, value in (parameters or {}).items() if value is not None}
+        return self.request("GET", path, params=given)
+
+    def post(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The answer to a POST with a JSON body, or none."""
+        return self.request("POST", path, json=body)
+
+    def put(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer to a PUT with a JSON body."""
+        return self.request("PUT", path, json=body)
+
+    def request(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
+        """The JSON answer; the arguments are httpx's."""
+        with self._answer(method, path, **arguments) as response:
+            response.read()
+            return _json(response)
+
+    def download(self, path: str, media_type: str, target: IO[bytes]) -> None:
+        """Writes an answer of this media type to a file, as it comes."""
+        with self._answer("GET", path, headers={"Accept": media_type}) as response:
+            target.writelines(response.iter_bytes())
+
+    def events(self, path: str) -> Iterator[str]:
+        """The data of each server-sent event, until the server ends the stream."""
+        accept = {"Accept": "text/event-stream"}
+        with self._answer("GET", path, headers=accept, timeout=_EVENTS_TIMEOUT) as response:
+            yield from event_data(response.iter_lines())
+
+    @contextlib.contextmanager
+    def _answer(self, method: str, path: str, **arguments: Any) -> Generator[httpx.Response]:
+        """A success, whose body is still to be read."""
+        try:
+            with self._http.stream(method, f"{BASE_PATH}{path}", **arguments) as response:
+                if not response.is_success:
+                    response.read()
+                    raise _refused(response)
+                yield response
+        except httpx.TransportError as error:
+            raise _not_answered(self._url, error) from error
+
+
+def path_of(*parts: str) -> str:
+    """The path whose parts these are; whatever a part holds, it stays one."""
+    return "".join(f"/{quote(part, safe='')}" for part in parts)
+
+
+def event_data(lines: Iterable[str]) -> Iterator[str]:
+    """The data of each event of a stream (WHATWG HTML, 9.2.6); a comment is no event."""
+    data: list[str] = []
+    for line in lines:
+        if not line and data:
+            yield "\n".join(data)
+            data.clear()
+        name, _, value = line.partition(":")
+        if name == "data":
+            data.append(value.removeprefix(" "))
+
+
+def refusal_text(status: int, answer: Mapping[str, Any]) -> str:
+    """What the API answered, on one line for the message and one for each detail."""
+    lines = [f"{status}: {answer.get('message', 'no message')}"]
+    details: list[dict[str, Any]] = answer.get("details") or []
+    for detail in details:
+        where = [f"{name} {detail[name]}" for name in ("line", "column") if detail.get(name)]
+        lines.append(": ".join([*where, str(detail.get("message"))]))
+    return "\n  ".join(lines)
+
+
+def _basic(credentials: Account | Token) -> tuple[str, str] | None:
+    return (credentials.user, credentials.password) if isinstance(credentials, Account) else None
+
+
+def _bearer(credentials: Account | Token) -> dict[str, str]:
+    return {"Authorization": f"Bearer {credentials.text}"} if isinstance(credentials, Token) else {}
+
+
+def _refused(response: httpx.Response) -> RefusedError:
+    text = refusal_text(response.status_code, _json(response))
+    if response.has_redirect_location:
+        text = f"{response.status_code}: the server is at {response.headers['Location']}"
+    waits = response.headers.get("Retry-After", "")
+    return RefusedError(response.status_code, text, float(waits) if waits.isdecimal() else None)
+
+
+def _json(response: httpx.Response) -> dict[str, Any]:
+    try:
+        answer: Any = response.json()
+    except ValueError:
+        answer = None
+    if isinstance(answer, dict):
+        return cast("dict[str, Any]", answer)
+    # A proxy's page, or another server's answer.
+    text = " ".join(response.text.split())[:_LONGEST_FOREIGN_ANSWER]
+    return {"message": text or "no message"}
+
+
+def _not_answered(url: str, error: httpx.TransportError) -> ApiError:
+    fault = _tls_fault(error)
+    if fault is not None:
+        return ApiError(f"{url}: no trusted connection: {fault}")
+    message = f"{url} could not be reached: {error or type(error).__name__}"
+    never_helps = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
+    return ApiError(message) if isinstance(error, never_helps) else UnreachableError(message)
+
+
+def _tls_fault(error: BaseException) -> str | None:
+    """What is wrong with the server's TLS, or None where that is not what is wrong."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ssl.SSLError):
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return (
+            f"{cause.verify_message.rstrip('.')}; "
+            "SSL_CERT_FILE may name a file with the authority's certificate"
+        )
+    if isinstance(cause, ssl.SSLError) and cause.reason == "WRONG_VERSION_NUMBER":
+        return "the server does not speak TLS on this port; is it http://?"
+    return None

@@ -1,0 +1,73 @@
+"""A job's progress, followed until it has ended."""
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from deploy.api_client.client import ApiClient, ApiError, path_of
+from deploy.api_client.retry import Patience, is_passing, persistently
+
+RUNNING_STATES = ("ACCEPTED", "PROCESSING")
+OUTCOMES = ("inserted", "updated", "unchanged", "rejected")
+
+_POLL_S = 0.2
+_UNREACHABLE_S = 60.0
+"""How long a job is followed through an API that does not answer; it may be starting again."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobCounts:
+    """A job's progress: the outcomes add up to `total` once it has ended."""
+
+    state: str
+    total: int
+    inserted: int
+    updated: int
+    unchanged: int
+    rejected: int
+
+    @classmethod
+    def of(cls, status: Mapping[str, Any]) -> Self:
+        """What the status of a job says of it."""
+        numbers = (int(status.get(name) or 0) for name in ("total", *OUTCOMES))
+        return cls(str(status["state"]), *numbers)
+
+    @property
+    def done(self) -> int:
+        """How many lines have their outcome."""
+        return self.inserted + self.updated + self.unchanged + self.rejected
+
+    @property
+    def has_ended(self) -> bool:
+        """True once no line waits for its outcome."""
+        return self.state not in RUNNING_STATES
+
+
+def follow(client: ApiClient, job_id: str) -> Iterator[dict[str, Any]]:
+    """The job's status at each change, until the one with which it has ended.
+
+    They come as server-sent events, or are asked for where the server sends none.
+
+    Raises:
+        ApiError: There is no such job, or the API could not be reached for a minute.
+    """
+    for status in _statuses(client, job_id):
+        yield status
+        if JobCounts.of(status).has_ended:
+            return
+
+
+def _statuses(client: ApiClient, job_id: str) -> Iterator[dict[str, Any]]:
+    sends_events = True
+    place = path_of("batchinfo", "status", job_id)
+    patience = Patience(for_s=_UNREACHABLE_S, longest_delay_s=1.0)
+    while True:
+        yield persistently(lambda: client.get(place), patience)
+        if sends_events:
+            try:
+                yield from map(json.loads, client.events(f"{place}/events"))
+            except ApiError as error:
+                sends_events = is_passing(error)
+        time.sleep(_POLL_S)

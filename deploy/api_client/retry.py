@@ -1,0 +1,64 @@
+"""What is worth trying again, and when."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from deploy.api_client.client import ApiError, RefusedError, UnreachableError
+
+_PASSING = frozenset({429, 502, 503, 504})
+"""Answers after which the same request may succeed: too many at once, something is not there."""
+_FIRST_DELAY_S = 0.5
+
+_Answer = TypeVar("_Answer")
+
+
+def _say_nothing(_error: ApiError, _delay_s: float) -> None:
+    return
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long something is tried: delays double up to the longest."""
+
+    for_s: float
+    longest_delay_s: float = 15.0
+    tell: Callable[[ApiError, float], object] = _say_nothing
+    """Is told what went wrong, and after how many seconds it is tried again."""
+
+    def delay_s(self, error: ApiError, *, attempt: int, elapsed_s: float) -> float | None:
+        """Seconds to wait after the attempt (from 1) has failed; None where it is the last."""
+        if not is_passing(error):
+            return None
+        asked_s = (error.retry_after_s or 0.0) if isinstance(error, RefusedError) else 0.0
+        delay_s = max(asked_s, min(_FIRST_DELAY_S * 2 ** (attempt - 1), self.longest_delay_s))
+        return delay_s if elapsed_s + delay_s <= self.for_s else None
+
+
+def is_passing(error: ApiError) -> bool:
+    """True where the same request may succeed later."""
+    if isinstance(error, RefusedError):
+        return error.status in _PASSING
+    return isinstance(error, UnreachableError)
+
+
+def persistently(action: Callable[[], _Answer], patience: Patience) -> _Answer:
+    """The action's answer, which must be the same however often it is asked for.
+
+    Raises:
+        ApiError: It failed for good, or for as long as the patience lasts.
+    """
+    begin_s = time.monotonic()
+    attempt = 1
+    while True:
+        try:
+            return action()
+        except ApiError as error:
+            elapsed_s = time.monotonic() - begin_s
+            delay_s = patience.delay_s(error, attempt=attempt, elapsed_s=elapsed_s)
+            if delay_s is None:
+                raise
+            patience.tell(error, delay_s)
+        time.sleep(delay_s)
+        attempt += 1

@@ -1,0 +1,110 @@
+"""The form that an upload is."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import IO, Any
+
+from deploy.api_client.client import ApiClient, ApiError
+
+_PATH = "/audience/import"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """A file to import, and what is asked of its import; None leaves it to the server."""
+
+    file: IO[bytes]
+    """Open, with a position that can be moved, so that it can be sent again."""
+    name: str
+    mode: str
+    delimiter: str = "COMMA"
+    charset: str | None = None
+    blank_cells: str | None = None
+    max_delete_percent: float | None = None
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the file."""
+        return os.fstat(self.file.fileno()).st_size
+
+
+def send(
+    client: ApiClient,
+    upload: Upload,
+    *,
+    idempotency_key: str | None,
+    advance: Callable[[int], object],
+) -> dict[str, Any]:
+    """The answer, with the job's id; `advance` is told how many bytes went out.
+
+    With a key it may be sent again where no answer came: that ends in one job.
+
+    Raises:
+        ApiError: The API refused it or could not be reached.
+    """
+    headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
+    return _post(client, upload, headers, {}, advance)
+
+
+def send_for_dry_run(
+    client: ApiClient, upload: Upload, *, advance: Callable[[int], object]
+) -> dict[str, Any]:
+    """What importing the file would do, as counts and samples.
+
+    Raises:
+        ApiError: The API refused it, could not be reached, or took it for an import.
+    """
+    answer = _post(client, upload, {}, {"dryRun": "true"}, advance)
+    if answer.get("dryRun") is not True:
+        message = f"the server knows no dry runs: it imports the file as the job {answer.get('id')}"
+        raise ApiError(message)
+    return answer
+
+
+def _post(
+    client: ApiClient,
+    upload: Upload,
+    headers: dict[str, str],
+    fields: dict[str, str],
+    advance: Callable[[int], object],
+) -> dict[str, Any]:
+    upload.file.seek(0)
+    media_type = f"text/csv; charset={upload.charset}" if upload.charset else "text/csv"
+    return client.request(
+        "POST",
+        _PATH,
+        headers=headers | {"DELIMITER": upload.delimiter},
+        # They go before the file, so that the server can refuse it before it has read it all.
+        data=_fields(upload) | fields,
+        files={"uploadFile": (upload.name, _Metered(upload.file, advance), media_type)},
+    )
+
+
+def _fields(upload: Upload) -> dict[str, str]:
+    given = {
+        "importType": upload.mode,
+        "blankCells": upload.blank_cells,
+        "maxDeletePercent": (
+            None if upload.max_delete_percent is None else f"{upload.max_delete_percent:g}"
+        ),
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+class _Metered:
+    """A file that tells how much of it has been read."""
+
+    def __init__(self, file: IO[bytes], advance: Callable[[int], object]) -> None:
+        self._file = file
+        self._advance = advance
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes of the file."""
+        data = self._file.read(size)
+        self._advance(len(data))
+        return data
+
+    def fileno(self) -> int:
+        """What httpx takes the length of the body from."""
+        return self._file.fileno()

@@ -1,0 +1,96 @@
+"""Calls of a command to the API: in whose name, and how what goes wrong is told."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Generator, Mapping
+from typing import IO, Any
+
+import click
+
+from deploy.api_client.client import Account, ApiClient, ApiError, Token
+from deploy.cli.tables import plain
+
+FAILED = 2
+"""Exit status where the API refused or could not be reached; click's own for wrong usage."""
+
+_NO_CREDENTIALS = (
+    "no credentials: set ROLLCALL_USER and ROLLCALL_PASSWORD, or ROLLCALL_TOKEN to an API token"
+)
+
+
+class CommandError(click.ClickException):
+    """What ends a command with one clear line."""
+
+    exit_code = FAILED
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Prints it on standard error, where the server's text can't control the terminal."""
+        lines = (plain(line) for line in self.message.splitlines())
+        click.echo("Error: " + "\n".join(lines), file=file, err=file is None)
+
+
+@contextlib.contextmanager
+def api(url: str) -> Generator[ApiClient]:
+    """A client in the name that the environment says.
+
+    Raises:
+        CommandError: No credentials, or a call inside did not succeed.
+    """
+    with failures_told(), ApiClient(url, credentials(os.environ)) as client:
+        yield client
+
+
+@contextlib.contextmanager
+def failures_told() -> Generator[None]:
+    """Ends the command with what the API said.
+
+    Raises:
+        CommandError: A call inside did not succeed.
+    """
+    try:
+        yield
+    except ApiError as error:
+        raise CommandError(str(error)) from error
+
+
+def credentials(environ: Mapping[str, str]) -> Account | Token:
+    """From ROLLCALL_TOKEN, else ROLLCALL_USER and ROLLCALL_PASSWORD, else asked for.
+
+    A secret is never an argument: every user of the machine can read those.
+
+    Raises:
+        CommandError: Nothing is said, and nobody can be asked.
+    """
+    token = environ.get("ROLLCALL_TOKEN", "").strip()
+    if token:
+        return _token(token)
+    user, password = environ.get("ROLLCALL_USER"), environ.get("ROLLCALL_PASSWORD")
+    if not (user and password) and not sys.stdin.isatty():
+        raise CommandError(_NO_CREDENTIALS)
+    user = user or click.prompt("User", default="admin", err=True)
+    password = password or click.prompt(f"Password of {user}", hide_input=True, err=True)
+    return Account(user, password)
+
+
+def new_password(name: str) -> str:
+    """What is typed twice; where nobody types, the first line of standard input.
+
+    Raises:
+        CommandError: There is none.
+    """
+    if sys.stdin.isatty():
+        question = f"New password of {name}"
+        return click.prompt(question, hide_input=True, confirmation_prompt=True, err=True)
+    password = sys.stdin.readline().rstrip("\r\n")
+    if not password:
+        message = "no new password: standard input is empty"
+        raise CommandError(message)
+    return password
+
+
+def _token(text: str) -> Token:
+    if not text.isascii() or not text.isprintable():
+        message = "ROLLCALL_TOKEN is no token: it holds characters that none has"
+        raise CommandError(message)
+    return Token(text)
