@@ -19,12 +19,13 @@ from schemas.attributes import Attribute
 from schemas.staged_columns import copy_input, is_complete
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator
+    from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 
     import pyarrow as pa
 
     from ingest_api.arrival import Ways
     from ingest_api.checked_rows import CheckedBlock
+    from ingest_api.file_text import Readable
     from schemas.events import JobAccepted
 
     Columns = Callable[[pa.RecordBatch, JobAccepted], dict[str, Any]]
@@ -48,58 +49,75 @@ def key_columns(rows: pa.RecordBatch, _accepted: JobAccepted) -> dict[str, Any]:
 
 
 class ComparedLines:
-    """One reading of one file; ``rejected`` and ``rejections`` grow with it.
+    """The lines of one file, read once; ``rejected`` and ``rejections`` grow with it.
 
     ``rejections`` are the first of the lines that are refused whatever the audience is,
     with the columns of ``RowRejected``.
     """
 
-    def __init__(self, ways: Ways, accepted: JobAccepted, columns: Columns) -> None:
+    def __init__(self, accepted: JobAccepted, columns: Columns) -> None:
+        self.accepted = accepted
         self.rejected = 0
         self.rejections: list[dict[str, Any]] = []
-        self._ways = ways
-        self._accepted = accepted
         self._columns = columns
-        self._lock = threading.Lock()
-        self._inputs = self._made()
 
-    async def inputs(self) -> AsyncGenerator[bytes]:
-        """COPY input of the lines that are fit by themselves; the next is made meanwhile.
-
-        To be closed where it is not read to its end.
+    def inputs(self, readable: Readable) -> Iterator[bytes]:
+        """COPY input of the lines that are fit by themselves, a block at a time.
 
         Raises:
-            UploadLostError: `uploads` does not hold the file any more.
-            UploadUnreachableError: Kafka gives no chunk for now.
+            FileFault: it is not the file that was accepted.
         """
-        upcoming = self._upcoming()
-        try:
-            while (made := await upcoming) is not None:
-                upcoming = self._upcoming()
-                yield made
-        finally:
-            self._ways.threads.submit(self._close)
-
-    def _upcoming(self) -> asyncio.Future[bytes | None]:
-        return asyncio.get_running_loop().run_in_executor(self._ways.threads, self._next)
-
-    def _next(self) -> bytes | None:
-        with self._lock, self._ways.permits:
-            return next(self._inputs, None)
-
-    def _close(self) -> None:
-        with self._lock:
-            self._inputs.close()
-
-    def _made(self) -> Generator[bytes]:
-        with open_stored(self._ways, stored_file(self._accepted)) as readable:
-            in_turn = Turns(readable, self._ways.permits)
-            for checked in checked_blocks(in_turn, self._accepted):
-                self._note_rejections(checked)
-                yield copy_input(self._columns(checked.rows, self._accepted))
+        for checked in checked_blocks(readable, self.accepted):
+            self._note_rejections(checked)
+            yield copy_input(self._columns(checked.rows, self.accepted))
 
     def _note_rejections(self, checked: CheckedBlock) -> None:
         refused = checked.rejections
         self.rejected += refused.num_rows
         wanted = SAMPLES - len(self.rejections)
         self.rejections += refused.slice(0, wanted).to_pylist()
+
+
+async def stored_inputs(ways: Ways, lines: ComparedLines) -> AsyncGenerator[bytes]:
+    """The inputs of a file that is in `uploads`; the next is made while one is used.
+
+    To be closed where it is not read to its end.
+
+    Raises:
+        UploadLostError: `uploads` does not hold the file any more.
+        UploadUnreachableError: Kafka gives no chunk for now.
+    """
+    made = _InThreads(ways, lines)
+    upcoming = made.upcoming()
+    try:
+        while (piece := await upcoming) is not None:
+            upcoming = made.upcoming()
+            yield piece
+    finally:
+        ways.threads.submit(made.close)
+
+
+class _InThreads:
+    """Inputs made in the threads of the surveys, by one of them at a time."""
+
+    def __init__(self, ways: Ways, lines: ComparedLines) -> None:
+        self._ways = ways
+        self._lock = threading.Lock()
+        self._inputs = self._made(lines)
+
+    def upcoming(self) -> asyncio.Future[bytes | None]:
+        """The next input; None after the last."""
+        return asyncio.get_running_loop().run_in_executor(self._ways.threads, self._next)
+
+    def close(self) -> None:
+        """Let go of the file, once the input under way has been made."""
+        with self._lock:
+            self._inputs.close()
+
+    def _next(self) -> bytes | None:
+        with self._lock, self._ways.permits:
+            return next(self._inputs, None)
+
+    def _made(self, lines: ComparedLines) -> Generator[bytes]:
+        with open_stored(self._ways, stored_file(lines.accepted)) as readable:
+            yield from lines.inputs(Turns(readable, self._ways.permits))

@@ -15,7 +15,12 @@ from decimal import ROUND_UP, Decimal
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ingest_api.audience_comparison import AudienceComparison, NoAudienceError, count_pending
-from ingest_api.compared_lines import ComparedLines, key_columns, line_columns
+from ingest_api.compared_lines import (
+    ComparedLines,
+    key_columns,
+    line_columns,
+    stored_inputs,
+)
 from ingest_api.dry_run import answer_of
 from ingest_api.responses import Detail, invalid_file, unavailable
 from ingest_api.store import StoreUnavailableError
@@ -93,17 +98,17 @@ class Comparisons:
         jobs = await self._jobs()
         if max_delete_percent is not None:
             await self._wait_projected(jobs)
-        lines = ComparedLines(self._ways, accepted, line_columns)
-        async with self._comparison() as comparison, aclosing(lines.inputs()) as inputs:
+        lines = ComparedLines(accepted, line_columns)
+        async with self._comparing(lines) as (comparison, inputs):
             compared = await comparison.compare(accepted.mode, inputs, jobs)
         if max_delete_percent is not None:
             _check_share(compared.removal, max_delete_percent)
-        return answer_of(accepted, compared, lines)
+        return answer_of(compared, lines)
 
     async def _check_removal(self, accepted: JobAccepted, max_delete_percent: Decimal) -> None:
         await self._wait_projected(await self._jobs())
-        lines = ComparedLines(self._ways, accepted, key_columns)
-        async with self._comparison() as comparison, aclosing(lines.inputs()) as inputs:
+        lines = ComparedLines(accepted, key_columns)
+        async with self._comparing(lines) as (comparison, inputs):
             removal = await comparison.count_removed(inputs)
         _check_share(removal, max_delete_percent)
 
@@ -124,10 +129,16 @@ class Comparisons:
             await asyncio.sleep(_PENDING_POLL_S)
 
     @contextlib.asynccontextmanager
-    async def _comparison(self) -> AsyncGenerator[AudienceComparison]:
-        async with self._turn(), self._store.session(_TIME_LIMIT_S) as connection:
+    async def _comparing(
+        self, lines: ComparedLines
+    ) -> AsyncGenerator[tuple[AudienceComparison, AsyncGenerator[bytes]]]:
+        async with (
+            self._turn(),
+            self._store.session(_TIME_LIMIT_S) as connection,
+            aclosing(stored_inputs(self._ways, lines)) as inputs,
+        ):
             try:
-                yield AudienceComparison(connection, _TIME_LIMIT_S)
+                yield AudienceComparison(connection, _TIME_LIMIT_S), inputs
             except NoAudienceError:
                 raise unavailable(
                     "There is no audience to compare with, because no processor has made its"

@@ -101,27 +101,31 @@ class DryRunAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     samples: Samples
 
 
-def answer_of(accepted: JobAccepted, compared: Compared, lines: ComparedLines) -> DryRunAnswer:
-    """The answer about the upload that this job would be."""
+def answer_of(compared: Compared, lines: ComparedLines) -> DryRunAnswer:
+    """The answer about the upload that these lines are of."""
     refused = sum(compared.lines.get(code, 0) for code in _REFUSED)
     return DryRunAnswer(
-        mode=accepted.mode,
-        total=accepted.lines,
+        mode=lines.accepted.mode,
+        total=lines.accepted.lines,
         insert=compared.lines.get("insert", 0),
         update=compared.lines.get("update", 0),
         unchanged=compared.lines.get("unchanged", 0),
         delete=compared.removal.removed,
         reject=lines.rejected + refused,
         pending_jobs=compared.pending_jobs,
-        samples=_samples(accepted, compared, lines),
+        samples=_samples(compared, lines),
     )
 
 
-def _samples(accepted: JobAccepted, compared: Compared, lines: ComparedLines) -> Samples:
+def _samples(compared: Compared, lines: ComparedLines) -> Samples:
     found = compared.samples
     refused = [
         *lines.rejections,
-        *(_rejection(accepted, code, row) for code in _REFUSED for row in found.get(code, [])),
+        *(
+            _rejection(lines.accepted, code, row)
+            for code in _REFUSED
+            for row in found.get(code, [])
+        ),
     ]
     refused.sort(key=lambda rejection: rejection["record_number"])
     return Samples(

@@ -29,12 +29,13 @@ from ingest_api.credentials import (
 from ingest_api.gateway import account_of
 from ingest_api.json_body import INVALID_BODY, JsonBody, json_body
 from ingest_api.operations import (
+    JSON,
     Answer,
     Operation,
     Parameter,
-    Refusal,
     described,
     page_parameters,
+    refused,
 )
 from ingest_api.paging import page_of
 from ingest_api.passwords import generated_password
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
     from ingest_api.accounts import Accounts
     from ingest_api.authentication import Authentication
 
-JSON: Final = "application/json"
 _NAME_PARAMETER: Final = Parameter(
     name="name",
     place="path",
@@ -58,12 +58,6 @@ _NAME_PARAMETER: Final = Parameter(
 )
 _DATE: Final = "06/28/2016 05:49:23 AM GMT"
 _log = structlog.stdlib.get_logger("rollcall.api")
-
-
-class Message(msgspec.Struct, frozen=True):
-    """Why a request was refused."""
-
-    message: str
 
 
 class AccountShown(msgspec.Struct, frozen=True, rename="camel"):
@@ -108,9 +102,7 @@ class AccountAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
 def refusals(**texts: str) -> dict[int, Answer]:
     """Answers with a message alone: ``refusals(_404="There is no …")``."""
     return {
-        int(code.removeprefix("_")): Answer(
-            description=text, bodies={JSON: Refusal}, example={"message": text}
-        )
+        int(code.removeprefix("_")): refused(text, {"message": text})
         for code, text in texts.items()
     }
 

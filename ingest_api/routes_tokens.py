@@ -10,12 +10,12 @@ import structlog
 from ingest_api.accounts import Account, Role
 from ingest_api.gateway import account_of
 from ingest_api.json_body import INVALID_BODY, JsonBody, json_body
-from ingest_api.operations import Answer, Operation, Parameter, described, page_parameters
+from ingest_api.operations import JSON, Answer, Operation, Parameter, described, page_parameters
 from ingest_api.paging import page_of
 from ingest_api.reads import date_text
 from ingest_api.request_head import whole_number
 from ingest_api.responses import Refused, json_answer
-from ingest_api.routes_accounts import JSON, check_name, refusals
+from ingest_api.routes_accounts import check_name, refusals
 from ingest_api.tokens import NAME_TAKEN, UNKNOWN_TOKEN
 
 if TYPE_CHECKING:

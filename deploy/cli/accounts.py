@@ -6,10 +6,16 @@ import click
 
 from deploy.api_client.client import path_of
 from deploy.cli.commands import ListingGroup, call_options, page_options
+from deploy.cli.listing import Listing
 from deploy.cli.session import api, new_password
-from deploy.cli.tables import next_page, output, print_json, print_message, print_table
+from deploy.cli.tables import print_message
 
-_COLUMNS = ("name", "role", "createdDate", "modifiedDate")
+_LISTING = Listing(
+    "/admin/accounts",
+    "accounts",
+    "accounts",
+    ("name", "role", "createdDate", "modifiedDate"),
+)
 ROLES = click.Choice(["reader", "importer", "admin"])
 
 _password_option = click.option(
@@ -33,13 +39,7 @@ def accounts() -> None:
 @call_options
 def list_accounts(*, as_json: bool, url: str, **query: Any) -> None:
     """Show the accounts by name."""
-    with api(url) as client:
-        answer = client.get("/admin/accounts", query)
-    if as_json:
-        print_json(answer)
-        return
-    title = f"{answer['total']} accounts{next_page(answer, 'accounts', query)}"
-    print_table(output(), title, _COLUMNS, answer["accounts"])
+    _LISTING.show(url, query, as_json=as_json)
 
 
 @accounts.command(

@@ -5,10 +5,16 @@ from typing import Any
 import click
 
 from deploy.cli.commands import ListingGroup, call_options
+from deploy.cli.listing import Listing
 from deploy.cli.session import api
-from deploy.cli.tables import output, print_json, print_message, print_table
+from deploy.cli.tables import print_message
 
-_COLUMNS = ("name", "type", "isReconciliationKey", "isIndexed", "definedDate", "definedBy")
+_LISTING = Listing(
+    "/admin/attributes",
+    "attributes",
+    "attributes",
+    ("name", "type", "isReconciliationKey", "isIndexed", "definedDate", "definedBy"),
+)
 
 
 @click.group(cls=ListingGroup)
@@ -24,12 +30,7 @@ def attributes() -> None:
 @call_options
 def list_attributes(*, as_json: bool, url: str) -> None:
     """Show the attributes."""
-    with api(url) as client:
-        answer = client.get("/admin/attributes")
-    if as_json:
-        print_json(answer)
-    else:
-        print_table(output(), f"{answer['total']} attributes", _COLUMNS, answer["attributes"])
+    _LISTING.show(url, {}, as_json=as_json)
 
 
 @attributes.command(

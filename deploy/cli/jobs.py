@@ -11,6 +11,7 @@ from deploy.api_client.job import JobCounts
 from deploy.cli.commands import ApiCommand, call_options, page_options
 from deploy.cli.error_file import write_error_file
 from deploy.cli.job_progress import follow_job
+from deploy.cli.listing import Listing
 from deploy.cli.session import api
 from deploy.cli.tables import (
     ERROR_COLUMNS,
@@ -23,6 +24,12 @@ from deploy.cli.tables import (
     progress_console,
 )
 
+_JOBS = Listing(
+    "/batchinfo/status",
+    "statuses",
+    "jobs",
+    (*JOB_COLUMNS, "importedBy", "importedDate"),
+)
 _MODES = click.Choice(["insert", "upsert", "delsert"])
 _STATES = click.Choice(
     ["ACCEPTED", "PROCESSING", "COMPLETED", "COMPLETED_WITH_ERRORS", "REVERTING", "REVERTED"]
@@ -44,7 +51,7 @@ _STATES = click.Choice(
 def status(job_id: str | None, *, waits: bool, as_json: bool, url: str) -> None:
     """Show all that is known of the job JOB_ID; without it, the newest jobs."""
     if job_id is None:
-        _show_jobs(url, {}, as_json=as_json)
+        _JOBS.show(url, {}, as_json=as_json)
         return
     with api(url) as client:
         if waits:
@@ -74,7 +81,7 @@ def status(job_id: str | None, *, waits: bool, as_json: bool, url: str) -> None:
 @call_options
 def jobs(*, as_json: bool, url: str, **query: Any) -> None:
     """Show jobs, the newest first."""
-    _show_jobs(url, query, as_json=as_json)
+    _JOBS.show(url, query, as_json=as_json)
 
 
 @click.command(
@@ -111,14 +118,3 @@ def errors(job_id: str, *, csv_path: Path | None, as_json: bool, url: str, **que
     found = answer["Errors"]
     more = next_page(answer, "Errors", query)
     print_table(output(), f"{answer['total']} rejected lines{more}", ERROR_COLUMNS, found)
-
-
-def _show_jobs(url: str, query: dict[str, Any], *, as_json: bool) -> None:
-    with api(url) as client:
-        answer = client.get("/batchinfo/status", query)
-    if as_json:
-        print_json(answer)
-        return
-    more = next_page(answer, "statuses", query)
-    columns = (*JOB_COLUMNS, "importedBy", "importedDate")
-    print_table(output(), f"{answer['total']} jobs{more}", columns, answer["statuses"])

@@ -7,10 +7,16 @@ import click
 from deploy.api_client.client import path_of
 from deploy.cli.accounts import ROLES
 from deploy.cli.commands import ListingGroup, call_options, page_options
+from deploy.cli.listing import Listing
 from deploy.cli.session import api
-from deploy.cli.tables import next_page, output, print_json, print_message, print_table
+from deploy.cli.tables import print_message
 
-_COLUMNS = ("id", "name", "role", "createdBy", "createdDate", "expiresDate", "lastUsedDate")
+_LISTING = Listing(
+    "/admin/tokens",
+    "tokens",
+    "tokens",
+    ("id", "name", "role", "createdBy", "createdDate", "expiresDate", "lastUsedDate"),
+)
 
 
 @click.group(cls=ListingGroup)
@@ -27,13 +33,7 @@ def tokens() -> None:
 @call_options
 def list_tokens(*, as_json: bool, url: str, **query: Any) -> None:
     """Show the tokens; the secrets themselves are not kept."""
-    with api(url) as client:
-        answer = client.get("/admin/tokens", query)
-    if as_json:
-        print_json(answer)
-        return
-    title = f"{answer['total']} tokens{next_page(answer, 'tokens', query)}"
-    print_table(output(), title, _COLUMNS, answer["tokens"])
+    _LISTING.show(url, query, as_json=as_json)
 
 
 @tokens.command(
