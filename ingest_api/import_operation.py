@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final, Literal
 
 from ingest_api.answers import ImportAccepted
+from ingest_api.dry_run import NOTHING_CHANGED, DryRunAnswer
 from ingest_api.file_format import DELIMITERS
 from ingest_api.operations import JSON, Answer, Operation, Parameter, refused
 from ingest_api.responses import INVALID_FILE, UPLOAD_ACCEPTED
@@ -33,6 +34,18 @@ _BLANK_CELLS: Final[dict[str, Any]] = {
     "default": "keep",
     "description": "What a blank cell does to the field of a user that an upsert changes.",
 }
+_DRY_RUN: Final[dict[str, Any]] = {
+    "type": "boolean",
+    "default": False,
+    "description": "`true` answers what the upload would do, and changes nothing.",
+}
+_MAX_DELETE_PERCENT: Final[dict[str, Any]] = {
+    "type": "number",
+    "minimum": 0,
+    "maximum": 100,
+    "default": 100,
+    "description": "A delsert that would remove more of the users than this is refused.",
+}
 _FORM: Final[dict[str, Any]] = {
     "type": "object",
     "required": ["uploadFile"],
@@ -50,6 +63,50 @@ _FORM: Final[dict[str, Any]] = {
         "importType": _MODE,
         "DELIMITER": _DELIMITER,
         "blankCells": _BLANK_CELLS,
+        "dryRun": _DRY_RUN,
+        "maxDeletePercent": _MAX_DELETE_PERCENT,
+    },
+}
+_USER: Final = {
+    "firstName": "Grace",
+    "lastName": "Hopper",
+    "email": "grace@example.org",
+    "country": "USA",
+    "state": "Virginia",
+}
+_DRY_RUN_EXAMPLE: Final[dict[str, Any]] = {
+    "dryRun": True,
+    "message": NOTHING_CHANGED,
+    "mode": "upsert",
+    "total": 3,
+    "insert": 1,
+    "update": 1,
+    "unchanged": 0,
+    "delete": 0,
+    "reject": 1,
+    "pendingJobs": 0,
+    "samples": {
+        "insert": [{"line": 2, "user": _USER}],
+        "update": [
+            {
+                "line": 3,
+                "id": "9",
+                "before": {"firstName": "Ada"},
+                "after": {"firstName": "Augusta"},
+            }
+        ],
+        "unchanged": [],
+        "delete": [],
+        "reject": [
+            {
+                "errorMessage": "Line 3,No,Address,none,India,Email is not a valid email address.",
+                "line": 4,
+                "column": "Email",
+                "code": "EMAIL_INVALID",
+                "value": "none",
+                "reason": "Email is not a valid email address.",
+            }
+        ],
     },
 }
 
@@ -88,6 +145,8 @@ IMPORT: Final = Operation(
         _option("query", "importType", _MODE, before="the form"),
         _option("query", "DELIMITER", _DELIMITER, before="the form"),
         _option("query", "blankCells", _BLANK_CELLS, before="the form"),
+        _option("query", "dryRun", _DRY_RUN, before="the form"),
+        _option("query", "maxDeletePercent", _MAX_DELETE_PERCENT, before="the form"),
     ),
     body={"multipart/form-data": _FORM},
     body_example={
@@ -96,9 +155,12 @@ IMPORT: Final = Operation(
     },
     answers={
         200: Answer(
-            description="The file was taken; its job runs.",
-            bodies={JSON: ImportAccepted},
-            example={"id": _EXAMPLE_ID, "message": UPLOAD_ACCEPTED},
+            description="The file was taken and its job runs; or, of a dry run, what it would do.",
+            bodies={JSON: (ImportAccepted, DryRunAnswer)},
+            examples={
+                "The job": {"id": _EXAMPLE_ID, "message": UPLOAD_ACCEPTED},
+                "A dry run": _DRY_RUN_EXAMPLE,
+            },
         ),
         400: refused(
             "The form or its file can't be read.",

@@ -71,6 +71,11 @@ _NOT_KNOWN: Final = refused(
     {"message": UNAUTHORIZED},
     headers={"WWW-Authenticate": "How to authenticate."},
 )
+_LIMITED: Final = refused(
+    "Too many logins of this name or from this address have failed.",
+    {"message": "Too many failed logins, try again later"},
+    headers={"Retry-After": _RETRY_AFTER},
+)
 _FAILED: Final = refused(
     "The server failed; its log knows why, by the request's id.",
     {"message": SERVER_FAILURE, "requestId": _EXAMPLE_REQUEST_ID},
@@ -165,26 +170,29 @@ class _Schemas:
     """The JSON Schemas of all types that the operations name."""
 
     def __init__(self, operations: Iterable[Operation]) -> None:
-        kinds = [
-            kind
-            for operation in operations
-            for kind in _bodies(operation)
-            if not isinstance(kind, dict)
-        ]
+        kinds = [kind for operation in operations for kind in _kinds(operation)]
         schemas, self.components = msgspec.json.schema_components(
             kinds, ref_template="#/components/schemas/{name}"
         )
         self._by_kind = dict(zip(map(id, kinds), schemas, strict=True))
 
-    def of(self, kind: object) -> Json:
-        """The schema of a type; a schema is its own."""
-        return cast("Json", kind) if isinstance(kind, dict) else self._by_kind[id(kind)]
+    def of(self, body: object) -> Json:
+        """The schema of a body, see :class:`ingest_api.operations.Answer`."""
+        if isinstance(body, dict):
+            return cast("Json", body)
+        if isinstance(body, tuple):
+            return {"anyOf": [self.of(kind) for kind in cast("tuple[object, ...]", body)]}
+        return self._by_kind[id(body)]
 
 
-def _bodies(operation: Operation) -> Iterator[Any]:
-    for answer in answers_of(operation).values():
-        yield from answer.bodies.values()
-    yield from (operation.body or {}).values()
+def _kinds(operation: Operation) -> Iterator[Any]:
+    """The types of all bodies that the operation takes or answers."""
+    bodies = [body for answer in answers_of(operation).values() for body in answer.bodies.values()]
+    for body in (*bodies, *(operation.body or {}).values()):
+        if isinstance(body, tuple):
+            yield from cast("tuple[Any, ...]", body)
+        elif not isinstance(body, dict):
+            yield body
 
 
 def answers_of(operation: Operation) -> dict[int, Answer]:
@@ -203,11 +211,11 @@ def _following(operation: Operation) -> Iterator[tuple[int, Answer]]:
         yield from _BODY_REFUSALS.items()
     yield 500, _FAILED
     if operation.role is not None:
+        message = forbidden(operation.role).message
         yield 401, _NOT_KNOWN
+        yield 403, refused("The role is too low, or the JWT names none.", {"message": message})
+        yield 429, _LIMITED
         yield 503, _UNAVAILABLE
-    if operation.role not in {None, "reader"}:
-        message = forbidden(str(operation.role)).message
-        yield 403, refused("The account's role is too low.", {"message": message})
 
 
 def _described(operation: Operation, schemas: _Schemas) -> Json:

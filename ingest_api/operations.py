@@ -88,7 +88,8 @@ class Refusal(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
 class Answer:
     """One answer of a route.
 
-    ``bodies`` has by media type a type that msgspec knows, or a JSON Schema.
+    ``bodies`` has by media type a type that msgspec knows, a tuple of such types where
+    it is one of them, or a JSON Schema.
     ``examples`` are further ones of the first media type, by what they are examples of.
     ``headers`` has by name what a header says.
     """

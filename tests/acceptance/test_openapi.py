@@ -99,6 +99,20 @@ def test_every_answer_is_as_described(
     rig_of_module.services.assert_running()
 
 
+HEADER = "First Name,Last Name,Email,Country,Shoe Size\n"
+LINES = "Ada,Lovelace,ada@there.example,India,38.5\nNo,Address,none,India,=1+1\n"
+CHANGED = LINES.replace("Ada", "Augusta") + "Grace,Hopper,grace@there.example,India,\n"
+
+
+def dry_run(mode: str, lines: str) -> dict[str, Any]:
+    """A dry run of an upload in this mode."""
+    return {
+        "query": {"dryRun": "true"},
+        "body": {"uploadFile": (HEADER + lines).encode(), "importType": mode},
+        "media_type": "multipart/form-data",
+    }
+
+
 FOUND: list[tuple[str, str, dict[str, Any]]] = [
     ("GET", f"{API}/batchinfo/status", {}),
     ("GET", f"{API}/batchinfo/status/{{job_id}}", {}),
@@ -106,6 +120,9 @@ FOUND: list[tuple[str, str, dict[str, Any]]] = [
     ("GET", f"{API}/batchinfo/errors/{{job_id}}", {}),
     ("GET", f"{API}/batchinfo/errors/{{job_id}}", {"headers": {"Accept": "text/csv"}}),
     ("GET", f"{API}/audience", {}),
+    ("POST", f"{API}/audience/import", dry_run("upsert", LINES)),
+    ("POST", f"{API}/audience/import", dry_run("upsert", CHANGED)),
+    ("POST", f"{API}/audience/import", dry_run("delsert", CHANGED.replace("ada@", "other@"))),
     ("GET", f"{API}/audience/{{user_id}}", {}),
     ("GET", f"{API}/audience/{{user_id}}/history", {}),
     ("PUT", f"{API}/audience/{{user_id}}", {"body": {"firstName": "Augusta"}}),
@@ -132,9 +149,7 @@ def there(rig_of_module: Rig) -> dict[str, str]:
         return found
 
     made("/admin/attributes", name="shoe size", type="number")
-    header = b"First Name,Last Name,Email,Country,Shoe Size\n"
-    lines = b"Ada,Lovelace,ada@there.example,India,38.5\nNo,Address,none,India,=1+1\n"
-    status = rig_of_module.run(header + lines)
+    status = rig_of_module.run((HEADER + LINES).encode())
     assert (status["inserted"], status["rejected"]) == (1, 1)
     user = http.get(f"{API}/audience", params={"email": "ada@there.example"}).json()
     return {
