@@ -223,7 +223,9 @@ def _described(operation: Operation, schemas: _Schemas) -> Json:
     found["description"] = "\n\n".join(filter(None, [operation.description, _role(operation)]))
     found["parameters"] = [_parameter(parameter) for parameter in operation.parameters]
     if operation.body is not None:
-        contents = _contents(operation.body, schemas, {"example": operation.body_example})
+        contents = _contents(operation.body, schemas)
+        # Not under "examples": of those the viewer's editor shows none at first.
+        next(iter(contents.values()))["example"] = operation.body_example
         found["requestBody"] = {"required": True, "content": contents}
     found["responses"] = {
         str(code): _answer(answer, schemas) for code, answer in answers_of(operation).items()
@@ -250,7 +252,6 @@ def _parameter(parameter: Parameter) -> Json:
 
 
 def _answer(answer: Answer, schemas: _Schemas) -> Json:
-    examples = {"example": answer.example} if answer.example is not None else answer.examples
     headers = {"X-Request-Id": "By which the server's log calls the request.", **answer.headers}
     found: Json = {
         "description": answer.description,
@@ -264,20 +265,18 @@ def _answer(answer: Answer, schemas: _Schemas) -> Json:
         },
     }
     if answer.bodies:
-        found["content"] = _contents(answer.bodies, schemas, examples)
+        found["content"] = _contents(answer.bodies, schemas)
+        next(iter(found["content"].values()))["examples"] = _named(answer.examples)
     return found
 
 
-def _contents(
-    bodies: Mapping[str, Any], schemas: _Schemas, examples: Mapping[str, object]
-) -> dict[str, Json]:
-    """The bodies by media type; the examples are of the first."""
-    contents: dict[str, Json] = {
-        media_type: {"schema": schemas.of(kind)} for media_type, kind in bodies.items()
+def _contents(bodies: Mapping[str, Any], schemas: _Schemas) -> dict[str, Json]:
+    return {media_type: {"schema": schemas.of(kind)} for media_type, kind in bodies.items()}
+
+
+def _named(examples: Mapping[str, object]) -> Json:
+    """Examples as OpenAPI names them, by what they are examples of."""
+    return {
+        re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-"): {"summary": name, "value": value}
+        for name, value in examples.items()
     }
-    if examples:
-        next(iter(contents.values()))["examples"] = {
-            re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-"): {"summary": name, "value": value}
-            for name, value in examples.items()
-        }
-    return contents

@@ -32,7 +32,6 @@ _USER: Final = {
     "country": "USA",
     "state": "Texas",
     "lastActiveDate": "08/28/2017",
-    "attributes": {"tier": "gold"},
 }
 _JsonValue = str | int | float | bool | None
 

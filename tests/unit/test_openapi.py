@@ -72,9 +72,12 @@ def test_every_body_has_an_example_and_it_is_right() -> None:
     for name, operation in operations():
         for place, kinds in bodies(operation):
             examples = [
-                (kind["schema"], example["value"])
+                (kind["schema"], example)
                 for kind in kinds
-                for example in kind.get("examples", {}).values()
+                for example in (
+                    *([kind["example"]] if kind.get("example") is not None else []),
+                    *(named["value"] for named in kind.get("examples", {}).values()),
+                )
             ]
             assert examples, f"{name}: {place} has no example"
             for schema, example in examples:
