@@ -44,7 +44,7 @@ class CountedReads(JobReads):
         self.asked: list[tuple[float, int]] = []
 
     async def select_views(self, jobs: Sequence[LedgerJob]) -> list[JobView]:
-        """The real answer, noted."""
+        """As the parent does."""
         self.asked.append((time.monotonic(), len(jobs)))
         return await super().select_views(jobs)
 
