@@ -122,8 +122,8 @@ class Comparisons:
         while pending := await count_pending(self._store.select_projected, jobs):
             if time.monotonic() > until_s:
                 raise unavailable(
-                    f"{pending} jobs that were accepted before are not finished, so it can't be"
-                    " told yet what share of the users this file would remove: nothing was kept,"
+                    f"Of the jobs accepted before, {pending} are not finished, so it can't be told"
+                    " yet what share of the users this file would remove: nothing was kept,"
                     " try again"
                 )
             await asyncio.sleep(_PENDING_POLL_S)
