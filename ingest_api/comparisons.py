@@ -102,7 +102,7 @@ class Comparisons:
         async with self._comparing(lines) as (comparison, inputs):
             compared = await comparison.compare(accepted.mode, inputs, jobs)
         if max_delete_percent is not None:
-            _check_share(compared.removal, max_delete_percent)
+            check_share(compared.removal, max_delete_percent)
         return answer_of(compared, lines)
 
     async def _check_removal(self, accepted: JobAccepted, max_delete_percent: Decimal) -> None:
@@ -110,7 +110,7 @@ class Comparisons:
         lines = ComparedLines(accepted, key_columns)
         async with self._comparing(lines) as (comparison, inputs):
             removal = await comparison.count_removed(inputs)
-        _check_share(removal, max_delete_percent)
+        check_share(removal, max_delete_percent)
 
     async def _jobs(self) -> Sequence[LedgerJob]:
         """All jobs accepted so far, by this instance or another."""
@@ -122,8 +122,8 @@ class Comparisons:
         while pending := await count_pending(self._store.select_projected, jobs):
             if time.monotonic() > until_s:
                 raise unavailable(
-                    f"{pending} jobs that were accepted before are not finished, so it can't be"
-                    " told yet what share of the users this file would remove: nothing was kept,"
+                    f"Of the jobs accepted before, {pending} are not finished, so it can't be told"
+                    " yet what share of the users this file would remove: nothing was kept,"
                     " try again"
                 )
             await asyncio.sleep(_PENDING_POLL_S)
@@ -196,7 +196,12 @@ class Comparisons:
                 await self._store.select("SELECT 1", timeout_s=_STORE_TIMEOUT_S)
 
 
-def _check_share(removal: Removal, most: Decimal) -> None:
+def check_share(removal: Removal, most: Decimal) -> None:
+    """Returns where no more than this many per cent of the users would be removed.
+
+    Raises:
+        Refused: 400, with the numbers.
+    """
     if removal.removed * 100 <= most * removal.users:
         return
     percent = (Decimal(removal.removed * 100) / removal.users).quantize(_CENT, ROUND_UP)

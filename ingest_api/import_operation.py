@@ -37,14 +37,26 @@ _BLANK_CELLS: Final[dict[str, Any]] = {
 _DRY_RUN: Final[dict[str, Any]] = {
     "type": "boolean",
     "default": False,
-    "description": "`true` answers what the upload would do, and changes nothing.",
+    "description": (
+        "`true` answers what the upload would do to the users as they are, and changes nothing. "
+        "`pendingJobs` were accepted before and are not finished: what they will do is not seen. "
+        "Of a `delsert` it counts by key: who would come, differ, stay as they are, or go; "
+        "the job itself would count all of its users as inserted. "
+        "It means nothing to an `Idempotency-Key`."
+    ),
 }
 _MAX_DELETE_PERCENT: Final[dict[str, Any]] = {
     "type": "number",
     "minimum": 0,
     "maximum": 100,
     "default": 100,
-    "description": "A delsert that would remove more of the users than this is refused.",
+    "description": (
+        "A `delsert` that would remove more than this share of the users is refused with 400 and "
+        "the code `MAX_DELETE_PERCENT`. "
+        "It is decided on the users after all jobs that were accepted before; "
+        "where those are not finished within 30 s, the answer is 503. "
+        "The other modes remove nobody, so it means nothing to them."
+    ),
 }
 _FORM: Final[dict[str, Any]] = {
     "type": "object",

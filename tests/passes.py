@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ingest_api.file_pass import FilePass
 from schemas import codec
 from schemas.events import JobOpened, JobSealed, RowRejected, UserRow
 from schemas.topics import partition_of
@@ -14,6 +16,7 @@ from tests.model import FIELDS, RefusedError, checked_values, key_of, lines_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from schemas.events import JobAccepted
     from tests.model import Job, Line
 
 
@@ -87,6 +90,32 @@ def make_pass(job: Job, previous_job_id: int, partitions: int) -> Pass:
         values = [record.value() or b"" for record in records[1:]]
         digest = zlib.crc32(b"".join(values))
         seal = JobSealed(job_id=job.job_id, rows=len(values), digest=digest)
+        records.append(MemoryRecord(None, codec.encode(seal)))
+    return whole
+
+
+def make_file_pass(
+    content: bytes, accepted: JobAccepted, previous_job_id: int, partitions: int
+) -> Pass:
+    """The pass that the publisher makes over a file."""
+    made = FilePass(io.BytesIO(content), accepted, partitions)
+    whole: Pass = [[] for _ in range(partitions)]
+    for block in made.blocks():
+        for partition, (keys, values) in block.items():
+            whole[partition] += map(MemoryRecord, keys, values)
+    opened = JobOpened(
+        job_id=accepted.job_id,
+        previous_job_id=previous_job_id,
+        mode=accepted.mode,
+        lines=accepted.lines,
+        file_name=accepted.file_name,
+        sha256=accepted.sha256,
+        accepted_at=accepted.accepted_at,
+        accepted_by=accepted.accepted_by,
+    )
+    for records, rows, digest in zip(whole, made.rows, made.digests, strict=True):
+        seal = JobSealed(job_id=accepted.job_id, rows=rows, digest=digest)
+        records.insert(0, MemoryRecord(None, codec.encode(opened)))
         records.append(MemoryRecord(None, codec.encode(seal)))
     return whole
 

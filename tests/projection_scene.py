@@ -1,0 +1,108 @@
+"""The projection driven without Kafka: workers, and a log that is kept in memory."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from processor.acceptance import Rows, accept
+from processor.batches import decode_records
+from processor.generations import Generations
+from processor.projection import Projection, Work
+from processor.setup import Log, ensure_projection
+from processor.staging import prepare_rows
+from processor.store import Store
+from tests.passes import MemoryLog
+from tests.surroundings import PARTITIONS
+
+if TYPE_CHECKING:
+    from processor.acceptance import PartitionState
+    from processor.batches import Batch
+    from tests.surroundings import Ground
+
+_numbers = itertools.count()
+
+
+@dataclass(slots=True)
+class Worker:
+    """A processor without its consumer: it claims, and projects the batches it is given."""
+
+    store: Store
+    projection: Projection
+    states: dict[int, PartitionState] = field(default_factory=dict[int, "PartitionState"])
+    generations: dict[int, int] = field(default_factory=dict[int, int])
+    expects_new: bool = False
+
+    def claim(self) -> None:
+        """Become the owner of every partition."""
+        claimed = self.store.claim(list(range(PARTITIONS)))
+        self.states = {partition: held[0] for partition, held in claimed.items()}
+        self.generations = {partition: held[1] for partition, held in claimed.items()}
+
+    def is_at_end(self, log: MemoryLog) -> bool:
+        """Whether all of the log has been projected."""
+        return all(
+            self.states[partition].next_offset == len(records)
+            for partition, records in enumerate(log.partitions)
+        )
+
+    def project(self, log: MemoryLog, sizes: list[int]) -> bool:
+        """Project the next records, so many of each partition; whether there were any."""
+        works: list[Work] = []
+        for partition, size in enumerate(sizes):
+            begin = self.states[partition].next_offset
+            if records := log.partitions[partition][begin : begin + size]:
+                steps = sum(len(work.steps) for work in works)
+                attributes = self.states[partition].attributes
+                batch = decode_records(records, partition, PARTITIONS, attributes)
+                works.append(self._work(batch, steps))
+        if works:
+            self.generations = self.projection.project(
+                self.store.connection(), works, self.generations
+            )
+            self.states |= {work.after.partition: work.after for work in works}
+        return bool(works)
+
+    def _work(self, batch: Batch, first_step: int) -> Work:
+        before = self.states[batch.partition]
+        accepted = accept(batch, before)
+        assert not accepted.corrupt
+        steps = [
+            prepare_rows(batch, step, first_step + number, expect_new=self.expects_new)
+            if isinstance(step, Rows)
+            else step
+            for number, step in enumerate(accepted.steps)
+        ]
+        return Work(batch=batch, before=before, after=accepted.state, steps=steps)
+
+
+@dataclass(slots=True)
+class Scene:
+    """A projection of its own on the test's database, and the log that it is made from."""
+
+    env: Ground
+    log: MemoryLog = field(default_factory=lambda: MemoryLog([[] for _ in range(PARTITIONS)]))
+    schema: str = field(default_factory=lambda: f"projection_{next(_numbers)}")
+    stores: list[Store] = field(default_factory=list[Store])
+
+    def worker(self) -> Worker:
+        """A worker that has claimed every partition."""
+        settings = self.env.settings
+        generations = Generations(self.schema, PARTITIONS)
+        store = Store(settings, self.schema)
+        self.stores.append(store)
+        if len(self.stores) == 1:
+            found = Log(topic_id="in memory", partitions=PARTITIONS)
+            ensure_projection(store.connection(), settings, generations, found)
+        projection = Projection(
+            settings, schema=self.schema, generations=generations, read_rows=self.log.read_rows
+        )
+        worker = Worker(store, projection)
+        worker.claim()
+        return worker
+
+    def close(self) -> None:
+        """End the sessions."""
+        for store in self.stores:
+            store.close()
