@@ -183,7 +183,7 @@ def _log_request(scope: Message, exchange: Exchange) -> None:
         status=exchange.status,
         ms=round((time.monotonic() - exchange.started_at_s) * 1000, 1),
         received_bytes=exchange.received_bytes,
-        is_cut_off=exchange.is_cut_off or None,
+        is_cut_off=exchange.is_cut_off,
         account=exchange.account,
         job_id=exchange.job_id,
     )

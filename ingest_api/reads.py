@@ -9,6 +9,7 @@ model (:mod:`ingest_api.job_reads`, :mod:`~ingest_api.error_reads`,
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ async def has_read_model(store: Store) -> bool:
     return bool((await store.select(_HAS_READ_MODEL))[0]["is_there"])
 
 
+@lru_cache(4096)  # the users of a page have few times between them, and each takes microseconds
 def date_text(at: datetime) -> str:
     """A time in the contract's form: ``06/28/2016 05:49:23 AM GMT``."""
     return at.astimezone(UTC).strftime("%m/%d/%Y %I:%M:%S %p GMT")
@@ -44,6 +46,7 @@ def optional_date_text(at: datetime | None) -> str | None:
     return None if at is None else date_text(at)
 
 
+@lru_cache(4096)
 def day_text(day: date | None) -> str | None:
     """The first second of a day in the contract's form, None where there is no day."""
     return None if day is None else date_text(datetime(day.year, day.month, day.day, tzinfo=UTC))

@@ -61,7 +61,9 @@ def add_job_routes(api: Blueprint, job_log: JobLog, jobs: JobReads, watch: JobWa
             if view.is_ended and event_id(view) == seen:
                 return HTTPResponse(status=204, headers={"Cache-Control": "no-store"})
             events = event_texts(watch.views(job), seen)
-            await send_stream(request, events, content_type=EVENT_STREAM)
+            # A proxy that gathers answers, as nginx does by default, would hold up the events.
+            headers = {"X-Accel-Buffering": "no"}
+            await send_stream(request, events, content_type=EVENT_STREAM, headers=headers)
         return None
 
     _ = job_status, job_statuses, job_events

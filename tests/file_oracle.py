@@ -208,7 +208,7 @@ def _event(
 ) -> UserRow | RowRejected:
     cells = _cells(raw, job.delimiter)
     if job.rules_version >= 2 and any(_plain(name) in ADDED for name in names):
-        cells = [re.sub(r"\A'(?=[=+@\t\r-])", "", cell) for cell in cells]
+        cells = [re.sub(r"\A'(?='*[=+@\t\r-])", "", cell) for cell in cells]
     try:
         return _row(job, names, cells, (number, line, raw))
     except _Refusal as refusal:
