@@ -24,8 +24,12 @@ _TESTS = Path(__file__).parent
 
 
 def pytest_configure() -> None:
-    """SIGTERM ends the session like Ctrl-C, so that no process is left behind."""
+    """SIGTERM ends the session like Ctrl-C, so that no process is left behind.
+
+    A shell has its background jobs ignore Ctrl-C, and so would the commands under test.
+    """
     signal.signal(signal.SIGTERM, _end_session)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _end_session(_signal: int, _frame: FrameType | None) -> None:

@@ -48,9 +48,21 @@ def end_of(settings: Settings, topic: Topic) -> int:
         consumer.close()
 
 
+def _bounds(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
+    """The first offset and the end; a broker that has just started may not lead yet."""
+    deadline = time.monotonic() + _TIMEOUT_S
+    while True:
+        try:
+            return consumer.get_watermark_offsets(place, timeout=_TIMEOUT_S)
+        except KafkaException:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
 def _read_partition(consumer: Consumer, topic: str, partition: int) -> list[Message]:
     place = TopicPartition(topic, partition)
-    begin, end = consumer.get_watermark_offsets(place, timeout=_TIMEOUT_S)
+    begin, end = _bounds(consumer, place)
     records: list[Message] = []
     consumer.assign([TopicPartition(topic, partition, begin)])
     deadline = time.monotonic() + _TIMEOUT_S
