@@ -51,13 +51,8 @@ def ensure_log(settings: Settings) -> None:
         made_for = _fetch_key(settings)
     if made_for is None:
         raise TopicSetupError("Kafka does not show what was appended to job-events.")
-    if made_for != settings.reconciliation_key:
-        raise LogMismatchError(
-            f"The log {settings.topics.job_events.name} was made for the reconciliation key"
-            f' "{made_for}", and ROLLCALL_RECONCILIATION_KEY is "{settings.reconciliation_key}":'
-            f' set it back to "{made_for}", or make a new log from this one with'
-            " `./rollcall rekey`."
-        )
+    if mismatch := settings.key_mismatch(made_for):
+        raise LogMismatchError(mismatch)
 
 
 def _fetch_key(settings: Settings) -> str | None:

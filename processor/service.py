@@ -14,6 +14,7 @@ import structlog
 from processor import RefusedToStartError
 from processor.consumer import GroupConsumer
 from processor.generations import Generations
+from processor.log_key import check_key
 from processor.log_reader import LogReader
 from processor.outbox import Outbox
 from processor.projection import Projection
@@ -80,6 +81,7 @@ def _prepare(settings: Settings, schema: str, stopping: threading.Event) -> Sett
     while not stopping.is_set():
         try:
             found = describe_log(settings)
+            check_key(settings)
             settings = settings.with_partitions(found.partitions)
             generations = Generations(schema, found.partitions)
             with connect(settings, APPLICATION) as connection:

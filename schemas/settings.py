@@ -45,6 +45,20 @@ class Settings:
     group: str
     """Consumer group of the processors; the publishers' is named after it."""
 
+    def key_mismatch(self, made_for: str) -> str | None:
+        """Why these settings don't fit a log made for that reconciliation key; None where they do.
+
+        It says what to do.
+        """
+        if made_for == self.reconciliation_key:
+            return None
+        return (
+            f"The log {self.topics.job_events.name} was made for the reconciliation key"
+            f' "{made_for}", and ROLLCALL_RECONCILIATION_KEY is "{self.reconciliation_key}":'
+            f' set it back to "{made_for}", or make a new log from this one with'
+            " `./rollcall rekey`."
+        )
+
     def with_partitions(self, partitions: int) -> Settings:
         """The same for a log whose ``user-events`` has so many partitions."""
         user_events = replace(self.topics.user_events, partitions=partitions)

@@ -93,6 +93,7 @@ def assert_users(env: Ground, expected: Mapping[str, User]) -> None:
         for key in found.keys() | expected.keys()
         if key not in expected or found.get(key) != _row(expected[key])
     }
+    assert select(env, "SELECT total FROM user_total") == [{"total": len(expected)}]
     assert not differing, f"{len(differing)} users differ: {dict(list(differing.items())[:3])}"
 
 

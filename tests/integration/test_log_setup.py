@@ -109,7 +109,7 @@ def test_an_unreachable_broker_is_waited_for_by_the_caller(env: Ground) -> None:
         ensure_log(nowhere)
 
 
-@pytest.mark.parametrize("module", ["ingest_api", "ingest_api.publisher"])
+@pytest.mark.parametrize("module", ["ingest_api", "ingest_api.publisher", "processor"])
 def test_a_process_set_to_another_key_refuses_to_start(
     env: Ground, tmp_path: Path, module: str
 ) -> None:

@@ -1,0 +1,81 @@
+"""Which reconciliation key the log was made for, read from the beginning of `job-events`.
+
+The processor only checks it: the API's side says it, before the first job.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from typing import TYPE_CHECKING, Final
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+
+from processor import RefusedToStartError
+from processor.setup import NotReadyError
+from schemas.codec import UndecodableError, decode
+from schemas.events import JobAccepted, LogConfigured
+
+if TYPE_CHECKING:
+    from confluent_kafka import Message
+
+    from schemas.settings import Settings
+
+_TIMEOUT_S: Final = 10.0
+_POLL_S: Final = 0.2
+
+
+def check_key(settings: Settings) -> None:
+    """Return where the log is one for the reconciliation key that is set, or says nothing yet.
+
+    Raises:
+        NotReadyError: Kafka does not answer, or the topic is not there yet.
+        RefusedToStartError: the log was made for another key.
+    """
+    made_for = _fetch_key(settings)
+    if made_for is not None and (mismatch := settings.key_mismatch(made_for)):
+        raise RefusedToStartError(mismatch)
+
+
+def _fetch_key(settings: Settings) -> str | None:
+    topic = settings.topics.job_events.name
+    consumer = Consumer(
+        settings.kafka
+        | {
+            "group.id": f"{settings.group}-log-key-{uuid.uuid4()}",  # required, and never joined
+            "enable.auto.commit": False,
+            "auto.offset.reset": "error",
+            "enable.partition.eof": True,
+        },
+        logger=logging.getLogger("rollcall.kafka"),
+    )
+    try:
+        consumer.assign([TopicPartition(topic, 0, OFFSET_BEGINNING)])
+        return _first_key(consumer, topic)
+    except KafkaException as error:
+        raise NotReadyError(f"topic {topic}: {error}") from error
+    finally:
+        consumer.close()
+
+
+def _first_key(consumer: Consumer, topic: str) -> str | None:
+    deadline_s = time.monotonic() + _TIMEOUT_S
+    while time.monotonic() < deadline_s:
+        message = consumer.poll(_POLL_S)
+        if message is None:
+            continue
+        error = message.error()
+        if error is not None and error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
+            return None
+        if error is None and (key := _key_of(message)) is not None:
+            return key
+    raise NotReadyError(f"topic {topic} does not answer")
+
+
+def _key_of(message: Message) -> str | None:
+    try:
+        event = decode(message.value())
+    except UndecodableError:
+        return None  # the API's side skips it alike
+    return event.reconciliation_key if isinstance(event, LogConfigured | JobAccepted) else None
