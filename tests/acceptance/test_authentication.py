@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import hashlib
 import json
 import socket
@@ -14,7 +13,6 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 import httpx
-import psutil
 import psycopg
 import pytest
 
@@ -31,10 +29,11 @@ from tests.acceptance.gate import (
     open_gate,
 )
 from tests.client import BASE
+from tests.freezing import frozen
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Iterator
 
     from tests.acceptance.gate import Gate
     from tests.services import Services
@@ -547,20 +546,6 @@ def test_before_postgres_was_ever_reached_nobody_is_let_in_or_turned_away(
     assert [answer.status_code for answer in (password, token, nothing)] == [503, 503, 401]
     assert int(password.headers["Retry-After"]) > 0
     assert service.is_running
-
-
-@contextlib.contextmanager
-def frozen(pid: int) -> Generator[None]:
-    """SIGSTOP of a process and all that it has started, as long as the context is open."""
-    leader = psutil.Process(pid)
-    processes = [*leader.children(recursive=True), leader]
-    for process in processes:
-        process.suspend()
-    try:
-        yield
-    finally:
-        for process in reversed(processes):
-            process.resume()
 
 
 def test_where_postgres_does_not_answer_nobody_is_let_in_or_turned_away(

@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import httpx
-import psutil
 import pytest
 
 from schemas.read_model import DEFAULT_SCHEMA
 from tests.client import BASE, counts
 from tests.files import tidy_csv
+from tests.freezing import frozen
 from tests.log_reading import end_of
 from tests.verdict import select
 from tests.waiting import wait_until
@@ -301,15 +301,8 @@ def test_a_dry_run_on_a_frozen_database_is_given_up(
     """503 within some seconds; nothing is left once it wakes, and the next one is answered."""
     with begin(rig, large) as connection:
         connection.settimeout(40)
-        server = psutil.Process(stack.postgres.child.pid)
-        frozen = [*server.children(recursive=True), server]
-        for process in frozen:
-            process.suspend()
-        try:
+        with frozen(stack.postgres.child.pid):
             answer = connection.recv(65536)
-        finally:
-            for process in frozen:
-                process.resume()
     assert answer.startswith(b"HTTP/1.1 503 ")
     wait_until(lambda: is_clean(rig), 20, saying="nothing is left")
     rig.wait_ready()

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -16,6 +13,7 @@ from argon2 import PasswordHasher
 from tests.chaos.history import restart_postgres
 from tests.client import BASE, Client
 from tests.files import tidy_csv
+from tests.freezing import frozen
 from tests.single_users import (
     ANA,
     DELETED,
@@ -37,8 +35,6 @@ from tests.verdict import select
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from deploy.local.stack import LocalStack
     from tests.client import Json
     from tests.rig import Rig
@@ -305,16 +301,6 @@ def test_a_write_that_kafka_does_not_confirm_is_in_doubt_until_it_is_retried(
         user_id
     ]
     rig.services.assert_running()
-
-
-@contextlib.contextmanager
-def frozen(pid: int) -> Generator[None]:
-    """The process holds its connections and does nothing."""
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 def test_a_user_added_during_a_delsert_is_answered_when_it_is_shown(rig: Rig) -> None:

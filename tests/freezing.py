@@ -1,0 +1,34 @@
+"""SIGSTOP of a server with all its processes, for as long as a context is open."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import psutil
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+
+@contextlib.contextmanager
+def frozen(pid: int) -> Generator[None]:
+    """The process and all that it has started hold their connections and do nothing.
+
+    The leader is stopped first, so that it starts no other meanwhile. One of its processes may
+    end at any instant before its own turn (Postgres' parallel workers do); all others go on at
+    the end all the same: a checkpointer that stays frozen would hang every later test.
+    """
+    leader = psutil.Process(pid)
+    processes = [leader]
+    try:
+        leader.suspend()
+        processes += leader.children(recursive=True)
+        for process in processes[1:]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.suspend()
+        yield
+    finally:
+        for process in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
