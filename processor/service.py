@@ -62,7 +62,7 @@ def run(settings: Settings, stopping: threading.Event) -> None:
         return
     generations = Generations(schema, settings.topics.user_events.partitions)
     projection = Projection(
-        settings, schema=schema, generations=generations, read_rows=LogReader(settings).read_rows
+        settings, generations=generations, read_rows=LogReader(settings).read_rows
     )
     projector = Projector(Store(settings, schema), projection)
     outbox = Outbox(settings, schema, generations)
