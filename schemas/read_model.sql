@@ -125,8 +125,9 @@ CREATE TABLE IF NOT EXISTS {schema}.job (
     started_at timestamptz NOT NULL,
     finished_at timestamptz,
     sealed_partitions integer NOT NULL DEFAULT 0,
+    -- REVERTED: the projection leaves out its rows.
     state text NOT NULL DEFAULT 'PROCESSING'
-        CHECK (state IN ('PROCESSING', 'COMPLETED', 'COMPLETED_WITH_ERRORS')),
+        CHECK (state IN ('PROCESSING', 'COMPLETED', 'COMPLETED_WITH_ERRORS', 'REVERTED')),
     version bigint NOT NULL DEFAULT 1,
     CHECK ((finished_at IS NULL) = (state = 'PROCESSING'))
 );
