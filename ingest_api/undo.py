@@ -89,8 +89,8 @@ class Undo:
     async def change(self, job: LedgerJob, change: Change, asker: Asker) -> None:
         """The log says on return that the job is reverted, or restored.
 
-        With an ``Idempotency-Key`` a retry returns too, as long as nothing else has changed
-        the job since.
+        With an ``Idempotency-Key`` a retry returns too, and changes nothing, whatever has
+        become of the job since.
 
         Raises:
             Refused: 409 where nothing is to be changed, or not now; 503 where Kafka doesn't
@@ -136,10 +136,12 @@ class Undo:
             raise unavailable(_KEPT_NOTHING) from None
 
     def _is_done(self, job: LedgerJob, change: Change, asker: Asker) -> bool:
-        """Whether an earlier attempt with the same key did it, and it still stands."""
-        last = self._job_log.ledger.reverts.last_change(job.accepted.job_id)
+        """Whether an earlier attempt with the same key did it."""
         wanted = JobReverted if change == "undo" else JobRestored
-        return isinstance(last, wanted) and asker.is_own(last.attempt)
+        return any(
+            isinstance(event, wanted) and asker.is_own(event.attempt)
+            for event in self._job_log.ledger.reverts.changes_of(job.accepted.job_id)
+        )
 
     _SELECT_BUILD: Final = """
     SELECT number, purpose, records_done, records_total

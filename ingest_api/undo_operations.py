@@ -58,8 +58,8 @@ _IDEMPOTENCY_KEY: Final = Parameter(
     name="Idempotency-Key",
     place="header",
     description=(
-        "A text of your own for this one request: sent again with it, it gets the same answer,"
-        " as long as nothing else has changed the job since. It means nothing to a dry run."
+        "A text of your own for this one request: sent again with it, it gets the same answer and"
+        " changes nothing again. It means nothing to a dry run."
     ),
     schema={"type": "string", "minLength": 1, "maxLength": 255},
 )

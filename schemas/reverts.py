@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Literal
 from schemas.events import JobAccepted, JobRestored, JobReverted, JobVoided
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from schemas.events import Event
@@ -43,7 +44,7 @@ class Reverts:
         self._accepted_at: dict[int, int] = {}
         self._decisions: dict[tuple[int, str], RevertDecision] = {}
         self._changes: list[_Change] = []
-        self._last: dict[int, JobReverted | JobRestored] = {}
+        self._by_job: dict[int, list[JobReverted | JobRestored]] = {}
         self._now: frozenset[int] = frozenset()
 
     def apply(self, offset: int, event: Event, recorded_at: datetime | None = None) -> None:
@@ -66,7 +67,7 @@ class Reverts:
             self._decisions[attempt] = "changes nothing"
             return
         self._changes.append(change)
-        self._last[event.job_id] = event
+        self._by_job.setdefault(event.job_id, []).append(event)
         self._now = self._now ^ {event.job_id}
         # Last: whoever waits for the decision finds the rest done.
         self._decisions[attempt] = "counts"
@@ -77,12 +78,13 @@ class Reverts:
 
     def reverted(self, job_id: int) -> JobReverted | None:
         """What reverted the job; None where it is not reverted now."""
-        last = self._last.get(job_id)
+        changes = self.changes_of(job_id)
+        last = changes[-1] if changes else None
         return last if isinstance(last, JobReverted) else None
 
-    def last_change(self, job_id: int) -> JobReverted | JobRestored | None:
-        """What reverted or restored the job last; None where nothing ever has."""
-        return self._last.get(job_id)
+    def changes_of(self, job_id: int) -> Sequence[JobReverted | JobRestored]:
+        """What reverted and restored the job, by turns, in order."""
+        return self._by_job.get(job_id, ())
 
     def decision(self, job_id: int, attempt: str) -> RevertDecision | None:
         """What was decided about this attempt, for ever; None before the log speaks of it."""
