@@ -139,7 +139,7 @@ class Undo:
         """Whether an earlier attempt with the same key did it."""
         wanted = JobReverted if change == "undo" else JobRestored
         return any(
-            isinstance(event, wanted) and asker.is_own(event.attempt)
+            type(event) is wanted and asker.is_own(event.attempt)
             for event in self._job_log.ledger.reverts.changes_of(job.accepted.job_id)
         )
 
