@@ -115,6 +115,26 @@ class Client:
         wait_until(lambda: self.is_ended(job_id), timeout_s, saying=f"job {job_id} has ended")
         return self.status(job_id)
 
+    def change(
+        self, change: str, job_id: int | str, *, key: str | None = None, **query: str
+    ) -> httpx.Response:
+        """The answer to an ``undo`` or a ``redo`` of the job, whatever it is."""
+        return self.http.post(
+            f"{BASE}/batchinfo/{change}/{job_id}",
+            params=query,
+            headers={} if key is None else {"Idempotency-Key": key},
+        )
+
+    def wait_state(self, job_id: int, *states: str, timeout_s: float = 120) -> Json:
+        """The job's status once it is in one of these states."""
+        wait_until(
+            lambda: self.status(job_id)["state"] in states,
+            timeout_s,
+            saying=f"job {job_id} is {' or '.join(states)}",
+            every_s=0.1,
+        )
+        return self.status(job_id)
+
     def errors(self, job_id: int) -> list[Json]:
         """Every rejection of the job, page by page."""
         found: list[Json] = []
