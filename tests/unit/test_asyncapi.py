@@ -25,6 +25,8 @@ from schemas.topics import partition_of, topics
 from schemas.user_rules import FIELDS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from schemas.event_examples import EventExample
 
 Json = dict[str, Any]
@@ -133,9 +135,8 @@ def test_the_bytes_of_an_example_are_its_event(example: EventExample) -> None:
 def _body_from_json(record: Json, event_type: type[events.Event]) -> bytes:
     """The Avro body of a record in Avro's JSON encoding, by another implementation's reader."""
     schema = fastavro.parse_schema(codec.definition_of(event_type), named_schemas={})
-    (read,) = cast(
-        "list[Json]", list(fastavro.json_reader(io.StringIO(json.dumps(record)), schema))
-    )
+    reader = cast("Iterator[Json]", fastavro.json_reader(io.StringIO(json.dumps(record)), schema))
+    read = next(reader)
     body = io.BytesIO()
     fastavro.schemaless_writer(body, schema, read)
     return body.getvalue()
