@@ -173,10 +173,9 @@ public final class SendUsers {
 
   private static Map<String, String> attributes(JsonNode user) {
     Map<String, String> attributes = new HashMap<>();
-    user.path("attributes")
-        .fields()
-        .forEachRemaining(
-            each -> attributes.put(each.getKey(), each.getValue().textValue()));
+    for (Map.Entry<String, JsonNode> each : user.path("attributes").properties()) {
+      attributes.put(each.getKey(), each.getValue().textValue());
+    }
     return attributes;
   }
 
