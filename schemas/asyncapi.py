@@ -280,6 +280,7 @@ def _message(event_type: type[Event], channel: _Channel) -> Json:
                 "key": channel.key if event_type is events.UserRow else _key_of(event_type),
                 "schemaIdLocation": "payload",
                 "schemaIdPayloadEncoding": "Avro single-object encoding, or confluent",
+                "schemaLookupStrategy": "TopicRecordNameStrategy",
                 "bindingVersion": _BINDING,
             }
         },
@@ -291,7 +292,7 @@ def _message(event_type: type[Event], channel: _Channel) -> Json:
             }
             for example in examples
         ],
-        "x-fingerprint": codec.frame_of(event_type)[len(codec.MARKER) :].hex(),
+        "x-fingerprint": codec.fingerprint_of(event_type).hex(),
         "x-encoded-examples": {example.name: _encoded(example, channel) for example in examples},
     }
 
@@ -313,15 +314,17 @@ def _bits() -> str:
 
 def _encoded(example: EventExample, channel: _Channel) -> Json:
     """The record of an example, its bytes in hexadecimal."""
-    value = codec.encode(example.event)
-    confluent = b"\0" + SCHEMA_ID.to_bytes(4, "big") + value[codec.FRAME_BYTES :]
+    event_type = type(example.event)
+    body = codec.encode(example.event).removeprefix(codec.frame_of(event_type))
+    single_object = codec.MARKER + codec.fingerprint_of(event_type) + body
+    confluent = b"\0" + SCHEMA_ID.to_bytes(4, "big") + body
     key = example.key.encode()
     is_row = isinstance(example.event, events.UserRow)
     return {
         "key": key.hex(),
         # Where all other events go does not follow from their keys.
         **({"partition": partition_of(key, channel.topic.partitions)} if is_row else {}),
-        "singleObject": value.hex(),
+        "singleObject": single_object.hex(),
         "confluent": confluent.hex(),
     }
 
