@@ -74,7 +74,13 @@ class _Channel:
 
 EVENTS_OF_CHANNEL: Final[Mapping[str, tuple[type[Event], ...]]] = {
     "uploads": (),
-    "jobEvents": (events.LogConfigured, events.JobAccepted, events.JobVoided),
+    "jobEvents": (
+        events.LogConfigured,
+        events.JobAccepted,
+        events.JobVoided,
+        events.JobReverted,
+        events.JobRestored,
+    ),
     "userEvents": (
         events.UserRow,
         events.RowRejected,
@@ -150,7 +156,7 @@ def _channels(topics: Topics, reconciliation_key: str) -> tuple[_Channel, ...]:
         (
             "jobEvents",
             topics.job_events,
-            "Internal: which uploads were accepted; its order is the order of jobs.",
+            "Internal: uploads accepted, undone and restored; its order is the order of jobs.",
             "Only the API writes it.",
             {"type": "string", "description": "The job id; `log` of `LogConfigured`."},
         ),

@@ -182,6 +182,32 @@ _OF_JOBS: Final = (
         events.JobVoided(job_id=_JOB_ID, attempt="4f0c6a51"),
     ),
     EventExample(
+        "reverted",
+        "An administrator has undone it.",
+        str(_JOB_ID),
+        events.JobReverted(
+            job_id=_JOB_ID,
+            attempt="4f0c6a53",
+            requested_at=_AT + timedelta(hours=1),
+            requested_by="admin",
+            inserted=1,
+            updated=0,
+            unchanged=0,
+            rejected=1,
+        ),
+    ),
+    EventExample(
+        "restored",
+        "And has taken that back.",
+        str(_JOB_ID),
+        events.JobRestored(
+            job_id=_JOB_ID,
+            attempt="4f0c6a54",
+            requested_at=_AT + timedelta(hours=2),
+            requested_by="admin",
+        ),
+    ),
+    EventExample(
         "completed",
         "A job has ended, and every line of it has its outcome.",
         str(_JOB_ID),
