@@ -114,11 +114,6 @@ def frame_of(event_type: type[events.Event]) -> bytes:
     return _SCHEMAS[event_type].frame
 
 
-def fingerprint_of(event_type: type[events.Event]) -> bytes:
-    """CRC-64-AVRO of the current schema, as single-object encoding has it, little-endian."""
-    return _SCHEMAS[event_type].frame[len(MARKER) :]
-
-
 def type_of_frame(frame: bytes) -> type[events.Event] | None:
     """The event type whose values begin with these ten bytes, earlier ones too; or None."""
     schema = _BY_FRAME.get(frame)
@@ -172,6 +167,11 @@ def _event(event_type: type[events.Event], record: dict[str, Any]) -> events.Eve
             events.AttributeColumn(**column) for column in record["attributes"]
         )
     return event_type(**{field.name: record[field.name] for field in fields(event_type)})
+
+
+def fingerprint_of(event_type: type[events.Event]) -> bytes:
+    """CRC-64-AVRO of the current schema, as single-object encoding has it, little-endian."""
+    return _SCHEMAS[event_type].frame[len(MARKER) :]
 
 
 def encode_batch(event_type: type[events.Event], batch: pa.RecordBatch) -> pa.BinaryArray:
