@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ingest_api.file_pass import FilePass
@@ -27,6 +27,7 @@ class MemoryRecord:
     record_key: bytes | None
     record_value: bytes | None
     record_offset: int = -1
+    record_time_ms: int = -1
 
     def key(self) -> bytes | None:
         """The record's key."""
@@ -39,6 +40,10 @@ class MemoryRecord:
     def offset(self) -> int:
         """Its place in the partition."""
         return self.record_offset
+
+    def timestamp(self) -> tuple[int, int]:
+        """Its time; -1 where it has none."""
+        return 1, self.record_time_ms
 
 
 Pass = list[list[MemoryRecord]]
@@ -56,7 +61,7 @@ class MemoryLog:
         """Add records to the end of a partition."""
         log = self.partitions[partition]
         for record in records:
-            log.append(MemoryRecord(record.key(), record.value(), len(log)))
+            log.append(replace(record, record_offset=len(log)))
 
     def read_rows(self, partition: int, offsets: list[int]) -> Iterator[tuple[int, UserRow]]:
         """The rows at these offsets, as the processor reads them again."""

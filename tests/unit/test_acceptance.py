@@ -60,6 +60,10 @@ class FakeRecord:
         """Its offset."""
         return self.at
 
+    def timestamp(self) -> tuple[int, int]:
+        """It has no time."""
+        return 0, -1
+
 
 def a_pass(job_id: int, previous: int, rows: int, mode: JobMode = "insert") -> list[bytes]:
     """The records of one pass of a job in one partition; each third row is a rejection."""
