@@ -256,7 +256,7 @@ SELECT job_id, record_number, line, "column", code, reason, value, raw
 FROM {schema}.rejection;
 
 -- Producers of records without a job; source is null where they name none.
-CREATE OR REPLACE VIEW public.sources AS
+CREATE OR REPLACE VIEW {schema}.sources AS
 SELECT NULLIF(source, '') AS source,
        sum(inserted)::bigint AS inserted, sum(updated)::bigint AS updated,
        sum(unchanged)::bigint AS unchanged, sum(deleted)::bigint AS deleted,

@@ -25,6 +25,11 @@ _COMMANDS = {
     "errors": ("deploy.cli.jobs:errors", "Show the rejected lines of a job, or save them."),
     "users": ("deploy.cli.users:users", "Show, add, change and delete users."),
     "attributes": ("deploy.cli.attributes:attributes", "Show and define custom attributes."),
+    "sources": ("deploy.cli.producers:sources", "Show what other producers sent, by source."),
+    "dead-letters": (
+        "deploy.cli.producers:dead_letters",
+        "Show and retry records of other producers that could not be applied.",
+    ),
     "accounts": ("deploy.cli.accounts:accounts", "Show, add, change and delete accounts."),
     "tokens": ("deploy.cli.tokens:tokens", "Show, add and delete API tokens."),
     "psql": ("deploy.cli.psql:psql", "Open the database of the running stack."),
