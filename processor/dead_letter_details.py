@@ -57,7 +57,7 @@ def with_way_out(code: str, reason: str) -> str:
     if len(what) > _LONGEST_REASON:
         what = f"{what[:_LONGEST_REASON]}…"
     way_out = _WAYS_OUT.get(code)
-    return what if way_out is None else f"{what}: {way_out}"
+    return what if way_out is None else f"{what.removesuffix('.')}: {way_out}"
 
 
 def undecodable(code: str, reason: str, value: bytes | None) -> str:

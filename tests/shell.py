@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from tests.rig import Rig
 
-_TIMEOUT_S = 90
-_COMMAND = (sys.executable, "-P", "-m", "deploy")
+TIMEOUT_S = 90
+COMMAND = (sys.executable, "-P", "-m", "deploy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +36,13 @@ class Shell:
     def run(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
         """The command, once it has ended."""
         return subprocess.run(
-            [*_COMMAND, *arguments],
+            [*COMMAND, *arguments],
             check=False,
             capture_output=True,
             env=self.environ(environ),
             stdin=subprocess.DEVNULL,
             text=True,
-            timeout=_TIMEOUT_S,
+            timeout=TIMEOUT_S,
         )
 
     def json(self, *arguments: str, **environ: str) -> Any:
@@ -54,7 +54,7 @@ class Shell:
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """The command, running."""
         return subprocess.Popen(
-            [*_COMMAND, *arguments],
+            [*COMMAND, *arguments],
             env=self.environ({}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -30,7 +30,7 @@ _SOURCES = Listing(
     ),
 )  # fmt: skip
 _LETTERS = "/admin/dead-letters"
-_COLUMNS = ("id", "recordedDate", "reason", "from", "key", "retried", "detail")
+_COLUMNS = ("id", "recordedDate", "code", "from", "key", "retried", "detail")
 _PAGE = 1000
 _MOST = 10_000
 _CONFLICT = 409
@@ -206,6 +206,7 @@ def _retry_many(client: ApiClient, ids: list[str], *, again: bool, as_json: bool
 def _row(letter: dict[str, Any]) -> dict[str, Any]:
     attempt = letter["retried"]
     return letter | {
+        "code": letter["reason"],
         "from": f"{_or_unknown(letter['sourcePartition'])}-{_or_unknown(letter['sourceOffset'])}",
         "retried": attempt
         and f"{attempt['partition']}-{_or_unknown(attempt['offset'])} by {attempt['retriedBy']}",

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from tests.files import tidy_csv
+from tests.shell import COMMAND, TIMEOUT_S
 from tests.shell import Shell as _Shell
 from tests.waiting import wait_until
 
@@ -86,7 +87,7 @@ def test_an_accepted_upload_is_followed_later(shell: _Shell) -> None:
 def test_a_file_is_taken_from_standard_input(shell: _Shell) -> None:
     """Packed, too."""
     file = shell.file(tidy_csv(range(400, 407)))
-    command = " ".join(_COMMAND)
+    command = " ".join(COMMAND)
 
     done = subprocess.run(
         ["/bin/sh", "-c", f"gzip -c {file} | {command} import - --json"],
@@ -139,7 +140,7 @@ def test_an_upload_that_the_api_dies_of_ends_in_one_job(shell_alone: _Shell) -> 
     first_words = command.stderr.readline()
     shell.rig.restart_api()
 
-    stdout, stderr = command.communicate(timeout=_TIMEOUT_S)
+    stdout, stderr = command.communicate(timeout=TIMEOUT_S)
 
     assert "trying again in" in first_words
     assert command.returncode == 0, stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import itertools
+import re
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -257,12 +258,11 @@ def test_the_commands_show_letters_and_sources(
     """A page of those that a filter takes, one of them, and what is counted by source."""
     listed = shell.run("dead-letters", "list", "--reason", "ATTRIBUTE_UNKNOWN", "--page-size", "2")
     assert listed.returncode == 0, listed.stderr
-    assert unknown[0].key not in listed.stdout
-    assert all(event.key in listed.stdout for event in unknown[1:])
+    assert sum(event.key in listed.stdout for event in unknown) == 2
     assert "(the next page: --start 2)" in listed.stdout
     newest = get(rig_of_module, LETTERS, pageSize=1)["deadLetters"][0]
     shown = shell.run("dead-letters", "show", newest["id"])
-    assert f"event.source        {unknown[2].source}" in shown.stdout
+    assert f"  {unknown[0].source}\n" in re.sub(" +\n", "\n", shown.stdout)
     sources = shell.json("sources", "--page-size", "1000")["sources"]
     assert [each["dead"] for each in sources if each["source"] == unknown[0].source] == [3]
     table = shell.run("sources")
