@@ -251,14 +251,14 @@ def _not_retried(why: str) -> Refused:
 
 def _page(reading: DeadLetterReading, wanted: LetterFilter, page: Page) -> Found:
     if not wanted.takes_all:
-        return _search(reading, wanted, page)
+        return search(reading, wanted, page)
     letters: list[DeadLetter] = []
     if page.start < reading.total:
         letters = list(islice(reading.newest_first(page.start), page.size))
     return Found(letters, reading.total, reading.total, reading.total)
 
 
-def _search(reading: DeadLetterReading, wanted: LetterFilter, page: Page) -> Found:
+def search(reading: DeadLetterReading, wanted: LetterFilter, page: Page) -> Found:
     """Look through all letters for those wanted, as far as the time allows."""
     letters: list[DeadLetter] = []
     total = searched = 0

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from ingest_api.answers import ContractDate, Count
-from ingest_api.reads import optional_date_text
+from ingest_api.reads import date_text
 from schemas.read_model import OTHER_SOURCES
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ class SourceShown(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     rejected: Annotated[Count, Meta(description="Writes of this API, which said so at once.")]
     dead: Annotated[Count, Meta(description="Dead letters.")]
     repeats: Annotated[Count, Meta(description="The same event once more: it changed nothing.")]
-    first_event: Annotated[ContractDate | None, Meta(description="Time of its first record.")]
-    last_event: Annotated[ContractDate | None, Meta(description="Time of its last record.")]
+    first_event: Annotated[ContractDate, Meta(description="Time of its first record.")]
+    last_event: Annotated[ContractDate, Meta(description="Time of its last record.")]
 
 
 class SourcePage(msgspec.Struct, frozen=True):
@@ -59,7 +59,7 @@ class SourceReads:
     SELECT source, inserted, updated, unchanged, deleted, rejected, dead, repeats,
            first_at, last_at, count(*) OVER () AS total
     FROM public.sources
-    ORDER BY last_at DESC NULLS LAST, source NULLS FIRST
+    ORDER BY last_at DESC, source NULLS FIRST
     LIMIT %s OFFSET %s
     """
     _TOTAL: Final = "SELECT count(*) AS total FROM public.sources"
@@ -86,6 +86,6 @@ def _shown(row: dict[str, Any]) -> SourceShown:
         source=row["source"],
         total=sum(counts.values()),
         **counts,
-        first_event=optional_date_text(row["first_at"]),
-        last_event=optional_date_text(row["last_at"]),
+        first_event=date_text(row["first_at"]),
+        last_event=date_text(row["last_at"]),
     )

@@ -10,20 +10,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Literal, LiteralString, cast, get_args
 
 from psycopg import sql
 
+from processor.batches import recorded_at
 from processor.staging import offset_of, user_id
 from schemas.read_model import API_SOURCE, OTHER_SOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import datetime
 
     import psycopg
 
-    from processor.batches import Batch, Record
+    from processor.batches import Batch
     from processor.foreign_rows import Found, Verdict
     from processor.staging import PreparedRows
     from processor.write_outcomes import WriteOutcomes
@@ -36,10 +37,6 @@ MOST_SOURCES: Final = 1000
 """How many a partition counts by name."""
 LONGEST_SOURCE: Final = 100
 """Characters of a name; longer ones that begin alike count together."""
-_LAST_MS: Final = 253_402_300_799_000
-"""The end of the year 9999: a producer may set any time, a datetime can't have any."""
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
 _KNOWN: LiteralString = """
 SELECT partition, source FROM {schema}.source_partition
 WHERE (partition, source) IN (SELECT * FROM unnest(%(partitions)s::integer[], %(sources)s::text[]))
@@ -85,7 +82,7 @@ class SourceCount:
         self.note_time(other.last_at)
 
     def note_time(self, at: datetime | None) -> None:
-        """Widen the time between first and last, where the record has a time."""
+        """Widen the time between first and last."""
         if at is not None:
             self.first_at = at if self.first_at is None else min(self.first_at, at)
             self.last_at = at if self.last_at is None else max(self.last_at, at)
@@ -98,7 +95,7 @@ class _Fate:
     offset: int
     source: str
     outcome: SourceOutcome
-    recorded_at: datetime | None
+    recorded_at: datetime
 
 
 class SourceCounts:
@@ -198,11 +195,3 @@ def source_name(source: str | None) -> str:
     """The name that a source is counted by; empty where an event names none."""
     # PostgreSQL's text holds no NUL.
     return (source or "")[:LONGEST_SOURCE].replace("\0", "\N{REPLACEMENT CHARACTER}")
-
-
-def recorded_at(record: Record) -> datetime | None:
-    """The record's own time, None where it has none."""
-    _, time_ms = record.timestamp()
-    if time_ms < 0:
-        return None
-    return _EPOCH + timedelta(milliseconds=min(time_ms, _LAST_MS))

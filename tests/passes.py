@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ingest_api.file_pass import FilePass
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from tests.model import Job, Line
 
 
+_STARTED_MS = 1_772_366_400_123
+"""Of the first record of a log in memory: in March 2026."""
+
+
 @dataclass(frozen=True, slots=True)
 class MemoryRecord:
     """What the processor reads of a Kafka message."""
@@ -27,7 +31,7 @@ class MemoryRecord:
     record_key: bytes | None
     record_value: bytes | None
     record_offset: int = -1
-    record_time_ms: int = -1
+    record_timestamp_ms: int = 0
 
     def key(self) -> bytes | None:
         """The record's key."""
@@ -42,8 +46,8 @@ class MemoryRecord:
         return self.record_offset
 
     def timestamp(self) -> tuple[int, int]:
-        """Its time; -1 where it has none."""
-        return 1, self.record_time_ms
+        """When the log has it from."""
+        return 1, self.record_timestamp_ms
 
 
 Pass = list[list[MemoryRecord]]
@@ -61,7 +65,10 @@ class MemoryLog:
         """Add records to the end of a partition."""
         log = self.partitions[partition]
         for record in records:
-            log.append(replace(record, record_offset=len(log)))
+            # Another one for each record, and not in the order of partitions.
+            timestamp_ms = _STARTED_MS + 1000 * len(log) + 333 * (partition * 2 % 3)
+            own_ms = record.record_timestamp_ms
+            log.append(MemoryRecord(record.key(), record.value(), len(log), own_ms or timestamp_ms))
 
     def read_rows(self, partition: int, offsets: list[int]) -> Iterator[tuple[int, UserRow]]:
         """The rows at these offsets, as the processor reads them again."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 from confluent_kafka import Producer
 
+from ingest_api.appender import LogUnavailableError
 from ingest_api.dead_letter_log import DeadLetterLog, SearchEndedError
-from ingest_api.dead_letters import LetterFilter, _search
+from ingest_api.dead_letters import LetterFilter, search
 from ingest_api.paging import Page
 from ingest_api.topic_setup import ensure_topics
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +36,9 @@ def log(env: Ground) -> Iterator[DeadLetterLog]:
     chosen = random.Random(5)
     for number in range(_LETTERS):
         partition = chosen.choice([0, 0, 0, 0, 0, 0, 0, 1]) if number > 50 else 2
-        headers = [("reason", b"ODD" if number % 100 == 7 else b"EVEN")]
+        headers: list[tuple[str, str | bytes | None]] = [
+            ("reason", b"ODD" if number % 100 == 7 else b"EVEN")
+        ]
         producer.produce(
             topic,
             b"value",
@@ -82,7 +87,7 @@ def test_one_letter_is_found_by_its_place(log: DeadLetterLog) -> None:
 def test_a_filter_looks_through_all(log: DeadLetterLog) -> None:
     """It counts what it takes, and says how many it has looked at."""
     with log.reading(20) as reading:
-        found = _search(reading, LetterFilter(reason="ODD"), Page(start=10, size=5))
+        found = search(reading, LetterFilter(reason="ODD"), Page(start=10, size=5))
     assert [int(letter.key or b"") for letter in found.letters] == [4907, 4807, 4707, 4607, 4507]
     assert (found.total, found.searched, found.all) == (60, _LETTERS, _LETTERS)
 
@@ -104,9 +109,17 @@ def test_a_topic_without_letters_has_none(env: Ground) -> None:
     """Nor has one that is not there."""
     ensure_topics(env.settings)
     for topic in (env.settings.topics.dead_letters.name, "no-such-topic"):
-        with DeadLetterLog(env.settings.kafka, topic).reading(20) as reading:
-            assert (reading.total, list(reading.newest_first()), reading.fetch(0, 0)) == (
-                0,
-                [],
-                None,
-            )
+        log = DeadLetterLog(env.settings.kafka, topic)
+        wait_until(partial(is_answered, log), 20, saying="a topic just made has its leaders")
+        with log.reading(20) as reading:
+            assert (reading.total, reading.fetch(0, 0)) == (0, None)
+            assert list(reading.newest_first()) == []
+
+
+def is_answered(log: DeadLetterLog) -> bool:
+    """Whether Kafka says where the topic ends."""
+    try:
+        with log.reading(5):
+            return True
+    except LogUnavailableError:
+        return False

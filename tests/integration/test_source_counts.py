@@ -54,7 +54,7 @@ _sent = st.builds(
     name=st.sampled_from(["Kim", "Lee"]),
     event_id=st.sampled_from(["1", "2", "3"]),
     source=st.sampled_from([None, "", "crm", "shop", API_SOURCE, "x" * 150, "x" * 120, "(other)"]),
-    time_ms=st.integers(0, 10**12),
+    time_ms=st.integers(1, 10**12),
     fault=st.sampled_from([None, None, None, None, "undecodable", "mismatch"]),
 )
 _logs = st.lists(_sent, min_size=1, max_size=30)
@@ -82,7 +82,7 @@ def record(sent: Sent) -> MemoryRecord:
     )
     value = b"poison" if sent.fault == "undecodable" else codec.encode(row)
     key = b"another" if sent.fault == "mismatch" else sent.key.encode()
-    return MemoryRecord(key, value, record_time_ms=sent.time_ms)
+    return MemoryRecord(key, value, record_timestamp_ms=sent.time_ms)
 
 
 def found(env: Ground) -> dict[str | None, tuple[object, ...]]:
@@ -139,11 +139,12 @@ def test_rows_of_jobs_are_counted_for_no_source(scene: Scene) -> None:
 
 @pytest.mark.parametrize("time_ms", [-1, 2**62])
 def test_a_time_that_no_calendar_has_stops_nobody(scene: Scene, time_ms: int) -> None:
-    """A record without one leaves the times as they are; a far one is the last of a calendar."""
+    """One before 1970 is the first, a far one the last of those that count."""
     sent = Sent(KEYS[0], "insert", "Kim", "1", "crm\0", time_ms)
     scene.log.append(place(sent), [record(sent)])
     scene.worker().project(scene.log, [1000] * PARTITIONS)
 
-    at = None if time_ms < 0 else datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+    at = select(scene.env, "SELECT last_at FROM sources")[0]["last_at"]
+    assert at.year == (1970 if time_ms < 0 else 9999)
     dead: Any = (0, 0, 0, 0, 0, 1, 0, at, at)
     assert found(scene.env) == {"crm\N{REPLACEMENT CHARACTER}": dead}
