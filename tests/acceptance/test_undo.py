@@ -216,25 +216,30 @@ def test_a_preview_says_what_the_change_then_does(rig: Rig, word: str) -> None:
     change(rig, word, undone)
     after = tables(rig)
 
-    old = {row["key"]: row for row in before["users"]}
-    new = {row["key"]: row for row in after["users"]}
+    assert_told(preview, before["users"], after["users"])
+    if word == "undo":
+        assert {each["changedBy"] for each in preview["samples"]["kept"]} == {str(later)}
+        assert preview["kept"] == 50
+    (changed,) = preview["laterJobs"]
+    (row,) = (row for row in after["jobs"] if row["job_id"] == later)
+    assert changed["id"] == str(later)
+    assert changed["after"] == {name: row[name] for name in changed["after"]}
+
+
+def assert_told(preview: Json, before: list[Json], after: list[Json]) -> None:
+    """Fail unless the preview's counts and samples are the differences of these users."""
+    old, new = ({row["key"]: row for row in rows} for rows in (before, after))
+    samples = preview["samples"]
     assert (preview["usersBefore"], preview["usersAfter"]) == (len(old), len(new))
     assert preview["restored"] == len(new.keys() - old.keys())
     assert preview["removed"] == len(old.keys() - new.keys())
     assert preview["changedBack"] == sum(
         shown(old[key]) != shown(new[key]) for key in old.keys() & new.keys()
     )
-    assert {each["key"] for each in preview["samples"]["removed"]} <= old.keys() - new.keys()
-    assert {each["key"] for each in preview["samples"]["restored"]} <= new.keys() - old.keys()
-    for each in preview["samples"]["changedBack"]:
+    assert {each["key"] for each in samples["removed"]} <= old.keys() - new.keys()
+    assert {each["key"] for each in samples["restored"]} <= new.keys() - old.keys()
+    for each in samples["changedBack"]:
         assert each["before"] != each["after"]
-    if word == "undo":
-        assert {each["changedBy"] for each in preview["samples"]["kept"]} == {str(later)}
-        assert preview["kept"] == 50
-    assert [each["id"] for each in preview["laterJobs"]] == [str(later)]
-    (changed,) = preview["laterJobs"]
-    (row,) = (row for row in after["jobs"] if row["job_id"] == later)
-    assert changed["after"] == {name: row[name] for name in changed["after"]}
 
 
 def shown(user: Json) -> dict[str, Any]:
@@ -251,7 +256,9 @@ def previewed(rig: Rig, word: str, job_id: int) -> Json:
         assert answer.status_code in {200, 202}, answer.text
         return answer.json() if answer.status_code == 200 else None
 
-    return wait_until(answered, SWITCH_TIMEOUT_S, saying="the preview is ready", every_s=0.2)
+    found = wait_until(answered, SWITCH_TIMEOUT_S, saying="the preview is ready", every_s=0.2)
+    assert found is not None, "it waits until there is one"
+    return found
 
 
 @pytest.mark.usefixtures("builder")
