@@ -135,7 +135,7 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
     public = Blueprint("public")
     readiness = Readiness(parts.settings.shared.topics, parts.job_log, parts.store, parts.start)
     add_health_routes(public, readiness)
-    add_description_routes(public)
+    add_description_routes(public, parts.settings.shared)
     app.blueprint([api, public])
     _add_filter(app, parts)
     _add_failures(app)

@@ -36,7 +36,8 @@ def test_help_lists_every_command() -> None:
     listed = [line.split()[0] for line in result.output.partition("Commands:")[2].splitlines()[1:]]
     assert listed == [
         *("demo", "up", "serve", "process", "import", "status", "jobs", "errors"),
-        *("undo", "redo", "users", "attributes", "accounts", "tokens", "psql", "test", "bench"),
+        *("undo", "redo", "users", "attributes", "accounts", "tokens"),
+        *("asyncapi", "psql", "test", "bench"),
     ]
 
 
@@ -44,7 +45,7 @@ def test_help_lists_every_command() -> None:
     "command",
     [
         *("demo", "up", "serve", "process", "psql", "undo", "redo"),
-        *("users", "attributes", "accounts", "tokens"),
+        *("users", "attributes", "accounts", "tokens", "asyncapi"),
     ],
 )
 def test_each_command_explains_itself(command: str) -> None:
