@@ -6,7 +6,6 @@ included, with the model's; it reads from the log itself which jobs are reverted
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import random
 from typing import TYPE_CHECKING, Any
@@ -23,9 +22,6 @@ if TYPE_CHECKING:
     from tests.rig import Rig
     from tests.services import Service
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("processor.builder") is None, reason="there is no builder yet"
-)
 SWITCH_TIMEOUT_S = 120
 KEYS = 400
 
@@ -33,7 +29,7 @@ KEYS = 400
 @pytest.fixture
 def builder(rig: Rig) -> Service:
     """The process that makes what an undo asks for."""
-    return rig.services.start("processor.builder")
+    return rig.services.builder()
 
 
 def change(rig: Rig, word: str, job_id: int) -> Json:
@@ -180,7 +176,7 @@ def test_whoever_is_killed_meanwhile_an_undo_ends(rig: Rig, builder: Service) ->
         saying="the builder is at work",
     )
     builder.kill()
-    rig.services.start("processor.builder")
+    rig.services.builder()
     rig.processors[0].kill()
     rig.restart_processor()
     rig.restart_api()
@@ -240,6 +236,27 @@ def assert_told(preview: Json, before: list[Json], after: list[Json]) -> None:
     assert {each["key"] for each in samples["restored"]} <= new.keys() - old.keys()
     for each in samples["changedBack"]:
         assert each["before"] != each["after"]
+
+
+@pytest.mark.usefixtures("builder")
+def test_a_preview_names_only_what_came_later(rig: Rig) -> None:
+    """Not the users that were there before and that the job rejected or left as they were."""
+    job(rig, range(40), "insert", "a")
+    undone = job(rig, range(30, 60), "insert", "b")
+    later = job(rig, range(50, 60), "upsert", "b")
+    preview = previewed(rig, "undo", undone)
+
+    assert counts(rig.client.status(undone)) == (20, 0, 0, 10)
+    assert preview["removed"] == 10
+    assert (preview["restored"], preview["changedBack"], preview["kept"]) == (0, 0, 10)
+    assert {each["changedBy"] for each in preview["samples"]["kept"]} == {str(later)}
+    assert preview["laterJobs"] == [
+        {
+            "id": str(later),
+            "before": {"inserted": 0, "updated": 0, "unchanged": 10, "rejected": 0},
+            "after": {"inserted": 10, "updated": 0, "unchanged": 0, "rejected": 0},
+        }
+    ]
 
 
 def shown(user: Json) -> dict[str, Any]:
