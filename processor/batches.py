@@ -23,7 +23,6 @@ from processor.foreign_rules import (
 from schemas import codec
 from schemas.events import (
     AttributeDefined,
-    Event,
     JobOpened,
     JobSealed,
     JobStatus,
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
 
     from processor.foreign_rules import Refusal
     from schemas.attributes import Attribute
+    from schemas.events import Event
 
 pc: Any = pyarrow.compute
 _FOREIGN = -1
@@ -206,11 +206,12 @@ class _Decoder:
             if (value := self._canonical(event_type, at) if at in foreign else self._values[at])
         }
         try:
-            return codec.decode_batch(event_type, list(good.values())), np.array(list(good), np.int64)
+            decoded = codec.decode_batch(event_type, list(good.values()))
         except ValueError:
             each = ((at, self._canonical(event_type, at)) for at in good)
             good = {at: value for at, value in each if value}
-        return codec.decode_batch(event_type, list(good.values())), np.array(list(good), np.int64)
+            decoded = codec.decode_batch(event_type, list(good.values()))
+        return decoded, np.array(list(good), np.int64)
 
     def _canonical(self, event_type: type[UserRow | RowRejected], at: int) -> bytes | None:
         """The value in the bytes our own encoder writes, or None once it is buried.

@@ -17,7 +17,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Iterable, Mapping
 
 Schema = Any
 """As JSON has it: a name, a list (a union) or an object."""
@@ -60,7 +60,7 @@ def check_writer(text: str, readers: Mapping[str, Schema]) -> str:
         UnusableSchemaError: it is none of our events, or must not or cannot be read.
     """
     writer = _parsed(text)
-    name = _full_name(writer, "") if isinstance(writer, dict) else ""
+    name = _full_name(cast("dict[str, Any]", writer), "") if isinstance(writer, dict) else ""
     if name not in readers:
         raise UnusableSchemaError(f"it is no record of ours: {name or 'no name'!r}")
     _Measure().check(writer)
@@ -212,8 +212,14 @@ class _Resolution:
         if wanted != written:
             is_promoted = wanted in _PROMOTIONS.get(written, ())
             return None if is_promoted else _differ(reader, writer, at)
-        deeper = _RULES.get(wanted)
-        return deeper(self, reader, writer, at) if deeper else None
+        deeper = {
+            "record": self._of_records,
+            "enum": self._of_enums,
+            "fixed": self._of_fixed,
+            "array": self._of_arrays,
+            "map": self._of_maps,
+        }.get(wanted)
+        return deeper(reader, writer, at) if deeper else None
 
     def _of_records(self, reader: dict[str, Any], writer: dict[str, Any], at: str) -> str | None:
         if _unqualified(reader) != _unqualified(writer):
@@ -249,19 +255,13 @@ class _Resolution:
         return self.unreadable(reader["values"], writer["values"], f"{at}/values")
 
 
-_RULES: Final[dict[str, Callable[[_Resolution, Any, Any, str], str | None]]] = {
-    "record": _Resolution._of_records,  # noqa: SLF001 - a table of the class above, made after it
-    "enum": _Resolution._of_enums,  # noqa: SLF001 - as above
-    "fixed": _Resolution._of_fixed,  # noqa: SLF001 - as above
-    "array": _Resolution._of_arrays,  # noqa: SLF001 - as above
-    "map": _Resolution._of_maps,  # noqa: SLF001 - as above
-}
-
-
 def _resolved(schema: Schema, names: dict[str, dict[str, Any]]) -> Schema:
     """What a name stands for; an object that only wraps a type is that type."""
-    while isinstance(schema, dict) and isinstance(schema.get("type"), dict | list):
-        schema = schema["type"]
+    while isinstance(schema, dict):
+        inner: Any = cast("dict[str, Any]", schema).get("type")
+        if isinstance(inner, str) and (inner in _NAMED or inner in ("array", "map")):
+            return cast("Any", schema)
+        schema = inner
     if isinstance(schema, str) and schema not in _PRIMITIVES:
         return names[schema.rpartition(".")[2]]
     return schema
@@ -271,7 +271,7 @@ def _kind(schema: Schema) -> str:
     return schema if isinstance(schema, str) else str(schema["type"])
 
 
-def _first(reasons: Any) -> str | None:
+def _first(reasons: Iterable[str | None]) -> str | None:
     return next((reason for reason in reasons if reason), None)
 
 
