@@ -39,6 +39,8 @@ from processor.batches import decode_records
 from processor.projection import Work
 from processor.projector import Broken, Claim, Claimed, Lost, Project, Projected
 from processor.staging import prepare_rows
+from processor.writer_schemas import WriterSchemas
+from schemas import codec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,6 +84,8 @@ class _Held:
     pending: list[Message] = field(default_factory=list[Message])
     pending_bytes: int = 0
     hole_at: int | None = None
+    unknown_id: int | None = None
+    """Of the schema of the record at ``next_fetch``: until it is known, nothing is read on."""
 
     def add(self, records: list[Message]) -> None:
         """Records that come next."""
@@ -99,11 +103,17 @@ class _Held:
         self.pending_bytes -= sum(map(len, taken))
         return taken
 
+    def wait_for(self, schema_id: int, offset: int) -> None:
+        """Forget what is pending from this offset on; it is fetched again later."""
+        self.pending, self.pending_bytes = [], 0
+        self.unknown_id, self.next_fetch = schema_id, offset
+
 
 class GroupConsumer:
     """Feeds the projector until told to stop."""
 
     def __init__(self, settings: Settings, projector: Projector) -> None:
+        self._schemas = WriterSchemas(settings.schema_registry)
         self._settings = settings
         self._topic = settings.topics.user_events.name
         self._partitions = settings.topics.user_events.partitions
@@ -130,16 +140,19 @@ class GroupConsumer:
         self._consumer.subscribe(
             [self._topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
         )
+        self._schemas.start()
         try:
             while not should_stop():
                 self._turn()
         finally:
+            self._schemas.stop()
             self._consumer.close()
 
     def _turn(self) -> None:
         for outcome in self._outcomes(0.0):
             self._act_on(outcome)
         self._claim_due()
+        self._read_on_where_known()
         self._hand_over()
         self._commit_offsets()
         if self._has_room():
@@ -163,7 +176,7 @@ class GroupConsumer:
         paused = [self._at(partition) for partition in self._held]
         self._consumer.pause(paused)
         late = self._consumer.poll(0)
-        self._consumer.resume([self._at(p) for p in self._held])
+        self._consumer.resume([self._at(p) for p, held in self._held.items() if self._reads(held)])
         self._last_poll = time.monotonic()
         if late is not None:
             self._take([late])
@@ -176,7 +189,7 @@ class GroupConsumer:
             else:
                 by_partition[message.partition() or 0].append(message)
         for partition, records in by_partition.items():
-            if held := self._held.get(partition):
+            if (held := self._held.get(partition)) and self._reads(held):
                 self._append(partition, held, records)
 
     def _append(self, partition: int, held: _Held, records: list[Message]) -> None:
@@ -214,14 +227,46 @@ class GroupConsumer:
         steps = 0
         room = _MAX_BATCH
         for held in self._held.values():
-            if records := held.take(room):
+            if records := self._decodable(held, held.take(room)):
                 works.append(self._work(held, records, steps))
                 steps += len(works[-1].steps)
                 room -= len(records)
             if room <= 0:
                 break
         self._held = dict(sorted(self._held.items(), key=lambda item: -len(item[1].pending)))
-        self._projector.tasks.put(Project(works))
+        if works:
+            self._projector.tasks.put(Project(works))
+
+    @staticmethod
+    def _reads(held: _Held) -> bool:
+        return held.unknown_id is None
+
+    def _decodable(self, held: _Held, records: list[Message]) -> list[Message]:
+        """The records before the first in a schema not known yet; there the partition waits.
+
+        Others go on, so what was read ahead of this one is given up.
+        """
+        unknown = self._schemas.unknown(record.value() for record in records)
+        if not unknown:
+            return records
+        partition = held.state.partition
+        schema_id, first = min(unknown.items(), key=lambda item: item[1])
+        held.wait_for(schema_id, records[first].offset() or 0)
+        self._consumer.pause([self._at(partition)])
+        self._schemas.want(unknown, partition)
+        self._log.warning(
+            "partition waits for a schema",
+            partition=partition, schema_id=schema_id, next_offset=held.next_fetch,
+        )  # fmt: skip
+        return records[:first]
+
+    def _read_on_where_known(self) -> None:
+        for partition, held in list(self._held.items()):
+            if held.unknown_id is not None and codec.is_known(held.unknown_id):
+                held.unknown_id = None
+                self._seek_again(partition, held.next_fetch)
+                if partition in self._held:
+                    self._consumer.resume([self._at(partition)])
 
     def _work(self, held: _Held, records: list[Message], first_step: int) -> Work:
         state = held.state

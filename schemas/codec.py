@@ -196,6 +196,12 @@ def unknown_id(value: bytes | None) -> int | None:
     return schema_id if schema_id <= LARGEST_ID else None
 
 
+def is_known(schema_id: int) -> bool:
+    """Whether the id was learned, or refused."""
+    frame = confluent_frame(schema_id)
+    return frame in _BY_FRAME or frame in _refused
+
+
 def unknown_ids(values: Iterable[bytes | None]) -> dict[int, int]:
     """The ids of :func:`unknown_id` in these values, each with the index of its first value."""
     found: dict[int, int] = {}

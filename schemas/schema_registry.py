@@ -28,6 +28,13 @@ TIMEOUT_S: Final = 5.0
 """Of one question: an answer takes milliseconds, and a process must end within 15 s of SIGTERM."""
 CONTENT_TYPE: Final = "application/vnd.schemaregistry.v1+json"
 _OK: Final = 200
+_USER_EVENTS: Final = (
+    events.UserRow,
+    events.RowRejected,
+    events.JobOpened,
+    events.JobSealed,
+    events.AttributeDefined,
+)
 _REFUSALS: Final = (409, 422)
 _SCHEMA_NOT_FOUND: Final = 40403
 _NOT_FOUND: Final = (40401, 40402, _SCHEMA_NOT_FOUND)
@@ -72,15 +79,11 @@ Conversation = Generator[Question, Answer, None]
 
 def subject_of(event_type: type[events.Event], topics: Topics) -> str:
     """The subject that a type is registered under: its topic's name and its own."""
-    if (
-        event_type in (events.UserRow, events.RowRejected, events.JobOpened, events.JobSealed)
-        or event_type is events.AttributeDefined
-    ):
+    topic = topics.job_events
+    if event_type in _USER_EVENTS:
         topic = topics.user_events
     elif event_type is events.JobStatus:
         topic = topics.job_status
-    else:
-        topic = topics.job_events
     return f"{topic.name}-rollcall.{event_type.__name__}"
 
 
