@@ -27,6 +27,7 @@ Neither may be imported anywhere else.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 from dataclasses import asdict, fields
@@ -45,7 +46,7 @@ from schemas.avro_body import MalformedError, measure
 from schemas.writer_schemas import UnusableSchemaError, check_writer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Generator, Iterable, Mapping, Sequence
 
 pc: Any = pyarrow.compute
 MARKER = b"\xc3\x01"
@@ -228,9 +229,29 @@ def write_by_ids(ids: Mapping[type[events.Event], int]) -> None:
         _written[event_type] = frame
 
 
-def write_self_described() -> None:
-    """From now on this process writes every type in Avro single-object encoding again."""
-    _written.clear()
+@contextlib.contextmanager
+def forgetting_ids() -> Generator[None]:
+    """Within it no id is known and none is written; what is learned there is forgotten after it.
+
+    For a process that looks at the logs of several registries, one after another.
+    """
+    frames, refused, written = dict(_BY_FRAME), dict(_refused), dict(_written)
+    described = {frame: each for frame, each in frames.items() if frame[:2] == MARKER}
+    _replace(described, {}, {})
+    try:
+        yield
+    finally:
+        _replace(frames, refused, written)
+
+
+def _replace(
+    frames: Mapping[bytes, _Schema],
+    refused: Mapping[bytes, tuple[str, str]],
+    written: Mapping[type[events.Event], bytes],
+) -> None:
+    for held, wanted in ((_BY_FRAME, frames), (_refused, refused), (_written, written)):
+        held.clear()
+        held.update(wanted)
 
 
 def frame_of(event_type: type[events.Event]) -> bytes:
