@@ -249,9 +249,12 @@ def _replace(
     refused: Mapping[bytes, tuple[str, str]],
     written: Mapping[type[events.Event], bytes],
 ) -> None:
-    for held, wanted in ((_BY_FRAME, frames), (_refused, refused), (_written, written)):
-        held.clear()
-        held.update(wanted)
+    _BY_FRAME.clear()
+    _BY_FRAME.update(frames)
+    _refused.clear()
+    _refused.update(refused)
+    _written.clear()
+    _written.update(written)
 
 
 def frame_of(event_type: type[events.Event]) -> bytes:

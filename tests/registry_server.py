@@ -66,18 +66,16 @@ class RegistryServer:
             "apicurio.datasource.url": f"jdbc:h2:file:{self._folder / 'registry'}",
         }
         options = [f"-D{name}={value}" for name, value in properties.items()]
-        home = _ensure_distribution()
+        jar = str(_ensure_distribution() / "quarkus-run.jar")
         self._child = Child(
             ChildSpec(
                 name="schema registry",
-                command=[
-                    str(find_java()), *_JVM_OPTIONS, *options, "-jar", str(home / "quarkus-run.jar"),
-                ],
+                command=[str(find_java()), *_JVM_OPTIONS, *options, "-jar", jar],
                 environment={"PATH": os.environ["PATH"]},
                 log_path=self._folder / "registry.log",
                 cwd=self._folder,
             )
-        )  # fmt: skip
+        )
         wait_until(self._answers, _START_TIMEOUT_S, saying="the schema registry answers")
 
     def _answers(self) -> bool:
@@ -143,7 +141,7 @@ def _ensure_distribution() -> Path:
 
 
 def _fetch(staging: Path) -> Path:
-    maven = kafka_jars._maven(staging, lambda _bytes: None)
+    maven = kafka_jars.maven_context(staging, lambda _bytes: None)
     project = maven.project(_GROUP, _ARTIFACT).at_version(_VERSION)
     path = project.artifact(classifier="all", packaging="tar.gz").resolve()
     with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""Our schemas at a real registry: registered, compatible with each other, and known by their ids."""
+"""Our schemas at a real registry: registered, compatible with each other, known by their ids."""
 
 from __future__ import annotations
 
@@ -86,13 +86,11 @@ def test_a_schema_that_is_none_of_ours_is_a_dead_letter(
 
 
 @pytest.mark.usefixtures("ours")
-@pytest.mark.parametrize("path", ["", "/apis/nothing-here", ":1"])
+@pytest.mark.parametrize("path", ["", "/apis/nothing-here", "/apis/ccompat/v7/subjects"])
 def test_a_wrong_address_is_no_answer_about_an_id(registry: RegistryServer, path: str) -> None:
     """A 404 of the wrong server or path must not turn events into dead letters."""
-    url = registry.url.replace("/apis/ccompat/v7", "")
-    nowhere = EventSchemas(
-        SchemaRegistry(url=url.rpartition(":")[0] + path if path == ":1" else url + path)
-    )
+    url = registry.url.replace("/apis/ccompat/v7", path)
+    nowhere = EventSchemas(SchemaRegistry(url=url))
     with pytest.raises(RegistryUnreachableError):
         nowhere.decode(codec.confluent_frame(1) + b"x")
     assert not codec.is_known(1)
