@@ -166,7 +166,17 @@ any_event = st.one_of(
     configured,
 )
 
-events_by_name = {"UserRow": user_rows, "JobAccepted": accepted}
+events_by_name: dict[str, st.SearchStrategy[Any]] = {
+    "UserRow": user_rows,
+    "RowRejected": rejections,
+    "JobOpened": opened,
+    "JobSealed": sealed,
+    "JobAccepted": accepted,
+    "JobVoided": voided,
+    "JobStatus": statuses,
+    "AttributeDefined": defined,
+    "LogConfigured": configured,
+}
 
 
 @given(any_event)
