@@ -60,7 +60,8 @@ class RegistryServer:
         properties = {
             "quarkus.http.host": HOST,
             "quarkus.http.port": self._port,
-            "quarkus.management.enabled": "false",
+            "quarkus.management.host": HOST,
+            "quarkus.management.port": 0,
             "apicurio.storage.kind": "sql",
             "apicurio.storage.sql.kind": "h2",
             "apicurio.datasource.url": f"jdbc:h2:file:{self._folder / 'registry'}",

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, cast
 from confluent_kafka import Producer
 
 from schemas import codec
-from schemas.events import UserRow
 from schemas.topics import partition_of
 from tests.files import tidy_csv
 from tests.log_reading import last_statuses, read_topic
@@ -18,6 +17,7 @@ from tests.waiting import wait_until
 if TYPE_CHECKING:
     from confluent_kafka import Message
 
+    from schemas.events import UserRow
     from tests.rig import Rig
     from tests.surroundings import Ground
 
