@@ -34,10 +34,13 @@ from ingest_api.routes_error_reads import add_error_route
 from ingest_api.routes_import import add_import_route
 from ingest_api.routes_job_reads import add_job_routes
 from ingest_api.routes_tokens import add_token_routes
+from ingest_api.routes_undo import add_undo_routes
 from ingest_api.routes_user_reads import add_user_routes
 from ingest_api.start import Start
 from ingest_api.store import Store, StoreUnavailableError
 from ingest_api.tokens import Tokens
+from ingest_api.undo import Undo
+from ingest_api.undo_preview import UndoPreviews
 from ingest_api.upload_gate import UploadGate
 from ingest_api.user_reads import UserReads
 from ingest_api.writing import Writing
@@ -65,6 +68,8 @@ class Parts:
     job_log: JobLog
     job_reads: JobReads
     job_watch: JobWatch
+    undo: Undo
+    undo_previews: UndoPreviews
     error_reads: ErrorReads
     user_reads: UserReads
     gate: UploadGate
@@ -104,6 +109,8 @@ def make_parts(settings: ApiSettings) -> Parts:
         job_log=job_log,
         job_reads=jobs,
         job_watch=JobWatch(jobs, most_watchers=settings.event_streams),
+        undo=Undo(store, job_log, jobs),
+        undo_previews=UndoPreviews(store),
         error_reads=ErrorReads(store),
         user_reads=UserReads(store, shared.reconciliation_key),
         gate=gate,
@@ -123,6 +130,7 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
     add_import_route(api, parts.intake, store=parts.store, gate=parts.gate, limits=limits)
     parts.writing.add_routes(api)
     add_job_routes(api, parts.job_log, parts.job_reads, parts.job_watch)
+    add_undo_routes(api, parts.job_log, parts.undo, parts.undo_previews)
     add_error_route(api, parts.job_log, parts.error_reads)
     add_user_routes(api, parts.user_reads)
     add_account_routes(api, parts.accounts, parts.authentication)
@@ -130,7 +138,7 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
     public = Blueprint("public")
     readiness = Readiness(parts.settings.shared.topics, parts.job_log, parts.store, parts.start)
     add_health_routes(public, readiness)
-    add_description_routes(public)
+    add_description_routes(public, parts.settings.shared)
     app.blueprint([api, public])
     _add_filter(app, parts)
     _add_failures(app)

@@ -226,7 +226,7 @@ def _described(operation: Operation, schemas: _Schemas) -> Json:
         contents = _contents(operation.body, schemas)
         # Not under "examples": of those the viewer's editor shows none at first.
         next(iter(contents.values()))["example"] = operation.body_example
-        found["requestBody"] = {"required": True, "content": contents}
+        found["requestBody"] = {"required": operation.is_body_required, "content": contents}
     found["responses"] = {
         str(code): _answer(answer, schemas) for code, answer in answers_of(operation).items()
     }

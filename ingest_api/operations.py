@@ -153,6 +153,7 @@ class Operation:
     description: str = ""
     parameters: tuple[Parameter, ...] = ()
     body: Mapping[str, Any] | None = None
+    is_body_required: bool = True
     body_example: object = None
 
 

@@ -90,10 +90,7 @@ class WriterSchemas:
         for schema_id in schema_ids:
             self._wanted.setdefault(schema_id, set()).add(partition)
         self._is_woken.set()
-
-    def start(self) -> None:
-        """Begin to learn what is wanted."""
-        if self._registry is not None:
+        if self._thread.ident is None:
             self._thread.start()
 
     def stop(self) -> None:

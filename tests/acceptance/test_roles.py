@@ -42,6 +42,7 @@ RULES: dict[str, str | None] = {
     f"GET {BASE}/batchinfo/errors/*": "reader",
     f"GET {BASE}/batchinfo/proof/*": "reader",
     f"POST {BASE}/batchinfo/undo/*": "admin",
+    f"POST {BASE}/batchinfo/redo/*": "admin",
     f"GET {BASE}/admin/accounts": "admin",
     f"POST {BASE}/admin/accounts": "admin",
     f"GET {BASE}/admin/accounts/*": "admin",

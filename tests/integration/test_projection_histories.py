@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from tests.passes import MemoryLog
     from tests.projection_scene import Worker
     from tests.surroundings import Ground
+    from tests.verdict import Row
 
 _START = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 _HEADER = "First Name,Last Name,Email,Mobile Number,Country,State,Last Active Date"
@@ -141,18 +143,28 @@ def test_every_cut_and_every_repeat_comes_to_the_model(
         model.apply(job)
     assert_users(env, model.users)
     assert_outcomes(env, model.outcomes)
-    _assert_replay_is_the_same(env, scene.log)
+    _assert_replay_is_the_same(scene)
 
 
-def _assert_replay_is_the_same(env: Ground, log: MemoryLog) -> None:
+def _assert_replay_is_the_same(scene: Scene) -> None:
     """The same log in one batch, into new tables: the same rows, ids and times included."""
-    before = select(env, "SELECT * FROM users ORDER BY key")
-    again = Scene(env, log)
+    users = select(scene.env, "SELECT * FROM users ORDER BY key")
+    again = Scene(scene.env, scene.log)
     try:
-        again.worker().project(log, [10_000] * PARTITIONS)
+        again.worker().project(scene.log, [10_000] * PARTITIONS)
     finally:
         again.close()
-    assert select(env, "SELECT * FROM users ORDER BY key") == before
+    assert select(scene.env, "SELECT * FROM users ORDER BY key") == users
+    assert _job_rows(again) == _job_rows(scene)
+
+
+def _job_rows(scene: Scene) -> list[Row]:
+    """The jobs as the log alone decides them: all but how often their rows were written."""
+    jobs = select(scene.env, f"SELECT * FROM {scene.schema}.job ORDER BY job_id")
+    for job in jobs:
+        del job["version"]
+    partitions = f"SELECT * FROM {scene.schema}.job_partition ORDER BY job_id, partition"
+    return jobs + select(scene.env, partitions)
 
 
 def _assert_superseded(former: Worker, log: MemoryLog) -> None:
@@ -192,6 +204,25 @@ def test_a_batch_that_was_committed_is_not_applied_again(scene: Scene) -> None:
         worker.project(scene.log, [100] * PARTITIONS)
     model = Model()
     model.apply(job)
+    assert_outcomes(scene.env, model.outcomes)
+
+
+def test_a_worker_waits_some_seconds_only_for_rows_that_a_frozen_one_holds(scene: Scene) -> None:
+    """Its batch is lost, and so it can claim, which is what ends the frozen one's session."""
+    job = _job(0, "insert", [(key, "Ada", "L", "", "France", "", "") for key in range(6)])
+    for partition, records in enumerate(make_pass(job, 0, PARTITIONS)):
+        scene.log.append(partition, records)
+    worker = scene.worker()
+    worker.project(scene.log, [1] * PARTITIONS)
+    with psycopg.connect(scene.env.conninfo) as frozen:
+        frozen.execute(f"SELECT FROM {scene.schema}.job FOR UPDATE".encode())
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            worker.project(scene.log, [100] * PARTITIONS)
+    worker.claim()
+    worker.project(scene.log, [100] * PARTITIONS)
+    model = Model()
+    model.apply(job)
+    assert_users(scene.env, model.users)
     assert_outcomes(scene.env, model.outcomes)
 
 
