@@ -25,6 +25,7 @@ from ingest_api.job_log import JobLog
 from ingest_api.job_reads import JobReads
 from ingest_api.job_watch import JobWatch
 from ingest_api.login_limits import LoginLimits
+from ingest_api.other_producers import OtherProducers
 from ingest_api.passwords import Passwords
 from ingest_api.request_body import BodyLimits
 from ingest_api.responses import SERVER_FAILURE, Refused, json_answer, refusal, unavailable
@@ -76,6 +77,7 @@ class Parts:
     intake: Intake
     start: Start
     writing: Writing
+    producers: OtherProducers
 
 
 def make_parts(settings: ApiSettings) -> Parts:
@@ -117,6 +119,7 @@ def make_parts(settings: ApiSettings) -> Parts:
         intake=intake,
         start=start,
         writing=Writing(settings, store, job_log, start),
+        producers=OtherProducers(shared, store, job_log, start),
     )
 
 
@@ -129,6 +132,7 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
     limits = BodyLimits(parts.settings.max_upload_bytes, parts.settings.body_idle_timeout_s)
     add_import_route(api, parts.intake, store=parts.store, gate=parts.gate, limits=limits)
     parts.writing.add_routes(api)
+    parts.producers.add_routes(api)
     add_job_routes(api, parts.job_log, parts.job_reads, parts.job_watch)
     add_undo_routes(api, parts.job_log, parts.undo, parts.undo_previews)
     add_error_route(api, parts.job_log, parts.error_reads)

@@ -44,6 +44,7 @@ _TAGS: Final = {
     "Attributes": "Custom attributes of users, defined by administrators.",
     "Accounts": "Who may call this API, by name and password.",
     "Tokens": "Who may call this API, by token.",
+    "Producers": "What others append to the log: counted by source, and what can't be applied.",
     "Service": "Whether the service works, and this description.",
 }
 _SECURITY: Final = {

@@ -27,6 +27,11 @@ _COMMANDS = {
     "redo": ("deploy.cli.undo:redo", "Do an undone job again."),
     "users": ("deploy.cli.users:users", "Show, add, change and delete users."),
     "attributes": ("deploy.cli.attributes:attributes", "Show and define custom attributes."),
+    "sources": ("deploy.cli.producers:sources", "Show what other producers sent, by source."),
+    "dead-letters": (
+        "deploy.cli.producers:dead_letters",
+        "Show and retry records of other producers that could not be applied.",
+    ),
     "accounts": ("deploy.cli.accounts:accounts", "Show, add, change and delete accounts."),
     "tokens": ("deploy.cli.tokens:tokens", "Show, add and delete API tokens."),
     "asyncapi": (
