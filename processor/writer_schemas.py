@@ -81,6 +81,20 @@ class WriterSchemas:
         finally:
             client.close()
 
+    def learn_all(self, values: Iterable[bytes | None]) -> None:
+        """The same for a topic of which no record may be left out, with or without a registry.
+
+        Raises:
+            RegistryUnreachableError: the registry does not answer, or none is set.
+        """
+        held = list(values)
+        self.learn_now(held)
+        if unknown := codec.unknown_ids(held):
+            raise RegistryUnreachableError(
+                f"Records were written by schema ids {sorted(unknown)}, and no schema registry is"
+                " set: set ROLLCALL_SCHEMA_REGISTRY_URL as it was when they were written."
+            )
+
     def unknown(self, values: Iterable[bytes | None]) -> dict[int, int]:
         """The ids to wait for, each with the index of the first value that has it."""
         return {} if self._registry is None else codec.unknown_ids(values)
