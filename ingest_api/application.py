@@ -15,6 +15,7 @@ from ingest_api.arrival import make_ways
 from ingest_api.authentication import Authentication
 from ingest_api.comparisons import Comparisons
 from ingest_api.error_reads import ErrorReads
+from ingest_api.event_schemas import EventSchemas
 from ingest_api.exchange import exchange_of
 from ingest_api.gateway import STORE_UNAVAILABLE, authenticate, is_public
 from ingest_api.health import Readiness, add_health_routes
@@ -88,7 +89,9 @@ def make_parts(settings: ApiSettings) -> Parts:
     accounts = Accounts(store, passwords, LoginLimits(auth.login_limits))
     tokens = Tokens(store)
     issuer = None if auth.issuer is None else Issuer(auth.issuer)
-    job_log = JobLog(shared.kafka, shared.topics.job_events.name)
+    job_log = JobLog(
+        shared.kafka, shared.topics.job_events.name, EventSchemas(shared.schema_registry)
+    )
     jobs = JobReads(store, job_log.ledger)
     gate = UploadGate(
         at_once=settings.uploads_at_once,

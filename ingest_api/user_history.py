@@ -26,9 +26,10 @@ from ingest_api.log_stretch import Stretch, TooLongError
 from ingest_api.reads import date_text
 from ingest_api.responses import UNKNOWN_USER, Refused, unavailable
 from schemas.attributes import attribute_field, is_canonical
-from schemas.codec import UndecodableError, decode
+from schemas.codec import UndecodableError
 from schemas.events import JobOpened, JobSealed, UserRow
 from schemas.read_model import API_SOURCE, REPEAT_OFFSETS
+from schemas.schema_registry import RegistryUnreachableError
 from schemas.user_rules import FIELDS
 
 if TYPE_CHECKING:
@@ -240,12 +241,23 @@ class UserHistory:
         )
         total, page = 0, list[Entry]()
         for offset, value in self._stretches.read(question.stretch, keys, timeout_s=_TIMEOUT_S):
-            entry = fold.apply(offset, event) if (event := _decoded(value)) else None
+            entry = fold.apply(offset, event) if (event := self._decoded(value)) else None
             if entry is not None:
                 if question.begin <= total < question.end:
                     page.append(entry)
                 total += 1
         return total, page
+
+    def _decoded(self, value: bytes | None) -> Event | None:
+        schemas = self._job_log.schemas
+        try:
+            return schemas.decode(value)
+        except UndecodableError:
+            return None  # a dead letter of the projection
+        except RegistryUnreachableError as error:
+            if not schemas.has_registry:
+                return None  # as above
+            raise unavailable(f"The schema registry can't be reached, try again: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,13 +286,6 @@ def _log_position(number: int) -> tuple[int, int]:
 
 def _place(job: LedgerJob | None) -> int | None:
     return None if job is None else job.offset
-
-
-def _decoded(value: bytes | None) -> Event | None:
-    try:
-        return decode(value)
-    except UndecodableError:
-        return None  # a dead letter of the projection
 
 
 def _too_long(question: _Question) -> Refused:
