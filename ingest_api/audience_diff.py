@@ -82,6 +82,9 @@ _SELECT_KIND: Final[Mapping[Kind, LiteralString]] = {
     "changed": _select("'changed'", "old.key", " JOIN ", _DIFFER),
     "removed": _select("'removed'", "old.key", " LEFT JOIN ", "new.key IS NULL"),
 }
+_SELECT_PAGE: LiteralString = """
+SELECT kind, key FROM ((<selects>)) AS found ORDER BY key LIMIT %(size)s
+"""
 _COUNT: Final[LiteralString] = """
 SELECT count(*) FILTER (WHERE old.key IS NULL) AS added,
        count(*) FILTER (WHERE old.key = new.key AND <differ>) AS changed,
@@ -189,7 +192,7 @@ class AudienceDiff:
         page: DiffPage,
     ) -> list[Row]:
         selects: list[LiteralString] = [_SELECT_KIND[kind] for kind in kinds]
-        statement = "(" + ") UNION ALL (".join(selects) + ") ORDER BY key LIMIT %(size)s"
+        statement = _SELECT_PAGE.replace("<selects>", ") UNION ALL (".join(selects))
         parameters = {**generations, "after": page.after, "size": page.size}
         found = await snapshot.select(statement, parameters)
         keys = [row["key"] for row in found]
