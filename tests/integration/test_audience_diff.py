@@ -146,7 +146,7 @@ def test_an_entry_shows_what_differs(database: str) -> None:
 
 def test_an_audience_does_not_differ_from_itself(database: str) -> None:
     """Nor do two that nobody is in."""
-    nothing = {"added": 0, "changed": 0, "removed": 0, "entries": []}
+    nothing: dict[str, Any] = {"added": 0, "changed": 0, "removed": 0, "entries": []}
     assert page(database, Sides(PUBLIC, PUBLIC)) == nothing
     make_instance(database, "projection_8")
     execute(database, "UPDATE projection_8.projection SET active_generation = NULL")

@@ -47,8 +47,11 @@ def registry(env: Ground) -> str:
 
 def rows(conninfo: str) -> list[dict[str, Any]]:
     """The registry, in order."""
-    with psycopg.connect(conninfo, row_factory=dict_row) as connection:
-        return connection.execute("SELECT * FROM projection_instance ORDER BY number").fetchall()
+    with (
+        psycopg.connect(conninfo) as connection,
+        connection.cursor(row_factory=dict_row) as cursor,
+    ):
+        return cursor.execute("SELECT * FROM projection_instance ORDER BY number").fetchall()
 
 
 def build(conninfo: str) -> None:
