@@ -93,18 +93,18 @@ class Store:
         self,
         settings: Settings,
         schema: str,
-        session: Mapping[str, str] | None = None,
         *,
         is_live: bool = True,
+        session: Mapping[str, str] | None = None,
     ) -> None:
-        """``session``: settings of Postgres that differ from a worker's.
+        """``is_live``: the schema must be that of the active instance at each claim.
 
-        ``is_live``: the schema must be that of the active instance at each claim.
+        ``session``: settings of Postgres that differ from a worker's.
         """
         self._settings = settings
         self._schema = schema
-        self._session = _SESSION_SETTINGS | dict(session or {})
         self._is_live = is_live
+        self._session = _SESSION_SETTINGS | dict(session or {})
         self._connection: psycopg.Connection | None = None
 
     def connection(self) -> psycopg.Connection:
