@@ -5,11 +5,11 @@ schema of its own; a page and its counts are read in one snapshot.
 A user is the same where its key is; it has changed where one of its fields or
 attributes has, whatever its id and its times are.
 
-Each kind of difference is found by a join in the order of keys that ends with
-the page, so a page deep in the audience costs what the users between its
-entries cost.
-The counts take one look at both audiences; between two past ones they never
-change, so they are kept.
+The counts take one look at both audiences, which finds the differences
+themselves where they are few; between two past audiences neither ever changes, so
+both are kept.
+Where there are many, each kind is found by a join in the order of keys that ends
+with the page: it goes no further than the users between its entries.
 """
 
 from __future__ import annotations
@@ -37,8 +37,9 @@ KINDS: Final[tuple[Kind, ...]] = ("added", "changed", "removed")
 _AT_ONCE: Final = 2
 _TURN_TIMEOUT_S: Final = 20
 _TIMEOUT_S: Final = 120
-_KEPT_COUNTS: Final = 64
-Counts = dict[Kind, int]
+_FEW: Final = 2000
+"""So many differences are kept with their counts."""
+_KEPT: Final = 64
 
 _COLUMNS: LiteralString = ", ".join(USER_COLUMNS)
 
@@ -85,15 +86,27 @@ _SELECT_KIND: Final[Mapping[Kind, LiteralString]] = {
 _SELECT_PAGE: LiteralString = """
 SELECT kind, key FROM ((<selects>)) AS found ORDER BY key LIMIT %(size)s
 """
-_COUNT: Final[LiteralString] = """
-SELECT count(*) FILTER (WHERE old.key IS NULL) AS added,
-       count(*) FILTER (WHERE old.key = new.key AND <differ>) AS changed,
-       count(*) FILTER (WHERE new.key IS NULL) AS removed
-FROM <both>
+# Row by row, a column that differs tells a user on one side only, too: some are never null.
+_SELECT_ALL: Final[LiteralString] = """
+WITH differing AS MATERIALIZED (
+    SELECT COALESCE(old.key, new.key) AS key,
+           CASE WHEN old.key IS NULL THEN 'added'
+                WHEN new.key IS NULL THEN 'removed'
+                ELSE 'changed' END AS kind
+    FROM <both>
+    WHERE <differ>
+)
+SELECT (SELECT count(*) FROM differing WHERE kind = 'added') AS added,
+       (SELECT count(*) FROM differing WHERE kind = 'changed') AS changed,
+       (SELECT count(*) FROM differing WHERE kind = 'removed') AS removed,
+       ARRAY(SELECT key FROM differing ORDER BY key LIMIT %(most)s) AS keys,
+       ARRAY(SELECT kind FROM differing ORDER BY key LIMIT %(most)s) AS kinds
 """.replace("<differ>", _DIFFER).replace("<both>", _both(" FULL JOIN "))
 # What does not fit is written to disk, so memory does not grow with the audience.
+# Without statistics, as new tables are, the planner would look up every user by its key.
 _SETTINGS: LiteralString = """
-SELECT set_config('work_mem', '64MB', true), set_config('jit', 'off', true)
+SELECT set_config('work_mem', '64MB', true), set_config('jit', 'off', true),
+       set_config('enable_nestloop', 'off', true)
 """
 
 
@@ -119,13 +132,33 @@ class Sides:
         return PUBLIC not in {self.old, self.new}
 
 
+@dataclass(frozen=True, slots=True)
+class _Differences:
+    """How many there are by kind, and where they are few, all of them: kind and key, by key."""
+
+    counts: dict[Kind, int]
+    few: tuple[tuple[Kind, str], ...] | None
+
+    def page(self, page: DiffPage) -> list[tuple[Kind, str]] | None:
+        """Those of the page; None where they are too many to be kept here."""
+        if self.few is None:
+            return None
+        wanted: list[tuple[Kind, str]] = [
+            (kind, key)
+            for kind, key in self.few
+            # In the order of Postgres' collation "C": of bytes.
+            if kind in page.kinds and key.encode() > page.after.encode()
+        ]
+        return wanted[: page.size]
+
+
 class AudienceDiff:
     """Compares audiences, a few at a time, for one API process."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._turns = asyncio.Semaphore(_AT_ONCE)
-        self._counts: OrderedDict[Sides, Counts] = OrderedDict()
+        self._kept: OrderedDict[Sides, _Differences] = OrderedDict()
 
     async def select_page(self, sides: Sides, page: DiffPage) -> Row:
         """The counts of all differences, and a page of them by key.
@@ -155,20 +188,21 @@ class AudienceDiff:
     async def _page(self, snapshot: Snapshot, *, sides: Sides, page: DiffPage) -> Row:
         await snapshot.select(_SETTINGS)
         generations = await self._generations(snapshot)
-        counts = self._counts.get(sides)
-        if counts is None and (sides.are_past or not page.after):
-            counts = await self._count(snapshot, generations)
+        all_of = self._kept.get(sides)
+        if all_of is None and (sides.are_past or not page.after):
+            all_of = await self._look_at_all(snapshot, generations)
             if sides.are_past:
-                self._keep(sides, counts)
-        kinds: list[Kind] = [kind for kind in page.kinds if counts is None or counts[kind]]
-        entries = await self._entries(snapshot, generations, kinds, page) if kinds else []
-        shown: Row = {kind: None if counts is None else counts[kind] for kind in KINDS}
-        return shown | {"entries": entries}
+                self._keep(sides, all_of)
+        found = all_of and all_of.page(page)
+        if found is None:
+            found = await self._look_for_page(snapshot, generations, page)
+        counts: Row = {kind: all_of and all_of.counts[kind] for kind in KINDS}
+        return counts | {"entries": await self._entries(snapshot, generations, found)}
 
-    def _keep(self, sides: Sides, counts: Counts) -> None:
-        self._counts[sides] = counts
-        if len(self._counts) > _KEPT_COUNTS:
-            self._counts.popitem(last=False)
+    def _keep(self, sides: Sides, all_of: _Differences) -> None:
+        self._kept[sides] = all_of
+        if len(self._kept) > _KEPT:
+            self._kept.popitem(last=False)
 
     _SELECT_GENERATIONS: LiteralString = """
     SELECT (SELECT min(generation) FROM {old}.user_leaves) AS old,
@@ -180,25 +214,38 @@ class AudienceDiff:
         rows = await snapshot.select(self._SELECT_GENERATIONS)
         return dict(rows[0]) if rows else {"old": None, "new": None}
 
-    async def _count(self, snapshot: Snapshot, generations: Mapping[str, object]) -> Counts:
-        rows = await snapshot.select(_COUNT, {**generations, "after": ""})
-        return {kind: rows[0][kind] if rows else 0 for kind in KINDS}
+    async def _look_at_all(
+        self, snapshot: Snapshot, generations: Mapping[str, object]
+    ) -> _Differences:
+        parameters = {**generations, "after": "", "most": _FEW}
+        rows = await snapshot.select(_SELECT_ALL, parameters)
+        if not rows:
+            return _Differences(dict.fromkeys(KINDS, 0), ())
+        counts: dict[Kind, int] = {kind: rows[0][kind] for kind in KINDS}
+        is_few = sum(counts.values()) <= _FEW
+        few = tuple(zip(rows[0]["kinds"], rows[0]["keys"], strict=True))
+        return _Differences(counts, few if is_few else None)
+
+    async def _look_for_page(
+        self, snapshot: Snapshot, generations: Mapping[str, object], page: DiffPage
+    ) -> list[tuple[Kind, str]]:
+        selects: list[LiteralString] = [_SELECT_KIND[kind] for kind in page.kinds]
+        statement = _SELECT_PAGE.replace("<selects>", ") UNION ALL (".join(selects))
+        parameters = {**generations, "after": page.after, "size": page.size}
+        return [(row["kind"], row["key"]) for row in await snapshot.select(statement, parameters)]
 
     async def _entries(
         self,
         snapshot: Snapshot,
         generations: Mapping[str, object],
-        kinds: Sequence[Kind],
-        page: DiffPage,
+        found: Sequence[tuple[Kind, str]],
     ) -> list[Row]:
-        selects: list[LiteralString] = [_SELECT_KIND[kind] for kind in kinds]
-        statement = _SELECT_PAGE.replace("<selects>", ") UNION ALL (".join(selects))
-        parameters = {**generations, "after": page.after, "size": page.size}
-        found = await snapshot.select(statement, parameters)
-        keys = [row["key"] for row in found]
+        keys = [key for _, key in found]
+        if not keys:
+            return []
         old = await self._users(snapshot, self._SELECT_OLD, keys, generations["old"])
         new = await self._users(snapshot, self._SELECT_NEW, keys, generations["new"])
-        return [_entry(row["kind"], old.get(row["key"]), new.get(row["key"])) for row in found]
+        return [_entry(kind, old.get(key), new.get(key)) for kind, key in found]
 
     _SELECT_OLD: Final[LiteralString] = """
     SELECT key, id, <columns> FROM {old}.user_leaf_rows

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ingest_api.audience_diff import Kind
+    from ingest_api.store import Store
     from tests.surroundings import Surroundings
 
 _INSERT: LiteralString = """
@@ -92,9 +93,13 @@ def page(conninfo: str, sides: Sides, **of: Any) -> dict[str, Any]:
     return ask(conninfo, lambda store: AudienceDiff(store).select_page(sides, DiffPage(**of)))
 
 
+@pytest.mark.parametrize("few", [2000, 3])
 @pytest.mark.parametrize("after_schema", [PUBLIC, LIVE])
-def test_every_difference_is_found_once(database: str, after_schema: str) -> None:
+def test_every_difference_is_found_once(
+    database: str, monkeypatch: pytest.MonkeyPatch, after_schema: str, few: int
+) -> None:
     """In the order of keys, over as many pages as it takes; the counts are of all."""
+    monkeypatch.setattr("ingest_api.audience_diff._FEW", few)
     sides = Sides(BEFORE, after_schema)
     found: list[tuple[str, str]] = []
     while True:
@@ -112,9 +117,13 @@ def test_every_difference_is_found_once(database: str, after_schema: str) -> Non
     assert found == expected()
 
 
+@pytest.mark.parametrize("few", [2000, 3])
 @pytest.mark.parametrize("kind", KINDS)
-def test_one_kind_is_asked_for(database: str, kind: Kind) -> None:
+def test_one_kind_is_asked_for(
+    database: str, monkeypatch: pytest.MonkeyPatch, kind: Kind, few: int
+) -> None:
     """By itself, with its pages."""
+    monkeypatch.setattr("ingest_api.audience_diff._FEW", few)
     wanted = [key for key, its in expected() if its == kind]
     answer = page(database, Sides(BEFORE, PUBLIC), kinds=(kind,), size=5)
     assert [entry["key"] for entry in answer["entries"]] == wanted[:5]
@@ -152,6 +161,27 @@ def test_an_audience_does_not_differ_from_itself(database: str) -> None:
     execute(database, "UPDATE projection_8.projection SET active_generation = NULL")
     assert page(database, Sides("projection_8", "projection_8")) == nothing
     assert page(database, Sides("projection_8", PUBLIC))["added"] == len(NEW)
+
+
+def test_what_was_found_between_past_audiences_is_kept(database: str) -> None:
+    """By one process, so each page after the first is cheap; with the live one nothing is."""
+    answers: list[list[dict[str, Any]]] = []
+    for sides in (Sides(BEFORE, LIVE), Sides(BEFORE, PUBLIC)):
+
+        async def run(store: Store, sides: Sides = sides) -> list[dict[str, Any]]:
+            diff = AudienceDiff(store)
+            first = await diff.select_page(sides, DiffPage(size=5))
+            statement = "UPDATE model.user_row SET country = 'x' WHERE partition = %s"
+            with psycopg.connect(database, autocommit=True) as connection:
+                connection.execute(statement, (0,))
+                again = await diff.select_page(sides, DiffPage(size=5))
+                connection.execute(statement.replace("'x'", "NULL"), (0,))
+            return [first, again]
+
+        answers.append(ask(database, run))
+    (first, again), (live, live_again) = answers
+    assert first["changed"] == again["changed"] == live["changed"]
+    assert live_again["changed"] > live["changed"]
 
 
 def test_one_that_is_gone_is_no_empty_audience(database: str) -> None:
