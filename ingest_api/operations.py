@@ -21,7 +21,15 @@ if TYPE_CHECKING:
     from ingest_api.accounts import Role
 
 Tag = Literal[
-    "Import", "Jobs", "Users", "Attributes", "Projections", "Accounts", "Tokens", "Service"
+    "Import",
+    "Jobs",
+    "Users",
+    "Attributes",
+    "Projections",
+    "Accounts",
+    "Tokens",
+    "Producers",
+    "Service",
 ]
 JSON: Final = "application/json"
 
@@ -155,6 +163,7 @@ class Operation:
     description: str = ""
     parameters: tuple[Parameter, ...] = ()
     body: Mapping[str, Any] | None = None
+    is_body_required: bool = True
     body_example: object = None
 
 

@@ -177,6 +177,33 @@ def test_the_audience_is_as_it_was_after_each_job(rig: Rig) -> None:
     rig.assert_as_modelled()
 
 
+def test_a_job_undone_later_is_seen_until_then(rig: Rig) -> None:
+    """By job and by time; a history leaves it out as the tables do."""
+    rig.services.builder()
+    rig.run(tidy_csv(range(10)))
+    undone = rig.run(tidy_csv(range(10), word="b"), "upsert")["id"]
+    user = get(rig.client, "/audience", email="user3@example.com")["audience"][0]
+    before_undo = now_text()
+    assert rig.client.http.post(f"{BASE}/batchinfo/undo/{undone}").status_code < 300
+    wait_until(
+        lambda: rig.client.status(int(undone))["state"] == "REVERTED",
+        BUILD_TIMEOUT_S,
+        saying="the job is undone",
+    )
+    after_undo = now_text()
+    last = rig.run(tidy_csv(range(8, 12), word="c"), "upsert")["id"]
+
+    names = {
+        as_of: audience(rig.client, as_of)["user3@example.com"]["firstName"]
+        for as_of in (undone, before_undo, after_undo, last)
+    }
+    assert list(names.values()) == ["Firstb3", "Firstb3", "Firsta3", "Firsta3"]
+    diff = get(rig.client, "/audience/diff", **{"from": undone, "to": last})
+    assert (diff["added"], diff["changed"], diff["removed"]) == (2, 10, 0)
+    history = get(rig.client, f"/audience/{user['id']}/history")["history"]
+    assert [entry["event"] for entry in history] == ["created"]
+
+
 def test_imports_and_deletions_later_are_not_seen(rig: Rig) -> None:
     """Not by filter, not by id, not by page; and reads go on while another one is built."""
     rig.services.builder()
