@@ -33,7 +33,7 @@ _COMMANDS = {
     "sources": ("deploy.cli.producers:sources", "Show what other producers sent, by source."),
     "dead-letters": (
         "deploy.cli.producers:dead_letters",
-        "Show and retry records of other producers that could not be applied.",
+        "Show and retry records that could not be applied.",
     ),
     "accounts": ("deploy.cli.accounts:accounts", "Show, add, change and delete accounts."),
     "tokens": ("deploy.cli.tokens:tokens", "Show, add and delete API tokens."),
