@@ -26,6 +26,9 @@ _COMMANDS = {
     "undo": ("deploy.cli.undo:undo", "Undo a job, after showing what that would do."),
     "redo": ("deploy.cli.undo:redo", "Do an undone job again."),
     "users": ("deploy.cli.users:users", "Show, add, change and delete users."),
+    "diff": ("deploy.cli.diff:diff", "Show what has changed in the audience between two points."),
+    "rebuild": ("deploy.cli.projections:rebuild", "Build the tables anew from the log."),
+    "projections": ("deploy.cli.projections:projections", "Show the tables made from the log."),
     "attributes": ("deploy.cli.attributes:attributes", "Show and define custom attributes."),
     "sources": ("deploy.cli.producers:sources", "Show what other producers sent, by source."),
     "dead-letters": (
