@@ -11,6 +11,7 @@ Errors::
 
     ProcessorError
      +-- SupersededError       another worker holds the partition: give it up
+     +-- SwitchedError         another projection instance is the active one: go on with that
      +-- RefusedToStartError   log and projection do not fit: needs a person
 """
 
@@ -21,6 +22,10 @@ class ProcessorError(Exception):
 
 class SupersededError(ProcessorError):
     """Another worker has claimed a partition of this batch; nothing was written."""
+
+
+class SwitchedError(ProcessorError):
+    """Readers see another projection instance now; this one is written no more."""
 
 
 class RefusedToStartError(ProcessorError):

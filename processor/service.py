@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 import structlog
 
-from processor import RefusedToStartError
+from processor import RefusedToStartError, SwitchedError
 from processor.consumer import GroupConsumer
 from processor.generations import Generations
 from processor.log_key import check_key
@@ -19,15 +19,15 @@ from processor.log_reader import LogReader
 from processor.outbox import Outbox
 from processor.projection import Projection
 from processor.projector import Projector
-from processor.setup import NotReadyError, describe_log, ensure_projection
+from processor.setup import NotReadyError, describe_log, ensure_active
 from processor.store import APPLICATION, Store, connect, is_transient
-from schemas import read_model
 from schemas.logs import configure_logging
 from schemas.settings import SettingsError, read_settings
 
 if TYPE_CHECKING:
     from types import FrameType
 
+    from processor.instances import Instance
     from schemas.settings import Settings
 
 EXIT_REFUSED: Final = 78
@@ -50,16 +50,24 @@ def main() -> None:
 
 
 def run(settings: Settings, stopping: threading.Event) -> None:
-    """Work until ``stopping`` is set.
+    """Work until ``stopping`` is set, each time for the instance that is active.
 
     Raises:
         RefusedToStartError: log and projection do not fit together.
         Exception: a permanent error of Postgres; the process ends with it.
     """
-    schema = read_model.DEFAULT_SCHEMA
-    settings = _prepare(settings, schema, stopping)
-    if stopping.is_set():
-        return
+    log = structlog.stdlib.get_logger("rollcall.processor")
+    while not stopping.is_set():
+        try:
+            _work(*_prepare(settings, stopping), stopping)
+        except SwitchedError as error:
+            log.info("projection switched", reason=str(error))
+        except _StoppedError:
+            return
+
+
+def _work(settings: Settings, instance: Instance, stopping: threading.Event) -> None:
+    schema = instance.schema
     generations = Generations(schema, settings.topics.user_events.partitions)
     projection = Projection(
         settings, schema=schema, generations=generations, read_rows=LogReader(settings).read_rows
@@ -75,17 +83,15 @@ def run(settings: Settings, stopping: threading.Event) -> None:
         outbox.stop(_RETRY_S)
 
 
-def _prepare(settings: Settings, schema: str, stopping: threading.Event) -> Settings:
+def _prepare(settings: Settings, stopping: threading.Event) -> tuple[Settings, Instance]:
     """Wait until the log and the tables are there and fit; the settings as the log is."""
     log = structlog.stdlib.get_logger("rollcall.processor")
     while not stopping.is_set():
         try:
             found = describe_log(settings)
             check_key(settings)
-            settings = settings.with_partitions(found.partitions)
-            generations = Generations(schema, found.partitions)
             with connect(settings, APPLICATION) as connection:
-                ensure_projection(connection, settings, generations, found)
+                instance = ensure_active(connection, settings, found)
         except NotReadyError as error:
             log.info("waiting for Kafka", reason=str(error))
         except psycopg.Error as error:
@@ -93,9 +99,15 @@ def _prepare(settings: Settings, schema: str, stopping: threading.Event) -> Sett
                 raise
             log.info("waiting for Postgres", reason=str(error).strip())
         else:
-            break
+            if instance is not None:
+                return settings.with_partitions(found.partitions), instance
+            log.info("waiting for the builder: the tables are of an earlier version")
         stopping.wait(_RETRY_S)
-    return settings
+    raise _StoppedError
+
+
+class _StoppedError(Exception):
+    """The process has been told to stop."""
 
 
 def _stop_on_signals(stopping: threading.Event) -> None:

@@ -20,6 +20,15 @@ from confluent_kafka.admin import (
 from psycopg import sql
 
 from processor import ProcessorError, RefusedToStartError
+from processor.generations import Generations
+from processor.instances import (
+    adopt_first,
+    check_version,
+    ensure_registry,
+    fetch_active,
+    request,
+    show,
+)
 from schemas import read_model
 
 if TYPE_CHECKING:
@@ -29,12 +38,10 @@ if TYPE_CHECKING:
         TopicDescription,
     )
 
-    from processor.generations import Generations
+    from processor.instances import Instance
     from schemas.settings import Settings
 
 _ADMIN_TIMEOUT_S: Final = 10.0
-_LOCK: LiteralString = "SELECT pg_advisory_xact_lock(hashtextextended(%(name)s, 0))"
-_EXISTS: LiteralString = "SELECT to_regclass(%(table)s) IS NOT NULL"
 _BUILT_WITH: LiteralString = """
 SELECT version, topic, topic_id, partitions, reconciliation_key FROM {schema}.projection
 """
@@ -100,28 +107,33 @@ def describe_log(settings: Settings) -> Log:
     return Log(topic_id=str(described.topic_id), partitions=len(described.partitions))
 
 
-def ensure_projection(
-    connection: psycopg.Connection, settings: Settings, generations: Generations, log: Log
-) -> None:
-    """Make the projection's tables where there are none; check them where there are.
+def ensure_active(connection: psycopg.Connection, settings: Settings, log: Log) -> Instance | None:
+    """The active instance, made where there is none; None while its tables are being upgraded.
 
     Safe when several workers start at once.
 
     Raises:
         RefusedToStartError: the tables were built from another topic or with other settings.
     """
-    schema = generations.schema
     with connection.transaction(), connection.cursor() as cursor:
-        cursor.execute(_LOCK, {"name": f"rollcall:{schema}"})
-        row = cursor.execute(_EXISTS, {"table": f"{schema}.projection"}).fetchone()
-        if row is None or not row[0]:
-            _make(cursor, settings, generations, log)
-        _check(cursor, settings, schema, log)
+        ensure_registry(cursor)
+        active = fetch_active(cursor)
+        if active is None:
+            active = adopt_first(cursor)
+            make_tables(cursor, settings, active.schema, log)
+            show(cursor, active.schema)
+        if check_version(active):
+            check_tables(cursor, settings, active.schema, log)
+            return active
+        request(cursor, "upgrade", "processor")
+        return None
 
 
-def _make(cursor: psycopg.Cursor, settings: Settings, generations: Generations, log: Log) -> None:
-    schema = sql.Identifier(generations.schema)
-    cursor.execute(sql.SQL(read_model.ddl()).format(schema=schema))
+def make_tables(cursor: psycopg.Cursor, settings: Settings, schema: str, log: Log) -> None:
+    """The tables of one projection, empty, at the beginning of the log."""
+    generations = Generations(schema, log.partitions)
+    name = sql.Identifier(schema)
+    cursor.execute(sql.SQL(read_model.ddl()).format(schema=name))
     parameters = {
         "version": read_model.VERSION,
         "topic": settings.topics.user_events.name,
@@ -131,10 +143,15 @@ def _make(cursor: psycopg.Cursor, settings: Settings, generations: Generations, 
         "generation": generations.make_first(cursor),
     }
     for statement in (_BUILD, _START, _ACTIVATED):
-        cursor.execute(sql.SQL(statement).format(schema=schema), parameters)
+        cursor.execute(sql.SQL(statement).format(schema=name), parameters)
 
 
-def _check(cursor: psycopg.Cursor, settings: Settings, schema: str, log: Log) -> None:
+def check_tables(cursor: psycopg.Cursor, settings: Settings, schema: str, log: Log) -> None:
+    """Whether log and tables fit together.
+
+    Raises:
+        RefusedToStartError: they do not.
+    """
     statement = sql.SQL(_BUILT_WITH).format(schema=sql.Identifier(schema))
     built_with = cursor.execute(statement).fetchone()
     expected = (

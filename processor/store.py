@@ -19,7 +19,7 @@ import psycopg
 import structlog
 from psycopg import errors, sql
 
-from processor import RefusedToStartError
+from processor import RefusedToStartError, SwitchedError
 from processor.acceptance import PartitionState
 from processor.projection import STAGING_TABLE
 from schemas.attributes import Attribute
@@ -46,6 +46,10 @@ SET epoch = epoch + 1, holder_pid = pg_backend_pid()
 WHERE topic = %(topic)s AND partition = ANY(%(partitions)s)
 RETURNING partition, epoch, next_offset, is_indexed, sealed_job_id, open_job_id, open_mode,
           next_sequence, digest, generation
+"""
+_IS_ACTIVE: LiteralString = """
+SELECT FROM public.projection_instance
+WHERE state = 'active' AND %(schema)s = 'projection_' || number
 """
 _ATTRIBUTES: LiteralString = """
 SELECT partition, name, known.type, is_reconciliation_key, is_indexed
@@ -83,9 +87,11 @@ def is_transient(error: BaseException) -> bool:
 class Store:
     """One session, made again when it breaks."""
 
-    def __init__(self, settings: Settings, schema: str) -> None:
+    def __init__(self, settings: Settings, schema: str, *, is_live: bool = True) -> None:
+        """``is_live``: the schema must be that of the active instance at each claim."""
         self._settings = settings
         self._schema = schema
+        self._is_live = is_live
         self._connection: psycopg.Connection | None = None
 
     def connection(self) -> psycopg.Connection:
@@ -109,6 +115,9 @@ class Store:
 
         Returns:
             By partition, where to go on from, and the generation it writes to.
+
+        Raises:
+            SwitchedError: another instance is the active one now.
         """
         try:
             return self._claim(partitions)
@@ -121,6 +130,8 @@ class Store:
         with connection.transaction():
             connection.execute("SET LOCAL lock_timeout = '2s'")
             rows = connection.execute(self._sql(_CLAIM), self._parameters(partitions)).fetchall()
+            # Behind the claim, which waits for a switch under way.
+            self._check_active(connection)
             # Behind the claim: whoever held a partition can define nothing there any more.
             attributes = self._attributes(connection, partitions)
         if len(rows) != len(partitions):
@@ -132,6 +143,10 @@ class Store:
             row[0]: (PartitionState(*row[:-1], attributes=attributes[row[0]]), row[-1])
             for row in rows
         }
+
+    def _check_active(self, connection: psycopg.Connection) -> None:
+        if self._is_live and not connection.execute(_IS_ACTIVE, {"schema": self._schema}).rowcount:
+            raise SwitchedError(f"{self._schema} is not the active instance any more")
 
     def _attributes(
         self, connection: psycopg.Connection, partitions: list[int]

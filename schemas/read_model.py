@@ -1,17 +1,18 @@
 """The tables of the read model: written by the processor, read by the API through views.
 
-``public.users``, ``public.jobs`` and ``public.rejections`` are what readers
-use; the tables behind them are the projection's own.
+Each projection instance has them in a Postgres schema of its own.  ``users``,
+``jobs``, ``rejections`` and the other views there are what readers use; those
+of the same names in ``public`` show the active instance.
 """
 
 from __future__ import annotations
 
+import re
 from importlib import resources
 from typing import Final, LiteralString, cast
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Of the tables; a projection of another version is rebuilt, never altered."""
-DEFAULT_SCHEMA: Final = "projection_1"
 OUTCOME_CHANNEL: Final = "rollcall_outcomes"
 """NOTIFY channel: ids of events, separated by spaces, whose write_outcome is there now."""
 API_SOURCE: Final = "rollcall-api"
@@ -36,9 +37,43 @@ USER_COLUMNS: Final = (
 """The columns of a user that its events set, in table order."""
 
 
+_PUBLIC_VIEW: Final = "CREATE OR REPLACE VIEW public.<name> AS SELECT * FROM {schema}.<name>;\n"
+_VIEW: Final = re.compile(r"CREATE OR REPLACE VIEW \{schema\}\.(\w+) AS")
+
+
+def schema_name(number: int) -> str:
+    """The Postgres schema of a projection instance."""
+    return f"projection_{number}"
+
+
 def ddl() -> LiteralString:
     """The statements that make one projection; ``{schema}`` is its name."""
-    text = resources.files("schemas").joinpath("read_model.sql").read_text()
+    return _text("read_model.sql")
+
+
+def registry_ddl() -> LiteralString:
+    """The statements that make the registry of projection instances, where it is not there."""
+    return _text("instances.sql")
+
+
+def public_views() -> LiteralString:
+    """The statements that let the views in ``public`` show one projection, ``{schema}``."""
+    views = (_PUBLIC_VIEW.replace("<name>", name) for name in _view_names())
+    return cast("LiteralString", "".join(views))
+
+
+def drop_public_views() -> LiteralString:
+    """The statement that takes them away, for views of other columns."""
+    names = ", ".join(f"public.{name}" for name in _view_names())
+    return cast("LiteralString", f"DROP VIEW IF EXISTS {names}")
+
+
+def _view_names() -> list[str]:
+    return _VIEW.findall(ddl())
+
+
+def _text(name: str) -> LiteralString:
+    text = resources.files("schemas").joinpath(name).read_text()
     return cast("LiteralString", text)  # a file of this package, as literal as its code
 
 

@@ -1,5 +1,6 @@
--- The tables of one projection, in a Postgres schema of their own ({schema}).
--- The public views at the end point to the active projection.
+-- The tables of one projection instance, in a Postgres schema of their own ({schema}).
+-- What readers use are the views at the end, and of the active instance those of the same
+-- names in public.
 
 CREATE SCHEMA IF NOT EXISTS {schema};
 
@@ -162,7 +163,7 @@ CREATE TABLE IF NOT EXISTS {schema}.outbox (
     headers jsonb NOT NULL DEFAULT '{{}}'
 );
 
-CREATE OR REPLACE VIEW public.users AS
+CREATE OR REPLACE VIEW {schema}.users AS
 SELECT key, id, first_name, last_name, email, mobile_number, country, state, last_active_date,
        sms_subscription, email_subscription, voice_subscription, attributes,
        created_at, modified_at, job_id, record_number, modified_position
@@ -172,20 +173,20 @@ WHERE generation = (SELECT active_generation FROM {schema}.projection);
 -- For readers that page through users, and so name the generation in their statements:
 -- only then is a plan made of its leaves alone, however many generations are kept.
 -- user_leaves has a row without a partition where no leaf has been counted yet.
-CREATE OR REPLACE VIEW public.user_leaves AS
+CREATE OR REPLACE VIEW {schema}.user_leaves AS
 SELECT projection.active_generation AS generation, user_count.partition,
        COALESCE(user_count.users, 0) AS users
 FROM {schema}.projection
 LEFT JOIN {schema}.user_count ON user_count.generation = projection.active_generation;
 
-CREATE OR REPLACE VIEW public.user_leaf_rows AS
+CREATE OR REPLACE VIEW {schema}.user_leaf_rows AS
 SELECT generation, partition, key, id, first_name, last_name, email, mobile_number, country,
        state, last_active_date, sms_subscription, email_subscription, voice_subscription,
        attributes, created_at, modified_at, job_id, record_number, modified_position
 FROM {schema}.user_row;
 
 -- How many users the view users has, without counting them.
-CREATE OR REPLACE VIEW public.user_total AS
+CREATE OR REPLACE VIEW {schema}.user_total AS
 SELECT COALESCE(sum(users), 0)::bigint AS total
 FROM {schema}.user_count
 WHERE generation = (SELECT active_generation FROM {schema}.projection);
@@ -197,7 +198,7 @@ WHERE generation = (SELECT active_generation FROM {schema}.projection);
 -- the value in its canonical text, whatever the type.  The first line is what the index of
 -- an indexed attribute holds (then id, so that pages by id are read in order): a value may
 -- be longer than an index entry, and hashes may collide.
-CREATE OR REPLACE VIEW public.attributes AS
+CREATE OR REPLACE VIEW {schema}.attributes AS
 SELECT name, type, is_reconciliation_key, is_indexed, defined_at, defined_by
 FROM {schema}.attribute
 WHERE (SELECT count(*) FROM {schema}.attribute_partition AS known
@@ -205,17 +206,17 @@ WHERE (SELECT count(*) FROM {schema}.attribute_partition AS known
     = (SELECT partitions FROM {schema}.projection);
 
 -- Attributes that any partition knows, and which do: a definition on its way.
-CREATE OR REPLACE VIEW public.attribute_definitions AS
+CREATE OR REPLACE VIEW {schema}.attribute_definitions AS
 SELECT name, type, is_reconciliation_key, is_indexed, defined_at, defined_by,
        ARRAY(SELECT known.partition FROM {schema}.attribute_partition AS known
              WHERE known.name = attribute.name) AS partitions
 FROM {schema}.attribute;
 
-CREATE OR REPLACE VIEW public.write_outcomes AS
+CREATE OR REPLACE VIEW {schema}.write_outcomes AS
 SELECT event_id, outcome, user_id, code, reason, "column", recorded_at
 FROM {schema}.write_outcome;
 
-CREATE OR REPLACE VIEW public.jobs AS
+CREATE OR REPLACE VIEW {schema}.jobs AS
 SELECT job.job_id, job.mode, job.state, job.lines,
        counts.inserted, counts.updated, counts.unchanged, counts.rejected,
        job.file_name, job.sha256, job.accepted_at, job.accepted_by,
@@ -229,9 +230,9 @@ LATERAL (
     FROM {schema}.job_partition WHERE job_partition.job_id = job.job_id
 ) AS counts;
 
-CREATE OR REPLACE VIEW public.job_states AS
+CREATE OR REPLACE VIEW {schema}.job_states AS
 SELECT job_id, state FROM {schema}.job;
 
-CREATE OR REPLACE VIEW public.rejections AS
+CREATE OR REPLACE VIEW {schema}.rejections AS
 SELECT job_id, record_number, line, "column", code, reason, value, raw
 FROM {schema}.rejection;

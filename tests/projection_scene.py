@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from processor.acceptance import Rows, accept
 from processor.batches import decode_records
 from processor.generations import Generations
+from processor.instances import ensure_registry, show
 from processor.projection import Projection, Work
-from processor.setup import Log, ensure_projection
+from processor.setup import Log, make_tables
 from processor.staging import prepare_rows
 from processor.store import Store
 from tests.passes import MemoryLog
@@ -90,11 +91,15 @@ class Scene:
         """A worker that has claimed every partition."""
         settings = self.env.settings
         generations = Generations(self.schema, PARTITIONS)
-        store = Store(settings, self.schema)
+        store = Store(settings, self.schema, is_live=False)
         self.stores.append(store)
         if len(self.stores) == 1:
             found = Log(topic_id="in memory", partitions=PARTITIONS)
-            ensure_projection(store.connection(), settings, generations, found)
+            connection = store.connection()
+            with connection.transaction(), connection.cursor() as cursor:
+                ensure_registry(cursor)
+                make_tables(cursor, settings, self.schema, found)
+                show(cursor, self.schema)
         projection = Projection(
             settings, schema=self.schema, generations=generations, read_rows=self.log.read_rows
         )

@@ -51,6 +51,7 @@ def make_read_model(conninfo: str, *, generations: int = 1) -> None:
     """An empty read model as the processor makes it; the last of its generations is active."""
     with psycopg.connect(conninfo, autocommit=True) as connection:
         connection.execute(read_model.ddl().format(schema="model"))
+        connection.execute(read_model.public_views().format(schema="model"))
         tables = Generations("model", PARTITIONS)
         cursor = connection.cursor()
         active = tables.make_first(cursor)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from schemas.read_model import DEFAULT_SCHEMA
+from schemas.read_model import schema_name
 from tests.client import BASE, counts
 from tests.files import tidy_csv
 from tests.freezing import frozen
@@ -32,7 +32,7 @@ SELECT pid FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid()
   AND query LIKE '%compared_line%' AND state <> 'idle'
 """
-_OUTBOX = f"SELECT id FROM {DEFAULT_SCHEMA}.outbox"
+_OUTBOX = f"SELECT id FROM {schema_name(1)}.outbox"
 _TEMPORARY = """
 SELECT relname FROM pg_class
 WHERE relpersistence = 't' AND relname = ANY('{compared_line,compared_outcome,repeated_key}')

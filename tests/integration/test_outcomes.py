@@ -31,6 +31,7 @@ def make_read_model(env: Ground) -> None:
     """The tables as the processor makes them, with one empty audience."""
     with psycopg.connect(env.conninfo, autocommit=True) as connection:
         connection.execute(read_model.ddl().format(schema="model"))
+        connection.execute(read_model.public_views().format(schema="model"))
         connection.execute("INSERT INTO model.generation (job_id) VALUES (NULL)")
         connection.execute(
             """
