@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from schemas.attributes import CANONICAL_NUMBER
 
@@ -20,16 +20,12 @@ def tokens_of(
     pairs: Iterable[tuple[str, str | None]], defined: Mapping[str, Attribute]
 ) -> dict[str, str | None]:
     """The JSON of each value by name, typed as it was defined; None clears one."""
-    return {
-        name: None if text is None else _token(text, defined.get(name)) for name, text in pairs
-    }
+    return {name: None if text is None else _token(text, defined.get(name)) for name, text in pairs}
 
 
 def merged(before: Mapping[str, str], change: Mapping[str, str | None]) -> Tokens:
     """The attributes after a change."""
-    return {
-        name: token for name, token in {**before, **change}.items() if token is not None
-    }
+    return {name: token for name, token in {**before, **change}.items() if token is not None}
 
 
 def canonical(tokens: Mapping[str, str]) -> str:
@@ -40,12 +36,14 @@ def canonical(tokens: Mapping[str, str]) -> str:
 def canonical_of_json(text: str) -> str:
     """The same of what Postgres prints for a jsonb value; other JSON than an object as it is."""
     try:
-        found = json.loads(text, parse_int=_Number, parse_float=_Number)
+        found: object = json.loads(text, parse_int=_Number, parse_float=_Number)
     except ValueError:
         return text
     if not isinstance(found, dict):
         return text
-    return canonical({name: _printed(value) for name, value in found.items()})
+    return canonical(
+        {name: _printed(value) for name, value in cast("dict[str, Any]", found).items()}
+    )
 
 
 class _Number(str):

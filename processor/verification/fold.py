@@ -7,7 +7,7 @@ Memory grows with the partition's users and jobs, not with its records.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -62,7 +62,9 @@ class JobInPartition:
     rejections_hash: int = 0
     is_sealed: bool = False
 
-    def reject(self, record_numbers: Numbers, lines: Numbers, codes: npt.NDArray[np.uint64]) -> None:
+    def reject(
+        self, record_numbers: Numbers, lines: Numbers, codes: npt.NDArray[np.uint64]
+    ) -> None:
         """Count rejections."""
         self.rejected += len(record_numbers)
         total = rejection_hashes(record_numbers, lines, codes).sum()
@@ -91,6 +93,7 @@ class PartitionFold:
         partitions: int,
         *,
         kept_generations: Collection[int],
+        reverted: frozenset[int] = frozenset(),
         watched: Collection[int] = (),
     ) -> None:
         self.state = PartitionState(
@@ -111,6 +114,7 @@ class PartitionFold:
         self.watched = WatchedUsers(watched)
         self._partitions = partitions
         self._kept = kept_generations
+        self._reverted = reverted
         self._repeated: list[tuple[Numbers, Numbers, Numbers]] = []
         self._writes: dict[str, int] = {}
         self._repeats: set[int] = set()
@@ -257,7 +261,7 @@ class PartitionFold:
 
     def _set_attributes(self, staged: Staged, at: int, slot: int, step: Rows) -> bool:
         users = self.users
-        pairs = staged.rows.column("attributes")[at].as_py()
+        pairs: list[tuple[str, str | None]] = staged.rows.column("attributes")[at].as_py()
         before = users.attributes.get(slot, {})
         after = merged(before, tokens_of(pairs, step.attributes))
         if after == before:
@@ -291,7 +295,9 @@ class PartitionFold:
         if len(repeated):
             own_slots = users.make_slots(len(repeated))
             self._write_new(staged, repeated, own_slots, step)
-            self._repeated.append((own_slots, staged.record_number[repeated], _lines(staged, repeated)))
+            self._repeated.append(
+                (own_slots, staged.record_number[repeated], _lines(staged, repeated))
+            )
         self.jobs[self.generation].inserted += len(staged.id)
 
     def _take_out_repeats(self) -> None:
@@ -307,8 +313,7 @@ class PartitionFold:
         """Which writes of the API came before, as :mod:`processor.write_outcomes` has it."""
         partition = batch.partition
         writes = {
-            user_id(partition, refused.offset): refused.event_id
-            for refused in batch.refused_writes
+            user_id(partition, refused.offset): refused.event_id for refused in batch.refused_writes
         }
         if batch.rows.column("job_id").null_count:
             rows = batch.rows.select(["job_id", "source", "event_id"]).to_pylist()
@@ -327,7 +332,7 @@ class PartitionFold:
 
 def _take_rejections(job: JobInPartition, batch: Batch, step: Rows) -> None:
     if len(step.rejections):
-        rejections = batch.rejections.take(pa.array(step.rejections))
+        rejections = batch.rejections.take(step.rejections)
         record_numbers, lines = (
             np.asarray(pc.cast(rejections.column(name), pa.int64()))
             for name in ("record_number", "line")

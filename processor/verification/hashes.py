@@ -6,7 +6,7 @@ The same value comes to the same number in every process and on every machine.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -84,7 +84,7 @@ def _without_nulls(found: Hashes, column: Any) -> Hashes:
 
 def _filled(numbers: Any) -> npt.NDArray[np.int64]:
     filled: Any = pc.fill_null(numbers, 0) if numbers.null_count else numbers
-    return cast("npt.NDArray[np.int64]", np.asarray(filled).astype(np.int64, copy=False))
+    return np.asarray(filled).astype(np.int64, copy=False)
 
 
 def _words(data: npt.NDArray[np.uint8]) -> Any:

@@ -61,7 +61,7 @@ class Staged:
 def stage(batch: Batch, step: Rows) -> Staged:
     """A Rows step as columns of numbers."""
     is_whole = len(step.rows) == len(batch.rows)
-    rows = batch.rows if is_whole else batch.rows.take(pa.array(step.rows))
+    rows = batch.rows if is_whole else batch.rows.take(step.rows)
     job_ids = _numbers(rows.column("job_id"), FOREIGN)
     is_foreign = job_ids == FOREIGN
     keys = hashes(rows.column("key"))

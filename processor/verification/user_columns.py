@@ -83,7 +83,9 @@ class UserColumns:
         dead = self.size - len(kept)
         if dead <= max(_FEW_DEAD, len(kept)):
             return
-        new_slot = {int(slot): at for at, slot in enumerate(kept.tolist()) if slot in self.attributes}
+        new_slot = {
+            int(slot): at for at, slot in enumerate(kept.tolist()) if slot in self.attributes
+        }
         smaller = UserColumns()
         slots = smaller.make_slots(len(kept))
         smaller.alive[slots] = True

@@ -72,7 +72,8 @@ class WatchedUsers:
                 **{
                     field.name: event[field.name]
                     for field in FIELDS
-                    if event["present"] & field.bit and (event[field.name] is not None or not field.is_never_cleared)
+                    if event["present"] & field.bit
+                    and (event[field.name] is not None or not field.is_never_cleared)
                 },
                 "modified_position": int(staged.id[at[row]]),
                 "attributes": canonical(attributes.get(int(slots[row]), {})),
