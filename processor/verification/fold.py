@@ -261,7 +261,8 @@ class PartitionFold:
 
     def _set_attributes(self, staged: Staged, at: int, slot: int, step: Rows) -> bool:
         users = self.users
-        pairs: list[tuple[str, str | None]] = staged.rows.column("attributes")[at].as_py()
+        column: Any = staged.rows.column("attributes")
+        pairs: list[tuple[str, str | None]] = column[at].as_py()
         before = users.attributes.get(slot, {})
         after = merged(before, tokens_of(pairs, step.attributes))
         if after == before:

@@ -235,6 +235,10 @@ def _read_tables(connection: psycopg.Connection, settings: Settings, schema: str
             f"The projection was made from {topic}, and the settings name "
             f"{settings.topics.user_events.name}: set ROLLCALL_TOPIC_PREFIX as it was."
         )
+    if active_generation is None:
+        raise VerificationError(
+            f"The projection in the schema {schema} has no active generation: readers see no users."
+        )
     return Tables(
         schema=schema,
         topic_id=topic_id,
