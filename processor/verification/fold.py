@@ -8,7 +8,7 @@ Memory grows with the partition's users and jobs, not with its records.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 import pyarrow as pa
@@ -261,7 +261,7 @@ class PartitionFold:
 
     def _set_attributes(self, staged: Staged, at: int, slot: int, step: Rows) -> bool:
         users = self.users
-        column: Any = staged.rows.column("attributes")
+        column = cast("Any", staged.rows.column("attributes"))
         pairs: list[tuple[str, str | None]] = column[at].as_py()
         before = users.attributes.get(slot, {})
         after = merged(before, tokens_of(pairs, step.attributes))

@@ -76,9 +76,9 @@ USER_TYPES: Final[dict[str, pa.DataType]] = {
     "modified_position": pa.int64(),
 }
 """The columns of a leaf that are compared, in the order in which they are read."""
-_ORDINARY: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}( [^ ]*)?$"
-_INTEGERS: Final = {pa.date32(): pa.int32(), _TIME: pa.int64()}
-_EARLIEST: Final = {pa.date32(): -(2**31), _TIME: -(2**63) + 1}
+_ORDINARY: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}( [0-9][^ ]*)?$"
+_INTEGERS: Final[dict[pa.DataType, Any]] = {pa.date32(): pa.int32(), _TIME: pa.int64()}
+_EARLIEST: Final[dict[pa.DataType, int]] = {pa.date32(): -(2**31), _TIME: -(2**63) + 1}
 _REJECTION_TYPES: Final = {
     "job_id": pa.int64(),
     "record_number": pa.int64(),
@@ -293,14 +293,19 @@ def _parsed(text: bytes, types: Mapping[str, pa.DataType]) -> pa.Table:
     try:
         return _read_csv(text, types)
     except pa.ArrowInvalid:
-        texts = _read_csv(text, dict.fromkeys(types, pa.string()))
-        return pa.table({name: _cast(texts.column(name), kind) for name, kind in types.items()})
+        texts = {name: pa.string() if _is_time(kind) else kind for name, kind in types.items()}
+        columns = _read_csv(text, texts)
+        return pa.table({name: _cast(columns.column(name), kind) for name, kind in types.items()})
+
+
+def _is_time(kind: pa.DataType) -> bool:
+    return pa.types.is_date32(kind) or pa.types.is_timestamp(kind)
 
 
 def _cast(column: Any, kind: pa.DataType) -> Any:
     """The texts as this type; a date or time of no year from 1 to 9999 as the earliest there is."""
-    if not (pa.types.is_date32(kind) or pa.types.is_timestamp(kind)):
-        return pc.cast(column, kind)
+    if not _is_time(kind):
+        return column
     is_far = pc.invert(pc.match_substring_regex(column, _ORDINARY))
     near = pc.cast(pc.if_else(is_far, None, column), kind)
     earliest = pc.cast(pa.scalar(_EARLIEST[kind], _INTEGERS[kind]), kind)

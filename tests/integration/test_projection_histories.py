@@ -54,6 +54,9 @@ def scene(env: Ground) -> Iterator[Scene]:
     made.close()
 
 
+Cells = tuple[int, str, str, str, str, str, str]
+"""A line: the number of its user, then first name, last name, mobile, country, state, day."""
+
 _cells = st.tuples(
     st.integers(0, 5),
     st.sampled_from(["Ada", "Grace", ""]),
@@ -80,9 +83,8 @@ _modes = st.sampled_from(["insert", "upsert", "delsert"])
 _jobs = st.lists(st.tuples(_modes, _lines), min_size=1, max_size=4)
 
 
-def job_of(
-    number: int, mode: JobMode, lines: list[tuple[int, str, str, str, str, str, str]]
-) -> Job:
+def job_of(number: int, mode: JobMode, lines: list[Cells]) -> Job:
+    """The job with this place in the order of jobs."""
     rows = [
         f'{first},"{last}",user{key}@example.com,{mobile},{country},{state},{day}'
         for key, first, last, mobile, country, state, day in lines
@@ -119,7 +121,7 @@ def _fill(log: MemoryLog, jobs: list[Job], data: st.DataObject) -> None:
 @given(jobs=_jobs, data=st.data())
 def test_every_cut_and_every_repeat_comes_to_the_model(
     env: Ground,
-    jobs: list[tuple[JobMode, list[tuple[int, str, str, str, str, str, str]]]],
+    jobs: list[tuple[JobMode, list[Cells]]],
     data: st.DataObject,
 ) -> None:
     """Batches of any sizes, repeated pieces of passes, changing owners: one result."""

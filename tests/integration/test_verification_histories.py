@@ -63,7 +63,7 @@ def _foreign_rows(draw: st.DrawFn) -> UserRow:
         email=draw(st.sampled_from([key, key.upper(), None])),
         sms_subscription=draw(st.sampled_from([None, True, False])),
         last_active_date=draw(st.sampled_from([None, START.date()])),
-        attributes=draw(st.one_of(st.just({}), attributes)),
+        attributes=draw(st.one_of(st.just(dict[str, "str | None"]()), attributes)),
         present=draw(st.one_of(st.just(1023), st.integers(0, 1023))),
         occurred_at=START + timedelta(seconds=draw(st.integers(0, 9))),
         source=draw(st.sampled_from([API_SOURCE, "crm", None])),
