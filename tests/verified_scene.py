@@ -23,15 +23,10 @@ if TYPE_CHECKING:
     from tests.projection_scene import Scene
 
 
-def findings_of(
-    scene: Scene, *, batch_size: int = 7, reverted: frozenset[int] = frozenset()
-) -> list[str]:
+def findings_of(scene: Scene, *, batch_size: int = 7) -> list[str]:
     """What a verification of the scene's tables finds, a line each."""
     with snapshot(scene.env.settings, scene.schema) as taken:
-        reports = [
-            _report(scene, taken, partition, batch_size, reverted)
-            for partition in range(PARTITIONS)
-        ]
+        reports = [_report(scene, taken, partition, batch_size) for partition in range(PARTITIONS)]
     findings = Findings()
     for report in reports:
         findings.merge(report.findings)
@@ -40,9 +35,7 @@ def findings_of(
     return [str(finding) for finding in findings.shown]
 
 
-def _report(
-    scene: Scene, taken: Snapshot, partition: int, batch_size: int, reverted: frozenset[int]
-) -> PartitionReport:
+def _report(scene: Scene, taken: Snapshot, partition: int, batch_size: int) -> PartitionReport:
     records = scene.log.partitions[partition]
 
     def read(until: int) -> Iterator[list[MemoryRecord]]:
@@ -50,7 +43,7 @@ def _report(
             yield records[begin : min(begin + batch_size, until)]
 
     with session(scene.env.settings, taken.name) as connection:
-        log = PartitionLog(partition, len(records), reverted, read)
+        log = PartitionLog(partition, len(records), scene.reverted, read)
         leaf = partial(_leaf, connection, scene.schema, partition)
         return PartitionVerification(taken.tables, log, leaf).run(lambda _: None)
 

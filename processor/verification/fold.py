@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from processor.acceptance import Step
     from processor.batches import Batch, Record
     from processor.verification.staged import Staged
-    from schemas.events import JobOpened
 
     Numbers = npt.NDArray[np.int64]
     Flags = npt.NDArray[np.bool_]
@@ -51,16 +50,16 @@ _WRAP: Final = (1 << 64) - 1
 
 @dataclass(slots=True)
 class JobInPartition:
-    """A job's rows here: how many the log has, what became of them, and of which rejections."""
+    """A job here: how many rows the log has of it, what became of them, which were refused."""
 
-    opened: JobOpened
+    opened: Opened
+    sealed: Sealed | None = None
     events: int = 0
     inserted: int = 0
     updated: int = 0
     unchanged: int = 0
     rejected: int = 0
     rejections_hash: int = 0
-    is_sealed: bool = False
 
     def reject(
         self, record_numbers: Numbers, lines: Numbers, codes: npt.NDArray[np.uint64]
@@ -128,30 +127,34 @@ class PartitionFold:
         """Take the records that come next; at least one."""
         partition, attributes = self.state.partition, self.state.attributes
         batch = decode_records(records, partition, self._partitions, attributes)
-        accepted = accept(batch, self.state)
+        accepted = accept(batch, self.state, self._reverted)
         self._find_repeats(batch)
         for step in accepted.steps:
             self._apply(batch, step)
         self.corrupt += accepted.corrupt
         self.state = accepted.state
+        if self.state.open_job_id is not None:
+            self.jobs[self.state.open_job_id].events = self.state.next_sequence
         self.users.tidy()
 
     def _apply(self, batch: Batch, step: Step) -> None:
         match step:
-            case Opened(job):
-                self._open(job)
+            case Opened():
+                self._open(step)
             case Indexed():
                 self._take_out_repeats()
             case Rows():
                 self._take_rows(batch, step)
-            case Sealed(job_id):
-                self.jobs[job_id].is_sealed = True
+            case Sealed(seal):
+                self.jobs[seal.job_id].sealed = step
+                self.jobs[seal.job_id].events = seal.rows
             case _:
                 pass  # a definition is in the state
 
-    def _open(self, job: JobOpened) -> None:
-        self.jobs[job.job_id] = JobInPartition(job)
-        if job.mode != "delsert":
+    def _open(self, opened: Opened) -> None:
+        job = opened.job
+        self.jobs[job.job_id] = JobInPartition(opened)
+        if job.mode != "delsert" or opened.is_reverted:
             return
         if self.generation not in self._kept:
             del self.generations[self.generation]
@@ -161,10 +164,7 @@ class PartitionFold:
     def _take_rows(self, batch: Batch, step: Rows) -> None:
         staged = stage(batch, step)
         if step.job_id is not None:
-            job = self.jobs[step.job_id]
-            own = int(np.count_nonzero(~staged.is_foreign))
-            job.events += own + len(step.rejections)
-            _take_rejections(job, batch, step)
+            _take_rejections(self.jobs[step.job_id], batch, step)
         if step.is_filling:
             self._fill(staged, step)
             return

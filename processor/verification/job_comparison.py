@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Final
 
 from processor.verification.findings import Finding
+from processor.verification.snapshot import JobPartitionRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     from processor.verification.findings import Findings
     from processor.verification.fold import JobInPartition
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from processor.verification.snapshot import JobRow, Tables
 
 _FROM_LOG: Final = ("mode", "lines", "file_name", "sha256", "accepted_at", "accepted_by")
-_OUTCOMES: Final = ("inserted", "updated", "unchanged", "rejected")
 _WRAP: Final = (1 << 64) - 1
 
 
@@ -34,7 +35,19 @@ class _FoldedJob:
     @property
     def sealed(self) -> int:
         """In how many partitions it is whole."""
-        return sum(part.is_sealed for part in self.parts.values())
+        return sum(part.sealed is not None for part in self.parts.values())
+
+    @property
+    def started_at(self) -> datetime:
+        """When the log has its first record from."""
+        return min(part.opened.recorded_at for part in self.parts.values())
+
+    @property
+    def state(self) -> str:
+        """Of a job that is whole."""
+        if self.first.opened.is_reverted:
+            return "REVERTED"
+        return "COMPLETED_WITH_ERRORS" if self.rejected else "COMPLETED"
 
     @property
     def events(self) -> int:
@@ -64,7 +77,7 @@ def compare_jobs(tables: Tables, reports: Iterable[PartitionReport], findings: F
             _note_row(findings, "job", f"job {job_id}", is_missing=row is None)
         else:
             _compare_job(tables, job, row, findings)
-    _compare_counts(tables, folded, findings)
+    _compare_parts(tables, folded, findings)
     _compare_rejections(tables, folded, findings)
     _compare_active(tables, folded, findings)
 
@@ -72,38 +85,67 @@ def compare_jobs(tables: Tables, reports: Iterable[PartitionReport], findings: F
 def _compare_job(tables: Tables, job: _FoldedJob, row: JobRow, findings: Findings) -> None:
     subject, opened = f"job {row.job_id}", job.first.opened
     is_whole = job.sealed == tables.partitions
-    ended = "COMPLETED_WITH_ERRORS" if job.rejected else "COMPLETED"
+    sealed_at = [part.sealed.recorded_at for part in job.parts.values() if part.sealed]
     findings.compare(
         "job",
         subject,
         [
-            *((name, getattr(opened, name), getattr(row, name)) for name in _FROM_LOG),
+            *((name, getattr(opened.job, name), getattr(row, name)) for name in _FROM_LOG),
             ("sealed_partitions", job.sealed, row.sealed_partitions),
-            ("state", ended if is_whole else "PROCESSING", row.state),
+            ("started_at", job.started_at, row.started_at),
+            ("finished_at", max(sealed_at) if is_whole else None, row.finished_at),
+            ("state", job.state if is_whole else "PROCESSING", row.state),
         ],
     )
     if is_whole:
-        counted = sum(
-            sum(tables.job_counts.get((row.job_id, partition), ()))
-            for partition in range(tables.partitions)
-        )
         findings.compare("log", subject, [("events", row.lines, job.events)])
+    if is_whole and not opened.is_reverted:  # whose rows have no outcomes
+        counted = sum(
+            sum(tables.job_partitions[row.job_id, partition].outcomes)
+            for partition in range(tables.partitions)
+            if (row.job_id, partition) in tables.job_partitions
+        )
         findings.compare("job_partition", subject, [("sum of outcomes", row.lines, counted)])
 
 
-def _compare_counts(tables: Tables, folded: dict[int, _FoldedJob], findings: Findings) -> None:
+def _compare_parts(tables: Tables, folded: dict[int, _FoldedJob], findings: Findings) -> None:
     expected = {
-        (job_id, partition): tuple(getattr(part, name) for name in _OUTCOMES)
+        (job_id, partition): _row_of(job_id, partition, part)
         for job_id, job in folded.items()
         for partition, part in job.parts.items()
     }
-    for key in sorted(expected.keys() | tables.job_counts.keys()):
+    for key in sorted(expected.keys() | tables.job_partitions.keys()):
         subject = f"job {key[0]}, partition {key[1]}"
-        if key not in expected or key not in tables.job_counts:
+        if key not in expected or key not in tables.job_partitions:
             _note_row(findings, "job_partition", subject, is_missing=key in expected)
             continue
-        values = zip(_OUTCOMES, expected[key], tables.job_counts[key], strict=True)
-        findings.compare("job_partition", subject, values)
+        row = tables.job_partitions[key]
+        findings.compare(
+            "job_partition",
+            subject,
+            [
+                (column.name, getattr(expected[key], column.name), getattr(row, column.name))
+                for column in fields(JobPartitionRow)
+            ],
+        )
+
+
+def _row_of(job_id: int, partition: int, part: JobInPartition) -> JobPartitionRow:
+    sealed = part.sealed
+    return JobPartitionRow(
+        job_id,
+        partition,
+        part.inserted,
+        part.updated,
+        part.unchanged,
+        part.rejected,
+        part.opened.offset,
+        part.opened.recorded_at,
+        sealed and sealed.offset,
+        sealed and sealed.recorded_at,
+        sealed and sealed.seal.rows,
+        sealed and sealed.seal.digest,
+    )
 
 
 def _compare_rejections(tables: Tables, folded: dict[int, _FoldedJob], findings: Findings) -> None:

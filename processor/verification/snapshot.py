@@ -49,11 +49,14 @@ FROM {schema}.projection_offset WHERE topic = %(topic)s
 _USER_COUNTS: LiteralString = "SELECT generation, partition, users FROM {schema}.user_count"
 _ATTRIBUTES: LiteralString = "SELECT partition, name, type FROM {schema}.attribute_partition"
 _JOBS: LiteralString = """
-SELECT job_id, mode, lines, file_name, sha256, accepted_at, accepted_by, sealed_partitions, state
+SELECT job_id, mode, lines, file_name, sha256, accepted_at, accepted_by, sealed_partitions,
+       started_at, finished_at, state
 FROM {schema}.job
 """
 _JOB_PARTITIONS: LiteralString = """
-SELECT job_id, partition, inserted, updated, unchanged, rejected FROM {schema}.job_partition
+SELECT job_id, partition, inserted, updated, unchanged, rejected, opened_offset, opened_at,
+       sealed_offset, sealed_at, rows, digest
+FROM {schema}.job_partition
 """
 _REJECTIONS: LiteralString = """
 COPY (SELECT job_id, record_number, line, code FROM {schema}.rejection) TO STDOUT (FORMAT csv)
@@ -114,16 +117,40 @@ class JobRow:
     accepted_at: datetime
     accepted_by: str
     sealed_partitions: int
+    started_at: datetime
+    finished_at: datetime | None
     state: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobPartitionRow:
+    """A row of job_partition."""
+
+    job_id: int
+    partition: int
+    inserted: int
+    updated: int
+    unchanged: int
+    rejected: int
+    opened_offset: int
+    opened_at: datetime
+    sealed_offset: int | None
+    sealed_at: datetime | None
+    rows: int | None
+    digest: int | None
+
+    @property
+    def outcomes(self) -> tuple[int, int, int, int]:
+        """What became of its rows."""
+        return self.inserted, self.updated, self.unchanged, self.rejected
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tables:
     """All that is small.
 
-    ``generations``: the delsert of each, 0 of the first.  ``job_counts``: inserted, updated,
-    unchanged and rejected by job and partition.  ``rejections``: how many and the sum of
-    their hashes, by job.
+    ``generations``: the delsert of each, 0 of the first.  ``rejections``: how many and the
+    sum of their hashes, by job.
     """
 
     schema: str
@@ -136,7 +163,7 @@ class Tables:
     user_counts: dict[tuple[int, int], int]
     attributes: dict[tuple[int, str], str]
     jobs: dict[int, JobRow]
-    job_counts: dict[tuple[int, int], tuple[int, int, int, int]]
+    job_partitions: dict[tuple[int, int], JobPartitionRow]
     rejections: dict[int, tuple[int, int]]
 
     @property
@@ -250,7 +277,7 @@ def _read_tables(connection: psycopg.Connection, settings: Settings, schema: str
         user_counts={(row[0], row[1]): row[2] for row in select(_USER_COUNTS)},
         attributes={(row[0], row[1]): row[2] for row in select(_ATTRIBUTES)},
         jobs={row[0]: JobRow(*row) for row in select(_JOBS)},
-        job_counts={(row[0], row[1]): tuple(row[2:]) for row in select(_JOB_PARTITIONS)},
+        job_partitions={(row[0], row[1]): JobPartitionRow(*row) for row in select(_JOB_PARTITIONS)},
         rejections=_rejections(connection, sql.SQL(_REJECTIONS).format(schema=name)),
     )
 
