@@ -27,6 +27,7 @@ _COMMANDS = {
     "attributes": ("deploy.cli.attributes:attributes", "Show and define custom attributes."),
     "accounts": ("deploy.cli.accounts:accounts", "Show, add, change and delete accounts."),
     "tokens": ("deploy.cli.tokens:tokens", "Show, add and delete API tokens."),
+    "verify": ("deploy.cli.verify:verify", "Prove that the tables are what the log comes to."),
     "psql": ("deploy.cli.psql:psql", "Open the database of the running stack."),
     "test": ("deploy.cli.tests:test", "Run the tests."),
     "bench": ("deploy.bench.command:bench", "Measure speed and memory against a baseline."),

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from schemas.settings import Settings
 
 pc: Any = pyarrow.compute
-_APPLICATION: Final = "rollcall-verification"
+APPLICATION: Final = "rollcall-verification"
 _ATTEMPTS: Final = 5
 _PART_BYTES: Final = 4 << 20
 _WRAP: Final = (1 << 64) - 1
@@ -190,7 +190,7 @@ def snapshot(settings: Settings, schema: str) -> Generator[Snapshot]:
         VerificationError: there are no such tables.
     """
     for attempt in range(_ATTEMPTS):
-        with connect(settings, _APPLICATION) as connection:
+        with connect(settings, APPLICATION) as connection:
             try:
                 taken = _take(connection, settings, schema)
             except errors.UndefinedTable as error:
@@ -207,7 +207,7 @@ def snapshot(settings: Settings, schema: str) -> Generator[Snapshot]:
 @contextlib.contextmanager
 def session(settings: Settings, name: str) -> Generator[psycopg.Connection]:
     """A session that sees what the snapshot of this name sees."""
-    with connect(settings, _APPLICATION) as connection:
+    with connect(settings, APPLICATION) as connection:
         _begin(connection)
         connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(name)))
         yield connection

@@ -14,16 +14,19 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg
 
 from processor import RefusedToStartError
+from processor.instances import fetch_active
 from processor.setup import NotReadyError, describe_log
+from processor.store import connect
 from processor.verification import VerificationError
 from processor.verification.findings import Findings
 from processor.verification.job_comparison import compare_jobs
 from processor.verification.log import log_bounds, read_partition
 from processor.verification.partition import PartitionLog, PartitionVerification
-from processor.verification.snapshot import session, snapshot, users
+from processor.verification.snapshot import APPLICATION, session, snapshot, users
+from schemas import read_model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Generator, Iterator, Mapping
     from concurrent.futures import Future
     from multiprocessing.sharedctypes import Synchronized
 
@@ -65,6 +68,36 @@ class Verification:
     def is_proven(self) -> bool:
         """Whether the tables are exactly what the log comes to."""
         return not self.counts
+
+    @property
+    def checks(self) -> list[Check]:
+        """What was compared, by table."""
+        return [
+            Check(table, said, sum(self._differences(table)))
+            for table, said in (
+                ("log", f"{self.records:,} records, digests and numbers of all jobs' rows"),
+                ("projection_offset", f"{len(self.next_offsets)} partitions, offsets and states"),
+                ("projection", "the generation that readers see"),
+                ("users", f"{self.users:,} rows, every column"),
+                ("user_count", "kept counts of users"),
+                ("job", f"{self.jobs:,} jobs, {self.finished_jobs:,} of them finished"),
+                ("job_partition", f"outcomes of {self.lines:,} lines, by job and partition"),
+                ("rejection", f"{self.rejections:,} rejected lines"),
+                ("attribute_partition", "definitions of attributes"),
+            )
+        ]
+
+    def _differences(self, table: str) -> Iterator[int]:
+        return (count for kind, count in self.counts.items() if kind.startswith(f"{table}."))
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A table that was compared: what of it, and how many differences there were."""
+
+    table: str
+    said: str
+    differences: int
 
 
 def _note_nothing(_done: int, _total: int) -> None:
@@ -111,6 +144,27 @@ def verify(
         findings=tuple(findings.shown),
         counts=dict(findings.counts),
     )
+
+
+def verify_active(settings: Settings, *, note_progress: Note = _note_nothing) -> Verification:
+    """Compare the projection that readers see with the log.
+
+    Raises:
+        VerificationError: it can't be told: says why, and what to do.
+    """
+    with _told(), connect(settings, APPLICATION) as connection, connection.cursor() as cursor:
+        try:
+            active = fetch_active(cursor)
+        except psycopg.errors.UndefinedTable:
+            active = None
+    if active is None:
+        raise VerificationError("There are no tables yet: start a processor, it makes them.")
+    if active.version != read_model.VERSION:
+        raise VerificationError(
+            f"The tables are of version {active.version}, and this code knows "
+            f"{read_model.VERSION}: finish the upgrade first."
+        )
+    return verify(settings, active.schema, reverted=active.reverted, note_progress=note_progress)
 
 
 @contextlib.contextmanager
