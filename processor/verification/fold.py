@@ -18,11 +18,11 @@ from processor.acceptance import Indexed, Opened, PartitionState, Rows, Sealed, 
 from processor.batches import decode_records
 from processor.staging import user_id
 from processor.verification.attribute_text import canonical, merged, tokens_of
-from processor.verification.hashes import NULL, hashes, mixed, text_hash
 from processor.verification.staged import DELETE, INSERT, UPSERT, stage
 from processor.verification.user_columns import NONE, UserColumns
 from processor.verification.watched_users import WatchedUsers
 from processor.write_outcomes import repeats
+from schemas.column_hashes import NULL, hashes, mixed, text_hash
 from schemas.read_model import API_SOURCE, REPEAT_OFFSETS
 from schemas.user_rules import DUPLICATE_IN_FILE, FIELDS, KEY_EXISTS, UNKNOWN_USER_INCOMPLETE
 

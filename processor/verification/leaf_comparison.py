@@ -12,8 +12,8 @@ import pyarrow.compute
 
 from processor.verification.attribute_text import canonical_of_json
 from processor.verification.findings import MOST_OF_A_KIND
-from processor.verification.hashes import hashes, text_hashes
 from processor.verification.user_columns import NONE
+from schemas.column_hashes import hashes, text_hashes
 from schemas.user_rules import FIELDS
 
 if TYPE_CHECKING:

@@ -3,36 +3,30 @@
 from __future__ import annotations
 
 import contextlib
-import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, LiteralString
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute
-import pyarrow.csv
 from psycopg import errors, sql
 
 from processor.generations import Generations
 from processor.store import connect
 from processor.verification import VerificationError
 from processor.verification.fold import rejection_hashes
-from processor.verification.hashes import hashes
-from schemas.user_rules import FIELDS
+from schemas.column_hashes import hashes
+from schemas.copied_columns import FIELD_TYPES, TIME, copied_columns
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
     from datetime import datetime
 
     import psycopg
-    from psycopg.abc import Buffer
 
     from schemas.settings import Settings
 
-pc: Any = pyarrow.compute
 APPLICATION: Final = "rollcall-verification"
 _ATTEMPTS: Final = 5
-_PART_BYTES: Final = 4 << 20
 _WRAP: Final = (1 << 64) - 1
 
 _PROJECTION: LiteralString = """
@@ -64,24 +58,19 @@ COPY (SELECT job_id, record_number, line, code FROM {schema}.rejection) TO STDOU
 _USERS: LiteralString = "COPY (SELECT {columns} FROM {leaf}) TO STDOUT (FORMAT csv)"
 _LOCK: LiteralString = "LOCK TABLE {leaf} IN ACCESS SHARE MODE"
 
-_TIME: Final = pa.timestamp("us", tz="UTC")
-_FIELD_TYPES: Final = {"boolean": pa.bool_(), "date": pa.date32()}
 USER_TYPES: Final[dict[str, pa.DataType]] = {
     "id": pa.int64(),
     "key": pa.string(),
-    **{field.name: _FIELD_TYPES.get(field.kind, pa.string()) for field in FIELDS},
+    **FIELD_TYPES,
     "attributes": pa.string(),
-    "created_at": _TIME,
-    "modified_at": _TIME,
+    "created_at": TIME,
+    "modified_at": TIME,
     "job_id": pa.int64(),
     "record_number": pa.int64(),
     "event_id": pa.string(),
     "modified_position": pa.int64(),
 }
 """The columns of a leaf that are compared, in the order in which they are read."""
-_ORDINARY: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}( [0-9][^ ]*)?$"
-_INTEGERS: Final[dict[pa.DataType, Any]] = {pa.date32(): pa.int32(), _TIME: pa.int64()}
-_EARLIEST: Final[dict[pa.DataType, int]] = {pa.date32(): -(2**31), _TIME: -(2**63) + 1}
 _REJECTION_TYPES: Final = {
     "job_id": pa.int64(),
     "record_number": pa.int64(),
@@ -304,54 +293,4 @@ def _copied(
     connection: psycopg.Connection, statement: sql.Composed, types: Mapping[str, pa.DataType]
 ) -> Iterator[pa.Table]:
     with connection.cursor().copy(statement) as copy:
-        lines: list[Buffer] = []
-        size = 0
-        for line in copy:
-            lines.append(line)
-            size += len(memoryview(line))
-            if size >= _PART_BYTES:
-                yield _parsed(b"".join(lines), types)
-                lines, size = [], 0
-        if lines:
-            yield _parsed(b"".join(lines), types)
-
-
-def _parsed(text: bytes, types: Mapping[str, pa.DataType]) -> pa.Table:
-    try:
-        return _read_csv(text, types)
-    except pa.ArrowInvalid:
-        texts = {name: pa.string() if _is_time(kind) else kind for name, kind in types.items()}
-        columns = _read_csv(text, texts)
-        return pa.table({name: _cast(columns.column(name), kind) for name, kind in types.items()})
-
-
-def _is_time(kind: pa.DataType) -> bool:
-    return pa.types.is_date32(kind) or pa.types.is_timestamp(kind)
-
-
-def _cast(column: Any, kind: pa.DataType) -> Any:
-    """The texts as this type; a date or time of no year from 1 to 9999 as the earliest there is."""
-    if not _is_time(kind):
-        return column
-    is_far = pc.invert(pc.match_substring_regex(column, _ORDINARY))
-    near = pc.cast(pc.if_else(is_far, None, column), kind)
-    earliest = pc.cast(pa.scalar(_EARLIEST[kind], _INTEGERS[kind]), kind)
-    return pc.if_else(pc.fill_null(is_far, fill_value=False), earliest, near)
-
-
-def _read_csv(text: bytes, types: Mapping[str, pa.DataType]) -> pa.Table:
-    return pyarrow.csv.read_csv(
-        io.BytesIO(text),
-        read_options=pyarrow.csv.ReadOptions(
-            use_threads=False, block_size=len(text) + 1, column_names=list(types)
-        ),
-        parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
-        convert_options=pyarrow.csv.ConvertOptions(
-            column_types=dict(types),
-            null_values=[""],
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=False,
-            true_values=["t"],
-            false_values=["f"],
-        ),
-    )
+        yield from copied_columns(copy, types)

@@ -11,8 +11,8 @@ import pyarrow.compute
 
 from processor.acceptance import FOREIGN
 from processor.staging import user_id
-from processor.verification.hashes import hashes
 from processor.verification.user_columns import NONE
+from schemas.column_hashes import hashes
 from schemas.staged_columns import is_complete
 from schemas.user_rules import FIELDS
 
