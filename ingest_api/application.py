@@ -21,8 +21,10 @@ from ingest_api.health import Readiness, add_health_routes
 from ingest_api.intake import Intake
 from ingest_api.issuer import Issuer
 from ingest_api.job_log import JobLog
+from ingest_api.job_proof import JobProofs
 from ingest_api.job_reads import JobReads
 from ingest_api.job_watch import JobWatch
+from ingest_api.log_stretch import LogStretches
 from ingest_api.login_limits import LoginLimits
 from ingest_api.passwords import Passwords
 from ingest_api.request_body import BodyLimits
@@ -32,6 +34,7 @@ from ingest_api.routes_description import add_description_routes
 from ingest_api.routes_error_reads import add_error_route
 from ingest_api.routes_import import add_import_route
 from ingest_api.routes_job_reads import add_job_routes
+from ingest_api.routes_proof import add_proof_route
 from ingest_api.routes_tokens import add_token_routes
 from ingest_api.routes_user_reads import add_user_routes
 from ingest_api.start import Start
@@ -64,6 +67,7 @@ class Parts:
     job_log: JobLog
     job_reads: JobReads
     job_watch: JobWatch
+    job_proofs: JobProofs
     error_reads: ErrorReads
     user_reads: UserReads
     gate: UploadGate
@@ -101,6 +105,7 @@ def make_parts(settings: ApiSettings) -> Parts:
         job_log=job_log,
         job_reads=jobs,
         job_watch=JobWatch(jobs, most_watchers=settings.event_streams),
+        job_proofs=JobProofs(store, LogStretches(shared.kafka, shared.topics.user_events.name)),
         error_reads=ErrorReads(store),
         user_reads=UserReads(store, shared.reconciliation_key),
         gate=gate,
@@ -120,6 +125,7 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
     add_import_route(api, parts.intake, store=parts.store, gate=parts.gate, limits=limits)
     parts.writing.add_routes(api)
     add_job_routes(api, parts.job_log, parts.job_reads, parts.job_watch)
+    add_proof_route(api, parts.job_log, parts.job_proofs)
     add_error_route(api, parts.job_log, parts.error_reads)
     add_user_routes(api, parts.user_reads)
     add_account_routes(api, parts.accounts, parts.authentication)

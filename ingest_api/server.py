@@ -126,6 +126,7 @@ def _stop(server: Server, parts: Parts, stopping: asyncio.Event) -> None:
 async def _close(parts: Parts) -> None:
     parts.intake.close()
     parts.writing.close()
+    parts.job_proofs.close()
     parts.passwords.close()
     await parts.authentication.stop()
     await parts.job_log.stop()

@@ -23,6 +23,7 @@ _COMMANDS = {
     "status": ("deploy.cli.jobs:status", "Show one job, or follow it to its end."),
     "jobs": ("deploy.cli.jobs:jobs", "Show jobs, the newest first."),
     "errors": ("deploy.cli.jobs:errors", "Show the rejected lines of a job, or save them."),
+    "proof": ("deploy.cli.proof:proof", "Prove one job against the log."),
     "users": ("deploy.cli.users:users", "Show, add, change and delete users."),
     "attributes": ("deploy.cli.attributes:attributes", "Show and define custom attributes."),
     "accounts": ("deploy.cli.accounts:accounts", "Show, add, change and delete accounts."),
