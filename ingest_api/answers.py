@@ -59,6 +59,12 @@ class JobStatus(_Answer, frozen=True):
     started_date: ContractDate | None
     finished_date: ContractDate | None
     estimated_finish_date: ContractDate | None
+    reverted_date: Annotated[
+        ContractDate | None, Meta(description="When its undo was asked for; null where none was.")
+    ]
+    reverted_by: Annotated[
+        str | None, Meta(description="The account that asked for its undo; null where none did.")
+    ]
 
 
 class JobStatuses(_Answer, frozen=True):
@@ -167,6 +173,33 @@ class Users(_Answer, frozen=True):
 
     total: Annotated[Count, Meta(description="How many there are in all.")]
     audience: list[User]
+
+
+class UserDifference(_Answer, frozen=True):
+    """A user that is not the same at two points in time."""
+
+    kind: Literal["added", "changed", "removed"]
+    key: Annotated[str, Meta(description="What tells users apart, as it is compared.")]
+    id: Annotated[Id, Meta(description="At the point after; of a removed one at that before.")]
+    before: Annotated[
+        dict[str, str | int | float | bool | None] | None,
+        Meta(description="The fields that differ, as they were; null of an added user."),
+    ]
+    after: Annotated[
+        dict[str, str | int | float | bool | None] | None,
+        Meta(description="The same as they are then; null of a removed user."),
+    ]
+
+
+class AudienceDifference(_Answer, frozen=True):
+    """What differs between two points in time, and a page of it by key."""
+
+    from_: str = msgspec.field(name="from")
+    to: str
+    added: Count | None
+    changed: Count | None
+    removed: Count | None
+    entries: list[UserDifference]
 
 
 class Live(_Answer, frozen=True):

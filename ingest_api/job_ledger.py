@@ -8,6 +8,9 @@ The log decides, in its order and nothing else:
   and all that its reading depends on are the same, else ``conflict``;
 - a ``JobVoided`` after its ``JobAccepted`` changes nothing.
 
+Which jobs are reverted is a reading of its own, that both sides share
+(:mod:`schemas.reverts`).
+
 So everyone who has read up to an offset knows the same about what lies before it.
 """
 
@@ -17,6 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from schemas.events import NO_JOB, JobAccepted, JobVoided
+from schemas.reverts import Reverts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,6 +47,7 @@ class JobLedger:
 
     def __init__(self) -> None:
         self.next_offset = 0
+        self.reverts = Reverts()
         self._jobs: list[LedgerJob] = []
         self._by_id: dict[int, LedgerJob] = {}
         self._decisions: dict[tuple[int, str], Decision] = {}
@@ -68,6 +73,7 @@ class JobLedger:
         if offset < self.next_offset:
             return
         self.next_offset = offset + 1
+        self.reverts.apply(offset, event)
         if not isinstance(event, (JobAccepted, JobVoided)):
             return
         attempt = (event.job_id, event.attempt)

@@ -21,10 +21,12 @@ from ingest_api.log_stretch import LogGoneError, Stretch, TooLongError
 from ingest_api.partition_proof import JobPart, PartitionProof, ProofFindings
 from ingest_api.responses import Refused, unavailable
 from schemas.copied_columns import copied_columns
+from schemas.schema_registry import RegistryUnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ingest_api.event_schemas import EventSchemas
     from ingest_api.job_ledger import LedgerJob
     from ingest_api.log_stretch import LogStretches
     from ingest_api.store import BlockingReads, Store
@@ -41,8 +43,9 @@ _WRAP: Final = (1 << 64) - 1
 class JobProofs:
     """Proofs for one API process: one is made at a time, a few wait."""
 
-    def __init__(self, store: Store, stretches: LogStretches) -> None:
+    def __init__(self, store: Store, stretches: LogStretches, schemas: EventSchemas) -> None:
         self._store = store
+        self._schemas = schemas
         self._stretches = stretches
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="proof")
         self._asked = 0
@@ -70,6 +73,8 @@ class JobProofs:
                 f"The proof was not made within {_TIMEOUT_S:g} s: try again when Kafka and"
                 " Postgres are less busy, or prove all tables with `./rollcall verify`"
             ) from None
+        except RegistryUnreachableError as error:
+            raise unavailable(f"The schema registry does not answer, try again: {error}") from None
         except LogGoneError:
             raise Refused(
                 409,
@@ -119,7 +124,9 @@ class JobProofs:
         timeout_s = max(0.0, until_s - time.monotonic())
         for messages in self._stretches.batches(stretch, timeout_s=timeout_s):
             offsets = np.array([message.offset() for message in messages], np.int64)
-            proof.take(offsets, [message.value() or b"" for message in messages])
+            values = [message.value() or b"" for message in messages]
+            self._schemas.learn(values)
+            proof.take(offsets, values)
         proof.end()
         return proof
 

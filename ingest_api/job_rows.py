@@ -41,17 +41,8 @@ class JobRows:
 
 def job_rows(job_id: int, values: Sequence[bytes], expected: int) -> JobRows:
     """The job's rows among these values, from the sequence number ``expected`` on."""
-    row_frame, rejection_frame = codec.frame_of(UserRow), codec.frame_of(RowRejected)
-    frames = [value[: codec.FRAME_BYTES] for value in values]
-    current = [at for at, frame in enumerate(frames) if frame == row_frame]
-    refused = [at for at, frame in enumerate(frames) if frame == rejection_frame]
-    earlier = [
-        at
-        for at, frame in enumerate(frames)
-        if frame != row_frame and codec.type_of_frame(frame) is UserRow
-    ]
-    rows, row_places = _decoded(UserRow, values, current, earlier)
-    rejections, rejection_places = _decoded(RowRejected, values, refused, [])
+    rows, row_places = _decoded(UserRow, values)
+    rejections, rejection_places = _decoded(RowRejected, values)
     sequences = np.full(len(values), _NONE, np.int64)
     for decoded, places in ((rows, row_places), (rejections, rejection_places)):
         is_own = np.asarray(pc.fill_null(pc.equal(decoded.column("job_id"), job_id), False))  # noqa: FBT003 - what null becomes
@@ -64,24 +55,20 @@ def job_rows(job_id: int, values: Sequence[bytes], expected: int) -> JobRows:
 
 
 def _decoded(
-    event_type: type[UserRow | RowRejected],
-    values: Sequence[bytes],
-    current: list[int],
-    earlier: list[int],
+    event_type: type[UserRow | RowRejected], values: Sequence[bytes]
 ) -> tuple[pa.RecordBatch, Numbers]:
-    """The records at these places; ``earlier`` are those of earlier schemas."""
-    if not earlier:
+    """The events of this type, and their places."""
+    types = [codec.type_of(value) for value in values]
+    places = [at for at, known in enumerate(types) if known and known[0] is event_type]
+    if all(known[1] for known in types if known and known[0] is event_type):
         try:
-            batch = codec.decode_batch(event_type, [values[at] for at in current])
+            batch = codec.decode_batch(event_type, [values[at] for at in places])
         except ValueError:
             pass  # one of them is no event: then each is tried alone
         else:
-            return batch, np.array(current, np.int64)
-    good = {
-        at: value
-        for at in sorted([*current, *earlier])
-        if (value := _canonical(event_type, values[at]))
-    }
+            return batch, np.array(places, np.int64)
+    each = {at: _canonical(event_type, values[at]) for at in places}
+    good = {at: value for at, value in each.items() if value}
     return codec.decode_batch(event_type, list(good.values())), np.array(list(good), np.int64)
 
 

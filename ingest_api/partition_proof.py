@@ -101,7 +101,8 @@ class PartitionProof:
         self._check_brackets(offsets, values)
         rows = job_rows(self._job_id, values, self.events)
         self.events += len(rows.places)
-        self.digest = zlib.crc32(b"".join([values[at] for at in rows.places.tolist()]), self.digest)
+        places: list[int] = rows.places.tolist()
+        self.digest = zlib.crc32(b"".join([values[at] for at in places]), self.digest)
         positions = offsets[rows.row_places] + self._first_position
         for users in self._left.up_to(int(offsets[-1]) + self._first_position):
             self._compare(rows, positions, users)

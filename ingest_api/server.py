@@ -116,6 +116,7 @@ def _stop(server: Server, parts: Parts, stopping: asyncio.Event) -> None:
     stopping.set()
     parts.gate.close()
     parts.job_watch.close()
+    parts.undo_previews.close()
     server.stop()
     # Where something hangs, what is under way ends as a crash would end it: safely.
     last = threading.Timer(_STOP_S, os._exit, (0,))
@@ -127,6 +128,7 @@ async def _close(parts: Parts) -> None:
     parts.intake.close()
     parts.writing.close()
     parts.job_proofs.close()
+    parts.producers.close()
     parts.passwords.close()
     await parts.authentication.stop()
     await parts.job_log.stop()

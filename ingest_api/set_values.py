@@ -55,7 +55,7 @@ def set_values(events: pa.RecordBatch, users: pa.Table, is_new: Flags) -> SetVal
     }
     found = {name: hashes(whole[name]) for name in expected}
     found["created_at"] = np.where(is_new, found["created_at"], _NOT_SET)
-    present = np.asarray(events.column("present")).astype(np.int64)
+    present = np.asarray(pc.cast(events.column("present"), pa.int64()))
     for field in FIELDS:
         values = hashes(events.column(field.name))
         is_set = is_new | ((present & field.bit) != 0)

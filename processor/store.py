@@ -41,6 +41,9 @@ _SESSION_SETTINGS: Final = {
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
     "jit": "off",
+    # A worker that was frozen in its transaction holds rows of jobs, which others wait for in
+    # theirs; only a claim ends its session, and who waits for ever never claims.
+    "lock_timeout": "5s",
 }
 _CLAIM: LiteralString = """
 UPDATE {schema}.projection_offset

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from processor.verification import VerificationError
+from processor.writer_schemas import WriterSchemas
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,9 +61,11 @@ def read_partition(settings: Settings, partition: int, end: int) -> Iterator[lis
 
     Raises:
         VerificationError: the log no longer begins at its first record, or Kafka is silent.
+        RegistryUnreachableError: a record is in a schema that cannot be had now.
     """
     topic = settings.topics.user_events.name
     consumer = Consumer({**settings.kafka, **_PROPERTIES}, logger=_kafka_log)
+    schemas = WriterSchemas(settings.schema_registry)
     next_offset, heard_s = 0, time.monotonic()
     try:
         consumer.assign([TopicPartition(topic, partition, 0)])
@@ -71,6 +74,7 @@ def read_partition(settings: Settings, partition: int, end: int) -> Iterator[lis
             records, is_at_end = _records(messages, end)
             if records:
                 next_offset, heard_s = (records[-1].offset() or 0) + 1, time.monotonic()
+                schemas.learn_now([record.value() for record in records])
                 yield records
             elif is_at_end:
                 return  # what is left up to ``end`` are no records, but marks of transactions

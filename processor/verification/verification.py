@@ -24,6 +24,7 @@ from processor.verification.log import log_bounds, read_partition
 from processor.verification.partition import PartitionLog, PartitionVerification
 from processor.verification.snapshot import APPLICATION, session, snapshot, users
 from schemas import read_model
+from schemas.schema_registry import RegistryUnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
@@ -174,6 +175,8 @@ def _told() -> Generator[None]:
         yield
     except (NotReadyError, RefusedToStartError) as error:
         raise VerificationError(str(error)) from error
+    except RegistryUnreachableError as error:
+        raise VerificationError(f"The schema registry does not answer: {error}") from error
     except psycopg.Error as error:
         raise VerificationError(f"Postgres does not answer: {str(error).strip()}") from error
 
