@@ -18,7 +18,7 @@ _COMMANDS = {
     "demo": ("deploy.cli.demo:demo", "Start everything and import sample files in each mode."),
     "up": ("deploy.cli.up:up", "Start everything on this machine, and keep it running."),
     "serve": ("deploy.cli.services:serve", "Run the HTTP API only, with its publisher."),
-    "process": ("deploy.cli.services:process", "Run the processor only."),
+    "process": ("deploy.cli.services:process", "Run the processor only, with its builder."),
     "import": ("deploy.cli.import_file:import_file", "Upload a CSV file and follow its progress."),
     "status": ("deploy.cli.jobs:status", "Show one job, or follow it to its end."),
     "jobs": ("deploy.cli.jobs:jobs", "Show jobs, the newest first."),
