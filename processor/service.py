@@ -82,7 +82,8 @@ def _work(settings: Settings, instance: Instance, stopping: threading.Event) -> 
     projector.start()
     outbox.start()
     try:
-        GroupConsumer(settings, projector).run(stopping.is_set)
+        consumer = GroupConsumer(settings, projector)
+        consumer.run(lambda: stopping.is_set() or outbox.has_switched)
     finally:
         projector.stop(_STOP_S)
         outbox.stop(_RETRY_S)
