@@ -109,6 +109,13 @@ class Batch:
     refused_writes: list[RefusedWrite] = field(default_factory=list[RefusedWrite])
 
 
+def rows_at(rows: pa.RecordBatch, indexes: npt.NDArray[np.int64]) -> pa.RecordBatch:
+    """The rows at these ascending indexes; nothing is copied where they are neighbours."""
+    if len(indexes) and indexes[-1] - indexes[0] == len(indexes) - 1:
+        return rows.slice(int(indexes[0]), len(indexes))
+    return rows.take(indexes)
+
+
 def decode_records(
     records: Sequence[Record],
     partition: int,
@@ -196,20 +203,24 @@ class _Decoder:
     def _positions(self) -> tuple[list[int], list[int]]:
         """Positions of rows and of rejections; decodes all that is neither."""
         row_frame, rejection_frame = codec.frame_of(UserRow), codec.frame_of(RowRejected)
+        frames = [value[: codec.FRAME_BYTES] for value in self._values]
+        if frames.count(row_frame) == len(frames):
+            return list(range(len(frames))), []
+        rejections = [at for at, frame in enumerate(frames) if frame == rejection_frame]
         rows: list[int] = []
-        rejections: list[int] = []
-        for at, value in enumerate(self._values):
-            frame = value[: codec.FRAME_BYTES]
+        for at, frame in enumerate(frames):
             if frame == row_frame:
                 rows.append(at)
-            elif frame == rejection_frame:
-                rejections.append(at)
-            elif codec.type_of_frame(frame) is UserRow:
-                self._has_earlier_rows = True
-                rows.append(at)
-            else:
-                self._decode_control(at)
+            elif frame != rejection_frame:
+                self._decode_other(at, frame, rows)
         return rows, rejections
+
+    def _decode_other(self, at: int, frame: bytes, rows: list[int]) -> None:
+        if codec.type_of_frame(frame) is UserRow:
+            self._has_earlier_rows = True
+            rows.append(at)
+        else:
+            self._decode_control(at)
 
     def _decode_control(self, at: int) -> None:
         try:
