@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Final
 from confluent_kafka import KafkaException, Producer
 
 from ingest_api.event_follower import EventFollower
+from ingest_api.event_schemas import EventSchemas
 from ingest_api.topic_setup import TopicSetupError, ensure_topics
 from schemas.codec import encode
 from schemas.events import JobAccepted, LogConfigured
+from schemas.schema_registry import RegistryRefusedError, RegistryUnreachableError
 
 if TYPE_CHECKING:
     from schemas.settings import Settings
@@ -30,7 +32,7 @@ _kafka_log = logging.getLogger("rollcall.kafka")
 
 
 class LogMismatchError(Exception):
-    """The log was made for another reconciliation key; the message says what to do."""
+    """Settings don't fit the log or the schema registry; the message says what to do."""
 
 
 def ensure_log(settings: Settings) -> None:
@@ -40,24 +42,37 @@ def ensure_log(settings: Settings) -> None:
     May be called again, and by several processes at once.
 
     Raises:
-        TopicSetupError: Kafka cannot be reached, or a topic that exists is not usable.
-        LogMismatchError: the log was made for another reconciliation key.
+        TopicSetupError: Kafka or the schema registry cannot be reached, or a topic that exists
+            is not usable.
+        LogMismatchError: the log was made for another reconciliation key, or the registry will
+            not have our schemas.
     """
     ensure_topics(settings)
-    made_for = _fetch_key(settings)
+    schemas = EventSchemas(settings.schema_registry)
+    _register(schemas, settings)
+    made_for = _fetch_key(settings, schemas)
     if made_for is None:
         _append_key(settings)
         # Another process may have done so before, for another key: the first counts.
-        made_for = _fetch_key(settings)
+        made_for = _fetch_key(settings, schemas)
     if made_for is None:
         raise TopicSetupError("Kafka does not show what was appended to job-events.")
     if mismatch := settings.key_mismatch(made_for):
         raise LogMismatchError(mismatch)
 
 
-def _fetch_key(settings: Settings) -> str | None:
+def _register(schemas: EventSchemas, settings: Settings) -> None:
+    try:
+        schemas.register(settings.topics)
+    except RegistryUnreachableError as error:
+        raise TopicSetupError(f"The schema registry can't be reached: {error}.") from error
+    except RegistryRefusedError as error:
+        raise LogMismatchError(str(error)) from error
+
+
+def _fetch_key(settings: Settings, schemas: EventSchemas) -> str | None:
     """The reconciliation key that the log was made for, or None where it does not say."""
-    follower = EventFollower(settings.kafka, settings.topics.job_events)
+    follower = EventFollower(settings.kafka, settings.topics.job_events, schemas)
     deadline_s = time.monotonic() + _TIMEOUT_S
     try:
         while not follower.has_caught_up:

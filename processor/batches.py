@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
+from processor.dead_letter_details import undecodable, with_way_out
 from processor.foreign_rules import (
     ForeignRules,
     RefusedWrite,
@@ -22,7 +23,14 @@ from processor.foreign_rules import (
     reported_id,
 )
 from schemas import codec
-from schemas.events import AttributeDefined, JobOpened, JobSealed, RowRejected, UserRow
+from schemas.events import (
+    AttributeDefined,
+    JobOpened,
+    JobSealed,
+    JobStatus,
+    RowRejected,
+    UserRow,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,10 +39,13 @@ if TYPE_CHECKING:
 
     from processor.foreign_rules import Refusal
     from schemas.attributes import Attribute
+    from schemas.events import Event
 
 pc: Any = pyarrow.compute
 _FOREIGN = -1
 _NO_ROW = 0
+_NO_EVENT: tuple[type[Event], bool] = (JobStatus, True)
+"""Stands for a value whose frame says nothing: not a row, so decoding it tells why."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_MS: Final = 253_402_300_799_999
 """The end of the year 9999: what a datetime can hold."""
@@ -75,13 +86,17 @@ class ControlRecord:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A record that is not applied: an exact copy and why."""
+    """A record that is not applied: an exact copy and why.
+
+    ``source`` is whom it names as its producer, None where that can't be read.
+    """
 
     offset: int
     key: bytes | None
     value: bytes | None
     code: str
     detail: str
+    source: str | None = None
 
 
 @dataclass(slots=True)
@@ -107,6 +122,10 @@ class Batch:
     controls: list[ControlRecord] = field(default_factory=list[ControlRecord])
     dead_letters: list[DeadLetter] = field(default_factory=list[DeadLetter])
     refused_writes: list[RefusedWrite] = field(default_factory=list[RefusedWrite])
+
+    def record(self, offset: int) -> Record:
+        """The record at this offset, as it stands in the log."""
+        return self.records[int(np.searchsorted(self.offsets, offset))]
 
 
 def rows_at(rows: pa.RecordBatch, indexes: npt.NDArray[np.int64]) -> pa.RecordBatch:
@@ -162,7 +181,7 @@ class _Decoder:
         self._attributes = attributes
         self._values = [record.value() or b"" for record in records]
         self._offsets = np.array([record.offset() for record in records], np.int64)
-        self._has_earlier_rows = False
+        self._in_other_schemas: set[int] = set()
         self._controls: list[ControlRecord] = []
         self._dead: list[DeadLetter] = []
         self._refused: list[RefusedWrite] = []
@@ -202,31 +221,35 @@ class _Decoder:
 
     def _positions(self) -> tuple[list[int], list[int]]:
         """Positions of rows and of rejections; decodes all that is neither."""
-        row_frame, rejection_frame = codec.frame_of(UserRow), codec.frame_of(RowRejected)
-        frames = [value[: codec.FRAME_BYTES] for value in self._values]
-        if frames.count(row_frame) == len(frames):
-            return list(range(len(frames))), []
-        rejections = [at for at, frame in enumerate(frames) if frame == rejection_frame]
+        written_now = codec.frame_of(UserRow)
+        are_rows = [value.startswith(written_now) for value in self._values]
+        if all(are_rows):
+            return list(range(len(are_rows))), []
         rows: list[int] = []
-        for at, frame in enumerate(frames):
-            if frame == row_frame:
+        rejections: list[int] = []
+        for at, is_row in enumerate(are_rows):
+            if is_row:
                 rows.append(at)
-            elif frame != rejection_frame:
-                self._decode_other(at, frame, rows)
+            else:
+                self._sort(at, {UserRow: rows, RowRejected: rejections})
         return rows, rejections
 
-    def _decode_other(self, at: int, frame: bytes, rows: list[int]) -> None:
-        if codec.type_of_frame(frame) is UserRow:
-            self._has_earlier_rows = True
-            rows.append(at)
-        else:
+    def _sort(self, at: int, by_type: dict[type[Event], list[int]]) -> None:
+        """Note the position of a value of one of these types, or decode it."""
+        event_type, is_current = codec.type_of(self._values[at]) or _NO_EVENT
+        positions = by_type.get(event_type)
+        if positions is None:
             self._decode_control(at)
+            return
+        positions.append(at)
+        if not is_current:
+            self._in_other_schemas.add(at)
 
     def _decode_control(self, at: int) -> None:
         try:
             event = codec.decode(self._records[at].value())
         except codec.UndecodableError as error:
-            self._bury(at, error.code, str(error))
+            self._bury_undecodable(at, error)
             return
         if not isinstance(event, Control):
             self._bury(at, "UNEXPECTED_TYPE", f"{type(event).__name__} on user-events")
@@ -235,21 +258,25 @@ class _Decoder:
         else:
             record = self._records[at]
             self._controls.append(
-                ControlRecord(at, int(self._offsets[at]), _recorded_at(record), event)
+                ControlRecord(at, int(self._offsets[at]), recorded_at(record), event)
             )
 
     def _rows(
         self, event_type: type[UserRow | RowRejected], positions: list[int]
     ) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
-        values = [self._values[at] for at in positions]
+        # The batch decoder knows the current schema only, and would not notice another one.
+        foreign = self._in_other_schemas.intersection(positions)
+        good = {
+            at: value
+            for at in positions
+            if (value := self._canonical(event_type, at) if at in foreign else self._values[at])
+        }
         try:
-            if not (event_type is UserRow and self._has_earlier_rows):
-                return codec.decode_batch(event_type, values), np.array(positions, np.int64)
-            # The batch decoder knows the current schema only, and would not notice another one.
-            good = {at: value for at in positions if (value := self._canonical(event_type, at))}
+            decoded = codec.decode_batch(event_type, list(good.values()))
         except ValueError:
-            good = {at: value for at in positions if (value := self._canonical(event_type, at))}
-        decoded = codec.decode_batch(event_type, list(good.values()))
+            each = ((at, self._canonical(event_type, at)) for at in good)
+            good = {at: value for at, value in each if value}
+            decoded = codec.decode_batch(event_type, list(good.values()))
         return decoded, np.array(list(good), np.int64)
 
     def _canonical(self, event_type: type[UserRow | RowRejected], at: int) -> bytes | None:
@@ -261,7 +288,7 @@ class _Decoder:
             value = codec.encode(codec.decode(self._values[at]))
             codec.decode_batch(event_type, [value])
         except ValueError as error:
-            self._bury(at, getattr(error, "code", "MALFORMED"), str(error))
+            self._bury_undecodable(at, error)
             return None
         return value
 
@@ -289,7 +316,7 @@ class _Decoder:
         try:
             row = codec.decode(self._values[at])
         except codec.UndecodableError as error:
-            self._bury(at, error.code, str(error))
+            self._bury_undecodable(at, error)
             return False
         assert isinstance(row, UserRow), "its frame says so"
         refusal = rules.refusal(row, self._records[at].key(), at)
@@ -300,18 +327,25 @@ class _Decoder:
     def _refuse(self, at: int, row: UserRow, refusal: Refusal) -> None:
         event_id = reported_id(row)
         if event_id is None:
-            self._bury(at, refusal.code, refusal.reason)
+            self._bury(at, refusal.code, refusal.reason, row.source)
         else:
             self._refused.append(RefusedWrite(int(self._offsets[at]), event_id, refusal))
 
-    def _bury(self, at: int, code: str, detail: str) -> None:
+    def _bury_undecodable(self, at: int, error: ValueError) -> None:
+        code: str = getattr(error, "code", "MALFORMED")
         record = self._records[at]
+        detail = undecodable(code, str(error), record.value())
         self._dead.append(
             DeadLetter(int(self._offsets[at]), record.key(), record.value(), code, detail)
         )
 
+    def _bury(self, at: int, code: str, reason: str, source: str | None = None) -> None:
+        record = self._records[at]
+        offset, detail = int(self._offsets[at]), with_way_out(code, reason)
+        self._dead.append(DeadLetter(offset, record.key(), record.value(), code, detail, source))
 
-def _recorded_at(record: Record) -> datetime:
+
+def recorded_at(record: Record) -> datetime:
     """When the log has the record from, to the millisecond, whatever its producer wrote there."""
     _, timestamp_ms = record.timestamp()
     return _EPOCH + timedelta(milliseconds=min(max(timestamp_ms, 0), _LAST_MS))

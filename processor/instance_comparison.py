@@ -89,6 +89,14 @@ _ROWS: Final[Mapping[str, tuple[tuple[str, ...], LiteralString]]] = {
         FROM {schema}.rejection
         """,
     ),
+    "source_partition": (
+        ("partition", "source"),
+        """
+        SELECT partition, source, inserted, updated, unchanged, deleted, rejected, dead, repeats,
+               first_at, last_at
+        FROM {schema}.source_partition
+        """,
+    ),
     "attribute": (
         ("name",),
         """

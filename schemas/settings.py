@@ -10,12 +10,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from schemas.attributes import NAME_PATTERN, TAKEN_NAMES, plain_name
+from schemas.registry_settings import read_schema_registry
 from schemas.topics import topics
 from schemas.user_rules import KEY_FIELD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from schemas.registry_settings import SchemaRegistry
     from schemas.topics import Topics
 
 _KAFKA_PREFIX: Final = "ROLLCALL_KAFKA_"
@@ -44,6 +46,8 @@ class Settings:
     """How long a replaced audience is kept before its tables are dropped."""
     group: str
     """Consumer group of the processors; the publishers' is named after it."""
+    schema_registry: SchemaRegistry | None = None
+    """Where set, values are written in the Confluent wire format."""
 
     def key_mismatch(self, made_for: str) -> str | None:
         """Why these settings don't fit a log made for that reconciliation key; None where they do.
@@ -114,6 +118,28 @@ def _reconciliation_key(read: EnvironmentReader) -> str:
     return key
 
 
+def _topics(read: EnvironmentReader) -> Topics:
+    return topics(
+        prefix=read.text("ROLLCALL_TOPIC_PREFIX", ""),
+        partitions=read.integer("ROLLCALL_PARTITIONS", 6, least=1, most=_MAX_PARTITIONS),
+        uploads_retention_days=read.integer(
+            "ROLLCALL_UPLOADS_RETENTION_DAYS", 7, least=1, most=3650
+        ),
+    )
+
+
+def read_log_shape(environ: Mapping[str, str]) -> tuple[Topics, str]:
+    """The topics and the reconciliation key, for what needs neither Kafka nor Postgres.
+
+    Raises:
+        SettingsError: naming every one of these settings that is wrong.
+    """
+    read = EnvironmentReader(environ)
+    shape = _topics(read), _reconciliation_key(read)
+    read.check()
+    return shape
+
+
 def read_settings(environ: Mapping[str, str]) -> Settings:
     """The shared settings.
 
@@ -130,6 +156,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     ROLLCALL_GENERATION_RETENTION_HOURS  24      of an audience that a delsert replaced
     ================================  =========  ==================================
 
+    Those of :func:`schemas.registry_settings.read_schema_registry` besides.
+
     Raises:
         SettingsError: naming every setting that is missing or wrong.
     """
@@ -142,19 +170,14 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
             if name.startswith(_KAFKA_PREFIX)
         },
         database_url=read.text("ROLLCALL_DATABASE_URL"),
-        topics=topics(
-            prefix=read.text("ROLLCALL_TOPIC_PREFIX", ""),
-            partitions=read.integer("ROLLCALL_PARTITIONS", 6, least=1, most=_MAX_PARTITIONS),
-            uploads_retention_days=read.integer(
-                "ROLLCALL_UPLOADS_RETENTION_DAYS", 7, least=1, most=3650
-            ),
-        ),
+        topics=_topics(read),
         replication_factor=read.integer("ROLLCALL_REPLICATION_FACTOR", 1, least=1, most=7),
         reconciliation_key=_reconciliation_key(read),
         generation_retention_hours=read.integer(
             "ROLLCALL_GENERATION_RETENTION_HOURS", 24, least=1, most=24 * 365
         ),
         group=read.text("ROLLCALL_GROUP", "rollcall"),
+        schema_registry=read_schema_registry(read),
     )
     read.check()
     return settings

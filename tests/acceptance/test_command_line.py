@@ -5,80 +5,23 @@ from __future__ import annotations
 import csv
 import json
 import os
+import pty
 import signal
 import subprocess
-import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psutil
 import pytest
 
 from tests.files import tidy_csv
-from tests.services import CHECKOUT
+from tests.shell import COMMAND, TIMEOUT_S
+from tests.shell import Shell as _Shell
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.rig import Rig
-
-_TIMEOUT_S = 90
-_COMMAND = (sys.executable, "-P", "-m", "deploy")
-
-
-@dataclass(frozen=True, slots=True)
-class _Shell:
-    """Runs commands in the administrator's name, unless the environment says another."""
-
-    rig: Rig
-    folder: Path
-
-    def file(self, content: bytes) -> str:
-        """The path of a file to upload."""
-        path = self.folder / "users.csv"
-        path.write_bytes(content)
-        return str(path)
-
-    def run(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-        """The command, once it has ended."""
-        return subprocess.run(
-            [*_COMMAND, *arguments],
-            check=False,
-            capture_output=True,
-            env=self.environ(environ),
-            stdin=subprocess.DEVNULL,
-            text=True,
-            timeout=_TIMEOUT_S,
-        )
-
-    def json(self, *arguments: str, **environ: str) -> Any:
-        """What the command prints as JSON; it must succeed."""
-        done = self.run(*arguments, "--json", **environ)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return json.loads(done.stdout)
-
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """The command, running."""
-        return subprocess.Popen(
-            [*_COMMAND, *arguments],
-            env=self.environ({}),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def environ(self, environ: dict[str, str]) -> dict[str, str]:
-        """What a command sees."""
-        kept = {name: value for name, value in os.environ.items() if "ROLLCALL" not in name}
-        said = {
-            "PYTHONPATH": str(CHECKOUT),
-            "ROLLCALL_URL": self.rig.client.url,
-            "ROLLCALL_USER": "admin",
-            "ROLLCALL_PASSWORD": self.rig.env.password,
-        }
-        return kept | said | environ
 
 
 @pytest.fixture
@@ -146,7 +89,7 @@ def test_an_accepted_upload_is_followed_later(shell: _Shell) -> None:
 def test_a_file_is_taken_from_standard_input(shell: _Shell) -> None:
     """Packed, too."""
     file = shell.file(tidy_csv(range(400, 407)))
-    command = " ".join(_COMMAND)
+    command = " ".join(COMMAND)
 
     done = subprocess.run(
         ["/bin/sh", "-c", f"gzip -c {file} | {command} import - --json"],
@@ -199,7 +142,7 @@ def test_an_upload_that_the_api_dies_of_ends_in_one_job(shell_alone: _Shell) -> 
     first_words = command.stderr.readline()
     shell.rig.restart_api()
 
-    stdout, stderr = command.communicate(timeout=_TIMEOUT_S)
+    stdout, stderr = command.communicate(timeout=TIMEOUT_S)
 
     assert "trying again in" in first_words
     assert command.returncode == 0, stderr
@@ -316,3 +259,72 @@ def test_single_users_come_change_and_go(shell: _Shell) -> None:
     assert after.returncode == 2
     assert "400: Invalid audience member ID provided" in after.stderr
     assert shell.json("users", "--email", "ada@example.com")["total"] == 0
+
+
+@pytest.fixture
+def shell_with_builder(shell_alone: _Shell) -> _Shell:
+    """A shell whose installation can undo jobs."""
+    shell_alone.rig.services.builder()
+    return shell_alone
+
+
+def test_a_job_is_undone_and_done_again(shell_with_builder: _Shell) -> None:
+    """What would change is shown as tables first; both commands return once it has changed."""
+    shell = shell_with_builder
+    shell.run("import", shell.file(tidy_csv(range(10), word="a")))
+    sent = shell.json("import", shell.file(tidy_csv(range(5, 20), word="b")), "--mode", "upsert")
+    job_id = sent["id"]
+    shell.run("import", shell.file(tidy_csv(range(8, 12), word="c")), "--mode", "upsert")
+
+    shown = shell.run("undo", job_id, "--dry-run")
+    assert shown.returncode == 0, shown.stderr
+    assert "0 users would be there again, 8 gone, 3 changed back, 4 kept" in shown.stdout
+    assert "user5@example.com" in shown.stdout
+    assert "Later jobs that would end otherwise" in shown.stdout
+    assert "0 → 2" in shown.stdout
+    assert shell.json("status", job_id)["state"] == "COMPLETED"
+
+    refused = shell.run("undo", job_id)
+    assert refused.returncode == 2
+    assert "nobody can be asked here" in refused.stderr
+    done = shell.run("undo", job_id, "--yes")
+    assert (done.returncode, done.stdout) == (
+        0,
+        f"Job {job_id}: REVERTED, 15 lines: 10 inserted, 5 updated, 0 unchanged, 0 rejected\n",
+    )
+    assert shell.json("users")["total"] == 12
+    assert shell.run("undo", job_id, "--yes").returncode == 2
+    assert shell.json("jobs", "--state", "REVERTED")["total"] == 1
+
+    assert shell.json("redo", job_id, "--dry-run")["restored"] == 8
+    assert shell.json("redo", job_id, "--yes")["state"] == "COMPLETED"
+    assert shell.json("users")["total"] == 20
+    assert shell.run("redo", job_id, "--dry-run").returncode == 2
+
+
+@pytest.mark.parametrize(("answer", "state", "code"), [("y", "REVERTED", 0), ("n", "COMPLETED", 1)])
+def test_who_is_asked_decides(
+    shell_with_builder: _Shell, answer: str, state: str, code: int
+) -> None:
+    """On a terminal the preview is shown and a question asked before anything is changed."""
+    shell = shell_with_builder
+    job_id = shell.json("import", shell.file(tidy_csv(range(10))))["id"]
+    ours, theirs = pty.openpty()
+    try:
+        with subprocess.Popen(
+            [*_COMMAND, "undo", job_id],
+            env=shell.environ({}),
+            stdin=theirs,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as asking:
+            os.write(ours, f"{answer}\n".encode())
+            _, told = asking.communicate(timeout=_TIMEOUT_S)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert asking.returncode == code, told
+    assert "10 gone" in told
+    assert f"Undo job {job_id}?" in told
+    assert shell.json("status", job_id)["state"] == state

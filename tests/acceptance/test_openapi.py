@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 import schemathesis
+from confluent_kafka import Producer
 from hypothesis import HealthCheck, settings
 from schemathesis import checks
 from schemathesis.config import (
@@ -120,6 +121,10 @@ FOUND: list[tuple[str, str, dict[str, Any]]] = [
     ("GET", f"{API}/batchinfo/status/{{job_id}}/events", {}),
     ("GET", f"{API}/batchinfo/errors/{{job_id}}", {}),
     ("GET", f"{API}/batchinfo/errors/{{job_id}}", {"headers": {"Accept": "text/csv"}}),
+    ("GET", f"{API}/batchinfo/sources", {}),
+    ("GET", f"{API}/admin/dead-letters", {}),
+    ("GET", f"{API}/admin/dead-letters/{{letter_id}}", {}),
+    ("POST", f"{API}/admin/dead-letters/{{letter_id}}/retry", {}),
     ("GET", f"{API}/audience", {}),
     ("POST", f"{API}/audience/import", dry_run("upsert", LINES)),
     ("POST", f"{API}/audience/import", dry_run("upsert", CHANGED)),
@@ -128,6 +133,9 @@ FOUND: list[tuple[str, str, dict[str, Any]]] = [
     ("GET", f"{API}/audience/{{user_id}}/history", {}),
     ("PUT", f"{API}/audience/{{user_id}}", {"body": {"firstName": "Augusta"}}),
     ("POST", f"{API}/audience/{{user_id}}/delete", {}),
+    ("GET", f"{API}/audience/diff", {"query": {"from": "now", "to": "now"}}),
+    ("GET", f"{API}/admin/projections", {}),
+    ("GET", f"{API}/admin/projections/{{number}}", {}),
     ("GET", f"{API}/admin/attributes", {}),
     ("GET", f"{API}/admin/accounts/{{name}}", {}),
     ("PUT", f"{API}/admin/accounts/{{name}}", {"body": {"role": "reader"}}),
@@ -159,8 +167,21 @@ def there(rig_of_module: Rig) -> dict[str, str]:
         "job_id": status["id"],
         "user_id": user["audience"][0]["id"],
         "name": made("/admin/accounts", name="somebody", role="importer")["name"],
+        "number": "1",
+        "letter_id": dead_letter(rig_of_module),
         "token_id": made("/admin/tokens", name="some token", role="importer")["id"],
     }
+
+
+def dead_letter(rig: Rig) -> str:
+    """The id of a letter that is there on return."""
+    producer = Producer(rig.env.settings.kafka)
+    producer.produce(rig.env.settings.topics.user_events.name, b"poison", b"key", 0)
+    assert producer.flush(20) == 0
+    url = f"{API}/admin/dead-letters"
+    wait_until(lambda: rig.client.http.get(url).json()["deadLetters"], 30, saying="it is dead")
+    found: str = rig.client.http.get(url).json()["deadLetters"][0]["id"]
+    return found
 
 
 @pytest.mark.parametrize("found", FOUND, ids=lambda found: f"{found[0]} {found[1]}")

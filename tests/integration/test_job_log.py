@@ -15,7 +15,7 @@ from confluent_kafka import Producer
 
 from ingest_api.job_log import JobLog
 from ingest_api.topic_setup import ensure_topics
-from processor.job_reverts import fetch_reverts
+from processor.job_reverts import RevertsFollower
 from schemas.codec import encode
 from schemas.events import ChunkRange, JobAccepted, JobRestored, JobReverted, JobVoided
 
@@ -180,7 +180,8 @@ def test_what_all_of_the_log_says_of_reverts_is_known_to_both_sides(settings: Se
 
     append(settings, b"garbage")
     asyncio.run(run())
-    reverts = fetch_reverts(settings)
+    with contextlib.closing(RevertsFollower(settings)) as follower:
+        reverts = follower.read()
     assert reverts.now() == {41}
     assert reverts.reverted(41) == REVERTED
     assert reverts.before_job(41) == frozenset()
