@@ -127,6 +127,7 @@ def _stop(server: Server, parts: Parts, stopping: asyncio.Event) -> None:
 async def _close(parts: Parts) -> None:
     parts.intake.close()
     parts.writing.close()
+    parts.job_proofs.close()
     parts.producers.close()
     parts.passwords.close()
     await parts.authentication.stop()

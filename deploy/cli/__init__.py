@@ -23,6 +23,7 @@ _COMMANDS = {
     "status": ("deploy.cli.jobs:status", "Show one job, or follow it to its end."),
     "jobs": ("deploy.cli.jobs:jobs", "Show jobs, the newest first."),
     "errors": ("deploy.cli.jobs:errors", "Show the rejected lines of a job, or save them."),
+    "proof": ("deploy.cli.proof:proof", "Prove one job against the log."),
     "undo": ("deploy.cli.undo:undo", "Undo a job, after showing what that would do."),
     "redo": ("deploy.cli.undo:redo", "Do an undone job again."),
     "users": ("deploy.cli.users:users", "Show, add, change and delete users."),
@@ -37,6 +38,7 @@ _COMMANDS = {
     ),
     "accounts": ("deploy.cli.accounts:accounts", "Show, add, change and delete accounts."),
     "tokens": ("deploy.cli.tokens:tokens", "Show, add and delete API tokens."),
+    "verify": ("deploy.cli.verify:verify", "Prove that the tables are what the log comes to."),
     "asyncapi": (
         "deploy.cli.asyncapi:asyncapi",
         "Print the description of the topics for other services.",

@@ -312,7 +312,7 @@ def test_who_is_asked_decides(
     ours, theirs = pty.openpty()
     try:
         with subprocess.Popen(
-            [*_COMMAND, "undo", job_id],
+            [*COMMAND, "undo", job_id],
             env=shell.environ({}),
             stdin=theirs,
             stdout=subprocess.PIPE,
@@ -320,7 +320,7 @@ def test_who_is_asked_decides(
             text=True,
         ) as asking:
             os.write(ours, f"{answer}\n".encode())
-            _, told = asking.communicate(timeout=_TIMEOUT_S)
+            _, told = asking.communicate(timeout=TIMEOUT_S)
     finally:
         os.close(ours)
         os.close(theirs)

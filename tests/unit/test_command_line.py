@@ -18,6 +18,7 @@ _CALLING = (
     *("import", "status", "jobs", "errors", "undo", "redo"),
     *("users list", "users get", "users create", "users modify", "users delete", "users history"),
     *("attributes list", "attributes add"),
+    *("sources", "dead-letters list", "dead-letters show"),
     *("accounts list", "accounts add", "accounts modify", "accounts delete"),
     *("tokens list", "tokens add", "tokens delete"),
     *("diff", "rebuild", "projections"),
