@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from processor.batches import rows_at
 from schemas.attributes import Attribute
 from schemas.events import AttributeDefined, JobOpened
 from schemas.staged_columns import is_complete
@@ -192,11 +193,10 @@ class _Walk:
             own = own[_in_sequence(batch.sequences[own], state.next_sequence)]
         self.repeats += int(np.count_nonzero(job_ids != 0)) - len(own) - len(foreign)
         if len(own):
-            values = b"".join([batch.values[at] for at in own.tolist()])
             self.state = replace(
                 self.state,
                 next_sequence=state.next_sequence + len(own),
-                digest=zlib.crc32(values, state.digest),
+                digest=zlib.crc32(b"".join(_values_at(batch.values, own)), state.digest),
             )
         if state.open_job_id in self._reverted:
             own = own[batch.is_rejection[own]]
@@ -213,8 +213,8 @@ class _Walk:
         """
         if self.state.is_indexed or self.state.open_mode != "insert":
             return True
-        rows = self._batch.rows.take(self._batch.index[own[~self._batch.is_rejection[own]]])
-        return is_complete(rows).false_count == 0
+        indexes = self._batch.index[own[~self._batch.is_rejection[own]]]
+        return is_complete(rows_at(self._batch.rows, indexes)).false_count == 0
 
     def _rows_step(self, taken: npt.NDArray[np.int64]) -> Rows:
         index = self._batch.index[taken]
@@ -280,6 +280,14 @@ class _Walk:
 def indexed_names(attributes: Mapping[str, Attribute]) -> tuple[str, ...]:
     """The names of those that readers filter by."""
     return tuple(name for name, known in attributes.items() if known.is_indexed)
+
+
+def _values_at(values: list[bytes], positions: npt.NDArray[np.int64]) -> list[bytes]:
+    """The values at these ascending positions."""
+    first, last = int(positions[0]), int(positions[-1])
+    if last - first == len(positions) - 1:
+        return values[first : last + 1]
+    return [values[at] for at in positions.tolist()]
 
 
 def _in_sequence(sequences: npt.NDArray[np.int64], expected: int) -> npt.NDArray[np.int64]:
