@@ -13,7 +13,11 @@ job.  A partition moves through the job whichever pass brings the next record:
 
 Everything else with a job is a repeat.  Rows without a job come from other
 producers and always count.  Of the definitions of an attribute the first counts,
-at any time.  Pure: no clock, no I/O.
+at any time.
+
+A reverted job is followed in the same way, so that the jobs after it find the
+partition where they expect it, but none of its rows is applied.  Its lines that
+were refused before stay refused.  Pure: no clock, no I/O.
 """
 
 from __future__ import annotations
@@ -26,13 +30,15 @@ import numpy as np
 
 from schemas.attributes import Attribute
 from schemas.events import AttributeDefined, JobOpened
+from schemas.staged_columns import is_complete
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     import numpy.typing as npt
 
-    from processor.batches import Batch, Control
+    from processor.batches import Batch, ControlRecord
     from schemas.events import JobSealed
 
 FOREIGN = -1
@@ -60,9 +66,15 @@ class PartitionState:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A job begins in this partition."""
+    """A job begins in this partition, by the record at ``offset``.
+
+    ``is_reverted``: none of its rows will be applied.
+    """
 
     job: JobOpened
+    offset: int
+    recorded_at: datetime
+    is_reverted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +103,7 @@ class Rows:
     """Rows that count, as indexes into the batch's rows and rejections, ascending.
 
     ``job_id`` and ``mode`` are the open job's, None where only other producers' rows came.
-    ``is_filling``: the leaf of a delsert that has no index yet.
+    ``is_filling``: the leaf has no index yet; it holds rows of this job alone.
     ``attributes``: those that are defined, by name.
     """
 
@@ -105,9 +117,11 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """A job is whole in this partition."""
+    """A job is whole in this partition, by the record at ``offset``."""
 
-    job_id: int
+    seal: JobSealed
+    offset: int
+    recorded_at: datetime
 
 
 Step = Opened | Defined | Indexed | Rows | Sealed
@@ -127,14 +141,17 @@ class Accepted:
     corrupt: tuple[int, ...]
 
 
-def accept(batch: Batch, state: PartitionState) -> Accepted:
-    """Apply the accept rule to a batch that begins at ``state.next_offset``."""
-    walk = _Walk(batch, state)
+def accept(batch: Batch, state: PartitionState, reverted: frozenset[int] = frozenset()) -> Accepted:
+    """Apply the accept rule to a batch that begins at ``state.next_offset``.
+
+    ``reverted`` are the ids of jobs whose rows are left out.
+    """
+    walk = _Walk(batch, state, reverted)
     begin = 0
-    for position, control in batch.controls:
-        walk.rows(begin, position)
+    for control in batch.controls:
+        walk.rows(begin, control.at)
         walk.control(control)
-        begin = position + 1
+        begin = control.at + 1
     walk.rows(begin, len(batch.offsets))
     return Accepted(
         steps=walk.steps,
@@ -147,20 +164,22 @@ def accept(batch: Batch, state: PartitionState) -> Accepted:
 class _Walk:
     """The state while a batch is gone through in log order."""
 
-    def __init__(self, batch: Batch, state: PartitionState) -> None:
+    def __init__(self, batch: Batch, state: PartitionState, reverted: frozenset[int]) -> None:
         self.state = state
+        self._reverted = reverted
         self.steps: list[Step] = []
         self.repeats = 0
         self.corrupt: list[int] = []
         self._batch = batch
 
-    def control(self, event: Control) -> None:
+    def control(self, control: ControlRecord) -> None:
+        event = control.event
         if isinstance(event, JobOpened):
-            self._open(event)
+            self._open(event, control)
         elif isinstance(event, AttributeDefined):
             self._define(event)
         else:
-            self._seal(event)
+            self._seal(event, control)
 
     def rows(self, begin: int, end: int) -> None:
         """Accept what counts among the records from begin up to end."""
@@ -179,11 +198,23 @@ class _Walk:
                 next_sequence=state.next_sequence + len(own),
                 digest=zlib.crc32(values, state.digest),
             )
-        if len(foreign):
+        if state.open_job_id in self._reverted:
+            own = own[batch.is_rejection[own]]
+        if len(foreign) or not self._may_fill(own):
             self._index()
         if len(own) or len(foreign):
             taken = np.sort(np.concatenate([own, foreign]))
             self.steps.append(self._rows_step(taken))
+
+    def _may_fill(self, own: npt.NDArray[np.int64]) -> bool:
+        """Whether the job's rows may go to a leaf without indexes, as far as they go there.
+
+        A row that may not add a user is found by looking for the user that it means.
+        """
+        if self.state.is_indexed or self.state.open_mode != "insert":
+            return True
+        rows = self._batch.rows.take(self._batch.index[own[~self._batch.is_rejection[own]]])
+        return is_complete(rows).false_count == 0
 
     def _rows_step(self, taken: npt.NDArray[np.int64]) -> Rows:
         index = self._batch.index[taken]
@@ -197,20 +228,24 @@ class _Walk:
             rejections=index[is_rejection],
         )
 
-    def _open(self, job: JobOpened) -> None:
+    def _open(self, job: JobOpened, control: ControlRecord) -> None:
         state = self.state
         if state.open_job_id is not None or job.previous_job_id != state.sealed_job_id:
             self.repeats += 1
             return
+        is_reverted = job.job_id in self._reverted
+        if job.mode == "upsert" and not is_reverted:
+            self._index()
+        begins_empty = job.mode == "delsert" and not is_reverted
         self.state = replace(
-            state,
-            is_indexed=state.is_indexed and job.mode != "delsert",
+            self.state,
+            is_indexed=self.state.is_indexed and not begins_empty,
             open_job_id=job.job_id,
             open_mode=job.mode,
             next_sequence=0,
             digest=0,
         )
-        self.steps.append(Opened(job))
+        self.steps.append(Opened(job, control.offset, control.recorded_at, is_reverted))
 
     def _define(self, event: AttributeDefined) -> None:
         state = self.state
@@ -221,7 +256,7 @@ class _Walk:
         self.state = replace(state, attributes={**state.attributes, event.name: attribute})
         self.steps.append(Defined(event, makes_index=event.is_indexed and state.is_indexed))
 
-    def _seal(self, seal: JobSealed) -> None:
+    def _seal(self, seal: JobSealed, control: ControlRecord) -> None:
         state = self.state
         if seal.job_id != state.open_job_id or seal.rows != state.next_sequence:
             self.repeats += 1
@@ -229,11 +264,12 @@ class _Walk:
         if seal.digest != state.digest:
             self.corrupt.append(seal.job_id)
             return
-        self._index()
+        if seal.job_id not in self._reverted:
+            self._index()
         self.state = replace(
             self.state, sealed_job_id=seal.job_id, open_job_id=None, open_mode=None
         )
-        self.steps.append(Sealed(seal.job_id))
+        self.steps.append(Sealed(seal, control.offset, control.recorded_at))
 
     def _index(self) -> None:
         if not self.state.is_indexed:

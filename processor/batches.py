@@ -8,7 +8,8 @@ put aside: a bad record never stops its neighbours.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 pc: Any = pyarrow.compute
 _FOREIGN = -1
 _NO_ROW = 0
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_MS: Final = 253_402_300_799_999
+"""The end of the year 9999: what a datetime can hold."""
 
 Control = JobOpened | JobSealed | AttributeDefined
 """Events that change how a partition takes what comes after them."""
@@ -53,6 +57,20 @@ class Record(Protocol):
     def offset(self) -> int | None:
         """Its offset in its partition; None only before it is in a log."""
         ...
+
+    def timestamp(self) -> tuple[int, int]:
+        """What kind of timestamp it has, and the milliseconds since 1970."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ControlRecord:
+    """A control and its place: ``at`` is its position in the batch, ``offset`` in the log."""
+
+    at: int
+    offset: int
+    recorded_at: datetime
+    event: Control
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +104,7 @@ class Batch:
     sequences: npt.NDArray[np.int64]
     index: npt.NDArray[np.int64]
     is_rejection: npt.NDArray[np.bool_]
-    controls: list[tuple[int, Control]] = field(default_factory=list[tuple[int, Control]])
+    controls: list[ControlRecord] = field(default_factory=list[ControlRecord])
     dead_letters: list[DeadLetter] = field(default_factory=list[DeadLetter])
     refused_writes: list[RefusedWrite] = field(default_factory=list[RefusedWrite])
 
@@ -104,6 +122,25 @@ def decode_records(
     return _Decoder(records, partition, partitions, attributes or {}).batch()
 
 
+def empty_batch(partition: int, next_offset: int) -> Batch:
+    """A batch of offsets that hold no records, up to ``next_offset``."""
+    none = np.empty(0, np.int64)
+    return Batch(
+        partition=partition,
+        offsets=none,
+        next_offset=next_offset,
+        records=[],
+        values=[],
+        rows=pa.RecordBatch.from_pylist([], schema=codec.ROW_SCHEMA),
+        rejections=pa.RecordBatch.from_pylist([], schema=codec.REJECTION_SCHEMA),
+        row_offsets=none,
+        job_ids=none,
+        sequences=none,
+        index=none,
+        is_rejection=np.empty(0, np.bool_),
+    )
+
+
 class _Decoder:
     def __init__(
         self,
@@ -119,7 +156,7 @@ class _Decoder:
         self._values = [record.value() or b"" for record in records]
         self._offsets = np.array([record.offset() for record in records], np.int64)
         self._has_earlier_rows = False
-        self._controls: list[tuple[int, Control]] = []
+        self._controls: list[ControlRecord] = []
         self._dead: list[DeadLetter] = []
         self._refused: list[RefusedWrite] = []
 
@@ -185,7 +222,10 @@ class _Decoder:
         elif isinstance(event, AttributeDefined) and (refusal := refused_definition(event)):
             self._bury(at, refusal.code, refusal.reason)
         else:
-            self._controls.append((at, event))
+            record = self._records[at]
+            self._controls.append(
+                ControlRecord(at, int(self._offsets[at]), _recorded_at(record), event)
+            )
 
     def _rows(
         self, event_type: type[UserRow | RowRejected], positions: list[int]
@@ -222,7 +262,9 @@ class _Decoder:
             return rows, positions
         foreign = np.flatnonzero(np.asarray(rows.column("job_id").is_null()))
         definitions = [
-            (at, event) for at, event in self._controls if isinstance(event, AttributeDefined)
+            (control.at, control.event)
+            for control in self._controls
+            if isinstance(control.event, AttributeDefined)
         ]
         rules = ForeignRules(self._partition, self._partitions, self._attributes, definitions)
         bad = [at for at in foreign.tolist() if not self._is_allowed(int(positions[at]), rules)]
@@ -256,6 +298,12 @@ class _Decoder:
         self._dead.append(
             DeadLetter(int(self._offsets[at]), record.key(), record.value(), code, detail)
         )
+
+
+def _recorded_at(record: Record) -> datetime:
+    """When the log has the record from, to the millisecond, whatever its producer wrote there."""
+    _, timestamp_ms = record.timestamp()
+    return _EPOCH + timedelta(milliseconds=min(max(timestamp_ms, 0), _LAST_MS))
 
 
 def _scatter(batch: Batch, rows: pa.RecordBatch, positions: npt.NDArray[np.int64]) -> None:

@@ -21,39 +21,31 @@ import logging
 import queue
 import time
 from collections import defaultdict
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from confluent_kafka import (
     Consumer,
-    KafkaError,
     KafkaException,
-    Message,
     TopicPartition,
 )
 
-from processor import RefusedToStartError
-from processor.acceptance import Rows, accept
-from processor.batches import decode_records
-from processor.projection import Work
+from processor.partition_feed import PartitionFeed, WorkMaker, check_log_holds, raise_if_gone
 from processor.projector import Broken, Claim, Claimed, Lost, Project, Projected
-from processor.staging import prepare_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from confluent_kafka import Message
+
     from processor.acceptance import PartitionState
-    from processor.batches import Batch
     from processor.projector import Outcome, Projector
-    from processor.staging import PreparedRows
     from schemas.settings import Settings
 
 _MAX_PENDING: Final = 40_000
 """Records read ahead, over all partitions; about 30 MB for ordinary rows."""
 _MAX_PENDING_BYTES: Final = 64 << 20
 _MAX_BATCH: Final = 20_000
-_MAX_BATCH_BYTES: Final = 16 << 20
 _HEARTBEAT_MS: Final = 1_000
 _AFTER_LOSS_S: Final = 1.5
 _COMMIT_EVERY_S: Final = 0.5
@@ -70,34 +62,6 @@ _PROPERTIES: Final[dict[str, Any]] = {
     "queued.max.messages.kbytes": 32_768,
     "fetch.queue.backoff.ms": 10,
 }
-_OFFSETS_GONE: Final = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)  # noqa: SLF001 - librdkafka's own error codes begin with an underscore
-
-
-@dataclass(slots=True)
-class _Held:
-    """A claimed partition: the state after all that was handed over, and what waits."""
-
-    state: PartitionState
-    next_fetch: int
-    pending: list[Message] = field(default_factory=list[Message])
-    pending_bytes: int = 0
-    hole_at: int | None = None
-
-    def add(self, records: list[Message]) -> None:
-        """Records that come next."""
-        self.pending += records
-        self.pending_bytes += sum(map(len, records))
-        self.next_fetch = (records[-1].offset() or 0) + 1
-
-    def take(self, room: int) -> list[Message]:
-        """The next records: at most ``room``, and about a batch's bytes."""
-        if not self.pending:
-            return []
-        mean_bytes = max(1, self.pending_bytes // len(self.pending))
-        room = min(room, max(1, _MAX_BATCH_BYTES // mean_bytes))
-        taken, self.pending = self.pending[:room], self.pending[room:]
-        self.pending_bytes -= sum(map(len, taken))
-        return taken
 
 
 class GroupConsumer:
@@ -106,17 +70,16 @@ class GroupConsumer:
     def __init__(self, settings: Settings, projector: Projector) -> None:
         self._settings = settings
         self._topic = settings.topics.user_events.name
-        self._partitions = settings.topics.user_events.partitions
         self._projector = projector
         self._consumer = Consumer(
             settings.kafka | _PROPERTIES | {"group.id": settings.group},
             logger=logging.getLogger("rollcall.kafka"),
         )
-        self._held: dict[int, _Held] = {}
+        self._held: dict[int, PartitionFeed] = {}
         self._claim_after: dict[int, float] = {}
         self._claiming: set[int] = set()
         self._projected: dict[int, int] = {}
-        self._repeats = 0
+        self._maker = WorkMaker(projector.projection)
         self._last_commit = self._last_poll = time.monotonic()
         self._log = structlog.stdlib.get_logger("rollcall.processor")
 
@@ -172,14 +135,15 @@ class GroupConsumer:
         by_partition: defaultdict[int, list[Message]] = defaultdict(list)
         for message in messages:
             if error := message.error():
-                self._raise_if_gone(error, message)
+                raise_if_gone(error, message)
+                self._log.warning("kafka", reason=error.str())
             else:
                 by_partition[message.partition() or 0].append(message)
         for partition, records in by_partition.items():
             if held := self._held.get(partition):
                 self._append(partition, held, records)
 
-    def _append(self, partition: int, held: _Held, records: list[Message]) -> None:
+    def _append(self, partition: int, held: PartitionFeed, records: list[Message]) -> None:
         """Add the records that come next; what is not next was fetched for another position."""
         offsets = [record.offset() or 0 for record in records]
         if offsets[0] == held.next_fetch and offsets[-1] - offsets[0] == len(offsets) - 1:
@@ -210,41 +174,9 @@ class GroupConsumer:
         """Give the projector what is pending, if it has no task waiting."""
         if self._projector.tasks.full() or not self._pending():
             return
-        works: list[Work] = []
-        steps = 0
-        room = _MAX_BATCH
-        for held in self._held.values():
-            if records := held.take(room):
-                works.append(self._work(held, records, steps))
-                steps += len(works[-1].steps)
-                room -= len(records)
-            if room <= 0:
-                break
+        works = self._maker.works(self._held.values(), _MAX_BATCH)
         self._held = dict(sorted(self._held.items(), key=lambda item: -len(item[1].pending)))
         self._projector.tasks.put(Project(works))
-
-    def _work(self, held: _Held, records: list[Message], first_step: int) -> Work:
-        state = held.state
-        batch = decode_records(records, state.partition, self._partitions, state.attributes)
-        accepted = accept(batch, state)
-        for job_id in accepted.corrupt:
-            self._log.error("digest mismatch", job_id=job_id, partition=batch.partition)
-        self._repeats += accepted.repeats
-        work = Work(
-            batch=batch,
-            before=state,
-            after=accepted.state,
-            steps=[
-                self._prepared(batch, step, first_step + number) if isinstance(step, Rows) else step
-                for number, step in enumerate(accepted.steps)
-            ],
-        )
-        held.state = accepted.state
-        return work
-
-    def _prepared(self, batch: Batch, step: Rows, number: int) -> PreparedRows:
-        expect_new = self._projector.expects_new(step.job_id, step.mode, batch.partition)
-        return prepare_rows(batch, step, number, expect_new=expect_new)
 
     def _outcomes(self, timeout_s: float) -> list[Outcome]:
         try:
@@ -270,24 +202,15 @@ class GroupConsumer:
                 continue
             self._claiming.discard(partition)
             try:
-                self._check_log_holds(partition, state.next_offset)
+                needed = range(state.next_offset, state.next_offset)
+                check_log_holds(self._consumer, self._topic, partition, needed)
                 self._consumer.seek(self._at(partition, state.next_offset))
                 self._consumer.resume([self._at(partition)])
             except KafkaException as error:
                 self._log.warning("cannot seek yet", partition=partition, reason=str(error))
                 self._claim_after[partition] = time.monotonic() + _AFTER_LOSS_S
                 continue
-            self._held[partition] = _Held(state=state, next_fetch=state.next_offset)
-
-    def _check_log_holds(self, partition: int, next_offset: int) -> None:
-        low, high = self._consumer.get_watermark_offsets(self._at(partition), timeout=5.0)
-        if not low <= next_offset <= high:
-            code = "LOG_TRUNCATED" if next_offset > high else "RECORDS_REMOVED"
-            raise RefusedToStartError(
-                f"{code}: topic {self._topic}, partition {partition} holds offsets {low} to "
-                f"{high}, and the projection goes on from {next_offset}. Records were lost; "
-                "restore the topic, or build the projection anew in an empty database."
-            )
+            self._held[partition] = PartitionFeed(state=state, next_fetch=state.next_offset)
 
     def _lose(self, partitions: list[int], reason: BaseException) -> None:
         self._log.warning(
@@ -334,9 +257,9 @@ class GroupConsumer:
         now = time.monotonic()
         if not self._projected or now - self._last_commit < _COMMIT_EVERY_S:
             return
-        if self._repeats:
-            self._log.info("repeats skipped", records=self._repeats)
-            self._repeats = 0
+        if self._maker.repeats:
+            self._log.info("repeats skipped", records=self._maker.repeats)
+            self._maker.repeats = 0
         offsets = [self._at(p, offset) for p, offset in self._projected.items()]
         self._projected = {}
         self._last_commit = now
@@ -344,15 +267,6 @@ class GroupConsumer:
             self._consumer.commit(offsets=offsets, asynchronous=True)
         except KafkaException as error:
             self._log.warning("offsets not committed to Kafka", reason=str(error))
-
-    def _raise_if_gone(self, error: KafkaError, message: Message) -> None:
-        if error.code() in _OFFSETS_GONE:
-            raise RefusedToStartError(
-                f"LOG_TRUNCATED: topic {self._topic}, partition {message.partition()}: "
-                f"{error.str()}. Records that come next are not in the log any more; restore "
-                "the topic, or build the projection anew in an empty database."
-            )
-        self._log.warning("kafka", reason=error.str())
 
     def _has_room(self) -> bool:
         pending_bytes = sum(held.pending_bytes for held in self._held.values())

@@ -12,6 +12,7 @@ The order matters.
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final, LiteralString
@@ -24,7 +25,7 @@ from processor import SupersededError
 from processor.acceptance import Defined, Indexed, Opened, Sealed
 from processor.batches import DeadLetter
 from processor.foreign_rows import ForeignWriter, decide
-from processor.jobs import JobChanges
+from processor.jobs import JobChanges, log_finished
 from processor.rejections import write_refusal
 from processor.staging import (
     LEAF_COLUMNS,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from processor.batches import Batch
     from processor.foreign_rows import Verdict
     from processor.generations import Generations
+    from processor.jobs import WrittenJob
     from processor.user_rows import Outcomes
     from schemas.events import UserRow
     from schemas.rejections import FoundRejection
@@ -147,13 +149,20 @@ class Projection:
         self,
         settings: Settings,
         *,
-        schema: str,
         generations: Generations,
         read_rows: Callable[[int, list[int]], Iterator[tuple[int, UserRow]]],
+        reverted: frozenset[int] = frozenset(),
+        is_silent: bool = False,
     ) -> None:
-        """``read_rows`` reads rows again from the log: (partition, ascending offsets)."""
+        """``read_rows`` reads rows again from the log: (partition, ascending offsets).
+
+        ``reverted`` are the jobs whose rows are left out.  A silent projection tells nobody
+        what it does, no statuses, dead letters or outcomes, and keeps no earlier generation.
+        """
         self.settings = settings
-        self.schema = schema
+        self.reverted = reverted
+        self.is_silent = is_silent
+        self.schema = generations.schema
         self.generations = generations
         self.read_rows = read_rows
         self.are_new: dict[tuple[int, int], bool] = {}
@@ -191,9 +200,19 @@ class Projection:
                 transaction.apply(work)
             transaction.write_rejections(works)
             transaction.write_counts()
-            outcomes.write(cursor)
+            outcomes.write(cursor, tells=not self.is_silent)
             transaction.write_jobs()
-            return transaction.generation_of
+        if self.is_silent and transaction.has_switched:
+            self._drop_retired(connection)
+        return transaction.generation_of
+
+    def _drop_retired(self, connection: psycopg.Connection) -> None:
+        """Nobody reads them, and a long log may have made hundreds; the next one tries again."""
+        with contextlib.suppress(errors.LockNotAvailable), connection.transaction():
+            connection.execute("SET LOCAL lock_timeout = '1s'")
+            with connection.cursor() as cursor:
+                for generation in self.generations.expired(cursor, keep_s=0):
+                    self.generations.drop(cursor, generation)
 
     def writers(self, generation: int, partition: int) -> tuple[LeafWriter, ForeignWriter]:
         """The writers of a leaf; kept, so that their statements stay prepared."""
@@ -222,7 +241,10 @@ class _Transaction:
         self._projection = projection
         self._topics = projection.settings.topics
         self._cursor = cursor
-        self._jobs = JobChanges(projection.schema, self._topics.user_events.partitions)
+        self._jobs = JobChanges(
+            projection.schema, self._topics.user_events.partitions, projection.reverted
+        )
+        self.has_switched = False
         self._found: list[FoundRejection] = []
 
     def fence(self, works: list[Work]) -> None:
@@ -268,8 +290,8 @@ class _Transaction:
         partition = work.after.partition
         match step:
             case Opened(job):
-                self._jobs.open(self._cursor, job, partition)
-                if job.mode == "delsert":
+                self._jobs.open(self._cursor, step, partition)
+                if job.mode == "delsert" and not step.is_reverted:
                     self._open_generation(job.job_id, partition)
             case Defined():
                 self._define(step, partition)
@@ -277,8 +299,8 @@ class _Transaction:
                 self._index(partition, attributes)
             case PreparedRows():
                 self._write_rows(work, step)
-            case Sealed(job_id):
-                self._jobs.seal(job_id)
+            case Sealed():
+                self._jobs.seal(self._cursor, step, partition)
 
     def write_rejections(self, works: list[Work]) -> None:
         table = sql.Identifier(self._projection.schema, "rejection")
@@ -296,13 +318,19 @@ class _Transaction:
                 self._projection.generations.count(self._cursor, generation, partition, grown)
 
     def write_jobs(self) -> None:
-        statuses = self._jobs.write(
-            self._cursor,
-            lambda job_id: self._projection.generations.activate(self._cursor, job_id),
-        )
-        for status in statuses:
-            key = str(status.job_id).encode()
-            self._send(self._topics.job_status.name, key, codec.encode(status), {})
+        for written in self._jobs.write(self._cursor):
+            if written.ends_delsert:
+                self._projection.generations.activate(self._cursor, written.job_id)
+                self.has_switched = True
+            if not self._projection.is_silent:
+                self._report(written)
+
+    def _report(self, written: WrittenJob) -> None:
+        status = self._jobs.status(self._cursor, written.job_id)
+        if written.is_whole:
+            log_finished(status)
+        key = str(status.job_id).encode()
+        self._send(self._topics.job_status.name, key, codec.encode(status), {})
 
     def _open_generation(self, job_id: int, partition: int) -> None:
         generation = self._projection.generations.open(self._cursor, job_id)
@@ -426,6 +454,8 @@ class _Transaction:
         self._bury(letter, work.after.partition)
 
     def _bury(self, letter: DeadLetter, partition: int) -> None:
+        if self._projection.is_silent:
+            return
         headers = {
             "reason": letter.code,
             "detail": letter.detail,

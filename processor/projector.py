@@ -79,13 +79,9 @@ class Projector(threading.Thread):
         self.tasks: queue.Queue[Claim | Project | None] = queue.Queue(maxsize=1)
         self.outcomes: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
         self._store = store
-        self._projection = projection
+        self.projection = projection
         self._generation_of: dict[int, int] = {}
         self._log = structlog.stdlib.get_logger("rollcall.processor")
-
-    def expects_new(self, job_id: int | None, mode: str | None, partition: int) -> bool:
-        """Whether a job's next rows will most likely all be new users; only a hint."""
-        return self._projection.expects_new(job_id, mode, partition)
 
     def stop(self, timeout_s: float) -> None:
         """Let the task at work finish, or cut it off after the time; idempotent."""
@@ -113,7 +109,7 @@ class Projector(threading.Thread):
 
     def _project(self, task: Project) -> Projected:
         begin = time.monotonic()
-        self._generation_of = self._projection.project(
+        self._generation_of = self.projection.project(
             self._store.connection(), task.works, self._generation_of
         )
         self._log.info(

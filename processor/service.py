@@ -70,7 +70,7 @@ def _work(settings: Settings, instance: Instance, stopping: threading.Event) -> 
     schema = instance.schema
     generations = Generations(schema, settings.topics.user_events.partitions)
     projection = Projection(
-        settings, schema=schema, generations=generations, read_rows=LogReader(settings).read_rows
+        settings, generations=generations, read_rows=LogReader(settings).read_rows
     )
     projector = Projector(Store(settings, schema), projection)
     outbox = Outbox(settings, schema, generations)

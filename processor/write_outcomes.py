@@ -104,16 +104,17 @@ class WriteOutcomes:
         ):
             self._outcomes[outcome.event_id] = outcome
 
-    def write(self, cursor: psycopg.Cursor) -> None:
-        """Write all outcomes, and tell who waits, also those that wait for a repeat."""
+    def write(self, cursor: psycopg.Cursor, *, tells: bool) -> None:
+        """Write all outcomes; ``tells`` who waits, also those that wait for a repeat."""
         if not self._writes:
             return
         if self._outcomes:
             # In one order everywhere: two workers that meet the same id must not deadlock.
             rows = [astuple(self._outcomes[event_id]) for event_id in sorted(self._outcomes)]
             cursor.execute(self._sql(_INSERT), [list(column) for column in zip(*rows, strict=True)])
-        parameters = {"channel": OUTCOME_CHANNEL, "payloads": payloads(self._writes.values())}
-        cursor.execute(_NOTIFY, parameters)
+        if tells:
+            parameters = {"channel": OUTCOME_CHANNEL, "payloads": payloads(self._writes.values())}
+            cursor.execute(_NOTIFY, parameters)
 
     def _sql(self, statement: LiteralString) -> sql.Composed:
         return sql.SQL(statement).format(schema=self._schema)

@@ -122,16 +122,19 @@ CREATE TABLE IF NOT EXISTS {schema}.job (
     sha256 text NOT NULL,
     accepted_at timestamptz NOT NULL,
     accepted_by text NOT NULL,
+    -- When the log has the job from: its first JobOpened of all partitions, its last JobSealed.
     started_at timestamptz NOT NULL,
     finished_at timestamptz,
     sealed_partitions integer NOT NULL DEFAULT 0,
+    -- REVERTED: the projection leaves out its rows.
     state text NOT NULL DEFAULT 'PROCESSING'
-        CHECK (state IN ('PROCESSING', 'COMPLETED', 'COMPLETED_WITH_ERRORS')),
+        CHECK (state IN ('PROCESSING', 'COMPLETED', 'COMPLETED_WITH_ERRORS', 'REVERTED')),
     version bigint NOT NULL DEFAULT 1,
     CHECK ((finished_at IS NULL) = (state = 'PROCESSING'))
 );
 
 -- Outcomes by job and partition: a row has one writer, so counting never waits.
+-- Beside them where the partition's log has the job, and what its JobSealed says of it.
 CREATE TABLE IF NOT EXISTS {schema}.job_partition (
     job_id bigint NOT NULL REFERENCES {schema}.job,
     partition integer NOT NULL,
@@ -139,7 +142,15 @@ CREATE TABLE IF NOT EXISTS {schema}.job_partition (
     updated bigint NOT NULL DEFAULT 0,
     unchanged bigint NOT NULL DEFAULT 0,
     rejected bigint NOT NULL DEFAULT 0,
-    PRIMARY KEY (job_id, partition)
+    opened_offset bigint NOT NULL,
+    opened_at timestamptz NOT NULL,
+    sealed_offset bigint,
+    sealed_at timestamptz,
+    rows bigint,
+    digest bigint,
+    PRIMARY KEY (job_id, partition),
+    CHECK (num_nulls(sealed_offset, sealed_at, rows, digest) IN (0, 4)),
+    CHECK (sealed_offset > opened_offset)
 );
 
 CREATE TABLE IF NOT EXISTS {schema}.rejection (

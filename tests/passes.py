@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from tests.model import Job, Line
 
 
+_STARTED_MS = 1_772_366_400_123
+"""Of the first record of a log in memory: in March 2026."""
+
+
 @dataclass(frozen=True, slots=True)
 class MemoryRecord:
     """What the processor reads of a Kafka message."""
@@ -27,6 +31,7 @@ class MemoryRecord:
     record_key: bytes | None
     record_value: bytes | None
     record_offset: int = -1
+    record_timestamp_ms: int = 0
 
     def key(self) -> bytes | None:
         """The record's key."""
@@ -39,6 +44,10 @@ class MemoryRecord:
     def offset(self) -> int:
         """Its place in the partition."""
         return self.record_offset
+
+    def timestamp(self) -> tuple[int, int]:
+        """When the log has it from."""
+        return 1, self.record_timestamp_ms
 
 
 Pass = list[list[MemoryRecord]]
@@ -56,7 +65,9 @@ class MemoryLog:
         """Add records to the end of a partition."""
         log = self.partitions[partition]
         for record in records:
-            log.append(MemoryRecord(record.key(), record.value(), len(log)))
+            # Another one for each record, and not in the order of partitions.
+            timestamp_ms = _STARTED_MS + 1000 * len(log) + 333 * (partition * 2 % 3)
+            log.append(MemoryRecord(record.key(), record.value(), len(log), timestamp_ms))
 
     def read_rows(self, partition: int, offsets: list[int]) -> Iterator[tuple[int, UserRow]]:
         """The rows at these offsets, as the processor reads them again."""

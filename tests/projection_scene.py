@@ -67,7 +67,7 @@ class Worker:
 
     def _work(self, batch: Batch, first_step: int) -> Work:
         before = self.states[batch.partition]
-        accepted = accept(batch, before)
+        accepted = accept(batch, before, self.projection.reverted)
         assert not accepted.corrupt
         steps = [
             prepare_rows(batch, step, first_step + number, expect_new=self.expects_new)
@@ -86,6 +86,7 @@ class Scene:
     log: MemoryLog = field(default_factory=lambda: MemoryLog([[] for _ in range(PARTITIONS)]))
     schema: str = field(default_factory=lambda: f"projection_{next(_numbers)}")
     stores: list[Store] = field(default_factory=list[Store])
+    reverted: frozenset[int] = frozenset()
 
     def worker(self) -> Worker:
         """A worker that has claimed every partition."""
@@ -101,7 +102,10 @@ class Scene:
                 make_tables(cursor, settings, self.schema, found)
                 show(cursor, self.schema)
         projection = Projection(
-            settings, schema=self.schema, generations=generations, read_rows=self.log.read_rows
+            settings,
+            generations=generations,
+            read_rows=self.log.read_rows,
+            reverted=self.reverted,
         )
         worker = Worker(store, projection)
         worker.claim()

@@ -18,7 +18,8 @@ INSERT INTO model.job (job_id, mode, lines, sha256, accepted_at, accepted_by, st
 VALUES (%s, 'insert', 10020, 'aa', now(), 'admin', now())
 """
 COUNTS = """
-INSERT INTO model.job_partition (job_id, partition, rejected) VALUES (%s, 0, 20), (%s, 1, 10)
+INSERT INTO model.job_partition (job_id, partition, rejected, opened_offset, opened_at)
+VALUES (%s, 0, 20, 0, now()), (%s, 1, 10, 0, now())
 """
 REJECTIONS = """
 INSERT INTO model.rejection (job_id, record_number, line, "column", code, reason, value, raw)

@@ -21,8 +21,9 @@ VALUES (%s, 'insert', 10020, 'users.csv', 'aa', '2016-06-28 17:49:23Z', 'admin',
         '2016-06-28 17:49:24Z', %s, %s)
 """
 COUNTS = """
-INSERT INTO model.job_partition (job_id, partition, inserted, updated, unchanged, rejected)
-VALUES (%s, 0, 5000, 10, 0, 0), (%s, 1, 5000, 5, 4, 1)
+INSERT INTO model.job_partition (job_id, partition, inserted, updated, unchanged, rejected,
+                                 opened_offset, opened_at)
+VALUES (%s, 0, 5000, 10, 0, 0, 0, now()), (%s, 1, 5000, 5, 4, 1, 0, now())
 """
 JOBS = (ACCEPTED, job(7, lines=1))
 

@@ -28,7 +28,10 @@ OPEN = """
 INSERT INTO model.job (job_id, mode, lines, sha256, accepted_at, accepted_by, started_at)
 VALUES (%s, 'insert', 10, 'aa', now(), 'admin', now())
 """
-START = "INSERT INTO model.job_partition (job_id, partition) VALUES (%s, 0)"
+START = """
+INSERT INTO model.job_partition (job_id, partition, opened_offset, opened_at)
+VALUES (%s, 0, 0, now())
+"""
 GROW = "UPDATE model.job_partition SET inserted = inserted + 1"
 TOUCH = "UPDATE model.job SET version = version + 1"
 FINISH = "UPDATE model.job SET state = 'COMPLETED', finished_at = now()"

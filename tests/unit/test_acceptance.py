@@ -60,6 +60,10 @@ class FakeRecord:
         """Its offset."""
         return self.at
 
+    def timestamp(self) -> tuple[int, int]:
+        """A second later than the one before it."""
+        return 1, 1000 * self.at
+
 
 def a_pass(job_id: int, previous: int, rows: int, mode: JobMode = "insert") -> list[bytes]:
     """The records of one pass of a job in one partition; each third row is a rejection."""
@@ -115,8 +119,8 @@ def applied(  # noqa: C901 - one case a kind of step
             match step:
                 case Opened(job):
                     story.append(f"opened {job.job_id}")
-                case Sealed(job_id):
-                    story.append(f"sealed {job_id}")
+                case Sealed(seal):
+                    story.append(f"sealed {seal.job_id}")
                 case Indexed():
                     story.append("indexed")
                 case Defined(event, _):

@@ -1,0 +1,157 @@
+"""From a claimed partition's records to work for the projector: what follows a log needs.
+
+The consumer group and a replay differ in who gives them partitions, and in when
+they end.  In between they do the same: records wait, are taken in batches, and
+each batch is decoded, judged by the accept rule and made ready for Postgres.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from confluent_kafka import KafkaError, TopicPartition
+
+from processor import RefusedToStartError
+from processor.acceptance import Rows, accept
+from processor.batches import decode_records
+from processor.projection import Work
+from processor.staging import prepare_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from confluent_kafka import Consumer, Message
+
+    from processor.acceptance import PartitionState
+    from processor.batches import Batch
+    from processor.projection import Projection
+    from processor.staging import PreparedRows
+
+_MAX_BATCH_BYTES: Final = 16 << 20
+_WATERMARK_TIMEOUT_S: Final = 5.0
+_OFFSETS_GONE: Final = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)  # noqa: SLF001 - librdkafka's own error codes begin with an underscore
+
+
+@dataclass(slots=True)
+class PartitionFeed:
+    """A claimed partition: the state after all that was handed over, and what waits."""
+
+    state: PartitionState
+    next_fetch: int
+    pending: list[Message] = field(default_factory=list["Message"])
+    pending_bytes: int = 0
+    hole_at: int | None = None
+
+    def add(self, records: list[Message]) -> None:
+        """Records that come next."""
+        self.pending += records
+        self.pending_bytes += sum(map(len, records))
+        self.next_fetch = (records[-1].offset() or 0) + 1
+
+    def take(self, room: int, stop: int | None = None) -> list[Message]:
+        """The next records before ``stop``: at most ``room``, and about a batch's bytes."""
+        if not self.pending:
+            return []
+        mean_bytes = max(1, self.pending_bytes // len(self.pending))
+        room = min(room, max(1, _MAX_BATCH_BYTES // mean_bytes), self.count_before(stop))
+        taken, self.pending = self.pending[:room], self.pending[room:]
+        self.pending_bytes -= sum(map(len, taken))
+        return taken
+
+    def count_before(self, stop: int | None) -> int:
+        """How many records wait that come before ``stop``."""
+        if stop is None or self.next_fetch <= stop:
+            return len(self.pending)
+        return bisect_left(self.pending, stop, key=_offset)
+
+
+class WorkMaker:
+    """Makes the projector's work of records; counts the repeats among them."""
+
+    def __init__(self, projection: Projection) -> None:
+        self.repeats = 0
+        self._projection = projection
+        self._partitions = projection.settings.topics.user_events.partitions
+        self._log = structlog.stdlib.get_logger("rollcall.processor")
+
+    def works(
+        self, feeds: Iterable[PartitionFeed], room: int, stops: dict[int, int] | None = None
+    ) -> list[Work]:
+        """A transaction's work: at most ``room`` records of these feeds, the first ones first.
+
+        ``stops`` are the offsets, by partition, from which on nothing is taken.
+        """
+        works: list[Work] = []
+        steps = 0
+        for feed in feeds:
+            stop = stops[feed.state.partition] if stops else None
+            if records := feed.take(room, stop):
+                works.append(self._work(feed, records, steps))
+                steps += len(works[-1].steps)
+                room -= len(records)
+            if room <= 0:
+                break
+        return works
+
+    def _work(self, feed: PartitionFeed, records: list[Message], first_step: int) -> Work:
+        state = feed.state
+        batch = decode_records(records, state.partition, self._partitions, state.attributes)
+        accepted = accept(batch, state, self._projection.reverted)
+        for job_id in accepted.corrupt:
+            self._log.error("digest mismatch", job_id=job_id, partition=batch.partition)
+        self.repeats += accepted.repeats
+        feed.state = accepted.state
+        return Work(
+            batch=batch,
+            before=state,
+            after=accepted.state,
+            steps=[
+                self._prepared(batch, step, first_step + number) if isinstance(step, Rows) else step
+                for number, step in enumerate(accepted.steps)
+            ],
+        )
+
+    def _prepared(self, batch: Batch, step: Rows, number: int) -> PreparedRows:
+        expect_new = self._projection.expects_new(step.job_id, step.mode, batch.partition)
+        return prepare_rows(batch, step, number, expect_new=expect_new)
+
+
+def check_log_holds(consumer: Consumer, topic: str, partition: int, needed: range) -> None:
+    """Return where the log has the offsets that are needed; blocks for Kafka's answer.
+
+    Raises:
+        KafkaException: Kafka does not answer.
+        RefusedToStartError: records were lost or removed.
+    """
+    place = TopicPartition(topic, partition)
+    low, high = consumer.get_watermark_offsets(place, timeout=_WATERMARK_TIMEOUT_S)
+    if low <= needed.start and needed.stop <= high:
+        return
+    code = "LOG_TRUNCATED" if needed.stop > high else "RECORDS_REMOVED"
+    until = f" up to {needed.stop}" if needed else ""
+    raise RefusedToStartError(
+        f"{code}: topic {topic}, partition {partition} holds offsets {low} to "
+        f"{high}, and the projection goes on from {needed.start}{until}. Records were lost; "
+        "restore the topic, or build the projection anew in an empty database."
+    )
+
+
+def raise_if_gone(error: KafkaError, message: Message) -> None:
+    """Tell an error that time heals from the loss of what comes next.
+
+    Raises:
+        RefusedToStartError: records that come next are not in the log any more.
+    """
+    if error.code() in _OFFSETS_GONE:
+        raise RefusedToStartError(
+            f"LOG_TRUNCATED: topic {message.topic()}, partition {message.partition()}: "
+            f"{error.str()}. Records that come next are not in the log any more; restore "
+            "the topic, or build the projection anew in an empty database."
+        )
+
+
+def _offset(record: Message) -> int:
+    return record.offset() or 0
