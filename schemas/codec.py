@@ -39,6 +39,8 @@ EVENT_TYPES: tuple[type[events.Event], ...] = (
     events.JobSealed,
     events.JobAccepted,
     events.JobVoided,
+    events.JobReverted,
+    events.JobRestored,
     events.JobStatus,
     events.AttributeDefined,
     events.LogConfigured,

@@ -148,6 +148,33 @@ class JobVoided:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JobReverted:
+    """From here on the job counts as if it had never run (see :mod:`schemas.reverts`).
+
+    The counts are the job's at that time: afterwards no row of it is left to count.
+    """
+
+    job_id: int
+    attempt: str
+    requested_at: datetime
+    requested_by: str
+    inserted: int
+    updated: int
+    unchanged: int
+    rejected: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRestored:
+    """From here on a reverted job counts again."""
+
+    job_id: int
+    attempt: str
+    requested_at: datetime
+    requested_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobStatus:
     """A full snapshot of a job; the higher ``version`` is the later."""
 
@@ -195,6 +222,8 @@ Event = (
     | JobSealed
     | JobAccepted
     | JobVoided
+    | JobReverted
+    | JobRestored
     | JobStatus
     | AttributeDefined
     | LogConfigured

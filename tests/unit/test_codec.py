@@ -120,6 +120,20 @@ defined = st.builds(
 )
 configured = st.builds(events.LogConfigured, reconciliation_key=text, configured_at=moment)
 voided = st.builds(events.JobVoided, job_id=int64, attempt=text)
+reverted = st.builds(
+    events.JobReverted,
+    job_id=int64,
+    attempt=text,
+    requested_at=moment,
+    requested_by=text,
+    inserted=int64,
+    updated=int64,
+    unchanged=int64,
+    rejected=int64,
+)
+restored = st.builds(
+    events.JobRestored, job_id=int64, attempt=text, requested_at=moment, requested_by=text
+)
 statuses = st.builds(
     events.JobStatus,
     job_id=int64,
@@ -139,7 +153,17 @@ statuses = st.builds(
     finished_at=st.none() | moment,
 )
 any_event = st.one_of(
-    user_rows, rejections, opened, sealed, accepted, voided, statuses, defined, configured
+    user_rows,
+    rejections,
+    opened,
+    sealed,
+    accepted,
+    voided,
+    reverted,
+    restored,
+    statuses,
+    defined,
+    configured,
 )
 
 events_by_name = {"UserRow": user_rows, "JobAccepted": accepted}
