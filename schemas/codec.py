@@ -35,6 +35,7 @@ FRAME_BYTES = 10
 EVENT_TYPES: tuple[type[events.Event], ...] = (
     events.UserRow,
     events.RowRejected,
+    events.RowErased,
     events.JobOpened,
     events.JobSealed,
     events.JobAccepted,
@@ -44,6 +45,7 @@ EVENT_TYPES: tuple[type[events.Event], ...] = (
     events.JobStatus,
     events.AttributeDefined,
     events.LogConfigured,
+    events.LogMove,
 )
 
 
