@@ -299,8 +299,12 @@ class _Walk:
     def _index(self) -> None:
         if not self.state.is_indexed:
             self.state = replace(self.state, is_indexed=True)
-            names = [name for name, known in self.state.attributes.items() if known.is_indexed]
-            self.steps.append(Indexed(tuple(names)))
+            self.steps.append(Indexed(indexed_names(self.state.attributes)))
+
+
+def indexed_names(attributes: Mapping[str, Attribute]) -> tuple[str, ...]:
+    """The names of those that readers filter by."""
+    return tuple(name for name, known in attributes.items() if known.is_indexed)
 
 
 def _in_sequence(sequences: npt.NDArray[np.int64], expected: int) -> npt.NDArray[np.int64]:

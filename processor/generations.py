@@ -157,6 +157,13 @@ class Generations:
             self.index_attribute(cursor, generation, partition, attribute)
         return repeats
 
+    def unindex(self, cursor: psycopg.Cursor, generation: int, partition: int) -> None:
+        """Take an empty leaf's indexes away, so that it is filled as a delsert's is."""
+        name = f"user_row_g{generation}_p{partition}"
+        for index in (f"{name}_key", f"{name}_id"):
+            statement = sql.SQL("DROP INDEX IF EXISTS {index}")
+            cursor.execute(statement.format(index=sql.Identifier(self.schema, index)))
+
     def index_attribute(
         self, cursor: psycopg.Cursor, generation: int, partition: int, attribute: str
     ) -> None:

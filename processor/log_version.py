@@ -34,9 +34,7 @@ def at_current_version(settings: Settings) -> Settings:
     try:
         names = set(AdminClient(dict[str, Any](settings.kafka), logger=_kafka_log)
                     .list_topics(timeout=_TIMEOUT_S).topics)  # fmt: skip
-        found = settings.at_version(
-            oldest_version(names, settings.first_topics.job_events.name)
-        )
+        found = settings.at_version(oldest_version(names, settings.first_topics.job_events.name))
         while found.topics.job_events.name in names:
             moved_to = _fetch_moves(found).moved_to
             if moved_to is None:

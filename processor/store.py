@@ -25,6 +25,8 @@ from processor.projection import STAGING_TABLE
 from schemas.attributes import Attribute
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from schemas.settings import Settings
 
 APPLICATION: Final = "rollcall-processor"
@@ -87,10 +89,21 @@ def is_transient(error: BaseException) -> bool:
 class Store:
     """One session, made again when it breaks."""
 
-    def __init__(self, settings: Settings, schema: str, *, is_live: bool = True) -> None:
-        """``is_live``: the schema must be that of the active instance at each claim."""
+    def __init__(
+        self,
+        settings: Settings,
+        schema: str,
+        session: Mapping[str, str] | None = None,
+        *,
+        is_live: bool = True,
+    ) -> None:
+        """``session``: settings of Postgres that differ from a worker's.
+
+        ``is_live``: the schema must be that of the active instance at each claim.
+        """
         self._settings = settings
         self._schema = schema
+        self._session = _SESSION_SETTINGS | dict(session or {})
         self._is_live = is_live
         self._connection: psycopg.Connection | None = None
 
@@ -176,7 +189,7 @@ class Store:
 
     def _connect(self) -> psycopg.Connection:
         connection = connect(self._settings, APPLICATION)
-        for name, value in _SESSION_SETTINGS.items():
+        for name, value in self._session.items():
             connection.execute("SELECT set_config(%s, %s, false)", (name, value))
         connection.execute(STAGING_TABLE)
         connection.prepare_threshold = 2

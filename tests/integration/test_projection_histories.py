@@ -154,10 +154,10 @@ def _assert_replay_is_the_same(scene: Scene) -> None:
     finally:
         again.close()
     assert select(scene.env, "SELECT * FROM users ORDER BY key") == users
-    assert _jobs(again) == _jobs(scene)
+    assert _job_rows(again) == _job_rows(scene)
 
 
-def _jobs(scene: Scene) -> list[Row]:
+def _job_rows(scene: Scene) -> list[Row]:
     """The jobs as the log alone decides them: all but how often their rows were written."""
     jobs = select(scene.env, f"SELECT * FROM {scene.schema}.job ORDER BY job_id")
     for job in jobs:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processor.acceptance import (
+    Erased,
     Defined,
     Indexed,
     Opened,
@@ -125,6 +126,8 @@ def applied(  # noqa: C901 - one case a kind of step
                     story.append("indexed")
                 case Defined(event, _):
                     story.append(f"defined {event.name}")
+                case Erased(row):
+                    story.append(f"row {row.job_id}/{row.record_number}")
                 case Rows():
                     both: list[Any] = [
                         batch.rows.take(step.rows),
