@@ -80,8 +80,10 @@ class JobLedger:
         # what was decided first may have been answered already, so it stands.
         if attempt in self._decisions:
             return
-        is_voided = isinstance(event, JobVoided) or not counts
-        self._decisions[attempt] = "voided" if is_voided else self._accept(offset, event)
+        if isinstance(event, JobVoided) or not counts:
+            self._decisions[attempt] = "voided"
+        else:
+            self._decisions[attempt] = self._accept(offset, event)
 
     def _accept(self, offset: int, event: JobAccepted) -> Decision:
         first = self._by_id.get(event.job_id)

@@ -287,13 +287,7 @@ def main() -> None:
 
     Exit code 2 and a line for each mistake in the settings; 78 where settings and log don't fit.
     """
-    summary, _, description = (__doc__ or "").partition("\n")
-    argparse.ArgumentParser(
-        prog="python -m ingest_api.publisher",
-        description=summary + description,
-        epilog=_SETTINGS_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    ).parse_args()
+    _parse_arguments()
     try:
         settings = read_publisher_settings(os.environ)
     except SettingsError as error:
@@ -319,6 +313,16 @@ def main() -> None:
         _log.critical("refused to start", reason=str(error))
         sys.exit(os.EX_CONFIG)
     _log.info("publisher stopped")
+
+
+def _parse_arguments() -> None:
+    summary, _, description = (__doc__ or "").partition("\n")
+    argparse.ArgumentParser(
+        prog="python -m ingest_api.publisher",
+        description=summary + description,
+        epilog=_SETTINGS_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    ).parse_args()
 
 
 def _have_log(settings: Settings, stop: threading.Event) -> bool:

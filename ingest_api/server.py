@@ -60,16 +60,10 @@ async def serve(settings: ApiSettings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, _stop, server, parts, stopping)
     await parts.store.open()
     parts.authentication.start()
-    start = asyncio.create_task(parts.start.run())
-    writing = asyncio.create_task(parts.writing.run())
-    moved = asyncio.create_task(parts.job_log.until_moved())
-    moved.add_done_callback(partial(_end_where_moved, server, parts))
-    for task in (start, writing):
-        task.add_done_callback(partial(_end_where_failed, server))
+    tasks = _begin(server, parts)
     try:
         await server.serve()
     finally:
-        tasks = (moved, start, writing)
         ended = [task for task in tasks if task.done()]
         for task in tasks:
             task.cancel()
@@ -79,6 +73,19 @@ async def serve(settings: ApiSettings) -> None:
             task.result()
         raise RuntimeError("the HTTP server ended by itself")
     _log.info("stopped")
+
+
+def _begin(server: Server, parts: Parts) -> list[asyncio.Task[None]]:
+    """What runs beside the server; it ends the server where it fails."""
+    moved = asyncio.create_task(parts.job_log.until_moved())
+    moved.add_done_callback(partial(_end_where_moved, server, parts))
+    others = [
+        asyncio.create_task(parts.start.run()),
+        asyncio.create_task(parts.writing.run()),
+    ]
+    for task in others:
+        task.add_done_callback(partial(_end_where_failed, server))
+    return [moved, *others]
 
 
 def _check_free(settings: ApiSettings) -> None:

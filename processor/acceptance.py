@@ -130,6 +130,7 @@ class Erased:
     """A line of the open job that counts as it did before its data was erased."""
 
     row: RowErased
+    offset: int
 
 
 Step = Opened | Defined | Indexed | Rows | Erased | Sealed
@@ -279,7 +280,7 @@ class _Walk:
             digest=zlib.crc32(self._batch.values[control.at], state.digest),
         )
         if row.outcome == "refused" or row.job_id not in self._reverted:
-            self.steps.append(Erased(row))
+            self.steps.append(Erased(row, control.offset))
 
     def _seal(self, seal: JobSealed, control: ControlRecord) -> None:
         state = self.state

@@ -27,6 +27,7 @@ _COMMANDS = {
     "attributes": ("deploy.cli.attributes:attributes", "Show and define custom attributes."),
     "accounts": ("deploy.cli.accounts:accounts", "Show, add, change and delete accounts."),
     "tokens": ("deploy.cli.tokens:tokens", "Show, add and delete API tokens."),
+    "erase": ("deploy.cli.erase:erase_command", "Erase a user's data from the log and all tables."),
     "psql": ("deploy.cli.psql:psql", "Open the database of the running stack."),
     "test": ("deploy.cli.tests:test", "Run the tests."),
     "bench": ("deploy.bench.command:bench", "Measure speed and memory against a baseline."),

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processor.acceptance import (
-    Erased,
     Defined,
+    Erased,
     Indexed,
     Opened,
     PartitionState,
@@ -103,7 +103,7 @@ def a_pass(job_id: int, previous: int, rows: int, mode: JobMode = "insert") -> l
     return [codec.encode(opened), *values, codec.encode(sealed)]
 
 
-def applied(  # noqa: C901 - one case a kind of step
+def applied(  # noqa: C901, PLR0912 - one case a kind of step
     values: list[bytes], cuts: list[int]
 ) -> tuple[list[str], PartitionState]:
     """What counts, record by record, when the log is cut into batches at these offsets."""
