@@ -8,10 +8,12 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 import psycopg
+import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from psycopg import sql
 
+from deploy.log_move import erase as moving
 from schemas import codec
 from schemas.events import UserRow
 from schemas.topics import Topic, partition_of
@@ -32,14 +34,20 @@ _TIMEOUT_S = 240
 
 def erase(rig: Rig, key: str, *options: str) -> subprocess.CompletedProcess[str]:
     """Run the command as an operator does; what it printed."""
-    return subprocess.run(
+    with started(rig, key, *options) as process:
+        out, _ = process.communicate(timeout=_TIMEOUT_S)
+    return subprocess.CompletedProcess(process.args, process.returncode, out)
+
+
+def started(rig: Rig, key: str, *options: str) -> subprocess.Popen[str]:
+    """The command, at work."""
+    return subprocess.Popen(
         [sys.executable, "-P", "-m", "deploy", "erase", key, "--yes", *options],
         cwd=CHECKOUT,
         env={**rig.env.environ, "PYTHONPATH": str(CHECKOUT)},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        timeout=_TIMEOUT_S,
-        check=False,
     )
 
 
@@ -149,7 +157,7 @@ def test_a_user_is_erased_while_the_services_run(rig: Rig) -> None:
     assert topics_with(rig.env, KEY)
     before = seen(rig.env)
     done = erase(rig, KEY.upper())
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == 0, done.stdout
     assert "The key stands in no record of the log and in no row of any table." in done.stdout
     assert seen(rig.env) == before
     assert topics_with(rig.env, "mustermann") == []
@@ -161,3 +169,99 @@ def test_a_user_is_erased_while_the_services_run(rig: Rig) -> None:
     answer = rig.client.http.get("/vpns/api/v1/batchinfo/status").json()
     assert answer["total"] == len(before[1]) + 1
     rig.services.assert_running()
+
+
+def killed_at(rig: Rig, stage: str) -> None:
+    """Start the command, and kill -9 it when it says that it has come to this stage."""
+    with started(rig, KEY) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith(stage):
+                break
+        process.kill()
+
+
+def test_a_killed_move_changes_nothing_and_is_started_over(rig: Rig) -> None:
+    """Killed while it copies, while the log is held, and while it compares."""
+    history_of(rig)
+    before = seen(rig.env)
+    for stage in ("Copying", "Making"):
+        killed_at(rig, stage)
+        assert seen(rig.env) == before
+        rig.run(tidy_csv([1], word="x"), "upsert")
+        before = seen(rig.env)
+    for stage in ("Holding", "Comparing"):
+        killed_at(rig, stage)
+        assert seen(rig.env) == before
+    wait_until(lambda: rig.client.upload(tidy_csv([1])).status_code == 503, 20)
+    refused = rig.client.upload(tidy_csv([1]))
+    assert refused.json()["message"] == "The log is being moved: nothing was kept, try again"
+    assert "Retry-After" in refused.headers
+    done = erase(rig, KEY)
+    assert done.returncode == 0, done.stdout
+    assert seen(rig.env) == before
+    assert (topics_with(rig.env, "mustermann"), tables_with(rig.env, "mustermann")) == ([], [])
+    rig.wait_ready()
+    rig.run(tidy_csv([500]))
+    rig.services.assert_running()
+
+
+def test_a_move_killed_after_the_switch_is_completed(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tables are new, the log does not say so yet: everybody waits, and goes on then."""
+    history_of(rig)
+    before = seen(rig.env)
+
+    def die(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(moving, "_finish", die)
+    with pytest.raises(KeyboardInterrupt):
+        moving.erase(rig.env.settings, KEY, keeps_old=False, tell=lambda _text: None)
+    assert seen(rig.env) == before
+    rig.processors[0].kill()
+    rig.restart_processor()
+    assert rig.client.upload(tidy_csv([1])).status_code == 503
+    done = erase(rig, KEY)
+    assert (done.returncode, seen(rig.env)) == (0, before), done.stdout
+    assert (topics_with(rig.env, "mustermann"), tables_with(rig.env, "mustermann")) == ([], [])
+    rig.wait_ready()
+    rig.run(tidy_csv([500]))
+    rig.services.assert_running()
+
+
+def test_what_cannot_be_erased_changes_nothing(rig: Rig) -> None:
+    """An unknown key, a move by another process, an unfinished job: each is refused, and why."""
+    rig.run(tidy_csv(range(50)) + _line("Erika"))
+    before = seen(rig.env)
+    nobody = erase(rig, "nobody@example.org")
+    assert (nobody.returncode, "nothing of a user" in nobody.stdout) == (1, True), nobody.stdout
+    with psycopg.connect(rig.env.conninfo, autocommit=True) as other:
+        other.execute("SELECT pg_advisory_lock(hashtextextended('rollcall:log-move', 0))")
+        second = erase(rig, KEY)
+    assert (second.returncode, "by another process" in second.stdout) == (1, True), second.stdout
+    assert seen(rig.env) == before
+    rig.run(tidy_csv([500]))
+    rig.services.assert_running()
+
+
+def test_erasing_again_and_again_follows_the_log(rig: Rig) -> None:
+    """Each move is of the log that the one before has left; a service started anew finds it."""
+    rig.run(tidy_csv(range(50)) + _line("Erika"))
+    for number in range(3):
+        done = erase(rig, f"user{number}@example.com")
+        assert done.returncode == 0, done.stdout
+        assert f"topics of version {number + 2}" in done.stdout
+    rig.wait_ready()
+    for service in (rig.api, rig.publisher, rig.processors[0]):
+        service.kill()
+    rig.restart_processor()
+    rig.restart_publisher()
+    rig.restart_api()
+    assert rig.run(tidy_csv(range(5)))["inserted"] == 3
+    prefix = rig.env.environ["ROLLCALL_TOPIC_PREFIX"]
+    admin = AdminClient({"bootstrap.servers": rig.env.surroundings.bootstrap_servers})
+    ours = {name for name in admin.list_topics(timeout=10).topics if name.startswith(prefix)}
+    kept = {f"{prefix}job-events{suffix}" for suffix in ("", ".2", ".3")}
+    assert ours == kept | {topic.name for topic in rig.env.settings.at_version(4).topics.all()}
