@@ -29,6 +29,11 @@ def processors(
     ]
 
 
+def builder(environment: Mapping[str, str], *, log_dir: Path | None = None) -> Supervised:
+    """Builds projections beside the live one: for rebuilds, undos and looking back."""
+    return _service("builder", "processor.builder", environment, log_dir)
+
+
 def _service(
     name: str, module: str, environment: Mapping[str, str], log_dir: Path | None
 ) -> Supervised:

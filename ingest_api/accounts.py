@@ -68,12 +68,12 @@ class Accounts:
         """Whether the tables of accounts and tokens are there."""
 
     async def prepare(self, admin_password: str) -> None:
-        """Make the tables, and the account ``admin`` with this password where one is given.
+        """Make the API's own tables, and the account ``admin`` with this password if one is given.
 
         The same password again changes nothing, so what administrators have changed since
         survives a restart.
         """
-        ddl = resources.files("ingest_api").joinpath("accounts.sql").read_text()
+        ddl = resources.files("ingest_api").joinpath("own_tables.sql").read_text()
         async with self._store.transaction() as connection:
             await connection.execute(cast("LiteralString", ddl))
         if admin_password:

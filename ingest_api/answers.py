@@ -59,6 +59,12 @@ class JobStatus(_Answer, frozen=True):
     started_date: ContractDate | None
     finished_date: ContractDate | None
     estimated_finish_date: ContractDate | None
+    reverted_date: Annotated[
+        ContractDate | None, Meta(description="When its undo was asked for; null where none was.")
+    ]
+    reverted_by: Annotated[
+        str | None, Meta(description="The account that asked for its undo; null where none did.")
+    ]
 
 
 class JobStatuses(_Answer, frozen=True):

@@ -32,8 +32,8 @@ class Record:
 
     topic: str
     partition: int
-    key: bytes
-    value: bytes
+    key: bytes | None
+    value: bytes | None
     headers: Sequence[tuple[str, bytes]] = ()
 
 
@@ -46,8 +46,11 @@ class Appender:
     gap in its sequence depends on what it doesn't know, whether the broker has the record.
     """
 
-    def __init__(self, kafka: Mapping[str, str], *, timeout_s: float) -> None:
-        self._config = {
+    def __init__(
+        self, kafka: Mapping[str, str], *, timeout_s: float, most_bytes: int | None = None
+    ) -> None:
+        """``most_bytes`` of one record, where it may be larger than what this service makes."""
+        self._config: dict[str, str | int | bool] = {
             **kafka,
             "enable.idempotence": True,
             "acks": "all",
@@ -56,6 +59,8 @@ class Appender:
             "queue.buffering.max.kbytes": _QUEUE_KIB,
             "reconnect.backoff.max.ms": 1000,
         }
+        if most_bytes is not None:
+            self._config["message.max.bytes"] = most_bytes
         self._polled: _PolledProducer | None = None
 
     def warm(self) -> None:

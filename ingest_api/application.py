@@ -24,6 +24,7 @@ from ingest_api.job_log import JobLog
 from ingest_api.job_reads import JobReads
 from ingest_api.job_watch import JobWatch
 from ingest_api.login_limits import LoginLimits
+from ingest_api.other_producers import OtherProducers
 from ingest_api.passwords import Passwords
 from ingest_api.request_body import BodyLimits
 from ingest_api.responses import SERVER_FAILURE, Refused, json_answer, refusal, unavailable
@@ -33,10 +34,13 @@ from ingest_api.routes_error_reads import add_error_route
 from ingest_api.routes_import import add_import_route
 from ingest_api.routes_job_reads import add_job_routes
 from ingest_api.routes_tokens import add_token_routes
+from ingest_api.routes_undo import add_undo_routes
 from ingest_api.routes_user_reads import add_user_routes
 from ingest_api.start import Start
 from ingest_api.store import Store, StoreUnavailableError
 from ingest_api.tokens import Tokens
+from ingest_api.undo import Undo
+from ingest_api.undo_preview import UndoPreviews
 from ingest_api.upload_gate import UploadGate
 from ingest_api.user_reads import UserReads
 from ingest_api.writing import Writing
@@ -64,12 +68,15 @@ class Parts:
     job_log: JobLog
     job_reads: JobReads
     job_watch: JobWatch
+    undo: Undo
+    undo_previews: UndoPreviews
     error_reads: ErrorReads
     user_reads: UserReads
     gate: UploadGate
     intake: Intake
     start: Start
     writing: Writing
+    producers: OtherProducers
 
 
 def make_parts(settings: ApiSettings) -> Parts:
@@ -101,12 +108,15 @@ def make_parts(settings: ApiSettings) -> Parts:
         job_log=job_log,
         job_reads=jobs,
         job_watch=JobWatch(jobs, most_watchers=settings.event_streams),
+        undo=Undo(store, job_log, jobs),
+        undo_previews=UndoPreviews(store),
         error_reads=ErrorReads(store),
         user_reads=UserReads(store, shared.reconciliation_key),
         gate=gate,
         intake=intake,
         start=start,
         writing=Writing(settings, store, job_log, start),
+        producers=OtherProducers(shared, store, job_log, start),
     )
 
 
@@ -119,7 +129,9 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
     limits = BodyLimits(parts.settings.max_upload_bytes, parts.settings.body_idle_timeout_s)
     add_import_route(api, parts.intake, store=parts.store, gate=parts.gate, limits=limits)
     parts.writing.add_routes(api)
+    parts.producers.add_routes(api)
     add_job_routes(api, parts.job_log, parts.job_reads, parts.job_watch)
+    add_undo_routes(api, parts.job_log, parts.undo, parts.undo_previews)
     add_error_route(api, parts.job_log, parts.error_reads)
     add_user_routes(api, parts.user_reads)
     add_account_routes(api, parts.accounts, parts.authentication)
@@ -127,7 +139,7 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
     public = Blueprint("public")
     readiness = Readiness(parts.settings.shared.topics, parts.job_log, parts.store, parts.start)
     add_health_routes(public, readiness)
-    add_description_routes(public)
+    add_description_routes(public, parts.settings.shared)
     app.blueprint([api, public])
     _add_filter(app, parts)
     _add_failures(app)

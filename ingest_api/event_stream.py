@@ -15,8 +15,13 @@ _HEARTBEAT: Final = b": still there\n\n"
 
 
 def event_id(view: JobView) -> str:
-    """What a client that comes again has seen, in its ``Last-Event-ID``."""
-    return str(view.version)
+    """What a client that comes again has seen, in its ``Last-Event-ID``.
+
+    That a job is reverted changes no version, so it is said besides.
+    """
+    state = view.status["state"]
+    is_reverted = state in {"REVERTING", "REVERTED"}
+    return f"{view.version}.{state}" if is_reverted else str(view.version)
 
 
 async def event_texts(

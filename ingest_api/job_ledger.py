@@ -10,6 +10,9 @@ The log decides, in its order and nothing else:
 - while the log is held for a move, an attempt is as if it had been voided
   (:mod:`schemas.log_moves`).
 
+Which jobs are reverted is a reading of its own, that both sides share
+(:mod:`schemas.reverts`).
+
 So everyone who has read up to an offset knows the same about what lies before it.
 """
 
@@ -20,6 +23,7 @@ from typing import TYPE_CHECKING, Literal
 
 from schemas.events import NO_JOB, JobAccepted, JobVoided
 from schemas.log_moves import LogMoves
+from schemas.reverts import Reverts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,6 +50,7 @@ class JobLedger:
 
     def __init__(self) -> None:
         self.next_offset = 0
+        self.reverts = Reverts()
         self._jobs: list[LedgerJob] = []
         self._by_id: dict[int, LedgerJob] = {}
         self._decisions: dict[tuple[int, str], Decision] = {}
@@ -73,6 +78,7 @@ class JobLedger:
             return
         self.next_offset = offset + 1
         counts = self.moves.apply(event)
+        self.reverts.apply(offset, event)
         if not isinstance(event, (JobAccepted, JobVoided)):
             return
         attempt = (event.job_id, event.attempt)

@@ -33,10 +33,15 @@ if TYPE_CHECKING:
     from confluent_kafka import Message
 
     from ingest_api.job_ledger import Decision
-    from schemas.events import JobAccepted
+    from schemas.events import JobAccepted, JobRestored, JobReverted
+    from schemas.reverts import RevertDecision
+
+    _Attempt = JobAccepted | JobReverted | JobRestored
 
 Acceptance = Literal["accepted", "same", "conflict", "voided", "unknown"]
 """A ledger's decision, or ``unknown`` where the log could not be asked."""
+RevertOutcome = Literal["counts", "changes nothing", "voided", "unknown"]
+"""The same of what reverts or restores a job."""
 
 _APPEND_TIMEOUT_S: Final = 4.0
 _READ_TIMEOUT_S: Final = 4.0
@@ -85,29 +90,35 @@ class JobLog:
 
         Takes at most about fifteen seconds; only ``unknown`` leaves anything open.
         """
-        try:
-            offset = await self._append(event)
-        except LogUnavailableError:
-            return await self._void(event)
-        return await self._decision_after(offset, event)
-
-    async def _void(self, event: JobAccepted) -> Acceptance:
-        self._appender.discard()
-        try:
-            offset = await self._append(JobVoided(job_id=event.job_id, attempt=event.attempt))
-        except LogUnavailableError:
-            return "unknown"
-        return await self._decision_after(offset, event)
-
-    async def _decision_after(self, offset: int, event: JobAccepted) -> Acceptance:
-        try:
-            await self._read_past(offset)
-        except LogUnavailableError:
-            return "unknown"
-        decision: Decision | None = self.ledger.decision(event.job_id, event.attempt)
+        decision: Decision | None = None
+        if await self._is_settled(event):
+            decision = self.ledger.decision(event.job_id, event.attempt)
         return decision or "unknown"
 
-    async def _append(self, event: JobAccepted | JobVoided) -> int:
+    async def change(self, event: JobReverted | JobRestored) -> RevertOutcome:
+        """What the log decides about reverting or restoring a job; as :meth:`accept`."""
+        decision: RevertDecision | None = None
+        if await self._is_settled(event):
+            decision = self.ledger.reverts.decision(event.job_id, event.attempt)
+        return decision or "unknown"
+
+    async def _is_settled(self, event: _Attempt) -> bool:
+        """Whether the log was read past the attempt, or past what voids it where it came first."""
+        try:
+            offset = await self._append_or_void(event)
+            await self._read_past(offset)
+        except LogUnavailableError:
+            return False
+        return True
+
+    async def _append_or_void(self, event: _Attempt) -> int:
+        try:
+            return await self._append(event)
+        except LogUnavailableError:
+            self._appender.discard()
+            return await self._append(JobVoided(job_id=event.job_id, attempt=event.attempt))
+
+    async def _append(self, event: _Attempt | JobVoided) -> int:
         return await self._appender.append(
             Record(
                 topic=self._topic,

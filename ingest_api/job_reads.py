@@ -1,4 +1,10 @@
-"""Statuses of jobs: known from the ledger, how far they have come from the read model."""
+"""Statuses of jobs: known from the ledger, how far they have come from the read model.
+
+A job that the log says is reverted is ``REVERTING`` until readers see an
+audience without it: until its row is ``REVERTED``, as it is in every instance
+of the projection that leaves the job out.  A job that was restored is
+``PROCESSING`` until its row is no longer ``REVERTED``.
+"""
 
 from __future__ import annotations
 
@@ -6,28 +12,35 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from ingest_api.reads import date_text, optional_date_text
 from ingest_api.responses import UPLOAD_ACCEPTED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from ingest_api.job_ledger import JobLedger, LedgerJob
     from ingest_api.reads import Row
     from ingest_api.store import Snapshot, Store
-    from schemas.events import JobState
+    from schemas.events import JobReverted, JobState
+    from schemas.reverts import Reverts
 
 ENDED_STATES: Final[frozenset[JobState]] = frozenset(
     {"COMPLETED", "COMPLETED_WITH_ERRORS", "REVERTED"}
 )
 _COUNTS: Final = ("inserted", "updated", "unchanged", "rejected")
+RUNNING_STATES: Final[frozenset[JobState]] = frozenset({"ACCEPTED", "PROCESSING"})
+REVERTING: Final = "The import is being undone"
+REVERTED: Final = "The import was undone"
 
 
 @dataclass(frozen=True, slots=True)
 class JobView:
-    """A status as it was at one moment; ``version`` rises with each change, 0 before the first."""
+    """A status as it was at one moment; ``version`` rises with each change, 0 before the first.
+
+    What only the log says, that the job is reverted or restored, changes no version.
+    """
 
     version: int
     status: Row
@@ -88,7 +101,7 @@ class JobReads:
     async def select_views(self, jobs: Sequence[LedgerJob]) -> list[JobView]:
         """What is known of these jobs, in their order."""
         rows = await self._store.select_projected(self._SELECT_JOBS, (_ids(jobs),))
-        return list(_views(jobs, rows))
+        return list(_views(jobs, rows, self._ledger.reverts))
 
     async def select_page(self, wanted: JobFilter, start: int, page_size: int) -> Row:
         """A page of the statuses of the jobs wanted, the newest first."""
@@ -107,13 +120,18 @@ class JobReads:
             matching = await self._matching(snapshot, wanted)
             total, page = len(matching), matching[start : start + page_size]
         rows = await snapshot.select(self._SELECT_JOBS, (_ids(page),))
-        return {"total": total, "statuses": [view.status for view in _views(page, rows)]}
+        views = _views(page, rows, self._ledger.reverts)
+        return {"total": total, "statuses": [view.status for view in views]}
 
     # A job that no processor has opened has no row, and is ACCEPTED: so where those are wanted,
-    # the jobs that are not are asked for.
+    # the jobs that are not are asked for.  The states are those that _state shows.
     _SELECT_IDS: Final = """
     SELECT COALESCE(array_agg(job_id), '{}') AS job_ids
-    FROM public.job_states
+    FROM (SELECT job_id, CASE
+              WHEN job_id = ANY(%(reverted)s) AND state <> 'REVERTED' THEN 'REVERTING'
+              WHEN job_id <> ALL(%(reverted)s) AND state = 'REVERTED' THEN 'PROCESSING'
+              ELSE state END AS state
+          FROM public.job_states) AS shown
     WHERE (state = ANY(%(states)s)) <> %(has_unopened)s
     """
 
@@ -122,9 +140,12 @@ class JobReads:
         if wanted.states is None:
             return jobs
         has_unopened = "ACCEPTED" in wanted.states
-        rows = await snapshot.select(
-            self._SELECT_IDS, {"states": list(wanted.states), "has_unopened": has_unopened}
-        )
+        parameters = {
+            "states": list(wanted.states),
+            "has_unopened": has_unopened,
+            "reverted": list(self._ledger.reverts.now()),
+        }
+        rows = await snapshot.select(self._SELECT_IDS, parameters)
         job_ids = set[int](rows[0]["job_ids"] if rows else ())
         return [job for job in jobs if (job.accepted.job_id in job_ids) != has_unopened]
 
@@ -133,19 +154,22 @@ def _ids(jobs: Sequence[LedgerJob]) -> list[int]:
     return [job.accepted.job_id for job in jobs]
 
 
-def _views(jobs: Sequence[LedgerJob], rows: Sequence[Row]) -> Iterator[JobView]:
+def _views(jobs: Sequence[LedgerJob], rows: Sequence[Row], reverts: Reverts) -> Iterator[JobView]:
     opened = {row["job_id"]: row for row in rows}
     now = datetime.now(UTC)
     for job in jobs:
-        row = opened.get(job.accepted.job_id)
-        yield JobView(row["version"] if row else 0, _status(job, row, now))
+        job_id = job.accepted.job_id
+        row = opened.get(job_id)
+        status = _status(job, row, reverts.reverted(job_id), now)
+        yield JobView(row["version"] if row else 0, status)
 
 
-def _status(job: LedgerJob, opened: Mapping[str, Any] | None, now: datetime) -> Row:
+def _status(job: LedgerJob, opened: Row | None, reverted: JobReverted | None, now: datetime) -> Row:
     accepted = job.accepted
-    state: JobState = opened["state"] if opened else "ACCEPTED"
-    done = {name: opened[name] if opened else 0 for name in _COUNTS}
+    state = _state(opened, reverted)
+    done = _counts(state, opened, reverted)
     rate = _rows_per_s(opened, sum(done.values()), now)
+    is_running = state in RUNNING_STATES
     return {
         "dataType": "AUDIENCE_MEMBERS",
         "statusMessage": _status_message(state, accepted.lines),
@@ -160,20 +184,42 @@ def _status(job: LedgerJob, opened: Mapping[str, Any] | None, now: datetime) -> 
         **done,
         "rowsPerSecond": None if rate is None else round(rate, 1),
         "startedDate": optional_date_text(opened["started_at"]) if opened else None,
-        "finishedDate": optional_date_text(opened["finished_at"]) if opened else None,
+        "finishedDate": (
+            None if opened is None or is_running else optional_date_text(opened["finished_at"])
+        ),
         "estimatedFinishDate": _estimated_finish(opened, sum(done.values()), rate, now),
+        "revertedDate": None if reverted is None else date_text(reverted.requested_at),
+        "revertedBy": None if reverted is None else reverted.requested_by,
     }
 
 
+def _state(opened: Row | None, reverted: JobReverted | None) -> JobState:
+    if opened is None:
+        return "ACCEPTED"
+    state: JobState = opened["state"]
+    if reverted is not None:
+        return "REVERTED" if state == "REVERTED" else "REVERTING"
+    return "PROCESSING" if state == "REVERTED" else state
+
+
+def _counts(state: JobState, opened: Row | None, reverted: JobReverted | None) -> dict[str, int]:
+    """A job that is left out has no rows to count, so the log says what it had."""
+    if state == "REVERTED":
+        return {name: getattr(reverted, name) for name in _COUNTS}
+    return {name: opened[name] if opened else 0 for name in _COUNTS}
+
+
 def _status_message(state: JobState, lines: int) -> str:
-    if state == "COMPLETED":
-        return f"Successfully uploaded requests of count :{lines}"
-    if state == "COMPLETED_WITH_ERRORS":
-        return "Uploaded file has got errors"
-    return UPLOAD_ACCEPTED
+    messages: dict[JobState, str] = {
+        "COMPLETED": f"Successfully uploaded requests of count :{lines}",
+        "COMPLETED_WITH_ERRORS": "Uploaded file has got errors",
+        "REVERTING": REVERTING,
+        "REVERTED": REVERTED,
+    }
+    return messages.get(state, UPLOAD_ACCEPTED)
 
 
-def _rows_per_s(opened: Mapping[str, Any] | None, done: int, now: datetime) -> float | None:
+def _rows_per_s(opened: Row | None, done: int, now: datetime) -> float | None:
     """How fast the job goes, or went."""
     if opened is None:
         return None
@@ -182,7 +228,7 @@ def _rows_per_s(opened: Mapping[str, Any] | None, done: int, now: datetime) -> f
 
 
 def _estimated_finish(
-    opened: Mapping[str, Any] | None, done: int, rate: float | None, now: datetime
+    opened: Row | None, done: int, rate: float | None, now: datetime
 ) -> str | None:
     if opened is None or opened["finished_at"] is not None or not rate:
         return None

@@ -48,16 +48,25 @@ async def json_body(request: Request[Any, Any], kind: type[_Body]) -> _Body:
         Refused: 415 where it says to be something else, 413 over 64 KiB, 408 where it doesn't
             come in time, 400 where it is cut off, no JSON, or no such value; the field is named.
     """
-    _check_media(request)
+    check_json(request)
+    return decoded(await whole_body(request), kind)
+
+
+async def whole_body(request: Request[Any, Any]) -> bytes:
+    """The request's body, whatever it is.
+
+    Raises:
+        Refused: 413 over 64 KiB, 408 where it doesn't come in time, 400 where it is cut off.
+    """
     check_declared(request, LIMITS)
     body = bytearray()
     try:
         async with asyncio.timeout(_DEADLINE_S):
-            async for piece in body_pieces(request, LIMITS, refuse=_invalid):
+            async for piece in body_pieces(request, LIMITS, refuse=invalid_body):
                 body += piece
     except TimeoutError:
         raise Refused(408, f"The body took longer than {_DEADLINE_S} s") from None
-    return decoded(bytes(body), kind)
+    return bytes(body)
 
 
 def decoded(body: bytes, kind: type[_Body]) -> _Body:
@@ -69,10 +78,12 @@ def decoded(body: bytes, kind: type[_Body]) -> _Body:
     try:
         return _decoder(kind).decode(body.decode())
     except msgspec.ValidationError as error:
-        raise _invalid(_detail(str(error))) from None
+        raise invalid_body(_detail(str(error))) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         text = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise _invalid(Detail("JSON_INVALID", f"The body is no JSON in UTF-8: {text}.")) from None
+        raise invalid_body(
+            Detail("JSON_INVALID", f"The body is no JSON in UTF-8: {text}.")
+        ) from None
 
 
 @cache
@@ -80,14 +91,20 @@ def _decoder(kind: type[_Body]) -> msgspec.json.Decoder[_Body]:
     return msgspec.json.Decoder(kind)
 
 
-def _check_media(request: Request[Any, Any]) -> None:
+def check_json(request: Request[Any, Any]) -> None:
+    """Returns where the body says to be JSON.
+
+    Raises:
+        Refused: 415.
+    """
     if header_values(request, "content-encoding") not in ([], ["identity"]):
         raise Refused(415, "The body of this request must not be in a content encoding")
     if not _MEDIA_TYPE.fullmatch((header(request, "content-type") or "").strip()):
         raise Refused(415, "The body of this request must be application/json in UTF-8")
 
 
-def _invalid(detail: Detail) -> Refused:
+def invalid_body(detail: Detail) -> Refused:
+    """400: the body is not what it may be."""
     return Refused(400, INVALID_BODY, [detail])
 
 

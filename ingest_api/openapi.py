@@ -44,6 +44,7 @@ _TAGS: Final = {
     "Attributes": "Custom attributes of users, defined by administrators.",
     "Accounts": "Who may call this API, by name and password.",
     "Tokens": "Who may call this API, by token.",
+    "Producers": "What others append to the log: counted by source, and what can't be applied.",
     "Service": "Whether the service works, and this description.",
 }
 _SECURITY: Final = {
@@ -226,7 +227,7 @@ def _described(operation: Operation, schemas: _Schemas) -> Json:
         contents = _contents(operation.body, schemas)
         # Not under "examples": of those the viewer's editor shows none at first.
         next(iter(contents.values()))["example"] = operation.body_example
-        found["requestBody"] = {"required": True, "content": contents}
+        found["requestBody"] = {"required": operation.is_body_required, "content": contents}
     found["responses"] = {
         str(code): _answer(answer, schemas) for code, answer in answers_of(operation).items()
     }

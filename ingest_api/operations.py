@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ingest_api.accounts import Role
 
-Tag = Literal["Import", "Jobs", "Users", "Attributes", "Accounts", "Tokens", "Service"]
+Tag = Literal["Import", "Jobs", "Users", "Attributes", "Accounts", "Tokens", "Producers", "Service"]
 JSON: Final = "application/json"
 
 _ATTRIBUTE: Final = "rollcall_operation"
@@ -153,6 +153,7 @@ class Operation:
     description: str = ""
     parameters: tuple[Parameter, ...] = ()
     body: Mapping[str, Any] | None = None
+    is_body_required: bool = True
     body_example: object = None
 
 

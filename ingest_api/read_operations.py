@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final, get_args
 
 from ingest_api.answers import JobErrors, JobState, JobStatus, JobStatuses, User, Users
+from ingest_api.job_reads import REVERTED, REVERTING
 from ingest_api.operations import JSON, Answer, Operation, Parameter, page_parameters, refused
 from ingest_api.responses import NO_ERROR_FILE, UNKNOWN_JOB, UNKNOWN_USER, UPLOAD_ACCEPTED
 from schemas.events import JOB_MODES
@@ -12,14 +13,14 @@ from schemas.events import JOB_MODES
 CSV: Final = "text/csv"
 EVENT_STREAM: Final = "text/event-stream"
 
-_JOB_ID: Final = Parameter(
+JOB_ID: Final = Parameter(
     name="job_id",
     place="path",
     description="Of the job, as the upload was answered.",
     schema={"type": "string", "pattern": "^[0-9]{1,19}$"},
     example="5971883457542586123",
 )
-_UNKNOWN_JOB: Final = refused("There is no such job.", {"message": UNKNOWN_JOB})
+UNKNOWN_JOB_ID: Final = refused("There is no such job.", {"message": UNKNOWN_JOB})
 
 
 def _after(description: str, example: int) -> Parameter:
@@ -69,6 +70,8 @@ _STATUS: Final[dict[str, Any]] = {
     "startedDate": "06/28/2016 05:49:23 AM GMT",
     "finishedDate": "06/28/2016 05:49:24 AM GMT",
     "estimatedFinishDate": None,
+    "revertedDate": None,
+    "revertedBy": None,
 }
 
 JOB_STATUS: Final = Operation(
@@ -77,14 +80,16 @@ JOB_STATUS: Final = Operation(
         "Known from the instant of the upload's answer, on every instance of the API. "
         f"`statusMessage` is `{UPLOAD_ACCEPTED}` while it runs, "
         "`Successfully uploaded requests of count :N` when all N lines went in, "
-        "`Uploaded file has got errors` when some did not."
+        "`Uploaded file has got errors` when some did not. "
+        f"Of a job that is being undone it is `{REVERTING}`, of one that was, `{REVERTED}`; "
+        "the counts are then those that the job had."
     ),
     tag="Jobs",
     role="reader",
-    parameters=(_JOB_ID,),
+    parameters=(JOB_ID,),
     answers={
         200: Answer(description="The status.", bodies={JSON: JobStatus}, example=_STATUS),
-        400: _UNKNOWN_JOB,
+        400: UNKNOWN_JOB_ID,
     },
 )
 JOB_STATUSES: Final = Operation(
@@ -116,7 +121,7 @@ JOB_EVENTS: Final = Operation(
     tag="Jobs",
     role="reader",
     parameters=(
-        _JOB_ID,
+        JOB_ID,
         Parameter(
             name="Last-Event-ID",
             place="header",
@@ -135,7 +140,7 @@ JOB_EVENTS: Final = Operation(
             description="The job has ended, and its last status was seen: don't come again.",
             bodies={},
         ),
-        400: _UNKNOWN_JOB,
+        400: UNKNOWN_JOB_ID,
     },
 )
 JOB_ERRORS: Final = Operation(
@@ -150,7 +155,7 @@ JOB_ERRORS: Final = Operation(
     tag="Jobs",
     role="reader",
     parameters=(
-        _JOB_ID,
+        JOB_ID,
         *page_parameters(),
         _after("Only lines after `Line n` of this number; costs the same at any depth.", 1000),
     ),
@@ -174,7 +179,7 @@ JOB_ERRORS: Final = Operation(
                 ],
             },
         ),
-        400: _UNKNOWN_JOB,
+        400: UNKNOWN_JOB_ID,
         406: refused(
             "Nothing but `text/csv` is wanted, and the job is older than these files are.",
             {"message": NO_ERROR_FILE},

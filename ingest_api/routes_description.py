@@ -1,4 +1,4 @@
-"""The OpenAPI description and its viewer, as files that anybody may read."""
+"""The OpenAPI description, its viewer, and the AsyncAPI one, as files that anybody may read."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ from ingest_api.openapi_3_0 import as_3_0
 from ingest_api.operations import JSON, Answer, Operation, Parameter, described, refused
 from ingest_api.request_head import header_values
 from ingest_api.responses import Refused
+from schemas import asyncapi
 
 if TYPE_CHECKING:
     from sanic import Blueprint, Request, Sanic
+
+    from schemas.settings import Settings
 
 _SCRIPT: Final = "text/javascript; charset=utf-8"
 _PAGE: Final = "text/html; charset=utf-8"
@@ -31,6 +34,7 @@ _FILES: Final = {
 }
 """What the viewer's page asks for: the package and folder it is in, and its media type."""
 _FOR_VIEWER: Final = "openapi-3.0.json"
+_ASYNCAPI: Final = "asyncapi.json"
 _NO_FILE: Final = "There is no such file"
 _SAFE_HEADERS: Final = {
     # Swagger UI's pictures are data: URLs in its stylesheet; nothing else comes from outside.
@@ -83,7 +87,8 @@ _VIEWER: Final = Operation(
     },
 )
 _VIEWER_FILE: Final = Operation(
-    summary="What the page is made of",
+    summary="What the page is made of, and the description of the topics",
+    description="`asyncapi.json` is an AsyncAPI 3.0 document, for other producers and consumers.",
     tag="Service",
     role=None,
     parameters=(
@@ -91,7 +96,7 @@ _VIEWER_FILE: Final = Operation(
             name="name",
             place="path",
             description="Of the file.",
-            schema={"type": "string", "enum": [*_FILES, _FOR_VIEWER]},
+            schema={"type": "string", "enum": [*_FILES, _FOR_VIEWER, _ASYNCAPI]},
             example="viewer.js",
         ),
         _IF_NONE_MATCH,
@@ -124,8 +129,10 @@ class _File:
         return f'"{hashlib.sha256(self.content).hexdigest()[:16]}"'
 
 
-def add_description_routes(public: Blueprint) -> None:
+def add_description_routes(public: Blueprint, settings: Settings) -> None:
     """Add ``/openapi.json`` and what is below ``/docs``."""
+    topics = asyncapi.document(settings.topics, settings.reconciliation_key)
+    of_topics = _File(msgspec.json.encode(topics), JSON)
 
     @public.get("/openapi.json", ctx_public=True)
     @described(_DOCUMENT)
@@ -142,6 +149,8 @@ def add_description_routes(public: Blueprint) -> None:
     async def viewer_file(request: Request[Any, Any], name: str) -> HTTPResponse:
         if name == _FOR_VIEWER:
             return _answer(request, _documents(request.app)[1])
+        if name == _ASYNCAPI:
+            return _answer(request, of_topics)
         if name not in _FILES:
             raise Refused(404, _NO_FILE)
         package, folder, media_type = _FILES[name]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from ingest_api.asked_key import asked_key
 from ingest_api.gateway import account_of
-from ingest_api.import_options import idempotency_key
 from ingest_api.json_body import json_body
 from ingest_api.operations import described
-from ingest_api.request_head import MOST_INT64, header_values, query_number, whole_number
-from ingest_api.responses import UNKNOWN_USER, Refused, invalid_parameter, json_answer
+from ingest_api.request_head import MOST_INT64, query_number, whole_number
+from ingest_api.responses import UNKNOWN_USER, Refused, json_answer
 from ingest_api.user_fields import UserBody
 from ingest_api.user_writes import Sender
 from ingest_api.write_operations import CREATE_USER, DELETE_USER, HISTORY, MODIFY_USER
@@ -69,11 +69,7 @@ def add_history_route(api: Blueprint, history: UserHistory) -> None:
 
 
 def _sender(request: Request[Any, Any], account: Account) -> Sender:
-    try:
-        key = idempotency_key(header_values(request, "idempotency-key"))
-    except Refused as refused:  # in the words of uploads
-        raise invalid_parameter("Idempotency-Key", refused.details[0].message) from None
-    return Sender(account.name, key)
+    return Sender(account.name, asked_key(request))
 
 
 def _user_id(text: str) -> int:

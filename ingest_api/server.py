@@ -137,6 +137,7 @@ def _end(server: Server, parts: Parts) -> None:
     """Take no more, and finish what is under way; :func:`serve` returns then."""
     parts.gate.close()
     parts.job_watch.close()
+    parts.undo_previews.close()
     server.stop()
     # Where something hangs, what is under way ends as a crash would end it: safely.
     last = threading.Timer(_STOP_S, os._exit, (0,))
@@ -147,6 +148,7 @@ def _end(server: Server, parts: Parts) -> None:
 async def _close(parts: Parts) -> None:
     parts.intake.close()
     parts.writing.close()
+    parts.producers.close()
     parts.passwords.close()
     await parts.authentication.stop()
     await parts.job_log.stop()

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Final
 from ingest_api.appender import Appender, LogUnavailableError, Record
 from ingest_api.responses import LOG_HELD, unavailable
 from schemas.codec import encode
+from schemas.topics import MAX_DEAD_LETTER_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ingest_api.job_log import JobLog
     from ingest_api.start import Start
@@ -34,10 +35,13 @@ class UserLog:
         self, kafka: Mapping[str, str], topic: Topic, job_log: JobLog, start: Start
     ) -> None:
         self.partitions = topic.partitions
-        self._topic = topic.name
+        self.topic = topic.name
         self._job_log = job_log
         self._start = start
-        self._appender = Appender(kafka, timeout_s=_APPEND_TIMEOUT_S)
+        # A record that comes again may be as large as its copy among the dead letters was.
+        self._appender = Appender(
+            kafka, timeout_s=_APPEND_TIMEOUT_S, most_bytes=MAX_DEAD_LETTER_BYTES
+        )
         self._believed_until_s = 0.0
 
     def close(self) -> None:
@@ -72,18 +76,40 @@ class UserLog:
             NotAppendedError: it is not and will not be.
             LogUnavailableError: it may be, or come to be.
         """
+        await self._append(
+            Record(topic=self.topic, partition=partition, key=key, value=encode(event))
+        )
+
+    async def append_again(
+        self,
+        key: bytes | None,
+        value: bytes | None,
+        partition: int,
+        headers: Sequence[tuple[str, bytes]],
+    ) -> int:
+        """A record that was in the log before is in it once more on return; its offset.
+
+        Raises:
+            NotAppendedError: it is not and will not be.
+            LogUnavailableError: it may be, or come to be.
+        """
+        record = Record(
+            topic=self.topic, partition=partition, key=key, value=value, headers=headers
+        )
+        return await self._append(record)
+
+    async def _append(self, record: Record) -> int:
         try:
-            acknowledged = self._appender.append(
-                Record(topic=self._topic, partition=partition, key=key, value=encode(event))
-            )
+            acknowledged = self._appender.append(record)
         except LogUnavailableError as error:
             raise NotAppendedError(str(error)) from error
         try:
-            await acknowledged
+            offset = await acknowledged
         except LogUnavailableError:
             self._believed_until_s = 0.0
             raise
         self._believe()
+        return offset
 
     def _believe(self) -> None:
         self._believed_until_s = time.monotonic() + _BELIEVED_S

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
+from processor.dead_letter_details import undecodable, with_way_out
 from processor.foreign_rules import (
     ForeignRules,
     RefusedWrite,
@@ -82,13 +83,17 @@ class ControlRecord:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A record that is not applied: an exact copy and why."""
+    """A record that is not applied: an exact copy and why.
+
+    ``source`` is whom it names as its producer, None where that can't be read.
+    """
 
     offset: int
     key: bytes | None
     value: bytes | None
     code: str
     detail: str
+    source: str | None = None
 
 
 @dataclass(slots=True)
@@ -114,6 +119,10 @@ class Batch:
     controls: list[ControlRecord] = field(default_factory=list[ControlRecord])
     dead_letters: list[DeadLetter] = field(default_factory=list[DeadLetter])
     refused_writes: list[RefusedWrite] = field(default_factory=list[RefusedWrite])
+
+    def record(self, offset: int) -> Record:
+        """The record at this offset, as it stands in the log."""
+        return self.records[int(np.searchsorted(self.offsets, offset))]
 
 
 def decode_records(
@@ -222,7 +231,7 @@ class _Decoder:
         try:
             event = codec.decode(self._records[at].value())
         except codec.UndecodableError as error:
-            self._bury(at, error.code, str(error))
+            self._bury_undecodable(at, error)
             return
         if not isinstance(event, Control):
             self._bury(at, "UNEXPECTED_TYPE", f"{type(event).__name__} on user-events")
@@ -231,7 +240,7 @@ class _Decoder:
         else:
             record = self._records[at]
             self._controls.append(
-                ControlRecord(at, int(self._offsets[at]), _recorded_at(record), event)
+                ControlRecord(at, int(self._offsets[at]), recorded_at(record), event)
             )
 
     def _rows(
@@ -257,7 +266,7 @@ class _Decoder:
             value = codec.encode(codec.decode(self._values[at]))
             codec.decode_batch(event_type, [value])
         except ValueError as error:
-            self._bury(at, getattr(error, "code", "MALFORMED"), str(error))
+            self._bury_undecodable(at, error)
             return None
         return value
 
@@ -285,7 +294,7 @@ class _Decoder:
         try:
             row = codec.decode(self._values[at])
         except codec.UndecodableError as error:
-            self._bury(at, error.code, str(error))
+            self._bury_undecodable(at, error)
             return False
         assert isinstance(row, UserRow), "its frame says so"
         refusal = rules.refusal(row, self._records[at].key(), at)
@@ -296,18 +305,25 @@ class _Decoder:
     def _refuse(self, at: int, row: UserRow, refusal: Refusal) -> None:
         event_id = reported_id(row)
         if event_id is None:
-            self._bury(at, refusal.code, refusal.reason)
+            self._bury(at, refusal.code, refusal.reason, row.source)
         else:
             self._refused.append(RefusedWrite(int(self._offsets[at]), event_id, refusal))
 
-    def _bury(self, at: int, code: str, detail: str) -> None:
+    def _bury_undecodable(self, at: int, error: ValueError) -> None:
+        code: str = getattr(error, "code", "MALFORMED")
         record = self._records[at]
+        detail = undecodable(code, str(error), record.value())
         self._dead.append(
             DeadLetter(int(self._offsets[at]), record.key(), record.value(), code, detail)
         )
 
+    def _bury(self, at: int, code: str, reason: str, source: str | None = None) -> None:
+        record = self._records[at]
+        offset, detail = int(self._offsets[at]), with_way_out(code, reason)
+        self._dead.append(DeadLetter(offset, record.key(), record.value(), code, detail, source))
 
-def _recorded_at(record: Record) -> datetime:
+
+def recorded_at(record: Record) -> datetime:
     """When the log has the record from, to the millisecond, whatever its producer wrote there."""
     _, timestamp_ms = record.timestamp()
     return _EPOCH + timedelta(milliseconds=min(max(timestamp_ms, 0), _LAST_MS))

@@ -74,7 +74,8 @@ class Found:
 class Verdict:
     """What becomes of a row: ``outcome`` and ``code`` as in the table write_outcome.
 
-    ``is_written`` is false where nothing is to be done for it.
+    ``is_written`` is false where nothing is to be done for it; ``holder_id`` is the user
+    that has the key of a row that is refused.
     """
 
     position: int
@@ -82,6 +83,7 @@ class Verdict:
     user_id: int | None = None
     code: str | None = None
     is_written: bool = False
+    holder_id: int | None = None
 
 
 def decide(found: Found) -> Verdict:
@@ -91,7 +93,9 @@ def decide(found: Found) -> Verdict:
     delete of nobody has nothing left to do.
     """
     if found.meant_id is not None and found.holder_id != found.meant_id:
-        return Verdict(found.position, "rejected", code=NO_SUCH_USER.code)
+        return Verdict(
+            found.position, "rejected", code=NO_SUCH_USER.code, holder_id=found.holder_id
+        )
     if found.holder_id is None:
         return _without_holder(found)
     if found.mode == "delete":
@@ -101,7 +105,7 @@ def decide(found: Found) -> Verdict:
         return Verdict(found.position, outcome, found.holder_id, is_written=found.is_change)
     if found.event_id is not None and found.event_id == found.holder_event_id:
         return Verdict(found.position, "inserted", found.holder_id)
-    return Verdict(found.position, "rejected", code=KEY_EXISTS.code)
+    return Verdict(found.position, "rejected", code=KEY_EXISTS.code, holder_id=found.holder_id)
 
 
 def _without_holder(found: Found) -> Verdict:

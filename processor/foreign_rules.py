@@ -11,6 +11,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
 
+from processor.dead_letter_details import shown
 from schemas.attributes import NAME_PATTERN, TAKEN_NAMES, is_canonical, plain_name
 from schemas.read_model import API_SOURCE
 from schemas.topics import partition_of
@@ -55,7 +56,8 @@ def refused_definition(event: AttributeDefined) -> Refusal | None:
     is_free = re.fullmatch(NAME_PATTERN, event.name) and plain_name(event.name) not in TAKEN_NAMES
     if is_free and "\0" not in event.defined_by:
         return None
-    return Refusal("ATTRIBUTE_NAME_INVALID", "the name is no attribute's name, or a field's")
+    reason = f"{shown(event.name)} is no attribute's name, or a field's"
+    return Refusal("ATTRIBUTE_NAME_INVALID", reason)
 
 
 class ForeignRules:
@@ -87,29 +89,39 @@ class ForeignRules:
     def _refused_row(self, row: UserRow, record_key: bytes | None) -> Refusal | None:
         key = row.key.encode()
         checks = (
-            (record_key is None, "NULL_KEY", "the record has no key"),
-            (record_key != key, "KEY_MISMATCH", "the record's key is not the row's"),
-            (not key, "KEY_MISSING", "the key is empty"),
-            (len(key) > MAX_KEY_BYTES, "KEY_TOO_LONG", f"over {MAX_KEY_BYTES} bytes"),
-            (
-                partition_of(key, self._partitions) != self._partition,
-                "MISROUTED",
-                "the key belongs to another partition: murmur2(key) mod partitions",
-            ),
-            (row.mode == "delsert", "MODE_NOT_ALLOWED", "delsert belongs to jobs"),
-            (
-                row.mode == "insert" and row.user_id is not None,
-                "MODE_NOT_ALLOWED",
-                "an insert makes a user, so it cannot mean one by its id",
-            ),
-            (_holds_nul(row), "NUL_CHARACTER", "a text holds a NUL character"),
-            (
-                row.source == API_SOURCE and not _is_plain(row.event_id or ""),
-                "EVENT_ID_INVALID",
-                "the id of a write is 1 to 200 ASCII characters without spaces",
-            ),
+            (record_key is None, "NULL_KEY"),
+            (record_key != key, "KEY_MISMATCH"),
+            (not key, "KEY_MISSING"),
+            (len(key) > MAX_KEY_BYTES, "KEY_TOO_LONG"),
+            (partition_of(key, self._partitions) != self._partition, "MISROUTED"),
+            (row.mode == "delsert", "MODE_NOT_ALLOWED"),
+            (row.mode == "insert" and row.user_id is not None, "MODE_NOT_ALLOWED"),
+            (_nul_field(row) is not None, "NUL_CHARACTER"),
+            (row.source == API_SOURCE and not _is_plain(row.event_id or ""), "EVENT_ID_INVALID"),
         )
-        return next((Refusal(code, reason) for is_bad, code, reason in checks if is_bad), None)
+        code = next((code for is_bad, code in checks if is_bad), None)
+        return None if code is None else Refusal(code, self._reason(code, row, record_key))
+
+    def _reason(self, code: str, row: UserRow, record_key: bytes | None) -> str:
+        """What is wrong with the row, the values that decided it, and what it should be."""
+        key = row.key.encode()
+        reasons = {
+            "NULL_KEY": f"the record has no key, and must have the row's, {shown(key)}",
+            "KEY_MISMATCH": f"the record's key is {shown(record_key)} and the row's {shown(key)}:"
+            " both are the user's normalised reconciliation key",
+            "KEY_MISSING": "the key is empty: it is the user's normalised reconciliation key",
+            "KEY_TOO_LONG": f"the key has {len(key)} bytes, and may have {MAX_KEY_BYTES}",
+            "MISROUTED": f"the record is in partition {self._partition}, and its key belongs to"
+            f" partition {partition_of(key, self._partitions)} of {self._partitions}",
+            "MODE_NOT_ALLOWED": f"an insert makes a user, and this one means user {row.user_id}:"
+            " leave user_id out, or send an upsert"
+            if row.mode == "insert"
+            else "delsert belongs to jobs: upload a file, or send insert, upsert or delete",
+            "NUL_CHARACTER": f"{_nul_field(row)} holds a NUL character, which no text may",
+            "EVENT_ID_INVALID": f"the event_id {shown(row.event_id)} of a write of the API is not"
+            f" 1 to 200 ASCII characters without spaces; {API_SOURCE} is the API's own source",
+        }
+        return reasons[code]
 
     def _refused_value(self, row: UserRow, at: int) -> Refusal | None:
         for name, text in row.attributes.items():
@@ -127,7 +139,8 @@ def _is_plain(event_id: str) -> bool:
     return re.fullmatch(_EVENT_ID, event_id) is not None
 
 
-def _holds_nul(row: UserRow) -> bool:
-    texts = [value for value in asdict(row).values() if isinstance(value, str)]
-    texts += [text for pair in row.attributes.items() for text in pair if text is not None]
-    return any("\0" in text for text in texts)
+def _nul_field(row: UserRow) -> str | None:
+    """The name of a field that holds a NUL character."""
+    texts = {name: value for name, value in asdict(row).items() if isinstance(value, str)}
+    texts["attributes"] = "".join([text or "" for pair in row.attributes.items() for text in pair])
+    return next((name for name, text in texts.items() if "\0" in text), None)

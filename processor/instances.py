@@ -37,6 +37,7 @@ SELECT number, purpose, state, version, reverted_job_ids, preview_revert, previe
 FROM public.projection_instance
 """
 _ACTIVE: LiteralString = _SELECT + "WHERE state = 'active'"
+_ONE: LiteralString = _SELECT + "WHERE number = %(number)s"
 _NEXT_TO_BUILD: LiteralString = (
     _SELECT + "WHERE state IN ('building', 'requested') ORDER BY state, number LIMIT 1"
 )
@@ -159,6 +160,13 @@ def fetch_active(cursor: psycopg.Cursor) -> Instance | None:
     return _fetch(cursor, _ACTIVE)
 
 
+def fetch(cursor: psycopg.Cursor, number: int) -> Instance:
+    """An instance that is in the registry."""
+    found = _fetch(cursor, _ONE, {"number": number})
+    assert found is not None, "rows of the registry are never deleted"
+    return found
+
+
 def adopt_first(cursor: psycopg.Cursor) -> Instance:
     """Register instance 1 as the active one: for a log without any tables yet."""
     cursor.execute(_ADOPT, {"version": read_model.VERSION})
@@ -216,8 +224,13 @@ def fail(
 
 def drop(cursor: psycopg.Cursor, number: int) -> None:
     """Drop an instance's tables; waits for readers as long as lock_timeout says."""
-    _drop_schema(cursor, read_model.schema_name(number))
+    drop_tables(cursor, number)
     cursor.execute(_DROPPED, {"number": number})
+
+
+def drop_tables(cursor: psycopg.Cursor, number: int) -> None:
+    """Drop an instance's tables alone: what was found out with them stays to be read."""
+    _drop_schema(cursor, read_model.schema_name(number))
 
 
 def select_expired(cursor: psycopg.Cursor, *, retired_s: float, unused_s: float) -> list[int]:
@@ -302,9 +315,11 @@ def check_version(active: Instance) -> bool:
     return version == read_model.VERSION
 
 
-def _fetch(cursor: psycopg.Cursor, statement: LiteralString) -> Instance | None:
+def _fetch(
+    cursor: psycopg.Cursor, statement: LiteralString, parameters: dict[str, Any] | None = None
+) -> Instance | None:
     with cursor.connection.cursor(row_factory=class_row(Instance)) as rows:
-        return rows.execute(statement).fetchone()
+        return rows.execute(statement, parameters).fetchone()
 
 
 def _is_there(cursor: psycopg.Cursor, table: str) -> bool:

@@ -1,13 +1,4 @@
-"""Which jobs are reverted, read from `job-events` up to its end.
-
-For whoever builds an instance::
-
-    reverts = fetch_reverts(settings)       # blocks: a second or two, ten at most
-    reverts.now()                           # frozenset[int]: jobs to leave out
-    reverts.at_time(time)                   # … as it was at a time (aware datetime)
-    reverts.before_job(job_id)              # … as it was when that job was accepted; KeyError
-    reverts.is_known(job_id)                # whether there is such a job
-    reverts.reverted(job_id)                # JobReverted (with the job's counts) or None
+"""Which jobs are reverted, followed in `job-events` for whoever builds an instance.
 
 The rule itself is :mod:`schemas.reverts`, which the API's side follows too.
 """
@@ -20,7 +11,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
 
 from processor.setup import NotReadyError
 from schemas.codec import UndecodableError, decode
@@ -37,46 +28,54 @@ _BATCH: Final = 1000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def fetch_reverts(settings: Settings) -> Reverts:
-    """What all of `job-events`, up to its end as it is now, says of reverted jobs.
+class RevertsFollower:
+    """Reads `job-events` from its beginning on, outside any group."""
 
-    Blocks while records come; each call reads the topic again from its beginning.
+    def __init__(self, settings: Settings) -> None:
+        self._topic = settings.topics.job_events.name
+        self._reverts = Reverts()
+        self._has_caught_up = False
+        self._consumer = Consumer(
+            settings.kafka
+            | {
+                "group.id": f"{settings.group}-reverts-{uuid.uuid4()}",  # required, never joined
+                "enable.auto.commit": False,
+                "auto.offset.reset": "error",
+                "enable.partition.eof": True,
+            },
+            logger=logging.getLogger("rollcall.kafka"),
+        )
+        self._consumer.assign([TopicPartition(self._topic, 0, OFFSET_BEGINNING)])
 
-    Raises:
-        NotReadyError: Kafka does not answer, or the topic is not there.
-    """
-    topic = settings.topics.job_events.name
-    consumer = Consumer(
-        settings.kafka
-        | {
-            "group.id": f"{settings.group}-reverts-{uuid.uuid4()}",  # required, and never joined
-            "enable.auto.commit": False,
-            "auto.offset.reset": "error",
-            "enable.partition.eof": True,
-        },
-        logger=logging.getLogger("rollcall.kafka"),
-    )
-    try:
-        consumer.assign([TopicPartition(topic, 0, OFFSET_BEGINNING)])
-        return _read_to_end(consumer, topic)
-    except KafkaException as error:
-        raise NotReadyError(f"topic {topic}: {error}") from error
-    finally:
-        consumer.close()
+    def read(self) -> Reverts:
+        """What the topic says up to its end; blocks until that was reached for the first time.
 
-
-def _read_to_end(consumer: Consumer, topic: str) -> Reverts:
-    reverts = Reverts()
-    deadline_s = time.monotonic() + _QUIET_S
-    while time.monotonic() < deadline_s:
-        for message in consumer.consume(_BATCH, _POLL_S):
-            error = message.error()
-            if error is None:
-                _apply(reverts, message)
+        Raises:
+            NotReadyError: Kafka does not answer, or the topic is not there.
+        """
+        deadline_s = time.monotonic() + _QUIET_S
+        while (messages := self._consume()) or not self._has_caught_up:
+            for message in messages:
+                self._take(message)
                 deadline_s = time.monotonic() + _QUIET_S
-            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
-                return reverts
-    raise NotReadyError(f"topic {topic} does not answer")
+            if time.monotonic() > deadline_s:
+                raise NotReadyError(f"topic {self._topic} does not answer")
+        return self._reverts
+
+    def close(self) -> None:
+        """Leave Kafka."""
+        self._consumer.close()
+
+    def _consume(self) -> list[Message]:
+        return self._consumer.consume(_BATCH, 0 if self._has_caught_up else _POLL_S)
+
+    def _take(self, message: Message) -> None:
+        error = message.error()
+        if error is None:
+            _apply(self._reverts, message)
+        elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
+            self._has_caught_up = True
+        # librdkafka goes on by itself after every other error
 
 
 def _apply(reverts: Reverts, message: Message) -> None:

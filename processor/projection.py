@@ -17,16 +17,17 @@ from collections import defaultdict
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final, LiteralString
 
-import numpy as np
 from psycopg import errors, sql
 from psycopg.types.json import Jsonb
 
 from processor import SupersededError
 from processor.acceptance import Defined, Erased, Indexed, Opened, Sealed
 from processor.batches import DeadLetter
+from processor.dead_letter_details import refused_row
 from processor.foreign_rows import ForeignWriter, decide
 from processor.jobs import JobChanges, log_finished
 from processor.rejections import write_refusal
+from processor.source_counts import SourceCounts
 from processor.staging import (
     LEAF_COLUMNS,
     REJECTION_COLUMNS,
@@ -237,6 +238,7 @@ class _Transaction:
     ) -> None:
         self.generation_of = generation_of
         self._outcomes = outcomes
+        self._sources = SourceCounts(projection.schema)
         self._grown: defaultdict[tuple[int, int], int] = defaultdict(int)
         self._projection = projection
         self._topics = projection.settings.topics
@@ -283,6 +285,7 @@ class _Transaction:
             position = user_id(work.after.partition, refused.offset)
             outcome = WriteOutcome.refused(refused.event_id, position, refused.refusal)
             self._outcomes.note(outcome)
+        self._sources.note_refused(work.batch, self._outcomes)
 
     def _apply_step(
         self, work: Work, step: Opened | Defined | Indexed | PreparedRows | Erased | Sealed
@@ -318,6 +321,7 @@ class _Transaction:
         for (generation, partition), grown in self._grown.items():
             if grown:
                 self._projection.generations.count(self._cursor, generation, partition, grown)
+        self._sources.write(self._cursor)
 
     def write_jobs(self) -> None:
         for written in self._jobs.write(self._cursor):
@@ -403,17 +407,15 @@ class _Transaction:
         """Each row has a fate of its own: an outcome that is reported, or a dead letter."""
         partition = work.after.partition
         _, writer = self._projection.writers(self.generation_of[partition], partition)
-        verdicts = [
-            decide(found)
-            for found in writer.find(self._cursor, step.step, number)
-            if not self._outcomes.is_repeat(found.position)
-        ]
+        rows = writer.find(self._cursor, step.step, number)
+        verdicts = [decide(found) for found in rows if not self._outcomes.is_repeat(found.position)]
+        self._sources.note_rows(work.batch, step, rows, verdicts)
         self._grow(partition, writer.write(self._cursor, verdicts))
         for verdict in verdicts:
             if event_id := step.reported.get(verdict.position):
                 self._outcomes.note(self._outcome(step, event_id, verdict))
             elif verdict.code is not None:
-                self._bury_refused(work, verdict.position, verdict.code)
+                self._bury_refused(work, step, verdict)
 
     def _outcome(self, step: PreparedRows, event_id: str, verdict: Verdict) -> WriteOutcome:
         if verdict.code is None:
@@ -462,11 +464,12 @@ class _Transaction:
         for row in step.rows_by_id(outcomes.incomplete):
             self._found.append(incomplete_user(row))
 
-    def _bury_refused(self, work: Work, position: int, code: str) -> None:
-        offset = offset_of(position)
-        at = int(np.searchsorted(work.batch.offsets, offset))
-        record = work.batch.records[at]
-        letter = DeadLetter(offset, record.key(), record.value(), code, "refused by the projection")
+    def _bury_refused(self, work: Work, step: PreparedRows, verdict: Verdict) -> None:
+        assert verdict.code is not None, "only what is refused is buried"
+        offset = offset_of(verdict.position)
+        record = work.batch.record(offset)
+        detail = refused_row(step.rows_by_id([verdict.position])[0], verdict)
+        letter = DeadLetter(offset, record.key(), record.value(), verdict.code, detail)
         self._bury(letter, work.after.partition)
 
     def _bury(self, letter: DeadLetter, partition: int) -> None:

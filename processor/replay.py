@@ -104,9 +104,8 @@ class Replay:
             is_silent=is_silent,
         )
         self._maker = WorkMaker(projection)
-        self._projector = Projector(
-            Store(settings, schema, _SESSION_SETTINGS, is_live=False), projection
-        )
+        store = Store(settings, schema, is_live=False, session=_SESSION_SETTINGS)
+        self._projector = Projector(store, projection)
         self._consumer = _consumer(settings)
         self._assigned: set[int] = set()
         self._feeds: dict[int, PartitionFeed] = {}

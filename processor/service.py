@@ -71,7 +71,10 @@ def _work(settings: Settings, instance: Instance, stopping: threading.Event) -> 
     schema = instance.schema
     generations = Generations(schema, settings.topics.user_events.partitions)
     projection = Projection(
-        settings, generations=generations, read_rows=LogReader(settings).read_rows
+        settings,
+        generations=generations,
+        read_rows=LogReader(settings).read_rows,
+        reverted=instance.reverted,
     )
     projector = Projector(Store(settings, schema), projection)
     outbox = Outbox(settings, schema, generations)

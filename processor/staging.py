@@ -80,6 +80,12 @@ class PreparedRows:
         """COPY input for the staging table."""
         return _staged_csv(self)
 
+    def sources_by_id(self, wanted: list[int]) -> list[str | None]:
+        """Whom the rows of these ids name as their producer, in their order."""
+        at = np.searchsorted(self.ids, np.array(wanted, np.int64))
+        column: pa.StringArray = cast("pa.StringArray", self.rows.column("source"))
+        return column.take(at).to_pylist()
+
     def rows_by_id(self, wanted: list[int]) -> list[dict[str, Any]]:
         """The rows of these ids, in their order, as dicts of columns."""
         at = np.searchsorted(self.ids, np.array(wanted, np.int64))

@@ -41,6 +41,9 @@ _SESSION_SETTINGS: Final = {
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
     "jit": "off",
+    # A worker that was frozen in its transaction holds rows of jobs, which others wait for in
+    # theirs; only a claim ends its session, and who waits for ever never claims.
+    "lock_timeout": "5s",
 }
 _CLAIM: LiteralString = """
 UPDATE {schema}.projection_offset
@@ -93,18 +96,18 @@ class Store:
         self,
         settings: Settings,
         schema: str,
-        session: Mapping[str, str] | None = None,
         *,
         is_live: bool = True,
+        session: Mapping[str, str] | None = None,
     ) -> None:
-        """``session``: settings of Postgres that differ from a worker's.
+        """``is_live``: the schema must be that of the active instance at each claim.
 
-        ``is_live``: the schema must be that of the active instance at each claim.
+        ``session``: settings of Postgres that differ from a worker's.
         """
         self._settings = settings
         self._schema = schema
-        self._session = _SESSION_SETTINGS | dict(session or {})
         self._is_live = is_live
+        self._session = _SESSION_SETTINGS | dict(session or {})
         self._connection: psycopg.Connection | None = None
 
     def connection(self) -> psycopg.Connection:

@@ -5,6 +5,8 @@
 :mod:`schemas.events`  the event types as values
 :mod:`schemas.codec`   events and batches to and from framed Avro bytes
 :mod:`schemas.topics`  topics, their settings, the partition of a key
+:mod:`schemas.asyncapi`  topics and events as an AsyncAPI document
+:mod:`schemas.dead_letters`  why a record is not applied, and how that is told
 :mod:`schemas.user_rules`  the columns of a file and the rules of a value
 :mod:`schemas.attributes`  custom attributes and their types
 :mod:`schemas.read_model`  the tables the projection writes and the API reads

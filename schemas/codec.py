@@ -171,6 +171,11 @@ def _event(event_type: type[events.Event], record: dict[str, Any]) -> events.Eve
     return event_type(**{field.name: record[field.name] for field in fields(event_type)})
 
 
+def fingerprint_of(event_type: type[events.Event]) -> bytes:
+    """CRC-64-AVRO of the current schema, as single-object encoding has it, little-endian."""
+    return _SCHEMAS[event_type].frame[len(MARKER) :]
+
+
 def encode_batch(event_type: type[events.Event], batch: pa.RecordBatch) -> pa.BinaryArray:
     """Each row of the batch as a framed value, in order.
 

@@ -21,6 +21,8 @@ ID_OFFSET_BITS: Final = 48
 """Of a user's id: (partition << 48) + offset + 1, the log position that made the user."""
 REPEAT_OFFSETS: Final = 250_000
 """An event id of the API's that comes again within so many records of its partition is a repeat."""
+OTHER_SOURCES: Final = "(other)"
+"""Counts together what comes from sources beyond those that are counted by name."""
 USER_COLUMNS: Final = (
     "first_name",
     "last_name",

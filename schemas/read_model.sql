@@ -153,6 +153,24 @@ CREATE TABLE IF NOT EXISTS {schema}.job_partition (
     CHECK (sealed_offset > opened_offset)
 );
 
+-- Outcomes of records without a job, by the source that they name ('' where they name none,
+-- or can't be read) and partition: a row has one writer.  dead: dead letters; rejected: writes
+-- of the API, which is told.  Times are those of the records.
+CREATE TABLE IF NOT EXISTS {schema}.source_partition (
+    partition integer NOT NULL,
+    source text COLLATE "C" NOT NULL,
+    inserted bigint NOT NULL DEFAULT 0,
+    updated bigint NOT NULL DEFAULT 0,
+    unchanged bigint NOT NULL DEFAULT 0,
+    deleted bigint NOT NULL DEFAULT 0,
+    rejected bigint NOT NULL DEFAULT 0,
+    dead bigint NOT NULL DEFAULT 0,
+    repeats bigint NOT NULL DEFAULT 0,
+    first_at timestamptz NOT NULL,
+    last_at timestamptz NOT NULL,
+    PRIMARY KEY (partition, source)
+);
+
 CREATE TABLE IF NOT EXISTS {schema}.rejection (
     job_id bigint NOT NULL,
     record_number integer NOT NULL,
@@ -247,3 +265,13 @@ SELECT job_id, state FROM {schema}.job;
 CREATE OR REPLACE VIEW {schema}.rejections AS
 SELECT job_id, record_number, line, "column", code, reason, value, raw
 FROM {schema}.rejection;
+
+-- Producers of records without a job; source is null where they name none.
+CREATE OR REPLACE VIEW {schema}.sources AS
+SELECT NULLIF(source, '') AS source,
+       sum(inserted)::bigint AS inserted, sum(updated)::bigint AS updated,
+       sum(unchanged)::bigint AS unchanged, sum(deleted)::bigint AS deleted,
+       sum(rejected)::bigint AS rejected, sum(dead)::bigint AS dead,
+       sum(repeats)::bigint AS repeats, min(first_at) AS first_at, max(last_at) AS last_at
+FROM {schema}.source_partition
+GROUP BY source;

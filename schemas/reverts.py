@@ -23,6 +23,7 @@ from schemas.events import JobAccepted, JobRestored, JobReverted, JobVoided
 from schemas.log_moves import LogMoves
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from schemas.events import Event
@@ -32,11 +33,11 @@ RevertDecision = Literal["counts", "changes nothing", "voided"]
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """The reverted jobs from a record on; ``recorded_at`` is the record's time, if known."""
+    """A record that counts; ``recorded_at`` is its time in the log, where that is known."""
 
     offset: int
     recorded_at: datetime | None
-    job_ids: frozenset[int]
+    event: JobReverted | JobRestored
 
 
 class Reverts:
@@ -44,14 +45,15 @@ class Reverts:
 
     def __init__(self) -> None:
         self._accepted_at: dict[int, int] = {}
-        self._reverted: dict[int, JobReverted] = {}
         self._decisions: dict[tuple[int, str], RevertDecision] = {}
         self._changes: list[_Change] = []
-        self._moves = LogMoves()
+        self._by_job: dict[int, list[JobReverted | JobRestored]] = {}
+        self._now: frozenset[int] = frozenset()
+        self.moves = LogMoves()
 
     def apply(self, offset: int, event: Event, recorded_at: datetime | None = None) -> None:
         """Read the event at this offset; offsets rise, and other events change nothing."""
-        if not self._moves.apply(event):
+        if not self.moves.apply(event):
             if isinstance(event, (JobAccepted, JobReverted, JobRestored)):
                 self._decisions.setdefault((event.job_id, event.attempt), "voided")
             return
@@ -61,25 +63,22 @@ class Reverts:
             if (event.job_id, event.attempt) not in self._decisions:
                 self._accepted_at.setdefault(event.job_id, offset)
         elif isinstance(event, (JobReverted, JobRestored)):
-            self._decide(offset, event, recorded_at)
+            self._decide(_Change(offset, recorded_at, event))
 
-    def _decide(
-        self, offset: int, event: JobReverted | JobRestored, recorded_at: datetime | None
-    ) -> None:
+    def _decide(self, change: _Change) -> None:
+        event = change.event
         attempt = (event.job_id, event.attempt)
         if attempt in self._decisions:
             return
-        is_wanted_reverted = isinstance(event, JobReverted)
-        is_reverted = event.job_id in self._reverted
-        if not self.is_known(event.job_id) or is_reverted == is_wanted_reverted:
+        is_change = isinstance(event, JobReverted) != (event.job_id in self._now)
+        if not is_change or not self.is_known(event.job_id):
             self._decisions[attempt] = "changes nothing"
             return
+        self._changes.append(change)
+        self._by_job.setdefault(event.job_id, []).append(event)
+        self._now = self._now ^ {event.job_id}
+        # Last: whoever waits for the decision finds the rest done.
         self._decisions[attempt] = "counts"
-        if isinstance(event, JobReverted):
-            self._reverted[event.job_id] = event
-        else:
-            del self._reverted[event.job_id]
-        self._changes.append(_Change(offset, recorded_at, frozenset(self._reverted)))
 
     def is_known(self, job_id: int) -> bool:
         """Whether a ``JobAccepted`` of this job counts."""
@@ -87,7 +86,13 @@ class Reverts:
 
     def reverted(self, job_id: int) -> JobReverted | None:
         """What reverted the job; None where it is not reverted now."""
-        return self._reverted.get(job_id)
+        changes = self.changes_of(job_id)
+        last = changes[-1] if changes else None
+        return last if isinstance(last, JobReverted) else None
+
+    def changes_of(self, job_id: int) -> Sequence[JobReverted | JobRestored]:
+        """What reverted and restored the job, by turns, in order."""
+        return self._by_job.get(job_id, ())
 
     def decision(self, job_id: int, attempt: str) -> RevertDecision | None:
         """What was decided about this attempt, for ever; None before the log speaks of it."""
@@ -95,15 +100,15 @@ class Reverts:
 
     def now(self) -> frozenset[int]:
         """The reverted jobs after all that was read."""
-        return self._changes[-1].job_ids if self._changes else frozenset()
+        return self._now
 
     def at_time(self, time: datetime) -> frozenset[int]:
-        """Those after the records before the first change recorded later than that (aware)."""
+        """Those after the changes that stand before the first recorded later than that (aware)."""
         found: frozenset[int] = frozenset()
         for change in self._changes:
             if change.recorded_at is not None and change.recorded_at > time:
                 break
-            found = change.job_ids
+            found ^= {change.event.job_id}
         return found
 
     def at_offset(self, offset: int) -> frozenset[int]:
@@ -112,11 +117,11 @@ class Reverts:
         for change in self._changes:
             if change.offset >= offset:
                 break
-            found = change.job_ids
+            found ^= {change.event.job_id}
         return found
 
     def before_job(self, job_id: int) -> frozenset[int]:
-        """Those before this job was accepted: as readers saw its outcome, it was not one of them.
+        """Those before this job was accepted; the job itself is none of them.
 
         Raises:
             KeyError: the job is not known.

@@ -134,6 +134,28 @@ def _reconciliation_key(read: EnvironmentReader) -> str:
     return key
 
 
+def _topics(read: EnvironmentReader) -> Topics:
+    return topics(
+        prefix=read.text("ROLLCALL_TOPIC_PREFIX", ""),
+        partitions=read.integer("ROLLCALL_PARTITIONS", 6, least=1, most=_MAX_PARTITIONS),
+        uploads_retention_days=read.integer(
+            "ROLLCALL_UPLOADS_RETENTION_DAYS", 7, least=1, most=3650
+        ),
+    )
+
+
+def read_log_shape(environ: Mapping[str, str]) -> tuple[Topics, str]:
+    """The topics and the reconciliation key, for what needs neither Kafka nor Postgres.
+
+    Raises:
+        SettingsError: naming every one of these settings that is wrong.
+    """
+    read = EnvironmentReader(environ)
+    shape = _topics(read), _reconciliation_key(read)
+    read.check()
+    return shape
+
+
 def read_settings(environ: Mapping[str, str]) -> Settings:
     """The shared settings.
 
@@ -155,13 +177,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     """
     read = EnvironmentReader(environ)
     read.text(f"{_KAFKA_PREFIX}BOOTSTRAP_SERVERS")
-    first_topics = topics(
-        prefix=read.text("ROLLCALL_TOPIC_PREFIX", ""),
-        partitions=read.integer("ROLLCALL_PARTITIONS", 6, least=1, most=_MAX_PARTITIONS),
-        uploads_retention_days=read.integer(
-            "ROLLCALL_UPLOADS_RETENTION_DAYS", 7, least=1, most=3650
-        ),
-    )
+    first_topics = _topics(read)
     settings = Settings(
         kafka={
             name.removeprefix(_KAFKA_PREFIX).lower().replace("_", "."): value

@@ -103,12 +103,36 @@ class Client:
         return cast("Json", self.http.get(f"{BASE}/batchinfo/status").json())
 
     def is_ended(self, job_id: int) -> bool:
-        """Whether every line of the job has its outcome."""
-        return self.status(job_id)["state"] in ENDED
+        """Whether every line of the job has its outcome; not while Postgres can't be asked."""
+        answer = self.http.get(f"{BASE}/batchinfo/status/{job_id}")
+        if answer.status_code == 503:
+            return False
+        assert answer.status_code == 200, f"{answer.status_code}: {answer.text}"
+        return answer.json()["state"] in ENDED
 
     def wait_ended(self, job_id: int, timeout_s: float = 60) -> Json:
         """The job's last status."""
         wait_until(lambda: self.is_ended(job_id), timeout_s, saying=f"job {job_id} has ended")
+        return self.status(job_id)
+
+    def change(
+        self, change: str, job_id: int | str, *, key: str | None = None, **query: str
+    ) -> httpx.Response:
+        """The answer to an ``undo`` or a ``redo`` of the job, whatever it is."""
+        return self.http.post(
+            f"{BASE}/batchinfo/{change}/{job_id}",
+            params=query,
+            headers={} if key is None else {"Idempotency-Key": key},
+        )
+
+    def wait_state(self, job_id: int, *states: str, timeout_s: float = 120) -> Json:
+        """The job's status once it is in one of these states."""
+        wait_until(
+            lambda: self.status(job_id)["state"] in states,
+            timeout_s,
+            saying=f"job {job_id} is {' or '.join(states)}",
+            every_s=0.1,
+        )
         return self.status(job_id)
 
     def errors(self, job_id: int) -> list[Json]:

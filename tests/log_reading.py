@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from schemas import codec
-from schemas.events import JobAccepted, JobOpened, JobSealed, JobStatus, JobVoided
+from schemas.events import (
+    JobAccepted,
+    JobOpened,
+    JobRestored,
+    JobReverted,
+    JobSealed,
+    JobStatus,
+    JobVoided,
+)
 
 if TYPE_CHECKING:
     from confluent_kafka import Message
@@ -90,6 +98,22 @@ def accepted_jobs(settings: Settings) -> list[JobAccepted]:
         if isinstance(event, JobAccepted) and (event.job_id, event.attempt) not in voided:
             jobs.setdefault(event.job_id, event)
     return list(jobs.values())
+
+
+def reverted_jobs(settings: Settings) -> set[int]:
+    """The jobs that ``job-events`` says are reverted now; attempts that were voided don't count."""
+    known = {job.job_id for job in accepted_jobs(settings)}
+    reverted: set[int] = set()
+    voided: set[str] = set()
+    for record in read_topic(settings, settings.topics.job_events)[0]:
+        event = codec.decode(record.value())
+        if isinstance(event, JobVoided):
+            voided.add(event.attempt)
+        elif isinstance(event, JobReverted) and event.attempt not in voided:
+            reverted.add(event.job_id)
+        elif isinstance(event, JobRestored) and event.attempt not in voided:
+            reverted.discard(event.job_id)
+    return reverted & known
 
 
 def control_events(settings: Settings) -> list[list[JobOpened | JobSealed]]:

@@ -75,6 +75,7 @@ class Outcome:
     updated: int = 0
     unchanged: int = 0
     rejections: list[Rejected] = field(default_factory=list[Rejected])
+    is_reverted: bool = False
 
     @property
     def counts(self) -> tuple[int, int, int, int]:
@@ -106,6 +107,11 @@ class Model:
     def __init__(self) -> None:
         self.users: dict[str, User] = {}
         self.outcomes: dict[int, Outcome] = {}
+
+    def leave_out(self, job: Job) -> Outcome:
+        """The job's turn, as if it had never run: no line of it has an outcome."""
+        outcome = self.outcomes[job.job_id] = Outcome(is_reverted=True)
+        return outcome
 
     def apply(self, job: Job) -> Outcome:
         """Apply the next job; its outcome."""

@@ -67,7 +67,8 @@ class MemoryLog:
         for record in records:
             # Another one for each record, and not in the order of partitions.
             timestamp_ms = _STARTED_MS + 1000 * len(log) + 333 * (partition * 2 % 3)
-            log.append(MemoryRecord(record.key(), record.value(), len(log), timestamp_ms))
+            own_ms = record.record_timestamp_ms
+            log.append(MemoryRecord(record.key(), record.value(), len(log), own_ms or timestamp_ms))
 
     def read_rows(self, partition: int, offsets: list[int]) -> Iterator[tuple[int, UserRow]]:
         """The rows at these offsets, as the processor reads them again."""

@@ -141,6 +141,10 @@ class Services:
         """A processor; it gets its share of the partitions."""
         return self.start("processor", **environ)
 
+    def builder(self, **environ: str) -> Service:
+        """A builder; it takes over when no other works."""
+        return self.start("processor.builder", **environ)
+
     def api(self, port: int | None = None, **environ: str) -> tuple[Service, Client]:
         """An API process that answers, and a client of it."""
         port = port or free_port()

@@ -9,12 +9,12 @@ import psycopg
 from psycopg.rows import dict_row
 
 from schemas.events import JobOpened, JobSealed
-from tests.log_reading import accepted_jobs, control_events, last_statuses
+from tests.log_reading import accepted_jobs, control_events, last_statuses, reverted_jobs
 from tests.model import FIELDS, Job, Model, Rejected
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from schemas.events import JobAccepted
     from tests.model import Outcome, User
@@ -29,15 +29,23 @@ Row = dict[str, Any]
 def assert_as_modelled(env: Ground, files: Iterable[bytes]) -> Model:
     """Fail unless tables and log are what the jobs, one after another, come to; the model.
 
+    Jobs that are reverted are left out, and readers must see so.
     ``files`` are all files ever sent; which of them became jobs, and in which
     order, is read from ``job-events``.
     """
     jobs = accepted_jobs(env.settings)
-    model = modelled(jobs, {hashlib.sha256(file).hexdigest(): file for file in files})
+    reverted = reverted_jobs(env.settings)
+    by_hash = {hashlib.sha256(file).hexdigest(): file for file in files}
+    model = modelled(jobs, by_hash, reverted)
     wait_until(
         lambda: _ended(env) >= {job.job_id for job in jobs},
         HEALING_TIMEOUT_S,
         saying=f"all {len(jobs)} jobs have ended",
+    )
+    wait_until(
+        lambda: _left_out(env) == reverted,
+        HEALING_TIMEOUT_S,
+        saying=f"the audience is one without the jobs {reverted or 'reverted: none'}",
     )
     assert_users(env, model.users)
     assert_outcomes(env, model.outcomes)
@@ -46,11 +54,14 @@ def assert_as_modelled(env: Ground, files: Iterable[bytes]) -> Model:
     return model
 
 
-def modelled(jobs: Iterable[JobAccepted], files: Mapping[str, bytes]) -> Model:
-    """The model after these jobs; ``files`` by their SHA-256."""
+def modelled(
+    jobs: Iterable[JobAccepted], files: Mapping[str, bytes], reverted: Collection[int] = ()
+) -> Model:
+    """The model after these jobs, but for those reverted; ``files`` by their SHA-256."""
     model = Model()
     for job in jobs:
-        model.apply(
+        turn = model.leave_out if job.job_id in reverted else model.apply
+        turn(
             Job(
                 job_id=job.job_id,
                 mode=job.mode,
@@ -79,6 +90,12 @@ def _ended(env: Ground) -> set[int]:
         }
     except psycopg.errors.UndefinedTable:
         return set()
+
+
+def _left_out(env: Ground) -> set[int]:
+    """The jobs that the audience which readers see is without."""
+    rows = select(env, "SELECT job_id FROM jobs WHERE state = 'REVERTED'")
+    return {row["job_id"] for row in rows}
 
 
 def assert_users(env: Ground, expected: Mapping[str, User]) -> None:
@@ -115,6 +132,9 @@ def assert_outcomes(env: Ground, expected: Mapping[int, Outcome]) -> None:
         row = found[job_id]
         counts = (row["inserted"], row["updated"], row["unchanged"], row["rejected"])
         assert counts == outcome.counts, f"job {job_id} ({row['mode']})"
+        if outcome.is_reverted:
+            assert row["state"] == "REVERTED"
+            continue
         assert sum(counts) == row["lines"]
         assert row["state"] == ("COMPLETED_WITH_ERRORS" if outcome.rejections else "COMPLETED")
     _assert_rejections(env, expected)

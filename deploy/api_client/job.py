@@ -2,14 +2,14 @@
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
 from deploy.api_client.client import ApiClient, ApiError, path_of
 from deploy.api_client.retry import Patience, is_passing, persistently
 
-RUNNING_STATES = ("ACCEPTED", "PROCESSING")
+RUNNING_STATES = ("ACCEPTED", "PROCESSING", "REVERTING")
 OUTCOMES = ("inserted", "updated", "unchanged", "rejected")
 
 _POLL_S = 0.2
@@ -41,11 +41,17 @@ class JobCounts:
 
     @property
     def has_ended(self) -> bool:
-        """True once no line waits for its outcome."""
+        """True once no line waits for its outcome, or for its undo."""
         return self.state not in RUNNING_STATES
 
 
-def follow(client: ApiClient, job_id: str) -> Iterator[dict[str, Any]]:
+def _has_ended(counts: JobCounts) -> bool:
+    return counts.has_ended
+
+
+def follow(
+    client: ApiClient, job_id: str, is_last: Callable[[JobCounts], bool] = _has_ended
+) -> Iterator[dict[str, Any]]:
     """The job's status at each change, until the one with which it has ended.
 
     They come as server-sent events, or are asked for where the server sends none.
@@ -55,7 +61,7 @@ def follow(client: ApiClient, job_id: str) -> Iterator[dict[str, Any]]:
     """
     for status in _statuses(client, job_id):
         yield status
-        if JobCounts.of(status).has_ended:
+        if is_last(JobCounts.of(status)):
             return
 
 

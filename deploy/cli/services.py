@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import click
 
 from deploy.cli.options import processors_option
-from deploy.services import api_and_publisher, processors
+from deploy.services import api_and_publisher, builder, processors
 from deploy.signals import exit_on_stop_signals
 from deploy.supervisor import Supervised, Supervisor
 from schemas.logs import configure_logging
@@ -29,7 +29,9 @@ def serve(host: str, port: int) -> None:
 @click.command()
 @processors_option
 def process(processors: int) -> None:
-    """Run processors, with Kafka and Postgres named by the environment.
+    """Run processors and a builder, with Kafka and Postgres named by the environment.
+
+    Of several builders one works at a time: it rebuilds, undoes jobs and looks back.
 
     ROLLCALL_KAFKA_BOOTSTRAP_SERVERS and ROLLCALL_DATABASE_URL say where they are.
     """
@@ -37,7 +39,7 @@ def process(processors: int) -> None:
 
 
 def _processors(count: int) -> list[Supervised]:
-    return processors(os.environ, count=count)
+    return [*processors(os.environ, count=count), builder(os.environ)]
 
 
 def _run_until_stopped(services: Sequence[Supervised]) -> None:

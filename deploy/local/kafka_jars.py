@@ -1,4 +1,7 @@
-"""Kafka's jars: exactly those of `kafka-jars.lock`, fetched once into the user's cache folder."""
+"""Jars: exactly those of a lock, fetched once into the user's cache folder.
+
+Kafka's are those of `kafka-jars.lock`.
+"""
 
 import contextlib
 import functools
@@ -27,7 +30,7 @@ _FETCH_TIMEOUT_S = 30
 
 
 class JarError(Exception):
-    """Kafka's jars cannot be had, or are not the ones that the lock names."""
+    """Jars cannot be had, or are not the ones that the lock names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,11 @@ def _parse_line(coordinate: str, digest: str, size: str) -> LockedJar:
 
 
 def ensure_jars(console: Console) -> list[Path]:
+    """The paths of Kafka's jars; see `ensure_locked`."""
+    return ensure_locked(LOCK_PATH, "Apache Kafka", console)
+
+
+def ensure_locked(lock: Path, what: str, console: Console) -> list[Path]:
     """The paths of all jars, each with the hash that the lock names, in the lock's order.
 
     Fetches what is missing or damaged, with a progress bar.
@@ -71,12 +79,12 @@ def ensure_jars(console: Console) -> list[Path]:
     Raises:
         JarError: A jar cannot be fetched, or what was fetched has another hash.
     """
-    jars = parse_lock(LOCK_PATH.read_text())
+    jars = parse_lock(lock.read_text())
     folder = platformdirs.user_cache_path("rollcall") / "kafka-jars"
     folder.mkdir(parents=True, exist_ok=True)
     missing = [jar for jar in jars if _digest(folder / jar.file_name) != jar.sha256]
     if missing:
-        _fetch_all(missing, folder, console)
+        _fetch_all(missing, folder, _progress(what, missing, console))
     return [folder / jar.file_name for jar in jars]
 
 
@@ -88,9 +96,12 @@ def _digest(path: Path) -> str | None:
         return None
 
 
-def _fetch_all(jars: list[LockedJar], folder: Path, console: Console) -> None:
+_Progress = contextlib.AbstractContextManager[Callable[[int], None]]
+
+
+def _fetch_all(jars: list[LockedJar], folder: Path, progress: _Progress) -> None:
     with (
-        _progress(jars, console) as advance,
+        progress as advance,
         tempfile.TemporaryDirectory(dir=folder, prefix="fetching-") as staging,
         ThreadPoolExecutor(_PARALLEL_FETCHES) as pool,
     ):
@@ -100,11 +111,13 @@ def _fetch_all(jars: list[LockedJar], folder: Path, console: Console) -> None:
 
 
 @contextlib.contextmanager
-def _progress(jars: list[LockedJar], console: Console) -> Generator[Callable[[int], None]]:
+def _progress(
+    what: str, jars: list[LockedJar], console: Console
+) -> Generator[Callable[[int], None]]:
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
     with Progress(*columns, TransferSpeedColumn(), console=console) as progress:
         total = sum(jar.size_bytes for jar in jars)
-        task = progress.add_task("Fetching Apache Kafka (once)", total=total)
+        task = progress.add_task(f"Fetching {what} (once)", total=total)
         yield lambda count: progress.advance(task, count)
 
 

@@ -14,7 +14,7 @@ from deploy.api_client.client import Account, ApiClient
 from deploy.local.data_dir import DataDir, write_private
 from deploy.local.ports import HOST, is_free
 from deploy.local.stack import LocalStack
-from deploy.services import api_and_publisher, processors
+from deploy.services import api_and_publisher, builder, processors
 from deploy.supervisor import Supervised, Supervisor
 
 DEFAULT_PORT = 8080
@@ -75,6 +75,7 @@ def running_rollcall(plan: Plan, console: Console) -> Generator[Running]:
         services = [
             *api_and_publisher(environment, log_dir=log_dir),
             *processors(environment, count=plan.processors, log_dir=log_dir),
+            builder(environment, log_dir=log_dir),
         ]
         account = Account("admin", password)
         url = f"http://{HOST}:{port}"

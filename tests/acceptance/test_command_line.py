@@ -4,81 +4,22 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import signal
 import subprocess
-import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psutil
 import pytest
 
 from tests.files import tidy_csv
-from tests.services import CHECKOUT
+from tests.shell import COMMAND, TIMEOUT_S
+from tests.shell import Shell as _Shell
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.rig import Rig
-
-_TIMEOUT_S = 90
-_COMMAND = (sys.executable, "-P", "-m", "deploy")
-
-
-@dataclass(frozen=True, slots=True)
-class _Shell:
-    """Runs commands in the administrator's name, unless the environment says another."""
-
-    rig: Rig
-    folder: Path
-
-    def file(self, content: bytes) -> str:
-        """The path of a file to upload."""
-        path = self.folder / "users.csv"
-        path.write_bytes(content)
-        return str(path)
-
-    def run(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-        """The command, once it has ended."""
-        return subprocess.run(
-            [*_COMMAND, *arguments],
-            check=False,
-            capture_output=True,
-            env=self.environ(environ),
-            stdin=subprocess.DEVNULL,
-            text=True,
-            timeout=_TIMEOUT_S,
-        )
-
-    def json(self, *arguments: str, **environ: str) -> Any:
-        """What the command prints as JSON; it must succeed."""
-        done = self.run(*arguments, "--json", **environ)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return json.loads(done.stdout)
-
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """The command, running."""
-        return subprocess.Popen(
-            [*_COMMAND, *arguments],
-            env=self.environ({}),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def environ(self, environ: dict[str, str]) -> dict[str, str]:
-        """What a command sees."""
-        kept = {name: value for name, value in os.environ.items() if "ROLLCALL" not in name}
-        said = {
-            "PYTHONPATH": str(CHECKOUT),
-            "ROLLCALL_URL": self.rig.client.url,
-            "ROLLCALL_USER": "admin",
-            "ROLLCALL_PASSWORD": self.rig.env.password,
-        }
-        return kept | said | environ
 
 
 @pytest.fixture
@@ -146,7 +87,7 @@ def test_an_accepted_upload_is_followed_later(shell: _Shell) -> None:
 def test_a_file_is_taken_from_standard_input(shell: _Shell) -> None:
     """Packed, too."""
     file = shell.file(tidy_csv(range(400, 407)))
-    command = " ".join(_COMMAND)
+    command = " ".join(COMMAND)
 
     done = subprocess.run(
         ["/bin/sh", "-c", f"gzip -c {file} | {command} import - --json"],
@@ -199,7 +140,7 @@ def test_an_upload_that_the_api_dies_of_ends_in_one_job(shell_alone: _Shell) -> 
     first_words = command.stderr.readline()
     shell.rig.restart_api()
 
-    stdout, stderr = command.communicate(timeout=_TIMEOUT_S)
+    stdout, stderr = command.communicate(timeout=TIMEOUT_S)
 
     assert "trying again in" in first_words
     assert command.returncode == 0, stderr

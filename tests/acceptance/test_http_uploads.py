@@ -83,6 +83,8 @@ def test_an_upload_is_known_from_the_instant_of_its_answer(services: Services) -
             "startedDate": None,
             "finishedDate": None,
             "estimatedFinishDate": None,
+            "revertedDate": None,
+            "revertedBy": None,
         }
         assert time.strptime(status["importedDate"], "%m/%d/%Y %I:%M:%S %p GMT")
 

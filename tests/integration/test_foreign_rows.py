@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -94,6 +95,52 @@ def test_an_insert_that_comes_again_is_a_repeat_and_another_one_is_not(
 
     assert user(scene)["id"] == (PARTITION << 48) + 1
     assert dead_letters(scene) == [(2, "KEY_EXISTS")]
+
+
+@pytest.mark.parametrize("size", [1, 100])
+def test_an_insert_is_a_repeat_whoever_changed_the_user_since(scene: Scene, size: int) -> None:
+    """It undoes nothing, and is counted as a repeat of its source."""
+    send(scene, row("a"), row("b", "upsert", first_name="Lee", source="shop"), row("a"))
+    project(scene, size)
+
+    assert user(scene)["first_name"] == "Lee"
+    assert dead_letters(scene) == []
+    assert select(
+        scene.env, "SELECT inserted, dead, repeats FROM sources WHERE source = 'crm'"
+    ) == [{"inserted": 1, "dead": 0, "repeats": 1}]
+
+
+def test_an_insert_without_an_event_id_is_never_a_repeat(scene: Scene) -> None:
+    """Nothing tells it from another one."""
+    nameless = replace(row("a"), event_id=None)
+    send(scene, nameless, nameless)
+    project(scene)
+
+    assert dead_letters(scene) == [(1, "KEY_EXISTS")]
+
+
+@pytest.mark.parametrize("size", [1, 100])
+def test_a_refused_row_says_what_it_met(scene: Scene, size: int) -> None:
+    """The holder of its key, whom it means, what it lacks; and the way out."""
+    made = (PARTITION << 48) + 2
+    send(
+        scene,
+        row("a", "upsert", first_name=None, country=None),
+        row("b"),
+        row("c"),
+        row("d", "upsert", user_id=7),
+    )
+    project(scene, size)
+
+    found = select(scene.env, f"SELECT headers FROM {scene.schema}.outbox ORDER BY id")
+    details = [each["headers"]["detail"] for each in found]
+    expected = (
+        "a new user needs first_name, country, which the row lacks",
+        f"with event_id 'c', and its key belongs to user {made} already",
+        f"means user 7, and its key belongs to user {made}",
+    )
+    assert len(details) == len(expected)
+    assert [says for says in expected if not any(says in detail for detail in details)] == []
 
 
 @pytest.mark.parametrize("size", [1, 100])

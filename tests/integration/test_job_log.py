@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,8 +15,9 @@ from confluent_kafka import Producer
 
 from ingest_api.job_log import JobLog
 from ingest_api.topic_setup import ensure_topics
+from processor.job_reverts import RevertsFollower
 from schemas.codec import encode
-from schemas.events import ChunkRange, JobAccepted, JobVoided
+from schemas.events import ChunkRange, JobAccepted, JobRestored, JobReverted, JobVoided
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
@@ -45,6 +46,19 @@ FIRST = JobAccepted(
 )
 SAME = replace(FIRST, attempt="same")
 OTHER = replace(FIRST, attempt="other", sha256="bb")
+REVERTED = JobReverted(
+    job_id=41,
+    attempt="undo",
+    requested_at=datetime(2026, 1, 2, tzinfo=UTC),
+    requested_by="admin",
+    inserted=1,
+    updated=0,
+    unchanged=0,
+    rejected=0,
+)
+RESTORED = JobRestored(
+    job_id=41, attempt="redo", requested_at=datetime(2026, 1, 3, tzinfo=UTC), requested_by="admin"
+)
 
 
 @pytest.fixture
@@ -136,6 +150,46 @@ def test_an_instance_that_has_caught_up_knows_what_was_accepted_before(settings:
     asyncio.run(run())
 
 
+def test_of_undos_at_one_instant_one_counts(settings: Settings) -> None:
+    """On every instance; and what it did can be taken back once."""
+
+    async def run() -> None:
+        async with following(settings) as one, following(settings) as two:
+            await one.accept(FIRST)
+            undos = [replace(REVERTED, attempt=f"undo {number}") for number in range(20)]
+            found = await asyncio.gather(
+                *(log.change(event) for event, log in zip(undos, [one, two] * 10, strict=True))
+            )
+            assert sorted(found) == ["changes nothing"] * 19 + ["counts"]
+            await one.catch_up()
+            await two.catch_up()
+            assert one.ledger.reverts.now() == two.ledger.reverts.now() == {41}
+            assert await two.change(RESTORED) == "counts"
+            assert await two.change(replace(RESTORED, attempt="late")) == "changes nothing"
+
+    asyncio.run(run())
+
+
+def test_what_all_of_the_log_says_of_reverts_is_known_to_both_sides(settings: Settings) -> None:
+    """The processor's side reads it to its end, with the times of its records."""
+
+    async def run() -> None:
+        async with following(settings) as log:
+            await log.accept(FIRST)
+            await log.change(REVERTED)
+
+    append(settings, b"garbage")
+    asyncio.run(run())
+    with contextlib.closing(RevertsFollower(settings)) as follower:
+        reverts = follower.read()
+    assert reverts.now() == {41}
+    assert reverts.reverted(41) == REVERTED
+    assert reverts.before_job(41) == frozenset()
+    assert reverts.at_time(datetime.now(UTC) + timedelta(days=1)) == {41}
+    assert reverts.at_time(datetime.now(UTC) - timedelta(days=1)) == frozenset()
+    assert (reverts.is_known(41), reverts.is_known(42)) == (True, False)
+
+
 @pytest.fixture
 def broker_pid(surroundings_of_session: Surroundings) -> Iterator[int]:
     """The broker's process, where it is ours to freeze; it runs again afterwards."""
@@ -171,5 +225,28 @@ def test_an_acknowledgement_that_does_not_come_leaves_nothing_open(
                 if answered in {"accepted", "voided"}:
                     assert (counting == ["first"]) == (answered == "accepted")
             assert answered != "unknown" or frozen_s > 9
+
+    asyncio.run(run())
+
+
+def test_an_undo_that_is_not_acknowledged_leaves_nothing_open(
+    settings: Settings, broker_pid: int
+) -> None:
+    """Whatever is answered meanwhile, the log agrees with it."""
+
+    async def run() -> None:
+        async with following(settings) as log:
+            await log.accept(FIRST)
+            os.kill(broker_pid, signal.SIGSTOP)
+            thawed = asyncio.Event()
+            loop = asyncio.get_running_loop()
+            loop.call_later(6.0, os.kill, broker_pid, signal.SIGCONT)
+            loop.call_later(6.0, thawed.set)
+            answered = await log.change(REVERTED)
+            await thawed.wait()
+            async with following(settings) as other:
+                await other.catch_up()
+                assert answered in {"counts", "voided"}
+                assert (other.ledger.reverts.now() == {41}) == (answered == "counts")
 
     asyncio.run(run())

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
 
+from ingest_api.event_stream import event_id
 from ingest_api.job_reads import ANY_JOB, JobFilter, JobReads
+from schemas.events import JobRestored, JobReverted
 from tests.read_model_rows import ACCEPTED, ask, execute, job, ledger_of, make_read_model
 
 if TYPE_CHECKING:
+    from ingest_api.job_ledger import JobLedger
+    from ingest_api.job_reads import JobView
     from schemas.events import JobAccepted
     from tests.surroundings import Ground
 
@@ -25,6 +30,13 @@ INSERT INTO model.job_partition (job_id, partition, inserted, updated, unchanged
                                  opened_offset, opened_at)
 VALUES (%s, 0, 5000, 10, 0, 0, 0, now()), (%s, 1, 5000, 5, 4, 1, 0, now())
 """
+LEAVE_OUT = "UPDATE model.job SET state = 'REVERTED', version = version + 1 WHERE job_id = %s"
+APPLY_AGAIN = "UPDATE model.job SET state = %s, version = version + 1 WHERE job_id = %s"
+NO_COUNTS = """
+UPDATE model.job_partition SET inserted = 0, updated = 0, unchanged = 0, rejected = 0
+WHERE job_id = %s
+"""
+REVERTED_AT = datetime(2016, 6, 29, 1, 2, 3, tzinfo=UTC)
 JOBS = (ACCEPTED, job(7, lines=1))
 
 
@@ -37,8 +49,38 @@ def database(env: Ground) -> str:
 
 def status(conninfo: str) -> dict[str, Any]:
     """Of the first job."""
-    ledger = ledger_of(*JOBS)
-    return ask(conninfo, lambda store: JobReads(store, ledger).view(ledger.jobs[0])).status
+    return view(conninfo, ledger_of(*JOBS)).status
+
+
+def view(conninfo: str, ledger: JobLedger) -> JobView:
+    """Of the first job."""
+    return ask(conninfo, lambda store: JobReads(store, ledger).view(ledger.jobs[0]))
+
+
+def revert(ledger: JobLedger, job_id: int) -> None:
+    """The next event of the log reverts the job."""
+    event = JobReverted(
+        job_id=job_id,
+        attempt=f"reverted at {ledger.next_offset}",
+        requested_at=REVERTED_AT,
+        requested_by="zoe",
+        inserted=10_000,
+        updated=15,
+        unchanged=4,
+        rejected=1,
+    )
+    ledger.apply(ledger.next_offset, event)
+
+
+def restore(ledger: JobLedger, job_id: int) -> None:
+    """The next event of the log restores the job."""
+    event = JobRestored(
+        job_id=job_id,
+        attempt=f"restored at {ledger.next_offset}",
+        requested_at=REVERTED_AT,
+        requested_by="zoe",
+    )
+    ledger.apply(ledger.next_offset, event)
 
 
 def listed(
@@ -145,3 +187,93 @@ def test_statuses_are_filtered_by_mode_and_account(database: str) -> None:
     assert listed(database, *jobs, wanted=both) == (1, [3])
     either = JobFilter(modes=frozenset({"upsert", "delsert"}))
     assert listed(database, *jobs, wanted=either) == (3, [4, 3, 1])
+
+
+def test_an_undone_job_is_reverting_until_readers_see_the_audience_without_it(
+    database: str,
+) -> None:
+    """It keeps the counts that it had, although no row of it is left to count."""
+    ledger = ledger_of(*JOBS)
+    open_job(database, ACCEPTED.job_id, "COMPLETED_WITH_ERRORS")
+    revert(ledger, ACCEPTED.job_id)
+    reverting = view(database, ledger)
+    execute(database, LEAVE_OUT, ACCEPTED.job_id)
+    execute(database, NO_COUNTS, ACCEPTED.job_id)
+    reverted = view(database, ledger)
+
+    assert (reverting.status["state"], reverted.status["state"]) == ("REVERTING", "REVERTED")
+    assert (reverting.is_ended, reverted.is_ended) == (False, True)
+    assert reverting.status["statusMessage"] == "The import is being undone"
+    assert reverted.status["statusMessage"] == "The import was undone"
+    for each in (reverting.status, reverted.status):
+        counts = [each[name] for name in ("inserted", "updated", "unchanged", "rejected", "total")]
+        assert counts == [10_000, 15, 4, 1, 10_020]
+        assert each["finishedDate"] == "06/28/2016 05:49:34 PM GMT"
+        assert each["revertedDate"] == "06/29/2016 01:02:03 AM GMT"
+        assert each["revertedBy"] == "zoe"
+        assert each["estimatedFinishDate"] is None
+
+
+def test_a_job_done_again_is_processing_until_readers_see_the_audience_with_it(
+    database: str,
+) -> None:
+    """Then it is what it was."""
+    ledger = ledger_of(*JOBS)
+    open_job(database, ACCEPTED.job_id, "COMPLETED")
+    execute(database, LEAVE_OUT, ACCEPTED.job_id)
+    revert(ledger, ACCEPTED.job_id)
+    restore(ledger, ACCEPTED.job_id)
+    restoring = view(database, ledger)
+    execute(database, APPLY_AGAIN, "COMPLETED", ACCEPTED.job_id)
+    restored = view(database, ledger)
+
+    assert (restoring.status["state"], restored.status["state"]) == ("PROCESSING", "COMPLETED")
+    assert (restoring.is_ended, restored.is_ended) == (False, True)
+    assert restoring.status["finishedDate"] is None
+    assert restored.status["finishedDate"] is not None
+    assert restoring.status["revertedDate"] is None
+
+
+def test_no_two_states_have_one_event_id(database: str) -> None:
+    """What only the log says changes no version, and a client that comes again must see it."""
+    ledger = ledger_of(*JOBS)
+    open_job(database, ACCEPTED.job_id, "COMPLETED")
+    seen = [event_id(view(database, ledger))]
+    revert(ledger, ACCEPTED.job_id)
+    seen.append(event_id(view(database, ledger)))
+    execute(database, LEAVE_OUT, ACCEPTED.job_id)
+    seen.append(event_id(view(database, ledger)))
+    restore(ledger, ACCEPTED.job_id)
+    seen.append(event_id(view(database, ledger)))
+    execute(database, APPLY_AGAIN, "COMPLETED", ACCEPTED.job_id)
+    seen.append(event_id(view(database, ledger)))
+
+    assert len(set(seen)) == len(seen)
+
+
+def test_statuses_are_filtered_by_the_state_that_they_show(database: str) -> None:
+    """Also where the log knows of an undo that the tables don't know yet, and the reverse."""
+    jobs = [job(number) for number in range(1, 7)]
+    for job_id in range(1, 6):
+        open_job(database, job_id, "COMPLETED")
+    for left_out in (2, 3):
+        execute(database, LEAVE_OUT, left_out)
+
+    def of(*wanted: str) -> list[int]:
+        ledger = ledger_of(*jobs)
+        for job_id in (1, 2, 3):
+            revert(ledger, job_id)
+        restore(ledger, 3)
+        states = JobFilter(states=frozenset(wanted))
+        page = ask(database, lambda store: JobReads(store, ledger).select_page(states, 0, 20))
+        assert {status["state"] for status in page["statuses"]} <= set(wanted)
+        assert page["total"] == len(page["statuses"])
+        return [int(status["id"]) for status in page["statuses"]]
+
+    assert of("REVERTING") == [1]
+    assert of("REVERTED") == [2]
+    assert of("PROCESSING") == [3]
+    assert of("COMPLETED") == [5, 4]
+    assert of("ACCEPTED") == [6]
+    assert of("ACCEPTED", "REVERTED") == [6, 2]
+    assert of("REVERTING", "COMPLETED", "PROCESSING") == [5, 4, 3, 1]

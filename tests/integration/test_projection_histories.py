@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -203,6 +204,25 @@ def test_a_batch_that_was_committed_is_not_applied_again(scene: Scene) -> None:
         worker.project(scene.log, [100] * PARTITIONS)
     model = Model()
     model.apply(job)
+    assert_outcomes(scene.env, model.outcomes)
+
+
+def test_a_worker_waits_some_seconds_only_for_rows_that_a_frozen_one_holds(scene: Scene) -> None:
+    """Its batch is lost, and so it can claim, which is what ends the frozen one's session."""
+    job = _job(0, "insert", [(key, "Ada", "L", "", "France", "", "") for key in range(6)])
+    for partition, records in enumerate(make_pass(job, 0, PARTITIONS)):
+        scene.log.append(partition, records)
+    worker = scene.worker()
+    worker.project(scene.log, [1] * PARTITIONS)
+    with psycopg.connect(scene.env.conninfo) as frozen:
+        frozen.execute(f"SELECT FROM {scene.schema}.job FOR UPDATE".encode())
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            worker.project(scene.log, [100] * PARTITIONS)
+    worker.claim()
+    worker.project(scene.log, [100] * PARTITIONS)
+    model = Model()
+    model.apply(job)
+    assert_users(scene.env, model.users)
     assert_outcomes(scene.env, model.outcomes)
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from click.testing import Result
 
 _CALLING = (
-    *("import", "status", "jobs", "errors"),
+    *("import", "status", "jobs", "errors", "undo", "redo"),
     *("users list", "users get", "users create", "users modify", "users delete", "users history"),
     *("attributes list", "attributes add"),
     *("accounts list", "accounts add", "accounts modify", "accounts delete"),
@@ -35,14 +35,18 @@ def test_help_lists_every_command() -> None:
 
     listed = [line.split()[0] for line in result.output.partition("Commands:")[2].splitlines()[1:]]
     assert listed == [
-        *("demo", "up", "serve", "process", "import", "status", "jobs", "errors", "users"),
-        *("attributes", "accounts", "tokens", "psql", "test", "bench"),
+        *("demo", "up", "serve", "process", "import", "status", "jobs", "errors"),
+        *("undo", "redo", "users", "attributes", "accounts", "tokens"),
+        *("asyncapi", "psql", "test", "bench"),
     ]
 
 
 @pytest.mark.parametrize(
     "command",
-    ["demo", "up", "serve", "process", "psql", "users", "attributes", "accounts", "tokens"],
+    [
+        *("demo", "up", "serve", "process", "psql", "undo", "redo"),
+        *("users", "attributes", "accounts", "tokens", "asyncapi"),
+    ],
 )
 def test_each_command_explains_itself(command: str) -> None:
     """Each command can be imported and has its help."""

@@ -75,3 +75,16 @@ def test_a_state_is_needed_in_the_usa() -> None:
     """Whatever way the country is written."""
     outcome = _apply(Model(), "insert", "B,S,b@example.com,,united states,,\n")
     assert outcome.rejections == [Rejected(1, 2, "STATE_REQUIRED")]
+
+
+def test_a_job_left_out_never_ran() -> None:
+    """What it would have rejected is taken, and no line of it has an outcome."""
+    model = Model()
+    content = (HEADER + ADA + BOB).encode()
+    left_out = model.leave_out(Job(job_id=1, mode="insert", content=content, accepted_at=DAY))
+    outcome = _apply(model, "insert", ADA, 2)
+
+    assert (left_out.counts, left_out.is_reverted) == ((0, 0, 0, 0), True)
+    assert outcome.counts == (1, 0, 0, 0)
+    assert set(model.users) == {"ada@example.com"}
+    assert model.users["ada@example.com"].job_id == 2

@@ -99,6 +99,29 @@ def test_an_unknown_id_is_answered_in_the_contracts_words(
     assert (answer.status_code, answer.json()) == (400, UNKNOWN_JOB)
 
 
+@pytest.mark.parametrize("job_id", NO_SUCH_IDS)
+@pytest.mark.parametrize("change", ["undo", "redo"])
+def test_what_was_never_taken_cannot_be_undone(server: Server, change: str, job_id: str) -> None:
+    """In the same words."""
+    answer = server.http.post(f"{BASE}/batchinfo/{change}/{job_id}")
+    assert (answer.status_code, answer.json()) == (400, UNKNOWN_JOB)
+
+
+@pytest.mark.parametrize("change", ["undo", "redo"])
+def test_only_an_administrator_undoes(
+    server: Server, importer: Server, reader: Server, name: str, change: str
+) -> None:
+    """Not even whoever sent the upload; nothing has changed."""
+    status = server.imported(file(*lines(name, 1)))
+    for query in ({}, {"dryRun": "true"}):
+        for caller in (importer, reader):
+            path = f"{BASE}/batchinfo/{change}/{status['id']}"
+            answer = caller.http.post(path, params=query)
+            assert answer.status_code == 403
+            assert answer.json() == {"message": "The role admin is needed for this request"}
+    assert server.ended(status["id"]) == status
+
+
 def events_of(server: Server, job_id: str) -> list[dict[str, Any]]:
     """All events of the job, until the stream ends."""
     with server.http.stream("GET", f"{STATUS}/{job_id}/events") as answer:

@@ -1,4 +1,4 @@
--- Who may use the API. The lock keeps API processes that start together from
+-- The API's own tables: who may use it, and which dead letters it has sent again. The lock keeps API processes that start together from
 -- racing for the names: IF NOT EXISTS is not safe against concurrent creation.
 SELECT pg_advisory_xact_lock(8203471465926519);
 
@@ -28,4 +28,20 @@ CREATE TABLE IF NOT EXISTS rollcall_api.token (
     created_at timestamptz NOT NULL DEFAULT now(),
     expires_at timestamptz CHECK (expires_at > created_at),
     last_used_at timestamptz
+);
+
+-- Dead letters that were sent to the log once more, a row an attempt. Neither a rebuild of the
+-- read model nor a restart forgets them. A topic that is made anew may have a letter at the same
+-- place, so the time at which the letter was buried belongs to what tells it.
+CREATE TABLE IF NOT EXISTS rollcall_api.dead_letter_retry (
+    topic text NOT NULL,
+    partition integer NOT NULL,
+    "offset" bigint NOT NULL,
+    buried_ms bigint NOT NULL,
+    attempt integer NOT NULL CHECK (attempt > 0),
+    retried_by text NOT NULL,
+    retried_at timestamptz NOT NULL DEFAULT now(),
+    to_partition integer NOT NULL,
+    to_offset bigint, -- null while it is not known whether the record arrived
+    PRIMARY KEY (topic, partition, "offset", buried_ms, attempt)
 );

@@ -1,0 +1,43 @@
+"""What is shown and done about other producers, put together for one API process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ingest_api.dead_letter_log import DeadLetterLog
+from ingest_api.dead_letter_retries import DeadLetterRetries
+from ingest_api.dead_letters import DeadLetters
+from ingest_api.routes_producers import add_producer_routes
+from ingest_api.source_reads import SourceReads
+from ingest_api.user_log import UserLog
+
+if TYPE_CHECKING:
+    from sanic import Blueprint
+
+    from ingest_api.job_log import JobLog
+    from ingest_api.start import Start
+    from ingest_api.store import Store
+    from schemas.settings import Settings
+
+
+class OtherProducers:
+    """The parts and their life: added to the application, closed after it."""
+
+    def __init__(self, settings: Settings, store: Store, job_log: JobLog, start: Start) -> None:
+        topics = settings.topics
+        self._sources = SourceReads(store)
+        self._user_log = UserLog(settings.kafka, topics.user_events, job_log, start)
+        self._letters = DeadLetters(
+            DeadLetterLog(settings.kafka, topics.dead_letters.name),
+            DeadLetterRetries(store, topics.dead_letters.name),
+            self._user_log,
+        )
+
+    def add_routes(self, api: Blueprint) -> None:
+        """Add all routes of these parts."""
+        add_producer_routes(api, self._letters, self._sources)
+
+    def close(self) -> None:
+        """Leave the broker, and end the threads."""
+        self._letters.close()
+        self._user_log.close()

@@ -1,0 +1,182 @@
+"""`python -m processor.builder`: builds projection instances beside the live one.
+
+One builder works at a time, the one that holds an advisory lock; others wait to take over.
+It takes what the registry asks for, what was begun before first; sees in `job-events` which
+jobs are reverted, and asks for an instance without them where the live one has them; and drops
+instances that nobody needs any more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING, Final, LiteralString
+
+import psycopg
+import structlog
+from confluent_kafka import KafkaException
+from psycopg import errors
+
+from processor import RefusedToStartError, SupersededError, instances
+from processor.build import Build, BuildFailedError, StoppedError
+from processor.job_reverts import RevertsFollower
+from processor.log_version import at_current_version
+from processor.service import EXIT_REFUSED
+from processor.setup import NotReadyError, describe_log
+from processor.store import connect, is_transient
+from schemas.logs import configure_logging
+from schemas.settings import SettingsError, read_settings
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from processor import ProcessorError
+    from processor.instances import Instance
+    from schemas.reverts import Reverts
+    from schemas.settings import Settings
+
+APPLICATION: Final = "rollcall-builder"
+_PAUSE_S: Final = 0.5
+_RETRY_S: Final = 2.0
+_SWEEP_EVERY: Final = 60
+_UNUSED_S: Final = 3600.0
+"""An audience as of some moment is dropped when nobody has read from it for so long."""
+_TRY_LOCK: LiteralString = "SELECT pg_try_advisory_lock(hashtextextended('rollcall:builder', 0))"
+_IS_THERE: LiteralString = "SELECT to_regclass('public.projection_instance') IS NOT NULL"
+_FAILED_LATELY: LiteralString = """
+SELECT FROM public.projection_instance
+WHERE purpose = 'undo' AND state = 'failed' AND started_at > now() - interval '1 minute'
+"""
+_log = structlog.stdlib.get_logger("rollcall.builder")
+
+
+class Builder:
+    """Builds while it holds the lock, else waits for it."""
+
+    def __init__(self, settings: Settings, stopping: threading.Event) -> None:
+        self._settings = settings
+        self._stopping = stopping
+
+    def run(self) -> None:
+        """Build until told to stop, through any loss of Postgres or Kafka."""
+        while not self._stopping.is_set():
+            try:
+                self._settings = at_current_version(self._settings)
+                with (
+                    connect(self._settings, APPLICATION) as connection,
+                    contextlib.closing(RevertsFollower(self._settings)) as follower,
+                ):
+                    self._build_while_connected(connection, follower)
+            except StoppedError:
+                return
+            except (NotReadyError, SupersededError, KafkaException) as error:
+                _log.warning("building waits", reason=str(error))
+            except psycopg.Error as error:
+                if not is_transient(error):
+                    raise
+                _log.warning("building waits", reason=str(error).strip())
+            self._stopping.wait(_RETRY_S)
+
+    def _build_while_connected(
+        self, connection: psycopg.Connection, follower: RevertsFollower
+    ) -> None:
+        while not self._stopping.is_set() and not self._may_work(connection):
+            self._stopping.wait(_RETRY_S)
+        turns = 0
+        while not self._stopping.is_set():
+            reverts = follower.read()
+            if reverts.moves.moved_to is not None:
+                return
+            if not self._build_next(connection, reverts):
+                self._stopping.wait(_PAUSE_S)
+            if turns % _SWEEP_EVERY == 0:
+                self._sweep(connection)
+            turns += 1
+
+    def _may_work(self, connection: psycopg.Connection) -> bool:
+        """Whether there is a registry, and no other builder at work."""
+        cursor = connection.cursor()
+        return _is_true(cursor, _IS_THERE) and _is_true(cursor, _TRY_LOCK)
+
+    def _build_next(self, connection: psycopg.Connection, reverts: Reverts) -> bool:
+        """Build one instance, if one is wanted; whether one was."""
+        instance = instances.fetch_next_to_build(connection.cursor())
+        if instance is None:
+            return self._request_undo(connection, reverts)
+        self._build(connection, instance, reverts)
+        return True
+
+    def _request_undo(self, connection: psycopg.Connection, reverts: Reverts) -> bool:
+        """Ask for an instance that leaves out just the jobs that the log says; whether it did."""
+        with connection.transaction(), connection.cursor() as cursor:
+            active = instances.fetch_active(cursor)
+            if active is None or active.reverted == reverts.now():
+                return False
+            has_failed = cursor.execute(_FAILED_LATELY).rowcount > 0
+            return not has_failed and instances.request(cursor, "undo", "builder")
+
+    def _build(self, connection: psycopg.Connection, instance: Instance, reverts: Reverts) -> None:
+        log = _log.bind(number=instance.number, purpose=instance.purpose)
+        log.info("building", state=instance.state)
+        found = describe_log(self._settings)
+        settings = self._settings.with_partitions(found.partitions)
+        try:
+            Build(settings, connection, instance, self._stopping.is_set).run(found, reverts)
+        except BuildFailedError as error:
+            self._fail(connection, instance, error, error.result)
+        except (RefusedToStartError, errors.DiskFull) as error:
+            self._fail(connection, instance, error)
+
+    def _fail(
+        self,
+        connection: psycopg.Connection,
+        instance: Instance,
+        error: ProcessorError | psycopg.Error,
+        result: dict[str, object] | None = None,
+    ) -> None:
+        failure = str(error).strip()
+        _log.error("instance failed", number=instance.number, reason=failure)
+        with connection.transaction(), connection.cursor() as cursor:
+            instances.fail(cursor, instance, failure, result)
+
+    def _sweep(self, connection: psycopg.Connection) -> None:
+        retired_s = self._settings.generation_retention_hours * 3600
+        expired = instances.select_expired(
+            connection.cursor(), retired_s=retired_s, unused_s=_UNUSED_S
+        )
+        for number in expired:
+            try:
+                with connection.transaction(), connection.cursor() as cursor:
+                    cursor.execute("SET LOCAL lock_timeout = '200ms'")
+                    instances.drop(cursor, number)
+            except errors.LockNotAvailable:
+                continue  # somebody reads it: the next sweep tries again
+
+
+def _is_true(cursor: psycopg.Cursor, statement: LiteralString) -> bool:
+    row = cursor.execute(statement).fetchone()
+    return row is not None and bool(row[0])
+
+
+def main() -> None:
+    """Run one builder; exits 0 on SIGTERM or SIGINT, 78 where it refuses to start."""
+    configure_logging()
+    stopping = threading.Event()
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        stopping.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    try:
+        Builder(read_settings(os.environ), stopping).run()
+    except (RefusedToStartError, SettingsError) as error:
+        _log.critical("refused to start", reason=str(error))
+        sys.exit(EXIT_REFUSED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""Positions in ``user-events`` by time, and the keys of a job's rows between two of them."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final
+
+import pyarrow.compute
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from processor.batches import decode_records
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+
+    from schemas.settings import Settings
+
+pc: Any = pyarrow.compute
+_TIMEOUT_S: Final = 10.0
+_READ_RECORDS: Final = 20_000
+_READ_TIMEOUT_S: Final = 0.1
+
+
+def offsets_at(settings: Settings, moment: datetime) -> list[int]:
+    """The offset of the first record of each partition that is not older than the moment.
+
+    The partition's end where there is none.
+
+    Raises:
+        KafkaException: Kafka does not answer.
+    """
+    consumer = _consumer(settings)
+    topic = settings.topics.user_events
+    moment_ms = int(moment.timestamp() * 1000)
+    try:
+        places = [TopicPartition(topic.name, at, moment_ms) for at in range(topic.partitions)]
+        found = consumer.offsets_for_times(places, timeout=_TIMEOUT_S)
+        return [
+            at.offset if at.offset >= 0 else _end(consumer, at)
+            for at in sorted(found, key=attrgetter("partition"))
+        ]
+    finally:
+        consumer.close()
+
+
+def _end(consumer: Consumer, at: TopicPartition) -> int:
+    """The partition's end, where no record is so young."""
+    if at.error:
+        raise KafkaException(at.error)
+    place = TopicPartition(at.topic, at.partition)
+    return consumer.get_watermark_offsets(place, timeout=_TIMEOUT_S)[1]
+
+
+def select_keys(
+    settings: Settings, job_id: int, stretches: Sequence[tuple[int, int, int]]
+) -> Iterator[list[str]]:
+    """The keys of a job's rows, in batches, repeats included.
+
+    ``stretches``: by partition, the first offset and the one after the last.
+
+    Raises:
+        KafkaException: the log no longer holds them.
+    """
+    consumer = _consumer(settings)
+    topic = settings.topics.user_events
+    try:
+        for partition, begin, end in stretches:
+            consumer.assign([TopicPartition(topic.name, partition, begin)])
+            next_offset = begin
+            while next_offset < end:
+                most = min(_READ_RECORDS, end - next_offset)
+                messages = consumer.consume(most, _READ_TIMEOUT_S)
+                for message in messages:
+                    if error := message.error():
+                        raise KafkaException(error)
+                if messages:
+                    next_offset = (messages[-1].offset() or 0) + 1
+                    rows = decode_records(messages, partition, topic.partitions).rows
+                    is_own = pc.equal(rows.column("job_id"), job_id)
+                    yield pc.filter(rows.column("key"), is_own).to_pylist()
+    finally:
+        consumer.close()
+
+
+def _consumer(settings: Settings) -> Consumer:
+    return Consumer(
+        settings.kafka
+        | {
+            "group.id": f"{settings.group}-offsets-{uuid.uuid4()}",  # required, and never joined
+            "enable.auto.commit": False,
+            "auto.offset.reset": "error",
+        },
+        logger=logging.getLogger("rollcall.kafka"),
+    )

@@ -1,0 +1,42 @@
+"""Why a record of ``user-events`` becomes a dead letter, and what a dead letter tells.
+
+A dead letter has the key and the value of the record as it came; the headers say
+why it was not applied and where it stands.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+REASONS: Final[dict[str, str]] = {
+    "NULL_VALUE": "The record has no value.",
+    "NOT_FRAMED": "The value begins with none of the framings that are read.",
+    "UNKNOWN_SCHEMA": "The value names a writer's schema that is no released one of these types.",
+    "MALFORMED": "The value's bytes are not what the schema that it names says.",
+    "TRAILING_BYTES": "Bytes follow after the end of the event.",
+    "UNEXPECTED_TYPE": "The event is of a type that does not belong on this topic.",
+    "NULL_KEY": "The record has no key.",
+    "KEY_MISMATCH": "The record's key is not the UTF-8 of the row's `key`.",
+    "KEY_MISSING": "The key is empty.",
+    "KEY_TOO_LONG": "The key is longer than 1024 bytes.",
+    "MISROUTED": "The record stands in another partition than the one of its key.",
+    "MODE_NOT_ALLOWED": "`delsert`, which belongs to jobs, or an `insert` with a `user_id`.",
+    "NUL_CHARACTER": "A text holds a NUL character.",
+    "EVENT_ID_INVALID": "The `source` is the API's own, and the `event_id` is not as the API's.",
+    "ATTRIBUTE_UNKNOWN": "A custom attribute is not defined, or not before this record.",
+    "ATTRIBUTE_INVALID": "A custom attribute's value is not in the canonical text of its type.",
+    "ATTRIBUTE_NAME_INVALID": "An `AttributeDefined` has a name that no attribute may have.",
+    "KEY_EXISTS": "An `insert` of a key that a user has, made by another event.",
+    "REQUIRED": "No user has the key, and the row lacks a field that a new user must have.",
+    "NO_SUCH_USER": "The row has a `user_id`, and no user has both that id and the key.",
+}
+"""What each reason means, in the order in which a record is checked."""
+
+HEADERS: Final[dict[str, str]] = {
+    "reason": "Why it was not applied: a code.",
+    "detail": "The same for people.",
+    "source-topic": "The topic that it came on.",
+    "source-partition": "Its partition there.",
+    "source-offset": "Its offset there.",
+}
+"""The headers of a dead letter; each value is text in UTF-8."""

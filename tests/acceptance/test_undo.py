@@ -1,0 +1,276 @@
+"""Jobs undone and done again: the audience is then that of a history without them, or with them.
+
+``assert_as_modelled`` waits until readers see it, and compares every column, ids and times
+included, with the model's; it reads from the log itself which jobs are reverted.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.client import BASE, counts
+from tests.files import dirty_csv, tidy_csv
+from tests.verdict import select
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from tests.client import Json
+    from tests.rig import Rig
+    from tests.services import Service
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("processor.builder") is None, reason="there is no builder yet"
+)
+SWITCH_TIMEOUT_S = 120
+KEYS = 400
+
+
+@pytest.fixture
+def builder(rig: Rig) -> Service:
+    """The process that makes what an undo asks for."""
+    return rig.services.start("processor.builder")
+
+
+def change(rig: Rig, word: str, job_id: int) -> Json:
+    """The job's last status, once it is undone, or done again."""
+
+    def is_taken() -> bool:
+        answer = rig.client.change(word, job_id)
+        assert answer.status_code in {200, 409}, answer.text
+        # A build that is at work for what was asked before.
+        assert answer.status_code == 200 or "is being built" in answer.text, answer.text
+        return answer.status_code == 200
+
+    wait_until(is_taken, SWITCH_TIMEOUT_S, saying=f"the {word} is taken", every_s=0.2)
+    last = ("REVERTED",) if word == "undo" else ("COMPLETED", "COMPLETED_WITH_ERRORS")
+    return rig.client.wait_state(job_id, *last, timeout_s=SWITCH_TIMEOUT_S)
+
+
+def job(rig: Rig, keys: range, mode: str, word: str) -> int:
+    """The id of a job that has ended."""
+    return int(rig.run(tidy_csv(keys, word=word), mode)["id"])
+
+
+def tables(rig: Rig) -> dict[str, list[Json]]:
+    """All that readers see, but for what counts changes."""
+    return {
+        "users": select(rig.env, "SELECT * FROM users ORDER BY key"),
+        "jobs": select(
+            rig.env,
+            "SELECT job_id, state, inserted, updated, unchanged, rejected, started_at, finished_at"
+            " FROM jobs ORDER BY job_id",
+        ),
+        "rejections": select(rig.env, "SELECT * FROM rejections ORDER BY job_id, record_number"),
+    }
+
+
+@pytest.mark.usefixtures("builder")
+def test_an_insert_undone_leaves_its_keys_to_later_jobs(rig: Rig) -> None:
+    """What was rejected because of it went in; it keeps the counts that it had."""
+    first = job(rig, range(50), "insert", "a")
+    later = job(rig, range(30, 80), "insert", "b")
+    assert counts(rig.client.status(later)) == (30, 0, 0, 20)
+
+    status = change(rig, "undo", first)
+
+    assert (status["state"], counts(status)) == ("REVERTED", (50, 0, 0, 0))
+    assert status["statusMessage"] == "The import was undone"
+    later_status = rig.client.status(later)
+    assert (later_status["state"], counts(later_status)) == ("COMPLETED", (50, 0, 0, 0))
+    rig.assert_as_modelled()
+
+
+@pytest.mark.usefixtures("builder")
+def test_an_upsert_undone_changes_back_what_nobody_changed_later(rig: Rig) -> None:
+    """The users that it added are gone, unless a later job added them."""
+    job(rig, range(60), "insert", "a")
+    undone = job(rig, range(20, 90), "upsert", "b")
+    job(rig, range(40, 70), "upsert", "c")
+
+    change(rig, "undo", undone)
+
+    model = rig.assert_as_modelled()
+    assert len(model.users) == 70
+
+
+@pytest.mark.usefixtures("builder")
+def test_a_delsert_undone_brings_the_audience_back(rig: Rig) -> None:
+    """With its ids and dates; what later jobs did is kept."""
+    job(rig, range(50), "insert", "a")
+    before = tables(rig)["users"]
+    undone = job(rig, range(100, 110), "delsert", "b")
+    change(rig, "undo", undone)
+    assert tables(rig)["users"] == before
+    job(rig, range(45, 55), "upsert", "c")
+    rig.assert_as_modelled()
+
+
+@pytest.mark.usefixtures("builder")
+def test_an_undo_is_undone(rig: Rig) -> None:
+    """All is as it was, ids, times and counts too, with what came meanwhile; often."""
+    job(rig, range(50), "insert", "a")
+    undone = job(rig, range(25, 75), "upsert", "b")
+    job(rig, range(200, 220), "delsert", "c")
+    job(rig, range(10), "insert", "d")
+    before = tables(rig)
+    for _ in range(2):
+        change(rig, "undo", undone)
+        rig.assert_as_modelled()
+        change(rig, "redo", undone)
+        assert tables(rig) == before
+    job(rig, range(5, 30), "upsert", "e")
+    rig.assert_as_modelled()
+
+
+@pytest.mark.usefixtures("builder")
+def test_of_several_undone_jobs_any_is_done_again(rig: Rig) -> None:
+    """In whatever order they were undone."""
+    jobs = [job(rig, range(20 * n, 20 * n + 40), "upsert", f"w{n}") for n in range(4)]
+    for undone in (jobs[2], jobs[0], jobs[3]):
+        change(rig, "undo", undone)
+    rig.assert_as_modelled()
+    change(rig, "redo", jobs[0])
+    rig.assert_as_modelled()
+
+
+@pytest.mark.usefixtures("builder")
+def test_a_second_undo_of_a_job_is_refused(rig: Rig) -> None:
+    """While it is being undone and afterwards."""
+    undone = job(rig, range(50), "insert", "a")
+    assert rig.client.change("undo", undone).status_code == 200
+    assert rig.client.change("undo", undone).status_code == 409
+    rig.client.wait_state(undone, "REVERTED")
+    answer = rig.client.change("undo", undone)
+    assert (answer.status_code, answer.json()["message"]) == (409, "The job was undone already")
+    rig.assert_as_modelled()
+
+
+@pytest.mark.usefixtures("builder")
+def test_other_jobs_run_while_one_is_undone(rig: Rig) -> None:
+    """They are taken, and in the audience before the switch and after it."""
+    undone = job(rig, range(20_000), "insert", "a")
+    running = [
+        rig.submit(tidy_csv(range(n * 4000, n * 4000 + 20_000), word=f"w{n}"), mode)
+        for n, mode in enumerate(("upsert", "delsert", "upsert"))
+    ]
+    change(rig, "undo", undone)
+    running.append(rig.submit(tidy_csv(range(100), word="x"), "upsert"))
+    for job_id in running:
+        rig.wait_ended(job_id)
+    rig.assert_as_modelled()
+
+
+def test_whoever_is_killed_meanwhile_an_undo_ends(rig: Rig, builder: Service) -> None:
+    """The API after the answer, the builder in its work, a processor at the switch."""
+    undone = job(rig, range(30_000), "insert", "a")
+    job(rig, range(10_000, 40_000), "upsert", "b")
+    assert rig.client.change("undo", undone).status_code == 200
+    rig.api.kill()
+    wait_until(
+        lambda: (
+            select(rig.env, "SELECT 1 FROM projection_instance WHERE state = 'building'")
+            or len(select(rig.env, "SELECT 1 FROM projection_instance WHERE purpose = 'undo'"))
+        ),
+        60,
+        saying="the builder is at work",
+    )
+    builder.kill()
+    rig.services.start("processor.builder")
+    rig.processors[0].kill()
+    rig.restart_processor()
+    rig.restart_api()
+    rig.client.wait_state(undone, "REVERTED", timeout_s=SWITCH_TIMEOUT_S)
+    job(rig, range(100), "upsert", "c")
+    rig.assert_as_modelled()
+
+
+@pytest.mark.usefixtures("builder")
+def test_the_events_of_a_job_go_on_until_it_is_undone(rig: Rig) -> None:
+    """Whoever watches it sees its last state."""
+    undone = job(rig, range(2000), "insert", "a")
+    assert rig.client.change("undo", undone).status_code == 200
+    path = f"{BASE}/batchinfo/status/{undone}/events"
+    with rig.client.http.stream("GET", path, timeout=SWITCH_TIMEOUT_S) as events:
+        states = [json.loads(line[5:])["state"] for line in events.iter_lines() if "data:" in line]
+    assert states[-1] == "REVERTED"
+    assert set(states[:-1]) <= {"REVERTING"}
+
+
+@pytest.mark.usefixtures("builder")
+@pytest.mark.parametrize("word", ["undo", "redo"])
+def test_a_preview_says_what_the_change_then_does(rig: Rig, word: str) -> None:
+    """Its counts are the differences of the tables; it changes nothing itself."""
+    job(rig, range(60), "insert", "a")
+    undone = job(rig, range(20, 90), "upsert", "b")
+    later = job(rig, range(40, 100), "upsert", "c")
+    if word == "redo":
+        change(rig, "undo", undone)
+    before = tables(rig)
+    preview = previewed(rig, word, undone)
+    assert tables(rig) == before
+    change(rig, word, undone)
+    after = tables(rig)
+
+    old = {row["key"]: row for row in before["users"]}
+    new = {row["key"]: row for row in after["users"]}
+    assert (preview["usersBefore"], preview["usersAfter"]) == (len(old), len(new))
+    assert preview["restored"] == len(new.keys() - old.keys())
+    assert preview["removed"] == len(old.keys() - new.keys())
+    assert preview["changedBack"] == sum(
+        shown(old[key]) != shown(new[key]) for key in old.keys() & new.keys()
+    )
+    assert {each["key"] for each in preview["samples"]["removed"]} <= old.keys() - new.keys()
+    assert {each["key"] for each in preview["samples"]["restored"]} <= new.keys() - old.keys()
+    for each in preview["samples"]["changedBack"]:
+        assert each["before"] != each["after"]
+    if word == "undo":
+        assert {each["changedBy"] for each in preview["samples"]["kept"]} == {str(later)}
+        assert preview["kept"] == 50
+    assert [each["id"] for each in preview["laterJobs"]] == [str(later)]
+    (changed,) = preview["laterJobs"]
+    (row,) = (row for row in after["jobs"] if row["job_id"] == later)
+    assert changed["after"] == {name: row[name] for name in changed["after"]}
+
+
+def shown(user: Json) -> dict[str, Any]:
+    """A user's values, without what tells when and by whom they were set."""
+    hidden = {"id", "created_at", "modified_at", "job_id", "record_number", "modified_position"}
+    return {name: value for name, value in user.items() if name not in hidden}
+
+
+def previewed(rig: Rig, word: str, job_id: int) -> Json:
+    """The preview, asked for until it is there."""
+
+    def answered() -> Json | None:
+        answer = rig.client.change(word, job_id, dryRun="true")
+        assert answer.status_code in {200, 202}, answer.text
+        return answer.json() if answer.status_code == 200 else None
+
+    return wait_until(answered, SWITCH_TIMEOUT_S, saying="the preview is ready", every_s=0.2)
+
+
+@pytest.mark.usefixtures("builder")
+@pytest.mark.parametrize("seed", [1, 2])
+def test_random_histories_of_jobs_and_undos(rig: Rig, seed: int) -> None:
+    """Whatever is undone and done again in whatever order, the tables are the model's."""
+    rng = random.Random(seed)
+    jobs: list[int] = []
+    undone: set[int] = set()
+    for step in range(10):
+        if jobs and rng.random() < 0.5:
+            job_id = rng.choice(jobs)
+            word = "redo" if job_id in undone else "undo"
+            change(rig, word, job_id)
+            undone ^= {job_id}
+        else:
+            mode = rng.choice(["insert", "upsert", "upsert", "delsert"])
+            content = dirty_csv(rng, rng.randrange(50, 600), keys=KEYS)
+            jobs.append(int(rig.run(content, mode)["id"]))
+        if step % 3 == 2:
+            rig.assert_as_modelled()
+    rig.assert_as_modelled()

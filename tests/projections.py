@@ -1,0 +1,54 @@
+"""Projection instances as a test asks for them, straight in the registry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg import sql
+
+from tests.verdict import select
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from tests.surroundings import Ground
+
+BUILD_TIMEOUT_S = 120
+_ENDED = frozenset({"ready", "active", "failed", "dropped"})
+
+
+def request(env: Ground, purpose: str, **columns: object) -> int:
+    """Ask for an instance; its number."""
+    values = {"purpose": purpose, "requested_by": "test", **columns}
+    statement = sql.SQL(
+        "INSERT INTO projection_instance ({names}) VALUES ({values}) RETURNING number"
+    ).format(
+        names=sql.SQL(", ").join(map(sql.Identifier, values)),
+        values=sql.SQL(", ").join(map(sql.Placeholder, values)),
+    )
+    with psycopg.connect(env.conninfo, autocommit=True) as connection:
+        row = connection.execute(statement, values).fetchone()
+    assert row is not None
+    return row[0]
+
+
+def instance(env: Ground, number: int) -> dict[str, Any]:
+    """Its row in the registry."""
+    (row,) = select(env, f"SELECT * FROM projection_instance WHERE number = {number}")
+    return row
+
+
+def active(env: Ground) -> dict[str, Any]:
+    """The row of the instance that readers see."""
+    (row,) = select(env, "SELECT * FROM projection_instance WHERE state = 'active'")
+    return row
+
+
+def wait_built(env: Ground, number: int) -> dict[str, Any]:
+    """Its row once it is there, has taken the live one's place, or has failed."""
+    wait_until(
+        lambda: instance(env, number)["state"] in _ENDED,
+        BUILD_TIMEOUT_S,
+        saying=f"instance {number} is built",
+    )
+    return instance(env, number)
