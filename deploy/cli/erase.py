@@ -28,7 +28,8 @@ def erase_command(key: str, yes: bool, keep_old: bool, data_dir: Path) -> None: 
     r"""Erase the user with this reconciliation KEY from the log and from every table.
 
     The log is copied to new topics without the user's data, the copy is proved, and everybody
-    goes on in it; ids of users and counts of jobs stay. Uploads and writes are answered with 503
+    goes on in it; ids of users and counts of jobs stay, and topics have new names, which other
+    producers must be told. Uploads and writes are answered with 503
     while the end of the log is copied. Files in `uploads` are dropped: all their jobs have ended.
 
     Where ROLLCALL_KAFKA_BOOTSTRAP_SERVERS and ROLLCALL_DATABASE_URL are set, it is their log, else
@@ -73,6 +74,7 @@ def _print(done: Erased, took_s: float) -> None:
         )
         click.echo(f"The log was held for {done.held_s:.1f} s of {took_s:.1f} s.")
     click.echo(f"The log is now in its topics of version {done.version}.")
+    click.echo("Producers of other teams must send to them from now on.")
     if not done.left:
         click.echo("The key stands in no record of the log and in no row of any table.")
     for place in done.left:

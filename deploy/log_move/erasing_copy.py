@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from schemas.events import ErasedOutcome, Event
     from schemas.settings import Settings
 
+_NO_LINE: Final = b"erased"
+"""The key of a placeholder that is no job's line."""
 _NOTHING: Final = RowErased(
     job_id=None, record_number=None, line=None, sequence=None, outcome="none"
 )
@@ -265,7 +267,7 @@ def _without_holes(
 
 
 def _filler(offset: int, timestamp_ms: int) -> CopiedRecord:
-    return CopiedRecord(None, encode(_NOTHING), offset, timestamp_ms, [])
+    return CopiedRecord(_NO_LINE, encode(_NOTHING), offset, timestamp_ms, [])
 
 
 def _up_to_seals(records: list[CopiedRecord]) -> Iterator[list[CopiedRecord]]:
@@ -300,7 +302,7 @@ def _placeholder(
     if theirs is None:
         return record
     event = _event(theirs)
-    row = _NOTHING
+    key, row = _NO_LINE, _NOTHING
     if isinstance(event, UserRow | RowRejected) and event.job_id is not None:
         row = RowErased(
             job_id=event.job_id,
@@ -309,4 +311,5 @@ def _placeholder(
             sequence=event.sequence,
             outcome=outcome,
         )
-    return CopiedRecord(None, encode(row), record.offset(), record.timestamp_ms, [])
+        key = f"{event.job_id}/{event.record_number}".encode()
+    return CopiedRecord(key, encode(row), record.offset(), record.timestamp_ms, [])

@@ -36,8 +36,8 @@ def test_help_lists_every_command() -> None:
     listed = [line.split()[0] for line in result.output.partition("Commands:")[2].splitlines()[1:]]
     assert listed == [
         *("demo", "up", "serve", "process", "import", "status", "jobs", "errors"),
-        *("undo", "redo", "users", "attributes", "accounts", "tokens"),
-        *("asyncapi", "psql", "test", "bench"),
+        *("undo", "redo", "users", "attributes", "sources", "dead-letters", "accounts", "tokens"),
+        *("asyncapi", "erase", "psql", "test", "bench"),
     ]
 
 
