@@ -129,6 +129,33 @@ class Users(_Answer, frozen=True):
     audience: list[User]
 
 
+class UserDifference(_Answer, frozen=True):
+    """A user that is not the same at two points in time."""
+
+    kind: Literal["added", "changed", "removed"]
+    key: Annotated[str, Meta(description="What tells users apart, as it is compared.")]
+    id: Annotated[Id, Meta(description="At the point after; of a removed one at that before.")]
+    before: Annotated[
+        dict[str, str | int | float | bool | None] | None,
+        Meta(description="The fields that differ, as they were; null of an added user."),
+    ]
+    after: Annotated[
+        dict[str, str | int | float | bool | None] | None,
+        Meta(description="The same as they are then; null of a removed user."),
+    ]
+
+
+class AudienceDifference(_Answer, frozen=True):
+    """What differs between two points in time, and a page of it by key."""
+
+    from_: str = msgspec.field(name="from")
+    to: str
+    added: Count | None
+    changed: Count | None
+    removed: Count | None
+    entries: list[UserDifference]
+
+
 class Live(_Answer, frozen=True):
     """The process answers."""
 

@@ -12,12 +12,16 @@ from sanic.exceptions import MethodNotAllowed, SanicException
 from ingest_api.accounts import Accounts
 from ingest_api.appender import LogUnavailableError
 from ingest_api.arrival import make_ways
+from ingest_api.asked_points import AskedPoints
+from ingest_api.audience_diff import AudienceDiff
 from ingest_api.authentication import Authentication
 from ingest_api.comparisons import Comparisons
 from ingest_api.error_reads import ErrorReads
+from ingest_api.event_schemas import EventSchemas
 from ingest_api.exchange import exchange_of
 from ingest_api.gateway import STORE_UNAVAILABLE, authenticate, is_public
 from ingest_api.health import Readiness, add_health_routes
+from ingest_api.instances import Instances
 from ingest_api.intake import Intake
 from ingest_api.issuer import Issuer
 from ingest_api.job_log import JobLog
@@ -26,13 +30,16 @@ from ingest_api.job_watch import JobWatch
 from ingest_api.login_limits import LoginLimits
 from ingest_api.other_producers import OtherProducers
 from ingest_api.passwords import Passwords
+from ingest_api.past_audiences import PastAudiences
 from ingest_api.request_body import BodyLimits
 from ingest_api.responses import SERVER_FAILURE, Refused, json_answer, refusal, unavailable
 from ingest_api.routes_accounts import add_account_routes
+from ingest_api.routes_audience_diff import add_diff_route
 from ingest_api.routes_description import add_description_routes
 from ingest_api.routes_error_reads import add_error_route
 from ingest_api.routes_import import add_import_route
 from ingest_api.routes_job_reads import add_job_routes
+from ingest_api.routes_projections import add_projection_routes
 from ingest_api.routes_tokens import add_token_routes
 from ingest_api.routes_undo import add_undo_routes
 from ingest_api.routes_user_reads import add_user_routes
@@ -72,6 +79,8 @@ class Parts:
     undo_previews: UndoPreviews
     error_reads: ErrorReads
     user_reads: UserReads
+    instances: Instances
+    past_audiences: PastAudiences
     gate: UploadGate
     intake: Intake
     start: Start
@@ -88,7 +97,9 @@ def make_parts(settings: ApiSettings) -> Parts:
     accounts = Accounts(store, passwords, LoginLimits(auth.login_limits))
     tokens = Tokens(store)
     issuer = None if auth.issuer is None else Issuer(auth.issuer)
-    job_log = JobLog(shared.kafka, shared.topics.job_events.name)
+    job_log = JobLog(
+        shared.kafka, shared.topics.job_events.name, EventSchemas(shared.schema_registry)
+    )
     jobs = JobReads(store, job_log.ledger)
     gate = UploadGate(
         at_once=settings.uploads_at_once,
@@ -98,6 +109,7 @@ def make_parts(settings: ApiSettings) -> Parts:
     ways = make_ways(shared, threads=settings.uploads_at_once, limits=settings.limits)
     intake = Intake(ways, job_log, gate, Comparisons(ways, store, job_log, gate))
     start = Start(settings, job_log, intake, accounts)
+    instances = Instances(store)
     return Parts(
         settings=settings,
         store=store,
@@ -112,6 +124,8 @@ def make_parts(settings: ApiSettings) -> Parts:
         undo_previews=UndoPreviews(store),
         error_reads=ErrorReads(store),
         user_reads=UserReads(store, shared.reconciliation_key),
+        instances=instances,
+        past_audiences=PastAudiences(instances),
         gate=gate,
         intake=intake,
         start=start,
@@ -133,7 +147,10 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
     add_job_routes(api, parts.job_log, parts.job_reads, parts.job_watch)
     add_undo_routes(api, parts.job_log, parts.undo, parts.undo_previews)
     add_error_route(api, parts.job_log, parts.error_reads)
-    add_user_routes(api, parts.user_reads)
+    points = AskedPoints(parts.past_audiences, parts.job_log, parts.job_reads)
+    add_user_routes(api, parts.user_reads, points)
+    add_diff_route(api, points, parts.past_audiences, AudienceDiff(parts.store))
+    add_projection_routes(api, parts.instances)
     add_account_routes(api, parts.accounts, parts.authentication)
     add_token_routes(api, parts.tokens, parts.authentication)
     public = Blueprint("public")

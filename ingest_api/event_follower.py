@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
 
-from schemas.codec import UndecodableError, decode
+from ingest_api.event_schemas import OWN_SCHEMAS
+from schemas.codec import UndecodableError
+from schemas.schema_registry import RegistryUnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from confluent_kafka import Message
 
+    from ingest_api.event_schemas import EventSchemas
     from schemas.events import Event
     from schemas.topics import Topic
 
@@ -26,7 +31,11 @@ _log = structlog.stdlib.get_logger("rollcall.publisher")
 class EventFollower:
     """Reads every partition of a topic, outside any group; used by one thread."""
 
-    def __init__(self, kafka: Mapping[str, str], topic: Topic) -> None:
+    def __init__(
+        self, kafka: Mapping[str, str], topic: Topic, schemas: EventSchemas = OWN_SCHEMAS
+    ) -> None:
+        self._schemas = schemas
+        self._waiting: deque[Message] = deque()
         config: dict[str, Any] = {
             **kafka,
             "group.id": "rollcall-followers",  # required, and never joined
@@ -51,28 +60,38 @@ class EventFollower:
         return not self._unread
 
     def poll(self, timeout_s: float) -> Iterator[tuple[int, Event]]:
-        """Offsets and events that have come; waits so long for the first of them."""
-        first = self._consumer.poll(timeout_s)
-        if first is None:
-            return
-        yield from self._events(first)
-        for message in self._consumer.consume(_BATCH, 0):
-            yield from self._events(message)
+        """Offsets and events that have come; waits so long for the first of them.
 
-    def _events(self, message: Message) -> Iterator[tuple[int, Event]]:
+        Where an event's schema cannot be had now, it and all after it come in a later call.
+        """
+        if not self._waiting:
+            first = self._consumer.poll(timeout_s)
+            self._waiting += [] if first is None else [first, *self._consumer.consume(_BATCH, 0)]
+        while self._waiting:
+            try:
+                found = self._event(self._waiting[0])
+            except RegistryUnreachableError:
+                time.sleep(timeout_s)
+                return
+            self._waiting.popleft()
+            if found is not None:
+                yield found
+
+    def _event(self, message: Message) -> tuple[int, Event] | None:
         error = message.error()
         offset = message.offset()
         if error is not None:
             if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
                 self._unread.discard(message.partition() or 0)
-            return  # librdkafka goes on by itself after every other error
+            return None  # librdkafka goes on by itself after every other error
         try:
-            yield offset or 0, decode(message.value())
+            return offset or 0, self._schemas.decode(message.value())
         except UndecodableError as reason:
             # All readers skip it alike, so it changes nothing that they agree on.
             _log.warning(
                 "record is no event", topic=message.topic(), offset=offset, code=reason.code
             )
+            return None
 
     def close(self) -> None:
         """Leave the broker."""

@@ -22,18 +22,21 @@ import structlog
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from ingest_api.appender import Appender, LogUnavailableError, Record
+from ingest_api.event_schemas import OWN_SCHEMAS
 from ingest_api.job_ledger import JobLedger
 from ingest_api.log_moved import LogMovedError
-from schemas.codec import UndecodableError, decode, encode
+from schemas.codec import UndecodableError, encode
 from schemas.events import JobVoided
+from schemas.schema_registry import RegistryUnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from confluent_kafka import Message
 
+    from ingest_api.event_schemas import EventSchemas
     from ingest_api.job_ledger import Decision
-    from schemas.events import JobAccepted, JobRestored, JobReverted
+    from schemas.events import Event, JobAccepted, JobRestored, JobReverted
     from schemas.reverts import RevertDecision
 
     _Attempt = JobAccepted | JobReverted | JobRestored
@@ -48,6 +51,7 @@ _READ_TIMEOUT_S: Final = 4.0
 _METADATA_TIMEOUT_S: Final = 2.0
 _PAUSE_S: Final = 0.05
 _POLL_S: Final = 0.5
+_SCHEMA_PAUSE_S: Final = 1.0
 _log = structlog.stdlib.get_logger("rollcall.api")
 _kafka_log = logging.getLogger("rollcall.kafka")
 
@@ -58,11 +62,14 @@ class JobLog:
     Its methods belong to one event loop; ``ledger`` may be read from there at any time.
     """
 
-    def __init__(self, kafka: Mapping[str, str], topic: str) -> None:
+    def __init__(
+        self, kafka: Mapping[str, str], topic: str, schemas: EventSchemas = OWN_SCHEMAS
+    ) -> None:
         self.ledger = JobLedger()
+        self.schemas = schemas
         self._topic = topic
         self._appender = Appender(kafka, timeout_s=_APPEND_TIMEOUT_S)
-        self._follower = _Follower(kafka, topic, self.ledger)
+        self._follower = _Follower(kafka, topic, self.ledger, schemas)
         # The follower's own connection waits for records, so other questions go another way.
         self._asking = Consumer(_consumer_config(kafka), logger=_kafka_log)
 
@@ -187,7 +194,10 @@ def _consumer_config(kafka: Mapping[str, str]) -> dict[str, str | int | float | 
 class _Follower:
     """The thread that reads `job-events` into the ledger, and who waits for it."""
 
-    def __init__(self, kafka: Mapping[str, str], topic: str, ledger: JobLedger) -> None:
+    def __init__(
+        self, kafka: Mapping[str, str], topic: str, ledger: JobLedger, schemas: EventSchemas
+    ) -> None:
+        self._schemas = schemas
         self._kafka = kafka
         self._topic = topic
         self._ledger = ledger
@@ -245,7 +255,9 @@ class _Follower:
     def _read(self, message: Message) -> None:
         offset = message.offset() or 0
         try:
-            self._ledger.apply(offset, decode(message.value()))
+            if (event := self._decoded(message.value())) is None:
+                return
+            self._ledger.apply(offset, event)
         except UndecodableError as error:
             # Every reader skips it alike, so it decides nothing.
             _log.error("undecodable record in job-events", offset=offset, code=error.code)
@@ -259,3 +271,12 @@ class _Follower:
             # Of a closed loop nobody waits any more.
             with contextlib.suppress(RuntimeError):
                 cast("asyncio.AbstractEventLoop", self._loop).call_soon_threadsafe(read.set)
+
+    def _decoded(self, value: bytes | None) -> Event | None:
+        """The event, however long its schema is not to be had; None where told to stop."""
+        while not self._is_stopping.is_set():
+            try:
+                return self._schemas.decode(value)
+            except RegistryUnreachableError:
+                self._is_stopping.wait(_SCHEMA_PAUSE_S)
+        return None

@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Final
 from confluent_kafka import KafkaException, Producer
 
 from ingest_api.event_follower import EventFollower
+from ingest_api.event_schemas import EventSchemas
 from ingest_api.log_moved import LogMovedError
 from ingest_api.topic_setup import TopicSetupError, ensure_topics, topic_names
 from schemas.codec import encode
 from schemas.events import JobAccepted, LogConfigured
 from schemas.log_moves import LogMoves, oldest_version
+from schemas.schema_registry import RegistryRefusedError, RegistryUnreachableError
 
 if TYPE_CHECKING:
     from schemas.settings import Settings
@@ -33,7 +35,7 @@ _kafka_log = logging.getLogger("rollcall.kafka")
 
 
 class LogMismatchError(Exception):
-    """The log was made for another reconciliation key; the message says what to do."""
+    """Settings don't fit the log or the schema registry; the message says what to do."""
 
 
 def ensure_log(settings: Settings) -> None:
@@ -43,8 +45,10 @@ def ensure_log(settings: Settings) -> None:
     May be called again, and by several processes at once.
 
     Raises:
-        TopicSetupError: Kafka cannot be reached, or a topic that exists is not usable.
-        LogMismatchError: the log was made for another reconciliation key.
+        TopicSetupError: Kafka or the schema registry cannot be reached, or a topic that exists
+            is not usable.
+        LogMismatchError: the log was made for another reconciliation key, or the registry will
+            not have our schemas.
         LogMovedError: the log is in the topics of another version than these settings name.
     """
     version = current_version(settings)
@@ -52,11 +56,13 @@ def ensure_log(settings: Settings) -> None:
         # Before any topic is made: those of a version that was left are not to come back.
         raise LogMovedError(version)
     ensure_topics(settings)
-    made_for = _fetch_key(settings)
+    schemas = EventSchemas(settings.schema_registry)
+    _register(schemas, settings)
+    made_for = _fetch_key(settings, schemas)
     if made_for is None:
         _append_key(settings)
         # Another process may have done so before, for another key: the first counts.
-        made_for = _fetch_key(settings)
+        made_for = _fetch_key(settings, schemas)
     if made_for is None:
         raise TopicSetupError("Kafka does not show what was appended to job-events.")
     if mismatch := settings.key_mismatch(made_for):
@@ -86,7 +92,7 @@ def fetch_moves(settings: Settings, job_events: Topic) -> LogMoves:
         TopicSetupError: Kafka cannot be asked.
     """
     moves = LogMoves()
-    follower = EventFollower(settings.kafka, job_events)
+    follower = EventFollower(settings.kafka, job_events, EventSchemas(settings.schema_registry))
     deadline_s = time.monotonic() + _TIMEOUT_S
     try:
         while not follower.has_caught_up:
@@ -100,9 +106,18 @@ def fetch_moves(settings: Settings, job_events: Topic) -> LogMoves:
     return moves
 
 
-def _fetch_key(settings: Settings) -> str | None:
+def _register(schemas: EventSchemas, settings: Settings) -> None:
+    try:
+        schemas.register(settings.topics)
+    except RegistryUnreachableError as error:
+        raise TopicSetupError(f"The schema registry can't be reached: {error}.") from error
+    except RegistryRefusedError as error:
+        raise LogMismatchError(str(error)) from error
+
+
+def _fetch_key(settings: Settings, schemas: EventSchemas) -> str | None:
     """The reconciliation key that the log was made for, or None where it does not say."""
-    follower = EventFollower(settings.kafka, settings.topics.job_events)
+    follower = EventFollower(settings.kafka, settings.topics.job_events, schemas)
     deadline_s = time.monotonic() + _TIMEOUT_S
     try:
         while not follower.has_caught_up:

@@ -42,6 +42,7 @@ _TAGS: Final = {
     "Jobs": "How far a job has come, and which lines it rejected.",
     "Users": "The audience, one user or a page of users at a time.",
     "Attributes": "Custom attributes of users, defined by administrators.",
+    "Projections": "The tables that the log makes: rebuilt, and proved equal to the live ones.",
     "Accounts": "Who may call this API, by name and password.",
     "Tokens": "Who may call this API, by token.",
     "Producers": "What others append to the log: counted by source, and what can't be applied.",

@@ -20,7 +20,17 @@ if TYPE_CHECKING:
 
     from ingest_api.accounts import Role
 
-Tag = Literal["Import", "Jobs", "Users", "Attributes", "Accounts", "Tokens", "Producers", "Service"]
+Tag = Literal[
+    "Import",
+    "Jobs",
+    "Users",
+    "Attributes",
+    "Projections",
+    "Accounts",
+    "Tokens",
+    "Producers",
+    "Service",
+]
 JSON: Final = "application/json"
 
 _ATTRIBUTE: Final = "rollcall_operation"

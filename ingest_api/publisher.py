@@ -25,6 +25,7 @@ import structlog
 from confluent_kafka import KafkaException
 
 from ingest_api.event_follower import EventFollower
+from ingest_api.event_schemas import EventSchemas
 from ingest_api.file_faults import FileFault
 from ingest_api.job_ledger import JobLedger
 from ingest_api.log_moved import LogMovedError, start_again
@@ -117,10 +118,11 @@ class Publisher:
     def __init__(self, settings: PublisherSettings, stop: threading.Event) -> None:
         shared, topics = settings.shared, settings.shared.topics
         self._stop = stop
+        schemas = EventSchemas(shared.schema_registry)
         self._ledger = JobLedger()
         self._watchdog = Watchdog(settings.watchdog_s)
-        self._jobs = EventFollower(shared.kafka, topics.job_events)
-        self._statuses = EventFollower(shared.kafka, topics.job_status)
+        self._jobs = EventFollower(shared.kafka, topics.job_events, schemas)
+        self._statuses = EventFollower(shared.kafka, topics.job_status, schemas)
         self._lease = PublisherLease(
             shared.kafka, f"{shared.group}-publisher", topics.job_events.name
         )

@@ -4,9 +4,27 @@ from __future__ import annotations
 
 from typing import Any, Final, get_args
 
-from ingest_api.answers import JobErrors, JobState, JobStatus, JobStatuses, User, Users
+from ingest_api.answers import (
+    AudienceDifference,
+    JobErrors,
+    JobState,
+    JobStatus,
+    JobStatuses,
+    User,
+    Users,
+)
+from ingest_api.asked_points import JOB_RUNS
+from ingest_api.audience_diff import KINDS
 from ingest_api.job_reads import REVERTED, REVERTING
-from ingest_api.operations import JSON, Answer, Operation, Parameter, page_parameters, refused
+from ingest_api.operations import (
+    JSON,
+    Answer,
+    Operation,
+    Parameter,
+    page_parameters,
+    refused,
+    refused_detail,
+)
 from ingest_api.responses import NO_ERROR_FILE, UNKNOWN_JOB, UNKNOWN_USER, UPLOAD_ACCEPTED
 from schemas.events import JOB_MODES
 
@@ -50,6 +68,44 @@ def _user_filter(name: str, description: str, example: str) -> Parameter:
         name=name, place="query", description=description, schema=schema, example=example
     )
 
+
+def _point(name: str, description: str, *, is_required: bool) -> Parameter:
+    return Parameter(
+        name=name,
+        place="query",
+        description=f"{description} A time (`2016-06-28T05:49:23Z`, in UTC where it says no zone, "
+        "or `06/28/2016 05:49:23 AM GMT`) means all that was in the log before it, with what was "
+        "undone before it; the id of a job that has ended means after its last line, with what was "
+        "undone before it was accepted.",
+        schema={"type": "string", "minLength": 1},
+        example="5971883457542586123",
+        is_required=is_required,
+    )
+
+
+_AS_OF: Final = _point("asOf", "The audience as it was then.", is_required=False)
+_NO_SUCH_POINT: Final = refused(
+    "There is no such point in time: in the future, or no job's.",
+    refused_detail(
+        "Invalid request parameter",
+        "INVALID_PARAMETER",
+        "asOf",
+        "asOf is in the future: it is 2016-06-28T05:49:23Z now.",
+    ),
+)
+_PAST_ANSWERS: Final = {
+    409: refused("The job it is to be as of has not ended.", {"message": JOB_RUNS}),
+    503: refused(
+        "What was then is being built, or there are too many such audiences.",
+        {"message": "The audience as of job 5971883457542586123 is being built: 43 %; try again"},
+        headers={"Retry-After": "Seconds after which it may be sent again."},
+    ),
+}
+_PAST_DESCRIPTION: Final = (
+    "The first request `asOf` a point has the audience built from the log; it waits for that up to "
+    "20 seconds, and then says how far it is. A few past audiences are kept, each until it has not "
+    "been read for a while."
+)
 
 _STATUS: Final[dict[str, Any]] = {
     "dataType": "AUDIENCE_MEMBERS",
@@ -208,7 +264,8 @@ USERS: Final = Operation(
     description=(
         "By id, so that pages stay stable while users are added. "
         "Filters may be combined: users fulfil all of them, and `total` counts those that do, "
-        "whatever the page. A custom attribute is a filter as `attributes.<name>`."
+        "whatever the page. A custom attribute is a filter as `attributes.<name>`. "
+        + _PAST_DESCRIPTION
     ),
     tag="Users",
     role="reader",
@@ -222,6 +279,7 @@ USERS: Final = Operation(
         _user_filter(
             "attributes.{name}", "Of the custom attribute with this name; of its type.", "gold"
         ),
+        _AS_OF,
     ),
     answers={
         200: Answer(
@@ -231,11 +289,14 @@ USERS: Final = Operation(
                 "total": 3,
                 "audience": [_USER],
             },
-        )
+        ),
+        400: _NO_SUCH_POINT,
+        **_PAST_ANSWERS,
     },
 )
 ONE_USER: Final = Operation(
     summary="One user",
+    description=_PAST_DESCRIPTION,
     tag="Users",
     role="reader",
     parameters=(
@@ -246,9 +307,66 @@ ONE_USER: Final = Operation(
             schema={"type": "string", "pattern": "^[0-9]{1,19}$"},
             example="9",
         ),
+        _AS_OF,
     ),
     answers={
         200: Answer(description="The user.", bodies={JSON: User}, example=_USER),
         400: refused("There is no such user.", {"message": UNKNOWN_USER}),
+        **_PAST_ANSWERS,
+    },
+)
+AUDIENCE_DIFF: Final = Operation(
+    summary="What has changed in the audience from one point in time to another",
+    description=(
+        "Users added, changed and removed, by the key that tells users apart; each point is a "
+        "time, a job, or `now`. Of a changed user only the fields that differ are shown, custom "
+        "attributes as `attributes.<name>`; ids and times of change are not compared. "
+        "The counts are of all differences, whatever the page; they are null after the first page "
+        "of a diff with `now`. " + _PAST_DESCRIPTION
+    ),
+    tag="Users",
+    role="reader",
+    parameters=(
+        _point("from", "The point before. `now`, too.", is_required=True),
+        _point("to", "The point after. `now`, too.", is_required=True),
+        Parameter(
+            name="kind",
+            place="query",
+            description="Only such differences; may be repeated.",
+            schema={"type": "array", "items": {"type": "string", "enum": list(KINDS)}},
+            example=["changed"],
+        ),
+        Parameter(
+            name="after",
+            place="query",
+            description="Only users with a greater key: the last of the page before.",
+            schema={"type": "string", "maxLength": 1000},
+            example="ada@example.org",
+        ),
+        page_parameters()[1],
+    ),
+    answers={
+        200: Answer(
+            description="The counts, and a page of differences.",
+            bodies={JSON: AudienceDifference},
+            example={
+                "from": "5971883457542586123",
+                "to": "now",
+                "added": 0,
+                "changed": 1,
+                "removed": 0,
+                "entries": [
+                    {
+                        "kind": "changed",
+                        "key": "ada@example.org",
+                        "id": "9",
+                        "before": {"country": "UK"},
+                        "after": {"country": "France"},
+                    }
+                ],
+            },
+        ),
+        400: _NO_SUCH_POINT,
+        **_PAST_ANSWERS,
     },
 )

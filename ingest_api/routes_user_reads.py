@@ -1,4 +1,4 @@
-"""The routes that read users."""
+"""The routes that read users, as they are now or were at another time."""
 
 from __future__ import annotations
 
@@ -15,27 +15,35 @@ from ingest_api.user_filters import read_filter
 if TYPE_CHECKING:
     from sanic import Blueprint, HTTPResponse, Request
 
+    from ingest_api.asked_points import AskedPoints
+    from ingest_api.reads import Row
     from ingest_api.user_reads import UserReads
 
 
-def add_user_routes(api: Blueprint, users: UserReads) -> None:
+def add_user_routes(api: Blueprint, users: UserReads, points: AskedPoints) -> None:
     """Add the routes below ``/audience`` that read."""
 
     @api.get("/audience")
     @described(USERS)
     async def list_users(request: Request[Any, Any]) -> HTTPResponse:
-        account_of(request, "reader")
+        by = account_of(request, "reader").name
         page, wanted = keyed_page_of(request), read_filter(query_values(request))
-        return json_answer(200, await users.select_page(wanted, page))
+        return json_answer(
+            200, await points.read(request, by, lambda at: users.select_page(wanted, page, at))
+        )
 
     @api.get("/audience/<user_id:str>")
     @described(ONE_USER)
     async def one_user(request: Request[Any, Any], user_id: str) -> HTTPResponse:
-        account_of(request, "reader")
+        by = account_of(request, "reader").name
         number = whole_number(user_id)
-        user = None if not number else await users.fetch(number)
+        user = await points.read(request, by, lambda at: _user(users, number, at))
         if user is None:
             raise Refused(400, UNKNOWN_USER)
         return json_answer(200, user)
 
     _ = list_users, one_user
+
+
+async def _user(users: UserReads, number: int | None, schema: str) -> Row | None:
+    return await users.fetch(number, schema) if number else None

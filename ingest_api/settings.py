@@ -114,7 +114,7 @@ def _check(read: EnvironmentReader, mistakes: list[str]) -> None:
 
 def loggable(settings: ApiSettings) -> dict[str, object]:
     """The effective settings as fields of a log line, every secret masked."""
-    shared = settings.shared
+    shared, registry = settings.shared, settings.shared.schema_registry
     return {
         "kafka": {
             name: _MASK if _SECRET_PROPERTY.search(name) else value
@@ -125,6 +125,7 @@ def loggable(settings: ApiSettings) -> dict[str, object]:
         "replication_factor": shared.replication_factor,
         "reconciliation_key": shared.reconciliation_key,
         "group": shared.group,
+        "schema_registry": registry and _without_password(registry.url),
         "host": settings.host,
         "port": settings.port,
         "max_upload_bytes": settings.max_upload_bytes,

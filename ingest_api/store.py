@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _CONNECTION_TIMEOUT_S: Final = 3
 _STATEMENT_TIMEOUT_S: Final = 30
 _MOST_CONNECTIONS: Final = 8
+PUBLIC: Final = "public"
+"""The Postgres schema whose views show the active projection instance."""
 _T = TypeVar("_T")
 
 
@@ -41,22 +43,38 @@ async def _check(connection: Connection) -> None:
     await connection.execute("")
 
 
-class Snapshot:
-    """One transaction whose statements all see the same state of the read model."""
+class SchemaGoneError(Exception):
+    """The tables of a projection instance were dropped before they were read."""
 
-    def __init__(self, connection: Connection) -> None:
+
+class Snapshot:
+    """One transaction whose statements all see the same state of the read model.
+
+    ``schemas`` are those of Postgres that statements name as ``{…}``.
+    """
+
+    def __init__(self, connection: Connection, schemas: Mapping[str, str]) -> None:
         self._connection = connection
+        self._names = {name: sql.Identifier(schema) for name, schema in schemas.items()}
+        self._is_public = all(schema == PUBLIC for schema in schemas.values())
         self._has_read_model = True
 
     async def select(
         self, query: LiteralString, parameters: Parameters | None = None
     ) -> list[dict[str, Any]]:
-        """The rows of a statement; none while there is no read model yet."""
+        """The rows of a statement; none while there is no read model yet.
+
+        Raises:
+            SchemaGoneError: a schema named other than ``public`` is not there.
+        """
         if not self._has_read_model:
             return []
+        statement = sql.SQL(query).format(**self._names) if self._names else query
         try:
-            return await (await self._connection.execute(query, parameters)).fetchall()
+            return await (await self._connection.execute(statement, parameters)).fetchall()
         except errors.UndefinedTable:
+            if not self._is_public:
+                raise SchemaGoneError from None
             self._has_read_model = False
             return []
 
@@ -101,18 +119,33 @@ class Store:
         """
         return await self._within(timeout_s, self._select(query, parameters))
 
-    async def read(self, work: Callable[[Snapshot], Awaitable[_T]]) -> _T:
+    async def read(
+        self,
+        work: Callable[[Snapshot], Awaitable[_T]],
+        schemas: Mapping[str, str] | None = None,
+        *,
+        timeout_s: float = _STATEMENT_TIMEOUT_S,
+    ) -> _T:
         """What ``work`` makes of one snapshot of the read model.
+
+        Where ``schemas`` are given, each statement names them: ``{name}`` is the schema
+        that stands under that name.
 
         Raises:
             StoreUnavailableError: Postgres doesn't answer.
+            SchemaGoneError: one of the schemas is not there, see :class:`Snapshot`.
         """
-        return await self._within(_STATEMENT_TIMEOUT_S, self._read(work))
+        return await self._within(timeout_s, self._read(work, schemas or {}, timeout_s))
 
-    async def _read(self, work: Callable[[Snapshot], Awaitable[_T]]) -> _T:
-        async with self.transaction() as connection:
+    async def _read(
+        self,
+        work: Callable[[Snapshot], Awaitable[_T]],
+        schemas: Mapping[str, str],
+        timeout_s: float,
+    ) -> _T:
+        async with self.transaction(timeout_s=timeout_s) as connection:
             await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            return await work(Snapshot(connection))
+            return await work(Snapshot(connection, schemas))
 
     async def _within(self, timeout_s: float, work: Coroutine[Any, Any, _T]) -> _T:
         task = asyncio.create_task(work)
@@ -156,7 +189,9 @@ class Store:
             return []
 
     @contextlib.asynccontextmanager
-    async def transaction(self) -> AsyncGenerator[Connection]:
+    async def transaction(
+        self, *, timeout_s: float = _STATEMENT_TIMEOUT_S
+    ) -> AsyncGenerator[Connection]:
         """A connection in a transaction of its own.
 
         Raises:
@@ -164,7 +199,7 @@ class Store:
         """
         try:
             async with (
-                asyncio.timeout(_STATEMENT_TIMEOUT_S),
+                asyncio.timeout(timeout_s),
                 self._pool.connection() as connection,
                 connection.transaction(),
             ):

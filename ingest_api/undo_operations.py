@@ -63,7 +63,10 @@ _IDEMPOTENCY_KEY: Final = Parameter(
     ),
     schema={"type": "string", "minLength": 1, "maxLength": 255},
 )
-_USER: Final = {"key": "ada@example.org", "firstName": "Ada", "lastName": "Lovelace"}
+_USER: Final = {
+    "key": "ada@example.org",
+    "user": {"firstName": "Ada", "lastName": "Lovelace", "email": "ada@example.org"},
+}
 _PREVIEW: Final[dict[str, Any]] = {
     "dryRun": True,
     "message": NOTHING_CHANGED,

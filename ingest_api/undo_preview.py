@@ -11,13 +11,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
 
 from ingest_api.answers import Count, Id
+from ingest_api.reads import day_text
 from ingest_api.responses import unavailable
+from schemas.user_rules import FIELDS
 
 if TYPE_CHECKING:
     from ingest_api.job_ledger import LedgerJob
@@ -34,16 +37,22 @@ _NO_TABLES: Final = (
     " nothing was changed, try again once one runs"
 )
 _FAILED: Final = "The preview failed, and nothing was changed: {failure}"
-_COUNTS: Final = ("restored", "removed", "changedBack", "kept")
 _Key = Annotated[str, Meta(description="The user's reconciliation key.")]
 
 
-class _Preview(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class _Preview(msgspec.Struct, frozen=True, rename="camel"):
     """Base of all: names in camel case."""
 
 
+class UserSample(_Preview, frozen=True):
+    """A user with the values that it has, or would have."""
+
+    key: _Key
+    user: dict[str, Any]
+
+
 class ChangedBack(_Preview, frozen=True):
-    """A user as it is and as it would be: the fields that differ."""
+    """A user as it is and as it would be: the fields that differ, where they have a value."""
 
     key: _Key
     before: dict[str, Any]
@@ -55,15 +64,16 @@ class Kept(_Preview, frozen=True):
 
     key: _Key
     changed_by: Annotated[
-        str, Meta(description="The id of the later job, or the source of another producer.")
+        Id | None,
+        Meta(description="The later job; null where it was another producer or a single write."),
     ]
 
 
 class PreviewSamples(_Preview, frozen=True):
-    """Some of each kind; a user with all that is shown of users in the table."""
+    """At most twenty of each kind, by key."""
 
-    restored: list[dict[str, Any]]
-    removed: list[dict[str, Any]]
+    restored: list[UserSample]
+    removed: list[UserSample]
     changed_back: list[ChangedBack]
     kept: list[Kept]
 
@@ -214,22 +224,39 @@ class UndoPreviews:
 
 
 def _preview(job_id: int, result: Row) -> UndoPreview:
-    counts = {name: result[name] for name in _COUNTS}
-    found = {
-        "dryRun": True,
-        "message": NOTHING_CHANGED,
-        "id": str(job_id),
-        "usersBefore": result["usersBefore"],
-        "usersAfter": result["usersAfter"],
-        "samples": _samples(result["samples"]),
-        "laterJobs": [later | {"id": str(later["id"])} for later in result["laterJobs"]],
-    }
-    return msgspec.convert(found | counts, UndoPreview)
+    samples = result["samples"]
+    return UndoPreview(
+        dry_run=True,
+        message=NOTHING_CHANGED,
+        id=str(job_id),
+        restored=result["restored"],
+        removed=result["removed"],
+        changed_back=result["changedBack"],
+        kept=result["kept"],
+        users_before=result["usersBefore"],
+        users_after=result["usersAfter"],
+        samples=PreviewSamples(
+            restored=[UserSample(row["key"], _shown(row["after"])) for row in samples["restored"]],
+            removed=[UserSample(row["key"], _shown(row["before"])) for row in samples["removed"]],
+            changed_back=[_changed_back(row) for row in samples["changedBack"]],
+            kept=[Kept(row["key"], row["changedBy"]) for row in samples["kept"]],
+        ),
+        later_jobs=msgspec.convert(result["laterJobs"], list[LaterJob]),
+    )
 
 
-def _samples(samples: Row) -> Row:
-    kept = [{"key": each["key"], "changedBy": str(each["changedBy"])} for each in samples["kept"]]
-    return samples | {"kept": kept}
+def _changed_back(row: Row) -> ChangedBack:
+    return ChangedBack(row["key"], _shown(row["before"]), _shown(row["after"]))
+
+
+def _shown(values: Row | None) -> Row:
+    """Values of the table by the names that other answers have for them."""
+    names = {field.name: field.json_name for field in FIELDS}
+    shown = {names.get(name, name): value for name, value in (values or {}).items()}
+    if "lastActiveDate" in shown:
+        day = date.fromisoformat(shown.pop("lastActiveDate"))
+        shown["lastActiveDateStr"] = day_text(day)
+    return shown
 
 
 def _progress(job_id: int, row: Row, path: str) -> PreviewProgress:

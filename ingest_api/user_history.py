@@ -7,6 +7,7 @@ Of that, what the projection let change nothing is left out:
 
 - repeats: a row of a job that an earlier pass has brought, or of a job that was
   over here, and a write of the API whose event id was there before;
+- rows of jobs that are undone, in the tables that readers see;
 - rejections: an insert of a key that exists, a row that means another user;
 - an upsert that finds everything as it would set it.
 
@@ -26,13 +27,15 @@ from ingest_api.log_stretch import Stretch, TooLongError
 from ingest_api.reads import date_text
 from ingest_api.responses import UNKNOWN_USER, Refused, unavailable
 from schemas.attributes import attribute_field, is_canonical
-from schemas.codec import UndecodableError, decode
+from schemas.codec import UndecodableError
 from schemas.events import JobOpened, JobSealed, UserRow
 from schemas.read_model import API_SOURCE, REPEAT_OFFSETS
+from schemas.schema_registry import RegistryUnreachableError
 from schemas.user_rules import FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from collections.abc import Set as AbstractSet
 
     from ingest_api.job_ledger import LedgerJob
     from ingest_api.job_log import JobLog
@@ -65,7 +68,8 @@ class UserFold:
     ``values`` has every field that is set, by its name in the table; those of
     attributes are texts, by ``attributes.<name>``.
     ``place_of`` is a job's place in the order of jobs, None where it is no job;
-    ``types`` are those of attributes, by ``attributes.<name>``.
+    ``types`` are those of attributes, by ``attributes.<name>``; ``reverted`` are jobs
+    whose rows count for nothing.
     """
 
     def __init__(
@@ -74,12 +78,14 @@ class UserFold:
         key: str,
         place_of: Callable[[int], int | None],
         types: Mapping[str, AttributeType],
+        reverted: AbstractSet[int] = frozenset(),
     ) -> None:
         self.values: dict[str, Any] = {}
         self._user_id = user_id
         self._key = key
         self._place_of = place_of
         self._types = types
+        self._reverted = reverted
         self._place = _NO_PLACE
         self._record_number = 0
         self._writes: dict[str, int] = {}
@@ -90,7 +96,7 @@ class UserFold:
             self._move_to(event.job_id)
         if not isinstance(event, UserRow) or event.key != self._key:
             return None
-        if self._is_repeat(offset, event) or self._is_refused(event):
+        if self._is_repeat(offset, event) or self._is_left_out(event):
             return None
         after = self._after(event)
         if after is None or after == self.values:
@@ -110,6 +116,9 @@ class UserFold:
         is_repeat = row.event_id in self._writes
         self._writes.setdefault(row.event_id, offset)
         return is_repeat
+
+    def _is_left_out(self, row: UserRow) -> bool:
+        return row.job_id in self._reverted or self._is_refused(row)
 
     def _is_refused(self, row: UserRow) -> bool:
         """Whether another producer's row holds what no attribute is."""
@@ -181,8 +190,12 @@ class UserHistory:
         self._stretches.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
+    # One statement, so that the user is of the instance whose reverted jobs are told.
     _SELECT: Final = """
-    SELECT key, modified_position FROM public.users WHERE id = %s
+    SELECT key, modified_position,
+           (SELECT reverted_job_ids FROM public.projection_instance
+            WHERE state = 'active') AS reverted
+    FROM public.users WHERE id = %s
     """
     _SELECT_TYPES: Final = """
     SELECT name, type FROM public.attributes
@@ -204,8 +217,10 @@ class UserHistory:
         }
         await self._job_log.catch_up()  # every job that has changed the user is known then
         stretch = _stretch(user_id, rows[0]["modified_position"])
+        reverted = frozenset[int](rows[0]["reverted"] or ())
+        end = start + page_size
         total, page = await self._in_thread(
-            _Question(user_id, rows[0]["key"], types, stretch, start, start + page_size)
+            _Question(user_id, rows[0]["key"], types, reverted, stretch, begin=start, end=end)
         )
         job = self._job_log.ledger.job
         return {
@@ -237,15 +252,27 @@ class UserHistory:
             question.key,
             lambda job_id: _place(ledger.job(job_id)),
             question.types,
+            question.reverted,
         )
         total, page = 0, list[Entry]()
         for offset, value in self._stretches.read(question.stretch, keys, timeout_s=_TIMEOUT_S):
-            entry = fold.apply(offset, event) if (event := _decoded(value)) else None
+            entry = fold.apply(offset, event) if (event := self._decoded(value)) else None
             if entry is not None:
                 if question.begin <= total < question.end:
                     page.append(entry)
                 total += 1
         return total, page
+
+    def _decoded(self, value: bytes | None) -> Event | None:
+        schemas = self._job_log.schemas
+        try:
+            return schemas.decode(value)
+        except UndecodableError:
+            return None  # a dead letter of the projection
+        except RegistryUnreachableError as error:
+            if not schemas.has_registry:
+                return None  # as above
+            raise unavailable(f"The schema registry can't be reached, try again: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +282,7 @@ class _Question:
     user_id: int
     key: str
     types: Mapping[str, AttributeType]
+    reverted: frozenset[int]
     stretch: Stretch
     begin: int
     end: int
@@ -274,13 +302,6 @@ def _log_position(number: int) -> tuple[int, int]:
 
 def _place(job: LedgerJob | None) -> int | None:
     return None if job is None else job.offset
-
-
-def _decoded(value: bytes | None) -> Event | None:
-    try:
-        return decode(value)
-    except UndecodableError:
-        return None  # a dead letter of the projection
 
 
 def _too_long(question: _Question) -> Refused:

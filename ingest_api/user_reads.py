@@ -3,6 +3,8 @@
 A statement that names its generation is planned for that one's leaves alone,
 however many generations are kept; so the active one is asked for first, and
 what follows sees the same snapshot.
+The schema is that of the active projection instance, or of one that is as the
+audience was at another time.
 Within a generation ids rise with the log partition, a leaf each, so the leaves'
 counts tell in which one an index lies.
 """
@@ -14,6 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, LiteralString
 
 from ingest_api.reads import date_text, day_text, nearer_end
+from ingest_api.store import PUBLIC
 from schemas.read_model import partition_of
 from schemas.user_rules import FIELDS
 
@@ -65,22 +68,29 @@ class UserReads:
         self._store = store
         self._reconciliation_key = reconciliation_key
 
-    async def fetch(self, user_id: int) -> Row | None:
-        """The user with this id, or None."""
-        return await self._store.read(partial(self._fetch, user_id=user_id))
+    async def fetch(self, user_id: int, schema: str = PUBLIC) -> Row | None:
+        """The user with this id, or None.
 
-    async def select_page(self, wanted: UserFilter, page: Page) -> Row:
+        Raises:
+            SchemaGoneError: the schema, which is not ``public``, is not there.
+        """
+        return await self._store.read(partial(self._fetch, user_id=user_id), {"schema": schema})
+
+    async def select_page(self, wanted: UserFilter, page: Page, schema: str = PUBLIC) -> Row:
         """A page of the users wanted, by id, and how many they are in all.
 
         Only those whose id is above ``page.after`` are gone through.
 
         Raises:
             Refused: 400, where the filter has an unknown attribute or a value not of its type.
+            SchemaGoneError: the schema, which is not ``public``, is not there.
         """
-        return await self._store.read(partial(self._page, wanted=wanted, page=page))
+        return await self._store.read(
+            partial(self._page, wanted=wanted, page=page), {"schema": schema}
+        )
 
     _SELECT_LEAVES: Final = """
-    SELECT generation, partition, users FROM public.user_leaves ORDER BY partition
+    SELECT generation, partition, users FROM {schema}.user_leaves ORDER BY partition
     """
 
     async def _leaves(self, snapshot: Snapshot) -> _Leaves | None:
@@ -94,7 +104,7 @@ class UserReads:
         "SELECT"
         + _COLUMNS
         + """
-    FROM public.user_leaf_rows
+    FROM {schema}.user_leaf_rows
     WHERE generation = %(generation)s AND partition = %(partition)s AND id = %(id)s
     """
     )
@@ -124,7 +134,7 @@ class UserReads:
         "SELECT"
         + _COLUMNS
         + """
-    FROM public.user_leaf_rows
+    FROM {schema}.user_leaf_rows
     WHERE generation = %(generation)s AND id > %(after)s
     ORDER BY id
     LIMIT %(page_size)s
@@ -143,19 +153,19 @@ class UserReads:
 
     # The index alone answers these; the users between are not looked at.
     _SELECT_NTH_AFTER: Final = """
-    SELECT id FROM public.user_leaf_rows
+    SELECT id FROM {schema}.user_leaf_rows
     WHERE generation = %(generation)s AND id > %(after)s
     ORDER BY id
     LIMIT 1 OFFSET %(skipped)s
     """
     _SELECT_NTH_OF_LEAF: Final = """
-    SELECT id FROM public.user_leaf_rows
+    SELECT id FROM {schema}.user_leaf_rows
     WHERE generation = %(generation)s AND partition = %(partition)s
     ORDER BY id
     LIMIT 1 OFFSET %(skipped)s
     """
     _SELECT_NTH_OF_LEAF_FROM_END: Final = """
-    SELECT id FROM public.user_leaf_rows
+    SELECT id FROM {schema}.user_leaf_rows
     WHERE generation = %(generation)s AND partition = %(partition)s
     ORDER BY id DESC
     LIMIT 1 OFFSET %(skipped)s
@@ -180,7 +190,7 @@ class UserReads:
         return found[0]["id"] - 1 if found else None
 
     _SELECT_ATTRIBUTES: Final = """
-    SELECT name, type FROM public.attributes
+    SELECT name, type FROM {schema}.attributes
     """
 
     async def _parameters(self, snapshot: Snapshot, wanted: UserFilter) -> dict[str, Any]:
@@ -191,19 +201,19 @@ class UserReads:
         return wanted.parameters(types)
 
     _SELECT_FEW_IDS: Final[LiteralString] = """
-    SELECT id FROM public.user_leaf_rows
+    SELECT id FROM {schema}.user_leaf_rows
     WHERE generation = %(generation)s AND {condition}
     LIMIT %(most)s
     """
     _COUNT: Final[LiteralString] = """
-    SELECT count(*) AS total FROM public.user_leaf_rows
+    SELECT count(*) AS total FROM {schema}.user_leaf_rows
     WHERE generation = %(generation)s AND {condition}
     """
     _SELECT_BY_ID: Final = (
         "SELECT"
         + _COLUMNS
         + """
-    FROM public.user_leaf_rows
+    FROM {schema}.user_leaf_rows
     WHERE generation = %(generation)s AND id = ANY(%(ids)s)
     ORDER BY id
     """
@@ -212,7 +222,7 @@ class UserReads:
         "SELECT"
         + _COLUMNS
         + """
-    FROM public.user_leaf_rows
+    FROM {schema}.user_leaf_rows
     WHERE generation = %(generation)s AND id > %(after)s AND {condition}
     ORDER BY id
     LIMIT %(page_size)s OFFSET %(start)s

@@ -27,6 +27,7 @@ from schemas.events import (
     AttributeDefined,
     JobOpened,
     JobSealed,
+    JobStatus,
     RowErased,
     RowRejected,
     UserRow,
@@ -39,10 +40,13 @@ if TYPE_CHECKING:
 
     from processor.foreign_rules import Refusal
     from schemas.attributes import Attribute
+    from schemas.events import Event
 
 pc: Any = pyarrow.compute
 _FOREIGN = -1
 _NO_ROW = 0
+_NO_EVENT: tuple[type[Event], bool] = (JobStatus, True)
+"""Stands for a value whose frame says nothing: not a row, so decoding it tells why."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_MS: Final = 253_402_300_799_999
 """The end of the year 9999: what a datetime can hold."""
@@ -171,7 +175,7 @@ class _Decoder:
         self._attributes = attributes
         self._values = [record.value() or b"" for record in records]
         self._offsets = np.array([record.offset() for record in records], np.int64)
-        self._has_earlier_rows = False
+        self._in_other_schemas: set[int] = set()
         self._controls: list[ControlRecord] = []
         self._dead: list[DeadLetter] = []
         self._refused: list[RefusedWrite] = []
@@ -211,20 +215,18 @@ class _Decoder:
 
     def _positions(self) -> tuple[list[int], list[int]]:
         """Positions of rows and of rejections; decodes all that is neither."""
-        row_frame, rejection_frame = codec.frame_of(UserRow), codec.frame_of(RowRejected)
         rows: list[int] = []
         rejections: list[int] = []
+        by_type: dict[type[Event], list[int]] = {UserRow: rows, RowRejected: rejections}
         for at, value in enumerate(self._values):
-            frame = value[: codec.FRAME_BYTES]
-            if frame == row_frame:
-                rows.append(at)
-            elif frame == rejection_frame:
-                rejections.append(at)
-            elif codec.type_of_frame(frame) is UserRow:
-                self._has_earlier_rows = True
-                rows.append(at)
-            else:
+            event_type, is_current = codec.type_of(value) or _NO_EVENT
+            positions = by_type.get(event_type)
+            if positions is None:
                 self._decode_control(at)
+                continue
+            positions.append(at)
+            if not is_current:
+                self._in_other_schemas.add(at)
         return rows, rejections
 
     def _decode_control(self, at: int) -> None:
@@ -246,15 +248,19 @@ class _Decoder:
     def _rows(
         self, event_type: type[UserRow | RowRejected], positions: list[int]
     ) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
-        values = [self._values[at] for at in positions]
+        # The batch decoder knows the current schema only, and would not notice another one.
+        foreign = self._in_other_schemas.intersection(positions)
+        good = {
+            at: value
+            for at in positions
+            if (value := self._canonical(event_type, at) if at in foreign else self._values[at])
+        }
         try:
-            if not (event_type is UserRow and self._has_earlier_rows):
-                return codec.decode_batch(event_type, values), np.array(positions, np.int64)
-            # The batch decoder knows the current schema only, and would not notice another one.
-            good = {at: value for at in positions if (value := self._canonical(event_type, at))}
+            decoded = codec.decode_batch(event_type, list(good.values()))
         except ValueError:
-            good = {at: value for at in positions if (value := self._canonical(event_type, at))}
-        decoded = codec.decode_batch(event_type, list(good.values()))
+            each = ((at, self._canonical(event_type, at)) for at in good)
+            good = {at: value for at, value in each if value}
+            decoded = codec.decode_batch(event_type, list(good.values()))
         return decoded, np.array(list(good), np.int64)
 
     def _canonical(self, event_type: type[UserRow | RowRejected], at: int) -> bytes | None:

@@ -24,6 +24,7 @@ from psycopg import errors, sql
 from processor import ProcessorError, instances
 from processor.comparison_report import describe_comparison
 from processor.instance_comparison import Side, differences, fingerprint
+from processor.jobs import announce_changed
 from processor.log_offsets import offsets_at, select_keys
 from processor.preview import describe_change, note_touched_keys
 from processor.replay import Replay
@@ -260,6 +261,14 @@ class Build:
     def _preview(self, replay: Replay, active: Instance) -> dict[str, Any]:
         """What readers would see of other users; live workers wait for the comparison."""
         job_id = self._instance.preview_revert or self._instance.preview_restore or 0
+        while True:
+            try:
+                return self._try_preview(replay, active, job_id)
+            except TimeoutError:
+                self._log.info("preview put off")
+            self._catch_up(replay, active)
+
+    def _try_preview(self, replay: Replay, active: Instance, job_id: int) -> dict[str, Any]:
         keys = select_keys(self._settings, job_id, self._stretches(active, job_id))
         with self._connection.transaction(force_rollback=True), self._connection.cursor() as cursor:
             note_touched_keys(cursor, keys)
@@ -291,3 +300,5 @@ class Build:
             offsets = instances.hold(cursor, active)
             self._replay_to(replay, offsets, within_s=_SWITCH_S)
             instances.switch(cursor, active, self._instance, result)
+            topic = self._settings.topics.job_status.name
+            announce_changed(cursor, active.schema, self._instance.schema, topic)

@@ -76,6 +76,7 @@ class GroupConsumer:
             settings.kafka | _PROPERTIES | {"group.id": settings.group},
             logger=logging.getLogger("rollcall.kafka"),
         )
+        self._paused: set[int] = set()
         self._held: dict[int, PartitionFeed] = {}
         self._claim_after: dict[int, float] = {}
         self._claiming: set[int] = set()
@@ -98,12 +99,14 @@ class GroupConsumer:
             while not should_stop():
                 self._turn()
         finally:
+            self._maker.close()
             self._consumer.close()
 
     def _turn(self) -> None:
         for outcome in self._outcomes(0.0):
             self._act_on(outcome)
         self._claim_due()
+        self._read_on_where_known()
         self._hand_over()
         self._commit_offsets()
         if self._has_room():
@@ -127,7 +130,7 @@ class GroupConsumer:
         paused = [self._at(partition) for partition in self._held]
         self._consumer.pause(paused)
         late = self._consumer.poll(0)
-        self._consumer.resume([self._at(p) for p in self._held])
+        self._consumer.resume([self._at(p) for p in self._held if p not in self._paused])
         self._last_poll = time.monotonic()
         if late is not None:
             self._take([late])
@@ -141,7 +144,7 @@ class GroupConsumer:
             else:
                 by_partition[message.partition() or 0].append(message)
         for partition, records in by_partition.items():
-            if held := self._held.get(partition):
+            if (held := self._held.get(partition)) and partition not in self._paused:
                 self._append(partition, held, records)
 
     def _append(self, partition: int, held: PartitionFeed, records: list[Message]) -> None:
@@ -177,7 +180,28 @@ class GroupConsumer:
             return
         works = self._maker.works(self._held.values(), _MAX_BATCH)
         self._held = dict(sorted(self._held.items(), key=lambda item: -len(item[1].pending)))
-        self._projector.tasks.put(Project(works))
+        self._pause_waiting()
+        if works:
+            self._projector.tasks.put(Project(works))
+
+    def _pause_waiting(self) -> None:
+        """A partition that waits for a schema gives up what was read ahead, for others."""
+        for partition, held in self._held.items():
+            if held.is_waiting and partition not in self._paused:
+                self._paused.add(partition)
+                self._consumer.pause([self._at(partition)])
+                held.forget_pending()
+
+    def _read_on_where_known(self) -> None:
+        for partition in list(self._paused):
+            held = self._held.get(partition)
+            if held is None:
+                self._paused.discard(partition)
+            elif not held.is_waiting:
+                self._paused.discard(partition)
+                self._seek_again(partition, held.next_fetch)
+                if partition in self._held:
+                    self._consumer.resume([self._at(partition)])
 
     def _outcomes(self, timeout_s: float) -> list[Outcome]:
         try:

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Final
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
 
 from processor.setup import NotReadyError
+from processor.writer_schemas import WriterSchemas
 from schemas.codec import UndecodableError, decode
 from schemas.reverts import Reverts
+from schemas.schema_registry import RegistryUnreachableError
 
 if TYPE_CHECKING:
     from confluent_kafka import Message
@@ -34,6 +36,8 @@ class RevertsFollower:
     def __init__(self, settings: Settings) -> None:
         self._topic = settings.topics.job_events.name
         self._reverts = Reverts()
+        self._schemas = WriterSchemas(settings.schema_registry)
+        self._waiting: list[Message] = []
         self._has_caught_up = False
         self._consumer = Consumer(
             settings.kafka
@@ -51,10 +55,12 @@ class RevertsFollower:
         """What the topic says up to its end; blocks until that was reached for the first time.
 
         Raises:
-            NotReadyError: Kafka does not answer, or the topic is not there.
+            NotReadyError: Kafka does not answer, or the topic is not there, or an event is in a
+                schema that cannot be had now; the next call goes on from there.
         """
         deadline_s = time.monotonic() + _QUIET_S
         while (messages := self._consume()) or not self._has_caught_up:
+            self._learn_schemas(messages)
             for message in messages:
                 self._take(message)
                 deadline_s = time.monotonic() + _QUIET_S
@@ -66,7 +72,18 @@ class RevertsFollower:
         """Leave Kafka."""
         self._consumer.close()
 
+    def _learn_schemas(self, messages: list[Message]) -> None:
+        """No event may be left out: all readers must agree on which jobs are reverted."""
+        self._waiting = messages
+        try:
+            self._schemas.learn_all(m.value() for m in messages if m.error() is None)
+        except RegistryUnreachableError as error:
+            raise NotReadyError(f"topic {self._topic}: {error}") from error
+        self._waiting = []
+
     def _consume(self) -> list[Message]:
+        if self._waiting:
+            return self._waiting
         return self._consumer.consume(_BATCH, 0 if self._has_caught_up else _POLL_S)
 
     def _take(self, message: Message) -> None:

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, LiteralString
 
 import structlog
 from psycopg import sql
-from psycopg.rows import dict_row
+from psycopg.rows import class_row, dict_row
 
+from schemas.codec import encode
 from schemas.events import JobStatus
 
 if TYPE_CHECKING:
@@ -73,6 +74,19 @@ SELECT job.job_id, version, state, mode, lines, file_name, sha256, accepted_at, 
 FROM {schema}.job JOIN {schema}.job_partition USING (job_id)
 WHERE job_id = %(job_id)s
 GROUP BY job.job_id
+"""
+
+_CHANGED: LiteralString = """
+SELECT new.job_id, new.version, new.state, new.mode, new.lines, new.file_name, new.sha256,
+       new.accepted_at, new.accepted_by, new.started_at, new.finished_at,
+       new.inserted, new.updated, new.unchanged, new.rejected
+FROM {new}.jobs AS new JOIN {old}.jobs AS old USING (job_id)
+WHERE (new.state, new.inserted, new.updated, new.unchanged, new.rejected)
+      IS DISTINCT FROM (old.state, old.inserted, old.updated, old.unchanged, old.rejected)
+ORDER BY new.accepted_at, new.job_id
+"""
+_TO_OUTBOX: LiteralString = """
+INSERT INTO {new}.outbox (topic, key, value) VALUES (%(topic)s, %(key)s, %(value)s)
 """
 
 
@@ -167,6 +181,22 @@ class JobChanges:
 
     def _sql(self, statement: LiteralString) -> sql.Composed:
         return sql.SQL(statement).format(schema=self._schema)
+
+
+def announce_changed(cursor: psycopg.Cursor, old: str, new: str, topic: str) -> None:
+    """Send the statuses of jobs that ended otherwise in the new tables than in the old ones.
+
+    Both are schemas, at equal offsets; the versions of the new one are the later ones already.
+    """
+    names = {"old": sql.Identifier(old), "new": sql.Identifier(new)}
+    with cursor.connection.cursor(row_factory=class_row(JobStatus)) as rows:
+        statuses = rows.execute(sql.SQL(_CHANGED).format(**names)).fetchall()
+    records = [
+        {"topic": topic, "key": str(status.job_id).encode(), "value": encode(status)}
+        for status in statuses
+    ]
+    if records:
+        cursor.executemany(sql.SQL(_TO_OUTBOX).format(**names), records)
 
 
 def log_finished(status: JobStatus) -> None:

@@ -14,7 +14,8 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 
 from processor import RefusedToStartError
 from processor.setup import NotReadyError
-from schemas.codec import UndecodableError, decode
+from processor.writer_schemas import WriterSchemas
+from schemas.codec import UndecodableError, decode, unknown_id
 from schemas.events import JobAccepted, LogConfigured
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ def check_key(settings: Settings) -> None:
 
     Raises:
         NotReadyError: Kafka does not answer, or the topic is not there yet.
-        RefusedToStartError: the log was made for another key.
+        RefusedToStartError: the log was made for another key, or is written by ids of a
+            schema registry, and none is set.
+        RegistryUnreachableError: the first records are in a schema that cannot be had now.
     """
     made_for = _fetch_key(settings)
     if made_for is not None and (mismatch := settings.key_mismatch(made_for)):
@@ -52,14 +55,14 @@ def _fetch_key(settings: Settings) -> str | None:
     )
     try:
         consumer.assign([TopicPartition(topic, 0, OFFSET_BEGINNING)])
-        return _first_key(consumer, topic)
+        return _first_key(consumer, topic, WriterSchemas(settings.schema_registry))
     except KafkaException as error:
         raise NotReadyError(f"topic {topic}: {error}") from error
     finally:
         consumer.close()
 
 
-def _first_key(consumer: Consumer, topic: str) -> str | None:
+def _first_key(consumer: Consumer, topic: str, schemas: WriterSchemas) -> str | None:
     deadline_s = time.monotonic() + _TIMEOUT_S
     while time.monotonic() < deadline_s:
         message = consumer.poll(_POLL_S)
@@ -68,14 +71,21 @@ def _first_key(consumer: Consumer, topic: str) -> str | None:
         error = message.error()
         if error is not None and error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
             return None
-        if error is None and (key := _key_of(message)) is not None:
+        if error is None and (key := _key_of(message, schemas)) is not None:
             return key
     raise NotReadyError(f"topic {topic} does not answer")
 
 
-def _key_of(message: Message) -> str | None:
+def _key_of(message: Message, schemas: WriterSchemas) -> str | None:
+    value = message.value()
+    schemas.learn_now([value])
+    if unknown_id(value) is not None:
+        raise RefusedToStartError(
+            "The first records of job-events were written by a schema registry's ids, and none"
+            " is set: set ROLLCALL_SCHEMA_REGISTRY_URL as it was when they were written."
+        )
     try:
-        event = decode(message.value())
+        event = decode(value)
     except UndecodableError:
         return None  # the API's side skips it alike
     return event.reconciliation_key if isinstance(event, LogConfigured | JobAccepted) else None

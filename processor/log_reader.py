@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from processor.writer_schemas import WriterSchemas
 from schemas import codec
 from schemas.events import UserRow
 
@@ -25,12 +26,14 @@ class LogReader:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._schemas = WriterSchemas(settings.schema_registry)
 
     def read_rows(self, partition: int, offsets: list[int]) -> Iterator[tuple[int, UserRow]]:
         """The rows at these ascending offsets; blocks until Kafka has given them all.
 
         Raises:
             KafkaException: the log no longer holds them.
+            RegistryUnreachableError: one is in a schema that cannot be had now.
         """
         if not offsets:
             return
@@ -46,20 +49,20 @@ class LogReader:
         try:
             topic = self._settings.topics.user_events.name
             consumer.assign([TopicPartition(topic, partition, offsets[0])])
-            yield from _wanted_rows(consumer, offsets)
+            yield from self._wanted_rows(consumer, offsets)
         finally:
             consumer.close()
 
-
-def _wanted_rows(consumer: Consumer, offsets: list[int]) -> Iterator[tuple[int, UserRow]]:
-    wanted = set(offsets)
-    while wanted:
-        for message in consumer.consume(_READ_RECORDS, _READ_TIMEOUT_S):
-            if error := message.error():
-                raise KafkaException(error)
-            offset = message.offset()
-            if offset in wanted:
-                wanted.discard(offset)
-                row = codec.decode(message.value())
-                assert isinstance(row, UserRow), "only rows become users"
-                yield offset, row
+    def _wanted_rows(self, consumer: Consumer, offsets: list[int]) -> Iterator[tuple[int, UserRow]]:
+        wanted = set(offsets)
+        while wanted:
+            for message in consumer.consume(_READ_RECORDS, _READ_TIMEOUT_S):
+                if error := message.error():
+                    raise KafkaException(error)
+                offset = message.offset()
+                if offset in wanted:
+                    wanted.discard(offset)
+                    self._schemas.learn_now([message.value()])
+                    row = codec.decode(message.value())
+                    assert isinstance(row, UserRow), "only rows become users"
+                    yield offset, row

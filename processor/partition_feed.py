@@ -19,6 +19,8 @@ from processor.acceptance import Rows, accept
 from processor.batches import decode_records
 from processor.projection import Work
 from processor.staging import prepare_rows
+from processor.writer_schemas import WriterSchemas
+from schemas import codec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,6 +46,25 @@ class PartitionFeed:
     pending: list[Message] = field(default_factory=list["Message"])
     pending_bytes: int = 0
     hole_at: int | None = None
+    unknown_id: int | None = None
+    """Of the schema of the record that comes next: until it is known, nothing is taken."""
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether what comes next is in a schema that is not known yet."""
+        return self.unknown_id is not None and not codec.is_known(self.unknown_id)
+
+    def put_back(self, records: list[Message], schema_id: int) -> None:
+        """These come next again, once the schema of the first of them is known."""
+        self.pending = records + self.pending
+        self.pending_bytes += sum(map(len, records))
+        self.unknown_id = schema_id
+
+    def forget_pending(self) -> None:
+        """Nothing is pending, and what was is to be fetched again."""
+        if self.pending:
+            self.next_fetch = _offset(self.pending[0])
+        self.pending, self.pending_bytes = [], 0
 
     def add(self, records: list[Message]) -> None:
         """Records that come next."""
@@ -53,7 +74,7 @@ class PartitionFeed:
 
     def take(self, room: int, stop: int | None = None) -> list[Message]:
         """The next records before ``stop``: at most ``room``, and about a batch's bytes."""
-        if not self.pending:
+        if not self.pending or self.is_waiting:
             return []
         mean_bytes = max(1, self.pending_bytes // len(self.pending))
         room = min(room, max(1, _MAX_BATCH_BYTES // mean_bytes), self.count_before(stop))
@@ -74,6 +95,7 @@ class WorkMaker:
     def __init__(self, projection: Projection) -> None:
         self.repeats = 0
         self._projection = projection
+        self._schemas = WriterSchemas(projection.settings.schema_registry)
         self._partitions = projection.settings.topics.user_events.partitions
         self._log = structlog.stdlib.get_logger("rollcall.processor")
 
@@ -88,13 +110,33 @@ class WorkMaker:
         steps = 0
         for feed in feeds:
             stop = stops[feed.state.partition] if stops else None
-            if records := feed.take(room, stop):
+            if records := self._decodable(feed, feed.take(room, stop)):
                 works.append(self._work(feed, records, steps))
                 steps += len(works[-1].steps)
                 room -= len(records)
             if room <= 0:
                 break
         return works
+
+    def _decodable(self, feed: PartitionFeed, records: list[Message]) -> list[Message]:
+        """The records before the first in a schema not known yet; there the partition waits."""
+        unknown = self._schemas.unknown(record.value() for record in records)
+        if not unknown:
+            return records
+        schema_id, first = min(unknown.items(), key=lambda item: item[1])
+        feed.put_back(records[first:], schema_id)
+        self._schemas.want(unknown, feed.state.partition)
+        self._log.warning(
+            "partition waits for a schema",
+            partition=feed.state.partition,
+            schema_id=schema_id,
+            next_offset=_offset(records[first]),
+        )
+        return records[:first]
+
+    def close(self) -> None:
+        """Wait for schemas no more."""
+        self._schemas.stop()
 
     def _work(self, feed: PartitionFeed, records: list[Message], first_step: int) -> Work:
         state = feed.state

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, LiteralString, cast
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from schemas.read_model import USER_COLUMNS
+from schemas.read_model import ID_OFFSET_BITS, USER_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,20 +23,38 @@ SELECT set_config('work_mem', '256MB', true), set_config('enable_hashjoin', 'on'
 _TOUCHED: LiteralString = """
 CREATE TEMPORARY TABLE touched (key text COLLATE "C" NOT NULL) ON COMMIT DROP
 """
+# A user's position in the log says whether what set it last came after the job's own records.
+# Kept are users of the job's keys who stay as they are because of such a record, in the
+# live tables or in the new ones: where the later one said the same, only there.
 _CHANGES: LiteralString = """
 CREATE TEMPORARY TABLE change ON COMMIT DROP AS
-SELECT key, live.job_id AS changed_by,
+SELECT key,
+       CASE WHEN {live_offset} > live_part.sealed_offset THEN live.job_id
+            ELSE new.job_id END AS changed_by,
        CASE WHEN live.id IS NULL THEN 'restored'
             WHEN new.id IS NULL THEN 'removed'
             WHEN ({live_fields}) IS DISTINCT FROM ({new_fields}) THEN 'changedBack'
             ELSE 'kept' END AS kind,
        CASE WHEN live.id IS NOT NULL THEN to_jsonb(ROW({live_fields})) END AS before,
        CASE WHEN new.id IS NOT NULL THEN to_jsonb(ROW({new_fields})) END AS after
-FROM {live}.users AS live FULL JOIN {new}.users AS new USING (key)
+FROM {live}.users AS live
+FULL JOIN {new}.users AS new USING (key)
+LEFT JOIN {live}.job_partition AS live_part
+       ON live_part.job_id = %(job_id)s AND live_part.partition = {live_partition}
+LEFT JOIN {live}.job_partition AS new_part
+       ON new_part.job_id = %(job_id)s AND new_part.partition = {new_partition}
 WHERE live.id IS NULL OR new.id IS NULL
    OR ({live_fields}) IS DISTINCT FROM ({new_fields})
-   OR (live.job_id IS DISTINCT FROM %(job_id)s AND key IN (SELECT key FROM touched))
+   OR ({live_offset} > live_part.sealed_offset OR {new_offset} > new_part.sealed_offset)
+      AND key IN (SELECT key FROM touched)
 """
+_PLACES: Final = {
+    "partition": sql.SQL("((COALESCE({side}.modified_position, {side}.id) - 1) >> {bits})"),
+    "offset": sql.SQL(
+        "((COALESCE({side}.modified_position, {side}.id) - 1) & ((1::bigint << {bits}) - 1))"
+    ),
+}
+"""Where the log has what set a user last: positions are numbered as ids are."""
 _COUNTS: LiteralString = "SELECT kind, count(*)::bigint AS users FROM change GROUP BY kind"
 _SAMPLES: LiteralString = """
 SELECT key, changed_by, before, after FROM change WHERE kind = %(kind)s ORDER BY key
@@ -80,7 +98,12 @@ def describe_change(cursor: psycopg.Cursor, live: str, new: str, job_id: int) ->
         )
         for side in names
     }
-    cursor.execute(sql.SQL(_CHANGES).format(**names, **fields), {"job_id": job_id})
+    places = {
+        f"{side}_{name}": place.format(side=sql.Identifier(side), bits=ID_OFFSET_BITS)
+        for side in names
+        for name, place in _PLACES.items()
+    }
+    cursor.execute(sql.SQL(_CHANGES).format(**names, **fields, **places), {"job_id": job_id})
     with cursor.connection.cursor(row_factory=dict_row) as rows:
         counts = {row["kind"]: row["users"] for row in rows.execute(_COUNTS)}
         samples = {kind: _samples(rows, kind) for kind in _KINDS}

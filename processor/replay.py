@@ -52,6 +52,7 @@ _MAX_BATCH: Final = 40_000
 _MAX_PENDING: Final = 120_000
 """Records read ahead, over all partitions; about 90 MB for ordinary rows."""
 _MAX_PENDING_BYTES: Final = 64 << 20
+_SCHEMA_PAUSE_S: Final = 0.05
 _FIRST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 5.0
 _STOP_S: Final = 10.0
@@ -119,6 +120,7 @@ class Replay:
 
     def close(self) -> None:
         """End the sessions; what was not committed is rolled back."""
+        self._maker.close()
         self._projector.stop(_STOP_S)
         self._consumer.close()
 
@@ -228,6 +230,8 @@ class Replay:
         if works:
             self._unanswered += 1
             self._projector.tasks.put(Project(works))
+        elif any(feed.is_waiting for feed in longest_first):
+            time.sleep(_SCHEMA_PAUSE_S)
 
     def _last_work(self, feed: PartitionFeed) -> Work | None:
         """What a partition needs after its last record: its next_offset at the stop, indexes."""

@@ -22,7 +22,9 @@ from processor.projection import Projection
 from processor.projector import Projector
 from processor.setup import NotReadyError, describe_log, ensure_active
 from processor.store import APPLICATION, Store, connect, is_transient
+from processor.writer_schemas import WriterSchemas
 from schemas.logs import configure_logging
+from schemas.schema_registry import RegistryUnreachableError
 from schemas.settings import SettingsError, read_settings
 
 if TYPE_CHECKING:
@@ -94,11 +96,14 @@ def _prepare(settings: Settings, stopping: threading.Event) -> tuple[Settings, I
         try:
             settings = at_current_version(settings)
             found = describe_log(settings)
+            WriterSchemas(settings.schema_registry).register(settings.topics)
             check_key(settings)
             with connect(settings, APPLICATION) as connection:
                 instance = ensure_active(connection, settings, found)
         except NotReadyError as error:
             log.info("waiting for Kafka", reason=str(error))
+        except RegistryUnreachableError as error:
+            log.info("waiting for the schema registry", reason=str(error))
         except psycopg.Error as error:
             if not is_transient(error):
                 raise

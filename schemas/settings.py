@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Final
 
 from schemas.attributes import NAME_PATTERN, TAKEN_NAMES, plain_name
 from schemas.log_moves import FIRST_VERSION, version_of, versioned
+from schemas.registry_settings import read_schema_registry
 from schemas.topics import Topics, topics
 from schemas.user_rules import KEY_FIELD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from schemas.registry_settings import SchemaRegistry
 
 _KAFKA_PREFIX: Final = "ROLLCALL_KAFKA_"
 LOG_VERSION: Final = "ROLLCALL_LOG_VERSION"
@@ -45,6 +48,8 @@ class Settings:
     """How long a replaced audience is kept before its tables are dropped."""
     group: str
     """Consumer group of the processors; the publishers' is named after it."""
+    schema_registry: SchemaRegistry | None = None
+    """Where set, values are written in the Confluent wire format."""
     first_topics: Topics
     """Of the log as it was made first."""
     log_version: int
@@ -172,6 +177,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     ROLLCALL_GENERATION_RETENTION_HOURS  24      of an audience that a delsert replaced
     ================================  =========  ==================================
 
+    Those of :func:`schemas.registry_settings.read_schema_registry` besides.
+
     Raises:
         SettingsError: naming every setting that is missing or wrong.
     """
@@ -194,6 +201,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
             "ROLLCALL_GENERATION_RETENTION_HOURS", 24, least=1, most=24 * 365
         ),
         group=read.text("ROLLCALL_GROUP", "rollcall"),
+        schema_registry=read_schema_registry(read),
     )
     # Where a service found the log before it started itself again; `job-events` decides.
     version = read.integer(LOG_VERSION, FIRST_VERSION, least=FIRST_VERSION, most=_MAX_VERSION)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.registry_server import registry_server
 from tests.rig import Rig
 from tests.services import Services
 from tests.surroundings import ground, surroundings
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from types import FrameType
 
+    from tests.registry_server import RegistryServer
     from tests.services import Service
     from tests.surroundings import Ground, Surroundings
 
@@ -47,7 +49,7 @@ def _marker_of(item: pytest.Item) -> str:
     folder = item.path.relative_to(_TESTS).parts[0]
     if folder in {"acceptance", "chaos"} or "services" in fixtures:
         return "acceptance"
-    if folder == "integration" or "surroundings_of_session" in fixtures:
+    if folder == "integration" or {"surroundings_of_session", "registry"} & set(fixtures):
         return "integration"
     return "unit"
 
@@ -93,3 +95,10 @@ def _services_of(item: pytest.Item) -> list[Service]:
     shared = [value.services for value in used.values() if isinstance(value, Rig)]
     found |= {id(services): services for services in shared}
     return [service for services in found.values() for service in services.started]
+
+
+@pytest.fixture(scope="session")
+def registry() -> Iterator[RegistryServer]:
+    """A real schema registry; each test has subjects of its own by its topics' names."""
+    with registry_server() as started:
+        yield started

@@ -41,7 +41,7 @@ ACCEPTED = JobAccepted(
     header="First Name,Last Name,Email",
 )
 _PROJECTION = """
-INSERT INTO model.projection (version, topic, topic_id, partitions, reconciliation_key,
+INSERT INTO {schema}.projection (version, topic, topic_id, partitions, reconciliation_key,
                               active_generation)
 VALUES (2, 'user-events', 'id', %s, 'email', %s)
 """
@@ -49,17 +49,22 @@ VALUES (2, 'user-events', 'id', %s, 'email', %s)
 
 def make_read_model(conninfo: str, *, generations: int = 1) -> None:
     """An empty read model as the processor makes it; the last of its generations is active."""
+    make_instance(conninfo, "model", generations=generations)
+    execute(conninfo, read_model.public_views().format(schema="model"))
+
+
+def make_instance(conninfo: str, schema: LiteralString, *, generations: int = 1) -> None:
+    """The same in a schema of its own, which the views in ``public`` do not show."""
     with psycopg.connect(conninfo, autocommit=True) as connection:
-        connection.execute(read_model.ddl().format(schema="model"))
-        connection.execute(read_model.public_views().format(schema="model"))
-        tables = Generations("model", PARTITIONS)
+        connection.execute(read_model.ddl().format(schema=schema))
+        tables = Generations(schema, PARTITIONS)
         cursor = connection.cursor()
         active = tables.make_first(cursor)
         for number in range(1, generations):
             active = tables.open(cursor, number)
             for partition in range(PARTITIONS):
                 tables.index(cursor, active, partition, ())
-        connection.execute(_PROJECTION, (PARTITIONS, active))
+        connection.execute(_PROJECTION.format(schema=schema), (PARTITIONS, active))
 
 
 def execute(conninfo: str, statement: LiteralString, *values: object) -> None:

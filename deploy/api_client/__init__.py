@@ -4,6 +4,8 @@
 :mod:`deploy.api_client.client`             requests, their answers, and what may go wrong
 :mod:`deploy.api_client.upload`             the form that an upload is
 :mod:`deploy.api_client.job`                a job's progress, followed until it has ended
+:mod:`deploy.api_client.projection`         tables made from the log, followed until they are there
+:mod:`deploy.api_client.audience_diff`      what differs between two points in time, all of it
 :mod:`deploy.api_client.retry`              what is worth trying again, and when
 ==========================================  ==================================================
 

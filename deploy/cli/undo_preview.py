@@ -31,7 +31,11 @@ def print_preview(console: Console, answer: Mapping[str, Any]) -> None:
     title = f"Changed back, {_of(answer, 'changedBack')}"
     _print_rows(console, title, ("key", "field", "before", "after"), changes)
     title = f"Kept, {_of(answer, 'kept')}"
-    _print_rows(console, title, ("key", "changedBy"), samples["kept"])
+    kept = [
+        {"key": sample["key"], "changedBy": sample["changedBy"] or "no job"}
+        for sample in samples["kept"]
+    ]
+    _print_rows(console, title, ("key", "changedBy"), kept)
     later = [_outcomes(job) for job in answer["laterJobs"]]
     _print_rows(console, "Later jobs that would end otherwise", ("id", *OUTCOMES), later)
 
@@ -43,7 +47,7 @@ def _of(answer: Mapping[str, Any], name: str) -> str:
 
 
 def _print_users(console: Console, title: str, samples: Sequence[Mapping[str, Any]]) -> None:
-    rows = [flat(sample) for sample in samples]
+    rows = [{"key": sample["key"]} | flat(sample["user"]) for sample in samples]
     told = (name for row in rows for name, value in row.items() if value not in {None, ""})
     columns = tuple(name for name in dict.fromkeys(told) if name not in _HIDDEN)
     _print_rows(console, title, columns, rows)

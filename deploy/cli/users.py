@@ -6,7 +6,9 @@ from typing import Any, TypeVar
 import click
 
 from deploy.api_client.client import ApiClient, path_of
+from deploy.api_client.retry import Patience, persistently
 from deploy.cli.commands import ListingGroup, call_options, page_options
+from deploy.cli.past import as_of_option, patience
 from deploy.cli.session import CommandError, api
 from deploy.cli.tables import (
     USER_COLUMNS,
@@ -17,6 +19,7 @@ from deploy.cli.tables import (
     print_json,
     print_message,
     print_table,
+    progress_console,
     text,
 )
 
@@ -36,7 +39,10 @@ _SUBSCRIPTIONS = (
     ("emailSubscription", "--emails/--no-emails"),
     ("voiceSubscription", "--voice/--no-voice"),
 )
-_HISTORY_COLUMNS = ("date", "event", "job", "line", "by", "source", "field", "before", "after")
+_HISTORY_COLUMNS = (
+    *("date", "event", "job", "file", "line", "log", "by", "source"),
+    *("field", "before", "after"),
+)
 
 
 def _pairs(
@@ -83,6 +89,8 @@ def users() -> None:
         "rollcall users",
         "rollcall users --country Germany --attribute plan=gold",
         "rollcall users --after 281474976710977 --page-size 1000 --json",
+        "rollcall users --as-of 5889218372019237411   # as it was after that job",
+        "rollcall users --as-of 2026-11-24T18:00+01:00 --email ada@example.com",
     ),
 )
 @click.option("--email", help="Only the user with this email.")
@@ -91,6 +99,7 @@ def users() -> None:
 @click.option("--state", help="Only users of this state.")
 @_attribute_option
 @click.option("--after", type=click.IntRange(min=0), help="Only users whose id is above this one.")
+@as_of_option
 @page_options
 @call_options
 def list_users(*, attributes: dict[str, str], as_json: bool, url: str, **query: Any) -> None:
@@ -100,7 +109,9 @@ def list_users(*, attributes: dict[str, str], as_json: bool, url: str, **query: 
     """
     filters = {f"attributes.{name}": value for name, value in attributes.items()}
     with api(url) as client:
-        answer = client.get("/audience", query | filters)
+        answer = persistently(
+            lambda: client.get("/audience", query | filters), _patience(query["asOf"])
+        )
     if as_json:
         print_json(answer)
         return
@@ -110,13 +121,22 @@ def list_users(*, attributes: dict[str, str], as_json: bool, url: str, **query: 
     print_table(output(), title, (*USER_COLUMNS, *names), rows)
 
 
-@users.command("get", examples=("rollcall users get 281474976710657",))
+@users.command(
+    "get",
+    examples=(
+        "rollcall users get 281474976710657",
+        "rollcall users get 281474976710657 --as-of 5889218372019237411",
+    ),
+)
 @click.argument("user_id")
+@as_of_option
 @call_options
-def get_user(user_id: str, *, as_json: bool, url: str) -> None:
+def get_user(user_id: str, *, as_json: bool, url: str, **query: Any) -> None:
     """Show the user with the id USER_ID."""
     with api(url) as client:
-        answer = client.get(path_of("audience", user_id))
+        answer = persistently(
+            lambda: client.get(path_of("audience", user_id), query), _patience(query["asOf"])
+        )
     if as_json:
         print_json(answer)
     else:
@@ -179,7 +199,10 @@ def delete_user(user_id: str, *, as_json: bool, url: str) -> None:
 @click.argument("user_id")
 @call_options
 def user_history(user_id: str, *, as_json: bool, url: str) -> None:
-    """Show what made and changed the user with the id USER_ID, the oldest first."""
+    """Show what made and changed the user with the id USER_ID, the oldest first.
+
+    The column `log` is where its event stands: partition and offset of `user-events`.
+    """
     with api(url) as client:
         answer = client.get(path_of("audience", user_id, "history"))
     if as_json:
@@ -189,13 +212,20 @@ def user_history(user_id: str, *, as_json: bool, url: str) -> None:
     print_table(output(), f"{answer['total']} events", _HISTORY_COLUMNS, rows)
 
 
+def _patience(as_of: str | None) -> Patience:
+    """Whoever asks for the audience as it is now is not kept waiting."""
+    return Patience(for_s=0) if as_of is None else patience(progress_console())
+
+
 def _changes(event: Mapping[str, Any]) -> list[dict[str, Any]]:
     """A row for each field that the event set, with the event itself in the first one."""
     head = {
         "date": event["date"],
         "event": event["event"],
         "job": event["jobId"],
+        "file": event["fileName"],
         "line": event["line"],
+        "log": f"{event['partition']}:{event['offset']}",
         "by": event["importedBy"],
         "source": event["source"],
     }

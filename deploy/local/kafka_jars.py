@@ -105,7 +105,9 @@ def _fetch_all(jars: list[LockedJar], folder: Path, progress: _Progress) -> None
         tempfile.TemporaryDirectory(dir=folder, prefix="fetching-") as staging,
         ThreadPoolExecutor(_PARALLEL_FETCHES) as pool,
     ):
-        fetch = functools.partial(_fetch, maven=_maven(Path(staging), advance), folder=folder)
+        fetch = functools.partial(
+            _fetch, maven=maven_context(Path(staging), advance), folder=folder
+        )
         for _ in pool.map(fetch, jars):
             pass
 
@@ -121,7 +123,8 @@ def _progress(
         yield lambda count: progress.advance(task, count)
 
 
-def _maven(staging: Path, advance: Callable[[int], None]) -> "MavenContext":
+def maven_context(staging: Path, advance: Callable[[int], None]) -> "MavenContext":
+    """Resolves artifacts into this folder; ``advance`` is told of the bytes that come."""
     # Imported here, because it takes a quarter of a second and is needed on the first start only.
     from jgo.config import GlobalSettings  # noqa: PLC0415 - see above
     from jgo.constants import MAVEN_CENTRAL_URL  # noqa: PLC0415 - see above

@@ -17,7 +17,7 @@ from deploy.log_move import MoveRefusedError
 from deploy.log_move.records import CopiedRecord, read_records
 from processor.acceptance import Erased, Opened, PartitionState, Sealed, accept
 from processor.batches import decode_records
-from schemas.codec import UndecodableError, decode, encode, frame_of
+from schemas.codec import UndecodableError, decode, encode, type_of
 from schemas.events import (
     NO_JOB,
     AttributeDefined,
@@ -106,7 +106,7 @@ class ErasingCopy:
         for partition, end in enumerate(ends):
             copy = self._copies[partition]
             begin = copy.state.next_offset
-            for records in read_records(self._old.kafka, topic, partition, begin, end):
+            for records in read_records(self._old, topic, partition, begin, end):
                 self._copy(copy, _without_holes(records, copy.state.next_offset))
                 on_progress(sum(self.next_offsets))
             self._copy(copy, _without_holes([], copy.state.next_offset, end))
@@ -282,7 +282,8 @@ def _up_to_seals(records: list[CopiedRecord]) -> Iterator[list[CopiedRecord]]:
 
 
 def _seal(record: CopiedRecord) -> JobSealed | None:
-    if not (record.value() or b"").startswith(frame_of(JobSealed)):
+    known = type_of(record.value() or b"")
+    if known is None or known[0] is not JobSealed:
         return None
     event = _event(record)
     return event if isinstance(event, JobSealed) else None

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 from deploy.log_move import MoveFailedError
 from deploy.log_move.records import CopiedRecord, RecordWriter
 from ingest_api.event_follower import EventFollower
+from ingest_api.event_schemas import EventSchemas
 from ingest_api.job_ledger import JobLedger
-from schemas.codec import encode
+from schemas.codec import MARKER, encode, fingerprint_of, frame_of
 from schemas.events import LogMove
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ def read_ledger(settings: Settings) -> JobLedger:
         MoveFailedError: Kafka does not answer.
     """
     ledger = JobLedger()
-    follower = EventFollower(settings.kafka, settings.topics.job_events)
+    schemas = EventSchemas(settings.schema_registry)
+    follower = EventFollower(settings.kafka, settings.topics.job_events, schemas)
     deadline_s = time.monotonic() + _QUIET_S
     try:
         while not follower.has_caught_up:
@@ -48,6 +50,9 @@ def say(settings: Settings, stage: LogMoveStage, *, version: int, command: str) 
     now = datetime.now(UTC)
     event = LogMove(stage=stage, version=version, command=command, recorded_at=now)
     writer = RecordWriter(settings.kafka, settings.topics.job_events)
-    record = CopiedRecord(_KEY, encode(event), 0, int(now.timestamp() * 1000), [])
+    # In the framing that everybody reads without a registry.
+    body = encode(event).removeprefix(frame_of(LogMove))
+    value = MARKER + fingerprint_of(LogMove) + body
+    record = CopiedRecord(_KEY, value, 0, int(now.timestamp() * 1000), [])
     writer.write(0, [record])
     writer.flush()

@@ -58,4 +58,4 @@ def copy_dead_letters(admin: TopicAdmin, old: Settings, new: Settings, person: P
 
 def _read(admin: TopicAdmin, old: Settings, topic: Topic, partition: int):
     begin, end = admin.bounds(topic)[partition]
-    return read_records(old.kafka, topic.name, partition, begin, end)
+    return read_records(old, topic.name, partition, begin, end)

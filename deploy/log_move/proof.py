@@ -89,7 +89,7 @@ def check_copy(
     done = 0
     for partition, end in enumerate(copy.next_offsets):
         checksum = hashlib.blake2b(digest_size=16)
-        for records in read_records(new.kafka, topic, partition, 0, end):
+        for records in read_records(new, topic, partition, 0, end):
             for record in records:
                 add_to_checksum(checksum, record)
             if person.is_hinted([part for record in records
@@ -148,7 +148,7 @@ def find_in_topics(
         hits = sum(
             person.is_mentioned(record)
             for partition, (begin, end) in enumerate(bounds)
-            for records in read_records(settings.kafka, topic.name, partition, begin, end)
+            for records in read_records(settings, topic.name, partition, begin, end)
             if person.is_hinted([part for record in records
                                  for part in (record.key(), record.value())])
             for record in records

@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Any, Final
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from deploy.log_move import MoveFailedError
+from ingest_api.event_schemas import EventSchemas
+from schemas.codec import UndecodableError, unknown_ids
+from schemas.schema_registry import RegistryUnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from confluent_kafka import Message
 
+    from schemas.settings import Settings
     from schemas.topics import Topic
 
 _BATCH: Final = 20_000
@@ -61,16 +65,19 @@ class CopiedRecord:
 
 
 def read_records(
-    kafka: Mapping[str, str], topic: str, partition: int, begin: int, end: int
+    settings: Settings, topic: str, partition: int, begin: int, end: int
 ) -> Iterator[list[CopiedRecord]]:
     """The records of a partition from one offset up to another, in batches; blocks for them.
 
     Offsets without records (markers and aborted records of transactions) are left out.
 
+    The schemas of all of them are known on return, so that their values can be decoded.
+
     Raises:
-        MoveFailedError: Kafka has not given any for a minute.
+        MoveFailedError: Kafka has not given any for a minute, or a schema cannot be had.
     """
-    consumer = Consumer(_reading(kafka), logger=_kafka_log)
+    schemas = EventSchemas(settings.schema_registry)
+    consumer = Consumer(_reading(settings.kafka), logger=_kafka_log)
     try:
         consumer.assign([TopicPartition(topic, partition, begin)])
         quiet_until_s = time.monotonic() + _QUIET_S
@@ -81,6 +88,7 @@ def read_records(
                 begin = reached
                 quiet_until_s = time.monotonic() + _QUIET_S
             if records:
+                _learn(schemas, records)
                 yield records
             if time.monotonic() > quiet_until_s:
                 raise MoveFailedError(
@@ -89,6 +97,18 @@ def read_records(
                 )
     finally:
         consumer.close()
+
+
+def _learn(schemas: EventSchemas, records: Sequence[CopiedRecord]) -> None:
+    if not schemas.has_registry:
+        return  # to the projection they are no events either
+    for at in unknown_ids(record.value() for record in records).values():
+        try:
+            schemas.decode(records[at].value())
+        except UndecodableError:
+            continue  # it has a known schema, and is none of its values
+        except RegistryUnreachableError as error:
+            raise MoveFailedError(str(error)) from error
 
 
 def _reading(kafka: Mapping[str, str]) -> dict[str, Any]:

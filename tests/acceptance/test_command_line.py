@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import pty
 import signal
 import subprocess
 from typing import TYPE_CHECKING
@@ -257,3 +259,72 @@ def test_single_users_come_change_and_go(shell: _Shell) -> None:
     assert after.returncode == 2
     assert "400: Invalid audience member ID provided" in after.stderr
     assert shell.json("users", "--email", "ada@example.com")["total"] == 0
+
+
+@pytest.fixture
+def shell_with_builder(shell_alone: _Shell) -> _Shell:
+    """A shell whose installation can undo jobs."""
+    shell_alone.rig.services.builder()
+    return shell_alone
+
+
+def test_a_job_is_undone_and_done_again(shell_with_builder: _Shell) -> None:
+    """What would change is shown as tables first; both commands return once it has changed."""
+    shell = shell_with_builder
+    shell.run("import", shell.file(tidy_csv(range(10), word="a")))
+    sent = shell.json("import", shell.file(tidy_csv(range(5, 20), word="b")), "--mode", "upsert")
+    job_id = sent["id"]
+    shell.run("import", shell.file(tidy_csv(range(8, 12), word="c")), "--mode", "upsert")
+
+    shown = shell.run("undo", job_id, "--dry-run")
+    assert shown.returncode == 0, shown.stderr
+    assert "0 users would be there again, 8 gone, 3 changed back, 4 kept" in shown.stdout
+    assert "user5@example.com" in shown.stdout
+    assert "Later jobs that would end otherwise" in shown.stdout
+    assert "0 → 2" in shown.stdout
+    assert shell.json("status", job_id)["state"] == "COMPLETED"
+
+    refused = shell.run("undo", job_id)
+    assert refused.returncode == 2
+    assert "nobody can be asked here" in refused.stderr
+    done = shell.run("undo", job_id, "--yes")
+    assert (done.returncode, done.stdout) == (
+        0,
+        f"Job {job_id}: REVERTED, 15 lines: 10 inserted, 5 updated, 0 unchanged, 0 rejected\n",
+    )
+    assert shell.json("users")["total"] == 12
+    assert shell.run("undo", job_id, "--yes").returncode == 2
+    assert shell.json("jobs", "--state", "REVERTED")["total"] == 1
+
+    assert shell.json("redo", job_id, "--dry-run")["restored"] == 8
+    assert shell.json("redo", job_id, "--yes")["state"] == "COMPLETED"
+    assert shell.json("users")["total"] == 20
+    assert shell.run("redo", job_id, "--dry-run").returncode == 2
+
+
+@pytest.mark.parametrize(("answer", "state", "code"), [("y", "REVERTED", 0), ("n", "COMPLETED", 1)])
+def test_who_is_asked_decides(
+    shell_with_builder: _Shell, answer: str, state: str, code: int
+) -> None:
+    """On a terminal the preview is shown and a question asked before anything is changed."""
+    shell = shell_with_builder
+    job_id = shell.json("import", shell.file(tidy_csv(range(10))))["id"]
+    ours, theirs = pty.openpty()
+    try:
+        with subprocess.Popen(
+            [*COMMAND, "undo", job_id],
+            env=shell.environ({}),
+            stdin=theirs,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as asking:
+            os.write(ours, f"{answer}\n".encode())
+            _, told = asking.communicate(timeout=TIMEOUT_S)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert asking.returncode == code, told
+    assert "10 gone" in told
+    assert f"Undo job {job_id}?" in told
+    assert shell.json("status", job_id)["state"] == state

@@ -133,6 +133,9 @@ FOUND: list[tuple[str, str, dict[str, Any]]] = [
     ("GET", f"{API}/audience/{{user_id}}/history", {}),
     ("PUT", f"{API}/audience/{{user_id}}", {"body": {"firstName": "Augusta"}}),
     ("POST", f"{API}/audience/{{user_id}}/delete", {}),
+    ("GET", f"{API}/audience/diff", {"query": {"from": "now", "to": "now"}}),
+    ("GET", f"{API}/admin/projections", {}),
+    ("GET", f"{API}/admin/projections/{{number}}", {}),
     ("GET", f"{API}/admin/attributes", {}),
     ("GET", f"{API}/admin/accounts/{{name}}", {}),
     ("PUT", f"{API}/admin/accounts/{{name}}", {"body": {"role": "reader"}}),
@@ -164,6 +167,7 @@ def there(rig_of_module: Rig) -> dict[str, str]:
         "job_id": status["id"],
         "user_id": user["audience"][0]["id"],
         "name": made("/admin/accounts", name="somebody", role="importer")["name"],
+        "number": "1",
         "letter_id": dead_letter(rig_of_module),
         "token_id": made("/admin/tokens", name="some token", role="importer")["id"],
     }

@@ -2,42 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from confluent_kafka import Producer
 
 from schemas import codec
-from schemas.events import UserRow
 from schemas.topics import partition_of
 from tests.files import tidy_csv
 from tests.log_reading import last_statuses, read_topic
+from tests.other_producers import row_of
 from tests.verdict import select
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from confluent_kafka import Message
 
+    from schemas.events import UserRow
     from tests.rig import Rig
     from tests.surroundings import Ground
-
-_NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
-
-
-def _row(key: str, *, mode: str = "insert", first_name: str = "Kim") -> UserRow:
-    return UserRow(
-        event_id=f"event of {key}",
-        mode="upsert" if mode == "upsert" else "insert",
-        key=key,
-        first_name=first_name,
-        last_name="Lee",
-        email=key,
-        country="Japan",
-        last_active_date=date(2026, 7, 1),
-        present=0b1010111,
-        occurred_at=_NOW,
-        source="crm",
-    )
 
 
 def _send(env: Ground, records: list[tuple[bytes | None, bytes | None, int]]) -> None:
@@ -67,9 +49,9 @@ def _reason(letter: Message) -> str:
 def test_events_without_a_job_are_applied_in_the_order_of_the_log(rig: Rig) -> None:
     """An insert, a change of it, and an insert of a user that an upload made."""
     rig.run(tidy_csv([1]))
-    kim = _row("kim@example.com")
-    changed = _row("kim@example.com", mode="upsert", first_name="Kimberly")
-    taken = _row("user1@example.com")
+    kim = row_of("kim@example.com")
+    changed = row_of("kim@example.com", mode="upsert", first_name="Kimberly")
+    taken = row_of("user1@example.com")
     _send(rig.env, [_at_home(rig.env, row) for row in (kim, changed, taken)])
     letters = wait_until(lambda: _dead_letters(rig.env), 20, saying="the conflict is reported")
     assert [(_reason(letter), letter.value()) for letter in letters] == [
@@ -84,7 +66,7 @@ def test_events_without_a_job_are_applied_in_the_order_of_the_log(rig: Rig) -> N
 
 def test_poison_becomes_dead_letters_and_stops_nobody(rig: Rig) -> None:
     """An exact copy of each, with its reason, however large it is; jobs go on around them."""
-    good = _row("good@example.com")
+    good = row_of("good@example.com")
     key, value, partition = _at_home(rig.env, good)
     elsewhere = (partition + 1) % rig.env.settings.topics.user_events.partitions
     poison = {
@@ -94,7 +76,7 @@ def test_poison_becomes_dead_letters_and_stops_nobody(rig: Rig) -> None:
         (key, value + b"\0"): "TRAILING_BYTES",
         (b"another key", value): "KEY_MISMATCH",
         (None, value): "NULL_KEY",
-        (key, codec.MARKER + b"12345678" + b"x" * 1_040_000): "UNKNOWN_SCHEMA",
+        (key, codec.MARKER + b"12345678" + b"x" * 1_040_000): "SCHEMA_UNKNOWN",
     }
     first = rig.submit(tidy_csv(range(2000)))
     _send(rig.env, [(bad_key, bad, partition) for bad_key, bad in poison])

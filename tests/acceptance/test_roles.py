@@ -32,6 +32,7 @@ RULES: dict[str, str | None] = {
     f"POST {BASE}/audience/import": "importer",
     f"GET {BASE}/audience": "reader",
     f"GET {BASE}/audience/*": "reader",
+    f"GET {BASE}/audience/diff": "reader",
     f"GET {BASE}/audience/*/history": "reader",
     f"POST {BASE}/audience": "importer",
     f"PUT {BASE}/audience/*": "importer",
@@ -55,6 +56,9 @@ RULES: dict[str, str | None] = {
     f"GET {BASE}/admin/tokens": "admin",
     f"POST {BASE}/admin/tokens": "admin",
     f"POST {BASE}/admin/tokens/*/delete": "admin",
+    f"GET {BASE}/admin/projections": "admin",
+    f"POST {BASE}/admin/projections": "admin",
+    f"GET {BASE}/admin/projections/*": "admin",
     f"GET {BASE}/admin/attributes": "reader",
     f"POST {BASE}/admin/attributes": "admin",
 }

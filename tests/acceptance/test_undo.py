@@ -6,7 +6,6 @@ included, with the model's; it reads from the log itself which jobs are reverted
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import random
 from typing import TYPE_CHECKING, Any
@@ -23,9 +22,6 @@ if TYPE_CHECKING:
     from tests.rig import Rig
     from tests.services import Service
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("processor.builder") is None, reason="there is no builder yet"
-)
 SWITCH_TIMEOUT_S = 120
 KEYS = 400
 
@@ -33,7 +29,7 @@ KEYS = 400
 @pytest.fixture
 def builder(rig: Rig) -> Service:
     """The process that makes what an undo asks for."""
-    return rig.services.start("processor.builder")
+    return rig.services.builder()
 
 
 def change(rig: Rig, word: str, job_id: int) -> Json:
@@ -180,7 +176,7 @@ def test_whoever_is_killed_meanwhile_an_undo_ends(rig: Rig, builder: Service) ->
         saying="the builder is at work",
     )
     builder.kill()
-    rig.services.start("processor.builder")
+    rig.services.builder()
     rig.processors[0].kill()
     rig.restart_processor()
     rig.restart_api()
@@ -216,25 +212,51 @@ def test_a_preview_says_what_the_change_then_does(rig: Rig, word: str) -> None:
     change(rig, word, undone)
     after = tables(rig)
 
-    old = {row["key"]: row for row in before["users"]}
-    new = {row["key"]: row for row in after["users"]}
+    assert_told(preview, before["users"], after["users"])
+    if word == "undo":
+        assert {each["changedBy"] for each in preview["samples"]["kept"]} == {str(later)}
+        assert preview["kept"] == 50
+    (changed,) = preview["laterJobs"]
+    (row,) = (row for row in after["jobs"] if row["job_id"] == later)
+    assert changed["id"] == str(later)
+    assert changed["after"] == {name: row[name] for name in changed["after"]}
+
+
+def assert_told(preview: Json, before: list[Json], after: list[Json]) -> None:
+    """Fail unless the preview's counts and samples are the differences of these users."""
+    old, new = ({row["key"]: row for row in rows} for rows in (before, after))
+    samples = preview["samples"]
     assert (preview["usersBefore"], preview["usersAfter"]) == (len(old), len(new))
     assert preview["restored"] == len(new.keys() - old.keys())
     assert preview["removed"] == len(old.keys() - new.keys())
     assert preview["changedBack"] == sum(
         shown(old[key]) != shown(new[key]) for key in old.keys() & new.keys()
     )
-    assert {each["key"] for each in preview["samples"]["removed"]} <= old.keys() - new.keys()
-    assert {each["key"] for each in preview["samples"]["restored"]} <= new.keys() - old.keys()
-    for each in preview["samples"]["changedBack"]:
+    assert {each["key"] for each in samples["removed"]} <= old.keys() - new.keys()
+    assert {each["key"] for each in samples["restored"]} <= new.keys() - old.keys()
+    for each in samples["changedBack"]:
         assert each["before"] != each["after"]
-    if word == "undo":
-        assert {each["changedBy"] for each in preview["samples"]["kept"]} == {str(later)}
-        assert preview["kept"] == 50
-    assert [each["id"] for each in preview["laterJobs"]] == [str(later)]
-    (changed,) = preview["laterJobs"]
-    (row,) = (row for row in after["jobs"] if row["job_id"] == later)
-    assert changed["after"] == {name: row[name] for name in changed["after"]}
+
+
+@pytest.mark.usefixtures("builder")
+def test_a_preview_names_only_what_came_later(rig: Rig) -> None:
+    """Not the users that were there before and that the job rejected or left as they were."""
+    job(rig, range(40), "insert", "a")
+    undone = job(rig, range(30, 60), "insert", "b")
+    later = job(rig, range(50, 60), "upsert", "b")
+    preview = previewed(rig, "undo", undone)
+
+    assert counts(rig.client.status(undone)) == (20, 0, 0, 10)
+    assert preview["removed"] == 10
+    assert (preview["restored"], preview["changedBack"], preview["kept"]) == (0, 0, 10)
+    assert {each["changedBy"] for each in preview["samples"]["kept"]} == {str(later)}
+    assert preview["laterJobs"] == [
+        {
+            "id": str(later),
+            "before": {"inserted": 0, "updated": 0, "unchanged": 10, "rejected": 0},
+            "after": {"inserted": 10, "updated": 0, "unchanged": 0, "rejected": 0},
+        }
+    ]
 
 
 def shown(user: Json) -> dict[str, Any]:
@@ -251,7 +273,9 @@ def previewed(rig: Rig, word: str, job_id: int) -> Json:
         assert answer.status_code in {200, 202}, answer.text
         return answer.json() if answer.status_code == 200 else None
 
-    return wait_until(answered, SWITCH_TIMEOUT_S, saying="the preview is ready", every_s=0.2)
+    found = wait_until(answered, SWITCH_TIMEOUT_S, saying="the preview is ready", every_s=0.2)
+    assert found is not None, "it waits until there is one"
+    return found
 
 
 @pytest.mark.usefixtures("builder")

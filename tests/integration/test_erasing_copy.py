@@ -102,7 +102,7 @@ def test_broken_passes_and_holes_keep_their_places(env: Ground) -> None:
     assert [len(copied_to) for copied_to in records] == ends
     for partition, end in enumerate(ends):
         topic = settings.topics.user_events.name
-        for batch in read_records(settings.kafka, topic, partition, 0, end):
+        for batch in read_records(settings, topic, partition, 0, end):
             for record in batch:
                 assert_kept(record, records[partition][record.offset()])
     assert digests_agree(records[HOME])

@@ -24,23 +24,37 @@ if TYPE_CHECKING:
 JOB = ledger_of(ACCEPTED).jobs[0]
 COUNTS = {"inserted": 1, "updated": 0, "unchanged": 0, "rejected": 0}
 RESULT: dict[str, Any] = {
-    "jobId": ACCEPTED.job_id,
-    "restored": 0,
+    "jobId": str(ACCEPTED.job_id),
+    "restored": 1,
     "removed": 2,
     "changedBack": 1,
     "kept": 2,
     "samples": {
-        "restored": [],
-        "removed": [{"key": "ada@example.org", "firstName": "Ada"}],
-        "changedBack": [{"key": "zoe@example.org", "before": {"state": "A"}, "after": {}}],
+        "restored": [
+            {
+                "key": "eve@example.org",
+                "before": None,
+                "after": {"first_name": "Eve", "last_active_date": "2016-06-28"},
+            }
+        ],
+        "removed": [
+            {
+                "key": "ada@example.org",
+                "before": {"first_name": "Ada", "attributes": {"tier": 1}},
+                "after": None,
+            }
+        ],
+        "changedBack": [
+            {"key": "zoe@example.org", "before": None, "after": {"sms_subscription": False}}
+        ],
         "kept": [
-            {"key": "alan@example.org", "changedBy": 2**61},
-            {"key": "grace@example.org", "changedBy": "crm"},
+            {"key": "alan@example.org", "changedBy": str(2**61)},
+            {"key": "grace@example.org", "changedBy": None},
         ],
     },
-    "laterJobs": [{"id": 2**61, "before": COUNTS, "after": COUNTS}],
+    "laterJobs": [{"id": str(2**61), "before": COUNTS, "after": COUNTS}],
     "usersBefore": 7,
-    "usersAfter": 5,
+    "usersAfter": 6,
 }
 BUILD = """
 UPDATE public.projection_instance
@@ -132,17 +146,21 @@ def test_those_who_ask_at_one_instant_share_one(database: str) -> None:
 
 
 def test_what_the_builder_found_is_answered(database: str) -> None:
-    """With ids as texts, and all of its numbers."""
+    """In the words of the other answers, and all of its numbers."""
     preview(database)
     build(database, "ready", result=RESULT)
     found = preview(database)
 
     assert isinstance(found, UndoPreview)
-    assert (found.restored, found.removed, found.changed_back, found.kept) == (0, 2, 1, 2)
-    assert (found.users_before, found.users_after) == (7, 5)
+    assert (found.restored, found.removed, found.changed_back, found.kept) == (1, 2, 1, 2)
+    assert (found.users_before, found.users_after) == (7, 6)
     assert found.id == str(ACCEPTED.job_id)
-    assert [kept.changed_by for kept in found.samples.kept] == [str(2**61), "crm"]
-    assert found.samples.removed == [{"key": "ada@example.org", "firstName": "Ada"}]
+    assert [kept.changed_by for kept in found.samples.kept] == [str(2**61), None]
+    (removed,), (restored,) = found.samples.removed, found.samples.restored
+    assert removed.user == {"firstName": "Ada", "attributes": {"tier": 1}}
+    assert restored.user == {"firstName": "Eve", "lastActiveDateStr": "06/28/2016 12:00:00 AM GMT"}
+    (changed,) = found.samples.changed_back
+    assert (changed.before, changed.after) == ({}, {"smsSubscription": False})
     assert found.later_jobs[0].id == str(2**61)
     assert found.later_jobs[0].before.inserted == 1
 

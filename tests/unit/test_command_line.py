@@ -20,6 +20,7 @@ _CALLING = (
     *("attributes list", "attributes add"),
     *("accounts list", "accounts add", "accounts modify", "accounts delete"),
     *("tokens list", "tokens add", "tokens delete"),
+    *("diff", "rebuild", "projections"),
 )
 """Commands that call the API."""
 _NOWHERE = {"ROLLCALL_URL": "http://127.0.0.1:1", "ROLLCALL_USER": "", "ROLLCALL_TOKEN": "t"}
@@ -36,7 +37,8 @@ def test_help_lists_every_command() -> None:
     listed = [line.split()[0] for line in result.output.partition("Commands:")[2].splitlines()[1:]]
     assert listed == [
         *("demo", "up", "serve", "process", "import", "status", "jobs", "errors"),
-        *("undo", "redo", "users", "attributes", "sources", "dead-letters", "accounts", "tokens"),
+        *("undo", "redo", "users", "diff", "rebuild", "projections"),
+        *("attributes", "sources", "dead-letters", "accounts", "tokens"),
         *("asyncapi", "erase", "psql", "test", "bench"),
     ]
 

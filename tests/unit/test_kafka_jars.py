@@ -54,7 +54,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[byt
         def fake(staging: Path, _advance: object) -> _FakeRepository:
             return _FakeRepository(staging, content, failures)
 
-        monkeypatch.setattr(kafka_jars, "_maven", fake)
+        monkeypatch.setattr(kafka_jars, "maven_context", fake)
         return tmp_path / "cache" / "kafka-jars" / "tool-1.0.jar"
 
     def cache(_application: str) -> Path:

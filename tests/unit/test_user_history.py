@@ -125,6 +125,24 @@ def test_rows_of_no_job_of_the_ledger_count_for_nothing() -> None:
     assert changes(row(job_id=99, record_number=1, first_name="Eve")) == []
 
 
+def test_rows_of_a_reverted_job_count_for_nothing() -> None:
+    """Those before and after it do, each from what the one before left."""
+    fold = UserFold(USER_ID, KEY, JOBS.get, TYPES, frozenset({73}))
+    events = [
+        CREATED,
+        row(job_id=73, record_number=1, first_name="Undone", state="Goa"),
+        row(mode="insert", job_id=73, record_number=2, first_name="Undone"),
+        row(first_name="Kept"),
+    ]
+    entries = [fold.apply(offset, event) for offset, event in enumerate(events)]
+    assert [entry and entry.changes.get("first_name") for entry in entries] == [
+        (None, "Ana"),
+        None,
+        None,
+        ("Ana", "Kept"),
+    ]
+
+
 def test_a_row_of_another_producer_with_what_no_attribute_is_counts_for_nothing() -> None:
     """The whole row: an unknown attribute, or a text that is not in its type's form."""
     assert changes(row(first_name="Eve", attributes={"colour": "red"})) == []

@@ -1,0 +1,64 @@
+"""A projection's progress, followed until it has come to something."""
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from deploy.api_client.client import ApiClient, path_of
+from deploy.api_client.retry import Patience, persistently
+
+PATH = "/admin/projections"
+AT_WORK = ("requested", "building")
+
+_POLL_S = 0.5
+_UNREACHABLE_S = 60.0
+_PAGE_SIZE = 100
+
+
+def request(client: ApiClient, purpose: str, *, mend: bool) -> dict[str, Any]:
+    """The projection that was asked for.
+
+    Raises:
+        ApiError: It was refused, as where one is at work, or the API could not be reached.
+    """
+    return client.post(PATH, {"purpose": purpose, "mend": mend})
+
+
+def at_work(client: ApiClient) -> dict[str, Any] | None:
+    """The projection that may take the place of the live tables and is not built yet, or None.
+
+    Raises:
+        ApiError: The API refused or could not be reached.
+    """
+    newest = client.get(PATH, {"pageSize": _PAGE_SIZE})["projections"]
+    wanted = ("rebuild", "verify", "upgrade", "undo")
+    return next(
+        (each for each in newest if each["purpose"] in wanted and each["state"] in AT_WORK), None
+    )
+
+
+def follow(client: ApiClient, number: int) -> Iterator[dict[str, Any]]:
+    """The projection as it goes on, twice a second, until it is no longer being built.
+
+    Raises:
+        ApiError: There is no such projection, or the API could not be reached for a minute.
+    """
+    patience = Patience(for_s=_UNREACHABLE_S, longest_delay_s=1.0)
+    place = path_of("admin", "projections", str(number))
+    while True:
+        shown = persistently(lambda: client.get(place), patience)
+        yield shown
+        if shown["state"] not in AT_WORK:
+            return
+        time.sleep(_POLL_S)
+
+
+def compared_tables(projection: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What was found of each table; none where they were not compared."""
+    result: dict[str, Any] = projection["result"] or {}
+    return list(result.get("tables") or ())
+
+
+def differing_tables(projection: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Those that are not what the log makes."""
+    return [table for table in compared_tables(projection) if not table["isEqual"]]
