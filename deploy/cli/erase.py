@@ -5,6 +5,8 @@ import time
 from pathlib import Path
 
 import click
+import psycopg
+from confluent_kafka import KafkaException
 
 from deploy.cli.options import data_dir_option
 from deploy.local.data_dir import DataDir, NoStackError
@@ -16,7 +18,15 @@ from schemas.logs import configure_logging
 from schemas.settings import Settings, SettingsError, read_settings
 
 _KAFKA = "ROLLCALL_KAFKA_BOOTSTRAP_SERVERS"
-_FAILURES = (MoveError, TopicSetupError, LogMismatchError, SettingsError, NoStackError)
+_FAILURES = (
+    MoveError,
+    TopicSetupError,
+    LogMismatchError,
+    SettingsError,
+    NoStackError,
+    KafkaException,
+    psycopg.OperationalError,
+)
 
 
 @click.command("erase")

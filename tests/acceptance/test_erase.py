@@ -231,6 +231,31 @@ def test_a_move_killed_after_the_switch_is_completed(
     rig.services.assert_running()
 
 
+def test_the_builder_goes_on_in_the_new_log(rig: Rig) -> None:
+    """Tables made from the copy once more are the live ones; a job erased from can be undone."""
+    rig.services.builder()
+    rig.run(tidy_csv(range(50)))
+    job = rig.run(tidy_csv(range(40, 60), word="b") + _line("Erika"), "upsert")
+    before = seen(rig.env)[0]
+    done = erase(rig, KEY)
+    assert done.returncode == 0, done.stdout
+    rig.wait_ready()
+    for word in ("undo", "redo"):
+        wait_until(lambda word=word: rig.client.change(word, int(job["id"])).is_success, 60)
+        wait_until(lambda: not _is_at_work(rig), 60, saying="the builder has switched")
+        users = 50 if word == "undo" else 60
+        wait_until(lambda users=users: len(seen(rig.env)[0]) == users, 60, saying="it is done")
+    assert seen(rig.env)[0] == before
+    status = rig.client.status(int(job["id"]))
+    assert (status["inserted"], status["updated"]) == (11, 10)
+    rig.services.assert_running()
+
+
+def _is_at_work(rig: Rig) -> bool:
+    query = "SELECT FROM projection_instance WHERE state IN ('requested', 'building')"
+    return bool(select(rig.env, query))
+
+
 def test_what_cannot_be_erased_changes_nothing(rig: Rig) -> None:
     """An unknown key, a move by another process, an unfinished job: each is refused, and why."""
     rig.run(tidy_csv(range(50)) + _line("Erika"))
