@@ -176,6 +176,7 @@ class _Move:
 
     def run(self) -> _Done:
         log = self._log
+        log.tables.check_none_is_built()
         log.admin.ends(log.old.topics.user_events)  # refuses a log that does not begin at 0
         try:
             log.admin.make(log.old, log.new)

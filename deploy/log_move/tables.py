@@ -67,7 +67,7 @@ class Tables:
         """The active instance.
 
         Raises:
-            MoveRefusedError: there is none, it is of other code, or another is being built.
+            MoveRefusedError: there is none, or it is of other code.
         """
         with self._connection.cursor() as cursor:
             try:
@@ -81,10 +81,14 @@ class Tables:
                     f"The tables are of version {active.version}, this code's of"
                     f" {read_model.VERSION}: finish the upgrade first."
                 )
-            self._check_none_is_built()
         return active
 
-    def _check_none_is_built(self) -> None:
+    def check_none_is_built(self) -> None:
+        """Return where no other instance may come to be switched to, or to be read, soon.
+
+        Raises:
+            MoveRefusedError: one is asked for, or being built.
+        """
         if row := self._connection.execute(_IS_BUILDING).fetchone():
             raise MoveRefusedError(f"Another projection is being built ({row[0]}): wait for it.")
 
@@ -144,7 +148,7 @@ class Tables:
         new = replace(active, number=number)
         with self._connection.transaction(), self._connection.cursor() as cursor:
             cursor.execute(instances.LOCK)
-            self._check_none_is_built()
+            self.check_none_is_built()
             now = instances.fetch_active(cursor)
             if now != active or instances.hold(cursor, active) != list(ends):
                 raise MoveFailedError("the tables have changed while they were compared")
