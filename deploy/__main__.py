@@ -2,4 +2,5 @@
 
 from deploy.cli import main
 
-main(prog_name="rollcall")
+if __name__ == "__main__":  # and not in the processes that a command starts to share its work
+    main(prog_name="rollcall")

@@ -99,6 +99,52 @@ class JobErrors(_Answer, frozen=True):
     errors: list[JobError] = msgspec.field(name="Errors")
 
 
+_Digest = Annotated[str, Meta(pattern="^[0-9a-f]{8}$")]
+_Hash = Annotated[str, Meta(pattern="^[0-9a-f]{16}$")]
+
+
+class ProofPartition(_Answer, frozen=True):
+    """A job in one partition of the log."""
+
+    partition: Count
+    opened_offset: Annotated[Count, Meta(description="Of its JobOpened in user-events.")]
+    sealed_offset: Annotated[Count, Meta(description="Of its JobSealed.")]
+    events: Annotated[Count, Meta(description="Rows of the job that the log has there.")]
+    digest: Annotated[_Digest, Meta(description="CRC-32 of them, as it was sealed.")]
+    digest_found: Annotated[_Digest, Meta(description="The same, of what the log has.")]
+
+
+class ProofFinding(_Answer, frozen=True):
+    """A difference."""
+
+    table: Annotated[str, Meta(description="`log`, or what the view is called.")]
+    subject: Annotated[str, Meta(description="Which row, user, partition or offset.")]
+    column: Annotated[str | None, Meta(description="Null where a whole row is concerned.")]
+    expected: str
+    found: str
+
+
+class JobProof(_Answer, frozen=True):
+    """The sums and hashes that show that nothing of a job was lost, doubled or changed by hand."""
+
+    id: Id
+    state: JobState
+    is_proven: Annotated[bool, Meta(description="Nothing differs.")]
+    lines: Annotated[Count, Meta(description="Of the file as it was taken.")]
+    inserted: Count
+    updated: Count
+    unchanged: Count
+    rejected: Count
+    sum: Annotated[Count, Meta(description="Of the four outcomes: as many as lines.")]
+    events_in_log: Annotated[Count, Meta(description="Its rows in user-events: as many as lines.")]
+    partitions: list[ProofPartition]
+    users_left: Annotated[Count, Meta(description="Users that the job was the last to set.")]
+    users_hash: Annotated[_Hash, Meta(description="Of what it set of them, as they are.")]
+    log_hash: Annotated[_Hash, Meta(description="Of the same, as the log has it.")]
+    differences: Annotated[Count, Meta(description="How many there are.")]
+    findings: Annotated[list[ProofFinding], Meta(description="The first of them.")]
+
+
 class User(_Answer, frozen=True):
     """One member of the audience."""
 

@@ -25,8 +25,10 @@ from ingest_api.instances import Instances
 from ingest_api.intake import Intake
 from ingest_api.issuer import Issuer
 from ingest_api.job_log import JobLog
+from ingest_api.job_proof import JobProofs
 from ingest_api.job_reads import JobReads
 from ingest_api.job_watch import JobWatch
+from ingest_api.log_stretch import LogStretches
 from ingest_api.login_limits import LoginLimits
 from ingest_api.other_producers import OtherProducers
 from ingest_api.passwords import Passwords
@@ -40,6 +42,7 @@ from ingest_api.routes_error_reads import add_error_route
 from ingest_api.routes_import import add_import_route
 from ingest_api.routes_job_reads import add_job_routes
 from ingest_api.routes_projections import add_projection_routes
+from ingest_api.routes_proof import add_proof_route
 from ingest_api.routes_tokens import add_token_routes
 from ingest_api.routes_undo import add_undo_routes
 from ingest_api.routes_user_reads import add_user_routes
@@ -75,6 +78,7 @@ class Parts:
     job_log: JobLog
     job_reads: JobReads
     job_watch: JobWatch
+    job_proofs: JobProofs
     undo: Undo
     undo_previews: UndoPreviews
     error_reads: ErrorReads
@@ -97,9 +101,9 @@ def make_parts(settings: ApiSettings) -> Parts:
     accounts = Accounts(store, passwords, LoginLimits(auth.login_limits))
     tokens = Tokens(store)
     issuer = None if auth.issuer is None else Issuer(auth.issuer)
-    job_log = JobLog(
-        shared.kafka, shared.topics.job_events.name, EventSchemas(shared.schema_registry)
-    )
+    schemas = EventSchemas(shared.schema_registry)
+    job_log = JobLog(shared.kafka, shared.topics.job_events.name, schemas)
+    stretches = LogStretches(shared.kafka, shared.topics.user_events.name)
     jobs = JobReads(store, job_log.ledger)
     gate = UploadGate(
         at_once=settings.uploads_at_once,
@@ -120,6 +124,7 @@ def make_parts(settings: ApiSettings) -> Parts:
         job_log=job_log,
         job_reads=jobs,
         job_watch=JobWatch(jobs, most_watchers=settings.event_streams),
+        job_proofs=JobProofs(store, stretches, schemas),
         undo=Undo(store, job_log, jobs),
         undo_previews=UndoPreviews(store),
         error_reads=ErrorReads(store),
@@ -144,9 +149,7 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
     add_import_route(api, parts.intake, store=parts.store, gate=parts.gate, limits=limits)
     parts.writing.add_routes(api)
     parts.producers.add_routes(api)
-    add_job_routes(api, parts.job_log, parts.job_reads, parts.job_watch)
-    add_undo_routes(api, parts.job_log, parts.undo, parts.undo_previews)
-    add_error_route(api, parts.job_log, parts.error_reads)
+    _add_routes_of_jobs(api, parts)
     points = AskedPoints(parts.past_audiences, parts.job_log, parts.job_reads)
     add_user_routes(api, parts.user_reads, points)
     add_diff_route(api, points, parts.past_audiences, AudienceDiff(parts.store))
@@ -161,6 +164,13 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
     _add_filter(app, parts)
     _add_failures(app)
     return app
+
+
+def _add_routes_of_jobs(api: Blueprint, parts: Parts) -> None:
+    add_job_routes(api, parts.job_log, parts.job_reads, parts.job_watch)
+    add_proof_route(api, parts.job_log, parts.job_proofs)
+    add_undo_routes(api, parts.job_log, parts.undo, parts.undo_previews)
+    add_error_route(api, parts.job_log, parts.error_reads)
 
 
 def _add_filter(app: Sanic[Any, Any], parts: Parts) -> None:

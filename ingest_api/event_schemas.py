@@ -19,6 +19,8 @@ from schemas import codec
 from schemas.schema_registry import RegistryUnreachableError, learning, registering
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from schemas.events import Event
     from schemas.registry_settings import SchemaRegistry
     from schemas.topics import Topics
@@ -65,6 +67,16 @@ class EventSchemas:
         if schema_id is not None:
             self._learn(schema_id)
         return codec.decode(value)
+
+    def learn(self, values: Iterable[bytes | None]) -> None:
+        """Every id in these values is known on return, as far as a registry is set.
+
+        Raises:
+            RegistryUnreachableError: a schema cannot be had now.
+        """
+        if self._registry is not None:
+            for schema_id in codec.unknown_ids(values):
+                self._learn(schema_id)
 
     def _learn(self, schema_id: int) -> None:
         try:

@@ -1,4 +1,4 @@
-"""The records of some keys in a stretch of one partition of `user-events`."""
+"""The records, all or of some keys, in a stretch of one partition of `user-events`."""
 
 from __future__ import annotations
 
@@ -24,6 +24,10 @@ _kafka_log = logging.getLogger("rollcall.kafka")
 
 class TooLongError(Exception):
     """The stretch was not read to its end in time."""
+
+
+class LogGoneError(RuntimeError):
+    """The log no longer holds the stretch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,21 @@ class LogStretches:
 
         Raises:
             TooLongError: it took longer than the time-out, or the reader was closed.
-            RuntimeError: the log no longer holds the stretch.
+            LogGoneError: the log no longer holds the stretch.
+        """
+        for messages in self.batches(stretch, timeout_s=timeout_s):
+            for message in messages:
+                if message.key() in keys:
+                    yield message.offset() or 0, message.value()
+
+    def batches(self, stretch: Stretch, *, timeout_s: float) -> Iterator[list[Message]]:
+        """All records of the stretch in order, some thousand at a time, never none.
+
+        Blocks while Kafka has them on their way; memory does not grow with the stretch.
+
+        Raises:
+            TooLongError: it took longer than the time-out, or the reader was closed.
+            LogGoneError: the log no longer holds the stretch.
         """
         until_s = time.monotonic() + timeout_s
         next_offset = stretch.first_offset
@@ -78,19 +96,20 @@ class LogStretches:
                     raise TooLongError
                 left = stretch.last_offset + 1 - next_offset
                 # It waits for as many as asked, so no more are asked than there are.
-                for message in consumer.consume(min(_BATCH, left), _WAIT_S):
-                    if message.error() is not None:
-                        _check(message)
-                        continue
-                    next_offset = (message.offset() or 0) + 1
-                    if message.key() in keys:
-                        yield next_offset - 1, message.value()
+                messages = [
+                    message
+                    for message in consumer.consume(min(_BATCH, left), _WAIT_S)
+                    if _is_record(message)
+                ]
+                if messages:
+                    next_offset = (messages[-1].offset() or 0) + 1
+                    yield messages
         finally:
             consumer.close()
 
 
-def _check(message: Message) -> None:
+def _is_record(message: Message) -> bool:
     error = message.error()
     if error is not None and error.code() in _LOST:
-        raise RuntimeError(f"{message.topic()} no longer holds what made a user: {error.str()}")
-    # librdkafka goes on by itself after every other error
+        raise LogGoneError(f"{message.topic()} no longer holds what was read there: {error.str()}")
+    return error is None  # librdkafka goes on by itself after every other error

@@ -148,6 +148,7 @@ def _end(server: Server, parts: Parts) -> None:
 async def _close(parts: Parts) -> None:
     parts.intake.close()
     parts.writing.close()
+    parts.job_proofs.close()
     parts.producers.close()
     parts.passwords.close()
     await parts.authentication.stop()

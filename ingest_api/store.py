@@ -12,8 +12,18 @@ from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
+    from collections.abc import (
+        AsyncGenerator,
+        Awaitable,
+        Callable,
+        Coroutine,
+        Generator,
+        Iterator,
+        Mapping,
+        Sequence,
+    )
 
+    Buffer = bytes | bytearray | memoryview
     Parameters = Sequence[object] | Mapping[str, object]
 
 _CONNECTION_TIMEOUT_S: Final = 3
@@ -77,6 +87,22 @@ class Snapshot:
                 raise SchemaGoneError from None
             self._has_read_model = False
             return []
+
+
+class BlockingReads:
+    """One snapshot of the read model, for a thread that may wait; times are in UTC and ISO."""
+
+    def __init__(self, connection: psycopg.Connection[dict[str, Any]]) -> None:
+        self._connection = connection
+
+    def select(self, query: LiteralString, parameters: Parameters) -> list[dict[str, Any]]:
+        """The rows of a statement."""
+        return self._connection.execute(query, parameters).fetchall()
+
+    def copy(self, query: LiteralString, parameters: Parameters) -> Iterator[Buffer]:
+        """What a ``COPY … TO STDOUT`` gives, a row at a time, in flat memory."""
+        with self._connection.cursor().copy(query, parameters) as rows:
+            yield from rows
 
 
 class Store:
@@ -205,6 +231,26 @@ class Store:
             ):
                 yield connection
         except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError) as error:
+            raise StoreUnavailableError(type(error).__name__) from error
+
+    @contextlib.contextmanager
+    def blocking_reads(self, timeout_s: float) -> Generator[BlockingReads]:
+        """A snapshot on a connection of its own; no statement takes longer than the time-out.
+
+        Raises:
+            StoreUnavailableError: Postgres doesn't answer.
+        """
+        options = f"-c statement_timeout={timeout_s:.0f}s -c timezone=UTC -c datestyle=ISO"
+        try:
+            with (
+                psycopg.Connection[dict[str, Any]].connect(
+                    self._conninfo, **_PARAMETERS, options=options
+                ) as connection,
+                connection.transaction(),
+            ):
+                connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+                yield BlockingReads(connection)
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             raise StoreUnavailableError(type(error).__name__) from error
 
     async def notifications(self, channel: LiteralString) -> AsyncGenerator[str]:

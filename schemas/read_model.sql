@@ -259,6 +259,12 @@ LATERAL (
     FROM {schema}.job_partition WHERE job_partition.job_id = job.job_id
 ) AS counts;
 
+-- Where each partition of the log has a job: its rows stand between the two offsets.
+CREATE OR REPLACE VIEW {schema}.job_partitions AS
+SELECT job_id, partition, inserted, updated, unchanged, rejected, opened_offset, opened_at,
+       sealed_offset, sealed_at, rows, digest
+FROM {schema}.job_partition;
+
 CREATE OR REPLACE VIEW {schema}.job_states AS
 SELECT job_id, state FROM {schema}.job;
 

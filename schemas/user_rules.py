@@ -38,6 +38,11 @@ class Field:
         """Its bit in ``present``."""
         return 1 << FIELDS.index(self)
 
+    @property
+    def is_never_cleared(self) -> bool:
+        """Whether an upsert leaves it as it was where the event has it null."""
+        return self.is_required or self.kind in ("boolean", "date")
+
 
 FIELDS: Final[tuple[Field, ...]] = (
     Field("first_name", "firstName", "First Name", "text", 255, is_required=True),

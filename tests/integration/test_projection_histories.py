@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tests.surroundings import Ground
     from tests.verdict import Row
 
-_START = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
+START = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 _HEADER = "First Name,Last Name,Email,Mobile Number,Country,State,Last Active Date"
 
 
@@ -55,6 +55,9 @@ def scene(env: Ground) -> Iterator[Scene]:
     yield made
     made.close()
 
+
+Cells = tuple[int, str, str, str, str, str, str]
+"""A line: the number of its user, then first name, last name, mobile, country, state, day."""
 
 _cells = st.tuples(
     st.integers(0, 5),
@@ -82,7 +85,8 @@ _modes = st.sampled_from(["insert", "upsert", "delsert"])
 _jobs = st.lists(st.tuples(_modes, _lines), min_size=1, max_size=4)
 
 
-def _job(number: int, mode: JobMode, lines: list[tuple[int, str, str, str, str, str, str]]) -> Job:
+def job_of(number: int, mode: JobMode, lines: list[Cells]) -> Job:
+    """The job with this place in the order of jobs."""
     rows = [
         f'{first},"{last}",user{key}@example.com,{mobile},{country},{state},{day}'
         for key, first, last, mobile, country, state, day in lines
@@ -91,7 +95,7 @@ def _job(number: int, mode: JobMode, lines: list[tuple[int, str, str, str, str, 
         job_id=1000 + number * 7 % 5,  # ids are in no order of jobs
         mode=mode,
         content="\n".join([_HEADER, *rows]).encode(),
-        accepted_at=_START + timedelta(days=number),
+        accepted_at=START + timedelta(days=number),
     )
 
 
@@ -119,11 +123,11 @@ def _fill(log: MemoryLog, jobs: list[Job], data: st.DataObject) -> None:
 @given(jobs=_jobs, data=st.data())
 def test_every_cut_and_every_repeat_comes_to_the_model(
     env: Ground,
-    jobs: list[tuple[JobMode, list[tuple[int, str, str, str, str, str, str]]]],
+    jobs: list[tuple[JobMode, list[Cells]]],
     data: st.DataObject,
 ) -> None:
     """Batches of any sizes, repeated pieces of passes, changing owners: one result."""
-    history = [_job(number, mode, lines) for number, (mode, lines) in enumerate(jobs)]
+    history = [job_of(number, mode, lines) for number, (mode, lines) in enumerate(jobs)]
     scene = Scene(env)
     _fill(scene.log, history, data)
     try:
@@ -177,7 +181,7 @@ def _assert_superseded(former: Worker, log: MemoryLog) -> None:
 
 def test_a_superseded_worker_changes_nothing(scene: Scene) -> None:
     """A worker that lost its claim writes no row, and the new owner's work is whole."""
-    job = _job(0, "insert", [(key, "Ada", "L", "", "France", "", "") for key in range(6)])
+    job = job_of(0, "insert", [(key, "Ada", "L", "", "France", "", "") for key in range(6)])
     for partition, records in enumerate(make_pass(job, 0, PARTITIONS)):
         scene.log.append(partition, records)
     former, owner = scene.worker(), scene.worker()
@@ -193,7 +197,7 @@ def test_a_superseded_worker_changes_nothing(scene: Scene) -> None:
 
 def test_a_batch_that_was_committed_is_not_applied_again(scene: Scene) -> None:
     """A worker whose commit's answer was lost does not write the batch a second time."""
-    job = _job(0, "upsert", [(1, "Ada", "L", "", "France", "", "")] * 3)
+    job = job_of(0, "upsert", [(1, "Ada", "L", "", "France", "", "")] * 3)
     for partition, records in enumerate(make_pass(job, 0, PARTITIONS)):
         scene.log.append(partition, records)
     worker = scene.worker()
@@ -209,7 +213,7 @@ def test_a_batch_that_was_committed_is_not_applied_again(scene: Scene) -> None:
 
 def test_a_worker_waits_some_seconds_only_for_rows_that_a_frozen_one_holds(scene: Scene) -> None:
     """Its batch is lost, and so it can claim, which is what ends the frozen one's session."""
-    job = _job(0, "insert", [(key, "Ada", "L", "", "France", "", "") for key in range(6)])
+    job = job_of(0, "insert", [(key, "Ada", "L", "", "France", "", "") for key in range(6)])
     for partition, records in enumerate(make_pass(job, 0, PARTITIONS)):
         scene.log.append(partition, records)
     worker = scene.worker()
@@ -228,8 +232,8 @@ def test_a_worker_waits_some_seconds_only_for_rows_that_a_frozen_one_holds(scene
 
 def test_readers_see_a_delsert_only_when_it_is_whole(scene: Scene) -> None:
     """Until its last JobSealed has been applied the old users are all there, and only they."""
-    old = _job(0, "insert", [(key, "Ada", "L", "", "France", "", "") for key in range(3)])
-    new = _job(1, "delsert", [(key, "Eve", "M", "", "Japan", "", "") for key in range(2, 12)])
+    old = job_of(0, "insert", [(key, "Ada", "L", "", "France", "", "") for key in range(3)])
+    new = job_of(1, "delsert", [(key, "Eve", "M", "", "Japan", "", "") for key in range(2, 12)])
     for job, previous in ((old, 0), (new, old.job_id)):
         for partition, records in enumerate(make_pass(job, previous, PARTITIONS)):
             scene.log.append(partition, records)
@@ -253,7 +257,7 @@ def test_readers_see_a_delsert_only_when_it_is_whole(scene: Scene) -> None:
 def test_of_two_delserts_that_end_together_the_later_one_counts(scene: Scene) -> None:
     """Whichever of them has the higher job id."""
     jobs = [
-        _job(number, "delsert", [(number, "Ada", "L", "", "France", "", "")])
+        job_of(number, "delsert", [(number, "Ada", "L", "", "France", "", "")])
         for number in (1, 2, 3, 4)
     ]
     model = Model()

@@ -257,10 +257,10 @@ def test_hostile_bytes_are_refused_with_a_code(body: bytes) -> None:
         (None, "NULL_VALUE"),
         (b"", "NOT_FRAMED"),
         (b"{}", "NOT_FRAMED"),
-        (b"\x00\x00\x00\x00\x01\x02", "SCHEMA_UNKNOWN"),
+        (b"\x00\x00\x00\x00\x01\x02", "UNKNOWN_SCHEMA"),
         (b"\x00\x00\x00\x00", "NOT_FRAMED"),
         (b"\xc3\x01", "NOT_FRAMED"),
-        (b"\xc3\x0112345678", "SCHEMA_UNKNOWN"),
+        (b"\xc3\x0112345678", "UNKNOWN_SCHEMA"),
     ],
 )
 def test_what_is_no_event_has_a_code(value: bytes | None, code: str) -> None:

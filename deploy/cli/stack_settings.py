@@ -1,0 +1,26 @@
+"""Where Kafka and Postgres are, for commands that need no API: the environment, or the stack."""
+
+import os
+from pathlib import Path
+
+from deploy.cli.session import CommandError
+from deploy.local.data_dir import DataDir, NoStackError
+from schemas.settings import Settings, SettingsError, read_settings
+
+_ADDRESSES = ("ROLLCALL_KAFKA_BOOTSTRAP_SERVERS", "ROLLCALL_DATABASE_URL")
+
+
+def settings_of(data_dir: Path) -> Settings:
+    """As the environment says; where it names neither address, of the stack on this folder.
+
+    Raises:
+        CommandError: no stack runs there, or a setting is wrong.
+    """
+    environ = dict(os.environ)
+    try:
+        if not any(environ.get(name) for name in _ADDRESSES):
+            found = DataDir(data_dir).running_stack()
+            environ |= dict(zip(_ADDRESSES, (found.bootstrap_servers, found.conninfo), strict=True))
+        return read_settings(environ)
+    except (NoStackError, SettingsError) as error:
+        raise CommandError(str(error)) from error

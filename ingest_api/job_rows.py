@@ -1,0 +1,94 @@
+"""The rows of one job among the records of a stretch of the log: those that count, in columns.
+
+As the projection has it: a row counts where its sequence is the next expected,
+from whichever pass it comes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+
+from schemas import codec
+from schemas.events import RowRejected, UserRow
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    Numbers = npt.NDArray[np.int64]
+
+pc: Any = pyarrow.compute
+_NONE: Final = -1
+
+
+@dataclass(frozen=True, slots=True)
+class JobRows:
+    """``places`` of all rows that count, among the records.
+
+    ``rows`` are those of them that are UserRows, ``row_places`` their places.
+    """
+
+    places: Numbers
+    rows: pa.RecordBatch
+    row_places: Numbers
+
+
+def job_rows(job_id: int, values: Sequence[bytes], expected: int) -> JobRows:
+    """The job's rows among these values, from the sequence number ``expected`` on."""
+    rows, row_places = _decoded(UserRow, values)
+    rejections, rejection_places = _decoded(RowRejected, values)
+    sequences = np.full(len(values), _NONE, np.int64)
+    for decoded, places in ((rows, row_places), (rejections, rejection_places)):
+        is_own = np.asarray(pc.fill_null(pc.equal(decoded.column("job_id"), job_id), False))  # noqa: FBT003 - what null becomes
+        numbers = np.asarray(pc.fill_null(decoded.column("sequence"), _NONE))
+        sequences[places[is_own]] = numbers[is_own]
+    own = np.flatnonzero(sequences != _NONE)
+    counted = own[_in_sequence(sequences[own], expected)]
+    does_count = np.isin(row_places, counted)
+    return JobRows(counted, rows.filter(pa.array(does_count)), row_places[does_count])
+
+
+def _decoded(
+    event_type: type[UserRow | RowRejected], values: Sequence[bytes]
+) -> tuple[pa.RecordBatch, Numbers]:
+    """The events of this type, and their places."""
+    types = [codec.type_of(value) for value in values]
+    places = [at for at, known in enumerate(types) if known and known[0] is event_type]
+    if all(known[1] for known in types if known and known[0] is event_type):
+        try:
+            batch = codec.decode_batch(event_type, [values[at] for at in places])
+        except ValueError:
+            pass  # one of them is no event: then each is tried alone
+        else:
+            return batch, np.array(places, np.int64)
+    each = {at: _canonical(event_type, values[at]) for at in places}
+    good = {at: value for at, value in each.items() if value}
+    return codec.decode_batch(event_type, list(good.values())), np.array(list(good), np.int64)
+
+
+def _canonical(event_type: type[UserRow | RowRejected], value: bytes) -> bytes | None:
+    """The value in the bytes that our own encoder writes; None where it is no event."""
+    try:
+        written = codec.encode(codec.decode(value))
+        codec.decode_batch(event_type, [written])
+    except ValueError:
+        return None
+    return written
+
+
+def _in_sequence(sequences: Numbers, expected: int) -> Numbers:
+    """Which continue the sequence, each number once."""
+    if np.array_equal(sequences, np.arange(expected, expected + len(sequences))):
+        return np.arange(len(sequences))
+    taken: list[int] = []
+    for at, sequence in enumerate(sequences.tolist()):
+        if sequence == expected:
+            taken.append(at)
+            expected += 1
+    return np.array(taken, np.int64)

@@ -1,0 +1,355 @@
+"""What one partition of the log comes to: its users, its jobs' outcomes, its state.
+
+The rules are those of :mod:`processor.user_rows` and :mod:`processor.foreign_rows`,
+decided here for whole columns of numbers, without Postgres.
+Memory grows with the partition's users and jobs, not with its records.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+
+from processor.acceptance import Indexed, Opened, PartitionState, Rows, Sealed, accept
+from processor.batches import decode_records
+from processor.staging import user_id
+from processor.verification.attribute_text import canonical, merged, tokens_of
+from processor.verification.staged import DELETE, INSERT, UPSERT, stage
+from processor.verification.user_columns import NONE, UserColumns
+from processor.verification.watched_users import WatchedUsers
+from processor.write_outcomes import repeats
+from schemas.column_hashes import NULL, hashes, mixed, text_hash
+from schemas.read_model import API_SOURCE, REPEAT_OFFSETS
+from schemas.user_rules import DUPLICATE_IN_FILE, FIELDS, KEY_EXISTS, UNKNOWN_USER_INCOMPLETE
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    import numpy.typing as npt
+
+    from processor.acceptance import Step
+    from processor.batches import Batch, Record
+    from processor.verification.staged import Staged
+
+    Numbers = npt.NDArray[np.int64]
+    Flags = npt.NDArray[np.bool_]
+
+pc: Any = pyarrow.compute
+FIRST_GENERATION: Final = 0
+"""Stands for the delsert of the generation that none has made."""
+_BITS: Final = np.array([field.bit for field in FIELDS], np.int64)
+_KEPT: Final = np.array([field.is_never_cleared for field in FIELDS])
+_BOOLEANS: Final = np.array([field.kind == "boolean" for field in FIELDS])
+_TRUE: Final = hashes(pa.array([True]))[0]
+_WRAP: Final = (1 << 64) - 1
+
+
+@dataclass(slots=True)
+class JobInPartition:
+    """A job here: how many rows the log has of it, what became of them, which were refused."""
+
+    opened: Opened
+    sealed: Sealed | None = None
+    events: int = 0
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+    rejections_hash: int = 0
+
+    def reject(
+        self, record_numbers: Numbers, lines: Numbers, codes: npt.NDArray[np.uint64]
+    ) -> None:
+        """Count rejections."""
+        self.rejected += len(record_numbers)
+        total = rejection_hashes(record_numbers, lines, codes).sum()
+        self.rejections_hash = (self.rejections_hash + int(total)) & _WRAP
+
+
+def rejection_hashes(
+    record_numbers: Numbers, lines: Numbers, codes: npt.NDArray[np.uint64]
+) -> npt.NDArray[np.uint64]:
+    """A number for each rejection; their sum does not depend on their order."""
+    first = mixed(codes + record_numbers.astype(np.uint64))
+    return mixed(first + lines.astype(np.uint64))
+
+
+class PartitionFold:
+    """Folds the records of one partition, from its first on.
+
+    ``kept_generations`` are the delserts whose generations are wanted at the end.
+    ``reverted`` are jobs whose rows are left out.
+    ``watched`` are ids of users whose values are to be kept as they are, in ``watched``.
+    """
+
+    def __init__(
+        self,
+        partition: int,
+        partitions: int,
+        *,
+        kept_generations: Collection[int],
+        reverted: frozenset[int] = frozenset(),
+        watched: Collection[int] = (),
+    ) -> None:
+        self.state = PartitionState(
+            partition=partition,
+            epoch=0,
+            next_offset=0,
+            is_indexed=True,
+            sealed_job_id=0,
+            open_job_id=None,
+            open_mode=None,
+            next_sequence=0,
+            digest=0,
+        )
+        self.jobs: dict[int, JobInPartition] = {}
+        self.generation = FIRST_GENERATION
+        self.generations: dict[int, UserColumns] = {FIRST_GENERATION: UserColumns()}
+        self.corrupt: list[int] = []
+        self.watched = WatchedUsers(watched)
+        self._partitions = partitions
+        self._kept = kept_generations
+        self._reverted = reverted
+        self._repeated: list[tuple[Numbers, Numbers, Numbers]] = []
+        self._writes: dict[str, int] = {}
+        self._repeats: set[int] = set()
+
+    @property
+    def users(self) -> UserColumns:
+        """Of the generation that the partition writes to."""
+        return self.generations[self.generation]
+
+    def fold(self, records: Sequence[Record]) -> None:
+        """Take the records that come next; at least one."""
+        partition, attributes = self.state.partition, self.state.attributes
+        batch = decode_records(records, partition, self._partitions, attributes)
+        accepted = accept(batch, self.state, self._reverted)
+        self._find_repeats(batch)
+        for step in accepted.steps:
+            self._apply(batch, step)
+        self.corrupt += accepted.corrupt
+        self.state = accepted.state
+        if self.state.open_job_id is not None:
+            self.jobs[self.state.open_job_id].events = self.state.next_sequence
+        self.users.tidy()
+
+    def _apply(self, batch: Batch, step: Step) -> None:
+        match step:
+            case Opened():
+                self._open(step)
+            case Indexed():
+                self._take_out_repeats()
+            case Rows():
+                self._take_rows(batch, step)
+            case Sealed(seal):
+                self.jobs[seal.job_id].sealed = step
+                self.jobs[seal.job_id].events = seal.rows
+            case _:
+                pass  # a definition is in the state
+
+    def _open(self, opened: Opened) -> None:
+        job = opened.job
+        self.jobs[job.job_id] = JobInPartition(opened)
+        if job.mode != "delsert" or opened.is_reverted:
+            return
+        if self.generation not in self._kept:
+            del self.generations[self.generation]
+        self.generation = job.job_id
+        self.generations[job.job_id] = UserColumns()
+
+    def _take_rows(self, batch: Batch, step: Rows) -> None:
+        staged = stage(batch, step)
+        if step.job_id is not None:
+            _take_rejections(self.jobs[step.job_id], batch, step)
+        if step.is_filling:
+            self._fill(staged, step)
+            return
+        for number in range(int(staged.rounds.max(initial=-1)) + 1):
+            self._apply_round(staged, np.flatnonzero(staged.rounds == number), step)
+
+    def _apply_round(self, staged: Staged, at: Numbers, step: Rows) -> None:
+        """Rows whose keys differ: each is decided by the user that is there."""
+        users = self.users
+        slots, is_there = users.find(staged.key[at])
+        mode, is_own = staged.modes[at], ~staged.is_foreign[at]
+        may_count = self._may_count(staged, at, slots, is_there)
+        may_add = staged.is_complete[at]
+        is_new = may_count & ~is_there & (mode != DELETE) & may_add
+        is_update = may_count & is_there & (mode == UPSERT)
+        is_gone = may_count & is_there & (mode == DELETE) & ~is_own
+        is_changed = is_update.copy()
+        is_changed[is_update] = self._update(staged, at[is_update], slots[is_update], step)
+        if step.job_id is not None:
+            job = self.jobs[step.job_id]
+            job.inserted += int(np.count_nonzero(is_new & is_own))
+            job.updated += int(np.count_nonzero(is_changed & is_own))
+            job.unchanged += int(np.count_nonzero(is_update & ~is_changed & is_own))
+            is_conflict = is_own & is_there & (mode == INSERT)
+            is_incomplete = is_own & ~is_there & (mode != DELETE) & ~may_add
+            self._refuse(job, staged, at[is_conflict], slots[is_conflict])
+            _reject(job, staged, at[is_incomplete], UNKNOWN_USER_INCOMPLETE.code)
+        self._remove(slots[is_gone])
+        self._insert(staged, at[is_new], slots[is_new], step)
+
+    def _may_count(self, staged: Staged, at: Numbers, slots: Numbers, is_there: Flags) -> Flags:
+        """Not where another producer's row is a repeat, or means a user that has not this key."""
+        may_count = np.ones(len(at), np.bool_)
+        meant = staged.meant[at]
+        holders = np.where(is_there, self.users.plain["id"][slots], NONE)
+        may_count[(meant >= 0) & (meant != holders)] = False
+        if self._repeats:
+            for row in np.flatnonzero(staged.is_foreign[at]).tolist():
+                may_count[row] &= int(staged.id[at[row]]) not in self._repeats
+        return may_count
+
+    def _update(self, staged: Staged, at: Numbers, slots: Numbers, step: Rows) -> Flags:
+        """Change users as far as the rows set their fields; which of them have changed."""
+        users = self.users
+        before, values = users.values[slots], staged.values[at]
+        sets = (staged.present[at][:, None] & _BITS) != 0
+        sets &= ~(_KEPT & (values == NULL))
+        after = np.where(sets, values, before)
+        is_changed = (after != before).any(axis=1)
+        for row in np.flatnonzero(staged.has_attributes[at]).tolist():
+            is_changed[row] |= self._set_attributes(staged, int(at[row]), int(slots[row]), step)
+        at, slots = at[is_changed], slots[is_changed]
+        users.values[slots] = after[is_changed]
+        plain = users.plain
+        plain["modified_at"][slots] = staged.occurred_at[at]
+        plain["modified_position"][slots] = staged.id[at]
+        plain["job_id"][slots] = staged.job_id[at]
+        plain["record_number"][slots] = staged.record_number[at]
+        if self.watched:
+            self.watched.update(staged, at, plain["id"][slots], users.attributes, slots)
+        return is_changed
+
+    def _insert(self, staged: Staged, at: Numbers, slots: Numbers, step: Rows) -> None:
+        """Make users; ``slots`` are those that their keys have had, -1 where none."""
+        users = self.users
+        is_first = slots < 0
+        slots = slots.copy()
+        slots[is_first] = users.make_slots(int(np.count_nonzero(is_first)))
+        self._write_new(staged, at, slots, step)
+        users.index.add(staged.key[at[is_first]], slots[is_first])
+
+    def _write_new(self, staged: Staged, at: Numbers, slots: Numbers, step: Rows) -> None:
+        users = self.users
+        values = staged.values[at]
+        users.values[slots] = np.where(_BOOLEANS & (values == NULL), _TRUE, values)
+        users.alive[slots] = True
+        for name, column in {
+            "key": staged.key,
+            "id": staged.id,
+            "created_at": staged.occurred_at,
+            "modified_at": staged.occurred_at,
+            "job_id": staged.job_id,
+            "record_number": staged.record_number,
+            # Kept of another producer's event only: of a job's row the id says nothing.
+            "event_id": np.where(staged.is_foreign, staged.event_id, NONE),
+        }.items():
+            users.plain[name][slots] = column[at]
+        users.plain["modified_position"][slots] = NONE
+        users.plain["attributes"][slots] = 0
+        for row in np.flatnonzero(staged.has_attributes[at]).tolist():
+            self._set_attributes(staged, int(at[row]), int(slots[row]), step)
+        if self.watched:
+            self.watched.insert(staged, at, users.attributes, slots)
+
+    def _set_attributes(self, staged: Staged, at: int, slot: int, step: Rows) -> bool:
+        users = self.users
+        column = cast("Any", staged.rows.column("attributes"))
+        pairs: list[tuple[str, str | None]] = column[at].as_py()
+        before = users.attributes.get(slot, {})
+        after = merged(before, tokens_of(pairs, step.attributes))
+        if after == before:
+            return False
+        if after:
+            users.attributes[slot] = after
+        else:
+            del users.attributes[slot]
+        users.plain["attributes"][slot] = text_hash(canonical(after)) if after else 0
+        return True
+
+    def _remove(self, slots: Numbers) -> None:
+        users = self.users
+        users.alive[slots] = False
+        for slot in slots.tolist() if users.attributes else ():
+            users.attributes.pop(slot, None)
+
+    def _refuse(self, job: JobInPartition, staged: Staged, at: Numbers, slots: Numbers) -> None:
+        """Rows of a job whose key another row of it, or somebody else, has given a user."""
+        is_ours = self.users.plain["job_id"][slots] == staged.job_id[at]
+        _reject(job, staged, at[is_ours], DUPLICATE_IN_FILE.code)
+        _reject(job, staged, at[~is_ours], KEY_EXISTS.code)
+
+    def _fill(self, staged: Staged, step: Rows) -> None:
+        """Rows of a leaf without an index: all are there until it gets one, repeats too."""
+        users = self.users
+        slots, is_there = users.find(staged.key)
+        is_repeat = is_there | (staged.rounds > 0)
+        first, repeated = np.flatnonzero(~is_repeat), np.flatnonzero(is_repeat)
+        self._insert(staged, first, slots[first], step)
+        if len(repeated):
+            own_slots = users.make_slots(len(repeated))
+            self._write_new(staged, repeated, own_slots, step)
+            self._repeated.append(
+                (own_slots, staged.record_number[repeated], _lines(staged, repeated))
+            )
+        self.jobs[self.generation].inserted += len(staged.id)
+
+    def _take_out_repeats(self) -> None:
+        """The leaf gets its index: of rows with one key the later ones become rejections."""
+        for slots, record_numbers, lines in self._repeated:
+            job = self.jobs[self.generation]
+            job.inserted -= len(slots)
+            job.reject(record_numbers, lines, _codes(DUPLICATE_IN_FILE.code, len(slots)))
+            self._remove(slots)
+        self._repeated.clear()
+
+    def _find_repeats(self, batch: Batch) -> None:
+        """Which writes of the API came before, as :mod:`processor.write_outcomes` has it."""
+        partition = batch.partition
+        writes = {
+            user_id(partition, refused.offset): refused.event_id for refused in batch.refused_writes
+        }
+        if batch.rows.column("job_id").null_count:
+            rows = batch.rows.select(["job_id", "source", "event_id"]).to_pylist()
+            for offset, row in zip(batch.row_offsets.tolist(), rows, strict=True):
+                if row["job_id"] is None and row["source"] == API_SOURCE:
+                    writes[user_id(partition, offset)] = row["event_id"]
+        if not writes and not self._writes:
+            return
+        self._repeats = repeats(writes, self._writes)
+        since = user_id(partition, batch.next_offset) - REPEAT_OFFSETS
+        self._writes = {name: at for name, at in self._writes.items() if at >= since}
+        for position, event_id in sorted(writes.items()):
+            if position not in self._repeats:
+                self._writes[event_id] = position
+
+
+def _take_rejections(job: JobInPartition, batch: Batch, step: Rows) -> None:
+    if len(step.rejections):
+        rejections = batch.rejections.take(step.rejections)
+        record_numbers, lines = (
+            np.asarray(pc.cast(rejections.column(name), pa.int64()))
+            for name in ("record_number", "line")
+        )
+        job.reject(record_numbers, lines, hashes(rejections.column("code")))
+
+
+def _reject(job: JobInPartition, staged: Staged, at: Numbers, code: str) -> None:
+    if len(at):
+        job.reject(staged.record_number[at], _lines(staged, at), _codes(code, len(at)))
+
+
+def _lines(staged: Staged, at: Numbers) -> Numbers:
+    lines = pc.fill_null(pc.cast(staged.rows.column("line"), pa.int64()), NONE)
+    return np.asarray(lines)[at]
+
+
+def _codes(code: str, count: int) -> npt.NDArray[np.uint64]:
+    return np.full(count, text_hash(code), np.uint64)

@@ -1,0 +1,190 @@
+"""Jobs over all partitions: what the log has of them, what became of their lines, what is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Final
+
+from processor.verification.findings import Finding
+from processor.verification.snapshot import JobPartitionRow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from processor.verification.findings import Findings
+    from processor.verification.fold import JobInPartition
+    from processor.verification.partition import PartitionReport
+    from processor.verification.snapshot import JobRow, Tables
+
+_FROM_LOG: Final = ("mode", "lines", "file_name", "sha256", "accepted_at", "accepted_by")
+_WRAP: Final = (1 << 64) - 1
+
+
+@dataclass(slots=True)
+class _FoldedJob:
+    """A job as the log has it, by partition."""
+
+    parts: dict[int, JobInPartition] = field(default_factory=dict[int, "JobInPartition"])
+
+    @property
+    def first(self) -> JobInPartition:
+        """Where it was opened; all partitions were told the same."""
+        return next(iter(self.parts.values()))
+
+    @property
+    def sealed(self) -> int:
+        """In how many partitions it is whole."""
+        return sum(part.sealed is not None for part in self.parts.values())
+
+    @property
+    def started_at(self) -> datetime:
+        """When the log has its first record from."""
+        return min(part.opened.recorded_at for part in self.parts.values())
+
+    @property
+    def state(self) -> str:
+        """Of a job that is whole."""
+        if self.first.opened.is_reverted:
+            return "REVERTED"
+        return "COMPLETED_WITH_ERRORS" if self.rejected else "COMPLETED"
+
+    @property
+    def events(self) -> int:
+        """How many rows the log has of it."""
+        return sum(part.events for part in self.parts.values())
+
+    @property
+    def rejected(self) -> int:
+        """How many of them were refused."""
+        return sum(part.rejected for part in self.parts.values())
+
+    @property
+    def rejections_hash(self) -> int:
+        """Of all rejections, whatever their order."""
+        return sum(part.rejections_hash for part in self.parts.values()) & _WRAP
+
+
+def compare_jobs(tables: Tables, reports: Iterable[PartitionReport], findings: Findings) -> None:
+    """Note what tables and log do not agree on."""
+    folded: dict[int, _FoldedJob] = {}
+    for report in reports:
+        for job_id, part in report.jobs.items():
+            folded.setdefault(job_id, _FoldedJob()).parts[report.partition] = part
+    for job_id in sorted(folded.keys() | tables.jobs.keys()):
+        job, row = folded.get(job_id), tables.jobs.get(job_id)
+        if job is None or row is None:
+            _note_row(findings, "job", f"job {job_id}", is_missing=row is None)
+        else:
+            _compare_job(tables, job, row, findings)
+    _compare_parts(tables, folded, findings)
+    _compare_rejections(tables, folded, findings)
+    _compare_active(tables, folded, findings)
+
+
+def _compare_job(tables: Tables, job: _FoldedJob, row: JobRow, findings: Findings) -> None:
+    subject, opened = f"job {row.job_id}", job.first.opened
+    is_whole = job.sealed == tables.partitions
+    sealed_at = [part.sealed.recorded_at for part in job.parts.values() if part.sealed]
+    findings.compare(
+        "job",
+        subject,
+        [
+            *((name, getattr(opened.job, name), getattr(row, name)) for name in _FROM_LOG),
+            ("sealed_partitions", job.sealed, row.sealed_partitions),
+            ("started_at", job.started_at, row.started_at),
+            ("finished_at", max(sealed_at) if is_whole else None, row.finished_at),
+            ("state", job.state if is_whole else "PROCESSING", row.state),
+        ],
+    )
+    if is_whole:
+        findings.compare("log", subject, [("events", row.lines, job.events)])
+    if is_whole and not opened.is_reverted:  # whose rows have no outcomes
+        counted = sum(
+            sum(tables.job_partitions[row.job_id, partition].outcomes)
+            for partition in range(tables.partitions)
+            if (row.job_id, partition) in tables.job_partitions
+        )
+        findings.compare("job_partition", subject, [("sum of outcomes", row.lines, counted)])
+
+
+def _compare_parts(tables: Tables, folded: dict[int, _FoldedJob], findings: Findings) -> None:
+    expected = {
+        (job_id, partition): _row_of(job_id, partition, part)
+        for job_id, job in folded.items()
+        for partition, part in job.parts.items()
+    }
+    for key in sorted(expected.keys() | tables.job_partitions.keys()):
+        subject = f"job {key[0]}, partition {key[1]}"
+        if key not in expected or key not in tables.job_partitions:
+            _note_row(findings, "job_partition", subject, is_missing=key in expected)
+            continue
+        row = tables.job_partitions[key]
+        findings.compare(
+            "job_partition",
+            subject,
+            [
+                (column.name, getattr(expected[key], column.name), getattr(row, column.name))
+                for column in fields(JobPartitionRow)
+            ],
+        )
+
+
+def _row_of(job_id: int, partition: int, part: JobInPartition) -> JobPartitionRow:
+    sealed = part.sealed
+    return JobPartitionRow(
+        job_id,
+        partition,
+        part.inserted,
+        part.updated,
+        part.unchanged,
+        part.rejected,
+        part.opened.offset,
+        part.opened.recorded_at,
+        sealed and sealed.offset,
+        sealed and sealed.recorded_at,
+        sealed and sealed.seal.rows,
+        sealed and sealed.seal.digest,
+    )
+
+
+def _compare_rejections(tables: Tables, folded: dict[int, _FoldedJob], findings: Findings) -> None:
+    for job_id in sorted(folded.keys() | tables.rejections.keys()):
+        job = folded.get(job_id)
+        expected = (job.rejected, job.rejections_hash) if job else (0, 0)
+        found = tables.rejections.get(job_id, (0, 0))
+        if expected[0] != found[0]:
+            findings.compare("rejection", f"job {job_id}", [("count", expected[0], found[0])])
+        elif expected != found:
+            findings.compare(
+                "rejection",
+                f"job {job_id}",
+                [
+                    (
+                        "hash of record numbers, lines and codes",
+                        f"{expected[1]:016x}",
+                        f"{found[1]:016x}",
+                    )
+                ],
+            )
+
+
+def _compare_active(tables: Tables, folded: dict[int, _FoldedJob], findings: Findings) -> None:
+    """Readers see the last delsert that is whole; one that is kept no longer is no longer known."""
+    whole = [
+        number
+        for number, job_id in tables.generations.items()
+        if job_id not in folded or folded[job_id].sealed == tables.partitions
+    ]
+    findings.compare(
+        "projection",
+        "its one row",
+        [("active_generation", max(whole, default=None), tables.active_generation)],
+    )
+
+
+def _note_row(findings: Findings, table: str, subject: str, *, is_missing: bool) -> None:
+    expected, found = ("a row", "none") if is_missing else ("no row", "one")
+    findings.note(
+        Finding(table=table, subject=subject, column=None, expected=expected, found=found)
+    )

@@ -1,0 +1,109 @@
+"""Reads `user-events` for a verification, outside of every group, in flat memory."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from processor.verification import VerificationError
+from processor.writer_schemas import WriterSchemas
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from confluent_kafka import Message
+
+    from schemas.settings import Settings
+
+_BATCH: Final = 20_000
+_WAIT_S: Final = 0.2
+_SILENT_S: Final = 60.0
+_ADMIN_TIMEOUT_S: Final = 10.0
+_LOST: Final = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)  # noqa: SLF001 - its public name
+_PROPERTIES: Final[dict[str, Any]] = {
+    "group.id": "rollcall-verification",  # required, and never joined
+    "enable.auto.commit": False,
+    "enable.auto.offset.store": False,
+    "auto.offset.reset": "error",
+    "enable.partition.eof": True,
+    "fetch.wait.max.ms": 50,
+    "fetch.error.backoff.ms": 50,
+    "fetch.queue.backoff.ms": 5,
+    "queued.max.messages.kbytes": 32_768,
+}
+_kafka_log = logging.getLogger("rollcall.kafka")
+
+
+def log_bounds(settings: Settings, partitions: int) -> list[tuple[int, int]]:
+    """The first offset and the end of each partition.
+
+    Raises:
+        VerificationError: Kafka does not answer.
+    """
+    topic = settings.topics.user_events.name
+    consumer = Consumer({**settings.kafka, **_PROPERTIES}, logger=_kafka_log)
+    try:
+        return [
+            consumer.get_watermark_offsets(TopicPartition(topic, partition), _ADMIN_TIMEOUT_S)
+            for partition in range(partitions)
+        ]
+    except KafkaException as error:
+        raise VerificationError(f"Kafka does not answer: {error.args[0].str()}") from error
+    finally:
+        consumer.close()
+
+
+def read_partition(settings: Settings, partition: int, end: int) -> Iterator[list[Message]]:
+    """The records of a partition from its first up to ``end``, some thousand at a time.
+
+    Raises:
+        VerificationError: the log no longer begins at its first record, or Kafka is silent.
+        RegistryUnreachableError: a record is in a schema that cannot be had now.
+    """
+    topic = settings.topics.user_events.name
+    consumer = Consumer({**settings.kafka, **_PROPERTIES}, logger=_kafka_log)
+    schemas = WriterSchemas(settings.schema_registry)
+    next_offset, heard_s = 0, time.monotonic()
+    try:
+        consumer.assign([TopicPartition(topic, partition, 0)])
+        while next_offset < end:
+            messages = consumer.consume(min(_BATCH, end - next_offset), _WAIT_S)
+            records, is_at_end = _records(messages, end)
+            if records:
+                next_offset, heard_s = (records[-1].offset() or 0) + 1, time.monotonic()
+                schemas.learn_now([record.value() for record in records])
+                yield records
+            elif is_at_end:
+                return  # what is left up to ``end`` are no records, but marks of transactions
+            elif time.monotonic() - heard_s > _SILENT_S:
+                raise VerificationError(
+                    f"Kafka gave nothing of {topic}, partition {partition}, from offset "
+                    f"{next_offset} on for {_SILENT_S:g} s: try again once it answers."
+                )
+    finally:
+        consumer.close()
+
+
+def _records(messages: list[Message], end: int) -> tuple[list[Message], bool]:
+    """Those that are records below ``end``, and whether the partition's end was met."""
+    is_at_end = False
+    records: list[Message] = []
+    for message in messages:
+        error = message.error()
+        if error is None:
+            records.append(message)
+        elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
+            is_at_end = True
+        elif error.code() in _LOST:
+            raise VerificationError(
+                f"{message.topic()}, partition {message.partition()}, no longer holds its first "
+                f"records ({error.str()}): without them nothing can be proved."
+            )
+        # librdkafka goes on by itself after every other error
+    while records and (records[-1].offset() or 0) >= end:
+        records.pop()
+        is_at_end = True
+    return records, is_at_end

@@ -1,0 +1,216 @@
+"""One partition's part of a verification: its log folded, its leaves compared."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from processor.staging import offset_of, user_id
+from processor.verification.attribute_text import canonical_of_json
+from processor.verification.findings import Finding, Findings, shown_value
+from processor.verification.fold import PartitionFold
+from processor.verification.leaf_comparison import LeafComparison
+from processor.verification.user_columns import UserColumns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    import pyarrow as pa
+
+    from processor.batches import Record
+    from processor.verification.fold import JobInPartition
+    from processor.verification.leaf_comparison import Difference, LeafDifferences
+    from processor.verification.snapshot import OffsetRow, Tables
+
+    ReadLeaf = Callable[[int], Iterator[pa.Table]]
+
+_STATE: tuple[str, ...] = (
+    "is_indexed", "sealed_job_id", "open_job_id", "open_mode", "next_sequence", "digest",
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class PartitionReport:
+    """What became of one partition; ``records`` is how many were folded, ``users`` compared."""
+
+    partition: int
+    jobs: dict[int, JobInPartition]
+    records: int
+    users: int
+    findings: Findings = field(default_factory=Findings)
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionLog:
+    """A partition of the log, which is read as often as asked.
+
+    ``end`` is where it ends, or before; ``read`` gives its records up to an offset.
+    ``reverted`` are jobs whose rows are left out.
+    """
+
+    partition: int
+    end: int
+    reverted: frozenset[int]
+    read: Callable[[int], Iterable[Sequence[Record]]]
+
+
+class PartitionVerification:
+    """Of one partition of a snapshot; ``read_leaf`` gives the rows of its leaf of a generation."""
+
+    def __init__(self, tables: Tables, log: PartitionLog, read_leaf: ReadLeaf) -> None:
+        self._tables = tables
+        self._partition = log.partition
+        self._offset: OffsetRow = tables.offsets[log.partition]
+        self._log = log
+        self._read_leaf = read_leaf
+        self._findings = Findings()
+
+    def run(self, note_progress: Callable[[int], None]) -> PartitionReport:
+        """Fold and compare; ``note_progress`` is called with each number of records folded."""
+        fold, records = self._folded(note_progress)
+        self._compare_state(fold)
+        users = sum(
+            self._compare_leaf(fold, generation) for generation in self._tables.seen_generations
+        )
+        return PartitionReport(self._partition, fold.jobs, records, users, self._findings)
+
+    def _folded(
+        self, note_progress: Callable[[int], None], watched: Iterable[int] = ()
+    ) -> tuple[PartitionFold, int]:
+        fold = PartitionFold(
+            self._partition,
+            self._tables.partitions,
+            kept_generations={
+                self._tables.generations[number] for number in self._tables.seen_generations
+            },
+            reverted=self._log.reverted,
+            watched=set(watched),
+        )
+        count = 0
+        for records in self._log.read(min(self._offset.next_offset, self._log.end)):
+            fold.fold(records)
+            count += len(records)
+            note_progress(len(records))
+        return fold, count
+
+    def _compare_state(self, fold: PartitionFold) -> None:
+        row, subject = self._offset, f"partition {self._partition}"
+        if row.next_offset > self._log.end:
+            self._note_offset(f"at most {self._log.end}, where the log ends")
+        state = fold.state
+        expected = {name: getattr(state, name) for name in _STATE}
+        found = {name: getattr(row, name) for name in _STATE}
+        if expected != found:
+            self._note_offset("that of the job state beside it, which is another one in the log")
+        self._findings.compare(
+            "projection_offset", subject, [(name, expected[name], found[name]) for name in _STATE]
+        )
+        self._findings.compare(
+            "projection_offset",
+            subject,
+            [("generation", fold.generation, self._tables.generations.get(row.generation))],
+        )
+        self._compare_attributes(fold)
+        for job_id in fold.corrupt:
+            self._findings.note(
+                Finding(
+                    table="log",
+                    subject=f"job {job_id}, {subject}",
+                    column="digest",
+                    expected="the digest of the job's rows",
+                    found="a JobSealed with another one",
+                )
+            )
+
+    def _compare_attributes(self, fold: PartitionFold) -> None:
+        expected = {name: attribute.type for name, attribute in fold.state.attributes.items()}
+        found = {
+            name: kind
+            for (partition, name), kind in self._tables.attributes.items()
+            if partition == self._partition
+        }
+        for name in sorted(expected.keys() | found.keys()):
+            self._findings.compare(
+                "attribute_partition",
+                f"attribute {name}, partition {self._partition}",
+                [("type", expected.get(name), found.get(name))],
+            )
+
+    def _compare_leaf(self, fold: PartitionFold, generation: int) -> int:
+        folded = fold.generations.get(self._tables.generations[generation], UserColumns())
+        comparison = LeafComparison(folded)
+        for part in self._read_leaf(generation):
+            comparison.take(part)
+        differences = comparison.end()
+        self._findings.compare(
+            "user_count",
+            f"generation {generation}, partition {self._partition}",
+            [("users", folded.users, self._tables.user_counts.get((generation, self._partition)))],
+        )
+        self._note_differences(differences)
+        return differences.rows
+
+    def _note_differences(self, differences: LeafDifferences) -> None:
+        begin = user_id(self._partition, self._offset.next_offset)
+        if begin <= differences.last_position < user_id(self._partition, self._log.end):
+            last_offset = offset_of(differences.last_position)
+            self._note_offset(f"more than {last_offset}, the offset of a record that a user is of")
+        ids = {found.id for found in differences.shown if found.id is not None}
+        values: dict[int, dict[str, Any]] = {}
+        if ids:
+            values = self._folded(lambda _: None, ids)[0].watched.found
+        shown = Counter[str]()
+        for difference in differences.shown:
+            finding = self._finding(difference, values)
+            shown[finding.kind] += 1
+            self._findings.note(finding)
+        total = Counter[str]()
+        for kind, count in differences.counts.items():
+            column = "rows" if kind in {"missing", "added"} else kind
+            total[f"users.{column}"] += count
+        for kind, count in total.items():
+            self._findings.count_more(kind, count - shown[kind])
+
+    def _finding(self, difference: Difference, values: dict[int, dict[str, Any]]) -> Finding:
+        expected = values.get(difference.id or 0, {})
+        key = difference.key if difference.key is not None else expected.get("key")
+        subject = f"key {key}"
+        if difference.id is None:
+            return Finding(
+                table="users",
+                subject=subject,
+                column=None,
+                expected="no user",
+                found=f"one with id {difference.found}",
+            )
+        if difference.column is None:
+            made_at = f"offset {offset_of(difference.id)} of partition {self._partition}"
+            return Finding(
+                table="users",
+                subject=subject,
+                column=None,
+                expected=f"the user {difference.id}, which the record at {made_at} made",
+                found="none",
+            )
+        found = difference.found
+        if difference.column == "attributes":
+            found = canonical_of_json(str(found))
+        return Finding(
+            table="users",
+            subject=subject,
+            column=difference.column,
+            expected=shown_value(expected.get(difference.column)),
+            found=shown_value(found),
+        )
+
+    def _note_offset(self, expected: str) -> None:
+        self._findings.note(
+            Finding(
+                table="projection_offset",
+                subject=f"partition {self._partition}",
+                column="next_offset",
+                expected=expected,
+                found=str(self._offset.next_offset),
+            )
+        )

@@ -1,0 +1,107 @@
+"""The rows of a batch that count, as columns of numbers for the fold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+
+from processor.acceptance import FOREIGN
+from processor.staging import user_id
+from processor.verification.user_columns import NONE
+from schemas.column_hashes import hashes
+from schemas.staged_columns import is_complete
+from schemas.user_rules import FIELDS
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from processor.acceptance import Rows
+    from processor.batches import Batch
+
+    Numbers = npt.NDArray[np.int64]
+    Hashes = npt.NDArray[np.uint64]
+    Flags = npt.NDArray[np.bool_]
+
+pc: Any = pyarrow.compute
+INSERT, UPSERT, DELETE = 0, 1, 2
+ANY_USER: Final = -1
+"""Of a row that does not say which user it means."""
+_MODES: Final = pa.array(["insert", "upsert", "delete"])
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """One entry a row; ``rows`` are the rows themselves.
+
+    ``values`` has a column for each field.  ``meant`` is the only user that a row may
+    concern.  ``rounds``: how often its key came before.
+    """
+
+    rows: pa.RecordBatch
+    id: Numbers
+    key: Hashes
+    rounds: Numbers
+    values: Hashes
+    present: Numbers
+    modes: Numbers
+    is_complete: Flags
+    is_foreign: Flags
+    has_attributes: Flags
+    meant: Numbers
+    job_id: Numbers
+    record_number: Numbers
+    event_id: Hashes
+    occurred_at: Numbers
+
+
+def stage(batch: Batch, step: Rows) -> Staged:
+    """A Rows step as columns of numbers."""
+    is_whole = len(step.rows) == len(batch.rows)
+    rows = batch.rows if is_whole else batch.rows.take(step.rows)
+    job_ids = _numbers(rows.column("job_id"), FOREIGN)
+    is_foreign = job_ids == FOREIGN
+    keys = hashes(rows.column("key"))
+    return Staged(
+        rows=rows,
+        id=batch.row_offsets[step.rows] + user_id(batch.partition, 0),
+        key=keys,
+        rounds=rounds(keys),
+        values=np.stack([hashes(rows.column(field.name)) for field in FIELDS], axis=1),
+        present=_numbers(rows.column("present"), 0),
+        modes=_mode_numbers(rows.column("mode")),
+        is_complete=np.asarray(is_complete(rows)),
+        is_foreign=is_foreign,
+        has_attributes=np.diff(cast("Any", rows.column("attributes")).offsets.to_numpy()) > 0,
+        meant=np.where(is_foreign, _numbers(rows.column("user_id"), ANY_USER), ANY_USER),
+        job_id=np.where(is_foreign, NONE, job_ids),
+        record_number=_numbers(rows.column("record_number"), NONE),
+        event_id=hashes(rows.column("event_id")),
+        occurred_at=_numbers(rows.column("occurred_at"), 0),
+    )
+
+
+def rounds(keys: Hashes) -> Numbers:
+    """How many times each key came before, in order."""
+    order = np.argsort(keys, kind="stable")
+    ordered = keys[order]
+    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])[: len(keys)])
+    found = np.zeros(len(keys), np.int64)
+    if len(starts) < len(keys):
+        lengths = np.diff(starts, append=len(keys))
+        found[order] = np.arange(len(keys)) - np.repeat(starts, lengths)
+    return found
+
+
+def _numbers(column: Any, null: int) -> Numbers:
+    numbers = pc.cast(column, pa.int64())
+    filled = pc.fill_null(numbers, null) if numbers.null_count else numbers
+    return cast("Numbers", np.asarray(filled))
+
+
+def _mode_numbers(column: Any) -> Numbers:
+    """A delsert's rows insert into its own generation."""
+    return np.asarray(pc.fill_null(pc.index_in(column, value_set=_MODES), INSERT)).astype(np.int64)

@@ -1,0 +1,102 @@
+"""The users of one leaf as columns of numbers: what the fold writes and the comparison reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from processor.verification.key_index import KeyIndex
+from schemas.user_rules import FIELDS
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Indexes = npt.NDArray[np.int64]
+
+NONE: Final = 0
+"""Of a job, a record number or a position that is null; none of them is ever 0."""
+_SMALLEST: Final = 1 << 10
+_FEW_DEAD: Final = 1 << 14
+
+PLAIN_COLUMNS: Final[dict[str, Any]] = {
+    "key": np.uint64,
+    "id": np.int64,
+    "created_at": np.int64,
+    "modified_at": np.int64,
+    "job_id": np.int64,
+    "record_number": np.int64,
+    "event_id": np.uint64,
+    "modified_position": np.int64,
+    "attributes": np.uint64,
+}
+"""Beside the fields: numbers as they are (times in microseconds), texts as hashes."""
+
+
+@dataclass(slots=True)
+class UserColumns:
+    """Users by slot.
+
+    ``values`` has a column for each field, in the order of FIELDS.
+    ``attributes`` has the JSON of each value by name, for users that have any.
+    A slot that is not alive may be taken again by its own key only.
+    """
+
+    index: KeyIndex = field(default_factory=KeyIndex)
+    size: int = 0
+    alive: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(_SMALLEST, np.bool_))
+    values: npt.NDArray[np.uint64] = field(
+        default_factory=lambda: np.zeros((_SMALLEST, len(FIELDS)), np.uint64)
+    )
+    plain: dict[str, npt.NDArray[Any]] = field(
+        default_factory=lambda: {
+            name: np.zeros(_SMALLEST, kind) for name, kind in PLAIN_COLUMNS.items()
+        }
+    )
+    attributes: dict[int, dict[str, str]] = field(default_factory=dict[int, "dict[str, str]"])
+
+    @property
+    def users(self) -> int:
+        """How many there are."""
+        return int(np.count_nonzero(self.alive[: self.size]))
+
+    def find(self, keys: npt.NDArray[np.uint64]) -> tuple[Indexes, npt.NDArray[np.bool_]]:
+        """The slot of each key, -1 where it never had one, and whether a user is there now."""
+        slots = self.index.find(keys)
+        is_there = slots >= 0
+        is_there[is_there] = self.alive[slots[is_there]]
+        return slots, is_there
+
+    def make_slots(self, count: int) -> Indexes:
+        """So many slots that nobody has had."""
+        begin, self.size = self.size, self.size + count
+        while self.size > len(self.alive):
+            self.alive = _doubled(self.alive)
+            self.values = _doubled(self.values)
+            self.plain = {name: _doubled(column) for name, column in self.plain.items()}
+        return np.arange(begin, self.size)
+
+    def tidy(self) -> None:
+        """Give back the slots of users that are gone, where they are the most; slots change."""
+        kept = np.flatnonzero(self.alive[: self.size])
+        dead = self.size - len(kept)
+        if dead <= max(_FEW_DEAD, len(kept)):
+            return
+        new_slot = {
+            int(slot): at for at, slot in enumerate(kept.tolist()) if slot in self.attributes
+        }
+        smaller = UserColumns()
+        slots = smaller.make_slots(len(kept))
+        smaller.alive[slots] = True
+        smaller.values[slots] = self.values[kept]
+        for name, column in self.plain.items():
+            smaller.plain[name][slots] = column[kept]
+        smaller.index.add(smaller.plain["key"][slots], slots)
+        smaller.attributes = {new_slot[slot]: self.attributes[slot] for slot in new_slot}
+        self.index, self.size, self.alive = smaller.index, smaller.size, smaller.alive
+        self.values, self.plain, self.attributes = smaller.values, smaller.plain, smaller.attributes
+
+
+def _doubled(column: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return np.concatenate([column, np.zeros_like(column)])

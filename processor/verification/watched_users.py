@@ -1,0 +1,86 @@
+"""Values of a few users as the log has them, for findings that show them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from processor.verification.attribute_text import canonical
+from schemas.user_rules import FIELDS
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    import numpy.typing as npt
+
+    from processor.verification.staged import Staged
+
+    Numbers = npt.NDArray[np.int64]
+
+
+class WatchedUsers:
+    """By id, the columns of the user as a dict."""
+
+    def __init__(self, ids: Collection[int]) -> None:
+        self.found: dict[int, dict[str, Any]] = {}
+        self._ids = np.array(sorted(ids), np.int64)
+
+    def __bool__(self) -> bool:
+        return bool(len(self._ids))
+
+    def insert(
+        self,
+        staged: Staged,
+        at: Numbers,
+        attributes: Mapping[int, dict[str, str]],
+        slots: Numbers,
+    ) -> None:
+        """Users that these rows have made."""
+        for row in np.flatnonzero(np.isin(staged.id[at], self._ids)).tolist():
+            event = staged.rows.slice(int(at[row]), 1).to_pylist()[0]
+            user = int(staged.id[at[row]])
+            booleans = {
+                field.name: True
+                for field in FIELDS
+                if field.kind == "boolean" and event[field.name] is None
+            }
+            self.found[user] = {
+                "id": user,
+                **_set_by(event),
+                **{field.name: event[field.name] for field in FIELDS},
+                **booleans,
+                "created_at": event["occurred_at"],
+                "modified_position": None,
+                "event_id": event["event_id"] if event["job_id"] is None else None,
+                "attributes": canonical(attributes.get(int(slots[row]), {})),
+            }
+
+    def update(
+        self,
+        staged: Staged,
+        at: Numbers,
+        ids: Numbers,
+        attributes: Mapping[int, dict[str, str]],
+        slots: Numbers,
+    ) -> None:
+        """Users with these ids, which these rows have changed."""
+        for row in np.flatnonzero(np.isin(ids, self._ids)).tolist():
+            event = staged.rows.slice(int(at[row]), 1).to_pylist()[0]
+            self.found[int(ids[row])] |= {
+                **_set_by(event),
+                **{
+                    field.name: event[field.name]
+                    for field in FIELDS
+                    if event["present"] & field.bit
+                    and (event[field.name] is not None or not field.is_never_cleared)
+                },
+                "modified_position": int(staged.id[at[row]]),
+                "attributes": canonical(attributes.get(int(slots[row]), {})),
+            }
+
+
+def _set_by(event: Mapping[str, Any]) -> dict[str, Any]:
+    """What every event that makes or changes a user sets."""
+    names = ("key", "job_id", "record_number")
+    return {name: event[name] for name in names} | {"modified_at": event["occurred_at"]}
