@@ -43,6 +43,7 @@ _COMMANDS = {
         "deploy.cli.asyncapi:asyncapi",
         "Print the description of the topics for other services.",
     ),
+    "erase": ("deploy.cli.erase:erase_command", "Erase a user's data from the log and all tables."),
     "psql": ("deploy.cli.psql:psql", "Open the database of the running stack."),
     "test": ("deploy.cli.tests:test", "Run the tests."),
     "bench": ("deploy.bench.command:bench", "Measure speed and memory against a baseline."),

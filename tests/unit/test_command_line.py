@@ -39,7 +39,8 @@ def test_help_lists_every_command() -> None:
     assert listed == [
         *("demo", "up", "serve", "process", "import", "status", "jobs", "errors", "proof"),
         *("undo", "redo", "users", "diff", "rebuild", "projections", "attributes", "sources"),
-        *("dead-letters", "accounts", "tokens", "verify", "asyncapi", "psql", "test", "bench"),
+        *("dead-letters", "accounts", "tokens", "verify", "asyncapi", "erase"),
+        *("psql", "test", "bench"),
     ]
 
 
