@@ -16,6 +16,7 @@ from processor.consumer import GroupConsumer
 from processor.generations import Generations
 from processor.log_key import check_key
 from processor.log_reader import LogReader
+from processor.log_version import at_current_version
 from processor.outbox import Outbox
 from processor.projection import Projection
 from processor.projector import Projector
@@ -94,6 +95,7 @@ def _prepare(settings: Settings, stopping: threading.Event) -> tuple[Settings, I
     log = structlog.stdlib.get_logger("rollcall.processor")
     while not stopping.is_set():
         try:
+            settings = at_current_version(settings)
             found = describe_log(settings)
             WriterSchemas(settings.schema_registry).register(settings.topics)
             check_key(settings)
