@@ -115,7 +115,7 @@ class PartitionFold:
         self._kept = kept_generations
         self._reverted = reverted
         self._repeated: list[tuple[Numbers, Numbers, Numbers]] = []
-        self._writes: dict[str, int] = {}
+        self._writes: dict[tuple[str, int], int] = {}
         self._repeats: set[int] = set()
 
     @property
@@ -328,7 +328,7 @@ class PartitionFold:
         self._writes = {name: at for name, at in self._writes.items() if at >= since}
         for position, event_id in sorted(writes.items()):
             if position not in self._repeats:
-                self._writes[event_id] = position
+                self._writes[event_id, partition] = position
 
 
 def _take_rejections(job: JobInPartition, batch: Batch, step: Rows) -> None:
