@@ -196,7 +196,9 @@ class AudienceDiff:
         found = all_of and all_of.page(page)
         if found is None:
             # To find that there is none of a kind would take a look at all users.
-            kinds = [kind for kind in page.kinds if all_of is None or all_of.counts[kind]]
+            kinds: list[Kind] = [
+                kind for kind in page.kinds if all_of is None or all_of.counts[kind]
+            ]
             found = await self._look_for_page(snapshot, generations, kinds, page)
         counts: Row = {kind: all_of and all_of.counts[kind] for kind in KINDS}
         return counts | {"entries": await self._entries(snapshot, generations, found)}

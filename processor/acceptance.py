@@ -14,6 +14,7 @@ job.  A partition moves through the job whichever pass brings the next record:
 Everything else with a job is a repeat.  Rows without a job come from other
 producers and always count.  Of the definitions of an attribute the first counts,
 at any time.
+What stands for an erased row takes that row's place.
 
 A reverted job is followed in the same way, so that the jobs after it find the
 partition where they expect it, but none of its rows is applied.  Its lines that
@@ -30,7 +31,7 @@ import numpy as np
 
 from processor.batches import rows_at
 from schemas.attributes import Attribute
-from schemas.events import AttributeDefined, JobOpened
+from schemas.events import AttributeDefined, JobOpened, RowErased
 from schemas.staged_columns import is_complete
 
 if TYPE_CHECKING:
@@ -125,7 +126,15 @@ class Sealed:
     recorded_at: datetime
 
 
-Step = Opened | Defined | Indexed | Rows | Sealed
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """A line of the open job that counts as it did before its data was erased."""
+
+    row: RowErased
+    offset: int
+
+
+Step = Opened | Defined | Indexed | Rows | Erased | Sealed
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +188,8 @@ class _Walk:
             self._open(event, control)
         elif isinstance(event, AttributeDefined):
             self._define(event)
+        elif isinstance(event, RowErased):
+            self._erase(event, control)
         else:
             self._seal(event, control)
 
@@ -255,6 +266,21 @@ class _Walk:
         attribute = Attribute(event.name, event.type, event.is_reconciliation_key, event.is_indexed)
         self.state = replace(state, attributes={**state.attributes, event.name: attribute})
         self.steps.append(Defined(event, makes_index=event.is_indexed and state.is_indexed))
+
+    def _erase(self, row: RowErased, control: ControlRecord) -> None:
+        """It has its place in its job's sequence; one of another producer has none."""
+        state = self.state
+        is_next = row.job_id == state.open_job_id and row.sequence == state.next_sequence
+        if row.job_id is None or not is_next:
+            self.repeats += row.job_id is not None
+            return
+        self.state = replace(
+            state,
+            next_sequence=state.next_sequence + 1,
+            digest=zlib.crc32(self._batch.values[control.at], state.digest),
+        )
+        if row.outcome == "refused" or row.job_id not in self._reverted:
+            self.steps.append(Erased(row, control.offset))
 
     def _seal(self, seal: JobSealed, control: ControlRecord) -> None:
         state = self.state

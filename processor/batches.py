@@ -28,6 +28,7 @@ from schemas.events import (
     JobOpened,
     JobSealed,
     JobStatus,
+    RowErased,
     RowRejected,
     UserRow,
 )
@@ -50,8 +51,8 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_MS: Final = 253_402_300_799_999
 """The end of the year 9999: what a datetime can hold."""
 
-Control = JobOpened | JobSealed | AttributeDefined
-"""Events that change how a partition takes what comes after them."""
+Control = JobOpened | JobSealed | AttributeDefined | RowErased
+"""Events that are taken one by one: most change how a partition takes what comes after them."""
 
 
 class Record(Protocol):

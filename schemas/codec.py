@@ -58,6 +58,7 @@ _MOST_REFUSED_IDS = 10_000
 EVENT_TYPES: tuple[type[events.Event], ...] = (
     events.UserRow,
     events.RowRejected,
+    events.RowErased,
     events.JobOpened,
     events.JobSealed,
     events.JobAccepted,
@@ -67,6 +68,7 @@ EVENT_TYPES: tuple[type[events.Event], ...] = (
     events.JobStatus,
     events.AttributeDefined,
     events.LogConfigured,
+    events.LogMove,
 )
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from processor.acceptance import (
     Defined,
+    Erased,
     Indexed,
     Opened,
     PartitionState,
@@ -102,7 +103,7 @@ def a_pass(job_id: int, previous: int, rows: int, mode: JobMode = "insert") -> l
     return [codec.encode(opened), *values, codec.encode(sealed)]
 
 
-def applied(  # noqa: C901 - one case a kind of step
+def applied(  # noqa: C901, PLR0912 - one case a kind of step
     values: list[bytes], cuts: list[int]
 ) -> tuple[list[str], PartitionState]:
     """What counts, record by record, when the log is cut into batches at these offsets."""
@@ -125,6 +126,8 @@ def applied(  # noqa: C901 - one case a kind of step
                     story.append("indexed")
                 case Defined(event, _):
                     story.append(f"defined {event.name}")
+                case Erased(row):
+                    story.append(f"row {row.job_id}/{row.record_number}")
                 case Rows():
                     both: list[Any] = [
                         batch.rows.take(step.rows),

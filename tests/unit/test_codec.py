@@ -152,9 +152,26 @@ statuses = st.builds(
     started_at=moment,
     finished_at=st.none() | moment,
 )
+erased = st.builds(
+    events.RowErased,
+    job_id=st.none() | int64,
+    record_number=st.none() | int32,
+    line=st.none() | int32,
+    sequence=st.none() | int64,
+    outcome=st.sampled_from(["none", "inserted", "updated", "unchanged", "rejected", "refused"]),
+)
+moves = st.builds(
+    events.LogMove,
+    stage=st.sampled_from(["HELD", "RELEASED", "MOVED"]),
+    version=int32,
+    command=text,
+    recorded_at=moment,
+)
 any_event = st.one_of(
     user_rows,
     rejections,
+    erased,
+    moves,
     opened,
     sealed,
     accepted,
