@@ -39,6 +39,19 @@ _TIMEOUT_S: Final = 300.0
 _OUTCOMES: Final = ("inserted", "updated", "unchanged", "rejected")
 _WRAP: Final = (1 << 64) - 1
 
+_SELECT: Final = """
+SELECT state, lines, inserted, updated, unchanged, rejected,
+       (SELECT count(*) FROM public.rejections WHERE rejections.job_id = jobs.job_id)
+           AS rejections,
+       (SELECT generation FROM public.user_leaves LIMIT 1) AS generation
+FROM public.jobs WHERE job_id = %s
+"""
+_SELECT_PARTS: Final = """
+SELECT partition, opened_offset, sealed_offset, rows, digest
+FROM public.job_partitions WHERE job_id = %s AND sealed_offset IS NOT NULL
+ORDER BY partition
+"""
+
 
 class JobProofs:
     """Proofs for one API process: one is made at a time, a few wait."""
@@ -143,19 +156,6 @@ class _JobState:
     generation: int
     parts: list[JobPart]
 
-    _SELECT: Final = """
-    SELECT state, lines, inserted, updated, unchanged, rejected,
-           (SELECT count(*) FROM public.rejections WHERE rejections.job_id = jobs.job_id)
-               AS rejections,
-           (SELECT generation FROM public.user_leaves LIMIT 1) AS generation
-    FROM public.jobs WHERE job_id = %s
-    """
-    _SELECT_PARTS: Final = """
-    SELECT partition, opened_offset, sealed_offset, rows, digest
-    FROM public.job_partitions WHERE job_id = %s AND sealed_offset IS NOT NULL
-    ORDER BY partition
-    """
-
     @classmethod
     def read(cls, reads: BlockingReads, job_id: int) -> _JobState:
         """Of a job that the log has accepted.
@@ -163,7 +163,7 @@ class _JobState:
         Raises:
             Refused: 409, it has not ended.
         """
-        rows = reads.select(cls._SELECT, (job_id,))
+        rows = reads.select(_SELECT, (job_id,))
         if not rows or rows[0]["state"] not in ENDED_STATES:
             # An answer that proves nothing would be taken for a fault of the job.
             raise Refused(
@@ -179,7 +179,7 @@ class _JobState:
             outcomes={name: row[name] for name in _OUTCOMES},
             rejections=row["rejections"],
             generation=row["generation"],
-            parts=[JobPart(**part) for part in reads.select(cls._SELECT_PARTS, (job_id,))],
+            parts=[JobPart(**part) for part in reads.select(_SELECT_PARTS, (job_id,))],
         )
 
 

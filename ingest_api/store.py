@@ -96,8 +96,12 @@ class BlockingReads:
         self._connection = connection
 
     def select(self, query: LiteralString, parameters: Parameters) -> list[dict[str, Any]]:
-        """The rows of a statement."""
-        return self._connection.execute(query, parameters).fetchall()
+        """The rows of a statement; none while there is no read model yet."""
+        try:
+            with self._connection.transaction():
+                return self._connection.execute(query, parameters).fetchall()
+        except errors.UndefinedTable:
+            return []
 
     def copy(self, query: LiteralString, parameters: Parameters) -> Iterator[Buffer]:
         """What a ``COPY … TO STDOUT`` gives, a row at a time, in flat memory."""
