@@ -1,6 +1,5 @@
 """`./rollcall erase`."""
 
-import os
 import time
 from pathlib import Path
 
@@ -9,21 +8,17 @@ import psycopg
 from confluent_kafka import KafkaException
 
 from deploy.cli.options import data_dir_option
-from deploy.local.data_dir import DataDir, NoStackError
+from deploy.cli.stack_settings import settings_of
 from deploy.log_move import MoveError
 from deploy.log_move.erase import Erased, erase
 from ingest_api.log_setup import LogMismatchError
 from ingest_api.topic_setup import TopicSetupError
 from schemas.logs import configure_logging
-from schemas.settings import Settings, SettingsError, read_settings
 
-_KAFKA = "ROLLCALL_KAFKA_BOOTSTRAP_SERVERS"
 _FAILURES = (
     MoveError,
     TopicSetupError,
     LogMismatchError,
-    SettingsError,
-    NoStackError,
     KafkaException,
     psycopg.OperationalError,
 )
@@ -56,7 +51,7 @@ def erase_command(key: str, yes: bool, keep_old: bool, data_dir: Path) -> None: 
         click.confirm("All data of this user will be gone for ever. Go on?", abort=True)
     began_s = time.monotonic()
     try:
-        done = erase(_settings(data_dir), key, keeps_old=keep_old, tell=click.echo)
+        done = erase(settings_of(data_dir), key, keeps_old=keep_old, tell=click.echo)
     except _FAILURES as error:
         raise click.ClickException(str(error)) from error
     _print(done, time.monotonic() - began_s)
@@ -64,14 +59,6 @@ def erase_command(key: str, yes: bool, keep_old: bool, data_dir: Path) -> None: 
         click.echo("The old topics were kept, and with them the data: erase again to remove them.")
     if done.left:
         raise SystemExit(3)
-
-
-def _settings(data_dir: Path) -> Settings:
-    if os.environ.get(_KAFKA):
-        return read_settings(os.environ)
-    stack = DataDir(data_dir).running_stack()
-    local = {_KAFKA: stack.bootstrap_servers, "ROLLCALL_DATABASE_URL": stack.conninfo}
-    return read_settings({**os.environ, **local})
 
 
 def _print(done: Erased, took_s: float) -> None:

@@ -14,6 +14,7 @@ from confluent_kafka.admin import AdminClient
 from psycopg import sql
 
 from deploy.log_move import erase as moving
+from processor.verification.verification import verify_active
 from schemas import codec
 from schemas.events import UserRow
 from schemas.topics import Topic, partition_of
@@ -164,6 +165,7 @@ def test_a_user_is_erased_while_the_services_run(rig: Rig) -> None:
     assert tables_with(rig.env, "mustermann") == []
     assert not select(rig.env, f"SELECT FROM users WHERE key = '{KEY}'")
     rig.wait_ready()
+    assert verify_active(rig.env.settings).is_proven
     job = rig.run(tidy_csv(range(400, 420)) + _line("Once more"))
     assert (job["inserted"], job["rejected"]) == (21, 0)
     answer = rig.client.http.get("/vpns/api/v1/batchinfo/status").json()
