@@ -217,7 +217,11 @@ class _Decoder:
         rows: list[int] = []
         rejections: list[int] = []
         by_type: dict[type[Event], list[int]] = {UserRow: rows, RowRejected: rejections}
+        row_frame = codec.frame_of(UserRow)
         for at, value in enumerate(self._values):
+            if value.startswith(row_frame):  # nearly all: told at a third of the cost
+                rows.append(at)
+                continue
             event_type, is_current = codec.type_of(value) or _NO_EVENT
             positions = by_type.get(event_type)
             if positions is None:

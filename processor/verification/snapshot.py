@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, LiteralString
 
 import numpy as np
 import pyarrow as pa
-from psycopg import errors, sql
+from psycopg import errors, pq, sql
 
 from processor.generations import Generations
 from processor.store import connect
@@ -292,5 +292,25 @@ def _rejections(
 def _copied(
     connection: psycopg.Connection, statement: sql.Composed, types: Mapping[str, pa.DataType]
 ) -> Iterator[pa.Table]:
-    with connection.cursor().copy(statement) as copy:
-        yield from copied_columns(copy, types)
+    return copied_columns(_copied_lines(connection.pgconn, statement.as_bytes(connection)), types)
+
+
+def _copied_lines(connection: pq.abc.PGconn, statement: bytes) -> Iterator[memoryview]:
+    """By libpq itself: psycopg's own way takes twice the time a row.
+
+    Raises:
+        psycopg.Error: what Postgres says.
+    """
+    encoding = "utf-8"
+    begun = connection.exec_(statement)
+    if begun.status != pq.ExecStatus.COPY_OUT:
+        raise errors.error_from_result(begun, encoding)
+    next_line = connection.get_copy_data
+    while True:
+        size, line = next_line(0)
+        if size < 0:
+            break
+        yield line
+    while ended := connection.get_result():
+        if ended.status != pq.ExecStatus.COMMAND_OK:
+            raise errors.error_from_result(ended, encoding)
