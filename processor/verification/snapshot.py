@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, LiteralString
 
@@ -179,7 +180,7 @@ def snapshot(settings: Settings, schema: str) -> Generator[Snapshot]:
         VerificationError: there are no such tables.
     """
     for attempt in range(_ATTEMPTS):
-        with connect(settings, APPLICATION) as connection:
+        with contextlib.closing(connect(settings, APPLICATION)) as connection:
             try:
                 taken = _take(connection, settings, schema)
             except errors.UndefinedTable as error:
@@ -196,7 +197,7 @@ def snapshot(settings: Settings, schema: str) -> Generator[Snapshot]:
 @contextlib.contextmanager
 def session(settings: Settings, name: str) -> Generator[psycopg.Connection]:
     """A session that sees what the snapshot of this name sees."""
-    with connect(settings, APPLICATION) as connection:
+    with contextlib.closing(connect(settings, APPLICATION)) as connection:
         _begin(connection)
         connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(name)))
         yield connection
@@ -301,16 +302,17 @@ def _copied_lines(connection: pq.abc.PGconn, statement: bytes) -> Iterator[memor
     Raises:
         psycopg.Error: what Postgres says.
     """
-    encoding = "utf-8"
     begun = connection.exec_(statement)
     if begun.status != pq.ExecStatus.COPY_OUT:
-        raise errors.error_from_result(begun, encoding)
+        raise errors.error_from_result(begun)
     next_line = connection.get_copy_data
-    while True:
-        size, line = next_line(0)
-        if size < 0:
-            break
-        yield line
+    while (found := next_line(1))[0] >= 0:
+        size, line = found
+        if size:
+            yield line
+        else:
+            select.select([connection.socket], [], [])
+            connection.consume_input()
     while ended := connection.get_result():
         if ended.status != pq.ExecStatus.COMMAND_OK:
-            raise errors.error_from_result(ended, encoding)
+            raise errors.error_from_result(ended)
