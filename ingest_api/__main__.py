@@ -8,6 +8,7 @@ import sys
 
 import structlog
 
+from ingest_api.log_moved import LogMovedError, start_again
 from ingest_api.log_setup import LogMismatchError
 from ingest_api.memory import bound_allocators
 from ingest_api.server import serve
@@ -31,6 +32,8 @@ def main() -> None:
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(2)
+    except LogMovedError as moved:
+        start_again(moved)
     except LogMismatchError as error:
         _log.critical("refused to start", reason=str(error))
         sys.exit(os.EX_CONFIG)

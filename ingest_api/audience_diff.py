@@ -195,7 +195,11 @@ class AudienceDiff:
                 self._keep(sides, all_of)
         found = all_of and all_of.page(page)
         if found is None:
-            found = await self._look_for_page(snapshot, generations, page)
+            # To find that there is none of a kind would take a look at all users.
+            kinds: list[Kind] = [
+                kind for kind in page.kinds if all_of is None or all_of.counts[kind]
+            ]
+            found = await self._look_for_page(snapshot, generations, kinds, page)
         counts: Row = {kind: all_of and all_of.counts[kind] for kind in KINDS}
         return counts | {"entries": await self._entries(snapshot, generations, found)}
 
@@ -227,9 +231,15 @@ class AudienceDiff:
         return _Differences(counts, few if is_few else None)
 
     async def _look_for_page(
-        self, snapshot: Snapshot, generations: Mapping[str, object], page: DiffPage
+        self,
+        snapshot: Snapshot,
+        generations: Mapping[str, object],
+        kinds: Sequence[Kind],
+        page: DiffPage,
     ) -> list[tuple[Kind, str]]:
-        selects: list[LiteralString] = [_SELECT_KIND[kind] for kind in page.kinds]
+        if not kinds:
+            return []
+        selects: list[LiteralString] = [_SELECT_KIND[kind] for kind in kinds]
         statement = _SELECT_PAGE.replace("<selects>", ") UNION ALL (".join(selects))
         parameters = {**generations, "after": page.after, "size": page.size}
         return [(row["kind"], row["key"]) for row in await snapshot.select(statement, parameters)]

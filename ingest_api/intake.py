@@ -12,7 +12,7 @@ from ingest_api.appender import LogUnavailableError
 from ingest_api.arrival import Arrival
 from ingest_api.import_options import ROLE_NEEDED, with_fields
 from ingest_api.job_ledger import is_same_content
-from ingest_api.responses import Detail, Refused, forbidden, invalid_file, unavailable
+from ingest_api.responses import LOG_HELD, Detail, Refused, forbidden, invalid_file, unavailable
 from ingest_api.upload_form import FormError, UploadForm
 from schemas.attributes import key_field
 from schemas.events import NO_JOB, JobAccepted
@@ -108,6 +108,8 @@ class Intake:
             Refused: nothing of the upload counts, unless a 503 says that it isn't known.
         """
         _check_key(self._ways.settings.reconciliation_key, request.attributes)
+        if self._job_log.ledger.moves.is_held and not request.options.is_dry_run:
+            raise unavailable(LOG_HELD)
         job_id = job_id_of(request.account.name, request.idempotency_key)
         arrival = Arrival(self._ways, job_id, request.attributes)
         known = self._job_log.ledger.job(job_id)
@@ -141,7 +143,8 @@ class Intake:
         if acceptance == "conflict":
             raise _conflict()
         if acceptance == "voided":
-            raise unavailable(_KEPT_NOTHING)
+            is_held = self._job_log.ledger.moves.is_held
+            raise unavailable(LOG_HELD if is_held else _KEPT_NOTHING)
         if acceptance == "unknown":
             raise unavailable(_OUTCOME_UNKNOWN, id=str(event.job_id))
         return event.job_id

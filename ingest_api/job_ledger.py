@@ -6,7 +6,9 @@ The log decides, in its order and nothing else:
   same attempt stands before it;
 - a later one with that job id counts for nothing: it is ``same`` where the file
   and all that its reading depends on are the same, else ``conflict``;
-- a ``JobVoided`` after its ``JobAccepted`` changes nothing.
+- a ``JobVoided`` after its ``JobAccepted`` changes nothing;
+- while the log is held for a move, an attempt is as if it had been voided
+  (:mod:`schemas.log_moves`).
 
 Which jobs are reverted is a reading of its own, that both sides share
 (:mod:`schemas.reverts`).
@@ -20,6 +22,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from schemas.events import NO_JOB, JobAccepted, JobVoided
+from schemas.log_moves import LogMoves
 from schemas.reverts import Reverts
 
 if TYPE_CHECKING:
@@ -51,6 +54,7 @@ class JobLedger:
         self._jobs: list[LedgerJob] = []
         self._by_id: dict[int, LedgerJob] = {}
         self._decisions: dict[tuple[int, str], Decision] = {}
+        self.moves = LogMoves()
 
     @property
     def jobs(self) -> Sequence[LedgerJob]:
@@ -73,6 +77,7 @@ class JobLedger:
         if offset < self.next_offset:
             return
         self.next_offset = offset + 1
+        counts = self.moves.apply(event)
         self.reverts.apply(offset, event)
         if not isinstance(event, (JobAccepted, JobVoided)):
             return
@@ -81,8 +86,10 @@ class JobLedger:
         # what was decided first may have been answered already, so it stands.
         if attempt in self._decisions:
             return
-        is_voided = isinstance(event, JobVoided)
-        self._decisions[attempt] = "voided" if is_voided else self._accept(offset, event)
+        if isinstance(event, JobVoided) or not counts:
+            self._decisions[attempt] = "voided"
+        else:
+            self._decisions[attempt] = self._accept(offset, event)
 
     def _accept(self, offset: int, event: JobAccepted) -> Decision:
         first = self._by_id.get(event.job_id)

@@ -24,6 +24,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from ingest_api.appender import Appender, LogUnavailableError, Record
 from ingest_api.event_schemas import OWN_SCHEMAS
 from ingest_api.job_ledger import JobLedger
+from ingest_api.log_moved import LogMovedError
 from schemas.codec import UndecodableError, encode
 from schemas.events import JobVoided
 from schemas.schema_registry import RegistryUnreachableError
@@ -76,6 +77,14 @@ class JobLog:
         """Connect and begin to follow; returns at once. The topic must be there."""
         self._appender.warm()
         self._follower.start()
+
+    async def until_moved(self) -> None:
+        """Wait for the end of this version of the log.
+
+        Raises:
+            LogMovedError: always, and never before.
+        """
+        raise LogMovedError(await self._follower.moved_to())
 
     async def stop(self) -> None:
         """Leave the broker."""
@@ -197,6 +206,7 @@ class _Follower:
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: list[tuple[int, asyncio.Event]] = []
+        self._moved = asyncio.Event()
         self._lock = threading.Lock()
 
     def start(self) -> None:
@@ -208,6 +218,11 @@ class _Follower:
         self._is_stopping.set()
         if self._thread is not None:
             self._thread.join()
+
+    async def moved_to(self) -> int:
+        """Returns once this version of the log has ended: the one in which it goes on."""
+        await self._moved.wait()
+        return self._ledger.moves.moved_to or 0
 
     async def read_past(self, offset: int) -> None:
         """Returns once the record at this offset, and all before it, have been read."""
@@ -250,6 +265,8 @@ class _Follower:
             self._next_offset = offset + 1
             reached = [read for wanted, read in self._waiting if wanted <= offset]
             self._waiting = [waiting for waiting in self._waiting if waiting[0] > offset]
+        if self._ledger.moves.moved_to is not None:
+            reached.append(self._moved)
         for read in reached:
             # Of a closed loop nobody waits any more.
             with contextlib.suppress(RuntimeError):

@@ -17,13 +17,16 @@ from confluent_kafka import KafkaException, Producer
 
 from ingest_api.event_follower import EventFollower
 from ingest_api.event_schemas import EventSchemas
-from ingest_api.topic_setup import TopicSetupError, ensure_topics
+from ingest_api.log_moved import LogMovedError
+from ingest_api.topic_setup import TopicSetupError, ensure_topics, topic_names
 from schemas.codec import encode
 from schemas.events import JobAccepted, LogConfigured
+from schemas.log_moves import LogMoves, oldest_version
 from schemas.schema_registry import RegistryRefusedError, RegistryUnreachableError
 
 if TYPE_CHECKING:
     from schemas.settings import Settings
+    from schemas.topics import Topic
 
 _TIMEOUT_S: Final = 10.0
 _POLL_S: Final = 0.2
@@ -46,7 +49,12 @@ def ensure_log(settings: Settings) -> None:
             is not usable.
         LogMismatchError: the log was made for another reconciliation key, or the registry will
             not have our schemas.
+        LogMovedError: the log is in the topics of another version than these settings name.
     """
+    version = current_version(settings)
+    if version != settings.log_version:
+        # Before any topic is made: those of a version that was left are not to come back.
+        raise LogMovedError(version)
     ensure_topics(settings)
     schemas = EventSchemas(settings.schema_registry)
     _register(schemas, settings)
@@ -59,6 +67,43 @@ def ensure_log(settings: Settings) -> None:
         raise TopicSetupError("Kafka does not show what was appended to job-events.")
     if mismatch := settings.key_mismatch(made_for):
         raise LogMismatchError(mismatch)
+
+
+def current_version(settings: Settings) -> int:
+    """The version of the log that is in use, as `job-events` of all versions say.
+
+    Raises:
+        TopicSetupError: Kafka cannot be asked.
+    """
+    names = topic_names(settings)
+    version = oldest_version(names, settings.first_topics.job_events.name)
+    while (there := settings.at_version(version).topics.job_events).name in names:
+        moved_to = fetch_moves(settings, there).moved_to
+        if moved_to is None:
+            break
+        version = moved_to
+    return version
+
+
+def fetch_moves(settings: Settings, job_events: Topic) -> LogMoves:
+    """What one version of `job-events` says of moves, up to its end.
+
+    Raises:
+        TopicSetupError: Kafka cannot be asked.
+    """
+    moves = LogMoves()
+    follower = EventFollower(settings.kafka, job_events, EventSchemas(settings.schema_registry))
+    deadline_s = time.monotonic() + _TIMEOUT_S
+    try:
+        while not follower.has_caught_up:
+            for _, event in follower.poll(_POLL_S):
+                moves.apply(event)
+                deadline_s = time.monotonic() + _TIMEOUT_S
+            if time.monotonic() > deadline_s:
+                raise TopicSetupError(f"Kafka can't be asked for the records of {job_events.name}.")
+    finally:
+        follower.close()
+    return moves
 
 
 def _register(schemas: EventSchemas, settings: Settings) -> None:

@@ -28,6 +28,7 @@ from ingest_api.event_follower import EventFollower
 from ingest_api.event_schemas import EventSchemas
 from ingest_api.file_faults import FileFault
 from ingest_api.job_ledger import JobLedger
+from ingest_api.log_moved import LogMovedError, start_again
 from ingest_api.log_setup import LogMismatchError, ensure_log
 from ingest_api.pass_producer import PassFailedError, PassProducer
 from ingest_api.projection_progress import ProgressUnknownError, ProjectionProgress
@@ -138,8 +139,15 @@ class Publisher:
 
         Raises:
             LogTruncatedError: the order of jobs cannot be known any more.
+            LogMovedError: the log goes on in other topics.
         """
         self._producer.warm()
+        try:
+            self._run()
+        finally:
+            self.close()
+
+    def _run(self) -> None:
         pause_s = _FIRST_PAUSE_S
         while not self._stop.is_set():
             try:
@@ -151,7 +159,6 @@ class Publisher:
                 _log.warning("publishing is held up", error=str(error), pause_s=pause_s)
                 self._stop.wait(pause_s)
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
-        self.close()
 
     def close(self) -> None:
         """Leave Kafka; another publisher takes over at once."""
@@ -184,6 +191,8 @@ class Publisher:
                     " them the order of jobs. Set retention.ms=-1 on it, and restore it."
                 )
             self._ledger.apply(offset, event)
+        if (version := self._ledger.moves.moved_to) is not None:
+            raise LogMovedError(version)
         for _, event in self._statuses.poll(0):
             if isinstance(event, JobStatus) and event.state in _ENDED:
                 self._watchdog.complete(event.job_id)
@@ -280,13 +289,7 @@ def main() -> None:
 
     Exit code 2 and a line for each mistake in the settings; 78 where settings and log don't fit.
     """
-    summary, _, description = (__doc__ or "").partition("\n")
-    argparse.ArgumentParser(
-        prog="python -m ingest_api.publisher",
-        description=summary + description,
-        epilog=_SETTINGS_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    ).parse_args()
+    _parse_arguments()
     try:
         settings = read_publisher_settings(os.environ)
     except SettingsError as error:
@@ -306,10 +309,22 @@ def main() -> None:
     except LogTruncatedError as error:
         _log.critical("publisher cannot go on", error=str(error))
         sys.exit(1)
+    except LogMovedError as moved:
+        start_again(moved)
     except LogMismatchError as error:
         _log.critical("refused to start", reason=str(error))
         sys.exit(os.EX_CONFIG)
     _log.info("publisher stopped")
+
+
+def _parse_arguments() -> None:
+    summary, _, description = (__doc__ or "").partition("\n")
+    argparse.ArgumentParser(
+        prog="python -m ingest_api.publisher",
+        description=summary + description,
+        epilog=_SETTINGS_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    ).parse_args()
 
 
 def _have_log(settings: Settings, stop: threading.Event) -> bool:

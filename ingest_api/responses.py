@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 UPLOAD_ACCEPTED: Final = "File uploaded successfully, import is in progress."
 INVALID_FILE: Final = "Please upload a valid CSV file"
 UNAUTHORIZED: Final = "Unauthorized request"
+LOG_HELD: Final = "The log is being moved: nothing was kept, try again"
 SERVER_FAILURE: Final = "Server failure to process request"
 UNKNOWN_JOB: Final = "Invalid request ID. No request found with the provided ID"
 UNKNOWN_USER: Final = (

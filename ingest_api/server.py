@@ -47,6 +47,7 @@ async def serve(settings: ApiSettings) -> None:
     Raises:
         SettingsError: the address can't be listened on.
         LogMismatchError: the log is for another reconciliation key than the one set.
+        LogMovedError: the log goes on in other topics, so another process must.
         RuntimeError: the server ended by itself.
         Exception: whatever keeps topics or accounts from ever being made.
     """
@@ -59,22 +60,32 @@ async def serve(settings: ApiSettings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, _stop, server, parts, stopping)
     await parts.store.open()
     parts.authentication.start()
-    start = asyncio.create_task(parts.start.run())
-    writing = asyncio.create_task(parts.writing.run())
-    for task in (start, writing):
-        task.add_done_callback(partial(_end_where_failed, server))
+    tasks = _begin(server, parts)
     try:
         await server.serve()
     finally:
-        ended = [task for task in (start, writing) if task.done()]
-        start.cancel()
-        writing.cancel()
+        ended = [task for task in tasks if task.done()]
+        for task in tasks:
+            task.cancel()
         await _close(parts)
     if not stopping.is_set():
         for task in ended:
             task.result()
         raise RuntimeError("the HTTP server ended by itself")
     _log.info("stopped")
+
+
+def _begin(server: Server, parts: Parts) -> list[asyncio.Task[None]]:
+    """What runs beside the server; it ends the server where it fails."""
+    moved = asyncio.create_task(parts.job_log.until_moved())
+    moved.add_done_callback(partial(_end_where_moved, server, parts))
+    others = [
+        asyncio.create_task(parts.start.run()),
+        asyncio.create_task(parts.writing.run()),
+    ]
+    for task in others:
+        task.add_done_callback(partial(_end_where_failed, server))
+    return [moved, *others]
 
 
 def _check_free(settings: ApiSettings) -> None:
@@ -112,8 +123,18 @@ def _end_where_failed(server: Server, start: asyncio.Task[None]) -> None:
         server.stop()
 
 
+def _end_where_moved(server: Server, parts: Parts, moved: asyncio.Task[None]) -> None:
+    if not moved.cancelled():
+        _end(server, parts)
+
+
 def _stop(server: Server, parts: Parts, stopping: asyncio.Event) -> None:
     stopping.set()
+    _end(server, parts)
+
+
+def _end(server: Server, parts: Parts) -> None:
+    """Take no more, and finish what is under way; :func:`serve` returns then."""
     parts.gate.close()
     parts.job_watch.close()
     parts.undo_previews.close()

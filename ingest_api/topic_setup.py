@@ -56,6 +56,20 @@ def ensure_topics(settings: Settings) -> None:
         raise TopicSetupError(f"Kafka can't be asked for its topics: {error.args[0]}") from error
 
 
+def topic_names(settings: Settings) -> set[str]:
+    """The names of all topics there are.
+
+    Raises:
+        TopicSetupError: Kafka cannot be reached.
+    """
+    config: dict[str, Any] = {**settings.kafka, "socket.timeout.ms": int(_TIMEOUT_S * 1000)}
+    admin = AdminClient(config, logger=_kafka_log)
+    try:
+        return set(_partitions_by_topic(admin))
+    except KafkaException as error:
+        raise TopicSetupError(f"Kafka can't be asked for its topics: {error.args[0]}") from error
+
+
 def _partitions_by_topic(admin: AdminClient) -> dict[str, int]:
     found = admin.list_topics(timeout=_TIMEOUT_S).topics
     return {name: len(topic.partitions) for name, topic in found.items() if topic.error is None}

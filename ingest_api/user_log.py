@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from ingest_api.appender import Appender, LogUnavailableError, Record
-from ingest_api.responses import unavailable
+from ingest_api.responses import LOG_HELD, unavailable
 from schemas.codec import encode
 from schemas.topics import MAX_DEAD_LETTER_BYTES
 
@@ -49,7 +49,7 @@ class UserLog:
         self._appender.discard()
 
     async def check(self) -> None:
-        """Return where Kafka answers.
+        """Return where Kafka answers, and the log is not held for a move.
 
         An append that fails leaves open whether the event is in the log; what is
         found out before has kept nothing for certain.
@@ -59,6 +59,8 @@ class UserLog:
         """
         if reasons := self._start.reasons():
             raise unavailable(f"{reasons[0]} Nothing was kept, try again")
+        if self._job_log.ledger.moves.is_held:
+            raise unavailable(LOG_HELD)
         if time.monotonic() < self._believed_until_s:
             return
         try:

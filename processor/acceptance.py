@@ -14,6 +14,7 @@ job.  A partition moves through the job whichever pass brings the next record:
 Everything else with a job is a repeat.  Rows without a job come from other
 producers and always count.  Of the definitions of an attribute the first counts,
 at any time.
+What stands for an erased row takes that row's place.
 
 A reverted job is followed in the same way, so that the jobs after it find the
 partition where they expect it, but none of its rows is applied.  Its lines that
@@ -28,8 +29,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from processor.batches import rows_at
 from schemas.attributes import Attribute
-from schemas.events import AttributeDefined, JobOpened
+from schemas.events import AttributeDefined, JobOpened, RowErased
 from schemas.staged_columns import is_complete
 
 if TYPE_CHECKING:
@@ -124,7 +126,15 @@ class Sealed:
     recorded_at: datetime
 
 
-Step = Opened | Defined | Indexed | Rows | Sealed
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """A line of the open job that counts as it did before its data was erased."""
+
+    row: RowErased
+    offset: int
+
+
+Step = Opened | Defined | Indexed | Rows | Erased | Sealed
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +188,8 @@ class _Walk:
             self._open(event, control)
         elif isinstance(event, AttributeDefined):
             self._define(event)
+        elif isinstance(event, RowErased):
+            self._erase(event, control)
         else:
             self._seal(event, control)
 
@@ -192,11 +204,10 @@ class _Walk:
             own = own[_in_sequence(batch.sequences[own], state.next_sequence)]
         self.repeats += int(np.count_nonzero(job_ids != 0)) - len(own) - len(foreign)
         if len(own):
-            values = b"".join([batch.values[at] for at in own.tolist()])
             self.state = replace(
                 self.state,
                 next_sequence=state.next_sequence + len(own),
-                digest=zlib.crc32(values, state.digest),
+                digest=zlib.crc32(b"".join(_values_at(batch.values, own)), state.digest),
             )
         if state.open_job_id in self._reverted:
             own = own[batch.is_rejection[own]]
@@ -213,8 +224,8 @@ class _Walk:
         """
         if self.state.is_indexed or self.state.open_mode != "insert":
             return True
-        rows = self._batch.rows.take(self._batch.index[own[~self._batch.is_rejection[own]]])
-        return is_complete(rows).false_count == 0
+        indexes = self._batch.index[own[~self._batch.is_rejection[own]]]
+        return is_complete(rows_at(self._batch.rows, indexes)).false_count == 0
 
     def _rows_step(self, taken: npt.NDArray[np.int64]) -> Rows:
         index = self._batch.index[taken]
@@ -256,6 +267,21 @@ class _Walk:
         self.state = replace(state, attributes={**state.attributes, event.name: attribute})
         self.steps.append(Defined(event, makes_index=event.is_indexed and state.is_indexed))
 
+    def _erase(self, row: RowErased, control: ControlRecord) -> None:
+        """It has its place in its job's sequence; one of another producer has none."""
+        state = self.state
+        is_next = row.job_id == state.open_job_id and row.sequence == state.next_sequence
+        if row.job_id is None or not is_next:
+            self.repeats += row.job_id is not None
+            return
+        self.state = replace(
+            state,
+            next_sequence=state.next_sequence + 1,
+            digest=zlib.crc32(self._batch.values[control.at], state.digest),
+        )
+        if row.outcome == "refused" or row.job_id not in self._reverted:
+            self.steps.append(Erased(row, control.offset))
+
     def _seal(self, seal: JobSealed, control: ControlRecord) -> None:
         state = self.state
         if seal.job_id != state.open_job_id or seal.rows != state.next_sequence:
@@ -280,6 +306,14 @@ class _Walk:
 def indexed_names(attributes: Mapping[str, Attribute]) -> tuple[str, ...]:
     """The names of those that readers filter by."""
     return tuple(name for name, known in attributes.items() if known.is_indexed)
+
+
+def _values_at(values: list[bytes], positions: npt.NDArray[np.int64]) -> list[bytes]:
+    """The values at these ascending positions."""
+    first, last = int(positions[0]), int(positions[-1])
+    if last - first == len(positions) - 1:
+        return values[first : last + 1]
+    return [values[at] for at in positions.tolist()]
 
 
 def _in_sequence(sequences: npt.NDArray[np.int64], expected: int) -> npt.NDArray[np.int64]:

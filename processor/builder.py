@@ -23,6 +23,7 @@ from psycopg import errors
 from processor import RefusedToStartError, SupersededError, instances
 from processor.build import Build, BuildFailedError, StoppedError
 from processor.job_reverts import RevertsFollower
+from processor.log_version import at_current_version
 from processor.service import EXIT_REFUSED
 from processor.setup import NotReadyError, describe_log
 from processor.store import connect, is_transient
@@ -63,6 +64,7 @@ class Builder:
         """Build until told to stop, through any loss of Postgres or Kafka."""
         while not self._stopping.is_set():
             try:
+                self._settings = at_current_version(self._settings)
                 with (
                     connect(self._settings, APPLICATION) as connection,
                     contextlib.closing(RevertsFollower(self._settings)) as follower,
@@ -85,7 +87,10 @@ class Builder:
             self._stopping.wait(_RETRY_S)
         turns = 0
         while not self._stopping.is_set():
-            if not self._build_next(connection, follower.read()):
+            reverts = follower.read()
+            if reverts.moves.moved_to is not None:
+                return
+            if not self._build_next(connection, reverts):
                 self._stopping.wait(_PAUSE_S)
             if turns % _SWEEP_EVERY == 0:
                 self._sweep(connection)

@@ -49,6 +49,7 @@ _MAX_BATCH: Final = 20_000
 _HEARTBEAT_MS: Final = 1_000
 _AFTER_LOSS_S: Final = 1.5
 _COMMIT_EVERY_S: Final = 0.5
+_LOOK_EVERY_S: Final = 2.0
 _MUST_POLL_S: Final = 60.0
 """Without a poll for max.poll.interval.ms (300 s) the group takes us for dead."""
 _PROPERTIES: Final[dict[str, Any]] = {
@@ -81,7 +82,7 @@ class GroupConsumer:
         self._claiming: set[int] = set()
         self._projected: dict[int, int] = {}
         self._maker = WorkMaker(projector.projection)
-        self._last_commit = self._last_poll = time.monotonic()
+        self._last_commit = self._last_poll = self._last_look = time.monotonic()
         self._log = structlog.stdlib.get_logger("rollcall.processor")
 
     def run(self, should_stop: Callable[[], bool]) -> None:
@@ -251,8 +252,11 @@ class GroupConsumer:
     def _claim_due(self) -> None:
         now = time.monotonic()
         due = sorted(p for p, after in self._claim_after.items() if after <= now)
-        if due and not self._projector.tasks.full():
+        # Without a batch nothing else would tell an idle worker of a switch.
+        looks = now - self._last_look > _LOOK_EVERY_S
+        if (due or looks) and not self._projector.tasks.full():
             self._projector.tasks.put(Claim(due))
+            self._last_look = now
             for partition in due:
                 del self._claim_after[partition]
             self._claiming.update(due)

@@ -28,10 +28,13 @@ _LONGEST_REASON: Final = 500
 _FIRST_BYTES: Final = 12
 _WAYS_OUT: Final = {
     "NULL_VALUE": "a record without a value deletes nobody here: send a UserRow of mode delete",
-    "NOT_FRAMED": "encode it as Avro single-object encoding of a schema in schemas/avro, and"
-    " send it again",
+    "NOT_FRAMED": "encode it as Avro single-object encoding of a schema in schemas/avro, or in"
+    " the Confluent wire format, and send it again",
     "UNKNOWN_SCHEMA": "write with a released schema, or retry this letter once the processors"
     " know the schema",
+    "INCOMPATIBLE_SCHEMA": "register a schema that resolves to the one in schemas/avro, and send"
+    " it again",
+    "UNKNOWN_SYMBOL": "retry this letter once the processors are upgraded",
     "MALFORMED": "the body is not what its schema says: mend the producer, and send it again",
     "TRAILING_BYTES": "the value is longer than its schema says: mend the producer, and send it"
     " again",
@@ -66,7 +69,8 @@ def undecodable(code: str, reason: str, value: bytes | None) -> str:
         return with_way_out(code, reason)
     begin = value[:_FIRST_BYTES].hex(" ") or "nothing"
     what = f"the value has {len(value)} bytes and begins with {begin}, not with"
-    frame = f"{MARKER.hex(' ')} and {FRAME_BYTES - len(MARKER)} bytes of a schema's fingerprint"
+    frame = f"{MARKER.hex(' ')} and {FRAME_BYTES - len(MARKER)} bytes of a schema's fingerprint,"
+    frame += " nor with 00 and 4 bytes of a schema's id"
     return with_way_out(code, f"{what} {frame}")
 
 

@@ -118,11 +118,10 @@ _ROWS: Final[Mapping[str, tuple[tuple[str, ...], LiteralString]]] = {
     ),
     # What is older decides nothing any more, and may have been swept.
     "write_outcome": (
-        ("event_id",),
+        ("event_id", "partition"),
         """
-        SELECT event_id, position, outcome, user_id, code, reason, "column"
-        FROM {schema}.write_outcome JOIN {schema}.projection_offset
-             ON partition = position >> 48
+        SELECT event_id, partition, position, outcome, user_id, code, reason, "column"
+        FROM {schema}.write_outcome JOIN {schema}.projection_offset USING (partition)
         WHERE position + {window} >= (partition::bigint << 48) + next_offset
         """,
     ),

@@ -11,10 +11,15 @@ import pyarrow.compute
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from processor.batches import decode_records
+from processor.setup import NotReadyError
+from processor.writer_schemas import WriterSchemas
+from schemas.schema_registry import RegistryUnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
+
+    from confluent_kafka import Message
 
     from schemas.settings import Settings
 
@@ -63,8 +68,10 @@ def select_keys(
 
     Raises:
         KafkaException: the log no longer holds them.
+        NotReadyError: some are in a schema that cannot be had now.
     """
     consumer = _consumer(settings)
+    schemas = WriterSchemas(settings.schema_registry)
     topic = settings.topics.user_events
     try:
         for partition, begin, end in stretches:
@@ -78,11 +85,19 @@ def select_keys(
                         raise KafkaException(error)
                 if messages:
                     next_offset = (messages[-1].offset() or 0) + 1
+                    _learn_schemas(schemas, messages)
                     rows = decode_records(messages, partition, topic.partitions).rows
                     is_own = pc.equal(rows.column("job_id"), job_id)
                     yield pc.filter(rows.column("key"), is_own).to_pylist()
     finally:
         consumer.close()
+
+
+def _learn_schemas(schemas: WriterSchemas, messages: Sequence[Message]) -> None:
+    try:
+        schemas.learn_now(message.value() for message in messages)
+    except RegistryUnreachableError as error:
+        raise NotReadyError(str(error)) from error
 
 
 def _consumer(settings: Settings) -> Consumer:

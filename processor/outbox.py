@@ -3,6 +3,9 @@
 One sender at a time, chosen by an advisory lock that Postgres frees when the
 session ends.  Rows are deleted after Kafka acknowledged them, so a crash in
 between sends them again: a repeat, never a gap.
+
+It looks at the tables all the time, so it is also who notices that others have
+taken their place where no record comes that would be fenced.
 """
 
 from __future__ import annotations
@@ -36,6 +39,10 @@ _TRY_LOCK: LiteralString = "SELECT pg_try_advisory_lock(hashtextextended(%(name)
 _NEXT: LiteralString = """
 SELECT id, topic, key, value, headers FROM {schema}.outbox ORDER BY id LIMIT %(limit)s
 """
+_IS_ACTIVE: LiteralString = """
+SELECT FROM public.projection_instance
+WHERE state = 'active' AND %(schema)s = 'projection_' || number
+"""
 _DONE: LiteralString = "DELETE FROM {schema}.outbox WHERE id = ANY(%(ids)s)"
 
 
@@ -48,6 +55,12 @@ class Outbox(threading.Thread):
         self._schema = schema
         self._generations = generations
         self._is_stopping = threading.Event()
+        self._has_switched = threading.Event()
+
+    @property
+    def has_switched(self) -> bool:
+        """Whether another projection instance is the active one, seen within seconds."""
+        return self._has_switched.is_set()
 
     def stop(self, timeout_s: float) -> None:
         """End after the batch at work; idempotent."""
@@ -57,7 +70,7 @@ class Outbox(threading.Thread):
     def run(self) -> None:
         """Send until stopped, through any loss of Postgres or Kafka."""
         log = structlog.stdlib.get_logger("rollcall.processor")
-        while not self._is_stopping.is_set():
+        while not (self._is_stopping.is_set() or self.has_switched):
             try:
                 with connect(self._settings, _APPLICATION) as connection:
                     self._send_while_connected(connection)
@@ -69,17 +82,22 @@ class Outbox(threading.Thread):
             self._is_stopping.wait(_RETRY_S)
 
     def _send_while_connected(self, connection: psycopg.Connection) -> None:
-        while not self._is_stopping.is_set() and not self._try_lock(connection):
+        while self._goes_on(connection) and not self._try_lock(connection):
             self._is_stopping.wait(_RETRY_S)
         producer = self._producer()
         turns = 0
-        while not self._is_stopping.is_set():
+        while self._goes_on(connection):
             if not self._send_batch(connection, producer):
                 self._is_stopping.wait(_PAUSE_S)
             turns += 1
             if turns % _SWEEP_EVERY == 0:
                 self._drop_old_generations(connection)
                 connection.execute(self._sql(FORGET_OUTCOMES), {"window": REPEAT_OFFSETS})
+
+    def _goes_on(self, connection: psycopg.Connection) -> bool:
+        if not connection.execute(_IS_ACTIVE, {"schema": self._schema}).rowcount:
+            self._has_switched.set()
+        return not (self._is_stopping.is_set() or self.has_switched)
 
     def _send_batch(self, connection: psycopg.Connection, producer: Producer) -> int:
         rows = connection.execute(self._sql(_NEXT), {"limit": _BATCH_ROWS}).fetchall()

@@ -45,6 +45,7 @@ class PartitionFeed:
     next_fetch: int
     pending: list[Message] = field(default_factory=list["Message"])
     pending_bytes: int = 0
+    """About what is pending: what is taken counts by the mean."""
     hole_at: int | None = None
     unknown_id: int | None = None
     """Of the schema of the record that comes next: until it is known, nothing is taken."""
@@ -79,7 +80,9 @@ class PartitionFeed:
         mean_bytes = max(1, self.pending_bytes // len(self.pending))
         room = min(room, max(1, _MAX_BATCH_BYTES // mean_bytes), self.count_before(stop))
         taken, self.pending = self.pending[:room], self.pending[room:]
-        self.pending_bytes -= sum(map(len, taken))
+        self.pending_bytes = (
+            self.pending_bytes * len(self.pending) // (len(self.pending) + len(taken))
+        )
         return taken
 
     def count_before(self, stop: int | None) -> int:

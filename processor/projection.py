@@ -21,7 +21,7 @@ from psycopg import errors, sql
 from psycopg.types.json import Jsonb
 
 from processor import SupersededError
-from processor.acceptance import Defined, Indexed, Opened, Sealed
+from processor.acceptance import Defined, Erased, Indexed, Opened, Sealed
 from processor.batches import DeadLetter
 from processor.dead_letter_details import refused_row
 from processor.foreign_rows import ForeignWriter, decide
@@ -39,7 +39,7 @@ from processor.staging import (
 from processor.user_rows import LeafWriter, Round
 from processor.write_outcomes import WriteOutcome, WriteOutcomes
 from schemas import codec
-from schemas.rejections import incomplete_user, key_conflict
+from schemas.rejections import erased_line, incomplete_user, key_conflict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from processor.generations import Generations
     from processor.jobs import WrittenJob
     from processor.user_rows import Outcomes
-    from schemas.events import UserRow
+    from schemas.events import RowErased, UserRow
     from schemas.rejections import FoundRejection
     from schemas.settings import Settings
 
@@ -125,7 +125,7 @@ class Work:
     batch: Batch
     before: PartitionState
     after: PartitionState
-    steps: Sequence[Opened | Defined | Indexed | PreparedRows | Sealed]
+    steps: Sequence[Opened | Defined | Indexed | PreparedRows | Erased | Sealed]
 
     def prepared(self) -> list[PreparedRows]:
         """Its steps that carry rows."""
@@ -288,7 +288,7 @@ class _Transaction:
         self._sources.note_refused(work.batch, self._outcomes)
 
     def _apply_step(
-        self, work: Work, step: Opened | Defined | Indexed | PreparedRows | Sealed
+        self, work: Work, step: Opened | Defined | Indexed | PreparedRows | Erased | Sealed
     ) -> None:
         partition = work.after.partition
         match step:
@@ -302,6 +302,8 @@ class _Transaction:
                 self._index(partition, attributes)
             case PreparedRows():
                 self._write_rows(work, step)
+            case Erased(row):
+                self._count_erased(row, partition)
             case Sealed():
                 self._jobs.seal(self._cursor, step, partition)
 
@@ -370,6 +372,20 @@ class _Transaction:
             counts.rejected += 1
             holder = (row.job_id, kept[offset])
             self._found.append(key_conflict(asdict(row), self._key_setting, holder))
+
+    def _count_erased(self, row: RowErased, partition: int) -> None:
+        assert row.job_id is not None, "only a job's line is accepted"
+        counts = self._jobs.counts(row.job_id, partition)
+        match row.outcome:
+            case "inserted":
+                counts.inserted += 1
+            case "updated":
+                counts.updated += 1
+            case "unchanged" | "none":
+                counts.unchanged += 1
+            case "rejected" | "refused":
+                counts.rejected += 1
+                self._found.append(erased_line(asdict(row)))
 
     def _write_rows(self, work: Work, step: PreparedRows) -> None:
         partition = work.after.partition

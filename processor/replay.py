@@ -20,7 +20,6 @@ import logging
 import queue
 import time
 import uuid
-from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, LiteralString
 
@@ -279,18 +278,28 @@ class Replay:
         self._assigned = unread
 
     def _take(self, messages: list[Message]) -> None:
-        by_partition: defaultdict[int, list[Message]] = defaultdict(list)
-        for message in messages:
-            partition = message.partition() or 0
-            if (error := message.error()) is None:
-                by_partition[partition].append(message)
-            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
-                self._ends[partition] = message.offset() or 0
-            else:
-                raise_if_gone(error, message)
-                self._log.warning("kafka", reason=error.str())
+        # As few steps as can be: this is done for every record of the log.
+        reports = [message for message in messages if message.error() is not None]
+        if reports:
+            messages = [message for message in messages if message.error() is None]
+        partitions = [message.partition() for message in messages]
+        by_partition: dict[int | None, list[Message]] = {each: [] for each in set(partitions)}
+        for message, partition in zip(messages, partitions, strict=True):
+            by_partition[partition].append(message)
         for partition, records in by_partition.items():
-            self._feeds[partition].add(records)
+            self._feeds[partition or 0].add(records)
+        for report in reports:
+            self._note(report)
+
+    def _note(self, report: Message) -> None:
+        """What librdkafka says beside the records: ends of partitions, and errors."""
+        error = report.error()
+        assert error is not None, "it is no record"
+        if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
+            self._ends[report.partition() or 0] = report.offset() or 0
+            return
+        raise_if_gone(error, report)
+        self._log.warning("kafka", reason=error.str())
 
     def _take_outcomes(self, on_progress: Callable[[int], None]) -> None:
         """Act on what the projector has done; waits for it where there is nothing else to do."""

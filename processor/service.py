@@ -16,6 +16,7 @@ from processor.consumer import GroupConsumer
 from processor.generations import Generations
 from processor.log_key import check_key
 from processor.log_reader import LogReader
+from processor.log_version import at_current_version
 from processor.outbox import Outbox
 from processor.projection import Projection
 from processor.projector import Projector
@@ -82,7 +83,8 @@ def _work(settings: Settings, instance: Instance, stopping: threading.Event) -> 
     projector.start()
     outbox.start()
     try:
-        GroupConsumer(settings, projector).run(stopping.is_set)
+        consumer = GroupConsumer(settings, projector)
+        consumer.run(lambda: stopping.is_set() or outbox.has_switched)
     finally:
         projector.stop(_STOP_S)
         outbox.stop(_RETRY_S)
@@ -93,6 +95,7 @@ def _prepare(settings: Settings, stopping: threading.Event) -> tuple[Settings, I
     log = structlog.stdlib.get_logger("rollcall.processor")
     while not stopping.is_set():
         try:
+            settings = at_current_version(settings)
             found = describe_log(settings)
             WriterSchemas(settings.schema_registry).register(settings.topics)
             check_key(settings)

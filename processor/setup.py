@@ -113,6 +113,7 @@ def ensure_active(connection: psycopg.Connection, settings: Settings, log: Log) 
     Safe when several workers start at once.
 
     Raises:
+        NotReadyError: the tables are those of a later version of the log: it is being moved.
         RefusedToStartError: the tables were built from another topic or with other settings.
     """
     with connection.transaction(), connection.cursor() as cursor:
@@ -150,10 +151,12 @@ def check_tables(cursor: psycopg.Cursor, settings: Settings, schema: str, log: L
     """Whether log and tables fit together.
 
     Raises:
+        NotReadyError: the tables are those of a later version of the log: it is being moved.
         RefusedToStartError: they do not.
     """
     statement = sql.SQL(_BUILT_WITH).format(schema=sql.Identifier(schema))
     built_with = cursor.execute(statement).fetchone()
+    _check_not_ahead(settings, built_with)
     expected = (
         read_model.VERSION,
         settings.topics.user_events.name,
@@ -172,4 +175,14 @@ def check_tables(cursor: psycopg.Cursor, settings: Settings, schema: str, log: L
             f"The projection in schema {schema} was built from something else: "
             f"{'; '.join(differences)}. Put the setting or the topic back, or build the "
             "projection anew in an empty database."
+        )
+
+
+def _check_not_ahead(settings: Settings, built_with: tuple[Any, ...] | None) -> None:
+    """A move switches the tables first, and then says in the log where it goes on."""
+    version = settings.version_of(built_with[1]) if built_with else None
+    if version is not None and version > settings.log_version:
+        raise NotReadyError(
+            f"the tables are of version {version} of the log, which still says that it is in"
+            f" version {settings.log_version}: it is being moved"
         )

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
+from processor.batches import rows_at
 from schemas.attribute_json import attributes_json
 from schemas.read_model import API_SOURCE
 from schemas.staged_columns import copy_input, is_complete
@@ -98,10 +99,10 @@ def prepare_rows(batch: Batch, step: Rows, number: int, *, expect_new: bool) -> 
     ``number`` is its place in its transaction; ``expect_new`` says that these rows will
     most likely all be new users.
     """
-    rows = batch.rows if len(step.rows) == len(batch.rows) else batch.rows.take(step.rows)
+    rows = rows_at(batch.rows, step.rows)
     ids = batch.row_offsets[step.rows] + user_id(batch.partition, 0)
     complete = is_complete(rows)
-    rejections = batch.rejections.take(step.rejections)
+    rejections = rows_at(batch.rejections, step.rejections)
     row_rounds = (
         np.zeros(len(rows), np.int32)
         if step.is_filling

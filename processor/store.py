@@ -127,7 +127,7 @@ class Store:
             self._connection = None
 
     def claim(self, partitions: list[int]) -> dict[int, tuple[PartitionState, int]]:
-        """Become the only writer of these partitions.
+        """Become the only writer of these partitions; of none it only asks who is active.
 
         Returns:
             By partition, where to go on from, and the generation it writes to.
@@ -143,6 +143,9 @@ class Store:
 
     def _claim(self, partitions: list[int]) -> dict[int, tuple[PartitionState, int]]:
         connection = self.connection()
+        if not partitions:
+            self._check_active(connection)
+            return {}
         with connection.transaction():
             connection.execute("SET LOCAL lock_timeout = '2s'")
             rows = connection.execute(self._sql(_CLAIM), self._parameters(partitions)).fetchall()

@@ -4,9 +4,10 @@ A row of ``write_outcome`` and a NOTIFY leave with the transaction that applied
 the write, so who waits for it reads what the tables hold.
 
 A write that comes again is a repeat: it changes nothing and keeps its first
-outcome.  What is a repeat must not depend on when rows are swept, or a replay
-would decide otherwise; so it is one within so many records of its partition
-after the first, and rows are kept at least as long.
+outcome.  What is a repeat must not depend on when rows are swept, nor on which
+partition is projected first, or a replay would decide otherwise; so it is one
+within so many records of its partition after the first, and rows are kept at
+least as long.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Final, LiteralString
 
 from psycopg import sql
 
-from schemas.read_model import OUTCOME_CHANNEL, REPEAT_OFFSETS
+from schemas.read_model import OUTCOME_CHANNEL, REPEAT_OFFSETS, partition_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -35,7 +36,7 @@ INSERT INTO {schema}.write_outcome AS first
     (event_id, position, outcome, user_id, code, reason, "column")
 SELECT * FROM unnest(%s::text[], %s::bigint[], %s::text[], %s::bigint[], %s::text[], %s::text[],
                      %s::text[])
-ON CONFLICT (event_id) DO UPDATE
+ON CONFLICT (event_id, partition) DO UPDATE
 SET position = EXCLUDED.position, outcome = EXCLUDED.outcome, user_id = EXCLUDED.user_id,
     code = EXCLUDED.code, reason = EXCLUDED.reason, "column" = EXCLUDED."column",
     recorded_at = DEFAULT
@@ -45,10 +46,10 @@ _NOTIFY: LiteralString = """
 SELECT pg_notify(%(channel)s, payload) FROM unnest(%(payloads)s::text[]) AS payload
 """
 FORGET_OUTCOMES: LiteralString = """
-DELETE FROM {schema}.write_outcome
-USING {schema}.projection_offset
-WHERE recorded_at < now() - interval '1 hour'
-  AND partition = position >> 48 AND position + %(window)s < (partition::bigint << 48) + next_offset
+DELETE FROM {schema}.write_outcome AS outcome
+USING {schema}.projection_offset AS reached
+WHERE recorded_at < now() - interval '1 hour' AND outcome.partition = reached.partition
+  AND position + %(window)s < (reached.partition::bigint << 48) + next_offset
 """
 
 
@@ -82,7 +83,7 @@ class WriteOutcomes:
         self._schema = sql.Identifier(schema)
         self._writes = writes
         self._repeats: set[int] = set()
-        self._outcomes: dict[str, WriteOutcome] = {}
+        self._outcomes: dict[tuple[str, int], WriteOutcome] = {}
 
     def find_repeats(self, cursor: psycopg.Cursor) -> None:
         """Tell apart what has an outcome already; before anything is written."""
@@ -90,7 +91,8 @@ class WriteOutcomes:
             return
         event_ids = sorted(set(self._writes.values()))
         found = cursor.execute(self._sql(_FIRST), {"event_ids": event_ids}).fetchall()
-        self._repeats = repeats(self._writes, dict(found))
+        first = {(event_id, partition_of(position)): position for event_id, position in found}
+        self._repeats = repeats(self._writes, first)
 
     def is_repeat(self, position: int) -> bool:
         """Whether the write at this position came before."""
@@ -98,11 +100,12 @@ class WriteOutcomes:
 
     def note(self, outcome: WriteOutcome) -> None:
         """Keep an outcome; of a repeat nothing is kept, of an id that is used again the last."""
-        before = self._outcomes.get(outcome.event_id)
+        written = (outcome.event_id, partition_of(outcome.position))
+        before = self._outcomes.get(written)
         if outcome.position not in self._repeats and (
             before is None or before.position < outcome.position
         ):
-            self._outcomes[outcome.event_id] = outcome
+            self._outcomes[written] = outcome
 
     def write(self, cursor: psycopg.Cursor, *, tells: bool) -> None:
         """Write all outcomes; ``tells`` who waits, also those that wait for a repeat."""
@@ -110,7 +113,7 @@ class WriteOutcomes:
             return
         if self._outcomes:
             # In one order everywhere: two workers that meet the same id must not deadlock.
-            rows = [astuple(self._outcomes[event_id]) for event_id in sorted(self._outcomes)]
+            rows = [astuple(outcome) for _, outcome in sorted(self._outcomes.items())]
             cursor.execute(self._sql(_INSERT), [list(column) for column in zip(*rows, strict=True)])
         if tells:
             parameters = {"channel": OUTCOME_CHANNEL, "payloads": payloads(self._writes.values())}
@@ -120,19 +123,20 @@ class WriteOutcomes:
         return sql.SQL(statement).format(schema=self._schema)
 
 
-def repeats(writes: Mapping[int, str], first: Mapping[str, int]) -> set[int]:
+def repeats(writes: Mapping[int, str], first: Mapping[tuple[str, int], int]) -> set[int]:
     """Positions of the writes that came before, in this transaction or at ``first``.
 
-    ``first`` has the position of the outcome that is there, by event id.
+    ``first`` has the position of the outcome that is there, by event id and partition.
     """
     found: set[int] = set()
     known = dict(first)
     for position, event_id in sorted(writes.items()):
-        before = known.get(event_id)
+        written = (event_id, partition_of(position))
+        before = known.get(written)
         if before is not None and 0 < position - before <= REPEAT_OFFSETS:
             found.add(position)
         else:
-            known[event_id] = position
+            known[written] = position
     return found
 
 

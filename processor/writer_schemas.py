@@ -2,7 +2,8 @@
 
 An id that is not known yet is asked for in a thread, and its partition waits:
 what the registry cannot tell now is neither skipped nor a dead letter.
-What it does tell is never asked again, because an id never changes its meaning.
+What it does tell is never asked again, because an id never changes its meaning; only
+an id that it did not have may come to be.
 Where no registry is set nothing waits, and such a record is a dead letter.
 """
 
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 _FIRST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 5.0
 _ALARM_EVERY_S: Final = 60.0
+_ASK_AGAIN_S: Final = 60.0
+"""After so long an id that the registry did not have is asked for once more."""
 _JOIN_S: Final = 1.0
 _log = structlog.stdlib.get_logger("rollcall.processor")
 
@@ -48,6 +51,7 @@ class WriterSchemas:
         self._thread = threading.Thread(target=self._run, name="schemas", daemon=True)
         self._unreachable_since_s: float | None = None
         self._alarm_at_s = 0.0
+        self._ask_again_at_s = 0.0
 
     def register(self, topics: Topics) -> None:
         """Our own schemas have ids on return, and values are written by them.
@@ -97,7 +101,13 @@ class WriterSchemas:
 
     def unknown(self, values: Iterable[bytes | None]) -> dict[int, int]:
         """The ids to wait for, each with the index of the first value that has it."""
-        return {} if self._registry is None else codec.unknown_ids(values)
+        if self._registry is None:
+            return {}
+        # A dead letter may be tried again once its schema has been registered.
+        if time.monotonic() >= self._ask_again_at_s:
+            self._ask_again_at_s = time.monotonic() + _ASK_AGAIN_S
+            codec.forget_unregistered()
+        return codec.unknown_ids(values)
 
     def want(self, schema_ids: Iterable[int], partition: int) -> None:
         """Have these ids learned as soon as the registry can be asked."""

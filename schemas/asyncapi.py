@@ -80,10 +80,12 @@ EVENTS_OF_CHANNEL: Final[Mapping[str, tuple[type[Event], ...]]] = {
         events.JobVoided,
         events.JobReverted,
         events.JobRestored,
+        events.LogMove,
     ),
     "userEvents": (
         events.UserRow,
         events.RowRejected,
+        events.RowErased,
         events.JobOpened,
         events.JobSealed,
         events.AttributeDefined,
@@ -158,7 +160,7 @@ def _channels(topics: Topics, reconciliation_key: str) -> tuple[_Channel, ...]:
             topics.job_events,
             "Internal: uploads accepted, undone and restored; its order is the order of jobs.",
             "Only the API writes it.",
-            {"type": "string", "description": "The job id; `log` of `LogConfigured`."},
+            {"type": "string", "description": "The job id; `log` of `LogConfigured`, `LogMove`."},
         ),
         (
             "userEvents",
@@ -309,6 +311,8 @@ def _key_of(event_type: type[Event]) -> Json:
         " as `id/number`: a refused line often has no valid key.",
         events.AttributeDefined: "The attribute's name; a definition goes to every partition.",
         events.LogConfigured: "`log`.",
+        events.LogMove: "`log`.",
+        events.RowErased: "As of `RowRejected`; `erased` where it was no job's line.",
     }
     return {"type": "string", "description": own.get(event_type, _JOB_ID_KEY["description"])}
 

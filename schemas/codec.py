@@ -58,6 +58,7 @@ _MOST_REFUSED_IDS = 10_000
 EVENT_TYPES: tuple[type[events.Event], ...] = (
     events.UserRow,
     events.RowRejected,
+    events.RowErased,
     events.JobOpened,
     events.JobSealed,
     events.JobAccepted,
@@ -67,14 +68,15 @@ EVENT_TYPES: tuple[type[events.Event], ...] = (
     events.JobStatus,
     events.AttributeDefined,
     events.LogConfigured,
+    events.LogMove,
 )
 
 
 class UndecodableError(ValueError):
     """A value that is no event: ``code`` is the reason, for a dead letter.
 
-    Codes: ``NULL_VALUE``, ``NOT_FRAMED``, ``SCHEMA_UNKNOWN``,
-    ``SCHEMA_INCOMPATIBLE``, ``UNKNOWN_SYMBOL``, ``MALFORMED``, ``TRAILING_BYTES``,
+    Codes: ``NULL_VALUE``, ``NOT_FRAMED``, ``UNKNOWN_SCHEMA``,
+    ``INCOMPATIBLE_SCHEMA``, ``UNKNOWN_SYMBOL``, ``MALFORMED``, ``TRAILING_BYTES``,
     ``UNEXPECTED_TYPE``.
     """
 
@@ -164,16 +166,16 @@ def learn(schema_id: int, text: str) -> None:
     """From now on, values framed with this id are read as written in this schema.
 
     A schema that is none of ours, or cannot be resolved to ours, is remembered as
-    such: its values are ``SCHEMA_INCOMPATIBLE``.
+    such: its values are ``INCOMPATIBLE_SCHEMA``.
     """
     frame = confluent_frame(schema_id)
     try:
         name = check_writer(text, _DEFINITIONS)
         _BY_FRAME[frame] = _Schema(_NAMES[name], text)
     except UnusableSchemaError as error:
-        refuse(schema_id, "SCHEMA_INCOMPATIBLE", str(error))
+        refuse(schema_id, "INCOMPATIBLE_SCHEMA", str(error))
     except Exception as error:  # noqa: BLE001 - hostile schemas raise anything in fastavro
-        refuse(schema_id, "SCHEMA_INCOMPATIBLE", f"it cannot be used: {error!r}")
+        refuse(schema_id, "INCOMPATIBLE_SCHEMA", f"it cannot be used: {error!r}")
 
 
 def refuse(schema_id: int, code: str, detail: str) -> None:
@@ -184,6 +186,12 @@ def refuse(schema_id: int, code: str, detail: str) -> None:
     if len(_refused) >= _MOST_REFUSED_IDS:
         del _refused[next(iter(_refused))]
     _refused[confluent_frame(schema_id)] = (code, detail)
+
+
+def forget_unregistered() -> None:
+    """Ids that the registry did not have are unknown again; it may have been given them since."""
+    for frame in [frame for frame, (code, _) in _refused.items() if code == "UNKNOWN_SCHEMA"]:
+        _refused.pop(frame, None)
 
 
 def unknown_id(value: bytes | None) -> int | None:
@@ -337,10 +345,10 @@ def _record(schema: _Schema, value: bytes, start: int) -> object:
 def _unknown(frame: bytes) -> UndecodableError:
     """Why there is no schema for a frame."""
     if frame[:1] == CONFLUENT_MARKER and len(frame) == CONFLUENT_FRAME_BYTES:
-        reason = _refused.get(frame, ("SCHEMA_UNKNOWN", "no schema registry has told its schema"))
+        reason = _refused.get(frame, ("UNKNOWN_SCHEMA", "no schema registry has told its schema"))
         return UndecodableError(reason[0], f"schema id {int.from_bytes(frame[1:])}: {reason[1]}")
     if frame[:2] == MARKER and len(frame) == FRAME_BYTES:
-        return UndecodableError("SCHEMA_UNKNOWN", f"fingerprint {frame[2:].hex()}")
+        return UndecodableError("UNKNOWN_SCHEMA", f"fingerprint {frame[2:].hex()}")
     return UndecodableError(
         "NOT_FRAMED",
         "the value is neither in Avro single-object encoding nor in the Confluent wire format",

@@ -11,7 +11,10 @@ from typing import Final
 REASONS: Final[dict[str, str]] = {
     "NULL_VALUE": "The record has no value.",
     "NOT_FRAMED": "The value begins with none of the framings that are read.",
-    "UNKNOWN_SCHEMA": "The value names a writer's schema that is no released one of these types.",
+    "UNKNOWN_SCHEMA": "The value names a writer's schema that is no released one of these types, "
+    "and none that the schema registry has.",
+    "INCOMPATIBLE_SCHEMA": "The registry's schema is none of these types, or can't be resolved.",
+    "UNKNOWN_SYMBOL": "An enum has a symbol that only a later schema has.",
     "MALFORMED": "The value's bytes are not what the schema that it names says.",
     "TRAILING_BYTES": "Bytes follow after the end of the event.",
     "UNEXPECTED_TYPE": "The event is of a type that does not belong on this topic.",

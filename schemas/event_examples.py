@@ -130,6 +130,12 @@ _OF_JOBS: Final = (
         ),
     ),
     EventExample(
+        "erased_line",
+        "Stands where a line was that has been erased.",
+        f"{_JOB_ID}/3",
+        events.RowErased(job_id=_JOB_ID, record_number=3, line=4, sequence=1, outcome="inserted"),
+    ),
+    EventExample(
         "opened",
         "The rows of the job follow in this partition.",
         str(_JOB_ID),
@@ -249,6 +255,12 @@ _OF_LOGS: Final = (
         "The log's first record.",
         "log",
         events.LogConfigured(reconciliation_key="email", configured_at=_AT),
+    ),
+    EventExample(
+        "moved",
+        "The log's last record: it goes on in the topics of version 2.",
+        "log",
+        events.LogMove(stage="MOVED", version=2, command="erase", recorded_at=_AT),
     ),
 )
 EVENT_EXAMPLES: Final = (*_USER_ROWS, *_OF_JOBS, *_OF_LOGS)

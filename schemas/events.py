@@ -18,6 +18,8 @@ JobState = Literal[
     "ACCEPTED", "PROCESSING", "COMPLETED", "COMPLETED_WITH_ERRORS", "REVERTING", "REVERTED"
 ]
 AttributeType = Literal["string", "number", "boolean", "date"]
+ErasedOutcome = Literal["none", "inserted", "updated", "unchanged", "rejected", "refused"]
+LogMoveStage = Literal["HELD", "RELEASED", "MOVED"]
 
 JOB_MODES: tuple[JobMode, ...] = ("insert", "upsert", "delsert")
 NO_JOB = 0
@@ -70,6 +72,21 @@ class RowRejected:
     reason: str
     value: str | None
     raw: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowErased:
+    """Stands where a record was whose personal data has been erased from the log.
+
+    ``outcome`` is what became of a job's line: ``rejected`` by the projection, ``refused``
+    before; ``none`` where it counted for nothing.
+    """
+
+    job_id: int | None
+    record_number: int | None
+    line: int | None
+    sequence: int | None
+    outcome: ErasedOutcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,9 +232,20 @@ class LogConfigured:
     configured_at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogMove:
+    """A stage of moving the log to topics of another version (see :mod:`schemas.log_moves`)."""
+
+    stage: LogMoveStage
+    version: int
+    command: str
+    recorded_at: datetime
+
+
 Event = (
     UserRow
     | RowRejected
+    | RowErased
     | JobOpened
     | JobSealed
     | JobAccepted
@@ -227,4 +255,5 @@ Event = (
     | JobStatus
     | AttributeDefined
     | LogConfigured
+    | LogMove
 )

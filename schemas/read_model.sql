@@ -100,9 +100,11 @@ CREATE TABLE IF NOT EXISTS {schema}.attribute_partition (
 
 -- What became of the writes of single users that the API appended; kept for an hour.
 -- position: log position of the write, numbered as ids are, so that a repeat is told by it.
+-- By partition: what comes of an id must not depend on which partition is projected first.
 CREATE TABLE IF NOT EXISTS {schema}.write_outcome (
-    event_id text PRIMARY KEY,
+    event_id text NOT NULL,
     position bigint NOT NULL,
+    partition integer NOT NULL GENERATED ALWAYS AS ((position - 1) >> 48) STORED,
     outcome text NOT NULL
         CHECK (outcome IN ('inserted', 'updated', 'unchanged', 'deleted', 'rejected')),
     user_id bigint,
@@ -110,6 +112,7 @@ CREATE TABLE IF NOT EXISTS {schema}.write_outcome (
     reason text,
     "column" text,
     recorded_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (event_id, partition),
     CHECK ((outcome = 'rejected') = (code IS NOT NULL))
 );
 CREATE INDEX IF NOT EXISTS write_outcome_recorded_at ON {schema}.write_outcome (recorded_at);
@@ -242,8 +245,9 @@ SELECT name, type, is_reconciliation_key, is_indexed, defined_at, defined_by,
 FROM {schema}.attribute;
 
 CREATE OR REPLACE VIEW {schema}.write_outcomes AS
-SELECT event_id, outcome, user_id, code, reason, "column", recorded_at
-FROM {schema}.write_outcome;
+SELECT DISTINCT ON (event_id) event_id, outcome, user_id, code, reason, "column", recorded_at
+FROM {schema}.write_outcome
+ORDER BY event_id, position DESC;
 
 CREATE OR REPLACE VIEW {schema}.jobs AS
 SELECT job.job_id, job.mode, job.state, job.lines,

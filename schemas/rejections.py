@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from schemas.attributes import attribute_field, is_attribute
 from schemas.user_rules import (
     DUPLICATE_IN_FILE,
+    ERASED,
     FIELDS,
     KEY_EXISTS,
     KEY_FIELD,
@@ -27,7 +28,7 @@ class FoundRejection:
     job_id: int
     record_number: int
     line: int
-    column: str
+    column: str | None
     code: str
     reason: str
     value: str | None
@@ -54,6 +55,20 @@ def incomplete_user(row: Mapping[str, Any]) -> FoundRejection:
     missing = missing_field(row)
     rule = UNKNOWN_USER_INCOMPLETE
     return _rejection(row, rule, missing, rule.reason.format(column=missing.header))
+
+
+def erased_line(row: Mapping[str, Any]) -> FoundRejection:
+    """The line was refused, and its data has been erased since."""
+    return FoundRejection(
+        job_id=row["job_id"],
+        record_number=row["record_number"],
+        line=row["line"],
+        column=None,
+        code=ERASED.code,
+        reason=ERASED.reason,
+        value=None,
+        raw="",
+    )
 
 
 def key_field(key_setting: str) -> Field:

@@ -7,6 +7,8 @@ The log decides, in its order and nothing else:
 - ``JobRestored`` counts where the job is reverted;
 - of an attempt only the first record counts, and none where a ``JobVoided`` of it
   stands before it, as it is with the attempts of ``JobAccepted``;
+- while the log is held for a move, every attempt counts as voided
+  (:mod:`schemas.log_moves`);
 - every other one changes nothing.
 
 So everyone who has read up to an offset knows the same set of reverted jobs.
@@ -18,6 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from schemas.events import JobAccepted, JobRestored, JobReverted, JobVoided
+from schemas.log_moves import LogMoves
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,9 +49,14 @@ class Reverts:
         self._changes: list[_Change] = []
         self._by_job: dict[int, list[JobReverted | JobRestored]] = {}
         self._now: frozenset[int] = frozenset()
+        self.moves = LogMoves()
 
     def apply(self, offset: int, event: Event, recorded_at: datetime | None = None) -> None:
         """Read the event at this offset; offsets rise, and other events change nothing."""
+        if not self.moves.apply(event):
+            if isinstance(event, (JobAccepted, JobReverted, JobRestored)):
+                self._decisions.setdefault((event.job_id, event.attempt), "voided")
+            return
         if isinstance(event, JobVoided):
             self._decisions.setdefault((event.job_id, event.attempt), "voided")
         elif isinstance(event, JobAccepted):

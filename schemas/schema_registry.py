@@ -130,11 +130,11 @@ def learning(schema_id: int) -> Conversation:
     text = found.get("schema")
     # A proxy's 404, or one of a wrong path, says nothing about the id.
     if found.get("error_code") == _SCHEMA_NOT_FOUND:
-        codec.refuse(schema_id, "SCHEMA_UNKNOWN", "the schema registry does not have it")
+        codec.refuse(schema_id, "UNKNOWN_SCHEMA", "the schema registry does not have it")
     elif answer.status != _OK or not isinstance(text, str):
         raise RegistryUnreachableError(f"schema id {schema_id}: {_told(answer)}")
     elif found.get("schemaType", "AVRO") != "AVRO" or found.get("references"):
-        codec.refuse(schema_id, "SCHEMA_INCOMPATIBLE", "it is not Avro, or refers to others")
+        codec.refuse(schema_id, "INCOMPATIBLE_SCHEMA", "it is not Avro, or refers to others")
     else:
         codec.learn(schema_id, text)
 

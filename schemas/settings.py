@@ -10,17 +10,19 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from schemas.attributes import NAME_PATTERN, TAKEN_NAMES, plain_name
+from schemas.log_moves import FIRST_VERSION, version_of, versioned
 from schemas.registry_settings import read_schema_registry
-from schemas.topics import topics
+from schemas.topics import Topics, topics
 from schemas.user_rules import KEY_FIELD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from schemas.registry_settings import SchemaRegistry
-    from schemas.topics import Topics
 
 _KAFKA_PREFIX: Final = "ROLLCALL_KAFKA_"
+LOG_VERSION: Final = "ROLLCALL_LOG_VERSION"
+_MAX_VERSION: Final = 1_000_000
 _MAX_PARTITIONS: Final = 4096
 """A user's id keeps 12 bits for the partition (see processor.projection)."""
 
@@ -48,6 +50,22 @@ class Settings:
     """Consumer group of the processors; the publishers' is named after it."""
     schema_registry: SchemaRegistry | None = None
     """Where set, values are written in the Confluent wire format."""
+    first_topics: Topics
+    """Of the log as it was made first."""
+    log_version: int
+    """Of ``topics``: how many times the log has been moved, and one."""
+
+    def at_version(self, version: int) -> Settings:
+        """The same for that version of the log."""
+        names = {
+            part: replace(topic, name=versioned(topic.name, version))
+            for part, topic in self.first_topics.by_part().items()
+        }
+        return replace(self, topics=Topics(**names), log_version=version)
+
+    def version_of(self, user_events: str) -> int | None:
+        """The version of this log in which ``user-events`` has that name; None where none has."""
+        return version_of(user_events, self.first_topics.user_events.name)
 
     def key_mismatch(self, made_for: str) -> str | None:
         """Why these settings don't fit a log made for that reconciliation key; None where they do.
@@ -65,8 +83,11 @@ class Settings:
 
     def with_partitions(self, partitions: int) -> Settings:
         """The same for a log whose ``user-events`` has so many partitions."""
-        user_events = replace(self.topics.user_events, partitions=partitions)
-        return replace(self, topics=replace(self.topics, user_events=user_events))
+        first, now = (
+            replace(these, user_events=replace(these.user_events, partitions=partitions))
+            for these in (self.first_topics, self.topics)
+        )
+        return replace(self, first_topics=first, topics=now)
 
 
 class EnvironmentReader:
@@ -163,6 +184,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     """
     read = EnvironmentReader(environ)
     read.text(f"{_KAFKA_PREFIX}BOOTSTRAP_SERVERS")
+    first_topics = _topics(read)
     settings = Settings(
         kafka={
             name.removeprefix(_KAFKA_PREFIX).lower().replace("_", "."): value
@@ -170,7 +192,9 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
             if name.startswith(_KAFKA_PREFIX)
         },
         database_url=read.text("ROLLCALL_DATABASE_URL"),
-        topics=_topics(read),
+        first_topics=first_topics,
+        topics=first_topics,
+        log_version=FIRST_VERSION,
         replication_factor=read.integer("ROLLCALL_REPLICATION_FACTOR", 1, least=1, most=7),
         reconciliation_key=_reconciliation_key(read),
         generation_retention_hours=read.integer(
@@ -179,5 +203,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         group=read.text("ROLLCALL_GROUP", "rollcall"),
         schema_registry=read_schema_registry(read),
     )
+    # Where a service found the log before it started itself again; `job-events` decides.
+    version = read.integer(LOG_VERSION, FIRST_VERSION, least=FIRST_VERSION, most=_MAX_VERSION)
     read.check()
-    return settings
+    return settings.at_version(version)

@@ -8,7 +8,7 @@ librdkafka's own default is CRC-32, so the partition is always set explicitly.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -53,6 +53,10 @@ class Topics:
             self.job_status,
             self.dead_letters,
         )
+
+    def by_part(self) -> dict[str, Topic]:
+        """Every topic by what it is for: the name of its field here."""
+        return {part.name: getattr(self, part.name) for part in fields(self)}
 
 
 def topics(*, prefix: str = "", partitions: int = 6, uploads_retention_days: int = 7) -> Topics:

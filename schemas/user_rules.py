@@ -130,6 +130,9 @@ ATTRIBUTE_INVALID: Final = Rule(
 )
 """These three concern single events only; the files' rules do not know them."""
 
+ERASED: Final = Rule("ERASED", "The line was refused; what it held has been erased.")
+"""Of a line whose data `rollcall erase` has taken out of the log."""
+
 
 def is_usa(country: str) -> bool:
     """Whether a state is required with this country."""

@@ -109,8 +109,16 @@ class Model:
         self.outcomes: dict[int, Outcome] = {}
 
     def leave_out(self, job: Job) -> Outcome:
-        """The job's turn, as if it had never run: no line of it has an outcome."""
+        """The job's turn, as if it had never run.
+
+        Lines that are unfit by themselves stay refused; no other has an outcome.
+        """
         outcome = self.outcomes[job.job_id] = Outcome(is_reverted=True)
+        for line in lines_of(job):
+            try:
+                checked_values(job, line)
+            except RefusedError as refusal:
+                outcome.rejections.append(Rejected(line.record_number, line.line, refusal.code))
         return outcome
 
     def apply(self, job: Job) -> Outcome:

@@ -156,8 +156,8 @@ def ground(of: Surroundings, **settings: str) -> Generator[Ground]:
 
 def _drop_topics(of: Ground) -> None:
     admin = AdminClient({"bootstrap.servers": of.surroundings.bootstrap_servers})
-    ours = {topic.name for topic in of.settings.topics.all()}
-    there = ours & set(admin.list_topics(timeout=10).topics)
+    prefix = of.environ["ROLLCALL_TOPIC_PREFIX"]
+    there = [name for name in admin.list_topics(timeout=10).topics if name.startswith(prefix)]
     if there:
-        for done in admin.delete_topics(list(there)).values():  # pyright: ignore[reportUnknownVariableType]
+        for done in admin.delete_topics(there).values():  # pyright: ignore[reportUnknownVariableType]
             done.result(timeout=10)

@@ -14,6 +14,7 @@ _BOUNDARY = "rollcall-bench-5f0c"
 _BLOCK_BYTES = 1 << 18
 _TIMEOUT_S = 600
 _OK = 200
+_TAKEN = (200, 202)
 _BASE_PATH = "/vpns/api/v1"
 
 
@@ -131,7 +132,7 @@ class Client:
         self._connection.request(method, f"{_BASE_PATH}{path}", body, all_headers)
         answer = self._connection.getresponse()
         content = answer.read()
-        if answer.status != _OK:
+        if answer.status not in _TAKEN:
             message = f"{answer.status}: {content.decode(errors='replace')}"
             raise RefusedError(message)
         return content

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from deploy.bench.baseline import Baseline
 from deploy.bench.files import write_users
+from deploy.bench.looking_back import measured_looks_back
 from deploy.bench.measurements import Measurements, Mode
 from deploy.bench.reads import measured_pages
 from deploy.bench.services import READY_TIMEOUT_S, Installation, installation
@@ -20,6 +21,8 @@ from deploy.local.stack import LocalStack
 from deploy.signals import exit_on_stop_signals
 
 _SMALL_JOBS = 30
+_UNDONE_SHARE = 10
+"""One in so many users is in the job that is undone."""
 _SMALL_JOB_ROWS = 10
 _POLL_S = 0.05
 _SMALL_POLL_S = 0.01
@@ -46,6 +49,7 @@ def bench(*, rows: int, processors: int, repetitions: int, seed: int, as_json: b
             run.baseline()
             run.imports()
             run.stages()
+            run.looks_back()
     if as_json:
         click.echo(measured.as_json())
     else:
@@ -83,6 +87,7 @@ class Run:
         self._say(f"making {rows:,} users")
         write_users(self._file(0), rows, seed=seed)
         write_users(self._file(1), rows, seed=seed, edition=1)
+        write_users(self._undone(), max(1, rows // _UNDONE_SHARE), seed=seed, edition=2)
         for number in range(_SMALL_JOBS):
             write_users(self._small(number), _SMALL_JOB_ROWS, seed=seed, first=rows + number * 10)
 
@@ -124,6 +129,18 @@ class Run:
             for stage, seconds in measured_stages(installed, files, self._measured.processors):
                 self._measured.stage_s.setdefault(stage, []).append(seconds)
                 self._say(f"alone: {stage}: {seconds:.2f} s")
+
+    def looks_back(self) -> None:
+        """Times what reads the log again, on an installation of its own."""
+        with installation(self._stack, self._folder) as installed:
+            files = (self._file(0), self._file(1), self._undone())
+            for what, events, seconds in measured_looks_back(
+                installed, files, self._measured.processors
+            ):
+                self._measured.look_back_events[what] = events
+                self._measured.look_back_s.setdefault(what, []).append(seconds)
+                self._say(f"{what}, {events:,} events: {seconds:.2f} s")
+            self._measured.note_memory(installed.peak_memory_bytes())
 
     def _import(self, installed: Installation, file: Path, mode: Mode, counted: str) -> None:
         installed.checkpoint()
@@ -170,6 +187,9 @@ class Run:
 
     def _file(self, edition: int) -> Path:
         return self._folder / f"users-{edition}.csv"
+
+    def _undone(self) -> Path:
+        return self._folder / "undone.csv"
 
     def _small(self, number: int) -> Path:
         return self._folder / f"small-{number}.csv"

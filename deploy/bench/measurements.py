@@ -40,6 +40,8 @@ class Measurements:
     page_baseline_ms: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
     create_ms: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
     creates_per_s: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
+    look_back_s: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
+    look_back_events: dict[str, int] = field(default_factory=dict[str, int])
     peak_memory_bytes: dict[str, int] = field(default_factory=dict[str, int])
 
     def note_memory(self, peaks: dict[str, int]) -> None:
@@ -54,6 +56,14 @@ class Measurements:
     def ratio(self, seconds: list[float], yardstick: str) -> float:
         """How many times as fast as the baseline of the same run."""
         return median(self.baseline_s[yardstick]) / median(seconds)
+
+    def events_per_s(self, what: str) -> float:
+        """How fast the log was read again, at the median of the repetitions."""
+        return self.look_back_events[what] / median(self.look_back_s[what])
+
+    def look_back_ratio(self, what: str) -> float:
+        """How many times as fast, by the event, as the baseline's insert."""
+        return self.events_per_s(what) / self.rows_per_s(self.baseline_s["insert"])
 
     def page_ratio(self, what: str) -> float:
         """How many times as fast as the same query on one connection, without HTTP."""
@@ -86,6 +96,10 @@ class Measurements:
             "small_job_median_s": round(median(self.small_job_s), 4),
             "dry_run_median_s": round(median(self.dry_run_s), 3),
             "dry_run_ratio": round(self.ratio(self.dry_run_s, DRY_RUN_YARDSTICK), 3),
+            "look_back_median_s": _medians(self.look_back_s),
+            "look_back_ratio": {
+                what: round(self.look_back_ratio(what), 3) for what in self.look_back_s
+            },
             "page_median_ms": _medians(self.page_ms),
             "page_ratio": {what: round(self.page_ratio(what), 3) for what in self.page_ms},
             "create_median_ms": _medians(self.create_ms),
@@ -117,6 +131,14 @@ class Measurements:
         table.add_section()
         for stage, seconds in self.stage_s.items():
             self._add(table, f"alone: {stage}", seconds, STAGE_YARDSTICK.get(stage))
+        table.add_section()
+        for what, seconds in self.look_back_s.items():
+            table.add_row(
+                f"{what}, {self.look_back_events[what]:,} events",
+                f"{median(seconds):.2f}",
+                f"{self.events_per_s(what):,.0f}",
+                f"{self.look_back_ratio(what):.2f}",
+            )
         return table
 
     def _add(self, table: Table, what: str, seconds: list[float], yardstick: str | None) -> None:

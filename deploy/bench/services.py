@@ -15,7 +15,7 @@ from deploy.bench.client import Client
 from deploy.child import Child
 from deploy.local.ports import free_ports
 from deploy.local.stack import LocalStack
-from deploy.services import api_and_publisher, processors
+from deploy.services import api_and_publisher, builder, processors
 from schemas.settings import read_settings
 
 STOP_TIMEOUT_S = 20
@@ -48,6 +48,11 @@ class Installation:
         """Starts so many processors, and returns at once."""
         for service in processors(self._environ, count=count, log_dir=self._logs):
             self._children[service.name] = service.start()
+
+    def start_builder(self) -> None:
+        """Starts the builder, and returns at once."""
+        service = builder(self._environ, log_dir=self._logs)
+        self._children[service.name] = service.start()
 
     def stop_processors(self) -> None:
         """Ends the processors in order."""

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
-from processor.acceptance import Indexed, Opened, PartitionState, Rows, Sealed, accept
+from processor.acceptance import Erased, Indexed, Opened, PartitionState, Rows, Sealed, accept
 from processor.batches import decode_records
 from processor.staging import user_id
 from processor.verification.attribute_text import canonical, merged, tokens_of
@@ -24,7 +24,13 @@ from processor.verification.watched_users import WatchedUsers
 from processor.write_outcomes import repeats
 from schemas.column_hashes import NULL, hashes, mixed, text_hash
 from schemas.read_model import API_SOURCE, REPEAT_OFFSETS
-from schemas.user_rules import DUPLICATE_IN_FILE, FIELDS, KEY_EXISTS, UNKNOWN_USER_INCOMPLETE
+from schemas.user_rules import (
+    DUPLICATE_IN_FILE,
+    ERASED,
+    FIELDS,
+    KEY_EXISTS,
+    UNKNOWN_USER_INCOMPLETE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -34,6 +40,7 @@ if TYPE_CHECKING:
     from processor.acceptance import Step
     from processor.batches import Batch, Record
     from processor.verification.staged import Staged
+    from schemas.events import RowErased
 
     Numbers = npt.NDArray[np.int64]
     Flags = npt.NDArray[np.bool_]
@@ -115,7 +122,7 @@ class PartitionFold:
         self._kept = kept_generations
         self._reverted = reverted
         self._repeated: list[tuple[Numbers, Numbers, Numbers]] = []
-        self._writes: dict[str, int] = {}
+        self._writes: dict[tuple[str, int], int] = {}
         self._repeats: set[int] = set()
 
     @property
@@ -145,6 +152,8 @@ class PartitionFold:
                 self._take_out_repeats()
             case Rows():
                 self._take_rows(batch, step)
+            case Erased(row):
+                _count_erased(self.jobs[row.job_id or 0], row)
             case Sealed(seal):
                 self.jobs[seal.job_id].sealed = step
                 self.jobs[seal.job_id].events = seal.rows
@@ -325,10 +334,10 @@ class PartitionFold:
             return
         self._repeats = repeats(writes, self._writes)
         since = user_id(partition, batch.next_offset) - REPEAT_OFFSETS
-        self._writes = {name: at for name, at in self._writes.items() if at >= since}
+        self._writes = {written: at for written, at in self._writes.items() if at >= since}
         for position, event_id in sorted(writes.items()):
             if position not in self._repeats:
-                self._writes[event_id] = position
+                self._writes[event_id, partition] = position
 
 
 def _take_rejections(job: JobInPartition, batch: Batch, step: Rows) -> None:
@@ -339,6 +348,19 @@ def _take_rejections(job: JobInPartition, batch: Batch, step: Rows) -> None:
             for name in ("record_number", "line")
         )
         job.reject(record_numbers, lines, hashes(rejections.column("code")))
+
+
+def _count_erased(job: JobInPartition, row: RowErased) -> None:
+    match row.outcome:
+        case "inserted":
+            job.inserted += 1
+        case "updated":
+            job.updated += 1
+        case "unchanged" | "none":
+            job.unchanged += 1
+        case "rejected" | "refused":
+            numbers, lines = np.array([row.record_number]), np.array([row.line])
+            job.reject(numbers, lines, _codes(ERASED.code, 1))
 
 
 def _reject(job: JobInPartition, staged: Staged, at: Numbers, code: str) -> None:

@@ -15,6 +15,7 @@ import psycopg
 
 from processor import RefusedToStartError
 from processor.instances import fetch_active
+from processor.log_version import at_current_version
 from processor.setup import NotReadyError, describe_log
 from processor.store import connect
 from processor.verification import VerificationError
@@ -153,6 +154,8 @@ def verify_active(settings: Settings, *, note_progress: Note = _note_nothing) ->
     Raises:
         VerificationError: it can't be told: says why, and what to do.
     """
+    with _told():
+        settings = at_current_version(settings)
     with _told(), connect(settings, APPLICATION) as connection, connection.cursor() as cursor:
         try:
             active = fetch_active(cursor)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import itertools
 import zlib
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processor.acceptance import (
     Defined,
+    Erased,
     Indexed,
     Opened,
     PartitionState,
@@ -23,8 +25,10 @@ from processor.acceptance import (
 from processor.batches import decode_records
 from schemas import codec
 from schemas.events import JobOpened, JobSealed, RowRejected, UserRow
+from tests.passes import MemoryRecord
 
 if TYPE_CHECKING:
+    from processor.acceptance import Accepted
     from schemas.events import JobMode
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -102,7 +106,7 @@ def a_pass(job_id: int, previous: int, rows: int, mode: JobMode = "insert") -> l
     return [codec.encode(opened), *values, codec.encode(sealed)]
 
 
-def applied(  # noqa: C901 - one case a kind of step
+def applied(  # noqa: C901, PLR0912 - one case a kind of step
     values: list[bytes], cuts: list[int]
 ) -> tuple[list[str], PartitionState]:
     """What counts, record by record, when the log is cut into batches at these offsets."""
@@ -125,6 +129,8 @@ def applied(  # noqa: C901 - one case a kind of step
                     story.append("indexed")
                 case Defined(event, _):
                     story.append(f"defined {event.name}")
+                case Erased(row):
+                    story.append(f"row {row.job_id}/{row.record_number}")
                 case Rows():
                     both: list[Any] = [
                         batch.rows.take(step.rows),
@@ -241,3 +247,110 @@ def test_another_producers_row_counts_at_any_time() -> None:
     story, state = applied([foreign], [])
     assert story == ["row None/None"]
     assert state == replace(START, next_offset=1)
+
+
+FOREIGN_ROW = UserRow(event_id="e", mode="upsert", key="k", present=0, occurred_at=NOW)
+UNTOUCHED = replace(START, is_indexed=False)
+"""Of tables that are being built: no leaf has an index yet."""
+
+
+def accepted_whole(
+    values: list[bytes], state: PartitionState = START, reverted: frozenset[int] = frozenset()
+) -> Accepted:
+    """What all values come to as one batch."""
+    records = [FakeRecord(at, value) for at, value in enumerate(values)]
+    return accept(decode_records(records, 0, 1), state, reverted)
+
+
+def kinds(accepted: Accepted) -> list[str]:
+    """Which steps there are, in order."""
+    return [type(step).__name__ for step in accepted.steps]
+
+
+def test_of_a_reverted_job_only_its_refused_lines_count() -> None:
+    """It is followed to its seal, so that the next job finds its place, and fills nothing."""
+    values = a_pass(1, 0, 6, "delsert")
+    foreign = codec.encode(FOREIGN_ROW)
+    log = [*values[:3], foreign, *values[3:], *a_pass(2, 1, 1)]
+    accepted = accepted_whole(log, reverted=frozenset({1}))
+    opened, rows, *_ = accepted.steps
+    assert isinstance(opened, Opened)
+    assert opened.is_reverted
+    assert isinstance(rows, Rows)
+    assert (len(rows.rows), len(rows.rejections), rows.is_filling) == (1, 2, False)
+    assert kinds(accepted) == ["Opened", "Rows", "Sealed", "Opened", "Rows", "Sealed"]
+    assert accepted.state.sealed_job_id == 2
+    assert accepted.state.is_indexed
+
+
+@settings(max_examples=100)
+@given(logs(), st.lists(st.integers(0, 60), max_size=5), st.sets(st.integers(1, 3)))
+def test_reverting_a_job_moves_no_other_record(
+    log: tuple[list[int], list[bytes]], cuts: list[int], reverted: set[int]
+) -> None:
+    """However the log is cut, sequence, digest and seals are those of the job as it was."""
+    _, values = log
+    _, state = applied(values, [])
+    edges = [0, *sorted({cut for cut in cuts if 0 < cut < len(values)}), len(values)]
+    without = START
+    for begin, end in itertools.pairwise(edges):
+        records = [FakeRecord(at, values[at]) for at in range(begin, end)]
+        batch = decode_records(records, 0, 1)
+        without = accept(batch, without, frozenset(reverted)).state
+    assert without == state
+
+
+def test_the_first_job_fills_tables_that_have_no_index() -> None:
+    """As a delsert does: the indexes come with its seal."""
+    values = a_pass(1, 0, 1)
+    complete = codec.encode(
+        UserRow(
+            job_id=1, record_number=1, line=2, sequence=0, mode="insert", key="k", first_name="A",
+            last_name="B", email="k", country="France", present=0, occurred_at=NOW,
+        )
+    )  # fmt: skip
+    seal = JobSealed(job_id=1, rows=1, digest=zlib.crc32(complete))
+    accepted = accepted_whole([values[0], complete, codec.encode(seal)], UNTOUCHED)
+    assert kinds(accepted) == ["Opened", "Rows", "Indexed", "Sealed"]
+    rows = accepted.steps[1]
+    assert isinstance(rows, Rows)
+    assert rows.is_filling
+
+
+def test_a_row_that_may_not_add_a_user_fills_no_table() -> None:
+    """What becomes of it is found out by its key."""
+    accepted = accepted_whole(a_pass(1, 0, 1), UNTOUCHED)
+    assert kinds(accepted) == ["Opened", "Indexed", "Rows", "Sealed"]
+
+
+def test_an_upsert_and_another_producer_need_the_index() -> None:
+    """Both look for users by their key."""
+    accepted = accepted_whole(a_pass(1, 0, 1, "upsert"), UNTOUCHED)
+    assert kinds(accepted) == ["Indexed", "Opened", "Rows", "Sealed"]
+    accepted = accepted_whole([codec.encode(FOREIGN_ROW)], UNTOUCHED)
+    assert kinds(accepted) == ["Indexed", "Rows"]
+
+
+def test_a_reverted_first_job_leaves_the_tables_untouched() -> None:
+    """The next one fills them instead."""
+    accepted = accepted_whole(a_pass(1, 0, 2), UNTOUCHED, frozenset({1}))
+    assert kinds(accepted) == ["Opened", "Sealed"]
+    assert not accepted.state.is_indexed
+
+
+def test_brackets_carry_their_place_and_time() -> None:
+    """As the log has them."""
+    accepted = accepted_whole(a_pass(1, 0, 1))
+    opened, _, sealed = accepted.steps
+    assert isinstance(opened, Opened)
+    assert isinstance(sealed, Sealed)
+    assert (opened.offset, sealed.offset) == (0, 2)
+    assert sealed.recorded_at - opened.recorded_at == timedelta(seconds=2)
+
+
+@pytest.mark.parametrize("timestamp_ms", [-1, 2**62])
+def test_a_time_that_no_clock_says_stops_nothing(timestamp_ms: int) -> None:
+    """A producer may write any number there."""
+    record = MemoryRecord(b"k", a_pass(1, 0, 0)[0], 0, timestamp_ms)
+    (control,) = decode_records([record], 0, 1).controls
+    assert control.recorded_at.year in {1970, 9999}

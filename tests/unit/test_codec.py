@@ -152,9 +152,26 @@ statuses = st.builds(
     started_at=moment,
     finished_at=st.none() | moment,
 )
+erased = st.builds(
+    events.RowErased,
+    job_id=st.none() | int64,
+    record_number=st.none() | int32,
+    line=st.none() | int32,
+    sequence=st.none() | int64,
+    outcome=st.sampled_from(["none", "inserted", "updated", "unchanged", "rejected", "refused"]),
+)
+moves = st.builds(
+    events.LogMove,
+    stage=st.sampled_from(["HELD", "RELEASED", "MOVED"]),
+    version=int32,
+    command=text,
+    recorded_at=moment,
+)
 any_event = st.one_of(
     user_rows,
     rejections,
+    erased,
+    moves,
     opened,
     sealed,
     accepted,
@@ -240,10 +257,10 @@ def test_hostile_bytes_are_refused_with_a_code(body: bytes) -> None:
         (None, "NULL_VALUE"),
         (b"", "NOT_FRAMED"),
         (b"{}", "NOT_FRAMED"),
-        (b"\x00\x00\x00\x00\x01\x02", "SCHEMA_UNKNOWN"),
+        (b"\x00\x00\x00\x00\x01\x02", "UNKNOWN_SCHEMA"),
         (b"\x00\x00\x00\x00", "NOT_FRAMED"),
         (b"\xc3\x01", "NOT_FRAMED"),
-        (b"\xc3\x0112345678", "SCHEMA_UNKNOWN"),
+        (b"\xc3\x0112345678", "UNKNOWN_SCHEMA"),
     ],
 )
 def test_what_is_no_event_has_a_code(value: bytes | None, code: str) -> None:

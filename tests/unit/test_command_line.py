@@ -18,6 +18,7 @@ _CALLING = (
     *("import", "status", "jobs", "errors", "undo", "redo"),
     *("users list", "users get", "users create", "users modify", "users delete", "users history"),
     *("attributes list", "attributes add"),
+    *("sources", "dead-letters list", "dead-letters show"),
     *("accounts list", "accounts add", "accounts modify", "accounts delete"),
     *("tokens list", "tokens add", "tokens delete"),
     *("diff", "rebuild", "projections"),
@@ -36,10 +37,10 @@ def test_help_lists_every_command() -> None:
 
     listed = [line.split()[0] for line in result.output.partition("Commands:")[2].splitlines()[1:]]
     assert listed == [
-        *("demo", "up", "serve", "process", "import", "status", "jobs", "errors"),
-        *("undo", "redo", "users", "diff", "rebuild", "projections"),
-        *("attributes", "sources", "dead-letters", "accounts", "tokens"),
-        *("asyncapi", "psql", "test", "bench"),
+        *("demo", "up", "serve", "process", "import", "status", "jobs", "errors", "proof"),
+        *("undo", "redo", "users", "diff", "rebuild", "projections", "attributes", "sources"),
+        *("dead-letters", "accounts", "tokens", "verify", "asyncapi", "erase"),
+        *("psql", "test", "bench"),
     ]
 
 

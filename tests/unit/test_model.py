@@ -78,13 +78,14 @@ def test_a_state_is_needed_in_the_usa() -> None:
 
 
 def test_a_job_left_out_never_ran() -> None:
-    """What it would have rejected is taken, and no line of it has an outcome."""
+    """What it would have rejected is taken; only its unfit lines have an outcome."""
     model = Model()
-    content = (HEADER + ADA + BOB).encode()
+    content = (HEADER + ADA + "No,Address,none,,France,,\n" + BOB).encode()
     left_out = model.leave_out(Job(job_id=1, mode="insert", content=content, accepted_at=DAY))
     outcome = _apply(model, "insert", ADA, 2)
 
-    assert (left_out.counts, left_out.is_reverted) == ((0, 0, 0, 0), True)
+    assert (left_out.counts, left_out.is_reverted) == ((0, 0, 0, 1), True)
+    assert left_out.rejections == [Rejected(2, 3, "EMAIL_INVALID")]
     assert outcome.counts == (1, 0, 0, 0)
     assert set(model.users) == {"ada@example.com"}
     assert model.users["ada@example.com"].job_id == 2

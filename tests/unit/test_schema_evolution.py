@@ -221,5 +221,5 @@ def test_hostile_schemas_are_refused(reason: str) -> None:
         check_writer(HOSTILE[reason], readers)
     with codec.forgetting_ids():
         codec.learn(1, HOSTILE[reason])
-        with pytest.raises(codec.UndecodableError, match="SCHEMA_INCOMPATIBLE"):
+        with pytest.raises(codec.UndecodableError, match="INCOMPATIBLE_SCHEMA"):
             codec.decode(codec.confluent_frame(1) + b"x")

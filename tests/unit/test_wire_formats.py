@@ -187,7 +187,7 @@ def test_our_own_events_are_read_by_id() -> None:
         assert {value[0] for value in values} == {0}
         batch = _decoded(values)
         assert batch.dead_letters == []
-        assert batch.controls == [(0, defined), (3, sealed)]
+        assert [(each.at, each.event) for each in batch.controls] == [(0, defined), (3, sealed)]
         assert len(_rows(batch)) == 1
         assert batch.is_rejection.tolist() == [False, False, True, False]
 
@@ -265,9 +265,9 @@ FRAMES = {
     "no Avro": (b"not Avro at all", "NOT_FRAMED"),
     "a fingerprint cut off": (codec.MARKER + b"1234", "NOT_FRAMED"),
     "an id cut off": (b"\0\0\0\0", "NOT_FRAMED"),
-    "an unknown fingerprint": (codec.MARKER + b"12345678" + BODY, "SCHEMA_UNKNOWN"),
-    "an unknown id": (codec.confluent_frame(99) + BODY, "SCHEMA_UNKNOWN"),
-    "a negative id": (b"\0\xff\xff\xff\xff" + BODY, "SCHEMA_UNKNOWN"),
+    "an unknown fingerprint": (codec.MARKER + b"12345678" + BODY, "UNKNOWN_SCHEMA"),
+    "an unknown id": (codec.confluent_frame(99) + BODY, "UNKNOWN_SCHEMA"),
+    "a negative id": (b"\0\xff\xff\xff\xff" + BODY, "UNKNOWN_SCHEMA"),
     "both frames": (codec.confluent_frame(OURS) + codec.encode(ROW), "MALFORMED"),
     "the reverse": (codec.frame_of(UserRow) + _by_id(codec.encode(ROW)), "MALFORMED"),
     "protobuf framing": (codec.confluent_frame(OURS) + b"\0" + BODY, "MALFORMED"),
@@ -309,7 +309,17 @@ def test_refused_ids_do_not_pile_up() -> None:
     """A flood of records with made-up ids takes bounded memory; the last ones stay known."""
     with codec.forgetting_ids():
         for schema_id in range(1000, 12_000):
-            codec.refuse(schema_id, "SCHEMA_UNKNOWN", "x")
+            codec.refuse(schema_id, "UNKNOWN_SCHEMA", "x")
         assert sum(map(codec.is_known, range(1000, 12_000))) == 10_000
         assert codec.is_known(11_999)
         assert not codec.is_known(1000)
+
+
+def test_an_id_that_was_not_registered_may_come_to_be() -> None:
+    """A dead letter can be tried again then; what cannot be resolved never can."""
+    with codec.forgetting_ids():
+        codec.refuse(50, "UNKNOWN_SCHEMA", "not there")
+        codec.learn(51, json.dumps("string"))
+        codec.forget_unregistered()
+        assert not codec.is_known(50)
+        assert codec.is_known(51)

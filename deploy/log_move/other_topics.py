@@ -1,0 +1,61 @@
+"""The smaller topics of a log in their new version: all but `user-events` and `uploads`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from deploy.log_move.records import RecordWriter, read_records
+from schemas.codec import UndecodableError, decode
+from schemas.log_moves import LogMoves
+
+if TYPE_CHECKING:
+    from deploy.log_move.person import Person
+    from deploy.log_move.records import CopiedRecord
+    from deploy.log_move.topic_admin import TopicAdmin
+    from schemas.settings import Settings
+    from schemas.topics import Topic
+
+
+def copy_job_events(admin: TopicAdmin, old: Settings, new: Settings) -> None:
+    """Every record that counts, in its order; what was said while the log was held does not."""
+    moves = LogMoves()
+    writer = RecordWriter(new.kafka, new.topics.job_events)
+    for records in _read(admin, old, old.topics.job_events, 0):
+        writer.write(0, [record for record in records if _counts(moves, record)])
+    writer.flush()
+
+
+def _counts(moves: LogMoves, record: CopiedRecord) -> bool:
+    try:
+        return moves.apply(decode(record.value()))
+    except UndecodableError:
+        return False  # every reader skips it
+
+
+def copy_last_statuses(admin: TopicAdmin, old: Settings, new: Settings) -> None:
+    """The last snapshot of each job, as compaction would leave it."""
+    writer = RecordWriter(new.kafka, new.topics.job_status)
+    for partition in range(admin.partitions(old.topics.job_status)):
+        last: dict[bytes | None, CopiedRecord] = {}
+        for records in _read(admin, old, old.topics.job_status, partition):
+            last |= {record.key(): record for record in records}
+        writer.write(partition, list(last.values()))
+    writer.flush()
+
+
+def copy_dead_letters(admin: TopicAdmin, old: Settings, new: Settings, person: Person) -> int:
+    """All but the person's; how many were left out."""
+    left_out = 0
+    writer = RecordWriter(new.kafka, new.topics.dead_letters)
+    for partition in range(admin.partitions(old.topics.dead_letters)):
+        for records in _read(admin, old, old.topics.dead_letters, partition):
+            kept = [record for record in records if not person.owns(record)]
+            left_out += len(records) - len(kept)
+            writer.write(partition, kept)
+    writer.flush()
+    return left_out
+
+
+def _read(admin: TopicAdmin, old: Settings, topic: Topic, partition: int):
+    begin, end = admin.bounds(topic)[partition]
+    return read_records(old, topic.name, partition, begin, end)
