@@ -19,7 +19,7 @@ from schemas.column_hashes import NULL, hashes, mixed, text_hashes
 from schemas.user_rules import FIELDS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -41,7 +41,11 @@ class SetValues:
 
     def sums(self, ids: Hashes) -> tuple[int, int]:
         """A number of all found and one of all expected; equal where all is, in any order."""
-        return _sum(ids, self.found), _sum(ids, self.expected)
+        names = sorted(self.expected)
+        found, expected = (
+            _sum(ids, [columns[name] for name in names]) for columns in (self.found, self.expected)
+        )
+        return found, expected
 
 
 def set_values(events: pa.RecordBatch, users: pa.Table, is_new: Flags) -> SetValues:
@@ -119,9 +123,9 @@ def _text(values: Mapping[str, str | None], names: Any) -> str:
     return json.dumps({name: values.get(name) for name in sorted(names)})
 
 
-def _sum(ids: Hashes, columns: Mapping[str, Hashes]) -> int:
+def _sum(ids: Hashes, columns: Sequence[Hashes]) -> int:
     rows = mixed(ids + _SEED)
-    for column in columns.values():
+    for column in columns:
         rows = mixed((rows ^ column) + _SEED)
     return int(rows.sum())
 
