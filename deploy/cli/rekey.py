@@ -10,7 +10,7 @@ from confluent_kafka import KafkaException
 from deploy.cli.options import data_dir_option
 from deploy.cli.stack_settings import settings_of
 from deploy.log_move import MoveError
-from deploy.log_move.rekey import Rekeyed, rekey
+from deploy.log_move.rekey import Rekeyed, Wanted, rekey
 from ingest_api.log_setup import LogMismatchError
 from ingest_api.topic_setup import TopicSetupError
 from schemas.logs import configure_logging
@@ -26,20 +26,28 @@ _FAILURES = (
 
 
 @click.command("rekey")
+@click.option("--key", help="Which field is to tell users apart: email, mobileNumber, …")
 @click.option(
     "--partitions",
     type=click.IntRange(1, MAX_PARTITIONS),
-    required=True,
     help="How many partitions `user-events` is to have.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @data_dir_option
-def rekey_command(partitions: int, yes: bool, data_dir: Path) -> None:  # noqa: FBT001 - click's way
-    r"""Move the log to another number of partitions.
+def rekey_command(
+    key: str | None,
+    partitions: int | None,
+    yes: bool,  # noqa: FBT001 - click's way
+    data_dir: Path,
+) -> None:
+    r"""Move the log to another reconciliation KEY, number of partitions, or both.
 
     The log is written anew to new topics, job by job; the tables made from it are proved to say
-    the same as the live ones, and everybody goes on in it. No setting need be changed: what the
-    log says counts before ROLLCALL_PARTITIONS. Topics have new names, which other producers must
+    the same as the live ones, and everybody goes on in it. For partitions alone no setting need
+    be changed: what the log says counts before ROLLCALL_PARTITIONS. With another key, every
+    service must get ROLLCALL_RECONCILIATION_KEY and be started again: until then it ends, and
+    says so. A key that does not tell users apart in the whole log is refused: where a user has
+    none, has had two, or shares one. Topics have new names, which other producers must
     be told, and the ids of all users are new ones: whoever has kept ids must look users up again,
     by key. Uploads and writes are answered with 503 while the end of the log is copied. Files in
     `uploads` are dropped: all their jobs have ended.
@@ -53,19 +61,28 @@ def rekey_command(partitions: int, yes: bool, data_dir: Path) -> None:  # noqa: 
       1  Refused, and nothing has changed; or started again where it was broken off.
     """
     configure_logging()
+    if key is None and partitions is None:
+        raise click.UsageError("Say --key, --partitions, or both.")
     if not yes:
         click.confirm("All users will have new ids. Go on?", abort=True)
     began_s = time.monotonic()
     try:
-        done = rekey(settings_of(data_dir), partitions, tell=click.echo)
+        settings = settings_of(data_dir)
+        done = rekey(settings, Wanted(key, partitions), tell=click.echo)
     except _FAILURES as error:
         raise click.ClickException(str(error)) from error
     _print(done, time.monotonic() - began_s)
+    if done.key != settings.reconciliation_key:
+        click.echo(
+            f"Set ROLLCALL_RECONCILIATION_KEY={done.key} for the API, the publisher, the processors"
+            " and the builder, and start them again: until then they refuse to work."
+        )
 
 
 def _print(done: Rekeyed, took_s: float) -> None:
     click.echo(
-        f"The log is now in its topics of version {done.version}, in {done.partitions} partitions."
+        f"The log is now in its topics of version {done.version}, in {done.partitions} partitions,"
+        f" and its key is {done.key}."
     )
     if done.users is None:
         click.echo("What this call asked for was not done: start it again if it is still wanted.")

@@ -29,7 +29,7 @@ from schemas.events import (
 from schemas.topics import partition_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from deploy.log_move.job_order import Counted
     from deploy.log_move.records import CopiedRecord, RecordWriter
@@ -53,8 +53,12 @@ class NewPartition:
 class RekeyingCopy:
     """Copies job by job, from where it is up to given ends, again and again."""
 
-    def __init__(self, old: Settings, new: Settings, writer: RecordWriter) -> None:
+    def __init__(
+        self, old: Settings, new: Settings, writer: RecordWriter, new_key: Callable[[str], str]
+    ) -> None:
+        """``new_key``: by which key the rows of an old one are to stand."""
         self._writer = writer
+        self._new_key = new_key
         self._readers = [
             PartitionReader(old, number) for number in range(old.topics.user_events.partitions)
         ]
@@ -131,7 +135,8 @@ class RekeyingCopy:
             case UserRow(job_id=None) as row:
                 self._write_single(counted, row)
             case UserRow() as row:
-                self._write_line(counted, row, row.key.encode())
+                key = self._new_key(row.key)
+                self._write_line(counted, replace(row, key=key), key.encode())
             case RowRejected() | RowErased() as line:
                 self._write_line(counted, line, counted.record.key() or b"")
             case other:
@@ -157,7 +162,7 @@ class RekeyingCopy:
 
     def _write_single(self, counted: Counted, row: UserRow) -> None:
         """A row of another producer, or a write of the API."""
-        changed = replace(row, user_id=self._new_id(row.user_id))
+        changed = replace(row, key=self._new_key(row.key), user_id=self._new_id(row.user_id))
         record = counted.record
         key = changed.key.encode()
         if changed != row:

@@ -229,7 +229,7 @@ def test_a_killed_move_changes_nothing_and_is_started_over(rig: Rig) -> None:
         assert partitions_of_tables(rig.env) == PARTITIONS
     wait_until(lambda: rig.client.upload(tidy_csv([1])).status_code == 503, 20)
     same = rekey(rig, "--partitions", str(PARTITIONS))
-    assert (same.returncode, "has 3 partitions already" in same.stdout) == (1, True), same.stdout
+    assert (same.returncode, "and 3 partitions already" in same.stdout) == (1, True), same.stdout
     wait_until(rig.client.is_ready, 20)
     rig.run(tidy_csv([200]))
     before = seen(rig.env)
@@ -253,7 +253,7 @@ def test_a_move_killed_after_the_switch_is_completed(
 
     monkeypatch.setattr(moving, "_finish", die)
     with pytest.raises(KeyboardInterrupt):
-        moving.rekey(rig.env.settings, 5, tell=lambda _text: None)
+        moving.rekey(rig.env.settings, moving.Wanted(partitions=5), tell=lambda _text: None)
     assert seen(rig.env) == before
     rig.processors[0].kill()
     rig.restart_processor()
@@ -275,6 +275,85 @@ def test_a_move_killed_after_the_switch_is_completed(
     rig.wait_ready()
     rig.run(tidy_csv([500]))
     rig.env = moved(rig.env, 5)
+    rig.assert_as_modelled()
+
+
+_KEYLESS = _USERS.replace("SELECT key, ", "SELECT ").replace("ORDER BY key", "ORDER BY email")
+_KEYLESS_LINES = """
+SELECT job_id, record_number, line, code, raw FROM rejections ORDER BY job_id, record_number
+"""
+
+
+def seen_without_keys(env: Ground) -> list[list[dict[str, Any]]]:
+    """What readers see of everything but ids, keys, and reasons that name the key."""
+    return [select(env, query) for query in (_KEYLESS, _JOBS, _KEYLESS_LINES, _SOURCES)]
+
+
+def test_a_log_gets_another_key(rig: Rig) -> None:
+    """Every service ends until it is told the key; then users are told apart by it."""
+    rig.services.builder()
+    rig.run(tidy_csv(range(100)))
+    rig.run(tidy_csv(range(50, 120), word="b") + tidy_csv([60], word="c"), "upsert")
+    undone = rig.run(tidy_csv(range(30, 130), word="u"), "upsert")
+    rig.run(tidy_csv([1, 2, 200]))
+    rig.run(b"Email,Country\nuser60@example.com,India\nnobody@example.com,India\n", "upsert")
+    rig.run(tidy_csv([*range(20, 80), 30]), "delsert")
+    _send(rig.env, _row("user31@example.com", mode="delete"))
+    user = added(rig.client, ANA)
+    assert modify(rig.client, user, {"state": "Goa"}).status_code == 200
+    wait_until(lambda: rig.client.change("undo", int(undone["id"])).is_success, 60)
+    rig.client.wait_state(int(undone["id"]), "REVERTED")
+    before = seen_without_keys(rig.env)
+
+    done = rekey(rig, "--key", "mobileNumber", "--partitions", "2")
+
+    assert done.returncode == 0, done.stdout
+    assert "Set ROLLCALL_RECONCILIATION_KEY=mobileNumber" in done.stdout
+    assert seen_without_keys(rig.env) == before
+    wait_until(
+        lambda: not any(service.is_running for service in rig.services.started),
+        60,
+        saying="all services have ended",
+    )
+    for service in rig.services.started:
+        assert service.process.returncode == 78
+        assert 'made for the reconciliation key \\"mobileNumber\\"' in service.log_text()
+    key = {"ROLLCALL_RECONCILIATION_KEY": "mobileNumber"}
+    rig.services.environ = {**rig.services.environ, **key}
+    rig.env = Ground({**moved(rig.env, 2).environ, **key}, rig.env.surroundings)
+    rig.services.started.clear()
+    rig.restart_processor()
+    rig.restart_publisher()
+    rig.restart_api()
+    assert verify_active(rig.env.settings).is_proven
+    last = rig.run(csv_of({"Email": "new@example.org", "Mobile Number": "+14155550025"}), "upsert")
+    assert (last["updated"], last["rejected"]) == (1, 0)
+    (changed,) = select(rig.env, "SELECT email FROM users WHERE key = '+14155550025'")
+    assert changed["email"] == "new@example.org"
+    assert verify_active(rig.env.settings).is_proven
+
+
+def test_a_key_that_does_not_tell_users_apart_is_refused(rig: Rig) -> None:
+    """Every row that stands against it is counted, the first are named, and nothing changes."""
+    rig.run(tidy_csv(range(50)))
+    rig.run(csv_of({"Email": "twin@example.org", "Mobile Number": "+14155550001"}), "upsert")
+    rig.run(csv_of({"Email": "user2@example.com", "Mobile Number": "+14155559999"}), "upsert")
+    job = rig.run(csv_of({"Email": "none@example.org", "Mobile Number": ""}))
+    before = seen(rig.env)
+    refused = rekey(rig, "--key", "mobileNumber")
+    assert refused.returncode == 1
+    assert "3 rows of the log do not fit a log whose key is mobileNumber" in refused.stdout
+    for reason in (
+        "key twin@example.org: the user with the key user1@example.com has the same mobileNumber",
+        "key user2@example.com: its mobileNumber is another one than in an earlier row",
+        f"job {job['id']}, line 2 (record 1), key none@example.org: it has no mobileNumber",
+    ):
+        assert reason in refused.stdout, refused.stdout
+    unknown = rekey(rig, "--key", "tier")
+    assert "tier cannot be the key; what can: email, mobileNumber." in unknown.stdout
+    assert seen(rig.env) == before
+    assert "Holding" not in refused.stdout
+    rig.run(tidy_csv([100]))
     rig.assert_as_modelled()
 
 
