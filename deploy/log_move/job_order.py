@@ -63,10 +63,10 @@ class Placing:
 
     def place(self, record: CopiedRecord, event: Event | None) -> Counted:
         """The record with its place."""
+        number = _number_of(event)
         if isinstance(event, JobOpened | JobSealed):
             self._number = self._time_ms = 0
-        number = _number_of(event)
-        if number is None:
+        elif number is None:
             self._time_ms = max(self._time_ms, record.timestamp_ms)
         elif number > self._number:
             self._number, self._time_ms = number, 0

@@ -135,10 +135,8 @@ class KeyScan:
         ]
         self._jobs = 0
 
-    def scan_jobs(
-        self, ends: Sequence[int], jobs: int, refused: Collection[tuple[int, int]]
-    ) -> None:
-        """Learn from so many jobs and all before them, which stand before these offsets.
+    def scan(self, ends: Sequence[int], jobs: int, refused: Collection[tuple[int, int]]) -> None:
+        """Learn from so many jobs, which stand before these offsets, and from what is around them.
 
         ``refused`` are the lines that had no effect, by job and record number.
         """
@@ -147,12 +145,9 @@ class KeyScan:
             for _ in range(2 * (jobs - self._jobs)):
                 self._learn(reader.section(), refused)
                 reader.bracket()
+            # Now, not when the log is held: what is refused is to be refused before that.
+            self._learn(reader.section(), refused)
         self._jobs = jobs
-
-    def scan_rest(self) -> None:
-        """Learn from what comes after the last job, up to the same offsets."""
-        for reader in self._readers:
-            self._learn(reader.section(), ())
 
     def _learn(self, section: Iterable[Counted], refused: Collection[tuple[int, int]]) -> None:
         for counted in section:

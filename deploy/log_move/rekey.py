@@ -33,7 +33,7 @@ from schemas.read_model import schema_name
 from schemas.user_rules import KEY_FIELD
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from deploy.log_move.move import Log
     from processor.instances import Instance
@@ -191,7 +191,8 @@ class _Move:
         ends = self._log.admin.ends(topic)
         if work.scan:
             self._tell("Reading the new keys.")
-            self._scan(work.scan, ends, jobs, is_last=is_last)
+            work.scan.scan(ends, jobs, self._log.tables.refused_lines(self._active.schema))
+            work.scan.change.check()
         self._tell(f"Copying {topic.name} up to {sum(ends)} records.")
         work.copy.copy_jobs(ends, jobs)
         if is_last:
@@ -199,13 +200,6 @@ class _Move:
         self._tell("Making tables from the copy.")
         work.replay.run(work.copy.next_offsets, lambda _done: None, lambda: False)
         return ends
-
-    def _scan(self, scan: KeyScan, ends: Sequence[int], jobs: int, *, is_last: bool) -> None:
-        """Find the new keys of all that is copied next; refuses what has none."""
-        scan.scan_jobs(ends, jobs, self._log.tables.refused_lines(self._active.schema))
-        if is_last:
-            scan.scan_rest()
-        scan.change.check()
 
     def _copy_others(self) -> None:
         log = self._log
