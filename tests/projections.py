@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import sql
 
+from processor.verification.verification import verify_active
+from tests.surroundings import PARTITIONS
 from tests.verdict import select
 from tests.waiting import wait_until
 
@@ -42,6 +44,18 @@ def active(env: Ground) -> dict[str, Any]:
     """The row of the instance that readers see."""
     (row,) = select(env, "SELECT * FROM projection_instance WHERE state = 'active'")
     return row
+
+
+def assert_proven(env: Ground) -> None:
+    """Fail unless live = rebuilt, table by table, and live = the log as it is folded apart.
+
+    A builder must be running.
+    """
+    built = wait_built(env, request(env, "verify"))
+    assert built["state"] == "ready", built["failure"]
+    assert built["result"]["isEqual"], built["result"]
+    folded = verify_active(env.settings.with_partitions(PARTITIONS))
+    assert folded.is_proven, folded.findings
 
 
 def wait_built(env: Ground, number: int) -> dict[str, Any]:

@@ -142,6 +142,7 @@ FOUND: list[tuple[str, str, dict[str, Any]]] = [
     ("POST", f"{API}/admin/accounts/{{name}}/delete", {}),
     ("GET", f"{API}/admin/tokens", {}),
     ("POST", f"{API}/admin/tokens/{{token_id}}/delete", {}),
+    ("GET", f"{API}/batchinfo/proof/{{job_id}}", {}),
     ("POST", f"{API}/batchinfo/undo/{{job_id}}", {}),
     ("POST", f"{API}/batchinfo/redo/{{job_id}}", {}),
 ]

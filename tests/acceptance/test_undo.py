@@ -14,6 +14,7 @@ import pytest
 
 from tests.client import BASE, counts
 from tests.files import dirty_csv, tidy_csv
+from tests.projections import assert_proven
 from tests.verdict import select
 from tests.waiting import wait_until
 
@@ -281,7 +282,7 @@ def previewed(rig: Rig, word: str, job_id: int) -> Json:
 @pytest.mark.usefixtures("builder")
 @pytest.mark.parametrize("seed", [1, 2])
 def test_random_histories_of_jobs_and_undos(rig: Rig, seed: int) -> None:
-    """Whatever is undone and done again in whatever order, the tables are the model's."""
+    """Whatever is undone, done again and killed in whatever order, the tables are the model's."""
     rng = random.Random(seed)
     jobs: list[int] = []
     undone: set[int] = set()
@@ -295,6 +296,10 @@ def test_random_histories_of_jobs_and_undos(rig: Rig, seed: int) -> None:
             mode = rng.choice(["insert", "upsert", "upsert", "delsert"])
             content = dirty_csv(rng, rng.randrange(50, 600), keys=KEYS)
             jobs.append(int(rig.run(content, mode)["id"]))
+        if rng.random() < 0.3:
+            rig.processors[0].kill()
+            rig.restart_processor()
         if step % 3 == 2:
             rig.assert_as_modelled()
     rig.assert_as_modelled()
+    assert_proven(rig.env)

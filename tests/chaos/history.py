@@ -21,6 +21,7 @@ import psycopg
 from tests.client import Client
 from tests.files import dirty_csv
 from tests.log_reading import accepted_jobs
+from tests.projections import assert_proven
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Report:
 
 
 def run_history(rig: Rig, *, seed: int, duration_s: float) -> Report:
-    """Upload and break things for a while, then let all heal; fail where the model differs."""
+    """Upload and break things for a while and let all heal; live, rebuilt and model must agree."""
     report = Report(seed)
     deadline = time.monotonic() + duration_s
     with ThreadPoolExecutor(2) as pool:
@@ -67,6 +68,8 @@ def run_history(rig: Rig, *, seed: int, duration_s: float) -> Report:
             _break_things(rig, random.Random(f"faults {seed}"), deadline, report)
             answered = uploads.result(_UPLOAD_TIMEOUT_S)
             model = rig.assert_as_modelled()
+            rig.services.builder()
+            assert_proven(rig.env)
         finally:
             stopping.set()
         watch.result()
