@@ -18,14 +18,17 @@ from schemas import codec
 from schemas.events import UserRow
 from schemas.topics import partition_of
 from tests.files import csv_of, dirty_csv, tidy_csv
-from tests.services import CHECKOUT
+from tests.rig import Rig
+from tests.services import CHECKOUT, Services
 from tests.single_users import ANA, added, define, delete, modify
-from tests.surroundings import PARTITIONS, Ground
+from tests.surroundings import PARTITIONS, Ground, ground
 from tests.verdict import select
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from tests.rig import Rig
+    from pathlib import Path
+
+    from tests.surroundings import Surroundings
 
 _NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 _TIMEOUT_S = 240
@@ -343,6 +346,68 @@ def test_a_log_gets_another_key(rig: Rig) -> None:
     (changed,) = select(rig.env, "SELECT email FROM users WHERE key = '+14155550025'")
     assert changed["email"] == "new@example.org"
     assert verify_active(rig.env.settings).is_proven
+
+
+def test_a_move_to_another_key_killed_after_the_switch_is_completed(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the settings that the log had; the same command says then what to set."""
+    rig.run(tidy_csv(range(60)))
+    before = seen_without_keys(rig.env)
+
+    def die(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(moving, "_finish", die)
+        with pytest.raises(KeyboardInterrupt):
+            moving.rekey(rig.env.settings, moving.Wanted("mobileNumber"), tell=lambda _text: None)
+    assert rig.client.upload(tidy_csv([1])).status_code == 503
+    done = rekey(rig, "--key", "mobileNumber")
+    assert (done.returncode, seen_without_keys(rig.env)) == (0, before), done.stdout
+    assert "Set ROLLCALL_RECONCILIATION_KEY=mobileNumber" in done.stdout
+    rig.env = moved(rig.env, PARTITIONS)
+    start_with_key(rig, "mobileNumber")
+    assert rig.run(tidy_csv(range(50, 70), word="b"), "upsert")["updated"] == 10
+
+
+def test_an_attribute_is_left_as_the_key_and_taken_again(
+    surroundings_of_session: Surroundings, tmp_path: Path
+) -> None:
+    """Its values are keys as they are; an email is one in lower case."""
+    with (
+        ground(surroundings_of_session, reconciliation_key="Card") as made,
+        Services(made.environ, tmp_path) as services,
+    ):
+        rig = Rig.start(made, services)
+        assert define(rig.client, "Card", isReconciliationKey=True).status_code == 200
+        rig.run(_cards("A1,Ann@Example.org", "b2,bob@example.org", "b2,bob@example.org"))
+        rig.run(b"Card,Country\nA1,India\nc3,India\n", "upsert")
+        before = seen_without_keys(rig.env)
+        for version, (key, expected) in enumerate(
+            (
+                ("email", ["ann@example.org", "bob@example.org"]),
+                ("Card", ["A1", "b2"]),
+            ),
+            start=2,
+        ):
+            done = rekey(rig, "--key", key)
+            assert done.returncode == 0, done.stdout
+            assert [
+                row["key"] for row in select(rig.env, "SELECT key FROM users ORDER BY key")
+            ] == expected
+            assert seen_without_keys(rig.env) == before
+            rig.env = moved(rig.env, PARTITIONS, version)
+            start_with_key(rig, key)
+            assert verify_active(rig.env.settings).is_proven
+        assert rig.run(_cards("A1,new@example.org"), "upsert")["updated"] == 1
+        rig.close()
+
+
+def _cards(*lines: str) -> bytes:
+    """A file of users by card and email."""
+    header = "First Name,Last Name,Country,Last Active Date,Card,Email"
+    return "\n".join([header, *(f"A,B,India,01/02/2024,{line}" for line in lines), ""]).encode()
 
 
 def test_a_key_that_does_not_tell_users_apart_is_refused(rig: Rig) -> None:
