@@ -190,13 +190,20 @@ def _answer(
     events = sum(proof.events for proof in proofs)
     total = sum(state.outcomes.values())
     users = sum(proof.users for proof in proofs)
-    findings.note("jobs", "the job", "lines", (lines, state.lines))
-    findings.note("log", "the job", "events", (lines, events))
-    findings.note("rejections", "the job", "count", (state.outcomes["rejected"], state.rejections))
+    findings.compare("jobs", "the job", "lines", (lines, state.lines))
+    findings.compare("log", "the job", "events", (lines, events))
+    findings.compare(
+        "rejections", "the job", "count", (state.outcomes["rejected"], state.rejections)
+    )
     if state.state == "REVERTED":  # its rows have no outcomes and have left no users
-        findings.note("users", "the job", "count", (0, users))
+        findings.compare("users", "the job", "count", (0, users))
     else:
-        findings.note("jobs", "the job", "sum of outcomes", (lines, total))
+        findings.compare("jobs", "the job", "sum of outcomes", (lines, total))
+    users_hash, log_hash = (
+        _hex(sum(getattr(proof, name) for proof in proofs)) for name in ("users_hash", "log_hash")
+    )
+    if findings.count == 0:
+        findings.compare("users", "the job", "hash", (log_hash, users_hash))
     return {
         "id": str(state.job_id),
         "state": state.state,
@@ -217,8 +224,8 @@ def _answer(
             for proof in proofs
         ],
         "usersLeft": users,
-        "usersHash": _hex(sum(proof.users_hash for proof in proofs)),
-        "logHash": _hex(sum(proof.log_hash for proof in proofs)),
+        "usersHash": users_hash,
+        "logHash": log_hash,
         "differences": findings.count,
         "findings": [asdict(finding) for finding in findings.shown],
     }

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from schemas.events import Event
+
     Numbers = npt.NDArray[np.int64]
 
 pc: Any = pyarrow.compute
@@ -41,8 +43,11 @@ class JobRows:
 
 def job_rows(job_id: int, values: Sequence[bytes], expected: int) -> JobRows:
     """The job's rows among these values, from the sequence number ``expected`` on."""
-    rows, row_places = _decoded(UserRow, values)
-    rejections, rejection_places = _decoded(RowRejected, values)
+    at, odd = _places(values)
+    rows, row_places = _decoded(UserRow, values, at[UserRow], has_odd=bool(odd & {UserRow}))
+    rejections, rejection_places = _decoded(
+        RowRejected, values, at[RowRejected], has_odd=bool(odd & {RowRejected})
+    )
     sequences = np.full(len(values), _NONE, np.int64)
     for decoded, places in ((rows, row_places), (rejections, rejection_places)):
         is_own = np.asarray(pc.fill_null(pc.equal(decoded.column("job_id"), job_id), False))  # noqa: FBT003 - what null becomes
@@ -54,13 +59,31 @@ def job_rows(job_id: int, values: Sequence[bytes], expected: int) -> JobRows:
     return JobRows(counted, rows.filter(pa.array(does_count)), row_places[does_count])
 
 
+def _places(values: Sequence[bytes]) -> tuple[dict[type[Event], list[int]], set[type[Event]]]:
+    """Where events of each type stand, and which types some are in another schema than ours of."""
+    rows: list[int] = []
+    places: dict[type[Event], list[int]] = {UserRow: rows, RowRejected: []}
+    odd: set[type[Event]] = set()
+    row_frame = codec.frame_of(UserRow)
+    for at, value in enumerate(values):
+        if value.startswith(row_frame):  # nearly all
+            rows.append(at)
+        elif (known := codec.type_of(value)) and known[0] in places:
+            places[known[0]].append(at)
+            if not known[1]:
+                odd.add(known[0])
+    return places, odd
+
+
 def _decoded(
-    event_type: type[UserRow | RowRejected], values: Sequence[bytes]
+    event_type: type[UserRow | RowRejected],
+    values: Sequence[bytes],
+    places: list[int],
+    *,
+    has_odd: bool,
 ) -> tuple[pa.RecordBatch, Numbers]:
     """The events of this type, and their places."""
-    types = [codec.type_of(value) for value in values]
-    places = [at for at, known in enumerate(types) if known and known[0] is event_type]
-    if all(known[1] for known in types if known and known[0] is event_type):
+    if not has_odd:
         try:
             batch = codec.decode_batch(event_type, [values[at] for at in places])
         except ValueError:

@@ -96,11 +96,10 @@ class LogStretches:
                     raise TooLongError
                 left = stretch.last_offset + 1 - next_offset
                 # It waits for as many as asked, so no more are asked than there are.
-                messages = [
-                    message
-                    for message in consumer.consume(min(_BATCH, left), _WAIT_S)
-                    if _is_record(message)
-                ]
+                found = consumer.consume(min(_BATCH, left), _WAIT_S)
+                messages = [message for message in found if message.error() is None]
+                if len(messages) < len(found):
+                    _check(found)
                 if messages:
                     next_offset = (messages[-1].offset() or 0) + 1
                     yield messages
@@ -108,8 +107,9 @@ class LogStretches:
             consumer.close()
 
 
-def _is_record(message: Message) -> bool:
-    error = message.error()
-    if error is not None and error.code() in _LOST:
-        raise LogGoneError(f"{message.topic()} no longer holds what was read there: {error.str()}")
-    return error is None  # librdkafka goes on by itself after every other error
+def _check(messages: list[Message]) -> None:
+    for message in messages:
+        error = message.error()
+        if error is not None and error.code() in _LOST:
+            raise LogGoneError(f"{message.topic()} no longer holds what was read: {error.str()}")
+    # librdkafka goes on by itself after every other error

@@ -157,10 +157,10 @@ def _operation(route: Route) -> Operation:
     return operation
 
 
-def _place(described: tuple[Route, Operation]) -> tuple[int, str]:
-    """Where an operation stands in the document: by its tag, then by its path."""
+def _place(described: tuple[Route, Operation]) -> tuple[int, str, list[str]]:
+    """Where an operation stands in the document: by its tag, its path, and its methods."""
     route, operation = described
-    return list(_TAGS).index(operation.tag), path_of(route)
+    return list(_TAGS).index(operation.tag), path_of(route), sorted(route.methods)
 
 
 def _camel(name: str) -> str:

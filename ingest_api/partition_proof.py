@@ -55,13 +55,18 @@ class ProofFindings:
     def note(
         self, table: str, subject: str, column: str | None, values: tuple[object, object]
     ) -> None:
-        """Add one, of the values expected and found, where they differ."""
+        """Add one, of the values expected and found."""
         expected, found = ("null" if value is None else str(value) for value in values)
-        if expected == found:
-            return
         self.count += 1
         if len(self.shown) < MOST_FINDINGS:
             self.shown.append(ProofFinding(table, subject, column, expected, found))
+
+    def compare(
+        self, table: str, subject: str, column: str | None, values: tuple[object, object]
+    ) -> None:
+        """Add one where the values expected and found differ."""
+        if values[0] != values[1]:
+            self.note(table, subject, column, values)
 
     def count_more(self, count: int) -> None:
         """Count findings that are not shown."""
@@ -112,8 +117,8 @@ class PartitionProof:
         for users in self._left.rest():
             self._take_unknown(users)
         subject = f"partition {self.part.partition}"
-        self._findings.note("log", subject, "events", (self.part.rows, self.events))
-        self._findings.note("log", subject, "digest", (self.part.digest, self.digest))
+        self._findings.compare("log", subject, "events", (self.part.rows, self.events))
+        self._findings.compare("log", subject, "digest", (self.part.digest, self.digest))
 
     def _check_brackets(self, offsets: npt.NDArray[np.int64], values: Sequence[bytes]) -> None:
         for offset, kind in (
@@ -137,11 +142,11 @@ class PartitionProof:
             self._findings.note("log", place, None, (expected, type(event).__name__))
             return
         found = f"{type(event).__name__} of job {event.job_id}"
-        self._findings.note("log", place, None, (expected, found))
+        self._findings.compare("log", place, None, (expected, found))
         if isinstance(event, JobSealed):
             for column in ("rows", "digest"):
                 pair = getattr(event, column), getattr(self.part, column)
-                self._findings.note("job_partition", f"partition {partition}", column, pair)
+                self._findings.compare("job_partition", f"partition {partition}", column, pair)
 
     def _compare(self, rows: JobRows, positions: npt.NDArray[np.int64], users: pa.Table) -> None:
         """Users up to the end of a batch: set by its rows, or by none."""

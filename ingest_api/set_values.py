@@ -19,7 +19,7 @@ from schemas.column_hashes import NULL, hashes, mixed, text_hashes
 from schemas.user_rules import FIELDS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -41,19 +41,27 @@ class SetValues:
 
     def sums(self, ids: Hashes) -> tuple[int, int]:
         """A number of all found and one of all expected; equal where all is, in any order."""
-        return _sum(ids, self.found), _sum(ids, self.expected)
+        names = sorted(self.expected)
+        found, expected = (
+            _sum(ids, [columns[name] for name in names]) for columns in (self.found, self.expected)
+        )
+        return found, expected
 
 
 def set_values(events: pa.RecordBatch, users: pa.Table, is_new: Flags) -> SetValues:
     """Each event and the user that it set last; ``is_new`` where it made it."""
-    whole = {name: users.column(name).combine_chunks() for name in users.column_names}
+    whole: dict[str, Any] = {
+        name: users.column(name).combine_chunks() for name in users.column_names
+    }
     expected = {
         "key": hashes(events.column("key")),
         "record_number": hashes(events.column("record_number")),
         "modified_at": hashes(events.column("occurred_at")),
         "created_at": np.where(is_new, hashes(events.column("occurred_at")), _NOT_SET),
     }
-    found = {name: hashes(whole[name]) for name in expected}
+    found = {name: hashes(whole[name]) for name in expected if name != "key"}
+    is_same = whole["key"].equals(events.column("key"))
+    found["key"] = expected["key"] if is_same else hashes(whole["key"])
     found["created_at"] = np.where(is_new, found["created_at"], _NOT_SET)
     present = np.asarray(pc.cast(events.column("present"), pa.int64()))
     for field in FIELDS:
@@ -64,7 +72,9 @@ def set_values(events: pa.RecordBatch, users: pa.Table, is_new: Flags) -> SetVal
         if field.kind == "boolean":
             values = np.where(values == NULL, _TRUE, values)
         expected[field.name] = np.where(is_set, values, _NOT_SET)
-        found[field.name] = np.where(is_set, hashes(whole[field.name]), _NOT_SET)
+        is_same = whole[field.name].equals(events.column(field.name))  # mostly, and cheaply told
+        stored = values if is_same else hashes(whole[field.name])
+        found[field.name] = np.where(is_set, stored, _NOT_SET)
     expected["attributes"], found["attributes"] = _attributes(events, whole["attributes"], is_new)
     return SetValues(expected, found)
 
@@ -113,9 +123,9 @@ def _text(values: Mapping[str, str | None], names: Any) -> str:
     return json.dumps({name: values.get(name) for name in sorted(names)})
 
 
-def _sum(ids: Hashes, columns: Mapping[str, Hashes]) -> int:
+def _sum(ids: Hashes, columns: Sequence[Hashes]) -> int:
     rows = mixed(ids + _SEED)
-    for column in columns.values():
+    for column in columns:
         rows = mixed((rows ^ column) + _SEED)
     return int(rows.sum())
 

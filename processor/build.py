@@ -300,5 +300,8 @@ class Build:
             offsets = instances.hold(cursor, active)
             self._replay_to(replay, offsets, within_s=_SWITCH_S)
             instances.switch(cursor, active, self._instance, result)
-            topic = self._settings.topics.job_status.name
-            announce_changed(cursor, active.schema, self._instance.schema, topic)
+            # Tables of an earlier version may lack what this would read; what they say of a job
+            # is not changed by an upgrade.
+            if active.version == self._instance.version:
+                topic = self._settings.topics.job_status.name
+                announce_changed(cursor, active.schema, self._instance.schema, topic)

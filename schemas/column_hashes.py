@@ -53,6 +53,8 @@ def hashes(column: Any) -> Hashes:
 
 def text_hashes(column: Any) -> Hashes:
     """Of a column of texts, a word of eight bytes of all rows at a time."""
+    if column.null_count == len(column):
+        return np.zeros(len(column), np.uint64)
     offsets, data = _offsets_and_data(column)
     starts, lengths = offsets[:-1], np.diff(offsets)
     found = mixed(lengths.astype(np.uint64) * _STEP + _STEP)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
@@ -12,12 +14,13 @@ import pyarrow.csv
 from schemas.user_rules import FIELDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     Bytes = bytes | bytearray | memoryview
 
 pc: Any = pyarrow.compute
 _PART_BYTES: Final = 4 << 20
+_FIRST_ROWS: Final = 1000
 TIME: Final = pa.timestamp("us", tz="UTC")
 """Of a time; the session's TimeZone is UTC, its DateStyle ISO."""
 _KINDS: Final = {"boolean": pa.bool_(), "date": pa.date32()}
@@ -35,19 +38,29 @@ def copied_columns(lines: Iterable[Bytes], types: Mapping[str, pa.DataType]) -> 
 
     A date or time of no year from 1 to 9999 is the earliest that its type can hold.
     """
-    gathered: list[Bytes] = []
-    size = 0
-    for line in lines:
-        gathered.append(line)
-        size += len(line)
-        if size >= _PART_BYTES:
-            yield _parsed(b"".join(gathered), types)
-            gathered, size = [], 0
-    if gathered:
-        yield _parsed(b"".join(gathered), types)
+    rest = iter(lines)
+    count = _FIRST_ROWS
+    while gathered := list(islice(rest, count)):
+        text = _Text.of(gathered)
+        count = max(1, _PART_BYTES * len(gathered) // len(text.rows))
+        yield _parsed(text, types)
 
 
-def _parsed(text: bytes, types: Mapping[str, pa.DataType]) -> pa.Table:
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """Rows as CSV; ``has_breaks``: within a value there may be a line break."""
+
+    rows: bytes
+    has_breaks: bool
+
+    @classmethod
+    def of(cls, lines: Sequence[Bytes]) -> _Text:
+        """The text of these rows."""
+        rows = b"".join(lines)
+        return cls(rows, has_breaks=b"\r" in rows or rows.count(b"\n") != len(lines))
+
+
+def _parsed(text: _Text, types: Mapping[str, pa.DataType]) -> pa.Table:
     try:
         return _read_csv(text, types)
     except pa.ArrowInvalid:
@@ -70,13 +83,14 @@ def _cast(column: Any, kind: pa.DataType) -> Any:
     return pc.if_else(pc.fill_null(is_far, fill_value=False), earliest, near)
 
 
-def _read_csv(text: bytes, types: Mapping[str, pa.DataType]) -> pa.Table:
+def _read_csv(text: _Text, types: Mapping[str, pa.DataType]) -> pa.Table:
     return pyarrow.csv.read_csv(
-        io.BytesIO(text),
+        io.BytesIO(text.rows),
         read_options=pyarrow.csv.ReadOptions(
-            use_threads=False, block_size=len(text) + 1, column_names=list(types)
+            use_threads=False, block_size=len(text.rows) + 1, column_names=list(types)
         ),
-        parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
+        # Where they may be there, the reader goes over the text once more to find the rows.
+        parse_options=pyarrow.csv.ParseOptions(newlines_in_values=text.has_breaks),
         convert_options=pyarrow.csv.ConvertOptions(
             column_types=dict(types),
             null_values=[""],

@@ -74,11 +74,12 @@ def read_partition(settings: Settings, partition: int, end: int) -> Iterator[lis
             records, is_at_end = _records(messages, end)
             if records:
                 next_offset, heard_s = (records[-1].offset() or 0) + 1, time.monotonic()
-                schemas.learn_now([record.value() for record in records])
+                if settings.schema_registry is not None:
+                    schemas.learn_now([record.value() for record in records])
                 yield records
-            elif is_at_end:
+            if is_at_end:
                 return  # what is left up to ``end`` are no records, but marks of transactions
-            elif time.monotonic() - heard_s > _SILENT_S:
+            if time.monotonic() - heard_s > _SILENT_S:
                 raise VerificationError(
                     f"Kafka gave nothing of {topic}, partition {partition}, from offset "
                     f"{next_offset} on for {_SILENT_S:g} s: try again once it answers."
@@ -89,21 +90,25 @@ def read_partition(settings: Settings, partition: int, end: int) -> Iterator[lis
 
 def _records(messages: list[Message], end: int) -> tuple[list[Message], bool]:
     """Those that are records below ``end``, and whether the partition's end was met."""
-    is_at_end = False
-    records: list[Message] = []
-    for message in messages:
-        error = message.error()
-        if error is None:
-            records.append(message)
-        elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
-            is_at_end = True
-        elif error.code() in _LOST:
-            raise VerificationError(
-                f"{message.topic()}, partition {message.partition()}, no longer holds its first "
-                f"records ({error.str()}): without them nothing can be proved."
-            )
-        # librdkafka goes on by itself after every other error
+    records = [message for message in messages if message.error() is None]
+    is_at_end = len(records) < len(messages) and any(map(_is_end, messages))
     while records and (records[-1].offset() or 0) >= end:
         records.pop()
         is_at_end = True
     return records, is_at_end
+
+
+def _is_end(message: Message) -> bool:
+    """Whether it says that the partition ends here, and is no record.
+
+    Raises:
+        VerificationError: it says that the log no longer holds what was asked for.
+    """
+    error = message.error()
+    if error is not None and error.code() in _LOST:
+        raise VerificationError(
+            f"{message.topic()}, partition {message.partition()}, no longer holds its first "
+            f"records ({error.str()}): without them nothing can be proved."
+        )
+    # librdkafka goes on by itself after every other error
+    return error is not None and error.code() == KafkaError._PARTITION_EOF  # noqa: SLF001 - its public name

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import select
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, LiteralString
 
 import numpy as np
 import pyarrow as pa
-from psycopg import errors, sql
+from psycopg import errors, pq, sql
 
 from processor.generations import Generations
 from processor.store import connect
@@ -179,7 +180,7 @@ def snapshot(settings: Settings, schema: str) -> Generator[Snapshot]:
         VerificationError: there are no such tables.
     """
     for attempt in range(_ATTEMPTS):
-        with connect(settings, APPLICATION) as connection:
+        with contextlib.closing(connect(settings, APPLICATION)) as connection:
             try:
                 taken = _take(connection, settings, schema)
             except errors.UndefinedTable as error:
@@ -196,7 +197,7 @@ def snapshot(settings: Settings, schema: str) -> Generator[Snapshot]:
 @contextlib.contextmanager
 def session(settings: Settings, name: str) -> Generator[psycopg.Connection]:
     """A session that sees what the snapshot of this name sees."""
-    with connect(settings, APPLICATION) as connection:
+    with contextlib.closing(connect(settings, APPLICATION)) as connection:
         _begin(connection)
         connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(name)))
         yield connection
@@ -292,5 +293,26 @@ def _rejections(
 def _copied(
     connection: psycopg.Connection, statement: sql.Composed, types: Mapping[str, pa.DataType]
 ) -> Iterator[pa.Table]:
-    with connection.cursor().copy(statement) as copy:
-        yield from copied_columns(copy, types)
+    return copied_columns(_copied_lines(connection.pgconn, statement.as_bytes(connection)), types)
+
+
+def _copied_lines(connection: pq.abc.PGconn, statement: bytes) -> Iterator[memoryview]:
+    """By libpq itself: psycopg's own way takes twice the time a row.
+
+    Raises:
+        psycopg.Error: what Postgres says.
+    """
+    begun = connection.exec_(statement)
+    if begun.status != pq.ExecStatus.COPY_OUT:
+        raise errors.error_from_result(begun)
+    next_line = connection.get_copy_data
+    while (found := next_line(1))[0] >= 0:
+        size, line = found
+        if size:
+            yield line
+        else:
+            select.select([connection.socket], [], [])
+            connection.consume_input()
+    while ended := connection.get_result():
+        if ended.status != pq.ExecStatus.COMMAND_OK:
+            raise errors.error_from_result(ended)

@@ -71,10 +71,15 @@ class UserColumns:
     def make_slots(self, count: int) -> Indexes:
         """So many slots that nobody has had."""
         begin, self.size = self.size, self.size + count
-        while self.size > len(self.alive):
-            self.alive = _doubled(self.alive)
-            self.values = _doubled(self.values)
-            self.plain = {name: _doubled(column) for name, column in self.plain.items()}
+        places = len(self.alive)
+        while places < self.size:
+            places *= 2
+        if places > len(self.alive):
+            # In place: large arrays are moved by the kernel's page tables, without a copy.
+            self.alive.resize(places, refcheck=False)
+            self.values.resize((places, len(FIELDS)), refcheck=False)
+            for column in self.plain.values():
+                column.resize(places, refcheck=False)
         return np.arange(begin, self.size)
 
     def tidy(self) -> None:
@@ -96,7 +101,3 @@ class UserColumns:
         smaller.attributes = {new_slot[slot]: self.attributes[slot] for slot in new_slot}
         self.index, self.size, self.alive = smaller.index, smaller.size, smaller.alive
         self.values, self.plain, self.attributes = smaller.values, smaller.plain, smaller.attributes
-
-
-def _doubled(column: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    return np.concatenate([column, np.zeros_like(column)])
