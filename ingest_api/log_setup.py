@@ -51,10 +51,10 @@ def ensure_log(settings: Settings) -> None:
             not have our schemas.
         LogMovedError: the log is in the topics of another version than these settings name.
     """
-    version = current_version(settings)
-    if version != settings.log_version:
+    found = at_current_version(settings)
+    if found.topics != settings.topics:
         # Before any topic is made: those of a version that was left are not to come back.
-        raise LogMovedError(version)
+        raise LogMovedError(found.log_version, found.topics.user_events.partitions)
     ensure_topics(settings)
     schemas = EventSchemas(settings.schema_registry)
     _register(schemas, settings)
@@ -69,20 +69,21 @@ def ensure_log(settings: Settings) -> None:
         raise LogMismatchError(mismatch)
 
 
-def current_version(settings: Settings) -> int:
-    """The version of the log that is in use, as `job-events` of all versions say.
+def at_current_version(settings: Settings) -> Settings:
+    """The settings with the topics that are in use, as `job-events` of all versions say.
 
     Raises:
         TopicSetupError: Kafka cannot be asked.
     """
     names = topic_names(settings)
-    version = oldest_version(names, settings.first_topics.job_events.name)
-    while (there := settings.at_version(version).topics.job_events).name in names:
-        moved_to = fetch_moves(settings, there).moved_to
-        if moved_to is None:
+    found = settings.at_version(oldest_version(names, settings.first_topics.job_events.name))
+    while found.topics.job_events.name in names:
+        moved = fetch_moves(settings, found.topics.job_events).moved
+        if moved is None:
             break
-        version = moved_to
-    return version
+        # The move decides how many there are, whatever the settings say.
+        found = settings.with_partitions(moved.partitions).at_version(moved.version)
+    return found
 
 
 def fetch_moves(settings: Settings, job_events: Topic) -> LogMoves:

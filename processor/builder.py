@@ -23,11 +23,13 @@ from psycopg import errors
 from processor import RefusedToStartError, SupersededError, instances
 from processor.build import Build, BuildFailedError, StoppedError
 from processor.job_reverts import RevertsFollower
+from processor.log_key import check_key
 from processor.log_version import at_current_version
 from processor.service import EXIT_REFUSED
 from processor.setup import NotReadyError, describe_log
 from processor.store import connect, is_transient
 from schemas.logs import configure_logging
+from schemas.schema_registry import RegistryUnreachableError
 from schemas.settings import SettingsError, read_settings
 
 if TYPE_CHECKING:
@@ -61,10 +63,15 @@ class Builder:
         self._stopping = stopping
 
     def run(self) -> None:
-        """Build until told to stop, through any loss of Postgres or Kafka."""
+        """Build until told to stop, through any loss of Postgres or Kafka.
+
+        Raises:
+            RefusedToStartError: the log is one for another reconciliation key.
+        """
         while not self._stopping.is_set():
             try:
                 self._settings = at_current_version(self._settings)
+                check_key(self._settings)
                 with (
                     connect(self._settings, APPLICATION) as connection,
                     contextlib.closing(RevertsFollower(self._settings)) as follower,
@@ -72,7 +79,12 @@ class Builder:
                     self._build_while_connected(connection, follower)
             except StoppedError:
                 return
-            except (NotReadyError, SupersededError, KafkaException) as error:
+            except (
+                NotReadyError,
+                SupersededError,
+                KafkaException,
+                RegistryUnreachableError,
+            ) as error:
                 _log.warning("building waits", reason=str(error))
             except psycopg.Error as error:
                 if not is_transient(error):

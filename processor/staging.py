@@ -140,6 +140,11 @@ def offset_of(user: int) -> int:
     return (user & ((1 << _OFFSET_BITS) - 1)) - 1
 
 
+def partition_of_id(user: int) -> int:
+    """The partition of the event that created the user."""
+    return user >> _OFFSET_BITS
+
+
 def rounds(keys: pa.StringArray) -> npt.NDArray[np.int32]:
     """How many times each key came before, in order: 0 everywhere where keys are unique."""
     codes: pa.DictionaryArray[Any, Any] = pc.dictionary_encode(keys)

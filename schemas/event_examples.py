@@ -260,7 +260,7 @@ _OF_LOGS: Final = (
         "moved",
         "The log's last record: it goes on in the topics of version 2.",
         "log",
-        events.LogMove(stage="MOVED", version=2, command="erase", recorded_at=_AT),
+        events.LogMove(stage="MOVED", version=2, partitions=6, command="erase", recorded_at=_AT),
     ),
 )
 EVENT_EXAMPLES: Final = (*_USER_ROWS, *_OF_JOBS, *_OF_LOGS)

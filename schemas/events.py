@@ -234,10 +234,14 @@ class LogConfigured:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogMove:
-    """A stage of moving the log to topics of another version (see :mod:`schemas.log_moves`)."""
+    """A stage of moving the log to topics of another version (see :mod:`schemas.log_moves`).
+
+    ``partitions`` are those of ``user-events`` in that version.
+    """
 
     stage: LogMoveStage
     version: int
+    partitions: int
     command: str
     recorded_at: datetime
 

@@ -50,8 +50,12 @@ class LogMoves:
     @property
     def moved_to(self) -> int | None:
         """The version of the topics in which the log goes on; None where it goes on here."""
-        is_moved = self.last is not None and self.last.stage == "MOVED"
-        return self.last.version if self.last and is_moved else None
+        return self.moved.version if self.moved is not None else None
+
+    @property
+    def moved(self) -> LogMove | None:
+        """What says where the log goes on; None where it goes on here."""
+        return self.last if self.last is not None and self.last.stage == "MOVED" else None
 
 
 def versioned(name: str, version: int) -> str:

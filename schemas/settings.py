@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 _KAFKA_PREFIX: Final = "ROLLCALL_KAFKA_"
 LOG_VERSION: Final = "ROLLCALL_LOG_VERSION"
+PARTITIONS: Final = "ROLLCALL_PARTITIONS"
 _MAX_VERSION: Final = 1_000_000
-_MAX_PARTITIONS: Final = 4096
+MAX_PARTITIONS: Final = 4096
 """A user's id keeps 12 bits for the partition (see processor.projection)."""
 
 
@@ -142,7 +143,7 @@ def _reconciliation_key(read: EnvironmentReader) -> str:
 def _topics(read: EnvironmentReader) -> Topics:
     return topics(
         prefix=read.text("ROLLCALL_TOPIC_PREFIX", ""),
-        partitions=read.integer("ROLLCALL_PARTITIONS", 6, least=1, most=_MAX_PARTITIONS),
+        partitions=read.integer(PARTITIONS, 6, least=1, most=MAX_PARTITIONS),
         uploads_retention_days=read.integer(
             "ROLLCALL_UPLOADS_RETENTION_DAYS", 7, least=1, most=3650
         ),
@@ -170,7 +171,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     ROLLCALL_DATABASE_URL             required   libpq conninfo or URL
     ROLLCALL_TOPIC_PREFIX             empty      put before each topic's name
     ROLLCALL_GROUP                    rollcall   consumer group of the processors
-    ROLLCALL_PARTITIONS               6          of user-events; fixed once made
+    ROLLCALL_PARTITIONS               6          of user-events; `./rollcall rekey` moves to others
     ROLLCALL_REPLICATION_FACTOR       1          of topics that the service makes
     ROLLCALL_UPLOADS_RETENTION_DAYS   7          how long uploaded files are kept
     ROLLCALL_RECONCILIATION_KEY       email      or mobileNumber, or a custom attribute's name

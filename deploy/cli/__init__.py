@@ -44,6 +44,7 @@ _COMMANDS = {
         "Print the description of the topics for other services.",
     ),
     "erase": ("deploy.cli.erase:erase_command", "Erase a user's data from the log and all tables."),
+    "rekey": ("deploy.cli.rekey:rekey_command", "Move the log to another key or partitions."),
     "psql": ("deploy.cli.psql:psql", "Open the database of the running stack."),
     "test": ("deploy.cli.tests:test", "Run the tests."),
     "bench": ("deploy.bench.command:bench", "Measure speed and memory against a baseline."),

@@ -1,7 +1,8 @@
 """Moving a log: its records written anew to topics of the next version, proved, and switched to.
 
 A topic cannot be rewritten, so what must not stand in the log any more is left
-out of a copy, and the copy becomes the log.  The order is what makes it safe:
+out of a copy (``erase``), or a copy is made for another key or other partitions
+(``rekey``), and the copy becomes the log.  The order is what makes it safe:
 
 1. *Copy* all that is there, while everything goes on.
 2. *Hold*: ``LogMove`` HELD in `job-events`; from then on no upload or write is

@@ -5,43 +5,43 @@ from __future__ import annotations
 import contextlib
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, LiteralString
+from typing import TYPE_CHECKING, Final
 
 from deploy.log_move import MoveFailedError, MoveRefusedError
 from deploy.log_move.erasing_copy import ErasingCopy
-from deploy.log_move.log_state import read_ledger, say
+from deploy.log_move.log_state import read_ledger
+from deploy.log_move.move import (
+    afresh,
+    check_same_command,
+    find_log,
+    hold,
+    is_switched,
+    let_go_on,
+    locked,
+    remove_earlier,
+    remove_old,
+    undo_broken_off,
+)
 from deploy.log_move.other_topics import copy_dead_letters, copy_job_events, copy_last_statuses
 from deploy.log_move.outcomes import Outcomes
 from deploy.log_move.person import Person, normalised
 from deploy.log_move.proof import check_copy, compare, find_in_tables, find_in_topics
 from deploy.log_move.records import RecordWriter
-from deploy.log_move.tables import Tables
-from deploy.log_move.topic_admin import TopicAdmin
-from ingest_api.log_setup import current_version, ensure_log
 from processor.replay import Replay
-from processor.store import connect
 from schemas.read_model import schema_name
 from schemas.topics import partition_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
-
-    import psycopg
+    from collections.abc import Callable, Sequence
 
     from deploy.log_move.erasing_copy import Erasure
+    from deploy.log_move.move import Log
     from deploy.log_move.proof import Place
     from ingest_api.job_ledger import JobLedger
     from processor.instances import Instance
     from schemas.settings import Settings
 
 COMMAND: Final = "erase"
-_APPLICATION: Final = "rollcall-log-move"
-_TRY_LOCK: LiteralString = "SELECT pg_try_advisory_lock(hashtextextended('rollcall:log-move', 0))"
-_PATIENCE_S: Final = 120.0
-"""For jobs that run, and for processors that are behind, while the log is held."""
-_PAUSE_S: Final = 0.2
-_NOTICED_S: Final = 5.0
-"""An idle worker looks every two seconds whether its tables are still the active ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,17 +58,6 @@ class Erased:
     left: list[Place]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Log:
-    """A log that is moved: its topics now and to be, and the means."""
-
-    old: Settings
-    new: Settings
-    admin: TopicAdmin
-    tables: Tables
-    connection: psycopg.Connection
-
-
 def erase(settings: Settings, key: str, *, keeps_old: bool, tell: Callable[[str], None]) -> Erased:
     """Erase the user with this key; a move that was broken off before is completed or undone.
 
@@ -79,38 +68,20 @@ def erase(settings: Settings, key: str, *, keeps_old: bool, tell: Callable[[str]
         MoveRefusedError, MoveFailedError: the log is as it was.
         TopicSetupError, LogMismatchError: the settings do not fit the log.
     """
-    with _locked(settings) as connection:
-        log = _find(settings, connection)
+    with locked(settings) as connection:
+        log = find_log(settings, connection, COMMAND)
         ledger = read_ledger(log.old)
         person = _person(log.old, key, ledger)
-        if _is_switched(log):
+        if is_switched(log):
+            check_same_command(log, ledger)
             tell("A move that was broken off is completed.")
             return _finish(log, person, _Done(None, 0, time.monotonic()), keeps_old=keeps_old)
-        _undo_broken_off(log, ledger)
+        undo_broken_off(log, ledger)
+        log = afresh(log, log.old)
         if not keeps_old:
-            _remove_earlier(log, tell)
+            remove_earlier(log, tell)
         done = _Move(log, person, tell).run()
         return _finish(log, person, done, keeps_old=keeps_old)
-
-
-@contextlib.contextmanager
-def _locked(settings: Settings) -> Generator[psycopg.Connection]:
-    with connect(settings, _APPLICATION) as connection:
-        row = connection.execute(_TRY_LOCK).fetchone()
-        if not (row and row[0]):
-            raise MoveRefusedError("The log is being moved by another process.")
-        yield connection
-
-
-def _find(settings: Settings, connection: psycopg.Connection) -> Log:
-    admin = TopicAdmin(settings)
-    old = settings.at_version(current_version(settings))
-    if old.topics.user_events.name not in admin.names():
-        raise MoveRefusedError(f"There is no log: no topic {old.topics.user_events.name}.")
-    old = old.with_partitions(admin.partitions(old.topics.user_events))
-    ensure_log(old)
-    new = old.at_version(old.log_version + 1)
-    return Log(old=old, new=new, admin=admin, tables=Tables(connection), connection=connection)
 
 
 def _person(settings: Settings, key: str, ledger: JobLedger) -> Person:
@@ -120,38 +91,6 @@ def _person(settings: Settings, key: str, ledger: JobLedger) -> Person:
     if not person.key:
         raise MoveRefusedError("The key is empty.")
     return person
-
-
-def _is_switched(log: Log) -> bool:
-    """Whether the tables are those of the new version already, and only the log lags behind."""
-    topic = log.tables.topic(log.tables.active().schema)
-    return log.old.version_of(topic) == log.new.log_version
-
-
-def _remove_earlier(log: Log, tell: Callable[[str], None]) -> None:
-    """Remove what a move that died at its very end, or was told to, has kept."""
-    earlier = _earlier_topics(log.old) & log.admin.names()
-    if earlier:
-        tell("Removing the topics and tables of earlier versions of the log.")
-        log.tables.drop_others()
-        log.admin.delete(earlier)
-
-
-def _earlier_topics(settings: Settings) -> set[str]:
-    """Topics of the versions before this one, but for `job-events`: they say what comes after."""
-    versions = [settings.at_version(number).topics for number in range(1, settings.log_version)]
-    return {
-        topic.name for topics in versions for topic in topics.all() if topic != topics.job_events
-    }
-
-
-def _undo_broken_off(log: Log, ledger: JobLedger) -> None:
-    """Put back what a move that died has left; the log goes on as it was."""
-    if ledger.moves.is_held:
-        say(log.old, "RELEASED", version=log.new.log_version, command=COMMAND)
-    log.admin.open(log.old.topics.user_events, log.new.topics.user_events)
-    log.admin.delete(topic.name for topic in log.new.topics.all())
-    log.tables.drop_orphans()
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,11 +126,11 @@ class _Move:
             raise
 
     def _give_up(self) -> None:
-        if _is_switched(self._log):
+        if is_switched(self._log):
             # The answer to the switch was lost, but not the switch.
             raise MoveFailedError("the tables are switched: start it again, which completes it")
         self._tell("Giving up: the log goes on as it was.")
-        _undo_broken_off(self._log, read_ledger(self._log.old))
+        undo_broken_off(self._log, read_ledger(self._log.old))
 
     def _moved(self, number: int) -> _Done:
         log, person = self._log, self._person
@@ -235,33 +174,9 @@ class _Move:
             )
 
     def _hold(self) -> None:
-        """Nobody is told anything more of this log on return, and the tables have read it all.
-
-        Raises:
-            MoveRefusedError: jobs do not end, or no processor works.
-        """
-        log, schema = self._log, self._active.schema
         self._tell("Holding the log: uploads and writes are answered with 503.")
         self._held_at_s = time.monotonic()
-        say(log.old, "HELD", version=log.new.log_version, command=COMMAND)
-        jobs = [job.accepted.job_id for job in read_ledger(log.old).jobs]
-        self._wait(
-            lambda: not log.tables.unfinished(schema, jobs),
-            "Jobs that were accepted before do not end: let them end first.",
-        )
-        log.admin.close(log.old.topics.user_events)
-        ends = log.admin.ends(log.old.topics.user_events)
-        self._wait(
-            lambda: log.tables.next_offsets(schema) == ends and not log.tables.unsent(schema),
-            "The processors have not read the log to its end: start them, or let them catch up.",
-        )
-
-    def _wait(self, is_done: Callable[[], bool], why: str) -> None:
-        deadline_s = time.monotonic() + _PATIENCE_S
-        while not is_done():
-            if time.monotonic() > deadline_s:
-                raise MoveRefusedError(why)
-            time.sleep(_PAUSE_S)
+        hold(self._log, self._active.schema)
 
     def _copy_others(self) -> int:
         log = self._log
@@ -272,23 +187,17 @@ class _Move:
     def _prove(self, copy: ErasingCopy, number: int) -> None:
         log = self._log
         self._tell("Proving the copy, record by record.")
-        check_copy(log.new, copy, self._person, lambda _done: None)
+        check_copy(log.new, copy, self._person)
         self._tell("Comparing the tables with the live ones.")
         compare(log.connection, self._active.schema, schema_name(number), self._person.key)
 
 
 def _finish(log: Log, person: Person, done: _Done, *, keeps_old: bool) -> Erased:
     """After the switch of the tables: let everybody go on, and remove what was before."""
-    if not read_ledger(log.old).moves.moved_to:
-        say(log.old, "MOVED", version=log.new.log_version, command=COMMAND)
-    held_s = time.monotonic() - done.held_at_s
-    # For services of earlier code, which do not know that nothing counts there any more.
-    log.admin.close(log.old.topics.job_events)
-    time.sleep(_NOTICED_S)
-    log.tables.drop_others()
+    held_s = let_go_on(log, done.held_at_s)
     log.tables.forget_results(person)
     if not keeps_old:
-        log.admin.delete(_earlier_topics(log.new))
+        remove_old(log)
     topics = (*log.new.topics.all(), log.old.topics.job_events)
     left = find_in_topics(log.new, log.admin, topics, person)
     left += find_in_tables(log.connection, person)

@@ -83,7 +83,7 @@ class ErasingCopy:
         self._home = home
         self._writer = writer
         self._partitions = old.topics.user_events.partitions
-        self._copies = [PartitionCopy(_start(number)) for number in range(self._partitions)]
+        self._copies = [PartitionCopy(start_of(number)) for number in range(self._partitions)]
         self.erasure = Erasure()
 
     @property
@@ -238,7 +238,8 @@ def add_to_checksum(checksum: hashlib.blake2b, record: CopiedRecord) -> None:
     checksum.update(repr(whole).encode())
 
 
-def _start(partition: int) -> PartitionState:
+def start_of(partition: int) -> PartitionState:
+    """The state of a partition of which nothing has been read."""
     return PartitionState(
         partition=partition,
         epoch=0,

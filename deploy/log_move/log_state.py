@@ -45,11 +45,17 @@ def read_ledger(settings: Settings) -> JobLedger:
     return ledger
 
 
-def say(settings: Settings, stage: LogMoveStage, *, version: int, command: str) -> None:
+def say(old: Settings, new: Settings, stage: LogMoveStage, *, command: str) -> None:
     """Append a stage of the move to `job-events`; acknowledged on return."""
     now = datetime.now(UTC)
-    event = LogMove(stage=stage, version=version, command=command, recorded_at=now)
-    writer = RecordWriter(settings.kafka, settings.topics.job_events)
+    event = LogMove(
+        stage=stage,
+        version=new.log_version,
+        partitions=new.topics.user_events.partitions,
+        command=command,
+        recorded_at=now,
+    )
+    writer = RecordWriter(old.kafka, old.topics.job_events)
     # In the framing that everybody reads without a registry.
     body = encode(event).removeprefix(frame_of(LogMove))
     value = MARKER + fingerprint_of(LogMove) + body

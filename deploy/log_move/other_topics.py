@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from deploy.log_move.records import RecordWriter, read_records
-from schemas.codec import UndecodableError, decode
+from schemas.codec import UndecodableError, decode, encode
+from schemas.events import JobAccepted, LogConfigured
 from schemas.log_moves import LogMoves
 
 if TYPE_CHECKING:
@@ -17,11 +19,17 @@ if TYPE_CHECKING:
 
 
 def copy_job_events(admin: TopicAdmin, old: Settings, new: Settings) -> None:
-    """Every record that counts, in its order; what was said while the log was held does not."""
+    """Every record that counts, in its order; what was said while the log was held does not.
+
+    What says the reconciliation key says that of the new log.
+    """
     moves = LogMoves()
     writer = RecordWriter(new.kafka, new.topics.job_events)
     for records in _read(admin, old, old.topics.job_events, 0):
-        writer.write(0, [record for record in records if _counts(moves, record)])
+        counted = [record for record in records if _counts(moves, record)]
+        if old.reconciliation_key != new.reconciliation_key:
+            counted = [_for_key(record, new.reconciliation_key) for record in counted]
+        writer.write(0, counted)
     writer.flush()
 
 
@@ -30,6 +38,13 @@ def _counts(moves: LogMoves, record: CopiedRecord) -> bool:
         return moves.apply(decode(record.value()))
     except UndecodableError:
         return False  # every reader skips it
+
+
+def _for_key(record: CopiedRecord, key: str) -> CopiedRecord:
+    event = decode(record.value())
+    if not isinstance(event, LogConfigured | JobAccepted):
+        return record
+    return replace(record, record_value=encode(replace(event, reconciliation_key=key)))
 
 
 def copy_last_statuses(admin: TopicAdmin, old: Settings, new: Settings) -> None:
@@ -43,13 +58,15 @@ def copy_last_statuses(admin: TopicAdmin, old: Settings, new: Settings) -> None:
     writer.flush()
 
 
-def copy_dead_letters(admin: TopicAdmin, old: Settings, new: Settings, person: Person) -> int:
+def copy_dead_letters(
+    admin: TopicAdmin, old: Settings, new: Settings, person: Person | None = None
+) -> int:
     """All but the person's; how many were left out."""
     left_out = 0
     writer = RecordWriter(new.kafka, new.topics.dead_letters)
     for partition in range(admin.partitions(old.topics.dead_letters)):
         for records in _read(admin, old, old.topics.dead_letters, partition):
-            kept = [record for record in records if not person.owns(record)]
+            kept = [record for record in records if not (person and person.owns(record))]
             left_out += len(records) - len(kept)
             writer.write(partition, kept)
     writer.flush()

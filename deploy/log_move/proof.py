@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, LiteralString
+from typing import TYPE_CHECKING, Final, LiteralString, Protocol
 
 from psycopg import sql
 
@@ -18,19 +18,18 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from deploy.log_move.erasing_copy import ErasingCopy
     from deploy.log_move.person import Person
     from deploy.log_move.records import CopiedRecord
     from deploy.log_move.topic_admin import TopicAdmin
     from schemas.settings import Settings
     from schemas.topics import Topic
 
-_DIFFERING: LiteralString = """
+DIFFERING: LiteralString = """
 SELECT count(*) FROM (
     ({old} EXCEPT ALL {new}) UNION ALL ({new} EXCEPT ALL {old})
 ) AS differing
 """
-_JOBS: LiteralString = """
+JOBS: LiteralString = """
 SELECT job_id, mode, state, lines, inserted, updated, unchanged, rejected, file_name, sha256,
        accepted_at, accepted_by, started_at, finished_at
 FROM {schema}.jobs
@@ -43,7 +42,7 @@ _ATTRIBUTES: LiteralString = "SELECT * FROM {schema}.attribute_definitions"
 _LINES: LiteralString = "SELECT job_id, record_number, line FROM {schema}.rejection"
 _COMPARED: Final[dict[str, LiteralString]] = {
     "users": _OTHER_USERS,
-    "jobs": _JOBS,
+    "jobs": JOBS,
     "counts of jobs by partition": _JOB_PARTITIONS,
     "attributes": _ATTRIBUTES,
     "refused lines": _LINES,
@@ -77,26 +76,51 @@ class Place:
     hits: int
 
 
-def check_copy(
-    new: Settings, copy: ErasingCopy, person: Person, on_progress: Callable[[int], None]
-) -> None:
+class Copy(Protocol):
+    """What was written to the new log."""
+
+    @property
+    def next_offsets(self) -> list[int]:
+        """How far it is, by partition."""
+        ...
+
+    def checksum(self, partition: int) -> str:
+        """Of all that a partition must hold."""
+        ...
+
+
+def check_copy(new: Settings, copy: Copy, person: Person) -> None:
     """Return where the topic holds what was written, no more, and no record of the person.
 
     Raises:
         MoveFailedError: it does not.
     """
     topic = new.topics.user_events.name
-    done = 0
+
+    def look(partition: int, records: Sequence[CopiedRecord]) -> None:
+        if person.is_hinted(
+            [part for record in records for part in (record.key(), record.value())]
+        ):
+            _check_erased(topic, partition, person, records)
+
+    check_written(new, copy, look)
+
+
+def check_written(
+    new: Settings, copy: Copy, look: Callable[[int, Sequence[CopiedRecord]], None]
+) -> None:
+    """Return where the topic holds what was written and no more; each batch was looked at.
+
+    Raises:
+        MoveFailedError: it does not.
+    """
+    topic = new.topics.user_events.name
     for partition, end in enumerate(copy.next_offsets):
         checksum = hashlib.blake2b(digest_size=16)
         for records in read_records(new, topic, partition, 0, end):
             for record in records:
                 add_to_checksum(checksum, record)
-            if person.is_hinted([part for record in records
-                                 for part in (record.key(), record.value())]):  # fmt: skip
-                _check_erased(topic, partition, person, records)
-            done += len(records)
-            on_progress(done)
+            look(partition, records)
         if checksum.hexdigest() != copy.checksum(partition):
             raise MoveFailedError(f"{topic}, partition {partition} is not what was written to it")
 
@@ -124,15 +148,20 @@ def compare(connection: psycopg.Connection, old: str, new: str, key: str) -> Non
         old_rows, new_rows = (
             sql.SQL(query).format(schema=schema, **parts) for schema in schemas.values()
         )
-        statement = sql.SQL(_DIFFERING).format(old=old_rows, new=new_rows)
-        _check_none(connection, statement, name)
-    _check_none(connection, sql.SQL(_OTHER_REASONS).format(**parts), "reasons of refused lines")
+        statement = sql.SQL(DIFFERING).format(old=old_rows, new=new_rows)
+        check_none(connection, statement, name)
+    check_none(connection, sql.SQL(_OTHER_REASONS).format(**parts), "reasons of refused lines")
     totals = connection.execute(sql.SQL(_TOTALS).format(**parts)).fetchone()
     if totals is None or totals[0] != totals[1]:
         raise MoveFailedError(f"the number of users would be another one: {totals}")
 
 
-def _check_none(connection: psycopg.Connection, statement: sql.Composed, name: str) -> None:
+def check_none(connection: psycopg.Connection, statement: sql.Composed, name: str) -> None:
+    """Return where the statement counts none; ``name`` says of what.
+
+    Raises:
+        MoveFailedError: it counts some.
+    """
     row = connection.execute(statement).fetchone()
     if row is None or row[0]:
         raise MoveFailedError(f"the tables made from the copy differ: {name}, {row and row[0]}")

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from schemas.settings import Settings
     from schemas.topics import Topic
 
-_BATCH: Final = 20_000
+_BATCH: Final = 5_000
+"""A move may hold one of each partition, decoded."""
 _QUIET_S: Final = 60.0
 _POLL_S: Final = 0.2
 _FLUSH_S: Final = 120.0
@@ -90,6 +91,8 @@ def read_records(
             if records:
                 _learn(schemas, records)
                 yield records
+                # What whoever takes them does meanwhile is no silence of Kafka's.
+                quiet_until_s = time.monotonic() + _QUIET_S
             if time.monotonic() > quiet_until_s:
                 raise MoveFailedError(
                     f"{topic}, partition {partition} stands at offset {begin} of {end}: a"
@@ -118,6 +121,7 @@ def _reading(kafka: Mapping[str, str]) -> dict[str, Any]:
         "enable.auto.commit": False,
         "auto.offset.reset": "error",
         "enable.partition.eof": True,
+        "queued.max.messages.kbytes": 16_384,
         "fetch.wait.max.ms": 50,
         "fetch.error.backoff.ms": 50,
         "fetch.queue.backoff.ms": 5,

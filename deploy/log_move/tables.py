@@ -12,6 +12,7 @@ from deploy.log_move import MoveFailedError, MoveRefusedError
 from processor import instances
 from processor.setup import describe_log, make_tables
 from schemas import read_model
+from schemas.attributes import Attribute
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
     from processor.instances import Instance
     from schemas.settings import Settings
 
+_KEY: LiteralString = "SELECT reconciliation_key FROM {schema}.projection"
+_ATTRIBUTES: LiteralString = """
+SELECT name, type, is_reconciliation_key, is_indexed FROM {schema}.attributes ORDER BY name
+"""
+_REFUSED: LiteralString = "SELECT job_id, record_number FROM {schema}.rejections"
 _TOPIC: LiteralString = "SELECT topic FROM {schema}.projection"
 _IS_BUILDING: LiteralString = """
 SELECT purpose FROM public.projection_instance WHERE state IN ('requested', 'building') LIMIT 1
@@ -95,6 +101,21 @@ class Tables:
     def topic(self, schema: str) -> str:
         """The topic that tables were made from."""
         return str(self._value(_TOPIC, schema))
+
+    def reconciliation_key(self, schema: str) -> str:
+        """The key of the log that tables were made from."""
+        return str(self._value(_KEY, schema))
+
+    def attributes(self, schema: str) -> list[Attribute]:
+        """The custom attributes that every partition knows."""
+        statement = sql.SQL(_ATTRIBUTES).format(schema=sql.Identifier(schema))
+        return [Attribute(*row) for row in self._connection.execute(statement).fetchall()]
+
+    def refused_lines(self, schema: str) -> set[tuple[int, int]]:
+        """Lines that had no effect, by job and record number."""
+        statement = sql.SQL(_REFUSED).format(schema=sql.Identifier(schema))
+        rows = self._connection.execute(statement).fetchall()
+        return {(job_id, record_number) for job_id, record_number in rows}
 
     def next_offsets(self, schema: str) -> list[int]:
         """How far tables are, by partition."""

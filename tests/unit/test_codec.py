@@ -164,6 +164,7 @@ moves = st.builds(
     events.LogMove,
     stage=st.sampled_from(["HELD", "RELEASED", "MOVED"]),
     version=int32,
+    partitions=int32,
     command=text,
     recorded_at=moment,
 )

@@ -40,6 +40,7 @@ def test_help_lists_every_command() -> None:
         *("demo", "up", "serve", "process", "import", "status", "jobs", "errors", "proof"),
         *("undo", "redo", "users", "diff", "rebuild", "projections", "attributes", "sources"),
         *("dead-letters", "accounts", "tokens", "verify", "asyncapi", "erase"),
+        "rekey",
         *("psql", "test", "bench"),
     ]
 
@@ -48,7 +49,7 @@ def test_help_lists_every_command() -> None:
     "command",
     [
         *("demo", "up", "serve", "process", "psql", "undo", "redo"),
-        *("users", "attributes", "accounts", "tokens", "asyncapi"),
+        *("users", "attributes", "accounts", "tokens", "asyncapi", "rekey"),
     ],
 )
 def test_each_command_explains_itself(command: str) -> None:

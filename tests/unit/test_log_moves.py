@@ -24,7 +24,7 @@ _OTHER = JobVoided(job_id=1, attempt="a")
 def move(stage: LogMoveStage, version: int = 2) -> LogMove:
     """A stage of a move."""
     now = datetime(2026, 7, 1, tzinfo=UTC)
-    return LogMove(stage=stage, version=version, command="erase", recorded_at=now)
+    return LogMove(stage=stage, version=version, partitions=3, command="erase", recorded_at=now)
 
 
 def test_nothing_counts_while_a_log_is_held_and_after_it_was_moved() -> None:
