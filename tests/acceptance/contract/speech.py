@@ -27,6 +27,9 @@ DATE = re.compile(r"(0[1-9]|1[0-2])/[0-3]\d/\d{4} (0[1-9]|1[0-2]):[0-5]\d:[0-5]\
 ID = re.compile(r"[1-9]\d{0,18}")
 HEADER = "First Name,Last Name,Email,Mobile Number,Country,State,Last Active Date"
 NO_SUCH_IDS = [
+    "8999999999999999999",
+    *("0", "-1", "abc", "18446744073709551616", "%D9%A5", "1.0", "1e3"),
+]
     "9223372036854775807",
     "0",
     "-1",
