@@ -15,6 +15,7 @@ import pyarrow.compute
 
 from schemas import codec
 from schemas.events import RowRejected, UserRow
+from schemas.sequences import in_sequence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +55,7 @@ def job_rows(job_id: int, values: Sequence[bytes], expected: int) -> JobRows:
         numbers = np.asarray(pc.fill_null(decoded.column("sequence"), _NONE))
         sequences[places[is_own]] = numbers[is_own]
     own = np.flatnonzero(sequences != _NONE)
-    counted = own[_in_sequence(sequences[own], expected)]
+    counted = own[in_sequence(sequences[own], expected)]
     does_count = np.isin(row_places, counted)
     return JobRows(counted, rows.filter(pa.array(does_count)), row_places[does_count])
 
@@ -103,15 +104,3 @@ def _canonical(event_type: type[UserRow | RowRejected], value: bytes) -> bytes |
     except ValueError:
         return None
     return written
-
-
-def _in_sequence(sequences: Numbers, expected: int) -> Numbers:
-    """Which continue the sequence, each number once."""
-    if np.array_equal(sequences, np.arange(expected, expected + len(sequences))):
-        return np.arange(len(sequences))
-    taken: list[int] = []
-    for at, sequence in enumerate(sequences.tolist()):
-        if sequence == expected:
-            taken.append(at)
-            expected += 1
-    return np.array(taken, np.int64)

@@ -32,6 +32,7 @@ import numpy as np
 from processor.batches import rows_at
 from schemas.attributes import Attribute
 from schemas.events import AttributeDefined, JobOpened, RowErased
+from schemas.sequences import in_sequence
 from schemas.staged_columns import is_complete
 
 if TYPE_CHECKING:
@@ -201,7 +202,7 @@ class _Walk:
         own = np.empty(0, np.int64)
         if state.open_job_id is not None:
             own = np.flatnonzero(job_ids == state.open_job_id) + begin
-            own = own[_in_sequence(batch.sequences[own], state.next_sequence)]
+            own = own[in_sequence(batch.sequences[own], state.next_sequence)]
         self.repeats += int(np.count_nonzero(job_ids != 0)) - len(own) - len(foreign)
         if len(own):
             self.state = replace(
@@ -314,15 +315,3 @@ def _values_at(values: list[bytes], positions: npt.NDArray[np.int64]) -> list[by
     if last - first == len(positions) - 1:
         return values[first : last + 1]
     return [values[at] for at in positions.tolist()]
-
-
-def _in_sequence(sequences: npt.NDArray[np.int64], expected: int) -> npt.NDArray[np.int64]:
-    """Indexes of the rows that continue the sequence, each number once."""
-    if np.array_equal(sequences, np.arange(expected, expected + len(sequences))):
-        return np.arange(len(sequences))
-    taken: list[int] = []
-    for at, sequence in enumerate(sequences.tolist()):
-        if sequence == expected:
-            taken.append(at)
-            expected += 1
-    return np.array(taken, np.int64)

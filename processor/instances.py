@@ -167,6 +167,12 @@ def fetch(cursor: psycopg.Cursor, number: int) -> Instance:
     return found
 
 
+def is_active(connection: psycopg.Connection, schema: str) -> bool:
+    """Whether the instance with this schema is the one that workers write and readers see."""
+    active = fetch_active(connection.cursor())
+    return active is not None and active.schema == schema
+
+
 def adopt_first(cursor: psycopg.Cursor) -> Instance:
     """Register instance 1 as the active one: for a log without any tables yet."""
     cursor.execute(_ADOPT, {"version": read_model.VERSION})

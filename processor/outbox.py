@@ -18,6 +18,7 @@ import structlog
 from confluent_kafka import Producer
 from psycopg import sql
 
+from processor.instances import is_active
 from processor.store import connect, is_transient
 from processor.write_outcomes import FORGET_OUTCOMES
 from schemas.read_model import REPEAT_OFFSETS
@@ -38,10 +39,6 @@ _SWEEP_EVERY: Final = 600
 _TRY_LOCK: LiteralString = "SELECT pg_try_advisory_lock(hashtextextended(%(name)s, 0))"
 _NEXT: LiteralString = """
 SELECT id, topic, key, value, headers FROM {schema}.outbox ORDER BY id LIMIT %(limit)s
-"""
-_IS_ACTIVE: LiteralString = """
-SELECT FROM public.projection_instance
-WHERE state = 'active' AND %(schema)s = 'projection_' || number
 """
 _DONE: LiteralString = "DELETE FROM {schema}.outbox WHERE id = ANY(%(ids)s)"
 
@@ -95,7 +92,7 @@ class Outbox(threading.Thread):
                 connection.execute(self._sql(FORGET_OUTCOMES), {"window": REPEAT_OFFSETS})
 
     def _goes_on(self, connection: psycopg.Connection) -> bool:
-        if not connection.execute(_IS_ACTIVE, {"schema": self._schema}).rowcount:
+        if not is_active(connection, self._schema):
             self._has_switched.set()
         return not (self._is_stopping.is_set() or self.has_switched)
 

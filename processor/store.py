@@ -21,6 +21,7 @@ from psycopg import errors, sql
 
 from processor import RefusedToStartError, SwitchedError
 from processor.acceptance import PartitionState
+from processor.instances import is_active
 from processor.projection import STAGING_TABLE
 from schemas.attributes import Attribute
 
@@ -51,10 +52,6 @@ SET epoch = epoch + 1, holder_pid = pg_backend_pid()
 WHERE topic = %(topic)s AND partition = ANY(%(partitions)s)
 RETURNING partition, epoch, next_offset, is_indexed, sealed_job_id, open_job_id, open_mode,
           next_sequence, digest, generation
-"""
-_IS_ACTIVE: LiteralString = """
-SELECT FROM public.projection_instance
-WHERE state = 'active' AND %(schema)s = 'projection_' || number
 """
 _ATTRIBUTES: LiteralString = """
 SELECT partition, name, known.type, is_reconciliation_key, is_indexed
@@ -164,7 +161,7 @@ class Store:
         }
 
     def _check_active(self, connection: psycopg.Connection) -> None:
-        if self._is_live and not connection.execute(_IS_ACTIVE, {"schema": self._schema}).rowcount:
+        if self._is_live and not is_active(connection, self._schema):
             raise SwitchedError(f"{self._schema} is not the active instance any more")
 
     def _attributes(
