@@ -54,9 +54,6 @@ _STRETCHES: Final[LiteralString] = """
 SELECT partition, opened_offset, sealed_offset + 1 FROM {schema}.job_partition
 WHERE job_id = %(job_id)s AND sealed_offset IS NOT NULL ORDER BY partition
 """
-_HOLD: Final[LiteralString] = """
-SELECT next_offset FROM {schema}.projection_offset ORDER BY partition FOR UPDATE
-"""
 
 
 class BuildFailedError(ProcessorError):
@@ -146,8 +143,10 @@ class Build:
             case "preview":
                 kept = reverts.now() - {wanted.preview_restore or 0}
                 return kept if wanted.preview_revert is None else kept | {wanted.preview_revert}
-            case "verify":
-                return active.reverted  # what is compared must mean the same
+            case "verify" | "rebuild":
+                # What is compared must mean the same: an undo that only the log knows yet is
+                # built for itself.
+                return active.reverted
             case _:
                 return reverts.now()
 
@@ -272,14 +271,9 @@ class Build:
         keys = select_keys(self._settings, job_id, self._stretches(active, job_id))
         with self._connection.transaction(force_rollback=True), self._connection.cursor() as cursor:
             note_touched_keys(cursor, keys)
-            offsets = self._hold(active)
+            offsets = instances.hold(cursor, active)  # rolled back, it fences nobody
             self._replay_to(replay, offsets, within_s=_SWITCH_S)
             return describe_change(cursor, active.schema, self._instance.schema, job_id)
-
-    def _hold(self, active: Instance) -> list[int]:
-        """Let the live workers wait until the transaction ends; how far they are."""
-        statement = sql.SQL(_HOLD).format(schema=sql.Identifier(active.schema))
-        return [row[0] for row in self._connection.execute(statement)]
 
     def _switch(self, replay: Replay, active: Instance, result: dict[str, Any] | None) -> None:
         self._enter("switching")

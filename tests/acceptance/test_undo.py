@@ -14,7 +14,7 @@ import pytest
 
 from tests.client import BASE, counts
 from tests.files import dirty_csv, tidy_csv
-from tests.projections import assert_proven
+from tests.projections import assert_proven, request, wait_built
 from tests.verdict import select
 from tests.waiting import wait_until
 
@@ -277,6 +277,19 @@ def previewed(rig: Rig, word: str, job_id: int) -> Json:
     found = wait_until(answered, SWITCH_TIMEOUT_S, saying="the preview is ready", every_s=0.2)
     assert found is not None, "it waits until there is one"
     return found
+
+
+def test_a_rebuild_asked_for_before_an_undo_was_built_is_proved_equal(rig: Rig) -> None:
+    """It is compared with the tables as they are, and the undo comes after it."""
+    kept, undone = job(rig, range(20), "insert", "a"), job(rig, range(10, 30), "upsert", "b")
+    assert rig.client.change("undo", undone).status_code == 200
+    number = request(rig.env, "rebuild")
+    rig.services.builder()
+    rebuilt = wait_built(rig.env, number)
+    assert (rebuilt["failure"], rebuilt["result"]["isEqual"]) == (None, True)
+    rig.client.wait_state(undone, "REVERTED", timeout_s=SWITCH_TIMEOUT_S)
+    assert rig.client.status(kept)["state"] == "COMPLETED"
+    rig.assert_as_modelled()
 
 
 @pytest.mark.usefixtures("builder")
