@@ -5,14 +5,13 @@ The rule itself is :mod:`schemas.reverts`, which the API's side follows too.
 
 from __future__ import annotations
 
-import logging
 import time
-import uuid
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, KafkaError, TopicPartition
 
+from processor.log_consumer import consumer_outside_groups
 from processor.setup import NotReadyError
 from processor.writer_schemas import WriterSchemas
 from schemas.codec import UndecodableError, decode
@@ -39,15 +38,8 @@ class RevertsFollower:
         self._schemas = WriterSchemas(settings.schema_registry)
         self._waiting: list[Message] = []
         self._has_caught_up = False
-        self._consumer = Consumer(
-            settings.kafka
-            | {
-                "group.id": f"{settings.group}-reverts-{uuid.uuid4()}",  # required, never joined
-                "enable.auto.commit": False,
-                "auto.offset.reset": "error",
-                "enable.partition.eof": True,
-            },
-            logger=logging.getLogger("rollcall.kafka"),
+        self._consumer = consumer_outside_groups(
+            settings, "reverts", {"enable.partition.eof": True}
         )
         self._consumer.assign([TopicPartition(self._topic, 0, OFFSET_BEGINNING)])
 

@@ -5,21 +5,20 @@ The processor only checks it: the API's side says it, before the first job.
 
 from __future__ import annotations
 
-import logging
 import time
-import uuid
 from typing import TYPE_CHECKING, Final
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, TopicPartition
 
 from processor import RefusedToStartError
+from processor.log_consumer import consumer_outside_groups
 from processor.setup import NotReadyError
 from processor.writer_schemas import WriterSchemas
 from schemas.codec import UndecodableError, decode, unknown_id
 from schemas.events import JobAccepted, LogConfigured
 
 if TYPE_CHECKING:
-    from confluent_kafka import Message
+    from confluent_kafka import Consumer, Message
 
     from schemas.settings import Settings
 
@@ -43,16 +42,7 @@ def check_key(settings: Settings) -> None:
 
 def _fetch_key(settings: Settings) -> str | None:
     topic = settings.topics.job_events.name
-    consumer = Consumer(
-        settings.kafka
-        | {
-            "group.id": f"{settings.group}-log-key-{uuid.uuid4()}",  # required, and never joined
-            "enable.auto.commit": False,
-            "auto.offset.reset": "error",
-            "enable.partition.eof": True,
-        },
-        logger=logging.getLogger("rollcall.kafka"),
-    )
+    consumer = consumer_outside_groups(settings, "log-key", {"enable.partition.eof": True})
     try:
         consumer.assign([TopicPartition(topic, 0, OFFSET_BEGINNING)])
         return _first_key(consumer, topic, WriterSchemas(settings.schema_registry))

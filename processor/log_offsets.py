@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import logging
-import uuid
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow.compute
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 
 from processor.batches import decode_records
+from processor.log_consumer import consumer_outside_groups
 from processor.setup import NotReadyError
 from processor.writer_schemas import WriterSchemas
 from schemas.schema_registry import RegistryUnreachableError
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
 
-    from confluent_kafka import Message
+    from confluent_kafka import Consumer, Message
 
     from schemas.settings import Settings
 
@@ -37,7 +36,7 @@ def offsets_at(settings: Settings, moment: datetime) -> list[int]:
     Raises:
         KafkaException: Kafka does not answer.
     """
-    consumer = _consumer(settings)
+    consumer = consumer_outside_groups(settings, "offsets")
     topic = settings.topics.user_events
     moment_ms = int(moment.timestamp() * 1000)
     try:
@@ -70,7 +69,7 @@ def select_keys(
         KafkaException: the log no longer holds them.
         NotReadyError: some are in a schema that cannot be had now.
     """
-    consumer = _consumer(settings)
+    consumer = consumer_outside_groups(settings, "offsets")
     schemas = WriterSchemas(settings.schema_registry)
     topic = settings.topics.user_events
     try:
@@ -98,15 +97,3 @@ def _learn_schemas(schemas: WriterSchemas, messages: Sequence[Message]) -> None:
         schemas.learn_now(message.value() for message in messages)
     except RegistryUnreachableError as error:
         raise NotReadyError(str(error)) from error
-
-
-def _consumer(settings: Settings) -> Consumer:
-    return Consumer(
-        settings.kafka
-        | {
-            "group.id": f"{settings.group}-offsets-{uuid.uuid4()}",  # required, and never joined
-            "enable.auto.commit": False,
-            "auto.offset.reset": "error",
-        },
-        logger=logging.getLogger("rollcall.kafka"),
-    )

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import logging
-import uuid
 from typing import TYPE_CHECKING, Final
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 
+from processor.log_consumer import consumer_outside_groups
 from processor.writer_schemas import WriterSchemas
 from schemas import codec
 from schemas.events import UserRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from confluent_kafka import Consumer
 
     from schemas.settings import Settings
 
@@ -37,15 +38,7 @@ class LogReader:
         """
         if not offsets:
             return
-        consumer = Consumer(
-            self._settings.kafka
-            | {
-                "group.id": f"{self._settings.group}-reader-{uuid.uuid4()}",
-                "enable.auto.commit": False,
-                "auto.offset.reset": "error",
-            },
-            logger=logging.getLogger("rollcall.kafka"),
-        )
+        consumer = consumer_outside_groups(self._settings, "reader")
         try:
             topic = self._settings.topics.user_events.name
             consumer.assign([TopicPartition(topic, partition, offsets[0])])

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import logging
 import time
-import uuid
 from typing import TYPE_CHECKING, Any, Final
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from processor.log_consumer import consumer_outside_groups
 from processor.setup import NotReadyError
 from schemas.codec import UndecodableError, decode
 from schemas.log_moves import LogMoves, oldest_version
 
 if TYPE_CHECKING:
-    from confluent_kafka import Message
+    from confluent_kafka import Consumer, Message
 
     from schemas.settings import Settings
 
@@ -47,16 +47,7 @@ def at_current_version(settings: Settings) -> Settings:
 
 def _fetch_moves(settings: Settings) -> LogMoves:
     topic = settings.topics.job_events.name
-    consumer = Consumer(
-        settings.kafka
-        | {
-            "group.id": f"{settings.group}-log-version-{uuid.uuid4()}",  # required, never joined
-            "enable.auto.commit": False,
-            "auto.offset.reset": "error",
-            "enable.partition.eof": True,
-        },
-        logger=_kafka_log,
-    )
+    consumer = consumer_outside_groups(settings, "log-version", {"enable.partition.eof": True})
     try:
         consumer.assign([TopicPartition(topic, 0, OFFSET_BEGINNING)])
         return _read_to_end(consumer, topic)

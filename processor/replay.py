@@ -16,22 +16,21 @@ tells that there is nothing left; ``next_offset`` then moves to the stop.
 
 from __future__ import annotations
 
-import logging
 import queue
 import time
-import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, LiteralString
 
 import psycopg
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from psycopg import sql
 
 from processor import ProcessorError, SupersededError
 from processor.acceptance import Indexed, indexed_names
 from processor.batches import empty_batch
 from processor.generations import Generations
+from processor.log_consumer import consumer_outside_groups
 from processor.log_reader import LogReader
 from processor.partition_feed import PartitionFeed, WorkMaker, check_log_holds, raise_if_gone
 from processor.projection import Projection, Work
@@ -56,8 +55,6 @@ _FIRST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 5.0
 _STOP_S: Final = 10.0
 _PROPERTIES: Final[dict[str, Any]] = {
-    "enable.auto.commit": False,
-    "auto.offset.reset": "error",
     "enable.partition.eof": True,
     "fetch.wait.max.ms": 50,
     "fetch.error.backoff.ms": 50,
@@ -106,7 +103,7 @@ class Replay:
         self._maker = WorkMaker(projection)
         store = Store(settings, schema, is_live=False, session=_SESSION_SETTINGS)
         self._projector = Projector(store, projection)
-        self._consumer = _consumer(settings)
+        self._consumer = consumer_outside_groups(settings, "replay", _PROPERTIES)
         self._assigned: set[int] = set()
         self._feeds: dict[int, PartitionFeed] = {}
         self._ends: dict[int, int] = {}
@@ -335,7 +332,8 @@ class Replay:
         self._feeds = {}
         # A new one: no record that the old one has read ahead can follow the next claim.
         self._consumer.close()
-        self._consumer, self._assigned = _consumer(self._settings), set()
+        self._consumer = consumer_outside_groups(self._settings, "replay", _PROPERTIES)
+        self._assigned = set()
         if isinstance(reason, SupersededError):
             raise reason
         self._log.warning("batch lost", reason=f"{type(reason).__name__}: {reason}")
@@ -373,11 +371,3 @@ class Replay:
 
 def _partition_of(feed: PartitionFeed) -> int:
     return feed.state.partition
-
-
-def _consumer(settings: Settings) -> Consumer:
-    # A group's name is required; it is never joined.
-    group = {"group.id": f"{settings.group}-replay-{uuid.uuid4()}"}
-    return Consumer(
-        settings.kafka | _PROPERTIES | group, logger=logging.getLogger("rollcall.kafka")
-    )

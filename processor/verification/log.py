@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
+from processor.log_consumer import consumer_outside_groups
 from processor.verification import VerificationError
 from processor.writer_schemas import WriterSchemas
 
@@ -24,17 +24,12 @@ _SILENT_S: Final = 60.0
 _ADMIN_TIMEOUT_S: Final = 10.0
 _LOST: Final = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)  # noqa: SLF001 - its public name
 _PROPERTIES: Final[dict[str, Any]] = {
-    "group.id": "rollcall-verification",  # required, and never joined
-    "enable.auto.commit": False,
-    "enable.auto.offset.store": False,
-    "auto.offset.reset": "error",
     "enable.partition.eof": True,
     "fetch.wait.max.ms": 50,
     "fetch.error.backoff.ms": 50,
     "fetch.queue.backoff.ms": 5,
     "queued.max.messages.kbytes": 32_768,
 }
-_kafka_log = logging.getLogger("rollcall.kafka")
 
 
 def log_bounds(settings: Settings, partitions: int) -> list[tuple[int, int]]:
@@ -44,7 +39,7 @@ def log_bounds(settings: Settings, partitions: int) -> list[tuple[int, int]]:
         VerificationError: Kafka does not answer.
     """
     topic = settings.topics.user_events.name
-    consumer = Consumer({**settings.kafka, **_PROPERTIES}, logger=_kafka_log)
+    consumer = consumer_outside_groups(settings, "verification", _PROPERTIES)
     try:
         return [
             consumer.get_watermark_offsets(TopicPartition(topic, partition), _ADMIN_TIMEOUT_S)
@@ -64,7 +59,7 @@ def read_partition(settings: Settings, partition: int, end: int) -> Iterator[lis
         RegistryUnreachableError: a record is in a schema that cannot be had now.
     """
     topic = settings.topics.user_events.name
-    consumer = Consumer({**settings.kafka, **_PROPERTIES}, logger=_kafka_log)
+    consumer = consumer_outside_groups(settings, "verification", _PROPERTIES)
     schemas = WriterSchemas(settings.schema_registry)
     next_offset, heard_s = 0, time.monotonic()
     try:

@@ -1,0 +1,34 @@
+"""A consumer outside every group, for whoever reads the log again by assignment."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from confluent_kafka import Consumer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from schemas.settings import Settings
+
+
+def consumer_outside_groups(
+    settings: Settings, purpose: str, properties: Mapping[str, Any] | None = None
+) -> Consumer:
+    """Nothing is committed, and an offset that the log does not hold is an error.
+
+    librdkafka requires a group's name, which is never joined; ``purpose`` shows in it.
+    ``properties`` are further ones of librdkafka.
+    """
+    return Consumer(
+        settings.kafka
+        | {
+            "group.id": f"{settings.group}-{purpose}-{uuid.uuid4()}",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "error",
+            **(properties or {}),
+        },
+        logger=logging.getLogger("rollcall.kafka"),
+    )
