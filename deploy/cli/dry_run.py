@@ -1,11 +1,12 @@
 """What importing a file would do, as tables."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
 
-from deploy.cli.tables import ERROR_COLUMNS, flat, print_line, print_table
+from deploy.cli.sample_tables import print_changes, print_rows, print_users
+from deploy.cli.tables import ERROR_COLUMNS, print_line
 
 _COUNTS = {
     "insert": "to insert",
@@ -14,11 +15,7 @@ _COUNTS = {
     "delete": "to delete",
     "reject": "to reject",
 }
-_HIDDEN = frozenset(
-    {"line", "id", "active", "smsSubscription", "emailSubscription", "voiceSubscription"}
-    | {"createdDateStr", "lastModifiedDateStr"}
-)
-_CHANGE_COLUMNS = ("line", "id", "field", "before", "after")
+_PLACE = ("line", "id")
 
 
 def print_dry_run(console: Console, file_name: str, answer: Mapping[str, Any]) -> None:
@@ -26,37 +23,9 @@ def print_dry_run(console: Console, file_name: str, answer: Mapping[str, Any]) -
     numbers = ", ".join(f"{answer[name]} {words}" for name, words in _COUNTS.items())
     print_line(console, str(answer["message"]))
     print_line(console, f"{file_name}, {answer['mode']}, {answer['total']} lines: {numbers}")
-    samples: Mapping[str, Sequence[Mapping[str, Any]]] = answer["samples"]
-    _print_users(console, "Some to insert", samples["insert"])
-    changes = [row for sample in samples["update"] for row in _changes(sample)]
-    _print_rows(console, "Some to update", _CHANGE_COLUMNS, changes)
-    _print_rows(console, "Some unchanged", ("line", "id"), samples["unchanged"])
-    _print_users(console, "Some to delete", samples["delete"])
-    _print_rows(console, "Some to reject", ERROR_COLUMNS, samples["reject"])
-
-
-def _print_users(console: Console, title: str, samples: Sequence[Mapping[str, Any]]) -> None:
-    rows = [
-        {name: sample[name] for name in ("line", "id") if name in sample} | flat(sample["user"])
-        for sample in samples
-    ]
-    told = (name for row in rows for name, value in row.items() if value not in {None, ""})
-    first = tuple(name for name in ("line", "id") if samples and name in samples[0])
-    columns = (*first, *dict.fromkeys(name for name in told if name not in _HIDDEN))
-    _print_rows(console, title, columns, rows)
-
-
-def _print_rows(
-    console: Console, title: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]
-) -> None:
-    if rows:
-        print_table(console, title, columns, rows)
-
-
-def _changes(sample: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """A row for each field that changes; the line and the user stand in the first one only."""
-    before, after = flat(sample["before"]), flat(sample["after"])
-    place: dict[str, Any] = {"line": sample["line"], "id": sample["id"]}
-    for name in dict.fromkeys((*before, *after)):
-        yield place | {"field": name, "before": before.get(name), "after": after.get(name)}
-        place = {}
+    samples = answer["samples"]
+    print_users(console, "Some to insert", _PLACE, samples["insert"])
+    print_changes(console, "Some to update", _PLACE, samples["update"])
+    print_rows(console, "Some unchanged", _PLACE, samples["unchanged"])
+    print_users(console, "Some to delete", _PLACE, samples["delete"])
+    print_rows(console, "Some to reject", ERROR_COLUMNS, samples["reject"])
