@@ -4,24 +4,12 @@ import time
 from pathlib import Path
 
 import click
-import psycopg
-from confluent_kafka import KafkaException
 
 from deploy.cli.options import data_dir_option
 from deploy.cli.stack_settings import settings_of
-from deploy.log_move import MoveError
 from deploy.log_move.erase import Erased, erase
-from ingest_api.log_setup import LogMismatchError
-from ingest_api.topic_setup import TopicSetupError
+from deploy.log_move.move import FAILURES
 from schemas.logs import configure_logging
-
-_FAILURES = (
-    MoveError,
-    TopicSetupError,
-    LogMismatchError,
-    KafkaException,
-    psycopg.OperationalError,
-)
 
 
 @click.command("erase")
@@ -52,7 +40,7 @@ def erase_command(key: str, yes: bool, keep_old: bool, data_dir: Path) -> None: 
     began_s = time.monotonic()
     try:
         done = erase(settings_of(data_dir), key, keeps_old=keep_old, tell=click.echo)
-    except _FAILURES as error:
+    except FAILURES as error:
         raise click.ClickException(str(error)) from error
     _print(done, time.monotonic() - began_s)
     if keep_old:

@@ -4,25 +4,13 @@ import time
 from pathlib import Path
 
 import click
-import psycopg
-from confluent_kafka import KafkaException
 
 from deploy.cli.options import data_dir_option
 from deploy.cli.stack_settings import settings_of
-from deploy.log_move import MoveError
+from deploy.log_move.move import FAILURES
 from deploy.log_move.rekey import Rekeyed, Wanted, rekey
-from ingest_api.log_setup import LogMismatchError
-from ingest_api.topic_setup import TopicSetupError
 from schemas.logs import configure_logging
 from schemas.settings import MAX_PARTITIONS
-
-_FAILURES = (
-    MoveError,
-    TopicSetupError,
-    LogMismatchError,
-    KafkaException,
-    psycopg.OperationalError,
-)
 
 
 @click.command("rekey")
@@ -69,7 +57,7 @@ def rekey_command(
     try:
         settings = settings_of(data_dir)
         done = rekey(settings, Wanted(key, partitions), tell=click.echo)
-    except _FAILURES as error:
+    except FAILURES as error:
         raise click.ClickException(str(error)) from error
     _print(done, time.monotonic() - began_s)
     if done.key != settings.reconciliation_key:

@@ -7,11 +7,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from deploy.log_move import MoveFailedError, MoveRefusedError
+from deploy.log_move import MoveRefusedError
 from deploy.log_move.erasing_copy import ErasingCopy
 from deploy.log_move.log_state import read_ledger
 from deploy.log_move.move import (
     afresh,
+    attempt,
+    check_can_begin,
     check_same_command,
     find_log,
     hold,
@@ -32,10 +34,10 @@ from schemas.read_model import schema_name
 from schemas.topics import partition_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from deploy.log_move.erasing_copy import Erasure
-    from deploy.log_move.move import Log
+    from deploy.log_move.move import Log, Tell
     from deploy.log_move.proof import Place
     from ingest_api.job_ledger import JobLedger
     from processor.instances import Instance
@@ -58,7 +60,7 @@ class Erased:
     left: list[Place]
 
 
-def erase(settings: Settings, key: str, *, keeps_old: bool, tell: Callable[[str], None]) -> Erased:
+def erase(settings: Settings, key: str, *, keeps_old: bool, tell: Tell) -> Erased:
     """Erase the user with this key; a move that was broken off before is completed or undone.
 
     Blocks while it copies the log; interrupted or killed at any time, it leaves the log either
@@ -103,34 +105,18 @@ class _Done:
 
 
 class _Move:
-    """One attempt, from the first copy to the switch of the tables; gives up as a whole."""
+    """One attempt, from the first copy to the switch of the tables."""
 
-    def __init__(self, log: Log, person: Person, tell: Callable[[str], None]) -> None:
+    def __init__(self, log: Log, person: Person, tell: Tell) -> None:
         self._log = log
         self._person = person
         self._tell = tell
         self._active: Instance = log.tables.active()
         self._partitions = log.old.topics.user_events.partitions
-        self._held_at_s = 0.0
 
     def run(self) -> _Done:
-        log = self._log
-        log.tables.check_none_is_built()
-        log.admin.ends(log.old.topics.user_events)  # refuses a log that does not begin at 0
-        try:
-            log.admin.make(log.old, log.new)
-            number = log.tables.make(log.new)
-            return self._moved(number)
-        except BaseException:
-            self._give_up()
-            raise
-
-    def _give_up(self) -> None:
-        if is_switched(self._log):
-            # The answer to the switch was lost, but not the switch.
-            raise MoveFailedError("the tables are switched: start it again, which completes it")
-        self._tell("Giving up: the log goes on as it was.")
-        undo_broken_off(self._log, read_ledger(self._log.old))
+        check_can_begin(self._log)
+        return attempt(self._log, self._tell, self._moved)
 
     def _moved(self, number: int) -> _Done:
         log, person = self._log, self._person
@@ -149,12 +135,12 @@ class _Move:
             )
             self._copy_and_build(copy, replay, log.admin.ends(log.old.topics.user_events))
             self._check_found(copy.erasure)
-            self._hold()
+            held_at_s = hold(log, self._active.schema, self._tell)
             self._copy_and_build(copy, replay, log.admin.ends(log.old.topics.user_events))
             dead_letters = self._copy_others()
             self._prove(copy, number)
         log.tables.switch(self._active, number, copy.next_offsets, COMMAND)
-        return _Done(copy.erasure, dead_letters, self._held_at_s)
+        return _Done(copy.erasure, dead_letters, held_at_s)
 
     def _copy_and_build(self, copy: ErasingCopy, replay: Replay, ends: Sequence[int]) -> None:
         topic = self._log.old.topics.user_events.name
@@ -172,11 +158,6 @@ class _Move:
             raise MoveRefusedError(
                 "The log has nothing of a user with this key, so there is nothing to erase."
             )
-
-    def _hold(self) -> None:
-        self._tell("Holding the log: uploads and writes are answered with 503.")
-        self._held_at_s = time.monotonic()
-        hold(self._log, self._active.schema)
 
     def _copy_others(self) -> int:
         log = self._log

@@ -5,23 +5,37 @@ from __future__ import annotations
 import contextlib
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, LiteralString
+from typing import TYPE_CHECKING, Final, LiteralString, TypeVar
 
-from deploy.log_move import MoveRefusedError
+import psycopg
+from confluent_kafka import KafkaException
+
+from deploy.log_move import MoveError, MoveFailedError, MoveRefusedError
 from deploy.log_move.log_state import read_ledger, say
 from deploy.log_move.tables import Tables
 from deploy.log_move.topic_admin import TopicAdmin
-from ingest_api.log_setup import at_current_version, ensure_log
+from ingest_api.log_setup import LogMismatchError, at_current_version, ensure_log
+from ingest_api.topic_setup import TopicSetupError
 from processor.store import connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    import psycopg
-
     from ingest_api.job_ledger import JobLedger
     from schemas.settings import Settings
 
+    Tell = Callable[[str], None]
+    """Says to the operator what is being done."""
+
+_T = TypeVar("_T")
+FAILURES: Final = (
+    MoveError,
+    TopicSetupError,
+    LogMismatchError,
+    KafkaException,
+    psycopg.OperationalError,
+)
+"""What a move may end with that its message explains to an operator."""
 _APPLICATION: Final = "rollcall-log-move"
 _TRY_LOCK: LiteralString = "SELECT pg_try_advisory_lock(hashtextextended('rollcall:log-move', 0))"
 _PATIENCE_S: Final = 120.0
@@ -109,7 +123,7 @@ def afresh(log: Log, wanted: Settings) -> Log:
     return replace(log, new=wanted.at_version(log.old.log_version + 1))
 
 
-def remove_earlier(log: Log, tell: Callable[[str], None]) -> None:
+def remove_earlier(log: Log, tell: Tell) -> None:
     """Remove what a move that died at its very end, or was told to, has kept."""
     earlier = _earlier_topics(log.old) & log.admin.names()
     if earlier:
@@ -135,12 +149,50 @@ def undo_broken_off(log: Log, ledger: JobLedger) -> None:
     log.tables.drop_orphans()
 
 
-def hold(log: Log, schema: str) -> None:
+def check_can_begin(log: Log) -> None:
+    """Before anything is copied.
+
+    Raises:
+        MoveRefusedError: an instance is being built, or the log does not begin at its first record.
+    """
+    log.tables.check_none_is_built()
+    log.admin.ends(log.old.topics.user_events)
+
+
+def attempt(log: Log, tell: Tell, move: Callable[[int], _T]) -> _T:
+    """What ``move`` makes of a new instance's number, the tables switched; gives up as a whole.
+
+    Raises:
+        MoveFailedError: the tables are switched, but what came then is not done.
+        Exception: what ``move`` raises; the log is as it was.
+    """
+    try:
+        log.admin.make(log.old, log.new)
+        return move(log.tables.make(log.new))
+    except BaseException:
+        _give_up(log, tell)
+        raise
+
+
+def _give_up(log: Log, tell: Tell) -> None:
+    if is_switched(log):
+        # The answer to the switch was lost, but not the switch.
+        raise MoveFailedError("the tables are switched: start it again, which completes it")
+    tell("Giving up: the log goes on as it was.")
+    undo_broken_off(log, read_ledger(log.old))
+
+
+def hold(log: Log, schema: str, tell: Tell) -> float:
     """Nobody is told anything more of this log on return, and the tables have read it all.
+
+    Returns:
+        Since when it has been held, by the monotonic clock.
 
     Raises:
         MoveRefusedError: jobs do not end, or no processor works.
     """
+    tell("Holding the log: uploads and writes are answered with 503.")
+    held_at_s = time.monotonic()
     say(log.old, log.new, "HELD", command=log.command)
     jobs = [job.accepted.job_id for job in read_ledger(log.old).jobs]
     _wait(
@@ -153,6 +205,7 @@ def hold(log: Log, schema: str) -> None:
         lambda: log.tables.next_offsets(schema) == ends and not log.tables.unsent(schema),
         "The processors have not read the log to its end: start them, or let them catch up.",
     )
+    return held_at_s
 
 
 def _wait(is_done: Callable[[], bool], why: str) -> None:

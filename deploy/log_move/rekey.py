@@ -7,11 +7,13 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from deploy.log_move import MoveFailedError, MoveRefusedError
+from deploy.log_move import MoveRefusedError
 from deploy.log_move.key_change import KeyChange, KeyScan
 from deploy.log_move.log_state import read_ledger
 from deploy.log_move.move import (
     afresh,
+    attempt,
+    check_can_begin,
     check_same_command,
     find_log,
     hold,
@@ -33,9 +35,7 @@ from schemas.read_model import schema_name
 from schemas.user_rules import KEY_FIELD
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from deploy.log_move.move import Log
+    from deploy.log_move.move import Log, Tell
     from processor.instances import Instance
     from schemas.settings import Settings
     from schemas.user_rules import Field
@@ -62,7 +62,7 @@ class Wanted:
     partitions: int | None = None
 
 
-def rekey(settings: Settings, wanted: Wanted, *, tell: Callable[[str], None]) -> Rekeyed:
+def rekey(settings: Settings, wanted: Wanted, *, tell: Tell) -> Rekeyed:
     """Move the log to what is wanted; a move that was broken off is completed or undone.
 
     Blocks while it copies the log; interrupted or killed at any time, it leaves the log either
@@ -124,9 +124,9 @@ class _Work:
 
 
 class _Move:
-    """One attempt, from the first copy to the switch of the tables; gives up as a whole."""
+    """One attempt, from the first copy to the switch of the tables."""
 
-    def __init__(self, log: Log, tell: Callable[[str], None]) -> None:
+    def __init__(self, log: Log, tell: Tell) -> None:
         self._log = log
         self._tell = tell
         self._active: Instance = log.tables.active()
@@ -135,29 +135,15 @@ class _Move:
 
     def run(self) -> int:
         """The tables are switched on return; how many users they have."""
-        log = self._log
-        log.tables.check_none_is_built()
-        log.admin.ends(log.old.topics.user_events)  # refuses a log that does not begin at 0
+        check_can_begin(self._log)
         self._check_jobs()
-        try:
-            log.admin.make(log.old, log.new)
-            return self._moved(log.tables.make(log.new))
-        except BaseException:
-            self._give_up()
-            raise
+        return attempt(self._log, self._tell, self._moved)
 
     def _check_jobs(self) -> None:
         """Before anything is copied: only whole jobs are."""
         jobs = [job.accepted.job_id for job in read_ledger(self._log.old).jobs]
         if running := self._log.tables.unfinished(self._active.schema, jobs):
             raise MoveRefusedError(f"{running} jobs have not ended: let them end first.")
-
-    def _give_up(self) -> None:
-        if is_switched(self._log):
-            # The answer to the switch was lost, but not the switch.
-            raise MoveFailedError("the tables are switched: start it again, which completes it")
-        self._tell("Giving up: the log goes on as it was.")
-        undo_broken_off(self._log, read_ledger(self._log.old))
 
     def _moved(self, number: int) -> int:
         log = self._log
@@ -166,9 +152,7 @@ class _Move:
             jobs = len(read_ledger(log.old).jobs)
             self._check_jobs()
             self._copy(work, jobs)
-            self._tell("Holding the log: uploads and writes are answered with 503.")
-            self.held_at_s = time.monotonic()
-            hold(log, self._active.schema)
+            self.held_at_s = hold(log, self._active.schema, self._tell)
             ends = self._copy(work, len(read_ledger(log.old).jobs), is_last=True)
             self._copy_others()
         users = self._prove(work.copy, number)
