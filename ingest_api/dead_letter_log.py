@@ -14,11 +14,12 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from ingest_api.appender import LogUnavailableError
+from ingest_api.log_reading import reading_properties
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
@@ -62,17 +63,9 @@ class DeadLetterLog:
     def __init__(self, kafka: Mapping[str, str], topic: str) -> None:
         self.topic = topic
         self._is_closed = threading.Event()
-        self._config: dict[str, Any] = {
-            **kafka,
-            "group.id": "rollcall-dead-letters",  # required, and never joined
-            "enable.auto.commit": False,
+        self._config = reading_properties(kafka, "rollcall-dead-letters") | {
             "auto.offset.reset": "earliest",
             "enable.partition.eof": True,
-            "fetch.error.backoff.ms": 20,
-            "fetch.queue.backoff.ms": 10,
-            "fetch.wait.max.ms": 20,
-            "queued.max.messages.kbytes": 16_384,
-            "reconnect.backoff.max.ms": 1000,
         }
 
     def close(self) -> None:

@@ -6,9 +6,11 @@ import logging
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
+
+from ingest_api.log_reading import reading_properties
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -45,17 +47,7 @@ class LogStretches:
     def __init__(self, kafka: Mapping[str, str], topic: str) -> None:
         self._topic = topic
         self._is_closed = threading.Event()
-        self._config: dict[str, Any] = {
-            **kafka,
-            "group.id": "rollcall-stretches",  # required, and never joined
-            "enable.auto.commit": False,
-            "auto.offset.reset": "error",
-            "fetch.error.backoff.ms": 20,
-            "fetch.queue.backoff.ms": 10,
-            "fetch.wait.max.ms": 20,
-            "queued.max.messages.kbytes": 16_384,
-            "reconnect.backoff.max.ms": 1000,
-        }
+        self._config = reading_properties(kafka, "rollcall-stretches")
 
     def close(self) -> None:
         """End what is being read, as if it had taken too long."""
