@@ -5,6 +5,7 @@ A name that has no account costs the same work as one that has.
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from dataclasses import dataclass
@@ -64,8 +65,8 @@ class Accounts:
         self._store = store
         self._passwords = passwords
         self._limits = limits
-        self.is_prepared = False
-        """Whether the tables of accounts and tokens are there."""
+        self.prepared = asyncio.Event()
+        """Set once the tables of accounts and tokens are there."""
 
     async def prepare(self, admin_password: str) -> None:
         """Make the API's own tables, and the account ``admin`` with this password if one is given.
@@ -78,7 +79,7 @@ class Accounts:
             await connection.execute(cast("LiteralString", ddl))
         if admin_password:
             await self._set_admin(admin_password)
-        self.is_prepared = True
+        self.prepared.set()
 
     _SELECT_ADMIN_SETTING: Final = "SELECT password_hash FROM rollcall_api.admin_setting"
     _STORE_ADMIN: Final = """

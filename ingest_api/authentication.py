@@ -13,7 +13,7 @@ import hmac
 import secrets
 import time
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ingest_api.credentials import (
     MOST_HEADER_CHARACTERS,
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from ingest_api.credentials import Credentials
     from ingest_api.issuer import Issuer
     from ingest_api.tokens import Tokens
+
+_START_TIMEOUT_S: Final = 3.0
+"""As long as a connection to Postgres is waited for."""
 
 
 class Authentication:
@@ -95,8 +98,8 @@ class Authentication:
             check.exception()  # whoever waited has seen it, or has gone
 
     async def _check(self, proof: bytes, credentials: Credentials, address: str) -> Verdict:
-        if not isinstance(credentials, SignedToken) and not self._accounts.is_prepared:
-            raise StoreUnavailableError("accounts and tokens are not there yet")
+        if not isinstance(credentials, SignedToken):
+            await self._await_accounts()
         if isinstance(credentials, PasswordLogin):
             before = self._verdicts.last(proof, time.monotonic())
             verdict = await self._accounts.check(credentials, address, before)
@@ -108,3 +111,11 @@ class Authentication:
             verdict = Verdict(None, time.monotonic())
         self._verdicts.keep(proof, verdict)
         return verdict
+
+    async def _await_accounts(self) -> None:
+        """Requests that come while the process starts are kept waiting, not refused."""
+        try:
+            async with asyncio.timeout(_START_TIMEOUT_S):
+                await self._accounts.prepared.wait()
+        except TimeoutError:
+            raise StoreUnavailableError("accounts and tokens are not there yet") from None

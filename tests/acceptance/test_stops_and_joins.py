@@ -82,6 +82,14 @@ def test_uploads_are_taken_while_no_publisher_runs(rig: Rig) -> None:
     rig.assert_as_modelled()
 
 
+def test_an_instance_that_has_just_started_takes_uploads(rig: Rig) -> None:
+    """Requests wait for it to be ready, as long as for any connection; none is refused."""
+    for _ in range(3):
+        _, other = rig.services.api()
+        with other:
+            assert other.upload(tidy_csv(range(10))).status_code == 200
+
+
 def test_ten_uploads_with_one_idempotency_key_are_one_job(rig: Rig) -> None:
     """Sent at once, to two instances of the API."""
     _, other = rig.services.api()
