@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import sys
 import threading
 from typing import TYPE_CHECKING, Final, LiteralString
@@ -25,7 +24,7 @@ from processor.build import Build, BuildFailedError, StoppedError
 from processor.job_reverts import RevertsFollower
 from processor.log_key import check_key
 from processor.log_version import at_current_version
-from processor.service import EXIT_REFUSED
+from processor.service import EXIT_REFUSED, stop_on_signals
 from processor.setup import NotReadyError, describe_log
 from processor.store import connect, is_transient
 from schemas.logs import configure_logging
@@ -33,8 +32,6 @@ from schemas.schema_registry import RegistryUnreachableError
 from schemas.settings import SettingsError, read_settings
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from processor import ProcessorError
     from processor.instances import Instance
     from schemas.reverts import Reverts
@@ -177,12 +174,7 @@ def main() -> None:
     """Run one builder; exits 0 on SIGTERM or SIGINT, 78 where it refuses to start."""
     configure_logging()
     stopping = threading.Event()
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        stopping.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
+    stop_on_signals(stopping)
     try:
         Builder(read_settings(os.environ), stopping).run()
     except (RefusedToStartError, SettingsError) as error:

@@ -44,7 +44,7 @@ def main() -> None:
     configure_logging()
     log = structlog.stdlib.get_logger("rollcall.processor")
     stopping = threading.Event()
-    _stop_on_signals(stopping)
+    stop_on_signals(stopping)
     try:
         run(read_settings(os.environ), stopping)
     except (RefusedToStartError, SettingsError) as error:
@@ -121,7 +121,9 @@ class _StoppedError(Exception):
     """The process has been told to stop."""
 
 
-def _stop_on_signals(stopping: threading.Event) -> None:
+def stop_on_signals(stopping: threading.Event) -> None:
+    """Have SIGTERM and SIGINT set the event, and do nothing else."""
+
     def stop(_number: int, _frame: FrameType | None) -> None:
         stopping.set()
 
