@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest_api.cells import texts_of_bytes, with_nulls, with_replaced, without
-from schemas.attributes import MAX_NUMBER_DIGITS, attribute_field
+from schemas.attributes import MAX_NUMBER_DIGITS, canonical_number
 from schemas.user_rules import (
     EMAIL_PATTERN,
     FALSE_WORDS,
@@ -46,8 +46,6 @@ _TRUE_WORDS: Final = pa.array(sorted(TRUE_WORDS))
 _FALSE_WORDS: Final = pa.array(sorted(FALSE_WORDS))
 _USA_NAMES: Final = pa.array(sorted(USA_NAMES))
 _ZERO, _ONE, _NINE, _PLUS, _MINUS, _AT, _DOT = b"019+-@."
-_MAX_NUMBER_CHARACTERS: Final = attribute_field("", "number").max_characters
-_NUMBER: Final = re.compile(r"([+-]?)([0-9]*)(?:\.([0-9]*))?")
 _DELETE: Final = 0x7F
 
 
@@ -263,7 +261,7 @@ def to_numbers(column: Texts) -> Numbers:
     canonical = without(column, _says_nothing(column, shape))
     is_bad = np.zeros(len(is_odd), np.bool_)
     if is_odd.any():
-        found = [_canonical_number(value) for value in column.some(is_odd)]
+        found = [canonical_number(value) for value in column.some(is_odd)]
         digits[is_odd] = [count for _, count in found]
         is_bad[is_odd] = [not count for _, count in found]
         canonical = with_replaced(canonical, is_odd, [text for text, _ in found])
@@ -330,19 +328,6 @@ def _says_nothing(column: Texts, shape: _NumberShape) -> Mask:
         edges[begin[is_cut]] += 1
         edges[end[is_cut]] -= 1
     return np.cumsum(edges[:-1], dtype=np.int8).view(np.bool_)
-
-
-def _canonical_number(value: str) -> tuple[str, int]:
-    """The canonical text and how many digits are significant; none where it is no number."""
-    found = _NUMBER.fullmatch(value)
-    if not found or not (found[2] or found[3]):
-        return value, 0
-    whole, fraction = found[2].lstrip("0"), (found[3] or "").rstrip("0")
-    digits = (whole + fraction).strip("0")
-    sign = "-" if found[1] == "-" and digits else ""
-    text = sign + (whole or "0") + (f".{fraction}" if fraction else "")
-    # The zero before a point may be one character too many.
-    return text, (len(digits) or 1) if len(text) <= _MAX_NUMBER_CHARACTERS else 0
 
 
 def is_usa(countries: Texts) -> Mask:

@@ -1,7 +1,7 @@
 """The rows of one job among the records of a stretch of the log: those that count, in columns.
 
 As the projection has it: a row counts where its sequence is the next expected,
-from whichever pass it comes.
+from whichever pass it comes; one that is of no pass is none of the job's.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import pyarrow.compute
 
 from schemas import codec
 from schemas.events import RowRejected, UserRow
+from schemas.passes import foreign_to_jobs
 from schemas.sequences import in_sequence
 
 if TYPE_CHECKING:
@@ -53,6 +54,9 @@ def job_rows(job_id: int, values: Sequence[bytes], expected: int) -> JobRows:
     for decoded, places in ((rows, row_places), (rejections, rejection_places)):
         is_own = np.asarray(pc.fill_null(pc.equal(decoded.column("job_id"), job_id), False))  # noqa: FBT003 - what null becomes
         numbers = np.asarray(pc.fill_null(decoded.column("sequence"), _NONE))
+        if decoded is rows:
+            is_own = is_own.copy()
+            is_own[foreign_to_jobs(rows)] = False
         sequences[places[is_own]] = numbers[is_own]
     own = np.flatnonzero(sequences != _NONE)
     counted = own[in_sequence(sequences[own], expected)]

@@ -9,6 +9,7 @@ Of that, what the projection let change nothing is left out:
   over here, and a write of the API whose event id was there before;
 - rows of jobs that are undone, in the tables that readers see;
 - rejections: an insert of a key that exists, a row that means another user;
+- dead letters: a row that names a job whose it cannot be, one that is unfit by itself;
 - an upsert that finds everything as it would set it.
 
 A job's rows come in the order of its file, and jobs in the order of `job-events`,
@@ -29,8 +30,10 @@ from ingest_api.responses import UNKNOWN_USER, Refused, unavailable
 from schemas.attributes import attribute_field, is_canonical
 from schemas.codec import UndecodableError
 from schemas.events import JobOpened, JobSealed, UserRow
+from schemas.passes import is_foreign_to_its_job
 from schemas.read_model import API_SOURCE, REPEAT_OFFSETS
 from schemas.schema_registry import RegistryUnreachableError
+from schemas.single_rows import event_misfit, key_field_misfit, key_field_of, value_misfit
 from schemas.user_rules import FIELDS
 
 if TYPE_CHECKING:
@@ -62,14 +65,25 @@ class Entry:
     changes: dict[str, tuple[Any, Any]]
 
 
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What decides which events count.
+
+    ``types`` are those of attributes, by ``attributes.<name>``; ``key_field`` is the
+    reconciliation key's; ``reverted`` are jobs whose rows count for nothing.
+    """
+
+    types: Mapping[str, AttributeType]
+    key_field: Field | None
+    reverted: AbstractSet[int] = frozenset()
+
+
 class UserFold:
     """A user as its events make it, one after another; pure.
 
     ``values`` has every field that is set, by its name in the table; those of
     attributes are texts, by ``attributes.<name>``.
-    ``place_of`` is a job's place in the order of jobs, None where it is no job;
-    ``types`` are those of attributes, by ``attributes.<name>``; ``reverted`` are jobs
-    whose rows count for nothing.
+    ``place_of`` is a job's place in the order of jobs, None where it is no job.
     """
 
     def __init__(
@@ -77,15 +91,13 @@ class UserFold:
         user_id: int,
         key: str,
         place_of: Callable[[int], int | None],
-        types: Mapping[str, AttributeType],
-        reverted: AbstractSet[int] = frozenset(),
+        rules: Rules,
     ) -> None:
         self.values: dict[str, Any] = {}
         self._user_id = user_id
         self._key = key
         self._place_of = place_of
-        self._types = types
-        self._reverted = reverted
+        self._rules = rules
         self._place = _NO_PLACE
         self._record_number = 0
         self._writes: dict[str, int] = {}
@@ -95,6 +107,8 @@ class UserFold:
         if isinstance(event, JobOpened | JobSealed):
             self._move_to(event.job_id)
         if not isinstance(event, UserRow) or event.key != self._key:
+            return None
+        if is_foreign_to_its_job(event):
             return None
         if self._is_repeat(offset, event) or self._is_left_out(event):
             return None
@@ -118,12 +132,25 @@ class UserFold:
         return is_repeat
 
     def _is_left_out(self, row: UserRow) -> bool:
-        return row.job_id in self._reverted or self._is_refused(row)
+        return row.job_id in self._rules.reverted or self._is_refused(row)
 
     def _is_refused(self, row: UserRow) -> bool:
-        """Whether another producer's row holds what no attribute is."""
-        return row.job_id is None and not all(
-            name in self._types and (text is None or is_canonical(self._types[name], text))
+        """Whether another producer's row is unfit by itself, or holds what no attribute is."""
+        return row.job_id is None and (
+            event_misfit(row) is not None
+            or value_misfit(row) is not None
+            or self._has_another_key(row)
+            or not self._are_attributes(row)
+        )
+
+    def _has_another_key(self, row: UserRow) -> bool:
+        field = self._rules.key_field
+        return field is not None and key_field_misfit(row, field) is not None
+
+    def _are_attributes(self, row: UserRow) -> bool:
+        return all(
+            name in self._rules.types
+            and (text is None or is_canonical(self._rules.types[name], text))
             for name, text in _attribute_values(row).items()
         )
 
@@ -178,7 +205,10 @@ def _attribute_values(row: UserRow) -> dict[str, str | None]:
 class UserHistory:
     """Histories of users, for one API process; few are read at a time."""
 
-    def __init__(self, store: Store, job_log: JobLog, stretches: LogStretches) -> None:
+    def __init__(
+        self, store: Store, job_log: JobLog, stretches: LogStretches, reconciliation_key: str
+    ) -> None:
+        self._reconciliation_key = reconciliation_key
         self._store = store
         self._job_log = job_log
         self._stretches = stretches
@@ -211,22 +241,24 @@ class UserHistory:
         rows = await self._store.select_projected(self._SELECT, (user_id,))
         if not rows:
             raise Refused(400, UNKNOWN_USER)
-        types = {
-            attribute_field(row["name"], "string").name: row["type"]
-            for row in await self._store.select_projected(self._SELECT_TYPES)
-        }
+        defined = await self._store.select_projected(self._SELECT_TYPES)
+        types = {row["name"]: row["type"] for row in defined}
+        rules = Rules(
+            {attribute_field(name, "string").name: kind for name, kind in types.items()},
+            key_field_of(self._reconciliation_key, types),
+            frozenset[int](rows[0]["reverted"] or ()),
+        )
         await self._job_log.catch_up()  # every job that has changed the user is known then
         stretch = _stretch(user_id, rows[0]["modified_position"])
-        reverted = frozenset[int](rows[0]["reverted"] or ())
         end = start + page_size
         total, page = await self._in_thread(
-            _Question(user_id, rows[0]["key"], types, reverted, stretch, begin=start, end=end)
+            _Question(user_id, rows[0]["key"], rules, stretch, begin=start, end=end)
         )
         job = self._job_log.ledger.job
         return {
             "id": str(user_id),
             "total": total,
-            "history": [_shown(entry, user_id, job, types) for entry in page],
+            "history": [_shown(entry, user_id, job, rules.types) for entry in page],
         }
 
     async def _in_thread(self, question: _Question) -> tuple[int, list[Entry]]:
@@ -251,8 +283,7 @@ class UserHistory:
             question.user_id,
             question.key,
             lambda job_id: _place(ledger.job(job_id)),
-            question.types,
-            question.reverted,
+            question.rules,
         )
         total, page = 0, list[Entry]()
         for offset, value in self._stretches.read(question.stretch, keys, timeout_s=_TIMEOUT_S):
@@ -281,8 +312,7 @@ class _Question:
 
     user_id: int
     key: str
-    types: Mapping[str, AttributeType]
-    reverted: frozenset[int]
+    rules: Rules
     stretch: Stretch
     begin: int
     end: int

@@ -44,7 +44,7 @@ class Writing:
             timeout_s=settings.write_timeout_s,
         )
         stretches = LogStretches(shared.kafka, user_events.name)
-        self._history = UserHistory(store, job_log, stretches)
+        self._history = UserHistory(store, job_log, stretches, shared.reconciliation_key)
 
     def add_routes(self, api: Blueprint) -> None:
         """Add all routes of these parts."""

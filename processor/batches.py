@@ -17,8 +17,10 @@ import pyarrow.compute
 
 from processor.dead_letter_details import undecodable, with_way_out
 from processor.foreign_rules import (
+    FOREIGN_JOB,
     ForeignRules,
     RefusedWrite,
+    no_row_of,
     refused_definition,
     reported_id,
 )
@@ -32,13 +34,14 @@ from schemas.events import (
     RowRejected,
     UserRow,
 )
+from schemas.passes import foreign_to_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
 
-    from processor.foreign_rules import Refusal
+    from processor.foreign_rules import LogPartition, Refusal
     from schemas.attributes import Attribute
     from schemas.events import Event
 
@@ -138,15 +141,14 @@ def rows_at(rows: pa.RecordBatch, indexes: npt.NDArray[np.int64]) -> pa.RecordBa
 
 def decode_records(
     records: Sequence[Record],
-    partition: int,
-    partitions: int,
+    partition: LogPartition,
     attributes: Mapping[str, Attribute] | None = None,
 ) -> Batch:
     """Decode records that stand one after another in a partition; at least one.
 
     ``attributes`` are those that were defined before, by name.
     """
-    return _Decoder(records, partition, partitions, attributes or {}).batch()
+    return _Decoder(records, partition, attributes or {}).batch()
 
 
 def empty_batch(partition: int, next_offset: int) -> Batch:
@@ -172,13 +174,11 @@ class _Decoder:
     def __init__(
         self,
         records: Sequence[Record],
-        partition: int,
-        partitions: int,
+        partition: LogPartition,
         attributes: Mapping[str, Attribute],
     ) -> None:
         self._records = records
         self._partition = partition
-        self._partitions = partitions
         self._attributes = attributes
         self._values = [record.value() or b"" for record in records]
         self._offsets = np.array([record.offset() for record in records], np.int64)
@@ -190,6 +190,7 @@ class _Decoder:
     def batch(self) -> Batch:
         row_at, rejection_at = self._positions()
         rows, row_at = self._rows(UserRow, row_at)
+        rows, row_at = self._without_rows_of_no_pass(rows, row_at)
         rows, row_at = self._without_bad_foreign_rows(rows, row_at)
         rejections, rejection_at = self._rows(RowRejected, rejection_at)
         batch = self._blank_batch(rows, rejections, self._offsets[row_at])
@@ -203,7 +204,7 @@ class _Decoder:
     ) -> Batch:
         count = len(self._values)
         return Batch(
-            partition=self._partition,
+            partition=self._partition.number,
             offsets=self._offsets,
             next_offset=int(self._offsets[-1]) + 1,
             records=self._records,
@@ -293,6 +294,16 @@ class _Decoder:
             return None
         return value
 
+    def _without_rows_of_no_pass(
+        self, rows: pa.RecordBatch, positions: npt.NDArray[np.int64]
+    ) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
+        """One that took a line's place in its job's sequence would keep the job from its end."""
+        bad = foreign_to_jobs(rows)
+        named: list[dict[str, Any]] = rows.select(["job_id", "source"]).take(bad).to_pylist()
+        for at, row in zip(positions[bad].tolist(), named, strict=True):
+            self._bury(at, FOREIGN_JOB, no_row_of(row["job_id"]), row["source"])
+        return _without(bad.tolist(), rows, positions)
+
     def _without_bad_foreign_rows(
         self, rows: pa.RecordBatch, positions: npt.NDArray[np.int64]
     ) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
@@ -305,13 +316,9 @@ class _Decoder:
             for control in self._controls
             if isinstance(control.event, AttributeDefined)
         ]
-        rules = ForeignRules(self._partition, self._partitions, self._attributes, definitions)
+        rules = ForeignRules(self._partition, self._attributes, definitions)
         bad = [at for at in foreign.tolist() if not self._is_allowed(int(positions[at]), rules)]
-        if not bad:
-            return rows, positions
-        keep = np.ones(len(positions), np.bool_)
-        keep[bad] = False
-        return rows.filter(pa.array(keep)), positions[keep]
+        return _without(bad, rows, positions)
 
     def _is_allowed(self, at: int, rules: ForeignRules) -> bool:
         try:
@@ -344,6 +351,16 @@ class _Decoder:
         record = self._records[at]
         offset, detail = int(self._offsets[at]), with_way_out(code, reason)
         self._dead.append(DeadLetter(offset, record.key(), record.value(), code, detail, source))
+
+
+def _without(
+    bad: Sequence[int], rows: pa.RecordBatch, positions: npt.NDArray[np.int64]
+) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
+    if not bad:
+        return rows, positions
+    keep = np.ones(len(positions), np.bool_)
+    keep[bad] = False
+    return rows.filter(pa.array(keep)), positions[keep]
 
 
 def recorded_at(record: Record) -> datetime:

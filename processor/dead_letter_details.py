@@ -12,9 +12,16 @@ from schemas.codec import FRAME_BYTES, MARKER
 from schemas.user_rules import (
     ATTRIBUTE_INVALID,
     ATTRIBUTE_UNKNOWN,
+    EMAIL_INVALID,
+    EVENT_ID_MISSING,
     FIELDS,
     KEY_EXISTS,
+    KEY_FIELD_MISMATCH,
+    KEY_NOT_NORMALISED,
+    MOBILE_INVALID,
     NO_SUCH_USER,
+    TEXT_NOT_TRIMMED,
+    TOO_LONG,
     UNKNOWN_USER_INCOMPLETE,
 )
 
@@ -39,6 +46,15 @@ _WAYS_OUT: Final = {
     "TRAILING_BYTES": "the value is longer than its schema says: mend the producer, and send it"
     " again",
     "UNEXPECTED_TYPE": "other producers send UserRow only",
+    "JOB_ID_NOT_ITS_OWN": "leave job_id null, and send it again",
+    KEY_NOT_NORMALISED.code: "send it again with the normalised key",
+    KEY_FIELD_MISMATCH.code: "a user's key is never changed: send it again with the key of the"
+    " user that is meant, or delete that one and insert another",
+    EVENT_ID_MISSING.code: "give each event an id of its own, the same each time it is sent",
+    TEXT_NOT_TRIMMED.code: "send it again with the text trimmed, or with null",
+    TOO_LONG.code: "send it again with a shorter one",
+    EMAIL_INVALID.code: "send it again with one that is valid",
+    MOBILE_INVALID.code: "send it again with +, country and number, and nothing between them",
     "ATTRIBUTE_NAME_INVALID": "define it by the API or ./rollcall attributes add, under a name"
     " that is free",
     ATTRIBUTE_UNKNOWN.code: "define it (./rollcall attributes add), then retry this letter",

@@ -1,28 +1,66 @@
 """What a row without a job must be to count, and what becomes of one that is not.
 
 Our own passes are guarded by their digest and were checked before; what other
-producers send is checked here, a row at a time.  A write of the API is told why
-it was refused; everybody else's record becomes a dead letter.  Pure.
+producers send is checked here, a row at a time, so that no statement meets a value
+that it can't write, and no user comes to be that no upload could reach.
+A write of the API is told why it was refused; everybody else's record becomes a
+dead letter.  Pure.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from processor.dead_letter_details import shown
-from schemas.attributes import NAME_PATTERN, TAKEN_NAMES, is_canonical, plain_name
+from schemas import user_rules
+from schemas.attributes import (
+    NAME_PATTERN,
+    TAKEN_NAMES,
+    is_attribute,
+    is_canonical,
+    plain_name,
+)
 from schemas.read_model import API_SOURCE
+from schemas.single_rows import (
+    event_misfit,
+    key_field_misfit,
+    key_field_of,
+    normalised_key,
+    value_misfit,
+)
 from schemas.topics import partition_of
-from schemas.user_rules import ATTRIBUTE_INVALID, ATTRIBUTE_UNKNOWN, MAX_KEY_BYTES
+from schemas.user_rules import (
+    ATTRIBUTE_INVALID,
+    ATTRIBUTE_UNKNOWN,
+    EVENT_ID_MISSING,
+    FIELD_BY_NAME,
+    KEY_FIELD_MISMATCH,
+    KEY_NOT_NORMALISED,
+    MAX_KEY_BYTES,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from schemas.attributes import Attribute
     from schemas.events import AttributeDefined, AttributeType, UserRow
+    from schemas.single_rows import Misfit
+    from schemas.user_rules import Field, Rule
 
+FOREIGN_JOB: Final = "JOB_ID_NOT_ITS_OWN"
+"""Of a row that names a job whose it cannot be."""
+_KEY: Final = "it is the user's normalised reconciliation key"
+_BOTH_KEYS: Final = "both are the user's normalised reconciliation key"
+_NO_DELSERT: Final = "delsert belongs to jobs: upload a file, or send insert, upsert or delete"
+_NO_EVENT_ID: Final = "the row has no event_id, which tells a repeat of it from another event"
+_NUL: Final = "holds a NUL character, which no text may"
+_FORM: Final = "and is none in the canonical text of its type"
+_FORMS: Final = {
+    "mobile": "and is no phone number in E.164, such as +14155550123",
+    "number": "and is no number in canonical text, such as -0.5 or 1200",
+}
 _EVENT_ID: Final = r"[!-~]{1,200}"
 """Of a reported write: ids travel in a NOTIFY, separated by spaces."""
 
@@ -34,6 +72,15 @@ class Refusal:
     code: str
     reason: str
     column: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogPartition:
+    """A partition of `user-events`: its number, of how many, and the key of that log."""
+
+    number: int
+    of: int
+    reconciliation_key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +96,14 @@ def reported_id(row: UserRow) -> str | None:
     """The event id by which the outcome of a row is reported; None where nobody waits for it."""
     is_reported = row.source == API_SOURCE and row.event_id is not None
     return row.event_id if is_reported and _is_plain(row.event_id or "") else None
+
+
+def no_row_of(job_id: int) -> str:
+    """Why a row that names the job is none of its pass, see :mod:`schemas.passes`."""
+    return (
+        f"the row names job {job_id}, and only the publisher sends the rows of a job: those have"
+        " no event_id, source or user_id, and always record_number, line and sequence"
+    )
 
 
 def refused_definition(event: AttributeDefined) -> Refusal | None:
@@ -69,13 +124,11 @@ class ForeignRules:
 
     def __init__(
         self,
-        partition: int,
-        partitions: int,
+        partition: LogPartition,
         known: Mapping[str, Attribute],
         definitions: Iterable[tuple[int, AttributeDefined]],
     ) -> None:
         self._partition = partition
-        self._partitions = partitions
         self._attributes: dict[str, tuple[int, AttributeType]] = {
             name: (-1, attribute.type) for name, attribute in known.items()
         }
@@ -84,49 +137,83 @@ class ForeignRules:
 
     def refusal(self, row: UserRow, record_key: bytes | None, at: int) -> Refusal | None:
         """Why the row at this position of the batch does not count, or None."""
-        return self._refused_row(row, record_key) or self._refused_value(row, at)
-
-    def _refused_row(self, row: UserRow, record_key: bytes | None) -> Refusal | None:
-        key = row.key.encode()
-        checks = (
-            (record_key is None, "NULL_KEY"),
-            (record_key != key, "KEY_MISMATCH"),
-            (not key, "KEY_MISSING"),
-            (len(key) > MAX_KEY_BYTES, "KEY_TOO_LONG"),
-            (partition_of(key, self._partitions) != self._partition, "MISROUTED"),
-            (row.mode == "delsert", "MODE_NOT_ALLOWED"),
-            (row.mode == "insert" and row.user_id is not None, "MODE_NOT_ALLOWED"),
-            (_nul_field(row) is not None, "NUL_CHARACTER"),
-            (row.source == API_SOURCE and not _is_plain(row.event_id or ""), "EVENT_ID_INVALID"),
+        return (
+            self._refused_key(row, record_key, at)
+            or self._refused_event(row)
+            or self._refused_attribute(row, at)
+            or self._refused_value(row, at)
         )
-        code = next((code for is_bad, code in checks if is_bad), None)
-        return None if code is None else Refusal(code, self._reason(code, row, record_key))
 
-    def _reason(self, code: str, row: UserRow, record_key: bytes | None) -> str:
-        """What is wrong with the row, the values that decided it, and what it should be."""
+    def _refused_key(self, row: UserRow, record_key: bytes | None, at: int) -> Refusal | None:
         key = row.key.encode()
-        reasons = {
-            "NULL_KEY": f"the record has no key, and must have the row's, {shown(key)}",
-            "KEY_MISMATCH": f"the record's key is {shown(record_key)} and the row's {shown(key)}:"
-            " both are the user's normalised reconciliation key",
-            "KEY_MISSING": "the key is empty: it is the user's normalised reconciliation key",
-            "KEY_TOO_LONG": f"the key has {len(key)} bytes, and may have {MAX_KEY_BYTES}",
-            "MISROUTED": f"the record is in partition {self._partition}, and its key belongs to"
-            f" partition {partition_of(key, self._partitions)} of {self._partitions}",
-            "MODE_NOT_ALLOWED": f"an insert makes a user, and this one means user {row.user_id}:"
-            " leave user_id out, or send an upsert"
-            if row.mode == "insert"
-            else "delsert belongs to jobs: upload a file, or send insert, upsert or delete",
-            "NUL_CHARACTER": f"{_nul_field(row)} holds a NUL character, which no text may",
-            "EVENT_ID_INVALID": f"the event_id {shown(row.event_id)} of a write of the API is not"
-            f" 1 to 200 ASCII characters without spaces; {API_SOURCE} is the API's own source",
-        }
-        return reasons[code]
+        if record_key is None:
+            return Refusal(
+                "NULL_KEY", f"the record has no key, and must have the row's, {shown(key)}"
+            )
+        if record_key != key:
+            reason = f"the record's key is {shown(record_key)} and the row's {shown(key)}"
+            return Refusal("KEY_MISMATCH", f"{reason}: {_BOTH_KEYS}")
+        if not key:
+            return Refusal("KEY_MISSING", f"the key is empty: {_KEY}")
+        if len(key) > MAX_KEY_BYTES:
+            reason = f"the key has {len(key)} bytes, and may have {MAX_KEY_BYTES}"
+            return Refusal("KEY_TOO_LONG", reason)
+        return self._refused_form(row, at) or self._refused_place(key)
 
-    def _refused_value(self, row: UserRow, at: int) -> Refusal | None:
+    def _refused_form(self, row: UserRow, at: int) -> Refusal | None:
+        """Whether the key is one that no file's line, and no request, could ever mean."""
+        field = self._key_field(at)
+        if field is None:
+            return self._undefined_key(row)
+        normal = normalised_key(field, row.key)
+        # What can be nobody's key is one that a delete may name: it removes nobody.
+        if normal == row.key or (normal is None and row.mode == "delete"):
+            return None
+        how = f"which is {shown(normal)}" if normal else _FORMS.get(field.kind, _FORM)
+        reason = f"the key {shown(row.key)} is not the normalised {_name(field)}, {how}"
+        return Refusal(KEY_NOT_NORMALISED.code, reason, field.json_name)
+
+    def _refused_place(self, key: bytes) -> Refusal | None:
+        here, home = self._partition, partition_of(key, self._partition.of)
+        if home == here.number:
+            return None
+        reason = (
+            f"the record is in partition {here.number}, and its key belongs to"
+            f" partition {home} of {here.of}"
+        )
+        return Refusal("MISROUTED", reason)
+
+    def _undefined_key(self, row: UserRow) -> Refusal | None:
+        """Nobody has a key before the attribute is defined that is to be the key."""
+        if row.mode == "delete":
+            return None
+        name = self._partition.reconciliation_key
+        reason = ATTRIBUTE_UNKNOWN.reason.format(column=name)
+        return Refusal(ATTRIBUTE_UNKNOWN.code, f"{reason} It is the reconciliation key.", name)
+
+    def _refused_event(self, row: UserRow) -> Refusal | None:
+        if row.mode == "delsert":
+            return Refusal("MODE_NOT_ALLOWED", _NO_DELSERT)
+        if row.mode == "insert" and row.user_id is not None:
+            reason = f"an insert makes a user, and this one means user {row.user_id}"
+            return Refusal("MODE_NOT_ALLOWED", f"{reason}: leave user_id out, or send an upsert")
+        if row.source == API_SOURCE and not _is_plain(row.event_id or ""):
+            reason = (
+                f"the event_id {shown(row.event_id)} of a write of the API is not"
+                f" 1 to 200 ASCII characters without spaces; {API_SOURCE} is the API's own source"
+            )
+            return Refusal("EVENT_ID_INVALID", reason)
+        misfit = event_misfit(row)
+        if misfit is None:
+            return None
+        is_nameless = misfit.code == EVENT_ID_MISSING.code
+        reason = _NO_EVENT_ID if is_nameless else f"{misfit.field} {_NUL}"
+        return Refusal(misfit.code, reason)
+
+    def _refused_attribute(self, row: UserRow, at: int) -> Refusal | None:
         for name, text in row.attributes.items():
-            defined_at, attribute_type = self._attributes.get(name, (at, None))
-            if attribute_type is None or defined_at >= at:
+            attribute_type = self._type_of(name, at)
+            if attribute_type is None:
                 reason = ATTRIBUTE_UNKNOWN.reason.format(column=name)
                 return Refusal(ATTRIBUTE_UNKNOWN.code, reason, name)
             if text is not None and not is_canonical(attribute_type, text):
@@ -134,13 +221,42 @@ class ForeignRules:
                 return Refusal(ATTRIBUTE_INVALID.code, reason, name)
         return None
 
+    def _refused_value(self, row: UserRow, at: int) -> Refusal | None:
+        misfit = value_misfit(row)
+        if misfit is not None:
+            return _value_refusal(misfit)
+        field = self._key_field(at)
+        misfit = key_field_misfit(row, field) if field is not None else None
+        return None if misfit is None else _key_refusal(misfit, row)
+
+    def _key_field(self, at: int) -> Field | None:
+        """The key's field, as far as it is known at this position."""
+        name = self._partition.reconciliation_key
+        attribute_type = self._type_of(name, at)
+        return key_field_of(name, {} if attribute_type is None else {name: attribute_type})
+
+    def _type_of(self, name: str, at: int) -> AttributeType | None:
+        """Of an attribute that is defined before this position."""
+        defined_at, attribute_type = self._attributes.get(name, (at, None))
+        return attribute_type if defined_at < at else None
+
+
+def _value_refusal(misfit: Misfit) -> Refusal:
+    field = FIELD_BY_NAME[misfit.field or ""]
+    rule: Rule = getattr(user_rules, misfit.code)
+    says = rule.reason.format(column=field.name, limit=field.max_characters)
+    return Refusal(misfit.code, f"{says} It is {shown(misfit.value)}", field.json_name)
+
+
+def _key_refusal(misfit: Misfit, row: UserRow) -> Refusal:
+    says = KEY_FIELD_MISMATCH.reason.format(column=misfit.field)
+    which = f"it is {shown(misfit.value)}, and the key {shown(row.key)}"
+    return Refusal(misfit.code, f"{says} In this event {which}", misfit.field)
+
+
+def _name(field: Field) -> str:
+    return field.json_name if is_attribute(field) else field.name
+
 
 def _is_plain(event_id: str) -> bool:
     return re.fullmatch(_EVENT_ID, event_id) is not None
-
-
-def _nul_field(row: UserRow) -> str | None:
-    """The name of a field that holds a NUL character."""
-    texts = {name: value for name, value in asdict(row).items() if isinstance(value, str)}
-    texts["attributes"] = "".join([text or "" for pair in row.attributes.items() for text in pair])
-    return next((name for name, text in texts.items() if "\0" in text), None)

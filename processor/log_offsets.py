@@ -9,6 +9,7 @@ import pyarrow.compute
 from confluent_kafka import KafkaException, TopicPartition
 
 from processor.batches import decode_records
+from processor.foreign_rules import LogPartition
 from processor.log_consumer import consumer_outside_groups
 from processor.setup import NotReadyError
 from processor.writer_schemas import WriterSchemas
@@ -74,6 +75,7 @@ def select_keys(
     topic = settings.topics.user_events
     try:
         for partition, begin, end in stretches:
+            place = LogPartition(partition, topic.partitions, settings.reconciliation_key)
             consumer.assign([TopicPartition(topic.name, partition, begin)])
             next_offset = begin
             while next_offset < end:
@@ -85,7 +87,7 @@ def select_keys(
                 if messages:
                     next_offset = (messages[-1].offset() or 0) + 1
                     _learn_schemas(schemas, messages)
-                    rows = decode_records(messages, partition, topic.partitions).rows
+                    rows = decode_records(messages, place).rows
                     is_own = pc.equal(rows.column("job_id"), job_id)
                     yield pc.filter(rows.column("key"), is_own).to_pylist()
     finally:

@@ -17,6 +17,7 @@ from confluent_kafka import KafkaError, TopicPartition
 from processor import RefusedToStartError
 from processor.acceptance import Rows, accept
 from processor.batches import decode_records
+from processor.foreign_rules import FOREIGN_JOB, LogPartition
 from processor.projection import Work
 from processor.staging import prepare_rows
 from processor.writer_schemas import WriterSchemas
@@ -100,6 +101,7 @@ class WorkMaker:
         self._projection = projection
         self._schemas = WriterSchemas(projection.settings.schema_registry)
         self._partitions = projection.settings.topics.user_events.partitions
+        self._key = projection.settings.reconciliation_key
         self._log = structlog.stdlib.get_logger("rollcall.processor")
 
     def works(
@@ -143,7 +145,9 @@ class WorkMaker:
 
     def _work(self, feed: PartitionFeed, records: list[Message], first_step: int) -> Work:
         state = feed.state
-        batch = decode_records(records, state.partition, self._partitions, state.attributes)
+        place = LogPartition(state.partition, self._partitions, self._key)
+        batch = decode_records(records, place, state.attributes)
+        self._alarm(batch)
         accepted = accept(batch, state, self._projection.reverted)
         for job_id in accepted.corrupt:
             self._log.error("digest mismatch", job_id=job_id, partition=batch.partition)
@@ -158,6 +162,19 @@ class WorkMaker:
                 for number, step in enumerate(accepted.steps)
             ],
         )
+
+    def _alarm(self, batch: Batch) -> None:
+        """Somebody imitates the publisher, or has taken its events for an example."""
+        if self._projection.is_silent:
+            return
+        offsets = [each.offset for each in batch.dead_letters if each.code == FOREIGN_JOB]
+        if offsets:
+            self._log.error(
+                "rows name a job that is not theirs",
+                partition=batch.partition,
+                rows=len(offsets),
+                first_offset=offsets[0],
+            )
 
     def _prepared(self, batch: Batch, step: Rows, number: int) -> PreparedRows:
         expect_new = self._projection.expects_new(step.job_id, step.mode, batch.partition)

@@ -39,6 +39,7 @@ MAX_NUMBER_DIGITS: Final = 15
 """Before and after the decimal point together: what a double, and so every JSON reader, keeps."""
 CANONICAL_NUMBER: Final = r"^-?(0|[1-9][0-9]*)(\.[0-9]*[1-9])?$"
 """Of a number's text; apart from ``-0``, what :class:`~decimal.Decimal` writes once normalised."""
+_NUMBER: Final = re.compile(r"([+-]?)([0-9]*)(?:\.([0-9]*))?")
 _CANONICAL_DATE: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _PREFIX: Final = "attributes."
 _KINDS: Final[dict[AttributeType, tuple[Kind, int]]] = {
@@ -84,6 +85,19 @@ def is_canonical(attribute_type: AttributeType, text: str) -> bool:
     if attribute_type == "boolean":
         return text in {"true", "false"}
     return _is_number(text) if attribute_type == "number" else _is_date(text)
+
+
+def canonical_number(value: str) -> tuple[str, int]:
+    """The canonical text and how many digits are significant; none where it is no number."""
+    found = _NUMBER.fullmatch(value)
+    if not found or not (found[2] or found[3]):
+        return value, 0
+    whole, fraction = found[2].lstrip("0"), (found[3] or "").rstrip("0")
+    digits = (whole + fraction).strip("0")
+    sign = "-" if found[1] == "-" and digits else ""
+    text = sign + (whole or "0") + (f".{fraction}" if fraction else "")
+    # The zero before a point may be one character too many.
+    return text, (len(digits) or 1) if len(text) <= _KINDS["number"][1] else 0
 
 
 def _is_number(text: str) -> bool:

@@ -11,8 +11,9 @@ import re
 from importlib import resources
 from typing import Final, LiteralString, cast
 
-VERSION: Final = 3
-"""Of the tables; a projection of another version is rebuilt, never altered."""
+VERSION: Final = 4
+"""Of the tables, and of what comes into them from the same log: a projection of another version
+is rebuilt, never altered.  4: other producers' rows are judged by the rules of values."""
 OUTCOME_CHANNEL: Final = "rollcall_outcomes"
 """NOTIFY channel: ids of events, separated by spaces, whose write_outcome is there now."""
 API_SOURCE: Final = "rollcall-api"

@@ -7,6 +7,7 @@ over a file must come out the same with every later version of the code.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -128,10 +129,30 @@ ATTRIBUTE_UNKNOWN: Final = Rule("ATTRIBUTE_UNKNOWN", "{column} is no attribute t
 ATTRIBUTE_INVALID: Final = Rule(
     "ATTRIBUTE_INVALID", "{column} is not in the canonical text of its type, which is {type}."
 )
-"""These three concern single events only; the files' rules do not know them."""
+EVENT_ID_MISSING: Final = Rule("EVENT_ID_MISSING", "The event has no event_id.")
+TEXT_NOT_TRIMMED: Final = Rule(
+    "TEXT_NOT_TRIMMED", "{column} is empty, or has white space around it: null is no value."
+)
+KEY_NOT_NORMALISED: Final = Rule(
+    "KEY_NOT_NORMALISED", "The key is not in the form in which keys are compared."
+)
+KEY_FIELD_MISMATCH: Final = Rule(
+    "KEY_FIELD_MISMATCH", "{column} is the reconciliation key, and is not that of the event's key."
+)
+"""These concern single events only; the files' rules do not know them."""
 
 ERASED: Final = Rule("ERASED", "The line was refused; what it held has been erased.")
 """Of a line whose data `rollcall erase` has taken out of the log."""
+
+
+def e164(number: str) -> str | None:
+    """The phone number without what people write between digits; None where it is none.
+
+    :func:`ingest_api.cell_rules.to_e164` says the same for whole columns.
+    """
+    plain = re.sub(MOBILE_PUNCTUATION, "", number)
+    plain = f"+{plain[2:]}" if plain.startswith("00") else plain
+    return plain if re.fullmatch(MOBILE_PATTERN, plain) else None
 
 
 def is_usa(country: str) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from processor.acceptance import Rows, accept
 from processor.batches import decode_records
+from processor.foreign_rules import LogPartition
 from processor.generations import Generations
 from processor.instances import ensure_registry, show
 from processor.projection import Projection, Work
@@ -56,7 +57,9 @@ class Worker:
             if records := log.partitions[partition][begin : begin + size]:
                 steps = sum(len(work.steps) for work in works)
                 attributes = self.states[partition].attributes
-                batch = decode_records(records, partition, PARTITIONS, attributes)
+                key = self.projection.settings.reconciliation_key
+                place = LogPartition(partition, PARTITIONS, key)
+                batch = decode_records(records, place, attributes)
                 works.append(self._work(batch, steps))
         if works:
             self.generations = self.projection.project(

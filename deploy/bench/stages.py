@@ -20,6 +20,7 @@ from ingest_api.checks import survey
 from ingest_api.file_format import DELIMITERS, FileFormat
 from ingest_api.file_pass import FilePass
 from processor.batches import decode_records
+from processor.foreign_rules import LogPartition
 from schemas import codec
 from schemas.events import ChunkRange, JobAccepted, JobMode, JobSealed
 from schemas.settings import Settings
@@ -119,19 +120,21 @@ def _consume_and_decode(settings: Settings) -> float:
     consumer = _consumer(settings)
     try:
         for partition in range(topic.partitions):
-            _decode_partition(consumer, topic.name, partition, topic.partitions)
+            place = LogPartition(partition, topic.partitions, settings.reconciliation_key)
+            _decode_partition(consumer, topic.name, place)
     finally:
         consumer.close()
     return time.perf_counter() - begin
 
 
-def _decode_partition(consumer: Consumer, topic: str, partition: int, partitions: int) -> None:
-    place = TopicPartition(topic, partition)
-    at, end = consumer.get_watermark_offsets(place, timeout=_TIMEOUT_S)
-    consumer.assign([TopicPartition(topic, partition, at)])
+def _decode_partition(consumer: Consumer, topic: str, place: LogPartition) -> None:
+    at, end = consumer.get_watermark_offsets(
+        TopicPartition(topic, place.number), timeout=_TIMEOUT_S
+    )
+    consumer.assign([TopicPartition(topic, place.number, at)])
     while at < end:
         records: list[Message] = consumer.consume(min(_BATCH_RECORDS, end - at), _TIMEOUT_S)
-        at = decode_records(records, partition, partitions).next_offset
+        at = decode_records(records, place).next_offset
 
 
 def _wait_sealed(settings: Settings, job_id: int) -> None:

@@ -17,6 +17,7 @@ from deploy.log_move import MoveRefusedError
 from deploy.log_move.records import CopiedRecord, read_records
 from processor.acceptance import Erased, Opened, PartitionState, Sealed, accept
 from processor.batches import decode_records
+from processor.foreign_rules import LogPartition
 from schemas.codec import UndecodableError, decode, encode, type_of
 from schemas.events import (
     NO_JOB,
@@ -170,7 +171,8 @@ class ErasingCopy:
 
     def _decode(self, copy: PartitionCopy, records: list[CopiedRecord]) -> Batch:
         state = copy.state
-        return decode_records(records, state.partition, self._partitions, state.attributes)
+        place = LogPartition(state.partition, self._partitions, self._old.reconciliation_key)
+        return decode_records(records, place, state.attributes)
 
     def _accept(self, copy: PartitionCopy, records: list[CopiedRecord]) -> tuple[Batch, Accepted]:
         batch = self._decode(copy, records)

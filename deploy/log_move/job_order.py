@@ -25,6 +25,7 @@ from deploy.log_move.erasing_copy import start_of
 from deploy.log_move.records import read_records
 from processor.acceptance import Erased, Opened, Rows, Sealed, accept
 from processor.batches import decode_records
+from processor.foreign_rules import LogPartition
 from schemas.codec import decode
 from schemas.events import AttributeDefined, JobOpened, JobSealed, RowErased, RowRejected, UserRow
 
@@ -91,6 +92,7 @@ class PartitionReader:
         self._settings = settings
         self._topic = settings.topics.user_events
         self._partition = partition
+        self._place = LogPartition(partition, self._topic.partitions, settings.reconciliation_key)
         self._state = start_of(partition)
         self._placing = Placing(partition)
         self._ahead: list[Counted] = []
@@ -136,9 +138,7 @@ class PartitionReader:
 
     def _counted(self, records: list[CopiedRecord]) -> list[Counted]:
         state = self._state
-        batch = decode_records(
-            records, self._partition, self._topic.partitions, state.attributes
-        )  # fmt: skip
+        batch = decode_records(records, self._place, state.attributes)
         accepted = accept(batch, state)
         if accepted.corrupt:
             raise MoveRefusedError(

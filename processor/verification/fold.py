@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from processor.acceptance import Step
     from processor.batches import Batch, Record
+    from processor.foreign_rules import LogPartition
     from processor.verification.staged import Staged
     from schemas.events import RowErased
 
@@ -95,15 +96,14 @@ class PartitionFold:
 
     def __init__(
         self,
-        partition: int,
-        partitions: int,
+        place: LogPartition,
         *,
         kept_generations: Collection[int],
         reverted: frozenset[int] = frozenset(),
         watched: Collection[int] = (),
     ) -> None:
         self.state = PartitionState(
-            partition=partition,
+            partition=place.number,
             epoch=0,
             next_offset=0,
             is_indexed=True,
@@ -118,7 +118,7 @@ class PartitionFold:
         self.generations: dict[int, UserColumns] = {FIRST_GENERATION: UserColumns()}
         self.corrupt: list[int] = []
         self.watched = WatchedUsers(watched)
-        self._partitions = partitions
+        self._place = place
         self._kept = kept_generations
         self._reverted = reverted
         self._repeated: list[tuple[Numbers, Numbers, Numbers]] = []
@@ -132,8 +132,7 @@ class PartitionFold:
 
     def fold(self, records: Sequence[Record]) -> None:
         """Take the records that come next; at least one."""
-        partition, attributes = self.state.partition, self.state.attributes
-        batch = decode_records(records, partition, self._partitions, attributes)
+        batch = decode_records(records, self._place, self.state.attributes)
         accepted = accept(batch, self.state, self._reverted)
         self._find_repeats(batch)
         for step in accepted.steps:

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from processor.foreign_rules import LogPartition
 from processor.staging import offset_of, user_id
 from processor.verification.attribute_text import canonical_of_json
 from processor.verification.findings import Finding, Findings, shown_value
@@ -78,12 +79,10 @@ class PartitionVerification:
     def _folded(
         self, note_progress: Callable[[int], None], watched: Iterable[int] = ()
     ) -> tuple[PartitionFold, int]:
+        tables = self._tables
         fold = PartitionFold(
-            self._partition,
-            self._tables.partitions,
-            kept_generations={
-                self._tables.generations[number] for number in self._tables.seen_generations
-            },
+            LogPartition(self._partition, tables.partitions, tables.reconciliation_key),
+            kept_generations={tables.generations[number] for number in tables.seen_generations},
             reverted=self._log.reverted,
             watched=set(watched),
         )

@@ -23,6 +23,7 @@ from processor.acceptance import (
     accept,
 )
 from processor.batches import decode_records
+from processor.foreign_rules import LogPartition
 from schemas import codec
 from schemas.events import JobOpened, JobSealed, RowRejected, UserRow
 from tests.passes import MemoryRecord
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from schemas.events import JobMode
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
+PLACE = LogPartition(0, 1, "email")
 START = PartitionState(
     partition=0,
     epoch=1,
@@ -116,7 +118,7 @@ def applied(  # noqa: C901, PLR0912 - one case a kind of step
         records = [FakeRecord(at, values[at]) for at in range(begin, end)]
         if not records:
             continue
-        batch = decode_records(records, 0, 1)
+        batch = decode_records(records, PLACE)
         accepted = accept(batch, state)
         state = accepted.state
         for step in accepted.steps:
@@ -215,7 +217,7 @@ def test_a_wrong_digest_is_an_alarm_and_seals_nothing() -> None:
     values = a_pass(1, 0, 2)
     wrong = codec.encode(JobSealed(job_id=1, rows=2, digest=1))
     records = [FakeRecord(at, value) for at, value in enumerate([*values[:-1], wrong])]
-    accepted = accept(decode_records(records, 0, 1), START)
+    accepted = accept(decode_records(records, PLACE), START)
     assert accepted.corrupt == (1,)
     assert accepted.state.open_job_id == 1
 
@@ -259,7 +261,7 @@ def accepted_whole(
 ) -> Accepted:
     """What all values come to as one batch."""
     records = [FakeRecord(at, value) for at, value in enumerate(values)]
-    return accept(decode_records(records, 0, 1), state, reverted)
+    return accept(decode_records(records, PLACE), state, reverted)
 
 
 def kinds(accepted: Accepted) -> list[str]:
@@ -295,7 +297,7 @@ def test_reverting_a_job_moves_no_other_record(
     without = START
     for begin, end in itertools.pairwise(edges):
         records = [FakeRecord(at, values[at]) for at in range(begin, end)]
-        batch = decode_records(records, 0, 1)
+        batch = decode_records(records, PLACE)
         without = accept(batch, without, frozenset(reverted)).state
     assert without == state
 
@@ -352,5 +354,5 @@ def test_brackets_carry_their_place_and_time() -> None:
 def test_a_time_that_no_clock_says_stops_nothing(timestamp_ms: int) -> None:
     """A producer may write any number there."""
     record = MemoryRecord(b"k", a_pass(1, 0, 0)[0], 0, timestamp_ms)
-    (control,) = decode_records([record], 0, 1).controls
+    (control,) = decode_records([record], PLACE).controls
     assert control.recorded_at.year in {1970, 9999}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from ingest_api.dead_letters import letter_place, retry_partition
 from ingest_api.responses import Refused
 from processor.batches import decode_records
 from processor.dead_letter_details import with_way_out
-from processor.foreign_rules import ForeignRules
+from processor.foreign_rules import ForeignRules, LogPartition
 from schemas import codec
 from schemas.attributes import Attribute
 from schemas.events import AttributeDefined, RowRejected, UserRow
@@ -22,6 +23,8 @@ from tests.passes import MemoryRecord
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from processor.foreign_rules import Refusal
 
 PARTITIONS = 6
 KEY = "kim@example.com"
@@ -33,7 +36,9 @@ TOPIC = "user-events"
 
 def row(**values: Any) -> UserRow:
     """An event of another producer."""
-    whole: dict[str, Any] = {"mode": "upsert", "key": KEY, "present": 0, "occurred_at": NOW}
+    whole: dict[str, Any] = {
+        "event_id": "1", "mode": "upsert", "key": KEY, "present": 0, "occurred_at": NOW,
+    }  # fmt: skip
     return UserRow(**(whole | values))
 
 
@@ -128,7 +133,8 @@ def test_an_event_is_shown_with_its_ids_as_texts() -> None:
     assert shown.event["occurred_at"] == "2026-03-01T00:00:00+00:00"
 
 
-RULES = ForeignRules(HOME, PARTITIONS, {"n": Attribute("n", "number", False, False)}, [])
+HERE = LogPartition(HOME, PARTITIONS, "email")
+RULES = ForeignRules(HERE, {"n": Attribute("n", "number", False, False)}, [])
 
 
 @pytest.mark.parametrize(
@@ -143,6 +149,16 @@ RULES = ForeignRules(HOME, PARTITIONS, {"n": Attribute("n", "number", False, Fal
         (row(last_name="\0"), KEY.encode(), "NUL_CHARACTER", "last_name"),
         (row(attributes={"n": "\0"}), KEY.encode(), "NUL_CHARACTER", "attributes"),
         (row(source="rollcall-api", event_id="a b"), KEY.encode(), "EVENT_ID_INVALID", "'a b'"),
+        (row(event_id=None), KEY.encode(), "EVENT_ID_MISSING", "has no event_id"),
+        (row(event_id=""), KEY.encode(), "EVENT_ID_MISSING", "has no event_id"),
+        (row(key="Kim@x.org "), b"Kim@x.org ", "KEY_NOT_NORMALISED", "which is 'kim@x.org'"),
+        (row(key=" "), b" ", "KEY_NOT_NORMALISED", "is not the normalised email"),
+        (row(first_name=" Kim"), KEY.encode(), "TEXT_NOT_TRIMMED", "first_name is empty, or"),
+        (row(country=""), KEY.encode(), "TEXT_NOT_TRIMMED", "country is empty, or"),
+        (row(state="x" * 256), KEY.encode(), "TOO_LONG", "state is longer than 255 characters"),
+        (row(email="kim"), KEY.encode(), "EMAIL_INVALID", "It is 'kim'"),
+        (row(mobile_number="0049 30"), KEY.encode(), "MOBILE_INVALID", "such as +14155550123"),
+        (row(email="Lee@x.org"), KEY.encode(), "KEY_FIELD_MISMATCH", "it is 'Lee@x.org', and"),
         (row(attributes={"m": "1"}), KEY.encode(), "ATTRIBUTE_UNKNOWN", "m is no attribute"),
         (row(attributes={"n": "x"}), KEY.encode(), "ATTRIBUTE_INVALID", "which is number"),
     ],
@@ -155,10 +171,90 @@ def test_a_reason_names_what_decided(event: UserRow, key: bytes, code: str, says
     assert says in refusal.reason
 
 
+@pytest.mark.parametrize(
+    ("setting", "key", "says"),
+    [
+        ("mobileNumber", "0049 30 123456", "normalised mobile_number, which is '+4930123456'"),
+        ("mobileNumber", "030 123456", "is no phone number in E.164"),
+        ("n", "01", "normalised n, which is '1'"),
+        ("n", "one", "is no number in canonical text"),
+        ("s", "A1 ", "normalised s, which is 'A1'"),
+    ],
+)
+def test_a_key_must_be_as_an_upload_writes_it(setting: str, key: str, says: str) -> None:
+    """Whatever the reconciliation key is; no upload would ever reach such a user."""
+    refusal = _refusal(row(key=key), setting)
+    assert refusal is not None
+    assert refusal.code == "KEY_NOT_NORMALISED"
+    assert says in refusal.reason
+
+
+KEY_ATTRIBUTES = {"n": Attribute("n", "number", True), "s": Attribute("s", "string", True)}
+
+
+def _refusal(event: UserRow, setting: str) -> Refusal | None:
+    """By the rules of a log with that key, in the partition of the event's."""
+    key = event.key.encode()
+    here = LogPartition(partition_of(key, PARTITIONS), PARTITIONS, setting)
+    return ForeignRules(here, KEY_ATTRIBUTES, []).refusal(event, key, 0)
+
+
+@pytest.mark.parametrize(
+    ("setting", "event"),
+    [
+        ("mobileNumber", row(key="+4930123456", mobile_number="+4930123456", present=8)),
+        ("mobileNumber", row(key="+4930123456", email="Kim@x.org", mode="upsert")),
+        ("mobileNumber", row(key="no number", mode="delete")),
+        ("n", row(key="-0.5", attributes={"n": "-0.5"})),
+        ("n", row(key="-0.5", mode="delete", first_name=" ")),
+        ("s", row(key="Card 1", attributes={"n": "7"})),
+        ("unknown", row(key="Card 1", mode="delete")),
+        ("email", row(email="KIM@Example.com")),
+        ("email", row(email=None, present=1023)),
+    ],
+)
+def test_a_row_that_an_upload_could_have_made_is_allowed(setting: str, event: UserRow) -> None:
+    """An upsert needs not say its key's field; a delete of what is nobody's key deletes nobody."""
+    assert _refusal(event, setting) is None
+
+
+@pytest.mark.parametrize(
+    ("setting", "event", "code"),
+    [
+        ("mobileNumber", row(key="+4930123456", mobile_number="+4930123457"), "KEY_FIELD_MISMATCH"),
+        ("mobileNumber", row(key="+4930123456", present=8), "KEY_FIELD_MISMATCH"),
+        ("mobileNumber", row(key="+4930123456", mode="insert"), "KEY_FIELD_MISMATCH"),
+        ("s", row(key="A", attributes={"s": "a"}), "KEY_FIELD_MISMATCH"),
+        ("s", row(key="A", attributes={"s": None}), "KEY_FIELD_MISMATCH"),
+        ("s", row(key="A", mode="insert"), "KEY_FIELD_MISMATCH"),
+        ("unknown", row(key="A"), "ATTRIBUTE_UNKNOWN"),
+    ],
+)
+def test_a_user_keeps_the_key_that_its_field_says(setting: str, event: UserRow, code: str) -> None:
+    """Or uploads would take it for another one."""
+    refusal = _refusal(event, setting)
+    assert refusal is not None
+    assert refusal.code == code
+
+
+def test_a_key_counts_from_the_definition_of_its_attribute_on() -> None:
+    """Nobody has one before."""
+    definition = replace(DEFINED, name="card", is_reconciliation_key=True)
+    key = b"A1"
+    here = LogPartition(partition_of(key, PARTITIONS), PARTITIONS, "card")
+    rules = ForeignRules(here, {}, [(3, definition)])
+    event = row(key="A1", attributes={"card": "A1"})
+    refusal = rules.refusal(event, key, 2)
+    assert refusal is not None
+    assert refusal.code == "ATTRIBUTE_UNKNOWN"
+    assert rules.refusal(event, key, 4) is None
+
+
 def test_a_misrouted_record_is_told_both_partitions() -> None:
     """Its own and that of its key, and that a retry mends it."""
     record = MemoryRecord(KEY.encode(), codec.encode(row(source="crm")), 5)
-    (found,) = decode_records([record], ELSEWHERE, PARTITIONS).dead_letters
+    elsewhere = LogPartition(ELSEWHERE, PARTITIONS, "email")
+    (found,) = decode_records([record], elsewhere).dead_letters
     assert (found.code, found.source) == ("MISROUTED", "crm")
     wrong = f"in partition {ELSEWHERE}, and its key belongs to partition {HOME} of 6"
     assert wrong in found.detail

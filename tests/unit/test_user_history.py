@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
-from ingest_api.user_history import UserFold
+from ingest_api.user_history import Rules, UserFold
 from schemas.events import AttributeDefined, JobOpened, JobSealed, UserRow
 from schemas.read_model import API_SOURCE, REPEAT_OFFSETS
 from schemas.user_rules import FIELD_BY_NAME
@@ -21,10 +22,17 @@ JOBS = {71: 0, 72: 1, 73: 2}
 TYPES: dict[str, AttributeType] = {"attributes.tier": "string", "attributes.score": "number"}
 
 
+RULES = Rules(TYPES, FIELD_BY_NAME["email"])
+_numbers = itertools.count()
+
+
 def row(**values: Any) -> UserRow:
-    """An upsert of the user that sets the fields given."""
+    """An upsert of the user that sets the fields given, of a job or of another producer."""
     present = sum(FIELD_BY_NAME[name].bit for name in values if name in FIELD_BY_NAME)
-    told: dict[str, Any] = {"mode": "upsert", "key": KEY, **values}
+    number = next(_numbers)
+    placed: dict[str, Any] = {"line": number, "sequence": number, "record_number": number}
+    its: dict[str, Any] = placed if "job_id" in values else {"event_id": str(number)}
+    told: dict[str, Any] = {"mode": "upsert", "key": KEY, **its, **values}
     return UserRow(present=present, occurred_at=NOW, **told)
 
 
@@ -33,7 +41,7 @@ CREATED = row(mode="insert", job_id=72, record_number=4, first_name="Ana", count
 
 def changes(*events: Event, first: Event = CREATED) -> list[dict[str, tuple[Any, Any]]]:
     """What each event that counts changed, without the first."""
-    fold = UserFold(USER_ID, KEY, JOBS.get, TYPES)
+    fold = UserFold(USER_ID, KEY, JOBS.get, RULES)
     entries = [fold.apply(offset, event) for offset, event in enumerate([first, *events])]
     assert entries[0] is not None
     return [entry.changes for entry in entries[1:] if entry is not None]
@@ -41,7 +49,7 @@ def changes(*events: Event, first: Event = CREATED) -> list[dict[str, tuple[Any,
 
 def test_the_first_event_sets_what_it_has() -> None:
     """Subscriptions that it leaves open are on; what is null is no change."""
-    fold = UserFold(USER_ID, KEY, JOBS.get, TYPES)
+    fold = UserFold(USER_ID, KEY, JOBS.get, RULES)
     entry = fold.apply(10, row(mode="insert", first_name="Ana", attributes={"tier": "gold"}))
     assert entry is not None
     assert entry.changes == {
@@ -127,7 +135,7 @@ def test_rows_of_no_job_of_the_ledger_count_for_nothing() -> None:
 
 def test_rows_of_a_reverted_job_count_for_nothing() -> None:
     """Those before and after it do, each from what the one before left."""
-    fold = UserFold(USER_ID, KEY, JOBS.get, TYPES, frozenset({73}))
+    fold = UserFold(USER_ID, KEY, JOBS.get, Rules(TYPES, FIELD_BY_NAME["email"], frozenset({73})))
     events = [
         CREATED,
         row(job_id=73, record_number=1, first_name="Undone", state="Goa"),
@@ -150,12 +158,22 @@ def test_a_row_of_another_producer_with_what_no_attribute_is_counts_for_nothing(
     assert changes(row(attributes={"score": "7"})) == [{"attributes.score": (None, "7")}]
 
 
+def test_a_row_that_is_a_dead_letter_counts_for_nothing() -> None:
+    """Unfit values, another key, no event id, and a job that is not its own."""
+    assert changes(row(first_name=" Eve")) == []
+    assert changes(row(first_name="Eve\0")) == []
+    assert changes(row(first_name="Eve", email="eve@example.org")) == []
+    assert changes(row(first_name="Eve", event_id=None)) == []
+    assert changes(row(first_name="Eve", job_id=72, record_number=9, source="crm")) == []
+    assert changes(row(first_name="Eve", job_id=72, record_number=9)) != []
+
+
 def test_a_write_that_comes_again_counts_once() -> None:
     """By its event id, whatever came in between; other producers' ids say nothing."""
     write = row(source=API_SOURCE, event_id="a", first_name="One")
     between = row(source=API_SOURCE, event_id="b", first_name="Two")
     assert len(changes(write, between, write)) == 2
-    fold = UserFold(USER_ID, KEY, JOBS.get, TYPES)
+    fold = UserFold(USER_ID, KEY, JOBS.get, RULES)
     places = [(10, CREATED), (11, write), (12, between), (11 + REPEAT_OFFSETS, write)]
     found = [fold.apply(*place) for place in places]
     assert [entry is not None for entry in found] == [True, True, True, False]

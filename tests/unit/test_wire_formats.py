@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processor.batches import decode_records
+from processor.foreign_rules import LogPartition
 from schemas import codec
 from schemas.attributes import Attribute
 from schemas.events import AttributeDefined, JobOpened, JobSealed, JobVoided, RowRejected, UserRow
@@ -82,7 +83,8 @@ def _written(schema: Schema, values: dict[str, Any], schema_id: int = THEIRS) ->
 def _decoded(values: Sequence[bytes | None]) -> Batch:
     records = [MemoryRecord(ROW.key.encode(), value, offset) for offset, value in enumerate(values)]
     partition = partition_of(ROW.key.encode(), PARTITIONS)
-    return decode_records(records, partition, PARTITIONS, {"tier": Attribute("tier", "string")})
+    place = LogPartition(partition, PARTITIONS, "email")
+    return decode_records(records, place, {"tier": Attribute("tier", "string")})
 
 
 def _rows(batch: Batch) -> list[dict[str, Any]]:

@@ -1,0 +1,57 @@
+"""Which rows that name a job may be of its pass: what only another producer's row has, none has.
+
+A pass writes its rows with their places in the file and in the partition, and
+without what tells events of other producers apart.  So a row that names a job and
+is otherwise is nobody's line, whatever jobs there are: it is no repeat, and takes
+no line's place in the sequence.
+A row that imitates a pass in every field is told by the sequence and by the digest alone.
+Pure.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow.compute
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import pyarrow as pa
+
+    from schemas.events import UserRow
+
+pc: Any = pyarrow.compute
+_NEVER: Final = ("event_id", "source", "user_id")
+"""Columns that no row of a pass has set."""
+_ALWAYS: Final = ("record_number", "line", "sequence")
+"""Columns that every row of a pass has set."""
+
+
+def foreign_to_jobs(rows: pa.RecordBatch) -> npt.NDArray[np.int64]:
+    """Which rows name a job that cannot be their own, ascending."""
+    count = len(rows)
+    named: Any = rows.column("job_id")
+    if named.null_count == count or _are_all_of_passes(rows):
+        return np.empty(0, np.int64)
+    is_odd = pc.is_valid(rows.column(_NEVER[0]))
+    for name in _NEVER[1:]:
+        is_odd = pc.or_(is_odd, pc.is_valid(rows.column(name)))
+    for name in _ALWAYS:
+        is_odd = pc.or_(is_odd, pc.is_null(rows.column(name)))
+    return np.flatnonzero(np.asarray(pc.and_(is_odd, pc.is_valid(named))))
+
+
+def is_foreign_to_its_job(row: UserRow) -> bool:
+    """The same of one row."""
+    return row.job_id is not None and (
+        any(getattr(row, name) is not None for name in _NEVER)
+        or any(getattr(row, name) is None for name in _ALWAYS)
+    )
+
+
+def _are_all_of_passes(rows: pa.RecordBatch) -> bool:
+    """Nearly always: then nothing is looked at but how many nulls each column has."""
+    return all(rows.column(name).null_count == len(rows) for name in _NEVER) and not any(
+        rows.column(name).null_count for name in _ALWAYS
+    )
