@@ -168,7 +168,7 @@ def _channels(topics: Topics, reconciliation_key: str) -> tuple[_Channel, ...]:
             "Every change of the audience.",
             (
                 "Other services send `UserRow` without a `job_id`; all else here is written by"
-                " Rollcall alone, and a row with a `job_id` that is not its publisher's is skipped."
+                " Rollcall alone, and a row with a `job_id` that is not its publisher's is refused."
             ),
             key_schema(reconciliation_key),
         ),
@@ -280,7 +280,7 @@ def _message(event_type: type[Event], channel: _Channel) -> Json:
         "name": event_type.__name__,
         "title": event_type.__name__,
         "summary": definition["doc"],
-        **({"description": _bits()} if event_type is events.UserRow else {}),
+        **({"description": f"{_bits()}\n\n{_values()}"} if event_type is events.UserRow else {}),
         "contentType": CONTENT_TYPE,
         "payload": {"schemaFormat": _AVRO, "schema": definition},
         "bindings": {
@@ -320,6 +320,19 @@ def _key_of(event_type: type[Event]) -> Json:
 def _bits() -> str:
     bits = ", ".join(f"`{field.name}` {field.bit}" for field in user_rules.FIELDS)
     return f"An upsert changes only the fields whose bit is in `present`: {bits}."
+
+
+def _values() -> str:
+    limits = ", ".join(
+        f"`{field.name}` {field.max_characters}"
+        for field in user_rules.FIELDS
+        if field.kind in ("text", "email", "mobile")
+    )
+    return (
+        "Values are not corrected: each is what an upload would make of it. A text is never empty"
+        " and has no white space around it; an `email` is an address, a `mobile_number` is in"
+        f" E.164. Characters at most: {limits}. An `event_id` is required, the `job_id` is null."
+    )
 
 
 def _encoded(example: EventExample, channel: _Channel) -> Json:

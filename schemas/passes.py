@@ -10,7 +10,7 @@ Pure.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 import pyarrow.compute
@@ -31,7 +31,7 @@ _ALWAYS: Final = ("record_number", "line", "sequence")
 def foreign_to_jobs(rows: pa.RecordBatch) -> npt.NDArray[np.int64]:
     """Which rows name a job that cannot be their own, ascending."""
     count = len(rows)
-    named: Any = rows.column("job_id")
+    named = cast("Any", rows.column("job_id"))
     if named.null_count == count or _are_all_of_passes(rows):
         return np.empty(0, np.int64)
     is_odd = pc.is_valid(rows.column(_NEVER[0]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from confluent_kafka import Producer
@@ -92,6 +94,50 @@ def test_poison_becomes_dead_letters_and_stops_nobody(rig: Rig) -> None:
     assert found == expected
     assert len(select(rig.env, "SELECT 1 FROM users WHERE key = 'good@example.com'")) == 1
     wait_until(lambda: _has_ended_status(rig.env, second), 20, saying="statuses still leave")
+
+
+def test_a_row_with_a_job_that_is_not_its_own_is_an_alarm(rig: Rig) -> None:
+    """It becomes a dead letter, and the job that it names has its own lines, all and only they."""
+    job_id = rig.submit(tidy_csv(range(500)))
+    eve = replace(row_of("eve@example.com"), sequence=0, line=2, record_number=1)
+    forged = [replace(eve, job_id=job_id), replace(eve, job_id=1 << 40)]
+    _send(rig.env, [_at_home(rig.env, row) for row in forged])
+    done = rig.wait_ended(job_id)
+    assert (done["inserted"], done["rejected"]) == (500, 0)
+    wait_until(lambda: len(_dead_letters(rig.env)) == 2, 20, saying="both are dead letters")
+    assert {_reason(letter) for letter in _dead_letters(rig.env)} == {"JOB_ID_NOT_ITS_OWN"}
+    assert select(rig.env, "SELECT 1 FROM users WHERE key = 'eve@example.com'") == []
+    lines = [json.loads(line) for line in rig.processors[0].log_text().splitlines()]
+    alarms = [line for line in lines if line["message"] == "rows name a job that is not theirs"]
+    assert {line["level"] for line in alarms} == {"error"}
+    assert sum(line["rows"] for line in alarms) == 2
+    assert select(rig.env, "SELECT dead FROM sources WHERE source = 'crm'") == [{"dead": 2}]
+    proof = rig.client.http.get(f"/vpns/api/v1/batchinfo/proof/{job_id}")
+    assert proof.json()["isProven"], proof.text
+
+
+def test_a_user_that_no_upload_could_reach_is_not_made(rig: Rig) -> None:
+    """Keys as nobody normalised them, values as no file has them, events without an id."""
+    good = row_of("kim@example.com")
+    bad = {
+        "KEY_NOT_NORMALISED": replace(good, key="Kim@Example.com", email="Kim@Example.com"),
+        "KEY_FIELD_MISMATCH": replace(good, email="lee@example.com"),
+        "MOBILE_INVALID": replace(good, mobile_number="030 1"),
+        "TEXT_NOT_TRIMMED": replace(good, first_name=" "),
+        "TOO_LONG": replace(good, country="x" * 256),
+        "EMAIL_INVALID": replace(good, email="kim@example"),
+        "EVENT_ID_MISSING": replace(good, event_id=None),
+    }
+    last = replace(good, email="KIM@example.com")
+    _send(rig.env, [_at_home(rig.env, row) for row in (*bad.values(), last)])
+    wait_until(lambda: len(_dead_letters(rig.env)) == len(bad), 20, saying="all are dead letters")
+    assert {_reason(letter): letter.value() for letter in _dead_letters(rig.env)} == {
+        reason: codec.encode(row) for reason, row in bad.items()
+    }
+    rig.run(b"Email,State\n kim@EXAMPLE.com,Goa\n", "upsert")
+    assert select(rig.env, "SELECT key, email, state FROM users") == [
+        {"key": "kim@example.com", "email": "kim@EXAMPLE.com", "state": "Goa"}
+    ]
 
 
 def _has_ended_status(env: Ground, job_id: int) -> bool:

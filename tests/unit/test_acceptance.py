@@ -195,6 +195,52 @@ def test_each_row_counts_once_whichever_pass_brings_it(
     assert state.next_offset == len(values)
 
 
+def _of_another_producer(job_id: int, sequence: int | None, odd: dict[str, Any]) -> bytes:
+    """A row that names a job as if it were of it, and is otherwise than its rows are."""
+    place = {"record_number": 1, "line": 2, "sequence": sequence}
+    row: dict[str, Any] = {**place, "job_id": job_id, "mode": "insert", "key": "k", **odd}
+    return codec.encode(UserRow(present=0, occurred_at=NOW, **row))
+
+
+_ODD = st.sampled_from(
+    [{"source": "crm"}, {"source": ""}, {"event_id": "1"}, {"user_id": 7}, {"sequence": None},
+     {"line": None}, {"record_number": None}]
+)  # fmt: skip
+_imitated = st.builds(
+    _of_another_producer, st.integers(1, 4), st.one_of(st.none(), st.integers(0, 6)), _ODD
+)
+
+
+@settings(max_examples=300)
+@given(logs(), st.lists(st.tuples(st.integers(0, 60), _imitated), max_size=4))
+def test_a_row_of_no_pass_is_a_dead_letter_and_takes_no_line_s_place(
+    log: tuple[list[int], list[bytes]], strewn: list[tuple[int, bytes]]
+) -> None:
+    """Whatever job it names; no row of any pass is one, however often and late it comes."""
+    jobs, values = log
+    forged = {value for _, value in strewn}
+    for at, value in strewn:
+        values.insert(min(at, len(values)), value)
+    records = [FakeRecord(at, value) for at, value in enumerate(values)]
+    letters = decode_records(records, PLACE).dead_letters
+    assert [letter.offset for letter in letters] == [
+        at for at, value in enumerate(values) if value in forged
+    ]
+    assert {letter.code for letter in letters} <= {"JOB_ID_NOT_ITS_OWN"}
+    assert applied(values, [])[0] == expected_story(jobs)
+
+
+@settings(max_examples=100)
+@given(logs(), st.sets(st.integers(0, 60)))
+def test_rows_whose_job_was_never_opened_here_are_no_dead_letters(
+    log: tuple[list[int], list[bytes]], lost: set[int]
+) -> None:
+    """Acknowledged records that a broker lost may well be a job's first ones."""
+    values = [value for at, value in enumerate(log[1]) if at not in lost]
+    records = [FakeRecord(at, value) for at, value in enumerate(values)]
+    assert not records or not decode_records(records, PLACE).dead_letters
+
+
 def test_a_later_job_waits_for_the_one_before_it() -> None:
     """A pass whose previous job is not sealed here is not accepted."""
     story, state = applied(a_pass(2, 1, 3) + a_pass(1, 0, 2), [])

@@ -9,7 +9,7 @@ from pathlib import Path
 from schemas import dead_letters, user_rules
 
 _CHECKOUT = Path(__file__).parents[2]
-_GIVE_REASONS = ("UndecodableError(", "Refusal(", "DeadLetter(", "Verdict(")
+_GIVE_REASONS = ("UndecodableError(", "Refusal(", "DeadLetter(", "Verdict(", "Misfit(")
 """A module that makes one of these gives reasons."""
 _CODE = re.compile(r"[A-Z]{2,}(_[A-Z]+)+|MALFORMED|MISROUTED|REQUIRED")
 

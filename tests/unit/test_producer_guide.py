@@ -18,9 +18,10 @@ from schemas import codec, dead_letters
 from schemas.attributes import ATTRIBUTE_TYPES, is_canonical
 from schemas.events import UserRow
 from schemas.read_model import API_SOURCE
+from schemas.single_rows import event_misfit, value_misfit
 from schemas.topics import murmur2, partition_of, topics
 from schemas.upsert_sql import CHANGED
-from schemas.user_rules import FIELDS, KEY_FIELD, MAX_KEY_BYTES
+from schemas.user_rules import EMAIL_PATTERN, FIELDS, KEY_FIELD, MAX_KEY_BYTES, MOBILE_PATTERN
 
 _FOLDER = JAVA_LOCK.parent
 _GUIDE = (_FOLDER / "README.md").read_text()
@@ -78,9 +79,37 @@ def test_every_field_of_the_event_is_told() -> None:
     assert shown == [mode for mode in modes["type"]["symbols"] if mode != "delsert"]
     assert f"`{API_SOURCE}`" in _GUIDE
     required = [row[0] for row in _table("field", "what a producer writes") if "required" in row[1]]
-    assert required == [
+    assert required == ["event_id"] + [
         field.name for field in FIELDS if field.is_required or field.name == "state"
     ]
+
+
+def test_every_limit_of_a_value_is_told() -> None:
+    """Of each field that holds a text."""
+    told = [row[:2] for row in _table("field", "characters", "what it must be")]
+    assert told == [
+        [field.name, str(field.max_characters)]
+        for field in FIELDS
+        if field.kind in {"text", "email", "mobile"}
+    ]
+    assert "at most 64 characters before it" in _GUIDE
+    assert "{1,64}@" in EMAIL_PATTERN
+    assert "7 to 15 digits" in _GUIDE
+    assert MOBILE_PATTERN.endswith("[1-9][0-9]{6,14}$")
+
+
+@pytest.mark.parametrize("name", ["first_name", "mobile_number"])
+@pytest.mark.parametrize("given", ["  ", " Kim ", None, "0049 (30) 123456"])
+def test_the_program_sends_values_that_are_allowed(name: str, given: str | None) -> None:
+    """Trimmed, null where nothing is left, and numbers in E.164."""
+    user = {"event_id": "1", "mode": "upsert", "email": "a@b.org", name: given}
+    if (name, given) == ("mobile_number", " Kim "):
+        with pytest.raises(ValueError, match="no phone number"):
+            _program().user_row(user, "email", "crm")
+        return
+    row = UserRow(**_program().user_row(user, "email", "crm"))
+    assert value_misfit(row) is None
+    assert event_misfit(row) is None
 
 
 def test_the_fingerprint_is_the_schema_s() -> None:

@@ -167,8 +167,15 @@ public final class SendUsers {
     if (name.equals("last_active_date")) {
       return (int) LocalDate.parse(value.asText()).toEpochDay();
     }
-    // A text without white space around it; Rollcall takes what it is given.
-    return name.endsWith("_subscription") ? (Object) value.booleanValue() : value.asText().strip();
+    if (name.endsWith("_subscription")) {
+      return value.booleanValue();
+    }
+    // A text without white space around it, null where nothing is left: others are refused.
+    String text = value.asText().strip();
+    if (text.isEmpty()) {
+      return null;
+    }
+    return name.equals("mobile_number") ? e164(text) : text;
   }
 
   private static Map<String, String> attributes(JsonNode user) {

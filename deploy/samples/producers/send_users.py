@@ -111,6 +111,8 @@ def send(
 def user_row(user: dict[str, Any], key_setting: str, source: str) -> dict[str, Any]:
     """The event that a line of the file means; only what the line names is set."""
     fields = {name: trimmed(user[name]) for name in FIELDS if name in user}
+    if fields.get("mobile_number"):
+        fields["mobile_number"] = e164(fields["mobile_number"])
     if fields.get("last_active_date"):
         fields["last_active_date"] = date.fromisoformat(fields["last_active_date"])
     at = user.get("occurred_at")
@@ -127,8 +129,8 @@ def user_row(user: dict[str, Any], key_setting: str, source: str) -> dict[str, A
 
 
 def trimmed(value: Any) -> Any:
-    """A text without white space around it; Rollcall takes what it is given."""
-    return value.strip() if isinstance(value, str) else value
+    """A text without white space around it, None where nothing is left: others are refused."""
+    return value.strip() or None if isinstance(value, str) else value
 
 
 def key_of(user: dict[str, Any], key_setting: str) -> str:
