@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from schemas import codec
 from schemas.events import JOB_MODES, AttributeDefined, UserRow
@@ -24,6 +24,16 @@ START = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 _HEADER = "First Name,Last Name,Email,Mobile Number,Country,State,Last Active Date"
 _FIELDS_SET = 0b0000010111
 _ROW_MODES: tuple[RowMode, ...] = ("insert", "upsert", "upsert", "delete")
+
+
+_FLAWS: list[dict[str, Any]] = [
+    *[dict[str, Any]() for _ in range(16)],
+    {"first_name": " "},
+    {"event_id": None},
+    {"job_id": 1000},
+    {"job_id": 1002, "sequence": 0, "line": 2, "record_number": 1},
+]
+"""What makes some rows of other producers dead letters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +121,8 @@ def _append_others(rng: Random, log: MemoryLog, keys: int) -> None:
     for _ in range(rng.randint(0, 3)):
         key = f"user{rng.randrange(keys)}@example.com"
         partition = partition_of(key.encode(), PARTITIONS)
-        value = codec.encode(_row(rng, key)) if rng.random() < 0.9 else b"garbage"
+        row = replace(_row(rng, key), **rng.choice(_FLAWS))
+        value = codec.encode(row) if rng.random() < 0.9 else b"garbage"
         log.append(partition, [MemoryRecord(key.encode(), value)])
 
 

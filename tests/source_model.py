@@ -49,13 +49,17 @@ class Partition:
     def _outcome(self, sent: Sent) -> str:
         if sent.fault == "undecodable":
             return "dead"
+        if sent.fault in {"nameless", "job"}:
+            return "dead"  # nobody can be told
         is_api = sent.source == self.api
         event = (sent.key, sent.event_id)
         if is_api and event in self.answered:
             return "repeats"
         if is_api:
             self.answered.add(event)
-        outcome = "refused" if sent.fault else self._applied(sent)
+        # What a delete says beside its key is not looked at.
+        is_unfit = sent.fault == "mismatch" or (sent.fault == "value" and sent.mode != "delete")
+        outcome = "refused" if is_unfit else self._applied(sent)
         if outcome == "refused":
             return "rejected" if is_api else "dead"
         return outcome

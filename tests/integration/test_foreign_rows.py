@@ -110,13 +110,51 @@ def test_an_insert_is_a_repeat_whoever_changed_the_user_since(scene: Scene, size
     ) == [{"inserted": 1, "dead": 0, "repeats": 1}]
 
 
-def test_an_insert_without_an_event_id_is_never_a_repeat(scene: Scene) -> None:
-    """Nothing tells it from another one."""
-    nameless = replace(row("a"), event_id=None)
-    send(scene, nameless, nameless)
+@pytest.mark.parametrize("event_id", [None, ""])
+def test_an_event_without_an_id_is_a_dead_letter(scene: Scene, event_id: str | None) -> None:
+    """Nothing would tell a repeat of it from another one."""
+    nameless = replace(row("a"), event_id=event_id)
+    send(scene, nameless, row("b"), replace(nameless, mode="delete"))
     project(scene)
 
-    assert dead_letters(scene) == [(1, "KEY_EXISTS")]
+    assert dead_letters(scene) == [(0, "EVENT_ID_MISSING"), (2, "EVENT_ID_MISSING")]
+    assert user(scene)["id"] == (PARTITION << 48) + 2
+
+
+UNFIT: list[tuple[dict[str, Any], str]] = [
+    ({"first_name": "Kim\u2028"}, "TEXT_NOT_TRIMMED"),
+    ({"state": ""}, "TEXT_NOT_TRIMMED"),
+    ({"last_name": "x" * 1_000_000}, "TOO_LONG"),
+    ({"email": "kim@example"}, "EMAIL_INVALID"),
+    ({"mobile_number": "+49 30 123456"}, "MOBILE_INVALID"),
+    ({"email": "lee@example.com"}, "KEY_FIELD_MISMATCH"),
+    ({"country": "Ja\0pan"}, "NUL_CHARACTER"),
+]
+
+
+@pytest.mark.parametrize(("values", "code"), UNFIT)
+@pytest.mark.parametrize("source", ["crm", API_SOURCE])
+def test_what_no_upload_would_keep_changes_nobody(
+    scene: Scene, source: str, values: dict[str, Any], code: str
+) -> None:
+    """Found before any statement; a write of the API is told, others are dead letters."""
+    send(scene, row("a"), row("b", "upsert", source=source, **values), row("c", "delete"))
+    project(scene)
+
+    is_told = source == API_SOURCE
+    assert dead_letters(scene) == ([] if is_told else [(1, code)])
+    told = select(scene.env, "SELECT code FROM write_outcomes")
+    assert told == ([{"code": code}] if is_told else [])
+    assert select(scene.env, "SELECT total FROM user_total") == [{"total": 0}]
+
+
+def test_a_delete_says_nothing_of_values(scene: Scene) -> None:
+    """So what it carries besides is not judged."""
+    send(scene, row("a"), row("b", "delete", first_name=" ", email="x", mobile_number="-"))
+    project(scene)
+
+    assert dead_letters(scene) == []
+    assert select(scene.env, "SELECT total FROM user_total") == [{"total": 0}]
 
 
 @pytest.mark.parametrize("size", [1, 100])

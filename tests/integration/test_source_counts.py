@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, cast
 
@@ -55,9 +56,16 @@ _sent = st.builds(
     event_id=st.sampled_from(["1", "2", "3"]),
     source=st.sampled_from([None, "", "crm", "shop", API_SOURCE, "x" * 150, "x" * 120, "(other)"]),
     time_ms=st.integers(1, 10**12),
-    fault=st.sampled_from([None, None, None, None, "undecodable", "mismatch"]),
+    fault=st.sampled_from([None] * 8 + ["undecodable", "mismatch", "value", "nameless", "job"]),
 )
 _logs = st.lists(_sent, min_size=1, max_size=30)
+
+
+FAULTY: dict[str, dict[str, Any]] = {
+    "value": {"first_name": " "},
+    "nameless": {"event_id": None},
+    "job": {"job_id": 7, "sequence": 0},
+}
 
 
 def place(sent: Sent) -> int:
@@ -80,6 +88,7 @@ def record(sent: Sent) -> MemoryRecord:
         occurred_at=NOW,
         source=sent.source,
     )
+    row = replace(row, **FAULTY.get(sent.fault or "", {}))
     value = b"poison" if sent.fault == "undecodable" else codec.encode(row)
     key = b"another" if sent.fault == "mismatch" else sent.key.encode()
     return MemoryRecord(key, value, record_timestamp_ms=sent.time_ms)

@@ -43,14 +43,27 @@ _jobs = st.lists(
 )
 
 
+_FLAWS: list[dict[str, Any]] = [
+    {"first_name": ""},
+    {"state": " Goa"},
+    {"country": "x" * 256},
+    {"email": "user7@example.com"},
+    {"mobile_number": "030 1"},
+    {"job_id": 1000},
+    {"job_id": 1002, "sequence": 0, "line": 2, "record_number": 1},
+]
+
+
 @st.composite
 def _foreign_rows(draw: st.DrawFn) -> UserRow:
     """An event of another producer, or a write of the API, that may or may not count."""
     texts: dict[str, Any] = {
-        name: draw(st.sampled_from([None, "", "a", "Ünï 'quoted', \"twice\"\nnext line"]))
+        name: draw(st.sampled_from([None, "b", "a", "Ünï 'quoted', \"twice\"\nnext line"]))
         for name in ("first_name", "last_name", "country", "state")
     }
     key = f"user{draw(_KEYS)}@example.com"
+    texts["email"] = draw(st.sampled_from([key, key.upper(), None]))
+    texts |= draw(st.one_of(st.just(dict[str, Any]()), st.sampled_from(_FLAWS)))
     attributes = st.dictionaries(
         st.sampled_from(["tier", "score", "vip"]),
         st.sampled_from([None, "true", "0.5", "-3", 'a "b" \\']),
@@ -60,7 +73,6 @@ def _foreign_rows(draw: st.DrawFn) -> UserRow:
         event_id=draw(st.sampled_from(["e1", "e2", "e3", "no plain id", None])),
         mode=draw(st.sampled_from(["insert", "upsert", "upsert", "delete"])),
         key=key,
-        email=draw(st.sampled_from([key, key.upper(), None])),
         sms_subscription=draw(st.sampled_from([None, True, False])),
         last_active_date=draw(st.sampled_from([None, START.date()])),
         attributes=draw(st.one_of(st.just(dict[str, "str | None"]()), attributes)),
