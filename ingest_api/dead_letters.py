@@ -6,6 +6,9 @@ attribute was defined, a user was made, or a processor knows its schema.
 What still can't be applied becomes another dead letter.
 A record of a job is never retried: all rows of an accepted job come again by
 its own pass, so outside of it they are repeats or forged.
+A letter from before the log was moved goes to the log as it is now, where its key
+belongs; unless that log has another reconciliation key, because then the record's
+key is nobody's, or somebody else's.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from ingest_api.dead_letter_retries import place_of
 from ingest_api.dead_letter_shown import DeadLetterPage, letter_shown, whole_letter_shown
 from ingest_api.request_head import whole_number
 from ingest_api.responses import Refused, unavailable
+from ingest_api.topic_setup import TopicSetupError
 from ingest_api.user_log import NOTHING_KEPT, NotAppendedError
 from schemas.codec import UndecodableError, decode
 from schemas.events import UserRow
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
     from ingest_api.dead_letter_log import DeadLetter, DeadLetterLog, DeadLetterReading
     from ingest_api.dead_letter_retries import DeadLetterRetries
     from ingest_api.dead_letter_shown import WholeDeadLetter
+    from ingest_api.earlier_logs import EarlierLogs
     from ingest_api.paging import Page
     from ingest_api.user_log import UserLog
 
@@ -96,10 +101,17 @@ class Retried:
 class DeadLetters:
     """For one API process; few look at the topic at a time."""
 
-    def __init__(self, log: DeadLetterLog, retries: DeadLetterRetries, user_log: UserLog) -> None:
+    def __init__(
+        self,
+        log: DeadLetterLog,
+        retries: DeadLetterRetries,
+        user_log: UserLog,
+        earlier_logs: EarlierLogs,
+    ) -> None:
         self._log = log
         self._retries = retries
         self._user_log = user_log
+        self._earlier_logs = earlier_logs
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="dead-letters")
         self._waiting = 0
         self._retrying: set[asyncio.Task[Retried]] = set()
@@ -135,7 +147,8 @@ class DeadLetters:
 
         Raises:
             Refused: 404, there is no such letter; 409, it is a job's record, no record of
-                `user-events`, or was retried before and ``again`` is not said; 503.
+                `user-events`, of a log with another key, or was retried before and ``again``
+                is not said; 503.
         """
         # A client that goes away must not leave open what became of its retry.
         task = asyncio.create_task(self._retry(letter_id, by, again=again))
@@ -145,8 +158,7 @@ class DeadLetters:
 
     async def _retry(self, letter_id: str, by: str, *, again: bool) -> Retried:
         letter, value = await self._fetch(letter_id)
-        log = self._user_log
-        partition = retry_partition(letter, value, log.topic, log.partitions)
+        partition = await self._partition(letter, value)
         await self._user_log.check()
         attempt = await self._claim(letter, by, partition, again=again)
         offset = await self._append(letter, value, partition, attempt)
@@ -155,6 +167,18 @@ class DeadLetters:
             "dead letter retried", by=by, letter=letter_id, partition=partition, offset=offset
         )
         return Retried(letter, partition, offset)
+
+    async def _partition(self, letter: DeadLetter, value: bytes | None) -> int:
+        log, earlier = self._user_log, self._earlier_logs
+        version = earlier.version_of(letter.headers.get("source-topic", ""))
+        if version is None:
+            return retry_partition(letter, value, log.topic, log.partitions)
+        try:
+            made_for = await asyncio.to_thread(earlier.fetch_key, version)
+        except TopicSetupError as error:
+            raise unavailable(str(error)) from None
+        check_key(made_for, earlier.reconciliation_key)
+        return moved_partition(letter, value, log.partitions)
 
     async def _claim(self, letter: DeadLetter, by: str, partition: int, *, again: bool) -> int:
         earlier = (await self._retries.select([letter])).get(place_of(letter), [])
@@ -229,10 +253,55 @@ def retry_partition(
     came_from = whole_number(letter.headers.get("source-partition", ""), partitions - 1)
     if letter.headers.get("source-topic") != source_topic or came_from is None:
         raise _not_retried(f"it does not say which partition of {source_topic} it was in")
+    event = _retriable(value)
+    if event is None:
+        return came_from
+    key = event.key.encode()
+    return partition_of(key, partitions) if letter.key == key else came_from
+
+
+def moved_partition(letter: DeadLetter, value: bytes | None, partitions: int) -> int:
+    """Where a letter's record goes from before the log was moved: its partition there is no more.
+
+    Raises:
+        Refused: 409, it may not be retried.
+    """
+    _retriable(value)
+    if letter.key is None:
+        raise _not_retried(
+            "the log was moved since, and without a key the record belongs to no partition of it"
+        )
+    return partition_of(letter.key, partitions)
+
+
+def check_key(made_for: str | None, key_now: str) -> None:
+    """Return where the log that a letter comes from had the key that the log has now.
+
+    Raises:
+        Refused: 409, it hadn't, or nobody knows.
+    """
+    if made_for is None:
+        raise _not_retried(
+            "it comes from a version of the log whose job-events is gone, so it is not known what"
+            " its key means: send the event again"
+        )
+    if made_for != key_now:
+        raise _not_retried(
+            f"its key is of the log as it was, by {made_for}, and the log was moved to the key"
+            f" {key_now} since: send the event again, with its user's {key_now} as the key"
+        )
+
+
+def _retriable(value: bytes | None) -> UserRow | None:
+    """The row that is to be retried; None where it can't be read here, or only not yet.
+
+    Raises:
+        Refused: 409, it may not be retried.
+    """
     try:
         event = decode(value)
     except UndecodableError:
-        return came_from
+        return None
     job_id: int | None = getattr(event, "job_id", None)
     if job_id is not None:
         raise _not_retried(
@@ -241,8 +310,7 @@ def retry_partition(
         )
     if not isinstance(event, UserRow):
         raise _not_retried(f"other producers send UserRow, and this is {type(event).__name__}")
-    key = event.key.encode()
-    return partition_of(key, partitions) if letter.key == key else came_from
+    return event
 
 
 def _not_retried(why: str) -> Refused:

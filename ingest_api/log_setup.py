@@ -58,11 +58,11 @@ def ensure_log(settings: Settings) -> None:
     ensure_topics(settings)
     schemas = EventSchemas(settings.schema_registry)
     _register(schemas, settings)
-    made_for = _fetch_key(settings, schemas)
+    made_for = fetch_key(settings, schemas)
     if made_for is None:
         _append_key(settings)
         # Another process may have done so before, for another key: the first counts.
-        made_for = _fetch_key(settings, schemas)
+        made_for = fetch_key(settings, schemas)
     if made_for is None:
         raise TopicSetupError("Kafka does not show what was appended to job-events.")
     if mismatch := settings.key_mismatch(made_for):
@@ -116,8 +116,12 @@ def _register(schemas: EventSchemas, settings: Settings) -> None:
         raise LogMismatchError(str(error)) from error
 
 
-def _fetch_key(settings: Settings, schemas: EventSchemas) -> str | None:
-    """The reconciliation key that the log was made for, or None where it does not say."""
+def fetch_key(settings: Settings, schemas: EventSchemas) -> str | None:
+    """The reconciliation key that the log was made for, or None where it does not say.
+
+    Raises:
+        TopicSetupError: Kafka cannot be asked.
+    """
     follower = EventFollower(settings.kafka, settings.topics.job_events, schemas)
     deadline_s = time.monotonic() + _TIMEOUT_S
     try:

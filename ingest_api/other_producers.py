@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ingest_api.dead_letter_log import DeadLetterLog
 from ingest_api.dead_letter_retries import DeadLetterRetries
 from ingest_api.dead_letters import DeadLetters
+from ingest_api.earlier_logs import EarlierLogs
 from ingest_api.routes_producers import add_producer_routes
 from ingest_api.source_reads import SourceReads
 from ingest_api.user_log import UserLog
@@ -31,6 +32,7 @@ class OtherProducers:
             DeadLetterLog(settings.kafka, topics.dead_letters.name),
             DeadLetterRetries(store, topics.dead_letters.name),
             self._user_log,
+            EarlierLogs(settings),
         )
 
     def add_routes(self, api: Blueprint) -> None:

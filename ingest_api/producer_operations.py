@@ -115,7 +115,8 @@ RETRY_LETTER: Final = Operation(
     summary="Retry a dead letter",
     description="The record is appended to `user-events` as it came, with the header "
     "`retried-from`: to the partition of its key where the record's key is its event's, else to "
-    "where it was. What still can't be applied becomes another dead letter. An event that was "
+    "where it was. A letter from before the log was moved goes to the partition of its key in the "
+    "log as it is now, unless that has another reconciliation key. What still can't be applied becomes another dead letter. An event that was "
     "applied before is known by its `event_id`.",
     tag="Producers",
     role="admin",
@@ -144,7 +145,8 @@ RETRY_LETTER: Final = Operation(
                 },
             ),
             refused(
-                "It carries a job, is no event of other producers, or doesn't say where it was.",
+                "It carries a job, is no event of other producers, doesn't say where it was, or"
+                " comes from a log by another key.",
                 {"message": f"{NOT_RETRIED}: other producers send UserRow, and this is JobStatus"},
             ),
         ),

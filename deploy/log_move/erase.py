@@ -163,7 +163,7 @@ class _Move:
         log = self._log
         copy_job_events(log.admin, log.old, log.new)
         copy_last_statuses(log.admin, log.old, log.new)
-        return copy_dead_letters(log.admin, log.old, log.new, self._person)
+        return copy_dead_letters(log, self._person)
 
     def _prove(self, copy: ErasingCopy, number: int) -> None:
         log = self._log

@@ -6,11 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from deploy.log_move.records import RecordWriter, read_records
+from deploy.log_move.retried_letters import RetriedLetters
 from schemas.codec import UndecodableError, decode, encode
 from schemas.events import JobAccepted, LogConfigured
 from schemas.log_moves import LogMoves
 
 if TYPE_CHECKING:
+    from deploy.log_move.move import Log
     from deploy.log_move.person import Person
     from deploy.log_move.records import CopiedRecord
     from deploy.log_move.topic_admin import TopicAdmin
@@ -58,18 +60,26 @@ def copy_last_statuses(admin: TopicAdmin, old: Settings, new: Settings) -> None:
     writer.flush()
 
 
-def copy_dead_letters(
-    admin: TopicAdmin, old: Settings, new: Settings, person: Person | None = None
-) -> int:
-    """All but the person's; how many were left out."""
+def copy_dead_letters(log: Log, person: Person | None = None) -> int:
+    """All but the person's; how many were left out.
+
+    Those that were retried are known as such in the new topic, which was empty.
+    """
     left_out = 0
-    writer = RecordWriter(new.kafka, new.topics.dead_letters)
-    for partition in range(admin.partitions(old.topics.dead_letters)):
-        for records in _read(admin, old, old.topics.dead_letters, partition):
+    old, new = log.old.topics.dead_letters, log.new.topics.dead_letters
+    retried = RetriedLetters(log.connection, old.name, new.name)
+    writer = RecordWriter(log.new.kafka, new)
+    for partition in range(log.admin.partitions(old)):
+        written = 0
+        for records in _read(log.admin, log.old, old, partition):
             kept = [record for record in records if not (person and person.owns(record))]
             left_out += len(records) - len(kept)
             writer.write(partition, kept)
+            for new_offset, record in enumerate(kept, start=written):
+                retried.note(partition, record.offset(), new_offset)
+            written += len(kept)
     writer.flush()
+    retried.carry()
     return left_out
 
 

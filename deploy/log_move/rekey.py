@@ -189,7 +189,7 @@ class _Move:
         log = self._log
         copy_job_events(log.admin, log.old, log.new)
         copy_last_statuses(log.admin, log.old, log.new)
-        copy_dead_letters(log.admin, log.old, log.new)
+        copy_dead_letters(log)
 
     def _prove(self, copy: RekeyingCopy, number: int) -> int:
         log = self._log

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from tests.surroundings import Surroundings
 
+LETTERS = "/vpns/api/v1/admin/dead-letters"
 _NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 _TIMEOUT_S = 240
 _USERS = """
@@ -408,6 +409,65 @@ def _cards(*lines: str) -> bytes:
     """A file of users by card and email."""
     header = "First Name,Last Name,Country,Last Active Date,Card,Email"
     return "\n".join([header, *(f"A,B,India,01/02/2024,{line}" for line in lines), ""]).encode()
+
+
+def _letters(rig: Rig) -> dict[str, dict[str, Any]]:
+    """The dead letters by the event ids of their rows."""
+    page = rig.client.http.get(LETTERS, params={"pageSize": "100"}).json()["deadLetters"]
+    whole = [rig.client.http.get(f"{LETTERS}/{letter['id']}").json() for letter in page]
+    return {letter["event"]["event_id"]: letter for letter in whole}
+
+
+def _retried(rig: Rig, letter: dict[str, Any]) -> dict[str, Any]:
+    """The answer to a retry, with its code."""
+    answer = rig.client.http.post(f"{LETTERS}/{letter['id']}/retry")
+    return {"status": answer.status_code} | answer.json()
+
+
+def test_dead_letters_are_retried_in_the_log_as_it_is_now(rig: Rig) -> None:
+    """Where their keys belong, each once; those of a log by another key are refused."""
+    rig.run(tidy_csv(range(10)))
+    _send(
+        rig.env,
+        *(_row(f"kim{at}@example.org", attributes={"tier": "gold"}) for at in range(6)),
+        *(_row(f"user{at}@example.com", attributes={"tier": "tin"}) for at in range(2)),
+    )
+    wait_until(lambda: len(_letters(rig)) == 8, 30, saying="no attribute is known yet")
+    assert define(rig.client, "tier").status_code == 200
+    before = _letters(rig)
+    names = [f"upsert Kim kim{at}@example.org" for at in range(6)]
+    assert _retried(rig, before[names[0]])["status"] == 200
+    _send(rig.env, _row("kim0@example.org", mode="delete"))
+
+    assert rekey(rig, "--partitions", "5").returncode == 0
+    rig.env = moved(rig.env, 5)
+    rig.wait_ready()
+    letters = _letters(rig)
+    assert letters.keys() == before.keys()
+    assert letters[names[0]]["retried"] is not None
+    assert _retried(rig, letters[names[0]])["status"] == 409
+    for at, name in enumerate(names[1:], start=1):
+        done = _retried(rig, letters[name])
+        home = partition_of(f"kim{at}@example.org".encode(), 5)
+        assert (done["status"], done["partition"]) == (200, home), done
+    query = "SELECT key FROM users WHERE attributes ->> 'tier' = 'gold' ORDER BY key"
+    wait_until(lambda: len(select(rig.env, query)) == 5, 20, saying="the letters are applied")
+    assert verify_active(rig.env.settings).is_proven
+
+
+def test_dead_letters_of_a_log_by_another_key_are_refused(rig: Rig) -> None:
+    """Their keys mean nobody there; what to do is told."""
+    rig.run(tidy_csv(range(10)))
+    _send(rig.env, _row("user1@example.com", attributes={"tier": "tin"}))
+    wait_until(lambda: len(_letters(rig)) == 1, 30, saying="no attribute is known")
+    assert rekey(rig, "--key", "mobileNumber").returncode == 0
+    rig.env = moved(rig.env, PARTITIONS)
+    start_with_key(rig, "mobileNumber")
+    (letter,) = _letters(rig).values()
+    refused = _retried(rig, letter)
+    assert refused["status"] == 409
+    assert "by email, and the log was moved to the key mobileNumber" in refused["message"]
+    assert "with its user's mobileNumber as the key" in refused["message"]
 
 
 def test_a_key_that_does_not_tell_users_apart_is_refused(rig: Rig) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from ingest_api.dead_letter_log import DeadLetter
 from ingest_api.dead_letter_shown import letter_shown, whole_letter_shown
-from ingest_api.dead_letters import letter_place, retry_partition
+from ingest_api.dead_letters import check_key, letter_place, moved_partition, retry_partition
 from ingest_api.responses import Refused
 from processor.batches import decode_records
 from processor.dead_letter_details import with_way_out
@@ -105,6 +105,33 @@ def test_a_letter_that_does_not_say_where_it_was_is_not_retried(headers: dict[st
     with pytest.raises(Refused) as refused:
         partition(letter(None, headers), codec.encode(row()))
     assert "which partition of user-events" in refused.value.message
+
+
+def test_a_letter_from_before_a_move_goes_where_its_key_belongs_now() -> None:
+    """Whatever it is, and wherever it was; what has no key belongs nowhere."""
+    for value in (codec.encode(row()), b"poison", None):
+        assert moved_partition(letter(), value, PARTITIONS) == HOME
+        with pytest.raises(Refused) as refused:
+            moved_partition(letter(None), value, PARTITIONS)
+        assert refused.value.status == 409
+        assert "without a key" in refused.value.message
+    with pytest.raises(Refused) as refused:
+        moved_partition(letter(), codec.encode(row(job_id=7)), PARTITIONS)
+    assert "job 7" in refused.value.message
+
+
+def test_a_letter_of_a_log_by_another_key_is_not_retried() -> None:
+    """Its key is nobody's there, or somebody else's; the way out is told."""
+    check_key("email", "email")
+    for made_for, says in (
+        ("mobileNumber", "with its user's email as the key"),
+        (None, "job-events is gone"),
+    ):
+        with pytest.raises(Refused) as refused:
+            check_key(made_for, "email")
+        assert refused.value.status == 409
+        assert says in refused.value.message
+        assert "send the event again" in refused.value.message
 
 
 def test_ids_are_a_partition_and_an_offset() -> None:
