@@ -116,8 +116,8 @@ RETRY_LETTER: Final = Operation(
     description="The record is appended to `user-events` as it came, with the header "
     "`retried-from`: to the partition of its key where the record's key is its event's, else to "
     "where it was. A letter from before the log was moved goes to the partition of its key in the "
-    "log as it is now, unless that has another reconciliation key. What still can't be applied becomes another dead letter. An event that was "
-    "applied before is known by its `event_id`.",
+    "log as it is now, unless that has another reconciliation key. What still can't be applied "
+    "becomes another dead letter. An event that was applied before is known by its `event_id`.",
     tag="Producers",
     role="admin",
     parameters=(
