@@ -11,7 +11,7 @@ is judged where that is known.  Pure.
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Final
 
 from schemas.attributes import (
@@ -21,6 +21,7 @@ from schemas.attributes import (
     is_attribute,
     is_canonical,
 )
+from schemas.events import UserRow
 from schemas.user_rules import (
     EMAIL_INVALID,
     EMAIL_PATTERN,
@@ -39,9 +40,10 @@ from schemas.user_rules import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from schemas.events import AttributeType, UserRow
+    from schemas.events import AttributeType
     from schemas.user_rules import Field
 
+_NAMES: Final = tuple(field.name for field in fields(UserRow))
 _LIKE_BOOLEANS: Final[dict[str, AttributeType]] = {"boolean": "boolean", "date": "date"}
 
 
@@ -138,6 +140,9 @@ def _broken(field: Field, text: str) -> str | None:
 
 def _nul_field(row: UserRow) -> str | None:
     """The name of a field that holds a NUL character."""
-    texts = {name: value for name, value in asdict(row).items() if isinstance(value, str)}
-    texts["attributes"] = "".join([text or "" for pair in row.attributes.items() for text in pair])
-    return next((name for name, text in texts.items() if "\0" in text), None)
+    for name in _NAMES:
+        text = getattr(row, name)
+        if isinstance(text, str) and "\0" in text:
+            return name
+    has_nul = any("\0" in (text or "") for pair in row.attributes.items() for text in pair)
+    return "attributes" if has_nul else None

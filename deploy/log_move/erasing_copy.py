@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeGuard
 
 from deploy.log_move import MoveRefusedError
 from deploy.log_move.records import CopiedRecord, read_records
@@ -27,6 +27,7 @@ from schemas.events import (
     RowRejected,
     UserRow,
 )
+from schemas.passes import is_foreign_to_its_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -299,6 +300,13 @@ def _event(record: CopiedRecord) -> Event | None:
         return None
 
 
+def _is_line(event: Event | None) -> TypeGuard[UserRow | RowRejected]:
+    """Whether a job may count it; what stands for another one must take no line's place."""
+    if isinstance(event, UserRow):
+        return event.job_id is not None and not is_foreign_to_its_job(event)
+    return isinstance(event, RowRejected)
+
+
 def _placeholder(
     theirs: CopiedRecord | None, record: CopiedRecord, outcome: ErasedOutcome
 ) -> CopiedRecord:
@@ -307,7 +315,7 @@ def _placeholder(
         return record
     event = _event(theirs)
     key, row = _NO_LINE, _NOTHING
-    if isinstance(event, UserRow | RowRejected) and event.job_id is not None:
+    if _is_line(event):
         row = RowErased(
             job_id=event.job_id,
             record_number=event.record_number,

@@ -11,6 +11,7 @@ from ingest_api.file_header import cells_of
 from schemas.attributes import plain_name
 from schemas.codec import UndecodableError, decode
 from schemas.events import RowRejected, UserRow
+from schemas.single_rows import normalised_key
 from schemas.user_rules import KEY_FIELD, MOBILE_PUNCTUATION
 
 if TYPE_CHECKING:
@@ -79,7 +80,10 @@ class Person:
         return self.key.lower() in joined.decode(errors="replace").lower()
 
     def owns(self, record: Record) -> bool:
-        """Whether the record is the person's: of the key, a refused line with it, or no event."""
+        """Whether the record is the person's: of the key, a refused line with it, or no event.
+
+        Another producer's row may say the key as nobody normalised it, and is a dead letter.
+        """
         if not self.is_hinted([record.key(), record.value()]):
             return False
         try:
@@ -88,7 +92,13 @@ class Person:
             return True  # it says the key, and nothing else can be told of it
         if isinstance(event, RowRejected):
             return self._owns_line(event)
-        return isinstance(event, UserRow) and self.key in {event.key, _text(record.key())}
+        if not isinstance(event, UserRow):
+            return False
+        return self.key in {event.key, _text(record.key()), self._normalised(event.key)}
+
+    def _normalised(self, key: str) -> str | None:
+        field = KEY_FIELD.get(self.key_setting)
+        return normalised_key(field, key) if field is not None else key.strip()
 
     def is_mentioned(self, record: Record) -> bool:
         """Whether the record says the key, whosever it is."""

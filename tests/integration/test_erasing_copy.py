@@ -25,7 +25,7 @@ from schemas.topics import partition_of
 from tests.files import tidy_csv
 from tests.log_reading import read_topic
 from tests.model import Job
-from tests.passes import make_pass
+from tests.passes import MemoryRecord, make_pass
 from tests.surroundings import PARTITIONS
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from deploy.log_move.records import CopiedRecord
     from schemas.settings import Settings
-    from tests.passes import MemoryRecord, Pass
+    from tests.passes import Pass
     from tests.surroundings import Ground
 
 KEY = "user7@example.com"
@@ -118,7 +118,13 @@ def append_history(settings: Settings, partition: int) -> None:
     cut = random.Random(partition).randrange(2, len(first))
     append(settings, partition, first[:cut])
     append(settings, partition, first[:3], **{"transactional.id": f"t-{partition}"})
-    append(settings, partition, [*first, *first, *second[:-1], *second])
+    # It names the job and the place of its first line here, and is nobody's line.
+    forged = UserRow(
+        job_id=2, sequence=0, record_number=1, line=2, mode="upsert", key=KEY, present=0,
+        occurred_at=_NOW, source="crm",
+    )  # fmt: skip
+    strange = MemoryRecord(KEY.encode(), codec.encode(forged))
+    append(settings, partition, [*first, *first, second[0], strange, *second[1:-1], *second])
     append(settings, partition, a_pass(3, "delsert", range(3, 9))[partition])
 
 

@@ -72,6 +72,9 @@ def test_a_key_is_asked_for_as_people_write_it(given: str, setting: str, key: st
     [
         (_EMAIL, record(row("ada@a.example"), "ada@a.example")),
         (_EMAIL, record(row("other@a.example"), "ada@a.example")),
+        (_EMAIL, record(row("Ada@A.example "), "Ada@A.example ")),
+        (_MOBILE, record(row("0049 151 12345678"), "0049 151 12345678")),
+        (_BADGE, record(row(" 12"), " 12")),
         (_EMAIL, record(refused('"x",ADA@A.Example,"y'), "7/1")),
         (_EMAIL, record(refused("x", "ada@a.example"), "7/1")),
         (_EMAIL, record(b"no event, of Ada@a.example")),
