@@ -17,6 +17,7 @@ from ingest_api.file_format import Limits
 from ingest_api.file_pass import FilePass
 from schemas import codec
 from schemas.events import AttributeColumn, RowRejected, UserRow
+from schemas.passes import is_foreign_to_its_job
 from schemas.topics import partition_of
 from tests.corpus.values import ATTRIBUTES
 from tests.file_oracle import accepted_job, read_events
@@ -69,6 +70,8 @@ def test_a_pass_is_what_its_lines_come_to(
     made, log = pass_over(content, job, partitions, block_bytes)
 
     assert log == expected
+    rows = [codec.decode(value) for partition in log for _, value in partition]
+    assert not any(isinstance(row, UserRow) and is_foreign_to_its_job(row) for row in rows)
     assert made.rows == [len(partition) for partition in expected]
     assert made.digests == [
         zlib.crc32(b"".join(value for _, value in partition)) for partition in expected
