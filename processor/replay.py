@@ -46,10 +46,10 @@ if TYPE_CHECKING:
     from processor.projector import Outcome
     from schemas.settings import Settings
 
-_MAX_BATCH: Final = 30_000
-_MAX_PENDING: Final = 80_000
-"""Records read ahead, over all partitions; about 60 MB for ordinary rows."""
-_MAX_PENDING_BYTES: Final = 64 << 20
+_MAX_BATCH: Final = 25_000
+_MAX_PENDING: Final = 60_000
+"""Records read ahead, over all partitions; about 45 MB for ordinary rows."""
+_MAX_PENDING_BYTES: Final = 32 << 20
 _SCHEMA_PAUSE_S: Final = 0.05
 _FIRST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 5.0
@@ -58,7 +58,7 @@ _PROPERTIES: Final[dict[str, Any]] = {
     "enable.partition.eof": True,
     "fetch.wait.max.ms": 50,
     "fetch.error.backoff.ms": 50,
-    "queued.max.messages.kbytes": 65_536,
+    "queued.max.messages.kbytes": 32_768,
     "fetch.queue.backoff.ms": 5,
 }
 _SESSION_SETTINGS: Final = {"maintenance_work_mem": "512MB"}
