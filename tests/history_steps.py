@@ -1,0 +1,292 @@
+"""Random histories of everything that can happen to a log: jobs, other producers, undos, restarts.
+
+A history is a list of steps, each a value that says all of itself when a test fails, and is taken
+by :class:`tests.one_process.OneProcess`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from hypothesis import strategies as st
+
+from schemas import codec
+from schemas.events import JOB_MODES, AttributeDefined, UserRow
+from schemas.read_model import API_SOURCE
+from schemas.topics import partition_of
+from tests.integration.test_projection_histories import START, job_of
+from tests.passes import MemoryRecord
+from tests.surroundings import PARTITIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from schemas.events import JobMode
+    from tests.integration.test_projection_histories import Cells
+    from tests.one_process import OneProcess
+
+KEYS = 6
+_EVERY_FIELD = 0b1111111111
+_TEXTS = ("Kim", "Lin", "", "Ünï 'quoted', \"twice\"\nnext line")
+
+
+class Step(Protocol):
+    """What happens next."""
+
+    def take(self, of: OneProcess) -> None:
+        """Let it happen."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A job is accepted; how its records will come: see ``OneProcess.accept``."""
+
+    mode: JobMode
+    lines: list[Cells]
+    begun: list[int]
+    late: list[tuple[int, int]]
+    late_of: int
+
+    def take(self, of: OneProcess) -> None:
+        """The job comes next in the order of jobs."""
+        late = [slice(begin, begin + length) for begin, length in self.late]
+        job = job_of(len(of.jobs), self.mode, self.lines)
+        of.accept(job, self.begun, late, self.late_of)
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """So many records of passes come into each partition."""
+
+    counts: list[int]
+
+    def take(self, of: OneProcess) -> None:
+        """Those that have waited longest."""
+        of.publish(self.counts)
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Another producer's event comes; ``means_holder``: its key's user as it is by then."""
+
+    row: UserRow
+    means_holder: bool
+    has_own_key: bool
+
+    def take(self, of: OneProcess) -> None:
+        """To the partition of its key."""
+        row = self.row
+        if self.means_holder and (holder := of.model_at_end().users.get(row.key)):
+            row = replace(row, user_id=holder.position)
+        key = row.key.encode()
+        record = MemoryRecord(key if self.has_own_key else b"another", codec.encode(row))
+        of.append(partition_of(key, PARTITIONS), [record])
+
+
+@dataclass(frozen=True, slots=True)
+class Poison:
+    """A record comes that is no event."""
+
+    partition: int
+
+    def take(self, of: OneProcess) -> None:
+        """To that partition."""
+        of.append(self.partition, [MemoryRecord(b"user0@example.com", b"poison")])
+
+
+@dataclass(frozen=True, slots=True)
+class Define:
+    """An attribute is defined in every partition, maybe not for the first time."""
+
+    event: AttributeDefined
+
+    def take(self, of: OneProcess) -> None:
+        """To partition 0 first."""
+        record = MemoryRecord(self.event.name.encode(), codec.encode(self.event))
+        for partition in range(PARTITIONS):
+            of.append(partition, [record])
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """The live worker takes a batch, so many records of each partition.
+
+    ``expects_new`` is its guess, wrong or right, that its rows are all new users.
+    """
+
+    sizes: list[int]
+    expects_new: bool
+
+    def take(self, of: OneProcess) -> None:
+        """Of what comes next."""
+        of.project(self.sizes, expects_new=self.expects_new)
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """Another worker takes over."""
+
+    def take(self, of: OneProcess) -> None:
+        """Where the one before has left off."""
+        of.restart()
+
+
+@dataclass(frozen=True, slots=True)
+class Building:
+    """How a build goes: when the builder dies, and what happens meanwhile."""
+
+    deaths: list[int]
+    meanwhile: list[Step]
+
+    def build(self, of: OneProcess, purpose: str) -> None:
+        """Live = rebuilt = folded = modelled, as soon as it has taken the live one's place."""
+        steps: list[Callable[[], None]] = [partial(step.take, of) for step in self.meanwhile]
+        of.build(purpose, deaths=self.deaths, meanwhile=steps)
+        of.assert_as_modelled()
+        of.assert_proven()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A job is undone, or done again where it is undone; ``building`` None: not built yet."""
+
+    which: int
+    has_idle_ones: bool
+    building: Building | None
+
+    def take(self, of: OneProcess) -> None:
+        """Some job that there is, whether it has ended or not."""
+        if not of.jobs:
+            return
+        job_id = of.jobs[self.which % len(of.jobs)].job_id
+        if self.has_idle_ones:
+            of.change_nothing(job_id)
+        of.change(job_id)
+        if self.building is not None:
+            self.building.build(of, "undo")
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuild:
+    """The live tables are rebuilt and switched; not without what is only asked to be undone."""
+
+    building: Building
+
+    def take(self, of: OneProcess) -> None:
+        """From the log as it is."""
+        self.building.build(of, "rebuild")
+
+
+def _by_partition(each: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Any]]:
+    return st.lists(each, min_size=PARTITIONS, max_size=PARTITIONS)
+
+
+_keys = st.integers(0, KEYS - 1)
+_cells = st.tuples(
+    _keys,
+    st.sampled_from(["Ada", "Grace", "Ada", ""]),
+    st.sampled_from(["Lovelace", "O'Brien, jr."]),
+    st.sampled_from(["", "+4930123456", "oops"]),
+    st.sampled_from(["France", "Japan", "USA", ""]),
+    st.sampled_from(["", "Texas"]),
+    st.sampled_from(["", "2024-02-29", "12/31/2023"]),
+)
+_uploads = st.builds(
+    Upload,
+    mode=st.sampled_from(JOB_MODES),
+    lines=st.lists(_cells, min_size=1, max_size=12),
+    begun=_by_partition(st.integers(0, 10)),
+    late=_by_partition(st.tuples(st.integers(0, 6), st.integers(0, 6))),
+    late_of=st.integers(0, 5),
+)
+
+
+@st.composite
+def _rows(draw: st.DrawFn) -> UserRow:
+    """An event of another producer, or a write of the API, that may or may not count."""
+    key = f"user{draw(_keys)}@example.com"
+    text = st.sampled_from(_TEXTS)
+    if draw(st.sampled_from([False, False, False, True])):
+        text = st.none() | text
+    attributes = st.dictionaries(
+        st.sampled_from(["tier", "score", "vip"]),
+        st.sampled_from([None, "true", "0.5", "-3", 'a "b" \\']),
+        max_size=2,
+    )
+    return UserRow(
+        event_id=draw(st.sampled_from(["e1", "e2", "e3", "e4", "e5", "e6", "no plain id", None])),
+        mode=draw(st.sampled_from(["insert", "upsert", "upsert", "delete"])),
+        key=key,
+        first_name=draw(text),
+        last_name=draw(text),
+        email=draw(st.sampled_from([key, key.upper()])),
+        country=draw(text),
+        state=draw(st.none() | text),
+        sms_subscription=draw(st.sampled_from([None, True, False])),
+        last_active_date=draw(st.sampled_from([None, START.date()])),
+        attributes=draw(st.one_of(st.just(dict[str, "str | None"]()), attributes)),
+        present=draw(st.one_of(st.just(_EVERY_FIELD), st.integers(0, _EVERY_FIELD))),
+        occurred_at=START + timedelta(seconds=draw(st.integers(0, 9))),
+        source=draw(st.sampled_from([API_SOURCE, API_SOURCE, "crm", None])),
+        user_id=draw(st.sampled_from([None, None, None, 7])),
+    )
+
+
+_sent = st.builds(
+    Send,
+    row=_rows(),
+    means_holder=st.booleans(),
+    has_own_key=st.sampled_from([True] * 9 + [False]),
+)
+_definitions = st.builds(
+    AttributeDefined,
+    name=st.sampled_from(["tier", "score", "vip"]),
+    type=st.sampled_from(["string", "number", "boolean"]),
+    is_reconciliation_key=st.just(False),
+    is_indexed=st.booleans(),
+    defined_at=st.just(START),
+    defined_by=st.just("admin"),
+)
+_published = st.builds(Publish, _by_partition(st.sampled_from([0, 1, 2, 5, 50, 50])))
+_projected = st.builds(
+    Project, sizes=_by_partition(st.sampled_from([0, 1, 2, 7, 40])), expects_new=st.booleans()
+)
+_log_steps = st.one_of(
+    _published,
+    _sent,
+    _sent,
+    _sent,
+    _projected,
+    _projected,
+    st.builds(Define, _definitions),
+    st.builds(Poison, st.integers(0, PARTITIONS - 1)),
+)
+_buildings = st.builds(
+    Building,
+    deaths=st.lists(st.integers(1, 30), max_size=2),
+    meanwhile=st.lists(_log_steps, max_size=4),
+)
+_changes = st.builds(
+    Change,
+    which=st.integers(0, 3),
+    has_idle_ones=st.sampled_from([False, False, True]),
+    building=st.one_of(_buildings, _buildings, st.none()),
+)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Step]:
+    """Some jobs, each with what comes after its acceptance; undos, and a rebuild among them."""
+    steps: list[Step] = []
+    rebuilt_after = draw(st.integers(0, 3))
+    for number in range(draw(st.integers(2, 4))):
+        steps.append(draw(_uploads))
+        steps += draw(st.lists(st.one_of(_log_steps, st.just(Restart())), max_size=8))
+        if number == rebuilt_after:
+            steps.append(draw(st.builds(Rebuild, _buildings)))
+        steps += cast("list[Step]", draw(st.lists(st.one_of(_changes, _sent), max_size=2)))
+    return steps
