@@ -108,9 +108,7 @@ class _Partition:
     sealed_job_id: int = 0
     next_sequence: int = 0
     audience: int = 0
-    audiences: dict[int, dict[str, User]] = field(
-        default_factory=lambda: {0: dict[str, User]()}
-    )
+    audiences: dict[int, dict[str, User]] = field(default_factory=lambda: {0: dict[str, User]()})
     attributes: dict[str, str] = field(default_factory=dict[str, str])
     written: dict[str, WriteResult] = field(default_factory=dict[str, WriteResult])
 

@@ -26,8 +26,10 @@ _WRITES = "SELECT event_id, outcome, user_id, code FROM write_outcomes"
 
 
 def assert_as_followed(env: Ground, model: LogModel) -> None:
-    """Fail unless readers see what the model holds: users with every column, ids and times
-    included, jobs, rejections, counts of sources, outcomes of the API's writes.
+    """Fail unless readers see what the model holds.
+
+    Users with every column, ids and times included, jobs, rejections, counts of sources,
+    outcomes of the API's writes.
     """
     assert_same("users", _by(select(env, "SELECT * FROM users"), "key"), _users(model.users))
     assert select(env, "SELECT total FROM user_total") == [{"total": len(model.users)}]

@@ -230,9 +230,7 @@ def _new_user(job: Job, line: Line, values: dict[str, Any], position: int | None
     for name in SUBSCRIPTIONS:
         if whole[name] is None:
             whole[name] = True
-    return User(
-        whole, job.accepted_at, job.accepted_at, job.job_id, line.record_number, position
-    )
+    return User(whole, job.accepted_at, job.accepted_at, job.job_id, line.record_number, position)
 
 
 def _check_complete(values: dict[str, Any]) -> None:

@@ -25,9 +25,9 @@ from processor.log_reader import LogReader
 from processor.projection import Projection
 from processor.setup import describe_log, ensure_active
 from processor.store import Store
-from processor.verification.verification import verify_active
+from processor.verification.verification import verify
 from schemas import codec
-from schemas.events import JobAccepted, JobRestored, JobReverted, JobVoided
+from schemas.events import JobRestored, JobReverted, JobVoided
 from tests.log_model import LogModel
 from tests.log_verdict import assert_as_followed
 from tests.passes import MemoryLog, make_pass
@@ -35,10 +35,14 @@ from tests.projection_scene import Worker
 from tests.projections import instance, request
 from tests.read_model_rows import ACCEPTED
 from tests.surroundings import PARTITIONS
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from processor.instances import Instance
+    from schemas.events import JobAccepted
+    from schemas.reverts import Reverts
     from tests.model import Job
     from tests.passes import MemoryRecord, Pass
     from tests.surroundings import Ground
@@ -63,6 +67,7 @@ class OneProcess:
     log: MemoryLog
     producer: Producer
     worker: Worker
+    follower: RevertsFollower
     jobs: list[Job] = field(default_factory=list["Job"])
     passes: list[Pass] = field(default_factory=list["Pass"])
     unpublished: Pass = field(default_factory=lambda: [[] for _ in range(PARTITIONS)])
@@ -82,11 +87,12 @@ class OneProcess:
             ensure_active(connection, env.settings, describe_log(env.settings))
         log = MemoryLog([[] for _ in range(PARTITIONS)])
         producer = Producer({**env.settings.kafka, "enable.idempotence": True, "linger.ms": 0})
-        return cls(env, log, producer, _live_worker(env))
+        return cls(env, log, producer, _live_worker(env), RevertsFollower(env.settings))
 
     def close(self) -> None:
-        """End the worker's session."""
+        """End the worker's session and the builder's reading."""
         self.worker.store.close()
+        self.follower.close()
 
     # What others append to the log.
 
@@ -151,7 +157,9 @@ class OneProcess:
             *self.changes,
         )
 
-    def _append_job_events(self, *events: JobAccepted | JobVoided | JobReverted | JobRestored) -> None:
+    def _append_job_events(
+        self, *events: JobAccepted | JobVoided | JobReverted | JobRestored
+    ) -> None:
         name = self.env.settings.topics.job_events.name
         for event in events:
             self.producer.produce(name, codec.encode(event), str(event.job_id).encode(), 0)
@@ -206,8 +214,12 @@ class OneProcess:
         number = request(self.env, purpose)
         waiting = list(meanwhile)
         for looks in [*deaths, None]:
-            with contextlib.suppress(KilledError):
+            try:
                 self._build_next(_Looks(self.env, number, looks, waiting))
+            except KilledError:
+                self.follower.close()
+                self.follower = RevertsFollower(self.env.settings)
+            else:
                 break
         built = instance(self.env, number)
         if purpose in {"rebuild", "undo"}:
@@ -222,15 +234,24 @@ class OneProcess:
 
     def _build_next(self, looks: _Looks) -> None:
         settings = self.env.settings
-        with (
-            psycopg.connect(self.env.conninfo, autocommit=True) as connection,
-            contextlib.closing(RevertsFollower(settings)) as follower,
-        ):
+        with psycopg.connect(self.env.conninfo, autocommit=True) as connection:
             wanted = fetch_next_to_build(connection.cursor())
             assert wanted is not None
             Build(settings, connection, wanted, looks.should_stop).run(
-                describe_log(settings), follower.read()
+                describe_log(settings), self._read_reverts()
             )
+
+    def _read_reverts(self) -> Reverts:
+        """What the builder knows of undos, once it has read all that was appended."""
+        wait_until(
+            lambda: not self.changes or self._is_decided(self.changes[-1]),
+            _TIMEOUT_S,
+            saying="the builder has read `job-events`",
+        )
+        return self.follower.read()
+
+    def _is_decided(self, change: JobReverted | JobRestored) -> bool:
+        return self.follower.read().decision(change.job_id, change.attempt) is not None
 
     # What must hold.
 
@@ -264,7 +285,8 @@ class OneProcess:
         """Fail unless live = rebuilt, table by table, and live = the log as it is folded apart."""
         built = self.build("verify")
         assert built["result"]["isEqual"], built["result"]
-        folded = verify_active(self.env.settings)
+        active = _active(self.env)
+        folded = verify(self.env.settings, active.schema, reverted=active.reverted)
         assert folded.is_proven, folded.findings
 
 
@@ -288,12 +310,17 @@ class _Looks:
         return False
 
 
-def _live_worker(env: Ground) -> Worker:
-    """A worker of the active instance, which has claimed every partition."""
-    settings = env.settings
+def _active(env: Ground) -> Instance:
+    """The instance that readers see."""
     with psycopg.connect(env.conninfo) as connection:
         active = fetch_active(connection.cursor())
     assert active is not None
+    return active
+
+
+def _live_worker(env: Ground) -> Worker:
+    """A worker of the active instance, which has claimed every partition."""
+    settings, active = env.settings, _active(env)
     projection = Projection(
         settings,
         generations=Generations(active.schema, PARTITIONS),
@@ -308,9 +335,7 @@ def _live_worker(env: Ground) -> Worker:
 def _reached(env: Ground) -> list[int]:
     """How far the tables are that readers see."""
     with psycopg.connect(env.conninfo) as connection:
-        active = fetch_active(connection.cursor())
-        assert active is not None
-        return next_offsets(connection.cursor(), active.schema)
+        return next_offsets(connection.cursor(), _active(env).schema)
 
 
 def _reverted(job_id: int, attempt: str) -> JobReverted:
