@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol
 
 from hypothesis import strategies as st
 
@@ -227,9 +227,8 @@ def _rows(draw: st.DrawFn) -> UserRow:
     attributes = st.dictionaries(
         st.sampled_from(["tier", "score", "vip"]),
         st.sampled_from([None, "true", "0.5", "-3", 'a "b" \\']),
-        max_size=2,
+        max_size=int(draw(_mostly(0, 2))),
     )
-    none = st.just(dict[str, "str | None"]())
     return UserRow(
         event_id=f"e{draw(st.integers(1, 9))}" if draw(_mostly(1, 0)) else draw(_odd_ids),
         mode=draw(st.sampled_from(["insert", "upsert", "upsert", "delete"])),
@@ -241,7 +240,7 @@ def _rows(draw: st.DrawFn) -> UserRow:
         state=draw(st.none() | text),
         sms_subscription=draw(st.sampled_from([None, True, False])),
         last_active_date=draw(st.sampled_from([None, START.date()])),
-        attributes=draw(st.one_of(none, none, attributes)),
+        attributes=draw(attributes),
         present=draw(st.one_of(st.just(_EVERY_FIELD), st.integers(0, _EVERY_FIELD))),
         occurred_at=START + timedelta(seconds=draw(st.integers(0, 9))),
         source=draw(st.sampled_from([API_SOURCE, API_SOURCE, "crm", "crm", None])),
@@ -264,6 +263,7 @@ _definitions = st.builds(
     defined_at=st.just(START),
     defined_by=st.just("admin"),
 )
+_defined = st.builds(Define, _definitions)
 _published = st.builds(Publish, _by_partition(st.sampled_from([0, 1, 2, 5, 50])))
 _projected = st.builds(
     Project, sizes=_by_partition(st.sampled_from([0, 1, 2, 7, 40])), expects_new=st.booleans()
@@ -276,7 +276,7 @@ _log_steps = st.one_of(
     _projected,
     _projected,
     st.just(Restart()),
-    st.builds(Define, _definitions) | st.builds(Poison, st.integers(0, PARTITIONS - 1)),
+    _defined | st.builds(Poison, st.integers(0, PARTITIONS - 1)),
 )
 _buildings = st.builds(
     Building,
@@ -296,7 +296,7 @@ _come_up = [Publish(_all), Project(_all, expects_new=True)]
 @st.composite
 def histories(draw: st.DrawFn) -> list[Step]:
     """Some jobs, each with what comes around it; undos and a rebuild among them."""
-    steps: list[Step] = []
+    steps: list[Step] = draw(st.lists(_defined, max_size=2))
     jobs = draw(st.integers(2, 4))
     rebuilt_after = draw(st.integers(0, jobs - 1))
     for number in range(jobs):

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tests.log_model import SOURCE_COUNTS
+from tests.log_model import SOURCE_COUNTS, LogModel
+from tests.log_reading import accepted_jobs, read_topic, reverted_jobs
 from tests.model import FIELDS, Rejected
-from tests.verdict import select
+from tests.verdict import (
+    HEALING_TIMEOUT_S,
+    assert_statuses_and_order,
+    files_by_hash,
+    job_of,
+    select,
+    wait_healed,
+)
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
-    from tests.log_model import FollowedJob, LogModel
+    from tests.log_model import FollowedJob
     from tests.model import User
     from tests.surroundings import Ground
     from tests.verdict import Row
@@ -23,6 +32,40 @@ FROM jobs
 """
 _REJECTIONS = "SELECT job_id, record_number, line, code FROM rejections"
 _WRITES = "SELECT event_id, outcome, user_id, code FROM write_outcomes"
+
+
+_REACHED = "SELECT sum(next_offset)::bigint AS n FROM {}.projection_offset"
+_ACTIVE = "SELECT number FROM projection_instance WHERE state = 'active'"
+
+
+def assert_as_logged(env: Ground, files: Iterable[bytes]) -> LogModel:
+    """Fail unless tables and log are what all of the log comes to, once nothing is appended.
+
+    Other producers' events and the API's writes too; without the jobs that are reverted.
+    ``files`` are all files ever sent.
+    """
+    jobs, reverted = accepted_jobs(env.settings), reverted_jobs(env.settings)
+    wait_healed(env, jobs, reverted)
+    by_hash = files_by_hash(files)
+    topic = env.settings.topics.user_events
+    model = LogModel([job_of(job, by_hash) for job in jobs], topic.partitions, reverted)
+    log = read_topic(env.settings, topic)
+    wait_until(
+        lambda: _reached(env) == sum(map(len, log)),
+        HEALING_TIMEOUT_S,
+        saying="all of the log is projected",
+    )
+    for partition, records in enumerate(log):
+        model.follow(partition, records)
+    assert_as_followed(env, model)
+    assert_statuses_and_order(env, jobs)
+    return model
+
+
+def _reached(env: Ground) -> int:
+    """How many records are projected in the tables that readers see."""
+    ((active,),) = (row.values() for row in select(env, _ACTIVE))
+    return select(env, _REACHED.format(f"projection_{active}"))[0]["n"]
 
 
 def assert_as_followed(env: Ground, model: LogModel) -> None:
