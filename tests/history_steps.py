@@ -43,19 +43,36 @@ class Step(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A job is accepted; how its records will come: see ``OneProcess.accept``."""
+    """A job is accepted; its records wait to be published.
+
+    By partition: first ``begun`` records of a pass that broke off, then the whole pass, then a
+    ``late`` piece, its begin and end, of a pass over the job whose place is ``late_of``.
+    Rows of other producers are ``among`` them, each after so many records of its partition.
+    """
 
     mode: JobMode
     lines: list[Cells]
     begun: list[int]
     late: list[tuple[int, int]]
     late_of: int
+    among: list[tuple[int, UserRow]]
 
     def take(self, of: OneProcess) -> None:
         """The job comes next in the order of jobs."""
-        late = [slice(begin, begin + length) for begin, length in self.late]
-        job = job_of(len(of.jobs), self.mode, self.lines)
-        of.accept(job, self.begun, late, self.late_of)
+        of.accept(job_of(len(of.jobs), self.mode, self.lines))
+        late_pass = of.passes[self.late_of % len(of.passes)]
+        coming = [
+            [*whole[:begun], *whole, *late_pass[partition][slice(*late)]]
+            for partition, (whole, begun, late) in enumerate(
+                zip(of.passes[-1], self.begun, self.late, strict=True)
+            )
+        ]
+        for after, row in self.among:
+            key = row.key.encode()
+            records = coming[partition_of(key, PARTITIONS)]
+            records.insert(after % len(records), MemoryRecord(key, codec.encode(row)))
+        for waiting, records in zip(of.unpublished, coming, strict=True):
+            waiting += records
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,16 +221,6 @@ _cells = st.tuples(
     st.sampled_from(["Texas", "Texas", ""]),
     st.sampled_from(["", "2024-02-29", "12/31/2023"]),
 )
-_uploads = st.builds(
-    Upload,
-    mode=st.sampled_from(JOB_MODES),
-    lines=st.lists(_cells, min_size=1, max_size=12),
-    begun=_by_partition(st.integers(0, 10)),
-    late=_by_partition(st.tuples(st.integers(0, 6), st.integers(0, 6))),
-    late_of=st.integers(0, 5),
-)
-
-
 _odd_ids = st.sampled_from([None, "no plain id"])
 
 
@@ -248,6 +255,15 @@ def _rows(draw: st.DrawFn) -> UserRow:
     )
 
 
+_uploads = st.builds(
+    Upload,
+    mode=st.sampled_from(JOB_MODES),
+    lines=st.lists(_cells, min_size=1, max_size=12),
+    begun=_by_partition(st.sampled_from([0, 0, 1, 2, 5])),
+    late=_by_partition(st.tuples(st.integers(0, 4), st.integers(0, 8))),
+    late_of=st.integers(0, 3),
+    among=st.lists(st.tuples(st.integers(0, 15), _rows()), max_size=6),
+)
 _sent = st.builds(
     Send,
     rows=st.lists(_rows(), min_size=1, max_size=5),

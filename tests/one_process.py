@@ -96,22 +96,11 @@ class OneProcess:
 
     # What others append to the log.
 
-    def accept(self, job: Job, begun: Sequence[int], late: Sequence[slice], of: int) -> None:
-        """The job stands in `job-events`; its records wait to be published.
-
-        By partition: first ``begun`` records of a pass that broke off, then the whole pass,
-        then a ``late`` piece of that job's pass whose place in the order of jobs is ``of``.
-        """
+    def accept(self, job: Job) -> None:
+        """The job stands in `job-events`; its pass is the last of ``passes``, and not published."""
         before = self.jobs[-1].job_id if self.jobs else 0
         self.jobs.append(job)
         self.passes.append(make_pass(job, before, PARTITIONS))
-        again = self.passes[of % len(self.passes)]
-        for partition, whole in enumerate(self.passes[-1]):
-            self.unpublished[partition] += [
-                *whole[: begun[partition] % (len(whole) + 1)],
-                *whole,
-                *again[partition][late[partition]],
-            ]
         self._append_job_events(
             replace(ACCEPTED, job_id=job.job_id, mode=job.mode, accepted_at=job.accepted_at)
         )
