@@ -72,7 +72,7 @@ class Upload:
             records = coming[partition_of(key, PARTITIONS)]
             records.insert(after % len(records), MemoryRecord(key, codec.encode(row)))
         for waiting, records in zip(of.unpublished, coming, strict=True):
-            waiting += records
+            waiting.extend(records)
 
 
 @dataclass(frozen=True, slots=True)
