@@ -46,9 +46,9 @@ if TYPE_CHECKING:
     from processor.projector import Outcome
     from schemas.settings import Settings
 
-_MAX_BATCH: Final = 40_000
-_MAX_PENDING: Final = 120_000
-"""Records read ahead, over all partitions; about 90 MB for ordinary rows."""
+_MAX_BATCH: Final = 30_000
+_MAX_PENDING: Final = 80_000
+"""Records read ahead, over all partitions; about 60 MB for ordinary rows."""
 _MAX_PENDING_BYTES: Final = 64 << 20
 _SCHEMA_PAUSE_S: Final = 0.05
 _FIRST_PAUSE_S: Final = 0.2
