@@ -92,11 +92,13 @@ class Send:
 
     ``means_holders``: each means the user that has its key by then, if there is one.
     ``have_own_keys``: the records' keys are the rows'.
+    ``times``: so often each comes.
     """
 
     rows: list[UserRow]
     means_holders: bool
     have_own_keys: bool
+    times: int
 
     def take(self, of: OneProcess) -> None:
         """Each to the partition of its key."""
@@ -105,7 +107,7 @@ class Send:
             event = replace(row, user_id=holder.position) if holder else row
             key = row.key.encode()
             record = MemoryRecord(key if self.have_own_keys else b"another", codec.encode(event))
-            of.append(partition_of(key, PARTITIONS), [record])
+            of.append(partition_of(key, PARTITIONS), [record] * self.times)
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +271,7 @@ _sent = st.builds(
     rows=st.lists(_rows(), min_size=1, max_size=5),
     means_holders=_mostly(False, True),
     have_own_keys=_mostly(True, False),
+    times=st.sampled_from([1, 1, 1, 2]),
 )
 _definitions = st.builds(
     AttributeDefined,

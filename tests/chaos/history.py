@@ -44,7 +44,7 @@ _USUAL_STALL_S = 5
 _UPLOAD_TIMEOUT_S = 120
 _RETRIED = frozenset({429, 500, 503})
 _CHANGED = frozenset({200, 409}) | _RETRIED
-_CHANGES = 0.3
+_CHANGES = 0.2
 """How often a job is undone or done again after an upload."""
 _ROW_MODES: tuple[RowMode, ...] = ("insert", "upsert", "upsert", "delete")
 _MODES = ("insert", "insert", "upsert", "upsert", "upsert", "delsert")
