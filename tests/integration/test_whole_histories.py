@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 
 from tests.history_steps import histories
 from tests.one_process import OneProcess
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 @settings(
     max_examples=12,
     deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    suppress_health_check=[HealthCheck.too_slow],
+    # An example takes seconds: to make one simpler takes longer than a test may.
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    report_multiple_bugs=False,
 )
 @given(steps=histories())
 def test_every_history_comes_to_the_model_without_what_is_undone(
