@@ -133,17 +133,17 @@ class OneProcess:
     def change_nothing(self, job_id: int) -> None:
         """Undos and redos come into `job-events` that change nothing.
 
-        One that was voided before, one of what is so already, one of no job, late repeats.
+        One of what is so already, one of no job, late repeats, one that was voided before.
         """
         is_reverted = job_id in self.reverted
         change, same = (_restored, _reverted) if is_reverted else (_reverted, _restored)
         voided = change(job_id, next(self._attempts))
         self._append_job_events(
-            JobVoided(job_id=job_id, attempt=voided.attempt),
-            voided,
             same(job_id, next(self._attempts)),
             _reverted(1 + max(job.job_id for job in self.jobs), next(self._attempts)),
             *self.changes,
+            JobVoided(job_id=job_id, attempt=voided.attempt),
+            voided,
         )
 
     def _append_job_events(

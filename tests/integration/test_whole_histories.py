@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @settings(
-    max_examples=12,
+    max_examples=10,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
     # An example takes seconds: to make one simpler takes longer than a test may.
