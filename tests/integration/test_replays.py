@@ -23,7 +23,7 @@ from processor.instances import next_offsets, show
 from processor.replay import PassedStopError
 from processor.replays import Replays
 from processor.setup import Log, make_tables
-from tests.log_histories import large_history, random_history
+from tests.log_histories import delsert_history, large_history, random_history
 from tests.model import Model
 from tests.projection_scene import Scene
 from tests.surroundings import PARTITIONS
@@ -252,6 +252,22 @@ def _forget(env: Ground, schema: str, job_id: int) -> None:
     with psycopg.connect(env.conninfo) as connection:
         for table in ("rejection", "job_partition", "job"):
             connection.execute(f"DELETE FROM {schema}.{table} WHERE job_id = {job_id}".encode())
+
+
+def test_a_stop_within_a_reverted_delsert_leaves_no_leaf_without_indexes(
+    staged: Callable[[MemoryLog], Stage],
+) -> None:
+    """It fills no audience of its own, so what readers see is the leaf that it began with."""
+    history = delsert_history(rows=9)
+    stage = staged(history.log)
+    schema = stage.tables()
+    run(stage.replay(schema, frozenset({history.jobs[0].job_id})), [1] * PARTITIONS)
+    indexed = select(stage.env, f"SELECT is_indexed FROM {schema}.projection_offset")
+    by_key = (
+        f"SELECT FROM pg_indexes WHERE schemaname = '{schema}' AND indexname ~ '^user_row.*_key$'"
+    )
+    assert indexed == [{"is_indexed": True}] * PARTITIONS
+    assert len(select(stage.env, by_key)) == PARTITIONS
 
 
 def test_a_reverted_jobs_refused_lines_stay_listed(
