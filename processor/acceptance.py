@@ -14,8 +14,8 @@ job.  A partition moves through the job whichever pass brings the next record:
 Everything else with a job is a repeat: a job that was never opened here may have
 lost its JobOpened with a broker, so a row of it is no forgery.  What can be of no
 pass at all (:mod:`schemas.passes`), and what is unfit, was put aside before.
-Rows without a job come from other producers and always count.  Of the definitions of an attribute the first counts,
-at any time.
+Rows without a job come from other producers and always count.  Of the definitions
+of an attribute the first counts, at any time.
 What stands for an erased row takes that row's place.
 
 A reverted job is followed in the same way, so that the jobs after it find the

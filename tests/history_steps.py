@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 KEYS = 5
 _EVERY_FIELD = 0b1111111111
-_TEXTS = ("Kim", "Lin", "", "Ünï 'quoted', \"twice\"\nnext line")
+_TEXTS = ("Kim", "Lin", "O'Brien", "Ünï 'quoted', \"twice\"\nnext line")
 
 
 class Step(Protocol):
@@ -226,6 +226,17 @@ _cells = st.tuples(
     st.sampled_from(["Texas", "Texas", ""]),
     st.sampled_from(["", "2024-02-29", "12/31/2023"]),
 )
+_FLAWS: tuple[dict[str, Any], ...] = (
+    {"first_name": ""},
+    {"state": " Goa"},
+    {"country": "x" * 256},
+    {"email": "user@example"},
+    {"email": "stranger@example.com"},
+    {"mobile_number": "030 1"},
+    {"job_id": 1},
+    {"job_id": 1, "record_number": 1, "line": 2, "sequence": 0, "source": "crm"},
+)
+"""What makes a row unfit, whatever the log and the tables hold."""
 _odd_ids = st.sampled_from([None, "no plain id"])
 
 
@@ -241,7 +252,7 @@ def _rows(draw: st.DrawFn) -> UserRow:
         st.sampled_from([None, "true", "0.5", "-3", 'a "b" \\']),
         max_size=int(draw(_mostly(0, 2))),
     )
-    return UserRow(
+    row = UserRow(
         event_id=f"e{draw(st.integers(1, 9))}" if draw(_mostly(1, 0)) else draw(_odd_ids),
         mode=draw(st.sampled_from(["insert", "upsert", "upsert", "delete"])),
         key=key,
@@ -258,6 +269,7 @@ def _rows(draw: st.DrawFn) -> UserRow:
         source=draw(st.sampled_from([API_SOURCE, API_SOURCE, "crm", "crm", None])),
         user_id=draw(_mostly(None, 7)),
     )
+    return replace(row, **draw(_mostly(dict[str, Any](), *_FLAWS)))
 
 
 _uploads = st.builds(

@@ -23,6 +23,7 @@ from tests.model import (
     FIELDS,
     REQUIRED,
     SUBSCRIPTIONS,
+    TEXT_FIELDS,
     Outcome,
     RefusedError,
     User,
@@ -30,6 +31,7 @@ from tests.model import (
     is_complete,
     leave_out_line,
     lines_of,
+    values_of,
 )
 
 if TYPE_CHECKING:
@@ -178,6 +180,8 @@ class LogModel:
                 self._open(at, event, recorded_at)
             case JobSealed():
                 self._seal(at, event, recorded_at)
+            case UserRow() if event.job_id is not None and _is_no_line(event):
+                self._tally(event.source, "dead", recorded_at)
             case RowRejected() | UserRow() if event.job_id is not None:
                 self._line(at, event, position)
             case UserRow():
@@ -298,7 +302,24 @@ class _Foreign:
             raise RefusedError("MODE_NOT_ALLOWED")
         if row.source == API_SOURCE and not self._is_reported:
             raise RefusedError("EVENT_ID_INVALID")
-        return {name: self._stored(name, text) for name, text in row.attributes.items()}
+        if not row.event_id:
+            raise RefusedError("EVENT_ID_MISSING")
+        attributes = {name: self._stored(name, text) for name, text in row.attributes.items()}
+        if row.mode != "delete":
+            self._check_values()
+        return attributes
+
+    def _check_values(self) -> None:
+        """As an upload would keep them, and of the user whose key it is."""
+        row = self.row
+        for name in (*TEXT_FIELDS, "email", "mobile_number"):
+            text: str | None = getattr(row, name)
+            if text is not None and (not text or text != text.strip()):
+                raise RefusedError("TEXT_NOT_TRIMMED")
+            if text is not None and values_of({name: text})[name] != text:
+                raise RefusedError("MOBILE_INVALID")
+        if row.email is not None and row.email.lower() != row.key:
+            raise RefusedError("KEY_FIELD_MISMATCH")
 
     def _stored(self, name: str, text: str | None) -> Any:
         kind = self.at.attributes.get(name)
@@ -343,6 +364,12 @@ class _Foreign:
             record_number=None,
             modified_position=self.position,
         )
+
+
+def _is_no_line(row: UserRow) -> bool:
+    """Whether it names a job, and has what no line has, or lacks what every line has."""
+    has = row.event_id is not None or row.source is not None or row.user_id is not None
+    return has or row.record_number is None or row.line is None or row.sequence is None
 
 
 def _without_nulls(attributes: dict[str, Any]) -> dict[str, Any]:

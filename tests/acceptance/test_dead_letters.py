@@ -247,7 +247,8 @@ def test_a_page_that_cannot_be_is_refused(rig_of_module: Rig, query: str) -> Non
 def unknown(rig_of_module: Rig) -> list[UserRow]:
     """Three events that are dead letters because of an attribute that nobody has defined."""
     name = f"cli {next(_NUMBERS)}"
-    events = [row(f"{name} {n}@example.com", name, attributes={name: "1"}) for n in range(3)]
+    keys = [f"{name.replace(' ', '-')}-{n}@example.com" for n in range(3)]
+    events = [row(key, name, attributes={name: "1"}) for key in keys]
     buried(rig_of_module, *[home(rig_of_module, event) for event in events])
     return events
 

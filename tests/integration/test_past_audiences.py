@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 JOB = Point(job_id=7)
 TIME = Point(time=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
 BUILT: LiteralString = """
-UPDATE projection_instance SET state = 'ready', version = {version}, ready_at = now()
+UPDATE projection_instance SET state = 'ready', version = %s, ready_at = now()
 WHERE state = 'requested'
 """
 _T = TypeVar("_T")
@@ -56,7 +56,7 @@ def rows(conninfo: str) -> list[dict[str, Any]]:
 
 def build(conninfo: str) -> None:
     """What is requested is ready."""
-    execute(conninfo, BUILT.replace("{version}", "3"))
+    execute(conninfo, BUILT, read_model.VERSION)
 
 
 def read(
@@ -102,7 +102,8 @@ def test_the_first_request_asks_and_the_next_ones_wait(registry: str) -> None:
     execute(registry, "UPDATE projection_instance SET records_done = 87")
     assert "as of job 7 is being built: 43 %" in refusal(registry, JOB)
     build(registry)
-    execute(registry, "UPDATE projection_instance SET state = 'ready', version = 3")
+    is_ready: LiteralString = "UPDATE projection_instance SET state = 'ready', version = %s"
+    execute(registry, is_ready, read_model.VERSION)
     assert read(registry, [JOB, NOW, TIME], schemas) == ["projection_1", "public", "projection_2"]
 
 
@@ -135,7 +136,7 @@ def test_two_that_ask_at_once_ask_for_one(registry: str) -> None:
 def test_an_audience_of_other_code_is_not_read(registry: str) -> None:
     """Its tables may have other columns, so it is built anew."""
     refusal(registry, JOB)
-    execute(registry, BUILT.replace("{version}", "2"))
+    execute(registry, BUILT, read_model.VERSION - 1)
     refusal(registry, JOB)
     assert [row["state"] for row in rows(registry)] == ["ready", "requested"]
 
