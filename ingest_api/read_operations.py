@@ -22,12 +22,14 @@ from ingest_api.operations import (
     Answer,
     Operation,
     Parameter,
+    either,
     page_parameters,
     refused,
     refused_detail,
 )
 from ingest_api.responses import NO_ERROR_FILE, UNKNOWN_JOB, UNKNOWN_USER, UPLOAD_ACCEPTED
 from schemas.events import JOB_MODES
+from schemas.truncated_log import truncated
 
 CSV: Final = "text/csv"
 EVENT_STREAM: Final = "text/event-stream"
@@ -95,7 +97,20 @@ _NO_SUCH_POINT: Final = refused(
     ),
 )
 _PAST_ANSWERS: Final = {
-    409: refused("The job it is to be as of has not ended.", {"message": JOB_RUNS}),
+    409: either(
+        refused("The job it is to be as of has not ended.", {"message": JOB_RUNS}),
+        refused(
+            "What was then cannot be built.",
+            {
+                "message": "The audience as of job 5971883457542586123 could not be built:"
+                " DISK_FULL: the disk of Postgres has no room for a second set of tables"
+            },
+        ),
+        refused(
+            "The log's first records are gone, so nothing can be built from it.",
+            {"message": truncated("user-events", 0, 4711)},
+        ),
+    ),
     503: refused(
         "What was then is being built, or there are too many such audiences.",
         {"message": "The audience as of job 5971883457542586123 is being built: 43 %; try again"},
@@ -129,6 +144,7 @@ _STATUS: Final[dict[str, Any]] = {
     "estimatedFinishDate": None,
     "revertedDate": None,
     "revertedBy": None,
+    "undoFailure": None,
 }
 
 JOB_STATUS: Final = Operation(

@@ -1,4 +1,4 @@
-"""Where the log begins, positions in ``user-events`` by time, and the keys of a job's rows between two of them."""
+"""Positions in the log: where it begins, where it was at a time, and a job's keys between two."""
 
 from __future__ import annotations
 

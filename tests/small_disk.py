@@ -75,9 +75,7 @@ def small_disk(env: Ground) -> Generator[SmallDisk]:
             shutil.chown(place, user, user)
         name, location = sql.Identifier(disk.tablespace), sql.Literal(str(place))
         with psycopg.connect(env.surroundings.conninfo, autocommit=True) as connection:
-            connection.execute(
-                sql.SQL("CREATE TABLESPACE {} LOCATION {}").format(name, location)
-            )
+            connection.execute(sql.SQL("CREATE TABLESPACE {} LOCATION {}").format(name, location))
             try:
                 yield disk
             finally:
@@ -121,13 +119,25 @@ def _filesystem() -> Generator[Path]:
         try:
             yield folder
         finally:
-            subprocess.run(["umount", "--lazy", str(folder)], check=True)
+            subprocess.run([_program("umount"), "--lazy", str(folder)], check=True)
     finally:
         folder.rmdir()
 
 
+def _program(name: str) -> str:
+    return shutil.which(name) or name
+
+
 def _mount(folder: Path) -> None:
-    command = ["mount", "-t", "tmpfs", "-o", f"size={_SIZE_MB}m,mode=755", "tmpfs", str(folder)]
+    command = [
+        _program("mount"),
+        "-t",
+        "tmpfs",
+        "-o",
+        f"size={_SIZE_MB}m,mode=755",
+        "tmpfs",
+        str(folder),
+    ]
     try:
         subprocess.run(command, check=True, capture_output=True, text=True)
     except (OSError, subprocess.CalledProcessError) as error:

@@ -44,6 +44,7 @@ _PROJECTIONS = Listing(
         "requestedBy",
         "requestedDate",
         "failure",
+        "nextTryDate",
     ),
 )
 

@@ -133,7 +133,7 @@ def test_an_undo_waits_for_room(rig: Rig, disk: SmallDisk, tmp_path: Path) -> No
     output, told = command.communicate(timeout=_BUILD_TIMEOUT_S)
     assert command.returncode == 0, output + told
     assert "DISK_FULL" in told
-    assert "tried again at" in told
+    assert "It is tried again at " in told
     status = rig.client.status(undone)
     assert (status["state"], status["undoFailure"]) == ("REVERTED", None)
     assert instance(rig.env, active(rig.env)["number"])["purpose"] == "undo"

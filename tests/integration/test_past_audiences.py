@@ -59,6 +59,10 @@ def build(conninfo: str) -> None:
     execute(conninfo, BUILT.replace("{version}", "3"))
 
 
+async def log_is_whole() -> None:
+    """Nothing is missing of the log from which the builder would build."""
+
+
 def read(
     conninfo: str,
     points: Sequence[Point],
@@ -69,7 +73,9 @@ def read(
     """What the work makes of the audiences as of these points."""
     return ask(
         conninfo,
-        lambda store: PastAudiences(Instances(store), wait_s).read(points, "ann", work),
+        lambda store: PastAudiences(Instances(store), log_is_whole, wait_s).read(
+            points, "ann", work
+        ),
     )
 
 
@@ -110,7 +116,7 @@ def test_whoever_waits_is_answered_once_it_is_built(registry: str) -> None:
     """Within the same request, and both points of one are asked for at once."""
 
     async def run(store: Store) -> list[str]:
-        past = PastAudiences(Instances(store), 60)
+        past = PastAudiences(Instances(store), log_is_whole, 60)
         asking = asyncio.create_task(past.read([JOB, TIME], "ann", schemas))
         await asyncio.to_thread(wait_until, lambda: len(rows(registry)) == 2, 30)
         await asyncio.to_thread(build, registry)
@@ -123,7 +129,7 @@ def test_two_that_ask_at_once_ask_for_one(registry: str) -> None:
     """Whichever process of the API they ask."""
 
     async def run(store: Store) -> None:
-        past = [PastAudiences(Instances(store), 0.1) for _ in range(6)]
+        past = [PastAudiences(Instances(store), log_is_whole, 0.1) for _ in range(6)]
         asking = [one.read([JOB], "ann", schemas) for one in past]
         found = await asyncio.gather(*asking, return_exceptions=True)
         assert all(isinstance(each, Refused) for each in found), found
@@ -197,7 +203,7 @@ def test_one_that_was_dropped_is_asked_for_again(registry: str) -> None:
 
     async def run(store: Store) -> dict[str, Any]:
         store_of[:] = [store]
-        return await PastAudiences(Instances(store), 0.1).read([JOB], "ann", users)
+        return await PastAudiences(Instances(store), log_is_whole, 0.1).read([JOB], "ann", users)
 
     with pytest.raises(Refused, match="dropped while it was read"):
         ask(registry, run)
