@@ -79,7 +79,10 @@ class Projection(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     ]
     next_try_date: Annotated[
         ContractDate | None,
-        Meta(description="Where it is tried again by itself, as another projection: from when on."),
+        Meta(
+            description="Where it is to be tried again by itself, as another projection: from when"
+            " on; null once that time has come."
+        ),
     ]
     result: Annotated[
         dict[str, Any] | None,
@@ -120,8 +123,8 @@ def projection_of(row: Row) -> Projection:
         activated_date=optional_date_text(row["activated_at"]),
         retired_date=optional_date_text(row["retired_at"]),
         failure=row["failure"],
-        failed_date=_retry_date(row, "failedAt"),
-        next_try_date=_retry_date(row, "nextTryAt"),
+        failed_date=optional_date_text(_retry_at(row, "failedAt")),
+        next_try_date=_next_try_date(row),
         result=_found_out(row),
     )
 
@@ -132,11 +135,16 @@ def _found_out(row: Row) -> Row | None:
     return {name: each for name, each in result.items() if name != "retry"} or None
 
 
-def _retry_date(row: Row, name: str) -> str | None:
+def _next_try_date(row: Row) -> str | None:
+    at = _retry_at(row, "nextTryAt")
+    return None if at is None or at < row["at"] else date_text(at)
+
+
+def _retry_at(row: Row, name: str) -> datetime | None:
     """What the builder has noted of an instance that it tries again."""
     result: Row = row["result"] or {}
     retry: dict[str, str] | None = result.get("retry")
-    return None if retry is None else date_text(datetime.fromisoformat(retry[name]))
+    return None if retry is None else datetime.fromisoformat(retry[name])
 
 
 def _records_per_s(row: Row) -> float | None:

@@ -191,7 +191,11 @@ class Undo:
 def _event(
     counts: dict[str, int], job_id: int, change: Change, asker: Asker
 ) -> JobReverted | JobRestored:
-    who = {"requested_by": asker.account, "attempt": asker.attempt()}
+    now, attempt = datetime.now(UTC), asker.attempt()
     if change == "redo":
-        return JobRestored(job_id=job_id, requested_at=datetime.now(UTC), **who)
-    return JobReverted(job_id=job_id, requested_at=datetime.now(UTC), **counts, **who)
+        return JobRestored(
+            job_id=job_id, requested_at=now, requested_by=asker.account, attempt=attempt
+        )
+    return JobReverted(
+        job_id=job_id, requested_at=now, requested_by=asker.account, attempt=attempt, **counts
+    )

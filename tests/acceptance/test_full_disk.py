@@ -103,7 +103,7 @@ def test_the_audience_as_it_was_needs_room(rig: Rig, disk: SmallDisk) -> None:
 
     def is_told() -> bool:
         answer = rig.client.http.get(f"{BASE}/audience?asOf={job_id}")
-        assert answer.status_code == 503
+        assert answer.status_code in {409, 503}
         answers.append(answer.json())
         return "could not be built" in answers[-1]["message"]
 

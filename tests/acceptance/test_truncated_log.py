@@ -126,7 +126,7 @@ def test_what_was_built_before_is_read_on(rig: Rig, shell: Shell) -> None:
     assert shell.json("users", "--as-of", str(first))["total"] == 30
     cut(rig.env, rig.env.settings.topics.user_events)
     assert shell.json("users", "--as-of", str(first))["total"] == 30
-    assert shell.json("diff", str(first), "now")["changes"]
+    assert shell.json("diff", str(first), "now")["entries"]
 
 
 def _failed(rig: Rig, job_id: int, *, failures: int = 1) -> Json:
@@ -134,38 +134,49 @@ def _failed(rig: Rig, job_id: int, *, failures: int = 1) -> Json:
 
     def status() -> Json | None:
         found = rig.client.status(job_id)
-        failure = found["undoFailure"]
-        is_there = failure is not None and failure["failures"] >= failures
-        return found if is_there and failure["nextTryDate"] is not None else None
+        failure: Json = found["undoFailure"] or {}
+        is_there = failure.get("failures", 0) >= failures and failure["nextTryDate"] is not None
+        return found if is_there else None
 
     found = wait_until(status, _TIMEOUT_S, saying="the try has failed", every_s=0.2)
     assert found is not None
     return found
 
 
-def test_an_undo_that_fails_says_so_and_can_be_taken_back(rig: Rig, shell: Shell) -> None:
-    """The status, the list and the commands say why, and when it is tried again: ever later."""
+def test_an_undo_that_fails_says_so_wherever_it_is_looked_for(rig: Rig, shell: Shell) -> None:
+    """The status, the lists and the commands say why, and when it is tried again."""
     undone = int(rig.run(tidy_csv(range(40)))["id"])
     assert rig.client.change("undo", undone).status_code == 200
     cut(rig.env, rig.env.settings.topics.user_events)
     rig.services.builder()
 
     status = _failed(rig, undone)
-    assert status["state"] == "REVERTING"
-    assert "the last try failed" in status["statusMessage"]
-    assert status["undoFailure"]["reason"].startswith("LOG_TRUNCATED: ")
+    failure = status["undoFailure"]
     (listed,) = [each for each in rig.client.statuses()["statuses"] if each["undoFailure"]]
-    assert listed["id"] == str(undone)
     told = shell.run("status", str(undone)).stdout
-    assert "LOG_TRUNCATED" in told
-    assert status["undoFailure"]["nextTryDate"] in told
     (instance,) = [
         each
         for each in shell.json("projections")["projections"]
-        if each["purpose"] == "undo" and each["nextTryDate"] == status["undoFailure"]["nextTryDate"]
+        if each["failure"] == failure["reason"]
     ]
-    assert instance["failure"] == status["undoFailure"]["reason"]
-    assert instance["nextTryDate"] in shell.run("projections").stdout
+    table = shell.run("projections").stdout
+
+    assert status["state"] == "REVERTING"
+    assert "the last try failed" in status["statusMessage"]
+    assert failure["reason"].startswith("LOG_TRUNCATED: ")
+    assert listed["id"] == str(undone)
+    assert "LOG_TRUNCATED" in told
+    assert failure["nextTryDate"] in told
+    assert (instance["purpose"], instance["failedDate"]) == ("undo", failure["date"])
+    assert f"(undo) failed: {instance['failure']}\nIt is tried again at " in table
+
+
+def test_an_undo_that_fails_is_tried_ever_later_and_can_be_taken_back(rig: Rig) -> None:
+    """Then the job is as it was; nothing is built for that."""
+    undone = int(rig.run(tidy_csv(range(40)))["id"])
+    assert rig.client.change("undo", undone).status_code == 200
+    cut(rig.env, rig.env.settings.topics.user_events)
+    rig.services.builder()
     _failed(rig, undone, failures=2)
     first, second = select(
         rig.env,

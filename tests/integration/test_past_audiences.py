@@ -84,11 +84,11 @@ async def schemas(names: Sequence[str]) -> list[str]:
     return list(names)
 
 
-def refusal(conninfo: str, *points: Point) -> str:
+def refusal(conninfo: str, *points: Point, status: int = 503) -> str:
     """Why there is no audience as of these points yet; may be tried again."""
     with pytest.raises(Refused) as caught:
         read(conninfo, points, schemas)
-    assert caught.value.status == 503
+    assert caught.value.status == status
     assert "Retry-After" in caught.value.headers
     return caught.value.message
 
@@ -151,7 +151,8 @@ def test_a_failure_is_told_and_tried_again_later(registry: str) -> None:
     refusal(registry, JOB)
     execute(registry, "UPDATE projection_instance SET state = 'failed', failure = 'no room'")
     for _ in range(2):
-        assert refusal(registry, JOB) == "The audience as of job 7 could not be built: no room"
+        message = refusal(registry, JOB, status=409)
+        assert message == "The audience as of job 7 could not be built: no room"
     execute(registry, "UPDATE projection_instance SET requested_at = now() - interval '1 hour'")
     assert "waits for a builder" in refusal(registry, JOB)
 
