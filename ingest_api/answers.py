@@ -114,6 +114,18 @@ class JobErrors(_Answer, frozen=True):
 
     total: Annotated[Count, Meta(description="How many there are in all.")]
     errors: list[JobError] = msgspec.field(name="Errors")
+    unlisted: (
+        Annotated[
+            int,
+            Meta(
+                ge=1,
+                description="Of a job that is undone: lines that it had rejected because of users"
+                " who were there then, and that are not known any more. With `total` they are what"
+                " the status says; without such lines it is left out.",
+            ),
+        ]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET
 
 
 _Digest = Annotated[str, Meta(pattern="^[0-9a-f]{8}$")]

@@ -130,7 +130,7 @@ def make_parts(settings: ApiSettings) -> Parts:
         job_proofs=JobProofs(store, stretches, schemas),
         undo=Undo(store, job_log, jobs, beginning),
         undo_previews=UndoPreviews(store),
-        error_reads=ErrorReads(store),
+        error_reads=ErrorReads(store, job_log.ledger.reverts),
         user_reads=UserReads(store, shared.reconciliation_key),
         instances=instances,
         past_audiences=PastAudiences(instances, beginning.check),

@@ -32,6 +32,7 @@ from schemas.events import JOB_MODES
 from schemas.truncated_log import truncated
 
 CSV: Final = "text/csv"
+UNLISTED: Final = "Unlisted-Lines"
 EVENT_STREAM: Final = "text/event-stream"
 
 JOB_ID: Final = Parameter(
@@ -273,7 +274,10 @@ JOB_ERRORS: Final = Operation(
         "With `Accept: text/csv` a file of all of them, whatever the page: each as it was uploaded,"
         " with the columns `Error Line`, `Error Code` and `Error Reason` after it. "
         "Correct it and upload it again as it is: the added columns are ignored, and cells that a "
-        "spreadsheet would run as formulas lose the apostrophe that they begin with in the file."
+        "spreadsheet would run as formulas lose the apostrophe that they begin with in the file. "
+        "Of a job that is undone they are those that are unfit by themselves; how many it had "
+        "rejected besides, because of users who were there then, is said, and they would be judged "
+        "anew."
     ),
     tag="Jobs",
     role="reader",
@@ -301,6 +305,7 @@ JOB_ERRORS: Final = Operation(
                     }
                 ],
             },
+            headers={UNLISTED: "Of the file, where there are any: how many are not listed."},
         ),
         400: UNKNOWN_JOB_ID,
         406: refused(
