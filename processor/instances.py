@@ -84,11 +84,12 @@ SELECT COALESCE((result -> 'retry' ->> 'failures')::integer, 1) AS failures,
 FROM (SELECT state, reverted_job_ids, result, requested_at FROM public.projection_instance
       WHERE purpose = %(purpose)s AND number < %(before)s ORDER BY number DESC LIMIT 1) AS last
 WHERE state = 'failed'
-  AND (%(reverted)s::bigint[] IS NULL OR reverted_job_ids IS NOT DISTINCT FROM %(reverted)s)
+  AND (%(reverted)s::bigint[] IS NULL
+       OR reverted_job_ids IS NOT DISTINCT FROM %(reverted)s::bigint[])
 """
 _NOTE_RETRY: LiteralString = """
 UPDATE public.projection_instance
-SET reverted_job_ids = COALESCE(reverted_job_ids, %(reverted)s),
+SET reverted_job_ids = COALESCE(reverted_job_ids, %(reverted)s::bigint[]),
     result = jsonb_build_object('retry', jsonb_build_object(
         'failures', %(failures)s::integer, 'failedAt', now(),
         'nextTryAt', now() + make_interval(secs => %(pause_s)s)))
