@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from confluent_kafka import KafkaException, TopicPartition
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 
     from schemas.topics import Topic
 
-_TIMEOUT_S: Final = 5.0
+_TIMEOUT_S: Final = 4.0
+_PAUSE_S: Final = 0.05
 _kafka_log = logging.getLogger("rollcall.kafka")
 
 
@@ -50,15 +52,23 @@ class LogBeginning:
         Raises:
             LogUnavailableError: Kafka doesn't answer.
         """
-        earliest: dict[Any, Any] = {place: OffsetSpec.earliest() for place in self._places}
-        try:
-            answers = cast(
-                "dict[Any, Any]", self._admin.list_offsets(earliest, request_timeout=_TIMEOUT_S)
-            )
-            begins = [answers[place].result().offset for place in self._places]
-        except KafkaException as error:
-            raise LogUnavailableError(str(error)) from error
-        for place, begin in zip(self._places, begins, strict=True):
+        for place, begin in zip(self._places, self._begins(), strict=True):
             if begin > 0:
                 return truncated(place.topic, place.partition, begin)
         return None
+
+    def _begins(self) -> list[int]:
+        earliest: dict[Any, Any] = {place: OffsetSpec.earliest() for place in self._places}
+        deadline_s = time.monotonic() + _TIMEOUT_S
+        while True:
+            try:
+                answers = cast(
+                    "dict[Any, Any]",
+                    self._admin.list_offsets(earliest, request_timeout=_TIMEOUT_S),
+                )
+                return [answers[place].result().offset for place in self._places]
+            except KafkaException as error:
+                # The leader may have moved, or not yet been elected for a new topic.
+                if time.monotonic() > deadline_s:
+                    raise LogUnavailableError(str(error)) from error
+            time.sleep(_PAUSE_S)

@@ -276,8 +276,8 @@ JOB_ERRORS: Final = Operation(
         "Correct it and upload it again as it is: the added columns are ignored, and cells that a "
         "spreadsheet would run as formulas lose the apostrophe that they begin with in the file. "
         "Of a job that is undone they are those that are unfit by themselves; how many it had "
-        "rejected besides, because of users who were there then, is said, and they would be judged "
-        "anew."
+        "rejected besides, because of users who were there then, is said by `unlisted`, or by the "
+        f"file's header `{UNLISTED}`; they would be judged anew."
     ),
     tag="Jobs",
     role="reader",
@@ -305,7 +305,6 @@ JOB_ERRORS: Final = Operation(
                     }
                 ],
             },
-            headers={UNLISTED: "Of the file, where there are any: how many are not listed."},
         ),
         400: UNKNOWN_JOB_ID,
         406: refused(

@@ -106,8 +106,14 @@ class Undo:
         await self._catch_up()
         if self._is_done(job, change, asker):
             return
-        status = await self.check(job, change)
-        await self._check_builds()
+        try:
+            status = await self.check(job, change)
+            await self._check_builds()
+        except Refused:
+            # It may have been taken meanwhile, by another attempt with the same key.
+            if self._is_done(job, change, asker):
+                return
+            raise
         event = _event(self._counts(job, status), job.accepted.job_id, change, asker)
         outcome = await self._job_log.change(event)
         if outcome == "voided":

@@ -148,8 +148,7 @@ class UndoPreviews:
         One that is under way, or was ready less than a minute ago, is not made again.
 
         Raises:
-            Refused: 503, there are no tables yet; 409, the preview failed, which stands for a
-                minute.
+            Refused: 503, there are no tables yet; 409, the preview failed.
         """
         job_id = job.accepted.job_id
         number = await self._request(job_id, change, account)
@@ -184,8 +183,7 @@ class UndoPreviews:
           AND preview_restore IS NOT DISTINCT FROM %(restore)s::bigint
           AND (state IN ('requested', 'building')
                OR (result IS NOT NULL AND failure IS NULL
-                   AND ready_at > now() - interval '1 minute')
-               OR (state = 'failed' AND requested_at > now() - interval '1 minute'))
+                   AND ready_at > now() - interval '1 minute'))
         ORDER BY number DESC LIMIT 1
     ), made AS (
         INSERT INTO public.projection_instance
