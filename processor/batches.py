@@ -181,7 +181,7 @@ class _Decoder:
         self._partitions = partitions
         self._attributes = attributes
         self._values = [record.value() or b"" for record in records]
-        self._offsets = np.array([record.offset() for record in records], np.int64)
+        self._offsets = _offsets(records)
         self._in_other_schemas: set[int] = set()
         self._controls: list[ControlRecord] = []
         self._dead: list[DeadLetter] = []
@@ -265,20 +265,21 @@ class _Decoder:
     def _rows(
         self, event_type: type[UserRow | RowRejected], positions: list[int]
     ) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
+        at, values = positions, self._values
         # The batch decoder knows the current schema only, and would not notice another one.
-        foreign = self._in_other_schemas.intersection(positions)
-        good = {
-            at: value
-            for at in positions
-            if (value := self._canonical(event_type, at) if at in foreign else self._values[at])
-        }
+        if foreign := self._in_other_schemas.intersection(positions):
+            known = ((p, self._canonical(event_type, p) if p in foreign else values[p]) for p in at)
+            good = {position: value for position, value in known if value}
+            at, values = list(good), list(good.values())
+        elif len(at) < len(values):
+            values = [values[position] for position in at]
         try:
-            decoded = codec.decode_batch(event_type, list(good.values()))
+            decoded = codec.decode_batch(event_type, values)
         except ValueError:
-            each = ((at, self._canonical(event_type, at)) for at in good)
-            good = {at: value for at, value in each if value}
-            decoded = codec.decode_batch(event_type, list(good.values()))
-        return decoded, np.array(list(good), np.int64)
+            each = ((position, self._canonical(event_type, position)) for position in at)
+            good = {position: value for position, value in each if value}
+            at, decoded = list(good), codec.decode_batch(event_type, list(good.values()))
+        return decoded, np.array(at, np.int64)
 
     def _canonical(self, event_type: type[UserRow | RowRejected], at: int) -> bytes | None:
         """The value in the bytes our own encoder writes, or None once it is buried.
@@ -344,6 +345,14 @@ class _Decoder:
         record = self._records[at]
         offset, detail = int(self._offsets[at]), with_way_out(code, reason)
         self._dead.append(DeadLetter(offset, record.key(), record.value(), code, detail, source))
+
+
+def _offsets(records: Sequence[Record]) -> npt.NDArray[np.int64]:
+    """Of records in the order of their partition; markers of transactions leave gaps."""
+    first, last = records[0].offset() or 0, records[-1].offset() or 0
+    if last - first == len(records) - 1:
+        return np.arange(first, last + 1)
+    return np.array([record.offset() for record in records], np.int64)
 
 
 def recorded_at(record: Record) -> datetime:

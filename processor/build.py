@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any, Final, LiteralString
 
 import structlog
@@ -27,7 +28,7 @@ from processor.instance_comparison import Side, differences, fingerprint
 from processor.jobs import announce_changed
 from processor.log_offsets import check_log_is_whole, offsets_at, select_keys
 from processor.preview import describe_change, note_touched_keys
-from processor.replay import Replay
+from processor.replays import Replays
 from processor.setup import check_tables, make_tables
 from processor.store import connect
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
+    from processor.instance_comparison import Fingerprint
     from processor.instances import Instance
     from processor.setup import Log
     from schemas.reverts import Reverts
@@ -46,6 +48,7 @@ _CLOSE_RECORDS: Final = 20_000
 _SWITCH_S: Final = 20.0
 """How long live workers may wait for a switch before it is put off."""
 _PAUSE_S: Final = 0.5
+_POLL_S: Final = 0.1
 _PROGRESS_EVERY_S: Final = 0.5
 SNAPSHOT: Final = "rollcall-builder-snapshot"
 _COMPARED: Final = frozenset({"rebuild", "verify"})
@@ -99,15 +102,15 @@ class Build:
         """
         active = self._active()
         self._begin(active, log, reverts)
-        with contextlib.closing(self._replay()) as replay:
+        with contextlib.closing(self._replays()) as replays:
             if self._instance.purpose == "as_of":
-                self._replay_to(replay, self._instance.stop_at or [])
+                self._replay_to(replays, self._instance.stop_at or [])
                 instances.finish(self._connection.cursor(), self._instance.number, None)
                 return
-            self._catch_up(replay, active)
-            result = self._result(replay, active)
+            self._catch_up(replays, active)
+            result = self._result(replays, active)
             if self._instance.purpose in _SWITCHED:
-                self._switch(replay, active, result)
+                self._switch(replays, active, result)
             else:
                 with self._connection.transaction(), self._connection.cursor() as cursor:
                     instances.finish(cursor, self._instance.number, result)
@@ -175,14 +178,14 @@ class Build:
         statement = sql.SQL(_STRETCHES).format(schema=sql.Identifier(active.schema))
         return self._connection.execute(statement, {"job_id": job_id}).fetchall()
 
-    def _replay(self) -> Replay:
-        return Replay(self._settings, self._instance.schema, reverted=self._instance.reverted)
+    def _replays(self) -> Replays:
+        return Replays(self._settings, self._instance.schema, reverted=self._instance.reverted)
 
-    def _catch_up(self, replay: Replay, active: Instance) -> None:
+    def _catch_up(self, replays: Replays, active: Instance) -> None:
         """Come so close to the live tables that the rest is projected in no time."""
         while True:
             target = self._next_offsets(active.schema)
-            self._replay_to(replay, target)
+            self._replay_to(replays, target)
             if sum(self._next_offsets(active.schema)) - sum(target) <= _CLOSE_RECORDS:
                 return
 
@@ -190,7 +193,7 @@ class Build:
         return instances.next_offsets(self._connection.cursor(), schema)
 
     def _replay_to(
-        self, replay: Replay, stop_at: Sequence[int], *, within_s: float | None = None
+        self, replays: Replays, stop_at: Sequence[int], *, within_s: float | None = None
     ) -> None:
         """Project up to these offsets.
 
@@ -208,7 +211,7 @@ class Build:
             if until_s is None:
                 self._note(done, sum(stop_at))
 
-        if not replay.run(stop_at, note, should_stop):
+        if not replays.run(stop_at, note, should_stop):
             raise StoppedError if self._should_stop() else TimeoutError
 
     def _note(self, done: int, total: int) -> None:
@@ -229,16 +232,16 @@ class Build:
         self._noted_at_s = 0.0
         self._note(done, done)
 
-    def _result(self, replay: Replay, active: Instance) -> dict[str, Any] | None:
+    def _result(self, replays: Replays, active: Instance) -> dict[str, Any] | None:
         if self._instance.purpose in _COMPARED:
             self._enter("comparing")
-            return self._compare(replay, active)
+            return self._compare(replays, active)
         if self._instance.purpose == "preview":
             self._enter("comparing")
-            return self._preview(replay, active)
+            return self._preview(replays, active)
         return None
 
-    def _compare(self, replay: Replay, active: Instance) -> dict[str, Any]:
+    def _compare(self, replays: Replays, active: Instance) -> dict[str, Any]:
         """Live and new tables at equal offsets, while live work goes on.
 
         A snapshot of the live tables has its own offsets, and the new tables go to exactly those.
@@ -249,10 +252,9 @@ class Build:
         with connect(self._settings, SNAPSHOT) as session, self._connection.cursor() as cursor:
             session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             live_side = Side(session.cursor(), active.schema)
-            live = fingerprint(live_side)
-            self._replay_to(replay, live.next_offsets)
             new_side = Side(cursor, self._instance.schema)
-            new = fingerprint(new_side)
+            self._replay_to(replays, instances.next_offsets(live_side.cursor, active.schema))
+            live, new = self._fingerprints(live_side, new_side)
             found = differences(live_side, live, new_side, new)
         result = describe_comparison(live, new, found)
         if found and self._instance.purpose == "rebuild" and not self._instance.mends:
@@ -261,29 +263,47 @@ class Build:
             )
         return result
 
-    def _preview(self, replay: Replay, active: Instance) -> dict[str, Any]:
+    def _fingerprints(self, *sides: Side) -> list[Fingerprint]:
+        """One of each, all at the same time.
+
+        Raises:
+            StoppedError: told to stop before.
+        """
+        with ThreadPoolExecutor(len(sides)) as pool:
+            futures = [pool.submit(fingerprint, side) for side in sides]
+            try:
+                while wait(futures, _POLL_S).not_done:
+                    if self._should_stop():
+                        raise StoppedError
+                return [future.result() for future in futures]
+            finally:
+                for future, side in zip(futures, sides, strict=True):
+                    if not future.done():
+                        side.cursor.connection.cancel_safe()
+
+    def _preview(self, replays: Replays, active: Instance) -> dict[str, Any]:
         """What readers would see of other users; live workers wait for the comparison."""
         job_id = self._instance.preview_revert or self._instance.preview_restore or 0
         while True:
             try:
-                return self._try_preview(replay, active, job_id)
+                return self._try_preview(replays, active, job_id)
             except TimeoutError:
                 self._log.info("preview put off")
-            self._catch_up(replay, active)
+            self._catch_up(replays, active)
 
-    def _try_preview(self, replay: Replay, active: Instance, job_id: int) -> dict[str, Any]:
+    def _try_preview(self, replays: Replays, active: Instance, job_id: int) -> dict[str, Any]:
         keys = select_keys(self._settings, job_id, self._stretches(active, job_id))
         with self._connection.transaction(force_rollback=True), self._connection.cursor() as cursor:
             note_touched_keys(cursor, keys)
             offsets = instances.hold(cursor, active)  # rolled back, it fences nobody
-            self._replay_to(replay, offsets, within_s=_SWITCH_S)
+            self._replay_to(replays, offsets, within_s=_SWITCH_S)
             return describe_change(cursor, active.schema, self._instance.schema, job_id)
 
-    def _switch(self, replay: Replay, active: Instance, result: dict[str, Any] | None) -> None:
+    def _switch(self, replays: Replays, active: Instance, result: dict[str, Any] | None) -> None:
         self._enter("switching")
         while True:
             try:
-                self._try_switch(replay, active, result)
+                self._try_switch(replays, active, result)
             except (errors.LockNotAvailable, errors.DeadlockDetected, TimeoutError) as error:
                 self._log.info("switch put off", reason=str(error).strip())
             else:
@@ -291,12 +311,14 @@ class Build:
             if self._should_stop():
                 raise StoppedError
             time.sleep(_PAUSE_S)
-            self._catch_up(replay, active)
+            self._catch_up(replays, active)
 
-    def _try_switch(self, replay: Replay, active: Instance, result: dict[str, Any] | None) -> None:
+    def _try_switch(
+        self, replays: Replays, active: Instance, result: dict[str, Any] | None
+    ) -> None:
         with self._connection.transaction(), self._connection.cursor() as cursor:
             offsets = instances.hold(cursor, active)
-            self._replay_to(replay, offsets, within_s=_SWITCH_S)
+            self._replay_to(replays, offsets, within_s=_SWITCH_S)
             instances.switch(cursor, active, self._instance, result)
             # Tables of an earlier version may lack what this would read; what they say of a job
             # is not changed by an upgrade.

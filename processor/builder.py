@@ -21,6 +21,7 @@ from psycopg import errors
 
 from processor import LogTruncatedError, RefusedToStartError, SupersededError, instances
 from processor.build import Build, BuildFailedError, StoppedError
+from processor.garbage_collection import rare_collections
 from processor.job_reverts import RevertsFollower
 from processor.log_key import check_key
 from processor.log_version import at_current_version
@@ -212,7 +213,8 @@ def main() -> None:
     stopping = threading.Event()
     stop_on_signals(stopping)
     try:
-        Builder(read_settings(os.environ), stopping).run()
+        with rare_collections():
+            Builder(read_settings(os.environ), stopping).run()
     except (RefusedToStartError, SettingsError) as error:
         _log.critical("refused to start", reason=str(error))
         sys.exit(EXIT_REFUSED)

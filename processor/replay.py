@@ -46,10 +46,10 @@ if TYPE_CHECKING:
     from processor.projector import Outcome
     from schemas.settings import Settings
 
-_MAX_BATCH: Final = 40_000
-_MAX_PENDING: Final = 120_000
-"""Records read ahead, over all partitions; about 90 MB for ordinary rows."""
-_MAX_PENDING_BYTES: Final = 64 << 20
+_MAX_BATCH: Final = 25_000
+_MAX_PENDING: Final = 60_000
+"""Records read ahead, over all partitions; about 45 MB for ordinary rows."""
+_MAX_PENDING_BYTES: Final = 32 << 20
 _SCHEMA_PAUSE_S: Final = 0.05
 _FIRST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 5.0
@@ -58,7 +58,7 @@ _PROPERTIES: Final[dict[str, Any]] = {
     "enable.partition.eof": True,
     "fetch.wait.max.ms": 50,
     "fetch.error.backoff.ms": 50,
-    "queued.max.messages.kbytes": 65_536,
+    "queued.max.messages.kbytes": 32_768,
     "fetch.queue.backoff.ms": 5,
 }
 _SESSION_SETTINGS: Final = {"maintenance_work_mem": "512MB"}
@@ -92,6 +92,7 @@ class Replay:
         self._topic = settings.topics.user_events.name
         self._partitions = list(range(count) if partitions is None else partitions)
         self._schema = schema
+        self._reverted = reverted
         self._generations = Generations(schema, count)
         projection = Projection(
             settings,
@@ -237,7 +238,7 @@ class Replay:
         state, partition = feed.state, feed.state.partition
         if not self._is_read(partition) or feed.count_before(self._stops[partition]):
             return None
-        needs_index = not state.is_indexed and state.open_mode != "delsert"
+        needs_index = self._needs_index(state)
         if state.next_offset == self._stops[partition] and not needs_index:
             return None
         after = replace(
@@ -351,10 +352,14 @@ class Replay:
 
     def _rest(self) -> bool:
         return any(
-            self._projected[partition] != self._stops[partition]
-            or (not feed.state.is_indexed and feed.state.open_mode != "delsert")
+            self._projected[partition] != self._stops[partition] or self._needs_index(feed.state)
             for partition, feed in self._feeds.items()
         )
+
+    def _needs_index(self, state: PartitionState) -> bool:
+        """Whether readers would see a leaf without indexes: one that no delsert still fills."""
+        is_filled = state.open_mode == "delsert" and state.open_job_id not in self._reverted
+        return not state.is_indexed and not is_filled
 
     def _unread(self) -> set[int]:
         return {partition for partition in self._feeds if not self._is_read(partition)}

@@ -13,6 +13,7 @@ import structlog
 
 from processor import RefusedToStartError, SwitchedError
 from processor.consumer import GroupConsumer
+from processor.garbage_collection import rare_collections
 from processor.generations import Generations
 from processor.log_key import check_key
 from processor.log_reader import LogReader
@@ -46,7 +47,8 @@ def main() -> None:
     stopping = threading.Event()
     stop_on_signals(stopping)
     try:
-        run(read_settings(os.environ), stopping)
+        with rare_collections():
+            run(read_settings(os.environ), stopping)
     except (RefusedToStartError, SettingsError) as error:
         log.critical("refused to start", reason=str(error))
         sys.exit(EXIT_REFUSED)

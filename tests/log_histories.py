@@ -55,11 +55,26 @@ def random_history(rng: Random, *, jobs: int = 4, keys: int = 12, others: bool) 
 
 def large_history(rng: Random, *, rows: int) -> LogHistory:
     """An insert of so many users, then an upsert of half of them."""
+    lines = _tidy_lines(rows)
+    half = rng.sample(lines, rows // 2)
+    return _whole_passes([_of_lines(1, "insert", lines), _of_lines(2, "upsert", half)])
+
+
+def delsert_history(*, rows: int) -> LogHistory:
+    """A delsert of so many users."""
+    return _whole_passes([_of_lines(1, "delsert", _tidy_lines(rows))])
+
+
+def _tidy_lines(rows: int) -> list[list[str]]:
+    return [[f"user{number}", "Ada", "L", "", "France", "", ""] for number in range(rows)]
+
+
+def _whole_passes(jobs: list[Job]) -> LogHistory:
+    """One pass over each job."""
     log = MemoryLog([[] for _ in range(PARTITIONS)])
-    lines = [[f"user{number}", "Ada", "L", "", "France", "", ""] for number in range(rows)]
-    jobs = [_of_lines(1, "insert", lines), _of_lines(2, "upsert", rng.sample(lines, rows // 2))]
-    for before, job in zip([0, 1], jobs, strict=True):
-        for partition, records in enumerate(make_pass(job, before, PARTITIONS)):
+    before = [0, *(job.job_id for job in jobs[:-1])]
+    for previous, job in zip(before, jobs, strict=True):
+        for partition, records in enumerate(make_pass(job, previous, PARTITIONS)):
             log.append(partition, records)
     return LogHistory(log, jobs)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -49,13 +49,23 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A user as the tables should hold it; the key is beside it."""
+    """A user as the tables should hold it; the key is beside it.
+
+    ``job_id`` and ``record_number`` are those of the line that last set it, None where
+    another producer did.
+    The rest is known only where the model follows a log (:mod:`tests.log_model`): the
+    positions of the events that made and last changed it, and what only other producers set.
+    """
 
     values: dict[str, Any]
     created_at: datetime
     modified_at: datetime
-    job_id: int
-    record_number: int
+    job_id: int | None
+    record_number: int | None
+    position: int | None = None
+    modified_position: int | None = None
+    event_id: str | None = None
+    attributes: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -115,10 +125,7 @@ class Model:
         """
         outcome = self.outcomes[job.job_id] = Outcome(is_reverted=True)
         for line in lines_of(job):
-            try:
-                checked_values(job, line)
-            except RefusedError as refusal:
-                outcome.rejections.append(Rejected(line.record_number, line.line, refusal.code))
+            leave_out_line(job, line, outcome)
         return outcome
 
     def apply(self, job: Job) -> Outcome:
@@ -126,13 +133,33 @@ class Model:
         outcome = Outcome()
         users = {} if job.mode == "delsert" else self.users
         for line in lines_of(job):
-            try:
-                _apply_line(job, line, users, outcome)
-            except RefusedError as refusal:
-                outcome.rejections.append(Rejected(line.record_number, line.line, refusal.code))
+            apply_line(job, line, users=users, outcome=outcome)
         self.users = users
         self.outcomes[job.job_id] = outcome
         return outcome
+
+
+def apply_line(
+    job: Job,
+    line: Line,
+    *,
+    users: dict[str, User],
+    outcome: Outcome,
+    position: int | None = None,
+) -> None:
+    """The line's turn; ``position`` is where the log has it, where that is known."""
+    try:
+        _apply_fit_line(job, line, users, outcome, position)
+    except RefusedError as refusal:
+        outcome.rejections.append(Rejected(line.record_number, line.line, refusal.code))
+
+
+def leave_out_line(job: Job, line: Line, outcome: Outcome) -> None:
+    """The turn of a line of a job that counts as if it had never run."""
+    try:
+        checked_values(job, line)
+    except RefusedError as refusal:
+        outcome.rejections.append(Rejected(line.record_number, line.line, refusal.code))
 
 
 def checked_values(job: Job, line: Line) -> dict[str, Any]:
@@ -151,19 +178,21 @@ def checked_values(job: Job, line: Line) -> dict[str, Any]:
     return values
 
 
-def _apply_line(job: Job, line: Line, users: dict[str, User], outcome: Outcome) -> None:
+def _apply_fit_line(
+    job: Job, line: Line, users: dict[str, User], outcome: Outcome, position: int | None
+) -> None:
     values = checked_values(job, line)
     key = key_of(values)
     known = users.get(key)
     if known and job.mode == "upsert":
-        _update(job, line, users, outcome)
+        _update(job, line, users, outcome, position)
         return
     if known:
         is_ours = known.job_id == job.job_id
         raise RefusedError("DUPLICATE_IN_FILE" if is_ours else "KEY_EXISTS")
-    if job.mode == "upsert" and not _is_complete(values):
+    if job.mode == "upsert" and not is_complete(values):
         raise RefusedError("REQUIRED")
-    users[key] = _new_user(job, line, values)
+    users[key] = _new_user(job, line, values, position)
     outcome.inserted += 1
 
 
@@ -173,7 +202,9 @@ def key_of(values: dict[str, Any]) -> str:
     return email.lower()
 
 
-def _update(job: Job, line: Line, users: dict[str, User], outcome: Outcome) -> None:
+def _update(
+    job: Job, line: Line, users: dict[str, User], outcome: Outcome, position: int | None
+) -> None:
     values = values_of(line.cells)
     key = key_of(values)
     known = users[key]
@@ -181,28 +212,36 @@ def _update(job: Job, line: Line, users: dict[str, User], outcome: Outcome) -> N
     if changed == known.values:
         outcome.unchanged += 1
         return
-    users[key] = User(changed, known.created_at, job.accepted_at, job.job_id, line.record_number)
+    users[key] = replace(
+        known,
+        values=changed,
+        modified_at=job.accepted_at,
+        job_id=job.job_id,
+        record_number=line.record_number,
+        modified_position=position,
+    )
     outcome.updated += 1
 
 
-def _new_user(job: Job, line: Line, values: dict[str, Any]) -> User:
+def _new_user(job: Job, line: Line, values: dict[str, Any], position: int | None) -> User:
     whole = dict(values)
     if whole["last_active_date"] is None:
         whole["last_active_date"] = job.accepted_at.date()
     for name in SUBSCRIPTIONS:
         if whole[name] is None:
             whole[name] = True
-    return User(whole, job.accepted_at, job.accepted_at, job.job_id, line.record_number)
+    return User(whole, job.accepted_at, job.accepted_at, job.job_id, line.record_number, position)
 
 
 def _check_complete(values: dict[str, Any]) -> None:
     if any(values[name] is None for name in REQUIRED):
         raise RefusedError("REQUIRED")
-    if not _is_complete(values):
+    if not is_complete(values):
         raise RefusedError("STATE_REQUIRED")
 
 
-def _is_complete(values: dict[str, Any]) -> bool:
+def is_complete(values: dict[str, Any]) -> bool:
+    """Whether they are enough for a new user."""
     if any(values[name] is None for name in REQUIRED):
         return False
     return values["country"].lower() not in _USA or values["state"] is not None

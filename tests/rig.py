@@ -11,6 +11,7 @@ import httpx
 import psycopg
 
 from tests.log_reading import end_of
+from tests.log_verdict import assert_as_logged
 from tests.services import Services
 from tests.surroundings import ground
 from tests.verdict import assert_as_modelled, select
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.client import Client, Json
+    from tests.log_model import LogModel
     from tests.model import Model
     from tests.services import Service
     from tests.surroundings import Ground, Surroundings
@@ -126,6 +128,12 @@ class Rig:
     def assert_as_modelled(self) -> Model:
         """Fail unless tables and log are as the jobs, one after another, make them."""
         model = assert_as_modelled(self.env, self.files)
+        self.services.assert_running()
+        return model
+
+    def assert_as_logged(self) -> LogModel:
+        """Fail unless they are as all of the log makes them, other producers' events too."""
+        model = assert_as_logged(self.env, self.files)
         self.services.assert_running()
         return model
 

@@ -14,7 +14,7 @@ from tests.model import FIELDS, Job, Model, Rejected
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from schemas.events import JobAccepted
     from tests.model import Outcome, User
@@ -35,8 +35,16 @@ def assert_as_modelled(env: Ground, files: Iterable[bytes]) -> Model:
     """
     jobs = accepted_jobs(env.settings)
     reverted = reverted_jobs(env.settings)
-    by_hash = {hashlib.sha256(file).hexdigest(): file for file in files}
-    model = modelled(jobs, by_hash, reverted)
+    model = modelled(jobs, files_by_hash(files), reverted)
+    wait_healed(env, jobs, reverted)
+    assert_users(env, model.users)
+    assert_outcomes(env, model.outcomes)
+    assert_statuses_and_order(env, jobs)
+    return model
+
+
+def wait_healed(env: Ground, jobs: Sequence[JobAccepted], reverted: set[int]) -> None:
+    """Return once all jobs have ended, and readers see an audience without the reverted ones."""
     wait_until(
         lambda: _ended(env) >= {job.job_id for job in jobs},
         HEALING_TIMEOUT_S,
@@ -47,11 +55,17 @@ def assert_as_modelled(env: Ground, files: Iterable[bytes]) -> Model:
         HEALING_TIMEOUT_S,
         saying=f"the audience is one without the jobs {reverted or 'reverted: none'}",
     )
-    assert_users(env, model.users)
-    assert_outcomes(env, model.outcomes)
+
+
+def assert_statuses_and_order(env: Ground, jobs: Sequence[JobAccepted]) -> None:
+    """Fail unless the last statuses are the jobs' rows, and all partitions have one order."""
     _assert_statuses(env, jobs)
     _assert_one_order(env, jobs)
-    return model
+
+
+def files_by_hash(files: Iterable[bytes]) -> dict[str, bytes]:
+    """Files by their SHA-256."""
+    return {hashlib.sha256(file).hexdigest(): file for file in files}
 
 
 def modelled(
@@ -61,16 +75,19 @@ def modelled(
     model = Model()
     for job in jobs:
         turn = model.leave_out if job.job_id in reverted else model.apply
-        turn(
-            Job(
-                job_id=job.job_id,
-                mode=job.mode,
-                content=files[job.sha256],
-                accepted_at=job.accepted_at,
-                delimiter=job.delimiter,
-            )
-        )
+        turn(job_of(job, files))
     return model
+
+
+def job_of(accepted: JobAccepted, files: Mapping[str, bytes]) -> Job:
+    """The job as the model takes it; ``files`` by their SHA-256."""
+    return Job(
+        job_id=accepted.job_id,
+        mode=accepted.mode,
+        content=files[accepted.sha256],
+        accepted_at=accepted.accepted_at,
+        delimiter=accepted.delimiter,
+    )
 
 
 def select(env: Ground, query: str) -> list[Row]:
@@ -148,7 +165,7 @@ def _assert_rejections(env: Ground, expected: Mapping[int, Outcome]) -> None:
         assert found[job_id] == outcome.rejections, f"job {job_id}"
 
 
-def _assert_statuses(env: Ground, jobs: list[JobAccepted]) -> None:
+def _assert_statuses(env: Ground, jobs: Sequence[JobAccepted]) -> None:
     """The last status of each job is what its row says."""
     rows = select(env, "SELECT job_id, state FROM jobs")
     states = {row["job_id"]: row["state"] for row in rows}
@@ -164,7 +181,7 @@ def _last_states(env: Ground) -> dict[int, str]:
     return {job_id: status.state for job_id, status in last_statuses(env.settings).items()}
 
 
-def _assert_one_order(env: Ground, jobs: list[JobAccepted]) -> None:
+def _assert_one_order(env: Ground, jobs: Sequence[JobAccepted]) -> None:
     """Every partition opens and seals the jobs in the order of ``job-events``."""
     expected = [job.job_id for job in jobs]
     for partition, events in enumerate(control_events(env.settings)):

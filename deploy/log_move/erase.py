@@ -29,7 +29,7 @@ from deploy.log_move.outcomes import Outcomes
 from deploy.log_move.person import Person, normalised
 from deploy.log_move.proof import check_copy, compare, find_in_tables, find_in_topics
 from deploy.log_move.records import RecordWriter
-from processor.replay import Replay
+from processor.replays import Replays
 from schemas.read_model import schema_name
 from schemas.topics import partition_of
 
@@ -121,9 +121,9 @@ class _Move:
     def _moved(self, number: int) -> _Done:
         log, person = self._log, self._person
         home = partition_of(person.key.encode(), self._partitions)
-        replay = Replay(log.new, schema_name(number), reverted=self._active.reverted)
+        replays = Replays(log.new, schema_name(number), reverted=self._active.reverted)
         with (
-            contextlib.closing(replay),
+            contextlib.closing(replays),
             Outcomes(log.new, home, self._active.reverted) as outcomes,
         ):
             copy = ErasingCopy(
@@ -133,21 +133,21 @@ class _Move:
                 home=home,
                 writer=RecordWriter(log.new.kafka, log.new.topics.user_events),
             )
-            self._copy_and_build(copy, replay, log.admin.ends(log.old.topics.user_events))
+            self._copy_and_build(copy, replays, log.admin.ends(log.old.topics.user_events))
             self._check_found(copy.erasure)
             held_at_s = hold(log, self._active.schema, self._tell)
-            self._copy_and_build(copy, replay, log.admin.ends(log.old.topics.user_events))
+            self._copy_and_build(copy, replays, log.admin.ends(log.old.topics.user_events))
             dead_letters = self._copy_others()
             self._prove(copy, number)
         log.tables.switch(self._active, number, copy.next_offsets, COMMAND)
         return _Done(copy.erasure, dead_letters, held_at_s)
 
-    def _copy_and_build(self, copy: ErasingCopy, replay: Replay, ends: Sequence[int]) -> None:
+    def _copy_and_build(self, copy: ErasingCopy, replays: Replays, ends: Sequence[int]) -> None:
         topic = self._log.old.topics.user_events.name
         self._tell(f"Copying {topic} up to {sum(ends)} records.")
         copy.copy_up_to(ends, lambda _done: None)
         self._tell("Making tables from the copy.")
-        replay.run(ends, lambda _done: None, lambda: False)
+        replays.run(ends, lambda _done: None, lambda: False)
 
     def _check_found(self, erasure: Erasure) -> None:
         """Before anybody is held up for nothing."""

@@ -29,7 +29,7 @@ from deploy.log_move.proof import check_written
 from deploy.log_move.records import RecordWriter
 from deploy.log_move.rekeying_copy import RekeyingCopy
 from deploy.log_move.rekeying_proof import compare
-from processor.replay import Replay
+from processor.replays import Replays
 from schemas.attributes import key_field
 from schemas.read_model import schema_name
 from schemas.user_rules import KEY_FIELD
@@ -120,7 +120,7 @@ class _Work:
 
     scan: KeyScan | None
     copy: RekeyingCopy
-    replay: Replay
+    replays: Replays
 
 
 class _Move:
@@ -148,7 +148,7 @@ class _Move:
     def _moved(self, number: int) -> int:
         log = self._log
         work = self._work(number)
-        with contextlib.closing(work.replay):
+        with contextlib.closing(work.replays):
             jobs = len(read_ledger(log.old).jobs)
             self._check_jobs()
             self._copy(work, jobs)
@@ -166,7 +166,7 @@ class _Move:
         return _Work(
             scan=KeyScan(log.old, change) if change else None,
             copy=RekeyingCopy(log.old, log.new, writer, change.new_key if change else _same),
-            replay=Replay(log.new, schema_name(number), reverted=self._active.reverted),
+            replays=Replays(log.new, schema_name(number), reverted=self._active.reverted),
         )
 
     def _copy(self, work: _Work, jobs: int, *, is_last: bool = False) -> list[int]:
@@ -182,7 +182,7 @@ class _Move:
         if is_last:
             work.copy.copy_rest(ends)
         self._tell("Making tables from the copy.")
-        work.replay.run(work.copy.next_offsets, lambda _done: None, lambda: False)
+        work.replays.run(work.copy.next_offsets, lambda _done: None, lambda: False)
         return ends
 
     def _copy_others(self) -> None:

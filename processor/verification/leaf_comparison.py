@@ -17,6 +17,8 @@ from schemas.column_hashes import hashes, text_hashes
 from schemas.user_rules import FIELDS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import numpy.typing as npt
 
     from processor.verification.user_columns import UserColumns
@@ -162,6 +164,19 @@ class LeafComparison:
             self._is_seen[place] = True
             self.differences.note(Difference(user, key, "id", row), "id")
         self._added = unpaired
+
+
+def has_attributes(users: UserColumns, parts: Iterable[pa.Table]) -> bool:
+    """Whether ``parts`` have the ids and attributes of just those users that have any."""
+    attributes = users.plain["attributes"][: users.size]
+    slots = np.flatnonzero(users.alive[: users.size] & (attributes > 0))
+    ids: list[int] = users.plain["id"][slots].tolist()
+    found: dict[int, int] = {}
+    for part in parts:
+        numbers = _attribute_hashes(part.column("attributes").combine_chunks())
+        part_ids = np.asarray(part.column("id")).tolist()
+        found.update(zip(part_ids, numbers.tolist(), strict=True))
+    return found == dict(zip(ids, attributes[slots].tolist(), strict=True))
 
 
 def _is_first(places: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:

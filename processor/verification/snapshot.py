@@ -15,11 +15,12 @@ from processor.generations import Generations
 from processor.store import connect
 from processor.verification import VerificationError
 from processor.verification.fold import rejection_hashes
+from processor.verification.leaf_fingerprint import COLUMNS, LeafFingerprint
 from schemas.column_hashes import hashes
 from schemas.copied_columns import FIELD_TYPES, TIME, copied_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping
+    from collections.abc import Generator, Iterable, Iterator, Mapping
     from datetime import datetime
 
     import psycopg
@@ -57,6 +58,13 @@ _REJECTIONS: LiteralString = """
 COPY (SELECT job_id, record_number, line, code FROM {schema}.rejection) TO STDOUT (FORMAT csv)
 """
 _USERS: LiteralString = "COPY (SELECT {columns} FROM {leaf}) TO STDOUT (FORMAT csv)"
+_WITH_ATTRIBUTES: LiteralString = """
+COPY (SELECT id, attributes FROM {leaf} WHERE attributes <> '{{}}') TO STDOUT (FORMAT csv)
+"""
+_FINGERPRINT: LiteralString = """
+SELECT count(*), COALESCE(sum(hash_record_extended(row, 0)), 0)
+FROM (SELECT {columns} FROM {leaf}) AS row
+"""
 _LOCK: LiteralString = "LOCK TABLE {leaf} IN ACCESS SHARE MODE"
 
 USER_TYPES: Final[dict[str, pa.DataType]] = {
@@ -72,6 +80,7 @@ USER_TYPES: Final[dict[str, pa.DataType]] = {
     "modified_position": pa.int64(),
 }
 """The columns of a leaf that are compared, in the order in which they are read."""
+_ATTRIBUTE_TYPES: Final = {"id": pa.int64(), "attributes": pa.string()}
 _REJECTION_TYPES: Final = {
     "job_id": pa.int64(),
     "record_number": pa.int64(),
@@ -203,15 +212,38 @@ def session(settings: Settings, name: str) -> Generator[psycopg.Connection]:
         yield connection
 
 
-def users(
-    connection: psycopg.Connection, schema: str, generation: int, partition: int
-) -> Iterator[pa.Table]:
-    """The rows of a leaf, in columns as :data:`USER_TYPES`, some thousand at a time."""
-    statement = sql.SQL(_USERS).format(
-        columns=sql.SQL(", ").join(sql.Identifier(name) for name in USER_TYPES),
-        leaf=Generations(schema, 0).leaf(generation, partition),
-    )
-    return _copied(connection, statement, USER_TYPES)
+@dataclass(frozen=True, slots=True)
+class Leaves:
+    """The leaves of one partition, by generation, as one session sees them."""
+
+    connection: psycopg.Connection
+    schema: str
+    partition: int
+
+    def fingerprint(self, generation: int) -> LeafFingerprint:
+        """Of a leaf's rows, computed by Postgres."""
+        statement = self._statement(_FINGERPRINT, generation, COLUMNS)
+        row = self.connection.execute(statement).fetchone()
+        assert row is not None, "an aggregate has one row"
+        return LeafFingerprint(row[0], int(row[1]) & _WRAP)
+
+    def attributes(self, generation: int) -> Iterator[pa.Table]:
+        """Ids and attributes of those users that have any, some thousand at a time."""
+        statement = self._statement(_WITH_ATTRIBUTES, generation)
+        return _copied(self.connection, statement, _ATTRIBUTE_TYPES)
+
+    def users(self, generation: int) -> Iterator[pa.Table]:
+        """A leaf's rows, in columns as :data:`USER_TYPES`, some thousand at a time."""
+        statement = self._statement(_USERS, generation, USER_TYPES)
+        return _copied(self.connection, statement, USER_TYPES)
+
+    def _statement(
+        self, text: LiteralString, generation: int, columns: Iterable[str] = ()
+    ) -> sql.Composed:
+        return sql.SQL(text).format(
+            columns=sql.SQL(", ").join(sql.Identifier(name) for name in columns),
+            leaf=Generations(self.schema, 0).leaf(generation, self.partition),
+        )
 
 
 def _take(connection: psycopg.Connection, settings: Settings, schema: str) -> Snapshot:

@@ -9,11 +9,12 @@ from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import psycopg
 
 from processor import RefusedToStartError
+from processor.garbage_collection import rare_collections
 from processor.instances import fetch_active
 from processor.log_version import at_current_version
 from processor.setup import NotReadyError, describe_log
@@ -23,14 +24,13 @@ from processor.verification.findings import Findings
 from processor.verification.job_comparison import compare_jobs
 from processor.verification.log import log_bounds, read_partition
 from processor.verification.partition import PartitionLog, PartitionVerification
-from processor.verification.snapshot import APPLICATION, session, snapshot, users
+from processor.verification.snapshot import APPLICATION, Leaves, session, snapshot
 from schemas import read_model
 from schemas.schema_registry import RegistryUnreachableError
 from schemas.truncated_log import truncated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
-    from concurrent.futures import Future
     from multiprocessing.sharedctypes import Synchronized
 
     from processor.verification.findings import Finding
@@ -40,11 +40,10 @@ if TYPE_CHECKING:
 
     Note = Callable[[int, int], None]
 
-_PROCESSES: Final = 2
 _WORTH_PROCESSES: Final = 100_000
 """Records; of fewer, starting a process takes longer than folding them."""
 _PROGRESS_S: Final = 0.2
-_counter: Synchronized[int] | None = None
+_shared: _Shared | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +122,7 @@ def verify(
         VerificationError: it can't be told: says why, and what to do.
     """
     begun_s = time.monotonic()
-    with _told(), snapshot(settings, schema) as taken:
+    with _told(), rare_collections(), snapshot(settings, schema) as taken:
         settings = settings.with_partitions(taken.tables.partitions)
         ends = _checked_ends(settings, taken.tables)
         runner = _Runner(settings, taken.tables, taken.name, reverted)
@@ -231,40 +230,80 @@ def _reports_of_processes(
     total: int,
     note: Note,
 ) -> list[PartitionReport]:
-    # Not forked: threads of Kafka's client and of Arrow would not be there in the children.
+    """The same by this process and another one: each takes the next partition when it is free."""
+    # Not forked: threads of Kafka's client and of Arrow would not be there in the child.
     context = multiprocessing.get_context("spawn")
-    counter: Any = context.Value("q", 0)
-    executor = ProcessPoolExecutor(
-        _PROCESSES, mp_context=context, initializer=_count_in, initargs=(counter,)
-    )
-    try:
-        futures: list[Future[PartitionReport]] = [
-            executor.submit(_run_counted, run, at, end) for at, end in partitions
-        ]
-        while wait(futures, _PROGRESS_S).not_done:
-            note(int(counter.value), total)
-            for future in futures:
-                if future.done():
-                    future.result()
-        note(int(counter.value), total)
-        return [future.result() for future in futures]
-    finally:
-        executor.shutdown(wait=True, cancel_futures=True)
+    shared = _Shared(context.Value("q", 0), context.Value("q", 0))
+    noted_s = time.monotonic()
+
+    def count(records: int) -> None:
+        nonlocal noted_s
+        shared.count(records)
+        if time.monotonic() - noted_s > _PROGRESS_S:
+            noted_s = time.monotonic()
+            note(shared.counted, total)
+
+    with ProcessPoolExecutor(
+        1, mp_context=context, initializer=_share, initargs=(shared,)
+    ) as executor:
+        other = executor.submit(_run_shared, run, partitions)
+        try:
+            reports = _run_next(run, partitions, shared, count)
+            while wait([other], _PROGRESS_S).not_done:
+                note(shared.counted, total)
+            reports += other.result()
+        finally:
+            shared.take(len(partitions))  # after a failure here, none is begun there
+    note(shared.counted, total)
+    return reports
 
 
-def _count_in(counter: Synchronized[int]) -> None:
-    global _counter  # noqa: PLW0603 - a process of the pool has no other place for it
-    _counter = counter
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What both processes know: how many partitions are taken, and how many records folded."""
+
+    _taken: Synchronized[int]
+    _folded: Synchronized[int]
+
+    @property
+    def counted(self) -> int:
+        """Records folded so far."""
+        return self._folded.value
+
+    def count(self, records: int) -> None:
+        """Note that so many more are folded."""
+        with self._folded.get_lock():
+            self._folded.value += records
+
+    def take(self, partitions: int = 1) -> int:
+        """Take so many partitions; how many were taken before."""
+        with self._taken.get_lock():
+            self._taken.value += partitions
+            return self._taken.value - partitions
 
 
-def _run_counted(run: _Runner, at: int, end: int) -> PartitionReport:
-    return run(at, end, _count)
+def _share(shared: _Shared) -> None:
+    global _shared  # noqa: PLW0603 - a process of the pool has no other place for it
+    _shared = shared
 
 
-def _count(records: int) -> None:
-    assert _counter is not None, "the pool's initializer has set it"
-    with _counter.get_lock():
-        _counter.value += records
+def _run_shared(run: _Runner, partitions: list[tuple[int, int]]) -> list[PartitionReport]:
+    shared = _shared
+    assert shared is not None, "the pool's initializer has set it"
+    with rare_collections():
+        return _run_next(run, partitions, shared, shared.count)
+
+
+def _run_next(
+    run: _Runner,
+    partitions: list[tuple[int, int]],
+    shared: _Shared,
+    count: Callable[[int], None],
+) -> list[PartitionReport]:
+    reports: list[PartitionReport] = []
+    while (place := shared.take()) < len(partitions):
+        reports.append(run(*partitions[place], count))
+    return reports
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,13 +319,9 @@ class _Runner:
         self, partition: int, end: int, note_progress: Callable[[int], None]
     ) -> PartitionReport:
         """What became of a partition whose log ends there."""
-        schema = self.tables.schema
         with _told(), session(self.settings, self.snapshot_name) as connection:
             log = PartitionLog(
                 partition, end, self.reverted, partial(read_partition, self.settings, partition)
             )
-            return PartitionVerification(
-                self.tables,
-                log,
-                lambda generation: users(connection, schema, generation, partition),
-            ).run(note_progress)
+            leaves = Leaves(connection, self.tables.schema, partition)
+            return PartitionVerification(self.tables, log, leaves).run(note_progress)

@@ -1,7 +1,9 @@
-"""A history of jobs and faults, both from one seed, and the verdict on what it leaves.
+"""A history of jobs, undos, other producers and faults from one seed, and the verdict on it.
 
 Uploads go on in a thread of their own; each is tried again, with the same
 ``Idempotency-Key``, until it is answered with 200.
+Between them jobs are undone and done again, whatever the answer.
+In another thread other producers send events, and users are added one by one.
 Faults come one at a time, and each is undone after a moment.
 """
 
@@ -17,16 +19,22 @@ from typing import TYPE_CHECKING
 
 import httpx
 import psycopg
+from confluent_kafka import Producer
 
+from schemas import codec
+from schemas.topics import partition_of
 from tests.client import Client
 from tests.files import dirty_csv
 from tests.log_reading import accepted_jobs
+from tests.other_producers import row_of
 from tests.projections import assert_proven
+from tests.single_users import ANA, create
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from schemas.events import RowMode
     from tests.rig import Rig
     from tests.services import Service
 
@@ -35,6 +43,10 @@ _START_TIMEOUT_S = 60
 _USUAL_STALL_S = 5
 _UPLOAD_TIMEOUT_S = 120
 _RETRIED = frozenset({429, 500, 503})
+_CHANGED = frozenset({200, 409}) | _RETRIED
+_CHANGES = 0.2
+"""How often a job is undone or done again after an upload."""
+_ROW_MODES: tuple[RowMode, ...] = ("insert", "upsert", "upsert", "delete")
 _MODES = ("insert", "insert", "upsert", "upsert", "upsert", "delsert")
 
 
@@ -45,6 +57,9 @@ class Report:
     seed: int
     jobs: int = 0
     rows: int = 0
+    undone: int = 0
+    others: int = 0
+    """Events of other producers, and writes of the API."""
     faults: Counter[str] = field(default_factory=Counter[str])
     longest_stall_s: float = 0.0
     events: list[str] = field(default_factory=list[str])
@@ -60,22 +75,27 @@ def run_history(rig: Rig, *, seed: int, duration_s: float) -> Report:
     """Upload and break things for a while and let all heal; live, rebuilt and model must agree."""
     report = Report(seed)
     deadline = time.monotonic() + duration_s
-    with ThreadPoolExecutor(2) as pool:
+    builders = [rig.services.builder()]
+    with ThreadPoolExecutor(3) as pool:
         stopping = threading.Event()
         watch = pool.submit(_watch, rig, stopping, report)
         uploads = pool.submit(_upload_all, rig, random.Random(f"jobs {seed}"), deadline)
+        others = pool.submit(_send_others, rig, random.Random(f"others {seed}"), deadline)
         try:
-            _break_things(rig, random.Random(f"faults {seed}"), deadline, report)
+            faults = _faults(rig, random.Random(f"details {seed}"), builders)
+            _break_things(faults, random.Random(f"faults {seed}"), deadline, report)
             answered = uploads.result(_UPLOAD_TIMEOUT_S)
-            model = rig.assert_as_modelled()
-            rig.services.builder()
+            others.result(_UPLOAD_TIMEOUT_S)
+            model = rig.assert_as_logged()
             assert_proven(rig.env)
         finally:
             stopping.set()
         watch.result()
     assert answered == {job.job_id for job in accepted_jobs(rig.env.settings)}
-    report.jobs = len(model.outcomes)
-    report.rows = sum(sum(outcome.counts) for outcome in model.outcomes.values())
+    report.jobs = len(model.jobs)
+    report.rows = sum(sum(job.outcome.counts) for job in model.jobs.values())
+    report.undone = sum(job.outcome.is_reverted for job in model.jobs.values())
+    report.others = sum(sum(tally.counts.values()) for tally in model.sources.values())
     return report
 
 
@@ -88,8 +108,51 @@ def _upload_all(rig: Rig, rng: random.Random, deadline: float) -> set[int]:
             content = dirty_csv(rng, rows, keys=_KEYS, faults=0.02)
             rig.files.append(content)
             answered.add(_upload(client, content, rng.choice(_MODES), f"key {len(answered)}"))
+            if rng.random() < _CHANGES:
+                _change(client, rng.choice(["undo", "undo", "redo"]), rng.choice(sorted(answered)))
             time.sleep(rng.random())
     return answered
+
+
+def _change(client: Client, word: str, job_id: int) -> None:
+    """Ask for an undo or a redo; of a job that runs, or is so already, it is refused."""
+    try:
+        answer = client.change(word, job_id)
+    except httpx.TransportError:
+        return  # the log says whether it counts
+    assert answer.status_code in _CHANGED, f"{answer.status_code}: {answer.text}"
+
+
+def _send_others(rig: Rig, rng: random.Random, deadline: float) -> None:
+    """Send other producers' events, and add single users, until the deadline."""
+    settings = rig.env.settings
+    producer = Producer(dict(settings.kafka))
+    with Client(rig.client.url, rig.env.password) as client:
+        while time.monotonic() < deadline:
+            for _ in range(rng.randrange(20)):
+                key = f"user{rng.randrange(_KEYS)}@example.com"
+                _send_one(rig, producer, rng, key)
+            _add_user(client, f"single{rng.randrange(_KEYS)}@example.com")
+            producer.poll(0)
+            time.sleep(rng.random())
+    # What Kafka never acknowledged is in the log or not: the verdict reads it there.
+    producer.flush(_UPLOAD_TIMEOUT_S)
+
+
+def _send_one(rig: Rig, producer: Producer, rng: random.Random, key: str) -> None:
+    """A key that comes again has the event id that it had: a repeat, or a conflict."""
+    row = row_of(key, mode=rng.choice(_ROW_MODES), first_name=rng.choice(["Kim", "Lin"]))
+    value = codec.encode(row) if rng.random() < 0.95 else b"poison"
+    topic = rig.env.settings.topics.user_events
+    partition = partition_of(key.encode(), topic.partitions)
+    producer.produce(topic.name, value, key.encode(), partition)
+
+
+def _add_user(client: Client, email: str) -> None:
+    try:
+        create(client, {**ANA, "email": email})
+    except httpx.TransportError:
+        return  # the log says whether it counts
 
 
 def _upload(client: Client, content: bytes, mode: str, key: str) -> int:
@@ -125,8 +188,12 @@ def _watch(rig: Rig, stopping: threading.Event, report: Report) -> None:
             last, since = now, time.monotonic()
 
 
-def _break_things(rig: Rig, rng: random.Random, deadline: float, report: Report) -> None:
-    faults = _faults(rig, rng)
+def _break_things(
+    faults: Mapping[str, Callable[[], None]],
+    rng: random.Random,
+    deadline: float,
+    report: Report,
+) -> None:
     while time.monotonic() < deadline:
         time.sleep(rng.uniform(0.2, 3.0))
         name = rng.choice(list(faults))
@@ -135,7 +202,7 @@ def _break_things(rig: Rig, rng: random.Random, deadline: float, report: Report)
         faults[name]()
 
 
-def _faults(rig: Rig, rng: random.Random) -> dict[str, Callable[[], None]]:
+def _faults(rig: Rig, rng: random.Random, builders: list[Service]) -> dict[str, Callable[[], None]]:
     def worker() -> int:
         return rng.randrange(len(rig.processors))
 
@@ -146,6 +213,7 @@ def _faults(rig: Rig, rng: random.Random) -> dict[str, Callable[[], None]]:
         "publisher killed": lambda: _kill_publisher(rig),
         "publisher frozen": lambda: _freeze(rig.publisher, rng),
         "API killed": lambda: _kill_api(rig),
+        "builder killed": lambda: _kill_builder(rig, builders),
     }
     if rig.env.surroundings.stack is not None:
         faults |= {
@@ -175,6 +243,11 @@ def _kill_publisher(rig: Rig) -> None:
 def _kill_api(rig: Rig) -> None:
     rig.api.kill()
     rig.restart_api()
+
+
+def _kill_builder(rig: Rig, builders: list[Service]) -> None:
+    builders.pop().kill()
+    builders.append(rig.services.builder())
 
 
 def _freeze(service: Service, rng: random.Random) -> None:

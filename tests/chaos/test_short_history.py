@@ -1,4 +1,4 @@
-"""A short history of jobs and faults comes to the model."""
+"""A short history of jobs, undos, other producers and faults comes to the model."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 def test_a_history_of_jobs_and_faults_comes_to_the_model(
     env: Ground, services: Services, seed: int
 ) -> None:
-    """With two processors, for a minute."""
+    """With two processors and a builder, for three quarters of a minute."""
     rig = Rig.start(env, services, processors=2)
     try:
-        report = run_history(rig, seed=seed, duration_s=60)
+        report = run_history(rig, seed=seed, duration_s=45)
     finally:
         rig.close()
     sys.stdout.write("\n".join([*report.events, str(report)]))
     assert report.jobs > 0
+    assert report.others > 0
     assert report.faults

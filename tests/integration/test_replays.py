@@ -17,12 +17,13 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from ingest_api.topic_setup import ensure_topics
-from processor import RefusedToStartError, SupersededError, replay
+from processor import RefusedToStartError, SupersededError, replay, replays
 from processor.instance_comparison import RowDifference, Side, compare
 from processor.instances import next_offsets, show
-from processor.replay import PassedStopError, Replay
+from processor.replay import PassedStopError
+from processor.replays import Replays
 from processor.setup import Log, make_tables
-from tests.log_histories import large_history, random_history
+from tests.log_histories import delsert_history, large_history, random_history
 from tests.model import Model
 from tests.projection_scene import Scene
 from tests.surroundings import PARTITIONS
@@ -71,7 +72,7 @@ class Stage:
     log: MemoryLog
     settings: Settings
     live: Scene
-    replays: list[Replay] = field(default_factory=list[Replay])
+    replays: list[Replays] = field(default_factory=list[Replays])
     _schemas: int = 0
 
     @classmethod
@@ -114,9 +115,9 @@ class Stage:
             make_tables(connection.cursor(), self.settings, schema, log)
         return schema
 
-    def replay(self, schema: str, reverted: frozenset[int] = frozenset()) -> Replay:
+    def replay(self, schema: str, reverted: frozenset[int] = frozenset()) -> Replays:
         """A replay into these tables."""
-        self.replays.append(Replay(self.settings, schema, reverted=reverted))
+        self.replays.append(Replays(self.settings, schema, reverted=reverted))
         return self.replays[-1]
 
     def differences(self, one: str, other: str) -> list[TableDifference]:
@@ -133,6 +134,12 @@ class Stage:
         """Let the public views show these tables."""
         with psycopg.connect(self.env.conninfo) as connection:
             show(connection.cursor(), schema)
+
+
+@pytest.fixture(autouse=True)
+def _shared_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two replays side by side, as of a long log."""
+    monkeypatch.setattr(replays, "_WORTH_SHARING", 0)
 
 
 @pytest.fixture
@@ -182,7 +189,7 @@ def append_aborted(to: Settings) -> None:
     producer.abort_transaction(_TIMEOUT_S)
 
 
-def run(of: Replay, stop_at: list[int]) -> None:
+def run(of: Replays, stop_at: list[int]) -> None:
     """Run to the stop."""
     assert of.run(stop_at, lambda _: None, lambda: False)
 
@@ -247,6 +254,22 @@ def _forget(env: Ground, schema: str, job_id: int) -> None:
             connection.execute(f"DELETE FROM {schema}.{table} WHERE job_id = {job_id}".encode())
 
 
+def test_a_stop_within_a_reverted_delsert_leaves_no_leaf_without_indexes(
+    staged: Callable[[MemoryLog], Stage],
+) -> None:
+    """It fills no audience of its own, so what readers see is the leaf that it began with."""
+    history = delsert_history(rows=9)
+    stage = staged(history.log)
+    schema = stage.tables()
+    run(stage.replay(schema, frozenset({history.jobs[0].job_id})), [1] * PARTITIONS)
+    indexed = select(stage.env, f"SELECT is_indexed FROM {schema}.projection_offset")
+    by_key = (
+        f"SELECT FROM pg_indexes WHERE schemaname = '{schema}' AND indexname ~ '^user_row.*_key$'"
+    )
+    assert indexed == [{"is_indexed": True}] * PARTITIONS
+    assert len(select(stage.env, by_key)) == PARTITIONS
+
+
 def test_a_reverted_jobs_refused_lines_stay_listed(
     staged: Callable[[MemoryLog], Stage],
 ) -> None:
@@ -279,7 +302,7 @@ def test_a_replay_goes_on_where_another_one_broke_off(
 
     def fail(done: int) -> None:
         seen.append(done)
-        if len(seen) == 5:
+        if len(seen) == 3:
             raise KeyboardInterrupt
 
     for _ in range(3):
