@@ -38,6 +38,17 @@ class ImportAccepted(_Answer, frozen=True):
     message: str
 
 
+class UndoFailure(_Answer, frozen=True):
+    """A try to make the audience without a job, or with it again, that came to nothing."""
+
+    reason: Annotated[str, Meta(description="With a code first, where there is one.")]
+    failures: Annotated[int, Meta(ge=1, description="Tries that failed, one after another.")]
+    date: Annotated[ContractDate, Meta(description="Of the last of them.")]
+    next_try_date: Annotated[
+        ContractDate | None, Meta(description="Of the next; null while it is being tried again.")
+    ]
+
+
 class JobStatus(_Answer, frozen=True):
     """How far a job has come."""
 
@@ -64,6 +75,12 @@ class JobStatus(_Answer, frozen=True):
     ]
     reverted_by: Annotated[
         str | None, Meta(description="The account that asked for its undo; null where none did.")
+    ]
+    undo_failure: Annotated[
+        UndoFailure | None,
+        Meta(
+            description="Of a job that waits to be undone, or done again: why the last try failed."
+        ),
     ]
 
 
@@ -97,6 +114,18 @@ class JobErrors(_Answer, frozen=True):
 
     total: Annotated[Count, Meta(description="How many there are in all.")]
     errors: list[JobError] = msgspec.field(name="Errors")
+    unlisted: (
+        Annotated[
+            int,
+            Meta(
+                ge=1,
+                description="Of a job that is undone: lines that it had rejected because of users"
+                " who were there then, and that are not known any more. With `total` they are what"
+                " the status says; without such lines it is left out.",
+            ),
+        ]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET
 
 
 _Digest = Annotated[str, Meta(pattern="^[0-9a-f]{8}$")]

@@ -28,6 +28,7 @@ from ingest_api.job_log import JobLog
 from ingest_api.job_proof import JobProofs
 from ingest_api.job_reads import JobReads
 from ingest_api.job_watch import JobWatch
+from ingest_api.log_beginning import LogBeginning
 from ingest_api.log_stretch import LogStretches
 from ingest_api.login_limits import LoginLimits
 from ingest_api.other_producers import OtherProducers
@@ -85,6 +86,7 @@ class Parts:
     user_reads: UserReads
     instances: Instances
     past_audiences: PastAudiences
+    log_beginning: LogBeginning
     gate: UploadGate
     intake: Intake
     start: Start
@@ -114,6 +116,7 @@ def make_parts(settings: ApiSettings) -> Parts:
     intake = Intake(ways, job_log, gate, Comparisons(ways, store, job_log, gate))
     start = Start(settings, job_log, intake, accounts)
     instances = Instances(store)
+    beginning = LogBeginning(shared.kafka, shared.topics.job_events, shared.topics.user_events)
     return Parts(
         settings=settings,
         store=store,
@@ -125,12 +128,13 @@ def make_parts(settings: ApiSettings) -> Parts:
         job_reads=jobs,
         job_watch=JobWatch(jobs, most_watchers=settings.event_streams),
         job_proofs=JobProofs(store, stretches, schemas),
-        undo=Undo(store, job_log, jobs),
+        undo=Undo(store, job_log, jobs, beginning),
         undo_previews=UndoPreviews(store),
-        error_reads=ErrorReads(store),
+        error_reads=ErrorReads(store, job_log.ledger.reverts),
         user_reads=UserReads(store, shared.reconciliation_key),
         instances=instances,
-        past_audiences=PastAudiences(instances),
+        past_audiences=PastAudiences(instances, beginning.check),
+        log_beginning=beginning,
         gate=gate,
         intake=intake,
         start=start,
@@ -153,7 +157,7 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
     points = AskedPoints(parts.past_audiences, parts.job_log, parts.job_reads)
     add_user_routes(api, parts.user_reads, points)
     add_diff_route(api, points, parts.past_audiences, AudienceDiff(parts.store))
-    add_projection_routes(api, parts.instances)
+    add_projection_routes(api, parts.instances, parts.log_beginning)
     add_account_routes(api, parts.accounts, parts.authentication)
     add_token_routes(api, parts.tokens, parts.authentication)
     public = Blueprint("public")

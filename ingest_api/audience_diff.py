@@ -108,6 +108,10 @@ _SETTINGS: LiteralString = """
 SELECT set_config('work_mem', '64MB', true), set_config('jit', 'off', true),
        set_config('enable_nestloop', 'off', true)
 """
+# A page is found by merging in the order of keys, and ends with its last entry. A look at all
+# users would fetch each by itself that way, which the planner takes for cheap where it has
+# statistics: measured for 1,000,000 users on each side 18 to 31 s, and 4 to 8 s by hashing.
+_MERGE: LiteralString = "SELECT set_config('enable_mergejoin', %s, true)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +226,9 @@ class AudienceDiff:
         self, snapshot: Snapshot, generations: Mapping[str, object]
     ) -> _Differences:
         parameters = {**generations, "after": "", "most": _FEW}
+        await snapshot.select(_MERGE, ("off",))
         rows = await snapshot.select(_SELECT_ALL, parameters)
+        await snapshot.select(_MERGE, ("on",))
         if not rows:
             return _Differences(dict.fromkeys(KINDS, 0), ())
         counts: dict[Kind, int] = {kind: rows[0][kind] for kind in KINDS}

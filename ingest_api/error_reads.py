@@ -1,4 +1,10 @@
-"""The lines of jobs that were refused."""
+"""The lines of jobs that were refused.
+
+Of a job that is undone those are listed that are unfit by themselves: what the
+users who were there then made unfit is not known any more, and would be judged
+anew.  A page says how many these are, so that with them it adds up to what the
+job's status says.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +19,7 @@ if TYPE_CHECKING:
     from ingest_api.paging import Page
     from ingest_api.reads import Row
     from ingest_api.store import Snapshot, Store
+    from schemas.reverts import Reverts
 
 _ERROR_ID_BITS: Final = 31
 """Of the line's number in the id of an error; above them stands the job's place in the log."""
@@ -26,18 +33,20 @@ class ErrorReads:
     Each raises :class:`ingest_api.store.StoreUnavailableError` where Postgres doesn't answer.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, reverts: Reverts) -> None:
         self._store = store
+        self._reverts = reverts
 
     async def select_page(self, job: LedgerJob, page: Page) -> Row:
         """A page of the lines of a job that were refused so far, in the file's order.
 
         Only those after line ``page.after`` of data are gone through; the total is of all.
+        ``unlisted`` is how many more the job had refused before it was undone, where it had.
         """
         return await self._store.read(partial(self._page, job=job, page=page))
 
     _SELECT_TOTAL: Final = """
-    SELECT rejected FROM public.jobs WHERE job_id = %s
+    SELECT rejected, state FROM public.jobs WHERE job_id = %s
     """
     _SELECT_PAGE: Final = """
     SELECT record_number, line, "column", code, reason, value, raw
@@ -58,7 +67,20 @@ class ErrorReads:
                 "page_size": page.size,
             }
             rows = await snapshot.select(self._SELECT_PAGE, parameters)
-        return {"total": total, "Errors": [_error(job, row) for row in rows]}
+        unlisted = self._unlisted(job, counted[0]) if counted else {}
+        return {"total": total, **unlisted, "Errors": [_error(job, row) for row in rows]}
+
+    def _unlisted(self, job: LedgerJob, counted: Row) -> Row:
+        reverted = self._reverts.reverted(job.accepted.job_id)
+        if reverted is None or counted["state"] != "REVERTED":
+            return {}
+        unlisted = reverted.rejected - counted["rejected"]
+        return {"unlisted": unlisted} if unlisted > 0 else {}
+
+    async def count_unlisted(self, job: LedgerJob) -> int:
+        """How many lines more a job that is undone had refused than are listed."""
+        rows = await self._store.select_projected(self._SELECT_TOTAL, (job.accepted.job_id,))
+        return self._unlisted(job, rows[0]).get("unlisted", 0) if rows else 0
 
     # From the index alone; the rows between are not looked at.
     _SELECT_NTH: Final = """

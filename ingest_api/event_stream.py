@@ -17,11 +17,15 @@ _HEARTBEAT: Final = b": still there\n\n"
 def event_id(view: JobView) -> str:
     """What a client that comes again has seen, in its ``Last-Event-ID``.
 
-    That a job is reverted changes no version, so it is said besides.
+    That a job is reverted, and that this failed, changes no version, so it is said besides.
     """
-    state = view.status["state"]
+    state, failure = view.status["state"], view.status["undoFailure"]
     is_reverted = state in {"REVERTING", "REVERTED"}
-    return f"{view.version}.{state}" if is_reverted else str(view.version)
+    said = [str(view.version), *([state] if is_reverted else ())]
+    if failure is not None:
+        is_tried = "tried" if failure["nextTryDate"] is None else "failed"
+        said += [is_tried, str(failure["failures"])]
+    return ".".join(said)
 
 
 async def event_texts(

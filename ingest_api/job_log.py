@@ -70,6 +70,7 @@ class JobLog:
         self._topic = topic
         self._appender = Appender(kafka, timeout_s=_APPEND_TIMEOUT_S)
         self._follower = _Follower(kafka, topic, self.ledger, schemas)
+        self._started = asyncio.Event()
         # The follower's own connection waits for records, so other questions go another way.
         self._asking = Consumer(_consumer_config(kafka), logger=_kafka_log)
 
@@ -77,6 +78,7 @@ class JobLog:
         """Connect and begin to follow; returns at once. The topic must be there."""
         self._appender.warm()
         self._follower.start()
+        self._started.set()
 
     async def until_moved(self) -> None:
         """Wait for the end of this version of the log.
@@ -97,6 +99,8 @@ class JobLog:
 
         Takes at most about fifteen seconds; only ``unknown`` leaves anything open.
         """
+        if not await self._has_started():
+            return "voided"
         decision: Decision | None = None
         if await self._is_settled(event):
             decision = self.ledger.decision(event.job_id, event.attempt)
@@ -104,10 +108,19 @@ class JobLog:
 
     async def change(self, event: JobReverted | JobRestored) -> RevertOutcome:
         """What the log decides about reverting or restoring a job; as :meth:`accept`."""
+        if not await self._has_started():
+            return "voided"
         decision: RevertDecision | None = None
         if await self._is_settled(event):
             decision = self.ledger.reverts.decision(event.job_id, event.attempt)
         return decision or "unknown"
+
+    async def _has_started(self) -> bool:
+        """Whether the log is read; nothing is appended before, as nobody could tell what it did."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_READ_TIMEOUT_S):
+                await self._started.wait()
+        return self._started.is_set()
 
     async def _is_settled(self, event: _Attempt) -> bool:
         """Whether the log was read past the attempt, or past what voids it where it came first."""

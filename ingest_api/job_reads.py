@@ -4,6 +4,8 @@ A job that the log says is reverted is ``REVERTING`` until readers see an
 audience without it: until its row is ``REVERTED``, as it is in every instance
 of the projection that leaves the job out.  A job that was restored is
 ``PROCESSING`` until its row is no longer ``REVERTED``.
+In between the builder makes that audience; where its last try came to nothing,
+the status says why, and when the next one is.
 """
 
 from __future__ import annotations
@@ -12,13 +14,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, LiteralString
 
 from ingest_api.reads import date_text, optional_date_text
 from ingest_api.responses import UPLOAD_ACCEPTED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from ingest_api.job_ledger import JobLedger, LedgerJob
     from ingest_api.reads import Row
@@ -26,12 +28,15 @@ if TYPE_CHECKING:
     from schemas.events import JobReverted, JobState
     from schemas.reverts import Reverts
 
+    _Select = Callable[[LiteralString, Mapping[str, object]], Awaitable[list[Row]]]
+
 ENDED_STATES: Final[frozenset[JobState]] = frozenset(
     {"COMPLETED", "COMPLETED_WITH_ERRORS", "REVERTED"}
 )
-_COUNTS: Final = ("inserted", "updated", "unchanged", "rejected")
+COUNTS: Final = ("inserted", "updated", "unchanged", "rejected")
 RUNNING_STATES: Final[frozenset[JobState]] = frozenset({"ACCEPTED", "PROCESSING"})
 REVERTING: Final = "The import is being undone"
+REVERTING_FAILED: Final = "The import is being undone: the last try failed, and is made again"
 REVERTED: Final = "The import was undone"
 
 
@@ -56,7 +61,7 @@ class JobView:
 
 
 def _shown(status: Row) -> tuple[object, ...]:
-    return (status["state"], *(status[name] for name in _COUNTS))
+    return (status["state"], status["undoFailure"], *(status[name] for name in COUNTS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,8 +105,33 @@ class JobReads:
 
     async def select_views(self, jobs: Sequence[LedgerJob]) -> list[JobView]:
         """What is known of these jobs, in their order."""
-        rows = await self._store.select_projected(self._SELECT_JOBS, (_ids(jobs),))
-        return list(_views(jobs, rows, self._ledger.reverts))
+        select = self._store.select_projected
+        rows = await select(self._SELECT_JOBS, (_ids(jobs),))
+        return _views(jobs, rows, self._ledger.reverts, await self._failure(select, rows))
+
+    # Of the audience that the log asks for now. While it is tried again no next try is known.
+    _SELECT_FAILURE: Final = """
+    SELECT failure, (result -> 'retry' ->> 'failures')::integer AS failures,
+           (result -> 'retry' ->> 'failedAt')::timestamptz AS failed_at,
+           CASE WHEN later.states IS NULL
+               THEN (result -> 'retry' ->> 'nextTryAt')::timestamptz END AS next_try_at
+    FROM public.projection_instance AS failed,
+    LATERAL (SELECT array_agg(state) AS states FROM public.projection_instance AS after
+             WHERE after.purpose = 'undo' AND after.number > failed.number) AS later
+    WHERE purpose = 'undo' AND state = 'failed' AND result ? 'retry'
+      AND reverted_job_ids = %(reverted)s::bigint[]
+      AND COALESCE(later.states <@ ARRAY['requested', 'building'], true)
+    ORDER BY number DESC
+    LIMIT 1
+    """
+
+    async def _failure(self, select: _Select, rows: Sequence[Row]) -> Row | None:
+        """Why the last try failed to make what some of these jobs wait for; None if none did."""
+        reverts = self._ledger.reverts
+        if not any(_waits(row, reverts.reverted(row["job_id"])) for row in rows):
+            return None
+        found = await select(self._SELECT_FAILURE, {"reverted": sorted(reverts.now())})
+        return found[0] if found else None
 
     async def select_page(self, wanted: JobFilter, start: int, page_size: int) -> Row:
         """A page of the statuses of the jobs wanted, the newest first."""
@@ -120,7 +150,8 @@ class JobReads:
             matching = await self._matching(snapshot, wanted)
             total, page = len(matching), matching[start : start + page_size]
         rows = await snapshot.select(self._SELECT_JOBS, (_ids(page),))
-        views = _views(page, rows, self._ledger.reverts)
+        failure = await self._failure(snapshot.select, rows)
+        views = _views(page, rows, self._ledger.reverts, failure)
         return {"total": total, "statuses": [view.status for view in views]}
 
     # A job that no processor has opened has no row, and is ACCEPTED: so where those are wanted,
@@ -154,14 +185,38 @@ def _ids(jobs: Sequence[LedgerJob]) -> list[int]:
     return [job.accepted.job_id for job in jobs]
 
 
-def _views(jobs: Sequence[LedgerJob], rows: Sequence[Row], reverts: Reverts) -> Iterator[JobView]:
+def _views(
+    jobs: Sequence[LedgerJob], rows: Sequence[Row], reverts: Reverts, failure: Row | None
+) -> list[JobView]:
     opened = {row["job_id"]: row for row in rows}
     now = datetime.now(UTC)
+    views: list[JobView] = []
     for job in jobs:
         job_id = job.accepted.job_id
-        row = opened.get(job_id)
-        status = _status(job, row, reverts.reverted(job_id), now)
-        yield JobView(row["version"] if row else 0, status)
+        row, reverted = opened.get(job_id), reverts.reverted(job_id)
+        own = failure if row is not None and _waits(row, reverted) else None
+        status = _status(job, row, reverted, now) | _failed(own, reverted)
+        views.append(JobView(row["version"] if row else 0, status))
+    return views
+
+
+def _waits(opened: Row, reverted: JobReverted | None) -> bool:
+    """Whether readers don't see the audience yet that the log's last word on the job asks for."""
+    return (opened["state"] == "REVERTED") != (reverted is not None)
+
+
+def _failed(failure: Row | None, reverted: JobReverted | None) -> Row:
+    """What a status says of the last try."""
+    if failure is None:
+        return {"undoFailure": None}
+    said = {
+        "reason": failure["failure"],
+        "failures": failure["failures"],
+        "date": date_text(failure["failed_at"]),
+        "nextTryDate": optional_date_text(failure["next_try_at"]),
+    }
+    message = {} if reverted is None else {"statusMessage": REVERTING_FAILED}
+    return message | {"undoFailure": said}
 
 
 def _status(job: LedgerJob, opened: Row | None, reverted: JobReverted | None, now: datetime) -> Row:
@@ -205,8 +260,8 @@ def _state(opened: Row | None, reverted: JobReverted | None) -> JobState:
 def _counts(state: JobState, opened: Row | None, reverted: JobReverted | None) -> dict[str, int]:
     """A job that is left out has no rows to count, so the log says what it had."""
     if state == "REVERTED":
-        return {name: getattr(reverted, name) for name in _COUNTS}
-    return {name: opened[name] if opened else 0 for name in _COUNTS}
+        return {name: getattr(reverted, name) for name in COUNTS}
+    return {name: opened[name] if opened else 0 for name in COUNTS}
 
 
 def _status_message(state: JobState, lines: int) -> str:

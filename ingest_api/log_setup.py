@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import KafkaException, Producer
 
+from ingest_api.appender import LogUnavailableError
 from ingest_api.event_follower import EventFollower
 from ingest_api.event_schemas import EventSchemas
+from ingest_api.log_beginning import LogBeginning
 from ingest_api.log_moved import LogMovedError
 from ingest_api.topic_setup import TopicSetupError, ensure_topics, topic_names
 from schemas.codec import encode
@@ -46,7 +48,7 @@ def ensure_log(settings: Settings) -> None:
 
     Raises:
         TopicSetupError: Kafka or the schema registry cannot be reached, or a topic that exists
-            is not usable.
+            is not usable, or job-events has lost its beginning.
         LogMismatchError: the log was made for another reconciliation key, or the registry will
             not have our schemas.
         LogMovedError: the log is in the topics of another version than these settings name.
@@ -56,6 +58,7 @@ def ensure_log(settings: Settings) -> None:
         # Before any topic is made: those of a version that was left are not to come back.
         raise LogMovedError(found.log_version, found.topics.user_events.partitions)
     ensure_topics(settings)
+    _check_beginning(settings)
     schemas = EventSchemas(settings.schema_registry)
     _register(schemas, settings)
     made_for = fetch_key(settings, schemas)
@@ -105,6 +108,16 @@ def fetch_moves(settings: Settings, job_events: Topic) -> LogMoves:
     finally:
         follower.close()
     return moves
+
+
+def _check_beginning(settings: Settings) -> None:
+    """Else the log would be taken for one that has never said which key it is for."""
+    try:
+        missing = LogBeginning(settings.kafka, settings.topics.job_events).missing()
+    except LogUnavailableError as error:
+        raise TopicSetupError(f"Kafka can't be asked where job-events begins: {error}") from error
+    if missing is not None:
+        raise TopicSetupError(missing)
 
 
 def _register(schemas: EventSchemas, settings: Settings) -> None:

@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ingest_api.instances import IN_USE_S, MOST_PAST, point_of, progress_text
-from ingest_api.responses import unavailable
+from ingest_api.responses import Refused, unavailable
 from ingest_api.store import PUBLIC, SchemaGoneError
 from schemas.read_model import schema_name
 
@@ -35,9 +35,18 @@ _T = TypeVar("_T")
 class PastAudiences:
     """Finds and asks for them, for one API process."""
 
-    def __init__(self, instances: Instances, wait_s: float = _WAIT_S) -> None:
-        """``wait_s``: how long a request waits for what is being built."""
+    def __init__(
+        self,
+        instances: Instances,
+        check_log: Callable[[], Awaitable[None]],
+        wait_s: float = _WAIT_S,
+    ) -> None:
+        """``wait_s``: how long a request waits for what is being built.
+
+        ``check_log`` raises where none can be built.
+        """
         self._instances = instances
+        self._check_log = check_log
         self._wait_s = wait_s
 
     async def read(
@@ -49,7 +58,9 @@ class PastAudiences:
         """What ``work`` makes of the schemas that show the audience as of these points, in order.
 
         Raises:
-            Refused: 503, they are not ready in time, could not be built, or there are too many.
+            Refused: 503, they are not ready in time, or there are too many; 409, one could not
+                be built, or the log does not hold what it would be built from.
+            LogUnavailableError: Kafka doesn't answer.
             StoreUnavailableError: Postgres doesn't answer.
         """
         for _ in range(_ATTEMPTS):
@@ -70,6 +81,7 @@ class PastAudiences:
     async def _ask(self, point: Point, by: str) -> None:
         if await self._instances.use_past(point) is not None:
             return
+        await self._check_log()
         if not await self._instances.request_past(point, by=by):
             raise unavailable(_no_room(await self._instances.select_kept_past()))
 
@@ -83,9 +95,8 @@ class PastAudiences:
             elif row["state"] == "ready":
                 return schema_name(row["number"])
             elif row["state"] == "failed":
-                raise unavailable(
-                    f"The audience as of {point.words} could not be built: {row['failure']}"
-                )
+                message = f"The audience as of {point.words} could not be built: {row['failure']}"
+                raise Refused(409, message)
             if time.monotonic() > until_s:
                 raise unavailable(_still(point, row))
             await asyncio.sleep(_POLL_S)

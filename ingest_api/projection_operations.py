@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
@@ -11,8 +11,17 @@ from msgspec import Meta
 from ingest_api.answers import ContractDate, Count
 from ingest_api.instances import point_of
 from ingest_api.json_body import JsonBody
-from ingest_api.operations import JSON, Answer, Operation, Parameter, page_parameters, refused
+from ingest_api.operations import (
+    JSON,
+    Answer,
+    Operation,
+    Parameter,
+    either,
+    page_parameters,
+    refused,
+)
 from ingest_api.reads import date_text, optional_date_text
+from schemas.truncated_log import truncated
 
 if TYPE_CHECKING:
     Row = dict[str, Any]
@@ -65,6 +74,16 @@ class Projection(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     activated_date: ContractDate | None
     retired_date: ContractDate | None
     failure: str | None
+    failed_date: Annotated[
+        ContractDate | None, Meta(description="Where it is tried again by itself: when it failed.")
+    ]
+    next_try_date: Annotated[
+        ContractDate | None,
+        Meta(
+            description="Where it is to be tried again by itself, as another projection: from when"
+            " on; null once that time has come."
+        ),
+    ]
     result: Annotated[
         dict[str, Any] | None,
         Meta(
@@ -104,8 +123,28 @@ def projection_of(row: Row) -> Projection:
         activated_date=optional_date_text(row["activated_at"]),
         retired_date=optional_date_text(row["retired_at"]),
         failure=row["failure"],
-        result=row["result"],
+        failed_date=optional_date_text(_retry_at(row, "failedAt")),
+        next_try_date=_next_try_date(row),
+        result=_found_out(row),
     )
+
+
+def _found_out(row: Row) -> Row | None:
+    """The result without what the builder has noted for itself."""
+    result: Row = row["result"] or {}
+    return {name: each for name, each in result.items() if name != "retry"} or None
+
+
+def _next_try_date(row: Row) -> str | None:
+    at = _retry_at(row, "nextTryAt")
+    return None if at is None or at < row["at"] else date_text(at)
+
+
+def _retry_at(row: Row, name: str) -> datetime | None:
+    """What the builder has noted of an instance that it tries again."""
+    result: Row = row["result"] or {}
+    retry: dict[str, str] | None = result.get("retry")
+    return None if retry is None else datetime.fromisoformat(retry[name])
 
 
 def _records_per_s(row: Row) -> float | None:
@@ -147,6 +186,8 @@ _BUILDING: Final[dict[str, Any]] = {
     "activatedDate": None,
     "retiredDate": None,
     "failure": None,
+    "failedDate": None,
+    "nextTryDate": None,
     "result": None,
 }
 _REQUESTED: Final = _BUILDING | {
@@ -193,9 +234,15 @@ REQUEST_PROJECTION: Final = Operation(
     body_example={"purpose": "rebuild", "mend": False},
     answers={
         202: Answer(description="It will be built.", bodies={JSON: Projection}, example=_REQUESTED),
-        409: refused(
-            "One that may take the place of the live tables is at work already.",
-            {"message": "Projection 7 (rebuild) is at work, being built: 43 %"},
+        409: either(
+            refused(
+                "One that may take the place of the live tables is at work already.",
+                {"message": "Projection 7 (rebuild) is at work, being built: 43 %"},
+            ),
+            refused(
+                "The log's first records are gone, so no tables can be made from it.",
+                {"message": truncated("user-events", 0, 4711)},
+            ),
         ),
     },
 )

@@ -22,14 +22,17 @@ from ingest_api.operations import (
     Answer,
     Operation,
     Parameter,
+    either,
     page_parameters,
     refused,
     refused_detail,
 )
 from ingest_api.responses import NO_ERROR_FILE, UNKNOWN_JOB, UNKNOWN_USER, UPLOAD_ACCEPTED
 from schemas.events import JOB_MODES
+from schemas.truncated_log import truncated
 
 CSV: Final = "text/csv"
+UNLISTED: Final = "Unlisted-Lines"
 EVENT_STREAM: Final = "text/event-stream"
 
 JOB_ID: Final = Parameter(
@@ -95,7 +98,20 @@ _NO_SUCH_POINT: Final = refused(
     ),
 )
 _PAST_ANSWERS: Final = {
-    409: refused("The job it is to be as of has not ended.", {"message": JOB_RUNS}),
+    409: either(
+        refused("The job it is to be as of has not ended.", {"message": JOB_RUNS}),
+        refused(
+            "What was then cannot be built.",
+            {
+                "message": "The audience as of job 5971883457542586123 could not be built:"
+                " DISK_FULL: the disk of Postgres has no room for a second set of tables"
+            },
+        ),
+        refused(
+            "The log's first records are gone, so nothing can be built from it.",
+            {"message": truncated("user-events", 0, 4711)},
+        ),
+    ),
     503: refused(
         "What was then is being built, or there are too many such audiences.",
         {"message": "The audience as of job 5971883457542586123 is being built: 43 %; try again"},
@@ -129,6 +145,7 @@ _STATUS: Final[dict[str, Any]] = {
     "estimatedFinishDate": None,
     "revertedDate": None,
     "revertedBy": None,
+    "undoFailure": None,
 }
 
 JOB_STATUS: Final = Operation(
@@ -257,7 +274,10 @@ JOB_ERRORS: Final = Operation(
         "With `Accept: text/csv` a file of all of them, whatever the page: each as it was uploaded,"
         " with the columns `Error Line`, `Error Code` and `Error Reason` after it. "
         "Correct it and upload it again as it is: the added columns are ignored, and cells that a "
-        "spreadsheet would run as formulas lose the apostrophe that they begin with in the file."
+        "spreadsheet would run as formulas lose the apostrophe that they begin with in the file. "
+        "Of a job that is undone they are those that are unfit by themselves; how many it had "
+        "rejected besides, because of users who were there then, is said by `unlisted`, or by the "
+        f"file's header `{UNLISTED}`; they would be judged anew."
     ),
     tag="Jobs",
     role="reader",

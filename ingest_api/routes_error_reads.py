@@ -11,7 +11,7 @@ from ingest_api.gateway import account_of
 from ingest_api.media_types import preferred
 from ingest_api.operations import JSON, described
 from ingest_api.paging import keyed_page_of
-from ingest_api.read_operations import CSV, JOB_ERRORS
+from ingest_api.read_operations import CSV, JOB_ERRORS, UNLISTED
 from ingest_api.request_head import header_values
 from ingest_api.responses import NO_ERROR_FILE, Refused, json_answer
 from ingest_api.streaming import send_stream
@@ -62,6 +62,7 @@ def _wants_file(request: Request[Any, Any], job: LedgerJob) -> bool:
 
 async def _send_file(request: Request[Any, Any], job: LedgerJob, errors: ErrorReads) -> None:
     first = await errors.select_lines(job, 0)  # a fault is answered as such before the file begins
+    unlisted = await errors.count_unlisted(job)
     await send_stream(
         request,
         _file(job, errors, first),
@@ -69,6 +70,7 @@ async def _send_file(request: Request[Any, Any], job: LedgerJob, errors: ErrorRe
         headers={
             "Content-Disposition": disposition(job.accepted.file_name, job.accepted.job_id),
             "Vary": "Accept",
+            **({UNLISTED: str(unlisted)} if unlisted else {}),
         },
     )
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sanic import Blueprint, HTTPResponse, Request
 
     from ingest_api.instances import Instances
+    from ingest_api.log_beginning import LogBeginning
 
     Row = dict[str, Any]
 
@@ -35,7 +36,7 @@ _MOST_NUMBER: Final = 2**31 - 1
 _log = structlog.stdlib.get_logger("rollcall.api")
 
 
-def add_projection_routes(api: Blueprint, instances: Instances) -> None:
+def add_projection_routes(api: Blueprint, instances: Instances, beginning: LogBeginning) -> None:
     """Add the routes."""
 
     @api.get("/admin/projections")
@@ -58,6 +59,7 @@ def add_projection_routes(api: Blueprint, instances: Instances) -> None:
         account = account_of(request, "admin")
         body = await json_body(request, ProjectionRequest)
         _check(body)
+        await beginning.check()
         number = await instances.request(body.purpose, mends=body.mend, by=account.name)
         if number is None:
             raise await _refusal(instances)

@@ -5,8 +5,10 @@ that it counts again.  Once one of them is in `job-events`, and is the one that
 decided, the answer is given: the builder of the projection sees it there, makes
 the tables that follow from it beside those in use, and switches by itself.
 
-Who asks is refused where nothing would be changed, or where a build is at work
-that could end in a switch.
+Who asks is refused where nothing would be changed, where a build is at work
+that could end in a switch, or where the log's first records are gone, so that no
+tables can be made.
+What is asked for and not yet built can always be taken back: that needs no tables.
 Between that look and the event another may come first; then the log says so.
 """
 
@@ -19,6 +21,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal
 
 from ingest_api.appender import LogUnavailableError
+from ingest_api.job_reads import COUNTS
 from ingest_api.responses import Refused, unavailable
 from schemas.events import JobRestored, JobReverted
 
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from ingest_api.job_ledger import LedgerJob
     from ingest_api.job_log import JobLog
     from ingest_api.job_reads import JobReads
+    from ingest_api.log_beginning import LogBeginning
     from ingest_api.reads import Row
     from ingest_api.store import Store
 
@@ -81,10 +85,13 @@ class Asker:
 class Undo:
     """Reverts and restores jobs, for one API process."""
 
-    def __init__(self, store: Store, job_log: JobLog, jobs: JobReads) -> None:
+    def __init__(
+        self, store: Store, job_log: JobLog, jobs: JobReads, beginning: LogBeginning
+    ) -> None:
         self._store = store
         self._job_log = job_log
         self._jobs = jobs
+        self._beginning = beginning
 
     async def change(self, job: LedgerJob, change: Change, asker: Asker) -> None:
         """The log says on return that the job is reverted, or restored.
@@ -99,9 +106,15 @@ class Undo:
         await self._catch_up()
         if self._is_done(job, change, asker):
             return
-        status = await self.check(job, change)
-        await self._check_builds()
-        event = _event(status, job.accepted.job_id, change, asker)
+        try:
+            status = await self.check(job, change)
+            await self._check_builds()
+        except Refused:
+            # It may have been taken meanwhile, by another attempt with the same key.
+            if self._is_done(job, change, asker):
+                return
+            raise
+        event = _event(self._counts(job, status), job.accepted.job_id, change, asker)
         outcome = await self._job_log.change(event)
         if outcome == "voided":
             raise unavailable(_KEPT_NOTHING)
@@ -115,18 +128,39 @@ class Undo:
         """The job's status, which lets it be changed so.
 
         Raises:
-            Refused: 409, it doesn't.
+            Refused: 409, it doesn't, or the log doesn't hold what the tables would be made from.
+            LogUnavailableError: Kafka doesn't answer.
         """
         status = (await self._jobs.view(job)).status
         state = status["state"]
+        is_redone = self._is_redone(job, status)
         if change == "redo":
             if state not in _IN_STATE:
                 raise Refused(409, _NOT_REVERTED.format(state=state))
         elif state in _IN_STATE:
             raise Refused(409, _IN_STATE[state])
-        elif status["finishedDate"] is None:
+        elif status["finishedDate"] is None and not is_redone:
             raise Refused(409, _NOT_ENDED.format(state=state))
+        if state != "REVERTING" and not is_redone:
+            await self._beginning.check()
         return status
+
+    def _is_redone(self, job: LedgerJob, status: Row) -> bool:
+        """Whether the job is being done again, and readers don't see it yet."""
+        changes = self._job_log.ledger.reverts.changes_of(job.accepted.job_id)
+        return (
+            bool(changes)
+            and isinstance(changes[-1], JobRestored)
+            and status["state"] == "PROCESSING"
+        )
+
+    def _counts(self, job: LedgerJob, status: Row) -> dict[str, int]:
+        """The job's outcomes; those that it had where it is left out, and so has none."""
+        if not self._is_redone(job, status):
+            return {name: status[name] for name in COUNTS}
+        changes = self._job_log.ledger.reverts.changes_of(job.accepted.job_id)
+        last = next(event for event in reversed(changes) if isinstance(event, JobReverted))
+        return {name: getattr(last, name) for name in COUNTS}
 
     async def _catch_up(self) -> None:
         """Know what other instances have taken."""
@@ -160,16 +194,14 @@ class Undo:
             raise Refused(409, _AT_WORK.format(percent=percent, **at_work))
 
 
-def _event(status: Row, job_id: int, change: Change, asker: Asker) -> JobReverted | JobRestored:
-    who = {"requested_by": asker.account, "attempt": asker.attempt()}
+def _event(
+    counts: dict[str, int], job_id: int, change: Change, asker: Asker
+) -> JobReverted | JobRestored:
+    now, attempt = datetime.now(UTC), asker.attempt()
     if change == "redo":
-        return JobRestored(job_id=job_id, requested_at=datetime.now(UTC), **who)
+        return JobRestored(
+            job_id=job_id, requested_at=now, requested_by=asker.account, attempt=attempt
+        )
     return JobReverted(
-        job_id=job_id,
-        requested_at=datetime.now(UTC),
-        inserted=status["inserted"],
-        updated=status["updated"],
-        unchanged=status["unchanged"],
-        rejected=status["rejected"],
-        **who,
+        job_id=job_id, requested_at=now, requested_by=asker.account, attempt=attempt, **counts
     )

@@ -17,6 +17,7 @@ from ingest_api.undo_preview import (
     PreviewProgress,
     UndoPreview,
 )
+from schemas.truncated_log import truncated
 
 UNDO_STARTED: Final = (
     "The import is being undone: its status is REVERTED once every reader sees the audience"
@@ -115,6 +116,17 @@ _AT_WORK: Final = refused(
         " try again when it has ended"
     },
 )
+_TRUNCATED: Final = refused(
+    "The log's first records are gone, so no tables can be made from it.",
+    {"message": truncated("user-events", 0, 4711)},
+)
+_NO_PREVIEW: Final = refused(
+    "The preview could not be made.",
+    {
+        "message": "The preview failed, and nothing was changed: DISK_FULL: the disk of Postgres"
+        " has no room for a second set of tables"
+    },
+)
 _NOT_KNOWN: Final = refused(
     "It is not known whether it was taken.",
     {
@@ -151,7 +163,7 @@ def _operation(summary: str, description: str, started: str, *conflicts: Answer)
                 headers={"Retry-After": "Seconds."},
             ),
             400: UNKNOWN_JOB_ID,
-            409: either(*conflicts, _AT_WORK),
+            409: either(*conflicts, _AT_WORK, _TRUNCATED, _NO_PREVIEW),
             503: _NOT_KNOWN,
         },
     )

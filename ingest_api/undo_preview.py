@@ -19,7 +19,7 @@ from msgspec import Meta
 
 from ingest_api.answers import Count, Id
 from ingest_api.reads import day_text
-from ingest_api.responses import unavailable
+from ingest_api.responses import Refused, unavailable
 from schemas.user_rules import FIELDS
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ _NO_TABLES: Final = (
     " nothing was changed, try again once one runs"
 )
 _FAILED: Final = "The preview failed, and nothing was changed: {failure}"
+_GONE: Final = "The preview was taken out of the registry, try again"
 _Key = Annotated[str, Meta(description="The user's reconciliation key.")]
 
 
@@ -147,7 +148,7 @@ class UndoPreviews:
         One that is under way, or was ready less than a minute ago, is not made again.
 
         Raises:
-            Refused: 503, there are no tables yet, or the preview failed.
+            Refused: 503, there are no tables yet; 409, the preview failed.
         """
         job_id = job.accepted.job_id
         number = await self._request(job_id, change, account)
@@ -155,7 +156,7 @@ class UndoPreviews:
         while True:
             row = await self._fetch(number)
             if row["failure"] is not None:
-                raise unavailable(_FAILED.format(failure=row["failure"]))
+                raise Refused(409, _FAILED.format(failure=row["failure"]))
             if row["result"] is not None:
                 return _preview(job_id, row["result"])
             if self._is_closing.is_set() or time.monotonic() > until_s:
@@ -219,7 +220,7 @@ class UndoPreviews:
     async def _fetch(self, number: int) -> Row:
         rows = await self._store.select(self._SELECT, (number,))
         if not rows:
-            raise unavailable(_FAILED.format(failure="it was taken out of the registry"))
+            raise unavailable(_GONE)
         return rows[0]
 
 

@@ -13,6 +13,7 @@ Errors::
      +-- SupersededError       another worker holds the partition: give it up
      +-- SwitchedError         another projection instance is the active one: go on with that
      +-- RefusedToStartError   log and projection do not fit: needs a person
+          +-- LogTruncatedError   the log's first records are gone
 """
 
 
@@ -30,3 +31,7 @@ class SwitchedError(ProcessorError):
 
 class RefusedToStartError(ProcessorError):
     """The log and the projection do not fit together; says why and what to do."""
+
+
+class LogTruncatedError(RefusedToStartError):
+    """The log does not begin at its first record, so nothing can be made from it."""

@@ -26,7 +26,7 @@ from processor import ProcessorError, instances
 from processor.comparison_report import describe_comparison
 from processor.instance_comparison import Side, differences, fingerprint
 from processor.jobs import announce_changed
-from processor.log_offsets import offsets_at, select_keys
+from processor.log_offsets import check_log_is_whole, offsets_at, select_keys
 from processor.preview import describe_change, note_touched_keys
 from processor.replays import Replays
 from processor.setup import check_tables, make_tables
@@ -126,12 +126,16 @@ class Build:
     def _begin(self, active: Instance, log: Log, reverts: Reverts) -> None:
         """Note what it is built from and make its tables; once begun, that stays."""
         if self._instance.state == "requested":
+            check_log_is_whole(self._settings)
             reverted = self._reverted(active, reverts)
             stop_at = self._stop_at(active, reverts)
             with self._connection.transaction(), self._connection.cursor() as cursor:
                 make_tables(cursor, self._settings, self._instance.schema, log)
                 instances.begin(cursor, self._instance.number, reverted, stop_at)
             self._instance = instances.fetch(self._connection.cursor(), self._instance.number)
+        elif not instances.has_tables(self._connection.cursor(), self._instance.number):
+            # Dropped when it failed, and then its builder died before it could say so.
+            raise BuildFailedError("it has failed before; the builder's log says why")
         with self._connection.cursor() as cursor:
             check_tables(cursor, self._settings, self._instance.schema, log)
 

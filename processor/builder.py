@@ -19,12 +19,13 @@ import structlog
 from confluent_kafka import KafkaException
 from psycopg import errors
 
-from processor import RefusedToStartError, SupersededError, instances
+from processor import LogTruncatedError, RefusedToStartError, SupersededError, instances
 from processor.build import Build, BuildFailedError, StoppedError
 from processor.garbage_collection import rare_collections
 from processor.job_reverts import RevertsFollower
 from processor.log_key import check_key
 from processor.log_version import at_current_version
+from processor.retries import RETRIED
 from processor.service import EXIT_REFUSED, stop_on_signals
 from processor.setup import NotReadyError, describe_log
 from processor.store import connect, is_transient
@@ -33,7 +34,6 @@ from schemas.schema_registry import RegistryUnreachableError
 from schemas.settings import SettingsError, read_settings
 
 if TYPE_CHECKING:
-    from processor import ProcessorError
     from processor.instances import Instance
     from schemas.reverts import Reverts
     from schemas.settings import Settings
@@ -46,9 +46,10 @@ _UNUSED_S: Final = 3600.0
 """An audience as of some moment is dropped when nobody has read from it for so long."""
 _TRY_LOCK: LiteralString = "SELECT pg_try_advisory_lock(hashtextextended('rollcall:builder', 0))"
 _IS_THERE: LiteralString = "SELECT to_regclass('public.projection_instance') IS NOT NULL"
-_FAILED_LATELY: LiteralString = """
-SELECT FROM public.projection_instance
-WHERE purpose = 'undo' AND state = 'failed' AND started_at > now() - interval '1 minute'
+_LIVE_SIZE: LiteralString = """
+SELECT pg_size_pretty(sum(pg_total_relation_size(pg_class.oid)))
+FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+WHERE nspname = %(schema)s AND relkind = 'r'
 """
 _log = structlog.stdlib.get_logger("rollcall.builder")
 
@@ -97,7 +98,11 @@ class Builder:
             self._stopping.wait(_RETRY_S)
         turns = 0
         while not self._stopping.is_set():
-            reverts = follower.read()
+            try:
+                reverts = follower.read()
+            except LogTruncatedError as error:
+                self._refuse_next(connection, error)
+                continue
             if reverts.moves.moved_to is not None:
                 return
             if not self._build_next(connection, reverts):
@@ -110,6 +115,14 @@ class Builder:
         """Whether there is a registry, and no other builder at work."""
         cursor = connection.cursor()
         return _is_true(cursor, _IS_THERE) and _is_true(cursor, _TRY_LOCK)
+
+    def _refuse_next(self, connection: psycopg.Connection, error: LogTruncatedError) -> None:
+        """Nobody knows which jobs are undone: nothing is built, and whoever asks is told."""
+        instance = instances.fetch_next_to_build(connection.cursor())
+        if instance is None:
+            self._stopping.wait(_RETRY_S)
+        else:
+            self._fail(connection, instance, str(error))
 
     def _build_next(self, connection: psycopg.Connection, reverts: Reverts) -> bool:
         """Build one instance, if one is wanted; whether one was."""
@@ -125,8 +138,9 @@ class Builder:
             active = instances.fetch_active(cursor)
             if active is None or active.reverted == reverts.now():
                 return False
-            has_failed = cursor.execute(_FAILED_LATELY).rowcount > 0
-            return not has_failed and instances.request(cursor, "undo", "builder")
+            if instances.is_left_alone(cursor, "undo", reverts.now()):
+                return False
+            return instances.request(cursor, "undo", "builder")
 
     def _build(self, connection: psycopg.Connection, instance: Instance, reverts: Reverts) -> None:
         log = _log.bind(number=instance.number, purpose=instance.purpose)
@@ -136,21 +150,29 @@ class Builder:
         try:
             Build(settings, connection, instance, self._stopping.is_set).run(found, reverts)
         except BuildFailedError as error:
-            self._fail(connection, instance, error, error.result)
-        except (RefusedToStartError, errors.DiskFull) as error:
-            self._fail(connection, instance, error)
+            self._fail(connection, instance, str(error), error.result)
+        except RefusedToStartError as error:
+            self._fail(connection, instance, str(error))
+        except errors.DiskFull as error:
+            self._fail(connection, instance, _disk_full(connection, error))
+        else:
+            return
+        if instance.purpose in RETRIED:
+            with connection.transaction(), connection.cursor() as cursor:
+                instances.note_retry(cursor, instance, reverts.now())
 
     def _fail(
         self,
         connection: psycopg.Connection,
         instance: Instance,
-        error: ProcessorError | psycopg.Error,
+        failure: str,
         result: dict[str, object] | None = None,
     ) -> None:
-        failure = str(error).strip()
         _log.error("instance failed", number=instance.number, reason=failure)
-        with connection.transaction(), connection.cursor() as cursor:
-            instances.fail(cursor, instance, failure, result)
+        with connection.cursor() as cursor:
+            # By itself, because only then its room is there for what is written next.
+            instances.drop_tables(cursor, instance.number)
+            instances.fail(cursor, instance.number, failure, result)
 
     def _sweep(self, connection: psycopg.Connection) -> None:
         retired_s = self._settings.generation_retention_hours * 3600
@@ -164,6 +186,20 @@ class Builder:
                     instances.drop(cursor, number)
             except errors.LockNotAvailable:
                 continue  # somebody reads it: the next sweep tries again
+
+
+def _disk_full(connection: psycopg.Connection, error: errors.DiskFull) -> str:
+    """What is full, and how much room is needed."""
+    with connection.cursor() as cursor:
+        active = instances.fetch_active(cursor)
+        schema = "" if active is None else active.schema
+        row = cursor.execute(_LIVE_SIZE, {"schema": schema}).fetchone()
+    why = " ".join(str(error).split())
+    return (
+        f"DISK_FULL: the disk of Postgres has no room for a second set of tables ({why})."
+        " What was built has been dropped, which gives its room back, and the tables in use go on."
+        f" They take {row and row[0]}: make room for at least as much again."
+    )
 
 
 def _is_true(cursor: psycopg.Cursor, statement: LiteralString) -> bool:

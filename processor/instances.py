@@ -18,10 +18,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, LiteralString
 
 from psycopg import errors, sql
-from psycopg.rows import class_row
+from psycopg.rows import class_row, tuple_row
 from psycopg.types.json import Jsonb
 
 from processor import RefusedToStartError
+from processor.retries import pause_s
 from schemas import read_model
 
 if TYPE_CHECKING:
@@ -76,6 +77,25 @@ UPDATE public.projection_instance
 SET state = 'failed', failure = %(failure)s, result = %(result)s, step = NULL
 WHERE number = %(number)s
 """
+_LAST_FAILURE: LiteralString = """
+SELECT COALESCE((result -> 'retry' ->> 'failures')::integer, 1) AS failures,
+       COALESCE((result -> 'retry' ->> 'nextTryAt')::timestamptz,
+                requested_at + interval '1 minute') > now() AS is_left_alone
+FROM (SELECT state, reverted_job_ids, result, requested_at FROM public.projection_instance
+      WHERE purpose = %(purpose)s AND number < %(before)s ORDER BY number DESC LIMIT 1) AS last
+WHERE state = 'failed'
+  AND (%(reverted)s::bigint[] IS NULL
+       OR reverted_job_ids IS NOT DISTINCT FROM %(reverted)s::bigint[])
+"""
+_NOTE_RETRY: LiteralString = """
+UPDATE public.projection_instance
+SET reverted_job_ids = COALESCE(reverted_job_ids, %(reverted)s::bigint[]),
+    result = jsonb_build_object('retry', jsonb_build_object(
+        'failures', %(failures)s::integer, 'failedAt', now(),
+        'nextTryAt', now() + make_interval(secs => %(pause_s)s)))
+WHERE number = %(number)s
+"""
+_MOST_NUMBER: Final = 2**31 - 1
 _DROPPED: LiteralString = """
 UPDATE public.projection_instance SET state = 'dropped' WHERE number = %(number)s
 """
@@ -221,11 +241,40 @@ def finish(cursor: psycopg.Cursor, number: int, result: dict[str, Any] | None) -
 
 
 def fail(
-    cursor: psycopg.Cursor, instance: Instance, failure: str, result: dict[str, Any] | None = None
+    cursor: psycopg.Cursor, number: int, failure: str, result: dict[str, Any] | None = None
 ) -> None:
-    """Drop the instance's tables, and say why."""
-    _drop_schema(cursor, instance.schema)
-    cursor.execute(_FAIL, {"number": instance.number, "failure": failure, "result": _json(result)})
+    """Say why the instance, whose tables are dropped, came to nothing."""
+    cursor.execute(_FAIL, {"number": number, "failure": failure, "result": _json(result)})
+
+
+def note_retry(cursor: psycopg.Cursor, instance: Instance, reverted: Iterable[int]) -> None:
+    """Say of an instance that has failed, and was to leave out these jobs, when it is retried."""
+    wanted = sorted(reverted)
+    before = _last_failure(cursor, instance.purpose, wanted, before=instance.number)
+    failures = 1 if before is None else before[0] + 1
+    parameters = {"failures": failures, "pause_s": pause_s(failures), "reverted": wanted}
+    cursor.execute(_NOTE_RETRY, parameters | {"number": instance.number})
+
+
+def is_left_alone(
+    cursor: psycopg.Cursor, purpose: str, reverted: Iterable[int] | None = None
+) -> bool:
+    """Whether the last such instance failed, and it is too early to try again.
+
+    One that is to leave out other jobs than those that ``reverted`` names is another one.
+    """
+    wanted = None if reverted is None else sorted(reverted)
+    last = _last_failure(cursor, purpose, wanted, before=_MOST_NUMBER)
+    return last is not None and last[1]
+
+
+def _last_failure(
+    cursor: psycopg.Cursor, purpose: str, reverted: list[int] | None, *, before: int
+) -> tuple[int, bool] | None:
+    """How often it has failed in a row, and whether it is too early to try again."""
+    parameters = {"purpose": purpose, "reverted": reverted, "before": before}
+    with cursor.connection.cursor(row_factory=tuple_row) as rows:
+        return rows.execute(_LAST_FAILURE, parameters).fetchone()
 
 
 def drop(cursor: psycopg.Cursor, number: int) -> None:
@@ -237,6 +286,11 @@ def drop(cursor: psycopg.Cursor, number: int) -> None:
 def drop_tables(cursor: psycopg.Cursor, number: int) -> None:
     """Drop an instance's tables alone: what was found out with them stays to be read."""
     _drop_schema(cursor, read_model.schema_name(number))
+
+
+def has_tables(cursor: psycopg.Cursor, number: int) -> bool:
+    """Whether the instance's tables are there."""
+    return _is_there(cursor, f"{read_model.schema_name(number)}.projection")
 
 
 def select_expired(cursor: psycopg.Cursor, *, retired_s: float, unused_s: float) -> list[int]:

@@ -9,9 +9,10 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from confluent_kafka import OFFSET_BEGINNING, KafkaError, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, TopicPartition
 
 from processor.log_consumer import consumer_outside_groups
+from processor.log_offsets import check_beginning
 from processor.setup import NotReadyError
 from processor.writer_schemas import WriterSchemas
 from schemas.codec import UndecodableError, decode
@@ -47,9 +48,12 @@ class RevertsFollower:
         """What the topic says up to its end; blocks until that was reached for the first time.
 
         Raises:
+            LogTruncatedError: the first records are gone, and with them what was undone.
             NotReadyError: Kafka does not answer, or the topic is not there, or an event is in a
                 schema that cannot be had now; the next call goes on from there.
         """
+        if not self._has_caught_up:
+            self._check_beginning()
         deadline_s = time.monotonic() + _QUIET_S
         while (messages := self._consume()) or not self._has_caught_up:
             self._learn_schemas(messages)
@@ -63,6 +67,13 @@ class RevertsFollower:
     def close(self) -> None:
         """Leave Kafka."""
         self._consumer.close()
+
+    def _check_beginning(self) -> None:
+        """Else jobs whose undo is gone would be taken for jobs that count."""
+        try:
+            check_beginning(self._consumer, self._topic, 0)
+        except KafkaException as error:
+            raise NotReadyError(f"topic {self._topic}: {error}") from error
 
     def _learn_schemas(self, messages: list[Message]) -> None:
         """No event may be left out: all readers must agree on which jobs are reverted."""

@@ -1,4 +1,4 @@
-"""Positions in ``user-events`` by time, and the keys of a job's rows between two of them."""
+"""Positions in the log: where it begins, where it was at a time, and a job's keys between two."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow.compute
 from confluent_kafka import KafkaException, TopicPartition
 
+from processor import LogTruncatedError
 from processor.batches import decode_records
 from processor.foreign_rules import LogPartition
 from processor.log_consumer import consumer_outside_groups
 from processor.setup import NotReadyError
 from processor.writer_schemas import WriterSchemas
 from schemas.schema_registry import RegistryUnreachableError
+from schemas.truncated_log import truncated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,6 +29,35 @@ pc: Any = pyarrow.compute
 _TIMEOUT_S: Final = 10.0
 _READ_RECORDS: Final = 20_000
 _READ_TIMEOUT_S: Final = 0.1
+
+
+def check_log_is_whole(settings: Settings) -> None:
+    """Return where both topics that an instance is made from begin with their first records.
+
+    Raises:
+        LogTruncatedError: they do not.
+        KafkaException: Kafka does not answer.
+    """
+    consumer = consumer_outside_groups(settings, "offsets")
+    try:
+        for topic in (settings.topics.job_events, settings.topics.user_events):
+            for partition in range(topic.partitions):
+                check_beginning(consumer, topic.name, partition)
+    finally:
+        consumer.close()
+
+
+def check_beginning(consumer: Consumer, topic: str, partition: int) -> None:
+    """Return where the partition begins with its first record.
+
+    Raises:
+        LogTruncatedError: it does not.
+        KafkaException: Kafka does not answer.
+    """
+    place = TopicPartition(topic, partition)
+    begin, _ = consumer.get_watermark_offsets(place, timeout=_TIMEOUT_S)
+    if begin > 0:
+        raise LogTruncatedError(truncated(topic, partition, begin))
 
 
 def offsets_at(settings: Settings, moment: datetime) -> list[int]:

@@ -192,12 +192,16 @@ def check_log_holds(consumer: Consumer, topic: str, partition: int, needed: rang
     low, high = consumer.get_watermark_offsets(place, timeout=_WATERMARK_TIMEOUT_S)
     if low <= needed.start and needed.stop <= high:
         return
-    code = "LOG_TRUNCATED" if needed.stop > high else "RECORDS_REMOVED"
+    code, way_out = (
+        ("LOG_TRUNCATED", "or build the projection anew in an empty database")
+        if needed.stop > high
+        else ("RECORDS_REMOVED", "or keep the tables as the only record of what is gone")
+    )
     until = f" up to {needed.stop}" if needed else ""
     raise RefusedToStartError(
         f"{code}: topic {topic}, partition {partition} holds offsets {low} to "
         f"{high}, and the projection goes on from {needed.start}{until}. Records were lost; "
-        "restore the topic, or build the projection anew in an empty database."
+        f"restore the topic from a copy, {way_out}."
     )
 
 

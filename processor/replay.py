@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, LiteralString
 import psycopg
 import structlog
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
-from psycopg import sql
+from psycopg import errors, sql
 
 from processor import ProcessorError, SupersededError
 from processor.acceptance import Indexed, indexed_names
@@ -141,6 +141,7 @@ class Replay:
             SupersededError: another one has claimed a partition.
             PassedStopError: the tables are further than a stop already.
             RefusedToStartError: the log does not hold what comes next.
+            DiskFull: Postgres has no room for more; nothing waits for it here.
             Exception: a permanent error of Postgres.
         """
         self._stops = {partition: stop_at[partition] for partition in self._partitions}
@@ -166,7 +167,7 @@ class Replay:
                 needed = range(state.next_offset, max(state.next_offset, self._stops[partition]))
                 check_log_holds(self._consumer, self._topic, partition, needed)
         except (KafkaException, psycopg.Error) as error:
-            if isinstance(error, psycopg.Error) and not is_transient(error):
+            if isinstance(error, psycopg.Error) and not _is_waited_out(error):
                 raise
             self._log.warning("cannot begin yet", reason=str(error).strip())
             return False
@@ -181,6 +182,8 @@ class Replay:
         match self._projector.outcomes.get():
             case Claimed(states):
                 return self._filled_first(states)
+            case Lost(_, errors.DiskFull() as error):
+                raise error
             case Lost(_, reason):
                 self._log.warning("cannot claim yet", reason=str(reason).strip())
             case Broken(error):
@@ -335,7 +338,7 @@ class Replay:
         self._consumer.close()
         self._consumer = consumer_outside_groups(self._settings, "replay", _PROPERTIES)
         self._assigned = set()
-        if isinstance(reason, SupersededError):
+        if isinstance(reason, (SupersededError, errors.DiskFull)):
             raise reason
         self._log.warning("batch lost", reason=f"{type(reason).__name__}: {reason}")
         self._pause()
@@ -372,6 +375,11 @@ class Replay:
             sum(len(feed.pending) for feed in feeds) < _MAX_PENDING
             and sum(feed.pending_bytes for feed in feeds) < _MAX_PENDING_BYTES
         )
+
+
+def _is_waited_out(error: psycopg.Error) -> bool:
+    """Not a full disk: what is built beside the live tables must give them its room back."""
+    return is_transient(error) and not isinstance(error, errors.DiskFull)
 
 
 def _partition_of(feed: PartitionFeed) -> int:

@@ -26,6 +26,7 @@ from processor.instances import (
     check_version,
     ensure_registry,
     fetch_active,
+    is_left_alone,
     request,
     show,
 )
@@ -126,7 +127,8 @@ def ensure_active(connection: psycopg.Connection, settings: Settings, log: Log) 
         if check_version(active):
             check_tables(cursor, settings, active.schema, log)
             return active
-        request(cursor, "upgrade", "processor")
+        if not is_left_alone(cursor, "upgrade"):
+            request(cursor, "upgrade", "processor")
         return None
 
 

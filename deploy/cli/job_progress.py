@@ -1,6 +1,6 @@
 """Progress bars of an upload and of the job it becomes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from rich.console import Console
@@ -45,10 +45,24 @@ def follow_job(client: ApiClient, job_id: str, name: str, console: Console) -> d
     status: dict[str, Any] = {}
     with _bars(console) as bars:
         task = bars.add_task(f"Import {_shown(name)}", total=None)
-        for status in follow(client, job_id):
+        for status in told_failures(follow(client, job_id), console):
             counts = JobCounts.of(status)
             bars.update(task, total=counts.total or None, completed=counts.done)
     return status
+
+
+def told_failures(statuses: Iterable[dict[str, Any]], console: Console) -> Iterator[dict[str, Any]]:
+    """The statuses as they come; where an undo or a redo has failed, it is told once a try."""
+    told = 0
+    for status in statuses:
+        failure = status.get("undoFailure")
+        if failure is None:
+            told = 0
+        elif failure["failures"] != told and failure["nextTryDate"] is not None:
+            told = failure["failures"]
+            print_line(console, f"Try {told} failed: {failure['reason']}")
+            print_line(console, f"It is tried again at {failure['nextTryDate']}.")
+        yield status
 
 
 def _bars(console: Console) -> Progress:

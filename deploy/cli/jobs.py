@@ -1,10 +1,12 @@
 """`./rollcall status`, `jobs` and `errors`: what became of uploads."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
+from rich.console import Console
 
 from deploy.api_client.client import path_of
 from deploy.api_client.job import JobCounts
@@ -20,6 +22,7 @@ from deploy.cli.tables import (
     output,
     print_fields,
     print_json,
+    print_line,
     print_table,
     progress_console,
 )
@@ -110,6 +113,8 @@ def errors(job_id: str, *, csv_path: Path | None, as_json: bool, url: str, **que
     with api(url) as client:
         if csv_path is not None:
             write_error_file(client, job_id, csv_path)
+            first = client.get(path_of("batchinfo", "errors", job_id), {"pageSize": 1})
+            _print_unlisted(first, progress_console())
             return
         answer = client.get(path_of("batchinfo", "errors", job_id), query)
     if as_json:
@@ -118,3 +123,14 @@ def errors(job_id: str, *, csv_path: Path | None, as_json: bool, url: str, **que
     found = answer["Errors"]
     more = next_page(answer, "Errors", query)
     print_table(output(), f"{answer['total']} rejected lines{more}", ERROR_COLUMNS, found)
+    _print_unlisted(answer, output())
+
+
+def _print_unlisted(answer: Mapping[str, Any], console: Console) -> None:
+    """How the lines add up to what the status of an undone job says."""
+    if unlisted := answer.get("unlisted"):
+        line = (
+            f"The job is undone. It had rejected {unlisted} more lines, because of users who were"
+            " there then; they are not known any more, and would be judged anew."
+        )
+        print_line(console, line)

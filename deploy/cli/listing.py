@@ -17,16 +17,20 @@ class Listing:
     title: str
     columns: Sequence[str]
 
-    def show(self, url: str, query: Mapping[str, Any], *, as_json: bool) -> None:
-        """Prints the page that the query asks for.
+    def show(
+        self, url: str, query: Mapping[str, Any], *, as_json: bool
+    ) -> Sequence[Mapping[str, Any]]:
+        """Prints the page that the query asks for, and returns its entries.
 
         Raises:
             CommandError: The API refused it or could not be reached.
         """
         with api(url) as client:
             answer = client.get(self.path, query)
+        entries: list[Mapping[str, Any]] = answer[self.entries]
         if as_json:
             print_json(answer)
-            return
+            return entries
         title = f"{answer['total']} {self.title}{next_page(answer, self.entries, query)}"
-        print_table(output(), title, self.columns, answer[self.entries])
+        print_table(output(), title, self.columns, entries)
+        return entries

@@ -53,7 +53,21 @@ _PROJECTIONS = Listing(
 @call_options
 def projections(*, as_json: bool, url: str, **query: Any) -> None:
     """Show all sets of tables made from the log, the newest first."""
-    _PROJECTIONS.show(url, query, as_json=as_json)
+    shown = _PROJECTIONS.show(url, query, as_json=as_json)
+    if not as_json:
+        _print_retries(shown)
+
+
+def _print_retries(shown: Iterable[Mapping[str, Any]]) -> None:
+    """What a table has no room for, of the last of each purpose that is tried again by itself."""
+    last: dict[str, Mapping[str, Any]] = {}
+    for each in shown:
+        last.setdefault(each["purpose"], each)
+    for each in last.values():
+        if each["nextTryDate"] is not None:
+            what = f"Projection {each['number']} ({each['purpose']}) failed: {each['failure']}"
+            print_line(output(), what)
+            print_line(output(), f"It is tried again at {each['nextTryDate']}.")
 
 
 @click.command(

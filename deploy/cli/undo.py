@@ -15,6 +15,7 @@ from deploy.api_client.client import ApiClient, ApiError, path_of
 from deploy.api_client.job import JobCounts, follow
 from deploy.api_client.retry import Patience, is_passing, persistently
 from deploy.cli.commands import ApiCommand, call_options
+from deploy.cli.job_progress import told_failures
 from deploy.cli.session import CommandError, api
 from deploy.cli.tables import output, print_counts, print_json, print_line, progress_console
 from deploy.cli.undo_preview import print_preview
@@ -193,7 +194,8 @@ def _followed(client: ApiClient, change: _Change, job_id: str) -> dict[str, Any]
     status: dict[str, Any] = {}
     with _bar() as bar:
         task = bar.add_task(change.doing, total=None)
-        for status in follow(client, job_id, change.is_last):
+        statuses = follow(client, job_id, change.is_last)
+        for status in told_failures(statuses, bar.console):
             bar.update(task, description=f"{change.doing}: {status['state']}")
     return status
 

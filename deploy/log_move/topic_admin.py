@@ -20,6 +20,7 @@ from deploy.log_move import MoveFailedError, MoveRefusedError
 from ingest_api.topic_setup import ensure_topics
 from schemas.codec import encode
 from schemas.events import NO_JOB, JobSealed
+from schemas.truncated_log import truncated
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -106,10 +107,7 @@ class TopicAdmin:
         bounds = self.bounds(topic)
         for partition, (low, _) in enumerate(bounds):
             if low:
-                raise MoveRefusedError(
-                    f"LOG_TRUNCATED: {topic.name}, partition {partition} begins at offset {low}:"
-                    " the records before it are gone, so nothing proves what a copy must hold."
-                )
+                raise MoveRefusedError(truncated(topic.name, partition, low))
         return [high for _, high in bounds]
 
     def bounds(self, topic: Topic) -> list[tuple[int, int]]:

@@ -27,6 +27,7 @@ from processor.verification.partition import PartitionLog, PartitionVerification
 from processor.verification.snapshot import APPLICATION, Leaves, session, snapshot
 from schemas import read_model
 from schemas.schema_registry import RegistryUnreachableError
+from schemas.truncated_log import truncated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
@@ -200,11 +201,7 @@ def _checked_ends(settings: Settings, tables: Tables) -> list[int]:
     bounds = log_bounds(settings, tables.partitions)
     for number, (begin, _) in enumerate(bounds):
         if begin > 0:
-            raise VerificationError(
-                f"{topic}, partition {number}, begins at offset {begin}: the records before are "
-                "gone, so the tables can't be made again from the log, nor proved. Restore the "
-                "topic from a copy, or keep the tables as the only record of those users."
-            )
+            raise VerificationError(truncated(topic, number, begin))
     return [end for _, end in bounds]
 
 

@@ -85,6 +85,7 @@ def test_an_upload_is_known_from_the_instant_of_its_answer(services: Services) -
             "estimatedFinishDate": None,
             "revertedDate": None,
             "revertedBy": None,
+            "undoFailure": None,
         }
         assert time.strptime(status["importedDate"], "%m/%d/%Y %I:%M:%S %p GMT")
 

@@ -97,6 +97,25 @@ def test_a_builder_killed_goes_on_when_it_is_started_again(rig: Rig) -> None:
     rig.assert_as_modelled()
 
 
+def test_a_builder_that_died_when_a_build_had_failed_says_so_later(rig: Rig) -> None:
+    """The tables are gone by then, and the next build is done."""
+    rig.run(tidy_csv(range(50)))
+    number = request(rig.env, "rebuild")
+    with psycopg.connect(rig.env.conninfo) as connection:
+        connection.execute(
+            "UPDATE projection_instance SET state = 'building', reverted_job_ids = '{}'"
+            " WHERE state = 'requested'"
+        )
+    builder = rig.services.builder()
+    failed = wait_built(rig.env, number)
+    assert (failed["state"], failed["failure"]) == (
+        "failed",
+        "it has failed before; the builder's log says why",
+    )
+    assert wait_built(rig.env, request(rig.env, "rebuild"))["state"] == "active"
+    assert builder.is_running
+
+
 @pytest.mark.parametrize(
     ("fault", "table", "difference"),
     [

@@ -15,10 +15,13 @@ import pytest
 from tests.client import BASE, counts
 from tests.files import dirty_csv, tidy_csv
 from tests.projections import assert_proven, request, wait_built
+from tests.shell import Shell
 from tests.verdict import select
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.client import Json
     from tests.rig import Rig
     from tests.services import Service
@@ -133,6 +136,43 @@ def test_of_several_undone_jobs_any_is_done_again(rig: Rig) -> None:
     rig.assert_as_modelled()
     change(rig, "redo", jobs[0])
     rig.assert_as_modelled()
+
+
+@pytest.mark.usefixtures("builder")
+@pytest.mark.parametrize("mode", ["insert", "delsert"])
+def test_the_errors_of_a_job_add_up_to_its_counts_in_each_state(
+    rig: Rig, tmp_path: Path, mode: str
+) -> None:
+    """As JSON, as a file, and as the command prints them; an undone job lists what it can."""
+    job(rig, range(10), "insert", "a")
+    unfit = b"No,Body,no-at-sign,,USA,California,\n"
+    twice = tidy_csv(range(5, 20), word="b") + tidy_csv(range(10, 12)).partition(b"\n")[2] + unfit
+    undone = int(rig.run(twice, mode)["id"])
+    shell = Shell(rig, tmp_path)
+    before = _listed(rig, undone)
+    assert before["unlisted"] == 0
+    assert before["listed"] == (8 if mode == "insert" else 3)
+
+    change(rig, "undo", undone)
+    after = _listed(rig, undone)
+    assert 0 < after["listed"] < before["listed"]
+    told = f"It had rejected {after['unlisted']} more lines"
+    assert told in shell.run("errors", str(undone)).stdout
+    assert told in shell.run("errors", str(undone), "--csv", str(tmp_path / "e.csv")).stderr
+    change(rig, "redo", undone)
+    assert _listed(rig, undone) == before
+
+
+def _listed(rig: Rig, job_id: int) -> Json:
+    """How many errors the job lists and how many it doesn't: all that its status counts."""
+    path = f"{BASE}/batchinfo/errors/{job_id}"
+    answer = rig.client.http.get(path, params={"pageSize": 1000}).json()
+    file = rig.client.http.get(path, headers={"Accept": "text/csv"})
+    unlisted = answer.get("unlisted", 0)
+    assert len(answer["Errors"]) == answer["total"] == len(file.text.splitlines()) - 1
+    assert int(file.headers.get("Unlisted-Lines", "0")) == unlisted
+    assert answer["total"] + unlisted == rig.client.status(job_id)["rejected"]
+    return {"listed": answer["total"], "unlisted": unlisted}
 
 
 @pytest.mark.usefixtures("builder")

@@ -43,7 +43,10 @@ def database(env: Ground) -> str:
 def page(conninfo: str, index: int = 0, **of: int) -> dict[str, Any]:
     """A page of the errors of the job with this index."""
     asked = Page(**of)
-    return ask(conninfo, lambda store: ErrorReads(store).select_page(LEDGER.jobs[index], asked))
+    return ask(
+        conninfo,
+        lambda store: ErrorReads(store, LEDGER.reverts).select_page(LEDGER.jobs[index], asked),
+    )
 
 
 def test_errors_are_as_the_contract_has_them(database: str) -> None:
@@ -99,7 +102,10 @@ def test_lines_come_in_pieces_of_bounded_size(database: str) -> None:
     execute(database, REJECTIONS, ACCEPTED.job_id, "x" * 400_000)
 
     def lines(after: int) -> list[int]:
-        rows = ask(database, lambda store: ErrorReads(store).select_lines(LEDGER.jobs[0], after))
+        rows = ask(
+            database,
+            lambda store: ErrorReads(store, LEDGER.reverts).select_lines(LEDGER.jobs[0], after),
+        )
         return [row["record_number"] for row in rows]
 
     assert lines(0) == [10, 20, 30]

@@ -10,6 +10,7 @@ import pytest
 
 from ingest_api.event_stream import event_id
 from ingest_api.job_reads import ANY_JOB, JobFilter, JobReads
+from schemas import read_model
 from schemas.events import JobRestored, JobReverted
 from tests.read_model_rows import ACCEPTED, ask, execute, job, ledger_of, make_read_model
 
@@ -38,6 +39,16 @@ WHERE job_id = %s
 """
 REVERTED_AT = datetime(2016, 6, 29, 1, 2, 3, tzinfo=UTC)
 JOBS = (ACCEPTED, job(7, lines=1))
+FAILED = """
+INSERT INTO projection_instance
+    (purpose, state, requested_by, reverted_job_ids, failure, result, started_at)
+VALUES ('undo', 'failed', 'builder', %s, %s,
+        '{"retry": {"failures": 2, "failedAt": "2026-01-02T03:04:05+00:00",
+                    "nextTryAt": "2026-01-02T03:14:05+00:00"}}', now())
+"""
+TRIED = """
+INSERT INTO projection_instance (purpose, state, requested_by) VALUES ('undo', %s, 'builder')
+"""
 
 
 @pytest.fixture
@@ -249,6 +260,36 @@ def test_no_two_states_have_one_event_id(database: str) -> None:
     seen.append(event_id(view(database, ledger)))
 
     assert len(set(seen)) == len(seen)
+
+
+def test_a_job_that_waits_to_be_undone_says_why_the_last_try_failed(database: str) -> None:
+    """In its status, in the list, and in the ids of its events; other jobs say nothing."""
+    execute(database, read_model.registry_ddl())
+    ledger = ledger_of(*JOBS)
+    open_job(database, ACCEPTED.job_id, "COMPLETED")
+    revert(ledger, ACCEPTED.job_id)
+    before = view(database, ledger)
+    execute(database, FAILED, [ACCEPTED.job_id, 99], "of another set of jobs")
+    other = view(database, ledger)
+    execute(database, FAILED, [ACCEPTED.job_id], "no room")
+    failed = view(database, ledger)
+    execute(database, TRIED, "building")
+    tried = view(database, ledger)
+    execute(database, "UPDATE projection_instance SET state = 'retired' WHERE state = 'building'")
+    switched = view(database, ledger)
+
+    assert [each.status["undoFailure"] for each in (before, other, switched)] == [None] * 3
+    assert failed.status["undoFailure"] == {
+        "reason": "no room",
+        "failures": 2,
+        "date": "01/02/2026 03:04:05 AM GMT",
+        "nextTryDate": "01/02/2026 03:14:05 AM GMT",
+    }
+    assert failed.status["statusMessage"].endswith("the last try failed, and is made again")
+    assert tried.status["undoFailure"] == failed.status["undoFailure"] | {"nextTryDate": None}
+    assert not failed.shows_as(before)
+    assert not tried.shows_as(failed)
+    assert len({event_id(each) for each in (before, failed, tried)}) == 3
 
 
 def test_statuses_are_filtered_by_the_state_that_they_show(database: str) -> None:

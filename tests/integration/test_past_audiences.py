@@ -59,6 +59,10 @@ def build(conninfo: str) -> None:
     execute(conninfo, BUILT, read_model.VERSION)
 
 
+async def log_is_whole() -> None:
+    """Nothing is missing of the log from which the builder would build."""
+
+
 def read(
     conninfo: str,
     points: Sequence[Point],
@@ -69,7 +73,9 @@ def read(
     """What the work makes of the audiences as of these points."""
     return ask(
         conninfo,
-        lambda store: PastAudiences(Instances(store), wait_s).read(points, "ann", work),
+        lambda store: PastAudiences(Instances(store), log_is_whole, wait_s).read(
+            points, "ann", work
+        ),
     )
 
 
@@ -78,12 +84,12 @@ async def schemas(names: Sequence[str]) -> list[str]:
     return list(names)
 
 
-def refusal(conninfo: str, *points: Point) -> str:
-    """Why there is no audience as of these points yet; may be tried again."""
+def refusal(conninfo: str, *points: Point, status: int = 503) -> str:
+    """Why there is no audience as of these points yet; 503 may be tried again."""
     with pytest.raises(Refused) as caught:
         read(conninfo, points, schemas)
-    assert caught.value.status == 503
-    assert "Retry-After" in caught.value.headers
+    assert caught.value.status == status
+    assert ("Retry-After" in caught.value.headers) == (status == 503)
     return caught.value.message
 
 
@@ -111,7 +117,7 @@ def test_whoever_waits_is_answered_once_it_is_built(registry: str) -> None:
     """Within the same request, and both points of one are asked for at once."""
 
     async def run(store: Store) -> list[str]:
-        past = PastAudiences(Instances(store), 60)
+        past = PastAudiences(Instances(store), log_is_whole, 60)
         asking = asyncio.create_task(past.read([JOB, TIME], "ann", schemas))
         await asyncio.to_thread(wait_until, lambda: len(rows(registry)) == 2, 30)
         await asyncio.to_thread(build, registry)
@@ -124,7 +130,7 @@ def test_two_that_ask_at_once_ask_for_one(registry: str) -> None:
     """Whichever process of the API they ask."""
 
     async def run(store: Store) -> None:
-        past = [PastAudiences(Instances(store), 0.1) for _ in range(6)]
+        past = [PastAudiences(Instances(store), log_is_whole, 0.1) for _ in range(6)]
         asking = [one.read([JOB], "ann", schemas) for one in past]
         found = await asyncio.gather(*asking, return_exceptions=True)
         assert all(isinstance(each, Refused) for each in found), found
@@ -146,7 +152,8 @@ def test_a_failure_is_told_and_tried_again_later(registry: str) -> None:
     refusal(registry, JOB)
     execute(registry, "UPDATE projection_instance SET state = 'failed', failure = 'no room'")
     for _ in range(2):
-        assert refusal(registry, JOB) == "The audience as of job 7 could not be built: no room"
+        message = refusal(registry, JOB, status=409)
+        assert message == "The audience as of job 7 could not be built: no room"
     execute(registry, "UPDATE projection_instance SET requested_at = now() - interval '1 hour'")
     assert "waits for a builder" in refusal(registry, JOB)
 
@@ -198,7 +205,7 @@ def test_one_that_was_dropped_is_asked_for_again(registry: str) -> None:
 
     async def run(store: Store) -> dict[str, Any]:
         store_of[:] = [store]
-        return await PastAudiences(Instances(store), 0.1).read([JOB], "ann", users)
+        return await PastAudiences(Instances(store), log_is_whole, 0.1).read([JOB], "ann", users)
 
     with pytest.raises(Refused, match="dropped while it was read"):
         ask(registry, run)

@@ -185,7 +185,7 @@ def test_a_preview_that_failed_says_why_and_is_made_again(database: str) -> None
         await asyncio.to_thread(build, database, "failed", failure="the disk is full")
         with pytest.raises(Refused, match="the disk is full") as refused:
             await asking
-        assert refused.value.status == 503
+        assert refused.value.status == 409
 
     ask(database, asked)
     preview(database)

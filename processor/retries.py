@@ -1,0 +1,22 @@
+"""When an instance that nobody asks for twice is tried again after it has failed.
+
+A rebuild that fails is asked for again by whoever wanted it.
+What follows from an undo, or from code with other tables, is wanted until it is there: the
+builder tries again by itself, each time later, because a build that fails costs a replay of
+the log and the room of a second set of tables until then.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+RETRIED: Final = frozenset({"undo", "upgrade"})
+"""Purposes of instances that are tried again."""
+FIRST_PAUSE_S: Final = 10.0
+LONGEST_PAUSE_S: Final = 600.0
+_MOST_DOUBLED: Final = 16
+
+
+def pause_s(failures: int) -> float:
+    """How long it is left alone after so many failures in a row, at least one."""
+    return min(FIRST_PAUSE_S * 2 ** min(failures - 1, _MOST_DOUBLED), LONGEST_PAUSE_S)
