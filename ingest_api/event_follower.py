@@ -8,7 +8,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
+from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from ingest_api.event_schemas import OWN_SCHEMAS
 from schemas.codec import UndecodableError
@@ -42,16 +42,15 @@ class EventFollower:
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
             "enable.partition.eof": True,
+            "fetch.wait.max.ms": 100,  # the end is told by a fetch that waited for nothing
             "fetch.error.backoff.ms": 20,
             "reconnect.backoff.max.ms": 1000,
         }
         self._unread = set(range(topic.partitions))
         self._consumer = Consumer(config, logger=_kafka_log)
+        # From 0, because librdkafka takes half a second to find out what OFFSET_BEGINNING is.
         self._consumer.assign(
-            [
-                TopicPartition(topic.name, partition, OFFSET_BEGINNING)
-                for partition in range(topic.partitions)
-            ]
+            [TopicPartition(topic.name, partition, 0) for partition in range(topic.partitions)]
         )
 
     @property

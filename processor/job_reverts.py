@@ -9,7 +9,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from processor.log_consumer import consumer_outside_groups
 from processor.log_offsets import check_beginning
@@ -42,7 +42,7 @@ class RevertsFollower:
         self._consumer = consumer_outside_groups(
             settings, "reverts", {"enable.partition.eof": True}
         )
-        self._consumer.assign([TopicPartition(self._topic, 0, OFFSET_BEGINNING)])
+        self._consumer.assign([TopicPartition(self._topic, 0, 0)])
 
     def read(self) -> Reverts:
         """What the topic says up to its end; blocks until that was reached for the first time.
@@ -87,7 +87,8 @@ class RevertsFollower:
     def _consume(self) -> list[Message]:
         if self._waiting:
             return self._waiting
-        return self._consumer.consume(_BATCH, 0 if self._has_caught_up else _POLL_S)
+        first = self._consumer.poll(0 if self._has_caught_up else _POLL_S)
+        return [] if first is None else [first, *self._consumer.consume(_BATCH, 0)]
 
     def _take(self, message: Message) -> None:
         error = message.error()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from confluent_kafka import Consumer
 
@@ -12,6 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from schemas.settings import Settings
+
+
+READ_TO_END: Final[dict[str, Any]] = {"enable.partition.eof": True, "auto.offset.reset": "earliest"}
+"""Properties of who reads a topic to its end from its first record on, whichever that is now.
+
+From offset 0, because librdkafka takes half a second to find out what ``OFFSET_BEGINNING`` is.
+"""
 
 
 def consumer_outside_groups(
@@ -28,6 +35,8 @@ def consumer_outside_groups(
             "group.id": f"{settings.group}-{purpose}-{uuid.uuid4()}",
             "enable.auto.commit": False,
             "auto.offset.reset": "error",
+            # The end of a partition is told by a fetch that waited for nothing.
+            "fetch.wait.max.ms": 50,
             **(properties or {}),
         },
         logger=logging.getLogger("rollcall.kafka"),

@@ -8,10 +8,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from processor import RefusedToStartError
-from processor.log_consumer import consumer_outside_groups
+from processor.log_consumer import READ_TO_END, consumer_outside_groups
 from processor.setup import NotReadyError
 from processor.writer_schemas import WriterSchemas
 from schemas.codec import UndecodableError, decode, unknown_id
@@ -42,9 +42,9 @@ def check_key(settings: Settings) -> None:
 
 def _fetch_key(settings: Settings) -> str | None:
     topic = settings.topics.job_events.name
-    consumer = consumer_outside_groups(settings, "log-key", {"enable.partition.eof": True})
+    consumer = consumer_outside_groups(settings, "log-key", READ_TO_END)
     try:
-        consumer.assign([TopicPartition(topic, 0, OFFSET_BEGINNING)])
+        consumer.assign([TopicPartition(topic, 0, 0)])
         return _first_key(consumer, topic, WriterSchemas(settings.schema_registry))
     except KafkaException as error:
         raise NotReadyError(f"topic {topic}: {error}") from error

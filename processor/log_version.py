@@ -6,10 +6,10 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from processor.log_consumer import consumer_outside_groups
+from processor.log_consumer import READ_TO_END, consumer_outside_groups
 from processor.setup import NotReadyError
 from schemas.codec import UndecodableError, decode
 from schemas.log_moves import LogMoves, oldest_version
@@ -47,9 +47,9 @@ def at_current_version(settings: Settings) -> Settings:
 
 def _fetch_moves(settings: Settings) -> LogMoves:
     topic = settings.topics.job_events.name
-    consumer = consumer_outside_groups(settings, "log-version", {"enable.partition.eof": True})
+    consumer = consumer_outside_groups(settings, "log-version", READ_TO_END)
     try:
-        consumer.assign([TopicPartition(topic, 0, OFFSET_BEGINNING)])
+        consumer.assign([TopicPartition(topic, 0, 0)])
         return _read_to_end(consumer, topic)
     finally:
         consumer.close()
@@ -59,10 +59,13 @@ def _read_to_end(consumer: Consumer, topic: str) -> LogMoves:
     moves = LogMoves()
     deadline_s = time.monotonic() + _TIMEOUT_S
     while time.monotonic() < deadline_s:
-        for message in consumer.consume(_BATCH, _POLL_S):
-            error = message.error()
+        message = consumer.poll(_POLL_S)
+        if message is None:
+            continue
+        for each in (message, *consumer.consume(_BATCH, 0)):
+            error = each.error()
             if error is None:
-                _apply(moves, message)
+                _apply(moves, each)
                 deadline_s = time.monotonic() + _TIMEOUT_S
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
                 return moves

@@ -56,7 +56,6 @@ _LONGEST_PAUSE_S: Final = 5.0
 _STOP_S: Final = 10.0
 _PROPERTIES: Final[dict[str, Any]] = {
     "enable.partition.eof": True,
-    "fetch.wait.max.ms": 50,
     "fetch.error.backoff.ms": 50,
     "queued.max.messages.kbytes": 32_768,
     "fetch.queue.backoff.ms": 5,

@@ -25,7 +25,6 @@ _ADMIN_TIMEOUT_S: Final = 10.0
 _LOST: Final = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)  # noqa: SLF001 - its public name
 _PROPERTIES: Final[dict[str, Any]] = {
     "enable.partition.eof": True,
-    "fetch.wait.max.ms": 50,
     "fetch.error.backoff.ms": 50,
     "fetch.queue.backoff.ms": 5,
     "queued.max.messages.kbytes": 32_768,
