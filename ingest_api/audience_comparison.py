@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, LiteralString
 from psycopg import errors, sql
 
 from ingest_api import comparison_sql
+from schemas.staged_columns import COPY_HEADER, COPY_TRAILER
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -34,7 +35,7 @@ SET LOCAL enable_mergejoin = off;
 SET LOCAL enable_nestloop = off;
 SET LOCAL jit = off
 """
-_COPY: Final[LiteralString] = "COPY {table} ({columns}) FROM STDIN (FORMAT csv)"
+_COPY: Final[LiteralString] = "COPY {table} ({columns}) FROM STDIN (FORMAT binary)"
 _FINISHED: Final[LiteralString] = """
 SELECT job_id FROM public.jobs WHERE job_id = ANY(%(job_ids)s) AND finished_at IS NOT NULL
 """
@@ -83,7 +84,7 @@ class AudienceComparison:
         self._connection = connection
         self._limit_s = limit_s
 
-    async def count_removed(self, keys: AsyncIterator[bytes]) -> Removal:
+    async def count_removed(self, keys: AsyncIterator[memoryview]) -> Removal:
         """What replacing the audience by users with these keys would remove."""
         await self._begin(comparison_sql.MAKE_KEYS)
         await self._copy("compared_key", ("key",), keys)
@@ -92,7 +93,7 @@ class AudienceComparison:
         return Removal(**counted)
 
     async def compare(
-        self, mode: JobMode, lines: AsyncIterator[bytes], jobs: Sequence[LedgerJob]
+        self, mode: JobMode, lines: AsyncIterator[memoryview], jobs: Sequence[LedgerJob]
     ) -> Compared:
         """What a job of this mode would make of the lines; ``jobs`` are all that were accepted."""
         await self._begin(comparison_sql.MAKE_TABLES)
@@ -115,7 +116,9 @@ class AudienceComparison:
         await self._run(sql.SQL(_BEGIN).format(limit_s=sql.SQL("{}").format(self._limit_s)))
         await self._run(tables)
 
-    async def _copy(self, table: str, columns: Sequence[str], pieces: AsyncIterator[bytes]) -> None:
+    async def _copy(
+        self, table: str, columns: Sequence[str], pieces: AsyncIterator[memoryview]
+    ) -> None:
         statement = sql.SQL(_COPY).format(
             table=sql.Identifier(table),
             columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
@@ -124,8 +127,10 @@ class AudienceComparison:
             self._connection.cursor() as cursor,
             cursor.copy(statement) as copy,
         ):
+            await copy.write(COPY_HEADER)
             async for piece in pieces:
                 await copy.write(piece)
+            await copy.write(COPY_TRAILER)
 
     async def _find_outcomes(self, mode: JobMode) -> None:
         await self._run(comparison_sql.FIND_REPEATED)

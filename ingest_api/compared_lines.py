@@ -16,7 +16,7 @@ from ingest_api.file_pass import checked_blocks
 from ingest_api.uploads import stored_file
 from schemas.attribute_json import attributes_json
 from schemas.attributes import Attribute
-from schemas.staged_columns import copy_input, is_complete
+from schemas.staged_columns import copy_input, is_complete, jsonb
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Iterator
@@ -35,7 +35,7 @@ def line_columns(rows: pa.RecordBatch, accepted: JobAccepted) -> dict[str, Any]:
     """The columns of ``compared_line``."""
     defined = {column.name: Attribute(column.name, column.type) for column in accepted.attributes}
     computed: dict[str, Any] = {
-        "attributes": attributes_json(rows.column("attributes"), defined),
+        "attributes": jsonb(attributes_json(rows.column("attributes"), defined)),
         "is_complete": is_complete(rows),
     }
     return {
@@ -61,7 +61,7 @@ class ComparedLines:
         self.rejections: list[dict[str, Any]] = []
         self._columns = columns
 
-    def inputs(self, readable: Readable) -> Iterator[bytes]:
+    def inputs(self, readable: Readable) -> Iterator[memoryview]:
         """COPY input of the lines that are fit by themselves, a block at a time.
 
         Raises:
@@ -78,7 +78,7 @@ class ComparedLines:
         self.rejections += refused.slice(0, wanted).to_pylist()
 
 
-async def stored_inputs(ways: Ways, lines: ComparedLines) -> AsyncGenerator[bytes]:
+async def stored_inputs(ways: Ways, lines: ComparedLines) -> AsyncGenerator[memoryview]:
     """The inputs of a file that is in `uploads`; the next is made while one is used.
 
     To be closed where it is not read to its end.
@@ -105,7 +105,7 @@ class _InThreads:
         self._lock = threading.Lock()
         self._inputs = self._made(lines)
 
-    def upcoming(self) -> asyncio.Future[bytes | None]:
+    def upcoming(self) -> asyncio.Future[memoryview | None]:
         """The next input; None after the last."""
         return asyncio.get_running_loop().run_in_executor(self._ways.threads, self._next)
 
@@ -114,10 +114,10 @@ class _InThreads:
         with self._lock:
             self._inputs.close()
 
-    def _next(self) -> bytes | None:
+    def _next(self) -> memoryview | None:
         with self._lock, self._ways.permits:
             return next(self._inputs, None)
 
-    def _made(self, lines: ComparedLines) -> Generator[bytes]:
+    def _made(self, lines: ComparedLines) -> Generator[memoryview]:
         with open_stored(self._ways, stored_file(lines.accepted)) as readable:
             yield from lines.inputs(Turns(readable, self._ways.permits))

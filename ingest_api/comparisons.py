@@ -131,7 +131,7 @@ class Comparisons:
     @contextlib.asynccontextmanager
     async def _comparing(
         self, lines: ComparedLines
-    ) -> AsyncGenerator[tuple[AudienceComparison, AsyncGenerator[bytes]]]:
+    ) -> AsyncGenerator[tuple[AudienceComparison, AsyncGenerator[memoryview]]]:
         async with (
             self._turn(),
             self._store.session(_TIME_LIMIT_S) as connection,

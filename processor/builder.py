@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from schemas.settings import Settings
 
 APPLICATION: Final = "rollcall-builder"
-_PAUSE_S: Final = 0.5
+_PAUSE_S: Final = 0.2
 _RETRY_S: Final = 2.0
-_SWEEP_EVERY: Final = 60
+_SWEEP_EVERY: Final = 150
 _UNUSED_S: Final = 3600.0
 """An audience as of some moment is dropped when nobody has read from it for so long."""
 _TRY_LOCK: LiteralString = "SELECT pg_try_advisory_lock(hashtextextended('rollcall:builder', 0))"

@@ -40,6 +40,7 @@ from processor.user_rows import LeafWriter, Round
 from processor.write_outcomes import WriteOutcome, WriteOutcomes
 from schemas import codec
 from schemas.rejections import erased_line, incomplete_user, key_conflict
+from schemas.staged_columns import COPY_HEADER, COPY_TRAILER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -267,14 +268,14 @@ class _Transaction:
 
     def stage(self, works: list[Work]) -> None:
         """All rows of the transaction that must find users by key, in one COPY."""
-        csvs = [
-            step.staged_csv()
+        inputs = [
+            step.staged_input()
             for work in works
             for step in work.prepared()
-            if step.leaf_csv is None and len(step.ids)
+            if step.leaf_input is None and len(step.ids)
         ]
-        if csvs:
-            self._copy(sql.Identifier("staging"), STAGED_COLUMNS, csvs)
+        if inputs:
+            self._copy(sql.Identifier("staging"), STAGED_COLUMNS, inputs)
 
     def apply(self, work: Work) -> None:
         for step in work.steps:
@@ -309,9 +310,11 @@ class _Transaction:
 
     def write_rejections(self, works: list[Work]) -> None:
         table = sql.Identifier(self._projection.schema, "rejection")
-        csvs = [step.rejections_csv for work in works for step in work.prepared() if step.rejected]
-        if csvs:
-            self._copy(table, REJECTION_COLUMNS, csvs)
+        inputs = [
+            step.rejections_input for work in works for step in work.prepared() if step.rejected
+        ]
+        if inputs:
+            self._copy(table, REJECTION_COLUMNS, inputs)
         if self._found:
             with self._cursor.copy(_copy_statement(table, REJECTION_COLUMNS, "text")) as copy:
                 for rejection in self._found:
@@ -434,16 +437,16 @@ class _Transaction:
         Half the work of the staging table where all rows are new users, and
         the only way while a leaf has no index.
         """
-        if step.leaf_csv is None:
+        if step.leaf_input is None:
             return False
         assert step.job_id is not None, "other producers' rows are always staged"
         leaf = self._projection.generations.leaf(self.generation_of[partition], partition)
         try:
             with self._cursor.connection.transaction():
-                self._copy(leaf, LEAF_COLUMNS, [step.leaf_csv])
+                self._copy(leaf, LEAF_COLUMNS, [step.leaf_input])
         except errors.UniqueViolation:
             self._projection.are_new[step.job_id, partition] = False
-            self._copy(sql.Identifier("staging"), STAGED_COLUMNS, [step.staged_csv()])
+            self._copy(sql.Identifier("staging"), STAGED_COLUMNS, [step.staged_input()])
             return False
         self._jobs.counts(step.job_id, partition).inserted += len(step.ids)
         self._grow(partition, len(step.ids))
@@ -494,10 +497,12 @@ class _Transaction:
     def _key_setting(self) -> str:
         return self._projection.settings.reconciliation_key
 
-    def _copy(self, table: sql.Identifier, columns: tuple[str, ...], csvs: Sequence[bytes]) -> None:
-        with self._cursor.copy(_copy_statement(table, columns, "csv")) as copy:
-            for csv in csvs:
-                copy.write(csv)
+    def _copy(
+        self, table: sql.Identifier, columns: tuple[str, ...], inputs: Sequence[memoryview]
+    ) -> None:
+        with self._cursor.copy(_copy_statement(table, columns, "binary")) as copy:
+            for octets in (COPY_HEADER, *inputs, COPY_TRAILER):
+                copy.write(octets)
 
     def _execute(self, statement: LiteralString, parameters: dict[str, Any]) -> psycopg.Cursor:
         schema = sql.Identifier(self._projection.schema)

@@ -16,7 +16,7 @@ import pyarrow.compute
 from processor.batches import rows_at
 from schemas.attribute_json import attributes_json
 from schemas.read_model import API_SOURCE
-from schemas.staged_columns import copy_input, is_complete
+from schemas.staged_columns import copy_input, is_complete, jsonb
 from schemas.user_rules import FIELDS
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ REJECTION_COLUMNS: Final = (
 class PreparedRows:
     """A Rows step as the projection wants it.
 
-    ``leaf_csv``: COPY input for the leaf itself, where all rows may well be new users;
+    ``leaf_input``: COPY input for the leaf itself, where all rows may well be new users;
     None where they must be matched against the users that are there.
     ``counts`` is the number of rows by (round, is another producer's) and mode.
     ``reported``: event ids of the API's writes among the rows, by the ids of the rows.
@@ -68,18 +68,18 @@ class PreparedRows:
     is_complete: pa.BooleanArray
     counts: dict[tuple[int, bool], dict[str, int]]
     reported: dict[int, str]
-    leaf_csv: bytes | None
+    leaf_input: memoryview | None
     rejected: int
-    rejections_csv: bytes
+    rejections_input: memoryview
 
     @property
     def has_incomplete(self) -> bool:
         """Whether a row may not add a user."""
         return self.is_complete.true_count < len(self.rows)
 
-    def staged_csv(self) -> bytes:
+    def staged_input(self) -> memoryview:
         """COPY input for the staging table."""
-        return _staged_csv(self)
+        return _staged_input(self)
 
     def sources_by_id(self, wanted: list[int]) -> list[str | None]:
         """Whom the rows of these ids name as their producer, in their order."""
@@ -121,9 +121,11 @@ def prepare_rows(batch: Batch, step: Rows, number: int, *, expect_new: bool) -> 
         is_complete=complete,
         counts=counts,
         reported=_reported(rows, ids),
-        leaf_csv=(_leaf_csv(rows, ids, step.attributes) if step.is_filling or may_be_new else None),
+        leaf_input=(
+            _leaf_input(rows, ids, step.attributes) if step.is_filling or may_be_new else None
+        ),
         rejected=len(rejections),
-        rejections_csv=copy_input({name: rejections.column(name) for name in REJECTION_COLUMNS}),
+        rejections_input=copy_input({name: rejections.column(name) for name in REJECTION_COLUMNS}),
     )
 
 
@@ -190,7 +192,7 @@ def _counts(
     return counts
 
 
-def _staged_csv(step: PreparedRows) -> bytes:
+def _staged_input(step: PreparedRows) -> memoryview:
     rows = step.rows
     columns: list[pa.Array[Any]] = [
         pa.repeat(pa.scalar(step.step, pa.int32()), len(rows)),
@@ -201,7 +203,7 @@ def _staged_csv(step: PreparedRows) -> bytes:
         rows.column("present"),
         rows.column("key"),
         *(rows.column(field.name) for field in FIELDS),
-        attributes_json(rows.column("attributes"), step.attributes),
+        jsonb(attributes_json(rows.column("attributes"), step.attributes)),
         rows.column("occurred_at"),
         rows.column("job_id"),
         rows.column("record_number"),
@@ -211,9 +213,9 @@ def _staged_csv(step: PreparedRows) -> bytes:
     return copy_input(dict(zip(STAGED_COLUMNS, columns, strict=True)))
 
 
-def _leaf_csv(
+def _leaf_input(
     rows: pa.RecordBatch, ids: npt.NDArray[np.int64], attributes: Mapping[str, Attribute]
-) -> bytes:
+) -> memoryview:
     columns: list[pa.Array[Any]] = [
         pa.array(ids),
         rows.column("key"),
@@ -223,7 +225,7 @@ def _leaf_csv(
             else rows.column(field.name)
             for field in FIELDS
         ),
-        attributes_json(rows.column("attributes"), attributes, clears="nothing"),
+        jsonb(attributes_json(rows.column("attributes"), attributes, clears="nothing")),
         rows.column("occurred_at"),
         rows.column("occurred_at"),
         rows.column("job_id"),

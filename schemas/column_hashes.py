@@ -14,6 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
+from schemas import postgres_epoch
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -24,9 +26,6 @@ if TYPE_CHECKING:
 
 pc: Any = pyarrow.compute
 NULL: Final = np.uint64(0)
-DAYS_TO_2000: Final = 10_957
-MICROSECONDS_TO_2000: Final = DAYS_TO_2000 * 86_400_000_000
-"""Postgres counts days and microseconds from 2000-01-01 on, Arrow from 1970-01-01 on."""
 _BASE: Final = 0x9E3779B9 + 3_923_095
 _BLOCK_BYTES: Final = 12
 _INTEGER_BYTES: Final = 4
@@ -52,10 +51,10 @@ def hashes(column: Any) -> Hashes:
         return text_hashes(column)
     if pa.types.is_timestamp(kind):
         times = pc.cast(pc.cast(column, pa.timestamp("us")), pa.int64())
-        found = bigint_hashes(_filled(times) - MICROSECONDS_TO_2000)
+        found = bigint_hashes(_filled(times) - postgres_epoch.MICROSECONDS)
     elif pa.types.is_date32(kind):
         days = _filled(pc.cast(pc.cast(column, pa.int32()), pa.int64()))
-        found = integer_hashes(days - DAYS_TO_2000)
+        found = integer_hashes(days - postgres_epoch.DAYS)
     elif pa.types.is_int64(kind):
         found = bigint_hashes(_filled(column))
     else:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from processor.verification.user_columns import NONE
+from schemas import postgres_epoch
 from schemas.column_hashes import (
-    MICROSECONDS_TO_2000,
     NULL,
     bigint_hashes,
     integer_hashes,
@@ -68,7 +68,7 @@ def _columns(users: UserColumns, slots: npt.NDArray[np.int64]) -> Iterator[Hashe
     for name in _HASHED:
         yield plain[name][slots]
     for name in _TIMES:
-        yield bigint_hashes(plain[name][slots] - MICROSECONDS_TO_2000)
+        yield bigint_hashes(plain[name][slots] - postgres_epoch.MICROSECONDS)
     for name in ("job_id", "modified_position"):
         numbers = plain[name][slots]
         yield _without_none(bigint_hashes(numbers), numbers)

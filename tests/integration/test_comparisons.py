@@ -206,7 +206,7 @@ class Audience:
         ]
 
 
-async def _each(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+async def _each(pieces: Iterator[memoryview]) -> AsyncIterator[memoryview]:
     for piece in pieces:
         yield piece
 
