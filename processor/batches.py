@@ -266,21 +266,40 @@ class _Decoder:
     def _rows(
         self, event_type: type[UserRow | RowRejected], positions: list[int]
     ) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
-        at, values = positions, self._values
         # The batch decoder knows the current schema only, and would not notice another one.
-        if foreign := self._in_other_schemas.intersection(positions):
-            known = ((p, self._canonical(event_type, p) if p in foreign else values[p]) for p in at)
-            good = {position: value for position, value in known if value}
-            at, values = list(good), list(good.values())
-        elif len(at) < len(values):
-            values = [values[position] for position in at]
+        in_others = self._in_other_schemas.intersection(positions)
+        good = self._canonical_values(event_type, positions, in_others) if in_others else None
         try:
-            decoded = codec.decode_batch(event_type, values)
+            return self._decoded(event_type, positions, good)
         except ValueError:
-            each = ((position, self._canonical(event_type, position)) for position in at)
-            good = {position: value for position, value in each if value}
-            at, decoded = list(good), codec.decode_batch(event_type, list(good.values()))
-        return decoded, np.array(at, np.int64)
+            left = positions if good is None else list(good)
+            good = self._canonical_values(event_type, left, set(left))
+            return self._decoded(event_type, left, good)
+
+    def _decoded(
+        self,
+        event_type: type[UserRow | RowRejected],
+        positions: list[int],
+        good: dict[int, bytes] | None,
+    ) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
+        """The values in ``good``, else all at these positions, as rows; and where they stand."""
+        if good is not None:
+            positions, values = list(good), list(good.values())
+        elif len(positions) == len(self._values):
+            values = self._values
+        else:
+            values = [self._values[at] for at in positions]
+        return codec.decode_batch(event_type, values), np.array(positions, np.int64)
+
+    def _canonical_values(
+        self, event_type: type[UserRow | RowRejected], positions: list[int], chosen: set[int]
+    ) -> dict[int, bytes]:
+        """By position, the chosen ones as our encoder writes them; what it can't is buried."""
+        each = (
+            (at, self._canonical(event_type, at) if at in chosen else self._values[at])
+            for at in positions
+        )
+        return {at: value for at, value in each if value}
 
     def _canonical(self, event_type: type[UserRow | RowRejected], at: int) -> bytes | None:
         """The value in the bytes our own encoder writes, or None once it is buried.

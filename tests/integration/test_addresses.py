@@ -40,7 +40,9 @@ def test_an_unreachable_api_is_an_error_of_its_own(
     monkeypatch.setenv("ROLLCALL_USER", "admin")
     monkeypatch.setenv("ROLLCALL_PASSWORD", "secret")
 
-    result = CliRunner().invoke(main, ["import", str(path), "--url", "http://127.0.0.1:9"])
+    result = CliRunner().invoke(
+        main, ["import", str(path), "--url", "http://127.0.0.1:9", "--retry-for", "1"]
+    )
 
     assert result.exit_code == 2
     assert "could not be reached" in result.output
