@@ -46,10 +46,10 @@ if TYPE_CHECKING:
     from processor.projector import Outcome
     from schemas.settings import Settings
 
-_MAX_BATCH: Final = 25_000
-_MAX_PENDING: Final = 60_000
-"""Records read ahead, over all partitions; about 45 MB for ordinary rows."""
-_MAX_PENDING_BYTES: Final = 32 << 20
+_MAX_BATCH: Final = 30_000
+_MAX_PENDING: Final = 90_000
+"""Records read ahead, over all partitions; about 70 MB for ordinary rows."""
+_MAX_PENDING_BYTES: Final = 48 << 20
 _SCHEMA_PAUSE_S: Final = 0.05
 _FIRST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 5.0

@@ -1,47 +1,48 @@
-"""A long log replayed by several replays side by side, each with its share of the partitions.
+"""A long log replayed by two processes, each with its share of the partitions.
 
 They are to each other what live workers are: each claims its own partitions, and the
 first one that meets a delsert makes its generation for all.
-While one waits for Postgres or Kafka, another one decodes.
+Two threads would share one interpreter's lock, and take half as long again.
+
+What is left afterwards, or was little from the start, is replayed by this process alone.
+Where the other one dies, this one goes on with all.
 """
 
 from __future__ import annotations
 
-import queue
-import threading
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import structlog
+
+from processor.other_process import OtherProcess, OtherProcessDiedError, shared_number
 from processor.replay import Replay
+from schemas.logs import configure_logging
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from concurrent.futures import Future
+    from multiprocessing.sharedctypes import Synchronized
 
     from schemas.settings import Settings
 
-    _Told = queue.SimpleQueue[tuple[int, int] | Future[bool]]
-    """What one has committed: (which, offsets behind it); or that one has ended."""
-
-_SHARES: Final = 2
 _WORTH_SHARING: Final = 100_000
-"""Records; of fewer, connecting twice takes longer than it saves."""
+"""Records; of fewer, starting a process takes longer than it saves."""
+_POLL_S: Final = 0.1
+_log = structlog.stdlib.get_logger("rollcall.replay")
 
 
 class Replays:
-    """Replays of all partitions; they may go on to a later stop again and again."""
+    """A replay of all partitions; it may go on to a later stop again and again."""
 
     def __init__(self, settings: Settings, schema: str, *, reverted: frozenset[int]) -> None:
-        self._settings = settings
-        self._schema = schema
-        self._reverted = reverted
-        self._replays: list[Replay] = []
-        self._done: list[int] = []
+        self._plan = _Plan(settings, schema, reverted)
+        self._alone: Replay | None = None
 
     def close(self) -> None:
-        """End the sessions; what was not committed is rolled back."""
-        for replay in self._replays:
-            replay.close()
+        """End the session; what was not committed is rolled back."""
+        if self._alone is not None:
+            self._alone.close()
 
     def run(
         self,
@@ -49,62 +50,68 @@ class Replays:
         on_progress: Callable[[int], None],
         should_stop: Callable[[], bool],
     ) -> bool:
-        """Project up to ``stop_at``, as :meth:`processor.replay.Replay.run` does.
+        """Project up to ``stop_at``, as :meth:`processor.replay.Replay.run` does."""
+        if self._alone is None:
+            is_long = len(stop_at) > 1 and sum(stop_at) >= _WORTH_SHARING
+            if is_long and not self._run_shared(stop_at, on_progress, should_stop):
+                return False
+            self._alone = self._plan.replay(range(len(stop_at)))
+        return self._alone.run(stop_at, on_progress, should_stop)
 
-        ``on_progress`` is called by this thread alone, ``should_stop`` by others.
-        """
-        self._begin(sum(stop_at))
-        if len(self._replays) == 1:
-            return self._replays[0].run(stop_at, on_progress, should_stop)
-        with ThreadPoolExecutor(len(self._replays)) as pool:
-            told: _Told = queue.SimpleQueue()
-            is_over = threading.Event()
-            futures = [
-                pool.submit(
-                    self._run, share, stop_at, told, lambda: is_over.is_set() or should_stop()
-                )
-                for share in range(len(self._replays))
-            ]
-            for future in futures:
-                future.add_done_callback(told.put)
-            try:
-                self._pass_on(told, on_progress)
-            finally:
-                is_over.set()  # where one has failed, or the caller, the others end too
-        reached = [future.result() for future in futures]
-        return all(reached)
-
-    def _pass_on(self, told: _Told, on_progress: Callable[[int], None]) -> None:
-        """Until each replay has ended, or one has failed."""
-        running = len(self._replays)
-        while running:
-            match told.get():
-                case share, done:
-                    self._done[share] = done
-                    on_progress(sum(self._done))
-                case future:
-                    running = 0 if future.exception() else running - 1
-
-    def _begin(self, records: int) -> None:
-        if self._replays:
-            return
-        partitions = self._settings.topics.user_events.partitions
-        shares = min(_SHARES, partitions) if records >= _WORTH_SHARING else 1
-        self._done = [0] * shares
-        for share in range(shares):
-            self._replays.append(
-                Replay(
-                    self._settings,
-                    self._schema,
-                    reverted=self._reverted,
-                    partitions=range(share, partitions, shares),
-                )
-            )
-
-    def _run(
-        self, share: int, stop_at: Sequence[int], told: _Told, should_stop: Callable[[], bool]
+    def _run_shared(
+        self,
+        stop_at: Sequence[int],
+        on_progress: Callable[[int], None],
+        should_stop: Callable[[], bool],
     ) -> bool:
-        def note(done: int) -> None:
-            told.put((share, done))
+        others_done, ending = shared_number(), shared_number()
+        own_done = 0
 
-        return self._replays[share].run(stop_at, note, should_stop)
+        def note(done: int) -> None:
+            nonlocal own_done
+            own_done = done
+            on_progress(own_done + others_done.value)
+
+        with OtherProcess(
+            _run_other, self._plan, range(1, len(stop_at), 2), stop_at, others_done, ending
+        ) as other:
+            try:
+                with closing(self._plan.replay(range(0, len(stop_at), 2))) as own:
+                    is_there = own.run(stop_at, note, lambda: should_stop() or other.has_failed)
+                while not other.is_done_within(_POLL_S) and not should_stop():
+                    note(own_done)
+            finally:
+                ending.value = 1  # told to stop, or failed: the other one ends too
+            try:
+                return other.result() and is_there
+            except OtherProcessDiedError as error:
+                _log.warning("going on alone", reason=str(error))
+                return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What is replayed, and into which tables; travels to the other process."""
+
+    settings: Settings
+    schema: str
+    reverted: frozenset[int]
+
+    def replay(self, partitions: Sequence[int]) -> Replay:
+        """A replay of these partitions."""
+        return Replay(self.settings, self.schema, reverted=self.reverted, partitions=partitions)
+
+
+def _run_other(
+    plan: _Plan,
+    partitions: Sequence[int],
+    stop_at: Sequence[int],
+    done: Synchronized[int],
+    ending: Synchronized[int],
+) -> bool:
+    def note(offsets: int) -> None:
+        done.value = offsets
+
+    configure_logging()
+    with closing(plan.replay(partitions)) as replay:
+        return replay.run(stop_at, note, lambda: ending.value == 1)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import time
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -17,6 +15,7 @@ from processor import RefusedToStartError
 from processor.garbage_collection import rare_collections
 from processor.instances import fetch_active
 from processor.log_version import at_current_version
+from processor.other_process import OtherProcess, shared_number
 from processor.setup import NotReadyError, describe_log
 from processor.store import connect
 from processor.verification import VerificationError
@@ -43,7 +42,6 @@ if TYPE_CHECKING:
 _WORTH_PROCESSES: Final = 100_000
 """Records; of fewer, starting a process takes longer than folding them."""
 _PROGRESS_S: Final = 0.2
-_shared: _Shared | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,77 +229,55 @@ def _reports_of_processes(
     note: Note,
 ) -> list[PartitionReport]:
     """The same by this process and another one: each takes the next partition when it is free."""
-    # Not forked: threads of Kafka's client and of Arrow would not be there in the child.
-    context = multiprocessing.get_context("spawn")
-    shared = _Shared(context.Value("q", 0), context.Value("q", 0))
+    taken, folded = shared_number(), shared_number()
     noted_s = time.monotonic()
 
     def count(records: int) -> None:
         nonlocal noted_s
-        shared.count(records)
+        _take(folded, records)
         if time.monotonic() - noted_s > _PROGRESS_S:
             noted_s = time.monotonic()
-            note(shared.counted, total)
+            note(folded.value, total)
 
-    with ProcessPoolExecutor(
-        1, mp_context=context, initializer=_share, initargs=(shared,)
-    ) as executor:
-        other = executor.submit(_run_shared, run, partitions)
+    with OtherProcess(_run_shared, run, partitions, taken, folded) as other:
         try:
-            reports = _run_next(run, partitions, shared, count)
-            while wait([other], _PROGRESS_S).not_done:
-                note(shared.counted, total)
+            reports = _run_next(run, partitions, taken, count)
+            while not other.is_done_within(_PROGRESS_S):
+                note(folded.value, total)
             reports += other.result()
         finally:
-            shared.take(len(partitions))  # after a failure here, none is begun there
-    note(shared.counted, total)
+            _take(taken, len(partitions))  # after a failure here, none is begun there
+    note(folded.value, total)
     return reports
 
 
-@dataclass(frozen=True, slots=True)
-class _Shared:
-    """What both processes know: how many partitions are taken, and how many records folded."""
-
-    _taken: Synchronized[int]
-    _folded: Synchronized[int]
-
-    @property
-    def counted(self) -> int:
-        """Records folded so far."""
-        return self._folded.value
-
-    def count(self, records: int) -> None:
-        """Note that so many more are folded."""
-        with self._folded.get_lock():
-            self._folded.value += records
-
-    def take(self, partitions: int = 1) -> int:
-        """Take so many partitions; how many were taken before."""
-        with self._taken.get_lock():
-            self._taken.value += partitions
-            return self._taken.value - partitions
+def _take(number: Synchronized[int], more: int) -> int:
+    """Make the number larger; what it was before."""
+    with number.get_lock():
+        number.value += more
+        return number.value - more
 
 
-def _share(shared: _Shared) -> None:
-    global _shared  # noqa: PLW0603 - a process of the pool has no other place for it
-    _shared = shared
+def _run_shared(
+    run: _Runner,
+    partitions: list[tuple[int, int]],
+    taken: Synchronized[int],
+    folded: Synchronized[int],
+) -> list[PartitionReport]:
+    def count(records: int) -> None:
+        _take(folded, records)
 
-
-def _run_shared(run: _Runner, partitions: list[tuple[int, int]]) -> list[PartitionReport]:
-    shared = _shared
-    assert shared is not None, "the pool's initializer has set it"
-    with rare_collections():
-        return _run_next(run, partitions, shared, shared.count)
+    return _run_next(run, partitions, taken, count)
 
 
 def _run_next(
     run: _Runner,
     partitions: list[tuple[int, int]],
-    shared: _Shared,
+    taken: Synchronized[int],
     count: Callable[[int], None],
 ) -> list[PartitionReport]:
     reports: list[PartitionReport] = []
-    while (place := shared.take()) < len(partitions):
+    while (place := _take(taken, 1)) < len(partitions):
         reports.append(run(*partitions[place], count))
     return reports
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import psutil
 import psycopg
 import pytest
 from confluent_kafka import Producer, TopicPartition
@@ -61,6 +63,23 @@ def die(done):
         os.kill(os.getpid(), signal.SIGKILL)
 settings = read_settings(os.environ).with_partitions(len(stops))
 replay.Replay(settings, schema, reverted=frozenset()).run(stops, die, lambda: False)
+"""
+_SHARE_AND_WAIT = """
+import os, sys, psutil, structlog
+from processor import replays
+from schemas.settings import read_settings
+replays._WORTH_SHARING = 0
+structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+stops = [int(stop) for stop in sys.argv[2].split(",")]
+told = False
+def tell(done):
+    global told
+    for other in psutil.Process().children():
+        if not told and "spawn_main" in " ".join(other.cmdline()):
+            told = True
+            print(other.pid, flush=True)
+settings = read_settings(os.environ).with_partitions(len(stops))
+replays.Replays(settings, sys.argv[1], reverted=frozenset()).run(stops, tell, lambda: False)
 """
 
 
@@ -138,7 +157,7 @@ class Stage:
 
 @pytest.fixture(autouse=True)
 def _shared_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two replays side by side, as of a long log."""
+    """By two processes, as a long log."""
     monkeypatch.setattr(replays, "_WORTH_SHARING", 0)
 
 
@@ -317,8 +336,11 @@ def test_a_replay_goes_on_where_another_one_broke_off(
 
 
 @pytest.mark.usefixtures("small_batches")
-def test_a_replay_that_is_superseded_writes_no_more(staged: Callable[[MemoryLog], Stage]) -> None:
+def test_a_replay_that_is_superseded_writes_no_more(
+    staged: Callable[[MemoryLog], Stage], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Another one claims in the middle and goes on; the first one says so and ends."""
+    monkeypatch.setattr(replays, "_WORTH_SHARING", 10_000)  # of two, one may be done already
     stage = staged(large_history(random.Random(1), rows=600).log)
     stage.project_live(stage.ends, random.Random(2))
     schema = stage.tables()
@@ -351,6 +373,40 @@ def test_a_replay_that_was_killed_is_started_again(
     assert done.returncode == -signal.SIGKILL
     run(stage.replay(schema), stage.ends)
     assert stage.differences(stage.live.schema, schema) == []
+
+
+def test_the_other_process_may_die(staged: Callable[[MemoryLog], Stage]) -> None:
+    """Kill -9: this one goes on with all partitions."""
+    stage = staged(large_history(random.Random(1), rows=600).log)
+    stage.project_live(stage.ends, random.Random(2))
+    schema = stage.tables()
+    killed: list[int] = []
+
+    def kill(_done: int) -> None:
+        for other in psutil.Process().children() if not killed else ():
+            if "spawn_main" in " ".join(other.cmdline()):
+                other.kill()
+                killed.append(other.pid)
+
+    assert stage.replay(schema).run(stage.ends, kill, lambda: False)
+    assert len(killed) == 1
+    assert stage.differences(stage.live.schema, schema) == []
+
+
+def test_a_process_that_dies_leaves_no_other(staged: Callable[[MemoryLog], Stage]) -> None:
+    """Kill -9 in the middle: the one that it has started ends by itself."""
+    stage = staged(large_history(random.Random(1), rows=600).log)
+    schema = stage.tables()
+    stops = ",".join(map(str, stage.ends))
+    with subprocess.Popen(
+        [sys.executable, "-c", _SHARE_AND_WAIT, schema, stops],
+        env={**os.environ, **stage.env.environ},
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        other = psutil.Process(int(process.stdout.readline()))
+        process.kill()
+    assert psutil.wait_procs([other], timeout=_TIMEOUT_S)[1] == []
 
 
 def test_offsets_without_records_are_passed(staged: Callable[[MemoryLog], Stage]) -> None:
