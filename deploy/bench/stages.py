@@ -21,6 +21,7 @@ from ingest_api.file_format import DELIMITERS, FileFormat
 from ingest_api.file_pass import FilePass
 from processor.batches import decode_records
 from processor.foreign_rules import LogPartition
+from processor.garbage_collection import rare_collections
 from schemas import codec
 from schemas.events import ChunkRange, JobAccepted, JobMode, JobSealed
 from schemas.settings import Settings
@@ -119,9 +120,10 @@ def _consume_and_decode(settings: Settings) -> float:
     begin = time.perf_counter()
     consumer = _consumer(settings)
     try:
-        for partition in range(topic.partitions):
-            place = LogPartition(partition, topic.partitions, settings.reconciliation_key)
-            _decode_partition(consumer, topic.name, place)
+        with rare_collections():
+            for partition in range(topic.partitions):
+                place = LogPartition(partition, topic.partitions, settings.reconciliation_key)
+                _decode_partition(consumer, topic.name, place)
     finally:
         consumer.close()
     return time.perf_counter() - begin
