@@ -10,6 +10,7 @@ Where the other one dies, this one goes on with all.
 
 from __future__ import annotations
 
+import logging
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -36,7 +37,8 @@ class Replays:
     """A replay of all partitions; it may go on to a later stop again and again."""
 
     def __init__(self, settings: Settings, schema: str, *, reverted: frozenset[int]) -> None:
-        self._plan = _Plan(settings, schema, reverted)
+        level = logging.getLogger("rollcall").getEffectiveLevel()
+        self._plan = _Plan(settings, schema, reverted, level)
         self._alone: Replay | None = None
 
     def close(self) -> None:
@@ -96,6 +98,7 @@ class _Plan:
     settings: Settings
     schema: str
     reverted: frozenset[int]
+    log_level: int
 
     def replay(self, partitions: Sequence[int]) -> Replay:
         """A replay of these partitions."""
@@ -112,6 +115,6 @@ def _run_other(
     def note(offsets: int) -> None:
         done.value = offsets
 
-    configure_logging()
+    configure_logging(plan.log_level)
     with closing(plan.replay(partitions)) as replay:
         return replay.run(stop_at, note, lambda: ending.value == 1)

@@ -31,8 +31,8 @@ class _OncePerPeriod(logging.Filter):
         return True
 
 
-def configure_logging() -> None:
-    """Send this process's logs, those of its libraries too, to stdout.
+def configure_logging(level: int = logging.INFO) -> None:
+    """Send this process's logs of that level and above, those of its libraries too, to stdout.
 
     Of libraries only warnings are kept.
     Values reach a terminal escaped, because JSON and ``repr`` escape control characters.
@@ -56,7 +56,7 @@ def configure_logging() -> None:
     handler.setFormatter(formatter)
     logging.root.handlers = [handler]
     logging.root.setLevel(logging.WARNING)
-    logging.getLogger("rollcall").setLevel(logging.INFO)
+    logging.getLogger("rollcall").setLevel(level)
     kafka = logging.getLogger("rollcall.kafka")
     kafka.setLevel(logging.WARNING)
     kafka.addFilter(_OncePerPeriod())

@@ -1,5 +1,6 @@
 """`./rollcall erase`."""
 
+import logging
 import time
 from pathlib import Path
 
@@ -12,13 +13,18 @@ from deploy.log_move.move import FAILURES
 from schemas.logs import configure_logging
 
 
-@click.command("erase")
+@click.command(
+    "erase",
+    epilog="Exit status: 0 erased, the key stands nowhere; 1 refused, and nothing has changed, or"
+    " started again where it was broken off; 3 erased, but the key also stands in records of"
+    " others, which are listed and left.",
+)
 @click.argument("key")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--keep-old", is_flag=True, help="Keep the old topics, which still have the data.")
 @data_dir_option
 def erase_command(key: str, yes: bool, keep_old: bool, data_dir: Path) -> None:  # noqa: FBT001 - click's way
-    r"""Erase the user with this reconciliation KEY from the log and from every table.
+    """Erase the user with this reconciliation KEY from the log and from every table.
 
     The log is copied to new topics without the user's data, the copy is proved, and everybody
     goes on in it; ids of users and counts of jobs stay, and topics have new names, which other
@@ -27,14 +33,8 @@ def erase_command(key: str, yes: bool, keep_old: bool, data_dir: Path) -> None: 
 
     Where ROLLCALL_KAFKA_BOOTSTRAP_SERVERS and ROLLCALL_DATABASE_URL are set, it is their log, else
     that of the stack that runs on the data folder.
-
-    \b
-    Exit status
-      0  Erased; the key stands nowhere.
-      1  Refused, and nothing has changed; or started again where it was broken off.
-      3  Erased, but the key also stands in records of others, which are listed and left.
     """
-    configure_logging()
+    configure_logging(logging.WARNING)
     if not yes:
         click.confirm("All data of this user will be gone for ever. Go on?", abort=True)
     began_s = time.monotonic()

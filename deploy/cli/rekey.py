@@ -1,5 +1,6 @@
 """`./rollcall rekey`."""
 
+import logging
 import time
 from pathlib import Path
 
@@ -13,7 +14,11 @@ from schemas.logs import configure_logging
 from schemas.settings import MAX_PARTITIONS
 
 
-@click.command("rekey")
+@click.command(
+    "rekey",
+    epilog="Exit status: 0 moved, or a move that was broken off was completed, which is said; 1"
+    " refused, and nothing has changed, or started again where it was broken off.",
+)
 @click.option("--key", help="Which field is to tell users apart: email, mobileNumber, …")
 @click.option(
     "--partitions",
@@ -28,7 +33,7 @@ def rekey_command(
     yes: bool,  # noqa: FBT001 - click's way
     data_dir: Path,
 ) -> None:
-    r"""Move the log to another reconciliation KEY, number of partitions, or both.
+    """Move the log to another reconciliation KEY, number of partitions, or both.
 
     The log is written anew to new topics, job by job; the tables made from it are proved to say
     the same as the live ones, and everybody goes on in it. For partitions alone no setting need
@@ -42,13 +47,8 @@ def rekey_command(
 
     Where ROLLCALL_KAFKA_BOOTSTRAP_SERVERS and ROLLCALL_DATABASE_URL are set, it is their log, else
     that of the stack that runs on the data folder.
-
-    \b
-    Exit status
-      0  Moved; or a move that was broken off was completed, which is said.
-      1  Refused, and nothing has changed; or started again where it was broken off.
     """
-    configure_logging()
+    configure_logging(logging.WARNING)
     if key is None and partitions is None:
         raise click.UsageError("Say --key, --partitions, or both.")
     if not yes:

@@ -70,7 +70,7 @@ def stage(batch: Batch, step: Rows) -> Staged:
         id=batch.row_offsets[step.rows] + user_id(batch.partition, 0),
         key=keys,
         rounds=rounds(keys),
-        values=np.stack([hashes(rows.column(field.name)) for field in FIELDS], axis=1),
+        values=np.stack([_hashes_beside(rows, field.name, keys) for field in FIELDS], axis=1),
         present=_numbers(rows.column("present"), 0),
         modes=_mode_numbers(rows.column("mode")),
         is_complete=np.asarray(is_complete(rows)),
@@ -82,6 +82,12 @@ def stage(batch: Batch, step: Rows) -> Staged:
         event_id=hashes(rows.column("event_id")),
         occurred_at=_numbers(rows.column("occurred_at"), 0),
     )
+
+
+def _hashes_beside(rows: pa.RecordBatch, name: str, keys: Hashes) -> Hashes:
+    """Those of a column; most keys are a column's very values."""
+    column = cast("Any", rows.column(name))
+    return keys if column.equals(rows.column("key")) else hashes(column)
 
 
 def rounds(keys: Hashes) -> Numbers:
