@@ -15,7 +15,7 @@ from processor import RefusedToStartError
 from processor.garbage_collection import rare_collections
 from processor.instances import fetch_active
 from processor.log_version import at_current_version
-from processor.other_process import OtherProcess, shared_number
+from processor.other_process import OtherProcess, OtherProcessDiedError, shared_number
 from processor.setup import NotReadyError, describe_log
 from processor.store import connect
 from processor.verification import VerificationError
@@ -174,7 +174,7 @@ def _told() -> Generator[None]:
     """Faults of the surroundings as what they mean to a verification."""
     try:
         yield
-    except (NotReadyError, RefusedToStartError) as error:
+    except (NotReadyError, RefusedToStartError, OtherProcessDiedError) as error:
         raise VerificationError(str(error)) from error
     except RegistryUnreachableError as error:
         raise VerificationError(f"The schema registry does not answer: {error}") from error
