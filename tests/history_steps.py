@@ -288,7 +288,7 @@ _sent = st.builds(
     have_own_keys=_mostly(True, False),
     times=st.sampled_from([1, 1, 1, 2]),
 )
-_definitions = st.builds(
+DEFINITIONS = st.builds(
     AttributeDefined,
     name=st.sampled_from(["tier", "score", "vip"]),
     type=st.sampled_from(["string", "number", "boolean"]),
@@ -297,7 +297,8 @@ _definitions = st.builds(
     defined_at=st.just(START),
     defined_by=st.just("admin"),
 )
-_defined = st.builds(Define, _definitions)
+"""Of attributes, few enough that a name comes again with another type."""
+_defined = st.builds(Define, DEFINITIONS)
 _published = st.builds(Publish, _by_partition(st.sampled_from([0, 1, 2, 5, 50])))
 _projected = st.builds(
     Project, sizes=_by_partition(st.sampled_from([0, 1, 2, 7, 40])), expects_new=st.booleans()

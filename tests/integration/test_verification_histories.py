@@ -16,6 +16,7 @@ from schemas import codec
 from schemas.events import AttributeDefined, UserRow
 from schemas.read_model import API_SOURCE
 from schemas.topics import partition_of
+from tests.history_steps import DEFINITIONS
 from tests.integration.test_projection_histories import START, job_of
 from tests.passes import MemoryRecord, make_pass
 from tests.projection_scene import Scene
@@ -84,17 +85,6 @@ def _foreign_rows(draw: st.DrawFn) -> UserRow:
     )
 
 
-_definitions = st.builds(
-    AttributeDefined,
-    name=st.sampled_from(["tier", "score", "vip"]),
-    type=st.sampled_from(["string", "number", "boolean"]),
-    is_reconciliation_key=st.just(False),
-    is_indexed=st.booleans(),
-    defined_at=st.just(START),
-    defined_by=st.just("admin"),
-)
-
-
 def _fill(log: MemoryLog, jobs: list[Any], data: st.DataObject) -> None:
     """Append passes, whole and in pieces, with other producers' events between their records."""
     previous = 0
@@ -111,7 +101,7 @@ def _fill(log: MemoryLog, jobs: list[Any], data: st.DataObject) -> None:
 
 
 def _append_foreign(log: MemoryLog, data: st.DataObject) -> None:
-    for event in data.draw(st.lists(st.one_of(_foreign_rows(), _definitions), max_size=3)):
+    for event in data.draw(st.lists(st.one_of(_foreign_rows(), DEFINITIONS), max_size=3)):
         if isinstance(event, AttributeDefined):
             record = MemoryRecord(event.name.encode(), codec.encode(event))
             for partition in range(PARTITIONS):
