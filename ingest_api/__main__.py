@@ -8,13 +8,13 @@ import sys
 
 import structlog
 
-from ingest_api.log_moved import LogMovedError, start_again
-from ingest_api.log_setup import LogMismatchError
-from ingest_api.memory import bound_allocators
-from ingest_api.server import serve
-from ingest_api.settings import read_api_settings
-from schemas.logs import configure_logging
-from schemas.settings import SettingsError
+from ingest_api.app.allocators import bound_allocators
+from ingest_api.app.server import serve
+from ingest_api.app.settings import read_api_settings
+from ingest_api.kafka.log_moved import LogMovedError, start_again
+from ingest_api.kafka.log_setup import LogMismatchError
+from schemas.config.logs import configure_logging
+from schemas.config.settings import SettingsError
 
 _log = structlog.stdlib.get_logger("rollcall.api")
 

@@ -11,6 +11,6 @@ def _end_before_start(_number: int, _frame: object) -> None:
 if __name__ == "__main__":
     # Loading the libraries takes seconds, and nothing is held yet that would need an end.
     signal.signal(signal.SIGTERM, _end_before_start)
-    from processor.service import main
+    from processor.worker.main import main
 
     main()

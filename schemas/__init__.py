@@ -3,14 +3,14 @@
 =====================  =======================================================
 ``avro/``              the Avro schemas, one file an event type
 :mod:`schemas.events`  the event types as values
-:mod:`schemas.codec`   events and batches to and from framed Avro bytes
-:mod:`schemas.topics`  topics, their settings, the partition of a key
-:mod:`schemas.asyncapi`  topics and events as an AsyncAPI document
-:mod:`schemas.dead_letters`  why a record is not applied, and how that is told
-:mod:`schemas.user_rules`  the columns of a file and the rules of a value
-:mod:`schemas.attributes`  custom attributes and their types
-:mod:`schemas.read_model`  the tables the projection writes and the API reads
-:mod:`schemas.settings`    where Kafka and Postgres are, read from the environment
+:mod:`schemas.codec.codec`   events and batches to and from framed Avro bytes
+:mod:`schemas.log.topics`  topics, their settings, the partition of a key
+:mod:`schemas.asyncapi.document`  topics and events as an AsyncAPI document
+:mod:`schemas.log.dead_letters`  why a record is not applied, and how that is told
+:mod:`schemas.rules.fields`  the columns of a file and the rules of a value
+:mod:`schemas.rules.attributes`  custom attributes and their types
+:mod:`schemas.read_model.tables`  the tables the projection writes and the API reads
+:mod:`schemas.config.settings`    where Kafka and Postgres are, read from the environment
 =====================  =======================================================
 
 Nothing here does I/O, but for reading the files of this package.

@@ -1,6 +1,6 @@
 """The event types as frozen values; their wire form is in ``avro/``.
 
-Rows travel in batches (see :mod:`schemas.codec`), so :class:`UserRow` and
+Rows travel in batches (see :mod:`schemas.codec.codec`), so :class:`UserRow` and
 :class:`RowRejected` exist as values only for single events and for tests.
 """
 
@@ -31,7 +31,7 @@ class UserRow:
     """One user as a producer states it.
 
     ``present`` is the bit set of the fields set, in the order of
-    :data:`schemas.user_rules.FIELDS`.
+    :data:`schemas.rules.fields.FIELDS`.
     """
 
     job_id: int | None = None
@@ -166,7 +166,7 @@ class JobVoided:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobReverted:
-    """From here on the job counts as if it had never run (see :mod:`schemas.reverts`).
+    """From here on the job counts as if it had never run (see :mod:`schemas.log.reverts`).
 
     The counts are the job's at that time: afterwards no row of it is left to count.
     """
@@ -234,7 +234,7 @@ class LogConfigured:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogMove:
-    """A stage of moving the log to topics of another version (see :mod:`schemas.log_moves`).
+    """A stage of moving the log to topics of another version (see :mod:`schemas.log.moves`).
 
     ``partitions`` are those of ``user-events`` in that version.
     """

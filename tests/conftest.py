@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.registry_server import registry_server
-from tests.rig import Rig
-from tests.services import Services
-from tests.surroundings import ground, surroundings
+from tests.support.servers.registry_server import registry_server
+from tests.support.servers.rig import Rig
+from tests.support.servers.services import Services
+from tests.support.servers.surroundings import ground, surroundings
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from types import FrameType
 
-    from tests.registry_server import RegistryServer
-    from tests.services import Service
-    from tests.surroundings import Ground, Surroundings
+    from tests.support.servers.registry_server import RegistryServer
+    from tests.support.servers.services import Service
+    from tests.support.servers.surroundings import Ground, Surroundings
 
 _LOG_TAIL_CHARACTERS = 6000
 _TESTS = Path(__file__).parent

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from deploy.local.data_dir import default_data_dir
+from deploy.local_stack.data_dir import default_data_dir
 
 data_dir_option = click.option(
     "--data-dir",

@@ -9,7 +9,7 @@ from typing import IO, Any
 import click
 
 from deploy.api_client.client import Account, ApiClient, ApiError, Token
-from deploy.cli.tables import plain
+from deploy.cli.output.tables import plain
 
 FAILED = 2
 """Exit status where the API refused or could not be reached; click's own for wrong usage."""

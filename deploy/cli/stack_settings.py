@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 from deploy.cli.session import CommandError
-from deploy.local.data_dir import DataDir, NoStackError
-from schemas.settings import Settings, SettingsError, read_settings
+from deploy.local_stack.data_dir import DataDir, NoStackError
+from schemas.config.settings import Settings, SettingsError, read_settings
 
 _ADDRESSES = ("ROLLCALL_KAFKA_BOOTSTRAP_SERVERS", "ROLLCALL_DATABASE_URL")
 

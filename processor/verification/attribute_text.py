@@ -6,12 +6,12 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, cast
 
-from schemas.attributes import CANONICAL_NUMBER
+from schemas.rules.attributes import CANONICAL_NUMBER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from schemas.attributes import Attribute
+    from schemas.rules.attributes import Attribute
 
     Tokens = dict[str, str]
 

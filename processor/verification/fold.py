@@ -1,6 +1,7 @@
 """What one partition of the log comes to: its users, its jobs' outcomes, its state.
 
-The rules are those of :mod:`processor.user_rows` and :mod:`processor.foreign_rows`,
+The rules are those of :mod:`processor.projection.job_rows` and
+:mod:`processor.projection.producer_rows`,
 decided here for whole columns of numbers, without Postgres.
 Memory grows with the partition's users and jobs, not with its records.
 """
@@ -14,17 +15,25 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
-from processor.acceptance import Erased, Indexed, Opened, PartitionState, Rows, Sealed, accept
-from processor.batches import decode_records
-from processor.staging import user_id
+from processor.decoding.accept_rule import (
+    Erased,
+    Indexed,
+    Opened,
+    PartitionState,
+    Rows,
+    Sealed,
+    accept,
+)
+from processor.decoding.batches import decode_records
+from processor.projection.staging import user_id
+from processor.projection.write_outcomes import repeats
 from processor.verification.attribute_text import canonical, merged, tokens_of
 from processor.verification.staged import DELETE, INSERT, UPSERT, stage
 from processor.verification.user_columns import NONE, UserColumns
 from processor.verification.watched_users import WatchedUsers
-from processor.write_outcomes import repeats
-from schemas.column_hashes import NULL, hashes, mixed, text_hash
-from schemas.read_model import API_SOURCE, REPEAT_OFFSETS
-from schemas.user_rules import (
+from schemas.read_model.column_hashes import NULL, hashes, mixed, text_hash
+from schemas.read_model.tables import API_SOURCE, REPEAT_OFFSETS
+from schemas.rules.fields import (
     DUPLICATE_IN_FILE,
     ERASED,
     FIELDS,
@@ -37,9 +46,9 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from processor.acceptance import Step
-    from processor.batches import Batch, Record
-    from processor.foreign_rules import LogPartition
+    from processor.decoding.accept_rule import Step
+    from processor.decoding.batches import Batch, Record
+    from processor.decoding.producer_rules import LogPartition
     from processor.verification.staged import Staged
     from schemas.events import RowErased
 
@@ -319,7 +328,7 @@ class PartitionFold:
         self._repeated.clear()
 
     def _find_repeats(self, batch: Batch) -> None:
-        """Which writes of the API came before, as :mod:`processor.write_outcomes` has it."""
+        """Which writes of the API came before, as ``write_outcomes`` has it."""
         partition = batch.partition
         writes = {
             user_id(partition, refused.offset): refused.event_id for refused in batch.refused_writes

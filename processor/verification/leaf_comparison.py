@@ -13,8 +13,8 @@ import pyarrow.compute
 from processor.verification.attribute_text import canonical_of_json
 from processor.verification.findings import MOST_OF_A_KIND
 from processor.verification.user_columns import NONE
-from schemas.column_hashes import hashes, text_hashes
-from schemas.user_rules import FIELDS
+from schemas.read_model.column_hashes import hashes, text_hashes
+from schemas.rules.fields import FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -14,14 +14,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from processor.verification.user_columns import NONE
-from schemas import postgres_epoch
-from schemas.column_hashes import (
-    NULL,
-    bigint_hashes,
-    integer_hashes,
-    record_hashes,
-)
-from schemas.user_rules import FIELDS
+from schemas.read_model import epoch
+from schemas.read_model.column_hashes import NULL, bigint_hashes, integer_hashes, record_hashes
+from schemas.rules.fields import FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +63,7 @@ def _columns(users: UserColumns, slots: npt.NDArray[np.int64]) -> Iterator[Hashe
     for name in _HASHED:
         yield plain[name][slots]
     for name in _TIMES:
-        yield bigint_hashes(plain[name][slots] - postgres_epoch.MICROSECONDS)
+        yield bigint_hashes(plain[name][slots] - epoch.MICROSECONDS)
     for name in ("job_id", "modified_position"):
         numbers = plain[name][slots]
         yield _without_none(bigint_hashes(numbers), numbers)

@@ -6,8 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from processor.foreign_rules import LogPartition
-from processor.staging import offset_of, user_id
+from processor.decoding.producer_rules import LogPartition
+from processor.projection.staging import offset_of, user_id
 from processor.verification.attribute_text import canonical_of_json
 from processor.verification.findings import Finding, Findings, shown_value
 from processor.verification.fold import PartitionFold
@@ -18,7 +18,7 @@ from processor.verification.user_columns import UserColumns
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from processor.batches import Record
+    from processor.decoding.batches import Record
     from processor.verification.fold import JobInPartition
     from processor.verification.leaf_comparison import Difference, LeafDifferences
     from processor.verification.snapshot import Leaves, OffsetRow, Tables

@@ -11,13 +11,13 @@ import numpy as np
 import pyarrow as pa
 from psycopg import errors, pq, sql
 
-from processor.generations import Generations
-from processor.store import connect
+from processor.projection.session import connect
+from processor.tables.generations import Generations
 from processor.verification import VerificationError
 from processor.verification.fold import rejection_hashes
 from processor.verification.leaf_fingerprint import COLUMNS, LeafFingerprint
-from schemas.column_hashes import hashes
-from schemas.copied_columns import FIELD_TYPES, TIME, copied_columns
+from schemas.read_model.column_hashes import hashes
+from schemas.read_model.copy_csv import FIELD_TYPES, TIME, copied_columns
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from schemas.settings import Settings
+    from schemas.config.settings import Settings
 
 APPLICATION: Final = "rollcall-verification"
 _ATTEMPTS: Final = 5

@@ -9,18 +9,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
-from processor.acceptance import FOREIGN
-from processor.staging import user_id
+from processor.decoding.accept_rule import FOREIGN
+from processor.projection.staging import user_id
 from processor.verification.user_columns import NONE
-from schemas.column_hashes import hashes
-from schemas.staged_columns import is_complete
-from schemas.user_rules import FIELDS
+from schemas.read_model.column_hashes import hashes
+from schemas.read_model.copy_binary import is_complete
+from schemas.rules.fields import FIELDS
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from processor.acceptance import Rows
-    from processor.batches import Batch
+    from processor.decoding.accept_rule import Rows
+    from processor.decoding.batches import Batch
 
     Numbers = npt.NDArray[np.int64]
     Hashes = npt.NDArray[np.uint64]

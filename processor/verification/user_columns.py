@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from processor.verification.key_index import KeyIndex
-from schemas.user_rules import FIELDS
+from schemas.rules.fields import FIELDS
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from processor.verification.attribute_text import canonical
-from schemas.user_rules import FIELDS
+from schemas.rules.fields import FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

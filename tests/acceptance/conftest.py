@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.raw_http import accounts_and_topics_are_there, jobs
-from tests.rig import Rig, installation
-from tests.services import Services
-from tests.surroundings import ground
-from tests.waiting import wait_until
+from tests.support.clients.raw_http import accounts_and_topics_are_there, jobs
+from tests.support.servers.rig import Rig, installation
+from tests.support.servers.services import Services
+from tests.support.servers.surroundings import ground
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from deploy.local.stack import LocalStack
-    from tests.client import Client
-    from tests.services import Service
-    from tests.surroundings import Ground, Surroundings
+    from deploy.local_stack.stack import LocalStack
+    from tests.support.clients.client import Client
+    from tests.support.servers.services import Service
+    from tests.support.servers.surroundings import Ground, Surroundings
 
 
 @pytest.fixture

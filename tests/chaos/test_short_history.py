@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.chaos.history import run_history
-from tests.rig import Rig
+from tests.support.data.chaos_history import run_history
+from tests.support.servers.rig import Rig
 
 if TYPE_CHECKING:
-    from tests.services import Services
-    from tests.surroundings import Ground
+    from tests.support.servers.services import Services
+    from tests.support.servers.surroundings import Ground
 
 
 @pytest.mark.parametrize("seed", [20_261_123])

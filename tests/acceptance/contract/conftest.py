@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.acceptance.contract.speech import BASE, Server
-from tests.rig import installation
+from tests.support.clients.speech import BASE, Server
+from tests.support.servers.rig import installation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.rig import Rig
-    from tests.surroundings import Surroundings
+    from tests.support.servers.rig import Rig
+    from tests.support.servers.surroundings import Surroundings
 
 
 @pytest.fixture(scope="package")

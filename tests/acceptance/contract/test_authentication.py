@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from tests.acceptance.contract.speech import BASE, IMPORT, UNAUTHORIZED, Server, file, line
-from tests.waiting import wait_until
+from tests.support.clients.speech import BASE, IMPORT, UNAUTHORIZED, Server, file, line
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from tests.rig import Rig
+    from tests.support.servers.rig import Rig
 
 PATHS = [
     ("POST", IMPORT),

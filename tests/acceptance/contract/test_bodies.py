@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.acceptance.contract.speech import BASE
+from tests.support.clients.speech import BASE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.acceptance.contract.speech import Server
+    from tests.support.clients.speech import Server
 
 PATH = f"{BASE}/audience"
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from tests.acceptance.contract.speech import (
+from tests.support.clients.speech import (
     BASE,
     ID,
     IMPORT,
@@ -21,15 +21,15 @@ from tests.acceptance.contract.speech import (
     file,
     line,
 )
-from tests.rig import Rig
-from tests.services import Services
-from tests.surroundings import ground
-from tests.waiting import wait_until
+from tests.support.servers.rig import Rig
+from tests.support.servers.services import Services
+from tests.support.servers.surroundings import ground
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.surroundings import Surroundings
+    from tests.support.servers.surroundings import Surroundings
 
 DELIMITERS = {"COMMA": ",", "SEMI_COLON": ";", "PIPE": "|", "HYPHEN": "-"}
 

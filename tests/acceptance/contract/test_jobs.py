@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.acceptance.contract.speech import (
+from tests.support.clients.speech import (
     BASE,
     DATE,
     IN_PROGRESS,
@@ -19,13 +19,11 @@ from tests.acceptance.contract.speech import (
     file,
     line,
 )
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from tests.acceptance.contract.speech import (
-        Server,
-    )
-    from tests.rig import Rig
+    from tests.support.clients.speech import Server
+    from tests.support.servers.rig import Rig
 
 STATUS = f"{BASE}/batchinfo/status"
 ERRORS = f"{BASE}/batchinfo/errors"

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.acceptance.contract.speech import BASE
+from tests.support.clients.speech import BASE
 
 if TYPE_CHECKING:
-    from tests.acceptance.contract.speech import Server
+    from tests.support.clients.speech import Server
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/docs", "/openapi.json"])

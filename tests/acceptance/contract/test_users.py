@@ -6,22 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.acceptance.contract.speech import (
-    BASE,
-    DATE,
-    ID,
-    NO_SUCH_IDS,
-    UNKNOWN_USER,
-    file,
-    line,
-)
+from tests.support.clients.speech import BASE, DATE, ID, NO_SUCH_IDS, UNKNOWN_USER, file, line
 
 if TYPE_CHECKING:
     import httpx
 
-    from tests.acceptance.contract.speech import (
-        Server,
-    )
+    from tests.support.clients.speech import Server
 
 AUDIENCE = f"{BASE}/audience"
 USER = {"firstName": "Ada", "lastName": "Lovelace", "country": "India"}

@@ -1,0 +1,1 @@
+"""Commands about uploads and what became of them."""

@@ -1,0 +1,244 @@
+"""`./rollcall import`."""
+
+import contextlib
+import shutil
+import sys
+import tempfile
+import uuid
+from collections.abc import Generator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import click
+
+from deploy.api_client.client import ApiClient, ApiError
+from deploy.api_client.job import JobCounts
+from deploy.api_client.retry import is_passing
+from deploy.api_client.upload import Upload, send, send_for_dry_run
+from deploy.cli.api_command import ApiCommand, call_options
+from deploy.cli.output.dry_run_preview import print_dry_run
+from deploy.cli.output.error_file import write_error_file
+from deploy.cli.output.job_progress import follow_job, send_upload
+from deploy.cli.output.tables import output, print_counts, print_json, progress_console
+from deploy.cli.session import CommandError, api
+
+_NOT_ALL_LINES = 1
+_INTERRUPTED = 130
+_GZIP_MAGIC = b"\x1f\x8b"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wishes:
+    """What is done beside sending the file."""
+
+    dry_run: bool
+    waits: bool
+    errors_path: Path | None
+    idempotency_key: str | None
+    retry_for_s: float
+    as_json: bool
+
+
+@click.command(
+    "import",
+    cls=ApiCommand,
+    examples=(
+        "rollcall import users.csv",
+        "rollcall import users.csv --mode upsert --dry-run",
+        "rollcall import users.csv --mode upsert --errors rejected.csv",
+        "rollcall import export.txt.gz --delimiter PIPE --charset windows-1252",
+        "rollcall import all.csv --mode delsert --max-delete-percent 5",
+        "mysql … | rollcall import - --mode upsert --no-wait",
+    ),
+    exit_status={
+        0: "Every line went in; with --dry-run: every line would; with --no-wait: accepted.",
+        1: "Some lines were rejected; with --dry-run: some would be.",
+        _INTERRUPTED: "Ctrl-C; an accepted job goes on.",
+    },
+)
+@click.argument(
+    "path",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+)
+@click.option(
+    "--mode",
+    type=click.Choice(["insert", "upsert", "delsert"]),
+    default="insert",
+    show_default=True,
+    help="insert adds, upsert adds and changes, delsert replaces the whole audience.",
+)
+@click.option(
+    "--delimiter",
+    type=click.Choice(["COMMA", "SEMI_COLON", "PIPE", "HYPHEN"]),
+    default="COMMA",
+    show_default=True,
+    help="What stands between the cells of a line.",
+)
+@click.option("--charset", metavar="NAME", help="Encoding of the file.  [default: UTF-8]")
+@click.option(
+    "--blank-cells",
+    type=click.Choice(["keep", "clear"]),
+    help="What a blank cell of an upsert does to a value that is there.  [default: keep]",
+)
+@click.option(
+    "--max-delete-percent",
+    type=click.FloatRange(0, 100),
+    help="Refuse a delsert that would remove more of the audience than this.",
+)
+@click.option("--dry-run", is_flag=True, help="Show what would happen, and change nothing.")
+@click.option(
+    "--errors",
+    "errors_path",
+    metavar="OUT.csv",
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+    help="Write the rejected lines to this file, if there are any: correct it, import it again.",
+)
+@click.option(
+    "--no-wait",
+    "waits",
+    is_flag=True,
+    flag_value=False,
+    default=True,
+    help="End once the upload is accepted; `rollcall status JOB --wait` follows the job.",
+)
+@click.option(
+    "--idempotency-key",
+    metavar="TEXT",
+    help="Uploads of the same file with the same key end in one job.  [default: a new key]",
+)
+@click.option(
+    "--retry-for",
+    "retry_for_s",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0),
+    default=120,
+    show_default=True,
+    help="How long it is sent again, with its key, while the API doesn't answer or is busy.",
+)
+@call_options
+def import_file(path: Path, *, url: str, **options: Any) -> None:
+    """Upload the CSV file FILE (- for standard input), and follow its job to its end.
+
+    The first line names the columns, in any order and case. A file whose name ends in .gz is
+    sent as it is. A broken connection is no harm: the upload is sent again with the same
+    idempotency key, so that it becomes one job.
+    """
+    wishes = _Wishes(**{each.name: options.pop(each.name) for each in fields(_Wishes)})
+    _check(wishes)
+    if options["max_delete_percent"] is not None and options["mode"] != "delsert":
+        message = "--max-delete-percent is for --mode delsert; the other modes delete nobody."
+        raise click.UsageError(message)
+    with _opened(path) as (file, name), api(url) as client:
+        upload = Upload(file=file, name=name, **options)
+        if wishes.dry_run:
+            _try(client, upload, wishes)
+        else:
+            _import(client, upload, wishes)
+
+
+def _check(wishes: _Wishes) -> None:
+    if wishes.errors_path is None:
+        return
+    if wishes.dry_run or not wishes.waits:
+        message = "--errors needs a finished import; it can't be with --dry-run or --no-wait."
+        raise click.UsageError(message)
+    if not wishes.errors_path.resolve().parent.is_dir():
+        message = f"{wishes.errors_path} cannot be written: there is no such folder"
+        raise CommandError(message)
+
+
+def _try(client: ApiClient, upload: Upload, wishes: _Wishes) -> None:
+    answer = send_upload(
+        upload,
+        lambda advance: send_for_dry_run(client, upload, advance=advance),
+        progress_console(),
+        retry_for_s=wishes.retry_for_s,
+    )
+    if wishes.as_json:
+        print_json(answer)
+    else:
+        print_dry_run(output(), upload.name, answer)
+    if answer["reject"]:
+        sys.exit(_NOT_ALL_LINES)
+
+
+def _import(client: ApiClient, upload: Upload, wishes: _Wishes) -> None:
+    answer = _sent(client, upload, wishes)
+    job_id = str(answer["id"])
+    if not wishes.waits:
+        if wishes.as_json:
+            print_json(answer)
+        else:
+            click.echo(f"Job {job_id}: {answer['message']}")
+        return
+    try:
+        status = follow_job(client, job_id, upload.name, progress_console())
+    except KeyboardInterrupt:
+        click.echo(f"Interrupted; the job goes on: `rollcall status {job_id} --wait`.", err=True)
+        sys.exit(_INTERRUPTED)
+    _report(client, job_id, status, wishes)
+
+
+def _sent(client: ApiClient, upload: Upload, wishes: _Wishes) -> dict[str, Any]:
+    key = wishes.idempotency_key or str(uuid.uuid4())
+    again = f"the same import with --idempotency-key {key} ends in one job"
+    try:
+        return send_upload(
+            upload,
+            lambda advance: send(client, upload, idempotency_key=key, advance=advance),
+            progress_console(),
+            retry_for_s=wishes.retry_for_s,
+        )
+    except ApiError as error:
+        if not is_passing(error):
+            raise
+        message = f"{error}\n  Try it again: {again}."
+        raise CommandError(message) from error
+    except KeyboardInterrupt:
+        click.echo(f"Interrupted in the upload; {again}.", err=True)
+        sys.exit(_INTERRUPTED)
+
+
+def _report(client: ApiClient, job_id: str, status: dict[str, Any], wishes: _Wishes) -> None:
+    counts = JobCounts.of(status)
+    if wishes.as_json:
+        print_json(status)
+    else:
+        print_counts(output(), job_id, counts)
+    if wishes.errors_path is not None and counts.rejected:
+        write_error_file(client, job_id, wishes.errors_path)
+    elif counts.rejected:
+        click.echo(f"See `rollcall errors {job_id}`.", err=True)
+    if counts.state != "COMPLETED":
+        sys.exit(_NOT_ALL_LINES)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Generator[tuple[BinaryIO, str]]:
+    """The file, and the name to send it under.
+
+    What can be read only once is kept in an unnamed file first, so that it can be sent again.
+    """
+    is_stdin = str(path) == "-"
+    try:
+        with contextlib.ExitStack() as stack:
+            if is_stdin:
+                yield _kept(stack, sys.stdin.buffer, "stdin.csv")
+                return
+            file = stack.enter_context(path.open("rb"))
+            yield (file, path.name) if path.is_file() else _kept(stack, file, path.name)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        message = f"{path} cannot be read: {error.strerror}"
+        raise CommandError(message) from error
+
+
+def _kept(stack: contextlib.ExitStack, source: BinaryIO, name: str) -> tuple[BinaryIO, str]:
+    file = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
+    shutil.copyfileobj(source, file)
+    file.seek(0)
+    is_packed = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+    return file, f"{name}.gz" if is_packed and not name.endswith(".gz") else name

@@ -1,0 +1,136 @@
+"""`./rollcall status`, `jobs` and `errors`: what became of uploads."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from deploy.api_client.client import path_of
+from deploy.api_client.job import JobCounts
+from deploy.cli.api_command import ApiCommand, call_options, page_options
+from deploy.cli.output.error_file import write_error_file
+from deploy.cli.output.job_progress import follow_job
+from deploy.cli.output.listings import Listing
+from deploy.cli.output.tables import (
+    ERROR_COLUMNS,
+    JOB_COLUMNS,
+    next_page,
+    output,
+    print_fields,
+    print_json,
+    print_line,
+    print_table,
+    progress_console,
+)
+from deploy.cli.session import api
+
+_JOBS = Listing(
+    "/batchinfo/status",
+    "statuses",
+    "jobs",
+    (*JOB_COLUMNS, "importedBy", "importedDate"),
+)
+_MODES = click.Choice(["insert", "upsert", "delsert"])
+_STATES = click.Choice(
+    ["ACCEPTED", "PROCESSING", "COMPLETED", "COMPLETED_WITH_ERRORS", "REVERTING", "REVERTED"]
+)
+
+
+@click.command(
+    cls=ApiCommand,
+    examples=(
+        "rollcall status 5889218372019237411",
+        "rollcall status 5889218372019237411 --wait && echo all lines went in",
+        "rollcall status 5889218372019237411 --json | jq .rejected",
+    ),
+    exit_status={1: "With --wait: the job has ended, and not every line went in."},
+)
+@click.argument("job_id", required=False)
+@click.option("--wait", "waits", is_flag=True, help="Follow the job until it has ended.")
+@call_options
+def status(job_id: str | None, *, waits: bool, as_json: bool, url: str) -> None:
+    """Show all that is known of the job JOB_ID; without it, the newest jobs."""
+    if job_id is None:
+        _JOBS.show(url, {}, as_json=as_json)
+        return
+    with api(url) as client:
+        if waits:
+            answer = follow_job(client, job_id, job_id, progress_console())
+        else:
+            answer = client.get(path_of("batchinfo", "status", job_id))
+    if as_json:
+        print_json(answer)
+    else:
+        print_fields(output(), answer)
+    if waits and JobCounts.of(answer).state != "COMPLETED":
+        sys.exit(1)
+
+
+@click.command(
+    cls=ApiCommand,
+    examples=(
+        "rollcall jobs",
+        "rollcall jobs --state COMPLETED_WITH_ERRORS --imported-by admin",
+        "rollcall jobs --mode delsert --start 20 --page-size 20 --json",
+    ),
+)
+@click.option("--state", type=_STATES, help="Only jobs in this state.")
+@click.option("--mode", type=_MODES, help="Only jobs of this mode.")
+@click.option("--imported-by", "importedBy", metavar="ACCOUNT", help="Only jobs of this account.")
+@page_options
+@call_options
+def jobs(*, as_json: bool, url: str, **query: Any) -> None:
+    """Show jobs, the newest first."""
+    _JOBS.show(url, query, as_json=as_json)
+
+
+@click.command(
+    cls=ApiCommand,
+    examples=(
+        "rollcall errors 5889218372019237411",
+        "rollcall errors 5889218372019237411 --after 20",
+        "rollcall errors 5889218372019237411 --csv rejected.csv   # correct it, import it again",
+    ),
+)
+@click.argument("job_id")
+@click.option("--after", type=click.IntRange(min=0), help="Only lines after this one.")
+@click.option(
+    "--csv",
+    "csv_path",
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+    help="Write all rejected lines as uploaded, with their errors, to this file; - is stdout.",
+)
+@page_options
+@call_options
+def errors(job_id: str, *, csv_path: Path | None, as_json: bool, url: str, **query: Any) -> None:
+    """Show the rejected lines of the job JOB_ID, in the order of its file.
+
+    The file that --csv writes can be corrected and imported again as it is.
+    """
+    with api(url) as client:
+        if csv_path is not None:
+            write_error_file(client, job_id, csv_path)
+            first = client.get(path_of("batchinfo", "errors", job_id), {"pageSize": 1})
+            _print_unlisted(first, progress_console())
+            return
+        answer = client.get(path_of("batchinfo", "errors", job_id), query)
+    if as_json:
+        print_json(answer)
+        return
+    found = answer["Errors"]
+    more = next_page(answer, "Errors", query)
+    print_table(output(), f"{answer['total']} rejected lines{more}", ERROR_COLUMNS, found)
+    _print_unlisted(answer, output())
+
+
+def _print_unlisted(answer: Mapping[str, Any], console: Console) -> None:
+    """How the lines add up to what the status of an undone job says."""
+    if unlisted := answer.get("unlisted"):
+        line = (
+            f"The job is undone. It had rejected {unlisted} more lines, because of users who were"
+            " there then; they are not known any more, and would be judged anew."
+        )
+        print_line(console, line)

@@ -1,0 +1,1 @@
+"""Commands about the log, other producers and the tables made from it."""

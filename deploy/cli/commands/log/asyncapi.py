@@ -1,0 +1,23 @@
+"""`./rollcall asyncapi`."""
+
+import os
+
+import click
+
+from deploy.cli.output.tables import print_json
+from schemas.asyncapi.document import document
+from schemas.config.settings import SettingsError, read_log_shape
+
+
+@click.command()
+def asyncapi() -> None:
+    """Print the AsyncAPI 3.0 document of the topics, for whoever sends or reads events.
+
+    ROLLCALL_TOPIC_PREFIX, ROLLCALL_PARTITIONS and ROLLCALL_RECONCILIATION_KEY say whose topics
+    they are; nothing is asked of Kafka. A running API serves the same at /docs/asyncapi.json.
+    """
+    try:
+        topics, reconciliation_key = read_log_shape(os.environ)
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from error
+    print_json(document(topics, reconciliation_key))

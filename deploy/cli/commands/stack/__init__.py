@@ -1,0 +1,1 @@
+"""Commands that run services, the local stack and the tests."""

@@ -1,0 +1,22 @@
+"""`./rollcall test`."""
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+_SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile")
+"""Of the whole suite: most of its time is spent waiting for servers."""
+
+
+@click.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def test(arguments: tuple[str, ...]) -> None:
+    """Run the tests; ARGUMENTS go to pytest, and paths are those of the checkout.
+
+    Without ARGUMENTS all of them run, two files side by side.
+    """
+    os.chdir(Path(__file__).parents[4])
+    command = [sys.executable, "-m", "pytest", *(arguments or _SIDE_BY_SIDE)]
+    os.execv(sys.executable, command)  # noqa: S606 - our own interpreter

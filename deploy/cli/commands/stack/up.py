@@ -1,0 +1,110 @@
+"""`./rollcall up`."""
+
+import contextlib
+import logging
+import sys
+import threading
+from collections.abc import Generator
+from pathlib import Path
+from typing import NoReturn
+
+import click
+import structlog
+from rich.console import Console
+
+from deploy.cli.options import data_dir_option, processors_option
+from deploy.local_stack.data_dir import DataDirInUseError
+from deploy.local_stack.java import JavaError
+from deploy.local_stack.kafka import KafkaError
+from deploy.local_stack.kafka_jars import JarError
+from deploy.local_stack.postgres import PostgresError
+from deploy.local_stack.rollcall import (
+    NotReadyError,
+    Plan,
+    PortInUseError,
+    Running,
+    running_rollcall,
+)
+from deploy.processes.signals import exit_on_stop_signals
+
+_START_ERRORS = (
+    DataDirInUseError,
+    JarError,
+    JavaError,
+    KafkaError,
+    NotReadyError,
+    PortInUseError,
+    PostgresError,
+)
+
+port_option = click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    help="Port of the HTTP API.  [default: 8080, or the next one that is free]",
+)
+
+
+@click.command()
+@port_option
+@data_dir_option
+@processors_option
+def up(port: int | None, data_dir: Path, processors: int) -> None:
+    """Start Kafka, Postgres and all services on this machine, until Ctrl-C.
+
+    A process that dies is started again. The administrator's password is ROLLCALL_ADMIN_PASSWORD,
+    else generated at the first start.
+    """
+    with started(Plan(data_dir, port, processors)) as running:
+        print_running(running)
+        run_until_stopped()
+
+
+@contextlib.contextmanager
+def started(plan: Plan) -> Generator[Running]:
+    """Everything, ready, for a command that a signal ends.
+
+    Raises:
+        click.ClickException: It cannot be started; the message says why.
+    """
+    console = Console(stderr=True)
+    _configure_logs()
+    exit_on_stop_signals()
+    with contextlib.ExitStack() as exit_stack:
+        try:
+            with console.status("Starting Kafka, Postgres and the services …"):
+                running = exit_stack.enter_context(running_rollcall(plan, console))
+        except _START_ERRORS as error:
+            raise click.ClickException(str(error)) from error
+        try:
+            yield running
+        finally:
+            console.print("Stopping …")
+
+
+def print_running(running: Running) -> None:
+    """Prints where everything is."""
+    kept = f"  (kept in {running.password_path})" if running.password_path else ""
+    lines = (
+        f"Rollcall is ready at {running.url}",
+        f"User: {running.account.user}",
+        f"Password: {running.account.password}{kept}",
+        f"Logs: {running.log_dir}",
+        f"Kafka: {running.stack.bootstrap_servers}",
+        f"Postgres: {running.stack.conninfo}",
+    )
+    click.echo("\n".join(lines))
+
+
+def run_until_stopped() -> NoReturn:
+    """Blocks until a signal ends the command."""
+    click.echo("Ctrl-C stops it.")
+    while True:
+        threading.Event().wait()
+
+
+def _configure_logs() -> None:
+    # Services write to files of their own; here only what needs a person's eye is shown.
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )

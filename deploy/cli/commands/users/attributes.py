@@ -1,0 +1,68 @@
+"""`./rollcall attributes`: what users have beside the fields that all have."""
+
+from typing import Any
+
+import click
+
+from deploy.cli.api_command import ListingGroup, call_options
+from deploy.cli.output.listings import Listing
+from deploy.cli.output.tables import print_message
+from deploy.cli.session import api
+
+_LISTING = Listing(
+    "/admin/attributes",
+    "attributes",
+    "attributes",
+    ("name", "type", "isReconciliationKey", "isIndexed", "definedDate", "definedBy"),
+)
+
+
+@click.group(cls=ListingGroup)
+def attributes() -> None:
+    """Show and define custom attributes; without a command, list them.
+
+    A file may have a column for each, by its name. To define one takes the role admin, and it
+    can't be taken back: values of it stand in the log for ever.
+    """
+
+
+@attributes.command("list", examples=("rollcall attributes", "rollcall attributes --json"))
+@call_options
+def list_attributes(*, as_json: bool, url: str) -> None:
+    """Show the attributes."""
+    _LISTING.show(url, {}, as_json=as_json)
+
+
+@attributes.command(
+    "add",
+    examples=(
+        "rollcall attributes add plan --type string",
+        'rollcall attributes add "Customer Number" --type string --reconciliation-key',
+    ),
+)
+@click.argument("name")
+@click.option(
+    "--type",
+    type=click.Choice(["string", "number", "boolean", "date"]),
+    required=True,
+    help="What its values are.",
+)
+@click.option(
+    "--reconciliation-key",
+    "isReconciliationKey",
+    is_flag=True,
+    help="It may tell users apart, on a server that is set so.",
+)
+@click.option(
+    "--index/--no-index",
+    "isIndexed",
+    default=True,
+    show_default=True,
+    help="Whether users are found by it quickly.",
+)
+@call_options
+def add_attribute(*, as_json: bool, url: str, **definition: Any) -> None:
+    """Define the attribute NAME; files may have a column of that name from then on."""
+    with api(url) as client:
+        answer = client.post("/admin/attributes", definition)
+    print_message(answer, ("name",), as_json=as_json)

@@ -1,0 +1,147 @@
+"""`./rollcall diff`: what has changed in the audience between two points in time."""
+
+import contextlib
+import csv
+import json
+import re
+import sys
+from collections.abc import Generator, Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import click
+
+from deploy.api_client.audience_diff import entries, first_page
+from deploy.cli.api_command import ApiCommand, json_option, url_option
+from deploy.cli.as_of import patience
+from deploy.cli.output.tables import (
+    DEFAULT_PAGE_SIZE,
+    output,
+    print_line,
+    print_table,
+    progress_console,
+    text,
+)
+from deploy.cli.session import CommandError, api
+
+_KINDS = ("added", "changed", "removed")
+_COLUMNS = ("kind", "key", "id", "field", "before", "after")
+_MOST_PAGE_SIZE = 1000
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+"""What a spreadsheet would run, and what would be taken for one that was kept from that."""
+
+
+@click.command(
+    cls=ApiCommand,
+    examples=(
+        "rollcall diff 5889218372019237411 now",
+        "rollcall diff 2026-11-24 2026-11-25 --kind removed",
+        "rollcall diff 5889218372019237411 5889218372019237999 --csv changes.csv",
+        "rollcall diff 2026-11-24T00:00+01:00 now --json | jq '.entries[].key'",
+    ),
+)
+@click.argument("before", metavar="FROM")
+@click.argument("after_point", metavar="TO")
+@click.option(
+    "--kind",
+    type=click.Choice(_KINDS),
+    multiple=True,
+    help="Only such differences; may be given several times.",
+)
+@click.option("--after", metavar="KEY", help="Only users whose key comes after this one.")
+@click.option(
+    "--page-size",
+    type=click.IntRange(1, _MOST_PAGE_SIZE),
+    default=DEFAULT_PAGE_SIZE,
+    show_default=True,
+    help="How many are shown in the table.",
+)
+@click.option(
+    "--csv",
+    "csv_path",
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+    help="Write all differences to this file, a line for each field; - is stdout.",
+)
+@json_option
+@url_option
+def diff(
+    *, before: str, after_point: str, csv_path: Path | None, as_json: bool, url: str, **wanted: Any
+) -> None:
+    """Show which users were added, changed and removed between FROM and TO.
+
+    Each is a time (in UTC where it says no zone), the id of a job, which means after it, or `now`.
+    --json and --csv tell all differences, the table a page of them.
+    """
+    size = _MOST_PAGE_SIZE if as_json or csv_path else wanted["page_size"]
+    query: dict[str, Any] = {"from": before, "to": after_point, "pageSize": size}
+    query |= {"kind": list(wanted["kind"]) or None, "after": wanted["after"]}
+    waits = patience(progress_console())
+    with api(url) as client:
+        first = first_page(client, query, waits)
+        if as_json:
+            _write_json(sys.stdout, first, entries(client, query, first, waits))
+        elif csv_path is not None:
+            _write_csv(csv_path, entries(client, query, first, waits))
+        else:
+            _print(first, size)
+
+
+def _print(first: Mapping[str, Any], size: int) -> None:
+    console = output()
+    counts = ", ".join(f"{first[kind]} {kind}" for kind in _KINDS if first[kind] is not None)
+    found = first["entries"]
+    more = f" (the next page: --after {found[-1]['key']})" if len(found) == size else ""
+    head = f"From {first['from']} to {first['to']}"
+    rows = [row for entry in found for row in _rows(entry, is_short=True)]
+    if rows:
+        print_table(console, f"{head}: {counts}{more}".replace(": (", " ("), _COLUMNS, rows)
+    else:
+        print_line(console, f"{head}: {counts or 'no more differences'}")
+
+
+def _rows(entry: Mapping[str, Any], *, is_short: bool = False) -> Iterator[dict[str, Any]]:
+    """A row for each field that differs; what is the entry's stands in all, or the first one."""
+    place = {name: entry[name] for name in ("kind", "key", "id")}
+    before: dict[str, Any] = entry["before"] or {}
+    after: dict[str, Any] = entry["after"] or {}
+    for name in dict.fromkeys((*before, *after)):
+        values = {"before": text(before.get(name)), "after": text(after.get(name))}
+        yield {**place, "field": name, **values}
+        place = {} if is_short else place
+
+
+def _write_json(file: IO[str], first: Mapping[str, Any], found: Iterator[dict[str, Any]]) -> None:
+    """One JSON value, written as the pages come."""
+    head = {name: first[name] for name in ("from", "to", *_KINDS)}
+    file.write(json.dumps(head, ensure_ascii=False)[:-1] + ', "entries": [')
+    separator = "\n"
+    for entry in found:
+        file.write(separator + json.dumps(entry, ensure_ascii=False))
+        separator = ",\n"
+    file.write("\n]}\n")
+
+
+def _write_csv(path: Path, found: Iterator[dict[str, Any]]) -> None:
+    """Cells that a spreadsheet would run as formulas get an apostrophe before them."""
+    with _opened(path) as file:
+        writer = csv.writer(file)
+        writer.writerow(_COLUMNS)
+        for entry in found:
+            for row in _rows(entry):
+                cells = [str(row[name]) for name in _COLUMNS]
+                writer.writerow("'" + cell if _FORMULA.match(cell) else cell for cell in cells)
+    if path != Path("-"):
+        print_line(progress_console(), f"The differences are in {path}.")
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Generator[IO[str]]:
+    if path == Path("-"):
+        yield sys.stdout
+        return
+    try:
+        with path.open("w", encoding="utf-8-sig", newline="") as file:
+            yield file
+    except OSError as error:
+        message = f"{path} could not be written: {error.strerror}"
+        raise CommandError(message) from error

@@ -1,0 +1,269 @@
+"""`./rollcall users`: the active audience, and single users of it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import click
+
+from deploy.api_client.client import ApiClient, path_of
+from deploy.api_client.retry import Patience, persistently
+from deploy.cli.api_command import ListingGroup, call_options, page_options
+from deploy.cli.as_of import as_of_option, patience
+from deploy.cli.output.tables import (
+    USER_COLUMNS,
+    flat,
+    next_page,
+    output,
+    print_fields,
+    print_json,
+    print_message,
+    print_table,
+    progress_console,
+    text,
+)
+from deploy.cli.session import CommandError, api
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+_FIELDS = (
+    ("firstName", "--first-name"),
+    ("lastName", "--last-name"),
+    ("email", "--email"),
+    ("mobileNumber", "--mobile-number"),
+    ("country", "--country"),
+    ("state", "--state"),
+    ("lastActiveDate", "--last-active-date"),
+)
+_SUBSCRIPTIONS = (
+    ("smsSubscription", "--sms/--no-sms"),
+    ("emailSubscription", "--emails/--no-emails"),
+    ("voiceSubscription", "--voice/--no-voice"),
+)
+_HISTORY_COLUMNS = (
+    *("date", "event", "job", "file", "line", "log", "by", "source"),
+    *("field", "before", "after"),
+)
+
+
+def _pairs(
+    _context: click.Context, _parameter: click.Parameter, given: Sequence[str]
+) -> dict[str, str]:
+    pairs = [pair.partition("=") for pair in given]
+    if not all(name and sign for name, sign, _ in pairs):
+        message = "It is NAME=VALUE."
+        raise click.BadParameter(message)
+    return {name: value for name, _, value in pairs}
+
+
+_attribute_option = click.option(
+    "--attribute",
+    "attributes",
+    metavar="NAME=VALUE",
+    multiple=True,
+    callback=_pairs,
+    help="A custom attribute; may be given several times.",
+)
+
+
+def _field_options(command: _Command) -> _Command:
+    """Adds an option for each field of a user, named as the API names it."""
+    command = _attribute_option(command)
+    for name, option in reversed(_SUBSCRIPTIONS):
+        command = click.option(option, name, default=None)(command)
+    for name, option in reversed(_FIELDS):
+        command = click.option(option, name, metavar="TEXT")(command)
+    return command
+
+
+@click.group(cls=ListingGroup)
+def users() -> None:
+    """Show, add, change and delete users; without a command, list them.
+
+    A change is in the table `users`, and in every later answer, once the command ends.
+    """
+
+
+@users.command(
+    "list",
+    examples=(
+        "rollcall users",
+        "rollcall users --country Germany --attribute plan=gold",
+        "rollcall users --after 281474976710977 --page-size 1000 --json",
+        "rollcall users --as-of 5889218372019237411   # as it was after that job",
+        "rollcall users --as-of 2026-11-24T18:00+01:00 --email ada@example.com",
+    ),
+)
+@click.option("--email", help="Only the user with this email.")
+@click.option("--mobile-number", "mobileNumber", help="Only users with this number.")
+@click.option("--country", help="Only users of this country.")
+@click.option("--state", help="Only users of this state.")
+@_attribute_option
+@click.option("--after", type=click.IntRange(min=0), help="Only users whose id is above this one.")
+@as_of_option
+@page_options
+@call_options
+def list_users(*, attributes: dict[str, str], as_json: bool, url: str, **query: Any) -> None:
+    """Show users by id.
+
+    The next page is that --after the last id of this one; it costs the same at any depth.
+    """
+    filters = {f"attributes.{name}": value for name, value in attributes.items()}
+    with api(url) as client:
+        answer = persistently(
+            lambda: client.get("/audience", query | filters), _patience(query["asOf"])
+        )
+    if as_json:
+        print_json(answer)
+        return
+    rows = [flat(user) for user in answer["audience"]]
+    names = sorted({name for row in rows for name in row if name.startswith("attributes.")})
+    title = f"{answer['total']} users{next_page(answer, 'audience', query)}"
+    print_table(output(), title, (*USER_COLUMNS, *names), rows)
+
+
+@users.command(
+    "get",
+    examples=(
+        "rollcall users get 281474976710657",
+        "rollcall users get 281474976710657 --as-of 5889218372019237411",
+    ),
+)
+@click.argument("user_id")
+@as_of_option
+@call_options
+def get_user(user_id: str, *, as_json: bool, url: str, **query: Any) -> None:
+    """Show the user with the id USER_ID."""
+    with api(url) as client:
+        answer = persistently(
+            lambda: client.get(path_of("audience", user_id), query), _patience(query["asOf"])
+        )
+    if as_json:
+        print_json(answer)
+    else:
+        print_fields(output(), answer)
+
+
+@users.command(
+    "create",
+    examples=(
+        "rollcall users create --first-name Ada --last-name Lovelace \\",
+        "    --email ada@example.com --country UK --attribute plan=gold",
+    ),
+)
+@_field_options
+@call_options
+def create_user(*, attributes: dict[str, str], as_json: bool, url: str, **fields: Any) -> None:
+    """Add a user, and print the id.
+
+    First name, last name, email and country are required, a state where the country is USA.
+    """
+    with api(url) as client:
+        answer = client.post("/audience", _body(client, fields, attributes))
+    print_message(answer, ("id",), as_json=as_json)
+
+
+@users.command(
+    "modify",
+    examples=(
+        "rollcall users modify 281474976710657 --country USA --state Texas --no-sms",
+        'rollcall users modify 281474976710657 --state "" --attribute plan=   # clears both',
+    ),
+)
+@click.argument("user_id")
+@_field_options
+@call_options
+def modify_user(
+    user_id: str, *, attributes: dict[str, str], as_json: bool, url: str, **fields: Any
+) -> None:
+    """Change what is given of the user with the id USER_ID; an empty value clears it."""
+    with api(url) as client:
+        body = _body(client, fields, attributes)
+        if not body:
+            message = "Nothing to change: give at least one field."
+            raise click.UsageError(message)
+        answer = client.put(path_of("audience", user_id), body)
+    print_message(answer, ("id",), as_json=as_json)
+
+
+@users.command("delete", examples=("rollcall users delete 281474976710657",))
+@click.argument("user_id")
+@call_options
+def delete_user(user_id: str, *, as_json: bool, url: str) -> None:
+    """Delete the user with the id USER_ID."""
+    with api(url) as client:
+        answer = client.post(path_of("audience", user_id, "delete"))
+    print_message(answer, ("id",), as_json=as_json)
+
+
+@users.command("history", examples=("rollcall users history 281474976710657",))
+@click.argument("user_id")
+@call_options
+def user_history(user_id: str, *, as_json: bool, url: str) -> None:
+    """Show what made and changed the user with the id USER_ID, the oldest first.
+
+    The column `log` is where its event stands: partition and offset of `user-events`.
+    """
+    with api(url) as client:
+        answer = client.get(path_of("audience", user_id, "history"))
+    if as_json:
+        print_json(answer)
+        return
+    rows = [row for event in answer["history"] for row in _changes(event)]
+    print_table(output(), f"{answer['total']} events", _HISTORY_COLUMNS, rows)
+
+
+def _patience(as_of: str | None) -> Patience:
+    """Whoever asks for the audience as it is now is not kept waiting."""
+    return Patience(for_s=0) if as_of is None else patience(progress_console())
+
+
+def _changes(event: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A row for each field that the event set, with the event itself in the first one."""
+    head = {
+        "date": event["date"],
+        "event": event["event"],
+        "job": event["jobId"],
+        "file": event["fileName"],
+        "line": event["line"],
+        "log": f"{event['partition']}:{event['offset']}",
+        "by": event["importedBy"],
+        "source": event["source"],
+    }
+    changes: Mapping[str, Mapping[str, Any]] = event["changes"]
+    rows = [
+        {"field": name, "before": text(change["before"]), "after": text(change["after"])}
+        for name, change in changes.items()
+    ] or [{}]
+    return [head | rows[0], *rows[1:]]
+
+
+def _body(
+    client: ApiClient, fields: Mapping[str, Any], attributes: Mapping[str, str]
+) -> dict[str, Any]:
+    """What was given, in JSON's types; an empty text is null."""
+    given = {name: value for name, value in fields.items() if value is not None}
+    body = {name: None if value == "" else value for name, value in given.items()}
+    if attributes:
+        body["attributes"] = _typed(client, attributes)
+    return body
+
+
+def _typed(client: ApiClient, attributes: Mapping[str, str]) -> dict[str, Any]:
+    defined = client.get("/admin/attributes", {"pageSize": 1000})["attributes"]
+    types = {attribute["name"]: attribute["type"] for attribute in defined}
+    return {name: _value(name, value, types.get(name)) for name, value in attributes.items()}
+
+
+def _value(name: str, value: str, attribute_type: str | None) -> Any:
+    """The value in the JSON type of the attribute; a wrong one is left to the API to refuse."""
+    if not value:
+        return None
+    if attribute_type == "boolean":
+        return {"true": True, "false": False}.get(value.lower(), value)
+    if attribute_type == "number":
+        try:
+            return float(value) if "." in value else int(value)
+        except ValueError:
+            message = f"the attribute {name} is a number, such as 12 or -0.5"
+            raise CommandError(message) from None
+    return value

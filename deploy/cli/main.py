@@ -1,0 +1,132 @@
+"""The command line program: `./rollcall COMMAND`.
+
+A command's module is imported when it is run, so that `--help` and small commands need not wait
+for the libraries of the others.
+"""
+
+import importlib
+import os
+import signal
+import sys
+from typing import Any
+
+import click
+
+from schemas import __version__
+
+_COMMANDS = {
+    "demo": (
+        "deploy.cli.commands.stack.demo:demo",
+        "Start everything and import sample files in each mode.",
+    ),
+    "up": (
+        "deploy.cli.commands.stack.up:up",
+        "Start everything on this machine, and keep it running.",
+    ),
+    "serve": (
+        "deploy.cli.commands.stack.services:serve",
+        "Run the HTTP API only, with its publisher.",
+    ),
+    "process": (
+        "deploy.cli.commands.stack.services:process",
+        "Run the processor only, with its builder.",
+    ),
+    "import": (
+        "deploy.cli.commands.jobs.import_file:import_file",
+        "Upload a CSV file and follow its progress.",
+    ),
+    "status": ("deploy.cli.commands.jobs.jobs:status", "Show one job, or follow it to its end."),
+    "jobs": ("deploy.cli.commands.jobs.jobs:jobs", "Show jobs, the newest first."),
+    "errors": (
+        "deploy.cli.commands.jobs.jobs:errors",
+        "Show the rejected lines of a job, or save them.",
+    ),
+    "proof": ("deploy.cli.commands.jobs.proof:proof", "Prove one job against the log."),
+    "undo": ("deploy.cli.commands.jobs.undo:undo", "Undo a job, after showing what that would do."),
+    "redo": ("deploy.cli.commands.jobs.undo:redo", "Do an undone job again."),
+    "users": ("deploy.cli.commands.users.users:users", "Show, add, change and delete users."),
+    "diff": (
+        "deploy.cli.commands.users.diff:diff",
+        "Show what has changed in the audience between two points.",
+    ),
+    "rebuild": (
+        "deploy.cli.commands.log.projections:rebuild",
+        "Build the tables anew from the log.",
+    ),
+    "projections": (
+        "deploy.cli.commands.log.projections:projections",
+        "Show the tables made from the log.",
+    ),
+    "attributes": (
+        "deploy.cli.commands.users.attributes:attributes",
+        "Show and define custom attributes.",
+    ),
+    "sources": (
+        "deploy.cli.commands.log.producers:sources",
+        "Show what other producers sent, by source.",
+    ),
+    "dead-letters": (
+        "deploy.cli.commands.log.producers:dead_letters",
+        "Show and retry records that could not be applied.",
+    ),
+    "accounts": (
+        "deploy.cli.commands.access.accounts:accounts",
+        "Show, add, change and delete accounts.",
+    ),
+    "tokens": ("deploy.cli.commands.access.tokens:tokens", "Show, add and delete API tokens."),
+    "verify": (
+        "deploy.cli.commands.log.verify:verify",
+        "Prove that the tables are what the log comes to.",
+    ),
+    "asyncapi": (
+        "deploy.cli.commands.log.asyncapi:asyncapi",
+        "Print the description of the topics for other services.",
+    ),
+    "erase": (
+        "deploy.cli.commands.log.erase:erase_command",
+        "Erase a user's data from the log and all tables.",
+    ),
+    "rekey": (
+        "deploy.cli.commands.log.rekey:rekey_command",
+        "Move the log to another key or partitions.",
+    ),
+    "psql": ("deploy.cli.commands.stack.psql:psql", "Open the database of the running stack."),
+    "test": ("deploy.cli.commands.stack.tests:test", "Run the tests."),
+    "bench": ("tests.bench.command:bench", "Measure speed and memory against a baseline."),
+}
+
+
+class _LazyGroup(click.Group):
+    """Knows its commands by name and imports one when it is called."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command; Ctrl-C and a reader that has gone end it without further words."""
+        try:
+            return super().invoke(ctx)
+        except (KeyboardInterrupt, click.Abort):
+            click.echo(err=True)
+            ctx.exit(128 + signal.SIGINT)
+        except BrokenPipeError:
+            # What is still to be flushed at the exit must not raise once more.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(128 + signal.SIGPIPE)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        if cmd_name not in _COMMANDS:
+            return None
+        module, attribute = _COMMANDS[cmd_name][0].split(":")
+        command: Any = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in _COMMANDS.items()])
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="rollcall")
+def main() -> None:
+    """Rollcall imports users in bulk: over HTTP, through Kafka, into Postgres."""

@@ -1,0 +1,1 @@
+"""Answers of the API on a terminal or in a file: tables, lists, previews, progress."""

@@ -1,0 +1,31 @@
+"""What importing a file would do, as tables."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+
+from deploy.cli.output.sample_tables import print_changes, print_rows, print_users
+from deploy.cli.output.tables import ERROR_COLUMNS, print_line
+
+_COUNTS = {
+    "insert": "to insert",
+    "update": "to update",
+    "unchanged": "unchanged",
+    "delete": "to delete",
+    "reject": "to reject",
+}
+_PLACE = ("line", "id")
+
+
+def print_dry_run(console: Console, file_name: str, answer: Mapping[str, Any]) -> None:
+    """Prints the counts, then samples of each kind; of an update what was and what would be."""
+    numbers = ", ".join(f"{answer[name]} {words}" for name, words in _COUNTS.items())
+    print_line(console, str(answer["message"]))
+    print_line(console, f"{file_name}, {answer['mode']}, {answer['total']} lines: {numbers}")
+    samples = answer["samples"]
+    print_users(console, "Some to insert", _PLACE, samples["insert"])
+    print_changes(console, "Some to update", _PLACE, samples["update"])
+    print_rows(console, "Some unchanged", _PLACE, samples["unchanged"])
+    print_users(console, "Some to delete", _PLACE, samples["delete"])
+    print_rows(console, "Some to reject", ERROR_COLUMNS, samples["reject"])

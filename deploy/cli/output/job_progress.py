@@ -1,0 +1,75 @@
+"""Progress bars of an upload and of the job it becomes."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from deploy.api_client.client import ApiClient, ApiError
+from deploy.api_client.job import JobCounts, follow
+from deploy.api_client.retry import Patience, persistently
+from deploy.api_client.upload import Upload
+from deploy.cli.output.tables import plain, print_line
+
+Send = Callable[[Callable[[int], object]], dict[str, Any]]
+"""Sends an upload once, tells how many bytes went out, and answers what the API did."""
+
+
+def send_upload(upload: Upload, send: Send, console: Console, *, retry_for_s: float) -> Any:
+    """The API's answer to the upload; `send` must be safe to repeat.
+
+    Raises:
+        ApiError: It was refused, or the API could not be reached for so long.
+    """
+    with _bars(console) as bars:
+        task = bars.add_task(f"Upload {_shown(upload.name)}", total=upload.size_bytes)
+
+        def attempt() -> dict[str, Any]:
+            bars.reset(task)
+            return send(lambda count: bars.advance(task, count))
+
+        def tell(error: ApiError, delay_s: float) -> None:
+            print_line(console, f"{error}; trying again in {delay_s:g} s")
+
+        return persistently(attempt, Patience(for_s=retry_for_s, tell=tell))
+
+
+def follow_job(client: ApiClient, job_id: str, name: str, console: Console) -> dict[str, Any]:
+    """The last status of the job, once it has ended.
+
+    Raises:
+        ApiError: There is no such job, or the API could not be reached for a minute.
+    """
+    status: dict[str, Any] = {}
+    with _bars(console) as bars:
+        task = bars.add_task(f"Import {_shown(name)}", total=None)
+        for status in told_failures(follow(client, job_id), console):
+            counts = JobCounts.of(status)
+            bars.update(task, total=counts.total or None, completed=counts.done)
+    return status
+
+
+def told_failures(statuses: Iterable[dict[str, Any]], console: Console) -> Iterator[dict[str, Any]]:
+    """The statuses as they come; where an undo or a redo has failed, it is told once a try."""
+    told = 0
+    for status in statuses:
+        failure = status.get("undoFailure")
+        if failure is None:
+            told = 0
+        elif failure["failures"] != told and failure["nextTryDate"] is not None:
+            told = failure["failures"]
+            print_line(console, f"Try {told} failed: {failure['reason']}")
+            print_line(console, f"It is tried again at {failure['nextTryDate']}.")
+        yield status
+
+
+def _bars(console: Console) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+    # In a log file a bar is noise.
+    return Progress(*columns, TimeElapsedColumn(), console=console, disable=not console.is_terminal)
+
+
+def _shown(name: str) -> str:
+    return escape(plain(name))

@@ -1,0 +1,128 @@
+"""All of Rollcall on this machine: the local stack and the services on it, supervised."""
+
+import contextlib
+import os
+import secrets
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from deploy.api_client.client import Account, ApiClient
+from deploy.local_stack.data_dir import DataDir, write_private
+from deploy.local_stack.ports import HOST, is_free
+from deploy.local_stack.stack import LocalStack
+from deploy.processes.services import api_and_publisher, builder, processors
+from deploy.processes.supervisor import Supervised, Supervisor
+
+DEFAULT_PORT = 8080
+READY_TIMEOUT_S = 90.0
+
+
+class NotReadyError(Exception):
+    """The services did not become ready."""
+
+
+class PortInUseError(Exception):
+    """Another program listens on the port of the HTTP API."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to run."""
+
+    data_dir: Path
+    port: int | None
+    """Of the HTTP API; None takes 8080, or the next one that is free."""
+    processors: int
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """All of Rollcall, ready for uploads."""
+
+    url: str
+    account: Account
+    password_path: Path | None
+    """Where the generated password is kept; None where it was given."""
+    log_dir: Path
+    stack: LocalStack
+
+
+@contextlib.contextmanager
+def running_rollcall(plan: Plan, console: Console) -> Generator[Running]:
+    """Everything, ready; on the way out all processes are ended in order.
+
+    Raises:
+        NotReadyError: The services did not become ready; their logs say why.
+        PortInUseError: Another program listens on the port.
+        DataDirInUseError: Another process uses the folder.
+        JarError, JavaError, KafkaError, PostgresError: The stack cannot be started.
+    """
+    port = choose_port(plan.port)
+    with LocalStack(plan.data_dir, console=console) as stack:
+        password, password_path = admin_password(stack.data_dir)
+        environment = stack.environment() | {
+            "ROLLCALL_KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap_servers,
+            "ROLLCALL_DATABASE_URL": stack.conninfo,
+            "ROLLCALL_HOST": HOST,
+            "ROLLCALL_PORT": str(port),
+            "ROLLCALL_ADMIN_PASSWORD": password,
+        }
+        log_dir = stack.data_dir.logs
+        services = [
+            *api_and_publisher(environment, log_dir=log_dir),
+            *processors(environment, count=plan.processors, log_dir=log_dir),
+            builder(environment, log_dir=log_dir),
+        ]
+        account = Account("admin", password)
+        url = f"http://{HOST}:{port}"
+        with _supervised_servers(stack), Supervisor(services):
+            _wait_ready(url, account, log_dir)
+            yield Running(url, account, password_path, log_dir, stack)
+
+
+def choose_port(wanted: int | None) -> int:
+    """The port for the HTTP API.
+
+    Raises:
+        PortInUseError: `wanted` is not free.
+    """
+    if wanted is None:
+        return next(port for port in range(DEFAULT_PORT, DEFAULT_PORT + 1000) if is_free(port))
+    if not is_free(wanted):
+        message = f"port {wanted} is in use; choose another with --port"
+        raise PortInUseError(message)
+    return wanted
+
+
+def admin_password(data_dir: DataDir) -> tuple[str, Path | None]:
+    """The administrator's password, and the file that keeps it where it was generated."""
+    given = os.environ.get("ROLLCALL_ADMIN_PASSWORD")
+    if given:
+        return given, None
+    path = data_dir.path / "admin-password"
+    if not path.exists():
+        write_private(path, secrets.token_urlsafe(15))
+    return path.read_text(), path
+
+
+def _supervised_servers(stack: LocalStack) -> Supervisor:
+    return Supervisor(
+        [
+            Supervised("kafka", stack.kafka.launch, running=stack.kafka.child),
+            Supervised("postgres", stack.postgres.launch, running=stack.postgres.child),
+        ]
+    )
+
+
+def _wait_ready(url: str, account: Account, log_dir: Path) -> None:
+    deadline_s = time.monotonic() + READY_TIMEOUT_S
+    with ApiClient(url, account) as client:
+        while not client.is_ready():
+            if time.monotonic() > deadline_s:
+                message = f"not ready after {READY_TIMEOUT_S:.0f} s; see the logs in {log_dir}"
+                raise NotReadyError(message)
+            time.sleep(0.1)

@@ -1,0 +1,1 @@
+"""`./rollcall erase`: a data subject's records out of the log and of every table."""

@@ -1,0 +1,146 @@
+"""What became of a person's lines: found by projecting that person's events alone, once more.
+
+The projection's own code decides, in a schema that is thrown away.  Of the
+partition it gets the person's rows, each at its own log position, and the
+brackets of all jobs; with so few rows a job's sequence and digest are others,
+so they are made anew.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import replace
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final, LiteralString, Self, cast
+
+from psycopg import sql
+
+from processor.pipeline.partition_feed import PartitionFeed, WorkMaker
+from processor.projection.session import Store
+from processor.projection.transaction import Projection
+from processor.tables.generations import Generations
+from processor.tables.setup import Log, make_tables
+from schemas.codec.codec import encode
+from schemas.events import JobSealed, UserRow
+from schemas.log.topics import partition_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from deploy.log_migration.records import CopiedRecord
+    from processor.decoding.accept_rule import Opened, Sealed
+    from schemas.config.settings import Settings
+    from schemas.events import ErasedOutcome
+
+SCHEMA: Final = "rollcall_erase"
+"""Where the person's events are projected; dropped at the end, and by the next run."""
+_DROP: LiteralString = "DROP SCHEMA IF EXISTS {schema} CASCADE"
+_COUNTS: LiteralString = """
+SELECT inserted, updated, unchanged, rejected FROM {schema}.job_partition
+WHERE job_id = %(job_id)s AND partition = %(partition)s
+"""
+_OUTCOMES: Final[tuple[ErasedOutcome, ...]] = ("inserted", "updated", "unchanged", "rejected")
+_ALL: Final = 1 << 40
+
+
+class Outcomes:
+    """The person's partition, projected event by event; a context manager."""
+
+    def __init__(self, settings: Settings, partition: int, reverted: frozenset[int]) -> None:
+        """``reverted``: jobs that count as if they had never run."""
+        self._partition = partition
+        self._partitions = settings.topics.user_events.partitions
+        self._settings = settings
+        self._store = Store(settings, SCHEMA, is_live=False)
+        projection = Projection(
+            settings,
+            generations=Generations(SCHEMA, self._partitions),
+            read_rows=_read_nothing,
+            reverted=reverted,
+            is_silent=True,
+        )
+        self._projection = projection
+        self._maker = WorkMaker(projection)
+        self._feed: PartitionFeed | None = None
+        self._generations: dict[int, int] = {}
+        self._sequence = self._digest = 0
+        self._counts: dict[int, tuple[int, ...]] = {}
+
+    def __enter__(self) -> Self:
+        self._drop()
+        connection = self._store.connection()
+        with connection.transaction(), connection.cursor() as cursor:
+            make_tables(cursor, self._settings, SCHEMA, Log("erase", self._partitions))
+        state, generation = self._store.claim([self._partition])[self._partition]
+        self._feed = PartitionFeed(state, 0)
+        self._generations = {self._partition: generation}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._drop()
+        self._store.close()
+
+    def open(self, opened: Opened, record: CopiedRecord) -> None:
+        """A job began in the partition."""
+        self._sequence = self._digest = 0
+        self._queue(record)
+        if opened.job.mode == "delsert":
+            # A leaf without indexes finds out at its end only which of two rows came first.
+            self._queue(replace(record, **self._stranger(opened)))
+
+    def seal(self, sealed: Sealed, record: CopiedRecord) -> None:
+        """A job is whole in the partition."""
+        seal = JobSealed(job_id=sealed.seal.job_id, rows=self._sequence, digest=self._digest)
+        self._queue(replace(record, record_value=encode(seal)))
+
+    def note(self, record: CopiedRecord) -> None:
+        """An event without a job: of an attribute, or the person's."""
+        self._queue(record)
+
+    def outcome(self, row: UserRow, record: CopiedRecord) -> ErasedOutcome:
+        """What became of the person's line; ``none`` where its job is reverted."""
+        value = encode(replace(row, sequence=self._sequence))
+        self._sequence += 1
+        self._digest = zlib.crc32(value, self._digest)
+        self._queue(replace(record, record_value=value))
+        self._project()
+        assert row.job_id is not None, "lines belong to jobs"
+        parameters = {"job_id": row.job_id, "partition": self._partition}
+        statement = sql.SQL(_COUNTS).format(schema=sql.Identifier(SCHEMA))
+        counts = self._store.connection().execute(statement, parameters).fetchone() or ()
+        before = self._counts.get(row.job_id, (0,) * len(_OUTCOMES))
+        self._counts[row.job_id] = counts
+        for at, name in enumerate(_OUTCOMES):
+            if counts[at] > before[at]:
+                return name
+        return "none"
+
+    def _queue(self, record: CopiedRecord) -> None:
+        assert self._feed is not None, "it has been entered"
+        # The feed asks of a message what a copied record answers too.
+        self._feed.add([cast("Any", record)])
+
+    def _project(self) -> None:
+        assert self._feed is not None, "it has been entered"
+        works = self._maker.works([self._feed], _ALL)
+        connection = self._store.connection()
+        self._generations = self._projection.project(connection, works, self._generations)
+
+    def _stranger(self, opened: Opened) -> dict[str, bytes]:
+        """An event that looks for a user by key and changes nothing, for this partition."""
+        keys = (f"nobody {number}" for number in count())
+        key = next(key for key in keys
+                   if partition_of(key.encode(), self._partitions) == self._partition)  # fmt: skip
+        row = UserRow(
+            event_id="none", mode="delete", key=key, present=0, occurred_at=opened.recorded_at
+        )
+        return {"record_key": key.encode(), "record_value": encode(row)}
+
+    def _drop(self) -> None:
+        statement = sql.SQL(_DROP).format(schema=sql.Identifier(SCHEMA))
+        self._store.connection().execute(statement)
+
+
+def _read_nothing(_partition: int, offsets: list[int]) -> Iterator[tuple[int, UserRow]]:
+    assert not offsets, "every leaf here has its indexes before its rows"
+    yield from ()

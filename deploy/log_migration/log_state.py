@@ -1,0 +1,64 @@
+"""What `job-events` says of the log that is to be moved, and what a move says there."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from deploy.log_migration import MoveFailedError
+from deploy.log_migration.records import CopiedRecord, RecordWriter
+from ingest_api.event_log.ledger import JobLedger
+from ingest_api.kafka.schema_cache import EventSchemas
+from ingest_api.kafka.topic_follower import EventFollower
+from schemas.codec.codec import MARKER, encode, fingerprint_of, frame_of
+from schemas.events import LogMove
+
+if TYPE_CHECKING:
+    from schemas.config.settings import Settings
+    from schemas.events import LogMoveStage
+
+_KEY: Final = b"log"
+_QUIET_S: Final = 30.0
+_POLL_S: Final = 0.2
+
+
+def read_ledger(settings: Settings) -> JobLedger:
+    """The jobs of the log, and its moves, up to the end of `job-events` as it is now.
+
+    Raises:
+        MoveFailedError: Kafka does not answer.
+    """
+    ledger = JobLedger()
+    schemas = EventSchemas(settings.schema_registry)
+    follower = EventFollower(settings.kafka, settings.topics.job_events, schemas)
+    deadline_s = time.monotonic() + _QUIET_S
+    try:
+        while not follower.has_caught_up:
+            for offset, event in follower.poll(_POLL_S):
+                ledger.apply(offset, event)
+                deadline_s = time.monotonic() + _QUIET_S
+            if time.monotonic() > deadline_s:
+                raise MoveFailedError(f"{settings.topics.job_events.name} can't be read")
+    finally:
+        follower.close()
+    return ledger
+
+
+def say(old: Settings, new: Settings, stage: LogMoveStage, *, command: str) -> None:
+    """Append a stage of the move to `job-events`; acknowledged on return."""
+    now = datetime.now(UTC)
+    event = LogMove(
+        stage=stage,
+        version=new.log_version,
+        partitions=new.topics.user_events.partitions,
+        command=command,
+        recorded_at=now,
+    )
+    writer = RecordWriter(old.kafka, old.topics.job_events)
+    # In the framing that everybody reads without a registry.
+    body = encode(event).removeprefix(frame_of(LogMove))
+    value = MARKER + fingerprint_of(LogMove) + body
+    record = CopiedRecord(_KEY, value, 0, int(now.timestamp() * 1000), [])
+    writer.write(0, [record])
+    writer.flush()

@@ -1,0 +1,206 @@
+"""`user-events` written anew to other partitions, job by job.
+
+Only what counts is written, and what is dead stays dead.  Sequences, digests and
+the brackets of jobs are made anew by new partition; times stay.
+Ids of users are log positions, so they change, and where a write says one, it is
+told the new one: for that the new position of every row is remembered, eight
+bytes each.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from array import array
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+
+from deploy.log_migration.erase.copy import add_to_checksum
+from deploy.log_migration.rekey.job_order import PartitionReader, brackets, in_order
+from processor.projection.staging import offset_of, partition_of_id, user_id
+from schemas.codec.codec import UndecodableError, decode, encode
+from schemas.events import (
+    AttributeDefined,
+    JobSealed,
+    RowErased,
+    RowRejected,
+    UserRow,
+)
+from schemas.log.topics import partition_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from deploy.log_migration.records import CopiedRecord, RecordWriter
+    from deploy.log_migration.rekey.job_order import Counted
+    from schemas.config.settings import Settings
+    from schemas.events import Event
+
+_NOBODY: Final = 0
+"""No user has this id."""
+
+
+@dataclass(slots=True)
+class NewPartition:
+    """How far a new partition has been written, and the open job's rows in it."""
+
+    next_offset: int = 0
+    sequence: int = 0
+    digest: int = 0
+    checksum: hashlib.blake2b = field(default_factory=lambda: hashlib.blake2b(digest_size=16))
+
+
+class RekeyingCopy:
+    """Copies job by job, from where it is up to given ends, again and again."""
+
+    def __init__(
+        self, old: Settings, new: Settings, writer: RecordWriter, new_key: Callable[[str], str]
+    ) -> None:
+        """``new_key``: by which key the rows of an old one are to stand."""
+        self._writer = writer
+        self._new_key = new_key
+        self._readers = [
+            PartitionReader(old, number) for number in range(old.topics.user_events.partitions)
+        ]
+        self._new = [NewPartition() for _ in range(new.topics.user_events.partitions)]
+        self._positions = [array("q") for _ in self._readers]
+        self._attributes: set[str] = set()
+        self._jobs = 0
+
+    @property
+    def next_offsets(self) -> list[int]:
+        """How far the copy is, by new partition."""
+        return [partition.next_offset for partition in self._new]
+
+    def checksum(self, partition: int) -> str:
+        """Of all that the new partition must hold."""
+        return self._new[partition].checksum.hexdigest()
+
+    def copy_jobs(self, ends: Sequence[int], jobs: int) -> None:
+        """The copy holds on return, acknowledged, so many jobs and all that comes before them.
+
+        They stand before these offsets in every partition.
+
+        Raises:
+            MoveFailedError: Kafka did not give or take a record.
+            MoveRefusedError: the old log is damaged.
+        """
+        self._read_up_to(ends)
+        while self._jobs < jobs:
+            self._write_all(self._section())
+            self._open(brackets(self._readers))
+            self._write_all(self._section())
+            self._seal(brackets(self._readers))
+            self._jobs += 1
+        self._writer.flush()
+
+    def copy_rest(self, ends: Sequence[int]) -> None:
+        """The copy holds on return all that comes after the last job, up to these offsets."""
+        self._read_up_to(ends)
+        self._write_all(self._section())
+        self._writer.flush()
+
+    def _read_up_to(self, ends: Sequence[int]) -> None:
+        for reader, end in zip(self._readers, ends, strict=True):
+            reader.read_up_to(end)
+
+    def _section(self) -> Iterable[Counted]:
+        return in_order([reader.section() for reader in self._readers])
+
+    def _open(self, opened: Sequence[Counted]) -> None:
+        """A job began when the first partition had it."""
+        first = min(opened, key=lambda one: one.record.timestamp_ms)
+        for at, partition in enumerate(self._new):
+            partition.sequence = partition.digest = 0
+            self._append(at, first.record)
+
+    def _seal(self, sealed: Sequence[Counted]) -> None:
+        """A job was whole when the last partition had it whole."""
+        last = max(sealed, key=lambda one: one.record.timestamp_ms)
+        assert isinstance(last.event, JobSealed), "brackets are told apart by their reader"
+        for at, partition in enumerate(self._new):
+            seal = replace(last.event, rows=partition.sequence, digest=partition.digest)
+            self._append(at, replace(last.record, record_value=encode(seal)))
+
+    def _write_all(self, section: Iterable[Counted]) -> None:
+        for counted in section:
+            self._write(counted)
+
+    def _write(self, counted: Counted) -> None:
+        match counted.event:
+            case None:
+                self._append(counted.partition % len(self._new), _still_dead(counted.record))
+            case AttributeDefined(name=name):
+                self._define(name, counted.record)
+            case UserRow(job_id=None) as row:
+                self._write_single(counted, row)
+            case UserRow() as row:
+                key = self._new_key(row.key)
+                self._write_line(counted, replace(row, key=key), key.encode())
+            case RowRejected() | RowErased() as line:
+                self._write_line(counted, line, counted.record.key() or b"")
+            case other:
+                raise AssertionError(f"{type(other).__name__} never counts in a section")
+
+    def _define(self, name: str, record: CopiedRecord) -> None:
+        """Everywhere, when the first partition has it: before any value of it."""
+        if name not in self._attributes:
+            self._attributes.add(name)
+            for at in range(len(self._new)):
+                self._append(at, record)
+
+    def _write_line(
+        self, counted: Counted, event: UserRow | RowRejected | RowErased, key: bytes
+    ) -> None:
+        at = partition_of(key, len(self._new))
+        partition = self._new[at]
+        value = encode(replace(event, sequence=partition.sequence))
+        partition.sequence += 1
+        partition.digest = zlib.crc32(value, partition.digest)
+        self._remember(counted, at)
+        self._append(at, replace(counted.record, record_key=key, record_value=value))
+
+    def _write_single(self, counted: Counted, row: UserRow) -> None:
+        """A row of another producer, or a write of the API."""
+        changed = replace(row, key=self._new_key(row.key), user_id=self._new_id(row.user_id))
+        record = counted.record
+        key = changed.key.encode()
+        if changed != row:
+            record = replace(record, record_key=key, record_value=encode(changed))
+        at = partition_of(key, len(self._new))
+        self._remember(counted, at)
+        self._append(at, record)
+
+    def _remember(self, counted: Counted, at: int) -> None:
+        positions, offset = self._positions[counted.partition], counted.record.offset()
+        positions.extend([_NOBODY] * (offset - len(positions)))
+        positions.append(user_id(at, self._new[at].next_offset))
+
+    def _new_id(self, old: int | None) -> int | None:
+        """The id that a user has by the copy; one that nobody has stays one."""
+        if old is None:
+            return None
+        partition, offset = partition_of_id(old), offset_of(old)
+        if not (0 <= partition < len(self._positions) and offset >= 0):
+            return _NOBODY
+        positions = self._positions[partition]
+        return positions[offset] if offset < len(positions) else _NOBODY
+
+    def _append(self, at: int, record: CopiedRecord) -> None:
+        partition = self._new[at]
+        written = replace(record, record_offset=partition.next_offset)
+        add_to_checksum(partition.checksum, written)
+        partition.next_offset += 1
+        self._writer.write(at, [written])
+
+
+def _still_dead(record: CopiedRecord) -> CopiedRecord:
+    """What was refused for its partition or its order might not be in a new place.
+
+    Without a key it is, wherever it stands.
+    """
+    try:
+        event: Event | None = decode(record.value())
+    except UndecodableError:
+        event = None
+    return replace(record, record_key=None) if isinstance(event, UserRow) else record

@@ -1,0 +1,184 @@
+"""The records that count of one partition of a log, each with its place among those of others.
+
+Partitions have no order among each other, but jobs have, and within a job its
+file.  What is put together from several partitions keeps
+
+- the order of each partition;
+- of a job's lines, the order of the file;
+- of records without a job, their place among the lines of their own partition, and
+  beyond that the order of their times.
+
+Pure but for the reading.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from deploy.log_migration import MoveRefusedError
+from deploy.log_migration.erase.copy import start_of
+from deploy.log_migration.records import read_records
+from processor.decoding.accept_rule import Erased, Opened, Rows, Sealed, accept
+from processor.decoding.batches import decode_records
+from processor.decoding.producer_rules import LogPartition
+from schemas.codec.codec import decode
+from schemas.events import AttributeDefined, JobOpened, JobSealed, RowErased, RowRejected, UserRow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from deploy.log_migration.records import CopiedRecord
+    from processor.decoding.accept_rule import Accepted
+    from processor.decoding.batches import Batch
+    from schemas.config.settings import Settings
+    from schemas.events import Event
+
+Place = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A record that counts; ``event`` is None where it counts as a dead letter or a refusal.
+
+    ``place``: the greatest record number of the job so far in its partition, the greatest time
+    since, the partition.  It never falls between two brackets of jobs.
+    """
+
+    record: CopiedRecord
+    event: Event | None
+    partition: int
+    place: Place
+
+
+class Placing:
+    """The places of one partition's records, told in their order."""
+
+    def __init__(self, partition: int) -> None:
+        self._partition = partition
+        self._number = self._time_ms = 0
+
+    def place(self, record: CopiedRecord, event: Event | None) -> Counted:
+        """The record with its place."""
+        number = _number_of(event)
+        if isinstance(event, JobOpened | JobSealed):
+            self._number = self._time_ms = 0
+        elif number is None:
+            self._time_ms = max(self._time_ms, record.timestamp_ms)
+        elif number > self._number:
+            self._number, self._time_ms = number, 0
+        place = (self._number, self._time_ms, self._partition)
+        return Counted(record, event, self._partition, place)
+
+
+def _number_of(event: Event | None) -> int | None:
+    is_line = isinstance(event, UserRow | RowRejected | RowErased)
+    return event.record_number if is_line and event.job_id is not None else None
+
+
+def in_order(sections: Iterable[Iterator[Counted]]) -> Iterator[Counted]:
+    """The records of one section of every partition, put together."""
+    return heapq.merge(*sections, key=attrgetter("place"))
+
+
+class PartitionReader:
+    """Reads what counts of one partition, section by section, never beyond an end."""
+
+    def __init__(self, settings: Settings, partition: int) -> None:
+        self._settings = settings
+        self._topic = settings.topics.user_events
+        self._partition = partition
+        self._place = LogPartition(partition, self._topic.partitions, settings.reconciliation_key)
+        self._state = start_of(partition)
+        self._placing = Placing(partition)
+        self._ahead: list[Counted] = []
+        """The next one last."""
+        self._end = 0
+        self._batches: Iterator[list[CopiedRecord]] = iter(())
+
+    def read_up_to(self, end: int) -> None:
+        """From now on what comes before this offset is read."""
+        self._end = end
+        begin = self._state.next_offset
+        self._batches = (
+            read_records(self._settings, self._topic.name, self._partition, begin, end)
+            if begin < end
+            else iter(())
+        )
+
+    def section(self) -> Iterator[Counted]:
+        """What comes before the next bracket of a job, or the end."""
+        while (counted := self._next()) and not isinstance(counted.event, JobOpened | JobSealed):
+            yield self._ahead.pop()
+
+    def bracket(self) -> Counted:
+        """The bracket of a job that comes next.
+
+        Raises:
+            MoveRefusedError: none does.
+        """
+        counted = self._next()
+        if counted is None or not isinstance(counted.event, JobOpened | JobSealed):
+            raise MoveRefusedError(
+                f"{self._topic.name}, partition {self._partition} has not all records of its jobs"
+            )
+        return self._ahead.pop()
+
+    def _next(self) -> Counted | None:
+        while not self._ahead:
+            records = next(self._batches, None)
+            if records is None:
+                return None
+            self._ahead = self._counted(records)[::-1]
+        return self._ahead[-1]
+
+    def _counted(self, records: list[CopiedRecord]) -> list[Counted]:
+        state = self._state
+        batch = decode_records(records, self._place, state.attributes)
+        accepted = accept(batch, state)
+        if accepted.corrupt:
+            raise MoveRefusedError(
+                f"partition {self._partition}: the rows of job {accepted.corrupt[0]} are not"
+                " those that its seal was made for: the log itself is damaged"
+            )
+        self._state = accepted.state
+        good, dead = _offsets(batch, accepted)
+        return [
+            self._placing.place(record, decode(record.value()) if record.offset() in good else None)
+            for record in records
+            if record.offset() in good or record.offset() in dead
+        ]
+
+
+def _offsets(batch: Batch, accepted: Accepted) -> tuple[set[int], set[int]]:
+    """Offsets of what counts, and of what counts as refused."""
+    rejection_offsets = batch.offsets[np.flatnonzero(batch.is_rejection)]
+    good = {
+        control.offset for control in batch.controls if isinstance(control.event, AttributeDefined)
+    }
+    for step in accepted.steps:
+        if isinstance(step, Opened | Sealed | Erased):
+            good.add(step.offset)
+        elif isinstance(step, Rows):
+            good.update(batch.row_offsets[step.rows].tolist())
+            good.update(rejection_offsets[step.rejections].tolist())
+    dead = {letter.offset for letter in batch.dead_letters}
+    dead |= {refused.offset for refused in batch.refused_writes}
+    return good, dead
+
+
+def brackets(readers: Sequence[PartitionReader]) -> list[Counted]:
+    """The next bracket of every partition: all of one job.
+
+    Raises:
+        MoveRefusedError: they are not.
+    """
+    found = [reader.bracket() for reader in readers]
+    kinds = {(type(one.event), getattr(one.event, "job_id", None)) for one in found}
+    if len(kinds) != 1:
+        raise MoveRefusedError(f"the partitions have jobs in different orders: {kinds}")
+    return found

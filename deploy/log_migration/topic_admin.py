@@ -1,0 +1,167 @@
+"""The topics of a log that is moved: made, closed to producers, opened again, deleted."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ConfigSource,
+    ResourceType,
+)
+
+from deploy.log_migration import MoveFailedError, MoveRefusedError
+from ingest_api.kafka.topic_setup import ensure_topics
+from schemas.codec.codec import encode
+from schemas.events import NO_JOB, JobSealed
+from schemas.log.truncation import truncated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from schemas.config.settings import Settings
+    from schemas.log.topics import Topic
+
+_TIMEOUT_S: Final = 20.0
+_PAUSE_S: Final = 0.1
+_LIMIT: Final = "max.message.bytes"
+_CLOSED: Final = "1"
+"""No record is so small, so a broker with this limit acknowledges none."""
+_PROBE: Final = encode(JobSealed(job_id=NO_JOB, rows=0, digest=0))
+"""What every reader skips as a repeat: no job has this id."""
+_kafka_log = logging.getLogger("rollcall.kafka")
+
+
+class TopicAdmin:
+    """Topics of one log, through one client, which outlives its futures."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._admin = AdminClient(dict[str, Any](settings.kafka), logger=_kafka_log)
+
+    def names(self) -> set[str]:
+        """All topics there are."""
+        return set(self._admin.list_topics(timeout=_TIMEOUT_S).topics)
+
+    def partitions(self, topic: Topic) -> int:
+        """How many a topic has that is there."""
+        return len(
+            self._admin.list_topics(topic.name, timeout=_TIMEOUT_S).topics[topic.name].partitions
+        )
+
+    def make(self, old: Settings, new: Settings) -> None:
+        """Make the topics of the new version; what was set on the old ones is set on them too."""
+        ensure_topics(new)
+        pairs = zip(old.topics.by_part().values(), new.topics.by_part().values(), strict=True)
+        for before, after in pairs:
+            if own := self._own_settings(before.name):
+                self._set(after.name, own)
+
+    def delete(self, topics: Iterable[str]) -> None:
+        """Delete those that are there; gone on return."""
+        there = set(topics) & self.names()
+        if not there:
+            return
+        done = cast("dict[str, Any]", self._admin.delete_topics(list(there)))
+        for future in done.values():
+            future.result(timeout=_TIMEOUT_S)
+        deadline_s = time.monotonic() + _TIMEOUT_S
+        while there & self.names():
+            if time.monotonic() > deadline_s:
+                raise MoveFailedError(f"Kafka still has {', '.join(sorted(there))}")
+            time.sleep(_PAUSE_S)
+
+    def close(self, topic: Topic) -> None:
+        """No producer's record is acknowledged any more, whoever it is.
+
+        The leader of every partition has refused a record on return, so it has the setting;
+        one that becomes leader later has read that setting before it learns to be leader.
+        """
+        self._set(topic.name, {_LIMIT: _CLOSED})
+        deadline_s = time.monotonic() + _TIMEOUT_S
+        for partition in range(topic.partitions):
+            while not self._is_refused(topic.name, partition):
+                if time.monotonic() > deadline_s:
+                    raise MoveFailedError(f"{topic.name} still takes records, though {_LIMIT} is 1")
+                time.sleep(_PAUSE_S)
+
+    def open(self, old: Topic, new: Topic) -> None:
+        """Undo :meth:`close`; how it was set before, the copy still says where there is one."""
+        if self._own_settings(old.name).get(_LIMIT) != _CLOSED:
+            return
+        before = self._own_settings(new.name).get(_LIMIT) if new.name in self.names() else None
+        self._set(old.name, {_LIMIT: before if before != _CLOSED else None})
+
+    def ends(self, topic: Topic) -> list[int]:
+        """The offsets at which readers of committed records end now, by partition.
+
+        Raises:
+            MoveRefusedError: the log does not begin with its first record.
+        """
+        bounds = self.bounds(topic)
+        for partition, (low, _) in enumerate(bounds):
+            if low:
+                raise MoveRefusedError(truncated(topic.name, partition, low))
+        return [high for _, high in bounds]
+
+    def bounds(self, topic: Topic) -> list[tuple[int, int]]:
+        """The first offset and the end of each partition that the topic has."""
+        consumer = Consumer({**self._settings.kafka, "group.id": "rollcall-log-move"})
+        try:
+            return [
+                consumer.get_watermark_offsets(TopicPartition(topic.name, partition), _TIMEOUT_S)
+                for partition in range(self.partitions(topic))
+            ]
+        finally:
+            consumer.close()
+
+    def _is_refused(self, topic: str, partition: int) -> bool:
+        found: list[KafkaError | None] = []
+        producer = Producer({**self._settings.kafka, "acks": "all"}, logger=_kafka_log)
+        producer.produce(
+            topic, _PROBE, b"0", partition, lambda error, _message: found.append(error)
+        )
+        producer.flush(_TIMEOUT_S)
+        return (
+            bool(found)
+            and found[0] is not None
+            and found[0].code() == KafkaError.MSG_SIZE_TOO_LARGE
+        )
+
+    def _own_settings(self, topic: str) -> dict[str, str | None]:
+        """What is set on the topic itself, and not on the broker for all."""
+        resource = ConfigResource(ResourceType.TOPIC, topic)
+        answer = cast("dict[Any, Any]", self._admin.describe_configs([resource]))
+        try:
+            entries = cast("dict[str, ConfigEntry]", answer[resource].result(_TIMEOUT_S))
+        except KafkaException as error:
+            raise MoveFailedError(f"{topic}: {error}") from error
+        own = ConfigSource.DYNAMIC_TOPIC_CONFIG
+        return {
+            name: entry.value
+            for name, entry in entries.items()
+            # Records are to keep the times that they have.
+            if ConfigSource(entry.source) == own and not name.startswith("message.timestamp.")
+        }
+
+    def _set(self, topic: str, wanted: dict[str, str | None]) -> None:
+        changes = [
+            ConfigEntry(
+                name,
+                value,
+                incremental_operation=(
+                    AlterConfigOpType.DELETE if value is None else AlterConfigOpType.SET
+                ),
+            )
+            for name, value in wanted.items()
+        ]
+        resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=changes)
+        answer = cast("dict[Any, Any]", self._admin.incremental_alter_configs([resource]))
+        for future in answer.values():
+            future.result(_TIMEOUT_S)

@@ -1,0 +1,6 @@
+"""Child processes: started, watched, started again, ended.
+
+Owns the supervisor and the list of Rollcall's own services.
+Promises that no child outlives its parent.
+May import nothing of `deploy`.
+"""

@@ -1,0 +1,49 @@
+"""Rollcall's own processes, as the supervisor runs them."""
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from deploy.processes.child import Child, ChildSpec
+from deploy.processes.supervisor import Supervised
+
+
+def api_and_publisher(
+    environment: Mapping[str, str], *, log_dir: Path | None = None
+) -> list[Supervised]:
+    """The HTTP API, and the publisher that goes with it."""
+    return [
+        _service("ingest_api", "ingest_api", environment, log_dir),
+        _service("publisher", "ingest_api.publisher", environment, log_dir),
+    ]
+
+
+def processors(
+    environment: Mapping[str, str], *, count: int, log_dir: Path | None = None
+) -> list[Supervised]:
+    """So many processors; they share the work."""
+    return [
+        _service(f"processor-{number}", "processor", environment, log_dir)
+        for number in range(1, count + 1)
+    ]
+
+
+def builder(environment: Mapping[str, str], *, log_dir: Path | None = None) -> Supervised:
+    """Builds projections beside the live one: for rebuilds, undos and looking back."""
+    return _service("builder", "processor.builder", environment, log_dir)
+
+
+def _service(
+    name: str, module: str, environment: Mapping[str, str], log_dir: Path | None
+) -> Supervised:
+    checkout = str(Path(__file__).parents[2])
+    path = os.pathsep.join(filter(None, (checkout, environment.get("PYTHONPATH"))))
+    spec = ChildSpec(
+        name=name,
+        # -P keeps files in the user's current folder from shadowing ours.
+        command=[sys.executable, "-P", "-m", module],
+        environment={**environment, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"},
+        log_path=None if log_dir is None else log_dir / f"{name}.log",
+    )
+    return Supervised(name, lambda: Child(spec))

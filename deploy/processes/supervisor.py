@@ -1,0 +1,161 @@
+"""Starts processes again that die, and ends them in order.
+
+A process that dies is started again after a delay that doubles with each death in a row, so that
+one that cannot work (a wrong setting, a port in use) does not take the machine's time; one that
+ran for a while before it died is taken to be healthy and starts again soon.
+"""
+
+import os
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+from deploy.processes.child import Child
+
+FIRST_DELAY_S = 0.5
+LONGEST_DELAY_S = 30.0
+HEALTHY_AFTER_S = 60.0
+"""A process that ran so long starts again as if it had never died before."""
+STOP_TIMEOUT_S = 15.0
+
+_TICK_S = 0.1
+
+_log = structlog.stdlib.get_logger("rollcall.supervisor")
+
+
+def restart_delay_s(failures: int, *, jitter: float) -> float:
+    """Seconds to wait after the so-many-th death in a row, counted from 1.
+
+    `jitter` from 0 to 1 moves it between half and the whole of its value, so that processes that
+    died together do not start together.
+    """
+    doubled = FIRST_DELAY_S * 2.0 ** min(failures - 1, 10)
+    return min(doubled, LONGEST_DELAY_S) * (0.5 + jitter / 2)
+
+
+def failures_after_death(failures: int, *, ran_s: float) -> int:
+    """How many deaths in a row there are now, where there were `failures` before this one."""
+    return 1 if ran_s >= HEALTHY_AFTER_S else failures + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Supervised:
+    """A process to keep running."""
+
+    name: str
+    start: Callable[[], Child]
+    """Starts it and returns at once; called in the supervisor's thread."""
+    running: Child | None = None
+    """The process, where it runs already."""
+
+
+@dataclass(slots=True)
+class _Life:
+    supervised: Supervised
+    child: Child | None = None
+    started_at_s: float = 0.0
+    failures: int = 0
+    start_at_s: float = 0.0
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """Keeps processes running while it is entered, in a thread of its own.
+
+    On exit all are asked to stop at once; what still runs after `stop_timeout_s` is killed.
+    """
+
+    processes: Sequence[Supervised]
+    stop_timeout_s: float = STOP_TIMEOUT_S
+    _lives: list[_Life] = field(init=False, default_factory=list["_Life"])
+    _is_stopping: threading.Event = field(init=False, default_factory=threading.Event)
+    _thread: threading.Thread | None = field(init=False, default=None)
+
+    def __enter__(self) -> Self:
+        """Starts what does not run yet."""
+        now_s = time.monotonic()
+        self._lives = [_Life(each, each.running, now_s) for each in self.processes]
+        # Not a daemon: the kernel ends our children with the thread that started them.
+        self._thread = threading.Thread(target=self._run, name="supervisor")
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Ends all processes; none is left on return."""
+        self._is_stopping.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            while not self._is_stopping.wait(_TICK_S):
+                for life in self._lives:
+                    _look_after(life, time.monotonic())
+        finally:
+            self._end_all()
+
+    def _end_all(self) -> None:
+        children = [life.child for life in self._lives if life.child is not None]
+        for child in children:
+            child.ask_to_stop()
+        deadline_s = time.monotonic() + self.stop_timeout_s
+        for child in children:
+            status = child.stop(max(0.0, deadline_s - time.monotonic()))
+            _log.info("process stopped", name=child.spec.name, pid=child.pid, status=status)
+
+
+def _look_after(life: _Life, now_s: float) -> None:
+    if life.child is None:
+        if now_s >= life.start_at_s:
+            _start(life, now_s)
+        return
+    status = life.child.poll()
+    if status is not None:
+        ran_s = now_s - life.started_at_s
+        _log.warning(
+            "process ended",
+            name=life.supervised.name,
+            pid=life.child.pid,
+            status=status,
+            ran_s=round(ran_s, 1),
+            output=str(life.child.spec.log_path or "above"),
+        )
+        life.child.kill()  # its own children, which may still hold its port
+        _plan_restart(life, now_s, ran_s)
+        if status == os.EX_CONFIG:
+            # It has refused to start: until a person acts it only would again.
+            life.start_at_s = now_s + LONGEST_DELAY_S
+
+
+def _start(life: _Life, now_s: float) -> None:
+    try:
+        life.child = life.supervised.start()
+    except OSError as error:
+        _log.warning("process cannot be started", name=life.supervised.name, error=str(error))
+        _plan_restart(life, now_s, 0.0)
+        return
+    life.started_at_s = now_s
+    _log.info(
+        "process started",
+        name=life.supervised.name,
+        pid=life.child.pid,
+        failures=life.failures,
+    )
+
+
+def _plan_restart(life: _Life, now_s: float, ran_s: float) -> None:
+    life.child = None
+    life.failures = failures_after_death(life.failures, ran_s=ran_s)
+    jitter = random.random()  # noqa: S311 - spreads restarts, guards nothing
+    life.start_at_s = now_s + restart_delay_s(life.failures, jitter=jitter)

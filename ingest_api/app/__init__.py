@@ -1,0 +1,7 @@
+"""The API as one process: put together, served, and ended.
+
+Owns the settings of the process, the Sanic application, its server and its start.
+Promises that a request waits until the process is ready, and that an unknown error is a 500
+without details.
+May import every folder of `ingest_api`; nothing imports it.
+"""

@@ -1,0 +1,234 @@
+"""The Sanic application: its parts, its routes, and the one way that failures are answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+from sanic import Blueprint, Sanic
+from sanic.exceptions import MethodNotAllowed, SanicException
+
+from ingest_api.app.health_routes import Readiness, add_health_routes
+from ingest_api.app.startup import Start
+from ingest_api.app.wire_producers import OtherProducers
+from ingest_api.app.wire_user_writes import Writing
+from ingest_api.as_of.diff import AudienceDiff
+from ingest_api.as_of.diff_routes import add_diff_route
+from ingest_api.as_of.parameters import AskedPoints
+from ingest_api.as_of.past_audiences import PastAudiences
+from ingest_api.auth.account_routes import add_account_routes
+from ingest_api.auth.accounts import Accounts
+from ingest_api.auth.api_tokens import Tokens
+from ingest_api.auth.authenticator import Authentication
+from ingest_api.auth.jwt_verifier import Issuer
+from ingest_api.auth.login_rate_limit import LoginLimits
+from ingest_api.auth.middleware import STORE_UNAVAILABLE, authenticate, is_public
+from ingest_api.auth.password_hashing import Passwords
+from ingest_api.auth.token_routes import add_token_routes
+from ingest_api.dry_runs.service import Comparisons
+from ingest_api.event_log.job_events import JobLog
+from ingest_api.imports.accept_upload import Intake
+from ingest_api.imports.routes import add_import_route
+from ingest_api.jobs.error_routes import add_error_route
+from ingest_api.jobs.errors import ErrorReads
+from ingest_api.jobs.status_routes import add_job_routes
+from ingest_api.jobs.status_watch import JobWatch
+from ingest_api.jobs.statuses import JobReads
+from ingest_api.kafka.log_start import LogBeginning
+from ingest_api.kafka.producer import LogUnavailableError
+from ingest_api.kafka.range_reader import LogStretches
+from ingest_api.kafka.schema_cache import EventSchemas
+from ingest_api.openapi.routes import add_description_routes
+from ingest_api.postgres.pool import Store, StoreUnavailableError
+from ingest_api.projections.registry import Instances
+from ingest_api.projections.routes import add_projection_routes
+from ingest_api.proofs.proof import JobProofs
+from ingest_api.proofs.routes import add_proof_route
+from ingest_api.undo.preview import UndoPreviews
+from ingest_api.undo.routes import add_undo_routes
+from ingest_api.undo.undo import Undo
+from ingest_api.uploads.concurrency_limit import UploadGate
+from ingest_api.uploads.receiver import make_ways
+from ingest_api.users.queries import UserReads
+from ingest_api.users.read_routes import add_user_routes
+from ingest_api.web.asgi_middleware import exchange_of
+from ingest_api.web.body import BodyLimits
+from ingest_api.web.responses import SERVER_FAILURE, Refused, json_answer, refusal, unavailable
+
+if TYPE_CHECKING:
+    from sanic import HTTPResponse, Request
+
+    from ingest_api.app.settings import ApiSettings
+
+BASE_PATH: Final = "/vpns/api/v1"
+_METHODS: Final = ("GET", "POST", "PUT")
+_log = structlog.stdlib.get_logger("rollcall.api")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the process consists of."""
+
+    settings: ApiSettings
+    store: Store
+    passwords: Passwords
+    accounts: Accounts
+    tokens: Tokens
+    authentication: Authentication
+    job_log: JobLog
+    job_reads: JobReads
+    job_watch: JobWatch
+    job_proofs: JobProofs
+    undo: Undo
+    undo_previews: UndoPreviews
+    error_reads: ErrorReads
+    user_reads: UserReads
+    instances: Instances
+    past_audiences: PastAudiences
+    log_beginning: LogBeginning
+    gate: UploadGate
+    intake: Intake
+    start: Start
+    writing: Writing
+    producers: OtherProducers
+
+
+def make_parts(settings: ApiSettings) -> Parts:
+    """The parts, put together; nothing is connected yet. Called in the event loop."""
+    shared = settings.shared
+    store = Store(shared.database_url)
+    auth = settings.auth
+    passwords = Passwords()
+    accounts = Accounts(store, passwords, LoginLimits(auth.login_limits))
+    tokens = Tokens(store)
+    issuer = None if auth.issuer is None else Issuer(auth.issuer)
+    schemas = EventSchemas(shared.schema_registry)
+    job_log = JobLog(shared.kafka, shared.topics.job_events.name, schemas)
+    stretches = LogStretches(shared.kafka, shared.topics.user_events.name)
+    jobs = JobReads(store, job_log.ledger)
+    gate = UploadGate(
+        at_once=settings.uploads_at_once,
+        per_account=settings.uploads_per_account,
+        deadline_s=settings.body_deadline_s,
+    )
+    ways = make_ways(shared, threads=settings.uploads_at_once, limits=settings.limits)
+    intake = Intake(ways, job_log, gate, Comparisons(ways, store, job_log, gate))
+    start = Start(settings, job_log, intake, accounts)
+    instances = Instances(store)
+    beginning = LogBeginning(shared.kafka, shared.topics.job_events, shared.topics.user_events)
+    return Parts(
+        settings=settings,
+        store=store,
+        passwords=passwords,
+        accounts=accounts,
+        tokens=tokens,
+        authentication=Authentication(accounts, tokens, issuer),
+        job_log=job_log,
+        job_reads=jobs,
+        job_watch=JobWatch(jobs, most_watchers=settings.event_streams),
+        job_proofs=JobProofs(store, stretches, schemas),
+        undo=Undo(store, job_log, jobs, beginning),
+        undo_previews=UndoPreviews(store),
+        error_reads=ErrorReads(store, job_log.ledger.reverts),
+        user_reads=UserReads(store, shared.reconciliation_key),
+        instances=instances,
+        past_audiences=PastAudiences(instances, beginning.check),
+        log_beginning=beginning,
+        gate=gate,
+        intake=intake,
+        start=start,
+        writing=Writing(settings, store, job_log, start),
+        producers=OtherProducers(shared, store, job_log, start),
+    )
+
+
+def make_application(parts: Parts) -> Sanic[Any, Any]:
+    """The Sanic application with all routes."""
+    app: Sanic[Any, Any] = Sanic("rollcall", configure_logging=False)
+    app.config.MOTD = False
+    app.config.FALLBACK_ERROR_FORMAT = "json"
+    api = Blueprint("api", url_prefix=BASE_PATH)
+    limits = BodyLimits(parts.settings.max_upload_bytes, parts.settings.body_idle_timeout_s)
+    add_import_route(api, parts.intake, store=parts.store, gate=parts.gate, limits=limits)
+    parts.writing.add_routes(api)
+    parts.producers.add_routes(api)
+    _add_routes_of_jobs(api, parts)
+    points = AskedPoints(parts.past_audiences, parts.job_log, parts.job_reads)
+    add_user_routes(api, parts.user_reads, points)
+    add_diff_route(api, points, parts.past_audiences, AudienceDiff(parts.store))
+    add_projection_routes(api, parts.instances, parts.log_beginning)
+    add_account_routes(api, parts.accounts, parts.authentication)
+    add_token_routes(api, parts.tokens, parts.authentication)
+    public = Blueprint("public")
+    readiness = Readiness(parts.settings.shared.topics, parts.job_log, parts.store, parts.start)
+    add_health_routes(public, readiness)
+    add_description_routes(public, parts.settings.shared)
+    app.blueprint([api, public])
+    _add_filter(app, parts)
+    _add_failures(app)
+    return app
+
+
+def _add_routes_of_jobs(api: Blueprint, parts: Parts) -> None:
+    add_job_routes(api, parts.job_log, parts.job_reads, parts.job_watch)
+    add_proof_route(api, parts.job_log, parts.job_proofs)
+    add_undo_routes(api, parts.job_log, parts.undo, parts.undo_previews)
+    add_error_route(api, parts.job_log, parts.error_reads)
+
+
+def _add_filter(app: Sanic[Any, Any], parts: Parts) -> None:
+    forwarded_secret = parts.settings.auth.forwarded_secret
+
+    async def pass_or_refuse(request: Request[Any, Any]) -> HTTPResponse | None:
+        exchange_of(request).route = f"/{request.route.path}" if request.route else None
+        if is_public(request):
+            return None
+        try:
+            await authenticate(request, parts.authentication, forwarded_secret)
+        except Refused as refused:
+            return refusal(refused)
+        return None
+
+    app.register_middleware(pass_or_refuse, "request")
+
+
+def _add_failures(app: Sanic[Any, Any]) -> None:
+    async def on_refused(_request: Request[Any, Any], refused: Refused) -> HTTPResponse:
+        return refusal(refused)
+
+    async def on_store(request: Request[Any, Any], _error: Exception) -> HTTPResponse:
+        return await on_refused(request, unavailable(STORE_UNAVAILABLE))
+
+    async def on_log(request: Request[Any, Any], _error: Exception) -> HTTPResponse:
+        return await on_refused(request, unavailable("Kafka can't be reached, try again"))
+
+    async def on_sanic(request: Request[Any, Any], error: SanicException) -> HTTPResponse:
+        headers = dict(error.headers)
+        if isinstance(error, MethodNotAllowed):
+            headers["Allow"] = ", ".join(_allowed_methods(request))
+        return json_answer(error.status_code, {"message": str(error)}, headers)
+
+    async def on_failure(request: Request[Any, Any], error: Exception) -> HTTPResponse:
+        request_id = exchange_of(request).request_id
+        _log.error("request failed", request_id=request_id, exc_info=error)
+        return json_answer(500, {"message": SERVER_FAILURE, "requestId": request_id})
+
+    app.error_handler.add(Refused, on_refused)
+    app.error_handler.add(StoreUnavailableError, on_store)
+    app.error_handler.add(LogUnavailableError, on_log)
+    app.error_handler.add(SanicException, on_sanic)
+    app.error_handler.add(Exception, on_failure)
+
+
+def _allowed_methods(request: Request[Any, Any]) -> list[str]:
+    """The methods that the request's path has; the router itself knows them of fixed paths only."""
+
+    def is_routed(method: str) -> bool:
+        try:
+            request.app.router.get(request.path, method, None)
+        except SanicException:
+            return False
+        return True
+
+    return [method for method in _METHODS if is_routed(method)]

@@ -1,0 +1,109 @@
+"""Whether this process is alive, and whether an upload would be taken and processed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from ingest_api.kafka.producer import LogUnavailableError
+from ingest_api.openapi import response_types
+from ingest_api.openapi.operation import JSON, Answer, Operation, described
+from ingest_api.postgres.pool import StoreUnavailableError
+from ingest_api.web.dates import has_read_model
+from ingest_api.web.responses import json_answer
+
+if TYPE_CHECKING:
+    from sanic import Blueprint, HTTPResponse, Request
+
+    from ingest_api.app.startup import Start
+    from ingest_api.event_log.job_events import JobLog
+    from ingest_api.postgres.pool import Store
+    from schemas.log.topics import Topics
+
+_KEPT_S: Final = 0.5
+"""Anybody may ask, so the answer is kept a moment instead of asking Kafka each time."""
+_LIVE: Final = Operation(
+    summary="Whether the process answers",
+    tag="Service",
+    role=None,
+    answers={
+        200: Answer(
+            description="It does.", bodies={JSON: response_types.Live}, example={"status": "live"}
+        )
+    },
+)
+_READY: Final = Operation(
+    summary="Whether an upload would be taken and processed",
+    tag="Service",
+    role=None,
+    answers={
+        200: Answer(
+            description="It would.",
+            bodies={JSON: response_types.Readiness},
+            example={"status": "ready", "reasons": []},
+        ),
+        503: Answer(
+            description="Not yet.",
+            bodies={JSON: response_types.Readiness},
+            example={"status": "waiting", "reasons": ["Kafka doesn't answer."]},
+        ),
+    },
+)
+
+
+class Readiness:
+    """What stands between this process and an upload that is processed."""
+
+    def __init__(self, topics: Topics, job_log: JobLog, store: Store, start: Start) -> None:
+        self._topics = topics
+        self._job_log = job_log
+        self._store = store
+        self._start = start
+        self._reasons: list[str] = []
+        self._asked_at_s = -_KEPT_S
+        self._asking = asyncio.Lock()
+
+    async def reasons(self) -> list[str]:
+        """Why an upload would not be taken and processed; empty where it would."""
+        async with self._asking:
+            if time.monotonic() - self._asked_at_s > _KEPT_S:
+                found = await asyncio.gather(self._kafka(), self._postgres())
+                self._reasons = [*self._start.reasons(), *found[0], *found[1]]
+                self._asked_at_s = time.monotonic()
+            return self._reasons
+
+    async def _kafka(self) -> list[str]:
+        try:
+            there = await self._job_log.topics()
+            missing = [topic.name for topic in self._topics.all() if topic.name not in there]
+            if not missing:
+                await self._job_log.catch_up()
+        except LogUnavailableError:
+            return ["Kafka doesn't answer."]
+        return [f"The topic {name} is missing." for name in missing]
+
+    async def _postgres(self) -> list[str]:
+        try:
+            is_there = await has_read_model(self._store)
+        except StoreUnavailableError:
+            return ["Postgres doesn't answer."]
+        return [] if is_there else ["No processor has made the read model yet."]
+
+
+def add_health_routes(public: Blueprint, readiness: Readiness) -> None:
+    """Add the routes below ``/health``."""
+
+    @public.get("/health/live", ctx_public=True)
+    @described(_LIVE)
+    async def live(_request: Request[Any, Any]) -> HTTPResponse:
+        return json_answer(200, {"status": "live"})
+
+    @public.get("/health/ready", ctx_public=True)
+    @described(_READY)
+    async def ready(_request: Request[Any, Any]) -> HTTPResponse:
+        reasons = await readiness.reasons()
+        status = "waiting" if reasons else "ready"
+        return json_answer(503 if reasons else 200, {"status": status, "reasons": reasons})
+
+    _ = live, ready

@@ -1,0 +1,77 @@
+"""What must have happened once before uploads are taken, tried until it succeeds."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from ingest_api.kafka.log_setup import ensure_log
+from ingest_api.kafka.topic_setup import TopicSetupError
+from ingest_api.postgres.pool import StoreUnavailableError
+
+if TYPE_CHECKING:
+    from ingest_api.app.settings import ApiSettings
+    from ingest_api.auth.accounts import Accounts
+    from ingest_api.event_log.job_events import JobLog
+    from ingest_api.imports.accept_upload import Intake
+
+_FIRST_PAUSE_S: Final = 0.2
+_LONGEST_PAUSE_S: Final = 3.0
+_log = structlog.stdlib.get_logger("rollcall.api")
+
+
+class Start:
+    """Makes topics and accounts, whenever Kafka and Postgres come up; says what is still open."""
+
+    def __init__(
+        self, settings: ApiSettings, job_log: JobLog, intake: Intake, accounts: Accounts
+    ) -> None:
+        self._settings = settings
+        self._job_log = job_log
+        self._intake = intake
+        self._accounts = accounts
+        self._open = {
+            "topics": "The topics are not there yet.",
+            "accounts": "The accounts are not there yet.",
+        }
+
+    def reasons(self) -> list[str]:
+        """What is still open, in words."""
+        return list(self._open.values())
+
+    async def run(self) -> None:
+        """Returns once both are done.
+
+        Raises:
+            LogMismatchError: the log is for another reconciliation key than the one set.
+        """
+        await asyncio.gather(self._make_topics(), self._make_accounts())
+
+    async def _make_topics(self) -> None:
+        pause_s = _FIRST_PAUSE_S
+        while "topics" in self._open:
+            try:
+                await asyncio.to_thread(ensure_log, self._settings.shared)
+            except TopicSetupError as error:
+                self._open["topics"] = str(error)
+                _log.warning("topics cannot be made yet", error=str(error))
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+            else:
+                self._job_log.start()
+                self._intake.warm()
+                del self._open["topics"]
+
+    async def _make_accounts(self) -> None:
+        pause_s = _FIRST_PAUSE_S
+        while "accounts" in self._open:
+            try:
+                await self._accounts.prepare(self._settings.auth.admin_password)
+            except StoreUnavailableError as error:
+                _log.warning("accounts cannot be made yet", error=str(error))
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+            else:
+                del self._open["accounts"]

@@ -1,0 +1,62 @@
+"""What writes and traces single users and attributes, put together for one API process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ingest_api.attributes.definitions import AttributeLog
+from ingest_api.attributes.routes import add_attribute_routes
+from ingest_api.event_log.user_events import UserLog
+from ingest_api.kafka.range_reader import LogStretches
+from ingest_api.users.history import UserHistory
+from ingest_api.users.write_outcomes import Outcomes
+from ingest_api.users.write_routes import add_history_route, add_user_write_routes
+from ingest_api.users.writes import UserWrites
+
+if TYPE_CHECKING:
+    from sanic import Blueprint
+
+    from ingest_api.app.settings import ApiSettings
+    from ingest_api.app.startup import Start
+    from ingest_api.event_log.job_events import JobLog
+    from ingest_api.postgres.pool import Store
+
+
+class Writing:
+    """The parts and their life: added to the application, run beside it, closed after it."""
+
+    def __init__(self, settings: ApiSettings, store: Store, job_log: JobLog, start: Start) -> None:
+        shared = settings.shared
+        user_events = shared.topics.user_events
+        self._outcomes = Outcomes(store)
+        self._log = UserLog(shared.kafka, user_events, job_log, start)
+        self._writes = UserWrites(
+            store,
+            self._outcomes,
+            self._log,
+            reconciliation_key=shared.reconciliation_key,
+            timeout_s=settings.write_timeout_s,
+        )
+        self._attributes = AttributeLog(
+            store,
+            self._log,
+            reconciliation_key=shared.reconciliation_key,
+            timeout_s=settings.write_timeout_s,
+        )
+        stretches = LogStretches(shared.kafka, user_events.name)
+        self._history = UserHistory(store, job_log, stretches, shared.reconciliation_key)
+
+    def add_routes(self, api: Blueprint) -> None:
+        """Add all routes of these parts."""
+        add_user_write_routes(api, self._writes)
+        add_history_route(api, self._history)
+        add_attribute_routes(api, self._attributes)
+
+    async def run(self) -> None:
+        """Follow the outcomes of writes until cancelled."""
+        await self._outcomes.run()
+
+    def close(self) -> None:
+        """Leave the broker, and end the threads."""
+        self._history.close()
+        self._log.close()

@@ -1,0 +1,68 @@
+"""The points in time that a request names, and the audience as it was there."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from ingest_api.event_log.find_job import asked_job
+from ingest_api.projections.point_in_time import NOW, read_point
+from ingest_api.web.parameters import query_values
+from ingest_api.web.responses import Refused, invalid_parameter
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from sanic import Request
+
+    from ingest_api.as_of.past_audiences import PastAudiences
+    from ingest_api.event_log.job_events import JobLog
+    from ingest_api.jobs.statuses import JobReads
+    from ingest_api.projections.point_in_time import Point
+
+_AS_OF: Final = "asOf"
+_RUNNING: Final = frozenset({"ACCEPTED", "PROCESSING"})
+JOB_RUNS: Final = "The job has not ended, so there is no audience as of it yet"
+_T = TypeVar("_T")
+
+
+class AskedPoints:
+    """What requests are answered from, for one API process."""
+
+    def __init__(self, past: PastAudiences, job_log: JobLog, jobs: JobReads) -> None:
+        self._past = past
+        self._job_log = job_log
+        self._jobs = jobs
+
+    async def read(
+        self, request: Request[Any, Any], by: str, work: Callable[[str], Awaitable[_T]]
+    ) -> _T:
+        """What ``work`` makes of the schema that the request's ``asOf`` means; else the live one.
+
+        Raises:
+            Refused: 400 no such point, 409 its job runs, 503 the audience is not there yet.
+        """
+        values = query_values(request).get(_AS_OF)
+        point = NOW if values is None else await self._checked(request, _AS_OF, values)
+        return await self._past.read([point], by, lambda schemas: work(schemas[0]))
+
+    async def point(self, request: Request[Any, Any], name: str) -> Point:
+        """The point that the parameter with this name says; ``now`` is one.
+
+        Raises:
+            Refused: 400 no such point or none, 409 its job runs.
+        """
+        values = query_values(request).get(name)
+        if values is None:
+            raise invalid_parameter(name, f"{name} is required.")
+        return await self._checked(request, name, values, allows_now=True)
+
+    async def _checked(
+        self, request: Request[Any, Any], name: str, values: list[str], *, allows_now: bool = False
+    ) -> Point:
+        point = read_point(name, values, now=datetime.now(UTC), allows_now=allows_now)
+        if point.job_id is not None:
+            job = await asked_job(request, self._job_log, str(point.job_id))
+            if (await self._jobs.view(job)).status["state"] in _RUNNING:
+                raise Refused(409, JOB_RUNS)
+        return point

@@ -1,0 +1,123 @@
+"""The audience as it was: a projection instance for each point that is asked for.
+
+The processor's builder makes its tables from the log; until they are ready whoever
+asks waits, and after a while is told how far it is.
+Each read marks the instance as in use, so that it is kept; one that was dropped
+all the same is asked for again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from ingest_api.postgres.pool import PUBLIC, SchemaGoneError
+from ingest_api.projections.registry import IN_USE_S, MOST_PAST, point_of, progress_text
+from ingest_api.web.responses import Refused, unavailable
+from schemas.read_model.tables import schema_name
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from ingest_api.projections.point_in_time import Point
+    from ingest_api.projections.registry import Instances
+
+    Row = dict[str, Any]
+
+_WAIT_S: Final = 20.0
+_POLL_S: Final = 0.25
+_ATTEMPTS: Final = 3
+_T = TypeVar("_T")
+
+
+class PastAudiences:
+    """Finds and asks for them, for one API process."""
+
+    def __init__(
+        self,
+        instances: Instances,
+        check_log: Callable[[], Awaitable[None]],
+        wait_s: float = _WAIT_S,
+    ) -> None:
+        """``wait_s``: how long a request waits for what is being built.
+
+        ``check_log`` raises where none can be built.
+        """
+        self._instances = instances
+        self._check_log = check_log
+        self._wait_s = wait_s
+
+    async def read(
+        self,
+        points: Sequence[Point],
+        by: str,
+        work: Callable[[Sequence[str]], Awaitable[_T]],
+    ) -> _T:
+        """What ``work`` makes of the schemas that show the audience as of these points, in order.
+
+        Raises:
+            Refused: 503, they are not ready in time, or there are too many; 409, one could not
+                be built, or the log does not hold what it would be built from.
+            LogUnavailableError: Kafka doesn't answer.
+            StoreUnavailableError: Postgres doesn't answer.
+        """
+        for _ in range(_ATTEMPTS):
+            schemas = await self._ready(points, by)
+            # Dropped between the mark and the read, it is not in the registry any more either.
+            with contextlib.suppress(SchemaGoneError):
+                return await work(schemas)
+        raise unavailable("The past audience was dropped while it was read, try again")
+
+    async def _ready(self, points: Sequence[Point], by: str) -> list[str]:
+        """The schemas, once all are ready; all are asked for before any is waited for."""
+        until_s = time.monotonic() + self._wait_s
+        for point in points:
+            if not point.is_now:
+                await self._ask(point, by)
+        return [await self._schema(point, by, until_s) for point in points]
+
+    async def _ask(self, point: Point, by: str) -> None:
+        if await self._instances.use_past(point) is not None:
+            return
+        await self._check_log()
+        if not await self._instances.request_past(point, by=by):
+            raise unavailable(_no_room(await self._instances.select_kept_past()))
+
+    async def _schema(self, point: Point, by: str, until_s: float) -> str:
+        if point.is_now:
+            return PUBLIC
+        while True:
+            row = await self._instances.use_past(point)
+            if row is None:
+                await self._ask(point, by)
+            elif row["state"] == "ready":
+                return schema_name(row["number"])
+            elif row["state"] == "failed":
+                message = f"The audience as of {point.words} could not be built: {row['failure']}"
+                raise Refused(409, message)
+            if time.monotonic() > until_s:
+                raise unavailable(_still(point, row))
+            await asyncio.sleep(_POLL_S)
+
+
+def _still(point: Point, row: Row | None) -> str:
+    audience = f"The audience as of {point.words}"
+    if row is None:
+        return f"{audience} waits for a processor to make its tables: is one running?"
+    if row["state"] == "requested":
+        return f"{audience} waits for a builder to take it: is a processor running?"
+    return f"{audience} is {progress_text(row)}; try again"
+
+
+def _no_room(kept: Sequence[Row]) -> str:
+    shown = ", ".join(
+        f"as of {point.words} ({progress_text(row)})"
+        for row in kept
+        if (point := point_of(row)) is not None
+    )
+    return (
+        f"No more than {MOST_PAST} past audiences are kept at once, and all are in use: {shown}."
+        f" One that is not read for {IN_USE_S // 60} minutes makes room; try again then"
+    )

@@ -1,0 +1,37 @@
+"""The routes below ``/admin/attributes``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ingest_api.attributes.definitions import AttributeBody
+from ingest_api.auth.middleware import account_of
+from ingest_api.openapi.operation import described
+from ingest_api.users.operations import DEFINE_ATTRIBUTE, LIST_ATTRIBUTES
+from ingest_api.web.json_body import json_body
+from ingest_api.web.responses import json_answer
+
+if TYPE_CHECKING:
+    from sanic import Blueprint, HTTPResponse, Request
+
+    from ingest_api.attributes.definitions import AttributeLog
+
+
+def add_attribute_routes(api: Blueprint, attributes: AttributeLog) -> None:
+    """Add the routes that list and define custom attributes."""
+
+    @api.get("/admin/attributes")
+    @described(LIST_ATTRIBUTES)
+    async def list_attributes(request: Request[Any, Any]) -> HTTPResponse:
+        account_of(request, "reader")
+        return json_answer(200, await attributes.select())
+
+    @api.post("/admin/attributes", stream=True)
+    @described(DEFINE_ATTRIBUTE)
+    async def define_attribute(request: Request[Any, Any]) -> HTTPResponse:
+        account = account_of(request, "admin")
+        body = await json_body(request, AttributeBody)
+        await attributes.define(body, account.name)
+        return json_answer(200, {"name": body.name, "message": "Attribute added successfully"})
+
+    _ = list_attributes, define_attribute

@@ -1,0 +1,241 @@
+"""The accounts: names with passwords and roles, in Postgres.
+
+A name that has no account costs the same work as one that has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING, Any, Final, Literal, LiteralString, cast
+
+from ingest_api.auth.credential_cache import Verdict
+from ingest_api.web.responses import Refused
+
+if TYPE_CHECKING:
+    from ingest_api.auth.credentials import PasswordLogin
+    from ingest_api.auth.login_rate_limit import LoginLimits
+    from ingest_api.auth.password_hashing import Passwords
+    from ingest_api.postgres.pool import Connection, Store
+    from ingest_api.web.paging import Page
+
+Role = Literal["reader", "importer", "admin"]
+ROLES: Final[tuple[Role, ...]] = ("reader", "importer", "admin")
+"""From the lowest to the highest; a role may all that lower ones may."""
+ADMIN: Final = "admin"
+LOGIN_TIMEOUT_S: Final = 5.0
+UNKNOWN_ACCOUNT: Final = "There is no account with this name"
+NAME_TAKEN: Final = "There is already an account with this name"
+LAST_ADMIN: Final = "The last administrator can't be deleted or given a lower role"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who sends a request.
+
+    The name is an account's, or ``token/<name>`` of a token, or ``jwt/<subject>``.
+    """
+
+    name: str
+    role: Role
+
+    def may(self, role: Role) -> bool:
+        """Whether the account's role is this one or a higher one."""
+        return ROLES.index(self.role) >= ROLES.index(role)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountChange:
+    """What is to change of an account; None is left as it is."""
+
+    role: Role | None = None
+    password: str | None = None
+
+
+class Accounts:
+    """The accounts, for logins and for administrators.
+
+    Each raises :class:`ingest_api.postgres.pool.StoreUnavailableError` where Postgres doesn't
+    answer.
+    """
+
+    def __init__(self, store: Store, passwords: Passwords, limits: LoginLimits) -> None:
+        self._store = store
+        self._passwords = passwords
+        self._limits = limits
+        self.prepared = asyncio.Event()
+        """Set once the tables of accounts and tokens are there."""
+
+    async def prepare(self, admin_password: str) -> None:
+        """Make the API's own tables, and the account ``admin`` with this password if one is given.
+
+        The same password again changes nothing, so what administrators have changed since
+        survives a restart.
+        """
+        ddl = resources.files("ingest_api.auth").joinpath("tables.sql").read_text()
+        async with self._store.transaction() as connection:
+            await connection.execute(cast("LiteralString", ddl))
+        if admin_password:
+            await self._set_admin(admin_password)
+        self.prepared.set()
+
+    _SELECT_ADMIN_SETTING: Final = "SELECT password_hash FROM rollcall_api.admin_setting"
+    _STORE_ADMIN: Final = """
+    INSERT INTO rollcall_api.account (name, role, password_hash) VALUES (%s, 'admin', %s)
+    ON CONFLICT (name) DO UPDATE
+    SET password_hash = EXCLUDED.password_hash, role = EXCLUDED.role, modified_at = now()
+    """
+    _STORE_ADMIN_SETTING: Final = """
+    INSERT INTO rollcall_api.admin_setting (password_hash) VALUES (%s)
+    ON CONFLICT (is_only_row) DO UPDATE SET password_hash = EXCLUDED.password_hash
+    """
+
+    async def _set_admin(self, admin_password: str) -> None:
+        applied = await self._store.select(self._SELECT_ADMIN_SETTING)
+        known_hash = applied[0]["password_hash"] if applied else self._passwords.dummy_hash
+        if await self._passwords.is_right(known_hash, admin_password, "setting"):
+            return
+        hashed = await self._passwords.hash(admin_password)
+        async with self._store.transaction() as connection:
+            await connection.execute(self._STORE_ADMIN, (ADMIN, hashed))
+            await connection.execute(self._STORE_ADMIN_SETTING, (hashed,))
+
+    _SELECT_LOGIN: Final = """
+    SELECT name, role, password_hash FROM rollcall_api.account WHERE name = %s
+    """
+
+    async def check(self, login: PasswordLogin, address: str, before: Verdict | None) -> Verdict:
+        """Whose the name and the password are; ``before`` is what they last were.
+
+        Raises:
+            Refused: 429 after too many wrong passwords from this address, 503 where too many wait.
+        """
+        if before is None:
+            self._refuse_where_limited(login.name, address)
+        checked_at_s = time.monotonic()
+        rows = await self._store.select(
+            self._SELECT_LOGIN, (login.name,), timeout_s=LOGIN_TIMEOUT_S
+        )
+        hashed = rows[0]["password_hash"] if rows else self._passwords.dummy_hash
+        if before is not None and before.password_hash == hashed:
+            is_right = before.account is not None
+        else:
+            is_right = await self._is_right(login, hashed, address)
+        account = Account(rows[0]["name"], rows[0]["role"]) if rows and is_right else None
+        return Verdict(account, checked_at_s, hashed)
+
+    async def _is_right(self, login: PasswordLogin, hashed: str, address: str) -> bool:
+        self._refuse_where_limited(login.name, address)
+        self._limits.begin(login.name, address, time.monotonic())
+        is_wrong = False
+        try:
+            is_wrong = not await self._passwords.is_right(hashed, login.password, address)
+        finally:
+            if not is_wrong:
+                self._limits.forgive(login.name, address, time.monotonic())
+        return not is_wrong
+
+    def _refuse_where_limited(self, name: str, address: str) -> None:
+        wait_s = self._limits.wait_s(name, address, time.monotonic())
+        if wait_s > 0:
+            raise Refused(
+                429,
+                "Too many failed logins, try again later",
+                headers={"Retry-After": str(math.ceil(wait_s))},
+            )
+
+    _SELECT_PAGE: Final = """
+    SELECT counted.total, page.*
+    FROM (SELECT count(*) AS total FROM rollcall_api.account) AS counted
+    LEFT JOIN (
+        SELECT name, role, created_at, modified_at FROM rollcall_api.account
+        ORDER BY name LIMIT %s OFFSET %s
+    ) AS page ON true
+    ORDER BY page.name
+    """
+
+    async def select_page(self, page: Page) -> tuple[int, list[dict[str, Any]]]:
+        """How many accounts there are, and a page of them by name."""
+        rows = await self._store.select(self._SELECT_PAGE, (page.size, page.start))
+        return rows[0]["total"], [row for row in rows if row["name"] is not None]
+
+    _SELECT_ACCOUNT: Final = """
+    SELECT name, role, created_at, modified_at FROM rollcall_api.account WHERE name = %s
+    """
+
+    async def fetch(self, name: str) -> dict[str, Any]:
+        """The account with this name.
+
+        Raises:
+            Refused: 404, there is none.
+        """
+        rows = await self._store.select(self._SELECT_ACCOUNT, (name,))
+        if not rows:
+            raise Refused(404, UNKNOWN_ACCOUNT)
+        return rows[0]
+
+    _ADD: Final = """
+    INSERT INTO rollcall_api.account (name, role, password_hash) VALUES (%s, %s, %s)
+    ON CONFLICT (name) DO NOTHING
+    RETURNING name
+    """
+
+    async def add(self, account: Account, password: str) -> None:
+        """Make the account.
+
+        Raises:
+            Refused: 409, the name is taken.
+        """
+        hashed = await self._passwords.hash(password)
+        added = await self._store.select(self._ADD, (account.name, account.role, hashed))
+        if not added:
+            raise Refused(409, NAME_TAKEN)
+
+    _CHANGE: Final = """
+    UPDATE rollcall_api.account
+    SET role = coalesce(%s, role), password_hash = coalesce(%s, password_hash), modified_at = now()
+    WHERE name = %s
+    """
+
+    async def change(self, name: str, change: AccountChange) -> None:
+        """Change the account.
+
+        Raises:
+            Refused: 404 where there is none, 409 where no administrator would be left.
+        """
+        hashed = None if change.password is None else await self._passwords.hash(change.password)
+        async with self._store.transaction() as connection:
+            await self._lock(connection, name, keeps_admin=change.role in {None, ADMIN})
+            await connection.execute(self._CHANGE, (change.role, hashed, name))
+
+    _DELETE: Final = "DELETE FROM rollcall_api.account WHERE name = %s"
+
+    async def delete(self, name: str) -> None:
+        """Delete the account.
+
+        Raises:
+            Refused: 404 where there is none, 409 where no administrator would be left.
+        """
+        async with self._store.transaction() as connection:
+            await self._lock(connection, name, keeps_admin=False)
+            await connection.execute(self._DELETE, (name,))
+
+    # Only one change at a time: two administrators who demote each other would each see the
+    # other one left. Logins only read, so they don't wait.
+    _LOCK: Final = "LOCK TABLE rollcall_api.account IN SHARE ROW EXCLUSIVE MODE"
+    _SELECT_ADMINS: Final = """
+    SELECT role,
+           (SELECT count(*) FROM rollcall_api.account WHERE role = 'admin') AS admins
+    FROM rollcall_api.account WHERE name = %s
+    """
+
+    async def _lock(self, connection: Connection, name: str, *, keeps_admin: bool) -> None:
+        await connection.execute(self._LOCK)
+        row = await (await connection.execute(self._SELECT_ADMINS, (name,))).fetchone()
+        if row is None:
+            raise Refused(404, UNKNOWN_ACCOUNT)
+        if row["role"] == ADMIN and row["admins"] == 1 and not keeps_admin:
+            raise Refused(409, LAST_ADMIN)

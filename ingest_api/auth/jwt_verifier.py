@@ -1,0 +1,148 @@
+"""JWTs of the configured issuer: who sends them, and with which role.
+
+The algorithm is one of an allow-list of asymmetric ones and the key's own, and
+keys come from the configured URL alone: what a JWT says of keys (``jku``, ``jwk``,
+``x5u``, ``x5c``) is never looked at (RFC 8725).
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import jwt
+from jwt.exceptions import InvalidAlgorithmError, InvalidTokenError, PyJWTError
+
+from ingest_api.auth.accounts import ROLES, Account
+from ingest_api.auth.credential_cache import Verdict
+from ingest_api.auth.jwks import ALGORITHMS, IssuerUnavailableError, KeySet
+from ingest_api.web.responses import Refused, unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jwt import PyJWK
+
+    from ingest_api.auth.accounts import Role
+    from ingest_api.auth.credentials import SignedToken
+    from ingest_api.auth.jwks import KeyId
+    from ingest_api.auth.settings import IssuerSettings
+
+Claims = dict[str, Any]
+PREFIX: Final = "jwt/"
+_LEEWAY_S: Final = 30
+"""How much the issuer's clock and ours may differ."""
+_MOST_SUBJECT_CHARACTERS: Final = 255
+_TYPES: Final = (None, "jwt", "at+jwt", "application/jwt", "application/at+jwt")
+"""RFC 9068; a JWT of another type was made for something else (RFC 8725, 3.11)."""
+_ISSUER_UNAVAILABLE: Final = "The issuer of JWTs can't be reached, try again"
+
+
+class Issuer:
+    """Checks the JWTs of one issuer."""
+
+    def __init__(self, settings: IssuerSettings) -> None:
+        self._settings = settings
+        self._keys = KeySet(settings.jwks_url)
+
+    def start(self) -> None:
+        """Begin to fetch the issuer's keys."""
+        self._keys.start()
+
+    async def stop(self) -> None:
+        """End that."""
+        await self._keys.stop()
+
+    async def check(self, token: SignedToken) -> Verdict:
+        """Whose the JWT is.
+
+        Raises:
+            Refused: 403 where it is good but names no role, 503 where the issuer's keys are needed
+                and it doesn't answer.
+        """
+        checked_at_s = time.monotonic()
+        claims = await self._claims(token.text)
+        name = None if claims is None else name_of(claims, self._settings.name_claim)
+        if claims is None or name is None:
+            return Verdict(None, checked_at_s)
+        role = role_of(claims, self._settings.role_claim)
+        if role is None:
+            raise Refused(
+                403,
+                f"The role {', '.join(ROLES[:-1])} or {ROLES[-1]} is needed for this request,"
+                f" and the JWT's claim {self._settings.role_claim} names none of them",
+            )
+        return Verdict(Account(PREFIX + name, role), checked_at_s)
+
+    async def _claims(self, text: str) -> Claims | None:
+        try:
+            key = await self._keys.key(*wanted_key(text))
+            return None if key is None else verified_claims(text, key, self._settings)
+        except PyJWTError:
+            return None
+        except IssuerUnavailableError:
+            raise unavailable(_ISSUER_UNAVAILABLE) from None
+
+
+def wanted_key(text: str) -> tuple[KeyId, str]:
+    """The key that a JWT says it was signed with: its id, and one of the allowed algorithms.
+
+    Raises:
+        PyJWTError: it is no JWT, or no such one.
+    """
+    head = jwt.get_unverified_header(text)
+    algorithm, kind = head.get("alg"), head.get("typ")
+    if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
+        raise InvalidAlgorithmError("the algorithm is not allowed")
+    if (kind.lower() if isinstance(kind, str) else kind) not in _TYPES:
+        raise InvalidTokenError("a JWT of this type is no access token")
+    return head.get("kid"), algorithm
+
+
+def verified_claims(text: str, key: PyJWK, settings: IssuerSettings) -> Claims:
+    """The claims of a JWT that this key has signed and that counts here and now.
+
+    Raises:
+        PyJWTError: it isn't such a JWT.
+    """
+    claims = jwt.decode(
+        text,
+        key,
+        algorithms=sorted(ALGORITHMS),
+        issuer=settings.issuer,
+        audience=settings.audience,
+        leeway=_LEEWAY_S,
+        options={"require": ["exp", "iss", "aud"], "enforce_minimum_key_length": True},
+    )
+    for name in ("exp", "nbf", "iat"):  # the library takes texts and booleans for times
+        value: object = claims.get(name, 0)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise InvalidTokenError(f"{name} is no time")
+    return claims
+
+
+def name_of(claims: Claims, claim: str) -> str | None:
+    """The name that the claim says, or None where it says none that can be shown."""
+    value = _claim(claims, claim)
+    if not isinstance(value, str) or not 1 <= len(value) <= _MOST_SUBJECT_CHARACTERS:
+        return None
+    return value if value.isprintable() else None
+
+
+def role_of(claims: Claims, claim: str) -> Role | None:
+    """The highest role that the claim names: one text, several with spaces between, or a list."""
+    value = _claim(claims, claim)
+    named = value.split() if isinstance(value, str) else value
+    if not isinstance(named, list):
+        return None
+    return next((role for role in reversed(ROLES) if role in cast("list[object]", named)), None)
+
+
+def _claim(claims: Claims, name: str) -> object:
+    """The claim with this very name, or what the names between its dots lead to."""
+    if name in claims:
+        return claims[name]
+    value: object = claims
+    for part in name.split("."):
+        value = cast("Mapping[str, object]", value).get(part) if isinstance(value, dict) else None
+    return value

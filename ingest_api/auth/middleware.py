@@ -1,0 +1,65 @@
+"""The one filter that every request passes: who sends it, and may it be answered.
+
+A route is public only where it says so, so a path that no route knows is closed too.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from ingest_api.auth.credentials import is_bearer
+from ingest_api.postgres.pool import StoreUnavailableError
+from ingest_api.web.asgi_middleware import exchange_of
+from ingest_api.web.client_address import client_address
+from ingest_api.web.parameters import header
+from ingest_api.web.responses import UNAUTHORIZED, Refused, forbidden, unavailable
+
+if TYPE_CHECKING:
+    from sanic import Request
+
+    from ingest_api.auth.accounts import Account, Role
+    from ingest_api.auth.authenticator import Authentication
+
+STORE_UNAVAILABLE = "Postgres can't be reached: nothing was kept, try again"
+_BASIC: Final = 'Basic realm="Rollcall", charset="UTF-8"'
+_BEARER: Final = 'Bearer realm="Rollcall", error="invalid_token"'
+"""RFC 6750; only whoever has tried a token is asked for a better one."""
+
+
+def is_public(request: Request[Any, Any]) -> bool:
+    """Whether the request's route answers anybody."""
+    return request.route is not None and getattr(request.route.ctx, "public", False) is True
+
+
+async def authenticate(
+    request: Request[Any, Any], authentication: Authentication, forwarded_secret: str
+) -> None:
+    """Know the request's account; the body is not touched.
+
+    Raises:
+        Refused: 401 without valid credentials, 403 where they are good for nothing, 429 after too
+            many wrong ones, 503 where they can't be checked.
+    """
+    authorization = header(request, "authorization")
+    address = client_address(request, forwarded_secret)
+    try:
+        account = await authentication.account(authorization, address)
+    except StoreUnavailableError:
+        raise unavailable(STORE_UNAVAILABLE) from None
+    if account is None:
+        challenge = _BEARER if is_bearer(authorization) else _BASIC
+        raise Refused(401, UNAUTHORIZED, headers={"WWW-Authenticate": challenge})
+    request.ctx.account = account
+    exchange_of(request).account = account.name
+
+
+def account_of(request: Request[Any, Any], role: Role) -> Account:
+    """The request's account, which has this role or a higher one.
+
+    Raises:
+        Refused: 403.
+    """
+    account: Account = request.ctx.account
+    if not account.may(role):
+        raise forbidden(role)
+    return account

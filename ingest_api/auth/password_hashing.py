@@ -1,0 +1,88 @@
+"""Argon2id in a bounded pool: 19 MiB, two passes, one lane, which is OWASP's first choice.
+
+Hashing is meant to be slow, so whoever logs in waits for a turn; how many wait
+is bounded, and one address has half of the places at most.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from ingest_api.web.responses import RETRY_AFTER_S, Refused, unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+_T = TypeVar("_T")
+_THREADS: Final = 2
+_MOST_WAITING: Final = 128
+"""At two times 20 to 40 a second, the last of them waits two or three seconds."""
+_GENERATED_BYTES: Final = 18
+
+
+class Passwords:
+    """Hashes and checks passwords in threads of its own; used from one event loop."""
+
+    def __init__(self, most_waiting: int = _MOST_WAITING) -> None:
+        self._hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="argon2")
+        self._most_waiting = most_waiting
+        self._waiting: Counter[str] = Counter()
+        self.dummy_hash: Final = self._hasher.hash(secrets.token_hex(16))
+        """Of a password that nobody knows: a name without an account costs the same work."""
+
+    async def is_right(self, hashed: str, password: str, address: str) -> bool:
+        """Whether the hash is the password's; ``address`` is who asks.
+
+        Raises:
+            Refused: 503 where too many wait, 429 where too many of this address do.
+        """
+        with self._place(address):
+            return await self._in_thread(self._verify, hashed, password)
+
+    async def hash(self, password: str) -> str:
+        """A new hash of the password."""
+        return await self._in_thread(self._hasher.hash, password)
+
+    def close(self) -> None:
+        """End the threads."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _in_thread(self, work: Callable[..., _T], *arguments: str) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+
+    @contextlib.contextmanager
+    def _place(self, address: str) -> Generator[None]:
+        if self._waiting[address] >= self._most_waiting // 2:
+            raise Refused(
+                429,
+                "Too many logins from this address are under way, try again later",
+                headers={"Retry-After": str(RETRY_AFTER_S)},
+            )
+        if self._waiting.total() >= self._most_waiting:
+            raise unavailable("Too many logins are under way, try again later")
+        self._waiting[address] += 1
+        try:
+            yield
+        finally:
+            self._waiting[address] -= 1
+            self._waiting += Counter()  # drops addresses that have none left
+
+    def _verify(self, hashed: str, password: str) -> bool:
+        try:
+            return self._hasher.verify(hashed, password)
+        except (VerificationError, InvalidHashError):
+            return False
+
+
+def generated_password() -> str:
+    """A password that nobody guesses: 144 random bits."""
+    return secrets.token_urlsafe(_GENERATED_BYTES)

@@ -1,0 +1,6 @@
+"""What an upload would change, for `dryRun` and `maxDeletePercent`.
+
+Owns the temporary tables and statements that compare a file with the audience.
+Promises the outcome that the projection would give each line, and that nothing is kept.
+May import `uploads`, `event_log`, `validation`, `parsing`, `web`, `kafka`, `postgres`.
+"""

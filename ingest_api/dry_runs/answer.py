@@ -1,0 +1,199 @@
+"""What a dry run answers: the counts, and samples of users and lines as other answers show them."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from ingest_api.dry_runs.statements import SAMPLES
+from ingest_api.web.dates import date_text
+from schemas.rules.fields import DUPLICATE_IN_FILE, FIELDS, KEY_EXISTS, UNKNOWN_USER_INCOMPLETE
+from schemas.rules.rejections import incomplete_user, key_conflict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import date
+
+    from ingest_api.dry_runs.comparison import Compared
+    from ingest_api.dry_runs.copy_input import ComparedLines
+    from schemas.events import JobAccepted
+
+    Row = dict[str, Any]
+
+NOTHING_CHANGED: Final = "Dry run: nothing was changed."
+_REFUSED: Final = (KEY_EXISTS.code, DUPLICATE_IN_FILE.code, UNKNOWN_USER_INCOMPLETE.code)
+
+
+class InsertSample(msgspec.Struct, frozen=True):
+    """A line that would add a user, and that user."""
+
+    line: int
+    user: dict[str, Any]
+
+
+class UpdateSample(msgspec.Struct, frozen=True):
+    """A line that would change a user, and the fields that it would change.
+
+    ``id`` is null where an earlier line of the file would add the user.
+    """
+
+    line: int
+    id: str | None
+    before: dict[str, Any]
+    after: dict[str, Any]
+
+
+class UnchangedSample(msgspec.Struct, frozen=True):
+    """A line that says what is so already."""
+
+    line: int
+    id: str | None
+
+
+class DeleteSample(msgspec.Struct, frozen=True):
+    """A user that is not in the file of a delsert."""
+
+    id: str
+    user: dict[str, Any]
+
+
+class RejectSample(msgspec.Struct, frozen=True, rename="camel"):
+    """A line that would be refused, as the job's errors would show it."""
+
+    error_message: str
+    line: int
+    column: str | None
+    code: str
+    value: str | None
+    reason: str
+
+
+class Samples(msgspec.Struct, frozen=True, kw_only=True):
+    """At most ten of each kind, the first by line; of deleted users by id."""
+
+    insert: list[InsertSample]
+    update: list[UpdateSample]
+    unchanged: list[UnchangedSample]
+    delete: list[DeleteSample]
+    reject: list[RejectSample]
+
+
+class DryRunAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What an upload would do to the audience as it is now.
+
+    ``pending_jobs`` were accepted before and are not finished yet: what they will
+    do is not seen.
+    """
+
+    dry_run: bool = True
+    message: str = NOTHING_CHANGED
+    mode: str
+    total: int
+    insert: int
+    update: int
+    unchanged: int
+    delete: int
+    reject: int
+    pending_jobs: int
+    samples: Samples
+
+
+def answer_of(compared: Compared, lines: ComparedLines) -> DryRunAnswer:
+    """The answer about the upload that these lines are of."""
+    refused = sum(compared.lines.get(code, 0) for code in _REFUSED)
+    return DryRunAnswer(
+        mode=lines.accepted.mode,
+        total=lines.accepted.lines,
+        insert=compared.lines.get("insert", 0),
+        update=compared.lines.get("update", 0),
+        unchanged=compared.lines.get("unchanged", 0),
+        delete=compared.removal.removed,
+        reject=lines.rejected + refused,
+        pending_jobs=compared.pending_jobs,
+        samples=_samples(compared, lines),
+    )
+
+
+def _samples(compared: Compared, lines: ComparedLines) -> Samples:
+    found = compared.samples
+    refused = [
+        *lines.rejections,
+        *(
+            _rejection(lines.accepted, code, row)
+            for code in _REFUSED
+            for row in found.get(code, [])
+        ),
+    ]
+    refused.sort(key=lambda rejection: rejection["record_number"])
+    return Samples(
+        insert=[InsertSample(row["line"], _values(row, "after_")) for row in found["insert"]],
+        update=[_update(row) for row in found["update"]],
+        unchanged=[UnchangedSample(row["line"], _id(row)) for row in found["unchanged"]],
+        delete=[DeleteSample(str(row["id"]), _values(row)) for row in compared.deleted],
+        reject=[_reject(row) for row in refused[:SAMPLES]],
+    )
+
+
+def _update(row: Row) -> UpdateSample:
+    """The attributes that change are shown below ``attributes``, as a user's are."""
+    before, after = _values(row, "before_"), _values(row, "after_")
+    before["attributes"], after["attributes"] = _only_changed(
+        before["attributes"] or {}, after["attributes"] or {}
+    )
+    shown = _only_changed(before, after)
+    return UpdateSample(row["line"], _id(row), *shown)
+
+
+def _only_changed(before: Row, after: Row) -> tuple[Row, Row]:
+    """Both without what is the same in them; null stands for what one of them has not."""
+    names = [name for name in before | after if before.get(name) != after.get(name)]
+    return {name: before.get(name) for name in names}, {name: after.get(name) for name in names}
+
+
+def _id(row: Row) -> str | None:
+    return None if row["id"] is None else str(row["id"])
+
+
+def _values(row: Mapping[str, Any], prefix: str = "") -> Row:
+    """What the audience shows of a user's values."""
+    values: Row = {
+        field.json_name: row[prefix + field.name] for field in FIELDS if field.kind != "date"
+    }
+    values["lastActiveDateStr"] = _day_text(row[f"{prefix}last_active_date"])
+    values["attributes"] = row[f"{prefix}attributes"]
+    return values
+
+
+def _day_text(day: date | None) -> str | None:
+    return None if day is None else date_text(datetime(day.year, day.month, day.day, tzinfo=UTC))
+
+
+def _rejection(accepted: JobAccepted, code: str, row: Row) -> Row:
+    """The rejection that the projection would make of the line, with the columns of its table."""
+    texts = {
+        name: value if isinstance(value, str) else json.dumps(value)
+        for name, value in row["attributes"].items()
+    }
+    line = row | {"job_id": accepted.job_id, "attributes": texts}
+    if code == UNKNOWN_USER_INCOMPLETE.code:
+        found = incomplete_user(line)
+    else:
+        # The line is in the way of itself only where an earlier one has the same key.
+        holder_job_id = accepted.job_id if code == DUPLICATE_IN_FILE.code else None
+        holder = (holder_job_id, row["first_record"])
+        found = key_conflict(line, accepted.reconciliation_key, holder)
+    return {name: getattr(found, name) for name in found.__slots__}
+
+
+def _reject(row: Row) -> RejectSample:
+    return RejectSample(
+        error_message=f"Line {row['record_number']},{row['raw']},{row['reason']}",
+        line=row["line"],
+        column=row["column"],
+        code=row["code"],
+        value=row["value"],
+        reason=row["reason"],
+    )

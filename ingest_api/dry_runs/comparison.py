@@ -1,0 +1,197 @@
+"""A file's lines beside the audience as it is at one instant; nothing is changed.
+
+All tables made here are temporary and gone with the transaction, however it ends;
+where the API is gone too, Postgres notices within a second and ends it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, LiteralString
+
+from psycopg import errors, sql
+
+from ingest_api.dry_runs import statements as comparison_sql
+from schemas.read_model.copy_binary import COPY_HEADER, COPY_TRAILER
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+
+    from ingest_api.event_log.ledger import LedgerJob
+    from ingest_api.postgres.pool import Connection
+    from schemas.events import JobMode
+
+    Row = dict[str, Any]
+
+_BEGIN: Final[LiteralString] = """
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;
+SET LOCAL statement_timeout = '{limit_s}s';
+SET LOCAL idle_in_transaction_session_timeout = '60s';
+SET LOCAL client_connection_check_interval = '1s';
+SET LOCAL temp_buffers = '128MB';
+SET LOCAL work_mem = '128MB';
+SET LOCAL enable_mergejoin = off;
+SET LOCAL enable_nestloop = off;
+SET LOCAL jit = off
+"""
+_COPY: Final[LiteralString] = "COPY {table} ({columns}) FROM STDIN (FORMAT binary)"
+_FINISHED: Final[LiteralString] = """
+SELECT job_id FROM public.jobs WHERE job_id = ANY(%(job_ids)s) AND finished_at IS NOT NULL
+"""
+_JOBS_AT_ONCE: Final = 100
+
+
+class NoAudienceError(Exception):
+    """No processor has made its tables yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """How many users there are, and how many of them a delsert would remove."""
+
+    users: int
+    removed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What a job would make of its lines.
+
+    ``lines`` counts them by outcome: ``insert``, ``update``, ``unchanged``, or the
+    code of a rejection.
+    ``samples`` are the first lines of each, in order: places as in ``compared_outcome``,
+    with ``line``, ``raw``, the line's values, and those of its user ``before_`` and
+    ``after_`` it.
+    ``deleted`` are the first users that are not in the file, by id; none unless it
+    would replace the audience.
+    """
+
+    lines: dict[str, int]
+    samples: dict[str, list[Row]]
+    removal: Removal
+    deleted: list[Row]
+    pending_jobs: int
+
+
+class AudienceComparison:
+    """One transaction's comparison; ``connection`` is in a transaction that has not begun to read.
+
+    Raises of each method :class:`NoAudienceError`.
+    """
+
+    def __init__(self, connection: Connection, limit_s: int) -> None:
+        self._connection = connection
+        self._limit_s = limit_s
+
+    async def count_removed(self, keys: AsyncIterator[memoryview]) -> Removal:
+        """What replacing the audience by users with these keys would remove."""
+        await self._begin(comparison_sql.MAKE_KEYS)
+        await self._copy("compared_key", ("key",), keys)
+        await self._run("ANALYZE compared_key")
+        (counted,) = await self._select(comparison_sql.COUNT_REMOVED)
+        return Removal(**counted)
+
+    async def compare(
+        self, mode: JobMode, lines: AsyncIterator[memoryview], jobs: Sequence[LedgerJob]
+    ) -> Compared:
+        """What a job of this mode would make of the lines; ``jobs`` are all that were accepted."""
+        await self._begin(comparison_sql.MAKE_TABLES)
+        await self._copy("compared_line", comparison_sql.LINE_COLUMNS, lines)
+        await self._find_outcomes(mode)
+        counted = await self._select(
+            comparison_sql.SELECT_OUTCOMES, {"samples": comparison_sql.SAMPLES}
+        )
+        counts = {row["outcome"]: row["lines"] for row in counted}
+        removal, deleted = await self._deleted(mode, counts)
+        return Compared(
+            lines=counts,
+            samples=await self._samples(mode, counted),
+            removal=removal,
+            deleted=deleted,
+            pending_jobs=await count_pending(self._select, jobs),
+        )
+
+    async def _begin(self, tables: LiteralString) -> None:
+        await self._run(sql.SQL(_BEGIN).format(limit_s=sql.SQL("{}").format(self._limit_s)))
+        await self._run(tables)
+
+    async def _copy(
+        self, table: str, columns: Sequence[str], pieces: AsyncIterator[memoryview]
+    ) -> None:
+        statement = sql.SQL(_COPY).format(
+            table=sql.Identifier(table),
+            columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
+        )
+        async with (
+            self._connection.cursor() as cursor,
+            cursor.copy(statement) as copy,
+        ):
+            await copy.write(COPY_HEADER)
+            async for piece in pieces:
+                await copy.write(piece)
+            await copy.write(COPY_TRAILER)
+
+    async def _find_outcomes(self, mode: JobMode) -> None:
+        await self._run(comparison_sql.FIND_REPEATED)
+        await self._run(comparison_sql.join_outcomes(mode))
+        (found,) = await self._select(comparison_sql.HAS_REPEATED)
+        if mode == "upsert" and found["is_so"]:
+            await self._run(comparison_sql.trace_repeated())
+            await self._run(comparison_sql.traced_outcomes())
+
+    async def _samples(self, mode: JobMode, places: Sequence[Row]) -> dict[str, list[Row]]:
+        samples: defaultdict[str, list[Row]] = defaultdict(list)
+        if not places:
+            return samples
+        records = [place["record_number"] for place in places]
+        keys = sorted({place["key"] for place in places})
+        await self._run(comparison_sql.trace_samples(keys, max(records)))
+        lines = await self._select(comparison_sql.select_samples(mode), {"records": records})
+        for place, line in zip(places, lines, strict=True):
+            samples[place["outcome"]].append(place | line)
+        return samples
+
+    async def _deleted(self, mode: JobMode, counts: dict[str, int]) -> tuple[Removal, list[Row]]:
+        (counted,) = await self._select(comparison_sql.COUNT_USERS)
+        users: int = counted["users"]
+        if mode != "delsert":
+            return Removal(users, 0), []
+        removed = users - counts.get("update", 0) - counts.get("unchanged", 0)
+        deleted = (
+            await self._select(comparison_sql.SELECT_DELETED, {"samples": comparison_sql.SAMPLES})
+            if removed
+            else []
+        )
+        return Removal(users, removed), deleted
+
+    async def _run(self, statements: LiteralString | sql.Composed) -> None:
+        try:
+            await self._connection.execute(statements)
+        except errors.UndefinedTable:
+            raise NoAudienceError from None
+
+    async def _select(
+        self,
+        statement: LiteralString | sql.Composed,
+        parameters: Mapping[str, object] | None = None,
+    ) -> list[Row]:
+        try:
+            return await (await self._connection.execute(statement, parameters)).fetchall()
+        except errors.UndefinedTable:
+            raise NoAudienceError from None
+
+
+async def count_pending(
+    select: Callable[[LiteralString, Mapping[str, object]], Awaitable[list[Row]]],
+    jobs: Sequence[LedgerJob],
+) -> int:
+    """How many of the jobs, which are in their order, are not finished; they finish in it too."""
+    newest_first = [job.accepted.job_id for job in reversed(jobs)]
+    for begin in range(0, len(newest_first), _JOBS_AT_ONCE):
+        some = newest_first[begin : begin + _JOBS_AT_ONCE]
+        finished = {row["job_id"] for row in await select(_FINISHED, {"job_ids": some})}
+        for nth, job_id in enumerate(some, start=begin):
+            if job_id in finished:
+                return nth
+    return len(newest_first)

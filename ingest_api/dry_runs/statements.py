@@ -1,0 +1,234 @@
+"""A file's lines beside the audience: the statements, by sets.
+
+``compared_line`` holds the lines that are fit by themselves, ``compared_outcome``
+what a job would make of each.  Most keys come once in a file, and one join with
+the audience tells all of them.  Where a key comes again, an upsert's lines change
+one user in turn: those are traced, each line from the state that the one before
+it left.  Which values a row sets is said by :mod:`schemas.read_model.upsert_sql`, for the
+projection too.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, LiteralString
+
+from psycopg import sql
+
+from schemas.read_model.tables import USER_COLUMNS
+from schemas.read_model.upsert_sql import CHANGED, INSERTED, differences
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from schemas.events import JobMode
+
+SAMPLES: Final = 10
+"""Of each outcome, the first by line."""
+LINE_COLUMNS: Final = (
+    "record_number", "line", "key", *USER_COLUMNS, "present", "is_complete", "raw",
+)  # fmt: skip
+
+MAKE_TABLES: Final[LiteralString] = """
+CREATE TEMPORARY TABLE compared_line (
+    record_number integer NOT NULL,
+    line integer NOT NULL,
+    key text COLLATE "C" NOT NULL,
+    first_name text,
+    last_name text,
+    email text,
+    mobile_number text,
+    country text,
+    state text,
+    last_active_date date,
+    sms_subscription boolean,
+    email_subscription boolean,
+    voice_subscription boolean,
+    attributes jsonb NOT NULL,
+    present integer NOT NULL,
+    is_complete boolean NOT NULL,
+    raw text
+) ON COMMIT DROP;
+CREATE TEMPORARY TABLE compared_outcome (
+    record_number integer NOT NULL,
+    key text COLLATE "C" NOT NULL,
+    id bigint,
+    first_record integer,
+    outcome text NOT NULL
+) ON COMMIT DROP
+"""
+FIND_REPEATED: Final[LiteralString] = """
+ANALYZE compared_line;
+CREATE TEMPORARY TABLE repeated_key ON COMMIT DROP AS
+SELECT key, min(record_number) AS first_record
+FROM compared_line
+GROUP BY key
+HAVING count(*) > 1;
+ANALYZE repeated_key
+"""
+HAS_REPEATED: Final[LiteralString] = "SELECT EXISTS (SELECT FROM repeated_key) AS is_so"
+_JOIN: Final[LiteralString] = """
+INSERT INTO compared_outcome (record_number, key, id, first_record, outcome)
+SELECT staging.record_number, staging.key, leaf.id, repeated.first_record, {outcome}
+FROM compared_line AS staging
+LEFT JOIN repeated_key AS repeated ON repeated.key = staging.key
+LEFT JOIN (SELECT true AS is_there, * FROM public.users) AS leaf ON leaf.key = staging.key
+WHERE {is_joined}
+"""
+_TRACE: Final[LiteralString] = """
+CREATE TEMPORARY TABLE traced_line ON COMMIT DROP AS
+SELECT *, row_number() OVER (PARTITION BY key ORDER BY record_number) AS nth
+FROM compared_line
+WHERE key IN (SELECT key FROM {keys}) AND record_number <= {last_record};
+CREATE UNIQUE INDEX ON traced_line (key, nth);
+ANALYZE traced_line
+"""
+# LIMIT keeps the planner from another join than by the index, a lookup a line.
+_STATES: Final[LiteralString] = """
+WITH RECURSIVE traced AS (
+    (SELECT chosen.key, 0::bigint AS nth, NULL::integer AS record_number, NULL::text AS outcome,
+           leaf.id, leaf.id IS NOT NULL AS is_there, {present_values}
+    FROM (SELECT DISTINCT key FROM traced_line) AS chosen
+    LEFT JOIN public.users AS leaf ON leaf.key = chosen.key
+    ORDER BY chosen.key)
+  UNION ALL
+    SELECT staging.key, staging.nth, staging.record_number, {outcome},
+           leaf.id, leaf.is_there OR staging.is_complete, {next_values}
+    FROM traced AS leaf,
+    LATERAL (
+        SELECT * FROM traced_line WHERE key = leaf.key AND nth = leaf.nth + 1 LIMIT 1
+    ) AS staging
+)
+"""
+_TRACED_OUTCOMES: Final[LiteralString] = """
+INSERT INTO compared_outcome (record_number, key, id, outcome)
+{states}
+SELECT record_number, key, id, outcome FROM traced WHERE nth > 0
+"""
+SELECT_OUTCOMES: Final[LiteralString] = """
+SELECT counted.outcome, counted.lines, sample.record_number, sample.key, sample.id,
+       sample.first_record
+FROM (SELECT outcome, count(*) AS lines FROM compared_outcome GROUP BY outcome) AS counted,
+LATERAL (
+    SELECT record_number, key, id, first_record
+    FROM compared_outcome
+    WHERE outcome = counted.outcome
+    ORDER BY record_number
+    LIMIT %(samples)s
+) AS sample
+ORDER BY sample.record_number
+"""
+_SAMPLE_KEYS: Final[LiteralString] = """
+SET LOCAL enable_nestloop = on;
+DROP TABLE IF EXISTS traced_line;
+CREATE TEMPORARY TABLE sampled_key ON COMMIT DROP AS SELECT unnest({keys}::text[]) AS key;
+ANALYZE sampled_key
+"""
+_SELECT_SAMPLES: Final[LiteralString] = """
+{states}
+SELECT staging.record_number, staging.line, staging.raw, {columns}
+FROM traced_line AS staging
+JOIN traced AS after ON after.record_number = staging.record_number
+JOIN traced AS before ON before.key = staging.key AND before.nth = staging.nth - 1
+WHERE staging.record_number = ANY(%(records)s)
+ORDER BY staging.record_number
+"""
+COUNT_USERS: Final[LiteralString] = "SELECT count(*) AS users FROM public.users"
+SELECT_DELETED: Final[LiteralString] = """
+SELECT id, first_name, last_name, email, mobile_number, country, state, last_active_date,
+       sms_subscription, email_subscription, voice_subscription, attributes,
+       created_at, modified_at
+FROM public.users AS leaf
+WHERE NOT EXISTS (SELECT FROM compared_line AS staging WHERE staging.key = leaf.key)
+ORDER BY id
+LIMIT %(samples)s
+"""
+
+MAKE_KEYS: Final[LiteralString] = """
+CREATE TEMPORARY TABLE compared_key (key text COLLATE "C" NOT NULL) ON COMMIT DROP
+"""
+COUNT_REMOVED: Final[LiteralString] = """
+SELECT count(*) AS users,
+       count(*) FILTER (WHERE kept.key IS NULL) AS removed
+FROM public.users AS leaf
+LEFT JOIN (SELECT DISTINCT key FROM compared_key) AS kept ON kept.key = leaf.key
+"""
+
+_OUTCOME: Final[dict[JobMode, LiteralString]] = {
+    "insert": """
+        CASE WHEN leaf.is_there THEN 'KEY_EXISTS'
+             WHEN repeated.first_record < staging.record_number THEN 'DUPLICATE_IN_FILE'
+             ELSE 'insert' END""",
+    "upsert": """
+        CASE WHEN NOT COALESCE(leaf.is_there, false)
+             THEN CASE WHEN staging.is_complete THEN 'insert' ELSE 'REQUIRED' END
+             WHEN {differences} THEN 'update' ELSE 'unchanged' END""",
+    "delsert": """
+        CASE WHEN repeated.first_record < staging.record_number THEN 'DUPLICATE_IN_FILE'
+             WHEN leaf.is_there IS NULL THEN 'insert'
+             WHEN {differences} THEN 'update' ELSE 'unchanged' END""",
+}
+
+
+def join_outcomes(mode: JobMode) -> sql.Composed:
+    """Notes the outcome of each line that one look at the audience tells."""
+    is_joined: LiteralString = "repeated.key IS NULL" if mode == "upsert" else "true"
+    return sql.SQL(_JOIN).format(outcome=_outcome(mode), is_joined=sql.SQL(is_joined))
+
+
+def trace_repeated() -> sql.Composed:
+    """Makes ready the lines whose keys come again."""
+    return _trace("repeated_key", 2**31 - 1)
+
+
+def traced_outcomes() -> sql.Composed:
+    """Notes the outcome of each line of an upsert whose key comes again."""
+    return sql.SQL(_TRACED_OUTCOMES).format(states=_states("upsert"))
+
+
+def trace_samples(keys: list[str], last_record: int) -> sql.Composed:
+    """Makes ready the lines of these keys, up to the last sample."""
+    chosen = sql.SQL(_SAMPLE_KEYS).format(keys=sql.Literal(keys))
+    return sql.SQL(";").join([chosen, _trace("sampled_key", last_record)])
+
+
+def select_samples(mode: JobMode) -> sql.Composed:
+    """The lines at ``records``: their own values, and the user's before and after them."""
+    columns = [
+        sql.SQL("{}.{} AS {}").format(*map(sql.Identifier, (relation, name, prefix + name)))
+        for relation, prefix in (("staging", ""), ("before", "before_"), ("after", "after_"))
+        for name in USER_COLUMNS
+    ]
+    return sql.SQL(_SELECT_SAMPLES).format(
+        states=_states(mode), columns=sql.SQL(", ").join(columns)
+    )
+
+
+def _trace(keys: LiteralString, last_record: int) -> sql.Composed:
+    return sql.SQL(_TRACE).format(keys=sql.Identifier(keys), last_record=sql.Literal(last_record))
+
+
+def _states(mode: JobMode) -> sql.Composed:
+    """Each traced user as it is, and as it is after each line.
+
+    Of other modes than upsert only a key's first line is followed: the others are refused.
+    """
+    values = _if_there(CHANGED, INSERTED) if mode == "upsert" else INSERTED
+    outcome = _outcome("upsert") if mode == "upsert" else sql.SQL("NULL::text")
+    present = (sql.Identifier("leaf", name) for name in USER_COLUMNS)
+    return sql.SQL(_STATES).format(
+        present_values=sql.SQL(", ").join(present),
+        outcome=outcome,
+        next_values=sql.SQL(", ").join(values[name] for name in USER_COLUMNS),
+    )
+
+
+def _outcome(mode: JobMode) -> sql.Composed:
+    values = CHANGED if mode == "upsert" else INSERTED
+    return sql.SQL(_OUTCOME[mode]).format(differences=differences(values))
+
+
+def _if_there(
+    changed: Mapping[str, sql.Composable], inserted: Mapping[str, sql.Composable]
+) -> dict[str, sql.Composable]:
+    text: LiteralString = "CASE WHEN leaf.is_there THEN {} ELSE {} END"
+    return {name: sql.SQL(text).format(changed[name], inserted[name]) for name in changed}

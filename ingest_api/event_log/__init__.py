@@ -1,0 +1,7 @@
+"""`job-events` and `user-events` as the API appends to them and follows them.
+
+Owns the ledger (which attempt at a job counts) and the appending of jobs and of single users'
+events.
+Promises that an answer is given only when the log has decided.
+May import `parsing`, `web`, `kafka`.
+"""

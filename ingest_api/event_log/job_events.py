@@ -1,0 +1,295 @@
+"""The topic `job-events`: what is accepted is appended, and the log decides whether it counts.
+
+An upload is answered from the log alone, read up to its own record; so every
+instance of the API gives the same answer, and no database is asked.
+
+An acknowledgement that does not come leaves open whether the record is in the
+log, or still on its way there.
+``JobVoided`` of the same attempt settles it: whichever of the two comes first
+decides, for every reader and for ever (see :mod:`ingest_api.event_log.ledger`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING, Final, Literal, cast
+
+import structlog
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from ingest_api.event_log.ledger import JobLedger
+from ingest_api.kafka.log_moved import LogMovedError
+from ingest_api.kafka.producer import Appender, LogUnavailableError, Record
+from ingest_api.kafka.schema_cache import OWN_SCHEMAS
+from schemas.codec.codec import UndecodableError, encode
+from schemas.codec.registry_protocol import RegistryUnreachableError
+from schemas.events import JobVoided
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from confluent_kafka import Message
+
+    from ingest_api.event_log.ledger import Decision
+    from ingest_api.kafka.schema_cache import EventSchemas
+    from schemas.events import Event, JobAccepted, JobRestored, JobReverted
+    from schemas.log.reverts import RevertDecision
+
+    _Attempt = JobAccepted | JobReverted | JobRestored
+
+Acceptance = Literal["accepted", "same", "conflict", "voided", "unknown"]
+"""A ledger's decision, or ``unknown`` where the log could not be asked."""
+RevertOutcome = Literal["counts", "changes nothing", "voided", "unknown"]
+"""The same of what reverts or restores a job."""
+
+_APPEND_TIMEOUT_S: Final = 4.0
+_READ_TIMEOUT_S: Final = 4.0
+_METADATA_TIMEOUT_S: Final = 2.0
+_PAUSE_S: Final = 0.05
+_POLL_S: Final = 0.5
+_SCHEMA_PAUSE_S: Final = 1.0
+_log = structlog.stdlib.get_logger("rollcall.api")
+_kafka_log = logging.getLogger("rollcall.kafka")
+
+
+class JobLog:
+    """Appends to `job-events` and follows it from its beginning in a thread of its own.
+
+    Its methods belong to one event loop; ``ledger`` may be read from there at any time.
+    """
+
+    def __init__(
+        self, kafka: Mapping[str, str], topic: str, schemas: EventSchemas = OWN_SCHEMAS
+    ) -> None:
+        self.ledger = JobLedger()
+        self.schemas = schemas
+        self._topic = topic
+        self._appender = Appender(kafka, timeout_s=_APPEND_TIMEOUT_S)
+        self._follower = _Follower(kafka, topic, self.ledger, schemas)
+        self._started = asyncio.Event()
+        # The follower's own connection waits for records, so other questions go another way.
+        self._asking = Consumer(_consumer_config(kafka), logger=_kafka_log)
+
+    def start(self) -> None:
+        """Connect and begin to follow; returns at once. The topic must be there."""
+        self._appender.warm()
+        self._follower.start()
+        self._started.set()
+
+    async def until_moved(self) -> None:
+        """Wait for the end of this version of the log.
+
+        Raises:
+            LogMovedError: always, and never before.
+        """
+        raise LogMovedError(await self._follower.moved_to())
+
+    async def stop(self) -> None:
+        """Leave the broker."""
+        self._appender.discard()
+        await asyncio.to_thread(self._follower.stop)
+        await asyncio.to_thread(self._asking.close)
+
+    async def accept(self, event: JobAccepted) -> Acceptance:
+        """What the log decides about this attempt, after it was appended.
+
+        Takes at most about fifteen seconds; only ``unknown`` leaves anything open.
+        """
+        if not await self._has_started():
+            return "voided"
+        decision: Decision | None = None
+        if await self._is_settled(event):
+            decision = self.ledger.decision(event.job_id, event.attempt)
+        return decision or "unknown"
+
+    async def change(self, event: JobReverted | JobRestored) -> RevertOutcome:
+        """What the log decides about reverting or restoring a job; as :meth:`accept`."""
+        if not await self._has_started():
+            return "voided"
+        decision: RevertDecision | None = None
+        if await self._is_settled(event):
+            decision = self.ledger.reverts.decision(event.job_id, event.attempt)
+        return decision or "unknown"
+
+    async def _has_started(self) -> bool:
+        """Whether the log is read; nothing is appended before, as nobody could tell what it did."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_READ_TIMEOUT_S):
+                await self._started.wait()
+        return self._started.is_set()
+
+    async def _is_settled(self, event: _Attempt) -> bool:
+        """Whether the log was read past the attempt, or past what voids it where it came first."""
+        try:
+            offset = await self._append_or_void(event)
+            await self._read_past(offset)
+        except LogUnavailableError:
+            return False
+        return True
+
+    async def _append_or_void(self, event: _Attempt) -> int:
+        try:
+            return await self._append(event)
+        except LogUnavailableError:
+            self._appender.discard()
+            return await self._append(JobVoided(job_id=event.job_id, attempt=event.attempt))
+
+    async def _append(self, event: _Attempt | JobVoided) -> int:
+        return await self._appender.append(
+            Record(
+                topic=self._topic,
+                partition=0,
+                key=str(event.job_id).encode(),
+                value=encode(event),
+            )
+        )
+
+    async def _read_past(self, offset: int) -> None:
+        try:
+            async with asyncio.timeout(_READ_TIMEOUT_S):
+                await self._follower.read_past(offset)
+        except TimeoutError:
+            raise LogUnavailableError(f"{self._topic} was not read up to {offset}") from None
+
+    async def catch_up(self) -> None:
+        """The ledger holds on return all that was in the log when this was called.
+
+        Raises:
+            LogUnavailableError: Kafka doesn't answer.
+        """
+        next_offset = await asyncio.to_thread(self._end_of_log)
+        if next_offset:
+            await self._read_past(next_offset - 1)
+
+    def _end_of_log(self) -> int:
+        partition = TopicPartition(self._topic, 0)
+        deadline_s = time.monotonic() + _METADATA_TIMEOUT_S
+        while True:
+            try:
+                return self._asking.get_watermark_offsets(partition, timeout=_METADATA_TIMEOUT_S)[1]
+            except KafkaException as error:
+                # The leader may have moved, or not yet been elected for a new topic.
+                if time.monotonic() > deadline_s:
+                    raise LogUnavailableError(str(error)) from error
+            time.sleep(_PAUSE_S)
+
+    async def topics(self) -> dict[str, int]:
+        """The number of partitions of each topic there is.
+
+        Raises:
+            LogUnavailableError: Kafka doesn't answer.
+        """
+        return await asyncio.to_thread(self._list_topics)
+
+    def _list_topics(self) -> dict[str, int]:
+        try:
+            found = self._asking.list_topics(timeout=_METADATA_TIMEOUT_S)
+        except KafkaException as error:
+            raise LogUnavailableError(str(error)) from error
+        return {name: len(topic.partitions) for name, topic in found.topics.items()}
+
+
+def _consumer_config(kafka: Mapping[str, str]) -> dict[str, str | int | float | bool]:
+    return {
+        **kafka,
+        "group.id": "rollcall-job-events",  # required, and never joined
+        "enable.auto.commit": False,
+        "auto.offset.reset": "error",
+        "reconnect.backoff.max.ms": 1000,
+        "fetch.error.backoff.ms": 50,
+    }
+
+
+class _Follower:
+    """The thread that reads `job-events` into the ledger, and who waits for it."""
+
+    def __init__(
+        self, kafka: Mapping[str, str], topic: str, ledger: JobLedger, schemas: EventSchemas
+    ) -> None:
+        self._schemas = schemas
+        self._kafka = kafka
+        self._topic = topic
+        self._ledger = ledger
+        self._next_offset = 0
+        self._is_stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._waiting: list[tuple[int, asyncio.Event]] = []
+        self._moved = asyncio.Event()
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._follow, name="job-events", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._is_stopping.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    async def moved_to(self) -> int:
+        """Returns once this version of the log has ended: the one in which it goes on."""
+        await self._moved.wait()
+        return self._ledger.moves.moved_to or 0
+
+    async def read_past(self, offset: int) -> None:
+        """Returns once the record at this offset, and all before it, have been read."""
+        read = asyncio.Event()
+        with self._lock:
+            if self._next_offset > offset:
+                return
+            self._waiting.append((offset, read))
+        await read.wait()
+
+    def _follow(self) -> None:
+        consumer = Consumer(_consumer_config(self._kafka), logger=_kafka_log)
+        with contextlib.suppress(KafkaException):
+            # A connected librdkafka asks for a topic that it doesn't know only once a second.
+            consumer.list_topics(self._topic, timeout=_METADATA_TIMEOUT_S)
+        consumer.assign([TopicPartition(self._topic, 0, 0)])
+        while not self._is_stopping.is_set():
+            message = consumer.poll(_POLL_S)
+            if message is not None and self._is_record(message):
+                self._read(message)
+        consumer.close()
+
+    def _is_record(self, message: Message) -> bool:
+        error = message.error()
+        if error is not None:
+            # librdkafka tries again by itself; meanwhile whoever waits gets a time-out.
+            _log.warning("job-events cannot be read", error=error.str())
+        return error is None
+
+    def _read(self, message: Message) -> None:
+        offset = message.offset() or 0
+        try:
+            if (event := self._decoded(message.value())) is None:
+                return
+            self._ledger.apply(offset, event)
+        except UndecodableError as error:
+            # Every reader skips it alike, so it decides nothing.
+            _log.error("undecodable record in job-events", offset=offset, code=error.code)
+        with self._lock:
+            self._next_offset = offset + 1
+            reached = [read for wanted, read in self._waiting if wanted <= offset]
+            self._waiting = [waiting for waiting in self._waiting if waiting[0] > offset]
+        if self._ledger.moves.moved_to is not None:
+            reached.append(self._moved)
+        for read in reached:
+            # Of a closed loop nobody waits any more.
+            with contextlib.suppress(RuntimeError):
+                cast("asyncio.AbstractEventLoop", self._loop).call_soon_threadsafe(read.set)
+
+    def _decoded(self, value: bytes | None) -> Event | None:
+        """The event, however long its schema is not to be had; None where told to stop."""
+        while not self._is_stopping.is_set():
+            try:
+                return self._schemas.decode(value)
+            except RegistryUnreachableError:
+                self._is_stopping.wait(_SCHEMA_PAUSE_S)
+        return None

@@ -1,0 +1,112 @@
+"""Which attempts at a job count: the pure reading of `job-events`.
+
+The log decides, in its order and nothing else:
+
+- the first ``JobAccepted`` of a job id counts, unless a ``JobVoided`` of the
+  same attempt stands before it;
+- a later one with that job id counts for nothing: it is ``same`` where the file
+  and all that its reading depends on are the same, else ``conflict``;
+- a ``JobVoided`` after its ``JobAccepted`` changes nothing;
+- while the log is held for a move, an attempt is as if it had been voided
+  (:mod:`schemas.log.moves`).
+
+Which jobs are reverted is a reading of its own, that both sides share
+(:mod:`schemas.log.reverts`).
+
+So everyone who has read up to an offset knows the same about what lies before it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from schemas.events import NO_JOB, JobAccepted, JobVoided
+from schemas.log.moves import LogMoves
+from schemas.log.reverts import Reverts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from schemas.events import Event
+
+Decision = Literal["accepted", "same", "conflict", "voided"]
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerJob:
+    """An attempt that counts, with its place in the order of jobs.
+
+    ``offset`` is that of its ``JobAccepted`` in `job-events`.
+    """
+
+    accepted: JobAccepted
+    offset: int
+    previous_job_id: int
+
+
+class JobLedger:
+    """The decisions of `job-events`, read from its beginning up to ``next_offset``."""
+
+    def __init__(self) -> None:
+        self.next_offset = 0
+        self.reverts = Reverts()
+        self._jobs: list[LedgerJob] = []
+        self._by_id: dict[int, LedgerJob] = {}
+        self._decisions: dict[tuple[int, str], Decision] = {}
+        self.moves = LogMoves()
+
+    @property
+    def jobs(self) -> Sequence[LedgerJob]:
+        """The jobs that count, in their order; grows, and never changes otherwise."""
+        return self._jobs
+
+    def job(self, job_id: int) -> LedgerJob | None:
+        """The attempt that counts for this job id, or None while there is none."""
+        return self._by_id.get(job_id)
+
+    def decision(self, job_id: int, attempt: str) -> Decision | None:
+        """What was decided about this attempt, for ever; None before the log speaks of it."""
+        return self._decisions.get((job_id, attempt))
+
+    def apply(self, offset: int, event: Event) -> None:
+        """Read the event at this offset; offsets rise, and one already read is skipped.
+
+        Events that are neither ``JobAccepted`` nor ``JobVoided`` decide nothing.
+        """
+        if offset < self.next_offset:
+            return
+        self.next_offset = offset + 1
+        counts = self.moves.apply(event)
+        self.reverts.apply(offset, event)
+        if not isinstance(event, (JobAccepted, JobVoided)):
+            return
+        attempt = (event.job_id, event.attempt)
+        # One attempt may stand in the log twice, and voided after it was accepted:
+        # what was decided first may have been answered already, so it stands.
+        if attempt in self._decisions:
+            return
+        if isinstance(event, JobVoided) or not counts:
+            self._decisions[attempt] = "voided"
+        else:
+            self._decisions[attempt] = self._accept(offset, event)
+
+    def _accept(self, offset: int, event: JobAccepted) -> Decision:
+        first = self._by_id.get(event.job_id)
+        if first is not None:
+            return "same" if is_same_content(first.accepted, event) else "conflict"
+        previous = self._jobs[-1].accepted.job_id if self._jobs else NO_JOB
+        job = LedgerJob(event, offset, previous)
+        self._jobs.append(job)
+        self._by_id[event.job_id] = job
+        return "accepted"
+
+
+def is_same_content(one: JobAccepted, other: JobAccepted) -> bool:
+    """Whether both ask for the same: the file's bytes, mode, delimiter and blank cells."""
+    return (one.sha256, one.mode, one.delimiter, one.blank_cells) == (
+        other.sha256,
+        other.mode,
+        other.delimiter,
+        other.blank_cells,
+    )

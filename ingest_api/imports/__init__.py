@@ -1,0 +1,7 @@
+"""`POST …/audience/import`: an upload becomes an accepted job.
+
+Owns the route, its description and the decision whether an upload is accepted.
+Promises that 200 is answered only after `JobAccepted` has been acknowledged and read back, and
+that nothing of a refused upload counts.
+May import `dry_runs`, `uploads`, `auth`, `openapi`, `event_log`, `parsing`, `web`, `kafka`.
+"""

@@ -1,0 +1,269 @@
+"""The way of an upload, from the first byte of its body to the decision of the log."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, Protocol
+
+from ingest_api.event_log.ledger import is_same_content
+from ingest_api.kafka.producer import LogUnavailableError
+from ingest_api.uploads.multipart import FormError, UploadForm
+from ingest_api.uploads.options import ROLE_NEEDED, with_fields
+from ingest_api.uploads.receiver import Arrival
+from ingest_api.web.responses import LOG_HELD, Detail, Refused, forbidden, invalid_file, unavailable
+from schemas.events import NO_JOB, JobAccepted
+from schemas.rules.attributes import key_field
+from schemas.rules.fields import RULES_VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+    from ingest_api.auth.accounts import Account
+    from ingest_api.dry_runs.answer import DryRunAnswer
+    from ingest_api.dry_runs.service import Comparisons
+    from ingest_api.event_log.job_events import JobLog
+    from ingest_api.event_log.ledger import LedgerJob
+    from ingest_api.uploads.concurrency_limit import UploadGate
+    from ingest_api.uploads.multipart import FilePart
+    from ingest_api.uploads.options import ImportOptions
+    from ingest_api.uploads.receiver import ArrivedFile, Ways
+    from schemas.rules.attributes import Attribute
+
+_KEPT_NOTHING: Final = "Kafka can't be reached: nothing was kept, try again"
+_OUTCOME_UNKNOWN: Final = (
+    "Kafka can't be reached: it is not known whether the upload was taken. "
+    "A retry with the same Idempotency-Key is safe"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportRequest:
+    """What the head of an upload says, and its body."""
+
+    account: Account
+    options: ImportOptions
+    idempotency_key: str | None
+    attributes: Sequence[Attribute]
+    """All that are defined."""
+    boundary: bytes
+    body: AsyncIterator[bytes]
+    until_gone: Callable[[], Awaitable[None]]
+    """Returns once the client has gone; called after the body's end."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedForm:
+    """What the form says, once all of it has come."""
+
+    file: FilePart
+    options: ImportOptions
+
+
+class _Sink(Protocol):
+    def begin(self, file: FilePart, options: ImportOptions) -> None: ...
+
+    async def write(self, data: bytes) -> None: ...
+
+
+def job_id_of(account: str, key: str | None) -> int:
+    """The id of a new job, a random one without an ``Idempotency-Key``; 63 bits, never 0.
+
+    With a key it is derived, so that retries fall together on every instance.
+    """
+    digest = (
+        secrets.token_bytes(8)
+        if key is None
+        else hashlib.sha256(f"{account}\0{key}".encode()).digest()
+    )
+    return (int.from_bytes(digest[:8], "big") >> 1) or NO_JOB + 1
+
+
+class Intake:
+    """Takes the uploads of one API process."""
+
+    def __init__(
+        self, ways: Ways, job_log: JobLog, gate: UploadGate, comparisons: Comparisons
+    ) -> None:
+        self._job_log = job_log
+        self._gate = gate
+        self._ways = ways
+        self._comparisons = comparisons
+
+    def warm(self) -> None:
+        """Connect to Kafka before the first upload comes."""
+        self._ways.appender.warm()
+
+    def close(self) -> None:
+        """Leave Kafka, and end the threads that are idle; others end with their uploads."""
+        self._ways.appender.discard()
+        self._ways.threads.shutdown(wait=False, cancel_futures=True)
+
+    async def take(self, request: ImportRequest) -> int | DryRunAnswer:
+        """The id of the job that the log has accepted for this upload, or what it would do.
+
+        Raises:
+            Refused: nothing of the upload counts, unless a 503 says that it isn't known.
+        """
+        _check_key(self._ways.settings.reconciliation_key, request.attributes)
+        if self._job_log.ledger.moves.is_held and not request.options.is_dry_run:
+            raise unavailable(LOG_HELD)
+        job_id = job_id_of(request.account.name, request.idempotency_key)
+        arrival = Arrival(self._ways, job_id, request.attributes)
+        known = self._job_log.ledger.job(job_id)
+        sink = arrival if known is None else _Again(known, arrival)
+        try:
+            async with self._gate.receiving():
+                form = await _receive(request, sink)
+            if isinstance(sink, _Again):
+                if not form.options.is_dry_run:
+                    return sink.job_id(form.options)
+                sink.check_stored()
+            arrived = await arrival.finish(form.file, form.options)
+        except LogUnavailableError:
+            raise unavailable(_KEPT_NOTHING) from None
+        finally:
+            arrival.release()
+        return await self._answer(_job_accepted(request, form, arrived), request, form.options)
+
+    async def _answer(
+        self, event: JobAccepted, request: ImportRequest, options: ImportOptions
+    ) -> int | DryRunAnswer:
+        percent = options.max_delete_percent if event.mode == "delsert" else None
+        if options.is_dry_run:
+            return await self._comparisons.dry_run(event, percent, request.until_gone)
+        if percent is not None:
+            await self._comparisons.check_removal(event, percent, request.until_gone)
+        return await self._accept(event)
+
+    async def _accept(self, event: JobAccepted) -> int:
+        acceptance = await self._job_log.accept(event)
+        if acceptance == "conflict":
+            raise _conflict()
+        if acceptance == "voided":
+            is_held = self._job_log.ledger.moves.is_held
+            raise unavailable(LOG_HELD if is_held else _KEPT_NOTHING)
+        if acceptance == "unknown":
+            raise unavailable(_OUTCOME_UNKNOWN, id=str(event.job_id))
+        return event.job_id
+
+
+def _check_key(reconciliation_key: str, attributes: Sequence[Attribute]) -> None:
+    if key_field(reconciliation_key, attributes) is None:
+        message = (
+            f'Users are told apart by the custom attribute "{reconciliation_key}", which is not'
+            " defined yet: define it as a reconciliation key, then upload the file again."
+        )
+        raise invalid_file(Detail("KEY_ATTRIBUTE_UNDEFINED", message, column=reconciliation_key))
+
+
+def _conflict() -> Refused:
+    return Refused(409, "The Idempotency-Key was used before with other content")
+
+
+class _Again:
+    """Where the bytes of a file go whose ``Idempotency-Key`` was used before.
+
+    Only their digest matters, unless it is a dry run, which the key means nothing to.
+    """
+
+    def __init__(self, known: LedgerJob, arrival: Arrival) -> None:
+        self._known = known
+        self._arrival = arrival
+        self._digest = hashlib.sha256()
+        self._is_stored: bool | None = None
+
+    def begin(self, file: FilePart, options: ImportOptions) -> None:
+        """Store the file where it is known by now that it is a dry run."""
+        if self._is_stored is None:
+            self._is_stored = options.is_dry_run
+        if self._is_stored:
+            self._arrival.begin(file, options)
+
+    async def write(self, data: bytes) -> None:
+        """Take the file's next bytes."""
+        self._digest.update(data)
+        if self._is_stored:
+            await self._arrival.write(data)
+
+    def job_id(self, options: ImportOptions) -> int:
+        """The id of the job that was accepted for this content.
+
+        Raises:
+            Refused: 409, it was accepted for other content.
+        """
+        accepted = self._known.accepted
+        again = replace(
+            accepted,
+            sha256=self._digest.hexdigest(),
+            mode=options.mode,
+            delimiter=options.delimiter,
+            blank_cells=options.blank_cells,
+        )
+        if not is_same_content(accepted, again):
+            raise _conflict()
+        return accepted.job_id
+
+    def check_stored(self) -> None:
+        """Returns where the file can be read again.
+
+        Raises:
+            Refused: 400, its bytes had gone by when the form said that it is a dry run.
+        """
+        if not self._is_stored:
+            message = (
+                "The Idempotency-Key was used before, and dryRun comes after the file: send dryRun"
+                " in the query or before the file, or leave the key out."
+            )
+            raise invalid_file(Detail("INVALID_PARAMETER", message, column="dryRun"))
+
+
+async def _receive(request: ImportRequest, sink: _Sink) -> ReceivedForm:
+    form = UploadForm(request.boundary)
+    try:
+        async for data in request.body:
+            pieces = form.feed(data)
+            if form.file is not None:
+                sink.begin(form.file, with_fields(request.options, form.fields))
+            for piece in pieces:
+                await sink.write(piece)
+        file = form.finish()
+    except FormError as error:
+        raise invalid_file(Detail(error.code, str(error))) from None
+    options = with_fields(request.options, form.fields)
+    needed = ROLE_NEEDED[options.mode]
+    if not request.account.may(needed):
+        raise forbidden(needed)
+    return ReceivedForm(file, options)
+
+
+def _job_accepted(request: ImportRequest, form: ReceivedForm, arrived: ArrivedFile) -> JobAccepted:
+    options, survey, stored = form.options, arrived.survey, arrived.stored
+    rejected = survey.rejected[options.mode]
+    if options.mode == "delsert" and rejected == survey.lines:
+        message = "Not one line of the file is valid, so it can't replace the audience."
+        raise invalid_file(Detail("NO_VALID_LINE", message))
+    return JobAccepted(
+        job_id=stored.job_id,
+        attempt=stored.attempt,
+        mode=options.mode,
+        delimiter=options.delimiter,
+        charset=survey.charset,
+        compression=arrived.file_format.compression,
+        blank_cells=options.blank_cells,
+        reconciliation_key=arrived.file_format.reconciliation_key,
+        rules_version=RULES_VERSION,
+        accepted_at=datetime.now(UTC),
+        accepted_by=request.account.name,
+        file_name=form.file.file_name,
+        size_bytes=stored.size_bytes,
+        sha256=stored.sha256,
+        lines=survey.lines,
+        rejected_lines=rejected,
+        chunks=stored.chunks,
+        idempotency_key=request.idempotency_key,
+        header=survey.header.raw,
+        attributes=arrived.attribute_columns,
+    )

@@ -1,0 +1,218 @@
+"""What the route that takes uploads promises."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal
+
+from ingest_api.dry_runs.answer import NOTHING_CHANGED, DryRunAnswer
+from ingest_api.openapi.operation import JSON, Answer, Operation, Parameter, refused
+from ingest_api.openapi.response_types import ImportAccepted
+from ingest_api.parsing.file_format import DELIMITERS
+from ingest_api.web.responses import INVALID_FILE, UPLOAD_ACCEPTED
+from schemas.events import JOB_MODES
+
+_EXAMPLE_ID: Final = "8784592478968094060"
+_DELIMITER: Final[dict[str, Any]] = {
+    "type": "string",
+    "enum": list(DELIMITERS),
+    "default": "COMMA",
+    "description": "What stands between the cells of a line.",
+}
+_MODE: Final[dict[str, Any]] = {
+    "type": "string",
+    "enum": list(JOB_MODES),
+    "default": "insert",
+    "description": (
+        "`insert` adds each line; one whose key exists is an error. "
+        "`upsert` changes the user with that key, or adds it. "
+        "`delsert`: the file replaces the whole audience (role admin)."
+    ),
+}
+_BLANK_CELLS: Final[dict[str, Any]] = {
+    "type": "string",
+    "enum": ["keep", "clear"],
+    "default": "keep",
+    "description": "What a blank cell does to the field of a user that an upsert changes.",
+}
+_DRY_RUN: Final[dict[str, Any]] = {
+    "type": "boolean",
+    "default": False,
+    "description": (
+        "`true` answers what the upload would do to the users as they are, and changes nothing. "
+        "`pendingJobs` were accepted before and are not finished: what they will do is not seen. "
+        "Of a `delsert` it counts by key: who would come, differ, stay as they are, or go; "
+        "the job itself would count all of its users as inserted. "
+        "It means nothing to an `Idempotency-Key`."
+    ),
+}
+_MAX_DELETE_PERCENT: Final[dict[str, Any]] = {
+    "type": "number",
+    "minimum": 0,
+    "maximum": 100,
+    "default": 100,
+    "description": (
+        "A `delsert` that would remove more than this share of the users is refused with 400 and "
+        "the code `MAX_DELETE_PERCENT`. "
+        "It is decided on the users after all jobs that were accepted before; "
+        "where those are not finished within 30 s, the answer is 503. "
+        "The other modes remove nobody, so it means nothing to them."
+    ),
+}
+_FORM: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["uploadFile"],
+    "properties": {
+        "uploadFile": {
+            "type": "string",
+            "format": "binary",
+            "contentMediaType": "text/csv",
+            "description": (
+                "The CSV file; its first line names the columns, in any order and case. "
+                "Or a gzip file, by a name that ends in `.gz` or by the part's "
+                "`Content-Encoding: gzip`."
+            ),
+        },
+        "importType": _MODE,
+        "DELIMITER": _DELIMITER,
+        "blankCells": _BLANK_CELLS,
+        "dryRun": _DRY_RUN,
+        "maxDeletePercent": _MAX_DELETE_PERCENT,
+    },
+}
+_USER: Final = {
+    "firstName": "Grace",
+    "lastName": "Hopper",
+    "email": "grace@example.org",
+    "country": "USA",
+    "state": "Virginia",
+}
+_DRY_RUN_EXAMPLE: Final[dict[str, Any]] = {
+    "dryRun": True,
+    "message": NOTHING_CHANGED,
+    "mode": "upsert",
+    "total": 3,
+    "insert": 1,
+    "update": 1,
+    "unchanged": 0,
+    "delete": 0,
+    "reject": 1,
+    "pendingJobs": 0,
+    "samples": {
+        "insert": [{"line": 2, "user": _USER}],
+        "update": [
+            {
+                "line": 3,
+                "id": "9",
+                "before": {"firstName": "Ada"},
+                "after": {"firstName": "Augusta"},
+            }
+        ],
+        "unchanged": [],
+        "delete": [],
+        "reject": [
+            {
+                "errorMessage": "Line 3,No,Address,none,India,Email is not a valid email address.",
+                "line": 4,
+                "column": "Email",
+                "code": "EMAIL_INVALID",
+                "value": "none",
+                "reason": "Email is not a valid email address.",
+            }
+        ],
+    },
+}
+
+
+def _option(
+    place: Literal["header", "query"], name: str, schema: dict[str, Any], *, before: str
+) -> Parameter:
+    """The option outside of the form, where it counts before what stands there."""
+    # The default is the form's alone: the viewer sends defaults, and this one would decide.
+    own = {word: value for word, value in schema.items() if word != "default"}
+    text = f"{schema['description']} Counts before {before}."
+    return Parameter(name=name, place=place, description=text, schema=own)
+
+
+IMPORT: Final = Operation(
+    summary="Import users from a file",
+    description=(
+        "Streams, so a file may be of any size. "
+        "200 means that the file is in the log and every line of it will be applied; "
+        "any other answer means that none ever is, unless a 503 says that it isn't known."
+    ),
+    tag="Import",
+    role="importer",
+    parameters=(
+        _option("header", "DELIMITER", _DELIMITER, before="query and form"),
+        Parameter(
+            name="Idempotency-Key",
+            place="header",
+            description=(
+                "A text of your own for this upload, such as `night 2016-06-28`: "
+                "sent again with the same key and content, it is answered with the first one's id, "
+                "and nothing is taken twice."
+            ),
+            schema={"type": "string", "minLength": 1, "maxLength": 255},
+        ),
+        _option("query", "importType", _MODE, before="the form"),
+        _option("query", "DELIMITER", _DELIMITER, before="the form"),
+        _option("query", "blankCells", _BLANK_CELLS, before="the form"),
+        _option("query", "dryRun", _DRY_RUN, before="the form"),
+        _option("query", "maxDeletePercent", _MAX_DELETE_PERCENT, before="the form"),
+    ),
+    body={"multipart/form-data": _FORM},
+    body_example={
+        "uploadFile": "First Name,Last Name,Email,Country\nAda,Lovelace,ada@example.org,India\n",
+        "importType": "upsert",
+    },
+    answers={
+        200: Answer(
+            description="The file was taken and its job runs; or, of a dry run, what it would do.",
+            bodies={JSON: (ImportAccepted, DryRunAnswer)},
+            examples={
+                "The job": {"id": _EXAMPLE_ID, "message": UPLOAD_ACCEPTED},
+                "A dry run": _DRY_RUN_EXAMPLE,
+            },
+        ),
+        400: refused(
+            "The form or its file can't be read.",
+            {
+                "message": INVALID_FILE,
+                "details": [
+                    {
+                        "line": 1,
+                        "column": "Nonsense",
+                        "code": "UNKNOWN_COLUMN",
+                        "message": 'The column "Nonsense" is unknown: '
+                        "correct its name or take it out.",
+                    }
+                ],
+            },
+        ),
+        408: refused(
+            "The body did not come in time.", {"message": "No byte of the body came for 30 s"}
+        ),
+        409: refused(
+            "The Idempotency-Key belongs to another upload.",
+            {"message": "The Idempotency-Key was used before with other content"},
+        ),
+        413: refused(
+            "The body is over the server's limit.",
+            {"message": "The body is larger than 1000000000 bytes"},
+        ),
+        415: refused("The body is no form.", {"message": "An upload must be multipart/form-data"}),
+        429: refused(
+            "The account has too many uploads under way.",
+            {"message": "Too many uploads of this account are under way, try again later"},
+            headers={"Retry-After": "Seconds after which it may be sent again."},
+        ),
+        503: refused(
+            "It is not known whether the upload was taken.",
+            {
+                "message": "Kafka can't be reached: it is not known whether the upload was taken. "
+                "A retry with the same Idempotency-Key is safe",
+                "id": _EXAMPLE_ID,
+            },
+        ),
+    },
+)

@@ -1,0 +1,103 @@
+"""`POST …/audience/import`."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ingest_api.attributes.queries import select_attributes
+from ingest_api.auth.middleware import STORE_UNAVAILABLE, account_of
+from ingest_api.dry_runs.answer import DryRunAnswer
+from ingest_api.imports.accept_upload import ImportRequest
+from ingest_api.imports.operations import IMPORT
+from ingest_api.openapi.operation import described
+from ingest_api.postgres.pool import StoreUnavailableError
+from ingest_api.uploads.multipart import FormError, boundary_of
+from ingest_api.uploads.options import idempotency_key, options_in_head
+from ingest_api.web.asgi_middleware import exchange_of
+from ingest_api.web.body import body_pieces, check_declared, until_gone
+from ingest_api.web.parameters import header, header_values, query_values
+from ingest_api.web.responses import (
+    UPLOAD_ACCEPTED,
+    Detail,
+    Refused,
+    invalid_file,
+    json_answer,
+    unavailable,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sanic import Blueprint, HTTPResponse, Request
+
+    from ingest_api.imports.accept_upload import Intake
+    from ingest_api.postgres.pool import Store
+    from ingest_api.uploads.concurrency_limit import UploadGate
+    from ingest_api.web.body import BodyLimits
+    from schemas.rules.attributes import Attribute
+
+
+def add_import_route(
+    api: Blueprint, intake: Intake, *, store: Store, gate: UploadGate, limits: BodyLimits
+) -> None:
+    """Add the route that takes uploads."""
+
+    @api.post("/audience/import", stream=True)
+    @described(IMPORT)
+    async def import_users(request: Request[Any, Any]) -> HTTPResponse:
+        account = account_of(request, "importer")
+        _check_media(request)
+        check_declared(request, limits)
+        with gate.one_more(account.name):
+            attributes = await _attributes(store)
+            taken = await intake.take(_import_request(request, limits, attributes))
+        if isinstance(taken, DryRunAnswer):
+            return json_answer(200, msgspec.to_builtins(taken))
+        exchange_of(request).job_id = taken
+        return json_answer(200, {"id": str(taken), "message": UPLOAD_ACCEPTED})
+
+    _ = import_users
+
+
+def _import_request(
+    request: Request[Any, Any], limits: BodyLimits, attributes: Sequence[Attribute]
+) -> ImportRequest:
+    return ImportRequest(
+        account=account_of(request, "importer"),
+        options=options_in_head(header_values(request, "delimiter"), query_values(request)),
+        idempotency_key=idempotency_key(header_values(request, "idempotency-key")),
+        attributes=attributes,
+        boundary=_boundary(request),
+        body=body_pieces(request, limits),
+        until_gone=partial(until_gone, request),
+    )
+
+
+def _check_media(request: Request[Any, Any]) -> None:
+    if header_values(request, "content-encoding") not in ([], ["identity"]):
+        raise Refused(415, "The body of an upload must not be in a content encoding")
+    _boundary(request)
+
+
+def _boundary(request: Request[Any, Any]) -> bytes:
+    try:
+        boundary = boundary_of(header(request, "content-type"))
+    except FormError as error:
+        raise invalid_file(Detail(error.code, str(error))) from None
+    if boundary is None:
+        raise Refused(415, "An upload must be multipart/form-data")
+    return boundary
+
+
+async def _attributes(store: Store) -> Sequence[Attribute]:
+    """The custom attributes, with which the file's header is matched.
+
+    Where Postgres doesn't answer, the upload is refused: its job would lie there unseen.
+    """
+    try:
+        return await select_attributes(store)
+    except StoreUnavailableError:
+        raise unavailable(STORE_UNAVAILABLE) from None

@@ -1,0 +1,6 @@
+"""Jobs as clients see them: status, status events, rejected lines.
+
+Owns the routes under `…/batchinfo/status` and `errors`.
+Promises that a job is known from the instant of its 200, and that a status never goes back.
+May import `auth`, `openapi`, `event_log`, `validation`, `parsing`, `web`, `kafka`, `postgres`.
+"""

@@ -1,0 +1,84 @@
+"""The route that tells which lines of a job were refused: a page as JSON, all of them as CSV."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from ingest_api.auth.middleware import account_of
+from ingest_api.event_log.find_job import asked_job
+from ingest_api.jobs.error_csv import ErrorFile, disposition
+from ingest_api.jobs.operations import CSV, JOB_ERRORS, UNLISTED
+from ingest_api.openapi.operation import JSON, described
+from ingest_api.web.content_negotiation import preferred
+from ingest_api.web.paging import keyed_page_of
+from ingest_api.web.parameters import header_values
+from ingest_api.web.responses import NO_ERROR_FILE, Refused, json_answer
+from ingest_api.web.streaming import send_stream
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from sanic import Blueprint, HTTPResponse, Request
+
+    from ingest_api.event_log.job_events import JobLog
+    from ingest_api.event_log.ledger import LedgerJob
+    from ingest_api.jobs.errors import ErrorReads
+    from ingest_api.web.dates import Row
+
+
+def add_error_route(api: Blueprint, job_log: JobLog, errors: ErrorReads) -> None:
+    """Add the route below ``/batchinfo/errors``."""
+
+    @api.get("/batchinfo/errors/<job_id:str>")
+    @described(JOB_ERRORS)
+    async def job_errors(request: Request[Any, Any], job_id: str) -> HTTPResponse | None:
+        account_of(request, "reader")
+        page = keyed_page_of(request)
+        job = await asked_job(request, job_log, job_id)
+        if _wants_file(request, job):
+            await _send_file(request, job, errors)
+            return None
+        return json_answer(200, await errors.select_page(job, page), {"Vary": "Accept"})
+
+    _ = job_errors
+
+
+def _wants_file(request: Request[Any, Any], job: LedgerJob) -> bool:
+    """Whether the refused lines are wanted as a file.
+
+    Raises:
+        Refused: 406, they can't be had as one, and nothing else will do.
+    """
+    accept = header_values(request, "accept")
+    if preferred(accept, (JSON, CSV)) != CSV:
+        return False
+    if job.accepted.header is not None:
+        return True
+    if preferred(accept, (JSON,)) is None:
+        raise Refused(406, NO_ERROR_FILE, headers={"Vary": "Accept"})
+    return False
+
+
+async def _send_file(request: Request[Any, Any], job: LedgerJob, errors: ErrorReads) -> None:
+    first = await errors.select_lines(job, 0)  # a fault is answered as such before the file begins
+    unlisted = await errors.count_unlisted(job)
+    await send_stream(
+        request,
+        _file(job, errors, first),
+        content_type=f"{CSV}; charset=utf-8; header=present",
+        headers={
+            "Content-Disposition": disposition(job.accepted.file_name, job.accepted.job_id),
+            "Vary": "Accept",
+            **({UNLISTED: str(unlisted)} if unlisted else {}),
+        },
+    )
+
+
+async def _file(job: LedgerJob, errors: ErrorReads, rows: list[Row]) -> AsyncGenerator[bytes]:
+    file = ErrorFile(job.accepted.header or "", job.accepted.delimiter)
+    yield file.head()
+    while rows:
+        # In a thread, because a thousand lines would hold up other requests.
+        yield await asyncio.to_thread(file.lines, rows)
+        rows = await errors.select_lines(job, rows[-1]["record_number"])

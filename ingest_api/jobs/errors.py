@@ -1,0 +1,154 @@
+"""The lines of jobs that were refused.
+
+Of a job that is undone those are listed that are unfit by themselves: what the
+users who were there then made unfit is not known any more, and would be judged
+anew.  A page says how many these are, so that with them it adds up to what the
+job's status says.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from ingest_api.web.dates import nearer_end
+from ingest_api.web.parameters import MOST_INT64
+
+if TYPE_CHECKING:
+    from ingest_api.event_log.ledger import LedgerJob
+    from ingest_api.postgres.pool import Snapshot, Store
+    from ingest_api.web.dates import Row
+    from ingest_api.web.paging import Page
+    from schemas.log.reverts import Reverts
+
+_ERROR_ID_BITS: Final = 31
+"""Of the line's number in the id of an error; above them stands the job's place in the log."""
+_MOST_LINES: Final = 1000
+_MOST_LINES_BYTES: Final = 1_000_000
+
+
+class ErrorReads:
+    """Queries for one API process.
+
+    Each raises :class:`ingest_api.postgres.pool.StoreUnavailableError` where Postgres doesn't
+    answer.
+    """
+
+    def __init__(self, store: Store, reverts: Reverts) -> None:
+        self._store = store
+        self._reverts = reverts
+
+    async def select_page(self, job: LedgerJob, page: Page) -> Row:
+        """A page of the lines of a job that were refused so far, in the file's order.
+
+        Only those after line ``page.after`` of data are gone through; the total is of all.
+        ``unlisted`` is how many more the job had refused before it was undone, where it had.
+        """
+        return await self._store.read(partial(self._page, job=job, page=page))
+
+    _SELECT_TOTAL: Final = """
+    SELECT rejected, state FROM public.jobs WHERE job_id = %s
+    """
+    _SELECT_PAGE: Final = """
+    SELECT record_number, line, "column", code, reason, value, raw
+    FROM public.rejections
+    WHERE job_id = %(job_id)s AND record_number > %(after)s
+    ORDER BY record_number
+    LIMIT %(page_size)s
+    """
+
+    async def _page(self, snapshot: Snapshot, *, job: LedgerJob, page: Page) -> Row:
+        counted = await snapshot.select(self._SELECT_TOTAL, (job.accepted.job_id,))
+        total: int = counted[0]["rejected"] if counted else 0
+        rows: list[Row] = []
+        if page.start < total:
+            parameters = {
+                "job_id": job.accepted.job_id,
+                "after": await self._after(snapshot, job, page, total),
+                "page_size": page.size,
+            }
+            rows = await snapshot.select(self._SELECT_PAGE, parameters)
+        unlisted = self._unlisted(job, counted[0]) if counted else {}
+        return {"total": total, **unlisted, "Errors": [_error(job, row) for row in rows]}
+
+    def _unlisted(self, job: LedgerJob, counted: Row) -> Row:
+        reverted = self._reverts.reverted(job.accepted.job_id)
+        if reverted is None or counted["state"] != "REVERTED":
+            return {}
+        unlisted = reverted.rejected - counted["rejected"]
+        return {"unlisted": unlisted} if unlisted > 0 else {}
+
+    async def count_unlisted(self, job: LedgerJob) -> int:
+        """How many lines more a job that is undone had refused than are listed."""
+        rows = await self._store.select_projected(self._SELECT_TOTAL, (job.accepted.job_id,))
+        return self._unlisted(job, rows[0]).get("unlisted", 0) if rows else 0
+
+    # From the index alone; the rows between are not looked at.
+    _SELECT_NTH: Final = """
+    SELECT record_number FROM public.rejections
+    WHERE job_id = %(job_id)s AND record_number > %(after)s
+    ORDER BY record_number
+    LIMIT 1 OFFSET %(skipped)s
+    """
+    _SELECT_NTH_FROM_END: Final = """
+    SELECT record_number FROM public.rejections
+    WHERE job_id = %(job_id)s
+    ORDER BY record_number DESC
+    LIMIT 1 OFFSET %(skipped)s
+    """
+
+    async def _after(self, snapshot: Snapshot, job: LedgerJob, page: Page, total: int) -> int:
+        """The number after which the page begins."""
+        if not page.start:
+            return page.after
+        statement, skipped = self._SELECT_NTH, page.start
+        if not page.after:
+            skipped, is_from_end = nearer_end(page.start, total)
+            statement = self._SELECT_NTH_FROM_END if is_from_end else self._SELECT_NTH
+        parameters = {"job_id": job.accepted.job_id, "after": page.after, "skipped": skipped}
+        found = await snapshot.select(statement, parameters)
+        return found[0]["record_number"] - 1 if found else MOST_INT64
+
+    # The sum bounds what a page of long lines takes; the first of them always comes.
+    _SELECT_LINES: Final = """
+    SELECT record_number, line, code, reason, raw
+    FROM (
+        SELECT record_number, line, code, reason, raw,
+               sum(octet_length(raw)) OVER (ORDER BY record_number) - octet_length(raw) AS before
+        FROM (
+            SELECT record_number, line, code, reason, raw
+            FROM public.rejections
+            WHERE job_id = %(job_id)s AND record_number > %(after)s
+            ORDER BY record_number
+            LIMIT %(most_lines)s
+        ) AS following
+    ) AS summed
+    WHERE before < %(most_bytes)s
+    ORDER BY record_number
+    """
+
+    async def select_lines(self, job: LedgerJob, after: int) -> list[Row]:
+        """Some of the refused lines after this line of data, as uploaded; none where none is left.
+
+        Columns: ``record_number``, ``line``, ``code``, ``reason``, ``raw``.
+        About a megabyte at most.
+        """
+        parameters = {
+            "job_id": job.accepted.job_id,
+            "after": after,
+            "most_lines": _MOST_LINES,
+            "most_bytes": _MOST_LINES_BYTES,
+        }
+        return await self._store.select_projected(self._SELECT_LINES, parameters)
+
+
+def _error(job: LedgerJob, row: Row) -> Row:
+    return {
+        "id": (job.offset << _ERROR_ID_BITS) | row["record_number"],
+        "errorMessage": f"Line {row['record_number']},{row['raw']},{row['reason']}",
+        "line": row["line"],
+        "column": row["column"],
+        "code": row["code"],
+        "value": row["value"],
+        "reason": row["reason"],
+    }

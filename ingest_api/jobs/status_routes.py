@@ -1,0 +1,95 @@
+"""The routes that tell how far jobs are: one, a page of them, or one as it goes on."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any, Final, get_args
+
+from sanic.response import HTTPResponse
+
+from ingest_api.auth.middleware import account_of
+from ingest_api.event_log.find_job import asked_job
+from ingest_api.jobs.operations import EVENT_STREAM, JOB_EVENTS, JOB_STATUS, JOB_STATUSES
+from ingest_api.jobs.server_sent_events import event_id, event_texts
+from ingest_api.jobs.statuses import JobFilter
+from ingest_api.kafka.producer import LogUnavailableError
+from ingest_api.openapi.operation import described
+from ingest_api.web.paging import page_of
+from ingest_api.web.parameters import header, query_values
+from ingest_api.web.responses import invalid_parameter, json_answer
+from ingest_api.web.streaming import send_stream
+from schemas.events import JOB_MODES, JobState
+
+if TYPE_CHECKING:
+    from sanic import Blueprint, Request
+
+    from ingest_api.event_log.job_events import JobLog
+    from ingest_api.jobs.status_watch import JobWatch
+    from ingest_api.jobs.statuses import JobReads
+
+_STATES: Final[tuple[str, ...]] = get_args(JobState)
+
+
+def add_job_routes(api: Blueprint, job_log: JobLog, jobs: JobReads, watch: JobWatch) -> None:
+    """Add the routes below ``/batchinfo/status``."""
+
+    @api.get("/batchinfo/status/<job_id:str>")
+    @described(JOB_STATUS)
+    async def job_status(request: Request[Any, Any], job_id: str) -> HTTPResponse:
+        account_of(request, "reader")
+        job = await asked_job(request, job_log, job_id)
+        return json_answer(200, (await jobs.view(job)).status)
+
+    @api.get("/batchinfo/status")
+    @described(JOB_STATUSES)
+    async def job_statuses(request: Request[Any, Any]) -> HTTPResponse:
+        account_of(request, "reader")
+        page, wanted = page_of(request), _filter(request)
+        # Without Kafka the list is what this instance has read so far.
+        with contextlib.suppress(LogUnavailableError):
+            await job_log.catch_up()
+        return json_answer(200, await jobs.select_page(wanted, page.start, page.size))
+
+    @api.get("/batchinfo/status/<job_id:str>/events")
+    @described(JOB_EVENTS)
+    async def job_events(request: Request[Any, Any], job_id: str) -> HTTPResponse | None:
+        account_of(request, "reader")
+        job = await asked_job(request, job_log, job_id)
+        with watch.one_more():
+            seen = header(request, "last-event-id")
+            view = await jobs.view(job)  # a fault is answered as such before the events begin
+            if view.is_ended and event_id(view) == seen:
+                return HTTPResponse(status=204, headers={"Cache-Control": "no-store"})
+            events = event_texts(watch.views(job), seen)
+            # A proxy that gathers answers, as nginx does by default, would hold up the events.
+            headers = {"X-Accel-Buffering": "no"}
+            await send_stream(request, events, content_type=EVENT_STREAM, headers=headers)
+        return None
+
+    _ = job_status, job_statuses, job_events
+
+
+def _filter(request: Request[Any, Any]) -> JobFilter:
+    """Which jobs the query asks for.
+
+    Raises:
+        Refused: 400, where it names a state or a mode that there isn't.
+    """
+    query = query_values(request)
+    return JobFilter(
+        states=_wanted("state", query.get("state"), _STATES),
+        modes=_wanted("mode", query.get("mode"), JOB_MODES),
+        accounts=_wanted("importedBy", query.get("importedBy"), None),
+    )
+
+
+def _wanted(
+    name: str, values: list[str] | None, allowed: tuple[str, ...] | None
+) -> frozenset[str] | None:
+    if values is None:
+        return None
+    if allowed is None and not all(values):
+        raise invalid_parameter(name, f"{name} is empty: leave it out, or name an account.")
+    if allowed is not None and not set(values) <= set(allowed):
+        raise invalid_parameter(name, f"{name} is one of {', '.join(allowed)}.")
+    return frozenset(values)

@@ -1,0 +1,48 @@
+"""Versions of the log that it has left: which topics were theirs, and what their keys meant.
+
+`job-events` of each version stays when its other topics are gone, and its first
+events say what it was made for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ingest_api.kafka.log_setup import fetch_key
+from ingest_api.kafka.schema_cache import EventSchemas
+from ingest_api.kafka.topic_setup import topic_names
+
+if TYPE_CHECKING:
+    from schemas.config.settings import Settings
+
+
+class EarlierLogs:
+    """For one API process; what was found once is remembered, for it never changes."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.reconciliation_key = settings.reconciliation_key
+        self._settings = settings
+        self._keys: dict[int, str] = {}
+
+    def version_of(self, user_events: str) -> int | None:
+        """The earlier version whose ``user-events`` had that name; None where none had."""
+        version = self._settings.version_of(user_events)
+        return version if version and version < self._settings.log_version else None
+
+    def fetch_key(self, version: int) -> str | None:
+        """The reconciliation key of that version; None where its `job-events` is gone.
+
+        Blocks for some seconds at most.
+
+        Raises:
+            TopicSetupError: Kafka cannot be asked.
+        """
+        if version not in self._keys:
+            settings = self._settings.at_version(version)
+            if settings.topics.job_events.name not in topic_names(settings):
+                return None
+            key = fetch_key(settings, EventSchemas(settings.schema_registry))
+            if key is None:
+                return None
+            self._keys[version] = key
+        return self._keys[version]

@@ -1,0 +1,41 @@
+"""What a process of this package does when the log has been moved: it starts itself again.
+
+Topics, consumers and everything read from them belong to one version of the
+log, so nothing of them is carried over.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import structlog
+
+from schemas.config.settings import LOG_VERSION, PARTITIONS
+
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+_log = structlog.stdlib.get_logger("rollcall.api")
+
+
+class LogMovedError(Exception):
+    """The log goes on in the topics of another version.
+
+    ``partitions``: of its ``user-events``, where they have been read already.
+    """
+
+    def __init__(self, version: int, partitions: int | None = None) -> None:
+        super().__init__(f"the log goes on in its topics of version {version}")
+        self.version = version
+        self.partitions = partitions
+
+
+def start_again(moved: LogMovedError) -> NoReturn:
+    """Become a new process, with the same id and arguments, that works in the log as it is now."""
+    _log.info("starting again", reason=str(moved))
+    os.environ[LOG_VERSION] = str(moved.version)
+    if moved.partitions is not None:
+        os.environ[PARTITIONS] = str(moved.partitions)
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - ourselves

@@ -1,0 +1,74 @@
+"""Whether the log still begins with its first records: all that is made from it needs them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from ingest_api.kafka.producer import LogUnavailableError
+from ingest_api.web.responses import Refused
+from schemas.log.truncation import truncated
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from schemas.log.topics import Topic
+
+_TIMEOUT_S: Final = 4.0
+_PAUSE_S: Final = 0.05
+_kafka_log = logging.getLogger("rollcall.kafka")
+
+
+class LogBeginning:
+    """Asks Kafka where these topics begin, each time: records may be removed at any time."""
+
+    def __init__(self, kafka: Mapping[str, str], *topics: Topic) -> None:
+        self._places = [
+            TopicPartition(topic.name, partition)
+            for topic in topics
+            for partition in range(topic.partitions)
+        ]
+        self._admin = AdminClient(dict[str, Any](kafka), logger=_kafka_log)
+
+    async def check(self) -> None:
+        """Return where every partition begins with its first record.
+
+        Raises:
+            Refused: 409, one doesn't.
+            LogUnavailableError: Kafka doesn't answer.
+        """
+        missing = await asyncio.to_thread(self.missing)
+        if missing is not None:
+            raise Refused(409, missing)
+
+    def missing(self) -> str | None:
+        """What is missing, and what to do, of the first partition that is cut off; else None.
+
+        Raises:
+            LogUnavailableError: Kafka doesn't answer.
+        """
+        for place, begin in zip(self._places, self._begins(), strict=True):
+            if begin > 0:
+                return truncated(place.topic, place.partition, begin)
+        return None
+
+    def _begins(self) -> list[int]:
+        earliest: dict[Any, Any] = {place: OffsetSpec.earliest() for place in self._places}
+        deadline_s = time.monotonic() + _TIMEOUT_S
+        while True:
+            try:
+                answers = cast(
+                    "dict[Any, Any]",
+                    self._admin.list_offsets(earliest, request_timeout=_TIMEOUT_S),
+                )
+                return [answers[place].result().offset for place in self._places]
+            except KafkaException as error:
+                # The leader may have moved, or not yet been elected for a new topic.
+                if time.monotonic() > deadline_s:
+                    raise LogUnavailableError(str(error)) from error
+            time.sleep(_PAUSE_S)

@@ -1,0 +1,107 @@
+"""The records, all or of some keys, in a stretch of one partition of `user-events`."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+
+from ingest_api.kafka.consumer_config import reading_properties
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from collections.abc import Set as AbstractSet
+
+    from confluent_kafka import Message
+
+_BATCH: Final = 10_000
+_WAIT_S: Final = 0.5
+_LOST: Final = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)  # noqa: SLF001 - its public name
+_kafka_log = logging.getLogger("rollcall.kafka")
+
+
+class TooLongError(Exception):
+    """The stretch was not read to its end in time."""
+
+
+class LogGoneError(RuntimeError):
+    """The log no longer holds the stretch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Records of a partition, from one offset to another, both included."""
+
+    partition: int
+    first_offset: int
+    last_offset: int
+
+
+class LogStretches:
+    """Reads stretches of one topic, outside any group; may be used by several threads."""
+
+    def __init__(self, kafka: Mapping[str, str], topic: str) -> None:
+        self._topic = topic
+        self._is_closed = threading.Event()
+        self._config = reading_properties(kafka, "rollcall-stretches")
+
+    def close(self) -> None:
+        """End what is being read, as if it had taken too long."""
+        self._is_closed.set()
+
+    def read(
+        self, stretch: Stretch, keys: AbstractSet[bytes], *, timeout_s: float
+    ) -> Iterator[tuple[int, bytes | None]]:
+        """Offsets and values of the records with one of these keys, in order.
+
+        Blocks while Kafka has them on their way; memory does not grow with the stretch.
+
+        Raises:
+            TooLongError: it took longer than the time-out, or the reader was closed.
+            LogGoneError: the log no longer holds the stretch.
+        """
+        for messages in self.batches(stretch, timeout_s=timeout_s):
+            for message in messages:
+                if message.key() in keys:
+                    yield message.offset() or 0, message.value()
+
+    def batches(self, stretch: Stretch, *, timeout_s: float) -> Iterator[list[Message]]:
+        """All records of the stretch in order, some thousand at a time, never none.
+
+        Blocks while Kafka has them on their way; memory does not grow with the stretch.
+
+        Raises:
+            TooLongError: it took longer than the time-out, or the reader was closed.
+            LogGoneError: the log no longer holds the stretch.
+        """
+        until_s = time.monotonic() + timeout_s
+        next_offset = stretch.first_offset
+        consumer = Consumer(self._config, logger=_kafka_log)
+        try:
+            consumer.assign([TopicPartition(self._topic, stretch.partition, next_offset)])
+            while next_offset <= stretch.last_offset:
+                if time.monotonic() > until_s or self._is_closed.is_set():
+                    raise TooLongError
+                left = stretch.last_offset + 1 - next_offset
+                # It waits for as many as asked, so no more are asked than there are.
+                found = consumer.consume(min(_BATCH, left), _WAIT_S)
+                messages = [message for message in found if message.error() is None]
+                if len(messages) < len(found):
+                    _check(found)
+                if messages:
+                    next_offset = (messages[-1].offset() or 0) + 1
+                    yield messages
+        finally:
+            consumer.close()
+
+
+def _check(messages: list[Message]) -> None:
+    for message in messages:
+        error = message.error()
+        if error is not None and error.code() in _LOST:
+            raise LogGoneError(f"{message.topic()} no longer holds what was read: {error.str()}")
+    # librdkafka goes on by itself after every other error

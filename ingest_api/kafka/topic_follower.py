@@ -1,0 +1,97 @@
+"""A topic's events from its beginning on, for whoever polls."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+
+from ingest_api.kafka.schema_cache import OWN_SCHEMAS
+from schemas.codec.codec import UndecodableError
+from schemas.codec.registry_protocol import RegistryUnreachableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from confluent_kafka import Message
+
+    from ingest_api.kafka.schema_cache import EventSchemas
+    from schemas.events import Event
+    from schemas.log.topics import Topic
+
+_BATCH: Final = 1000
+_kafka_log = logging.getLogger("rollcall.kafka")
+_log = structlog.stdlib.get_logger("rollcall.publisher")
+
+
+class EventFollower:
+    """Reads every partition of a topic, outside any group; used by one thread."""
+
+    def __init__(
+        self, kafka: Mapping[str, str], topic: Topic, schemas: EventSchemas = OWN_SCHEMAS
+    ) -> None:
+        self._schemas = schemas
+        self._waiting: deque[Message] = deque()
+        config: dict[str, Any] = {
+            **kafka,
+            "group.id": "rollcall-followers",  # required, and never joined
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            "enable.partition.eof": True,
+            "fetch.wait.max.ms": 100,  # the end is told by a fetch that waited for nothing
+            "fetch.error.backoff.ms": 20,
+            "reconnect.backoff.max.ms": 1000,
+        }
+        self._unread = set(range(topic.partitions))
+        self._consumer = Consumer(config, logger=_kafka_log)
+        # From 0, because librdkafka takes half a second to find out what OFFSET_BEGINNING is.
+        self._consumer.assign(
+            [TopicPartition(topic.name, partition, 0) for partition in range(topic.partitions)]
+        )
+
+    @property
+    def has_caught_up(self) -> bool:
+        """Whether every partition has once been read to its end."""
+        return not self._unread
+
+    def poll(self, timeout_s: float) -> Iterator[tuple[int, Event]]:
+        """Offsets and events that have come; waits so long for the first of them.
+
+        Where an event's schema cannot be had now, it and all after it come in a later call.
+        """
+        if not self._waiting:
+            first = self._consumer.poll(timeout_s)
+            self._waiting += [] if first is None else [first, *self._consumer.consume(_BATCH, 0)]
+        while self._waiting:
+            try:
+                found = self._event(self._waiting[0])
+            except RegistryUnreachableError:
+                time.sleep(timeout_s)
+                return
+            self._waiting.popleft()
+            if found is not None:
+                yield found
+
+    def _event(self, message: Message) -> tuple[int, Event] | None:
+        error = message.error()
+        offset = message.offset()
+        if error is not None:
+            if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
+                self._unread.discard(message.partition() or 0)
+            return None  # librdkafka goes on by itself after every other error
+        try:
+            return offset or 0, self._schemas.decode(message.value())
+        except UndecodableError as reason:
+            # All readers skip it alike, so it changes nothing that they agree on.
+            _log.warning(
+                "record is no event", topic=message.topic(), offset=offset, code=reason.code
+            )
+            return None
+
+    def close(self) -> None:
+        """Leave the broker."""
+        self._consumer.close()

@@ -1,0 +1,145 @@
+"""The topics, made where they are missing, before anything is appended to them.
+
+What cannot be mended without losing or misplacing records is not touched: it is
+named, with the way out.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from confluent_kafka.admin import ConfigEntry
+
+    from schemas.config.settings import Settings
+    from schemas.log.topics import Topic
+
+_TIMEOUT_S: Final = 4.0
+_VISIBLE_S: Final = 10.0
+_PAUSE_S: Final = 0.05
+_EVER: Final = ("cleanup.policy", "retention.ms", "retention.bytes")
+_kafka_log = logging.getLogger("rollcall.kafka")
+
+
+class TopicSetupError(Exception):
+    """The topics are not as they must be, or Kafka cannot be asked; the message says what to do."""
+
+
+def ensure_topics(settings: Settings) -> None:
+    """All topics exist on return, made as :mod:`schemas.log.topics` says where they were missing.
+
+    Blocks for half a minute at most, for a few seconds where Kafka is down.
+    May be called again, and by several processes at once.
+
+    Raises:
+        TopicSetupError: Kafka cannot be reached, or a topic that exists is not usable.
+    """
+    config: dict[str, Any] = {**settings.kafka, "socket.timeout.ms": int(_TIMEOUT_S * 1000)}
+    # The client must outlive the futures that it answers.
+    admin = AdminClient(config, logger=_kafka_log)
+    try:
+        found = _partitions_by_topic(admin)
+        missing = [topic for topic in settings.topics.all() if topic.name not in found]
+        if missing:
+            _create(admin, missing, settings.replication_factor)
+            found = _wait_until_visible(admin, missing)
+        _check_partitions(found, settings)
+        _check_kept_for_ever(admin, [settings.topics.job_events, settings.topics.user_events])
+    except KafkaException as error:
+        raise TopicSetupError(f"Kafka can't be asked for its topics: {error.args[0]}") from error
+
+
+def topic_names(settings: Settings) -> set[str]:
+    """The names of all topics there are.
+
+    Raises:
+        TopicSetupError: Kafka cannot be reached.
+    """
+    config: dict[str, Any] = {**settings.kafka, "socket.timeout.ms": int(_TIMEOUT_S * 1000)}
+    admin = AdminClient(config, logger=_kafka_log)
+    try:
+        return set(_partitions_by_topic(admin))
+    except KafkaException as error:
+        raise TopicSetupError(f"Kafka can't be asked for its topics: {error.args[0]}") from error
+
+
+def _partitions_by_topic(admin: AdminClient) -> dict[str, int]:
+    found = admin.list_topics(timeout=_TIMEOUT_S).topics
+    return {name: len(topic.partitions) for name, topic in found.items() if topic.error is None}
+
+
+def _create(admin: AdminClient, missing: Sequence[Topic], replication_factor: int) -> None:
+    made = cast(
+        "dict[str, Any]",
+        admin.create_topics(
+            [
+                NewTopic(
+                    topic.name,
+                    num_partitions=topic.partitions,
+                    replication_factor=replication_factor,
+                    config={**topic.config, **_durability(replication_factor)},
+                )
+                for topic in missing
+            ],
+            operation_timeout=_TIMEOUT_S,
+            request_timeout=_TIMEOUT_S,
+        ),
+    )
+    for future in made.values():
+        try:
+            future.result()
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise
+
+
+def _durability(replication_factor: int) -> dict[str, str]:
+    """Acknowledged means: more than one broker has it, where there are more."""
+    return {"min.insync.replicas": str(max(1, replication_factor - 1))}
+
+
+def _wait_until_visible(admin: AdminClient, made: Sequence[Topic]) -> dict[str, int]:
+    """A broker may answer that a topic is made before its metadata names it."""
+    names = {topic.name for topic in made}
+    deadline_s = time.monotonic() + _VISIBLE_S
+    while not names <= (found := _partitions_by_topic(admin)).keys():
+        if time.monotonic() > deadline_s:
+            missing = ", ".join(sorted(names - found.keys()))
+            raise TopicSetupError(f"Kafka has made these topics but does not show them: {missing}.")
+        time.sleep(_PAUSE_S)
+    return found
+
+
+def _check_partitions(found: dict[str, int], settings: Settings) -> None:
+    topics = settings.topics
+    # The other topics' keys may lie anywhere.
+    for topic in (topics.job_events, topics.user_events, topics.uploads):
+        if found[topic.name] != topic.partitions:
+            raise TopicSetupError(
+                f"The topic {topic.name} has {found[topic.name]} partitions and must have"
+                f" {topic.partitions}: for user-events, set ROLLCALL_PARTITIONS to what it was made"
+                " with; partitions that were added cannot be taken away, so otherwise start with"
+                " new topics (ROLLCALL_TOPIC_PREFIX)."
+            )
+
+
+def _check_kept_for_ever(admin: AdminClient, topics: Sequence[Topic]) -> None:
+    resources = [ConfigResource(ResourceType.TOPIC, topic.name) for topic in topics]
+    answers = cast("dict[Any, Any]", admin.describe_configs(resources, request_timeout=_TIMEOUT_S))
+    for topic, resource in zip(topics, resources, strict=True):
+        entries = cast("dict[str, ConfigEntry]", answers[resource].result())
+        wrong = {
+            name: entries[name].value for name in _EVER if entries[name].value != topic.config[name]
+        }
+        if wrong:
+            raise TopicSetupError(
+                f"The topic {topic.name} does not keep its records for ever ({wrong}):"
+                f" set {', '.join(f'{name}={topic.config[name]}' for name in wrong)} on it."
+            )

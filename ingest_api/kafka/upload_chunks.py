@@ -1,0 +1,280 @@
+"""The topic `uploads`: a file goes in as it streams and comes out as it was.
+
+A file's chunks lie in one partition, in order, between the offsets that its
+``JobAccepted`` names; chunks of other uploads may lie between them.
+Each carries the attempt that wrote it and its index, so that a reader never
+takes a chunk of another attempt with the same job id for its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from ingest_api.kafka.producer import Record
+from schemas.events import ChunkRange
+from schemas.log.topics import partition_of
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Mapping
+
+    from confluent_kafka import Message
+
+    from ingest_api.kafka.producer import Appender
+    from schemas.events import JobAccepted
+    from schemas.log.topics import Topic
+
+CHUNK_BYTES: Final = 512 * 1024
+"""Below the 1 MB that brokers take by default."""
+_MOST_UNACKNOWLEDGED: Final = 4
+"""Chunks of one upload: enough to keep the broker busy, few enough to hold in memory."""
+_POLL_S: Final = 0.5
+_LOST: Final = frozenset(
+    {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}  # noqa: SLF001 - public names
+)
+
+
+class UploadLostError(Exception):
+    """Chunks of an accepted file are no longer in the log, or are not what was accepted."""
+
+
+class UploadUnreachableError(Exception):
+    """The broker gives no chunk for now; reading may be tried again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredFile:
+    """Where a file is in `uploads`, and how to know that it is whole."""
+
+    job_id: int
+    attempt: str
+    chunks: ChunkRange
+    size_bytes: int
+    sha256: str
+
+
+def stored_file(accepted: JobAccepted) -> StoredFile:
+    """The file of an accepted job."""
+    return StoredFile(
+        job_id=accepted.job_id,
+        attempt=accepted.attempt,
+        chunks=accepted.chunks,
+        size_bytes=accepted.size_bytes,
+        sha256=accepted.sha256,
+    )
+
+
+class ChunkWriter:
+    """Writes one file to `uploads` as it streams; not more than a few chunks are held."""
+
+    def __init__(self, appender: Appender, topic: Topic, *, job_id: int, attempt: str) -> None:
+        self._appender = appender
+        self._topic = topic
+        self._key = str(job_id).encode()
+        self._attempt = attempt.encode()
+        self._partition = partition_of(self._key, topic.partitions)
+        self._buffer = bytearray()
+        self._under_way: deque[asyncio.Future[int]] = deque()
+        self._count = 0
+        self._first_offset: int | None = None
+        self._last_offset = -1
+
+    async def write(self, data: bytes) -> None:
+        """Take the file's next bytes; waits while too many chunks are unacknowledged.
+
+        Raises:
+            LogUnavailableError: a chunk was not acknowledged in time.
+        """
+        self._buffer += data
+        while len(self._buffer) >= CHUNK_BYTES:
+            chunk = bytes(self._buffer[:CHUNK_BYTES])
+            del self._buffer[:CHUNK_BYTES]
+            await self._append(chunk)
+
+    async def finish(self) -> ChunkRange:
+        """Where the file is, once every chunk of it is acknowledged.
+
+        Raises:
+            LogUnavailableError: a chunk was not acknowledged in time.
+            ValueError: the file is empty.
+        """
+        if self._buffer:
+            await self._append(bytes(self._buffer))
+            self._buffer.clear()
+        while self._under_way:
+            await self._acknowledge()
+        if self._first_offset is None:
+            raise ValueError("an empty file has no chunks")
+        return ChunkRange(
+            partition=self._partition,
+            first_offset=self._first_offset,
+            last_offset=self._last_offset,
+            count=self._count,
+        )
+
+    def abandon(self) -> None:
+        """Forget what is under way; chunks that nothing names expire with the topic."""
+        for future in self._under_way:
+            if not future.cancel() and not future.cancelled():
+                future.exception()  # nobody asks for it any more
+        self._under_way.clear()
+        self._buffer.clear()
+
+    async def _append(self, chunk: bytes) -> None:
+        while len(self._under_way) >= _MOST_UNACKNOWLEDGED:
+            await self._acknowledge()
+        record = Record(
+            topic=self._topic.name,
+            partition=self._partition,
+            key=self._key,
+            value=chunk,
+            headers=[("attempt", self._attempt), ("index", str(self._count).encode())],
+        )
+        self._count += 1
+        self._under_way.append(self._appender.append(record))
+
+    async def _acknowledge(self) -> None:
+        self._last_offset = await self._under_way.popleft()
+        if self._first_offset is None:
+            self._first_offset = self._last_offset
+
+
+class ChunkSource:
+    """A consumer of `uploads` that is kept from file to file; used by one thread at a time."""
+
+    def __init__(self, kafka: Mapping[str, str], topic: str, *, timeout_s: float = 30) -> None:
+        self._topic = topic
+        self._timeout_s = timeout_s
+        self._is_topic_known = False
+        self._consumer = Consumer(
+            {
+                **kafka,
+                "group.id": "rollcall-uploads",  # required, and never joined
+                "enable.auto.commit": False,
+                "auto.offset.reset": "error",
+                # A fetch that waits at the end of one partition holds up the next file's.
+                "fetch.wait.max.ms": 20,
+                "fetch.error.backoff.ms": 20,
+                "fetch.queue.backoff.ms": 10,
+                "queued.max.messages.kbytes": 8192,
+                "reconnect.backoff.max.ms": 1000,
+            },
+            logger=logging.getLogger("rollcall.kafka"),
+        )
+
+    def open(self, file: StoredFile) -> ChunkReader:
+        """The file from its beginning; a reader opened before gives nothing more.
+
+        Raises:
+            UploadUnreachableError: the broker doesn't answer.
+        """
+        self._learn_topic()
+        start = TopicPartition(self._topic, file.chunks.partition, file.chunks.first_offset)
+        self._consumer.assign([start])
+        return ChunkReader(self._consumer, file, timeout_s=self._timeout_s)
+
+    def _learn_topic(self) -> None:
+        # A connected librdkafka asks for a topic that it doesn't know only once a second.
+        if self._is_topic_known:
+            return
+        try:
+            self._consumer.list_topics(self._topic, timeout=self._timeout_s)
+        except KafkaException as error:
+            raise UploadUnreachableError(str(error)) from error
+        self._is_topic_known = True
+
+    def close(self) -> None:
+        """Leave the broker."""
+        self._consumer.close()
+
+
+class ChunkReader:
+    """The bytes of one stored file, checked against its size and SHA-256 at the end."""
+
+    def __init__(self, consumer: Consumer, file: StoredFile, *, timeout_s: float) -> None:
+        self._consumer = consumer
+        self._file = file
+        self._timeout_s = timeout_s
+        self._buffer = bytearray()
+        self._next_index = 0
+        self._size_bytes = 0
+        self._digest = hashlib.sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        """The next ``size`` bytes, or fewer only at the end; all that is left where negative.
+
+        Blocks while the broker has the bytes on their way.
+
+        Raises:
+            UploadLostError: the log does not hold the file as it was accepted.
+            UploadUnreachableError: no chunk came for the time-out.
+        """
+        wanted = self._file.size_bytes if size < 0 else size
+        while len(self._buffer) < wanted and self._next_index < self._file.chunks.count:
+            self._buffer += self._next_chunk()
+        data = bytes(self._buffer[:wanted])
+        del self._buffer[:wanted]
+        return data
+
+    def _next_chunk(self) -> bytes:
+        message = self._next_own_message()
+        headers = dict(message.headers() or [])
+        if headers.get("index") != str(self._next_index).encode():
+            raise self._lost(f"chunk {self._next_index} is not where it was written")
+        chunk = message.value() or b""
+        self._next_index += 1
+        self._size_bytes += len(chunk)
+        self._digest.update(chunk)
+        if self._next_index == self._file.chunks.count:
+            # What is fetched beyond the file would hold up the next one.
+            self._consumer.unassign()
+            self._check_whole()
+        return chunk
+
+    def _next_own_message(self) -> Message:
+        key = str(self._file.job_id).encode()
+        while True:
+            message = self._next_message()
+            attempt = dict(message.headers() or []).get("attempt")
+            if message.key() == key and attempt == self._file.attempt.encode():
+                return message
+            if (message.offset() or 0) >= self._file.chunks.last_offset:
+                raise self._lost(f"chunk {self._next_index} is missing")
+
+    def _next_message(self) -> Message:
+        deadline_s = time.monotonic() + self._timeout_s
+        while time.monotonic() < deadline_s:
+            message = self._poll()
+            if message is not None:
+                return message
+        raise UploadUnreachableError(f"no chunk of job {self._file.job_id} in {self._timeout_s} s")
+
+    def _poll(self) -> Message | None:
+        try:
+            message = self._consumer.poll(_POLL_S)
+        except KafkaException as error:
+            raise UploadUnreachableError(str(error)) from error
+        if message is None:
+            return None
+        error = message.error()
+        if error is None:
+            return message
+        if error.code() in _LOST:
+            raise self._lost(error.str())
+        return None  # librdkafka goes on by itself after every other error
+
+    def _check_whole(self) -> None:
+        if self._size_bytes != self._file.size_bytes:
+            raise self._lost(f"{self._size_bytes} bytes instead of {self._file.size_bytes}")
+        if self._digest.hexdigest() != self._file.sha256:
+            raise self._lost("its SHA-256 is not the accepted one")
+
+    def _lost(self, why: str) -> UploadLostError:
+        return UploadLostError(f"the file of job {self._file.job_id} is not in the log: {why}")

@@ -1,0 +1,184 @@
+"""What each route promises, said once beside its handler: the source of the OpenAPI description.
+
+A handler is described by :func:`described`; :mod:`ingest_api.openapi.document` reads the
+descriptions of all routes and makes the document of them.
+Bodies and answers are ``msgspec.Struct`` types, whose JSON Schema msgspec makes.
+What a route answers instead, because it must, is said by :func:`refused`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ingest_api.auth.accounts import Role
+
+Tag = Literal[
+    "Import",
+    "Jobs",
+    "Users",
+    "Attributes",
+    "Projections",
+    "Accounts",
+    "Tokens",
+    "Producers",
+    "Service",
+]
+JSON: Final = "application/json"
+
+_ATTRIBUTE: Final = "rollcall_operation"
+_Handler = TypeVar("_Handler", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """One parameter of a route; ``schema`` is its JSON Schema."""
+
+    name: str
+    place: Literal["query", "header", "path"]
+    description: str
+    schema: Mapping[str, Any]
+    is_required: bool = False
+    example: object = None
+
+
+def page_parameters(most: int = 1000, default: int = 20) -> tuple[Parameter, Parameter]:
+    """``start`` and ``pageSize``, as every list takes them."""
+    start = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1, "default": 0}
+    size = {"type": "integer", "minimum": 1, "maximum": most, "default": default}
+    return (
+        Parameter(
+            name="start", place="query", description="Index of the first, from 0.", schema=start
+        ),
+        Parameter(name="pageSize", place="query", description="How many at most.", schema=size),
+    )
+
+
+class RefusalDetail(msgspec.Struct, frozen=True, rename="camel"):
+    """One thing that is wrong with a request."""
+
+    line: Annotated[
+        int | None,
+        Meta(description="Of the uploaded file, the first is 1; null where it is no line's fault."),
+    ]
+    column: Annotated[
+        str | int | None,
+        Meta(description="Of the uploaded file, or the name of the parameter or field at fault."),
+    ]
+    code: str
+    message: str
+
+
+class Refusal(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """Why a request was not answered as asked; nothing of it was kept, unless it says so."""
+
+    message: str
+    details: list[RefusalDetail] | UnsetType = UNSET
+    request_id: Annotated[
+        str | UnsetType, Meta(description="By which the server's log calls the request.")
+    ] = UNSET
+    id: Annotated[
+        str | UnsetType,
+        Meta(description="Of the job of which it is not known whether it was taken."),
+    ] = UNSET
+    event_id: Annotated[
+        str | UnsetType,
+        Meta(description="Of the write of which it is not known whether or when it is applied."),
+    ] = UNSET
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One answer of a route.
+
+    ``bodies`` has by media type a type that msgspec knows, a tuple of such types where
+    it is one of them, or a JSON Schema.
+    ``examples`` are further ones of the first media type, by what they are examples of.
+    ``headers`` has by name what a header says.
+    """
+
+    description: str
+    bodies: Mapping[str, Any]
+    example: object = None
+    examples: Mapping[str, object] = field(default_factory=dict[str, object])
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+def refused(
+    description: str,
+    example: Mapping[str, Any],
+    *,
+    headers: Mapping[str, str] | None = None,
+) -> Answer:
+    """The answer of a request that is refused, with one example of its body."""
+    return Answer(
+        description=description,
+        bodies={JSON: Refusal},
+        examples={description: example},
+        headers=headers or {},
+    )
+
+
+def refused_detail(message: str, code: str, column: str | None, detail: str) -> dict[str, Any]:
+    """The body of a refusal with one detail that is no line's fault."""
+    found = {"line": None, "column": column, "code": code, "message": detail}
+    return {"message": message, "details": [found]}
+
+
+def either(*answers: Answer) -> Answer:
+    """One answer of several that share a code."""
+    examples: dict[str, object] = {}
+    for answer in answers:
+        own = {} if answer.example is None else {answer.description: answer.example}
+        examples |= own | dict(answer.examples)
+    return Answer(
+        description=" Or: ".join(dict.fromkeys(answer.description for answer in answers)),
+        bodies={kind: body for answer in reversed(answers) for kind, body in answer.bodies.items()},
+        examples=examples,
+        headers={name: text for answer in answers for name, text in answer.headers.items()},
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """What a route takes and answers.
+
+    ``role`` is the lowest that may call it, None where anybody may; the answers
+    that follow from it (401, 403, 500, 503), from parameters (400) and from a JSON
+    body (400, 408, 413, 415) are not repeated here.
+    ``body`` has by media type what the request's body is, as :class:`Answer` has it.
+    """
+
+    summary: str
+    tag: Tag
+    role: Role | None
+    answers: Mapping[int, Answer]
+    description: str = ""
+    parameters: tuple[Parameter, ...] = ()
+    body: Mapping[str, Any] | None = None
+    is_body_required: bool = True
+    body_example: object = None
+
+
+def described(
+    operation: Operation,
+) -> Callable[[_Handler], _Handler]:
+    """Say what the decorated handler promises; stands below the route's decorator."""
+
+    def describe(handler: _Handler) -> _Handler:
+        setattr(handler, _ATTRIBUTE, operation)
+        return handler
+
+    return describe
+
+
+def operation_of(handler: Callable[..., Any]) -> Operation | None:
+    """What the handler promises, or None where nobody has said it."""
+    return getattr(handler, _ATTRIBUTE, None)

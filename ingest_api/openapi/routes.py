@@ -1,0 +1,186 @@
+"""The OpenAPI description, its viewer, and the AsyncAPI one, as files that anybody may read."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from sanic.response import HTTPResponse
+
+from ingest_api.openapi.document import document_of
+from ingest_api.openapi.downgrade_3_0 import as_3_0
+from ingest_api.openapi.operation import JSON, Answer, Operation, Parameter, described, refused
+from ingest_api.web.parameters import header_values
+from ingest_api.web.responses import Refused
+from schemas.asyncapi import document as asyncapi
+
+if TYPE_CHECKING:
+    from sanic import Blueprint, Request, Sanic
+
+    from schemas.config.settings import Settings
+
+_SCRIPT: Final = "text/javascript; charset=utf-8"
+_PAGE: Final = "text/html; charset=utf-8"
+_BUNDLE: Final = "vendor/swagger-ui-4.15.5"
+_FILES: Final = {
+    "swagger-ui.css": ("swagger_ui_bundle", _BUNDLE, "text/css; charset=utf-8"),
+    "swagger-ui-bundle.js": ("swagger_ui_bundle", _BUNDLE, _SCRIPT),
+    "favicon-32x32.png": ("swagger_ui_bundle", _BUNDLE, "image/png"),
+    "viewer.js": ("ingest_api.openapi", "viewer", _SCRIPT),
+}
+"""What the viewer's page asks for: the package and folder it is in, and its media type."""
+_FOR_VIEWER: Final = "openapi-3.0.json"
+_ASYNCAPI: Final = "asyncapi.json"
+_NO_FILE: Final = "There is no such file"
+_SAFE_HEADERS: Final = {
+    # Swagger UI's pictures are data: URLs in its stylesheet; nothing else comes from outside.
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+_CACHED: Final = {"ETag": "Of this content; for `If-None-Match`."}
+_NOT_MODIFIED: Final = Answer(
+    description="Unchanged since the ETag in `If-None-Match`.", bodies={}, headers=_CACHED
+)
+_IF_NONE_MATCH: Final = Parameter(
+    name="If-None-Match",
+    place="header",
+    description="ETags of what the client has already.",
+    schema={"type": "string"},
+    example='"0123456789abcdef"',
+)
+_DOCUMENT: Final = Operation(
+    summary="This description",
+    tag="Service",
+    role=None,
+    parameters=(_IF_NONE_MATCH,),
+    answers={
+        200: Answer(
+            description="An OpenAPI 3.1 document.",
+            bodies={JSON: {"type": "object", "required": ["openapi", "info", "paths"]}},
+            example={"openapi": "3.1.0", "info": {"title": "Rollcall"}, "paths": {}},
+            headers=_CACHED,
+        ),
+        304: _NOT_MODIFIED,
+    },
+)
+_VIEWER: Final = Operation(
+    summary="This description as a page",
+    tag="Service",
+    role=None,
+    parameters=(_IF_NONE_MATCH,),
+    answers={
+        200: Answer(
+            description="The page.",
+            bodies={"text/html": {"type": "string"}},
+            example="<!doctype html>",
+            headers=_CACHED,
+        ),
+        304: _NOT_MODIFIED,
+    },
+)
+_VIEWER_FILE: Final = Operation(
+    summary="What the page is made of, and the description of the topics",
+    description="`asyncapi.json` is an AsyncAPI 3.0 document, for other producers and consumers.",
+    tag="Service",
+    role=None,
+    parameters=(
+        Parameter(
+            name="name",
+            place="path",
+            description="Of the file.",
+            schema={"type": "string", "enum": [*_FILES, _FOR_VIEWER, _ASYNCAPI]},
+            example="viewer.js",
+        ),
+        _IF_NONE_MATCH,
+    ),
+    answers={
+        200: Answer(
+            description="The file.",
+            bodies={
+                "text/javascript": {"type": "string"},
+                "text/css": {"type": "string"},
+                "image/png": {"type": "string", "contentMediaType": "image/png"},
+                JSON: {"type": "object"},
+            },
+            example='"use strict";',
+            headers=_CACHED,
+        ),
+        304: _NOT_MODIFIED,
+        404: refused(_NO_FILE, {"message": _NO_FILE}),
+    },
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    content: bytes
+    media_type: str
+
+    @property
+    def etag(self) -> str:
+        return f'"{hashlib.sha256(self.content).hexdigest()[:16]}"'
+
+
+def add_description_routes(public: Blueprint, settings: Settings) -> None:
+    """Add ``/openapi.json`` and what is below ``/docs``."""
+    topics = asyncapi.document(settings.topics, settings.reconciliation_key)
+    of_topics = _File(msgspec.json.encode(topics), JSON)
+
+    @public.get("/openapi.json", ctx_public=True)
+    @described(_DOCUMENT)
+    async def description(request: Request[Any, Any]) -> HTTPResponse:
+        return _answer(request, _documents(request.app)[0])
+
+    @public.get("/docs", ctx_public=True)
+    @described(_VIEWER)
+    async def viewer(request: Request[Any, Any]) -> HTTPResponse:
+        return _answer(request, _file("ingest_api.openapi", "viewer/index.html", _PAGE))
+
+    @public.get("/docs/<name:str>", ctx_public=True)
+    @described(_VIEWER_FILE)
+    async def viewer_file(request: Request[Any, Any], name: str) -> HTTPResponse:
+        if name == _FOR_VIEWER:
+            return _answer(request, _documents(request.app)[1])
+        if name == _ASYNCAPI:
+            return _answer(request, of_topics)
+        if name not in _FILES:
+            raise Refused(404, _NO_FILE)
+        package, folder, media_type = _FILES[name]
+        return _answer(request, _file(package, f"{folder}/{name}", media_type))
+
+    _ = description, viewer, viewer_file
+
+
+@cache
+def _documents(app: Sanic[Any, Any]) -> tuple[_File, _File]:
+    """The description as it is, and as the viewer reads it."""
+    document = document_of(app)
+    return (
+        _File(msgspec.json.encode(document), JSON),
+        _File(msgspec.json.encode(as_3_0(document)), JSON),
+    )
+
+
+@cache
+def _file(package: str, path: str, media_type: str) -> _File:
+    return _File(resources.files(package).joinpath(path).read_bytes(), media_type)
+
+
+def _answer(request: Request[Any, Any], file: _File) -> HTTPResponse:
+    headers = {**_SAFE_HEADERS, "ETag": file.etag, "Cache-Control": "no-cache"}
+    known = {
+        tag.strip().removeprefix("W/")
+        for value in header_values(request, "if-none-match")
+        for tag in value.split(",")
+    }
+    if known & {file.etag, "*"}:
+        return HTTPResponse(status=304, headers=headers)
+    return HTTPResponse(file.content, headers=headers, content_type=file.media_type)

@@ -1,0 +1,243 @@
+"""A block of records → columns of trimmed cells.
+
+A kernel call a cell is too dear on the hot path (pyarrow's utf8_trim_whitespace
+takes 361 ns a value), so the bytes at the edges of all cells are looked at with
+numpy, and only cells that may need it are trimmed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from ingest_api.parsing.records import Block
+
+    Mask = npt.NDArray[np.bool_]
+    Positions = npt.NDArray[np.int64]
+    Codes = npt.NDArray[np.uint8]
+
+_BOM: Final = b"\xef\xbb\xbf"
+_SPACE: Final = 0x20
+_APOSTROPHE: Final = ord("'")
+_FORMULA_STARTS: Final = (b"=", b"+", b"-", b"@", b"\t", b"\r")
+_RUN_AS_FORMULAS: Final = np.frombuffer(b"".join(_FORMULA_STARTS), np.uint8)
+_FIRST_CONTINUATION, _LAST_CONTINUATION = 0x80, 0xBF
+# White space as str.strip() knows it, by its UTF-8: U+0085 and U+00A0 begin with C2,
+# U+1680 with E1 9A, U+2000 to U+205F with E2 80 and E2 81, U+3000 with E3 80.
+# The same first two bytes begin other characters too, so this finds suspects only.
+_LEAD_TWO: Final = 0xC2
+_LEAD_THREE: Final = (0xE19A, 0xE280, 0xE281, 0xE380)
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """A column of texts, with the places of its bytes: ``data[starts[i]:ends[i]]``.
+
+    No value is null, and the values follow each other from the first byte on.
+    """
+
+    array: pa.StringArray
+    data: Codes
+    starts: Positions
+    ends: Positions
+
+    @property
+    def lengths(self) -> Positions:
+        """In bytes."""
+        return self.ends - self.starts
+
+    def rows_at(self, positions: Positions) -> Positions:
+        """The rows whose values hold the bytes at these positions."""
+        return np.searchsorted(self.ends, positions, side="right")
+
+    def some(self, is_wanted: Mask) -> list[str]:
+        """The values of these rows, in order."""
+        return cast("list[str]", self.array.filter(pa.array(is_wanted)).to_pylist())
+
+
+def texts(array: pa.StringArray) -> Texts:
+    """The array's values and their places; it starts at offset 0 and has no nulls."""
+    buffers = cast("list[Any]", array.buffers())
+    offsets = np.frombuffer(buffers[1], np.int32, len(array) + 1).astype(np.int64)
+    data = np.frombuffer(buffers[2] or b"", np.uint8)[: offsets[-1]]
+    return Texts(array, data, offsets[:-1], offsets[1:])
+
+
+def texts_of_bytes(data: Codes, offsets: Positions) -> Texts:
+    """Values that stand one after the other in ``data``, as UTF-8."""
+    array = pa.StringArray.from_buffers(
+        len(offsets) - 1,
+        buffer_of(offsets.astype(np.int32)),
+        buffer_of(np.ascontiguousarray(data)),
+    )
+    return texts(array)
+
+
+def buffer_of(array: npt.NDArray[Any]) -> pa.Buffer:
+    """The array's memory as an Arrow buffer."""
+    return pa.py_buffer(cast("Any", array))
+
+
+def read_cells(block: Block, is_whole: Mask, columns: int) -> list[pa.StringArray]:
+    """The cells of these records by column, unquoted, as they are in the file.
+
+    Each of the records has so many fields, and one of them exists.
+    """
+    names = [str(column) for column in range(columns)]
+    fed = _fed(block, is_whole)
+    table = csv.read_csv(
+        cast("Any", pa.BufferReader(fed)),
+        # One block, else cells would come in several chunks.
+        read_options=csv.ReadOptions(
+            use_threads=False, column_names=names, block_size=len(fed) + 1
+        ),
+        parse_options=csv.ParseOptions(
+            delimiter=block.delimiter, newlines_in_values=block.has_quotes
+        ),
+        convert_options=csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()),
+            strings_can_be_null=False,
+            check_utf8=False,
+        ),
+    )
+    if table.num_rows != np.count_nonzero(is_whole):
+        raise RuntimeError("pyarrow has found another number of records than was marked")
+    return [cast("pa.StringArray", column.chunk(0)) for column in table.columns]
+
+
+def _fed(block: Block, is_whole: Mask) -> bytes:
+    """The records' bytes for pyarrow, which drops a byte order mark where a text begins."""
+    if is_whole.all():
+        fed = block.data
+    else:
+        next_starts = np.append(block.starts[1:], len(block.data))
+        changes = np.flatnonzero(np.diff(is_whole, prepend=False, append=False))
+        runs = zip(block.starts[changes[::2]], next_starts[changes[1::2] - 1], strict=True)
+        fed = b"".join(block.data[start:end] for start, end in runs)
+    return _BOM + fed if fed.startswith(_BOM) else fed
+
+
+def without_apostrophes(array: pa.StringArray) -> pa.StringArray:
+    """The cells without the apostrophe that keeps a spreadsheet from running one as a formula."""
+    column = texts(array)
+    rows = np.flatnonzero(column.lengths > 1)
+    starts, ends = column.starts[rows], column.ends[rows]
+    is_marked = column.data[starts] == _APOSTROPHE
+    starts, ends = starts[is_marked], ends[is_marked]
+    seconds = column.data[starts + 1]
+    is_formula = np.isin(seconds, _RUN_AS_FORMULAS)
+    # One that stood there before was doubled.
+    for index in np.flatnonzero(seconds == _APOSTROPHE).tolist():
+        cell = bytes(column.data[starts[index] : ends[index]]).lstrip(b"'")
+        is_formula[index] = cell.startswith(_FORMULA_STARTS)
+    is_dropped = np.zeros(len(column.data), np.bool_)
+    is_dropped[starts[is_formula]] = True
+    return without(column, is_dropped).array
+
+
+def without(column: Texts, is_dropped: Mask) -> Texts:
+    """The values without these bytes."""
+    if not is_dropped.any():
+        return column
+    dropped_before = np.concatenate(([0], np.cumsum(is_dropped)))
+    offsets = np.append(column.starts, len(column.data))
+    return texts_of_bytes(column.data[~is_dropped], offsets - dropped_before[offsets])
+
+
+def trimmed(array: pa.StringArray) -> Texts:
+    """The column without white space around its values, as ``str.strip()`` takes it off."""
+    column = texts(array)
+    if not len(column.data):
+        return column
+    is_suspect = (column.lengths > 0) & (_begins_white(column) | _ends_white(column))
+    if not is_suspect.any():
+        return column
+    return with_replaced(column, is_suspect, [value.strip() for value in column.some(is_suspect)])
+
+
+def with_replaced(column: Texts, is_replaced: Mask, values: Sequence[str]) -> Texts:
+    """The column with these values, in order, in these rows."""
+    new = pa.array(values, pa.string())
+    replaced = cast("Any", pc.replace_with_mask(column.array, pa.array(is_replaced), new))
+    return texts(replaced)
+
+
+def _begins_white(column: Texts) -> Mask:
+    """Rows whose first character may be white space; of empty rows anything."""
+    last = len(column.data) - 1
+    first = column.data[np.minimum(column.starts, last)]
+    is_white = first <= _SPACE
+    rows = np.flatnonzero(first >= _LEAD_TWO)
+    if len(rows):
+        second = column.data[np.minimum(column.starts[rows] + 1, last)]
+        is_white[rows] = _is_white_lead(first[rows], second)
+    return is_white
+
+
+def _ends_white(column: Texts) -> Mask:
+    """Rows whose last character may be white space; of empty rows anything."""
+    last = column.data[column.ends - 1]
+    is_white = last <= _SPACE
+    rows = np.flatnonzero((last >= _FIRST_CONTINUATION) & (last <= _LAST_CONTINUATION))
+    if len(rows):
+        second = column.data[column.ends[rows] - 2]
+        third = column.data[column.ends[rows] - 3]
+        is_white[rows] = (second == _LEAD_TWO) | _is_white_lead(third, second)
+    return is_white
+
+
+def _is_white_lead(first: Codes, second: Codes) -> Mask:
+    pairs = (first.astype(np.uint16) << 8) | second
+    return (first == _LEAD_TWO) | np.isin(pairs, _LEAD_THREE)
+
+
+def raw_texts(block: Block) -> Texts:
+    """Each record as uploaded."""
+    lengths = block.ends - block.starts
+    offsets = np.concatenate(([0], np.cumsum(lengths)))
+    line_end = block.uniform_line_end
+    if line_end and not block.has_quotes:
+        data = np.frombuffer(block.data.replace(line_end, b""), np.uint8)
+    else:
+        edges = np.zeros(len(block.data) + 1, np.int8)
+        edges[block.starts] += 1
+        edges[block.ends] -= 1
+        is_kept = np.cumsum(edges[:-1], dtype=np.int8).view(np.bool_)
+        data = np.frombuffer(block.data, np.uint8)[is_kept]
+    return texts_of_bytes(data, offsets)
+
+
+def repeated(text: str, count: int) -> pa.StringArray:
+    """The text so many times; pa.repeat is slow, because it looks for dateutil at each call."""
+    encoded = text.encode()
+    offsets = np.arange(count + 1) * len(encoded)
+    return texts_of_bytes(np.frombuffer(encoded * count, np.uint8), offsets).array
+
+
+def nullable(column: Texts) -> pa.StringArray:
+    """The column with null for each empty value."""
+    return with_nulls(column.array, column.lengths == 0)
+
+
+def with_nulls(array: pa.Array[Any], is_null: Mask) -> Any:
+    """The array, which has no nulls, with null in these rows."""
+    if not is_null.any():
+        return array
+    bits = buffer_of(np.packbits(~is_null, bitorder="little"))
+    buffers = cast("Sequence[Any]", array.buffers())
+    return pa.Array.from_buffers(array.type, len(array), [bits, *buffers[1:]])
+
+
+def chosen(array: Any, rows: Positions) -> Any:
+    """The array's values at these rows, in their order."""
+    return array.take(pa.array(rows))

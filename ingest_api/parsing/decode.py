@@ -1,0 +1,210 @@
+"""The bytes of a file → pieces of UTF-8 text.
+
+Unpacks gzip, finds the charset, takes off the byte order mark, and vouches for
+every byte.
+Where the file is damaged, all text before the damage is handed out first, so
+that whoever counts lines knows where the damage is, and an earlier fault of
+another kind is found first, however the stream was cut.
+"""
+
+from __future__ import annotations
+
+import zlib
+from itertools import chain
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ingest_api.parsing.file_format import FileFormat
+
+_READ_BYTES: Final = 1 << 18
+_INFLATE_BYTES: Final = 1 << 20
+_HEAD_BYTES: Final = 512
+_GZIP_WINDOW: Final = 31
+"""The largest window, in gzip's framing (zlib manual, ``inflateInit2``)."""
+_BOMS: Final = (
+    (b"\xef\xbb\xbf", "utf-8"),
+    (b"\xff\xfe", "utf-16-le"),
+    (b"\xfe\xff", "utf-16-be"),
+)
+_CUT_OFF: Final = frozenset({"unexpected end of data", "truncated data"})
+"""How Python's decoders say that a character goes on after the last byte."""
+_OTHER_FILES: Final = (
+    (b"\x89PNG", "a PNG image"),
+    (b"%PDF", "a PDF document"),
+    (b"\xd0\xcf\x11\xe0", "an Excel workbook (.xls)"),
+    (b"PK\x03\x04", "a ZIP archive or an Excel workbook (.xlsx)"),
+    (b"PK\x05\x06", "a ZIP archive"),
+    (b"\xff\xd8\xff", "a JPEG image"),
+)
+_GZIP_MAGIC: Final = b"\x1f\x8b"
+
+
+class Readable(Protocol):
+    """A binary stream."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most ``size`` bytes, and none only at the end."""
+        ...
+
+
+class TextDamage(Exception):  # noqa: N818 - records.py makes it a FileFault, which knows the line
+    """The text ends here, though the file does not: ``code`` and ``message`` say why."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class FileText:
+    """The text of a file, read once; ``charset`` is known from the first piece on."""
+
+    def __init__(self, readable: Readable, file_format: FileFormat, max_bytes: int) -> None:
+        self.charset = file_format.charset or "utf-8"
+        self._readable = readable
+        self._format = file_format
+        self._max_bytes = max_bytes
+
+    def pieces(self) -> Iterator[bytes]:
+        """Non-empty pieces of well-formed UTF-8, each of whole characters.
+
+        Raises:
+            TextDamage: after the last piece before the damage.
+        """
+        pieces = iter(lambda: self._readable.read(_READ_BYTES), b"")
+        if self._format.compression == "gzip":
+            pieces = _unpacked(pieces, self._max_bytes)
+        head, pieces = _with_head(pieces)
+        _refuse_other_files(head)
+        self.charset, skipped = _charset_of(head, self._format.charset)
+        yield from _decoded(chain(_filled(head[skipped:]), pieces), self.charset, skipped)
+
+
+def _unpacked(pieces: Iterator[bytes], max_bytes: int) -> Iterator[bytes]:
+    """The content of one or several gzip members, bounded."""
+    left = max_bytes
+    for piece in _inflated(pieces):
+        yield from _filled(piece[:left])
+        if len(piece) > left:
+            raise TextDamage(
+                "UNPACKED_TOO_LARGE", f"The file unpacks to more than {max_bytes} bytes: split it."
+            )
+        left -= len(piece)
+
+
+def _inflated(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    inflater = zlib.decompressobj(_GZIP_WINDOW)
+    has_begun = False
+    for piece in pieces:
+        rest = piece
+        while rest:
+            if inflater.eof:
+                # Some tools pad the end with zeros; more members may follow (RFC 1952, 2.2).
+                rest = rest.lstrip(b"\0")
+                inflater = zlib.decompressobj(_GZIP_WINDOW) if rest else inflater
+                continue
+            has_begun = True
+            yield from _filled(_inflate(inflater.decompress, rest))
+            rest = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
+    yield from _filled(inflater.flush() if has_begun else b"")
+    if has_begun and not inflater.eof:
+        raise TextDamage("GZIP_CUT_OFF", "The gzip file is cut off: upload it again, whole.")
+
+
+def _filled(piece: bytes) -> tuple[bytes, ...]:
+    return (piece,) if piece else ()
+
+
+def _inflate(inflate: Callable[[bytes, int], bytes], data: bytes) -> bytes:
+    try:
+        return inflate(data, _INFLATE_BYTES)
+    except zlib.error as error:
+        raise TextDamage(
+            "GZIP_DAMAGED", "The file is said to be gzip and is not, or is damaged: pack it again."
+        ) from error
+
+
+def _with_head(pieces: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """The beginning of the stream, long enough to tell what it is, and what comes after it."""
+    head = b""
+    try:
+        while len(head) < _HEAD_BYTES and (piece := next(pieces, b"")):
+            head += piece
+    except TextDamage as damage:
+        return head, _raising(damage)
+    return head, pieces
+
+
+def _raising(damage: TextDamage) -> Iterator[bytes]:
+    raise damage
+    yield b""
+
+
+def _refuse_other_files(head: bytes) -> None:
+    for magic, what in _OTHER_FILES:
+        if head.startswith(magic):
+            raise TextDamage("NOT_CSV", f"This is {what}: save it as CSV and upload that.")
+    if head.startswith(_GZIP_MAGIC):
+        raise TextDamage("NOT_CSV", "This is a gzip file: upload it under a name ending in .gz.")
+
+
+def _charset_of(head: bytes, told: str | None) -> tuple[str, int]:
+    """The charset, and how many bytes its byte order mark takes.
+
+    A mark says more than what was told: no text of another charset begins with it.
+    """
+    if told is None or told.startswith("utf"):
+        for bom, charset in _BOMS:
+            if head.startswith(bom):
+                return charset, len(bom)
+    if told == "utf-16" or (told in {None, "utf-8"} and _looks_like_utf16(head)):
+        raise TextDamage(
+            "UTF16_WITHOUT_BOM",
+            "This is UTF-16 without a byte order mark: save it as UTF-8, or as Unicode text.",
+        )
+    return told or "utf-8", 0
+
+
+def _looks_like_utf16(head: bytes) -> bool:
+    """Whether the first two characters are ASCII, each beside a zero byte."""
+    first = head[:4]
+    return first[1::2] == b"\0\0" != first[::2] or first[::2] == b"\0\0" != first[1::2]
+
+
+def _decoded(pieces: Iterator[bytes], charset: str, offset: int) -> Iterator[bytes]:
+    """The pieces as UTF-8; a character that two pieces share goes with the later."""
+    rest = b""
+    for piece in pieces:
+        data = rest + piece
+        good, taken, is_damaged = _as_utf8(data, charset)
+        yield from _filled(good)
+        offset += taken
+        if is_damaged:
+            raise _invalid(charset, offset)
+        rest = data[taken:]
+    if rest:
+        raise _invalid(charset, offset)
+
+
+def _as_utf8(data: bytes, charset: str) -> tuple[bytes, int, bool]:
+    """The whole characters before any damage, their bytes taken, and whether there is damage."""
+    if charset == "utf-8" and data.isascii():
+        return data, len(data), False
+    taken, is_damaged = len(data), False
+    try:
+        text = data.decode(charset)
+    except UnicodeDecodeError as error:
+        taken = error.start
+        is_damaged = error.reason not in _CUT_OFF
+        text = data[:taken].decode(charset)
+    return data[:taken] if charset == "utf-8" else text.encode(), taken, is_damaged
+
+
+def _invalid(charset: str, offset: int) -> TextDamage:
+    return TextDamage(
+        "INVALID_BYTES",
+        f"The byte at offset {offset} is not {charset}: save the file as UTF-8,"
+        " or name its charset in the part's Content-Type.",
+    )

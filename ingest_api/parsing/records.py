@@ -1,0 +1,334 @@
+"""The bytes of a file → blocks of whole CSV records (RFC 4180).
+
+The text is read in blocks of fixed size and cut where records end, with numpy:
+a quote that has an even number of quotes before it opens a cell, the others
+close one, so a line feed or a delimiter counts where the number of quotes before
+it is even (see :mod:`ingest_api.parsing.structure`).
+Where text breaks the rules, the fault reported is the one that a reader going
+byte by byte would have noticed first, so it does not depend on where the blocks
+were cut.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from ingest_api.parsing.decode import FileText, TextDamage
+from ingest_api.parsing.errors import FileFault
+from ingest_api.parsing.file_format import DELIMITERS, Limits
+from ingest_api.parsing.header import read_header
+from ingest_api.parsing.structure import CR, Breach, find_marks, first_breach, too_wide_record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy.typing as npt
+
+    from ingest_api.parsing.decode import Readable
+    from ingest_api.parsing.file_format import FileFormat
+    from ingest_api.parsing.header import Header
+    from ingest_api.parsing.structure import Marks
+
+    Positions = npt.NDArray[np.int64]
+
+_MESSAGES: Final = {
+    "NUL_CHARACTER": "The line holds a NUL character: take it out, or save the file as UTF-8 text.",
+    "BARE_CARRIAGE_RETURN": "The line ends with a bare carriage return:"
+    " save the file with LF or CRLF.",
+    "QUOTE_IN_UNQUOTED_CELL": "A quote stands inside a cell that does not begin with one:"
+    " put the cell in quotes and double those inside.",
+    "TEXT_AFTER_CLOSING_QUOTE": "Text follows the quote that closes the cell opened in line"
+    " {opened}: close the cell where it ends, and double the quotes inside.",
+    "QUOTE_NOT_CLOSED": "The quote that opens this cell is never closed: close it,"
+    " and double the quotes inside.",
+    "RECORD_TOO_LONG": "The record is longer than {max_record_bytes} bytes: shorten it,"
+    " or look for line ends that are missing.",
+    "CELL_TOO_LONG": "The cell is longer than {max_cell_bytes} bytes: shorten it,"
+    " or look for a quote that is missing.",
+    "TOO_MANY_ROWS": "The file has more than {max_rows} data lines: split it.",
+    "TOO_MANY_COLUMNS": "The record has more than {max_columns} columns: split the file,"
+    " or look for line ends that are missing.",
+    "CELL_WITH_HYPHEN": "The line has more fields than the header: with the delimiter HYPHEN,"
+    " put cells that hold a hyphen in quotes, or choose another delimiter.",
+}
+_OF_WHOLE_RECORDS: Final = frozenset(
+    {"RECORD_TOO_LONG", "TOO_MANY_COLUMNS", "TOO_MANY_ROWS", "CELL_WITH_HYPHEN"}
+)
+_WITH_ANY_DELIMITER: Final = frozenset(
+    {
+        "NUL_CHARACTER",
+        "BARE_CARRIAGE_RETURN",
+        "QUOTE_NOT_CLOSED",
+        "RECORD_TOO_LONG",
+        "TOO_MANY_ROWS",
+    }
+)
+"""What is at fault whatever the delimiter is, for quotes alone tell records apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Whole data records that follow each other in a file.
+
+    ``data`` begins with the first record and ends with the line end of the
+    last; blank lines may stand between.
+    ``starts`` and ``ends`` are the records' places in it, without line ends;
+    ``lines`` the physical lines where they begin; the records are numbered from
+    ``first_record_number``.
+    """
+
+    data: bytes
+    starts: Positions
+    ends: Positions
+    lines: Positions
+    field_counts: Positions
+    first_record_number: int
+    delimiter: str
+    has_quotes: bool
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    @property
+    def uniform_line_end(self) -> bytes | None:
+        """The line end of every record; None where that varies or lines are blank."""
+        for line_end in (b"\n", b"\r\n"):
+            next_starts = self.ends + len(line_end)
+            if next_starts[-1] == len(self.data) and (next_starts[:-1] == self.starts[1:]).all():
+                return line_end
+        return None
+
+    def raw(self, index: int) -> str:
+        """The record at this index of the block, as uploaded."""
+        return self.data[self.starts[index] : self.ends[index]].decode()
+
+
+class FileRecords:
+    """The records of one file, read once.
+
+    ``header`` and ``charset`` are known from the first block on.
+    """
+
+    def __init__(
+        self, readable: Readable, file_format: FileFormat, limits: Limits | None = None
+    ) -> None:
+        self._limits = limits or Limits()
+        self._format = file_format
+        self._text = FileText(readable, file_format, self._limits.max_unpacked_bytes)
+        self._header: Header | None = None
+        self._rest = b""
+        self._records = 0
+        self._line = 1
+
+    @property
+    def header(self) -> Header:
+        """The file's header.
+
+        Raises:
+            RuntimeError: no block has been read yet.
+        """
+        if self._header is None:
+            raise RuntimeError("the header is known once the first block has been read")
+        return self._header
+
+    @property
+    def charset(self) -> str:
+        """The charset that the file turned out to have."""
+        return self._text.charset
+
+    def blocks(self) -> Iterator[Block]:
+        """The data records in order, each block with one at least.
+
+        Raises:
+            FileFault: what is wrong with the file as a whole.
+        """
+        for piece, is_last in self._pieces():
+            block = self._cut(self._rest + piece, is_last=is_last)
+            if block:
+                self._records += len(block)
+                yield block
+        if self._header is None:
+            raise FileFault("EMPTY_FILE", "The file is empty, or holds nothing but white space.")
+        if not self._records:
+            raise FileFault(
+                "NO_DATA_LINE", "The file has a header and no data line.", line=self._header.line
+            )
+
+    def _pieces(self) -> Iterator[tuple[bytes, bool]]:
+        """The text in pieces of a block's size, the file's last one marked.
+
+        Raises:
+            FileFault: the file is damaged; after all before the damage has been cut.
+        """
+        held = bytearray()
+        damage: TextDamage | None = None
+        try:
+            for piece in _sliced(self._text.pieces(), self._limits.block_bytes):
+                held += piece
+                if len(held) >= self._limits.block_bytes:
+                    yield bytes(held), False
+                    held.clear()
+        except TextDamage as error:
+            damage = error
+        yield bytes(held), damage is None
+        if damage:
+            line = self._line + self._rest.count(b"\n")
+            raise FileFault(
+                damage.code, damage.message, line=line, depends_on_delimiter=False
+            ) from damage
+
+    def _cut(self, text: bytes, *, is_last: bool) -> Block | None:
+        """The data records that end in this text; what is open afterwards is kept."""
+        if is_last and text and not text.endswith((b"\n", b"\r")):
+            text += b"\n"
+        marks = find_marks(text, ord(self._format.delimiter))
+        breach = first_breach(marks, self._limits, is_last=is_last)
+        block = _whole_records(marks, self._line, self._records + 1)
+        if self._header is None:
+            block = self._take_header(block, breach.noticed_at if breach else len(text))
+        breach = self._split_cell(marks, breach) or breach
+        breach = self._row_over_limit(marks, block, breach) or breach
+        if breach:
+            raise self._fault(marks, breach)
+        if len(marks.line_ends):
+            self._rest = text[marks.line_ends[-1] + 1 :]
+            self._line += int(marks.line_ranks[-1]) + 1
+        else:
+            self._rest = text
+        return block
+
+    def _take_header(self, block: Block | None, noticed_at: int) -> Block | None:
+        """The records after the header, which is the first that isn't white space.
+
+        What a breach at ``noticed_at`` makes doubtful is no header.
+        """
+        for index in range(len(block) if block else 0):
+            if not block or block.ends[index] >= noticed_at:
+                return None
+            raw = block.raw(index)
+            if raw.strip():
+                line = int(block.lines[index])
+                self._check_header_size(raw, line)
+                self._header = read_header(raw, line=line, file_format=self._format)
+                return _without_first(block, index + 1)
+        return None
+
+    def _check_header_size(self, raw: str, line: int) -> None:
+        """It is kept with the job, so it must fit in a message of Kafka."""
+        most = self._limits.max_header_bytes
+        if len(raw.encode()) > most:
+            message = f"The header is longer than {most} bytes: shorten the names of its columns."
+            raise FileFault("HEADER_TOO_LONG", message, line=line, depends_on_delimiter=False)
+
+    def _split_cell(self, marks: Marks, breach: Breach | None) -> Breach | None:
+        """A cell cut by a hyphen of its own, where that comes before the other breach.
+
+        Dates and phone numbers hold hyphens: with this delimiter, a line with too
+        many fields says that the file forgot to quote them, in the other lines too.
+        """
+        if self._header is None or self._format.delimiter != "-":
+            return None
+        wide = too_wide_record(marks, len(self._header.names))
+        if wide is None or (breach and breach.noticed_at <= wide.noticed_at):
+            return None
+        return replace(wide, code="CELL_WITH_HYPHEN")
+
+    def _row_over_limit(
+        self, marks: Marks, block: Block | None, breach: Breach | None
+    ) -> Breach | None:
+        """The first record over the limit, where it ends before the other breach."""
+        over = self._limits.max_rows - self._records
+        if block is None or not self._limits.max_rows or over >= len(block):
+            return None
+        shift = int(marks.line_ends[-1]) + 1 - len(block.data)
+        start, end = shift + int(block.starts[over]), shift + int(block.ends[over])
+        if breach and breach.noticed_at <= end:
+            return None
+        return Breach(end, start, "TOO_MANY_ROWS")
+
+    def _fault(self, marks: Marks, breach: Breach) -> FileFault:
+        message = _MESSAGES[breach.code]
+        if breach.code == "TEXT_AFTER_CLOSING_QUOTE":
+            opened = self._line_at(marks, marks.cell_quote(breach.position))
+            message = message.format(opened=opened)
+        else:
+            message = message.format(**asdict(self._limits))
+        return FileFault(
+            breach.code,
+            message,
+            line=self._line_at(marks, breach.position),
+            column=self._column_name(marks, breach),
+            depends_on_delimiter=_depends_on_delimiter(marks, breach),
+        )
+
+    def _line_at(self, marks: Marks, position: int) -> int:
+        return self._line + marks.text.count(b"\n", 0, position)
+
+    def _column_name(self, marks: Marks, breach: Breach) -> str | None:
+        is_of_whole_record = breach.code in _OF_WHOLE_RECORDS
+        if is_of_whole_record or self._header is None:
+            return None
+        column = marks.column_at(breach.position)
+        return self._header.names[column] if column < len(self._header.names) else None
+
+
+def _depends_on_delimiter(marks: Marks, breach: Breach) -> bool:
+    if breach.code != "CELL_TOO_LONG":
+        return breach.code not in _WITH_ANY_DELIMITER
+    cell = marks.text[breach.position : breach.noticed_at]
+    return not cell.startswith(b'"') and any(
+        other.encode() in cell for other in DELIMITERS.values()
+    )
+
+
+def _sliced(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
+    for piece in pieces:
+        if len(piece) <= size:
+            yield piece
+        else:
+            yield from (piece[at : at + size] for at in range(0, len(piece), size))
+
+
+def _whole_records(marks: Marks, first_line: int, first_record_number: int) -> Block | None:
+    """The records that end in the text, without blank lines; None where there are none."""
+    line_ends = marks.line_ends
+    starts = np.concatenate(([0], line_ends[:-1] + 1))[: len(line_ends)]
+    lines = first_line + np.concatenate(([0], marks.line_ranks[:-1] + 1))[: len(line_ends)]
+    ends = line_ends
+    if len(marks.returns):
+        ends = line_ends - ((line_ends > starts) & (marks.codes[line_ends - 1] == CR))
+    counts = np.diff(np.searchsorted(marks.delimiters, line_ends), prepend=0) + 1
+    is_filled = ends > starts
+    if not is_filled.all():
+        starts, ends, lines = starts[is_filled], ends[is_filled], lines[is_filled]
+        counts = counts[is_filled]
+    if not len(starts):
+        return None
+    first = int(starts[0])
+    return Block(
+        data=marks.text[first : line_ends[-1] + 1],
+        starts=starts - first,
+        ends=ends - first,
+        lines=lines,
+        field_counts=counts,
+        first_record_number=first_record_number,
+        delimiter=chr(marks.delimiter),
+        has_quotes=bool(len(marks.quotes)),
+    )
+
+
+def _without_first(block: Block, count: int) -> Block | None:
+    if count == len(block):
+        return None
+    first = int(block.starts[count])
+    return replace(
+        block,
+        data=block.data[first:],
+        starts=block.starts[count:] - first,
+        ends=block.ends[count:] - first,
+        lines=block.lines[count:],
+        field_counts=block.field_counts[count:],
+    )

@@ -1,0 +1,6 @@
+"""The API's connections to Postgres.
+
+Owns the pool, repeatable-read snapshots and notifications.
+Promises that a query ends soon after the client that asked for it has gone.
+May import nothing of `ingest_api`.
+"""

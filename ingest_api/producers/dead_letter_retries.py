@@ -1,0 +1,93 @@
+"""Which dead letters were sent to the log once more, by whom, and where they went.
+
+Kept in a table of the API's own: a claim on a letter must be made by one
+operator only, before anything is appended, and a page of letters is looked up
+by key.  The log itself proves each attempt too, by the header `retried-from`,
+but only to who reads all of it.
+Neither a restart nor a rebuild of the read model touches the table.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ingest_api.postgres.pool import Store
+    from ingest_api.producers.dead_letter_topic import DeadLetter
+
+Row = dict[str, Any]
+Place = tuple[int, int, int]
+"""Of a letter: its partition, its offset, and when it was buried."""
+
+
+class DeadLetterRetries:
+    """The attempts, for one API process.
+
+    Each raises :class:`ingest_api.postgres.pool.StoreUnavailableError` where Postgres doesn't
+    answer.
+    """
+
+    def __init__(self, store: Store, topic: str) -> None:
+        self._store = store
+        self._topic = topic
+
+    _SELECT: Final = """
+    SELECT partition, "offset", buried_ms, attempt, retried_by, retried_at, to_partition, to_offset
+    FROM rollcall_api.dead_letter_retry
+    WHERE topic = %s AND (partition, "offset", buried_ms)
+          IN (SELECT * FROM unnest(%s::integer[], %s::bigint[], %s::bigint[]))
+    ORDER BY attempt
+    """
+
+    async def select(self, letters: Sequence[DeadLetter]) -> Mapping[Place, list[Row]]:
+        """The attempts at these letters, the first one first."""
+        found: dict[Place, list[Row]] = {}
+        if letters:
+            columns = [list(column) for column in zip(*map(place_of, letters), strict=True)]
+            for row in await self._store.select(self._SELECT, (self._topic, *columns)):
+                place = (row["partition"], row["offset"], row["buried_ms"])
+                found.setdefault(place, []).append(row)
+        return found
+
+    # An attempt counts from its claim on; of two that are made at once, one finds the other's row.
+    _CLAIM: Final = """
+    INSERT INTO rollcall_api.dead_letter_retry
+        (topic, partition, "offset", buried_ms, attempt, retried_by, to_partition)
+    VALUES (%s, %s, %s, %s, %s, %s, %s)
+    ON CONFLICT DO NOTHING
+    RETURNING attempt
+    """
+
+    async def claim(self, letter: DeadLetter, attempt: int, by: str, to_partition: int) -> bool:
+        """Whether this attempt is the caller's."""
+        parameters = (self._topic, *place_of(letter), attempt, by, to_partition)
+        return bool(await self._store.select(self._CLAIM, parameters))
+
+    _ARRIVED: Final = """
+    UPDATE rollcall_api.dead_letter_retry SET to_offset = %s
+    WHERE topic = %s AND partition = %s AND "offset" = %s AND buried_ms = %s AND attempt = %s
+    RETURNING attempt
+    """
+
+    async def note_arrival(self, letter: DeadLetter, attempt: int, to_offset: int) -> None:
+        """Note where the record of an attempt is."""
+        await self._store.select(
+            self._ARRIVED, (to_offset, self._topic, *place_of(letter), attempt)
+        )
+
+    _RELEASE: Final = """
+    DELETE FROM rollcall_api.dead_letter_retry
+    WHERE topic = %s AND partition = %s AND "offset" = %s AND buried_ms = %s AND attempt = %s
+    RETURNING attempt
+    """
+
+    async def release(self, letter: DeadLetter, attempt: int) -> None:
+        """Forget an attempt of which nothing is in the log."""
+        await self._store.select(self._RELEASE, (self._topic, *place_of(letter), attempt))
+
+
+def place_of(letter: DeadLetter) -> Place:
+    """What tells a letter from every other one of its topic."""
+    return letter.partition, letter.offset, letter.time_ms

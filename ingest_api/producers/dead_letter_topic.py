@@ -1,0 +1,216 @@
+"""The dead letters' topic, read from its end: the newest first, a page at a time.
+
+It may hold any number of letters, so nothing reads it from its beginning: a
+place far from the end is found by asking Kafka for offsets by time, and from
+there pieces of each partition are read backwards and merged.
+Values are let go at once, so memory does not grow with what was sent.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, cast
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from ingest_api.kafka.consumer_config import reading_properties
+from ingest_api.kafka.producer import LogUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Mapping
+
+    from confluent_kafka import Message
+
+_FIRST_PIECE: Final = 64
+_LARGEST_PIECE: Final = 2048
+_NEAR: Final = 500
+"""So many letters are passed over by reading them; more are jumped over."""
+_ASK_S: Final = 5.0
+_WAIT_S: Final = 0.2
+_DAY_MS: Final = 24 * 60 * 60 * 1000
+_kafka_log = logging.getLogger("rollcall.kafka")
+Bounds = dict[int, tuple[int, int]]
+"""By partition: the first offset, and the one after the last."""
+
+
+class SearchEndedError(Exception):
+    """The time for a search is over, or the reader was closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A record that is not applied, as it stands in the topic; without its value.
+
+    ``time_ms`` is when it was buried; ``headers`` are whatever is there, made text.
+    """
+
+    partition: int
+    offset: int
+    time_ms: int
+    key: bytes | None
+    value_bytes: int
+    headers: Mapping[str, str]
+
+
+class DeadLetterLog:
+    """Reads outside any group; may be used by several threads."""
+
+    def __init__(self, kafka: Mapping[str, str], topic: str) -> None:
+        self.topic = topic
+        self._is_closed = threading.Event()
+        self._config = reading_properties(kafka, "rollcall-dead-letters") | {
+            "auto.offset.reset": "earliest",
+            "enable.partition.eof": True,
+        }
+
+    def close(self) -> None:
+        """End what is being read, as if its time were over."""
+        self._is_closed.set()
+
+    @contextmanager
+    def reading(self, timeout_s: float) -> Generator[DeadLetterReading]:
+        """A look at the topic as it is now, which takes no longer than this.
+
+        Raises:
+            LogUnavailableError: Kafka does not answer.
+            SearchEndedError: the time is over.
+        """
+        until_s = time.monotonic() + timeout_s
+        consumer = Consumer(self._config, logger=_kafka_log)
+        try:
+            yield DeadLetterReading(consumer, self.topic, until_s, self._is_closed)
+        except KafkaException as error:
+            raise LogUnavailableError(str(error)) from error
+        finally:
+            consumer.close()
+
+
+class DeadLetterReading:
+    """One look at the topic; used by one thread."""
+
+    def __init__(
+        self, consumer: Consumer, topic: str, until_s: float, is_closed: threading.Event
+    ) -> None:
+        self._consumer = consumer
+        self._topic = topic
+        self._until_s = until_s
+        self._is_closed = is_closed
+        self._bounds = self._ask_bounds()
+
+    def end_after(self, timeout_s: float) -> None:
+        """End the look after so long, from now on."""
+        self._until_s = time.monotonic() + timeout_s
+
+    @property
+    def total(self) -> int:
+        """How many letters there are."""
+        return sum(end - begin for begin, end in self._bounds.values())
+
+    def newest_first(self, skip: int = 0) -> Iterator[DeadLetter]:
+        """All letters but the newest ``skip``: by time, and by offset within a partition.
+
+        Where the clocks of those who buried them ran back, the place to begin is found
+        by time only roughly.
+        """
+        ends = {partition: end for partition, (_, end) in self._bounds.items()}
+        if skip > _NEAR:
+            ends, skip = self._jump(skip)
+        streams = [
+            self._backwards(partition, self._bounds[partition][0], end)
+            for partition, end in ends.items()
+        ]
+        merged = heapq.merge(*streams, key=lambda letter: (-letter.time_ms, letter.partition))
+        for at, letter in enumerate(merged):
+            if at >= skip:
+                yield letter
+
+    def fetch(self, partition: int, offset: int) -> tuple[DeadLetter, bytes | None] | None:
+        """One letter with its value, or None where there is none."""
+        begin, end = self._bounds.get(partition, (0, 0))
+        if not begin <= offset < end:
+            return None
+        for message in self._messages(partition, offset, offset + 1):
+            return _letter(message), message.value()
+        return None
+
+    def _ask_bounds(self) -> Bounds:
+        found = self._consumer.list_topics(self._topic, timeout=_ASK_S).topics[self._topic]
+        return {
+            partition: self._consumer.get_watermark_offsets(
+                TopicPartition(self._topic, partition), timeout=_ASK_S
+            )
+            for partition in sorted(found.partitions)
+        }
+
+    def _jump(self, skip: int) -> tuple[dict[int, int], int]:
+        """Where to read back from, and how many are still to be passed over from there."""
+        highs = {partition: end for partition, (_, end) in self._bounds.items()}
+        early_ms, late_ms = 0, int(time.time() * 1000) + _DAY_MS
+        ends, passed = highs, 0
+        while late_ms - early_ms > 1 and skip - passed > _NEAR:
+            self._check_time()
+            middle_ms = (early_ms + late_ms) // 2
+            found = self._ends_at(middle_ms, highs)
+            newer = sum(highs[partition] - end for partition, end in found.items())
+            if newer > skip:
+                early_ms = middle_ms
+            else:
+                late_ms, ends, passed = middle_ms, found, newer
+        return ends, skip - passed
+
+    def _ends_at(self, time_ms: int, highs: Mapping[int, int]) -> dict[int, int]:
+        """By partition, the offset of the first letter of this time or later."""
+        asked = [TopicPartition(self._topic, partition, time_ms) for partition in highs]
+        found = self._consumer.offsets_for_times(asked, timeout=_ASK_S)
+        return {
+            place.partition: place.offset if place.offset >= 0 else highs[place.partition]
+            for place in found
+        }
+
+    def _backwards(self, partition: int, begin: int, end: int) -> Iterator[DeadLetter]:
+        piece = _FIRST_PIECE
+        while end > begin:
+            first = max(begin, end - piece)
+            yield from reversed([_letter(each) for each in self._messages(partition, first, end)])
+            end, piece = first, min(2 * piece, _LARGEST_PIECE)
+
+    def _messages(self, partition: int, begin: int, end: int) -> Iterator[Message]:
+        """The records of a partition from one offset up to another."""
+        self._consumer.assign([TopicPartition(self._topic, partition, begin)])
+        while True:
+            self._check_time()
+            # One at a time: of many large ones none is held longer than it takes to look at it.
+            message = self._consumer.poll(_WAIT_S)
+            if message is None or message.partition() != partition:
+                continue
+            offset = message.offset() or 0
+            error = message.error()
+            if error is None and begin <= offset < end:
+                yield message
+            # The last records may be a producer's brackets, which are never delivered.
+            is_end = error is not None and error.code() == KafkaError._PARTITION_EOF  # noqa: SLF001 - its public name
+            if (error is None and offset + 1 >= end) or (is_end and offset >= end):
+                return
+            # librdkafka goes on by itself after every other error
+
+    def _check_time(self) -> None:
+        if time.monotonic() > self._until_s or self._is_closed.is_set():
+            raise SearchEndedError
+
+
+def _letter(message: Message) -> DeadLetter:
+    value = message.value()
+    headers = cast("list[tuple[str, bytes | None]]", message.headers() or [])
+    return DeadLetter(
+        partition=message.partition() or 0,
+        offset=message.offset() or 0,
+        time_ms=message.timestamp()[1],
+        key=message.key(),
+        value_bytes=0 if value is None else len(value),
+        headers={name: (text or b"").decode(errors="replace") for name, text in headers},
+    )

@@ -1,0 +1,347 @@
+"""Dead letters for operators: listed, shown, and sent to the log once more.
+
+A retry appends the record as it came, key and value, to the end of
+`user-events`, so the projection judges it anew: it may be applied now because an
+attribute was defined, a user was made, or a processor knows its schema.
+What still can't be applied becomes another dead letter.
+A record of a job is never retried: all rows of an accepted job come again by
+its own pass, so outside of it they are repeats or forged.
+A letter from before the log was moved goes to the log as it is now, where its key
+belongs; unless that log has another reconciliation key, because then the record's
+key is nobody's, or somebody else's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import structlog
+
+from ingest_api.event_log.user_events import NOTHING_KEPT, NotAppendedError
+from ingest_api.kafka.producer import LogUnavailableError
+from ingest_api.kafka.topic_setup import TopicSetupError
+from ingest_api.producers.dead_letter_retries import place_of
+from ingest_api.producers.dead_letter_topic import SearchEndedError
+from ingest_api.producers.dead_letter_views import DeadLetterPage, letter_shown, whole_letter_shown
+from ingest_api.web.parameters import whole_number
+from ingest_api.web.responses import Refused, unavailable
+from schemas.codec.codec import UndecodableError, decode
+from schemas.events import UserRow
+from schemas.log.topics import partition_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ingest_api.event_log.user_events import UserLog
+    from ingest_api.kafka.earlier_logs import EarlierLogs
+    from ingest_api.producers.dead_letter_retries import DeadLetterRetries
+    from ingest_api.producers.dead_letter_topic import DeadLetter, DeadLetterLog, DeadLetterReading
+    from ingest_api.producers.dead_letter_views import WholeDeadLetter
+    from ingest_api.web.paging import Page
+
+UNKNOWN_LETTER: Final = "There is no dead letter with this ID"
+RETRIED: Final = "The dead letter was retried"
+ALREADY_RETRIED: Final = "The dead letter was retried before"
+NOT_RETRIED: Final = "The dead letter can't be retried"
+IN_DOUBT: Final = (
+    "Kafka did not confirm the record in time, so it is not known whether it came into the log:"
+    " where it did, the same retry again (again=true) is a repeat if the event has an event_id"
+)
+_THREADS: Final = 2
+_MOST_WAITING: Final = 16
+_TIMEOUT_S: Final = 15.0
+_SEARCH_S: Final = 10.0
+_log = structlog.stdlib.get_logger("rollcall.api")
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class LetterFilter:
+    """Which letters are listed: those of this reason, from this partition; None means any."""
+
+    reason: str | None = None
+    source_partition: int | None = None
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether nothing is left out."""
+        return self.reason is None and self.source_partition is None
+
+    def takes(self, letter: DeadLetter) -> bool:
+        """Whether the letter is one of those."""
+        return (self.reason is None or letter.headers.get("reason") == self.reason) and (
+            self.source_partition is None
+            or letter.headers.get("source-partition") == str(self.source_partition)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A page of letters, how many there are of them, and how many were looked at of how many."""
+
+    letters: list[DeadLetter]
+    total: int
+    searched: int
+    all: int
+
+
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """Where a letter's record went."""
+
+    letter: DeadLetter
+    partition: int
+    offset: int
+
+
+class DeadLetters:
+    """For one API process; few look at the topic at a time."""
+
+    def __init__(
+        self,
+        log: DeadLetterLog,
+        retries: DeadLetterRetries,
+        user_log: UserLog,
+        earlier_logs: EarlierLogs,
+    ) -> None:
+        self._log = log
+        self._retries = retries
+        self._user_log = user_log
+        self._earlier_logs = earlier_logs
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="dead-letters")
+        self._waiting = 0
+        self._retrying: set[asyncio.Task[Retried]] = set()
+
+    def close(self) -> None:
+        """Take no more, and end what is under way."""
+        self._log.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def select_page(self, wanted: LetterFilter, page: Page) -> DeadLetterPage:
+        """A page of the letters wanted, the newest first.
+
+        Raises:
+            Refused: 503, it took too long.
+        """
+        found = await self._in_thread(lambda reading: _page(reading, wanted, page))
+        attempts = await self._retries.select(found.letters)
+        shown = [letter_shown(each, attempts.get(place_of(each), [])) for each in found.letters]
+        return DeadLetterPage(found.total, found.searched, found.all, shown)
+
+    async def fetch(self, letter_id: str) -> WholeDeadLetter:
+        """All that is known of one letter.
+
+        Raises:
+            Refused: 404, there is no such letter.
+        """
+        letter, value = await self._fetch(letter_id)
+        attempts = await self._retries.select([letter])
+        return whole_letter_shown(letter, value, attempts.get(place_of(letter), []))
+
+    async def retry(self, letter_id: str, *, by: str, again: bool) -> Retried:
+        """Send a letter's record to the log once more; it is there on return.
+
+        Raises:
+            Refused: 404, there is no such letter; 409, it is a job's record, no record of
+                `user-events`, of a log with another key, or was retried before and ``again``
+                is not said; 503.
+        """
+        # A client that goes away must not leave open what became of its retry.
+        task = asyncio.create_task(self._retry(letter_id, by, again=again))
+        self._retrying.add(task)
+        task.add_done_callback(self._retrying.discard)
+        return await asyncio.shield(task)
+
+    async def _retry(self, letter_id: str, by: str, *, again: bool) -> Retried:
+        letter, value = await self._fetch(letter_id)
+        partition = await self._partition(letter, value)
+        await self._user_log.check()
+        attempt = await self._claim(letter, by, partition, again=again)
+        offset = await self._append(letter, value, partition, attempt)
+        await self._retries.note_arrival(letter, attempt, offset)
+        _log.info(
+            "dead letter retried", by=by, letter=letter_id, partition=partition, offset=offset
+        )
+        return Retried(letter, partition, offset)
+
+    async def _partition(self, letter: DeadLetter, value: bytes | None) -> int:
+        log, earlier = self._user_log, self._earlier_logs
+        version = earlier.version_of(letter.headers.get("source-topic", ""))
+        if version is None:
+            return retry_partition(letter, value, log.topic, log.partitions)
+        try:
+            made_for = await asyncio.to_thread(earlier.fetch_key, version)
+        except TopicSetupError as error:
+            raise unavailable(str(error)) from None
+        check_key(made_for, earlier.reconciliation_key)
+        return moved_partition(letter, value, log.partitions)
+
+    async def _claim(self, letter: DeadLetter, by: str, partition: int, *, again: bool) -> int:
+        earlier = (await self._retries.select([letter])).get(place_of(letter), [])
+        attempt = len(earlier) + 1
+        if earlier and not again:
+            last = earlier[-1]
+            where = "?" if last["to_offset"] is None else last["to_offset"]
+            raise Refused(
+                409,
+                f"{ALREADY_RETRIED}, by {last['retried_by']}, to partition"
+                f" {last['to_partition']}, offset {where}: say again=true to retry it once more",
+            )
+        if not await self._retries.claim(letter, attempt, by, partition):
+            raise Refused(409, f"{ALREADY_RETRIED}, by somebody else, at this moment")
+        return attempt
+
+    async def _append(
+        self, letter: DeadLetter, value: bytes | None, partition: int, attempt: int
+    ) -> int:
+        origin = f"{self._log.topic}/{letter.partition}/{letter.offset}"
+        headers = [("retried-from", origin.encode())]
+        try:
+            return await self._user_log.append_again(letter.key, value, partition, headers)
+        except NotAppendedError:
+            await self._retries.release(letter, attempt)
+            raise unavailable(NOTHING_KEPT) from None
+        except LogUnavailableError:
+            raise unavailable(IN_DOUBT) from None
+
+    async def _fetch(self, letter_id: str) -> tuple[DeadLetter, bytes | None]:
+        place = letter_place(letter_id)
+        found = place and await self._in_thread(lambda reading: reading.fetch(*place))
+        if not found:
+            raise Refused(404, UNKNOWN_LETTER)
+        return found
+
+    async def _in_thread(self, question: Callable[[DeadLetterReading], _T]) -> _T:
+        if self._waiting >= _MOST_WAITING:
+            raise unavailable("Too many requests look at the dead letters, try again")
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(
+                self._threads, self._ask, question
+            )
+        except SearchEndedError:
+            raise unavailable("The dead letters were not read in time, try again") from None
+        finally:
+            self._waiting -= 1
+
+    def _ask(self, question: Callable[[DeadLetterReading], _T]) -> _T:
+        with self._log.reading(_TIMEOUT_S) as reading:
+            return question(reading)
+
+
+def letter_place(letter_id: str) -> tuple[int, int] | None:
+    """The partition and the offset that an id says, or None where it is none."""
+    partition, dash, offset = letter_id.partition("-")
+    numbers = whole_number(partition, 2**31 - 1), whole_number(offset)
+    if not dash or numbers[0] is None or numbers[1] is None:
+        return None
+    return numbers[0], numbers[1]
+
+
+def retry_partition(
+    letter: DeadLetter, value: bytes | None, source_topic: str, partitions: int
+) -> int:
+    """Where a letter's record goes: to where its key belongs, else to where it was.
+
+    Raises:
+        Refused: 409, it may not be retried.
+    """
+    came_from = whole_number(letter.headers.get("source-partition", ""), partitions - 1)
+    if letter.headers.get("source-topic") != source_topic or came_from is None:
+        raise _not_retried(f"it does not say which partition of {source_topic} it was in")
+    event = _retriable(value)
+    if event is None:
+        return came_from
+    key = event.key.encode()
+    return partition_of(key, partitions) if letter.key == key else came_from
+
+
+def moved_partition(letter: DeadLetter, value: bytes | None, partitions: int) -> int:
+    """Where a letter's record goes from before the log was moved: its partition there is no more.
+
+    Raises:
+        Refused: 409, it may not be retried.
+    """
+    _retriable(value)
+    if letter.key is None:
+        raise _not_retried(
+            "the log was moved since, and without a key the record belongs to no partition of it"
+        )
+    return partition_of(letter.key, partitions)
+
+
+def check_key(made_for: str | None, key_now: str) -> None:
+    """Return where the log that a letter comes from had the key that the log has now.
+
+    Raises:
+        Refused: 409, it hadn't, or nobody knows.
+    """
+    if made_for is None:
+        raise _not_retried(
+            "it comes from a version of the log whose job-events is gone, so it is not known what"
+            " its key means: send the event again"
+        )
+    if made_for != key_now:
+        raise _not_retried(
+            f"its key is of the log as it was, by {made_for}, and the log was moved to the key"
+            f" {key_now} since: send the event again, with its user's {key_now} as the key"
+        )
+
+
+def _retriable(value: bytes | None) -> UserRow | None:
+    """The row that is to be retried; None where it can't be read here, or only not yet.
+
+    Raises:
+        Refused: 409, it may not be retried.
+    """
+    try:
+        event = decode(value)
+    except UndecodableError:
+        return None
+    job_id: int | None = getattr(event, "job_id", None)
+    if job_id is not None:
+        raise _not_retried(
+            f"it names job {job_id}, whose records come again by the job's own pass only: outside"
+            " of it this is a repeat, which changes nothing, or poison"
+        )
+    if not isinstance(event, UserRow):
+        raise _not_retried(f"other producers send UserRow, and this is {type(event).__name__}")
+    return event
+
+
+def _not_retried(why: str) -> Refused:
+    return Refused(409, f"{NOT_RETRIED}: {why}")
+
+
+def _page(reading: DeadLetterReading, wanted: LetterFilter, page: Page) -> Found:
+    if not wanted.takes_all:
+        return search(reading, wanted, page)
+    letters: list[DeadLetter] = []
+    if page.start < reading.total:
+        letters = list(islice(reading.newest_first(page.start), page.size))
+    return Found(letters, reading.total, reading.total, reading.total)
+
+
+def search(reading: DeadLetterReading, wanted: LetterFilter, page: Page) -> Found:
+    """Look through all letters for those wanted, as far as the time allows."""
+    letters: list[DeadLetter] = []
+    total = searched = 0
+    for letter in _until_time_is_over(reading):
+        searched += 1
+        if wanted.takes(letter):
+            total += 1
+            if page.start < total <= page.start + page.size:
+                letters.append(letter)
+    return Found(letters, total, searched, reading.total)
+
+
+def _until_time_is_over(reading: DeadLetterReading) -> Iterator[DeadLetter]:
+    reading.end_after(_SEARCH_S)
+    try:
+        yield from reading.newest_first()
+    except SearchEndedError:
+        return

@@ -1,0 +1,86 @@
+"""The routes about other producers: their sources, and the dead letters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from ingest_api.auth.middleware import account_of
+from ingest_api.openapi.operation import described
+from ingest_api.producers.dead_letters import RETRIED, LetterFilter
+from ingest_api.producers.operations import (
+    LIST_LETTERS,
+    RETRY_LETTER,
+    SHOW_LETTER,
+    SOURCES,
+    LetterRetried,
+)
+from ingest_api.web.paging import page_of
+from ingest_api.web.parameters import query_number, query_values
+from ingest_api.web.responses import invalid_parameter, json_answer
+
+if TYPE_CHECKING:
+    from sanic import Blueprint, HTTPResponse, Request
+
+    from ingest_api.producers.dead_letters import DeadLetters
+    from ingest_api.producers.source_counts import SourceReads
+
+_MOST_PARTITION: Final = 2**31 - 1
+
+
+def add_producer_routes(api: Blueprint, letters: DeadLetters, sources: SourceReads) -> None:
+    """Add the routes below ``/admin/dead-letters``, and ``/batchinfo/sources``."""
+
+    @api.get("/batchinfo/sources")
+    @described(SOURCES)
+    async def source_page(request: Request[Any, Any]) -> HTTPResponse:
+        account_of(request, "reader")
+        page = await sources.select_page(page_of(request))
+        return json_answer(200, msgspec.to_builtins(page))
+
+    @api.get("/admin/dead-letters")
+    @described(LIST_LETTERS)
+    async def letter_page(request: Request[Any, Any]) -> HTTPResponse:
+        account_of(request, "admin")
+        page = await letters.select_page(_filter(request), page_of(request))
+        return json_answer(200, msgspec.to_builtins(page))
+
+    @api.get("/admin/dead-letters/<letter_id:str>")
+    @described(SHOW_LETTER)
+    async def one_letter(request: Request[Any, Any], letter_id: str) -> HTTPResponse:
+        account_of(request, "admin")
+        return json_answer(200, msgspec.to_builtins(await letters.fetch(letter_id)))
+
+    @api.route("/admin/dead-letters/<letter_id:str>/retry", methods=["POST"], ignore_body=True)
+    @described(RETRY_LETTER)
+    async def retry_letter(request: Request[Any, Any], letter_id: str) -> HTTPResponse:
+        by = account_of(request, "admin")
+        done = await letters.retry(letter_id, by=by.name, again=_is_again(request))
+        answer = LetterRetried(letter_id, RETRIED, done.partition, done.offset)
+        return json_answer(200, msgspec.to_builtins(answer))
+
+    _ = source_page, letter_page, one_letter, retry_letter
+
+
+def _filter(request: Request[Any, Any]) -> LetterFilter:
+    """Which letters the query asks for.
+
+    Raises:
+        Refused: 400, where a filter is empty, repeated, or no number.
+    """
+    query = query_values(request)
+    reasons = query.get("reason", [])
+    if len(reasons) > 1 or not all(reasons):
+        raise invalid_parameter("reason", "reason is one code, or left out.")
+    partition = None
+    if "sourcePartition" in query:
+        partition = query_number(request, "sourcePartition", 0, least=0, most=_MOST_PARTITION)
+    return LetterFilter(reasons[0] if reasons else None, partition)
+
+
+def _is_again(request: Request[Any, Any]) -> bool:
+    values = query_values(request).get("again", ["false"])
+    if values not in (["true"], ["false"]):
+        raise invalid_parameter("again", "again is true or false.")
+    return values == ["true"]

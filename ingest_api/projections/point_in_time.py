@@ -1,0 +1,100 @@
+"""Points at which the audience is looked at: a time, the end of a job, or now.
+
+As of a job: after its last record in each partition, with what was undone before.
+As of a time: all that was in the log before it, with what was undone before it.
+The processor's builder turns either into offsets; jobs are in the order of their
+acceptance, so what comes after a job in that order is not seen.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from ingest_api.web.parameters import whole_number
+from ingest_api.web.responses import UNKNOWN_JOB, Refused, invalid_parameter
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NOW_TEXT: Final = "now"
+_CONTRACT_DATE: Final = "%m/%d/%Y %I:%M:%S %p GMT"
+_LOST_PLUS: Final = re.compile(r"(:[\d.,]+) (\d\d(?::?\d\d)?)$")
+"""In a query an unescaped + stands for a space."""
+_FORMS: Final = (
+    "{name} is the id of a job, or a time such as 2016-06-28T05:49:23Z or 06/28/2016 05:49:23 AM"
+    " GMT{or_now}."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One of the two, or neither: then it is now."""
+
+    job_id: int | None = None
+    time: datetime | None = None
+
+    @property
+    def is_now(self) -> bool:
+        """Whether the audience is meant as it is, not as it was."""
+        return self.job_id is None and self.time is None
+
+    def __str__(self) -> str:
+        """As answers show it: the job's id, the time in UTC, or ``now``."""
+        if self.job_id is not None:
+            return str(self.job_id)
+        return NOW_TEXT if self.time is None else self.time.isoformat().replace("+00:00", "Z")
+
+    @property
+    def words(self) -> str:
+        """As sentences call it."""
+        return f"job {self}" if self.job_id is not None else str(self)
+
+
+NOW: Final = Point()
+
+
+def read_point(
+    name: str, values: Sequence[str], *, now: datetime, allows_now: bool = False
+) -> Point:
+    """The point that the parameter with this name says.
+
+    Raises:
+        Refused: 400, where it is repeated, none, or in the future; there is no job of such an id.
+    """
+    if len(values) != 1:
+        raise invalid_parameter(name, f"{name} is given {len(values)} times.")
+    text = values[0].strip()
+    if text == NOW_TEXT and allows_now:
+        return NOW
+    if text.isascii() and text.isdigit():
+        return _job(text)
+    time = _time(text)
+    if time is None:
+        or_now = ", or now" if allows_now else ""
+        raise invalid_parameter(name, _FORMS.format(name=name, or_now=or_now))
+    if time > now:
+        raise invalid_parameter(name, f"{name} is in the future: it is {Point(time=now)} now.")
+    return Point(time=time)
+
+
+def _job(text: str) -> Point:
+    number = whole_number(text)
+    if number is None:
+        raise Refused(400, UNKNOWN_JOB)
+    return Point(job_id=number)
+
+
+def _time(text: str) -> datetime | None:
+    """In UTC; without a zone it is that already."""
+    try:
+        return datetime.strptime(text, _CONTRACT_DATE).replace(tzinfo=UTC)
+    except ValueError:
+        pass
+    try:
+        time = datetime.fromisoformat(_LOST_PLUS.sub(r"\1+\2", text))
+        return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):  # one at the ends of the calendar has no time in UTC
+        return None

@@ -1,0 +1,96 @@
+"""The routes below ``/admin/projections``: tables made from the log beside the live ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import structlog
+
+from ingest_api.auth.middleware import account_of
+from ingest_api.openapi.operation import described
+from ingest_api.projections.operations import (
+    LIST_PROJECTIONS,
+    REQUEST_PROJECTION,
+    SHOW_PROJECTION,
+    UNKNOWN_PROJECTION,
+    ProjectionPage,
+    ProjectionRequest,
+    projection_of,
+)
+from ingest_api.projections.registry import progress_text
+from ingest_api.web.json_body import INVALID_BODY, json_body
+from ingest_api.web.paging import page_of
+from ingest_api.web.parameters import whole_number
+from ingest_api.web.responses import Detail, Refused, json_answer, unavailable
+
+if TYPE_CHECKING:
+    from sanic import Blueprint, HTTPResponse, Request
+
+    from ingest_api.kafka.log_start import LogBeginning
+    from ingest_api.projections.registry import Instances
+
+    Row = dict[str, Any]
+
+_MOST_NUMBER: Final = 2**31 - 1
+_log = structlog.stdlib.get_logger("rollcall.api")
+
+
+def add_projection_routes(api: Blueprint, instances: Instances, beginning: LogBeginning) -> None:
+    """Add the routes."""
+
+    @api.get("/admin/projections")
+    @described(LIST_PROJECTIONS)
+    async def list_projections(request: Request[Any, Any]) -> HTTPResponse:
+        account_of(request, "admin")
+        total, rows = await instances.select_page(page_of(request))
+        page = ProjectionPage(total, [projection_of(row) for row in rows])
+        return json_answer(200, msgspec.to_builtins(page))
+
+    @api.get("/admin/projections/<number:str>")
+    @described(SHOW_PROJECTION)
+    async def show_projection(request: Request[Any, Any], number: str) -> HTTPResponse:
+        account_of(request, "admin")
+        return _shown(200, await _fetch(instances, number))
+
+    @api.post("/admin/projections", stream=True)
+    @described(REQUEST_PROJECTION)
+    async def request_projection(request: Request[Any, Any]) -> HTTPResponse:
+        account = account_of(request, "admin")
+        body = await json_body(request, ProjectionRequest)
+        _check(body)
+        await beginning.check()
+        number = await instances.request(body.purpose, mends=body.mend, by=account.name)
+        if number is None:
+            raise await _refusal(instances)
+        _log.info("projection requested", number=number, purpose=body.purpose, by=account.name)
+        return _shown(202, await _fetch(instances, str(number)))
+
+    _ = list_projections, show_projection, request_projection
+
+
+def _check(body: ProjectionRequest) -> None:
+    if body.mend and body.purpose != "rebuild":
+        message = "mend is for a rebuild: a verification changes nothing."
+        raise Refused(400, INVALID_BODY, [Detail("VALUE_INVALID", message, column="mend")])
+
+
+async def _refusal(instances: Instances) -> Refused:
+    """Why none was taken: one is at work, or nobody has made the registry."""
+    at_work = await instances.fetch_at_work()
+    if at_work is not None:
+        what = f"Projection {at_work['number']} ({at_work['purpose']}) is at work"
+        return Refused(409, f"{what}, {progress_text(at_work)}")
+    return unavailable("No processor has made its tables yet: try again once one runs")
+
+
+async def _fetch(instances: Instances, text: str) -> Row:
+    number = whole_number(text, _MOST_NUMBER)
+    row = None if number is None else await instances.fetch(number)
+    if row is None:
+        raise Refused(404, UNKNOWN_PROJECTION)
+    return row
+
+
+def _shown(status: int, row: Row) -> HTTPResponse:
+    return json_answer(status, msgspec.to_builtins(projection_of(row)))

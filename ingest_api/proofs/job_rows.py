@@ -1,0 +1,110 @@
+"""The rows of one job among the records of a stretch of the log: those that count, in columns.
+
+As the projection has it: a row counts where its sequence is the next expected,
+from whichever pass it comes; one that is of no pass is none of the job's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+
+from schemas.codec import codec
+from schemas.events import RowRejected, UserRow
+from schemas.log.passes import foreign_to_jobs
+from schemas.log.sequences import in_sequence
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from schemas.events import Event
+
+    Numbers = npt.NDArray[np.int64]
+
+pc: Any = pyarrow.compute
+_NONE: Final = -1
+
+
+@dataclass(frozen=True, slots=True)
+class JobRows:
+    """``places`` of all rows that count, among the records.
+
+    ``rows`` are those of them that are UserRows, ``row_places`` their places.
+    """
+
+    places: Numbers
+    rows: pa.RecordBatch
+    row_places: Numbers
+
+
+def job_rows(job_id: int, values: Sequence[bytes], expected: int) -> JobRows:
+    """The job's rows among these values, from the sequence number ``expected`` on."""
+    at, odd = _places(values)
+    rows, row_places = _decoded(UserRow, values, at[UserRow], has_odd=bool(odd & {UserRow}))
+    rejections, rejection_places = _decoded(
+        RowRejected, values, at[RowRejected], has_odd=bool(odd & {RowRejected})
+    )
+    sequences = np.full(len(values), _NONE, np.int64)
+    for decoded, places in ((rows, row_places), (rejections, rejection_places)):
+        is_own = np.asarray(pc.fill_null(pc.equal(decoded.column("job_id"), job_id), False))  # noqa: FBT003 - what null becomes
+        numbers = np.asarray(pc.fill_null(decoded.column("sequence"), _NONE))
+        if decoded is rows:
+            is_own = is_own.copy()
+            is_own[foreign_to_jobs(rows)] = False
+        sequences[places[is_own]] = numbers[is_own]
+    own = np.flatnonzero(sequences != _NONE)
+    counted = own[in_sequence(sequences[own], expected)]
+    does_count = np.isin(row_places, counted)
+    return JobRows(counted, rows.filter(pa.array(does_count)), row_places[does_count])
+
+
+def _places(values: Sequence[bytes]) -> tuple[dict[type[Event], list[int]], set[type[Event]]]:
+    """Where events of each type stand, and which types some are in another schema than ours of."""
+    rows: list[int] = []
+    places: dict[type[Event], list[int]] = {UserRow: rows, RowRejected: []}
+    odd: set[type[Event]] = set()
+    row_frame = codec.frame_of(UserRow)
+    for at, value in enumerate(values):
+        if value.startswith(row_frame):  # nearly all
+            rows.append(at)
+        elif (known := codec.type_of(value)) and known[0] in places:
+            places[known[0]].append(at)
+            if not known[1]:
+                odd.add(known[0])
+    return places, odd
+
+
+def _decoded(
+    event_type: type[UserRow | RowRejected],
+    values: Sequence[bytes],
+    places: list[int],
+    *,
+    has_odd: bool,
+) -> tuple[pa.RecordBatch, Numbers]:
+    """The events of this type, and their places."""
+    if not has_odd:
+        try:
+            batch = codec.decode_batch(event_type, [values[at] for at in places])
+        except ValueError:
+            pass  # one of them is no event: then each is tried alone
+        else:
+            return batch, np.array(places, np.int64)
+    each = {at: _canonical(event_type, values[at]) for at in places}
+    good = {at: value for at, value in each.items() if value}
+    return codec.decode_batch(event_type, list(good.values())), np.array(list(good), np.int64)
+
+
+def _canonical(event_type: type[UserRow | RowRejected], value: bytes) -> bytes | None:
+    """The value in the bytes that our own encoder writes; None where it is no event."""
+    try:
+        written = codec.encode(codec.decode(value))
+        codec.decode_batch(event_type, [written])
+    except ValueError:
+        return None
+    return written

@@ -1,0 +1,235 @@
+"""The proof of one job: its lines, their outcomes, its events in the log, and the users it left.
+
+Asked of a job that has ended.
+Everything of Postgres is read in one snapshot, and what is read of the log never
+changes, so imports may go on meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from ingest_api.jobs.statuses import ENDED_STATES
+from ingest_api.kafka.range_reader import LogGoneError, Stretch, TooLongError
+from ingest_api.proofs.partition import JobPart, PartitionProof, ProofFindings
+from ingest_api.proofs.surviving_users import LEFT_TYPES, LeftUsers
+from ingest_api.web.responses import Refused, unavailable
+from schemas.codec.registry_protocol import RegistryUnreachableError
+from schemas.read_model.copy_csv import copied_columns
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ingest_api.event_log.ledger import LedgerJob
+    from ingest_api.kafka.range_reader import LogStretches
+    from ingest_api.kafka.schema_cache import EventSchemas
+    from ingest_api.postgres.pool import BlockingReads, Store
+
+    Row = dict[str, Any]
+
+_AT_ONCE: Final = 1
+_MOST_WAITING: Final = 4
+_TIMEOUT_S: Final = 300.0
+_OUTCOMES: Final = ("inserted", "updated", "unchanged", "rejected")
+_WRAP: Final = (1 << 64) - 1
+
+_SELECT: Final = """
+SELECT state, lines, inserted, updated, unchanged, rejected,
+       (SELECT count(*) FROM public.rejections WHERE rejections.job_id = jobs.job_id)
+           AS rejections,
+       (SELECT generation FROM public.user_leaves LIMIT 1) AS generation
+FROM public.jobs WHERE job_id = %s
+"""
+_SELECT_PARTS: Final = """
+SELECT partition, opened_offset, sealed_offset, rows, digest
+FROM public.job_partitions WHERE job_id = %s AND sealed_offset IS NOT NULL
+ORDER BY partition
+"""
+
+
+class JobProofs:
+    """Proofs for one API process: one is made at a time, a few wait."""
+
+    def __init__(self, store: Store, stretches: LogStretches, schemas: EventSchemas) -> None:
+        self._store = store
+        self._schemas = schemas
+        self._stretches = stretches
+        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="proof")
+        self._asked = 0
+
+    def close(self) -> None:
+        """Take no more, and end what is under way."""
+        self._stretches.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def of(self, job: LedgerJob) -> Row:
+        """The proof as the route answers it.
+
+        Raises:
+            Refused: 409 where the job has not ended, or the log no longer holds it; 503 where
+                too many are asked for, or it takes too long.
+            StoreUnavailableError: Postgres doesn't answer.
+        """
+        if self._asked >= _AT_ONCE + _MOST_WAITING:
+            raise unavailable("Too many proofs are being made, try again")
+        self._asked += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._prove, job)
+        except TooLongError:
+            raise unavailable(
+                f"The proof was not made within {_TIMEOUT_S:g} s: try again when Kafka and"
+                " Postgres are less busy, or prove all tables with `./rollcall verify`"
+            ) from None
+        except RegistryUnreachableError as error:
+            raise unavailable(f"The schema registry does not answer, try again: {error}") from None
+        except LogGoneError:
+            raise Refused(
+                409,
+                "The log no longer holds the job's events, so nothing can be proved:"
+                " its records have been taken out of user-events",
+            ) from None
+        finally:
+            self._asked -= 1
+
+    def _prove(self, job: LedgerJob) -> Row:
+        until_s = time.monotonic() + _TIMEOUT_S
+        with self._store.blocking_reads(_TIMEOUT_S) as reads:
+            state = _JobState.read(reads, job.accepted.job_id)
+            findings = ProofFindings()
+            proofs = [
+                self._prove_partition(reads, state, part, findings, until_s) for part in state.parts
+            ]
+        return _answer(job, state, proofs, findings)
+
+    _LEFT: Final = """
+    COPY (SELECT COALESCE(modified_position, id) AS position, id, key,
+                 first_name, last_name, email, mobile_number, country, state, last_active_date,
+                 sms_subscription, email_subscription, voice_subscription, attributes,
+                 created_at, modified_at, record_number
+          FROM public.user_leaf_rows
+          WHERE generation = %(generation)s AND partition = %(partition)s AND job_id = %(job_id)s
+          ORDER BY position)
+    TO STDOUT (FORMAT csv)
+    """
+
+    def _prove_partition(
+        self,
+        reads: BlockingReads,
+        state: _JobState,
+        part: JobPart,
+        findings: ProofFindings,
+        until_s: float,
+    ) -> PartitionProof:
+        parameters = {
+            "generation": state.generation,
+            "partition": part.partition,
+            "job_id": state.job_id,
+        }
+        left = LeftUsers(copied_columns(reads.copy(self._LEFT, parameters), LEFT_TYPES))
+        proof = PartitionProof(state.job_id, part, left, findings)
+        stretch = Stretch(part.partition, part.opened_offset, part.sealed_offset)
+        timeout_s = max(0.0, until_s - time.monotonic())
+        for messages in self._stretches.batches(stretch, timeout_s=timeout_s):
+            offsets = np.array([message.offset() for message in messages], np.int64)
+            values = [message.value() or b"" for message in messages]
+            self._schemas.learn(values)
+            proof.take(offsets, values)
+        proof.end()
+        return proof
+
+
+@dataclass(frozen=True, slots=True)
+class _JobState:
+    """What the read model says of a job that has ended."""
+
+    job_id: int
+    state: str
+    lines: int
+    outcomes: Mapping[str, int]
+    rejections: int
+    generation: int
+    parts: list[JobPart]
+
+    @classmethod
+    def read(cls, reads: BlockingReads, job_id: int) -> _JobState:
+        """Of a job that the log has accepted.
+
+        Raises:
+            Refused: 409, it has not ended.
+        """
+        rows = reads.select(_SELECT, (job_id,))
+        if not rows or rows[0]["state"] not in ENDED_STATES:
+            # An answer that proves nothing would be taken for a fault of the job.
+            raise Refused(
+                409,
+                "The job has not ended, so there is nothing to prove yet: ask again once its"
+                " state is COMPLETED or COMPLETED_WITH_ERRORS",
+            )
+        row = rows[0]
+        return cls(
+            job_id=job_id,
+            state=row["state"],
+            lines=row["lines"],
+            outcomes={name: row[name] for name in _OUTCOMES},
+            rejections=row["rejections"],
+            generation=row["generation"],
+            parts=[JobPart(**part) for part in reads.select(_SELECT_PARTS, (job_id,))],
+        )
+
+
+def _answer(
+    job: LedgerJob, state: _JobState, proofs: list[PartitionProof], findings: ProofFindings
+) -> Row:
+    lines = job.accepted.lines
+    events = sum(proof.events for proof in proofs)
+    total = sum(state.outcomes.values())
+    users = sum(proof.users for proof in proofs)
+    findings.compare("jobs", "the job", "lines", (lines, state.lines))
+    findings.compare("log", "the job", "events", (lines, events))
+    findings.compare(
+        "rejections", "the job", "count", (state.outcomes["rejected"], state.rejections)
+    )
+    if state.state == "REVERTED":  # its rows have no outcomes and have left no users
+        findings.compare("users", "the job", "count", (0, users))
+    else:
+        findings.compare("jobs", "the job", "sum of outcomes", (lines, total))
+    users_hash, log_hash = (
+        _hex(sum(getattr(proof, name) for proof in proofs)) for name in ("users_hash", "log_hash")
+    )
+    if findings.count == 0:
+        findings.compare("users", "the job", "hash", (log_hash, users_hash))
+    return {
+        "id": str(state.job_id),
+        "state": state.state,
+        "isProven": findings.count == 0,
+        "lines": lines,
+        **state.outcomes,
+        "sum": total,
+        "eventsInLog": events,
+        "partitions": [
+            {
+                "partition": proof.part.partition,
+                "openedOffset": proof.part.opened_offset,
+                "sealedOffset": proof.part.sealed_offset,
+                "events": proof.events,
+                "digest": f"{proof.part.digest:08x}",
+                "digestFound": f"{proof.digest:08x}",
+            }
+            for proof in proofs
+        ],
+        "usersLeft": users,
+        "usersHash": users_hash,
+        "logHash": log_hash,
+        "differences": findings.count,
+        "findings": [asdict(finding) for finding in findings.shown],
+    }
+
+
+def _hex(number: int) -> str:
+    return f"{number & _WRAP:016x}"

@@ -1,0 +1,63 @@
+"""How far `user-events` reaches, and how far the processors have read it."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from schemas.log.topics import Topic
+
+_TIMEOUT_S: Final = 5.0
+_kafka_log = logging.getLogger("rollcall.kafka")
+
+
+class ProgressUnknownError(Exception):
+    """Kafka does not answer."""
+
+
+class ProjectionProgress:
+    """Asks Kafka, whose answers are lists by partition."""
+
+    def __init__(self, kafka: Mapping[str, str], topic: Topic, group: str) -> None:
+        self._places = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
+        self._group = group
+        self._admin = AdminClient(dict[str, Any](kafka), logger=_kafka_log)
+
+    def ends(self) -> list[int]:
+        """The offset after the last record of each partition.
+
+        Raises:
+            ProgressUnknownError: Kafka does not answer.
+        """
+        latest: dict[Any, Any] = {place: OffsetSpec.latest() for place in self._places}
+        answers = cast(
+            "dict[Any, Any]", self._admin.list_offsets(latest, request_timeout=_TIMEOUT_S)
+        )
+        try:
+            return [answers[place].result().offset for place in self._places]
+        except KafkaException as error:
+            raise ProgressUnknownError(str(error)) from error
+
+    def next_offsets(self) -> list[int]:
+        """What the processors have committed for each partition; 0 before they have.
+
+        Raises:
+            ProgressUnknownError: Kafka does not answer.
+        """
+        asked = ConsumerGroupTopicPartitions(self._group, self._places)
+        answers = cast(
+            "dict[str, Any]",
+            self._admin.list_consumer_group_offsets([asked], request_timeout=_TIMEOUT_S),
+        )
+        try:
+            found = answers[self._group].result().topic_partitions
+        except KafkaException as error:
+            raise ProgressUnknownError(str(error)) from error
+        offsets = {place.partition: max(0, place.offset) for place in found}
+        return [offsets.get(place.partition, 0) for place in self._places]

@@ -1,0 +1,347 @@
+"""`python -m ingest_api.publisher`: accepted jobs, in their order, to `user-events`.
+
+One publisher of the group works at a time.
+It reads `job-events` from its beginning, because a pass names the job before
+its own, and goes on from the offset that the group has committed.
+A pass that fails in any way is made again, whole, and the next job waits for it.
+A job that stays incomplete although the processors have read all of it is
+published again, and with it all jobs after it (see :mod:`ingest_api.publisher.watchdog`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+import time
+from bisect import bisect_left
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from confluent_kafka import KafkaException
+
+from ingest_api.event_log.ledger import JobLedger
+from ingest_api.kafka.log_moved import LogMovedError, start_again
+from ingest_api.kafka.log_setup import LogMismatchError, ensure_log
+from ingest_api.kafka.schema_cache import EventSchemas
+from ingest_api.kafka.topic_follower import EventFollower
+from ingest_api.kafka.topic_setup import TopicSetupError
+from ingest_api.kafka.upload_chunks import (
+    ChunkSource,
+    UploadLostError,
+    UploadUnreachableError,
+    stored_file,
+)
+from ingest_api.parsing.errors import FileFault
+from ingest_api.publisher.consumer_lag import ProgressUnknownError, ProjectionProgress
+from ingest_api.publisher.lease import LeaseLostError, PublisherLease
+from ingest_api.publisher.pass_producer import PassFailedError, PassProducer
+from ingest_api.publisher.watchdog import Watchdog
+from schemas.config.logs import configure_logging
+from schemas.config.settings import EnvironmentReader, SettingsError, read_settings
+from schemas.events import JobStatus
+from schemas.rules.fields import RULES_VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import FrameType
+
+    from ingest_api.event_log.ledger import LedgerJob
+    from schemas.config.settings import Settings
+
+_SETTINGS_HELP: Final = """\
+It is told by the environment, as the API is, and besides by
+  ROLLCALL_WATCHDOG_S  30  seconds that a job may stay incomplete after the processors
+                           have read all of it; then it is published again
+"""
+_POLL_S: Final = 0.2
+_CHUNK_TIMEOUT_S: Final = 3.0
+_FIRST_PAUSE_S: Final = 0.1
+_LONGEST_PAUSE_S: Final = 5.0
+_LOST_PAUSE_S: Final = 60.0
+_WATCH_INTERVAL_S: Final = 2.0
+_ENDED: Final = frozenset({"COMPLETED", "COMPLETED_WITH_ERRORS", "REVERTING", "REVERTED"})
+_PASSING: Final = (
+    KafkaException,
+    PassFailedError,
+    UploadUnreachableError,
+    LeaseLostError,
+    ProgressUnknownError,
+)
+"""What a pass or a question may fail of today and not tomorrow."""
+_log = structlog.stdlib.get_logger("rollcall.publisher")
+
+
+class LogTruncatedError(Exception):
+    """`job-events` does not begin with its first record, so the order of jobs is lost."""
+
+
+class RulesUnknownError(Exception):
+    """The job was accepted by later code, under rules that this code doesn't know."""
+
+
+class _StoppedError(Exception):
+    """The process has been told to stop."""
+
+
+_FINAL: Final = (UploadLostError, FileFault, RulesUnknownError)
+"""What only an operator can mend; the job is tried again, slowly, and never left out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublisherSettings:
+    """The effective settings."""
+
+    shared: Settings
+    watchdog_s: int
+
+
+def read_publisher_settings(environ: Mapping[str, str]) -> PublisherSettings:
+    """The settings, from the environment.
+
+    Raises:
+        SettingsError: one or more are missing or wrong.
+    """
+    shared = read_settings(environ)
+    read = EnvironmentReader(environ)
+    watchdog_s = read.integer("ROLLCALL_WATCHDOG_S", 30, least=1, most=86_400)
+    read.check()
+    return PublisherSettings(shared=shared, watchdog_s=watchdog_s)
+
+
+class Publisher:
+    """One member of the publishers' group, in the thread that calls :meth:`run`.
+
+    ``_position`` is the job in the ledger that comes next, ``_frontier`` the
+    first that was never published; they differ while jobs are published again.
+    """
+
+    def __init__(self, settings: PublisherSettings, stop: threading.Event) -> None:
+        shared, topics = settings.shared, settings.shared.topics
+        self._stop = stop
+        schemas = EventSchemas(shared.schema_registry)
+        self._ledger = JobLedger()
+        self._watchdog = Watchdog(settings.watchdog_s)
+        self._jobs = EventFollower(shared.kafka, topics.job_events, schemas)
+        self._statuses = EventFollower(shared.kafka, topics.job_status, schemas)
+        self._lease = PublisherLease(
+            shared.kafka, f"{shared.group}-publisher", topics.job_events.name
+        )
+        self._progress = ProjectionProgress(shared.kafka, topics.user_events, shared.group)
+        self._chunks = ChunkSource(shared.kafka, topics.uploads.name, timeout_s=_CHUNK_TIMEOUT_S)
+        self._producer = PassProducer(shared.kafka, topics.user_events)
+        self._term = 0
+        self._position = self._frontier = self._committed = 0
+        self._watch_at_s = 0.0
+        self._retry_at_s = 0.0
+
+    def run(self) -> None:
+        """Publish until told to stop.
+
+        Raises:
+            LogTruncatedError: the order of jobs cannot be known any more.
+            LogMovedError: the log goes on in other topics.
+        """
+        self._producer.warm()
+        try:
+            self._run()
+        finally:
+            self.close()
+
+    def _run(self) -> None:
+        pause_s = _FIRST_PAUSE_S
+        while not self._stop.is_set():
+            try:
+                self._step()
+                pause_s = _FIRST_PAUSE_S
+            except _StoppedError:
+                break
+            except _PASSING as error:
+                _log.warning("publishing is held up", error=str(error), pause_s=pause_s)
+                self._stop.wait(pause_s)
+                pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+
+    def close(self) -> None:
+        """Leave Kafka; another publisher takes over at once."""
+        self._producer.discard()
+        self._lease.close()
+        for consumer in (self._chunks, self._jobs, self._statuses):
+            consumer.close()
+
+    def _step(self) -> None:
+        self._read_events(0 if self._is_work_waiting() else _POLL_S)
+        if not self._has_lease():
+            return
+        if self._is_work_waiting():
+            self._publish(self._ledger.jobs[self._position])
+        if self._frontier > self._committed:
+            self._lease.commit(self._ledger.jobs[self._frontier - 1].offset + 1)
+            self._committed = self._frontier
+        self._watch(time.monotonic())
+
+    def _is_work_waiting(self) -> bool:
+        is_next_there = self._position < len(self._ledger.jobs)
+        is_ours = self._lease.is_held and self._term == self._lease.term
+        return is_ours and is_next_there and time.monotonic() >= self._retry_at_s
+
+    def _read_events(self, timeout_s: float) -> None:
+        for offset, event in self._jobs.poll(timeout_s):
+            if offset and not self._ledger.next_offset:
+                raise LogTruncatedError(
+                    f"job-events begins at offset {offset}: the jobs before it are gone, and with"
+                    " them the order of jobs. Set retention.ms=-1 on it, and restore it."
+                )
+            self._ledger.apply(offset, event)
+        if (version := self._ledger.moves.moved_to) is not None:
+            raise LogMovedError(version)
+        for _, event in self._statuses.poll(0):
+            if isinstance(event, JobStatus) and event.state in _ENDED:
+                self._watchdog.complete(event.job_id)
+
+    def _has_lease(self) -> bool:
+        """Whether it is this publisher's turn; a new term begins where the last one ended."""
+        self._lease.poll()
+        if not self._lease.is_held:
+            return False
+        if self._term == self._lease.term:
+            return True
+        if not (self._jobs.has_caught_up and self._statuses.has_caught_up):
+            return False
+        self._position = self._frontier = self._committed = self._first_position()
+        for job in self._ledger.jobs[: self._position]:
+            self._watchdog.watch(job)
+        self._term = self._lease.term
+        self._retry_at_s = 0.0
+        _log.info("publishing begins", jobs=len(self._ledger.jobs), position=self._position)
+        return True
+
+    def _first_position(self) -> int:
+        jobs = self._ledger.jobs
+        next_offset = self._lease.next_offset()
+        if next_offset is not None:
+            return bisect_left(jobs, next_offset, key=attrgetter("offset"))
+        # A group that has never published: what is complete was published by one before it.
+        is_open = (not self._watchdog.is_complete(job.accepted.job_id) for job in jobs)
+        return next((at for at, is_next in enumerate(is_open) if is_next), len(jobs))
+
+    def _publish(self, job: LedgerJob) -> None:
+        began_s = time.monotonic()
+        try:
+            _check_rules(job)
+            file = self._chunks.open(stored_file(job.accepted))
+            rows = self._producer.publish(job, file, self._checkpoint)
+        except _FINAL as error:
+            self._give_up_for_now(job, error)
+            return
+        is_repeat = self._position < self._frontier
+        self._position += 1
+        self._frontier = max(self._frontier, self._position)
+        self._watchdog.watch(job)
+        _log.info(
+            "job published",
+            job_id=str(job.accepted.job_id),
+            mode=job.accepted.mode,
+            rows=rows,
+            rejected=job.accepted.rejected_lines,
+            is_repeat=is_repeat,
+            seconds=round(time.monotonic() - began_s, 3),
+        )
+
+    def _checkpoint(self) -> None:
+        """Raise where the pass under way should end; whoever has the lease makes it again."""
+        if self._stop.is_set():
+            raise _StoppedError
+        self._lease.poll()
+        if not self._lease.is_held or self._lease.term != self._term:
+            raise LeaseLostError("the group has given job-events to another publisher")
+
+    def _give_up_for_now(self, job: LedgerJob, error: Exception) -> None:
+        _log.error("job cannot be published", job_id=str(job.accepted.job_id), error=str(error))
+        if self._position < self._frontier:
+            # It was published before, so jobs after it need not wait for its file.
+            self._position = self._frontier
+        else:
+            self._retry_at_s = time.monotonic() + _LOST_PAUSE_S
+
+    def _watch(self, now_s: float) -> None:
+        """Go back to a job that is overdue, and publish it and all after it again."""
+        if now_s < self._watch_at_s or not self._watchdog.is_watching:
+            return
+        self._watch_at_s = now_s + _WATCH_INTERVAL_S
+        ends = self._progress.ends()
+        job = self._watchdog.overdue(now_s, ends, self._progress.next_offsets())
+        if job is not None:
+            _log.error("job is overdue, publishing again", job_id=str(job.accepted.job_id))
+            self._position = bisect_left(self._ledger.jobs, job.offset, key=attrgetter("offset"))
+
+
+def _check_rules(job: LedgerJob) -> None:
+    """Raise where a pass would come out otherwise than by the code that accepted the job."""
+    version = job.accepted.rules_version
+    if version > RULES_VERSION:
+        raise RulesUnknownError(
+            f"it needs version {version} of the rules, this code knows {RULES_VERSION}:"
+            " finish the upgrade"
+        )
+
+
+def main() -> None:
+    """Publish until told to stop.
+
+    Exit code 2 and a line for each mistake in the settings; 78 where settings and log don't fit.
+    """
+    _parse_arguments()
+    try:
+        settings = read_publisher_settings(os.environ)
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(2)
+    configure_logging()
+    stop = threading.Event()
+
+    def stop_soon(_signal: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop_soon)
+    try:
+        if _have_log(settings.shared, stop):
+            Publisher(settings, stop).run()
+    except LogTruncatedError as error:
+        _log.critical("publisher cannot go on", error=str(error))
+        sys.exit(1)
+    except LogMovedError as moved:
+        start_again(moved)
+    except LogMismatchError as error:
+        _log.critical("refused to start", reason=str(error))
+        sys.exit(os.EX_CONFIG)
+    _log.info("publisher stopped")
+
+
+def _parse_arguments() -> None:
+    summary, _, description = (__doc__ or "").partition("\n")
+    argparse.ArgumentParser(
+        prog="python -m ingest_api.publisher",
+        description=summary + description,
+        epilog=_SETTINGS_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    ).parse_args()
+
+
+def _have_log(settings: Settings, stop: threading.Event) -> bool:
+    """True once the log is there; False where told to stop before."""
+    pause_s = _FIRST_PAUSE_S
+    while not stop.is_set():
+        try:
+            ensure_log(settings)
+        except TopicSetupError as error:
+            _log.warning("topics are not usable yet", error=str(error), pause_s=pause_s)
+            stop.wait(pause_s)
+            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+        else:
+            return True
+    return False

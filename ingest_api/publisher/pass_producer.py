@@ -1,0 +1,222 @@
+"""One pass of a job to `user-events`: repeat until whole.
+
+To every partition goes ``JobOpened``, then each row, all acknowledged; then to
+every partition ``JobSealed``, all acknowledged.
+A pass that is in doubt is no pass: its producer is thrown away and the whole
+pass is made again, for the projection knows what it has had already.
+A producer that failed is never used again, because what an idempotent producer
+does after a gap in its sequence depends on what it does not know.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+from confluent_kafka import KafkaException, Producer
+
+from ingest_api.publisher.encode_pass import FilePass
+from schemas.codec.codec import encode
+from schemas.events import JobOpened, JobSealed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from confluent_kafka import KafkaError, Message
+
+    from ingest_api.event_log.ledger import LedgerJob
+    from ingest_api.parsing.decode import Readable
+    from schemas.log.topics import Topic
+
+_BATCH_ROWS: Final = 50_000
+_QUEUE_ROWS: Final = 400_000
+_QUEUE_KIB: Final = 1 << 20
+"""Never reached: blocks are what bounds the memory of the queue."""
+_BLOCKS_UNDER_WAY: Final = 8
+_WAIT_S: Final = 0.005
+_MESSAGE_TIMEOUT_S: Final = 120
+_kafka_log = logging.getLogger("rollcall.kafka")
+
+
+class PassFailedError(Exception):
+    """Not all of a pass was acknowledged, so it must be made again."""
+
+
+class PassProducer:
+    """Makes passes, one at a time; its connection is kept from one whole pass to the next."""
+
+    def __init__(self, kafka: Mapping[str, str], topic: Topic) -> None:
+        self._topic = topic
+        self._config: dict[str, Any] = {
+            # Not compressed unless ROLLCALL_KAFKA_COMPRESSION_TYPE says so: publisher, broker
+            # and processor each save a seventh of their time, and the log is larger.
+            "batch.size": 1 << 20,
+            **kafka,
+            "enable.idempotence": True,
+            "acks": "all",
+            "linger.ms": 1,
+            "message.timeout.ms": _MESSAGE_TIMEOUT_S * 1000,
+            "queue.buffering.max.messages": _QUEUE_ROWS,
+            "queue.buffering.max.kbytes": _QUEUE_KIB,
+            "reconnect.backoff.max.ms": 1000,
+            # A callback a row would cost more than sending it; what fails is reported all the same.
+            "delivery.report.only.error": True,
+        }
+        self._delivery: _Delivery | None = None
+
+    def warm(self) -> None:
+        """Connect before the first job is there, which is then published without delay."""
+        if self._delivery is None:
+            self._delivery = _Delivery(self._config, self._topic.name)
+
+    def discard(self) -> None:
+        """Throw away the producer, with all that it has not sent."""
+        if self._delivery is not None:
+            self._delivery.discard()
+            self._delivery = None
+
+    def publish(self, job: LedgerJob, file: Readable, checkpoint: Callable[[], None]) -> int:
+        """Make one whole pass; the number of rows, all acknowledged, sealed ones.
+
+        ``checkpoint`` is called every few milliseconds, and ends the pass by raising.
+
+        Raises:
+            PassFailedError: something was not acknowledged, or the file is another one.
+            FileFault: the file is not what was accepted.
+        """
+        self.warm()
+        try:
+            return self._publish(job, file, checkpoint)
+        except BaseException:
+            self.discard()
+            raise
+
+    def _publish(self, job: LedgerJob, file: Readable, checkpoint: Callable[[], None]) -> int:
+        delivery = self._delivery
+        if delivery is None:
+            raise PassFailedError("there is no producer")
+        partitions = self._topic.partitions
+        file_pass = FilePass(file, job.accepted, partitions)
+        key = str(job.accepted.job_id).encode()
+        delivery.queue_to_each([key] * partitions, [_opened(job)] * partitions)
+        for values in file_pass.blocks():
+            for partition, (keys, some) in values.items():
+                delivery.queue(partition, keys, some, checkpoint)
+            delivery.limit_blocks(checkpoint)
+        if sum(file_pass.rows) != job.accepted.lines:
+            raise PassFailedError(
+                f"the file gives {sum(file_pass.rows)} lines, {job.accepted.lines} were accepted"
+            )
+        # A seal that overtakes a row of another partition would be no harm there, but a
+        # pass that failed must never look whole.
+        delivery.flush(checkpoint)
+        seals = zip(file_pass.rows, file_pass.digests, strict=True)
+        delivery.queue_to_each([key] * partitions, [_sealed(job, *seal) for seal in seals])
+        delivery.flush(checkpoint)
+        return sum(file_pass.rows)
+
+
+def _opened(job: LedgerJob) -> bytes:
+    accepted = job.accepted
+    return encode(
+        JobOpened(
+            job_id=accepted.job_id,
+            previous_job_id=job.previous_job_id,
+            mode=accepted.mode,
+            lines=accepted.lines,
+            file_name=accepted.file_name,
+            sha256=accepted.sha256,
+            accepted_at=accepted.accepted_at,
+            accepted_by=accepted.accepted_by,
+        )
+    )
+
+
+def _sealed(job: LedgerJob, rows: int, digest: int) -> bytes:
+    return encode(JobSealed(job_id=job.accepted.job_id, rows=rows, digest=digest))
+
+
+class _Delivery:
+    """A producer, and whether all that it was given has been acknowledged so far."""
+
+    def __init__(self, config: dict[str, Any], topic: str) -> None:
+        self._topic = topic
+        self._failure: KafkaError | None = None
+        self._queued = 0
+        self._queued_by_block: deque[int] = deque()
+        self._producer = Producer({**config, "on_delivery": self._failed}, logger=_kafka_log)
+
+    def _failed(self, error: KafkaError | None, _message: Message) -> None:
+        self._failure = self._failure or error
+
+    def queue_to_each(self, keys: list[bytes], values: list[bytes]) -> None:
+        """One record to each partition."""
+        for partition, (key, value) in enumerate(zip(keys, values, strict=True)):
+            self._queue(partition, [{"key": key, "value": value}])
+
+    def queue(
+        self,
+        partition: int,
+        keys: list[bytes],
+        values: list[bytes],
+        checkpoint: Callable[[], None],
+    ) -> None:
+        """Records to one partition, in order; waits where too many are under way."""
+        for start in range(0, len(keys), _BATCH_ROWS):
+            end = start + _BATCH_ROWS
+            rows = zip(keys[start:end], values[start:end], strict=True)
+            messages = [{"key": key, "value": value} for key, value in rows]
+            # produce_batch takes some and leaves others where the queue is full,
+            # and so breaks the order within a partition: it must never meet that.
+            self._wait(_QUEUE_ROWS - 2 * _BATCH_ROWS, checkpoint)
+            self._queue(partition, messages)
+
+    def _queue(self, partition: int, messages: list[dict[str, bytes]]) -> None:
+        try:
+            # Of all ways to name a partition it heeds this argument only.
+            queued = self._producer.produce_batch(self._topic, messages, partition=partition)
+        except (KafkaException, BufferError) as error:
+            raise PassFailedError(str(error)) from error
+        if queued != len(messages):
+            raise PassFailedError(f"{len(messages) - queued} rows were not queued")
+        self._queued += queued
+
+    def limit_blocks(self, checkpoint: Callable[[], None]) -> None:
+        """End a block; waits until only the last few are under way, which bounds the memory."""
+        self._queued_by_block.append(self._queued)
+        if len(self._queued_by_block) > _BLOCKS_UNDER_WAY:
+            self._wait(self._queued - self._queued_by_block.popleft(), checkpoint)
+        else:
+            self._wait(_QUEUE_ROWS, checkpoint)
+
+    def flush(self, checkpoint: Callable[[], None]) -> None:
+        """All that was queued is acknowledged on return.
+
+        Raises:
+            PassFailedError: some of it will never be.
+        """
+        while self._producer.flush(_WAIT_S):
+            checkpoint()
+            self._check()
+        self._check()
+        self._queued_by_block.clear()
+
+    def _wait(self, most: int, checkpoint: Callable[[], None]) -> None:
+        """Until at most so many records are under way."""
+        checkpoint()
+        self._producer.poll(0)
+        self._check()
+        while len(self._producer) > most:
+            self._producer.poll(_WAIT_S)
+            checkpoint()
+            self._check()
+
+    def _check(self) -> None:
+        if self._failure is not None:
+            raise PassFailedError(self._failure.str())
+
+    def discard(self) -> None:
+        """Forget what has not been sent; what was may still arrive, and is skipped there."""
+        self._producer.purge()
+        self._producer.poll(0)

@@ -1,0 +1,190 @@
+"""What the routes promise that undo jobs, and do undone ones again."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta
+
+from ingest_api.jobs.operations import JOB_ID, UNKNOWN_JOB_ID
+from ingest_api.openapi.operation import JSON, Answer, Operation, Parameter, either, refused
+from ingest_api.openapi.response_types import Id
+from ingest_api.undo.preview import NOT_READY, NOTHING_CHANGED, PreviewProgress, UndoPreview
+from ingest_api.web.json_body import JsonBody
+from schemas.log.truncation import truncated
+
+UNDO_STARTED: Final = (
+    "The import is being undone: its status is REVERTED once every reader sees the audience"
+    " without it."
+)
+REDO_STARTED: Final = (
+    "The import is being done again: its status is as it was once every reader sees the audience"
+    " with it."
+)
+_EXAMPLE_ID: Final = "5971883457542586123"
+_LATER_ID: Final = "8784592478968094060"
+
+
+class UndoBody(JsonBody, frozen=True):
+    """What may be asked of an undo."""
+
+    dry_run: Annotated[
+        bool, Meta(description="Whether only to tell what it would do, and change nothing.")
+    ] = False
+
+
+class UndoStarted(msgspec.Struct, frozen=True, rename="camel"):
+    """The log says so, whatever dies now."""
+
+    id: Annotated[Id, Meta(description="Of the job.")]
+    message: str
+
+
+_DRY_RUN: Final = Parameter(
+    name="dryRun",
+    place="query",
+    description=(
+        "`true` answers what would change, with samples, and changes nothing."
+        " Counts before the body; a form with this one field is taken as well."
+    ),
+    schema={"type": "boolean"},
+)
+_IDEMPOTENCY_KEY: Final = Parameter(
+    name="Idempotency-Key",
+    place="header",
+    description=(
+        "A text of your own for this one request: sent again with it, it gets the same answer and"
+        " changes nothing again. It means nothing to a dry run."
+    ),
+    schema={"type": "string", "minLength": 1, "maxLength": 255},
+)
+_USER: Final = {
+    "key": "ada@example.org",
+    "user": {"firstName": "Ada", "lastName": "Lovelace", "email": "ada@example.org"},
+}
+_PREVIEW: Final[dict[str, Any]] = {
+    "dryRun": True,
+    "message": NOTHING_CHANGED,
+    "id": _EXAMPLE_ID,
+    "restored": 0,
+    "removed": 1,
+    "changedBack": 1,
+    "kept": 1,
+    "usersBefore": 3,
+    "usersAfter": 2,
+    "samples": {
+        "restored": [],
+        "removed": [_USER],
+        "changedBack": [
+            {
+                "key": "grace@example.org",
+                "before": {"firstName": "Grace"},
+                "after": {"firstName": "Amazing Grace"},
+            }
+        ],
+        "kept": [{"key": "alan@example.org", "changedBy": _LATER_ID}],
+    },
+    "laterJobs": [
+        {
+            "id": _LATER_ID,
+            "before": {"inserted": 0, "updated": 1, "unchanged": 0, "rejected": 0},
+            "after": {"inserted": 1, "updated": 0, "unchanged": 0, "rejected": 0},
+        }
+    ],
+}
+_PROGRESS: Final[dict[str, Any]] = {
+    "dryRun": True,
+    "message": NOT_READY,
+    "id": _EXAMPLE_ID,
+    "projection": 12,
+    "state": "building",
+    "step": "replaying",
+    "recordsDone": 1_200_000,
+    "recordsTotal": 2_000_000,
+    "askAgain": f"/vpns/api/v1/batchinfo/undo/{_EXAMPLE_ID}?dryRun=true",
+}
+_AT_WORK: Final = refused(
+    "A build is at work that would be in its way.",
+    {
+        "message": "The projection 7 (rebuild) is being built, 40 % of it is done:"
+        " try again when it has ended"
+    },
+)
+_TRUNCATED: Final = refused(
+    "The log's first records are gone, so no tables can be made from it.",
+    {"message": truncated("user-events", 0, 4711)},
+)
+_NO_PREVIEW: Final = refused(
+    "The preview could not be made.",
+    {
+        "message": "The preview failed, and nothing was changed: DISK_FULL: the disk of Postgres"
+        " has no room for a second set of tables"
+    },
+)
+_NOT_KNOWN: Final = refused(
+    "It is not known whether it was taken.",
+    {
+        "message": "Kafka can't be reached: it is not known whether the undo was taken."
+        " A retry with the same Idempotency-Key is safe",
+        "id": _EXAMPLE_ID,
+    },
+)
+
+
+def _operation(summary: str, description: str, started: str, *conflicts: Answer) -> Operation:
+    return Operation(
+        summary=summary,
+        description=description,
+        tag="Jobs",
+        role="admin",
+        parameters=(JOB_ID, _DRY_RUN, _IDEMPOTENCY_KEY),
+        body={JSON: UndoBody},
+        is_body_required=False,
+        body_example={"dryRun": True},
+        answers={
+            200: Answer(
+                description="It is in the log; or, of a dry run, what it would do.",
+                bodies={JSON: (UndoStarted, UndoPreview)},
+                examples={
+                    "It is in the log": {"id": _EXAMPLE_ID, "message": started},
+                    "A dry run": _PREVIEW,
+                },
+            ),
+            202: Answer(
+                description="The preview is being made: the same request finds it again.",
+                bodies={JSON: PreviewProgress},
+                example=_PROGRESS,
+                headers={"Retry-After": "Seconds."},
+            ),
+            400: UNKNOWN_JOB_ID,
+            409: either(*conflicts, _AT_WORK, _TRUNCATED, _NO_PREVIEW),
+            503: _NOT_KNOWN,
+        },
+    )
+
+
+UNDO: Final = _operation(
+    "Undo a job",
+    "The audience becomes as if the job had never run; what later jobs, other producers and single"
+    " writes did is kept. Readers see the users as they are until all is ready, and then, in one"
+    " switch, the others. The undo is in the log, so every rebuild gives the same, and it can be"
+    " taken back with `redo`.",
+    UNDO_STARTED,
+    refused(
+        "The job runs, or is undone already.",
+        {
+            "message": "The job has not ended, it is PROCESSING:"
+            " wait until its status says that it has, then undo it"
+        },
+    ),
+)
+REDO: Final = _operation(
+    "Do an undone job again",
+    "The undo of an undo: the job counts again, in its old place among the others.",
+    REDO_STARTED,
+    refused(
+        "The job is not undone.",
+        {"message": "The job is not undone, it is COMPLETED: there is nothing to do again"},
+    ),
+)

@@ -1,0 +1,106 @@
+"""The routes that undo a job, and do an undone one again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qs
+
+import msgspec
+
+from ingest_api.auth.middleware import account_of
+from ingest_api.event_log.find_job import asked_job
+from ingest_api.openapi.operation import described
+from ingest_api.undo.operations import REDO, REDO_STARTED, UNDO, UNDO_STARTED, UndoBody
+from ingest_api.undo.preview import PreviewProgress
+from ingest_api.undo.undo import Asker
+from ingest_api.web.idempotency_key import asked_key
+from ingest_api.web.json_body import check_json, decoded, invalid_body, whole_body
+from ingest_api.web.parameters import header, query_values
+from ingest_api.web.responses import RETRY_AFTER_S, Detail, invalid_parameter, json_answer
+
+if TYPE_CHECKING:
+    from sanic import Blueprint, HTTPResponse, Request
+
+    from ingest_api.event_log.job_events import JobLog
+    from ingest_api.undo.preview import UndoPreview, UndoPreviews
+    from ingest_api.undo.undo import Change, Undo
+
+_FORM: Final = "application/x-www-form-urlencoded"
+_TRUTHS: Final = {"true": True, "false": False}
+_MESSAGES: Final[dict[Change, str]] = {"undo": UNDO_STARTED, "redo": REDO_STARTED}
+
+
+def add_undo_routes(api: Blueprint, job_log: JobLog, undo: Undo, previews: UndoPreviews) -> None:
+    """Add the routes below ``/batchinfo/undo`` and ``/batchinfo/redo``."""
+
+    async def change(request: Request[Any, Any], text: str, change: Change) -> HTTPResponse:
+        account = account_of(request, "admin")
+        asker = Asker(account.name, asked_key(request))
+        is_dry_run = await _is_dry_run(request)
+        job = await asked_job(request, job_log, text)
+        if is_dry_run:
+            await undo.check(job, change)
+            return _preview_answer(await previews.preview(job, change, account.name, request.path))
+        await undo.change(job, change, asker)
+        answer = {"id": str(job.accepted.job_id), "message": _MESSAGES[change]}
+        return json_answer(200, answer)
+
+    @api.post("/batchinfo/undo/<job_id:str>", stream=True)
+    @described(UNDO)
+    async def undo_job(request: Request[Any, Any], job_id: str) -> HTTPResponse:
+        return await change(request, job_id, "undo")
+
+    @api.post("/batchinfo/redo/<job_id:str>", stream=True)
+    @described(REDO)
+    async def redo_job(request: Request[Any, Any], job_id: str) -> HTTPResponse:
+        return await change(request, job_id, "redo")
+
+    _ = undo_job, redo_job
+
+
+def _preview_answer(found: UndoPreview | PreviewProgress) -> HTTPResponse:
+    body = msgspec.to_builtins(found)
+    if isinstance(found, PreviewProgress):
+        return json_answer(202, body, {"Retry-After": str(RETRY_AFTER_S)})
+    return json_answer(200, body)
+
+
+async def _is_dry_run(request: Request[Any, Any]) -> bool:
+    """Whether nothing is to be changed: as the query says, else as the body does.
+
+    A body that cannot be understood is refused: it may have meant to change nothing.
+
+    Raises:
+        Refused: 400, 408, 413 or 415.
+    """
+    in_body = await _in_body(request)
+    values = query_values(request).get("dryRun", [])
+    if not values:
+        return in_body
+    if len(values) > 1 or values[0] not in _TRUTHS:
+        raise invalid_parameter("dryRun", "dryRun is true or false, and given once.")
+    return _TRUTHS[values[0]]
+
+
+async def _in_body(request: Request[Any, Any]) -> bool:
+    body = await whole_body(request)
+    if not body:
+        return False
+    if (header(request, "content-type") or "").partition(";")[0].strip().lower() == _FORM:
+        return _in_form(body)
+    check_json(request)
+    return decoded(body, UndoBody).dry_run
+
+
+def _in_form(body: bytes) -> bool:
+    try:
+        fields = parse_qs(
+            body.decode("ascii"), keep_blank_values=True, strict_parsing=True, max_num_fields=10
+        )
+    except ValueError:
+        fields = {}
+    values = fields.get("dryRun", [])
+    if len(fields) != 1 or len(values) != 1 or values[0] not in _TRUTHS:
+        message = "The form has one field, dryRun, which is true or false."
+        raise invalid_body(Detail("VALUE_INVALID", message, column="dryRun"))
+    return _TRUTHS[values[0]]

@@ -1,0 +1,207 @@
+"""Jobs undone, and undone jobs done again: by an event in the log, which decides.
+
+``JobReverted`` says that a job counts as if it had never run, ``JobRestored``
+that it counts again.  Once one of them is in `job-events`, and is the one that
+decided, the answer is given: the builder of the projection sees it there, makes
+the tables that follow from it beside those in use, and switches by itself.
+
+Who asks is refused where nothing would be changed, where a build is at work
+that could end in a switch, or where the log's first records are gone, so that no
+tables can be made.
+What is asked for and not yet built can always be taken back: that needs no tables.
+Between that look and the event another may come first; then the log says so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, Literal
+
+from ingest_api.jobs.statuses import COUNTS
+from ingest_api.kafka.producer import LogUnavailableError
+from ingest_api.web.responses import Refused, unavailable
+from schemas.events import JobRestored, JobReverted
+
+if TYPE_CHECKING:
+    from ingest_api.event_log.job_events import JobLog
+    from ingest_api.event_log.ledger import LedgerJob
+    from ingest_api.jobs.statuses import JobReads
+    from ingest_api.kafka.log_start import LogBeginning
+    from ingest_api.postgres.pool import Store
+    from ingest_api.web.dates import Row
+
+Change = Literal["undo", "redo"]
+"""What is asked for: that a job counts as if it had never run, or that it counts again."""
+
+_KEPT_NOTHING: Final = "Kafka can't be reached: nothing was kept, try again"
+_OUTCOME_UNKNOWN: Final = (
+    "Kafka can't be reached: it is not known whether the {change} was taken."
+    " A retry with the same Idempotency-Key is safe"
+)
+_NOT_ENDED: Final = (
+    "The job has not ended, it is {state}: wait until its status says that it has, then undo it"
+)
+_IN_STATE: Final[dict[str, str]] = {
+    "REVERTING": "The job is being undone already",
+    "REVERTED": "The job was undone already",
+}
+_NOT_REVERTED: Final = "The job is not undone, it is {state}: there is nothing to do again"
+_OTHER_CAME_FIRST: Final = "The same was asked for at this instant, and came first"
+_AT_WORK: Final = (
+    "The projection {number} ({purpose}) is being built, {percent} % of it is done:"
+    " try again when it has ended"
+)
+_PREFIX_CHARACTERS: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks for a change, and by which ``Idempotency-Key``, if any."""
+
+    account: str
+    idempotency_key: str | None
+
+    def attempt(self) -> str:
+        """A name for one attempt; those of one key begin alike, and no two are the same.
+
+        One that was voided never counts, so a retry needs another.
+        """
+        return f"{self._prefix()}-{secrets.token_hex(8)}"
+
+    def is_own(self, attempt: str) -> bool:
+        """Whether an attempt was made with this key."""
+        return self.idempotency_key is not None and attempt.startswith(f"{self._prefix()}-")
+
+    def _prefix(self) -> str:
+        if self.idempotency_key is None:
+            return secrets.token_hex(_PREFIX_CHARACTERS // 2)
+        text = f"{self.account}\0{self.idempotency_key}".encode()
+        return hashlib.sha256(text).hexdigest()[:_PREFIX_CHARACTERS]
+
+
+class Undo:
+    """Reverts and restores jobs, for one API process."""
+
+    def __init__(
+        self, store: Store, job_log: JobLog, jobs: JobReads, beginning: LogBeginning
+    ) -> None:
+        self._store = store
+        self._job_log = job_log
+        self._jobs = jobs
+        self._beginning = beginning
+
+    async def change(self, job: LedgerJob, change: Change, asker: Asker) -> None:
+        """The log says on return that the job is reverted, or restored.
+
+        With an ``Idempotency-Key`` a retry returns too, and changes nothing, whatever has
+        become of the job since.
+
+        Raises:
+            Refused: 409 where nothing is to be changed, or not now; 503 where Kafka doesn't
+                answer, and says whether anything may have been kept.
+        """
+        await self._catch_up()
+        if self._is_done(job, change, asker):
+            return
+        try:
+            status = await self.check(job, change)
+            await self._check_builds()
+        except Refused:
+            # It may have been taken meanwhile, by another attempt with the same key.
+            if self._is_done(job, change, asker):
+                return
+            raise
+        event = _event(self._counts(job, status), job.accepted.job_id, change, asker)
+        outcome = await self._job_log.change(event)
+        if outcome == "voided":
+            raise unavailable(_KEPT_NOTHING)
+        if outcome == "unknown":
+            message = _OUTCOME_UNKNOWN.format(change=change)
+            raise unavailable(message, id=str(event.job_id))
+        if outcome == "changes nothing" and not self._is_done(job, change, asker):
+            raise Refused(409, _OTHER_CAME_FIRST)
+
+    async def check(self, job: LedgerJob, change: Change) -> Row:
+        """The job's status, which lets it be changed so.
+
+        Raises:
+            Refused: 409, it doesn't, or the log doesn't hold what the tables would be made from.
+            LogUnavailableError: Kafka doesn't answer.
+        """
+        status = (await self._jobs.view(job)).status
+        state = status["state"]
+        is_redone = self._is_redone(job, status)
+        if change == "redo":
+            if state not in _IN_STATE:
+                raise Refused(409, _NOT_REVERTED.format(state=state))
+        elif state in _IN_STATE:
+            raise Refused(409, _IN_STATE[state])
+        elif status["finishedDate"] is None and not is_redone:
+            raise Refused(409, _NOT_ENDED.format(state=state))
+        if state != "REVERTING" and not is_redone:
+            await self._beginning.check()
+        return status
+
+    def _is_redone(self, job: LedgerJob, status: Row) -> bool:
+        """Whether the job is being done again, and readers don't see it yet."""
+        changes = self._job_log.ledger.reverts.changes_of(job.accepted.job_id)
+        return (
+            bool(changes)
+            and isinstance(changes[-1], JobRestored)
+            and status["state"] == "PROCESSING"
+        )
+
+    def _counts(self, job: LedgerJob, status: Row) -> dict[str, int]:
+        """The job's outcomes; those that it had where it is left out, and so has none."""
+        if not self._is_redone(job, status):
+            return {name: status[name] for name in COUNTS}
+        changes = self._job_log.ledger.reverts.changes_of(job.accepted.job_id)
+        last = next(event for event in reversed(changes) if isinstance(event, JobReverted))
+        return {name: getattr(last, name) for name in COUNTS}
+
+    async def _catch_up(self) -> None:
+        """Know what other instances have taken."""
+        try:
+            await self._job_log.catch_up()
+        except LogUnavailableError:
+            raise unavailable(_KEPT_NOTHING) from None
+
+    def _is_done(self, job: LedgerJob, change: Change, asker: Asker) -> bool:
+        """Whether an earlier attempt with the same key did it."""
+        wanted = JobReverted if change == "undo" else JobRestored
+        return any(
+            type(event) is wanted and asker.is_own(event.attempt)
+            for event in self._job_log.ledger.reverts.changes_of(job.accepted.job_id)
+        )
+
+    _SELECT_BUILD: Final = """
+    SELECT number, purpose, records_done, records_total
+    FROM public.projection_instance
+    WHERE purpose IN ('rebuild', 'verify', 'upgrade', 'undo')
+      AND state IN ('requested', 'building')
+    ORDER BY number
+    LIMIT 1
+    """
+
+    async def _check_builds(self) -> None:
+        builds = await self._store.select_projected(self._SELECT_BUILD)
+        for build in builds:
+            percent = 100 * build["records_done"] // max(1, build["records_total"])
+            at_work = {"number": build["number"], "purpose": build["purpose"]}
+            raise Refused(409, _AT_WORK.format(percent=percent, **at_work))
+
+
+def _event(
+    counts: dict[str, int], job_id: int, change: Change, asker: Asker
+) -> JobReverted | JobRestored:
+    now, attempt = datetime.now(UTC), asker.attempt()
+    if change == "redo":
+        return JobRestored(
+            job_id=job_id, requested_at=now, requested_by=asker.account, attempt=attempt
+        )
+    return JobReverted(
+        job_id=job_id, requested_at=now, requested_by=asker.account, attempt=attempt, **counts
+    )

@@ -1,0 +1,96 @@
+"""How many uploads come in at once, and how long each may take."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from ingest_api.web.responses import RETRY_AFTER_S, Refused, unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Generator
+
+_CLOSING_S: Final = 4.0
+"""What uploads under way may still take after the process was asked to stop."""
+
+
+class UploadGate:
+    """Counts the uploads under way; used from one event loop."""
+
+    def __init__(self, *, at_once: int, per_account: int, deadline_s: float) -> None:
+        self._at_once = at_once
+        self._per_account = per_account
+        self._deadline_s = deadline_s
+        self._by_account: Counter[str] = Counter()
+        self._receiving: set[asyncio.Timeout] = set()
+        self._is_closing = False
+
+    @contextlib.contextmanager
+    def one_more(self, account: str) -> Generator[None]:
+        """One upload of this account, as long as the context is open.
+
+        Raises:
+            Refused: 429 where the account has too many under way, 503 where all together have.
+        """
+        if self._is_closing or self._by_account.total() >= self._at_once:
+            raise unavailable("Too many uploads are under way, try again later")
+        if self._by_account[account] >= self._per_account:
+            raise Refused(
+                429,
+                "Too many uploads of this account are under way, try again later",
+                headers={"Retry-After": str(RETRY_AFTER_S)},
+            )
+        self._by_account[account] += 1
+        try:
+            yield
+        finally:
+            self._by_account[account] -= 1
+            self._by_account += Counter()  # drops accounts that have none left
+
+    @contextlib.asynccontextmanager
+    async def receiving(self) -> AsyncGenerator[None]:
+        """The time in which a body must have come whole.
+
+        Raises:
+            Refused: 408 after it, 503 where the process stops before.
+        """
+        late = Refused(408, f"The upload took longer than {self._deadline_s} s")
+        async with self._within(self._deadline_s, late):
+            yield
+
+    @contextlib.asynccontextmanager
+    async def comparing(self, deadline_s: float) -> AsyncGenerator[None]:
+        """The time in which a file must have been compared with the audience.
+
+        Raises:
+            Refused: 503 after it, or where the process stops before.
+        """
+        late = unavailable(
+            f"The comparison with the audience took longer than {deadline_s} s and was given up:"
+            " nothing was changed, try again when the service has less to do"
+        )
+        async with self._within(deadline_s, late):
+            yield
+
+    @contextlib.asynccontextmanager
+    async def _within(self, deadline_s: float, late: Refused) -> AsyncGenerator[None]:
+        try:
+            async with asyncio.timeout(deadline_s) as timeout:
+                self._receiving.add(timeout)
+                try:
+                    yield
+                finally:
+                    self._receiving.discard(timeout)
+        except TimeoutError:
+            if self._is_closing:
+                raise unavailable("The service is stopping, nothing was kept, try again") from None
+            raise late from None
+
+    def close(self) -> None:
+        """Take no more uploads, and give those under way some seconds."""
+        self._is_closing = True
+        by_s = asyncio.get_running_loop().time() + _CLOSING_S
+        for timeout in self._receiving:
+            timeout.reschedule(min(by_s, timeout.when() or by_s))

@@ -1,0 +1,151 @@
+"""What an upload asks for, wherever the contract lets it say so.
+
+An option may stand in the header (only ``DELIMITER``), in the query or in a form
+field; the first of these places where it stands decides.
+A field may come after the file, so what is not yet said is not yet known.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final, cast
+
+from ingest_api.parsing.file_format import DELIMITERS
+from ingest_api.web.responses import Detail, invalid_file
+from schemas.events import JOB_MODES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ingest_api.auth.accounts import Role
+    from ingest_api.web.responses import Refused
+    from schemas.events import JobMode
+
+_BLANK_CELLS: Final = ("keep", "clear")
+_DEFAULTS: Final = {"DELIMITER": "COMMA", "importType": "insert", "blankCells": "keep"}
+_ALLOWED: Final[dict[str, Sequence[str]]] = {
+    "DELIMITER": tuple(DELIMITERS),
+    "importType": JOB_MODES,
+    "blankCells": _BLANK_CELLS,
+    "dryRun": ("true", "false"),
+}
+_PERCENT: Final = re.compile(r"[0-9]{1,3}(\.[0-9]{1,6})?")
+_WHOLE: Final = Decimal(100)
+_MOST_KEY_CHARACTERS: Final = 255
+ROLE_NEEDED: Final[dict[JobMode, Role]] = {
+    "insert": "importer",
+    "upsert": "importer",
+    "delsert": "admin",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOptions:
+    """What is said so far; None where nothing is."""
+
+    delimiter_name: str | None = None
+    mode_name: str | None = None
+    blank_cells_name: str | None = None
+    dry_run_name: str | None = None
+    max_delete_percent: Decimal | None = None
+    """Of the users, how many a delsert may remove; the other modes remove nobody."""
+
+    @property
+    def delimiter(self) -> str:
+        """The character between cells."""
+        return DELIMITERS[self.delimiter_name or _DEFAULTS["DELIMITER"]]
+
+    @property
+    def mode(self) -> JobMode:
+        """What is done with the rows."""
+        return cast("JobMode", self.mode_name or _DEFAULTS["importType"])
+
+    @property
+    def blank_cells(self) -> str:
+        """Whether an upsert's blank cell keeps or clears what was there."""
+        return self.blank_cells_name or _DEFAULTS["blankCells"]
+
+    @property
+    def is_dry_run(self) -> bool:
+        """Whether nothing is to be changed, only told what would be."""
+        return self.dry_run_name == "true"
+
+
+def options_in_head(headers: Sequence[str], query: Mapping[str, Sequence[str]]) -> ImportOptions:
+    """What the head of the request says; ``headers`` are the values of its ``DELIMITER``.
+
+    Raises:
+        Refused: 400, where an option is repeated or has an unknown value.
+    """
+    in_query = _options(query)
+    in_header = _value("DELIMITER", headers)
+    return replace(in_query, delimiter_name=in_header or in_query.delimiter_name)
+
+
+def with_fields(options: ImportOptions, fields: Mapping[str, Sequence[str]]) -> ImportOptions:
+    """The options of the head, and of the form's fields where the head says nothing.
+
+    Raises:
+        Refused: 400, where an option is repeated or has an unknown value.
+    """
+    in_form = _options(fields)
+    percent = options.max_delete_percent
+    return ImportOptions(
+        delimiter_name=options.delimiter_name or in_form.delimiter_name,
+        mode_name=options.mode_name or in_form.mode_name,
+        blank_cells_name=options.blank_cells_name or in_form.blank_cells_name,
+        dry_run_name=options.dry_run_name or in_form.dry_run_name,
+        max_delete_percent=in_form.max_delete_percent if percent is None else percent,
+    )
+
+
+def idempotency_key(values: Sequence[str]) -> str | None:
+    """The request's ``Idempotency-Key``, or None where it has none.
+
+    Raises:
+        Refused: 400, where it is repeated or no key.
+    """
+    if not values:
+        return None
+    key = values[0].strip()
+    if len(values) > 1 or not 1 <= len(key) <= _MOST_KEY_CHARACTERS or not key.isprintable():
+        raise _refused("Idempotency-Key", "It is one printable text of 1 to 255 characters.")
+    return key
+
+
+def _options(values: Mapping[str, Sequence[str]]) -> ImportOptions:
+    return ImportOptions(
+        delimiter_name=_value("DELIMITER", values.get("DELIMITER", ())),
+        mode_name=_value("importType", values.get("importType", ())),
+        blank_cells_name=_value("blankCells", values.get("blankCells", ())),
+        dry_run_name=_value("dryRun", values.get("dryRun", ())),
+        max_delete_percent=_percent("maxDeletePercent", values.get("maxDeletePercent", ())),
+    )
+
+
+def _value(name: str, values: Sequence[str]) -> str | None:
+    value = _only(name, values)
+    if value is not None and value not in _ALLOWED[name]:
+        raise _refused(name, f"{name} is one of {', '.join(_ALLOWED[name])}.")
+    return value
+
+
+def _percent(name: str, values: Sequence[str]) -> Decimal | None:
+    value = _only(name, values)
+    if value is None:
+        return None
+    if not _PERCENT.fullmatch(value) or Decimal(value) > _WHOLE:
+        raise _refused(name, f"{name} is a number from 0 to 100, such as 10 or 2.5.")
+    return Decimal(value)
+
+
+def _only(name: str, values: Sequence[str]) -> str | None:
+    if len(values) > 1:
+        raise _refused(name, f"{name} is given {len(values)} times.")
+    return values[0].strip() if values else None
+
+
+def _refused(name: str, message: str) -> Refused:
+    return invalid_file(Detail("INVALID_PARAMETER", message, column=name))

@@ -1,0 +1,253 @@
+"""One new file on its way in: into `uploads`, and through the survey, at once.
+
+The survey finds what is fatal and counts what isn't.
+Nothing holds the file: whichever of the two ways is slower holds up the client.
+Chunks of an upload that comes to nothing are named by no job, and expire.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import secrets
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from ingest_api.kafka.producer import Appender
+from ingest_api.kafka.upload_chunks import (
+    ChunkSource,
+    ChunkWriter,
+    StoredFile,
+    UploadLostError,
+    UploadUnreachableError,
+)
+from ingest_api.parsing.errors import FileFault
+from ingest_api.parsing.file_format import FileFormat, charset_named
+from ingest_api.uploads.pipe import FilePipe
+from ingest_api.validation.validate import survey
+from ingest_api.web.responses import Detail, invalid_file, unavailable
+from schemas.events import AttributeColumn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+    from concurrent.futures import Executor
+
+    from ingest_api.parsing.decode import Readable
+    from ingest_api.parsing.file_format import Limits
+    from ingest_api.uploads.multipart import FilePart
+    from ingest_api.uploads.options import ImportOptions
+    from ingest_api.validation.validate import Survey
+    from schemas.config.settings import Settings
+    from schemas.rules.attributes import Attribute
+
+_CHUNK_TIMEOUT_S: Final = 7.0
+_REREAD_TIMEOUT_S: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ways:
+    """What every arrival of a process shares."""
+
+    settings: Settings
+    appender: Appender
+    threads: Executor
+    permits: threading.Semaphore
+    """One for each survey that may work at a time."""
+    limits: Limits
+
+
+def make_ways(settings: Settings, *, threads: int, limits: Limits) -> Ways:
+    """The ways of a process that takes so many uploads at once."""
+    return Ways(
+        settings=settings,
+        appender=Appender(settings.kafka, timeout_s=_CHUNK_TIMEOUT_S),
+        # A slow client's thread mostly waits, so each upload has one of its own.
+        threads=ThreadPoolExecutor(threads, thread_name_prefix="survey"),
+        permits=threading.Semaphore(os.cpu_count() or 1),
+        limits=limits,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArrivedFile:
+    """A file that is in `uploads`, whole, and can be read."""
+
+    stored: StoredFile
+    file_format: FileFormat
+    survey: Survey
+
+    @property
+    def attribute_columns(self) -> tuple[AttributeColumn, ...]:
+        """The custom attributes that its header was matched with: all that a pass needs of them."""
+        found = {field.json_name for field in self.survey.header.fields if field}
+        return tuple(column for column in self.file_format.attributes if column.name in found)
+
+
+class Arrival:
+    """Takes one file: :meth:`begin`, :meth:`write` …, :meth:`finish`; always :meth:`release`."""
+
+    def __init__(self, ways: Ways, job_id: int, attributes: Sequence[Attribute]) -> None:
+        self._ways = ways
+        self._attributes = tuple(AttributeColumn(each.name, each.type) for each in attributes)
+        self._job_id = job_id
+        self._attempt = secrets.token_hex(8)
+        self._digest = hashlib.sha256()
+        self._size_bytes = 0
+        self._writer = ChunkWriter(
+            ways.appender, ways.settings.topics.uploads, job_id=job_id, attempt=self._attempt
+        )
+        self._pipe = FilePipe()
+        self._format: FileFormat | None = None
+        self._survey: asyncio.Future[Survey] | None = None
+        self._is_format_final = False
+
+    def begin(self, file: FilePart, options: ImportOptions) -> None:
+        """Start the survey; later calls only say what has become known of the options.
+
+        Raises:
+            Refused: 400, where the file is in a charset that isn't taken.
+        """
+        # A delimiter may still come in a field after the file.
+        self._is_format_final = options.delimiter_name is not None
+        if self._survey is None:
+            self._format = self._format_of(file, options)
+            self._survey = self._in_thread(_survey_pipe, self._ways, self._pipe, self._format)
+
+    async def write(self, data: bytes) -> None:
+        """Take the file's next bytes.
+
+        Raises:
+            Refused: 400, as soon as the survey has found a fault that no later field can undo.
+            LogUnavailableError: a chunk was not acknowledged in time.
+        """
+        self._digest.update(data)
+        self._size_bytes += len(data)
+        await self._pipe.write(data)
+        await self._writer.write(data)
+        done = self._survey if self._survey is not None and self._survey.done() else None
+        if done is not None and (self._is_format_final or _is_final(done)):
+            await _surveyed(done)
+
+    async def finish(self, file: FilePart, options: ImportOptions) -> ArrivedFile:
+        """The file, once all of it is in `uploads` and the survey has seen its end.
+
+        Raises:
+            Refused: 400, with what is wrong with the file.
+            LogUnavailableError: a chunk was not acknowledged in time.
+        """
+        self._pipe.close()
+        if not self._size_bytes:
+            raise invalid_file(Detail("EMPTY_FILE", "The file is empty.", line=1))
+        stored = StoredFile(
+            job_id=self._job_id,
+            attempt=self._attempt,
+            chunks=await self._writer.finish(),
+            size_bytes=self._size_bytes,
+            sha256=self._digest.hexdigest(),
+        )
+        file_format = self._format_of(file, options)
+        result = self._survey
+        if result is None or file_format != self._format:
+            result = self._in_thread(_survey_stored, self._ways, stored, file_format)
+        return ArrivedFile(stored=stored, file_format=file_format, survey=await _surveyed(result))
+
+    def release(self) -> None:
+        """Let go of everything that is held for the file, whatever became of it."""
+        self._pipe.abandon()
+        self._writer.abandon()
+
+    def _format_of(self, file: FilePart, options: ImportOptions) -> FileFormat:
+        charset = charset_named(file.charset) if file.charset else None
+        if file.charset and charset is None:
+            message = "The charset of the file's part is unknown, or not one that is taken."
+            raise invalid_file(Detail("UNKNOWN_CHARSET", message))
+        return FileFormat(
+            delimiter=options.delimiter,
+            charset=charset,
+            compression="gzip" if file.is_gzip else "none",
+            reconciliation_key=self._ways.settings.reconciliation_key,
+            attributes=self._attributes,
+        )
+
+    def _in_thread(
+        self, function: Callable[..., Survey], *arguments: object
+    ) -> asyncio.Future[Survey]:
+        future = asyncio.get_running_loop().run_in_executor(
+            self._ways.threads, function, *arguments
+        )
+        # Nobody asks for the result of a survey whose upload was refused for another reason.
+        future.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return future
+
+
+def _is_final(result: asyncio.Future[Survey]) -> bool:
+    """Whether the file is refused, whatever delimiter may still be named."""
+    fault = result.exception()
+    return isinstance(fault, FileFault) and not fault.depends_on_delimiter
+
+
+async def _surveyed(result: asyncio.Future[Survey]) -> Survey:
+    try:
+        return await asyncio.shield(result)
+    except FileFault as fault:
+        raise invalid_file(
+            Detail(fault.code, fault.message, line=fault.line, column=fault.column)
+        ) from None
+    except (UploadLostError, UploadUnreachableError):
+        raise unavailable("Kafka can't be reached: nothing was kept, try again") from None
+
+
+class Turns:
+    """A file whose reader works only while it is its turn, and gives it up to wait for bytes.
+
+    Many surveys at once would each hold the arrays of a block, and keep the event
+    loop from the interpreter lock.
+    """
+
+    def __init__(self, readable: Readable, permits: threading.Semaphore) -> None:
+        self._readable = readable
+        self._permits = permits
+
+    def read(self, size: int, /) -> bytes:
+        """The file's next bytes; called, and left, with a permit."""
+        self._permits.release()
+        try:
+            return self._readable.read(size)
+        finally:
+            self._permits.acquire()
+
+
+def _survey_in_turn(ways: Ways, readable: Readable, file_format: FileFormat) -> Survey:
+    with ways.permits:
+        return survey(Turns(readable, ways.permits), file_format, ways.limits)
+
+
+def _survey_pipe(ways: Ways, pipe: FilePipe, file_format: FileFormat) -> Survey:
+    try:
+        return _survey_in_turn(ways, pipe, file_format)
+    finally:
+        pipe.stop_reading()
+
+
+def _survey_stored(ways: Ways, stored: StoredFile, file_format: FileFormat) -> Survey:
+    with open_stored(ways, stored) as readable:
+        return _survey_in_turn(ways, readable, file_format)
+
+
+@contextlib.contextmanager
+def open_stored(ways: Ways, stored: StoredFile) -> Generator[Readable]:
+    """A file in `uploads`, from its beginning.
+
+    Raises:
+        UploadUnreachableError: the broker doesn't answer.
+    """
+    settings = ways.settings
+    source = ChunkSource(settings.kafka, settings.topics.uploads.name, timeout_s=_REREAD_TIMEOUT_S)
+    try:
+        yield source.open(stored)
+    finally:
+        source.close()

@@ -1,0 +1,8 @@
+"""Single users: read, filtered, written through the log, with their history.
+
+Owns the routes under `…/audience` and the statements behind them.
+Promises that a write is answered when readers see it, and that a page and its total are one
+snapshot.
+May import `as_of`, `projections`, `attributes`, `auth`, `openapi`, `event_log`, `validation`,
+`web`, `kafka`, `postgres`.
+"""

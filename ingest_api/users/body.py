@@ -1,0 +1,247 @@
+"""A user as JSON says it → judged by the rules of files → the values of an event.
+
+The rules are those of every file's line: a single user is judged as columns of
+one value each (:func:`ingest_api.validation.validate.judge_columns`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import pyarrow as pa
+
+from ingest_api.parsing.columns import trimmed
+from ingest_api.validation.validate import judge_columns
+from ingest_api.web.json_body import JsonBody
+from ingest_api.web.responses import Detail, Refused
+from schemas.rules.attributes import is_attribute
+from schemas.rules.fields import BOOLEAN_INVALID, FIELDS, NUL_CHARACTER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from ingest_api.parsing.columns import Texts
+    from ingest_api.validation.validate import Judged, LineFault
+    from schemas.rules.attributes import Attribute
+    from schemas.rules.fields import Field, Kind
+
+INVALID_USER: Final = "Invalid audience member details"
+Text = str | None | msgspec.UnsetType
+Choice = bool | Text
+_JSON_TYPES: Final[dict[Kind, tuple[type, ...]]] = {
+    "number": (int, float, str),
+    "boolean": (bool, str),
+}
+_EPOCH: Final = date(1970, 1, 1)
+_Value = str | bool | int | float | None
+_Meant = str | bool | date | None
+
+
+class UserBody(JsonBody, frozen=True):
+    """The fields of a user that a request sets; null and blank texts clear what is optional.
+
+    ``last_active_date`` is ``MM/DD/YYYY`` or ``YYYY-MM-DD``; blank means today.
+    """
+
+    first_name: Text = msgspec.UNSET
+    last_name: Text = msgspec.UNSET
+    email: Text = msgspec.UNSET
+    mobile_number: Text = msgspec.UNSET
+    country: Text = msgspec.UNSET
+    state: Text = msgspec.UNSET
+    last_active_date: Text = msgspec.UNSET
+    sms_subscription: Choice = msgspec.UNSET
+    email_subscription: Choice = msgspec.UNSET
+    voice_subscription: Choice = msgspec.UNSET
+    attributes: dict[str, _Value] | msgspec.UnsetType | None = msgspec.UNSET
+
+
+@dataclass(frozen=True, slots=True)
+class UserFields:
+    """The fields that a request sets, as an event carries them.
+
+    ``values`` by the field's name, ``attributes`` by the attribute's; ``key`` is the
+    normalised reconciliation key, of the user as it comes to be.
+    """
+
+    key: str
+    values: dict[str, Any]
+    attributes: Mapping[str, str | None]
+    present: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What a body is judged by: the attributes there are, by name; the key's field; the day."""
+
+    attributes: Mapping[str, Attribute]
+    key_field: Field
+    today: date
+
+
+def given_texts(body: UserBody, known: Known) -> dict[Field, str]:
+    """What the body sets, as a file would have it: texts, blank where they are null.
+
+    Raises:
+        Refused: 400, an attribute that is not defined, or a value of another type.
+    """
+    given = [(a_field, getattr(body, a_field.name)) for a_field in FIELDS]
+    faults: list[Detail] = []
+    if isinstance(body.attributes, dict):
+        for name, value in body.attributes.items():
+            attribute = known.attributes.get(name)
+            if attribute is None:
+                faults.append(_unknown_attribute(name))
+            else:
+                given.append((attribute.field, value))
+    values = {a_field: value for a_field, value in given if value is not msgspec.UNSET}
+    faults += [fault for a_field, value in values.items() for fault in _misfits(a_field, value)]
+    if faults:
+        raise Refused(400, INVALID_USER, faults)
+    return {a_field: _text(value) for a_field, value in values.items()}
+
+
+def new_user(given: Mapping[Field, str], known: Known) -> UserFields:
+    """The fields of a user that is to be added.
+
+    Raises:
+        Refused: 400, with every field that is missing or breaks its rule.
+    """
+    columns = {a_field: "" for a_field in FIELDS if a_field.kind != "boolean"} | {
+        a_field: text for a_field, text in given.items() if text or a_field.kind != "boolean"
+    }
+    judged = _judged(columns, known)
+    _refuse(_details(judged.faults))
+    fields = _event_fields(columns, judged, known.today)
+    attributes = {name: text for name, text in fields.attributes.items() if text is not None}
+    return UserFields(fields.key, fields.values, attributes, fields.present)
+
+
+def changed_user(
+    given: Mapping[Field, str], present: Mapping[Field, str], known: Known
+) -> UserFields:
+    """The fields of a user that are to be changed; ``present`` is the user as it stands.
+
+    Raises:
+        Refused: 400, with every field that breaks its rule. What the user has and the request
+            doesn't touch is not judged again.
+    """
+    judged = _judged({**present, **given}, known)
+    touched = {_name(a_field) for a_field in given}
+    if "country" in touched:
+        touched.add("state")
+    details = [detail for detail in _details(judged.faults) if detail.column in touched]
+    for a_field, text in given.items():
+        if a_field.kind == "boolean" and not is_attribute(a_field) and not text.strip():
+            reason = BOOLEAN_INVALID.reason.format(column=_name(a_field))
+            details.append(Detail(BOOLEAN_INVALID.code, reason, column=_name(a_field)))
+    _refuse(details)
+    return _event_fields(given, judged, known.today)
+
+
+def _unknown_attribute(name: str) -> Detail:
+    message = f"There is no attribute {name}: an administrator may define it."
+    return Detail("UNKNOWN_FIELD", message, column=f"attributes.{name}")
+
+
+def _misfits(a_field: Field, value: _Value) -> Iterator[Detail]:
+    column = _name(a_field)
+    allowed = _JSON_TYPES.get(a_field.kind, (str,))
+    if value is not None and type(value) not in allowed:
+        names = " or ".join("string" if kind is str else a_field.kind for kind in allowed[-2:])
+        yield Detail("VALUE_INVALID", f"{column} must be a {names}.", column=column)
+    if isinstance(value, str) and "\0" in value:
+        yield Detail(NUL_CHARACTER.code, NUL_CHARACTER.reason.format(column=column), column=column)
+
+
+def _text(value: _Value) -> str:
+    """The value as a file would have it."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case float():
+            return format(Decimal(repr(value)), "f")
+        case _:
+            return str(value)
+
+
+def _name(a_field: Field) -> str:
+    """What the body calls the field."""
+    return a_field.name if is_attribute(a_field) else a_field.json_name
+
+
+def _judged(columns: Mapping[Field, str], known: Known) -> Judged:
+    return judge_columns(
+        {a_field: trimmed(pa.array([text], pa.string())) for a_field, text in columns.items()},
+        {a_field: _name(a_field) for a_field in (*columns, *FIELDS, known.key_field)},
+        known.key_field,
+    )
+
+
+def _details(faults: list[LineFault]) -> list[Detail]:
+    """The first fault of each field."""
+    details: dict[str, Detail] = {}
+    for fault in faults:
+        detail = Detail(fault.rule.code, fault.reason, column=fault.column)
+        details.setdefault(fault.column, detail)
+    return list(details.values())
+
+
+def _refuse(details: list[Detail]) -> None:
+    if details:
+        raise Refused(400, INVALID_USER, details)
+
+
+def _event_fields(columns: Iterable[Field], judged: Judged, today: date) -> UserFields:
+    values = {a_field: _value(a_field, judged) for a_field in columns}
+    own = {a_field: value for a_field, value in values.items() if not is_attribute(a_field)}
+    return UserFields(
+        key=_only(judged.key),
+        values={
+            a_field.name: today if value is None and a_field.kind == "date" else value
+            for a_field, value in own.items()
+        },
+        attributes={
+            a_field.json_name: _canonical_text(value)
+            for a_field, value in values.items()
+            if is_attribute(a_field)
+        },
+        present=sum(a_field.bit for a_field in own),
+    )
+
+
+def _value(a_field: Field, judged: Judged) -> _Meant:
+    """What the only row holds in this column, None where it is blank."""
+    cells = judged.cells[a_field.name]
+    if not cells.lengths[0]:
+        return None
+    match a_field.kind:
+        case "mobile" | "number":
+            return _only(judged.values[a_field.name])
+        case "boolean":
+            return judged.values[a_field.name][0].as_py()
+        case "date":
+            return _EPOCH + timedelta(days=int(judged.values[a_field.name][0]))
+        case "text" | "email":
+            return _only(cells)
+
+
+def _canonical_text(value: _Meant) -> str | None:
+    """The value as events hold it among attributes, see :mod:`schemas.rules.attributes`."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case date():
+            return value.isoformat()
+        case _:
+            return value
+
+
+def _only(column: Texts) -> str:
+    return column.array[0].as_py()

@@ -1,0 +1,171 @@
+"""Which users are asked for: the filters of a query, in the form in which they are compared.
+
+Email is compared trimmed and lower-cased, a mobile number in E.164, country and
+state without case and white space around them, a custom attribute as a value of
+its type.
+The values mean what they would mean in a file.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, LiteralString, cast
+
+import pyarrow as pa
+
+from ingest_api.parsing.columns import texts
+from ingest_api.validation.field_rules import iso_dates, to_booleans, to_days, to_e164, to_numbers
+from ingest_api.web.responses import invalid_parameter
+from schemas.rules.fields import (
+    BOOLEAN_INVALID,
+    DATE_INVALID,
+    MOBILE_INVALID,
+    NUMBER_INVALID,
+    NUMBER_TOO_LARGE,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ingest_api.parsing.columns import Texts
+    from ingest_api.web.responses import Refused
+    from schemas.events import AttributeType
+    from schemas.rules.fields import Rule
+
+ATTRIBUTE_PREFIX: Final = "attributes."
+FIELD_FILTERS: Final = ("email", "mobileNumber", "country", "state")
+_CONDITIONS: Final[dict[str, LiteralString]] = {
+    "email": "lower(email) = %(email)s",
+    "mobileNumber": "mobile_number = %(mobileNumber)s",
+    "country": "lower(country) = lower(%(country)s)",
+    "state": "lower(state) = lower(%(state)s)",
+}
+_KEY_CONDITIONS: Final[dict[str, LiteralString]] = {
+    "email": "key = %(email)s",
+    "mobileNumber": "key = %(mobileNumber)s",
+}
+_ATTRIBUTE_CONDITION: Final[LiteralString] = (
+    "hashtextextended(attributes ->> %(name{n})s::text, 0) = hashtextextended(%(value{n})s, 0)"
+    " AND attributes ->> %(name{n})s::text = %(value{n})s"
+)
+"""As ``public.attributes`` has it indexed; {n} numbers the attributes of one filter."""
+_SHOWN_CHARACTERS: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class UserFilter:
+    """The values asked for: those of fields as they are compared, those of attributes as sent."""
+
+    fields: Mapping[str, str] = field(default_factory=dict[str, str])
+    attributes: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether every user is asked for."""
+        return not self.fields and not self.attributes
+
+    def condition(self, reconciliation_key: str) -> LiteralString:
+        """What a user fulfils, in SQL; by the index of the key where that is asked for."""
+        wanted: list[LiteralString] = [
+            (_KEY_CONDITIONS if name == reconciliation_key else _CONDITIONS)[name]
+            for name in self.fields
+        ]
+        wanted += map(_attribute_condition, range(len(self.attributes)))
+        return " AND ".join(wanted)
+
+    def parameters(self, types: Mapping[str, AttributeType]) -> dict[str, object]:
+        """The values of the condition's placeholders; ``types`` has every attribute there is.
+
+        Raises:
+            Refused: 400, where an attribute is unknown, or the value not of its type.
+        """
+        values: dict[str, object] = dict(self.fields)
+        for number, (name, text) in enumerate(self.attributes.items()):
+            values |= {
+                f"name{number}": name,
+                f"value{number}": _attribute_text(name, text.strip(), types),
+            }
+        return values
+
+
+def read_filter(query: Mapping[str, Sequence[str]]) -> UserFilter:
+    """The filter that the parameters of a query are.
+
+    Raises:
+        Refused: 400, where one is repeated, empty, or can't be a value of its field.
+    """
+    fields = {
+        name: _field_value(name, _text(name, query[name]))
+        for name in FIELD_FILTERS
+        if name in query
+    }
+    attributes = {
+        name.removeprefix(ATTRIBUTE_PREFIX): _text(name, values)
+        for name, values in query.items()
+        if name.startswith(ATTRIBUTE_PREFIX)
+    }
+    return UserFilter(fields, attributes)
+
+
+def _attribute_condition(number: int) -> LiteralString:
+    return _ATTRIBUTE_CONDITION.replace("{n}", cast("LiteralString", str(number)))
+
+
+def _text(name: str, values: Sequence[str]) -> str:
+    name = name[:_SHOWN_CHARACTERS]
+    if len(values) > 1:
+        raise invalid_parameter(name, f"{name} is given {len(values)} times.")
+    if "\0" in values[0]:
+        raise invalid_parameter(name, f"{name} holds a NUL character.")
+    if not values[0].strip():
+        raise invalid_parameter(name, f"{name} is empty: leave it out, or say what to look for.")
+    return values[0]
+
+
+def _field_value(name: str, text: str) -> str:
+    if name == "mobileNumber":
+        # In a query an unescaped + stands for a space.
+        found, is_bad = to_e164(_column(re.sub(r"^ (?=[1-9])", "+", text).strip()))
+        if is_bad[0]:
+            raise _not_of_type(name, MOBILE_INVALID)
+        return str(found.array[0].as_py())
+    text = text.strip()
+    return text.lower() if name == "email" else text
+
+
+def _attribute_text(name: str, text: str, types: Mapping[str, AttributeType]) -> str:
+    """The value in its canonical text."""
+    parameter = f"{ATTRIBUTE_PREFIX}{name}"[:_SHOWN_CHARACTERS]
+    if name not in types:
+        raise invalid_parameter(parameter, f"There is no custom attribute for {parameter}.")
+    rule: Rule | None = None
+    match types[name]:
+        case "string":
+            pass
+        case "number":
+            text, rule = _number(text)
+        case "boolean":
+            value = to_booleans(_column(text))[0][0].as_py()
+            text, rule = str(value).lower(), BOOLEAN_INVALID if value is None else None
+        case "date":
+            days, is_bad = to_days(_column(text))
+            text, rule = str(iso_dates(days)[0]), DATE_INVALID if is_bad[0] else None
+    if rule is not None:
+        raise _not_of_type(parameter, rule)
+    return text
+
+
+def _number(text: str) -> tuple[str, Rule | None]:
+    numbers = to_numbers(_column(text))
+    rule = NUMBER_TOO_LARGE if numbers.is_too_large[0] else None
+    return str(numbers.column.array[0]), NUMBER_INVALID if numbers.is_bad[0] else rule
+
+
+def _not_of_type(parameter: str, rule: Rule) -> Refused:
+    return invalid_parameter(parameter, rule.reason.format(column=parameter))
+
+
+def _column(text: str) -> Texts:
+    """One value as a column, for the rules of files."""
+    return texts(pa.array([text]))

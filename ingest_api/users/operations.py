@@ -1,0 +1,294 @@
+"""What the routes promise that write single users and define attributes, and those beside them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from ingest_api.attributes.definitions import AttributeBody
+from ingest_api.openapi.operation import (
+    JSON,
+    Answer,
+    Operation,
+    Parameter,
+    either,
+    page_parameters,
+    refused,
+    refused_detail,
+)
+from ingest_api.openapi.response_types import ContractDate, Count, Id
+from ingest_api.users.body import INVALID_USER, UserBody
+from ingest_api.web.responses import UNKNOWN_USER
+from schemas.events import AttributeType
+
+_EXAMPLE_ID: Final = "281474976710657"
+_EVENT_ID: Final = "6d5f2c0b9e1a4f7788aa41c3d9e2b05f6d5f2c0b9e1a4f7788aa41c3d9e2b05f"
+_USER: Final = {
+    "firstName": "Zoë",
+    "lastName": "Okafor",
+    "email": "zoe@example.org",
+    "country": "USA",
+    "state": "Texas",
+    "lastActiveDate": "08/28/2017",
+}
+_JsonValue = str | int | float | bool | None
+
+
+class UserWritten(msgspec.Struct, frozen=True, rename="camel"):
+    """A user was added, changed or deleted, and every reader sees it."""
+
+    id: Id
+    message: str
+
+
+class AttributeAdded(msgspec.Struct, frozen=True, rename="camel"):
+    """A custom attribute is known everywhere."""
+
+    name: str
+    message: str
+
+
+class AttributeShown(msgspec.Struct, frozen=True, rename="camel"):
+    """A custom attribute."""
+
+    name: str
+    type: AttributeType
+    is_reconciliation_key: Annotated[bool, Meta(description="Whether it tells users apart.")]
+    is_indexed: Annotated[bool, Meta(description="Whether users can be filtered by it fast.")]
+    defined_date: ContractDate
+    defined_by: Annotated[str, Meta(description="The account that defined it.")]
+
+
+class AttributesShown(msgspec.Struct, frozen=True, rename="camel"):
+    """All custom attributes, the oldest first."""
+
+    total: Count
+    attributes: list[AttributeShown]
+
+
+class ChangeShown(msgspec.Struct, frozen=True, rename="camel"):
+    """What a field was and what it became."""
+
+    before: _JsonValue
+    after: _JsonValue
+
+
+class EntryShown(msgspec.Struct, frozen=True, rename="camel"):
+    """An event that made or changed the user."""
+
+    event: Literal["created", "updated"]
+    date: ContractDate
+    job_id: Annotated[Id | None, Meta(description="Null where no upload did it.")]
+    file_name: str | None
+    imported_by: Annotated[str | None, Meta(description="The account that sent the upload.")]
+    line: Annotated[int | None, Meta(description="Physical line of the file; the header is 1.")]
+    record_number: Annotated[int | None, Meta(description="Line of data of the file, from 1.")]
+    partition: Annotated[Count, Meta(description="Of the topic user-events.")]
+    offset: Annotated[Count, Meta(description="In that partition.")]
+    source: Annotated[str | None, Meta(description="The producer; null for uploads.")]
+    changes: Annotated[
+        dict[str, ChangeShown],
+        Meta(description="By the field's name; an attribute's is `attributes.<name>`."),
+    ]
+
+
+class HistoryShown(msgspec.Struct, frozen=True, rename="camel"):
+    """What made a user as it is, the oldest first."""
+
+    id: Id
+    total: Count
+    history: list[EntryShown]
+
+
+_UNKNOWN_USER: Final = refused("There is no such user.", {"message": UNKNOWN_USER})
+_FIELD_AT_FAULT: Final = refused(
+    "A field is missing or breaks its rule.",
+    refused_detail(INVALID_USER, "REQUIRED", "lastName", "lastName is required."),
+)
+_KEY_EXISTS: Final = "Email is being used for one of the audience members."
+_NOT_ANSWERED: Final = refused(
+    "The write is not known to be applied; whether it is in the log is said.",
+    {"message": "The write is in the log and will be applied, …", "eventId": _EVENT_ID},
+    headers={"Retry-After": "Seconds."},
+)
+_OTHER_CONTENT: Final = refused(
+    "The Idempotency-Key was used for another request.",
+    {"message": "This Idempotency-Key was used for another request"},
+)
+_IDEMPOTENCY_KEY: Final = Parameter(
+    name="Idempotency-Key",
+    place="header",
+    description=(
+        "A text of the client's for this one write, kept for an hour:"
+        " a retry with it changes nothing again and gets the same answer."
+    ),
+    schema={"type": "string", "minLength": 1, "maxLength": 255},
+)
+_USER_ID: Final = Parameter(
+    name="user_id",
+    place="path",
+    description="The user's id.",
+    schema={"type": "string"},
+    is_required=True,
+    example=_EXAMPLE_ID,
+)
+
+
+def _written(description: str, message: str) -> Answer:
+    return Answer(
+        description=description,
+        bodies={JSON: UserWritten},
+        example={"id": _EXAMPLE_ID, "message": message},
+    )
+
+
+CREATE_USER: Final = Operation(
+    summary="Add a user",
+    tag="Users",
+    role="importer",
+    description=(
+        "Required are firstName, lastName, email and country, state where the country is USA,"
+        " and the reconciliation key. The rules are those of files."
+        " The answer comes when every reader sees the user."
+    ),
+    parameters=(_IDEMPOTENCY_KEY,),
+    body={JSON: UserBody},
+    body_example=_USER,
+    answers={
+        200: _written("The user was added.", "Details added successfully"),
+        400: either(
+            _FIELD_AT_FAULT,
+            refused(
+                "Another user has the reconciliation key.",
+                refused_detail(_KEY_EXISTS, "KEY_EXISTS", "email", _KEY_EXISTS),
+            ),
+        ),
+        409: _OTHER_CONTENT,
+        503: _NOT_ANSWERED,
+    },
+)
+MODIFY_USER: Final = Operation(
+    summary="Change a user",
+    tag="Users",
+    role="importer",
+    description=(
+        "Changes the fields that the body has. Null and blank texts clear a field that is"
+        " optional. The reconciliation key can't be changed."
+    ),
+    parameters=(_USER_ID, _IDEMPOTENCY_KEY),
+    body={JSON: UserBody},
+    body_example={"lastName": "Okafor-Lee", "mobileNumber": None},
+    answers={
+        200: _written("The user is as asked.", "Details updated successfully"),
+        400: either(_FIELD_AT_FAULT, _UNKNOWN_USER),
+        409: _OTHER_CONTENT,
+        503: _NOT_ANSWERED,
+    },
+)
+DELETE_USER: Final = Operation(
+    summary="Delete a user",
+    tag="Users",
+    role="admin",
+    parameters=(_USER_ID, _IDEMPOTENCY_KEY),
+    answers={
+        200: _written("The user is gone.", "User deleted successfully"),
+        400: _UNKNOWN_USER,
+        409: _OTHER_CONTENT,
+        503: _NOT_ANSWERED,
+    },
+)
+HISTORY: Final = Operation(
+    summary="What made a user as it is",
+    tag="Users",
+    role="reader",
+    description=(
+        "Read from the log itself: which job, line and log position set each field."
+        " Events that changed nothing are left out."
+    ),
+    parameters=(_USER_ID, *page_parameters(default=1000)),
+    answers={
+        200: Answer(
+            description="The events that made and changed the user.",
+            bodies={JSON: HistoryShown},
+            example={
+                "id": _EXAMPLE_ID,
+                "total": 1,
+                "history": [
+                    {
+                        "event": "created",
+                        "date": "06/28/2016 05:49:23 AM GMT",
+                        "jobId": "5971883457542586123",
+                        "fileName": "users.csv",
+                        "importedBy": "admin",
+                        "line": 2,
+                        "recordNumber": 1,
+                        "partition": 1,
+                        "offset": 0,
+                        "source": None,
+                        "changes": {"firstName": {"before": None, "after": "Zoë"}},
+                    }
+                ],
+            },
+        ),
+        400: _UNKNOWN_USER,
+    },
+)
+_ATTRIBUTE: Final[dict[str, Any]] = {"name": "tier", "type": "string"}
+LIST_ATTRIBUTES: Final = Operation(
+    summary="Custom attributes",
+    tag="Attributes",
+    role="reader",
+    answers={
+        200: Answer(
+            description="All that are defined, the oldest first.",
+            bodies={JSON: AttributesShown},
+            example={
+                "total": 1,
+                "attributes": [
+                    {
+                        **_ATTRIBUTE,
+                        "isReconciliationKey": False,
+                        "isIndexed": True,
+                        "definedDate": "06/28/2016 05:49:23 AM GMT",
+                        "definedBy": "admin",
+                    }
+                ],
+            },
+        )
+    },
+)
+DEFINE_ATTRIBUTE: Final = Operation(
+    summary="Define a custom attribute",
+    tag="Attributes",
+    role="admin",
+    description=(
+        "The answer comes when files and single users may use it."
+        " The same definition again is answered alike. A definition stands for ever."
+    ),
+    body={JSON: AttributeBody},
+    body_example=_ATTRIBUTE,
+    answers={
+        200: Answer(
+            description="The attribute is defined.",
+            bodies={JSON: AttributeAdded},
+            example={"name": "tier", "message": "Attribute added successfully"},
+        ),
+        400: refused(
+            "The attribute can't be defined.",
+            refused_detail(
+                "Invalid attribute", "NAME_TAKEN", "name", "Every user has a field email already."
+            ),
+        ),
+        409: refused(
+            "Another attribute has that name.",
+            {"message": "The attribute tier is already defined otherwise: type number"},
+        ),
+        503: refused(
+            "It is not known to be defined yet: send the same again.",
+            {"message": "Not every partition knows the attribute yet: send the same request again"},
+            headers={"Retry-After": "Seconds."},
+        ),
+    },
+)

@@ -1,0 +1,83 @@
+"""The routes that write single users, and the one that tells where a user comes from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from ingest_api.auth.middleware import account_of
+from ingest_api.openapi.operation import described
+from ingest_api.users.body import UserBody
+from ingest_api.users.operations import CREATE_USER, DELETE_USER, HISTORY, MODIFY_USER
+from ingest_api.users.writes import Sender
+from ingest_api.web.idempotency_key import asked_key
+from ingest_api.web.json_body import json_body
+from ingest_api.web.parameters import MOST_INT64, query_number, whole_number
+from ingest_api.web.responses import UNKNOWN_USER, Refused, json_answer
+
+if TYPE_CHECKING:
+    from sanic import Blueprint, HTTPResponse, Request
+
+    from ingest_api.auth.accounts import Account
+    from ingest_api.users.history import UserHistory
+    from ingest_api.users.writes import UserWrites
+
+_MOST_ENTRIES: Final = 1000
+
+
+def add_user_write_routes(api: Blueprint, writes: UserWrites) -> None:
+    """Add the routes below ``/audience`` that write."""
+
+    @api.post("/audience", stream=True)
+    @described(CREATE_USER)
+    async def create_user(request: Request[Any, Any]) -> HTTPResponse:
+        sender = _sender(request, account_of(request, "importer"))
+        user_id = await writes.create(await json_body(request, UserBody), sender)
+        return _written(user_id, "Details added successfully")
+
+    @api.put("/audience/<user_id:str>", stream=True)
+    @described(MODIFY_USER)
+    async def modify_user(request: Request[Any, Any], user_id: str) -> HTTPResponse:
+        sender = _sender(request, account_of(request, "importer"))
+        number = _user_id(user_id)
+        await writes.modify(number, await json_body(request, UserBody), sender)
+        return _written(number, "Details updated successfully")
+
+    # A body means nothing here and is not read.
+    @api.post("/audience/<user_id:str>/delete", stream=True)
+    @described(DELETE_USER)
+    async def delete_user(request: Request[Any, Any], user_id: str) -> HTTPResponse:
+        sender = _sender(request, account_of(request, "admin"))
+        number = _user_id(user_id)
+        await writes.delete(number, sender)
+        return _written(number, "User deleted successfully")
+
+    _ = create_user, modify_user, delete_user
+
+
+def add_history_route(api: Blueprint, history: UserHistory) -> None:
+    """Add the route that tells what made a user as it is."""
+
+    @api.get("/audience/<user_id:str>/history")
+    @described(HISTORY)
+    async def user_history(request: Request[Any, Any], user_id: str) -> HTTPResponse:
+        account_of(request, "reader")
+        start = query_number(request, "start", 0, least=0, most=MOST_INT64)
+        size = query_number(request, "pageSize", _MOST_ENTRIES, least=1, most=_MOST_ENTRIES)
+        return json_answer(200, await history.of(_user_id(user_id), start=start, page_size=size))
+
+    _ = user_history
+
+
+def _sender(request: Request[Any, Any], account: Account) -> Sender:
+    return Sender(account.name, asked_key(request))
+
+
+def _user_id(text: str) -> int:
+    number = whole_number(text)
+    if number is None:
+        raise Refused(400, UNKNOWN_USER)
+    return number
+
+
+def _written(user_id: int, message: str) -> HTTPResponse:
+    return json_answer(200, {"id": str(user_id), "message": message})

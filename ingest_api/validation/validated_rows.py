@@ -1,0 +1,253 @@
+"""A judged block → Arrow batches of user rows and of rejections, as the codec wants them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import numpy as np
+import pyarrow as pa
+
+from ingest_api.parsing.columns import buffer_of, chosen, nullable, raw_texts, repeated, with_nulls
+from ingest_api.validation import field_rules
+from ingest_api.validation.validate import NO_FAULT, judge
+from schemas.codec import codec
+from schemas.rules import fields as user_rules
+from schemas.rules.attributes import is_attribute
+from schemas.rules.fields import FIELD_BY_NAME, FIELDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy.typing as npt
+
+    from ingest_api.parsing.header import Header
+    from ingest_api.parsing.records import Block
+    from ingest_api.validation.validate import Judged
+    from schemas.events import JobAccepted
+    from schemas.rules.fields import Field
+
+    _Refused = tuple[int, str | None, str, str, str | None]
+    Bits = npt.NDArray[np.int32]
+
+MAX_RAW_BYTES: Final = 64 * 1024
+"""Of a line as it is kept beside its outcome: a record must fit in a message of Kafka."""
+MAX_VALUE_CHARACTERS: Final = 1024
+_ELLIPSIS: Final = "…"
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_TEXT_FIELDS: Final = ("first_name", "last_name", "email", "country", "state")
+_DATE_FIELD: Final = "last_active_date"
+_SUBSCRIPTIONS: Final = tuple(field.name for field in FIELDS if field.kind == "boolean")
+_EVERY_LINE_SETS: Final = sum(field.bit for field in FIELDS if field.kind != "boolean")
+_CLEARABLE: Final = tuple(f for f in FIELDS if not f.is_required and f.kind != "boolean")
+_COLUMN_TYPES: Final[dict[str, Any]] = dict(
+    zip(codec.ROW_SCHEMA.names, cast("list[Any]", codec.ROW_SCHEMA.types), strict=True)
+)
+
+_NO_ENTRIES: Final = cast("Any", pa.array([], _COLUMN_TYPES["attributes"].field(0).type))
+_NO_REJECTIONS: Final = pa.RecordBatch.from_pylist([], schema=codec.REJECTION_SCHEMA)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedBlock:
+    """The lines of a block, each in one of two batches, both in the order of lines.
+
+    ``rows`` has the columns of :data:`codec.ROW_SCHEMA`, ``rejections`` those of
+    :data:`codec.REJECTION_SCHEMA`; ``sequence`` is still zero in both.
+    """
+
+    rows: pa.RecordBatch
+    rejections: pa.RecordBatch
+
+
+def check(block: Block, header: Header, accepted: JobAccepted) -> CheckedBlock:
+    """The block's lines as this job takes or refuses them."""
+    judged = judge(block, header)
+    is_taken = judged.verdicts(accepted.mode) == NO_FAULT
+    rows = _rows(block, header, judged, accepted)
+    if not is_taken.all():
+        rows = rows.filter(cast("Any", pa.array(is_taken)))
+    is_whole = len(block) == rows.num_rows
+    rejections = _NO_REJECTIONS if is_whole else _rejections(block, header, judged, accepted)
+    return CheckedBlock(rows, rejections)
+
+
+def _rows(block: Block, header: Header, judged: Judged, accepted: JobAccepted) -> pa.RecordBatch:
+    """Every judged record as a user row, refused ones too; those mean nothing."""
+    count = len(judged.rows)
+    columns: dict[str, Any] = {
+        "job_id": pa.array(np.full(count, accepted.job_id, np.int64)),
+        "record_number": pa.array((block.first_record_number + judged.rows).astype(np.int32)),
+        "line": pa.array(block.lines[judged.rows].astype(np.int32)),
+        "sequence": pa.array(np.zeros(count, np.int64)),
+        "mode": repeated(accepted.mode, count),
+        "key": judged.key.array,
+        "last_active_date": _dates(judged, accepted),
+        "attributes": _attributes(header, judged, accepted),
+        "present": pa.array(_present(judged, accepted)),
+        "occurred_at": _occurred_at(accepted, count),
+        "raw": _raw(block, judged, accepted),
+    }
+    for name in _TEXT_FIELDS:
+        if name in judged.cells:
+            columns[name] = nullable(judged.cells[name])
+    if "mobile_number" in judged.cells:
+        columns["mobile_number"] = nullable(judged.values["mobile_number"])
+    for name in _SUBSCRIPTIONS:
+        if name in judged.cells:
+            columns[name] = judged.values[name]
+    arrays: list[Any] = [
+        columns[name] if name in columns else pa.nulls(count, column_type)
+        for name, column_type in _COLUMN_TYPES.items()
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=codec.ROW_SCHEMA)
+
+
+def _dates(judged: Judged, accepted: JobAccepted) -> Any:
+    """Last active dates; the day of the upload where the file has none."""
+    today = (accepted.accepted_at.astimezone(UTC).date() - _EPOCH.date()).days
+    days = np.full(len(judged.rows), today, np.int32)
+    if _DATE_FIELD in judged.cells:
+        is_blank = judged.cells[_DATE_FIELD].lengths == 0
+        days = np.where(is_blank, days, judged.values[_DATE_FIELD])
+    return pa.Array.from_buffers(pa.date32(), len(days), [None, buffer_of(days)])
+
+
+def _present(judged: Judged, accepted: JobAccepted) -> Bits:
+    """Which fields each line sets.
+
+    A new user's line sets all but the subscriptions it leaves open.
+    An upsert sets what is not blank, and with ``clear`` the blank optional
+    fields too; a subscription has no blank.
+    """
+    is_upsert = accepted.mode == "upsert"
+    always = 0 if is_upsert else _EVERY_LINE_SETS
+    bits = np.full(len(judged.rows), always, np.int32)
+    for name, cells in judged.cells.items():
+        field = FIELD_BY_NAME.get(name)
+        if field is None:
+            continue  # a custom attribute says by its entry in the map that it is set
+        is_cleared = is_upsert and accepted.blank_cells == "clear" and field in _CLEARABLE
+        bits |= field.bit * (is_cleared | (cells.lengths > 0)).astype(np.int32)
+    return bits
+
+
+def _attributes(header: Header, judged: Judged, accepted: JobAccepted) -> Any:
+    """A map a row: an entry for each custom attribute that it sets, in the order of columns."""
+    count = len(judged.rows)
+    fields = [field for field in header.fields if field and is_attribute(field)]
+    if not fields:
+        return _maps(np.zeros(count + 1, np.int32), _NO_ENTRIES)
+    is_entry = np.ones((count, len(fields)), np.bool_)
+    if accepted.mode != "upsert" or accepted.blank_cells != "clear":
+        for column, field in enumerate(fields):
+            is_entry[:, column] = judged.cells[field.name].lengths > 0
+    offsets = np.concatenate(([0], np.cumsum(is_entry.sum(axis=1)))).astype(np.int32)
+    rows, columns = np.nonzero(is_entry)
+    names = chosen(pa.array([field.json_name for field in fields]), columns)
+    values = pa.concat_arrays([_canonical_texts(judged, field) for field in fields])
+    entries = [names, chosen(values, columns * count + rows)]
+    return _maps(offsets, pa.StructArray.from_arrays(entries, fields=list(_NO_ENTRIES.type)))
+
+
+def _canonical_texts(judged: Judged, field: Field) -> pa.StringArray:
+    """The values of a custom attribute as text, null where there is none."""
+    cells = judged.cells[field.name]
+    match field.kind:
+        case "number":
+            texts = judged.values[field.name].array
+        case "boolean":
+            # Null stands for a cell that is blank or no boolean.
+            return judged.values[field.name].cast(pa.string())
+        case "date":
+            texts = field_rules.iso_dates(judged.values[field.name])
+        case _:
+            texts = cells.array
+    return with_nulls(texts, cells.lengths == 0)
+
+
+def _maps(offsets: npt.NDArray[np.int32], entries: Any) -> Any:
+    """Row by row a map of the entries between its offsets."""
+    return pa.Array.from_buffers(
+        _COLUMN_TYPES["attributes"],
+        len(offsets) - 1,
+        [None, buffer_of(offsets)],
+        children=[entries],
+    )
+
+
+def _occurred_at(accepted: JobAccepted, count: int) -> Any:
+    micros = (accepted.accepted_at - _EPOCH) // timedelta(microseconds=1)
+    return pa.array(np.full(count, micros, np.int64)).view(pa.timestamp("us"))
+
+
+def _raw(block: Block, judged: Judged, accepted: JobAccepted) -> Any:
+    """The lines that the projection may still refuse: it shows them with the reason."""
+    is_kept = np.ones(len(judged.rows), np.bool_)
+    if accepted.mode == "upsert":
+        is_kept = judged.line_verdicts != judged.value_verdicts
+    if not is_kept.any():
+        return pa.nulls(len(is_kept), pa.string())
+    raw = raw_texts(block).array
+    if int((block.ends - block.starts).max()) > MAX_RAW_BYTES:
+        raw = pa.array([_shortened(text) for text in cast("list[str]", raw.to_pylist())])
+    if len(is_kept) < len(block):
+        raw = chosen(raw, judged.rows)
+    return with_nulls(raw, ~is_kept)
+
+
+def _shortened(text: str) -> str:
+    """The text, its end cut off where it is too long for a message."""
+    if len(text) <= MAX_RAW_BYTES // 4 or len(encoded := text.encode()) <= MAX_RAW_BYTES:
+        return text
+    return encoded[:MAX_RAW_BYTES].decode(errors="ignore") + _ELLIPSIS
+
+
+def is_shortened(raw: str) -> bool:
+    """Whether the end of a line is missing, because it was too long for a message."""
+    is_marked = raw.endswith(_ELLIPSIS)
+    return is_marked and len(raw.encode()) >= MAX_RAW_BYTES
+
+
+def _rejections(
+    block: Block, header: Header, judged: Judged, accepted: JobAccepted
+) -> pa.RecordBatch:
+    refused = [*_refused_counts(block, header), *_refused_lines(judged, accepted)]
+    refused.sort(key=itemgetter(0))
+    return pa.RecordBatch.from_pylist(
+        [
+            {
+                "job_id": accepted.job_id,
+                "record_number": block.first_record_number + index,
+                "line": int(block.lines[index]),
+                "sequence": 0,
+                "column": column,
+                "code": code,
+                "reason": reason,
+                "value": value and value[:MAX_VALUE_CHARACTERS],
+                "raw": _shortened(block.raw(index)),
+            }
+            for index, column, code, reason, value in refused
+        ],
+        schema=codec.REJECTION_SCHEMA,
+    )
+
+
+def _refused_counts(block: Block, header: Header) -> Iterator[_Refused]:
+    expected = len(header.names)
+    for index in np.flatnonzero(block.field_counts != expected).tolist():
+        found = int(block.field_counts[index])
+        rule = user_rules.TOO_FEW_FIELDS if found < expected else user_rules.TOO_MANY_FIELDS
+        yield index, None, rule.code, rule.reason.format(found=found, expected=expected), None
+
+
+def _refused_lines(judged: Judged, accepted: JobAccepted) -> Iterator[_Refused]:
+    verdicts = judged.verdicts(accepted.mode)
+    for number, fault in enumerate(judged.faults):
+        is_refused = verdicts == number
+        rows = judged.rows[is_refused].tolist()
+        cells = fault.cells.some(is_refused) if fault.cells else [None] * len(rows)
+        for row, cell in zip(rows, cells, strict=True):
+            yield row, fault.column, fault.rule.code, fault.reason, cell

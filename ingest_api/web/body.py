@@ -1,0 +1,79 @@
+"""The bytes of a request's body as they come, within limits of size and time."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from ingest_api.web.parameters import header, whole_number
+from ingest_api.web.responses import Detail, Refused, invalid_file
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from sanic import Request
+    from sanic.asgi import ASGIApp
+
+
+@dataclass(frozen=True, slots=True)
+class BodyLimits:
+    """What a client may take: bytes in all, and seconds without a byte."""
+
+    most_bytes: int | None
+    idle_s: float
+
+
+def check_declared(request: Request[Any, Any], limits: BodyLimits) -> None:
+    """Refuse a body whose head already says that it is over the limit.
+
+    Raises:
+        Refused: 413.
+    """
+    declared = whole_number(header(request, "content-length") or "")
+    if limits.most_bytes is not None and declared is not None and declared > limits.most_bytes:
+        raise _too_large(limits.most_bytes)
+
+
+async def body_pieces(
+    request: Request[Any, Any],
+    limits: BodyLimits,
+    *,
+    refuse: Callable[[Detail], Refused] = invalid_file,
+) -> AsyncIterator[bytes]:
+    """The body in pieces of any size; one is taken from the socket only when asked for.
+
+    Raises:
+        Refused: 413 at the first byte over the limit, 408 after a time without a byte,
+            what ``refuse`` makes of it where the connection ends before the body does.
+    """
+    # The framework's own reader takes a broken connection for the end of the body.
+    transport = cast("ASGIApp", request.stream).transport
+    received = 0
+    more = True
+    while more:
+        try:
+            async with asyncio.timeout(limits.idle_s):
+                message = cast("dict[str, Any]", await transport.receive())
+        except TimeoutError:
+            raise Refused(408, f"No byte of the body came for {limits.idle_s} s") from None
+        if message["type"] == "http.disconnect":
+            raise refuse(Detail("BODY_INCOMPLETE", "The request ends before its body does."))
+        more = bool(message.get("more_body", False))
+        piece: bytes = message.get("body", b"")
+        received += len(piece)
+        if limits.most_bytes is not None and received > limits.most_bytes:
+            raise _too_large(limits.most_bytes)
+        if piece:
+            yield piece
+
+
+async def until_gone(request: Request[Any, Any]) -> None:
+    """Returns once the client has gone; the body must have been read to its end."""
+    transport = cast("ASGIApp", request.stream).transport
+    while cast("dict[str, Any]", await transport.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _too_large(most_bytes: int) -> Refused:
+    return Refused(413, f"The body is larger than {most_bytes} bytes")

@@ -1,0 +1,45 @@
+"""Pages of a list, as a request's query asks for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from ingest_api.web.parameters import MOST_INT64, query_number
+
+if TYPE_CHECKING:
+    from sanic import Request
+
+PAGE_SIZE: Final = 20
+MOST_PAGE_SIZE: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """``size`` entries from index ``start`` on, of those after the key ``after``."""
+
+    start: int = 0
+    size: int = PAGE_SIZE
+    after: int = 0
+
+
+def page_of(request: Request[Any, Any]) -> Page:
+    """The page that the query asks for by index.
+
+    Raises:
+        Refused: 400, where ``start`` or ``pageSize`` is not what the contract allows.
+    """
+    return Page(
+        start=query_number(request, "start", 0, least=0, most=MOST_INT64),
+        size=query_number(request, "pageSize", PAGE_SIZE, least=1, most=MOST_PAGE_SIZE),
+    )
+
+
+def keyed_page_of(request: Request[Any, Any]) -> Page:
+    """The page that the query asks for by index, key, or both.
+
+    Raises:
+        Refused: 400, where ``start``, ``pageSize`` or ``after`` is not what the contract allows.
+    """
+    after = query_number(request, "after", 0, least=0, most=MOST_INT64)
+    return replace(page_of(request), after=after)

@@ -1,0 +1,54 @@
+"""What the head of a request says, as texts and numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from ingest_api.web.responses import invalid_parameter
+
+if TYPE_CHECKING:
+    from sanic import Request
+
+MOST_INT64: Final = 2**63 - 1
+_MOST_DIGITS: Final = 19
+
+
+def header_values(request: Request[Any, Any], name: str) -> list[str]:
+    """The values of each header with this name, in order."""
+    return cast("list[str]", request.headers.getall(name, []))
+
+
+def header(request: Request[Any, Any], name: str) -> str | None:
+    """The value of the header where it stands once, else None."""
+    values = header_values(request, name)
+    return values[0] if len(values) == 1 else None
+
+
+def query_values(request: Request[Any, Any]) -> dict[str, list[str]]:
+    """The parameters of the query, by name."""
+    return cast("dict[str, list[str]]", dict(request.get_args(keep_blank_values=True)))
+
+
+def query_number(
+    request: Request[Any, Any], name: str, default: int, *, least: int, most: int
+) -> int:
+    """The parameter as a whole number within the bounds, both included.
+
+    Raises:
+        Refused: 400, where it is anything else, or repeated.
+    """
+    values = query_values(request).get(name, [])
+    if not values:
+        return default
+    value = whole_number(values[0], most)
+    if len(values) > 1 or value is None or value < least:
+        raise invalid_parameter(name, f"{name} is a whole number from {least} to {most}.")
+    return value
+
+
+def whole_number(text: str, most: int = MOST_INT64) -> int | None:
+    """The number that ASCII digits say, or None; Python would take other scripts' digits too."""
+    if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
+        return None
+    number = int(text)
+    return number if number <= most else None

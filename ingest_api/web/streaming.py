@@ -1,0 +1,74 @@
+"""Answers that are sent piece by piece, for as long as somebody reads them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import structlog
+from sanic.response import HTTPResponse
+
+from ingest_api.kafka.producer import LogUnavailableError
+from ingest_api.postgres.pool import StoreUnavailableError
+from ingest_api.web.asgi_middleware import exchange_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping
+
+    from sanic import Request
+    from sanic.asgi import ASGIApp
+
+_MOST_SEND_S: Final = 30.0
+"""A client that takes nothing for so long gets no more."""
+_log = structlog.stdlib.get_logger("rollcall.api")
+
+
+async def send_stream(
+    request: Request[Any, Any],
+    pieces: AsyncGenerator[bytes],
+    *,
+    content_type: str,
+    headers: Mapping[str, str] | None = None,
+) -> None:
+    """Send the pieces as they come; returns once they have ended, or the client has gone.
+
+    Whatever the pieces wait for is given up as soon as the client is gone.
+    Where they fail, or the client takes nothing any more, the connection is broken.
+    """
+    head = {"Cache-Control": "no-store", **(headers or {})}
+    response = HTTPResponse(headers=head, content_type=content_type)
+    await request.respond(response)
+    sending = asyncio.create_task(_send_all(response, pieces))
+    leaving = asyncio.create_task(_client_gone(request))
+    try:
+        await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not sending.done() or sending.exception():
+            exchange_of(request).is_cut_off = True
+            _note(request, sending)
+    finally:
+        for task in (sending, leaving):
+            task.cancel()
+        await asyncio.wait({sending, leaving})
+        await pieces.aclose()
+
+
+async def _send_all(response: HTTPResponse, pieces: AsyncGenerator[bytes]) -> None:
+    await response.send("", end_stream=False)
+    async for piece in pieces:
+        async with asyncio.timeout(_MOST_SEND_S):
+            await response.send(piece, end_stream=False)
+
+
+async def _client_gone(request: Request[Any, Any]) -> None:
+    transport = cast("ASGIApp", request.stream).transport
+    while (await transport.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _note(request: Request[Any, Any], sending: asyncio.Task[None]) -> None:
+    error = sending.exception() if sending.done() else None
+    if isinstance(error, (StoreUnavailableError, LogUnavailableError, TimeoutError)):
+        reason = type(error).__name__
+        _log.warning("answer cut off", request_id=exchange_of(request).request_id, reason=reason)
+    elif error is not None:
+        _log.error("request failed", request_id=exchange_of(request).request_id, exc_info=error)

@@ -1,0 +1,406 @@
+"""Records of one partition to a decoded batch; what is no event becomes a dead letter.
+
+Rows are decoded by type, a whole batch at once.  When one of them is bad the
+batch decoder cannot say which, so each is tried alone, and only that one is
+put aside: a bad record never stops its neighbours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+
+from processor.decoding.dead_letter_texts import undecodable, with_way_out
+from processor.decoding.producer_rules import (
+    FOREIGN_JOB,
+    ForeignRules,
+    RefusedWrite,
+    no_row_of,
+    refused_definition,
+    reported_id,
+)
+from schemas.codec import codec
+from schemas.events import (
+    AttributeDefined,
+    JobOpened,
+    JobSealed,
+    JobStatus,
+    RowErased,
+    RowRejected,
+    UserRow,
+)
+from schemas.log.passes import foreign_to_jobs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy.typing as npt
+
+    from processor.decoding.producer_rules import LogPartition, Refusal
+    from schemas.events import Event
+    from schemas.rules.attributes import Attribute
+
+pc: Any = pyarrow.compute
+_FOREIGN = -1
+_NO_ROW = 0
+_NO_EVENT: tuple[type[Event], bool] = (JobStatus, True)
+"""Stands for a value whose frame says nothing: not a row, so decoding it tells why."""
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_MS: Final = 253_402_300_799_999
+"""The end of the year 9999: what a datetime can hold."""
+
+Control = JobOpened | JobSealed | AttributeDefined | RowErased
+"""Events that are taken one by one: most change how a partition takes what comes after them."""
+
+
+class Record(Protocol):
+    """What this module reads of a Kafka message."""
+
+    def value(self) -> bytes | None:
+        """Its value as it stands in the log."""
+        ...
+
+    def key(self) -> bytes | None:
+        """Its key as it stands in the log."""
+        ...
+
+    def offset(self) -> int | None:
+        """Its offset in its partition; None only before it is in a log."""
+        ...
+
+    def timestamp(self) -> tuple[int, int]:
+        """What kind of timestamp it has, and the milliseconds since 1970."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ControlRecord:
+    """A control and its place: ``at`` is its position in the batch, ``offset`` in the log."""
+
+    at: int
+    offset: int
+    recorded_at: datetime
+    event: Control
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A record that is not applied: an exact copy and why.
+
+    ``source`` is whom it names as its producer, None where that can't be read.
+    """
+
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    code: str
+    detail: str
+    source: str | None = None
+
+
+@dataclass(slots=True)
+class Batch:
+    """Records of one partition, decoded; arrays have one entry a record.
+
+    ``job_ids``: the row's job, -1 for another producer's, 0 where the record is no row.
+    ``index``: which row of ``rows`` or ``rejections`` the record became.
+    """
+
+    partition: int
+    offsets: npt.NDArray[np.int64]
+    next_offset: int
+    records: Sequence[Record]
+    values: list[bytes]
+    rows: pa.RecordBatch
+    rejections: pa.RecordBatch
+    row_offsets: npt.NDArray[np.int64]
+    job_ids: npt.NDArray[np.int64]
+    sequences: npt.NDArray[np.int64]
+    index: npt.NDArray[np.int64]
+    is_rejection: npt.NDArray[np.bool_]
+    controls: list[ControlRecord] = field(default_factory=list[ControlRecord])
+    dead_letters: list[DeadLetter] = field(default_factory=list[DeadLetter])
+    refused_writes: list[RefusedWrite] = field(default_factory=list[RefusedWrite])
+
+    def record(self, offset: int) -> Record:
+        """The record at this offset, as it stands in the log."""
+        return self.records[int(np.searchsorted(self.offsets, offset))]
+
+
+def rows_at(rows: pa.RecordBatch, indexes: npt.NDArray[np.int64]) -> pa.RecordBatch:
+    """The rows at these ascending indexes; nothing is copied where they are neighbours."""
+    if len(indexes) and indexes[-1] - indexes[0] == len(indexes) - 1:
+        return rows.slice(int(indexes[0]), len(indexes))
+    return rows.take(indexes)
+
+
+def decode_records(
+    records: Sequence[Record],
+    partition: LogPartition,
+    attributes: Mapping[str, Attribute] | None = None,
+) -> Batch:
+    """Decode records that stand one after another in a partition; at least one.
+
+    ``attributes`` are those that were defined before, by name.
+    """
+    return _Decoder(records, partition, attributes or {}).batch()
+
+
+def empty_batch(partition: int, next_offset: int) -> Batch:
+    """A batch of offsets that hold no records, up to ``next_offset``."""
+    none = np.empty(0, np.int64)
+    return Batch(
+        partition=partition,
+        offsets=none,
+        next_offset=next_offset,
+        records=[],
+        values=[],
+        rows=pa.RecordBatch.from_pylist([], schema=codec.ROW_SCHEMA),
+        rejections=pa.RecordBatch.from_pylist([], schema=codec.REJECTION_SCHEMA),
+        row_offsets=none,
+        job_ids=none,
+        sequences=none,
+        index=none,
+        is_rejection=np.empty(0, np.bool_),
+    )
+
+
+class _Decoder:
+    def __init__(
+        self,
+        records: Sequence[Record],
+        partition: LogPartition,
+        attributes: Mapping[str, Attribute],
+    ) -> None:
+        self._records = records
+        self._partition = partition
+        self._attributes = attributes
+        self._values = [record.value() or b"" for record in records]
+        self._offsets = _offsets(records)
+        self._in_other_schemas: set[int] = set()
+        self._controls: list[ControlRecord] = []
+        self._dead: list[DeadLetter] = []
+        self._refused: list[RefusedWrite] = []
+
+    def batch(self) -> Batch:
+        row_at, rejection_at = self._positions()
+        rows, row_at = self._rows(UserRow, row_at)
+        rows, row_at = self._without_rows_of_no_pass(rows, row_at)
+        rows, row_at = self._without_bad_foreign_rows(rows, row_at)
+        rejections, rejection_at = self._rows(RowRejected, rejection_at)
+        batch = self._blank_batch(rows, rejections, self._offsets[row_at])
+        _scatter(batch, rows, row_at)
+        _scatter(batch, rejections, rejection_at)
+        batch.is_rejection[rejection_at] = True
+        return batch
+
+    def _blank_batch(
+        self, rows: pa.RecordBatch, rejections: pa.RecordBatch, row_offsets: npt.NDArray[np.int64]
+    ) -> Batch:
+        count = len(self._values)
+        return Batch(
+            partition=self._partition.number,
+            offsets=self._offsets,
+            next_offset=int(self._offsets[-1]) + 1,
+            records=self._records,
+            values=self._values,
+            rows=rows,
+            rejections=rejections,
+            row_offsets=row_offsets,
+            job_ids=np.full(count, _NO_ROW, np.int64),
+            sequences=np.full(count, -1, np.int64),
+            index=np.zeros(count, np.int64),
+            is_rejection=np.zeros(count, np.bool_),
+            controls=self._controls,
+            dead_letters=sorted(self._dead, key=lambda letter: letter.offset),
+            refused_writes=self._refused,
+        )
+
+    def _positions(self) -> tuple[list[int], list[int]]:
+        """Positions of rows and of rejections; decodes all that is neither."""
+        written_now = codec.frame_of(UserRow)
+        are_rows = [value.startswith(written_now) for value in self._values]
+        if all(are_rows):
+            return list(range(len(are_rows))), []
+        rows: list[int] = []
+        rejections: list[int] = []
+        for at, is_row in enumerate(are_rows):
+            if is_row:
+                rows.append(at)
+            else:
+                self._sort(at, {UserRow: rows, RowRejected: rejections})
+        return rows, rejections
+
+    def _sort(self, at: int, by_type: dict[type[Event], list[int]]) -> None:
+        """Note the position of a value of one of these types, or decode it."""
+        event_type, is_current = codec.type_of(self._values[at]) or _NO_EVENT
+        positions = by_type.get(event_type)
+        if positions is None:
+            self._decode_control(at)
+            return
+        positions.append(at)
+        if not is_current:
+            self._in_other_schemas.add(at)
+
+    def _decode_control(self, at: int) -> None:
+        try:
+            event = codec.decode(self._records[at].value())
+        except codec.UndecodableError as error:
+            self._bury_undecodable(at, error)
+            return
+        if not isinstance(event, Control):
+            self._bury(at, "UNEXPECTED_TYPE", f"{type(event).__name__} on user-events")
+        elif isinstance(event, AttributeDefined) and (refusal := refused_definition(event)):
+            self._bury(at, refusal.code, refusal.reason)
+        else:
+            record = self._records[at]
+            self._controls.append(
+                ControlRecord(at, int(self._offsets[at]), recorded_at(record), event)
+            )
+
+    def _rows(
+        self, event_type: type[UserRow | RowRejected], positions: list[int]
+    ) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
+        # The batch decoder knows the current schema only, and would not notice another one.
+        in_others = self._in_other_schemas.intersection(positions)
+        good = self._canonical_values(event_type, positions, in_others) if in_others else None
+        try:
+            return self._decoded(event_type, positions, good)
+        except ValueError:
+            left = positions if good is None else list(good)
+            good = self._canonical_values(event_type, left, set(left))
+            return self._decoded(event_type, left, good)
+
+    def _decoded(
+        self,
+        event_type: type[UserRow | RowRejected],
+        positions: list[int],
+        good: dict[int, bytes] | None,
+    ) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
+        """The values in ``good``, else all at these positions, as rows; and where they stand."""
+        if good is not None:
+            positions, values = list(good), list(good.values())
+        elif len(positions) == len(self._values):
+            values = self._values
+        else:
+            values = [self._values[at] for at in positions]
+        return codec.decode_batch(event_type, values), np.array(positions, np.int64)
+
+    def _canonical_values(
+        self, event_type: type[UserRow | RowRejected], positions: list[int], chosen: set[int]
+    ) -> dict[int, bytes]:
+        """By position, the chosen ones as our encoder writes them; what it can't is buried."""
+        each = (
+            (at, self._canonical(event_type, at) if at in chosen else self._values[at])
+            for at in positions
+        )
+        return {at: value for at, value in each if value}
+
+    def _canonical(self, event_type: type[UserRow | RowRejected], at: int) -> bytes | None:
+        """The value in the bytes our own encoder writes, or None once it is buried.
+
+        The two decoders disagree on odd varints, so each value must pass both.
+        """
+        try:
+            value = codec.encode(codec.decode(self._values[at]))
+            codec.decode_batch(event_type, [value])
+        except ValueError as error:
+            self._bury_undecodable(at, error)
+            return None
+        return value
+
+    def _without_rows_of_no_pass(
+        self, rows: pa.RecordBatch, positions: npt.NDArray[np.int64]
+    ) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
+        """One that took a line's place in its job's sequence would keep the job from its end."""
+        bad = foreign_to_jobs(rows)
+        named: list[dict[str, Any]] = rows.select(["job_id", "source"]).take(bad).to_pylist()
+        for at, row in zip(positions[bad].tolist(), named, strict=True):
+            self._bury(at, FOREIGN_JOB, no_row_of(row["job_id"]), row["source"])
+        return _without(bad.tolist(), rows, positions)
+
+    def _without_bad_foreign_rows(
+        self, rows: pa.RecordBatch, positions: npt.NDArray[np.int64]
+    ) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
+        """Our own passes are guarded by their digest; all others are checked one by one."""
+        if rows.column("job_id").null_count == 0:
+            return rows, positions
+        foreign = np.flatnonzero(np.asarray(rows.column("job_id").is_null()))
+        definitions = [
+            (control.at, control.event)
+            for control in self._controls
+            if isinstance(control.event, AttributeDefined)
+        ]
+        rules = ForeignRules(self._partition, self._attributes, definitions)
+        bad = [at for at in foreign.tolist() if not self._is_allowed(int(positions[at]), rules)]
+        return _without(bad, rows, positions)
+
+    def _is_allowed(self, at: int, rules: ForeignRules) -> bool:
+        try:
+            row = codec.decode(self._values[at])
+        except codec.UndecodableError as error:
+            self._bury_undecodable(at, error)
+            return False
+        assert isinstance(row, UserRow), "its frame says so"
+        refusal = rules.refusal(row, self._records[at].key(), at)
+        if refusal is not None:
+            self._refuse(at, row, refusal)
+        return refusal is None
+
+    def _refuse(self, at: int, row: UserRow, refusal: Refusal) -> None:
+        event_id = reported_id(row)
+        if event_id is None:
+            self._bury(at, refusal.code, refusal.reason, row.source)
+        else:
+            self._refused.append(RefusedWrite(int(self._offsets[at]), event_id, refusal))
+
+    def _bury_undecodable(self, at: int, error: ValueError) -> None:
+        code: str = getattr(error, "code", "MALFORMED")
+        record = self._records[at]
+        detail = undecodable(code, str(error), record.value())
+        self._dead.append(
+            DeadLetter(int(self._offsets[at]), record.key(), record.value(), code, detail)
+        )
+
+    def _bury(self, at: int, code: str, reason: str, source: str | None = None) -> None:
+        record = self._records[at]
+        offset, detail = int(self._offsets[at]), with_way_out(code, reason)
+        self._dead.append(DeadLetter(offset, record.key(), record.value(), code, detail, source))
+
+
+def _without(
+    bad: Sequence[int], rows: pa.RecordBatch, positions: npt.NDArray[np.int64]
+) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
+    if not bad:
+        return rows, positions
+    keep = np.ones(len(positions), np.bool_)
+    keep[bad] = False
+    return rows.filter(pa.array(keep)), positions[keep]
+
+
+def _offsets(records: Sequence[Record]) -> npt.NDArray[np.int64]:
+    """Of records in the order of their partition; markers of transactions leave gaps."""
+    first, last = records[0].offset() or 0, records[-1].offset() or 0
+    if last - first == len(records) - 1:
+        return np.arange(first, last + 1)
+    return np.array([record.offset() for record in records], np.int64)
+
+
+def recorded_at(record: Record) -> datetime:
+    """When the log has the record from, to the millisecond, whatever its producer wrote there."""
+    _, timestamp_ms = record.timestamp()
+    return _EPOCH + timedelta(milliseconds=min(max(timestamp_ms, 0), _LAST_MS))
+
+
+def _scatter(batch: Batch, rows: pa.RecordBatch, positions: npt.NDArray[np.int64]) -> None:
+    if not len(positions):
+        return
+    job_ids = pc.fill_null(rows.column("job_id"), _FOREIGN)
+    batch.job_ids[positions] = job_ids.to_numpy()
+    batch.sequences[positions] = pc.fill_null(rows.column("sequence"), -1).to_numpy()
+    batch.index[positions] = np.arange(len(positions))

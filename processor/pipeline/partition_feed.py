@@ -1,0 +1,223 @@
+"""From a claimed partition's records to work for the projector: what follows a log needs.
+
+The consumer group and a replay differ in who gives them partitions, and in when
+they end.  In between they do the same: records wait, are taken in batches, and
+each batch is decoded, judged by the accept rule and made ready for Postgres.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from confluent_kafka import KafkaError, TopicPartition
+
+from processor import RefusedToStartError
+from processor.decoding.accept_rule import Rows, accept
+from processor.decoding.batches import decode_records
+from processor.decoding.producer_rules import FOREIGN_JOB, LogPartition
+from processor.kafka.schema_cache import WriterSchemas
+from processor.projection.staging import prepare_rows
+from processor.projection.transaction import Work
+from schemas.codec import codec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from confluent_kafka import Consumer, Message
+
+    from processor.decoding.accept_rule import PartitionState
+    from processor.decoding.batches import Batch
+    from processor.projection.staging import PreparedRows
+    from processor.projection.transaction import Projection
+
+_MAX_BATCH_BYTES: Final = 16 << 20
+_WATERMARK_TIMEOUT_S: Final = 5.0
+_OFFSETS_GONE: Final = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)  # noqa: SLF001 - librdkafka's own error codes begin with an underscore
+
+
+@dataclass(slots=True)
+class PartitionFeed:
+    """A claimed partition: the state after all that was handed over, and what waits."""
+
+    state: PartitionState
+    next_fetch: int
+    pending: list[Message] = field(default_factory=list["Message"])
+    pending_bytes: int = 0
+    """About what is pending: what is taken counts by the mean."""
+    hole_at: int | None = None
+    unknown_id: int | None = None
+    """Of the schema of the record that comes next: until it is known, nothing is taken."""
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether what comes next is in a schema that is not known yet."""
+        return self.unknown_id is not None and not codec.is_known(self.unknown_id)
+
+    def put_back(self, records: list[Message], schema_id: int) -> None:
+        """These come next again, once the schema of the first of them is known."""
+        self.pending = records + self.pending
+        self.pending_bytes += sum(map(len, records))
+        self.unknown_id = schema_id
+
+    def forget_pending(self) -> None:
+        """Nothing is pending, and what was is to be fetched again."""
+        if self.pending:
+            self.next_fetch = _offset(self.pending[0])
+        self.pending, self.pending_bytes = [], 0
+
+    def add(self, records: list[Message]) -> None:
+        """Records that come next."""
+        self.pending += records
+        self.pending_bytes += sum(map(len, records))
+        self.next_fetch = (records[-1].offset() or 0) + 1
+
+    def take(self, room: int, stop: int | None = None) -> list[Message]:
+        """The next records before ``stop``: at most ``room``, and about a batch's bytes."""
+        if not self.pending or self.is_waiting:
+            return []
+        mean_bytes = max(1, self.pending_bytes // len(self.pending))
+        room = min(room, max(1, _MAX_BATCH_BYTES // mean_bytes), self.count_before(stop))
+        taken, self.pending = self.pending[:room], self.pending[room:]
+        self.pending_bytes = (
+            self.pending_bytes * len(self.pending) // (len(self.pending) + len(taken))
+        )
+        return taken
+
+    def count_before(self, stop: int | None) -> int:
+        """How many records wait that come before ``stop``."""
+        if stop is None or self.next_fetch <= stop:
+            return len(self.pending)
+        return bisect_left(self.pending, stop, key=_offset)
+
+
+class WorkMaker:
+    """Makes the projector's work of records; counts the repeats among them."""
+
+    def __init__(self, projection: Projection) -> None:
+        self.repeats = 0
+        self._projection = projection
+        self._schemas = WriterSchemas(projection.settings.schema_registry)
+        self._partitions = projection.settings.topics.user_events.partitions
+        self._key = projection.settings.reconciliation_key
+        self._log = structlog.stdlib.get_logger("rollcall.processor")
+
+    def works(
+        self, feeds: Iterable[PartitionFeed], room: int, stops: dict[int, int] | None = None
+    ) -> list[Work]:
+        """A transaction's work: at most ``room`` records of these feeds, the first ones first.
+
+        ``stops`` are the offsets, by partition, from which on nothing is taken.
+        """
+        works: list[Work] = []
+        steps = 0
+        for feed in feeds:
+            stop = stops[feed.state.partition] if stops else None
+            if records := self._decodable(feed, feed.take(room, stop)):
+                works.append(self._work(feed, records, steps))
+                steps += len(works[-1].steps)
+                room -= len(records)
+            if room <= 0:
+                break
+        return works
+
+    def _decodable(self, feed: PartitionFeed, records: list[Message]) -> list[Message]:
+        """The records before the first in a schema not known yet; there the partition waits."""
+        unknown = self._schemas.unknown(record.value() for record in records)
+        if not unknown:
+            return records
+        schema_id, first = min(unknown.items(), key=lambda item: item[1])
+        feed.put_back(records[first:], schema_id)
+        self._schemas.want(unknown, feed.state.partition)
+        self._log.warning(
+            "partition waits for a schema",
+            partition=feed.state.partition,
+            schema_id=schema_id,
+            next_offset=_offset(records[first]),
+        )
+        return records[:first]
+
+    def close(self) -> None:
+        """Wait for schemas no more."""
+        self._schemas.stop()
+
+    def _work(self, feed: PartitionFeed, records: list[Message], first_step: int) -> Work:
+        state = feed.state
+        place = LogPartition(state.partition, self._partitions, self._key)
+        batch = decode_records(records, place, state.attributes)
+        self._alarm(batch)
+        accepted = accept(batch, state, self._projection.reverted)
+        for job_id in accepted.corrupt:
+            self._log.error("digest mismatch", job_id=job_id, partition=batch.partition)
+        self.repeats += accepted.repeats
+        feed.state = accepted.state
+        return Work(
+            batch=batch,
+            before=state,
+            after=accepted.state,
+            steps=[
+                self._prepared(batch, step, first_step + number) if isinstance(step, Rows) else step
+                for number, step in enumerate(accepted.steps)
+            ],
+        )
+
+    def _alarm(self, batch: Batch) -> None:
+        """Somebody imitates the publisher, or has taken its events for an example."""
+        if self._projection.is_silent:
+            return
+        offsets = [each.offset for each in batch.dead_letters if each.code == FOREIGN_JOB]
+        if offsets:
+            self._log.error(
+                "rows name a job that is not theirs",
+                partition=batch.partition,
+                rows=len(offsets),
+                first_offset=offsets[0],
+            )
+
+    def _prepared(self, batch: Batch, step: Rows, number: int) -> PreparedRows:
+        expect_new = self._projection.expects_new(step.job_id, step.mode, batch.partition)
+        return prepare_rows(batch, step, number, expect_new=expect_new)
+
+
+def check_log_holds(consumer: Consumer, topic: str, partition: int, needed: range) -> None:
+    """Return where the log has the offsets that are needed; blocks for Kafka's answer.
+
+    Raises:
+        KafkaException: Kafka does not answer.
+        RefusedToStartError: records were lost or removed.
+    """
+    place = TopicPartition(topic, partition)
+    low, high = consumer.get_watermark_offsets(place, timeout=_WATERMARK_TIMEOUT_S)
+    if low <= needed.start and needed.stop <= high:
+        return
+    code, way_out = (
+        ("LOG_TRUNCATED", "or build the projection anew in an empty database")
+        if needed.stop > high
+        else ("RECORDS_REMOVED", "or keep the tables as the only record of what is gone")
+    )
+    until = f" up to {needed.stop}" if needed else ""
+    raise RefusedToStartError(
+        f"{code}: topic {topic}, partition {partition} holds offsets {low} to "
+        f"{high}, and the projection goes on from {needed.start}{until}. Records were lost; "
+        f"restore the topic from a copy, {way_out}."
+    )
+
+
+def raise_if_gone(error: KafkaError, message: Message) -> None:
+    """Tell an error that time heals from the loss of what comes next.
+
+    Raises:
+        RefusedToStartError: records that come next are not in the log any more.
+    """
+    if error.code() in _OFFSETS_GONE:
+        raise RefusedToStartError(
+            f"LOG_TRUNCATED: topic {message.topic()}, partition {message.partition()}: "
+            f"{error.str()}. Records that come next are not in the log any more; restore "
+            "the topic, or build the projection anew in an empty database."
+        )
+
+
+def _offset(record: Message) -> int:
+    return record.offset() or 0

@@ -1,0 +1,135 @@
+"""The thread that talks to Postgres: claims and batches, one after another.
+
+It decides nothing: the consumer's thread hands it a task, and reads the
+outcome from ``outcomes``.  A failure is always :class:`Lost`: nothing is tried
+again here, because only a new claim tells what was committed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+
+from processor import SupersededError
+from processor.projection.session import is_transient
+
+if TYPE_CHECKING:
+    from processor.decoding.accept_rule import PartitionState
+    from processor.projection.session import Store
+    from processor.projection.transaction import Projection, Work
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Task: become the only writer of these partitions."""
+
+    partitions: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """Outcome: where to go on from, by partition."""
+
+    states: dict[int, PartitionState]
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """Task: write these batches in one transaction."""
+
+    works: list[Work]
+
+
+@dataclass(frozen=True, slots=True)
+class Projected:
+    """Outcome: committed; the offsets to go on from, by partition."""
+
+    next_offsets: dict[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Outcome: nothing is known of these partitions until they are claimed again."""
+
+    partitions: list[int]
+    reason: BaseException
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """Outcome: an error that time does not heal; the thread has ended."""
+
+    error: BaseException
+
+
+Outcome = Claimed | Projected | Lost | Broken
+
+
+class Projector(threading.Thread):
+    """Runs until :meth:`stop`; ``tasks`` holds at most one task beside the one at work."""
+
+    def __init__(self, store: Store, projection: Projection) -> None:
+        super().__init__(name="projector", daemon=True)
+        self.tasks: queue.Queue[Claim | Project | None] = queue.Queue(maxsize=1)
+        self.outcomes: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
+        self._store = store
+        self.projection = projection
+        self._generation_of: dict[int, int] = {}
+        self._log = structlog.stdlib.get_logger("rollcall.processor")
+
+    def stop(self, timeout_s: float) -> None:
+        """Let the task at work finish, or cut it off after the time; idempotent."""
+        with contextlib.suppress(queue.Full):  # a task is stuck: cut off below, it rolls back
+            self.tasks.put(None, timeout=timeout_s / 2)
+        self.join(timeout_s / 2)
+        self._store.close()
+
+    def run(self) -> None:
+        """Take tasks until told to stop; never raises."""
+        while (task := self.tasks.get()) is not None:
+            try:
+                outcome = self._claim(task) if isinstance(task, Claim) else self._project(task)
+            except Exception as error:  # noqa: BLE001 - handed to the thread that can act on it
+                self.outcomes.put(self._failure(task, error))
+                if not _is_healed_by_claim(error):
+                    return
+            else:
+                self.outcomes.put(outcome)
+
+    def _claim(self, task: Claim) -> Claimed:
+        claimed = self._store.claim(task.partitions)
+        self._generation_of |= {partition: held[1] for partition, held in claimed.items()}
+        return Claimed({partition: held[0] for partition, held in claimed.items()})
+
+    def _project(self, task: Project) -> Projected:
+        begin = time.monotonic()
+        self._generation_of = self.projection.project(
+            self._store.connection(), task.works, self._generation_of
+        )
+        self._log.info(
+            "batch projected",
+            records=sum(len(work.batch.offsets) for work in task.works),
+            partitions=len(task.works),
+            dead_letters=sum(len(work.batch.dead_letters) for work in task.works),
+            elapsed_ms=round(1000 * (time.monotonic() - begin)),
+        )
+        return Projected({work.after.partition: work.after.next_offset for work in task.works})
+
+    def _failure(self, task: Claim | Project, error: Exception) -> Lost | Broken:
+        if not _is_healed_by_claim(error):
+            return Broken(error)
+        if not isinstance(error, SupersededError):
+            self._store.close()
+        if isinstance(task, Claim):
+            return Lost(task.partitions, error)
+        return Lost([work.after.partition for work in task.works], error)
+
+
+def _is_healed_by_claim(error: BaseException) -> bool:
+    return isinstance(error, SupersededError) or is_transient(error)

@@ -1,0 +1,178 @@
+"""The user rows of one leaf: a job's rows inserted and upserted by sets.
+
+Only called behind the fence, so the leaf has no other writer, and what one
+statement found still holds for the next.
+A round has each key once, so the order of its statements is free.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, LiteralString
+
+from psycopg import sql
+
+from processor.projection.staging import LEAF_COLUMNS
+from schemas.read_model.upsert_sql import CHANGED, INSERTED, assignments, differences
+
+if TYPE_CHECKING:
+    import psycopg
+
+_ROUND: Final[LiteralString] = (
+    "step = %(step)s AND round = %(round)s AND staging.job_id IS NOT NULL"
+)
+_INSERT: Final[LiteralString] = """
+INSERT INTO {leaf} ({columns})
+SELECT {values}
+FROM staging
+WHERE {round} AND mode = ANY(%(modes)s) AND is_complete
+ORDER BY key
+ON CONFLICT (key) DO NOTHING
+"""
+_CONFLICTS: Final[LiteralString] = """
+SELECT staging.id, leaf.job_id, leaf.record_number
+FROM staging JOIN {leaf} AS leaf USING (key)
+WHERE {round} AND mode = ANY(%(modes)s) AND leaf.id <> staging.id
+ORDER BY staging.id
+"""
+_INCOMPLETE: Final[LiteralString] = """
+SELECT staging.id
+FROM staging LEFT JOIN {leaf} AS leaf USING (key)
+WHERE {round} AND mode = ANY(%(modes)s) AND NOT is_complete AND leaf.key IS NULL
+ORDER BY staging.id
+"""
+_UPDATE: Final[LiteralString] = """
+UPDATE {leaf} AS leaf
+SET {assignments}
+FROM staging
+WHERE {round} AND mode = 'upsert' AND leaf.key = staging.key AND leaf.id <> staging.id
+  AND ({differences})
+"""
+_INSERTING: Final = ["insert", "delsert"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """Which staged rows: parameters of every statement here.
+
+    ``modes`` counts them by mode; ``has_incomplete`` says that some may not add a user.
+    """
+
+    step: int
+    number: int
+    modes: dict[str, int]
+    has_incomplete: bool
+
+    def parameters(self, modes: list[str]) -> dict[str, Any]:
+        """The values of the statements' placeholders."""
+        return {
+            "step": self.step,
+            "round": self.number,
+            "modes": modes,
+        }
+
+
+@dataclass(slots=True)
+class Outcomes:
+    """What became of a round's rows.
+
+    ``conflicts``: (id of the refused row, job id and record number that last set the holder).
+    ``incomplete``: ids of rows that would have added a user and may not.
+    """
+
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    conflicts: list[tuple[int, int | None, int | None]] = field(
+        default_factory=list[tuple[int, "int | None", "int | None"]]
+    )
+    incomplete: list[int] = field(default_factory=list[int])
+
+
+class LeafWriter:
+    """Writes rounds into one leaf; its statements are composed once, to be prepared."""
+
+    def __init__(self, leaf: sql.Identifier) -> None:
+        parts: dict[str, sql.Composable] = {"leaf": leaf, "round": sql.SQL(_ROUND), **ROW_SQL}
+        self._insert = sql.SQL(_INSERT).format(**parts)
+        self._conflicts = sql.SQL(_CONFLICTS).format(**parts)
+        self._incomplete = sql.SQL(_INCOMPLETE).format(**parts)
+        self._update = sql.SQL(_UPDATE).format(**parts)
+        self._updates_first = True
+
+    def write(self, cursor: psycopg.Cursor, a_round: Round) -> Outcomes:
+        """Apply a round of staged rows."""
+        outcomes = Outcomes()
+        inserting = sum(a_round.modes.get(mode, 0) for mode in _INSERTING)
+        if inserting:
+            self._write_inserts(cursor, a_round, inserting, outcomes)
+        if upserting := a_round.modes.get("upsert", 0):
+            self._write_upserts(cursor, a_round, upserting, outcomes)
+        return outcomes
+
+    def _write_inserts(
+        self, cursor: psycopg.Cursor, a_round: Round, expected: int, outcomes: Outcomes
+    ) -> None:
+        parameters = a_round.parameters(_INSERTING)
+        inserted = cursor.execute(self._insert, parameters).rowcount
+        outcomes.inserted += inserted
+        if inserted < expected:
+            outcomes.conflicts += cursor.execute(self._conflicts, parameters).fetchall()
+            outcomes.incomplete += self._find_incomplete(cursor, a_round, parameters)
+
+    def _write_upserts(
+        self, cursor: psycopg.Cursor, a_round: Round, expected: int, outcomes: Outcomes
+    ) -> None:
+        """Update, then insert, or the other way round: whichever did more the last time.
+
+        The order is free, because a row that was inserted here is never updated here
+        (``leaf.id <> staging.id``) and one that was updated conflicts with itself.
+        """
+        parameters = a_round.parameters(["upsert"])
+        incomplete = self._find_incomplete(cursor, a_round, parameters)
+        statements = {"updated": self._update, "inserted": self._insert}
+        first, second = sorted(statements, reverse=self._updates_first)
+        done = {first: cursor.execute(statements[first], parameters).rowcount, second: 0}
+        if done[first] < expected:
+            done[second] = cursor.execute(statements[second], parameters).rowcount
+        self._updates_first = done["updated"] >= done["inserted"]
+        outcomes.incomplete += incomplete
+        outcomes.inserted += done["inserted"]
+        outcomes.updated += done["updated"]
+        outcomes.unchanged += expected - sum(done.values()) - len(incomplete)
+
+    def _find_incomplete(
+        self, cursor: psycopg.Cursor, a_round: Round, parameters: dict[str, Any]
+    ) -> list[int]:
+        if not a_round.has_incomplete:
+            return []
+        return [row[0] for row in cursor.execute(self._incomplete, parameters)]
+
+
+def _inserted_value(column: str) -> sql.Composable:
+    if column in ("created_at", "modified_at"):
+        return sql.SQL("occurred_at")
+    return INSERTED.get(column, sql.Identifier(column))
+
+
+def _assignments() -> sql.Composed:
+    whose: dict[str, sql.Composable] = {
+        name: sql.Identifier("staging", staged)
+        for name, staged in (
+            ("modified_at", "occurred_at"),
+            ("job_id", "job_id"),
+            ("record_number", "record_number"),
+            ("modified_position", "id"),
+        )
+    }
+    return assignments(CHANGED | whose)
+
+
+ROW_SQL: Final[dict[str, sql.Composable]] = {
+    "columns": sql.SQL(", ").join(sql.Identifier(column) for column in LEAF_COLUMNS),
+    "values": sql.SQL(", ").join(_inserted_value(column) for column in LEAF_COLUMNS),
+    "assignments": _assignments(),
+    "differences": differences(CHANGED),
+}
+"""Parts of statements that write staged rows: ``columns`` and ``values`` of a new user,
+``assignments`` of a changed one, and the ``differences`` that make it one."""

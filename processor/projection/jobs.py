@@ -1,0 +1,216 @@
+"""The jobs' rows: opened, counted, finished, and their statuses on the way to Kafka.
+
+A job's row is the only one that several workers write, so all of it happens
+last in a transaction and in order of job id.  Who holds it sees every other
+partition's counts: so a status never goes back, and exactly one worker sees
+the last partition sealed.
+
+When a job started and ended is what the log says, its first JobOpened and its
+last JobSealed, so a replay says the same.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, LiteralString
+
+import structlog
+from psycopg import sql
+from psycopg.rows import class_row, dict_row
+
+from schemas.codec.codec import encode
+from schemas.events import JobStatus
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import psycopg
+
+    from processor.decoding.accept_rule import Opened, Sealed
+
+_OPEN: LiteralString = """
+INSERT INTO {schema}.job
+    (job_id, mode, lines, file_name, sha256, accepted_at, accepted_by, started_at)
+VALUES (%(job_id)s, %(mode)s, %(lines)s, %(file_name)s, %(sha256)s, %(accepted_at)s,
+        %(accepted_by)s, %(recorded_at)s)
+ON CONFLICT (job_id) DO NOTHING
+"""
+_OPEN_PARTITION: LiteralString = """
+INSERT INTO {schema}.job_partition (job_id, partition, opened_offset, opened_at)
+VALUES (%(job_id)s, %(partition)s, %(offset)s, %(recorded_at)s)
+"""
+_SEAL_PARTITION: LiteralString = """
+UPDATE {schema}.job_partition
+SET sealed_offset = %(offset)s, sealed_at = %(recorded_at)s, rows = %(rows)s, digest = %(digest)s
+WHERE job_id = %(job_id)s AND partition = %(partition)s
+"""
+_COUNT: LiteralString = """
+UPDATE {schema}.job_partition
+SET inserted = inserted + %(inserted)s, updated = updated + %(updated)s,
+    unchanged = unchanged + %(unchanged)s, rejected = rejected + %(rejected)s
+WHERE job_id = %(job_id)s AND partition = %(partition)s
+"""
+_HOLD: LiteralString = """
+UPDATE {schema}.job
+SET version = version + 1, sealed_partitions = sealed_partitions + %(sealed)s,
+    started_at = LEAST(started_at, %(opened_at)s)
+WHERE job_id = %(job_id)s
+RETURNING sealed_partitions, mode
+"""
+_FINISH: LiteralString = """
+UPDATE {schema}.job
+SET finished_at = counted.sealed_at,
+    state = CASE WHEN %(is_reverted)s THEN 'REVERTED'
+                 WHEN counted.rejected > 0 THEN 'COMPLETED_WITH_ERRORS' ELSE 'COMPLETED' END
+FROM (SELECT max(sealed_at) AS sealed_at, sum(rejected) AS rejected
+      FROM {schema}.job_partition WHERE job_id = %(job_id)s) AS counted
+WHERE job_id = %(job_id)s
+"""
+_STATUS: LiteralString = """
+SELECT job.job_id, version, state, mode, lines, file_name, sha256, accepted_at, accepted_by,
+       started_at, finished_at, sum(inserted)::bigint AS inserted, sum(updated)::bigint AS updated,
+       sum(unchanged)::bigint AS unchanged, sum(rejected)::bigint AS rejected
+FROM {schema}.job JOIN {schema}.job_partition USING (job_id)
+WHERE job_id = %(job_id)s
+GROUP BY job.job_id
+"""
+
+_CHANGED: LiteralString = """
+SELECT new.job_id, new.version, new.state, new.mode, new.lines, new.file_name, new.sha256,
+       new.accepted_at, new.accepted_by, new.started_at, new.finished_at,
+       new.inserted, new.updated, new.unchanged, new.rejected
+FROM {new}.jobs AS new JOIN {old}.jobs AS old USING (job_id)
+WHERE (new.state, new.inserted, new.updated, new.unchanged, new.rejected)
+      IS DISTINCT FROM (old.state, old.inserted, old.updated, old.unchanged, old.rejected)
+ORDER BY new.accepted_at, new.job_id
+"""
+_TO_OUTBOX: LiteralString = """
+INSERT INTO {new}.outbox (topic, key, value) VALUES (%(topic)s, %(key)s, %(value)s)
+"""
+
+
+@dataclass(slots=True)
+class Counts:
+    """Outcomes of one job in one partition, as one transaction changes them."""
+
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenJob:
+    """A job that a transaction changed.
+
+    ``is_whole``: it has just ended; ``ends_delsert``: and readers are to see its users.
+    """
+
+    job_id: int
+    is_whole: bool
+    ends_delsert: bool
+
+
+class JobChanges:
+    """What one transaction does to jobs, gathered until :meth:`write`."""
+
+    def __init__(self, schema: str, partitions: int, reverted: frozenset[int]) -> None:
+        self._schema = sql.Identifier(schema)
+        self._partitions = partitions
+        self._reverted = reverted
+        self._counts: dict[tuple[int, int], Counts] = {}
+        self._opened_at: dict[int, datetime] = {}
+        self._sealed: defaultdict[int, int] = defaultdict(int)
+
+    def open(self, cursor: psycopg.Cursor, opened: Opened, partition: int) -> None:
+        """Note that the job began in a partition; the first one makes its row."""
+        job = opened.job
+        parameters = asdict(job) | {
+            "partition": partition, "offset": opened.offset, "recorded_at": opened.recorded_at,
+        }  # fmt: skip
+        cursor.execute(self._sql(_OPEN), parameters)
+        cursor.execute(self._sql(_OPEN_PARTITION), parameters)
+        known = self._opened_at.get(job.job_id, opened.recorded_at)
+        self._opened_at[job.job_id] = min(known, opened.recorded_at)
+
+    def seal(self, cursor: psycopg.Cursor, sealed: Sealed, partition: int) -> None:
+        """Note that the job is whole in one more partition."""
+        parameters = asdict(sealed.seal) | {
+            "partition": partition, "offset": sealed.offset, "recorded_at": sealed.recorded_at,
+        }  # fmt: skip
+        cursor.execute(self._sql(_SEAL_PARTITION), parameters)
+        self._sealed[sealed.seal.job_id] += 1
+
+    def counts(self, job_id: int, partition: int) -> Counts:
+        """The changes of the job's counts, to be added to."""
+        return self._counts.setdefault((job_id, partition), Counts())
+
+    def write(self, cursor: psycopg.Cursor) -> list[WrittenJob]:
+        """Write all changes; the jobs changed, in the order in which they were held."""
+        for (job_id, partition), counts in self._counts.items():
+            parameters = {"job_id": job_id, "partition": partition} | asdict(counts)
+            cursor.execute(self._sql(_COUNT), parameters)
+        touched = {job_id for job_id, _ in self._counts} | self._sealed.keys()
+        return [
+            self._write_job(cursor, job_id) for job_id in sorted(touched | self._opened_at.keys())
+        ]
+
+    def _write_job(self, cursor: psycopg.Cursor, job_id: int) -> WrittenJob:
+        is_reverted = job_id in self._reverted
+        parameters = {
+            "job_id": job_id,
+            "sealed": self._sealed[job_id],
+            "opened_at": self._opened_at.get(job_id),
+            "is_reverted": is_reverted,
+        }
+        held = cursor.execute(self._sql(_HOLD), parameters).fetchone()
+        assert held is not None, "a job's row is made when it opens"
+        is_whole = self._sealed[job_id] > 0 and held[0] == self._partitions
+        if is_whole:
+            cursor.execute(self._sql(_FINISH), parameters)
+        ends_delsert = is_whole and held[1] == "delsert" and not is_reverted
+        return WrittenJob(job_id, is_whole=is_whole, ends_delsert=ends_delsert)
+
+    def status(self, cursor: psycopg.Cursor, job_id: int) -> JobStatus:
+        """A snapshot of a job whose row this transaction holds."""
+        with cursor.connection.cursor(row_factory=dict_row) as rows:
+            row = rows.execute(self._sql(_STATUS), {"job_id": job_id}).fetchone()
+        assert row is not None, "counts were written before"
+        return JobStatus(**row)
+
+    def _sql(self, statement: LiteralString) -> sql.Composed:
+        return sql.SQL(statement).format(schema=self._schema)
+
+
+def announce_changed(cursor: psycopg.Cursor, old: str, new: str, topic: str) -> None:
+    """Send the statuses of jobs that ended otherwise in the new tables than in the old ones.
+
+    Both are schemas, at equal offsets; the versions of the new one are the later ones already.
+    """
+    names = {"old": sql.Identifier(old), "new": sql.Identifier(new)}
+    with cursor.connection.cursor(row_factory=class_row(JobStatus)) as rows:
+        statuses = rows.execute(sql.SQL(_CHANGED).format(**names)).fetchall()
+    records = [
+        {"topic": topic, "key": str(status.job_id).encode(), "value": encode(status)}
+        for status in statuses
+    ]
+    if records:
+        cursor.executemany(sql.SQL(_TO_OUTBOX).format(**names), records)
+
+
+def log_finished(status: JobStatus) -> None:
+    """The canonical line of a finished job; its outcomes must add up to its lines.
+
+    Of a reverted job they do not: its rows have none.
+    """
+    log = structlog.stdlib.get_logger("rollcall.processor").bind(
+        job_id=status.job_id, mode=status.mode, state=status.state, lines=status.lines
+    )
+    outcomes = {
+        name: getattr(status, name) for name in ("inserted", "updated", "unchanged", "rejected")
+    }
+    if status.state == "REVERTED" or sum(outcomes.values()) == status.lines:
+        log.info("job finished", **outcomes)
+    else:
+        log.error("outcomes do not add up to the lines", **outcomes)

@@ -1,0 +1,234 @@
+"""Accepted rows as COPY input: which columns go to the staging table, or straight to a leaf.
+
+A key that comes several times in a batch gets a round for each time, so that
+each round has a key once and whole rounds can be applied by set statements.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+
+from processor.decoding.batches import rows_at
+from schemas.read_model.attribute_json import attributes_json
+from schemas.read_model.copy_binary import copy_input, is_complete, jsonb
+from schemas.read_model.tables import API_SOURCE
+from schemas.rules.fields import FIELDS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+
+    from processor.decoding.accept_rule import Rows
+    from processor.decoding.batches import Batch
+    from schemas.rules.attributes import Attribute
+
+pc: Any = pyarrow.compute
+_OFFSET_BITS: Final = 48
+
+STAGED_COLUMNS: Final = (
+    "step", "id", "round", "mode", "is_complete", "present", "key",
+    *(field.name for field in FIELDS),
+    "attributes", "occurred_at", "job_id", "record_number", "event_id", "user_id",
+)  # fmt: skip
+"""Of the staging table; ``step`` numbers the Rows steps of a transaction."""
+LEAF_COLUMNS: Final = (
+    "id", "key",
+    *(field.name for field in FIELDS),
+    "attributes", "created_at", "modified_at", "job_id", "record_number",
+)  # fmt: skip
+"""Of a leaf as a job's rows fill it; generation and partition are its defaults."""
+REJECTION_COLUMNS: Final = (
+    "job_id", "record_number", "line", "column", "code", "reason", "value", "raw",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedRows:
+    """A Rows step as the projection wants it.
+
+    ``leaf_input``: COPY input for the leaf itself, where all rows may well be new users;
+    None where they must be matched against the users that are there.
+    ``counts`` is the number of rows by (round, is another producer's) and mode.
+    ``reported``: event ids of the API's writes among the rows, by the ids of the rows.
+    """
+
+    step: int
+    job_id: int | None
+    is_filling: bool
+    attributes: Mapping[str, Attribute]
+    rows: pa.RecordBatch
+    ids: npt.NDArray[np.int64]
+    rounds: npt.NDArray[np.int32]
+    is_complete: pa.BooleanArray
+    counts: dict[tuple[int, bool], dict[str, int]]
+    reported: dict[int, str]
+    leaf_input: memoryview | None
+    rejected: int
+    rejections_input: memoryview
+
+    @property
+    def has_incomplete(self) -> bool:
+        """Whether a row may not add a user."""
+        return self.is_complete.true_count < len(self.rows)
+
+    def staged_input(self) -> memoryview:
+        """COPY input for the staging table."""
+        return _staged_input(self)
+
+    def sources_by_id(self, wanted: list[int]) -> list[str | None]:
+        """Whom the rows of these ids name as their producer, in their order."""
+        at = np.searchsorted(self.ids, np.array(wanted, np.int64))
+        column: pa.StringArray = cast("pa.StringArray", self.rows.column("source"))
+        return column.take(at).to_pylist()
+
+    def rows_by_id(self, wanted: list[int]) -> list[dict[str, Any]]:
+        """The rows of these ids, in their order, as dicts of columns."""
+        at = np.searchsorted(self.ids, np.array(wanted, np.int64))
+        return self.rows.take(at).to_pylist()
+
+
+def prepare_rows(batch: Batch, step: Rows, number: int, *, expect_new: bool) -> PreparedRows:
+    """Make a Rows step ready, apart from the database.
+
+    ``number`` is its place in its transaction; ``expect_new`` says that these rows will
+    most likely all be new users.
+    """
+    rows = rows_at(batch.rows, step.rows)
+    ids = batch.row_offsets[step.rows] + user_id(batch.partition, 0)
+    complete = is_complete(rows)
+    rejections = rows_at(batch.rejections, step.rejections)
+    row_rounds = (
+        np.zeros(len(rows), np.int32)
+        if step.is_filling
+        else rounds(cast("pa.StringArray", rows.column("key")))
+    )
+    counts = _counts(rows, row_rounds)
+    may_be_new = expect_new and list(counts) == [(0, False)] and complete.true_count == len(rows)
+    return PreparedRows(
+        step=number,
+        job_id=step.job_id,
+        is_filling=step.is_filling,
+        attributes=step.attributes,
+        rows=rows,
+        ids=ids,
+        rounds=row_rounds,
+        is_complete=complete,
+        counts=counts,
+        reported=_reported(rows, ids),
+        leaf_input=(
+            _leaf_input(rows, ids, step.attributes) if step.is_filling or may_be_new else None
+        ),
+        rejected=len(rejections),
+        rejections_input=copy_input({name: rejections.column(name) for name in REJECTION_COLUMNS}),
+    )
+
+
+def user_id(partition: int, offset: int) -> int:
+    """The id of the user that the event at this log position creates.
+
+    A replay gives the same; positive, below 2**60 (4096 partitions).
+    """
+    return (partition << _OFFSET_BITS) + offset + 1
+
+
+def offset_of(user: int) -> int:
+    """The offset in its partition of the event that created the user."""
+    return (user & ((1 << _OFFSET_BITS) - 1)) - 1
+
+
+def partition_of_id(user: int) -> int:
+    """The partition of the event that created the user."""
+    return user >> _OFFSET_BITS
+
+
+def rounds(keys: pa.StringArray) -> npt.NDArray[np.int32]:
+    """How many times each key came before, in order: 0 everywhere where keys are unique."""
+    codes: pa.DictionaryArray[Any, Any] = pc.dictionary_encode(keys)
+    indices = codes.indices.to_numpy()
+    if len(codes.dictionary) == len(keys):
+        return np.zeros(len(keys), np.int32)
+    order = np.argsort(indices, kind="stable")
+    ordered = indices[order]
+    starts = np.flatnonzero(np.diff(ordered, prepend=-1))
+    run_lengths = np.diff(starts, append=len(ordered))
+    nth = np.arange(len(ordered)) - np.repeat(starts, run_lengths)
+    result = np.empty(len(keys), np.int32)
+    result[order] = nth
+    return result
+
+
+def _reported(rows: pa.RecordBatch, ids: npt.NDArray[np.int64]) -> dict[int, str]:
+    if rows.column("job_id").null_count == 0:
+        return {}
+    is_reported = pc.and_(
+        pc.is_null(rows.column("job_id")),
+        pc.fill_null(pc.equal(rows.column("source"), API_SOURCE), fill_value=False),
+    )
+    event_ids: list[str] = pc.filter(rows.column("event_id"), is_reported).to_pylist()
+    return dict(zip(ids[np.asarray(is_reported)].tolist(), event_ids, strict=True))
+
+
+def _counts(
+    rows: pa.RecordBatch, row_rounds: npt.NDArray[np.int32]
+) -> dict[tuple[int, bool], dict[str, int]]:
+    table = pa.table(
+        {
+            "round": row_rounds,
+            "is_foreign": rows.column("job_id").is_null(),
+            "mode": rows.column("mode"),
+        }
+    )
+    counts: dict[tuple[int, bool], dict[str, int]] = {}
+    grouped = table.group_by(["round", "is_foreign", "mode"]).aggregate([([], "count_all")])
+    for group in grouped.to_pylist():
+        modes = counts.setdefault((group["round"], group["is_foreign"]), {})
+        modes[group["mode"]] = group["count_all"]
+    return counts
+
+
+def _staged_input(step: PreparedRows) -> memoryview:
+    rows = step.rows
+    columns: list[pa.Array[Any]] = [
+        pa.repeat(pa.scalar(step.step, pa.int32()), len(rows)),
+        pa.array(step.ids),
+        pa.array(step.rounds),
+        rows.column("mode"),
+        step.is_complete,
+        rows.column("present"),
+        rows.column("key"),
+        *(rows.column(field.name) for field in FIELDS),
+        jsonb(attributes_json(rows.column("attributes"), step.attributes)),
+        rows.column("occurred_at"),
+        rows.column("job_id"),
+        rows.column("record_number"),
+        rows.column("event_id"),
+        rows.column("user_id"),
+    ]
+    return copy_input(dict(zip(STAGED_COLUMNS, columns, strict=True)))
+
+
+def _leaf_input(
+    rows: pa.RecordBatch, ids: npt.NDArray[np.int64], attributes: Mapping[str, Attribute]
+) -> memoryview:
+    columns: list[pa.Array[Any]] = [
+        pa.array(ids),
+        rows.column("key"),
+        *(
+            pc.fill_null(rows.column(field.name), fill_value=True)
+            if field.kind == "boolean"
+            else rows.column(field.name)
+            for field in FIELDS
+        ),
+        jsonb(attributes_json(rows.column("attributes"), attributes, clears="nothing")),
+        rows.column("occurred_at"),
+        rows.column("occurred_at"),
+        rows.column("job_id"),
+        rows.column("record_number"),
+    ]
+    return copy_input(dict(zip(LEAF_COLUMNS, columns, strict=True)))

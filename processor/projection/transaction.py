@@ -1,0 +1,520 @@
+"""One transaction: the fence, the rows, the outcomes, the jobs, the outbox.
+
+The order matters.
+
+1. The fence moves ``next_offset`` under this worker's epoch.  From then on no
+   other worker can write these partitions' leaves, so outcomes may be found
+   out by one statement and acted on by the next.
+2. Steps are applied in log order, partition by partition.
+3. Rejections, counts of users, outcomes of single writes and the jobs' own rows
+   come last (:mod:`processor.projection.jobs`), and with them what leaves for Kafka.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import defaultdict
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final, LiteralString
+
+from psycopg import errors, sql
+from psycopg.types.json import Jsonb
+
+from processor import SupersededError
+from processor.decoding.accept_rule import Defined, Erased, Indexed, Opened, Sealed
+from processor.decoding.batches import DeadLetter
+from processor.decoding.dead_letter_texts import refused_row
+from processor.projection.job_rows import LeafWriter, Round
+from processor.projection.jobs import JobChanges, log_finished
+from processor.projection.producer_rows import ForeignWriter, decide
+from processor.projection.source_counts import SourceCounts
+from processor.projection.staging import (
+    LEAF_COLUMNS,
+    REJECTION_COLUMNS,
+    STAGED_COLUMNS,
+    PreparedRows,
+    offset_of,
+    user_id,
+)
+from processor.projection.write_outcomes import WriteOutcome, WriteOutcomes
+from processor.projection.write_refusals import write_refusal
+from schemas.codec import codec
+from schemas.read_model.copy_binary import COPY_HEADER, COPY_TRAILER
+from schemas.rules.rejections import erased_line, incomplete_user, key_conflict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import psycopg
+
+    from processor.decoding.accept_rule import PartitionState
+    from processor.decoding.batches import Batch
+    from processor.projection.job_rows import Outcomes
+    from processor.projection.jobs import WrittenJob
+    from processor.projection.producer_rows import Verdict
+    from processor.tables.generations import Generations
+    from schemas.config.settings import Settings
+    from schemas.events import RowErased, UserRow
+    from schemas.rules.rejections import FoundRejection
+
+_FENCE: LiteralString = """
+UPDATE {schema}.projection_offset
+SET next_offset = %(next_offset)s, is_indexed = %(is_indexed)s,
+    sealed_job_id = %(sealed_job_id)s, open_job_id = %(open_job_id)s, open_mode = %(open_mode)s,
+    next_sequence = %(next_sequence)s, digest = %(digest)s
+WHERE topic = %(topic)s AND partition = %(partition)s
+  AND epoch = %(epoch)s AND next_offset = %(expected)s
+"""
+_SET_GENERATION: LiteralString = """
+UPDATE {schema}.projection_offset SET generation = %(generation)s
+WHERE topic = %(topic)s AND partition = %(partition)s
+"""
+_DEFINE: LiteralString = """
+INSERT INTO {schema}.attribute
+    (name, type, is_reconciliation_key, is_indexed, defined_at, defined_by)
+VALUES (%(name)s, %(type)s, %(is_reconciliation_key)s, %(is_indexed)s, %(defined_at)s,
+        %(defined_by)s)
+ON CONFLICT (name) DO NOTHING
+"""
+_NOTE_DEFINED: LiteralString = """
+INSERT INTO {schema}.attribute_partition (name, partition, type)
+VALUES (%(name)s, %(partition)s, %(type)s)
+"""
+_TO_OUTBOX: LiteralString = """
+INSERT INTO {schema}.outbox (topic, key, value, headers)
+VALUES (%(topic)s, %(key)s, %(value)s, %(headers)s)
+"""
+STAGING_TABLE: LiteralString = """
+CREATE TEMPORARY TABLE IF NOT EXISTS staging (
+    step integer NOT NULL,
+    id bigint NOT NULL,
+    round integer NOT NULL,
+    mode text NOT NULL,
+    is_complete boolean NOT NULL,
+    present integer NOT NULL,
+    key text COLLATE "C" NOT NULL,
+    first_name text,
+    last_name text,
+    email text,
+    mobile_number text,
+    country text,
+    state text,
+    last_active_date date,
+    sms_subscription boolean,
+    email_subscription boolean,
+    voice_subscription boolean,
+    attributes jsonb NOT NULL,
+    occurred_at timestamptz NOT NULL,
+    job_id bigint,
+    record_number integer,
+    event_id text,
+    user_id bigint
+) ON COMMIT DELETE ROWS
+"""
+
+_MOVED: Final = (
+    "partition", "next_offset", "is_indexed", "sealed_job_id", "open_job_id", "open_mode",
+    "next_sequence", "digest",
+)  # fmt: skip
+_REMEMBERED_JOBS: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A partition's batch, decided and made ready: all but the database's part."""
+
+    batch: Batch
+    before: PartitionState
+    after: PartitionState
+    steps: Sequence[Opened | Defined | Indexed | PreparedRows | Erased | Sealed]
+
+    def prepared(self) -> list[PreparedRows]:
+        """Its steps that carry rows."""
+        return [step for step in self.steps if isinstance(step, PreparedRows)]
+
+    def writes(self) -> dict[int, str]:
+        """Its writes of the API: their event ids by log position, refused ones too."""
+        partition = self.after.partition
+        writes = {
+            user_id(partition, refused.offset): refused.event_id
+            for refused in self.batch.refused_writes
+        }
+        for step in self.prepared():
+            writes |= step.reported
+        return writes
+
+
+class Projection:
+    """Writes batches into the tables of one projection."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        generations: Generations,
+        read_rows: Callable[[int, list[int]], Iterator[tuple[int, UserRow]]],
+        reverted: frozenset[int] = frozenset(),
+        is_silent: bool = False,
+    ) -> None:
+        """``read_rows`` reads rows again from the log: (partition, ascending offsets).
+
+        ``reverted`` are the jobs whose rows are left out.  A silent projection tells nobody
+        what it does, no statuses, dead letters or outcomes, and keeps no earlier generation.
+        """
+        self.settings = settings
+        self.reverted = reverted
+        self.is_silent = is_silent
+        self.schema = generations.schema
+        self.generations = generations
+        self.read_rows = read_rows
+        self.are_new: dict[tuple[int, int], bool] = {}
+        self._writers: dict[tuple[int, int], tuple[LeafWriter, ForeignWriter]] = {}
+
+    def expects_new(self, job_id: int | None, mode: str | None, partition: int) -> bool:
+        """Whether a job's next rows will most likely all be new users: as the last ones were."""
+        if job_id is None:
+            return False
+        if len(self.are_new) > _REMEMBERED_JOBS:
+            self.are_new.clear()
+        return self.are_new.get((job_id, partition), mode == "insert")
+
+    def project(
+        self, connection: psycopg.Connection, works: list[Work], generation_of: dict[int, int]
+    ) -> dict[int, int]:
+        """Write one batch for each of some partitions, in one transaction.
+
+        ``generation_of`` says which generation each partition writes to.
+
+        Returns:
+            The same after the batch: it changes where a delsert opened.
+
+        Raises:
+            SupersededError: another worker holds one of the partitions; nothing was written.
+        """
+        with connection.transaction(), connection.cursor() as cursor:
+            writes = {at: event_id for work in works for at, event_id in work.writes().items()}
+            outcomes = WriteOutcomes(self.schema, writes)
+            transaction = _Transaction(self, cursor, dict(generation_of), outcomes)
+            transaction.fence(works)
+            transaction.stage(works)
+            outcomes.find_repeats(cursor)
+            for work in works:
+                transaction.apply(work)
+            transaction.write_rejections(works)
+            transaction.write_counts()
+            outcomes.write(cursor, tells=not self.is_silent)
+            transaction.write_jobs()
+        if self.is_silent and transaction.has_switched:
+            self._drop_retired(connection)
+        return transaction.generation_of
+
+    def _drop_retired(self, connection: psycopg.Connection) -> None:
+        """Nobody reads them, and a long log may have made hundreds; the next one tries again."""
+        with contextlib.suppress(errors.LockNotAvailable), connection.transaction():
+            connection.execute("SET LOCAL lock_timeout = '1s'")
+            with connection.cursor() as cursor:
+                for generation in self.generations.expired(cursor, keep_s=0):
+                    self.generations.drop(cursor, generation)
+
+    def writers(self, generation: int, partition: int) -> tuple[LeafWriter, ForeignWriter]:
+        """The writers of a leaf; kept, so that their statements stay prepared."""
+        leaf = (generation, partition)
+        if leaf not in self._writers:
+            if len(self._writers) > 2 * self.settings.topics.user_events.partitions:
+                self._writers.clear()
+            table = self.generations.leaf(generation, partition)
+            self._writers[leaf] = (LeafWriter(table), ForeignWriter(table))
+        return self._writers[leaf]
+
+
+class _Transaction:
+    """The statements of one transaction, in the order of the module's text."""
+
+    def __init__(
+        self,
+        projection: Projection,
+        cursor: psycopg.Cursor,
+        generation_of: dict[int, int],
+        outcomes: WriteOutcomes,
+    ) -> None:
+        self.generation_of = generation_of
+        self._outcomes = outcomes
+        self._sources = SourceCounts(projection.schema)
+        self._grown: defaultdict[tuple[int, int], int] = defaultdict(int)
+        self._projection = projection
+        self._topics = projection.settings.topics
+        self._cursor = cursor
+        self._jobs = JobChanges(
+            projection.schema, self._topics.user_events.partitions, projection.reverted
+        )
+        self.has_switched = False
+        self._found: list[FoundRejection] = []
+
+    def fence(self, works: list[Work]) -> None:
+        for work in works:
+            moved = self._execute(
+                _FENCE,
+                {name: getattr(work.after, name) for name in _MOVED}
+                | {
+                    "topic": self._topics.user_events.name,
+                    "epoch": work.before.epoch,
+                    "expected": work.before.next_offset,
+                },
+            )
+            if moved.rowcount != 1:
+                raise SupersededError(
+                    f"partition {work.after.partition}, epoch {work.before.epoch}"
+                )
+
+    def stage(self, works: list[Work]) -> None:
+        """All rows of the transaction that must find users by key, in one COPY."""
+        inputs = [
+            step.staged_input()
+            for work in works
+            for step in work.prepared()
+            if step.leaf_input is None and len(step.ids)
+        ]
+        if inputs:
+            self._copy(sql.Identifier("staging"), STAGED_COLUMNS, inputs)
+
+    def apply(self, work: Work) -> None:
+        for step in work.steps:
+            self._apply_step(work, step)
+        for letter in work.batch.dead_letters:
+            self._bury(letter, work.after.partition)
+        for refused in work.batch.refused_writes:
+            position = user_id(work.after.partition, refused.offset)
+            outcome = WriteOutcome.refused(refused.event_id, position, refused.refusal)
+            self._outcomes.note(outcome)
+        self._sources.note_refused(work.batch, self._outcomes)
+
+    def _apply_step(
+        self, work: Work, step: Opened | Defined | Indexed | PreparedRows | Erased | Sealed
+    ) -> None:
+        partition = work.after.partition
+        match step:
+            case Opened(job):
+                self._jobs.open(self._cursor, step, partition)
+                if job.mode == "delsert" and not step.is_reverted:
+                    self._open_generation(job.job_id, partition)
+            case Defined():
+                self._define(step, partition)
+            case Indexed(attributes):
+                self._index(partition, attributes)
+            case PreparedRows():
+                self._write_rows(work, step)
+            case Erased(row):
+                self._count_erased(row, partition)
+            case Sealed():
+                self._jobs.seal(self._cursor, step, partition)
+
+    def write_rejections(self, works: list[Work]) -> None:
+        table = sql.Identifier(self._projection.schema, "rejection")
+        inputs = [
+            step.rejections_input for work in works for step in work.prepared() if step.rejected
+        ]
+        if inputs:
+            self._copy(table, REJECTION_COLUMNS, inputs)
+        if self._found:
+            with self._cursor.copy(_copy_statement(table, REJECTION_COLUMNS, "text")) as copy:
+                for rejection in self._found:
+                    copy.write_row(rejection.as_row())
+
+    def write_counts(self) -> None:
+        for (generation, partition), grown in self._grown.items():
+            if grown:
+                self._projection.generations.count(self._cursor, generation, partition, grown)
+        self._sources.write(self._cursor)
+
+    def write_jobs(self) -> None:
+        for written in self._jobs.write(self._cursor):
+            if written.ends_delsert:
+                self._projection.generations.activate(self._cursor, written.job_id)
+                self.has_switched = True
+            if not self._projection.is_silent:
+                self._report(written)
+
+    def _report(self, written: WrittenJob) -> None:
+        status = self._jobs.status(self._cursor, written.job_id)
+        if written.is_whole:
+            log_finished(status)
+        key = str(status.job_id).encode()
+        self._send(self._topics.job_status.name, key, codec.encode(status), {})
+
+    def _open_generation(self, job_id: int, partition: int) -> None:
+        generation = self._projection.generations.open(self._cursor, job_id)
+        self.generation_of[partition] = generation
+        parameters = {
+            "generation": generation,
+            "topic": self._topics.user_events.name,
+            "partition": partition,
+        }
+        self._execute(_SET_GENERATION, parameters)
+
+    def _define(self, step: Defined, partition: int) -> None:
+        parameters = asdict(step.event) | {"partition": partition}
+        self._execute(_DEFINE, parameters)
+        self._execute(_NOTE_DEFINED, parameters)
+        if step.makes_index:
+            generation = self.generation_of[partition]
+            self._projection.generations.index_attribute(
+                self._cursor, generation, partition, step.event.name
+            )
+
+    def _index(self, partition: int, attributes: tuple[str, ...]) -> None:
+        """Index a leaf; of rows with one key the later ones become rejections."""
+        repeats = self._projection.generations.index(
+            self._cursor, self.generation_of[partition], partition, attributes
+        )
+        self._grow(partition, -len(repeats))
+        kept = {offset_of(user): record_number for user, record_number in repeats}
+        for offset, row in self._projection.read_rows(partition, sorted(kept)):
+            assert row.job_id is not None, "only the delsert's own rows fill a leaf"
+            counts = self._jobs.counts(row.job_id, partition)
+            counts.inserted -= 1
+            counts.rejected += 1
+            holder = (row.job_id, kept[offset])
+            self._found.append(key_conflict(asdict(row), self._key_setting, holder))
+
+    def _count_erased(self, row: RowErased, partition: int) -> None:
+        assert row.job_id is not None, "only a job's line is accepted"
+        counts = self._jobs.counts(row.job_id, partition)
+        match row.outcome:
+            case "inserted":
+                counts.inserted += 1
+            case "updated":
+                counts.updated += 1
+            case "unchanged" | "none":
+                counts.unchanged += 1
+            case "rejected" | "refused":
+                counts.rejected += 1
+                self._found.append(erased_line(asdict(row)))
+
+    def _write_rows(self, work: Work, step: PreparedRows) -> None:
+        partition = work.after.partition
+        if step.job_id is not None:
+            self._jobs.counts(step.job_id, partition).rejected += step.rejected
+        if not len(step.ids) or self._copy_new_users(partition, step):
+            return
+        writer, _ = self._projection.writers(self.generation_of[partition], partition)
+        for (number, is_foreign), modes in sorted(step.counts.items()):
+            if is_foreign:
+                self._write_foreign_round(work, step, number)
+                continue
+            a_round = Round(
+                step=step.step, number=number, modes=modes, has_incomplete=step.has_incomplete
+            )
+            self._count(partition, step, writer.write(self._cursor, a_round))
+
+    def _write_foreign_round(self, work: Work, step: PreparedRows, number: int) -> None:
+        """Each row has a fate of its own: an outcome that is reported, or a dead letter."""
+        partition = work.after.partition
+        _, writer = self._projection.writers(self.generation_of[partition], partition)
+        rows = writer.find(self._cursor, step.step, number)
+        verdicts = [decide(found) for found in rows if not self._outcomes.is_repeat(found.position)]
+        self._sources.note_rows(work.batch, step, rows, verdicts)
+        self._grow(partition, writer.write(self._cursor, verdicts))
+        for verdict in verdicts:
+            if event_id := step.reported.get(verdict.position):
+                self._outcomes.note(self._outcome(step, event_id, verdict))
+            elif verdict.code is not None:
+                self._bury_refused(work, step, verdict)
+
+    def _outcome(self, step: PreparedRows, event_id: str, verdict: Verdict) -> WriteOutcome:
+        if verdict.code is None:
+            return WriteOutcome(event_id, verdict.position, verdict.outcome, verdict.user_id)
+        row = step.rows_by_id([verdict.position])[0]
+        refusal = write_refusal(row, verdict.code, self._key_setting)
+        return WriteOutcome.refused(event_id, verdict.position, refusal)
+
+    def _grow(self, partition: int, grown: int) -> None:
+        """Count users that are there now in the partition's leaf, or are no more."""
+        self._grown[self.generation_of[partition], partition] += grown
+
+    def _copy_new_users(self, partition: int, step: PreparedRows) -> bool:
+        """Try the rows by COPY straight into the leaf; nothing is written where a key exists.
+
+        Half the work of the staging table where all rows are new users, and
+        the only way while a leaf has no index.
+        """
+        if step.leaf_input is None:
+            return False
+        assert step.job_id is not None, "other producers' rows are always staged"
+        leaf = self._projection.generations.leaf(self.generation_of[partition], partition)
+        try:
+            with self._cursor.connection.transaction():
+                self._copy(leaf, LEAF_COLUMNS, [step.leaf_input])
+        except errors.UniqueViolation:
+            self._projection.are_new[step.job_id, partition] = False
+            self._copy(sql.Identifier("staging"), STAGED_COLUMNS, [step.staged_input()])
+            return False
+        self._jobs.counts(step.job_id, partition).inserted += len(step.ids)
+        self._grow(partition, len(step.ids))
+        return True
+
+    def _count(self, partition: int, step: PreparedRows, outcomes: Outcomes) -> None:
+        assert step.job_id is not None, "rows of a job count only while it is open"
+        counts = self._jobs.counts(step.job_id, partition)
+        counts.inserted += outcomes.inserted
+        self._grow(partition, outcomes.inserted)
+        counts.updated += outcomes.updated
+        counts.unchanged += outcomes.unchanged
+        counts.rejected += len(outcomes.conflicts) + len(outcomes.incomplete)
+        self._projection.are_new[step.job_id, partition] = outcomes.inserted == len(step.ids)
+        refused = step.rows_by_id([row[0] for row in outcomes.conflicts])
+        for row, (_, job_id, record) in zip(refused, outcomes.conflicts, strict=True):
+            self._found.append(key_conflict(row, self._key_setting, (job_id, record)))
+        for row in step.rows_by_id(outcomes.incomplete):
+            self._found.append(incomplete_user(row))
+
+    def _bury_refused(self, work: Work, step: PreparedRows, verdict: Verdict) -> None:
+        assert verdict.code is not None, "only what is refused is buried"
+        offset = offset_of(verdict.position)
+        record = work.batch.record(offset)
+        detail = refused_row(step.rows_by_id([verdict.position])[0], verdict)
+        letter = DeadLetter(offset, record.key(), record.value(), verdict.code, detail)
+        self._bury(letter, work.after.partition)
+
+    def _bury(self, letter: DeadLetter, partition: int) -> None:
+        if self._projection.is_silent:
+            return
+        headers = {
+            "reason": letter.code,
+            "detail": letter.detail,
+            "source-topic": self._topics.user_events.name,
+            "source-partition": str(partition),
+            "source-offset": str(letter.offset),
+        }
+        self._send(self._topics.dead_letters.name, letter.key, letter.value, headers)
+
+    def _send(
+        self, topic: str, key: bytes | None, value: bytes | None, headers: dict[str, str]
+    ) -> None:
+        parameters = {"topic": topic, "key": key, "value": value, "headers": Jsonb(headers)}
+        self._execute(_TO_OUTBOX, parameters)
+
+    @property
+    def _key_setting(self) -> str:
+        return self._projection.settings.reconciliation_key
+
+    def _copy(
+        self, table: sql.Identifier, columns: tuple[str, ...], inputs: Sequence[memoryview]
+    ) -> None:
+        with self._cursor.copy(_copy_statement(table, columns, "binary")) as copy:
+            for octets in (COPY_HEADER, *inputs, COPY_TRAILER):
+                copy.write(octets)
+
+    def _execute(self, statement: LiteralString, parameters: dict[str, Any]) -> psycopg.Cursor:
+        schema = sql.Identifier(self._projection.schema)
+        return self._cursor.execute(sql.SQL(statement).format(schema=schema), parameters)
+
+
+def _copy_statement(
+    table: sql.Identifier, columns: tuple[str, ...], copy_format: str
+) -> sql.Composed:
+    text: LiteralString = "COPY {table} ({columns}) FROM STDIN (FORMAT {format})"
+    return sql.SQL(text).format(
+        table=table,
+        columns=sql.SQL(", ").join(sql.Identifier(column) for column in columns),
+        format=sql.Identifier(copy_format),
+    )

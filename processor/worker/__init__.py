@@ -1,0 +1,7 @@
+"""A process: the live consumer group and its outbox (`python -m processor`).
+
+Owns the group's consumer and what leaves for Kafka.
+Promises that it reads only what it has claimed, and that statuses leave in order, at least once.
+May import every folder below it: `pipeline`, `projection`, `decoding`, `tables`, `kafka`,
+`runtime`.
+"""

@@ -1,0 +1,314 @@
+"""The consumer group's side: polls, decodes and decides, whatever Postgres does.
+
+Kafka's committed offset is for lag monitoring only.  Where to go on from is
+what the claim returned, so a partition is read only between a claim and the
+next loss: records of any other time are dropped here, late ones of a revoked
+partition and early ones of an unclaimed one alike.
+
+A partition's life::
+
+    assigned → claiming → held (seek, resume) → … → lost → (a pause) → claiming
+                                                  └ revoked → gone
+
+The pause after a loss is longer than a heartbeat: a worker that was frozen
+learns from the group that its partitions went to another one before it claims
+them back.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import time
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+from confluent_kafka import (
+    Consumer,
+    KafkaException,
+    TopicPartition,
+)
+
+from processor.pipeline.partition_feed import (
+    PartitionFeed,
+    WorkMaker,
+    check_log_holds,
+    raise_if_gone,
+)
+from processor.pipeline.projector_thread import Broken, Claim, Claimed, Lost, Project, Projected
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from confluent_kafka import Message
+
+    from processor.decoding.accept_rule import PartitionState
+    from processor.pipeline.projector_thread import Outcome, Projector
+    from schemas.config.settings import Settings
+
+_MAX_PENDING: Final = 40_000
+"""Records read ahead, over all partitions; about 30 MB for ordinary rows."""
+_MAX_PENDING_BYTES: Final = 64 << 20
+_MAX_BATCH: Final = 20_000
+_HEARTBEAT_MS: Final = 1_000
+_AFTER_LOSS_S: Final = 1.5
+_COMMIT_EVERY_S: Final = 0.5
+_LOOK_EVERY_S: Final = 2.0
+_MUST_POLL_S: Final = 60.0
+"""Without a poll for max.poll.interval.ms (300 s) the group takes us for dead."""
+_PROPERTIES: Final[dict[str, Any]] = {
+    "enable.auto.commit": False,
+    "auto.offset.reset": "error",
+    "partition.assignment.strategy": "cooperative-sticky",
+    "session.timeout.ms": 6_000,
+    "heartbeat.interval.ms": _HEARTBEAT_MS,
+    "fetch.wait.max.ms": 100,
+    "fetch.error.backoff.ms": 50,
+    "queued.max.messages.kbytes": 32_768,
+    "fetch.queue.backoff.ms": 10,
+}
+
+
+class GroupConsumer:
+    """Feeds the projector until told to stop."""
+
+    def __init__(self, settings: Settings, projector: Projector) -> None:
+        self._settings = settings
+        self._topic = settings.topics.user_events.name
+        self._projector = projector
+        self._consumer = Consumer(
+            settings.kafka | _PROPERTIES | {"group.id": settings.group},
+            logger=logging.getLogger("rollcall.kafka"),
+        )
+        self._paused: set[int] = set()
+        self._held: dict[int, PartitionFeed] = {}
+        self._claim_after: dict[int, float] = {}
+        self._claiming: set[int] = set()
+        self._projected: dict[int, int] = {}
+        self._maker = WorkMaker(projector.projection)
+        self._last_commit = self._last_poll = self._last_look = time.monotonic()
+        self._log = structlog.stdlib.get_logger("rollcall.processor")
+
+    def run(self, should_stop: Callable[[], bool]) -> None:
+        """Consume until ``should_stop``.
+
+        Raises:
+            RefusedToStartError: the log no longer holds what comes next.
+            Exception: what the projector found to be permanent.
+        """
+        self._consumer.subscribe(
+            [self._topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
+        )
+        try:
+            while not should_stop():
+                self._turn()
+        finally:
+            self._maker.close()
+            self._consumer.close()
+
+    def _turn(self) -> None:
+        for outcome in self._outcomes(0.0):
+            self._act_on(outcome)
+        self._claim_due()
+        self._read_on_where_known()
+        self._hand_over()
+        self._commit_offsets()
+        if self._has_room():
+            self._poll()
+        elif time.monotonic() - self._last_poll > _MUST_POLL_S:
+            self._poll_paused()
+        else:
+            for outcome in self._outcomes(0.05):
+                self._act_on(outcome)
+
+    def _poll(self) -> None:
+        """Wait for a first record, then take what else is there: low latency, large batches."""
+        is_busy = self._projector.tasks.full()
+        first = self._consumer.poll(0.005 if is_busy else 0.05)
+        self._last_poll = time.monotonic()
+        if first is not None:
+            self._take([first, *self._consumer.consume(_MAX_BATCH, 0.005)])
+
+    def _poll_paused(self) -> None:
+        """Postgres is slow: keep the membership without taking more records."""
+        paused = [self._at(partition) for partition in self._held]
+        self._consumer.pause(paused)
+        late = self._consumer.poll(0)
+        self._consumer.resume([self._at(p) for p in self._held if p not in self._paused])
+        self._last_poll = time.monotonic()
+        if late is not None:
+            self._take([late])
+
+    def _take(self, messages: list[Message]) -> None:
+        by_partition: defaultdict[int, list[Message]] = defaultdict(list)
+        for message in messages:
+            if error := message.error():
+                raise_if_gone(error, message)
+                self._log.warning("kafka", reason=error.str())
+            else:
+                by_partition[message.partition() or 0].append(message)
+        for partition, records in by_partition.items():
+            if (held := self._held.get(partition)) and partition not in self._paused:
+                self._append(partition, held, records)
+
+    def _append(self, partition: int, held: PartitionFeed, records: list[Message]) -> None:
+        """Add the records that come next; what is not next was fetched for another position."""
+        offsets = [record.offset() or 0 for record in records]
+        if offsets[0] == held.next_fetch and offsets[-1] - offsets[0] == len(offsets) - 1:
+            held.add(records)
+            return
+        for record, offset in zip(records, offsets, strict=True):
+            if offset > held.next_fetch and held.hole_at != held.next_fetch:
+                held.hole_at = held.next_fetch
+                self._seek_again(partition, held.next_fetch)
+                return
+            if offset >= held.next_fetch:
+                if offset > held.next_fetch:
+                    # Fetched twice from the same position with the same answer: these
+                    # offsets hold no records (aborted or marker records of transactions).
+                    self._log.warning(
+                        "offsets without records", partition=partition, first=held.next_fetch,
+                        next=offset,
+                    )  # fmt: skip
+                held.add([record])
+
+    def _seek_again(self, partition: int, offset: int) -> None:
+        try:
+            self._consumer.seek(self._at(partition, offset))
+        except KafkaException as error:
+            self._lose([partition], error)
+
+    def _hand_over(self) -> None:
+        """Give the projector what is pending, if it has no task waiting."""
+        if self._projector.tasks.full() or not self._pending():
+            return
+        works = self._maker.works(self._held.values(), _MAX_BATCH)
+        self._held = dict(sorted(self._held.items(), key=lambda item: -len(item[1].pending)))
+        self._pause_waiting()
+        if works:
+            self._projector.tasks.put(Project(works))
+
+    def _pause_waiting(self) -> None:
+        """A partition that waits for a schema gives up what was read ahead, for others."""
+        for partition, held in self._held.items():
+            if held.is_waiting and partition not in self._paused:
+                self._paused.add(partition)
+                self._consumer.pause([self._at(partition)])
+                held.forget_pending()
+
+    def _read_on_where_known(self) -> None:
+        for partition in list(self._paused):
+            held = self._held.get(partition)
+            if held is None:
+                self._paused.discard(partition)
+            elif not held.is_waiting:
+                self._paused.discard(partition)
+                self._seek_again(partition, held.next_fetch)
+                if partition in self._held:
+                    self._consumer.resume([self._at(partition)])
+
+    def _outcomes(self, timeout_s: float) -> list[Outcome]:
+        try:
+            return [self._projector.outcomes.get(timeout=timeout_s or None, block=timeout_s > 0)]
+        except queue.Empty:
+            return []
+
+    def _act_on(self, outcome: Outcome) -> None:
+        match outcome:
+            case Claimed(states):
+                self._hold(states)
+            case Projected(next_offsets):
+                self._projected |= next_offsets
+            case Lost(partitions, reason):
+                self._lose(partitions, reason)
+            case Broken(error):
+                raise error
+
+    def _hold(self, states: dict[int, PartitionState]) -> None:
+        """Read on from where the claim says; a partition revoked meanwhile stays out."""
+        for partition, state in states.items():
+            if partition not in self._claiming:
+                continue
+            self._claiming.discard(partition)
+            try:
+                needed = range(state.next_offset, state.next_offset)
+                check_log_holds(self._consumer, self._topic, partition, needed)
+                self._consumer.seek(self._at(partition, state.next_offset))
+                self._consumer.resume([self._at(partition)])
+            except KafkaException as error:
+                self._log.warning("cannot seek yet", partition=partition, reason=str(error))
+                self._claim_after[partition] = time.monotonic() + _AFTER_LOSS_S
+                continue
+            self._held[partition] = PartitionFeed(state=state, next_fetch=state.next_offset)
+
+    def _lose(self, partitions: list[int], reason: BaseException) -> None:
+        self._log.warning(
+            "partitions lost", partitions=partitions, reason=f"{type(reason).__name__}: {reason}"
+        )
+        again = time.monotonic() + _AFTER_LOSS_S
+        for partition in partitions:
+            was_ours = self._held.pop(partition, None) or partition in self._claiming
+            self._claiming.discard(partition)
+            if was_ours:
+                self._consumer.pause([self._at(partition)])
+                self._claim_after[partition] = again
+
+    def _claim_due(self) -> None:
+        now = time.monotonic()
+        due = sorted(p for p, after in self._claim_after.items() if after <= now)
+        # Without a batch nothing else would tell an idle worker of a switch.
+        looks = now - self._last_look > _LOOK_EVERY_S
+        if (due or looks) and not self._projector.tasks.full():
+            self._projector.tasks.put(Claim(due))
+            self._last_look = now
+            for partition in due:
+                del self._claim_after[partition]
+            self._claiming.update(due)
+
+    def _assigned(self, consumer: Consumer, assigned: list[TopicPartition]) -> None:
+        # Paused until the claim says where to go on from. The offset is a number, not
+        # OFFSET_END: that would be looked up, and the answer could come after the seek
+        # and override it (librdkafka 2.16: seeks within 10 ms of such an assign are lost).
+        parts = [self._at(part.partition, 0) for part in assigned]
+        consumer.incremental_assign(parts)
+        consumer.pause(parts)
+        now = time.monotonic()
+        self._claim_after |= dict.fromkeys((part.partition for part in assigned), now)
+        self._log.info("partitions assigned", partitions=[part.partition for part in assigned])
+
+    def _revoked(self, _consumer: Consumer, revoked: list[TopicPartition]) -> None:
+        for part in revoked:
+            self._held.pop(part.partition, None)
+            self._claim_after.pop(part.partition, None)
+            self._projected.pop(part.partition, None)
+            self._claiming.discard(part.partition)
+        self._log.info("partitions revoked", partitions=[part.partition for part in revoked])
+
+    def _commit_offsets(self) -> None:
+        """Tell Kafka how far the tables are, for lag monitoring; never read back."""
+        now = time.monotonic()
+        if not self._projected or now - self._last_commit < _COMMIT_EVERY_S:
+            return
+        if self._maker.repeats:
+            self._log.info("repeats skipped", records=self._maker.repeats)
+            self._maker.repeats = 0
+        offsets = [self._at(p, offset) for p, offset in self._projected.items()]
+        self._projected = {}
+        self._last_commit = now
+        try:
+            self._consumer.commit(offsets=offsets, asynchronous=True)
+        except KafkaException as error:
+            self._log.warning("offsets not committed to Kafka", reason=str(error))
+
+    def _has_room(self) -> bool:
+        pending_bytes = sum(held.pending_bytes for held in self._held.values())
+        return self._pending() < _MAX_PENDING and pending_bytes < _MAX_PENDING_BYTES
+
+    def _pending(self) -> int:
+        return sum(len(held.pending) for held in self._held.values())
+
+    def _at(self, partition: int, offset: int | None = None) -> TopicPartition:
+        if offset is None:
+            return TopicPartition(self._topic, partition)
+        return TopicPartition(self._topic, partition, offset)

@@ -1,0 +1,129 @@
+"""Which jobs are reverted: the pure reading of `job-events` that both sides share.
+
+The log decides, in its order and nothing else:
+
+- ``JobReverted`` counts where the job is known (a ``JobAccepted`` of it counts, see
+  below) and not reverted already;
+- ``JobRestored`` counts where the job is reverted;
+- of an attempt only the first record counts, and none where a ``JobVoided`` of it
+  stands before it, as it is with the attempts of ``JobAccepted``;
+- while the log is held for a move, every attempt counts as voided
+  (:mod:`schemas.log.moves`);
+- every other one changes nothing.
+
+So everyone who has read up to an offset knows the same set of reverted jobs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from schemas.events import JobAccepted, JobRestored, JobReverted, JobVoided
+from schemas.log.moves import LogMoves
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from schemas.events import Event
+
+RevertDecision = Literal["counts", "changes nothing", "voided"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """A record that counts; ``recorded_at`` is its time in the log, where that is known."""
+
+    offset: int
+    recorded_at: datetime | None
+    event: JobReverted | JobRestored
+
+
+class Reverts:
+    """What `job-events`, read in its order by :meth:`apply`, says of reverted jobs."""
+
+    def __init__(self) -> None:
+        self._accepted_at: dict[int, int] = {}
+        self._decisions: dict[tuple[int, str], RevertDecision] = {}
+        self._changes: list[_Change] = []
+        self._by_job: dict[int, list[JobReverted | JobRestored]] = {}
+        self._now: frozenset[int] = frozenset()
+        self.moves = LogMoves()
+
+    def apply(self, offset: int, event: Event, recorded_at: datetime | None = None) -> None:
+        """Read the event at this offset; offsets rise, and other events change nothing."""
+        if not self.moves.apply(event):
+            if isinstance(event, (JobAccepted, JobReverted, JobRestored)):
+                self._decisions.setdefault((event.job_id, event.attempt), "voided")
+            return
+        if isinstance(event, JobVoided):
+            self._decisions.setdefault((event.job_id, event.attempt), "voided")
+        elif isinstance(event, JobAccepted):
+            if (event.job_id, event.attempt) not in self._decisions:
+                self._accepted_at.setdefault(event.job_id, offset)
+        elif isinstance(event, (JobReverted, JobRestored)):
+            self._decide(_Change(offset, recorded_at, event))
+
+    def _decide(self, change: _Change) -> None:
+        event = change.event
+        attempt = (event.job_id, event.attempt)
+        if attempt in self._decisions:
+            return
+        is_change = isinstance(event, JobReverted) != (event.job_id in self._now)
+        if not is_change or not self.is_known(event.job_id):
+            self._decisions[attempt] = "changes nothing"
+            return
+        self._changes.append(change)
+        self._by_job.setdefault(event.job_id, []).append(event)
+        self._now = self._now ^ {event.job_id}
+        # Last: whoever waits for the decision finds the rest done.
+        self._decisions[attempt] = "counts"
+
+    def is_known(self, job_id: int) -> bool:
+        """Whether a ``JobAccepted`` of this job counts."""
+        return job_id in self._accepted_at
+
+    def reverted(self, job_id: int) -> JobReverted | None:
+        """What reverted the job; None where it is not reverted now."""
+        changes = self.changes_of(job_id)
+        last = changes[-1] if changes else None
+        return last if isinstance(last, JobReverted) else None
+
+    def changes_of(self, job_id: int) -> Sequence[JobReverted | JobRestored]:
+        """What reverted and restored the job, by turns, in order."""
+        return self._by_job.get(job_id, ())
+
+    def decision(self, job_id: int, attempt: str) -> RevertDecision | None:
+        """What was decided about this attempt, for ever; None before the log speaks of it."""
+        return self._decisions.get((job_id, attempt))
+
+    def now(self) -> frozenset[int]:
+        """The reverted jobs after all that was read."""
+        return self._now
+
+    def at_time(self, time: datetime) -> frozenset[int]:
+        """Those after the changes that stand before the first recorded later than that (aware)."""
+        found: frozenset[int] = frozenset()
+        for change in self._changes:
+            if change.recorded_at is not None and change.recorded_at > time:
+                break
+            found ^= {change.event.job_id}
+        return found
+
+    def at_offset(self, offset: int) -> frozenset[int]:
+        """Those before the record at this offset."""
+        found: frozenset[int] = frozenset()
+        for change in self._changes:
+            if change.offset >= offset:
+                break
+            found ^= {change.event.job_id}
+        return found
+
+    def before_job(self, job_id: int) -> frozenset[int]:
+        """Those before this job was accepted; the job itself is none of them.
+
+        Raises:
+            KeyError: the job is not known.
+        """
+        return self.at_offset(self._accepted_at[job_id])

@@ -1,0 +1,102 @@
+"""Rows that Postgres gives by ``COPY … TO STDOUT (FORMAT csv)``, as columns."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+import pyarrow as pa
+import pyarrow.compute
+import pyarrow.csv
+
+from schemas.rules.fields import FIELDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    Bytes = bytes | bytearray | memoryview
+
+pc: Any = pyarrow.compute
+_PART_BYTES: Final = 4 << 20
+_FIRST_ROWS: Final = 1000
+TIME: Final = pa.timestamp("us", tz="UTC")
+"""Of a time; the session's TimeZone is UTC, its DateStyle ISO."""
+_KINDS: Final = {"boolean": pa.bool_(), "date": pa.date32()}
+FIELD_TYPES: Final[dict[str, pa.DataType]] = {
+    field.name: _KINDS.get(field.kind, pa.string()) for field in FIELDS
+}
+"""Of a user's columns that its events set, but for its attributes."""
+_ORDINARY: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}( [0-9][^ ]*)?$"
+_INTEGERS: Final[dict[pa.DataType, Any]] = {pa.date32(): pa.int32(), TIME: pa.int64()}
+_EARLIEST: Final[dict[pa.DataType, int]] = {pa.date32(): -(2**31), TIME: -(2**63) + 1}
+
+
+def copied_columns(lines: Iterable[Bytes], types: Mapping[str, pa.DataType]) -> Iterator[pa.Table]:
+    """The rows in columns of these names and types, some thousand at a time.
+
+    A date or time of no year from 1 to 9999 is the earliest that its type can hold.
+    """
+    rest = iter(lines)
+    count = _FIRST_ROWS
+    while gathered := list(islice(rest, count)):
+        text = _Text.of(gathered)
+        count = max(1, _PART_BYTES * len(gathered) // len(text.rows))
+        yield _parsed(text, types)
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """Rows as CSV; ``has_breaks``: within a value there may be a line break."""
+
+    rows: bytes
+    has_breaks: bool
+
+    @classmethod
+    def of(cls, lines: Sequence[Bytes]) -> _Text:
+        """The text of these rows."""
+        rows = b"".join(lines)
+        return cls(rows, has_breaks=b"\r" in rows or rows.count(b"\n") != len(lines))
+
+
+def _parsed(text: _Text, types: Mapping[str, pa.DataType]) -> pa.Table:
+    try:
+        return _read_csv(text, types)
+    except pa.ArrowInvalid:
+        texts = {name: pa.string() if _is_time(kind) else kind for name, kind in types.items()}
+        columns = _read_csv(text, texts)
+        return pa.table({name: _cast(columns.column(name), kind) for name, kind in types.items()})
+
+
+def _is_time(kind: pa.DataType) -> bool:
+    return pa.types.is_date32(kind) or pa.types.is_timestamp(kind)
+
+
+def _cast(column: Any, kind: pa.DataType) -> Any:
+    """The texts as this type."""
+    if not _is_time(kind):
+        return column
+    is_far = pc.invert(pc.match_substring_regex(column, _ORDINARY))
+    near = pc.cast(pc.if_else(is_far, None, column), kind)
+    earliest = pc.cast(pa.scalar(_EARLIEST[kind], _INTEGERS[kind]), kind)
+    return pc.if_else(pc.fill_null(is_far, fill_value=False), earliest, near)
+
+
+def _read_csv(text: _Text, types: Mapping[str, pa.DataType]) -> pa.Table:
+    return pyarrow.csv.read_csv(
+        io.BytesIO(text.rows),
+        read_options=pyarrow.csv.ReadOptions(
+            use_threads=False, block_size=len(text.rows) + 1, column_names=list(types)
+        ),
+        # Where they may be there, the reader goes over the text once more to find the rows.
+        parse_options=pyarrow.csv.ParseOptions(newlines_in_values=text.has_breaks),
+        convert_options=pyarrow.csv.ConvertOptions(
+            column_types=dict(types),
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+            true_values=["t"],
+            false_values=["f"],
+        ),
+    )

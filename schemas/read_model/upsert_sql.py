@@ -1,0 +1,66 @@
+"""What a row does to a user, as SQL over two relations: ``staging``, the row, ``leaf``, the user.
+
+The projection writes by these expressions and a dry run compares by them, so
+that the one says what the other does.
+Columns are those of the staging table and of the users' tables.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, LiteralString
+
+from psycopg import sql
+
+from schemas.rules.fields import FIELDS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from schemas.rules.fields import Field
+
+
+def _changed(field: Field) -> sql.Composed:
+    """The staged value where the event set it; what may not be null is never cleared."""
+    is_kept_when_null = field.is_required or field.kind in ("boolean", "date")
+    condition: LiteralString = "staging.present & {bit} <> 0"
+    if is_kept_when_null:
+        condition = "staging.present & {bit} <> 0 AND staging.{name} IS NOT NULL"
+    text: LiteralString = "CASE WHEN " + condition + " THEN staging.{name} ELSE leaf.{name} END"
+    return sql.SQL(text).format(name=sql.Identifier(field.name), bit=sql.Literal(field.bit))
+
+
+def _inserted(field: Field) -> sql.Composed:
+    text: LiteralString = "staging.{name}"
+    if field.kind == "boolean":
+        text = "COALESCE(staging.{name}, true)"
+    return sql.SQL(text).format(name=sql.Identifier(field.name))
+
+
+Values = dict[str, sql.Composable]
+"""Expressions by the name of the user's column."""
+
+CHANGED: Final[Values] = {
+    **{field.name: _changed(field) for field in FIELDS},
+    "attributes": sql.SQL("jsonb_strip_nulls(leaf.attributes || staging.attributes)"),
+}
+"""A user's values after an upsert of the row."""
+INSERTED: Final[Values] = {
+    **{field.name: _inserted(field) for field in FIELDS},
+    "attributes": sql.SQL("jsonb_strip_nulls(staging.attributes)"),
+}
+"""The values of the new user that the row makes."""
+
+
+def assignments(values: Mapping[str, sql.Composable]) -> sql.Composed:
+    """``column = expression, …`` of an UPDATE."""
+    return sql.SQL(", ").join(
+        sql.SQL("{} = {}").format(sql.Identifier(name), value) for name, value in values.items()
+    )
+
+
+def differences(values: Mapping[str, sql.Composable]) -> sql.Composed:
+    """Whether the user's values would become other ones than they are."""
+    return sql.SQL(" OR ").join(
+        sql.SQL("leaf.{} IS DISTINCT FROM {}").format(sql.Identifier(name), value)
+        for name, value in values.items()
+    )

@@ -1,0 +1,160 @@
+"""The fields of a user and the rules of their values: one table for every side.
+
+The columnar checks of uploads and the checks of single users both read it.
+A change of what a rule means needs a new :data:`RULES_VERSION`, because a pass
+over a file must come out the same with every later version of the code.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final, Literal
+
+RULES_VERSION: Final = 2
+"""2: custom attributes; a cell of an error file loses the apostrophe that it was given there."""
+
+Kind = Literal["text", "email", "mobile", "date", "boolean", "number"]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a user.
+
+    ``name`` is its column in events and tables, ``json_name`` its name in the
+    HTTP contract, ``header`` its column in a file.
+    ``max_characters`` counts Unicode code points.
+    A custom attribute is a field too, see :mod:`schemas.rules.attributes`; it has no bit.
+    """
+
+    name: str
+    json_name: str
+    header: str
+    kind: Kind
+    max_characters: int
+    is_required: bool = False
+
+    @property
+    def bit(self) -> int:
+        """Its bit in ``present``."""
+        return 1 << FIELDS.index(self)
+
+    @property
+    def is_never_cleared(self) -> bool:
+        """Whether an upsert leaves it as it was where the event has it null."""
+        return self.is_required or self.kind in ("boolean", "date")
+
+
+FIELDS: Final[tuple[Field, ...]] = (
+    Field("first_name", "firstName", "First Name", "text", 255, is_required=True),
+    Field("last_name", "lastName", "Last Name", "text", 255, is_required=True),
+    Field("email", "email", "Email", "email", 254, is_required=True),
+    Field("mobile_number", "mobileNumber", "Mobile Number", "mobile", 32),
+    Field("country", "country", "Country", "text", 255, is_required=True),
+    Field("state", "state", "State", "text", 255),
+    Field("last_active_date", "lastActiveDate", "Last Active Date", "date", 32),
+    Field("sms_subscription", "smsSubscription", "SMS Subscription", "boolean", 16),
+    Field("email_subscription", "emailSubscription", "Email Subscription", "boolean", 16),
+    Field("voice_subscription", "voiceSubscription", "Voice Subscription", "boolean", 16),
+)
+FIELD_BY_NAME: Final = {field.name: field for field in FIELDS}
+KEY_FIELD: Final[dict[str, Field]] = {
+    "email": FIELD_BY_NAME["email"],
+    "mobileNumber": FIELD_BY_NAME["mobile_number"],
+}
+"""Which field is the key, by the setting's value."""
+
+MAX_KEY_BYTES: Final = 1024
+USA_NAMES: Final = frozenset({"usa", "us", "united states", "united states of america"})
+"""Lower-cased country names for which a state is required."""
+
+EMAIL_PATTERN: Final = (
+    r"^[^\s@\x00-\x1f\x7f]{1,64}@[^\s@\x00-\x1f\x7f.]+(\.[^\s@\x00-\x1f\x7f.]+)+$"
+)
+"""One @, a local part of at most 64 characters (RFC 5321, 4.5.3.1.1), a dotted domain."""
+MOBILE_PATTERN: Final = r"^\+[1-9][0-9]{6,14}$"
+"""E.164: at most 15 digits; fewer than 7 reach nobody."""
+MOBILE_PUNCTUATION: Final = r"[ ()./-]"
+"""What people write between the digits; taken out before the pattern is tried."""
+TRUE_WORDS: Final = frozenset({"true", "yes", "y", "1"})
+FALSE_WORDS: Final = frozenset({"false", "no", "n", "0"})
+ADDED_COLUMNS: Final = ("Error Line", "Error Code", "Error Reason")
+"""Columns of an error file, ignored when it is uploaded again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Why a line is refused: a code for programs, a reason for people.
+
+    ``reason`` is a format: ``{column}`` is the column's header as uploaded,
+    the other names are said where the rule is applied.
+    """
+
+    code: str
+    reason: str
+
+
+TOO_FEW_FIELDS: Final = Rule(
+    "TOO_FEW_FIELDS", "The line has {found} fields, the header has {expected}."
+)
+TOO_MANY_FIELDS: Final = Rule(
+    "TOO_MANY_FIELDS", "The line has {found} fields, the header has {expected}."
+)
+KEY_MISSING: Final = Rule("KEY_MISSING", "{column} is required: it is the reconciliation key.")
+KEY_TOO_LONG: Final = Rule("KEY_TOO_LONG", "{column} is longer than 1024 bytes.")
+REQUIRED: Final = Rule("REQUIRED", "{column} is required.")
+STATE_REQUIRED: Final = Rule("STATE_REQUIRED", "State is required where the country is USA.")
+EMAIL_INVALID: Final = Rule("EMAIL_INVALID", "{column} is not a valid email address.")
+MOBILE_INVALID: Final = Rule(
+    "MOBILE_INVALID", "{column} is not a phone number in international form, such as +14155550123."
+)
+DATE_INVALID: Final = Rule("DATE_INVALID", "{column} is not a date: use MM/DD/YYYY or YYYY-MM-DD.")
+BOOLEAN_INVALID: Final = Rule("BOOLEAN_INVALID", "{column} is neither true nor false.")
+NUMBER_INVALID: Final = Rule("NUMBER_INVALID", "{column} is not a number such as 12 or -0.5.")
+NUMBER_TOO_LARGE: Final = Rule("NUMBER_TOO_LARGE", "{column} has more than 15 digits.")
+TOO_LONG: Final = Rule("TOO_LONG", "{column} is longer than {limit} characters.")
+NUL_CHARACTER: Final = Rule("NUL_CHARACTER", "{column} holds a NUL character.")
+
+KEY_EXISTS: Final = Rule("KEY_EXISTS", "{column} is being used for one of the audience members.")
+DUPLICATE_IN_FILE: Final = Rule(
+    "DUPLICATE_IN_FILE", "{column} is the same as in line {first} of this file."
+)
+UNKNOWN_USER_INCOMPLETE: Final = Rule(
+    "REQUIRED", "{column} is required, because no user with this key exists yet."
+)
+"""Of an upsert line that would add a user; found by the projection."""
+
+NO_SUCH_USER: Final = Rule("NO_SUCH_USER", "No user has both this id and this key.")
+ATTRIBUTE_UNKNOWN: Final = Rule("ATTRIBUTE_UNKNOWN", "{column} is no attribute that is defined.")
+ATTRIBUTE_INVALID: Final = Rule(
+    "ATTRIBUTE_INVALID", "{column} is not in the canonical text of its type, which is {type}."
+)
+EVENT_ID_MISSING: Final = Rule("EVENT_ID_MISSING", "The event has no event_id.")
+TEXT_NOT_TRIMMED: Final = Rule(
+    "TEXT_NOT_TRIMMED", "{column} is empty, or has white space around it: null is no value."
+)
+KEY_NOT_NORMALISED: Final = Rule(
+    "KEY_NOT_NORMALISED", "The key is not in the form in which keys are compared."
+)
+KEY_FIELD_MISMATCH: Final = Rule(
+    "KEY_FIELD_MISMATCH", "{column} is the reconciliation key, and is not that of the event's key."
+)
+"""These concern single events only; the files' rules do not know them."""
+
+ERASED: Final = Rule("ERASED", "The line was refused; what it held has been erased.")
+"""Of a line whose data `rollcall erase` has taken out of the log."""
+
+
+def e164(number: str) -> str | None:
+    """The phone number without what people write between digits; None where it is none.
+
+    :func:`ingest_api.validation.field_rules.to_e164` says the same for whole columns.
+    """
+    plain = re.sub(MOBILE_PUNCTUATION, "", number)
+    plain = f"+{plain[2:]}" if plain.startswith("00") else plain
+    return plain if re.fullmatch(MOBILE_PATTERN, plain) else None
+
+
+def is_usa(country: str) -> bool:
+    """Whether a state is required with this country."""
+    return country.strip().lower() in USA_NAMES

@@ -1,0 +1,102 @@
+"""Rows that only the projection can refuse: the key exists, or a new user lacks a field."""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING, Any
+
+from schemas.rules.attributes import attribute_field, is_attribute
+from schemas.rules.fields import (
+    DUPLICATE_IN_FILE,
+    ERASED,
+    FIELDS,
+    KEY_EXISTS,
+    KEY_FIELD,
+    UNKNOWN_USER_INCOMPLETE,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from schemas.rules.fields import Field, Rule
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRejection:
+    """A row of the table ``rejection``, columns as staging.REJECTION_COLUMNS."""
+
+    job_id: int
+    record_number: int
+    line: int
+    column: str | None
+    code: str
+    reason: str
+    value: str | None
+    raw: str
+
+    def as_row(self) -> tuple[object, ...]:
+        """Its columns in table order."""
+        return astuple(self)
+
+
+def key_conflict(
+    row: Mapping[str, Any], key_setting: str, holder: tuple[int | None, int | None]
+) -> FoundRejection:
+    """The row's key belongs to the user that ``holder`` = (job id, record number) last set."""
+    field = key_field(key_setting)
+    holder_job_id, holder_record = holder
+    rule = DUPLICATE_IN_FILE if holder_job_id == row["job_id"] else KEY_EXISTS
+    reason = rule.reason.format(column=field.header, first=holder_record)
+    return _rejection(row, rule, field, reason)
+
+
+def incomplete_user(row: Mapping[str, Any]) -> FoundRejection:
+    """The row would add a user and lacks a field that a new user must have."""
+    missing = missing_field(row)
+    rule = UNKNOWN_USER_INCOMPLETE
+    return _rejection(row, rule, missing, rule.reason.format(column=missing.header))
+
+
+def erased_line(row: Mapping[str, Any]) -> FoundRejection:
+    """The line was refused, and its data has been erased since."""
+    return FoundRejection(
+        job_id=row["job_id"],
+        record_number=row["record_number"],
+        line=row["line"],
+        column=None,
+        code=ERASED.code,
+        reason=ERASED.reason,
+        value=None,
+        raw="",
+    )
+
+
+def key_field(key_setting: str) -> Field:
+    """The field of the key; of an attribute its type does not matter here."""
+    return KEY_FIELD.get(key_setting) or attribute_field(key_setting, "string")
+
+
+def missing_field(row: Mapping[str, Any]) -> Field:
+    """The first field that the row lacks for a new user; some are lacking."""
+    return next(
+        (field for field in FIELDS if field.is_required and row[field.name] is None),
+        next(field for field in FIELDS if field.name == "state"),
+    )
+
+
+def _rejection(row: Mapping[str, Any], rule: Rule, field: Field, reason: str) -> FoundRejection:
+    return FoundRejection(
+        job_id=row["job_id"],
+        record_number=row["record_number"],
+        line=row["line"],
+        column=field.header,
+        code=rule.code,
+        reason=reason,
+        value=_value(row, field),
+        raw=row["raw"] or "",
+    )
+
+
+def _value(row: Mapping[str, Any], field: Field) -> str | None:
+    """A batch has a row's attributes as pairs, a single event as a dict."""
+    return dict(row["attributes"]).get(field.header) if is_attribute(field) else row[field.name]

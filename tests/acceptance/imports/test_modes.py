@@ -1,0 +1,108 @@
+"""The three modes from end to end, with exact counts."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.clients.client import BASE, counts
+from tests.support.data.files import dirty_csv, tidy_csv
+from tests.support.servers.rig import Reader
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.servers.rig import Rig
+
+
+def test_insert_then_upsert_then_delsert(rig: Rig) -> None:
+    """Each mode does to the audience what it promises, and counts it."""
+    inserted = rig.run(tidy_csv(range(1000)), "insert")
+    assert (inserted["state"], counts(inserted)) == ("COMPLETED", (1000, 0, 0, 0))
+    assert inserted["statusMessage"] == "Successfully uploaded requests of count :1000"
+    again = rig.run(tidy_csv(range(500, 1500)), "insert")
+    assert (again["state"], counts(again)) == ("COMPLETED_WITH_ERRORS", (500, 0, 0, 500))
+    assert again["statusMessage"] == "Uploaded file has got errors"
+    upserted = rig.run(tidy_csv(range(1400, 1600), word="b"), "upsert")
+    assert counts(upserted) == (100, 100, 0, 0)
+    same = rig.run(tidy_csv(range(1400, 1600), word="b"), "upsert")
+    assert counts(same) == (0, 0, 200, 0)
+    replaced = rig.run(tidy_csv(range(10), word="c"), "delsert")
+    assert counts(replaced) == (10, 0, 0, 0)
+    rig.assert_as_modelled()
+
+
+def test_dirty_files_come_to_the_model(rig: Rig) -> None:
+    """Faults, repeats, blanks and odd headers: each line has its one outcome."""
+    rng = random.Random(1)
+    for mode in ("insert", "upsert", "delsert", "upsert", "insert"):
+        status = rig.run(dirty_csv(rng, 3000, keys=4000), mode)
+        assert sum(counts(status)) == status["total"] == 3000
+    model = rig.assert_as_modelled()
+    assert all(outcome.rejections for outcome in model.outcomes.values())
+
+
+def test_rejections_are_listed_in_the_order_of_lines(rig: Rig) -> None:
+    """Each with its line as it was uploaded."""
+    rig.run(tidy_csv([5]))
+    content = tidy_csv([1, 5, 2, 1])
+    job_id = rig.submit(content)
+    rig.wait_ended(job_id)
+    errors = rig.client.errors(job_id)
+    lines = content.decode().splitlines()
+    assert [error["errorMessage"] for error in errors] == [
+        f"Line 2,{lines[2]},Email is being used for one of the audience members.",
+        f"Line 4,{lines[4]},{errors[1]['reason']}",
+    ]
+    assert [error["code"] for error in errors] == ["KEY_EXISTS", "DUPLICATE_IN_FILE"]
+    rig.assert_as_modelled()
+
+
+def test_readers_of_a_delsert_see_the_old_users_or_the_new(rig_of_two: Rig) -> None:
+    """Never an empty or half-filled audience."""
+    rig = rig_of_two
+    rig.run(tidy_csv(range(30_000)))
+    with Reader(rig.env) as reader:
+        rig.run(tidy_csv(range(20_000, 60_000), word="b"), "delsert")
+        rig.run(tidy_csv(range(100), word="c"), "delsert")
+    assert reader.counts == [30_000, 40_000, 100]
+    rig.assert_as_modelled()
+
+
+def test_jobs_are_applied_in_the_order_of_their_uploads(rig_of_two: Rig) -> None:
+    """Ten jobs on the same users, uploaded without waiting, in every partition alike."""
+    rig = rig_of_two
+    for number in range(10):
+        mode = ("upsert", "delsert", "insert")[number % 3]
+        rig.submit(tidy_csv(range(number, 300 + number), word=f"w{number}"), mode)
+    rig.assert_as_modelled()
+
+
+def test_upload_with_curl_as_documented(rig: Rig, tmp_path: Path) -> None:
+    """The command of the documentation works, with PIPE as delimiter."""
+    curl = shutil.which("curl")
+    if curl is None:
+        pytest.skip("curl is not installed")
+    content = dirty_csv(random.Random(3), 50, keys=100, delimiter="|")
+    file = tmp_path / "file.csv"
+    file.write_bytes(content)
+    answer = subprocess.run(
+        [
+            *(curl, "--silent", "--show-error", "--fail-with-body"),
+            *("-u", f"admin:{rig.env.password}"),
+            *("-F", f"uploadFile=@{file}", "-F", "importType=upsert", "-H", "DELIMITER: PIPE"),
+            f"{rig.client.url}{BASE}/audience/import",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert '"message": "File uploaded successfully, import is in progress."' in answer.replace(
+        '":"', '": "'
+    )
+    rig.files.append(content)
+    rig.assert_as_modelled()

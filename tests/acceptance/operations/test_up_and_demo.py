@@ -1,0 +1,151 @@
+"""`./rollcall up` and `./rollcall demo`, as a user runs them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from deploy.local_stack.data_dir import DataDir
+from deploy.local_stack.ports import free_ports
+from tests.support.checkout import CHECKOUT
+from tests.support.clients.client import Client
+from tests.support.servers.stack_processes import processes_of
+from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import psutil
+
+_ROLLCALL = CHECKOUT / "rollcall"
+_PASSWORD = "correct horse"
+_READY_S = 90
+_ONE_USER = b"First Name,Last Name,Email,Country\nAda,Lovelace,ada@example.com,UK\n"
+
+
+class _Up:
+    """`./rollcall up` on a folder of its own."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.data_dir = data_dir
+        self.port = free_ports(1)[0]
+        self.process = self.start()
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Starts it; also after it was killed."""
+        environment = os.environ | {"ROLLCALL_ADMIN_PASSWORD": _PASSWORD}
+        command = [str(_ROLLCALL), "up", "--data-dir", str(self.data_dir)]
+        self.process = subprocess.Popen([*command, f"--port={self.port}"], env=environment)
+        return self.process
+
+    def client(self) -> Client:
+        """A client, once an upload would be processed."""
+        client = Client(f"http://127.0.0.1:{self.port}", _PASSWORD)
+        wait_until(client.is_ready, _READY_S, saying="up is ready")
+        return client
+
+    def end(self, signal_number: signal.Signals) -> int:
+        """Sends the signal; the exit status."""
+        self.process.send_signal(signal_number)
+        return self.process.wait(40)
+
+
+@pytest.fixture
+def up(tmp_path: Path) -> Iterator[_Up]:
+    """A running `./rollcall up`, which is stopped at the end."""
+    running = _Up(tmp_path)
+    try:
+        yield running
+    finally:
+        if running.process.poll() is None:
+            running.end(signal.SIGTERM)
+
+
+def test_up_starts_what_dies_and_keeps_what_it_was_given(up: _Up) -> None:
+    """A service, the broker and the database are killed in turn, and every upload goes in."""
+    with up.client() as client:
+        for number, part in enumerate(("processor", "ingest_api.publisher", "kafka", "postgres")):
+            _process_of(up, part).kill()
+            wait_until(client.is_ready, _READY_S, saying=f"up is ready again after {part}")
+            job_id = client.submit(_ONE_USER.replace(b"ada@", b"ada%d@" % number))
+            assert client.wait_ended(job_id)["inserted"] == 1
+
+    assert up.end(signal.SIGTERM) == 128 + signal.SIGTERM
+    assert not processes_of(up.data_dir)
+
+
+def test_kill_of_up_loses_nothing(up: _Up) -> None:
+    """After kill -9 the next start ends what is left, works, and has every user."""
+    with up.client() as client:
+        client.wait_ended(client.submit(_ONE_USER))
+    up.end(signal.SIGKILL)
+
+    up.start()
+    with up.client() as client:
+        job_id = client.submit(_ONE_USER)
+        assert client.wait_ended(job_id)["rejected"] == 1
+
+    psql = subprocess.run(
+        [_ROLLCALL, "psql", "--data-dir", up.data_dir, "-Atc", "SELECT key FROM users"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert psql.stdout == "ada@example.com\n"
+
+
+def test_the_password_is_kept_for_its_owner_only(tmp_path: Path) -> None:
+    """The generated password is printed, and stays the same at the next start."""
+    environment = {k: v for k, v in os.environ.items() if k != "ROLLCALL_ADMIN_PASSWORD"}
+    command = [_ROLLCALL, "up", "--data-dir", tmp_path, f"--port={free_ports(1)[0]}"]
+    printed = [_printed_until_ready(command, environment) for _ in range(2)]
+
+    path = tmp_path / "admin-password"
+    password = path.read_text()
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert all(f"Password: {password}  (kept in {path})\n" in text for text in printed)
+
+
+def test_demo_ends_as_expected(tmp_path: Path) -> None:
+    """The samples come to the counts that were worked out for them, and nothing is left."""
+    demo = subprocess.run(
+        [_ROLLCALL, "demo", "--exit", "--data-dir", tmp_path],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+    assert demo.returncode == 0, demo.stdout + demo.stderr
+    assert demo.stdout.count("All counts are as expected.") == 4
+    assert not processes_of(tmp_path)
+
+
+def _printed_until_ready(command: list[str | Path], environment: dict[str, str]) -> str:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as process:
+        assert process.stdout is not None
+        lines = list(iter(process.stdout.readline, "Ctrl-C stops it.\n"))
+        process.send_signal(signal.SIGINT)
+        assert process.wait(40) == 128 + signal.SIGINT
+        return "".join(lines)
+
+
+def _process_of(up: _Up, part: str) -> psutil.Process:
+    def found() -> list[psutil.Process]:
+        return [each for each in processes_of(up.data_dir) if _is(each, part, up.data_dir)]
+
+    return wait_until(found, 30, saying=f"{part} runs")[0]
+
+
+def _is(process: psutil.Process, part: str, data_dir: Path) -> bool:
+    command = process.cmdline()
+    if part == "kafka":
+        return "kafka.Kafka" in command
+    if part == "postgres":
+        return "-D" in command and str(DataDir(data_dir).postgres) in command
+    return command[-2:] == ["-m", part]

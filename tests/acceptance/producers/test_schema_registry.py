@@ -1,0 +1,124 @@
+"""The services with a schema registry: what they write, what they read, and when it is away."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from confluent_kafka import Producer
+
+from schemas.codec import codec
+from schemas.events import UserRow
+from schemas.log.topics import partition_of
+from tests.support.clients.other_producers import row_of
+from tests.support.data.files import tidy_csv
+from tests.support.data.log_reading import read_topic
+from tests.support.data.schema_versions import VERSIONS
+from tests.support.models.verdict import select
+from tests.support.servers.registry_server import registry_server
+from tests.support.servers.rig import Rig
+from tests.support.servers.services import Services
+from tests.support.servers.surroundings import ground
+from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support.servers.registry_server import RegistryServer
+    from tests.support.servers.surroundings import Ground, Surroundings
+
+_KEYS = [f"kim{number}@example.com" for number in range(40)]
+
+
+@pytest.fixture
+def own_registry() -> Iterator[RegistryServer]:
+    """A registry that the test may stop."""
+    with registry_server() as started:
+        yield started
+
+
+def _first_bytes(env: Ground) -> set[int]:
+    """What the values of user-events begin with."""
+    found = read_topic(env.settings, env.settings.topics.user_events)
+    values = [record.value() for records in found for record in records]
+    return {value[0] for value in values if value}
+
+
+def _send(env: Ground, row: UserRow, frame: bytes) -> None:
+    """Append a row of another producer, whose schema has the fields of ours."""
+    producer = Producer(env.settings.kafka)
+    topic = env.settings.topics.user_events
+    key = row.key.encode()
+    value = frame + codec.encode(row)[codec.FRAME_BYTES :]
+    producer.produce(topic.name, value, key, partition_of(key, topic.partitions))
+    assert producer.flush(20) == 0
+
+
+def _keys(env: Ground) -> set[str]:
+    return {row["key"] for row in select(env, "SELECT key FROM users")}
+
+
+def _keys_by_partition(env: Ground) -> dict[int, str]:
+    partitions = env.settings.topics.user_events.partitions
+    return {partition_of(key.encode(), partitions): key for key in _KEYS}
+
+
+def test_a_log_may_hold_both_framings(
+    surroundings_of_session: Surroundings, registry: RegistryServer, tmp_path: Path
+) -> None:
+    """A registry is set in the middle of a log: jobs before and after it are whole and replayed."""
+    with ground(surroundings_of_session) as env:
+        with Services(env.environ, tmp_path) as services:
+            rig = Rig.start(env, services)
+            assert rig.run(tidy_csv(range(500)))["inserted"] == 500
+            rig.close()
+        assert _first_bytes(env) == {codec.MARKER[0]}
+        environ = {**env.environ, "SCHEMA_REGISTRY_URL": registry.url}
+        with Services(environ, tmp_path) as services:
+            rig = Rig.start(env, services)
+            found = rig.run(tidy_csv(range(400, 1000)), "upsert")
+            assert (found["inserted"], found["unchanged"]) == (500, 100)
+            replaced = rig.run(tidy_csv(range(50)), "delsert")
+            assert replaced["state"] == "COMPLETED"
+            rig.close()
+        assert _first_bytes(env) == {codec.MARKER[0], 0}
+        assert len(_keys(env)) == 50
+
+
+def test_a_registry_that_is_away_holds_up_one_partition(
+    surroundings_of_session: Surroundings, own_registry: RegistryServer, tmp_path: Path
+) -> None:
+    """An id not known yet waits with an alarm; other partitions go on; then all is applied."""
+    with (
+        ground(surroundings_of_session, schema_registry_url=own_registry.url) as env,
+        Services(env.environ, tmp_path) as services,
+    ):
+        rig = Rig.start(env, services)
+        schema = VERSIONS["UserRow"][-1] | {"doc": "Of another team."}
+        schema_ids = [
+            own_registry.register(f"crm-{at}", json.dumps(schema | {"doc": f"Of team {at}."}))
+            for at in range(2)
+        ]
+        own_registry.stop()
+        waiting, other, *_ = _keys_by_partition(env).values()
+        _send(env, row_of(waiting), codec.confluent_frame(schema_ids[0]))
+        _send(env, row_of(other), codec.frame_of(UserRow))
+        worker = rig.processors[0]
+        wait_until(lambda: "partitions wait" in worker.log_text(), 30, saying="there is an alarm")
+        wait_until(lambda: other in _keys(env), 30, saying="the other partition goes on")
+        assert waiting not in _keys(env)
+        own_registry.start()
+        wait_until(lambda: waiting in _keys(env), 30, saying="it is applied")
+        dead = read_topic(env.settings, env.settings.topics.dead_letters)
+        assert not any(dead)
+        own_registry.stop()
+        _send(env, row_of(f"later-{waiting}"), codec.confluent_frame(schema_ids[1]))
+        wait_until(
+            lambda: worker.log_text().count("partition waits for a schema") == 2,
+            30,
+            saying="it waits again",
+        )
+        assert worker.terminate() == 0
+        rig.close()

@@ -1,0 +1,220 @@
+"""What an undo is refused for, and what the log then has of it.
+
+No builder runs here, so what is undone stays ``REVERTING``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import httpx
+import psycopg
+import pytest
+from psycopg.types.json import Jsonb
+
+from schemas.codec import codec
+from schemas.events import JobRestored, JobReverted
+from tests.support.clients.client import BASE, counts
+from tests.support.data.files import tidy_csv
+from tests.support.data.log_reading import read_topic
+from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from deploy.local_stack.stack import LocalStack
+    from tests.support.clients.client import Client, Json
+    from tests.support.servers.rig import Rig
+    from tests.support.servers.surroundings import Ground
+
+UNKNOWN = {"message": "Invalid request ID. No request found with the provided ID"}
+PREVIEW = """
+INSERT INTO public.projection_instance
+    (purpose, state, preview_revert, requested_by, ready_at, result)
+VALUES ('preview', 'ready', %s, 'admin', now(), %s)
+"""
+BUILD = """
+INSERT INTO public.projection_instance (purpose, state, records_done, records_total, requested_by)
+VALUES ('rebuild', 'building', 3, 8, 'admin')
+"""
+BUILD_ENDS = """
+UPDATE public.projection_instance SET state = 'failed', failure = 'for the test'
+WHERE purpose = 'rebuild'
+"""
+KINDS = ("restored", "removed", "changedBack", "kept")
+RESULT: Json = {
+    **dict.fromkeys(KINDS, 0),
+    **dict.fromkeys(("usersBefore", "usersAfter"), 5),
+    "samples": {kind: [] for kind in KINDS},
+    "laterJobs": [],
+}
+
+
+def execute(env: Ground, statement: str, *values: object) -> None:
+    """Run one statement as the builder's stand-in."""
+    with psycopg.connect(env.conninfo) as connection:
+        connection.execute(statement.encode(), values or None)
+
+
+def changes(env: Ground) -> list[JobReverted | JobRestored]:
+    """What the log has of undos, whether it counts or not."""
+    records = read_topic(env.settings, env.settings.topics.job_events)[0]
+    events = [codec.decode(record.value()) for record in records]
+    return [event for event in events if isinstance(event, JobReverted | JobRestored)]
+
+
+@pytest.mark.parametrize("change", ["undo", "redo"])
+@pytest.mark.parametrize("job_id", ["1", "letters", str(2**64), "\u0665"])
+def test_a_job_that_there_is_not_is_unknown(rig_of_module: Rig, change: str, job_id: str) -> None:
+    """In the contract's words, whatever is asked; nothing is in the log."""
+    for query in ({}, {"dryRun": "true"}):
+        answer = rig_of_module.client.change(change, job_id, **query)
+        assert (answer.status_code, answer.json()) == (400, UNKNOWN)
+
+
+def test_a_job_that_runs_cannot_be_undone(rig: Rig) -> None:
+    """Neither before a processor has opened it nor while it does; nothing is in the log."""
+    rig.processors[0].freeze()
+    job_id = rig.submit(tidy_csv(range(100)))
+    for query in ({}, {"dryRun": "true"}):
+        answer = rig.client.change("undo", job_id, **query)
+        assert answer.status_code == 409
+        assert "ACCEPTED: wait" in answer.json()["message"]
+    assert changes(rig.env) == []
+    rig.processors[0].thaw()
+    rig.wait_ended(job_id)
+    assert rig.client.change("undo", job_id).status_code == 200
+
+
+def test_an_undo_is_in_the_log_once_it_is_answered(rig: Rig, other: Client) -> None:
+    """With the job's counts; every instance knows it, and only its reverse is left to ask for."""
+    rig.run(tidy_csv(range(3)))
+    job_id = int(rig.run(tidy_csv(range(10)), "upsert")["id"])
+    assert rig.client.change("redo", job_id).status_code == 409
+
+    answer = rig.client.change("undo", job_id)
+    assert (answer.status_code, answer.json()["id"]) == (200, str(job_id))
+    (event,) = changes(rig.env)
+    assert isinstance(event, JobReverted)
+    assert (event.job_id, event.requested_by) == (job_id, "admin")
+    assert (event.inserted, event.updated, event.unchanged, event.rejected) == (7, 0, 3, 0)
+    for client in (rig.client, other):
+        status = client.wait_state(job_id, "REVERTING")
+        assert counts(status) == (7, 0, 3, 0)
+        assert status["revertedBy"] == "admin"
+        again = client.change("undo", job_id)
+        assert (again.status_code, again.json()) == (
+            409,
+            {"message": "The job is being undone already"},
+        )
+
+    answer = other.change("redo", job_id)
+    assert (answer.status_code, answer.json()["id"]) == (200, str(job_id))
+    status = rig.client.wait_state(job_id, "COMPLETED")
+    assert counts(status) == (7, 0, 3, 0)
+    assert rig.client.change("redo", job_id).status_code == 409
+    assert [type(event) for event in changes(rig.env)] == [JobReverted, JobRestored]
+    rig.assert_as_modelled()
+
+
+def test_of_undos_at_one_instant_one_is_taken(rig: Rig, other: Client) -> None:
+    """The others are told that it was, on whatever instance they ask."""
+    job_id = int(rig.run(tidy_csv(range(3)))["id"])
+    with ThreadPoolExecutor(16) as pool:
+        asked = [
+            pool.submit(client.change, "undo", job_id)
+            for _ in range(8)
+            for client in (rig.client, other)
+        ]
+        codes = sorted(each.result().status_code for each in asked)
+    assert codes == [200] + [409] * 15
+
+
+def test_a_retry_with_its_key_gets_the_same_answer(rig: Rig, other: Client) -> None:
+    """Also at the same instant, also after the undo was undone; nothing is changed again."""
+    job_id = int(rig.run(tidy_csv(range(3)))["id"])
+    with ThreadPoolExecutor(6) as pool:
+        clients = [rig.client, other] * 3
+        asked = [pool.submit(client.change, "undo", job_id, key="k") for client in clients]
+        assert {each.result().status_code for each in asked} == {200}
+    assert rig.client.change("redo", job_id, key="k").status_code == 200
+    answer = other.change("undo", job_id, key="k")
+    assert (answer.status_code, answer.json()["id"]) == (200, str(job_id))
+    assert rig.client.wait_state(job_id, "COMPLETED")
+    assert other.change("undo", job_id, key="another").status_code == 200
+    rig.client.wait_state(job_id, "REVERTING")
+
+
+def test_an_api_killed_before_its_answer_has_undone_or_not(rig: Rig) -> None:
+    """A retry with the same key ends in one undo."""
+    job_id = int(rig.run(tidy_csv(range(3)))["id"])
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(rig.client.change, "undo", job_id, key="k")
+        wait_until(lambda: changes(rig.env), 30, saying="the undo is in the log")
+        rig.api.kill()
+        with contextlib.suppress(httpx.TransportError):  # where it had no time to answer
+            assert asked.result().status_code == 200
+    rig.restart_api()
+    assert rig.client.change("undo", job_id, key="k").status_code == 200
+    assert len(changes(rig.env)) == 1
+    assert rig.client.status(job_id)["state"] == "REVERTING"
+
+
+def test_without_kafka_nothing_is_undone(rig: Rig, stack: LocalStack) -> None:
+    """503 with Retry-After; once Kafka is back, it can be."""
+    job_id = int(rig.run(tidy_csv(range(3)))["id"])
+    stack.kafka.child.kill()
+    try:
+        answers = [rig.client.change("undo", job_id, **query) for query in ({}, {"dryRun": "true"})]
+    finally:
+        stack.kafka.launch()
+        stack.kafka.wait_ready(60)
+    assert answers[0].status_code == 503
+    assert "nothing was kept" in answers[0].json()["message"]
+    assert int(answers[0].headers["Retry-After"]) > 0
+    rig.wait_ready()
+    assert changes(rig.env) == []
+    assert rig.client.status(job_id)["state"] == "COMPLETED"
+    assert rig.client.change("undo", job_id).status_code == 200
+
+
+def test_an_undo_waits_for_no_build(rig: Rig) -> None:
+    """It is refused while one is at work that could end in a switch; which one is said."""
+    job_id = int(rig.run(tidy_csv(range(3)))["id"])
+    execute(rig.env, BUILD)
+    answer = rig.client.change("undo", job_id)
+    assert answer.status_code == 409
+    assert "(rebuild) is being built, 37 % of it is done" in answer.json()["message"]
+    assert changes(rig.env) == []
+    execute(rig.env, BUILD_ENDS)
+    assert rig.client.change("undo", job_id).status_code == 200
+
+
+def test_a_dry_run_is_one_wherever_it_says_so(rig: Rig) -> None:
+    """In the query, a form or JSON; what cannot be understood is refused, for it may have."""
+    job_id = int(rig.run(tidy_csv(range(5)))["id"])
+    execute(rig.env, PREVIEW, job_id, Jsonb(RESULT))
+    path = f"{BASE}/batchinfo/undo/{job_id}"
+    http = rig.client.http
+
+    for answer in (
+        http.post(path, params={"dryRun": "true"}),
+        http.post(path, params={"dryRun": "true"}, json={"dryRun": False}),
+        http.post(path, data={"dryRun": "true"}),
+        http.post(path, json={"dryRun": True}),
+    ):
+        assert (answer.status_code, answer.json()["dryRun"]) == (200, True), answer.text
+    for answer, code in (
+        (http.post(path, params={"dryRun": "yes"}), 400),
+        (http.post(path, params=[("dryRun", "true"), ("dryRun", "true")]), 400),
+        (http.post(path, data={"dryrun": "true"}), 400),
+        (http.post(path, data={"dryRun": "1"}), 400),
+        (http.post(path, json={"dry_run": True}), 400),
+        (http.post(path, json={"dryRun": "true"}), 400),
+        (http.post(path, content=b"{", headers={"Content-Type": "application/json"}), 400),
+        (http.post(path, files={"dryRun": (None, "true")}), 415),
+        (http.post(path, content=b"dryRun=true"), 415),
+    ):
+        assert answer.status_code == code, answer.text
+    assert changes(rig.env) == []
+    assert rig.client.status(job_id)["state"] == "COMPLETED"

@@ -1,0 +1,272 @@
+"""The projection, driven without Kafka, comes to what the sequential model says.
+
+However a log is cut into batches, whatever passes repeat in it, and whoever
+holds the partitions in between.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from processor import SupersededError
+from tests.support.data.passes import make_pass
+from tests.support.data.projection_scene import Scene
+from tests.support.models.model import Job, Model
+from tests.support.models.verdict import assert_outcomes, assert_users, select
+from tests.support.servers.surroundings import PARTITIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from schemas.events import JobMode
+    from tests.support.data.passes import MemoryLog
+    from tests.support.data.projection_scene import Worker
+    from tests.support.models.verdict import Row
+    from tests.support.servers.surroundings import Ground
+
+START = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
+_HEADER = "First Name,Last Name,Email,Mobile Number,Country,State,Last Active Date"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """How the next batch comes about: so many records of each partition, by whom.
+
+    ``expects_new`` is the guess, wrong or right, that its rows are all new users.
+    """
+
+    sizes: list[int]
+    is_new_owner: bool
+    expects_new: bool
+
+
+@pytest.fixture
+def scene(env: Ground) -> Iterator[Scene]:
+    """A scene without jobs."""
+    made = Scene(env)
+    yield made
+    made.close()
+
+
+Cells = tuple[int, str, str, str, str, str, str]
+"""A line: the number of its user, then first name, last name, mobile, country, state, day."""
+
+_cells = st.tuples(
+    st.integers(0, 5),
+    st.sampled_from(["Ada", "Grace", ""]),
+    st.sampled_from(["Lovelace", "O'Brien, jr."]),
+    st.sampled_from(["", "+4930123456", "oops"]),
+    st.sampled_from(["France", "USA", ""]),
+    st.sampled_from(["", "Texas"]),
+    st.sampled_from(["", "2024-02-29", "12/31/2023"]),
+)
+_turns = st.lists(
+    st.builds(
+        Turn,
+        sizes=st.lists(st.integers(0, 15), min_size=PARTITIONS, max_size=PARTITIONS).map(
+            lambda sizes: sizes if all(sizes) else [size + 1 for size in sizes]
+        ),
+        is_new_owner=st.sampled_from([False, False, False, True]),
+        expects_new=st.booleans(),
+    ),
+    min_size=1,
+    max_size=5,
+)
+_lines = st.lists(_cells, min_size=1, max_size=12)
+_modes = st.sampled_from(["insert", "upsert", "delsert"])
+_jobs = st.lists(st.tuples(_modes, _lines), min_size=1, max_size=4)
+
+
+def job_of(number: int, mode: JobMode, lines: list[Cells]) -> Job:
+    """The job with this place in the order of jobs."""
+    rows = [
+        f'{first},"{last}",user{key}@example.com,{mobile},{country},{state},{day}'
+        for key, first, last, mobile, country, state, day in lines
+    ]
+    return Job(
+        job_id=1000 + number * 7 % 5,  # ids are in no order of jobs
+        mode=mode,
+        content="\n".join([_HEADER, *rows]).encode(),
+        accepted_at=START + timedelta(days=number),
+    )
+
+
+def _fill(log: MemoryLog, jobs: list[Job], data: st.DataObject) -> None:
+    """Append every job's pass, with pieces of passes repeated before, between and after."""
+    passes = [
+        make_pass(job, before.job_id if before else 0, PARTITIONS)
+        for before, job in zip([None, *jobs[:-1]], jobs, strict=True)
+    ]
+    for number, whole in enumerate(passes):
+        for partition in range(PARTITIONS):
+            begun = whole[partition]
+            log.append(partition, begun[: data.draw(st.integers(0, len(begun)))])
+            log.append(partition, whole[partition])
+            late = passes[data.draw(st.integers(0, number))][partition]
+            begin = data.draw(st.integers(0, len(late)))
+            log.append(partition, late[begin : data.draw(st.integers(begin, len(late)))])
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(jobs=_jobs, data=st.data())
+def test_every_cut_and_every_repeat_comes_to_the_model(
+    env: Ground,
+    jobs: list[tuple[JobMode, list[Cells]]],
+    data: st.DataObject,
+) -> None:
+    """Batches of any sizes, repeated pieces of passes, changing owners: one result."""
+    history = [job_of(number, mode, lines) for number, (mode, lines) in enumerate(jobs)]
+    scene = Scene(env)
+    _fill(scene.log, history, data)
+    try:
+        owner = scene.worker()
+        for turn in itertools.cycle(data.draw(_turns)):
+            if turn.is_new_owner:
+                former, owner = owner, scene.worker()
+                _assert_superseded(former, scene.log)
+            owner.expects_new = turn.expects_new
+            owner.project(scene.log, turn.sizes)
+            if owner.is_at_end(scene.log):
+                break
+    finally:
+        scene.close()
+    model = Model()
+    for job in history:
+        model.apply(job)
+    assert_users(env, model.users)
+    assert_outcomes(env, model.outcomes)
+    _assert_replay_is_the_same(scene)
+
+
+def _assert_replay_is_the_same(scene: Scene) -> None:
+    """The same log in one batch, into new tables: the same rows, ids and times included."""
+    users = select(scene.env, "SELECT * FROM users ORDER BY key")
+    again = Scene(scene.env, scene.log)
+    try:
+        again.worker().project(scene.log, [10_000] * PARTITIONS)
+    finally:
+        again.close()
+    assert select(scene.env, "SELECT * FROM users ORDER BY key") == users
+    assert _job_rows(again) == _job_rows(scene)
+
+
+def _job_rows(scene: Scene) -> list[Row]:
+    """The jobs as the log alone decides them: all but how often their rows were written."""
+    jobs = select(scene.env, f"SELECT * FROM {scene.schema}.job ORDER BY job_id")
+    for job in jobs:
+        del job["version"]
+    partitions = f"SELECT * FROM {scene.schema}.job_partition ORDER BY job_id, partition"
+    return jobs + select(scene.env, partitions)
+
+
+def _assert_superseded(former: Worker, log: MemoryLog) -> None:
+    try:
+        was_anything_left = former.project(log, [20] * PARTITIONS)
+    except SupersededError:
+        return
+    assert not was_anything_left
+
+
+def test_a_superseded_worker_changes_nothing(scene: Scene) -> None:
+    """A worker that lost its claim writes no row, and the new owner's work is whole."""
+    job = job_of(0, "insert", [(key, "Ada", "L", "", "France", "", "") for key in range(6)])
+    for partition, records in enumerate(make_pass(job, 0, PARTITIONS)):
+        scene.log.append(partition, records)
+    former, owner = scene.worker(), scene.worker()
+    with pytest.raises(SupersededError):
+        former.project(scene.log, [100] * PARTITIONS)
+    assert_users(scene.env, {})
+    owner.project(scene.log, [100] * PARTITIONS)
+    model = Model()
+    model.apply(job)
+    assert_users(scene.env, model.users)
+    assert_outcomes(scene.env, model.outcomes)
+
+
+def test_a_batch_that_was_committed_is_not_applied_again(scene: Scene) -> None:
+    """A worker whose commit's answer was lost does not write the batch a second time."""
+    job = job_of(0, "upsert", [(1, "Ada", "L", "", "France", "", "")] * 3)
+    for partition, records in enumerate(make_pass(job, 0, PARTITIONS)):
+        scene.log.append(partition, records)
+    worker = scene.worker()
+    states = dict(worker.states)
+    worker.project(scene.log, [100] * PARTITIONS)
+    worker.states = states
+    with pytest.raises(SupersededError):
+        worker.project(scene.log, [100] * PARTITIONS)
+    model = Model()
+    model.apply(job)
+    assert_outcomes(scene.env, model.outcomes)
+
+
+def test_a_worker_waits_some_seconds_only_for_rows_that_a_frozen_one_holds(scene: Scene) -> None:
+    """Its batch is lost, and so it can claim, which is what ends the frozen one's session."""
+    job = job_of(0, "insert", [(key, "Ada", "L", "", "France", "", "") for key in range(6)])
+    for partition, records in enumerate(make_pass(job, 0, PARTITIONS)):
+        scene.log.append(partition, records)
+    worker = scene.worker()
+    worker.project(scene.log, [1] * PARTITIONS)
+    with psycopg.connect(scene.env.conninfo) as frozen:
+        frozen.execute(f"SELECT FROM {scene.schema}.job FOR UPDATE".encode())
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            worker.project(scene.log, [100] * PARTITIONS)
+    worker.claim()
+    worker.project(scene.log, [100] * PARTITIONS)
+    model = Model()
+    model.apply(job)
+    assert_users(scene.env, model.users)
+    assert_outcomes(scene.env, model.outcomes)
+
+
+def test_readers_see_a_delsert_only_when_it_is_whole(scene: Scene) -> None:
+    """Until its last JobSealed has been applied the old users are all there, and only they."""
+    old = job_of(0, "insert", [(key, "Ada", "L", "", "France", "", "") for key in range(3)])
+    new = job_of(1, "delsert", [(key, "Eve", "M", "", "Japan", "", "") for key in range(2, 12)])
+    for job, previous in ((old, 0), (new, old.job_id)):
+        for partition, records in enumerate(make_pass(job, previous, PARTITIONS)):
+            scene.log.append(partition, records)
+    model = Model()
+    model.apply(old)
+    before = dict(model.users)
+    model.apply(new)
+    worker = scene.worker()
+    for partition, records in enumerate(scene.log.partitions):
+        for _ in records:
+            turn = [int(other == partition) for other in range(PARTITIONS)]
+            worker.project(scene.log, turn)
+            is_whole = all(
+                worker.states[other].sealed_job_id == new.job_id for other in range(PARTITIONS)
+            )
+            if worker.states[0].sealed_job_id == old.job_id and partition > 0:
+                assert_users(scene.env, model.users if is_whole else before)
+    assert_users(scene.env, model.users)
+
+
+def test_of_two_delserts_that_end_together_the_later_one_counts(scene: Scene) -> None:
+    """Whichever of them has the higher job id."""
+    jobs = [
+        job_of(number, "delsert", [(number, "Ada", "L", "", "France", "", "")])
+        for number in (1, 2, 3, 4)
+    ]
+    model = Model()
+    previous = 0
+    for job in jobs:
+        for partition, records in enumerate(make_pass(job, previous, PARTITIONS)):
+            scene.log.append(partition, records)
+        previous = job.job_id
+        model.apply(job)
+    scene.worker().project(scene.log, [100] * PARTITIONS)
+    assert_users(scene.env, model.users)
+    assert_outcomes(scene.env, model.outcomes)

@@ -1,0 +1,74 @@
+"""The command line program, run as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tests.support.checkout import CHECKOUT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.servers.rig import Rig
+
+TIMEOUT_S = 90
+COMMAND = (sys.executable, "-P", "-m", "deploy")
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """Runs commands in the administrator's name, unless the environment says another."""
+
+    rig: Rig
+    folder: Path
+
+    def file(self, content: bytes) -> str:
+        """The path of a file to upload."""
+        path = self.folder / "users.csv"
+        path.write_bytes(content)
+        return str(path)
+
+    def run(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        """The command, once it has ended."""
+        return subprocess.run(
+            [*COMMAND, *arguments],
+            check=False,
+            capture_output=True,
+            env=self.environ(environ),
+            stdin=subprocess.DEVNULL,
+            text=True,
+            timeout=TIMEOUT_S,
+        )
+
+    def json(self, *arguments: str, **environ: str) -> Any:
+        """What the command prints as JSON; it must succeed."""
+        done = self.run(*arguments, "--json", **environ)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads(done.stdout)
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """The command, running."""
+        return subprocess.Popen(
+            [*COMMAND, *arguments],
+            env=self.environ({}),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def environ(self, environ: dict[str, str]) -> dict[str, str]:
+        """What a command sees."""
+        kept = {name: value for name, value in os.environ.items() if "ROLLCALL" not in name}
+        said = {
+            "PYTHONPATH": str(CHECKOUT),
+            "ROLLCALL_URL": self.rig.client.url,
+            "ROLLCALL_USER": "admin",
+            "ROLLCALL_PASSWORD": self.rig.env.password,
+        }
+        return kept | said | environ

@@ -1,0 +1,334 @@
+"""The sequential oracle: what the tables hold after jobs, applied one by one in plain Python.
+
+It shares no code with what it judges: no columns, no Kafka, no Postgres, and
+rules of values read from the contract again, a cell at a time.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from schemas.events import JobMode
+
+TEXT_FIELDS = ("first_name", "last_name", "country", "state")
+FIELDS = (
+    "first_name",
+    "last_name",
+    "email",
+    "mobile_number",
+    "country",
+    "state",
+    "last_active_date",
+    "sms_subscription",
+    "email_subscription",
+    "voice_subscription",
+)
+REQUIRED = ("first_name", "last_name", "email", "country")
+SUBSCRIPTIONS = FIELDS[-3:]
+_USA = {"usa", "us", "united states", "united states of america"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """An accepted upload."""
+
+    job_id: int
+    mode: JobMode
+    content: bytes
+    accepted_at: datetime
+    delimiter: str = ","
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A user as the tables should hold it; the key is beside it.
+
+    ``job_id`` and ``record_number`` are those of the line that last set it, None where
+    another producer did.
+    The rest is known only where the model follows a log
+    (:mod:`tests.support.models.log_model`): the
+    positions of the events that made and last changed it, and what only other producers set.
+    """
+
+    values: dict[str, Any]
+    created_at: datetime
+    modified_at: datetime
+    job_id: int | None
+    record_number: int | None
+    position: int | None = None
+    modified_position: int | None = None
+    event_id: str | None = None
+    attributes: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Rejected:
+    """A line refused: its number among the data lines, its physical line, why."""
+
+    record_number: int
+    line: int
+    code: str
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a job's lines."""
+
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    rejections: list[Rejected] = field(default_factory=list[Rejected])
+    is_reverted: bool = False
+
+    @property
+    def counts(self) -> tuple[int, int, int, int]:
+        """Inserted, updated, unchanged, rejected."""
+        return self.inserted, self.updated, self.unchanged, len(self.rejections)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A data line taken apart; ``fault`` where its cells cannot be told apart."""
+
+    record_number: int
+    line: int
+    cells: dict[str, str]
+    fault: str | None
+
+
+class RefusedError(Exception):
+    """The line is rejected, with this code."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class Model:
+    """The audience and the outcome of every job, after the jobs applied so far."""
+
+    def __init__(self) -> None:
+        self.users: dict[str, User] = {}
+        self.outcomes: dict[int, Outcome] = {}
+
+    def leave_out(self, job: Job) -> Outcome:
+        """The job's turn, as if it had never run.
+
+        Lines that are unfit by themselves stay refused; no other has an outcome.
+        """
+        outcome = self.outcomes[job.job_id] = Outcome(is_reverted=True)
+        for line in lines_of(job):
+            leave_out_line(job, line, outcome)
+        return outcome
+
+    def apply(self, job: Job) -> Outcome:
+        """Apply the next job; its outcome."""
+        outcome = Outcome()
+        users = {} if job.mode == "delsert" else self.users
+        for line in lines_of(job):
+            apply_line(job, line, users=users, outcome=outcome)
+        self.users = users
+        self.outcomes[job.job_id] = outcome
+        return outcome
+
+
+def apply_line(
+    job: Job,
+    line: Line,
+    *,
+    users: dict[str, User],
+    outcome: Outcome,
+    position: int | None = None,
+) -> None:
+    """The line's turn; ``position`` is where the log has it, where that is known."""
+    try:
+        _apply_fit_line(job, line, users, outcome, position)
+    except RefusedError as refusal:
+        outcome.rejections.append(Rejected(line.record_number, line.line, refusal.code))
+
+
+def leave_out_line(job: Job, line: Line, outcome: Outcome) -> None:
+    """The turn of a line of a job that counts as if it had never run."""
+    try:
+        checked_values(job, line)
+    except RefusedError as refusal:
+        outcome.rejections.append(Rejected(line.record_number, line.line, refusal.code))
+
+
+def checked_values(job: Job, line: Line) -> dict[str, Any]:
+    """The values of a line that is fit by itself, whoever is there already.
+
+    Raises:
+        RefusedError: it is not.
+    """
+    if line.fault:
+        raise RefusedError(line.fault)
+    values = values_of(line.cells)
+    if values["email"] is None:
+        raise RefusedError("KEY_MISSING")
+    if job.mode != "upsert":
+        _check_complete(values)
+    return values
+
+
+def _apply_fit_line(
+    job: Job, line: Line, users: dict[str, User], outcome: Outcome, position: int | None
+) -> None:
+    values = checked_values(job, line)
+    key = key_of(values)
+    known = users.get(key)
+    if known and job.mode == "upsert":
+        _update(job, line, users, outcome, position)
+        return
+    if known:
+        is_ours = known.job_id == job.job_id
+        raise RefusedError("DUPLICATE_IN_FILE" if is_ours else "KEY_EXISTS")
+    if job.mode == "upsert" and not is_complete(values):
+        raise RefusedError("REQUIRED")
+    users[key] = _new_user(job, line, values, position)
+    outcome.inserted += 1
+
+
+def key_of(values: dict[str, Any]) -> str:
+    """The reconciliation key: what tells that two lines mean the same user."""
+    email: str = values["email"]
+    return email.lower()
+
+
+def _update(
+    job: Job, line: Line, users: dict[str, User], outcome: Outcome, position: int | None
+) -> None:
+    values = values_of(line.cells)
+    key = key_of(values)
+    known = users[key]
+    changed = known.values | {name: value for name, value in values.items() if value is not None}
+    if changed == known.values:
+        outcome.unchanged += 1
+        return
+    users[key] = replace(
+        known,
+        values=changed,
+        modified_at=job.accepted_at,
+        job_id=job.job_id,
+        record_number=line.record_number,
+        modified_position=position,
+    )
+    outcome.updated += 1
+
+
+def _new_user(job: Job, line: Line, values: dict[str, Any], position: int | None) -> User:
+    whole = dict(values)
+    if whole["last_active_date"] is None:
+        whole["last_active_date"] = job.accepted_at.date()
+    for name in SUBSCRIPTIONS:
+        if whole[name] is None:
+            whole[name] = True
+    return User(whole, job.accepted_at, job.accepted_at, job.job_id, line.record_number, position)
+
+
+def _check_complete(values: dict[str, Any]) -> None:
+    if any(values[name] is None for name in REQUIRED):
+        raise RefusedError("REQUIRED")
+    if not is_complete(values):
+        raise RefusedError("STATE_REQUIRED")
+
+
+def is_complete(values: dict[str, Any]) -> bool:
+    """Whether they are enough for a new user."""
+    if any(values[name] is None for name in REQUIRED):
+        return False
+    return values["country"].lower() not in _USA or values["state"] is not None
+
+
+def lines_of(job: Job) -> list[Line]:
+    """The data lines of a file, with their numbers."""
+    text = job.content.decode("utf-8-sig")
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=job.delimiter, strict=True)
+    names = [_field_name(cell) for cell in next(reader)]
+    found: list[Line] = []
+    begin = reader.line_num + 1
+    for cells in reader:
+        if cells:
+            found.append(Line(len(found) + 1, begin, *_cells(names, cells)))
+        begin = reader.line_num + 1
+    return found
+
+
+def _cells(names: list[str], cells: list[str]) -> tuple[dict[str, str], str | None]:
+    if len(cells) != len(names):
+        return {}, "TOO_FEW_FIELDS" if len(cells) < len(names) else "TOO_MANY_FIELDS"
+    return dict(zip(names, cells, strict=True)), None
+
+
+def _field_name(header: str) -> str:
+    plain = re.sub(r"[\s_-]", "", header).lower()
+    return next(name for name in FIELDS if name.replace("_", "") == plain)
+
+
+def values_of(cells: dict[str, str]) -> dict[str, Any]:
+    """Every field's value, None where it is blank or its column is missing."""
+    found = {name: _value(name, cell.strip()) for name, cell in cells.items()}
+    return {name: found.get(name) for name in FIELDS}
+
+
+def _value(name: str, cell: str) -> str | bool | date | None:
+    if not cell:
+        return None
+    if name == "email":
+        return _email(cell)
+    if name == "mobile_number":
+        return _mobile(cell)
+    if name == "last_active_date":
+        return _date(cell)
+    return _boolean(cell) if name in SUBSCRIPTIONS else _text(cell)
+
+
+def _text(cell: str) -> str:
+    if len(cell) > 255:
+        raise RefusedError("TOO_LONG")
+    return cell
+
+
+def _email(cell: str) -> str:
+    if len(cell) > 254:
+        raise RefusedError("TOO_LONG")
+    local, at, domain = cell.partition("@")
+    labels = domain.split(".")
+    is_dotted = len(labels) > 1 and all(labels) and "@" not in domain
+    if not at or not 1 <= len(local) <= 64 or not is_dotted or re.search(r"\s", cell):
+        raise RefusedError("EMAIL_INVALID")
+    return cell
+
+
+def _mobile(cell: str) -> str:
+    digits = re.sub(r"[ ()./-]", "", cell)
+    if not re.fullmatch(r"\+[1-9][0-9]{6,14}", digits):
+        raise RefusedError("MOBILE_INVALID")
+    return digits
+
+
+def _date(cell: str) -> date:
+    american = re.fullmatch(r"([0-9]{1,2})/([0-9]{1,2})/([0-9]{4})", cell)
+    try:
+        if american:
+            month, day, year = map(int, american.groups())
+            return date(year, month, day)
+        return date.fromisoformat(cell)
+    except ValueError:
+        raise RefusedError("DATE_INVALID") from None
+
+
+def _boolean(cell: str) -> bool:
+    if cell.lower() in {"true", "yes", "y", "1"}:
+        return True
+    if cell.lower() in {"false", "no", "n", "0"}:
+        return False
+    raise RefusedError("BOOLEAN_INVALID")

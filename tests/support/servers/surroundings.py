@@ -1,0 +1,163 @@
+"""The real broker and the real database that a test session uses.
+
+Addresses from the environment win (``ROLLCALL_TEST_KAFKA``, bootstrap servers,
+and ``ROLLCALL_TEST_DATABASE_URL``, of a role that may create databases); else
+containers where a Docker engine answers; else the local stack in a folder that
+is thrown away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import socket
+import tempfile
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+from confluent_kafka.admin import AdminClient
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from deploy.local_stack.stack import LocalStack
+from schemas.config.settings import read_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+
+    from schemas.config.settings import Settings
+
+PARTITIONS = 3
+"""Of user-events in tests: more than the workers of any test need, few enough to be made fast."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Where the broker and the database are; ``stack`` only where they are ours to break."""
+
+    bootstrap_servers: str
+    conninfo: str
+    stack: LocalStack | None = None
+
+
+@contextlib.contextmanager
+def surroundings() -> Generator[Surroundings]:
+    """The broker and the database, up as long as the context is open."""
+    kafka = os.environ.get("ROLLCALL_TEST_KAFKA")
+    database = os.environ.get("ROLLCALL_TEST_DATABASE_URL")
+    if kafka and database:
+        yield Surroundings(kafka, database)
+        return
+    started = _containers() if _is_docker_there() else _local_stack()
+    with started as found:
+        yield Surroundings(
+            kafka or found.bootstrap_servers, database or found.conninfo, found.stack
+        )
+
+
+def _is_docker_there() -> bool:
+    """Whether a Docker engine listens; clients of it leak a socket where none does."""
+    host = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+    scheme, _, address = host.partition("://")
+    is_unix = scheme == "unix"
+    name, _, port = address.rpartition(":")
+    with socket.socket(socket.AF_UNIX if is_unix else socket.AF_INET) as probe:
+        probe.settimeout(2)
+        try:
+            probe.connect(address if is_unix else (name, int(port)))
+        except OSError:
+            return False
+        return True
+
+
+@contextlib.contextmanager
+def _containers() -> Generator[Surroundings]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # testcontainers moves its modules
+        from testcontainers.community.kafka import KafkaContainer  # noqa: PLC0415 - slow, rare
+        from testcontainers.community.postgres import PostgresContainer  # noqa: PLC0415
+
+        kafka = KafkaContainer("confluentinc/cp-kafka:7.9.0").with_kraft()
+        with kafka, PostgresContainer("postgres:18", driver=None) as postgres:
+            yield Surroundings(kafka.get_bootstrap_server(), postgres.get_connection_url())
+
+
+@contextlib.contextmanager
+def _local_stack() -> Generator[Surroundings]:
+    folder = Path(tempfile.mkdtemp(prefix="rollcall-test-"))
+    folder.chmod(0o755)  # where we are root, Postgres runs as another user
+    try:
+        with LocalStack(folder) as stack:
+            yield Surroundings(stack.bootstrap_servers, stack.conninfo, stack)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """One test's own part of the surroundings: a database, topic names, a group.
+
+    ``environ`` is what the services are started with.
+    """
+
+    environ: Mapping[str, str]
+    surroundings: Surroundings
+
+    @property
+    def settings(self) -> Settings:
+        """The settings as a service reads them."""
+        return read_settings(self.environ)
+
+    @property
+    def conninfo(self) -> str:
+        """Of this test's database."""
+        return self.environ["ROLLCALL_DATABASE_URL"]
+
+    @property
+    def password(self) -> str:
+        """Of ``admin``."""
+        return self.environ["ROLLCALL_ADMIN_PASSWORD"]
+
+
+@contextlib.contextmanager
+def ground(of: Surroundings, **settings: str) -> Generator[Ground]:
+    """A new database and new names; both are dropped at the end.
+
+    ``settings`` are further ``ROLLCALL_`` settings, named without the prefix.
+    """
+    name = f"t{secrets.token_hex(5)}"
+    database = sql.Identifier(name)
+    with psycopg.connect(of.conninfo, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(database))
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("ROLLCALL_")}
+    environ = kept | {
+        "ROLLCALL_KAFKA_BOOTSTRAP_SERVERS": of.bootstrap_servers,
+        "ROLLCALL_DATABASE_URL": make_conninfo(of.conninfo, dbname=name),
+        "ROLLCALL_TOPIC_PREFIX": f"{name}-",
+        "ROLLCALL_GROUP": name,
+        "ROLLCALL_PARTITIONS": str(PARTITIONS),
+        "ROLLCALL_ADMIN_PASSWORD": secrets.token_urlsafe(12),
+        "ROLLCALL_HOST": "127.0.0.1",
+    }
+    environ |= {f"ROLLCALL_{key.upper()}": value for key, value in settings.items()}
+    made = Ground(environ, of)
+    try:
+        yield made
+    finally:
+        with psycopg.connect(of.conninfo, autocommit=True) as connection:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(database))
+        _drop_topics(made)
+
+
+def _drop_topics(of: Ground) -> None:
+    admin = AdminClient({"bootstrap.servers": of.surroundings.bootstrap_servers})
+    prefix = of.environ["ROLLCALL_TOPIC_PREFIX"]
+    there = [name for name in admin.list_topics(timeout=10).topics if name.startswith(prefix)]
+    if there:
+        for done in admin.delete_topics(there).values():  # pyright: ignore[reportUnknownVariableType]
+            done.result(timeout=10)

@@ -1,0 +1,66 @@
+"""Parts of the local stack that need no server."""
+
+from pathlib import Path
+
+import pytest
+
+from deploy.local_stack.data_dir import DataDir, DataDirInUseError, DataDirLock, write_private
+from deploy.local_stack.java import parse_major_version
+from deploy.local_stack.postgres import open_way_to
+from deploy.local_stack.rollcall import admin_password
+
+
+@pytest.mark.parametrize(
+    ("printed", "version"),
+    [
+        ('openjdk version "25.0.2" 2026-01-20 LTS', 25),
+        ('openjdk version "17" 2021-09-14', 17),
+        ('java version "1.8.0_392"', 8),
+        ("The operation couldn't be completed. Unable to locate a Java Runtime.", 0),
+    ],
+)
+def test_java_versions(printed: str, version: int) -> None:
+    """A Java's feature release is told from what it prints."""
+    assert parse_major_version(printed) == version
+
+
+def test_a_folder_in_use_names_who_uses_it(tmp_path: Path) -> None:
+    """The second lock on a folder fails; it succeeds once the first is free."""
+    with DataDirLock(tmp_path), pytest.raises(DataDirInUseError, match=r"in use by process \d+"):
+        DataDirLock(tmp_path).__enter__()
+
+    with DataDirLock(tmp_path):
+        pass
+
+
+def test_secrets_are_readable_by_their_owner_only(tmp_path: Path) -> None:
+    """A file with a password is never there with wider permissions, nor half written."""
+    path = tmp_path / "secret"
+    write_private(path, "first")
+    write_private(path, "second")
+
+    assert path.read_text() == "second"
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_password_is_generated_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second start of a folder has the password of the first, unless it is told one."""
+    monkeypatch.delenv("ROLLCALL_ADMIN_PASSWORD", raising=False)
+    first = admin_password(DataDir(tmp_path))
+
+    assert admin_password(DataDir(tmp_path)) == first
+    monkeypatch.setenv("ROLLCALL_ADMIN_PASSWORD", "given")
+    assert admin_password(DataDir(tmp_path)) == ("given", None)
+
+
+def test_a_way_is_opened_for_passing_through_only(tmp_path: Path) -> None:
+    """Other users may pass through the folders above, and list none of them."""
+    inner = tmp_path / "private" / "inner"
+    inner.mkdir(parents=True)
+    inner.parent.chmod(0o700)
+    inner.chmod(0o700)
+
+    open_way_to(inner)
+
+    assert inner.parent.stat().st_mode & 0o777 == 0o701
+    assert inner.stat().st_mode & 0o777 == 0o700

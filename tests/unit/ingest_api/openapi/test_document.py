@@ -1,0 +1,112 @@
+"""The OpenAPI description says all that it must, of every route."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import jsonschema_rs
+import pytest
+from sanic import Sanic
+from schemathesis.specs.openapi.definitions import OPENAPI_30_VALIDATOR, OPENAPI_31_VALIDATOR
+
+from ingest_api.openapi.document import document_of, path_of
+from ingest_api.openapi.downgrade_3_0 import as_3_0
+from ingest_api.web.responses import json_answer
+from tests.support.clients.description import application, document, operations
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sanic import HTTPResponse, Request
+
+    Json = dict[str, Any]
+
+
+def bodies(operation: Json) -> Iterator[tuple[str, list[Json]]]:
+    """What the operation takes and answers: of each body its kinds, with schema and examples."""
+    if "requestBody" in operation:
+        yield "body", list(operation["requestBody"]["content"].values())
+    for code, answer in operation["responses"].items():
+        if "content" in answer:
+            yield code, list(answer["content"].values())
+
+
+def test_every_route_is_described() -> None:
+    """Each of its methods, under a name of its own."""
+    described = {name for name, _ in operations()}
+    assert described == {
+        f"{method} {path_of(route)}"
+        for route in application().router.routes
+        for method in route.methods
+    }
+    names = [operation["operationId"] for _, operation in operations()]
+    assert len(names) == len(set(names))
+
+
+def test_a_route_that_says_nothing_of_itself_is_named() -> None:
+    """So nobody adds one without a word."""
+    app: Sanic[Any, Any] = Sanic("undescribed", configure_logging=False)
+
+    @app.get("/silent")
+    async def silent(_request: Request[Any, Any]) -> HTTPResponse:
+        return json_answer(200, {})
+
+    _ = silent
+    with pytest.raises(LookupError, match="/silent is not described"):
+        document_of(app)
+    Sanic.unregister_app(app)
+
+
+def test_the_document_is_valid() -> None:
+    """By OpenAPI's own schemas, of 3.1 and, as the viewer reads it, of 3.0."""
+    for validator, content in (
+        (OPENAPI_31_VALIDATOR, document()),
+        (OPENAPI_30_VALIDATOR, as_3_0(document())),
+    ):
+        assert [str(error) for error in validator.iter_errors(content)] == []
+
+
+def test_every_body_has_an_example_and_it_is_right() -> None:
+    """By the schema that stands beside it."""
+    for name, operation in operations():
+        for place, kinds in bodies(operation):
+            examples = [
+                (kind["schema"], example)
+                for kind in kinds
+                for example in (
+                    *([kind["example"]] if kind.get("example") is not None else []),
+                    *(named["value"] for named in kind.get("examples", {}).values()),
+                )
+            ]
+            assert examples, f"{name}: {place} has no example"
+            for schema, example in examples:
+                whole = schema | {"components": document()["components"]}
+                errors = jsonschema_rs.validator_for(whole).iter_errors(example)
+                assert [str(error) for error in errors] == [], f"{name}: {place}"
+
+
+def test_every_parameter_of_a_path_is_described() -> None:
+    """With an example, so that an operation can be tried as it stands."""
+    for path, methods in document()["paths"].items():
+        for operation in methods.values():
+            shown = {each["name"]: each for each in operation["parameters"] if each["in"] == "path"}
+            assert set(shown) == set(re.findall(r"{(\w+)}", path)), path
+            assert all(parameter.get("example") for parameter in shown.values()), path
+
+
+def test_a_body_is_read_only_once_it_is_known_who_sends_it() -> None:
+    """So no route lets the framework read it, which it does first, of any size."""
+    for route in application().router.routes:
+        is_read_by_handler = getattr(route.handler, "is_stream", False)
+        assert is_read_by_handler or route.extra.ignore_body, f"{path_of(route)}: stream=True"
+
+
+def test_a_json_body_has_no_fields_but_those_described() -> None:
+    """A misspelt one is refused, not ignored."""
+    for name, operation in operations():
+        content = operation.get("requestBody", {}).get("content", {}).get("application/json")
+        if content is not None:
+            kind = content["schema"]["$ref"].rpartition("/")[2]
+            schema = document()["components"]["schemas"][kind]
+            assert schema["additionalProperties"] is False, f"{name}: {kind}"

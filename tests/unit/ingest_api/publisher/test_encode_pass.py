@@ -1,0 +1,146 @@
+"""A pass is a pure function of the file and of what was accepted."""
+
+from __future__ import annotations
+
+import io
+import random
+import zlib
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ingest_api.parsing.errors import FileFault
+from ingest_api.parsing.file_format import Limits
+from ingest_api.publisher.encode_pass import FilePass
+from schemas.codec import codec
+from schemas.events import AttributeColumn, RowRejected, UserRow
+from schemas.log.passes import is_foreign_to_its_job
+from schemas.log.topics import partition_of
+from tests.support.data.corpus.values import ATTRIBUTES
+from tests.support.data.files import dirty_csv, tidy_csv
+from tests.support.models.file_oracle import accepted_job, read_events
+
+if TYPE_CHECKING:
+    from schemas.events import JobAccepted
+
+Log = list[list[tuple[bytes, bytes]]]
+
+
+def pass_over(
+    content: bytes, job: JobAccepted, partitions: int, block_bytes: int = 1 << 20
+) -> tuple[FilePass, Log]:
+    """A whole pass, and keys and values by partition."""
+    made = FilePass(io.BytesIO(content), job, partitions, Limits(block_bytes=block_bytes))
+    log: Log = [[] for _ in range(partitions)]
+    for block in made.blocks():
+        for partition, (keys, values) in block.items():
+            log[partition] += zip(keys, values, strict=True)
+    return made, log
+
+
+def expected_log(content: bytes, job: JobAccepted, partitions: int) -> Log:
+    """The same, an event at a time."""
+    log: Log = [[] for _ in range(partitions)]
+    for event in read_events(content, job):
+        is_row = isinstance(event, UserRow)
+        key = (event.key if is_row else f"{job.job_id}/{event.record_number}").encode()
+        partition = log[partition_of(key, partitions)]
+        partition.append((key, codec.encode(replace(event, sequence=len(partition)))))
+    return log
+
+
+@given(
+    st.integers(0, 10**6),
+    st.sampled_from(["insert", "upsert", "delsert"]),
+    st.integers(1, 7),
+    st.sampled_from([200, 1000, 5000, 1 << 20]),
+)
+@settings(deadline=None, max_examples=40)
+def test_a_pass_is_what_its_lines_come_to(
+    seed: int, mode: str, partitions: int, block_bytes: int
+) -> None:
+    """Keys, values, sequences and seals are those made a line at a time, in blocks of any size."""
+    content = dirty_csv(random.Random(seed), 60, keys=30, faults=0.2)
+    job = accepted_job(mode=mode)
+    expected = expected_log(content, job, partitions)
+
+    made, log = pass_over(content, job, partitions, block_bytes)
+
+    assert log == expected
+    rows = [codec.decode(value) for partition in log for _, value in partition]
+    assert not any(isinstance(row, UserRow) and is_foreign_to_its_job(row) for row in rows)
+    assert made.rows == [len(partition) for partition in expected]
+    assert made.digests == [
+        zlib.crc32(b"".join(value for _, value in partition)) for partition in expected
+    ]
+
+
+@given(
+    st.integers(0, 10**6),
+    st.sampled_from(["insert", "upsert"]),
+    st.sampled_from(["keep", "clear"]),
+    st.sampled_from(["email", "Shoe Size"]),
+    st.sampled_from([200, 1000, 1 << 20]),
+)
+@settings(deadline=None, max_examples=40)
+def test_custom_attributes_come_out_in_the_order_of_columns(
+    seed: int, mode: str, blank_cells: str, key: str, block_bytes: int
+) -> None:
+    """Byte for byte as made a line at a time, so every pass gives the same digests."""
+    cells = {name: ["", "1", "0", "2024-02-29", "no", " 1.50 "] for name in ATTRIBUTES}
+    content = dirty_csv(random.Random(seed), 60, keys=30, faults=0.2, more=cells)
+    columns = tuple(AttributeColumn(name, kind) for name, kind in ATTRIBUTES.items())
+    job = accepted_job(
+        mode=mode, blank_cells=blank_cells, reconciliation_key=key, attributes=columns
+    )
+
+    _, log = pass_over(content, job, 3, block_bytes)
+
+    assert log == expected_log(content, job, 3)
+
+
+def test_rows_and_rejections_share_a_sequence() -> None:
+    """In each partition the lines are numbered from 0, in the order of the file."""
+    content = dirty_csv(random.Random(1), 500, keys=100, faults=0.5)
+
+    _, log = pass_over(content, accepted_job(), 3)
+
+    for partition in log:
+        events = [codec.decode(value) for _, value in partition]
+        rows = [event for event in events if isinstance(event, UserRow | RowRejected)]
+        assert [row.sequence for row in rows] == list(range(len(partition)))
+        assert len({type(row) for row in rows}) == 2
+        numbers = [row.record_number or 0 for row in rows]
+        assert numbers == sorted(numbers)
+
+
+def test_a_file_of_many_blocks_is_one_pass() -> None:
+    """Sequences, lines and record numbers go on from block to block."""
+    content = tidy_csv(range(30_000))
+
+    made, log = pass_over(content, accepted_job(), 2, 1 << 18)
+    _, whole = pass_over(content, accepted_job(), 2, 1 << 24)
+
+    assert log == whole
+    assert sum(made.rows) == 30_000
+    last = codec.decode(max(log, key=len)[-1][1])
+    assert isinstance(last, UserRow)
+    assert last.line == (last.record_number or 0) + 1
+
+
+def test_a_pass_over_another_file_fails() -> None:
+    """What is not the accepted file raises; it never comes to an end that looks whole."""
+    with pytest.raises(FileFault):
+        pass_over(b"\x89PNG", accepted_job(), 2)
+
+
+def test_limits_lowered_later_do_not_stop_a_pass() -> None:
+    """What was taken once is read again, however the limits are set by now."""
+    content = b"Email,First Name\na@b.cd," + b" " * 2_000_000 + b"\n"
+
+    made = FilePass(io.BytesIO(content), accepted_job(mode="upsert"), 1)
+
+    assert sum(len(values) for block in made.blocks() for _, values in block.values()) == 1

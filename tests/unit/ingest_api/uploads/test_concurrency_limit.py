@@ -1,0 +1,56 @@
+"""How many uploads come in at once, and how long each may take."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from ingest_api.uploads.concurrency_limit import UploadGate
+from ingest_api.web.responses import Refused
+
+
+def status(refused: pytest.ExceptionInfo[Refused]) -> tuple[int, bool]:
+    """The answer's status, and whether it says when to come again."""
+    return refused.value.status, "Retry-After" in refused.value.headers
+
+
+def test_an_account_and_all_together_have_their_limits() -> None:
+    """The next upload is told to come again, and room that is freed is free."""
+    gate = UploadGate(at_once=3, per_account=2, deadline_s=1)
+    with gate.one_more("a"), gate.one_more("a"):
+        with pytest.raises(Refused) as refused, gate.one_more("a"):
+            pass
+        assert status(refused) == (429, True)
+        with gate.one_more("b"), pytest.raises(Refused) as refused, gate.one_more("c"):
+            pass
+        assert status(refused) == (503, True)
+    with gate.one_more("a"), gate.one_more("a"), gate.one_more("b"):
+        pass
+
+
+def test_a_body_that_takes_too_long_is_refused() -> None:
+    """However often a byte of it comes."""
+    gate = UploadGate(at_once=1, per_account=1, deadline_s=0.05)
+
+    async def receive() -> None:
+        async with gate.receiving():
+            for _ in range(1000):
+                await asyncio.sleep(0.01)
+
+    with pytest.raises(Refused) as refused:
+        asyncio.run(receive())
+    assert refused.value.status == 408
+
+
+def test_a_gate_that_closes_takes_no_more() -> None:
+    """Whoever comes while the process stops is told to come again."""
+    gate = UploadGate(at_once=1, per_account=1, deadline_s=1)
+
+    async def close() -> None:
+        gate.close()
+        with pytest.raises(Refused) as refused, gate.one_more("a"):
+            pass
+        assert status(refused) == (503, True)
+
+    asyncio.run(close())

@@ -1,0 +1,197 @@
+"""The AsyncAPI description is valid, says all, and its bytes are real."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import io
+import json
+import re
+from functools import cache
+from typing import TYPE_CHECKING, Any, cast
+
+import fastavro
+import jsonschema_rs
+import pytest
+from click.testing import CliRunner
+
+from deploy.cli.main import main
+from schemas import events
+from schemas.asyncapi.document import EVENTS_OF_CHANNEL, SCHEMA_ID, document, key_schema
+from schemas.asyncapi.examples import EVENT_EXAMPLES, examples_of
+from schemas.codec import codec
+from schemas.codec.avro_json import avro_json
+from schemas.log import dead_letters
+from schemas.log.topics import partition_of, topics
+from schemas.rules.fields import FIELDS
+from tests.support.checkout import CHECKOUT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from schemas.asyncapi.examples import EventExample
+
+Json = dict[str, Any]
+_VENDORED = CHECKOUT / "tests" / "vendored"
+_SHA256 = "d4571a420e6ffb7fcc7066c95a6db1202f299a3c51daa103d0706bf30f95e626"
+_TOPICS = topics(prefix="eu-", partitions=12)
+
+
+@cache
+def _document() -> Json:
+    return document(_TOPICS, "email")
+
+
+@cache
+def _official() -> jsonschema_rs.Draft7Validator:
+    content = (_VENDORED / "asyncapi-3.0.0.json").read_bytes()
+    assert hashlib.sha256(content).hexdigest() == _SHA256
+    return jsonschema_rs.Draft7Validator(json.loads(content))
+
+
+def _messages() -> Json:
+    return _document()["components"]["messages"]
+
+
+def test_the_document_is_valid() -> None:
+    """By AsyncAPI's own schema, for each kind of reconciliation key."""
+    for key in ("email", "mobileNumber", "customer number"):
+        faults = [str(error) for error in _official().iter_errors(document(_TOPICS, key))]
+        assert faults == [], key
+
+
+def test_the_official_schema_finds_faults() -> None:
+    """A misspelt part, or a setting of a topic in another type, is no AsyncAPI."""
+    for change in ("chanels", "partitions"):
+        wrong = copy.deepcopy(_document())
+        if change == "partitions":
+            wrong["channels"]["userEvents"]["bindings"]["kafka"]["partitions"] = "many"
+        else:
+            wrong[change] = wrong.pop("channels")
+        assert not _official().is_valid(wrong)
+
+
+def test_every_reference_leads_somewhere() -> None:
+    """Of channels to messages, and of operations to both."""
+    references = cast("list[str]", re.findall(r'"\$ref": "([^"]+)"', json.dumps(_document())))
+    assert len(references) > 10
+    for reference in references:
+        found: Any = _document()
+        for part in reference.removeprefix("#/").split("/"):
+            found = found[part]
+
+
+def test_every_topic_is_a_channel_with_its_settings() -> None:
+    """Names, partitions and settings are those with which the service makes the topics."""
+    found = {
+        channel["address"]: channel["bindings"]["kafka"]
+        for channel in _document()["channels"].values()
+    }
+    assert set(found) == {topic.name for topic in _TOPICS.all()}
+    for topic in _TOPICS.all():
+        assert found[topic.name]["topic"] == topic.name
+        assert found[topic.name]["partitions"] == topic.partitions
+        shown = {
+            name: str(value[0]) if name == "cleanup.policy" else str(value)
+            for name, value in found[topic.name]["topicConfiguration"].items()
+        }
+        assert shown == topic.config
+
+
+def test_every_event_type_stands_on_one_channel_with_its_schema() -> None:
+    """And its payload is the file in ``avro/``, word for word."""
+    placed = [event_type for types in EVENTS_OF_CHANNEL.values() for event_type in types]
+    assert sorted(kind.__name__ for kind in placed) == sorted(
+        kind.__name__ for kind in codec.EVENT_TYPES
+    )
+    for event_type in codec.EVENT_TYPES:
+        message = _messages()[event_type.__name__]
+        assert message["payload"]["schema"] == codec.definition_of(event_type)
+        assert (
+            message["x-fingerprint"] == codec.encode(examples_of(event_type)[0].event)[2:10].hex()
+        )
+
+
+def test_every_event_type_has_an_example() -> None:
+    """So that nobody adds a type without one."""
+    assert [kind.__name__ for kind in codec.EVENT_TYPES if not examples_of(kind)] == []
+
+
+@pytest.mark.parametrize("example", EVENT_EXAMPLES, ids=lambda example: example.name)
+def test_the_bytes_of_an_example_are_its_event(example: EventExample) -> None:
+    """In both framings, and in Avro's JSON encoding as another implementation reads it."""
+    name = type(example.event).__name__
+    encoded = _messages()[name]["x-encoded-examples"][example.name]
+    value = bytes.fromhex(encoded["singleObject"])
+    confluent = bytes.fromhex(encoded["confluent"])
+
+    assert codec.decode(value) == example.event
+    assert confluent == b"\0" + SCHEMA_ID.to_bytes(4, "big") + value[codec.FRAME_BYTES :]
+    assert bytes.fromhex(encoded["key"]).decode() == example.key
+    if isinstance(example.event, events.UserRow):
+        assert example.key == example.event.key
+        assert encoded["partition"] == partition_of(example.key.encode(), 12)
+    assert (
+        _body_from_json(avro_json(example.event), type(example.event)) == value[codec.FRAME_BYTES :]
+    )
+
+
+def _body_from_json(record: Json, event_type: type[events.Event]) -> bytes:
+    """The Avro body of a record in Avro's JSON encoding, by another implementation's reader."""
+    schema = fastavro.parse_schema(codec.definition_of(event_type), named_schemas={})
+    reader = cast("Iterator[Json]", fastavro.json_reader(io.StringIO(json.dumps(record)), schema))
+    read = next(reader)
+    body = io.BytesIO()
+    fastavro.schemaless_writer(body, schema, read)
+    return body.getvalue()
+
+
+def test_what_other_teams_may_do() -> None:
+    """They send users; they receive user events, job statuses and dead letters; no more."""
+    found = {
+        (
+            operation["action"],
+            _document()["channels"][operation["channel"]["$ref"].rpartition("/")[2]]["address"],
+        )
+        for operation in _document()["operations"].values()
+    }
+    assert found == {
+        ("send", "eu-user-events"),
+        ("receive", "eu-user-events"),
+        ("receive", "eu-job-status"),
+        ("receive", "eu-user-events-dead"),
+    }
+    sent = _document()["operations"]["sendUserEvent"]["messages"]
+    assert [message["$ref"].rpartition("/")[2] for message in sent] == ["UserRow"]
+
+
+def test_the_bits_and_the_reasons_are_told() -> None:
+    """Every field of ``present``, and every reason of a dead letter, also as values of a header."""
+    told = _messages()["UserRow"]["description"]
+    assert all(f"`{field.name}` {field.bit}" in told for field in FIELDS)
+    letter = _messages()["DeadLetter"]
+    assert letter["headers"]["properties"]["reason"]["enum"] == list(dead_letters.REASONS)
+    assert all(f"`{code}`" in letter["description"] for code in dead_letters.REASONS)
+    example = letter["examples"][0]["headers"]
+    assert jsonschema_rs.is_valid(letter["headers"], example)
+
+
+def test_the_key_is_told_as_the_log_is_set() -> None:
+    """By email, by mobile number, or by a custom attribute's name."""
+    assert "lower-cased" in key_schema("email")["description"]
+    assert jsonschema_rs.is_valid(key_schema("mobileNumber"), "+14155550123")
+    assert not jsonschema_rs.is_valid(key_schema("mobileNumber"), "0415 555")
+    assert "`customer number`" in key_schema("customer number")["description"]
+    bound = _messages()["UserRow"]["bindings"]["kafka"]["key"]
+    assert bound == key_schema("email")
+
+
+def test_the_command_prints_it_for_the_settings() -> None:
+    """Without Kafka or Postgres; a wrong setting is named."""
+    settings = {"ROLLCALL_TOPIC_PREFIX": "eu-", "ROLLCALL_PARTITIONS": "12"}
+    printed = CliRunner().invoke(main, ["asyncapi"], env=settings)
+    assert printed.exit_code == 0, printed.output
+    assert json.loads(printed.stdout) == _document()
+    refused = CliRunner().invoke(main, ["asyncapi"], env={"ROLLCALL_PARTITIONS": "no"})
+    assert refused.exit_code == 1
+    assert "ROLLCALL_PARTITIONS is 'no'" in refused.stderr

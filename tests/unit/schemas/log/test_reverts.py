@@ -1,0 +1,148 @@
+"""The log decides which jobs are reverted, alike for everyone who reads it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.events import JobRestored, JobReverted, JobVoided
+from schemas.log.reverts import Reverts
+from tests.support.models.file_oracle import accepted_job
+
+if TYPE_CHECKING:
+    from schemas.events import Event, JobAccepted
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def accepted(job_id: int, attempt: str = "accepted") -> JobAccepted:
+    """A job."""
+    return replace(accepted_job(), job_id=job_id, attempt=attempt)
+
+
+def reverted(job_id: int, attempt: str, inserted: int = 0) -> JobReverted:
+    """An undo."""
+    return JobReverted(
+        job_id=job_id,
+        attempt=attempt,
+        requested_at=START,
+        requested_by="admin",
+        inserted=inserted,
+        updated=0,
+        unchanged=0,
+        rejected=0,
+    )
+
+
+def restored(job_id: int, attempt: str) -> JobRestored:
+    """An undo of it."""
+    return JobRestored(job_id=job_id, attempt=attempt, requested_at=START, requested_by="admin")
+
+
+def reverts_of(*events: Event) -> Reverts:
+    """What these events say, one recorded each minute."""
+    reverts = Reverts()
+    for offset, event in enumerate(events):
+        reverts.apply(offset, event, START + timedelta(minutes=offset))
+    return reverts
+
+
+def test_a_revert_counts_once_and_a_restore_takes_it_back() -> None:
+    """Only where it changes anything."""
+    reverts = reverts_of(
+        accepted(7), reverted(7, "a", 3), reverted(7, "b", 4), restored(7, "c"), restored(7, "d")
+    )
+
+    decisions = [reverts.decision(7, attempt) for attempt in "abcde"]
+    assert decisions == ["counts", "changes nothing", "counts", "changes nothing", None]
+    assert reverts.now() == frozenset()
+    assert reverts.reverted(7) is None
+
+
+def test_of_a_job_that_is_reverted_the_event_that_did_it_is_known() -> None:
+    """It has the job's counts, which no table has any more."""
+    reverts = reverts_of(
+        accepted(7), reverted(7, "a", 3), restored(7, "b"), reverted(7, "c", 5), reverted(7, "d", 6)
+    )
+
+    assert reverts.reverted(7) == reverted(7, "c", 5)
+
+
+def test_a_job_that_is_not_known_cannot_be_reverted() -> None:
+    """Not even by a record that stands before its acceptance, or of an attempt that was voided."""
+    reverts = reverts_of(
+        reverted(7, "a"),
+        accepted(7),
+        JobVoided(job_id=8, attempt="accepted"),
+        accepted(8),
+        reverted(8, "b"),
+    )
+
+    assert reverts.now() == frozenset()
+    assert (reverts.is_known(7), reverts.is_known(8)) == (True, False)
+
+
+def test_an_attempt_that_was_voided_first_never_counts() -> None:
+    """So a record that arrives late cannot turn a 503 into an undo; a void after it is late."""
+    reverts = reverts_of(
+        accepted(7),
+        JobVoided(job_id=7, attempt="a"),
+        reverted(7, "a"),
+        reverted(7, "b"),
+        JobVoided(job_id=7, attempt="b"),
+    )
+
+    assert [reverts.decision(7, attempt) for attempt in "ab"] == ["voided", "counts"]
+    assert reverts.now() == {7}
+
+
+def test_an_attempt_that_stands_twice_in_the_log_counts_once() -> None:
+    """Not a second time after something else was decided in between."""
+    reverts = reverts_of(accepted(7), reverted(7, "a"), restored(7, "b"), reverted(7, "a"))
+
+    assert reverts.now() == frozenset()
+
+
+def test_the_set_is_known_as_it_was() -> None:
+    """At a time, at an offset and at the acceptance of a job."""
+    reverts = reverts_of(
+        accepted(7), accepted(8), reverted(7, "a"), accepted(9), reverted(8, "b"), restored(7, "c")
+    )
+
+    def at(minutes: float) -> set[int]:
+        return set(reverts.at_time(START + timedelta(minutes=minutes)))
+
+    assert [at(minutes) for minutes in (-1, 1.9, 2, 3, 4, 5)] == [
+        set(), set(), {7}, {7}, {7, 8}, {8},
+    ]  # fmt: skip
+    assert [set(reverts.at_offset(offset)) for offset in range(7)] == [
+        set(), set(), set(), {7}, {7}, {7, 8}, {8},
+    ]  # fmt: skip
+    assert [set(reverts.before_job(job_id)) for job_id in (7, 8, 9)] == [set(), set(), {7}]
+    with pytest.raises(KeyError):
+        reverts.before_job(10)
+
+
+job_ids, attempts = st.integers(1, 3), st.sampled_from("abcdef")
+events = st.one_of(
+    st.builds(accepted, job_ids, attempts),
+    st.builds(reverted, job_ids, attempts),
+    st.builds(restored, job_ids, attempts),
+    st.builds(JobVoided, job_id=job_ids, attempt=attempts),
+)
+
+
+@given(st.lists(events, max_size=30), st.integers(0, 30))
+def test_what_was_decided_stands(log: list[Event], read_up_to: int) -> None:
+    """What one reader knew at some offset, every later reader finds of that offset again."""
+    early, late = reverts_of(*log[:read_up_to]), reverts_of(*log)
+
+    assert early.now() == late.at_offset(read_up_to)
+    for attempt in [(job_id, name) for job_id in (1, 2, 3) for name in "abcdef"]:
+        assert early.decision(*attempt) in {None, late.decision(*attempt)}
+    assert all(late.is_known(job_id) and late.reverted(job_id) for job_id in late.now())
