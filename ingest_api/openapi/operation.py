@@ -49,6 +49,17 @@ class Parameter:
     example: object = None
 
 
+def after_parameter(description: str, example: int) -> Parameter:
+    """`after` of a page by key, by the number of the last entry of the page before."""
+    return Parameter(
+        name="after",
+        place="query",
+        description=description,
+        schema={"type": "integer", "minimum": 0, "maximum": 2**63 - 1, "default": 0},
+        example=example,
+    )
+
+
 def page_parameters(most: int = 1000, default: int = 20) -> tuple[Parameter, Parameter]:
     """``start`` and ``pageSize``, as every list takes them."""
     start = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1, "default": 0}
