@@ -18,7 +18,7 @@ from msgspec import UNSET, Meta, UnsetType
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ingest_api.auth.accounts import Role
+    from ingest_api.web.roles import Role
 
 Tag = Literal[
     "Import",

@@ -19,8 +19,8 @@ from schemas.events import JOB_MODES
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ingest_api.auth.accounts import Role
     from ingest_api.web.responses import Refused
+    from ingest_api.web.roles import Role
     from schemas.events import JobMode
 
 _BLANK_CELLS: Final = ("keep", "clear")

@@ -17,9 +17,9 @@ from ingest_api.web.responses import UNKNOWN_USER, Refused, json_answer
 if TYPE_CHECKING:
     from sanic import Blueprint, HTTPResponse, Request
 
-    from ingest_api.auth.accounts import Account
     from ingest_api.users.history import UserHistory
     from ingest_api.users.writes import UserWrites
+    from ingest_api.web.roles import Account
 
 _MOST_ENTRIES: Final = 1000
 
