@@ -30,10 +30,18 @@ class UnreachableError(ApiError):
 class RefusedError(ApiError):
     """The API answered something other than success."""
 
-    def __init__(self, status: int, message: str, retry_after_s: float | None) -> None:
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        retry_after_s: float | None,
+        answer: Mapping[str, Any] | None = None,
+    ) -> None:
+        """``answer`` is the whole body."""
         super().__init__(message)
         self.status = status
         self.retry_after_s = retry_after_s
+        self.answer = answer or {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,11 +177,13 @@ def _bearer(credentials: Account | Token) -> dict[str, str]:
 
 
 def _refused(response: httpx.Response) -> RefusedError:
-    text = refusal_text(response.status_code, _json(response))
+    answer = _json(response)
+    text = refusal_text(response.status_code, answer)
     if response.has_redirect_location:
         text = f"{response.status_code}: the server is at {response.headers['Location']}"
     waits = response.headers.get("Retry-After", "")
-    return RefusedError(response.status_code, text, float(waits) if waits.isdecimal() else None)
+    retry_after_s = float(waits) if waits.isdecimal() else None
+    return RefusedError(response.status_code, text, retry_after_s, answer)
 
 
 def _json(response: httpx.Response) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from ingest_api.kafka.earlier_logs import EarlierLogs
 from ingest_api.producers.dead_letter_retries import DeadLetterRetries
 from ingest_api.producers.dead_letter_topic import DeadLetterLog
 from ingest_api.producers.dead_letters import DeadLetters
+from ingest_api.producers.retry_check import RetryCheck
 from ingest_api.producers.routes import add_producer_routes
 from ingest_api.producers.source_counts import SourceReads
 
@@ -33,11 +34,13 @@ class OtherProducers:
             DeadLetterRetries(store, topics.dead_letters.name),
             self._user_log,
             EarlierLogs(settings),
+            RetryCheck(settings, store, job_log),
         )
+        self._job_log = job_log
 
     def add_routes(self, api: Blueprint) -> None:
         """Add all routes of these parts."""
-        add_producer_routes(api, self._letters, self._sources)
+        add_producer_routes(api, self._letters, self._sources, self._job_log)
 
     def close(self) -> None:
         """Leave the broker, and end the threads."""

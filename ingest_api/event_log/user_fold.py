@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from schemas.rules.fields import Field
 
 _NO_PLACE: Final = -1
+_NO_RECORD_FOLLOWS: Final = 1 << 63
 PlaceOf = Callable[[int], int | None]
 """A job's place in the order of jobs, None where it is no job."""
 
@@ -54,12 +55,14 @@ class Rules:
     """What decides which events count.
 
     ``types`` are those of attributes, by ``attributes.<name>``; ``key_field`` is the
-    reconciliation key's; ``reverted`` are jobs whose rows count for nothing.
+    reconciliation key's; ``reverted`` are jobs whose rows count for nothing;
+    ``attribute_names`` are those of attributes as they are defined.
     """
 
     types: Mapping[str, AttributeType]
     key_field: Field | None
     reverted: AbstractSet[int] = frozenset()
+    attribute_names: AbstractSet[str] = frozenset()
 
     @classmethod
     def of(
@@ -69,7 +72,8 @@ class Rules:
         by_field: dict[str, AttributeType] = {
             attribute_field(name, "string").name: kind for name, kind in types.items()
         }
-        return cls(by_field, key_field_of(reconciliation_key, types), frozenset(reverted))
+        key_field = key_field_of(reconciliation_key, types)
+        return cls(by_field, key_field, frozenset(reverted), frozenset(types))
 
     def is_dead(self, row: UserRow) -> bool:
         """Whether the row is a dead letter whatever user there is.
@@ -106,6 +110,11 @@ class JobOrder:
         if place is not None and place > self._place:
             self._place, self._record_number = place, 0
         return place == self._place
+
+    def end(self, job_id: int) -> None:
+        """Move on to behind this job: whatever comes of it comes again."""
+        if self.begin(job_id):
+            self._record_number = _NO_RECORD_FOLLOWS
 
     def is_next(self, job_id: int, record_number: int) -> bool:
         """Whether no pass has brought this row before; it counts as brought from now on."""

@@ -68,6 +68,21 @@ class EventSchemas:
             self._learn(schema_id)
         return codec.decode(value)
 
+    def decode_or_none(self, value: bytes | None) -> Event | None:
+        """The event; None where the projection makes a dead letter of it.
+
+        Raises:
+            RegistryUnreachableError: its schema cannot be had now, and a registry is set.
+        """
+        try:
+            return self.decode(value)
+        except codec.UndecodableError:
+            return None
+        except RegistryUnreachableError:
+            if self.has_registry:
+                raise
+            return None
+
     def learn(self, values: Iterable[bytes | None]) -> None:
         """Every id in these values is known on return, as far as a registry is set.
 

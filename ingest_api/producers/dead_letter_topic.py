@@ -107,6 +107,11 @@ class DeadLetterReading:
         self._until_s = time.monotonic() + timeout_s
 
     @property
+    def topic(self) -> str:
+        """The name of the topic."""
+        return self._topic
+
+    @property
     def total(self) -> int:
         """How many letters there are."""
         return sum(end - begin for begin, end in self._bounds.values())

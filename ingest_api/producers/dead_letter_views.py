@@ -10,16 +10,20 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
-from ingest_api.openapi.response_types import ContractDate, Count
+from ingest_api.openapi.operation import Refusal
+from ingest_api.openapi.response_types import ContractDate, Count, Id
 from ingest_api.web.dates import date_text
 from ingest_api.web.parameters import whole_number
 from schemas.codec.codec import UndecodableError, decode
+from schemas.events import RowMode, UserRow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ingest_api.producers.dead_letter_retries import Row
     from ingest_api.producers.dead_letter_topic import DeadLetter
+    from ingest_api.producers.later_changes import Change
+    from schemas.events import JobAccepted
 
 _MOST_VALUE_BYTES: Final = 1 << 20
 _MOST_KEY_BYTES: Final = 2048
@@ -87,6 +91,76 @@ class WholeDeadLetter(DeadLetterShown, frozen=True, kw_only=True, rename="camel"
     ]
     undecodable: Annotated[str | None, Meta(description="Why the value is no event.")]
     attempts: Annotated[list[RetryShown], Meta(description="All retries, the first one first.")]
+
+
+class ChangedBy(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The event that changed a letter's key after the letter."""
+
+    mode: Annotated[
+        RowMode, Meta(description="`delsert` without a line: the job's file has not got the key.")
+    ]
+    date: ContractDate
+    recorded_date: Annotated[ContractDate | None, Meta(description="When the log had it.")]
+    job_id: Annotated[Id | None, Meta(description="Null where it is of no job.")]
+    file_name: str | None
+    imported_by: str | None
+    line: int | None
+    record_number: int | None
+    source: Annotated[str | None, Meta(description="As another producer, or the API, names it.")]
+    partition: Annotated[Count, Meta(description="Of `user-events`.")]
+    offset: Count
+
+
+class FieldChange(msgspec.Struct, frozen=True, rename="camel"):
+    """A field that a retry would change."""
+
+    now: str | bool | float | None
+    would_be: str | bool | float | None
+
+
+class RefusedRetry(Refusal, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """A retry that would go over what is newer than the letter."""
+
+    changed_by: ChangedBy
+    would_set: Annotated[
+        dict[str, FieldChange] | None,
+        Meta(
+            description="What the retry would change, by field; empty where it would be refused"
+            " or change nothing, null where the event can't be read here."
+        ),
+    ]
+
+
+def changed_by(change: Change, partition: int, accepted: JobAccepted | None) -> ChangedBy:
+    """The change as it is answered; ``accepted`` is its job's, None where it is of none."""
+    event = change.event
+    row = event if isinstance(event, UserRow) else None
+    return ChangedBy(
+        mode=event.mode,
+        date=date_text(event.occurred_at if isinstance(event, UserRow) else event.accepted_at),
+        recorded_date=_date(change.recorded_ms),
+        job_id=None if event.job_id is None else str(event.job_id),
+        file_name=accepted and accepted.file_name,
+        imported_by=accepted and accepted.accepted_by,
+        line=row and row.line,
+        record_number=row and row.record_number,
+        source=row and row.source,
+        partition=partition,
+        offset=change.offset,
+    )
+
+
+def changed_text(change: ChangedBy) -> str:
+    """What changed a key, in words."""
+    place = f"partition {change.partition}, offset {change.offset}"
+    when = f"recorded {change.recorded_date or 'at no known time'} in {place}"
+    if change.job_id is None:
+        sender = change.source or "a producer that names no source"
+        return f"an event ({change.mode}) of {sender}, {when}"
+    job = f"job {change.job_id} ({change.mode} of {change.file_name or 'a file without a name'})"
+    if change.line is None:
+        return f"{job}, which removed everybody who is not in its file, {when}"
+    return f"line {change.line} of {job}, {when}"
 
 
 def letter_shown(letter: DeadLetter, attempts: Sequence[Row]) -> DeadLetterShown:

@@ -4,6 +4,8 @@ A retry appends the record as it came, key and value, to the end of
 `user-events`, so the projection judges it anew: it may be applied now because an
 attribute was defined, a user was made, or a processor knows its schema.
 What still can't be applied becomes another dead letter.
+A retry never turns back time: where the key was changed after the letter, it is refused
+unless the caller says otherwise (:mod:`ingest_api.producers.later_changes`).
 A record of a job is never retried: all rows of an accepted job come again by
 its own pass, so outside of it they are repeats or forged.
 A letter from before the log was moved goes to the log as it is now, where its key
@@ -23,15 +25,24 @@ import structlog
 
 from ingest_api.event_log.user_events import NOTHING_KEPT, NotAppendedError
 from ingest_api.kafka.producer import LogUnavailableError
+from ingest_api.kafka.range_reader import LogGoneError, TooLongError
 from ingest_api.kafka.topic_setup import TopicSetupError
 from ingest_api.producers.dead_letter_retries import place_of
 from ingest_api.producers.dead_letter_topic import SearchEndedError
 from ingest_api.producers.dead_letter_views import DeadLetterPage, letter_shown, whole_letter_shown
-from ingest_api.web.parameters import whole_number
+from ingest_api.producers.later_changes import Retriable
+from ingest_api.producers.retry_check import RETRIED_FROM
+from ingest_api.producers.retry_rules import (
+    NOT_RETRIED,
+    changes_of,
+    check_key,
+    letter_place,
+    moved_partition,
+    retried_key,
+    retry_partition,
+)
 from ingest_api.web.responses import Refused, unavailable
-from schemas.codec.codec import UndecodableError, decode
-from schemas.events import UserRow
-from schemas.log.topics import partition_of
+from schemas.codec.registry_protocol import RegistryUnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,12 +52,18 @@ if TYPE_CHECKING:
     from ingest_api.producers.dead_letter_retries import DeadLetterRetries
     from ingest_api.producers.dead_letter_topic import DeadLetter, DeadLetterLog, DeadLetterReading
     from ingest_api.producers.dead_letter_views import WholeDeadLetter
+    from ingest_api.producers.later_changes import Change, Changes
+    from ingest_api.producers.retry_check import Checked, RetryCheck
     from ingest_api.web.paging import Page
 
 UNKNOWN_LETTER: Final = "There is no dead letter with this ID"
+NOT_CHECKED: Final = (
+    "The log behind the dead letter was not read in time, so it is not known whether its key was"
+    " changed since: nothing was kept, try again, or say overNewer=true to retry it all the same"
+)
 RETRIED: Final = "The dead letter was retried"
 ALREADY_RETRIED: Final = "The dead letter was retried before"
-NOT_RETRIED: Final = "The dead letter can't be retried"
+KEY_CHANGED: Final = f"{NOT_RETRIED}: its key was changed after it"
 IN_DOUBT: Final = (
     "Kafka did not confirm the record in time, so it is not known whether it came into the log:"
     " where it did, the same retry again (again=true) is a repeat if the event has an event_id"
@@ -91,11 +108,37 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Retried:
-    """Where a letter's record went."""
+    """Where a letter's record went.
+
+    ``overtaken`` is what changed its key between the check and the append.
+    """
 
     letter: DeadLetter
     partition: int
     offset: int
+    overtaken: Change | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryRequest:
+    """Who retries; ``again``, ``over_newer``: also what was retried before, or is outdated."""
+
+    by: str
+    again: bool = False
+    over_newer: bool = False
+
+
+class KeyChangedError(Exception):
+    """A letter's key was changed after it; ``changes`` are what its retry would set, by field.
+
+    ``changes`` is None where the letter's event can't be read here.
+    """
+
+    def __init__(self, checked: Checked, change: Change, changes: Changes | None) -> None:
+        super().__init__(KEY_CHANGED)
+        self.partition = checked.partition
+        self.change = change
+        self.changes = changes
 
 
 class DeadLetters:
@@ -107,7 +150,9 @@ class DeadLetters:
         retries: DeadLetterRetries,
         user_log: UserLog,
         earlier_logs: EarlierLogs,
+        check: RetryCheck,
     ) -> None:
+        self._check = check
         self._log = log
         self._retries = retries
         self._user_log = user_log
@@ -119,6 +164,7 @@ class DeadLetters:
     def close(self) -> None:
         """Take no more, and end what is under way."""
         self._log.close()
+        self._check.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def select_page(self, wanted: LetterFilter, page: Page) -> DeadLetterPage:
@@ -142,31 +188,64 @@ class DeadLetters:
         attempts = await self._retries.select([letter])
         return whole_letter_shown(letter, value, attempts.get(place_of(letter), []))
 
-    async def retry(self, letter_id: str, *, by: str, again: bool) -> Retried:
+    async def retry(self, letter_id: str, request: RetryRequest) -> Retried:
         """Send a letter's record to the log once more; it is there on return.
 
         Raises:
             Refused: 404, there is no such letter; 409, it is a job's record, no record of
                 `user-events`, of a log with another key, or was retried before and ``again``
                 is not said; 503.
+            KeyChangedError: the key was changed after the letter, and ``over_newer`` is not said.
         """
         # A client that goes away must not leave open what became of its retry.
-        task = asyncio.create_task(self._retry(letter_id, by, again=again))
+        task = asyncio.create_task(self._retry(letter_id, request))
         self._retrying.add(task)
         task.add_done_callback(self._retrying.discard)
         return await asyncio.shield(task)
 
-    async def _retry(self, letter_id: str, by: str, *, again: bool) -> Retried:
+    async def _retry(self, letter_id: str, request: RetryRequest) -> Retried:
         letter, value = await self._fetch(letter_id)
         partition = await self._partition(letter, value)
         await self._user_log.check()
-        attempt = await self._claim(letter, by, partition, again=again)
+        attempt = await self._next_attempt(letter, request)
+        checked = None
+        if not request.over_newer and (key := retried_key(letter, value)) is not None:
+            checked = await self._checked(letter, value, key, partition)
+        await self._claim(letter, attempt, request.by, partition)
         offset = await self._append(letter, value, partition, attempt)
         await self._retries.note_arrival(letter, attempt, offset)
         _log.info(
-            "dead letter retried", by=by, letter=letter_id, partition=partition, offset=offset
-        )
-        return Retried(letter, partition, offset)
+            "dead letter retried",
+            by=request.by, letter=letter_id, partition=partition, offset=offset,
+        )  # fmt: skip
+        return Retried(letter, partition, offset, await self._overtaken(checked, offset))
+
+    async def _checked(
+        self, letter: DeadLetter, value: bytes | None, key: str, partition: int
+    ) -> Checked:
+        check = self._check
+        try:
+            position = await self._in_thread(
+                lambda reading: check.position(reading, letter, value, partition)
+            )
+            asked = Retriable(key, value, letter.headers.get("reason"), position)
+            state = await check.state(key, partition, position)
+            checked = await self._in_thread(
+                lambda reading: check.look(reading, asked, partition, state)
+            )
+        except (TooLongError, LogGoneError):
+            raise unavailable(NOT_CHECKED) from None
+        except RegistryUnreachableError as error:
+            raise unavailable(f"The schema registry can't be reached, try again: {error}") from None
+        if checked.last is not None:
+            raise KeyChangedError(checked, checked.last, changes_of(value, state))
+        return checked
+
+    async def _overtaken(self, checked: Checked | None, offset: int) -> Change | None:
+        if checked is None or offset <= checked.end:
+            return None
+        check = self._check
+        return await self._in_thread(lambda reading: check.overtaken(reading, checked, offset))
 
     async def _partition(self, letter: DeadLetter, value: bytes | None) -> int:
         log, earlier = self._user_log, self._earlier_logs
@@ -180,10 +259,9 @@ class DeadLetters:
         check_key(made_for, earlier.reconciliation_key)
         return moved_partition(letter, value, log.partitions)
 
-    async def _claim(self, letter: DeadLetter, by: str, partition: int, *, again: bool) -> int:
+    async def _next_attempt(self, letter: DeadLetter, request: RetryRequest) -> int:
         earlier = (await self._retries.select([letter])).get(place_of(letter), [])
-        attempt = len(earlier) + 1
-        if earlier and not again:
+        if earlier and not request.again:
             last = earlier[-1]
             where = "?" if last["to_offset"] is None else last["to_offset"]
             raise Refused(
@@ -191,15 +269,17 @@ class DeadLetters:
                 f"{ALREADY_RETRIED}, by {last['retried_by']}, to partition"
                 f" {last['to_partition']}, offset {where}: say again=true to retry it once more",
             )
+        return len(earlier) + 1
+
+    async def _claim(self, letter: DeadLetter, attempt: int, by: str, partition: int) -> None:
         if not await self._retries.claim(letter, attempt, by, partition):
             raise Refused(409, f"{ALREADY_RETRIED}, by somebody else, at this moment")
-        return attempt
 
     async def _append(
         self, letter: DeadLetter, value: bytes | None, partition: int, attempt: int
     ) -> int:
         origin = f"{self._log.topic}/{letter.partition}/{letter.offset}"
-        headers = [("retried-from", origin.encode())]
+        headers = [(RETRIED_FROM, origin.encode())]
         try:
             return await self._user_log.append_again(letter.key, value, partition, headers)
         except NotAppendedError:
@@ -231,90 +311,6 @@ class DeadLetters:
     def _ask(self, question: Callable[[DeadLetterReading], _T]) -> _T:
         with self._log.reading(_TIMEOUT_S) as reading:
             return question(reading)
-
-
-def letter_place(letter_id: str) -> tuple[int, int] | None:
-    """The partition and the offset that an id says, or None where it is none."""
-    partition, dash, offset = letter_id.partition("-")
-    numbers = whole_number(partition, 2**31 - 1), whole_number(offset)
-    if not dash or numbers[0] is None or numbers[1] is None:
-        return None
-    return numbers[0], numbers[1]
-
-
-def retry_partition(
-    letter: DeadLetter, value: bytes | None, source_topic: str, partitions: int
-) -> int:
-    """Where a letter's record goes: to where its key belongs, else to where it was.
-
-    Raises:
-        Refused: 409, it may not be retried.
-    """
-    came_from = whole_number(letter.headers.get("source-partition", ""), partitions - 1)
-    if letter.headers.get("source-topic") != source_topic or came_from is None:
-        raise _not_retried(f"it does not say which partition of {source_topic} it was in")
-    event = _retriable(value)
-    if event is None:
-        return came_from
-    key = event.key.encode()
-    return partition_of(key, partitions) if letter.key == key else came_from
-
-
-def moved_partition(letter: DeadLetter, value: bytes | None, partitions: int) -> int:
-    """Where a letter's record goes from before the log was moved: its partition there is no more.
-
-    Raises:
-        Refused: 409, it may not be retried.
-    """
-    _retriable(value)
-    if letter.key is None:
-        raise _not_retried(
-            "the log was moved since, and without a key the record belongs to no partition of it"
-        )
-    return partition_of(letter.key, partitions)
-
-
-def check_key(made_for: str | None, key_now: str) -> None:
-    """Return where the log that a letter comes from had the key that the log has now.
-
-    Raises:
-        Refused: 409, it hadn't, or nobody knows.
-    """
-    if made_for is None:
-        raise _not_retried(
-            "it comes from a version of the log whose job-events is gone, so it is not known what"
-            " its key means: send the event again"
-        )
-    if made_for != key_now:
-        raise _not_retried(
-            f"its key is of the log as it was, by {made_for}, and the log was moved to the key"
-            f" {key_now} since: send the event again, with its user's {key_now} as the key"
-        )
-
-
-def _retriable(value: bytes | None) -> UserRow | None:
-    """The row that is to be retried; None where it can't be read here, or only not yet.
-
-    Raises:
-        Refused: 409, it may not be retried.
-    """
-    try:
-        event = decode(value)
-    except UndecodableError:
-        return None
-    job_id: int | None = getattr(event, "job_id", None)
-    if job_id is not None:
-        raise _not_retried(
-            f"it names job {job_id}, whose records come again by the job's own pass only: outside"
-            " of it this is a repeat, which changes nothing, or poison"
-        )
-    if not isinstance(event, UserRow):
-        raise _not_retried(f"other producers send UserRow, and this is {type(event).__name__}")
-    return event
-
-
-def _not_retried(why: str) -> Refused:
-    return Refused(409, f"{NOT_RETRIED}: {why}")
 
 
 def _page(reading: DeadLetterReading, wanted: LetterFilter, page: Page) -> Found:

@@ -12,13 +12,28 @@ from ingest_api.openapi.operation import (
     Answer,
     Operation,
     Parameter,
+    Refusal,
     either,
     page_parameters,
     refused,
+    refused_detail,
 )
 from ingest_api.openapi.response_types import Count
-from ingest_api.producers.dead_letter_views import DeadLetterPage, LetterId, WholeDeadLetter
-from ingest_api.producers.dead_letters import ALREADY_RETRIED, NOT_RETRIED, RETRIED, UNKNOWN_LETTER
+from ingest_api.producers.dead_letter_views import (
+    ChangedBy,
+    DeadLetterPage,
+    LetterId,
+    RefusedRetry,
+    WholeDeadLetter,
+    changed_text,
+)
+from ingest_api.producers.dead_letters import (
+    ALREADY_RETRIED,
+    KEY_CHANGED,
+    RETRIED,
+    UNKNOWN_LETTER,
+)
+from ingest_api.producers.retry_rules import NOT_RETRIED
 from ingest_api.producers.source_counts import SourcePage
 
 _EXAMPLE_ID: Final = "1-42"
@@ -44,8 +59,30 @@ class LetterRetried(msgspec.Struct, frozen=True, rename="camel"):
     message: str
     partition: Annotated[Count, Meta(description="Of `user-events`, that it went to.")]
     offset: Annotated[Count, Meta(description="Of the record there.")]
+    overtaken: Annotated[
+        ChangedBy | None,
+        Meta(
+            description="What changed the key between the check and the append, so that the retry"
+            " has gone over it; null where nothing did, or with `overNewer`."
+        ),
+    ]
 
 
+_CHANGED_BY: Final[dict[str, Any]] = {
+    "mode": "upsert",
+    "date": "06/29/2016 08:00:01 AM GMT",
+    "recordedDate": "06/29/2016 08:00:02 AM GMT",
+    "jobId": "5971883457542586123",
+    "fileName": "june.csv",
+    "importedBy": "admin",
+    "line": 3,
+    "recordNumber": 2,
+    "source": None,
+    "partition": 1,
+    "offset": 1999,
+}
+_CHANGED_TEXT: Final = changed_text(msgspec.convert(_CHANGED_BY, ChangedBy))
+_CHANGED: Final = "The key was changed after the letter, and `overNewer` is not `true`."
 _LETTER_ID: Final = Parameter(
     name="letter_id",
     place="path",
@@ -117,7 +154,10 @@ RETRY_LETTER: Final = Operation(
     "`retried-from`: to the partition of its key where the record's key is its event's, else to "
     "where it was. A letter from before the log was moved goes to the partition of its key in the "
     "log as it is now, unless that has another reconciliation key. What still can't be applied "
-    "becomes another dead letter. An event that was applied before is known by its `event_id`.",
+    "becomes another dead letter. An event that was applied before is known by its `event_id`. "
+    "Where the letter's key was changed after it, by whatever the log has behind it, the retry is "
+    "refused, because it would set the user back; letters of one key that are retried in the "
+    "order of the log are not in each other's way.",
     tag="Producers",
     role="admin",
     parameters=(
@@ -128,15 +168,45 @@ RETRY_LETTER: Final = Operation(
             description="`true`: also where it was retried before.",
             schema={"type": "string", "enum": ["true", "false"], "default": "false"},
         ),
+        Parameter(
+            name="overNewer",
+            place="query",
+            description="`true`: also where its key was changed after the letter, which is not"
+            " looked for then.",
+            schema={"type": "string", "enum": ["true", "false"], "default": "false"},
+        ),
     ),
     answers={
         200: Answer(
             description="The record is in the log.",
             bodies={JSON: LetterRetried},
-            example={"id": _EXAMPLE_ID, "message": RETRIED, "partition": 1, "offset": 2048},
+            example={
+                "id": _EXAMPLE_ID,
+                "message": RETRIED,
+                "partition": 1,
+                "offset": 2048,
+                "overtaken": None,
+            },
         ),
         404: _UNKNOWN,
         409: either(
+            Answer(
+                description=_CHANGED,
+                bodies={JSON: (Refusal, RefusedRetry)},
+                examples={
+                    _CHANGED: refused_detail(
+                        KEY_CHANGED,
+                        "KEY_CHANGED_LATER",
+                        "overNewer",
+                        f"It was changed by {_CHANGED_TEXT}: say"
+                        " overNewer=true to retry it all the same",
+                    )
+                    | {
+                        "changedBy": _CHANGED_BY,
+                        "wouldSet": {"lastName": {"now": "Newest", "wouldBe": "Old"}},
+                    }
+                },
+            ),
             refused(
                 "It was retried before, and `again` is not `true`.",
                 {

@@ -7,8 +7,20 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from ingest_api.auth.middleware import account_of
-from ingest_api.openapi.operation import described
-from ingest_api.producers.dead_letters import RETRIED, LetterFilter
+from ingest_api.openapi.operation import RefusalDetail, described
+from ingest_api.producers.dead_letter_views import (
+    FieldChange,
+    RefusedRetry,
+    changed_by,
+    changed_text,
+)
+from ingest_api.producers.dead_letters import (
+    KEY_CHANGED,
+    RETRIED,
+    KeyChangedError,
+    LetterFilter,
+    RetryRequest,
+)
 from ingest_api.producers.operations import (
     LIST_LETTERS,
     RETRY_LETTER,
@@ -23,13 +35,18 @@ from ingest_api.web.responses import invalid_parameter, json_answer
 if TYPE_CHECKING:
     from sanic import Blueprint, HTTPResponse, Request
 
+    from ingest_api.event_log.job_events import JobLog
+    from ingest_api.producers.dead_letter_views import ChangedBy
     from ingest_api.producers.dead_letters import DeadLetters
+    from ingest_api.producers.later_changes import Change
     from ingest_api.producers.source_counts import SourceReads
 
 _MOST_PARTITION: Final = 2**31 - 1
 
 
-def add_producer_routes(api: Blueprint, letters: DeadLetters, sources: SourceReads) -> None:
+def add_producer_routes(
+    api: Blueprint, letters: DeadLetters, sources: SourceReads, job_log: JobLog
+) -> None:
     """Add the routes below ``/admin/dead-letters``, and ``/batchinfo/sources``."""
 
     @api.get("/batchinfo/sources")
@@ -55,9 +72,17 @@ def add_producer_routes(api: Blueprint, letters: DeadLetters, sources: SourceRea
     @api.route("/admin/dead-letters/<letter_id:str>/retry", methods=["POST"], ignore_body=True)
     @described(RETRY_LETTER)
     async def retry_letter(request: Request[Any, Any], letter_id: str) -> HTTPResponse:
-        by = account_of(request, "admin")
-        done = await letters.retry(letter_id, by=by.name, again=_is_again(request))
-        answer = LetterRetried(letter_id, RETRIED, done.partition, done.offset)
+        asked = RetryRequest(
+            by=account_of(request, "admin").name,
+            again=_is_said(request, "again"),
+            over_newer=_is_said(request, "overNewer"),
+        )
+        try:
+            done = await letters.retry(letter_id, asked)
+        except KeyChangedError as error:
+            return json_answer(409, msgspec.to_builtins(_refused_retry(error, job_log)))
+        overtaken = done.overtaken and _changed_by(done.overtaken, done.partition, job_log)
+        answer = LetterRetried(letter_id, RETRIED, done.partition, done.offset, overtaken)
         return json_answer(200, msgspec.to_builtins(answer))
 
     _ = source_page, letter_page, one_letter, retry_letter
@@ -79,8 +104,25 @@ def _filter(request: Request[Any, Any]) -> LetterFilter:
     return LetterFilter(reasons[0] if reasons else None, partition)
 
 
-def _is_again(request: Request[Any, Any]) -> bool:
-    values = query_values(request).get("again", ["false"])
+def _is_said(request: Request[Any, Any], name: str) -> bool:
+    values = query_values(request).get(name, ["false"])
     if values not in (["true"], ["false"]):
-        raise invalid_parameter("again", "again is true or false.")
+        raise invalid_parameter(name, f"{name} is true or false.")
     return values == ["true"]
+
+
+def _refused_retry(error: KeyChangedError, job_log: JobLog) -> RefusedRetry:
+    found = _changed_by(error.change, error.partition, job_log)
+    detail = f"It was changed by {changed_text(found)}: say overNewer=true to retry it all the same"
+    return RefusedRetry(
+        message=KEY_CHANGED,
+        details=[RefusalDetail(None, "overNewer", "KEY_CHANGED_LATER", detail)],
+        changed_by=found,
+        would_set=msgspec.convert(error.changes, dict[str, FieldChange] | None),
+    )
+
+
+def _changed_by(change: Change, partition: int, job_log: JobLog) -> ChangedBy:
+    job_id = change.event.job_id
+    job = None if job_id is None else job_log.ledger.job(job_id)
+    return changed_by(change, partition, job and job.accepted)

@@ -17,8 +17,8 @@ from ingest_api.event_log.user_fold import JSON_NAMES, Entry, Rules, UserFold, j
 from ingest_api.kafka.range_reader import Stretch, TooLongError
 from ingest_api.web.dates import date_text
 from ingest_api.web.responses import UNKNOWN_USER, Refused, unavailable
-from schemas.codec.codec import UndecodableError
 from schemas.codec.registry_protocol import RegistryUnreachableError
+from schemas.read_model.tables import offset_of, partition_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     Row = dict[str, Any]
 
-_OFFSET_BITS: Final = 48
 _THREADS: Final = 2
 _MOST_WAITING: Final = 16
 _TIMEOUT_S: Final = 20.0
@@ -126,14 +125,9 @@ class UserHistory:
         return total, page
 
     def _decoded(self, value: bytes | None) -> Event | None:
-        schemas = self._job_log.schemas
         try:
-            return schemas.decode(value)
-        except UndecodableError:
-            return None  # a dead letter of the projection
+            return self._job_log.schemas.decode_or_none(value)
         except RegistryUnreachableError as error:
-            if not schemas.has_registry:
-                return None  # as above
             raise unavailable(f"The schema registry can't be reached, try again: {error}") from None
 
 
@@ -150,15 +144,9 @@ class _Question:
 
 
 def _stretch(user_id: int, modified_position: int | None) -> Stretch:
-    partition, first_offset = _log_position(user_id)
-    _, last_offset = _log_position(modified_position or user_id)
-    return Stretch(partition, first_offset, last_offset)
-
-
-def _log_position(number: int) -> tuple[int, int]:
-    """The partition and the offset that an id or a position stands for."""
-    position = number - 1
-    return position >> _OFFSET_BITS, position & ((1 << _OFFSET_BITS) - 1)
+    return Stretch(
+        partition_of(user_id), offset_of(user_id), offset_of(modified_position or user_id)
+    )
 
 
 def _place(job: LedgerJob | None) -> int | None:
@@ -181,17 +169,16 @@ def _shown(
     types: Mapping[str, AttributeType],
 ) -> Row:
     row = entry.row
-    partition, created_offset = _log_position(user_id)
     job = None if row.job_id is None else job_of(row.job_id)
     return {
-        "event": "created" if entry.offset == created_offset else "updated",
+        "event": "created" if entry.offset == offset_of(user_id) else "updated",
         "date": date_text(row.occurred_at),
         "jobId": None if row.job_id is None else str(row.job_id),
         "fileName": job and job.accepted.file_name,
         "importedBy": job and job.accepted.accepted_by,
         "line": row.line,
         "recordNumber": row.record_number,
-        "partition": partition,
+        "partition": partition_of(user_id),
         "offset": entry.offset,
         "source": row.source,
         "changes": {

@@ -83,3 +83,8 @@ def _text(name: str) -> LiteralString:
 def partition_of(user_id: int) -> int:
     """The log partition whose leaf alone can hold the user with this id."""
     return (user_id - 1) >> ID_OFFSET_BITS
+
+
+def offset_of(user_id: int) -> int:
+    """The offset in its partition of the event that made the user with this id."""
+    return (user_id - 1) & ((1 << ID_OFFSET_BITS) - 1)

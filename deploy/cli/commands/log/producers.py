@@ -1,7 +1,7 @@
 """`./rollcall sources` and `dead-letters`: what other producers sent, and what can't be applied."""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import click
@@ -12,11 +12,13 @@ from deploy.cli.output.listings import Listing
 from deploy.cli.output.tables import (
     next_page,
     output,
+    plain,
     print_fields,
     print_json,
     print_line,
     print_message,
     print_table,
+    text,
 )
 from deploy.cli.session import CommandError, api
 
@@ -107,6 +109,7 @@ def show_letter(letter_id: str, *, as_json: bool, url: str) -> None:
     examples=(
         "rollcall dead-letters retry 1-42",
         "rollcall dead-letters retry 1-42 --again",
+        "rollcall dead-letters retry 1-42 --over-newer",
         "rollcall dead-letters retry --reason MISROUTED",
         "rollcall dead-letters retry --all --limit 500",
     ),
@@ -118,6 +121,11 @@ def show_letter(letter_id: str, *, as_json: bool, url: str) -> None:
 @click.option("--all", "takes_all", is_flag=True, help="All letters, whatever their reason.")
 @click.option("--again", is_flag=True, help="Also letters that were retried before.")
 @click.option(
+    "--over-newer",
+    is_flag=True,
+    help="Also letters whose key was changed after them: what is newer is overwritten.",
+)
+@click.option(
     "--limit",
     type=click.IntRange(1, _MOST),
     default=_MOST,
@@ -126,47 +134,105 @@ def show_letter(letter_id: str, *, as_json: bool, url: str) -> None:
 )
 @call_options
 def retry_letters(
-    letter_id: str | None, *, takes_all: bool, again: bool, as_json: bool, url: str, **options: Any
+    letter_id: str | None, *, takes_all: bool, as_json: bool, url: str, **options: Any
 ) -> None:
     """Send the record of LETTER_ID, or of all letters that match, to the log once more.
 
     It goes to the end of user-events and is judged anew: mend first what the letter's detail
     says. What still can't be applied becomes another dead letter. Many letters are retried in the
-    order in which they became dead; of those that were retried before, none is without --again.
+    order of the log; of those that were retried before, none is without --again.
+
+    A letter whose key was changed after it is refused, because it would set the user back: what
+    changed the key is shown, and what the retry would set.
     """
     limit: int = options.pop("limit")
+    query = {
+        name: "true"
+        for name, option in (("again", "again"), ("overNewer", "over_newer"))
+        if options.pop(option)
+    }
     is_filtered = takes_all or any(value is not None for value in options.values())
     if (letter_id is None) != is_filtered:
         message = "Name one letter, or say which: --reason, --source-partition or --all."
         raise click.UsageError(message)
     with api(url) as client:
-        if letter_id is not None:
-            answer = _retry(client, letter_id, again=again)
-            print_message(answer, ("id", "partition", "offset"), as_json=as_json)
+        if letter_id is None:
+            found = _matching(client, options, limit, again="again" in query)
+            _retry_many(client, found, query, as_json=as_json)
             return
-        found = _matching(client, options, limit, again=again)
-        _retry_many(client, found, again=again, as_json=as_json)
+        try:
+            answer = _retry(client, letter_id, query)
+        except RefusedError as error:
+            raise CommandError(_refusal(error)) from error
+        print_message(answer, ("id", "partition", "offset"), as_json=as_json)
+        _warn_of_overtaken([answer])
 
 
-def _retry(client: ApiClient, letter_id: str, *, again: bool) -> dict[str, Any]:
+def _retry(client: ApiClient, letter_id: str, query: Mapping[str, str]) -> dict[str, Any]:
     path = path_of("admin", "dead-letters", letter_id, "retry")
-    return client.request("POST", path, params={"again": "true"} if again else {})
+    return client.request("POST", path, params=query)
+
+
+def _refusal(error: RefusedError) -> str:
+    """Why a retry was refused, and what it would set, a field a line."""
+    changes: dict[str, dict[str, Any]] = error.answer.get("wouldSet") or {}
+    return "\n  ".join(
+        [
+            str(error),
+            *(
+                plain(f"{name}: {_value(change['now'])} → {_value(change['wouldBe'])}")
+                for name, change in changes.items()
+            ),
+        ]
+    )
+
+
+def _value(value: object) -> str:
+    return "nothing" if value is None else text(value)
+
+
+def _warn_of_overtaken(answers: Iterable[Mapping[str, Any]]) -> None:
+    for answer in answers:
+        if change := answer.get("overtaken"):
+            place = f"partition {change['partition']}, offset {change['offset']}"
+            click.echo(
+                f"{answer['id']}: went over what changed its key at this moment: {place}", err=True
+            )
 
 
 def _matching(
     client: ApiClient, wanted: Mapping[str, Any], limit: int, *, again: bool
 ) -> list[str]:
-    """Ids of the letters that match, the oldest first.
+    """Ids of the letters that match, in the order of the log.
 
     All are found before the first one is retried: those that fail again become new letters.
     """
-    found: dict[str, None] = {}
+    listed: list[dict[str, Any]] = []
+    found: list[dict[str, Any]] = []
     for letter in _letters(client, wanted):
+        listed.append(letter)
         if again or letter["retried"] is None:
-            found[letter["id"]] = None
+            found.append(letter)
         if len(found) == limit:
             break
-    return list(reversed(found))
+    return log_order(found, listed)
+
+
+def log_order(letters: list[dict[str, Any]], listed: list[dict[str, Any]]) -> list[str]:
+    """Ids of these letters of a list, which has the newest first, in the order of the log.
+
+    One that was a retry of another letter is as old as that one.
+    """
+    ages: dict[str, int] = {}
+    retries: dict[tuple[Any, Any], int] = {}
+    for at in reversed(range(len(listed))):
+        letter = listed[at]
+        place = letter["sourcePartition"], letter["sourceOffset"]
+        age = ages.setdefault(letter["id"], retries.get(place, at))
+        if attempt := letter["retried"]:
+            retries[attempt["partition"], attempt["offset"]] = age
+    oldest_first = dict.fromkeys(letter["id"] for letter in reversed(letters))
+    return sorted(oldest_first, key=lambda letter_id: -ages[letter_id])
 
 
 def _letters(client: ApiClient, wanted: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -182,23 +248,32 @@ def _letters(client: ApiClient, wanted: Mapping[str, Any]) -> Iterator[dict[str,
             return
 
 
-def _retry_many(client: ApiClient, ids: list[str], *, again: bool, as_json: bool) -> None:
+def _retry_many(
+    client: ApiClient, ids: list[str], query: Mapping[str, str], *, as_json: bool
+) -> None:
     retried: list[dict[str, Any]] = []
     refused: list[dict[str, Any]] = []
+    texts: list[str] = []
     for letter_id in ids:
         try:
-            retried.append(_retry(client, letter_id, again=again))
+            retried.append(_retry(client, letter_id, query))
         except RefusedError as error:
             if error.status != _CONFLICT:
                 done = f"{len(retried)} of {len(ids)} letters were retried before that"
                 raise CommandError(f"{letter_id}: {error}\n  {done}") from error
-            refused.append({"id": letter_id, "message": str(error)})
+            shown = {name: error.answer.get(name) for name in ("changedBy", "wouldSet")}
+            is_outdated = shown["changedBy"] is not None
+            refused.append(
+                {"id": letter_id, "message": str(error), **(shown if is_outdated else {})}
+            )
+            texts.append(f"{letter_id}: {_refusal(error)}")
     if as_json:
         print_json({"retried": retried, "refused": refused})
     else:
-        for each in refused:
-            print_line(output(), f"{each['id']}: {each['message']}")
+        for each in texts:
+            click.echo(each)
         print_line(output(), f"{len(retried)} dead letters retried, {len(refused)} refused")
+    _warn_of_overtaken(retried)
     if refused:
         sys.exit(1)
 

@@ -10,7 +10,7 @@ import pytest
 
 from ingest_api.producers.dead_letter_topic import DeadLetter
 from ingest_api.producers.dead_letter_views import letter_shown, whole_letter_shown
-from ingest_api.producers.dead_letters import (
+from ingest_api.producers.retry_rules import (
     check_key,
     letter_place,
     moved_partition,
