@@ -82,6 +82,15 @@ class EventSchemas:
         if unknown := self.unknown(values):
             self._learn(unknown)
 
+    def learn_all(self, values: Iterable[bytes | None]) -> None:
+        """The same for a topic of which no record may be left out, with or without a registry.
+
+        Raises:
+            RegistryUnreachableError: a schema cannot be had now, or no registry is set.
+        """
+        if unknown := codec.unknown_ids(values):
+            self._learn(unknown)
+
     def unknown(self, values: Iterable[bytes | None]) -> dict[int, int]:
         """The ids that are to be asked for, each with the index of the first value that has it."""
         if self._registry is None:

@@ -23,8 +23,9 @@ _log: Final = logging.getLogger("rollcall.kafka")
 
 
 def _note_error(error: KafkaError) -> None:
-    """Log what concerns a client as a whole; it goes on by itself, or its calls fail."""
-    _log.warning("ERROR %s: %s", error.name(), error.str())
+    """Log what ends a client; what passes is in librdkafka's own log already."""
+    if error.fatal():
+        _log.error("FATAL %s: %s", error.name(), error.str())
 
 
 _PREFERRED: Final[dict[str, Any]] = {"reconnect.backoff.max.ms": 1000, "error_cb": _note_error}
@@ -38,6 +39,17 @@ _CONSUMER: Final[dict[str, Any]] = {
     "fetch.error.backoff.ms": 50,
     "fetch.queue.backoff.ms": 10,
 }
+READ_TO_END: Final[dict[str, Any]] = {"enable.partition.eof": True, "auto.offset.reset": "earliest"}
+"""Properties of who reads a topic to its end from its first record on, whichever that is now.
+
+From offset 0, because librdkafka takes half a second to find out what ``OFFSET_BEGINNING`` is.
+"""
+READ_WHILE_WAITED_FOR: Final[dict[str, Any]] = {
+    "fetch.error.backoff.ms": 20,
+    "fetch.wait.max.ms": 20,
+    "queued.max.messages.kbytes": 16_384,
+}
+"""Properties of who reads a range while a request waits: quick to begin, little read ahead."""
 
 
 def make_consumer(
