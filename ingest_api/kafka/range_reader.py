@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from ingest_api.kafka.consumer_config import reading_properties
 from ingest_api.kafka.producer import LogUnavailableError
+from schemas.clients.kafka import READ_WHILE_WAITED_FOR, make_reader
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
     from collections.abc import Set as AbstractSet
 
-    from confluent_kafka import Message
+    from confluent_kafka import Consumer, Message
 
 _BATCH: Final = 10_000
 _WAIT_S: Final = 0.5
 _ASK_S: Final = 5.0
+_PROPERTIES: Final = READ_WHILE_WAITED_FOR | {"enable.partition.eof": True}
 _LOST: Final = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)  # noqa: SLF001 - its public name
-_kafka_log = logging.getLogger("rollcall.kafka")
 
 
 class TooLongError(Exception):
@@ -50,9 +49,7 @@ class LogStretches:
     def __init__(self, kafka: Mapping[str, str], topic: str) -> None:
         self._topic = topic
         self._is_closed = threading.Event()
-        self._config = reading_properties(kafka, "rollcall-stretches") | {
-            "enable.partition.eof": True
-        }
+        self._kafka = kafka
 
     def close(self) -> None:
         """End what is being read, as if it had taken too long."""
@@ -94,7 +91,7 @@ class LogStretches:
             LogUnavailableError: Kafka does not answer.
         """
         until_s = time.monotonic() + timeout_s
-        consumer = Consumer(self._config, logger=_kafka_log)
+        consumer = make_reader(self._kafka, "stretches", _PROPERTIES)
         try:
             yield LogReading(consumer, self._topic, until_s, self._is_closed)
         except KafkaException as error:

@@ -188,7 +188,7 @@ def deleted_by_event(rig: Rig, key: str) -> None:
 def deleted_by_the_api(rig: Rig, key: str) -> None:
     """An operator deletes the user."""
     number = user(rig, key)[0]["id"]
-    assert rig.client.http.delete(f"{API}/audience/{number}").status_code == 200
+    assert rig.client.http.post(f"{API}/audience/{number}/delete").status_code == 200
 
 
 def left_out_of_a_delsert(rig: Rig, key: str) -> None:

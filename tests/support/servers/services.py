@@ -101,10 +101,14 @@ def _group_of(pid: int) -> int | None:
 
 @dataclass(slots=True)
 class Services:
-    """The processes of one test; leaving the context kills whatever still runs."""
+    """The processes of one test; leaving the context kills whatever still runs.
+
+    ``checkout`` is the folder whose code they run.
+    """
 
     environ: Mapping[str, str]
     logs: Path
+    checkout: Path = CHECKOUT
     started: list[Service] = field(default_factory=list[Service])
 
     def __enter__(self) -> Self:
@@ -122,8 +126,8 @@ class Services:
         with log.open("wb") as out:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", module],
-                cwd=CHECKOUT,
-                env={**self.environ, "PYTHONPATH": str(CHECKOUT), **further},
+                cwd=self.checkout,
+                env={**self.environ, "PYTHONPATH": str(self.checkout), **further},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
