@@ -55,14 +55,12 @@ class Rules:
     """What decides which events count.
 
     ``types`` are those of attributes, by ``attributes.<name>``; ``key_field`` is the
-    reconciliation key's; ``reverted`` are jobs whose rows count for nothing;
-    ``attribute_names`` are those of attributes as they are defined.
+    reconciliation key's; ``reverted`` are jobs whose rows count for nothing.
     """
 
     types: Mapping[str, AttributeType]
     key_field: Field | None
     reverted: AbstractSet[int] = frozenset()
-    attribute_names: AbstractSet[str] = frozenset()
 
     @classmethod
     def of(
@@ -73,7 +71,7 @@ class Rules:
             attribute_field(name, "string").name: kind for name, kind in types.items()
         }
         key_field = key_field_of(reconciliation_key, types)
-        return cls(by_field, key_field, frozenset(reverted), frozenset(types))
+        return cls(by_field, key_field, frozenset(reverted))
 
     def is_dead(self, row: UserRow) -> bool:
         """Whether the row is a dead letter whatever user there is.

@@ -225,10 +225,10 @@ class DeadLetters:
     ) -> Checked:
         check = self._check
         try:
-            position = await self._in_thread(
+            position, since_ms = await self._in_thread(
                 lambda reading: check.position(reading, letter, value, partition)
             )
-            asked = Retriable(key, value, letter.headers.get("reason"), position)
+            asked = Retriable(key, value, since_ms, position)
             state = await check.state(key, partition, position)
             checked = await self._in_thread(
                 lambda reading: check.look(reading, asked, partition, state)

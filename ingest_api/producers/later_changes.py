@@ -15,7 +15,7 @@ record may be taken for a change that was none: then a retry is refused that cou
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from ingest_api.event_log.user_fold import (
     JSON_NAMES,
@@ -24,9 +24,7 @@ from ingest_api.event_log.user_fold import (
     json_value,
     new_values,
 )
-from schemas.codec.codec import frame_bytes
-from schemas.events import AttributeDefined, JobOpened, JobSealed, UserRow
-from schemas.log.passes import is_foreign_to_its_job
+from schemas.events import JobOpened, JobSealed, UserRow
 from schemas.read_model.tables import offset_of
 from schemas.rules.fields import FIELDS, USA_NAMES
 
@@ -38,7 +36,6 @@ if TYPE_CHECKING:
 
 Changes = dict[str, dict[str, Any]]
 """By field: its value ``now``, and what it ``wouldBe``."""
-_SCHEMA_REASONS: Final = frozenset({"UNKNOWN_SCHEMA", "INCOMPATIBLE_SCHEMA"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,21 +48,15 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class Retriable:
-    """A letter's record: its key, its value, why it is dead, and where it stood.
+    """A letter's record: its key, its value, since when it is dead, and where it stood.
 
     All up to ``offset`` in the partition of the key is older than the letter.
     """
 
     key: str
     value: bytes | None
-    reason: str | None
+    dead_since_ms: int
     offset: int
-
-    def is_like(self, value: bytes | None) -> bool:
-        """Whether a record can be no change: it is this one again, or dead for the same schema."""
-        if value == self.value or value is None or self.value is None:
-            return value == self.value
-        return self.reason in _SCHEMA_REASONS and frame_bytes(value) == frame_bytes(self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,31 +72,20 @@ class Change:
 class LaterChanges:
     """The records of a partition, one after another, asked for the last change of one key.
 
-    They begin with the job that was open where the letter stood, or before.
+    They begin with the job that was open where the letter stood, or before; what became a dead
+    letter, and what is a letter that was retried and is no newer, is left out by the caller.
     """
 
     letter: Retriable
     user_id: int | None
     place_of: PlaceOf
     rules: Rules
+    last: Change | None = None
     _order: JobOrder = field(init=False)
-    _last: dict[frozenset[str], Change] = field(default_factory=dict[frozenset[str], Change])
-    _defined_at: dict[str, int] = field(default_factory=dict[str, int])
 
     def __post_init__(self) -> None:
         """Begin before every job."""
         self._order = JobOrder(self.place_of)
-
-    @property
-    def last(self) -> Change | None:
-        """The last change, None while there is none."""
-        # A row with an attribute that was not defined yet is a dead letter.
-        counted = [
-            change
-            for names, change in self._last.items()
-            if all(self._defined_at.get(name, -1) < change.offset for name in names)
-        ]
-        return max(counted, key=lambda change: change.offset, default=None)
 
     def begin_behind(self, job_id: int) -> None:
         """Begin where this job is over, and all before it."""
@@ -113,34 +93,29 @@ class LaterChanges:
 
     def apply(self, offset: int, recorded_ms: int, event: Event) -> None:
         """Read the next record; what stands no further than the letter only tells repeats."""
-        match event:
-            case AttributeDefined():
-                self._defined_at.setdefault(event.name, offset)
-            case JobSealed():
-                self._order.begin(event.job_id)
-            case JobOpened():
-                if self._opens_delsert(event) and offset > self.letter.offset:
-                    self._last[frozenset()] = Change(offset, recorded_ms, event)
-            case UserRow() if event.key == self.letter.key:
-                if self._counts(offset, event) and offset > self.letter.offset:
-                    names = frozenset(event.attributes if event.job_id is None else ())
-                    self._last[names] = Change(offset, recorded_ms, event)
-            case _:
-                return
+        if isinstance(event, JobSealed):
+            self._order.begin(event.job_id)
+        elif (
+            isinstance(event, JobOpened | UserRow)
+            and self._counts(offset, event)
+            and offset > self.letter.offset
+        ):
+            self.last = Change(offset, recorded_ms, event)
 
-    def _opens_delsert(self, job: JobOpened) -> bool:
-        is_at_work = self._order.begin(job.job_id)
-        return is_at_work and job.mode == "delsert" and job.job_id not in self.rules.reverted
+    def _counts(self, offset: int, event: JobOpened | UserRow) -> bool:
+        if event.job_id is None:
+            return self._is_mine(event) and self._may_change(offset, event)
+        if isinstance(event, JobOpened):
+            is_next = self._order.begin(event.job_id) and event.mode == "delsert"
+        else:
+            is_next = self._is_mine(event) and self._order.is_next(
+                event.job_id, event.record_number or 0
+            )
+            is_next = is_next and self._may_change(offset, event)
+        return is_next and event.job_id not in self.rules.reverted
 
-    def _counts(self, offset: int, row: UserRow) -> bool:
-        if row.job_id is None:
-            return not self.rules.is_dead(row) and self._may_change(offset, row)
-        return (
-            not is_foreign_to_its_job(row)
-            and self._order.is_next(row.job_id, row.record_number or 0)
-            and row.job_id not in self.rules.reverted
-            and self._may_change(offset, row)
-        )
+    def _is_mine(self, row: UserRow) -> bool:
+        return row.key == self.letter.key and not self.rules.is_dead(row)
 
     def _may_change(self, offset: int, row: UserRow) -> bool:
         """Whether the row was not refused because of who has, or has not, the key."""

@@ -19,6 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from ingest_api.event_log.user_fold import Rules
@@ -32,7 +33,7 @@ from schemas.read_model.tables import USER_COLUMNS, offset_of
 from schemas.rules.attributes import attribute_field
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from confluent_kafka import Message
 
@@ -49,6 +50,7 @@ RETRIED_FROM: Final = "retried-from"
 """Header of a record that was retried: topic, partition and offset of the letter."""
 _TIMEOUT_S: Final = 20.0
 _MOST_RETRIES: Final = 100
+_CLOCKS_MS: Final = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +100,10 @@ class RetryCheck:
 
     def position(
         self, letters: DeadLetterReading, letter: DeadLetter, value: bytes | None, partition: int
-    ) -> int:
+    ) -> tuple[int, int]:
         """The offset of this partition up to which all is older than the letter; blocks.
+
+        With it, when the letter that it was before all retries came to be.
 
         Raises:
             TooLongError, LogUnavailableError: Kafka did not say it in time.
@@ -110,10 +114,10 @@ class RetryCheck:
             partition,
         )
         if source is not None and is_here:
-            return source.offset() or 0
+            return source.offset() or 0, first.time_ms
         time_ms = min(first.time_ms, _occurred_ms(value)) if source is None else _time_ms(source)
         with self._stretches.reading(_TIMEOUT_S) as reading:
-            return reading.end_before(partition, time_ms) - 1
+            return reading.end_before(partition, time_ms) - 1, first.time_ms
 
     def _first(
         self, letters: DeadLetterReading, letter: DeadLetter, value: bytes | None
@@ -212,31 +216,16 @@ class RetryCheck:
         stretch: Stretch,
         changes: LaterChanges,
     ) -> None:
-        letter, names = changes.letter, changes.rules.attribute_names
-        # The brackets of jobs are keyed by the job's id, definitions by the attribute's name.
+        others = _Others(self, letters, changes.letter, stretch.partition)
+        # The brackets of jobs are keyed by the job's id.
         keys = {str(job.accepted.job_id).encode() for job in self._job_log.ledger.jobs}
-        keys |= {name.encode() for name in names}
-        keys.add(letter.key.encode())
+        keys.add(changes.letter.key.encode())
         for messages in reading.batches(stretch):
             for message in messages:
                 if message.key() not in keys or (event := self._decoded(message)) is None:
                     continue
-                if not self._is_older(letters, letter, message, stretch.partition):
+                if not others.is_no_change(message, event):
                     changes.apply(message.offset() or 0, _time_ms(message), event)
-
-    def _is_older(
-        self, letters: DeadLetterReading, letter: Retriable, message: Message, partition: int
-    ) -> bool:
-        """Whether the record of another producer is no newer than the letter."""
-        if message.key() != letter.key.encode() or (message.offset() or 0) <= letter.offset:
-            return False
-        if letter.is_like(message.value()):
-            return True
-        origin = _retried_from(message)
-        other = origin and _letter_at(letters, origin, message.value())
-        if not other:
-            return False
-        return self.position(letters, other, message.value(), partition) <= letter.offset
 
     def _decoded(self, message: Message) -> Event | None:
         return self._job_log.schemas.decode_or_none(message.value())
@@ -250,6 +239,66 @@ class RetryCheck:
             return None if job is None else job.offset
 
         return place_of
+
+
+class _Others:
+    """Tells which records of other producers, behind a letter, are letters themselves."""
+
+    def __init__(
+        self, check: RetryCheck, letters: DeadLetterReading, letter: Retriable, partition: int
+    ) -> None:
+        self._check = check
+        self._letters = letters
+        self._letter = letter
+        self._partition = partition
+        self._dead: list[DeadLetter] | None = None
+
+    def is_no_change(self, message: Message, event: Event) -> bool:
+        """Whether it is the letter's event again, another letter's no newer one, or dead."""
+        letter = self._letter
+        is_row = isinstance(event, UserRow) and event.job_id is None
+        if not is_row or (message.offset() or 0) <= letter.offset:
+            return False
+        return message.value() == letter.value or self._is_older(message) or self._is_dead(message)
+
+    def _is_older(self, message: Message) -> bool:
+        origin = _retried_from(message)
+        other = origin and _letter_at(self._letters, origin, message.value())
+        if not other:
+            return False
+        value = message.value()
+        position, _ = self._check.position(self._letters, other, value, self._partition)
+        return position <= self._letter.offset
+
+    def _is_dead(self, message: Message) -> bool:
+        """Whether the record became a letter; of a log that was left, its value tells."""
+        if self._dead is None:
+            self._dead = list(self._of_key())
+        place = (str(message.partition()), str(message.offset()))
+        for dead in self._dead:
+            said = dead.headers
+            if said.get("source-topic") != message.topic():
+                found = dead.value_bytes == len(message) and self._letters.fetch(
+                    dead.partition, dead.offset
+                )
+                if found and found[1] == message.value():
+                    return True
+            elif (
+                message.topic(),
+                said.get("source-partition"),
+                said.get("source-offset"),
+            ) == place:
+                return True
+        return False
+
+    def _of_key(self) -> Iterator[DeadLetter]:
+        """The letters with this key that came to be after this one; the clocks may differ."""
+        key, since_ms = self._letter.key.encode(), self._letter.dead_since_ms - _CLOCKS_MS
+        for letter in takewhile(
+            lambda each: each.time_ms >= since_ms, self._letters.newest_first()
+        ):
+            if letter.key == key:
+                yield letter
 
 
 _SELECT_REVERTED: Final = """

@@ -275,12 +275,11 @@ def type_of(value: bytes) -> tuple[type[events.Event], bool] | None:
 
     The rest of the value may still be anything; None where the frame says nothing.
     """
-    schema = _BY_FRAME.get(frame_bytes(value))
+    schema = _BY_FRAME.get(_frame_in(value))
     return (schema.event_type, schema.is_current) if schema else None
 
 
-def frame_bytes(value: bytes) -> bytes:
-    """The bytes that say which schema wrote the value, whatever follows."""
+def _frame_in(value: bytes) -> bytes:
     return value[: FRAME_BYTES if value[:1] != CONFLUENT_MARKER else CONFLUENT_FRAME_BYTES]
 
 
@@ -311,7 +310,7 @@ def decode(value: bytes | None) -> events.Event:
     """
     if value is None:
         raise UndecodableError("NULL_VALUE", "the record has no value")
-    frame = frame_bytes(value)
+    frame = _frame_in(value)
     schema = _BY_FRAME.get(frame)
     if schema is None:
         raise _unknown(frame)

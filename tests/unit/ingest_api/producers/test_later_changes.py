@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from deploy.cli.commands.log.producers import log_order
 from ingest_api.event_log.user_fold import Rules
 from ingest_api.producers.later_changes import Holder, LaterChanges, Retriable, would_set
-from schemas.events import AttributeDefined, JobOpened, JobSealed, UserRow
+from schemas.events import JobOpened, JobSealed, UserRow
 from schemas.rules.fields import FIELD_BY_NAME
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ NOW = datetime(2026, 11, 25, tzinfo=UTC)
 KEY = "ana@example.org"
 USER_ID = 6
 """Made at offset 5, before the letter."""
-LETTER = Retriable(KEY, b"letter", "ATTRIBUTE_UNKNOWN", 10)
+LETTER = Retriable(KEY, b"letter", 0, 10)
 JOBS = {71: 0, 72: 1, 73: 2}
 RULES = Rules.of("email", {"tier": "string", "score": "number"}, [73])
 
@@ -110,34 +110,6 @@ def test_rows_of_passes_that_come_again_are_no_changes() -> None:
     changes.begin_behind(71)
     changes.apply(11, 0, mine)
     assert changes.last is None
-
-
-def test_a_row_with_an_attribute_that_was_not_defined_yet_was_a_dead_letter() -> None:
-    """Of any other row before or behind it the last one is told."""
-    tier = AttributeDefined(
-        name="tier", type="string", is_reconciliation_key=False, is_indexed=False,
-        defined_at=NOW, defined_by="admin",
-    )  # fmt: skip
-    early = row(last_name="A", attributes={"tier": "gold"})
-    assert last(early, tier) is None
-    assert last(row(last_name="B"), early, tier) == 11
-    assert last(early, tier, early) == 13
-    assert last(early) == 11  # it was defined before the letter
-    assert last(row(attributes={"plan": "x"})) is None
-    of_a_job = row(job_id=71, attributes={"tier": "gold"})
-    assert last(of_a_job, tier) == 11  # a file with a column for it was taken when it was defined
-
-
-def test_the_same_record_again_is_no_change_and_neither_is_one_dead_for_the_same_schema() -> None:
-    """Whatever else was written by that schema is as undecodable as the letter was."""
-    frame, other = b"\xc3\x0112345678", b"\xc3\x0187654321"
-    assert LETTER.is_like(b"letter")
-    assert not LETTER.is_like(b"lettes")
-    unknown = replace(LETTER, value=frame + b"1", reason="UNKNOWN_SCHEMA")
-    assert unknown.is_like(frame + b"2")
-    assert not unknown.is_like(other + b"1")
-    assert not unknown.is_like(None)
-    assert not replace(LETTER, value=frame + b"1").is_like(frame + b"2")
 
 
 HOLDER = Holder(USER_ID, WHOLE | {"attributes.score": 7, "last_active_date": date(2026, 1, 2)})
