@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from statistics import median
 from typing import TYPE_CHECKING
 
-import httpx
+import httpx2
 import psycopg
 import pytest
 
@@ -97,7 +97,7 @@ def test_without_valid_credentials_nothing_is_answered_and_no_body_read(
 ) -> None:
     """401 with the contract's message and a challenge of the scheme that was tried."""
     credentials = WRONG[case]
-    url = httpx.URL(gate.client.url)
+    url = httpx2.URL(gate.client.url)
     lines = [
         f"POST {BASE}/audience/import HTTP/1.1",
         "Host: localhost",
@@ -122,7 +122,7 @@ def test_two_authorizations_are_none(gate: Gate) -> None:
     """A proxy and the service could each read another one."""
     right = basic(f"admin:{gate.env.password}")
     headers = [("Authorization", right), ("Authorization", right)]
-    answer = httpx.get(gate.client.url + AUDIENCE, headers=headers, trust_env=False)
+    answer = httpx2.get(gate.client.url + AUDIENCE, headers=headers, trust_env=False)
     assert answer.status_code == 401
 
 
@@ -228,7 +228,7 @@ def test_changing_ones_own_password_works_at_once(gate: Gate) -> None:
     """The next request needs the new one."""
     name, old = gate.add_account("own", "admin")
     url = f"{gate.client.url}{ACCOUNTS}/{name}"
-    with httpx.Client(auth=(name, old), trust_env=False, timeout=30) as client:
+    with httpx2.Client(auth=(name, old), trust_env=False, timeout=30) as client:
         assert client.put(url, json={"password": "my new password"}).status_code == 200
         assert client.get(url).status_code == 401
     assert gate.get((name, "my new password"), path=ACCOUNTS).status_code == 200
@@ -430,7 +430,7 @@ def test_a_whole_ipv6_network_is_one_address(gate: Gate) -> None:
 def test_forwarded_addresses_are_believed_with_the_secret_only(gate: Gate) -> None:
     """Else a guesser would have as many addresses as it likes."""
     statuses = [
-        httpx.get(
+        httpx2.get(
             gate.client.url + AUDIENCE,
             auth=("forwarder", f"guess {number}"),
             headers={"X-Forwarded-For": f"203.0.113.{number}", "X-Forwarded-Secret": "a guess"},
@@ -537,12 +537,12 @@ def test_before_postgres_was_ever_reached_nobody_is_let_in_or_turned_away(
     service, client = services.api(database_url="host=127.0.0.1 port=1 dbname=none")
     with client:
         password = client.http.get(AUDIENCE)
-        token = httpx.get(
+        token = httpx2.get(
             client.url + AUDIENCE,
             headers={"Authorization": f"Bearer rct_1_{SECRET}"},
             trust_env=False,
         )
-        nothing = httpx.get(client.url + AUDIENCE, trust_env=False)
+        nothing = httpx2.get(client.url + AUDIENCE, trust_env=False)
     assert [answer.status_code for answer in (password, token, nothing)] == [503, 503, 401]
     assert int(password.headers["Retry-After"]) > 0
     assert service.is_running

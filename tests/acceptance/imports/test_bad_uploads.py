@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import h11
-import httpx
+import httpx2
 import pytest
 
 from tests.support.clients.client import BASE, Client, counts
@@ -59,7 +59,7 @@ class Upload:
     file_name: str = "users.csv"
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
-    def send(self, client: Client) -> httpx.Response:
+    def send(self, client: Client) -> httpx2.Response:
         """The answer."""
         name = self.file_name.replace('"', '\\"').encode()
         top = b'Content-Disposition: form-data; name="uploadFile"; filename="' + name + b'"'
@@ -259,7 +259,7 @@ def test_what_is_over_a_limit_is_answered_while_the_rest_still_comes(services: S
 
 def test_a_client_that_sends_a_byte_a_second_is_cut_off(refusing: Client) -> None:
     """408 at a deadline, however regularly bytes come: four seconds in this test."""
-    url = httpx.URL(refusing.url)
+    url = httpx2.URL(refusing.url)
     content = body()
     with socket.create_connection((url.host, url.port or 80), timeout=10) as connection:
         connection.sendall(head(refusing, f"Content-Length: {len(content)}").encode())
@@ -279,7 +279,7 @@ def test_a_client_that_sends_a_byte_a_second_is_cut_off(refusing: Client) -> Non
 
 def test_a_head_that_trickles_is_cut_off(client: Client) -> None:
     """After half a minute at most; others are answered meanwhile."""
-    url = httpx.URL(client.url)
+    url = httpx2.URL(client.url)
     top = head(client, "Content-Length: 10").encode()[:-4]
     with socket.create_connection((url.host, url.port or 80), timeout=10) as connection:
         connection.sendall(top)
@@ -437,7 +437,7 @@ def test_fifty_retries_on_two_instances_and_across_a_crash_are_one_job(
         with Client(url, rig.env.password) as client:
             try:
                 return client.submit(content, headers={"Idempotency-Key": "one night"})
-            except httpx.TransportError:
+            except httpx2.TransportError:
                 return None
 
     with ThreadPoolExecutor(50) as threads:
@@ -466,7 +466,7 @@ def test_an_answer_that_a_crash_swallows_is_given_to_the_retry(rig: Rig) -> None
         with Client(rig.client.url, rig.env.password) as client:
             try:
                 return client.submit(content, headers=headers)
-            except httpx.TransportError:
+            except httpx2.TransportError:
                 return None
 
     with ThreadPoolExecutor(20) as threads:
