@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 
 from tests.support.servers.registry_server import registry_server
 from tests.support.servers.rig import Rig
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
 
 _LOG_TAIL_CHARACTERS = 6000
 _TESTS = Path(__file__).parent
+
+
+# How long an example takes is no fact of the code: a busy machine would fail it.
+settings.register_profile("timeless", deadline=None)
+settings.load_profile("timeless")
 
 
 def pytest_configure() -> None:
