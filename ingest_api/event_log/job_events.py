@@ -28,6 +28,7 @@ from ingest_api.kafka.schema_cache import OWN_SCHEMAS
 from schemas.codec.codec import UndecodableError, encode
 from schemas.codec.registry_protocol import RegistryUnreachableError
 from schemas.events import JobVoided
+from schemas.log.storable import misfit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -270,6 +271,8 @@ class _Follower:
         try:
             if (event := self._decoded(message.value())) is None:
                 return
+            if (found := misfit(event)) is not None:
+                _log.error("unfit record in job-events", offset=offset, code=found.code)
             self._ledger.apply(offset, event)
         except UndecodableError as error:
             # Every reader skips it alike, so it decides nothing.

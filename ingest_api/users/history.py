@@ -31,6 +31,7 @@ from schemas.codec.codec import UndecodableError
 from schemas.codec.registry_protocol import RegistryUnreachableError
 from schemas.events import JobOpened, JobSealed, UserRow
 from schemas.log.passes import is_foreign_to_its_job
+from schemas.log.storable import misfit
 from schemas.read_model.tables import API_SOURCE, REPEAT_OFFSETS
 from schemas.rules.attributes import attribute_field, is_canonical
 from schemas.rules.fields import FIELDS
@@ -108,7 +109,7 @@ class UserFold:
             self._move_to(event.job_id)
         if not isinstance(event, UserRow) or event.key != self._key:
             return None
-        if is_foreign_to_its_job(event):
+        if is_foreign_to_its_job(event) or misfit(event) is not None:
             return None
         if self._is_repeat(offset, event) or self._is_left_out(event):
             return None

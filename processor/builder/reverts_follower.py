@@ -6,12 +6,12 @@ The rule itself is :mod:`schemas.log.reverts`, which the API's side follows too.
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from processor.builder.log_offsets import check_beginning
+from processor.decoding.records import recorded_at
 from processor.kafka.consumers import consumer_outside_groups
 from processor.kafka.log_description import NotReadyError
 from processor.kafka.schema_cache import WriterSchemas
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 _QUIET_S: Final = 10.0
 _POLL_S: Final = 0.2
 _BATCH: Final = 1000
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class RevertsFollower:
@@ -104,5 +103,4 @@ def _apply(reverts: Reverts, message: Message) -> None:
         event = decode(message.value())
     except UndecodableError:
         return  # the API's side skips it alike
-    recorded_at = _EPOCH + timedelta(milliseconds=message.timestamp()[1])
-    reverts.apply(message.offset() or 0, event, recorded_at)
+    reverts.apply(message.offset() or 0, event, recorded_at(message))
