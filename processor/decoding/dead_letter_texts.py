@@ -6,7 +6,7 @@ that decided, and ends with the way out.  Pure.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from schemas.codec.codec import FRAME_BYTES, MARKER
 from schemas.rules.fields import (
@@ -14,23 +14,16 @@ from schemas.rules.fields import (
     ATTRIBUTE_UNKNOWN,
     EMAIL_INVALID,
     EVENT_ID_MISSING,
-    FIELDS,
-    KEY_EXISTS,
     KEY_FIELD_MISMATCH,
     KEY_NOT_NORMALISED,
     KEY_TOO_LONG,
     MOBILE_INVALID,
-    NO_SUCH_USER,
     NUL_CHARACTER,
     TEXT_NOT_TRIMMED,
     TOO_LONG,
-    UNKNOWN_USER_INCOMPLETE,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from processor.projection.producer_rows import Verdict
     from schemas.events import Event
     from schemas.rules.producer_rows import Misfit
 
@@ -110,26 +103,4 @@ def unstorable(event: Event, found: Misfit) -> str:
     return (
         f"{found.field} of the {name}{value} {reason}: none that the publisher sends is so; the"
         " job's own record comes with its pass"
-    )
-
-
-def refused_row(row: Mapping[str, Any], verdict: Verdict) -> str:
-    """Why the tables, as they were then, did not take a row of another producer."""
-    code, holder = verdict.code, verdict.holder_id
-    if code == KEY_EXISTS.code:
-        return (
-            f"an insert with event_id {shown(row['event_id'])}, and its key belongs to user"
-            f" {holder} already, whom another event made: send an upsert to change that user"
-        )
-    if code == NO_SUCH_USER.code:
-        whose = "nobody" if holder is None else f"user {holder}"
-        return (
-            f"the row means user {row['user_id']}, and its key belongs to {whose}: leave user_id"
-            " out, or look the user up again"
-        )
-    assert code == UNKNOWN_USER_INCOMPLETE.code, f"{code} has no detail"
-    missing = [field.name for field in FIELDS if field.is_required and row[field.name] is None]
-    return (
-        f"nobody has the key, and a new user needs {', '.join(missing or ['state'])}, which the"
-        " row lacks: send it whole, or retry this letter once the user is there"
     )
