@@ -81,6 +81,11 @@ class JobLog:
         self._follower.start()
         self._started.set()
 
+    @property
+    def held_up_by(self) -> str | None:
+        """Why the log is not read on, where that is a record in a schema that cannot be had."""
+        return self._follower.held_up_by
+
     async def until_moved(self) -> None:
         """Wait for the end of this version of the log.
 
@@ -216,6 +221,7 @@ class _Follower:
         self._topic = topic
         self._ledger = ledger
         self._next_offset = 0
+        self.held_up_by: str | None = None
         self._is_stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -292,7 +298,11 @@ class _Follower:
         """The event, however long its schema is not to be had; None where told to stop."""
         while not self._is_stopping.is_set():
             try:
-                return self._schemas.decode(value)
-            except RegistryUnreachableError:
+                event = self._schemas.decode(value)
+            except RegistryUnreachableError as error:
+                self.held_up_by = f"job-events is not read on: {error}"
                 self._is_stopping.wait(_SCHEMA_PAUSE_S)
+            else:
+                self.held_up_by = None
+                return event
         return None
