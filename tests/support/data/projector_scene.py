@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from processor.decoding.accept_rule import PartitionState
     from processor.pipeline.projector_thread import Outcome
+    from processor.projection.transaction import Work
     from tests.support.data.passes import MemoryLog
     from tests.support.data.projection_scene import Scene, Worker
 
@@ -67,7 +68,7 @@ class ProjectorDriver:
             assert all(isinstance(outcome, Projected) for outcome in outcomes)
 
     def _task(self, states: dict[int, PartitionState], sizes: Sequence[int]) -> Project | None:
-        works = []
+        works: list[Work] = []
         for partition, size in enumerate(sizes):
             begin = states[partition].next_offset
             if records := self._log.partitions[partition][begin : begin + size]:
