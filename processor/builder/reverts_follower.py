@@ -92,13 +92,14 @@ class RevertsFollower:
     def _take(self, message: Message) -> None:
         error = message.error()
         if error is None:
-            _apply(self._reverts, message)
+            apply_record(self._reverts, message)
         elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
             self._has_caught_up = True
         # librdkafka goes on by itself after every other error
 
 
-def _apply(reverts: Reverts, message: Message) -> None:
+def apply_record(reverts: Reverts, message: Message) -> None:
+    """Read the record that comes next; what is no event changes nothing."""
     try:
         event = decode(message.value())
     except UndecodableError:

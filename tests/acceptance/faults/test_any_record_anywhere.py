@@ -94,7 +94,8 @@ def _allow_any_time(env: Ground) -> None:
             ConfigResource(ResourceType.TOPIC, topic.name, incremental_configs=[entry])
             for topic in env.settings.topics.all()
         ]
-        for future in admin.incremental_alter_configs(resources).values():
+        futures = cast("dict[Any, Any]", admin.incremental_alter_configs(resources))
+        for future in futures.values():
             future.result(20)
 
 

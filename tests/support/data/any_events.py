@@ -56,6 +56,10 @@ class AnyRecords:
         cut = codec.encode(self.event())
         return rng.choice([None, b"", noise, frame + noise, cut[:-1], cut + b"\0"])
 
+    def value_of(self, event_type: type[Event]) -> bytes:
+        """An event of this type."""
+        return codec.encode(self._event(event_type))
+
     def key(self) -> bytes | None:
         """Of a record."""
         return self._rng.choice([None, b"", b"u0@example.com", self._rng.randbytes(9)])
