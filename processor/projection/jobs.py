@@ -20,6 +20,7 @@ from psycopg import sql
 from psycopg.rows import class_row, dict_row
 
 from processor import RecordRefusedError
+from processor.decoding.judge import repeated_job
 from schemas.codec.codec import encode
 from schemas.events import JobStatus
 
@@ -137,8 +138,8 @@ class JobChanges:
         }  # fmt: skip
         cursor.execute(self._sql(_OPEN), parameters)
         if not cursor.execute(self._sql(_OPEN_PARTITION), parameters).rowcount:
-            reason = f"partition {partition} has had job {job.job_id}, and other jobs since"
-            raise RecordRefusedError(opened.offset, "JOB_REPEATED", reason)
+            refusal = repeated_job(opened, partition)
+            raise RecordRefusedError(opened.offset, refusal.code, refusal.reason)
         known = self._opened_at.get(job.job_id, opened.recorded_at)
         self._opened_at[job.job_id] = min(known, opened.recorded_at)
 

@@ -22,10 +22,8 @@ from processor.decoding.accept_rule import (
     PartitionState,
     Rows,
     Sealed,
-    accept,
 )
-from processor.decoding.batches import decode_records
-from processor.decoding.producer_rules import Refusal
+from processor.decoding.judge import judge
 from processor.projection.staging import user_id
 from processor.projection.write_outcomes import repeats
 from processor.verification.attribute_text import canonical, merged, tokens_of
@@ -47,7 +45,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from processor.decoding.accept_rule import Accepted, Step
+    from processor.decoding.accept_rule import Step
     from processor.decoding.batch import Batch
     from processor.decoding.producer_rules import LogPartition
     from processor.decoding.records import Record
@@ -143,7 +141,9 @@ class PartitionFold:
 
     def fold(self, records: Sequence[Record]) -> None:
         """Take the records that come next; at least one."""
-        batch, accepted = self._judged(records)
+        batch, accepted = judge(
+            records, self._place, self.state, known=self.jobs, reverted=self._reverted
+        )
         self._find_repeats(batch)
         for step in accepted.steps:
             self._apply(batch, step)
@@ -152,26 +152,6 @@ class PartitionFold:
         if self.state.open_job_id is not None:
             self.jobs[self.state.open_job_id].events = self.state.next_sequence
         self.users.tidy()
-
-    def _judged(self, records: Sequence[Record]) -> tuple[Batch, Accepted]:
-        """What counts of the records; a job that the partition has had is refused by the tables."""
-        refused: dict[int, Refusal] = {}
-        while True:
-            batch = decode_records(records, self._place, self.state.attributes, refused)
-            accepted = accept(batch, self.state, self._reverted)
-            repeated = self._repeated_job(accepted)
-            if repeated is None:
-                return batch, accepted
-            refused[repeated.offset] = Refusal("JOB_REPEATED", "the partition has had the job")
-
-    def _repeated_job(self, accepted: Accepted) -> Opened | None:
-        begun: set[int] = set()
-        for step in accepted.steps:
-            if isinstance(step, Opened):
-                if step.job.job_id in self.jobs or step.job.job_id in begun:
-                    return step
-                begun.add(step.job.job_id)
-        return None
 
     def _apply(self, batch: Batch, step: Step) -> None:
         match step:
