@@ -53,9 +53,10 @@ def _is_unfit_row(value: bytes) -> bool:
         return _job_id(value) is not None
 
 
-def _job_id(value: bytes) -> Any:
+def _job_id(value: bytes) -> int | None:
     """As the batch decoder has it, which takes any day and any time."""
-    return codec.decode_batch(UserRow, [value]).column("job_id")[0].as_py()
+    rows: list[dict[str, Any]] = codec.decode_batch(UserRow, [value]).select(["job_id"]).to_pylist()
+    return rows[0]["job_id"]
 
 
 @pytest.mark.parametrize(
