@@ -15,6 +15,7 @@ from confluent_kafka.admin import (
 )
 
 from schemas.codec import codec
+from schemas.events import RowRejected, UserRow
 from schemas.log.storable import misfit
 from tests.support.clients.projections import assert_proven
 from tests.support.data.any_events import AnyRecords
@@ -82,7 +83,9 @@ def _is_unfit(value: bytes | None) -> bool:
     try:
         return misfit(codec.decode(value)) is not None
     except codec.UndecodableError:
-        return True
+        # Rows are decoded many at once, which is not so strict with one that nobody counts.
+        known = codec.type_of(value or b"")
+        return known is None or known[0] not in {UserRow, RowRejected}
 
 
 def _allow_any_time(env: Ground) -> None:

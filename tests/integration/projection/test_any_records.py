@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas.codec import codec
+from schemas.events import RowRejected, UserRow
 from schemas.log.storable import misfit
 from tests.support.data.any_events import AnyRecords
 from tests.support.data.passes import MemoryRecord, make_pass
@@ -106,7 +107,9 @@ def _is_unfit(value: bytes | None) -> bool:
     try:
         return misfit(codec.decode(value)) is not None
     except codec.UndecodableError:
-        return True
+        # Rows are decoded many at once, which is not so strict with one that nobody counts.
+        known = codec.type_of(value or b"")
+        return known is None or known[0] not in {UserRow, RowRejected}
 
 
 def _letters(scene: Scene) -> set[tuple[int, int]]:
