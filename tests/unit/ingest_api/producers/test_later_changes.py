@@ -89,6 +89,7 @@ def test_where_nobody_has_the_key_whatever_made_or_removed_a_user_is_a_change() 
     assert last(row(**(WHOLE | {"country": "USA"})), user_id=None) is None
     later_user = 13  # made at offset 12
     assert last(row(mode="delete"), row(**WHOLE), user_id=later_user) == 12
+    assert last(row(mode="insert", **WHOLE), user_id=later_user) == 11
 
 
 def test_a_delsert_behind_the_letter_is_a_change_of_every_key() -> None:
