@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, LiteralString
 from psycopg import errors, sql
 
 from deploy.log_migration import MoveFailedError, MoveRefusedError
+from processor.kafka.log_description import describe_log
 from processor.tables import instance_registry
-from processor.tables.setup import describe_log, make_tables
+from processor.tables.setup import make_tables
 from schemas.read_model import tables as read_model
 from schemas.rules.attributes import Attribute
 

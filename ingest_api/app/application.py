@@ -35,7 +35,7 @@ from ingest_api.jobs.errors import ErrorReads
 from ingest_api.jobs.status_routes import add_job_routes
 from ingest_api.jobs.status_watch import JobWatch
 from ingest_api.jobs.statuses import JobReads
-from ingest_api.kafka.log_start import LogBeginning
+from ingest_api.kafka.log_start import LogBeginning, LogTruncatedError
 from ingest_api.kafka.producer import LogUnavailableError
 from ingest_api.kafka.range_reader import LogStretches
 from ingest_api.kafka.schema_cache import EventSchemas
@@ -203,6 +203,9 @@ def _add_failures(app: Sanic[Any, Any]) -> None:
     async def on_log(request: Request[Any, Any], _error: Exception) -> HTTPResponse:
         return await on_refused(request, unavailable("Kafka can't be reached, try again"))
 
+    async def on_truncated(request: Request[Any, Any], error: LogTruncatedError) -> HTTPResponse:
+        return await on_refused(request, Refused(409, str(error)))
+
     async def on_sanic(request: Request[Any, Any], error: SanicException) -> HTTPResponse:
         headers = dict(error.headers)
         if isinstance(error, MethodNotAllowed):
@@ -217,6 +220,7 @@ def _add_failures(app: Sanic[Any, Any]) -> None:
     app.error_handler.add(Refused, on_refused)
     app.error_handler.add(StoreUnavailableError, on_store)
     app.error_handler.add(LogUnavailableError, on_log)
+    app.error_handler.add(LogTruncatedError, on_truncated)
     app.error_handler.add(SanicException, on_sanic)
     app.error_handler.add(Exception, on_failure)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from ingest_api.as_of.diff import KINDS, DiffPage, Sides
+from ingest_api.as_of.operations import AUDIENCE_DIFF
 from ingest_api.auth.middleware import account_of
-from ingest_api.jobs.operations import AUDIENCE_DIFF
 from ingest_api.openapi.operation import described
 from ingest_api.web.paging import MOST_PAGE_SIZE, PAGE_SIZE
 from ingest_api.web.parameters import query_number, query_values

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ingest_api.attributes.definitions import AttributeBody
+from ingest_api.attributes.operations import DEFINE_ATTRIBUTE, LIST_ATTRIBUTES
 from ingest_api.auth.middleware import account_of
 from ingest_api.openapi.operation import described
-from ingest_api.users.operations import DEFINE_ATTRIBUTE, LIST_ATTRIBUTES
 from ingest_api.web.json_body import json_body
 from ingest_api.web.responses import json_answer
 

@@ -12,14 +12,7 @@ from urllib.parse import unquote
 import msgspec
 import structlog
 
-from ingest_api.auth.accounts import (
-    LAST_ADMIN,
-    NAME_TAKEN,
-    UNKNOWN_ACCOUNT,
-    Account,
-    AccountChange,
-    Role,
-)
+from ingest_api.auth.accounts import LAST_ADMIN, NAME_TAKEN, UNKNOWN_ACCOUNT, AccountChange
 from ingest_api.auth.credentials import (
     LEAST_PASSWORD_CHARACTERS,
     MOST_PASSWORD_CHARACTERS,
@@ -41,6 +34,7 @@ from ingest_api.web.dates import date_text
 from ingest_api.web.json_body import INVALID_BODY, JsonBody, json_body
 from ingest_api.web.paging import page_of
 from ingest_api.web.responses import Detail, Refused, json_answer
+from ingest_api.web.roles import Account, Role
 
 if TYPE_CHECKING:
     from sanic import Blueprint, HTTPResponse, Request

@@ -10,10 +10,11 @@ import math
 import time
 from dataclasses import dataclass
 from importlib import resources
-from typing import TYPE_CHECKING, Any, Final, Literal, LiteralString, cast
+from typing import TYPE_CHECKING, Any, Final, LiteralString, cast
 
 from ingest_api.auth.credential_cache import Verdict
 from ingest_api.web.responses import Refused
+from ingest_api.web.roles import Account
 
 if TYPE_CHECKING:
     from ingest_api.auth.credentials import PasswordLogin
@@ -21,30 +22,13 @@ if TYPE_CHECKING:
     from ingest_api.auth.password_hashing import Passwords
     from ingest_api.postgres.pool import Connection, Store
     from ingest_api.web.paging import Page
+    from ingest_api.web.roles import Role
 
-Role = Literal["reader", "importer", "admin"]
-ROLES: Final[tuple[Role, ...]] = ("reader", "importer", "admin")
-"""From the lowest to the highest; a role may all that lower ones may."""
 ADMIN: Final = "admin"
 LOGIN_TIMEOUT_S: Final = 5.0
 UNKNOWN_ACCOUNT: Final = "There is no account with this name"
 NAME_TAKEN: Final = "There is already an account with this name"
 LAST_ADMIN: Final = "The last administrator can't be deleted or given a lower role"
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """Who sends a request.
-
-    The name is an account's, or ``token/<name>`` of a token, or ``jwt/<subject>``.
-    """
-
-    name: str
-    role: Role
-
-    def may(self, role: Role) -> bool:
-        """Whether the account's role is this one or a higher one."""
-        return ROLES.index(self.role) >= ROLES.index(role)
 
 
 @dataclass(frozen=True, slots=True)

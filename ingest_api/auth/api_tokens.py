@@ -13,11 +13,12 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from ingest_api.auth.accounts import LOGIN_TIMEOUT_S, Account
+from ingest_api.auth.accounts import LOGIN_TIMEOUT_S
 from ingest_api.auth.credential_cache import Verdict
 from ingest_api.auth.credentials import ApiToken
 from ingest_api.postgres.pool import StoreUnavailableError
 from ingest_api.web.responses import Refused
+from ingest_api.web.roles import Account
 
 if TYPE_CHECKING:
     from ingest_api.postgres.pool import Store

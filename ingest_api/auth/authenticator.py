@@ -26,10 +26,11 @@ from ingest_api.auth.credentials import (
 from ingest_api.postgres.pool import StoreUnavailableError
 
 if TYPE_CHECKING:
-    from ingest_api.auth.accounts import Account, Accounts
+    from ingest_api.auth.accounts import Accounts
     from ingest_api.auth.api_tokens import Tokens
     from ingest_api.auth.credentials import Credentials
     from ingest_api.auth.jwt_verifier import Issuer
+    from ingest_api.web.roles import Account
 
 _START_TIMEOUT_S: Final = 3.0
 """As long as a connection to Postgres is waited for."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from ingest_api.auth.accounts import Account
+    from ingest_api.web.roles import Account
 
 FRESH_S: Final = 2.0
 _KEPT_S: Final = 60.0

@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import jwt
 from jwt.exceptions import InvalidAlgorithmError, InvalidTokenError, PyJWTError
 
-from ingest_api.auth.accounts import ROLES, Account
 from ingest_api.auth.credential_cache import Verdict
 from ingest_api.auth.jwks import ALGORITHMS, IssuerUnavailableError, KeySet
 from ingest_api.web.responses import Refused, unavailable
+from ingest_api.web.roles import ROLES, Account
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from jwt import PyJWK
 
-    from ingest_api.auth.accounts import Role
     from ingest_api.auth.credentials import SignedToken
     from ingest_api.auth.jwks import KeyId
     from ingest_api.auth.settings import IssuerSettings
+    from ingest_api.web.roles import Role
 
 Claims = dict[str, Any]
 PREFIX: Final = "jwt/"

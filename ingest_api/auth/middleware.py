@@ -17,8 +17,8 @@ from ingest_api.web.responses import UNAUTHORIZED, Refused, forbidden, unavailab
 if TYPE_CHECKING:
     from sanic import Request
 
-    from ingest_api.auth.accounts import Account, Role
     from ingest_api.auth.authenticator import Authentication
+    from ingest_api.web.roles import Account, Role
 
 STORE_UNAVAILABLE = "Postgres can't be reached: nothing was kept, try again"
 _BASIC: Final = 'Basic realm="Rollcall", charset="UTF-8"'

@@ -8,7 +8,6 @@ import msgspec
 import structlog
 
 from ingest_api.auth.account_routes import check_name, refusals
-from ingest_api.auth.accounts import Account, Role
 from ingest_api.auth.api_tokens import NAME_TAKEN, UNKNOWN_TOKEN
 from ingest_api.auth.middleware import account_of
 from ingest_api.openapi.operation import (
@@ -24,6 +23,7 @@ from ingest_api.web.json_body import INVALID_BODY, JsonBody, json_body
 from ingest_api.web.paging import page_of
 from ingest_api.web.parameters import whole_number
 from ingest_api.web.responses import Refused, json_answer
+from ingest_api.web.roles import Account, Role
 
 if TYPE_CHECKING:
     from datetime import datetime

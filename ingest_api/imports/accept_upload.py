@@ -21,7 +21,6 @@ from schemas.rules.fields import RULES_VERSION
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-    from ingest_api.auth.accounts import Account
     from ingest_api.dry_runs.answer import DryRunAnswer
     from ingest_api.dry_runs.service import Comparisons
     from ingest_api.event_log.job_events import JobLog
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from ingest_api.uploads.multipart import FilePart
     from ingest_api.uploads.options import ImportOptions
     from ingest_api.uploads.receiver import ArrivedFile, Ways
+    from ingest_api.web.roles import Account
     from schemas.rules.attributes import Attribute
 
 _KEPT_NOTHING: Final = "Kafka can't be reached: nothing was kept, try again"

@@ -15,9 +15,10 @@ from ingest_api.imports.operations import IMPORT
 from ingest_api.openapi.operation import described
 from ingest_api.postgres.pool import StoreUnavailableError
 from ingest_api.uploads.multipart import FormError, boundary_of
-from ingest_api.uploads.options import idempotency_key, options_in_head
+from ingest_api.uploads.options import invalid_option, options_in_head
 from ingest_api.web.asgi_middleware import exchange_of
 from ingest_api.web.body import body_pieces, check_declared, until_gone
+from ingest_api.web.idempotency_key import idempotency_key
 from ingest_api.web.parameters import header, header_values, query_values
 from ingest_api.web.responses import (
     UPLOAD_ACCEPTED,
@@ -68,7 +69,7 @@ def _import_request(
     return ImportRequest(
         account=account_of(request, "importer"),
         options=options_in_head(header_values(request, "delimiter"), query_values(request)),
-        idempotency_key=idempotency_key(header_values(request, "idempotency-key")),
+        idempotency_key=idempotency_key(header_values(request, "idempotency-key"), invalid_option),
         attributes=attributes,
         boundary=_boundary(request),
         body=body_pieces(request, limits),

@@ -11,7 +11,6 @@ from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from ingest_api.kafka.producer import LogUnavailableError
-from ingest_api.web.responses import Refused
 from schemas.log.truncation import truncated
 
 if TYPE_CHECKING:
@@ -22,6 +21,10 @@ if TYPE_CHECKING:
 _TIMEOUT_S: Final = 4.0
 _PAUSE_S: Final = 0.05
 _kafka_log = logging.getLogger("rollcall.kafka")
+
+
+class LogTruncatedError(Exception):
+    """A topic does not begin with its first record; the message says which, and what to do."""
 
 
 class LogBeginning:
@@ -39,12 +42,12 @@ class LogBeginning:
         """Return where every partition begins with its first record.
 
         Raises:
-            Refused: 409, one doesn't.
+            LogTruncatedError: one doesn't.
             LogUnavailableError: Kafka doesn't answer.
         """
         missing = await asyncio.to_thread(self.missing)
         if missing is not None:
-            raise Refused(409, missing)
+            raise LogTruncatedError(missing)
 
     def missing(self) -> str | None:
         """What is missing, and what to do, of the first partition that is cut off; else None.

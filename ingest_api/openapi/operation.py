@@ -18,7 +18,7 @@ from msgspec import UNSET, Meta, UnsetType
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ingest_api.auth.accounts import Role
+    from ingest_api.web.roles import Role
 
 Tag = Literal[
     "Import",
@@ -47,6 +47,17 @@ class Parameter:
     schema: Mapping[str, Any]
     is_required: bool = False
     example: object = None
+
+
+def after_parameter(description: str, example: int) -> Parameter:
+    """`after` of a page by key, by the number of the last entry of the page before."""
+    return Parameter(
+        name="after",
+        place="query",
+        description=description,
+        schema={"type": "integer", "minimum": 0, "maximum": 2**63 - 1, "default": 0},
+        example=example,
+    )
 
 
 def page_parameters(most: int = 1000, default: int = 20) -> tuple[Parameter, Parameter]:

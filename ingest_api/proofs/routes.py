@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from ingest_api.auth.middleware import account_of
 from ingest_api.event_log.find_job import asked_job
-from ingest_api.jobs.operations import JOB_PROOF
 from ingest_api.openapi.operation import described
+from ingest_api.proofs.operations import JOB_PROOF
 from ingest_api.web.responses import json_answer
 
 if TYPE_CHECKING:

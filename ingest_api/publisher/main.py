@@ -27,6 +27,7 @@ from confluent_kafka import KafkaException
 from ingest_api.event_log.ledger import JobLedger
 from ingest_api.kafka.log_moved import LogMovedError, start_again
 from ingest_api.kafka.log_setup import LogMismatchError, ensure_log
+from ingest_api.kafka.log_start import LogTruncatedError
 from ingest_api.kafka.schema_cache import EventSchemas
 from ingest_api.kafka.topic_follower import EventFollower
 from ingest_api.kafka.topic_setup import TopicSetupError
@@ -74,10 +75,6 @@ _PASSING: Final = (
 )
 """What a pass or a question may fail of today and not tomorrow."""
 _log = structlog.stdlib.get_logger("rollcall.publisher")
-
-
-class LogTruncatedError(Exception):
-    """`job-events` does not begin with its first record, so the order of jobs is lost."""
 
 
 class RulesUnknownError(Exception):

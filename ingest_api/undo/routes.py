@@ -13,7 +13,7 @@ from ingest_api.openapi.operation import described
 from ingest_api.undo.operations import REDO, REDO_STARTED, UNDO, UNDO_STARTED, UndoBody
 from ingest_api.undo.preview import PreviewProgress
 from ingest_api.undo.undo import Asker
-from ingest_api.web.idempotency_key import asked_key
+from ingest_api.web.idempotency_key import idempotency_key_of
 from ingest_api.web.json_body import check_json, decoded, invalid_body, whole_body
 from ingest_api.web.parameters import header, query_values
 from ingest_api.web.responses import RETRY_AFTER_S, Detail, invalid_parameter, json_answer
@@ -35,7 +35,7 @@ def add_undo_routes(api: Blueprint, job_log: JobLog, undo: Undo, previews: UndoP
 
     async def change(request: Request[Any, Any], text: str, change: Change) -> HTTPResponse:
         account = account_of(request, "admin")
-        asker = Asker(account.name, asked_key(request))
+        asker = Asker(account.name, idempotency_key_of(request))
         is_dry_run = await _is_dry_run(request)
         job = await asked_job(request, job_log, text)
         if is_dry_run:

@@ -19,8 +19,8 @@ from schemas.events import JOB_MODES
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ingest_api.auth.accounts import Role
     from ingest_api.web.responses import Refused
+    from ingest_api.web.roles import Role
     from schemas.events import JobMode
 
 _BLANK_CELLS: Final = ("keep", "clear")
@@ -33,7 +33,6 @@ _ALLOWED: Final[dict[str, Sequence[str]]] = {
 }
 _PERCENT: Final = re.compile(r"[0-9]{1,3}(\.[0-9]{1,6})?")
 _WHOLE: Final = Decimal(100)
-_MOST_KEY_CHARACTERS: Final = 255
 ROLE_NEEDED: Final[dict[JobMode, Role]] = {
     "insert": "importer",
     "upsert": "importer",
@@ -101,20 +100,6 @@ def with_fields(options: ImportOptions, fields: Mapping[str, Sequence[str]]) -> 
     )
 
 
-def idempotency_key(values: Sequence[str]) -> str | None:
-    """The request's ``Idempotency-Key``, or None where it has none.
-
-    Raises:
-        Refused: 400, where it is repeated or no key.
-    """
-    if not values:
-        return None
-    key = values[0].strip()
-    if len(values) > 1 or not 1 <= len(key) <= _MOST_KEY_CHARACTERS or not key.isprintable():
-        raise _refused("Idempotency-Key", "It is one printable text of 1 to 255 characters.")
-    return key
-
-
 def _options(values: Mapping[str, Sequence[str]]) -> ImportOptions:
     return ImportOptions(
         delimiter_name=_value("DELIMITER", values.get("DELIMITER", ())),
@@ -128,7 +113,7 @@ def _options(values: Mapping[str, Sequence[str]]) -> ImportOptions:
 def _value(name: str, values: Sequence[str]) -> str | None:
     value = _only(name, values)
     if value is not None and value not in _ALLOWED[name]:
-        raise _refused(name, f"{name} is one of {', '.join(_ALLOWED[name])}.")
+        raise invalid_option(name, f"{name} is one of {', '.join(_ALLOWED[name])}.")
     return value
 
 
@@ -137,15 +122,16 @@ def _percent(name: str, values: Sequence[str]) -> Decimal | None:
     if value is None:
         return None
     if not _PERCENT.fullmatch(value) or Decimal(value) > _WHOLE:
-        raise _refused(name, f"{name} is a number from 0 to 100, such as 10 or 2.5.")
+        raise invalid_option(name, f"{name} is a number from 0 to 100, such as 10 or 2.5.")
     return Decimal(value)
 
 
 def _only(name: str, values: Sequence[str]) -> str | None:
     if len(values) > 1:
-        raise _refused(name, f"{name} is given {len(values)} times.")
+        raise invalid_option(name, f"{name} is given {len(values)} times.")
     return values[0].strip() if values else None
 
 
-def _refused(name: str, message: str) -> Refused:
+def invalid_option(name: str, message: str) -> Refused:
+    """400: an option of an upload is not what the contract allows."""
     return invalid_file(Detail("INVALID_PARAMETER", message, column=name))

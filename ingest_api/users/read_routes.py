@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ingest_api.auth.middleware import account_of
-from ingest_api.jobs.operations import ONE_USER, USERS
 from ingest_api.openapi.operation import described
 from ingest_api.users.filters import read_filter
+from ingest_api.users.read_operations import ONE_USER, USERS
 from ingest_api.web.paging import keyed_page_of
 from ingest_api.web.parameters import query_values, whole_number
 from ingest_api.web.responses import UNKNOWN_USER, Refused, json_answer

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 from ingest_api.auth.middleware import account_of
 from ingest_api.openapi.operation import described
 from ingest_api.users.body import UserBody
-from ingest_api.users.operations import CREATE_USER, DELETE_USER, HISTORY, MODIFY_USER
+from ingest_api.users.write_operations import CREATE_USER, DELETE_USER, HISTORY, MODIFY_USER
 from ingest_api.users.writes import Sender
-from ingest_api.web.idempotency_key import asked_key
+from ingest_api.web.idempotency_key import idempotency_key_of
 from ingest_api.web.json_body import json_body
 from ingest_api.web.parameters import MOST_INT64, query_number, whole_number
 from ingest_api.web.responses import UNKNOWN_USER, Refused, json_answer
@@ -17,9 +17,9 @@ from ingest_api.web.responses import UNKNOWN_USER, Refused, json_answer
 if TYPE_CHECKING:
     from sanic import Blueprint, HTTPResponse, Request
 
-    from ingest_api.auth.accounts import Account
     from ingest_api.users.history import UserHistory
     from ingest_api.users.writes import UserWrites
+    from ingest_api.web.roles import Account
 
 _MOST_ENTRIES: Final = 1000
 
@@ -69,7 +69,7 @@ def add_history_route(api: Blueprint, history: UserHistory) -> None:
 
 
 def _sender(request: Request[Any, Any], account: Account) -> Sender:
-    return Sender(account.name, asked_key(request))
+    return Sender(account.name, idempotency_key_of(request))
 
 
 def _user_id(text: str) -> int:

@@ -1,24 +1,44 @@
-"""The ``Idempotency-Key`` of a request that is no upload."""
+"""The ``Idempotency-Key`` of a request."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from ingest_api.uploads.options import idempotency_key
 from ingest_api.web.parameters import header_values
-from ingest_api.web.responses import Refused, invalid_parameter
+from ingest_api.web.responses import invalid_parameter
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from sanic import Request
 
+    from ingest_api.web.responses import Refused
 
-def asked_key(request: Request[Any, Any]) -> str | None:
-    """The key, or None where the request has none.
+_MOST_CHARACTERS: Final = 255
+
+
+def idempotency_key(
+    values: Sequence[str], refuse: Callable[[str, str], Refused] = invalid_parameter
+) -> str | None:
+    """Return the key among the header's values, or None where there are none.
+
+    ``refuse`` makes the refusal of the parameter's name and what it must be.
+
+    Raises:
+        Refused: 400, where it is repeated or no key.
+    """
+    if not values:
+        return None
+    key = values[0].strip()
+    if len(values) > 1 or not 1 <= len(key) <= _MOST_CHARACTERS or not key.isprintable():
+        raise refuse("Idempotency-Key", "It is one printable text of 1 to 255 characters.")
+    return key
+
+
+def idempotency_key_of(request: Request[Any, Any]) -> str | None:
+    """Return the key of a request that is no upload, or None where it has none.
 
     Raises:
         Refused: 400, it is repeated or no key.
     """
-    try:
-        return idempotency_key(header_values(request, "idempotency-key"))
-    except Refused as refused:  # in the words of uploads
-        raise invalid_parameter("Idempotency-Key", refused.details[0].message) from None
+    return idempotency_key(header_values(request, "idempotency-key"))

@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     import psycopg
 
     from processor.builder.table_comparison import Fingerprint
+    from processor.kafka.log_description import Log
     from processor.tables.instance_registry import Instance
-    from processor.tables.setup import Log
     from schemas.config.settings import Settings
     from schemas.log.reverts import Reverts
 

@@ -12,8 +12,8 @@ from processor import LogTruncatedError
 from processor.decoding.batches import decode_records
 from processor.decoding.producer_rules import LogPartition
 from processor.kafka.consumers import consumer_outside_groups
+from processor.kafka.log_description import NotReadyError
 from processor.kafka.schema_cache import WriterSchemas
-from processor.tables.setup import NotReadyError
 from schemas.codec.registry_protocol import RegistryUnreachableError
 from schemas.log.truncation import truncated
 

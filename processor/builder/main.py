@@ -22,14 +22,14 @@ from psycopg import errors
 from processor import LogTruncatedError, RefusedToStartError, SupersededError
 from processor.builder.build import Build, BuildFailedError, StoppedError
 from processor.builder.reverts_follower import RevertsFollower
+from processor.kafka.log_description import NotReadyError, describe_log
 from processor.kafka.log_version import at_current_version
 from processor.kafka.reconciliation_key import check_key
 from processor.projection.session import connect, is_transient
 from processor.runtime.garbage_collection import rare_collections
+from processor.runtime.process import EXIT_REFUSED, stop_on_signals
 from processor.tables import instance_registry
 from processor.tables.retry_backoff import RETRIED
-from processor.tables.setup import NotReadyError, describe_log
-from processor.worker.main import EXIT_REFUSED, stop_on_signals
 from schemas.codec.registry_protocol import RegistryUnreachableError
 from schemas.config.logs import configure_logging
 from schemas.config.settings import SettingsError, read_settings

@@ -13,8 +13,8 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from processor.builder.log_offsets import check_beginning
 from processor.kafka.consumers import consumer_outside_groups
+from processor.kafka.log_description import NotReadyError
 from processor.kafka.schema_cache import WriterSchemas
-from processor.tables.setup import NotReadyError
 from schemas.codec.codec import UndecodableError, decode
 from schemas.codec.registry_protocol import RegistryUnreachableError
 from schemas.log.reverts import Reverts

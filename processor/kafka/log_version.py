@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from processor.kafka.consumers import READ_TO_END, consumer_outside_groups
-from processor.tables.setup import NotReadyError
+from processor.kafka.log_description import NotReadyError
 from schemas.codec.codec import UndecodableError, decode
 from schemas.log.moves import LogMoves, oldest_version
 

@@ -12,8 +12,8 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from processor import RefusedToStartError
 from processor.kafka.consumers import READ_TO_END, consumer_outside_groups
+from processor.kafka.log_description import NotReadyError
 from processor.kafka.schema_cache import WriterSchemas
-from processor.tables.setup import NotReadyError
 from schemas.codec.codec import UndecodableError, decode, unknown_id
 from schemas.events import JobAccepted, LogConfigured
 

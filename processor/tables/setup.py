@@ -7,19 +7,12 @@ where Kafka or Postgres only cannot be reached, or the topics are still missing.
 
 from __future__ import annotations
 
-import logging
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, LiteralString, cast
+from typing import TYPE_CHECKING, Any, LiteralString
 
-from confluent_kafka import KafkaException, TopicCollection
-from confluent_kafka.admin import (
-    AdminClient,
-    ConfigResource,
-    ResourceType,
-)
 from psycopg import sql
 
-from processor import ProcessorError, RefusedToStartError
+from processor import RefusedToStartError
+from processor.kafka.log_description import NotReadyError
 from processor.tables.generations import Generations
 from processor.tables.instance_registry import (
     adopt_first,
@@ -34,15 +27,11 @@ from schemas.read_model import tables as read_model
 
 if TYPE_CHECKING:
     import psycopg
-    from confluent_kafka.admin import (
-        ConfigEntry,
-        TopicDescription,
-    )
 
+    from processor.kafka.log_description import Log
     from processor.tables.instance_registry import Instance
     from schemas.config.settings import Settings
 
-_ADMIN_TIMEOUT_S: Final = 10.0
 _BUILT_WITH: LiteralString = """
 SELECT version, topic, topic_id, partitions, reconciliation_key FROM {schema}.projection
 """
@@ -62,50 +51,6 @@ FROM generate_series(0, %(partitions)s - 1) AS partition
 _ACTIVATED: LiteralString = """
 UPDATE {schema}.generation SET activated_at = now() WHERE generation = %(generation)s
 """
-
-
-class NotReadyError(ProcessorError):
-    """Kafka cannot be reached or a topic is missing: wait and try again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Log:
-    """``user-events`` as Kafka has it."""
-
-    topic_id: str
-    partitions: int
-
-
-def describe_log(settings: Settings) -> Log:
-    """Look at ``user-events``.
-
-    Raises:
-        NotReadyError: Kafka cannot be reached, or the topic is not there yet.
-        RefusedToStartError: the topic does not keep its records for ever.
-    """
-    name = settings.topics.user_events.name
-    admin = AdminClient(dict[str, Any](settings.kafka), logger=logging.getLogger("rollcall.kafka"))
-    try:
-        topics = cast(
-            "dict[str, Any]",
-            admin.describe_topics(TopicCollection([name]), request_timeout=_ADMIN_TIMEOUT_S),
-        )
-        described = cast("TopicDescription", topics[name].result())
-        resource = ConfigResource(ResourceType.TOPIC, name)
-        configs = cast(
-            "dict[Any, Any]",
-            admin.describe_configs([resource], request_timeout=_ADMIN_TIMEOUT_S),
-        )
-        entries = cast("dict[str, ConfigEntry]", configs[resource].result())
-    except KafkaException as error:
-        raise NotReadyError(f"topic {name}: {error.args[0].str()}") from error
-    retention = {key: entries[key].value for key in ("cleanup.policy", "retention.ms")}
-    if retention != {"cleanup.policy": "delete", "retention.ms": "-1"}:
-        raise RefusedToStartError(
-            f"topic {name} does not keep its records for ever ({retention}), so a replay would "
-            "lose users. Set cleanup.policy=delete and retention.ms=-1 on it."
-        )
-    return Log(topic_id=str(described.topic_id), partitions=len(described.partitions))
 
 
 def ensure_active(connection: psycopg.Connection, settings: Settings, log: Log) -> Instance | None:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 
 from processor import RefusedToStartError
+from processor.kafka.log_description import NotReadyError, describe_log
 from processor.kafka.log_version import at_current_version
 from processor.projection.session import connect
 from processor.runtime.child_process import OtherProcess, OtherProcessDiedError, shared_number
 from processor.runtime.garbage_collection import rare_collections
 from processor.tables.instance_registry import fetch_active
-from processor.tables.setup import NotReadyError, describe_log
 from processor.verification import VerificationError
 from processor.verification.findings import Findings
 from processor.verification.job_comparison import compare_jobs

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import threading
 from typing import TYPE_CHECKING, Final
@@ -12,6 +11,7 @@ import psycopg
 import structlog
 
 from processor import RefusedToStartError, SwitchedError
+from processor.kafka.log_description import NotReadyError, describe_log
 from processor.kafka.log_version import at_current_version
 from processor.kafka.reconciliation_key import check_key
 from processor.kafka.row_reader import LogReader
@@ -20,8 +20,9 @@ from processor.pipeline.projector_thread import Projector
 from processor.projection.session import APPLICATION, Store, connect, is_transient
 from processor.projection.transaction import Projection
 from processor.runtime.garbage_collection import rare_collections
+from processor.runtime.process import EXIT_REFUSED, stop_on_signals
 from processor.tables.generations import Generations
-from processor.tables.setup import NotReadyError, describe_log, ensure_active
+from processor.tables.setup import ensure_active
 from processor.worker.group_consumer import GroupConsumer
 from processor.worker.outbox import Outbox
 from schemas.codec.registry_protocol import RegistryUnreachableError
@@ -29,13 +30,9 @@ from schemas.config.logs import configure_logging
 from schemas.config.settings import SettingsError, read_settings
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from processor.tables.instance_registry import Instance
     from schemas.config.settings import Settings
 
-EXIT_REFUSED: Final = 78
-"""EX_CONFIG of sysexits.h: starting again helps only after a person has acted."""
 _RETRY_S: Final = 1.0
 _STOP_S: Final = 10.0
 
@@ -121,13 +118,3 @@ def _prepare(settings: Settings, stopping: threading.Event) -> tuple[Settings, I
 
 class _StoppedError(Exception):
     """The process has been told to stop."""
-
-
-def stop_on_signals(stopping: threading.Event) -> None:
-    """Have SIGTERM and SIGINT set the event, and do nothing else."""
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        stopping.set()
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, Final, LiteralString, Self, cast
 
 from psycopg import sql
 
+from processor.kafka.log_description import Log
 from processor.pipeline.partition_feed import PartitionFeed, WorkMaker
 from processor.projection.session import Store
 from processor.projection.transaction import Projection
 from processor.tables.generations import Generations
-from processor.tables.setup import Log, make_tables
+from processor.tables.setup import make_tables
 from schemas.codec.codec import encode
 from schemas.events import JobSealed, UserRow
 from schemas.log.topics import partition_of

@@ -24,8 +24,9 @@ from processor.builder import parallel_replay, replay
 from processor.builder.parallel_replay import Replays
 from processor.builder.replay import PassedStopError
 from processor.builder.table_comparison import RowDifference, Side, compare
+from processor.kafka.log_description import Log
 from processor.tables.instance_registry import next_offsets, show
-from processor.tables.setup import Log, make_tables
+from processor.tables.setup import make_tables
 from tests.support.data.histories import delsert_history, large_history, random_history
 from tests.support.data.projection_scene import Scene
 from tests.support.models.model import Model

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 from processor.decoding.accept_rule import Rows, accept
 from processor.decoding.batches import decode_records
 from processor.decoding.producer_rules import LogPartition
+from processor.kafka.log_description import Log
 from processor.projection.session import Store
 from processor.projection.staging import prepare_rows
 from processor.projection.transaction import Projection, Work
 from processor.tables.generations import Generations
 from processor.tables.instance_registry import ensure_registry, show
-from processor.tables.setup import Log, make_tables
+from processor.tables.setup import make_tables
 from tests.support.data.passes import MemoryLog
 from tests.support.servers.surroundings import PARTITIONS
 

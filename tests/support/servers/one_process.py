@@ -19,12 +19,13 @@ from ingest_api.kafka.topic_setup import ensure_topics
 from processor import SupersededError
 from processor.builder.build import Build
 from processor.builder.reverts_follower import RevertsFollower
+from processor.kafka.log_description import describe_log
 from processor.kafka.row_reader import LogReader
 from processor.projection.session import Store
 from processor.projection.transaction import Projection
 from processor.tables.generations import Generations
 from processor.tables.instance_registry import fetch_active, fetch_next_to_build, next_offsets
-from processor.tables.setup import describe_log, ensure_active
+from processor.tables.setup import ensure_active
 from processor.verification.verify import verify
 from schemas.codec import codec
 from schemas.events import JobRestored, JobReverted, JobVoided

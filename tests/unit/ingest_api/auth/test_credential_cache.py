@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ingest_api.auth import credential_cache
-from ingest_api.auth.accounts import Account
 from ingest_api.auth.credential_cache import Verdict, Verdicts
+from ingest_api.web.roles import Account
 
 RIGHT = Verdict(Account("ada", "reader"), 100.0, "hash")
 WRONG = Verdict(None, 100.0, "hash")

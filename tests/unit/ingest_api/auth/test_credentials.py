@@ -6,7 +6,6 @@ import base64
 
 import pytest
 
-from ingest_api.auth.accounts import Account
 from ingest_api.auth.credentials import (
     ApiToken,
     PasswordLogin,
@@ -15,6 +14,7 @@ from ingest_api.auth.credentials import (
     name_fault,
     password_fault,
 )
+from ingest_api.web.roles import Account
 
 SECRET = "0123456789abcdef" * 4
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ingest_api.uploads.options import ImportOptions, idempotency_key, options_in_head, with_fields
+from ingest_api.uploads.options import ImportOptions, options_in_head, with_fields
+from ingest_api.web.idempotency_key import idempotency_key
 from ingest_api.web.responses import INVALID_FILE, Refused
 
 if TYPE_CHECKING:

@@ -1,13 +1,12 @@
-"""What the routes promise that write single users and define attributes, and those beside them."""
+"""What the routes promise that write single users and tell their history."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
 
-from ingest_api.attributes.definitions import AttributeBody
 from ingest_api.openapi.operation import (
     JSON,
     Answer,
@@ -21,7 +20,6 @@ from ingest_api.openapi.operation import (
 from ingest_api.openapi.response_types import ContractDate, Count, Id
 from ingest_api.users.body import INVALID_USER, UserBody
 from ingest_api.web.responses import UNKNOWN_USER
-from schemas.events import AttributeType
 
 _EXAMPLE_ID: Final = "281474976710657"
 _EVENT_ID: Final = "6d5f2c0b9e1a4f7788aa41c3d9e2b05f6d5f2c0b9e1a4f7788aa41c3d9e2b05f"
@@ -41,31 +39,6 @@ class UserWritten(msgspec.Struct, frozen=True, rename="camel"):
 
     id: Id
     message: str
-
-
-class AttributeAdded(msgspec.Struct, frozen=True, rename="camel"):
-    """A custom attribute is known everywhere."""
-
-    name: str
-    message: str
-
-
-class AttributeShown(msgspec.Struct, frozen=True, rename="camel"):
-    """A custom attribute."""
-
-    name: str
-    type: AttributeType
-    is_reconciliation_key: Annotated[bool, Meta(description="Whether it tells users apart.")]
-    is_indexed: Annotated[bool, Meta(description="Whether users can be filtered by it fast.")]
-    defined_date: ContractDate
-    defined_by: Annotated[str, Meta(description="The account that defined it.")]
-
-
-class AttributesShown(msgspec.Struct, frozen=True, rename="camel"):
-    """All custom attributes, the oldest first."""
-
-    total: Count
-    attributes: list[AttributeShown]
 
 
 class ChangeShown(msgspec.Struct, frozen=True, rename="camel"):
@@ -233,62 +206,5 @@ HISTORY: Final = Operation(
             },
         ),
         400: _UNKNOWN_USER,
-    },
-)
-_ATTRIBUTE: Final[dict[str, Any]] = {"name": "tier", "type": "string"}
-LIST_ATTRIBUTES: Final = Operation(
-    summary="Custom attributes",
-    tag="Attributes",
-    role="reader",
-    answers={
-        200: Answer(
-            description="All that are defined, the oldest first.",
-            bodies={JSON: AttributesShown},
-            example={
-                "total": 1,
-                "attributes": [
-                    {
-                        **_ATTRIBUTE,
-                        "isReconciliationKey": False,
-                        "isIndexed": True,
-                        "definedDate": "06/28/2016 05:49:23 AM GMT",
-                        "definedBy": "admin",
-                    }
-                ],
-            },
-        )
-    },
-)
-DEFINE_ATTRIBUTE: Final = Operation(
-    summary="Define a custom attribute",
-    tag="Attributes",
-    role="admin",
-    description=(
-        "The answer comes when files and single users may use it."
-        " The same definition again is answered alike. A definition stands for ever."
-    ),
-    body={JSON: AttributeBody},
-    body_example=_ATTRIBUTE,
-    answers={
-        200: Answer(
-            description="The attribute is defined.",
-            bodies={JSON: AttributeAdded},
-            example={"name": "tier", "message": "Attribute added successfully"},
-        ),
-        400: refused(
-            "The attribute can't be defined.",
-            refused_detail(
-                "Invalid attribute", "NAME_TAKEN", "name", "Every user has a field email already."
-            ),
-        ),
-        409: refused(
-            "Another attribute has that name.",
-            {"message": "The attribute tier is already defined otherwise: type number"},
-        ),
-        503: refused(
-            "It is not known to be defined yet: send the same again.",
-            {"message": "Not every partition knows the attribute yet: send the same request again"},
-            headers={"Retry-After": "Seconds."},
-        ),
     },
 )

@@ -1,0 +1,128 @@
+"""What the as-of parameter promises on every route that has it, and the route of the diff."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ingest_api.as_of.diff import KINDS
+from ingest_api.as_of.parameters import JOB_RUNS
+from ingest_api.openapi.operation import (
+    JSON,
+    Answer,
+    Operation,
+    Parameter,
+    either,
+    page_parameters,
+    refused,
+    refused_detail,
+)
+from ingest_api.openapi.response_types import AudienceDifference
+from schemas.log.truncation import truncated
+
+
+def _point(name: str, description: str, *, is_required: bool) -> Parameter:
+    return Parameter(
+        name=name,
+        place="query",
+        description=f"{description} A time (`2016-06-28T05:49:23Z`, in UTC where it says no zone, "
+        "or `06/28/2016 05:49:23 AM GMT`) means all that was in the log before it, with what was "
+        "undone before it; the id of a job that has ended means after its last line, with what was "
+        "undone before it was accepted.",
+        schema={"type": "string", "minLength": 1},
+        example="5971883457542586123",
+        is_required=is_required,
+    )
+
+
+AS_OF: Final = _point("asOf", "The audience as it was then.", is_required=False)
+NO_SUCH_POINT: Final = refused(
+    "There is no such point in time: in the future, or no job's.",
+    refused_detail(
+        "Invalid request parameter",
+        "INVALID_PARAMETER",
+        "asOf",
+        "asOf is in the future: it is 2016-06-28T05:49:23Z now.",
+    ),
+)
+PAST_ANSWERS: Final = {
+    409: either(
+        refused("The job it is to be as of has not ended.", {"message": JOB_RUNS}),
+        refused(
+            "What was then cannot be built.",
+            {
+                "message": "The audience as of job 5971883457542586123 could not be built:"
+                " DISK_FULL: the disk of Postgres has no room for a second set of tables"
+            },
+        ),
+        refused(
+            "The log's first records are gone, so nothing can be built from it.",
+            {"message": truncated("user-events", 0, 4711)},
+        ),
+    ),
+    503: refused(
+        "What was then is being built, or there are too many such audiences.",
+        {"message": "The audience as of job 5971883457542586123 is being built: 43 %; try again"},
+        headers={"Retry-After": "Seconds after which it may be sent again."},
+    ),
+}
+PAST_DESCRIPTION: Final = (
+    "The first request `asOf` a point has the audience built from the log; it waits for that up to "
+    "20 seconds, and then says how far it is. A few past audiences are kept, each until it has not "
+    "been read for a while."
+)
+
+AUDIENCE_DIFF: Final = Operation(
+    summary="What has changed in the audience from one point in time to another",
+    description=(
+        "Users added, changed and removed, by the key that tells users apart; each point is a "
+        "time, a job, or `now`. Of a changed user only the fields that differ are shown, custom "
+        "attributes as `attributes.<name>`; ids and times of change are not compared. "
+        "The counts are of all differences, whatever the page; they are null after the first page "
+        "of a diff with `now`. " + PAST_DESCRIPTION
+    ),
+    tag="Users",
+    role="reader",
+    parameters=(
+        _point("from", "The point before. `now`, too.", is_required=True),
+        _point("to", "The point after. `now`, too.", is_required=True),
+        Parameter(
+            name="kind",
+            place="query",
+            description="Only such differences; may be repeated.",
+            schema={"type": "array", "items": {"type": "string", "enum": list(KINDS)}},
+            example=["changed"],
+        ),
+        Parameter(
+            name="after",
+            place="query",
+            description="Only users with a greater key: the last of the page before.",
+            schema={"type": "string", "maxLength": 1000},
+            example="ada@example.org",
+        ),
+        page_parameters()[1],
+    ),
+    answers={
+        200: Answer(
+            description="The counts, and a page of differences.",
+            bodies={JSON: AudienceDifference},
+            example={
+                "from": "5971883457542586123",
+                "to": "now",
+                "added": 0,
+                "changed": 1,
+                "removed": 0,
+                "entries": [
+                    {
+                        "kind": "changed",
+                        "key": "ada@example.org",
+                        "id": "9",
+                        "before": {"country": "UK"},
+                        "after": {"country": "France"},
+                    }
+                ],
+            },
+        ),
+        400: NO_SUCH_POINT,
+        **PAST_ANSWERS,
+    },
+)

@@ -1,0 +1,97 @@
+"""What the routes promise that define and list custom attributes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta
+
+from ingest_api.attributes.definitions import AttributeBody
+from ingest_api.openapi.operation import JSON, Answer, Operation, refused, refused_detail
+from ingest_api.openapi.response_types import ContractDate, Count
+from schemas.events import AttributeType
+
+
+class AttributeAdded(msgspec.Struct, frozen=True, rename="camel"):
+    """A custom attribute is known everywhere."""
+
+    name: str
+    message: str
+
+
+class AttributeShown(msgspec.Struct, frozen=True, rename="camel"):
+    """A custom attribute."""
+
+    name: str
+    type: AttributeType
+    is_reconciliation_key: Annotated[bool, Meta(description="Whether it tells users apart.")]
+    is_indexed: Annotated[bool, Meta(description="Whether users can be filtered by it fast.")]
+    defined_date: ContractDate
+    defined_by: Annotated[str, Meta(description="The account that defined it.")]
+
+
+class AttributesShown(msgspec.Struct, frozen=True, rename="camel"):
+    """All custom attributes, the oldest first."""
+
+    total: Count
+    attributes: list[AttributeShown]
+
+
+_ATTRIBUTE: Final[dict[str, Any]] = {"name": "tier", "type": "string"}
+LIST_ATTRIBUTES: Final = Operation(
+    summary="Custom attributes",
+    tag="Attributes",
+    role="reader",
+    answers={
+        200: Answer(
+            description="All that are defined, the oldest first.",
+            bodies={JSON: AttributesShown},
+            example={
+                "total": 1,
+                "attributes": [
+                    {
+                        **_ATTRIBUTE,
+                        "isReconciliationKey": False,
+                        "isIndexed": True,
+                        "definedDate": "06/28/2016 05:49:23 AM GMT",
+                        "definedBy": "admin",
+                    }
+                ],
+            },
+        )
+    },
+)
+DEFINE_ATTRIBUTE: Final = Operation(
+    summary="Define a custom attribute",
+    tag="Attributes",
+    role="admin",
+    description=(
+        "The answer comes when files and single users may use it."
+        " The same definition again is answered alike. A definition stands for ever."
+    ),
+    body={JSON: AttributeBody},
+    body_example=_ATTRIBUTE,
+    answers={
+        200: Answer(
+            description="The attribute is defined.",
+            bodies={JSON: AttributeAdded},
+            example={"name": "tier", "message": "Attribute added successfully"},
+        ),
+        400: refused(
+            "The attribute can't be defined.",
+            refused_detail(
+                "Invalid attribute", "NAME_TAKEN", "name", "Every user has a field email already."
+            ),
+        ),
+        409: refused(
+            "Another attribute has that name.",
+            {"message": "The attribute tier is already defined otherwise: type number"},
+        ),
+        503: refused(
+            "It is not known to be defined yet: send the same again.",
+            {"message": "Not every partition knows the attribute yet: send the same request again"},
+            headers={"Retry-After": "Seconds."},
+        ),
+    },
+)

@@ -1,0 +1,25 @@
+"""Who sends a request, and what a role may do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Role = Literal["reader", "importer", "admin"]
+ROLES: Final[tuple[Role, ...]] = ("reader", "importer", "admin")
+"""From the lowest to the highest; a role may all that lower ones may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who sends a request.
+
+    The name is an account's, or ``token/<name>`` of a token, or ``jwt/<subject>``.
+    """
+
+    name: str
+    role: Role
+
+    def may(self, role: Role) -> bool:
+        """Whether the account's role is this one or a higher one."""
+        return ROLES.index(self.role) >= ROLES.index(role)
