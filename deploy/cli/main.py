@@ -90,6 +90,10 @@ _COMMANDS = {
         "deploy.cli.commands.log.rekey:rekey_command",
         "Move the log to another key or partitions.",
     ),
+    "settings": (
+        "deploy.cli.commands.stack.settings:settings",
+        "Show what can be set in the environment.",
+    ),
     "psql": ("deploy.cli.commands.stack.psql:psql", "Open the database of the running stack."),
     "test": ("deploy.cli.commands.stack.tests:test", "Run the tests."),
     "bench": ("tests.bench.command:bench", "Measure speed and memory against a baseline."),

@@ -52,7 +52,7 @@ def whole(least: int, most: int, effect: str, *, unit: str = "") -> Setting:
 def text(
     effect: str, *, fault: Callable[[str], str | None] | None = None, also: str = ""
 ) -> Setting:
-    """Any text that ``fault`` finds nothing wrong with; or, of a Literal type, one of its values."""
+    """Any text that ``fault`` finds nothing wrong with; of a Literal type, one of its values."""
     return Setting(effect=effect, fault=fault, also=also)
 
 
@@ -136,42 +136,71 @@ class Variable:
     @property
     def default_text(self) -> str:
         """The default, in words."""
-        return "required" if self.is_required else str(self.default or "none")
+        if self.is_required:
+            return "required"
+        return "none" if self.default in {None, ""} else str(self.default)
 
 
-def own_variables(section: type[Section]) -> Iterator[Variable]:
-    """The settings that are fields of the section itself."""
+@dataclass(frozen=True, slots=True)
+class Inner:
+    """A section within another, in the field of that name."""
+
+    attribute: str
+    section: type[Section]
+    is_optional: bool
+
+
+def parts(section: type[Section]) -> Iterator[Variable | Inner]:
+    """The settings and the sections that are fields of the section, in their order."""
     for field in msgspec.structs.fields(section):
         base, *said = get_args(field.type) if get_origin(field.type) is Annotated else (field.type,)
-        for setting in said:
-            if isinstance(setting, Setting):
-                default = None if callable(field.default_factory) else field.default
-                yield Variable(field.encode_name, field.name, base, default, setting)
-
-
-def inner_sections(section: type[Section]) -> Iterator[tuple[str, type[Section], bool]]:
-    """The sections within one: the field's name, the section, and whether it may be None."""
-    for field in msgspec.structs.fields(section):
-        for inner in (field.type, *get_args(field.type)):
-            if isinstance(inner, type) and issubclass(inner, Section):
-                yield field.name, inner, inner is not field.type
+        default = None if callable(field.default_factory) else field.default
+        for each in (base, *get_args(base)):
+            if isinstance(each, type) and issubclass(each, Section):
+                yield Inner(field.name, each, each is not base)
+        for each in said:
+            if isinstance(each, Setting):
+                yield Variable(field.encode_name, field.name, base, default, each)
 
 
 def variables(section: type[Section]) -> Iterator[Variable]:
-    """All settings of the section and of those within it, in no order that matters."""
-    for _, inner, _ in inner_sections(section):
-        yield from variables(inner)
-    yield from own_variables(section)
+    """All settings of the section, and of those within it."""
+    for part in parts(section):
+        if isinstance(part, Variable):
+            yield part
+        else:
+            yield from variables(part.section)
+
+
+def name_of(section: type[Section], attribute: str) -> str:
+    """The name in the environment of that field of the section."""
+    return next(each.name for each in variables(section) if each.attribute == attribute)
+
+
+def described(*sections: type[Section]) -> list[tuple[str, str]]:
+    """Each of their settings with what it does, for `--help`."""
+    found = {each.name: each for section in sections for each in variables(section)}
+    return [(name, f"{each.setting.effect}{_brackets(each)}") for name, each in found.items()]
+
+
+def _brackets(variable: Variable) -> str:
+    values = "" if variable.values == "text" else variable.values
+    default = f"default {variable.default}" if variable.default else ""
+    said = [values, "required" if variable.is_required else default]
+    return f" [{'; '.join(filter(None, said))}]" if any(said) else ""
 
 
 def loggable(section: Section) -> dict[str, object]:
     """The effective settings as fields of a log line, every secret masked."""
     found: dict[str, object] = {}
-    for attribute, inner, _ in inner_sections(type(section)):
-        part: Section | None = getattr(section, attribute)
-        found |= loggable(part) if part else {_field(each): None for each in variables(inner)}
-    for variable in own_variables(type(section)):
-        found[_field(variable)] = _shown(variable, getattr(section, variable.attribute))
+    for part in parts(type(section)):
+        value = getattr(section, part.attribute)
+        if isinstance(part, Variable):
+            found[_field(part)] = _shown(part, value)
+        elif value is None:
+            found |= {_field(each): None for each in variables(part.section)}
+        else:
+            found |= loggable(value)
     return found
 
 

@@ -5,18 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from schemas.config.declared import (
-    ANY_PROPERTY,
-    Section,
-    inner_sections,
-    is_secret_property,
-    own_variables,
-)
+from schemas.config.declared import ANY_PROPERTY, Section, Variable, is_secret_property, parts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from schemas.config.declared import Variable
 
 _S = TypeVar("_S", bound=Section)
 
@@ -56,11 +49,13 @@ class _Reader:
     def section(self, section: type[_S]) -> _S:
         """The section; where a setting is wrong, its default stands in for it."""
         values: dict[str, Any] = {}
-        for attribute, inner, is_optional in inner_sections(section):
-            part = self.section(inner)
-            values[attribute] = part if part.is_given() or not is_optional else None
-        for variable in own_variables(section):
-            values[variable.attribute] = self._value(variable)
+        for part in parts(section):
+            if isinstance(part, Variable):
+                values[part.attribute] = self._value(part)
+            else:
+                inner = self.section(part.section)
+                is_there = not part.is_optional or inner.is_given()
+                values[part.attribute] = inner if is_there else None
         found = section(**values)
         self.mistakes.extend(found.faults())
         return found
@@ -72,12 +67,14 @@ class _Reader:
         if not given:
             if variable.is_required:
                 self.mistakes.append(f"{variable.name} is not set: {variable.setting.effect}.")
-            return "" if variable.is_required else variable.default
-        try:
-            return _converted(variable, given)
-        except ValueError as error:
-            self.mistakes.append(f"{variable.name} {error}")
-            return "" if variable.is_required else variable.default
+        else:
+            try:
+                return _converted(variable, given)
+            except ValueError as error:
+                self.mistakes.append(f"{variable.name} {error}")
+                if variable.setting.least is None:
+                    return given  # it is there, so nobody need be told that it is missing
+        return "" if variable.is_required else variable.default
 
     def _given(self, variable: Variable) -> str:
         name, also = variable.name, variable.setting.also

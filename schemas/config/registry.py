@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 from urllib.parse import urlsplit
 
+import msgspec
+
 from schemas.config.declared import Section, named, secret, secret_in_address, text
+
+_PREFIX: Final = "ROLLCALL_SCHEMA_REGISTRY_"
 
 
 def _url_fault(url: str) -> str | None:
@@ -18,7 +22,7 @@ def _user_info_fault(user_info: str) -> str | None:
     return None if ":" in user_info else "has no colon: it is user:password."
 
 
-class SchemaRegistry(Section, frozen=True, kw_only=True, rename=named("ROLLCALL_SCHEMA_REGISTRY_")):
+class SchemaRegistry(Section, frozen=True, kw_only=True, rename=named(_PREFIX)):
     """Where a registry is and how to be let in."""
 
     url: Annotated[
@@ -30,13 +34,24 @@ class SchemaRegistry(Section, frozen=True, kw_only=True, rename=named("ROLLCALL_
             also="SCHEMA_REGISTRY_URL",
         ),
     ] = ""
-    basic_auth_user_info: Annotated[
+    user_info: Annotated[
         str, secret("`user:password` for the registry", fault=_user_info_fault)
-    ] = ""
-    bearer_auth_token: Annotated[str, secret("sent instead of user and password")] = ""
-    ssl_ca_location: Annotated[str, text("file of the authorities to trust, as PEM")] = ""
-    ssl_certificate_location: Annotated[str, text("file of our own certificate, as PEM")] = ""
-    ssl_key_location: Annotated[str, text("file of its key, as PEM")] = ""
+    ] = msgspec.field(name=f"{_PREFIX}BASIC_AUTH_USER_INFO", default="")
+    token: Annotated[str, secret("sent instead of user and password")] = msgspec.field(
+        name=f"{_PREFIX}BEARER_AUTH_TOKEN", default=""
+    )
+    ca_location: Annotated[str | None, text("file of the authorities to trust, as PEM")] = (
+        msgspec.field(name=f"{_PREFIX}SSL_CA_LOCATION", default=None)
+    )
+    certificate_location: Annotated[str | None, text("file of our own certificate, as PEM")] = (
+        msgspec.field(name=f"{_PREFIX}SSL_CERTIFICATE_LOCATION", default=None)
+    )
+    key_location: Annotated[str | None, text("file of its key, as PEM")] = msgspec.field(
+        name=f"{_PREFIX}SSL_KEY_LOCATION", default=None
+    )
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "url", self.url.rstrip("/"))
 
     def is_given(self) -> bool:
         """Whether there is a registry."""

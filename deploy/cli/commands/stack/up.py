@@ -26,6 +26,7 @@ from deploy.local_stack.rollcall import (
     running_rollcall,
 )
 from deploy.processes.signals import exit_on_stop_signals
+from schemas.config.environment import SettingsError
 
 _START_ERRORS = (
     DataDirInUseError,
@@ -35,6 +36,7 @@ _START_ERRORS = (
     NotReadyError,
     PortInUseError,
     PostgresError,
+    SettingsError,
 )
 
 port_option = click.option(
