@@ -28,6 +28,7 @@ from schemas.clients.kafka import make_reader
 from schemas.codec.codec import UndecodableError, encode
 from schemas.codec.registry_protocol import RegistryUnreachableError
 from schemas.events import JobVoided
+from schemas.log.storable import misfit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,6 +79,11 @@ class JobLog:
         self._appender.warm()
         self._follower.start()
         self._started.set()
+
+    @property
+    def held_up_by(self) -> str | None:
+        """Why the log is not read on, where that is a record in a schema that cannot be had."""
+        return self._follower.held_up_by
 
     async def until_moved(self) -> None:
         """Wait for the end of this version of the log.
@@ -203,6 +209,7 @@ class _Follower:
         self._topic = topic
         self._ledger = ledger
         self._next_offset = 0
+        self.held_up_by: str | None = None
         self._is_stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -258,6 +265,8 @@ class _Follower:
         try:
             if (event := self._decoded(message.value())) is None:
                 return
+            if (found := misfit(event)) is not None:
+                _log.error("unfit record in job-events", offset=offset, code=found.code)
             self._ledger.apply(offset, event)
         except UndecodableError as error:
             # Every reader skips it alike, so it decides nothing.
@@ -277,7 +286,11 @@ class _Follower:
         """The event, however long its schema is not to be had; None where told to stop."""
         while not self._is_stopping.is_set():
             try:
-                return self._schemas.decode(value)
-            except RegistryUnreachableError:
+                event = self._schemas.decode(value)
+            except RegistryUnreachableError as error:
+                self.held_up_by = f"job-events is not read on: {error}"
                 self._is_stopping.wait(_SCHEMA_PAUSE_S)
+            else:
+                self.held_up_by = None
+                return event
         return None

@@ -161,12 +161,12 @@ class Publisher:
 
     def _read_events(self, timeout_s: float) -> None:
         for offset, event in self._jobs.poll(timeout_s):
-            if offset and not self._ledger.next_offset:
-                raise LogTruncatedError(
-                    f"job-events begins at offset {offset}: the jobs before it are gone, and with"
-                    " them the order of jobs. Set retention.ms=-1 on it, and restore it."
-                )
             self._ledger.apply(offset, event)
+        if self._jobs.first_offset:
+            raise LogTruncatedError(
+                f"job-events begins at offset {self._jobs.first_offset}: the jobs before it are"
+                " gone, and with them the order of jobs. Set retention.ms=-1 on it, and restore it."
+            )
         if (version := self._ledger.moves.moved_to) is not None:
             raise LogMovedError(version)
         for _, event in self._statuses.poll(0):

@@ -28,7 +28,7 @@ from psycopg import errors, sql
 
 from processor import ProcessorError, SupersededError
 from processor.decoding.accept_rule import Indexed, indexed_names
-from processor.decoding.batches import empty_batch
+from processor.decoding.batch import empty_batch
 from processor.kafka.row_reader import LogReader
 from processor.pipeline.partition_feed import (
     PartitionFeed,
