@@ -21,6 +21,8 @@ import structlog
 from jwt import PyJWK
 from jwt.exceptions import PyJWTError
 
+from schemas.runtime.essential import essential_task
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -126,7 +128,7 @@ class KeySet:
 
     def start(self) -> None:
         """Fetch the keys, and keep them fresh from now on; returns at once."""
-        self._keeping = asyncio.create_task(self._keep_fresh())
+        self._keeping = essential_task(self._keep_fresh(), "issuer-keys")
 
     async def stop(self) -> None:
         """End that."""
