@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ingest_api.app.application import make_parts
-from ingest_api.app.settings import read_api_settings
+from ingest_api.app.settings import ApiSettings
+from schemas.config.environment import read
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -37,7 +38,7 @@ class Work:
 @asynccontextmanager
 async def counted(env: Ground, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Work]:
     """The parts of an API process on a real database, whose work is counted."""
-    parts = make_parts(read_api_settings(env.environ))
+    parts = make_parts(read(ApiSettings, env.environ))
     work = Work(parts.authentication)
     select, is_right = parts.store.select, parts.passwords.is_right
 
