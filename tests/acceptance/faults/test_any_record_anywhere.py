@@ -90,7 +90,7 @@ class _Sender:
         self._producer.produce(
             topic.name,
             value,
-            drawn.key(),
+            drawn.key() or b"",  # a topic that is compacted takes no record without one
             self._rng.randrange(topic.partitions),
             timestamp=drawn.time_ms(),
             on_delivery=note,
@@ -160,3 +160,19 @@ def test_no_record_stops_a_service(rig: Rig) -> None:
     assert _letters(env) <= sender.sent
     rig.services.assert_running()
     assert_proven(env)
+
+
+def test_readiness_says_what_the_log_of_jobs_waits_for(rig: Rig) -> None:
+    """A record that names a schema's id, and no registry to ask: nobody may pass over it."""
+    producer = Producer({**rig.env.settings.kafka})
+    producer.produce(rig.env.settings.topics.job_events.name, b"\0\0\0\0\7some event")
+    assert producer.flush(20) == 0
+    wait_until(
+        lambda: (
+            "job-events is not read on: A record was written by schema id 7"
+            in rig.client.http.get("/health/ready").text
+        ),
+        30,
+        saying="the reason is told",
+    )
+    rig.services.assert_running()
