@@ -8,14 +8,14 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from schemas.runtime.essential import EssentialThread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from confluent_kafka import KafkaError, Message
+    from confluent_kafka import Message
 
 _kafka_log = logging.getLogger("rollcall.kafka")
 _POLL_S: Final = 0.1
@@ -25,6 +25,10 @@ _QUEUE_KIB: Final = 256 * 1024
 
 class LogUnavailableError(Exception):
     """Kafka did not acknowledge a record in time; it may be in the log or come into it later."""
+
+
+class RecordTooLargeError(LogUnavailableError):
+    """The topic takes no record so large, so it is not in the log and never will be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +106,12 @@ def _resolve(future: asyncio.Future[int], error: KafkaError | None, offset: int 
     if error is None and offset is not None:
         future.set_result(offset)
     else:
-        future.set_exception(LogUnavailableError(str(error)))
+        future.set_exception(_failure_of(error))
+
+
+def _failure_of(error: KafkaError | None) -> LogUnavailableError:
+    is_too_large = error is not None and error.code() == KafkaError.MSG_SIZE_TOO_LARGE
+    return (RecordTooLargeError if is_too_large else LogUnavailableError)(str(error))
 
 
 class _PolledProducer:
@@ -141,7 +150,13 @@ class _PolledProducer:
                 reported,
                 headers=list(record.headers),
             )
-        except (KafkaException, BufferError) as error:
+        except KafkaException as error:
+            failure = _failure_of(error.args[0])
+            # What was refused for its size before it was queued leaves no gap in the sequence.
+            if not isinstance(failure, RecordTooLargeError):
+                self._thread.stopping.set()
+            raise failure from error
+        except BufferError as error:
             self._thread.stopping.set()
             raise LogUnavailableError(str(error)) from error
 
