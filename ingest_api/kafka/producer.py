@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException
 
+from schemas.clients.kafka import make_producer
 from schemas.runtime.essential import EssentialThread
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from confluent_kafka import Message
 
-_kafka_log = logging.getLogger("rollcall.kafka")
 _POLL_S: Final = 0.1
 _QUEUE_KIB: Final = 256 * 1024
 """Above what all writers together may have under way, so that no writer meets a full queue."""
@@ -47,25 +46,21 @@ class Appender:
 
     Used from one event loop.
     A producer that failed to deliver is thrown away with all that it still holds,
-    and the next record gets a new one: what an idempotent producer does after a
-    gap in its sequence depends on what it doesn't know, whether the broker has the record.
+    and the next record gets a new one (see :func:`schemas.clients.kafka.make_producer`).
     """
 
     def __init__(
         self, kafka: Mapping[str, str], *, timeout_s: float, most_bytes: int | None = None
     ) -> None:
         """``most_bytes`` of one record, where it may be larger than what this service makes."""
-        self._config: dict[str, str | int | bool] = {
-            **kafka,
-            "enable.idempotence": True,
-            "acks": "all",
+        self._kafka = kafka
+        self._properties: dict[str, Any] = {
             "linger.ms": 0,
             "message.timeout.ms": int(timeout_s * 1000),
             "queue.buffering.max.kbytes": _QUEUE_KIB,
-            "reconnect.backoff.max.ms": 1000,
         }
         if most_bytes is not None:
-            self._config["message.max.bytes"] = most_bytes
+            self._properties["message.max.bytes"] = most_bytes
         self._polled: _PolledProducer | None = None
 
     def warm(self) -> None:
@@ -91,7 +86,7 @@ class Appender:
 
     def _live_producer(self) -> _PolledProducer:
         if self._polled is None or self._polled.is_discarded:
-            self._polled = _PolledProducer(self._config)
+            self._polled = _PolledProducer(self._kafka, self._properties)
         return self._polled
 
     def discard(self) -> None:
@@ -117,8 +112,8 @@ def _failure_of(error: KafkaError | None) -> LogUnavailableError:
 class _PolledProducer:
     """A producer and the thread that serves its delivery reports, until it is discarded."""
 
-    def __init__(self, config: Mapping[str, str | int | bool]) -> None:
-        self._producer = Producer(dict(config), logger=_kafka_log)
+    def __init__(self, kafka: Mapping[str, str], properties: Mapping[str, Any]) -> None:
+        self._producer = make_producer(kafka, properties)
         self._thread = EssentialThread("appender", self._serve)
         self._thread.start()
 

@@ -13,13 +13,12 @@ taken their place where no record comes that would be fenced.
 from __future__ import annotations
 
 import itertools
-import logging
 import threading
 from typing import TYPE_CHECKING, Final, LiteralString
 
 import psycopg
 import structlog
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException
 from psycopg import sql
 from psycopg.rows import class_row
 
@@ -27,6 +26,7 @@ from processor.projection.session import connect, is_transient
 from processor.projection.write_outcomes import FORGET_OUTCOMES
 from processor.tables.instance_registry import is_active
 from processor.worker.shortening import Outgoing, shortened
+from schemas.clients.kafka import make_producer
 from schemas.log.topics import MAX_DEAD_LETTER_BYTES
 from schemas.read_model.tables import REPEAT_OFFSETS
 from schemas.runtime.essential import EssentialThread
@@ -34,7 +34,7 @@ from schemas.runtime.essential import EssentialThread
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from confluent_kafka import Message
+    from confluent_kafka import Message, Producer
 
     from processor.tables.generations import Generations
     from schemas.config.settings import Settings
@@ -205,16 +205,14 @@ class Outbox(EssentialThread):
         return row is not None and bool(row[0])
 
     def _make_producer(self) -> Producer:
-        return Producer(
-            self._settings.kafka
-            | {
-                "enable.idempotence": True,
+        return make_producer(
+            self._settings.kafka,
+            {
                 "linger.ms": 5,
                 "delivery.timeout.ms": 20_000,
                 # A poison record may be as large as its topic takes; its copy must not be refused.
                 "message.max.bytes": MAX_DEAD_LETTER_BYTES,
             },
-            logger=logging.getLogger("rollcall.kafka"),
         )
 
     def _sql(self, statement: LiteralString) -> sql.Composed:
