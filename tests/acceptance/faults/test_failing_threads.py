@@ -33,6 +33,25 @@ if TYPE_CHECKING:
 _FAILING = CHECKOUT / "tests/support/servers/failing"
 _FAILED = "process ends: a thread has failed"
 _TIMEOUT_S = 60
+_ISSUER = {
+    "jwt_issuer": "https://issuer.example",
+    "jwt_audience": "rollcall",
+    "jwt_jwks_url": "http://127.0.0.1:1/keys",
+}
+"""Nobody answers there, so its keys are asked for again and again."""
+_LEARNING = """
+import threading
+from processor.kafka.schema_cache import WriterSchemas
+from schemas.config.logs import configure_logging
+from schemas.config.registry import SchemaRegistry
+from schemas.runtime.essential import end_process_on_failure
+
+configure_logging()
+end_process_on_failure()
+schemas = WriterSchemas(SchemaRegistry(url="http://127.0.0.1:1"))
+schemas.want([7], 0)
+threading.Event().wait()
+"""
 
 
 @dataclass(slots=True)
@@ -93,7 +112,7 @@ def supervised(
     """An API, a publisher and a processor; ready."""
     folder = tmp_path_factory.mktemp("supervised")
     port = free_port()
-    with ground(surroundings_of_session, port=str(port)) as env:
+    with ground(surroundings_of_session, port=str(port), **_ISSUER) as env:
         environ = _can_fail(env.environ, folder)
         services = [
             *api_and_publisher(environ, log_dir=folder),
@@ -117,6 +136,7 @@ def _can_fail(environ: Any, folder: Path) -> dict[str, str]:
         ("ingest_api", "appender"),
         ("ingest_api", "log-moved"),
         ("ingest_api", "write-outcomes"),
+        ("ingest_api", "issuer-keys"),
         ("processor-1", "outbox"),
     ],
 )
@@ -181,3 +201,25 @@ def test_a_supervisor_that_fails_ends_the_command_and_all_its_services(
         process.kill()
         process.wait()
     assert '"thread": "supervisor"' in (tmp_path / "log").read_text()
+
+
+def test_a_thread_that_learns_schemas_and_fails_ends_its_process(tmp_path: Path) -> None:
+    """Else its partitions would wait for ever, and nobody would ask the registry."""
+    log = tmp_path / "log"
+    (tmp_path / "failing").write_text("schemas")
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-c", _LEARNING],
+            cwd=CHECKOUT,
+            env=_can_fail(os.environ, tmp_path),
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        wait_until(lambda: "partitions wait" in log.read_text(), _TIMEOUT_S)
+        process.send_signal(signal.SIGUSR1)
+        assert process.wait(_TIMEOUT_S) == 1
+    finally:
+        process.kill()
+        process.wait()
+    assert [line["thread"] for line in _lines(log) if line["message"] == _FAILED] == ["schemas"]
