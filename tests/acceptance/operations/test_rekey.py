@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from confluent_kafka import Producer
 
+from deploy.log_migration import engine
 from deploy.log_migration.rekey import rekey as moving
 from processor.verification.verify import verify_active
 from schemas.codec import codec
@@ -257,7 +258,7 @@ def test_a_move_killed_after_the_switch_is_completed(
     def die(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(moving, "_finish", die)
+    monkeypatch.setattr(engine, "let_go_on", die)
     with pytest.raises(KeyboardInterrupt):
         moving.rekey(rig.env.settings, moving.Wanted(partitions=5), tell=lambda _text: None)
     assert seen(rig.env) == before
@@ -361,7 +362,7 @@ def test_a_move_to_another_key_killed_after_the_switch_is_completed(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(moving, "_finish", die)
+        patched.setattr(engine, "let_go_on", die)
         with pytest.raises(KeyboardInterrupt):
             moving.rekey(rig.env.settings, moving.Wanted("mobileNumber"), tell=lambda _text: None)
     assert rig.client.upload(tidy_csv([1])).status_code == 503
