@@ -65,7 +65,6 @@ _DOCUMENT: Final = Operation(
         200: Answer(
             description="An OpenAPI 3.1 document.",
             bodies={JSON: {"type": "object", "required": ["openapi", "info", "paths"]}},
-            example={"openapi": "3.1.0", "info": {"title": "Rollcall"}, "paths": {}},
             headers=_CACHED,
         ),
         304: _NOT_MODIFIED,
@@ -80,7 +79,6 @@ _VIEWER: Final = Operation(
         200: Answer(
             description="The page.",
             bodies={"text/html": {"type": "string"}},
-            example="<!doctype html>",
             headers=_CACHED,
         ),
         304: _NOT_MODIFIED,
@@ -110,7 +108,6 @@ _VIEWER_FILE: Final = Operation(
                 "image/png": {"type": "string", "contentMediaType": "image/png"},
                 JSON: {"type": "object"},
             },
-            example='"use strict";',
             headers=_CACHED,
         ),
         304: _NOT_MODIFIED,
