@@ -38,7 +38,6 @@ from ingest_api.jobs.statuses import JobReads
 from ingest_api.kafka.log_start import LogBeginning, LogTruncatedError
 from ingest_api.kafka.producer import LogUnavailableError
 from ingest_api.kafka.range_reader import LogStretches
-from ingest_api.kafka.schema_cache import EventSchemas
 from ingest_api.openapi.routes import add_description_routes
 from ingest_api.postgres.pool import Store, StoreUnavailableError
 from ingest_api.projections.registry import Instances
@@ -55,6 +54,7 @@ from ingest_api.users.read_routes import add_user_routes
 from ingest_api.web.asgi_middleware import exchange_of
 from ingest_api.web.body import BodyLimits
 from ingest_api.web.responses import SERVER_FAILURE, Refused, json_answer, refusal, unavailable
+from schemas.clients.event_schemas import EventSchemas
 
 if TYPE_CHECKING:
     from sanic import HTTPResponse, Request

@@ -13,18 +13,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import threading
 import time
 from typing import TYPE_CHECKING, Final, Literal, cast
 
 import structlog
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 
 from ingest_api.event_log.ledger import JobLedger
 from ingest_api.kafka.log_moved import LogMovedError
 from ingest_api.kafka.producer import Appender, LogUnavailableError, Record
-from ingest_api.kafka.schema_cache import OWN_SCHEMAS
+from schemas.clients.event_schemas import OWN_SCHEMAS
+from schemas.clients.kafka import make_reader
 from schemas.codec.codec import UndecodableError, encode
 from schemas.codec.registry_protocol import RegistryUnreachableError
 from schemas.events import JobVoided
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from confluent_kafka import Message
 
     from ingest_api.event_log.ledger import Decision
-    from ingest_api.kafka.schema_cache import EventSchemas
+    from schemas.clients.event_schemas import EventSchemas
     from schemas.events import Event, JobAccepted, JobRestored, JobReverted
     from schemas.log.reverts import RevertDecision
 
@@ -53,7 +53,6 @@ _PAUSE_S: Final = 0.05
 _POLL_S: Final = 0.5
 _SCHEMA_PAUSE_S: Final = 1.0
 _log = structlog.stdlib.get_logger("rollcall.api")
-_kafka_log = logging.getLogger("rollcall.kafka")
 
 
 class JobLog:
@@ -72,7 +71,7 @@ class JobLog:
         self._follower = _Follower(kafka, topic, self.ledger, schemas)
         self._started = asyncio.Event()
         # The follower's own connection waits for records, so other questions go another way.
-        self._asking = Consumer(_consumer_config(kafka), logger=_kafka_log)
+        self._asking = make_reader(kafka, "job-events")
 
     def start(self) -> None:
         """Connect and begin to follow; returns at once. The topic must be there."""
@@ -193,17 +192,6 @@ class JobLog:
         return {name: len(topic.partitions) for name, topic in found.topics.items()}
 
 
-def _consumer_config(kafka: Mapping[str, str]) -> dict[str, str | int | float | bool]:
-    return {
-        **kafka,
-        "group.id": "rollcall-job-events",  # required, and never joined
-        "enable.auto.commit": False,
-        "auto.offset.reset": "error",
-        "reconnect.backoff.max.ms": 1000,
-        "fetch.error.backoff.ms": 50,
-    }
-
-
 class _Follower:
     """The thread that reads `job-events` into the ledger, and who waits for it."""
 
@@ -247,7 +235,7 @@ class _Follower:
         await read.wait()
 
     def _follow(self) -> None:
-        consumer = Consumer(_consumer_config(self._kafka), logger=_kafka_log)
+        consumer = make_reader(self._kafka, "job-events")
         with contextlib.suppress(KafkaException):
             # A connected librdkafka asks for a topic that it doesn't know only once a second.
             consumer.list_topics(self._topic, timeout=_METADATA_TIMEOUT_S)

@@ -28,7 +28,6 @@ from ingest_api.event_log.ledger import JobLedger
 from ingest_api.kafka.log_moved import LogMovedError, start_again
 from ingest_api.kafka.log_setup import LogMismatchError, ensure_log
 from ingest_api.kafka.log_start import LogTruncatedError
-from ingest_api.kafka.schema_cache import EventSchemas
 from ingest_api.kafka.topic_follower import EventFollower
 from ingest_api.kafka.topic_setup import TopicSetupError
 from ingest_api.kafka.upload_chunks import (
@@ -42,6 +41,7 @@ from ingest_api.publisher.consumer_lag import ProgressUnknownError, ProjectionPr
 from ingest_api.publisher.lease import LeaseLostError, PublisherLease
 from ingest_api.publisher.pass_producer import PassFailedError, PassProducer
 from ingest_api.publisher.watchdog import Watchdog
+from schemas.clients.event_schemas import EventSchemas
 from schemas.config.logs import configure_logging
 from schemas.config.settings import EnvironmentReader, SettingsError, read_settings
 from schemas.events import JobStatus

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from processor.builder.log_offsets import check_beginning
-from processor.kafka.consumers import consumer_outside_groups
 from processor.kafka.log_description import NotReadyError
 from processor.kafka.schema_cache import WriterSchemas
+from schemas.clients.kafka import make_reader
 from schemas.codec.codec import UndecodableError, decode
 from schemas.codec.registry_protocol import RegistryUnreachableError
 from schemas.log.reverts import Reverts
@@ -39,9 +39,7 @@ class RevertsFollower:
         self._schemas = WriterSchemas(settings.schema_registry)
         self._waiting: list[Message] = []
         self._has_caught_up = False
-        self._consumer = consumer_outside_groups(
-            settings, "reverts", {"enable.partition.eof": True}
-        )
+        self._consumer = make_reader(settings.kafka, "reverts", {"enable.partition.eof": True})
         self._consumer.assign([TopicPartition(self._topic, 0, 0)])
 
     def read(self) -> Reverts:
