@@ -4,7 +4,6 @@ import contextlib
 import ssl
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from types import TracebackType
 from typing import IO, Any, Self, cast
 from urllib.parse import quote, urlsplit
 
@@ -74,12 +73,7 @@ class ApiClient:
         """The client itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Closes its connections."""
         self._http.close()
 
