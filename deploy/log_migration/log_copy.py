@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from deploy.log_migration import MoveFailedError, MoveRefusedError
 from deploy.log_migration.records import RecordWriter, read_records
-from processor.decoding.accept_rule import PartitionState, accept
-from processor.decoding.batches import decode_records
+from processor.decoding.accept_rule import PartitionState
+from processor.decoding.judge import begun, judge
 from processor.decoding.producer_rules import LogPartition
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from deploy.log_migration.records import CopiedRecord
     from processor.decoding.accept_rule import Accepted
-    from processor.decoding.batches import Batch
+    from processor.decoding.batch import Batch
     from schemas.config.settings import Settings
 
     Look = Callable[[int, Sequence[CopiedRecord]], None]
@@ -30,6 +30,7 @@ class CountedPartition:
         self._place = LogPartition(
             partition, settings.topics.user_events.partitions, settings.reconciliation_key
         )
+        self._begun: set[int] = set()
         self.state = PartitionState(partition)
 
     def batches(self, end: int) -> Iterator[list[CopiedRecord]]:
@@ -46,8 +47,7 @@ class CountedPartition:
 
     def judge(self, records: Sequence[CopiedRecord]) -> tuple[Batch, Accepted]:
         """What counts of the records that come next."""
-        batch = decode_records(records, self._place, self.state.attributes)
-        return batch, accept(batch, self.state)
+        return judge(records, self._place, self.state, known=self._begun)
 
     def take(self, records: Sequence[CopiedRecord]) -> tuple[Batch, Accepted]:
         """What counts of the records that come next; they have been read from then on.
@@ -62,6 +62,7 @@ class CountedPartition:
                 " those that its seal was made for: the log itself is damaged"
             )
         self.state = accepted.state
+        self._begun.update(begun(accepted))
         return batch, accepted
 
 

@@ -28,6 +28,8 @@ from schemas.clients.kafka import make_reader
 from schemas.codec.codec import UndecodableError, encode
 from schemas.codec.registry_protocol import RegistryUnreachableError
 from schemas.events import JobVoided
+from schemas.log.storable import misfit
+from schemas.runtime.essential import EssentialThread
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,6 +80,11 @@ class JobLog:
         self._appender.warm()
         self._follower.start()
         self._started.set()
+
+    @property
+    def held_up_by(self) -> str | None:
+        """Why the log is not read on, where that is a record in a schema that cannot be had."""
+        return self._follower.held_up_by
 
     async def until_moved(self) -> None:
         """Wait for the end of this version of the log.
@@ -203,8 +210,8 @@ class _Follower:
         self._topic = topic
         self._ledger = ledger
         self._next_offset = 0
-        self._is_stopping = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._thread = EssentialThread("job-events", self._follow)
+        self.held_up_by: str | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: list[tuple[int, asyncio.Event]] = []
         self._moved = asyncio.Event()
@@ -212,13 +219,10 @@ class _Follower:
 
     def start(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._thread = threading.Thread(target=self._follow, name="job-events", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        self._is_stopping.set()
-        if self._thread is not None:
-            self._thread.join()
+        self._thread.stop()
 
     async def moved_to(self) -> int:
         """Returns once this version of the log has ended: the one in which it goes on."""
@@ -240,7 +244,7 @@ class _Follower:
             # A connected librdkafka asks for a topic that it doesn't know only once a second.
             consumer.list_topics(self._topic, timeout=_METADATA_TIMEOUT_S)
         consumer.assign([TopicPartition(self._topic, 0, 0)])
-        while not self._is_stopping.is_set():
+        while not self._thread.stopping.is_set():
             message = consumer.poll(_POLL_S)
             if message is not None and self._is_record(message):
                 self._read(message)
@@ -258,6 +262,8 @@ class _Follower:
         try:
             if (event := self._decoded(message.value())) is None:
                 return
+            if (found := misfit(event)) is not None:
+                _log.error("unfit record in job-events", offset=offset, code=found.code)
             self._ledger.apply(offset, event)
         except UndecodableError as error:
             # Every reader skips it alike, so it decides nothing.
@@ -275,9 +281,13 @@ class _Follower:
 
     def _decoded(self, value: bytes | None) -> Event | None:
         """The event, however long its schema is not to be had; None where told to stop."""
-        while not self._is_stopping.is_set():
+        while not self._thread.stopping.is_set():
             try:
-                return self._schemas.decode(value)
-            except RegistryUnreachableError:
-                self._is_stopping.wait(_SCHEMA_PAUSE_S)
+                event = self._schemas.decode(value)
+            except RegistryUnreachableError as error:
+                self.held_up_by = f"job-events is not read on: {error}"
+                self._thread.stopping.wait(_SCHEMA_PAUSE_S)
+            else:
+                self.held_up_by = None
+                return event
         return None

@@ -35,6 +35,8 @@ class EventFollower:
     ) -> None:
         self._schemas = schemas
         self._waiting: deque[Message] = deque()
+        self.first_offset: int | None = None
+        """Of the first record that was read, whatever it is."""
         self._unread = set(range(topic.partitions))
         self._consumer = make_reader(kafka, "follower", READ_TO_END)
         # From 0, because librdkafka takes half a second to find out what OFFSET_BEGINNING is.
@@ -72,6 +74,8 @@ class EventFollower:
             if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
                 self._unread.discard(message.partition() or 0)
             return None  # librdkafka goes on by itself after every other error
+        if self.first_offset is None:
+            self.first_offset = offset
         try:
             return offset or 0, self._schemas.decode(message.value())
         except UndecodableError as reason:

@@ -46,6 +46,7 @@ from schemas.config.logs import configure_logging
 from schemas.config.settings import EnvironmentReader, SettingsError, read_settings
 from schemas.events import JobStatus
 from schemas.rules.fields import RULES_VERSION
+from schemas.runtime.essential import end_process_on_failure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -187,12 +188,12 @@ class Publisher:
 
     def _read_events(self, timeout_s: float) -> None:
         for offset, event in self._jobs.poll(timeout_s):
-            if offset and not self._ledger.next_offset:
-                raise LogTruncatedError(
-                    f"job-events begins at offset {offset}: the jobs before it are gone, and with"
-                    " them the order of jobs. Set retention.ms=-1 on it, and restore it."
-                )
             self._ledger.apply(offset, event)
+        if self._jobs.first_offset:
+            raise LogTruncatedError(
+                f"job-events begins at offset {self._jobs.first_offset}: the jobs before it are"
+                " gone, and with them the order of jobs. Set retention.ms=-1 on it, and restore it."
+            )
         if (version := self._ledger.moves.moved_to) is not None:
             raise LogMovedError(version)
         for _, event in self._statuses.poll(0):
@@ -298,13 +299,9 @@ def main() -> None:
         sys.stderr.write(f"{error}\n")
         sys.exit(2)
     configure_logging()
+    end_process_on_failure()
     stop = threading.Event()
-
-    def stop_soon(_signal: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop_soon)
+    _stop_on_signals(stop)
     try:
         if _have_log(settings.shared, stop):
             Publisher(settings, stop).run()
@@ -317,6 +314,14 @@ def main() -> None:
         _log.critical("refused to start", reason=str(error))
         sys.exit(os.EX_CONFIG)
     _log.info("publisher stopped")
+
+
+def _stop_on_signals(stop: threading.Event) -> None:
+    def stop_soon(_signal: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop_soon)
 
 
 def _parse_arguments() -> None:

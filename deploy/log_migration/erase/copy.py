@@ -24,6 +24,7 @@ from schemas.events import (
     UserRow,
 )
 from schemas.log.passes import is_foreign_to_its_job
+from schemas.log.storable import misfit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from deploy.log_migration.erase.outcomes import Outcomes
     from deploy.log_migration.log_copy import LogCopy
     from processor.decoding.accept_rule import Accepted
-    from processor.decoding.batches import Batch
+    from processor.decoding.batch import Batch
     from schemas.config.settings import Settings
     from schemas.events import ErasedOutcome, Event
 
@@ -234,9 +235,11 @@ def _event(record: CopiedRecord) -> Event | None:
 
 def _is_line(event: Event | None) -> TypeGuard[UserRow | RowRejected]:
     """Whether a job may count it; what stands for another one must take no line's place."""
-    if isinstance(event, UserRow):
-        return event.job_id is not None and not is_foreign_to_its_job(event)
-    return isinstance(event, RowRejected)
+    if not isinstance(event, UserRow | RowRejected) or misfit(event) is not None:
+        return False
+    return isinstance(event, RowRejected) or not (
+        event.job_id is None or is_foreign_to_its_job(event)
+    )
 
 
 def _placeholder(

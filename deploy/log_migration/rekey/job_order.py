@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from deploy.log_migration.records import CopiedRecord
     from processor.decoding.accept_rule import Accepted
-    from processor.decoding.batches import Batch
+    from processor.decoding.batch import Batch
     from schemas.config.settings import Settings
     from schemas.events import Event
 
