@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING, Final, Literal, cast
 import structlog
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from ingest_api.errors import LogUnavailableError
 from ingest_api.event_log.ledger import JobLedger
 from ingest_api.kafka.log_moved import LogMovedError
-from ingest_api.kafka.producer import Appender, LogUnavailableError, Record
+from ingest_api.kafka.producer import Appender, Record
 from ingest_api.kafka.schema_cache import OWN_SCHEMAS
 from schemas.codec.codec import UndecodableError, encode
 from schemas.codec.registry_protocol import RegistryUnreachableError

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any, Final, Literal
 
 from ingest_api.dry_runs.answer import NOTHING_CHANGED, DryRunAnswer
+from ingest_api.errors import INVALID_FILE
 from ingest_api.openapi.operation import JSON, Answer, Operation, Parameter, refused
 from ingest_api.openapi.response_types import ImportAccepted
 from ingest_api.parsing.file_format import DELIMITERS
-from ingest_api.web.responses import INVALID_FILE, UPLOAD_ACCEPTED
 from schemas.events import JOB_MODES
+from schemas.log.job_states import UPLOAD_ACCEPTED
 
 _EXAMPLE_ID: Final = "8784592478968094060"
 _DELIMITER: Final[dict[str, Any]] = {

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from ingest_api.kafka.producer import LogUnavailableError
+from ingest_api.errors import LogTruncatedError, LogUnavailableError
 from schemas.log.truncation import truncated
 
 if TYPE_CHECKING:
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
 _TIMEOUT_S: Final = 4.0
 _PAUSE_S: Final = 0.05
 _kafka_log = logging.getLogger("rollcall.kafka")
-
-
-class LogTruncatedError(Exception):
-    """A topic does not begin with its first record; the message says which, and what to do."""
 
 
 class LogBeginning:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import KafkaException, Producer
 
+from ingest_api.errors import LogUnavailableError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -20,10 +22,6 @@ _kafka_log = logging.getLogger("rollcall.kafka")
 _POLL_S: Final = 0.1
 _QUEUE_KIB: Final = 256 * 1024
 """Above what all writers together may have under way, so that no writer meets a full queue."""
-
-
-class LogUnavailableError(Exception):
-    """Kafka did not acknowledge a record in time; it may be in the log or come into it later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from sanic.response import HTTPResponse
 
+from ingest_api.errors import NotFoundError
 from ingest_api.openapi.document import document_of
 from ingest_api.openapi.downgrade_3_0 import as_3_0
 from ingest_api.openapi.operation import JSON, Answer, Operation, Parameter, described, refused
 from ingest_api.web.parameters import header_values
-from ingest_api.web.responses import Refused
 from schemas.asyncapi import document as asyncapi
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def add_description_routes(public: Blueprint, settings: Settings) -> None:
         if name == _ASYNCAPI:
             return _answer(request, of_topics)
         if name not in _FILES:
-            raise Refused(404, _NO_FILE)
+            raise NotFoundError(_NO_FILE)
         package, folder, media_type = _FILES[name]
         return _answer(request, _file(package, f"{folder}/{name}", media_type))
 

@@ -12,6 +12,8 @@ from psycopg import errors, pq, sql
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
+from ingest_api.errors import StoreUnavailableError
+
 if TYPE_CHECKING:
     from collections.abc import (
         AsyncGenerator,
@@ -42,10 +44,6 @@ _PARAMETERS: Final[dict[str, Any]] = {
     "application_name": "rollcall-api",
 }
 Connection = psycopg.AsyncConnection[dict[str, Any]]
-
-
-class StoreUnavailableError(Exception):
-    """Postgres cannot be reached, or does not answer in time."""
 
 
 async def _check(connection: Connection) -> None:

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Final, cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from ingest_api.errors import LogUnavailableError
 from ingest_api.kafka.consumer_config import reading_properties
-from ingest_api.kafka.producer import LogUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
