@@ -6,32 +6,4 @@ thread writes them in one transaction (:mod:`processor.projection.transaction`),
 statement of which moves ``next_offset`` under the worker's epoch.
 A worker that has been superseded changes no row by that statement and so loses
 its batch; nothing else guards the tables, and nothing else is needed.
-
-Errors::
-
-    ProcessorError
-     +-- SupersededError       another worker holds the partition: give it up
-     +-- SwitchedError         another projection instance is the active one: go on with that
-     +-- RefusedToStartError   log and projection do not fit: needs a person
-          +-- LogTruncatedError   the log's first records are gone
 """
-
-
-class ProcessorError(Exception):
-    """Anything this package raises on purpose."""
-
-
-class SupersededError(ProcessorError):
-    """Another worker has claimed a partition of this batch; nothing was written."""
-
-
-class SwitchedError(ProcessorError):
-    """Readers see another projection instance now; this one is written no more."""
-
-
-class RefusedToStartError(ProcessorError):
-    """The log and the projection do not fit together; says why and what to do."""
-
-
-class LogTruncatedError(RefusedToStartError):
-    """The log does not begin at its first record, so nothing can be made from it."""

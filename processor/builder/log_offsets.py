@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow.compute
 from confluent_kafka import KafkaException, TopicPartition
 
-from processor import LogTruncatedError
 from processor.decoding.batches import decode_records
 from processor.decoding.producer_rules import LogPartition
+from processor.errors import LogTruncatedError, NotReadyError
 from processor.kafka.consumers import consumer_outside_groups
-from processor.kafka.log_description import NotReadyError
 from processor.kafka.schema_cache import WriterSchemas
 from schemas.codec.registry_protocol import RegistryUnreachableError
 from schemas.log.truncation import truncated

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from processor.builder.log_offsets import check_beginning
+from processor.errors import NotReadyError
 from processor.kafka.consumers import consumer_outside_groups
-from processor.kafka.log_description import NotReadyError
 from processor.kafka.schema_cache import WriterSchemas
 from schemas.codec.codec import UndecodableError, decode
 from schemas.codec.registry_protocol import RegistryUnreachableError

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from processor.errors import NotReadyError
 from processor.kafka.consumers import READ_TO_END, consumer_outside_groups
-from processor.kafka.log_description import NotReadyError
 from schemas.codec.codec import UndecodableError, decode
 from schemas.log.moves import LogMoves, oldest_version
 

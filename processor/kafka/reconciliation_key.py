@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from processor import RefusedToStartError
+from processor.errors import NotReadyError, RefusedToStartError
 from processor.kafka.consumers import READ_TO_END, consumer_outside_groups
-from processor.kafka.log_description import NotReadyError
 from processor.kafka.schema_cache import WriterSchemas
 from schemas.codec.codec import UndecodableError, decode, unknown_id
 from schemas.events import JobAccepted, LogConfigured

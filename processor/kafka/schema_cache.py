@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from processor import RefusedToStartError
+from processor.errors import RefusedToStartError
 from processor.kafka.registry_client import RegistryClient
 from schemas.codec import codec
 from schemas.codec.registry_protocol import (

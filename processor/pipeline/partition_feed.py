@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from confluent_kafka import KafkaError, TopicPartition
 
-from processor import RefusedToStartError
 from processor.decoding.accept_rule import Rows, accept
 from processor.decoding.batches import decode_records
 from processor.decoding.producer_rules import FOREIGN_JOB, LogPartition
+from processor.errors import RefusedToStartError
 from processor.kafka.schema_cache import WriterSchemas
 from processor.projection.staging import prepare_rows
 from processor.projection.transaction import Work

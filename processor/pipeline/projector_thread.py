@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from processor import SupersededError
+from processor.errors import SupersededError
 from processor.projection.session import is_transient
 
 if TYPE_CHECKING:

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any, Final, LiteralString
 from psycopg import errors, sql
 from psycopg.types.json import Jsonb
 
-from processor import SupersededError
 from processor.decoding.accept_rule import Defined, Erased, Indexed, Opened, Sealed
 from processor.decoding.batches import DeadLetter
 from processor.decoding.dead_letter_texts import refused_row
+from processor.errors import SupersededError
 from processor.projection.job_rows import LeafWriter, Round
 from processor.projection.jobs import JobChanges, log_finished
 from processor.projection.producer_rows import ForeignWriter, decide

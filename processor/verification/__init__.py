@@ -13,7 +13,3 @@ Of a user that differs only hashes are known here; what it should have been is
 then read from the log once more, for those few users alone.
 Two values that differ are taken for equal once in 2⁶⁴.
 """
-
-
-class VerificationError(Exception):
-    """Nothing can be proved here: says why and what to do; no work was touched."""

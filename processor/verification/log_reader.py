@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
+from processor.errors import VerificationError
 from processor.kafka.consumers import consumer_outside_groups
 from processor.kafka.schema_cache import WriterSchemas
-from processor.verification import VerificationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

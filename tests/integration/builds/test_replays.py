@@ -19,11 +19,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from ingest_api.kafka.topic_setup import ensure_topics
-from processor import RefusedToStartError, SupersededError
 from processor.builder import parallel_replay, replay
 from processor.builder.parallel_replay import Replays
-from processor.builder.replay import PassedStopError
 from processor.builder.table_comparison import RowDifference, Side, compare
+from processor.errors import PassedStopError, RefusedToStartError, SupersededError
 from processor.kafka.log_description import Log
 from processor.tables.instance_registry import next_offsets, show
 from processor.tables.setup import make_tables
