@@ -14,4 +14,8 @@ What goes wrong is an :class:`~deploy.api_client.client.ApiError`::
     ApiError               the request cannot be sent: its message says why
     ├── UnreachableError   no answer came; the same request may succeed later
     └── RefusedError       the API answered something other than success
+
+Owns requests to the API, retries, and the following of jobs and builds.
+Promises that an upload sent again is one job.
+May import nothing of `deploy`.
 """

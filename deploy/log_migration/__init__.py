@@ -18,6 +18,10 @@ out of a copy (``erase``), or a copy is made for another key or other partitions
 6. ``LogMove`` MOVED: the services go on in the new topics by themselves.
 7. *Remove* the old topics and tables.
 
+Owns copying, proving and switching a log; `erase` and `rekey` say what a copy changes.
+Promises that a move killed anywhere is started over or completed by the same command.
+May import nothing of `deploy`.
+
 Errors::
 
     MoveError

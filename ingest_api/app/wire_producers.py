@@ -27,7 +27,7 @@ class OtherProducers:
     def __init__(self, settings: Settings, store: Store, job_log: JobLog, start: Start) -> None:
         topics = settings.topics
         self._sources = SourceReads(store)
-        self._user_log = UserLog(settings.kafka, topics.user_events, job_log, start)
+        self._user_log = UserLog(settings.kafka, topics.user_events, job_log, start.reasons)
         self._letters = DeadLetters(
             DeadLetterLog(settings.kafka, topics.dead_letters.name),
             DeadLetterRetries(store, topics.dead_letters.name),

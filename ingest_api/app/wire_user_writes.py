@@ -29,7 +29,7 @@ class Writing:
         shared = settings.shared
         user_events = shared.topics.user_events
         self._outcomes = Outcomes(store)
-        self._log = UserLog(shared.kafka, user_events, job_log, start)
+        self._log = UserLog(shared.kafka, user_events, job_log, start.reasons)
         self._writes = UserWrites(
             store,
             self._outcomes,

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from ingest_api.dry_runs.statements import LINE_COLUMNS, SAMPLES
 from ingest_api.kafka.upload_chunks import stored_file
-from ingest_api.publisher.encode_pass import checked_blocks
 from ingest_api.uploads.receiver import Turns, open_stored
+from ingest_api.validation.checked_file import checked_blocks
 from schemas.read_model.attribute_json import attributes_json
 from schemas.read_model.copy_binary import copy_input, is_complete, jsonb
 from schemas.rules.attributes import Attribute

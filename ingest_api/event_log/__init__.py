@@ -3,5 +3,5 @@
 Owns the ledger (which attempt at a job counts) and the appending of jobs and of single users'
 events.
 Promises that an answer is given only when the log has decided.
-May import `parsing`, `web`, `kafka`.
+May import `web`, `kafka`.
 """

@@ -11,9 +11,8 @@ from schemas.codec.codec import encode
 from schemas.log.topics import MAX_DEAD_LETTER_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from ingest_api.app.startup import Start
     from ingest_api.event_log.job_events import JobLog
     from schemas.events import AttributeDefined, UserRow
     from schemas.log.topics import Topic
@@ -33,12 +32,16 @@ class UserLog:
     """Appends to `user-events`; used from one event loop."""
 
     def __init__(
-        self, kafka: Mapping[str, str], topic: Topic, job_log: JobLog, start: Start
+        self,
+        kafka: Mapping[str, str],
+        topic: Topic,
+        job_log: JobLog,
+        reasons: Callable[[], Sequence[str]],
     ) -> None:
         self.partitions = topic.partitions
         self.topic = topic.name
         self._job_log = job_log
-        self._start = start
+        self._reasons = reasons
         # A record that comes again may be as large as its copy among the dead letters was.
         self._appender = Appender(
             kafka, timeout_s=_APPEND_TIMEOUT_S, most_bytes=MAX_DEAD_LETTER_BYTES
@@ -58,7 +61,7 @@ class UserLog:
         Raises:
             UnavailableError: it doesn't, or it is not known yet that the log is the right one.
         """
-        if reasons := self._start.reasons():
+        if reasons := self._reasons():
             raise UnavailableError(f"{reasons[0]} Nothing was kept, try again")
         if self._job_log.ledger.moves.is_held:
             raise UnavailableError(LOG_HELD)

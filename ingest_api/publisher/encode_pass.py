@@ -15,9 +15,8 @@ import numpy as np
 import pyarrow as pa
 
 from ingest_api.parsing.columns import chosen
-from ingest_api.parsing.file_format import UNLIMITED, format_of
-from ingest_api.parsing.records import FileRecords
-from ingest_api.validation.validated_rows import check
+from ingest_api.parsing.file_format import UNLIMITED
+from ingest_api.validation.checked_file import checked_blocks
 from schemas import events
 from schemas.codec import codec
 from schemas.log.topics import partitions_of
@@ -34,19 +33,6 @@ if TYPE_CHECKING:
 
     Values = dict[int, tuple[list[bytes], list[bytes]]]
     """The keys and the values of each partition."""
-
-
-def checked_blocks(
-    readable: Readable, accepted: JobAccepted, limits: Limits = UNLIMITED
-) -> Iterator[CheckedBlock]:
-    """The lines of a file as its job takes or refuses them.
-
-    Raises:
-        FileFault: it is not the file that was accepted.
-    """
-    records = FileRecords(readable, format_of(accepted), limits)
-    for block in records.blocks():
-        yield check(block, records.header, accepted)
 
 
 class FilePass:

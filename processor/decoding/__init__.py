@@ -2,5 +2,5 @@
 
 Owns the accept rule and the rules of rows without a job.
 Promises that one bad record never stops a batch, and that each row counts once.
-May import `tables`, `kafka`, `runtime`; does no I/O of its own.
+May import nothing of `processor`; does no I/O of its own.
 """

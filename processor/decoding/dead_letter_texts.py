@@ -6,7 +6,7 @@ that decided, and ends with the way out.  Pure.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 from schemas.codec.codec import FRAME_BYTES, MARKER
 from schemas.rules.fields import (
@@ -14,21 +14,12 @@ from schemas.rules.fields import (
     ATTRIBUTE_UNKNOWN,
     EMAIL_INVALID,
     EVENT_ID_MISSING,
-    FIELDS,
-    KEY_EXISTS,
     KEY_FIELD_MISMATCH,
     KEY_NOT_NORMALISED,
     MOBILE_INVALID,
-    NO_SUCH_USER,
     TEXT_NOT_TRIMMED,
     TOO_LONG,
-    UNKNOWN_USER_INCOMPLETE,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from processor.projection.producer_rows import Verdict
 
 _LONGEST_VALUE: Final = 80
 _LONGEST_REASON: Final = 500
@@ -88,25 +79,3 @@ def undecodable(code: str, reason: str, value: bytes | None) -> str:
     frame = f"{MARKER.hex(' ')} and {FRAME_BYTES - len(MARKER)} bytes of a schema's fingerprint,"
     frame += " nor with 00 and 4 bytes of a schema's id"
     return with_way_out(code, f"{what} {frame}")
-
-
-def refused_row(row: Mapping[str, Any], verdict: Verdict) -> str:
-    """Why the tables, as they were then, did not take a row of another producer."""
-    code, holder = verdict.code, verdict.holder_id
-    if code == KEY_EXISTS.code:
-        return (
-            f"an insert with event_id {shown(row['event_id'])}, and its key belongs to user"
-            f" {holder} already, whom another event made: send an upsert to change that user"
-        )
-    if code == NO_SUCH_USER.code:
-        whose = "nobody" if holder is None else f"user {holder}"
-        return (
-            f"the row means user {row['user_id']}, and its key belongs to {whose}: leave user_id"
-            " out, or look the user up again"
-        )
-    assert code == UNKNOWN_USER_INCOMPLETE.code, f"{code} has no detail"
-    missing = [field.name for field in FIELDS if field.is_required and row[field.name] is None]
-    return (
-        f"nobody has the key, and a new user needs {', '.join(missing or ['state'])}, which the"
-        " row lacks: send it whole, or retry this letter once the user is there"
-    )

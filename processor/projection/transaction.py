@@ -22,7 +22,6 @@ from psycopg.types.json import Jsonb
 
 from processor.decoding.accept_rule import Defined, Erased, Indexed, Opened, Sealed
 from processor.decoding.batches import DeadLetter
-from processor.decoding.dead_letter_texts import refused_row
 from processor.errors import SupersededError
 from processor.projection.job_rows import LeafWriter, Round
 from processor.projection.jobs import JobChanges, log_finished
@@ -37,7 +36,7 @@ from processor.projection.staging import (
     user_id,
 )
 from processor.projection.write_outcomes import WriteOutcome, WriteOutcomes
-from processor.projection.write_refusals import write_refusal
+from processor.projection.write_refusals import refused_row, write_refusal
 from schemas.codec import codec
 from schemas.read_model.copy_binary import COPY_HEADER, COPY_TRAILER
 from schemas.rules.rejections import erased_line, incomplete_user, key_conflict

@@ -1,15 +1,18 @@
-"""Writes of one user that the projection refuses, as their outcomes say it."""
+"""Rows without a job that the tables refuse, in words for outcomes and dead letters."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from processor.decoding.dead_letter_texts import shown
 from processor.decoding.producer_rules import Refusal
-from schemas.rules.fields import KEY_EXISTS, NO_SUCH_USER, UNKNOWN_USER_INCOMPLETE
+from schemas.rules.fields import FIELDS, KEY_EXISTS, NO_SUCH_USER, UNKNOWN_USER_INCOMPLETE
 from schemas.rules.rejections import key_field, missing_field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from processor.projection.producer_rows import Verdict
 
 
 def write_refusal(row: Mapping[str, Any], code: str, key_setting: str) -> Refusal:
@@ -22,3 +25,25 @@ def write_refusal(row: Mapping[str, Any], code: str, key_setting: str) -> Refusa
         reason = UNKNOWN_USER_INCOMPLETE.reason.format(column=field.header)
         return Refusal(code, reason, field.json_name)
     return Refusal(code, NO_SUCH_USER.reason)
+
+
+def refused_row(row: Mapping[str, Any], verdict: Verdict) -> str:
+    """Why the tables, as they were then, did not take a row of another producer."""
+    code, holder = verdict.code, verdict.holder_id
+    if code == KEY_EXISTS.code:
+        return (
+            f"an insert with event_id {shown(row['event_id'])}, and its key belongs to user"
+            f" {holder} already, whom another event made: send an upsert to change that user"
+        )
+    if code == NO_SUCH_USER.code:
+        whose = "nobody" if holder is None else f"user {holder}"
+        return (
+            f"the row means user {row['user_id']}, and its key belongs to {whose}: leave user_id"
+            " out, or look the user up again"
+        )
+    assert code == UNKNOWN_USER_INCOMPLETE.code, f"{code} has no detail"
+    missing = [field.name for field in FIELDS if field.is_required and row[field.name] is None]
+    return (
+        f"nobody has the key, and a new user needs {', '.join(missing or ['state'])}, which the"
+        " row lacks: send it whole, or retry this letter once the user is there"
+    )

@@ -12,4 +12,9 @@ goes on meanwhile and cannot make a difference.
 Of a user that differs only hashes are known here; what it should have been is
 then read from the log once more, for those few users alone.
 Two values that differ are taken for equal once in 2⁶⁴.
+
+Owns the fold, the snapshot and their comparison.
+Promises that it shares no SQL with the projection; memory grows with a partition's users alone.
+May import every folder below it: `pipeline`, `projection`, `decoding`, `tables`, `kafka`,
+`runtime`.
 """

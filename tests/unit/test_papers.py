@@ -1,0 +1,58 @@
+"""What the documents say of the code is so: folders, files, tests, and the words they use."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from tests.support import papers
+from tests.support.checkout import CHECKOUT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_DOCUMENTS: Final = [
+    CHECKOUT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md")
+] + sorted((CHECKOUT / "docs").rglob("*.md"))
+_PATH: Final = re.compile(
+    r"`((?:ingest_api|processor|schemas|deploy|tests|docs|\.ci)/[\w./-]*?)(?:::(\w+))?`"
+)
+
+
+def _name(path: Path) -> str:
+    return path.relative_to(CHECKOUT).as_posix()
+
+
+def test_the_table_of_folders_is_that_of_the_docstrings() -> None:
+    """ARCHITECTURE.md lists every folder; `just docs` makes the table anew."""
+    assert papers.ARCHITECTURE.read_text() == papers.architecture()
+
+
+@pytest.mark.parametrize("document", _DOCUMENTS, ids=_name)
+def test_every_path_that_a_document_names_is_there(document: Path) -> None:
+    """So is every test that it names in a file."""
+    named = _PATH.findall(document.read_text())
+    missing = [path for path, _ in named if not (CHECKOUT / path).exists()]
+    assert missing == []
+    lost = [
+        f"{path}::{test}"
+        for path, test in named
+        if test and f"def {test}(" not in (CHECKOUT / path).read_text()
+    ]
+    assert lost == []
+
+
+@pytest.mark.parametrize("document", _DOCUMENTS, ids=_name)
+def test_every_link_within_the_checkout_leads_somewhere(document: Path) -> None:
+    """A link names a file beside the document."""
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", document.read_text())
+    assert [link for link in links if not (document.parent / link).exists()] == []
+
+
+def test_the_architecture_names_each_invariant_once_with_module_and_test() -> None:
+    """I1, I2 … in their order, each with at least one module and one test."""
+    rows = re.findall(r"^\| (I\d+) \| (.*)$", papers.ARCHITECTURE.read_text(), re.MULTILINE)
+    assert [number for number, _ in rows] == [f"I{n}" for n in range(1, len(rows) + 1)]
+    assert [number for number, row in rows if ".py`" not in row or "::test_" not in row] == []
