@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from ingest_api.event_log.ledger import LedgerJob
     from ingest_api.kafka.range_reader import LogStretches
-    from ingest_api.kafka.schema_cache import EventSchemas
     from ingest_api.postgres.pool import BlockingReads, Store
+    from schemas.clients.event_schemas import EventSchemas
 
     Row = dict[str, Any]
 
