@@ -40,6 +40,7 @@ from processor.tables.retry_backoff import RETRIED
 from schemas.codec.registry_protocol import RegistryUnreachableError
 from schemas.config.logs import configure_logging
 from schemas.config.settings import SettingsError, read_settings
+from schemas.runtime.essential import end_process_on_failure
 
 if TYPE_CHECKING:
     from processor.tables.instance_registry import Instance
@@ -218,6 +219,7 @@ def _is_true(cursor: psycopg.Cursor, statement: LiteralString) -> bool:
 def main() -> None:
     """Run one builder; exits 0 on SIGTERM or SIGINT, 78 where it refuses to start."""
     configure_logging()
+    end_process_on_failure()
     stopping = threading.Event()
     stop_on_signals(stopping)
     try:

@@ -12,6 +12,7 @@ from deploy.processes.signals import exit_on_stop_signals
 from deploy.processes.supervisor import Supervised, Supervisor
 from schemas.config.logs import configure_logging
 from schemas.config.settings import SettingsError, read_settings
+from schemas.runtime.essential import end_process_on_failure
 
 
 @click.command()
@@ -50,5 +51,6 @@ def _run_until_stopped(services: Sequence[Supervised]) -> None:
         raise click.ClickException(str(error)) from error
     configure_logging()
     exit_on_stop_signals()
+    end_process_on_failure()
     with Supervisor(services):
         threading.Event().wait()
