@@ -26,13 +26,13 @@ from processor.tables.setup import ensure_active
 from processor.worker.group_consumer import GroupConsumer
 from processor.worker.outbox import Outbox
 from schemas.codec.registry_protocol import RegistryUnreachableError
+from schemas.config.environment import SettingsError, read
 from schemas.config.logs import configure_logging
-from schemas.config.settings import SettingsError, read_settings
+from schemas.config.settings import Settings
 from schemas.runtime.essential import end_process_on_failure
 
 if TYPE_CHECKING:
     from processor.tables.instance_registry import Instance
-    from schemas.config.settings import Settings
 
 _RETRY_S: Final = 1.0
 
@@ -46,7 +46,7 @@ def main() -> None:
     stop_on_signals(stopping)
     try:
         with rare_collections():
-            run(read_settings(os.environ), stopping)
+            run(read(Settings, os.environ), stopping)
     except (RefusedToStartError, SettingsError) as error:
         log.critical("refused to start", reason=str(error))
         sys.exit(EXIT_REFUSED)

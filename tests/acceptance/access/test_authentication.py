@@ -15,7 +15,8 @@ import httpx2
 import pytest
 
 from ingest_api.app.application import make_parts
-from ingest_api.app.settings import read_api_settings
+from ingest_api.app.settings import ApiSettings
+from schemas.config.environment import read
 from tests.support.clients.client import BASE
 from tests.support.servers.freezing import frozen
 from tests.support.servers.gate import (
@@ -102,7 +103,7 @@ def test_a_request_costs_little_more_than_looking_into_memory(
     open_gate(env, services).client.close()
 
     async def measure() -> tuple[float, float]:
-        parts = make_parts(read_api_settings(env.environ))
+        parts = make_parts(read(ApiSettings, env.environ))
         await parts.store.open()
         try:
             await parts.accounts.prepare(env.password)
