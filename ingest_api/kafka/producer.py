@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from confluent_kafka import KafkaError, KafkaException
 
+from ingest_api.errors import LogUnavailableError, RecordTooLargeError
 from schemas.clients.kafka import make_producer
 from schemas.runtime.essential import EssentialThread
 
@@ -20,14 +21,6 @@ if TYPE_CHECKING:
 _POLL_S: Final = 0.1
 _QUEUE_KIB: Final = 256 * 1024
 """Above what all writers together may have under way, so that no writer meets a full queue."""
-
-
-class LogUnavailableError(Exception):
-    """Kafka did not acknowledge a record in time; it may be in the log or come into it later."""
-
-
-class RecordTooLargeError(LogUnavailableError):
-    """The topic takes no record so large, so it is not in the log and never will be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from processor.runtime.child_process import OtherProcess, OtherProcessDiedError
+from processor.errors import OtherProcessDiedError
+from processor.runtime.child_process import OtherProcess
 from tests.support.checkout import CHECKOUT
 from tests.support.waiting import wait_until
 
