@@ -92,6 +92,10 @@ _COMMANDS = {
         "deploy.cli.commands.log.rekey:rekey_command",
         "Move the log to another key or partitions.",
     ),
+    "settings": (
+        "deploy.cli.commands.stack.settings:settings",
+        "Show what can be set in the environment.",
+    ),
     "psql": ("deploy.cli.commands.stack.psql:psql", "Open the database of the running stack."),
 }
 if CHECKOUT is not None:

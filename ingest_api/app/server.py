@@ -22,9 +22,9 @@ from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from ingest_api.app.application import make_application, make_parts
-from ingest_api.app.settings import loggable
 from ingest_api.web.asgi_middleware import FrontDoor
-from schemas.config.settings import SettingsError
+from schemas.config.declared import loggable
+from schemas.config.environment import SettingsError
 from schemas.runtime.essential import EXIT_FAILED, TASK_FAILED, essential_task
 
 if TYPE_CHECKING:
@@ -55,7 +55,8 @@ async def serve(settings: ApiSettings) -> None:
         Exception: what an essential task has failed of.
     """
     _check_free(settings)
-    _log.info("starting", **loggable(settings))
+    topics = {topic.name: topic.partitions for topic in settings.shared.topics.all()}
+    _log.info("starting", topics=topics, **loggable(settings))
     parts = make_parts(settings)
     server = _make_server(settings, cast("Application", make_application(parts)))
     stopping = asyncio.Event()

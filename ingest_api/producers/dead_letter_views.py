@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
-from ingest_api.openapi.operation import Refusal
 from ingest_api.openapi.response_types import ContractDate, Count, Id
 from ingest_api.web.dates import date_text
 from ingest_api.web.parameters import whole_number
+from ingest_api.web.refused import Refusal
 from schemas.codec.codec import UndecodableError, decode
 from schemas.events import RowMode, UserRow
 

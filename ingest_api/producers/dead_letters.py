@@ -23,8 +23,14 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import structlog
 
+from ingest_api.errors import (
+    ConflictError,
+    LogUnavailableError,
+    NotFoundError,
+    RecordTooLargeError,
+    UnavailableError,
+)
 from ingest_api.event_log.user_events import NOTHING_KEPT, NotAppendedError
-from ingest_api.kafka.producer import LogUnavailableError
 from ingest_api.kafka.range_reader import LogGoneError, TooLongError
 from ingest_api.kafka.topic_setup import TopicSetupError
 from ingest_api.producers.dead_letter_retries import place_of
@@ -38,11 +44,12 @@ from ingest_api.producers.retry_rules import (
     check_key,
     letter_place,
     moved_partition,
+    not_retried,
     retried_key,
     retry_partition,
 )
-from ingest_api.web.responses import Refused, unavailable
 from schemas.codec.registry_protocol import RegistryUnreachableError
+from schemas.log.dead_letters import LEFT_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -128,7 +135,7 @@ class RetryRequest:
     over_newer: bool = False
 
 
-class KeyChangedError(Exception):
+class KeyChangedError(ConflictError):
     """A letter's key was changed after it; ``changes`` are what its retry would set, by field.
 
     ``changes`` is None where the letter's event can't be read here.
@@ -171,7 +178,7 @@ class DeadLetters:
         """A page of the letters wanted, the newest first.
 
         Raises:
-            Refused: 503, it took too long.
+            UnavailableError: it took too long.
         """
         found = await self._in_thread(lambda reading: _page(reading, wanted, page))
         attempts = await self._retries.select(found.letters)
@@ -182,7 +189,7 @@ class DeadLetters:
         """All that is known of one letter.
 
         Raises:
-            Refused: 404, there is no such letter.
+            NotFoundError: there is no such letter.
         """
         letter, value = await self._fetch(letter_id)
         attempts = await self._retries.select([letter])
@@ -192,10 +199,11 @@ class DeadLetters:
         """Send a letter's record to the log once more; it is there on return.
 
         Raises:
-            Refused: 404, there is no such letter; 409, it is a job's record, no record of
-                `user-events`, of a log with another key, or was retried before and ``again``
-                is not said; 503.
+            NotFoundError: there is no such letter.
             KeyChangedError: the key was changed after the letter, and ``over_newer`` is not said.
+            ConflictError: it is a job's record, no record of `user-events`, of a log with another
+                key, or was retried before and ``again`` is not said.
+            UnavailableError: Kafka or Postgres doesn't answer.
         """
         # A client that goes away must not leave open what became of its retry.
         task = asyncio.create_task(self._retry(letter_id, request))
@@ -234,9 +242,10 @@ class DeadLetters:
                 lambda reading: check.look(reading, asked, partition, state)
             )
         except (TooLongError, LogGoneError):
-            raise unavailable(NOT_CHECKED) from None
+            raise UnavailableError(NOT_CHECKED) from None
         except RegistryUnreachableError as error:
-            raise unavailable(f"The schema registry can't be reached, try again: {error}") from None
+            message = f"The schema registry can't be reached, try again: {error}"
+            raise UnavailableError(message) from None
         if checked.last is not None:
             raise KeyChangedError(checked, checked.last, changes_of(value, state))
         return checked
@@ -248,6 +257,10 @@ class DeadLetters:
         return await self._in_thread(lambda reading: check.overtaken(reading, checked, offset))
 
     async def _partition(self, letter: DeadLetter, value: bytes | None) -> int:
+        if left_out := letter.headers.get(LEFT_OUT):
+            raise not_retried(
+                f"it was too large to be kept here whole ({left_out}): it stands where it was"
+            )
         log, earlier = self._user_log, self._earlier_logs
         version = earlier.version_of(letter.headers.get("source-topic", ""))
         if version is None:
@@ -255,7 +268,7 @@ class DeadLetters:
         try:
             made_for = await asyncio.to_thread(earlier.fetch_key, version)
         except TopicSetupError as error:
-            raise unavailable(str(error)) from None
+            raise UnavailableError(str(error)) from None
         check_key(made_for, earlier.reconciliation_key)
         return moved_partition(letter, value, log.partitions)
 
@@ -264,8 +277,7 @@ class DeadLetters:
         if earlier and not request.again:
             last = earlier[-1]
             where = "?" if last["to_offset"] is None else last["to_offset"]
-            raise Refused(
-                409,
+            raise ConflictError(
                 f"{ALREADY_RETRIED}, by {last['retried_by']}, to partition"
                 f" {last['to_partition']}, offset {where}: say again=true to retry it once more",
             )
@@ -273,7 +285,7 @@ class DeadLetters:
 
     async def _claim(self, letter: DeadLetter, attempt: int, by: str, partition: int) -> None:
         if not await self._retries.claim(letter, attempt, by, partition):
-            raise Refused(409, f"{ALREADY_RETRIED}, by somebody else, at this moment")
+            raise ConflictError(f"{ALREADY_RETRIED}, by somebody else, at this moment")
 
     async def _append(
         self, letter: DeadLetter, value: bytes | None, partition: int, attempt: int
@@ -282,29 +294,32 @@ class DeadLetters:
         headers = [(RETRIED_FROM, origin.encode())]
         try:
             return await self._user_log.append_again(letter.key, value, partition, headers)
+        except RecordTooLargeError:
+            await self._retries.release(letter, attempt)
+            raise not_retried(f"{self._user_log.topic} takes no record so large") from None
         except NotAppendedError:
             await self._retries.release(letter, attempt)
-            raise unavailable(NOTHING_KEPT) from None
+            raise UnavailableError(NOTHING_KEPT) from None
         except LogUnavailableError:
-            raise unavailable(IN_DOUBT) from None
+            raise UnavailableError(IN_DOUBT) from None
 
     async def _fetch(self, letter_id: str) -> tuple[DeadLetter, bytes | None]:
         place = letter_place(letter_id)
         found = place and await self._in_thread(lambda reading: reading.fetch(*place))
         if not found:
-            raise Refused(404, UNKNOWN_LETTER)
+            raise NotFoundError(UNKNOWN_LETTER)
         return found
 
     async def _in_thread(self, question: Callable[[DeadLetterReading], _T]) -> _T:
         if self._waiting >= _MOST_WAITING:
-            raise unavailable("Too many requests look at the dead letters, try again")
+            raise UnavailableError("Too many requests look at the dead letters, try again")
         self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(
                 self._threads, self._ask, question
             )
         except SearchEndedError:
-            raise unavailable("The dead letters were not read in time, try again") from None
+            raise UnavailableError("The dead letters were not read in time, try again") from None
         finally:
             self._waiting -= 1
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from ingest_api.errors import ConflictError
 from ingest_api.producers.later_changes import would_set
 from ingest_api.web.parameters import whole_number
-from ingest_api.web.responses import Refused
 from schemas.codec.codec import UndecodableError, decode
 from schemas.events import UserRow
 from schemas.log.topics import partition_of
@@ -52,11 +52,11 @@ def retry_partition(
     """Where a letter's record goes: to where its key belongs, else to where it was.
 
     Raises:
-        Refused: 409, it may not be retried.
+        ConflictError: it may not be retried.
     """
     came_from = whole_number(letter.headers.get("source-partition", ""), partitions - 1)
     if letter.headers.get("source-topic") != source_topic or came_from is None:
-        raise _not_retried(f"it does not say which partition of {source_topic} it was in")
+        raise not_retried(f"it does not say which partition of {source_topic} it was in")
     event = retriable_row(value)
     if event is None:
         return came_from
@@ -68,11 +68,11 @@ def moved_partition(letter: DeadLetter, value: bytes | None, partitions: int) ->
     """Where a letter's record goes from before the log was moved: its partition there is no more.
 
     Raises:
-        Refused: 409, it may not be retried.
+        ConflictError: it may not be retried.
     """
     retriable_row(value)
     if letter.key is None:
-        raise _not_retried(
+        raise not_retried(
             "the log was moved since, and without a key the record belongs to no partition of it"
         )
     return partition_of(letter.key, partitions)
@@ -82,15 +82,15 @@ def check_key(made_for: str | None, key_now: str) -> None:
     """Return where the log that a letter comes from had the key that the log has now.
 
     Raises:
-        Refused: 409, it hadn't, or nobody knows.
+        ConflictError: it hadn't, or nobody knows.
     """
     if made_for is None:
-        raise _not_retried(
+        raise not_retried(
             "it comes from a version of the log whose job-events is gone, so it is not known what"
             " its key means: send the event again"
         )
     if made_for != key_now:
-        raise _not_retried(
+        raise not_retried(
             f"its key is of the log as it was, by {made_for}, and the log was moved to the key"
             f" {key_now} since: send the event again, with its user's {key_now} as the key"
         )
@@ -100,7 +100,7 @@ def retriable_row(value: bytes | None) -> UserRow | None:
     """The row that is to be retried; None where it can't be read here, or only not yet.
 
     Raises:
-        Refused: 409, it may not be retried.
+        ConflictError: it may not be retried.
     """
     try:
         event = decode(value)
@@ -108,14 +108,15 @@ def retriable_row(value: bytes | None) -> UserRow | None:
         return None
     job_id: int | None = getattr(event, "job_id", None)
     if job_id is not None:
-        raise _not_retried(
+        raise not_retried(
             f"it names job {job_id}, whose records come again by the job's own pass only: outside"
             " of it this is a repeat, which changes nothing, or poison"
         )
     if not isinstance(event, UserRow):
-        raise _not_retried(f"other producers send UserRow, and this is {type(event).__name__}")
+        raise not_retried(f"other producers send UserRow, and this is {type(event).__name__}")
     return event
 
 
-def _not_retried(why: str) -> Refused:
-    return Refused(409, f"{NOT_RETRIED}: {why}")
+def not_retried(why: str) -> ConflictError:
+    """The letter may not be retried, and why."""
+    return ConflictError(f"{NOT_RETRIED}: {why}")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from ingest_api.auth.middleware import account_of
-from ingest_api.openapi.operation import RefusalDetail, described
+from ingest_api.errors import invalid_parameter
+from ingest_api.openapi.operation import described
 from ingest_api.producers.dead_letter_views import (
     FieldChange,
     RefusedRetry,
@@ -30,7 +31,8 @@ from ingest_api.producers.operations import (
 )
 from ingest_api.web.paging import page_of
 from ingest_api.web.parameters import query_number, query_values
-from ingest_api.web.responses import invalid_parameter, json_answer
+from ingest_api.web.refused import RefusalDetail
+from ingest_api.web.responses import json_answer
 
 if TYPE_CHECKING:
     from sanic import Blueprint, HTTPResponse, Request
@@ -80,10 +82,10 @@ def add_producer_routes(
         try:
             done = await letters.retry(letter_id, asked)
         except KeyChangedError as error:
-            return json_answer(409, msgspec.to_builtins(_refused_retry(error, job_log)))
+            return json_answer(409, _refused_retry(error, job_log))
         overtaken = done.overtaken and _changed_by(done.overtaken, done.partition, job_log)
         answer = LetterRetried(letter_id, RETRIED, done.partition, done.offset, overtaken)
-        return json_answer(200, msgspec.to_builtins(answer))
+        return json_answer(200, answer)
 
     _ = source_page, letter_page, one_letter, retry_letter
 
@@ -92,7 +94,7 @@ def _filter(request: Request[Any, Any]) -> LetterFilter:
     """Which letters the query asks for.
 
     Raises:
-        Refused: 400, where a filter is empty, repeated, or no number.
+        InvalidRequestError: a filter is empty, repeated, or no number.
     """
     query = query_values(request)
     reasons = query.get("reason", [])

@@ -17,17 +17,16 @@ import sys
 import threading
 import time
 from bisect import bisect_left
-from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 import structlog
 from confluent_kafka import KafkaException
 
+from ingest_api.errors import LogTruncatedError
 from ingest_api.event_log.ledger import JobLedger
 from ingest_api.kafka.log_moved import LogMovedError, start_again
 from ingest_api.kafka.log_setup import LogMismatchError, ensure_log
-from ingest_api.kafka.log_start import LogTruncatedError
 from ingest_api.kafka.topic_follower import EventFollower
 from ingest_api.kafka.topic_setup import TopicSetupError
 from ingest_api.kafka.upload_chunks import (
@@ -40,26 +39,22 @@ from ingest_api.parsing.errors import FileFault
 from ingest_api.publisher.consumer_lag import ProgressUnknownError, ProjectionProgress
 from ingest_api.publisher.lease import LeaseLostError, PublisherLease
 from ingest_api.publisher.pass_producer import PassFailedError, PassProducer
+from ingest_api.publisher.settings import PublisherSettings
 from ingest_api.publisher.watchdog import Watchdog
 from schemas.clients.event_schemas import EventSchemas
+from schemas.config.environment import SettingsError, read
 from schemas.config.logs import configure_logging
-from schemas.config.settings import EnvironmentReader, SettingsError, read_settings
+from schemas.config.settings_help import settings_help
 from schemas.events import JobStatus
 from schemas.rules.fields import RULES_VERSION
 from schemas.runtime.essential import end_process_on_failure
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from types import FrameType
 
     from ingest_api.event_log.ledger import LedgerJob
     from schemas.config.settings import Settings
 
-_SETTINGS_HELP: Final = """\
-It is told by the environment, as the API is, and besides by
-  ROLLCALL_WATCHDOG_S  30  seconds that a job may stay incomplete after the processors
-                           have read all of it; then it is published again
-"""
 _POLL_S: Final = 0.2
 _CHUNK_TIMEOUT_S: Final = 3.0
 _FIRST_PAUSE_S: Final = 0.1
@@ -88,27 +83,6 @@ class _StoppedError(Exception):
 
 _FINAL: Final = (UploadLostError, FileFault, RulesUnknownError)
 """What only an operator can mend; the job is tried again, slowly, and never left out."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublisherSettings:
-    """The effective settings."""
-
-    shared: Settings
-    watchdog_s: int
-
-
-def read_publisher_settings(environ: Mapping[str, str]) -> PublisherSettings:
-    """The settings, from the environment.
-
-    Raises:
-        SettingsError: one or more are missing or wrong.
-    """
-    shared = read_settings(environ)
-    read = EnvironmentReader(environ)
-    watchdog_s = read.integer("ROLLCALL_WATCHDOG_S", 30, least=1, most=86_400)
-    read.check()
-    return PublisherSettings(shared=shared, watchdog_s=watchdog_s)
 
 
 class Publisher:
@@ -294,7 +268,7 @@ def main() -> None:
     """
     _parse_arguments()
     try:
-        settings = read_publisher_settings(os.environ)
+        settings = read(PublisherSettings, os.environ)
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(2)
@@ -329,7 +303,7 @@ def _parse_arguments() -> None:
     argparse.ArgumentParser(
         prog="python -m ingest_api.publisher",
         description=summary + description,
-        epilog=_SETTINGS_HELP,
+        epilog=settings_help(PublisherSettings),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     ).parse_args()
 

@@ -19,10 +19,17 @@ import structlog
 from confluent_kafka import KafkaException
 from psycopg import errors
 
-from processor import LogTruncatedError, RefusedToStartError, SupersededError
-from processor.builder.build import Build, BuildFailedError, StoppedError
+from processor.builder.build import Build
 from processor.builder.reverts_follower import RevertsFollower
-from processor.kafka.log_description import NotReadyError, describe_log
+from processor.errors import (
+    BuildFailedError,
+    LogTruncatedError,
+    NotReadyError,
+    RefusedToStartError,
+    StoppedError,
+    SupersededError,
+)
+from processor.kafka.log_description import describe_log
 from processor.kafka.log_version import at_current_version
 from processor.kafka.reconciliation_key import check_key
 from processor.projection.session import connect, is_transient
@@ -31,13 +38,13 @@ from processor.runtime.process import EXIT_REFUSED, stop_on_signals
 from processor.tables import instance_registry
 from processor.tables.retry_backoff import RETRIED
 from schemas.codec.registry_protocol import RegistryUnreachableError
+from schemas.config.environment import SettingsError, read
 from schemas.config.logs import configure_logging
-from schemas.config.settings import SettingsError, read_settings
+from schemas.config.settings import Settings
 from schemas.runtime.essential import end_process_on_failure
 
 if TYPE_CHECKING:
     from processor.tables.instance_registry import Instance
-    from schemas.config.settings import Settings
     from schemas.log.reverts import Reverts
 
 APPLICATION: Final = "rollcall-builder"
@@ -217,7 +224,7 @@ def main() -> None:
     stop_on_signals(stopping)
     try:
         with rare_collections():
-            Builder(read_settings(os.environ), stopping).run()
+            Builder(read(Settings, os.environ), stopping).run()
     except (RefusedToStartError, SettingsError) as error:
         _log.critical("refused to start", reason=str(error))
         sys.exit(EXIT_REFUSED)

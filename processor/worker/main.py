@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 import structlog
 
-from processor import RefusedToStartError, SwitchedError
-from processor.kafka.log_description import NotReadyError, describe_log
+from processor.errors import NotReadyError, RefusedToStartError, SwitchedError
+from processor.kafka.log_description import describe_log
 from processor.kafka.log_version import at_current_version
 from processor.kafka.reconciliation_key import check_key
 from processor.kafka.row_reader import LogReader
@@ -26,13 +26,13 @@ from processor.tables.setup import ensure_active
 from processor.worker.group_consumer import GroupConsumer
 from processor.worker.outbox import Outbox
 from schemas.codec.registry_protocol import RegistryUnreachableError
+from schemas.config.environment import SettingsError, read
 from schemas.config.logs import configure_logging
-from schemas.config.settings import SettingsError, read_settings
+from schemas.config.settings import Settings
 from schemas.runtime.essential import end_process_on_failure
 
 if TYPE_CHECKING:
     from processor.tables.instance_registry import Instance
-    from schemas.config.settings import Settings
 
 _RETRY_S: Final = 1.0
 
@@ -46,7 +46,7 @@ def main() -> None:
     stop_on_signals(stopping)
     try:
         with rare_collections():
-            run(read_settings(os.environ), stopping)
+            run(read(Settings, os.environ), stopping)
     except (RefusedToStartError, SettingsError) as error:
         log.critical("refused to start", reason=str(error))
         sys.exit(EXIT_REFUSED)

@@ -12,8 +12,9 @@ import pytest
 from sanic import Sanic
 
 from ingest_api.app.application import make_application, make_parts
-from ingest_api.app.settings import read_api_settings
+from ingest_api.app.settings import ApiSettings
 from ingest_api.openapi.operation import operation_of
+from schemas.config.environment import read
 from tests.support.clients.client import BASE
 from tests.support.servers.gate import UNAUTHORIZED, open_gate
 
@@ -80,7 +81,7 @@ def registered(env: Ground) -> dict[str, str | None]:
     """Every call that the application takes, with the role that its description names."""
 
     async def found() -> dict[str, str | None]:
-        parts = make_parts(read_api_settings(env.environ))
+        parts = make_parts(read(ApiSettings, env.environ))
         application = make_application(parts)
         calls: dict[str, str | None] = {}
         for route in application.router.routes:

@@ -26,6 +26,7 @@ from deploy.local_stack.rollcall import (
     running_rollcall,
 )
 from deploy.processes.signals import exit_on_stop_signals
+from schemas.config.environment import SettingsError
 from schemas.runtime.essential import end_process_on_failure
 
 _START_ERRORS = (
@@ -36,6 +37,7 @@ _START_ERRORS = (
     NotReadyError,
     PortInUseError,
     PostgresError,
+    SettingsError,
 )
 
 port_option = click.option(
