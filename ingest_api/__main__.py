@@ -15,6 +15,7 @@ from ingest_api.kafka.log_moved import LogMovedError, start_again
 from ingest_api.kafka.log_setup import LogMismatchError
 from schemas.config.environment import SettingsError, read
 from schemas.config.logs import configure_logging
+from schemas.runtime.essential import end_process_on_failure
 
 _log = structlog.stdlib.get_logger("rollcall.api")
 
@@ -28,6 +29,7 @@ def main() -> None:
     try:
         settings = read(ApiSettings, os.environ)
         configure_logging()
+        end_process_on_failure()
         asyncio.run(serve(settings))
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")

@@ -31,27 +31,15 @@ _LIVE: Final = Operation(
     summary="Whether the process answers",
     tag="Service",
     role=None,
-    answers={
-        200: Answer(
-            description="It does.", bodies={JSON: response_types.Live}, example={"status": "live"}
-        )
-    },
+    answers={200: Answer(description="It does.", bodies={JSON: response_types.Live})},
 )
 _READY: Final = Operation(
     summary="Whether an upload would be taken and processed",
     tag="Service",
     role=None,
     answers={
-        200: Answer(
-            description="It would.",
-            bodies={JSON: response_types.Readiness},
-            example={"status": "ready", "reasons": []},
-        ),
-        503: Answer(
-            description="Not yet.",
-            bodies={JSON: response_types.Readiness},
-            example={"status": "waiting", "reasons": ["Kafka doesn't answer."]},
-        ),
+        200: Answer(description="It would.", bodies={JSON: response_types.Readiness}),
+        503: Answer(description="Not yet.", bodies={JSON: response_types.Readiness}),
     },
 )
 

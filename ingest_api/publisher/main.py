@@ -47,6 +47,7 @@ from schemas.config.logs import configure_logging
 from schemas.config.settings_help import settings_help
 from schemas.events import JobStatus
 from schemas.rules.fields import RULES_VERSION
+from schemas.runtime.essential import end_process_on_failure
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -272,13 +273,9 @@ def main() -> None:
         sys.stderr.write(f"{error}\n")
         sys.exit(2)
     configure_logging()
+    end_process_on_failure()
     stop = threading.Event()
-
-    def stop_soon(_signal: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop_soon)
+    _stop_on_signals(stop)
     try:
         if _have_log(settings.shared, stop):
             Publisher(settings, stop).run()
@@ -291,6 +288,14 @@ def main() -> None:
         _log.critical("refused to start", reason=str(error))
         sys.exit(os.EX_CONFIG)
     _log.info("publisher stopped")
+
+
+def _stop_on_signals(stop: threading.Event) -> None:
+    def stop_soon(_signal: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop_soon)
 
 
 def _parse_arguments() -> None:

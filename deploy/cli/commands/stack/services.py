@@ -16,6 +16,7 @@ from schemas.config.declared import Section, described, name_of
 from schemas.config.environment import SettingsError, read
 from schemas.config.logs import configure_logging
 from schemas.config.settings import Settings
+from schemas.runtime.essential import end_process_on_failure
 
 _SECTIONS = {"serve": (ApiSettings, PublisherSettings), "process": (Settings,)}
 """What the services of each command read."""
@@ -74,5 +75,6 @@ def _check(environment: Mapping[str, str], *sections: type[Section]) -> None:
 def _run_until_stopped(services: Sequence[Supervised]) -> None:
     configure_logging()
     exit_on_stop_signals()
+    end_process_on_failure()
     with Supervisor(services):
         threading.Event().wait()

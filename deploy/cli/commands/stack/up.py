@@ -27,6 +27,7 @@ from deploy.local_stack.rollcall import (
 )
 from deploy.processes.signals import exit_on_stop_signals
 from schemas.config.environment import SettingsError
+from schemas.runtime.essential import end_process_on_failure
 
 _START_ERRORS = (
     DataDirInUseError,
@@ -71,6 +72,7 @@ def started(plan: Plan) -> Generator[Running]:
     console = Console(stderr=True)
     _configure_logs()
     exit_on_stop_signals()
+    end_process_on_failure()
     with contextlib.ExitStack() as exit_stack:
         try:
             with console.status("Starting Kafka, Postgres and the services …"):
