@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from processor.decoding.batch import Batch
     from tests.support.data.schema_versions import Schema
 
+pytestmark = pytest.mark.usefixtures("either_codec")
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 PARTITIONS = 3
 OURS, THEIRS = 7, 8
