@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import KafkaException
 
+from ingest_api.errors import LogUnavailableError
 from ingest_api.kafka.log_moved import LogMovedError
 from ingest_api.kafka.log_start import LogBeginning
-from ingest_api.kafka.producer import LogUnavailableError
 from ingest_api.kafka.topic_follower import EventFollower
 from ingest_api.kafka.topic_setup import TopicSetupError, ensure_topics, topic_names
 from schemas.clients.event_schemas import EventSchemas

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import OffsetSpec
 
-from ingest_api.kafka.producer import LogUnavailableError
+from ingest_api.errors import LogTruncatedError, LogUnavailableError
 from schemas.clients.kafka import make_admin
 from schemas.log.truncation import truncated
 
@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 
 _TIMEOUT_S: Final = 4.0
 _PAUSE_S: Final = 0.05
-
-
-class LogTruncatedError(Exception):
-    """A topic does not begin with its first record; the message says which, and what to do."""
 
 
 class LogBeginning:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from ingest_api.kafka.producer import LogUnavailableError
+from ingest_api.errors import LogUnavailableError
 from schemas.clients.kafka import READ_TO_END, READ_WHILE_WAITED_FOR, make_reader
 
 if TYPE_CHECKING:

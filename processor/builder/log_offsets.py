@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow.compute
 from confluent_kafka import KafkaException, TopicPartition
 
-from processor import LogTruncatedError
 from processor.decoding.batches import decode_records
 from processor.decoding.producer_rules import LogPartition
-from processor.kafka.log_description import NotReadyError
+from processor.errors import LogTruncatedError, NotReadyError
 from processor.kafka.schema_cache import WriterSchemas
 from schemas.clients.kafka import make_reader
 from schemas.codec.registry_protocol import RegistryUnreachableError

@@ -12,7 +12,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from processor.builder.log_offsets import check_beginning
 from processor.decoding.records import recorded_at
-from processor.kafka.log_description import NotReadyError
+from processor.errors import NotReadyError
 from processor.kafka.schema_cache import WriterSchemas
 from schemas.clients.kafka import make_reader
 from schemas.codec.codec import UndecodableError, decode

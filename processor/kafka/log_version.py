@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from processor.kafka.log_description import NotReadyError
+from processor.errors import NotReadyError
 from schemas.clients.kafka import READ_TO_END, make_admin, make_reader
 from schemas.codec.codec import UndecodableError, decode
 from schemas.log.moves import LogMoves, oldest_version

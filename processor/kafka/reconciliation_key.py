@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from processor import RefusedToStartError
-from processor.kafka.log_description import NotReadyError
+from processor.errors import NotReadyError, RefusedToStartError
 from processor.kafka.schema_cache import WriterSchemas
 from schemas.clients.kafka import READ_TO_END, make_reader
 from schemas.codec.codec import UndecodableError, decode, unknown_id

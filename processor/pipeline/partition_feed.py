@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from confluent_kafka import KafkaError, TopicPartition
 
-from processor import RefusedToStartError
+from processor.errors import RefusedToStartError
 from processor.kafka.schema_cache import WriterSchemas
 from processor.pipeline.works import make_work
 from schemas.codec import codec

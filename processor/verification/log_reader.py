@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
+from processor.errors import VerificationError
 from processor.kafka.schema_cache import WriterSchemas
-from processor.verification import VerificationError
 from schemas.clients.kafka import make_reader
 
 if TYPE_CHECKING:

