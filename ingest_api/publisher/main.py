@@ -45,6 +45,7 @@ from ingest_api.publisher.watchdog import Watchdog
 from schemas.config.logs import configure_logging
 from schemas.config.settings import EnvironmentReader, SettingsError, read_settings
 from schemas.events import JobStatus
+from schemas.log.job_states import RUNNING_STATES
 from schemas.rules.fields import RULES_VERSION
 
 if TYPE_CHECKING:
@@ -65,7 +66,6 @@ _FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 5.0
 _LOST_PAUSE_S: Final = 60.0
 _WATCH_INTERVAL_S: Final = 2.0
-_ENDED: Final = frozenset({"COMPLETED", "COMPLETED_WITH_ERRORS", "REVERTING", "REVERTED"})
 _PASSING: Final = (
     KafkaException,
     PassFailedError,
@@ -196,7 +196,7 @@ class Publisher:
         if (version := self._ledger.moves.moved_to) is not None:
             raise LogMovedError(version)
         for _, event in self._statuses.poll(0):
-            if isinstance(event, JobStatus) and event.state in _ENDED:
+            if isinstance(event, JobStatus) and event.state not in RUNNING_STATES:
                 self._watchdog.complete(event.job_id)
 
     def _has_lease(self) -> bool:

@@ -21,11 +21,12 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from ingest_api.errors import UnavailableError, UnknownUserError
 from ingest_api.kafka.range_reader import Stretch, TooLongError
+from ingest_api.openapi.response_types import ChangeShown, EntryShown, HistoryShown
+from ingest_api.openapi.user_answers import shown_value
 from ingest_api.web.dates import date_text
 from schemas.codec.codec import UndecodableError
 from schemas.codec.registry_protocol import RegistryUnreachableError
@@ -43,11 +44,10 @@ if TYPE_CHECKING:
     from ingest_api.event_log.job_events import JobLog
     from ingest_api.event_log.ledger import LedgerJob
     from ingest_api.kafka.range_reader import LogStretches
+    from ingest_api.openapi.response_types import AttributeValue
     from ingest_api.postgres.pool import Store
     from schemas.events import AttributeType, Event
     from schemas.rules.fields import Field
-
-    Row = dict[str, Any]
 
 _OFFSET_BITS: Final = 48
 _THREADS: Final = 2
@@ -188,14 +188,9 @@ def _changed_values(before: Mapping[str, Any], row: UserRow) -> dict[str, Any]:
     values = dict(before) | _attribute_values(row)
     for a_field in FIELDS:
         value = getattr(row, a_field.name)
-        if row.present & a_field.bit and (value is not None or not _is_kept(a_field)):
+        if row.present & a_field.bit and not (value is None and a_field.is_never_cleared):
             values[a_field.name] = value
     return {name: value for name, value in values.items() if value is not None}
-
-
-def _is_kept(a_field: Field) -> bool:
-    """Whether a null leaves the field as it was."""
-    return a_field.is_required or a_field.kind in ("boolean", "date")
 
 
 def _attribute_values(row: UserRow) -> dict[str, str | None]:
@@ -231,7 +226,7 @@ class UserHistory:
     SELECT name, type FROM public.attributes
     """
 
-    async def of(self, user_id: int, *, start: int, page_size: int) -> Row:
+    async def of(self, user_id: int, *, start: int, page_size: int) -> HistoryShown:
         """A page of the user's history, the oldest first, and how many entries there are.
 
         Raises:
@@ -256,11 +251,11 @@ class UserHistory:
             _Question(user_id, rows[0]["key"], rules, stretch, begin=start, end=end)
         )
         job = self._job_log.ledger.job
-        return {
-            "id": str(user_id),
-            "total": total,
-            "history": [_shown(entry, user_id, job, rules.types) for entry in page],
-        }
+        return HistoryShown(
+            id=str(user_id),
+            total=total,
+            history=[_shown(entry, user_id, job, rules.types) for entry in page],
+        )
 
     async def _in_thread(self, question: _Question) -> tuple[int, list[Entry]]:
         if self._waiting >= _MOST_WAITING:
@@ -351,42 +346,40 @@ def _shown(
     user_id: int,
     job_of: Callable[[int], LedgerJob | None],
     types: Mapping[str, AttributeType],
-) -> Row:
+) -> EntryShown:
     row = entry.row
     partition, created_offset = _log_position(user_id)
     job = None if row.job_id is None else job_of(row.job_id)
-    return {
-        "event": "created" if entry.offset == created_offset else "updated",
-        "date": date_text(row.occurred_at),
-        "jobId": None if row.job_id is None else str(row.job_id),
-        "fileName": job and job.accepted.file_name,
-        "importedBy": job and job.accepted.accepted_by,
-        "line": row.line,
-        "recordNumber": row.record_number,
-        "partition": partition,
-        "offset": entry.offset,
-        "source": row.source,
-        "changes": {
-            _JSON_NAMES.get(name, name): {
-                "before": _json_value(before, types.get(name)),
-                "after": _json_value(after, types.get(name)),
-            }
+    return EntryShown(
+        event="created" if entry.offset == created_offset else "updated",
+        date=date_text(row.occurred_at),
+        job_id=None if row.job_id is None else str(row.job_id),
+        file_name=job and job.accepted.file_name,
+        imported_by=job and job.accepted.accepted_by,
+        line=row.line,
+        record_number=row.record_number,
+        partition=partition,
+        offset=entry.offset,
+        source=row.source,
+        changes={
+            _JSON_NAMES.get(name, name): ChangeShown(
+                before=_json_value(before, types.get(name)),
+                after=_json_value(after, types.get(name)),
+            )
             for name, (before, after) in entry.changes.items()
         },
-    }
+    )
 
 
 _JSON_NAMES: Final = {a_field.name: a_field.json_name for a_field in FIELDS}
 
 
-def _json_value(value: Any, attribute_type: AttributeType | None) -> str | bool | float | None:
-    """A field's value as users are shown with it."""
+def _json_value(value: Any, attribute_type: AttributeType | None) -> AttributeValue:
+    """A field's value as users are shown with it; attributes are texts in events."""
     match attribute_type, value:
-        case _, date():
-            return date_text(datetime(value.year, value.month, value.day, tzinfo=UTC))
         case "number", str():
             return float(value) if "." in value else int(value)
         case "boolean", str():
             return value == "true"
         case _:
-            return value
+            return shown_value(value)
