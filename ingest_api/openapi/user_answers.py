@@ -12,18 +12,23 @@ from schemas.rules.fields import FIELDS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ingest_api.openapi.response_types import AttributeValue
+    from schemas.events import AttributeType
+
     Row = Mapping[str, Any]
 
 _DAY: Final = "last_active_date"
-_NAMES: Final = {field.name: field.json_name for field in FIELDS if field.kind != "date"}
-_SHOWN: Final = _NAMES | {_DAY: "lastActiveDateStr"}
+FIELD_NAMES: Final = {field.name: field.json_name for field in FIELDS}
+_SHOWN: Final = {name: FIELD_NAMES[name] for name in FIELD_NAMES if name != _DAY} | {
+    _DAY: "lastActiveDateStr"
+}
 
 
 def user_of(row: Row) -> User:
     """Return the user that the row is."""
     return User(
         id=str(row["id"]),
-        **{name: row[name] for name in _NAMES},
+        **{name: row[name] for name in FIELD_NAMES if name != _DAY},
         active=True,
         last_active_date_str=day_text(row[_DAY]),
         created_date_str=date_text(row["created_at"]),
@@ -41,6 +46,14 @@ def shown_fields(values: Row, prefix: str = "") -> dict[str, Any]:
     }
 
 
-def shown_value(value: Any) -> Any:
-    """Return a field's value as users are shown with it."""
-    return day_text(value) if isinstance(value, date) else value
+def shown_value(value: Any, attribute_type: AttributeType | None = None) -> AttributeValue:
+    """Return a field's value as users are shown with it; events have attributes as texts."""
+    match attribute_type, value:
+        case _, date():
+            return day_text(value)
+        case "number", str():
+            return float(value) if "." in value else int(value)
+        case "boolean", str():
+            return value == "true"
+        case _:
+            return value
