@@ -4,6 +4,8 @@
 
     ProcessorError
      +-- SupersededError       another worker holds the partition: give it up
+     +-- RecordRefusedError    a record that the tables don't take: a dead letter
+     +-- NarrowedError         a batch was applied but for such records: claim again
      +-- SwitchedError         another projection instance is the active one: go on with that
      +-- NotReadyError         Kafka can't be reached or a topic is missing: try again
      +-- OtherProcessDiedError the process that helped is gone
@@ -26,6 +28,20 @@ class ProcessorError(Exception):
 
 class SupersededError(ProcessorError):
     """Another worker has claimed a partition of this batch; nothing was written."""
+
+
+class RecordRefusedError(ProcessorError):
+    """The tables, as the log has made them, take no such record; nothing was written."""
+
+    def __init__(self, offset: int, code: str, reason: str) -> None:
+        super().__init__(f"offset {offset}: {code}: {reason}")
+        self.offset = offset
+        self.code = code
+        self.reason = reason
+
+
+class NarrowedError(ProcessorError):
+    """Records were applied otherwise than they were handed over: only a claim tells how far."""
 
 
 class SwitchedError(ProcessorError):

@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient
 
 from deploy.local_stack.ports import HOST, keep_or_choose_ports
 from deploy.processes.child import Child, ChildSpec
+from schemas.clients.kafka import make_admin
 
 STOP_TIMEOUT_S = 15
 
@@ -171,7 +172,7 @@ class KafkaServer:
         deadline = time.monotonic() + timeout_s
         # librdkafka would print each refused connection; until the broker is up they are expected.
         quiet = {"log_level": 0, "reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 50}
-        admin = AdminClient({"bootstrap.servers": self.bootstrap_servers, **quiet})
+        admin = make_admin({"bootstrap.servers": self.bootstrap_servers}, quiet)
         while not _answers(admin):
             status = self.child.poll()
             if status is not None:

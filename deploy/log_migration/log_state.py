@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 from deploy.log_migration import MoveFailedError
 from deploy.log_migration.records import CopiedRecord, RecordWriter
 from ingest_api.event_log.ledger import JobLedger
-from ingest_api.kafka.schema_cache import EventSchemas
 from ingest_api.kafka.topic_follower import EventFollower
+from schemas.clients.event_schemas import EventSchemas
 from schemas.codec.codec import MARKER, encode, fingerprint_of, frame_of
 from schemas.events import LogMove
 

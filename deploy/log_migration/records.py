@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from deploy.log_migration import MoveFailedError
-from ingest_api.kafka.schema_cache import EventSchemas
+from schemas.clients.event_schemas import EventSchemas
+from schemas.clients.kafka import make_producer, make_reader
 from schemas.codec.codec import UndecodableError, unknown_ids
 from schemas.codec.registry_protocol import RegistryUnreachableError
 
@@ -30,7 +30,10 @@ _FLUSH_S: Final = 120.0
 _QUEUED: Final = 200_000
 _EVERY: Final = 1000
 _MAX_BYTES: Final = 64 << 20
-_kafka_log = logging.getLogger("rollcall.kafka")
+_READING: Final[dict[str, Any]] = {
+    "enable.partition.eof": True,
+    "queued.max.messages.kbytes": 16_384,
+}
 
 Headers = list[tuple[str, str | bytes | None]]
 
@@ -78,7 +81,7 @@ def read_records(
         MoveFailedError: Kafka has not given any for a minute, or a schema cannot be had.
     """
     schemas = EventSchemas(settings.schema_registry)
-    consumer = Consumer(_reading(settings.kafka), logger=_kafka_log)
+    consumer = make_reader(settings.kafka, "log-move", _READING)
     try:
         consumer.assign([TopicPartition(topic, partition, begin)])
         quiet_until_s = time.monotonic() + _QUIET_S
@@ -112,20 +115,6 @@ def _learn(schemas: EventSchemas, records: Sequence[CopiedRecord]) -> None:
             continue  # it has a known schema, and is none of its values
         except RegistryUnreachableError as error:
             raise MoveFailedError(str(error)) from error
-
-
-def _reading(kafka: Mapping[str, str]) -> dict[str, Any]:
-    return {
-        **kafka,
-        "group.id": "rollcall-log-move",  # required, and never joined
-        "enable.auto.commit": False,
-        "auto.offset.reset": "error",
-        "enable.partition.eof": True,
-        "queued.max.messages.kbytes": 16_384,
-        "fetch.wait.max.ms": 50,
-        "fetch.error.backoff.ms": 50,
-        "fetch.queue.backoff.ms": 5,
-    }
 
 
 def _taken(messages: Sequence[Message], end: int) -> tuple[list[CopiedRecord], int]:
@@ -162,20 +151,15 @@ class RecordWriter:
         self._topic = topic.name
         self._failures: list[str] = []
         self._queued = 0
-        self._producer = Producer(
+        self._producer = make_producer(
+            {"batch.size": str(1 << 20), "message.max.bytes": str(_MAX_BYTES), **kafka},
             {
-                "batch.size": 1 << 20,
-                "message.max.bytes": _MAX_BYTES,
-                **kafka,
-                "enable.idempotence": True,
-                "acks": "all",
                 "linger.ms": 20,
                 "message.timeout.ms": int(_FLUSH_S * 1000),
                 "queue.buffering.max.messages": _QUEUED,
                 "delivery.report.only.error": True,
                 "on_delivery": self._note,
             },
-            logger=_kafka_log,
         )
 
     def _note(self, error: KafkaError | None, _message: Message) -> None:

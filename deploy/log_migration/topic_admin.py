@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import (
-    AdminClient,
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
@@ -18,6 +16,7 @@ from confluent_kafka.admin import (
 
 from deploy.log_migration import MoveFailedError, MoveRefusedError
 from ingest_api.kafka.topic_setup import ensure_topics
+from schemas.clients.kafka import make_admin, make_producer, make_reader
 from schemas.codec.codec import encode
 from schemas.events import NO_JOB, JobSealed
 from schemas.log.truncation import truncated
@@ -35,7 +34,6 @@ _CLOSED: Final = "1"
 """No record is so small, so a broker with this limit acknowledges none."""
 _PROBE: Final = encode(JobSealed(job_id=NO_JOB, rows=0, digest=0))
 """What every reader skips as a repeat: no job has this id."""
-_kafka_log = logging.getLogger("rollcall.kafka")
 
 
 class TopicAdmin:
@@ -43,7 +41,7 @@ class TopicAdmin:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._admin = AdminClient(dict[str, Any](settings.kafka), logger=_kafka_log)
+        self._admin = make_admin(settings.kafka)
 
     def names(self) -> set[str]:
         """All topics there are."""
@@ -112,7 +110,7 @@ class TopicAdmin:
 
     def bounds(self, topic: Topic) -> list[tuple[int, int]]:
         """The first offset and the end of each partition that the topic has."""
-        consumer = Consumer({**self._settings.kafka, "group.id": "rollcall-log-move"})
+        consumer = make_reader(self._settings.kafka, "log-move")
         try:
             return [
                 consumer.get_watermark_offsets(TopicPartition(topic.name, partition), _TIMEOUT_S)
@@ -123,7 +121,7 @@ class TopicAdmin:
 
     def _is_refused(self, topic: str, partition: int) -> bool:
         found: list[KafkaError | None] = []
-        producer = Producer({**self._settings.kafka, "acks": "all"}, logger=_kafka_log)
+        producer = make_producer(self._settings.kafka)
         producer.produce(
             topic, _PROBE, b"0", partition, lambda error, _message: found.append(error)
         )

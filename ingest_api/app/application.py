@@ -38,13 +38,13 @@ from ingest_api.jobs.status_watch import JobWatch
 from ingest_api.jobs.statuses import JobReads
 from ingest_api.kafka.log_start import LogBeginning
 from ingest_api.kafka.range_reader import LogStretches
-from ingest_api.kafka.schema_cache import EventSchemas
 from ingest_api.openapi.routes import add_description_routes
 from ingest_api.postgres.pool import Store
 from ingest_api.projections.registry import Instances
 from ingest_api.projections.routes import add_projection_routes
 from ingest_api.proofs.proof import JobProofs
 from ingest_api.proofs.routes import add_proof_route
+from ingest_api.publisher.consumer_lag import ProjectionProgress
 from ingest_api.undo.preview import UndoPreviews
 from ingest_api.undo.routes import add_undo_routes
 from ingest_api.undo.undo import Undo
@@ -56,6 +56,7 @@ from ingest_api.web.body import BodyLimits
 from ingest_api.web.refused import SERVER_FAILURE, Refusal, Refused
 from ingest_api.web.request_context import context_of
 from ingest_api.web.responses import json_answer, refusal
+from schemas.clients.event_schemas import EventSchemas
 
 if TYPE_CHECKING:
     from sanic import HTTPResponse, Request
@@ -162,7 +163,9 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
     add_account_routes(api, parts.accounts, parts.authentication)
     add_token_routes(api, parts.tokens, parts.authentication)
     public = Blueprint("public")
-    readiness = Readiness(parts.settings.shared.topics, parts.job_log, parts.store, parts.start)
+    shared = parts.settings.shared
+    progress = ProjectionProgress(shared.kafka, shared.topics.user_events, shared.group)
+    readiness = Readiness(shared.topics, parts.job_log, parts.store, parts.start, progress=progress)
     add_health_routes(public, readiness)
     add_description_routes(public, parts.settings.shared)
     app.blueprint([api, public])

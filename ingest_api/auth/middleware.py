@@ -37,7 +37,7 @@ async def authenticate(
     """Know the request's account; the body is not touched.
 
     Raises:
-        Refused: 401 without valid credentials.
+        Refused: 401, without valid credentials.
         RoleTooLowError: they are good for nothing.
         LimitReachedError: there were too many wrong ones.
         UnavailableError: they can't be checked.

@@ -13,22 +13,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import threading
 import time
 from typing import TYPE_CHECKING, Final, Literal, cast
 
 import structlog
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 
 from ingest_api.errors import LogUnavailableError
 from ingest_api.event_log.ledger import JobLedger
 from ingest_api.kafka.log_moved import LogMovedError
 from ingest_api.kafka.producer import Appender, Record
-from ingest_api.kafka.schema_cache import OWN_SCHEMAS
+from schemas.clients.event_schemas import OWN_SCHEMAS
+from schemas.clients.kafka import make_reader
 from schemas.codec.codec import UndecodableError, encode
 from schemas.codec.registry_protocol import RegistryUnreachableError
 from schemas.events import JobVoided
+from schemas.log.storable import misfit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from confluent_kafka import Message
 
     from ingest_api.event_log.ledger import Decision
-    from ingest_api.kafka.schema_cache import EventSchemas
+    from schemas.clients.event_schemas import EventSchemas
     from schemas.events import Event, JobAccepted, JobRestored, JobReverted
     from schemas.log.reverts import RevertDecision
 
@@ -54,7 +55,6 @@ _PAUSE_S: Final = 0.05
 _POLL_S: Final = 0.5
 _SCHEMA_PAUSE_S: Final = 1.0
 _log = structlog.stdlib.get_logger("rollcall.api")
-_kafka_log = logging.getLogger("rollcall.kafka")
 
 
 class JobLog:
@@ -73,13 +73,18 @@ class JobLog:
         self._follower = _Follower(kafka, topic, self.ledger, schemas)
         self._started = asyncio.Event()
         # The follower's own connection waits for records, so other questions go another way.
-        self._asking = Consumer(_consumer_config(kafka), logger=_kafka_log)
+        self._asking = make_reader(kafka, "job-events")
 
     def start(self) -> None:
         """Connect and begin to follow; returns at once. The topic must be there."""
         self._appender.warm()
         self._follower.start()
         self._started.set()
+
+    @property
+    def held_up_by(self) -> str | None:
+        """Why the log is not read on, where that is a record in a schema that cannot be had."""
+        return self._follower.held_up_by
 
     async def until_moved(self) -> None:
         """Wait for the end of this version of the log.
@@ -194,17 +199,6 @@ class JobLog:
         return {name: len(topic.partitions) for name, topic in found.topics.items()}
 
 
-def _consumer_config(kafka: Mapping[str, str]) -> dict[str, str | int | float | bool]:
-    return {
-        **kafka,
-        "group.id": "rollcall-job-events",  # required, and never joined
-        "enable.auto.commit": False,
-        "auto.offset.reset": "error",
-        "reconnect.backoff.max.ms": 1000,
-        "fetch.error.backoff.ms": 50,
-    }
-
-
 class _Follower:
     """The thread that reads `job-events` into the ledger, and who waits for it."""
 
@@ -216,6 +210,7 @@ class _Follower:
         self._topic = topic
         self._ledger = ledger
         self._next_offset = 0
+        self.held_up_by: str | None = None
         self._is_stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -248,7 +243,7 @@ class _Follower:
         await read.wait()
 
     def _follow(self) -> None:
-        consumer = Consumer(_consumer_config(self._kafka), logger=_kafka_log)
+        consumer = make_reader(self._kafka, "job-events")
         with contextlib.suppress(KafkaException):
             # A connected librdkafka asks for a topic that it doesn't know only once a second.
             consumer.list_topics(self._topic, timeout=_METADATA_TIMEOUT_S)
@@ -271,6 +266,8 @@ class _Follower:
         try:
             if (event := self._decoded(message.value())) is None:
                 return
+            if (found := misfit(event)) is not None:
+                _log.error("unfit record in job-events", offset=offset, code=found.code)
             self._ledger.apply(offset, event)
         except UndecodableError as error:
             # Every reader skips it alike, so it decides nothing.
@@ -290,7 +287,11 @@ class _Follower:
         """The event, however long its schema is not to be had; None where told to stop."""
         while not self._is_stopping.is_set():
             try:
-                return self._schemas.decode(value)
-            except RegistryUnreachableError:
+                event = self._schemas.decode(value)
+            except RegistryUnreachableError as error:
+                self.held_up_by = f"job-events is not read on: {error}"
                 self._is_stopping.wait(_SCHEMA_PAUSE_S)
+            else:
+                self.held_up_by = None
+                return event
         return None

@@ -49,7 +49,7 @@ def _wants_file(request: Request[Any, Any], job: LedgerJob) -> bool:
     """Whether the refused lines are wanted as a file.
 
     Raises:
-        Refused: 406 they can't be had as one, and nothing else will do.
+        Refused: 406, they can't be had as one, and nothing else will do.
     """
     accept = header_values(request, "accept")
     if preferred(accept, (JSON, CSV)) != CSV:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ingest_api.kafka.log_setup import fetch_key
-from ingest_api.kafka.schema_cache import EventSchemas
 from ingest_api.kafka.topic_setup import topic_names
+from schemas.clients.event_schemas import EventSchemas
 
 if TYPE_CHECKING:
     from schemas.config.settings import Settings

@@ -8,19 +8,19 @@ one says it by its first job.
 
 from __future__ import annotations
 
-import logging
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaException
 
 from ingest_api.errors import LogUnavailableError
 from ingest_api.kafka.log_moved import LogMovedError
 from ingest_api.kafka.log_start import LogBeginning
-from ingest_api.kafka.schema_cache import EventSchemas
 from ingest_api.kafka.topic_follower import EventFollower
 from ingest_api.kafka.topic_setup import TopicSetupError, ensure_topics, topic_names
+from schemas.clients.event_schemas import EventSchemas
+from schemas.clients.kafka import make_producer
 from schemas.codec.codec import encode
 from schemas.codec.registry_protocol import RegistryRefusedError, RegistryUnreachableError
 from schemas.events import JobAccepted, LogConfigured
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 _TIMEOUT_S: Final = 10.0
 _POLL_S: Final = 0.2
 _KEY: Final = b"log"
-_kafka_log = logging.getLogger("rollcall.kafka")
 
 
 class LogMismatchError(Exception):
@@ -153,14 +152,8 @@ def _append_key(settings: Settings) -> None:
     event = LogConfigured(
         reconciliation_key=settings.reconciliation_key, configured_at=datetime.now(UTC)
     )
-    config: dict[str, str | int | bool] = {
-        **settings.kafka,
-        "acks": "all",
-        "enable.idempotence": True,
-        "message.timeout.ms": int(_TIMEOUT_S * 1000),
-    }
     failures: list[str] = []
-    producer = Producer(config, logger=_kafka_log)
+    producer = make_producer(settings.kafka, {"message.timeout.ms": int(_TIMEOUT_S * 1000)})
     try:
         producer.produce(
             settings.topics.job_events.name,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from confluent_kafka import KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import OffsetSpec
 
 from ingest_api.errors import LogTruncatedError, LogUnavailableError
+from schemas.clients.kafka import make_admin
 from schemas.log.truncation import truncated
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 _TIMEOUT_S: Final = 4.0
 _PAUSE_S: Final = 0.05
-_kafka_log = logging.getLogger("rollcall.kafka")
 
 
 class LogBeginning:
@@ -32,7 +31,7 @@ class LogBeginning:
             for topic in topics
             for partition in range(topic.partitions)
         ]
-        self._admin = AdminClient(dict[str, Any](kafka), logger=_kafka_log)
+        self._admin = make_admin(kafka)
 
     async def check(self) -> None:
         """Return where every partition begins with its first record.

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaException
 
 from ingest_api.errors import LogUnavailableError
+from schemas.clients.kafka import make_producer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from confluent_kafka import KafkaError, Message
 
-_kafka_log = logging.getLogger("rollcall.kafka")
 _POLL_S: Final = 0.1
 _QUEUE_KIB: Final = 256 * 1024
 """Above what all writers together may have under way, so that no writer meets a full queue."""
@@ -40,25 +39,21 @@ class Appender:
 
     Used from one event loop.
     A producer that failed to deliver is thrown away with all that it still holds,
-    and the next record gets a new one: what an idempotent producer does after a
-    gap in its sequence depends on what it doesn't know, whether the broker has the record.
+    and the next record gets a new one (see :func:`schemas.clients.kafka.make_producer`).
     """
 
     def __init__(
         self, kafka: Mapping[str, str], *, timeout_s: float, most_bytes: int | None = None
     ) -> None:
         """``most_bytes`` of one record, where it may be larger than what this service makes."""
-        self._config: dict[str, str | int | bool] = {
-            **kafka,
-            "enable.idempotence": True,
-            "acks": "all",
+        self._kafka = kafka
+        self._properties: dict[str, Any] = {
             "linger.ms": 0,
             "message.timeout.ms": int(timeout_s * 1000),
             "queue.buffering.max.kbytes": _QUEUE_KIB,
-            "reconnect.backoff.max.ms": 1000,
         }
         if most_bytes is not None:
-            self._config["message.max.bytes"] = most_bytes
+            self._properties["message.max.bytes"] = most_bytes
         self._polled: _PolledProducer | None = None
 
     def warm(self) -> None:
@@ -84,7 +79,7 @@ class Appender:
 
     def _live_producer(self) -> _PolledProducer:
         if self._polled is None or self._polled.is_discarded:
-            self._polled = _PolledProducer(self._config)
+            self._polled = _PolledProducer(self._kafka, self._properties)
         return self._polled
 
     def discard(self) -> None:
@@ -105,8 +100,8 @@ def _resolve(future: asyncio.Future[int], error: KafkaError | None, offset: int 
 class _PolledProducer:
     """A producer and the thread that serves its delivery reports, until it is discarded."""
 
-    def __init__(self, config: Mapping[str, str | int | bool]) -> None:
-        self._producer = Producer(dict(config), logger=_kafka_log)
+    def __init__(self, kafka: Mapping[str, str], properties: Mapping[str, Any]) -> None:
+        self._producer = make_producer(kafka, properties)
         self._is_discarded = threading.Event()
         threading.Thread(target=self._serve, name="appender", daemon=True).start()
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import KafkaError, TopicPartition
 
-from ingest_api.kafka.consumer_config import reading_properties
+from schemas.clients.kafka import READ_WHILE_WAITED_FOR, make_reader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 _BATCH: Final = 10_000
 _WAIT_S: Final = 0.5
 _LOST: Final = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)  # noqa: SLF001 - its public name
-_kafka_log = logging.getLogger("rollcall.kafka")
 
 
 class TooLongError(Exception):
@@ -47,7 +45,7 @@ class LogStretches:
     def __init__(self, kafka: Mapping[str, str], topic: str) -> None:
         self._topic = topic
         self._is_closed = threading.Event()
-        self._config = reading_properties(kafka, "rollcall-stretches")
+        self._kafka = kafka
 
     def close(self) -> None:
         """End what is being read, as if it had taken too long."""
@@ -80,7 +78,7 @@ class LogStretches:
         """
         until_s = time.monotonic() + timeout_s
         next_offset = stretch.first_offset
-        consumer = Consumer(self._config, logger=_kafka_log)
+        consumer = make_reader(self._kafka, "stretches", READ_WHILE_WAITED_FOR)
         try:
             consumer.assign([TopicPartition(self._topic, stretch.partition, next_offset)])
             while next_offset <= stretch.last_offset:

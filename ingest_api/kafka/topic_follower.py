@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import KafkaError, TopicPartition
 
-from ingest_api.kafka.schema_cache import OWN_SCHEMAS
+from schemas.clients.event_schemas import OWN_SCHEMAS
+from schemas.clients.kafka import READ_TO_END, make_reader
 from schemas.codec.codec import UndecodableError
 from schemas.codec.registry_protocol import RegistryUnreachableError
 
@@ -19,12 +19,11 @@ if TYPE_CHECKING:
 
     from confluent_kafka import Message
 
-    from ingest_api.kafka.schema_cache import EventSchemas
+    from schemas.clients.event_schemas import EventSchemas
     from schemas.events import Event
     from schemas.log.topics import Topic
 
 _BATCH: Final = 1000
-_kafka_log = logging.getLogger("rollcall.kafka")
 _log = structlog.stdlib.get_logger("rollcall.publisher")
 
 
@@ -36,18 +35,10 @@ class EventFollower:
     ) -> None:
         self._schemas = schemas
         self._waiting: deque[Message] = deque()
-        config: dict[str, Any] = {
-            **kafka,
-            "group.id": "rollcall-followers",  # required, and never joined
-            "enable.auto.commit": False,
-            "auto.offset.reset": "earliest",
-            "enable.partition.eof": True,
-            "fetch.wait.max.ms": 100,  # the end is told by a fetch that waited for nothing
-            "fetch.error.backoff.ms": 20,
-            "reconnect.backoff.max.ms": 1000,
-        }
+        self.first_offset: int | None = None
+        """Of the first record that was read, whatever it is."""
         self._unread = set(range(topic.partitions))
-        self._consumer = Consumer(config, logger=_kafka_log)
+        self._consumer = make_reader(kafka, "follower", READ_TO_END)
         # From 0, because librdkafka takes half a second to find out what OFFSET_BEGINNING is.
         self._consumer.assign(
             [TopicPartition(topic.name, partition, 0) for partition in range(topic.partitions)]
@@ -83,6 +74,8 @@ class EventFollower:
             if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
                 self._unread.discard(message.partition() or 0)
             return None  # librdkafka goes on by itself after every other error
+        if self.first_offset is None:
+            self.first_offset = offset
         try:
             return offset or 0, self._schemas.decode(message.value())
         except UndecodableError as reason:

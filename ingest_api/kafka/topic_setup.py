@@ -6,17 +6,18 @@ named, with the way out.
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+from confluent_kafka.admin import ConfigResource, NewTopic, ResourceType
+
+from schemas.clients.kafka import make_admin
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from confluent_kafka.admin import ConfigEntry
+    from confluent_kafka.admin import AdminClient, ConfigEntry
 
     from schemas.config.settings import Settings
     from schemas.log.topics import Topic
@@ -25,7 +26,7 @@ _TIMEOUT_S: Final = 4.0
 _VISIBLE_S: Final = 10.0
 _PAUSE_S: Final = 0.05
 _EVER: Final = ("cleanup.policy", "retention.ms", "retention.bytes")
-_kafka_log = logging.getLogger("rollcall.kafka")
+_PROPERTIES: Final = {"socket.timeout.ms": int(_TIMEOUT_S * 1000)}
 
 
 class TopicSetupError(Exception):
@@ -41,9 +42,7 @@ def ensure_topics(settings: Settings) -> None:
     Raises:
         TopicSetupError: Kafka cannot be reached, or a topic that exists is not usable.
     """
-    config: dict[str, Any] = {**settings.kafka, "socket.timeout.ms": int(_TIMEOUT_S * 1000)}
-    # The client must outlive the futures that it answers.
-    admin = AdminClient(config, logger=_kafka_log)
+    admin = make_admin(settings.kafka, _PROPERTIES)
     try:
         found = _partitions_by_topic(admin)
         missing = [topic for topic in settings.topics.all() if topic.name not in found]
@@ -62,8 +61,7 @@ def topic_names(settings: Settings) -> set[str]:
     Raises:
         TopicSetupError: Kafka cannot be reached.
     """
-    config: dict[str, Any] = {**settings.kafka, "socket.timeout.ms": int(_TIMEOUT_S * 1000)}
-    admin = AdminClient(config, logger=_kafka_log)
+    admin = make_admin(settings.kafka, _PROPERTIES)
     try:
         return set(_partitions_by_topic(admin))
     except KafkaException as error:

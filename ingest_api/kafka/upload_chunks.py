@@ -9,15 +9,15 @@ takes a chunk of another attempt with the same job id for its own.
 from __future__ import annotations
 
 import hashlib
-import logging
 import time
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from ingest_api.kafka.producer import Record
+from schemas.clients.kafka import make_reader
 from schemas.events import ChunkRange
 from schemas.log.topics import partition_of
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Mapping
 
-    from confluent_kafka import Message
+    from confluent_kafka import Consumer, Message
 
     from ingest_api.kafka.producer import Appender
     from schemas.events import JobAccepted
@@ -153,20 +153,15 @@ class ChunkSource:
         self._topic = topic
         self._timeout_s = timeout_s
         self._is_topic_known = False
-        self._consumer = Consumer(
+        self._consumer = make_reader(
+            kafka,
+            "uploads",
             {
-                **kafka,
-                "group.id": "rollcall-uploads",  # required, and never joined
-                "enable.auto.commit": False,
-                "auto.offset.reset": "error",
                 # A fetch that waits at the end of one partition holds up the next file's.
                 "fetch.wait.max.ms": 20,
                 "fetch.error.backoff.ms": 20,
-                "fetch.queue.backoff.ms": 10,
                 "queued.max.messages.kbytes": 8192,
-                "reconnect.backoff.max.ms": 1000,
             },
-            logger=logging.getLogger("rollcall.kafka"),
         )
 
     def open(self, file: StoredFile) -> ChunkReader:

@@ -9,22 +9,21 @@ Values are let go at once, so memory does not grow with what was sent.
 from __future__ import annotations
 
 import heapq
-import logging
 import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from ingest_api.errors import LogUnavailableError
-from ingest_api.kafka.consumer_config import reading_properties
+from schemas.clients.kafka import READ_TO_END, READ_WHILE_WAITED_FOR, make_reader
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
 
-    from confluent_kafka import Message
+    from confluent_kafka import Consumer, Message
 
 _FIRST_PIECE: Final = 64
 _LARGEST_PIECE: Final = 2048
@@ -33,7 +32,7 @@ _NEAR: Final = 500
 _ASK_S: Final = 5.0
 _WAIT_S: Final = 0.2
 _DAY_MS: Final = 24 * 60 * 60 * 1000
-_kafka_log = logging.getLogger("rollcall.kafka")
+_PROPERTIES: Final = READ_WHILE_WAITED_FOR | READ_TO_END
 Bounds = dict[int, tuple[int, int]]
 """By partition: the first offset, and the one after the last."""
 
@@ -63,10 +62,7 @@ class DeadLetterLog:
     def __init__(self, kafka: Mapping[str, str], topic: str) -> None:
         self.topic = topic
         self._is_closed = threading.Event()
-        self._config = reading_properties(kafka, "rollcall-dead-letters") | {
-            "auto.offset.reset": "earliest",
-            "enable.partition.eof": True,
-        }
+        self._kafka = kafka
 
     def close(self) -> None:
         """End what is being read, as if its time were over."""
@@ -81,7 +77,7 @@ class DeadLetterLog:
             SearchEndedError: the time is over.
         """
         until_s = time.monotonic() + timeout_s
-        consumer = Consumer(self._config, logger=_kafka_log)
+        consumer = make_reader(self._kafka, "dead-letters", _PROPERTIES)
         try:
             yield DeadLetterReading(consumer, self.topic, until_s, self._is_closed)
         except KafkaException as error:

@@ -29,9 +29,10 @@ if TYPE_CHECKING:
 
     from ingest_api.event_log.ledger import LedgerJob
     from ingest_api.kafka.range_reader import LogStretches
-    from ingest_api.kafka.schema_cache import EventSchemas
     from ingest_api.postgres.pool import BlockingReads, Store
-    from schemas.events import JobState
+    from schemas.clients.event_schemas import EventSchemas
+
+    Row = dict[str, Any]
 
 _AT_ONCE: Final = 1
 _MOST_WAITING: Final = 4

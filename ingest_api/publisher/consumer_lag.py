@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import OffsetSpec
+
+from schemas.clients.kafka import make_admin
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from schemas.log.topics import Topic
 
 _TIMEOUT_S: Final = 5.0
-_kafka_log = logging.getLogger("rollcall.kafka")
 
 
 class ProgressUnknownError(Exception):
@@ -27,7 +27,15 @@ class ProjectionProgress:
     def __init__(self, kafka: Mapping[str, str], topic: Topic, group: str) -> None:
         self._places = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
         self._group = group
-        self._admin = AdminClient(dict[str, Any](kafka), logger=_kafka_log)
+        self._admin = make_admin(kafka)
+
+    def marks(self) -> tuple[int, ...]:
+        """Positions that move while a job is published or applied.
+
+        Raises:
+            ProgressUnknownError: Kafka does not answer.
+        """
+        return (*self.ends(), *self.next_offsets())
 
     def ends(self) -> list[int]:
         """The offset after the last record of each partition.

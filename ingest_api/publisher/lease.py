@@ -7,18 +7,20 @@ The lease saves work, and its committed offset says how far publishing has come.
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any, Final
 
-from confluent_kafka import OFFSET_END, Consumer, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_END, KafkaException, TopicPartition
+
+from schemas.clients.kafka import make_consumer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from confluent_kafka import Consumer
+
 _TIMEOUT_S: Final = 5.0
 _SESSION_TIMEOUT_MS: Final = 6000
 """The least that brokers allow by default; a dead publisher is replaced after that."""
-_kafka_log = logging.getLogger("rollcall.kafka")
 
 
 class LeaseLostError(Exception):
@@ -35,17 +37,13 @@ class PublisherLease:
         self.term = 0
         self.is_held = False
         self._place = (topic, 0)
-        config: dict[str, Any] = {
-            **kafka,
-            "group.id": group,
-            "enable.auto.commit": False,
+        properties: dict[str, Any] = {
             "partition.assignment.strategy": "cooperative-sticky",
             "session.timeout.ms": _SESSION_TIMEOUT_MS,
             "heartbeat.interval.ms": _SESSION_TIMEOUT_MS // 6,
             "socket.timeout.ms": int(_TIMEOUT_S * 1000),
-            "reconnect.backoff.max.ms": 1000,
         }
-        self._consumer = Consumer(config, logger=_kafka_log)
+        self._consumer = make_consumer(kafka, group, properties)
         self._consumer.subscribe(
             [topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
         )

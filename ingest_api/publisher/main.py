@@ -28,7 +28,6 @@ from ingest_api.errors import LogTruncatedError
 from ingest_api.event_log.ledger import JobLedger
 from ingest_api.kafka.log_moved import LogMovedError, start_again
 from ingest_api.kafka.log_setup import LogMismatchError, ensure_log
-from ingest_api.kafka.schema_cache import EventSchemas
 from ingest_api.kafka.topic_follower import EventFollower
 from ingest_api.kafka.topic_setup import TopicSetupError
 from ingest_api.kafka.upload_chunks import (
@@ -42,6 +41,7 @@ from ingest_api.publisher.consumer_lag import ProgressUnknownError, ProjectionPr
 from ingest_api.publisher.lease import LeaseLostError, PublisherLease
 from ingest_api.publisher.pass_producer import PassFailedError, PassProducer
 from ingest_api.publisher.watchdog import Watchdog
+from schemas.clients.event_schemas import EventSchemas
 from schemas.config.logs import configure_logging
 from schemas.config.settings import EnvironmentReader, SettingsError, read_settings
 from schemas.events import JobStatus
@@ -187,12 +187,12 @@ class Publisher:
 
     def _read_events(self, timeout_s: float) -> None:
         for offset, event in self._jobs.poll(timeout_s):
-            if offset and not self._ledger.next_offset:
-                raise LogTruncatedError(
-                    f"job-events begins at offset {offset}: the jobs before it are gone, and with"
-                    " them the order of jobs. Set retention.ms=-1 on it, and restore it."
-                )
             self._ledger.apply(offset, event)
+        if self._jobs.first_offset:
+            raise LogTruncatedError(
+                f"job-events begins at offset {self._jobs.first_offset}: the jobs before it are"
+                " gone, and with them the order of jobs. Set retention.ms=-1 on it, and restore it."
+            )
         if (version := self._ledger.moves.moved_to) is not None:
             raise LogMovedError(version)
         for _, event in self._statuses.poll(0):

@@ -10,13 +10,13 @@ does after a gap in its sequence depends on what it does not know.
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaException
 
 from ingest_api.publisher.encode_pass import FilePass
+from schemas.clients.kafka import make_producer
 from schemas.codec.codec import encode
 from schemas.events import JobOpened, JobSealed
 
@@ -36,7 +36,6 @@ _QUEUE_KIB: Final = 1 << 20
 _BLOCKS_UNDER_WAY: Final = 8
 _WAIT_S: Final = 0.005
 _MESSAGE_TIMEOUT_S: Final = 120
-_kafka_log = logging.getLogger("rollcall.kafka")
 
 
 class PassFailedError(Exception):
@@ -48,18 +47,14 @@ class PassProducer:
 
     def __init__(self, kafka: Mapping[str, str], topic: Topic) -> None:
         self._topic = topic
-        self._config: dict[str, Any] = {
-            # Not compressed unless ROLLCALL_KAFKA_COMPRESSION_TYPE says so: publisher, broker
-            # and processor each save a seventh of their time, and the log is larger.
-            "batch.size": 1 << 20,
-            **kafka,
-            "enable.idempotence": True,
-            "acks": "all",
+        # Not compressed unless ROLLCALL_KAFKA_COMPRESSION_TYPE says so: publisher, broker
+        # and processor each save a seventh of their time, and the log is larger.
+        self._kafka = {"batch.size": str(1 << 20), **kafka}
+        self._properties: dict[str, Any] = {
             "linger.ms": 1,
             "message.timeout.ms": _MESSAGE_TIMEOUT_S * 1000,
             "queue.buffering.max.messages": _QUEUE_ROWS,
             "queue.buffering.max.kbytes": _QUEUE_KIB,
-            "reconnect.backoff.max.ms": 1000,
             # A callback a row would cost more than sending it; what fails is reported all the same.
             "delivery.report.only.error": True,
         }
@@ -68,7 +63,7 @@ class PassProducer:
     def warm(self) -> None:
         """Connect before the first job is there, which is then published without delay."""
         if self._delivery is None:
-            self._delivery = _Delivery(self._config, self._topic.name)
+            self._delivery = _Delivery(self._kafka, self._topic.name, self._properties)
 
     def discard(self) -> None:
         """Throw away the producer, with all that it has not sent."""
@@ -140,12 +135,12 @@ def _sealed(job: LedgerJob, rows: int, digest: int) -> bytes:
 class _Delivery:
     """A producer, and whether all that it was given has been acknowledged so far."""
 
-    def __init__(self, config: dict[str, Any], topic: str) -> None:
+    def __init__(self, kafka: Mapping[str, str], topic: str, properties: dict[str, Any]) -> None:
         self._topic = topic
         self._failure: KafkaError | None = None
         self._queued = 0
         self._queued_by_block: deque[int] = deque()
-        self._producer = Producer({**config, "on_delivery": self._failed}, logger=_kafka_log)
+        self._producer = make_producer(kafka, properties | {"on_delivery": self._failed})
 
     def _failed(self, error: KafkaError | None, _message: Message) -> None:
         self._failure = self._failure or error

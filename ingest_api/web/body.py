@@ -31,7 +31,7 @@ def check_declared(request: Request[Any, Any], limits: BodyLimits) -> None:
     """Refuse a body whose head already says that it is over the limit.
 
     Raises:
-        Refused: 413 it is.
+        Refused: 413, it is.
     """
     declared = whole_number(header(request, "content-length") or "")
     if limits.most_bytes is not None and declared is not None and declared > limits.most_bytes:

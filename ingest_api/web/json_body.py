@@ -99,7 +99,7 @@ def check_json(request: Request[Any, Any]) -> None:
     """Returns where the body says to be JSON.
 
     Raises:
-        Refused: 415 it doesn't.
+        Refused: 415, it doesn't.
     """
     if header_values(request, "content-encoding") not in ([], ["identity"]):
         raise Refused(415, "The body of this request must not be in a content encoding")

@@ -11,8 +11,8 @@ from confluent_kafka import KafkaException, TopicPartition
 from processor.decoding.batches import decode_records
 from processor.decoding.producer_rules import LogPartition
 from processor.errors import LogTruncatedError, NotReadyError
-from processor.kafka.consumers import consumer_outside_groups
 from processor.kafka.schema_cache import WriterSchemas
+from schemas.clients.kafka import make_reader
 from schemas.codec.registry_protocol import RegistryUnreachableError
 from schemas.log.truncation import truncated
 
@@ -37,7 +37,7 @@ def check_log_is_whole(settings: Settings) -> None:
         LogTruncatedError: they do not.
         KafkaException: Kafka does not answer.
     """
-    consumer = consumer_outside_groups(settings, "offsets")
+    consumer = make_reader(settings.kafka, "offsets")
     try:
         for topic in (settings.topics.job_events, settings.topics.user_events):
             for partition in range(topic.partitions):
@@ -67,7 +67,7 @@ def offsets_at(settings: Settings, moment: datetime) -> list[int]:
     Raises:
         KafkaException: Kafka does not answer.
     """
-    consumer = consumer_outside_groups(settings, "offsets")
+    consumer = make_reader(settings.kafka, "offsets")
     topic = settings.topics.user_events
     moment_ms = int(moment.timestamp() * 1000)
     try:
@@ -100,7 +100,7 @@ def select_keys(
         KafkaException: the log no longer holds them.
         NotReadyError: some are in a schema that cannot be had now.
     """
-    consumer = consumer_outside_groups(settings, "offsets")
+    consumer = make_reader(settings.kafka, "offsets")
     schemas = WriterSchemas(settings.schema_registry)
     topic = settings.topics.user_events
     try:
@@ -126,6 +126,6 @@ def select_keys(
 
 def _learn_schemas(schemas: WriterSchemas, messages: Sequence[Message]) -> None:
     try:
-        schemas.learn_now(message.value() for message in messages)
+        schemas.learn(message.value() for message in messages)
     except RegistryUnreachableError as error:
         raise NotReadyError(str(error)) from error

@@ -27,9 +27,8 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from psycopg import errors, sql
 
 from processor.decoding.accept_rule import Indexed, indexed_names
-from processor.decoding.batches import empty_batch
+from processor.decoding.batch import empty_batch
 from processor.errors import PassedStopError, SupersededError
-from processor.kafka.consumers import consumer_outside_groups
 from processor.kafka.row_reader import LogReader
 from processor.pipeline.partition_feed import (
     PartitionFeed,
@@ -49,6 +48,7 @@ from processor.pipeline.projector_thread import (
 from processor.projection.session import APPLICATION, Store, connect, is_transient
 from processor.projection.transaction import Projection, Work
 from processor.tables.generations import Generations
+from schemas.clients.kafka import make_reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -112,7 +112,7 @@ class Replay:
         self._maker = WorkMaker(projection)
         store = Store(settings, schema, is_live=False, session=_SESSION_SETTINGS)
         self._projector = Projector(store, projection)
-        self._consumer = consumer_outside_groups(settings, "replay", _PROPERTIES)
+        self._consumer = make_reader(settings.kafka, "replay", _PROPERTIES)
         self._assigned: set[int] = set()
         self._feeds: dict[int, PartitionFeed] = {}
         self._ends: dict[int, int] = {}
@@ -344,7 +344,7 @@ class Replay:
         self._feeds = {}
         # A new one: no record that the old one has read ahead can follow the next claim.
         self._consumer.close()
-        self._consumer = consumer_outside_groups(self._settings, "replay", _PROPERTIES)
+        self._consumer = make_reader(self._settings.kafka, "replay", _PROPERTIES)
         self._assigned = set()
         if isinstance(reason, (SupersededError, errors.DiskFull)):
             raise reason

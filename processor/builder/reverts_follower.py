@@ -6,15 +6,15 @@ The rule itself is :mod:`schemas.log.reverts`, which the API's side follows too.
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from processor.builder.log_offsets import check_beginning
+from processor.decoding.records import recorded_at
 from processor.errors import NotReadyError
-from processor.kafka.consumers import consumer_outside_groups
 from processor.kafka.schema_cache import WriterSchemas
+from schemas.clients.kafka import make_reader
 from schemas.codec.codec import UndecodableError, decode
 from schemas.codec.registry_protocol import RegistryUnreachableError
 from schemas.log.reverts import Reverts
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 _QUIET_S: Final = 10.0
 _POLL_S: Final = 0.2
 _BATCH: Final = 1000
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class RevertsFollower:
@@ -39,9 +38,7 @@ class RevertsFollower:
         self._schemas = WriterSchemas(settings.schema_registry)
         self._waiting: list[Message] = []
         self._has_caught_up = False
-        self._consumer = consumer_outside_groups(
-            settings, "reverts", {"enable.partition.eof": True}
-        )
+        self._consumer = make_reader(settings.kafka, "reverts", {"enable.partition.eof": True})
         self._consumer.assign([TopicPartition(self._topic, 0, 0)])
 
     def read(self) -> Reverts:
@@ -93,16 +90,16 @@ class RevertsFollower:
     def _take(self, message: Message) -> None:
         error = message.error()
         if error is None:
-            _apply(self._reverts, message)
+            apply_record(self._reverts, message)
         elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
             self._has_caught_up = True
         # librdkafka goes on by itself after every other error
 
 
-def _apply(reverts: Reverts, message: Message) -> None:
+def apply_record(reverts: Reverts, message: Message) -> None:
+    """Read the record that comes next; what is no event changes nothing."""
     try:
         event = decode(message.value())
     except UndecodableError:
         return  # the API's side skips it alike
-    recorded_at = _EPOCH + timedelta(milliseconds=message.timestamp()[1])
-    reverts.apply(message.offset() or 0, event, recorded_at)
+    reverts.apply(message.offset() or 0, event, recorded_at(message))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from confluent_kafka import KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+from confluent_kafka.admin import ConfigResource, ResourceType
 
 from processor.errors import NotReadyError, RefusedToStartError
+from schemas.clients.kafka import make_admin
 
 if TYPE_CHECKING:
     from confluent_kafka.admin import ConfigEntry, TopicDescription
@@ -35,7 +35,7 @@ def describe_log(settings: Settings) -> Log:
         RefusedToStartError: the topic does not keep its records for ever.
     """
     name = settings.topics.user_events.name
-    admin = AdminClient(dict[str, Any](settings.kafka), logger=logging.getLogger("rollcall.kafka"))
+    admin = make_admin(settings.kafka)
     try:
         topics = cast(
             "dict[str, Any]",

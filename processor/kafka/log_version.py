@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
 
 from processor.errors import NotReadyError
-from processor.kafka.consumers import READ_TO_END, consumer_outside_groups
+from schemas.clients.kafka import READ_TO_END, make_admin, make_reader
 from schemas.codec.codec import UndecodableError, decode
 from schemas.log.moves import LogMoves, oldest_version
 
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
 _TIMEOUT_S: Final = 10.0
 _POLL_S: Final = 0.2
 _BATCH: Final = 1000
-_kafka_log = logging.getLogger("rollcall.kafka")
 
 
 def at_current_version(settings: Settings) -> Settings:
@@ -32,8 +29,7 @@ def at_current_version(settings: Settings) -> Settings:
         NotReadyError: Kafka does not answer.
     """
     try:
-        names = set(AdminClient(dict[str, Any](settings.kafka), logger=_kafka_log)
-                    .list_topics(timeout=_TIMEOUT_S).topics)  # fmt: skip
+        names = set(make_admin(settings.kafka).list_topics(timeout=_TIMEOUT_S).topics)
         found = settings.at_version(oldest_version(names, settings.first_topics.job_events.name))
         while found.topics.job_events.name in names:
             moved_to = _fetch_moves(found).moved_to
@@ -47,7 +43,7 @@ def at_current_version(settings: Settings) -> Settings:
 
 def _fetch_moves(settings: Settings) -> LogMoves:
     topic = settings.topics.job_events.name
-    consumer = consumer_outside_groups(settings, "log-version", READ_TO_END)
+    consumer = make_reader(settings.kafka, "log-version", READ_TO_END)
     try:
         consumer.assign([TopicPartition(topic, 0, 0)])
         return _read_to_end(consumer, topic)

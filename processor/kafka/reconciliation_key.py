@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from processor.errors import NotReadyError, RefusedToStartError
-from processor.kafka.consumers import READ_TO_END, consumer_outside_groups
 from processor.kafka.schema_cache import WriterSchemas
+from schemas.clients.kafka import READ_TO_END, make_reader
 from schemas.codec.codec import UndecodableError, decode, unknown_id
 from schemas.events import JobAccepted, LogConfigured
 
@@ -41,7 +41,7 @@ def check_key(settings: Settings) -> None:
 
 def _fetch_key(settings: Settings) -> str | None:
     topic = settings.topics.job_events.name
-    consumer = consumer_outside_groups(settings, "log-key", READ_TO_END)
+    consumer = make_reader(settings.kafka, "log-key", READ_TO_END)
     try:
         consumer.assign([TopicPartition(topic, 0, 0)])
         return _first_key(consumer, topic, WriterSchemas(settings.schema_registry))
@@ -67,7 +67,7 @@ def _first_key(consumer: Consumer, topic: str, schemas: WriterSchemas) -> str | 
 
 def _key_of(message: Message, schemas: WriterSchemas) -> str | None:
     value = message.value()
-    schemas.learn_now([value])
+    schemas.learn([value])
     if unknown_id(value) is not None:
         raise RefusedToStartError(
             "The first records of job-events were written by a schema registry's ids, and none"

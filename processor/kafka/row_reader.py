@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import KafkaException, TopicPartition
 
-from processor.kafka.consumers import consumer_outside_groups
 from processor.kafka.schema_cache import WriterSchemas
+from schemas.clients.kafka import make_reader
 from schemas.codec import codec
 from schemas.events import UserRow
 
@@ -38,7 +38,7 @@ class LogReader:
         """
         if not offsets:
             return
-        consumer = consumer_outside_groups(self._settings, "reader")
+        consumer = make_reader(self._settings.kafka, "reader")
         try:
             topic = self._settings.topics.user_events.name
             consumer.assign([TopicPartition(topic, partition, offsets[0])])
@@ -55,7 +55,7 @@ class LogReader:
                 offset = message.offset()
                 if offset in wanted:
                     wanted.discard(offset)
-                    self._schemas.learn_now([message.value()])
+                    self._schemas.learn([message.value()])
                     row = codec.decode(message.value())
                     assert isinstance(row, UserRow), "only rows become users"
                     yield offset, row

@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
+from psycopg import errors
 
-from processor.errors import SupersededError
-from processor.projection.session import is_transient
+from processor.errors import NarrowedError, RecordRefusedError, SupersededError
+from processor.pipeline.works import Narrowing
+from processor.projection.session import is_of_data, is_transient
 
 if TYPE_CHECKING:
     from processor.decoding.accept_rule import PartitionState
@@ -81,6 +83,9 @@ class Projector(threading.Thread):
         self._store = store
         self.projection = projection
         self._generation_of: dict[int, int] = {}
+        self._narrowed: dict[int, int] = {}
+        """Epochs, by partition, in which records were applied otherwise than they were handed over:
+        what was handed over after them says nothing."""
         self._log = structlog.stdlib.get_logger("rollcall.processor")
 
     def stop(self, timeout_s: float) -> None:
@@ -107,11 +112,18 @@ class Projector(threading.Thread):
         self._generation_of |= {partition: held[1] for partition, held in claimed.items()}
         return Claimed({partition: held[0] for partition, held in claimed.items()})
 
-    def _project(self, task: Project) -> Projected:
+    def _project(self, task: Project) -> Projected | Lost:
         begin = time.monotonic()
-        self._generation_of = self.projection.project(
-            self._store.connection(), task.works, self._generation_of
-        )
+        if any(self._narrowed.get(_partition(work)) == work.before.epoch for work in task.works):
+            return _lost(task, NarrowedError("records before these were refused"))
+        try:
+            self._generation_of = self.projection.project(
+                self._store.connection(), task.works, self._generation_of
+            )
+        except (RecordRefusedError, errors.Error) as error:
+            if not is_of_data(error):
+                raise
+            return self._narrow(task, error)
         self._log.info(
             "batch projected",
             records=sum(len(work.batch.offsets) for work in task.works),
@@ -119,16 +131,35 @@ class Projector(threading.Thread):
             dead_letters=sum(len(work.batch.dead_letters) for work in task.works),
             elapsed_ms=round(1000 * (time.monotonic() - begin)),
         )
-        return Projected({work.after.partition: work.after.next_offset for work in task.works})
+        return Projected({_partition(work): work.after.next_offset for work in task.works})
+
+    def _narrow(self, task: Project, error: Exception) -> Lost:
+        """Apply all that can be; what comes next is known to the tables alone."""
+        self._log.error(
+            "a batch holds what the tables refuse", reason=str(error).partition("\n")[0]
+        )
+        connection = self._store.connection()
+        for work in task.works:
+            self._narrowed[_partition(work)] = work.before.epoch
+            narrowing = Narrowing(self.projection, connection, self._generation_of)
+            narrowing.apply(work)
+            self._generation_of = narrowing.generation_of
+        return _lost(task, NarrowedError("applied but for what the tables refuse"))
 
     def _failure(self, task: Claim | Project, error: Exception) -> Lost | Broken:
         if not _is_healed_by_claim(error):
             return Broken(error)
         if not isinstance(error, SupersededError):
             self._store.close()
-        if isinstance(task, Claim):
-            return Lost(task.partitions, error)
-        return Lost([work.after.partition for work in task.works], error)
+        return Lost(task.partitions, error) if isinstance(task, Claim) else _lost(task, error)
+
+
+def _lost(task: Project, error: Exception) -> Lost:
+    return Lost([_partition(work) for work in task.works], error)
+
+
+def _partition(work: Work) -> int:
+    return work.after.partition
 
 
 def _is_healed_by_claim(error: BaseException) -> bool:

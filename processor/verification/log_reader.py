@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from processor.errors import VerificationError
-from processor.kafka.consumers import consumer_outside_groups
 from processor.kafka.schema_cache import WriterSchemas
+from schemas.clients.kafka import make_reader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +38,7 @@ def log_bounds(settings: Settings, partitions: int) -> list[tuple[int, int]]:
         VerificationError: Kafka does not answer.
     """
     topic = settings.topics.user_events.name
-    consumer = consumer_outside_groups(settings, "verification", _PROPERTIES)
+    consumer = make_reader(settings.kafka, "verification", _PROPERTIES)
     try:
         return [
             consumer.get_watermark_offsets(TopicPartition(topic, partition), _ADMIN_TIMEOUT_S)
@@ -58,7 +58,7 @@ def read_partition(settings: Settings, partition: int, end: int) -> Iterator[lis
         RegistryUnreachableError: a record is in a schema that cannot be had now.
     """
     topic = settings.topics.user_events.name
-    consumer = consumer_outside_groups(settings, "verification", _PROPERTIES)
+    consumer = make_reader(settings.kafka, "verification", _PROPERTIES)
     schemas = WriterSchemas(settings.schema_registry)
     next_offset, heard_s = 0, time.monotonic()
     try:
@@ -69,7 +69,7 @@ def read_partition(settings: Settings, partition: int, end: int) -> Iterator[lis
             if records:
                 next_offset, heard_s = (records[-1].offset() or 0) + 1, time.monotonic()
                 if settings.schema_registry is not None:
-                    schemas.learn_now([record.value() for record in records])
+                    schemas.learn([record.value() for record in records])
                 yield records
             if is_at_end:
                 return  # what is left up to ``end`` are no records, but marks of transactions

@@ -17,18 +17,13 @@ them back.
 
 from __future__ import annotations
 
-import logging
 import queue
 import time
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
-from confluent_kafka import (
-    Consumer,
-    KafkaException,
-    TopicPartition,
-)
+from confluent_kafka import KafkaException, TopicPartition
 
 from processor.pipeline.partition_feed import (
     PartitionFeed,
@@ -37,11 +32,12 @@ from processor.pipeline.partition_feed import (
     raise_if_gone,
 )
 from processor.pipeline.projector_thread import Broken, Claim, Claimed, Lost, Project, Projected
+from schemas.clients.kafka import make_consumer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from confluent_kafka import Message
+    from confluent_kafka import Consumer, Message
 
     from processor.decoding.accept_rule import PartitionState
     from processor.pipeline.projector_thread import Outcome, Projector
@@ -58,15 +54,11 @@ _LOOK_EVERY_S: Final = 2.0
 _MUST_POLL_S: Final = 60.0
 """Without a poll for max.poll.interval.ms (300 s) the group takes us for dead."""
 _PROPERTIES: Final[dict[str, Any]] = {
-    "enable.auto.commit": False,
-    "auto.offset.reset": "error",
     "partition.assignment.strategy": "cooperative-sticky",
     "session.timeout.ms": 6_000,
     "heartbeat.interval.ms": _HEARTBEAT_MS,
     "fetch.wait.max.ms": 100,
-    "fetch.error.backoff.ms": 50,
     "queued.max.messages.kbytes": 32_768,
-    "fetch.queue.backoff.ms": 10,
 }
 
 
@@ -77,10 +69,7 @@ class GroupConsumer:
         self._settings = settings
         self._topic = settings.topics.user_events.name
         self._projector = projector
-        self._consumer = Consumer(
-            settings.kafka | _PROPERTIES | {"group.id": settings.group},
-            logger=logging.getLogger("rollcall.kafka"),
-        )
+        self._consumer = make_consumer(settings.kafka, settings.group, _PROPERTIES)
         self._paused: set[int] = set()
         self._held: dict[int, PartitionFeed] = {}
         self._claim_after: dict[int, float] = {}

@@ -10,22 +10,22 @@ taken their place where no record comes that would be fenced.
 
 from __future__ import annotations
 
-import logging
 import threading
 from typing import TYPE_CHECKING, Any, Final, LiteralString
 
 import structlog
-from confluent_kafka import Producer
 from psycopg import sql
 
 from processor.projection.session import connect, is_transient
 from processor.projection.write_outcomes import FORGET_OUTCOMES
 from processor.tables.instance_registry import is_active
+from schemas.clients.kafka import make_producer
 from schemas.log.topics import MAX_DEAD_LETTER_BYTES
 from schemas.read_model.tables import REPEAT_OFFSETS
 
 if TYPE_CHECKING:
     import psycopg
+    from confluent_kafka import Producer
 
     from processor.tables.generations import Generations
     from schemas.config.settings import Settings
@@ -125,16 +125,14 @@ class Outbox(threading.Thread):
         return row is not None and bool(row[0])
 
     def _producer(self) -> Producer:
-        return Producer(
-            self._settings.kafka
-            | {
-                "enable.idempotence": True,
+        return make_producer(
+            self._settings.kafka,
+            {
                 "linger.ms": 5,
                 "delivery.timeout.ms": 20_000,
                 # A poison record may be as large as its topic takes; its copy must not be refused.
                 "message.max.bytes": MAX_DEAD_LETTER_BYTES,
             },
-            logger=logging.getLogger("rollcall.kafka"),
         )
 
     def _sql(self, statement: LiteralString) -> sql.Composed:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ingest_api.kafka.schema_cache import EventSchemas
 from processor.kafka.schema_cache import WriterSchemas
+from schemas.clients.event_schemas import EventSchemas
 from schemas.codec import codec
 from schemas.codec.registry_protocol import (
     RegistryRefusedError,
@@ -59,7 +59,7 @@ def test_an_id_of_another_process_is_asked_for(registry: RegistryServer, ours: T
     with codec.forgetting_ids():
         assert _schemas(registry).decode(value) == _VOIDED
     with codec.forgetting_ids():
-        WriterSchemas(SchemaRegistry(url=registry.url)).learn_now([value])
+        WriterSchemas(SchemaRegistry(url=registry.url)).learn([value])
         assert codec.decode(value) == _VOIDED
 
 

@@ -1,9 +1,8 @@
-"""Events by the schemas that the registry knows, for those who follow `job-events` and others.
+"""Values by the schemas that the registry knows: an id not known yet is asked for, never skipped.
 
-An id that is not known yet is asked for where it is met, and is never skipped: readers of
-`job-events` must agree on what it holds.
-Where no registry is set, a value that names an id stops its reader in the same way, because
-leaving it out could leave out a job that was answered with 200.
+All readers must agree on what a log holds, so a schema that can't be had now stops its reader.
+What the registry does tell is never asked again, because an id never changes its meaning; only
+an id that it did not have may come to be.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from ingest_api.kafka.registry_client import RegistryClient
+from schemas.clients.registry_client import RegistryClient
 from schemas.codec import codec
 from schemas.codec.registry_protocol import RegistryUnreachableError, learning, registering
 
@@ -26,7 +25,9 @@ if TYPE_CHECKING:
     from schemas.log.topics import Topics
 
 _ALARM_EVERY_S: Final = 60.0
-_log = structlog.stdlib.get_logger("rollcall.api")
+_ASK_AGAIN_S: Final = 60.0
+"""After so long an id that the registry did not have is asked for once more."""
+_log = structlog.stdlib.get_logger("rollcall.schemas")
 
 
 class EventSchemas:
@@ -36,6 +37,7 @@ class EventSchemas:
         self._registry = registry
         self._lock = threading.Lock()
         self._alarm_at_s = 0.0
+        self._ask_again_at_s = 0.0
 
     @property
     def has_registry(self) -> bool:
@@ -59,13 +61,16 @@ class EventSchemas:
     def decode(self, value: bytes | None) -> Event:
         """The event; asks for its schema first where it is in none that is known.
 
+        Where no registry is set, a value that names an id is no event that may be left out: it
+        could be a job that was answered with 200.
+
         Raises:
             UndecodableError: it is no event, and never will be.
             RegistryUnreachableError: its schema cannot be had now.
         """
         schema_id = codec.unknown_id(value)
         if schema_id is not None:
-            self._learn(schema_id)
+            self._learn([schema_id])
         return codec.decode(value)
 
     def learn(self, values: Iterable[bytes | None]) -> None:
@@ -74,27 +79,46 @@ class EventSchemas:
         Raises:
             RegistryUnreachableError: a schema cannot be had now.
         """
-        if self._registry is not None:
-            for schema_id in codec.unknown_ids(values):
-                self._learn(schema_id)
+        if unknown := self.unknown(values):
+            self._learn(unknown)
 
-    def _learn(self, schema_id: int) -> None:
+    def learn_all(self, values: Iterable[bytes | None]) -> None:
+        """The same for a topic of which no record may be left out, with or without a registry.
+
+        Raises:
+            RegistryUnreachableError: a schema cannot be had now, or no registry is set.
+        """
+        if unknown := codec.unknown_ids(values):
+            self._learn(unknown)
+
+    def unknown(self, values: Iterable[bytes | None]) -> dict[int, int]:
+        """The ids that are to be asked for, each with the index of the first value that has it."""
+        if self._registry is None:
+            return {}
+        # A dead letter may be tried again once its schema has been registered.
+        if time.monotonic() >= self._ask_again_at_s:
+            self._ask_again_at_s = time.monotonic() + _ASK_AGAIN_S
+            codec.forget_unregistered()
+        return codec.unknown_ids(values)
+
+    def _learn(self, schema_ids: Iterable[int]) -> None:
         try:
             with self._lock:
-                self._ask(schema_id)
+                self._ask(schema_ids)
         except RegistryUnreachableError as error:
             self._raise_alarm(error, time.monotonic())
             raise
 
-    def _ask(self, schema_id: int) -> None:
+    def _ask(self, schema_ids: Iterable[int]) -> None:
         if self._registry is None:
             raise RegistryUnreachableError(
-                f"A record was written by schema id {schema_id}, and no schema registry is"
-                " set: set ROLLCALL_SCHEMA_REGISTRY_URL as it was when it was written."
+                f"Records were written by schema ids {sorted(schema_ids)}, and no schema registry"
+                " is set: set ROLLCALL_SCHEMA_REGISTRY_URL as it was when they were written."
             )
         client = RegistryClient(self._registry)
         try:
-            client.hold(learning(schema_id))
+            for schema_id in schema_ids:
+                client.hold(learning(schema_id))
         finally:
             client.close()
 

@@ -1,0 +1,92 @@
+"""Every client of Kafka is made here, so what holds for all of them stands once.
+
+Properties of the settings (``ROLLCALL_KAFKA_…``) come before what a client can't do without, and
+after what it merely prefers.
+``properties`` are further ones of librdkafka, callbacks such as ``on_delivery`` and ``stats_cb``
+among them.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from confluent_kafka import Consumer, Producer
+from confluent_kafka.admin import AdminClient
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from confluent_kafka import KafkaError
+
+_log: Final = logging.getLogger("rollcall.kafka")
+
+
+def _note_error(error: KafkaError) -> None:
+    """Log what ends a client; what passes is in librdkafka's own log already."""
+    if error.fatal():
+        _log.error("FATAL %s: %s", error.name(), error.str())
+
+
+_PREFERRED: Final[dict[str, Any]] = {"reconnect.backoff.max.ms": 1000, "error_cb": _note_error}
+_CONSUMER: Final[dict[str, Any]] = {
+    # Offsets are kept where the tables are; those of a lease are committed one by one.
+    "enable.auto.commit": False,
+    # An offset that the log does not hold is never replaced by another in silence.
+    "auto.offset.reset": "error",
+    # Else rows of a transaction that was aborted would count.
+    "isolation.level": "read_committed",
+    "fetch.error.backoff.ms": 50,
+    "fetch.queue.backoff.ms": 10,
+}
+READ_TO_END: Final[dict[str, Any]] = {"enable.partition.eof": True, "auto.offset.reset": "earliest"}
+"""Properties of who reads a topic to its end from its first record on, whichever that is now.
+
+From offset 0, because librdkafka takes half a second to find out what ``OFFSET_BEGINNING`` is.
+"""
+READ_WHILE_WAITED_FOR: Final[dict[str, Any]] = {
+    "fetch.error.backoff.ms": 20,
+    "fetch.wait.max.ms": 20,
+    "queued.max.messages.kbytes": 16_384,
+}
+"""Properties of who reads a range while a request waits: quick to begin, little read ahead."""
+
+
+def make_consumer(
+    kafka: Mapping[str, str], group: str, properties: Mapping[str, Any] | None = None
+) -> Consumer:
+    """A member of a group, once it subscribes; nothing is committed but on request."""
+    config = {**_PREFERRED, **kafka, **_CONSUMER, "group.id": group, **(properties or {})}
+    return Consumer(config, logger=_log)
+
+
+def make_reader(
+    kafka: Mapping[str, str], purpose: str, properties: Mapping[str, Any] | None = None
+) -> Consumer:
+    """A consumer outside of every group, for whoever reads by assignment.
+
+    librdkafka requires a group's name, which is never joined; ``purpose`` shows in it.
+    """
+    # The end of a partition is told by a fetch that waited for nothing.
+    quick = {"fetch.wait.max.ms": 50}
+    return make_consumer(kafka, f"rollcall-{purpose}", quick | dict(properties or {}))
+
+
+def make_producer(
+    kafka: Mapping[str, str], properties: Mapping[str, Any] | None = None
+) -> Producer:
+    """A producer whose records are acknowledged by all replicas, each once and in order.
+
+    One that has failed to deliver is thrown away: what an idempotent producer does after a gap
+    in its sequence depends on what it doesn't know, whether the broker has the record.
+    """
+    needed = {"acks": "all", "enable.idempotence": True}
+    config = {**_PREFERRED, **kafka, **needed, **(properties or {})}
+    return Producer(config, logger=_log)
+
+
+def make_admin(
+    kafka: Mapping[str, str], properties: Mapping[str, Any] | None = None
+) -> AdminClient:
+    """A client that asks and changes topics; it must outlive the futures that it answers."""
+    return AdminClient({**_PREFERRED, **kafka, **(properties or {})}, logger=_log)

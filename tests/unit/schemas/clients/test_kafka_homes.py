@@ -1,0 +1,50 @@
+"""Clients of Kafka are made in one module, so that what holds for all of them stands once."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+import schemas
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_ROOT: Final = Path(schemas.__file__).parents[1]
+_PACKAGES: Final = ("schemas", "ingest_api", "processor", "deploy")
+_HOME: Final = "schemas/clients/kafka.py"
+_SAMPLE: Final = "deploy/samples/producers/send_users.py"
+"""Shows another team how to produce, with nothing of ours."""
+_CLIENTS: Final = {
+    "Consumer",
+    "Producer",
+    "AdminClient",
+    "AIOConsumer",
+    "AIOProducer",
+    "DeserializingConsumer",
+    "SerializingProducer",
+}
+
+pytestmark = pytest.mark.unit
+
+
+def _name_of(function: ast.expr) -> str:
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
+def _modules_that_call(names: set[str]) -> Iterator[str]:
+    for package in _PACKAGES:
+        for path in sorted((_ROOT / package).rglob("*.py")):
+            calls = (
+                node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)
+            )
+            if any(_name_of(call.func) in names for call in calls):
+                yield path.relative_to(_ROOT).as_posix()
+
+
+def test_clients_of_kafka_are_made_in_one_module() -> None:
+    """Whoever needs one asks for it there, and so gets what every client must have."""
+    assert set(_modules_that_call(_CLIENTS)) == {_HOME, _SAMPLE}
