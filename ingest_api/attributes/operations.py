@@ -54,27 +54,13 @@ def attribute_shown(row: Mapping[str, Any]) -> AttributeShown:
     )
 
 
-_ATTRIBUTE: Final[dict[str, Any]] = {"name": "tier", "type": "string"}
 LIST_ATTRIBUTES: Final = Operation(
     summary="Custom attributes",
     tag="Attributes",
     role="reader",
     answers={
         200: Answer(
-            description="All that are defined, the oldest first.",
-            bodies={JSON: AttributesShown},
-            example={
-                "total": 1,
-                "attributes": [
-                    {
-                        **_ATTRIBUTE,
-                        "isReconciliationKey": False,
-                        "isIndexed": True,
-                        "definedDate": "06/28/2016 05:49:23 AM GMT",
-                        "definedBy": "admin",
-                    }
-                ],
-            },
+            description="All that are defined, the oldest first.", bodies={JSON: AttributesShown}
         )
     },
 )
@@ -87,13 +73,8 @@ DEFINE_ATTRIBUTE: Final = Operation(
         " The same definition again is answered alike. A definition stands for ever."
     ),
     body={JSON: AttributeBody},
-    body_example=_ATTRIBUTE,
     answers={
-        200: Answer(
-            description="The attribute is defined.",
-            bodies={JSON: AttributeAdded},
-            example={"name": "tier", "message": "Attribute added successfully"},
-        ),
+        200: Answer(description="The attribute is defined.", bodies={JSON: AttributeAdded}),
         400: refused(
             "The attribute can't be defined.",
             refused_detail(

@@ -30,6 +30,7 @@ from schemas.codec.codec import UndecodableError, encode
 from schemas.codec.registry_protocol import RegistryUnreachableError
 from schemas.events import JobVoided
 from schemas.log.storable import misfit
+from schemas.runtime.essential import EssentialThread
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -210,9 +211,8 @@ class _Follower:
         self._topic = topic
         self._ledger = ledger
         self._next_offset = 0
+        self._thread = EssentialThread("job-events", self._follow)
         self.held_up_by: str | None = None
-        self._is_stopping = threading.Event()
-        self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: list[tuple[int, asyncio.Event]] = []
         self._moved = asyncio.Event()
@@ -220,13 +220,10 @@ class _Follower:
 
     def start(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._thread = threading.Thread(target=self._follow, name="job-events", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        self._is_stopping.set()
-        if self._thread is not None:
-            self._thread.join()
+        self._thread.stop()
 
     async def moved_to(self) -> int:
         """Returns once this version of the log has ended: the one in which it goes on."""
@@ -248,7 +245,7 @@ class _Follower:
             # A connected librdkafka asks for a topic that it doesn't know only once a second.
             consumer.list_topics(self._topic, timeout=_METADATA_TIMEOUT_S)
         consumer.assign([TopicPartition(self._topic, 0, 0)])
-        while not self._is_stopping.is_set():
+        while not self._thread.stopping.is_set():
             message = consumer.poll(_POLL_S)
             if message is not None and self._is_record(message):
                 self._read(message)
@@ -285,12 +282,12 @@ class _Follower:
 
     def _decoded(self, value: bytes | None) -> Event | None:
         """The event, however long its schema is not to be had; None where told to stop."""
-        while not self._is_stopping.is_set():
+        while not self._thread.stopping.is_set():
             try:
                 event = self._schemas.decode(value)
             except RegistryUnreachableError as error:
                 self.held_up_by = f"job-events is not read on: {error}"
-                self._is_stopping.wait(_SCHEMA_PAUSE_S)
+                self._thread.stopping.wait(_SCHEMA_PAUSE_S)
             else:
                 self.held_up_by = None
                 return event

@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     from ingest_api.kafka.range_reader import LogStretches
     from ingest_api.postgres.pool import BlockingReads, Store
     from schemas.clients.event_schemas import EventSchemas
-
-    Row = dict[str, Any]
+    from schemas.events import JobState
 
 _AT_ONCE: Final = 1
 _MOST_WAITING: Final = 4

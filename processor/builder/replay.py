@@ -66,7 +66,6 @@ _MAX_PENDING_BYTES: Final = 48 << 20
 _SCHEMA_PAUSE_S: Final = 0.05
 _FIRST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 5.0
-_STOP_S: Final = 10.0
 _PROPERTIES: Final[dict[str, Any]] = {
     "enable.partition.eof": True,
     "fetch.error.backoff.ms": 50,
@@ -126,7 +125,7 @@ class Replay:
     def close(self) -> None:
         """End the sessions; what was not committed is rolled back."""
         self._maker.close()
-        self._projector.stop(_STOP_S)
+        self._projector.stop()
         self._consumer.close()
 
     def run(

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import queue
-import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import structlog
 from psycopg import errors
@@ -20,11 +19,14 @@ from psycopg import errors
 from processor.errors import NarrowedError, RecordRefusedError, SupersededError
 from processor.pipeline.works import Narrowing
 from processor.projection.session import is_of_data, is_transient
+from schemas.runtime.essential import EssentialThread
 
 if TYPE_CHECKING:
     from processor.decoding.accept_rule import PartitionState
     from processor.projection.session import Store
     from processor.projection.transaction import Projection, Work
+
+_STOP_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +75,11 @@ class Broken:
 Outcome = Claimed | Projected | Lost | Broken
 
 
-class Projector(threading.Thread):
+class Projector(EssentialThread):
     """Runs until :meth:`stop`; ``tasks`` holds at most one task beside the one at work."""
 
     def __init__(self, store: Store, projection: Projection) -> None:
-        super().__init__(name="projector", daemon=True)
+        super().__init__("projector", self._take_tasks)
         self.tasks: queue.Queue[Claim | Project | None] = queue.Queue(maxsize=1)
         self.outcomes: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
         self._store = store
@@ -88,21 +90,24 @@ class Projector(threading.Thread):
         what was handed over after them says nothing."""
         self._log = structlog.stdlib.get_logger("rollcall.processor")
 
-    def stop(self, timeout_s: float) -> None:
+    def stop(self, timeout_s: float | None = None) -> None:
         """Let the task at work finish, or cut it off after the time; idempotent."""
+        self.stopping.set()
+        half_s = (timeout_s or _STOP_S) / 2
         with contextlib.suppress(queue.Full):  # a task is stuck: cut off below, it rolls back
-            self.tasks.put(None, timeout=timeout_s / 2)
-        self.join(timeout_s / 2)
+            self.tasks.put(None, timeout=half_s)
+        self.join(half_s)
         self._store.close()
 
-    def run(self) -> None:
-        """Take tasks until told to stop; never raises."""
+    def _take_tasks(self) -> None:
+        """Take tasks until told to stop; hands every error on."""
         while (task := self.tasks.get()) is not None:
             try:
                 outcome = self._claim(task) if isinstance(task, Claim) else self._project(task)
             except Exception as error:  # noqa: BLE001 - handed to the thread that can act on it
                 self.outcomes.put(self._failure(task, error))
                 if not _is_healed_by_claim(error):
+                    self.stopping.set()  # whoever takes the outcome ends, or begins anew
                     return
             else:
                 self.outcomes.put(outcome)

@@ -11,11 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from statistics import median
 from typing import TYPE_CHECKING
 
-import httpx
+import httpx2
 import pytest
 
 from ingest_api.app.application import make_parts
-from ingest_api.app.settings import read_api_settings
+from ingest_api.app.settings import ApiSettings
+from schemas.config.environment import read
 from tests.support.clients.client import BASE
 from tests.support.servers.freezing import frozen
 from tests.support.servers.gate import (
@@ -66,7 +67,7 @@ def test_without_valid_credentials_nothing_is_answered_and_no_body_read(
 ) -> None:
     """401 with the contract's message and a challenge of the scheme that was tried."""
     credentials = WRONG[case]
-    url = httpx.URL(gate.client.url)
+    url = httpx2.URL(gate.client.url)
     lines = [
         f"POST {BASE}/audience/import HTTP/1.1",
         "Host: localhost",
@@ -91,7 +92,7 @@ def test_two_authorizations_are_none(gate: Gate) -> None:
     """A proxy and the service could each read another one."""
     right = basic(f"admin:{gate.env.password}")
     headers = [("Authorization", right), ("Authorization", right)]
-    answer = httpx.get(gate.client.url + AUDIENCE, headers=headers, trust_env=False)
+    answer = httpx2.get(gate.client.url + AUDIENCE, headers=headers, trust_env=False)
     assert answer.status_code == 401
 
 
@@ -102,7 +103,7 @@ def test_a_request_costs_little_more_than_looking_into_memory(
     open_gate(env, services).client.close()
 
     async def measure() -> tuple[float, float]:
-        parts = make_parts(read_api_settings(env.environ))
+        parts = make_parts(read(ApiSettings, env.environ))
         await parts.store.open()
         try:
             await parts.accounts.prepare(env.password)
@@ -136,12 +137,12 @@ def test_before_postgres_was_ever_reached_nobody_is_let_in_or_turned_away(
     service, client = services.api(database_url="host=127.0.0.1 port=1 dbname=none")
     with client:
         password = client.http.get(AUDIENCE)
-        token = httpx.get(
+        token = httpx2.get(
             client.url + AUDIENCE,
             headers={"Authorization": f"Bearer rct_1_{SECRET}"},
             trust_env=False,
         )
-        nothing = httpx.get(client.url + AUDIENCE, trust_env=False)
+        nothing = httpx2.get(client.url + AUDIENCE, trust_env=False)
     assert [answer.status_code for answer in (password, token, nothing)] == [503, 503, 401]
     assert int(password.headers["Retry-After"]) > 0
     assert service.is_running

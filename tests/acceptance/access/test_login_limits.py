@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from statistics import median
 from typing import TYPE_CHECKING
 
-import httpx
+import httpx2
 import pytest
 
 from tests.support.servers.gate import (
@@ -70,7 +70,7 @@ def test_a_whole_ipv6_network_is_one_address(gate: Gate) -> None:
 def test_forwarded_addresses_are_believed_with_the_secret_only(gate: Gate) -> None:
     """Else a guesser would have as many addresses as it likes."""
     statuses = [
-        httpx.get(
+        httpx2.get(
             gate.client.url + AUDIENCE,
             auth=("forwarder", f"guess {number}"),
             headers={"X-Forwarded-For": f"203.0.113.{number}", "X-Forwarded-Secret": "a guess"},

@@ -11,7 +11,7 @@ import signal
 import time
 from typing import TYPE_CHECKING, Any
 
-import httpx
+import httpx2
 import psutil
 import psycopg
 import pytest
@@ -37,7 +37,7 @@ FROM generate_series(2, %s) AS n
 BACKENDS = "SELECT pid FROM pg_stat_activity WHERE application_name = 'rollcall-api'"
 
 
-def error_file(client: Client, job_id: int) -> httpx.Response:
+def error_file(client: Client, job_id: int) -> httpx2.Response:
     """The answer with the whole file."""
     return client.http.get(
         f"{BASE}/batchinfo/errors/{job_id}", headers={"Accept": "text/csv, */*;q=0.1"}
@@ -134,7 +134,7 @@ def begun(rig: Rig, job_id: int) -> Generator[Iterator[bytes]]:
     path = f"{rig.client.url}{BASE}/batchinfo/errors/{job_id}"
     account = ("admin", rig.env.password)
     with (
-        httpx.Client(auth=account, timeout=60, trust_env=False) as client,
+        httpx2.Client(auth=account, timeout=60, trust_env=False) as client,
         client.stream("GET", path, headers={"Accept": "text/csv"}) as answer,
     ):
         pieces = answer.iter_raw()
@@ -153,7 +153,7 @@ def test_a_file_of_any_size_takes_little_memory(rig_of_module: Rig, big_job: int
     api = psutil.Process(rig_of_module.api.pid)
     before = api.memory_info().rss
     size, lines, peak, slowest_s = 0, 0, before, 0.0
-    with begun(rig_of_module, big_job) as pieces, httpx.Client() as other:
+    with begun(rig_of_module, big_job) as pieces, httpx2.Client() as other:
         for number, piece in enumerate(pieces):
             size += len(piece)
             lines += piece.count(b"\r\n")
@@ -190,7 +190,7 @@ def test_a_reader_who_stops_reading_holds_no_connection_to_postgres(
             assert rig_of_module.client.status(big_job)["rejected"] == 1
         assert time.monotonic() - begin < 5
         wait_until(lambda: len(file_requests(rig_of_module.api)) == count + 12, 45)
-        with pytest.raises(httpx.TransportError):
+        with pytest.raises(httpx2.TransportError):
             for _ in readers[0]:
                 pass
 
@@ -204,7 +204,7 @@ def test_a_file_is_never_taken_for_whole_that_is_not(rig_of_module: Rig, big_job
             os.kill(pid, signal.SIGSTOP)
         try:
             begin = time.monotonic()
-            with pytest.raises(httpx.RemoteProtocolError, match="incomplete chunked read"):
+            with pytest.raises(httpx2.RemoteProtocolError, match="incomplete chunked read"):
                 for _ in pieces:
                     pass
             assert time.monotonic() - begin < 60

@@ -7,7 +7,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.support.clients.client import BASE
@@ -129,7 +129,7 @@ def test_a_stream_outlives_postgres(rig: Rig, waiting_job: int) -> None:
         assert next(found), next(found)
         stack.postgres.child.kill()
         try:
-            with httpx.Client(auth=rig.client.http.auth, base_url=rig.client.url) as other:
+            with httpx2.Client(auth=rig.client.http.auth, base_url=rig.client.url) as other:
                 answer = other.get(f"{STATUS}/{waiting_job}/events", timeout=60)
                 assert answer.status_code == 503
         finally:
