@@ -15,6 +15,7 @@ table that makes HTTP answers of them::
      +-- LimitReachedError        whoever asks has too much under way
      +-- UnavailableError         the surroundings don't let it be done now: try again
           +-- LogUnavailableError    Kafka
+          |    +-- RecordTooLargeError
           +-- StoreUnavailableError  Postgres
 """
 
@@ -126,6 +127,10 @@ class LogUnavailableError(UnavailableError):
     def message(self) -> str:
         """What concerns whoever asked; the text of the error itself is the client's own."""
         return LOG_UNAVAILABLE
+
+
+class RecordTooLargeError(LogUnavailableError):
+    """The topic takes no record so large, so it is not in the log and never will be."""
 
 
 class StoreUnavailableError(UnavailableError):

@@ -113,7 +113,7 @@ def check_same_command(log: Log, ledger: JobLedger) -> None:
     last = ledger.moves.last
     if last is not None and last.command != log.command:
         raise MoveRefusedError(
-            f"A move by `./rollcall {last.command}` was broken off when it was almost done:"
+            f"A move by `rollcall {last.command}` was broken off when it was almost done:"
             " start that command again first, which completes it."
         )
 

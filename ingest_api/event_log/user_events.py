@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from ingest_api.errors import LogUnavailableError, UnavailableError
+from ingest_api.errors import LogUnavailableError, RecordTooLargeError, UnavailableError
 from ingest_api.kafka.producer import Appender, Record
 from schemas.codec.codec import encode
 from schemas.log.topics import MAX_DEAD_LETTER_BYTES
@@ -95,6 +95,7 @@ class UserLog:
 
         Raises:
             NotAppendedError: it is not and will not be.
+            RecordTooLargeError: nor may it ever be, as long as the topic takes none so large.
             LogUnavailableError: it may be, or come to be.
         """
         record = Record(
@@ -105,6 +106,8 @@ class UserLog:
     async def _append(self, record: Record) -> int:
         try:
             acknowledged = self._appender.append(record)
+        except RecordTooLargeError:
+            raise
         except LogUnavailableError as error:
             raise NotAppendedError(str(error)) from error
         try:

@@ -21,7 +21,13 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import structlog
 
-from ingest_api.errors import ConflictError, LogUnavailableError, NotFoundError, UnavailableError
+from ingest_api.errors import (
+    ConflictError,
+    LogUnavailableError,
+    NotFoundError,
+    RecordTooLargeError,
+    UnavailableError,
+)
 from ingest_api.event_log.user_events import NOTHING_KEPT, NotAppendedError
 from ingest_api.kafka.topic_setup import TopicSetupError
 from ingest_api.producers.dead_letter_retries import place_of
@@ -30,6 +36,7 @@ from ingest_api.producers.dead_letter_views import DeadLetterPage, letter_shown,
 from ingest_api.web.parameters import whole_number
 from schemas.codec.codec import UndecodableError, decode
 from schemas.events import UserRow
+from schemas.log.dead_letters import LEFT_OUT
 from schemas.log.topics import partition_of
 
 if TYPE_CHECKING:
@@ -169,6 +176,10 @@ class DeadLetters:
         return Retried(letter, partition, offset)
 
     async def _partition(self, letter: DeadLetter, value: bytes | None) -> int:
+        if left_out := letter.headers.get(LEFT_OUT):
+            raise _not_retried(
+                f"it was too large to be kept here whole ({left_out}): it stands where it was"
+            )
         log, earlier = self._user_log, self._earlier_logs
         version = earlier.version_of(letter.headers.get("source-topic", ""))
         if version is None:
@@ -201,6 +212,9 @@ class DeadLetters:
         headers = [("retried-from", origin.encode())]
         try:
             return await self._user_log.append_again(letter.key, value, partition, headers)
+        except RecordTooLargeError:
+            await self._retries.release(letter, attempt)
+            raise _not_retried(f"{self._user_log.topic} takes no record so large") from None
         except NotAppendedError:
             await self._retries.release(letter, attempt)
             raise UnavailableError(NOTHING_KEPT) from None

@@ -83,7 +83,7 @@ class JobProofs:
         except TooLongError:
             raise UnavailableError(
                 f"The proof was not made within {_TIMEOUT_S:g} s: try again when Kafka and"
-                " Postgres are less busy, or prove all tables with `./rollcall verify`"
+                " Postgres are less busy, or prove all tables with `rollcall verify`"
             ) from None
         except RegistryUnreachableError as error:
             raise UnavailableError(

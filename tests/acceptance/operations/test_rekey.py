@@ -142,7 +142,7 @@ def test_a_move_killed_after_the_switch_is_completed(
         timeout=TIMEOUT_S,
         check=False,
     )
-    assert (other.returncode, "`./rollcall rekey`" in other.stderr) == (1, True), other.stderr
+    assert (other.returncode, "`rollcall rekey`" in other.stderr) == (1, True), other.stderr
     done = rekey(rig, "--partitions", "4")
     assert (done.returncode, seen(rig.env)) == (0, before), done.stdout
     assert "in its topics of version 2, in 5 partitions" in done.stdout
