@@ -18,7 +18,7 @@ from ingest_api.parsing.columns import chosen
 from ingest_api.parsing.file_format import UNLIMITED
 from ingest_api.validation.checked_file import checked_blocks
 from schemas import events
-from schemas.codec import codec
+from schemas.codec import columnar
 from schemas.log.topics import partitions_of
 
 if TYPE_CHECKING:
@@ -110,11 +110,11 @@ def _encoded(checked: CheckedBlock, sequences: npt.NDArray[np.int64]) -> pa.Bina
     """The rows' values, then the rejections'."""
     count = checked.rows.num_rows
     rows = _with_sequence(checked.rows, sequences[:count])
-    values = codec.encode_batch(events.UserRow, rows)
+    values = columnar.encode_batch(events.UserRow, rows)
     if not checked.rejections.num_rows:
         return values
     rejections = _with_sequence(checked.rejections, sequences[count:])
-    return pa.concat_arrays([values, codec.encode_batch(events.RowRejected, rejections)])
+    return pa.concat_arrays([values, columnar.encode_batch(events.RowRejected, rejections)])
 
 
 def _with_sequence(batch: pa.RecordBatch, sequences: npt.NDArray[np.int64]) -> pa.RecordBatch:

@@ -13,7 +13,7 @@ import pyarrow as pa
 from ingest_api.parsing.columns import buffer_of, chosen, nullable, raw_texts, repeated, with_nulls
 from ingest_api.validation import field_rules
 from ingest_api.validation.validate import NO_FAULT, judge
-from schemas.codec import codec
+from schemas.codec import columnar
 from schemas.rules import fields as user_rules
 from schemas.rules.attributes import is_attribute
 from schemas.rules.fields import FIELD_BY_NAME, FIELDS
@@ -43,19 +43,19 @@ _SUBSCRIPTIONS: Final = tuple(field.name for field in FIELDS if field.kind == "b
 _EVERY_LINE_SETS: Final = sum(field.bit for field in FIELDS if field.kind != "boolean")
 _CLEARABLE: Final = tuple(f for f in FIELDS if not f.is_required and f.kind != "boolean")
 _COLUMN_TYPES: Final[dict[str, Any]] = dict(
-    zip(codec.ROW_SCHEMA.names, cast("list[Any]", codec.ROW_SCHEMA.types), strict=True)
+    zip(columnar.ROW_SCHEMA.names, cast("list[Any]", columnar.ROW_SCHEMA.types), strict=True)
 )
 
 _NO_ENTRIES: Final = cast("Any", pa.array([], _COLUMN_TYPES["attributes"].field(0).type))
-_NO_REJECTIONS: Final = pa.RecordBatch.from_pylist([], schema=codec.REJECTION_SCHEMA)
+_NO_REJECTIONS: Final = pa.RecordBatch.from_pylist([], schema=columnar.REJECTION_SCHEMA)
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedBlock:
     """The lines of a block, each in one of two batches, both in the order of lines.
 
-    ``rows`` has the columns of :data:`codec.ROW_SCHEMA`, ``rejections`` those of
-    :data:`codec.REJECTION_SCHEMA`; ``sequence`` is still zero in both.
+    ``rows`` has the columns of :data:`columnar.ROW_SCHEMA`, ``rejections`` those of
+    :data:`columnar.REJECTION_SCHEMA`; ``sequence`` is still zero in both.
     """
 
     rows: pa.RecordBatch
@@ -102,7 +102,7 @@ def _rows(block: Block, header: Header, judged: Judged, accepted: JobAccepted) -
         columns[name] if name in columns else pa.nulls(count, column_type)
         for name, column_type in _COLUMN_TYPES.items()
     ]
-    return pa.RecordBatch.from_arrays(arrays, schema=codec.ROW_SCHEMA)
+    return pa.RecordBatch.from_arrays(arrays, schema=columnar.ROW_SCHEMA)
 
 
 def _dates(judged: Judged, accepted: JobAccepted) -> Any:
@@ -231,7 +231,7 @@ def _rejections(
             }
             for index, column, code, reason, value in refused
         ],
-        schema=codec.REJECTION_SCHEMA,
+        schema=columnar.REJECTION_SCHEMA,
     )
 
 

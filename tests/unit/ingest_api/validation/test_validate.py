@@ -17,7 +17,7 @@ from ingest_api.parsing.file_format import FileFormat, Limits, format_of
 from ingest_api.parsing.records import FileRecords
 from ingest_api.validation.validate import judge_columns, survey
 from ingest_api.validation.validated_rows import check
-from schemas.codec import codec
+from schemas.codec import codec, columnar
 from schemas.events import AttributeColumn, RowRejected, UserRow
 from schemas.rules.attributes import attribute_field
 from schemas.rules.fields import FIELD_BY_NAME, FIELDS
@@ -48,8 +48,8 @@ def events_of(content: bytes, job: JobAccepted, block_bytes: int = 1 << 20) -> l
     found: list[Any] = []
     for block in file.blocks():
         checked = check(block, file.header, job)
-        values: list[Any] = codec.encode_batch(UserRow, checked.rows).to_pylist()
-        values += codec.encode_batch(RowRejected, checked.rejections).to_pylist()
+        values: list[Any] = columnar.encode_batch(UserRow, checked.rows).to_pylist()
+        values += columnar.encode_batch(RowRejected, checked.rejections).to_pylist()
         events: list[Any] = [codec.decode(value) for value in values]
         found += sorted(events, key=attrgetter("record_number"))
     return found
