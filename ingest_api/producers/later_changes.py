@@ -17,13 +17,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ingest_api.event_log.user_fold import (
-    JSON_NAMES,
-    JobOrder,
-    changed_values,
-    json_value,
-    new_values,
-)
+from ingest_api.event_log.user_fold import JobOrder, changed_values, new_values
+from ingest_api.openapi.user_answers import FIELD_NAMES, shown_value
 from schemas.events import JobOpened, JobSealed, UserRow
 from schemas.read_model.tables import offset_of
 from schemas.rules.fields import FIELDS, USA_NAMES
@@ -143,9 +138,9 @@ def would_set(row: UserRow, holder: Holder | None, types: Mapping[str, Attribute
     after = _after(row, holder, before)
     found: Changes = {}
     for name in dict.fromkeys((*before, *after)):
-        now, then = (json_value(values.get(name), types.get(name)) for values in (before, after))
+        now, then = (shown_value(values.get(name), types.get(name)) for values in (before, after))
         if now != then:
-            found[JSON_NAMES.get(name, name)] = {"now": now, "wouldBe": then}
+            found[FIELD_NAMES.get(name, name)] = {"now": now, "wouldBe": then}
     return found
 
 
