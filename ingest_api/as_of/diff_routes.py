@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sanic import Blueprint, HTTPResponse, Request
 
     from ingest_api.as_of.diff import AudienceDiff, Kind
-    from ingest_api.as_of.parameters import AskedPoints
+    from ingest_api.as_of.parameters import AsOfParameters
     from ingest_api.as_of.past_audiences import PastAudiences
     from ingest_api.web.dates import Row
 
@@ -27,7 +27,7 @@ _LONGEST_KEY: Final = 1000
 
 
 def add_diff_route(
-    api: Blueprint, points: AskedPoints, past: PastAudiences, diff: AudienceDiff
+    api: Blueprint, points: AsOfParameters, past: PastAudiences, diff: AudienceDiff
 ) -> None:
     """Add the route."""
 

@@ -25,6 +25,6 @@ def add_proof_route(api: Blueprint, job_log: JobLog, proofs: JobProofs) -> None:
     async def job_proof(request: Request[Any, Any], job_id: str) -> HTTPResponse:
         account_of(request, "reader")
         job = await job_named(request, job_log, job_id)
-        return json_answer(200, await proofs.of(job))
+        return json_answer(200, await proofs.prove(job))
 
     _ = job_proof

@@ -13,7 +13,7 @@ from ingest_api.jobs.job_parameter import job_named
 from ingest_api.openapi.operation import described
 from ingest_api.undo.operations import REDO, REDO_STARTED, UNDO, UNDO_STARTED, UndoBody
 from ingest_api.undo.preview import PreviewProgress
-from ingest_api.undo.undo import Asker
+from ingest_api.undo.undo import Requester
 from ingest_api.web.idempotency_key import idempotency_key_of
 from ingest_api.web.json_body import check_json, decoded, invalid_body, whole_body
 from ingest_api.web.parameters import header, query_values
@@ -36,13 +36,13 @@ def add_undo_routes(api: Blueprint, job_log: JobLog, undo: Undo, previews: UndoP
 
     async def change(request: Request[Any, Any], text: str, change: Change) -> HTTPResponse:
         account = account_of(request, "admin")
-        asker = Asker(account.name, idempotency_key_of(request))
+        requester = Requester(account.name, idempotency_key_of(request))
         is_dry_run = await _is_dry_run(request)
         job = await job_named(request, job_log, text)
         if is_dry_run:
             await undo.check(job, change)
             return _preview_answer(await previews.preview(job, change, account.name, request.path))
-        await undo.change(job, change, asker)
+        await undo.change(job, change, requester)
         answer = {"id": str(job.accepted.job_id), "message": _MESSAGES[change]}
         return json_answer(200, answer)
 

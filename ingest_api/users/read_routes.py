@@ -16,12 +16,12 @@ from ingest_api.web.responses import json_answer
 if TYPE_CHECKING:
     from sanic import Blueprint, HTTPResponse, Request
 
-    from ingest_api.as_of.parameters import AskedPoints
+    from ingest_api.as_of.parameters import AsOfParameters
     from ingest_api.users.queries import UserReads
     from ingest_api.web.dates import Row
 
 
-def add_user_routes(api: Blueprint, users: UserReads, points: AskedPoints) -> None:
+def add_user_routes(api: Blueprint, users: UserReads, points: AsOfParameters) -> None:
     """Add the routes below ``/audience`` that read."""
 
     @api.get("/audience")
