@@ -7,8 +7,9 @@ import click
 
 from deploy import CHECKOUT
 
-_SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile")
-"""Of the whole suite: most of its time is spent waiting for servers."""
+_SIDE_BY_SIDE = ("-n", "2", "--dist", "worksteal")
+"""Of the whole suite: each of two processes runs its half file by file, so that what a file's tests
+share is started once; the one that is done takes half of what the other has left."""
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -17,7 +18,7 @@ _SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile")
 def test(*, under_load: bool, arguments: tuple[str, ...]) -> None:
     """Run the tests; ARGUMENTS go to pytest, and paths are those of the checkout.
 
-    Without ARGUMENTS all of them run, two files side by side.
+    Without ARGUMENTS all of them run, two side by side.
     `rollcall test -- --help` shows what pytest takes.
     """
     assert CHECKOUT is not None  # elsewhere the program does not know this command
