@@ -48,7 +48,7 @@ def log(env: Ground) -> Iterator[DeadLetterLog]:
             headers=headers,
         )
         producer.poll(0)
-    assert producer.flush(20) == 0
+    assert producer.flush(60) == 0
     made = DeadLetterLog(env.settings.kafka, topic)
     yield made
     made.close()
