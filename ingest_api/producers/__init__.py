@@ -1,7 +1,7 @@
-"""Other producers as operators see them: sources, dead letters and their retries.
+"""Dead letters (list, show, retry), and the counts of what each other producer sent.
 
 Owns the routes for dead letters and sources, and the reading of `user-events-dead`.
-Promises that a letter is retried at most once, that a value is never changed by a retry, and that
-a retry sets nobody back to what was before a later change.
+Promises that a dead letter is retried at most once, that a retry never changes the value, and that
+it sets nobody back to what was before a later change.
 May import `auth`, `openapi`, `event_log`, `web`, `kafka`, `postgres`.
 """

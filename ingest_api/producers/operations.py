@@ -1,4 +1,4 @@
-"""What the routes promise that are about other producers: their sources, and dead letters."""
+"""The OpenAPI operations of dead letters and of other producers' sources."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from ingest_api.producers.dead_letter_views import (
 from ingest_api.producers.dead_letters import (
     ALREADY_RETRIED,
     KEY_CHANGED,
-    UNKNOWN_LETTER,
+    UNKNOWN_DEAD_LETTER,
 )
 from ingest_api.producers.retry_rules import NOT_RETRIED
 from ingest_api.producers.source_counts import SourcePage
@@ -77,7 +77,7 @@ _LETTER_ID: Final = Parameter(
     is_required=True,
     example=_EXAMPLE_ID,
 )
-_UNKNOWN: Final = refused("There is no such dead letter.", {"message": UNKNOWN_LETTER})
+_UNKNOWN: Final = refused("There is no such dead letter.", {"message": UNKNOWN_DEAD_LETTER})
 
 LIST_LETTERS: Final = Operation(
     summary="Dead letters, the newest first",

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from ingest_api.event_log.user_fold import PlaceOf
     from ingest_api.kafka.range_reader import LogReading
     from ingest_api.postgres.pool import Snapshot, Store
-    from ingest_api.producers.dead_letter_topic import DeadLetter, DeadLetterReading
+    from ingest_api.producers.dead_letter_topic import DeadLetter, DeadLetterReader
     from ingest_api.producers.later_changes import Retriable
     from schemas.config.settings import Settings
     from schemas.events import Event
@@ -99,7 +99,7 @@ class RetryCheck:
     # --- where a letter stood
 
     def position(
-        self, letters: DeadLetterReading, letter: DeadLetter, value: bytes | None, partition: int
+        self, letters: DeadLetterReader, letter: DeadLetter, value: bytes | None, partition: int
     ) -> tuple[int, int]:
         """The offset of this partition up to which all is older than the letter; blocks.
 
@@ -120,7 +120,7 @@ class RetryCheck:
             return reading.end_before(partition, time_ms) - 1, first.time_ms
 
     def _first(
-        self, letters: DeadLetterReading, letter: DeadLetter, value: bytes | None
+        self, letters: DeadLetterReader, letter: DeadLetter, value: bytes | None
     ) -> tuple[DeadLetter, Message | None]:
         """The letter that it was before all retries, with its record where the log has that."""
         for _ in range(_MOST_RETRIES):
@@ -162,7 +162,7 @@ class RetryCheck:
     # --- what the log says
 
     def look(
-        self, letters: DeadLetterReading, letter: Retriable, partition: int, state: KeyState
+        self, letters: DeadLetterReader, letter: Retriable, partition: int, state: KeyState
     ) -> Checked:
         """The last change behind the letter; blocks.
 
@@ -184,7 +184,7 @@ class RetryCheck:
                 last = changes.last
         return Checked(letter, partition, state, changes, end, last)
 
-    def overtaken(self, letters: DeadLetterReading, checked: Checked, offset: int) -> Change | None:
+    def overtaken(self, letters: DeadLetterReader, checked: Checked, offset: int) -> Change | None:
         """What changed the key after the check and before the retry at this offset; blocks.
 
         Raises:
@@ -212,7 +212,7 @@ class RetryCheck:
     def _read(
         self,
         reading: LogReading,
-        letters: DeadLetterReading,
+        letters: DeadLetterReader,
         stretch: Stretch,
         changes: LaterChanges,
     ) -> None:
@@ -245,7 +245,7 @@ class _Others:
     """Tells which records of other producers, behind a letter, are letters themselves."""
 
     def __init__(
-        self, check: RetryCheck, letters: DeadLetterReading, letter: Retriable, partition: int
+        self, check: RetryCheck, letters: DeadLetterReader, letter: Retriable, partition: int
     ) -> None:
         self._check = check
         self._letters = letters
@@ -363,7 +363,7 @@ def _retried_from(message: Message) -> tuple[str, int, int] | None:
 
 
 def _letter_at(
-    letters: DeadLetterReading, origin: tuple[str, int, int], value: bytes | None
+    letters: DeadLetterReader, origin: tuple[str, int, int], value: bytes | None
 ) -> DeadLetter | None:
     """The letter at this place; None where it isn't there any more, as after a move of the log."""
     topic, partition, offset = origin

@@ -37,7 +37,7 @@ def changes_of(value: bytes | None, state: KeyState) -> Changes | None:
     return None if event is None else would_set(event, state.holder, state.rules.types)
 
 
-def letter_place(letter_id: str) -> tuple[int, int] | None:
+def dead_letter_place(letter_id: str) -> tuple[int, int] | None:
     """The partition and the offset that an id says, or None where it is none."""
     partition, dash, offset = letter_id.partition("-")
     numbers = whole_number(partition, 2**31 - 1), whole_number(offset)
@@ -47,51 +47,51 @@ def letter_place(letter_id: str) -> tuple[int, int] | None:
 
 
 def retry_partition(
-    letter: DeadLetter, value: bytes | None, source_topic: str, partitions: int
+    dead_letter: DeadLetter, value: bytes | None, source_topic: str, partitions: int
 ) -> int:
-    """Where a letter's record goes: to where its key belongs, else to where it was.
+    """Where a dead letter's record goes: to where its key belongs, else to where it was.
 
     Raises:
         ConflictError: it may not be retried.
     """
-    came_from = whole_number(letter.headers.get("source-partition", ""), partitions - 1)
-    if letter.headers.get("source-topic") != source_topic or came_from is None:
+    came_from = whole_number(dead_letter.headers.get("source-partition", ""), partitions - 1)
+    if dead_letter.headers.get("source-topic") != source_topic or came_from is None:
         raise not_retried(f"it does not say which partition of {source_topic} it was in")
     event = retriable_row(value)
     if event is None:
         return came_from
     key = event.key.encode()
-    return partition_of(key, partitions) if letter.key == key else came_from
+    return partition_of(key, partitions) if dead_letter.key == key else came_from
 
 
-def moved_partition(letter: DeadLetter, value: bytes | None, partitions: int) -> int:
-    """Where a letter's record goes from before the log was moved: its partition there is no more.
+def moved_partition(dead_letter: DeadLetter, value: bytes | None, partitions: int) -> int:
+    """Return the partition for a record from before the log was moved, whose own is no more.
 
     Raises:
         ConflictError: it may not be retried.
     """
     retriable_row(value)
-    if letter.key is None:
+    if dead_letter.key is None:
         raise not_retried(
             "the log was moved since, and without a key the record belongs to no partition of it"
         )
-    return partition_of(letter.key, partitions)
+    return partition_of(dead_letter.key, partitions)
 
 
-def check_key(made_for: str | None, key_now: str) -> None:
-    """Return where the log that a letter comes from had the key that the log has now.
+def check_key(key_of_log: str | None, key_now: str) -> None:
+    """Return where the log that a dead letter comes from had the key that the log has now.
 
     Raises:
         ConflictError: it hadn't, or nobody knows.
     """
-    if made_for is None:
+    if key_of_log is None:
         raise not_retried(
             "it comes from a version of the log whose job-events is gone, so it is not known what"
             " its key means: send the event again"
         )
-    if made_for != key_now:
+    if key_of_log != key_now:
         raise not_retried(
-            f"its key is of the log as it was, by {made_for}, and the log was moved to the key"
+            f"its key is of the log as it was, by {key_of_log}, and the log was moved to the key"
             f" {key_now} since: send the event again, with its user's {key_now} as the key"
         )
 
@@ -118,5 +118,5 @@ def retriable_row(value: bytes | None) -> UserRow | None:
 
 
 def not_retried(why: str) -> ConflictError:
-    """The letter may not be retried, and why."""
+    """The dead letter may not be retried, and why."""
     return ConflictError(f"{NOT_RETRIED}: {why}")

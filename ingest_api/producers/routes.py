@@ -18,8 +18,8 @@ from ingest_api.producers.dead_letter_views import (
 from ingest_api.producers.dead_letters import (
     KEY_CHANGED,
     RETRIED,
+    DeadLetterFilter,
     KeyChangedError,
-    LetterFilter,
     RetryRequest,
 )
 from ingest_api.producers.operations import (
@@ -46,7 +46,7 @@ _MOST_PARTITION: Final = 2**31 - 1
 
 
 def add_producer_routes(
-    api: Blueprint, letters: DeadLetters, sources: SourceReads, job_log: JobLog
+    api: Blueprint, dead_letters: DeadLetters, sources: SourceReads, job_log: JobLog
 ) -> None:
     """Add the routes below ``/admin/dead-letters``, and ``/batchinfo/sources``."""
 
@@ -60,13 +60,13 @@ def add_producer_routes(
     @described(LIST_LETTERS)
     async def letter_page(request: Request[Any, Any]) -> DeadLetterPage:
         account_of(request, "admin")
-        return await letters.select_page(_filter(request), page_of(request))
+        return await dead_letters.select_page(_filter(request), page_of(request))
 
     @api.get("/admin/dead-letters/<letter_id:str>")
     @described(SHOW_LETTER)
     async def one_letter(request: Request[Any, Any], letter_id: str) -> WholeDeadLetter:
         account_of(request, "admin")
-        return await letters.fetch(letter_id)
+        return await dead_letters.fetch(letter_id)
 
     @api.route("/admin/dead-letters/<letter_id:str>/retry", methods=["POST"], ignore_body=True)
     @described(RETRY_LETTER)
@@ -79,7 +79,7 @@ def add_producer_routes(
             over_newer=_is_said(request, "overNewer"),
         )
         try:
-            done = await letters.retry(letter_id, asked)
+            done = await dead_letters.retry(letter_id, asked)
         except KeyChangedError as error:
             return _refused_retry(error, job_log)
         overtaken = done.overtaken and _changed_by(done.overtaken, done.partition, job_log)
@@ -88,8 +88,8 @@ def add_producer_routes(
     _ = source_page, letter_page, one_letter, retry_letter
 
 
-def _filter(request: Request[Any, Any]) -> LetterFilter:
-    """Which letters the query asks for.
+def _filter(request: Request[Any, Any]) -> DeadLetterFilter:
+    """Which dead letters the query asks for.
 
     Raises:
         InvalidRequestError: a filter is empty, repeated, or no number.
@@ -101,7 +101,7 @@ def _filter(request: Request[Any, Any]) -> LetterFilter:
     partition = None
     if "sourcePartition" in query:
         partition = query_number(request, "sourcePartition", 0, least=0, most=_MOST_PARTITION)
-    return LetterFilter(reasons[0] if reasons else None, partition)
+    return DeadLetterFilter(reasons[0] if reasons else None, partition)
 
 
 def _is_said(request: Request[Any, Any], name: str) -> bool:
