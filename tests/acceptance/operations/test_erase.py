@@ -219,9 +219,9 @@ def test_a_move_killed_after_the_switch_is_completed(
     def die(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(engine, "let_go_on", die)
+    monkeypatch.setattr(engine, "resume", die)
     with pytest.raises(KeyboardInterrupt):
-        moving.erase(rig.env.settings, KEY, keeps_old=False, tell=lambda _text: None)
+        moving.erase(rig.env.settings, KEY, keeps_old=False, report=lambda _text: None)
     assert seen(rig.env) == before
     rig.processors[0].kill()
     rig.restart_processor()

@@ -14,7 +14,7 @@ from confluent_kafka import Producer
 
 from deploy.log_migration import MoveRefusedError
 from deploy.log_migration.erase.copy import ErasingCopy
-from deploy.log_migration.erase.data_subject import Person
+from deploy.log_migration.erase.data_subject import DataSubject
 from deploy.log_migration.erase.outcomes import SCHEMA, Outcomes
 from deploy.log_migration.log_copy import LogCopy
 from deploy.log_migration.records import read_records
@@ -80,7 +80,7 @@ def copied(env: Ground) -> tuple[Settings, ErasingCopy, list[list[Message]]]:
     with Outcomes(new, HOME, frozenset()) as outcomes:
         copy = ErasingCopy(
             old,
-            person=Person(KEY, "email", {}),
+            subject=DataSubject(KEY, "email", {}),
             outcomes=outcomes,
             copy=LogCopy(new),
         )
