@@ -25,19 +25,18 @@ from ingest_api.kafka.log_moved import LogMovedError
 from ingest_api.kafka.producer import Appender, LogUnavailableError, Record
 from schemas.clients.event_schemas import OWN_SCHEMAS
 from schemas.clients.kafka import make_reader
-from schemas.codec.codec import UndecodableError, encode
-from schemas.codec.registry_protocol import RegistryUnreachableError
+from schemas.clients.topic_follower import FROM_FIRST, TopicFollower
+from schemas.codec.codec import encode
 from schemas.events import JobVoided
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from confluent_kafka import Message
-
     from ingest_api.event_log.ledger import Decision
     from schemas.clients.event_schemas import EventSchemas
-    from schemas.events import Event, JobAccepted, JobRestored, JobReverted
+    from schemas.events import JobAccepted, JobRestored, JobReverted
     from schemas.log.reverts import RevertDecision
+    from schemas.log.topics import Topic
 
     _Attempt = JobAccepted | JobReverted | JobRestored
 
@@ -51,7 +50,6 @@ _READ_TIMEOUT_S: Final = 4.0
 _METADATA_TIMEOUT_S: Final = 2.0
 _PAUSE_S: Final = 0.05
 _POLL_S: Final = 0.5
-_SCHEMA_PAUSE_S: Final = 1.0
 _log = structlog.stdlib.get_logger("rollcall.api")
 
 
@@ -62,11 +60,11 @@ class JobLog:
     """
 
     def __init__(
-        self, kafka: Mapping[str, str], topic: str, schemas: EventSchemas = OWN_SCHEMAS
+        self, kafka: Mapping[str, str], topic: Topic, schemas: EventSchemas = OWN_SCHEMAS
     ) -> None:
         self.ledger = JobLedger()
         self.schemas = schemas
-        self._topic = topic
+        self._topic = topic.name
         self._appender = Appender(kafka, timeout_s=_APPEND_TIMEOUT_S)
         self._follower = _Follower(kafka, topic, self.ledger, schemas)
         self._started = asyncio.Event()
@@ -196,7 +194,7 @@ class _Follower:
     """The thread that reads `job-events` into the ledger, and who waits for it."""
 
     def __init__(
-        self, kafka: Mapping[str, str], topic: str, ledger: JobLedger, schemas: EventSchemas
+        self, kafka: Mapping[str, str], topic: Topic, ledger: JobLedger, schemas: EventSchemas
     ) -> None:
         self._schemas = schemas
         self._kafka = kafka
@@ -235,49 +233,24 @@ class _Follower:
         await read.wait()
 
     def _follow(self) -> None:
-        consumer = make_reader(self._kafka, "job-events")
-        with contextlib.suppress(KafkaException):
-            # A connected librdkafka asks for a topic that it doesn't know only once a second.
-            consumer.list_topics(self._topic, timeout=_METADATA_TIMEOUT_S)
-        consumer.assign([TopicPartition(self._topic, 0, 0)])
-        while not self._is_stopping.is_set():
-            message = consumer.poll(_POLL_S)
-            if message is not None and self._is_record(message):
-                self._read(message)
-        consumer.close()
-
-    def _is_record(self, message: Message) -> bool:
-        error = message.error()
-        if error is not None:
-            # librdkafka tries again by itself; meanwhile whoever waits gets a time-out.
-            _log.warning("job-events cannot be read", error=error.str())
-        return error is None
-
-    def _read(self, message: Message) -> None:
-        offset = message.offset() or 0
+        follower = TopicFollower(self._kafka, self._topic, self._schemas, properties=FROM_FIRST)
         try:
-            if (event := self._decoded(message.value())) is None:
-                return
-            self._ledger.apply(offset, event)
-        except UndecodableError as error:
-            # Every reader skips it alike, so it decides nothing.
-            _log.error("undecodable record in job-events", offset=offset, code=error.code)
+            while not self._is_stopping.is_set():
+                for logged in follower.poll(_POLL_S):
+                    self._ledger.apply(logged.offset, logged.event)
+                self._wake(follower.next_offset)
+        finally:
+            follower.close()
+
+    def _wake(self, next_offset: int) -> None:
+        """Tell who waits for what has been read by now."""
         with self._lock:
-            self._next_offset = offset + 1
-            reached = [read for wanted, read in self._waiting if wanted <= offset]
-            self._waiting = [waiting for waiting in self._waiting if waiting[0] > offset]
+            self._next_offset = next_offset
+            reached = [read for wanted, read in self._waiting if wanted < next_offset]
+            self._waiting = [waiting for waiting in self._waiting if waiting[0] >= next_offset]
         if self._ledger.moves.moved_to is not None:
             reached.append(self._moved)
         for read in reached:
             # Of a closed loop nobody waits any more.
             with contextlib.suppress(RuntimeError):
                 cast("asyncio.AbstractEventLoop", self._loop).call_soon_threadsafe(read.set)
-
-    def _decoded(self, value: bytes | None) -> Event | None:
-        """The event, however long its schema is not to be had; None where told to stop."""
-        while not self._is_stopping.is_set():
-            try:
-                return self._schemas.decode(value)
-            except RegistryUnreachableError:
-                self._is_stopping.wait(_SCHEMA_PAUSE_S)
-        return None

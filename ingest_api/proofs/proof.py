@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from ingest_api.jobs.statuses import ENDED_STATES
-from ingest_api.kafka.range_reader import LogGoneError, Stretch, TooLongError
+from ingest_api.kafka.range_reader import Stretch, TooLongError
 from ingest_api.proofs.partition import JobPart, PartitionProof, ProofFindings
 from ingest_api.proofs.surviving_users import LEFT_TYPES, LeftUsers
 from ingest_api.web.responses import Refused, unavailable
+from schemas.clients.errors import RecordsGoneError
 from schemas.codec.registry_protocol import RegistryUnreachableError
 from schemas.read_model.copy_csv import copied_columns
 
@@ -88,7 +89,7 @@ class JobProofs:
             ) from None
         except RegistryUnreachableError as error:
             raise unavailable(f"The schema registry does not answer, try again: {error}") from None
-        except LogGoneError:
+        except RecordsGoneError:
             raise Refused(
                 409,
                 "The log no longer holds the job's events, so nothing can be proved:"

@@ -28,7 +28,6 @@ from ingest_api.event_log.ledger import JobLedger
 from ingest_api.kafka.log_moved import LogMovedError, start_again
 from ingest_api.kafka.log_setup import LogMismatchError, ensure_log
 from ingest_api.kafka.log_start import LogTruncatedError
-from ingest_api.kafka.topic_follower import EventFollower
 from ingest_api.kafka.topic_setup import TopicSetupError
 from ingest_api.kafka.upload_chunks import (
     ChunkSource,
@@ -42,6 +41,7 @@ from ingest_api.publisher.lease import LeaseLostError, PublisherLease
 from ingest_api.publisher.pass_producer import PassFailedError, PassProducer
 from ingest_api.publisher.watchdog import Watchdog
 from schemas.clients.event_schemas import EventSchemas
+from schemas.clients.topic_follower import TopicFollower
 from schemas.config.logs import configure_logging
 from schemas.config.settings import EnvironmentReader, SettingsError, read_settings
 from schemas.events import JobStatus
@@ -123,8 +123,8 @@ class Publisher:
         schemas = EventSchemas(shared.schema_registry)
         self._ledger = JobLedger()
         self._watchdog = Watchdog(settings.watchdog_s)
-        self._jobs = EventFollower(shared.kafka, topics.job_events, schemas)
-        self._statuses = EventFollower(shared.kafka, topics.job_status, schemas)
+        self._jobs = TopicFollower(shared.kafka, topics.job_events, schemas)
+        self._statuses = TopicFollower(shared.kafka, topics.job_status, schemas)
         self._lease = PublisherLease(
             shared.kafka, f"{shared.group}-publisher", topics.job_events.name
         )
@@ -186,18 +186,20 @@ class Publisher:
         return is_ours and is_next_there and time.monotonic() >= self._retry_at_s
 
     def _read_events(self, timeout_s: float) -> None:
-        for offset, event in self._jobs.poll(timeout_s):
-            if offset and not self._ledger.next_offset:
+        for logged in self._jobs.poll(timeout_s):
+            if self._jobs.first_offset:
                 raise LogTruncatedError(
-                    f"job-events begins at offset {offset}: the jobs before it are gone, and with"
-                    " them the order of jobs. Set retention.ms=-1 on it, and restore it."
+                    f"job-events begins at offset {self._jobs.first_offset}: the jobs before it are"
+                    " gone, and with them the order of jobs. Set retention.ms=-1 on it, and"
+                    " restore it."
                 )
-            self._ledger.apply(offset, event)
+            self._ledger.apply(logged.offset, logged.event)
         if (version := self._ledger.moves.moved_to) is not None:
             raise LogMovedError(version)
-        for _, event in self._statuses.poll(0):
-            if isinstance(event, JobStatus) and event.state in _ENDED:
-                self._watchdog.complete(event.job_id)
+        for logged in self._statuses.poll(0):
+            status = logged.event
+            if isinstance(status, JobStatus) and status.state in _ENDED:
+                self._watchdog.complete(status.job_id)
 
     def _has_lease(self) -> bool:
         """Whether it is this publisher's turn; a new term begins where the last one ended."""

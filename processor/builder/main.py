@@ -16,20 +16,20 @@ from typing import TYPE_CHECKING, Final, LiteralString
 
 import psycopg
 import structlog
-from confluent_kafka import KafkaException
 from psycopg import errors
 
 from processor import LogTruncatedError, RefusedToStartError, SupersededError
 from processor.builder.build import Build, BuildFailedError, StoppedError
 from processor.builder.reverts_follower import RevertsFollower
 from processor.kafka.log_description import NotReadyError, describe_log
-from processor.kafka.log_version import at_current_version
 from processor.kafka.reconciliation_key import check_key
 from processor.projection.session import connect, is_transient
 from processor.runtime.garbage_collection import rare_collections
 from processor.runtime.process import EXIT_REFUSED, stop_on_signals
 from processor.tables import instance_registry
 from processor.tables.retry_backoff import RETRIED
+from schemas.clients.errors import ClientError
+from schemas.clients.job_events import at_current_version
 from schemas.codec.registry_protocol import RegistryUnreachableError
 from schemas.config.logs import configure_logging
 from schemas.config.settings import SettingsError, read_settings
@@ -82,7 +82,7 @@ class Builder:
             except (
                 NotReadyError,
                 SupersededError,
-                KafkaException,
+                ClientError,
                 RegistryUnreachableError,
             ) as error:
                 _log.warning("building waits", reason=str(error))
