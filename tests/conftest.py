@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 
 from tests.support.servers.registry_server import registry_server
 from tests.support.servers.rig import Rig
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
 _LOG_TAIL_CHARACTERS = 6000
 _TESTS = Path(__file__).parent
+
+# How long an example takes is the machine's matter, and no fact of what is tested.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 
 def pytest_configure() -> None:

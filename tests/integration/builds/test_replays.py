@@ -2,229 +2,43 @@
 
 from __future__ import annotations
 
-import os
 import random
-import signal
-import subprocess
-import sys
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-import psutil
 import psycopg
 import pytest
-from confluent_kafka import Producer, TopicPartition
+from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest_api.kafka.topic_setup import ensure_topics
 from processor import RefusedToStartError, SupersededError
 from processor.builder import parallel_replay, replay
-from processor.builder.parallel_replay import Replays
 from processor.builder.replay import PassedStopError
-from processor.builder.table_comparison import RowDifference, Side, compare
-from processor.kafka.log_description import Log
-from processor.tables.instance_registry import next_offsets, show
-from processor.tables.setup import make_tables
+from processor.builder.table_comparison import RowDifference
 from tests.support.data.histories import delsert_history, large_history, random_history
-from tests.support.data.projection_scene import Scene
-from tests.support.models.model import Model
+from tests.support.data.replay_stage import (
+    TIMEOUT_S,
+    Stage,
+    append,
+    append_aborted,
+    modelled,
+    run,
+    seeds,
+)
 from tests.support.models.verdict import assert_outcomes, assert_users, select
 from tests.support.servers.surroundings import PARTITIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-    from processor.builder.table_comparison import TableDifference
-    from schemas.config.settings import Settings
-    from tests.support.data.histories import LogHistory
     from tests.support.data.passes import MemoryLog
     from tests.support.servers.surroundings import Ground
 
-_TIMEOUT_S = 60
-_seeds = settings(
-    max_examples=12,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-    # Of a seed nothing can be made simpler.
-    phases=[Phase.explicit, Phase.reuse, Phase.generate],
-)
-_DIE_AFTER = """
-import os, signal, sys
-from processor import replay
-from schemas.settings import read_settings
-schema, deaths_after = sys.argv[1], int(sys.argv[3])
-stops = [int(stop) for stop in sys.argv[2].split(",")]
-replay._MAX_BATCH = 50
-commits = 0
-def die(done):
-    global commits
-    commits += 1
-    if commits == deaths_after:
-        os.kill(os.getpid(), signal.SIGKILL)
-settings = read_settings(os.environ).with_partitions(len(stops))
-replay.Replay(settings, schema, reverted=frozenset()).run(stops, die, lambda: False)
-"""
-_SHARE_AND_WAIT = """
-import os, sys, psutil, structlog
-from processor import replays
-from schemas.settings import read_settings
-replays._WORTH_SHARING = 0
-structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-stops = [int(stop) for stop in sys.argv[2].split(",")]
-told = False
-def tell(done):
-    global told
-    for other in psutil.Process().children():
-        if not told and "spawn_main" in " ".join(other.cmdline()):
-            told = True
-            print(other.pid, flush=True)
-settings = read_settings(os.environ).with_partitions(len(stops))
-replays.Replays(settings, sys.argv[1], reverted=frozenset()).run(stops, tell, lambda: False)
-"""
+pytestmark = pytest.mark.usefixtures("shared_work")
 
 
-@dataclass(slots=True)
-class Stage:
-    """A log in memory and the same in Kafka; its live projection and replays of it."""
-
-    env: Ground
-    log: MemoryLog
-    settings: Settings
-    live: Scene
-    replays: list[Replays] = field(default_factory=list[Replays])
-    _schemas: int = 0
-
-    @classmethod
-    def of(cls, env: Ground, log: MemoryLog) -> Stage:
-        """The log is in Kafka, under names of its own; nothing has been projected."""
-        prefix = f"{env.environ['ROLLCALL_TOPIC_PREFIX']}{random.randbytes(4).hex()}-"
-        own = replace(env, environ={**env.environ, "ROLLCALL_TOPIC_PREFIX": prefix})
-        ensure_topics(own.settings)
-        append(own.settings, log)
-        return cls(own, log, own.settings, Scene(own, log))
-
-    def close(self) -> None:
-        """End what is still open, and drop the topics."""
-        for each in self.replays:
-            each.close()
-        self.live.close()
-        admin = AdminClient(dict(self.settings.kafka))
-        names = [topic.name for topic in self.settings.topics.all()]
-        for done in admin.delete_topics(names).values():  # pyright: ignore[reportUnknownVariableType]
-            done.result(timeout=_TIMEOUT_S)
-
-    @property
-    def ends(self) -> list[int]:
-        """Of the log, by partition."""
-        return [len(records) for records in self.log.partitions]
-
-    def project_live(self, ends: list[int], rng: random.Random) -> None:
-        """Project from memory up to these offsets, in batches of random sizes."""
-        worker = self.live.worker()
-        while any(left := [end - worker.states[p].next_offset for p, end in enumerate(ends)]):
-            worker.expects_new = rng.random() < 0.5
-            worker.project(self.log, [min(rng.randint(1, 30), rest) for rest in left])
-
-    def tables(self) -> str:
-        """The schema of new, empty tables."""
-        self._schemas += 1
-        schema = f"{self.live.schema}_replay_{self._schemas}"
-        log = Log(topic_id="in memory", partitions=PARTITIONS)
-        with psycopg.connect(self.env.conninfo) as connection:
-            make_tables(connection.cursor(), self.settings, schema, log)
-        return schema
-
-    def replay(self, schema: str, reverted: frozenset[int] = frozenset()) -> Replays:
-        """A replay into these tables."""
-        self.replays.append(Replays(self.settings, schema, reverted=reverted))
-        return self.replays[-1]
-
-    def differences(self, one: str, other: str) -> list[TableDifference]:
-        """Between the tables of two schemas."""
-        with psycopg.connect(self.env.conninfo) as connection:
-            return compare(Side(connection.cursor(), one), Side(connection.cursor(), other))
-
-    def next_offsets(self, schema: str) -> list[int]:
-        """How far the tables are."""
-        with psycopg.connect(self.env.conninfo) as connection:
-            return next_offsets(connection.cursor(), schema)
-
-    def show(self, schema: str) -> None:
-        """Let the public views show these tables."""
-        with psycopg.connect(self.env.conninfo) as connection:
-            show(connection.cursor(), schema)
-
-
-@pytest.fixture(autouse=True)
-def _shared_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By two processes, as a long log."""
-    monkeypatch.setattr(parallel_replay, "_WORTH_SHARING", 0)
-
-
-@pytest.fixture
-def staged(env: Ground) -> Iterator[Callable[[MemoryLog], Stage]]:
-    """Puts a log on stage."""
-    made: list[Stage] = []
-
-    def stage(log: MemoryLog) -> Stage:
-        made.append(Stage.of(env, log))
-        return made[-1]
-
-    yield stage
-    for each in made:
-        each.close()
-
-
-@pytest.fixture
-def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Replays write at most 50 records at once."""
-    monkeypatch.setattr(replay, "_MAX_BATCH", 50)
-
-
-def append(to: Settings, log: MemoryLog) -> None:
-    """Append the log to ``user-events``, times included."""
-    producer = Producer({**to.kafka, "linger.ms": 5})
-    for partition, records in enumerate(log.partitions):
-        for record in records:
-            producer.produce(
-                to.topics.user_events.name,
-                record.value(),
-                record.key(),
-                partition,
-                timestamp=record.timestamp()[1],
-            )
-    assert producer.flush(_TIMEOUT_S) == 0
-
-
-def append_aborted(to: Settings) -> None:
-    """Records of a transaction that is aborted: offsets without records, in every partition."""
-    producer = Producer({**to.kafka, "transactional.id": random.randbytes(8).hex()})
-    producer.init_transactions(_TIMEOUT_S)
-    producer.begin_transaction()
-    for partition in range(PARTITIONS):
-        for _ in range(3):
-            producer.produce(to.topics.user_events.name, b"aborted", b"k", partition)
-    producer.flush(_TIMEOUT_S)
-    producer.abort_transaction(_TIMEOUT_S)
-
-
-def run(of: Replays, stop_at: list[int]) -> None:
-    """Run to the stop."""
-    assert of.run(stop_at, lambda _: None, lambda: False)
-
-
-def modelled(history: LogHistory, without: frozenset[int] = frozenset()) -> Model:
-    """What the jobs come to, without some of them."""
-    model = Model()
-    for job in history.jobs:
-        if job.job_id not in without:
-            model.apply(job)
-    return model
-
-
-@_seeds
+@seeds
 @given(seed=st.integers(0, 2**32), batch=st.integers(1, 60))
 def test_a_replay_is_what_the_live_projection_is(env: Ground, seed: int, batch: int) -> None:
     """Whatever the batches, at any stop on the way and at the end, in every table."""
@@ -245,7 +59,7 @@ def test_a_replay_is_what_the_live_projection_is(env: Ground, seed: int, batch: 
             stage.close()
 
 
-@_seeds
+@seeds
 @given(seed=st.integers(0, 2**32))
 def test_a_reverted_job_is_as_if_it_had_never_run(env: Ground, seed: int) -> None:
     """Users, and the outcomes of all other jobs, are those of the model without it."""
@@ -359,60 +173,6 @@ def test_a_replay_that_is_superseded_writes_no_more(
     assert stage.differences(stage.live.schema, schema) == []
 
 
-@pytest.mark.parametrize("deaths_after", [1, 4, 9])
-def test_a_replay_that_was_killed_is_started_again(
-    staged: Callable[[MemoryLog], Stage], deaths_after: int
-) -> None:
-    """Kill -9, with a transaction under way."""
-    stage = staged(large_history(random.Random(1), rows=600).log)
-    stage.project_live(stage.ends, random.Random(2))
-    schema = stage.tables()
-    stops = ",".join(map(str, stage.ends))
-    done = subprocess.run(
-        [sys.executable, "-c", _DIE_AFTER, schema, stops, str(deaths_after)],
-        env=stage.env.environ,
-        check=False,
-        timeout=_TIMEOUT_S,
-    )
-    assert done.returncode == -signal.SIGKILL
-    run(stage.replay(schema), stage.ends)
-    assert stage.differences(stage.live.schema, schema) == []
-
-
-def test_the_other_process_may_die(staged: Callable[[MemoryLog], Stage]) -> None:
-    """Kill -9: this one goes on with all partitions."""
-    stage = staged(large_history(random.Random(1), rows=600).log)
-    stage.project_live(stage.ends, random.Random(2))
-    schema = stage.tables()
-    killed: list[int] = []
-
-    def kill(_done: int) -> None:
-        for other in psutil.Process().children() if not killed else ():
-            if "spawn_main" in " ".join(other.cmdline()):
-                other.kill()
-                killed.append(other.pid)
-
-    assert stage.replay(schema).run(stage.ends, kill, lambda: False)
-    assert len(killed) == 1
-    assert stage.differences(stage.live.schema, schema) == []
-
-
-def test_a_process_that_dies_leaves_no_other(staged: Callable[[MemoryLog], Stage]) -> None:
-    """Kill -9 in the middle: the one that it has started ends by itself."""
-    stage = staged(large_history(random.Random(1), rows=600).log)
-    schema = stage.tables()
-    stops = ",".join(map(str, stage.ends))
-    with subprocess.Popen(
-        [sys.executable, "-c", _SHARE_AND_WAIT, schema, stops],
-        env={**os.environ, **stage.env.environ},
-        stdout=subprocess.PIPE,
-    ) as process:
-        assert process.stdout is not None
-        other = psutil.Process(int(process.stdout.readline()))
-        process.kill()
-    assert psutil.wait_procs([other], timeout=_TIMEOUT_S)[1] == []
-
-
 def test_offsets_without_records_are_passed(staged: Callable[[MemoryLog], Stage]) -> None:
     """In the middle and at the end of a partition, and where a stop is among them."""
     history = random_history(random.Random(5), jobs=2, others=False)
@@ -464,7 +224,7 @@ def test_a_log_without_its_first_records_is_refused(staged: Callable[[MemoryLog]
     admin = AdminClient(dict(stage.settings.kafka))
     place = TopicPartition(stage.settings.topics.user_events.name, 1, 3)
     for done in admin.delete_records([place]).values():  # pyright: ignore[reportUnknownVariableType]
-        done.result(timeout=_TIMEOUT_S)
+        done.result(timeout=TIMEOUT_S)
     with pytest.raises(RefusedToStartError, match="RECORDS_REMOVED"):
         run(stage.replay(stage.tables()), stage.ends)
 

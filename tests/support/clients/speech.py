@@ -133,3 +133,9 @@ def line(email: str, **cells: str) -> str:
 def file(*lines: str) -> str:
     """A file of these lines."""
     return "\n".join([HEADER, *lines]) + "\n"
+
+
+def counts(status: dict[str, Any]) -> tuple[int, ...]:
+    """Total, inserted, updated, unchanged, rejected."""
+    names = ("total", "inserted", "updated", "unchanged", "rejected")
+    return tuple(status[name] for name in names)

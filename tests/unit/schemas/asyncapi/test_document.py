@@ -4,32 +4,24 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import io
 import json
 import re
 from functools import cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
-import fastavro
 import jsonschema_rs
 import pytest
 from click.testing import CliRunner
 
 from deploy.cli.main import main
 from schemas import events
-from schemas.asyncapi.document import EVENTS_OF_CHANNEL, SCHEMA_ID, document, key_schema
-from schemas.asyncapi.examples import EVENT_EXAMPLES, examples_of
+from schemas.asyncapi.document import FILE, document, key_schema
 from schemas.codec import codec
-from schemas.codec.avro_json import avro_json
 from schemas.log import dead_letters
 from schemas.log.topics import partition_of, topics
 from schemas.rules.fields import FIELDS
 from tests.support.checkout import CHECKOUT
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from schemas.asyncapi.examples import EventExample
+from tests.support.data.asyncapi_file import SCHEMA_ID, body_from_json, renewed
 
 Json = dict[str, Any]
 _VENDORED = CHECKOUT / "tests" / "vendored"
@@ -51,6 +43,22 @@ def _official() -> jsonschema_rs.Draft7Validator:
 
 def _messages() -> Json:
     return _document()["components"]["messages"]
+
+
+def _examples() -> list[tuple[str, str]]:
+    """Each example of an event: the event type's name, and its own."""
+    return [
+        (name, example["name"])
+        for name, message in _messages().items()
+        if "payload" in message and "x-fingerprint" in message
+        for example in message["examples"]
+    ]
+
+
+def test_the_file_says_what_the_code_says() -> None:
+    """Schemas, bytes, bits, reasons and topics: the file is what would be made of the code now."""
+    written = json.loads(FILE.read_text(encoding="utf-8"))
+    assert written == renewed(document(topics(), "email"))
 
 
 def test_the_document_is_valid() -> None:
@@ -100,50 +108,41 @@ def test_every_topic_is_a_channel_with_its_settings() -> None:
 
 def test_every_event_type_stands_on_one_channel_with_its_schema() -> None:
     """And its payload is the file in ``avro/``, word for word."""
-    placed = [event_type for types in EVENTS_OF_CHANNEL.values() for event_type in types]
-    assert sorted(kind.__name__ for kind in placed) == sorted(
-        kind.__name__ for kind in codec.EVENT_TYPES
-    )
+    placed = [name for channel in _document()["channels"].values() for name in channel["messages"]]
+    names = [kind.__name__ for kind in codec.EVENT_TYPES]
+    assert sorted(placed) == sorted([*names, "Chunk", "DeadLetter"])
     for event_type in codec.EVENT_TYPES:
         message = _messages()[event_type.__name__]
         assert message["payload"]["schema"] == codec.definition_of(event_type)
-        assert (
-            message["x-fingerprint"] == codec.encode(examples_of(event_type)[0].event)[2:10].hex()
-        )
+        example = next(iter(message["x-encoded-examples"].values()))
+        event = codec.decode(bytes.fromhex(example["singleObject"]))
+        assert message["x-fingerprint"] == codec.encode(event)[2:10].hex()
 
 
 def test_every_event_type_has_an_example() -> None:
     """So that nobody adds a type without one."""
-    assert [kind.__name__ for kind in codec.EVENT_TYPES if not examples_of(kind)] == []
+    shown = {name for name, _ in _examples()}
+    assert [kind.__name__ for kind in codec.EVENT_TYPES if kind.__name__ not in shown] == []
 
 
-@pytest.mark.parametrize("example", EVENT_EXAMPLES, ids=lambda example: example.name)
-def test_the_bytes_of_an_example_are_its_event(example: EventExample) -> None:
+@pytest.mark.parametrize(("name", "example"), _examples())
+def test_the_bytes_of_an_example_are_its_event(name: str, example: str) -> None:
     """In both framings, and in Avro's JSON encoding as another implementation reads it."""
-    name = type(example.event).__name__
-    encoded = _messages()[name]["x-encoded-examples"][example.name]
+    shown = next(one for one in _messages()[name]["examples"] if one["name"] == example)
+    encoded = _messages()[name]["x-encoded-examples"][example]
     value = bytes.fromhex(encoded["singleObject"])
     confluent = bytes.fromhex(encoded["confluent"])
+    event = codec.decode(value)
 
-    assert codec.decode(value) == example.event
+    assert type(event).__name__ == name
+    assert codec.encode(event) == value
     assert confluent == b"\0" + SCHEMA_ID.to_bytes(4, "big") + value[codec.FRAME_BYTES :]
-    assert bytes.fromhex(encoded["key"]).decode() == example.key
-    if isinstance(example.event, events.UserRow):
-        assert example.key == example.event.key
-        assert encoded["partition"] == partition_of(example.key.encode(), 12)
-    assert (
-        _body_from_json(avro_json(example.event), type(example.event)) == value[codec.FRAME_BYTES :]
-    )
-
-
-def _body_from_json(record: Json, event_type: type[events.Event]) -> bytes:
-    """The Avro body of a record in Avro's JSON encoding, by another implementation's reader."""
-    schema = fastavro.parse_schema(codec.definition_of(event_type), named_schemas={})
-    reader = cast("Iterator[Json]", fastavro.json_reader(io.StringIO(json.dumps(record)), schema))
-    read = next(reader)
-    body = io.BytesIO()
-    fastavro.schemaless_writer(body, schema, read)
-    return body.getvalue()
+    if isinstance(event, events.UserRow):
+        assert bytes.fromhex(encoded["key"]).decode() == event.key == shown["payload"]["key"]
+        assert encoded["partition"] == partition_of(event.key.encode(), 12)
+    fields = [field["name"] for field in codec.definition_of(type(event))["fields"]]
+    assert list(shown["payload"]) == fields
+    assert body_from_json(shown["payload"], type(event)) == value[codec.FRAME_BYTES :]
 
 
 def test_what_other_teams_may_do() -> None:

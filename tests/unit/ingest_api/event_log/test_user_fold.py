@@ -6,7 +6,7 @@ import itertools
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
-from ingest_api.users.history import Rules, UserFold
+from ingest_api.event_log.user_fold import Rules, UserFold
 from schemas.events import AttributeDefined, JobOpened, JobSealed, UserRow
 from schemas.read_model.tables import API_SOURCE, REPEAT_OFFSETS
 from schemas.rules.fields import FIELD_BY_NAME
