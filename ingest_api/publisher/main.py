@@ -40,6 +40,7 @@ from ingest_api.publisher.consumer_lag import ProgressUnknownError, ProjectionPr
 from ingest_api.publisher.lease import LeaseLostError, PublisherLease
 from ingest_api.publisher.pass_producer import PassFailedError, PassProducer
 from ingest_api.publisher.watchdog import Watchdog
+from schemas.clients.backoff import Backoff, Pauses
 from schemas.clients.event_schemas import EventSchemas
 from schemas.clients.topic_follower import TopicFollower
 from schemas.config.logs import configure_logging
@@ -61,8 +62,7 @@ It is told by the environment, as the API is, and besides by
 """
 _POLL_S: Final = 0.2
 _CHUNK_TIMEOUT_S: Final = 3.0
-_FIRST_PAUSE_S: Final = 0.1
-_LONGEST_PAUSE_S: Final = 5.0
+_BACKOFF: Final = Backoff(first_s=0.1, longest_s=5.0)
 _LOST_PAUSE_S: Final = 60.0
 _WATCH_INTERVAL_S: Final = 2.0
 _ENDED: Final = frozenset({"COMPLETED", "COMPLETED_WITH_ERRORS", "REVERTING", "REVERTED"})
@@ -150,17 +150,17 @@ class Publisher:
             self.close()
 
     def _run(self) -> None:
-        pause_s = _FIRST_PAUSE_S
+        pauses = Pauses(_BACKOFF)
         while not self._stop.is_set():
             try:
                 self._step()
-                pause_s = _FIRST_PAUSE_S
+                pauses.reset()
             except _StoppedError:
                 break
             except _PASSING as error:
+                pause_s = pauses.next_s()
                 _log.warning("publishing is held up", error=str(error), pause_s=pause_s)
                 self._stop.wait(pause_s)
-                pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
     def close(self) -> None:
         """Leave Kafka; another publisher takes over at once."""
@@ -333,14 +333,14 @@ def _parse_arguments() -> None:
 
 def _have_log(settings: Settings, stop: threading.Event) -> bool:
     """True once the log is there; False where told to stop before."""
-    pause_s = _FIRST_PAUSE_S
+    pauses = Pauses(_BACKOFF)
     while not stop.is_set():
         try:
             ensure_log(settings)
         except TopicSetupError as error:
+            pause_s = pauses.next_s()
             _log.warning("topics are not usable yet", error=str(error), pause_s=pause_s)
             stop.wait(pause_s)
-            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
         else:
             return True
     return False

@@ -18,6 +18,7 @@ import structlog
 
 from ingest_api.postgres.pool import StoreUnavailableError
 from ingest_api.web.responses import unavailable
+from schemas.clients.backoff import Backoff, Pauses
 from schemas.read_model.tables import OUTCOME_CHANNEL
 
 if TYPE_CHECKING:
@@ -27,8 +28,7 @@ if TYPE_CHECKING:
 
 _LOOK_EVERY_S: Final = 1.0
 _SELECT_TIMEOUT_S: Final = 3.0
-_FIRST_PAUSE_S: Final = 0.1
-_LONGEST_PAUSE_S: Final = 3.0
+_BACKOFF: Final = Backoff(first_s=0.1, longest_s=3.0)
 _MOST_WAITING: Final = 2000
 _log = structlog.stdlib.get_logger("rollcall.api")
 
@@ -105,7 +105,7 @@ class Outcomes:
         return Outcome(**rows[0]) if rows else None
 
     async def _listen(self) -> None:
-        pause_s = _FIRST_PAUSE_S
+        pauses = Pauses(_BACKOFF)
         while True:
             try:
                 async with contextlib.aclosing(
@@ -113,12 +113,11 @@ class Outcomes:
                 ) as payloads:
                     async for payload in payloads:
                         self._heard(payload)
-                        pause_s = _FIRST_PAUSE_S
+                        pauses.reset()
             except StoreUnavailableError as error:
                 _log.warning("outcomes cannot be listened for", error=str(error))
             self._is_listening.clear()
-            await asyncio.sleep(pause_s)
-            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+            await asyncio.sleep(pauses.next_s())
 
     def _heard(self, payload: str) -> None:
         if not self.is_listening:

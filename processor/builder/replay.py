@@ -43,6 +43,7 @@ from processor.pipeline.projector_thread import (
 from processor.projection.session import APPLICATION, Store, connect, is_transient
 from processor.projection.transaction import Projection, Work
 from processor.tables.generations import Generations
+from schemas.clients.backoff import Backoff, Pauses
 from schemas.clients.errors import KafkaUnreachableError
 
 if TYPE_CHECKING:
@@ -59,8 +60,7 @@ _MAX_PENDING: Final = 90_000
 """Records read ahead, over all partitions; about 70 MB for ordinary rows."""
 _MAX_PENDING_BYTES: Final = 48 << 20
 _SCHEMA_PAUSE_S: Final = 0.05
-_FIRST_PAUSE_S: Final = 0.2
-_LONGEST_PAUSE_S: Final = 5.0
+_BACKOFF: Final = Backoff(first_s=0.2, longest_s=5.0)
 _STOP_S: Final = 10.0
 _PROPERTIES: Final[dict[str, Any]] = {
     "queued.max.messages.kbytes": 32_768,
@@ -114,7 +114,7 @@ class Replay:
         self._projected: dict[int, int] = {}
         self._stops: dict[int, int] = {}
         self._unanswered = 0
-        self._pause_s = _FIRST_PAUSE_S
+        self._pauses = Pauses(_BACKOFF)
         self._log = structlog.stdlib.get_logger("rollcall.replay").bind(schema=schema)
         self._projector.start()
 
@@ -295,7 +295,7 @@ class Replay:
         match outcome:
             case Projected(next_offsets):
                 self._projected |= next_offsets
-                self._pause_s = _FIRST_PAUSE_S
+                self._pauses.reset()
                 on_progress(sum(self._projected.values()))
             case Lost(_, reason):
                 self._lose(reason)
@@ -319,8 +319,7 @@ class Replay:
         self._pause()
 
     def _pause(self) -> None:
-        time.sleep(self._pause_s)
-        self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
+        time.sleep(self._pauses.next_s())
 
     def _is_done(self) -> bool:
         return bool(self._feeds) and not self._unanswered and not self._rest()
