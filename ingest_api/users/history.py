@@ -19,6 +19,7 @@ from ingest_api.web.dates import date_text
 from ingest_api.web.responses import UNKNOWN_USER, Refused, unavailable
 from schemas.codec.codec import UndecodableError
 from schemas.codec.registry_protocol import RegistryUnreachableError
+from schemas.log.positions import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
     Row = dict[str, Any]
 
-_OFFSET_BITS: Final = 48
 _THREADS: Final = 2
 _MOST_WAITING: Final = 16
 _TIMEOUT_S: Final = 20.0
@@ -150,15 +150,9 @@ class _Question:
 
 
 def _stretch(user_id: int, modified_position: int | None) -> Stretch:
-    partition, first_offset = _log_position(user_id)
-    _, last_offset = _log_position(modified_position or user_id)
+    partition, first_offset = place_of(user_id)
+    _, last_offset = place_of(modified_position or user_id)
     return Stretch(partition, first_offset, last_offset)
-
-
-def _log_position(number: int) -> tuple[int, int]:
-    """The partition and the offset that an id or a position stands for."""
-    position = number - 1
-    return position >> _OFFSET_BITS, position & ((1 << _OFFSET_BITS) - 1)
 
 
 def _place(job: LedgerJob | None) -> int | None:
@@ -181,7 +175,7 @@ def _shown(
     types: Mapping[str, AttributeType],
 ) -> Row:
     row = entry.row
-    partition, created_offset = _log_position(user_id)
+    partition, created_offset = place_of(user_id)
     job = None if row.job_id is None else job_of(row.job_id)
     return {
         "event": "created" if entry.offset == created_offset else "updated",

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, LiteralString
 
 from ingest_api.postgres.pool import PUBLIC
 from ingest_api.web.dates import date_text, day_text, nearer_end
-from schemas.read_model.tables import partition_of
+from schemas.log.positions import place_of
 from schemas.rules.fields import FIELDS
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class UserReads:
             return None
         parameters = {
             "generation": leaves.generation,
-            "partition": partition_of(user_id),
+            "partition": place_of(user_id).partition,
             "id": user_id,
         }
         rows = await snapshot.select(self._SELECT_USER, parameters)

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Final
 
 from deploy.log_migration.erase.copy import add_to_checksum
 from deploy.log_migration.rekey.job_order import PartitionReader, brackets, in_order
-from processor.projection.staging import offset_of, partition_of_id, user_id
 from schemas.codec.codec import UndecodableError, decode, encode
 from schemas.events import (
     AttributeDefined,
@@ -26,6 +25,7 @@ from schemas.events import (
     RowRejected,
     UserRow,
 )
+from schemas.log.positions import place_of, position_of
 from schemas.log.topics import partition_of
 
 if TYPE_CHECKING:
@@ -174,13 +174,13 @@ class RekeyingCopy:
     def _remember(self, counted: Counted, at: int) -> None:
         positions, offset = self._positions[counted.partition], counted.record.offset()
         positions.extend([_NOBODY] * (offset - len(positions)))
-        positions.append(user_id(at, self._new[at].next_offset))
+        positions.append(position_of(at, self._new[at].next_offset))
 
     def _new_id(self, old: int | None) -> int | None:
         """The id that a user has by the copy; one that nobody has stays one."""
         if old is None:
             return None
-        partition, offset = partition_of_id(old), offset_of(old)
+        partition, offset = place_of(old)
         if not (0 <= partition < len(self._positions) and offset >= 0):
             return _NOBODY
         positions = self._positions[partition]
