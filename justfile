@@ -13,6 +13,14 @@ gates:
     basedpyright
     lint-imports
 
+# The unit tests with the lowest versions that pyproject.toml allows.
+floors:
+    .ci/floors
+
+# Write both lock files anew; ARGUMENTS as for uv, as in: just lock --upgrade
+lock *arguments:
+    .ci/lock {{ arguments }}
+
 # Format, and mend what ruff can.
 fix:
     ruff check --fix
@@ -27,4 +35,4 @@ docs:
     python -m tests.support.papers
 
 # All that a change has to pass.
-ci: gates test
+ci: gates floors test

@@ -1,4 +1,4 @@
-"""Makes the virtual environment of a checkout from its lock file.
+"""Makes the virtual environment of a checkout from one of its lock files.
 
 The launcher `rollcall` runs this file with a bare interpreter, before anything is installed:
 it imports the standard library only.
@@ -8,13 +8,19 @@ import fcntl
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 STAMP = "rollcall.stamp"
+RUN_LOCK = "requirements.lock"
+DEV_LOCK = "requirements-dev.lock"
+"""All of RUN_LOCK, and what the tests and the gates need."""
+
+_SIZES = {RUN_LOCK: "500 MB", DEV_LOCK: "900 MB"}
 
 
-def main(root: Path) -> None:
-    """Leaves `root/.venv` complete, whoever else is making it at the same time.
+def main(root: Path, lock: str = RUN_LOCK) -> None:
+    """Leave `root/.venv` complete, whoever else is making it at the same time.
 
     Blocks while another process installs.
     An install that was cut short is thrown away and done again from the start.
@@ -22,53 +28,89 @@ def main(root: Path) -> None:
     Raises:
         SystemExit: The install failed; its own message is on stderr.
     """
-    with (root / ".venv.lock").open("w") as lock:
-        if not _try_lock(lock.fileno()):
+    with (root / ".venv.lock").open("w") as file:
+        if not _try_lock(file.fileno()):
             _say("another start is installing the dependencies; waiting for it …")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        if not is_complete(root):
-            _install(root, lock_fd=lock.fileno())
+            fcntl.flock(file, fcntl.LOCK_EX)
+        if not is_complete(root, lock):
+            # Who developed here before goes on to, whatever command meets a changed lock first.
+            was_for_dev = _read_stamp(root).endswith(f"/{DEV_LOCK}\n")
+            _install(root, DEV_LOCK if was_for_dev else lock, lock_fd=file.fileno())
 
 
-def is_complete(root: Path) -> bool:
-    """True where the environment was made from the lock file as it is now, in this folder."""
-    try:
-        stamp = (root / ".venv" / STAMP).read_text()
-    except FileNotFoundError:
-        return False
-    return stamp == _stamp(root) and (root / ".venv" / "bin" / "python").exists()
+def is_complete(root: Path, lock: str = RUN_LOCK) -> bool:
+    """True where the environment holds all of the lock file as it is now, in this folder."""
+    stamps = [_stamp(root, name) for name in {lock, DEV_LOCK}]
+    return _read_stamp(root) in stamps and (root / ".venv" / "bin" / "python").exists()
 
 
-def install_commands(root: Path, *, uv: str | None, python: str) -> list[list[str]]:
+def install_commands(root: Path, lock: str, *, uv: str | None, python: str) -> list[list[str]]:
     """The commands that make the environment anew, in order."""
-    venv, lock = str(root / ".venv"), str(root / "requirements.lock")
+    venv, path = str(root / ".venv"), str(root / lock)
     target = f"{venv}/bin/python"
     if uv is not None:
         return [
             [uv, "venv", "--quiet", "--clear", "--no-project", "--python", python, venv],
-            [uv, "pip", "sync", "--quiet", "--require-hashes", "--python", target, lock],
+            [uv, "pip", "sync", "--require-hashes", "--python", target, path],
         ]
-    pip = [target, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip = [target, "-m", "pip", "install", "--progress-bar=off", "--disable-pip-version-check"]
     return [
         [python, "-m", "venv", "--clear", venv],
-        [*pip, "--require-hashes", "--no-deps", "-r", lock],
+        [*pip, "--require-hashes", "--no-deps", "-r", path],
     ]
 
 
-def _install(root: Path, *, lock_fd: int) -> None:
-    uv = shutil.which("uv")
-    _say(f"installing the locked dependencies into .venv with {'uv' if uv else 'pip'} …")
-    for command in install_commands(root, uv=uv, python=sys.executable):
+def progress(output: Iterable[str], total: int) -> Iterable[str]:
+    """A line for each package of pip's output; uv tells of itself, on stderr."""
+    number = 0
+    for line in output:
+        doing, _, rest = line.partition(" ")
+        if doing in {"Collecting", "Ignoring"}:  # what another system needs is ignored
+            number += 1
+            yield f"{number} of {total}: {rest.split()[0].rstrip(':')}"
+        elif doing == "Installing":
+            yield "unpacking all of them …"
+
+
+def _install(root: Path, lock: str, *, lock_fd: int) -> None:
+    uv = _find_uv()
+    total = sum(line[:1].isalnum() for line in (root / lock).read_text().splitlines())
+    _say(
+        f"installing {total} packages into .venv with {'uv' if uv else 'pip'}:"
+        f" about {_SIZES[lock]}, 1 to 3 minutes where they are still to be fetched …"
+    )
+    for command in install_commands(root, lock, uv=uv, python=sys.executable):
         # The child inherits the lock: where this process alone is killed, a second start
         # still waits until the orphaned installer has ended.
-        result = subprocess.run(command, check=False, pass_fds=(lock_fd,))
-        if result.returncode != 0:
-            raise SystemExit(f"rollcall: could not install (status {result.returncode}): {command}")
-    (root / ".venv" / STAMP).write_text(_stamp(root))
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, text=True, pass_fds=(lock_fd,)
+        ) as process:
+            assert process.stdout is not None
+            for line in progress(process.stdout, total):
+                _say(line)
+        if process.returncode != 0:
+            status = process.returncode
+            raise SystemExit(f"rollcall: could not install (status {status}): {command}")
+    (root / ".venv" / STAMP).write_text(_stamp(root, lock))
 
 
-def _stamp(root: Path) -> str:
-    return f"{(root / 'requirements.lock').read_text()}# {root}\n"
+def _find_uv() -> str | None:
+    """uv, where it is on the PATH and runs; pyenv leaves names there that do not."""
+    uv = shutil.which("uv")
+    if uv is None or subprocess.run([uv, "--version"], check=False, capture_output=True).returncode:
+        return None
+    return uv
+
+
+def _read_stamp(root: Path) -> str:
+    try:
+        return (root / ".venv" / STAMP).read_text()
+    except FileNotFoundError:
+        return ""
+
+
+def _stamp(root: Path, lock: str) -> str:
+    return f"{(root / lock).read_text()}# {root}/{lock}\n"
 
 
 def _try_lock(lock_fd: int) -> bool:
@@ -84,4 +126,4 @@ def _say(message: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2])

@@ -10,11 +10,12 @@ import structlog
 
 from ingest_api.app.allocators import bound_allocators
 from ingest_api.app.server import serve
-from ingest_api.app.settings import read_api_settings
+from ingest_api.app.settings import ApiSettings
 from ingest_api.kafka.log_moved import LogMovedError, start_again
 from ingest_api.kafka.log_setup import LogMismatchError
+from schemas.config.environment import SettingsError, read
 from schemas.config.logs import configure_logging
-from schemas.config.settings import SettingsError
+from schemas.runtime.essential import end_process_on_failure
 
 _log = structlog.stdlib.get_logger("rollcall.api")
 
@@ -26,8 +27,9 @@ def main() -> None:
     """
     bound_allocators()
     try:
-        settings = read_api_settings(os.environ)
+        settings = read(ApiSettings, os.environ)
         configure_logging()
+        end_process_on_failure()
         asyncio.run(serve(settings))
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")

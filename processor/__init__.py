@@ -11,6 +11,8 @@ Errors::
 
     ProcessorError
      +-- SupersededError       another worker holds the partition: give it up
+     +-- RecordRefusedError    a record that the tables don't take: a dead letter
+     +-- NarrowedError         a batch was applied but for such records: claim again
      +-- SwitchedError         another projection instance is the active one: go on with that
      +-- RefusedToStartError   log and projection do not fit: needs a person
           +-- LogTruncatedError   the log's first records are gone
@@ -23,6 +25,20 @@ class ProcessorError(Exception):
 
 class SupersededError(ProcessorError):
     """Another worker has claimed a partition of this batch; nothing was written."""
+
+
+class RecordRefusedError(ProcessorError):
+    """The tables, as the log has made them, take no such record; nothing was written."""
+
+    def __init__(self, offset: int, code: str, reason: str) -> None:
+        super().__init__(f"offset {offset}: {code}: {reason}")
+        self.offset = offset
+        self.code = code
+        self.reason = reason
+
+
+class NarrowedError(ProcessorError):
+    """Records were applied otherwise than they were handed over: only a claim tells how far."""
 
 
 class SwitchedError(ProcessorError):

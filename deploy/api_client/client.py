@@ -2,19 +2,18 @@
 
 import contextlib
 import ssl
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
-from types import TracebackType
 from typing import IO, Any, Self, cast
 from urllib.parse import quote, urlsplit
 
-import httpx
+import httpx2
 
 BASE_PATH = "/vpns/api/v1"
 
-_TIMEOUT = httpx.Timeout(30, read=600)
+_TIMEOUT = httpx2.Timeout(30, read=600)
 """Seconds; the answer to an upload comes after all of it was checked and kept."""
-_EVENTS_TIMEOUT = httpx.Timeout(30, read=20)
+_EVENTS_TIMEOUT = httpx2.Timeout(30, read=20)
 """Seconds; an event stream that says nothing for so long is asked for again."""
 _LONGEST_FOREIGN_ANSWER = 200
 
@@ -60,26 +59,21 @@ class ApiClient:
     def __init__(self, url: str, credentials: Account | Token) -> None:
         is_local = urlsplit(url).hostname in {"127.0.0.1", "localhost", "::1"}
         self._url = url
-        self._http = httpx.Client(
+        self._http = httpx2.Client(
             base_url=url,
             auth=_basic(credentials),
             headers=_bearer(credentials),
             timeout=_TIMEOUT,
             # A transport of our own leaves out the environment's proxy, which cannot reach this
             # machine's own address.
-            transport=httpx.HTTPTransport() if is_local else None,
+            transport=httpx2.HTTPTransport() if is_local else None,
         )
 
     def __enter__(self) -> Self:
         """The client itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Closes its connections."""
         self._http.close()
 
@@ -87,7 +81,7 @@ class ApiClient:
         """True where an upload would be taken and processed."""
         try:
             return self._http.get("/health/ready").is_success
-        except httpx.TransportError:
+        except httpx2.TransportError:
             return False
 
     def get(self, path: str, parameters: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -104,7 +98,7 @@ class ApiClient:
         return self.request("PUT", path, json=body)
 
     def request(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
-        """The JSON answer; the arguments are httpx's."""
+        """The JSON answer; the arguments are httpx2's."""
         with self._answer(method, path, **arguments) as response:
             response.read()
             return _json(response)
@@ -118,10 +112,10 @@ class ApiClient:
         """The data of each server-sent event, until the server ends the stream."""
         accept = {"Accept": "text/event-stream"}
         with self._answer("GET", path, headers=accept, timeout=_EVENTS_TIMEOUT) as response:
-            yield from event_data(response.iter_lines())
+            yield from event_data(response)
 
     @contextlib.contextmanager
-    def _answer(self, method: str, path: str, **arguments: Any) -> Generator[httpx.Response]:
+    def _answer(self, method: str, path: str, **arguments: Any) -> Generator[httpx2.Response]:
         """A success, whose body is still to be read."""
         try:
             with self._http.stream(method, f"{BASE_PATH}{path}", **arguments) as response:
@@ -129,7 +123,7 @@ class ApiClient:
                     response.read()
                     raise _refused(response)
                 yield response
-        except httpx.TransportError as error:
+        except httpx2.TransportError as error:
             raise _not_answered(self._url, error) from error
 
 
@@ -138,16 +132,9 @@ def path_of(*parts: str) -> str:
     return "".join(f"/{quote(part, safe='')}" for part in parts)
 
 
-def event_data(lines: Iterable[str]) -> Iterator[str]:
-    """The data of each event of a stream (WHATWG HTML, 9.2.6); a comment is no event."""
-    data: list[str] = []
-    for line in lines:
-        if not line and data:
-            yield "\n".join(data)
-            data.clear()
-        name, _, value = line.partition(":")
-        if name == "data":
-            data.append(value.removeprefix(" "))
+def event_data(response: httpx2.Response) -> Iterator[str]:
+    """The data of each event of a stream; what has none (WHATWG HTML, 9.2.6) is no event."""
+    return (event.data for event in httpx2.EventSource(response) if event.data)
 
 
 def refusal_text(status: int, answer: Mapping[str, Any]) -> str:
@@ -168,7 +155,7 @@ def _bearer(credentials: Account | Token) -> dict[str, str]:
     return {"Authorization": f"Bearer {credentials.text}"} if isinstance(credentials, Token) else {}
 
 
-def _refused(response: httpx.Response) -> RefusedError:
+def _refused(response: httpx2.Response) -> RefusedError:
     text = refusal_text(response.status_code, _json(response))
     if response.has_redirect_location:
         text = f"{response.status_code}: the server is at {response.headers['Location']}"
@@ -176,7 +163,7 @@ def _refused(response: httpx.Response) -> RefusedError:
     return RefusedError(response.status_code, text, float(waits) if waits.isdecimal() else None)
 
 
-def _json(response: httpx.Response) -> dict[str, Any]:
+def _json(response: httpx2.Response) -> dict[str, Any]:
     try:
         answer: Any = response.json()
     except ValueError:
@@ -188,12 +175,12 @@ def _json(response: httpx.Response) -> dict[str, Any]:
     return {"message": text or "no message"}
 
 
-def _not_answered(url: str, error: httpx.TransportError) -> ApiError:
+def _not_answered(url: str, error: httpx2.TransportError) -> ApiError:
     fault = _tls_fault(error)
     if fault is not None:
         return ApiError(f"{url}: no trusted connection: {fault}")
     message = f"{url} could not be reached: {error or type(error).__name__}"
-    never_helps = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
+    never_helps = (httpx2.UnsupportedProtocol, httpx2.LocalProtocolError)
     return ApiError(message) if isinstance(error, never_helps) else UnreachableError(message)
 
 

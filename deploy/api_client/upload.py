@@ -106,5 +106,5 @@ class _Metered:
         return data
 
     def fileno(self) -> int:
-        """What httpx takes the length of the body from."""
+        """What httpx2 takes the length of the body from."""
         return self._file.fileno()

@@ -6,16 +6,12 @@ from urllib.parse import urlsplit
 
 import click
 
+from deploy.cli.client_settings import ClientSettings
 from deploy.cli.output.tables import DEFAULT_PAGE_SIZE
+from schemas.config.declared import described, name_of
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
-_ENVIRONMENT = (
-    ("ROLLCALL_URL", "Address of the HTTP API, where --url does not say it."),
-    ("ROLLCALL_USER, ROLLCALL_PASSWORD", "The account that calls; asked for where not set."),
-    ("ROLLCALL_TOKEN", "An API token or JWT; it is used instead of the account."),
-    ("SSL_CERT_FILE", "Certificates of the authorities to trust, for https:// addresses."),
-)
 _EXIT_STATUS = {0: "Done.", 2: "Refused, or the API could not be reached, or wrong usage."}
 
 
@@ -39,7 +35,7 @@ class ApiCommand(click.Command):
             for example in self._examples:
                 formatter.write(f"  {example}\n")
         with formatter.section("Environment"):
-            formatter.write_dl(_ENVIRONMENT)
+            formatter.write_dl(described(ClientSettings))
         with formatter.section("Exit status"):
             statuses = sorted(self._exit_status.items())
             formatter.write_dl([(str(code), meaning) for code, meaning in statuses])
@@ -75,8 +71,8 @@ def _checked_url(_context: click.Context, _parameter: click.Parameter, url: str)
 
 url_option = click.option(
     "--url",
-    envvar="ROLLCALL_URL",
-    default="http://127.0.0.1:8080",
+    envvar=name_of(ClientSettings, "url"),
+    default=ClientSettings().url,
     show_default=True,
     callback=_checked_url,
     help="Address of the HTTP API; also ROLLCALL_URL.",

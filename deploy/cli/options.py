@@ -5,11 +5,13 @@ from pathlib import Path
 import click
 
 from deploy.local_stack.data_dir import default_data_dir
+from deploy.local_stack.settings import StackSettings
+from schemas.config.declared import name_of
 
 data_dir_option = click.option(
     "--data-dir",
     type=click.Path(file_okay=False, path_type=Path, resolve_path=True),
-    envvar="ROLLCALL_DATA_DIR",
+    envvar=name_of(StackSettings, "data_dir"),
     default=default_data_dir,
     help="Folder that keeps all data of the stack.  [default: in the user's data folder]",
 )

@@ -9,7 +9,9 @@ from typing import IO, Any
 import click
 
 from deploy.api_client.client import Account, ApiClient, ApiError, Token
+from deploy.cli.client_settings import ClientSettings
 from deploy.cli.output.tables import plain
+from schemas.config.environment import SettingsError, read
 
 FAILED = 2
 """Exit status where the API refused or could not be reached; click's own for wrong usage."""
@@ -60,12 +62,15 @@ def credentials(environ: Mapping[str, str]) -> Account | Token:
     A secret is never an argument: every user of the machine can read those.
 
     Raises:
-        CommandError: Nothing is said, and nobody can be asked.
+        CommandError: Nothing is said, and nobody can be asked; or a setting is wrong.
     """
-    token = environ.get("ROLLCALL_TOKEN", "").strip()
-    if token:
+    try:
+        said = read(ClientSettings, environ)
+    except SettingsError as error:
+        raise CommandError(str(error)) from error
+    if token := said.token.strip():
         return _token(token)
-    user, password = environ.get("ROLLCALL_USER"), environ.get("ROLLCALL_PASSWORD")
+    user, password = said.user, said.password
     if not (user and password) and not sys.stdin.isatty():
         raise CommandError(_NO_CREDENTIALS)
     user = user or click.prompt("User", default="admin", err=True)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from deploy.cli.session import CommandError
 from deploy.local_stack.data_dir import DataDir, NoStackError
-from schemas.config.settings import Settings, SettingsError, read_settings
+from schemas.config.environment import SettingsError, read
+from schemas.config.settings import Settings
 
 _ADDRESSES = ("ROLLCALL_KAFKA_BOOTSTRAP_SERVERS", "ROLLCALL_DATABASE_URL")
 
@@ -18,9 +19,9 @@ def settings_of(data_dir: Path) -> Settings:
     """
     environ = dict(os.environ)
     try:
-        if not any(environ.get(name) for name in _ADDRESSES):
+        if not any(environ.get(f"{name}{end}") for name in _ADDRESSES for end in ("", "_FILE")):
             found = DataDir(data_dir).running_stack()
             environ |= dict(zip(_ADDRESSES, (found.bootstrap_servers, found.conninfo), strict=True))
-        return read_settings(environ)
+        return read(Settings, environ)
     except (NoStackError, SettingsError) as error:
         raise CommandError(str(error)) from error

@@ -7,7 +7,6 @@ import secrets
 import socket
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import platformdirs
@@ -136,12 +135,7 @@ class DataDirLock:
         os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Frees the lock."""
         os.close(self._descriptor)
 

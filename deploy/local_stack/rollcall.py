@@ -13,9 +13,11 @@ from rich.console import Console
 from deploy.api_client.client import Account, ApiClient
 from deploy.local_stack.data_dir import DataDir, write_private
 from deploy.local_stack.ports import HOST, is_free
+from deploy.local_stack.settings import StackSettings
 from deploy.local_stack.stack import LocalStack
 from deploy.processes.services import api_and_publisher, builder, processors
 from deploy.processes.supervisor import Supervised, Supervisor
+from schemas.config.environment import read, with_settings
 
 DEFAULT_PORT = 8080
 READY_TIMEOUT_S = 90.0
@@ -64,13 +66,14 @@ def running_rollcall(plan: Plan, console: Console) -> Generator[Running]:
     port = choose_port(plan.port)
     with LocalStack(plan.data_dir, console=console) as stack:
         password, password_path = admin_password(stack.data_dir)
-        environment = stack.environment() | {
+        settings = {
             "ROLLCALL_KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap_servers,
             "ROLLCALL_DATABASE_URL": stack.conninfo,
             "ROLLCALL_HOST": HOST,
             "ROLLCALL_PORT": str(port),
             "ROLLCALL_ADMIN_PASSWORD": password,
         }
+        environment = with_settings(stack.environment(), settings)
         log_dir = stack.data_dir.logs
         services = [
             *api_and_publisher(environment, log_dir=log_dir),
@@ -99,8 +102,12 @@ def choose_port(wanted: int | None) -> int:
 
 
 def admin_password(data_dir: DataDir) -> tuple[str, Path | None]:
-    """The administrator's password, and the file that keeps it where it was generated."""
-    given = os.environ.get("ROLLCALL_ADMIN_PASSWORD")
+    """The administrator's password, and the file that keeps it where it was generated.
+
+    Raises:
+        SettingsError: the one that is given can't be used.
+    """
+    given = read(StackSettings, os.environ).admin_password
     if given:
         return given, None
     path = data_dir.path / "admin-password"

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from deploy import CHECKOUT
 from deploy.processes.child import Child, ChildSpec
 from deploy.processes.supervisor import Supervised
 
@@ -37,13 +38,16 @@ def builder(environment: Mapping[str, str], *, log_dir: Path | None = None) -> S
 def _service(
     name: str, module: str, environment: Mapping[str, str], log_dir: Path | None
 ) -> Supervised:
-    checkout = str(Path(__file__).parents[2])
-    path = os.pathsep.join(filter(None, (checkout, environment.get("PYTHONPATH"))))
+    checkout = {} if CHECKOUT is None else {"PYTHONPATH": _path_with(CHECKOUT, environment)}
     spec = ChildSpec(
         name=name,
         # -P keeps files in the user's current folder from shadowing ours.
         command=[sys.executable, "-P", "-m", module],
-        environment={**environment, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"},
+        environment={**environment, **checkout, "PYTHONUNBUFFERED": "1"},
         log_path=None if log_dir is None else log_dir / f"{name}.log",
     )
     return Supervised(name, lambda: Child(spec))
+
+
+def _path_with(checkout: Path, environment: Mapping[str, str]) -> str:
+    return os.pathsep.join(filter(None, (str(checkout), environment.get("PYTHONPATH"))))

@@ -7,16 +7,15 @@ ran for a while before it died is taken to be healthy and starts again soon.
 
 import os
 import random
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Self
 
 import structlog
 
 from deploy.processes.child import Child
+from schemas.runtime.essential import EssentialThread
 
 FIRST_DELAY_S = 0.5
 LONGEST_DELAY_S = 30.0
@@ -74,32 +73,28 @@ class Supervisor:
     processes: Sequence[Supervised]
     stop_timeout_s: float = STOP_TIMEOUT_S
     _lives: list[_Life] = field(init=False, default_factory=list["_Life"])
-    _is_stopping: threading.Event = field(init=False, default_factory=threading.Event)
-    _thread: threading.Thread | None = field(init=False, default=None)
+    _thread: EssentialThread | None = field(init=False, default=None)
 
     def __enter__(self) -> Self:
         """Starts what does not run yet."""
         now_s = time.monotonic()
         self._lives = [_Life(each, each.running, now_s) for each in self.processes]
         # Not a daemon: the kernel ends our children with the thread that started them.
-        self._thread = threading.Thread(target=self._run, name="supervisor")
+        self._thread = EssentialThread("supervisor", self._run)
+        self._thread.daemon = False
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Ends all processes; none is left on return."""
-        self._is_stopping.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.stop()
 
     def _run(self) -> None:
+        thread = self._thread
+        assert thread is not None, "it runs in that thread"
         try:
-            while not self._is_stopping.wait(_TICK_S):
+            while not thread.stopping.wait(_TICK_S):
                 for life in self._lives:
                     _look_after(life, time.monotonic())
         finally:

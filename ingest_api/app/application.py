@@ -44,6 +44,7 @@ from ingest_api.projections.registry import Instances
 from ingest_api.projections.routes import add_projection_routes
 from ingest_api.proofs.proof import JobProofs
 from ingest_api.proofs.routes import add_proof_route
+from ingest_api.publisher.consumer_lag import ProjectionProgress
 from ingest_api.undo.preview import UndoPreviews
 from ingest_api.undo.routes import add_undo_routes
 from ingest_api.undo.undo import Undo
@@ -161,7 +162,9 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
     add_account_routes(api, parts.accounts, parts.authentication)
     add_token_routes(api, parts.tokens, parts.authentication)
     public = Blueprint("public")
-    readiness = Readiness(parts.settings.shared.topics, parts.job_log, parts.store, parts.start)
+    shared = parts.settings.shared
+    progress = ProjectionProgress(shared.kafka, shared.topics.user_events, shared.group)
+    readiness = Readiness(shared.topics, parts.job_log, parts.store, parts.start, progress=progress)
     add_health_routes(public, readiness)
     add_description_routes(public, parts.settings.shared)
     app.blueprint([api, public])

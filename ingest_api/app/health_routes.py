@@ -6,10 +6,12 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from ingest_api.app.stand_still import StandStill
 from ingest_api.kafka.producer import LogUnavailableError
 from ingest_api.openapi import response_types
 from ingest_api.openapi.operation import JSON, Answer, Operation, described
 from ingest_api.postgres.pool import StoreUnavailableError
+from ingest_api.publisher.consumer_lag import ProgressUnknownError
 from ingest_api.web.dates import has_read_model
 from ingest_api.web.responses import json_answer
 
@@ -19,35 +21,25 @@ if TYPE_CHECKING:
     from ingest_api.app.startup import Start
     from ingest_api.event_log.job_events import JobLog
     from ingest_api.postgres.pool import Store
+    from ingest_api.publisher.consumer_lag import ProjectionProgress
     from schemas.log.topics import Topics
 
 _KEPT_S: Final = 0.5
 """Anybody may ask, so the answer is kept a moment instead of asking Kafka each time."""
+_STATE: Final = "SELECT state FROM public.jobs WHERE job_id = %(job_id)s"
 _LIVE: Final = Operation(
     summary="Whether the process answers",
     tag="Service",
     role=None,
-    answers={
-        200: Answer(
-            description="It does.", bodies={JSON: response_types.Live}, example={"status": "live"}
-        )
-    },
+    answers={200: Answer(description="It does.", bodies={JSON: response_types.Live})},
 )
 _READY: Final = Operation(
     summary="Whether an upload would be taken and processed",
     tag="Service",
     role=None,
     answers={
-        200: Answer(
-            description="It would.",
-            bodies={JSON: response_types.Readiness},
-            example={"status": "ready", "reasons": []},
-        ),
-        503: Answer(
-            description="Not yet.",
-            bodies={JSON: response_types.Readiness},
-            example={"status": "waiting", "reasons": ["Kafka doesn't answer."]},
-        ),
+        200: Answer(description="It would.", bodies={JSON: response_types.Readiness}),
+        503: Answer(description="Not yet.", bodies={JSON: response_types.Readiness}),
     },
 )
 
@@ -55,7 +47,17 @@ _READY: Final = Operation(
 class Readiness:
     """What stands between this process and an upload that is processed."""
 
-    def __init__(self, topics: Topics, job_log: JobLog, store: Store, start: Start) -> None:
+    def __init__(
+        self,
+        topics: Topics,
+        job_log: JobLog,
+        store: Store,
+        start: Start,
+        *,
+        progress: ProjectionProgress,
+    ) -> None:
+        self._progress = progress
+        self._stand_still = StandStill()
         self._topics = topics
         self._job_log = job_log
         self._store = store
@@ -70,6 +72,7 @@ class Readiness:
             if time.monotonic() - self._asked_at_s > _KEPT_S:
                 found = await asyncio.gather(self._kafka(), self._postgres())
                 self._reasons = [*self._start.reasons(), *found[0], *found[1]]
+                self._reasons += [] if self._reasons else await self._standing_still()
                 self._asked_at_s = time.monotonic()
             return self._reasons
 
@@ -80,7 +83,7 @@ class Readiness:
             if not missing:
                 await self._job_log.catch_up()
         except LogUnavailableError:
-            return ["Kafka doesn't answer."]
+            return [self._job_log.held_up_by or "Kafka doesn't answer."]
         return [f"The topic {name} is missing." for name in missing]
 
     async def _postgres(self) -> list[str]:
@@ -89,6 +92,27 @@ class Readiness:
         except StoreUnavailableError:
             return ["Postgres doesn't answer."]
         return [] if is_there else ["No processor has made the read model yet."]
+
+    async def _standing_still(self) -> list[str]:
+        """Jobs end in their order, so where the last one has ended none is open."""
+        try:
+            open_job_id = await self._last_open_job()
+            marks: tuple[int, ...] = ()
+            if open_job_id is not None:
+                marks = await asyncio.to_thread(self._progress.marks)
+        except (StoreUnavailableError, ProgressUnknownError):
+            return []  # whatever moves, or doesn't, is asked for again
+        reason = self._stand_still.reason(time.monotonic(), open_job_id, marks)
+        return [] if reason is None else [reason]
+
+    async def _last_open_job(self) -> int | None:
+        jobs = self._job_log.ledger.jobs
+        if not jobs:
+            return None
+        job_id = jobs[-1].accepted.job_id
+        rows = await self._store.select(_STATE, {"job_id": job_id})
+        is_open = not rows or rows[0]["state"] == "PROCESSING"
+        return job_id if is_open else None
 
 
 def add_health_routes(public: Blueprint, readiness: Readiness) -> None:

@@ -14,7 +14,7 @@ import signal
 import socket
 import threading
 from functools import partial
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import structlog
 from granian.constants import HTTPModes, Interfaces
@@ -22,11 +22,14 @@ from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from ingest_api.app.application import make_application, make_parts
-from ingest_api.app.settings import loggable
 from ingest_api.web.asgi_middleware import FrontDoor
-from schemas.config.settings import SettingsError
+from schemas.config.declared import loggable
+from schemas.config.environment import SettingsError
+from schemas.runtime.essential import EXIT_FAILED, TASK_FAILED, essential_task
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ingest_api.app.application import Parts
     from ingest_api.app.settings import ApiSettings
     from ingest_api.web.asgi_middleware import Application
@@ -49,43 +52,35 @@ async def serve(settings: ApiSettings) -> None:
         LogMismatchError: the log is for another reconciliation key than the one set.
         LogMovedError: the log goes on in other topics, so another process must.
         RuntimeError: the server ended by itself.
-        Exception: whatever keeps topics or accounts from ever being made.
+        Exception: what an essential task has failed of.
     """
     _check_free(settings)
-    _log.info("starting", **loggable(settings))
+    topics = {topic.name: topic.partitions for topic in settings.shared.topics.all()}
+    _log.info("starting", topics=topics, **loggable(settings))
     parts = make_parts(settings)
     server = _make_server(settings, cast("Application", make_application(parts)))
     stopping = asyncio.Event()
+    end = partial(_end, server, parts)
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, _stop, server, parts, stopping)
+        asyncio.get_running_loop().add_signal_handler(number, _stop, end, stopping)
     await parts.store.open()
+    failures: list[BaseException] = []
+    asyncio.get_running_loop().set_exception_handler(partial(_end_where_failed, failures, end))
     parts.authentication.start()
-    tasks = _begin(server, parts)
+    tasks = [
+        essential_task(parts.job_log.until_moved(), "log-moved"),
+        essential_task(parts.start.run(), "start"),
+        essential_task(parts.writing.run(), "write-outcomes"),
+    ]
     try:
         await server.serve()
     finally:
-        ended = [task for task in tasks if task.done()]
         for task in tasks:
             task.cancel()
         await _close(parts)
     if not stopping.is_set():
-        for task in ended:
-            task.result()
-        raise RuntimeError("the HTTP server ended by itself")
+        raise failures[0] if failures else RuntimeError("the HTTP server ended by itself")
     _log.info("stopped")
-
-
-def _begin(server: Server, parts: Parts) -> list[asyncio.Task[None]]:
-    """What runs beside the server; it ends the server where it fails."""
-    moved = asyncio.create_task(parts.job_log.until_moved())
-    moved.add_done_callback(partial(_end_where_moved, server, parts))
-    others = [
-        asyncio.create_task(parts.start.run()),
-        asyncio.create_task(parts.writing.run()),
-    ]
-    for task in others:
-        task.add_done_callback(partial(_end_where_failed, server))
-    return [moved, *others]
 
 
 def _check_free(settings: ApiSettings) -> None:
@@ -117,30 +112,33 @@ def _make_server(settings: ApiSettings, application: Application) -> Server:
     )
 
 
-def _end_where_failed(server: Server, start: asyncio.Task[None]) -> None:
-    """What is worth trying again is caught there; the rest would keep the process unready."""
-    if not start.cancelled() and start.exception() is not None:
-        server.stop()
+def _end_where_failed(
+    failures: list[BaseException],
+    end: Callable[[int], None],
+    loop: asyncio.AbstractEventLoop,
+    context: dict[str, Any],
+) -> None:
+    """An essential task waits out what it knows; after anything else the process would be half."""
+    if context["message"] == TASK_FAILED:
+        failures.append(context["exception"])
+        end(EXIT_FAILED)
+    else:
+        loop.default_exception_handler(context)
 
 
-def _end_where_moved(server: Server, parts: Parts, moved: asyncio.Task[None]) -> None:
-    if not moved.cancelled():
-        _end(server, parts)
-
-
-def _stop(server: Server, parts: Parts, stopping: asyncio.Event) -> None:
+def _stop(end: Callable[[int], None], stopping: asyncio.Event) -> None:
     stopping.set()
-    _end(server, parts)
+    end(os.EX_OK)
 
 
-def _end(server: Server, parts: Parts) -> None:
+def _end(server: Server, parts: Parts, exit_code: int) -> None:
     """Take no more, and finish what is under way; :func:`serve` returns then."""
     parts.gate.close()
     parts.job_watch.close()
     parts.undo_previews.close()
     server.stop()
     # Where something hangs, what is under way ends as a crash would end it: safely.
-    last = threading.Timer(_STOP_S, os._exit, (0,))
+    last = threading.Timer(_STOP_S, os._exit, (exit_code,))
     last.daemon = True
     last.start()
 

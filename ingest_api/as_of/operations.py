@@ -103,24 +103,7 @@ AUDIENCE_DIFF: Final = Operation(
     ),
     answers={
         200: Answer(
-            description="The counts, and a page of differences.",
-            bodies={JSON: AudienceDifference},
-            example={
-                "from": "5971883457542586123",
-                "to": "now",
-                "added": 0,
-                "changed": 1,
-                "removed": 0,
-                "entries": [
-                    {
-                        "kind": "changed",
-                        "key": "ada@example.org",
-                        "id": "9",
-                        "before": {"country": "UK"},
-                        "after": {"country": "France"},
-                    }
-                ],
-            },
+            description="The counts, and a page of differences.", bodies={JSON: AudienceDifference}
         ),
         400: NO_SUCH_POINT,
         **PAST_ANSWERS,

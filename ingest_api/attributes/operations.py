@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
@@ -38,27 +38,13 @@ class AttributesShown(msgspec.Struct, frozen=True, rename="camel"):
     attributes: list[AttributeShown]
 
 
-_ATTRIBUTE: Final[dict[str, Any]] = {"name": "tier", "type": "string"}
 LIST_ATTRIBUTES: Final = Operation(
     summary="Custom attributes",
     tag="Attributes",
     role="reader",
     answers={
         200: Answer(
-            description="All that are defined, the oldest first.",
-            bodies={JSON: AttributesShown},
-            example={
-                "total": 1,
-                "attributes": [
-                    {
-                        **_ATTRIBUTE,
-                        "isReconciliationKey": False,
-                        "isIndexed": True,
-                        "definedDate": "06/28/2016 05:49:23 AM GMT",
-                        "definedBy": "admin",
-                    }
-                ],
-            },
+            description="All that are defined, the oldest first.", bodies={JSON: AttributesShown}
         )
     },
 )
@@ -71,13 +57,8 @@ DEFINE_ATTRIBUTE: Final = Operation(
         " The same definition again is answered alike. A definition stands for ever."
     ),
     body={JSON: AttributeBody},
-    body_example=_ATTRIBUTE,
     answers={
-        200: Answer(
-            description="The attribute is defined.",
-            bodies={JSON: AttributeAdded},
-            example={"name": "tier", "message": "Attribute added successfully"},
-        ),
+        200: Answer(description="The attribute is defined.", bodies={JSON: AttributeAdded}),
         400: refused(
             "The attribute can't be defined.",
             refused_detail(

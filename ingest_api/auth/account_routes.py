@@ -50,7 +50,6 @@ _NAME_PARAMETER: Final = Parameter(
     is_required=True,
     example="night shift",
 )
-_DATE: Final = "06/28/2016 05:49:23 AM GMT"
 _log = structlog.stdlib.get_logger("rollcall.api")
 
 
@@ -127,19 +126,7 @@ def _add_reads(api: Blueprint, accounts: Accounts) -> None:
             parameters=page_parameters(),
             answers={
                 200: Answer(
-                    description="A page of all accounts, by name",
-                    bodies={JSON: AccountPage},
-                    example={
-                        "total": 1,
-                        "accounts": [
-                            {
-                                "name": "admin",
-                                "role": "admin",
-                                "createdDate": _DATE,
-                                "modifiedDate": _DATE,
-                            }
-                        ],
-                    },
+                    description="A page of all accounts, by name", bodies={JSON: AccountPage}
                 )
             },
         )
@@ -158,16 +145,7 @@ def _add_reads(api: Blueprint, accounts: Accounts) -> None:
             role="admin",
             parameters=(_NAME_PARAMETER,),
             answers={
-                200: Answer(
-                    description="The account",
-                    bodies={JSON: AccountShown},
-                    example={
-                        "name": "night job",
-                        "role": "importer",
-                        "createdDate": _DATE,
-                        "modifiedDate": _DATE,
-                    },
-                ),
+                200: Answer(description="The account", bodies={JSON: AccountShown}),
                 **_UNKNOWN,
             },
         )
@@ -190,17 +168,8 @@ def _add_changes(api: Blueprint, accounts: Accounts, authentication: Authenticat
             description=f"Where no password is given, one is generated and shown this once. "
             f"{_PASSWORD_RULE}",
             body={JSON: NewAccount},
-            body_example={"name": "night job", "role": "importer"},
             answers={
-                200: Answer(
-                    description="It was made",
-                    bodies={JSON: AccountAnswer},
-                    example={
-                        "name": "night job",
-                        "message": "Account added successfully",
-                        "password": "p3tCkS1VtUvE0y4pCwM9Zs2a",
-                    },
-                ),
+                200: Answer(description="It was made", bodies={JSON: AccountAnswer}),
                 **_INVALID,
                 **refusals(_409=NAME_TAKEN),
             },
@@ -228,13 +197,8 @@ def _add_changes(api: Blueprint, accounts: Accounts, authentication: Authenticat
             f"{_PASSWORD_RULE}",
             parameters=(_NAME_PARAMETER,),
             body={JSON: ChangedAccount},
-            body_example={"role": "reader"},
             answers={
-                200: Answer(
-                    description="It was changed",
-                    bodies={JSON: AccountAnswer},
-                    example={"name": "night job", "message": "Account updated successfully"},
-                ),
+                200: Answer(description="It was changed", bodies={JSON: AccountAnswer}),
                 **_INVALID,
                 **_UNKNOWN,
                 **_LAST,
@@ -273,11 +237,7 @@ def _add_deletion(api: Blueprint, accounts: Accounts, authentication: Authentica
             "Tokens that it has made stay.",
             parameters=(_NAME_PARAMETER,),
             answers={
-                200: Answer(
-                    description="It was deleted",
-                    bodies={JSON: AccountAnswer},
-                    example={"name": "night job", "message": "Account deleted successfully"},
-                ),
+                200: Answer(description="It was deleted", bodies={JSON: AccountAnswer}),
                 **_UNKNOWN,
                 **_LAST,
             },

@@ -16,10 +16,12 @@ import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, cast
 
-import httpx
+import httpx2
 import structlog
 from jwt import PyJWK
 from jwt.exceptions import PyJWTError
+
+from schemas.runtime.essential import essential_task
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -126,7 +128,7 @@ class KeySet:
 
     def start(self) -> None:
         """Fetch the keys, and keep them fresh from now on; returns at once."""
-        self._keeping = asyncio.create_task(self._keep_fresh())
+        self._keeping = essential_task(self._keep_fresh(), "issuer-keys")
 
     async def stop(self) -> None:
         """End that."""
@@ -173,7 +175,7 @@ class KeySet:
                 body = await _body_of(self._url)
             self._keys = await asyncio.to_thread(read_key_set, body)
             self._is_fetched = True
-        except (httpx.HTTPError, OSError, KeySetError) as error:  # a time-out is an OSError
+        except (httpx2.HTTPError, OSError, KeySetError) as error:  # a time-out is an OSError
             self._is_fetched = False
             reason = str(error) or type(error).__name__
             _log.warning("the issuer's keys can't be fetched", url=self._url, error=reason)
@@ -185,11 +187,11 @@ async def _body_of(url: str) -> bytes:
     """What the URL answers; redirects are not followed.
 
     Raises:
-        httpx.HTTPError: it doesn't answer, or with another status than 200.
+        httpx2.HTTPError: it doesn't answer, or with another status than 200.
         KeySetError: it answers with more than a set of keys needs.
     """
     async with (
-        await asyncio.to_thread(httpx.AsyncClient, timeout=_FETCH_TIMEOUT_S) as client,
+        await asyncio.to_thread(httpx2.AsyncClient, timeout=_FETCH_TIMEOUT_S) as client,
         client.stream("GET", url, headers={"Accept": "application/json"}) as answer,
     ):
         if answer.status_code != HTTPStatus.OK:

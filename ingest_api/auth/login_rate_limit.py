@@ -8,9 +8,13 @@ attempts at one time are no way around a limit.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
 
+import msgspec
+
+from schemas.config.declared import Section, named, whole
+
+_MOST_FAILURES: Final = 1_000_000
 _MOST_KEYS: Final = 50_000
 """Beyond them the key that failed longest ago is forgotten: memory is bounded."""
 
@@ -47,13 +51,25 @@ class FailureLimit:
             del self._levels[next(iter(self._levels))]
 
 
-@dataclass(frozen=True, slots=True)
-class LoginLimitSettings:
-    """Failures within the window, from one address: of one name, and over all names."""
+class LoginLimitSettings(
+    Section, frozen=True, kw_only=True, rename=named("ROLLCALL_LOGIN_FAILURES_")
+):
+    """How often logins from one address may fail within the window."""
 
-    per_name: int
-    per_address: int
-    window_s: int
+    per_name: Annotated[
+        int,
+        whole(
+            1,
+            _MOST_FAILURES,
+            "wrong passwords of one name from one address within the window; then 429",
+        ),
+    ] = msgspec.field(name="ROLLCALL_LOGIN_FAILURES", default=10)
+    per_address: Annotated[
+        int, whole(1, _MOST_FAILURES, "the same over all names of an address")
+    ] = 100
+    window_s: Annotated[
+        int, whole(1, 86_400, "the window; failures fade within it", unit="seconds")
+    ] = 300
 
 
 class LoginLimits:

@@ -94,20 +94,6 @@ def add_token_routes(api: Blueprint, tokens: Tokens, authentication: Authenticat
                 200: Answer(
                     description="A page of all tokens, the oldest first; never their secrets",
                     bodies={JSON: TokenPage},
-                    example={
-                        "total": 1,
-                        "tokens": [
-                            {
-                                "id": "1",
-                                "name": "night job",
-                                "role": "importer",
-                                "createdBy": "admin",
-                                "createdDate": "06/28/2016 05:49:23 AM GMT",
-                                "expiresDate": "09/26/2016 05:49:23 AM GMT",
-                                "lastUsedDate": None,
-                            }
-                        ],
-                    },
                 )
             },
         )
@@ -127,17 +113,8 @@ def add_token_routes(api: Blueprint, tokens: Tokens, authentication: Authenticat
             description="The token is shown this once. It is sent as `Authorization: Bearer` and"
             " acts under the name `token/<name>`.",
             body={JSON: NewToken},
-            body_example={"name": "night job", "role": "importer", "expiresInDays": 90},
             answers={
-                200: Answer(
-                    description="It was made",
-                    bodies={JSON: TokenAdded},
-                    example={
-                        "id": "1",
-                        "token": f"rct_1_{'0123456789abcdef' * 4}",
-                        "message": "Token added successfully",
-                    },
-                ),
+                200: Answer(description="It was made", bodies={JSON: TokenAdded}),
                 **refusals(_400=INVALID_BODY, _409=NAME_TAKEN),
             },
         )
@@ -171,11 +148,7 @@ def add_token_routes(api: Blueprint, tokens: Tokens, authentication: Authenticat
                 ),
             ),
             answers={
-                200: Answer(
-                    description="It was deleted",
-                    bodies={JSON: TokenDeleted},
-                    example={"id": "1", "message": "Token deleted successfully"},
-                ),
+                200: Answer(description="It was deleted", bodies={JSON: TokenDeleted}),
                 **refusals(_404=UNKNOWN_TOKEN),
             },
         )

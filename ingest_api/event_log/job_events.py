@@ -28,12 +28,15 @@ from schemas.clients.kafka import make_reader
 from schemas.clients.topic_follower import FROM_FIRST, TopicFollower
 from schemas.codec.codec import encode
 from schemas.events import JobVoided
+from schemas.log.storable import misfit
+from schemas.runtime.essential import EssentialThread
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ingest_api.event_log.ledger import Decision
     from schemas.clients.event_schemas import EventSchemas
+    from schemas.clients.topic_follower import LoggedEvent
     from schemas.events import JobAccepted, JobRestored, JobReverted
     from schemas.log.reverts import RevertDecision
     from schemas.log.topics import Topic
@@ -76,6 +79,11 @@ class JobLog:
         self._appender.warm()
         self._follower.start()
         self._started.set()
+
+    @property
+    def held_up_by(self) -> str | None:
+        """Why the log is not read on, where that is a record in a schema that cannot be had."""
+        return self._follower.held_up_by
 
     async def until_moved(self) -> None:
         """Wait for the end of this version of the log.
@@ -201,8 +209,8 @@ class _Follower:
         self._topic = topic
         self._ledger = ledger
         self._next_offset = 0
-        self._is_stopping = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._thread = EssentialThread("job-events", self._follow)
+        self.held_up_by: str | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: list[tuple[int, asyncio.Event]] = []
         self._moved = asyncio.Event()
@@ -210,13 +218,10 @@ class _Follower:
 
     def start(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._thread = threading.Thread(target=self._follow, name="job-events", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        self._is_stopping.set()
-        if self._thread is not None:
-            self._thread.join()
+        self._thread.stop()
 
     async def moved_to(self) -> int:
         """Returns once this version of the log has ended: the one in which it goes on."""
@@ -235,12 +240,19 @@ class _Follower:
     def _follow(self) -> None:
         follower = TopicFollower(self._kafka, self._topic, self._schemas, properties=FROM_FIRST)
         try:
-            while not self._is_stopping.is_set():
+            while not self._thread.stopping.is_set():
                 for logged in follower.poll(_POLL_S):
-                    self._ledger.apply(logged.offset, logged.event)
+                    self._read(logged)
+                held_up_by = follower.held_up_by
+                self.held_up_by = held_up_by and f"job-events is not read on: {held_up_by}"
                 self._wake(follower.next_offset)
         finally:
             follower.close()
+
+    def _read(self, logged: LoggedEvent) -> None:
+        if (found := misfit(logged.event)) is not None:
+            _log.error("unfit record in job-events", offset=logged.offset, code=found.code)
+        self._ledger.apply(logged.offset, logged.event)
 
     def _wake(self, next_offset: int) -> None:
         """Tell who waits for what has been read by now."""

@@ -8,7 +8,8 @@ The log decides, in its order and nothing else:
   and all that its reading depends on are the same, else ``conflict``;
 - a ``JobVoided`` after its ``JobAccepted`` changes nothing;
 - while the log is held for a move, an attempt is as if it had been voided
-  (:mod:`schemas.log.moves`).
+  (:mod:`schemas.log.moves`), and so is one that the tables can't hold
+  (:mod:`schemas.log.storable`), which no API has sent.
 
 Which jobs are reverted is a reading of its own, that both sides share
 (:mod:`schemas.log.reverts`).
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING, Literal
 from schemas.events import NO_JOB, JobAccepted, JobVoided
 from schemas.log.moves import LogMoves
 from schemas.log.reverts import Reverts
+from schemas.log.storable import misfit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,7 +79,7 @@ class JobLedger:
         if offset < self.next_offset:
             return
         self.next_offset = offset + 1
-        counts = self.moves.apply(event)
+        counts = self.moves.apply(event) and misfit(event) is None
         self.reverts.apply(offset, event)
         if not isinstance(event, (JobAccepted, JobVoided)):
             return

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final, Literal
 
-from ingest_api.dry_runs.answer import NOTHING_CHANGED, DryRunAnswer
+from ingest_api.dry_runs.answer import DryRunAnswer
 from ingest_api.openapi.operation import JSON, Answer, Operation, Parameter, refused
 from ingest_api.openapi.response_types import ImportAccepted
 from ingest_api.parsing.file_format import DELIMITERS
-from ingest_api.web.responses import INVALID_FILE, UPLOAD_ACCEPTED
+from ingest_api.web.responses import INVALID_FILE
 from schemas.events import JOB_MODES
 
 _EXAMPLE_ID: Final = "8784592478968094060"
@@ -79,48 +79,6 @@ _FORM: Final[dict[str, Any]] = {
         "maxDeletePercent": _MAX_DELETE_PERCENT,
     },
 }
-_USER: Final = {
-    "firstName": "Grace",
-    "lastName": "Hopper",
-    "email": "grace@example.org",
-    "country": "USA",
-    "state": "Virginia",
-}
-_DRY_RUN_EXAMPLE: Final[dict[str, Any]] = {
-    "dryRun": True,
-    "message": NOTHING_CHANGED,
-    "mode": "upsert",
-    "total": 3,
-    "insert": 1,
-    "update": 1,
-    "unchanged": 0,
-    "delete": 0,
-    "reject": 1,
-    "pendingJobs": 0,
-    "samples": {
-        "insert": [{"line": 2, "user": _USER}],
-        "update": [
-            {
-                "line": 3,
-                "id": "9",
-                "before": {"firstName": "Ada"},
-                "after": {"firstName": "Augusta"},
-            }
-        ],
-        "unchanged": [],
-        "delete": [],
-        "reject": [
-            {
-                "errorMessage": "Line 3,No,Address,none,India,Email is not a valid email address.",
-                "line": 4,
-                "column": "Email",
-                "code": "EMAIL_INVALID",
-                "value": "none",
-                "reason": "Email is not a valid email address.",
-            }
-        ],
-    },
-}
 
 
 def _option(
@@ -161,18 +119,10 @@ IMPORT: Final = Operation(
         _option("query", "maxDeletePercent", _MAX_DELETE_PERCENT, before="the form"),
     ),
     body={"multipart/form-data": _FORM},
-    body_example={
-        "uploadFile": "First Name,Last Name,Email,Country\nAda,Lovelace,ada@example.org,India\n",
-        "importType": "upsert",
-    },
     answers={
         200: Answer(
             description="The file was taken and its job runs; or, of a dry run, what it would do.",
             bodies={JSON: (ImportAccepted, DryRunAnswer)},
-            examples={
-                "The job": {"id": _EXAMPLE_ID, "message": UPLOAD_ACCEPTED},
-                "A dry run": _DRY_RUN_EXAMPLE,
-            },
         ),
         400: refused(
             "The form or its file can't be read.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, get_args
+from typing import Final, get_args
 
 from ingest_api.jobs.statuses import REVERTED, REVERTING
 from ingest_api.openapi.operation import (
@@ -48,30 +48,6 @@ def _job_filter(name: str, what: str, example: str, allowed: tuple[str, ...] = (
     )
 
 
-_STATUS: Final[dict[str, Any]] = {
-    "dataType": "AUDIENCE_MEMBERS",
-    "statusMessage": "Successfully uploaded requests of count :10020",
-    "importedDate": "06/28/2016 05:49:23 AM GMT",
-    "importedBy": "admin",
-    "id": "5971883457542586123",
-    "state": "COMPLETED",
-    "mode": "upsert",
-    "fileName": "users.csv",
-    "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
-    "total": 10020,
-    "inserted": 10000,
-    "updated": 15,
-    "unchanged": 5,
-    "rejected": 0,
-    "rowsPerSecond": 50100.0,
-    "startedDate": "06/28/2016 05:49:23 AM GMT",
-    "finishedDate": "06/28/2016 05:49:24 AM GMT",
-    "estimatedFinishDate": None,
-    "revertedDate": None,
-    "revertedBy": None,
-    "undoFailure": None,
-}
-
 JOB_STATUS: Final = Operation(
     summary="Status of one job",
     description=(
@@ -86,7 +62,7 @@ JOB_STATUS: Final = Operation(
     role="reader",
     parameters=(JOB_ID,),
     answers={
-        200: Answer(description="The status.", bodies={JSON: JobStatus}, example=_STATUS),
+        200: Answer(description="The status.", bodies={JSON: JobStatus}),
         400: UNKNOWN_JOB_ID,
     },
 )
@@ -101,13 +77,7 @@ JOB_STATUSES: Final = Operation(
         _job_filter("mode", "of this mode", "delsert", JOB_MODES),
         _job_filter("importedBy", "of this account", "admin"),
     ),
-    answers={
-        200: Answer(
-            description="A page of statuses.",
-            bodies={JSON: JobStatuses},
-            example={"total": 1, "statuses": [_STATUS]},
-        )
-    },
+    answers={200: Answer(description="A page of statuses.", bodies={JSON: JobStatuses})},
 )
 JOB_EVENTS: Final = Operation(
     summary="Status of one job, as server-sent events",
@@ -132,7 +102,6 @@ JOB_EVENTS: Final = Operation(
         200: Answer(
             description="Events, whose `data` are statuses as JSON.",
             bodies={EVENT_STREAM: {"type": "string"}},
-            example="retry: 2000\n\nid: 12\ndata: {…}\n\n",
         ),
         204: Answer(
             description="The job has ended, and its last status was seen: don't come again.",
@@ -166,21 +135,6 @@ JOB_ERRORS: Final = Operation(
         200: Answer(
             description="A page of errors, or the file.",
             bodies={JSON: JobErrors, CSV: {"type": "string"}},
-            example={
-                "total": 1,
-                "Errors": [
-                    {
-                        "id": 10023,
-                        "errorMessage": "Line 1,Ada,Lovelace,ada@example.org,India,"
-                        "Email is being used for one of the audience members.",
-                        "line": 2,
-                        "column": "Email",
-                        "code": "KEY_EXISTS",
-                        "value": "ada@example.org",
-                        "reason": "Email is being used for one of the audience members.",
-                    }
-                ],
-            },
         ),
         400: UNKNOWN_JOB_ID,
         406: refused(

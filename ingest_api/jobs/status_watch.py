@@ -55,8 +55,7 @@ class JobWatch:
     def close(self) -> None:
         """End what everybody watches, and let nobody begin."""
         self._is_closing = True
-        for watched in self._watched.values():
-            watched.wake()
+        self._wake_all()
         self._asked.set()
 
     @contextlib.contextmanager
@@ -84,6 +83,7 @@ class JobWatch:
         shown: JobView | None = None
         try:
             while not self._is_closing:
+                self._check_polling()
                 changed, view = watched.changed, watched.view
                 if view is not None and not view.shows_as(shown):
                     yield view
@@ -92,7 +92,6 @@ class JobWatch:
                         return
                     await asyncio.sleep(_POLL_S)
                 elif not await self._is_set(changed):
-                    self._check_polling()
                     yield None
         finally:
             self._unwatch(watched)
@@ -113,6 +112,7 @@ class JobWatch:
         watched.watchers += 1
         if self._polling is None or self._polling.done():
             self._polling = asyncio.create_task(self._poll())
+            self._polling.add_done_callback(self._wake_all)
         return watched
 
     def _unwatch(self, watched: _Watched) -> None:
@@ -120,8 +120,12 @@ class JobWatch:
         if not watched.watchers:
             del self._watched[watched.job.accepted.job_id]
 
+    def _wake_all(self, *_: object) -> None:
+        for watched in self._watched.values():
+            watched.wake()
+
     def _check_polling(self) -> None:
-        """Nobody waits for ever for a poll that has failed in a way that nobody foresaw."""
+        """Raise to everybody who watches what a poll has failed of; who comes next begins anew."""
         if self._polling is not None and self._polling.done():
             self._polling.result()
 

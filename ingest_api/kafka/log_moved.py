@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from schemas.config.settings import LOG_VERSION, PARTITIONS
+from schemas.config.declared import name_of
+from schemas.config.settings import Settings
 
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -35,7 +36,7 @@ class LogMovedError(Exception):
 def start_again(moved: LogMovedError) -> NoReturn:
     """Become a new process, with the same id and arguments, that works in the log as it is now."""
     _log.info("starting again", reason=str(moved))
-    os.environ[LOG_VERSION] = str(moved.version)
+    os.environ[name_of(Settings, "log_version")] = str(moved.version)
     if moved.partitions is not None:
-        os.environ[PARTITIONS] = str(moved.partitions)
+        os.environ[name_of(Settings, "partitions")] = str(moved.partitions)
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - ourselves

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from confluent_kafka import KafkaException
 
 from schemas.clients.kafka import make_producer
+from schemas.runtime.essential import EssentialThread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -105,17 +105,17 @@ class _PolledProducer:
 
     def __init__(self, kafka: Mapping[str, str], properties: Mapping[str, Any]) -> None:
         self._producer = make_producer(kafka, properties)
-        self._is_discarded = threading.Event()
-        threading.Thread(target=self._serve, name="appender", daemon=True).start()
+        self._thread = EssentialThread("appender", self._serve)
+        self._thread.start()
 
     @property
     def is_discarded(self) -> bool:
         """Whether it has failed or been thrown away; nothing may be appended then."""
-        return self._is_discarded.is_set()
+        return self._thread.stopping.is_set()
 
     def discard(self) -> None:
         """Have it thrown away; reports of what it still holds come as failures."""
-        self._is_discarded.set()
+        self._thread.stopping.set()
 
     def produce(
         self, record: Record, on_delivery: Callable[[KafkaError | None, Message], None]
@@ -124,7 +124,7 @@ class _PolledProducer:
 
         def reported(error: KafkaError | None, message: Message) -> None:
             if error is not None:
-                self._is_discarded.set()
+                self._thread.stopping.set()
             on_delivery(error, message)
 
         try:
@@ -137,11 +137,11 @@ class _PolledProducer:
                 headers=list(record.headers),
             )
         except (KafkaException, BufferError) as error:
-            self._is_discarded.set()
+            self._thread.stopping.set()
             raise LogUnavailableError(str(error)) from error
 
     def _serve(self) -> None:
-        while not self._is_discarded.is_set():
+        while not self._thread.stopping.is_set():
             self._producer.poll(_POLL_S)
         self._producer.purge()
         self._producer.poll(_POLL_S)

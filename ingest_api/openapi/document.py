@@ -8,6 +8,8 @@ added here, so that no route repeats it.
 from __future__ import annotations
 
 import re
+from functools import cache
+from importlib import resources
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
@@ -126,7 +128,7 @@ def document_of(app: Sanic[Any, Any]) -> Json:
     paths: dict[str, Json] = {}
     for route, operation in sorted(operations, key=_place):
         for method in sorted(route.methods):
-            described = _described(operation, schemas)
+            described = _described(operation, schemas, _examples(route))
             described["operationId"] = _camel(route.handler.__name__)
             paths.setdefault(path_of(route), {})[method.lower()] = described
     used = {operation.tag for _, operation in operations}
@@ -166,6 +168,21 @@ def _place(described: tuple[Route, Operation]) -> tuple[int, str, list[str]]:
 def _camel(name: str) -> str:
     first, *others = name.split("_")
     return first + "".join(other.capitalize() for other in others)
+
+
+def _examples(route: Route) -> Json:
+    """The examples of what a route answers, by code and what they show; ``body``: of what it takes.
+
+    They stand in ``examples.json`` of the route's folder.
+    """
+    folder = route.handler.__module__.rpartition(".")[0]
+    return _examples_of_folder(folder).get(_camel(route.handler.__name__), {})
+
+
+@cache
+def _examples_of_folder(folder: str) -> Json:
+    file = resources.files(folder).joinpath("examples.json")
+    return msgspec.json.decode(file.read_bytes()) if file.is_file() else {}
 
 
 class _Schemas:
@@ -220,17 +237,18 @@ def _following(operation: Operation) -> Iterator[tuple[int, Answer]]:
         yield 503, _UNAVAILABLE
 
 
-def _described(operation: Operation, schemas: _Schemas) -> Json:
+def _described(operation: Operation, schemas: _Schemas, examples: Json) -> Json:
     found: Json = {"tags": [operation.tag], "summary": operation.summary}
     found["description"] = "\n\n".join(filter(None, [operation.description, _role(operation)]))
     found["parameters"] = [_parameter(parameter) for parameter in operation.parameters]
     if operation.body is not None:
         contents = _contents(operation.body, schemas)
         # Not under "examples": of those the viewer's editor shows none at first.
-        next(iter(contents.values()))["example"] = operation.body_example
+        next(iter(contents.values()))["example"] = examples.get("body")
         found["requestBody"] = {"required": operation.is_body_required, "content": contents}
     found["responses"] = {
-        str(code): _answer(answer, schemas) for code, answer in answers_of(operation).items()
+        str(code): _answer(answer, schemas, examples.get(str(code), {}))
+        for code, answer in answers_of(operation).items()
     }
     found["security"] = [] if operation.role is None else [{name: []} for name in _SECURITY]
     return found
@@ -253,7 +271,7 @@ def _parameter(parameter: Parameter) -> Json:
     return found
 
 
-def _answer(answer: Answer, schemas: _Schemas) -> Json:
+def _answer(answer: Answer, schemas: _Schemas, examples: Json) -> Json:
     headers = {"X-Request-Id": "By which the server's log calls the request.", **answer.headers}
     found: Json = {
         "description": answer.description,
@@ -268,7 +286,7 @@ def _answer(answer: Answer, schemas: _Schemas) -> Json:
     }
     if answer.bodies:
         found["content"] = _contents(answer.bodies, schemas)
-        next(iter(found["content"].values()))["examples"] = _named(answer.examples)
+        next(iter(found["content"].values()))["examples"] = _named({**examples, **answer.examples})
     return found
 
 

@@ -111,13 +111,13 @@ class Answer:
 
     ``bodies`` has by media type a type that msgspec knows, a tuple of such types where
     it is one of them, or a JSON Schema.
-    ``examples`` are further ones of the first media type, by what they are examples of.
+    ``examples`` are of the first media type, by what they are examples of; others stand in
+    ``examples.json`` beside the routes.
     ``headers`` has by name what a header says.
     """
 
     description: str
     bodies: Mapping[str, Any]
-    example: object = None
     examples: Mapping[str, object] = field(default_factory=dict[str, object])
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
@@ -145,14 +145,10 @@ def refused_detail(message: str, code: str, column: str | None, detail: str) -> 
 
 def either(*answers: Answer) -> Answer:
     """One answer of several that share a code."""
-    examples: dict[str, object] = {}
-    for answer in answers:
-        own = {} if answer.example is None else {answer.description: answer.example}
-        examples |= own | dict(answer.examples)
     return Answer(
         description=" Or: ".join(dict.fromkeys(answer.description for answer in answers)),
         bodies={kind: body for answer in reversed(answers) for kind, body in answer.bodies.items()},
-        examples=examples,
+        examples={name: one for answer in answers for name, one in answer.examples.items()},
         headers={name: text for answer in answers for name, text in answer.headers.items()},
     )
 
@@ -175,7 +171,6 @@ class Operation:
     parameters: tuple[Parameter, ...] = ()
     body: Mapping[str, Any] | None = None
     is_body_required: bool = True
-    body_example: object = None
 
 
 def described(

@@ -12,7 +12,6 @@ import msgspec
 from sanic.response import HTTPResponse
 
 from ingest_api.openapi.document import document_of
-from ingest_api.openapi.downgrade_3_0 import as_3_0
 from ingest_api.openapi.operation import JSON, Answer, Operation, Parameter, described, refused
 from ingest_api.web.parameters import header_values
 from ingest_api.web.responses import Refused
@@ -25,15 +24,13 @@ if TYPE_CHECKING:
 
 _SCRIPT: Final = "text/javascript; charset=utf-8"
 _PAGE: Final = "text/html; charset=utf-8"
-_BUNDLE: Final = "vendor/swagger-ui-4.15.5"
 _FILES: Final = {
-    "swagger-ui.css": ("swagger_ui_bundle", _BUNDLE, "text/css; charset=utf-8"),
-    "swagger-ui-bundle.js": ("swagger_ui_bundle", _BUNDLE, _SCRIPT),
-    "favicon-32x32.png": ("swagger_ui_bundle", _BUNDLE, "image/png"),
-    "viewer.js": ("ingest_api.openapi", "viewer", _SCRIPT),
+    "swagger-ui.css": ("swagger-ui/swagger-ui.css", "text/css; charset=utf-8"),
+    "swagger-ui-bundle.js": ("swagger-ui/swagger-ui-bundle.js", _SCRIPT),
+    "favicon-32x32.png": ("swagger-ui/favicon-32x32.png", "image/png"),
+    "viewer.js": ("viewer.js", _SCRIPT),
 }
-"""What the viewer's page asks for: the package and folder it is in, and its media type."""
-_FOR_VIEWER: Final = "openapi-3.0.json"
+"""What the viewer's page asks for: its path below `viewer`, and its media type."""
 _ASYNCAPI: Final = "asyncapi.json"
 _NO_FILE: Final = "There is no such file"
 _SAFE_HEADERS: Final = {
@@ -65,7 +62,6 @@ _DOCUMENT: Final = Operation(
         200: Answer(
             description="An OpenAPI 3.1 document.",
             bodies={JSON: {"type": "object", "required": ["openapi", "info", "paths"]}},
-            example={"openapi": "3.1.0", "info": {"title": "Rollcall"}, "paths": {}},
             headers=_CACHED,
         ),
         304: _NOT_MODIFIED,
@@ -80,7 +76,6 @@ _VIEWER: Final = Operation(
         200: Answer(
             description="The page.",
             bodies={"text/html": {"type": "string"}},
-            example="<!doctype html>",
             headers=_CACHED,
         ),
         304: _NOT_MODIFIED,
@@ -96,7 +91,7 @@ _VIEWER_FILE: Final = Operation(
             name="name",
             place="path",
             description="Of the file.",
-            schema={"type": "string", "enum": [*_FILES, _FOR_VIEWER, _ASYNCAPI]},
+            schema={"type": "string", "enum": [*_FILES, _ASYNCAPI]},
             example="viewer.js",
         ),
         _IF_NONE_MATCH,
@@ -110,7 +105,6 @@ _VIEWER_FILE: Final = Operation(
                 "image/png": {"type": "string", "contentMediaType": "image/png"},
                 JSON: {"type": "object"},
             },
-            example='"use strict";',
             headers=_CACHED,
         ),
         304: _NOT_MODIFIED,
@@ -137,41 +131,34 @@ def add_description_routes(public: Blueprint, settings: Settings) -> None:
     @public.get("/openapi.json", ctx_public=True)
     @described(_DOCUMENT)
     async def description(request: Request[Any, Any]) -> HTTPResponse:
-        return _answer(request, _documents(request.app)[0])
+        return _answer(request, _document(request.app))
 
     @public.get("/docs", ctx_public=True)
     @described(_VIEWER)
     async def viewer(request: Request[Any, Any]) -> HTTPResponse:
-        return _answer(request, _file("ingest_api.openapi", "viewer/index.html", _PAGE))
+        return _answer(request, _file("index.html", _PAGE))
 
     @public.get("/docs/<name:str>", ctx_public=True)
     @described(_VIEWER_FILE)
     async def viewer_file(request: Request[Any, Any], name: str) -> HTTPResponse:
-        if name == _FOR_VIEWER:
-            return _answer(request, _documents(request.app)[1])
         if name == _ASYNCAPI:
             return _answer(request, of_topics)
         if name not in _FILES:
             raise Refused(404, _NO_FILE)
-        package, folder, media_type = _FILES[name]
-        return _answer(request, _file(package, f"{folder}/{name}", media_type))
+        return _answer(request, _file(*_FILES[name]))
 
     _ = description, viewer, viewer_file
 
 
 @cache
-def _documents(app: Sanic[Any, Any]) -> tuple[_File, _File]:
-    """The description as it is, and as the viewer reads it."""
-    document = document_of(app)
-    return (
-        _File(msgspec.json.encode(document), JSON),
-        _File(msgspec.json.encode(as_3_0(document)), JSON),
-    )
+def _document(app: Sanic[Any, Any]) -> _File:
+    return _File(msgspec.json.encode(document_of(app)), JSON)
 
 
 @cache
-def _file(package: str, path: str, media_type: str) -> _File:
-    return _File(resources.files(package).joinpath(path).read_bytes(), media_type)
+def _file(path: str, media_type: str) -> _File:
+    viewer = resources.files("ingest_api.openapi").joinpath("viewer")
+    return _File(viewer.joinpath(path).read_bytes(), media_type)
 
 
 def _answer(request: Request[Any, Any], file: _File) -> HTTPResponse:

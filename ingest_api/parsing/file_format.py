@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import codecs
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
+from schemas.config.declared import Section, whole
 from schemas.rules.attributes import attribute_field
 from schemas.rules.fields import KEY_FIELD, RULES_VERSION
 
 if TYPE_CHECKING:
-    from schemas.config.settings import EnvironmentReader
     from schemas.events import AttributeColumn, JobAccepted
     from schemas.rules.fields import Field
 
@@ -61,22 +61,31 @@ class FileFormat:
         return (fields | KEY_FIELD)[self.reconciliation_key]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(Section, frozen=True, kw_only=True):
     """How much of a file is taken; more is a fault of the file.
 
     ``max_record_bytes`` counts a record without its line feed, as UTF-8;
-    ``max_header_bytes`` the same of the header, ``max_cell_bytes`` a cell with its quotes.
-    ``max_rows`` counts data records, 0 for any number.
+    ``max_header_bytes`` the same of the header.
     ``block_bytes`` is how much is checked at a time, and changes no result.
+    The longest value that a rule takes has 1,024 characters; what is longer than a
+    cell may be is nearly always a quote that was never closed, and is found sooner
+    than at the end of a record.
     """
 
-    max_record_bytes: int = _MIB
-    max_cell_bytes: int = 64 * _KIB
+    max_record_bytes: Annotated[
+        int, whole(1024, 64 * _MIB, "of one line of a file; over it: 400", unit="bytes")
+    ] = _MIB
+    max_cell_bytes: Annotated[
+        int, whole(8 * _KIB, 64 * _MIB, "of one cell with its quotes; over it: 400", unit="bytes")
+    ] = 64 * _KIB
     max_header_bytes: int = 64 * _KIB
-    max_rows: int = 0
-    max_columns: int = 10_000
-    max_unpacked_bytes: int = 4096 * _MIB
+    max_rows: Annotated[
+        int, whole(0, 10**15, "data lines of a file, 0 for no limit; over it: 400")
+    ] = 0
+    max_columns: Annotated[int, whole(1, 100_000, "of a file; over it: 400")] = 10_000
+    max_unpacked_bytes: Annotated[
+        int, whole(1, 10**15, "of a gzip file, unpacked; over it: 400", unit="bytes")
+    ] = 4096 * _MIB
     block_bytes: int = _MIB
 
 
@@ -88,37 +97,6 @@ UNLIMITED: Final = Limits(
     max_unpacked_bytes=_ANY,
 )
 """Of a file that was taken: a limit lowered since must not stop its passes."""
-
-
-def read_limits(read: EnvironmentReader) -> Limits:
-    """The limits that the environment sets.
-
-    ===========================  ==========  ==============================================
-    ROLLCALL_MAX_RECORD_BYTES    1048576     of one line of a file; over it: 400
-    ROLLCALL_MAX_CELL_BYTES      65536       of one cell with its quotes; over it: 400
-    ROLLCALL_MAX_COLUMNS         10000       of a file; over it: 400
-    ROLLCALL_MAX_ROWS            0           data lines of a file, 0 for no limit; over it: 400
-    ROLLCALL_MAX_UNPACKED_BYTES  4294967296  of a gzip file, unpacked; over it: 400
-    ===========================  ==========  ==============================================
-
-    The longest value that a rule takes has 1,024 characters; what is longer than a
-    cell may be is nearly always a quote that was never closed, and is found sooner
-    than at the end of a record.
-    """
-    usual = Limits()
-    return Limits(
-        max_record_bytes=read.integer(
-            "ROLLCALL_MAX_RECORD_BYTES", usual.max_record_bytes, least=1024, most=64 * _MIB
-        ),
-        max_cell_bytes=read.integer(
-            "ROLLCALL_MAX_CELL_BYTES", usual.max_cell_bytes, least=8 * _KIB, most=64 * _MIB
-        ),
-        max_rows=read.integer("ROLLCALL_MAX_ROWS", usual.max_rows, least=0, most=10**15),
-        max_columns=read.integer("ROLLCALL_MAX_COLUMNS", usual.max_columns, least=1, most=100_000),
-        max_unpacked_bytes=read.integer(
-            "ROLLCALL_MAX_UNPACKED_BYTES", usual.max_unpacked_bytes, least=1, most=10**15
-        ),
-    )
 
 
 def format_of(accepted: JobAccepted) -> FileFormat:

@@ -11,9 +11,10 @@ were cut.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 import numpy as np
 
 from ingest_api.parsing.decode import FileText, TextDamage
@@ -255,7 +256,7 @@ class FileRecords:
             opened = self._line_at(marks, marks.cell_quote(breach.position))
             message = message.format(opened=opened)
         else:
-            message = message.format(**asdict(self._limits))
+            message = message.format(**msgspec.structs.asdict(self._limits))
         return FileFault(
             breach.code,
             message,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import select
 from typing import TYPE_CHECKING, Any, Final, LiteralString, TypeVar
 
 import psycopg
-from psycopg import errors, pq, sql
+from psycopg import errors, sql
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
+
+from schemas.clients.copy_out import copied_lines
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -106,25 +107,7 @@ class BlockingReads:
     def copy(self, query: LiteralString, parameters: Parameters) -> Iterator[memoryview]:
         """What a ``COPY … TO STDOUT`` gives, a row at a time, in flat memory."""
         statement = psycopg.ClientCursor(self._connection).mogrify(query, parameters)
-        yield from _copied_lines(self._connection.pgconn, statement.encode())
-
-
-def _copied_lines(connection: pq.abc.PGconn, statement: bytes) -> Iterator[memoryview]:
-    """By libpq itself, as psycopg's own way takes twice the time; other threads go on meanwhile."""
-    begun = connection.exec_(statement)
-    if begun.status != pq.ExecStatus.COPY_OUT:
-        raise errors.error_from_result(begun)
-    next_line = connection.get_copy_data
-    while (found := next_line(1))[0] >= 0:
-        size, line = found
-        if size:
-            yield line
-        else:
-            select.select([connection.socket], [], [])
-            connection.consume_input()
-    while ended := connection.get_result():
-        if ended.status != pq.ExecStatus.COMMAND_OK:
-            raise errors.error_from_result(ended)
+        yield from copied_lines(self._connection.pgconn, statement.encode())
 
 
 class Store:

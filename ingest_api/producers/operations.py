@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
@@ -18,23 +18,10 @@ from ingest_api.openapi.operation import (
 )
 from ingest_api.openapi.response_types import Count
 from ingest_api.producers.dead_letter_views import DeadLetterPage, LetterId, WholeDeadLetter
-from ingest_api.producers.dead_letters import ALREADY_RETRIED, NOT_RETRIED, RETRIED, UNKNOWN_LETTER
+from ingest_api.producers.dead_letters import ALREADY_RETRIED, NOT_RETRIED, UNKNOWN_LETTER
 from ingest_api.producers.source_counts import SourcePage
 
 _EXAMPLE_ID: Final = "1-42"
-_LETTER: Final[dict[str, Any]] = {
-    "id": _EXAMPLE_ID,
-    "reason": "MISROUTED",
-    "detail": "the record is in partition 3, and its key belongs to partition 1 of 6: place keys"
-    " by murmur2 as Java's producer does; a retry of this letter puts it in the right one",
-    "recordedDate": "06/28/2016 05:49:23 AM GMT",
-    "sourceTopic": "user-events",
-    "sourcePartition": 3,
-    "sourceOffset": 1007,
-    "key": "ada@example.org",
-    "valueBytes": 118,
-    "retried": None,
-}
 
 
 class LetterRetried(msgspec.Struct, frozen=True, rename="camel"):
@@ -54,14 +41,6 @@ _LETTER_ID: Final = Parameter(
     is_required=True,
     example=_EXAMPLE_ID,
 )
-_WHOLE_LETTER: Final[dict[str, Any]] = _LETTER | {
-    "keyBase64": "YWRhQGV4YW1wbGUub3Jn",
-    "valueBase64": "wwE=",
-    "eventType": None,
-    "event": None,
-    "undecodable": "NOT_FRAMED: the value is not in Avro single-object encoding",
-    "attempts": [],
-}
 _UNKNOWN: Final = refused("There is no such dead letter.", {"message": UNKNOWN_LETTER})
 
 LIST_LETTERS: Final = Operation(
@@ -88,13 +67,7 @@ LIST_LETTERS: Final = Operation(
             example=3,
         ),
     ),
-    answers={
-        200: Answer(
-            description="A page of dead letters.",
-            bodies={JSON: DeadLetterPage},
-            example={"total": 1, "searched": 1, "all": 1, "deadLetters": [_LETTER]},
-        )
-    },
+    answers={200: Answer(description="A page of dead letters.", bodies={JSON: DeadLetterPage})},
 )
 SHOW_LETTER: Final = Operation(
     summary="One dead letter",
@@ -103,11 +76,7 @@ SHOW_LETTER: Final = Operation(
     role="admin",
     parameters=(_LETTER_ID,),
     answers={
-        200: Answer(
-            description="The letter.",
-            bodies={JSON: WholeDeadLetter},
-            example=_WHOLE_LETTER,
-        ),
+        200: Answer(description="The letter.", bodies={JSON: WholeDeadLetter}),
         404: _UNKNOWN,
     },
 )
@@ -130,11 +99,7 @@ RETRY_LETTER: Final = Operation(
         ),
     ),
     answers={
-        200: Answer(
-            description="The record is in the log.",
-            bodies={JSON: LetterRetried},
-            example={"id": _EXAMPLE_ID, "message": RETRIED, "partition": 1, "offset": 2048},
-        ),
+        200: Answer(description="The record is in the log.", bodies={JSON: LetterRetried}),
         404: _UNKNOWN,
         409: either(
             refused(
@@ -159,28 +124,5 @@ SOURCES: Final = Operation(
     tag="Producers",
     role="reader",
     parameters=page_parameters(),
-    answers={
-        200: Answer(
-            description="A page of sources.",
-            bodies={JSON: SourcePage},
-            example={
-                "total": 1,
-                "sources": [
-                    {
-                        "source": "crm",
-                        "total": 1205,
-                        "inserted": 1000,
-                        "updated": 150,
-                        "unchanged": 40,
-                        "deleted": 10,
-                        "rejected": 0,
-                        "dead": 3,
-                        "repeats": 2,
-                        "firstEvent": "06/28/2016 05:49:23 AM GMT",
-                        "lastEvent": "06/29/2016 11:02:40 PM GMT",
-                    }
-                ],
-            },
-        )
-    },
+    answers={200: Answer(description="A page of sources.", bodies={JSON: SourcePage})},
 )

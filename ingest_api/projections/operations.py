@@ -167,58 +167,6 @@ def _estimated_finish(row: Row, rate: float | None) -> str | None:
 
 
 _LONGEST_S: Final = 366 * 24 * 3600
-_DATE: Final = "06/28/2016 05:49:23 AM GMT"
-_BUILDING: Final[dict[str, Any]] = {
-    "number": 7,
-    "purpose": "rebuild",
-    "state": "building",
-    "step": "replaying",
-    "mend": False,
-    "asOf": None,
-    "recordsDone": 430000,
-    "recordsTotal": 1000012,
-    "recordsPerSecond": 152000.0,
-    "estimatedFinishDate": _DATE,
-    "requestedBy": "admin",
-    "requestedDate": _DATE,
-    "startedDate": _DATE,
-    "readyDate": None,
-    "activatedDate": None,
-    "retiredDate": None,
-    "failure": None,
-    "failedDate": None,
-    "nextTryDate": None,
-    "result": None,
-}
-_REQUESTED: Final = _BUILDING | {
-    "state": "requested",
-    "step": None,
-    "recordsDone": 0,
-    "recordsTotal": 0,
-    "recordsPerSecond": None,
-    "estimatedFinishDate": None,
-    "startedDate": None,
-}
-_DIFFERING: Final = _BUILDING | {
-    "state": "failed",
-    "step": None,
-    "recordsDone": 1000012,
-    "estimatedFinishDate": None,
-    "failure": "The tables differ from the log",
-    "result": {
-        "tables": [
-            {
-                "table": "user_row",
-                "rowsLive": 1000000,
-                "rowsBuilt": 1000000,
-                "isEqual": False,
-                "differing": [{"key": "ada@example.org", "difference": "country"}],
-                "differingCount": 1,
-            }
-        ],
-        "offsets": [500006, 500006],
-    },
-}
 
 REQUEST_PROJECTION: Final = Operation(
     summary="Build the tables anew from the log",
@@ -231,9 +179,8 @@ REQUEST_PROJECTION: Final = Operation(
     tag="Projections",
     role="admin",
     body={JSON: ProjectionRequest},
-    body_example={"purpose": "rebuild", "mend": False},
     answers={
-        202: Answer(description="It will be built.", bodies={JSON: Projection}, example=_REQUESTED),
+        202: Answer(description="It will be built.", bodies={JSON: Projection}),
         409: either(
             refused(
                 "One that may take the place of the live tables is at work already.",
@@ -256,7 +203,6 @@ LIST_PROJECTIONS: Final = Operation(
         200: Answer(
             description="A page of all projections, the newest first.",
             bodies={JSON: ProjectionPage},
-            example={"total": 7, "projections": [_BUILDING]},
         )
     },
 )
@@ -274,11 +220,7 @@ SHOW_PROJECTION: Final = Operation(
         ),
     ),
     answers={
-        200: Answer(
-            description="The projection.",
-            bodies={JSON: Projection},
-            examples={"It is being built.": _BUILDING, "It differs.": _DIFFERING},
-        ),
+        200: Answer(description="The projection.", bodies={JSON: Projection}),
         404: refused("There is no such projection.", {"message": UNKNOWN_PROJECTION}),
     },
 )

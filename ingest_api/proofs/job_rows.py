@@ -17,6 +17,7 @@ from schemas.codec import codec
 from schemas.events import RowRejected, UserRow
 from schemas.log.passes import foreign_to_jobs
 from schemas.log.sequences import in_sequence
+from schemas.log.storable import unstorable_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,8 +55,9 @@ def job_rows(job_id: int, values: Sequence[bytes], expected: int) -> JobRows:
     for decoded, places in ((rows, row_places), (rejections, rejection_places)):
         is_own = np.asarray(pc.fill_null(pc.equal(decoded.column("job_id"), job_id), False))  # noqa: FBT003 - what null becomes
         numbers = np.asarray(pc.fill_null(decoded.column("sequence"), _NONE))
+        is_own = is_own.copy()
+        is_own[unstorable_rows(decoded)] = False
         if decoded is rows:
-            is_own = is_own.copy()
             is_own[foreign_to_jobs(rows)] = False
         sequences[places[is_own]] = numbers[is_own]
     own = np.flatnonzero(sequences != _NONE)

@@ -2,39 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from ingest_api.jobs.operations import JOB_ID, UNKNOWN_JOB_ID
 from ingest_api.openapi.operation import JSON, Answer, Operation, refused
 from ingest_api.openapi.response_types import JobProof
 
-_PROOF: Final[dict[str, Any]] = {
-    "id": "5971883457542586123",
-    "state": "COMPLETED",
-    "isProven": True,
-    "lines": 10020,
-    "inserted": 10000,
-    "updated": 15,
-    "unchanged": 5,
-    "rejected": 0,
-    "sum": 10020,
-    "eventsInLog": 10020,
-    "partitions": [
-        {
-            "partition": 0,
-            "openedOffset": 17,
-            "sealedOffset": 10038,
-            "events": 10020,
-            "digest": "9f86d081",
-            "digestFound": "9f86d081",
-        }
-    ],
-    "usersLeft": 10015,
-    "usersHash": "884c7d659a2feaa0",
-    "logHash": "884c7d659a2feaa0",
-    "differences": 0,
-    "findings": [],
-}
 JOB_PROOF: Final = Operation(
     summary="Proof of one job",
     description=(
@@ -47,7 +20,7 @@ JOB_PROOF: Final = Operation(
     role="reader",
     parameters=(JOB_ID,),
     answers={
-        200: Answer(description="The proof.", bodies={JSON: JobProof}, example=_PROOF),
+        200: Answer(description="The proof.", bodies={JSON: JobProof}),
         400: UNKNOWN_JOB_ID,
         409: refused(
             "The job has not ended, or its events are no longer in the log.",

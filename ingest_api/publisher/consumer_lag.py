@@ -29,6 +29,14 @@ class ProjectionProgress:
         self._group = group
         self._admin = make_admin(kafka)
 
+    def marks(self) -> tuple[int, ...]:
+        """Positions that move while a job is published or applied.
+
+        Raises:
+            ProgressUnknownError: Kafka does not answer.
+        """
+        return (*self.ends(), *self.next_offsets())
+
     def ends(self) -> list[int]:
         """The offset after the last record of each partition.
 

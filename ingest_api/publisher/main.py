@@ -17,7 +17,6 @@ import sys
 import threading
 import time
 from bisect import bisect_left
-from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
@@ -39,27 +38,24 @@ from ingest_api.parsing.errors import FileFault
 from ingest_api.publisher.consumer_lag import ProgressUnknownError, ProjectionProgress
 from ingest_api.publisher.lease import LeaseLostError, PublisherLease
 from ingest_api.publisher.pass_producer import PassFailedError, PassProducer
+from ingest_api.publisher.settings import PublisherSettings
 from ingest_api.publisher.watchdog import Watchdog
 from schemas.clients.backoff import Backoff, Pauses
 from schemas.clients.event_schemas import EventSchemas
 from schemas.clients.topic_follower import TopicFollower
+from schemas.config.environment import SettingsError, read
 from schemas.config.logs import configure_logging
-from schemas.config.settings import EnvironmentReader, SettingsError, read_settings
+from schemas.config.settings_help import settings_help
 from schemas.events import JobStatus
 from schemas.rules.fields import RULES_VERSION
+from schemas.runtime.essential import end_process_on_failure
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from types import FrameType
 
     from ingest_api.event_log.ledger import LedgerJob
     from schemas.config.settings import Settings
 
-_SETTINGS_HELP: Final = """\
-It is told by the environment, as the API is, and besides by
-  ROLLCALL_WATCHDOG_S  30  seconds that a job may stay incomplete after the processors
-                           have read all of it; then it is published again
-"""
 _POLL_S: Final = 0.2
 _CHUNK_TIMEOUT_S: Final = 3.0
 _BACKOFF: Final = Backoff(first_s=0.1, longest_s=5.0)
@@ -87,27 +83,6 @@ class _StoppedError(Exception):
 
 _FINAL: Final = (UploadLostError, FileFault, RulesUnknownError)
 """What only an operator can mend; the job is tried again, slowly, and never left out."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublisherSettings:
-    """The effective settings."""
-
-    shared: Settings
-    watchdog_s: int
-
-
-def read_publisher_settings(environ: Mapping[str, str]) -> PublisherSettings:
-    """The settings, from the environment.
-
-    Raises:
-        SettingsError: one or more are missing or wrong.
-    """
-    shared = read_settings(environ)
-    read = EnvironmentReader(environ)
-    watchdog_s = read.integer("ROLLCALL_WATCHDOG_S", 30, least=1, most=86_400)
-    read.check()
-    return PublisherSettings(shared=shared, watchdog_s=watchdog_s)
 
 
 class Publisher:
@@ -187,13 +162,12 @@ class Publisher:
 
     def _read_events(self, timeout_s: float) -> None:
         for logged in self._jobs.poll(timeout_s):
-            if self._jobs.first_offset:
-                raise LogTruncatedError(
-                    f"job-events begins at offset {self._jobs.first_offset}: the jobs before it are"
-                    " gone, and with them the order of jobs. Set retention.ms=-1 on it, and"
-                    " restore it."
-                )
             self._ledger.apply(logged.offset, logged.event)
+        if self._jobs.first_offset:
+            raise LogTruncatedError(
+                f"job-events begins at offset {self._jobs.first_offset}: the jobs before it are"
+                " gone, and with them the order of jobs. Set retention.ms=-1 on it, and restore it."
+            )
         if (version := self._ledger.moves.moved_to) is not None:
             raise LogMovedError(version)
         for logged in self._statuses.poll(0):
@@ -295,18 +269,14 @@ def main() -> None:
     """
     _parse_arguments()
     try:
-        settings = read_publisher_settings(os.environ)
+        settings = read(PublisherSettings, os.environ)
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(2)
     configure_logging()
+    end_process_on_failure()
     stop = threading.Event()
-
-    def stop_soon(_signal: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop_soon)
+    _stop_on_signals(stop)
     try:
         if _have_log(settings.shared, stop):
             Publisher(settings, stop).run()
@@ -321,12 +291,20 @@ def main() -> None:
     _log.info("publisher stopped")
 
 
+def _stop_on_signals(stop: threading.Event) -> None:
+    def stop_soon(_signal: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop_soon)
+
+
 def _parse_arguments() -> None:
     summary, _, description = (__doc__ or "").partition("\n")
     argparse.ArgumentParser(
         prog="python -m ingest_api.publisher",
         description=summary + description,
-        epilog=_SETTINGS_HELP,
+        epilog=settings_help(PublisherSettings),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     ).parse_args()
 

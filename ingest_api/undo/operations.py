@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
@@ -10,7 +10,7 @@ from msgspec import Meta
 from ingest_api.jobs.operations import JOB_ID, UNKNOWN_JOB_ID
 from ingest_api.openapi.operation import JSON, Answer, Operation, Parameter, either, refused
 from ingest_api.openapi.response_types import Id
-from ingest_api.undo.preview import NOT_READY, NOTHING_CHANGED, PreviewProgress, UndoPreview
+from ingest_api.undo.preview import PreviewProgress, UndoPreview
 from ingest_api.web.json_body import JsonBody
 from schemas.log.truncation import truncated
 
@@ -23,7 +23,6 @@ REDO_STARTED: Final = (
     " with it."
 )
 _EXAMPLE_ID: Final = "5971883457542586123"
-_LATER_ID: Final = "8784592478968094060"
 
 
 class UndoBody(JsonBody, frozen=True):
@@ -59,51 +58,6 @@ _IDEMPOTENCY_KEY: Final = Parameter(
     ),
     schema={"type": "string", "minLength": 1, "maxLength": 255},
 )
-_USER: Final = {
-    "key": "ada@example.org",
-    "user": {"firstName": "Ada", "lastName": "Lovelace", "email": "ada@example.org"},
-}
-_PREVIEW: Final[dict[str, Any]] = {
-    "dryRun": True,
-    "message": NOTHING_CHANGED,
-    "id": _EXAMPLE_ID,
-    "restored": 0,
-    "removed": 1,
-    "changedBack": 1,
-    "kept": 1,
-    "usersBefore": 3,
-    "usersAfter": 2,
-    "samples": {
-        "restored": [],
-        "removed": [_USER],
-        "changedBack": [
-            {
-                "key": "grace@example.org",
-                "before": {"firstName": "Grace"},
-                "after": {"firstName": "Amazing Grace"},
-            }
-        ],
-        "kept": [{"key": "alan@example.org", "changedBy": _LATER_ID}],
-    },
-    "laterJobs": [
-        {
-            "id": _LATER_ID,
-            "before": {"inserted": 0, "updated": 1, "unchanged": 0, "rejected": 0},
-            "after": {"inserted": 1, "updated": 0, "unchanged": 0, "rejected": 0},
-        }
-    ],
-}
-_PROGRESS: Final[dict[str, Any]] = {
-    "dryRun": True,
-    "message": NOT_READY,
-    "id": _EXAMPLE_ID,
-    "projection": 12,
-    "state": "building",
-    "step": "replaying",
-    "recordsDone": 1_200_000,
-    "recordsTotal": 2_000_000,
-    "askAgain": f"/vpns/api/v1/batchinfo/undo/{_EXAMPLE_ID}?dryRun=true",
-}
 _AT_WORK: Final = refused(
     "A build is at work that would be in its way.",
     {
@@ -132,7 +86,7 @@ _NOT_KNOWN: Final = refused(
 )
 
 
-def _operation(summary: str, description: str, started: str, *conflicts: Answer) -> Operation:
+def _operation(summary: str, description: str, *conflicts: Answer) -> Operation:
     return Operation(
         summary=summary,
         description=description,
@@ -141,20 +95,14 @@ def _operation(summary: str, description: str, started: str, *conflicts: Answer)
         parameters=(JOB_ID, _DRY_RUN, _IDEMPOTENCY_KEY),
         body={JSON: UndoBody},
         is_body_required=False,
-        body_example={"dryRun": True},
         answers={
             200: Answer(
                 description="It is in the log; or, of a dry run, what it would do.",
                 bodies={JSON: (UndoStarted, UndoPreview)},
-                examples={
-                    "It is in the log": {"id": _EXAMPLE_ID, "message": started},
-                    "A dry run": _PREVIEW,
-                },
             ),
             202: Answer(
                 description="The preview is being made: the same request finds it again.",
                 bodies={JSON: PreviewProgress},
-                example=_PROGRESS,
                 headers={"Retry-After": "Seconds."},
             ),
             400: UNKNOWN_JOB_ID,
@@ -170,7 +118,6 @@ UNDO: Final = _operation(
     " writes did is kept. Readers see the users as they are until all is ready, and then, in one"
     " switch, the others. The undo is in the log, so every rebuild gives the same, and it can be"
     " taken back with `redo`.",
-    UNDO_STARTED,
     refused(
         "The job runs, or is undone already.",
         {
@@ -182,7 +129,6 @@ UNDO: Final = _operation(
 REDO: Final = _operation(
     "Do an undone job again",
     "The undo of an undo: the job counts again, in its old place among the others.",
-    REDO_STARTED,
     refused(
         "The job is not undone.",
         {"message": "The job is not undone, it is COMPLETED: there is nothing to do again"},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from ingest_api.as_of.operations import AS_OF, NO_SUCH_POINT, PAST_ANSWERS, PAST_DESCRIPTION
 from ingest_api.openapi.operation import (
@@ -25,23 +25,6 @@ def _user_filter(name: str, description: str, example: str) -> Parameter:
     )
 
 
-_USER: Final[dict[str, Any]] = {
-    "id": "9",
-    "firstName": "Ada",
-    "lastName": "Lovelace",
-    "email": "ada@example.org",
-    "mobileNumber": "+14155550123",
-    "country": "USA",
-    "state": "California",
-    "active": True,
-    "smsSubscription": True,
-    "emailSubscription": False,
-    "voiceSubscription": None,
-    "lastActiveDateStr": "08/28/2017 12:00:00 AM GMT",
-    "createdDateStr": "08/28/2017 12:23:28 PM GMT",
-    "lastModifiedDateStr": "08/28/2017 12:23:28 PM GMT",
-    "attributes": {"tier": "gold"},
-}
 USERS: Final = Operation(
     summary="Users of the audience",
     description=(
@@ -65,14 +48,7 @@ USERS: Final = Operation(
         AS_OF,
     ),
     answers={
-        200: Answer(
-            description="A page of users.",
-            bodies={JSON: Users},
-            example={
-                "total": 3,
-                "audience": [_USER],
-            },
-        ),
+        200: Answer(description="A page of users.", bodies={JSON: Users}),
         400: NO_SUCH_POINT,
         **PAST_ANSWERS,
     },
@@ -93,7 +69,7 @@ ONE_USER: Final = Operation(
         AS_OF,
     ),
     answers={
-        200: Answer(description="The user.", bodies={JSON: User}, example=_USER),
+        200: Answer(description="The user.", bodies={JSON: User}),
         400: refused("There is no such user.", {"message": UNKNOWN_USER}),
         **PAST_ANSWERS,
     },

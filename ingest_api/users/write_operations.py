@@ -23,14 +23,6 @@ from ingest_api.web.responses import UNKNOWN_USER
 
 _EXAMPLE_ID: Final = "281474976710657"
 _EVENT_ID: Final = "6d5f2c0b9e1a4f7788aa41c3d9e2b05f6d5f2c0b9e1a4f7788aa41c3d9e2b05f"
-_USER: Final = {
-    "firstName": "Zoë",
-    "lastName": "Okafor",
-    "email": "zoe@example.org",
-    "country": "USA",
-    "state": "Texas",
-    "lastActiveDate": "08/28/2017",
-}
 _JsonValue = str | int | float | bool | None
 
 
@@ -109,12 +101,8 @@ _USER_ID: Final = Parameter(
 )
 
 
-def _written(description: str, message: str) -> Answer:
-    return Answer(
-        description=description,
-        bodies={JSON: UserWritten},
-        example={"id": _EXAMPLE_ID, "message": message},
-    )
+def _written(description: str) -> Answer:
+    return Answer(description=description, bodies={JSON: UserWritten})
 
 
 CREATE_USER: Final = Operation(
@@ -128,9 +116,8 @@ CREATE_USER: Final = Operation(
     ),
     parameters=(_IDEMPOTENCY_KEY,),
     body={JSON: UserBody},
-    body_example=_USER,
     answers={
-        200: _written("The user was added.", "Details added successfully"),
+        200: _written("The user was added."),
         400: either(
             _FIELD_AT_FAULT,
             refused(
@@ -152,9 +139,8 @@ MODIFY_USER: Final = Operation(
     ),
     parameters=(_USER_ID, _IDEMPOTENCY_KEY),
     body={JSON: UserBody},
-    body_example={"lastName": "Okafor-Lee", "mobileNumber": None},
     answers={
-        200: _written("The user is as asked.", "Details updated successfully"),
+        200: _written("The user is as asked."),
         400: either(_FIELD_AT_FAULT, _UNKNOWN_USER),
         409: _OTHER_CONTENT,
         503: _NOT_ANSWERED,
@@ -166,7 +152,7 @@ DELETE_USER: Final = Operation(
     role="admin",
     parameters=(_USER_ID, _IDEMPOTENCY_KEY),
     answers={
-        200: _written("The user is gone.", "User deleted successfully"),
+        200: _written("The user is gone."),
         400: _UNKNOWN_USER,
         409: _OTHER_CONTENT,
         503: _NOT_ANSWERED,
@@ -183,27 +169,7 @@ HISTORY: Final = Operation(
     parameters=(_USER_ID, *page_parameters(default=1000)),
     answers={
         200: Answer(
-            description="The events that made and changed the user.",
-            bodies={JSON: HistoryShown},
-            example={
-                "id": _EXAMPLE_ID,
-                "total": 1,
-                "history": [
-                    {
-                        "event": "created",
-                        "date": "06/28/2016 05:49:23 AM GMT",
-                        "jobId": "5971883457542586123",
-                        "fileName": "users.csv",
-                        "importedBy": "admin",
-                        "line": 2,
-                        "recordNumber": 1,
-                        "partition": 1,
-                        "offset": 0,
-                        "source": None,
-                        "changes": {"firstName": {"before": None, "after": "Zoë"}},
-                    }
-                ],
-            },
+            description="The events that made and changed the user.", bodies={JSON: HistoryShown}
         ),
         400: _UNKNOWN_USER,
     },

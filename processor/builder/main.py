@@ -31,12 +31,13 @@ from processor.tables.retry_backoff import RETRIED
 from schemas.clients.errors import ClientError
 from schemas.clients.job_events import at_current_version
 from schemas.codec.registry_protocol import RegistryUnreachableError
+from schemas.config.environment import SettingsError, read
 from schemas.config.logs import configure_logging
-from schemas.config.settings import SettingsError, read_settings
+from schemas.config.settings import Settings
+from schemas.runtime.essential import end_process_on_failure
 
 if TYPE_CHECKING:
     from processor.tables.instance_registry import Instance
-    from schemas.config.settings import Settings
     from schemas.log.reverts import Reverts
 
 APPLICATION: Final = "rollcall-builder"
@@ -211,11 +212,12 @@ def _is_true(cursor: psycopg.Cursor, statement: LiteralString) -> bool:
 def main() -> None:
     """Run one builder; exits 0 on SIGTERM or SIGINT, 78 where it refuses to start."""
     configure_logging()
+    end_process_on_failure()
     stopping = threading.Event()
     stop_on_signals(stopping)
     try:
         with rare_collections():
-            Builder(read_settings(os.environ), stopping).run()
+            Builder(read(Settings, os.environ), stopping).run()
     except (RefusedToStartError, SettingsError) as error:
         _log.critical("refused to start", reason=str(error))
         sys.exit(EXIT_REFUSED)

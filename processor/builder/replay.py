@@ -27,7 +27,7 @@ from psycopg import errors, sql
 
 from processor import ProcessorError, SupersededError
 from processor.decoding.accept_rule import Indexed, indexed_names
-from processor.decoding.batches import empty_batch
+from processor.decoding.batch import empty_batch
 from processor.kafka.partition_reader import PartitionReader
 from processor.kafka.row_reader import LogReader
 from processor.pipeline.partition_feed import PartitionFeed, WorkMaker
@@ -61,7 +61,6 @@ _MAX_PENDING: Final = 90_000
 _MAX_PENDING_BYTES: Final = 48 << 20
 _SCHEMA_PAUSE_S: Final = 0.05
 _BACKOFF: Final = Backoff(first_s=0.2, longest_s=5.0)
-_STOP_S: Final = 10.0
 _PROPERTIES: Final[dict[str, Any]] = {
     "queued.max.messages.kbytes": 32_768,
     "fetch.queue.backoff.ms": 5,
@@ -121,7 +120,7 @@ class Replay:
     def close(self) -> None:
         """End the sessions; what was not committed is rolled back."""
         self._maker.close()
-        self._projector.stop(_STOP_S)
+        self._projector.stop()
         self._reader.close()
 
     def run(

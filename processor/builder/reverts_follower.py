@@ -5,19 +5,19 @@ The rule itself is :mod:`schemas.log.reverts`, which the API's side follows too.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from processor.builder.log_offsets import check_beginning
+from processor.decoding.records import moment_of
 from schemas.clients.event_schemas import EventSchemas
 from schemas.clients.topic_follower import FROM_FIRST, TopicFollower
 from schemas.log.reverts import Reverts
 
 if TYPE_CHECKING:
+    from schemas.clients.topic_follower import LoggedEvent
     from schemas.config.settings import Settings
 
 _QUIET_S: Final = 10.0
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class RevertsFollower:
@@ -44,10 +44,14 @@ class RevertsFollower:
             # Else jobs whose undo is gone would be taken for jobs that count.
             check_beginning(self._settings, self._settings.topics.job_events)
         for logged in self._follower.read_to_end(_QUIET_S):
-            recorded_at = _EPOCH + timedelta(milliseconds=logged.recorded_ms)
-            self._reverts.apply(logged.offset, logged.event, recorded_at)
+            apply_logged(self._reverts, logged)
         return self._reverts
 
     def close(self) -> None:
         """Leave Kafka."""
         self._follower.close()
+
+
+def apply_logged(reverts: Reverts, logged: LoggedEvent) -> None:
+    """Read the event that comes next, whatever time its record claims."""
+    reverts.apply(logged.offset, logged.event, moment_of(logged.recorded_ms))

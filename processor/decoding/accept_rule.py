@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from processor.decoding.batches import rows_at
+from processor.decoding.batch import rows_at
 from schemas.events import AttributeDefined, JobOpened, RowErased
 from schemas.log.sequences import in_sequence
 from schemas.read_model.copy_binary import is_complete
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from processor.decoding.batches import Batch, ControlRecord
+    from processor.decoding.batch import Batch, ControlRecord
     from schemas.events import JobSealed
 
 FOREIGN = -1

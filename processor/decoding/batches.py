@@ -7,41 +7,41 @@ put aside: a bad record never stops its neighbours.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
-from processor.decoding.dead_letter_texts import undecodable, with_way_out
+from processor.decoding.batch import Batch, Control, ControlRecord, DeadLetter
+from processor.decoding.dead_letter_texts import undecodable, unstorable, with_way_out
 from processor.decoding.producer_rules import (
     FOREIGN_JOB,
     ForeignRules,
+    Refusal,
     RefusedWrite,
     no_row_of,
     refused_definition,
     reported_id,
 )
+from processor.decoding.records import recorded_at
 from schemas.codec import codec
 from schemas.events import (
     AttributeDefined,
-    JobOpened,
-    JobSealed,
     JobStatus,
-    RowErased,
     RowRejected,
     UserRow,
 )
 from schemas.log.passes import foreign_to_jobs
+from schemas.log.storable import misfit, unstorable_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
 
-    from processor.decoding.producer_rules import LogPartition, Refusal
+    from processor.decoding.producer_rules import LogPartition
+    from processor.decoding.records import Record
     from schemas.events import Event
     from schemas.rules.attributes import Attribute
 
@@ -50,124 +50,20 @@ _FOREIGN = -1
 _NO_ROW = 0
 _NO_EVENT: tuple[type[Event], bool] = (JobStatus, True)
 """Stands for a value whose frame says nothing: not a row, so decoding it tells why."""
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_LAST_MS: Final = 253_402_300_799_999
-"""The end of the year 9999: what a datetime can hold."""
-
-Control = JobOpened | JobSealed | AttributeDefined | RowErased
-"""Events that are taken one by one: most change how a partition takes what comes after them."""
-
-
-class Record(Protocol):
-    """What this module reads of a Kafka message."""
-
-    def value(self) -> bytes | None:
-        """Its value as it stands in the log."""
-        ...
-
-    def key(self) -> bytes | None:
-        """Its key as it stands in the log."""
-        ...
-
-    def offset(self) -> int | None:
-        """Its offset in its partition; None only before it is in a log."""
-        ...
-
-    def timestamp(self) -> tuple[int, int]:
-        """What kind of timestamp it has, and the milliseconds since 1970."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class ControlRecord:
-    """A control and its place: ``at`` is its position in the batch, ``offset`` in the log."""
-
-    at: int
-    offset: int
-    recorded_at: datetime
-    event: Control
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """A record that is not applied: an exact copy and why.
-
-    ``source`` is whom it names as its producer, None where that can't be read.
-    """
-
-    offset: int
-    key: bytes | None
-    value: bytes | None
-    code: str
-    detail: str
-    source: str | None = None
-
-
-@dataclass(slots=True)
-class Batch:
-    """Records of one partition, decoded; arrays have one entry a record.
-
-    ``job_ids``: the row's job, -1 for another producer's, 0 where the record is no row.
-    ``index``: which row of ``rows`` or ``rejections`` the record became.
-    """
-
-    partition: int
-    offsets: npt.NDArray[np.int64]
-    next_offset: int
-    records: Sequence[Record]
-    values: list[bytes]
-    rows: pa.RecordBatch
-    rejections: pa.RecordBatch
-    row_offsets: npt.NDArray[np.int64]
-    job_ids: npt.NDArray[np.int64]
-    sequences: npt.NDArray[np.int64]
-    index: npt.NDArray[np.int64]
-    is_rejection: npt.NDArray[np.bool_]
-    controls: list[ControlRecord] = field(default_factory=list[ControlRecord])
-    dead_letters: list[DeadLetter] = field(default_factory=list[DeadLetter])
-    refused_writes: list[RefusedWrite] = field(default_factory=list[RefusedWrite])
-
-    def record(self, offset: int) -> Record:
-        """The record at this offset, as it stands in the log."""
-        return self.records[int(np.searchsorted(self.offsets, offset))]
-
-
-def rows_at(rows: pa.RecordBatch, indexes: npt.NDArray[np.int64]) -> pa.RecordBatch:
-    """The rows at these ascending indexes; nothing is copied where they are neighbours."""
-    if len(indexes) and indexes[-1] - indexes[0] == len(indexes) - 1:
-        return rows.slice(int(indexes[0]), len(indexes))
-    return rows.take(indexes)
 
 
 def decode_records(
     records: Sequence[Record],
     partition: LogPartition,
     attributes: Mapping[str, Attribute] | None = None,
+    refused: Mapping[int, Refusal] | None = None,
 ) -> Batch:
     """Decode records that stand one after another in a partition; at least one.
 
     ``attributes`` are those that were defined before, by name.
+    ``refused``: by offset, records that the tables have been found not to take.
     """
-    return _Decoder(records, partition, attributes or {}).batch()
-
-
-def empty_batch(partition: int, next_offset: int) -> Batch:
-    """A batch of offsets that hold no records, up to ``next_offset``."""
-    none = np.empty(0, np.int64)
-    return Batch(
-        partition=partition,
-        offsets=none,
-        next_offset=next_offset,
-        records=[],
-        values=[],
-        rows=pa.RecordBatch.from_pylist([], schema=codec.ROW_SCHEMA),
-        rejections=pa.RecordBatch.from_pylist([], schema=codec.REJECTION_SCHEMA),
-        row_offsets=none,
-        job_ids=none,
-        sequences=none,
-        index=none,
-        is_rejection=np.empty(0, np.bool_),
-    )
+    return _Decoder(records, partition, attributes or {}, refused or {}).batch()
 
 
 class _Decoder:
@@ -176,10 +72,12 @@ class _Decoder:
         records: Sequence[Record],
         partition: LogPartition,
         attributes: Mapping[str, Attribute],
+        refused: Mapping[int, Refusal],
     ) -> None:
         self._records = records
         self._partition = partition
         self._attributes = attributes
+        self._refused_before = refused
         self._values = [record.value() or b"" for record in records]
         self._offsets = _offsets(records)
         self._in_other_schemas: set[int] = set()
@@ -191,8 +89,10 @@ class _Decoder:
         row_at, rejection_at = self._positions()
         rows, row_at = self._rows(UserRow, row_at)
         rows, row_at = self._without_rows_of_no_pass(rows, row_at)
+        rows, row_at = self._without_unstorable(rows, row_at)
         rows, row_at = self._without_bad_foreign_rows(rows, row_at)
         rejections, rejection_at = self._rows(RowRejected, rejection_at)
+        rejections, rejection_at = self._without_unstorable(rejections, rejection_at)
         batch = self._blank_batch(rows, rejections, self._offsets[row_at])
         _scatter(batch, rows, row_at)
         _scatter(batch, rejections, rejection_at)
@@ -225,12 +125,14 @@ class _Decoder:
         """Positions of rows and of rejections; decodes all that is neither."""
         written_now = codec.frame_of(UserRow)
         are_rows = [value.startswith(written_now) for value in self._values]
-        if all(are_rows):
+        if all(are_rows) and not self._refused_before:
             return list(range(len(are_rows))), []
         rows: list[int] = []
         rejections: list[int] = []
         for at, is_row in enumerate(are_rows):
-            if is_row:
+            if refusal := self._refused_before.get(int(self._offsets[at])):
+                self._bury(at, refusal, job_id=self._job_at(at))
+            elif is_row:
                 rows.append(at)
             else:
                 self._sort(at, {UserRow: rows, RowRejected: rejections})
@@ -254,14 +156,28 @@ class _Decoder:
             self._bury_undecodable(at, error)
             return
         if not isinstance(event, Control):
-            self._bury(at, "UNEXPECTED_TYPE", f"{type(event).__name__} on user-events")
+            name = type(event).__name__
+            self._bury(at, Refusal("UNEXPECTED_TYPE", f"{name} on user-events"))
         elif isinstance(event, AttributeDefined) and (refusal := refused_definition(event)):
-            self._bury(at, refusal.code, refusal.reason)
+            self._bury(at, refusal)
+        elif (found := misfit(event)) is not None:
+            self._bury(
+                at,
+                Refusal(found.code, unstorable(event, found)),
+                job_id=getattr(event, "job_id", None),
+            )
         else:
             record = self._records[at]
             self._controls.append(
                 ControlRecord(at, int(self._offsets[at]), recorded_at(record), event)
             )
+
+    def _job_at(self, at: int) -> int | None:
+        """The job that a value names, as far as it can be read."""
+        try:
+            return _job_of(codec.decode(self._values[at]))
+        except codec.UndecodableError:
+            return None
 
     def _rows(
         self, event_type: type[UserRow | RowRejected], positions: list[int]
@@ -321,8 +237,29 @@ class _Decoder:
         bad = foreign_to_jobs(rows)
         named: list[dict[str, Any]] = rows.select(["job_id", "source"]).take(bad).to_pylist()
         for at, row in zip(positions[bad].tolist(), named, strict=True):
-            self._bury(at, FOREIGN_JOB, no_row_of(row["job_id"]), row["source"])
+            refusal = Refusal(FOREIGN_JOB, no_row_of(row["job_id"]))
+            self._bury(at, refusal, row["source"], job_id=row["job_id"])
         return _without(bad.tolist(), rows, positions)
+
+    def _without_unstorable(
+        self, rows: pa.RecordBatch, positions: npt.NDArray[np.int64]
+    ) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
+        """None of them takes a line's place: the job's own row comes with the pass, or again."""
+        bad = unstorable_rows(rows)
+        named: list[dict[str, Any]] = rows.select(["job_id"]).take(bad).to_pylist()
+        for at, row in zip(positions[bad].tolist(), named, strict=True):
+            self._bury_unstorable(at, row["job_id"])
+        return _without(bad.tolist(), rows, positions)
+
+    def _bury_unstorable(self, at: int, job_id: int) -> None:
+        try:
+            event = codec.decode(self._values[at])
+        except codec.UndecodableError as error:  # a day or a time that no calendar has
+            self._bury_undecodable(at, error, job_id)
+            return
+        found = misfit(event)
+        assert found is not None, "one row is judged as all of them are"
+        self._bury(at, Refusal(found.code, unstorable(event, found)), job_id=job_id)
 
     def _without_bad_foreign_rows(
         self, rows: pa.RecordBatch, positions: npt.NDArray[np.int64]
@@ -355,22 +292,28 @@ class _Decoder:
     def _refuse(self, at: int, row: UserRow, refusal: Refusal) -> None:
         event_id = reported_id(row)
         if event_id is None:
-            self._bury(at, refusal.code, refusal.reason, row.source)
+            self._bury(at, refusal, row.source)
         else:
             self._refused.append(RefusedWrite(int(self._offsets[at]), event_id, refusal))
 
-    def _bury_undecodable(self, at: int, error: ValueError) -> None:
+    def _bury_undecodable(self, at: int, error: ValueError, job_id: int | None = None) -> None:
         code: str = getattr(error, "code", "MALFORMED")
-        record = self._records[at]
-        detail = undecodable(code, str(error), record.value())
-        self._dead.append(
-            DeadLetter(int(self._offsets[at]), record.key(), record.value(), code, detail)
-        )
+        detail = undecodable(code, str(error), self._records[at].value())
+        self._dead.append(self._letter(at, code, detail, job_id=job_id))
 
-    def _bury(self, at: int, code: str, reason: str, source: str | None = None) -> None:
+    def _bury(
+        self, at: int, refusal: Refusal, source: str | None = None, *, job_id: int | None = None
+    ) -> None:
+        detail = with_way_out(refusal.code, refusal.reason)
+        self._dead.append(self._letter(at, refusal.code, detail, source=source, job_id=job_id))
+
+    def _letter(self, at: int, code: str, detail: str, **of: Any) -> DeadLetter:
         record = self._records[at]
-        offset, detail = int(self._offsets[at]), with_way_out(code, reason)
-        self._dead.append(DeadLetter(offset, record.key(), record.value(), code, detail, source))
+        return DeadLetter(int(self._offsets[at]), record.key(), record.value(), code, detail, **of)
+
+
+def _job_of(event: Event) -> int | None:
+    return getattr(event, "job_id", None)
 
 
 def _without(
@@ -389,12 +332,6 @@ def _offsets(records: Sequence[Record]) -> npt.NDArray[np.int64]:
     if last - first == len(records) - 1:
         return np.arange(first, last + 1)
     return np.array([record.offset() for record in records], np.int64)
-
-
-def recorded_at(record: Record) -> datetime:
-    """When the log has the record from, to the millisecond, whatever its producer wrote there."""
-    _, timestamp_ms = record.timestamp()
-    return _EPOCH + timedelta(milliseconds=min(max(timestamp_ms, 0), _LAST_MS))
 
 
 def _scatter(batch: Batch, rows: pa.RecordBatch, positions: npt.NDArray[np.int64]) -> None:

@@ -6,7 +6,7 @@ that decided, and ends with the way out.  Pure.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from schemas.codec.codec import FRAME_BYTES, MARKER
 from schemas.rules.fields import (
@@ -16,14 +16,27 @@ from schemas.rules.fields import (
     EVENT_ID_MISSING,
     KEY_FIELD_MISMATCH,
     KEY_NOT_NORMALISED,
+    KEY_TOO_LONG,
     MOBILE_INVALID,
+    NUL_CHARACTER,
     TEXT_NOT_TRIMMED,
     TOO_LONG,
 )
 
+if TYPE_CHECKING:
+    from schemas.events import Event
+    from schemas.rules.producer_rows import Misfit
+
 _LONGEST_VALUE: Final = 80
 _LONGEST_REASON: Final = 500
 _FIRST_BYTES: Final = 12
+_UNSTORABLE: Final = {
+    "OUT_OF_RANGE": "is out of range",
+    "FIELD_MISSING": "is null",
+    NUL_CHARACTER.code: "holds a NUL character",
+    KEY_TOO_LONG.code: "is too long for a key",
+    TOO_LONG.code: "holds a text that is too long",
+}
 _WAYS_OUT: Final = {
     "NULL_VALUE": "a record without a value deletes nobody here: send a UserRow of mode delete",
     "NOT_FRAMED": "encode it as Avro single-object encoding of a schema in schemas/avro, or in"
@@ -46,6 +59,8 @@ _WAYS_OUT: Final = {
     TOO_LONG.code: "send it again with a shorter one",
     EMAIL_INVALID.code: "send it again with one that is valid",
     MOBILE_INVALID.code: "send it again with +, country and number, and nothing between them",
+    "JOB_REPEATED": "nothing is lost, the job has been applied; find out who sends such records",
+    "NOT_STORABLE": "report it, with the record: it ought to have been judged before",
     "ATTRIBUTE_NAME_INVALID": "define it by the API or ./rollcall attributes add, under a name"
     " that is free",
     ATTRIBUTE_UNKNOWN.code: "define it (./rollcall attributes add), then retry this letter",
@@ -79,3 +94,13 @@ def undecodable(code: str, reason: str, value: bytes | None) -> str:
     frame = f"{MARKER.hex(' ')} and {FRAME_BYTES - len(MARKER)} bytes of a schema's fingerprint,"
     frame += " nor with 00 and 4 bytes of a schema's id"
     return with_way_out(code, f"{what} {frame}")
+
+
+def unstorable(event: Event, found: Misfit) -> str:
+    """Why the tables can't hold an event of a job."""
+    name, reason = type(event).__name__, _UNSTORABLE[found.code]
+    value = "" if found.value is None else f", which is {shown(found.value)},"
+    return (
+        f"{found.field} of the {name}{value} {reason}: none that the publisher sends is so; the"
+        " job's own record comes with its pass"
+    )

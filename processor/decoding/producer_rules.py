@@ -102,7 +102,8 @@ def no_row_of(job_id: int) -> str:
     """Why a row that names the job is none of its pass, see :mod:`schemas.log.passes`."""
     return (
         f"the row names job {job_id}, and only the publisher sends the rows of a job: those have"
-        " no event_id, source or user_id, and always record_number, line and sequence"
+        " no event_id, source or user_id, never mode delete, and always record_number, line and"
+        " sequence"
     )
 
 

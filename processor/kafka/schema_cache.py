@@ -17,6 +17,7 @@ from schemas.clients.backoff import Backoff, Pauses
 from schemas.clients.event_schemas import EventSchemas
 from schemas.clients.registry_client import RegistryClient
 from schemas.codec.registry_protocol import RegistryUnreachableError, learning
+from schemas.runtime.essential import EssentialThread
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,8 +37,7 @@ class WriterSchemas(EventSchemas):
         super().__init__(registry)
         self._wanted: dict[int, set[int]] = {}
         self._is_woken = threading.Event()
-        self._is_stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="schemas", daemon=True)
+        self._thread = EssentialThread("schemas", self._run)
         self._unreachable_since_s: float | None = None
         self._next_alarm_s = 0.0
 
@@ -51,16 +51,15 @@ class WriterSchemas(EventSchemas):
 
     def stop(self) -> None:
         """Stop learning; a question under way is left to its time-out."""
-        self._is_stopping.set()
+        self._thread.stopping.set()
         self._is_woken.set()
-        if self._thread.is_alive():
-            self._thread.join(_JOIN_S)
+        self._thread.stop(_JOIN_S)
 
     def _run(self) -> None:
         assert self._registry is not None, "nothing is learned without a registry"
         client = RegistryClient(self._registry)
         pauses = Pauses(_BACKOFF)
-        while not self._is_stopping.is_set():
+        while not self._thread.stopping.is_set():
             self._is_woken.wait()
             self._is_woken.clear()
             try:
@@ -68,13 +67,13 @@ class WriterSchemas(EventSchemas):
                 pauses.reset()
             except RegistryUnreachableError as error:
                 self._report_waiting(error, time.monotonic())
-                self._is_stopping.wait(pauses.next_s())
+                self._thread.stopping.wait(pauses.next_s())
                 self._is_woken.set()
         client.close()
 
     def _learn_wanted(self, client: RegistryClient) -> None:
         for schema_id in list(self._wanted):
-            if self._is_stopping.is_set():
+            if self._thread.stopping.is_set():
                 return
             client.hold(learning(schema_id))
             partitions = self._wanted.pop(schema_id)

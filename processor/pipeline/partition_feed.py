@@ -13,12 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from processor.decoding.accept_rule import Rows, accept
-from processor.decoding.batches import decode_records
-from processor.decoding.producer_rules import FOREIGN_JOB, LogPartition
 from processor.kafka.schema_cache import WriterSchemas
-from processor.projection.staging import prepare_rows
-from processor.projection.transaction import Work
+from processor.pipeline.works import make_work
 from schemas.codec import codec
 
 if TYPE_CHECKING:
@@ -27,9 +23,7 @@ if TYPE_CHECKING:
     from confluent_kafka import Message
 
     from processor.decoding.accept_rule import PartitionState
-    from processor.decoding.batches import Batch
-    from processor.projection.staging import PreparedRows
-    from processor.projection.transaction import Projection
+    from processor.projection.transaction import Projection, Work
 
 _MAX_BATCH_BYTES: Final = 16 << 20
 
@@ -96,8 +90,6 @@ class WorkMaker:
         self.repeats = 0
         self._projection = projection
         self._schemas = WriterSchemas(projection.settings.schema_registry)
-        self._partitions = projection.settings.topics.user_events.partitions
-        self._key = projection.settings.reconciliation_key
         self._log = structlog.stdlib.get_logger("rollcall.processor")
 
     def works(
@@ -140,41 +132,10 @@ class WorkMaker:
         self._schemas.stop()
 
     def _work(self, feed: PartitionFeed, records: list[Message], first_step: int) -> Work:
-        state = feed.state
-        place = LogPartition(state.partition, self._partitions, self._key)
-        batch = decode_records(records, place, state.attributes)
-        self._alarm(batch)
-        accepted = accept(batch, state, self._projection.reverted)
-        for job_id in accepted.corrupt:
-            self._log.error("digest mismatch", job_id=job_id, partition=batch.partition)
-        self.repeats += accepted.repeats
-        feed.state = accepted.state
-        return Work(
-            batch=batch,
-            before=state,
-            after=accepted.state,
-            steps=[
-                self._prepared(batch, step, first_step + number) if isinstance(step, Rows) else step
-                for number, step in enumerate(accepted.steps)
-            ],
-        )
-
-    def _alarm(self, batch: Batch) -> None:
-        """Somebody imitates the publisher, or has taken its events for an example."""
-        if self._projection.is_silent:
-            return
-        offsets = [each.offset for each in batch.dead_letters if each.code == FOREIGN_JOB]
-        if offsets:
-            self._log.error(
-                "rows name a job that is not theirs",
-                partition=batch.partition,
-                rows=len(offsets),
-                first_offset=offsets[0],
-            )
-
-    def _prepared(self, batch: Batch, step: Rows, number: int) -> PreparedRows:
-        expect_new = self._projection.expects_new(step.job_id, step.mode, batch.partition)
-        return prepare_rows(batch, step, number, expect_new=expect_new)
+        work, repeats = make_work(self._projection, feed.state, records, first_step=first_step)
+        self.repeats += repeats
+        feed.state = work.after
+        return work
 
 
 def _offset(record: Message) -> int:

@@ -9,20 +9,24 @@ from __future__ import annotations
 
 import contextlib
 import queue
-import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import structlog
+from psycopg import errors
 
-from processor import SupersededError
-from processor.projection.session import is_transient
+from processor import NarrowedError, RecordRefusedError, SupersededError
+from processor.pipeline.works import Narrowing
+from processor.projection.session import is_of_data, is_transient
+from schemas.runtime.essential import EssentialThread
 
 if TYPE_CHECKING:
     from processor.decoding.accept_rule import PartitionState
     from processor.projection.session import Store
     from processor.projection.transaction import Projection, Work
+
+_STOP_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,33 +75,39 @@ class Broken:
 Outcome = Claimed | Projected | Lost | Broken
 
 
-class Projector(threading.Thread):
+class Projector(EssentialThread):
     """Runs until :meth:`stop`; ``tasks`` holds at most one task beside the one at work."""
 
     def __init__(self, store: Store, projection: Projection) -> None:
-        super().__init__(name="projector", daemon=True)
+        super().__init__("projector", self._take_tasks)
         self.tasks: queue.Queue[Claim | Project | None] = queue.Queue(maxsize=1)
         self.outcomes: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
         self._store = store
         self.projection = projection
         self._generation_of: dict[int, int] = {}
+        self._narrowed: dict[int, int] = {}
+        """Epochs, by partition, in which records were applied otherwise than they were handed over:
+        what was handed over after them says nothing."""
         self._log = structlog.stdlib.get_logger("rollcall.processor")
 
-    def stop(self, timeout_s: float) -> None:
+    def stop(self, timeout_s: float | None = None) -> None:
         """Let the task at work finish, or cut it off after the time; idempotent."""
+        self.stopping.set()
+        half_s = (timeout_s or _STOP_S) / 2
         with contextlib.suppress(queue.Full):  # a task is stuck: cut off below, it rolls back
-            self.tasks.put(None, timeout=timeout_s / 2)
-        self.join(timeout_s / 2)
+            self.tasks.put(None, timeout=half_s)
+        self.join(half_s)
         self._store.close()
 
-    def run(self) -> None:
-        """Take tasks until told to stop; never raises."""
+    def _take_tasks(self) -> None:
+        """Take tasks until told to stop; hands every error on."""
         while (task := self.tasks.get()) is not None:
             try:
                 outcome = self._claim(task) if isinstance(task, Claim) else self._project(task)
             except Exception as error:  # noqa: BLE001 - handed to the thread that can act on it
                 self.outcomes.put(self._failure(task, error))
                 if not _is_healed_by_claim(error):
+                    self.stopping.set()  # whoever takes the outcome ends, or begins anew
                     return
             else:
                 self.outcomes.put(outcome)
@@ -107,11 +117,18 @@ class Projector(threading.Thread):
         self._generation_of |= {partition: held[1] for partition, held in claimed.items()}
         return Claimed({partition: held[0] for partition, held in claimed.items()})
 
-    def _project(self, task: Project) -> Projected:
+    def _project(self, task: Project) -> Projected | Lost:
         begin = time.monotonic()
-        self._generation_of = self.projection.project(
-            self._store.connection(), task.works, self._generation_of
-        )
+        if any(self._narrowed.get(_partition(work)) == work.before.epoch for work in task.works):
+            return _lost(task, NarrowedError("records before these were refused"))
+        try:
+            self._generation_of = self.projection.project(
+                self._store.connection(), task.works, self._generation_of
+            )
+        except (RecordRefusedError, errors.Error) as error:
+            if not is_of_data(error):
+                raise
+            return self._narrow(task, error)
         self._log.info(
             "batch projected",
             records=sum(len(work.batch.offsets) for work in task.works),
@@ -119,16 +136,35 @@ class Projector(threading.Thread):
             dead_letters=sum(len(work.batch.dead_letters) for work in task.works),
             elapsed_ms=round(1000 * (time.monotonic() - begin)),
         )
-        return Projected({work.after.partition: work.after.next_offset for work in task.works})
+        return Projected({_partition(work): work.after.next_offset for work in task.works})
+
+    def _narrow(self, task: Project, error: Exception) -> Lost:
+        """Apply all that can be; what comes next is known to the tables alone."""
+        self._log.error(
+            "a batch holds what the tables refuse", reason=str(error).partition("\n")[0]
+        )
+        connection = self._store.connection()
+        for work in task.works:
+            self._narrowed[_partition(work)] = work.before.epoch
+            narrowing = Narrowing(self.projection, connection, self._generation_of)
+            narrowing.apply(work)
+            self._generation_of = narrowing.generation_of
+        return _lost(task, NarrowedError("applied but for what the tables refuse"))
 
     def _failure(self, task: Claim | Project, error: Exception) -> Lost | Broken:
         if not _is_healed_by_claim(error):
             return Broken(error)
         if not isinstance(error, SupersededError):
             self._store.close()
-        if isinstance(task, Claim):
-            return Lost(task.partitions, error)
-        return Lost([work.after.partition for work in task.works], error)
+        return Lost(task.partitions, error) if isinstance(task, Claim) else _lost(task, error)
+
+
+def _lost(task: Project, error: Exception) -> Lost:
+    return Lost([_partition(work) for work in task.works], error)
+
+
+def _partition(work: Work) -> int:
+    return work.after.partition
 
 
 def _is_healed_by_claim(error: BaseException) -> bool:

@@ -19,6 +19,8 @@ import structlog
 from psycopg import sql
 from psycopg.rows import class_row, dict_row
 
+from processor import RecordRefusedError
+from processor.decoding.judge import repeated_job
 from schemas.codec.codec import encode
 from schemas.events import JobStatus
 
@@ -39,6 +41,7 @@ ON CONFLICT (job_id) DO NOTHING
 _OPEN_PARTITION: LiteralString = """
 INSERT INTO {schema}.job_partition (job_id, partition, opened_offset, opened_at)
 VALUES (%(job_id)s, %(partition)s, %(offset)s, %(recorded_at)s)
+ON CONFLICT (job_id, partition) DO NOTHING
 """
 _SEAL_PARTITION: LiteralString = """
 UPDATE {schema}.job_partition
@@ -124,13 +127,19 @@ class JobChanges:
         self._sealed: defaultdict[int, int] = defaultdict(int)
 
     def open(self, cursor: psycopg.Cursor, opened: Opened, partition: int) -> None:
-        """Note that the job began in a partition; the first one makes its row."""
+        """Note that the job began in a partition; the first one makes its row.
+
+        Raises:
+            RecordRefusedError: it has begun there before, and has ended since.
+        """
         job = opened.job
         parameters = asdict(job) | {
             "partition": partition, "offset": opened.offset, "recorded_at": opened.recorded_at,
         }  # fmt: skip
         cursor.execute(self._sql(_OPEN), parameters)
-        cursor.execute(self._sql(_OPEN_PARTITION), parameters)
+        if not cursor.execute(self._sql(_OPEN_PARTITION), parameters).rowcount:
+            refusal = repeated_job(opened, partition)
+            raise RecordRefusedError(opened.offset, refusal.code, refusal.reason)
         known = self._opened_at.get(job.job_id, opened.recorded_at)
         self._opened_at[job.job_id] = min(known, opened.recorded_at)
 

@@ -19,7 +19,7 @@ import psycopg
 import structlog
 from psycopg import errors, sql
 
-from processor import RefusedToStartError, SwitchedError
+from processor import RecordRefusedError, RefusedToStartError, SwitchedError
 from processor.decoding.accept_rule import PartitionState
 from processor.projection.transaction import STAGING_TABLE
 from processor.tables.instance_registry import is_active
@@ -70,6 +70,8 @@ _TRANSIENT: Final = (
     errors.InterfaceError,  # the connection was closed under us
     errors.ReadOnlySqlTransaction,  # a standby that is being promoted
 )
+_OF_DATA: Final = ("21", "22", "23", "54")
+"""Classes of SQLSTATE, the same appendix: cardinality, data, integrity, limits of the program."""
 _PERMANENT: Final = (
     errors.InvalidPassword,
     errors.InvalidAuthorizationSpecification,
@@ -77,13 +79,23 @@ _PERMANENT: Final = (
 )
 
 
+def is_of_data(error: BaseException) -> bool:
+    """Whether the tables refuse what was written, today and whenever it is tried again."""
+    if isinstance(error, errors.Error) and error.sqlstate is not None:
+        return error.sqlstate[:2] in _OF_DATA
+    # psycopg itself finds some values unfit, and gives those no SQLSTATE.
+    return isinstance(error, (RecordRefusedError, errors.DataError))
+
+
 def is_transient(error: BaseException) -> bool:
     """Whether the same work may succeed later; decided here and nowhere else.
 
     PostgreSQL manual, appendix A: classes 08, 40, 53, 55P03, 57 and 58 are
-    OperationalError in psycopg; all others are faults of ours or of the set-up.
+    OperationalError in psycopg, and so is 54, which is not; all others are faults of ours or
+    of the set-up.
     """
-    return isinstance(error, _TRANSIENT) and not isinstance(error, _PERMANENT)
+    is_permanent = isinstance(error, _PERMANENT) or is_of_data(error)
+    return isinstance(error, _TRANSIENT) and not is_permanent
 
 
 class Store:

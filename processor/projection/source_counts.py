@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal, LiteralString, cast, get_args
 
 from psycopg import sql
 
-from processor.decoding.batches import recorded_at
+from processor.decoding.records import recorded_at
 from schemas.log.positions import place_of, position_of
 from schemas.read_model.tables import API_SOURCE, OTHER_SOURCES
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from processor.decoding.batches import Batch
+    from processor.decoding.batch import Batch
     from processor.projection.producer_rows import Found, Verdict
     from processor.projection.staging import PreparedRows
     from processor.projection.write_outcomes import WriteOutcomes

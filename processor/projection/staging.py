@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
-from processor.decoding.batches import rows_at
+from processor.decoding.batch import rows_at
 from schemas.log.positions import position_of
 from schemas.read_model.attribute_json import attributes_json
 from schemas.read_model.copy_binary import copy_input, is_complete, jsonb
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from processor.decoding.accept_rule import Rows
-    from processor.decoding.batches import Batch
+    from processor.decoding.batch import Batch
     from schemas.rules.attributes import Attribute
 
 pc: Any = pyarrow.compute

@@ -22,7 +22,7 @@ from psycopg.types.json import Jsonb
 
 from processor import SupersededError
 from processor.decoding.accept_rule import Defined, Erased, Indexed, Opened, Sealed
-from processor.decoding.batches import DeadLetter
+from processor.decoding.batch import DeadLetter
 from processor.projection.job_rows import LeafWriter, Round
 from processor.projection.jobs import JobChanges, log_finished
 from processor.projection.producer_rows import ForeignWriter, decide
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from processor.decoding.accept_rule import PartitionState
-    from processor.decoding.batches import Batch
+    from processor.decoding.batch import Batch
     from processor.projection.job_rows import Outcomes
     from processor.projection.jobs import WrittenJob
     from processor.projection.producer_rows import Verdict

@@ -10,12 +10,13 @@ import multiprocessing
 import os
 import signal
 import sys
-import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 
 from processor import ProcessorError
 from processor.runtime.garbage_collection import rare_collections
+from schemas.runtime.essential import EssentialThread, end_process_on_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,7 +93,8 @@ class OtherProcess(Generic[_T]):
 def _work(parent: int, sender: Connection, work: Callable[..., Any], arguments: Any) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)  # whoever started it says when it ends
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    end_process_on_failure()
+    EssentialThread("parent", partial(_end_with, parent)).start()
     try:
         with rare_collections():
             sender.send(work(*arguments))

@@ -22,9 +22,8 @@ from processor.decoding.accept_rule import (
     PartitionState,
     Rows,
     Sealed,
-    accept,
 )
-from processor.decoding.batches import decode_records
+from processor.decoding.judge import judge
 from processor.projection.write_outcomes import repeats
 from processor.verification.attribute_text import canonical, merged, tokens_of
 from processor.verification.staged import DELETE, INSERT, UPSERT, stage
@@ -47,8 +46,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from processor.decoding.accept_rule import Step
-    from processor.decoding.batches import Batch, Record
+    from processor.decoding.batch import Batch
     from processor.decoding.producer_rules import LogPartition
+    from processor.decoding.records import Record
     from processor.verification.staged import Staged
     from schemas.events import RowErased
 
@@ -141,8 +141,9 @@ class PartitionFold:
 
     def fold(self, records: Sequence[Record]) -> None:
         """Take the records that come next; at least one."""
-        batch = decode_records(records, self._place, self.state.attributes)
-        accepted = accept(batch, self.state, self._reverted)
+        batch, accepted = judge(
+            records, self._place, self.state, known=self.jobs, reverted=self._reverted
+        )
         self._find_repeats(batch)
         for step in accepted.steps:
             self._apply(batch, step)

@@ -18,7 +18,7 @@ from schemas.log.positions import place_of, position_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from processor.decoding.batches import Record
+    from processor.decoding.records import Record
     from processor.verification.fold import JobInPartition
     from processor.verification.leaf_comparison import Difference, LeafDifferences
     from processor.verification.snapshot import Leaves, OffsetRow, Tables

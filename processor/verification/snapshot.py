@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import select
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, LiteralString
 
 import numpy as np
 import pyarrow as pa
-from psycopg import errors, pq, sql
+from psycopg import errors, sql
 
 from processor.projection.session import connect
 from processor.tables.generations import Generations
 from processor.verification import VerificationError
 from processor.verification.fold import rejection_hashes
 from processor.verification.leaf_fingerprint import COLUMNS, LeafFingerprint
+from schemas.clients.copy_out import copied_lines
 from schemas.read_model.column_hashes import hashes
 from schemas.read_model.copy_csv import FIELD_TYPES, TIME, copied_columns
 
@@ -325,26 +325,4 @@ def _rejections(
 def _copied(
     connection: psycopg.Connection, statement: sql.Composed, types: Mapping[str, pa.DataType]
 ) -> Iterator[pa.Table]:
-    return copied_columns(_copied_lines(connection.pgconn, statement.as_bytes(connection)), types)
-
-
-def _copied_lines(connection: pq.abc.PGconn, statement: bytes) -> Iterator[memoryview]:
-    """By libpq itself: psycopg's own way takes twice the time a row.
-
-    Raises:
-        psycopg.Error: what Postgres says.
-    """
-    begun = connection.exec_(statement)
-    if begun.status != pq.ExecStatus.COPY_OUT:
-        raise errors.error_from_result(begun)
-    next_line = connection.get_copy_data
-    while (found := next_line(1))[0] >= 0:
-        size, line = found
-        if size:
-            yield line
-        else:
-            select.select([connection.socket], [], [])
-            connection.consume_input()
-    while ended := connection.get_result():
-        if ended.status != pq.ExecStatus.COMMAND_OK:
-            raise errors.error_from_result(ended)
+    return copied_columns(copied_lines(connection.pgconn, statement.as_bytes(connection)), types)

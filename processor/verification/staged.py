@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from processor.decoding.accept_rule import Rows
-    from processor.decoding.batches import Batch
+    from processor.decoding.batch import Batch
 
     Numbers = npt.NDArray[np.int64]
     Hashes = npt.NDArray[np.uint64]

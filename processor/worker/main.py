@@ -27,26 +27,27 @@ from processor.worker.outbox import Outbox
 from schemas.clients.errors import KafkaUnreachableError
 from schemas.clients.job_events import at_current_version
 from schemas.codec.registry_protocol import RegistryUnreachableError
+from schemas.config.environment import SettingsError, read
 from schemas.config.logs import configure_logging
-from schemas.config.settings import SettingsError, read_settings
+from schemas.config.settings import Settings
+from schemas.runtime.essential import end_process_on_failure
 
 if TYPE_CHECKING:
     from processor.tables.instance_registry import Instance
-    from schemas.config.settings import Settings
 
 _RETRY_S: Final = 1.0
-_STOP_S: Final = 10.0
 
 
 def main() -> None:
     """Run one worker; exits 0 on SIGTERM or SIGINT, 78 where it refuses to start."""
     configure_logging()
+    end_process_on_failure()
     log = structlog.stdlib.get_logger("rollcall.processor")
     stopping = threading.Event()
     stop_on_signals(stopping)
     try:
         with rare_collections():
-            run(read_settings(os.environ), stopping)
+            run(read(Settings, os.environ), stopping)
     except (RefusedToStartError, SettingsError) as error:
         log.critical("refused to start", reason=str(error))
         sys.exit(EXIT_REFUSED)
@@ -86,7 +87,7 @@ def _work(settings: Settings, instance: Instance, stopping: threading.Event) -> 
         consumer = GroupConsumer(settings, projector)
         consumer.run(lambda: stopping.is_set() or outbox.has_switched)
     finally:
-        projector.stop(_STOP_S)
+        projector.stop()
         outbox.stop(_RETRY_S)
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, Final, LiteralString
 
+import psycopg
 import structlog
 from psycopg import sql
 
@@ -22,9 +23,9 @@ from processor.tables.instance_registry import is_active
 from schemas.clients.kafka import make_producer
 from schemas.log.topics import MAX_DEAD_LETTER_BYTES
 from schemas.read_model.tables import REPEAT_OFFSETS
+from schemas.runtime.essential import EssentialThread
 
 if TYPE_CHECKING:
-    import psycopg
     from confluent_kafka import Producer
 
     from processor.tables.generations import Generations
@@ -43,15 +44,14 @@ SELECT id, topic, key, value, headers FROM {schema}.outbox ORDER BY id LIMIT %(l
 _DONE: LiteralString = "DELETE FROM {schema}.outbox WHERE id = ANY(%(ids)s)"
 
 
-class Outbox(threading.Thread):
+class Outbox(EssentialThread):
     """Sends while it holds the lock, else waits for it; also clears what is old."""
 
     def __init__(self, settings: Settings, schema: str, generations: Generations) -> None:
-        super().__init__(name="outbox", daemon=True)
+        super().__init__("outbox", self._send_all)
         self._settings = settings
         self._schema = schema
         self._generations = generations
-        self._is_stopping = threading.Event()
         self._has_switched = threading.Event()
 
     @property
@@ -59,33 +59,27 @@ class Outbox(threading.Thread):
         """Whether another projection instance is the active one, seen within seconds."""
         return self._has_switched.is_set()
 
-    def stop(self, timeout_s: float) -> None:
-        """End after the batch at work; idempotent."""
-        self._is_stopping.set()
-        self.join(timeout_s)
-
-    def run(self) -> None:
-        """Send until stopped, through any loss of Postgres or Kafka."""
+    def _send_all(self) -> None:
+        """Send until stopped or switched, through any loss of Postgres or Kafka."""
         log = structlog.stdlib.get_logger("rollcall.processor")
-        while not (self._is_stopping.is_set() or self.has_switched):
+        while not self.stopping.is_set():
             try:
                 with connect(self._settings, _APPLICATION) as connection:
                     self._send_while_connected(connection)
-            except Exception as error:
-                if not is_transient(error) and not isinstance(error, _NotAcknowledgedError):
-                    log.exception("the outbox stopped: statuses no longer reach Kafka")
-                    return
+            except (psycopg.Error, _NotAcknowledgedError) as error:
+                if isinstance(error, psycopg.Error) and not is_transient(error):
+                    raise
                 log.warning("the outbox waits", reason=str(error).strip())
-            self._is_stopping.wait(_RETRY_S)
+            self.stopping.wait(_RETRY_S)
 
     def _send_while_connected(self, connection: psycopg.Connection) -> None:
         while self._goes_on(connection) and not self._try_lock(connection):
-            self._is_stopping.wait(_RETRY_S)
+            self.stopping.wait(_RETRY_S)
         producer = self._producer()
         turns = 0
         while self._goes_on(connection):
             if not self._send_batch(connection, producer):
-                self._is_stopping.wait(_PAUSE_S)
+                self.stopping.wait(_PAUSE_S)
             turns += 1
             if turns % _SWEEP_EVERY == 0:
                 self._drop_old_generations(connection)
@@ -94,7 +88,8 @@ class Outbox(threading.Thread):
     def _goes_on(self, connection: psycopg.Connection) -> bool:
         if not is_active(connection, self._schema):
             self._has_switched.set()
-        return not (self._is_stopping.is_set() or self.has_switched)
+            self.stopping.set()
+        return not self.stopping.is_set()
 
     def _send_batch(self, connection: psycopg.Connection, producer: Producer) -> int:
         rows = connection.execute(self._sql(_NEXT), {"limit": _BATCH_ROWS}).fetchall()

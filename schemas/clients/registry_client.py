@@ -6,7 +6,7 @@ import contextlib
 import ssl
 from typing import TYPE_CHECKING
 
-import httpx
+import httpx2
 
 from schemas.codec.registry_protocol import (
     CONTENT_TYPE,
@@ -27,7 +27,7 @@ class RegistryClient:
     def __init__(self, registry: SchemaRegistry) -> None:
         user, _, password = (registry.user_info or "").partition(":")
         self._url = registry.url
-        self._client = httpx.Client(
+        self._client = httpx2.Client(
             auth=(user, password) if registry.user_info else None,
             headers={"Authorization": f"Bearer {registry.token}"} if registry.token else None,
             verify=_tls_of(registry),
@@ -60,7 +60,7 @@ class RegistryClient:
                     if len(body) > MAX_ANSWER_BYTES:
                         raise RegistryUnreachableError(f"{question.path}: its answer has no end")
                 return Answer(response.status_code, body)
-        except httpx.HTTPError as error:
+        except httpx2.HTTPError as error:
             raise RegistryUnreachableError(f"{type(error).__name__}: {error}") from error
 
     def close(self) -> None:

@@ -56,7 +56,7 @@ class TopicFollower:
 
     ``first_offset`` is that of the first record it came to, None before; ``next_offset`` the one
     after the last record that was given or skipped.  Both mean something where the topic has
-    one partition.
+    one partition.  ``held_up_by`` says why the next event could not be read just now.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class TopicFollower:
         self._records_read = 0
         self._schemas = schemas
         self._waiting: deque[Message] = deque()
-        self._blocked: RegistryUnreachableError | None = None
+        self.held_up_by: RegistryUnreachableError | None = None
         self._unread = set(range(topic.partitions))
         self._consumer = make_reader(kafka, "follower", {**READ_TO_END, **(properties or {})})
         # From 0, because librdkafka takes half a second to find out what OFFSET_BEGINNING is.
@@ -99,8 +99,8 @@ class TopicFollower:
         while self._records_read != before or not self.has_caught_up:
             before = self._records_read
             yield from self.poll(0 if self.has_caught_up else _POLL_S)
-            if self._blocked is not None:
-                raise self._blocked
+            if self.held_up_by is not None:
+                raise self.held_up_by
             if self._records_read != before:
                 quiet_until_s = time.monotonic() + quiet_s
             elif time.monotonic() > quiet_until_s:
@@ -113,7 +113,7 @@ class TopicFollower:
 
         Where an event's schema cannot be had now, it and all after it come in a later call.
         """
-        self._blocked = None
+        self.held_up_by = None
         if not self._waiting:
             first = self._consumer.poll(timeout_s)
             self._waiting += [] if first is None else [first, *self._consumer.consume(_BATCH, 0)]
@@ -121,7 +121,7 @@ class TopicFollower:
             try:
                 found = self._event(self._waiting[0])
             except RegistryUnreachableError as error:
-                self._blocked = error
+                self.held_up_by = error
                 time.sleep(timeout_s)
                 return
             self._waiting.popleft()

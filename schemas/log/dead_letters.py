@@ -20,6 +20,8 @@ REASONS: Final[dict[str, str]] = {
     "UNEXPECTED_TYPE": "The event is of a type that does not belong on this topic.",
     "JOB_ID_NOT_ITS_OWN": "The row names a job, and is not as the rows of jobs are: only the "
     "publisher sends those.",
+    "OUT_OF_RANGE": "A number of an event of a job is none that the tables can hold.",
+    "FIELD_MISSING": "A field of an event of a job is null, and must not be.",
     "NULL_KEY": "The record has no key.",
     "KEY_MISMATCH": "The record's key is not the UTF-8 of the row's `key`.",
     "KEY_MISSING": "The key is empty.",
@@ -43,6 +45,8 @@ REASONS: Final[dict[str, str]] = {
     "KEY_EXISTS": "An `insert` of a key that a user has, made by another event.",
     "REQUIRED": "No user has the key, and the row lacks a field that a new user must have.",
     "NO_SUCH_USER": "The row has a `user_id`, and no user has both that id and the key.",
+    "JOB_REPEATED": "A `JobOpened` of a job that the partition has had already, after another one.",
+    "NOT_STORABLE": "The tables did not take it, for a reason that no rule here knows.",
 }
 """What each reason means, in the order in which a record is checked."""
 

@@ -26,6 +26,8 @@ _NEVER: Final = ("event_id", "source", "user_id")
 """Columns that no row of a pass has set."""
 _ALWAYS: Final = ("record_number", "line", "sequence")
 """Columns that every row of a pass has set."""
+_NO_MODE: Final = "delete"
+"""The mode that no row of a pass has: a job deletes nobody line by line."""
 
 
 def foreign_to_jobs(rows: pa.RecordBatch) -> npt.NDArray[np.int64]:
@@ -34,8 +36,8 @@ def foreign_to_jobs(rows: pa.RecordBatch) -> npt.NDArray[np.int64]:
     named = cast("Any", rows.column("job_id"))
     if named.null_count == count or _are_all_of_passes(rows):
         return np.empty(0, np.int64)
-    is_odd = pc.is_valid(rows.column(_NEVER[0]))
-    for name in _NEVER[1:]:
+    is_odd = pc.equal(rows.column("mode"), _NO_MODE)
+    for name in _NEVER:
         is_odd = pc.or_(is_odd, pc.is_valid(rows.column(name)))
     for name in _ALWAYS:
         is_odd = pc.or_(is_odd, pc.is_null(rows.column(name)))
@@ -45,13 +47,14 @@ def foreign_to_jobs(rows: pa.RecordBatch) -> npt.NDArray[np.int64]:
 def is_foreign_to_its_job(row: UserRow) -> bool:
     """The same of one row."""
     return row.job_id is not None and (
-        any(getattr(row, name) is not None for name in _NEVER)
+        row.mode == _NO_MODE
+        or any(getattr(row, name) is not None for name in _NEVER)
         or any(getattr(row, name) is None for name in _ALWAYS)
     )
 
 
 def _are_all_of_passes(rows: pa.RecordBatch) -> bool:
-    """Nearly always: then nothing is looked at but how many nulls each column has."""
-    return all(rows.column(name).null_count == len(rows) for name in _NEVER) and not any(
-        rows.column(name).null_count for name in _ALWAYS
-    )
+    """Nearly always: then little is looked at but how many nulls each column has."""
+    is_plain = all(rows.column(name).null_count == len(rows) for name in _NEVER)
+    is_whole = not any(rows.column(name).null_count for name in _ALWAYS)
+    return is_plain and is_whole and not pc.any(pc.equal(rows.column("mode"), _NO_MODE)).as_py()

@@ -8,7 +8,8 @@ The log decides, in its order and nothing else:
 - of an attempt only the first record counts, and none where a ``JobVoided`` of it
   stands before it, as it is with the attempts of ``JobAccepted``;
 - while the log is held for a move, every attempt counts as voided
-  (:mod:`schemas.log.moves`);
+  (:mod:`schemas.log.moves`), and so does one that the tables can't hold
+  (:mod:`schemas.log.storable`);
 - every other one changes nothing.
 
 So everyone who has read up to an offset knows the same set of reverted jobs.
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Literal
 
 from schemas.events import JobAccepted, JobRestored, JobReverted, JobVoided
 from schemas.log.moves import LogMoves
+from schemas.log.storable import misfit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +55,7 @@ class Reverts:
 
     def apply(self, offset: int, event: Event, recorded_at: datetime | None = None) -> None:
         """Read the event at this offset; offsets rise, and other events change nothing."""
-        if not self.moves.apply(event):
+        if not self.moves.apply(event) or misfit(event) is not None:
             if isinstance(event, (JobAccepted, JobReverted, JobRestored)):
                 self._decisions.setdefault((event.job_id, event.attempt), "voided")
             return

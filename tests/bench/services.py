@@ -15,7 +15,8 @@ from deploy.local_stack.ports import free_ports
 from deploy.local_stack.stack import LocalStack
 from deploy.processes.child import Child
 from deploy.processes.services import api_and_publisher, builder, processors
-from schemas.config.settings import read_settings
+from schemas.config.environment import read
+from schemas.config.settings import Settings
 from tests.bench.client import Client
 
 STOP_TIMEOUT_S = 20
@@ -30,7 +31,7 @@ class Installation:
     def __init__(self, environ: Mapping[str, str], logs: Path) -> None:
         self._environ = environ
         self.client = self.another_client()
-        self.settings = read_settings(environ)
+        self.settings = read(Settings, environ)
         self._logs = logs
         self._children: dict[str, Child] = {}
 
@@ -129,7 +130,7 @@ def _topics_dropped(environ: Mapping[str, str]) -> Generator[None]:
     try:
         yield
     finally:
-        settings = read_settings(environ)
+        settings = read(Settings, environ)
         admin = AdminClient({"bootstrap.servers": environ["ROLLCALL_KAFKA_BOOTSTRAP_SERVERS"]})
         there = set(admin.list_topics(timeout=_ADMIN_TIMEOUT_S).topics)
         names = [topic.name for topic in settings.topics.all() if topic.name in there]

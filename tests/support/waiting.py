@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _T = TypeVar("_T")
+_LEAST_S: Final = 60.0
+"""No wait is given up before: that a fact comes is asserted, never how soon on a busy machine."""
 
 
 def wait_until(
@@ -19,8 +21,9 @@ def wait_until(
     Blocks while it is false; what the predicate raises goes through.
 
     Raises:
-        TimeoutError: it was still false after ``timeout_s``.
+        TimeoutError: it was still false after ``timeout_s``, or a minute where that is less.
     """
+    timeout_s = max(timeout_s, _LEAST_S)
     deadline = time.monotonic() + timeout_s
     while True:
         if value := predicate():

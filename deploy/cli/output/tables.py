@@ -22,7 +22,7 @@ DEFAULT_PAGE_SIZE = 20
 _LONGEST_CELL = 120
 _LONGEST = {"value": 40}
 """Characters of a cell, where a column has a limit of its own."""
-_NEVER_FOLDED = ("id", "line", "code", "key")
+_NEVER_FOLDED = ("id", "line", "code", "key", "setting")
 _WIDTH_OF_A_PIPE = 160
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 """What moves a terminal's cursor, sends it commands or turns the direction of text."""

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final, TypeGuard
 
 from deploy.log_migration import MoveRefusedError
 from deploy.log_migration.records import CopiedRecord, read_records
-from processor.decoding.accept_rule import Erased, Opened, PartitionState, Sealed, accept
-from processor.decoding.batches import decode_records
+from processor.decoding.accept_rule import Erased, Opened, PartitionState, Sealed
+from processor.decoding.judge import begun, judge
 from processor.decoding.producer_rules import LogPartition
 from schemas.codec.codec import UndecodableError, decode, encode, type_of
 from schemas.events import (
@@ -28,6 +28,7 @@ from schemas.events import (
     UserRow,
 )
 from schemas.log.passes import is_foreign_to_its_job
+from schemas.log.storable import misfit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from deploy.log_migration.erase.outcomes import Outcomes
     from deploy.log_migration.records import RecordWriter
     from processor.decoding.accept_rule import Accepted
-    from processor.decoding.batches import Batch
+    from processor.decoding.batch import Batch
     from schemas.config.settings import Settings
     from schemas.events import ErasedOutcome, Event
 
@@ -51,11 +52,13 @@ _NOTHING: Final = RowErased(
 class PartitionCopy:
     """How far a partition has been copied.
 
-    ``state``: what the accept rule makes of the copy; ``touched_job_id``: the open job, where
+    ``state``: what the accept rule makes of the copy; ``begun``: the jobs that it has met;
+    ``touched_job_id``: the open job, where
     it has placeholders in it; ``checksum``: of all that was written.
     """
 
     state: PartitionState
+    begun: set[int] = field(default_factory=set[int])
     touched_job_id: int | None = None
     checksum: hashlib.blake2b = field(default_factory=lambda: hashlib.blake2b(digest_size=16))
 
@@ -156,8 +159,7 @@ class ErasingCopy:
         ]
         # Which of them count does not depend on what became of them, only the digest does.
         blank = [_placeholder(theirs.get(record.offset()), record, "none") for record in records]
-        batch = self._decode(copy, blank)
-        outcomes = self._tell(copy, blank, theirs, (batch, accept(batch, copy.state)))
+        outcomes = self._tell(copy, blank, theirs, self._judged(copy, blank))
         written = [
             _placeholder(theirs.get(record.offset()), record, outcomes.get(record.offset(), "none"))
             for record in records
@@ -170,20 +172,20 @@ class ErasingCopy:
             copy.touched_job_id = copy.state.open_job_id
         return written
 
-    def _decode(self, copy: PartitionCopy, records: list[CopiedRecord]) -> Batch:
-        state = copy.state
-        place = LogPartition(state.partition, self._partitions, self._old.reconciliation_key)
-        return decode_records(records, place, state.attributes)
+    def _judged(self, copy: PartitionCopy, records: list[CopiedRecord]) -> tuple[Batch, Accepted]:
+        key = self._old.reconciliation_key
+        place = LogPartition(copy.state.partition, self._partitions, key)
+        return judge(records, place, copy.state, known=copy.begun)
 
     def _accept(self, copy: PartitionCopy, records: list[CopiedRecord]) -> tuple[Batch, Accepted]:
-        batch = self._decode(copy, records)
-        accepted = accept(batch, copy.state)
+        batch, accepted = self._judged(copy, records)
         if accepted.corrupt:
             raise MoveRefusedError(
                 f"partition {copy.state.partition}: the rows of job {accepted.corrupt[0]} are not"
                 " those that its seal was made for: the log itself is damaged"
             )
         copy.state = accepted.state
+        copy.begun.update(begun(accepted))
         return batch, accepted
 
     def _tell(
@@ -302,9 +304,11 @@ def _event(record: CopiedRecord) -> Event | None:
 
 def _is_line(event: Event | None) -> TypeGuard[UserRow | RowRejected]:
     """Whether a job may count it; what stands for another one must take no line's place."""
-    if isinstance(event, UserRow):
-        return event.job_id is not None and not is_foreign_to_its_job(event)
-    return isinstance(event, RowRejected)
+    if not isinstance(event, UserRow | RowRejected) or misfit(event) is not None:
+        return False
+    return isinstance(event, RowRejected) or not (
+        event.job_id is None or is_foreign_to_its_job(event)
+    )
 
 
 def _placeholder(

@@ -17,7 +17,7 @@ from schemas.rules.producer_rows import normalised_key
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from processor.decoding.batches import Record
+    from processor.decoding.records import Record
     from schemas.events import JobAccepted
 
 _MOBILE = "mobileNumber"

@@ -23,8 +23,8 @@ import numpy as np
 from deploy.log_migration import MoveRefusedError
 from deploy.log_migration.erase.copy import start_of
 from deploy.log_migration.records import read_records
-from processor.decoding.accept_rule import Erased, Opened, Rows, Sealed, accept
-from processor.decoding.batches import decode_records
+from processor.decoding.accept_rule import Erased, Opened, Rows, Sealed
+from processor.decoding.judge import begun, judge
 from processor.decoding.producer_rules import LogPartition
 from schemas.codec.codec import decode
 from schemas.events import AttributeDefined, JobOpened, JobSealed, RowErased, RowRejected, UserRow
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from deploy.log_migration.records import CopiedRecord
     from processor.decoding.accept_rule import Accepted
-    from processor.decoding.batches import Batch
+    from processor.decoding.batch import Batch
     from schemas.config.settings import Settings
     from schemas.events import Event
 
@@ -94,6 +94,7 @@ class PartitionReader:
         self._partition = partition
         self._place = LogPartition(partition, self._topic.partitions, settings.reconciliation_key)
         self._state = start_of(partition)
+        self._begun: set[int] = set()
         self._placing = Placing(partition)
         self._ahead: list[Counted] = []
         """The next one last."""
@@ -138,14 +139,14 @@ class PartitionReader:
 
     def _counted(self, records: list[CopiedRecord]) -> list[Counted]:
         state = self._state
-        batch = decode_records(records, self._place, state.attributes)
-        accepted = accept(batch, state)
+        batch, accepted = judge(records, self._place, state, known=self._begun)
         if accepted.corrupt:
             raise MoveRefusedError(
                 f"partition {self._partition}: the rows of job {accepted.corrupt[0]} are not"
                 " those that its seal was made for: the log itself is damaged"
             )
         self._state = accepted.state
+        self._begun.update(begun(accepted))
         good, dead = _offsets(batch, accepted)
         return [
             self._placing.place(record, decode(record.value()) if record.offset() in good else None)

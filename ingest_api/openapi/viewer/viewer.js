@@ -2,7 +2,7 @@
 
 // Swagger UI asks validator.swagger.io about the document unless told not to.
 SwaggerUIBundle({
-  url: "/docs/openapi-3.0.json",
+  url: "/openapi.json",
   dom_id: "#viewer",
   validatorUrl: null,
   deepLinking: true,

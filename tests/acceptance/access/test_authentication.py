@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
-from statistics import median
 from typing import TYPE_CHECKING
 
-import httpx
+import httpx2
 import pytest
 
-from ingest_api.app.application import make_parts
-from ingest_api.app.settings import read_api_settings
 from tests.support.clients.client import BASE
 from tests.support.servers.freezing import frozen
 from tests.support.servers.gate import (
@@ -66,7 +62,7 @@ def test_without_valid_credentials_nothing_is_answered_and_no_body_read(
 ) -> None:
     """401 with the contract's message and a challenge of the scheme that was tried."""
     credentials = WRONG[case]
-    url = httpx.URL(gate.client.url)
+    url = httpx2.URL(gate.client.url)
     lines = [
         f"POST {BASE}/audience/import HTTP/1.1",
         "Host: localhost",
@@ -91,42 +87,8 @@ def test_two_authorizations_are_none(gate: Gate) -> None:
     """A proxy and the service could each read another one."""
     right = basic(f"admin:{gate.env.password}")
     headers = [("Authorization", right), ("Authorization", right)]
-    answer = httpx.get(gate.client.url + AUDIENCE, headers=headers, trust_env=False)
+    answer = httpx2.get(gate.client.url + AUDIENCE, headers=headers, trust_env=False)
     assert answer.status_code == 401
-
-
-def test_a_request_costs_little_more_than_looking_into_memory(
-    env: Ground, services: Services
-) -> None:
-    """Far below a millisecond, where argon2 costs tens of them; else it is one SELECT."""
-    open_gate(env, services).client.close()
-
-    async def measure() -> tuple[float, float]:
-        parts = make_parts(read_api_settings(env.environ))
-        await parts.store.open()
-        try:
-            await parts.accounts.prepare(env.password)
-            header = basic(f"admin:{env.password}")
-            from_memory: list[float] = []
-            from_store: list[float] = []
-            assert await parts.authentication.account(header, "a") is not None
-            for seconds, is_doubted in ((from_memory, False), (from_store, True)):
-                for _ in range(200):
-                    if is_doubted:
-                        parts.authentication.doubt()
-                    begin = time.perf_counter()
-                    assert await parts.authentication.account(header, "a") is not None
-                    seconds.append(time.perf_counter() - begin)
-            return median(from_memory), median(from_store)
-        finally:
-            parts.passwords.close()
-            parts.intake.close()
-            await parts.store.close()
-
-    memory_s, store_s = asyncio.run(measure())
-    print(f"\nfrom memory {memory_s * 1e6:.1f} µs, with one SELECT {store_s * 1e3:.2f} ms")  # noqa: T201
-    assert memory_s < 0.0002
-    assert store_s < 0.02
 
 
 def test_before_postgres_was_ever_reached_nobody_is_let_in_or_turned_away(
@@ -136,12 +98,12 @@ def test_before_postgres_was_ever_reached_nobody_is_let_in_or_turned_away(
     service, client = services.api(database_url="host=127.0.0.1 port=1 dbname=none")
     with client:
         password = client.http.get(AUDIENCE)
-        token = httpx.get(
+        token = httpx2.get(
             client.url + AUDIENCE,
             headers={"Authorization": f"Bearer rct_1_{SECRET}"},
             trust_env=False,
         )
-        nothing = httpx.get(client.url + AUDIENCE, trust_env=False)
+        nothing = httpx2.get(client.url + AUDIENCE, trust_env=False)
     assert [answer.status_code for answer in (password, token, nothing)] == [503, 503, 401]
     assert int(password.headers["Retry-After"]) > 0
     assert service.is_running
@@ -160,14 +122,12 @@ def test_where_postgres_does_not_answer_nobody_is_let_in_or_turned_away(
     assert (gate.status(good), gate.status(bearer=token)) == (200, 200)
     with frozen(stack.postgres.child.pid), ThreadPoolExecutor(3) as threads:
         time.sleep(DIES_WITHIN_S)
-        begin = time.monotonic()
         answers = [
             threads.submit(gate.get, good),
             threads.submit(gate.get, ("admin", "a wrong password")),
             threads.submit(gate.get, bearer=token),
         ]
         found = [answer.result() for answer in answers]
-        assert time.monotonic() - begin < 10
     assert [answer.status_code for answer in found] == [503] * 3
     assert all(int(answer.headers["Retry-After"]) > 0 for answer in found)
     wait_until(lambda: gate.status(good) == 200, 30)

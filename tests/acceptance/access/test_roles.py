@@ -7,13 +7,14 @@ import re
 import socket
 from typing import TYPE_CHECKING
 
-import httpx
+import httpx2
 import pytest
 from sanic import Sanic
 
 from ingest_api.app.application import make_application, make_parts
-from ingest_api.app.settings import read_api_settings
+from ingest_api.app.settings import ApiSettings
 from ingest_api.openapi.operation import operation_of
+from schemas.config.environment import read
 from tests.support.clients.client import BASE
 from tests.support.servers.gate import UNAUTHORIZED, open_gate
 
@@ -80,7 +81,7 @@ def registered(env: Ground) -> dict[str, str | None]:
     """Every call that the application takes, with the role that its description names."""
 
     async def found() -> dict[str, str | None]:
-        parts = make_parts(read_api_settings(env.environ))
+        parts = make_parts(read(ApiSettings, env.environ))
         application = make_application(parts)
         calls: dict[str, str | None] = {}
         for route in application.router.routes:
@@ -133,7 +134,7 @@ def answers(gate: Gate, call: str, tokens: dict[str, str]) -> dict[str, bool]:
         headers = {"Authorization": f"Bearer {tokens[role]}"} if role in tokens else {}
         body = b"{}" if method in {"POST", "PUT"} else None
         json_type = {"Content-Type": "application/json"} if body else {}
-        answer = httpx.request(
+        answer = httpx2.request(
             method, url, headers=headers | json_type, content=body, timeout=30, trust_env=False
         )
         found[role] = answer.status_code not in {401, 403}
@@ -149,7 +150,7 @@ def answers(gate: Gate, call: str, tokens: dict[str, str]) -> dict[str, bool]:
 
 def test_no_route_reads_a_body_before_it_knows_who_sends_it(gate: Gate) -> None:
     """Strangers get their answer although the gigabyte that they announce never comes."""
-    url = httpx.URL(gate.client.url)
+    url = httpx2.URL(gate.client.url)
     for call in registered(gate.env):
         method, _, path = call.partition(" ")
         if method == "GET":
@@ -172,7 +173,7 @@ def test_a_mode_that_can_delete_needs_a_higher_role(gate: Gate, mode: str, role:
     files = {"uploadFile": ("f.csv", b"First Name,Last Name,Email,Country\na,b,a@b.co,India\n")}
     url = f"{gate.client.url}{BASE}/audience/import"
     headers = {"Authorization": f"Bearer {token}"}
-    with httpx.Client(headers=headers, timeout=30, trust_env=False) as client:
+    with httpx2.Client(headers=headers, timeout=30, trust_env=False) as client:
         in_query = client.post(f"{url}?importType={mode}", files=files)
         in_form = client.post(url, files=files, data={"importType": mode})
     for answer in (in_query, in_form):

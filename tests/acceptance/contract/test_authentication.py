@@ -6,7 +6,7 @@ import json
 import socket
 from typing import TYPE_CHECKING, Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.support.clients.speech import BASE, IMPORT, UNAUTHORIZED, Server, file, line
@@ -35,7 +35,7 @@ PATHS = [
 ]
 
 
-def assert_unauthorized(answer: httpx.Response) -> None:
+def assert_unauthorized(answer: httpx2.Response) -> None:
     """As the contract says it, to the letter."""
     assert (answer.status_code, answer.json()) == (401, UNAUTHORIZED)
     assert answer.headers["WWW-Authenticate"].split()[0] in {"Basic", "Bearer"}
@@ -72,7 +72,7 @@ def test_credentials_that_are_none_are_refused(stranger: Server, authorization: 
 
 def test_the_body_of_a_strangers_upload_is_not_read(contract_rig: Rig) -> None:
     """The answer comes although the body never does, and the connection ends."""
-    url = httpx.URL(contract_rig.client.url)
+    url = httpx2.URL(contract_rig.client.url)
     head = (
         f"POST {IMPORT} HTTP/1.1\r\nHost: {url.host}\r\nContent-Length: 1000000000\r\n"
         "Content-Type: multipart/form-data; boundary=x\r\n\r\n"
@@ -133,7 +133,7 @@ def test_a_reader_reads(reader: Server, path: str) -> None:
     assert reader.http.get(path).status_code == 200
 
 
-def assert_needs(answer: httpx.Response, role: str) -> None:
+def assert_needs(answer: httpx2.Response, role: str) -> None:
     """403, and the message names the role that is needed."""
     assert answer.status_code == 403, answer.text
     assert role in answer.json()["message"]

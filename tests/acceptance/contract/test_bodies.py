@@ -6,7 +6,7 @@ import json
 import socket
 from typing import TYPE_CHECKING
 
-import httpx
+import httpx2
 import pytest
 
 from tests.support.clients.speech import BASE
@@ -44,7 +44,7 @@ def head_of(server: Server, *headers: str) -> bytes:
 
 def spoken(server: Server, *pieces: bytes) -> bytes:
     """What is answered to these bytes, after which nothing more is sent."""
-    url = httpx.URL(server.http.base_url)
+    url = httpx2.URL(server.http.base_url)
     with socket.create_connection((url.host, url.port or 80), timeout=20) as connection:
         for piece in pieces:
             connection.sendall(piece)
@@ -69,7 +69,7 @@ def test_a_body_may_come_in_chunks(server: Server, body: bytes) -> None:
 def test_a_client_may_wait_to_be_told_to_go_on(server: Server, body: bytes) -> None:
     """`Expect: 100-continue`."""
     head = head_of(server, f"Content-Length: {len(body)}", "Expect: 100-continue")
-    url = httpx.URL(server.http.base_url)
+    url = httpx2.URL(server.http.base_url)
     with socket.create_connection((url.host, url.port or 80), timeout=20) as connection:
         connection.sendall(head)
         assert connection.recv(1000).startswith(b"HTTP/1.1 100 ")
@@ -107,7 +107,7 @@ def test_a_body_over_the_limit_is_refused_before_it_comes(server: Server) -> Non
 
 def test_a_body_that_does_not_come_is_not_waited_for(server: Server) -> None:
     """408, after ten seconds without a byte."""
-    url = httpx.URL(server.http.base_url)
+    url = httpx2.URL(server.http.base_url)
     with socket.create_connection((url.host, url.port or 80), timeout=20) as connection:
         connection.sendall(head_of(server, "Content-Length: 10") + b"{")
         assert connection.recv(65536).startswith(b"HTTP/1.1 408 ")

@@ -9,7 +9,7 @@ import pytest
 from tests.support.clients.speech import BASE, DATE, ID, NO_SUCH_IDS, UNKNOWN_USER, file, line
 
 if TYPE_CHECKING:
-    import httpx
+    import httpx2
 
     from tests.support.clients.speech import Server
 
@@ -153,7 +153,7 @@ def test_a_new_user_may_have_every_field(server: Server, name: str) -> None:
     assert found["lastActiveDateStr"] == "08/28/2017 12:00:00 AM GMT"
 
 
-def assert_refused(answer: httpx.Response, column: str) -> None:
+def assert_refused(answer: httpx2.Response, column: str) -> None:
     """400, and the field is named."""
     assert answer.status_code == 400, answer.text
     assert answer.json()["message"]

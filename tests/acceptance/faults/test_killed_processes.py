@@ -7,7 +7,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-import httpx
+import httpx2
 import pytest
 
 from tests.support.clients.client import Client
@@ -85,7 +85,7 @@ def test_api_killed_while_it_receives(rig: Rig) -> None:
         upload = pool.submit(rig.client.upload, slowly(), headers=headers)
         assert has_sent.wait(30)
         rig.api.kill()
-        with pytest.raises(httpx.TransportError):
+        with pytest.raises(httpx2.TransportError):
             upload.result(30)
     assert accepted_jobs(rig.env.settings) == []
     rig.restart_api()
@@ -108,7 +108,7 @@ def test_api_killed_around_its_answer(rig: Rig, seed: int) -> None:
             try:
                 headers = {"Idempotency-Key": f"upload {number}"}
                 return client.submit(contents[number], "upsert", headers=headers)
-            except httpx.TransportError:
+            except httpx2.TransportError:
                 return None
 
     with ThreadPoolExecutor(8) as pool:

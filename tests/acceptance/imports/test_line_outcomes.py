@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.support.clients.client import BASE, Client, counts
@@ -113,7 +113,7 @@ def test_fifty_retries_on_two_instances_and_across_a_crash_are_one_job(
         with Client(url, rig.env.password) as client:
             try:
                 return client.submit(content, headers={"Idempotency-Key": "one night"})
-            except httpx.TransportError:
+            except httpx2.TransportError:
                 return None
 
     with ThreadPoolExecutor(50) as threads:
@@ -142,7 +142,7 @@ def test_an_answer_that_a_crash_swallows_is_given_to_the_retry(rig: Rig) -> None
         with Client(rig.client.url, rig.env.password) as client:
             try:
                 return client.submit(content, headers=headers)
-            except httpx.TransportError:
+            except httpx2.TransportError:
                 return None
 
     with ThreadPoolExecutor(20) as threads:

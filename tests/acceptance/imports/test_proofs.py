@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import subprocess
     from pathlib import Path
 
-    import httpx
+    import httpx2
 
     from tests.support.clients.client import Json
     from tests.support.servers.rig import Rig
@@ -46,7 +46,7 @@ def _plant(rig: Rig, statement: LiteralString) -> None:
         assert connection.execute(statement).rowcount > 0, "the fault is there"
 
 
-def _proof(rig: Rig, job_id: object) -> httpx.Response:
+def _proof(rig: Rig, job_id: object) -> httpx2.Response:
     return rig.client.http.get(f"{BASE}/batchinfo/proof/{job_id}")
 
 

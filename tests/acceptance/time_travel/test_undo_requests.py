@@ -9,7 +9,7 @@ import contextlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-import httpx
+import httpx2
 import psycopg
 import pytest
 from psycopg.types.json import Jsonb
@@ -152,7 +152,7 @@ def test_an_api_killed_before_its_answer_has_undone_or_not(rig: Rig) -> None:
         asked = pool.submit(rig.client.change, "undo", job_id, key="k")
         wait_until(lambda: changes(rig.env), 30, saying="the undo is in the log")
         rig.api.kill()
-        with contextlib.suppress(httpx.TransportError):  # where it had no time to answer
+        with contextlib.suppress(httpx2.TransportError):  # where it had no time to answer
             assert asked.result().status_code == 200
     rig.restart_api()
     assert rig.client.change("undo", job_id, key="k").status_code == 200

@@ -6,7 +6,7 @@ import contextlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-import httpx
+import httpx2
 import pytest
 
 from tests.support.clients.client import BASE
@@ -86,7 +86,7 @@ def test_a_definition_that_a_crash_cut_short_is_completed_by_the_same_request(ri
         cut = pool.submit(define, rig.client, "tier")
         wait_until(lambda: rig.published() == 1, 20)
         rig.api.kill()
-        with pytest.raises(httpx.TransportError):
+        with pytest.raises(httpx2.TransportError):
             cut.result(30)
     rig.processors[0].thaw()
     rig.restart_api()

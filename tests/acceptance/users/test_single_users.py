@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-import httpx
+import httpx2
 import psycopg
 import pytest
 from argon2 import PasswordHasher
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from tests.support.servers.surroundings import Ground
 
 
-def sent(client: Client, body: bytes, media_type: str) -> httpx.Response:
+def sent(client: Client, body: bytes, media_type: str) -> httpx2.Response:
     """The answer to a body that says to be of this type."""
     headers = {"Content-Type": media_type}
     return client.http.post(f"{BASE}/audience", content=body, headers=headers)
@@ -135,7 +135,7 @@ def client_as(rig: Rig, role: str) -> Client:
             (role, role, PasswordHasher(1, 8, 1).hash("password")),
         )
     client = Client(rig.client.url, "password")
-    client.http.auth = httpx.BasicAuth(role, "password")
+    client.http.auth = httpx2.BasicAuth(role, "password")
     return client
 
 
@@ -208,7 +208,7 @@ def test_without_a_processor_the_answer_is_503_and_the_write_is_applied_once(
         assert answer.json()["eventId"] == appended(env)[0].event_id
 
 
-def kept(answer: httpx.Response) -> httpx.Response | None:
+def kept(answer: httpx2.Response) -> httpx2.Response | None:
     """The answer, unless the services were not up yet."""
     return None if "othing was kept" in answer.text else answer
 
@@ -244,7 +244,7 @@ def test_api_killed_during_writes(rig: Rig) -> None:
         with Client(rig.client.url, rig.env.password) as client:
             try:
                 return added(client, user, f"write {number}")
-            except httpx.TransportError:
+            except httpx2.TransportError:
                 return None
 
     with ThreadPoolExecutor(20) as pool:

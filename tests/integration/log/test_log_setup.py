@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from confluent_kafka import Producer
 
@@ -30,7 +30,7 @@ REFUSED = 78
 
 def by(settings: Settings, key: str) -> Settings:
     """The same settings with this reconciliation key."""
-    return replace(settings, reconciliation_key=key)
+    return msgspec.structs.replace(settings, reconciliation_key=key)
 
 
 def append(settings: Settings, value: bytes) -> None:
@@ -103,7 +103,7 @@ def test_of_two_that_begin_a_log_at_once_one_decides(env: Ground) -> None:
 
 def test_an_unreachable_broker_is_waited_for_by_the_caller(env: Ground) -> None:
     """It says no more than that there is no answer."""
-    nowhere = replace(env.settings, kafka={"bootstrap.servers": "127.0.0.1:1"})
+    nowhere = msgspec.structs.replace(env.settings, kafka={"bootstrap.servers": "127.0.0.1:1"})
 
     with pytest.raises(TopicSetupError):
         ensure_log(nowhere)

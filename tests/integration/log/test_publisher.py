@@ -59,7 +59,11 @@ class World:
 
     def append(self, event: Event, topic: str, partition: int = 0) -> None:
         """One event, acknowledged."""
-        self._producer.produce(topic, codec.encode(event), b"key", partition)
+        self.append_value(codec.encode(event), topic, partition)
+
+    def append_value(self, value: bytes | None, topic: str, partition: int = 0) -> None:
+        """Any record, acknowledged."""
+        self._producer.produce(topic, value, b"key", partition)
         assert self._producer.flush(TIMEOUT_S) == 0
 
     def accept(self, job_id: int, content: bytes, **changes: Any) -> JobAccepted:
@@ -242,6 +246,21 @@ def test_a_void_attempt_is_not_published(world: World) -> None:
     world.wait_sealed(3)
 
     assert_applied(world, [first, last])
+
+
+def test_what_is_no_event_or_no_acceptance_holds_up_nobody(world: World) -> None:
+    """Not even as the log's first record, nor with a file name that the tables can't hold."""
+    topic = world.topics.job_events.name
+    world.append_value(b"no event", topic)
+    world.append_value(None, topic)
+    unfit = accepted_job(job_id=5, file_name="a\0b")
+    world.append(unfit, topic)
+    world.append(replace(unfit, job_id=-1, file_name=None), topic)
+    job = world.accept(6, tidy_csv(range(20)))
+    publisher = world.services.publisher()
+    world.wait_sealed(6)
+    assert_applied(world, [job])
+    assert publisher.is_running
 
 
 def test_a_killed_publisher_leaves_nothing_out(world: World) -> None:

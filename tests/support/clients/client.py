@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self, cast
 
-import httpx
+import httpx2
 
 from tests.support.waiting import wait_until
 
@@ -21,7 +21,7 @@ class Client:
 
     def __init__(self, url: str, password: str) -> None:
         self.url = url
-        self.http = httpx.Client(
+        self.http = httpx2.Client(
             base_url=url, auth=("admin", password), timeout=60, trust_env=False
         )
 
@@ -46,7 +46,7 @@ class Client:
     def _is_ok(self, path: str) -> bool:
         try:
             return self.http.get(path).status_code == 200
-        except httpx.TransportError:
+        except httpx2.TransportError:
             return False
 
     def upload(
@@ -56,7 +56,7 @@ class Client:
         *,
         headers: Mapping[str, str] | None = None,
         fields: Mapping[str, str] | None = None,
-    ) -> httpx.Response:
+    ) -> httpx2.Response:
         """The answer to an upload of the file, whatever it is.
 
         A file that comes in pieces is sent as they come.
@@ -117,7 +117,7 @@ class Client:
 
     def change(
         self, change: str, job_id: int | str, *, key: str | None = None, **query: str
-    ) -> httpx.Response:
+    ) -> httpx2.Response:
         """The answer to an ``undo`` or a ``redo`` of the job, whatever it is."""
         return self.http.post(
             f"{BASE}/batchinfo/{change}/{job_id}",

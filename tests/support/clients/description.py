@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from sanic import Sanic
 
 from ingest_api.app.application import make_application, make_parts
-from ingest_api.app.settings import read_api_settings
+from ingest_api.app.settings import ApiSettings
 from ingest_api.openapi.document import document_of
+from schemas.config.environment import read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +29,7 @@ def application() -> Sanic[Any, Any]:
     """The application with all its routes."""
 
     async def make() -> Sanic[Any, Any]:
-        parts = make_parts(read_api_settings(_SETTINGS))
+        parts = make_parts(read(ApiSettings, _SETTINGS))
         made = make_application(parts)
         parts.passwords.close()
         parts.intake.close()

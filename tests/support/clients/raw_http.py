@@ -6,7 +6,7 @@ import json
 import socket
 from typing import TYPE_CHECKING, Any
 
-import httpx
+import httpx2
 
 from tests.support.clients.client import BASE
 
@@ -30,7 +30,7 @@ def jobs(client: Client) -> int:
     return total
 
 
-def curl_form(client: Client, content: bytes = CSV, **fields: str) -> httpx.Response:
+def curl_form(client: Client, content: bytes = CSV, **fields: str) -> httpx2.Response:
     """What `curl -F uploadFile=@f -F name=value …` sends: the file first."""
     parts: list[tuple[str, Any]] = [("uploadFile", ("f.csv", content, "text/csv"))]
     parts += [(name, (None, value)) for name, value in fields.items()]
@@ -39,7 +39,7 @@ def curl_form(client: Client, content: bytes = CSV, **fields: str) -> httpx.Resp
 
 def raw(client: Client, head: str, body: bytes = b"", *, timeout_s: float = 10) -> bytes:
     """What the server answers to these bytes until it closes the connection."""
-    url = httpx.URL(client.url)
+    url = httpx2.URL(client.url)
     with socket.create_connection((url.host, url.port or 80), timeout=timeout_s) as connection:
         connection.sendall(head.encode() + body)
         answer = b""
@@ -51,7 +51,7 @@ def raw(client: Client, head: str, body: bytes = b"", *, timeout_s: float = 10) 
 def authorization_of(client: Client) -> str:
     """The header's value that the client sends."""
     assert client.http.auth is not None
-    request = next(client.http.auth.auth_flow(httpx.Request("GET", client.url)))
+    request = next(client.http.auth.auth_flow(httpx2.Request("GET", client.url)))
     value: str = request.headers["Authorization"]
     return value
 

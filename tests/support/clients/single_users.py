@@ -13,7 +13,7 @@ from tests.support.models.verdict import select
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import httpx
+    import httpx2
 
     from tests.support.clients.client import Client, Json
     from tests.support.servers.surroundings import Ground
@@ -32,20 +32,20 @@ UNKNOWN = "Invalid audience member ID provided or no audience member found with 
 IN_USE = "Email is being used for one of the audience members."
 
 
-def create(client: Client, user: Json, key: str | None = None) -> httpx.Response:
+def create(client: Client, user: Json, key: str | None = None) -> httpx2.Response:
     """The answer to a user that is to be added."""
     return client.http.post(f"{BASE}/audience", json=user, headers=idempotent(key))
 
 
 def modify(
     client: Client, user_id: str, changes: Mapping[str, Any], key: str | None = None
-) -> httpx.Response:
+) -> httpx2.Response:
     """The answer to changes of a user."""
     headers = idempotent(key)
     return client.http.put(f"{BASE}/audience/{user_id}", json=changes, headers=headers)
 
 
-def delete(client: Client, user_id: str) -> httpx.Response:
+def delete(client: Client, user_id: str) -> httpx2.Response:
     """The answer to a user that is to be deleted."""
     return client.http.post(f"{BASE}/audience/{user_id}/delete")
 
@@ -68,7 +68,7 @@ def users(env: Ground) -> list[Json]:
     return select(env, "SELECT * FROM users ORDER BY id")
 
 
-def details(answer: httpx.Response) -> list[tuple[str | None, str]]:
+def details(answer: httpx2.Response) -> list[tuple[str | None, str]]:
     """Fields at fault with their codes."""
     assert answer.status_code == 400, answer.text
     return [(detail["column"], detail["code"]) for detail in answer.json()["details"]]
@@ -84,7 +84,7 @@ def appended(env: Ground) -> list[UserRow]:
     return [event for event in events if isinstance(event, UserRow)]
 
 
-def define(client: Client, name: str, kind: str = "string", **further: bool) -> httpx.Response:
+def define(client: Client, name: str, kind: str = "string", **further: bool) -> httpx2.Response:
     """The answer to an attribute that is to be defined."""
     body = {"name": name, "type": kind, **further}
     return client.http.post(f"{BASE}/admin/attributes", json=body)
@@ -97,6 +97,6 @@ def history(client: Client, user_id: str, **query: int) -> Json:
     return answer.json()
 
 
-def accepted(answer: httpx.Response) -> httpx.Response | None:
+def accepted(answer: httpx2.Response) -> httpx2.Response | None:
     """The answer where it is 200."""
     return answer if answer.status_code == 200 else None

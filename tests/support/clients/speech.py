@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Self
 
-import httpx
+import httpx2
 
 from tests.support.waiting import wait_until
 
@@ -37,7 +37,7 @@ class Server:
     """An installation as one client speaks to it; close it at the end."""
 
     def __init__(self, url: str, account: tuple[str, str] | None) -> None:
-        self.http = httpx.Client(base_url=url, auth=account, timeout=60, trust_env=False)
+        self.http = httpx2.Client(base_url=url, auth=account, timeout=60, trust_env=False)
 
     def __enter__(self) -> Self:
         return self
@@ -53,7 +53,7 @@ class Server:
         fields: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         query: Mapping[str, str] | None = None,
-    ) -> httpx.Response:
+    ) -> httpx2.Response:
         """The answer to an upload, as a browser's form sends it."""
         return self.http.post(
             IMPORT,

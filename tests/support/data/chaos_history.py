@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import httpx
+import httpx2
 import psycopg
 from confluent_kafka import Producer
 
@@ -118,7 +118,7 @@ def _change(client: Client, word: str, job_id: int) -> None:
     """Ask for an undo or a redo; of a job that runs, or is so already, it is refused."""
     try:
         answer = client.change(word, job_id)
-    except httpx.TransportError:
+    except httpx2.TransportError:
         return  # the log says whether it counts
     assert answer.status_code in _CHANGED, f"{answer.status_code}: {answer.text}"
 
@@ -151,7 +151,7 @@ def _send_one(rig: Rig, producer: Producer, rng: random.Random, key: str) -> Non
 def _add_user(client: Client, email: str) -> None:
     try:
         create(client, {**ANA, "email": email})
-    except httpx.TransportError:
+    except httpx2.TransportError:
         return  # the log says whether it counts
 
 
@@ -160,7 +160,7 @@ def _upload(client: Client, content: bytes, mode: str, key: str) -> int:
     while True:
         try:
             answer = client.upload(content, mode, headers={"Idempotency-Key": key})
-        except httpx.TransportError as error:
+        except httpx2.TransportError as error:
             reason = repr(error)
         else:
             if answer.status_code == 200:

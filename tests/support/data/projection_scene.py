@@ -21,7 +21,7 @@ from tests.support.servers.surroundings import PARTITIONS
 
 if TYPE_CHECKING:
     from processor.decoding.accept_rule import PartitionState
-    from processor.decoding.batches import Batch
+    from processor.decoding.batch import Batch
     from tests.support.servers.surroundings import Ground
 
 _numbers = itertools.count()

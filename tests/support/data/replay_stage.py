@@ -38,8 +38,9 @@ seeds = settings(
 )
 DIE_AFTER = """
 import os, signal, sys
-from processor import replay
-from schemas.settings import read_settings
+from processor.builder import replay
+from schemas.config.environment import read
+from schemas.config.settings import Settings
 schema, deaths_after = sys.argv[1], int(sys.argv[3])
 stops = [int(stop) for stop in sys.argv[2].split(",")]
 replay._MAX_BATCH = 50
@@ -49,13 +50,14 @@ def die(done):
     commits += 1
     if commits == deaths_after:
         os.kill(os.getpid(), signal.SIGKILL)
-settings = read_settings(os.environ).with_partitions(len(stops))
+settings = read(Settings, os.environ).with_partitions(len(stops))
 replay.Replay(settings, schema, reverted=frozenset()).run(stops, die, lambda: False)
 """
 SHARE_AND_WAIT = """
 import os, sys, psutil, structlog
-from processor import replays
-from schemas.settings import read_settings
+from processor.builder import parallel_replay as replays
+from schemas.config.environment import read
+from schemas.config.settings import Settings
 replays._WORTH_SHARING = 0
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
 stops = [int(stop) for stop in sys.argv[2].split(",")]
@@ -66,7 +68,7 @@ def tell(done):
         if not told and "spawn_main" in " ".join(other.cmdline()):
             told = True
             print(other.pid, flush=True)
-settings = read_settings(os.environ).with_partitions(len(stops))
+settings = read(Settings, os.environ).with_partitions(len(stops))
 replays.Replays(settings, sys.argv[1], reverted=frozenset()).run(stops, tell, lambda: False)
 """
 

@@ -6,7 +6,7 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import httpx
+import httpx2
 
 from tests.support.clients.client import BASE
 from tests.support.servers.services import Services
@@ -41,7 +41,7 @@ class Gate:
     client: Client
 
     @property
-    def admin(self) -> httpx.Client:
+    def admin(self) -> httpx2.Client:
         """The administrator ``admin``."""
         return self.client.http
 
@@ -52,14 +52,14 @@ class Gate:
         bearer: str | None = None,
         address: str | None = None,
         path: str = AUDIENCE,
-    ) -> httpx.Response:
+    ) -> httpx2.Response:
         """The answer to a read with these credentials, as if from this address."""
         headers: dict[str, str] = {}
         if bearer is not None:
             headers["Authorization"] = f"Bearer {bearer}"
         if address is not None:
             headers |= {"X-Forwarded-Secret": PROXY_SECRET, "X-Forwarded-For": address}
-        return httpx.get(
+        return httpx2.get(
             self.client.url + path, auth=auth, headers=headers, timeout=30, trust_env=False
         )
 

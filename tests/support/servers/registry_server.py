@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import httpx
+import httpx2
 import platformdirs
 
 from deploy.local_stack import kafka_jars
@@ -84,8 +84,8 @@ class RegistryServer:
         if child is None or child.poll() is not None:
             log = (self._folder / "registry.log").read_text(errors="replace")
             raise AssertionError(f"the schema registry has ended: {log[-3000:]}")
-        with contextlib.suppress(httpx.HTTPError):
-            return httpx.get(f"{self.url}/subjects", timeout=5).status_code == 200
+        with contextlib.suppress(httpx2.HTTPError):
+            return httpx2.get(f"{self.url}/subjects", timeout=5).status_code == 200
         return False
 
     def stop(self) -> None:
@@ -95,21 +95,21 @@ class RegistryServer:
 
     def subjects(self) -> set[str]:
         """The subjects that it holds."""
-        return set(httpx.get(f"{self.url}/subjects", timeout=10).raise_for_status().json())
+        return set(httpx2.get(f"{self.url}/subjects", timeout=10).raise_for_status().json())
 
     def register(self, subject: str, schema: str) -> int:
         """The id of a schema, registered under this subject."""
         return int(self.offer(subject, schema).raise_for_status().json()["id"])
 
-    def offer(self, subject: str, schema: str) -> httpx.Response:
+    def offer(self, subject: str, schema: str) -> httpx2.Response:
         """The answer to registering a schema under this subject."""
         path = f"{self.url}/subjects/{subject}/versions"
-        return httpx.post(path, json={"schema": schema}, timeout=20)
+        return httpx2.post(path, json={"schema": schema}, timeout=20)
 
     def hold_to(self, subject: str, level: str) -> None:
         """Hold a subject's versions to this level of compatibility."""
         body: dict[str, Any] = {"compatibility": level}
-        httpx.put(f"{self.url}/config/{subject}", json=body, timeout=10).raise_for_status()
+        httpx2.put(f"{self.url}/config/{subject}", json=body, timeout=10).raise_for_status()
 
 
 @contextlib.contextmanager

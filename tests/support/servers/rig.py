@@ -7,7 +7,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
-import httpx
+import httpx2
 import psycopg
 
 from tests.support.data.log_reading import end_of
@@ -88,7 +88,7 @@ class Rig:
 
     def restart_api(self) -> None:
         """Start the API again, on the same port, after it was killed or has ended."""
-        port = httpx.URL(self.client.url).port
+        port = httpx2.URL(self.client.url).port
         self.client.close()
         self.api, self.client = self.services.api(port)
         self.wait_ready()

@@ -25,12 +25,12 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from deploy.local_stack.stack import LocalStack
-from schemas.config.settings import read_settings
+from schemas.config.environment import read
+from schemas.config.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-    from schemas.config.settings import Settings
 
 PARTITIONS = 3
 """Of user-events in tests: more than the workers of any test need, few enough to be made fast."""
@@ -111,7 +111,7 @@ class Ground:
     @property
     def settings(self) -> Settings:
         """The settings as a service reads them."""
-        return read_settings(self.environ)
+        return read(Settings, self.environ)
 
     @property
     def conninfo(self) -> str:

@@ -6,7 +6,8 @@ import click
 
 from deploy.cli.output.tables import print_json
 from schemas.asyncapi.document import document
-from schemas.config.settings import SettingsError, read_log_shape
+from schemas.config.environment import SettingsError, read
+from schemas.config.settings import LogShape
 
 
 @click.command()
@@ -17,7 +18,7 @@ def asyncapi() -> None:
     they are; nothing is asked of Kafka. A running API serves the same at /docs/asyncapi.json.
     """
     try:
-        topics, reconciliation_key = read_log_shape(os.environ)
+        log = read(LogShape, os.environ)
     except SettingsError as error:
         raise click.ClickException(str(error)) from error
-    print_json(document(topics, reconciliation_key))
+    print_json(document(log.first_topics, log.reconciliation_key))

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import click
 
@@ -10,31 +10,49 @@ from deploy.cli.options import processors_option
 from deploy.processes.services import api_and_publisher, builder, processors
 from deploy.processes.signals import exit_on_stop_signals
 from deploy.processes.supervisor import Supervised, Supervisor
+from ingest_api.app.settings import ApiSettings
+from ingest_api.publisher.settings import PublisherSettings
+from schemas.config.declared import Section, described, name_of
+from schemas.config.environment import SettingsError, read
 from schemas.config.logs import configure_logging
-from schemas.config.settings import SettingsError, read_settings
+from schemas.config.settings import Settings
+from schemas.runtime.essential import end_process_on_failure
+
+_SECTIONS = {"serve": (ApiSettings, PublisherSettings), "process": (Settings,)}
+"""What the services of each command read."""
 
 
-@click.command()
-@click.option("--host", envvar="ROLLCALL_HOST", default="127.0.0.1", show_default=True)
-@click.option("--port", envvar="ROLLCALL_PORT", type=int, default=8080, show_default=True)
-def serve(host: str, port: int) -> None:
-    """Run the HTTP API and its publisher, with Kafka and Postgres named by the environment.
+class _ServiceCommand(click.Command):
+    """A command that runs services; its help ends with the settings that they read."""
 
-    ROLLCALL_KAFKA_BOOTSTRAP_SERVERS and ROLLCALL_DATABASE_URL say where they are.
-    """
-    environment = {**os.environ, "ROLLCALL_HOST": host, "ROLLCALL_PORT": str(port)}
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        """Writes what the environment says."""
+        with formatter.section("Environment"):
+            formatter.write_dl(described(*_SECTIONS[self.name or ""]))
+
+
+@click.command(cls=_ServiceCommand)
+@click.option("--host", help="Address to listen on; else ROLLCALL_HOST.")
+@click.option("--port", type=int, help="TCP port to listen on; else ROLLCALL_PORT.")
+def serve(host: str | None, port: int | None) -> None:
+    """Run the HTTP API and its publisher, with Kafka and Postgres named by the environment."""
+    environment = dict(os.environ)
+    if host is not None:
+        environment[name_of(ApiSettings, "host")] = host
+    if port is not None:
+        environment[name_of(ApiSettings, "port")] = str(port)
+    _check(environment, *_SECTIONS["serve"])
     _run_until_stopped(api_and_publisher(environment))
 
 
-@click.command()
+@click.command(cls=_ServiceCommand)
 @processors_option
 def process(processors: int) -> None:
     """Run processors and a builder, with Kafka and Postgres named by the environment.
 
     Of several builders one works at a time: it rebuilds, undoes jobs and looks back.
-
-    ROLLCALL_KAFKA_BOOTSTRAP_SERVERS and ROLLCALL_DATABASE_URL say where they are.
     """
+    _check(os.environ, *_SECTIONS["process"])
     _run_until_stopped(_processors(processors))
 
 
@@ -42,13 +60,21 @@ def _processors(count: int) -> list[Supervised]:
     return [*processors(os.environ, count=count), builder(os.environ)]
 
 
-def _run_until_stopped(services: Sequence[Supervised]) -> None:
+def _check(environment: Mapping[str, str], *sections: type[Section]) -> None:
     # Told here once, not by every process at every restart.
-    try:
-        read_settings(os.environ)
-    except SettingsError as error:
-        raise click.ClickException(str(error)) from error
+    mistakes: dict[str, None] = {}
+    for section in sections:
+        try:
+            read(section, environment)
+        except SettingsError as error:
+            mistakes |= dict.fromkeys(str(error).splitlines())
+    if mistakes:
+        raise click.ClickException("\n".join(mistakes))
+
+
+def _run_until_stopped(services: Sequence[Supervised]) -> None:
     configure_logging()
     exit_on_stop_signals()
+    end_process_on_failure()
     with Supervisor(services):
         threading.Event().wait()

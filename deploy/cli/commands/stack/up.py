@@ -26,6 +26,8 @@ from deploy.local_stack.rollcall import (
     running_rollcall,
 )
 from deploy.processes.signals import exit_on_stop_signals
+from schemas.config.environment import SettingsError
+from schemas.runtime.essential import end_process_on_failure
 
 _START_ERRORS = (
     DataDirInUseError,
@@ -35,6 +37,7 @@ _START_ERRORS = (
     NotReadyError,
     PortInUseError,
     PostgresError,
+    SettingsError,
 )
 
 port_option = click.option(
@@ -69,6 +72,7 @@ def started(plan: Plan) -> Generator[Running]:
     console = Console(stderr=True)
     _configure_logs()
     exit_on_stop_signals()
+    end_process_on_failure()
     with contextlib.ExitStack() as exit_stack:
         try:
             with console.status("Starting Kafka, Postgres and the services …"):

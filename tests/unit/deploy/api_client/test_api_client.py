@@ -1,5 +1,6 @@
 """What the commands make of the API's answers."""
 
+import httpx2
 import pytest
 
 from deploy.api_client.client import (
@@ -70,7 +71,14 @@ def test_events_are_read_by_their_data() -> None:
         "data: 3",
     ]
 
-    assert list(event_data(lines)) == ["{\n}", "2"]
+    response = httpx2.Response(
+        200,
+        headers={"Content-Type": "text/event-stream"},
+        text="\n".join(lines),
+        request=httpx2.Request("GET", "http://localhost/events"),
+    )
+
+    assert list(event_data(response)) == ["{\n}", "2"]
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])

@@ -41,7 +41,7 @@ def test_help_lists_every_command() -> None:
         *("undo", "redo", "users", "diff", "rebuild", "projections", "attributes", "sources"),
         *("dead-letters", "accounts", "tokens", "verify", "asyncapi", "erase"),
         "rekey",
-        *("psql", "test", "bench"),
+        *("settings", "psql", "test", "bench"),
     ]
 
 

@@ -49,8 +49,8 @@ def test_the_password_is_generated_once(tmp_path: Path, monkeypatch: pytest.Monk
     first = admin_password(DataDir(tmp_path))
 
     assert admin_password(DataDir(tmp_path)) == first
-    monkeypatch.setenv("ROLLCALL_ADMIN_PASSWORD", "given")
-    assert admin_password(DataDir(tmp_path)) == ("given", None)
+    monkeypatch.setenv("ROLLCALL_ADMIN_PASSWORD", "given-to-it")
+    assert admin_password(DataDir(tmp_path)) == ("given-to-it", None)
 
 
 def test_a_way_is_opened_for_passing_through_only(tmp_path: Path) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from ingest_api.app.settings import loggable, read_api_settings
-from schemas.config.settings import SettingsError
+from ingest_api.app.settings import ApiSettings
+from schemas.config.declared import loggable
+from schemas.config.environment import SettingsError, read
 
 ENVIRON = {
     "ROLLCALL_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9092",
@@ -15,7 +16,7 @@ ENVIRON = {
 
 def test_the_defaults_are_those_that_are_documented() -> None:
     """Only Kafka and Postgres must be named."""
-    settings = read_api_settings(ENVIRON)
+    settings = read(ApiSettings, ENVIRON)
     assert (settings.host, settings.port) == ("127.0.0.1", 8080)
     assert settings.max_upload_bytes is None
     assert (settings.body_idle_timeout_s, settings.body_deadline_s) == (30, 3600)
@@ -24,7 +25,7 @@ def test_the_defaults_are_those_that_are_documented() -> None:
 def test_every_mistake_is_reported_at_once() -> None:
     """Those of the shared settings too."""
     with pytest.raises(SettingsError) as error:
-        read_api_settings({"ROLLCALL_PORT": "0", "ROLLCALL_MAX_UPLOAD_BYTES": "-1"})
+        read(ApiSettings, {"ROLLCALL_PORT": "0", "ROLLCALL_MAX_UPLOAD_BYTES": "-1"})
     lines = str(error.value).splitlines()
     assert [line.split()[0] for line in lines] == [
         "ROLLCALL_KAFKA_BOOTSTRAP_SERVERS",
@@ -52,7 +53,7 @@ def test_no_secret_is_logged(database_url: str) -> None:
         "ROLLCALL_ADMIN_PASSWORD": "hunter2hunter2",
         "ROLLCALL_FORWARDED_SECRET": "hunter2hunter2hunter2",
     }
-    settings = read_api_settings(environ)
+    settings = read(ApiSettings, environ)
     assert "hunter2" not in str(loggable(settings))
     assert "hunter2" not in repr(settings)
     assert "rollcall" in str(loggable(settings)["database_url"])
@@ -67,17 +68,17 @@ JWT = {
 
 def test_a_jwt_issuer_is_set_whole_or_not_at_all() -> None:
     """Whatever is missing is named."""
-    assert read_api_settings(ENVIRON).auth.issuer is None
-    issuer = read_api_settings(ENVIRON | JWT).auth.issuer
+    assert read(ApiSettings, ENVIRON).auth.issuer is None
+    issuer = read(ApiSettings, ENVIRON | JWT).auth.issuer
     assert issuer is not None
     assert (issuer.role_claim, issuer.name_claim) == ("role", "sub")
     for name, value in JWT.items():
         with pytest.raises(SettingsError) as error:
-            read_api_settings(ENVIRON | {name: value})
+            read(ApiSettings, ENVIRON | {name: value})
         lines = str(error.value).splitlines()
         assert sorted(line.split()[0] for line in lines) == sorted(set(JWT) - {name})
     with pytest.raises(SettingsError, match="ROLLCALL_JWT_AUDIENCE is not set"):
-        read_api_settings(ENVIRON | {"ROLLCALL_JWT_ROLE_CLAIM": "groups"})
+        read(ApiSettings, ENVIRON | {"ROLLCALL_JWT_ROLE_CLAIM": "groups"})
 
 
 @pytest.mark.parametrize(
@@ -94,11 +95,11 @@ def test_a_jwt_issuer_is_set_whole_or_not_at_all() -> None:
 def test_keys_come_from_where_nobody_can_change_them(url: str) -> None:
     """By https, or from this machine; a password in the URL isn't shown."""
     with pytest.raises(SettingsError) as error:
-        read_api_settings(ENVIRON | JWT | {"ROLLCALL_JWT_JWKS_URL": url})
+        read(ApiSettings, ENVIRON | JWT | {"ROLLCALL_JWT_JWKS_URL": url})
     assert str(error.value).startswith("ROLLCALL_JWT_JWKS_URL is")
     assert "hunter2" not in str(error.value)
     local = JWT | {"ROLLCALL_JWT_JWKS_URL": "http://127.0.0.1:8081/keys"}
-    assert read_api_settings(ENVIRON | local).auth.issuer is not None
+    assert read(ApiSettings, ENVIRON | local).auth.issuer is not None
 
 
 def test_mistakes_about_authentication_are_reported_together() -> None:
@@ -110,7 +111,7 @@ def test_mistakes_about_authentication_are_reported_together() -> None:
         "ROLLCALL_JWT_ISSUER": "https://issuer.example",
     }
     with pytest.raises(SettingsError) as error:
-        read_api_settings(ENVIRON | wrong)
+        read(ApiSettings, ENVIRON | wrong)
     lines = str(error.value).splitlines()
     assert [line.split()[0] for line in lines] == [
         "ROLLCALL_ADMIN_PASSWORD",

@@ -97,3 +97,13 @@ def test_a_decision_never_changes(log: list[Event], read_up_to: int) -> None:
     for offset, event in enumerate(log):
         late.apply(offset, event)
     assert list(late.jobs) == list(ledger_of(*log).jobs)
+
+
+def test_an_attempt_that_the_tables_cannot_hold_counts_as_voided() -> None:
+    """No API has sent it; a sound one of the same job counts."""
+    ledger = JobLedger()
+    ledger.apply(0, accepted(7, "a", file_name="users\0.csv"))
+    ledger.apply(1, accepted(7, "b", file_name="users.csv"))
+    assert ledger.decision(7, "a") == "voided"
+    assert ledger.decision(7, "b") == "accepted"
+    assert [job.offset for job in ledger.jobs] == [1]

@@ -26,7 +26,7 @@ from tests.support.data.schema_versions import VERSIONS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from processor.decoding.batches import Batch
+    from processor.decoding.batch import Batch
     from tests.support.data.schema_versions import Schema
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ingest_api.event_log.ledger import JobLedger
-from schemas.config.settings import read_settings
+from schemas.config.environment import read
+from schemas.config.settings import Settings
 from schemas.events import JobVoided, LogMove
 from schemas.log.moves import LogMoves, oldest_version, version_of, versioned
 from schemas.log.reverts import Reverts
@@ -89,10 +90,10 @@ def test_settings_name_the_topics_of_a_version() -> None:
         "ROLLCALL_DATABASE_URL": "dbname=none",
         "ROLLCALL_TOPIC_PREFIX": "a.2-",
     }
-    settings = read_settings(environ)
+    settings = read(Settings, environ)
     third = settings.at_version(3)
     assert third.topics.user_events.name == "a.2-user-events.3"
     assert third.at_version(1).topics == settings.topics
     assert third.with_partitions(5).at_version(2).topics.user_events.partitions == 5
-    assert read_settings({**environ, "ROLLCALL_LOG_VERSION": "3"}) == third
+    assert read(Settings, {**environ, "ROLLCALL_LOG_VERSION": "3"}) == third
     assert settings.version_of("a.2-user-events.7") == 7

@@ -1,0 +1,37 @@
+"""Whether accepted jobs wait for nothing that moves.  Pure: times and positions are told to it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+PATIENCE_S: Final = 120.0
+"""A job may wait so long while nothing is published and nothing is applied."""
+
+
+class StandStill:
+    """Sees a publisher or processors that are stuck, or not there: by what does not move."""
+
+    def __init__(self, patience_s: float = PATIENCE_S) -> None:
+        self._patience_s = patience_s
+        self._seen: tuple[int, tuple[int, ...]] | None = None
+        self._since_s = 0.0
+
+    def reason(self, now_s: float, open_job_id: int | None, marks: tuple[int, ...]) -> str | None:
+        """Why nothing comes of the last job that was accepted, or None.
+
+        ``open_job_id`` is that job where it has not ended; ``marks`` are positions that move
+        while it is published or applied.
+        """
+        if open_job_id is None:
+            self._seen = None
+            return None
+        if self._seen != (open_job_id, marks):
+            self._seen, self._since_s = (open_job_id, marks), now_s
+            return None
+        stands_s = now_s - self._since_s
+        if stands_s < self._patience_s:
+            return None
+        return (
+            f"Jobs wait, and for {stands_s:.0f} s nothing has been published or applied: look at"
+            " the logs of the publisher and the processors."
+        )

@@ -1,0 +1,40 @@
+"""What is read of a Kafka message, and when the log has it from."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Final, Protocol
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_MS: Final = 253_402_300_799_999
+"""The end of the year 9999: what a datetime can hold."""
+
+
+class Record(Protocol):
+    """What is read of a Kafka message."""
+
+    def value(self) -> bytes | None:
+        """Its value as it stands in the log."""
+        ...
+
+    def key(self) -> bytes | None:
+        """Its key as it stands in the log."""
+        ...
+
+    def offset(self) -> int | None:
+        """Its offset in its partition; None only before it is in a log."""
+        ...
+
+    def timestamp(self) -> tuple[int, int]:
+        """What kind of timestamp it has, and the milliseconds since 1970."""
+        ...
+
+
+def recorded_at(record: Record) -> datetime:
+    """When the log has the record from, to the millisecond, whatever its producer wrote there."""
+    return moment_of(record.timestamp()[1])
+
+
+def moment_of(timestamp_ms: int) -> datetime:
+    """The moment so many milliseconds after 1970, or the nearest that there is."""
+    return _EPOCH + timedelta(milliseconds=min(max(timestamp_ms, 0), _LAST_MS))
