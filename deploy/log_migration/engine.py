@@ -1,33 +1,42 @@
-"""What every move of a log does alike, whatever its copy is made for."""
+"""A move of a log from its beginning to its end, whatever its copy is made for.
+
+What differs is a :class:`Rewriting`: how `user-events` is written anew, and what is proved of it.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, LiteralString, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, LiteralString, Protocol, TypeVar
 
 import psycopg
 from confluent_kafka import KafkaException
 
 from deploy.log_migration import MoveError, MoveFailedError, MoveRefusedError
 from deploy.log_migration.log_state import read_ledger, say
+from deploy.log_migration.side_topics import copy_side_topics
 from deploy.log_migration.tables import Tables
 from deploy.log_migration.topic_admin import TopicAdmin
 from ingest_api.kafka.log_setup import LogMismatchError, at_current_version, ensure_log
 from ingest_api.kafka.topic_setup import TopicSetupError
+from processor.builder.parallel_replay import Replays
 from processor.projection.session import connect
+from schemas.read_model.tables import schema_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Sequence
 
+    from deploy.log_migration.erase.data_subject import Person
+    from deploy.log_migration.log_copy import LogCopy
+    from deploy.log_migration.records import CopiedRecord
     from ingest_api.event_log.ledger import JobLedger
+    from processor.tables.instance_registry import Instance
     from schemas.config.settings import Settings
 
     Tell = Callable[[str], None]
     """Says to the operator what is being done."""
 
-_T = TypeVar("_T")
 FAILURES: Final = (
     MoveError,
     TopicSetupError,
@@ -55,6 +64,46 @@ class Log:
     tables: Tables
     connection: psycopg.Connection
     command: str
+
+
+class Rewriting(Protocol):
+    """How `user-events` is written anew, and what is proved of it; whatever it does may refuse.
+
+    ``log`` has the next version as it is wanted, ``copy`` is what is written;
+    ``person``: whose dead letters are left out.
+    """
+
+    log: Log
+    copy: LogCopy
+    person: Person | None
+
+    def copy_on(self, *, is_last: bool) -> Sequence[int]:
+        """Write up to where the log is now, and return that; jobs may wait for the last time."""
+        ...
+
+    def look(self, partition: int, records: Sequence[CopiedRecord]) -> None:
+        """Return where these records, read back from the copy, may stand there."""
+        ...
+
+    def check_tables(self, schemas: tuple[str, str]) -> None:
+        """Return where the tables made from the copy say of the live ones what they are to say."""
+        ...
+
+
+_R = TypeVar("_R", bound=Rewriting)
+
+
+@dataclass(frozen=True, slots=True)
+class Moved(Generic[_R]):
+    """A log that was moved.
+
+    ``rewriting``: what was written anew; None where a move that was broken off was completed.
+    """
+
+    log: Log
+    rewriting: _R | None
+    dead_letters_left_out: int
+    held_s: float
 
 
 @contextlib.contextmanager
@@ -98,13 +147,46 @@ def find_log(settings: Settings, connection: psycopg.Connection, command: str) -
     )
 
 
-def is_switched(log: Log) -> bool:
+def move(
+    log: Log,
+    begin: Callable[[Log], contextlib.AbstractContextManager[_R]],
+    tell: Tell,
+    *,
+    keeps_old: bool = False,
+) -> Moved[_R]:
+    """Move the log as ``begin`` will have it; a move that was broken off is completed or undone.
+
+    Blocks while it copies the log; interrupted or killed at any time, it leaves the log either
+    as it was or to be completed by the next call.
+
+    Raises:
+        MoveRefusedError, MoveFailedError: the log is as it was.
+    """
+    ledger = read_ledger(log.old)
+    if _is_switched(log):
+        _check_same_command(log, ledger)
+        tell("A move that was broken off is completed.")
+        rewriting, left_out, held_at_s = None, 0, time.monotonic()
+    else:
+        _undo_broken_off(log, ledger)
+        with begin(log) as rewriting:
+            log = rewriting.log
+            if not keeps_old:
+                _remove_earlier(log, tell)
+            left_out, held_at_s = _attempt(rewriting, tell)
+    held_s = let_go_on(log, held_at_s)
+    if not keeps_old:
+        log.admin.delete(_earlier_topics(log.new))
+    return Moved(log, rewriting, left_out, held_s)
+
+
+def _is_switched(log: Log) -> bool:
     """Whether the tables are those of the new version already, and only the log lags behind."""
     topic = log.tables.topic(log.tables.active().schema)
     return log.old.version_of(topic) == log.new.log_version
 
 
-def check_same_command(log: Log, ledger: JobLedger) -> None:
+def _check_same_command(log: Log, ledger: JobLedger) -> None:
     """Return where the move that was broken off is one of this command.
 
     Raises:
@@ -113,7 +195,7 @@ def check_same_command(log: Log, ledger: JobLedger) -> None:
     last = ledger.moves.last
     if last is not None and last.command != log.command:
         raise MoveRefusedError(
-            f"A move by `./rollcall {last.command}` was broken off when it was almost done:"
+            f"A move by `rollcall {last.command}` was broken off when it was almost done:"
             " start that command again first, which completes it."
         )
 
@@ -123,7 +205,7 @@ def afresh(log: Log, wanted: Settings) -> Log:
     return replace(log, new=wanted.at_version(log.old.log_version + 1))
 
 
-def remove_earlier(log: Log, tell: Tell) -> None:
+def _remove_earlier(log: Log, tell: Tell) -> None:
     """Remove what a move that died at its very end, or was told to, has kept."""
     earlier = _earlier_topics(log.old) & log.admin.names()
     if earlier:
@@ -140,7 +222,7 @@ def _earlier_topics(settings: Settings) -> set[str]:
     }
 
 
-def undo_broken_off(log: Log, ledger: JobLedger) -> None:
+def _undo_broken_off(log: Log, ledger: JobLedger) -> None:
     """Put back what a move that died has left; the log goes on as it was."""
     if ledger.moves.is_held:
         say(log.old, log.new, "RELEASED", command=log.command)
@@ -149,40 +231,55 @@ def undo_broken_off(log: Log, ledger: JobLedger) -> None:
     log.tables.drop_orphans()
 
 
-def check_can_begin(log: Log) -> None:
-    """Before anything is copied.
+def _attempt(rewriting: Rewriting, tell: Tell) -> tuple[int, float]:
+    """Copy, hold, prove and switch, or give up as a whole.
 
-    Raises:
-        MoveRefusedError: an instance is being built, or the log does not begin at its first record.
+    Returns:
+        How many dead letters were left out, and since when the log has been held.
     """
+    log, active = rewriting.log, rewriting.log.tables.active()
     log.tables.check_none_is_built()
-    log.admin.ends(log.old.topics.user_events)
-
-
-def attempt(log: Log, tell: Tell, move: Callable[[int], _T]) -> _T:
-    """What ``move`` makes of a new instance's number, the tables switched; gives up as a whole.
-
-    Raises:
-        MoveFailedError: the tables are switched, but what came then is not done.
-        Exception: what ``move`` raises; the log is as it was.
-    """
+    log.admin.ends(log.old.topics.user_events)  # refuses a log without its first records
     try:
         log.admin.make(log.old, log.new)
-        return move(log.tables.make(log.new))
+        return _switched(rewriting, active, log.tables.make(log.new), tell)
     except BaseException:
         _give_up(log, tell)
         raise
 
 
+def _switched(rewriting: Rewriting, active: Instance, number: int, tell: Tell) -> tuple[int, float]:
+    log, schema = rewriting.log, schema_name(number)
+
+    def copy_and_build(*, is_last: bool) -> Sequence[int]:
+        ends = rewriting.copy_on(is_last=is_last)
+        tell("Making tables from the copy.")
+        replays.run(rewriting.copy.next_offsets, lambda _done: None, lambda: False)
+        return ends
+
+    replays = Replays(log.new, schema, reverted=active.reverted)
+    with contextlib.closing(replays):
+        copy_and_build(is_last=False)
+        held_at_s = _hold(log, active.schema, tell)
+        ends = copy_and_build(is_last=True)
+        left_out = copy_side_topics(log, rewriting.person)
+    tell("Proving the copy, record by record.")
+    rewriting.copy.check(rewriting.look)
+    tell("Comparing the tables with the live ones.")
+    rewriting.check_tables((active.schema, schema))
+    log.tables.switch(active, number, ends, log.command)
+    return left_out, held_at_s
+
+
 def _give_up(log: Log, tell: Tell) -> None:
-    if is_switched(log):
+    if _is_switched(log):
         # The answer to the switch was lost, but not the switch.
         raise MoveFailedError("the tables are switched: start it again, which completes it")
     tell("Giving up: the log goes on as it was.")
-    undo_broken_off(log, read_ledger(log.old))
+    _undo_broken_off(log, read_ledger(log.old))
 
 
-def hold(log: Log, schema: str, tell: Tell) -> float:
+def _hold(log: Log, schema: str, tell: Tell) -> float:
     """Nobody is told anything more of this log on return, and the tables have read it all.
 
     Returns:
@@ -226,8 +323,3 @@ def let_go_on(log: Log, held_at_s: float) -> float:
     time.sleep(_NOTICED_S)
     log.tables.drop_others()
     return held_s
-
-
-def remove_old(log: Log) -> None:
-    """Delete the topics that everybody has left."""
-    log.admin.delete(_earlier_topics(log.new))

@@ -12,77 +12,94 @@ from schemas.events import JobAccepted, LogConfigured
 from schemas.log.moves import LogMoves
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
     from deploy.log_migration.engine import Log
     from deploy.log_migration.erase.data_subject import Person
     from deploy.log_migration.records import CopiedRecord
-    from deploy.log_migration.topic_admin import TopicAdmin
-    from schemas.config.settings import Settings
-    from schemas.log.topics import Topic
+
+    Batches = Iterable[list[CopiedRecord]]
+    Rewrite = Callable[[int, Batches], Batches]
+    """Makes of a partition's records, in batches, those of the new topic."""
 
 
-def copy_job_events(admin: TopicAdmin, old: Settings, new: Settings) -> None:
+def copy_side_topics(log: Log, person: Person | None) -> int:
+    """All is acknowledged on return; how many dead letters, which were the person's, were left out.
+
+    Dead letters that were retried are known as such in the new topic, which was empty.
+    """
+    letters = _Letters(log, person)
+    _copy(log, "job_events", _JobEvents(log).rewritten)
+    _copy(log, "job_status", _last_of_each)
+    _copy(log, "dead_letters", letters.rewritten)
+    letters.retried.carry()
+    return letters.left_out
+
+
+def _copy(log: Log, part: str, rewrite: Rewrite) -> None:
+    old, new = (settings.topics.by_part()[part] for settings in (log.old, log.new))
+    writer = RecordWriter(log.new.kafka, new)
+    for partition, (begin, end) in enumerate(log.admin.bounds(old)):
+        batches = read_records(log.old, old.name, partition, begin, end)
+        for records in rewrite(partition, batches):
+            writer.write(partition, records)
+    writer.flush()
+
+
+class _JobEvents:
     """Every record that counts, in its order; what was said while the log was held does not.
 
     What says the reconciliation key says that of the new log.
     """
-    moves = LogMoves()
-    writer = RecordWriter(new.kafka, new.topics.job_events)
-    for records in _read(admin, old, old.topics.job_events, 0):
-        counted = [record for record in records if _counts(moves, record)]
-        if old.reconciliation_key != new.reconciliation_key:
-            counted = [_for_key(record, new.reconciliation_key) for record in counted]
-        writer.write(0, counted)
-    writer.flush()
+
+    def __init__(self, log: Log) -> None:
+        self._moves = LogMoves()
+        self._new_key = log.new.reconciliation_key
+        self._has_other_key = self._new_key != log.old.reconciliation_key
+
+    def rewritten(self, _partition: int, batches: Batches) -> Iterator[list[CopiedRecord]]:
+        for records in batches:
+            yield [self._rekeyed(record) for record in records if self._counts(record)]
+
+    def _counts(self, record: CopiedRecord) -> bool:
+        try:
+            return self._moves.apply(decode(record.value()))
+        except UndecodableError:
+            return False  # every reader skips it
+
+    def _rekeyed(self, record: CopiedRecord) -> CopiedRecord:
+        event = decode(record.value()) if self._has_other_key else None
+        if not isinstance(event, LogConfigured | JobAccepted):
+            return record
+        return replace(
+            record, record_value=encode(replace(event, reconciliation_key=self._new_key))
+        )
 
 
-def _counts(moves: LogMoves, record: CopiedRecord) -> bool:
-    try:
-        return moves.apply(decode(record.value()))
-    except UndecodableError:
-        return False  # every reader skips it
-
-
-def _for_key(record: CopiedRecord, key: str) -> CopiedRecord:
-    event = decode(record.value())
-    if not isinstance(event, LogConfigured | JobAccepted):
-        return record
-    return replace(record, record_value=encode(replace(event, reconciliation_key=key)))
-
-
-def copy_last_statuses(admin: TopicAdmin, old: Settings, new: Settings) -> None:
+def _last_of_each(_partition: int, batches: Batches) -> Batches:
     """The last snapshot of each job, as compaction would leave it."""
-    writer = RecordWriter(new.kafka, new.topics.job_status)
-    for partition in range(admin.partitions(old.topics.job_status)):
-        last: dict[bytes | None, CopiedRecord] = {}
-        for records in _read(admin, old, old.topics.job_status, partition):
-            last |= {record.key(): record for record in records}
-        writer.write(partition, list(last.values()))
-    writer.flush()
+    last = {record.key(): record for records in batches for record in records}
+    return [list(last.values())]
 
 
-def copy_dead_letters(log: Log, person: Person | None = None) -> int:
-    """All but the person's; how many were left out.
+class _Letters:
+    """All dead letters but the person's."""
 
-    Those that were retried are known as such in the new topic, which was empty.
-    """
-    left_out = 0
-    old, new = log.old.topics.dead_letters, log.new.topics.dead_letters
-    retried = RetriedLetters(log.connection, old.name, new.name)
-    writer = RecordWriter(log.new.kafka, new)
-    for partition in range(log.admin.partitions(old)):
+    def __init__(self, log: Log, person: Person | None) -> None:
+        topics = (log.old.topics.dead_letters.name, log.new.topics.dead_letters.name)
+        self.retried = RetriedLetters(log.connection, *topics)
+        self.left_out = 0
+        self._person = person
+
+    def rewritten(self, partition: int, batches: Batches) -> Iterator[list[CopiedRecord]]:
         written = 0
-        for records in _read(log.admin, log.old, old, partition):
-            kept = [record for record in records if not (person and person.owns(record))]
-            left_out += len(records) - len(kept)
-            writer.write(partition, kept)
+        for records in batches:
+            kept = [record for record in records if not self._is_theirs(record)]
+            self.left_out += len(records) - len(kept)
             for new_offset, record in enumerate(kept, start=written):
-                retried.note(partition, record.offset(), new_offset)
+                self.retried.note(partition, record.offset(), new_offset)
             written += len(kept)
-    writer.flush()
-    retried.carry()
-    return left_out
+            yield kept
 
-
-def _read(admin: TopicAdmin, old: Settings, topic: Topic, partition: int):
-    begin, end = admin.bounds(topic)[partition]
-    return read_records(old, topic.name, partition, begin, end)
+    def _is_theirs(self, record: CopiedRecord) -> bool:
+        return self._person is not None and self._person.owns(record)

@@ -23,10 +23,11 @@ from ingest_api.auth.api_tokens import Tokens
 from ingest_api.auth.authenticator import Authentication
 from ingest_api.auth.jwt_verifier import Issuer
 from ingest_api.auth.login_rate_limit import LoginLimits
-from ingest_api.auth.middleware import STORE_UNAVAILABLE, authenticate, is_public
+from ingest_api.auth.middleware import authenticate, is_public
 from ingest_api.auth.password_hashing import Passwords
 from ingest_api.auth.token_routes import add_token_routes
 from ingest_api.dry_runs.service import Comparisons
+from ingest_api.errors import IngestError
 from ingest_api.event_log.job_events import JobLog
 from ingest_api.imports.accept_upload import Intake
 from ingest_api.imports.routes import add_import_route
@@ -35,11 +36,10 @@ from ingest_api.jobs.errors import ErrorReads
 from ingest_api.jobs.status_routes import add_job_routes
 from ingest_api.jobs.status_watch import JobWatch
 from ingest_api.jobs.statuses import JobReads
-from ingest_api.kafka.log_start import LogBeginning, LogTruncatedError
-from ingest_api.kafka.producer import LogUnavailableError
+from ingest_api.kafka.log_start import LogBeginning
 from ingest_api.kafka.range_reader import LogStretches
 from ingest_api.openapi.routes import add_description_routes
-from ingest_api.postgres.pool import Store, StoreUnavailableError
+from ingest_api.postgres.pool import Store
 from ingest_api.projections.registry import Instances
 from ingest_api.projections.routes import add_projection_routes
 from ingest_api.proofs.proof import JobProofs
@@ -52,9 +52,10 @@ from ingest_api.uploads.concurrency_limit import UploadGate
 from ingest_api.uploads.receiver import make_ways
 from ingest_api.users.queries import UserReads
 from ingest_api.users.read_routes import add_user_routes
-from ingest_api.web.asgi_middleware import exchange_of
 from ingest_api.web.body import BodyLimits
-from ingest_api.web.responses import SERVER_FAILURE, Refused, json_answer, refusal, unavailable
+from ingest_api.web.refused import SERVER_FAILURE, Refusal, Refused
+from ingest_api.web.request_context import context_of
+from ingest_api.web.responses import json_answer, refusal
 from schemas.clients.event_schemas import EventSchemas
 
 if TYPE_CHECKING:
@@ -184,46 +185,35 @@ def _add_filter(app: Sanic[Any, Any], parts: Parts) -> None:
     forwarded_secret = parts.settings.auth.forwarded_secret
 
     async def pass_or_refuse(request: Request[Any, Any]) -> HTTPResponse | None:
-        exchange_of(request).route = f"/{request.route.path}" if request.route else None
+        context_of(request).route = f"/{request.route.path}" if request.route else None
         if is_public(request):
             return None
         try:
             await authenticate(request, parts.authentication, forwarded_secret)
-        except Refused as refused:
-            return refusal(refused)
+        except (IngestError, Refused) as error:
+            return refusal(error)
         return None
 
     app.register_middleware(pass_or_refuse, "request")
 
 
 def _add_failures(app: Sanic[Any, Any]) -> None:
-    async def on_refused(_request: Request[Any, Any], refused: Refused) -> HTTPResponse:
-        return refusal(refused)
-
-    async def on_store(request: Request[Any, Any], _error: Exception) -> HTTPResponse:
-        return await on_refused(request, unavailable(STORE_UNAVAILABLE))
-
-    async def on_log(request: Request[Any, Any], _error: Exception) -> HTTPResponse:
-        return await on_refused(request, unavailable("Kafka can't be reached, try again"))
-
-    async def on_truncated(request: Request[Any, Any], error: LogTruncatedError) -> HTTPResponse:
-        return await on_refused(request, Refused(409, str(error)))
+    async def on_error(_request: Request[Any, Any], error: IngestError | Refused) -> HTTPResponse:
+        return refusal(error)
 
     async def on_sanic(request: Request[Any, Any], error: SanicException) -> HTTPResponse:
         headers = dict(error.headers)
         if isinstance(error, MethodNotAllowed):
             headers["Allow"] = ", ".join(_allowed_methods(request))
-        return json_answer(error.status_code, {"message": str(error)}, headers)
+        return json_answer(error.status_code, Refusal(str(error)), headers)
 
     async def on_failure(request: Request[Any, Any], error: Exception) -> HTTPResponse:
-        request_id = exchange_of(request).request_id
+        request_id = context_of(request).request_id
         _log.error("request failed", request_id=request_id, exc_info=error)
-        return json_answer(500, {"message": SERVER_FAILURE, "requestId": request_id})
+        return json_answer(500, Refusal(SERVER_FAILURE, request_id=request_id))
 
-    app.error_handler.add(Refused, on_refused)
-    app.error_handler.add(StoreUnavailableError, on_store)
-    app.error_handler.add(LogUnavailableError, on_log)
-    app.error_handler.add(LogTruncatedError, on_truncated)
+    app.error_handler.add(IngestError, on_error)
+    app.error_handler.add(Refused, on_error)
     app.error_handler.add(SanicException, on_sanic)
     app.error_handler.add(Exception, on_failure)
 

@@ -7,10 +7,9 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from ingest_api.app.stand_still import StandStill
-from ingest_api.kafka.producer import LogUnavailableError
+from ingest_api.errors import LogUnavailableError, StoreUnavailableError
 from ingest_api.openapi import response_types
 from ingest_api.openapi.operation import JSON, Answer, Operation, described
-from ingest_api.postgres.pool import StoreUnavailableError
 from ingest_api.publisher.consumer_lag import ProgressUnknownError
 from ingest_api.web.dates import has_read_model
 from ingest_api.web.responses import json_answer

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, LiteralString
 
+from ingest_api.errors import UnavailableError
 from ingest_api.postgres.pool import PUBLIC
 from ingest_api.web.dates import day_text
-from ingest_api.web.responses import unavailable
 from schemas.read_model.tables import USER_COLUMNS
 from schemas.rules.fields import FIELDS
 
@@ -171,7 +171,7 @@ class AudienceDiff:
         look at both for each.
 
         Raises:
-            Refused: 503, others are being compared.
+            UnavailableError: others are being compared.
             SchemaGoneError: one of them was dropped.
             StoreUnavailableError: Postgres doesn't answer, or it takes too long.
         """
@@ -179,7 +179,7 @@ class AudienceDiff:
             async with asyncio.timeout(_TURN_TIMEOUT_S):
                 await self._turns.acquire()
         except TimeoutError:
-            raise unavailable(
+            raise UnavailableError(
                 f"{_AT_ONCE} other differences are being looked for, try again"
             ) from None
         try:

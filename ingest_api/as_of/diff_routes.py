@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 from ingest_api.as_of.diff import KINDS, DiffPage, Sides
 from ingest_api.as_of.operations import AUDIENCE_DIFF
 from ingest_api.auth.middleware import account_of
+from ingest_api.errors import invalid_parameter
 from ingest_api.openapi.operation import described
 from ingest_api.web.paging import MOST_PAGE_SIZE, PAGE_SIZE
 from ingest_api.web.parameters import query_number, query_values
-from ingest_api.web.responses import invalid_parameter, json_answer
+from ingest_api.web.responses import json_answer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +51,7 @@ def _page(request: Request[Any, Any]) -> DiffPage:
     """The page that the query asks for.
 
     Raises:
-        Refused: 400, where one of its parameters is not what it may be.
+        InvalidRequestError: one of its parameters is not what it may be.
     """
     return DiffPage(
         kinds=_kinds(query_values(request).get("kind")),

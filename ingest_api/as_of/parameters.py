@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from ingest_api.event_log.find_job import asked_job
+from ingest_api.errors import ConflictError, invalid_parameter
+from ingest_api.jobs.job_parameter import job_named
 from ingest_api.projections.point_in_time import NOW, read_point
 from ingest_api.web.parameters import query_values
-from ingest_api.web.responses import Refused, invalid_parameter
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -40,7 +40,9 @@ class AskedPoints:
         """What ``work`` makes of the schema that the request's ``asOf`` means; else the live one.
 
         Raises:
-            Refused: 400 no such point, 409 its job runs, 503 the audience is not there yet.
+            InvalidRequestError: no such point.
+            ConflictError: its job runs.
+            UnavailableError: the audience is not there yet.
         """
         values = query_values(request).get(_AS_OF)
         point = NOW if values is None else await self._checked(request, _AS_OF, values)
@@ -50,7 +52,8 @@ class AskedPoints:
         """The point that the parameter with this name says; ``now`` is one.
 
         Raises:
-            Refused: 400 no such point or none, 409 its job runs.
+            InvalidRequestError: no such point or none.
+            ConflictError: its job runs.
         """
         values = query_values(request).get(name)
         if values is None:
@@ -62,7 +65,7 @@ class AskedPoints:
     ) -> Point:
         point = read_point(name, values, now=datetime.now(UTC), allows_now=allows_now)
         if point.job_id is not None:
-            job = await asked_job(request, self._job_log, str(point.job_id))
+            job = await job_named(request, self._job_log, str(point.job_id))
             if (await self._jobs.view(job)).status["state"] in _RUNNING:
-                raise Refused(409, JOB_RUNS)
+                raise ConflictError(JOB_RUNS)
         return point

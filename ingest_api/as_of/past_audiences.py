@@ -13,9 +13,9 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from ingest_api.errors import ConflictError, UnavailableError
 from ingest_api.postgres.pool import PUBLIC, SchemaGoneError
 from ingest_api.projections.registry import IN_USE_S, MOST_PAST, point_of, progress_text
-from ingest_api.web.responses import Refused, unavailable
 from schemas.read_model.tables import schema_name
 
 if TYPE_CHECKING:
@@ -58,8 +58,9 @@ class PastAudiences:
         """What ``work`` makes of the schemas that show the audience as of these points, in order.
 
         Raises:
-            Refused: 503, they are not ready in time, or there are too many; 409, one could not
-                be built, or the log does not hold what it would be built from.
+            UnavailableError: they are not ready in time, or there are too many.
+            ConflictError: one could not be built, or the log does not hold what it would be built
+                from.
             LogUnavailableError: Kafka doesn't answer.
             StoreUnavailableError: Postgres doesn't answer.
         """
@@ -68,7 +69,7 @@ class PastAudiences:
             # Dropped between the mark and the read, it is not in the registry any more either.
             with contextlib.suppress(SchemaGoneError):
                 return await work(schemas)
-        raise unavailable("The past audience was dropped while it was read, try again")
+        raise UnavailableError("The past audience was dropped while it was read, try again")
 
     async def _ready(self, points: Sequence[Point], by: str) -> list[str]:
         """The schemas, once all are ready; all are asked for before any is waited for."""
@@ -83,7 +84,7 @@ class PastAudiences:
             return
         await self._check_log()
         if not await self._instances.request_past(point, by=by):
-            raise unavailable(_no_room(await self._instances.select_kept_past()))
+            raise UnavailableError(_no_room(await self._instances.select_kept_past()))
 
     async def _schema(self, point: Point, by: str, until_s: float) -> str:
         if point.is_now:
@@ -96,9 +97,9 @@ class PastAudiences:
                 return schema_name(row["number"])
             elif row["state"] == "failed":
                 message = f"The audience as of {point.words} could not be built: {row['failure']}"
-                raise Refused(409, message)
+                raise ConflictError(message)
             if time.monotonic() > until_s:
-                raise unavailable(_still(point, row))
+                raise UnavailableError(_still(point, row))
             await asyncio.sleep(_POLL_S)
 
 

@@ -21,10 +21,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, LiteralString
 
-from ingest_api.kafka.producer import LogUnavailableError
+from ingest_api.errors import (
+    ConflictError,
+    Detail,
+    InvalidRequestError,
+    LogUnavailableError,
+    UnavailableError,
+)
 from ingest_api.web.dates import date_text
 from ingest_api.web.json_body import JsonBody
-from ingest_api.web.responses import Detail, Refused, unavailable
 from schemas.events import AttributeDefined, AttributeType
 from schemas.rules.attributes import (
     KEY_TYPES,
@@ -123,12 +128,13 @@ class AttributeLog:
         """Every partition knows the attribute on return; asked again, nothing changes.
 
         Raises:
-            Refused: 400 where it may not be defined, 409 where its name has another definition,
-                503 where not every partition knows it in time: the same request goes on.
+            InvalidRequestError: it may not be defined.
+            ConflictError: its name has another definition.
+            UnavailableError: not every partition knows it in time: the same request goes on.
             StoreUnavailableError: Postgres doesn't answer.
         """
         if faults := faults_of(body, self._reconciliation_key):
-            raise Refused(400, INVALID_ATTRIBUTE, faults)
+            raise InvalidRequestError(INVALID_ATTRIBUTE, faults)
         await self._log.check()
         try:
             async with (
@@ -139,7 +145,7 @@ class AttributeLog:
                 await connection.execute(_LOCK)
                 await self._define(connection, body, account)
         except (TimeoutError, LogUnavailableError):
-            raise unavailable(_NOT_EVERYWHERE) from None
+            raise UnavailableError(_NOT_EVERYWHERE) from None
 
     async def _define(self, connection: Connection, body: AttributeBody, account: str) -> None:
         definitions = await _select_definitions(connection)
@@ -157,7 +163,7 @@ class AttributeLog:
     def _check_free(self, name: str, definitions: Mapping[str, Definition]) -> None:
         fault = rivalry(name, definitions, self._log.partitions)
         if fault is not None:
-            raise Refused(400, INVALID_ATTRIBUTE, [fault])
+            raise InvalidRequestError(INVALID_ATTRIBUTE, [fault])
 
     async def _complete(self, connection: Connection, definition: Definition) -> None:
         everywhere = set(range(self._log.partitions))
@@ -246,9 +252,8 @@ async def _select_definitions(connection: Connection) -> dict[str, Definition]:
     }
 
 
-def _defined_otherwise(event: AttributeDefined) -> Refused:
-    return Refused(
-        409,
+def _defined_otherwise(event: AttributeDefined) -> ConflictError:
+    return ConflictError(
         f"The attribute {event.name} is already defined otherwise: type {event.type},"
         f" isReconciliationKey {str(event.is_reconciliation_key).lower()},"
         f" isIndexed {str(event.is_indexed).lower()}",

@@ -21,6 +21,7 @@ from ingest_api.auth.credentials import (
 )
 from ingest_api.auth.middleware import account_of
 from ingest_api.auth.password_hashing import generated_password
+from ingest_api.errors import Detail, InvalidRequestError, NotFoundError
 from ingest_api.openapi.operation import (
     JSON,
     Answer,
@@ -33,7 +34,7 @@ from ingest_api.openapi.operation import (
 from ingest_api.web.dates import date_text
 from ingest_api.web.json_body import INVALID_BODY, JsonBody, json_body
 from ingest_api.web.paging import page_of
-from ingest_api.web.responses import Detail, Refused, json_answer
+from ingest_api.web.responses import json_answer
 from ingest_api.web.roles import Account, Role
 
 if TYPE_CHECKING:
@@ -258,7 +259,7 @@ def check_name(name: str) -> None:
     """Refuse what no account or token may be called.
 
     Raises:
-        Refused: 400.
+        InvalidRequestError: its body says so.
     """
     fault = name_fault(name)
     if fault is not None:
@@ -271,17 +272,17 @@ def _name_in(segment: str) -> str:
     The framework's own decoding depends on the order in which it happens to meet the routes.
 
     Raises:
-        Refused: 404, no account has such a name; not every text could even be looked for.
+        NotFoundError: no account has such a name; not every text could even be looked for.
     """
     name = unquote(segment)
     if name_fault(name) is not None:
-        raise Refused(404, UNKNOWN_ACCOUNT)
+        raise NotFoundError(UNKNOWN_ACCOUNT)
     return name
 
 
-def invalid_body(column: str, code: str, message: str) -> Refused:
-    """400: a field of the body is not what it may be."""
-    return Refused(400, INVALID_BODY, [Detail(code, message, column=column)])
+def invalid_body(column: str, code: str, message: str) -> InvalidRequestError:
+    """Return the error of a body whose field is not what it may be."""
+    return InvalidRequestError(INVALID_BODY, [Detail(code, message, column=column)])
 
 
 def _check_password(password: str | None) -> None:

@@ -13,7 +13,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any, Final, LiteralString, cast
 
 from ingest_api.auth.credential_cache import Verdict
-from ingest_api.web.responses import Refused
+from ingest_api.errors import ConflictError, LimitReachedError, NotFoundError
 from ingest_api.web.roles import Account
 
 if TYPE_CHECKING:
@@ -95,7 +95,8 @@ class Accounts:
         """Whose the name and the password are; ``before`` is what they last were.
 
         Raises:
-            Refused: 429 after too many wrong passwords from this address, 503 where too many wait.
+            LimitReachedError: after too many wrong passwords from this address.
+            UnavailableError: too many wait.
         """
         if before is None:
             self._refuse_where_limited(login.name, address)
@@ -125,10 +126,9 @@ class Accounts:
     def _refuse_where_limited(self, name: str, address: str) -> None:
         wait_s = self._limits.wait_s(name, address, time.monotonic())
         if wait_s > 0:
-            raise Refused(
-                429,
+            raise LimitReachedError(
                 "Too many failed logins, try again later",
-                headers={"Retry-After": str(math.ceil(wait_s))},
+                retry_after_s=math.ceil(wait_s),
             )
 
     _SELECT_PAGE: Final = """
@@ -154,11 +154,11 @@ class Accounts:
         """The account with this name.
 
         Raises:
-            Refused: 404, there is none.
+            NotFoundError: there is none.
         """
         rows = await self._store.select(self._SELECT_ACCOUNT, (name,))
         if not rows:
-            raise Refused(404, UNKNOWN_ACCOUNT)
+            raise NotFoundError(UNKNOWN_ACCOUNT)
         return rows[0]
 
     _ADD: Final = """
@@ -171,12 +171,12 @@ class Accounts:
         """Make the account.
 
         Raises:
-            Refused: 409, the name is taken.
+            ConflictError: the name is taken.
         """
         hashed = await self._passwords.hash(password)
         added = await self._store.select(self._ADD, (account.name, account.role, hashed))
         if not added:
-            raise Refused(409, NAME_TAKEN)
+            raise ConflictError(NAME_TAKEN)
 
     _CHANGE: Final = """
     UPDATE rollcall_api.account
@@ -188,7 +188,8 @@ class Accounts:
         """Change the account.
 
         Raises:
-            Refused: 404 where there is none, 409 where no administrator would be left.
+            NotFoundError: there is none.
+            ConflictError: no administrator would be left.
         """
         hashed = None if change.password is None else await self._passwords.hash(change.password)
         async with self._store.transaction() as connection:
@@ -201,7 +202,8 @@ class Accounts:
         """Delete the account.
 
         Raises:
-            Refused: 404 where there is none, 409 where no administrator would be left.
+            NotFoundError: there is none.
+            ConflictError: no administrator would be left.
         """
         async with self._store.transaction() as connection:
             await self._lock(connection, name, keeps_admin=False)
@@ -220,6 +222,6 @@ class Accounts:
         await connection.execute(self._LOCK)
         row = await (await connection.execute(self._SELECT_ADMINS, (name,))).fetchone()
         if row is None:
-            raise Refused(404, UNKNOWN_ACCOUNT)
+            raise NotFoundError(UNKNOWN_ACCOUNT)
         if row["role"] == ADMIN and row["admins"] == 1 and not keeps_admin:
-            raise Refused(409, LAST_ADMIN)
+            raise ConflictError(LAST_ADMIN)

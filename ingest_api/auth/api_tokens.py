@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ingest_api.auth.accounts import LOGIN_TIMEOUT_S
 from ingest_api.auth.credential_cache import Verdict
 from ingest_api.auth.credentials import ApiToken
-from ingest_api.postgres.pool import StoreUnavailableError
-from ingest_api.web.responses import Refused
+from ingest_api.errors import ConflictError, NotFoundError, StoreUnavailableError
 from ingest_api.web.roles import Account
 
 if TYPE_CHECKING:
@@ -112,7 +111,7 @@ class Tokens:
         """Make a token with the account's name and role; its secret is known to the caller only.
 
         Raises:
-            Refused: 409, the name is taken.
+            ConflictError: the name is taken.
         """
         secret = secrets.token_hex(_SECRET_BYTES)
         hashed = hashlib.sha256(secret.encode()).digest()
@@ -120,7 +119,7 @@ class Tokens:
             self._ADD, (account.name, account.role, hashed, by, expires_in_days)
         )
         if not added:
-            raise Refused(409, NAME_TAKEN)
+            raise ConflictError(NAME_TAKEN)
         return ApiToken(added[0]["id"], secret)
 
     _DELETE: Final = "DELETE FROM rollcall_api.token WHERE id = %s RETURNING name"
@@ -129,11 +128,11 @@ class Tokens:
         """Delete the token; the name that it had.
 
         Raises:
-            Refused: 404, there is no such token.
+            NotFoundError: there is no such token.
         """
         deleted = await self._store.select(self._DELETE, (token_id,))
         if not deleted:
-            raise Refused(404, UNKNOWN_TOKEN)
+            raise NotFoundError(UNKNOWN_TOKEN)
         self._noted_at_s.pop(token_id, None)
         name: str = deleted[0]["name"]
         return name

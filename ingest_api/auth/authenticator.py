@@ -23,7 +23,7 @@ from ingest_api.auth.credentials import (
     SignedToken,
     credentials_of,
 )
-from ingest_api.postgres.pool import StoreUnavailableError
+from ingest_api.errors import StoreUnavailableError
 
 if TYPE_CHECKING:
     from ingest_api.auth.accounts import Accounts
@@ -67,7 +67,9 @@ class Authentication:
         """Whose the credentials are that this header brings from this address, if anybody's.
 
         Raises:
-            Refused: 403 where they are good for nothing, 429 after too many wrong ones, 503.
+            RoleTooLowError: they are good for nothing.
+            LimitReachedError: after too many wrong ones.
+            UnavailableError: they can't be checked now.
             StoreUnavailableError: it cannot be known for now.
         """
         if authorization is None or len(authorization) > MOST_HEADER_CHARACTERS:

@@ -15,7 +15,7 @@ from jwt.exceptions import InvalidAlgorithmError, InvalidTokenError, PyJWTError
 
 from ingest_api.auth.credential_cache import Verdict
 from ingest_api.auth.jwks import ALGORITHMS, IssuerUnavailableError, KeySet
-from ingest_api.web.responses import Refused, unavailable
+from ingest_api.errors import RoleTooLowError, UnavailableError
 from ingest_api.web.roles import ROLES, Account
 
 if TYPE_CHECKING:
@@ -57,8 +57,8 @@ class Issuer:
         """Whose the JWT is.
 
         Raises:
-            Refused: 403 where it is good but names no role, 503 where the issuer's keys are needed
-                and it doesn't answer.
+            RoleTooLowError: it is good but names no role.
+            UnavailableError: the issuer's keys are needed and it doesn't answer.
         """
         checked_at_s = time.monotonic()
         claims = await self._claims(token.text)
@@ -67,8 +67,7 @@ class Issuer:
             return Verdict(None, checked_at_s)
         role = role_of(claims, self._settings.role_claim)
         if role is None:
-            raise Refused(
-                403,
+            raise RoleTooLowError(
                 f"The role {', '.join(ROLES[:-1])} or {ROLES[-1]} is needed for this request,"
                 f" and the JWT's claim {self._settings.role_claim} names none of them",
             )
@@ -81,7 +80,7 @@ class Issuer:
         except PyJWTError:
             return None
         except IssuerUnavailableError:
-            raise unavailable(_ISSUER_UNAVAILABLE) from None
+            raise UnavailableError(_ISSUER_UNAVAILABLE) from None
 
 
 def wanted_key(text: str) -> tuple[KeyId, str]:

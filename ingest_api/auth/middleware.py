@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from ingest_api.auth.credentials import is_bearer
-from ingest_api.postgres.pool import StoreUnavailableError
-from ingest_api.web.asgi_middleware import exchange_of
+from ingest_api.errors import role_too_low
 from ingest_api.web.client_address import client_address
 from ingest_api.web.parameters import header
-from ingest_api.web.responses import UNAUTHORIZED, Refused, forbidden, unavailable
+from ingest_api.web.refused import UNAUTHORIZED, Refused
+from ingest_api.web.request_context import context_of
 
 if TYPE_CHECKING:
     from sanic import Request
@@ -37,29 +37,28 @@ async def authenticate(
     """Know the request's account; the body is not touched.
 
     Raises:
-        Refused: 401 without valid credentials, 403 where they are good for nothing, 429 after too
-            many wrong ones, 503 where they can't be checked.
+        Refused: 401, without valid credentials.
+        RoleTooLowError: they are good for nothing.
+        LimitReachedError: there were too many wrong ones.
+        UnavailableError: they can't be checked.
     """
     authorization = header(request, "authorization")
     address = client_address(request, forwarded_secret)
-    try:
-        account = await authentication.account(authorization, address)
-    except StoreUnavailableError:
-        raise unavailable(STORE_UNAVAILABLE) from None
+    account = await authentication.account(authorization, address)
     if account is None:
         challenge = _BEARER if is_bearer(authorization) else _BASIC
         raise Refused(401, UNAUTHORIZED, headers={"WWW-Authenticate": challenge})
     request.ctx.account = account
-    exchange_of(request).account = account.name
+    context_of(request).account = account.name
 
 
 def account_of(request: Request[Any, Any], role: Role) -> Account:
     """The request's account, which has this role or a higher one.
 
     Raises:
-        Refused: 403.
+        RoleTooLowError: it has none.
     """
     account: Account = request.ctx.account
     if not account.may(role):
-        raise forbidden(role)
+        raise role_too_low(role)
     return account

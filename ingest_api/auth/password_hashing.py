@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from ingest_api.web.responses import RETRY_AFTER_S, Refused, unavailable
+from ingest_api.errors import LimitReachedError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -43,7 +43,8 @@ class Passwords:
         """Whether the hash is the password's; ``address`` is who asks.
 
         Raises:
-            Refused: 503 where too many wait, 429 where too many of this address do.
+            UnavailableError: too many wait.
+            LimitReachedError: too many of this address do.
         """
         with self._place(address):
             return await self._in_thread(self._verify, hashed, password)
@@ -62,13 +63,11 @@ class Passwords:
     @contextlib.contextmanager
     def _place(self, address: str) -> Generator[None]:
         if self._waiting[address] >= self._most_waiting // 2:
-            raise Refused(
-                429,
+            raise LimitReachedError(
                 "Too many logins from this address are under way, try again later",
-                headers={"Retry-After": str(RETRY_AFTER_S)},
             )
         if self._waiting.total() >= self._most_waiting:
-            raise unavailable("Too many logins are under way, try again later")
+            raise UnavailableError("Too many logins are under way, try again later")
         self._waiting[address] += 1
         try:
             yield

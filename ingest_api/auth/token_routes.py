@@ -10,6 +10,7 @@ import structlog
 from ingest_api.auth.account_routes import check_name, refusals
 from ingest_api.auth.api_tokens import NAME_TAKEN, UNKNOWN_TOKEN
 from ingest_api.auth.middleware import account_of
+from ingest_api.errors import NotFoundError
 from ingest_api.openapi.operation import (
     JSON,
     Answer,
@@ -22,7 +23,7 @@ from ingest_api.web.dates import date_text
 from ingest_api.web.json_body import INVALID_BODY, JsonBody, json_body
 from ingest_api.web.paging import page_of
 from ingest_api.web.parameters import whole_number
-from ingest_api.web.responses import Refused, json_answer
+from ingest_api.web.responses import json_answer
 from ingest_api.web.roles import Account, Role
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ def add_token_routes(api: Blueprint, tokens: Tokens, authentication: Authenticat
         by = account_of(request, "admin")
         number = whole_number(token_id)
         if number is None:
-            raise Refused(404, UNKNOWN_TOKEN)
+            raise NotFoundError(UNKNOWN_TOKEN)
         name = await tokens.delete(number)
         authentication.doubt()
         _log.info("token deleted", by=by.name, token_id=str(number), token=name)

@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from ingest_api.dry_runs.answer import answer_of
 from ingest_api.dry_runs.comparison import AudienceComparison, NoAudienceError, count_pending
 from ingest_api.dry_runs.copy_input import ComparedLines, key_columns, line_columns, stored_inputs
+from ingest_api.errors import Detail, StoreUnavailableError, UnavailableError, invalid_file
 from ingest_api.kafka.upload_chunks import UploadLostError, UploadUnreachableError
-from ingest_api.postgres.pool import StoreUnavailableError
-from ingest_api.web.responses import Detail, invalid_file, unavailable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
@@ -47,7 +46,7 @@ _Found = TypeVar("_Found")
 class Comparisons:
     """Answers such questions for one API process.
 
-    Each method raises ``Refused`` with 503 where there is no answer for now.
+    Each method raises ``UnavailableError`` where there is no answer for now.
     ``until_gone`` returns once the client has gone.
     """
 
@@ -68,7 +67,8 @@ class Comparisons:
         """What the job would do.
 
         Raises:
-            Refused: 400, a delsert would remove more than ``max_delete_percent`` of the users.
+            InvalidRequestError: a delsert would remove more than ``max_delete_percent`` of the
+                users.
         """
         return await self._bounded(self._dry_run(accepted, max_delete_percent), until_gone)
 
@@ -83,7 +83,7 @@ class Comparisons:
         Decided on the audience after all jobs that were accepted before the question.
 
         Raises:
-            Refused: 400.
+            InvalidRequestError: it would.
         """
         await self._bounded(self._check_removal(accepted, max_delete_percent), until_gone)
 
@@ -116,7 +116,7 @@ class Comparisons:
         until_s = time.monotonic() + _PENDING_TIMEOUT_S
         while pending := await count_pending(self._store.select_projected, jobs):
             if time.monotonic() > until_s:
-                raise unavailable(
+                raise UnavailableError(
                     f"Of the jobs accepted before, {pending} are not finished, so it can't be told"
                     " yet what share of the users this file would remove: nothing was kept,"
                     " try again"
@@ -135,12 +135,14 @@ class Comparisons:
             try:
                 yield AudienceComparison(connection, _TIME_LIMIT_S), inputs
             except NoAudienceError:
-                raise unavailable(
+                raise UnavailableError(
                     "There is no audience to compare with, because no processor has made its"
                     " tables yet: nothing was kept, try again once one runs"
                 ) from None
             except (UploadLostError, UploadUnreachableError):
-                raise unavailable("Kafka can't be reached: nothing was kept, try again") from None
+                raise UnavailableError(
+                    "Kafka can't be reached: nothing was kept, try again"
+                ) from None
 
     @contextlib.asynccontextmanager
     async def _turn(self) -> AsyncGenerator[None]:
@@ -148,7 +150,7 @@ class Comparisons:
             async with asyncio.timeout(_TURN_TIMEOUT_S):
                 await self._turns.acquire()
         except TimeoutError:
-            raise unavailable(
+            raise UnavailableError(
                 f"{_AT_ONCE} uploads are being compared with the audience: nothing was kept,"
                 " try again"
             ) from None
@@ -195,7 +197,7 @@ def check_share(removal: Removal, most: Decimal) -> None:
     """Returns where no more than this many per cent of the users would be removed.
 
     Raises:
-        Refused: 400, with the numbers.
+        InvalidRequestError: with the numbers.
     """
     if removal.removed * 100 <= most * removal.users:
         return

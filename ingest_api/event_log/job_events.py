@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Final, Literal, cast
 import structlog
 from confluent_kafka import KafkaException, TopicPartition
 
+from ingest_api.errors import LogUnavailableError
 from ingest_api.event_log.ledger import JobLedger
 from ingest_api.kafka.log_moved import LogMovedError
-from ingest_api.kafka.producer import Appender, LogUnavailableError, Record
+from ingest_api.kafka.producer import Appender, Record
 from schemas.clients.event_schemas import OWN_SCHEMAS
 from schemas.clients.kafka import make_reader
 from schemas.clients.topic_follower import FROM_FIRST, TopicFollower

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from ingest_api.kafka.producer import Appender, LogUnavailableError, Record
-from ingest_api.web.responses import LOG_HELD, unavailable
+from ingest_api.errors import LogUnavailableError, RecordTooLargeError, UnavailableError
+from ingest_api.kafka.producer import Appender, Record
 from schemas.codec.codec import encode
 from schemas.log.topics import MAX_DEAD_LETTER_BYTES
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from schemas.events import AttributeDefined, UserRow
     from schemas.log.topics import Topic
 
+LOG_HELD: Final = "The log is being moved: nothing was kept, try again"
 NOTHING_KEPT: Final = "Kafka can't be reached: nothing was kept, try again"
 _APPEND_TIMEOUT_S: Final = 4.0
 _BELIEVED_S: Final = 1.0
@@ -58,18 +59,18 @@ class UserLog:
         found out before has kept nothing for certain.
 
         Raises:
-            Refused: 503, it doesn't, or it is not known yet that the log is the right one.
+            UnavailableError: it doesn't, or it is not known yet that the log is the right one.
         """
         if reasons := self._reasons():
-            raise unavailable(f"{reasons[0]} Nothing was kept, try again")
+            raise UnavailableError(f"{reasons[0]} Nothing was kept, try again")
         if self._job_log.ledger.moves.is_held:
-            raise unavailable(LOG_HELD)
+            raise UnavailableError(LOG_HELD)
         if time.monotonic() < self._believed_until_s:
             return
         try:
             await self._job_log.topics()
         except LogUnavailableError:
-            raise unavailable(NOTHING_KEPT) from None
+            raise UnavailableError(NOTHING_KEPT) from None
         self._believe()
 
     async def append(self, event: UserRow | AttributeDefined, key: bytes, partition: int) -> None:
@@ -94,6 +95,7 @@ class UserLog:
 
         Raises:
             NotAppendedError: it is not and will not be.
+            RecordTooLargeError: nor may it ever be, as long as the topic takes none so large.
             LogUnavailableError: it may be, or come to be.
         """
         record = Record(
@@ -104,6 +106,8 @@ class UserLog:
     async def _append(self, record: Record) -> int:
         try:
             acknowledged = self._appender.append(record)
+        except RecordTooLargeError:
+            raise
         except LogUnavailableError as error:
             raise NotAppendedError(str(error)) from error
         try:

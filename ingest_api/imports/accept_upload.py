@@ -8,12 +8,19 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Protocol
 
+from ingest_api.errors import (
+    ConflictError,
+    Detail,
+    LogUnavailableError,
+    UnavailableError,
+    invalid_file,
+    role_too_low,
+)
 from ingest_api.event_log.ledger import is_same_content
-from ingest_api.kafka.producer import LogUnavailableError
+from ingest_api.event_log.user_events import LOG_HELD
 from ingest_api.uploads.multipart import FormError, UploadForm
 from ingest_api.uploads.options import ROLE_NEEDED, with_fields
 from ingest_api.uploads.receiver import Arrival
-from ingest_api.web.responses import LOG_HELD, Detail, Refused, forbidden, invalid_file, unavailable
 from schemas.events import NO_JOB, JobAccepted
 from schemas.rules.attributes import key_field
 from schemas.rules.fields import RULES_VERSION
@@ -105,11 +112,12 @@ class Intake:
         """The id of the job that the log has accepted for this upload, or what it would do.
 
         Raises:
-            Refused: nothing of the upload counts, unless a 503 says that it isn't known.
+            IngestError: nothing of the upload counts, unless an UnavailableError says that it isn't
+                known.
         """
         _check_key(self._ways.settings.reconciliation_key, request.attributes)
         if self._job_log.ledger.moves.is_held and not request.options.is_dry_run:
-            raise unavailable(LOG_HELD)
+            raise UnavailableError(LOG_HELD)
         job_id = job_id_of(request.account.name, request.idempotency_key)
         arrival = Arrival(self._ways, job_id, request.attributes)
         known = self._job_log.ledger.job(job_id)
@@ -123,7 +131,7 @@ class Intake:
                 sink.check_stored()
             arrived = await arrival.finish(form.file, form.options)
         except LogUnavailableError:
-            raise unavailable(_KEPT_NOTHING) from None
+            raise UnavailableError(_KEPT_NOTHING) from None
         finally:
             arrival.release()
         return await self._answer(_job_accepted(request, form, arrived), request, form.options)
@@ -144,9 +152,9 @@ class Intake:
             raise _conflict()
         if acceptance == "voided":
             is_held = self._job_log.ledger.moves.is_held
-            raise unavailable(LOG_HELD if is_held else _KEPT_NOTHING)
+            raise UnavailableError(LOG_HELD if is_held else _KEPT_NOTHING)
         if acceptance == "unknown":
-            raise unavailable(_OUTCOME_UNKNOWN, id=str(event.job_id))
+            raise UnavailableError(_OUTCOME_UNKNOWN, job_id=event.job_id)
         return event.job_id
 
 
@@ -159,8 +167,8 @@ def _check_key(reconciliation_key: str, attributes: Sequence[Attribute]) -> None
         raise invalid_file(Detail("KEY_ATTRIBUTE_UNDEFINED", message, column=reconciliation_key))
 
 
-def _conflict() -> Refused:
-    return Refused(409, "The Idempotency-Key was used before with other content")
+def _conflict() -> ConflictError:
+    return ConflictError("The Idempotency-Key was used before with other content")
 
 
 class _Again:
@@ -192,7 +200,7 @@ class _Again:
         """The id of the job that was accepted for this content.
 
         Raises:
-            Refused: 409, it was accepted for other content.
+            ConflictError: it was accepted for other content.
         """
         accepted = self._known.accepted
         again = replace(
@@ -210,7 +218,7 @@ class _Again:
         """Returns where the file can be read again.
 
         Raises:
-            Refused: 400, its bytes had gone by when the form said that it is a dry run.
+            InvalidRequestError: its bytes had gone by when the form said that it is a dry run.
         """
         if not self._is_stored:
             message = (
@@ -235,7 +243,7 @@ async def _receive(request: ImportRequest, sink: _Sink) -> ReceivedForm:
     options = with_fields(request.options, form.fields)
     needed = ROLE_NEEDED[options.mode]
     if not request.account.may(needed):
-        raise forbidden(needed)
+        raise role_too_low(needed)
     return ReceivedForm(file, options)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, Final, Literal
 
 from ingest_api.dry_runs.answer import DryRunAnswer
+from ingest_api.errors import INVALID_FILE
 from ingest_api.openapi.operation import JSON, Answer, Operation, Parameter, refused
 from ingest_api.openapi.response_types import ImportAccepted
 from ingest_api.parsing.file_format import DELIMITERS
-from ingest_api.web.responses import INVALID_FILE
 from schemas.events import JOB_MODES
 
 _EXAMPLE_ID: Final = "8784592478968094060"

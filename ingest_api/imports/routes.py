@@ -8,26 +8,24 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ingest_api.attributes.queries import select_attributes
-from ingest_api.auth.middleware import STORE_UNAVAILABLE, account_of
+from ingest_api.auth.middleware import account_of
 from ingest_api.dry_runs.answer import DryRunAnswer
+from ingest_api.errors import (
+    Detail,
+    invalid_file,
+)
 from ingest_api.imports.accept_upload import ImportRequest
 from ingest_api.imports.operations import IMPORT
 from ingest_api.openapi.operation import described
-from ingest_api.postgres.pool import StoreUnavailableError
 from ingest_api.uploads.multipart import FormError, boundary_of
 from ingest_api.uploads.options import invalid_option, options_in_head
-from ingest_api.web.asgi_middleware import exchange_of
 from ingest_api.web.body import body_pieces, check_declared, until_gone
 from ingest_api.web.idempotency_key import idempotency_key
 from ingest_api.web.parameters import header, header_values, query_values
-from ingest_api.web.responses import (
-    UPLOAD_ACCEPTED,
-    Detail,
-    Refused,
-    invalid_file,
-    json_answer,
-    unavailable,
-)
+from ingest_api.web.refused import Refused
+from ingest_api.web.request_context import context_of
+from ingest_api.web.responses import json_answer
+from schemas.log.job_states import UPLOAD_ACCEPTED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,11 +51,12 @@ def add_import_route(
         _check_media(request)
         check_declared(request, limits)
         with gate.one_more(account.name):
-            attributes = await _attributes(store)
+            # Where Postgres doesn't answer, the job would lie there unseen.
+            attributes = await select_attributes(store)
             taken = await intake.take(_import_request(request, limits, attributes))
         if isinstance(taken, DryRunAnswer):
             return json_answer(200, msgspec.to_builtins(taken))
-        exchange_of(request).job_id = taken
+        context_of(request).job_id = taken
         return json_answer(200, {"id": str(taken), "message": UPLOAD_ACCEPTED})
 
     _ = import_users
@@ -91,14 +90,3 @@ def _boundary(request: Request[Any, Any]) -> bytes:
     if boundary is None:
         raise Refused(415, "An upload must be multipart/form-data")
     return boundary
-
-
-async def _attributes(store: Store) -> Sequence[Attribute]:
-    """The custom attributes, with which the file's header is matched.
-
-    Where Postgres doesn't answer, the upload is refused: its job would lie there unseen.
-    """
-    try:
-        return await select_attributes(store)
-    except StoreUnavailableError:
-        raise unavailable(STORE_UNAVAILABLE) from None

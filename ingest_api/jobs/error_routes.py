@@ -6,14 +6,15 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from ingest_api.auth.middleware import account_of
-from ingest_api.event_log.find_job import asked_job
 from ingest_api.jobs.error_csv import ErrorFile, disposition
-from ingest_api.jobs.operations import CSV, JOB_ERRORS, UNLISTED
+from ingest_api.jobs.job_parameter import job_named
+from ingest_api.jobs.operations import CSV, JOB_ERRORS, NO_ERROR_FILE, UNLISTED
 from ingest_api.openapi.operation import JSON, described
 from ingest_api.web.content_negotiation import preferred
 from ingest_api.web.paging import keyed_page_of
 from ingest_api.web.parameters import header_values
-from ingest_api.web.responses import NO_ERROR_FILE, Refused, json_answer
+from ingest_api.web.refused import Refused
+from ingest_api.web.responses import json_answer
 from ingest_api.web.streaming import send_stream
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def add_error_route(api: Blueprint, job_log: JobLog, errors: ErrorReads) -> None
     async def job_errors(request: Request[Any, Any], job_id: str) -> HTTPResponse | None:
         account_of(request, "reader")
         page = keyed_page_of(request)
-        job = await asked_job(request, job_log, job_id)
+        job = await job_named(request, job_log, job_id)
         if _wants_file(request, job):
             await _send_file(request, job, errors)
             return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final, get_args
 
+from ingest_api.errors import UNKNOWN_JOB
 from ingest_api.jobs.statuses import REVERTED, REVERTING
 from ingest_api.openapi.operation import (
     JSON,
@@ -20,10 +21,14 @@ from ingest_api.openapi.response_types import (
     JobStatus,
     JobStatuses,
 )
-from ingest_api.web.responses import NO_ERROR_FILE, UNKNOWN_JOB, UPLOAD_ACCEPTED
 from schemas.events import JOB_MODES
+from schemas.log.job_states import UPLOAD_ACCEPTED
 
 CSV: Final = "text/csv"
+NO_ERROR_FILE: Final = (
+    "There is no CSV of this job's errors, because its file was taken before headers were kept:"
+    " ask for application/json"
+)
 UNLISTED: Final = "Unlisted-Lines"
 EVENT_STREAM: Final = "text/event-stream"
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 from sanic.response import HTTPResponse
 
 from ingest_api.auth.middleware import account_of
-from ingest_api.event_log.find_job import asked_job
+from ingest_api.errors import LogUnavailableError, invalid_parameter
+from ingest_api.jobs.job_parameter import job_named
 from ingest_api.jobs.operations import EVENT_STREAM, JOB_EVENTS, JOB_STATUS, JOB_STATUSES
 from ingest_api.jobs.server_sent_events import event_id, event_texts
 from ingest_api.jobs.statuses import JobFilter
-from ingest_api.kafka.producer import LogUnavailableError
 from ingest_api.openapi.operation import described
 from ingest_api.web.paging import page_of
 from ingest_api.web.parameters import header, query_values
-from ingest_api.web.responses import invalid_parameter, json_answer
+from ingest_api.web.responses import json_answer
 from ingest_api.web.streaming import send_stream
 from schemas.events import JOB_MODES, JobState
 
@@ -37,7 +37,7 @@ def add_job_routes(api: Blueprint, job_log: JobLog, jobs: JobReads, watch: JobWa
     @described(JOB_STATUS)
     async def job_status(request: Request[Any, Any], job_id: str) -> HTTPResponse:
         account_of(request, "reader")
-        job = await asked_job(request, job_log, job_id)
+        job = await job_named(request, job_log, job_id)
         return json_answer(200, (await jobs.view(job)).status)
 
     @api.get("/batchinfo/status")
@@ -54,7 +54,7 @@ def add_job_routes(api: Blueprint, job_log: JobLog, jobs: JobReads, watch: JobWa
     @described(JOB_EVENTS)
     async def job_events(request: Request[Any, Any], job_id: str) -> HTTPResponse | None:
         account_of(request, "reader")
-        job = await asked_job(request, job_log, job_id)
+        job = await job_named(request, job_log, job_id)
         with watch.one_more():
             seen = header(request, "last-event-id")
             view = await jobs.view(job)  # a fault is answered as such before the events begin
@@ -73,7 +73,7 @@ def _filter(request: Request[Any, Any]) -> JobFilter:
     """Which jobs the query asks for.
 
     Raises:
-        Refused: 400, where it names a state or a mode that there isn't.
+        InvalidRequestError: it names a state or a mode that there isn't.
     """
     query = query_values(request)
     return JobFilter(

@@ -7,8 +7,7 @@ import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from ingest_api.postgres.pool import StoreUnavailableError
-from ingest_api.web.responses import unavailable
+from ingest_api.errors import StoreUnavailableError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
@@ -63,10 +62,10 @@ class JobWatch:
         """Count a watcher as long as the context is open.
 
         Raises:
-            Refused: 503, there are too many already, or the process ends.
+            UnavailableError: there are too many already, or the process ends.
         """
         if self._is_closing or self._watchers >= self._most_watchers:
-            raise unavailable("Too many event streams are open, try again")
+            raise UnavailableError("Too many event streams are open, try again")
         self._watchers += 1
         try:
             yield

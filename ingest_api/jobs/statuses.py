@@ -17,7 +17,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, LiteralString
 
 from ingest_api.web.dates import date_text, optional_date_text
-from ingest_api.web.responses import UPLOAD_ACCEPTED
+from schemas.log.job_states import UPLOAD_ACCEPTED
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from ingest_api.kafka.producer import LogUnavailableError
+from ingest_api.errors import LogTruncatedError, LogUnavailableError
 from schemas.clients.errors import KafkaUnreachableError
 from schemas.clients.log_start import LogStart
 
@@ -13,10 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from schemas.log.topics import Topic
-
-
-class LogTruncatedError(Exception):
-    """A topic does not begin with its first record; the message says which, and what to do."""
 
 
 class LogBeginning:

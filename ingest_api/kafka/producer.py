@@ -7,23 +7,20 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 
+from ingest_api.errors import LogUnavailableError, RecordTooLargeError
 from schemas.clients.kafka import make_producer
 from schemas.runtime.essential import EssentialThread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from confluent_kafka import KafkaError, Message
+    from confluent_kafka import Message
 
 _POLL_S: Final = 0.1
 _QUEUE_KIB: Final = 256 * 1024
 """Above what all writers together may have under way, so that no writer meets a full queue."""
-
-
-class LogUnavailableError(Exception):
-    """Kafka did not acknowledge a record in time; it may be in the log or come into it later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +94,12 @@ def _resolve(future: asyncio.Future[int], error: KafkaError | None, offset: int 
     if error is None and offset is not None:
         future.set_result(offset)
     else:
-        future.set_exception(LogUnavailableError(str(error)))
+        future.set_exception(_failure_of(error))
+
+
+def _failure_of(error: KafkaError | None) -> LogUnavailableError:
+    is_too_large = error is not None and error.code() == KafkaError.MSG_SIZE_TOO_LARGE
+    return (RecordTooLargeError if is_too_large else LogUnavailableError)(str(error))
 
 
 class _PolledProducer:
@@ -136,7 +138,13 @@ class _PolledProducer:
                 reported,
                 headers=list(record.headers),
             )
-        except (KafkaException, BufferError) as error:
+        except KafkaException as error:
+            failure = _failure_of(error.args[0])
+            # What was refused for its size before it was queued leaves no gap in the sequence.
+            if not isinstance(failure, RecordTooLargeError):
+                self._thread.stopping.set()
+            raise failure from error
+        except BufferError as error:
             self._thread.stopping.set()
             raise LogUnavailableError(str(error)) from error
 

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 
+from ingest_api.errors import RETRY_AFTER_S, role_too_low
 from ingest_api.openapi.operation import JSON, either, operation_of, refused, refused_detail
 from ingest_api.web.json_body import INVALID_BODY, LIMITS
-from ingest_api.web.responses import RETRY_AFTER_S, SERVER_FAILURE, UNAUTHORIZED, forbidden
+from ingest_api.web.refused import SERVER_FAILURE, UNAUTHORIZED
 from schemas import __version__
 
 if TYPE_CHECKING:
@@ -230,7 +231,7 @@ def _following(operation: Operation) -> Iterator[tuple[int, Answer]]:
         yield from _BODY_REFUSALS.items()
     yield 500, _FAILED
     if operation.role is not None:
-        message = forbidden(operation.role).message
+        message = role_too_low(operation.role).message
         yield 401, _NOT_KNOWN
         yield 403, refused("The role is too low, or the JWT names none.", {"message": message})
         yield 429, _LIMITED

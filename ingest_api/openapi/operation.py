@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
-import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from ingest_api.web.refused import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,39 +69,6 @@ def page_parameters(most: int = 1000, default: int = 20) -> tuple[Parameter, Par
         ),
         Parameter(name="pageSize", place="query", description="How many at most.", schema=size),
     )
-
-
-class RefusalDetail(msgspec.Struct, frozen=True, rename="camel"):
-    """One thing that is wrong with a request."""
-
-    line: Annotated[
-        int | None,
-        Meta(description="Of the uploaded file, the first is 1; null where it is no line's fault."),
-    ]
-    column: Annotated[
-        str | int | None,
-        Meta(description="Of the uploaded file, or the name of the parameter or field at fault."),
-    ]
-    code: str
-    message: str
-
-
-class Refusal(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """Why a request was not answered as asked; nothing of it was kept, unless it says so."""
-
-    message: str
-    details: list[RefusalDetail] | UnsetType = UNSET
-    request_id: Annotated[
-        str | UnsetType, Meta(description="By which the server's log calls the request.")
-    ] = UNSET
-    id: Annotated[
-        str | UnsetType,
-        Meta(description="Of the job of which it is not known whether it was taken."),
-    ] = UNSET
-    event_id: Annotated[
-        str | UnsetType,
-        Meta(description="Of the write of which it is not known whether or when it is applied."),
-    ] = UNSET
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

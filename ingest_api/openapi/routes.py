@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from sanic.response import HTTPResponse
 
+from ingest_api.errors import NotFoundError
 from ingest_api.openapi.document import document_of
 from ingest_api.openapi.operation import JSON, Answer, Operation, Parameter, described, refused
 from ingest_api.web.parameters import header_values
-from ingest_api.web.responses import Refused
 from schemas.asyncapi import document as asyncapi
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def add_description_routes(public: Blueprint, settings: Settings) -> None:
         if name == _ASYNCAPI:
             return _answer(request, of_topics)
         if name not in _FILES:
-            raise Refused(404, _NO_FILE)
+            raise NotFoundError(_NO_FILE)
         return _answer(request, _file(*_FILES[name]))
 
     _ = description, viewer, viewer_file

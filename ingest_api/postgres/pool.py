@@ -11,6 +11,7 @@ from psycopg import errors, sql
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
+from ingest_api.errors import StoreUnavailableError
 from schemas.clients.copy_out import copied_lines
 
 if TYPE_CHECKING:
@@ -43,10 +44,6 @@ _PARAMETERS: Final[dict[str, Any]] = {
     "application_name": "rollcall-api",
 }
 Connection = psycopg.AsyncConnection[dict[str, Any]]
-
-
-class StoreUnavailableError(Exception):
-    """Postgres cannot be reached, or does not answer in time."""
 
 
 async def _check(connection: Connection) -> None:

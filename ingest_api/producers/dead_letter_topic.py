@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
-from ingest_api.kafka.producer import LogUnavailableError
+from ingest_api.errors import LogUnavailableError
 from schemas.clients.errors import KafkaUnreachableError
 from schemas.clients.kafka import READ_TO_END, READ_WHILE_WAITED_FOR
 from schemas.clients.ranges import Range, RangeReader

@@ -21,16 +21,22 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import structlog
 
+from ingest_api.errors import (
+    ConflictError,
+    LogUnavailableError,
+    NotFoundError,
+    RecordTooLargeError,
+    UnavailableError,
+)
 from ingest_api.event_log.user_events import NOTHING_KEPT, NotAppendedError
-from ingest_api.kafka.producer import LogUnavailableError
 from ingest_api.kafka.topic_setup import TopicSetupError
 from ingest_api.producers.dead_letter_retries import place_of
 from ingest_api.producers.dead_letter_topic import SearchEndedError
 from ingest_api.producers.dead_letter_views import DeadLetterPage, letter_shown, whole_letter_shown
 from ingest_api.web.parameters import whole_number
-from ingest_api.web.responses import Refused, unavailable
 from schemas.codec.codec import UndecodableError, decode
 from schemas.events import UserRow
+from schemas.log.dead_letters import LEFT_OUT
 from schemas.log.topics import partition_of
 
 if TYPE_CHECKING:
@@ -125,7 +131,7 @@ class DeadLetters:
         """A page of the letters wanted, the newest first.
 
         Raises:
-            Refused: 503, it took too long.
+            UnavailableError: it took too long.
         """
         found = await self._in_thread(lambda reading: _page(reading, wanted, page))
         attempts = await self._retries.select(found.letters)
@@ -136,7 +142,7 @@ class DeadLetters:
         """All that is known of one letter.
 
         Raises:
-            Refused: 404, there is no such letter.
+            NotFoundError: there is no such letter.
         """
         letter, value = await self._fetch(letter_id)
         attempts = await self._retries.select([letter])
@@ -146,9 +152,10 @@ class DeadLetters:
         """Send a letter's record to the log once more; it is there on return.
 
         Raises:
-            Refused: 404, there is no such letter; 409, it is a job's record, no record of
-                `user-events`, of a log with another key, or was retried before and ``again``
-                is not said; 503.
+            NotFoundError: there is no such letter.
+            ConflictError: it is a job's record, no record of `user-events`, of a log with another
+                key, or was retried before and ``again`` is not said.
+            UnavailableError: Kafka or Postgres doesn't answer.
         """
         # A client that goes away must not leave open what became of its retry.
         task = asyncio.create_task(self._retry(letter_id, by, again=again))
@@ -169,6 +176,10 @@ class DeadLetters:
         return Retried(letter, partition, offset)
 
     async def _partition(self, letter: DeadLetter, value: bytes | None) -> int:
+        if left_out := letter.headers.get(LEFT_OUT):
+            raise _not_retried(
+                f"it was too large to be kept here whole ({left_out}): it stands where it was"
+            )
         log, earlier = self._user_log, self._earlier_logs
         version = earlier.version_of(letter.headers.get("source-topic", ""))
         if version is None:
@@ -176,7 +187,7 @@ class DeadLetters:
         try:
             made_for = await asyncio.to_thread(earlier.fetch_key, version)
         except TopicSetupError as error:
-            raise unavailable(str(error)) from None
+            raise UnavailableError(str(error)) from None
         check_key(made_for, earlier.reconciliation_key)
         return moved_partition(letter, value, log.partitions)
 
@@ -186,13 +197,12 @@ class DeadLetters:
         if earlier and not again:
             last = earlier[-1]
             where = "?" if last["to_offset"] is None else last["to_offset"]
-            raise Refused(
-                409,
+            raise ConflictError(
                 f"{ALREADY_RETRIED}, by {last['retried_by']}, to partition"
                 f" {last['to_partition']}, offset {where}: say again=true to retry it once more",
             )
         if not await self._retries.claim(letter, attempt, by, partition):
-            raise Refused(409, f"{ALREADY_RETRIED}, by somebody else, at this moment")
+            raise ConflictError(f"{ALREADY_RETRIED}, by somebody else, at this moment")
         return attempt
 
     async def _append(
@@ -202,29 +212,32 @@ class DeadLetters:
         headers = [("retried-from", origin.encode())]
         try:
             return await self._user_log.append_again(letter.key, value, partition, headers)
+        except RecordTooLargeError:
+            await self._retries.release(letter, attempt)
+            raise _not_retried(f"{self._user_log.topic} takes no record so large") from None
         except NotAppendedError:
             await self._retries.release(letter, attempt)
-            raise unavailable(NOTHING_KEPT) from None
+            raise UnavailableError(NOTHING_KEPT) from None
         except LogUnavailableError:
-            raise unavailable(IN_DOUBT) from None
+            raise UnavailableError(IN_DOUBT) from None
 
     async def _fetch(self, letter_id: str) -> tuple[DeadLetter, bytes | None]:
         place = letter_place(letter_id)
         found = place and await self._in_thread(lambda reading: reading.fetch(*place))
         if not found:
-            raise Refused(404, UNKNOWN_LETTER)
+            raise NotFoundError(UNKNOWN_LETTER)
         return found
 
     async def _in_thread(self, question: Callable[[DeadLetterReading], _T]) -> _T:
         if self._waiting >= _MOST_WAITING:
-            raise unavailable("Too many requests look at the dead letters, try again")
+            raise UnavailableError("Too many requests look at the dead letters, try again")
         self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(
                 self._threads, self._ask, question
             )
         except SearchEndedError:
-            raise unavailable("The dead letters were not read in time, try again") from None
+            raise UnavailableError("The dead letters were not read in time, try again") from None
         finally:
             self._waiting -= 1
 
@@ -248,7 +261,7 @@ def retry_partition(
     """Where a letter's record goes: to where its key belongs, else to where it was.
 
     Raises:
-        Refused: 409, it may not be retried.
+        ConflictError: it may not be retried.
     """
     came_from = whole_number(letter.headers.get("source-partition", ""), partitions - 1)
     if letter.headers.get("source-topic") != source_topic or came_from is None:
@@ -264,7 +277,7 @@ def moved_partition(letter: DeadLetter, value: bytes | None, partitions: int) ->
     """Where a letter's record goes from before the log was moved: its partition there is no more.
 
     Raises:
-        Refused: 409, it may not be retried.
+        ConflictError: it may not be retried.
     """
     _retriable(value)
     if letter.key is None:
@@ -278,7 +291,7 @@ def check_key(made_for: str | None, key_now: str) -> None:
     """Return where the log that a letter comes from had the key that the log has now.
 
     Raises:
-        Refused: 409, it hadn't, or nobody knows.
+        ConflictError: it hadn't, or nobody knows.
     """
     if made_for is None:
         raise _not_retried(
@@ -296,7 +309,7 @@ def _retriable(value: bytes | None) -> UserRow | None:
     """The row that is to be retried; None where it can't be read here, or only not yet.
 
     Raises:
-        Refused: 409, it may not be retried.
+        ConflictError: it may not be retried.
     """
     try:
         event = decode(value)
@@ -313,8 +326,8 @@ def _retriable(value: bytes | None) -> UserRow | None:
     return event
 
 
-def _not_retried(why: str) -> Refused:
-    return Refused(409, f"{NOT_RETRIED}: {why}")
+def _not_retried(why: str) -> ConflictError:
+    return ConflictError(f"{NOT_RETRIED}: {why}")
 
 
 def _page(reading: DeadLetterReading, wanted: LetterFilter, page: Page) -> Found:

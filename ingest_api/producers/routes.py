@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from ingest_api.auth.middleware import account_of
+from ingest_api.errors import invalid_parameter
 from ingest_api.openapi.operation import described
 from ingest_api.producers.dead_letters import RETRIED, LetterFilter
 from ingest_api.producers.operations import (
@@ -18,7 +19,7 @@ from ingest_api.producers.operations import (
 )
 from ingest_api.web.paging import page_of
 from ingest_api.web.parameters import query_number, query_values
-from ingest_api.web.responses import invalid_parameter, json_answer
+from ingest_api.web.responses import json_answer
 
 if TYPE_CHECKING:
     from sanic import Blueprint, HTTPResponse, Request
@@ -67,7 +68,7 @@ def _filter(request: Request[Any, Any]) -> LetterFilter:
     """Which letters the query asks for.
 
     Raises:
-        Refused: 400, where a filter is empty, repeated, or no number.
+        InvalidRequestError: a filter is empty, repeated, or no number.
     """
     query = query_values(request)
     reasons = query.get("reason", [])

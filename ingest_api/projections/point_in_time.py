@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from ingest_api.errors import UnknownJobError, invalid_parameter
 from ingest_api.web.parameters import whole_number
-from ingest_api.web.responses import UNKNOWN_JOB, Refused, invalid_parameter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +62,7 @@ def read_point(
     """The point that the parameter with this name says.
 
     Raises:
-        Refused: 400, where it is repeated, none, or in the future; there is no job of such an id.
+        InvalidRequestError: it is repeated, none, or in the future; there is no job of such an id.
     """
     if len(values) != 1:
         raise invalid_parameter(name, f"{name} is given {len(values)} times.")
@@ -83,7 +83,7 @@ def read_point(
 def _job(text: str) -> Point:
     number = whole_number(text)
     if number is None:
-        raise Refused(400, UNKNOWN_JOB)
+        raise UnknownJobError
     return Point(job_id=number)
 
 

@@ -8,6 +8,13 @@ import msgspec
 import structlog
 
 from ingest_api.auth.middleware import account_of
+from ingest_api.errors import (
+    ConflictError,
+    Detail,
+    InvalidRequestError,
+    NotFoundError,
+    UnavailableError,
+)
 from ingest_api.openapi.operation import described
 from ingest_api.projections.operations import (
     LIST_PROJECTIONS,
@@ -22,11 +29,14 @@ from ingest_api.projections.registry import progress_text
 from ingest_api.web.json_body import INVALID_BODY, json_body
 from ingest_api.web.paging import page_of
 from ingest_api.web.parameters import whole_number
-from ingest_api.web.responses import Detail, Refused, json_answer, unavailable
+from ingest_api.web.responses import json_answer
 
 if TYPE_CHECKING:
     from sanic import Blueprint, HTTPResponse, Request
 
+    from ingest_api.errors import (
+        IngestError,
+    )
     from ingest_api.kafka.log_start import LogBeginning
     from ingest_api.projections.registry import Instances
 
@@ -72,23 +82,23 @@ def add_projection_routes(api: Blueprint, instances: Instances, beginning: LogBe
 def _check(body: ProjectionRequest) -> None:
     if body.mend and body.purpose != "rebuild":
         message = "mend is for a rebuild: a verification changes nothing."
-        raise Refused(400, INVALID_BODY, [Detail("VALUE_INVALID", message, column="mend")])
+        raise InvalidRequestError(INVALID_BODY, [Detail("VALUE_INVALID", message, column="mend")])
 
 
-async def _refusal(instances: Instances) -> Refused:
+async def _refusal(instances: Instances) -> IngestError:
     """Why none was taken: one is at work, or nobody has made the registry."""
     at_work = await instances.fetch_at_work()
     if at_work is not None:
         what = f"Projection {at_work['number']} ({at_work['purpose']}) is at work"
-        return Refused(409, f"{what}, {progress_text(at_work)}")
-    return unavailable("No processor has made its tables yet: try again once one runs")
+        return ConflictError(f"{what}, {progress_text(at_work)}")
+    return UnavailableError("No processor has made its tables yet: try again once one runs")
 
 
 async def _fetch(instances: Instances, text: str) -> Row:
     number = whole_number(text, _MOST_NUMBER)
     row = None if number is None else await instances.fetch(number)
     if row is None:
-        raise Refused(404, UNKNOWN_PROJECTION)
+        raise NotFoundError(UNKNOWN_PROJECTION)
     return row
 
 

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from ingest_api.errors import ConflictError, UnavailableError
 from ingest_api.jobs.statuses import ENDED_STATES
 from ingest_api.kafka.range_reader import Stretch, TooLongError
 from ingest_api.proofs.partition import JobPart, PartitionProof, ProofFindings
 from ingest_api.proofs.surviving_users import LEFT_TYPES, LeftUsers
-from ingest_api.web.responses import Refused, unavailable
 from schemas.clients.errors import RecordsGoneError
 from schemas.codec.registry_protocol import RegistryUnreachableError
 from schemas.read_model.copy_csv import copied_columns
@@ -73,25 +73,26 @@ class JobProofs:
         """The proof as the route answers it.
 
         Raises:
-            Refused: 409 where the job has not ended, or the log no longer holds it; 503 where
-                too many are asked for, or it takes too long.
+            ConflictError: the job has not ended, or the log no longer holds it.
+            UnavailableError: too many are asked for, or it takes too long.
             StoreUnavailableError: Postgres doesn't answer.
         """
         if self._asked >= _AT_ONCE + _MOST_WAITING:
-            raise unavailable("Too many proofs are being made, try again")
+            raise UnavailableError("Too many proofs are being made, try again")
         self._asked += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, self._prove, job)
         except TooLongError:
-            raise unavailable(
+            raise UnavailableError(
                 f"The proof was not made within {_TIMEOUT_S:g} s: try again when Kafka and"
-                " Postgres are less busy, or prove all tables with `./rollcall verify`"
+                " Postgres are less busy, or prove all tables with `rollcall verify`"
             ) from None
         except RegistryUnreachableError as error:
-            raise unavailable(f"The schema registry does not answer, try again: {error}") from None
+            raise UnavailableError(
+                f"The schema registry does not answer, try again: {error}"
+            ) from None
         except RecordsGoneError:
-            raise Refused(
-                409,
+            raise ConflictError(
                 "The log no longer holds the job's events, so nothing can be proved:"
                 " its records have been taken out of user-events",
             ) from None
@@ -162,13 +163,12 @@ class _JobState:
         """Of a job that the log has accepted.
 
         Raises:
-            Refused: 409, it has not ended.
+            ConflictError: it has not ended.
         """
         rows = reads.select(_SELECT, (job_id,))
         if not rows or rows[0]["state"] not in ENDED_STATES:
             # An answer that proves nothing would be taken for a fault of the job.
-            raise Refused(
-                409,
+            raise ConflictError(
                 "The job has not ended, so there is nothing to prove yet: ask again once its"
                 " state is COMPLETED or COMPLETED_WITH_ERRORS",
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ingest_api.auth.middleware import account_of
-from ingest_api.event_log.find_job import asked_job
+from ingest_api.jobs.job_parameter import job_named
 from ingest_api.openapi.operation import described
 from ingest_api.proofs.operations import JOB_PROOF
 from ingest_api.web.responses import json_answer
@@ -24,7 +24,7 @@ def add_proof_route(api: Blueprint, job_log: JobLog, proofs: JobProofs) -> None:
     @described(JOB_PROOF)
     async def job_proof(request: Request[Any, Any], job_id: str) -> HTTPResponse:
         account_of(request, "reader")
-        job = await asked_job(request, job_log, job_id)
+        job = await job_named(request, job_log, job_id)
         return json_answer(200, await proofs.of(job))
 
     _ = job_proof

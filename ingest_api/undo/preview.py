@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from ingest_api.errors import ConflictError, UnavailableError
 from ingest_api.openapi.response_types import Count, Id
 from ingest_api.web.dates import day_text
-from ingest_api.web.responses import Refused, unavailable
 from schemas.rules.fields import FIELDS
 
 if TYPE_CHECKING:
@@ -148,7 +148,8 @@ class UndoPreviews:
         One that is under way, or was ready less than a minute ago, is not made again.
 
         Raises:
-            Refused: 503, there are no tables yet; 409, the preview failed.
+            UnavailableError: there are no tables yet.
+            ConflictError: the preview failed.
         """
         job_id = job.accepted.job_id
         number = await self._request(job_id, change, account)
@@ -156,7 +157,7 @@ class UndoPreviews:
         while True:
             row = await self._fetch(number)
             if row["failure"] is not None:
-                raise Refused(409, _FAILED.format(failure=row["failure"]))
+                raise ConflictError(_FAILED.format(failure=row["failure"]))
             if row["result"] is not None:
                 return _preview(job_id, row["result"])
             if self._is_closing.is_set() or time.monotonic() > until_s:
@@ -204,7 +205,7 @@ class UndoPreviews:
         async with self._store.transaction() as connection:
             row = await (await connection.execute(self._HAS_REGISTRY)).fetchone()
             if row is None or not row["is_there"]:
-                raise unavailable(_NO_TABLES)
+                raise UnavailableError(_NO_TABLES)
             # Else two who ask at one instant would make two of the same.
             await connection.execute(self._LOCK)
             row = await (await connection.execute(self._REQUEST, parameters)).fetchone()
@@ -220,7 +221,7 @@ class UndoPreviews:
     async def _fetch(self, number: int) -> Row:
         rows = await self._store.select(self._SELECT, (number,))
         if not rows:
-            raise unavailable(_GONE)
+            raise UnavailableError(_GONE)
         return rows[0]
 
 

@@ -8,7 +8,8 @@ from urllib.parse import parse_qs
 import msgspec
 
 from ingest_api.auth.middleware import account_of
-from ingest_api.event_log.find_job import asked_job
+from ingest_api.errors import RETRY_AFTER_S, Detail, invalid_parameter
+from ingest_api.jobs.job_parameter import job_named
 from ingest_api.openapi.operation import described
 from ingest_api.undo.operations import REDO, REDO_STARTED, UNDO, UNDO_STARTED, UndoBody
 from ingest_api.undo.preview import PreviewProgress
@@ -16,7 +17,7 @@ from ingest_api.undo.undo import Asker
 from ingest_api.web.idempotency_key import idempotency_key_of
 from ingest_api.web.json_body import check_json, decoded, invalid_body, whole_body
 from ingest_api.web.parameters import header, query_values
-from ingest_api.web.responses import RETRY_AFTER_S, Detail, invalid_parameter, json_answer
+from ingest_api.web.responses import json_answer
 
 if TYPE_CHECKING:
     from sanic import Blueprint, HTTPResponse, Request
@@ -37,7 +38,7 @@ def add_undo_routes(api: Blueprint, job_log: JobLog, undo: Undo, previews: UndoP
         account = account_of(request, "admin")
         asker = Asker(account.name, idempotency_key_of(request))
         is_dry_run = await _is_dry_run(request)
-        job = await asked_job(request, job_log, text)
+        job = await job_named(request, job_log, text)
         if is_dry_run:
             await undo.check(job, change)
             return _preview_answer(await previews.preview(job, change, account.name, request.path))
@@ -71,7 +72,9 @@ async def _is_dry_run(request: Request[Any, Any]) -> bool:
     A body that cannot be understood is refused: it may have meant to change nothing.
 
     Raises:
-        Refused: 400, 408, 413 or 415.
+        InvalidRequestError: it can't be understood.
+        Refused: 413 or 415.
+        TooSlowError: it doesn't come in time.
     """
     in_body = await _in_body(request)
     values = query_values(request).get("dryRun", [])

@@ -20,9 +20,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal
 
+from ingest_api.errors import ConflictError, LogUnavailableError, UnavailableError
 from ingest_api.jobs.statuses import COUNTS
-from ingest_api.kafka.producer import LogUnavailableError
-from ingest_api.web.responses import Refused, unavailable
 from schemas.events import JobRestored, JobReverted
 
 if TYPE_CHECKING:
@@ -100,8 +99,8 @@ class Undo:
         become of the job since.
 
         Raises:
-            Refused: 409 where nothing is to be changed, or not now; 503 where Kafka doesn't
-                answer, and says whether anything may have been kept.
+            ConflictError: nothing is to be changed, or not now.
+            UnavailableError: Kafka doesn't answer, and says whether anything may have been kept.
         """
         await self._catch_up()
         if self._is_done(job, change, asker):
@@ -109,7 +108,7 @@ class Undo:
         try:
             status = await self.check(job, change)
             await self._check_builds()
-        except Refused:
+        except ConflictError:
             # It may have been taken meanwhile, by another attempt with the same key.
             if self._is_done(job, change, asker):
                 return
@@ -117,18 +116,18 @@ class Undo:
         event = _event(self._counts(job, status), job.accepted.job_id, change, asker)
         outcome = await self._job_log.change(event)
         if outcome == "voided":
-            raise unavailable(_KEPT_NOTHING)
+            raise UnavailableError(_KEPT_NOTHING)
         if outcome == "unknown":
             message = _OUTCOME_UNKNOWN.format(change=change)
-            raise unavailable(message, id=str(event.job_id))
+            raise UnavailableError(message, job_id=event.job_id)
         if outcome == "changes nothing" and not self._is_done(job, change, asker):
-            raise Refused(409, _OTHER_CAME_FIRST)
+            raise ConflictError(_OTHER_CAME_FIRST)
 
     async def check(self, job: LedgerJob, change: Change) -> Row:
         """The job's status, which lets it be changed so.
 
         Raises:
-            Refused: 409, it doesn't, or the log doesn't hold what the tables would be made from.
+            ConflictError: it doesn't, or the log doesn't hold what the tables would be made from.
             LogUnavailableError: Kafka doesn't answer.
         """
         status = (await self._jobs.view(job)).status
@@ -136,11 +135,11 @@ class Undo:
         is_redone = self._is_redone(job, status)
         if change == "redo":
             if state not in _IN_STATE:
-                raise Refused(409, _NOT_REVERTED.format(state=state))
+                raise ConflictError(_NOT_REVERTED.format(state=state))
         elif state in _IN_STATE:
-            raise Refused(409, _IN_STATE[state])
+            raise ConflictError(_IN_STATE[state])
         elif status["finishedDate"] is None and not is_redone:
-            raise Refused(409, _NOT_ENDED.format(state=state))
+            raise ConflictError(_NOT_ENDED.format(state=state))
         if state != "REVERTING" and not is_redone:
             await self._beginning.check()
         return status
@@ -167,7 +166,7 @@ class Undo:
         try:
             await self._job_log.catch_up()
         except LogUnavailableError:
-            raise unavailable(_KEPT_NOTHING) from None
+            raise UnavailableError(_KEPT_NOTHING) from None
 
     def _is_done(self, job: LedgerJob, change: Change, asker: Asker) -> bool:
         """Whether an earlier attempt with the same key did it."""
@@ -191,7 +190,7 @@ class Undo:
         for build in builds:
             percent = 100 * build["records_done"] // max(1, build["records_total"])
             at_work = {"number": build["number"], "purpose": build["purpose"]}
-            raise Refused(409, _AT_WORK.format(percent=percent, **at_work))
+            raise ConflictError(_AT_WORK.format(percent=percent, **at_work))
 
 
 def _event(

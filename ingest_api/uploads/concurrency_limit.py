@@ -7,10 +7,12 @@ import contextlib
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from ingest_api.web.responses import RETRY_AFTER_S, Refused, unavailable
+from ingest_api.errors import LimitReachedError, TooSlowError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
+
+    from ingest_api.errors import IngestError
 
 _CLOSING_S: Final = 4.0
 """What uploads under way may still take after the process was asked to stop."""
@@ -32,15 +34,14 @@ class UploadGate:
         """One upload of this account, as long as the context is open.
 
         Raises:
-            Refused: 429 where the account has too many under way, 503 where all together have.
+            LimitReachedError: the account has too many under way.
+            UnavailableError: all together have.
         """
         if self._is_closing or self._by_account.total() >= self._at_once:
-            raise unavailable("Too many uploads are under way, try again later")
+            raise UnavailableError("Too many uploads are under way, try again later")
         if self._by_account[account] >= self._per_account:
-            raise Refused(
-                429,
+            raise LimitReachedError(
                 "Too many uploads of this account are under way, try again later",
-                headers={"Retry-After": str(RETRY_AFTER_S)},
             )
         self._by_account[account] += 1
         try:
@@ -54,9 +55,10 @@ class UploadGate:
         """The time in which a body must have come whole.
 
         Raises:
-            Refused: 408 after it, 503 where the process stops before.
+            TooSlowError: after it.
+            UnavailableError: the process stops before.
         """
-        late = Refused(408, f"The upload took longer than {self._deadline_s} s")
+        late = TooSlowError(f"The upload took longer than {self._deadline_s} s")
         async with self._within(self._deadline_s, late):
             yield
 
@@ -65,9 +67,9 @@ class UploadGate:
         """The time in which a file must have been compared with the audience.
 
         Raises:
-            Refused: 503 after it, or where the process stops before.
+            UnavailableError: after it, or where the process stops before.
         """
-        late = unavailable(
+        late = UnavailableError(
             f"The comparison with the audience took longer than {deadline_s} s and was given up:"
             " nothing was changed, try again when the service has less to do"
         )
@@ -75,7 +77,7 @@ class UploadGate:
             yield
 
     @contextlib.asynccontextmanager
-    async def _within(self, deadline_s: float, late: Refused) -> AsyncGenerator[None]:
+    async def _within(self, deadline_s: float, late: IngestError) -> AsyncGenerator[None]:
         try:
             async with asyncio.timeout(deadline_s) as timeout:
                 self._receiving.add(timeout)
@@ -85,7 +87,9 @@ class UploadGate:
                     self._receiving.discard(timeout)
         except TimeoutError:
             if self._is_closing:
-                raise unavailable("The service is stopping, nothing was kept, try again") from None
+                raise UnavailableError(
+                    "The service is stopping, nothing was kept, try again"
+                ) from None
             raise late from None
 
     def close(self) -> None:

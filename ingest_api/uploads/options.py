@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final, cast
 
+from ingest_api.errors import Detail, invalid_file
 from ingest_api.parsing.file_format import DELIMITERS
-from ingest_api.web.responses import Detail, invalid_file
 from schemas.events import JOB_MODES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ingest_api.web.responses import Refused
+    from ingest_api.errors import InvalidRequestError
     from ingest_api.web.roles import Role
     from schemas.events import JobMode
 
@@ -76,7 +76,7 @@ def options_in_head(headers: Sequence[str], query: Mapping[str, Sequence[str]]) 
     """What the head of the request says; ``headers`` are the values of its ``DELIMITER``.
 
     Raises:
-        Refused: 400, where an option is repeated or has an unknown value.
+        InvalidRequestError: an option is repeated or has an unknown value.
     """
     in_query = _options(query)
     in_header = _value("DELIMITER", headers)
@@ -87,7 +87,7 @@ def with_fields(options: ImportOptions, fields: Mapping[str, Sequence[str]]) -> 
     """The options of the head, and of the form's fields where the head says nothing.
 
     Raises:
-        Refused: 400, where an option is repeated or has an unknown value.
+        InvalidRequestError: an option is repeated or has an unknown value.
     """
     in_form = _options(fields)
     percent = options.max_delete_percent
@@ -132,6 +132,6 @@ def _only(name: str, values: Sequence[str]) -> str | None:
     return values[0].strip() if values else None
 
 
-def invalid_option(name: str, message: str) -> Refused:
-    """400: an option of an upload is not what the contract allows."""
+def invalid_option(name: str, message: str) -> InvalidRequestError:
+    """Return the error of an option that is not what the contract allows."""
     return invalid_file(Detail("INVALID_PARAMETER", message, column=name))

@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from ingest_api.errors import Detail, UnavailableError, invalid_file
 from ingest_api.kafka.producer import Appender
 from ingest_api.kafka.upload_chunks import (
     ChunkSource,
@@ -29,7 +30,6 @@ from ingest_api.parsing.errors import FileFault
 from ingest_api.parsing.file_format import FileFormat, charset_named
 from ingest_api.uploads.pipe import FilePipe
 from ingest_api.validation.validate import survey
-from ingest_api.web.responses import Detail, invalid_file, unavailable
 from schemas.events import AttributeColumn
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class Arrival:
         """Start the survey; later calls only say what has become known of the options.
 
         Raises:
-            Refused: 400, where the file is in a charset that isn't taken.
+            InvalidRequestError: the file is in a charset that isn't taken.
         """
         # A delimiter may still come in a field after the file.
         self._is_format_final = options.delimiter_name is not None
@@ -121,7 +121,8 @@ class Arrival:
         """Take the file's next bytes.
 
         Raises:
-            Refused: 400, as soon as the survey has found a fault that no later field can undo.
+            InvalidRequestError: as soon as the survey has found a fault that no later field can
+                undo.
             LogUnavailableError: a chunk was not acknowledged in time.
         """
         self._digest.update(data)
@@ -136,7 +137,7 @@ class Arrival:
         """The file, once all of it is in `uploads` and the survey has seen its end.
 
         Raises:
-            Refused: 400, with what is wrong with the file.
+            InvalidRequestError: with what is wrong with the file.
             LogUnavailableError: a chunk was not acknowledged in time.
         """
         self._pipe.close()
@@ -198,7 +199,7 @@ async def _surveyed(result: asyncio.Future[Survey]) -> Survey:
             Detail(fault.code, fault.message, line=fault.line, column=fault.column)
         ) from None
     except (UploadLostError, UploadUnreachableError):
-        raise unavailable("Kafka can't be reached: nothing was kept, try again") from None
+        raise UnavailableError("Kafka can't be reached: nothing was kept, try again") from None
 
 
 class Turns:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import pyarrow as pa
 
+from ingest_api.errors import Detail, InvalidRequestError
 from ingest_api.parsing.columns import trimmed
 from ingest_api.validation.validate import judge_columns
 from ingest_api.web.json_body import JsonBody
-from ingest_api.web.responses import Detail, Refused
 from schemas.rules.attributes import is_attribute
 from schemas.rules.fields import BOOLEAN_INVALID, FIELDS, NUL_CHARACTER
 
@@ -87,7 +87,7 @@ def given_texts(body: UserBody, known: Known) -> dict[Field, str]:
     """What the body sets, as a file would have it: texts, blank where they are null.
 
     Raises:
-        Refused: 400, an attribute that is not defined, or a value of another type.
+        InvalidRequestError: an attribute that is not defined, or a value of another type.
     """
     given = [(a_field, getattr(body, a_field.name)) for a_field in FIELDS]
     faults: list[Detail] = []
@@ -101,7 +101,7 @@ def given_texts(body: UserBody, known: Known) -> dict[Field, str]:
     values = {a_field: value for a_field, value in given if value is not msgspec.UNSET}
     faults += [fault for a_field, value in values.items() for fault in _misfits(a_field, value)]
     if faults:
-        raise Refused(400, INVALID_USER, faults)
+        raise InvalidRequestError(INVALID_USER, faults)
     return {a_field: _text(value) for a_field, value in values.items()}
 
 
@@ -109,7 +109,7 @@ def new_user(given: Mapping[Field, str], known: Known) -> UserFields:
     """The fields of a user that is to be added.
 
     Raises:
-        Refused: 400, with every field that is missing or breaks its rule.
+        InvalidRequestError: with every field that is missing or breaks its rule.
     """
     columns = {a_field: "" for a_field in FIELDS if a_field.kind != "boolean"} | {
         a_field: text for a_field, text in given.items() if text or a_field.kind != "boolean"
@@ -127,8 +127,8 @@ def changed_user(
     """The fields of a user that are to be changed; ``present`` is the user as it stands.
 
     Raises:
-        Refused: 400, with every field that breaks its rule. What the user has and the request
-            doesn't touch is not judged again.
+        InvalidRequestError: with every field that breaks its rule. What the user has and the
+            request doesn't touch is not judged again.
     """
     judged = _judged({**present, **given}, known)
     touched = {_name(a_field) for a_field in given}
@@ -195,7 +195,7 @@ def _details(faults: list[LineFault]) -> list[Detail]:
 
 def _refuse(details: list[Detail]) -> None:
     if details:
-        raise Refused(400, INVALID_USER, details)
+        raise InvalidRequestError(INVALID_USER, details)
 
 
 def _event_fields(columns: Iterable[Field], judged: Judged, today: date) -> UserFields:

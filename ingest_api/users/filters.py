@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final, LiteralString, cast
 
 import pyarrow as pa
 
+from ingest_api.errors import invalid_parameter
 from ingest_api.parsing.columns import texts
 from ingest_api.validation.field_rules import iso_dates, to_booleans, to_days, to_e164, to_numbers
-from ingest_api.web.responses import invalid_parameter
 from schemas.rules.fields import (
     BOOLEAN_INVALID,
     DATE_INVALID,
@@ -28,8 +28,8 @@ from schemas.rules.fields import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ingest_api.errors import InvalidRequestError
     from ingest_api.parsing.columns import Texts
-    from ingest_api.web.responses import Refused
     from schemas.events import AttributeType
     from schemas.rules.fields import Rule
 
@@ -78,7 +78,7 @@ class UserFilter:
         """The values of the condition's placeholders; ``types`` has every attribute there is.
 
         Raises:
-            Refused: 400, where an attribute is unknown, or the value not of its type.
+            InvalidRequestError: an attribute is unknown, or the value not of its type.
         """
         values: dict[str, object] = dict(self.fields)
         for number, (name, text) in enumerate(self.attributes.items()):
@@ -93,7 +93,7 @@ def read_filter(query: Mapping[str, Sequence[str]]) -> UserFilter:
     """The filter that the parameters of a query are.
 
     Raises:
-        Refused: 400, where one is repeated, empty, or can't be a value of its field.
+        InvalidRequestError: one is repeated, empty, or can't be a value of its field.
     """
     fields = {
         name: _field_value(name, _text(name, query[name]))
@@ -162,7 +162,7 @@ def _number(text: str) -> tuple[str, Rule | None]:
     return str(numbers.column.array[0]), NUMBER_INVALID if numbers.is_bad[0] else rule
 
 
-def _not_of_type(parameter: str, rule: Rule) -> Refused:
+def _not_of_type(parameter: str, rule: Rule) -> InvalidRequestError:
     return invalid_parameter(parameter, rule.reason.format(column=parameter))
 
 

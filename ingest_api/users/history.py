@@ -13,10 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from ingest_api.errors import UnavailableError, UnknownUserError
 from ingest_api.event_log.user_fold import JSON_NAMES, Entry, Rules, UserFold, json_value
 from ingest_api.kafka.range_reader import Stretch, TooLongError
 from ingest_api.web.dates import date_text
-from ingest_api.web.responses import UNKNOWN_USER, Refused, unavailable
 from schemas.codec.codec import UndecodableError
 from schemas.codec.registry_protocol import RegistryUnreachableError
 from schemas.log.positions import place_of
@@ -70,12 +70,13 @@ class UserHistory:
         """A page of the user's history, the oldest first, and how many entries there are.
 
         Raises:
-            Refused: 400 where there is no such user, 503 where too many ask or it takes too long.
+            InvalidRequestError: there is no such user.
+            UnavailableError: too many ask or it takes too long.
             StoreUnavailableError, LogUnavailableError: Postgres or Kafka doesn't answer.
         """
         rows = await self._store.select_projected(self._SELECT, (user_id,))
         if not rows:
-            raise Refused(400, UNKNOWN_USER)
+            raise UnknownUserError
         defined = await self._store.select_projected(self._SELECT_TYPES)
         types = {row["name"]: row["type"] for row in defined}
         rules = Rules.of(self._reconciliation_key, types, rows[0]["reverted"] or ())
@@ -94,7 +95,7 @@ class UserHistory:
 
     async def _in_thread(self, question: _Question) -> tuple[int, list[Entry]]:
         if self._waiting >= _MOST_WAITING:
-            raise unavailable("Too many histories are being read, try again")
+            raise UnavailableError("Too many histories are being read, try again")
         self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(
@@ -134,7 +135,9 @@ class UserHistory:
         except RegistryUnreachableError as error:
             if not schemas.has_registry:
                 return None  # as above
-            raise unavailable(f"The schema registry can't be reached, try again: {error}") from None
+            raise UnavailableError(
+                f"The schema registry can't be reached, try again: {error}"
+            ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +162,9 @@ def _place(job: LedgerJob | None) -> int | None:
     return None if job is None else job.offset
 
 
-def _too_long(question: _Question) -> Refused:
+def _too_long(question: _Question) -> UnavailableError:
     stretch = question.stretch
-    return unavailable(
+    return UnavailableError(
         f"The user's history was not read within {_TIMEOUT_S:g} s: try again when Kafka is less"
         f" busy, or read user-events yourself, partition {stretch.partition}, offsets"
         f" {stretch.first_offset} to {stretch.last_offset}, the records with the user's key"

@@ -83,7 +83,7 @@ class UserReads:
         Only those whose id is above ``page.after`` are gone through.
 
         Raises:
-            Refused: 400, where the filter has an unknown attribute or a value not of its type.
+            InvalidRequestError: the filter has an unknown attribute or a value not of its type.
             SchemaGoneError: the schema, which is not ``public``, is not there.
         """
         return await self._store.read(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from ingest_api.as_of.operations import AS_OF, NO_SUCH_POINT, PAST_ANSWERS, PAST_DESCRIPTION
+from ingest_api.errors import UNKNOWN_USER
 from ingest_api.openapi.operation import (
     JSON,
     Answer,
@@ -15,7 +16,6 @@ from ingest_api.openapi.operation import (
     refused,
 )
 from ingest_api.openapi.response_types import User, Users
-from ingest_api.web.responses import UNKNOWN_USER
 
 
 def _user_filter(name: str, description: str, example: str) -> Parameter:

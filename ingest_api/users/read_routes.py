@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ingest_api.auth.middleware import account_of
+from ingest_api.errors import UnknownUserError
 from ingest_api.openapi.operation import described
 from ingest_api.users.filters import read_filter
 from ingest_api.users.read_operations import ONE_USER, USERS
 from ingest_api.web.paging import keyed_page_of
 from ingest_api.web.parameters import query_values, whole_number
-from ingest_api.web.responses import UNKNOWN_USER, Refused, json_answer
+from ingest_api.web.responses import json_answer
 
 if TYPE_CHECKING:
     from sanic import Blueprint, HTTPResponse, Request
@@ -39,7 +40,7 @@ def add_user_routes(api: Blueprint, users: UserReads, points: AskedPoints) -> No
         number = whole_number(user_id)
         user = await points.read(request, by, lambda at: _user(users, number, at))
         if user is None:
-            raise Refused(400, UNKNOWN_USER)
+            raise UnknownUserError
         return json_answer(200, user)
 
     _ = list_users, one_user

@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from ingest_api.errors import UNKNOWN_USER
 from ingest_api.openapi.operation import (
     JSON,
     Answer,
@@ -19,7 +20,6 @@ from ingest_api.openapi.operation import (
 )
 from ingest_api.openapi.response_types import ContractDate, Count, Id
 from ingest_api.users.body import INVALID_USER, UserBody
-from ingest_api.web.responses import UNKNOWN_USER
 
 _EXAMPLE_ID: Final = "281474976710657"
 _EVENT_ID: Final = "6d5f2c0b9e1a4f7788aa41c3d9e2b05f6d5f2c0b9e1a4f7788aa41c3d9e2b05f"

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import structlog
 
-from ingest_api.postgres.pool import StoreUnavailableError
-from ingest_api.web.responses import unavailable
+from ingest_api.errors import StoreUnavailableError, UnavailableError
 from schemas.clients.backoff import Backoff, Pauses
 from schemas.read_model.tables import OUTCOME_CHANNEL
 
@@ -69,10 +68,10 @@ class Outcomes:
         """The outcome of an event that is appended within the context.
 
         Raises:
-            Refused: 503, too many wait already.
+            UnavailableError: too many wait already.
         """
         if len(self._waiting) >= _MOST_WAITING:
-            raise unavailable("Too many writes are under way: nothing was kept, try again")
+            raise UnavailableError("Too many writes are under way: nothing was kept, try again")
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         waiting = self._waiting.setdefault(event_id, set())
         waiting.add(future)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from ingest_api.auth.middleware import account_of
+from ingest_api.errors import UnknownUserError
 from ingest_api.openapi.operation import described
 from ingest_api.users.body import UserBody
 from ingest_api.users.write_operations import CREATE_USER, DELETE_USER, HISTORY, MODIFY_USER
@@ -12,7 +13,7 @@ from ingest_api.users.writes import Sender
 from ingest_api.web.idempotency_key import idempotency_key_of
 from ingest_api.web.json_body import json_body
 from ingest_api.web.parameters import MOST_INT64, query_number, whole_number
-from ingest_api.web.responses import UNKNOWN_USER, Refused, json_answer
+from ingest_api.web.responses import json_answer
 
 if TYPE_CHECKING:
     from sanic import Blueprint, HTTPResponse, Request
@@ -75,7 +76,7 @@ def _sender(request: Request[Any, Any], account: Account) -> Sender:
 def _user_id(text: str) -> int:
     number = whole_number(text)
     if number is None:
-        raise Refused(400, UNKNOWN_USER)
+        raise UnknownUserError
     return number
 
 

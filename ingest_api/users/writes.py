@@ -26,11 +26,17 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from ingest_api.attributes.queries import select_attributes
-from ingest_api.auth.middleware import STORE_UNAVAILABLE
+from ingest_api.errors import (
+    ConflictError,
+    Detail,
+    InvalidRequestError,
+    LogUnavailableError,
+    StoreUnavailableError,
+    UnavailableError,
+    UnknownUserError,
+)
 from ingest_api.event_log.user_events import NOTHING_KEPT, NotAppendedError
-from ingest_api.kafka.producer import LogUnavailableError
 from ingest_api.users.body import INVALID_USER, Known, changed_user, given_texts, new_user
-from ingest_api.web.responses import UNKNOWN_USER, Detail, Refused, unavailable
 from schemas.events import UserRow
 from schemas.log.topics import partition_of
 from schemas.read_model.tables import API_SOURCE
@@ -107,9 +113,9 @@ class UserWrites:
         """The id of the user that was added.
 
         Raises:
-            Refused: 400 where a field breaks its rule or the key is another user's, 409 where
-                the Idempotency-Key belongs to another request, 503 where it is not known
-                whether or when the user will be there.
+            InvalidRequestError: a field breaks its rule or the key is another user's.
+            ConflictError: the Idempotency-Key belongs to another request.
+            UnavailableError: it is not known whether or when the user will be there.
         """
         event_id = sender.event_id("create", body)
         outcome = await self._outcome_before(sender, event_id)
@@ -126,8 +132,9 @@ class UserWrites:
         """The user has the fields of the body on return; those it doesn't name are as they were.
 
         Raises:
-            Refused: as for :meth:`create`; 400 where there is no such user, or the change
-                would make it another user by the reconciliation key.
+            IngestError: as for :meth:`create`.
+            InvalidRequestError: there is no such user, or the change would make it another user by
+                the reconciliation key.
         """
         event_id = sender.event_id("modify", user_id, body)
         outcome = await self._outcome_before(sender, event_id)
@@ -148,7 +155,7 @@ class UserWrites:
         """The user is gone on return.
 
         Raises:
-            Refused: 400 where there is no such user, else as for :meth:`create`.
+            InvalidRequestError: there is no such user, else as for :meth:`create`.
         """
         event_id = sender.event_id("delete", user_id)
         outcome = await self._outcome_before(sender, event_id)
@@ -172,14 +179,14 @@ class UserWrites:
             return None
         outcome = await self._outcomes.fetch_first(*sender.event_ids())
         if outcome is not None and outcome.event_id != event_id:
-            raise Refused(409, _OTHER_CONTENT)
+            raise ConflictError(_OTHER_CONTENT)
         return outcome
 
     async def _write(self, event: UserRow) -> Outcome:
         assert event.event_id is not None, "every event of ours has an id"
         until_s = time.monotonic() + self._timeout_s
         if not self._outcomes.is_listening:
-            raise unavailable(STORE_UNAVAILABLE)
+            raise StoreUnavailableError("nobody tells of outcomes")
         await self._log.check()
         key = event.key.encode()
         with self._outcomes.expected(event.event_id) as outcome:
@@ -187,14 +194,14 @@ class UserWrites:
             try:
                 await self._log.append(event, key, partition_of(key, self._log.partitions))
             except NotAppendedError:
-                raise unavailable(NOTHING_KEPT) from None
+                raise UnavailableError(NOTHING_KEPT) from None
             except LogUnavailableError:
                 is_in_log = False  # or it is all the same, and then its outcome comes
             await asyncio.wait({outcome}, timeout=max(0, until_s - time.monotonic()))
             if outcome.done():
                 return outcome.result()
         message = _IN_LOG.format(timeout_s=f"{self._timeout_s:g}") if is_in_log else _UNKNOWN
-        raise unavailable(message, eventId=event.event_id)
+        raise UnavailableError(message, event_id=event.event_id)
 
     _SELECT_USER: Final = """
     SELECT key, first_name, last_name, email, mobile_number, country, state, last_active_date,
@@ -206,7 +213,7 @@ class UserWrites:
     async def _user(self, user_id: int) -> dict[str, Any]:
         rows = await self._store.select_projected(self._SELECT_USER, (user_id,))
         if not rows:
-            raise Refused(400, UNKNOWN_USER)
+            raise UnknownUserError
         return rows[0]
 
     async def _known(self, body: UserBody) -> Known:
@@ -214,7 +221,7 @@ class UserWrites:
         attributes = await select_attributes(self._store) if are_needed else ()
         a_field = key_field(self._reconciliation_key, attributes)
         if a_field is None:
-            raise unavailable(
+            raise UnavailableError(
                 f"The attribute {self._reconciliation_key}, which is this server's reconciliation"
                 " key, is not defined yet: nothing was kept"
             )
@@ -247,29 +254,31 @@ def _present_texts(user: dict[str, Any], known: Known) -> dict[Field, str]:
     return texts
 
 
-def _key_changed(a_field: Field) -> Refused:
+def _key_changed(a_field: Field) -> InvalidRequestError:
     name = a_field.name if is_attribute(a_field) else a_field.json_name
     message = (
         f"{name} is the reconciliation key, which tells users apart, so it cannot be changed:"
         " add a user with the new one, and delete this one."
     )
-    return Refused(400, INVALID_USER, [Detail(KEY_CHANGED, message, column=name)])
+    return InvalidRequestError(INVALID_USER, [Detail(KEY_CHANGED, message, column=name)])
 
 
 def _raise_rejected(outcome: Outcome) -> None:
     """Refuse what the projection refused.
 
     Raises:
-        Refused: 400, in the words of the projection where they concern a field.
+        InvalidRequestError: in the words of the projection where they concern a field.
     """
     if outcome.outcome != "rejected":
         return
     assert outcome.code is not None, "a rejection has a code"
     if outcome.code == NO_SUCH_USER.code:
-        raise Refused(400, UNKNOWN_USER)
+        raise UnknownUserError
     reason = outcome.reason or ""
     message = reason if outcome.code == KEY_EXISTS.code else INVALID_USER
-    raise Refused(400, message, [Detail(outcome.code, reason, column=_place(outcome.column))])
+    raise InvalidRequestError(
+        message, [Detail(outcome.code, reason, column=_place(outcome.column))]
+    )
 
 
 def _place(column: str | None) -> str | None:

@@ -6,14 +6,17 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from ingest_api.errors import Detail, TooSlowError, invalid_file
 from ingest_api.web.parameters import header, whole_number
-from ingest_api.web.responses import Detail, Refused, invalid_file
+from ingest_api.web.refused import Refused
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from sanic import Request
     from sanic.asgi import ASGIApp
+
+    from ingest_api.errors import IngestError
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,7 @@ def check_declared(request: Request[Any, Any], limits: BodyLimits) -> None:
     """Refuse a body whose head already says that it is over the limit.
 
     Raises:
-        Refused: 413.
+        Refused: 413, it is.
     """
     declared = whole_number(header(request, "content-length") or "")
     if limits.most_bytes is not None and declared is not None and declared > limits.most_bytes:
@@ -39,13 +42,14 @@ async def body_pieces(
     request: Request[Any, Any],
     limits: BodyLimits,
     *,
-    refuse: Callable[[Detail], Refused] = invalid_file,
+    refuse: Callable[[Detail], IngestError] = invalid_file,
 ) -> AsyncIterator[bytes]:
     """The body in pieces of any size; one is taken from the socket only when asked for.
 
     Raises:
-        Refused: 413 at the first byte over the limit, 408 after a time without a byte,
-            what ``refuse`` makes of it where the connection ends before the body does.
+        Refused: 413 at the first byte over the limit.
+        TooSlowError: no byte came for too long.
+        IngestError: what ``refuse`` makes of it where the connection ends before the body does.
     """
     # The framework's own reader takes a broken connection for the end of the body.
     transport = cast("ASGIApp", request.stream).transport
@@ -56,7 +60,7 @@ async def body_pieces(
             async with asyncio.timeout(limits.idle_s):
                 message = cast("dict[str, Any]", await transport.receive())
         except TimeoutError:
-            raise Refused(408, f"No byte of the body came for {limits.idle_s} s") from None
+            raise TooSlowError(f"No byte of the body came for {limits.idle_s} s") from None
         if message["type"] == "http.disconnect":
             raise refuse(Detail("BODY_INCOMPLETE", "The request ends before its body does."))
         more = bool(message.get("more_body", False))

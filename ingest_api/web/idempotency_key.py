@@ -4,28 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from ingest_api.errors import invalid_parameter
 from ingest_api.web.parameters import header_values
-from ingest_api.web.responses import invalid_parameter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from sanic import Request
 
-    from ingest_api.web.responses import Refused
+    from ingest_api.errors import InvalidRequestError
+
 
 _MOST_CHARACTERS: Final = 255
 
 
 def idempotency_key(
-    values: Sequence[str], refuse: Callable[[str, str], Refused] = invalid_parameter
+    values: Sequence[str], refuse: Callable[[str, str], InvalidRequestError] = invalid_parameter
 ) -> str | None:
     """Return the key among the header's values, or None where there are none.
 
     ``refuse`` makes the refusal of the parameter's name and what it must be.
 
     Raises:
-        Refused: 400, where it is repeated or no key.
+        InvalidRequestError: it is repeated or no key.
     """
     if not values:
         return None
@@ -39,6 +40,6 @@ def idempotency_key_of(request: Request[Any, Any]) -> str | None:
     """Return the key of a request that is no upload, or None where it has none.
 
     Raises:
-        Refused: 400, it is repeated or no key.
+        InvalidRequestError: it is repeated or no key.
     """
     return idempotency_key(header_values(request, "idempotency-key"))

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
+from ingest_api.errors import Detail, InvalidRequestError, TooSlowError
 from ingest_api.web.body import BodyLimits, body_pieces, check_declared
 from ingest_api.web.parameters import header, header_values
-from ingest_api.web.responses import Detail, Refused
+from ingest_api.web.refused import Refused
 
 if TYPE_CHECKING:
     from sanic import Request
@@ -45,8 +46,9 @@ async def json_body(request: Request[Any, Any], kind: type[_Body]) -> _Body:
     """The request's body, which is JSON in UTF-8 and a value of this type.
 
     Raises:
-        Refused: 415 where it says to be something else, 413 over 64 KiB, 408 where it doesn't
-            come in time, 400 where it is cut off, no JSON, or no such value; the field is named.
+        Refused: 415 where it says to be something else, 413 over 64 KiB.
+        TooSlowError: it doesn't come in time.
+        InvalidRequestError: it is cut off, no JSON, or no such value; the field is named.
     """
     check_json(request)
     return decoded(await whole_body(request), kind)
@@ -56,7 +58,9 @@ async def whole_body(request: Request[Any, Any]) -> bytes:
     """The request's body, whatever it is.
 
     Raises:
-        Refused: 413 over 64 KiB, 408 where it doesn't come in time, 400 where it is cut off.
+        Refused: 413 over 64 KiB.
+        TooSlowError: it doesn't come in time.
+        InvalidRequestError: it is cut off.
     """
     check_declared(request, LIMITS)
     body = bytearray()
@@ -65,7 +69,7 @@ async def whole_body(request: Request[Any, Any]) -> bytes:
             async for piece in body_pieces(request, LIMITS, refuse=invalid_body):
                 body += piece
     except TimeoutError:
-        raise Refused(408, f"The body took longer than {_DEADLINE_S} s") from None
+        raise TooSlowError(f"The body took longer than {_DEADLINE_S} s") from None
     return bytes(body)
 
 
@@ -73,7 +77,7 @@ def decoded(body: bytes, kind: type[_Body]) -> _Body:
     """The value that the bytes say.
 
     Raises:
-        Refused: 400, naming the field where one is wrong.
+        InvalidRequestError: naming the field where one is wrong.
     """
     try:
         return _decoder(kind).decode(body.decode())
@@ -95,7 +99,7 @@ def check_json(request: Request[Any, Any]) -> None:
     """Returns where the body says to be JSON.
 
     Raises:
-        Refused: 415.
+        Refused: 415, it doesn't.
     """
     if header_values(request, "content-encoding") not in ([], ["identity"]):
         raise Refused(415, "The body of this request must not be in a content encoding")
@@ -103,9 +107,9 @@ def check_json(request: Request[Any, Any]) -> None:
         raise Refused(415, "The body of this request must be application/json in UTF-8")
 
 
-def invalid_body(detail: Detail) -> Refused:
-    """400: the body is not what it may be."""
-    return Refused(400, INVALID_BODY, [detail])
+def invalid_body(detail: Detail) -> InvalidRequestError:
+    """Return the error of a body that is not what it may be."""
+    return InvalidRequestError(INVALID_BODY, [detail])
 
 
 def _detail(error: str) -> Detail:

@@ -27,7 +27,7 @@ def page_of(request: Request[Any, Any]) -> Page:
     """The page that the query asks for by index.
 
     Raises:
-        Refused: 400, where ``start`` or ``pageSize`` is not what the contract allows.
+        InvalidRequestError: ``start`` or ``pageSize`` is not what the contract allows.
     """
     return Page(
         start=query_number(request, "start", 0, least=0, most=MOST_INT64),
@@ -39,7 +39,7 @@ def keyed_page_of(request: Request[Any, Any]) -> Page:
     """The page that the query asks for by index, key, or both.
 
     Raises:
-        Refused: 400, where ``start``, ``pageSize`` or ``after`` is not what the contract allows.
+        InvalidRequestError: ``start``, ``pageSize`` or ``after`` is not what the contract allows.
     """
     after = query_number(request, "after", 0, least=0, most=MOST_INT64)
     return replace(page_of(request), after=after)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from ingest_api.web.responses import invalid_parameter
+from ingest_api.errors import invalid_parameter
 
 if TYPE_CHECKING:
     from sanic import Request
@@ -35,7 +35,7 @@ def query_number(
     """The parameter as a whole number within the bounds, both included.
 
     Raises:
-        Refused: 400, where it is anything else, or repeated.
+        InvalidRequestError: it is anything else, or repeated.
     """
     values = query_values(request).get(name, [])
     if not values:

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import structlog
 from sanic.response import HTTPResponse
 
-from ingest_api.kafka.producer import LogUnavailableError
-from ingest_api.postgres.pool import StoreUnavailableError
-from ingest_api.web.asgi_middleware import exchange_of
+from ingest_api.errors import LogUnavailableError, StoreUnavailableError
+from ingest_api.web.request_context import context_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -43,7 +42,7 @@ async def send_stream(
     try:
         await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if not sending.done() or sending.exception():
-            exchange_of(request).is_cut_off = True
+            context_of(request).is_cut_off = True
             _note(request, sending)
     finally:
         for task in (sending, leaving):
@@ -69,6 +68,6 @@ def _note(request: Request[Any, Any], sending: asyncio.Task[None]) -> None:
     error = sending.exception() if sending.done() else None
     if isinstance(error, (StoreUnavailableError, LogUnavailableError, TimeoutError)):
         reason = type(error).__name__
-        _log.warning("answer cut off", request_id=exchange_of(request).request_id, reason=reason)
+        _log.warning("answer cut off", request_id=context_of(request).request_id, reason=reason)
     elif error is not None:
-        _log.error("request failed", request_id=exchange_of(request).request_id, exc_info=error)
+        _log.error("request failed", request_id=context_of(request).request_id, exc_info=error)

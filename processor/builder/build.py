@@ -22,12 +22,12 @@ from typing import TYPE_CHECKING, Any, Final, LiteralString
 import structlog
 from psycopg import errors, sql
 
-from processor import ProcessorError
 from processor.builder.comparison_report import describe_comparison
 from processor.builder.log_offsets import check_log_is_whole, offsets_at, select_keys
 from processor.builder.parallel_replay import Replays
 from processor.builder.table_comparison import Side, differences, fingerprint
 from processor.builder.undo_preview import describe_change, note_touched_keys
+from processor.errors import BuildFailedError, StoppedError
 from processor.projection.jobs import announce_changed
 from processor.projection.session import connect
 from processor.tables import instance_registry
@@ -58,18 +58,6 @@ _STRETCHES: Final[LiteralString] = """
 SELECT partition, opened_offset, sealed_offset + 1 FROM {schema}.job_partition
 WHERE job_id = %(job_id)s AND sealed_offset IS NOT NULL ORDER BY partition
 """
-
-
-class BuildFailedError(ProcessorError):
-    """The instance cannot be built, or must not take the live one's place; says why."""
-
-    def __init__(self, failure: str, result: dict[str, Any] | None = None) -> None:
-        super().__init__(failure)
-        self.result = result
-
-
-class StoppedError(ProcessorError):
-    """The process has been told to stop; the build is gone on with by the next one."""
 
 
 class Build:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow.compute
 
-from processor import LogTruncatedError
 from processor.decoding.batches import decode_records
 from processor.decoding.producer_rules import LogPartition
+from processor.errors import LogTruncatedError
 from schemas.clients.event_schemas import EventSchemas
 from schemas.clients.log_start import LogStart
 from schemas.clients.ranges import Range, RangeReader

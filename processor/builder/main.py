@@ -18,10 +18,17 @@ import psycopg
 import structlog
 from psycopg import errors
 
-from processor import LogTruncatedError, RefusedToStartError, SupersededError
-from processor.builder.build import Build, BuildFailedError, StoppedError
+from processor.builder.build import Build
 from processor.builder.reverts_follower import RevertsFollower
-from processor.kafka.log_description import NotReadyError, describe_log
+from processor.errors import (
+    BuildFailedError,
+    LogTruncatedError,
+    NotReadyError,
+    RefusedToStartError,
+    StoppedError,
+    SupersededError,
+)
+from processor.kafka.log_description import describe_log
 from processor.kafka.reconciliation_key import check_key
 from processor.projection.session import connect, is_transient
 from processor.runtime.garbage_collection import rare_collections

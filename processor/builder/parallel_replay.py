@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from processor.builder.replay import Replay
-from processor.runtime.child_process import OtherProcess, OtherProcessDiedError, shared_number
+from processor.errors import OtherProcessDiedError
+from processor.runtime.child_process import OtherProcess, shared_number
 from schemas.config.logs import configure_logging
 
 if TYPE_CHECKING:

@@ -25,9 +25,9 @@ import psycopg
 import structlog
 from psycopg import errors, sql
 
-from processor import ProcessorError, SupersededError
 from processor.decoding.accept_rule import Indexed, indexed_names
 from processor.decoding.batch import empty_batch
+from processor.errors import PassedStopError, SupersededError
 from processor.kafka.partition_reader import PartitionReader
 from processor.kafka.row_reader import LogReader
 from processor.pipeline.partition_feed import PartitionFeed, WorkMaker
@@ -72,10 +72,6 @@ WHERE topic = %(topic)s AND partition = %(partition)s
   AND epoch = %(epoch)s AND next_offset = 0 AND is_indexed
 RETURNING generation
 """
-
-
-class PassedStopError(ProcessorError):
-    """The tables are already further than they were to go."""
 
 
 class Replay:

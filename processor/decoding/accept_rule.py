@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from processor.decoding.batch import rows_at
-from schemas.events import AttributeDefined, JobOpened, RowErased
+from schemas.events import NO_JOB, AttributeDefined, JobOpened, RowErased
 from schemas.log.sequences import in_sequence
 from schemas.read_model.copy_binary import is_complete
 from schemas.rules.attributes import Attribute
@@ -54,18 +54,19 @@ FOREIGN = -1
 class PartitionState:
     """How far a partition has come; moves in the transaction of its rows.
 
+    By default nothing of it has been read.
     ``attributes`` are those defined so far, by name.
     """
 
     partition: int
-    epoch: int
-    next_offset: int
-    is_indexed: bool
-    sealed_job_id: int
-    open_job_id: int | None
-    open_mode: str | None
-    next_sequence: int
-    digest: int
+    epoch: int = 0
+    next_offset: int = 0
+    is_indexed: bool = True
+    sealed_job_id: int = NO_JOB
+    open_job_id: int | None = None
+    open_mode: str | None = None
+    next_sequence: int = 0
+    digest: int = 0
     attributes: Mapping[str, Attribute] = field(default_factory=dict[str, Attribute])
 
 

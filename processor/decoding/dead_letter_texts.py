@@ -61,9 +61,9 @@ _WAYS_OUT: Final = {
     MOBILE_INVALID.code: "send it again with +, country and number, and nothing between them",
     "JOB_REPEATED": "nothing is lost, the job has been applied; find out who sends such records",
     "NOT_STORABLE": "report it, with the record: it ought to have been judged before",
-    "ATTRIBUTE_NAME_INVALID": "define it by the API or ./rollcall attributes add, under a name"
+    "ATTRIBUTE_NAME_INVALID": "define it by the API or rollcall attributes add, under a name"
     " that is free",
-    ATTRIBUTE_UNKNOWN.code: "define it (./rollcall attributes add), then retry this letter",
+    ATTRIBUTE_UNKNOWN.code: "define it (rollcall attributes add), then retry this letter",
     ATTRIBUTE_INVALID.code: "send it again with the value in canonical text",
     "MISROUTED": "place keys by murmur2 as Java's producer does; a retry of this letter puts it"
     " in the right one",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import TopicPartition
 
-from processor import RefusedToStartError
+from processor.errors import RefusedToStartError
 from schemas.clients.errors import kafka_asked
 from schemas.clients.ranges import is_gone
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import ConfigResource, ResourceType
 
-from processor import ProcessorError, RefusedToStartError
+from processor.errors import NotReadyError, RefusedToStartError
 from schemas.clients.kafka import make_admin
 
 if TYPE_CHECKING:
@@ -17,10 +17,6 @@ if TYPE_CHECKING:
     from schemas.config.settings import Settings
 
 _ADMIN_TIMEOUT_S: Final = 10.0
-
-
-class NotReadyError(ProcessorError):
-    """Kafka cannot be reached or a topic is missing: wait and try again."""
 
 
 @dataclass(frozen=True, slots=True)

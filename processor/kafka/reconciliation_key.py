@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from processor import RefusedToStartError
+from processor.errors import RefusedToStartError
 from schemas.clients.job_events import fetch_key
 from schemas.codec.registry_protocol import RegistryUnreachableError
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from psycopg import errors
 
-from processor import NarrowedError, RecordRefusedError, SupersededError
+from processor.errors import NarrowedError, RecordRefusedError, SupersededError
 from processor.pipeline.works import Narrowing
 from processor.projection.session import is_of_data, is_transient
 from schemas.runtime.essential import EssentialThread

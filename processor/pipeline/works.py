@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING
 import structlog
 from psycopg import errors
 
-from processor import RecordRefusedError
 from processor.decoding.accept_rule import Rows, accept
 from processor.decoding.batches import decode_records
 from processor.decoding.producer_rules import FOREIGN_JOB, LogPartition, Refusal
+from processor.errors import RecordRefusedError
 from processor.projection.session import is_of_data
 from processor.projection.staging import prepare_rows
 from processor.projection.transaction import Work

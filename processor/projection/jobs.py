@@ -19,8 +19,8 @@ import structlog
 from psycopg import sql
 from psycopg.rows import class_row, dict_row
 
-from processor import RecordRefusedError
 from processor.decoding.judge import repeated_job
+from processor.errors import RecordRefusedError
 from schemas.codec.codec import encode
 from schemas.events import JobStatus
 

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any, Final, LiteralString
 from psycopg import errors, sql
 from psycopg.types.json import Jsonb
 
-from processor import SupersededError
 from processor.decoding.accept_rule import Defined, Erased, Indexed, Opened, Sealed
 from processor.decoding.batch import DeadLetter
+from processor.errors import SupersededError
 from processor.projection.job_rows import LeafWriter, Round
 from processor.projection.jobs import JobChanges, log_finished
 from processor.projection.producer_rows import ForeignWriter, decide

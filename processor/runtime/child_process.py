@@ -14,7 +14,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 
-from processor import ProcessorError
+from processor.errors import OtherProcessDiedError
 from processor.runtime.garbage_collection import rare_collections
 from schemas.runtime.essential import EssentialThread, end_process_on_failure
 
@@ -28,10 +28,6 @@ _T = TypeVar("_T")
 _WATCH_S: Final = 0.5
 _STOP_S: Final = 10.0
 _context: Final[SpawnContext] = multiprocessing.get_context("spawn")
-
-
-class OtherProcessDiedError(ProcessorError):
-    """It has ended without a word."""
 
 
 def shared_number() -> Synchronized[int]:

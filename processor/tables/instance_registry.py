@@ -21,7 +21,7 @@ from psycopg import errors, sql
 from psycopg.rows import class_row, tuple_row
 from psycopg.types.json import Jsonb
 
-from processor import RefusedToStartError
+from processor.errors import RefusedToStartError
 from processor.tables.retry_backoff import pause_s
 from schemas.read_model import tables as read_model
 

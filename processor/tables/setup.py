@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, LiteralString
 
 from psycopg import sql
 
-from processor import RefusedToStartError
-from processor.kafka.log_description import NotReadyError
+from processor.errors import NotReadyError, RefusedToStartError
 from processor.tables.generations import Generations
 from processor.tables.instance_registry import (
     adopt_first,

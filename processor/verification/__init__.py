@@ -18,7 +18,3 @@ Promises that it shares no SQL with the projection; memory grows with a partitio
 May import every folder below it: `pipeline`, `projection`, `decoding`, `tables`, `kafka`,
 `runtime`.
 """
-
-
-class VerificationError(Exception):
-    """Nothing can be proved here: says why and what to do; no work was touched."""

@@ -111,17 +111,7 @@ class PartitionFold:
         reverted: frozenset[int] = frozenset(),
         watched: Collection[int] = (),
     ) -> None:
-        self.state = PartitionState(
-            partition=place.number,
-            epoch=0,
-            next_offset=0,
-            is_indexed=True,
-            sealed_job_id=0,
-            open_job_id=None,
-            open_mode=None,
-            next_sequence=0,
-            digest=0,
-        )
+        self.state = PartitionState(place.number)
         self.jobs: dict[int, JobInPartition] = {}
         self.generation = FIRST_GENERATION
         self.generations: dict[int, UserColumns] = {FIRST_GENERATION: UserColumns()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from processor.verification import VerificationError
+from processor.errors import VerificationError
 from schemas.clients.errors import RecordsGoneError
 from schemas.clients.event_schemas import EventSchemas
 from schemas.clients.ranges import Range, RangeReader

@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 from psycopg import errors, sql
 
+from processor.errors import VerificationError
 from processor.projection.session import connect
 from processor.tables.generations import Generations
-from processor.verification import VerificationError
 from processor.verification.fold import rejection_hashes
 from processor.verification.leaf_fingerprint import COLUMNS, LeafFingerprint
 from schemas.clients.copy_out import copied_lines

@@ -11,13 +11,17 @@ from typing import TYPE_CHECKING, Final
 
 import psycopg
 
-from processor import RefusedToStartError
-from processor.kafka.log_description import NotReadyError, describe_log
+from processor.errors import (
+    NotReadyError,
+    OtherProcessDiedError,
+    RefusedToStartError,
+    VerificationError,
+)
+from processor.kafka.log_description import describe_log
 from processor.projection.session import connect
-from processor.runtime.child_process import OtherProcess, OtherProcessDiedError, shared_number
+from processor.runtime.child_process import OtherProcess, shared_number
 from processor.runtime.garbage_collection import rare_collections
 from processor.tables.instance_registry import fetch_active
-from processor.verification import VerificationError
 from processor.verification.findings import Findings
 from processor.verification.job_comparison import compare_jobs
 from processor.verification.log_reader import log_bounds, read_partition

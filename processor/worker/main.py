@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 import structlog
 
-from processor import RefusedToStartError, SwitchedError
-from processor.kafka.log_description import NotReadyError, describe_log
+from processor.errors import NotReadyError, RefusedToStartError, SwitchedError
+from processor.kafka.log_description import describe_log
 from processor.kafka.reconciliation_key import check_key
 from processor.kafka.row_reader import LogReader
 from processor.kafka.schema_cache import WriterSchemas

@@ -3,6 +3,8 @@
 One sender at a time, chosen by an advisory lock that Postgres frees when the
 session ends.  Rows are deleted after Kafka acknowledged them, so a crash in
 between sends them again: a repeat, never a gap.
+Where a record is too large for its topic, its batch is sent again one record at a time, so that
+a shorter one takes its place in the order (:mod:`processor.worker.shortening`).
 
 It looks at the tables all the time, so it is also who notices that others have
 taken their place where no record comes that would be fenced.
@@ -10,38 +12,66 @@ taken their place where no record comes that would be fenced.
 
 from __future__ import annotations
 
+import itertools
 import threading
-from typing import TYPE_CHECKING, Any, Final, LiteralString
+from typing import TYPE_CHECKING, Final, LiteralString
 
 import psycopg
 import structlog
+from confluent_kafka import KafkaError, KafkaException
 from psycopg import sql
+from psycopg.rows import class_row
 
 from processor.projection.session import connect, is_transient
 from processor.projection.write_outcomes import FORGET_OUTCOMES
 from processor.tables.instance_registry import is_active
+from processor.worker.shortening import Outgoing, shortened
 from schemas.clients.kafka import make_producer
 from schemas.log.topics import MAX_DEAD_LETTER_BYTES
 from schemas.read_model.tables import REPEAT_OFFSETS
 from schemas.runtime.essential import EssentialThread
 
 if TYPE_CHECKING:
-    from confluent_kafka import Producer
+    from collections.abc import Sequence
+
+    from confluent_kafka import Message, Producer
 
     from processor.tables.generations import Generations
     from schemas.config.settings import Settings
 
 _APPLICATION: Final = "rollcall-outbox"
 _BATCH_ROWS: Final = 500
+_BATCH_BYTES: Final = 32 << 20
 _PAUSE_S: Final = 0.1
 _RETRY_S: Final = 2.0
 _FLUSH_S: Final = 30.0
 _SWEEP_EVERY: Final = 600
 _TRY_LOCK: LiteralString = "SELECT pg_try_advisory_lock(hashtextextended(%(name)s, 0))"
+# At least one; of large ones no more than a batch's memory allows.
 _NEXT: LiteralString = """
-SELECT id, topic, key, value, headers FROM {schema}.outbox ORDER BY id LIMIT %(limit)s
+SELECT id, topic, key, value, headers
+FROM (SELECT *, sum(COALESCE(octet_length(value), 0)) OVER (ORDER BY id) AS bytes
+      FROM (SELECT * FROM {schema}.outbox ORDER BY id LIMIT %(rows)s) AS next) AS counted
+WHERE bytes - COALESCE(octet_length(value), 0) < %(bytes)s
+ORDER BY id
 """
+_TOO_LARGE: Final = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE})
+_PASSING: Final = frozenset(
+    {
+        "_ALL_BROKERS_DOWN",
+        "_MSG_TIMED_OUT",
+        "_QUEUE_FULL",
+        "_RESOLVE",
+        "_TIMED_OUT",
+        "_TRANSPORT",
+        "_UNKNOWN_TOPIC",  # the API makes it
+        "UNKNOWN_TOPIC_OR_PART",
+    }
+)
+"""Names of librdkafka's errors that time heals, besides those that it calls retriable."""
 _DONE: LiteralString = "DELETE FROM {schema}.outbox WHERE id = ANY(%(ids)s)"
+_SOURCE: Final = ("source-topic", "source-partition", "source-offset")
+_log = structlog.stdlib.get_logger("rollcall.processor")
 
 
 class Outbox(EssentialThread):
@@ -53,6 +83,7 @@ class Outbox(EssentialThread):
         self._schema = schema
         self._generations = generations
         self._has_switched = threading.Event()
+        self._producer: Producer | None = None
 
     @property
     def has_switched(self) -> bool:
@@ -61,24 +92,23 @@ class Outbox(EssentialThread):
 
     def _send_all(self) -> None:
         """Send until stopped or switched, through any loss of Postgres or Kafka."""
-        log = structlog.stdlib.get_logger("rollcall.processor")
         while not self.stopping.is_set():
             try:
                 with connect(self._settings, _APPLICATION) as connection:
                     self._send_while_connected(connection)
-            except (psycopg.Error, _NotAcknowledgedError) as error:
+            except (psycopg.Error, _NotAcknowledgedError, BufferError) as error:
                 if isinstance(error, psycopg.Error) and not is_transient(error):
                     raise
-                log.warning("the outbox waits", reason=str(error).strip())
+                self._discard_producer()
+                _log.warning("the outbox waits", reason=str(error).strip())
             self.stopping.wait(_RETRY_S)
 
     def _send_while_connected(self, connection: psycopg.Connection) -> None:
         while self._goes_on(connection) and not self._try_lock(connection):
             self.stopping.wait(_RETRY_S)
-        producer = self._producer()
         turns = 0
         while self._goes_on(connection):
-            if not self._send_batch(connection, producer):
+            if not self._send_batch(connection):
                 self.stopping.wait(_PAUSE_S)
             turns += 1
             if turns % _SWEEP_EVERY == 0:
@@ -91,21 +121,76 @@ class Outbox(EssentialThread):
             self.stopping.set()
         return not self.stopping.is_set()
 
-    def _send_batch(self, connection: psycopg.Connection, producer: Producer) -> int:
-        rows = connection.execute(self._sql(_NEXT), {"limit": _BATCH_ROWS}).fetchall()
-        failures: list[str] = []
+    def _send_batch(self, connection: psycopg.Connection) -> int:
+        parameters = {"rows": _BATCH_ROWS, "bytes": _BATCH_BYTES}
+        cursor = connection.cursor(row_factory=class_row(Outgoing))
+        records = cursor.execute(self._sql(_NEXT), parameters).fetchall()
+        try:
+            self._send(records)
+        except _TooLargeError:
+            # From the first on: what was taken comes once more, and the order is kept.
+            for record in records:
+                self._send_in_some_form(record)
+        if records:
+            connection.execute(self._sql(_DONE), {"ids": [record.id for record in records]})
+        return len(records)
 
-        def note(error: Any, _message: Any) -> None:
+    def _send_in_some_form(self, record: Outgoing) -> None:
+        forms = itertools.chain([record], shortened(record))
+        if not any(self._is_taken(form, record) for form in forms):
+            raise _TooLargeError(f"{record.topic} takes not even the shortest form of a record")
+
+    def _is_taken(self, form: Outgoing, whole: Outgoing) -> bool:
+        try:
+            self._send([form])
+        except _TooLargeError:
+            return False
+        if form is not whole:
+            _log.error(
+                "record shortened: it is too large for its topic",
+                topic=form.topic,
+                whole_bytes=whole.size_bytes,
+                source=[value for name, value in whole.headers.items() if name in _SOURCE],
+            )
+        return True
+
+    def _send(self, records: Sequence[Outgoing]) -> None:
+        """All are acknowledged on return.
+
+        Raises:
+            _TooLargeError: one never will be; what became of the others is not known.
+            _NotAcknowledgedError: some may be later.
+            KafkaException: something that time does not heal.
+        """
+        producer = self._producer = self._producer or self._make_producer()
+        failures: list[KafkaError] = []
+
+        def note(error: KafkaError | None, _message: Message) -> None:
             if error is not None:
-                failures.append(str(error))
+                failures.append(error)
 
-        for _, topic, key, value, headers in rows:
-            producer.produce(topic, value, key, headers=headers, on_delivery=note)
+        try:
+            for record in records:
+                producer.produce(
+                    record.topic,
+                    record.value,
+                    record.key,
+                    headers=dict(record.headers),
+                    on_delivery=note,
+                )
+        except KafkaException as error:
+            failures.append(error.args[0])
         if producer.flush(_FLUSH_S) or failures:
-            raise _NotAcknowledgedError(failures[0] if failures else "no answer from Kafka")
-        if rows:
-            connection.execute(self._sql(_DONE), {"ids": [row[0] for row in rows]})
-        return len(rows)
+            failure = _failure_of(failures)
+            self._discard_producer()
+            raise failure
+
+    def _discard_producer(self) -> None:
+        """What it does after a gap in its sequence depends on what it does not know."""
+        if self._producer is not None:
+            self._producer.purge()
+            self._producer.flush(_RETRY_S)
+            self._producer = None
 
     def _drop_old_generations(self, connection: psycopg.Connection) -> None:
         keep_s = self._settings.generation_retention_hours * 3600
@@ -119,7 +204,7 @@ class Outbox(EssentialThread):
         row = connection.execute(_TRY_LOCK, {"name": name}).fetchone()
         return row is not None and bool(row[0])
 
-    def _producer(self) -> Producer:
+    def _make_producer(self) -> Producer:
         return make_producer(
             self._settings.kafka,
             {
@@ -136,3 +221,18 @@ class Outbox(EssentialThread):
 
 class _NotAcknowledgedError(Exception):
     """Kafka did not confirm a record; the whole batch is sent again."""
+
+
+class _TooLargeError(Exception):
+    """A record of the batch is larger than its topic takes."""
+
+
+def _failure_of(failures: Sequence[KafkaError]) -> Exception:
+    """The first that time does not heal, else what to do about the others; decided here alone."""
+    for error in failures:
+        if not (error.code() in _TOO_LARGE or error.name() in _PASSING or error.retriable()):
+            return KafkaException(error)
+    too_large = [error for error in failures if error.code() in _TOO_LARGE]
+    if too_large:
+        return _TooLargeError(str(too_large[0]))
+    return _NotAcknowledgedError(str(failures[0]) if failures else "no answer from Kafka")

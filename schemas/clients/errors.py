@@ -29,7 +29,7 @@ class KafkaUnreachableError(ClientError):
         super().__init__(f"Kafka can't be asked for {about}: {reason}")
 
 
-class RecordsGoneError(ClientError):
+class RecordsGoneError(ClientError, RuntimeError):
     """The log no longer holds what is asked for; trying again does not help."""
 
 

@@ -35,7 +35,7 @@ class LogShape(Section, frozen=True, kw_only=True):
         whole(
             1,
             MAX_PARTITIONS,
-            "of `user-events`, when it is made; `./rollcall rekey` moves to another number",
+            "of `user-events`, when it is made; `rollcall rekey` moves to another number",
         ),
     ] = 6
     uploads_retention_days: Annotated[
@@ -128,5 +128,5 @@ class Settings(LogShape, frozen=True, kw_only=True):
             f"The log {self.topics.job_events.name} was made for the reconciliation key"
             f' "{made_for}", and ROLLCALL_RECONCILIATION_KEY is "{self.reconciliation_key}":'
             f' set it back to "{made_for}", or make a new log from this one with'
-            " `./rollcall rekey`."
+            " `rollcall rekey`."
         )

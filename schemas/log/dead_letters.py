@@ -1,7 +1,7 @@
 """Why a record of ``user-events`` becomes a dead letter, and what a dead letter tells.
 
-A dead letter has the key and the value of the record as it came; the headers say
-why it was not applied and where it stands.
+A dead letter has the key and the value of the record as it came, unless they are too large for
+the topic; the headers say why it was not applied and where it stands.
 """
 
 from __future__ import annotations
@@ -58,3 +58,8 @@ HEADERS: Final[dict[str, str]] = {
     "source-offset": "Its offset there.",
 }
 """The headers of a dead letter; each value is text in UTF-8."""
+
+LEFT_OUT: Final = "left-out"
+"""One header more where the record is too large for the topic: what is not here, and how large it
+was.  The whole record stands where it was.
+"""

@@ -26,6 +26,7 @@ EXIT_FAILED: Final = 1
 TASK_FAILED: Final = "an essential task has failed"
 """The message with which a loop's exception handler is told."""
 _FRAMES: Final = 12
+_ending: Final = threading.Lock()
 _log = structlog.stdlib.get_logger("rollcall.process")
 
 
@@ -102,6 +103,7 @@ def _on_main_failure(
 
 def _end(thread: str, error: BaseException) -> None:
     """The text of an error may quote a user's row behind its first line: no log may hold that."""
+    _ending.acquire()  # for good: of threads that fail together one says why
     try:
         summary, *_ = str(error).splitlines() or [""]
         frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]

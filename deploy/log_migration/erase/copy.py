@@ -9,18 +9,14 @@ the copy.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, TypeGuard
 
-from deploy.log_migration import MoveRefusedError
-from deploy.log_migration.records import CopiedRecord, read_records
-from processor.decoding.accept_rule import Erased, Opened, PartitionState, Sealed
-from processor.decoding.judge import begun, judge
-from processor.decoding.producer_rules import LogPartition
+from deploy.log_migration.log_copy import CountedPartition
+from deploy.log_migration.records import CopiedRecord
+from processor.decoding.accept_rule import Erased, Opened, Sealed
 from schemas.codec.codec import UndecodableError, decode, encode, type_of
 from schemas.events import (
-    NO_JOB,
     AttributeDefined,
     JobSealed,
     RowErased,
@@ -31,11 +27,11 @@ from schemas.log.passes import is_foreign_to_its_job
 from schemas.log.storable import misfit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from deploy.log_migration.erase.data_subject import Person
     from deploy.log_migration.erase.outcomes import Outcomes
-    from deploy.log_migration.records import RecordWriter
+    from deploy.log_migration.log_copy import LogCopy
     from processor.decoding.accept_rule import Accepted
     from processor.decoding.batch import Batch
     from schemas.config.settings import Settings
@@ -48,19 +44,10 @@ _NOTHING: Final = RowErased(
 )
 
 
-@dataclass(slots=True)
-class PartitionCopy:
-    """How far a partition has been copied.
+class _Partition(CountedPartition):
+    """A partition of the copy; ``touched_job_id``: the open job, where it has placeholders."""
 
-    ``state``: what the accept rule makes of the copy; ``begun``: the jobs that it has met;
-    ``touched_job_id``: the open job, where
-    it has placeholders in it; ``checksum``: of all that was written.
-    """
-
-    state: PartitionState
-    begun: set[int] = field(default_factory=set[int])
     touched_job_id: int | None = None
-    checksum: hashlib.blake2b = field(default_factory=lambda: hashlib.blake2b(digest_size=16))
 
 
 @dataclass(slots=True)
@@ -78,119 +65,84 @@ class Erasure:
 class ErasingCopy:
     """Copies all partitions, from where it is up to given ends, again and again."""
 
-    def __init__(
-        self, old: Settings, *, person: Person, outcomes: Outcomes, home: int, writer: RecordWriter
-    ) -> None:
-        """``home`` is the partition of the person's key, ``outcomes`` knows that one."""
-        self._old = old
+    def __init__(self, old: Settings, *, person: Person, outcomes: Outcomes, copy: LogCopy) -> None:
+        """``outcomes`` are of the partition of the person's key."""
         self._person = person
         self._outcomes = outcomes
-        self._home = home
-        self._writer = writer
-        self._partitions = old.topics.user_events.partitions
-        self._copies = [PartitionCopy(start_of(number)) for number in range(self._partitions)]
+        self._copy = copy
+        self._partitions = [
+            _Partition(old, number) for number in range(old.topics.user_events.partitions)
+        ]
         self.erasure = Erasure()
 
-    @property
-    def next_offsets(self) -> list[int]:
-        """How far the copy is, by partition."""
-        return [copy.state.next_offset for copy in self._copies]
-
-    def checksum(self, partition: int) -> str:
-        """Of all that the partition of the copy must hold."""
-        return self._copies[partition].checksum.hexdigest()
-
-    def copy_up_to(self, ends: Sequence[int], on_progress: Callable[[int], None]) -> None:
+    def copy_up_to(self, ends: Sequence[int]) -> None:
         """The copy holds on return, acknowledged, all that comes before these offsets.
 
         Raises:
             MoveFailedError: Kafka did not give or take a record.
             MoveRefusedError: a job's rows are not what its seal says.
         """
-        topic = self._old.topics.user_events.name
-        for partition, end in enumerate(ends):
-            copy = self._copies[partition]
-            begin = copy.state.next_offset
-            for records in read_records(self._old, topic, partition, begin, end):
-                self._copy(copy, _without_holes(records, copy.state.next_offset))
-                on_progress(sum(self.next_offsets))
-            self._copy(copy, _without_holes([], copy.state.next_offset, end))
-        self._writer.flush()
+        for partition, end in zip(self._partitions, ends, strict=True):
+            for records in partition.batches(end):
+                self._write(partition, _without_holes(records, partition.state.next_offset))
+            self._write(partition, _without_holes([], partition.state.next_offset, end))
+        self._copy.flush()
 
-    def _copy(self, copy: PartitionCopy, records: list[CopiedRecord]) -> None:
+    def _write(self, partition: _Partition, records: list[CopiedRecord]) -> None:
         if not records:
             return
-        values = [part for record in records for part in (record.key(), record.value())]
-        is_touched = copy.touched_job_id is not None
-        if is_touched or self._person.is_hinted(values):
+        is_touched = partition.touched_job_id is not None
+        if is_touched or self._person.is_hinted(*records):
             parts = _up_to_seals(records)
-            records = [record for part in parts for record in self._copied_part(copy, part)]
+            records = [record for part in parts for record in self._copied_part(partition, part)]
         else:
-            self._tell(copy, records, {}, self._accept(copy, records))
-        for record in records:
-            add_to_checksum(copy.checksum, record)
-        self._writer.write(copy.state.partition, records)
+            self._tell(partition, records, {}, partition.take(records))
+        self._copy.append(partition.state.partition, records)
 
-    def _copied_part(self, copy: PartitionCopy, part: list[CopiedRecord]) -> list[CopiedRecord]:
+    def _copied_part(self, partition: _Partition, part: list[CopiedRecord]) -> list[CopiedRecord]:
         """Records of which none but the last seals a job, as they are to stand in the copy."""
         seal = _seal(part[-1])
         body = part[:-1] if seal else part
-        written = self._without_person(copy, body) if body else []
+        written = self._without_person(partition, body) if body else []
         if seal:
             record = part[-1]
-            if seal.job_id == copy.state.open_job_id == copy.touched_job_id:
-                value = encode(replace(seal, digest=copy.state.digest))
+            if seal.job_id == partition.state.open_job_id == partition.touched_job_id:
+                value = encode(replace(seal, digest=partition.state.digest))
                 record = replace(record, record_value=value)
-            self._tell(copy, [record], {}, self._accept(copy, [record]))
+            self._tell(partition, [record], {}, partition.take([record]))
             written.append(record)
-        if copy.state.open_job_id != copy.touched_job_id:
-            copy.touched_job_id = None
+        if partition.state.open_job_id != partition.touched_job_id:
+            partition.touched_job_id = None
         return written
 
     def _without_person(
-        self, copy: PartitionCopy, records: list[CopiedRecord]
+        self, partition: _Partition, records: list[CopiedRecord]
     ) -> list[CopiedRecord]:
         theirs = {record.offset(): record for record in records if self._person.owns(record)}
-        partition = copy.state.partition
+        number = partition.state.partition
         self.erasure.mentions += [
-            (partition, record.offset())
+            (number, record.offset())
             for record in records
             if record.offset() not in theirs and self._person.is_mentioned(record)
         ]
         # Which of them count does not depend on what became of them, only the digest does.
         blank = [_placeholder(theirs.get(record.offset()), record, "none") for record in records]
-        outcomes = self._tell(copy, blank, theirs, self._judged(copy, blank))
+        outcomes = self._tell(partition, blank, theirs, partition.judge(blank))
         written = [
             _placeholder(theirs.get(record.offset()), record, outcomes.get(record.offset(), "none"))
             for record in records
         ]
-        _, accepted = self._accept(copy, written)
+        _, accepted = partition.take(written)
         counted = [step.row for step in accepted.steps if isinstance(step, Erased)]
         self.erasure.lines += counted
         self.erasure.records += len(theirs)
-        if any(row.job_id == copy.state.open_job_id for row in counted):
-            copy.touched_job_id = copy.state.open_job_id
+        if any(row.job_id == partition.state.open_job_id for row in counted):
+            partition.touched_job_id = partition.state.open_job_id
         return written
-
-    def _judged(self, copy: PartitionCopy, records: list[CopiedRecord]) -> tuple[Batch, Accepted]:
-        key = self._old.reconciliation_key
-        place = LogPartition(copy.state.partition, self._partitions, key)
-        return judge(records, place, copy.state, known=copy.begun)
-
-    def _accept(self, copy: PartitionCopy, records: list[CopiedRecord]) -> tuple[Batch, Accepted]:
-        batch, accepted = self._judged(copy, records)
-        if accepted.corrupt:
-            raise MoveRefusedError(
-                f"partition {copy.state.partition}: the rows of job {accepted.corrupt[0]} are not"
-                " those that its seal was made for: the log itself is damaged"
-            )
-        copy.state = accepted.state
-        copy.begun.update(begun(accepted))
-        return batch, accepted
 
     def _tell(
         self,
-        copy: PartitionCopy,
+        partition: _Partition,
         records: list[CopiedRecord],
         theirs: Mapping[int, CopiedRecord],
         judged: tuple[Batch, Accepted],
@@ -205,7 +157,7 @@ class ErasingCopy:
             if isinstance(control.event, AttributeDefined)
         }
         found: dict[int, ErasedOutcome] = {}
-        is_home = copy.state.partition == self._home
+        is_home = partition.state.partition == self._outcomes.partition
         for record in records:
             offset = record.offset()
             if offset in theirs:
@@ -235,27 +187,6 @@ class ErasingCopy:
                 self._outcomes.note(record)
             return None
         return self._outcomes.outcome(event, record) if is_counted else None
-
-
-def add_to_checksum(checksum: hashlib.blake2b, record: CopiedRecord) -> None:
-    """Add all that a reader of the log sees of a record."""
-    whole = (record.offset(), record.key(), record.timestamp_ms, record.value(), record.headers)
-    checksum.update(repr(whole).encode())
-
-
-def start_of(partition: int) -> PartitionState:
-    """The state of a partition of which nothing has been read."""
-    return PartitionState(
-        partition=partition,
-        epoch=0,
-        next_offset=0,
-        is_indexed=True,
-        sealed_job_id=NO_JOB,
-        open_job_id=None,
-        open_mode=None,
-        next_sequence=0,
-        digest=0,
-    )
 
 
 def _without_holes(

@@ -15,7 +15,7 @@ from schemas.rules.fields import KEY_FIELD, MOBILE_PUNCTUATION
 from schemas.rules.producer_rows import normalised_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from processor.decoding.records import Record
     from schemas.events import JobAccepted
@@ -69,8 +69,9 @@ class Person:
             return text.strip() == self.key
         return re.search(self.pattern, text.lower()) is not None
 
-    def is_hinted(self, values: Sequence[bytes | None]) -> bool:
-        """False where surely none of them has the key; asked of thousands of values at once."""
+    def is_hinted(self, *records: Record) -> bool:
+        """False where surely none of them has the key; asked of thousands at once."""
+        values = [part for record in records for part in (record.key(), record.value())]
         joined = b"\0".join(value or b"" for value in values)
         if self.key_setting == _MOBILE:
             digits = f"{MOBILE_PUNCTUATION}*".join(self.key.removeprefix("+"))
@@ -84,7 +85,7 @@ class Person:
 
         Another producer's row may say the key as nobody normalised it, and is a dead letter.
         """
-        if not self.is_hinted([record.key(), record.value()]):
+        if not self.is_hinted(record):
             return False
         try:
             event = decode(record.value())
@@ -102,7 +103,7 @@ class Person:
 
     def is_mentioned(self, record: Record) -> bool:
         """Whether the record says the key, whosever it is."""
-        if not self.is_hinted([record.key(), record.value()]):
+        if not self.is_hinted(record):
             return False
         try:
             event = decode(record.value())

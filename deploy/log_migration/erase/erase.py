@@ -3,44 +3,31 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from deploy.log_migration import MoveRefusedError
-from deploy.log_migration.engine import (
-    afresh,
-    attempt,
-    check_can_begin,
-    check_same_command,
-    find_log,
-    hold,
-    is_switched,
-    let_go_on,
-    locked,
-    remove_earlier,
-    remove_old,
-    undo_broken_off,
-)
+from psycopg import sql
+
+from deploy.log_migration import MoveFailedError, MoveRefusedError
+from deploy.log_migration.engine import afresh, find_log, locked, move
 from deploy.log_migration.erase.copy import ErasingCopy
 from deploy.log_migration.erase.data_subject import Person, normalised
 from deploy.log_migration.erase.outcomes import Outcomes
+from deploy.log_migration.erase.places import find_in_tables, find_in_topics
+from deploy.log_migration.erase.proof import PROOF
+from deploy.log_migration.log_copy import LogCopy
 from deploy.log_migration.log_state import read_ledger
-from deploy.log_migration.proof import check_copy, compare, find_in_tables, find_in_topics
-from deploy.log_migration.records import RecordWriter
-from deploy.log_migration.side_topics import copy_dead_letters, copy_job_events, copy_last_statuses
-from processor.builder.parallel_replay import Replays
+from deploy.log_migration.proof import prove
 from schemas.log.topics import partition_of
-from schemas.read_model.tables import schema_name
+from schemas.rules.fields import ERASED
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
 
-    from deploy.log_migration.engine import Log, Tell
+    from deploy.log_migration.engine import Log, Moved, Tell
     from deploy.log_migration.erase.copy import Erasure
-    from deploy.log_migration.proof import Place
-    from ingest_api.event_log.ledger import JobLedger
-    from processor.tables.instance_registry import Instance
+    from deploy.log_migration.erase.places import Place
+    from deploy.log_migration.records import CopiedRecord
     from schemas.config.settings import Settings
 
 COMMAND: Final = "erase"
@@ -61,10 +48,7 @@ class Erased:
 
 
 def erase(settings: Settings, key: str, *, keeps_old: bool, tell: Tell) -> Erased:
-    """Erase the user with this key; a move that was broken off before is completed or undone.
-
-    Blocks while it copies the log; interrupted or killed at any time, it leaves the log either
-    as it was or to be completed by the next call.
+    """Erase the user with this key, see :func:`deploy.log_migration.engine.move`.
 
     Raises:
         MoveRefusedError, MoveFailedError: the log is as it was.
@@ -72,120 +56,84 @@ def erase(settings: Settings, key: str, *, keeps_old: bool, tell: Tell) -> Erase
     """
     with locked(settings) as connection:
         log = find_log(settings, connection, COMMAND)
-        ledger = read_ledger(log.old)
-        person = _person(log.old, key, ledger)
-        if is_switched(log):
-            check_same_command(log, ledger)
-            tell("A move that was broken off is completed.")
-            return _finish(log, person, _Done(None, 0, time.monotonic()), keeps_old=keeps_old)
-        undo_broken_off(log, ledger)
-        log = afresh(log, log.old)
-        if not keeps_old:
-            remove_earlier(log, tell)
-        done = _Move(log, person, tell).run()
-        return _finish(log, person, done, keeps_old=keeps_old)
+        person = _person(log.old, key)
+        moved = move(log, lambda log: _erasing(log, person, tell), tell, keeps_old=keeps_old)
+        log.tables.forget_results(person)
+        return _told(moved, person)
 
 
-def _person(settings: Settings, key: str, ledger: JobLedger) -> Person:
+def _person(settings: Settings, key: str) -> Person:
     setting = settings.reconciliation_key
-    jobs = {job.accepted.job_id: job.accepted for job in ledger.jobs}
+    jobs = {job.accepted.job_id: job.accepted for job in read_ledger(settings).jobs}
     person = Person(normalised(key, setting), setting, jobs)
     if not person.key:
         raise MoveRefusedError("The key is empty.")
     return person
 
 
-@dataclass(frozen=True, slots=True)
-class _Done:
-    """A move whose tables have been switched."""
+@contextlib.contextmanager
+def _erasing(log: Log, person: Person, tell: Tell) -> Generator[_Erasing]:
+    log = afresh(log, log.old)
+    home = partition_of(person.key.encode(), log.old.topics.user_events.partitions)
+    with Outcomes(log.new, home, log.tables.active().reverted) as outcomes:
+        yield _Erasing(log, person, outcomes, tell)
 
-    erasure: Erasure | None
-    dead_letters: int
-    held_at_s: float
 
+class _Erasing:
+    """The copy without the person, see :class:`deploy.log_migration.engine.Rewriting`."""
 
-class _Move:
-    """One attempt, from the first copy to the switch of the tables."""
-
-    def __init__(self, log: Log, person: Person, tell: Tell) -> None:
-        self._log = log
+    def __init__(self, log: Log, person: Person, outcomes: Outcomes, tell: Tell) -> None:
+        self.log = log
+        self.copy = LogCopy(log.new)
+        self.person: Person | None = person
         self._person = person
         self._tell = tell
-        self._active: Instance = log.tables.active()
-        self._partitions = log.old.topics.user_events.partitions
+        self._erasing = ErasingCopy(log.old, person=person, outcomes=outcomes, copy=self.copy)
 
-    def run(self) -> _Done:
-        check_can_begin(self._log)
-        return attempt(self._log, self._tell, self._moved)
+    @property
+    def erasure(self) -> Erasure:
+        return self._erasing.erasure
 
-    def _moved(self, number: int) -> _Done:
-        log, person = self._log, self._person
-        home = partition_of(person.key.encode(), self._partitions)
-        replays = Replays(log.new, schema_name(number), reverted=self._active.reverted)
-        with (
-            contextlib.closing(replays),
-            Outcomes(log.new, home, self._active.reverted) as outcomes,
-        ):
-            copy = ErasingCopy(
-                log.old,
-                person=person,
-                outcomes=outcomes,
-                home=home,
-                writer=RecordWriter(log.new.kafka, log.new.topics.user_events),
-            )
-            self._copy_and_build(copy, replays, log.admin.ends(log.old.topics.user_events))
-            self._check_found(copy.erasure)
-            held_at_s = hold(log, self._active.schema, self._tell)
-            self._copy_and_build(copy, replays, log.admin.ends(log.old.topics.user_events))
-            dead_letters = self._copy_others()
-            self._prove(copy, number)
-        log.tables.switch(self._active, number, copy.next_offsets, COMMAND)
-        return _Done(copy.erasure, dead_letters, held_at_s)
+    def copy_on(self, *, is_last: bool) -> Sequence[int]:
+        topic = self.log.old.topics.user_events
+        ends = self.log.admin.ends(topic)
+        self._tell(f"Copying {topic.name} up to {sum(ends)} records.")
+        self._erasing.copy_up_to(ends)
+        if not is_last:
+            self._check_found()
+        return ends
 
-    def _copy_and_build(self, copy: ErasingCopy, replays: Replays, ends: Sequence[int]) -> None:
-        topic = self._log.old.topics.user_events.name
-        self._tell(f"Copying {topic} up to {sum(ends)} records.")
-        copy.copy_up_to(ends, lambda _done: None)
-        self._tell("Making tables from the copy.")
-        replays.run(ends, lambda _done: None, lambda: False)
-
-    def _check_found(self, erasure: Erasure) -> None:
+    def _check_found(self) -> None:
         """Before anybody is held up for nothing."""
-        log, person = self._log, self._person
-        if not erasure.records and not find_in_topics(
-            log.old, log.admin, [log.old.topics.dead_letters], person
+        log = self.log
+        if not self.erasure.records and not find_in_topics(
+            log.old, log.admin, [log.old.topics.dead_letters], self._person
         ):
             raise MoveRefusedError(
                 "The log has nothing of a user with this key, so there is nothing to erase."
             )
 
-    def _copy_others(self) -> int:
-        log = self._log
-        copy_job_events(log.admin, log.old, log.new)
-        copy_last_statuses(log.admin, log.old, log.new)
-        return copy_dead_letters(log, self._person)
+    def look(self, partition: int, records: Sequence[CopiedRecord]) -> None:
+        theirs = filter(self._person.owns, records if self._person.is_hinted(*records) else ())
+        for record in theirs:
+            raise MoveFailedError(
+                f"{self.copy.topic}, partition {partition} still has a record of the user at"
+                f" offset {record.offset()}"
+            )
 
-    def _prove(self, copy: ErasingCopy, number: int) -> None:
-        log = self._log
-        self._tell("Proving the copy, record by record.")
-        check_copy(log.new, copy, self._person)
-        self._tell("Comparing the tables with the live ones.")
-        compare(log.connection, self._active.schema, schema_name(number), self._person.key)
+    def check_tables(self, schemas: tuple[str, str]) -> None:
+        parts = {"key": sql.Literal(self._person.key), "erased": sql.Literal(ERASED.code)}
+        prove(self.log.connection, schemas, PROOF, **parts)
 
 
-def _finish(log: Log, person: Person, done: _Done, *, keeps_old: bool) -> Erased:
-    """After the switch of the tables: let everybody go on, and remove what was before."""
-    held_s = let_go_on(log, done.held_at_s)
-    log.tables.forget_results(person)
-    if not keeps_old:
-        remove_old(log)
+def _told(moved: Moved[_Erasing], person: Person) -> Erased:
+    log = moved.log
     topics = (*log.new.topics.all(), log.old.topics.job_events)
     left = find_in_topics(log.new, log.admin, topics, person)
-    left += find_in_tables(log.connection, person)
     return Erased(
         version=log.new.log_version,
-        erasure=done.erasure,
-        dead_letters=done.dead_letters,
-        held_s=held_s,
-        left=left,
+        erasure=moved.rewriting and moved.rewriting.erasure,
+        dead_letters=moved.dead_letters_left_out,
+        held_s=moved.held_s,
+        left=left + find_in_tables(log.connection, person),
     )

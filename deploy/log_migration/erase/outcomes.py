@@ -49,7 +49,7 @@ class Outcomes:
 
     def __init__(self, settings: Settings, partition: int, reverted: frozenset[int]) -> None:
         """``reverted``: jobs that count as if they had never run."""
-        self._partition = partition
+        self.partition = partition
         self._partitions = settings.topics.user_events.partitions
         self._settings = settings
         self._store = Store(settings, SCHEMA, is_live=False)
@@ -72,9 +72,9 @@ class Outcomes:
         connection = self._store.connection()
         with connection.transaction(), connection.cursor() as cursor:
             make_tables(cursor, self._settings, SCHEMA, Log("erase", self._partitions))
-        state, generation = self._store.claim([self._partition])[self._partition]
+        state, generation = self._store.claim([self.partition])[self.partition]
         self._feed = PartitionFeed(state, 0)
-        self._generations = {self._partition: generation}
+        self._generations = {self.partition: generation}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -106,7 +106,7 @@ class Outcomes:
         self._queue(replace(record, record_value=value))
         self._project()
         assert row.job_id is not None, "lines belong to jobs"
-        parameters = {"job_id": row.job_id, "partition": self._partition}
+        parameters = {"job_id": row.job_id, "partition": self.partition}
         statement = sql.SQL(_COUNTS).format(schema=sql.Identifier(SCHEMA))
         counts = self._store.connection().execute(statement, parameters).fetchone() or ()
         before = self._counts.get(row.job_id, (0,) * len(_OUTCOMES))
@@ -131,7 +131,7 @@ class Outcomes:
         """An event that looks for a user by key and changes nothing, for this partition."""
         keys = (f"nobody {number}" for number in count())
         key = next(key for key in keys
-                   if partition_of(key.encode(), self._partitions) == self._partition)  # fmt: skip
+                   if partition_of(key.encode(), self._partitions) == self.partition)  # fmt: skip
         row = UserRow(
             event_id="none", mode="delete", key=key, present=0, occurred_at=opened.recorded_at
         )

@@ -9,13 +9,11 @@ bytes each.
 
 from __future__ import annotations
 
-import hashlib
 import zlib
 from array import array
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from deploy.log_migration.erase.copy import add_to_checksum
 from deploy.log_migration.rekey.job_order import PartitionReader, brackets, in_order
 from schemas.codec.codec import UndecodableError, decode, encode
 from schemas.events import (
@@ -31,7 +29,8 @@ from schemas.log.topics import partition_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from deploy.log_migration.records import CopiedRecord, RecordWriter
+    from deploy.log_migration.log_copy import LogCopy
+    from deploy.log_migration.records import CopiedRecord
     from deploy.log_migration.rekey.job_order import Counted
     from schemas.config.settings import Settings
     from schemas.events import Event
@@ -42,39 +41,26 @@ _NOBODY: Final = 0
 
 @dataclass(slots=True)
 class NewPartition:
-    """How far a new partition has been written, and the open job's rows in it."""
+    """The open job's rows in a new partition."""
 
-    next_offset: int = 0
     sequence: int = 0
     digest: int = 0
-    checksum: hashlib.blake2b = field(default_factory=lambda: hashlib.blake2b(digest_size=16))
 
 
 class RekeyingCopy:
     """Copies job by job, from where it is up to given ends, again and again."""
 
-    def __init__(
-        self, old: Settings, new: Settings, writer: RecordWriter, new_key: Callable[[str], str]
-    ) -> None:
+    def __init__(self, old: Settings, copy: LogCopy, new_key: Callable[[str], str]) -> None:
         """``new_key``: by which key the rows of an old one are to stand."""
-        self._writer = writer
+        self._copy = copy
         self._new_key = new_key
         self._readers = [
             PartitionReader(old, number) for number in range(old.topics.user_events.partitions)
         ]
-        self._new = [NewPartition() for _ in range(new.topics.user_events.partitions)]
+        self._new = [NewPartition() for _ in copy.next_offsets]
         self._positions = [array("q") for _ in self._readers]
         self._attributes: set[str] = set()
         self._jobs = 0
-
-    @property
-    def next_offsets(self) -> list[int]:
-        """How far the copy is, by new partition."""
-        return [partition.next_offset for partition in self._new]
-
-    def checksum(self, partition: int) -> str:
-        """Of all that the new partition must hold."""
-        return self._new[partition].checksum.hexdigest()
 
     def copy_jobs(self, ends: Sequence[int], jobs: int) -> None:
         """The copy holds on return, acknowledged, so many jobs and all that comes before them.
@@ -92,13 +78,13 @@ class RekeyingCopy:
             self._write_all(self._section())
             self._seal(brackets(self._readers))
             self._jobs += 1
-        self._writer.flush()
+        self._copy.flush()
 
     def copy_rest(self, ends: Sequence[int]) -> None:
         """The copy holds on return all that comes after the last job, up to these offsets."""
         self._read_up_to(ends)
         self._write_all(self._section())
-        self._writer.flush()
+        self._copy.flush()
 
     def _read_up_to(self, ends: Sequence[int]) -> None:
         for reader, end in zip(self._readers, ends, strict=True):
@@ -174,7 +160,7 @@ class RekeyingCopy:
     def _remember(self, counted: Counted, at: int) -> None:
         positions, offset = self._positions[counted.partition], counted.record.offset()
         positions.extend([_NOBODY] * (offset - len(positions)))
-        positions.append(position_of(at, self._new[at].next_offset))
+        positions.append(position_of(at, self._copy.next_offsets[at]))
 
     def _new_id(self, old: int | None) -> int | None:
         """The id that a user has by the copy; one that nobody has stays one."""
@@ -187,11 +173,7 @@ class RekeyingCopy:
         return positions[offset] if offset < len(positions) else _NOBODY
 
     def _append(self, at: int, record: CopiedRecord) -> None:
-        partition = self._new[at]
-        written = replace(record, record_offset=partition.next_offset)
-        add_to_checksum(partition.checksum, written)
-        partition.next_offset += 1
-        self._writer.write(at, [written])
+        self._copy.append(at, [replace(record, record_offset=self._copy.next_offsets[at])])
 
 
 def _still_dead(record: CopiedRecord) -> CopiedRecord:

@@ -21,11 +21,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from deploy.log_migration import MoveRefusedError
-from deploy.log_migration.erase.copy import start_of
-from deploy.log_migration.records import read_records
+from deploy.log_migration.log_copy import CountedPartition
 from processor.decoding.accept_rule import Erased, Opened, Rows, Sealed
-from processor.decoding.judge import begun, judge
-from processor.decoding.producer_rules import LogPartition
 from schemas.codec.codec import decode
 from schemas.events import AttributeDefined, JobOpened, JobSealed, RowErased, RowRejected, UserRow
 
@@ -89,27 +86,16 @@ class PartitionReader:
     """Reads what counts of one partition, section by section, never beyond an end."""
 
     def __init__(self, settings: Settings, partition: int) -> None:
-        self._settings = settings
         self._topic = settings.topics.user_events
-        self._partition = partition
-        self._place = LogPartition(partition, self._topic.partitions, settings.reconciliation_key)
-        self._state = start_of(partition)
-        self._begun: set[int] = set()
+        self._partition = CountedPartition(settings, partition)
         self._placing = Placing(partition)
         self._ahead: list[Counted] = []
         """The next one last."""
-        self._end = 0
         self._batches: Iterator[list[CopiedRecord]] = iter(())
 
     def read_up_to(self, end: int) -> None:
         """From now on what comes before this offset is read."""
-        self._end = end
-        begin = self._state.next_offset
-        self._batches = (
-            read_records(self._settings, self._topic.name, self._partition, begin, end)
-            if begin < end
-            else iter(())
-        )
+        self._batches = self._partition.batches(end)
 
     def section(self) -> Iterator[Counted]:
         """What comes before the next bracket of a job, or the end."""
@@ -125,7 +111,8 @@ class PartitionReader:
         counted = self._next()
         if counted is None or not isinstance(counted.event, JobOpened | JobSealed):
             raise MoveRefusedError(
-                f"{self._topic.name}, partition {self._partition} has not all records of its jobs"
+                f"{self._topic.name}, partition {self._partition.state.partition} has not all"
+                " records of its jobs"
             )
         return self._ahead.pop()
 
@@ -138,15 +125,7 @@ class PartitionReader:
         return self._ahead[-1]
 
     def _counted(self, records: list[CopiedRecord]) -> list[Counted]:
-        state = self._state
-        batch, accepted = judge(records, self._place, state, known=self._begun)
-        if accepted.corrupt:
-            raise MoveRefusedError(
-                f"partition {self._partition}: the rows of job {accepted.corrupt[0]} are not"
-                " those that its seal was made for: the log itself is damaged"
-            )
-        self._state = accepted.state
-        self._begun.update(begun(accepted))
+        batch, accepted = self._partition.take(records)
         good, dead = _offsets(batch, accepted)
         return [
             self._placing.place(record, decode(record.value()) if record.offset() in good else None)

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Final, LiteralString
 
 from psycopg import sql
 
-from deploy.log_migration import MoveFailedError
-from deploy.log_migration.proof import DIFFERING, JOBS, check_none
+from deploy.log_migration.proof import JOBS, Proof, prove
 from schemas.rules.attributes import is_attribute
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ _OF_USERS: LiteralString = """
        created_at, modified_at, job_id, record_number, modified_position IS NULL
 FROM {schema}.users
 """
-_COMPARED: Final[dict[str, LiteralString]] = {
+_SAME: Final[dict[str, LiteralString]] = {
     "users": "SELECT" + _OF_USERS,
     "jobs": JOBS,
     "refused lines": "SELECT job_id, record_number, line, code, raw FROM {schema}.rejections",
@@ -40,27 +39,20 @@ SELECT (SELECT total FROM {old}.user_total), (SELECT total FROM {new}.user_total
 """
 
 
-def compare(connection: psycopg.Connection, old: str, new: str, key: Field | None) -> int:
-    """Return where the tables of two schemas say the same; how many users they have.
+def prove_rekeyed(
+    connection: psycopg.Connection, schemas: tuple[str, str], key: Field | None
+) -> int:
+    """Return where the old and the new tables say the same; how many users they have.
 
     ``key``: the field whose value is the key in the new ones, where it is another one.
 
     Raises:
         MoveFailedError: they do not.
     """
-    schemas = {"old": sql.Identifier(old), "new": sql.Identifier(new)}
-    compared = _COMPARED if key else _COMPARED | _SAME_KEY
-    for name, query in compared.items():
-        old_rows, new_rows = (sql.SQL(query).format(schema=schema) for schema in schemas.values())
-        statement = sql.SQL(DIFFERING).format(old=old_rows, new=new_rows)
-        check_none(connection, statement, name)
-    if key:
-        statement = sql.SQL(_OTHER_KEY).format(value=_value(key), **schemas)
-        check_none(connection, statement, f"users whose key is not their {key.json_name}")
-    totals = connection.execute(sql.SQL(_TOTALS).format(**schemas)).fetchone()
-    if totals is None or totals[0] != totals[1]:
-        raise MoveFailedError(f"the number of users would be another one: {totals}")
-    return int(totals[0])
+    if key is None:
+        return prove(connection, schemas, Proof(_SAME | _SAME_KEY, {}, _TOTALS))
+    none: dict[str, LiteralString] = {f"users whose key is not their {key.json_name}": _OTHER_KEY}
+    return prove(connection, schemas, Proof(_SAME, none, _TOTALS), value=_value(key))
 
 
 def _value(key: Field) -> sql.Composable:

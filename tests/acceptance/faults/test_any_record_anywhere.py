@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from random import Random
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -15,7 +16,7 @@ from confluent_kafka.admin import (
 )
 
 from schemas.codec import codec
-from schemas.events import RowRejected, UserRow
+from schemas.events import JobOpened, RowRejected, UserRow
 from schemas.log.storable import misfit
 from tests.support.clients.projections import assert_proven
 from tests.support.data.any_events import AnyRecords
@@ -57,6 +58,24 @@ class _Sender:
                 self._produce(topic, drawn, value)
         assert self._producer.flush(30) == 0
 
+    def begin_again(self, job_id: int, after: int) -> None:
+        """A JobOpened of a job that has ended, as if it came next, in every partition."""
+        topic = self._env.settings.topics.user_events
+        opened = JobOpened(
+            job_id=job_id, previous_job_id=after, mode="delsert", lines=1, file_name=None,
+            sha256="", accepted_at=datetime.now(UTC), accepted_by="nobody",
+        )  # fmt: skip
+        for partition in range(topic.partitions):
+            self._producer.produce(
+                topic.name, codec.encode(opened), b"", partition, on_delivery=self._note_unfit
+            )
+        assert self._producer.flush(30) == 0
+
+    def _note_unfit(self, error: object, message: Any) -> None:
+        assert error is None, error
+        self.sent.add((message.partition(), message.offset()))
+        self.unfit.add((message.partition(), message.offset()))
+
     def _produce(self, topic: Topic, drawn: AnyRecords, value: bytes | None) -> None:
         is_users = topic is self._env.settings.topics.user_events
         is_unfit = _is_unfit(value)
@@ -71,7 +90,7 @@ class _Sender:
         self._producer.produce(
             topic.name,
             value,
-            drawn.key(),
+            drawn.key() or b"",  # a topic that is compacted takes no record without one
             self._rng.randrange(topic.partitions),
             timestamp=drawn.time_ms(),
             on_delivery=note,
@@ -135,8 +154,25 @@ def test_no_record_stops_a_service(rig: Rig) -> None:
     assert outcomes == [(600, 0, 0), (300, 300, 0), (500, 0, 0)]
     assert select(env, "SELECT count(*) AS n FROM users") == [{"n": 500}]
     assert rig.client.is_ready()
+    sender.begin_again(jobs[0], after=jobs[-1])
+    assert rig.run(tidy_csv([7], word="d"), "upsert")["updated"] == 1
     wait_until(lambda: _letters(env) >= sender.unfit, 30, saying="what is unfit is a dead letter")
     assert _letters(env) <= sender.sent
     rig.services.assert_running()
     assert_proven(env)
-    rig.run(tidy_csv([1]), "upsert")
+
+
+def test_readiness_says_what_the_log_of_jobs_waits_for(rig: Rig) -> None:
+    """A record that names a schema's id, and no registry to ask: nobody may pass over it."""
+    producer = Producer({**rig.env.settings.kafka})
+    producer.produce(rig.env.settings.topics.job_events.name, b"\0\0\0\0\7some event")
+    assert producer.flush(20) == 0
+    wait_until(
+        lambda: (
+            "job-events is not read on: A record was written by schema id 7"
+            in rig.client.http.get("/health/ready").text
+        ),
+        30,
+        saying="the reason is told",
+    )
+    rig.services.assert_running()

@@ -13,6 +13,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from psycopg import sql
 
+from deploy.log_migration import engine
 from deploy.log_migration.erase import erase as moving
 from processor.verification.verify import verify_active
 from schemas.codec import codec
@@ -218,7 +219,7 @@ def test_a_move_killed_after_the_switch_is_completed(
     def die(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(moving, "_finish", die)
+    monkeypatch.setattr(engine, "let_go_on", die)
     with pytest.raises(KeyboardInterrupt):
         moving.erase(rig.env.settings, KEY, keeps_old=False, tell=lambda _text: None)
     assert seen(rig.env) == before

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from deploy.log_migration import engine
 from deploy.log_migration.rekey import rekey as moving
 from processor.verification.verify import verify_active
 from tests.support.checkout import CHECKOUT
@@ -126,7 +127,7 @@ def test_a_move_killed_after_the_switch_is_completed(
     def die(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(moving, "_finish", die)
+    monkeypatch.setattr(engine, "let_go_on", die)
     with pytest.raises(KeyboardInterrupt):
         moving.rekey(rig.env.settings, moving.Wanted(partitions=5), tell=lambda _text: None)
     assert seen(rig.env) == before
@@ -142,7 +143,7 @@ def test_a_move_killed_after_the_switch_is_completed(
         timeout=TIMEOUT_S,
         check=False,
     )
-    assert (other.returncode, "`./rollcall rekey`" in other.stderr) == (1, True), other.stderr
+    assert (other.returncode, "`rollcall rekey`" in other.stderr) == (1, True), other.stderr
     done = rekey(rig, "--partitions", "4")
     assert (done.returncode, seen(rig.env)) == (0, before), done.stdout
     assert "in its topics of version 2, in 5 partitions" in done.stdout

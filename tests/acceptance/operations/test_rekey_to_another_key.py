@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from deploy.log_migration import engine
 from deploy.log_migration.rekey import rekey as moving
 from processor.verification.verify import verify_active
 from schemas.log.topics import partition_of
@@ -93,7 +94,7 @@ def test_a_move_to_another_key_killed_after_the_switch_is_completed(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(moving, "_finish", die)
+        patched.setattr(engine, "let_go_on", die)
         with pytest.raises(KeyboardInterrupt):
             moving.rekey(rig.env.settings, moving.Wanted("mobileNumber"), tell=lambda _text: None)
     assert rig.client.upload(tidy_csv([1])).status_code == 503

@@ -91,7 +91,7 @@ def test_a_request_waits_for_a_builder_and_stands_alone(rig: Rig, shell: Shell) 
 
     assert (nothing.returncode, nothing.stderr.startswith("Error: no rebuild")) == (2, True)
     assert "Projection 2 (rebuild), requested" in words[0]
-    assert "No builder takes it: is `./rollcall process` running?" in words[-1]
+    assert "No builder takes it: is `rollcall process` running?" in words[-1]
     assert command.returncode == 130
     assert rest.endswith("Interrupted; projection 2 goes on: `rollcall rebuild --follow`.\n")
     assert second.returncode == 2

@@ -11,13 +11,14 @@ import pytest
 from psycopg.rows import dict_row
 
 from ingest_api.as_of.past_audiences import PastAudiences
+from ingest_api.errors import IngestError
 from ingest_api.postgres.pool import SchemaGoneError
 from ingest_api.projections.point_in_time import NOW, Point
 from ingest_api.projections.registry import MOST_PAST, Instances
 from ingest_api.users.filters import UserFilter
 from ingest_api.users.queries import UserReads
+from ingest_api.web import responses
 from ingest_api.web.paging import Page
-from ingest_api.web.responses import Refused
 from schemas.read_model import tables as read_model
 from tests.support.data.read_model_rows import ask, execute, make_instance, make_read_model
 from tests.support.waiting import wait_until
@@ -86,10 +87,11 @@ async def schemas(names: Sequence[str]) -> list[str]:
 
 def refusal(conninfo: str, *points: Point, status: int = 503) -> str:
     """Why there is no audience as of these points yet; 503 may be tried again."""
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(IngestError) as caught:
         read(conninfo, points, schemas)
-    assert caught.value.status == status
-    assert ("Retry-After" in caught.value.headers) == (status == 503)
+    answer = responses.refusal(caught.value)
+    assert answer.status == status
+    assert ("Retry-After" in answer.headers) == (status == 503)
     return caught.value.message
 
 
@@ -133,7 +135,7 @@ def test_two_that_ask_at_once_ask_for_one(registry: str) -> None:
         past = [PastAudiences(Instances(store), log_is_whole, 0.1) for _ in range(6)]
         asking = [one.read([JOB], "ann", schemas) for one in past]
         found = await asyncio.gather(*asking, return_exceptions=True)
-        assert all(isinstance(each, Refused) for each in found), found
+        assert all(isinstance(each, IngestError) for each in found), found
 
     ask(registry, run)
     assert len(rows(registry)) == 1
@@ -207,10 +209,10 @@ def test_one_that_was_dropped_is_asked_for_again(registry: str) -> None:
         store_of[:] = [store]
         return await PastAudiences(Instances(store), log_is_whole, 0.1).read([JOB], "ann", users)
 
-    with pytest.raises(Refused, match="dropped while it was read"):
+    with pytest.raises(IngestError, match="dropped while it was read"):
         ask(registry, run)
     execute(registry, "UPDATE projection_instance SET state = 'dropped'")
-    with pytest.raises(Refused, match="waits for a builder"):
+    with pytest.raises(IngestError, match="waits for a builder"):
         ask(registry, run)
     make_instance(registry, "projection_2")
     build(registry)

@@ -12,10 +12,9 @@ from confluent_kafka.admin import AdminClient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processor import RefusedToStartError, SupersededError
 from processor.builder import parallel_replay, replay
-from processor.builder.replay import PassedStopError
 from processor.builder.table_comparison import RowDifference
+from processor.errors import PassedStopError, RefusedToStartError, SupersededError
 from tests.support.data.histories import delsert_history, large_history, random_history
 from tests.support.data.replay_stage import (
     TIMEOUT_S,

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from processor.verification import VerificationError
+from processor.errors import VerificationError
 from processor.verification.findings import MOST_OF_A_KIND
 from processor.verification.snapshot import snapshot
 from schemas.codec import codec

@@ -19,9 +19,10 @@ from ingest_api.dry_runs.comparison import (
     count_pending,
 )
 from ingest_api.dry_runs.service import check_share
+from ingest_api.errors import IngestError
 from ingest_api.event_log.ledger import LedgerJob
 from ingest_api.postgres.pool import Store
-from ingest_api.web.responses import Refused
+from ingest_api.web.responses import status_of
 from schemas.read_model.tables import USER_COLUMNS
 from tests.support.data.dry_run_scene import (
     Audience,
@@ -205,16 +206,16 @@ def test_the_share_that_would_be_removed_is_that_of_keys(audience: Audience) -> 
     removal = audience.removal(audience.job("delsert", file), file)
     assert asdict(removal) == {"users": 8, "removed": 7}
     check_share(removal, Decimal("87.5"))
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(IngestError) as refused:
         check_share(removal, Decimal("87.49"))
     (detail,) = refused.value.details
-    assert (refused.value.status, detail.code) == (400, "MAX_DELETE_PERCENT")
+    assert (status_of(type(refused.value)), detail.code) == (400, "MAX_DELETE_PERCENT")
     assert "7 of the 8 users, 87.5 %, and maxDeletePercent allows 87.49 %" in detail.message
 
 
 def test_a_share_is_never_shown_as_the_limit_that_it_is_over() -> None:
     """What is a little over the limit is rounded up."""
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(IngestError) as refused:
         check_share(Removal(users=1_000_000, removed=100_001), Decimal(10))
     assert "100,001 of the 1,000,000 users, 10.01 %" in refused.value.details[0].message
 

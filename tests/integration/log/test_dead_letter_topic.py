@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from confluent_kafka import Producer
 
-from ingest_api.kafka.producer import LogUnavailableError
+from ingest_api.errors import LogUnavailableError
 from ingest_api.kafka.topic_setup import ensure_topics
 from ingest_api.producers.dead_letter_topic import DeadLetterLog, SearchEndedError
 from ingest_api.producers.dead_letters import LetterFilter, search

@@ -16,7 +16,8 @@ from deploy.log_migration import MoveRefusedError
 from deploy.log_migration.erase.copy import ErasingCopy
 from deploy.log_migration.erase.data_subject import Person
 from deploy.log_migration.erase.outcomes import SCHEMA, Outcomes
-from deploy.log_migration.records import RecordWriter, read_records
+from deploy.log_migration.log_copy import LogCopy
+from deploy.log_migration.records import read_records
 from deploy.log_migration.topic_admin import TopicAdmin
 from ingest_api.kafka.topic_setup import ensure_topics
 from schemas.codec import codec
@@ -81,11 +82,10 @@ def copied(env: Ground) -> tuple[Settings, ErasingCopy, list[list[Message]]]:
             old,
             person=Person(KEY, "email", {}),
             outcomes=outcomes,
-            home=HOME,
-            writer=RecordWriter(new.kafka, new.topics.user_events),
+            copy=LogCopy(new),
         )
-        copy.copy_up_to([end // 2 for end in ends], lambda _done: None)
-        copy.copy_up_to(ends, lambda _done: None)
+        copy.copy_up_to([end // 2 for end in ends])
+        copy.copy_up_to(ends)
     return new, copy, read_topic(new, new.topics.user_events)
 
 

@@ -63,7 +63,7 @@ def test_another_key_is_refused_with_the_way_out(env: Ground) -> None:
     with pytest.raises(LogMismatchError) as refused:
         ensure_log(by(env.settings, "Badge"))
 
-    for said in ('"email"', '"Badge"', "ROLLCALL_RECONCILIATION_KEY", "./rollcall rekey"):
+    for said in ('"email"', '"Badge"', "ROLLCALL_RECONCILIATION_KEY", "rollcall rekey"):
         assert said in str(refused.value)
 
 
@@ -121,4 +121,4 @@ def test_a_process_set_to_another_key_refuses_to_start(
         code = service.process.wait(TIMEOUT_S)
 
         assert code == REFUSED
-        assert "./rollcall rekey" in service.log_text()
+        assert "rollcall rekey" in service.log_text()

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from processor import SupersededError
+from processor.errors import SupersededError
 from tests.support.data.passes import make_pass
 from tests.support.data.projection_scene import Scene
 from tests.support.models.model import Job, Model

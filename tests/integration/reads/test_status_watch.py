@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
+from ingest_api.errors import IngestError
 from ingest_api.jobs.server_sent_events import event_texts
 from ingest_api.jobs.status_watch import JobWatch
 from ingest_api.jobs.statuses import JobReads
 from ingest_api.postgres.pool import Store
-from ingest_api.web.responses import Refused
+from ingest_api.web.responses import refusal
 from tests.support.data.read_model_rows import ACCEPTED, job, ledger_of, make_read_model
 
 if TYPE_CHECKING:
@@ -211,9 +212,10 @@ def test_watchers_are_bounded(env: Ground) -> None:
 
     async def scene(on: Scene) -> None:
         with on.watch.one_more():
-            with on.watch.one_more(), pytest.raises(Refused) as caught, on.watch.one_more():
+            with on.watch.one_more(), pytest.raises(IngestError) as caught, on.watch.one_more():
                 pass
-            assert (caught.value.status, caught.value.headers) == (503, {"Retry-After": "5"})
+            answer = refusal(caught.value)
+            assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
             with on.watch.one_more():
                 pass
 
@@ -231,7 +233,7 @@ def test_the_end_of_the_process_ends_every_watch(env: Ground) -> None:
         await asyncio.sleep(0.3)
         on.watch.close()
         assert await asyncio.gather(*waiting) == [None, None]
-        with pytest.raises(Refused), on.watch.one_more():
+        with pytest.raises(IngestError), on.watch.one_more():
             pass
 
     play(env, scene)

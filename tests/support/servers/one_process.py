@@ -16,9 +16,9 @@ import psycopg
 from confluent_kafka import Producer
 
 from ingest_api.kafka.topic_setup import ensure_topics
-from processor import SupersededError
 from processor.builder.build import Build
 from processor.builder.reverts_follower import RevertsFollower
+from processor.errors import SupersededError
 from processor.kafka.log_description import describe_log
 from processor.kafka.row_reader import LogReader
 from processor.projection.session import Store

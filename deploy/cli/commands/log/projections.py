@@ -179,7 +179,7 @@ def _warned(steps: Iterable[dict[str, Any]], console: Console) -> Iterator[dict[
             until_s = None
         elif until_s is not None and time.monotonic() > until_s:
             until_s = None
-            print_line(console, "No builder takes it: is `./rollcall process` running?")
+            print_line(console, "No builder takes it: is `rollcall process` running?")
         yield step
 
 

@@ -15,7 +15,7 @@ from deploy.cli.options import data_dir_option
 from deploy.cli.output.tables import output, print_line, progress_console
 from deploy.cli.session import CommandError
 from deploy.cli.stack_settings import settings_of
-from processor.verification import VerificationError
+from processor.errors import VerificationError
 from processor.verification.verify import Verification, verify_active
 from schemas.config.settings import Settings
 

@@ -153,7 +153,7 @@ def _print_users(running: Running, console: Console) -> None:
     console.rule("the table `users`")
     columns = ("email", "first_name", "last_name", "country", "state", "attributes")
     rows = _query(running, _SOME_USERS)
-    print_table(console, "Some users, as `./rollcall psql` shows them", columns, rows)
+    print_table(console, "Some users, as `rollcall psql` shows them", columns, rows)
 
 
 def _query(running: Running, query: LiteralString) -> list[dict[str, Any]]:

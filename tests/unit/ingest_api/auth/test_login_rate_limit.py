@@ -9,7 +9,8 @@ import pytest
 from ingest_api.auth import login_rate_limit
 from ingest_api.auth.login_rate_limit import FailureLimit, LoginLimits, LoginLimitSettings
 from ingest_api.auth.password_hashing import Passwords
-from ingest_api.web.responses import Refused
+from ingest_api.errors import IngestError
+from ingest_api.web.responses import refusal
 
 SETTINGS = LoginLimitSettings(per_name=5, per_address=20, window_s=300)
 
@@ -78,8 +79,9 @@ def test_one_address_takes_half_of_the_turns_at_most() -> None:
         async def login(address: str) -> bool | int:
             try:
                 return await passwords.is_right(hashed, "right password", address)
-            except Refused as refused:
-                return refused.status if "Retry-After" in refused.headers else 0
+            except IngestError as refused:
+                answer = refusal(refused)
+                return answer.status if "Retry-After" in answer.headers else 0
 
         addresses = ["a"] * 10 + ["b"] * 3 + ["c"] * 2
         try:

@@ -104,7 +104,8 @@ def test_the_messages_of_examples_are_those_of_the_code() -> None:
     """Word for word, so that a text that changes in the code changes in its example too."""
     texts = {
         node.value
-        for file in (CHECKOUT / "ingest_api").glob("**/*.py")
+        for package in ("ingest_api", "schemas")
+        for file in (CHECKOUT / package).glob("**/*.py")
         for node in ast.walk(ast.parse(file.read_text()))
         if isinstance(node, ast.Constant)
     }

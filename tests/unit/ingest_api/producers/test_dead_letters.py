@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ingest_api.errors import IngestError
 from ingest_api.producers.dead_letter_topic import DeadLetter
 from ingest_api.producers.dead_letter_views import letter_shown, whole_letter_shown
 from ingest_api.producers.dead_letters import (
@@ -16,7 +17,7 @@ from ingest_api.producers.dead_letters import (
     moved_partition,
     retry_partition,
 )
-from ingest_api.web.responses import Refused
+from ingest_api.web.responses import status_of
 from processor.decoding.batches import decode_records
 from processor.decoding.dead_letter_texts import with_way_out
 from processor.decoding.producer_rules import ForeignRules, LogPartition
@@ -94,9 +95,9 @@ DEFINED = AttributeDefined(
 )
 def test_only_rows_of_other_producers_are_retried(event: Any, why: str) -> None:
     """What carries a job comes again by its pass; a definition must reach every partition."""
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(IngestError) as refused:
         partition(letter(), codec.encode(event))
-    assert refused.value.status == 409
+    assert status_of(type(refused.value)) == 409
     assert why in refused.value.message
 
 
@@ -107,7 +108,7 @@ def test_only_rows_of_other_producers_are_retried(event: Any, why: str) -> None:
 )  # fmt: skip
 def test_a_letter_that_does_not_say_where_it_was_is_not_retried(headers: dict[str, str]) -> None:
     """Whoever wrote it, it was not this service."""
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(IngestError) as refused:
         partition(letter(None, headers), codec.encode(row()))
     assert "which partition of user-events" in refused.value.message
 
@@ -116,11 +117,11 @@ def test_a_letter_from_before_a_move_goes_where_its_key_belongs_now() -> None:
     """Whatever it is, and wherever it was; what has no key belongs nowhere."""
     for value in (codec.encode(row()), b"poison", None):
         assert moved_partition(letter(), value, PARTITIONS) == HOME
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(IngestError) as refused:
             moved_partition(letter(None), value, PARTITIONS)
-        assert refused.value.status == 409
+        assert status_of(type(refused.value)) == 409
         assert "without a key" in refused.value.message
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(IngestError) as refused:
         moved_partition(letter(), codec.encode(row(job_id=7)), PARTITIONS)
     assert "job 7" in refused.value.message
 
@@ -132,9 +133,9 @@ def test_a_letter_of_a_log_by_another_key_is_not_retried() -> None:
         ("mobileNumber", "with its user's email as the key"),
         (None, "job-events is gone"),
     ):
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(IngestError) as refused:
             check_key(made_for, "email")
-        assert refused.value.status == 409
+        assert status_of(type(refused.value)) == 409
         assert says in refused.value.message
         assert "send the event again" in refused.value.message
 

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from ingest_api.errors import UNKNOWN_JOB, IngestError
 from ingest_api.projections.point_in_time import NOW, Point, read_point
-from ingest_api.web.responses import UNKNOWN_JOB, Refused
+from ingest_api.web.responses import status_of
 
 HERE = datetime(2026, 11, 25, 16, tzinfo=UTC)
 AT = Point(time=datetime(2016, 6, 28, 5, 49, 23, tzinfo=UTC))
@@ -54,15 +55,15 @@ def test_a_point_is_a_job_or_a_time(text: str, point: Point) -> None:
 )
 def test_what_is_none_is_refused(values: list[str]) -> None:
     """With 400, naming the parameter; so is the future."""
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(IngestError) as caught:
         read_point("asOf", values, now=HERE)
-    assert caught.value.status == 400
+    assert status_of(type(caught.value)) == 400
     assert [detail.column for detail in caught.value.details] == ["asOf"]
 
 
 def test_an_id_too_large_for_any_job_is_unknown() -> None:
     """In the contract's words."""
-    with pytest.raises(Refused, match=UNKNOWN_JOB):
+    with pytest.raises(IngestError, match=UNKNOWN_JOB):
         read_point("asOf", ["99999999999999999999"], now=HERE)
 
 

@@ -6,23 +6,25 @@ import asyncio
 
 import pytest
 
+from ingest_api.errors import IngestError
 from ingest_api.uploads.concurrency_limit import UploadGate
-from ingest_api.web.responses import Refused
+from ingest_api.web.responses import refusal, status_of
 
 
-def status(refused: pytest.ExceptionInfo[Refused]) -> tuple[int, bool]:
+def status(refused: pytest.ExceptionInfo[IngestError]) -> tuple[int, bool]:
     """The answer's status, and whether it says when to come again."""
-    return refused.value.status, "Retry-After" in refused.value.headers
+    answer = refusal(refused.value)
+    return answer.status, "Retry-After" in answer.headers
 
 
 def test_an_account_and_all_together_have_their_limits() -> None:
     """The next upload is told to come again, and room that is freed is free."""
     gate = UploadGate(at_once=3, per_account=2, deadline_s=1)
     with gate.one_more("a"), gate.one_more("a"):
-        with pytest.raises(Refused) as refused, gate.one_more("a"):
+        with pytest.raises(IngestError) as refused, gate.one_more("a"):
             pass
         assert status(refused) == (429, True)
-        with gate.one_more("b"), pytest.raises(Refused) as refused, gate.one_more("c"):
+        with gate.one_more("b"), pytest.raises(IngestError) as refused, gate.one_more("c"):
             pass
         assert status(refused) == (503, True)
     with gate.one_more("a"), gate.one_more("a"), gate.one_more("b"):
@@ -38,9 +40,9 @@ def test_a_body_that_takes_too_long_is_refused() -> None:
             for _ in range(1000):
                 await asyncio.sleep(0.01)
 
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(IngestError) as refused:
         asyncio.run(receive())
-    assert refused.value.status == 408
+    assert status_of(type(refused.value)) == 408
 
 
 def test_a_gate_that_closes_takes_no_more() -> None:
@@ -49,7 +51,7 @@ def test_a_gate_that_closes_takes_no_more() -> None:
 
     async def close() -> None:
         gate.close()
-        with pytest.raises(Refused) as refused, gate.one_more("a"):
+        with pytest.raises(IngestError) as refused, gate.one_more("a"):
             pass
         assert status(refused) == (503, True)
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ingest_api.errors import IngestError
 from ingest_api.users.body import Known, UserBody, changed_user, given_texts, new_user
 from ingest_api.web.json_body import decoded
-from ingest_api.web.responses import Refused
+from ingest_api.web.responses import status_of
 from schemas.rules.attributes import Attribute
 from schemas.rules.fields import FIELD_BY_NAME, FIELDS, KEY_FIELD
 
@@ -58,9 +59,9 @@ def changed(changes: dict[str, Any], **standing: str) -> UserFields:
     return changed_user(given_texts(body, KNOWN), present, KNOWN)
 
 
-def faults(refused: pytest.ExceptionInfo[Refused]) -> dict[str | int | None, str]:
+def faults(refused: pytest.ExceptionInfo[IngestError]) -> dict[str | int | None, str]:
     """The codes by field."""
-    assert refused.value.status == 400
+    assert status_of(type(refused.value)) == 400
     return {detail.column: detail.code for detail in refused.value.details}
 
 
@@ -115,7 +116,7 @@ def test_attributes_are_texts_in_the_canonical_form_of_their_types() -> None:
 
 def test_a_refused_user_names_every_field_at_fault_once() -> None:
     """By the names of the body, with the codes of files."""
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(IngestError) as refused:
         made(
             {"email": "nobody", "country": "usa", "mobileNumber": "12", "lastActiveDate": "2/30/1"}
         )
@@ -128,7 +129,7 @@ def test_a_refused_user_names_every_field_at_fault_once() -> None:
         "state": "STATE_REQUIRED",
     }
     assert refused.value.details[0].message == "email is not a valid email address."
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(IngestError) as refused:
         made({})
     assert faults(refused)["email"] == "KEY_MISSING"
 
@@ -151,7 +152,7 @@ def test_a_refused_user_names_every_field_at_fault_once() -> None:
 )
 def test_one_value_at_fault_is_named(further: dict[str, Any], column: str, code: str) -> None:
     """With its code, and nothing else beside it."""
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(IngestError) as refused:
         made(ANA | further)
     assert faults(refused) == {column: code}
 
@@ -173,7 +174,7 @@ def test_the_key_may_be_another_field(setting: str, further: dict[str, Any], key
         today=TODAY,
     )
     assert made(ANA | further, known).key == key
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(IngestError) as refused:
         made(ANA, known)
     assert set(faults(refused).values()) == {"KEY_MISSING"}
 
@@ -211,7 +212,7 @@ def test_a_change_that_no_user_may_have_is_refused(
     changes: dict[str, Any], column: str, code: str
 ) -> None:
     """What is required stays, and the state goes with the country."""
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(IngestError) as refused:
         changed(changes)
     assert faults(refused) == {column: code}
 
@@ -220,6 +221,6 @@ def test_what_a_change_does_not_touch_is_not_judged_again() -> None:
     """A user that another producer left incomplete can still be changed."""
     fields = changed({"firstName": "Anna"}, last_name="", country="USA", mobile_number="12")
     assert fields.values == {"first_name": "Anna"}
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(IngestError) as refused:
         changed({"state": None}, country="USA", state="Texas")
     assert faults(refused) == {"state": "STATE_REQUIRED"}

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import field
 
+from ingest_api.errors import IngestError
 from ingest_api.web.json_body import INVALID_BODY, JsonBody, decoded
-from ingest_api.web.responses import Refused
+from ingest_api.web.responses import status_of
 
 
 class Pet(JsonBody, frozen=True):
@@ -34,10 +35,14 @@ GOOD = {"name": "Zoë", "petKind": "cat"}
 
 def refusal_of(body: bytes) -> tuple[str, str | int | None, str]:
     """Code, field and message of the one detail."""
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(IngestError) as caught:
         decoded(body, Pet)
     refused = caught.value
-    assert (refused.status, refused.message, len(refused.details)) == (400, INVALID_BODY, 1)
+    assert (status_of(type(refused)), refused.message, len(refused.details)) == (
+        400,
+        INVALID_BODY,
+        1,
+    )
     assert refused.details[0].line is None
     return refused.details[0].code, refused.details[0].column, refused.details[0].message
 
@@ -93,5 +98,5 @@ def test_what_is_no_json_is_refused(body: bytes) -> None:
 @given(st.binary() | st.recursive(st.none() | st.text(), st.lists).map(as_json))
 def test_no_body_makes_it_fail(body: bytes) -> None:
     """It is taken or refused, and nothing else happens."""
-    with contextlib.suppress(Refused):
+    with contextlib.suppress(IngestError):
         decoded(body, Pet)

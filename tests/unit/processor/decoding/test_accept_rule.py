@@ -34,17 +34,7 @@ if TYPE_CHECKING:
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 PLACE = LogPartition(0, 1, "email")
-START = PartitionState(
-    partition=0,
-    epoch=1,
-    next_offset=0,
-    is_indexed=True,
-    sealed_job_id=0,
-    open_job_id=None,
-    open_mode=None,
-    next_sequence=0,
-    digest=0,
-)
+START = PartitionState(0, epoch=1)
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,7 @@ def test_every_reason_of_a_dead_letter_is_told() -> None:
     """In the words of the table in the code, and each header of a dead letter."""
     expected = [[code, text.replace("`", "")] for code, text in dead_letters.REASONS.items()]
     assert _table("code", "why") == expected
-    assert all(f"`{name}`" in _GUIDE for name in dead_letters.HEADERS)
+    assert all(f"`{name}`" in _GUIDE for name in [*dead_letters.HEADERS, dead_letters.LEFT_OUT])
 
 
 def test_every_field_of_the_event_is_told() -> None:

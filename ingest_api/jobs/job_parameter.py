@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ingest_api.web.asgi_middleware import exchange_of
+from ingest_api.errors import UnknownJobError
 from ingest_api.web.parameters import whole_number
-from ingest_api.web.responses import UNKNOWN_JOB, Refused
+from ingest_api.web.request_context import context_of
 
 if TYPE_CHECKING:
     from sanic import Request
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
     from ingest_api.event_log.ledger import LedgerJob
 
 
-async def asked_job(request: Request[Any, Any], job_log: JobLog, text: str) -> LedgerJob:
-    """The job with this id; an id that is not known here may be known to the log.
+async def job_named(request: Request[Any, Any], job_log: JobLog, text: str) -> LedgerJob:
+    """Return the job with this id; one that is not known here may be known to the log.
 
     Raises:
-        Refused: 400, there is no such job.
+        InvalidRequestError: there is no such job.
     """
     number = whole_number(text)
     if number is None:
-        raise Refused(400, UNKNOWN_JOB)
-    exchange_of(request).job_id = number
+        raise UnknownJobError
+    context_of(request).job_id = number
     job = job_log.ledger.job(number)
     if job is None:
         await job_log.catch_up()
         job = job_log.ledger.job(number)
     if job is None:
-        raise Refused(400, UNKNOWN_JOB)
+        raise UnknownJobError
     return job

@@ -1,0 +1,121 @@
+"""`user-events` of the next version as it is written, and as it is read back."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from deploy.log_migration import MoveFailedError, MoveRefusedError
+from deploy.log_migration.records import RecordWriter, read_records
+from processor.decoding.accept_rule import PartitionState
+from processor.decoding.judge import begun, judge
+from processor.decoding.producer_rules import LogPartition
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from deploy.log_migration.records import CopiedRecord
+    from processor.decoding.accept_rule import Accepted
+    from processor.decoding.batch import Batch
+    from schemas.config.settings import Settings
+
+    Look = Callable[[int, Sequence[CopiedRecord]], None]
+
+
+class CountedPartition:
+    """What counts of a partition's records, by the projection's own accept rule."""
+
+    def __init__(self, settings: Settings, partition: int) -> None:
+        self._settings = settings
+        self._place = LogPartition(
+            partition, settings.topics.user_events.partitions, settings.reconciliation_key
+        )
+        self._begun: set[int] = set()
+        self.state = PartitionState(partition)
+
+    def batches(self, end: int) -> Iterator[list[CopiedRecord]]:
+        """The records from where the partition has been taken up to this offset.
+
+        Raises:
+            MoveFailedError: Kafka did not give one.
+        """
+        partition, begin = self.state.partition, self.state.next_offset
+        topic = self._settings.topics.user_events.name
+        return (
+            read_records(self._settings, topic, partition, begin, end) if begin < end else iter(())
+        )
+
+    def judge(self, records: Sequence[CopiedRecord]) -> tuple[Batch, Accepted]:
+        """What counts of the records that come next."""
+        return judge(records, self._place, self.state, known=self._begun)
+
+    def take(self, records: Sequence[CopiedRecord]) -> tuple[Batch, Accepted]:
+        """What counts of the records that come next; they have been read from then on.
+
+        Raises:
+            MoveRefusedError: a job's rows are not what its seal says.
+        """
+        batch, accepted = self.judge(records)
+        if accepted.corrupt:
+            raise MoveRefusedError(
+                f"partition {self.state.partition}: the rows of job {accepted.corrupt[0]} are not"
+                " those that its seal was made for: the log itself is damaged"
+            )
+        self.state = accepted.state
+        self._begun.update(begun(accepted))
+        return batch, accepted
+
+
+class LogCopy:
+    """The next version of `user-events`: each record is appended at the next offset."""
+
+    def __init__(self, settings: Settings) -> None:
+        """``settings``: of the next version."""
+        self._settings = settings
+        topic = settings.topics.user_events
+        self.topic = topic.name
+        self._writer = RecordWriter(settings.kafka, topic)
+        self._checksums = [_checksum() for _ in range(topic.partitions)]
+        self.next_offsets = [0] * topic.partitions
+
+    def append(self, partition: int, records: Sequence[CopiedRecord]) -> None:
+        """Queue the records that stand at the next offsets of a partition."""
+        for record in records:
+            _add(self._checksums[partition], record)
+        self.next_offsets[partition] += len(records)
+        self._writer.write(partition, records)
+
+    def flush(self) -> None:
+        """All is acknowledged on return.
+
+        Raises:
+            MoveFailedError: it is not.
+        """
+        self._writer.flush()
+
+    def check(self, look: Look) -> None:
+        """Return where the topic holds what was appended and no more; ``look`` saw each batch.
+
+        Raises:
+            MoveFailedError: it does not.
+        """
+        for partition, end in enumerate(self.next_offsets):
+            checksum = _checksum()
+            for records in read_records(self._settings, self.topic, partition, 0, end):
+                for record in records:
+                    _add(checksum, record)
+                look(partition, records)
+            if checksum.digest() != self._checksums[partition].digest():
+                raise MoveFailedError(
+                    f"{self.topic}, partition {partition} is not what was written to it"
+                )
+
+
+def _checksum() -> hashlib.blake2b:
+    return hashlib.blake2b(digest_size=16)
+
+
+def _add(checksum: hashlib.blake2b, record: CopiedRecord) -> None:
+    """Add all that a reader of the log sees of a record."""
+    whole = (record.offset(), record.key(), record.timestamp_ms, record.value(), record.headers)
+    checksum.update(repr(whole).encode())

@@ -1,0 +1,159 @@
+"""What ends a request otherwise than as it was asked: errors that know nothing of HTTP.
+
+Each says in its message why, for whoever asked; :mod:`ingest_api.web.responses` has the one
+table that makes HTTP answers of them::
+
+    IngestError
+     +-- InvalidRequestError      it breaks a rule, or names what there isn't
+     |    +-- UnknownJobError
+     |    +-- UnknownUserError
+     +-- RoleTooLowError          whoever asks may not
+     +-- NotFoundError            its path names what there isn't
+     +-- TooSlowError             it did not come whole in time
+     +-- ConflictError            what there is stands against it
+     |    +-- LogTruncatedError      the log's first records are gone
+     +-- LimitReachedError        whoever asks has too much under way
+     +-- UnavailableError         the surroundings don't let it be done now: try again
+          +-- LogUnavailableError    Kafka
+          |    +-- RecordTooLargeError
+          +-- StoreUnavailableError  Postgres
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+INVALID_FILE: Final = "Please upload a valid CSV file"
+UNKNOWN_JOB: Final = "Invalid request ID. No request found with the provided ID"
+UNKNOWN_USER: Final = (
+    "Invalid audience member ID provided or no audience member found with given ID"
+)
+LOG_UNAVAILABLE: Final = "Kafka can't be reached, try again"
+STORE_UNAVAILABLE: Final = "Postgres can't be reached: nothing was kept, try again"
+RETRY_AFTER_S: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """One thing that is wrong with a request; ``line`` and ``column`` are of the file."""
+
+    code: str
+    message: str
+    line: int | None = None
+    column: str | int | None = None
+
+
+class IngestError(Exception):
+    """Anything that this package raises on purpose to end a request."""
+
+    def __init__(self, message: str, details: Sequence[Detail] = ()) -> None:
+        super().__init__(message)
+        self.details = details
+
+    @property
+    def message(self) -> str:
+        """Why, for whoever asked."""
+        return str(self)
+
+
+class InvalidRequestError(IngestError):
+    """The request breaks a rule, or names what there isn't; nothing of it is kept."""
+
+
+class UnknownJobError(InvalidRequestError):
+    """There is no job with the id that was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__(UNKNOWN_JOB)
+
+
+class UnknownUserError(InvalidRequestError):
+    """There is no user with the id that was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__(UNKNOWN_USER)
+
+
+class RoleTooLowError(IngestError):
+    """Whoever asks has no role that may."""
+
+
+class NotFoundError(IngestError):
+    """There is nothing of the name or number that the path says."""
+
+
+class TooSlowError(IngestError):
+    """The request did not come whole within its time."""
+
+
+class ConflictError(IngestError):
+    """What there is stands against what is asked for; nothing was changed."""
+
+
+class LogTruncatedError(ConflictError):
+    """A topic does not begin with its first record; the message says which, and what to do."""
+
+
+class LimitReachedError(IngestError):
+    """Whoever asks has too much under way, or has failed too often."""
+
+    def __init__(self, message: str, retry_after_s: int = RETRY_AFTER_S) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class UnavailableError(IngestError):
+    """The surroundings don't let it be done now; the same request may be sent again.
+
+    Where it isn't known whether it was done, it says of what: a job, or a write's event.
+    """
+
+    def __init__(
+        self, message: str, *, job_id: int | None = None, event_id: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.job_id = job_id
+        self.event_id = event_id
+
+
+class LogUnavailableError(UnavailableError):
+    """Kafka did not acknowledge a record in time; it may be in the log or come into it later."""
+
+    @property
+    def message(self) -> str:
+        """What concerns whoever asked; the text of the error itself is the client's own."""
+        return LOG_UNAVAILABLE
+
+
+class RecordTooLargeError(LogUnavailableError):
+    """The topic takes no record so large, so it is not in the log and never will be."""
+
+
+class StoreUnavailableError(UnavailableError):
+    """Postgres doesn't answer; nothing was kept."""
+
+    @property
+    def message(self) -> str:
+        """What concerns whoever asked; the text of the error itself is the client's own."""
+        return STORE_UNAVAILABLE
+
+
+def invalid_file(*details: Detail) -> InvalidRequestError:
+    """Return the error of a form or a file that cannot be read."""
+    return InvalidRequestError(INVALID_FILE, details)
+
+
+def invalid_parameter(name: str, message: str) -> InvalidRequestError:
+    """Return the error of a query parameter that is not what the contract allows."""
+    return InvalidRequestError(
+        "Invalid request parameter", [Detail("INVALID_PARAMETER", message, column=name)]
+    )
+
+
+def role_too_low(role: str) -> RoleTooLowError:
+    """Return the error of an account whose role is below this one."""
+    return RoleTooLowError(f"The role {role} is needed for this request")

@@ -1,0 +1,45 @@
+"""What is known of one request while it is answered: its log line in the end."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, cast
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
+    from sanic import Request
+
+_KEY: Final = "rollcall.request"
+
+
+@dataclass(slots=True)
+class RequestContext:
+    """What is known of one request while it is answered; its log line in the end.
+
+    An answer that was begun and can't be brought to its end is cut off: nothing more of
+    it is sent, so the server breaks the connection, and nobody takes a part for the whole.
+    """
+
+    request_id: str
+    has_body: bool
+    account: str | None = None
+    job_id: int | None = None
+    route: str | None = None
+    status: int | None = None
+    received_bytes: int = 0
+    is_body_ended: bool = False
+    is_client_gone: bool = False
+    is_cut_off: bool = False
+    started_at_s: float = field(default_factory=time.monotonic)
+
+
+def context_of(request: Request[Any, Any]) -> RequestContext:
+    """Return what is known of this request."""
+    return cast("RequestContext", request.scope["state"][_KEY])
+
+
+def attach(scope: MutableMapping[str, Any], context: RequestContext) -> None:
+    """Have :func:`context_of` find it by the request of this ASGI scope."""
+    scope.setdefault("state", {})[_KEY] = context
