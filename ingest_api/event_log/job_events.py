@@ -18,14 +18,14 @@ import time
 from typing import TYPE_CHECKING, Final, Literal, cast
 
 import structlog
-from confluent_kafka import KafkaException, TopicPartition
 
 from ingest_api.errors import LogUnavailableError
 from ingest_api.event_log.ledger import JobLedger
 from ingest_api.kafka.log_moved import LogMovedError
 from ingest_api.kafka.producer import Appender, Record
+from schemas.clients.errors import KafkaUnreachableError
 from schemas.clients.event_schemas import OWN_SCHEMAS
-from schemas.clients.kafka import make_reader
+from schemas.clients.ranges import RangeReader
 from schemas.clients.topic_follower import FROM_FIRST, TopicFollower
 from schemas.codec.codec import encode
 from schemas.events import JobVoided
@@ -73,7 +73,7 @@ class JobLog:
         self._follower = _Follower(kafka, topic, self.ledger, schemas)
         self._started = asyncio.Event()
         # The follower's own connection waits for records, so other questions go another way.
-        self._asking = make_reader(kafka, "job-events")
+        self._asking = RangeReader(kafka, "job-events", ask_s=_METADATA_TIMEOUT_S)
 
     def start(self) -> None:
         """Connect and begin to follow; returns at once. The topic must be there."""
@@ -172,12 +172,11 @@ class JobLog:
             await self._read_past(next_offset - 1)
 
     def _end_of_log(self) -> int:
-        partition = TopicPartition(self._topic, 0)
         deadline_s = time.monotonic() + _METADATA_TIMEOUT_S
         while True:
             try:
-                return self._asking.get_watermark_offsets(partition, timeout=_METADATA_TIMEOUT_S)[1]
-            except KafkaException as error:
+                return self._asking.bounds(self._topic, 0)[1]
+            except KafkaUnreachableError as error:
                 # The leader may have moved, or not yet been elected for a new topic.
                 if time.monotonic() > deadline_s:
                     raise LogUnavailableError(str(error)) from error
@@ -193,10 +192,9 @@ class JobLog:
 
     def _list_topics(self) -> dict[str, int]:
         try:
-            found = self._asking.list_topics(timeout=_METADATA_TIMEOUT_S)
-        except KafkaException as error:
+            return self._asking.topics()
+        except KafkaUnreachableError as error:
             raise LogUnavailableError(str(error)) from error
-        return {name: len(topic.partitions) for name, topic in found.topics.items()}
 
 
 class _Follower:

@@ -44,7 +44,10 @@ class Range:
 
 
 class RangeReader:
-    """Reads one range after another; used by one thread; a context manager.
+    """Reads one range after another; a context manager.
+
+    Ranges are read by one thread; what is asked may be asked by several.
+    A question takes ``ask_s`` seconds at most.
 
     ``on_turn`` is called while it waits and between batches, and ends the reading by raising.
     """
@@ -56,14 +59,20 @@ class RangeReader:
         properties: Mapping[str, Any] | None = None,
         *,
         on_turn: Callable[[], None] = lambda: None,
+        ask_s: float = _ASK_S,
     ) -> None:
         self._on_turn = on_turn
+        self._ask_s = ask_s
         self._consumer = make_reader(kafka, purpose, {**_END, **(properties or {})})
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the broker."""
         self._consumer.close()
 
     def batches(
@@ -99,6 +108,16 @@ class RangeReader:
                     " another producer hangs there",
                 )
 
+    def topics(self) -> dict[str, int]:
+        """The number of partitions of each topic there is.
+
+        Raises:
+            KafkaUnreachableError: Kafka does not answer.
+        """
+        with kafka_asked("its topics"):
+            found = self._consumer.list_topics(timeout=self._ask_s).topics
+        return {name: len(topic.partitions) for name, topic in found.items()}
+
     def partitions(self, topic: str) -> list[int]:
         """The numbers of the topic's partitions.
 
@@ -106,7 +125,7 @@ class RangeReader:
             KafkaUnreachableError: Kafka does not answer.
         """
         with kafka_asked(f"the partitions of {topic}"):
-            found = self._consumer.list_topics(topic, timeout=_ASK_S).topics[topic]
+            found = self._consumer.list_topics(topic, timeout=self._ask_s).topics[topic]
         return sorted(found.partitions)
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
@@ -116,7 +135,9 @@ class RangeReader:
             KafkaUnreachableError: Kafka does not answer.
         """
         with kafka_asked(f"the ends of {topic}, partition {partition}"):
-            return self._consumer.get_watermark_offsets(TopicPartition(topic, partition), _ASK_S)
+            return self._consumer.get_watermark_offsets(
+                TopicPartition(topic, partition), self._ask_s
+            )
 
     def offsets_at(self, topic: str, partitions: Sequence[int], time_ms: int) -> list[int | None]:
         """By partition, the first offset that is not older than the time; None where none is.
@@ -126,7 +147,7 @@ class RangeReader:
         """
         places = [TopicPartition(topic, partition, time_ms) for partition in partitions]
         with kafka_asked(f"the offsets of {topic} by time"):
-            found = self._consumer.offsets_for_times(places, timeout=_ASK_S)
+            found = self._consumer.offsets_for_times(places, timeout=self._ask_s)
             for place in found:
                 if place.error:
                     raise KafkaException(place.error)
