@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import signal
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
 
+from tests.support.servers.busy_loops import busy_loops
 from tests.support.servers.registry_server import registry_server
 from tests.support.servers.rig import Rig
 from tests.support.servers.services import Services
@@ -30,13 +32,23 @@ settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 
 
-def pytest_configure() -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--under-load``: the tests must pass beside four busy loops."""
+    parser.addoption("--under-load", action="store_true", help="run beside four busy loops")
+
+
+def pytest_configure(config: pytest.Config) -> None:
     """SIGTERM ends the session like Ctrl-C, so that no process is left behind.
 
     A shell has its background jobs ignore Ctrl-C, and so would the commands under test.
     """
     signal.signal(signal.SIGTERM, _end_session)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    is_worker = hasattr(config, "workerinput")  # of xdist; the session that started it has them
+    if config.getoption("under_load") and not is_worker:
+        stack = ExitStack()
+        stack.enter_context(busy_loops())
+        config.add_cleanup(stack.close)
 
 
 def _end_session(_signal: int, _frame: FrameType | None) -> None:

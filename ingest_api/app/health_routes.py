@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 from ingest_api.app.stand_still import StandStill
 from ingest_api.errors import LogUnavailableError, StoreUnavailableError
 from ingest_api.openapi import response_types
-from ingest_api.openapi.operation import JSON, Answer, Operation, described
+from ingest_api.openapi.described import Answered, described
+from ingest_api.openapi.operation import JSON, Answer, Operation
 from ingest_api.publisher.consumer_lag import ProgressUnknownError
 from ingest_api.web.dates import has_read_model
-from ingest_api.web.responses import json_answer
 
 if TYPE_CHECKING:
-    from sanic import Blueprint, HTTPResponse, Request
+    from sanic import Blueprint, Request
 
     from ingest_api.app.startup import Start
     from ingest_api.event_log.job_events import JobLog
@@ -119,14 +119,15 @@ def add_health_routes(public: Blueprint, readiness: Readiness) -> None:
 
     @public.get("/health/live", ctx_public=True)
     @described(_LIVE)
-    async def live(_request: Request[Any, Any]) -> HTTPResponse:
-        return json_answer(200, {"status": "live"})
+    async def live(_request: Request[Any, Any]) -> response_types.Live:
+        return response_types.Live(status="live")
 
     @public.get("/health/ready", ctx_public=True)
     @described(_READY)
-    async def ready(_request: Request[Any, Any]) -> HTTPResponse:
+    async def ready(_request: Request[Any, Any]) -> Answered:
         reasons = await readiness.reasons()
         status = "waiting" if reasons else "ready"
-        return json_answer(503 if reasons else 200, {"status": status, "reasons": reasons})
+        body = response_types.Readiness(status=status, reasons=reasons)
+        return Answered(body, status=503 if reasons else 200)
 
     _ = live, ready

@@ -21,10 +21,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, LiteralString
 
 from ingest_api.errors import UnavailableError
+from ingest_api.openapi.response_types import UserDifference
+from ingest_api.openapi.user_answers import shown_fields
 from ingest_api.postgres.pool import PUBLIC
-from ingest_api.web.dates import day_text
 from schemas.read_model.tables import USER_COLUMNS
-from schemas.rules.fields import FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -156,6 +156,14 @@ class _Differences:
         return wanted[: page.size]
 
 
+@dataclass(frozen=True, slots=True)
+class FoundDifferences:
+    """How many there are by kind, None where that is not known, and a page of them."""
+
+    counts: dict[Kind, int | None]
+    entries: list[UserDifference]
+
+
 class AudienceDiff:
     """Compares audiences, a few at a time, for one API process."""
 
@@ -164,7 +172,7 @@ class AudienceDiff:
         self._turns = asyncio.Semaphore(_AT_ONCE)
         self._kept: OrderedDict[Sides, _Differences] = OrderedDict()
 
-    async def select_page(self, sides: Sides, page: DiffPage) -> Row:
+    async def select_page(self, sides: Sides, page: DiffPage) -> FoundDifferences:
         """The counts of all differences, and a page of them by key.
 
         The counts are null on a later page of a diff with the live audience: they would take a
@@ -189,7 +197,7 @@ class AudienceDiff:
         finally:
             self._turns.release()
 
-    async def _page(self, snapshot: Snapshot, *, sides: Sides, page: DiffPage) -> Row:
+    async def _page(self, snapshot: Snapshot, *, sides: Sides, page: DiffPage) -> FoundDifferences:
         await snapshot.select(_SETTINGS)
         generations = await self._generations(snapshot)
         all_of = self._kept.get(sides)
@@ -204,8 +212,8 @@ class AudienceDiff:
                 kind for kind in page.kinds if all_of is None or all_of.counts[kind]
             ]
             found = await self._look_for_page(snapshot, generations, kinds, page)
-        counts: Row = {kind: all_of and all_of.counts[kind] for kind in KINDS}
-        return counts | {"entries": await self._entries(snapshot, generations, found)}
+        counts: dict[Kind, int | None] = {kind: all_of and all_of.counts[kind] for kind in KINDS}
+        return FoundDifferences(counts, await self._entries(snapshot, generations, found))
 
     def _keep(self, sides: Sides, all_of: _Differences) -> None:
         self._kept[sides] = all_of
@@ -255,7 +263,7 @@ class AudienceDiff:
         snapshot: Snapshot,
         generations: Mapping[str, object],
         found: Sequence[tuple[Kind, str]],
-    ) -> list[Row]:
+    ) -> list[UserDifference]:
         keys = [key for _, key in found]
         if not keys:
             return []
@@ -276,25 +284,24 @@ class AudienceDiff:
         return {row["key"]: row for row in rows}
 
 
-def _entry(kind: Kind, old: Row | None, new: Row | None) -> Row:
+def _entry(kind: Kind, old: Row | None, new: Row | None) -> UserDifference:
     user = new or old
     assert user is not None, "a key that differs is on one side at least"
     before, after = _values(old), _values(new)
     names = [name for name in before | after if before.get(name) != after.get(name)]
-    return {
-        "kind": kind,
-        "key": user["key"],
-        "id": str(user["id"]),
-        "before": None if old is None else {name: before.get(name) for name in names},
-        "after": None if new is None else {name: after.get(name) for name in names},
-    }
+    return UserDifference(
+        kind=kind,
+        key=user["key"],
+        id=str(user["id"]),
+        before=None if old is None else {name: before.get(name) for name in names},
+        after=None if new is None else {name: after.get(name) for name in names},
+    )
 
 
 def _values(row: Row | None) -> Row:
     """What is set of a user, by the names that users are shown with and ``attributes.<name>``."""
     if row is None:
         return {}
-    values: Row = {field.json_name: row[field.name] for field in FIELDS if field.kind != "date"}
-    values["lastActiveDateStr"] = day_text(row["last_active_date"])
+    values = shown_fields(row)
     values |= {f"attributes.{name}": value for name, value in row["attributes"].items()}
     return {name: value for name, value in values.items() if value is not None}

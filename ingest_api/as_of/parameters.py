@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from ingest_api.projections.point_in_time import Point
 
 _AS_OF: Final = "asOf"
-_RUNNING: Final = frozenset({"ACCEPTED", "PROCESSING"})
 JOB_RUNS: Final = "The job has not ended, so there is no audience as of it yet"
 _T = TypeVar("_T")
 
@@ -66,6 +65,6 @@ class AskedPoints:
         point = read_point(name, values, now=datetime.now(UTC), allows_now=allows_now)
         if point.job_id is not None:
             job = await job_named(request, self._job_log, str(point.job_id))
-            if (await self._jobs.view(job)).status["state"] in _RUNNING:
+            if (await self._jobs.view(job)).is_running:
                 raise ConflictError(JOB_RUNS)
         return point

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from ingest_api.dry_runs.statements import SAMPLES
-from ingest_api.web.dates import date_text
-from schemas.rules.fields import DUPLICATE_IN_FILE, FIELDS, KEY_EXISTS, UNKNOWN_USER_INCOMPLETE
+from ingest_api.openapi.user_answers import shown_fields
+from schemas.rules.fields import DUPLICATE_IN_FILE, KEY_EXISTS, UNKNOWN_USER_INCOMPLETE
 from schemas.rules.rejections import incomplete_user, key_conflict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import date
 
     from ingest_api.dry_runs.comparison import Compared
     from ingest_api.dry_runs.copy_input import ComparedLines
@@ -159,16 +157,7 @@ def _id(row: Row) -> str | None:
 
 def _values(row: Mapping[str, Any], prefix: str = "") -> Row:
     """What the audience shows of a user's values."""
-    values: Row = {
-        field.json_name: row[prefix + field.name] for field in FIELDS if field.kind != "date"
-    }
-    values["lastActiveDateStr"] = _day_text(row[f"{prefix}last_active_date"])
-    values["attributes"] = row[f"{prefix}attributes"]
-    return values
-
-
-def _day_text(day: date | None) -> str | None:
-    return None if day is None else date_text(datetime(day.year, day.month, day.day, tzinfo=UTC))
+    return shown_fields(row, prefix) | {"attributes": row[f"{prefix}attributes"]}
 
 
 def _rejection(accepted: JobAccepted, code: str, row: Row) -> Row:

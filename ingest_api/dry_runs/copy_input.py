@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ingest_api.dry_runs.statements import LINE_COLUMNS, SAMPLES
 from ingest_api.kafka.upload_chunks import stored_file
 from ingest_api.uploads.receiver import Turns, open_stored
-from ingest_api.validation.checked_file import checked_blocks
+from ingest_api.validation.validated_file import validate_file
 from schemas.read_model.attribute_json import attributes_json
 from schemas.read_model.copy_binary import copy_input, is_complete, jsonb
 from schemas.rules.attributes import Attribute
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from ingest_api.parsing.decode import Readable
     from ingest_api.uploads.receiver import Ways
-    from ingest_api.validation.validated_rows import CheckedBlock
+    from ingest_api.validation.validated_rows import RowsAndRejections
     from schemas.events import JobAccepted
 
     Columns = Callable[[pa.RecordBatch, JobAccepted], dict[str, Any]]
@@ -67,11 +67,11 @@ class ComparedLines:
         Raises:
             FileFault: it is not the file that was accepted.
         """
-        for checked in checked_blocks(readable, self.accepted):
+        for checked in validate_file(readable, self.accepted):
             self._note_rejections(checked)
             yield copy_input(self._columns(checked.rows, self.accepted))
 
-    def _note_rejections(self, checked: CheckedBlock) -> None:
+    def _note_rejections(self, checked: RowsAndRejections) -> None:
         refused = checked.rejections
         self.rejected += refused.num_rows
         wanted = SAMPLES - len(self.rejections)

@@ -11,17 +11,18 @@ import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from ingest_api.errors import ConflictError, UnavailableError
-from ingest_api.jobs.statuses import ENDED_STATES
 from ingest_api.kafka.range_reader import Stretch, TooLongError
+from ingest_api.openapi.response_types import JobProof, ProofFinding, ProofPartition
 from ingest_api.proofs.partition import JobPart, PartitionProof, ProofFindings
 from ingest_api.proofs.surviving_users import LEFT_TYPES, LeftUsers
 from schemas.clients.errors import RecordsGoneError
 from schemas.codec.registry_protocol import RegistryUnreachableError
+from schemas.log.job_states import ENDED_STATES, OUTCOMES
 from schemas.read_model.copy_csv import copied_columns
 
 if TYPE_CHECKING:
@@ -31,13 +32,11 @@ if TYPE_CHECKING:
     from ingest_api.kafka.range_reader import LogStretches
     from ingest_api.postgres.pool import BlockingReads, Store
     from schemas.clients.event_schemas import EventSchemas
-
-    Row = dict[str, Any]
+    from schemas.events import JobState
 
 _AT_ONCE: Final = 1
 _MOST_WAITING: Final = 4
 _TIMEOUT_S: Final = 300.0
-_OUTCOMES: Final = ("inserted", "updated", "unchanged", "rejected")
 _WRAP: Final = (1 << 64) - 1
 
 _SELECT: Final = """
@@ -69,7 +68,7 @@ class JobProofs:
         self._stretches.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def of(self, job: LedgerJob) -> Row:
+    async def of(self, job: LedgerJob) -> JobProof:
         """The proof as the route answers it.
 
         Raises:
@@ -99,10 +98,10 @@ class JobProofs:
         finally:
             self._asked -= 1
 
-    def _prove(self, job: LedgerJob) -> Row:
+    def _prove(self, job: LedgerJob) -> JobProof:
         until_s = time.monotonic() + _TIMEOUT_S
         with self._store.blocking_reads(_TIMEOUT_S) as reads:
-            state = _JobState.read(reads, job.accepted.job_id)
+            state = _EndedJob.read(reads, job.accepted.job_id)
             findings = ProofFindings()
             proofs = [
                 self._prove_partition(reads, state, part, findings, until_s) for part in state.parts
@@ -123,7 +122,7 @@ class JobProofs:
     def _prove_partition(
         self,
         reads: BlockingReads,
-        state: _JobState,
+        state: _EndedJob,
         part: JobPart,
         findings: ProofFindings,
         until_s: float,
@@ -147,11 +146,11 @@ class JobProofs:
 
 
 @dataclass(frozen=True, slots=True)
-class _JobState:
+class _EndedJob:
     """What the read model says of a job that has ended."""
 
     job_id: int
-    state: str
+    state: JobState
     lines: int
     outcomes: Mapping[str, int]
     rejections: int
@@ -159,7 +158,7 @@ class _JobState:
     parts: list[JobPart]
 
     @classmethod
-    def read(cls, reads: BlockingReads, job_id: int) -> _JobState:
+    def read(cls, reads: BlockingReads, job_id: int) -> _EndedJob:
         """Of a job that the log has accepted.
 
         Raises:
@@ -177,7 +176,7 @@ class _JobState:
             job_id=job_id,
             state=row["state"],
             lines=row["lines"],
-            outcomes={name: row[name] for name in _OUTCOMES},
+            outcomes={name: row[name] for name in OUTCOMES},
             rejections=row["rejections"],
             generation=row["generation"],
             parts=[JobPart(**part) for part in reads.select(_SELECT_PARTS, (job_id,))],
@@ -185,8 +184,8 @@ class _JobState:
 
 
 def _answer(
-    job: LedgerJob, state: _JobState, proofs: list[PartitionProof], findings: ProofFindings
-) -> Row:
+    job: LedgerJob, state: _EndedJob, proofs: list[PartitionProof], findings: ProofFindings
+) -> JobProof:
     lines = job.accepted.lines
     events = sum(proof.events for proof in proofs)
     total = sum(state.outcomes.values())
@@ -205,31 +204,32 @@ def _answer(
     )
     if findings.count == 0:
         findings.compare("users", "the job", "hash", (log_hash, users_hash))
-    return {
-        "id": str(state.job_id),
-        "state": state.state,
-        "isProven": findings.count == 0,
-        "lines": lines,
+    return JobProof(
+        id=str(state.job_id),
+        state=state.state,
+        is_proven=findings.count == 0,
+        lines=lines,
         **state.outcomes,
-        "sum": total,
-        "eventsInLog": events,
-        "partitions": [
-            {
-                "partition": proof.part.partition,
-                "openedOffset": proof.part.opened_offset,
-                "sealedOffset": proof.part.sealed_offset,
-                "events": proof.events,
-                "digest": f"{proof.part.digest:08x}",
-                "digestFound": f"{proof.digest:08x}",
-            }
-            for proof in proofs
-        ],
-        "usersLeft": users,
-        "usersHash": users_hash,
-        "logHash": log_hash,
-        "differences": findings.count,
-        "findings": [asdict(finding) for finding in findings.shown],
-    }
+        sum=total,
+        events_in_log=events,
+        partitions=[_partition(proof) for proof in proofs],
+        users_left=users,
+        users_hash=users_hash,
+        log_hash=log_hash,
+        differences=findings.count,
+        findings=[ProofFinding(**asdict(finding)) for finding in findings.shown],
+    )
+
+
+def _partition(proof: PartitionProof) -> ProofPartition:
+    return ProofPartition(
+        partition=proof.part.partition,
+        opened_offset=proof.part.opened_offset,
+        sealed_offset=proof.part.sealed_offset,
+        events=proof.events,
+        digest=f"{proof.part.digest:08x}",
+        digest_found=f"{proof.digest:08x}",
+    )
 
 
 def _hex(number: int) -> str:

@@ -47,6 +47,7 @@ from schemas.config.environment import SettingsError, read
 from schemas.config.logs import configure_logging
 from schemas.config.settings_help import settings_help
 from schemas.events import JobStatus
+from schemas.log.job_states import RUNNING_STATES
 from schemas.rules.fields import RULES_VERSION
 from schemas.runtime.essential import end_process_on_failure
 
@@ -61,7 +62,6 @@ _CHUNK_TIMEOUT_S: Final = 3.0
 _BACKOFF: Final = Backoff(first_s=0.1, longest_s=5.0)
 _LOST_PAUSE_S: Final = 60.0
 _WATCH_INTERVAL_S: Final = 2.0
-_ENDED: Final = frozenset({"COMPLETED", "COMPLETED_WITH_ERRORS", "REVERTING", "REVERTED"})
 _PASSING: Final = (
     KafkaException,
     PassFailedError,
@@ -172,7 +172,7 @@ class Publisher:
             raise LogMovedError(version)
         for logged in self._statuses.poll(0):
             status = logged.event
-            if isinstance(status, JobStatus) and status.state in _ENDED:
+            if isinstance(status, JobStatus) and status.state not in RUNNING_STATES:
                 self._watchdog.complete(status.job_id)
 
     def _has_lease(self) -> bool:

@@ -1,7 +1,7 @@
 """A user as JSON says it → judged by the rules of files → the values of an event.
 
 The rules are those of every file's line: a single user is judged as columns of
-one value each (:func:`ingest_api.validation.validate.judge_columns`).
+one value each (:func:`ingest_api.validation.validate.validate_columns`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from ingest_api.errors import Detail, InvalidRequestError
 from ingest_api.parsing.columns import trimmed
-from ingest_api.validation.validate import judge_columns
+from ingest_api.validation.validate import validate_columns
 from ingest_api.web.json_body import JsonBody
 from schemas.rules.attributes import is_attribute
 from schemas.rules.fields import BOOLEAN_INVALID, FIELDS, NUL_CHARACTER
@@ -24,8 +24,8 @@ from schemas.rules.fields import BOOLEAN_INVALID, FIELDS, NUL_CHARACTER
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from ingest_api.parsing.columns import Texts
-    from ingest_api.validation.validate import Judged, LineFault
+    from ingest_api.parsing.columns import TextColumn
+    from ingest_api.validation.validate import LineFault, ValidatedBlock
     from schemas.rules.attributes import Attribute
     from schemas.rules.fields import Field, Kind
 
@@ -176,8 +176,8 @@ def _name(a_field: Field) -> str:
     return a_field.name if is_attribute(a_field) else a_field.json_name
 
 
-def _judged(columns: Mapping[Field, str], known: Known) -> Judged:
-    return judge_columns(
+def _judged(columns: Mapping[Field, str], known: Known) -> ValidatedBlock:
+    return validate_columns(
         {a_field: trimmed(pa.array([text], pa.string())) for a_field, text in columns.items()},
         {a_field: _name(a_field) for a_field in (*columns, *FIELDS, known.key_field)},
         known.key_field,
@@ -198,7 +198,7 @@ def _refuse(details: list[Detail]) -> None:
         raise InvalidRequestError(INVALID_USER, details)
 
 
-def _event_fields(columns: Iterable[Field], judged: Judged, today: date) -> UserFields:
+def _event_fields(columns: Iterable[Field], judged: ValidatedBlock, today: date) -> UserFields:
     values = {a_field: _value(a_field, judged) for a_field in columns}
     own = {a_field: value for a_field, value in values.items() if not is_attribute(a_field)}
     return UserFields(
@@ -216,7 +216,7 @@ def _event_fields(columns: Iterable[Field], judged: Judged, today: date) -> User
     )
 
 
-def _value(a_field: Field, judged: Judged) -> _Meant:
+def _value(a_field: Field, judged: ValidatedBlock) -> _Meant:
     """What the only row holds in this column, None where it is blank."""
     cells = judged.cells[a_field.name]
     if not cells.lengths[0]:
@@ -243,5 +243,5 @@ def _canonical_text(value: _Meant) -> str | None:
             return value
 
 
-def _only(column: Texts) -> str:
+def _only(column: TextColumn) -> str:
     return column.array[0].as_py()

@@ -11,11 +11,13 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from ingest_api.errors import UnavailableError, UnknownUserError
-from ingest_api.event_log.user_fold import JSON_NAMES, Entry, Rules, UserFold, json_value
+from ingest_api.event_log.user_fold import Entry, Rules, UserFold
 from ingest_api.kafka.range_reader import Stretch, TooLongError
+from ingest_api.openapi.response_types import ChangeShown, EntryShown, HistoryShown
+from ingest_api.openapi.user_answers import FIELD_NAMES, shown_value
 from ingest_api.web.dates import date_text
 from schemas.codec.codec import UndecodableError
 from schemas.codec.registry_protocol import RegistryUnreachableError
@@ -29,8 +31,6 @@ if TYPE_CHECKING:
     from ingest_api.kafka.range_reader import LogStretches
     from ingest_api.postgres.pool import Store
     from schemas.events import AttributeType, Event
-
-    Row = dict[str, Any]
 
 _THREADS: Final = 2
 _MOST_WAITING: Final = 16
@@ -66,7 +66,7 @@ class UserHistory:
     SELECT name, type FROM public.attributes
     """
 
-    async def of(self, user_id: int, *, start: int, page_size: int) -> Row:
+    async def of(self, user_id: int, *, start: int, page_size: int) -> HistoryShown:
         """A page of the user's history, the oldest first, and how many entries there are.
 
         Raises:
@@ -87,11 +87,11 @@ class UserHistory:
             _Question(user_id, rows[0]["key"], rules, stretch, begin=start, end=end)
         )
         job = self._job_log.ledger.job
-        return {
-            "id": str(user_id),
-            "total": total,
-            "history": [_shown(entry, user_id, job, rules.types) for entry in page],
-        }
+        return HistoryShown(
+            id=str(user_id),
+            total=total,
+            history=[_shown(entry, user_id, job, rules.types) for entry in page],
+        )
 
     async def _in_thread(self, question: _Question) -> tuple[int, list[Entry]]:
         if self._waiting >= _MOST_WAITING:
@@ -176,26 +176,26 @@ def _shown(
     user_id: int,
     job_of: Callable[[int], LedgerJob | None],
     types: Mapping[str, AttributeType],
-) -> Row:
+) -> EntryShown:
     row = entry.row
     partition, created_offset = place_of(user_id)
     job = None if row.job_id is None else job_of(row.job_id)
-    return {
-        "event": "created" if entry.offset == created_offset else "updated",
-        "date": date_text(row.occurred_at),
-        "jobId": None if row.job_id is None else str(row.job_id),
-        "fileName": job and job.accepted.file_name,
-        "importedBy": job and job.accepted.accepted_by,
-        "line": row.line,
-        "recordNumber": row.record_number,
-        "partition": partition,
-        "offset": entry.offset,
-        "source": row.source,
-        "changes": {
-            JSON_NAMES.get(name, name): {
-                "before": json_value(before, types.get(name)),
-                "after": json_value(after, types.get(name)),
-            }
+    return EntryShown(
+        event="created" if entry.offset == created_offset else "updated",
+        date=date_text(row.occurred_at),
+        job_id=None if row.job_id is None else str(row.job_id),
+        file_name=job and job.accepted.file_name,
+        imported_by=job and job.accepted.accepted_by,
+        line=row.line,
+        record_number=row.record_number,
+        partition=partition,
+        offset=entry.offset,
+        source=row.source,
+        changes={
+            FIELD_NAMES.get(name, name): ChangeShown(
+                before=shown_value(before, types.get(name)),
+                after=shown_value(after, types.get(name)),
+            )
             for name, (before, after) in entry.changes.items()
         },
-    }
+    )

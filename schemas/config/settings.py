@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -85,6 +85,10 @@ class Settings(LogShape, frozen=True, kw_only=True):
         ),
     ] = 24
     schema_registry: SchemaRegistry | None = None
+    avro: Annotated[
+        Literal["pyruhvro", "fastavro"],
+        text("what turns whole batches into Avro and back; `fastavro` is about 40 times slower"),
+    ] = "pyruhvro"
     log_version: Annotated[
         int,
         whole(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from deploy.log_migration import MoveRefusedError
 from deploy.log_migration.engine import afresh, find_log, locked, move
@@ -78,7 +80,7 @@ def _as_wanted(log: Log, wanted: Wanted) -> Log:
             f"The log has the key {key} and {now} partitions already, so there is nothing to be"
             " done."
         )
-    new = replace(log.old.with_partitions(partitions), reconciliation_key=key)
+    new = msgspec.structs.replace(log.old.with_partitions(partitions), reconciliation_key=key)
     return afresh(log, new)
 
 

@@ -66,7 +66,7 @@ def faults(refused: pytest.ExceptionInfo[IngestError]) -> dict[str | int | None,
 
 
 def test_a_new_user_has_every_field_set_but_subscriptions_left_open() -> None:
-    """Texts are trimmed, the key normalised, an empty last active date is today."""
+    """TextColumn are trimmed, the key normalised, an empty last active date is today."""
     fields = made(ANA)
     assert fields.key == "ana@example.org"
     assert fields.values == {
