@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from ingest_api.app.stand_still import StandStill
+from ingest_api.app.stall_detector import StallDetector
 from ingest_api.errors import LogUnavailableError, StoreUnavailableError
 from ingest_api.openapi import response_types
 from ingest_api.openapi.described import Answered, described
@@ -17,7 +17,7 @@ from ingest_api.web.dates import has_read_model
 if TYPE_CHECKING:
     from sanic import Blueprint, Request
 
-    from ingest_api.app.startup import Start
+    from ingest_api.app.startup import Startup
     from ingest_api.event_log.job_events import JobLog
     from ingest_api.postgres.pool import Store
     from ingest_api.publisher.consumer_lag import ProjectionProgress
@@ -51,16 +51,16 @@ class Readiness:
         topics: Topics,
         job_log: JobLog,
         store: Store,
-        start: Start,
+        startup: Startup,
         *,
         progress: ProjectionProgress,
     ) -> None:
         self._progress = progress
-        self._stand_still = StandStill()
+        self._stall_detector = StallDetector()
         self._topics = topics
         self._job_log = job_log
         self._store = store
-        self._start = start
+        self._startup = startup
         self._reasons: list[str] = []
         self._asked_at_s = -_KEPT_S
         self._asking = asyncio.Lock()
@@ -70,8 +70,8 @@ class Readiness:
         async with self._asking:
             if time.monotonic() - self._asked_at_s > _KEPT_S:
                 found = await asyncio.gather(self._kafka(), self._postgres())
-                self._reasons = [*self._start.reasons(), *found[0], *found[1]]
-                self._reasons += [] if self._reasons else await self._standing_still()
+                self._reasons = [*self._startup.reasons(), *found[0], *found[1]]
+                self._reasons += [] if self._reasons else await self._stalled()
                 self._asked_at_s = time.monotonic()
             return self._reasons
 
@@ -92,7 +92,7 @@ class Readiness:
             return ["Postgres doesn't answer."]
         return [] if is_there else ["No processor has made the read model yet."]
 
-    async def _standing_still(self) -> list[str]:
+    async def _stalled(self) -> list[str]:
         """Jobs end in their order, so where the last one has ended none is open."""
         try:
             open_job_id = await self._last_open_job()
@@ -101,7 +101,7 @@ class Readiness:
                 marks = await asyncio.to_thread(self._progress.marks)
         except (StoreUnavailableError, ProgressUnknownError):
             return []  # whatever moves, or doesn't, is asked for again
-        reason = self._stand_still.reason(time.monotonic(), open_job_id, marks)
+        reason = self._stall_detector.reason(time.monotonic(), open_job_id, marks)
         return [] if reason is None else [reason]
 
     async def _last_open_job(self) -> int | None:

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from sanic import Blueprint, Request
 
     from ingest_api.as_of.diff import AudienceDiff, FoundDifferences, Kind
-    from ingest_api.as_of.parameters import AskedPoints
+    from ingest_api.as_of.parameters import AsOfParameters
     from ingest_api.as_of.past_audiences import PastAudiences
 
 _LONGEST_KEY: Final = 1000
 
 
 def add_diff_route(
-    api: Blueprint, points: AskedPoints, past: PastAudiences, diff: AudienceDiff
+    api: Blueprint, points: AsOfParameters, past: PastAudiences, diff: AudienceDiff
 ) -> None:
     """Add the route."""
 

@@ -15,7 +15,7 @@ from schemas.rules.rejections import incomplete_user, key_conflict
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ingest_api.dry_runs.comparison import Compared
+    from ingest_api.dry_runs.comparison import ComparisonResult
     from ingest_api.dry_runs.copy_input import ComparedLines
     from schemas.events import JobAccepted
 
@@ -99,7 +99,7 @@ class DryRunAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     samples: Samples
 
 
-def answer_of(compared: Compared, lines: ComparedLines) -> DryRunAnswer:
+def answer_of(compared: ComparisonResult, lines: ComparedLines) -> DryRunAnswer:
     """The answer about the upload that these lines are of."""
     refused = sum(compared.lines.get(code, 0) for code in _REFUSED)
     return DryRunAnswer(
@@ -115,7 +115,7 @@ def answer_of(compared: Compared, lines: ComparedLines) -> DryRunAnswer:
     )
 
 
-def _samples(compared: Compared, lines: ComparedLines) -> Samples:
+def _samples(compared: ComparisonResult, lines: ComparedLines) -> Samples:
     found = compared.samples
     refused = [
         *lines.rejections,

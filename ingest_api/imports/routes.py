@@ -30,15 +30,20 @@ if TYPE_CHECKING:
 
     from sanic import Blueprint, Request
 
-    from ingest_api.imports.accept_upload import Intake
+    from ingest_api.imports.accept_upload import UploadAcceptance
     from ingest_api.postgres.pool import Store
-    from ingest_api.uploads.concurrency_limit import UploadGate
+    from ingest_api.uploads.concurrency_limit import ConcurrencyLimit
     from ingest_api.web.body import BodyLimits
     from schemas.rules.attributes import Attribute
 
 
 def add_import_route(
-    api: Blueprint, intake: Intake, *, store: Store, gate: UploadGate, limits: BodyLimits
+    api: Blueprint,
+    uploads: UploadAcceptance,
+    *,
+    store: Store,
+    concurrency: ConcurrencyLimit,
+    limits: BodyLimits,
 ) -> None:
     """Add the route that takes uploads."""
 
@@ -48,10 +53,10 @@ def add_import_route(
         account = account_of(request, "importer")
         _check_media(request)
         check_declared(request, limits)
-        with gate.one_more(account.name):
+        with concurrency.slot(account.name):
             # Where Postgres doesn't answer, the job would lie there unseen.
             attributes = await select_attributes(store)
-            taken = await intake.take(_import_request(request, limits, attributes))
+            taken = await uploads.accept(_import_request(request, limits, attributes))
         if isinstance(taken, DryRunAnswer):
             return taken
         context_of(request).job_id = taken

@@ -7,6 +7,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from ingest_api.errors import LogUnavailableError
+from schemas.clients.errors import KafkaUnreachableError
 from schemas.clients.kafka import READ_WHILE_WAITED_FOR
 from schemas.clients.ranges import Range, RangeReader
 
@@ -55,6 +57,7 @@ class LogStretches:
         Raises:
             TooLongError: it took longer than the time-out, or the reader was closed.
             RecordsGoneError: the log no longer holds the stretch.
+            LogUnavailableError: Kafka doesn't answer.
         """
         for messages in self.batches(stretch, timeout_s=timeout_s):
             for message in messages:
@@ -69,6 +72,7 @@ class LogStretches:
         Raises:
             TooLongError: it took longer than the time-out, or the reader was closed.
             RecordsGoneError: the log no longer holds the stretch.
+            LogUnavailableError: Kafka doesn't answer.
         """
         until_s = time.monotonic() + timeout_s
 
@@ -77,5 +81,10 @@ class LogStretches:
                 raise TooLongError
 
         asked = Range(self._topic, stretch.partition, stretch.first_offset, stretch.last_offset + 1)
-        with RangeReader(self._kafka, "stretches", READ_WHILE_WAITED_FOR, on_turn=check) as reader:
-            yield from reader.batches(asked, at_once=_BATCH, wait_s=_WAIT_S)
+        try:
+            with RangeReader(
+                self._kafka, "stretches", READ_WHILE_WAITED_FOR, on_turn=check
+            ) as reader:
+                yield from reader.batches(asked, at_once=_BATCH, wait_s=_WAIT_S)
+        except KafkaUnreachableError as error:
+            raise LogUnavailableError(str(error)) from error

@@ -237,8 +237,12 @@ def _preview(job_id: int, result: Row) -> UndoPreview:
         users_before=result["usersBefore"],
         users_after=result["usersAfter"],
         samples=PreviewSamples(
-            restored=[UserSample(row["key"], _shown(row["after"])) for row in samples["restored"]],
-            removed=[UserSample(row["key"], _shown(row["before"])) for row in samples["removed"]],
+            restored=[
+                UserSample(row["key"], _user_view(row["after"])) for row in samples["restored"]
+            ],
+            removed=[
+                UserSample(row["key"], _user_view(row["before"])) for row in samples["removed"]
+            ],
             changed_back=[_changed_back(row) for row in samples["changedBack"]],
             kept=[Kept(row["key"], row["changedBy"]) for row in samples["kept"]],
         ),
@@ -247,10 +251,10 @@ def _preview(job_id: int, result: Row) -> UndoPreview:
 
 
 def _changed_back(row: Row) -> ChangedBack:
-    return ChangedBack(row["key"], _shown(row["before"]), _shown(row["after"]))
+    return ChangedBack(row["key"], _user_view(row["before"]), _user_view(row["after"]))
 
 
-def _shown(values: Row | None) -> Row:
+def _user_view(values: Row | None) -> Row:
     """Values of the table by the names that other answers have for them."""
     values = dict(values or {})
     if "last_active_date" in values:

@@ -11,7 +11,7 @@ from ingest_api.jobs.job_parameter import job_named
 from ingest_api.openapi.described import Answered, described
 from ingest_api.undo.operations import REDO, REDO_STARTED, UNDO, UNDO_STARTED, UndoBody, UndoStarted
 from ingest_api.undo.preview import PreviewProgress, UndoPreview
-from ingest_api.undo.undo import Asker
+from ingest_api.undo.undo import Requester
 from ingest_api.web.idempotency_key import idempotency_key_of
 from ingest_api.web.json_body import check_json, decoded, invalid_body, whole_body
 from ingest_api.web.parameters import header, query_values
@@ -34,7 +34,7 @@ def add_undo_routes(api: Blueprint, job_log: JobLog, undo: Undo, previews: UndoP
 
     async def change(request: Request[Any, Any], text: str, change: Change) -> Changed:
         account = account_of(request, "admin")
-        asker = Asker(account.name, idempotency_key_of(request))
+        requester = Requester(account.name, idempotency_key_of(request))
         is_dry_run = await _is_dry_run(request)
         job = await job_named(request, job_log, text)
         if is_dry_run:
@@ -43,7 +43,7 @@ def add_undo_routes(api: Blueprint, job_log: JobLog, undo: Undo, previews: UndoP
             if isinstance(found, PreviewProgress):
                 return Answered(found, {"Retry-After": str(RETRY_AFTER_S)})
             return found
-        await undo.change(job, change, asker)
+        await undo.change(job, change, requester)
         return UndoStarted(str(job.accepted.job_id), _MESSAGES[change])
 
     @api.post("/batchinfo/undo/<job_id:str>", stream=True)

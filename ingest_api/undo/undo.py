@@ -60,7 +60,7 @@ _PREFIX_CHARACTERS: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Asker:
+class Requester:
     """Who asks for a change, and by which ``Idempotency-Key``, if any."""
 
     account: str
@@ -95,7 +95,7 @@ class Undo:
         self._jobs = jobs
         self._beginning = beginning
 
-    async def change(self, job: LedgerJob, change: Change, asker: Asker) -> None:
+    async def change(self, job: LedgerJob, change: Change, requester: Requester) -> None:
         """The log says on return that the job is reverted, or restored.
 
         With an ``Idempotency-Key`` a retry returns too, and changes nothing, whatever has
@@ -106,24 +106,24 @@ class Undo:
             UnavailableError: Kafka doesn't answer, and says whether anything may have been kept.
         """
         await self._catch_up()
-        if self._is_done(job, change, asker):
+        if self._is_done(job, change, requester):
             return
         try:
             view = await self.check(job, change)
             await self._check_builds()
         except ConflictError:
             # It may have been taken meanwhile, by another attempt with the same key.
-            if self._is_done(job, change, asker):
+            if self._is_done(job, change, requester):
                 return
             raise
-        event = _event(self._outcomes(view), job.accepted.job_id, change, asker)
+        event = _event(self._outcomes(view), job.accepted.job_id, change, requester)
         outcome = await self._job_log.change(event)
         if outcome == "voided":
             raise UnavailableError(_KEPT_NOTHING)
         if outcome == "unknown":
             message = _OUTCOME_UNKNOWN.format(change=change)
             raise UnavailableError(message, job_id=event.job_id)
-        if outcome == "changes nothing" and not self._is_done(job, change, asker):
+        if outcome == "changes nothing" and not self._is_done(job, change, requester):
             raise ConflictError(_OTHER_CAME_FIRST)
 
     async def check(self, job: LedgerJob, change: Change) -> JobView:
@@ -166,11 +166,11 @@ class Undo:
         except LogUnavailableError:
             raise UnavailableError(_KEPT_NOTHING) from None
 
-    def _is_done(self, job: LedgerJob, change: Change, asker: Asker) -> bool:
+    def _is_done(self, job: LedgerJob, change: Change, requester: Requester) -> bool:
         """Whether an earlier attempt with the same key did it."""
-        wanted = JobReverted if change == "undo" else JobRestored
+        event_type = JobReverted if change == "undo" else JobRestored
         return any(
-            type(event) is wanted and asker.is_own(event.attempt)
+            type(event) is event_type and requester.is_own(event.attempt)
             for event in self._job_log.ledger.reverts.changes_of(job.accepted.job_id)
         )
 
@@ -192,13 +192,13 @@ class Undo:
 
 
 def _event(
-    outcomes: Mapping[str, int], job_id: int, change: Change, asker: Asker
+    outcomes: Mapping[str, int], job_id: int, change: Change, requester: Requester
 ) -> JobReverted | JobRestored:
-    now, attempt = datetime.now(UTC), asker.attempt()
+    now, attempt = datetime.now(UTC), requester.attempt()
     if change == "redo":
         return JobRestored(
-            job_id=job_id, requested_at=now, requested_by=asker.account, attempt=attempt
+            job_id=job_id, requested_at=now, requested_by=requester.account, attempt=attempt
         )
     return JobReverted(
-        job_id=job_id, requested_at=now, requested_by=asker.account, attempt=attempt, **outcomes
+        job_id=job_id, requested_at=now, requested_by=requester.account, attempt=attempt, **outcomes
     )

@@ -66,7 +66,7 @@ class UserHistory:
     SELECT name, type FROM public.attributes
     """
 
-    async def of(self, user_id: int, *, start: int, page_size: int) -> HistoryShown:
+    async def select_page(self, user_id: int, *, start: int, page_size: int) -> HistoryShown:
         """A page of the user's history, the oldest first, and how many entries there are.
 
         Raises:
@@ -84,44 +84,44 @@ class UserHistory:
         stretch = _stretch(user_id, rows[0]["modified_position"])
         end = start + page_size
         total, page = await self._in_thread(
-            _Question(user_id, rows[0]["key"], rules, stretch, begin=start, end=end)
+            _HistoryRequest(user_id, rows[0]["key"], rules, stretch, begin=start, end=end)
         )
         job = self._job_log.ledger.job
         return HistoryShown(
             id=str(user_id),
             total=total,
-            history=[_shown(entry, user_id, job, rules.types) for entry in page],
+            history=[_entry_view(entry, user_id, job, rules.types) for entry in page],
         )
 
-    async def _in_thread(self, question: _Question) -> tuple[int, list[Entry]]:
+    async def _in_thread(self, request: _HistoryRequest) -> tuple[int, list[Entry]]:
         if self._waiting >= _MOST_WAITING:
             raise UnavailableError("Too many histories are being read, try again")
         self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(
-                self._threads, self._read, question
+                self._threads, self._read, request
             )
         except TooLongError:
-            raise _too_long(question) from None
+            raise _too_long(request) from None
         finally:
             self._waiting -= 1
 
-    def _read(self, question: _Question) -> tuple[int, list[Entry]]:
+    def _read(self, request: _HistoryRequest) -> tuple[int, list[Entry]]:
         ledger = self._job_log.ledger
         # The brackets of jobs are keyed by the job's id.
         keys = {str(job.accepted.job_id).encode() for job in ledger.jobs}
-        keys.add(question.key.encode())
+        keys.add(request.key.encode())
         fold = UserFold(
-            question.user_id,
-            question.key,
+            request.user_id,
+            request.key,
             lambda job_id: _place(ledger.job(job_id)),
-            question.rules,
+            request.rules,
         )
         total, page = 0, list[Entry]()
-        for offset, value in self._stretches.read(question.stretch, keys, timeout_s=_TIMEOUT_S):
+        for offset, value in self._stretches.read(request.stretch, keys, timeout_s=_TIMEOUT_S):
             entry = fold.apply(offset, event) if (event := self._decoded(value)) else None
             if entry is not None:
-                if question.begin <= total < question.end:
+                if request.begin <= total < request.end:
                     page.append(entry)
                 total += 1
         return total, page
@@ -141,7 +141,7 @@ class UserHistory:
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
+class _HistoryRequest:
     """Which entries are asked for: from ``begin`` up to ``end``, counted from 0."""
 
     user_id: int
@@ -162,8 +162,8 @@ def _place(job: LedgerJob | None) -> int | None:
     return None if job is None else job.offset
 
 
-def _too_long(question: _Question) -> UnavailableError:
-    stretch = question.stretch
+def _too_long(request: _HistoryRequest) -> UnavailableError:
+    stretch = request.stretch
     return UnavailableError(
         f"The user's history was not read within {_TIMEOUT_S:g} s: try again when Kafka is less"
         f" busy, or read user-events yourself, partition {stretch.partition}, offsets"
@@ -171,7 +171,7 @@ def _too_long(question: _Question) -> UnavailableError:
     )
 
 
-def _shown(
+def _entry_view(
     entry: Entry,
     user_id: int,
     job_of: Callable[[int], LedgerJob | None],

@@ -79,8 +79,8 @@ class UserReads:
         """
         return await self._store.read(partial(self._fetch, user_id=user_id), {"schema": schema})
 
-    async def select_page(self, wanted: UserFilter, page: Page, schema: str = PUBLIC) -> Users:
-        """A page of the users wanted, by id, and how many they are in all.
+    async def select_page(self, user_filter: UserFilter, page: Page, schema: str = PUBLIC) -> Users:
+        """A page of the users that fit the filter, by id, and how many they are in all.
 
         Only those whose id is above ``page.after`` are gone through.
 
@@ -89,7 +89,7 @@ class UserReads:
             SchemaGoneError: the schema, which is not ``public``, is not there.
         """
         return await self._store.read(
-            partial(self._page, wanted=wanted, page=page), {"schema": schema}
+            partial(self._page, user_filter=user_filter, page=page), {"schema": schema}
         )
 
     _SELECT_LEAVES: Final = """
@@ -124,14 +124,14 @@ class UserReads:
         rows = await snapshot.select(self._SELECT_USER, parameters)
         return user_of(rows[0]) if rows else None
 
-    async def _page(self, snapshot: Snapshot, *, wanted: UserFilter, page: Page) -> Users:
+    async def _page(self, snapshot: Snapshot, *, user_filter: UserFilter, page: Page) -> Users:
         leaves = await self._leaves(snapshot)
         if leaves is None:
-            await self._parameters(snapshot, wanted)  # a wrong filter is refused all the same
+            await self._parameters(snapshot, user_filter)  # a wrong filter is refused all the same
             return Users(total=0, audience=[])
-        if wanted.is_empty:
-            return await self._any(snapshot, leaves, page)
-        return await self._filtered(snapshot, leaves.generation, wanted, page)
+        if user_filter.is_empty:
+            return await self._unfiltered(snapshot, leaves, page)
+        return await self._filtered(snapshot, leaves.generation, user_filter, page)
 
     _SELECT_PAGE: Final = (
         "SELECT"
@@ -144,7 +144,7 @@ class UserReads:
     """
     )
 
-    async def _any(self, snapshot: Snapshot, leaves: _Leaves, page: Page) -> Users:
+    async def _unfiltered(self, snapshot: Snapshot, leaves: _Leaves, page: Page) -> Users:
         after: int | None = page.after
         if page.start:
             after = await self._after(snapshot, leaves, page)
@@ -196,12 +196,12 @@ class UserReads:
     SELECT name, type FROM {schema}.attributes
     """
 
-    async def _parameters(self, snapshot: Snapshot, wanted: UserFilter) -> dict[str, Any]:
+    async def _parameters(self, snapshot: Snapshot, user_filter: UserFilter) -> dict[str, Any]:
         types: dict[str, Any] = {}
-        if wanted.attributes:
+        if user_filter.attributes:
             rows = await snapshot.select(self._SELECT_ATTRIBUTES)
             types = {row["name"]: row["type"] for row in rows}
-        return wanted.parameters(types)
+        return user_filter.parameters(types)
 
     _SELECT_FEW_IDS: Final[LiteralString] = """
     SELECT id FROM {schema}.user_leaf_rows
@@ -233,9 +233,9 @@ class UserReads:
     )
 
     async def _filtered(
-        self, snapshot: Snapshot, generation: int, wanted: UserFilter, page: Page
+        self, snapshot: Snapshot, generation: int, user_filter: UserFilter, page: Page
     ) -> Users:
-        condition = wanted.condition(self._reconciliation_key)
+        condition = user_filter.condition(self._reconciliation_key)
 
         async def select(statement: LiteralString) -> list[Row]:
             return await snapshot.select(statement.replace("{condition}", condition), parameters)
@@ -246,7 +246,7 @@ class UserReads:
             "start": page.start,
             "page_size": page.size,
             "most": _FEW + 1,
-            **await self._parameters(snapshot, wanted),
+            **await self._parameters(snapshot, user_filter),
         }
         ids = [row["id"] for row in await select(self._SELECT_FEW_IDS)]
         total = len(ids)

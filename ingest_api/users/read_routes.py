@@ -15,12 +15,12 @@ from ingest_api.web.parameters import query_values, whole_number
 if TYPE_CHECKING:
     from sanic import Blueprint, Request
 
-    from ingest_api.as_of.parameters import AskedPoints
+    from ingest_api.as_of.parameters import AsOfParameters
     from ingest_api.openapi.response_types import User, Users
     from ingest_api.users.queries import UserReads
 
 
-def add_user_routes(api: Blueprint, users: UserReads, points: AskedPoints) -> None:
+def add_user_routes(api: Blueprint, users: UserReads, points: AsOfParameters) -> None:
     """Add the routes below ``/audience`` that read."""
 
     @api.get("/audience")

@@ -72,7 +72,7 @@ def add_history_route(api: Blueprint, history: UserHistory) -> None:
         account_of(request, "reader")
         start = query_number(request, "start", 0, least=0, most=MOST_INT64)
         size = query_number(request, "pageSize", _MOST_ENTRIES, least=1, most=_MOST_ENTRIES)
-        return await history.of(_user_id(user_id), start=start, page_size=size)
+        return await history.select_page(_user_id(user_id), start=start, page_size=size)
 
     _ = user_history
 
