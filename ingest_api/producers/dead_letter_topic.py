@@ -29,6 +29,7 @@ _FIRST_PIECE: Final = 64
 _LARGEST_PIECE: Final = 2048
 _NEAR: Final = 500
 """So many dead letters are passed over by reading them; more are jumped over."""
+_ASK_S: Final = 5.0
 _DAY_MS: Final = 24 * 60 * 60 * 1000
 _PROPERTIES: Final = READ_WHILE_WAITED_FOR | READ_TO_END
 Bounds = dict[int, tuple[int, int]]
@@ -77,7 +78,7 @@ class DeadLetterTopic:
         until = _Until(time.monotonic() + timeout_s, self._is_closed)
         try:
             with RangeReader(
-                self._kafka, "dead-letters", _PROPERTIES, on_turn=until.check
+                self._kafka, "dead-letters", _PROPERTIES, on_turn=until.check, ask_s=_ASK_S
             ) as reader:
                 yield DeadLetterReader(reader, self.topic, until)
         except KafkaUnreachableError as error:
