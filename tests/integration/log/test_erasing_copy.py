@@ -65,7 +65,7 @@ def append(settings: Settings, partition: int, records: list[MemoryRecord], **co
         producer.produce(
             topic, record.value(), record.key(), partition, timestamp=1_700_000_000_000
         )
-    producer.flush(20)
+    producer.flush(60)
     if config:
         producer.abort_transaction(30)
 
