@@ -106,7 +106,7 @@ def make_parts(settings: ApiSettings) -> Parts:
     tokens = Tokens(store)
     issuer = None if auth.issuer is None else Issuer(auth.issuer)
     schemas = EventSchemas(shared.schema_registry)
-    job_log = JobLog(shared.kafka, shared.topics.job_events.name, schemas)
+    job_log = JobLog(shared.kafka, shared.topics.job_events, schemas)
     stretches = LogStretches(shared.kafka, shared.topics.user_events.name)
     jobs = JobReads(store, job_log.ledger)
     concurrency = ConcurrencyLimit(

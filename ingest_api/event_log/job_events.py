@@ -18,16 +18,16 @@ import time
 from typing import TYPE_CHECKING, Final, Literal, cast
 
 import structlog
-from confluent_kafka import KafkaException, TopicPartition
 
 from ingest_api.errors import LogUnavailableError
 from ingest_api.event_log.ledger import JobLedger
 from ingest_api.kafka.log_moved import LogMovedError
 from ingest_api.kafka.producer import Appender, Record
+from schemas.clients.errors import KafkaUnreachableError
 from schemas.clients.event_schemas import OWN_SCHEMAS
-from schemas.clients.kafka import make_reader
-from schemas.codec.codec import UndecodableError, encode
-from schemas.codec.registry_protocol import RegistryUnreachableError
+from schemas.clients.ranges import RangeReader
+from schemas.clients.topic_follower import FROM_FIRST, TopicFollower
+from schemas.codec.codec import encode
 from schemas.events import JobVoided
 from schemas.log.storable import misfit
 from schemas.runtime.essential import EssentialThread
@@ -35,12 +35,12 @@ from schemas.runtime.essential import EssentialThread
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from confluent_kafka import Message
-
     from ingest_api.event_log.ledger import Decision
     from schemas.clients.event_schemas import EventSchemas
-    from schemas.events import Event, JobAccepted, JobRestored, JobReverted
+    from schemas.clients.topic_follower import LoggedEvent
+    from schemas.events import JobAccepted, JobRestored, JobReverted
     from schemas.log.reverts import RevertDecision
+    from schemas.log.topics import Topic
 
     _Attempt = JobAccepted | JobReverted | JobRestored
 
@@ -54,7 +54,6 @@ _READ_TIMEOUT_S: Final = 4.0
 _METADATA_TIMEOUT_S: Final = 2.0
 _PAUSE_S: Final = 0.05
 _POLL_S: Final = 0.5
-_SCHEMA_PAUSE_S: Final = 1.0
 _log = structlog.stdlib.get_logger("rollcall.api")
 
 
@@ -65,16 +64,16 @@ class JobLog:
     """
 
     def __init__(
-        self, kafka: Mapping[str, str], topic: str, schemas: EventSchemas = OWN_SCHEMAS
+        self, kafka: Mapping[str, str], topic: Topic, schemas: EventSchemas = OWN_SCHEMAS
     ) -> None:
         self.ledger = JobLedger()
         self.schemas = schemas
-        self._topic = topic
+        self._topic = topic.name
         self._appender = Appender(kafka, timeout_s=_APPEND_TIMEOUT_S)
         self._follower = _Follower(kafka, topic, self.ledger, schemas)
         self._started = asyncio.Event()
         # The follower's own connection waits for records, so other questions go another way.
-        self._asking = make_reader(kafka, "job-events")
+        self._asking = RangeReader(kafka, "job-events", ask_s=_METADATA_TIMEOUT_S)
 
     def start(self) -> None:
         """Connect and begin to follow; returns at once. The topic must be there."""
@@ -173,12 +172,11 @@ class JobLog:
             await self._read_past(next_offset - 1)
 
     def _end_of_log(self) -> int:
-        partition = TopicPartition(self._topic, 0)
         deadline_s = time.monotonic() + _METADATA_TIMEOUT_S
         while True:
             try:
-                return self._asking.get_watermark_offsets(partition, timeout=_METADATA_TIMEOUT_S)[1]
-            except KafkaException as error:
+                return self._asking.bounds(self._topic, 0)[1]
+            except KafkaUnreachableError as error:
                 # The leader may have moved, or not yet been elected for a new topic.
                 if time.monotonic() > deadline_s:
                     raise LogUnavailableError(str(error)) from error
@@ -194,17 +192,16 @@ class JobLog:
 
     def _list_topics(self) -> dict[str, int]:
         try:
-            found = self._asking.list_topics(timeout=_METADATA_TIMEOUT_S)
-        except KafkaException as error:
+            return self._asking.topics()
+        except KafkaUnreachableError as error:
             raise LogUnavailableError(str(error)) from error
-        return {name: len(topic.partitions) for name, topic in found.topics.items()}
 
 
 class _Follower:
     """The thread that reads `job-events` into the ledger, and who waits for it."""
 
     def __init__(
-        self, kafka: Mapping[str, str], topic: str, ledger: JobLedger, schemas: EventSchemas
+        self, kafka: Mapping[str, str], topic: Topic, ledger: JobLedger, schemas: EventSchemas
     ) -> None:
         self._schemas = schemas
         self._kafka = kafka
@@ -240,55 +237,31 @@ class _Follower:
         await read.wait()
 
     def _follow(self) -> None:
-        consumer = make_reader(self._kafka, "job-events")
-        with contextlib.suppress(KafkaException):
-            # A connected librdkafka asks for a topic that it doesn't know only once a second.
-            consumer.list_topics(self._topic, timeout=_METADATA_TIMEOUT_S)
-        consumer.assign([TopicPartition(self._topic, 0, 0)])
-        while not self._thread.stopping.is_set():
-            message = consumer.poll(_POLL_S)
-            if message is not None and self._is_record(message):
-                self._read(message)
-        consumer.close()
-
-    def _is_record(self, message: Message) -> bool:
-        error = message.error()
-        if error is not None:
-            # librdkafka tries again by itself; meanwhile whoever waits gets a time-out.
-            _log.warning("job-events cannot be read", error=error.str())
-        return error is None
-
-    def _read(self, message: Message) -> None:
-        offset = message.offset() or 0
+        follower = TopicFollower(self._kafka, self._topic, self._schemas, properties=FROM_FIRST)
         try:
-            if (event := self._decoded(message.value())) is None:
-                return
-            if (found := misfit(event)) is not None:
-                _log.error("unfit record in job-events", offset=offset, code=found.code)
-            self._ledger.apply(offset, event)
-        except UndecodableError as error:
-            # Every reader skips it alike, so it decides nothing.
-            _log.error("undecodable record in job-events", offset=offset, code=error.code)
+            while not self._thread.stopping.is_set():
+                for logged in follower.poll(_POLL_S):
+                    self._read(logged)
+                held_up_by = follower.held_up_by
+                self.held_up_by = held_up_by and f"job-events is not read on: {held_up_by}"
+                self._wake(follower.next_offset)
+        finally:
+            follower.close()
+
+    def _read(self, logged: LoggedEvent) -> None:
+        if (found := misfit(logged.event)) is not None:
+            _log.error("unfit record in job-events", offset=logged.offset, code=found.code)
+        self._ledger.apply(logged.offset, logged.event)
+
+    def _wake(self, next_offset: int) -> None:
+        """Tell who waits for what has been read by now."""
         with self._lock:
-            self._next_offset = offset + 1
-            reached = [read for wanted, read in self._waiting if wanted <= offset]
-            self._waiting = [waiting for waiting in self._waiting if waiting[0] > offset]
+            self._next_offset = next_offset
+            reached = [read for wanted, read in self._waiting if wanted < next_offset]
+            self._waiting = [waiting for waiting in self._waiting if waiting[0] >= next_offset]
         if self._ledger.moves.moved_to is not None:
             reached.append(self._moved)
         for read in reached:
             # Of a closed loop nobody waits any more.
             with contextlib.suppress(RuntimeError):
                 cast("asyncio.AbstractEventLoop", self._loop).call_soon_threadsafe(read.set)
-
-    def _decoded(self, value: bytes | None) -> Event | None:
-        """The event, however long its schema is not to be had; None where told to stop."""
-        while not self._thread.stopping.is_set():
-            try:
-                event = self._schemas.decode(value)
-            except RegistryUnreachableError as error:
-                self.held_up_by = f"job-events is not read on: {error}"
-                self._thread.stopping.wait(_SCHEMA_PAUSE_S)
-            else:
-                self.held_up_by = None
-                return event
-        return None

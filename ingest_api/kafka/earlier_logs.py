@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ingest_api.kafka.log_setup import fetch_key
-from ingest_api.kafka.topic_setup import topic_names
-from schemas.clients.event_schemas import EventSchemas
+from ingest_api.kafka.topic_setup import TopicSetupError
+from schemas.clients.errors import KafkaUnreachableError
+from schemas.clients.job_events import topic_names
 
 if TYPE_CHECKING:
     from schemas.config.settings import Settings
@@ -39,9 +40,11 @@ class EarlierLogs:
         """
         if version not in self._keys:
             settings = self._settings.at_version(version)
-            if settings.topics.job_events.name not in topic_names(settings):
-                return None
-            key = fetch_key(settings, EventSchemas(settings.schema_registry))
+            try:
+                names = topic_names(settings.kafka)
+            except KafkaUnreachableError as error:
+                raise TopicSetupError(str(error)) from error
+            key = fetch_key(settings) if settings.topics.job_events.name in names else None
             if key is None:
                 return None
             self._keys[version] = key

@@ -7,9 +7,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from confluent_kafka import KafkaError, TopicPartition
-
-from schemas.clients.kafka import READ_WHILE_WAITED_FOR, make_reader
+from ingest_api.errors import LogUnavailableError
+from schemas.clients.errors import KafkaUnreachableError
+from schemas.clients.kafka import READ_WHILE_WAITED_FOR
+from schemas.clients.ranges import Range, RangeReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,15 +20,10 @@ if TYPE_CHECKING:
 
 _BATCH: Final = 10_000
 _WAIT_S: Final = 0.5
-_LOST: Final = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)  # noqa: SLF001 - its public name
 
 
 class TooLongError(Exception):
     """The stretch was not read to its end in time."""
-
-
-class LogGoneError(RuntimeError):
-    """The log no longer holds the stretch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +56,8 @@ class LogStretches:
 
         Raises:
             TooLongError: it took longer than the time-out, or the reader was closed.
-            LogGoneError: the log no longer holds the stretch.
+            RecordsGoneError: the log no longer holds the stretch.
+            LogUnavailableError: Kafka doesn't answer.
         """
         for messages in self.batches(stretch, timeout_s=timeout_s):
             for message in messages:
@@ -74,32 +71,20 @@ class LogStretches:
 
         Raises:
             TooLongError: it took longer than the time-out, or the reader was closed.
-            LogGoneError: the log no longer holds the stretch.
+            RecordsGoneError: the log no longer holds the stretch.
+            LogUnavailableError: Kafka doesn't answer.
         """
         until_s = time.monotonic() + timeout_s
-        next_offset = stretch.first_offset
-        consumer = make_reader(self._kafka, "stretches", READ_WHILE_WAITED_FOR)
+
+        def check() -> None:
+            if time.monotonic() > until_s or self._is_closed.is_set():
+                raise TooLongError
+
+        asked = Range(self._topic, stretch.partition, stretch.first_offset, stretch.last_offset + 1)
         try:
-            consumer.assign([TopicPartition(self._topic, stretch.partition, next_offset)])
-            while next_offset <= stretch.last_offset:
-                if time.monotonic() > until_s or self._is_closed.is_set():
-                    raise TooLongError
-                left = stretch.last_offset + 1 - next_offset
-                # It waits for as many as asked, so no more are asked than there are.
-                found = consumer.consume(min(_BATCH, left), _WAIT_S)
-                messages = [message for message in found if message.error() is None]
-                if len(messages) < len(found):
-                    _check(found)
-                if messages:
-                    next_offset = (messages[-1].offset() or 0) + 1
-                    yield messages
-        finally:
-            consumer.close()
-
-
-def _check(messages: list[Message]) -> None:
-    for message in messages:
-        error = message.error()
-        if error is not None and error.code() in _LOST:
-            raise LogGoneError(f"{message.topic()} no longer holds what was read: {error.str()}")
-    # librdkafka goes on by itself after every other error
+            with RangeReader(
+                self._kafka, "stretches", READ_WHILE_WAITED_FOR, on_turn=check
+            ) as reader:
+                yield from reader.batches(asked, at_once=_BATCH, wait_s=_WAIT_S)
+        except KafkaUnreachableError as error:
+            raise LogUnavailableError(str(error)) from error

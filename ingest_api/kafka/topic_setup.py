@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import ConfigResource, NewTopic, ResourceType
 
+from schemas.clients.errors import KafkaUnreachableError, kafka_asked
 from schemas.clients.kafka import make_admin
 
 if TYPE_CHECKING:
@@ -44,28 +45,16 @@ def ensure_topics(settings: Settings) -> None:
     """
     admin = make_admin(settings.kafka, _PROPERTIES)
     try:
-        found = _partitions_by_topic(admin)
-        missing = [topic for topic in settings.topics.all() if topic.name not in found]
-        if missing:
-            _create(admin, missing, settings.replication_factor)
-            found = _wait_until_visible(admin, missing)
-        _check_partitions(found, settings)
-        _check_kept_for_ever(admin, [settings.topics.job_events, settings.topics.user_events])
-    except KafkaException as error:
-        raise TopicSetupError(f"Kafka can't be asked for its topics: {error.args[0]}") from error
-
-
-def topic_names(settings: Settings) -> set[str]:
-    """The names of all topics there are.
-
-    Raises:
-        TopicSetupError: Kafka cannot be reached.
-    """
-    admin = make_admin(settings.kafka, _PROPERTIES)
-    try:
-        return set(_partitions_by_topic(admin))
-    except KafkaException as error:
-        raise TopicSetupError(f"Kafka can't be asked for its topics: {error.args[0]}") from error
+        with kafka_asked("its topics"):
+            found = _partitions_by_topic(admin)
+            missing = [topic for topic in settings.topics.all() if topic.name not in found]
+            if missing:
+                _create(admin, missing, settings.replication_factor)
+                found = _wait_until_visible(admin, missing)
+            _check_partitions(found, settings)
+            _check_kept_for_ever(admin, [settings.topics.job_events, settings.topics.user_events])
+    except KafkaUnreachableError as error:
+        raise TopicSetupError(str(error)) from error
 
 
 def _partitions_by_topic(admin: AdminClient) -> dict[str, int]:

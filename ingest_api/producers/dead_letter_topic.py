@@ -15,22 +15,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
-
 from ingest_api.errors import LogUnavailableError
-from schemas.clients.kafka import READ_TO_END, READ_WHILE_WAITED_FOR, make_reader
+from schemas.clients.errors import KafkaUnreachableError
+from schemas.clients.kafka import READ_TO_END, READ_WHILE_WAITED_FOR
+from schemas.clients.ranges import Range, RangeReader
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
 
-    from confluent_kafka import Consumer, Message
+    from confluent_kafka import Message
 
 _FIRST_PIECE: Final = 64
 _LARGEST_PIECE: Final = 2048
 _NEAR: Final = 500
 """So many dead letters are skipped by reading them; more by seeking."""
 _ASK_S: Final = 5.0
-_WAIT_S: Final = 0.2
 _DAY_MS: Final = 24 * 60 * 60 * 1000
 _PROPERTIES: Final = READ_WHILE_WAITED_FOR | READ_TO_END
 Bounds = dict[int, tuple[int, int]]
@@ -76,31 +75,42 @@ class DeadLetterTopic:
             LogUnavailableError: Kafka does not answer.
             SearchEndedError: the time is over.
         """
-        until_s = time.monotonic() + timeout_s
-        consumer = make_reader(self._kafka, "dead-letters", _PROPERTIES)
+        until = _Until(time.monotonic() + timeout_s, self._is_closed)
         try:
-            yield DeadLetterReader(consumer, self.topic, until_s, self._is_closed)
-        except KafkaException as error:
+            with RangeReader(
+                self._kafka, "dead-letters", _PROPERTIES, on_turn=until.check, ask_s=_ASK_S
+            ) as reader:
+                yield DeadLetterReader(reader, self.topic, until)
+        except KafkaUnreachableError as error:
             raise LogUnavailableError(str(error)) from error
-        finally:
-            consumer.close()
+
+
+class _Until:
+    """When a look at the topic is over."""
+
+    def __init__(self, at_s: float, is_closed: threading.Event) -> None:
+        self.at_s = at_s
+        self._is_closed = is_closed
+
+    def check(self) -> None:
+        if time.monotonic() > self.at_s or self._is_closed.is_set():
+            raise SearchEndedError
 
 
 class DeadLetterReader:
     """Reads the topic between the offsets that it had at the start; used by one thread."""
 
-    def __init__(
-        self, consumer: Consumer, topic: str, until_s: float, is_closed: threading.Event
-    ) -> None:
-        self._consumer = consumer
+    def __init__(self, reader: RangeReader, topic: str, until: _Until) -> None:
+        self._reader = reader
         self._topic = topic
-        self._until_s = until_s
-        self._is_closed = is_closed
-        self._bounds = self._ask_bounds()
+        self._until = until
+        self._bounds: Bounds = {
+            partition: reader.bounds(topic, partition) for partition in reader.partitions(topic)
+        }
 
     def end_after(self, timeout_s: float) -> None:
         """End the reading after so long, from now on."""
-        self._until_s = time.monotonic() + timeout_s
+        self._until.at_s = time.monotonic() + timeout_s
 
     @property
     def total(self) -> int:
@@ -136,22 +146,13 @@ class DeadLetterReader:
             return _letter(message), message.value()
         return None
 
-    def _ask_bounds(self) -> Bounds:
-        found = self._consumer.list_topics(self._topic, timeout=_ASK_S).topics[self._topic]
-        return {
-            partition: self._consumer.get_watermark_offsets(
-                TopicPartition(self._topic, partition), timeout=_ASK_S
-            )
-            for partition in sorted(found.partitions)
-        }
-
     def _jump(self, skip: int) -> tuple[dict[int, int], int]:
         """Return the offsets to read back from, and how many to skip from there."""
         highs = {partition: end for partition, (_, end) in self._bounds.items()}
         early_ms, late_ms = 0, int(time.time() * 1000) + _DAY_MS
         ends, passed = highs, 0
         while late_ms - early_ms > 1 and skip - passed > _NEAR:
-            self._check_time()
+            self._until.check()
             middle_ms = (early_ms + late_ms) // 2
             found = self._ends_at(middle_ms, highs)
             newer = sum(highs[partition] - end for partition, end in found.items())
@@ -163,11 +164,10 @@ class DeadLetterReader:
 
     def _ends_at(self, time_ms: int, highs: Mapping[int, int]) -> dict[int, int]:
         """Return by partition the offset of the first dead letter of this time or later."""
-        asked = [TopicPartition(self._topic, partition, time_ms) for partition in highs]
-        found = self._consumer.offsets_for_times(asked, timeout=_ASK_S)
+        found = self._reader.offsets_at(self._topic, list(highs), time_ms)
         return {
-            place.partition: place.offset if place.offset >= 0 else highs[place.partition]
-            for place in found
+            partition: highs[partition] if offset is None else offset
+            for partition, offset in zip(highs, found, strict=True)
         }
 
     def _backwards(self, partition: int, begin: int, end: int) -> Iterator[DeadLetter]:
@@ -179,26 +179,10 @@ class DeadLetterReader:
 
     def _messages(self, partition: int, begin: int, end: int) -> Iterator[Message]:
         """Yield the records of a partition from one offset up to another."""
-        self._consumer.assign([TopicPartition(self._topic, partition, begin)])
-        while True:
-            self._check_time()
-            # One at a time: of many large ones none is held longer than it takes to look at it.
-            message = self._consumer.poll(_WAIT_S)
-            if message is None or message.partition() != partition:
-                continue
-            offset = message.offset() or 0
-            error = message.error()
-            if error is None and begin <= offset < end:
-                yield message
-            # The last records may be a producer's brackets, which are never delivered.
-            is_end = error is not None and error.code() == KafkaError._PARTITION_EOF  # noqa: SLF001 - its public name
-            if (error is None and offset + 1 >= end) or (is_end and offset >= end):
-                return
-            # librdkafka goes on by itself after every other error
-
-    def _check_time(self) -> None:
-        if time.monotonic() > self._until_s or self._is_closed.is_set():
-            raise SearchEndedError
+        # One at a time: of many large ones none is held longer than it takes to look at it.
+        asked = Range(self._topic, partition, begin, end)
+        for messages in self._reader.batches(asked, at_once=1):
+            yield from messages
 
 
 def _letter(message: Message) -> DeadLetter:

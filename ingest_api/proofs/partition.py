@@ -18,8 +18,8 @@ from ingest_api.proofs.expected_values import expected_and_found, pair_as_text
 from ingest_api.proofs.job_rows import job_rows
 from schemas.codec import codec
 from schemas.events import JobOpened, JobSealed
+from schemas.log.positions import place_of, position_of
 from schemas.read_model.column_hashes import mixed
-from schemas.read_model.tables import ID_OFFSET_BITS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 MOST_FINDINGS: Final = 20
 _WRAP: Final = (1 << 64) - 1
-_OFFSETS: Final = (1 << ID_OFFSET_BITS) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +98,7 @@ class PartitionProof:
         self._job_id = job_id
         self._survivors = survivors
         self._findings = findings
-        self._first_position = (part.partition << ID_OFFSET_BITS) + 1
+        self._first_position = position_of(part.partition, 0)
 
     def take(self, offsets: npt.NDArray[np.int64], values: Sequence[bytes]) -> None:
         """Compare the next records, at least one."""
@@ -183,7 +182,7 @@ class PartitionProof:
         self.users += len(users)
         self.users_hash = (self.users_hash + int(mixed(ids.astype(np.uint64)).sum())) & _WRAP
         for row in users.slice(0, MOST_FINDINGS).select(["key", "position"]).to_pylist():
-            offset = (row["position"] - 1) & _OFFSETS
+            offset = place_of(row["position"]).offset
             expected = f"a row of the job at offset {offset} of partition {self.part.partition}"
             self._findings.note("users", f"key {row['key']}", None, (expected, "none in the log"))
         self._findings.count_more(max(0, len(users) - MOST_FINDINGS))

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from ingest_api.errors import ConflictError, UnavailableError
-from ingest_api.kafka.range_reader import LogGoneError, Stretch, TooLongError
+from ingest_api.kafka.range_reader import Stretch, TooLongError
 from ingest_api.openapi.response_types import JobProof, ProofFinding, ProofPartition
 from ingest_api.proofs.partition import JobPart, PartitionProof, ProofFindings
 from ingest_api.proofs.surviving_users import SURVIVING_USER_TYPES, SurvivingUsers
+from schemas.clients.errors import RecordsGoneError
 from schemas.codec.registry_protocol import RegistryUnreachableError
 from schemas.log.job_states import ENDED_STATES, OUTCOMES
 from schemas.read_model.copy_csv import copied_columns
@@ -88,7 +89,7 @@ class JobProofs:
             raise UnavailableError(
                 f"The schema registry does not answer, try again: {error}"
             ) from None
-        except LogGoneError:
+        except RecordsGoneError:
             raise ConflictError(
                 "The log no longer holds the job's events, so nothing can be proved:"
                 " its records have been taken out of user-events",

@@ -21,7 +21,7 @@ from ingest_api.openapi.user_answers import FIELD_NAMES, shown_value
 from ingest_api.web.dates import date_text
 from schemas.codec.codec import UndecodableError
 from schemas.codec.registry_protocol import RegistryUnreachableError
-from schemas.read_model.tables import ID_OFFSET_BITS
+from schemas.log.positions import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -153,15 +153,9 @@ class _HistoryRequest:
 
 
 def _stretch(user_id: int, modified_position: int | None) -> Stretch:
-    partition, first_offset = _log_position(user_id)
-    _, last_offset = _log_position(modified_position or user_id)
+    partition, first_offset = place_of(user_id)
+    _, last_offset = place_of(modified_position or user_id)
     return Stretch(partition, first_offset, last_offset)
-
-
-def _log_position(number: int) -> tuple[int, int]:
-    """Return the partition and the offset that an id or a log position stands for."""
-    position = number - 1
-    return position >> ID_OFFSET_BITS, position & ((1 << ID_OFFSET_BITS) - 1)
 
 
 def _place(job: LedgerJob | None) -> int | None:
@@ -184,7 +178,7 @@ def _entry_view(
     types: Mapping[str, AttributeType],
 ) -> EntryShown:
     row = entry.row
-    partition, created_offset = _log_position(user_id)
+    partition, created_offset = place_of(user_id)
     job = None if row.job_id is None else job_of(row.job_id)
     return EntryShown(
         event="created" if entry.offset == created_offset else "updated",

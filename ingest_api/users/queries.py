@@ -19,7 +19,7 @@ from ingest_api.openapi.response_types import Users
 from ingest_api.openapi.user_answers import user_of
 from ingest_api.postgres.pool import PUBLIC
 from ingest_api.web.dates import nearer_end
-from schemas.read_model.tables import partition_of
+from schemas.log.positions import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,7 +118,7 @@ class UserReads:
             return None
         parameters = {
             "generation": leaves.generation,
-            "partition": partition_of(user_id),
+            "partition": place_of(user_id).partition,
             "id": user_id,
         }
         rows = await snapshot.select(self._SELECT_USER, parameters)

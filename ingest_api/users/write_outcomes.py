@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import structlog
 
 from ingest_api.errors import StoreUnavailableError, UnavailableError
+from schemas.clients.backoff import Backoff, Pauses
 from schemas.read_model.tables import OUTCOME_CHANNEL
 
 if TYPE_CHECKING:
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
 
 _POLL_EVERY_S: Final = 1.0
 _SELECT_TIMEOUT_S: Final = 3.0
-_FIRST_PAUSE_S: Final = 0.1
-_LONGEST_PAUSE_S: Final = 3.0
+_BACKOFF: Final = Backoff(first_s=0.1, longest_s=3.0)
 _MOST_WAITING: Final = 2000
 _log = structlog.stdlib.get_logger("rollcall.api")
 
@@ -104,7 +104,7 @@ class WriteOutcomes:
         return WriteOutcome(**rows[0]) if rows else None
 
     async def _listen(self) -> None:
-        pause_s = _FIRST_PAUSE_S
+        pauses = Pauses(_BACKOFF)
         while True:
             try:
                 async with contextlib.aclosing(
@@ -112,12 +112,11 @@ class WriteOutcomes:
                 ) as payloads:
                     async for payload in payloads:
                         self._on_notification(payload)
-                        pause_s = _FIRST_PAUSE_S
+                        pauses.reset()
             except StoreUnavailableError as error:
                 _log.warning("outcomes cannot be listened for", error=str(error))
             self._is_listening.clear()
-            await asyncio.sleep(pause_s)
-            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+            await asyncio.sleep(pauses.next_s())
 
     def _on_notification(self, payload: str) -> None:
         if not self.is_listening:

@@ -32,12 +32,11 @@ from processor.projection.staging import (
     REJECTION_COLUMNS,
     STAGED_COLUMNS,
     PreparedRows,
-    offset_of,
-    user_id,
 )
 from processor.projection.write_outcomes import WriteOutcome, WriteOutcomes
 from processor.projection.write_refusals import refused_row, write_refusal
 from schemas.codec import codec
+from schemas.log.positions import place_of, position_of
 from schemas.read_model.copy_binary import COPY_HEADER, COPY_TRAILER
 from schemas.rules.rejections import erased_line, incomplete_user, key_conflict
 
@@ -135,7 +134,7 @@ class Work:
         """Its writes of the API: their event ids by log position, refused ones too."""
         partition = self.after.partition
         writes = {
-            user_id(partition, refused.offset): refused.event_id
+            position_of(partition, refused.offset): refused.event_id
             for refused in self.batch.refused_writes
         }
         for step in self.prepared():
@@ -282,7 +281,7 @@ class _Transaction:
         for letter in work.batch.dead_letters:
             self._bury(letter, work.after.partition)
         for refused in work.batch.refused_writes:
-            position = user_id(work.after.partition, refused.offset)
+            position = position_of(work.after.partition, refused.offset)
             outcome = WriteOutcome.refused(refused.event_id, position, refused.refusal)
             self._outcomes.note(outcome)
         self._sources.note_refused(work.batch, self._outcomes)
@@ -366,7 +365,7 @@ class _Transaction:
             self._cursor, self.generation_of[partition], partition, attributes
         )
         self._grow(partition, -len(repeats))
-        kept = {offset_of(user): record_number for user, record_number in repeats}
+        kept = {place_of(user).offset: record_number for user, record_number in repeats}
         for offset, row in self._projection.read_rows(partition, sorted(kept)):
             assert row.job_id is not None, "only the delsert's own rows fill a leaf"
             counts = self._jobs.counts(row.job_id, partition)
@@ -468,7 +467,7 @@ class _Transaction:
 
     def _bury_refused(self, work: Work, step: PreparedRows, verdict: Verdict) -> None:
         assert verdict.code is not None, "only what is refused is buried"
-        offset = offset_of(verdict.position)
+        offset = place_of(verdict.position).offset
         record = work.batch.record(offset)
         detail = refused_row(step.rows_by_id([verdict.position])[0], verdict)
         letter = DeadLetter(offset, record.key(), record.value(), verdict.code, detail)
