@@ -29,7 +29,7 @@ _FIRST_PIECE: Final = 64
 _LARGEST_PIECE: Final = 2048
 _NEAR: Final = 500
 """So many dead letters are skipped by reading them; more by seeking."""
-_ASK_S: Final = 5.0
+_KAFKA_TIMEOUT_S: Final = 5.0
 _DAY_MS: Final = 24 * 60 * 60 * 1000
 _PROPERTIES: Final = READ_WHILE_WAITED_FOR | READ_TO_END
 Bounds = dict[int, tuple[int, int]]
@@ -78,7 +78,11 @@ class DeadLetterTopic:
         until = _Until(time.monotonic() + timeout_s, self._is_closed)
         try:
             with RangeReader(
-                self._kafka, "dead-letters", _PROPERTIES, on_turn=until.check, ask_s=_ASK_S
+                self._kafka,
+                "dead-letters",
+                _PROPERTIES,
+                on_turn=until.check,
+                ask_s=_KAFKA_TIMEOUT_S,
             ) as reader:
                 yield DeadLetterReader(reader, self.topic, until)
         except KafkaUnreachableError as error:
@@ -143,7 +147,7 @@ class DeadLetterReader:
         if not begin <= offset < end:
             return None
         for message in self._messages(partition, offset, offset + 1):
-            return _letter(message), message.value()
+            return _dead_letter(message), message.value()
         return None
 
     def _jump(self, skip: int) -> tuple[dict[int, int], int]:
@@ -154,12 +158,12 @@ class DeadLetterReader:
         while late_ms - early_ms > 1 and skip - passed > _NEAR:
             self._until.check()
             middle_ms = (early_ms + late_ms) // 2
-            found = self._ends_at(middle_ms, highs)
-            newer = sum(highs[partition] - end for partition, end in found.items())
+            offsets = self._ends_at(middle_ms, highs)
+            newer = sum(highs[partition] - end for partition, end in offsets.items())
             if newer > skip:
                 early_ms = middle_ms
             else:
-                late_ms, ends, passed = middle_ms, found, newer
+                late_ms, ends, passed = middle_ms, offsets, newer
         return ends, skip - passed
 
     def _ends_at(self, time_ms: int, highs: Mapping[int, int]) -> dict[int, int]:
@@ -174,7 +178,9 @@ class DeadLetterReader:
         piece = _FIRST_PIECE
         while end > begin:
             first = max(begin, end - piece)
-            yield from reversed([_letter(each) for each in self._messages(partition, first, end)])
+            yield from reversed(
+                [_dead_letter(each) for each in self._messages(partition, first, end)]
+            )
             end, piece = first, min(2 * piece, _LARGEST_PIECE)
 
     def _messages(self, partition: int, begin: int, end: int) -> Iterator[Message]:
@@ -185,7 +191,7 @@ class DeadLetterReader:
             yield from messages
 
 
-def _letter(message: Message) -> DeadLetter:
+def _dead_letter(message: Message) -> DeadLetter:
     value = message.value()
     headers = cast("list[tuple[str, bytes | None]]", message.headers() or [])
     return DeadLetter(

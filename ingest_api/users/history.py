@@ -55,7 +55,7 @@ class UserHistory:
         self._stretches.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    # One statement, so that the user is of the instance whose reverted jobs are told.
+    # One statement, so that the user is of the instance whose reverted jobs are selected.
     _SELECT: Final = """
     SELECT key, modified_position,
            (SELECT reverted_job_ids FROM public.projection_instance
@@ -114,7 +114,7 @@ class UserHistory:
         fold = UserFold(
             request.user_id,
             request.key,
-            lambda job_id: _place(ledger.job(job_id)),
+            lambda job_id: _offset_of(ledger.job(job_id)),
             request.rules,
         )
         total, page = 0, list[Entry]()
@@ -158,7 +158,7 @@ def _stretch(user_id: int, modified_position: int | None) -> Stretch:
     return Stretch(partition, first_offset, last_offset)
 
 
-def _place(job: LedgerJob | None) -> int | None:
+def _offset_of(job: LedgerJob | None) -> int | None:
     return None if job is None else job.offset
 
 
