@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
-from schemas.codec import codec
+from schemas.codec import codec, columnar
 from schemas.events import RowRejected, UserRow
 from schemas.log.passes import foreign_to_jobs
 from schemas.log.sequences import in_sequence
@@ -92,21 +92,21 @@ def _decoded(
     """The events of this type, and their places."""
     if not has_odd:
         try:
-            batch = codec.decode_batch(event_type, [values[at] for at in places])
+            batch = columnar.decode_batch(event_type, [values[at] for at in places])
         except ValueError:
             pass  # one of them is no event: then each is tried alone
         else:
             return batch, np.array(places, np.int64)
     each = {at: _canonical(event_type, values[at]) for at in places}
     good = {at: value for at, value in each.items() if value}
-    return codec.decode_batch(event_type, list(good.values())), np.array(list(good), np.int64)
+    return columnar.decode_batch(event_type, list(good.values())), np.array(list(good), np.int64)
 
 
 def _canonical(event_type: type[UserRow | RowRejected], value: bytes) -> bytes | None:
     """The value in the bytes that our own encoder writes; None where it is no event."""
     try:
         written = codec.encode(codec.decode(value))
-        codec.decode_batch(event_type, [written])
+        columnar.decode_batch(event_type, [written])
     except ValueError:
         return None
     return written

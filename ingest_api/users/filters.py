@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, LiteralString, cast
 import pyarrow as pa
 
 from ingest_api.errors import invalid_parameter
-from ingest_api.parsing.columns import texts
+from ingest_api.parsing.columns import text_column
 from ingest_api.validation.field_rules import iso_dates, to_booleans, to_days, to_e164, to_numbers
 from schemas.rules.fields import (
     BOOLEAN_INVALID,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ingest_api.errors import InvalidRequestError
-    from ingest_api.parsing.columns import Texts
+    from ingest_api.parsing.columns import TextColumn
     from schemas.events import AttributeType
     from schemas.rules.fields import Rule
 
@@ -67,12 +67,12 @@ class UserFilter:
 
     def condition(self, reconciliation_key: str) -> LiteralString:
         """What a user fulfils, in SQL; by the index of the key where that is asked for."""
-        wanted: list[LiteralString] = [
+        conditions: list[LiteralString] = [
             (_KEY_CONDITIONS if name == reconciliation_key else _CONDITIONS)[name]
             for name in self.fields
         ]
-        wanted += map(_attribute_condition, range(len(self.attributes)))
-        return " AND ".join(wanted)
+        conditions += map(_attribute_condition, range(len(self.attributes)))
+        return " AND ".join(conditions)
 
     def parameters(self, types: Mapping[str, AttributeType]) -> dict[str, object]:
         """The values of the condition's placeholders; ``types`` has every attribute there is.
@@ -166,6 +166,6 @@ def _not_of_type(parameter: str, rule: Rule) -> InvalidRequestError:
     return invalid_parameter(parameter, rule.reason.format(column=parameter))
 
 
-def _column(text: str) -> Texts:
+def _column(text: str) -> TextColumn:
     """One value as a column, for the rules of files."""
-    return texts(pa.array([text]))
+    return text_column(pa.array([text]))

@@ -13,10 +13,10 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Any, Final, cast
 
-import msgspec
 import structlog
 from sanic.exceptions import SanicException
 
+from ingest_api.web.encoding import encoded
 from ingest_api.web.refused import SERVER_FAILURE, Refusal
 from ingest_api.web.request_context import RequestContext, attach
 
@@ -128,7 +128,7 @@ class _Line:
 
 
 async def _send_failure(line: _Line, status: int, message: str, context: RequestContext) -> None:
-    body = msgspec.json.encode(Refusal(message, request_id=context.request_id))
+    body = encoded(Refusal(message, request_id=context.request_id))
     headers = [(b"content-type", b"application/json")]
     await line.send({"type": "http.response.start", "status": status, "headers": headers})
     await line.send({"type": "http.response.body", "body": body})

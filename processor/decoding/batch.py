@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from processor.decoding.producer_rules import RefusedWrite
-from schemas.codec import codec
+from schemas.codec import columnar
 from schemas.events import AttributeDefined, JobOpened, JobSealed, RowErased
 
 if TYPE_CHECKING:
@@ -96,8 +96,8 @@ def empty_batch(partition: int, next_offset: int) -> Batch:
         next_offset=next_offset,
         records=[],
         values=[],
-        rows=pa.RecordBatch.from_pylist([], schema=codec.ROW_SCHEMA),
-        rejections=pa.RecordBatch.from_pylist([], schema=codec.REJECTION_SCHEMA),
+        rows=pa.RecordBatch.from_pylist([], schema=columnar.ROW_SCHEMA),
+        rejections=pa.RecordBatch.from_pylist([], schema=columnar.REJECTION_SCHEMA),
         row_offsets=none,
         job_ids=none,
         sequences=none,

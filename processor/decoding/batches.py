@@ -25,7 +25,7 @@ from processor.decoding.producer_rules import (
     reported_id,
 )
 from processor.decoding.records import recorded_at
-from schemas.codec import codec
+from schemas.codec import codec, columnar
 from schemas.events import (
     AttributeDefined,
     JobStatus,
@@ -205,7 +205,7 @@ class _Decoder:
             values = self._values
         else:
             values = [self._values[at] for at in positions]
-        return codec.decode_batch(event_type, values), np.array(positions, np.int64)
+        return columnar.decode_batch(event_type, values), np.array(positions, np.int64)
 
     def _canonical_values(
         self, event_type: type[UserRow | RowRejected], positions: list[int], chosen: set[int]
@@ -224,7 +224,7 @@ class _Decoder:
         """
         try:
             value = codec.encode(codec.decode(self._values[at]))
-            codec.decode_batch(event_type, [value])
+            columnar.decode_batch(event_type, [value])
         except ValueError as error:
             self._bury_undecodable(at, error)
             return None

@@ -19,10 +19,8 @@ but for one thing: where a value has a symbol of an enum that we don't know, the
 enum's default is not taken for it.
 The default lets readers elsewhere go on; we would apply what nobody has said.
 
-Two codecs share the schemas.
-pyruhvro turns whole Arrow batches into Avro and back; fastavro does single
-events, and is the oracle that the batch path is tested against.
-Neither may be imported anywhere else.
+Single events are the subject here, by fastavro; whole batches are that of
+:mod:`schemas.codec.columnar`, which this is the oracle of.
 """
 
 from __future__ import annotations
@@ -36,9 +34,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 import fastavro
 import fastavro.schema
-import pyarrow as pa
-import pyarrow.compute
-import pyruhvro
 from fastavro.read import SchemaResolutionError
 
 from schemas import events
@@ -46,9 +41,8 @@ from schemas.codec.body_check import MalformedError, measure
 from schemas.codec.schema_resolution import UnusableSchemaError, check_writer
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping, Sequence
+    from collections.abc import Generator, Iterable, Mapping
 
-pc: Any = pyarrow.compute
 MARKER = b"\xc3\x01"
 FRAME_BYTES = 10
 CONFLUENT_MARKER = b"\x00"
@@ -109,8 +103,9 @@ class _CurrentSchema(_Schema):
     def __init__(self, event_type: type[events.Event], text: str) -> None:
         super().__init__(event_type, text)
         self.json = json.dumps(self.definition)
-        self.reader = fastavro.parse_schema(_without_defaults(self.definition), named_schemas={})
-        self.arrow: pa.Schema = pyruhvro.avro_to_arrow_schema(self.json)
+        # With no default of an enum, so that no unknown symbol is taken for another.
+        reader = without(self.definition, "default", of="enum")
+        self.reader = fastavro.parse_schema(reader, named_schemas={})
 
 
 def _current_schemas() -> dict[type[events.Event], _CurrentSchema]:
@@ -134,18 +129,18 @@ def _earlier_schemas() -> list[_Schema]:
     ]
 
 
-def _without_defaults(schema: Any) -> Any:
-    """The schema with no default of an enum, so that no unknown symbol is taken for another."""
+def without(schema: Any, name: str, *, of: str = "") -> Any:
+    """The schema with that attribute taken out of it, or out of its types of the kind ``of``."""
     if isinstance(schema, list):
-        return [_without_defaults(each) for each in cast("list[Any]", schema)]
+        return [without(each, name, of=of) for each in cast("list[Any]", schema)]
     if not isinstance(schema, dict):
         return schema
     node = cast("dict[str, Any]", schema)
-    is_enum = node.get("type") == "enum"
+    is_meant = node.get("type") == of if of else True
     return {
-        name: part if name == "default" else _without_defaults(part)
-        for name, part in node.items()
-        if not (is_enum and name == "default")
+        key: part if key == "default" else without(part, name, of=of)
+        for key, part in node.items()
+        if not (is_meant and key == name)
     }
 
 
@@ -157,9 +152,6 @@ _refused: dict[bytes, tuple[str, str]] = {}
 """Frames of ids that no value is read with: code and detail."""
 _written: dict[type[events.Event], bytes] = {}
 """The frames of types that are written by id."""
-
-ROW_SCHEMA: pa.Schema = _SCHEMAS[events.UserRow].arrow
-REJECTION_SCHEMA: pa.Schema = _SCHEMAS[events.RowRejected].arrow
 
 
 def learn(schema_id: int, text: str) -> None:
@@ -367,36 +359,3 @@ def _event(event_type: type[events.Event], record: dict[str, Any]) -> events.Eve
 def fingerprint_of(event_type: type[events.Event]) -> bytes:
     """CRC-64-AVRO of the current schema, as single-object encoding has it, little-endian."""
     return _SCHEMAS[event_type].frame[len(MARKER) :]
-
-
-def encode_batch(event_type: type[events.Event], batch: pa.RecordBatch) -> pa.BinaryArray:
-    """Each row of the batch as a framed value, in order.
-
-    The batch has the columns of :data:`ROW_SCHEMA` or :data:`REJECTION_SCHEMA`,
-    in that order and of those types.
-    """
-    schema = _SCHEMAS[event_type]
-    bodies = pyruhvro.serialize_record_batch(batch, schema.json, 1)[0]
-    return pc.binary_join_element_wise(pa.scalar(frame_of(event_type), pa.binary()), bodies, b"")
-
-
-def decode_batch(event_type: type[events.Event], values: Sequence[bytes]) -> pa.RecordBatch:
-    """Values of this type in our current schema, in either framing, as one Arrow batch.
-
-    Raises:
-        ValueError: when any of the values is malformed, has bytes after its end, or is longer
-            than our encoder would write it; none is told apart.
-    """
-    bodies = [value[FRAME_BYTES if value[0] else CONFLUENT_FRAME_BYTES :] for value in values]
-    schema = _SCHEMAS[event_type]
-    batch = pyruhvro.deserialize_array(bodies, schema.json)
-    batch.validate(full=True)  # pyruhvro 0.4 takes texts that are not UTF-8
-    # It takes longer forms of a value, and bytes after its end: a body as we write it is the
-    # shortest that says the same, so where all together are as long, each is written so.
-    if len(batch):
-        written = pc.sum(
-            pc.binary_length(pyruhvro.serialize_record_batch(batch, schema.json, 1)[0])
-        )
-        if written.as_py() != sum(map(len, bodies)):
-            raise ValueError("a value is longer than what it says")
-    return batch

@@ -159,6 +159,20 @@ def test_an_outbox_that_cannot_be_read_ends_the_processor(supervised: _Supervise
     supervised.assert_goes_on()
 
 
+def test_a_projector_that_cannot_write_ends_the_processor(supervised: _Supervised) -> None:
+    """Its error is the main thread's, which has handed it the batch."""
+    child = supervised.children["processor-1"][-1]
+    supervised.execute("ALTER TABLE projection_1.projection_offset RENAME COLUMN digest TO gone")
+    try:
+        supervised.client.submit(tidy_csv(range(5)), "upsert")
+        supervised.assert_ended(child, "main", "UndefinedColumn")
+    finally:
+        supervised.execute(
+            "ALTER TABLE projection_1.projection_offset RENAME COLUMN gone TO digest"
+        )
+    supervised.assert_goes_on()
+
+
 def test_a_supervisor_that_fails_ends_the_command_and_all_its_services(
     env: Ground, tmp_path: Path
 ) -> None:

@@ -17,7 +17,7 @@ from ingest_api.kafka.producer import Appender
 from ingest_api.kafka.topic_setup import ensure_topics
 from ingest_api.kafka.upload_chunks import ChunkWriter
 from ingest_api.publisher.encode_pass import FilePass
-from schemas.codec import codec
+from schemas.codec import codec, columnar
 from schemas.events import (
     NO_JOB,
     JobOpened,
@@ -154,7 +154,7 @@ class World:
 def decoded(partition: list[bytes]) -> list[tuple[bytes, Any]]:
     """Each value with its event, of rows only job and sequence."""
     row_frame = codec.frame_of(UserRow)
-    rows: Any = codec.decode_batch(
+    rows: Any = columnar.decode_batch(
         UserRow, [value for value in partition if value[:10] == row_frame]
     )
     places: Iterator[Any] = iter(rows.select(["job_id", "sequence"]).to_pylist())

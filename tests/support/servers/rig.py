@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from tests.support.servers.services import Service
     from tests.support.servers.surroundings import Ground, Surroundings
 
-READY_TIMEOUT_S = 40
-JOB_TIMEOUT_S = 90
+READY_TIMEOUT_S = 120
+JOB_TIMEOUT_S = 240
 
 
 @dataclass(slots=True)
@@ -139,9 +139,12 @@ class Rig:
 
 
 @contextlib.contextmanager
-def installation(of: Surroundings, logs: Path) -> Generator[Rig]:
-    """A whole installation on a database of its own, for many tests; ready."""
-    with ground(of) as made, Services(made.environ, logs) as services:
+def installation(of: Surroundings, logs: Path, **settings: str) -> Generator[Rig]:
+    """A whole installation on a database of its own, for many tests; ready.
+
+    ``settings`` are those of :func:`ground`.
+    """
+    with ground(of, **settings) as made, Services(made.environ, logs) as services:
         started = Rig.start(made, services)
         try:
             yield started

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from processor.decoding.batches import decode_records
 from processor.decoding.producer_rules import LogPartition
-from schemas.codec import codec
+from schemas.codec import codec, columnar
 from schemas.events import AttributeDefined, JobOpened, JobSealed, JobVoided, RowRejected, UserRow
 from schemas.log.topics import partition_of
 from schemas.rules.attributes import Attribute
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from processor.decoding.batch import Batch
     from tests.support.data.schema_versions import Schema
 
+pytestmark = pytest.mark.usefixtures("either_codec")
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 PARTITIONS = 3
 OURS, THEIRS = 7, 8
@@ -208,9 +209,9 @@ def test_batches_are_written_by_id_with_the_bytes_of_the_oracle() -> None:
     with codec.forgetting_ids():
         codec.learn(OURS, codec.text_of(UserRow))
         described = codec.encode(ROW)
-        batch = codec.decode_batch(UserRow, [described, _by_id(described)])
+        batch = columnar.decode_batch(UserRow, [described, _by_id(described)])
         codec.write_by_ids({UserRow: OURS})
-        assert codec.encode_batch(UserRow, batch).to_pylist() == [_by_id(described)] * 2
+        assert columnar.encode_batch(UserRow, batch).to_pylist() == [_by_id(described)] * 2
         assert codec.encode(ROW) == _by_id(described)
 
 

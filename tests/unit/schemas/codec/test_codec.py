@@ -18,8 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import events
-from schemas.codec import codec
+from schemas.codec import codec, columnar
 
+pytestmark = pytest.mark.usefixtures("either_codec")
 text = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
 int64 = st.integers(-(2**63), 2**63 - 1)
 int32 = st.integers(-(2**31), 2**31 - 1)
@@ -206,20 +207,20 @@ def test_an_event_survives_encoding(event: events.Event) -> None:
 
 @given(st.lists(user_rows, min_size=1, max_size=5) | st.lists(rejections, min_size=1, max_size=5))
 def test_batch_codec_gives_the_bytes_of_the_oracle(rows: list[Any]) -> None:
-    """Pyruhvro decodes what fastavro wrote, and writes the same bytes again."""
+    """A batch is decoded from what fastavro wrote one by one, and becomes the same bytes again."""
     event_type = cast("type[events.UserRow]", type(rows[0]))
     values = [codec.encode(row) for row in rows]
-    batch = codec.decode_batch(event_type, values)
-    assert codec.encode_batch(event_type, batch).to_pylist() == values
+    batch = columnar.decode_batch(event_type, values)
+    assert columnar.encode_batch(event_type, batch).to_pylist() == values
 
 
 @given(st.lists(user_rows, min_size=1, max_size=5))
 def test_batch_codec_gives_the_values_of_the_oracle(rows: list[events.UserRow]) -> None:
     """A decoded batch holds the values of the events, column by column."""
-    batch = codec.decode_batch(events.UserRow, [codec.encode(row) for row in rows])
-    for name in codec.ROW_SCHEMA.names:
+    batch = columnar.decode_batch(events.UserRow, [codec.encode(row) for row in rows])
+    for name in columnar.ROW_SCHEMA.names:
         column = cast("Any", batch.column(name))
-        if name == "occurred_at":  # pyruhvro gives naive UTC
+        if name == "occurred_at":  # batches have naive UTC
             column = column.cast(pa.timestamp("us", tz="UTC"))
         values: list[Any] = column.to_pylist()
         expected = [getattr(row, name) for row in rows]
@@ -250,7 +251,7 @@ def test_hostile_bytes_are_refused_with_a_code(body: bytes) -> None:
     with contextlib.suppress(codec.UndecodableError):
         codec.decode(value)
     with contextlib.suppress(ValueError):
-        codec.decode_batch(events.UserRow, [value])
+        columnar.decode_batch(events.UserRow, [value])
 
 
 @pytest.mark.parametrize(

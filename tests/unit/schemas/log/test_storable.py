@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.codec import codec
+from schemas.codec import codec, columnar
 from schemas.events import ChunkRange, JobAccepted, RowRejected, UserRow
 from schemas.log.reverts import Reverts
 from schemas.log.storable import misfit, unstorable_rows
@@ -41,7 +41,7 @@ def test_one_row_is_judged_as_many_are(
     """In a slice of a batch, too; what is no event by itself is unfit."""
     drawn = AnyRecords(Random(seed), [1, 2])
     values = [drawn.value_of(event_type) for _ in range(30)]
-    rows = codec.decode_batch(event_type, values).slice(begin)
+    rows = columnar.decode_batch(event_type, values).slice(begin)
     expected = [at for at, value in enumerate(values[begin:]) if _is_unfit_row(value)]
     assert unstorable_rows(rows).tolist() == expected
 
@@ -55,7 +55,9 @@ def _is_unfit_row(value: bytes) -> bool:
 
 def _job_id(value: bytes) -> int | None:
     """As the batch decoder has it, which takes any day and any time."""
-    rows: list[dict[str, Any]] = codec.decode_batch(UserRow, [value]).select(["job_id"]).to_pylist()
+    rows: list[dict[str, Any]] = (
+        columnar.decode_batch(UserRow, [value]).select(["job_id"]).to_pylist()
+    )
     return rows[0]["job_id"]
 
 

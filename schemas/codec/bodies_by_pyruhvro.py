@@ -1,0 +1,30 @@
+"""Encodes and decodes the Avro bodies of batches by pyruhvro; see :mod:`schemas.codec.columnar`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyruhvro
+
+from schemas.codec import codec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pyarrow as pa
+
+    from schemas.events import Event
+
+
+def encoded(event_type: type[Event], batch: pa.RecordBatch) -> pa.BinaryArray:
+    """Return the body of each row."""
+    return pyruhvro.serialize_record_batch(batch, codec.text_of(event_type), 1)[0]
+
+
+def decoded(event_type: type[Event], bodies: Sequence[bytes]) -> pa.RecordBatch:
+    """Return the row of each body.
+
+    Raises:
+        ValueError: one is malformed.
+    """
+    return pyruhvro.deserialize_array(bodies, codec.text_of(event_type))

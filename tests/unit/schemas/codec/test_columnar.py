@@ -1,0 +1,102 @@
+"""Batches are the same by pyruhvro and by fastavro, and one setting leaves pyruhvro out."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import fastavro
+import pyruhvro
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas import events
+from schemas.codec import bodies_by_fastavro, bodies_by_pyruhvro, codec, columnar
+from tests.support.checkout import CHECKOUT
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_int64 = st.integers(-(2**63), 2**63 - 1)
+_int32 = st.integers(-(2**31), 2**31 - 1)
+_text = st.text(max_size=8)
+_rows: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {
+        "job_id": st.none() | _int64,
+        "mode": st.sampled_from(["insert", "upsert", "delsert", "delete"]),
+        "key": _text,
+        "last_active_date": st.none() | _int32,
+        "email_subscription": st.none() | st.booleans(),
+        # One entry: the order in which Arrow writes several is not fastavro's.
+        "attributes": st.dictionaries(_text, st.none() | _text, max_size=1),
+        "present": _int32,
+        "occurred_at": _int64,
+        "source": st.none() | _text,
+    }
+)
+"""Also days and times that Python's calendar does not have."""
+_EVERY_MODULE = """
+import importlib, pkgutil, sys
+import ingest_api, processor, schemas
+for package in (ingest_api, processor, schemas):
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name) if "pyruhvro" not in module.name else None
+from schemas.codec import columnar
+print(columnar.bodies.__name__, "pyruhvro" in sys.modules)
+"""
+
+
+def _bodies(rows: list[dict[str, Any]]) -> list[bytes]:
+    definition = codec.without(codec.definition_of(events.UserRow), "logicalType")
+    schema = fastavro.parse_schema(definition, named_schemas={})
+    bodies: list[bytes] = []
+    for row in rows:
+        out = io.BytesIO()
+        fastavro.schemaless_writer(out, schema, row)
+        bodies.append(out.getvalue())
+    return bodies
+
+
+@given(st.lists(_rows, min_size=1, max_size=4))
+def test_both_codecs_give_the_same_batch_and_bytes(rows: list[dict[str, Any]]) -> None:
+    """Whatever day and time there is in it."""
+    bodies = _bodies(rows)
+    batch = bodies_by_pyruhvro.decoded(events.UserRow, bodies)
+    assert bodies_by_fastavro.decoded(events.UserRow, bodies).equals(batch)
+    assert bodies_by_fastavro.encoded(events.UserRow, batch).to_pylist() == bodies
+    assert bodies_by_pyruhvro.encoded(events.UserRow, batch).to_pylist() == bodies
+
+
+@pytest.mark.parametrize(
+    ("event_type", "columns"),
+    [
+        (events.UserRow, columnar.ROW_SCHEMA),
+        (events.RowRejected, columnar.REJECTION_SCHEMA),
+    ],
+)
+def test_the_columns_are_those_of_pyruhvro(
+    event_type: type[events.Event], columns: pa.Schema
+) -> None:
+    """Names, types, and which may be null."""
+    assert columns == pyruhvro.avro_to_arrow_schema(codec.text_of(event_type))
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [("fastavro", ["bodies_by_fastavro", "False"]), ("pyruhvro", ["bodies_by_pyruhvro", "True"])],
+)
+def test_pyruhvro_is_not_imported_where_fastavro_is_set(setting: str, expected: list[str]) -> None:
+    """By no module of a service."""
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", _EVERY_MODULE],
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT), "ROLLCALL_AVRO": setting},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.removeprefix("schemas.codec.").split() == expected
