@@ -1,4 +1,4 @@
-"""Whether this process is alive, and whether an upload would be taken and processed."""
+"""Liveness and readiness: `/health/live` and `/health/ready`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from ingest_api.app.stand_still import StandStill
+from ingest_api.app.stall_detector import StallDetector
 from ingest_api.errors import LogUnavailableError, StoreUnavailableError
 from ingest_api.openapi import response_types
 from ingest_api.openapi.described import Answered, described
@@ -17,7 +17,7 @@ from ingest_api.web.dates import has_read_model
 if TYPE_CHECKING:
     from sanic import Blueprint, Request
 
-    from ingest_api.app.startup import Start
+    from ingest_api.app.startup import Startup
     from ingest_api.event_log.job_events import JobLog
     from ingest_api.postgres.pool import Store
     from ingest_api.publisher.consumer_lag import ProjectionProgress
@@ -44,41 +44,41 @@ _READY: Final = Operation(
 
 
 class Readiness:
-    """What stands between this process and an upload that is processed."""
+    """Finds out whether an upload would be accepted, published and projected."""
 
     def __init__(
         self,
         topics: Topics,
         job_log: JobLog,
         store: Store,
-        start: Start,
+        startup: Startup,
         *,
         progress: ProjectionProgress,
     ) -> None:
         self._progress = progress
-        self._stand_still = StandStill()
+        self._stall_detector = StallDetector()
         self._topics = topics
         self._job_log = job_log
         self._store = store
-        self._start = start
+        self._startup = startup
         self._reasons: list[str] = []
-        self._asked_at_s = -_KEPT_S
-        self._asking = asyncio.Lock()
+        self._checked_at_s = -_KEPT_S
+        self._lock = asyncio.Lock()
 
     async def reasons(self) -> list[str]:
-        """Why an upload would not be taken and processed; empty where it would."""
-        async with self._asking:
-            if time.monotonic() - self._asked_at_s > _KEPT_S:
-                found = await asyncio.gather(self._kafka(), self._postgres())
-                self._reasons = [*self._start.reasons(), *found[0], *found[1]]
-                self._reasons += [] if self._reasons else await self._standing_still()
-                self._asked_at_s = time.monotonic()
+        """Return why an upload would not be accepted and processed; empty where it would."""
+        async with self._lock:
+            if time.monotonic() - self._checked_at_s > _KEPT_S:
+                of_kafka, of_postgres = await asyncio.gather(self._kafka(), self._postgres())
+                self._reasons = [*self._startup.reasons(), *of_kafka, *of_postgres]
+                self._reasons += [] if self._reasons else await self._stalled()
+                self._checked_at_s = time.monotonic()
             return self._reasons
 
     async def _kafka(self) -> list[str]:
         try:
-            there = await self._job_log.topics()
-            missing = [topic.name for topic in self._topics.all() if topic.name not in there]
+            existing = await self._job_log.topics()
+            missing = [topic.name for topic in self._topics.all() if topic.name not in existing]
             if not missing:
                 await self._job_log.catch_up()
         except LogUnavailableError:
@@ -92,16 +92,16 @@ class Readiness:
             return ["Postgres doesn't answer."]
         return [] if is_there else ["No processor has made the read model yet."]
 
-    async def _standing_still(self) -> list[str]:
-        """Jobs end in their order, so where the last one has ended none is open."""
+    async def _stalled(self) -> list[str]:
+        """Return why jobs stall; they end in order, so where the last has ended none is open."""
         try:
             open_job_id = await self._last_open_job()
             marks: tuple[int, ...] = ()
             if open_job_id is not None:
                 marks = await asyncio.to_thread(self._progress.marks)
         except (StoreUnavailableError, ProgressUnknownError):
-            return []  # whatever moves, or doesn't, is asked for again
-        reason = self._stand_still.reason(time.monotonic(), open_job_id, marks)
+            return []  # unknown now: the next check finds out
+        reason = self._stall_detector.reason(time.monotonic(), open_job_id, marks)
         return [] if reason is None else [reason]
 
     async def _last_open_job(self) -> int | None:

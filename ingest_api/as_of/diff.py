@@ -1,4 +1,4 @@
-"""How the audience differs between two points: users added, changed and removed, by key.
+"""Compare the audience of two points: users added, changed and removed, by key.
 
 Both are projection instances, or one of them the live one, each in a Postgres
 schema of its own; a page and its counts are read in one snapshot.
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 Kind = Literal["added", "changed", "removed"]
 KINDS: Final[tuple[Kind, ...]] = ("added", "changed", "removed")
 _AT_ONCE: Final = 2
-_TURN_TIMEOUT_S: Final = 20
+_SLOT_TIMEOUT_S: Final = 20
 _TIMEOUT_S: Final = 120
 _FEW: Final = 2000
 """So many differences are kept with their counts."""
@@ -116,7 +116,7 @@ _MERGE: LiteralString = "SELECT set_config('enable_mergejoin', %s, true)"
 
 @dataclass(frozen=True, slots=True)
 class DiffPage:
-    """At most ``size`` differences of these kinds with keys after ``after``."""
+    """A page request: at most ``size`` differences of these kinds with keys after ``after``."""
 
     kinds: tuple[Kind, ...] = KINDS
     after: str = ""
@@ -125,40 +125,40 @@ class DiffPage:
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """The schemas that the two audiences are in."""
+    """The two Postgres schemas that are compared."""
 
     old: str
     new: str
 
     @property
     def are_past(self) -> bool:
-        """Whether nothing can change in them any more."""
+        """True where neither can change any more."""
         return PUBLIC not in {self.old, self.new}
 
 
 @dataclass(frozen=True, slots=True)
 class _Differences:
-    """How many there are by kind, and where they are few, all of them: kind and key, by key."""
+    """The counts by kind; and where they are few, all differences: kind and key, by key."""
 
     counts: dict[Kind, int]
     few: tuple[tuple[Kind, str], ...] | None
 
     def page(self, page: DiffPage) -> list[tuple[Kind, str]] | None:
-        """Those of the page; None where they are too many to be kept here."""
+        """Return the differences of the page; None where they are too many to be kept."""
         if self.few is None:
             return None
-        wanted: list[tuple[Kind, str]] = [
+        matching: list[tuple[Kind, str]] = [
             (kind, key)
             for kind, key in self.few
             # In the order of Postgres' collation "C": of bytes.
             if kind in page.kinds and key.encode() > page.after.encode()
         ]
-        return wanted[: page.size]
+        return matching[: page.size]
 
 
 @dataclass(frozen=True, slots=True)
 class FoundDifferences:
-    """How many there are by kind, None where that is not known, and a page of them."""
+    """The counts by kind, None where they are not known, and a page of differences."""
 
     counts: dict[Kind, int | None]
     entries: list[UserDifference]
@@ -169,14 +169,14 @@ class AudienceDiff:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._slots = asyncio.Semaphore(_AT_ONCE)
         self._kept: OrderedDict[Sides, _Differences] = OrderedDict()
 
     async def select_page(self, sides: Sides, page: DiffPage) -> FoundDifferences:
-        """The counts of all differences, and a page of them by key.
+        """Return the counts of all differences, and a page of them by key.
 
-        The counts are null on a later page of a diff with the live audience: they would take a
-        look at both for each.
+        The counts are null on a later page of a diff with the live audience: each page would
+        have to compare all users again.
 
         Raises:
             UnavailableError: others are being compared.
@@ -184,8 +184,8 @@ class AudienceDiff:
             StoreUnavailableError: Postgres doesn't answer, or it takes too long.
         """
         try:
-            async with asyncio.timeout(_TURN_TIMEOUT_S):
-                await self._turns.acquire()
+            async with asyncio.timeout(_SLOT_TIMEOUT_S):
+                await self._slots.acquire()
         except TimeoutError:
             raise UnavailableError(
                 f"{_AT_ONCE} other differences are being looked for, try again"
@@ -195,28 +195,30 @@ class AudienceDiff:
             work = partial(self._page, sides=sides, page=page)
             return await self._store.read(work, schemas, timeout_s=_TIMEOUT_S)
         finally:
-            self._turns.release()
+            self._slots.release()
 
     async def _page(self, snapshot: Snapshot, *, sides: Sides, page: DiffPage) -> FoundDifferences:
         await snapshot.select(_SETTINGS)
         generations = await self._generations(snapshot)
-        all_of = self._kept.get(sides)
-        if all_of is None and (sides.are_past or not page.after):
-            all_of = await self._look_at_all(snapshot, generations)
+        differences = self._kept.get(sides)
+        if differences is None and (sides.are_past or not page.after):
+            differences = await self._compare_all(snapshot, generations)
             if sides.are_past:
-                self._keep(sides, all_of)
-        found = all_of and all_of.page(page)
-        if found is None:
+                self._keep(sides, differences)
+        differing = differences and differences.page(page)
+        if differing is None:
             # To find that there is none of a kind would take a look at all users.
             kinds: list[Kind] = [
-                kind for kind in page.kinds if all_of is None or all_of.counts[kind]
+                kind for kind in page.kinds if differences is None or differences.counts[kind]
             ]
-            found = await self._look_for_page(snapshot, generations, kinds, page)
-        counts: dict[Kind, int | None] = {kind: all_of and all_of.counts[kind] for kind in KINDS}
-        return FoundDifferences(counts, await self._entries(snapshot, generations, found))
+            differing = await self._compare_page(snapshot, generations, kinds, page)
+        counts: dict[Kind, int | None] = {
+            kind: differences and differences.counts[kind] for kind in KINDS
+        }
+        return FoundDifferences(counts, await self._entries(snapshot, generations, differing))
 
-    def _keep(self, sides: Sides, all_of: _Differences) -> None:
-        self._kept[sides] = all_of
+    def _keep(self, sides: Sides, differences: _Differences) -> None:
+        self._kept[sides] = differences
         if len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
 
@@ -226,11 +228,11 @@ class AudienceDiff:
     """
 
     async def _generations(self, snapshot: Snapshot) -> dict[str, object]:
-        """Of each side the generation that readers see; null, so that none is, where is none."""
+        """Return the generation that readers see on each side; null where there is none."""
         rows = await snapshot.select(self._SELECT_GENERATIONS)
         return dict(rows[0]) if rows else {"old": None, "new": None}
 
-    async def _look_at_all(
+    async def _compare_all(
         self, snapshot: Snapshot, generations: Mapping[str, object]
     ) -> _Differences:
         parameters = {**generations, "after": "", "most": _FEW}
@@ -244,7 +246,7 @@ class AudienceDiff:
         few = tuple(zip(rows[0]["kinds"], rows[0]["keys"], strict=True))
         return _Differences(counts, few if is_few else None)
 
-    async def _look_for_page(
+    async def _compare_page(
         self,
         snapshot: Snapshot,
         generations: Mapping[str, object],
@@ -262,14 +264,14 @@ class AudienceDiff:
         self,
         snapshot: Snapshot,
         generations: Mapping[str, object],
-        found: Sequence[tuple[Kind, str]],
+        differing: Sequence[tuple[Kind, str]],
     ) -> list[UserDifference]:
-        keys = [key for _, key in found]
+        keys = [key for _, key in differing]
         if not keys:
             return []
         old = await self._users(snapshot, self._SELECT_OLD, keys, generations["old"])
         new = await self._users(snapshot, self._SELECT_NEW, keys, generations["new"])
-        return [_entry(kind, old.get(key), new.get(key)) for kind, key in found]
+        return [_entry(kind, old.get(key), new.get(key)) for kind, key in differing]
 
     _SELECT_OLD: Final[LiteralString] = """
     SELECT key, id, <columns> FROM {old}.user_leaf_rows
@@ -299,7 +301,7 @@ def _entry(kind: Kind, old: Row | None, new: Row | None) -> UserDifference:
 
 
 def _values(row: Row | None) -> Row:
-    """What is set of a user, by the names that users are shown with and ``attributes.<name>``."""
+    """Return the set values of a user, by their names in JSON and ``attributes.<name>``."""
     if row is None:
         return {}
     values = shown_fields(row)

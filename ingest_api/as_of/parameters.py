@@ -1,4 +1,4 @@
-"""The points in time that a request names, and the audience as it was there."""
+"""Parse the points in time that a request names, and read the audience as of them."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ JOB_RUNS: Final = "The job has not ended, so there is no audience as of it yet"
 _T = TypeVar("_T")
 
 
-class AskedPoints:
-    """What requests are answered from, for one API process."""
+class AsOfParameters:
+    """Resolves the as-of parameters of requests, for one API process."""
 
     def __init__(self, past: PastAudiences, job_log: JobLog, jobs: JobReads) -> None:
         self._past = past
@@ -34,9 +34,9 @@ class AskedPoints:
         self._jobs = jobs
 
     async def read(
-        self, request: Request[Any, Any], by: str, work: Callable[[str], Awaitable[_T]]
+        self, request: Request[Any, Any], requested_by: str, work: Callable[[str], Awaitable[_T]]
     ) -> _T:
-        """What ``work`` makes of the schema that the request's ``asOf`` means; else the live one.
+        """Run ``work`` on the schema that the request's ``asOf`` names, or on the live one.
 
         Raises:
             InvalidRequestError: no such point.
@@ -44,11 +44,11 @@ class AskedPoints:
             UnavailableError: the audience is not there yet.
         """
         values = query_values(request).get(_AS_OF)
-        point = NOW if values is None else await self._checked(request, _AS_OF, values)
-        return await self._past.read([point], by, lambda schemas: work(schemas[0]))
+        point = NOW if values is None else await self._checked_point(request, _AS_OF, values)
+        return await self._past.read([point], requested_by, lambda schemas: work(schemas[0]))
 
     async def point(self, request: Request[Any, Any], name: str) -> Point:
-        """The point that the parameter with this name says; ``now`` is one.
+        """Return the point that the parameter of this name gives; ``now`` is one.
 
         Raises:
             InvalidRequestError: no such point or none.
@@ -57,9 +57,9 @@ class AskedPoints:
         values = query_values(request).get(name)
         if values is None:
             raise invalid_parameter(name, f"{name} is required.")
-        return await self._checked(request, name, values, allows_now=True)
+        return await self._checked_point(request, name, values, allows_now=True)
 
-    async def _checked(
+    async def _checked_point(
         self, request: Request[Any, Any], name: str, values: list[str], *, allows_now: bool = False
     ) -> Point:
         point = read_point(name, values, now=datetime.now(UTC), allows_now=allows_now)

@@ -1,4 +1,4 @@
-"""What the route that takes uploads promises."""
+"""The OpenAPI operation of the import."""
 
 from __future__ import annotations
 
@@ -84,8 +84,8 @@ _FORM: Final[dict[str, Any]] = {
 def _option(
     place: Literal["header", "query"], name: str, schema: dict[str, Any], *, before: str
 ) -> Parameter:
-    """The option outside of the form, where it counts before what stands there."""
-    # The default is the form's alone: the viewer sends defaults, and this one would decide.
+    """Return the parameter of an option; in header or query it counts before the form."""
+    # Only the form has the default: the viewer sends defaults, and this one would override it.
     own = {word: value for word, value in schema.items() if word != "default"}
     text = f"{schema['description']} Counts before {before}."
     return Parameter(name=name, place=place, description=text, schema=own)

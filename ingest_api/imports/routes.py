@@ -30,17 +30,22 @@ if TYPE_CHECKING:
 
     from sanic import Blueprint, Request
 
-    from ingest_api.imports.accept_upload import Intake
+    from ingest_api.imports.accept_upload import UploadAcceptance
     from ingest_api.postgres.pool import Store
-    from ingest_api.uploads.concurrency_limit import UploadGate
+    from ingest_api.uploads.concurrency_limit import ConcurrencyLimit
     from ingest_api.web.body import BodyLimits
     from schemas.rules.attributes import Attribute
 
 
 def add_import_route(
-    api: Blueprint, intake: Intake, *, store: Store, gate: UploadGate, limits: BodyLimits
+    api: Blueprint,
+    uploads: UploadAcceptance,
+    *,
+    store: Store,
+    concurrency: ConcurrencyLimit,
+    limits: BodyLimits,
 ) -> None:
-    """Add the route that takes uploads."""
+    """Add the import's route."""
 
     @api.post("/audience/import", stream=True)
     @described(IMPORT)
@@ -48,14 +53,14 @@ def add_import_route(
         account = account_of(request, "importer")
         _check_media(request)
         check_declared(request, limits)
-        with gate.one_more(account.name):
-            # Where Postgres doesn't answer, the job would lie there unseen.
+        with concurrency.slot(account.name):
+            # Where Postgres doesn't answer, the upload is refused here: its job could not be seen.
             attributes = await select_attributes(store)
-            taken = await intake.take(_import_request(request, limits, attributes))
-        if isinstance(taken, DryRunAnswer):
-            return taken
-        context_of(request).job_id = taken
-        return ImportAccepted(id=str(taken), message=UPLOAD_ACCEPTED)
+            result = await uploads.accept(_import_request(request, limits, attributes))
+        if isinstance(result, DryRunAnswer):
+            return result
+        context_of(request).job_id = result
+        return ImportAccepted(id=str(result), message=UPLOAD_ACCEPTED)
 
     _ = import_users
 

@@ -1,4 +1,4 @@
-"""A block of records → columns of trimmed cells.
+"""Reads a block of records into columns of trimmed cells.
 
 A kernel call a cell is too dear on the hot path (pyarrow's utf8_trim_whitespace
 takes 361 ns a value), so the bytes at the edges of all cells are looked at with
@@ -40,8 +40,8 @@ _LEAD_THREE: Final = (0xE19A, 0xE280, 0xE281, 0xE380)
 
 
 @dataclass(frozen=True, slots=True)
-class Texts:
-    """A column of texts, with the places of its bytes: ``data[starts[i]:ends[i]]``.
+class TextColumn:
+    """An Arrow column of text, with the offsets of its values: ``data[starts[i]:ends[i]]``.
 
     No value is null, and the values follow each other from the first byte on.
     """
@@ -53,53 +53,53 @@ class Texts:
 
     @property
     def lengths(self) -> Positions:
-        """In bytes."""
+        """The lengths of the values in bytes."""
         return self.ends - self.starts
 
     def rows_at(self, positions: Positions) -> Positions:
-        """The rows whose values hold the bytes at these positions."""
+        """Return the rows whose values contain the bytes at these positions."""
         return np.searchsorted(self.ends, positions, side="right")
 
-    def some(self, is_wanted: Mask) -> list[str]:
-        """The values of these rows, in order."""
+    def values_where(self, is_wanted: Mask) -> list[str]:
+        """Return the values of these rows, in order."""
         return cast("list[str]", self.array.filter(pa.array(is_wanted)).to_pylist())
 
 
-def texts(array: pa.StringArray) -> Texts:
-    """The array's values and their places; it starts at offset 0 and has no nulls."""
+def text_column(array: pa.StringArray) -> TextColumn:
+    """Return the array as a text column; it starts at offset 0 and has no nulls."""
     buffers = cast("list[Any]", array.buffers())
     offsets = np.frombuffer(buffers[1], np.int32, len(array) + 1).astype(np.int64)
     data = np.frombuffer(buffers[2] or b"", np.uint8)[: offsets[-1]]
-    return Texts(array, data, offsets[:-1], offsets[1:])
+    return TextColumn(array, data, offsets[:-1], offsets[1:])
 
 
-def texts_of_bytes(data: Codes, offsets: Positions) -> Texts:
-    """Values that stand one after the other in ``data``, as UTF-8."""
+def text_column_of_bytes(data: Codes, offsets: Positions) -> TextColumn:
+    """Return the values that follow each other in ``data``, in UTF-8, as a text column."""
     array = pa.StringArray.from_buffers(
         len(offsets) - 1,
         buffer_of(offsets.astype(np.int32)),
         buffer_of(np.ascontiguousarray(data)),
     )
-    return texts(array)
+    return text_column(array)
 
 
 def buffer_of(array: npt.NDArray[Any]) -> pa.Buffer:
-    """The array's memory as an Arrow buffer."""
+    """Return the array's memory as an Arrow buffer."""
     return pa.py_buffer(cast("Any", array))
 
 
 def read_cells(block: Block, is_whole: Mask, columns: int) -> list[pa.StringArray]:
-    """The cells of these records by column, unquoted, as they are in the file.
+    """Return the cells of these records by column, unquoted but not trimmed.
 
-    Each of the records has so many fields, and one of them exists.
+    There is at least one record, and each has this number of fields.
     """
     names = [str(column) for column in range(columns)]
-    fed = _fed(block, is_whole)
+    data = _csv_bytes(block, is_whole)
     table = csv.read_csv(
-        cast("Any", pa.BufferReader(fed)),
+        cast("Any", pa.BufferReader(data)),
         # One block, else cells would come in several chunks.
         read_options=csv.ReadOptions(
-            use_threads=False, column_names=names, block_size=len(fed) + 1
+            use_threads=False, column_names=names, block_size=len(data) + 1
         ),
         parse_options=csv.ParseOptions(
             delimiter=block.delimiter, newlines_in_values=block.has_quotes
@@ -111,25 +111,25 @@ def read_cells(block: Block, is_whole: Mask, columns: int) -> list[pa.StringArra
         ),
     )
     if table.num_rows != np.count_nonzero(is_whole):
-        raise RuntimeError("pyarrow has found another number of records than was marked")
+        raise RuntimeError("pyarrow found another number of records than the structure says")
     return [cast("pa.StringArray", column.chunk(0)) for column in table.columns]
 
 
-def _fed(block: Block, is_whole: Mask) -> bytes:
-    """The records' bytes for pyarrow, which drops a byte order mark where a text begins."""
+def _csv_bytes(block: Block, is_whole: Mask) -> bytes:
+    """Return the records' bytes for pyarrow, which drops a byte order mark at the start."""
     if is_whole.all():
-        fed = block.data
+        data = block.data
     else:
         next_starts = np.append(block.starts[1:], len(block.data))
         changes = np.flatnonzero(np.diff(is_whole, prepend=False, append=False))
         runs = zip(block.starts[changes[::2]], next_starts[changes[1::2] - 1], strict=True)
-        fed = b"".join(block.data[start:end] for start, end in runs)
-    return _BOM + fed if fed.startswith(_BOM) else fed
+        data = b"".join(block.data[start:end] for start, end in runs)
+    return _BOM + data if data.startswith(_BOM) else data
 
 
 def without_apostrophes(array: pa.StringArray) -> pa.StringArray:
-    """The cells without the apostrophe that keeps a spreadsheet from running one as a formula."""
-    column = texts(array)
+    """Return the cells without the apostrophe that keeps spreadsheets from running a formula."""
+    column = text_column(array)
     rows = np.flatnonzero(column.lengths > 1)
     starts, ends = column.starts[rows], column.ends[rows]
     is_marked = column.data[starts] == _APOSTROPHE
@@ -145,35 +145,37 @@ def without_apostrophes(array: pa.StringArray) -> pa.StringArray:
     return without(column, is_dropped).array
 
 
-def without(column: Texts, is_dropped: Mask) -> Texts:
-    """The values without these bytes."""
+def without(column: TextColumn, is_dropped: Mask) -> TextColumn:
+    """Return the column without these bytes."""
     if not is_dropped.any():
         return column
     dropped_before = np.concatenate(([0], np.cumsum(is_dropped)))
     offsets = np.append(column.starts, len(column.data))
-    return texts_of_bytes(column.data[~is_dropped], offsets - dropped_before[offsets])
+    return text_column_of_bytes(column.data[~is_dropped], offsets - dropped_before[offsets])
 
 
-def trimmed(array: pa.StringArray) -> Texts:
-    """The column without white space around its values, as ``str.strip()`` takes it off."""
-    column = texts(array)
+def trimmed(array: pa.StringArray) -> TextColumn:
+    """Return the column without white space around its values, as ``str.strip()`` removes it."""
+    column = text_column(array)
     if not len(column.data):
         return column
     is_suspect = (column.lengths > 0) & (_begins_white(column) | _ends_white(column))
     if not is_suspect.any():
         return column
-    return with_replaced(column, is_suspect, [value.strip() for value in column.some(is_suspect)])
+    return with_replaced(
+        column, is_suspect, [value.strip() for value in column.values_where(is_suspect)]
+    )
 
 
-def with_replaced(column: Texts, is_replaced: Mask, values: Sequence[str]) -> Texts:
-    """The column with these values, in order, in these rows."""
+def with_replaced(column: TextColumn, is_replaced: Mask, values: Sequence[str]) -> TextColumn:
+    """Return the column with these values, in order, in these rows."""
     new = pa.array(values, pa.string())
     replaced = cast("Any", pc.replace_with_mask(column.array, pa.array(is_replaced), new))
-    return texts(replaced)
+    return text_column(replaced)
 
 
-def _begins_white(column: Texts) -> Mask:
-    """Rows whose first character may be white space; of empty rows anything."""
+def _begins_white(column: TextColumn) -> Mask:
+    """Return the rows whose first character may be white space; anything for empty rows."""
     last = len(column.data) - 1
     first = column.data[np.minimum(column.starts, last)]
     is_white = first <= _SPACE
@@ -184,8 +186,8 @@ def _begins_white(column: Texts) -> Mask:
     return is_white
 
 
-def _ends_white(column: Texts) -> Mask:
-    """Rows whose last character may be white space; of empty rows anything."""
+def _ends_white(column: TextColumn) -> Mask:
+    """Return the rows whose last character may be white space; anything for empty rows."""
     last = column.data[column.ends - 1]
     is_white = last <= _SPACE
     rows = np.flatnonzero((last >= _FIRST_CONTINUATION) & (last <= _LAST_CONTINUATION))
@@ -201,8 +203,8 @@ def _is_white_lead(first: Codes, second: Codes) -> Mask:
     return (first == _LEAD_TWO) | np.isin(pairs, _LEAD_THREE)
 
 
-def raw_texts(block: Block) -> Texts:
-    """Each record as uploaded."""
+def raw_records(block: Block) -> TextColumn:
+    """Return each record as uploaded."""
     lengths = block.ends - block.starts
     offsets = np.concatenate(([0], np.cumsum(lengths)))
     line_end = block.uniform_line_end
@@ -214,23 +216,23 @@ def raw_texts(block: Block) -> Texts:
         edges[block.ends] -= 1
         is_kept = np.cumsum(edges[:-1], dtype=np.int8).view(np.bool_)
         data = np.frombuffer(block.data, np.uint8)[is_kept]
-    return texts_of_bytes(data, offsets)
+    return text_column_of_bytes(data, offsets)
 
 
 def repeated(text: str, count: int) -> pa.StringArray:
-    """The text so many times; pa.repeat is slow, because it looks for dateutil at each call."""
+    """Return the text ``count`` times; pa.repeat is slow: it looks for dateutil at each call."""
     encoded = text.encode()
     offsets = np.arange(count + 1) * len(encoded)
-    return texts_of_bytes(np.frombuffer(encoded * count, np.uint8), offsets).array
+    return text_column_of_bytes(np.frombuffer(encoded * count, np.uint8), offsets).array
 
 
-def nullable(column: Texts) -> pa.StringArray:
-    """The column with null for each empty value."""
+def nullable(column: TextColumn) -> pa.StringArray:
+    """Return the column with null for each empty value."""
     return with_nulls(column.array, column.lengths == 0)
 
 
 def with_nulls(array: pa.Array[Any], is_null: Mask) -> Any:
-    """The array, which has no nulls, with null in these rows."""
+    """Return the array, which has no nulls, with null in these rows."""
     if not is_null.any():
         return array
     bits = buffer_of(np.packbits(~is_null, bitorder="little"))
@@ -238,6 +240,6 @@ def with_nulls(array: pa.Array[Any], is_null: Mask) -> Any:
     return pa.Array.from_buffers(array.type, len(array), [bits, *buffers[1:]])
 
 
-def chosen(array: Any, rows: Positions) -> Any:
-    """The array's values at these rows, in their order."""
+def take(array: Any, rows: Positions) -> Any:
+    """Return the array's values at these rows, in their order."""
     return array.take(pa.array(rows))

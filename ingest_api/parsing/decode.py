@@ -1,10 +1,9 @@
-"""The bytes of a file → pieces of UTF-8 text.
+"""Decodes the bytes of a file to pieces of UTF-8 text.
 
-Unpacks gzip, finds the charset, takes off the byte order mark, and vouches for
-every byte.
-Where the file is damaged, all text before the damage is handed out first, so
-that whoever counts lines knows where the damage is, and an earlier fault of
-another kind is found first, however the stream was cut.
+Unpacks gzip, detects the charset, removes the byte order mark, and checks every byte.
+Of a damaged file all text before the damage comes first, so that the reader knows the
+line of the damage and meets an earlier fault of another kind first, however the stream
+was cut.
 """
 
 from __future__ import annotations
@@ -42,15 +41,15 @@ _GZIP_MAGIC: Final = b"\x1f\x8b"
 
 
 class Readable(Protocol):
-    """A binary stream."""
+    """A binary stream that can be read."""
 
     def read(self, size: int, /) -> bytes:
-        """At most ``size`` bytes, and none only at the end."""
+        """Return at most ``size`` bytes, and none only at the end."""
         ...
 
 
 class TextDamage(Exception):  # noqa: N818 - records.py makes it a FileFault, which knows the line
-    """The text ends here, though the file does not: ``code`` and ``message`` say why."""
+    """The file can't be decoded from here on: ``code`` and ``message`` say why."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -68,7 +67,7 @@ class FileText:
         self._max_bytes = max_bytes
 
     def pieces(self) -> Iterator[bytes]:
-        """Non-empty pieces of well-formed UTF-8, each of whole characters.
+        """Yield non-empty pieces of well-formed UTF-8, each of whole characters.
 
         Raises:
             TextDamage: after the last piece before the damage.
@@ -83,15 +82,15 @@ class FileText:
 
 
 def _unpacked(pieces: Iterator[bytes], max_bytes: int) -> Iterator[bytes]:
-    """The content of one or several gzip members, bounded."""
-    left = max_bytes
+    """Yield the content of one or several gzip members, ``max_bytes`` at most."""
+    remaining = max_bytes
     for piece in _inflated(pieces):
-        yield from _filled(piece[:left])
-        if len(piece) > left:
+        yield from _filled(piece[:remaining])
+        if len(piece) > remaining:
             raise TextDamage(
                 "UNPACKED_TOO_LARGE", f"The file unpacks to more than {max_bytes} bytes: split it."
             )
-        left -= len(piece)
+        remaining -= len(piece)
 
 
 def _inflated(pieces: Iterator[bytes]) -> Iterator[bytes]:
@@ -127,7 +126,7 @@ def _inflate(inflate: Callable[[bytes, int], bytes], data: bytes) -> bytes:
 
 
 def _with_head(pieces: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
-    """The beginning of the stream, long enough to tell what it is, and what comes after it."""
+    """Return the first bytes of the stream, enough to tell what it is, and those after them."""
     head = b""
     try:
         while len(head) < _HEAD_BYTES and (piece := next(pieces, b"")):
@@ -150,31 +149,31 @@ def _refuse_other_files(head: bytes) -> None:
         raise TextDamage("NOT_CSV", "This is a gzip file: upload it under a name ending in .gz.")
 
 
-def _charset_of(head: bytes, told: str | None) -> tuple[str, int]:
-    """The charset, and how many bytes its byte order mark takes.
+def _charset_of(head: bytes, declared: str | None) -> tuple[str, int]:
+    """Return the charset, and the length of its byte order mark in bytes.
 
-    A mark says more than what was told: no text of another charset begins with it.
+    A mark counts for more than the declared charset: no text of another one begins with it.
     """
-    if told is None or told.startswith("utf"):
+    if declared is None or declared.startswith("utf"):
         for bom, charset in _BOMS:
             if head.startswith(bom):
                 return charset, len(bom)
-    if told == "utf-16" or (told in {None, "utf-8"} and _looks_like_utf16(head)):
+    if declared == "utf-16" or (declared in {None, "utf-8"} and _looks_like_utf16(head)):
         raise TextDamage(
             "UTF16_WITHOUT_BOM",
             "This is UTF-16 without a byte order mark: save it as UTF-8, or as Unicode text.",
         )
-    return told or "utf-8", 0
+    return declared or "utf-8", 0
 
 
 def _looks_like_utf16(head: bytes) -> bool:
-    """Whether the first two characters are ASCII, each beside a zero byte."""
+    """Return whether the first two characters are ASCII, each beside a zero byte."""
     first = head[:4]
     return first[1::2] == b"\0\0" != first[::2] or first[::2] == b"\0\0" != first[1::2]
 
 
 def _decoded(pieces: Iterator[bytes], charset: str, offset: int) -> Iterator[bytes]:
-    """The pieces as UTF-8; a character that two pieces share goes with the later."""
+    """Yield the pieces as UTF-8; a character that two pieces share goes with the later."""
     rest = b""
     for piece in pieces:
         data = rest + piece
@@ -189,7 +188,7 @@ def _decoded(pieces: Iterator[bytes], charset: str, offset: int) -> Iterator[byt
 
 
 def _as_utf8(data: bytes, charset: str) -> tuple[bytes, int, bool]:
-    """The whole characters before any damage, their bytes taken, and whether there is damage."""
+    """Return the characters before any damage, how many bytes they took, and if any is damaged."""
     if charset == "utf-8" and data.isascii():
         return data, len(data), False
     taken, is_damaged = len(data), False

@@ -1,10 +1,10 @@
-"""What is wrong with a file as a whole, so that no line of it is taken."""
+"""The error of a file that is refused as a whole, so that no line of it is taken."""
 
 from __future__ import annotations
 
 
 class FileFault(ValueError):  # noqa: N818 - it is the file's fault, and "details" of the answer say so
-    """A fatal fault: where, which, and what to do about it.
+    """The file is refused: where, why, and what to do about it.
 
     ``line`` is a physical line, the first is 1.
     ``column`` is the header as uploaded, or None where no column is at fault.

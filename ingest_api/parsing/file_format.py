@@ -1,4 +1,4 @@
-"""How a file is to be read: what its sender said of it, and how much of it is taken."""
+"""How a file is to be read: its format as the sender declared it, and the limits of its size."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _ANY: Final = 1 << 62
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileFormat:
-    """All that the reading of a file depends on, beside its bytes.
+    """All that the parsing of a file depends on, beside its bytes.
 
     ``delimiter`` is the character, ``charset`` a name of :func:`charset_named`
     or None where only the file itself tells, ``compression`` one of
@@ -52,7 +52,7 @@ class FileFormat:
 
     @property
     def key_field(self) -> Field:
-        """The field that tells users apart.
+        """The field that is the reconciliation key.
 
         Raises:
             KeyError: it is a custom attribute that isn't among ``attributes``.
@@ -96,11 +96,11 @@ UNLIMITED: Final = Limits(
     max_columns=_ANY,
     max_unpacked_bytes=_ANY,
 )
-"""Of a file that was taken: a limit lowered since must not stop its passes."""
+"""For an accepted file: a limit that was lowered since must not stop its publication."""
 
 
 def format_of(accepted: JobAccepted) -> FileFormat:
-    """How the file of this job was read when it was taken."""
+    """Return the format in which the file of this job was read when it was accepted."""
     return FileFormat(
         delimiter=accepted.delimiter,
         charset=accepted.charset,
@@ -112,7 +112,7 @@ def format_of(accepted: JobAccepted) -> FileFormat:
 
 
 def charset_named(name: str) -> str | None:
-    """The charset that this name means, or None where it is unknown or not taken."""
+    """Return the charset that this name means, or None where it is unknown or not supported."""
     try:
         found = codecs.lookup(name).name
     except (LookupError, ValueError):

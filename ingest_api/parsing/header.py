@@ -1,4 +1,4 @@
-"""The header of a file → the field that each column holds."""
+"""Reads the header of a file: the field that each column holds."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _IGNORED: Final = frozenset(map(plain_name, ADDED_COLUMNS))
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The first record of a file.
+    """The first record of a file, with the field of each column.
 
     ``names`` are its columns as uploaded, trimmed; ``fields`` is what each of
-    them holds, None for a column that is ignored; ``key`` tells users apart.
+    them holds, None for a column that is ignored; ``key`` is the reconciliation key.
     ``is_neutralised`` says that the file is one of errors, in which an apostrophe
     was put before what a spreadsheet would run as a formula.
     """
@@ -48,12 +48,12 @@ class Header:
 
     @property
     def names_of_fields(self) -> dict[Field, str]:
-        """What the file calls the fields that it has."""
+        """The name in this file of each field that it has."""
         return {field: name for name, field in zip(self.names, self.fields, strict=True) if field}
 
 
 def read_header(raw: str, *, line: int, file_format: FileFormat) -> Header:
-    """The header that a well-formed record is.
+    """Read a well-formed record as the header.
 
     Raises:
         FileFault: a column is unknown or repeated, or the key's is missing.
@@ -115,7 +115,7 @@ def _check_names(names: Sequence[str], known: _Known, line: int) -> None:
 def _name_a_better_delimiter(
     fault: FileFault, raw: str, file_format: FileFormat, known: _Known
 ) -> None:
-    """Add to the message which delimiter all columns would be known with, if one would."""
+    """Add to the message the delimiter with which all columns would be known, if there is one."""
     for name, other in DELIMITERS.items():
         plain_names = [plain_name(part.strip().strip('"')) for part in raw.split(other)]
         fields = [known.get(plain) for plain in plain_names]
@@ -125,7 +125,7 @@ def _name_a_better_delimiter(
 
 
 def cells_of(raw: str, delimiter: str) -> list[str]:
-    """The cells of a well-formed record, unquoted."""
+    """Return the cells of a well-formed record, unquoted."""
     cells: list[str] = []
     at = 0
     while True:

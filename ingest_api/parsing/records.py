@@ -1,4 +1,4 @@
-"""The bytes of a file → blocks of whole CSV records (RFC 4180).
+"""Reads the bytes of a file as blocks of whole CSV records (RFC 4180).
 
 The text is read in blocks of fixed size and cut where records end, with numpy:
 a quote that has an even number of quotes before it opens a cell, the others
@@ -21,7 +21,13 @@ from ingest_api.parsing.decode import FileText, TextDamage
 from ingest_api.parsing.errors import FileFault
 from ingest_api.parsing.file_format import DELIMITERS, Limits
 from ingest_api.parsing.header import read_header
-from ingest_api.parsing.structure import CR, Breach, find_marks, first_breach, too_wide_record
+from ingest_api.parsing.structure import (
+    CR,
+    Violation,
+    find_structure,
+    first_violation,
+    too_wide_record,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +37,7 @@ if TYPE_CHECKING:
     from ingest_api.parsing.decode import Readable
     from ingest_api.parsing.file_format import FileFormat
     from ingest_api.parsing.header import Header
-    from ingest_api.parsing.structure import Marks
+    from ingest_api.parsing.structure import Structure
 
     Positions = npt.NDArray[np.int64]
 
@@ -67,7 +73,7 @@ _WITH_ANY_DELIMITER: Final = frozenset(
         "TOO_MANY_ROWS",
     }
 )
-"""What is at fault whatever the delimiter is, for quotes alone tell records apart."""
+"""Codes that hold whatever the delimiter is, because quotes alone tell records apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +101,7 @@ class Block:
 
     @property
     def uniform_line_end(self) -> bytes | None:
-        """The line end of every record; None where that varies or lines are blank."""
+        """The line end of every record; None where it varies or lines are blank."""
         for line_end in (b"\n", b"\r\n"):
             next_starts = self.ends + len(line_end)
             if next_starts[-1] == len(self.data) and (next_starts[:-1] == self.starts[1:]).all():
@@ -103,7 +109,7 @@ class Block:
         return None
 
     def raw(self, index: int) -> str:
-        """The record at this index of the block, as uploaded."""
+        """Return the record at this index of the block, as uploaded."""
         return self.data[self.starts[index] : self.ends[index]].decode()
 
 
@@ -137,14 +143,14 @@ class FileRecords:
 
     @property
     def charset(self) -> str:
-        """The charset that the file turned out to have."""
+        """The charset of the file."""
         return self._text.charset
 
     def blocks(self) -> Iterator[Block]:
-        """The data records in order, each block with one at least.
+        """Yield the data records in order, each block with one at least.
 
         Raises:
-            FileFault: what is wrong with the file as a whole.
+            FileFault: the file as a whole is refused.
         """
         for piece, is_last in self._pieces():
             block = self._cut(self._rest + piece, is_last=is_last)
@@ -159,10 +165,10 @@ class FileRecords:
             )
 
     def _pieces(self) -> Iterator[tuple[bytes, bool]]:
-        """The text in pieces of a block's size, the file's last one marked.
+        """Yield the text in pieces of a block's size, and with each whether it is the last.
 
         Raises:
-            FileFault: the file is damaged; after all before the damage has been cut.
+            FileFault: the file is damaged; raised after the text before the damage.
         """
         held = bytearray()
         damage: TextDamage | None = None
@@ -182,29 +188,29 @@ class FileRecords:
             ) from damage
 
     def _cut(self, text: bytes, *, is_last: bool) -> Block | None:
-        """The data records that end in this text; what is open afterwards is kept."""
+        """Return the data records that end in this text; keep the rest for the next call."""
         if is_last and text and not text.endswith((b"\n", b"\r")):
             text += b"\n"
-        marks = find_marks(text, ord(self._format.delimiter))
-        breach = first_breach(marks, self._limits, is_last=is_last)
-        block = _whole_records(marks, self._line, self._records + 1)
+        structure = find_structure(text, ord(self._format.delimiter))
+        violation = first_violation(structure, self._limits, is_last=is_last)
+        block = _whole_records(structure, self._line, self._records + 1)
         if self._header is None:
-            block = self._take_header(block, breach.noticed_at if breach else len(text))
-        breach = self._split_cell(marks, breach) or breach
-        breach = self._row_over_limit(marks, block, breach) or breach
-        if breach:
-            raise self._fault(marks, breach)
-        if len(marks.line_ends):
-            self._rest = text[marks.line_ends[-1] + 1 :]
-            self._line += int(marks.line_ranks[-1]) + 1
+            block = self._take_header(block, violation.noticed_at if violation else len(text))
+        violation = self._split_cell(structure, violation) or violation
+        violation = self._row_over_limit(structure, block, violation) or violation
+        if violation:
+            raise self._fault(structure, violation)
+        if len(structure.line_ends):
+            self._rest = text[structure.line_ends[-1] + 1 :]
+            self._line += int(structure.line_ranks[-1]) + 1
         else:
             self._rest = text
         return block
 
     def _take_header(self, block: Block | None, noticed_at: int) -> Block | None:
-        """The records after the header, which is the first that isn't white space.
+        """Read the header, the first record that isn't white space; return the records after it.
 
-        What a breach at ``noticed_at`` makes doubtful is no header.
+        A record that doesn't end before ``noticed_at``, where a violation is, is no header.
         """
         for index in range(len(block) if block else 0):
             if not block or block.ends[index] >= noticed_at:
@@ -218,68 +224,68 @@ class FileRecords:
         return None
 
     def _check_header_size(self, raw: str, line: int) -> None:
-        """It is kept with the job, so it must fit in a message of Kafka."""
+        """Refuse a header that would not fit, with the job, in a message of Kafka."""
         most = self._limits.max_header_bytes
         if len(raw.encode()) > most:
             message = f"The header is longer than {most} bytes: shorten the names of its columns."
             raise FileFault("HEADER_TOO_LONG", message, line=line, depends_on_delimiter=False)
 
-    def _split_cell(self, marks: Marks, breach: Breach | None) -> Breach | None:
-        """A cell cut by a hyphen of its own, where that comes before the other breach.
+    def _split_cell(self, structure: Structure, violation: Violation | None) -> Violation | None:
+        """Return the first cell cut by a hyphen of its own, if before the other violation.
 
         Dates and phone numbers hold hyphens: with this delimiter, a line with too
         many fields says that the file forgot to quote them, in the other lines too.
         """
         if self._header is None or self._format.delimiter != "-":
             return None
-        wide = too_wide_record(marks, len(self._header.names))
-        if wide is None or (breach and breach.noticed_at <= wide.noticed_at):
+        wide = too_wide_record(structure, len(self._header.names))
+        if wide is None or (violation and violation.noticed_at <= wide.noticed_at):
             return None
         return replace(wide, code="CELL_WITH_HYPHEN")
 
     def _row_over_limit(
-        self, marks: Marks, block: Block | None, breach: Breach | None
-    ) -> Breach | None:
-        """The first record over the limit, where it ends before the other breach."""
+        self, structure: Structure, block: Block | None, violation: Violation | None
+    ) -> Violation | None:
+        """Return the first record over the limit, if it ends before the other violation."""
         over = self._limits.max_rows - self._records
         if block is None or not self._limits.max_rows or over >= len(block):
             return None
-        shift = int(marks.line_ends[-1]) + 1 - len(block.data)
+        shift = int(structure.line_ends[-1]) + 1 - len(block.data)
         start, end = shift + int(block.starts[over]), shift + int(block.ends[over])
-        if breach and breach.noticed_at <= end:
+        if violation and violation.noticed_at <= end:
             return None
-        return Breach(end, start, "TOO_MANY_ROWS")
+        return Violation(end, start, "TOO_MANY_ROWS")
 
-    def _fault(self, marks: Marks, breach: Breach) -> FileFault:
-        message = _MESSAGES[breach.code]
-        if breach.code == "TEXT_AFTER_CLOSING_QUOTE":
-            opened = self._line_at(marks, marks.cell_quote(breach.position))
+    def _fault(self, structure: Structure, violation: Violation) -> FileFault:
+        message = _MESSAGES[violation.code]
+        if violation.code == "TEXT_AFTER_CLOSING_QUOTE":
+            opened = self._line_at(structure, structure.cell_quote(violation.position))
             message = message.format(opened=opened)
         else:
             message = message.format(**msgspec.structs.asdict(self._limits))
         return FileFault(
-            breach.code,
+            violation.code,
             message,
-            line=self._line_at(marks, breach.position),
-            column=self._column_name(marks, breach),
-            depends_on_delimiter=_depends_on_delimiter(marks, breach),
+            line=self._line_at(structure, violation.position),
+            column=self._column_name(structure, violation),
+            depends_on_delimiter=_depends_on_delimiter(structure, violation),
         )
 
-    def _line_at(self, marks: Marks, position: int) -> int:
-        return self._line + marks.text.count(b"\n", 0, position)
+    def _line_at(self, structure: Structure, position: int) -> int:
+        return self._line + structure.text.count(b"\n", 0, position)
 
-    def _column_name(self, marks: Marks, breach: Breach) -> str | None:
-        is_of_whole_record = breach.code in _OF_WHOLE_RECORDS
+    def _column_name(self, structure: Structure, violation: Violation) -> str | None:
+        is_of_whole_record = violation.code in _OF_WHOLE_RECORDS
         if is_of_whole_record or self._header is None:
             return None
-        column = marks.column_at(breach.position)
+        column = structure.column_at(violation.position)
         return self._header.names[column] if column < len(self._header.names) else None
 
 
-def _depends_on_delimiter(marks: Marks, breach: Breach) -> bool:
-    if breach.code != "CELL_TOO_LONG":
-        return breach.code not in _WITH_ANY_DELIMITER
-    cell = marks.text[breach.position : breach.noticed_at]
+def _depends_on_delimiter(structure: Structure, violation: Violation) -> bool:
+    if violation.code != "CELL_TOO_LONG":
+        return violation.code not in _WITH_ANY_DELIMITER
+    cell = structure.text[violation.position : violation.noticed_at]
     return not cell.startswith(b'"') and any(
         other.encode() in cell for other in DELIMITERS.values()
     )
@@ -293,15 +299,15 @@ def _sliced(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
             yield from (piece[at : at + size] for at in range(0, len(piece), size))
 
 
-def _whole_records(marks: Marks, first_line: int, first_record_number: int) -> Block | None:
-    """The records that end in the text, without blank lines; None where there are none."""
-    line_ends = marks.line_ends
+def _whole_records(structure: Structure, first_line: int, first_record_number: int) -> Block | None:
+    """Return the records that end in the text, without blank lines; None if there are none."""
+    line_ends = structure.line_ends
     starts = np.concatenate(([0], line_ends[:-1] + 1))[: len(line_ends)]
-    lines = first_line + np.concatenate(([0], marks.line_ranks[:-1] + 1))[: len(line_ends)]
+    lines = first_line + np.concatenate(([0], structure.line_ranks[:-1] + 1))[: len(line_ends)]
     ends = line_ends
-    if len(marks.returns):
-        ends = line_ends - ((line_ends > starts) & (marks.codes[line_ends - 1] == CR))
-    counts = np.diff(np.searchsorted(marks.delimiters, line_ends), prepend=0) + 1
+    if len(structure.returns):
+        ends = line_ends - ((line_ends > starts) & (structure.codes[line_ends - 1] == CR))
+    counts = np.diff(np.searchsorted(structure.delimiters, line_ends), prepend=0) + 1
     is_filled = ends > starts
     if not is_filled.all():
         starts, ends, lines = starts[is_filled], ends[is_filled], lines[is_filled]
@@ -310,14 +316,14 @@ def _whole_records(marks: Marks, first_line: int, first_record_number: int) -> B
         return None
     first = int(starts[0])
     return Block(
-        data=marks.text[first : line_ends[-1] + 1],
+        data=structure.text[first : line_ends[-1] + 1],
         starts=starts - first,
         ends=ends - first,
         lines=lines,
         field_counts=counts,
         first_record_number=first_record_number,
-        delimiter=chr(marks.delimiter),
-        has_quotes=bool(len(marks.quotes)),
+        delimiter=chr(structure.delimiter),
+        has_quotes=bool(len(structure.quotes)),
     )
 
 

@@ -1,4 +1,4 @@
-"""Where a text's records and cells end, and the first place where it breaks RFC 4180."""
+"""The structural index of a text: where records and cells end, and its first violation."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _NONE: Final = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
-class Marks:
-    """The bytes of a text that structure it; the text begins where a record does.
+class Structure:
+    """The positions of the bytes that structure a text, which begins where a record does.
 
     ``line_ends`` are the line feeds that end records, ``line_ranks`` their
     numbers among all line feeds, from 0.
@@ -40,17 +40,17 @@ class Marks:
     quotes: Positions
 
     def record_start(self, position: int) -> int:
-        """Where the record that holds this position begins."""
+        """Return where the record at this position begins."""
         before = int(np.searchsorted(self.line_ends, position))
         return int(self.line_ends[before - 1]) + 1 if before else 0
 
     def column_at(self, position: int) -> int:
-        """The index of the column that holds this position."""
+        """Return the index of the column at this position."""
         start = self.record_start(position)
         return int(np.diff(np.searchsorted(self.delimiters, (start, position)))[0])
 
     def cell_quote(self, position: int) -> int:
-        """The quote that opened the quoted cell which holds this position."""
+        """Return the position of the quote that opened the quoted cell at this position."""
         openings = self.quotes[::2]
         # An opening right after a closing quote is the second half of a doubled one.
         begins = openings[(openings == 0) | (self.codes[openings - 1] != QUOTE)]
@@ -58,8 +58,8 @@ class Marks:
 
 
 @dataclass(frozen=True, slots=True)
-class Breach:
-    """A rule broken: ``code`` says which, ``position`` where.
+class Violation:
+    """A violation of RFC 4180 or of a limit: ``code`` says which, ``position`` where.
 
     ``noticed_at`` is the position of the byte that shows it to a reader of one
     byte after the other.
@@ -70,13 +70,13 @@ class Breach:
     code: str
 
 
-def find_marks(text: bytes, delimiter: int) -> Marks:
-    """The marks of a text that begins where a record does."""
+def find_structure(text: bytes, delimiter: int) -> Structure:
+    """Return the structure of a text that begins where a record does."""
     codes = np.frombuffer(text, np.uint8)
     if QUOTE in text:
-        return _marks_between_quotes(text, codes, delimiter)
+        return _quoted_structure(text, codes, delimiter)
     line_ends = np.flatnonzero(codes == LF)
-    return Marks(
+    return Structure(
         text=text,
         codes=codes,
         delimiter=delimiter,
@@ -88,88 +88,88 @@ def find_marks(text: bytes, delimiter: int) -> Marks:
     )
 
 
-def _marks_between_quotes(text: bytes, codes: npt.NDArray[np.uint8], delimiter: int) -> Marks:
+def _quoted_structure(text: bytes, codes: npt.NDArray[np.uint8], delimiter: int) -> Structure:
     is_mark = (codes == QUOTE) | (codes == LF) | (codes == delimiter)
     if CR in text:
         is_mark |= codes == CR
-    marks = np.flatnonzero(is_mark)
-    kinds = codes[marks]
+    positions = np.flatnonzero(is_mark)
+    kinds = codes[positions]
     # Only the lowest bit of the number of quotes matters, so it may overflow.
     is_outside = (np.cumsum(kinds == QUOTE, dtype=np.uint8) & 1) == 0
     is_line_feed = kinds == LF
-    return Marks(
+    return Structure(
         text=text,
         codes=codes,
         delimiter=delimiter,
-        line_ends=marks[is_line_feed & is_outside],
+        line_ends=positions[is_line_feed & is_outside],
         line_ranks=np.flatnonzero(is_outside[is_line_feed]),
-        delimiters=marks[(kinds == delimiter) & is_outside],
-        returns=marks[(kinds == CR) & is_outside],
-        quotes=marks[kinds == QUOTE],
+        delimiters=positions[(kinds == delimiter) & is_outside],
+        returns=positions[(kinds == CR) & is_outside],
+        quotes=positions[kinds == QUOTE],
     )
 
 
-def first_breach(marks: Marks, limits: Limits, *, is_last: bool) -> Breach | None:
-    """The breach that is noticed first, or None.
+def first_violation(structure: Structure, limits: Limits, *, is_last: bool) -> Violation | None:
+    """Return the violation that is noticed first, or None.
 
-    What the bytes after the text must show is left to the next text, unless
+    What only the bytes after the text can show is left to the next text, unless
     this is the file's last.
     """
     return min(
-        _breaches(marks, limits, is_last=is_last), key=attrgetter("noticed_at"), default=None
+        _violations(structure, limits, is_last=is_last), key=attrgetter("noticed_at"), default=None
     )
 
 
-def _breaches(marks: Marks, limits: Limits, *, is_last: bool) -> Iterator[Breach]:
-    """The first breach of each kind."""
-    if (nul := marks.text.find(b"\0")) >= 0:
-        yield Breach(nul, nul, "NUL_CHARACTER")
-    yield from _bare_returns(marks, is_last=is_last)
-    if len(marks.quotes):
-        yield from _misplaced_quotes(marks)
-    yield from _long_cells(marks, limits.max_cell_bytes)
-    yield from _long_records(marks, limits.max_record_bytes)
-    yield from _wide_records(marks, limits.max_columns)
-    if is_last and len(marks.quotes) % 2:
-        end = len(marks.text)
-        yield Breach(end, marks.cell_quote(end), "QUOTE_NOT_CLOSED")
+def _violations(structure: Structure, limits: Limits, *, is_last: bool) -> Iterator[Violation]:
+    """Yield the first violation of each kind."""
+    if (nul := structure.text.find(b"\0")) >= 0:
+        yield Violation(nul, nul, "NUL_CHARACTER")
+    yield from _bare_returns(structure, is_last=is_last)
+    if len(structure.quotes):
+        yield from _misplaced_quotes(structure)
+    yield from _long_cells(structure, limits.max_cell_bytes)
+    yield from _long_records(structure, limits.max_record_bytes)
+    yield from _wide_records(structure, limits.max_columns)
+    if is_last and len(structure.quotes) % 2:
+        end = len(structure.text)
+        yield Violation(end, structure.cell_quote(end), "QUOTE_NOT_CLOSED")
 
 
-def _bare_returns(marks: Marks, *, is_last: bool) -> Iterator[Breach]:
-    followers = marks.returns + 1
-    is_inner = followers < len(marks.codes)
+def _bare_returns(structure: Structure, *, is_last: bool) -> Iterator[Violation]:
+    followers = structure.returns + 1
+    is_inner = followers < len(structure.codes)
     is_bare = np.full(len(followers), is_last)
-    is_bare[is_inner] = marks.codes[followers[is_inner]] != LF
+    is_bare[is_inner] = structure.codes[followers[is_inner]] != LF
     if is_bare.any():
-        position = int(marks.returns[is_bare][0])
-        yield Breach(position + 1, position, "BARE_CARRIAGE_RETURN")
+        position = int(structure.returns[is_bare][0])
+        yield Violation(position + 1, position, "BARE_CARRIAGE_RETURN")
 
 
-def _misplaced_quotes(marks: Marks) -> Iterator[Breach]:
-    openings, closings = marks.quotes[::2], marks.quotes[1::2]
-    before = marks.codes[openings - 1]
-    is_stray = (before != marks.delimiter) & (before != LF) & (before != QUOTE) & (openings > 0)
+def _misplaced_quotes(structure: Structure) -> Iterator[Violation]:
+    openings, closings = structure.quotes[::2], structure.quotes[1::2]
+    before = structure.codes[openings - 1]
+    is_stray = (before != structure.delimiter) & (before != LF) & (before != QUOTE) & (openings > 0)
     if is_stray.any():
         position = int(openings[is_stray][0])
-        yield Breach(position, position, "QUOTE_IN_UNQUOTED_CELL")
-    closings = closings[closings + 1 < len(marks.codes)]
-    after = marks.codes[closings + 1]
-    is_followed = (after != marks.delimiter) & (after != LF) & (after != QUOTE) & (after != CR)
+        yield Violation(position, position, "QUOTE_IN_UNQUOTED_CELL")
+    closings = closings[closings + 1 < len(structure.codes)]
+    after = structure.codes[closings + 1]
+    is_followed = (after != structure.delimiter) & (after != LF) & (after != QUOTE) & (after != CR)
     if is_followed.any():
         position = int(closings[is_followed][0])
-        yield Breach(position + 1, position, "TEXT_AFTER_CLOSING_QUOTE")
+        yield Violation(position + 1, position, "TEXT_AFTER_CLOSING_QUOTE")
 
 
-def _record_bounds(marks: Marks) -> Positions:
-    """Where records end; the first begins after -1, the last may go on after the text."""
-    return np.concatenate(([-1], marks.line_ends, [len(marks.codes)]))
+def _record_bounds(structure: Structure) -> Positions:
+    """Return where records end, after -1, where the first begins; the last may be incomplete."""
+    return np.concatenate(([-1], structure.line_ends, [len(structure.codes)]))
 
 
-def _long_cells(marks: Marks, max_bytes: int) -> Iterator[Breach]:
-    bounds = _record_bounds(marks)
+def _long_cells(structure: Structure, max_bytes: int) -> Iterator[Violation]:
+    bounds = _record_bounds(structure)
     for record in np.flatnonzero(np.diff(bounds) - 1 > max_bytes).tolist():
-        first, last = np.searchsorted(marks.delimiters, bounds[record : record + 2])
-        inner = marks.delimiters[first:last]
+        first, last = np.searchsorted(structure.delimiters, bounds[record : record + 2])
+        inner = structure.delimiters[first:last]
         cells = np.concatenate(
             (bounds[record : record + 1], inner, bounds[record + 1 : record + 2])
         )
@@ -177,37 +177,37 @@ def _long_cells(marks: Marks, max_bytes: int) -> Iterator[Breach]:
         if is_long.any():
             start = int(cells[:-1][is_long][0]) + 1
             noticed_at = start + max_bytes
-            is_quoted = bool(np.searchsorted(marks.quotes, noticed_at) % 2)
+            is_quoted = bool(np.searchsorted(structure.quotes, noticed_at) % 2)
             # A quoted cell that goes on for lines has most likely lost its closing quote.
-            is_open = is_quoted and marks.text.find(b"\n", start, noticed_at) >= 0
-            yield Breach(noticed_at, start, "QUOTE_NOT_CLOSED" if is_open else "CELL_TOO_LONG")
+            is_open = is_quoted and structure.text.find(b"\n", start, noticed_at) >= 0
+            yield Violation(noticed_at, start, "QUOTE_NOT_CLOSED" if is_open else "CELL_TOO_LONG")
             return
 
 
-def _long_records(marks: Marks, max_bytes: int) -> Iterator[Breach]:
-    bounds = _record_bounds(marks)
+def _long_records(structure: Structure, max_bytes: int) -> Iterator[Violation]:
+    bounds = _record_bounds(structure)
     is_long = np.diff(bounds) - 1 > max_bytes
     if is_long.any():
         start = int(bounds[:-1][is_long][0]) + 1
         noticed_at = start + max_bytes
-        if np.searchsorted(marks.quotes, noticed_at) % 2:
-            yield Breach(noticed_at, marks.cell_quote(noticed_at), "QUOTE_NOT_CLOSED")
+        if np.searchsorted(structure.quotes, noticed_at) % 2:
+            yield Violation(noticed_at, structure.cell_quote(noticed_at), "QUOTE_NOT_CLOSED")
         else:
-            yield Breach(noticed_at, start, "RECORD_TOO_LONG")
+            yield Violation(noticed_at, start, "RECORD_TOO_LONG")
 
 
-def too_wide_record(marks: Marks, max_columns: int) -> Breach | None:
-    """The first record with more than so many columns, or None."""
-    return next(_wide_records(marks, max_columns), None)
+def too_wide_record(structure: Structure, max_columns: int) -> Violation | None:
+    """Return the violation of the first record with more columns than this, or None."""
+    return next(_wide_records(structure, max_columns), None)
 
 
-def _wide_records(marks: Marks, max_columns: int) -> Iterator[Breach]:
-    if len(marks.delimiters) < max_columns:
+def _wide_records(structure: Structure, max_columns: int) -> Iterator[Violation]:
+    if len(structure.delimiters) < max_columns:
         return
-    inner = np.searchsorted(marks.delimiters, marks.line_ends)
-    bounds = np.concatenate(([0], inner, [len(marks.delimiters)]))
+    inner = np.searchsorted(structure.delimiters, structure.line_ends)
+    bounds = np.concatenate(([0], inner, [len(structure.delimiters)]))
     is_wide = np.diff(bounds) >= max_columns
     if is_wide.any():
         first = int(bounds[:-1][is_wide][0])
-        position = int(marks.delimiters[first + max_columns - 1])
-        yield Breach(position, marks.record_start(position), "TOO_MANY_COLUMNS")
+        position = int(structure.delimiters[first + max_columns - 1])
+        yield Violation(position, structure.record_start(position), "TOO_MANY_COLUMNS")

@@ -1,7 +1,7 @@
-"""A job in one partition: its events counted, and the users that it left held against them.
+"""Prove a job in one partition: count its events, and compare its surviving users with them.
 
 The records come in the order of the log, the users in the order of the log
-position that each was last set at, so both are gone through once, side by side,
+position that each was last set at, so both are read once, side by side,
 and memory is flat.  Pure.
 """
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pyarrow as pa
 
-from ingest_api.proofs.expected_values import set_values, shown_pair
+from ingest_api.proofs.expected_values import expected_and_found, pair_as_text
 from ingest_api.proofs.job_rows import job_rows
 from schemas.codec import codec
 from schemas.events import JobOpened, JobSealed
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from ingest_api.proofs.job_rows import JobRows
-    from ingest_api.proofs.surviving_users import LeftUsers
+    from ingest_api.proofs.surviving_users import SurvivingUsers
 
 MOST_FINDINGS: Final = 20
 _WRAP: Final = (1 << 64) - 1
@@ -46,7 +46,7 @@ class ProofFinding:
 
 
 class ProofFindings:
-    """The first findings, and how many there are."""
+    """The first findings, and the count of all."""
 
     def __init__(self) -> None:
         self.shown: list[ProofFinding] = []
@@ -55,7 +55,7 @@ class ProofFindings:
     def note(
         self, table: str, subject: str, column: str | None, values: tuple[object, object]
     ) -> None:
-        """Add one, of the values expected and found."""
+        """Add a finding, with the values expected and found."""
         expected, found = ("null" if value is None else str(value) for value in values)
         self.count += 1
         if len(self.shown) < MOST_FINDINGS:
@@ -64,7 +64,7 @@ class ProofFindings:
     def compare(
         self, table: str, subject: str, column: str | None, values: tuple[object, object]
     ) -> None:
-        """Add one where the values expected and found differ."""
+        """Add a finding where the values expected and found differ."""
         if values[0] != values[1]:
             self.note(table, subject, column, values)
 
@@ -75,7 +75,7 @@ class ProofFindings:
 
 @dataclass(frozen=True, slots=True)
 class JobPart:
-    """Where the read model has the job in a partition, and what was sealed."""
+    """The job in one partition, as the read model has it: offsets, rows and digest."""
 
     partition: int
     opened_offset: int
@@ -85,10 +85,10 @@ class JobPart:
 
 
 class PartitionProof:
-    """Takes the stretch's records batch by batch; then :meth:`end`."""
+    """Proves a range of one partition: :meth:`take` its records in batches; then :meth:`end`."""
 
     def __init__(
-        self, job_id: int, part: JobPart, left: LeftUsers, findings: ProofFindings
+        self, job_id: int, part: JobPart, survivors: SurvivingUsers, findings: ProofFindings
     ) -> None:
         self.part = part
         self.events = 0
@@ -97,25 +97,25 @@ class PartitionProof:
         self.users_hash = 0
         self.log_hash = 0
         self._job_id = job_id
-        self._left = left
+        self._survivors = survivors
         self._findings = findings
         self._first_position = (part.partition << ID_OFFSET_BITS) + 1
 
     def take(self, offsets: npt.NDArray[np.int64], values: Sequence[bytes]) -> None:
-        """The records that come next; at least one."""
+        """Compare the next records, at least one."""
         self._check_brackets(offsets, values)
         rows = job_rows(self._job_id, values, self.events)
         self.events += len(rows.places)
         places: list[int] = rows.places.tolist()
         self.digest = zlib.crc32(b"".join([values[at] for at in places]), self.digest)
         positions = offsets[rows.row_places] + self._first_position
-        for users in self._left.up_to(int(offsets[-1]) + self._first_position):
+        for users in self._survivors.up_to(int(offsets[-1]) + self._first_position):
             self._compare(rows, positions, users)
 
     def end(self) -> None:
-        """Compare what is known only now."""
-        for users in self._left.rest():
-            self._take_unknown(users)
+        """Compare the totals, and the users that are left."""
+        for users in self._survivors.rest():
+            self._report_unknown(users)
         subject = f"partition {self.part.partition}"
         self._findings.compare("log", subject, "events", (self.part.rows, self.events))
         self._findings.compare("log", subject, "digest", (self.part.digest, self.digest))
@@ -149,21 +149,21 @@ class PartitionProof:
                 self._findings.compare("job_partition", f"partition {partition}", column, pair)
 
     def _compare(self, rows: JobRows, positions: npt.NDArray[np.int64], users: pa.Table) -> None:
-        """Users up to the end of a batch: set by its rows, or by none."""
-        wanted = _numbers(users, "position")
-        places = np.searchsorted(positions, wanted)
+        """Compare the users that were set up to the end of a batch with its rows."""
+        user_positions = _numbers(users, "position")
+        places = np.searchsorted(positions, user_positions)
         places[places == len(positions)] = 0
         is_known = np.zeros(len(users), np.bool_)
         if len(positions):
-            is_known = positions[places] == wanted
-        self._take_unknown(users.filter(pa.array(~is_known)))
-        known = users.filter(pa.array(is_known))
-        if len(known):
-            self._compare_known(rows.rows.take(places[is_known]), known)
+            is_known = positions[places] == user_positions
+        self._report_unknown(users.filter(pa.array(~is_known)))
+        known_users = users.filter(pa.array(is_known))
+        if len(known_users):
+            self._compare_known(rows.rows.take(places[is_known]), known_users)
 
     def _compare_known(self, events: pa.RecordBatch, users: pa.Table) -> None:
         ids = _numbers(users, "id")
-        values = set_values(events, users, ids == _numbers(users, "position"))
+        values = expected_and_found(events, users, ids == _numbers(users, "position"))
         users_sum, log_sum = values.sums(ids.astype(np.uint64))
         self.users += len(users)
         self.users_hash = (self.users_hash + users_sum) & _WRAP
@@ -171,12 +171,12 @@ class PartitionProof:
         for name, expected in values.expected.items():
             differing = np.flatnonzero(expected != values.found[name])
             for at in differing[:MOST_FINDINGS].tolist():
-                pair = shown_pair(name, events, users, at)
+                pair = pair_as_text(name, events, users, at)
                 self._findings.note("users", f"key {users.column('key')[at]}", name, pair)
             self._findings.count_more(max(0, len(differing) - MOST_FINDINGS))
 
-    def _take_unknown(self, users: pa.Table) -> None:
-        """Users that say that the job set them, where the log has no row of it that did."""
+    def _report_unknown(self, users: pa.Table) -> None:
+        """Report users of the job that no row of it in the log has set."""
         if not len(users):
             return
         ids = _numbers(users, "id")

@@ -1,6 +1,5 @@
-"""The proof of one job: its lines, their outcomes, its events in the log, and the users it left.
+"""Prove one job that has ended: lines, outcomes, events in the log, and surviving users.
 
-Asked of a job that has ended.
 Everything of Postgres is read in one snapshot, and what is read of the log never
 changes, so imports may go on meanwhile.
 """
@@ -19,7 +18,7 @@ from ingest_api.errors import ConflictError, UnavailableError
 from ingest_api.kafka.range_reader import LogGoneError, Stretch, TooLongError
 from ingest_api.openapi.response_types import JobProof, ProofFinding, ProofPartition
 from ingest_api.proofs.partition import JobPart, PartitionProof, ProofFindings
-from ingest_api.proofs.surviving_users import LEFT_TYPES, LeftUsers
+from ingest_api.proofs.surviving_users import SURVIVING_USER_TYPES, SurvivingUsers
 from schemas.codec.registry_protocol import RegistryUnreachableError
 from schemas.log.job_states import ENDED_STATES, OUTCOMES
 from schemas.read_model.copy_csv import copied_columns
@@ -53,31 +52,31 @@ ORDER BY partition
 
 
 class JobProofs:
-    """Proofs for one API process: one is made at a time, a few wait."""
+    """Proves jobs for one API process: one at a time, a few wait."""
 
     def __init__(self, store: Store, stretches: LogStretches, schemas: EventSchemas) -> None:
         self._store = store
         self._schemas = schemas
         self._stretches = stretches
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="proof")
-        self._asked = 0
+        self._waiting = 0
 
     def close(self) -> None:
-        """Take no more, and end what is under way."""
+        """Accept no more requests, and end the proof under way."""
         self._stretches.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def of(self, job: LedgerJob) -> JobProof:
-        """The proof as the route answers it.
+    async def prove(self, job: LedgerJob) -> JobProof:
+        """Return the proof.
 
         Raises:
             ConflictError: the job has not ended, or the log no longer holds it.
             UnavailableError: too many are asked for, or it takes too long.
             StoreUnavailableError: Postgres doesn't answer.
         """
-        if self._asked >= _AT_ONCE + _MOST_WAITING:
+        if self._waiting >= _AT_ONCE + _MOST_WAITING:
             raise UnavailableError("Too many proofs are being made, try again")
-        self._asked += 1
+        self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, self._prove, job)
         except TooLongError:
@@ -95,7 +94,7 @@ class JobProofs:
                 " its records have been taken out of user-events",
             ) from None
         finally:
-            self._asked -= 1
+            self._waiting -= 1
 
     def _prove(self, job: LedgerJob) -> JobProof:
         until_s = time.monotonic() + _TIMEOUT_S
@@ -107,7 +106,7 @@ class JobProofs:
             ]
         return _answer(job, state, proofs, findings)
 
-    _LEFT: Final = """
+    _COPY_SURVIVING_USERS: Final = """
     COPY (SELECT COALESCE(modified_position, id) AS position, id, key,
                  first_name, last_name, email, mobile_number, country, state, last_active_date,
                  sms_subscription, email_subscription, voice_subscription, attributes,
@@ -131,8 +130,10 @@ class JobProofs:
             "partition": part.partition,
             "job_id": state.job_id,
         }
-        left = LeftUsers(copied_columns(reads.copy(self._LEFT, parameters), LEFT_TYPES))
-        proof = PartitionProof(state.job_id, part, left, findings)
+        survivors = SurvivingUsers(
+            copied_columns(reads.copy(self._COPY_SURVIVING_USERS, parameters), SURVIVING_USER_TYPES)
+        )
+        proof = PartitionProof(state.job_id, part, survivors, findings)
         stretch = Stretch(part.partition, part.opened_offset, part.sealed_offset)
         timeout_s = max(0.0, until_s - time.monotonic())
         for messages in self._stretches.batches(stretch, timeout_s=timeout_s):
@@ -146,7 +147,7 @@ class JobProofs:
 
 @dataclass(frozen=True, slots=True)
 class _EndedJob:
-    """What the read model says of a job that has ended."""
+    """A job that has ended, as the read model has it."""
 
     job_id: int
     state: JobState
@@ -158,7 +159,7 @@ class _EndedJob:
 
     @classmethod
     def read(cls, reads: BlockingReads, job_id: int) -> _EndedJob:
-        """Of a job that the log has accepted.
+        """Read a job that the log has accepted.
 
         Raises:
             ConflictError: it has not ended.

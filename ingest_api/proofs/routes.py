@@ -1,4 +1,4 @@
-"""The route that proves one job."""
+"""`GET …/batchinfo/proof/{id}`."""
 
 from __future__ import annotations
 
@@ -25,6 +25,6 @@ def add_proof_route(api: Blueprint, job_log: JobLog, proofs: JobProofs) -> None:
     async def job_proof(request: Request[Any, Any], job_id: str) -> JobProof:
         account_of(request, "reader")
         job = await job_named(request, job_log, job_id)
-        return await proofs.of(job)
+        return await proofs.prove(job)
 
     _ = job_proof

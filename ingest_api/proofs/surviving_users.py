@@ -1,4 +1,4 @@
-"""Users that a job was the last to set, in the order in which the log has set them."""
+"""Users that a job was the last to set, in the order of the log."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from schemas.read_model.copy_csv import FIELD_TYPES, TIME
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LEFT_TYPES: Final[dict[str, pa.DataType]] = {
+SURVIVING_USER_TYPES: Final[dict[str, pa.DataType]] = {
     "position": pa.int64(),
     "id": pa.int64(),
     "key": pa.string(),
@@ -25,15 +25,15 @@ LEFT_TYPES: Final[dict[str, pa.DataType]] = {
 """Columns; ``position`` is the log position of the event that set the user last."""
 
 
-class LeftUsers:
-    """Gives the parts of a stream, ascending by position, up to one position after another."""
+class SurvivingUsers:
+    """Cuts a stream of tables, ascending by log position, at one position after another."""
 
     def __init__(self, parts: Iterator[pa.Table]) -> None:
         self._parts = parts
         self._ahead: pa.Table | None = None
 
     def up_to(self, position: int) -> Iterator[pa.Table]:
-        """Those that are next, up to this position."""
+        """Yield the next users, up to this position."""
         while (part := self._next()) is not None:
             positions: Any = part.column("position").to_numpy()
             count = int(np.searchsorted(positions, position, side="right"))
@@ -44,7 +44,7 @@ class LeftUsers:
                 return
 
     def rest(self) -> Iterator[pa.Table]:
-        """Those that are left."""
+        """Yield the users that are left."""
         while (part := self._next()) is not None:
             yield part
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import pyarrow as pa
 
-from ingest_api.parsing.columns import chosen
+from ingest_api.parsing.columns import take
 from ingest_api.parsing.file_format import UNLIMITED
-from ingest_api.validation.checked_file import checked_blocks
+from ingest_api.validation.validated_file import validate_file
 from schemas import events
 from schemas.codec import columnar
 from schemas.log.topics import partitions_of
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from ingest_api.parsing.decode import Readable
     from ingest_api.parsing.file_format import Limits
-    from ingest_api.validation.validated_rows import CheckedBlock
+    from ingest_api.validation.validated_rows import RowsAndRejections
     from schemas.events import JobAccepted
 
     Values = dict[int, tuple[list[bytes], list[bytes]]]
@@ -47,7 +47,7 @@ class FilePass:
     ) -> None:
         self.rows = [0] * partitions
         self.digests = [0] * partitions
-        self._blocks = checked_blocks(readable, accepted, limits)
+        self._blocks = validate_file(readable, accepted, limits)
         self._accepted = accepted
 
     def blocks(self) -> Iterator[Values]:
@@ -58,7 +58,7 @@ class FilePass:
         """
         return map(self._values, self._blocks)
 
-    def _values(self, checked: CheckedBlock) -> Values:
+    def _values(self, checked: RowsAndRejections) -> Values:
         keys = self._keys(checked)
         partitions = partitions_of(keys, len(self.rows))
         order = _order(checked, partitions)
@@ -67,11 +67,11 @@ class FilePass:
         # Where a partition's rows begin in the order, less those it already has.
         shifts = np.cumsum(counts) - counts - np.array(self.rows)
         sequences[order] = np.arange(len(order)) - np.repeat(shifts, counts)
-        ordered_keys = chosen(keys.cast(pa.binary()), order)
-        ordered_values = chosen(_encoded(checked, sequences), order)
+        ordered_keys = take(keys.cast(pa.binary()), order)
+        ordered_values = take(_encoded(checked, sequences), order)
         return self._by_partition(ordered_keys, ordered_values, counts)
 
-    def _keys(self, checked: CheckedBlock) -> pa.StringArray:
+    def _keys(self, checked: RowsAndRejections) -> pa.StringArray:
         """Of the rows, then of the rejections; a refused line has no key of its own."""
         keys = cast("pa.StringArray", checked.rows.column("key"))
         numbers = cast("list[int]", checked.rejections.column("record_number").to_pylist())
@@ -95,7 +95,7 @@ class FilePass:
         return found
 
 
-def _order(checked: CheckedBlock, partitions: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+def _order(checked: RowsAndRejections, partitions: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
     """The lines by partition, and in each as in the file."""
     # Sixteen bits are sorted by their digits, which is faster than by comparison.
     narrow = partitions.astype(np.uint16)
@@ -106,7 +106,7 @@ def _order(checked: CheckedBlock, partitions: npt.NDArray[np.int32]) -> npt.NDAr
     return np.lexsort((numbers, narrow))
 
 
-def _encoded(checked: CheckedBlock, sequences: npt.NDArray[np.int64]) -> pa.BinaryArray:
+def _encoded(checked: RowsAndRejections, sequences: npt.NDArray[np.int64]) -> pa.BinaryArray:
     """The rows' values, then the rejections'."""
     count = checked.rows.num_rows
     rows = _with_sequence(checked.rows, sequences[:count])

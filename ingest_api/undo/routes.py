@@ -1,4 +1,4 @@
-"""The routes that undo a job, and do an undone one again."""
+"""`POST …/batchinfo/undo/{id}` and `…/redo/{id}`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ingest_api.jobs.job_parameter import job_named
 from ingest_api.openapi.described import Answered, described
 from ingest_api.undo.operations import REDO, REDO_STARTED, UNDO, UNDO_STARTED, UndoBody, UndoStarted
 from ingest_api.undo.preview import PreviewProgress, UndoPreview
-from ingest_api.undo.undo import Asker
+from ingest_api.undo.undo import Requester
 from ingest_api.web.idempotency_key import idempotency_key_of
 from ingest_api.web.json_body import check_json, decoded, invalid_body, whole_body
 from ingest_api.web.parameters import header, query_values
@@ -34,16 +34,16 @@ def add_undo_routes(api: Blueprint, job_log: JobLog, undo: Undo, previews: UndoP
 
     async def change(request: Request[Any, Any], text: str, change: Change) -> Changed:
         account = account_of(request, "admin")
-        asker = Asker(account.name, idempotency_key_of(request))
+        requester = Requester(account.name, idempotency_key_of(request))
         is_dry_run = await _is_dry_run(request)
         job = await job_named(request, job_log, text)
         if is_dry_run:
             await undo.check(job, change)
-            found = await previews.preview(job, change, account.name, request.path)
-            if isinstance(found, PreviewProgress):
-                return Answered(found, {"Retry-After": str(RETRY_AFTER_S)})
-            return found
-        await undo.change(job, change, asker)
+            preview = await previews.preview(job, change, account.name, request.path)
+            if isinstance(preview, PreviewProgress):
+                return Answered(preview, {"Retry-After": str(RETRY_AFTER_S)})
+            return preview
+        await undo.change(job, change, requester)
         return UndoStarted(str(job.accepted.job_id), _MESSAGES[change])
 
     @api.post("/batchinfo/undo/<job_id:str>", stream=True)
@@ -60,12 +60,12 @@ def add_undo_routes(api: Blueprint, job_log: JobLog, undo: Undo, previews: UndoP
 
 
 async def _is_dry_run(request: Request[Any, Any]) -> bool:
-    """Whether nothing is to be changed: as the query says, else as the body does.
+    """Return whether a dry run is asked for, by the query, else by the body.
 
-    A body that cannot be understood is refused: it may have meant to change nothing.
+    A body that can't be parsed is refused: it may have asked for a dry run.
 
     Raises:
-        InvalidRequestError: it can't be understood.
+        InvalidRequestError: it can't be parsed.
         Refused: 413 or 415.
         TooSlowError: it doesn't come in time.
     """

@@ -1,15 +1,15 @@
-"""Jobs undone, and undone jobs done again: by an event in the log, which decides.
+"""Undo a job, or redo an undone one, by an event in the log, which decides.
 
 ``JobReverted`` says that a job counts as if it had never run, ``JobRestored``
 that it counts again.  Once one of them is in `job-events`, and is the one that
 decided, the answer is given: the builder of the projection sees it there, makes
 the tables that follow from it beside those in use, and switches by itself.
 
-Who asks is refused where nothing would be changed, where a build is at work
+A request is refused where nothing would be changed, where a build is at work
 that could end in a switch, or where the log's first records are gone, so that no
 tables can be made.
-What is asked for and not yet built can always be taken back: that needs no tables.
-Between that look and the event another may come first; then the log says so.
+A change that is not yet built can always be taken back: that needs no tables.
+Between that check and the event another may come first; then the log decides.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from schemas.events import JobState
 
 Change = Literal["undo", "redo"]
-"""What is asked for: that a job counts as if it had never run, or that it counts again."""
+"""``undo``: the job counts as if it had never run; ``redo``: it counts again."""
 
 _KEPT_NOTHING: Final = "Kafka can't be reached: nothing was kept, try again"
 _OUTCOME_UNKNOWN: Final = (
@@ -60,21 +60,21 @@ _PREFIX_CHARACTERS: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Asker:
-    """Who asks for a change, and by which ``Idempotency-Key``, if any."""
+class Requester:
+    """The account that requests a change, and its ``Idempotency-Key``, if any."""
 
     account: str
     idempotency_key: str | None
 
     def attempt(self) -> str:
-        """A name for one attempt; those of one key begin alike, and no two are the same.
+        """Return a unique name for one attempt; those of one key have the same prefix.
 
-        One that was voided never counts, so a retry needs another.
+        An attempt that was voided never counts, so a retry needs another.
         """
         return f"{self._prefix()}-{secrets.token_hex(8)}"
 
     def is_own(self, attempt: str) -> bool:
-        """Whether an attempt was made with this key."""
+        """Return whether an attempt was made with this key."""
         return self.idempotency_key is not None and attempt.startswith(f"{self._prefix()}-")
 
     def _prefix(self) -> str:
@@ -85,7 +85,7 @@ class Asker:
 
 
 class Undo:
-    """Reverts and restores jobs, for one API process."""
+    """Undoes and redoes jobs for one API process."""
 
     def __init__(
         self, store: Store, job_log: JobLog, jobs: JobReads, beginning: LogBeginning
@@ -95,8 +95,8 @@ class Undo:
         self._jobs = jobs
         self._beginning = beginning
 
-    async def change(self, job: LedgerJob, change: Change, asker: Asker) -> None:
-        """The log says on return that the job is reverted, or restored.
+    async def change(self, job: LedgerJob, change: Change, requester: Requester) -> None:
+        """Append ``JobReverted`` or ``JobRestored``; return once the log has accepted it.
 
         With an ``Idempotency-Key`` a retry returns too, and changes nothing, whatever has
         become of the job since.
@@ -106,28 +106,28 @@ class Undo:
             UnavailableError: Kafka doesn't answer, and says whether anything may have been kept.
         """
         await self._catch_up()
-        if self._is_done(job, change, asker):
+        if self._is_done(job, change, requester):
             return
         try:
             view = await self.check(job, change)
             await self._check_builds()
         except ConflictError:
             # It may have been taken meanwhile, by another attempt with the same key.
-            if self._is_done(job, change, asker):
+            if self._is_done(job, change, requester):
                 return
             raise
-        event = _event(self._outcomes(view), job.accepted.job_id, change, asker)
+        event = _event(self._outcomes(view), job.accepted.job_id, change, requester)
         outcome = await self._job_log.change(event)
         if outcome == "voided":
             raise UnavailableError(_KEPT_NOTHING)
         if outcome == "unknown":
             message = _OUTCOME_UNKNOWN.format(change=change)
             raise UnavailableError(message, job_id=event.job_id)
-        if outcome == "changes nothing" and not self._is_done(job, change, asker):
+        if outcome == "changes nothing" and not self._is_done(job, change, requester):
             raise ConflictError(_OTHER_CAME_FIRST)
 
     async def check(self, job: LedgerJob, change: Change) -> JobView:
-        """The job as it is, which lets it be changed so.
+        """Return the job as it is, where its state allows the change.
 
         Raises:
             ConflictError: it doesn't, or the log doesn't hold what the tables would be made from.
@@ -160,17 +160,17 @@ class Undo:
         return {name: getattr(last, name) for name in OUTCOMES}
 
     async def _catch_up(self) -> None:
-        """Know what other instances have taken."""
+        """Read the log up to its end, so that what other instances accepted is known."""
         try:
             await self._job_log.catch_up()
         except LogUnavailableError:
             raise UnavailableError(_KEPT_NOTHING) from None
 
-    def _is_done(self, job: LedgerJob, change: Change, asker: Asker) -> bool:
-        """Whether an earlier attempt with the same key did it."""
-        wanted = JobReverted if change == "undo" else JobRestored
+    def _is_done(self, job: LedgerJob, change: Change, requester: Requester) -> bool:
+        """Return whether an earlier attempt with the same key was accepted."""
+        event_type = JobReverted if change == "undo" else JobRestored
         return any(
-            type(event) is wanted and asker.is_own(event.attempt)
+            type(event) is event_type and requester.is_own(event.attempt)
             for event in self._job_log.ledger.reverts.changes_of(job.accepted.job_id)
         )
 
@@ -192,13 +192,13 @@ class Undo:
 
 
 def _event(
-    outcomes: Mapping[str, int], job_id: int, change: Change, asker: Asker
+    outcomes: Mapping[str, int], job_id: int, change: Change, requester: Requester
 ) -> JobReverted | JobRestored:
-    now, attempt = datetime.now(UTC), asker.attempt()
+    now, attempt = datetime.now(UTC), requester.attempt()
     if change == "redo":
         return JobRestored(
-            job_id=job_id, requested_at=now, requested_by=asker.account, attempt=attempt
+            job_id=job_id, requested_at=now, requested_by=requester.account, attempt=attempt
         )
     return JobReverted(
-        job_id=job_id, requested_at=now, requested_by=asker.account, attempt=attempt, **outcomes
+        job_id=job_id, requested_at=now, requested_by=requester.account, attempt=attempt, **outcomes
     )

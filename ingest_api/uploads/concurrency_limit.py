@@ -1,4 +1,4 @@
-"""How many uploads come in at once, and how long each may take."""
+"""Limit the uploads under way, for all accounts and for each, and the time of each."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _CLOSING_S: Final = 4.0
 """What uploads under way may still take after the process was asked to stop."""
 
 
-class UploadGate:
-    """Counts the uploads under way; used from one event loop."""
+class ConcurrencyLimit:
+    """Counts the uploads under way, and ends those over time; used from one event loop."""
 
     def __init__(self, *, at_once: int, per_account: int, deadline_s: float) -> None:
         self._at_once = at_once
@@ -30,8 +30,8 @@ class UploadGate:
         self._is_closing = False
 
     @contextlib.contextmanager
-    def one_more(self, account: str) -> Generator[None]:
-        """One upload of this account, as long as the context is open.
+    def slot(self, account: str) -> Generator[None]:
+        """Count one upload of this account while the context is open.
 
         Raises:
             LimitReachedError: the account has too many under way.
@@ -52,32 +52,32 @@ class UploadGate:
 
     @contextlib.asynccontextmanager
     async def receiving(self) -> AsyncGenerator[None]:
-        """The time in which a body must have come whole.
+        """Bound the time in which a body must be received whole.
 
         Raises:
-            TooSlowError: after it.
+            TooSlowError: the time is over.
             UnavailableError: the process stops before.
         """
-        late = TooSlowError(f"The upload took longer than {self._deadline_s} s")
-        async with self._within(self._deadline_s, late):
+        error = TooSlowError(f"The upload took longer than {self._deadline_s} s")
+        async with self._within(self._deadline_s, error):
             yield
 
     @contextlib.asynccontextmanager
     async def comparing(self, deadline_s: float) -> AsyncGenerator[None]:
-        """The time in which a file must have been compared with the audience.
+        """Bound the time in which a file must be compared with the audience.
 
         Raises:
-            UnavailableError: after it, or where the process stops before.
+            UnavailableError: the time is over, or where the process stops before.
         """
-        late = UnavailableError(
+        error = UnavailableError(
             f"The comparison with the audience took longer than {deadline_s} s and was given up:"
             " nothing was changed, try again when the service has less to do"
         )
-        async with self._within(deadline_s, late):
+        async with self._within(deadline_s, error):
             yield
 
     @contextlib.asynccontextmanager
-    async def _within(self, deadline_s: float, late: IngestError) -> AsyncGenerator[None]:
+    async def _within(self, deadline_s: float, error: IngestError) -> AsyncGenerator[None]:
         try:
             async with asyncio.timeout(deadline_s) as timeout:
                 self._receiving.add(timeout)
@@ -90,10 +90,10 @@ class UploadGate:
                 raise UnavailableError(
                     "The service is stopping, nothing was kept, try again"
                 ) from None
-            raise late from None
+            raise error from None
 
     def close(self) -> None:
-        """Take no more uploads, and give those under way some seconds."""
+        """Accept no more uploads, and give those under way a few seconds."""
         self._is_closing = True
         by_s = asyncio.get_running_loop().time() + _CLOSING_S
         for timeout in self._receiving:

@@ -1,8 +1,8 @@
-"""One new file on its way in: into `uploads`, and through the survey, at once.
+"""Receive one file: append it to `uploads` in chunks, and survey it, at the same time.
 
-The survey finds what is fatal and counts what isn't.
-Nothing holds the file: whichever of the two ways is slower holds up the client.
-Chunks of an upload that comes to nothing are named by no job, and expire.
+The survey finds what refuses the file, and counts the lines that will be rejected.
+Nothing holds the file: whichever of the two is slower holds up the client.
+Chunks of a refused upload are named by no job, and expire.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ _REREAD_TIMEOUT_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ways:
-    """What every arrival of a process shares."""
+class UploadResources:
+    """The clients, threads and limits that all uploads of a process share."""
 
     settings: Settings
     appender: Appender
@@ -60,9 +60,9 @@ class Ways:
     limits: Limits
 
 
-def make_ways(settings: Settings, *, threads: int, limits: Limits) -> Ways:
-    """The ways of a process that takes so many uploads at once."""
-    return Ways(
+def make_upload_resources(settings: Settings, *, threads: int, limits: Limits) -> UploadResources:
+    """Make the resources for so many uploads at once."""
+    return UploadResources(
         settings=settings,
         appender=Appender(settings.kafka, timeout_s=_CHUNK_TIMEOUT_S),
         # A slow client's thread mostly waits, so each upload has one of its own.
@@ -73,8 +73,8 @@ def make_ways(settings: Settings, *, threads: int, limits: Limits) -> Ways:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ArrivedFile:
-    """A file that is in `uploads`, whole, and can be read."""
+class ReceivedFile:
+    """A file that is in `uploads`, whole, with the result of its survey."""
 
     stored: StoredFile
     file_format: FileFormat
@@ -82,23 +82,28 @@ class ArrivedFile:
 
     @property
     def attribute_columns(self) -> tuple[AttributeColumn, ...]:
-        """The custom attributes that its header was matched with: all that a pass needs of them."""
-        found = {field.json_name for field in self.survey.header.fields if field}
-        return tuple(column for column in self.file_format.attributes if column.name in found)
+        """Return the custom attributes that its header names: all that a pass needs of them."""
+        names = {field.json_name for field in self.survey.header.fields if field}
+        return tuple(column for column in self.file_format.attributes if column.name in names)
 
 
-class Arrival:
-    """Takes one file: :meth:`begin`, :meth:`write` …, :meth:`finish`; always :meth:`release`."""
+class UploadReceiver:
+    """Receives one file: :meth:`begin`, :meth:`write` …, :meth:`finish`; always :meth:`release`."""
 
-    def __init__(self, ways: Ways, job_id: int, attributes: Sequence[Attribute]) -> None:
-        self._ways = ways
+    def __init__(
+        self, resources: UploadResources, job_id: int, attributes: Sequence[Attribute]
+    ) -> None:
+        self._resources = resources
         self._attributes = tuple(AttributeColumn(each.name, each.type) for each in attributes)
         self._job_id = job_id
         self._attempt = secrets.token_hex(8)
         self._digest = hashlib.sha256()
         self._size_bytes = 0
         self._writer = ChunkWriter(
-            ways.appender, ways.settings.topics.uploads, job_id=job_id, attempt=self._attempt
+            resources.appender,
+            resources.settings.topics.uploads,
+            job_id=job_id,
+            attempt=self._attempt,
         )
         self._pipe = FilePipe()
         self._format: FileFormat | None = None
@@ -106,19 +111,19 @@ class Arrival:
         self._is_format_final = False
 
     def begin(self, file: FilePart, options: ImportOptions) -> None:
-        """Start the survey; later calls only say what has become known of the options.
+        """Start the survey; a later call only updates the options.
 
         Raises:
-            InvalidRequestError: the file is in a charset that isn't taken.
+            InvalidRequestError: the file's charset is not supported.
         """
         # A delimiter may still come in a field after the file.
         self._is_format_final = options.delimiter_name is not None
         if self._survey is None:
             self._format = self._format_of(file, options)
-            self._survey = self._in_thread(_survey_pipe, self._ways, self._pipe, self._format)
+            self._survey = self._in_thread(_survey_pipe, self._resources, self._pipe, self._format)
 
     async def write(self, data: bytes) -> None:
-        """Take the file's next bytes.
+        """Append the file's next bytes, and survey them.
 
         Raises:
             InvalidRequestError: as soon as the survey has found a fault that no later field can
@@ -133,11 +138,11 @@ class Arrival:
         if done is not None and (self._is_format_final or _is_final(done)):
             await _surveyed(done)
 
-    async def finish(self, file: FilePart, options: ImportOptions) -> ArrivedFile:
-        """The file, once all of it is in `uploads` and the survey has seen its end.
+    async def finish(self, file: FilePart, options: ImportOptions) -> ReceivedFile:
+        """Wait until the whole file is in `uploads` and surveyed; return it.
 
         Raises:
-            InvalidRequestError: with what is wrong with the file.
+            InvalidRequestError: the file is refused; it says why.
             LogUnavailableError: a chunk was not acknowledged in time.
         """
         self._pipe.close()
@@ -153,11 +158,11 @@ class Arrival:
         file_format = self._format_of(file, options)
         result = self._survey
         if result is None or file_format != self._format:
-            result = self._in_thread(_survey_stored, self._ways, stored, file_format)
-        return ArrivedFile(stored=stored, file_format=file_format, survey=await _surveyed(result))
+            result = self._in_thread(_survey_stored, self._resources, stored, file_format)
+        return ReceivedFile(stored=stored, file_format=file_format, survey=await _surveyed(result))
 
     def release(self) -> None:
-        """Let go of everything that is held for the file, whatever became of it."""
+        """Free everything that is held for the file, whatever became of it."""
         self._pipe.abandon()
         self._writer.abandon()
 
@@ -170,7 +175,7 @@ class Arrival:
             delimiter=options.delimiter,
             charset=charset,
             compression="gzip" if file.is_gzip else "none",
-            reconciliation_key=self._ways.settings.reconciliation_key,
+            reconciliation_key=self._resources.settings.reconciliation_key,
             attributes=self._attributes,
         )
 
@@ -178,15 +183,15 @@ class Arrival:
         self, function: Callable[..., Survey], *arguments: object
     ) -> asyncio.Future[Survey]:
         future = asyncio.get_running_loop().run_in_executor(
-            self._ways.threads, function, *arguments
+            self._resources.threads, function, *arguments
         )
-        # Nobody asks for the result of a survey whose upload was refused for another reason.
+        # Marks the error retrieved: an upload refused for another reason never awaits its survey.
         future.add_done_callback(lambda done: done.cancelled() or done.exception())
         return future
 
 
 def _is_final(result: asyncio.Future[Survey]) -> bool:
-    """Whether the file is refused, whatever delimiter may still be named."""
+    """Return whether the file is refused, whatever delimiter the form may still name."""
     fault = result.exception()
     return isinstance(fault, FileFault) and not fault.depends_on_delimiter
 
@@ -202,8 +207,8 @@ async def _surveyed(result: asyncio.Future[Survey]) -> Survey:
         raise UnavailableError("Kafka can't be reached: nothing was kept, try again") from None
 
 
-class Turns:
-    """A file whose reader works only while it is its turn, and gives it up to wait for bytes.
+class ThrottledReader:
+    """A file whose reader works only while it holds a permit, given up while it waits for bytes.
 
     Many surveys at once would each hold the arrays of a block, and keep the event
     loop from the interpreter lock.
@@ -214,7 +219,7 @@ class Turns:
         self._permits = permits
 
     def read(self, size: int, /) -> bytes:
-        """The file's next bytes; called, and left, with a permit."""
+        """Return the file's next bytes; called, and left, with a permit."""
         self._permits.release()
         try:
             return self._readable.read(size)
@@ -222,31 +227,35 @@ class Turns:
             self._permits.acquire()
 
 
-def _survey_in_turn(ways: Ways, readable: Readable, file_format: FileFormat) -> Survey:
-    with ways.permits:
-        return survey(Turns(readable, ways.permits), file_format, ways.limits)
+def _survey_throttled(
+    resources: UploadResources, readable: Readable, file_format: FileFormat
+) -> Survey:
+    with resources.permits:
+        return survey(ThrottledReader(readable, resources.permits), file_format, resources.limits)
 
 
-def _survey_pipe(ways: Ways, pipe: FilePipe, file_format: FileFormat) -> Survey:
+def _survey_pipe(resources: UploadResources, pipe: FilePipe, file_format: FileFormat) -> Survey:
     try:
-        return _survey_in_turn(ways, pipe, file_format)
+        return _survey_throttled(resources, pipe, file_format)
     finally:
         pipe.stop_reading()
 
 
-def _survey_stored(ways: Ways, stored: StoredFile, file_format: FileFormat) -> Survey:
-    with open_stored(ways, stored) as readable:
-        return _survey_in_turn(ways, readable, file_format)
+def _survey_stored(
+    resources: UploadResources, stored: StoredFile, file_format: FileFormat
+) -> Survey:
+    with open_stored(resources, stored) as readable:
+        return _survey_throttled(resources, readable, file_format)
 
 
 @contextlib.contextmanager
-def open_stored(ways: Ways, stored: StoredFile) -> Generator[Readable]:
-    """A file in `uploads`, from its beginning.
+def open_stored(resources: UploadResources, stored: StoredFile) -> Generator[Readable]:
+    """Open a file in `uploads`, to be read from its beginning.
 
     Raises:
         UploadUnreachableError: the broker doesn't answer.
     """
-    settings = ways.settings
+    settings = resources.settings
     source = ChunkSource(settings.kafka, settings.topics.uploads.name, timeout_s=_REREAD_TIMEOUT_S)
     try:
         yield source.open(stored)

@@ -1,7 +1,7 @@
-"""A user as JSON says it → judged by the rules of files → the values of an event.
+"""Parse a user from JSON, validate it by the rules of files, and return an event's values.
 
-The rules are those of every file's line: a single user is judged as columns of
-one value each (:func:`ingest_api.validation.validate.judge_columns`).
+The rules are those of every file's line: a single user is validated as columns of
+one value each (:func:`ingest_api.validation.validate.validate_columns`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from ingest_api.errors import Detail, InvalidRequestError
 from ingest_api.parsing.columns import trimmed
-from ingest_api.validation.validate import judge_columns
+from ingest_api.validation.validate import validate_columns
 from ingest_api.web.json_body import JsonBody
 from schemas.rules.attributes import is_attribute
 from schemas.rules.fields import BOOLEAN_INVALID, FIELDS, NUL_CHARACTER
@@ -24,8 +24,8 @@ from schemas.rules.fields import BOOLEAN_INVALID, FIELDS, NUL_CHARACTER
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from ingest_api.parsing.columns import Texts
-    from ingest_api.validation.validate import Judged, LineFault
+    from ingest_api.parsing.columns import TextColumn
+    from ingest_api.validation.validate import LineFault, ValidatedBlock
     from schemas.rules.attributes import Attribute
     from schemas.rules.fields import Field, Kind
 
@@ -38,7 +38,7 @@ _JSON_TYPES: Final[dict[Kind, tuple[type, ...]]] = {
 }
 _EPOCH: Final = date(1970, 1, 1)
 _Value = str | bool | int | float | None
-_Meant = str | bool | date | None
+_Parsed = str | bool | date | None
 
 
 class UserBody(JsonBody, frozen=True):
@@ -62,10 +62,10 @@ class UserBody(JsonBody, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class UserFields:
-    """The fields that a request sets, as an event carries them.
+    """The validated fields that a request sets, as an event carries them.
 
     ``values`` by the field's name, ``attributes`` by the attribute's; ``key`` is the
-    normalised reconciliation key, of the user as it comes to be.
+    normalised reconciliation key of the user with these values.
     """
 
     key: str
@@ -75,16 +75,16 @@ class UserFields:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
-    """What a body is judged by: the attributes there are, by name; the key's field; the day."""
+class ValidationContext:
+    """What a body is validated against: attributes by name, the key's field, and the day."""
 
     attributes: Mapping[str, Attribute]
     key_field: Field
     today: date
 
 
-def given_texts(body: UserBody, known: Known) -> dict[Field, str]:
-    """What the body sets, as a file would have it: texts, blank where they are null.
+def texts_of_body(body: UserBody, context: ValidationContext) -> dict[Field, str]:
+    """Return what the body sets as the texts of a file's cells, blank where they are null.
 
     Raises:
         InvalidRequestError: an attribute that is not defined, or a value of another type.
@@ -93,20 +93,20 @@ def given_texts(body: UserBody, known: Known) -> dict[Field, str]:
     faults: list[Detail] = []
     if isinstance(body.attributes, dict):
         for name, value in body.attributes.items():
-            attribute = known.attributes.get(name)
+            attribute = context.attributes.get(name)
             if attribute is None:
                 faults.append(_unknown_attribute(name))
             else:
                 given.append((attribute.field, value))
     values = {a_field: value for a_field, value in given if value is not msgspec.UNSET}
-    faults += [fault for a_field, value in values.items() for fault in _misfits(a_field, value)]
+    faults += [fault for a_field, value in values.items() for fault in _type_errors(a_field, value)]
     if faults:
         raise InvalidRequestError(INVALID_USER, faults)
     return {a_field: _text(value) for a_field, value in values.items()}
 
 
-def new_user(given: Mapping[Field, str], known: Known) -> UserFields:
-    """The fields of a user that is to be added.
+def new_user(given: Mapping[Field, str], context: ValidationContext) -> UserFields:
+    """Validate a new user; return its fields.
 
     Raises:
         InvalidRequestError: with every field that is missing or breaks its rule.
@@ -114,33 +114,33 @@ def new_user(given: Mapping[Field, str], known: Known) -> UserFields:
     columns = {a_field: "" for a_field in FIELDS if a_field.kind != "boolean"} | {
         a_field: text for a_field, text in given.items() if text or a_field.kind != "boolean"
     }
-    judged = _judged(columns, known)
-    _refuse(_details(judged.faults))
-    fields = _event_fields(columns, judged, known.today)
+    validated = _validated(columns, context)
+    _refuse(_details(validated.faults))
+    fields = _event_fields(columns, validated, context.today)
     attributes = {name: text for name, text in fields.attributes.items() if text is not None}
     return UserFields(fields.key, fields.values, attributes, fields.present)
 
 
 def changed_user(
-    given: Mapping[Field, str], present: Mapping[Field, str], known: Known
+    given: Mapping[Field, str], present: Mapping[Field, str], context: ValidationContext
 ) -> UserFields:
-    """The fields of a user that are to be changed; ``present`` is the user as it stands.
+    """Validate a change; return the fields that it sets. ``present`` is the user as it is.
 
     Raises:
         InvalidRequestError: with every field that breaks its rule. What the user has and the
-            request doesn't touch is not judged again.
+            request doesn't set is not validated again.
     """
-    judged = _judged({**present, **given}, known)
+    validated = _validated({**present, **given}, context)
     touched = {_name(a_field) for a_field in given}
     if "country" in touched:
         touched.add("state")
-    details = [detail for detail in _details(judged.faults) if detail.column in touched]
+    details = [detail for detail in _details(validated.faults) if detail.column in touched]
     for a_field, text in given.items():
         if a_field.kind == "boolean" and not is_attribute(a_field) and not text.strip():
             reason = BOOLEAN_INVALID.reason.format(column=_name(a_field))
             details.append(Detail(BOOLEAN_INVALID.code, reason, column=_name(a_field)))
     _refuse(details)
-    return _event_fields(given, judged, known.today)
+    return _event_fields(given, validated, context.today)
 
 
 def _unknown_attribute(name: str) -> Detail:
@@ -148,7 +148,7 @@ def _unknown_attribute(name: str) -> Detail:
     return Detail("UNKNOWN_FIELD", message, column=f"attributes.{name}")
 
 
-def _misfits(a_field: Field, value: _Value) -> Iterator[Detail]:
+def _type_errors(a_field: Field, value: _Value) -> Iterator[Detail]:
     column = _name(a_field)
     allowed = _JSON_TYPES.get(a_field.kind, (str,))
     if value is not None and type(value) not in allowed:
@@ -159,7 +159,7 @@ def _misfits(a_field: Field, value: _Value) -> Iterator[Detail]:
 
 
 def _text(value: _Value) -> str:
-    """The value as a file would have it."""
+    """Return the value as the text of a file's cell."""
     match value:
         case None:
             return ""
@@ -172,20 +172,20 @@ def _text(value: _Value) -> str:
 
 
 def _name(a_field: Field) -> str:
-    """What the body calls the field."""
+    """Return the field's name in the body."""
     return a_field.name if is_attribute(a_field) else a_field.json_name
 
 
-def _judged(columns: Mapping[Field, str], known: Known) -> Judged:
-    return judge_columns(
+def _validated(columns: Mapping[Field, str], context: ValidationContext) -> ValidatedBlock:
+    return validate_columns(
         {a_field: trimmed(pa.array([text], pa.string())) for a_field, text in columns.items()},
-        {a_field: _name(a_field) for a_field in (*columns, *FIELDS, known.key_field)},
-        known.key_field,
+        {a_field: _name(a_field) for a_field in (*columns, *FIELDS, context.key_field)},
+        context.key_field,
     )
 
 
 def _details(faults: list[LineFault]) -> list[Detail]:
-    """The first fault of each field."""
+    """Return the first violation of each field."""
     details: dict[str, Detail] = {}
     for fault in faults:
         detail = Detail(fault.rule.code, fault.reason, column=fault.column)
@@ -198,11 +198,11 @@ def _refuse(details: list[Detail]) -> None:
         raise InvalidRequestError(INVALID_USER, details)
 
 
-def _event_fields(columns: Iterable[Field], judged: Judged, today: date) -> UserFields:
-    values = {a_field: _value(a_field, judged) for a_field in columns}
+def _event_fields(columns: Iterable[Field], validated: ValidatedBlock, today: date) -> UserFields:
+    values = {a_field: _value(a_field, validated) for a_field in columns}
     own = {a_field: value for a_field, value in values.items() if not is_attribute(a_field)}
     return UserFields(
-        key=_only(judged.key),
+        key=_only(validated.key),
         values={
             a_field.name: today if value is None and a_field.kind == "date" else value
             for a_field, value in own.items()
@@ -216,24 +216,24 @@ def _event_fields(columns: Iterable[Field], judged: Judged, today: date) -> User
     )
 
 
-def _value(a_field: Field, judged: Judged) -> _Meant:
-    """What the only row holds in this column, None where it is blank."""
-    cells = judged.cells[a_field.name]
+def _value(a_field: Field, validated: ValidatedBlock) -> _Parsed:
+    """Return the only row's value in this column, None where it is blank."""
+    cells = validated.cells[a_field.name]
     if not cells.lengths[0]:
         return None
     match a_field.kind:
         case "mobile" | "number":
-            return _only(judged.values[a_field.name])
+            return _only(validated.values[a_field.name])
         case "boolean":
-            return judged.values[a_field.name][0].as_py()
+            return validated.values[a_field.name][0].as_py()
         case "date":
-            return _EPOCH + timedelta(days=int(judged.values[a_field.name][0]))
+            return _EPOCH + timedelta(days=int(validated.values[a_field.name][0]))
         case "text" | "email":
             return _only(cells)
 
 
-def _canonical_text(value: _Meant) -> str | None:
-    """The value as events hold it among attributes, see :mod:`schemas.rules.attributes`."""
+def _canonical_text(value: _Parsed) -> str | None:
+    """Return the value as events hold it among attributes, see :mod:`schemas.rules.attributes`."""
     match value:
         case bool():
             return "true" if value else "false"
@@ -243,5 +243,5 @@ def _canonical_text(value: _Meant) -> str | None:
             return value
 
 
-def _only(column: Texts) -> str:
+def _only(column: TextColumn) -> str:
     return column.array[0].as_py()

@@ -1,9 +1,9 @@
-"""What made a user as it is: read from the log itself, folded as the projection applies it.
+"""The history of a user: its events read from the log, folded as the projection applies them.
 
 A user's id is the log position of the event that made it, and its row knows the
 position of the one that last changed it, so all that concerns it stands between
 the two, in one partition, under its key.
-What of that counts, and what it changed, :mod:`ingest_api.event_log.user_fold` says.
+:mod:`ingest_api.event_log.user_fold` decides which of these events counted and what they changed.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from ingest_api.openapi.user_answers import FIELD_NAMES, shown_value
 from ingest_api.web.dates import date_text
 from schemas.codec.codec import UndecodableError
 from schemas.codec.registry_protocol import RegistryUnreachableError
+from schemas.read_model.tables import ID_OFFSET_BITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,14 +32,13 @@ if TYPE_CHECKING:
     from ingest_api.postgres.pool import Store
     from schemas.events import AttributeType, Event
 
-_OFFSET_BITS: Final = 48
 _THREADS: Final = 2
 _MOST_WAITING: Final = 16
 _TIMEOUT_S: Final = 20.0
 
 
 class UserHistory:
-    """Histories of users, for one API process; few are read at a time."""
+    """Reads histories of users for one API process, a few at a time."""
 
     def __init__(
         self, store: Store, job_log: JobLog, stretches: LogStretches, reconciliation_key: str
@@ -51,11 +51,11 @@ class UserHistory:
         self._waiting = 0
 
     def close(self) -> None:
-        """Take no more, and end what is under way."""
+        """Accept no more requests, and end those under way."""
         self._stretches.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    # One statement, so that the user is of the instance whose reverted jobs are told.
+    # One statement, so that the user is of the instance whose reverted jobs are selected.
     _SELECT: Final = """
     SELECT key, modified_position,
            (SELECT reverted_job_ids FROM public.projection_instance
@@ -66,8 +66,8 @@ class UserHistory:
     SELECT name, type FROM public.attributes
     """
 
-    async def of(self, user_id: int, *, start: int, page_size: int) -> HistoryShown:
-        """A page of the user's history, the oldest first, and how many entries there are.
+    async def select_page(self, user_id: int, *, start: int, page_size: int) -> HistoryShown:
+        """Return a page of the user's history, the oldest entry first, and the number of entries.
 
         Raises:
             InvalidRequestError: there is no such user.
@@ -84,44 +84,44 @@ class UserHistory:
         stretch = _stretch(user_id, rows[0]["modified_position"])
         end = start + page_size
         total, page = await self._in_thread(
-            _Question(user_id, rows[0]["key"], rules, stretch, begin=start, end=end)
+            _HistoryRequest(user_id, rows[0]["key"], rules, stretch, begin=start, end=end)
         )
         job = self._job_log.ledger.job
         return HistoryShown(
             id=str(user_id),
             total=total,
-            history=[_shown(entry, user_id, job, rules.types) for entry in page],
+            history=[_entry_view(entry, user_id, job, rules.types) for entry in page],
         )
 
-    async def _in_thread(self, question: _Question) -> tuple[int, list[Entry]]:
+    async def _in_thread(self, request: _HistoryRequest) -> tuple[int, list[Entry]]:
         if self._waiting >= _MOST_WAITING:
             raise UnavailableError("Too many histories are being read, try again")
         self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(
-                self._threads, self._read, question
+                self._threads, self._read, request
             )
         except TooLongError:
-            raise _too_long(question) from None
+            raise _too_long(request) from None
         finally:
             self._waiting -= 1
 
-    def _read(self, question: _Question) -> tuple[int, list[Entry]]:
+    def _read(self, request: _HistoryRequest) -> tuple[int, list[Entry]]:
         ledger = self._job_log.ledger
         # The brackets of jobs are keyed by the job's id.
         keys = {str(job.accepted.job_id).encode() for job in ledger.jobs}
-        keys.add(question.key.encode())
+        keys.add(request.key.encode())
         fold = UserFold(
-            question.user_id,
-            question.key,
-            lambda job_id: _place(ledger.job(job_id)),
-            question.rules,
+            request.user_id,
+            request.key,
+            lambda job_id: _offset_of(ledger.job(job_id)),
+            request.rules,
         )
         total, page = 0, list[Entry]()
-        for offset, value in self._stretches.read(question.stretch, keys, timeout_s=_TIMEOUT_S):
+        for offset, value in self._stretches.read(request.stretch, keys, timeout_s=_TIMEOUT_S):
             entry = fold.apply(offset, event) if (event := self._decoded(value)) else None
             if entry is not None:
-                if question.begin <= total < question.end:
+                if request.begin <= total < request.end:
                     page.append(entry)
                 total += 1
         return total, page
@@ -141,8 +141,8 @@ class UserHistory:
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
-    """Which entries are asked for: from ``begin`` up to ``end``, counted from 0."""
+class _HistoryRequest:
+    """A request for the entries from ``begin`` up to ``end``, counted from 0."""
 
     user_id: int
     key: str
@@ -159,17 +159,17 @@ def _stretch(user_id: int, modified_position: int | None) -> Stretch:
 
 
 def _log_position(number: int) -> tuple[int, int]:
-    """The partition and the offset that an id or a position stands for."""
+    """Return the partition and the offset that an id or a log position stands for."""
     position = number - 1
-    return position >> _OFFSET_BITS, position & ((1 << _OFFSET_BITS) - 1)
+    return position >> ID_OFFSET_BITS, position & ((1 << ID_OFFSET_BITS) - 1)
 
 
-def _place(job: LedgerJob | None) -> int | None:
+def _offset_of(job: LedgerJob | None) -> int | None:
     return None if job is None else job.offset
 
 
-def _too_long(question: _Question) -> UnavailableError:
-    stretch = question.stretch
+def _too_long(request: _HistoryRequest) -> UnavailableError:
+    stretch = request.stretch
     return UnavailableError(
         f"The user's history was not read within {_TIMEOUT_S:g} s: try again when Kafka is less"
         f" busy, or read user-events yourself, partition {stretch.partition}, offsets"
@@ -177,7 +177,7 @@ def _too_long(question: _Question) -> UnavailableError:
     )
 
 
-def _shown(
+def _entry_view(
     entry: Entry,
     user_id: int,
     job_of: Callable[[int], LedgerJob | None],

@@ -1,10 +1,10 @@
-"""What became of the writes that requests of this process wait for.
+"""Wait for the outcomes of the writes of this process.
 
 The processor writes an outcome in the transaction of its event and notifies
 (:data:`schemas.read_model.tables.OUTCOME_CHANNEL`) the ids of the events.
-A notification is only a hint that it is worth to look: one that is lost, while
-the connection is made again or behind a pooler that knows no LISTEN, delays an
-answer by a second, because whoever waits is looked up as often anyway.
+A notification is only a hint: one that is lost, while the connection is made again
+or behind a pooler that knows no LISTEN, delays an answer by a second, because
+outcomes that are waited for are polled as often anyway.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from ingest_api.postgres.pool import Store
 
-_LOOK_EVERY_S: Final = 1.0
+_POLL_EVERY_S: Final = 1.0
 _SELECT_TIMEOUT_S: Final = 3.0
 _FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 3.0
@@ -33,8 +33,8 @@ _log = structlog.stdlib.get_logger("rollcall.api")
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one write; ``code``, ``reason`` and ``column`` only where it was rejected."""
+class WriteOutcome:
+    """The outcome of one write; ``code``, ``reason`` and ``column`` only where it was rejected."""
 
     event_id: str
     outcome: Literal["inserted", "updated", "unchanged", "deleted", "rejected"]
@@ -44,35 +44,35 @@ class Outcome:
     column: str | None
 
 
-class Outcomes:
-    """Outcomes by event id, as they come; used from one event loop."""
+class WriteOutcomes:
+    """Gives each waiting request the outcome of its event; used from one event loop."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._waiting: dict[str, set[asyncio.Future[Outcome]]] = {}
+        self._waiting: dict[str, set[asyncio.Future[WriteOutcome]]] = {}
         self._due = set[str]()
         self._is_due = asyncio.Event()
         self._is_listening = asyncio.Event()
 
     @property
     def is_listening(self) -> bool:
-        """Whether Postgres tells this process of outcomes: as far as known, it can be reached."""
+        """True while Postgres notifies this process: as far as known, it can be reached."""
         return self._is_listening.is_set()
 
     async def run(self) -> None:
-        """Listen and look until cancelled; goes on by itself when Postgres comes back."""
-        await asyncio.gather(self._listen(), self._look())
+        """Listen and poll until cancelled; go on when Postgres comes back."""
+        await asyncio.gather(self._listen(), self._poll())
 
     @contextlib.contextmanager
-    def expected(self, event_id: str) -> Generator[asyncio.Future[Outcome]]:
-        """The outcome of an event that is appended within the context.
+    def expected(self, event_id: str) -> Generator[asyncio.Future[WriteOutcome]]:
+        """Return a future of the outcome of an event that is appended within the context.
 
         Raises:
             UnavailableError: too many wait already.
         """
         if len(self._waiting) >= _MOST_WAITING:
             raise UnavailableError("Too many writes are under way: nothing was kept, try again")
-        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[WriteOutcome] = asyncio.get_running_loop().create_future()
         waiting = self._waiting.setdefault(event_id, set())
         waiting.add(future)
         try:
@@ -83,7 +83,7 @@ class Outcomes:
             if not waiting:
                 self._waiting.pop(event_id, None)
 
-    # Of event ids made by one Idempotency-Key, all begin alike and are equally long.
+    # Event ids of one Idempotency-Key have the same prefix and the same length.
     _SELECT_FIRST: Final = """
     SELECT event_id, outcome, user_id, code, reason, "column"
     FROM public.write_outcomes
@@ -92,8 +92,8 @@ class Outcomes:
     LIMIT 1
     """
 
-    async def fetch_first(self, first: str, last: str) -> Outcome | None:
-        """The earliest outcome of the events with ids between these, both included.
+    async def fetch_first(self, first: str, last: str) -> WriteOutcome | None:
+        """Return the earliest outcome of the events with ids between these, both included.
 
         Raises:
             StoreUnavailableError: Postgres doesn't answer.
@@ -101,7 +101,7 @@ class Outcomes:
         rows = await self._store.select_projected(
             self._SELECT_FIRST, {"first": first, "last": last}
         )
-        return Outcome(**rows[0]) if rows else None
+        return WriteOutcome(**rows[0]) if rows else None
 
     async def _listen(self) -> None:
         pause_s = _FIRST_PAUSE_S
@@ -111,7 +111,7 @@ class Outcomes:
                     self._store.notifications(OUTCOME_CHANNEL)
                 ) as payloads:
                     async for payload in payloads:
-                        self._heard(payload)
+                        self._on_notification(payload)
                         pause_s = _FIRST_PAUSE_S
             except StoreUnavailableError as error:
                 _log.warning("outcomes cannot be listened for", error=str(error))
@@ -119,7 +119,7 @@ class Outcomes:
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
-    def _heard(self, payload: str) -> None:
+    def _on_notification(self, payload: str) -> None:
         if not self.is_listening:
             self._is_listening.set()
             self._due.update(self._waiting)
@@ -127,22 +127,22 @@ class Outcomes:
         if self._due:
             self._is_due.set()
 
-    async def _look(self) -> None:
-        """One query at a time, for all that were notified since the last one."""
+    async def _poll(self) -> None:
+        """Select outcomes, one query at a time, for all that were notified since the last one."""
         while True:
             try:
-                async with asyncio.timeout(_LOOK_EVERY_S):
+                async with asyncio.timeout(_POLL_EVERY_S):
                     await self._is_due.wait()
             except TimeoutError:
                 self._due.update(self._waiting)
             self._is_due.clear()
-            wanted = self._due & self._waiting.keys()
+            due = self._due & self._waiting.keys()
             self._due.clear()
-            if wanted:
-                await self._select(wanted)
+            if due:
+                await self._select(due)
 
-    # A user that a delsert's new audience got is not shown before that audience is; then its
-    # outcome waits, too.
+    # A user of a delsert's new audience is hidden until that audience is active; its outcome
+    # waits as long.
     _SELECT: Final = """
     SELECT event_id, outcome, user_id, code, reason, "column"
     FROM public.write_outcomes
@@ -162,7 +162,7 @@ class Outcomes:
             _log.warning("outcomes cannot be read", error=str(error))
             return
         for row in rows:
-            outcome = Outcome(**row)
+            outcome = WriteOutcome(**row)
             for future in self._waiting.get(outcome.event_id, ()):
                 if not future.done():
                     future.set_result(outcome)

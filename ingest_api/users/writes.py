@@ -1,4 +1,4 @@
-"""Single users added, changed and deleted: as events through the log, answered when projected.
+"""Add, change and delete single users by events in the log, answered when projected.
 
 An event goes straight to the partition of its key, and the request waits for
 its outcome (:mod:`ingest_api.users.write_outcomes`).
@@ -7,7 +7,7 @@ so what an upload that was answered before still has on its way comes after it.
 While a delsert runs, the event is of the new audience where its partition has
 reached the delsert, and a user added there is answered once that audience is shown.
 
-What decides is made here, once: the time, the day, the event's id.
+The time, the day and the event's id are set here, once.
 With an ``Idempotency-Key`` the id is derived from account, key and request, so a
 retry gets the outcome that the first attempt had, and where that is not known
 yet, sends the same event again, which the projection knows as a repeat.
@@ -36,7 +36,13 @@ from ingest_api.errors import (
     UnknownUserError,
 )
 from ingest_api.event_log.user_events import NOTHING_KEPT, NotAppendedError
-from ingest_api.users.body import INVALID_USER, Known, changed_user, given_texts, new_user
+from ingest_api.users.body import (
+    INVALID_USER,
+    ValidationContext,
+    changed_user,
+    new_user,
+    texts_of_body,
+)
 from schemas.events import UserRow
 from schemas.log.topics import partition_of
 from schemas.read_model.tables import API_SOURCE
@@ -47,7 +53,7 @@ if TYPE_CHECKING:
     from ingest_api.event_log.user_events import UserLog
     from ingest_api.postgres.pool import Store
     from ingest_api.users.body import UserBody, UserFields
-    from ingest_api.users.write_outcomes import Outcome, Outcomes
+    from ingest_api.users.write_outcomes import WriteOutcome, WriteOutcomes
     from schemas.events import RowMode
     from schemas.rules.fields import Field
 
@@ -66,15 +72,15 @@ _OTHER_CONTENT: Final = "This Idempotency-Key was used for another request"
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Who asks for a write, and by which ``Idempotency-Key``, if any."""
+    """The account that sends a write, and its ``Idempotency-Key``, if any."""
 
     account: str
     idempotency_key: str | None
 
     def event_id(self, *request: object) -> str:
-        """The id of the event that this request makes: a random one without a key.
+        """Return the id of the request's event: a random one without a key.
 
-        Those of one key begin alike, and end as the request's content does.
+        The ids of one key have the same prefix; the rest is a hash of the request's content.
         """
         if self.idempotency_key is None:
             return secrets.token_hex(_HASH_CHARACTERS)
@@ -82,7 +88,7 @@ class Sender:
         return self._prefix() + hashlib.sha256(content).hexdigest()[:_HASH_CHARACTERS]
 
     def event_ids(self) -> tuple[str, str]:
-        """The first and the last id that an event of this key may have."""
+        """Return the first and the last id that an event of this key may have."""
         prefix = self._prefix()
         return prefix + "0" * _HASH_CHARACTERS, prefix + "f" * _HASH_CHARACTERS
 
@@ -92,12 +98,12 @@ class Sender:
 
 
 class UserWrites:
-    """Writes of single users, for one API process."""
+    """Writes single users for one API process."""
 
     def __init__(
         self,
         store: Store,
-        outcomes: Outcomes,
+        outcomes: WriteOutcomes,
         log: UserLog,
         *,
         reconciliation_key: str,
@@ -110,7 +116,7 @@ class UserWrites:
         self._timeout_s = timeout_s
 
     async def create(self, body: UserBody, sender: Sender) -> int:
-        """The id of the user that was added.
+        """Add a user; return its id once readers see it.
 
         Raises:
             InvalidRequestError: a field breaks its rule or the key is another user's.
@@ -120,8 +126,8 @@ class UserWrites:
         event_id = sender.event_id("create", body)
         outcome = await self._outcome_before(sender, event_id)
         if outcome is None:
-            known = await self._known(body)
-            fields = new_user(given_texts(body, known), known)
+            context = await self._validation_context(body)
+            fields = new_user(texts_of_body(body, context), context)
             event = _event("insert", event_id, fields)
             outcome = await self._write(event)
         _raise_rejected(outcome)
@@ -129,7 +135,7 @@ class UserWrites:
         return outcome.user_id
 
     async def modify(self, user_id: int, body: UserBody, sender: Sender) -> None:
-        """The user has the fields of the body on return; those it doesn't name are as they were.
+        """Set the fields of the body; return once readers see them. The other fields stay.
 
         Raises:
             IngestError: as for :meth:`create`.
@@ -140,19 +146,19 @@ class UserWrites:
         outcome = await self._outcome_before(sender, event_id)
         if outcome is None:
             user = await self._user(user_id)
-            known = await self._known(body)
-            given = given_texts(body, known)
+            context = await self._validation_context(body)
+            given = texts_of_body(body, context)
             if not given:
                 return
-            fields = changed_user(given, _present_texts(user, known), known)
+            fields = changed_user(given, _present_texts(user, context), context)
             if fields.key != user["key"]:
-                raise _key_changed(known.key_field)
+                raise _key_changed(context.key_field)
             event = _event("upsert", event_id, fields, user_id=user_id)
             outcome = await self._write(event)
         _raise_rejected(outcome)
 
     async def delete(self, user_id: int, sender: Sender) -> None:
-        """The user is gone on return.
+        """Delete the user; return once readers no longer see it.
 
         Raises:
             InvalidRequestError: there is no such user, else as for :meth:`create`.
@@ -173,8 +179,8 @@ class UserWrites:
             outcome = await self._write(event)
         _raise_rejected(outcome)
 
-    async def _outcome_before(self, sender: Sender, event_id: str) -> Outcome | None:
-        """What an earlier attempt with the same Idempotency-Key came to, where that is known."""
+    async def _outcome_before(self, sender: Sender, event_id: str) -> WriteOutcome | None:
+        """Return the outcome of an earlier attempt with the same Idempotency-Key, if known."""
         if sender.idempotency_key is None:
             return None
         outcome = await self._outcomes.fetch_first(*sender.event_ids())
@@ -182,7 +188,7 @@ class UserWrites:
             raise ConflictError(_OTHER_CONTENT)
         return outcome
 
-    async def _write(self, event: UserRow) -> Outcome:
+    async def _write(self, event: UserRow) -> WriteOutcome:
         assert event.event_id is not None, "every event of ours has an id"
         until_s = time.monotonic() + self._timeout_s
         if not self._outcomes.is_listening:
@@ -196,7 +202,7 @@ class UserWrites:
             except NotAppendedError:
                 raise UnavailableError(NOTHING_KEPT) from None
             except LogUnavailableError:
-                is_in_log = False  # or it is all the same, and then its outcome comes
+                is_in_log = False  # where it is all the same, its outcome comes
             await asyncio.wait({outcome}, timeout=max(0, until_s - time.monotonic()))
             if outcome.done():
                 return outcome.result()
@@ -216,7 +222,7 @@ class UserWrites:
             raise UnknownUserError
         return rows[0]
 
-    async def _known(self, body: UserBody) -> Known:
+    async def _validation_context(self, body: UserBody) -> ValidationContext:
         are_needed = body.attributes or self._reconciliation_key not in KEY_FIELD
         attributes = await select_attributes(self._store) if are_needed else ()
         a_field = key_field(self._reconciliation_key, attributes)
@@ -226,7 +232,9 @@ class UserWrites:
                 " key, is not defined yet: nothing was kept"
             )
         by_name = {attribute.name: attribute for attribute in attributes}
-        return Known(attributes=by_name, key_field=a_field, today=datetime.now(UTC).date())
+        return ValidationContext(
+            attributes=by_name, key_field=a_field, today=datetime.now(UTC).date()
+        )
 
 
 def _event(
@@ -245,12 +253,12 @@ def _event(
     )
 
 
-def _present_texts(user: dict[str, Any], known: Known) -> dict[Field, str]:
-    """The user as it stands, as a file would have it; with its key, whatever field that is."""
+def _present_texts(user: dict[str, Any], context: ValidationContext) -> dict[Field, str]:
+    """Return the user as it is, as the texts of a file's cells, its key included."""
     texts = {
         a_field: "" if user[a_field.name] is None else str(user[a_field.name]) for a_field in FIELDS
     }
-    texts[known.key_field] = user["key"]
+    texts[context.key_field] = user["key"]
     return texts
 
 
@@ -263,11 +271,11 @@ def _key_changed(a_field: Field) -> InvalidRequestError:
     return InvalidRequestError(INVALID_USER, [Detail(KEY_CHANGED, message, column=name)])
 
 
-def _raise_rejected(outcome: Outcome) -> None:
-    """Refuse what the projection refused.
+def _raise_rejected(outcome: WriteOutcome) -> None:
+    """Raise where the projection rejected the write.
 
     Raises:
-        InvalidRequestError: in the words of the projection where they concern a field.
+        InvalidRequestError: with the projection's code and reason.
     """
     if outcome.outcome != "rejected":
         return
@@ -277,11 +285,11 @@ def _raise_rejected(outcome: Outcome) -> None:
     reason = outcome.reason or ""
     message = reason if outcome.code == KEY_EXISTS.code else INVALID_USER
     raise InvalidRequestError(
-        message, [Detail(outcome.code, reason, column=_place(outcome.column))]
+        message, [Detail(outcome.code, reason, column=_body_column(outcome.column))]
     )
 
 
-def _place(column: str | None) -> str | None:
-    """Where bodies have what the projection names: a field, or else an attribute."""
+def _body_column(column: str | None) -> str | None:
+    """Return the name that a body has for the projection's column: a field or an attribute."""
     is_field = column is None or any(a_field.json_name == column for a_field in FIELDS)
     return column if is_field else f"attributes.{column}"

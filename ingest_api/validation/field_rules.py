@@ -1,7 +1,7 @@
-"""The rules of `schemas.rules.fields` for whole columns: which values break them, what they mean.
+"""Applies the rules of `schemas.rules.fields` to whole columns: validates and converts values.
 
-Each function takes trimmed values and judges only those that are not empty.
-Cells of a usual shape are judged by numpy from their bytes; the few others one
+Each function takes trimmed values and validates only those that are not empty.
+Cells of a usual shape are validated by numpy from their bytes; the few others one
 by one, by the patterns themselves.
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingest_api.parsing.columns import texts_of_bytes, with_nulls, with_replaced, without
+from ingest_api.parsing.columns import text_column_of_bytes, with_nulls, with_replaced, without
 from schemas.rules.attributes import MAX_NUMBER_DIGITS, canonical_number
 from schemas.rules.fields import (
     EMAIL_PATTERN,
@@ -29,7 +29,7 @@ from schemas.rules.fields import (
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from ingest_api.parsing.columns import Mask, Positions, Texts
+    from ingest_api.parsing.columns import Mask, Positions, TextColumn
 
 _EMAIL: Final = re.compile(EMAIL_PATTERN)
 _MAX_LOCAL_PART: Final = 64
@@ -49,24 +49,24 @@ _ZERO, _ONE, _NINE, _PLUS, _MINUS, _AT, _DOT = b"019+-@."
 _DELETE: Final = 0x7F
 
 
-def is_too_long(column: Texts, max_characters: int) -> Mask:
-    """Values of more Unicode characters than that."""
+def is_too_long(column: TextColumn, max_characters: int) -> Mask:
+    """Return which values have more Unicode characters than that."""
     is_long = column.lengths > max_characters
     if is_long.any():
-        is_long[is_long] = [len(value) > max_characters for value in column.some(is_long)]
+        is_long[is_long] = [len(value) > max_characters for value in column.values_where(is_long)]
     return is_long
 
 
-def is_bad_email(column: Texts) -> Mask:
-    """Values that :data:`EMAIL_PATTERN` refuses."""
+def is_bad_email(column: TextColumn) -> Mask:
+    """Return which values :data:`EMAIL_PATTERN` refuses."""
     is_bad = (column.lengths > 0) & ~_is_plain_email(column)
     if is_bad.any():
-        is_bad[is_bad] = [_EMAIL.fullmatch(value) is None for value in column.some(is_bad)]
+        is_bad[is_bad] = [_EMAIL.fullmatch(value) is None for value in column.values_where(is_bad)]
     return is_bad
 
 
-def _is_plain_email(column: Texts) -> Mask:
-    """Whether it is ASCII with one @ and a dotted domain; False where that is not clear."""
+def _is_plain_email(column: TextColumn) -> Mask:
+    """Return which values are ASCII with one @ and a dotted domain; False if that is not clear."""
     data, ends = column.data, column.ends
     ats = np.flatnonzero(data == _AT)
     if not len(ats):
@@ -91,23 +91,23 @@ def _is_plain_email(column: Texts) -> Mask:
     return is_plain
 
 
-def lower_cased(column: Texts) -> Texts:
-    """The values as ``str.lower()`` gives them."""
+def lower_cased(column: TextColumn) -> TextColumn:
+    """Return the values in lower case, as ``str.lower()`` gives them."""
     if (column.data < 0x80).all():  # noqa: PLR2004 - ASCII
         is_upper = (column.data >= ord("A")) & (column.data <= ord("Z"))
         if not is_upper.any():
             return column
         # In ASCII a letter's case is one bit.
         data = np.where(is_upper, column.data | np.uint8(0x20), column.data)
-        return texts_of_bytes(data, np.append(column.starts, len(data)))
+        return text_column_of_bytes(data, np.append(column.starts, len(data)))
     values = cast("list[str]", column.array.to_pylist())
     encoded = [value.lower().encode() for value in values]
     offsets = np.concatenate(([0], np.cumsum([len(value) for value in encoded])))
-    return texts_of_bytes(np.frombuffer(b"".join(encoded), np.uint8), offsets)
+    return text_column_of_bytes(np.frombuffer(b"".join(encoded), np.uint8), offsets)
 
 
-def to_e164(column: Texts) -> tuple[Texts, Mask]:
-    """Phone numbers in E.164, and which values are none.
+def to_e164(column: TextColumn) -> tuple[TextColumn, Mask]:
+    """Return the phone numbers in E.164, and which values are none.
 
     What people write between digits is taken out, a leading 00 becomes ``+``.
     """
@@ -127,14 +127,14 @@ def to_e164(column: Texts) -> tuple[Texts, Mask]:
     return plain, (column.lengths > 0) & ~is_good
 
 
-def _is_plus_and_digits(column: Texts) -> bool:
-    """Whether each value is + and then digits only."""
+def _is_plus_and_digits(column: TextColumn) -> bool:
+    """Return whether each value is + and then digits only."""
     others = _places_of_others(column)
     heads = column.starts[column.lengths > 0]
     return np.array_equal(others, heads) and bool((column.data[others] == _PLUS).all())
 
 
-def _places_of_others(column: Texts) -> Positions:
+def _places_of_others(column: TextColumn) -> Positions:
     return np.flatnonzero((column.data < _ZERO) | (column.data > _NINE))
 
 
@@ -143,8 +143,8 @@ _PUNCTUATION: Final = np.array(
 )
 
 
-def _with_plus(column: Texts) -> Texts:
-    """The values with + for a leading 00."""
+def _with_plus(column: TextColumn) -> TextColumn:
+    """Return the values with + for a leading 00."""
     rows = np.flatnonzero(column.lengths > 1)
     starts = column.starts[rows]
     starts = starts[(column.data[starts] == _ZERO) & (column.data[starts + 1] == _ZERO)]
@@ -154,11 +154,11 @@ def _with_plus(column: Texts) -> Texts:
     data[starts + 1] = _PLUS
     is_dropped = np.zeros(len(data), np.bool_)
     is_dropped[starts] = True
-    return without(texts_of_bytes(data, np.append(column.starts, len(data))), is_dropped)
+    return without(text_column_of_bytes(data, np.append(column.starts, len(data))), is_dropped)
 
 
-def to_days(column: Texts) -> tuple[npt.NDArray[np.int32], Mask]:
-    """Dates as days since 1970-01-01, and which values are none; both ISO and US order.
+def to_days(column: TextColumn) -> tuple[npt.NDArray[np.int32], Mask]:
+    """Return the dates as days since 1970-01-01, and which values are none; ISO and US order.
 
     The day of an empty or bad value means nothing.
     """
@@ -169,14 +169,16 @@ def to_days(column: Texts) -> tuple[npt.NDArray[np.int32], Mask]:
         days[rows], is_bad[rows] = _ten_characters_to_days(column, rows)
     rest = is_bad & (column.lengths != _DATE_CHARACTERS)
     if rest.any():
-        found = [_us_day(value) for value in column.some(rest)]
+        found = [_us_day(value) for value in column.values_where(rest)]
         days[rest] = [day or 0 for day in found]
         is_bad[rest] = [day is None for day in found]
     return days, is_bad
 
 
-def _ten_characters_to_days(column: Texts, rows: Positions) -> tuple[npt.NDArray[np.int32], Mask]:
-    """``MM/DD/YYYY`` and ``YYYY-MM-DD`` by the places of their characters."""
+def _ten_characters_to_days(
+    column: TextColumn, rows: Positions
+) -> tuple[npt.NDArray[np.int32], Mask]:
+    """Read ``MM/DD/YYYY`` and ``YYYY-MM-DD`` by the positions of their characters."""
     if len(column.data) == len(rows) * _DATE_CHARACTERS:
         codes = column.data.reshape(-1, _DATE_CHARACTERS)
     else:
@@ -204,7 +206,7 @@ def _number(digits: npt.NDArray[np.int32], start: int, end: int) -> npt.NDArray[
 def _calendar_days(
     year: npt.NDArray[np.int32], month: npt.NDArray[np.int32], day: npt.NDArray[np.int32]
 ) -> tuple[npt.NDArray[np.int32], Mask]:
-    """Days since 1970-01-01 in the Gregorian calendar, and which dates exist; years from 1."""
+    """Return the days since 1970-01-01, and which dates exist; Gregorian, years from 1."""
     is_real = (year >= 1) & (month >= 1) & (month <= _DECEMBER)
     month = np.where(is_real, month, 1)
     is_leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
@@ -227,12 +229,12 @@ def _us_day(value: str) -> int | None:
 
 
 def iso_dates(days: npt.NDArray[np.int32]) -> pa.StringArray:
-    """Days since 1970-01-01 as ``YYYY-MM-DD``."""
+    """Return days since 1970-01-01 as ``YYYY-MM-DD``."""
     return cast("pa.StringArray", pa.array(days).view(pa.date32()).cast(pa.string()))
 
 
-def to_booleans(column: Texts) -> tuple[Any, Mask]:
-    """Booleans, null where the value is empty or none, and which values are none."""
+def to_booleans(column: TextColumn) -> tuple[Any, Mask]:
+    """Return the booleans, null for an empty or invalid value, and which values are invalid."""
     lowered = pc.ascii_lower(column.array)
     is_true = _is_in(lowered, _TRUE_WORDS)
     is_false = _is_in(lowered, _FALSE_WORDS)
@@ -242,15 +244,15 @@ def to_booleans(column: Texts) -> tuple[Any, Mask]:
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """Decimal numbers in canonical text; what the text of a bad one is says nothing."""
+    """Decimal numbers in canonical text; the text of a bad one means nothing."""
 
-    column: Texts
+    column: TextColumn
     is_bad: Mask
     is_too_large: Mask
 
 
-def to_numbers(column: Texts) -> Numbers:
-    """The numbers without ``+``, without zeros that say nothing, and with one before a point.
+def to_numbers(column: TextColumn) -> Numbers:
+    """Return the numbers in canonical form: no ``+``, no needless zeros, a digit before a point.
 
     Neither exponents nor separators of thousands are taken: what ``1,234`` means
     depends on where it was written.
@@ -258,10 +260,10 @@ def to_numbers(column: Texts) -> Numbers:
     shape = _shape_of_numbers(column)
     is_odd = (column.lengths > 0) & ~shape.is_plain
     digits = np.where(shape.is_plain, shape.digits, 0)
-    canonical = without(column, _says_nothing(column, shape))
+    canonical = without(column, _is_needless(column, shape))
     is_bad = np.zeros(len(is_odd), np.bool_)
     if is_odd.any():
-        found = [canonical_number(value) for value in column.some(is_odd)]
+        found = [canonical_number(value) for value in column.values_where(is_odd)]
         digits[is_odd] = [count for _, count in found]
         is_bad[is_odd] = [not count for _, count in found]
         canonical = with_replaced(canonical, is_odd, [text for text, _ in found])
@@ -270,7 +272,7 @@ def to_numbers(column: Texts) -> Numbers:
 
 @dataclass(frozen=True, slots=True)
 class _NumberShape:
-    """Where what in each number stands; it holds for plain ones only.
+    """The positions of the parts of each number; valid for plain ones only.
 
     Plain is a sign or none, digits, and perhaps a point and more of them.
     ``first`` and ``last`` are the significant digits at both ends, of a zero ``first``
@@ -285,7 +287,7 @@ class _NumberShape:
     digits: Positions
 
 
-def _shape_of_numbers(column: Texts) -> _NumberShape:
+def _shape_of_numbers(column: TextColumn) -> _NumberShape:
     data, starts, ends = column.data, column.starts, column.ends
     edge = max(len(data) - 1, 0)
     heads = data[np.minimum(starts, edge)] if len(data) else np.zeros(len(starts), np.uint8)
@@ -309,8 +311,8 @@ def _shape_of_numbers(column: Texts) -> _NumberShape:
     return _NumberShape(is_plain, body, point, first, last, digits)
 
 
-def _says_nothing(column: Texts, shape: _NumberShape) -> Mask:
-    """The bytes of plain numbers that their canonical text leaves out."""
+def _is_needless(column: TextColumn, shape: _NumberShape) -> Mask:
+    """Return which bytes of plain numbers their canonical text leaves out."""
     edges = np.zeros(len(column.data) + 1, np.int8)
     rows = np.flatnonzero(shape.is_plain)
     starts, ends = column.starts[rows], column.ends[rows]
@@ -330,8 +332,8 @@ def _says_nothing(column: Texts, shape: _NumberShape) -> Mask:
     return np.cumsum(edges[:-1], dtype=np.int8).view(np.bool_)
 
 
-def is_usa(countries: Texts) -> Mask:
-    """Countries with which a state is required."""
+def is_usa(countries: TextColumn) -> Mask:
+    """Return the countries with which a state is required."""
     return _is_in(pc.ascii_lower(countries.array), _USA_NAMES)
 
 

@@ -1,4 +1,4 @@
-"""A block of records → which are refused, and why, in columns.
+"""Validates a block of records in columns: which are refused, and why.
 
 The rules and their codes are those of :mod:`schemas.rules.fields`.
 A line is refused for the first of these: its number of fields; a value that
@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from ingest_api.parsing.columns import read_cells, repeated, texts, trimmed, without_apostrophes
+from ingest_api.parsing.columns import (
+    read_cells,
+    repeated,
+    text_column,
+    trimmed,
+    without_apostrophes,
+)
 from ingest_api.parsing.records import FileRecords
 from ingest_api.validation import field_rules
 from schemas.rules import fields
@@ -26,7 +32,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from ingest_api.parsing.columns import Mask, Positions, Texts
+    from ingest_api.parsing.columns import Mask, Positions, TextColumn
     from ingest_api.parsing.decode import Readable
     from ingest_api.parsing.file_format import FileFormat, Limits
     from ingest_api.parsing.header import Header
@@ -41,42 +47,42 @@ NO_FAULT = -1
 
 @dataclass(frozen=True, slots=True)
 class LineFault:
-    """Why lines are refused: a rule, the column's name in this file, its cells if it has any."""
+    """Why lines are refused: the rule, the column's name in this file, and its cells if any."""
 
     rule: Rule
     column: str
     reason: str
-    cells: Texts | None
+    cells: TextColumn | None
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """The records of a block that have as many fields as the header, judged.
+class ValidatedBlock:
+    """The validated records of a block, those that have as many fields as the header.
 
-    ``rows`` are their places in the block, all else is in the same order.
+    ``rows`` are their indexes in the block, all else is in the same order.
     ``cells`` holds the trimmed cells of each field that the file has, by the field's name,
-    ``values`` what those mean that are not text: Texts of a phone number or a number
-    in canonical form, days since 1970-01-01, an array of booleans.
-    ``value_verdicts`` are indexes of ``faults``, or :data:`NO_FAULT`;
-    ``line_verdicts`` the same with what a new user's line must hold besides.
+    ``values`` those converted: a TextColumn of phone numbers or numbers in canonical form,
+    days since 1970-01-01, an array of booleans.
+    A verdict is the index in ``faults`` of what a line is refused for, or :data:`NO_FAULT`:
+    ``value_verdicts`` by the rules of values, ``line_verdicts`` also by what a new user needs.
     """
 
     rows: Positions
-    cells: dict[str, Texts]
+    cells: dict[str, TextColumn]
     values: dict[str, Any]
-    key: Texts
+    key: TextColumn
     faults: list[LineFault]
     value_verdicts: Verdicts
     line_verdicts: Verdicts
 
     def verdicts(self, mode: JobMode) -> Verdicts:
-        """Those that count in this mode."""
+        """Return the verdicts that count in this mode."""
         return self.value_verdicts if mode == "upsert" else self.line_verdicts
 
 
 @dataclass(slots=True)
 class Survey:
-    """What a file holds, counted: ``lines`` of data, and how many each mode refuses."""
+    """The counts of a file: ``lines`` of data, and how many of them each mode rejects."""
 
     header: Header
     charset: str
@@ -87,7 +93,7 @@ class Survey:
 
 
 def survey(readable: Readable, file_format: FileFormat, limits: Limits | None = None) -> Survey:
-    """The counts of a whole file; the same pass as for publishing, with nothing kept.
+    """Count the lines of a whole file by validating it as its publication will; keep nothing.
 
     Raises:
         FileFault: the file as a whole is refused.
@@ -96,18 +102,18 @@ def survey(readable: Readable, file_format: FileFormat, limits: Limits | None = 
     found: Survey | None = None
     for block in records.blocks():
         found = found or Survey(records.header, records.charset)
-        judged = judge(block, records.header)
+        validated = validate(block, records.header)
         found.lines += len(block)
         for mode in found.rejected:
-            taken = np.count_nonzero(judged.verdicts(mode) == NO_FAULT)
+            taken = np.count_nonzero(validated.verdicts(mode) == NO_FAULT)
             found.rejected[mode] += len(block) - int(taken)
     if found is None:
         raise RuntimeError("a file without a block is a fault of the file")
     return found
 
 
-def judge(block: Block, header: Header) -> Judged:
-    """The records of a block, judged by every rule."""
+def validate(block: Block, header: Header) -> ValidatedBlock:
+    """Validate the records of a block by every rule."""
     is_whole = block.field_counts == len(header.names)
     rows = np.flatnonzero(is_whole)
     arrays = (
@@ -122,18 +128,18 @@ def judge(block: Block, header: Header) -> Judged:
         for array, a_field in zip(arrays, header.fields, strict=True)
         if a_field is not None
     }
-    judged = judge_columns(columns, header.names_of_fields, header.key)
-    return replace(judged, rows=rows)
+    validated = validate_columns(columns, header.names_of_fields, header.key)
+    return replace(validated, rows=rows)
 
 
-def judge_columns(
-    columns: Mapping[Field, Texts], names: Mapping[Field, str], key_field: Field
-) -> Judged:
-    """Any number of users, given by columns, judged by every rule; their rows count from 0.
+def validate_columns(
+    columns: Mapping[Field, TextColumn], names: Mapping[Field, str], key_field: Field
+) -> ValidatedBlock:
+    """Validate any number of users, given by columns, by every rule; their rows count from 0.
 
-    Every judgement of what somebody has sent goes this way: a block of a file, and
+    Every validation of what somebody has sent goes this way: a block of a file, and
     a single user from JSON as columns of one value each (for each field given,
-    ``cells.trimmed(pa.array([text], pa.string()))``, blank where it is null).
+    ``trimmed(pa.array([text], pa.string()))``, blank where it is null).
     ``columns`` are trimmed and all of one length, one of them at least; their
     order is that in which faults are looked for.
     Custom attributes are columns like others, see :func:`schemas.rules.attributes.attribute_field`.
@@ -143,44 +149,44 @@ def judge_columns(
     No value holds a NUL character: files that hold one are refused before, so
     whoever comes with other values looks for it.
     """
-    judgement = _Judgement(names, key_field, len(next(iter(columns.values())).starts))
+    validation = _Validation(names, key_field, len(next(iter(columns.values())).starts))
     for a_field, cells in columns.items():
-        judgement.judge_values(a_field, cells)
-    judgement.judge_key()
-    value_verdicts = judgement.verdicts.copy()
-    judgement.judge_completeness()
-    return Judged(
+        validation.validate_values(a_field, cells)
+    validation.require_key()
+    value_verdicts = validation.verdicts.copy()
+    validation.require_fields()
+    return ValidatedBlock(
         rows=np.arange(len(value_verdicts)),
-        cells=judgement.cells,
-        values=judgement.values,
-        key=judgement.normalised_key(),
-        faults=judgement.faults,
+        cells=validation.cells,
+        values=validation.values,
+        key=validation.normalised_key(),
+        faults=validation.faults,
         value_verdicts=value_verdicts,
-        line_verdicts=judgement.verdicts,
+        line_verdicts=validation.verdicts,
     )
 
 
-class _Judgement:
-    """Verdicts being made; of the faults of a line the first one noted stays."""
+class _Validation:
+    """The verdicts under construction; the first fault noted of a line stays."""
 
     def __init__(self, names: Mapping[Field, str], key_field: Field, rows: int) -> None:
-        self.cells: dict[str, Texts] = {}
+        self.cells: dict[str, TextColumn] = {}
         self.values: dict[str, Any] = {}
         self.faults: list[LineFault] = []
         self.verdicts = np.full(rows, NO_FAULT, np.int16)
         self._names = names
         self._key_field = key_field
 
-    def normalised_key(self) -> Texts:
-        """The reconciliation key of each line, in the form in which keys are compared."""
+    def normalised_key(self) -> TextColumn:
+        """Return the reconciliation key of each line, in the form in which keys are compared."""
         if self._key_field.name not in self.cells:
-            return texts(repeated("", len(self.verdicts)))
+            return text_column(repeated("", len(self.verdicts)))
         if self._key_field.kind == "email":
             return field_rules.lower_cased(self.cells[self._key_field.name])
         return self.values.get(self._key_field.name, self.cells[self._key_field.name])
 
-    def judge_values(self, a_field: Field, cells: Texts) -> None:
-        """Judge a column by what its values must look like."""
+    def validate_values(self, a_field: Field, cells: TextColumn) -> None:
+        """Validate the values of a column by the rule of its kind."""
         self.cells[a_field.name] = cells
         if a_field == self._key_field:
             self._note(cells.lengths > MAX_KEY_BYTES, fields.KEY_TOO_LONG, a_field)
@@ -206,11 +212,11 @@ class _Judgement:
             case "text":
                 pass
 
-    def judge_key(self) -> None:
+    def require_key(self) -> None:
         """Refuse lines without a key."""
         self._note(self._is_blank(self._key_field), fields.KEY_MISSING, self._key_field)
 
-    def judge_completeness(self) -> None:
+    def require_fields(self) -> None:
         """Refuse lines that lack what a new user needs."""
         for a_field in FIELDS:
             if a_field.is_required:

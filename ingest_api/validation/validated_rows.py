@@ -1,4 +1,4 @@
-"""A judged block → Arrow batches of user rows and of rejections, as the codec wants them."""
+"""Makes Arrow batches of user rows and rejections of a validated block, as the codec takes them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import numpy as np
 import pyarrow as pa
 
-from ingest_api.parsing.columns import buffer_of, chosen, nullable, raw_texts, repeated, with_nulls
+from ingest_api.parsing.columns import buffer_of, nullable, raw_records, repeated, take, with_nulls
 from ingest_api.validation import field_rules
-from ingest_api.validation.validate import NO_FAULT, judge
+from ingest_api.validation.validate import NO_FAULT, validate
 from schemas.codec import columnar
 from schemas.rules import fields as user_rules
 from schemas.rules.attributes import is_attribute
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from ingest_api.parsing.header import Header
     from ingest_api.parsing.records import Block
-    from ingest_api.validation.validate import Judged
+    from ingest_api.validation.validate import ValidatedBlock
     from schemas.events import JobAccepted
     from schemas.rules.fields import Field
 
@@ -51,8 +51,8 @@ _NO_REJECTIONS: Final = pa.RecordBatch.from_pylist([], schema=columnar.REJECTION
 
 
 @dataclass(frozen=True, slots=True)
-class CheckedBlock:
-    """The lines of a block, each in one of two batches, both in the order of lines.
+class RowsAndRejections:
+    """The lines of a block: each is a valid row or a rejection, both in the order of lines.
 
     ``rows`` has the columns of :data:`columnar.ROW_SCHEMA`, ``rejections`` those of
     :data:`columnar.REJECTION_SCHEMA`; ``sequence`` is still zero in both.
@@ -62,42 +62,44 @@ class CheckedBlock:
     rejections: pa.RecordBatch
 
 
-def check(block: Block, header: Header, accepted: JobAccepted) -> CheckedBlock:
-    """The block's lines as this job takes or refuses them."""
-    judged = judge(block, header)
-    is_taken = judged.verdicts(accepted.mode) == NO_FAULT
-    rows = _rows(block, header, judged, accepted)
+def rows_and_rejections(block: Block, header: Header, accepted: JobAccepted) -> RowsAndRejections:
+    """Validate the block's lines by the settings of this job."""
+    validated = validate(block, header)
+    is_taken = validated.verdicts(accepted.mode) == NO_FAULT
+    rows = _rows(block, header, validated, accepted)
     if not is_taken.all():
         rows = rows.filter(cast("Any", pa.array(is_taken)))
     is_whole = len(block) == rows.num_rows
-    rejections = _NO_REJECTIONS if is_whole else _rejections(block, header, judged, accepted)
-    return CheckedBlock(rows, rejections)
+    rejections = _NO_REJECTIONS if is_whole else _rejections(block, header, validated, accepted)
+    return RowsAndRejections(rows, rejections)
 
 
-def _rows(block: Block, header: Header, judged: Judged, accepted: JobAccepted) -> pa.RecordBatch:
-    """Every judged record as a user row, refused ones too; those mean nothing."""
-    count = len(judged.rows)
+def _rows(
+    block: Block, header: Header, validated: ValidatedBlock, accepted: JobAccepted
+) -> pa.RecordBatch:
+    """Return every validated record as a user row; refused ones too, which mean nothing."""
+    count = len(validated.rows)
     columns: dict[str, Any] = {
         "job_id": pa.array(np.full(count, accepted.job_id, np.int64)),
-        "record_number": pa.array((block.first_record_number + judged.rows).astype(np.int32)),
-        "line": pa.array(block.lines[judged.rows].astype(np.int32)),
+        "record_number": pa.array((block.first_record_number + validated.rows).astype(np.int32)),
+        "line": pa.array(block.lines[validated.rows].astype(np.int32)),
         "sequence": pa.array(np.zeros(count, np.int64)),
         "mode": repeated(accepted.mode, count),
-        "key": judged.key.array,
-        "last_active_date": _dates(judged, accepted),
-        "attributes": _attributes(header, judged, accepted),
-        "present": pa.array(_present(judged, accepted)),
+        "key": validated.key.array,
+        "last_active_date": _dates(validated, accepted),
+        "attributes": _attributes(header, validated, accepted),
+        "present": pa.array(_present(validated, accepted)),
         "occurred_at": _occurred_at(accepted, count),
-        "raw": _raw(block, judged, accepted),
+        "raw": _raw(block, validated, accepted),
     }
     for name in _TEXT_FIELDS:
-        if name in judged.cells:
-            columns[name] = nullable(judged.cells[name])
-    if "mobile_number" in judged.cells:
-        columns["mobile_number"] = nullable(judged.values["mobile_number"])
+        if name in validated.cells:
+            columns[name] = nullable(validated.cells[name])
+    if "mobile_number" in validated.cells:
+        columns["mobile_number"] = nullable(validated.values["mobile_number"])
     for name in _SUBSCRIPTIONS:
-        if name in judged.cells:
-            columns[name] = judged.values[name]
+        if name in validated.cells:
+            columns[name] = validated.values[name]
     arrays: list[Any] = [
         columns[name] if name in columns else pa.nulls(count, column_type)
         for name, column_type in _COLUMN_TYPES.items()
@@ -105,18 +107,18 @@ def _rows(block: Block, header: Header, judged: Judged, accepted: JobAccepted) -
     return pa.RecordBatch.from_arrays(arrays, schema=columnar.ROW_SCHEMA)
 
 
-def _dates(judged: Judged, accepted: JobAccepted) -> Any:
-    """Last active dates; the day of the upload where the file has none."""
+def _dates(validated: ValidatedBlock, accepted: JobAccepted) -> Any:
+    """Return the last active dates; the day of the upload where the file has none."""
     today = (accepted.accepted_at.astimezone(UTC).date() - _EPOCH.date()).days
-    days = np.full(len(judged.rows), today, np.int32)
-    if _DATE_FIELD in judged.cells:
-        is_blank = judged.cells[_DATE_FIELD].lengths == 0
-        days = np.where(is_blank, days, judged.values[_DATE_FIELD])
+    days = np.full(len(validated.rows), today, np.int32)
+    if _DATE_FIELD in validated.cells:
+        is_blank = validated.cells[_DATE_FIELD].lengths == 0
+        days = np.where(is_blank, days, validated.values[_DATE_FIELD])
     return pa.Array.from_buffers(pa.date32(), len(days), [None, buffer_of(days)])
 
 
-def _present(judged: Judged, accepted: JobAccepted) -> Bits:
-    """Which fields each line sets.
+def _present(validated: ValidatedBlock, accepted: JobAccepted) -> Bits:
+    """Return a bit set of the fields that each line sets.
 
     A new user's line sets all but the subscriptions it leaves open.
     An upsert sets what is not blank, and with ``clear`` the blank optional
@@ -124,8 +126,8 @@ def _present(judged: Judged, accepted: JobAccepted) -> Bits:
     """
     is_upsert = accepted.mode == "upsert"
     always = 0 if is_upsert else _EVERY_LINE_SETS
-    bits = np.full(len(judged.rows), always, np.int32)
-    for name, cells in judged.cells.items():
+    bits = np.full(len(validated.rows), always, np.int32)
+    for name, cells in validated.cells.items():
         field = FIELD_BY_NAME.get(name)
         if field is None:
             continue  # a custom attribute says by its entry in the map that it is set
@@ -134,42 +136,42 @@ def _present(judged: Judged, accepted: JobAccepted) -> Bits:
     return bits
 
 
-def _attributes(header: Header, judged: Judged, accepted: JobAccepted) -> Any:
-    """A map a row: an entry for each custom attribute that it sets, in the order of columns."""
-    count = len(judged.rows)
+def _attributes(header: Header, validated: ValidatedBlock, accepted: JobAccepted) -> Any:
+    """Return a map for each row: an entry for each attribute that it sets, in column order."""
+    count = len(validated.rows)
     fields = [field for field in header.fields if field and is_attribute(field)]
     if not fields:
         return _maps(np.zeros(count + 1, np.int32), _NO_ENTRIES)
     is_entry = np.ones((count, len(fields)), np.bool_)
     if accepted.mode != "upsert" or accepted.blank_cells != "clear":
         for column, field in enumerate(fields):
-            is_entry[:, column] = judged.cells[field.name].lengths > 0
+            is_entry[:, column] = validated.cells[field.name].lengths > 0
     offsets = np.concatenate(([0], np.cumsum(is_entry.sum(axis=1)))).astype(np.int32)
     rows, columns = np.nonzero(is_entry)
-    names = chosen(pa.array([field.json_name for field in fields]), columns)
-    values = pa.concat_arrays([_canonical_texts(judged, field) for field in fields])
-    entries = [names, chosen(values, columns * count + rows)]
+    names = take(pa.array([field.json_name for field in fields]), columns)
+    values = pa.concat_arrays([_canonical_texts(validated, field) for field in fields])
+    entries = [names, take(values, columns * count + rows)]
     return _maps(offsets, pa.StructArray.from_arrays(entries, fields=list(_NO_ENTRIES.type)))
 
 
-def _canonical_texts(judged: Judged, field: Field) -> pa.StringArray:
-    """The values of a custom attribute as text, null where there is none."""
-    cells = judged.cells[field.name]
+def _canonical_texts(validated: ValidatedBlock, field: Field) -> pa.StringArray:
+    """Return the values of a custom attribute as text, null where there is none."""
+    cells = validated.cells[field.name]
     match field.kind:
         case "number":
-            texts = judged.values[field.name].array
+            texts = validated.values[field.name].array
         case "boolean":
             # Null stands for a cell that is blank or no boolean.
-            return judged.values[field.name].cast(pa.string())
+            return validated.values[field.name].cast(pa.string())
         case "date":
-            texts = field_rules.iso_dates(judged.values[field.name])
+            texts = field_rules.iso_dates(validated.values[field.name])
         case _:
             texts = cells.array
     return with_nulls(texts, cells.lengths == 0)
 
 
 def _maps(offsets: npt.NDArray[np.int32], entries: Any) -> Any:
-    """Row by row a map of the entries between its offsets."""
+    """Return for each row a map of the entries between its offsets."""
     return pa.Array.from_buffers(
         _COLUMN_TYPES["attributes"],
         len(offsets) - 1,
@@ -183,38 +185,38 @@ def _occurred_at(accepted: JobAccepted, count: int) -> Any:
     return pa.array(np.full(count, micros, np.int64)).view(pa.timestamp("us"))
 
 
-def _raw(block: Block, judged: Judged, accepted: JobAccepted) -> Any:
-    """The lines that the projection may still refuse: it shows them with the reason."""
-    is_kept = np.ones(len(judged.rows), np.bool_)
+def _raw(block: Block, validated: ValidatedBlock, accepted: JobAccepted) -> Any:
+    """Return the raw lines that the projection may still refuse, which shows them then."""
+    is_kept = np.ones(len(validated.rows), np.bool_)
     if accepted.mode == "upsert":
-        is_kept = judged.line_verdicts != judged.value_verdicts
+        is_kept = validated.line_verdicts != validated.value_verdicts
     if not is_kept.any():
         return pa.nulls(len(is_kept), pa.string())
-    raw = raw_texts(block).array
+    raw = raw_records(block).array
     if int((block.ends - block.starts).max()) > MAX_RAW_BYTES:
         raw = pa.array([_shortened(text) for text in cast("list[str]", raw.to_pylist())])
     if len(is_kept) < len(block):
-        raw = chosen(raw, judged.rows)
+        raw = take(raw, validated.rows)
     return with_nulls(raw, ~is_kept)
 
 
 def _shortened(text: str) -> str:
-    """The text, its end cut off where it is too long for a message."""
+    """Return the text, its end cut off where it is too long for a message."""
     if len(text) <= MAX_RAW_BYTES // 4 or len(encoded := text.encode()) <= MAX_RAW_BYTES:
         return text
     return encoded[:MAX_RAW_BYTES].decode(errors="ignore") + _ELLIPSIS
 
 
 def is_shortened(raw: str) -> bool:
-    """Whether the end of a line is missing, because it was too long for a message."""
+    """Return whether the end of a line was cut off, because it was too long for a message."""
     is_marked = raw.endswith(_ELLIPSIS)
     return is_marked and len(raw.encode()) >= MAX_RAW_BYTES
 
 
 def _rejections(
-    block: Block, header: Header, judged: Judged, accepted: JobAccepted
+    block: Block, header: Header, validated: ValidatedBlock, accepted: JobAccepted
 ) -> pa.RecordBatch:
-    refused = [*_refused_counts(block, header), *_refused_lines(judged, accepted)]
+    refused = [*_refused_counts(block, header), *_refused_lines(validated, accepted)]
     refused.sort(key=itemgetter(0))
     return pa.RecordBatch.from_pylist(
         [
@@ -243,11 +245,11 @@ def _refused_counts(block: Block, header: Header) -> Iterator[_Refused]:
         yield index, None, rule.code, rule.reason.format(found=found, expected=expected), None
 
 
-def _refused_lines(judged: Judged, accepted: JobAccepted) -> Iterator[_Refused]:
-    verdicts = judged.verdicts(accepted.mode)
-    for number, fault in enumerate(judged.faults):
+def _refused_lines(validated: ValidatedBlock, accepted: JobAccepted) -> Iterator[_Refused]:
+    verdicts = validated.verdicts(accepted.mode)
+    for number, fault in enumerate(validated.faults):
         is_refused = verdicts == number
-        rows = judged.rows[is_refused].tolist()
-        cells = fault.cells.some(is_refused) if fault.cells else [None] * len(rows)
+        rows = validated.rows[is_refused].tolist()
+        cells = fault.cells.values_where(is_refused) if fault.cells else [None] * len(rows)
         for row, cell in zip(rows, cells, strict=True):
             yield row, fault.column, fault.rule.code, fault.reason, cell

@@ -7,8 +7,11 @@ import click
 
 from deploy import CHECKOUT
 
-_SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile")
-"""Of the whole suite: most of its time is spent waiting for servers."""
+_PROCESSES = min((os.cpu_count() or 1) + 1, 4)
+"""One more than processors, as a test often waits; each with its servers, takes up to 2 GB."""
+_SIDE_BY_SIDE = ("-n", str(_PROCESSES), "--dist", "loadfile", "--no-loadscope-reorder")
+"""Of the whole suite: a file's tests share what is started for them, and files run in the order of
+their folders, so that the short ones of `unit` come last and all processes end together."""
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -17,7 +20,7 @@ _SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile")
 def test(*, under_load: bool, arguments: tuple[str, ...]) -> None:
     """Run the tests; ARGUMENTS go to pytest, and paths are those of the checkout.
 
-    Without ARGUMENTS all of them run, two files side by side.
+    Without ARGUMENTS all of them run, one more at once than there are processors.
     `rollcall test -- --help` shows what pytest takes.
     """
     assert CHECKOUT is not None  # elsewhere the program does not know this command

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from ingest_api.parsing.columns import trimmed
 from ingest_api.parsing.file_format import FileFormat, Limits, format_of
 from ingest_api.parsing.records import FileRecords
-from ingest_api.validation.validate import judge_columns, survey
-from ingest_api.validation.validated_rows import check
+from ingest_api.validation.validate import survey, validate_columns
+from ingest_api.validation.validated_rows import rows_and_rejections
 from schemas.codec import codec, columnar
 from schemas.events import AttributeColumn, RowRejected, UserRow
 from schemas.rules.attributes import attribute_field
@@ -47,7 +47,7 @@ def events_of(content: bytes, job: JobAccepted, block_bytes: int = 1 << 20) -> l
     file = FileRecords(io.BytesIO(content), format_of(job), Limits(block_bytes=block_bytes))
     found: list[Any] = []
     for block in file.blocks():
-        checked = check(block, file.header, job)
+        checked = rows_and_rejections(block, file.header, job)
         values: list[Any] = columnar.encode_batch(UserRow, checked.rows).to_pylist()
         values += columnar.encode_batch(RowRejected, checked.rejections).to_pylist()
         events: list[Any] = [codec.decode(value) for value in values]
@@ -205,12 +205,12 @@ def test_a_single_user_is_judged_as_a_line_is() -> None:
         for field, text in ((size, "1e3"), (email, " A@B.cd "), (state, ""))
     }
 
-    judged = judge_columns(cells, names, email)
+    validated = validate_columns(cells, names, email)
 
-    fault = judged.faults[int(judged.value_verdicts[0])]
-    assert judged.key.array.to_pylist() == ["a@b.cd"]
+    fault = validated.faults[int(validated.value_verdicts[0])]
+    assert validated.key.array.to_pylist() == ["a@b.cd"]
     assert (fault.column, fault.rule.code) == ("Shoe Size", "NUMBER_INVALID")
-    without_key = judge_columns({state: cells[state]}, names, email)
+    without_key = validate_columns({state: cells[state]}, names, email)
     fault = without_key.faults[int(without_key.value_verdicts[0])]
     assert (fault.column, fault.rule.code) == ("email", "KEY_MISSING")
 

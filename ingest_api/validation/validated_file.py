@@ -1,4 +1,4 @@
-"""A file → its lines as its job takes or refuses them, a block at a time."""
+"""Validates a whole file by the settings of its job, a block at a time."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from typing import TYPE_CHECKING
 
 from ingest_api.parsing.file_format import UNLIMITED, format_of
 from ingest_api.parsing.records import FileRecords
-from ingest_api.validation.validated_rows import check
+from ingest_api.validation.validated_rows import rows_and_rejections
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ingest_api.parsing.decode import Readable
     from ingest_api.parsing.file_format import Limits
-    from ingest_api.validation.validated_rows import CheckedBlock
+    from ingest_api.validation.validated_rows import RowsAndRejections
     from schemas.events import JobAccepted
 
 
-def checked_blocks(
+def validate_file(
     readable: Readable, accepted: JobAccepted, limits: Limits = UNLIMITED
-) -> Iterator[CheckedBlock]:
-    """Read the lines of a file as its job takes or refuses them.
+) -> Iterator[RowsAndRejections]:
+    """Yield the rows and rejections of each block of a job's file.
 
     Raises:
         FileFault: it is not the file that was accepted.
     """
     records = FileRecords(readable, format_of(accepted), limits)
     for block in records.blocks():
-        yield check(block, records.header, accepted)
+        yield rows_and_rejections(block, records.header, accepted)
