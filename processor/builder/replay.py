@@ -40,8 +40,8 @@ from processor.pipeline.projector_thread import (
     Projected,
     Projector,
 )
+from processor.projection.projection import Projection, Work
 from processor.projection.session import APPLICATION, Store, connect, is_transient
-from processor.projection.transaction import Projection, Work
 from processor.tables.generations import Generations
 from schemas.clients.backoff import Backoff, Pauses
 from schemas.clients.errors import KafkaUnreachableError

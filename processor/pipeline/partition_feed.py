@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from confluent_kafka import Message
 
     from processor.decoding.accept_rule import PartitionState
-    from processor.projection.transaction import Projection, Work
+    from processor.projection.projection import Projection, Work
 
 _MAX_BATCH_BYTES: Final = 16 << 20
 
