@@ -10,7 +10,7 @@ from ingest_api.app.stand_still import StandStill
 from ingest_api.errors import LogUnavailableError, StoreUnavailableError
 from ingest_api.openapi import response_types
 from ingest_api.openapi.operation import JSON, Answer, Operation, described
-from ingest_api.publisher.consumer_lag import ProgressUnknownError
+from ingest_api.publisher.consumer_lag import LagUnknownError
 from ingest_api.web.dates import has_read_model
 from ingest_api.web.responses import json_answer
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ingest_api.app.startup import Start
     from ingest_api.event_log.job_events import JobLog
     from ingest_api.postgres.pool import Store
-    from ingest_api.publisher.consumer_lag import ProjectionProgress
+    from ingest_api.publisher.consumer_lag import ConsumerLag
     from schemas.log.topics import Topics
 
 _KEPT_S: Final = 0.5
@@ -53,7 +53,7 @@ class Readiness:
         store: Store,
         start: Start,
         *,
-        progress: ProjectionProgress,
+        progress: ConsumerLag,
     ) -> None:
         self._progress = progress
         self._stand_still = StandStill()
@@ -96,12 +96,12 @@ class Readiness:
         """Jobs end in their order, so where the last one has ended none is open."""
         try:
             open_job_id = await self._last_open_job()
-            marks: tuple[int, ...] = ()
+            positions: tuple[int, ...] = ()
             if open_job_id is not None:
-                marks = await asyncio.to_thread(self._progress.marks)
-        except (StoreUnavailableError, ProgressUnknownError):
+                positions = await asyncio.to_thread(self._progress.positions)
+        except (StoreUnavailableError, LagUnknownError):
             return []  # whatever moves, or doesn't, is asked for again
-        reason = self._stand_still.reason(time.monotonic(), open_job_id, marks)
+        reason = self._stand_still.reason(time.monotonic(), open_job_id, positions)
         return [] if reason is None else [reason]
 
     async def _last_open_job(self) -> int | None:

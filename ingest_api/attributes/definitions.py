@@ -96,7 +96,7 @@ class Definition:
         )
 
 
-class AttributeLog:
+class AttributeDefinitions:
     """Defines and lists custom attributes, for one API process."""
 
     def __init__(
@@ -161,7 +161,7 @@ class AttributeLog:
         await self._complete(connection, definition)
 
     def _check_free(self, name: str, definitions: Mapping[str, Definition]) -> None:
-        fault = rivalry(name, definitions, self._log.partitions)
+        fault = name_conflict(name, definitions, self._log.partitions)
         if fault is not None:
             raise InvalidRequestError(INVALID_ATTRIBUTE, [fault])
 
@@ -201,7 +201,9 @@ def faults_of(body: AttributeBody, reconciliation_key: str) -> list[Detail]:
     return faults
 
 
-def rivalry(name: str, definitions: Mapping[str, Definition], partitions: int) -> Detail | None:
+def name_conflict(
+    name: str, definitions: Mapping[str, Definition], partitions: int
+) -> Detail | None:
     """Why this attribute may not be beside those that are defined, or None.
 
     Of two that cannot both be, and that have both got to the deciding partition

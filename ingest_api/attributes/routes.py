@@ -14,10 +14,10 @@ from ingest_api.web.responses import json_answer
 if TYPE_CHECKING:
     from sanic import Blueprint, HTTPResponse, Request
 
-    from ingest_api.attributes.definitions import AttributeLog
+    from ingest_api.attributes.definitions import AttributeDefinitions
 
 
-def add_attribute_routes(api: Blueprint, attributes: AttributeLog) -> None:
+def add_attribute_routes(api: Blueprint, attributes: AttributeDefinitions) -> None:
     """Add the routes that list and define custom attributes."""
 
     @api.get("/admin/attributes")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final, LiteralString, cast
 
-from ingest_api.auth.credential_cache import Verdict
+from ingest_api.auth.credential_cache import AuthResult
 from ingest_api.errors import ConflictError, LimitReachedError, NotFoundError
 from ingest_api.web.roles import Account
 
@@ -91,7 +91,9 @@ class Accounts:
     SELECT name, role, password_hash FROM rollcall_api.account WHERE name = %s
     """
 
-    async def check(self, login: PasswordLogin, address: str, before: Verdict | None) -> Verdict:
+    async def check(
+        self, login: PasswordLogin, address: str, before: AuthResult | None
+    ) -> AuthResult:
         """Whose the name and the password are; ``before`` is what they last were.
 
         Raises:
@@ -110,7 +112,7 @@ class Accounts:
         else:
             is_right = await self._is_right(login, hashed, address)
         account = Account(rows[0]["name"], rows[0]["role"]) if rows and is_right else None
-        return Verdict(account, checked_at_s, hashed)
+        return AuthResult(account, checked_at_s, hashed)
 
     async def _is_right(self, login: PasswordLogin, hashed: str, address: str) -> bool:
         self._refuse_where_limited(login.name, address)

@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from ingest_api.auth.accounts import LOGIN_TIMEOUT_S
-from ingest_api.auth.credential_cache import Verdict
+from ingest_api.auth.credential_cache import AuthResult
 from ingest_api.auth.credentials import ApiToken
 from ingest_api.errors import ConflictError, NotFoundError, StoreUnavailableError
 from ingest_api.web.roles import Account
@@ -47,7 +47,7 @@ class Tokens:
     WHERE id = %s AND (expires_at IS NULL OR expires_at > now())
     """
 
-    async def check(self, token: ApiToken) -> Verdict:
+    async def check(self, token: ApiToken) -> AuthResult:
         """Whose the token is."""
         checked_at_s = time.monotonic()
         rows = await self._store.select(
@@ -55,9 +55,9 @@ class Tokens:
         )
         is_right = bool(rows) and hmac.compare_digest(_sha256(token), rows[0]["secret_sha256"])
         if not is_right:
-            return Verdict(None, checked_at_s)
+            return AuthResult(None, checked_at_s)
         self._note_use(token.token_id)
-        return Verdict(Account(PREFIX + rows[0]["name"], rows[0]["role"]), checked_at_s)
+        return AuthResult(Account(PREFIX + rows[0]["name"], rows[0]["role"]), checked_at_s)
 
     def _note_use(self, token_id: int) -> None:
         """Write down the use, at most once a minute; nobody waits for it."""

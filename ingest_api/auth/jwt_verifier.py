@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import jwt
 from jwt.exceptions import InvalidAlgorithmError, InvalidTokenError, PyJWTError
 
-from ingest_api.auth.credential_cache import Verdict
+from ingest_api.auth.credential_cache import AuthResult
 from ingest_api.auth.jwks import ALGORITHMS, IssuerUnavailableError, KeySet
 from ingest_api.errors import RoleTooLowError, UnavailableError
 from ingest_api.web.roles import ROLES, Account
@@ -38,7 +38,7 @@ _TYPES: Final = (None, "jwt", "at+jwt", "application/jwt", "application/at+jwt")
 _ISSUER_UNAVAILABLE: Final = "The issuer of JWTs can't be reached, try again"
 
 
-class Issuer:
+class JwtVerifier:
     """Checks the JWTs of one issuer."""
 
     def __init__(self, settings: IssuerSettings) -> None:
@@ -53,7 +53,7 @@ class Issuer:
         """End that."""
         await self._keys.stop()
 
-    async def check(self, token: SignedToken) -> Verdict:
+    async def check(self, token: SignedToken) -> AuthResult:
         """Whose the JWT is.
 
         Raises:
@@ -64,18 +64,18 @@ class Issuer:
         claims = await self._claims(token.text)
         name = None if claims is None else name_of(claims, self._settings.name_claim)
         if claims is None or name is None:
-            return Verdict(None, checked_at_s)
+            return AuthResult(None, checked_at_s)
         role = role_of(claims, self._settings.role_claim)
         if role is None:
             raise RoleTooLowError(
                 f"The role {', '.join(ROLES[:-1])} or {ROLES[-1]} is needed for this request,"
                 f" and the JWT's claim {self._settings.role_claim} names none of them",
             )
-        return Verdict(Account(PREFIX + name, role), checked_at_s)
+        return AuthResult(Account(PREFIX + name, role), checked_at_s)
 
     async def _claims(self, text: str) -> Claims | None:
         try:
-            key = await self._keys.key(*wanted_key(text))
+            key = await self._keys.key(*signing_key_of(text))
             return None if key is None else verified_claims(text, key, self._settings)
         except PyJWTError:
             return None
@@ -83,7 +83,7 @@ class Issuer:
             raise UnavailableError(_ISSUER_UNAVAILABLE) from None
 
 
-def wanted_key(text: str) -> tuple[KeyId, str]:
+def signing_key_of(text: str) -> tuple[KeyId, str]:
     """The key that a JWT says it was signed with: its id, and one of the allowed algorithms.
 
     Raises:

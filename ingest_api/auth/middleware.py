@@ -17,7 +17,7 @@ from ingest_api.web.request_context import context_of
 if TYPE_CHECKING:
     from sanic import Request
 
-    from ingest_api.auth.authenticator import Authentication
+    from ingest_api.auth.authenticator import Authenticator
     from ingest_api.web.roles import Account, Role
 
 STORE_UNAVAILABLE = "Postgres can't be reached: nothing was kept, try again"
@@ -32,7 +32,7 @@ def is_public(request: Request[Any, Any]) -> bool:
 
 
 async def authenticate(
-    request: Request[Any, Any], authentication: Authentication, forwarded_secret: str
+    request: Request[Any, Any], authenticator: Authenticator, forwarded_secret: str
 ) -> None:
     """Know the request's account; the body is not touched.
 
@@ -44,7 +44,7 @@ async def authenticate(
     """
     authorization = header(request, "authorization")
     address = client_address(request, forwarded_secret)
-    account = await authentication.account(authorization, address)
+    account = await authenticator.account(authorization, address)
     if account is None:
         challenge = _BEARER if is_bearer(authorization) else _BASIC
         raise Refused(401, UNAUTHORIZED, headers={"WWW-Authenticate": challenge})

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ingest_api.web.dates import date_text
 from schemas.events import JobOpened, JobSealed, UserRow
-from schemas.log.passes import is_foreign_to_its_job
+from schemas.log.passes import is_misattributed
 from schemas.log.storable import misfit
 from schemas.read_model.tables import API_SOURCE, REPEAT_OFFSETS
 from schemas.rules.attributes import attribute_field, is_canonical
@@ -78,7 +78,7 @@ class Rules:
         Of a row without a job: unfit by itself, or with what no attribute is.
         """
         if row.job_id is not None:
-            return is_foreign_to_its_job(row) or misfit(row) is not None
+            return is_misattributed(row) or misfit(row) is not None
         return (
             event_misfit(row) is not None
             or value_misfit(row) is not None

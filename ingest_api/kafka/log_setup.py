@@ -16,8 +16,8 @@ from confluent_kafka import KafkaException
 
 from ingest_api.errors import LogUnavailableError
 from ingest_api.kafka.log_moved import LogMovedError
-from ingest_api.kafka.log_start import LogBeginning
-from ingest_api.kafka.topic_follower import EventFollower
+from ingest_api.kafka.log_start import LogStart
+from ingest_api.kafka.topic_follower import TopicFollower
 from ingest_api.kafka.topic_setup import TopicSetupError, ensure_topics, topic_names
 from schemas.clients.event_schemas import EventSchemas
 from schemas.clients.kafka import make_producer
@@ -95,7 +95,7 @@ def fetch_moves(settings: Settings, job_events: Topic) -> LogMoves:
         TopicSetupError: Kafka cannot be asked.
     """
     moves = LogMoves()
-    follower = EventFollower(settings.kafka, job_events, EventSchemas(settings.schema_registry))
+    follower = TopicFollower(settings.kafka, job_events, EventSchemas(settings.schema_registry))
     deadline_s = time.monotonic() + _TIMEOUT_S
     try:
         while not follower.has_caught_up:
@@ -112,7 +112,7 @@ def fetch_moves(settings: Settings, job_events: Topic) -> LogMoves:
 def _check_beginning(settings: Settings) -> None:
     """Else the log would be taken for one that has never said which key it is for."""
     try:
-        missing = LogBeginning(settings.kafka, settings.topics.job_events).missing()
+        missing = LogStart(settings.kafka, settings.topics.job_events).missing()
     except LogUnavailableError as error:
         raise TopicSetupError(f"Kafka can't be asked where job-events begins: {error}") from error
     if missing is not None:
@@ -134,7 +134,7 @@ def fetch_key(settings: Settings, schemas: EventSchemas) -> str | None:
     Raises:
         TopicSetupError: Kafka cannot be asked.
     """
-    follower = EventFollower(settings.kafka, settings.topics.job_events, schemas)
+    follower = TopicFollower(settings.kafka, settings.topics.job_events, schemas)
     deadline_s = time.monotonic() + _TIMEOUT_S
     try:
         while not follower.has_caught_up:

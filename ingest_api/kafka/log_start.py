@@ -22,7 +22,7 @@ _TIMEOUT_S: Final = 4.0
 _PAUSE_S: Final = 0.05
 
 
-class LogBeginning:
+class LogStart:
     """Asks Kafka where these topics begin, each time: records may be removed at any time."""
 
     def __init__(self, kafka: Mapping[str, str], *topics: Topic) -> None:

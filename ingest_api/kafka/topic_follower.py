@@ -27,7 +27,7 @@ _BATCH: Final = 1000
 _log = structlog.stdlib.get_logger("rollcall.publisher")
 
 
-class EventFollower:
+class TopicFollower:
     """Reads every partition of a topic, outside any group; used by one thread."""
 
     def __init__(

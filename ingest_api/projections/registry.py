@@ -34,7 +34,7 @@ _COLUMNS: LiteralString = """
 """
 
 
-class Instances:
+class InstanceRegistry:
     """Queries for one API process.
 
     Each raises :class:`ingest_api.postgres.pool.StoreUnavailableError` where Postgres doesn't

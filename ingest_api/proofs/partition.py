@@ -85,7 +85,7 @@ class JobPart:
 
 
 class PartitionProof:
-    """Takes the stretch's records batch by batch; then :meth:`end`."""
+    """Takes the range's records batch by batch; then :meth:`end`."""
 
     def __init__(
         self, job_id: int, part: JobPart, left: LeftUsers, findings: ProofFindings

@@ -17,7 +17,7 @@ import numpy as np
 
 from ingest_api.errors import ConflictError, UnavailableError
 from ingest_api.jobs.statuses import ENDED_STATES
-from ingest_api.kafka.range_reader import LogGoneError, Stretch, TooLongError
+from ingest_api.kafka.range_reader import LogGoneError, LogRange, ReadTimeoutError
 from ingest_api.proofs.partition import JobPart, PartitionProof, ProofFindings
 from ingest_api.proofs.surviving_users import LEFT_TYPES, LeftUsers
 from schemas.codec.registry_protocol import RegistryUnreachableError
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ingest_api.event_log.ledger import LedgerJob
-    from ingest_api.kafka.range_reader import LogStretches
+    from ingest_api.kafka.range_reader import RangeReader
     from ingest_api.postgres.pool import BlockingReads, Store
     from schemas.clients.event_schemas import EventSchemas
 
@@ -56,16 +56,16 @@ ORDER BY partition
 class JobProofs:
     """Proofs for one API process: one is made at a time, a few wait."""
 
-    def __init__(self, store: Store, stretches: LogStretches, schemas: EventSchemas) -> None:
+    def __init__(self, store: Store, range_reader: RangeReader, schemas: EventSchemas) -> None:
         self._store = store
         self._schemas = schemas
-        self._stretches = stretches
+        self._range_reader = range_reader
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="proof")
         self._asked = 0
 
     def close(self) -> None:
         """Take no more, and end what is under way."""
-        self._stretches.close()
+        self._range_reader.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def of(self, job: LedgerJob) -> Row:
@@ -81,7 +81,7 @@ class JobProofs:
         self._asked += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, self._prove, job)
-        except TooLongError:
+        except ReadTimeoutError:
             raise UnavailableError(
                 f"The proof was not made within {_TIMEOUT_S:g} s: try again when Kafka and"
                 " Postgres are less busy, or prove all tables with `rollcall verify`"
@@ -134,9 +134,9 @@ class JobProofs:
         }
         left = LeftUsers(copied_columns(reads.copy(self._LEFT, parameters), LEFT_TYPES))
         proof = PartitionProof(state.job_id, part, left, findings)
-        stretch = Stretch(part.partition, part.opened_offset, part.sealed_offset)
+        log_range = LogRange(part.partition, part.opened_offset, part.sealed_offset)
         timeout_s = max(0.0, until_s - time.monotonic())
-        for messages in self._stretches.batches(stretch, timeout_s=timeout_s):
+        for messages in self._range_reader.batches(log_range, timeout_s=timeout_s):
             offsets = np.array([message.offset() for message in messages], np.int64)
             values = [message.value() or b"" for message in messages]
             self._schemas.learn(values)

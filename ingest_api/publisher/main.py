@@ -27,7 +27,7 @@ from ingest_api.errors import LogTruncatedError
 from ingest_api.event_log.ledger import JobLedger
 from ingest_api.kafka.log_moved import LogMovedError, start_again
 from ingest_api.kafka.log_setup import LogMismatchError, ensure_log
-from ingest_api.kafka.topic_follower import EventFollower
+from ingest_api.kafka.topic_follower import TopicFollower
 from ingest_api.kafka.topic_setup import TopicSetupError
 from ingest_api.kafka.upload_chunks import (
     ChunkSource,
@@ -36,7 +36,7 @@ from ingest_api.kafka.upload_chunks import (
     stored_file,
 )
 from ingest_api.parsing.errors import FileFault
-from ingest_api.publisher.consumer_lag import ProgressUnknownError, ProjectionProgress
+from ingest_api.publisher.consumer_lag import ConsumerLag, LagUnknownError
 from ingest_api.publisher.lease import LeaseLostError, PublisherLease
 from ingest_api.publisher.pass_producer import PassFailedError, PassProducer
 from ingest_api.publisher.settings import PublisherSettings
@@ -67,7 +67,7 @@ _PASSING: Final = (
     PassFailedError,
     UploadUnreachableError,
     LeaseLostError,
-    ProgressUnknownError,
+    LagUnknownError,
 )
 """What a pass or a question may fail of today and not tomorrow."""
 _log = structlog.stdlib.get_logger("rollcall.publisher")
@@ -98,12 +98,12 @@ class Publisher:
         schemas = EventSchemas(shared.schema_registry)
         self._ledger = JobLedger()
         self._watchdog = Watchdog(settings.watchdog_s)
-        self._jobs = EventFollower(shared.kafka, topics.job_events, schemas)
-        self._statuses = EventFollower(shared.kafka, topics.job_status, schemas)
+        self._jobs = TopicFollower(shared.kafka, topics.job_events, schemas)
+        self._statuses = TopicFollower(shared.kafka, topics.job_status, schemas)
         self._lease = PublisherLease(
             shared.kafka, f"{shared.group}-publisher", topics.job_events.name
         )
-        self._progress = ProjectionProgress(shared.kafka, topics.user_events, shared.group)
+        self._lag = ConsumerLag(shared.kafka, topics.user_events, shared.group)
         self._chunks = ChunkSource(shared.kafka, topics.uploads.name, timeout_s=_CHUNK_TIMEOUT_S)
         self._producer = PassProducer(shared.kafka, topics.user_events)
         self._term = 0
@@ -244,8 +244,8 @@ class Publisher:
         if now_s < self._watch_at_s or not self._watchdog.is_watching:
             return
         self._watch_at_s = now_s + _WATCH_INTERVAL_S
-        ends = self._progress.ends()
-        job = self._watchdog.overdue(now_s, ends, self._progress.next_offsets())
+        ends = self._lag.ends()
+        job = self._watchdog.overdue(now_s, ends, self._lag.next_offsets())
         if job is not None:
             _log.error("job is overdue, publishing again", job_id=str(job.accepted.job_id))
             self._position = bisect_left(self._ledger.jobs, job.offset, key=attrgetter("offset"))

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ingest_api.event_log.job_events import JobLog
     from ingest_api.event_log.ledger import LedgerJob
     from ingest_api.jobs.statuses import JobReads
-    from ingest_api.kafka.log_start import LogBeginning
+    from ingest_api.kafka.log_start import LogStart
     from ingest_api.postgres.pool import Store
     from ingest_api.web.dates import Row
 
@@ -84,13 +84,11 @@ class Asker:
 class Undo:
     """Reverts and restores jobs, for one API process."""
 
-    def __init__(
-        self, store: Store, job_log: JobLog, jobs: JobReads, beginning: LogBeginning
-    ) -> None:
+    def __init__(self, store: Store, job_log: JobLog, jobs: JobReads, log_start: LogStart) -> None:
         self._store = store
         self._job_log = job_log
         self._jobs = jobs
-        self._beginning = beginning
+        self._log_start = log_start
 
     async def change(self, job: LedgerJob, change: Change, asker: Asker) -> None:
         """The log says on return that the job is reverted, or restored.
@@ -141,7 +139,7 @@ class Undo:
         elif status["finishedDate"] is None and not is_redone:
             raise ConflictError(_NOT_ENDED.format(state=state))
         if state != "REVERTING" and not is_redone:
-            await self._beginning.check()
+            await self._log_start.check()
         return status
 
     def _is_redone(self, job: LedgerJob, status: Row) -> bool:

@@ -33,7 +33,7 @@ _LINGER_MOST_S: Final = 5.0
 _log = structlog.stdlib.get_logger("rollcall.api")
 
 
-class FrontDoor:
+class AsgiMiddleware:
     """The ASGI application around the framework's."""
 
     def __init__(self, application: Application) -> None:
@@ -46,26 +46,26 @@ class FrontDoor:
             return
         context = RequestContext(secrets.token_hex(8), _has_body(scope))
         attach(scope, context)
-        line = _Line(receive, send, context)
+        channel = _Channel(receive, send, context)
         try:
-            await self._answer(scope, line, context)
+            await self._answer(scope, channel, context)
             if context.has_body:
-                await _linger(line, context)
+                await _linger(channel, context)
         finally:
-            line.let_go()
+            channel.release()
 
-    async def _answer(self, scope: Message, line: _Line, context: RequestContext) -> None:
+    async def _answer(self, scope: Message, channel: _Channel, context: RequestContext) -> None:
         try:
             if _is_ambiguous(scope):
-                await _send_failure(line, 400, "Bad request", context)
+                await _send_failure(channel, 400, "Bad request", context)
                 return
-            await self._application(scope, line.receive, line.send)
+            await self._application(scope, channel.receive, channel.send)
         except SanicException as error:  # raised before there is a request to route
-            await _send_failure(line, error.status_code, "Bad request", context)
+            await _send_failure(channel, error.status_code, "Bad request", context)
         except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer
             _log.exception("request failed", request_id=context.request_id)
             if context.status is None:
-                await _send_failure(line, 500, SERVER_FAILURE, context)
+                await _send_failure(channel, 500, SERVER_FAILURE, context)
         finally:
             _log_request(scope, context)
 
@@ -87,7 +87,7 @@ def _has_body(scope: Message) -> bool:
     return b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
 
 
-class _Line:
+class _Channel:
     """The server's end of the connection, noting on the way what becomes of the request.
 
     The framework keeps it in reference cycles, and the server closes the connection
@@ -100,7 +100,7 @@ class _Line:
         self._send: Send | None = send
         self._context = context
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Give the connection back to the server; what is asked of it from now on is in vain."""
         self._receive = self._send = None
 
@@ -127,20 +127,22 @@ class _Line:
         await self._send(message)
 
 
-async def _send_failure(line: _Line, status: int, message: str, context: RequestContext) -> None:
+async def _send_failure(
+    channel: _Channel, status: int, message: str, context: RequestContext
+) -> None:
     body = msgspec.json.encode(Refusal(message, request_id=context.request_id))
     headers = [(b"content-type", b"application/json")]
-    await line.send({"type": "http.response.start", "status": status, "headers": headers})
-    await line.send({"type": "http.response.body", "body": body})
+    await channel.send({"type": "http.response.start", "status": status, "headers": headers})
+    await channel.send({"type": "http.response.body", "body": body})
 
 
-async def _linger(line: _Line, context: RequestContext) -> None:
+async def _linger(channel: _Channel, context: RequestContext) -> None:
     """Discard what still comes, so that the answer is read before the connection closes."""
     most_s = time.monotonic() + _LINGER_MOST_S
     try:
         while not context.is_body_ended and time.monotonic() < most_s:
             async with asyncio.timeout(_LINGER_IDLE_S):
-                await line.receive()
+                await channel.receive()
     except TimeoutError:
         return
 

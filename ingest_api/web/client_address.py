@@ -13,7 +13,7 @@ from ingest_api.web.parameters import header, header_values
 if TYPE_CHECKING:
     from sanic import Request
 
-PROOF_HEADER: Final = "x-forwarded-secret"
+PROXY_HEADER: Final = "x-forwarded-secret"
 _IPV6_BITS_OF_ONE: Final = 64
 """Whoever has one IPv6 address has its whole /64 (RFC 6177)."""
 _WITH_PORT: Final = re.compile(r"\[(?P<v6>[^\]]*)\](:\d+)?|(?P<v4>[\d.]+):\d+")
@@ -35,7 +35,7 @@ def client_address(request: Request[Any, Any], forwarded_secret: str) -> str:
 
 
 def _has_secret(request: Request[Any, Any], secret: str) -> bool:
-    given = header(request, PROOF_HEADER) or ""
+    given = header(request, PROXY_HEADER) or ""
     return hmac.compare_digest(given.encode(errors="replace"), secret.encode())
 
 

@@ -54,7 +54,7 @@ class EventSchemas:
         if self._registry is not None:
             client = RegistryClient(self._registry)
             try:
-                client.hold(registering(topics))
+                client.run(registering(topics))
             finally:
                 client.close()
 
@@ -118,7 +118,7 @@ class EventSchemas:
         client = RegistryClient(self._registry)
         try:
             for schema_id in schema_ids:
-                client.hold(learning(schema_id))
+                client.run(learning(schema_id))
         finally:
             client.close()
 

@@ -17,7 +17,7 @@ from schemas.codec.registry_protocol import (
 )
 
 if TYPE_CHECKING:
-    from schemas.codec.registry_protocol import Conversation, Question
+    from schemas.codec.registry_protocol import Exchange, Question
     from schemas.config.registry import SchemaRegistry
 
 
@@ -34,17 +34,17 @@ class RegistryClient:
             timeout=TIMEOUT_S,
         )
 
-    def hold(self, conversation: Conversation) -> None:
-        """Ask and answer until the conversation ends.
+    def run(self, exchange: Exchange) -> None:
+        """Ask and answer until the exchange ends.
 
         Raises:
             RegistryUnreachableError: the registry does not answer.
             RegistryRefusedError: it will not have one of our schemas.
         """
         with contextlib.suppress(StopIteration):
-            question = next(conversation)
+            question = next(exchange)
             while True:
-                question = conversation.send(self._ask(question))
+                question = exchange.send(self._ask(question))
 
     def _ask(self, question: Question) -> Answer:
         method = "GET" if question.body is None else "POST"

@@ -74,7 +74,7 @@ class Answer:
         return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
 
 
-Conversation = Generator[Question, Answer, None]
+Exchange = Generator[Question, Answer, None]
 """Questions out, answers in."""
 
 
@@ -88,7 +88,7 @@ def subject_of(event_type: type[events.Event], topics: Topics) -> str:
     return f"{topic.name}-rollcall.{event_type.__name__}"
 
 
-def registering(topics: Topics) -> Conversation:
+def registering(topics: Topics) -> Exchange:
     """Every type has an id on return, and values are written by it from then on.
 
     Raises:
@@ -120,7 +120,7 @@ def _id_in(answer: Answer, subject: str) -> int:
     raise RegistryUnreachableError(f"subject {subject}: {_told(answer)}")
 
 
-def learning(schema_id: int) -> Conversation:
+def learning(schema_id: int) -> Exchange:
     """The codec knows on return what values with this id are, or why they are nothing.
 
     Raises:

@@ -78,7 +78,7 @@ def _nul_fields(event: Event) -> Iterator[str]:
 
 
 def _is_stretch(chunks: ChunkRange) -> bool:
-    """Whether such a stretch of `uploads` can be."""
+    """Whether such a range of `uploads` can be."""
     is_ordered = 0 <= chunks.first_offset <= chunks.last_offset
     return is_ordered and chunks.partition >= 0 and chunks.count > 0
 
