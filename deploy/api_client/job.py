@@ -8,9 +8,7 @@ from typing import Any, Self
 
 from deploy.api_client.client import ApiClient, ApiError, path_of
 from deploy.api_client.retry import Patience, is_passing, persistently
-
-RUNNING_STATES = ("ACCEPTED", "PROCESSING", "REVERTING")
-OUTCOMES = ("inserted", "updated", "unchanged", "rejected")
+from schemas.log.job_states import ENDED_STATES, OUTCOMES
 
 _POLL_S = 0.2
 _UNREACHABLE_S = 60.0
@@ -42,7 +40,7 @@ class JobCounts:
     @property
     def has_ended(self) -> bool:
         """True once no line waits for its outcome, or for its undo."""
-        return self.state not in RUNNING_STATES
+        return self.state in ENDED_STATES
 
 
 def _has_ended(counts: JobCounts) -> bool:

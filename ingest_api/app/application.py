@@ -10,12 +10,12 @@ from sanic import Blueprint, Sanic
 from sanic.exceptions import MethodNotAllowed, SanicException
 
 from ingest_api.app.health_routes import Readiness, add_health_routes
-from ingest_api.app.startup import Start
-from ingest_api.app.wire_producers import OtherProducers
-from ingest_api.app.wire_user_writes import Writing
+from ingest_api.app.startup import Startup
+from ingest_api.app.wire_producers import ProducerParts
+from ingest_api.app.wire_user_writes import UserWriteParts
 from ingest_api.as_of.diff import AudienceDiff
 from ingest_api.as_of.diff_routes import add_diff_route
-from ingest_api.as_of.parameters import AskedPoints
+from ingest_api.as_of.parameters import AsOfParameters
 from ingest_api.as_of.past_audiences import PastAudiences
 from ingest_api.auth.account_routes import add_account_routes
 from ingest_api.auth.accounts import Accounts
@@ -26,10 +26,10 @@ from ingest_api.auth.login_rate_limit import LoginLimits
 from ingest_api.auth.middleware import authenticate, is_public
 from ingest_api.auth.password_hashing import Passwords
 from ingest_api.auth.token_routes import add_token_routes
-from ingest_api.dry_runs.service import Comparisons
+from ingest_api.dry_runs.service import DryRuns
 from ingest_api.errors import IngestError
 from ingest_api.event_log.job_events import JobLog
-from ingest_api.imports.accept_upload import Intake
+from ingest_api.imports.accept_upload import UploadAcceptance
 from ingest_api.imports.routes import add_import_route
 from ingest_api.jobs.error_routes import add_error_route
 from ingest_api.jobs.errors import ErrorReads
@@ -48,8 +48,8 @@ from ingest_api.publisher.consumer_lag import ConsumerLag
 from ingest_api.undo.preview import UndoPreviews
 from ingest_api.undo.routes import add_undo_routes
 from ingest_api.undo.undo import Undo
-from ingest_api.uploads.concurrency_limit import UploadGate
-from ingest_api.uploads.receiver import make_ways
+from ingest_api.uploads.concurrency_limit import ConcurrencyLimit
+from ingest_api.uploads.receiver import make_upload_resources
 from ingest_api.users.queries import UserReads
 from ingest_api.users.read_routes import add_user_routes
 from ingest_api.web.body import BodyLimits
@@ -89,11 +89,11 @@ class Parts:
     instances: InstanceRegistry
     past_audiences: PastAudiences
     log_start: LogStart
-    gate: UploadGate
-    intake: Intake
-    start: Start
-    writing: Writing
-    producers: OtherProducers
+    concurrency: ConcurrencyLimit
+    uploads: UploadAcceptance
+    startup: Startup
+    user_writes: UserWriteParts
+    producers: ProducerParts
 
 
 def make_parts(settings: ApiSettings) -> Parts:
@@ -109,14 +109,18 @@ def make_parts(settings: ApiSettings) -> Parts:
     job_log = JobLog(shared.kafka, shared.topics.job_events.name, schemas)
     range_reader = RangeReader(shared.kafka, shared.topics.user_events.name)
     jobs = JobReads(store, job_log.ledger)
-    gate = UploadGate(
+    concurrency = ConcurrencyLimit(
         at_once=settings.uploads_at_once,
         per_account=settings.uploads_per_account,
         deadline_s=settings.body_deadline_s,
     )
-    ways = make_ways(shared, threads=settings.uploads_at_once, limits=settings.limits)
-    intake = Intake(ways, job_log, gate, Comparisons(ways, store, job_log, gate))
-    start = Start(settings, job_log, intake, accounts)
+    resources = make_upload_resources(
+        shared, threads=settings.uploads_at_once, limits=settings.limits
+    )
+    uploads = UploadAcceptance(
+        resources, job_log, concurrency, DryRuns(resources, store, job_log, concurrency)
+    )
+    startup = Startup(settings, job_log, uploads, accounts)
     instances = InstanceRegistry(store)
     log_start = LogStart(shared.kafka, shared.topics.job_events, shared.topics.user_events)
     return Parts(
@@ -137,11 +141,11 @@ def make_parts(settings: ApiSettings) -> Parts:
         instances=instances,
         past_audiences=PastAudiences(instances, log_start.check),
         log_start=log_start,
-        gate=gate,
-        intake=intake,
-        start=start,
-        writing=Writing(settings, store, job_log, start),
-        producers=OtherProducers(shared, store, job_log, start),
+        concurrency=concurrency,
+        uploads=uploads,
+        startup=startup,
+        user_writes=UserWriteParts(settings, store, job_log, startup),
+        producers=ProducerParts(shared, store, job_log, startup),
     )
 
 
@@ -152,11 +156,13 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
     app.config.FALLBACK_ERROR_FORMAT = "json"
     api = Blueprint("api", url_prefix=BASE_PATH)
     limits = BodyLimits(parts.settings.max_upload_bytes, parts.settings.body_idle_timeout_s)
-    add_import_route(api, parts.intake, store=parts.store, gate=parts.gate, limits=limits)
-    parts.writing.add_routes(api)
+    add_import_route(
+        api, parts.uploads, store=parts.store, concurrency=parts.concurrency, limits=limits
+    )
+    parts.user_writes.add_routes(api)
     parts.producers.add_routes(api)
     _add_routes_of_jobs(api, parts)
-    points = AskedPoints(parts.past_audiences, parts.job_log, parts.job_reads)
+    points = AsOfParameters(parts.past_audiences, parts.job_log, parts.job_reads)
     add_user_routes(api, parts.user_reads, points)
     add_diff_route(api, points, parts.past_audiences, AudienceDiff(parts.store))
     add_projection_routes(api, parts.instances, parts.log_start)
@@ -165,7 +171,9 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
     public = Blueprint("public")
     shared = parts.settings.shared
     progress = ConsumerLag(shared.kafka, shared.topics.user_events, shared.group)
-    readiness = Readiness(shared.topics, parts.job_log, parts.store, parts.start, progress=progress)
+    readiness = Readiness(
+        shared.topics, parts.job_log, parts.store, parts.startup, progress=progress
+    )
     add_health_routes(public, readiness)
     add_description_routes(public, parts.settings.shared)
     app.blueprint([api, public])

@@ -6,18 +6,18 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from ingest_api.app.stand_still import StandStill
+from ingest_api.app.stall_detector import StallDetector
 from ingest_api.errors import LogUnavailableError, StoreUnavailableError
 from ingest_api.openapi import response_types
-from ingest_api.openapi.operation import JSON, Answer, Operation, described
+from ingest_api.openapi.described import Answered, described
+from ingest_api.openapi.operation import JSON, Answer, Operation
 from ingest_api.publisher.consumer_lag import LagUnknownError
 from ingest_api.web.dates import has_read_model
-from ingest_api.web.responses import json_answer
 
 if TYPE_CHECKING:
-    from sanic import Blueprint, HTTPResponse, Request
+    from sanic import Blueprint, Request
 
-    from ingest_api.app.startup import Start
+    from ingest_api.app.startup import Startup
     from ingest_api.event_log.job_events import JobLog
     from ingest_api.postgres.pool import Store
     from ingest_api.publisher.consumer_lag import ConsumerLag
@@ -51,16 +51,16 @@ class Readiness:
         topics: Topics,
         job_log: JobLog,
         store: Store,
-        start: Start,
+        startup: Startup,
         *,
         progress: ConsumerLag,
     ) -> None:
         self._progress = progress
-        self._stand_still = StandStill()
+        self._stall_detector = StallDetector()
         self._topics = topics
         self._job_log = job_log
         self._store = store
-        self._start = start
+        self._startup = startup
         self._reasons: list[str] = []
         self._asked_at_s = -_KEPT_S
         self._asking = asyncio.Lock()
@@ -70,8 +70,8 @@ class Readiness:
         async with self._asking:
             if time.monotonic() - self._asked_at_s > _KEPT_S:
                 found = await asyncio.gather(self._kafka(), self._postgres())
-                self._reasons = [*self._start.reasons(), *found[0], *found[1]]
-                self._reasons += [] if self._reasons else await self._standing_still()
+                self._reasons = [*self._startup.reasons(), *found[0], *found[1]]
+                self._reasons += [] if self._reasons else await self._stalled()
                 self._asked_at_s = time.monotonic()
             return self._reasons
 
@@ -92,7 +92,7 @@ class Readiness:
             return ["Postgres doesn't answer."]
         return [] if is_there else ["No processor has made the read model yet."]
 
-    async def _standing_still(self) -> list[str]:
+    async def _stalled(self) -> list[str]:
         """Jobs end in their order, so where the last one has ended none is open."""
         try:
             open_job_id = await self._last_open_job()
@@ -101,7 +101,7 @@ class Readiness:
                 positions = await asyncio.to_thread(self._progress.positions)
         except (StoreUnavailableError, LagUnknownError):
             return []  # whatever moves, or doesn't, is asked for again
-        reason = self._stand_still.reason(time.monotonic(), open_job_id, positions)
+        reason = self._stall_detector.reason(time.monotonic(), open_job_id, positions)
         return [] if reason is None else [reason]
 
     async def _last_open_job(self) -> int | None:
@@ -119,14 +119,15 @@ def add_health_routes(public: Blueprint, readiness: Readiness) -> None:
 
     @public.get("/health/live", ctx_public=True)
     @described(_LIVE)
-    async def live(_request: Request[Any, Any]) -> HTTPResponse:
-        return json_answer(200, {"status": "live"})
+    async def live(_request: Request[Any, Any]) -> response_types.Live:
+        return response_types.Live(status="live")
 
     @public.get("/health/ready", ctx_public=True)
     @described(_READY)
-    async def ready(_request: Request[Any, Any]) -> HTTPResponse:
+    async def ready(_request: Request[Any, Any]) -> Answered:
         reasons = await readiness.reasons()
         status = "waiting" if reasons else "ready"
-        return json_answer(503 if reasons else 200, {"status": status, "reasons": reasons})
+        body = response_types.Readiness(status=status, reasons=reasons)
+        return Answered(body, status=503 if reasons else 200)
 
     _ = live, ready

@@ -69,8 +69,8 @@ async def serve(settings: ApiSettings) -> None:
     parts.authenticator.start()
     tasks = [
         essential_task(parts.job_log.until_moved(), "log-moved"),
-        essential_task(parts.start.run(), "start"),
-        essential_task(parts.writing.run(), "write-outcomes"),
+        essential_task(parts.startup.run(), "start"),
+        essential_task(parts.user_writes.run(), "write-outcomes"),
     ]
     try:
         await server.serve()
@@ -133,7 +133,7 @@ def _stop(end: Callable[[int], None], stopping: asyncio.Event) -> None:
 
 def _end(server: Server, parts: Parts, exit_code: int) -> None:
     """Take no more, and finish what is under way; :func:`serve` returns then."""
-    parts.gate.close()
+    parts.concurrency.close()
     parts.job_watch.close()
     parts.undo_previews.close()
     server.stop()
@@ -144,8 +144,8 @@ def _end(server: Server, parts: Parts, exit_code: int) -> None:
 
 
 async def _close(parts: Parts) -> None:
-    parts.intake.close()
-    parts.writing.close()
+    parts.uploads.close()
+    parts.user_writes.close()
     parts.job_proofs.close()
     parts.producers.close()
     parts.passwords.close()

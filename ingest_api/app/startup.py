@@ -15,22 +15,22 @@ if TYPE_CHECKING:
     from ingest_api.app.settings import ApiSettings
     from ingest_api.auth.accounts import Accounts
     from ingest_api.event_log.job_events import JobLog
-    from ingest_api.imports.accept_upload import Intake
+    from ingest_api.imports.accept_upload import UploadAcceptance
 
 _FIRST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 3.0
 _log = structlog.stdlib.get_logger("rollcall.api")
 
 
-class Start:
+class Startup:
     """Makes topics and accounts, whenever Kafka and Postgres come up; says what is still open."""
 
     def __init__(
-        self, settings: ApiSettings, job_log: JobLog, intake: Intake, accounts: Accounts
+        self, settings: ApiSettings, job_log: JobLog, uploads: UploadAcceptance, accounts: Accounts
     ) -> None:
         self._settings = settings
         self._job_log = job_log
-        self._intake = intake
+        self._uploads = uploads
         self._accounts = accounts
         self._open = {
             "topics": "The topics are not there yet.",
@@ -61,7 +61,7 @@ class Start:
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
             else:
                 self._job_log.start()
-                self._intake.warm()
+                self._uploads.warm()
                 del self._open["topics"]
 
     async def _make_accounts(self) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ingest_api.event_log.user_events import UserLog
 from ingest_api.kafka.earlier_logs import EarlierLogs
 from ingest_api.producers.dead_letter_retries import DeadLetterRetries
-from ingest_api.producers.dead_letter_topic import DeadLetterLog
+from ingest_api.producers.dead_letter_topic import DeadLetterTopic
 from ingest_api.producers.dead_letters import DeadLetters
 from ingest_api.producers.routes import add_producer_routes
 from ingest_api.producers.source_counts import SourceReads
@@ -15,21 +15,21 @@ from ingest_api.producers.source_counts import SourceReads
 if TYPE_CHECKING:
     from sanic import Blueprint
 
-    from ingest_api.app.startup import Start
+    from ingest_api.app.startup import Startup
     from ingest_api.event_log.job_events import JobLog
     from ingest_api.postgres.pool import Store
     from schemas.config.settings import Settings
 
 
-class OtherProducers:
+class ProducerParts:
     """The parts and their life: added to the application, closed after it."""
 
-    def __init__(self, settings: Settings, store: Store, job_log: JobLog, start: Start) -> None:
+    def __init__(self, settings: Settings, store: Store, job_log: JobLog, startup: Startup) -> None:
         topics = settings.topics
         self._sources = SourceReads(store)
-        self._user_log = UserLog(settings.kafka, topics.user_events, job_log, start.reasons)
-        self._letters = DeadLetters(
-            DeadLetterLog(settings.kafka, topics.dead_letters.name),
+        self._user_log = UserLog(settings.kafka, topics.user_events, job_log, startup.reasons)
+        self._dead_letters = DeadLetters(
+            DeadLetterTopic(settings.kafka, topics.dead_letters.name),
             DeadLetterRetries(store, topics.dead_letters.name),
             self._user_log,
             EarlierLogs(settings),
@@ -37,9 +37,9 @@ class OtherProducers:
 
     def add_routes(self, api: Blueprint) -> None:
         """Add all routes of these parts."""
-        add_producer_routes(api, self._letters, self._sources)
+        add_producer_routes(api, self._dead_letters, self._sources)
 
     def close(self) -> None:
         """Leave the broker, and end the threads."""
-        self._letters.close()
+        self._dead_letters.close()
         self._user_log.close()

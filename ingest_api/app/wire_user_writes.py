@@ -9,7 +9,7 @@ from ingest_api.attributes.routes import add_attribute_routes
 from ingest_api.event_log.user_events import UserLog
 from ingest_api.kafka.range_reader import RangeReader
 from ingest_api.users.history import UserHistory
-from ingest_api.users.write_outcomes import Outcomes
+from ingest_api.users.write_outcomes import WriteOutcomes
 from ingest_api.users.write_routes import add_history_route, add_user_write_routes
 from ingest_api.users.writes import UserWrites
 
@@ -17,19 +17,21 @@ if TYPE_CHECKING:
     from sanic import Blueprint
 
     from ingest_api.app.settings import ApiSettings
-    from ingest_api.app.startup import Start
+    from ingest_api.app.startup import Startup
     from ingest_api.event_log.job_events import JobLog
     from ingest_api.postgres.pool import Store
 
 
-class Writing:
+class UserWriteParts:
     """The parts and their life: added to the application, run beside it, closed after it."""
 
-    def __init__(self, settings: ApiSettings, store: Store, job_log: JobLog, start: Start) -> None:
+    def __init__(
+        self, settings: ApiSettings, store: Store, job_log: JobLog, startup: Startup
+    ) -> None:
         shared = settings.shared
         user_events = shared.topics.user_events
-        self._outcomes = Outcomes(store)
-        self._log = UserLog(shared.kafka, user_events, job_log, start.reasons)
+        self._outcomes = WriteOutcomes(store)
+        self._log = UserLog(shared.kafka, user_events, job_log, startup.reasons)
         self._writes = UserWrites(
             store,
             self._outcomes,

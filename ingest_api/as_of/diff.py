@@ -21,10 +21,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, LiteralString
 
 from ingest_api.errors import UnavailableError
+from ingest_api.openapi.response_types import UserDifference
+from ingest_api.openapi.user_answers import shown_fields
 from ingest_api.postgres.pool import PUBLIC
-from ingest_api.web.dates import day_text
 from schemas.read_model.tables import USER_COLUMNS
-from schemas.rules.fields import FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 Kind = Literal["added", "changed", "removed"]
 KINDS: Final[tuple[Kind, ...]] = ("added", "changed", "removed")
 _AT_ONCE: Final = 2
-_TURN_TIMEOUT_S: Final = 20
+_SLOT_TIMEOUT_S: Final = 20
 _TIMEOUT_S: Final = 120
 _FEW: Final = 2000
 """So many differences are kept with their counts."""
@@ -156,15 +156,23 @@ class _Differences:
         return wanted[: page.size]
 
 
+@dataclass(frozen=True, slots=True)
+class FoundDifferences:
+    """How many there are by kind, None where that is not known, and a page of them."""
+
+    counts: dict[Kind, int | None]
+    entries: list[UserDifference]
+
+
 class AudienceDiff:
     """Compares audiences, a few at a time, for one API process."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._slots = asyncio.Semaphore(_AT_ONCE)
         self._kept: OrderedDict[Sides, _Differences] = OrderedDict()
 
-    async def select_page(self, sides: Sides, page: DiffPage) -> Row:
+    async def select_page(self, sides: Sides, page: DiffPage) -> FoundDifferences:
         """The counts of all differences, and a page of them by key.
 
         The counts are null on a later page of a diff with the live audience: they would take a
@@ -176,8 +184,8 @@ class AudienceDiff:
             StoreUnavailableError: Postgres doesn't answer, or it takes too long.
         """
         try:
-            async with asyncio.timeout(_TURN_TIMEOUT_S):
-                await self._turns.acquire()
+            async with asyncio.timeout(_SLOT_TIMEOUT_S):
+                await self._slots.acquire()
         except TimeoutError:
             raise UnavailableError(
                 f"{_AT_ONCE} other differences are being looked for, try again"
@@ -187,28 +195,30 @@ class AudienceDiff:
             work = partial(self._page, sides=sides, page=page)
             return await self._store.read(work, schemas, timeout_s=_TIMEOUT_S)
         finally:
-            self._turns.release()
+            self._slots.release()
 
-    async def _page(self, snapshot: Snapshot, *, sides: Sides, page: DiffPage) -> Row:
+    async def _page(self, snapshot: Snapshot, *, sides: Sides, page: DiffPage) -> FoundDifferences:
         await snapshot.select(_SETTINGS)
         generations = await self._generations(snapshot)
-        all_of = self._kept.get(sides)
-        if all_of is None and (sides.are_past or not page.after):
-            all_of = await self._look_at_all(snapshot, generations)
+        differences = self._kept.get(sides)
+        if differences is None and (sides.are_past or not page.after):
+            differences = await self._compare_all(snapshot, generations)
             if sides.are_past:
-                self._keep(sides, all_of)
-        found = all_of and all_of.page(page)
+                self._keep(sides, differences)
+        found = differences and differences.page(page)
         if found is None:
             # To find that there is none of a kind would take a look at all users.
             kinds: list[Kind] = [
-                kind for kind in page.kinds if all_of is None or all_of.counts[kind]
+                kind for kind in page.kinds if differences is None or differences.counts[kind]
             ]
-            found = await self._look_for_page(snapshot, generations, kinds, page)
-        counts: Row = {kind: all_of and all_of.counts[kind] for kind in KINDS}
-        return counts | {"entries": await self._entries(snapshot, generations, found)}
+            found = await self._compare_page(snapshot, generations, kinds, page)
+        counts: dict[Kind, int | None] = {
+            kind: differences and differences.counts[kind] for kind in KINDS
+        }
+        return FoundDifferences(counts, await self._entries(snapshot, generations, found))
 
-    def _keep(self, sides: Sides, all_of: _Differences) -> None:
-        self._kept[sides] = all_of
+    def _keep(self, sides: Sides, differences: _Differences) -> None:
+        self._kept[sides] = differences
         if len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
 
@@ -222,7 +232,7 @@ class AudienceDiff:
         rows = await snapshot.select(self._SELECT_GENERATIONS)
         return dict(rows[0]) if rows else {"old": None, "new": None}
 
-    async def _look_at_all(
+    async def _compare_all(
         self, snapshot: Snapshot, generations: Mapping[str, object]
     ) -> _Differences:
         parameters = {**generations, "after": "", "most": _FEW}
@@ -236,7 +246,7 @@ class AudienceDiff:
         few = tuple(zip(rows[0]["kinds"], rows[0]["keys"], strict=True))
         return _Differences(counts, few if is_few else None)
 
-    async def _look_for_page(
+    async def _compare_page(
         self,
         snapshot: Snapshot,
         generations: Mapping[str, object],
@@ -255,7 +265,7 @@ class AudienceDiff:
         snapshot: Snapshot,
         generations: Mapping[str, object],
         found: Sequence[tuple[Kind, str]],
-    ) -> list[Row]:
+    ) -> list[UserDifference]:
         keys = [key for _, key in found]
         if not keys:
             return []
@@ -276,25 +286,24 @@ class AudienceDiff:
         return {row["key"]: row for row in rows}
 
 
-def _entry(kind: Kind, old: Row | None, new: Row | None) -> Row:
+def _entry(kind: Kind, old: Row | None, new: Row | None) -> UserDifference:
     user = new or old
     assert user is not None, "a key that differs is on one side at least"
     before, after = _values(old), _values(new)
     names = [name for name in before | after if before.get(name) != after.get(name)]
-    return {
-        "kind": kind,
-        "key": user["key"],
-        "id": str(user["id"]),
-        "before": None if old is None else {name: before.get(name) for name in names},
-        "after": None if new is None else {name: after.get(name) for name in names},
-    }
+    return UserDifference(
+        kind=kind,
+        key=user["key"],
+        id=str(user["id"]),
+        before=None if old is None else {name: before.get(name) for name in names},
+        after=None if new is None else {name: after.get(name) for name in names},
+    )
 
 
 def _values(row: Row | None) -> Row:
     """What is set of a user, by the names that users are shown with and ``attributes.<name>``."""
     if row is None:
         return {}
-    values: Row = {field.json_name: row[field.name] for field in FIELDS if field.kind != "date"}
-    values["lastActiveDateStr"] = day_text(row["last_active_date"])
+    values = shown_fields(row)
     values |= {f"attributes.{name}": value for name, value in row["attributes"].items()}
     return {name: value for name, value in values.items() if value is not None}

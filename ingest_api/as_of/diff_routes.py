@@ -8,41 +8,42 @@ from ingest_api.as_of.diff import KINDS, DiffPage, Sides
 from ingest_api.as_of.operations import AUDIENCE_DIFF
 from ingest_api.auth.middleware import account_of
 from ingest_api.errors import invalid_parameter
-from ingest_api.openapi.operation import described
+from ingest_api.openapi.described import described
+from ingest_api.openapi.response_types import AudienceDifference
 from ingest_api.web.paging import MOST_PAGE_SIZE, PAGE_SIZE
 from ingest_api.web.parameters import query_number, query_values
-from ingest_api.web.responses import json_answer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sanic import Blueprint, HTTPResponse, Request
+    from sanic import Blueprint, Request
 
-    from ingest_api.as_of.diff import AudienceDiff, Kind
-    from ingest_api.as_of.parameters import AskedPoints
+    from ingest_api.as_of.diff import AudienceDiff, FoundDifferences, Kind
+    from ingest_api.as_of.parameters import AsOfParameters
     from ingest_api.as_of.past_audiences import PastAudiences
-    from ingest_api.web.dates import Row
 
 _LONGEST_KEY: Final = 1000
 
 
 def add_diff_route(
-    api: Blueprint, points: AskedPoints, past: PastAudiences, diff: AudienceDiff
+    api: Blueprint, points: AsOfParameters, past: PastAudiences, diff: AudienceDiff
 ) -> None:
     """Add the route."""
 
     @api.get("/audience/diff")
     @described(AUDIENCE_DIFF)
-    async def audience_diff(request: Request[Any, Any]) -> HTTPResponse:
+    async def audience_diff(request: Request[Any, Any]) -> AudienceDifference:
         by = account_of(request, "reader").name
         page = _page(request)
         both = [await points.point(request, name) for name in ("from", "to")]
 
-        async def compare(schemas: Sequence[str]) -> Row:
+        async def compare(schemas: Sequence[str]) -> FoundDifferences:
             return await diff.select_page(Sides(*schemas), page)
 
         found = await past.read(both, by, compare)
-        return json_answer(200, {"from": str(both[0]), "to": str(both[1]), **found})
+        return AudienceDifference(
+            from_=str(both[0]), to=str(both[1]), **found.counts, entries=found.entries
+        )
 
     _ = audience_diff
 

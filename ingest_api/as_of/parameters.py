@@ -21,12 +21,11 @@ if TYPE_CHECKING:
     from ingest_api.projections.point_in_time import Point
 
 _AS_OF: Final = "asOf"
-_RUNNING: Final = frozenset({"ACCEPTED", "PROCESSING"})
 JOB_RUNS: Final = "The job has not ended, so there is no audience as of it yet"
 _T = TypeVar("_T")
 
 
-class AskedPoints:
+class AsOfParameters:
     """What requests are answered from, for one API process."""
 
     def __init__(self, past: PastAudiences, job_log: JobLog, jobs: JobReads) -> None:
@@ -45,7 +44,7 @@ class AskedPoints:
             UnavailableError: the audience is not there yet.
         """
         values = query_values(request).get(_AS_OF)
-        point = NOW if values is None else await self._checked(request, _AS_OF, values)
+        point = NOW if values is None else await self._checked_point(request, _AS_OF, values)
         return await self._past.read([point], by, lambda schemas: work(schemas[0]))
 
     async def point(self, request: Request[Any, Any], name: str) -> Point:
@@ -58,14 +57,14 @@ class AskedPoints:
         values = query_values(request).get(name)
         if values is None:
             raise invalid_parameter(name, f"{name} is required.")
-        return await self._checked(request, name, values, allows_now=True)
+        return await self._checked_point(request, name, values, allows_now=True)
 
-    async def _checked(
+    async def _checked_point(
         self, request: Request[Any, Any], name: str, values: list[str], *, allows_now: bool = False
     ) -> Point:
         point = read_point(name, values, now=datetime.now(UTC), allows_now=allows_now)
         if point.job_id is not None:
             job = await job_named(request, self._job_log, str(point.job_id))
-            if (await self._jobs.view(job)).status["state"] in _RUNNING:
+            if (await self._jobs.view(job)).is_running:
                 raise ConflictError(JOB_RUNS)
         return point

@@ -76,15 +76,15 @@ class PastAudiences:
         until_s = time.monotonic() + self._wait_s
         for point in points:
             if not point.is_now:
-                await self._ask(point, by)
+                await self._request(point, by)
         return [await self._schema(point, by, until_s) for point in points]
 
-    async def _ask(self, point: Point, by: str) -> None:
+    async def _request(self, point: Point, by: str) -> None:
         if await self._instances.use_past(point) is not None:
             return
         await self._check_log()
         if not await self._instances.request_past(point, by=by):
-            raise UnavailableError(_no_room(await self._instances.select_kept_past()))
+            raise UnavailableError(_too_many(await self._instances.select_kept_past()))
 
     async def _schema(self, point: Point, by: str, until_s: float) -> str:
         if point.is_now:
@@ -92,18 +92,18 @@ class PastAudiences:
         while True:
             row = await self._instances.use_past(point)
             if row is None:
-                await self._ask(point, by)
+                await self._request(point, by)
             elif row["state"] == "ready":
                 return schema_name(row["number"])
             elif row["state"] == "failed":
                 message = f"The audience as of {point.words} could not be built: {row['failure']}"
                 raise ConflictError(message)
             if time.monotonic() > until_s:
-                raise UnavailableError(_still(point, row))
+                raise UnavailableError(_not_ready_yet(point, row))
             await asyncio.sleep(_POLL_S)
 
 
-def _still(point: Point, row: Row | None) -> str:
+def _not_ready_yet(point: Point, row: Row | None) -> str:
     audience = f"The audience as of {point.words}"
     if row is None:
         return f"{audience} waits for a processor to make its tables: is one running?"
@@ -112,7 +112,7 @@ def _still(point: Point, row: Row | None) -> str:
     return f"{audience} is {progress_text(row)}; try again"
 
 
-def _no_room(kept: Sequence[Row]) -> str:
+def _too_many(kept: Sequence[Row]) -> str:
     shown = ", ".join(
         f"as of {point.words} ({progress_text(row)})"
         for row in kept

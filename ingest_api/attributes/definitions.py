@@ -28,7 +28,6 @@ from ingest_api.errors import (
     LogUnavailableError,
     UnavailableError,
 )
-from ingest_api.web.dates import date_text
 from ingest_api.web.json_body import JsonBody
 from schemas.events import AttributeDefined, AttributeType
 from schemas.rules.attributes import (
@@ -115,14 +114,13 @@ class AttributeDefinitions:
     ORDER BY defined_at, name
     """
 
-    async def select(self) -> Row:
+    async def select(self) -> list[Row]:
         """All attributes that may be used, the oldest first.
 
         Raises:
             StoreUnavailableError: Postgres doesn't answer.
         """
-        rows = await self._store.select_projected(self._SELECT)
-        return {"total": len(rows), "attributes": [_shown(row) for row in rows]}
+        return await self._store.select_projected(self._SELECT)
 
     async def define(self, body: AttributeBody, account: str) -> None:
         """Every partition knows the attribute on return; asked again, nothing changes.
@@ -260,14 +258,3 @@ def _defined_otherwise(event: AttributeDefined) -> ConflictError:
         f" isReconciliationKey {str(event.is_reconciliation_key).lower()},"
         f" isIndexed {str(event.is_indexed).lower()}",
     )
-
-
-def _shown(row: Row) -> Row:
-    return {
-        "name": row["name"],
-        "type": row["type"],
-        "isReconciliationKey": row["is_reconciliation_key"],
-        "isIndexed": row["is_indexed"],
-        "definedDate": date_text(row["defined_at"]),
-        "definedBy": row["defined_by"],
-    }

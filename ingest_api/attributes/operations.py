@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta
@@ -10,7 +10,11 @@ from msgspec import Meta
 from ingest_api.attributes.definitions import AttributeBody
 from ingest_api.openapi.operation import JSON, Answer, Operation, refused, refused_detail
 from ingest_api.openapi.response_types import ContractDate, Count
+from ingest_api.web.dates import date_text
 from schemas.events import AttributeType
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class AttributeAdded(msgspec.Struct, frozen=True, rename="camel"):
@@ -36,6 +40,18 @@ class AttributesShown(msgspec.Struct, frozen=True, rename="camel"):
 
     total: Count
     attributes: list[AttributeShown]
+
+
+def attribute_shown(row: Mapping[str, Any]) -> AttributeShown:
+    """Return the answer that a row of the table of attributes is."""
+    return AttributeShown(
+        name=row["name"],
+        type=row["type"],
+        is_reconciliation_key=row["is_reconciliation_key"],
+        is_indexed=row["is_indexed"],
+        defined_date=date_text(row["defined_at"]),
+        defined_by=row["defined_by"],
+    )
 
 
 LIST_ATTRIBUTES: Final = Operation(

@@ -5,14 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ingest_api.attributes.definitions import AttributeBody
-from ingest_api.attributes.operations import DEFINE_ATTRIBUTE, LIST_ATTRIBUTES
+from ingest_api.attributes.operations import (
+    DEFINE_ATTRIBUTE,
+    LIST_ATTRIBUTES,
+    AttributeAdded,
+    AttributesShown,
+    attribute_shown,
+)
 from ingest_api.auth.middleware import account_of
-from ingest_api.openapi.operation import described
+from ingest_api.openapi.described import described
 from ingest_api.web.json_body import json_body
-from ingest_api.web.responses import json_answer
 
 if TYPE_CHECKING:
-    from sanic import Blueprint, HTTPResponse, Request
+    from sanic import Blueprint, Request
 
     from ingest_api.attributes.definitions import AttributeDefinitions
 
@@ -22,16 +27,17 @@ def add_attribute_routes(api: Blueprint, attributes: AttributeDefinitions) -> No
 
     @api.get("/admin/attributes")
     @described(LIST_ATTRIBUTES)
-    async def list_attributes(request: Request[Any, Any]) -> HTTPResponse:
+    async def list_attributes(request: Request[Any, Any]) -> AttributesShown:
         account_of(request, "reader")
-        return json_answer(200, await attributes.select())
+        rows = await attributes.select()
+        return AttributesShown(len(rows), [attribute_shown(row) for row in rows])
 
     @api.post("/admin/attributes", stream=True)
     @described(DEFINE_ATTRIBUTE)
-    async def define_attribute(request: Request[Any, Any]) -> HTTPResponse:
+    async def define_attribute(request: Request[Any, Any]) -> AttributeAdded:
         account = account_of(request, "admin")
         body = await json_body(request, AttributeBody)
         await attributes.define(body, account.name)
-        return json_answer(200, {"name": body.name, "message": "Attribute added successfully"})
+        return AttributeAdded(body.name, "Attribute added successfully")
 
     _ = list_attributes, define_attribute

@@ -22,23 +22,22 @@ from ingest_api.auth.credentials import (
 from ingest_api.auth.middleware import account_of
 from ingest_api.auth.password_hashing import generated_password
 from ingest_api.errors import Detail, InvalidRequestError, NotFoundError
+from ingest_api.openapi.described import described
 from ingest_api.openapi.operation import (
     JSON,
     Answer,
     Operation,
     Parameter,
-    described,
     page_parameters,
     refused,
 )
 from ingest_api.web.dates import date_text
 from ingest_api.web.json_body import INVALID_BODY, JsonBody, json_body
 from ingest_api.web.paging import page_of
-from ingest_api.web.responses import json_answer
 from ingest_api.web.roles import Account, Role
 
 if TYPE_CHECKING:
-    from sanic import Blueprint, HTTPResponse, Request
+    from sanic import Blueprint, Request
 
     from ingest_api.auth.accounts import Accounts
     from ingest_api.auth.authenticator import Authenticator
@@ -132,11 +131,10 @@ def _add_reads(api: Blueprint, accounts: Accounts) -> None:
             },
         )
     )
-    async def account_page(request: Request[Any, Any]) -> HTTPResponse:
+    async def account_page(request: Request[Any, Any]) -> AccountPage:
         account_of(request, "admin")
         total, rows = await accounts.select_page(page_of(request))
-        page = AccountPage(total, [_shown(row) for row in rows])
-        return json_answer(200, msgspec.to_builtins(page))
+        return AccountPage(total, [_shown(row) for row in rows])
 
     @api.get("/admin/accounts/<name:str>")
     @described(
@@ -151,10 +149,10 @@ def _add_reads(api: Blueprint, accounts: Accounts) -> None:
             },
         )
     )
-    async def account(request: Request[Any, Any], name: str) -> HTTPResponse:
+    async def account(request: Request[Any, Any], name: str) -> AccountShown:
         account_of(request, "admin")
         found = await accounts.fetch(_name_in(name))
-        return json_answer(200, msgspec.to_builtins(_shown(found)))
+        return _shown(found)
 
     _ = account_page, account
 
@@ -176,7 +174,7 @@ def _add_changes(api: Blueprint, accounts: Accounts, authenticator: Authenticato
             },
         )
     )
-    async def add_account(request: Request[Any, Any]) -> HTTPResponse:
+    async def add_account(request: Request[Any, Any]) -> AccountAnswer:
         by = account_of(request, "admin")
         body = await json_body(request, NewAccount)
         check_name(body.name)
@@ -206,7 +204,7 @@ def _add_changes(api: Blueprint, accounts: Accounts, authenticator: Authenticato
             },
         )
     )
-    async def change_account(request: Request[Any, Any], name: str) -> HTTPResponse:
+    async def change_account(request: Request[Any, Any], name: str) -> AccountAnswer:
         by = account_of(request, "admin")
         body = await json_body(request, ChangedAccount)
         name = _name_in(name)
@@ -244,7 +242,7 @@ def _add_deletion(api: Blueprint, accounts: Accounts, authenticator: Authenticat
             },
         )
     )
-    async def delete_account(request: Request[Any, Any], name: str) -> HTTPResponse:
+    async def delete_account(request: Request[Any, Any], name: str) -> AccountAnswer:
         by = account_of(request, "admin")
         name = _name_in(name)
         await accounts.delete(name)
@@ -297,5 +295,5 @@ def _shown(row: dict[str, Any]) -> AccountShown:
     )
 
 
-def _done(name: str, message: str, password: str | None = None) -> HTTPResponse:
-    return json_answer(200, msgspec.to_builtins(AccountAnswer(name, message, password)))
+def _done(name: str, message: str, password: str | None = None) -> AccountAnswer:
+    return AccountAnswer(name, message, password)

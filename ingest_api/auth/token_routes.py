@@ -11,25 +11,18 @@ from ingest_api.auth.account_routes import check_name, refusals
 from ingest_api.auth.api_tokens import NAME_TAKEN, UNKNOWN_TOKEN
 from ingest_api.auth.middleware import account_of
 from ingest_api.errors import NotFoundError
-from ingest_api.openapi.operation import (
-    JSON,
-    Answer,
-    Operation,
-    Parameter,
-    described,
-    page_parameters,
-)
+from ingest_api.openapi.described import described
+from ingest_api.openapi.operation import JSON, Answer, Operation, Parameter, page_parameters
 from ingest_api.web.dates import date_text
 from ingest_api.web.json_body import INVALID_BODY, JsonBody, json_body
 from ingest_api.web.paging import page_of
 from ingest_api.web.parameters import whole_number
-from ingest_api.web.responses import json_answer
 from ingest_api.web.roles import Account, Role
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from sanic import Blueprint, HTTPResponse, Request
+    from sanic import Blueprint, Request
 
     from ingest_api.auth.api_tokens import Tokens
     from ingest_api.auth.authenticator import Authenticator
@@ -99,11 +92,10 @@ def add_token_routes(api: Blueprint, tokens: Tokens, authenticator: Authenticato
             },
         )
     )
-    async def token_page(request: Request[Any, Any]) -> HTTPResponse:
+    async def token_page(request: Request[Any, Any]) -> TokenPage:
         account_of(request, "admin")
         total, rows = await tokens.select_page(page_of(request))
-        page = TokenPage(total, [_shown(row) for row in rows])
-        return json_answer(200, msgspec.to_builtins(page))
+        return TokenPage(total, [_shown(row) for row in rows])
 
     @api.post("/admin/tokens", stream=True)
     @described(
@@ -120,7 +112,7 @@ def add_token_routes(api: Blueprint, tokens: Tokens, authenticator: Authenticato
             },
         )
     )
-    async def add_token(request: Request[Any, Any]) -> HTTPResponse:
+    async def add_token(request: Request[Any, Any]) -> TokenAdded:
         by = account_of(request, "admin")
         body = await json_body(request, NewToken)
         check_name(body.name)
@@ -128,8 +120,7 @@ def add_token_routes(api: Blueprint, tokens: Tokens, authenticator: Authenticato
         authenticator.invalidate()
         token_id = str(made.token_id)
         _log.info("token added", by=by.name, token_id=token_id, token=body.name, role=body.role)
-        answer = TokenAdded(token_id, made.text, "Token added successfully")
-        return json_answer(200, msgspec.to_builtins(answer))
+        return TokenAdded(token_id, made.text, "Token added successfully")
 
     @api.route("/admin/tokens/<token_id:str>/delete", methods=["POST"], ignore_body=True)
     @described(
@@ -154,7 +145,7 @@ def add_token_routes(api: Blueprint, tokens: Tokens, authenticator: Authenticato
             },
         )
     )
-    async def delete_token(request: Request[Any, Any], token_id: str) -> HTTPResponse:
+    async def delete_token(request: Request[Any, Any], token_id: str) -> TokenDeleted:
         by = account_of(request, "admin")
         number = whole_number(token_id)
         if number is None:
@@ -162,8 +153,7 @@ def add_token_routes(api: Blueprint, tokens: Tokens, authenticator: Authenticato
         name = await tokens.delete(number)
         authenticator.invalidate()
         _log.info("token deleted", by=by.name, token_id=str(number), token=name)
-        answer = TokenDeleted(str(number), "Token deleted successfully")
-        return json_answer(200, msgspec.to_builtins(answer))
+        return TokenDeleted(str(number), "Token deleted successfully")
 
     _ = token_page, add_token, delete_token
 

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from ingest_api.dry_runs.statements import SAMPLES
-from ingest_api.web.dates import date_text
-from schemas.rules.fields import DUPLICATE_IN_FILE, FIELDS, KEY_EXISTS, UNKNOWN_USER_INCOMPLETE
+from ingest_api.openapi.user_answers import shown_fields
+from schemas.rules.fields import DUPLICATE_IN_FILE, KEY_EXISTS, UNKNOWN_USER_INCOMPLETE
 from schemas.rules.rejections import incomplete_user, key_conflict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import date
 
-    from ingest_api.dry_runs.comparison import Compared
+    from ingest_api.dry_runs.comparison import ComparisonResult
     from ingest_api.dry_runs.copy_input import ComparedLines
     from schemas.events import JobAccepted
 
@@ -101,7 +99,7 @@ class DryRunAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     samples: Samples
 
 
-def answer_of(compared: Compared, lines: ComparedLines) -> DryRunAnswer:
+def answer_of(compared: ComparisonResult, lines: ComparedLines) -> DryRunAnswer:
     """The answer about the upload that these lines are of."""
     refused = sum(compared.lines.get(code, 0) for code in _REFUSED)
     return DryRunAnswer(
@@ -117,7 +115,7 @@ def answer_of(compared: Compared, lines: ComparedLines) -> DryRunAnswer:
     )
 
 
-def _samples(compared: Compared, lines: ComparedLines) -> Samples:
+def _samples(compared: ComparisonResult, lines: ComparedLines) -> Samples:
     found = compared.samples
     refused = [
         *lines.rejections,
@@ -159,16 +157,7 @@ def _id(row: Row) -> str | None:
 
 def _values(row: Mapping[str, Any], prefix: str = "") -> Row:
     """What the audience shows of a user's values."""
-    values: Row = {
-        field.json_name: row[prefix + field.name] for field in FIELDS if field.kind != "date"
-    }
-    values["lastActiveDateStr"] = _day_text(row[f"{prefix}last_active_date"])
-    values["attributes"] = row[f"{prefix}attributes"]
-    return values
-
-
-def _day_text(day: date | None) -> str | None:
-    return None if day is None else date_text(datetime(day.year, day.month, day.day, tzinfo=UTC))
+    return shown_fields(row, prefix) | {"attributes": row[f"{prefix}attributes"]}
 
 
 def _rejection(accepted: JobAccepted, code: str, row: Row) -> Row:

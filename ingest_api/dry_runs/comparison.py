@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, LiteralString
 
 from psycopg import errors, sql
 
-from ingest_api.dry_runs import statements as comparison_sql
+from ingest_api.dry_runs import statements
 from schemas.read_model.copy_binary import COPY_HEADER, COPY_TRAILER
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Removal:
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class ComparisonResult:
     """What a job would make of its lines.
 
     ``lines`` counts them by outcome: ``insert``, ``update``, ``unchanged``, or the
@@ -74,7 +74,7 @@ class Compared:
     pending_jobs: int
 
 
-class AudienceComparison:
+class DryRunComparison:
     """One transaction's comparison; ``connection`` is in a transaction that has not begun to read.
 
     Raises of each method :class:`NoAudienceError`.
@@ -86,25 +86,23 @@ class AudienceComparison:
 
     async def count_removed(self, keys: AsyncIterator[memoryview]) -> Removal:
         """What replacing the audience by users with these keys would remove."""
-        await self._begin(comparison_sql.MAKE_KEYS)
+        await self._begin(statements.MAKE_KEYS)
         await self._copy("compared_key", ("key",), keys)
         await self._run("ANALYZE compared_key")
-        (counted,) = await self._select(comparison_sql.COUNT_REMOVED)
+        (counted,) = await self._select(statements.COUNT_REMOVED)
         return Removal(**counted)
 
     async def compare(
         self, mode: JobMode, lines: AsyncIterator[memoryview], jobs: Sequence[LedgerJob]
-    ) -> Compared:
+    ) -> ComparisonResult:
         """What a job of this mode would make of the lines; ``jobs`` are all that were accepted."""
-        await self._begin(comparison_sql.MAKE_TABLES)
-        await self._copy("compared_line", comparison_sql.LINE_COLUMNS, lines)
+        await self._begin(statements.MAKE_TABLES)
+        await self._copy("compared_line", statements.LINE_COLUMNS, lines)
         await self._find_outcomes(mode)
-        counted = await self._select(
-            comparison_sql.SELECT_OUTCOMES, {"samples": comparison_sql.SAMPLES}
-        )
+        counted = await self._select(statements.SELECT_OUTCOMES, {"samples": statements.SAMPLES})
         counts = {row["outcome"]: row["lines"] for row in counted}
         removal, deleted = await self._deleted(mode, counts)
-        return Compared(
+        return ComparisonResult(
             lines=counts,
             samples=await self._samples(mode, counted),
             removal=removal,
@@ -133,12 +131,12 @@ class AudienceComparison:
             await copy.write(COPY_TRAILER)
 
     async def _find_outcomes(self, mode: JobMode) -> None:
-        await self._run(comparison_sql.FIND_REPEATED)
-        await self._run(comparison_sql.join_outcomes(mode))
-        (found,) = await self._select(comparison_sql.HAS_REPEATED)
+        await self._run(statements.FIND_REPEATED)
+        await self._run(statements.join_outcomes(mode))
+        (found,) = await self._select(statements.HAS_REPEATED)
         if mode == "upsert" and found["is_so"]:
-            await self._run(comparison_sql.trace_repeated())
-            await self._run(comparison_sql.traced_outcomes())
+            await self._run(statements.trace_repeated())
+            await self._run(statements.traced_outcomes())
 
     async def _samples(self, mode: JobMode, places: Sequence[Row]) -> dict[str, list[Row]]:
         samples: defaultdict[str, list[Row]] = defaultdict(list)
@@ -146,28 +144,28 @@ class AudienceComparison:
             return samples
         records = [place["record_number"] for place in places]
         keys = sorted({place["key"] for place in places})
-        await self._run(comparison_sql.trace_samples(keys, max(records)))
-        lines = await self._select(comparison_sql.select_samples(mode), {"records": records})
+        await self._run(statements.trace_samples(keys, max(records)))
+        lines = await self._select(statements.select_samples(mode), {"records": records})
         for place, line in zip(places, lines, strict=True):
             samples[place["outcome"]].append(place | line)
         return samples
 
     async def _deleted(self, mode: JobMode, counts: dict[str, int]) -> tuple[Removal, list[Row]]:
-        (counted,) = await self._select(comparison_sql.COUNT_USERS)
+        (counted,) = await self._select(statements.COUNT_USERS)
         users: int = counted["users"]
         if mode != "delsert":
             return Removal(users, 0), []
         removed = users - counts.get("update", 0) - counts.get("unchanged", 0)
         deleted = (
-            await self._select(comparison_sql.SELECT_DELETED, {"samples": comparison_sql.SAMPLES})
+            await self._select(statements.SELECT_DELETED, {"samples": statements.SAMPLES})
             if removed
             else []
         )
         return Removal(users, removed), deleted
 
-    async def _run(self, statements: LiteralString | sql.Composed) -> None:
+    async def _run(self, statement: LiteralString | sql.Composed) -> None:
         try:
-            await self._connection.execute(statements)
+            await self._connection.execute(statement)
         except errors.UndefinedTable:
             raise NoAudienceError from None
 

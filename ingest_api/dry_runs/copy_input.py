@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ingest_api.dry_runs.statements import LINE_COLUMNS, SAMPLES
 from ingest_api.kafka.upload_chunks import stored_file
-from ingest_api.uploads.receiver import Turns, open_stored
+from ingest_api.uploads.receiver import ThrottledReader, open_stored
 from ingest_api.validation.validated_file import validate_file
 from schemas.read_model.attribute_json import attributes_json
 from schemas.read_model.copy_binary import copy_input, is_complete, jsonb
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from ingest_api.parsing.decode import Readable
-    from ingest_api.uploads.receiver import Ways
+    from ingest_api.uploads.receiver import UploadResources
     from ingest_api.validation.validated_rows import RowsAndRejections
     from schemas.events import JobAccepted
 
@@ -78,7 +78,9 @@ class ComparedLines:
         self.rejections += refused.slice(0, wanted).to_pylist()
 
 
-async def stored_inputs(ways: Ways, lines: ComparedLines) -> AsyncGenerator[memoryview]:
+async def stored_inputs(
+    resources: UploadResources, lines: ComparedLines
+) -> AsyncGenerator[memoryview]:
     """The inputs of a file that is in `uploads`; the next is made while one is used.
 
     To be closed where it is not read to its end.
@@ -87,27 +89,27 @@ async def stored_inputs(ways: Ways, lines: ComparedLines) -> AsyncGenerator[memo
         UploadLostError: `uploads` does not hold the file any more.
         UploadUnreachableError: Kafka gives no chunk for now.
     """
-    made = _InThreads(ways, lines)
+    made = _ThreadedInputs(resources, lines)
     upcoming = made.upcoming()
     try:
         while (piece := await upcoming) is not None:
             upcoming = made.upcoming()
             yield piece
     finally:
-        ways.threads.submit(made.close)
+        resources.threads.submit(made.close)
 
 
-class _InThreads:
+class _ThreadedInputs:
     """Inputs made in the threads of the surveys, by one of them at a time."""
 
-    def __init__(self, ways: Ways, lines: ComparedLines) -> None:
-        self._ways = ways
+    def __init__(self, resources: UploadResources, lines: ComparedLines) -> None:
+        self._resources = resources
         self._lock = threading.Lock()
         self._inputs = self._made(lines)
 
     def upcoming(self) -> asyncio.Future[memoryview | None]:
         """The next input; None after the last."""
-        return asyncio.get_running_loop().run_in_executor(self._ways.threads, self._next)
+        return asyncio.get_running_loop().run_in_executor(self._resources.threads, self._next)
 
     def close(self) -> None:
         """Let go of the file, once the input under way has been made."""
@@ -115,9 +117,9 @@ class _InThreads:
             self._inputs.close()
 
     def _next(self) -> memoryview | None:
-        with self._lock, self._ways.permits:
+        with self._lock, self._resources.permits:
             return next(self._inputs, None)
 
     def _made(self, lines: ComparedLines) -> Generator[memoryview]:
-        with open_stored(self._ways, stored_file(lines.accepted)) as readable:
-            yield from lines.inputs(Turns(readable, self._ways.permits))
+        with open_stored(self._resources, stored_file(lines.accepted)) as readable:
+            yield from lines.inputs(ThrottledReader(readable, self._resources.permits))

@@ -15,7 +15,7 @@ from decimal import ROUND_UP, Decimal
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ingest_api.dry_runs.answer import answer_of
-from ingest_api.dry_runs.comparison import AudienceComparison, NoAudienceError, count_pending
+from ingest_api.dry_runs.comparison import DryRunComparison, NoAudienceError, count_pending
 from ingest_api.dry_runs.copy_input import ComparedLines, key_columns, line_columns, stored_inputs
 from ingest_api.errors import Detail, StoreUnavailableError, UnavailableError, invalid_file
 from ingest_api.kafka.upload_chunks import UploadLostError, UploadUnreachableError
@@ -28,34 +28,40 @@ if TYPE_CHECKING:
     from ingest_api.event_log.job_events import JobLog
     from ingest_api.event_log.ledger import LedgerJob
     from ingest_api.postgres.pool import Store
-    from ingest_api.uploads.concurrency_limit import UploadGate
-    from ingest_api.uploads.receiver import Ways
+    from ingest_api.uploads.concurrency_limit import ConcurrencyLimit
+    from ingest_api.uploads.receiver import UploadResources
     from schemas.events import JobAccepted
 
 _AT_ONCE: Final = 2
-_TURN_TIMEOUT_S: Final = 30.0
+_SLOT_TIMEOUT_S: Final = 30.0
 _TIME_LIMIT_S: Final = 300
 _PENDING_TIMEOUT_S: Final = 30.0
 _PENDING_POLL_S: Final = 0.2
 _STORE_POLL_S: Final = 5.0
 _STORE_TIMEOUT_S: Final = 3.0
 _CENT: Final = Decimal("0.01")
-_Found = TypeVar("_Found")
+_T = TypeVar("_T")
 
 
-class Comparisons:
+class DryRuns:
     """Answers such questions for one API process.
 
     Each method raises ``UnavailableError`` where there is no answer for now.
     ``until_gone`` returns once the client has gone.
     """
 
-    def __init__(self, ways: Ways, store: Store, job_log: JobLog, gate: UploadGate) -> None:
-        self._ways = ways
+    def __init__(
+        self,
+        resources: UploadResources,
+        store: Store,
+        job_log: JobLog,
+        concurrency: ConcurrencyLimit,
+    ) -> None:
+        self._resources = resources
         self._store = store
         self._job_log = job_log
-        self._gate = gate
-        self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._concurrency = concurrency
+        self._slots = asyncio.Semaphore(_AT_ONCE)
         self._working = set[asyncio.Task[Any]]()
 
     async def dry_run(
@@ -97,7 +103,7 @@ class Comparisons:
         async with self._comparing(lines) as (comparison, inputs):
             compared = await comparison.compare(accepted.mode, inputs, jobs)
         if max_delete_percent is not None:
-            check_share(compared.removal, max_delete_percent)
+            check_removed_share(compared.removal, max_delete_percent)
         return answer_of(compared, lines)
 
     async def _check_removal(self, accepted: JobAccepted, max_delete_percent: Decimal) -> None:
@@ -105,7 +111,7 @@ class Comparisons:
         lines = ComparedLines(accepted, key_columns)
         async with self._comparing(lines) as (comparison, inputs):
             removal = await comparison.count_removed(inputs)
-        check_share(removal, max_delete_percent)
+        check_removed_share(removal, max_delete_percent)
 
     async def _jobs(self) -> Sequence[LedgerJob]:
         """All jobs accepted so far, by this instance or another."""
@@ -126,14 +132,14 @@ class Comparisons:
     @contextlib.asynccontextmanager
     async def _comparing(
         self, lines: ComparedLines
-    ) -> AsyncGenerator[tuple[AudienceComparison, AsyncGenerator[memoryview]]]:
+    ) -> AsyncGenerator[tuple[DryRunComparison, AsyncGenerator[memoryview]]]:
         async with (
-            self._turn(),
+            self._slot(),
             self._store.session(_TIME_LIMIT_S) as connection,
-            aclosing(stored_inputs(self._ways, lines)) as inputs,
+            aclosing(stored_inputs(self._resources, lines)) as inputs,
         ):
             try:
-                yield AudienceComparison(connection, _TIME_LIMIT_S), inputs
+                yield DryRunComparison(connection, _TIME_LIMIT_S), inputs
             except NoAudienceError:
                 raise UnavailableError(
                     "There is no audience to compare with, because no processor has made its"
@@ -145,10 +151,10 @@ class Comparisons:
                 ) from None
 
     @contextlib.asynccontextmanager
-    async def _turn(self) -> AsyncGenerator[None]:
+    async def _slot(self) -> AsyncGenerator[None]:
         try:
-            async with asyncio.timeout(_TURN_TIMEOUT_S):
-                await self._turns.acquire()
+            async with asyncio.timeout(_SLOT_TIMEOUT_S):
+                await self._slots.acquire()
         except TimeoutError:
             raise UnavailableError(
                 f"{_AT_ONCE} uploads are being compared with the audience: nothing was kept,"
@@ -157,18 +163,18 @@ class Comparisons:
         try:
             yield
         finally:
-            self._turns.release()
+            self._slots.release()
 
     async def _bounded(
-        self, work: Coroutine[Any, Any, _Found], until_gone: Callable[[], Awaitable[None]]
-    ) -> _Found:
+        self, work: Coroutine[Any, Any, _T], until_gone: Callable[[], Awaitable[None]]
+    ) -> _T:
         working = asyncio.create_task(work)
         self._working.add(working)
         working.add_done_callback(self._forget)
         lost = asyncio.create_task(self._until_lost())
         gone = asyncio.ensure_future(until_gone())
         try:
-            async with self._gate.comparing(_TIME_LIMIT_S):
+            async with self._concurrency.comparing(_TIME_LIMIT_S):
                 await asyncio.wait({working, lost, gone}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             # Nobody waits for a session that is being given up: a frozen server takes its time.
@@ -193,7 +199,7 @@ class Comparisons:
                 await self._store.select("SELECT 1", timeout_s=_STORE_TIMEOUT_S)
 
 
-def check_share(removal: Removal, most: Decimal) -> None:
+def check_removed_share(removal: Removal, most: Decimal) -> None:
     """Returns where no more than this many per cent of the users would be removed.
 
     Raises:

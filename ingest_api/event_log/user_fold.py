@@ -17,10 +17,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from ingest_api.web.dates import date_text
 from schemas.events import JobOpened, JobSealed, UserRow
 from schemas.log.passes import is_misattributed
 from schemas.log.storable import misfit
@@ -193,19 +191,3 @@ def changed_values(before: Mapping[str, Any], row: UserRow) -> dict[str, Any]:
 
 def _attribute_values(row: UserRow) -> dict[str, str | None]:
     return {attribute_field(name, "string").name: text for name, text in row.attributes.items()}
-
-
-JSON_NAMES: Final = {a_field.name: a_field.json_name for a_field in FIELDS}
-
-
-def json_value(value: Any, attribute_type: AttributeType | None) -> str | bool | float | None:
-    """A field's value as users are shown with it."""
-    match attribute_type, value:
-        case _, date():
-            return date_text(datetime(value.year, value.month, value.day, tzinfo=UTC))
-        case "number", str():
-            return float(value) if "." in value else int(value)
-        case "boolean", str():
-            return value == "true"
-        case _:
-            return value

@@ -20,7 +20,7 @@ from ingest_api.event_log.ledger import is_same_content
 from ingest_api.event_log.user_events import LOG_HELD
 from ingest_api.uploads.multipart import FormError, UploadForm
 from ingest_api.uploads.options import ROLE_NEEDED, with_fields
-from ingest_api.uploads.receiver import Arrival
+from ingest_api.uploads.receiver import UploadReceiver
 from schemas.events import NO_JOB, JobAccepted
 from schemas.rules.attributes import key_field
 from schemas.rules.fields import RULES_VERSION
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from ingest_api.dry_runs.answer import DryRunAnswer
-    from ingest_api.dry_runs.service import Comparisons
+    from ingest_api.dry_runs.service import DryRuns
     from ingest_api.event_log.job_events import JobLog
     from ingest_api.event_log.ledger import LedgerJob
-    from ingest_api.uploads.concurrency_limit import UploadGate
+    from ingest_api.uploads.concurrency_limit import ConcurrencyLimit
     from ingest_api.uploads.multipart import FilePart
     from ingest_api.uploads.options import ImportOptions
-    from ingest_api.uploads.receiver import ArrivedFile, Ways
+    from ingest_api.uploads.receiver import ReceivedFile, UploadResources
     from ingest_api.web.roles import Account
     from schemas.rules.attributes import Attribute
 
@@ -88,62 +88,66 @@ def job_id_of(account: str, key: str | None) -> int:
     return (int.from_bytes(digest[:8], "big") >> 1) or NO_JOB + 1
 
 
-class Intake:
+class UploadAcceptance:
     """Takes the uploads of one API process."""
 
     def __init__(
-        self, ways: Ways, job_log: JobLog, gate: UploadGate, comparisons: Comparisons
+        self,
+        resources: UploadResources,
+        job_log: JobLog,
+        concurrency: ConcurrencyLimit,
+        dry_runs: DryRuns,
     ) -> None:
         self._job_log = job_log
-        self._gate = gate
-        self._ways = ways
-        self._comparisons = comparisons
+        self._concurrency = concurrency
+        self._resources = resources
+        self._dry_runs = dry_runs
 
     def warm(self) -> None:
         """Connect to Kafka before the first upload comes."""
-        self._ways.appender.warm()
+        self._resources.appender.warm()
 
     def close(self) -> None:
         """Leave Kafka, and end the threads that are idle; others end with their uploads."""
-        self._ways.appender.discard()
-        self._ways.threads.shutdown(wait=False, cancel_futures=True)
+        self._resources.appender.discard()
+        self._resources.threads.shutdown(wait=False, cancel_futures=True)
 
-    async def take(self, request: ImportRequest) -> int | DryRunAnswer:
+    async def accept(self, request: ImportRequest) -> int | DryRunAnswer:
         """The id of the job that the log has accepted for this upload, or what it would do.
 
         Raises:
             IngestError: nothing of the upload counts, unless an UnavailableError says that it isn't
                 known.
         """
-        _check_key(self._ways.settings.reconciliation_key, request.attributes)
+        _check_key(self._resources.settings.reconciliation_key, request.attributes)
         if self._job_log.ledger.moves.is_held and not request.options.is_dry_run:
             raise UnavailableError(LOG_HELD)
         job_id = job_id_of(request.account.name, request.idempotency_key)
-        arrival = Arrival(self._ways, job_id, request.attributes)
+        receiver = UploadReceiver(self._resources, job_id, request.attributes)
         known = self._job_log.ledger.job(job_id)
-        sink = arrival if known is None else _Again(known, arrival)
+        sink = receiver if known is None else _RepeatedUpload(known, receiver)
         try:
-            async with self._gate.receiving():
+            async with self._concurrency.receiving():
                 form = await _receive(request, sink)
-            if isinstance(sink, _Again):
+            if isinstance(sink, _RepeatedUpload):
                 if not form.options.is_dry_run:
                     return sink.job_id(form.options)
                 sink.check_stored()
-            arrived = await arrival.finish(form.file, form.options)
+            received = await receiver.finish(form.file, form.options)
         except LogUnavailableError:
             raise UnavailableError(_KEPT_NOTHING) from None
         finally:
-            arrival.release()
-        return await self._answer(_job_accepted(request, form, arrived), request, form.options)
+            receiver.release()
+        return await self._answer(_job_accepted(request, form, received), request, form.options)
 
     async def _answer(
         self, event: JobAccepted, request: ImportRequest, options: ImportOptions
     ) -> int | DryRunAnswer:
         percent = options.max_delete_percent if event.mode == "delsert" else None
         if options.is_dry_run:
-            return await self._comparisons.dry_run(event, percent, request.until_gone)
+            return await self._dry_runs.dry_run(event, percent, request.until_gone)
         if percent is not None:
-            await self._comparisons.check_removal(event, percent, request.until_gone)
+            await self._dry_runs.check_removal(event, percent, request.until_gone)
         return await self._accept(event)
 
     async def _accept(self, event: JobAccepted) -> int:
@@ -171,15 +175,15 @@ def _conflict() -> ConflictError:
     return ConflictError("The Idempotency-Key was used before with other content")
 
 
-class _Again:
+class _RepeatedUpload:
     """Where the bytes of a file go whose ``Idempotency-Key`` was used before.
 
     Only their digest matters, unless it is a dry run, which the key means nothing to.
     """
 
-    def __init__(self, known: LedgerJob, arrival: Arrival) -> None:
+    def __init__(self, known: LedgerJob, receiver: UploadReceiver) -> None:
         self._known = known
-        self._arrival = arrival
+        self._receiver = receiver
         self._digest = hashlib.sha256()
         self._is_stored: bool | None = None
 
@@ -188,13 +192,13 @@ class _Again:
         if self._is_stored is None:
             self._is_stored = options.is_dry_run
         if self._is_stored:
-            self._arrival.begin(file, options)
+            self._receiver.begin(file, options)
 
     async def write(self, data: bytes) -> None:
         """Take the file's next bytes."""
         self._digest.update(data)
         if self._is_stored:
-            await self._arrival.write(data)
+            await self._receiver.write(data)
 
     def job_id(self, options: ImportOptions) -> int:
         """The id of the job that was accepted for this content.
@@ -247,8 +251,10 @@ async def _receive(request: ImportRequest, sink: _Sink) -> ReceivedForm:
     return ReceivedForm(file, options)
 
 
-def _job_accepted(request: ImportRequest, form: ReceivedForm, arrived: ArrivedFile) -> JobAccepted:
-    options, survey, stored = form.options, arrived.survey, arrived.stored
+def _job_accepted(
+    request: ImportRequest, form: ReceivedForm, received: ReceivedFile
+) -> JobAccepted:
+    options, survey, stored = form.options, received.survey, received.stored
     rejected = survey.rejected[options.mode]
     if options.mode == "delsert" and rejected == survey.lines:
         message = "Not one line of the file is valid, so it can't replace the audience."
@@ -259,9 +265,9 @@ def _job_accepted(request: ImportRequest, form: ReceivedForm, arrived: ArrivedFi
         mode=options.mode,
         delimiter=options.delimiter,
         charset=survey.charset,
-        compression=arrived.file_format.compression,
+        compression=received.file_format.compression,
         blank_cells=options.blank_cells,
-        reconciliation_key=arrived.file_format.reconciliation_key,
+        reconciliation_key=received.file_format.reconciliation_key,
         rules_version=RULES_VERSION,
         accepted_at=datetime.now(UTC),
         accepted_by=request.account.name,
@@ -273,5 +279,5 @@ def _job_accepted(request: ImportRequest, form: ReceivedForm, arrived: ArrivedFi
         chunks=stored.chunks,
         idempotency_key=request.idempotency_key,
         header=survey.header.raw,
-        attributes=arrived.attribute_columns,
+        attributes=received.attribute_columns,
     )

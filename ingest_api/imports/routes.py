@@ -5,8 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from ingest_api.attributes.queries import select_attributes
 from ingest_api.auth.middleware import account_of
 from ingest_api.dry_runs.answer import DryRunAnswer
@@ -16,7 +14,8 @@ from ingest_api.errors import (
 )
 from ingest_api.imports.accept_upload import ImportRequest
 from ingest_api.imports.operations import IMPORT
-from ingest_api.openapi.operation import described
+from ingest_api.openapi.described import described
+from ingest_api.openapi.response_types import ImportAccepted
 from ingest_api.uploads.multipart import FormError, boundary_of
 from ingest_api.uploads.options import invalid_option, options_in_head
 from ingest_api.web.body import body_pieces, check_declared, until_gone
@@ -24,40 +23,44 @@ from ingest_api.web.idempotency_key import idempotency_key
 from ingest_api.web.parameters import header, header_values, query_values
 from ingest_api.web.refused import Refused
 from ingest_api.web.request_context import context_of
-from ingest_api.web.responses import json_answer
 from schemas.log.job_states import UPLOAD_ACCEPTED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sanic import Blueprint, HTTPResponse, Request
+    from sanic import Blueprint, Request
 
-    from ingest_api.imports.accept_upload import Intake
+    from ingest_api.imports.accept_upload import UploadAcceptance
     from ingest_api.postgres.pool import Store
-    from ingest_api.uploads.concurrency_limit import UploadGate
+    from ingest_api.uploads.concurrency_limit import ConcurrencyLimit
     from ingest_api.web.body import BodyLimits
     from schemas.rules.attributes import Attribute
 
 
 def add_import_route(
-    api: Blueprint, intake: Intake, *, store: Store, gate: UploadGate, limits: BodyLimits
+    api: Blueprint,
+    uploads: UploadAcceptance,
+    *,
+    store: Store,
+    concurrency: ConcurrencyLimit,
+    limits: BodyLimits,
 ) -> None:
     """Add the route that takes uploads."""
 
     @api.post("/audience/import", stream=True)
     @described(IMPORT)
-    async def import_users(request: Request[Any, Any]) -> HTTPResponse:
+    async def import_users(request: Request[Any, Any]) -> ImportAccepted | DryRunAnswer:
         account = account_of(request, "importer")
         _check_media(request)
         check_declared(request, limits)
-        with gate.one_more(account.name):
+        with concurrency.slot(account.name):
             # Where Postgres doesn't answer, the job would lie there unseen.
             attributes = await select_attributes(store)
-            taken = await intake.take(_import_request(request, limits, attributes))
+            taken = await uploads.accept(_import_request(request, limits, attributes))
         if isinstance(taken, DryRunAnswer):
-            return json_answer(200, msgspec.to_builtins(taken))
+            return taken
         context_of(request).job_id = taken
-        return json_answer(200, {"id": str(taken), "message": UPLOAD_ACCEPTED})
+        return ImportAccepted(id=str(taken), message=UPLOAD_ACCEPTED)
 
     _ = import_users
 

@@ -9,18 +9,18 @@ from ingest_api.auth.middleware import account_of
 from ingest_api.jobs.error_csv import ErrorFile, disposition
 from ingest_api.jobs.job_parameter import job_named
 from ingest_api.jobs.operations import CSV, JOB_ERRORS, NO_ERROR_FILE, UNLISTED
-from ingest_api.openapi.operation import JSON, described
+from ingest_api.openapi.described import Answered, described
+from ingest_api.openapi.operation import JSON
 from ingest_api.web.content_negotiation import preferred
 from ingest_api.web.paging import keyed_page_of
 from ingest_api.web.parameters import header_values
 from ingest_api.web.refused import Refused
-from ingest_api.web.responses import json_answer
 from ingest_api.web.streaming import send_stream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from sanic import Blueprint, HTTPResponse, Request
+    from sanic import Blueprint, Request
 
     from ingest_api.event_log.job_events import JobLog
     from ingest_api.event_log.ledger import LedgerJob
@@ -33,14 +33,14 @@ def add_error_route(api: Blueprint, job_log: JobLog, errors: ErrorReads) -> None
 
     @api.get("/batchinfo/errors/<job_id:str>")
     @described(JOB_ERRORS)
-    async def job_errors(request: Request[Any, Any], job_id: str) -> HTTPResponse | None:
+    async def job_errors(request: Request[Any, Any], job_id: str) -> Answered | None:
         account_of(request, "reader")
         page = keyed_page_of(request)
         job = await job_named(request, job_log, job_id)
         if _wants_file(request, job):
             await _send_file(request, job, errors)
             return None
-        return json_answer(200, await errors.select_page(job, page), {"Vary": "Accept"})
+        return Answered(await errors.select_page(job, page), {"Vary": "Accept"})
 
     _ = job_errors
 

@@ -11,6 +11,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from msgspec import UNSET
+
+from ingest_api.openapi.response_types import JobError, JobErrors
 from ingest_api.web.dates import nearer_end
 from ingest_api.web.parameters import MOST_INT64
 
@@ -38,7 +41,7 @@ class ErrorReads:
         self._store = store
         self._reverts = reverts
 
-    async def select_page(self, job: LedgerJob, page: Page) -> Row:
+    async def select_page(self, job: LedgerJob, page: Page) -> JobErrors:
         """A page of the lines of a job that were refused so far, in the file's order.
 
         Only those after line ``page.after`` of data are gone through; the total is of all.
@@ -57,7 +60,7 @@ class ErrorReads:
     LIMIT %(page_size)s
     """
 
-    async def _page(self, snapshot: Snapshot, *, job: LedgerJob, page: Page) -> Row:
+    async def _page(self, snapshot: Snapshot, *, job: LedgerJob, page: Page) -> JobErrors:
         counted = await snapshot.select(self._SELECT_TOTAL, (job.accepted.job_id,))
         total: int = counted[0]["rejected"] if counted else 0
         rows: list[Row] = []
@@ -68,20 +71,21 @@ class ErrorReads:
                 "page_size": page.size,
             }
             rows = await snapshot.select(self._SELECT_PAGE, parameters)
-        unlisted = self._unlisted(job, counted[0]) if counted else {}
-        return {"total": total, **unlisted, "Errors": [_error(job, row) for row in rows]}
+        unlisted = self._unlisted(job, counted[0]) if counted else 0
+        return JobErrors(
+            total=total, unlisted=unlisted or UNSET, errors=[_error(job, row) for row in rows]
+        )
 
-    def _unlisted(self, job: LedgerJob, counted: Row) -> Row:
+    def _unlisted(self, job: LedgerJob, counted: Row) -> int:
         reverted = self._reverts.reverted(job.accepted.job_id)
         if reverted is None or counted["state"] != "REVERTED":
-            return {}
-        unlisted = reverted.rejected - counted["rejected"]
-        return {"unlisted": unlisted} if unlisted > 0 else {}
+            return 0
+        return max(0, reverted.rejected - counted["rejected"])
 
     async def count_unlisted(self, job: LedgerJob) -> int:
         """How many lines more a job that is undone had refused than are listed."""
         rows = await self._store.select_projected(self._SELECT_TOTAL, (job.accepted.job_id,))
-        return self._unlisted(job, rows[0]).get("unlisted", 0) if rows else 0
+        return self._unlisted(job, rows[0]) if rows else 0
 
     # From the index alone; the rows between are not looked at.
     _SELECT_NTH: Final = """
@@ -142,13 +146,13 @@ class ErrorReads:
         return await self._store.select_projected(self._SELECT_LINES, parameters)
 
 
-def _error(job: LedgerJob, row: Row) -> Row:
-    return {
-        "id": (job.offset << _ERROR_ID_BITS) | row["record_number"],
-        "errorMessage": f"Line {row['record_number']},{row['raw']},{row['reason']}",
-        "line": row["line"],
-        "column": row["column"],
-        "code": row["code"],
-        "value": row["value"],
-        "reason": row["reason"],
-    }
+def _error(job: LedgerJob, row: Row) -> JobError:
+    return JobError(
+        id=(job.offset << _ERROR_ID_BITS) | row["record_number"],
+        error_message=f"Line {row['record_number']},{row['raw']},{row['reason']}",
+        line=row["line"],
+        column=row["column"],
+        code=row["code"],
+        value=row["value"],
+        reason=row["reason"],
+    )

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final, get_args
+from typing import Final
 
 from ingest_api.errors import UNKNOWN_JOB
-from ingest_api.jobs.statuses import REVERTED, REVERTING
 from ingest_api.openapi.operation import (
     JSON,
     Answer,
@@ -17,12 +16,11 @@ from ingest_api.openapi.operation import (
 )
 from ingest_api.openapi.response_types import (
     JobErrors,
-    JobState,
     JobStatus,
     JobStatuses,
 )
 from schemas.events import JOB_MODES
-from schemas.log.job_states import UPLOAD_ACCEPTED
+from schemas.log.job_states import JOB_STATES, REVERTED, REVERTING, UPLOAD_ACCEPTED
 
 CSV: Final = "text/csv"
 NO_ERROR_FILE: Final = (
@@ -78,7 +76,7 @@ JOB_STATUSES: Final = Operation(
     role="reader",
     parameters=(
         *page_parameters(),
-        _job_filter("state", "in this state", "PROCESSING", get_args(JobState)),
+        _job_filter("state", "in this state", "PROCESSING", JOB_STATES),
         _job_filter("mode", "of this mode", "delsert", JOB_MODES),
         _job_filter("importedBy", "of this account", "admin"),
     ),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Final
+
+from ingest_api.jobs.views import job_status
+from ingest_api.web.encoding import encoded
+from schemas.log.job_states import REVERTED_STATES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from ingest_api.jobs.statuses import JobView
+    from ingest_api.jobs.views import JobView
 
 _RETRY_MS: Final = 2000
 _HEARTBEAT: Final = b": still there\n\n"
@@ -19,12 +22,10 @@ def event_id(view: JobView) -> str:
 
     That a job is reverted, and that this failed, changes no version, so it is said besides.
     """
-    state, failure = view.status["state"], view.status["undoFailure"]
-    is_reverted = state in {"REVERTING", "REVERTED"}
-    said = [str(view.version), *([state] if is_reverted else ())]
-    if failure is not None:
-        is_tried = "tried" if failure["nextTryDate"] is None else "failed"
-        said += [is_tried, str(failure["failures"])]
+    said = [str(view.version), *([view.state] if view.state in REVERTED_STATES else ())]
+    if view.undo_try is not None:
+        said.append("tried" if view.undo_try.next_try_at is None else "failed")
+        said.append(str(view.undo_try.failures))
     return ".".join(said)
 
 
@@ -42,7 +43,7 @@ async def event_texts(
                 yield _HEARTBEAT
             elif event_id(view) != last_event_id:
                 last_event_id = None
-                data = json.dumps(view.status, ensure_ascii=False, separators=(",", ":"))
-                yield f"id: {event_id(view)}\ndata: {data}\n\n".encode()
+                data = encoded(job_status(view))
+                yield b"id: %b\ndata: %b\n\n" % (event_id(view).encode(), data)
     finally:
         await views.aclose()

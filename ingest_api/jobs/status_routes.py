@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any, Final, get_args
+from typing import TYPE_CHECKING, Any
 
 from sanic.response import HTTPResponse
 
 from ingest_api.auth.middleware import account_of
 from ingest_api.errors import LogUnavailableError, invalid_parameter
+from ingest_api.jobs import views
 from ingest_api.jobs.job_parameter import job_named
 from ingest_api.jobs.operations import EVENT_STREAM, JOB_EVENTS, JOB_STATUS, JOB_STATUSES
 from ingest_api.jobs.server_sent_events import event_id, event_texts
 from ingest_api.jobs.statuses import JobFilter
-from ingest_api.openapi.operation import described
+from ingest_api.openapi.described import described
+from ingest_api.openapi.response_types import JobStatuses
 from ingest_api.web.paging import page_of
 from ingest_api.web.parameters import header, query_values
-from ingest_api.web.responses import json_answer
 from ingest_api.web.streaming import send_stream
-from schemas.events import JOB_MODES, JobState
+from schemas.events import JOB_MODES
+from schemas.log.job_states import JOB_STATES
 
 if TYPE_CHECKING:
     from sanic import Blueprint, Request
@@ -26,8 +28,7 @@ if TYPE_CHECKING:
     from ingest_api.event_log.job_events import JobLog
     from ingest_api.jobs.status_watch import JobWatch
     from ingest_api.jobs.statuses import JobReads
-
-_STATES: Final[tuple[str, ...]] = get_args(JobState)
+    from ingest_api.openapi.response_types import JobStatus
 
 
 def add_job_routes(api: Blueprint, job_log: JobLog, jobs: JobReads, watch: JobWatch) -> None:
@@ -35,20 +36,21 @@ def add_job_routes(api: Blueprint, job_log: JobLog, jobs: JobReads, watch: JobWa
 
     @api.get("/batchinfo/status/<job_id:str>")
     @described(JOB_STATUS)
-    async def job_status(request: Request[Any, Any], job_id: str) -> HTTPResponse:
+    async def job_status(request: Request[Any, Any], job_id: str) -> JobStatus:
         account_of(request, "reader")
         job = await job_named(request, job_log, job_id)
-        return json_answer(200, (await jobs.view(job)).status)
+        return views.job_status(await jobs.view(job))
 
     @api.get("/batchinfo/status")
     @described(JOB_STATUSES)
-    async def job_statuses(request: Request[Any, Any]) -> HTTPResponse:
+    async def job_statuses(request: Request[Any, Any]) -> JobStatuses:
         account_of(request, "reader")
         page, wanted = page_of(request), _filter(request)
         # Without Kafka the list is what this instance has read so far.
         with contextlib.suppress(LogUnavailableError):
             await job_log.catch_up()
-        return json_answer(200, await jobs.select_page(wanted, page.start, page.size))
+        total, found = await jobs.select_page(wanted, page.start, page.size)
+        return JobStatuses(total=total, statuses=[views.job_status(view) for view in found])
 
     @api.get("/batchinfo/status/<job_id:str>/events")
     @described(JOB_EVENTS)
@@ -77,7 +79,7 @@ def _filter(request: Request[Any, Any]) -> JobFilter:
     """
     query = query_values(request)
     return JobFilter(
-        states=_wanted("state", query.get("state"), _STATES),
+        states=_wanted("state", query.get("state"), JOB_STATES),
         modes=_wanted("mode", query.get("mode"), JOB_MODES),
         accounts=_wanted("importedBy", query.get("importedBy"), None),
     )

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
 
     from ingest_api.event_log.ledger import LedgerJob
-    from ingest_api.jobs.statuses import JobReads, JobView
+    from ingest_api.jobs.statuses import JobReads
+    from ingest_api.jobs.views import JobView
 
 _POLL_S: Final = 0.2
 _QUIET_S: Final = 15.0

@@ -1,4 +1,4 @@
-"""The records, all or of some keys, in a range of one partition of `user-events`."""
+"""Reads the records, all or of some keys, of a range of offsets of `user-events`."""
 
 from __future__ import annotations
 
@@ -48,15 +48,15 @@ class RangeReader:
         self._kafka = kafka
 
     def close(self) -> None:
-        """End what is being read, as if it had taken too long."""
+        """End every read under way, as if it had timed out."""
         self._is_closed.set()
 
     def read(
         self, log_range: LogRange, keys: AbstractSet[bytes], *, timeout_s: float
     ) -> Iterator[tuple[int, bytes | None]]:
-        """Offsets and values of the records with one of these keys, in order.
+        """Yield offset and value of each record with one of these keys, in order.
 
-        Blocks while Kafka has them on their way; memory does not grow with the range.
+        Blocks until they come from Kafka; memory does not grow with the range.
 
         Raises:
             ReadTimeoutError: it took longer than the time-out, or the reader was closed.
@@ -68,9 +68,9 @@ class RangeReader:
                     yield message.offset() or 0, message.value()
 
     def batches(self, log_range: LogRange, *, timeout_s: float) -> Iterator[list[Message]]:
-        """All records of the range in order, some thousand at a time, never none.
+        """Yield all records of the range in order, some thousand at a time, never none.
 
-        Blocks while Kafka has them on their way; memory does not grow with the range.
+        Blocks until they come from Kafka; memory does not grow with the range.
 
         Raises:
             ReadTimeoutError: it took longer than the time-out, or the reader was closed.

@@ -1,4 +1,4 @@
-"""A topic's events from its beginning on, for whoever polls."""
+"""Follows the events of a topic from its first record on."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ class TopicFollower:
 
     @property
     def has_caught_up(self) -> bool:
-        """Whether every partition has once been read to its end."""
+        """Whether every partition has been read to its end once."""
         return not self._unread
 
     def poll(self, timeout_s: float) -> Iterator[tuple[int, Event]]:
-        """Offsets and events that have come; waits so long for the first of them.
+        """Yield offset and event of what has come; wait up to the time-out for the first.
 
-        Where an event's schema cannot be had now, it and all after it come in a later call.
+        Where an event's schema can't be fetched now, it and all after it come in a later call.
         """
         if not self._waiting:
             first = self._consumer.poll(timeout_s)
@@ -86,5 +86,5 @@ class TopicFollower:
             return None
 
     def close(self) -> None:
-        """Leave the broker."""
+        """Close the consumer."""
         self._consumer.close()

@@ -1,21 +1,20 @@
 """What each route promises, said once beside its handler: the source of the OpenAPI description.
 
-A handler is described by :func:`described`; :mod:`ingest_api.openapi.document` reads the
-descriptions of all routes and makes the document of them.
+A handler is described by :func:`ingest_api.openapi.described.described`;
+:mod:`ingest_api.openapi.document` makes the document of the descriptions of all routes.
 Bodies and answers are ``msgspec.Struct`` types, whose JSON Schema msgspec makes.
 What a route answers instead, because it must, is said by :func:`refused`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ingest_api.web.refused import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from ingest_api.web.roles import Role
 
@@ -31,9 +30,7 @@ Tag = Literal[
     "Service",
 ]
 JSON: Final = "application/json"
-
 _ATTRIBUTE: Final = "rollcall_operation"
-_Handler = TypeVar("_Handler", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,18 +136,11 @@ class Operation:
     is_body_required: bool = True
 
 
-def described(
-    operation: Operation,
-) -> Callable[[_Handler], _Handler]:
-    """Say what the decorated handler promises; stands below the route's decorator."""
-
-    def describe(handler: _Handler) -> _Handler:
-        setattr(handler, _ATTRIBUTE, operation)
-        return handler
-
-    return describe
+def describe_by(handler: Callable[..., Any], operation: Operation) -> None:
+    """Have the handler carry what it promises."""
+    setattr(handler, _ATTRIBUTE, operation)
 
 
 def operation_of(handler: Callable[..., Any]) -> Operation | None:
-    """What the handler promises, or None where nobody has said it."""
+    """Return what the handler promises, or None where nobody has said it."""
     return getattr(handler, _ATTRIBUTE, None)

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from schemas.events import JobMode
+from schemas.events import JobMode, JobState
 
 Id = Annotated[str, Meta(pattern="^[0-9]{1,19}$", description="A 63-bit number.")]
 ContractDate = Annotated[
@@ -22,9 +22,7 @@ ContractDate = Annotated[
     ),
 ]
 Count = Annotated[int, Meta(ge=0)]
-JobState = Literal[
-    "ACCEPTED", "PROCESSING", "COMPLETED", "COMPLETED_WITH_ERRORS", "REVERTING", "REVERTED"
-]
+AttributeValue = str | int | float | bool | None
 
 
 class _Answer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -192,7 +190,7 @@ class User(_Answer, frozen=True):
     created_date_str: ContractDate
     last_modified_date_str: ContractDate
     attributes: Annotated[
-        dict[str, str | int | float | bool | None],
+        dict[str, AttributeValue],
         Meta(description="Custom attributes, by the names that administrators gave them."),
     ]
 
@@ -211,11 +209,11 @@ class UserDifference(_Answer, frozen=True):
     key: Annotated[str, Meta(description="What tells users apart, as it is compared.")]
     id: Annotated[Id, Meta(description="At the point after; of a removed one at that before.")]
     before: Annotated[
-        dict[str, str | int | float | bool | None] | None,
+        dict[str, AttributeValue] | None,
         Meta(description="The fields that differ, as they were; null of an added user."),
     ]
     after: Annotated[
-        dict[str, str | int | float | bool | None] | None,
+        dict[str, AttributeValue] | None,
         Meta(description="The same as they are then; null of a removed user."),
     ]
 
@@ -229,6 +227,40 @@ class AudienceDifference(_Answer, frozen=True):
     changed: Count | None
     removed: Count | None
     entries: list[UserDifference]
+
+
+class ChangeShown(_Answer, frozen=True):
+    """What a field was and what it became."""
+
+    before: AttributeValue
+    after: AttributeValue
+
+
+class EntryShown(_Answer, frozen=True):
+    """An event that made or changed the user."""
+
+    event: Literal["created", "updated"]
+    date: ContractDate
+    job_id: Annotated[Id | None, Meta(description="Null where no upload did it.")]
+    file_name: str | None
+    imported_by: Annotated[str | None, Meta(description="The account that sent the upload.")]
+    line: Annotated[int | None, Meta(description="Physical line of the file; the header is 1.")]
+    record_number: Annotated[int | None, Meta(description="Line of data of the file, from 1.")]
+    partition: Annotated[Count, Meta(description="Of the topic user-events.")]
+    offset: Annotated[Count, Meta(description="In that partition.")]
+    source: Annotated[str | None, Meta(description="The producer; null for uploads.")]
+    changes: Annotated[
+        dict[str, ChangeShown],
+        Meta(description="By the field's name; an attribute's is `attributes.<name>`."),
+    ]
+
+
+class HistoryShown(_Answer, frozen=True):
+    """What made a user as it is, the oldest first."""
+
+    id: Id
+    total: Count
+    history: list[EntryShown]
 
 
 class Live(_Answer, frozen=True):

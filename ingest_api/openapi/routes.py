@@ -12,8 +12,9 @@ import msgspec
 from sanic.response import HTTPResponse
 
 from ingest_api.errors import NotFoundError
+from ingest_api.openapi.described import described
 from ingest_api.openapi.document import document_of
-from ingest_api.openapi.operation import JSON, Answer, Operation, Parameter, described, refused
+from ingest_api.openapi.operation import JSON, Answer, Operation, Parameter, refused
 from ingest_api.web.parameters import header_values
 from schemas.asyncapi import document as asyncapi
 

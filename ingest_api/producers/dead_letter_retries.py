@@ -1,7 +1,7 @@
 """Which dead letters were sent to the log once more, by whom, and where they went.
 
-Kept in a table of the API's own: a claim on a letter must be made by one
-operator only, before anything is appended, and a page of letters is looked up
+Kept in a table of the API's own: a claim on a dead letter must be made by one
+operator only, before anything is appended, and a page of dead letters is looked up
 by key.  The log itself proves each attempt too, by the header `retried-from`,
 but only to who reads all of it.
 Neither a restart nor a rebuild of the read model touches the table.
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 Place = tuple[int, int, int]
-"""Of a letter: its partition, its offset, and when it was buried."""
+"""Of a dead letter: its partition, its offset, and when it was buried."""
 
 
 class DeadLetterRetries:
@@ -41,11 +41,11 @@ class DeadLetterRetries:
     ORDER BY attempt
     """
 
-    async def select(self, letters: Sequence[DeadLetter]) -> Mapping[Place, list[Row]]:
-        """The attempts at these letters, the first one first."""
+    async def select(self, dead_letters: Sequence[DeadLetter]) -> Mapping[Place, list[Row]]:
+        """The attempts at these dead letters, the first one first."""
         found: dict[Place, list[Row]] = {}
-        if letters:
-            columns = [list(column) for column in zip(*map(place_of, letters), strict=True)]
+        if dead_letters:
+            columns = [list(column) for column in zip(*map(place_of, dead_letters), strict=True)]
             for row in await self._store.select(self._SELECT, (self._topic, *columns)):
                 place = (row["partition"], row["offset"], row["buried_ms"])
                 found.setdefault(place, []).append(row)
@@ -60,9 +60,11 @@ class DeadLetterRetries:
     RETURNING attempt
     """
 
-    async def claim(self, letter: DeadLetter, attempt: int, by: str, to_partition: int) -> bool:
+    async def claim(
+        self, dead_letter: DeadLetter, attempt: int, by: str, to_partition: int
+    ) -> bool:
         """Whether this attempt is the caller's."""
-        parameters = (self._topic, *place_of(letter), attempt, by, to_partition)
+        parameters = (self._topic, *place_of(dead_letter), attempt, by, to_partition)
         return bool(await self._store.select(self._CLAIM, parameters))
 
     _ARRIVED: Final = """
@@ -71,10 +73,10 @@ class DeadLetterRetries:
     RETURNING attempt
     """
 
-    async def note_arrival(self, letter: DeadLetter, attempt: int, to_offset: int) -> None:
+    async def note_arrival(self, dead_letter: DeadLetter, attempt: int, to_offset: int) -> None:
         """Note where the record of an attempt is."""
         await self._store.select(
-            self._ARRIVED, (to_offset, self._topic, *place_of(letter), attempt)
+            self._ARRIVED, (to_offset, self._topic, *place_of(dead_letter), attempt)
         )
 
     _RELEASE: Final = """
@@ -83,11 +85,11 @@ class DeadLetterRetries:
     RETURNING attempt
     """
 
-    async def release(self, letter: DeadLetter, attempt: int) -> None:
+    async def release(self, dead_letter: DeadLetter, attempt: int) -> None:
         """Forget an attempt of which nothing is in the log."""
-        await self._store.select(self._RELEASE, (self._topic, *place_of(letter), attempt))
+        await self._store.select(self._RELEASE, (self._topic, *place_of(dead_letter), attempt))
 
 
-def place_of(letter: DeadLetter) -> Place:
-    """What tells a letter from every other one of its topic."""
-    return letter.partition, letter.offset, letter.time_ms
+def place_of(dead_letter: DeadLetter) -> Place:
+    """What tells a dead letter from every other one of its topic."""
+    return dead_letter.partition, dead_letter.offset, dead_letter.time_ms

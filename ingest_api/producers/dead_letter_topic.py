@@ -1,6 +1,6 @@
 """The dead letters' topic, read from its end: the newest first, a page at a time.
 
-It may hold any number of letters, so nothing reads it from its beginning: a
+It may hold any number of dead letters, so nothing reads it from its beginning: a
 place far from the end is found by asking Kafka for offsets by time, and from
 there pieces of each partition are read backwards and merged.
 Values are let go at once, so memory does not grow with what was sent.
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _FIRST_PIECE: Final = 64
 _LARGEST_PIECE: Final = 2048
 _NEAR: Final = 500
-"""So many letters are passed over by reading them; more are jumped over."""
+"""So many dead letters are passed over by reading them; more are jumped over."""
 _ASK_S: Final = 5.0
 _WAIT_S: Final = 0.2
 _DAY_MS: Final = 24 * 60 * 60 * 1000
@@ -56,7 +56,7 @@ class DeadLetter:
     headers: Mapping[str, str]
 
 
-class DeadLetterLog:
+class DeadLetterTopic:
     """Reads outside any group; may be used by several threads."""
 
     def __init__(self, kafka: Mapping[str, str], topic: str) -> None:
@@ -69,7 +69,7 @@ class DeadLetterLog:
         self._is_closed.set()
 
     @contextmanager
-    def reading(self, timeout_s: float) -> Generator[DeadLetterReading]:
+    def open_reader(self, timeout_s: float) -> Generator[DeadLetterReader]:
         """A look at the topic as it is now, which takes no longer than this.
 
         Raises:
@@ -79,14 +79,14 @@ class DeadLetterLog:
         until_s = time.monotonic() + timeout_s
         consumer = make_reader(self._kafka, "dead-letters", _PROPERTIES)
         try:
-            yield DeadLetterReading(consumer, self.topic, until_s, self._is_closed)
+            yield DeadLetterReader(consumer, self.topic, until_s, self._is_closed)
         except KafkaException as error:
             raise LogUnavailableError(str(error)) from error
         finally:
             consumer.close()
 
 
-class DeadLetterReading:
+class DeadLetterReader:
     """One look at the topic; used by one thread."""
 
     def __init__(
@@ -104,11 +104,11 @@ class DeadLetterReading:
 
     @property
     def total(self) -> int:
-        """How many letters there are."""
+        """How many dead letters there are."""
         return sum(end - begin for begin, end in self._bounds.values())
 
     def newest_first(self, skip: int = 0) -> Iterator[DeadLetter]:
-        """All letters but the newest ``skip``: by time, and by offset within a partition.
+        """All dead letters but the newest ``skip``: by time, and by offset within a partition.
 
         Where the clocks of those who buried them ran back, the place to begin is found
         by time only roughly.
@@ -120,13 +120,15 @@ class DeadLetterReading:
             self._backwards(partition, self._bounds[partition][0], end)
             for partition, end in ends.items()
         ]
-        merged = heapq.merge(*streams, key=lambda letter: (-letter.time_ms, letter.partition))
-        for at, letter in enumerate(merged):
+        merged = heapq.merge(
+            *streams, key=lambda dead_letter: (-dead_letter.time_ms, dead_letter.partition)
+        )
+        for at, dead_letter in enumerate(merged):
             if at >= skip:
-                yield letter
+                yield dead_letter
 
     def fetch(self, partition: int, offset: int) -> tuple[DeadLetter, bytes | None] | None:
-        """One letter with its value, or None where there is none."""
+        """One dead letter with its value, or None where there is none."""
         begin, end = self._bounds.get(partition, (0, 0))
         if not begin <= offset < end:
             return None
@@ -160,7 +162,7 @@ class DeadLetterReading:
         return ends, skip - passed
 
     def _ends_at(self, time_ms: int, highs: Mapping[int, int]) -> dict[int, int]:
-        """By partition, the offset of the first letter of this time or later."""
+        """By partition, the offset of the first dead letter of this time or later."""
         asked = [TopicPartition(self._topic, partition, time_ms) for partition in highs]
         found = self._consumer.offsets_for_times(asked, timeout=_ASK_S)
         return {

@@ -89,19 +89,19 @@ class WholeDeadLetter(DeadLetterShown, frozen=True, kw_only=True, rename="camel"
     attempts: Annotated[list[RetryShown], Meta(description="All retries, the first one first.")]
 
 
-def letter_shown(letter: DeadLetter, attempts: Sequence[Row]) -> DeadLetterShown:
-    """The letter in a list; ``attempts`` at it, the first one first."""
-    return DeadLetterShown(**_fields(letter, attempts))
+def dead_letter_view(dead_letter: DeadLetter, attempts: Sequence[Row]) -> DeadLetterShown:
+    """The dead letter in a list; ``attempts`` at it, the first one first."""
+    return DeadLetterShown(**_fields(dead_letter, attempts))
 
 
-def whole_letter_shown(
-    letter: DeadLetter, value: bytes | None, attempts: Sequence[Row]
+def whole_dead_letter_view(
+    dead_letter: DeadLetter, value: bytes | None, attempts: Sequence[Row]
 ) -> WholeDeadLetter:
-    """The letter alone, with its value."""
+    """The dead letter alone, with its value."""
     event_type, event, undecodable = _decoded(value)
     return WholeDeadLetter(
-        **_fields(letter, attempts),
-        key_base64=_base64(letter.key),
+        **_fields(dead_letter, attempts),
+        key_base64=_base64(dead_letter.key),
         value_base64=_base64(value and value[:_MOST_VALUE_BYTES]),
         event_type=event_type,
         event=event,
@@ -110,19 +110,19 @@ def whole_letter_shown(
     )
 
 
-def _fields(letter: DeadLetter, attempts: Sequence[Row]) -> dict[str, Any]:
-    said = letter.headers
-    key = letter.key
+def _fields(dead_letter: DeadLetter, attempts: Sequence[Row]) -> dict[str, Any]:
+    headers = dead_letter.headers
+    key = dead_letter.key
     return {
-        "id": f"{letter.partition}-{letter.offset}",
-        "reason": said.get("reason"),
-        "detail": said.get("detail"),
-        "recorded_date": _date(letter.time_ms),
-        "source_topic": said.get("source-topic"),
-        "source_partition": whole_number(said.get("source-partition", "")),
-        "source_offset": whole_number(said.get("source-offset", "")),
+        "id": f"{dead_letter.partition}-{dead_letter.offset}",
+        "reason": headers.get("reason"),
+        "detail": headers.get("detail"),
+        "recorded_date": _date(dead_letter.time_ms),
+        "source_topic": headers.get("source-topic"),
+        "source_partition": whole_number(headers.get("source-partition", "")),
+        "source_offset": whole_number(headers.get("source-offset", "")),
         "key": None if key is None else key[:_MOST_KEY_BYTES].decode(errors="replace"),
-        "value_bytes": letter.value_bytes,
+        "value_bytes": dead_letter.value_bytes,
         "retried": _attempt(attempts[-1]) if attempts else None,
     }
 

@@ -6,7 +6,7 @@ attribute was defined, a user was made, or a processor knows its schema.
 What still can't be applied becomes another dead letter.
 A record of a job is never retried: all rows of an accepted job come again by
 its own pass, so outside of it they are repeats or forged.
-A letter from before the log was moved goes to the log as it is now, where its key
+A dead letter from before the log was moved goes to the log as it is now, where its key
 belongs; unless that log has another reconciliation key, because then the record's
 key is nobody's, or somebody else's.
 """
@@ -32,7 +32,11 @@ from ingest_api.event_log.user_events import NOTHING_KEPT, NotAppendedError
 from ingest_api.kafka.topic_setup import TopicSetupError
 from ingest_api.producers.dead_letter_retries import place_of
 from ingest_api.producers.dead_letter_topic import SearchEndedError
-from ingest_api.producers.dead_letter_views import DeadLetterPage, letter_shown, whole_letter_shown
+from ingest_api.producers.dead_letter_views import (
+    DeadLetterPage,
+    dead_letter_view,
+    whole_dead_letter_view,
+)
 from ingest_api.web.parameters import whole_number
 from schemas.codec.codec import UndecodableError, decode
 from schemas.events import UserRow
@@ -45,11 +49,11 @@ if TYPE_CHECKING:
     from ingest_api.event_log.user_events import UserLog
     from ingest_api.kafka.earlier_logs import EarlierLogs
     from ingest_api.producers.dead_letter_retries import DeadLetterRetries
-    from ingest_api.producers.dead_letter_topic import DeadLetter, DeadLetterLog, DeadLetterReading
+    from ingest_api.producers.dead_letter_topic import DeadLetter, DeadLetterReader, DeadLetterTopic
     from ingest_api.producers.dead_letter_views import WholeDeadLetter
     from ingest_api.web.paging import Page
 
-UNKNOWN_LETTER: Final = "There is no dead letter with this ID"
+UNKNOWN_DEAD_LETTER: Final = "There is no dead letter with this ID"
 RETRIED: Final = "The dead letter was retried"
 ALREADY_RETRIED: Final = "The dead letter was retried before"
 NOT_RETRIED: Final = "The dead letter can't be retried"
@@ -66,8 +70,8 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
-class LetterFilter:
-    """Which letters are listed: those of this reason, from this partition; None means any."""
+class DeadLetterFilter:
+    """Which dead letters are listed: those of this reason, from this partition; None means any."""
 
     reason: str | None = None
     source_partition: int | None = None
@@ -77,29 +81,29 @@ class LetterFilter:
         """Whether nothing is left out."""
         return self.reason is None and self.source_partition is None
 
-    def takes(self, letter: DeadLetter) -> bool:
-        """Whether the letter is one of those."""
-        return (self.reason is None or letter.headers.get("reason") == self.reason) and (
+    def takes(self, dead_letter: DeadLetter) -> bool:
+        """Whether the dead letter is one of those."""
+        return (self.reason is None or dead_letter.headers.get("reason") == self.reason) and (
             self.source_partition is None
-            or letter.headers.get("source-partition") == str(self.source_partition)
+            or dead_letter.headers.get("source-partition") == str(self.source_partition)
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A page of letters, how many there are of them, and how many were looked at of how many."""
+class SearchResult:
+    """A page of dead letters, with the counts of those that fit, were searched, and are there."""
 
-    letters: list[DeadLetter]
+    dead_letters: list[DeadLetter]
     total: int
     searched: int
     all: int
 
 
 @dataclass(frozen=True, slots=True)
-class Retried:
-    """Where a letter's record went."""
+class Retry:
+    """Where a dead letter's record went."""
 
-    letter: DeadLetter
+    dead_letter: DeadLetter
     partition: int
     offset: int
 
@@ -109,50 +113,52 @@ class DeadLetters:
 
     def __init__(
         self,
-        log: DeadLetterLog,
+        topic: DeadLetterTopic,
         retries: DeadLetterRetries,
         user_log: UserLog,
         earlier_logs: EarlierLogs,
     ) -> None:
-        self._log = log
+        self._topic = topic
         self._retries = retries
         self._user_log = user_log
         self._earlier_logs = earlier_logs
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="dead-letters")
         self._waiting = 0
-        self._retrying: set[asyncio.Task[Retried]] = set()
+        self._retrying: set[asyncio.Task[Retry]] = set()
 
     def close(self) -> None:
         """Take no more, and end what is under way."""
-        self._log.close()
+        self._topic.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def select_page(self, wanted: LetterFilter, page: Page) -> DeadLetterPage:
-        """A page of the letters wanted, the newest first.
+    async def select_page(self, letter_filter: DeadLetterFilter, page: Page) -> DeadLetterPage:
+        """A page of the dead letters that fit the filter, the newest first.
 
         Raises:
             UnavailableError: it took too long.
         """
-        found = await self._in_thread(lambda reading: _page(reading, wanted, page))
-        attempts = await self._retries.select(found.letters)
-        shown = [letter_shown(each, attempts.get(place_of(each), [])) for each in found.letters]
+        found = await self._in_thread(lambda reader: _page(reader, letter_filter, page))
+        attempts = await self._retries.select(found.dead_letters)
+        shown = [
+            dead_letter_view(each, attempts.get(place_of(each), [])) for each in found.dead_letters
+        ]
         return DeadLetterPage(found.total, found.searched, found.all, shown)
 
     async def fetch(self, letter_id: str) -> WholeDeadLetter:
-        """All that is known of one letter.
+        """All that is known of one dead letter.
 
         Raises:
-            NotFoundError: there is no such letter.
+            NotFoundError: there is no such dead letter.
         """
-        letter, value = await self._fetch(letter_id)
-        attempts = await self._retries.select([letter])
-        return whole_letter_shown(letter, value, attempts.get(place_of(letter), []))
+        dead_letter, value = await self._fetch(letter_id)
+        attempts = await self._retries.select([dead_letter])
+        return whole_dead_letter_view(dead_letter, value, attempts.get(place_of(dead_letter), []))
 
-    async def retry(self, letter_id: str, *, by: str, again: bool) -> Retried:
-        """Send a letter's record to the log once more; it is there on return.
+    async def retry(self, letter_id: str, *, by: str, again: bool) -> Retry:
+        """Send a dead letter's record to the log once more; it is there on return.
 
         Raises:
-            NotFoundError: there is no such letter.
+            NotFoundError: there is no such dead letter.
             ConflictError: it is a job's record, no record of `user-events`, of a log with another
                 key, or was retried before and ``again`` is not said.
             UnavailableError: Kafka or Postgres doesn't answer.
@@ -163,36 +169,36 @@ class DeadLetters:
         task.add_done_callback(self._retrying.discard)
         return await asyncio.shield(task)
 
-    async def _retry(self, letter_id: str, by: str, *, again: bool) -> Retried:
-        letter, value = await self._fetch(letter_id)
-        partition = await self._partition(letter, value)
+    async def _retry(self, letter_id: str, by: str, *, again: bool) -> Retry:
+        dead_letter, value = await self._fetch(letter_id)
+        partition = await self._partition(dead_letter, value)
         await self._user_log.check()
-        attempt = await self._claim(letter, by, partition, again=again)
-        offset = await self._append(letter, value, partition, attempt)
-        await self._retries.note_arrival(letter, attempt, offset)
+        attempt = await self._claim(dead_letter, by, partition, again=again)
+        offset = await self._append(dead_letter, value, partition, attempt)
+        await self._retries.note_arrival(dead_letter, attempt, offset)
         _log.info(
             "dead letter retried", by=by, letter=letter_id, partition=partition, offset=offset
         )
-        return Retried(letter, partition, offset)
+        return Retry(dead_letter, partition, offset)
 
-    async def _partition(self, letter: DeadLetter, value: bytes | None) -> int:
-        if left_out := letter.headers.get(LEFT_OUT):
+    async def _partition(self, dead_letter: DeadLetter, value: bytes | None) -> int:
+        if left_out := dead_letter.headers.get(LEFT_OUT):
             raise _not_retried(
                 f"it was too large to be kept here whole ({left_out}): it stands where it was"
             )
         log, earlier = self._user_log, self._earlier_logs
-        version = earlier.version_of(letter.headers.get("source-topic", ""))
+        version = earlier.version_of(dead_letter.headers.get("source-topic", ""))
         if version is None:
-            return retry_partition(letter, value, log.topic, log.partitions)
+            return retry_partition(dead_letter, value, log.topic, log.partitions)
         try:
-            made_for = await asyncio.to_thread(earlier.fetch_key, version)
+            key_of_log = await asyncio.to_thread(earlier.fetch_key, version)
         except TopicSetupError as error:
             raise UnavailableError(str(error)) from None
-        check_key(made_for, earlier.reconciliation_key)
-        return moved_partition(letter, value, log.partitions)
+        check_key(key_of_log, earlier.reconciliation_key)
+        return moved_partition(dead_letter, value, log.partitions)
 
-    async def _claim(self, letter: DeadLetter, by: str, partition: int, *, again: bool) -> int:
-        earlier = (await self._retries.select([letter])).get(place_of(letter), [])
+    async def _claim(self, dead_letter: DeadLetter, by: str, partition: int, *, again: bool) -> int:
+        earlier = (await self._retries.select([dead_letter])).get(place_of(dead_letter), [])
         attempt = len(earlier) + 1
         if earlier and not again:
             last = earlier[-1]
@@ -201,52 +207,50 @@ class DeadLetters:
                 f"{ALREADY_RETRIED}, by {last['retried_by']}, to partition"
                 f" {last['to_partition']}, offset {where}: say again=true to retry it once more",
             )
-        if not await self._retries.claim(letter, attempt, by, partition):
+        if not await self._retries.claim(dead_letter, attempt, by, partition):
             raise ConflictError(f"{ALREADY_RETRIED}, by somebody else, at this moment")
         return attempt
 
     async def _append(
-        self, letter: DeadLetter, value: bytes | None, partition: int, attempt: int
+        self, dead_letter: DeadLetter, value: bytes | None, partition: int, attempt: int
     ) -> int:
-        origin = f"{self._log.topic}/{letter.partition}/{letter.offset}"
+        origin = f"{self._topic.topic}/{dead_letter.partition}/{dead_letter.offset}"
         headers = [("retried-from", origin.encode())]
         try:
-            return await self._user_log.append_again(letter.key, value, partition, headers)
+            return await self._user_log.append_again(dead_letter.key, value, partition, headers)
         except RecordTooLargeError:
-            await self._retries.release(letter, attempt)
+            await self._retries.release(dead_letter, attempt)
             raise _not_retried(f"{self._user_log.topic} takes no record so large") from None
         except NotAppendedError:
-            await self._retries.release(letter, attempt)
+            await self._retries.release(dead_letter, attempt)
             raise UnavailableError(NOTHING_KEPT) from None
         except LogUnavailableError:
             raise UnavailableError(IN_DOUBT) from None
 
     async def _fetch(self, letter_id: str) -> tuple[DeadLetter, bytes | None]:
-        place = letter_place(letter_id)
-        found = place and await self._in_thread(lambda reading: reading.fetch(*place))
+        place = dead_letter_place(letter_id)
+        found = place and await self._in_thread(lambda reader: reader.fetch(*place))
         if not found:
-            raise NotFoundError(UNKNOWN_LETTER)
+            raise NotFoundError(UNKNOWN_DEAD_LETTER)
         return found
 
-    async def _in_thread(self, question: Callable[[DeadLetterReading], _T]) -> _T:
+    async def _in_thread(self, read: Callable[[DeadLetterReader], _T]) -> _T:
         if self._waiting >= _MOST_WAITING:
             raise UnavailableError("Too many requests look at the dead letters, try again")
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(
-                self._threads, self._ask, question
-            )
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._read, read)
         except SearchEndedError:
             raise UnavailableError("The dead letters were not read in time, try again") from None
         finally:
             self._waiting -= 1
 
-    def _ask(self, question: Callable[[DeadLetterReading], _T]) -> _T:
-        with self._log.reading(_TIMEOUT_S) as reading:
-            return question(reading)
+    def _read(self, read: Callable[[DeadLetterReader], _T]) -> _T:
+        with self._topic.open_reader(_TIMEOUT_S) as reader:
+            return read(reader)
 
 
-def letter_place(letter_id: str) -> tuple[int, int] | None:
+def dead_letter_place(letter_id: str) -> tuple[int, int] | None:
     """The partition and the offset that an id says, or None where it is none."""
     partition, dash, offset = letter_id.partition("-")
     numbers = whole_number(partition, 2**31 - 1), whole_number(offset)
@@ -256,56 +260,56 @@ def letter_place(letter_id: str) -> tuple[int, int] | None:
 
 
 def retry_partition(
-    letter: DeadLetter, value: bytes | None, source_topic: str, partitions: int
+    dead_letter: DeadLetter, value: bytes | None, source_topic: str, partitions: int
 ) -> int:
-    """Where a letter's record goes: to where its key belongs, else to where it was.
+    """Where a dead letter's record goes: to where its key belongs, else to where it was.
 
     Raises:
         ConflictError: it may not be retried.
     """
-    came_from = whole_number(letter.headers.get("source-partition", ""), partitions - 1)
-    if letter.headers.get("source-topic") != source_topic or came_from is None:
+    came_from = whole_number(dead_letter.headers.get("source-partition", ""), partitions - 1)
+    if dead_letter.headers.get("source-topic") != source_topic or came_from is None:
         raise _not_retried(f"it does not say which partition of {source_topic} it was in")
-    event = _retriable(value)
+    event = _retriable_row(value)
     if event is None:
         return came_from
     key = event.key.encode()
-    return partition_of(key, partitions) if letter.key == key else came_from
+    return partition_of(key, partitions) if dead_letter.key == key else came_from
 
 
-def moved_partition(letter: DeadLetter, value: bytes | None, partitions: int) -> int:
-    """Where a letter's record goes from before the log was moved: its partition there is no more.
+def moved_partition(dead_letter: DeadLetter, value: bytes | None, partitions: int) -> int:
+    """Return the partition for a record from before the log was moved, whose own is no more.
 
     Raises:
         ConflictError: it may not be retried.
     """
-    _retriable(value)
-    if letter.key is None:
+    _retriable_row(value)
+    if dead_letter.key is None:
         raise _not_retried(
             "the log was moved since, and without a key the record belongs to no partition of it"
         )
-    return partition_of(letter.key, partitions)
+    return partition_of(dead_letter.key, partitions)
 
 
-def check_key(made_for: str | None, key_now: str) -> None:
-    """Return where the log that a letter comes from had the key that the log has now.
+def check_key(key_of_log: str | None, key_now: str) -> None:
+    """Return where the log that a dead letter comes from had the key that the log has now.
 
     Raises:
         ConflictError: it hadn't, or nobody knows.
     """
-    if made_for is None:
+    if key_of_log is None:
         raise _not_retried(
             "it comes from a version of the log whose job-events is gone, so it is not known what"
             " its key means: send the event again"
         )
-    if made_for != key_now:
+    if key_of_log != key_now:
         raise _not_retried(
-            f"its key is of the log as it was, by {made_for}, and the log was moved to the key"
+            f"its key is of the log as it was, by {key_of_log}, and the log was moved to the key"
             f" {key_now} since: send the event again, with its user's {key_now} as the key"
         )
 
 
-def _retriable(value: bytes | None) -> UserRow | None:
+def _retriable_row(value: bytes | None) -> UserRow | None:
     """The row that is to be retried; None where it can't be read here, or only not yet.
 
     Raises:
@@ -330,31 +334,31 @@ def _not_retried(why: str) -> ConflictError:
     return ConflictError(f"{NOT_RETRIED}: {why}")
 
 
-def _page(reading: DeadLetterReading, wanted: LetterFilter, page: Page) -> Found:
-    if not wanted.takes_all:
-        return search(reading, wanted, page)
-    letters: list[DeadLetter] = []
-    if page.start < reading.total:
-        letters = list(islice(reading.newest_first(page.start), page.size))
-    return Found(letters, reading.total, reading.total, reading.total)
+def _page(reader: DeadLetterReader, letter_filter: DeadLetterFilter, page: Page) -> SearchResult:
+    if not letter_filter.takes_all:
+        return search(reader, letter_filter, page)
+    dead_letters: list[DeadLetter] = []
+    if page.start < reader.total:
+        dead_letters = list(islice(reader.newest_first(page.start), page.size))
+    return SearchResult(dead_letters, reader.total, reader.total, reader.total)
 
 
-def search(reading: DeadLetterReading, wanted: LetterFilter, page: Page) -> Found:
-    """Look through all letters for those wanted, as far as the time allows."""
-    letters: list[DeadLetter] = []
+def search(reader: DeadLetterReader, letter_filter: DeadLetterFilter, page: Page) -> SearchResult:
+    """Look through all dead letters for those that fit the filter, as far as the time allows."""
+    dead_letters: list[DeadLetter] = []
     total = searched = 0
-    for letter in _until_time_is_over(reading):
+    for dead_letter in _until_time_is_over(reader):
         searched += 1
-        if wanted.takes(letter):
+        if letter_filter.takes(dead_letter):
             total += 1
             if page.start < total <= page.start + page.size:
-                letters.append(letter)
-    return Found(letters, total, searched, reading.total)
+                dead_letters.append(dead_letter)
+    return SearchResult(dead_letters, total, searched, reader.total)
 
 
-def _until_time_is_over(reading: DeadLetterReading) -> Iterator[DeadLetter]:
-    reading.end_after(_SEARCH_S)
+def _until_time_is_over(reader: DeadLetterReader) -> Iterator[DeadLetter]:
+    reader.end_after(_SEARCH_S)
     try:
-        yield from reading.newest_first()
+        yield from reader.newest_first()
     except SearchEndedError:
         return

@@ -18,7 +18,7 @@ from ingest_api.openapi.operation import (
 )
 from ingest_api.openapi.response_types import Count
 from ingest_api.producers.dead_letter_views import DeadLetterPage, LetterId, WholeDeadLetter
-from ingest_api.producers.dead_letters import ALREADY_RETRIED, NOT_RETRIED, UNKNOWN_LETTER
+from ingest_api.producers.dead_letters import ALREADY_RETRIED, NOT_RETRIED, UNKNOWN_DEAD_LETTER
 from ingest_api.producers.source_counts import SourcePage
 
 _EXAMPLE_ID: Final = "1-42"
@@ -41,7 +41,7 @@ _LETTER_ID: Final = Parameter(
     is_required=True,
     example=_EXAMPLE_ID,
 )
-_UNKNOWN: Final = refused("There is no such dead letter.", {"message": UNKNOWN_LETTER})
+_UNKNOWN: Final = refused("There is no such dead letter.", {"message": UNKNOWN_DEAD_LETTER})
 
 LIST_LETTERS: Final = Operation(
     summary="Dead letters, the newest first",

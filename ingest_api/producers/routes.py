@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
 from ingest_api.auth.middleware import account_of
 from ingest_api.errors import invalid_parameter
-from ingest_api.openapi.operation import described
-from ingest_api.producers.dead_letters import RETRIED, LetterFilter
+from ingest_api.openapi.described import described
+from ingest_api.producers.dead_letters import RETRIED, DeadLetterFilter
 from ingest_api.producers.operations import (
     LIST_LETTERS,
     RETRY_LETTER,
@@ -19,53 +17,50 @@ from ingest_api.producers.operations import (
 )
 from ingest_api.web.paging import page_of
 from ingest_api.web.parameters import query_number, query_values
-from ingest_api.web.responses import json_answer
 
 if TYPE_CHECKING:
-    from sanic import Blueprint, HTTPResponse, Request
+    from sanic import Blueprint, Request
 
+    from ingest_api.producers.dead_letter_views import DeadLetterPage, WholeDeadLetter
     from ingest_api.producers.dead_letters import DeadLetters
-    from ingest_api.producers.source_counts import SourceReads
+    from ingest_api.producers.source_counts import SourcePage, SourceReads
 
 _MOST_PARTITION: Final = 2**31 - 1
 
 
-def add_producer_routes(api: Blueprint, letters: DeadLetters, sources: SourceReads) -> None:
+def add_producer_routes(api: Blueprint, dead_letters: DeadLetters, sources: SourceReads) -> None:
     """Add the routes below ``/admin/dead-letters``, and ``/batchinfo/sources``."""
 
     @api.get("/batchinfo/sources")
     @described(SOURCES)
-    async def source_page(request: Request[Any, Any]) -> HTTPResponse:
+    async def source_page(request: Request[Any, Any]) -> SourcePage:
         account_of(request, "reader")
-        page = await sources.select_page(page_of(request))
-        return json_answer(200, msgspec.to_builtins(page))
+        return await sources.select_page(page_of(request))
 
     @api.get("/admin/dead-letters")
     @described(LIST_LETTERS)
-    async def letter_page(request: Request[Any, Any]) -> HTTPResponse:
+    async def letter_page(request: Request[Any, Any]) -> DeadLetterPage:
         account_of(request, "admin")
-        page = await letters.select_page(_filter(request), page_of(request))
-        return json_answer(200, msgspec.to_builtins(page))
+        return await dead_letters.select_page(_filter(request), page_of(request))
 
     @api.get("/admin/dead-letters/<letter_id:str>")
     @described(SHOW_LETTER)
-    async def one_letter(request: Request[Any, Any], letter_id: str) -> HTTPResponse:
+    async def one_letter(request: Request[Any, Any], letter_id: str) -> WholeDeadLetter:
         account_of(request, "admin")
-        return json_answer(200, msgspec.to_builtins(await letters.fetch(letter_id)))
+        return await dead_letters.fetch(letter_id)
 
     @api.route("/admin/dead-letters/<letter_id:str>/retry", methods=["POST"], ignore_body=True)
     @described(RETRY_LETTER)
-    async def retry_letter(request: Request[Any, Any], letter_id: str) -> HTTPResponse:
+    async def retry_letter(request: Request[Any, Any], letter_id: str) -> LetterRetried:
         by = account_of(request, "admin")
-        done = await letters.retry(letter_id, by=by.name, again=_is_again(request))
-        answer = LetterRetried(letter_id, RETRIED, done.partition, done.offset)
-        return json_answer(200, msgspec.to_builtins(answer))
+        done = await dead_letters.retry(letter_id, by=by.name, again=_is_again(request))
+        return LetterRetried(letter_id, RETRIED, done.partition, done.offset)
 
     _ = source_page, letter_page, one_letter, retry_letter
 
 
-def _filter(request: Request[Any, Any]) -> LetterFilter:
-    """Which letters the query asks for.
+def _filter(request: Request[Any, Any]) -> DeadLetterFilter:
+    """Which dead letters the query asks for.
 
     Raises:
         InvalidRequestError: a filter is empty, repeated, or no number.
@@ -77,7 +72,7 @@ def _filter(request: Request[Any, Any]) -> LetterFilter:
     partition = None
     if "sourcePartition" in query:
         partition = query_number(request, "sourcePartition", 0, least=0, most=_MOST_PARTITION)
-    return LetterFilter(reasons[0] if reasons else None, partition)
+    return DeadLetterFilter(reasons[0] if reasons else None, partition)
 
 
 def _is_again(request: Request[Any, Any]) -> bool:

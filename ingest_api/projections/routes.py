@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
 import structlog
 
 from ingest_api.auth.middleware import account_of
@@ -15,7 +14,7 @@ from ingest_api.errors import (
     NotFoundError,
     UnavailableError,
 )
-from ingest_api.openapi.operation import described
+from ingest_api.openapi.described import described
 from ingest_api.projections.operations import (
     LIST_PROJECTIONS,
     REQUEST_PROJECTION,
@@ -29,15 +28,17 @@ from ingest_api.projections.registry import progress_text
 from ingest_api.web.json_body import INVALID_BODY, json_body
 from ingest_api.web.paging import page_of
 from ingest_api.web.parameters import whole_number
-from ingest_api.web.responses import json_answer
 
 if TYPE_CHECKING:
-    from sanic import Blueprint, HTTPResponse, Request
+    from sanic import Blueprint, Request
 
     from ingest_api.errors import (
         IngestError,
     )
     from ingest_api.kafka.log_start import LogStart
+    from ingest_api.projections.operations import (
+        Projection,
+    )
     from ingest_api.projections.registry import InstanceRegistry
 
     Row = dict[str, Any]
@@ -51,21 +52,20 @@ def add_projection_routes(api: Blueprint, instances: InstanceRegistry, log_start
 
     @api.get("/admin/projections")
     @described(LIST_PROJECTIONS)
-    async def list_projections(request: Request[Any, Any]) -> HTTPResponse:
+    async def list_projections(request: Request[Any, Any]) -> ProjectionPage:
         account_of(request, "admin")
         total, rows = await instances.select_page(page_of(request))
-        page = ProjectionPage(total, [projection_of(row) for row in rows])
-        return json_answer(200, msgspec.to_builtins(page))
+        return ProjectionPage(total, [projection_of(row) for row in rows])
 
     @api.get("/admin/projections/<number:str>")
     @described(SHOW_PROJECTION)
-    async def show_projection(request: Request[Any, Any], number: str) -> HTTPResponse:
+    async def show_projection(request: Request[Any, Any], number: str) -> Projection:
         account_of(request, "admin")
-        return _shown(200, await _fetch(instances, number))
+        return projection_of(await _fetch(instances, number))
 
     @api.post("/admin/projections", stream=True)
     @described(REQUEST_PROJECTION)
-    async def request_projection(request: Request[Any, Any]) -> HTTPResponse:
+    async def request_projection(request: Request[Any, Any]) -> Projection:
         account = account_of(request, "admin")
         body = await json_body(request, ProjectionRequest)
         _check(body)
@@ -74,7 +74,7 @@ def add_projection_routes(api: Blueprint, instances: InstanceRegistry, log_start
         if number is None:
             raise await _refusal(instances)
         _log.info("projection requested", number=number, purpose=body.purpose, by=account.name)
-        return _shown(202, await _fetch(instances, str(number)))
+        return projection_of(await _fetch(instances, str(number)))
 
     _ = list_projections, show_projection, request_projection
 
@@ -100,7 +100,3 @@ async def _fetch(instances: InstanceRegistry, text: str) -> Row:
     if row is None:
         raise NotFoundError(UNKNOWN_PROJECTION)
     return row
-
-
-def _shown(status: int, row: Row) -> HTTPResponse:
-    return json_answer(status, msgspec.to_builtins(projection_of(row)))

@@ -33,7 +33,7 @@ _SEED: Final = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass(frozen=True, slots=True)
-class SetValues:
+class ExpectedAndFound:
     """By column, what the log says and what the users have: 1 where the row does not set it."""
 
     expected: dict[str, Hashes]
@@ -48,7 +48,7 @@ class SetValues:
         return found, expected
 
 
-def set_values(events: pa.RecordBatch, users: pa.Table, is_new: Flags) -> SetValues:
+def expected_and_found(events: pa.RecordBatch, users: pa.Table, is_new: Flags) -> ExpectedAndFound:
     """Each event and the user that it set last; ``is_new`` where it made it."""
     whole: dict[str, Any] = {
         name: users.column(name).combine_chunks() for name in users.column_names
@@ -76,10 +76,10 @@ def set_values(events: pa.RecordBatch, users: pa.Table, is_new: Flags) -> SetVal
         stored = values if is_same else hashes(whole[field.name])
         found[field.name] = np.where(is_set, stored, _NOT_SET)
     expected["attributes"], found["attributes"] = _attributes(events, whole["attributes"], is_new)
-    return SetValues(expected, found)
+    return ExpectedAndFound(expected, found)
 
 
-def shown_pair(name: str, events: pa.RecordBatch, users: pa.Table, at: int) -> tuple[str, str]:
+def pair_as_text(name: str, events: pa.RecordBatch, users: pa.Table, at: int) -> tuple[str, str]:
     """What a column of a user should have and what it has, as people read it."""
     source = {"modified_at": "occurred_at", "created_at": "occurred_at"}.get(name, name)
     value = _value(events, source, at)
@@ -88,7 +88,7 @@ def shown_pair(name: str, events: pa.RecordBatch, users: pa.Table, at: int) -> t
         value = json.dumps(dict(pairs), ensure_ascii=False)
     elif value is None and any(name == f.name and f.kind == "boolean" for f in FIELDS):
         value = True
-    return _shown(value), _shown(_value(users, name, at))
+    return _as_text(value), _as_text(_value(users, name, at))
 
 
 def _attributes(events: pa.RecordBatch, stored: Any, is_new: Flags) -> tuple[Hashes, Hashes]:
@@ -137,5 +137,5 @@ def _value(rows: Any, name: str, at: int) -> object:
         return "a date of no year from 1 to 9999"
 
 
-def _shown(value: object) -> str:
+def _as_text(value: object) -> str:
     return "null" if value is None else str(value)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pyarrow as pa
 
-from ingest_api.proofs.expected_values import set_values, shown_pair
+from ingest_api.proofs.expected_values import expected_and_found, pair_as_text
 from ingest_api.proofs.job_rows import job_rows
 from schemas.codec import codec
 from schemas.events import JobOpened, JobSealed
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from ingest_api.proofs.job_rows import JobRows
-    from ingest_api.proofs.surviving_users import LeftUsers
+    from ingest_api.proofs.surviving_users import SurvivingUsers
 
 MOST_FINDINGS: Final = 20
 _WRAP: Final = (1 << 64) - 1
@@ -88,7 +88,7 @@ class PartitionProof:
     """Takes the range's records batch by batch; then :meth:`end`."""
 
     def __init__(
-        self, job_id: int, part: JobPart, left: LeftUsers, findings: ProofFindings
+        self, job_id: int, part: JobPart, survivors: SurvivingUsers, findings: ProofFindings
     ) -> None:
         self.part = part
         self.events = 0
@@ -97,7 +97,7 @@ class PartitionProof:
         self.users_hash = 0
         self.log_hash = 0
         self._job_id = job_id
-        self._left = left
+        self._survivors = survivors
         self._findings = findings
         self._first_position = (part.partition << ID_OFFSET_BITS) + 1
 
@@ -109,13 +109,13 @@ class PartitionProof:
         places: list[int] = rows.places.tolist()
         self.digest = zlib.crc32(b"".join([values[at] for at in places]), self.digest)
         positions = offsets[rows.row_places] + self._first_position
-        for users in self._left.up_to(int(offsets[-1]) + self._first_position):
+        for users in self._survivors.up_to(int(offsets[-1]) + self._first_position):
             self._compare(rows, positions, users)
 
     def end(self) -> None:
         """Compare what is known only now."""
-        for users in self._left.rest():
-            self._take_unknown(users)
+        for users in self._survivors.rest():
+            self._report_unknown(users)
         subject = f"partition {self.part.partition}"
         self._findings.compare("log", subject, "events", (self.part.rows, self.events))
         self._findings.compare("log", subject, "digest", (self.part.digest, self.digest))
@@ -156,14 +156,14 @@ class PartitionProof:
         is_known = np.zeros(len(users), np.bool_)
         if len(positions):
             is_known = positions[places] == wanted
-        self._take_unknown(users.filter(pa.array(~is_known)))
+        self._report_unknown(users.filter(pa.array(~is_known)))
         known = users.filter(pa.array(is_known))
         if len(known):
             self._compare_known(rows.rows.take(places[is_known]), known)
 
     def _compare_known(self, events: pa.RecordBatch, users: pa.Table) -> None:
         ids = _numbers(users, "id")
-        values = set_values(events, users, ids == _numbers(users, "position"))
+        values = expected_and_found(events, users, ids == _numbers(users, "position"))
         users_sum, log_sum = values.sums(ids.astype(np.uint64))
         self.users += len(users)
         self.users_hash = (self.users_hash + users_sum) & _WRAP
@@ -171,11 +171,11 @@ class PartitionProof:
         for name, expected in values.expected.items():
             differing = np.flatnonzero(expected != values.found[name])
             for at in differing[:MOST_FINDINGS].tolist():
-                pair = shown_pair(name, events, users, at)
+                pair = pair_as_text(name, events, users, at)
                 self._findings.note("users", f"key {users.column('key')[at]}", name, pair)
             self._findings.count_more(max(0, len(differing) - MOST_FINDINGS))
 
-    def _take_unknown(self, users: pa.Table) -> None:
+    def _report_unknown(self, users: pa.Table) -> None:
         """Users that say that the job set them, where the log has no row of it that did."""
         if not len(users):
             return

@@ -11,16 +11,17 @@ import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from ingest_api.errors import ConflictError, UnavailableError
-from ingest_api.jobs.statuses import ENDED_STATES
 from ingest_api.kafka.range_reader import LogGoneError, LogRange, ReadTimeoutError
+from ingest_api.openapi.response_types import JobProof, ProofFinding, ProofPartition
 from ingest_api.proofs.partition import JobPart, PartitionProof, ProofFindings
-from ingest_api.proofs.surviving_users import LEFT_TYPES, LeftUsers
+from ingest_api.proofs.surviving_users import SURVIVING_USER_TYPES, SurvivingUsers
 from schemas.codec.registry_protocol import RegistryUnreachableError
+from schemas.log.job_states import ENDED_STATES, OUTCOMES
 from schemas.read_model.copy_csv import copied_columns
 
 if TYPE_CHECKING:
@@ -30,13 +31,11 @@ if TYPE_CHECKING:
     from ingest_api.kafka.range_reader import RangeReader
     from ingest_api.postgres.pool import BlockingReads, Store
     from schemas.clients.event_schemas import EventSchemas
-
-    Row = dict[str, Any]
+    from schemas.events import JobState
 
 _AT_ONCE: Final = 1
 _MOST_WAITING: Final = 4
 _TIMEOUT_S: Final = 300.0
-_OUTCOMES: Final = ("inserted", "updated", "unchanged", "rejected")
 _WRAP: Final = (1 << 64) - 1
 
 _SELECT: Final = """
@@ -61,14 +60,14 @@ class JobProofs:
         self._schemas = schemas
         self._range_reader = range_reader
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="proof")
-        self._asked = 0
+        self._waiting = 0
 
     def close(self) -> None:
         """Take no more, and end what is under way."""
         self._range_reader.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def of(self, job: LedgerJob) -> Row:
+    async def prove(self, job: LedgerJob) -> JobProof:
         """The proof as the route answers it.
 
         Raises:
@@ -76,9 +75,9 @@ class JobProofs:
             UnavailableError: too many are asked for, or it takes too long.
             StoreUnavailableError: Postgres doesn't answer.
         """
-        if self._asked >= _AT_ONCE + _MOST_WAITING:
+        if self._waiting >= _AT_ONCE + _MOST_WAITING:
             raise UnavailableError("Too many proofs are being made, try again")
-        self._asked += 1
+        self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, self._prove, job)
         except ReadTimeoutError:
@@ -96,19 +95,19 @@ class JobProofs:
                 " its records have been taken out of user-events",
             ) from None
         finally:
-            self._asked -= 1
+            self._waiting -= 1
 
-    def _prove(self, job: LedgerJob) -> Row:
+    def _prove(self, job: LedgerJob) -> JobProof:
         until_s = time.monotonic() + _TIMEOUT_S
         with self._store.blocking_reads(_TIMEOUT_S) as reads:
-            state = _JobState.read(reads, job.accepted.job_id)
+            state = _EndedJob.read(reads, job.accepted.job_id)
             findings = ProofFindings()
             proofs = [
                 self._prove_partition(reads, state, part, findings, until_s) for part in state.parts
             ]
         return _answer(job, state, proofs, findings)
 
-    _LEFT: Final = """
+    _COPY_SURVIVING_USERS: Final = """
     COPY (SELECT COALESCE(modified_position, id) AS position, id, key,
                  first_name, last_name, email, mobile_number, country, state, last_active_date,
                  sms_subscription, email_subscription, voice_subscription, attributes,
@@ -122,7 +121,7 @@ class JobProofs:
     def _prove_partition(
         self,
         reads: BlockingReads,
-        state: _JobState,
+        state: _EndedJob,
         part: JobPart,
         findings: ProofFindings,
         until_s: float,
@@ -132,8 +131,10 @@ class JobProofs:
             "partition": part.partition,
             "job_id": state.job_id,
         }
-        left = LeftUsers(copied_columns(reads.copy(self._LEFT, parameters), LEFT_TYPES))
-        proof = PartitionProof(state.job_id, part, left, findings)
+        survivors = SurvivingUsers(
+            copied_columns(reads.copy(self._COPY_SURVIVING_USERS, parameters), SURVIVING_USER_TYPES)
+        )
+        proof = PartitionProof(state.job_id, part, survivors, findings)
         log_range = LogRange(part.partition, part.opened_offset, part.sealed_offset)
         timeout_s = max(0.0, until_s - time.monotonic())
         for messages in self._range_reader.batches(log_range, timeout_s=timeout_s):
@@ -146,11 +147,11 @@ class JobProofs:
 
 
 @dataclass(frozen=True, slots=True)
-class _JobState:
+class _EndedJob:
     """What the read model says of a job that has ended."""
 
     job_id: int
-    state: str
+    state: JobState
     lines: int
     outcomes: Mapping[str, int]
     rejections: int
@@ -158,7 +159,7 @@ class _JobState:
     parts: list[JobPart]
 
     @classmethod
-    def read(cls, reads: BlockingReads, job_id: int) -> _JobState:
+    def read(cls, reads: BlockingReads, job_id: int) -> _EndedJob:
         """Of a job that the log has accepted.
 
         Raises:
@@ -176,7 +177,7 @@ class _JobState:
             job_id=job_id,
             state=row["state"],
             lines=row["lines"],
-            outcomes={name: row[name] for name in _OUTCOMES},
+            outcomes={name: row[name] for name in OUTCOMES},
             rejections=row["rejections"],
             generation=row["generation"],
             parts=[JobPart(**part) for part in reads.select(_SELECT_PARTS, (job_id,))],
@@ -184,8 +185,8 @@ class _JobState:
 
 
 def _answer(
-    job: LedgerJob, state: _JobState, proofs: list[PartitionProof], findings: ProofFindings
-) -> Row:
+    job: LedgerJob, state: _EndedJob, proofs: list[PartitionProof], findings: ProofFindings
+) -> JobProof:
     lines = job.accepted.lines
     events = sum(proof.events for proof in proofs)
     total = sum(state.outcomes.values())
@@ -204,31 +205,32 @@ def _answer(
     )
     if findings.count == 0:
         findings.compare("users", "the job", "hash", (log_hash, users_hash))
-    return {
-        "id": str(state.job_id),
-        "state": state.state,
-        "isProven": findings.count == 0,
-        "lines": lines,
+    return JobProof(
+        id=str(state.job_id),
+        state=state.state,
+        is_proven=findings.count == 0,
+        lines=lines,
         **state.outcomes,
-        "sum": total,
-        "eventsInLog": events,
-        "partitions": [
-            {
-                "partition": proof.part.partition,
-                "openedOffset": proof.part.opened_offset,
-                "sealedOffset": proof.part.sealed_offset,
-                "events": proof.events,
-                "digest": f"{proof.part.digest:08x}",
-                "digestFound": f"{proof.digest:08x}",
-            }
-            for proof in proofs
-        ],
-        "usersLeft": users,
-        "usersHash": users_hash,
-        "logHash": log_hash,
-        "differences": findings.count,
-        "findings": [asdict(finding) for finding in findings.shown],
-    }
+        sum=total,
+        events_in_log=events,
+        partitions=[_partition(proof) for proof in proofs],
+        users_left=users,
+        users_hash=users_hash,
+        log_hash=log_hash,
+        differences=findings.count,
+        findings=[ProofFinding(**asdict(finding)) for finding in findings.shown],
+    )
+
+
+def _partition(proof: PartitionProof) -> ProofPartition:
+    return ProofPartition(
+        partition=proof.part.partition,
+        opened_offset=proof.part.opened_offset,
+        sealed_offset=proof.part.sealed_offset,
+        events=proof.events,
+        digest=f"{proof.part.digest:08x}",
+        digest_found=f"{proof.digest:08x}",
+    )
 
 
 def _hex(number: int) -> str:

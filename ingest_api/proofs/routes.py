@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from ingest_api.auth.middleware import account_of
 from ingest_api.jobs.job_parameter import job_named
-from ingest_api.openapi.operation import described
+from ingest_api.openapi.described import described
 from ingest_api.proofs.operations import JOB_PROOF
-from ingest_api.web.responses import json_answer
 
 if TYPE_CHECKING:
-    from sanic import Blueprint, HTTPResponse, Request
+    from sanic import Blueprint, Request
 
     from ingest_api.event_log.job_events import JobLog
+    from ingest_api.openapi.response_types import JobProof
     from ingest_api.proofs.proof import JobProofs
 
 
@@ -22,9 +22,9 @@ def add_proof_route(api: Blueprint, job_log: JobLog, proofs: JobProofs) -> None:
 
     @api.get("/batchinfo/proof/<job_id:str>")
     @described(JOB_PROOF)
-    async def job_proof(request: Request[Any, Any], job_id: str) -> HTTPResponse:
+    async def job_proof(request: Request[Any, Any], job_id: str) -> JobProof:
         account_of(request, "reader")
         job = await job_named(request, job_log, job_id)
-        return json_answer(200, await proofs.of(job))
+        return await proofs.prove(job)
 
     _ = job_proof

@@ -12,7 +12,7 @@ from schemas.read_model.copy_csv import FIELD_TYPES, TIME
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LEFT_TYPES: Final[dict[str, pa.DataType]] = {
+SURVIVING_USER_TYPES: Final[dict[str, pa.DataType]] = {
     "position": pa.int64(),
     "id": pa.int64(),
     "key": pa.string(),
@@ -25,7 +25,7 @@ LEFT_TYPES: Final[dict[str, pa.DataType]] = {
 """Columns; ``position`` is the log position of the event that set the user last."""
 
 
-class LeftUsers:
+class SurvivingUsers:
     """Gives the parts of a stream, ascending by position, up to one position after another."""
 
     def __init__(self, parts: Iterator[pa.Table]) -> None:

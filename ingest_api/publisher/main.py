@@ -46,6 +46,7 @@ from schemas.config.environment import SettingsError, read
 from schemas.config.logs import configure_logging
 from schemas.config.settings_help import settings_help
 from schemas.events import JobStatus
+from schemas.log.job_states import RUNNING_STATES
 from schemas.rules.fields import RULES_VERSION
 from schemas.runtime.essential import end_process_on_failure
 
@@ -61,7 +62,6 @@ _FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 5.0
 _LOST_PAUSE_S: Final = 60.0
 _WATCH_INTERVAL_S: Final = 2.0
-_ENDED: Final = frozenset({"COMPLETED", "COMPLETED_WITH_ERRORS", "REVERTING", "REVERTED"})
 _PASSING: Final = (
     KafkaException,
     PassFailedError,
@@ -171,7 +171,7 @@ class Publisher:
         if (version := self._ledger.moves.moved_to) is not None:
             raise LogMovedError(version)
         for _, event in self._statuses.poll(0):
-            if isinstance(event, JobStatus) and event.state in _ENDED:
+            if isinstance(event, JobStatus) and event.state not in RUNNING_STATES:
                 self._watchdog.complete(event.job_id)
 
     def _has_lease(self) -> bool:

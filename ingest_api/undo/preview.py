@@ -19,8 +19,7 @@ from msgspec import Meta
 
 from ingest_api.errors import ConflictError, UnavailableError
 from ingest_api.openapi.response_types import Count, Id
-from ingest_api.web.dates import day_text
-from schemas.rules.fields import FIELDS
+from ingest_api.openapi.user_answers import shown_fields
 
 if TYPE_CHECKING:
     from ingest_api.event_log.ledger import LedgerJob
@@ -238,8 +237,12 @@ def _preview(job_id: int, result: Row) -> UndoPreview:
         users_before=result["usersBefore"],
         users_after=result["usersAfter"],
         samples=PreviewSamples(
-            restored=[UserSample(row["key"], _shown(row["after"])) for row in samples["restored"]],
-            removed=[UserSample(row["key"], _shown(row["before"])) for row in samples["removed"]],
+            restored=[
+                UserSample(row["key"], _user_view(row["after"])) for row in samples["restored"]
+            ],
+            removed=[
+                UserSample(row["key"], _user_view(row["before"])) for row in samples["removed"]
+            ],
             changed_back=[_changed_back(row) for row in samples["changedBack"]],
             kept=[Kept(row["key"], row["changedBy"]) for row in samples["kept"]],
         ),
@@ -248,17 +251,16 @@ def _preview(job_id: int, result: Row) -> UndoPreview:
 
 
 def _changed_back(row: Row) -> ChangedBack:
-    return ChangedBack(row["key"], _shown(row["before"]), _shown(row["after"]))
+    return ChangedBack(row["key"], _user_view(row["before"]), _user_view(row["after"]))
 
 
-def _shown(values: Row | None) -> Row:
+def _user_view(values: Row | None) -> Row:
     """Values of the table by the names that other answers have for them."""
-    names = {field.name: field.json_name for field in FIELDS}
-    shown = {names.get(name, name): value for name, value in (values or {}).items()}
-    if "lastActiveDate" in shown:
-        day = date.fromisoformat(shown.pop("lastActiveDate"))
-        shown["lastActiveDateStr"] = day_text(day)
-    return shown
+    values = dict(values or {})
+    if "last_active_date" in values:
+        values["last_active_date"] = date.fromisoformat(values["last_active_date"])
+    attributes = {"attributes": values["attributes"]} if "attributes" in values else {}
+    return shown_fields(values) | attributes
 
 
 def _progress(job_id: int, row: Row, path: str) -> PreviewProgress:

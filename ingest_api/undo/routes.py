@@ -5,27 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs
 
-import msgspec
-
 from ingest_api.auth.middleware import account_of
 from ingest_api.errors import RETRY_AFTER_S, Detail, invalid_parameter
 from ingest_api.jobs.job_parameter import job_named
-from ingest_api.openapi.operation import described
-from ingest_api.undo.operations import REDO, REDO_STARTED, UNDO, UNDO_STARTED, UndoBody
-from ingest_api.undo.preview import PreviewProgress
-from ingest_api.undo.undo import Asker
+from ingest_api.openapi.described import Answered, described
+from ingest_api.undo.operations import REDO, REDO_STARTED, UNDO, UNDO_STARTED, UndoBody, UndoStarted
+from ingest_api.undo.preview import PreviewProgress, UndoPreview
+from ingest_api.undo.undo import Requester
 from ingest_api.web.idempotency_key import idempotency_key_of
 from ingest_api.web.json_body import check_json, decoded, invalid_body, whole_body
 from ingest_api.web.parameters import header, query_values
-from ingest_api.web.responses import json_answer
 
 if TYPE_CHECKING:
-    from sanic import Blueprint, HTTPResponse, Request
+    from sanic import Blueprint, Request
 
     from ingest_api.event_log.job_events import JobLog
-    from ingest_api.undo.preview import UndoPreview, UndoPreviews
+    from ingest_api.undo.preview import UndoPreviews
     from ingest_api.undo.undo import Change, Undo
 
+Changed = UndoStarted | UndoPreview | Answered
 _FORM: Final = "application/x-www-form-urlencoded"
 _TRUTHS: Final = {"true": True, "false": False}
 _MESSAGES: Final[dict[Change, str]] = {"undo": UNDO_STARTED, "redo": REDO_STARTED}
@@ -34,36 +32,31 @@ _MESSAGES: Final[dict[Change, str]] = {"undo": UNDO_STARTED, "redo": REDO_STARTE
 def add_undo_routes(api: Blueprint, job_log: JobLog, undo: Undo, previews: UndoPreviews) -> None:
     """Add the routes below ``/batchinfo/undo`` and ``/batchinfo/redo``."""
 
-    async def change(request: Request[Any, Any], text: str, change: Change) -> HTTPResponse:
+    async def change(request: Request[Any, Any], text: str, change: Change) -> Changed:
         account = account_of(request, "admin")
-        asker = Asker(account.name, idempotency_key_of(request))
+        requester = Requester(account.name, idempotency_key_of(request))
         is_dry_run = await _is_dry_run(request)
         job = await job_named(request, job_log, text)
         if is_dry_run:
             await undo.check(job, change)
-            return _preview_answer(await previews.preview(job, change, account.name, request.path))
-        await undo.change(job, change, asker)
-        answer = {"id": str(job.accepted.job_id), "message": _MESSAGES[change]}
-        return json_answer(200, answer)
+            found = await previews.preview(job, change, account.name, request.path)
+            if isinstance(found, PreviewProgress):
+                return Answered(found, {"Retry-After": str(RETRY_AFTER_S)})
+            return found
+        await undo.change(job, change, requester)
+        return UndoStarted(str(job.accepted.job_id), _MESSAGES[change])
 
     @api.post("/batchinfo/undo/<job_id:str>", stream=True)
     @described(UNDO)
-    async def undo_job(request: Request[Any, Any], job_id: str) -> HTTPResponse:
+    async def undo_job(request: Request[Any, Any], job_id: str) -> Changed:
         return await change(request, job_id, "undo")
 
     @api.post("/batchinfo/redo/<job_id:str>", stream=True)
     @described(REDO)
-    async def redo_job(request: Request[Any, Any], job_id: str) -> HTTPResponse:
+    async def redo_job(request: Request[Any, Any], job_id: str) -> Changed:
         return await change(request, job_id, "redo")
 
     _ = undo_job, redo_job
-
-
-def _preview_answer(found: UndoPreview | PreviewProgress) -> HTTPResponse:
-    body = msgspec.to_builtins(found)
-    if isinstance(found, PreviewProgress):
-        return json_answer(202, body, {"Retry-After": str(RETRY_AFTER_S)})
-    return json_answer(200, body)
 
 
 async def _is_dry_run(request: Request[Any, Any]) -> bool:

@@ -21,16 +21,19 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal
 
 from ingest_api.errors import ConflictError, LogUnavailableError, UnavailableError
-from ingest_api.jobs.statuses import COUNTS
 from schemas.events import JobRestored, JobReverted
+from schemas.log.job_states import OUTCOMES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ingest_api.event_log.job_events import JobLog
     from ingest_api.event_log.ledger import LedgerJob
     from ingest_api.jobs.statuses import JobReads
+    from ingest_api.jobs.views import JobView
     from ingest_api.kafka.log_start import LogStart
     from ingest_api.postgres.pool import Store
-    from ingest_api.web.dates import Row
+    from schemas.events import JobState
 
 Change = Literal["undo", "redo"]
 """What is asked for: that a job counts as if it had never run, or that it counts again."""
@@ -43,7 +46,7 @@ _OUTCOME_UNKNOWN: Final = (
 _NOT_ENDED: Final = (
     "The job has not ended, it is {state}: wait until its status says that it has, then undo it"
 )
-_IN_STATE: Final[dict[str, str]] = {
+_IN_STATE: Final[dict[JobState, str]] = {
     "REVERTING": "The job is being undone already",
     "REVERTED": "The job was undone already",
 }
@@ -57,7 +60,7 @@ _PREFIX_CHARACTERS: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Asker:
+class Requester:
     """Who asks for a change, and by which ``Idempotency-Key``, if any."""
 
     account: str
@@ -90,7 +93,7 @@ class Undo:
         self._jobs = jobs
         self._log_start = log_start
 
-    async def change(self, job: LedgerJob, change: Change, asker: Asker) -> None:
+    async def change(self, job: LedgerJob, change: Change, requester: Requester) -> None:
         """The log says on return that the job is reverted, or restored.
 
         With an ``Idempotency-Key`` a retry returns too, and changes nothing, whatever has
@@ -101,63 +104,58 @@ class Undo:
             UnavailableError: Kafka doesn't answer, and says whether anything may have been kept.
         """
         await self._catch_up()
-        if self._is_done(job, change, asker):
+        if self._is_done(job, change, requester):
             return
         try:
-            status = await self.check(job, change)
+            view = await self.check(job, change)
             await self._check_builds()
         except ConflictError:
             # It may have been taken meanwhile, by another attempt with the same key.
-            if self._is_done(job, change, asker):
+            if self._is_done(job, change, requester):
                 return
             raise
-        event = _event(self._counts(job, status), job.accepted.job_id, change, asker)
+        event = _event(self._outcomes(view), job.accepted.job_id, change, requester)
         outcome = await self._job_log.change(event)
         if outcome == "voided":
             raise UnavailableError(_KEPT_NOTHING)
         if outcome == "unknown":
             message = _OUTCOME_UNKNOWN.format(change=change)
             raise UnavailableError(message, job_id=event.job_id)
-        if outcome == "changes nothing" and not self._is_done(job, change, asker):
+        if outcome == "changes nothing" and not self._is_done(job, change, requester):
             raise ConflictError(_OTHER_CAME_FIRST)
 
-    async def check(self, job: LedgerJob, change: Change) -> Row:
-        """The job's status, which lets it be changed so.
+    async def check(self, job: LedgerJob, change: Change) -> JobView:
+        """The job as it is, which lets it be changed so.
 
         Raises:
             ConflictError: it doesn't, or the log doesn't hold what the tables would be made from.
             LogUnavailableError: Kafka doesn't answer.
         """
-        status = (await self._jobs.view(job)).status
-        state = status["state"]
-        is_redone = self._is_redone(job, status)
+        view = await self._jobs.view(job)
+        state, is_redone = view.state, self._is_redone(view)
         if change == "redo":
             if state not in _IN_STATE:
                 raise ConflictError(_NOT_REVERTED.format(state=state))
         elif state in _IN_STATE:
             raise ConflictError(_IN_STATE[state])
-        elif status["finishedDate"] is None and not is_redone:
+        elif view.is_running and not is_redone:
             raise ConflictError(_NOT_ENDED.format(state=state))
         if state != "REVERTING" and not is_redone:
             await self._log_start.check()
-        return status
+        return view
 
-    def _is_redone(self, job: LedgerJob, status: Row) -> bool:
+    def _is_redone(self, view: JobView) -> bool:
         """Whether the job is being done again, and readers don't see it yet."""
-        changes = self._job_log.ledger.reverts.changes_of(job.accepted.job_id)
-        return (
-            bool(changes)
-            and isinstance(changes[-1], JobRestored)
-            and status["state"] == "PROCESSING"
-        )
+        changes = self._job_log.ledger.reverts.changes_of(view.accepted.job_id)
+        return bool(changes) and isinstance(changes[-1], JobRestored) and view.state == "PROCESSING"
 
-    def _counts(self, job: LedgerJob, status: Row) -> dict[str, int]:
+    def _outcomes(self, view: JobView) -> Mapping[str, int]:
         """The job's outcomes; those that it had where it is left out, and so has none."""
-        if not self._is_redone(job, status):
-            return {name: status[name] for name in COUNTS}
-        changes = self._job_log.ledger.reverts.changes_of(job.accepted.job_id)
+        if not self._is_redone(view):
+            return view.outcomes
+        changes = self._job_log.ledger.reverts.changes_of(view.accepted.job_id)
         last = next(event for event in reversed(changes) if isinstance(event, JobReverted))
-        return {name: getattr(last, name) for name in COUNTS}
+        return {name: getattr(last, name) for name in OUTCOMES}
 
     async def _catch_up(self) -> None:
         """Know what other instances have taken."""
@@ -166,11 +164,11 @@ class Undo:
         except LogUnavailableError:
             raise UnavailableError(_KEPT_NOTHING) from None
 
-    def _is_done(self, job: LedgerJob, change: Change, asker: Asker) -> bool:
+    def _is_done(self, job: LedgerJob, change: Change, requester: Requester) -> bool:
         """Whether an earlier attempt with the same key did it."""
-        wanted = JobReverted if change == "undo" else JobRestored
+        event_type = JobReverted if change == "undo" else JobRestored
         return any(
-            type(event) is wanted and asker.is_own(event.attempt)
+            type(event) is event_type and requester.is_own(event.attempt)
             for event in self._job_log.ledger.reverts.changes_of(job.accepted.job_id)
         )
 
@@ -192,13 +190,13 @@ class Undo:
 
 
 def _event(
-    counts: dict[str, int], job_id: int, change: Change, asker: Asker
+    outcomes: Mapping[str, int], job_id: int, change: Change, requester: Requester
 ) -> JobReverted | JobRestored:
-    now, attempt = datetime.now(UTC), asker.attempt()
+    now, attempt = datetime.now(UTC), requester.attempt()
     if change == "redo":
         return JobRestored(
-            job_id=job_id, requested_at=now, requested_by=asker.account, attempt=attempt
+            job_id=job_id, requested_at=now, requested_by=requester.account, attempt=attempt
         )
     return JobReverted(
-        job_id=job_id, requested_at=now, requested_by=asker.account, attempt=attempt, **counts
+        job_id=job_id, requested_at=now, requested_by=requester.account, attempt=attempt, **outcomes
     )

@@ -18,7 +18,7 @@ _CLOSING_S: Final = 4.0
 """What uploads under way may still take after the process was asked to stop."""
 
 
-class UploadGate:
+class ConcurrencyLimit:
     """Counts the uploads under way; used from one event loop."""
 
     def __init__(self, *, at_once: int, per_account: int, deadline_s: float) -> None:
@@ -30,7 +30,7 @@ class UploadGate:
         self._is_closing = False
 
     @contextlib.contextmanager
-    def one_more(self, account: str) -> Generator[None]:
+    def slot(self, account: str) -> Generator[None]:
         """One upload of this account, as long as the context is open.
 
         Raises:

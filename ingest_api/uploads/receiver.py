@@ -1,7 +1,7 @@
 """One new file on its way in: into `uploads`, and through the survey, at once.
 
 The survey finds what is fatal and counts what isn't.
-Nothing holds the file: whichever of the two ways is slower holds up the client.
+Nothing holds the file: whichever of the two is slower holds up the client.
 Chunks of an upload that comes to nothing are named by no job, and expire.
 """
 
@@ -49,7 +49,7 @@ _REREAD_TIMEOUT_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ways:
+class UploadResources:
     """What every arrival of a process shares."""
 
     settings: Settings
@@ -60,9 +60,9 @@ class Ways:
     limits: Limits
 
 
-def make_ways(settings: Settings, *, threads: int, limits: Limits) -> Ways:
-    """The ways of a process that takes so many uploads at once."""
-    return Ways(
+def make_upload_resources(settings: Settings, *, threads: int, limits: Limits) -> UploadResources:
+    """The resources of a process that takes so many uploads at once."""
+    return UploadResources(
         settings=settings,
         appender=Appender(settings.kafka, timeout_s=_CHUNK_TIMEOUT_S),
         # A slow client's thread mostly waits, so each upload has one of its own.
@@ -73,7 +73,7 @@ def make_ways(settings: Settings, *, threads: int, limits: Limits) -> Ways:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ArrivedFile:
+class ReceivedFile:
     """A file that is in `uploads`, whole, and can be read."""
 
     stored: StoredFile
@@ -87,18 +87,23 @@ class ArrivedFile:
         return tuple(column for column in self.file_format.attributes if column.name in found)
 
 
-class Arrival:
+class UploadReceiver:
     """Takes one file: :meth:`begin`, :meth:`write` …, :meth:`finish`; always :meth:`release`."""
 
-    def __init__(self, ways: Ways, job_id: int, attributes: Sequence[Attribute]) -> None:
-        self._ways = ways
+    def __init__(
+        self, resources: UploadResources, job_id: int, attributes: Sequence[Attribute]
+    ) -> None:
+        self._resources = resources
         self._attributes = tuple(AttributeColumn(each.name, each.type) for each in attributes)
         self._job_id = job_id
         self._attempt = secrets.token_hex(8)
         self._digest = hashlib.sha256()
         self._size_bytes = 0
         self._writer = ChunkWriter(
-            ways.appender, ways.settings.topics.uploads, job_id=job_id, attempt=self._attempt
+            resources.appender,
+            resources.settings.topics.uploads,
+            job_id=job_id,
+            attempt=self._attempt,
         )
         self._pipe = FilePipe()
         self._format: FileFormat | None = None
@@ -115,7 +120,7 @@ class Arrival:
         self._is_format_final = options.delimiter_name is not None
         if self._survey is None:
             self._format = self._format_of(file, options)
-            self._survey = self._in_thread(_survey_pipe, self._ways, self._pipe, self._format)
+            self._survey = self._in_thread(_survey_pipe, self._resources, self._pipe, self._format)
 
     async def write(self, data: bytes) -> None:
         """Take the file's next bytes.
@@ -133,7 +138,7 @@ class Arrival:
         if done is not None and (self._is_format_final or _is_final(done)):
             await _surveyed(done)
 
-    async def finish(self, file: FilePart, options: ImportOptions) -> ArrivedFile:
+    async def finish(self, file: FilePart, options: ImportOptions) -> ReceivedFile:
         """The file, once all of it is in `uploads` and the survey has seen its end.
 
         Raises:
@@ -153,8 +158,8 @@ class Arrival:
         file_format = self._format_of(file, options)
         result = self._survey
         if result is None or file_format != self._format:
-            result = self._in_thread(_survey_stored, self._ways, stored, file_format)
-        return ArrivedFile(stored=stored, file_format=file_format, survey=await _surveyed(result))
+            result = self._in_thread(_survey_stored, self._resources, stored, file_format)
+        return ReceivedFile(stored=stored, file_format=file_format, survey=await _surveyed(result))
 
     def release(self) -> None:
         """Let go of everything that is held for the file, whatever became of it."""
@@ -170,7 +175,7 @@ class Arrival:
             delimiter=options.delimiter,
             charset=charset,
             compression="gzip" if file.is_gzip else "none",
-            reconciliation_key=self._ways.settings.reconciliation_key,
+            reconciliation_key=self._resources.settings.reconciliation_key,
             attributes=self._attributes,
         )
 
@@ -178,7 +183,7 @@ class Arrival:
         self, function: Callable[..., Survey], *arguments: object
     ) -> asyncio.Future[Survey]:
         future = asyncio.get_running_loop().run_in_executor(
-            self._ways.threads, function, *arguments
+            self._resources.threads, function, *arguments
         )
         # Nobody asks for the result of a survey whose upload was refused for another reason.
         future.add_done_callback(lambda done: done.cancelled() or done.exception())
@@ -202,7 +207,7 @@ async def _surveyed(result: asyncio.Future[Survey]) -> Survey:
         raise UnavailableError("Kafka can't be reached: nothing was kept, try again") from None
 
 
-class Turns:
+class ThrottledReader:
     """A file whose reader works only while it is its turn, and gives it up to wait for bytes.
 
     Many surveys at once would each hold the arrays of a block, and keep the event
@@ -222,31 +227,35 @@ class Turns:
             self._permits.acquire()
 
 
-def _survey_in_turn(ways: Ways, readable: Readable, file_format: FileFormat) -> Survey:
-    with ways.permits:
-        return survey(Turns(readable, ways.permits), file_format, ways.limits)
+def _survey_throttled(
+    resources: UploadResources, readable: Readable, file_format: FileFormat
+) -> Survey:
+    with resources.permits:
+        return survey(ThrottledReader(readable, resources.permits), file_format, resources.limits)
 
 
-def _survey_pipe(ways: Ways, pipe: FilePipe, file_format: FileFormat) -> Survey:
+def _survey_pipe(resources: UploadResources, pipe: FilePipe, file_format: FileFormat) -> Survey:
     try:
-        return _survey_in_turn(ways, pipe, file_format)
+        return _survey_throttled(resources, pipe, file_format)
     finally:
         pipe.stop_reading()
 
 
-def _survey_stored(ways: Ways, stored: StoredFile, file_format: FileFormat) -> Survey:
-    with open_stored(ways, stored) as readable:
-        return _survey_in_turn(ways, readable, file_format)
+def _survey_stored(
+    resources: UploadResources, stored: StoredFile, file_format: FileFormat
+) -> Survey:
+    with open_stored(resources, stored) as readable:
+        return _survey_throttled(resources, readable, file_format)
 
 
 @contextlib.contextmanager
-def open_stored(ways: Ways, stored: StoredFile) -> Generator[Readable]:
+def open_stored(resources: UploadResources, stored: StoredFile) -> Generator[Readable]:
     """A file in `uploads`, from its beginning.
 
     Raises:
         UploadUnreachableError: the broker doesn't answer.
     """
-    settings = ways.settings
+    settings = resources.settings
     source = ChunkSource(settings.kafka, settings.topics.uploads.name, timeout_s=_REREAD_TIMEOUT_S)
     try:
         yield source.open(stored)

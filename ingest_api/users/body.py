@@ -38,7 +38,7 @@ _JSON_TYPES: Final[dict[Kind, tuple[type, ...]]] = {
 }
 _EPOCH: Final = date(1970, 1, 1)
 _Value = str | bool | int | float | None
-_Meant = str | bool | date | None
+_Parsed = str | bool | date | None
 
 
 class UserBody(JsonBody, frozen=True):
@@ -75,7 +75,7 @@ class UserFields:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class ValidationContext:
     """What a body is judged by: the attributes there are, by name; the key's field; the day."""
 
     attributes: Mapping[str, Attribute]
@@ -83,7 +83,7 @@ class Known:
     today: date
 
 
-def given_texts(body: UserBody, known: Known) -> dict[Field, str]:
+def texts_of_body(body: UserBody, context: ValidationContext) -> dict[Field, str]:
     """What the body sets, as a file would have it: texts, blank where they are null.
 
     Raises:
@@ -93,19 +93,19 @@ def given_texts(body: UserBody, known: Known) -> dict[Field, str]:
     faults: list[Detail] = []
     if isinstance(body.attributes, dict):
         for name, value in body.attributes.items():
-            attribute = known.attributes.get(name)
+            attribute = context.attributes.get(name)
             if attribute is None:
                 faults.append(_unknown_attribute(name))
             else:
                 given.append((attribute.field, value))
     values = {a_field: value for a_field, value in given if value is not msgspec.UNSET}
-    faults += [fault for a_field, value in values.items() for fault in _misfits(a_field, value)]
+    faults += [fault for a_field, value in values.items() for fault in _type_errors(a_field, value)]
     if faults:
         raise InvalidRequestError(INVALID_USER, faults)
     return {a_field: _text(value) for a_field, value in values.items()}
 
 
-def new_user(given: Mapping[Field, str], known: Known) -> UserFields:
+def new_user(given: Mapping[Field, str], context: ValidationContext) -> UserFields:
     """The fields of a user that is to be added.
 
     Raises:
@@ -114,15 +114,15 @@ def new_user(given: Mapping[Field, str], known: Known) -> UserFields:
     columns = {a_field: "" for a_field in FIELDS if a_field.kind != "boolean"} | {
         a_field: text for a_field, text in given.items() if text or a_field.kind != "boolean"
     }
-    judged = _judged(columns, known)
+    judged = _judged(columns, context)
     _refuse(_details(judged.faults))
-    fields = _event_fields(columns, judged, known.today)
+    fields = _event_fields(columns, judged, context.today)
     attributes = {name: text for name, text in fields.attributes.items() if text is not None}
     return UserFields(fields.key, fields.values, attributes, fields.present)
 
 
 def changed_user(
-    given: Mapping[Field, str], present: Mapping[Field, str], known: Known
+    given: Mapping[Field, str], present: Mapping[Field, str], context: ValidationContext
 ) -> UserFields:
     """The fields of a user that are to be changed; ``present`` is the user as it stands.
 
@@ -130,7 +130,7 @@ def changed_user(
         InvalidRequestError: with every field that breaks its rule. What the user has and the
             request doesn't touch is not judged again.
     """
-    judged = _judged({**present, **given}, known)
+    judged = _judged({**present, **given}, context)
     touched = {_name(a_field) for a_field in given}
     if "country" in touched:
         touched.add("state")
@@ -140,7 +140,7 @@ def changed_user(
             reason = BOOLEAN_INVALID.reason.format(column=_name(a_field))
             details.append(Detail(BOOLEAN_INVALID.code, reason, column=_name(a_field)))
     _refuse(details)
-    return _event_fields(given, judged, known.today)
+    return _event_fields(given, judged, context.today)
 
 
 def _unknown_attribute(name: str) -> Detail:
@@ -148,7 +148,7 @@ def _unknown_attribute(name: str) -> Detail:
     return Detail("UNKNOWN_FIELD", message, column=f"attributes.{name}")
 
 
-def _misfits(a_field: Field, value: _Value) -> Iterator[Detail]:
+def _type_errors(a_field: Field, value: _Value) -> Iterator[Detail]:
     column = _name(a_field)
     allowed = _JSON_TYPES.get(a_field.kind, (str,))
     if value is not None and type(value) not in allowed:
@@ -176,11 +176,11 @@ def _name(a_field: Field) -> str:
     return a_field.name if is_attribute(a_field) else a_field.json_name
 
 
-def _judged(columns: Mapping[Field, str], known: Known) -> ValidatedBlock:
+def _judged(columns: Mapping[Field, str], context: ValidationContext) -> ValidatedBlock:
     return validate_columns(
         {a_field: trimmed(pa.array([text], pa.string())) for a_field, text in columns.items()},
-        {a_field: _name(a_field) for a_field in (*columns, *FIELDS, known.key_field)},
-        known.key_field,
+        {a_field: _name(a_field) for a_field in (*columns, *FIELDS, context.key_field)},
+        context.key_field,
     )
 
 
@@ -216,7 +216,7 @@ def _event_fields(columns: Iterable[Field], judged: ValidatedBlock, today: date)
     )
 
 
-def _value(a_field: Field, judged: ValidatedBlock) -> _Meant:
+def _value(a_field: Field, judged: ValidatedBlock) -> _Parsed:
     """What the only row holds in this column, None where it is blank."""
     cells = judged.cells[a_field.name]
     if not cells.lengths[0]:
@@ -232,7 +232,7 @@ def _value(a_field: Field, judged: ValidatedBlock) -> _Meant:
             return _only(cells)
 
 
-def _canonical_text(value: _Meant) -> str | None:
+def _canonical_text(value: _Parsed) -> str | None:
     """The value as events hold it among attributes, see :mod:`schemas.rules.attributes`."""
     match value:
         case bool():

@@ -67,12 +67,12 @@ class UserFilter:
 
     def condition(self, reconciliation_key: str) -> LiteralString:
         """What a user fulfils, in SQL; by the index of the key where that is asked for."""
-        wanted: list[LiteralString] = [
+        conditions: list[LiteralString] = [
             (_KEY_CONDITIONS if name == reconciliation_key else _CONDITIONS)[name]
             for name in self.fields
         ]
-        wanted += map(_attribute_condition, range(len(self.attributes)))
-        return " AND ".join(wanted)
+        conditions += map(_attribute_condition, range(len(self.attributes)))
+        return " AND ".join(conditions)
 
     def parameters(self, types: Mapping[str, AttributeType]) -> dict[str, object]:
         """The values of the condition's placeholders; ``types`` has every attribute there is.

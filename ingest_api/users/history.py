@@ -11,14 +11,17 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from ingest_api.errors import UnavailableError, UnknownUserError
-from ingest_api.event_log.user_fold import JSON_NAMES, Entry, Rules, UserFold, json_value
+from ingest_api.event_log.user_fold import Entry, Rules, UserFold
 from ingest_api.kafka.range_reader import LogRange, ReadTimeoutError
+from ingest_api.openapi.response_types import ChangeShown, EntryShown, HistoryShown
+from ingest_api.openapi.user_answers import FIELD_NAMES, shown_value
 from ingest_api.web.dates import date_text
 from schemas.codec.codec import UndecodableError
 from schemas.codec.registry_protocol import RegistryUnreachableError
+from schemas.read_model.tables import ID_OFFSET_BITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,9 +32,6 @@ if TYPE_CHECKING:
     from ingest_api.postgres.pool import Store
     from schemas.events import AttributeType, Event
 
-    Row = dict[str, Any]
-
-_OFFSET_BITS: Final = 48
 _THREADS: Final = 2
 _MOST_WAITING: Final = 16
 _TIMEOUT_S: Final = 20.0
@@ -66,7 +66,7 @@ class UserHistory:
     SELECT name, type FROM public.attributes
     """
 
-    async def of(self, user_id: int, *, start: int, page_size: int) -> Row:
+    async def select_page(self, user_id: int, *, start: int, page_size: int) -> HistoryShown:
         """A page of the user's history, the oldest first, and how many entries there are.
 
         Raises:
@@ -84,46 +84,44 @@ class UserHistory:
         log_range = _log_range(user_id, rows[0]["modified_position"])
         end = start + page_size
         total, page = await self._in_thread(
-            _Question(user_id, rows[0]["key"], rules, log_range, begin=start, end=end)
+            _HistoryRequest(user_id, rows[0]["key"], rules, log_range, begin=start, end=end)
         )
         job = self._job_log.ledger.job
-        return {
-            "id": str(user_id),
-            "total": total,
-            "history": [_shown(entry, user_id, job, rules.types) for entry in page],
-        }
+        return HistoryShown(
+            id=str(user_id),
+            total=total,
+            history=[_entry_view(entry, user_id, job, rules.types) for entry in page],
+        )
 
-    async def _in_thread(self, question: _Question) -> tuple[int, list[Entry]]:
+    async def _in_thread(self, request: _HistoryRequest) -> tuple[int, list[Entry]]:
         if self._waiting >= _MOST_WAITING:
             raise UnavailableError("Too many histories are being read, try again")
         self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(
-                self._threads, self._read, question
+                self._threads, self._read, request
             )
         except ReadTimeoutError:
-            raise _too_long(question) from None
+            raise _too_long(request) from None
         finally:
             self._waiting -= 1
 
-    def _read(self, question: _Question) -> tuple[int, list[Entry]]:
+    def _read(self, request: _HistoryRequest) -> tuple[int, list[Entry]]:
         ledger = self._job_log.ledger
         # The brackets of jobs are keyed by the job's id.
         keys = {str(job.accepted.job_id).encode() for job in ledger.jobs}
-        keys.add(question.key.encode())
+        keys.add(request.key.encode())
         fold = UserFold(
-            question.user_id,
-            question.key,
+            request.user_id,
+            request.key,
             lambda job_id: _place(ledger.job(job_id)),
-            question.rules,
+            request.rules,
         )
         total, page = 0, list[Entry]()
-        for offset, value in self._range_reader.read(
-            question.log_range, keys, timeout_s=_TIMEOUT_S
-        ):
+        for offset, value in self._range_reader.read(request.log_range, keys, timeout_s=_TIMEOUT_S):
             entry = fold.apply(offset, event) if (event := self._decoded(value)) else None
             if entry is not None:
-                if question.begin <= total < question.end:
+                if request.begin <= total < request.end:
                     page.append(entry)
                 total += 1
         return total, page
@@ -143,7 +141,7 @@ class UserHistory:
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
+class _HistoryRequest:
     """Which entries are asked for: from ``begin`` up to ``end``, counted from 0."""
 
     user_id: int
@@ -163,15 +161,15 @@ def _log_range(user_id: int, modified_position: int | None) -> LogRange:
 def _log_position(number: int) -> tuple[int, int]:
     """The partition and the offset that an id or a position stands for."""
     position = number - 1
-    return position >> _OFFSET_BITS, position & ((1 << _OFFSET_BITS) - 1)
+    return position >> ID_OFFSET_BITS, position & ((1 << ID_OFFSET_BITS) - 1)
 
 
 def _place(job: LedgerJob | None) -> int | None:
     return None if job is None else job.offset
 
 
-def _too_long(question: _Question) -> UnavailableError:
-    log_range = question.log_range
+def _too_long(request: _HistoryRequest) -> UnavailableError:
+    log_range = request.log_range
     return UnavailableError(
         f"The user's history was not read within {_TIMEOUT_S:g} s: try again when Kafka is less"
         f" busy, or read user-events yourself, partition {log_range.partition}, offsets"
@@ -179,31 +177,31 @@ def _too_long(question: _Question) -> UnavailableError:
     )
 
 
-def _shown(
+def _entry_view(
     entry: Entry,
     user_id: int,
     job_of: Callable[[int], LedgerJob | None],
     types: Mapping[str, AttributeType],
-) -> Row:
+) -> EntryShown:
     row = entry.row
     partition, created_offset = _log_position(user_id)
     job = None if row.job_id is None else job_of(row.job_id)
-    return {
-        "event": "created" if entry.offset == created_offset else "updated",
-        "date": date_text(row.occurred_at),
-        "jobId": None if row.job_id is None else str(row.job_id),
-        "fileName": job and job.accepted.file_name,
-        "importedBy": job and job.accepted.accepted_by,
-        "line": row.line,
-        "recordNumber": row.record_number,
-        "partition": partition,
-        "offset": entry.offset,
-        "source": row.source,
-        "changes": {
-            JSON_NAMES.get(name, name): {
-                "before": json_value(before, types.get(name)),
-                "after": json_value(after, types.get(name)),
-            }
+    return EntryShown(
+        event="created" if entry.offset == created_offset else "updated",
+        date=date_text(row.occurred_at),
+        job_id=None if row.job_id is None else str(row.job_id),
+        file_name=job and job.accepted.file_name,
+        imported_by=job and job.accepted.accepted_by,
+        line=row.line,
+        record_number=row.record_number,
+        partition=partition,
+        offset=entry.offset,
+        source=row.source,
+        changes={
+            FIELD_NAMES.get(name, name): ChangeShown(
+                before=shown_value(before, types.get(name)),
+                after=shown_value(after, types.get(name)),
+            )
             for name, (before, after) in entry.changes.items()
         },
-    }
+    )

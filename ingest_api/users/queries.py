@@ -15,14 +15,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, LiteralString
 
+from ingest_api.openapi.response_types import Users
+from ingest_api.openapi.user_answers import user_of
 from ingest_api.postgres.pool import PUBLIC
-from ingest_api.web.dates import date_text, day_text, nearer_end
+from ingest_api.web.dates import nearer_end
 from schemas.read_model.tables import partition_of
-from schemas.rules.fields import FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ingest_api.openapi.response_types import User
     from ingest_api.postgres.pool import Snapshot, Store
     from ingest_api.users.filters import UserFilter
     from ingest_api.web.dates import Row
@@ -69,7 +71,7 @@ class UserReads:
         self._store = store
         self._reconciliation_key = reconciliation_key
 
-    async def fetch(self, user_id: int, schema: str = PUBLIC) -> Row | None:
+    async def fetch(self, user_id: int, schema: str = PUBLIC) -> User | None:
         """The user with this id, or None.
 
         Raises:
@@ -77,8 +79,8 @@ class UserReads:
         """
         return await self._store.read(partial(self._fetch, user_id=user_id), {"schema": schema})
 
-    async def select_page(self, wanted: UserFilter, page: Page, schema: str = PUBLIC) -> Row:
-        """A page of the users wanted, by id, and how many they are in all.
+    async def select_page(self, user_filter: UserFilter, page: Page, schema: str = PUBLIC) -> Users:
+        """A page of the users that fit the filter, by id, and how many they are in all.
 
         Only those whose id is above ``page.after`` are gone through.
 
@@ -87,7 +89,7 @@ class UserReads:
             SchemaGoneError: the schema, which is not ``public``, is not there.
         """
         return await self._store.read(
-            partial(self._page, wanted=wanted, page=page), {"schema": schema}
+            partial(self._page, user_filter=user_filter, page=page), {"schema": schema}
         )
 
     _SELECT_LEAVES: Final = """
@@ -110,7 +112,7 @@ class UserReads:
     """
     )
 
-    async def _fetch(self, snapshot: Snapshot, *, user_id: int) -> Row | None:
+    async def _fetch(self, snapshot: Snapshot, *, user_id: int) -> User | None:
         leaves = await self._leaves(snapshot)
         if leaves is None:
             return None
@@ -120,16 +122,16 @@ class UserReads:
             "id": user_id,
         }
         rows = await snapshot.select(self._SELECT_USER, parameters)
-        return _user(rows[0]) if rows else None
+        return user_of(rows[0]) if rows else None
 
-    async def _page(self, snapshot: Snapshot, *, wanted: UserFilter, page: Page) -> Row:
+    async def _page(self, snapshot: Snapshot, *, user_filter: UserFilter, page: Page) -> Users:
         leaves = await self._leaves(snapshot)
         if leaves is None:
-            await self._parameters(snapshot, wanted)  # a wrong filter is refused all the same
-            return {"total": 0, "audience": []}
-        if wanted.is_empty:
-            return await self._any(snapshot, leaves, page)
-        return await self._filtered(snapshot, leaves.generation, wanted, page)
+            await self._parameters(snapshot, user_filter)  # a wrong filter is refused all the same
+            return Users(total=0, audience=[])
+        if user_filter.is_empty:
+            return await self._unfiltered(snapshot, leaves, page)
+        return await self._filtered(snapshot, leaves.generation, user_filter, page)
 
     _SELECT_PAGE: Final = (
         "SELECT"
@@ -142,15 +144,15 @@ class UserReads:
     """
     )
 
-    async def _any(self, snapshot: Snapshot, leaves: _Leaves, page: Page) -> Row:
+    async def _unfiltered(self, snapshot: Snapshot, leaves: _Leaves, page: Page) -> Users:
         after: int | None = page.after
         if page.start:
             after = await self._after(snapshot, leaves, page)
         if after is None:
-            return {"total": leaves.total, "audience": []}
+            return Users(total=leaves.total, audience=[])
         parameters = {"generation": leaves.generation, "after": after, "page_size": page.size}
         rows = await snapshot.select(self._SELECT_PAGE, parameters)
-        return {"total": leaves.total, "audience": [_user(row) for row in rows]}
+        return Users(total=leaves.total, audience=[user_of(row) for row in rows])
 
     # The index alone answers these; the users between are not looked at.
     _SELECT_NTH_AFTER: Final = """
@@ -194,12 +196,12 @@ class UserReads:
     SELECT name, type FROM {schema}.attributes
     """
 
-    async def _parameters(self, snapshot: Snapshot, wanted: UserFilter) -> dict[str, Any]:
+    async def _parameters(self, snapshot: Snapshot, user_filter: UserFilter) -> dict[str, Any]:
         types: dict[str, Any] = {}
-        if wanted.attributes:
+        if user_filter.attributes:
             rows = await snapshot.select(self._SELECT_ATTRIBUTES)
             types = {row["name"]: row["type"] for row in rows}
-        return wanted.parameters(types)
+        return user_filter.parameters(types)
 
     _SELECT_FEW_IDS: Final[LiteralString] = """
     SELECT id FROM {schema}.user_leaf_rows
@@ -231,9 +233,9 @@ class UserReads:
     )
 
     async def _filtered(
-        self, snapshot: Snapshot, generation: int, wanted: UserFilter, page: Page
-    ) -> Row:
-        condition = wanted.condition(self._reconciliation_key)
+        self, snapshot: Snapshot, generation: int, user_filter: UserFilter, page: Page
+    ) -> Users:
+        condition = user_filter.condition(self._reconciliation_key)
 
         async def select(statement: LiteralString) -> list[Row]:
             return await snapshot.select(statement.replace("{condition}", condition), parameters)
@@ -244,7 +246,7 @@ class UserReads:
             "start": page.start,
             "page_size": page.size,
             "most": _FEW + 1,
-            **await self._parameters(snapshot, wanted),
+            **await self._parameters(snapshot, user_filter),
         }
         ids = [row["id"] for row in await select(self._SELECT_FEW_IDS)]
         total = len(ids)
@@ -255,17 +257,4 @@ class UserReads:
             following = sorted(user_id for user_id in ids if user_id > page.after)
             parameters["ids"] = following[page.start : page.start + page.size]
             rows = await select(self._SELECT_BY_ID)
-        return {"total": total, "audience": [_user(row) for row in rows]}
-
-
-def _user(row: Row) -> Row:
-    user: Any = {"id": str(row["id"])}
-    user |= {field.json_name: row[field.name] for field in FIELDS if field.kind != "date"}
-    return {
-        **user,
-        "active": True,
-        "lastActiveDateStr": day_text(row["last_active_date"]),
-        "createdDateStr": date_text(row["created_at"]),
-        "lastModifiedDateStr": date_text(row["modified_at"]),
-        "attributes": row["attributes"],
-    }
+        return Users(total=total, audience=[user_of(row) for row in rows])

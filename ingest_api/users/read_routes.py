@@ -6,45 +6,42 @@ from typing import TYPE_CHECKING, Any
 
 from ingest_api.auth.middleware import account_of
 from ingest_api.errors import UnknownUserError
-from ingest_api.openapi.operation import described
+from ingest_api.openapi.described import described
 from ingest_api.users.filters import read_filter
 from ingest_api.users.read_operations import ONE_USER, USERS
 from ingest_api.web.paging import keyed_page_of
 from ingest_api.web.parameters import query_values, whole_number
-from ingest_api.web.responses import json_answer
 
 if TYPE_CHECKING:
-    from sanic import Blueprint, HTTPResponse, Request
+    from sanic import Blueprint, Request
 
-    from ingest_api.as_of.parameters import AskedPoints
+    from ingest_api.as_of.parameters import AsOfParameters
+    from ingest_api.openapi.response_types import User, Users
     from ingest_api.users.queries import UserReads
-    from ingest_api.web.dates import Row
 
 
-def add_user_routes(api: Blueprint, users: UserReads, points: AskedPoints) -> None:
+def add_user_routes(api: Blueprint, users: UserReads, points: AsOfParameters) -> None:
     """Add the routes below ``/audience`` that read."""
 
     @api.get("/audience")
     @described(USERS)
-    async def list_users(request: Request[Any, Any]) -> HTTPResponse:
+    async def list_users(request: Request[Any, Any]) -> Users:
         by = account_of(request, "reader").name
         page, wanted = keyed_page_of(request), read_filter(query_values(request))
-        return json_answer(
-            200, await points.read(request, by, lambda at: users.select_page(wanted, page, at))
-        )
+        return await points.read(request, by, lambda at: users.select_page(wanted, page, at))
 
     @api.get("/audience/<user_id:str>")
     @described(ONE_USER)
-    async def one_user(request: Request[Any, Any], user_id: str) -> HTTPResponse:
+    async def one_user(request: Request[Any, Any], user_id: str) -> User:
         by = account_of(request, "reader").name
         number = whole_number(user_id)
         user = await points.read(request, by, lambda at: _user(users, number, at))
         if user is None:
             raise UnknownUserError
-        return json_answer(200, user)
+        return user
 
     _ = list_users, one_user
 
 
-async def _user(users: UserReads, number: int | None, schema: str) -> Row | None:
+async def _user(users: UserReads, number: int | None, schema: str) -> User | None:
     return await users.fetch(number, schema) if number else None

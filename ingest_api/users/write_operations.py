@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Final
 
 import msgspec
-from msgspec import Meta
 
 from ingest_api.errors import UNKNOWN_USER
 from ingest_api.openapi.operation import (
@@ -18,12 +17,11 @@ from ingest_api.openapi.operation import (
     refused,
     refused_detail,
 )
-from ingest_api.openapi.response_types import ContractDate, Count, Id
+from ingest_api.openapi.response_types import HistoryShown, Id
 from ingest_api.users.body import INVALID_USER, UserBody
 
 _EXAMPLE_ID: Final = "281474976710657"
 _EVENT_ID: Final = "6d5f2c0b9e1a4f7788aa41c3d9e2b05f6d5f2c0b9e1a4f7788aa41c3d9e2b05f"
-_JsonValue = str | int | float | bool | None
 
 
 class UserWritten(msgspec.Struct, frozen=True, rename="camel"):
@@ -31,40 +29,6 @@ class UserWritten(msgspec.Struct, frozen=True, rename="camel"):
 
     id: Id
     message: str
-
-
-class ChangeShown(msgspec.Struct, frozen=True, rename="camel"):
-    """What a field was and what it became."""
-
-    before: _JsonValue
-    after: _JsonValue
-
-
-class EntryShown(msgspec.Struct, frozen=True, rename="camel"):
-    """An event that made or changed the user."""
-
-    event: Literal["created", "updated"]
-    date: ContractDate
-    job_id: Annotated[Id | None, Meta(description="Null where no upload did it.")]
-    file_name: str | None
-    imported_by: Annotated[str | None, Meta(description="The account that sent the upload.")]
-    line: Annotated[int | None, Meta(description="Physical line of the file; the header is 1.")]
-    record_number: Annotated[int | None, Meta(description="Line of data of the file, from 1.")]
-    partition: Annotated[Count, Meta(description="Of the topic user-events.")]
-    offset: Annotated[Count, Meta(description="In that partition.")]
-    source: Annotated[str | None, Meta(description="The producer; null for uploads.")]
-    changes: Annotated[
-        dict[str, ChangeShown],
-        Meta(description="By the field's name; an attribute's is `attributes.<name>`."),
-    ]
-
-
-class HistoryShown(msgspec.Struct, frozen=True, rename="camel"):
-    """What made a user as it is, the oldest first."""
-
-    id: Id
-    total: Count
-    history: list[EntryShown]
 
 
 _UNKNOWN_USER: Final = refused("There is no such user.", {"message": UNKNOWN_USER})

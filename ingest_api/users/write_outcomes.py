@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from ingest_api.postgres.pool import Store
 
-_LOOK_EVERY_S: Final = 1.0
+_POLL_EVERY_S: Final = 1.0
 _SELECT_TIMEOUT_S: Final = 3.0
 _FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 3.0
@@ -33,7 +33,7 @@ _log = structlog.stdlib.get_logger("rollcall.api")
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class WriteOutcome:
     """What became of one write; ``code``, ``reason`` and ``column`` only where it was rejected."""
 
     event_id: str
@@ -44,12 +44,12 @@ class Outcome:
     column: str | None
 
 
-class Outcomes:
+class WriteOutcomes:
     """Outcomes by event id, as they come; used from one event loop."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._waiting: dict[str, set[asyncio.Future[Outcome]]] = {}
+        self._waiting: dict[str, set[asyncio.Future[WriteOutcome]]] = {}
         self._due = set[str]()
         self._is_due = asyncio.Event()
         self._is_listening = asyncio.Event()
@@ -61,10 +61,10 @@ class Outcomes:
 
     async def run(self) -> None:
         """Listen and look until cancelled; goes on by itself when Postgres comes back."""
-        await asyncio.gather(self._listen(), self._look())
+        await asyncio.gather(self._listen(), self._poll())
 
     @contextlib.contextmanager
-    def expected(self, event_id: str) -> Generator[asyncio.Future[Outcome]]:
+    def expected(self, event_id: str) -> Generator[asyncio.Future[WriteOutcome]]:
         """The outcome of an event that is appended within the context.
 
         Raises:
@@ -72,7 +72,7 @@ class Outcomes:
         """
         if len(self._waiting) >= _MOST_WAITING:
             raise UnavailableError("Too many writes are under way: nothing was kept, try again")
-        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[WriteOutcome] = asyncio.get_running_loop().create_future()
         waiting = self._waiting.setdefault(event_id, set())
         waiting.add(future)
         try:
@@ -92,7 +92,7 @@ class Outcomes:
     LIMIT 1
     """
 
-    async def fetch_first(self, first: str, last: str) -> Outcome | None:
+    async def fetch_first(self, first: str, last: str) -> WriteOutcome | None:
         """The earliest outcome of the events with ids between these, both included.
 
         Raises:
@@ -101,7 +101,7 @@ class Outcomes:
         rows = await self._store.select_projected(
             self._SELECT_FIRST, {"first": first, "last": last}
         )
-        return Outcome(**rows[0]) if rows else None
+        return WriteOutcome(**rows[0]) if rows else None
 
     async def _listen(self) -> None:
         pause_s = _FIRST_PAUSE_S
@@ -111,7 +111,7 @@ class Outcomes:
                     self._store.notifications(OUTCOME_CHANNEL)
                 ) as payloads:
                     async for payload in payloads:
-                        self._heard(payload)
+                        self._on_notification(payload)
                         pause_s = _FIRST_PAUSE_S
             except StoreUnavailableError as error:
                 _log.warning("outcomes cannot be listened for", error=str(error))
@@ -119,7 +119,7 @@ class Outcomes:
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
-    def _heard(self, payload: str) -> None:
+    def _on_notification(self, payload: str) -> None:
         if not self.is_listening:
             self._is_listening.set()
             self._due.update(self._waiting)
@@ -127,19 +127,19 @@ class Outcomes:
         if self._due:
             self._is_due.set()
 
-    async def _look(self) -> None:
+    async def _poll(self) -> None:
         """One query at a time, for all that were notified since the last one."""
         while True:
             try:
-                async with asyncio.timeout(_LOOK_EVERY_S):
+                async with asyncio.timeout(_POLL_EVERY_S):
                     await self._is_due.wait()
             except TimeoutError:
                 self._due.update(self._waiting)
             self._is_due.clear()
-            wanted = self._due & self._waiting.keys()
+            due = self._due & self._waiting.keys()
             self._due.clear()
-            if wanted:
-                await self._select(wanted)
+            if due:
+                await self._select(due)
 
     # A user that a delsert's new audience got is not shown before that audience is; then its
     # outcome waits, too.
@@ -162,7 +162,7 @@ class Outcomes:
             _log.warning("outcomes cannot be read", error=str(error))
             return
         for row in rows:
-            outcome = Outcome(**row)
+            outcome = WriteOutcome(**row)
             for future in self._waiting.get(outcome.event_id, ()):
                 if not future.done():
                     future.set_result(outcome)

@@ -6,19 +6,27 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ingest_api.auth.middleware import account_of
 from ingest_api.errors import UnknownUserError
-from ingest_api.openapi.operation import described
+from ingest_api.openapi.described import described
 from ingest_api.users.body import UserBody
-from ingest_api.users.write_operations import CREATE_USER, DELETE_USER, HISTORY, MODIFY_USER
+from ingest_api.users.write_operations import (
+    CREATE_USER,
+    DELETE_USER,
+    HISTORY,
+    MODIFY_USER,
+    UserWritten,
+)
 from ingest_api.users.writes import Sender
 from ingest_api.web.idempotency_key import idempotency_key_of
 from ingest_api.web.json_body import json_body
 from ingest_api.web.parameters import MOST_INT64, query_number, whole_number
-from ingest_api.web.responses import json_answer
 
 if TYPE_CHECKING:
-    from sanic import Blueprint, HTTPResponse, Request
+    from sanic import Blueprint, Request
 
     from ingest_api.users.history import UserHistory
+    from ingest_api.users.write_operations import (
+        HistoryShown,
+    )
     from ingest_api.users.writes import UserWrites
     from ingest_api.web.roles import Account
 
@@ -30,14 +38,14 @@ def add_user_write_routes(api: Blueprint, writes: UserWrites) -> None:
 
     @api.post("/audience", stream=True)
     @described(CREATE_USER)
-    async def create_user(request: Request[Any, Any]) -> HTTPResponse:
+    async def create_user(request: Request[Any, Any]) -> UserWritten:
         sender = _sender(request, account_of(request, "importer"))
         user_id = await writes.create(await json_body(request, UserBody), sender)
         return _written(user_id, "Details added successfully")
 
     @api.put("/audience/<user_id:str>", stream=True)
     @described(MODIFY_USER)
-    async def modify_user(request: Request[Any, Any], user_id: str) -> HTTPResponse:
+    async def modify_user(request: Request[Any, Any], user_id: str) -> UserWritten:
         sender = _sender(request, account_of(request, "importer"))
         number = _user_id(user_id)
         await writes.modify(number, await json_body(request, UserBody), sender)
@@ -46,7 +54,7 @@ def add_user_write_routes(api: Blueprint, writes: UserWrites) -> None:
     # A body means nothing here and is not read.
     @api.post("/audience/<user_id:str>/delete", stream=True)
     @described(DELETE_USER)
-    async def delete_user(request: Request[Any, Any], user_id: str) -> HTTPResponse:
+    async def delete_user(request: Request[Any, Any], user_id: str) -> UserWritten:
         sender = _sender(request, account_of(request, "admin"))
         number = _user_id(user_id)
         await writes.delete(number, sender)
@@ -60,11 +68,11 @@ def add_history_route(api: Blueprint, history: UserHistory) -> None:
 
     @api.get("/audience/<user_id:str>/history")
     @described(HISTORY)
-    async def user_history(request: Request[Any, Any], user_id: str) -> HTTPResponse:
+    async def user_history(request: Request[Any, Any], user_id: str) -> HistoryShown:
         account_of(request, "reader")
         start = query_number(request, "start", 0, least=0, most=MOST_INT64)
         size = query_number(request, "pageSize", _MOST_ENTRIES, least=1, most=_MOST_ENTRIES)
-        return json_answer(200, await history.of(_user_id(user_id), start=start, page_size=size))
+        return await history.select_page(_user_id(user_id), start=start, page_size=size)
 
     _ = user_history
 
@@ -80,5 +88,5 @@ def _user_id(text: str) -> int:
     return number
 
 
-def _written(user_id: int, message: str) -> HTTPResponse:
-    return json_answer(200, {"id": str(user_id), "message": message})
+def _written(user_id: int, message: str) -> UserWritten:
+    return UserWritten(str(user_id), message)

@@ -36,7 +36,13 @@ from ingest_api.errors import (
     UnknownUserError,
 )
 from ingest_api.event_log.user_events import NOTHING_KEPT, NotAppendedError
-from ingest_api.users.body import INVALID_USER, Known, changed_user, given_texts, new_user
+from ingest_api.users.body import (
+    INVALID_USER,
+    ValidationContext,
+    changed_user,
+    new_user,
+    texts_of_body,
+)
 from schemas.events import UserRow
 from schemas.log.topics import partition_of
 from schemas.read_model.tables import API_SOURCE
@@ -47,7 +53,7 @@ if TYPE_CHECKING:
     from ingest_api.event_log.user_events import UserLog
     from ingest_api.postgres.pool import Store
     from ingest_api.users.body import UserBody, UserFields
-    from ingest_api.users.write_outcomes import Outcome, Outcomes
+    from ingest_api.users.write_outcomes import WriteOutcome, WriteOutcomes
     from schemas.events import RowMode
     from schemas.rules.fields import Field
 
@@ -97,7 +103,7 @@ class UserWrites:
     def __init__(
         self,
         store: Store,
-        outcomes: Outcomes,
+        outcomes: WriteOutcomes,
         log: UserLog,
         *,
         reconciliation_key: str,
@@ -120,8 +126,8 @@ class UserWrites:
         event_id = sender.event_id("create", body)
         outcome = await self._outcome_before(sender, event_id)
         if outcome is None:
-            known = await self._known(body)
-            fields = new_user(given_texts(body, known), known)
+            context = await self._validation_context(body)
+            fields = new_user(texts_of_body(body, context), context)
             event = _event("insert", event_id, fields)
             outcome = await self._write(event)
         _raise_rejected(outcome)
@@ -140,13 +146,13 @@ class UserWrites:
         outcome = await self._outcome_before(sender, event_id)
         if outcome is None:
             user = await self._user(user_id)
-            known = await self._known(body)
-            given = given_texts(body, known)
+            context = await self._validation_context(body)
+            given = texts_of_body(body, context)
             if not given:
                 return
-            fields = changed_user(given, _present_texts(user, known), known)
+            fields = changed_user(given, _present_texts(user, context), context)
             if fields.key != user["key"]:
-                raise _key_changed(known.key_field)
+                raise _key_changed(context.key_field)
             event = _event("upsert", event_id, fields, user_id=user_id)
             outcome = await self._write(event)
         _raise_rejected(outcome)
@@ -173,7 +179,7 @@ class UserWrites:
             outcome = await self._write(event)
         _raise_rejected(outcome)
 
-    async def _outcome_before(self, sender: Sender, event_id: str) -> Outcome | None:
+    async def _outcome_before(self, sender: Sender, event_id: str) -> WriteOutcome | None:
         """What an earlier attempt with the same Idempotency-Key came to, where that is known."""
         if sender.idempotency_key is None:
             return None
@@ -182,7 +188,7 @@ class UserWrites:
             raise ConflictError(_OTHER_CONTENT)
         return outcome
 
-    async def _write(self, event: UserRow) -> Outcome:
+    async def _write(self, event: UserRow) -> WriteOutcome:
         assert event.event_id is not None, "every event of ours has an id"
         until_s = time.monotonic() + self._timeout_s
         if not self._outcomes.is_listening:
@@ -216,7 +222,7 @@ class UserWrites:
             raise UnknownUserError
         return rows[0]
 
-    async def _known(self, body: UserBody) -> Known:
+    async def _validation_context(self, body: UserBody) -> ValidationContext:
         are_needed = body.attributes or self._reconciliation_key not in KEY_FIELD
         attributes = await select_attributes(self._store) if are_needed else ()
         a_field = key_field(self._reconciliation_key, attributes)
@@ -226,7 +232,9 @@ class UserWrites:
                 " key, is not defined yet: nothing was kept"
             )
         by_name = {attribute.name: attribute for attribute in attributes}
-        return Known(attributes=by_name, key_field=a_field, today=datetime.now(UTC).date())
+        return ValidationContext(
+            attributes=by_name, key_field=a_field, today=datetime.now(UTC).date()
+        )
 
 
 def _event(
@@ -245,12 +253,12 @@ def _event(
     )
 
 
-def _present_texts(user: dict[str, Any], known: Known) -> dict[Field, str]:
+def _present_texts(user: dict[str, Any], context: ValidationContext) -> dict[Field, str]:
     """The user as it stands, as a file would have it; with its key, whatever field that is."""
     texts = {
         a_field: "" if user[a_field.name] is None else str(user[a_field.name]) for a_field in FIELDS
     }
-    texts[known.key_field] = user["key"]
+    texts[context.key_field] = user["key"]
     return texts
 
 
@@ -263,7 +271,7 @@ def _key_changed(a_field: Field) -> InvalidRequestError:
     return InvalidRequestError(INVALID_USER, [Detail(KEY_CHANGED, message, column=name)])
 
 
-def _raise_rejected(outcome: Outcome) -> None:
+def _raise_rejected(outcome: WriteOutcome) -> None:
     """Refuse what the projection refused.
 
     Raises:
@@ -277,11 +285,11 @@ def _raise_rejected(outcome: Outcome) -> None:
     reason = outcome.reason or ""
     message = reason if outcome.code == KEY_EXISTS.code else INVALID_USER
     raise InvalidRequestError(
-        message, [Detail(outcome.code, reason, column=_place(outcome.column))]
+        message, [Detail(outcome.code, reason, column=_body_column(outcome.column))]
     )
 
 
-def _place(column: str | None) -> str | None:
+def _body_column(column: str | None) -> str | None:
     """Where bodies have what the projection names: a field, or else an attribute."""
     is_field = column is None or any(a_field.json_name == column for a_field in FIELDS)
     return column if is_field else f"attributes.{column}"

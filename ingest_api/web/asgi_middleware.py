@@ -1,6 +1,6 @@
-"""One request and its answer, seen from the server's side of the framework.
+"""The ASGI middleware around the framework: request ids, the access log, connections' ends.
 
-The framework never sees how a connection ends: whoever answers before the body
+The framework never sees how a connection ends: who answers before the body
 has been read must say ``Connection: close`` and go on discarding for a moment.
 Closing a socket that holds unread bytes makes the kernel send a reset, and a
 reset can overtake the answer (RFC 9112, 9.6).
@@ -13,10 +13,10 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Any, Final, cast
 
-import msgspec
 import structlog
 from sanic.exceptions import SanicException
 
+from ingest_api.web.encoding import encoded
 from ingest_api.web.refused import SERVER_FAILURE, Refusal
 from ingest_api.web.request_context import RequestContext, attach
 
@@ -34,13 +34,13 @@ _log = structlog.stdlib.get_logger("rollcall.api")
 
 
 class AsgiMiddleware:
-    """The ASGI application around the framework's."""
+    """Wraps the framework's ASGI application: each request is answered, logged and closed."""
 
     def __init__(self, application: Application) -> None:
         self._application = application
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Answer one request, log it, and see its connection to an end."""
+        """Answer one request, log it, and drain its body before the connection closes."""
         if scope["type"] != "http":
             await self._application(scope, receive, send)
             return
@@ -71,7 +71,7 @@ class AsgiMiddleware:
 
 
 def _is_ambiguous(scope: Message) -> bool:
-    """Whether two readers of the head could understand it differently, though the server took it.
+    """Return whether a proxy could read the head of the request otherwise than the server did.
 
     RFC 9112: one Host (3.2), and chunked as the only transfer coding, named once (6.1).
     """
@@ -88,10 +88,10 @@ def _has_body(scope: Message) -> bool:
 
 
 class _Channel:
-    """The server's end of the connection, noting on the way what becomes of the request.
+    """The receive and send of one ASGI request, which notes in the context what passes.
 
     The framework keeps it in reference cycles, and the server closes the connection
-    only once nothing holds its end any more: so it is let go, not left to the
+    only once nothing refers to its callables: so they are released, not left to the
     garbage collector.
     """
 
@@ -101,7 +101,7 @@ class _Channel:
         self._context = context
 
     def release(self) -> None:
-        """Give the connection back to the server; what is asked of it from now on is in vain."""
+        """Give the connection back to the server; later calls do nothing."""
         self._receive = self._send = None
 
     async def receive(self) -> Message:
@@ -130,7 +130,7 @@ class _Channel:
 async def _send_failure(
     channel: _Channel, status: int, message: str, context: RequestContext
 ) -> None:
-    body = msgspec.json.encode(Refusal(message, request_id=context.request_id))
+    body = encoded(Refusal(message, request_id=context.request_id))
     headers = [(b"content-type", b"application/json")]
     await channel.send({"type": "http.response.start", "status": status, "headers": headers})
     await channel.send({"type": "http.response.body", "body": body})
@@ -138,9 +138,9 @@ async def _send_failure(
 
 async def _linger(channel: _Channel, context: RequestContext) -> None:
     """Discard what still comes, so that the answer is read before the connection closes."""
-    most_s = time.monotonic() + _LINGER_MOST_S
+    deadline_s = time.monotonic() + _LINGER_MOST_S
     try:
-        while not context.is_body_ended and time.monotonic() < most_s:
+        while not context.is_body_ended and time.monotonic() < deadline_s:
             async with asyncio.timeout(_LINGER_IDLE_S):
                 await channel.receive()
     except TimeoutError:

@@ -1,11 +1,9 @@
-"""HTTP answers: how each is encoded, and the one table that makes them of errors."""
+"""Encodes HTTP answers; maps the errors of the domain to statuses in one table."""
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Final
 
-import msgspec
 from msgspec import UNSET
 from sanic.response import HTTPResponse
 
@@ -19,10 +17,13 @@ from ingest_api.errors import (
     TooSlowError,
     UnavailableError,
 )
+from ingest_api.web.encoding import encoded
 from ingest_api.web.refused import Refusal, RefusalDetail, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import msgspec
 
     from ingest_api.errors import (
         IngestError,
@@ -41,7 +42,7 @@ _STATUS: Final[Mapping[type[IngestError], int]] = {
 
 def json_answer(
     status: int,
-    body: msgspec.Struct | Mapping[str, object],
+    body: msgspec.Struct,
     headers: Mapping[str, str] | None = None,
 ) -> HTTPResponse:
     """Return the body as JSON that no cache may keep: it shows users' data or somebody's job."""
@@ -51,15 +52,6 @@ def json_answer(
         headers={"Cache-Control": "no-store", **(headers or {})},
         content_type="application/json",
     )
-
-
-def encoded(body: object) -> bytes:
-    """Return the body as JSON in UTF-8; a lone surrogate, which UTF-8 has not, becomes a ``?``."""
-    try:
-        return msgspec.json.encode(body)
-    except UnicodeEncodeError:
-        text = json.dumps(msgspec.to_builtins(body), ensure_ascii=False, separators=(",", ":"))
-        return text.encode(errors="replace")
 
 
 def refusal(error: IngestError | Refused) -> HTTPResponse:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, LiteralString, cast
 from psycopg import sql
 from psycopg.rows import dict_row
 
+from schemas.log.job_states import OUTCOMES
 from schemas.read_model.tables import ID_OFFSET_BITS, USER_COLUMNS
 
 if TYPE_CHECKING:
@@ -73,7 +74,6 @@ LIMIT %(samples)s
 """
 _TOTAL: LiteralString = "SELECT total FROM {schema}.user_total"
 _KINDS: Final = ("restored", "removed", "changedBack", "kept")
-_OUTCOMES: Final = ("inserted", "updated", "unchanged", "rejected")
 
 
 def note_touched_keys(cursor: psycopg.Cursor, keys: Iterable[list[str]]) -> None:
@@ -150,8 +150,8 @@ def _fields(composite: dict[str, Any] | None) -> dict[str, Any]:
 def _job(row: dict[str, Any]) -> dict[str, Any]:
     return {
         "id": str(row["job_id"]),
-        "before": {name: row[name] for name in _OUTCOMES},
-        "after": {name: row[f"new_{name}"] for name in _OUTCOMES},
+        "before": {name: row[name] for name in OUTCOMES},
+        "after": {name: row[f"new_{name}"] for name in OUTCOMES},
     }
 
 

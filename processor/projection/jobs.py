@@ -23,6 +23,7 @@ from processor.decoding.judge import repeated_job
 from processor.errors import RecordRefusedError
 from schemas.codec.codec import encode
 from schemas.events import JobStatus
+from schemas.log.job_states import OUTCOMES
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -216,9 +217,7 @@ def log_finished(status: JobStatus) -> None:
     log = structlog.stdlib.get_logger("rollcall.processor").bind(
         job_id=status.job_id, mode=status.mode, state=status.state, lines=status.lines
     )
-    outcomes = {
-        name: getattr(status, name) for name in ("inserted", "updated", "unchanged", "rejected")
-    }
+    outcomes = {name: getattr(status, name) for name in OUTCOMES}
     if status.state == "REVERTED" or sum(outcomes.values()) == status.lines:
         log.info("job finished", **outcomes)
     else:

@@ -1,4 +1,4 @@
-"""HTTP to the schema registry; what is asked is :mod:`schemas.codec.registry_protocol`."""
+"""HTTP client of the schema registry; :mod:`schemas.codec.registry_protocol` has the requests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class RegistryClient:
-    """Asks one registry; used by one thread at a time."""
+    """A client of one registry; used by one thread at a time."""
 
     def __init__(self, registry: SchemaRegistry) -> None:
         user, _, password = (registry.user_info or "").partition(":")
@@ -35,7 +35,7 @@ class RegistryClient:
         )
 
     def run(self, exchange: Exchange) -> None:
-        """Ask and answer until the exchange ends.
+        """Send the requests of the exchange, and give it the answers, until it ends.
 
         Raises:
             RegistryUnreachableError: the registry does not answer.
@@ -64,7 +64,7 @@ class RegistryClient:
             raise RegistryUnreachableError(f"{type(error).__name__}: {error}") from error
 
     def close(self) -> None:
-        """Leave the registry."""
+        """Close the connection."""
         self._client.close()
 
 

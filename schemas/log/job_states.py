@@ -13,7 +13,7 @@ REVERTED_STATES: Final[frozenset[JobState]] = frozenset({"REVERTING", "REVERTED"
 """The log says that the job counts as if it had never run."""
 ENDED_STATES: Final = frozenset(JOB_STATES) - RUNNING_STATES - {"REVERTING"}
 """Nothing more becomes of the job by itself."""
-OUTCOMES: Final = ("inserted", "updated", "unchanged", "rejected")
+OUTCOMES: Final[tuple[str, ...]] = ("inserted", "updated", "unchanged", "rejected")
 """What becomes of a line; the counts of an ended job add up to its lines."""
 
 UPLOAD_ACCEPTED: Final = "File uploaded successfully, import is in progress."

@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 
 def _changed(field: Field) -> sql.Composed:
     """The staged value where the event set it; what may not be null is never cleared."""
-    is_kept_when_null = field.is_required or field.kind in ("boolean", "date")
     condition: LiteralString = "staging.present & {bit} <> 0"
-    if is_kept_when_null:
+    if field.is_never_cleared:
         condition = "staging.present & {bit} <> 0 AND staging.{name} IS NOT NULL"
     text: LiteralString = "CASE WHEN " + condition + " THEN staging.{name} ELSE leaf.{name} END"
     return sql.SQL(text).format(name=sql.Identifier(field.name), bit=sql.Literal(field.bit))

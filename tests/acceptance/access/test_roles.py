@@ -92,7 +92,7 @@ def registered(env: Ground) -> dict[str, str | None]:
                 calls[f"{method} {path}"] = described
         Sanic.unregister_app(application)  # its name is free for the next one
         parts.passwords.close()
-        parts.intake.close()
+        parts.uploads.close()
         return calls
 
     return asyncio.run(found())

@@ -58,7 +58,7 @@ async def counted(env: Ground, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerato
         yield work
     finally:
         parts.passwords.close()
-        parts.intake.close()
+        parts.uploads.close()
         await parts.store.close()
 
 

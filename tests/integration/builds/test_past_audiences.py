@@ -20,6 +20,7 @@ from ingest_api.users.queries import UserReads
 from ingest_api.web import responses
 from ingest_api.web.paging import Page
 from schemas.read_model import tables as read_model
+from tests.support.clients.answers import sent
 from tests.support.data.read_model_rows import ask, execute, make_instance, make_read_model
 from tests.support.waiting import wait_until
 
@@ -203,7 +204,7 @@ def test_one_that_was_dropped_is_asked_for_again(registry: str) -> None:
 
     async def users(names: Sequence[str]) -> dict[str, Any]:
         reads = UserReads(store_of[0], "email")
-        return await reads.select_page(UserFilter(), Page(), names[0])
+        return sent(await reads.select_page(UserFilter(), Page(), names[0]))
 
     async def run(store: Store) -> dict[str, Any]:
         store_of[:] = [store]

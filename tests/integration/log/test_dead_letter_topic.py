@@ -11,8 +11,8 @@ from confluent_kafka import Producer
 
 from ingest_api.errors import LogUnavailableError
 from ingest_api.kafka.topic_setup import ensure_topics
-from ingest_api.producers.dead_letter_topic import DeadLetterLog, SearchEndedError
-from ingest_api.producers.dead_letters import LetterFilter, search
+from ingest_api.producers.dead_letter_topic import DeadLetterTopic, SearchEndedError
+from ingest_api.producers.dead_letters import DeadLetterFilter, search
 from ingest_api.web.paging import Page
 from tests.support.waiting import wait_until
 
@@ -27,7 +27,7 @@ _BEGIN_MS = 1_700_000_000_000
 
 
 @pytest.fixture
-def log(env: Ground) -> Iterator[DeadLetterLog]:
+def log(env: Ground) -> Iterator[DeadLetterTopic]:
     """Letters in three partitions, unevenly; number n was buried at time n // 3 ms."""
     ensure_topics(env.settings)
     topic = env.settings.topics.dead_letters.name
@@ -49,20 +49,20 @@ def log(env: Ground) -> Iterator[DeadLetterLog]:
         )
         producer.poll(0)
     assert producer.flush(20) == 0
-    made = DeadLetterLog(env.settings.kafka, topic)
+    made = DeadLetterTopic(env.settings.kafka, topic)
     yield made
     made.close()
 
 
-def numbers(log: DeadLetterLog, skip: int, count: int) -> list[int]:
+def numbers(log: DeadLetterTopic, skip: int, count: int) -> list[int]:
     """The letters of a page."""
-    with log.reading(20) as reading:
-        assert reading.total == _LETTERS
-        found = reading.newest_first(skip)
+    with log.open_reader(20) as reader:
+        assert reader.total == _LETTERS
+        found = reader.newest_first(skip)
         return [int(letter.key or b"") for _, letter in zip(range(count), found, strict=False)]
 
 
-def test_pages_at_any_depth_are_parts_of_one_list(log: DeadLetterLog) -> None:
+def test_pages_at_any_depth_are_parts_of_one_list(log: DeadLetterTopic) -> None:
     """The newest first, by time; each letter once, whichever page it is on."""
     whole = numbers(log, 0, _LETTERS)
     assert sorted(whole) == list(range(_LETTERS))
@@ -73,53 +73,59 @@ def test_pages_at_any_depth_are_parts_of_one_list(log: DeadLetterLog) -> None:
     assert numbers(log, _LETTERS, 7) == []
 
 
-def test_one_letter_is_found_by_its_place(log: DeadLetterLog) -> None:
+def test_one_letter_is_found_by_its_place(log: DeadLetterTopic) -> None:
     """With its value; nowhere else is one."""
-    with log.reading(20) as reading:
-        found = reading.fetch(2, 50)
+    with log.open_reader(20) as reader:
+        found = reader.fetch(2, 50)
         assert found is not None
         letter, value = found
         assert (letter.key, value, letter.value_bytes) == (b"50", b"value", 5)
-        assert reading.fetch(2, 51) is None
-        assert reading.fetch(3, 0) is None
+        assert reader.fetch(2, 51) is None
+        assert reader.fetch(3, 0) is None
 
 
-def test_a_filter_looks_through_all(log: DeadLetterLog) -> None:
+def test_a_filter_looks_through_all(log: DeadLetterTopic) -> None:
     """It counts what it takes, and says how many it has looked at."""
-    with log.reading(20) as reading:
-        found = search(reading, LetterFilter(reason="ODD"), Page(start=10, size=5))
-    assert [int(letter.key or b"") for letter in found.letters] == [4907, 4807, 4707, 4607, 4507]
+    with log.open_reader(20) as reader:
+        found = search(reader, DeadLetterFilter(reason="ODD"), Page(start=10, size=5))
+    assert [int(letter.key or b"") for letter in found.dead_letters] == [
+        4907,
+        4807,
+        4707,
+        4607,
+        4507,
+    ]
     assert (found.total, found.searched, found.all) == (60, _LETTERS, _LETTERS)
 
 
-def test_a_look_ends_with_its_time(log: DeadLetterLog) -> None:
+def test_a_look_ends_with_its_time(log: DeadLetterTopic) -> None:
     """However much is left to be read; so it does when the reader is closed."""
-    with log.reading(20) as reading:
-        letters = reading.newest_first()
+    with log.open_reader(20) as reader:
+        letters = reader.newest_first()
         next(letters)
-        reading.end_after(0)
+        reader.end_after(0)
         with pytest.raises(SearchEndedError):
             list(letters)
     log.close()
-    with log.reading(20) as reading, pytest.raises(SearchEndedError):
-        reading.fetch(0, 0)
+    with log.open_reader(20) as reader, pytest.raises(SearchEndedError):
+        reader.fetch(0, 0)
 
 
 def test_a_topic_without_letters_has_none(env: Ground) -> None:
     """Nor has one that is not there."""
     ensure_topics(env.settings)
     for topic in (env.settings.topics.dead_letters.name, "no-such-topic"):
-        log = DeadLetterLog(env.settings.kafka, topic)
+        log = DeadLetterTopic(env.settings.kafka, topic)
         wait_until(partial(is_answered, log), 20, saying="a topic just made has its leaders")
-        with log.reading(20) as reading:
-            assert (reading.total, reading.fetch(0, 0)) == (0, None)
-            assert list(reading.newest_first()) == []
+        with log.open_reader(20) as reader:
+            assert (reader.total, reader.fetch(0, 0)) == (0, None)
+            assert list(reader.newest_first()) == []
 
 
-def is_answered(log: DeadLetterLog) -> bool:
+def is_answered(log: DeadLetterTopic) -> bool:
     """Whether Kafka says where the topic ends."""
     try:
-        with log.reading(5):
+        with log.open_reader(5):
             return True
     except LogUnavailableError:
         return False

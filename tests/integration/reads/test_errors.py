@@ -8,6 +8,7 @@ import pytest
 
 from ingest_api.jobs.errors import ErrorReads
 from ingest_api.web.paging import Page
+from tests.support.clients.answers import sent
 from tests.support.data.read_model_rows import (
     ACCEPTED,
     ask,
@@ -50,10 +51,11 @@ def database(env: Ground) -> str:
 def page(conninfo: str, index: int = 0, **of: int) -> dict[str, Any]:
     """A page of the errors of the job with this index."""
     asked = Page(**of)
-    return ask(
+    found = ask(
         conninfo,
         lambda store: ErrorReads(store, LEDGER.reverts).select_page(LEDGER.jobs[index], asked),
     )
+    return sent(found)
 
 
 def test_errors_are_as_the_contract_has_them(database: str) -> None:

@@ -13,15 +13,17 @@ from ingest_api.errors import IngestError
 from ingest_api.jobs.server_sent_events import event_texts
 from ingest_api.jobs.status_watch import JobWatch
 from ingest_api.jobs.statuses import JobReads
+from ingest_api.jobs.views import job_status
 from ingest_api.postgres.pool import Store
 from ingest_api.web.responses import refusal
+from tests.support.clients.answers import sent
 from tests.support.data.read_model_rows import ACCEPTED, job, ledger_of, make_read_model
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
     from ingest_api.event_log.ledger import LedgerJob
-    from ingest_api.jobs.statuses import JobView
+    from ingest_api.jobs.views import JobView
     from tests.support.servers.surroundings import Ground
 
 OPEN = """
@@ -103,9 +105,13 @@ def test_each_change_is_shown_up_to_the_last(env: Ground) -> None:
                 continue
             view = await anext(views)
             assert view is not None
-            seen.append((view.status["state"], view.status["inserted"]))
+            seen.append((sent(job_status(view))["state"], sent(job_status(view))["inserted"]))
             await on.change(*statements)
-        seen += [(view.status["state"], view.status["inserted"]) async for view in views if view]
+        seen += [
+            (sent(job_status(view))["state"], sent(job_status(view))["inserted"])
+            async for view in views
+            if view
+        ]
         assert seen == [
             ("ACCEPTED", 0),
             ("PROCESSING", 0),
@@ -131,7 +137,7 @@ def test_however_many_watch_postgres_is_asked_once(env: Ground) -> None:
         assert {jobs for _, jobs in on.reads.asked[begin:]} == {2}
         await on.change(GROW)
         shown = await asyncio.gather(*waiting[::2])
-        assert [view and view.status["inserted"] for view in shown] == [1] * 5
+        assert [view and sent(job_status(view))["inserted"] for view in shown] == [1] * 5
         for task in waiting:
             task.cancel()
         await asyncio.wait(waiting)
@@ -157,7 +163,7 @@ def test_a_watcher_is_shown_at_most_five_changes_a_second(env: Ground) -> None:
                 assert view is not None
                 times.append(time.monotonic())
                 if view.is_ended:
-                    assert view.status["inserted"] == 100
+                    assert sent(job_status(view))["inserted"] == 100
 
         watching = asyncio.create_task(watch())
         for _ in range(100):

@@ -10,8 +10,10 @@ import pytest
 
 from ingest_api.jobs.server_sent_events import event_id
 from ingest_api.jobs.statuses import ANY_JOB, JobFilter, JobReads
+from ingest_api.jobs.views import job_status
 from schemas.events import JobRestored, JobReverted
 from schemas.read_model import tables as read_model
+from tests.support.clients.answers import sent
 from tests.support.data.read_model_rows import (
     ACCEPTED,
     ask,
@@ -23,7 +25,7 @@ from tests.support.data.read_model_rows import (
 
 if TYPE_CHECKING:
     from ingest_api.event_log.ledger import JobLedger
-    from ingest_api.jobs.statuses import JobView
+    from ingest_api.jobs.views import JobView
     from schemas.events import JobAccepted
     from tests.support.servers.surroundings import Ground
 
@@ -67,7 +69,7 @@ def database(env: Ground) -> str:
 
 def status(conninfo: str) -> dict[str, Any]:
     """Of the first job."""
-    return view(conninfo, ledger_of(*JOBS)).status
+    return sent(job_status(view(conninfo, ledger_of(*JOBS))))
 
 
 def view(conninfo: str, ledger: JobLedger) -> JobView:
@@ -106,8 +108,8 @@ def listed(
 ) -> tuple[int, list[int]]:
     """The total and the ids of a page."""
     ledger = ledger_of(*jobs)
-    page = ask(conninfo, lambda store: JobReads(store, ledger).select_page(wanted, start, size))
-    return page["total"], [int(status["id"]) for status in page["statuses"]]
+    reads = ask(conninfo, lambda store: JobReads(store, ledger).select_page(wanted, start, size))
+    return reads[0], [view.accepted.job_id for view in reads[1]]
 
 
 def open_job(conninfo: str, job_id: int, state: str) -> None:
@@ -219,11 +221,14 @@ def test_an_undone_job_is_reverting_until_readers_see_the_audience_without_it(
     execute(database, NO_COUNTS, ACCEPTED.job_id)
     reverted = view(database, ledger)
 
-    assert (reverting.status["state"], reverted.status["state"]) == ("REVERTING", "REVERTED")
+    assert (sent(job_status(reverting))["state"], sent(job_status(reverted))["state"]) == (
+        "REVERTING",
+        "REVERTED",
+    )
     assert (reverting.is_ended, reverted.is_ended) == (False, True)
-    assert reverting.status["statusMessage"] == "The import is being undone"
-    assert reverted.status["statusMessage"] == "The import was undone"
-    for each in (reverting.status, reverted.status):
+    assert sent(job_status(reverting))["statusMessage"] == "The import is being undone"
+    assert sent(job_status(reverted))["statusMessage"] == "The import was undone"
+    for each in (sent(job_status(reverting)), sent(job_status(reverted))):
         counts = [each[name] for name in ("inserted", "updated", "unchanged", "rejected", "total")]
         assert counts == [10_000, 15, 4, 1, 10_020]
         assert each["finishedDate"] == "06/28/2016 05:49:34 PM GMT"
@@ -245,11 +250,14 @@ def test_a_job_done_again_is_processing_until_readers_see_the_audience_with_it(
     execute(database, APPLY_AGAIN, "COMPLETED", ACCEPTED.job_id)
     restored = view(database, ledger)
 
-    assert (restoring.status["state"], restored.status["state"]) == ("PROCESSING", "COMPLETED")
+    assert (sent(job_status(restoring))["state"], sent(job_status(restored))["state"]) == (
+        "PROCESSING",
+        "COMPLETED",
+    )
     assert (restoring.is_ended, restored.is_ended) == (False, True)
-    assert restoring.status["finishedDate"] is None
-    assert restored.status["finishedDate"] is not None
-    assert restoring.status["revertedDate"] is None
+    assert sent(job_status(restoring))["finishedDate"] is None
+    assert sent(job_status(restored))["finishedDate"] is not None
+    assert sent(job_status(restoring))["revertedDate"] is None
 
 
 def test_no_two_states_have_one_event_id(database: str) -> None:
@@ -285,15 +293,21 @@ def test_a_job_that_waits_to_be_undone_says_why_the_last_try_failed(database: st
     execute(database, "UPDATE projection_instance SET state = 'retired' WHERE state = 'building'")
     switched = view(database, ledger)
 
-    assert [each.status["undoFailure"] for each in (before, other, switched)] == [None] * 3
-    assert failed.status["undoFailure"] == {
+    assert [sent(job_status(each))["undoFailure"] for each in (before, other, switched)] == [
+        None
+    ] * 3
+    assert sent(job_status(failed))["undoFailure"] == {
         "reason": "no room",
         "failures": 2,
         "date": "01/02/2026 03:04:05 AM GMT",
         "nextTryDate": "01/02/2026 03:14:05 AM GMT",
     }
-    assert failed.status["statusMessage"].endswith("the last try failed, and is made again")
-    assert tried.status["undoFailure"] == failed.status["undoFailure"] | {"nextTryDate": None}
+    assert sent(job_status(failed))["statusMessage"].endswith(
+        "the last try failed, and is made again"
+    )
+    assert sent(job_status(tried))["undoFailure"] == sent(job_status(failed))["undoFailure"] | {
+        "nextTryDate": None
+    }
     assert not failed.shows_as(before)
     assert not tried.shows_as(failed)
     assert len({event_id(each) for each in (before, failed, tried)}) == 3
@@ -313,10 +327,12 @@ def test_statuses_are_filtered_by_the_state_that_they_show(database: str) -> Non
             revert(ledger, job_id)
         restore(ledger, 3)
         states = JobFilter(states=frozenset(wanted))
-        page = ask(database, lambda store: JobReads(store, ledger).select_page(states, 0, 20))
-        assert {status["state"] for status in page["statuses"]} <= set(wanted)
-        assert page["total"] == len(page["statuses"])
-        return [int(status["id"]) for status in page["statuses"]]
+        total, views = ask(
+            database, lambda store: JobReads(store, ledger).select_page(states, 0, 20)
+        )
+        assert {sent(job_status(view))["state"] for view in views} <= set(wanted)
+        assert total == len(views)
+        return [view.accepted.job_id for view in views]
 
     assert of("REVERTING") == [1]
     assert of("REVERTED") == [2]

@@ -12,6 +12,7 @@ from ingest_api.users.filters import read_filter
 from ingest_api.users.queries import UserReads
 from ingest_api.web.paging import Page
 from ingest_api.web.responses import status_of
+from tests.support.clients.answers import sent
 from tests.support.data.read_model_rows import PARTITIONS, ask, execute, make_read_model
 from tests.support.servers.surroundings import ground
 
@@ -86,13 +87,14 @@ def users(
 ) -> tuple[int, list[str]]:
     """The total and the ids of a page of users that a query asks for."""
     wanted = read_filter({name: [value] for name, value in (query or {}).items()})
-    page = ask(conninfo, lambda store: UserReads(store, key).select_page(wanted, Page(**of)))
+    page = sent(ask(conninfo, lambda store: UserReads(store, key).select_page(wanted, Page(**of))))
     return page["total"], [user["id"] for user in page["audience"]]
 
 
 def one(conninfo: str, user_id: int) -> dict[str, Any] | None:
     """The user with this id."""
-    return ask(conninfo, lambda store: UserReads(store, "email").fetch(user_id))
+    found = ask(conninfo, lambda store: UserReads(store, "email").fetch(user_id))
+    return None if found is None else sent(found)
 
 
 def test_a_user_is_as_the_contract_has_it(database: str) -> None:

@@ -13,7 +13,7 @@ from psycopg import sql
 from ingest_api.errors import IngestError
 from ingest_api.postgres.pool import Store
 from ingest_api.users import write_outcomes as module
-from ingest_api.users.write_outcomes import Outcome, Outcomes
+from ingest_api.users.write_outcomes import WriteOutcome, WriteOutcomes
 from ingest_api.web.responses import status_of
 from schemas.read_model import tables as read_model
 
@@ -54,11 +54,11 @@ async def report(env: Ground, event_id: str, *, notify: bool, outcome: str = "up
 
 
 @contextlib.asynccontextmanager
-async def listening(env: Ground) -> AsyncGenerator[Outcomes]:
+async def listening(env: Ground) -> AsyncGenerator[WriteOutcomes]:
     """Outcomes that are followed as long as the context is open."""
     store = Store(env.conninfo)
     await store.open()
-    found = Outcomes(store)
+    found = WriteOutcomes(store)
     task = asyncio.create_task(found.run())
     try:
         async with asyncio.timeout(_TIMEOUT_S):
@@ -84,7 +84,7 @@ def test_a_notified_outcome_comes_at_once(env: Ground, monkeypatch: pytest.Monke
                 outcomes.expected("two") as two,
             ):
                 await report(env, "one", notify=True)
-                assert await one == Outcome("one", "updated", 7, None, None, None)
+                assert await one == WriteOutcome("one", "updated", 7, None, None, None)
                 assert await again == await one
                 assert not two.done()
 

@@ -32,7 +32,7 @@ def application() -> Sanic[Any, Any]:
         parts = make_parts(read(ApiSettings, _SETTINGS))
         made = make_application(parts)
         parts.passwords.close()
-        parts.intake.close()
+        parts.uploads.close()
         return made
 
     made = asyncio.run(make())

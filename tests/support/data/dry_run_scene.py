@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ingest_api.dry_runs.answer import answer_of
 from ingest_api.dry_runs.comparison import (
-    AudienceComparison,
+    DryRunComparison,
 )
 from ingest_api.dry_runs.copy_input import ComparedLines, key_columns, line_columns
 from ingest_api.postgres.pool import Store
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from ingest_api.dry_runs.answer import DryRunAnswer
     from ingest_api.dry_runs.comparison import (
-        Compared,
+        ComparisonResult,
         Removal,
     )
     from schemas.events import AttributeType, JobAccepted, JobMode
@@ -157,7 +157,7 @@ class Audience:
         """What the job would do."""
         compared_lines = ComparedLines(job, line_columns)
 
-        async def compare(comparison: AudienceComparison) -> Compared:
+        async def compare(comparison: DryRunComparison) -> ComparisonResult:
             inputs = pieces_of(compared_lines.inputs(io.BytesIO(_content(lines))))
             return await comparison.compare(job.mode, inputs, ())
 
@@ -167,7 +167,7 @@ class Audience:
         """What a delsert would remove."""
         compared_lines = ComparedLines(job, key_columns)
 
-        async def count(comparison: AudienceComparison) -> Removal:
+        async def count(comparison: DryRunComparison) -> Removal:
             inputs = pieces_of(compared_lines.inputs(io.BytesIO(_content(lines))))
             return await comparison.count_removed(inputs)
 
@@ -175,7 +175,7 @@ class Audience:
 
     async def _ask(self, question: Any) -> Any:
         async with Store(self.env.conninfo).session(60) as connection:
-            return await question(AudienceComparison(connection, 60))
+            return await question(DryRunComparison(connection, 60))
 
     def users(self) -> dict[str, Row]:
         """The users by key."""

@@ -26,6 +26,7 @@ from deploy.cli.output.tables import (
     progress_console,
 )
 from deploy.cli.session import api
+from schemas.log.job_states import JOB_STATES
 
 _JOBS = Listing(
     "/batchinfo/status",
@@ -34,9 +35,7 @@ _JOBS = Listing(
     (*JOB_COLUMNS, "importedBy", "importedDate"),
 )
 _MODES = click.Choice(["insert", "upsert", "delsert"])
-_STATES = click.Choice(
-    ["ACCEPTED", "PROCESSING", "COMPLETED", "COMPLETED_WITH_ERRORS", "REVERTING", "REVERTED"]
-)
+_STATES = click.Choice(JOB_STATES)
 
 
 @click.command(

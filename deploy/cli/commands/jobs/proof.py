@@ -10,6 +10,7 @@ from deploy.api_client.client import path_of
 from deploy.cli.api_command import ApiCommand, call_options
 from deploy.cli.output.tables import output, print_json, print_line, print_table
 from deploy.cli.session import api
+from schemas.log.job_states import OUTCOMES
 
 _NOT_PROVEN = 1
 _PARTITION_COLUMNS = (
@@ -51,9 +52,7 @@ def proof(job_id: str, *, as_json: bool, url: str) -> None:
 
 def _print(answer: Mapping[str, Any]) -> None:
     console = output()
-    outcomes = " + ".join(
-        f"{answer[name]} {name}" for name in ("inserted", "updated", "unchanged", "rejected")
-    )
+    outcomes = " + ".join(f"{answer[name]} {name}" for name in OUTCOMES)
     print_line(console, f"Job {answer['id']}: {answer['state']}")
     print_line(console, f"{answer['lines']} lines = {outcomes}: {answer['sum']}")
     print_line(console, f"{answer['eventsInLog']} events in the log")

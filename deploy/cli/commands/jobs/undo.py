@@ -19,6 +19,7 @@ from deploy.cli.output.job_progress import told_failures
 from deploy.cli.output.tables import output, print_counts, print_json, print_line, progress_console
 from deploy.cli.output.undo_preview import print_preview
 from deploy.cli.session import CommandError, api
+from schemas.log.job_states import ENDED_STATES
 
 _INTERRUPTED = 130
 _RETRY_FOR_S = 120.0
@@ -59,7 +60,7 @@ _REDO = _Change(
     name="redo",
     doing="Redo",
     question="Do job {job_id} again?",
-    last_states=frozenset({"COMPLETED", "COMPLETED_WITH_ERRORS"}),
+    last_states=ENDED_STATES - {"REVERTED"},
 )
 
 

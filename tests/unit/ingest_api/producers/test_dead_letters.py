@@ -10,10 +10,10 @@ import pytest
 
 from ingest_api.errors import IngestError
 from ingest_api.producers.dead_letter_topic import DeadLetter
-from ingest_api.producers.dead_letter_views import letter_shown, whole_letter_shown
+from ingest_api.producers.dead_letter_views import dead_letter_view, whole_dead_letter_view
 from ingest_api.producers.dead_letters import (
     check_key,
-    letter_place,
+    dead_letter_place,
     moved_partition,
     retry_partition,
 )
@@ -142,17 +142,17 @@ def test_a_letter_of_a_log_by_another_key_is_not_retried() -> None:
 
 def test_ids_are_a_partition_and_an_offset() -> None:
     """Nothing else is one."""
-    assert letter_place("1-42") == (1, 42)
+    assert dead_letter_place("1-42") == (1, 42)
     for text in ("", "-", "1", "1-", "-1", "1-2-3", "+1-2", "1- 2", "٣-٤", "2147483648-1"):
-        assert letter_place(text) is None
+        assert dead_letter_place(text) is None
 
 
 @pytest.mark.parametrize("time_ms", [-1, 2**62])
 def test_a_letter_without_anything_is_shown(time_ms: int) -> None:
     """Anybody may write to the topic: no headers, no key, no value, no time."""
     bare = DeadLetter(0, 0, time_ms, None, 0, {})
-    assert letter_shown(bare, []).recorded_date is None
-    shown = whole_letter_shown(bare, None, [])
+    assert dead_letter_view(bare, []).recorded_date is None
+    shown = whole_dead_letter_view(bare, None, [])
     assert (shown.reason, shown.source_partition, shown.value_base64) == (None, None, None)
     assert shown.undecodable == "NULL_VALUE: the record has no value"
 
@@ -160,7 +160,7 @@ def test_a_letter_without_anything_is_shown(time_ms: int) -> None:
 def test_an_event_is_shown_with_its_ids_as_texts() -> None:
     """63 bits are more than a number of JSON holds everywhere."""
     value = codec.encode(row(user_id=2**62, source="crm"))
-    shown = whole_letter_shown(letter(), value, [])
+    shown = whole_dead_letter_view(letter(), value, [])
     assert shown.event is not None
     assert (shown.event["user_id"], shown.event["source"]) == (str(2**62), "crm")
     assert shown.event["occurred_at"] == "2026-03-01T00:00:00+00:00"

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from ingest_api.errors import IngestError
-from ingest_api.uploads.concurrency_limit import UploadGate
+from ingest_api.uploads.concurrency_limit import ConcurrencyLimit
 from ingest_api.web.responses import refusal, status_of
 
 
@@ -19,24 +19,24 @@ def status(refused: pytest.ExceptionInfo[IngestError]) -> tuple[int, bool]:
 
 def test_an_account_and_all_together_have_their_limits() -> None:
     """The next upload is told to come again, and room that is freed is free."""
-    gate = UploadGate(at_once=3, per_account=2, deadline_s=1)
-    with gate.one_more("a"), gate.one_more("a"):
-        with pytest.raises(IngestError) as refused, gate.one_more("a"):
+    concurrency = ConcurrencyLimit(at_once=3, per_account=2, deadline_s=1)
+    with concurrency.slot("a"), concurrency.slot("a"):
+        with pytest.raises(IngestError) as refused, concurrency.slot("a"):
             pass
         assert status(refused) == (429, True)
-        with gate.one_more("b"), pytest.raises(IngestError) as refused, gate.one_more("c"):
+        with concurrency.slot("b"), pytest.raises(IngestError) as refused, concurrency.slot("c"):
             pass
         assert status(refused) == (503, True)
-    with gate.one_more("a"), gate.one_more("a"), gate.one_more("b"):
+    with concurrency.slot("a"), concurrency.slot("a"), concurrency.slot("b"):
         pass
 
 
 def test_a_body_that_takes_too_long_is_refused() -> None:
     """However often a byte of it comes."""
-    gate = UploadGate(at_once=1, per_account=1, deadline_s=0.05)
+    concurrency = ConcurrencyLimit(at_once=1, per_account=1, deadline_s=0.05)
 
     async def receive() -> None:
-        async with gate.receiving():
+        async with concurrency.receiving():
             for _ in range(1000):
                 await asyncio.sleep(0.01)
 
@@ -47,11 +47,11 @@ def test_a_body_that_takes_too_long_is_refused() -> None:
 
 def test_a_gate_that_closes_takes_no_more() -> None:
     """Whoever comes while the process stops is told to come again."""
-    gate = UploadGate(at_once=1, per_account=1, deadline_s=1)
+    concurrency = ConcurrencyLimit(at_once=1, per_account=1, deadline_s=1)
 
     async def close() -> None:
-        gate.close()
-        with pytest.raises(IngestError) as refused, gate.one_more("a"):
+        concurrency.close()
+        with pytest.raises(IngestError) as refused, concurrency.slot("a"):
             pass
         assert status(refused) == (503, True)
 

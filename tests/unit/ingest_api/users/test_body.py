@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ingest_api.errors import IngestError
-from ingest_api.users.body import Known, UserBody, changed_user, given_texts, new_user
+from ingest_api.users.body import UserBody, ValidationContext, changed_user, new_user, texts_of_body
 from ingest_api.web.json_body import decoded
 from ingest_api.web.responses import status_of
 from schemas.rules.attributes import Attribute
@@ -28,7 +28,7 @@ TYPES: dict[str, AttributeType] = {
     "joined": "date",
 }
 ATTRIBUTES = {name: Attribute(name, kind) for name, kind in TYPES.items()}
-KNOWN = Known(attributes=ATTRIBUTES, key_field=KEY_FIELD["email"], today=TODAY)
+CONTEXT = ValidationContext(attributes=ATTRIBUTES, key_field=KEY_FIELD["email"], today=TODAY)
 ANA: dict[str, Any] = {
     "firstName": " Ana ",
     "lastName": "Silva",
@@ -45,10 +45,10 @@ STANDING = {
 }
 
 
-def made(user: dict[str, Any], known: Known = KNOWN) -> UserFields:
+def made(user: dict[str, Any], context: ValidationContext = CONTEXT) -> UserFields:
     """The fields of a user that is to be added."""
     body = decoded(json.dumps(user).encode(), UserBody)
-    return new_user(given_texts(body, known), known)
+    return new_user(texts_of_body(body, context), context)
 
 
 def changed(changes: dict[str, Any], **standing: str) -> UserFields:
@@ -56,7 +56,7 @@ def changed(changes: dict[str, Any], **standing: str) -> UserFields:
     body = decoded(json.dumps(changes).encode(), UserBody)
     texts = STANDING | standing
     present: dict[Field, str] = {a_field: texts.get(a_field.name, "") for a_field in FIELDS}
-    return changed_user(given_texts(body, KNOWN), present, KNOWN)
+    return changed_user(texts_of_body(body, CONTEXT), present, CONTEXT)
 
 
 def faults(refused: pytest.ExceptionInfo[IngestError]) -> dict[str | int | None, str]:
@@ -168,14 +168,14 @@ def test_one_value_at_fault_is_named(further: dict[str, Any], column: str, code:
 def test_the_key_may_be_another_field(setting: str, further: dict[str, Any], key: str) -> None:
     """A phone number, or a custom attribute; without it there is no user."""
     attribute = Attribute("number", "number", is_reconciliation_key=True)
-    known = Known(
+    context = ValidationContext(
         attributes={"number": attribute},
         key_field=KEY_FIELD.get(setting, attribute.field),
         today=TODAY,
     )
-    assert made(ANA | further, known).key == key
+    assert made(ANA | further, context).key == key
     with pytest.raises(IngestError) as refused:
-        made(ANA, known)
+        made(ANA, context)
     assert set(faults(refused).values()) == {"KEY_MISSING"}
 
 

@@ -10,15 +10,21 @@ import msgspec
 import pytest
 
 from ingest_api import errors
+from ingest_api.web.encoding import encoded
 from ingest_api.web.refused import Refused
-from ingest_api.web.responses import encoded, refusal, status_of
+from ingest_api.web.responses import refusal, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ingest_api.errors import IngestError
 
-_MAY_KNOW_THE_FRAMEWORK = ("ingest_api.app", "ingest_api.web", "ingest_api.__main__")
+_MAY_KNOW_THE_FRAMEWORK = (
+    "ingest_api.app",
+    "ingest_api.web",
+    "ingest_api.__main__",
+    "ingest_api.openapi.described",
+)
 
 
 def kinds(kind: type[IngestError]) -> Iterator[type[IngestError]]:

@@ -8,7 +8,7 @@ PATIENCE_S: Final = 120.0
 """A job may wait so long while nothing is published and nothing is applied."""
 
 
-class StandStill:
+class StallDetector:
     """Sees a publisher or processors that are stuck, or not there: by what does not move."""
 
     def __init__(self, patience_s: float = PATIENCE_S) -> None:

@@ -1,0 +1,165 @@
+"""A job as it was at one moment, as values to decide on; what is sent of it is made of these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from ingest_api.openapi.response_types import JobStatus, UndoFailure
+from ingest_api.web.dates import date_text, optional_date_text
+from schemas.log.job_states import ENDED_STATES, OUTCOMES, RUNNING_STATES, status_message
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from ingest_api.web.dates import Row
+    from schemas.events import JobAccepted, JobReverted, JobState
+
+_NONE: Final = dict.fromkeys(OUTCOMES, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class UndoTry:
+    """The last try to make the audience that a job waits for, which came to nothing.
+
+    ``next_try_at`` is None while it is being tried again.
+    """
+
+    failure: str
+    failures: int
+    failed_at: datetime
+    next_try_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobView:
+    """A job at the moment ``at``; ``version`` rises with each change, 0 before the first.
+
+    What only the log says, that the job is reverted or restored, changes no version.
+    ``outcomes`` are of lines: ``inserted``, ``updated``, ``unchanged``, ``rejected``; those
+    that it had where it is reverted.
+    """
+
+    at: datetime
+    version: int
+    accepted: JobAccepted
+    state: JobState
+    outcomes: Mapping[str, int]
+    started_at: datetime | None
+    finished_at: datetime | None
+    """Of its rows, also where readers don't see them any more, or not again yet."""
+    reverted: JobReverted | None
+    undo_try: UndoTry | None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether lines have no outcome yet, or none that readers see."""
+        return self.state in RUNNING_STATES
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether it is the job's last state."""
+        return self.state in ENDED_STATES
+
+    def shows_as(self, other: JobView | None) -> bool:
+        """Whether the other one says the same, but for the speed and what is guessed from it."""
+        return other is not None and _shown(self) == _shown(other)
+
+    @property
+    def rows_per_s(self) -> float | None:
+        """How fast the job goes, or went."""
+        if self.started_at is None:
+            return None
+        elapsed_s = ((self.finished_at or self.at) - self.started_at).total_seconds()
+        return sum(self.outcomes.values()) / elapsed_s if elapsed_s > 0 else None
+
+    @property
+    def estimated_finish_at(self) -> datetime | None:
+        """When it will have gone through its lines, as far as its speed tells."""
+        rate = self.rows_per_s
+        if self.finished_at is not None or not rate:
+            return None
+        left = self.accepted.lines - sum(self.outcomes.values())
+        return self.at + timedelta(seconds=left / rate)
+
+
+def _shown(view: JobView) -> tuple[object, ...]:
+    return view.state, view.undo_try, dict(view.outcomes)
+
+
+def job_view(
+    accepted: JobAccepted,
+    opened: Row | None,
+    reverted: JobReverted | None,
+    undo_try: UndoTry | None,
+    *,
+    at: datetime,
+) -> JobView:
+    """Return what the log says of a job and its row, None where no processor has opened it."""
+    state = _state(opened, reverted)
+    return JobView(
+        at=at,
+        version=opened["version"] if opened else 0,
+        accepted=accepted,
+        state=state,
+        outcomes=_outcomes(state, opened, reverted),
+        started_at=opened["started_at"] if opened else None,
+        finished_at=opened["finished_at"] if opened else None,
+        reverted=reverted,
+        undo_try=undo_try,
+    )
+
+
+def _state(opened: Row | None, reverted: JobReverted | None) -> JobState:
+    if opened is None:
+        return "ACCEPTED"
+    state: JobState = opened["state"]
+    if reverted is not None:
+        return "REVERTED" if state == "REVERTED" else "REVERTING"
+    return "PROCESSING" if state == "REVERTED" else state
+
+
+def _outcomes(
+    state: JobState, opened: Row | None, reverted: JobReverted | None
+) -> Mapping[str, int]:
+    """A job that is left out has no rows to count, so the log says what it had."""
+    if state == "REVERTED":
+        return {name: getattr(reverted, name) for name in OUTCOMES}
+    return {name: opened[name] for name in OUTCOMES} if opened else _NONE
+
+
+def job_status(view: JobView) -> JobStatus:
+    """Return the status as it is sent."""
+    accepted, reverted, rate = view.accepted, view.reverted, view.rows_per_s
+    has_failed = view.undo_try is not None and reverted is not None
+    return JobStatus(
+        data_type="AUDIENCE_MEMBERS",
+        status_message=status_message(view.state, accepted.lines, has_failed=has_failed),
+        imported_date=date_text(accepted.accepted_at),
+        imported_by=accepted.accepted_by,
+        id=str(accepted.job_id),
+        state=view.state,
+        mode=accepted.mode,
+        file_name=accepted.file_name,
+        sha256=accepted.sha256,
+        total=accepted.lines,
+        **view.outcomes,
+        rows_per_second=None if rate is None else round(rate, 1),
+        started_date=optional_date_text(view.started_at),
+        finished_date=None if view.is_running else optional_date_text(view.finished_at),
+        estimated_finish_date=optional_date_text(view.estimated_finish_at),
+        reverted_date=None if reverted is None else date_text(reverted.requested_at),
+        reverted_by=None if reverted is None else reverted.requested_by,
+        undo_failure=None if view.undo_try is None else _undo_failure(view.undo_try),
+    )
+
+
+def _undo_failure(undo_try: UndoTry) -> UndoFailure:
+    return UndoFailure(
+        reason=undo_try.failure,
+        failures=undo_try.failures,
+        date=date_text(undo_try.failed_at),
+        next_try_date=optional_date_text(undo_try.next_try_at),
+    )
