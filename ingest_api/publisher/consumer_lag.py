@@ -1,4 +1,4 @@
-"""How far `user-events` reaches, and how far the processors have read it."""
+"""Asks Kafka for the consumer lag: the ends of `user-events`, and the processors' offsets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class LagUnknownError(Exception):
 
 
 class ConsumerLag:
-    """Asks Kafka, whose answers are lists by partition."""
+    """Asks Kafka for offsets, as lists by partition."""
 
     def __init__(self, kafka: Mapping[str, str], topic: Topic, group: str) -> None:
         self._places = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
@@ -30,7 +30,7 @@ class ConsumerLag:
         self._admin = make_admin(kafka)
 
     def positions(self) -> tuple[int, ...]:
-        """Positions that move while a job is published or applied.
+        """Return the offsets that grow while a job is published or applied.
 
         Raises:
             LagUnknownError: Kafka does not answer.
@@ -38,7 +38,7 @@ class ConsumerLag:
         return (*self.ends(), *self.next_offsets())
 
     def ends(self) -> list[int]:
-        """The offset after the last record of each partition.
+        """Return the offset after the last record of each partition.
 
         Raises:
             LagUnknownError: Kafka does not answer.
@@ -53,7 +53,7 @@ class ConsumerLag:
             raise LagUnknownError(str(error)) from error
 
     def next_offsets(self) -> list[int]:
-        """What the processors have committed for each partition; 0 before they have.
+        """Return the offsets that the processors have committed by partition; 0 before they have.
 
         Raises:
             LagUnknownError: Kafka does not answer.
