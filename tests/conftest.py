@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from contextlib import ExitStack
 from pathlib import Path
@@ -44,6 +45,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     signal.signal(signal.SIGTERM, _end_session)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Each of hundreds of processes would compile all of its libraries again.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     is_worker = hasattr(config, "workerinput")  # of xdist; the session that started it has them
     if config.getoption("under_load") and not is_worker:
         stack = ExitStack()

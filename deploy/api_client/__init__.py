@@ -1,17 +1,17 @@
-"""A client of the HTTP API.
+"""A client of the HTTP API: requests, uploads, retries, following jobs and builds.
 
 ==========================================  ==================================================
-:mod:`deploy.api_client.client`             requests, their answers, and what may go wrong
-:mod:`deploy.api_client.upload`             the form that an upload is
-:mod:`deploy.api_client.job`                a job's progress, followed until it has ended
-:mod:`deploy.api_client.projection`         tables made from the log, followed until they are there
-:mod:`deploy.api_client.audience_diff`      what differs between two points in time, all of it
-:mod:`deploy.api_client.retry`              what is worth trying again, and when
+:mod:`deploy.api_client.client`             requests, responses, errors
+:mod:`deploy.api_client.upload`             the multipart form of an upload
+:mod:`deploy.api_client.job`                follows a job until it has ended
+:mod:`deploy.api_client.projection`         follows the build of a projection until it has ended
+:mod:`deploy.api_client.audience_diff`      all differences of the audience between two points
+:mod:`deploy.api_client.retry`              which requests are retried, and when
 ==========================================  ==================================================
 
-What goes wrong is an :class:`~deploy.api_client.client.ApiError`::
+Errors::
 
-    ApiError               the request cannot be sent: its message says why
+    ApiError               the request cannot be sent; the message says why
     ├── UnreachableError   no answer came; the same request may succeed later
     └── RefusedError       the API answered something other than success
 

@@ -1,6 +1,6 @@
-"""The command line program: `./rollcall COMMAND`.
+"""The command line program `rollcall`: its commands, options, credentials and output.
 
-Owns the group of commands, whom a command acts for, and the options that commands share.
-Promises that what goes wrong is one sentence on stderr and an exit status.
+Owns the group of commands, the account a command uses, and options that commands share.
+Promises that an error is one sentence on stderr and an exit status.
 May import every folder of `deploy`.
 """

@@ -1,4 +1,4 @@
-"""`user-events` of the next version as it is written, and as it is read back."""
+"""Writes `user-events` of the next version, and reads it back to check it."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from processor.decoding.batch import Batch
     from schemas.config.settings import Settings
 
-    Look = Callable[[int, Sequence[CopiedRecord]], None]
+    CheckCopied = Callable[[int, Sequence[CopiedRecord]], None]
 
 
 class CountedPartition:
-    """What counts of a partition's records, by the projection's own accept rule."""
+    """Finds which records of a partition count, by the projection's own accept rule."""
 
     def __init__(self, settings: Settings, partition: int) -> None:
         self._settings = settings
@@ -34,10 +34,10 @@ class CountedPartition:
         self.state = PartitionState(partition)
 
     def batches(self, end: int) -> Iterator[list[CopiedRecord]]:
-        """The records from where the partition has been taken up to this offset.
+        """Yield the records from the last one taken up to this offset.
 
         Raises:
-            MoveFailedError: Kafka did not give one.
+            MoveFailedError: Kafka did not deliver one.
         """
         partition, begin = self.state.partition, self.state.next_offset
         topic = self._settings.topics.user_events.name
@@ -46,11 +46,11 @@ class CountedPartition:
         )
 
     def judge(self, records: Sequence[CopiedRecord]) -> tuple[Batch, Accepted]:
-        """What counts of the records that come next."""
+        """Return which of the next records count, without taking them."""
         return judge(records, self._place, self.state, known=self._begun)
 
     def take(self, records: Sequence[CopiedRecord]) -> tuple[Batch, Accepted]:
-        """What counts of the records that come next; they have been read from then on.
+        """Return which of the next records count, and advance past them.
 
         Raises:
             MoveRefusedError: a job's rows are not what its seal says.
@@ -67,10 +67,10 @@ class CountedPartition:
 
 
 class LogCopy:
-    """The next version of `user-events`: each record is appended at the next offset."""
+    """Appends to the next version of `user-events`, each record at the next offset."""
 
     def __init__(self, settings: Settings) -> None:
-        """``settings``: of the next version."""
+        """``settings`` are those of the next version."""
         self._settings = settings
         topic = settings.topics.user_events
         self.topic = topic.name
@@ -79,22 +79,22 @@ class LogCopy:
         self.next_offsets = [0] * topic.partitions
 
     def append(self, partition: int, records: Sequence[CopiedRecord]) -> None:
-        """Queue the records that stand at the next offsets of a partition."""
+        """Queue these records for the next offsets of a partition."""
         for record in records:
             _add(self._checksums[partition], record)
         self.next_offsets[partition] += len(records)
         self._writer.write(partition, records)
 
     def flush(self) -> None:
-        """All is acknowledged on return.
+        """Wait until all records are acknowledged.
 
         Raises:
-            MoveFailedError: it is not.
+            MoveFailedError: some are not.
         """
         self._writer.flush()
 
-    def check(self, look: Look) -> None:
-        """Return where the topic holds what was appended and no more; ``look`` saw each batch.
+    def check(self, check_copied: CheckCopied) -> None:
+        """Check that the topic holds what was appended, no more; give ``check_copied`` each batch.
 
         Raises:
             MoveFailedError: it does not.
@@ -104,7 +104,7 @@ class LogCopy:
             for records in read_records(self._settings, self.topic, partition, 0, end):
                 for record in records:
                     _add(checksum, record)
-                look(partition, records)
+                check_copied(partition, records)
             if checksum.digest() != self._checksums[partition].digest():
                 raise MoveFailedError(
                     f"{self.topic}, partition {partition} is not what was written to it"
@@ -116,6 +116,6 @@ def _checksum() -> hashlib.blake2b:
 
 
 def _add(checksum: hashlib.blake2b, record: CopiedRecord) -> None:
-    """Add all that a reader of the log sees of a record."""
+    """Add everything that a reader of the log sees of a record."""
     whole = (record.offset(), record.key(), record.timestamp_ms, record.value(), record.headers)
     checksum.update(repr(whole).encode())

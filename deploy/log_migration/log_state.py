@@ -1,4 +1,4 @@
-"""What `job-events` says of the log that is to be moved, and what a move says there."""
+"""Reads the jobs and moves of a log from `job-events`, and appends a move's stages there."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _POLL_S: Final = 0.2
 
 
 def read_ledger(settings: Settings) -> JobLedger:
-    """The jobs of the log, and its moves, up to the end of `job-events` as it is now.
+    """Return the jobs and moves of the log, up to the present end of `job-events`.
 
     Raises:
         MoveFailedError: Kafka does not answer.
@@ -45,8 +45,8 @@ def read_ledger(settings: Settings) -> JobLedger:
     return ledger
 
 
-def say(old: Settings, new: Settings, stage: LogMoveStage, *, command: str) -> None:
-    """Append a stage of the move to `job-events`; acknowledged on return."""
+def append_stage(old: Settings, new: Settings, stage: LogMoveStage, *, command: str) -> None:
+    """Append a stage of the move to `job-events`, and wait for its acknowledgement."""
     now = datetime.now(UTC)
     event = LogMove(
         stage=stage,
@@ -56,7 +56,7 @@ def say(old: Settings, new: Settings, stage: LogMoveStage, *, command: str) -> N
         recorded_at=now,
     )
     writer = RecordWriter(old.kafka, old.topics.job_events)
-    # In the framing that everybody reads without a registry.
+    # In the framing that every reader knows without a registry.
     body = encode(event).removeprefix(frame_of(LogMove))
     value = MARKER + fingerprint_of(LogMove) + body
     record = CopiedRecord(_KEY, value, 0, int(now.timestamp() * 1000), [])

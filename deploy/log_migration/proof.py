@@ -1,4 +1,4 @@
-"""The proof of a move: the tables made from the copy of a log hold what the live ones hold."""
+"""Proves a move: the tables made from the copy hold the same rows as the live ones."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ FROM {schema}.jobs
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What is to hold of the tables in the schemas ``{old}`` and ``{new}``.
+    """Queries that must agree on the tables in the schemas ``{old}`` and ``{new}``.
 
-    ``same``: queries of one ``{schema}`` that give the same rows in both, by what they are rows of.
-    ``none``: queries that count none.
-    ``totals``: a query of the number of users that there are to be, and that there are.
+    ``same``: queries of one ``{schema}`` that must return the same rows in both, by name.
+    ``none``: queries that must count zero.
+    ``totals``: a query of the expected and the actual number of users.
     """
 
     same: Mapping[str, LiteralString]
@@ -43,10 +43,10 @@ class Proof:
 def prove(
     connection: psycopg.Connection, schemas: tuple[str, str], proof: Proof, **parts: sql.Composable
 ) -> int:
-    """Return where it holds of the old and the new tables; how many users the new ones have.
+    """Run the proof on the old and the new tables; return the number of users in the new ones.
 
     Raises:
-        MoveFailedError: it does not.
+        MoveFailedError: a query does not agree.
     """
     old, new = (sql.Identifier(schema) for schema in schemas)
     for name, query in proof.same.items():

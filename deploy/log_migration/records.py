@@ -1,4 +1,4 @@
-"""Records between topics: read in the order of a partition, written with their own times."""
+"""Copies records between topics: reads a partition in order, writes with the records' own times."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from schemas.log.topics import Topic
 
 _BATCH: Final = 5_000
-"""A move may hold one of each partition, decoded."""
+"""Records; a move may hold one batch of each partition in memory, decoded."""
 _QUIET_S: Final = 60.0
 _POLL_S: Final = 0.2
 _FLUSH_S: Final = 120.0
@@ -40,7 +40,7 @@ Headers = list[tuple[str, str | bytes | None]]
 
 @dataclass(frozen=True, slots=True)
 class CopiedRecord:
-    """A record as it is, or as it is to be, in a log."""
+    """A Kafka record read from one log, or to be written to the next."""
 
     record_key: bytes | None
     record_value: bytes | None
@@ -49,19 +49,19 @@ class CopiedRecord:
     headers: Headers
 
     def key(self) -> bytes | None:
-        """Its key."""
+        """Return its key."""
         return self.record_key
 
     def value(self) -> bytes | None:
-        """Its value."""
+        """Return its value."""
         return self.record_value
 
     def offset(self) -> int:
-        """Its offset in its partition."""
+        """Return its offset in its partition."""
         return self.record_offset
 
     def timestamp(self) -> tuple[int, int]:
-        """Kind and milliseconds, as a Kafka message says it; the kind means nothing here."""
+        """Return kind and milliseconds, as a Kafka message does; the kind means nothing here."""
         return 1, self.timestamp_ms
 
     def __len__(self) -> int:
@@ -71,14 +71,13 @@ class CopiedRecord:
 def read_records(
     settings: Settings, topic: str, partition: int, begin: int, end: int
 ) -> Iterator[list[CopiedRecord]]:
-    """The records of a partition from one offset up to another, in batches; blocks for them.
+    """Yield the records of a partition between two offsets, in batches; block for them.
 
     Offsets without records (markers and aborted records of transactions) are left out.
-
-    The schemas of all of them are known on return, so that their values can be decoded.
+    The schemas of a yielded batch are known, so that its values can be decoded.
 
     Raises:
-        MoveFailedError: Kafka has not given any for a minute, or a schema cannot be had.
+        MoveFailedError: Kafka delivered none for a minute, or a schema cannot be fetched.
     """
     schemas = EventSchemas(settings.schema_registry)
     consumer = make_reader(settings.kafka, "log-move", _READING)
@@ -87,14 +86,14 @@ def read_records(
         quiet_until_s = time.monotonic() + _QUIET_S
         while begin < end:
             messages = consumer.consume(min(_BATCH, end - begin), _POLL_S)
-            records, reached = _taken(messages, end)
+            records, reached = _copied_records(messages, end)
             if reached > begin:
                 begin = reached
                 quiet_until_s = time.monotonic() + _QUIET_S
             if records:
                 _learn(schemas, records)
                 yield records
-                # What whoever takes them does meanwhile is no silence of Kafka's.
+                # The time that the caller spent on the batch is no silence of Kafka's.
                 quiet_until_s = time.monotonic() + _QUIET_S
             if time.monotonic() > quiet_until_s:
                 raise MoveFailedError(
@@ -117,8 +116,8 @@ def _learn(schemas: EventSchemas, records: Sequence[CopiedRecord]) -> None:
             raise MoveFailedError(str(error)) from error
 
 
-def _taken(messages: Sequence[Message], end: int) -> tuple[list[CopiedRecord], int]:
-    """The records before the end, and the offset that has been reached."""
+def _copied_records(messages: Sequence[Message], end: int) -> tuple[list[CopiedRecord], int]:
+    """Return the records before the end, and the next offset."""
     records: list[CopiedRecord] = []
     reached = 0
     for message in messages:
@@ -142,7 +141,7 @@ def _copied(message: Message) -> CopiedRecord:
 
 
 class RecordWriter:
-    """Appends records to a topic, in order by partition, each once; a context manager.
+    """Appends records to a topic, in order by partition, each once.
 
     After an error it is never used again: the whole copy is made anew.
     """
@@ -167,7 +166,7 @@ class RecordWriter:
             self._failures.append(error.str())
 
     def write(self, partition: int, records: Sequence[CopiedRecord]) -> None:
-        """Queue these; blocks where too many are under way."""
+        """Queue these records; block while too many are in flight."""
         for record in records:
             while True:
                 try:
@@ -194,10 +193,10 @@ class RecordWriter:
             raise MoveFailedError(f"{self._topic}: {error}") from error
 
     def flush(self) -> None:
-        """All is acknowledged on return.
+        """Wait until all records are acknowledged.
 
         Raises:
-            MoveFailedError: it is not.
+            MoveFailedError: some are not.
         """
         left = self._producer.flush(_FLUSH_S)
         self._check()

@@ -1,4 +1,4 @@
-"""The smaller topics of a log in their new version: all but `user-events` and `uploads`."""
+"""Copies the side topics of a log: `job-events`, `job-status` and the dead letters."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from deploy.log_migration.records import RecordWriter, read_records
-from deploy.log_migration.retried_letters import RetriedLetters
+from deploy.log_migration.retried_dead_letters import RetriedDeadLetters
 from schemas.codec.codec import UndecodableError, decode, encode
 from schemas.events import JobAccepted, LogConfigured
 from schemas.log.moves import LogMoves
@@ -15,25 +15,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from deploy.log_migration.engine import Log
-    from deploy.log_migration.erase.data_subject import Person
+    from deploy.log_migration.erase.data_subject import DataSubject
     from deploy.log_migration.records import CopiedRecord
 
     Batches = Iterable[list[CopiedRecord]]
     Rewrite = Callable[[int, Batches], Batches]
-    """Makes of a partition's records, in batches, those of the new topic."""
+    """Turns a partition's records, in batches, into those of the new topic."""
 
 
-def copy_side_topics(log: Log, person: Person | None) -> int:
-    """All is acknowledged on return; how many dead letters, which were the person's, were left out.
+def copy_side_topics(log: Log, subject: DataSubject | None) -> int:
+    """Copy the side topics without the data subject's dead letters; return how many were left out.
 
-    Dead letters that were retried are known as such in the new topic, which was empty.
+    All records are acknowledged on return, and retried dead letters stay marked as retried.
     """
-    letters = _Letters(log, person)
+    dead_letters = _DeadLetters(log, subject)
     _copy(log, "job_events", _JobEvents(log).rewritten)
     _copy(log, "job_status", _last_of_each)
-    _copy(log, "dead_letters", letters.rewritten)
-    letters.retried.carry()
-    return letters.left_out
+    _copy(log, "dead_letters", dead_letters.rewritten)
+    dead_letters.retried.carry()
+    return dead_letters.left_out
 
 
 def _copy(log: Log, part: str, rewrite: Rewrite) -> None:
@@ -47,9 +47,9 @@ def _copy(log: Log, part: str, rewrite: Rewrite) -> None:
 
 
 class _JobEvents:
-    """Every record that counts, in its order; what was said while the log was held does not.
+    """Copies the records that count, in order; those appended while the log was held do not.
 
-    What says the reconciliation key says that of the new log.
+    Events that name the reconciliation key get that of the new log.
     """
 
     def __init__(self, log: Log) -> None:
@@ -77,19 +77,19 @@ class _JobEvents:
 
 
 def _last_of_each(_partition: int, batches: Batches) -> Batches:
-    """The last snapshot of each job, as compaction would leave it."""
+    """Keep the last snapshot of each job, as compaction would."""
     last = {record.key(): record for records in batches for record in records}
     return [list(last.values())]
 
 
-class _Letters:
-    """All dead letters but the person's."""
+class _DeadLetters:
+    """Copies all dead letters but the data subject's."""
 
-    def __init__(self, log: Log, person: Person | None) -> None:
+    def __init__(self, log: Log, subject: DataSubject | None) -> None:
         topics = (log.old.topics.dead_letters.name, log.new.topics.dead_letters.name)
-        self.retried = RetriedLetters(log.connection, *topics)
+        self.retried = RetriedDeadLetters(log.connection, *topics)
         self.left_out = 0
-        self._person = person
+        self._subject = subject
 
     def rewritten(self, partition: int, batches: Batches) -> Iterator[list[CopiedRecord]]:
         written = 0
@@ -102,4 +102,4 @@ class _Letters:
             yield kept
 
     def _is_theirs(self, record: CopiedRecord) -> bool:
-        return self._person is not None and self._person.owns(record)
+        return self._subject is not None and self._subject.owns(record)

@@ -1,4 +1,4 @@
-"""The tables while a log is moved: what they were made from, and the switch to new ones."""
+"""Makes tables for a log being moved, and switches readers to them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from deploy.log_migration.erase.data_subject import Person
+    from deploy.log_migration.erase.data_subject import DataSubject
     from processor.tables.instance_registry import Instance
     from schemas.config.settings import Settings
 
@@ -67,14 +67,14 @@ class Tables:
     """The projection instances, as a move needs them; calls block for Postgres."""
 
     def __init__(self, connection: psycopg.Connection) -> None:
-        """The session is in autocommit mode."""
+        """``connection`` is in autocommit mode."""
         self._connection = connection
 
     def active(self) -> Instance:
-        """The active instance.
+        """Return the active instance.
 
         Raises:
-            MoveRefusedError: there is none, or it is of other code.
+            MoveRefusedError: there is none, or another version of the code made it.
         """
         with self._connection.cursor() as cursor:
             try:
@@ -91,53 +91,53 @@ class Tables:
         return active
 
     def check_none_is_built(self) -> None:
-        """Return where no other instance may come to be switched to, or to be read, soon.
+        """Check that no other instance is requested or being built.
 
         Raises:
-            MoveRefusedError: one is asked for, or being built.
+            MoveRefusedError: one is.
         """
         if row := self._connection.execute(_IS_BUILDING).fetchone():
             raise MoveRefusedError(f"Another projection is being built ({row[0]}): wait for it.")
 
     def topic(self, schema: str) -> str:
-        """The topic that tables were made from."""
+        """Return the topic that the tables were made from."""
         return str(self._value(_TOPIC, schema))
 
     def reconciliation_key(self, schema: str) -> str:
-        """The key of the log that tables were made from."""
+        """Return the reconciliation key of the log that the tables were made from."""
         return str(self._value(_KEY, schema))
 
     def attributes(self, schema: str) -> list[Attribute]:
-        """The custom attributes that every partition knows."""
+        """Return the custom attributes that every partition knows."""
         statement = sql.SQL(_ATTRIBUTES).format(schema=sql.Identifier(schema))
         return [Attribute(*row) for row in self._connection.execute(statement).fetchall()]
 
     def refused_lines(self, schema: str) -> set[tuple[int, int]]:
-        """Lines that had no effect, by job and record number."""
+        """Return the lines that had no effect, by job and record number."""
         statement = sql.SQL(_REFUSED).format(schema=sql.Identifier(schema))
         rows = self._connection.execute(statement).fetchall()
         return {(job_id, record_number) for job_id, record_number in rows}
 
     def next_offsets(self, schema: str) -> list[int]:
-        """How far tables are, by partition."""
+        """Return the offsets up to which the tables have read, by partition."""
         with self._connection.cursor() as cursor:
             return instance_registry.next_offsets(cursor, schema)
 
     def unsent(self, schema: str) -> int:
-        """How many statuses and dead letters have not left for Kafka."""
+        """Return the number of statuses and dead letters not yet sent to Kafka."""
         return int(self._value(_UNSENT, schema))
 
     def unfinished(self, schema: str, job_ids: Sequence[int]) -> int:
-        """How many of these jobs have not ended."""
+        """Return the number of these jobs that have not ended."""
         return int(self._value(_UNFINISHED, schema, {"job_ids": list(job_ids)}))
 
     def drop_orphans(self) -> None:
-        """Drop what moves that died have left: schemas that the registry does not know."""
+        """Drop the schemas of interrupted moves, which the instance registry does not know."""
         for (number,) in self._connection.execute(_ORPHANS).fetchall():
             self.drop_schema(number)
 
     def make(self, new: Settings) -> int:
-        """Make empty tables for the new version of the log, not registered yet; their number."""
+        """Make empty, unregistered tables for the new version of the log; return their number."""
         row = self._connection.execute(_NEXT_NUMBER).fetchone()
         assert row is not None, "it is one value"
         number = int(row[0])
@@ -146,10 +146,10 @@ class Tables:
         return number
 
     def switch(self, active: Instance, number: int, ends: Sequence[int], command: str) -> None:
-        """Put the new tables in the active ones' place, both having read up to these ends.
+        """Activate the new tables; both they and the active ones have read up to these ends.
 
         Raises:
-            MoveFailedError: the active tables have gone on, or a reader never lets go of a view.
+            MoveFailedError: the active tables have changed, or a reader keeps a view locked.
         """
         deadline_s = time.monotonic() + _SWITCH_S
         while True:
@@ -184,14 +184,14 @@ class Tables:
                 instance_registry.drop(cursor, number)
 
     def drop_schema(self, number: int) -> None:
-        """Drop tables that the registry does not know."""
+        """Drop tables that the instance registry does not know."""
         name = sql.Identifier(read_model.schema_name(number))
         self._connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {name} CASCADE").format(name=name))
 
-    def forget_results(self, person: Person) -> None:
-        """Comparisons list the keys that differed."""
-        if person.is_telling:
-            self._connection.execute(_FORGET_RESULTS, {"pattern": person.pattern})
+    def forget_results(self, subject: DataSubject) -> None:
+        """Delete stored comparisons that list the data subject's key."""
+        if subject.is_unambiguous:
+            self._connection.execute(_FORGET_RESULTS, {"pattern": subject.pattern})
 
     def _value(
         self, statement: LiteralString, schema: str, parameters: dict[str, Any] | None = None

@@ -1,4 +1,4 @@
-"""The topics of a log that is moved: made, closed to producers, opened again, deleted."""
+"""Makes, closes to producers, reopens and deletes the topics of a log being moved."""
 
 from __future__ import annotations
 
@@ -33,28 +33,28 @@ _LIMIT: Final = "max.message.bytes"
 _CLOSED: Final = "1"
 """No record is so small, so a broker with this limit acknowledges none."""
 _PROBE: Final = encode(JobSealed(job_id=NO_JOB, rows=0, digest=0))
-"""What every reader skips as a repeat: no job has this id."""
+"""A record that every reader skips as a repeat: no job has this id."""
 
 
 class TopicAdmin:
-    """Topics of one log, through one client, which outlives its futures."""
+    """Administers the topics of one log, through one client, which outlives its futures."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._admin = make_admin(settings.kafka)
 
     def names(self) -> set[str]:
-        """All topics there are."""
+        """Return all topics of the cluster."""
         return set(self._admin.list_topics(timeout=_TIMEOUT_S).topics)
 
     def partitions(self, topic: Topic) -> int:
-        """How many a topic has that is there."""
+        """Return the number of partitions of an existing topic."""
         return len(
             self._admin.list_topics(topic.name, timeout=_TIMEOUT_S).topics[topic.name].partitions
         )
 
     def make(self, old: Settings, new: Settings) -> None:
-        """Make the topics of the new version; what was set on the old ones is set on them too."""
+        """Make the topics of the new version, with the configuration set on the old ones."""
         ensure_topics(new)
         pairs = zip(old.topics.by_part().values(), new.topics.by_part().values(), strict=True)
         for before, after in pairs:
@@ -62,7 +62,7 @@ class TopicAdmin:
                 self._set(after.name, own)
 
     def delete(self, topics: Iterable[str]) -> None:
-        """Delete those that are there; gone on return."""
+        """Delete those of the topics that exist; wait until they are gone."""
         there = set(topics) & self.names()
         if not there:
             return
@@ -76,10 +76,10 @@ class TopicAdmin:
             time.sleep(_PAUSE_S)
 
     def close(self, topic: Topic) -> None:
-        """No producer's record is acknowledged any more, whoever it is.
+        """Make the broker refuse every producer's records from now on.
 
-        The leader of every partition has refused a record on return, so it has the setting;
-        one that becomes leader later has read that setting before it learns to be leader.
+        On return the leader of every partition has refused a record, so it has the setting;
+        a later leader reads that setting before it learns that it leads.
         """
         self._set(topic.name, {_LIMIT: _CLOSED})
         deadline_s = time.monotonic() + _TIMEOUT_S
@@ -90,14 +90,14 @@ class TopicAdmin:
                 time.sleep(_PAUSE_S)
 
     def open(self, old: Topic, new: Topic) -> None:
-        """Undo :meth:`close`; how it was set before, the copy still says where there is one."""
+        """Undo :meth:`close`; the earlier limit is read from the new topic, where there is one."""
         if self._own_settings(old.name).get(_LIMIT) != _CLOSED:
             return
         before = self._own_settings(new.name).get(_LIMIT) if new.name in self.names() else None
         self._set(old.name, {_LIMIT: before if before != _CLOSED else None})
 
     def ends(self, topic: Topic) -> list[int]:
-        """The offsets at which readers of committed records end now, by partition.
+        """Return the last stable offset of each partition.
 
         Raises:
             MoveRefusedError: the log does not begin with its first record.
@@ -109,7 +109,7 @@ class TopicAdmin:
         return [high for _, high in bounds]
 
     def bounds(self, topic: Topic) -> list[tuple[int, int]]:
-        """The first offset and the end of each partition that the topic has."""
+        """Return the first offset and the end of each partition."""
         consumer = make_reader(self._settings.kafka, "log-move")
         try:
             return [
@@ -133,7 +133,7 @@ class TopicAdmin:
         )
 
     def _own_settings(self, topic: str) -> dict[str, str | None]:
-        """What is set on the topic itself, and not on the broker for all."""
+        """Return the configuration set on the topic itself, not on the broker for all."""
         resource = ConfigResource(ResourceType.TOPIC, topic)
         answer = cast("dict[Any, Any]", self._admin.describe_configs([resource]))
         try:
@@ -144,11 +144,11 @@ class TopicAdmin:
         return {
             name: entry.value
             for name, entry in entries.items()
-            # Records are to keep the times that they have.
+            # The copied records must keep their times.
             if ConfigSource(entry.source) == own and not name.startswith("message.timestamp.")
         }
 
-    def _set(self, topic: str, wanted: dict[str, str | None]) -> None:
+    def _set(self, topic: str, values: dict[str, str | None]) -> None:
         changes = [
             ConfigEntry(
                 name,
@@ -157,7 +157,7 @@ class TopicAdmin:
                     AlterConfigOpType.DELETE if value is None else AlterConfigOpType.SET
                 ),
             )
-            for name, value in wanted.items()
+            for name, value in values.items()
         ]
         resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=changes)
         answer = cast("dict[Any, Any]", self._admin.incremental_alter_configs([resource]))

@@ -1,4 +1,4 @@
-"""Child processes: started, watched, started again, ended.
+"""Child processes and their supervisor, which restarts a process that dies.
 
 Owns the supervisor and the list of Rollcall's own services.
 Promises that no child outlives its parent.

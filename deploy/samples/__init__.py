@@ -1,6 +1,6 @@
-"""Sample files of the demo, and what importing them must come to.
+"""Sample files of the demo with their expected counts, and example programs of producers.
 
-`generate` made them; it knows what becomes of each line because it chose the line for it.
+`generate` made them, each line for a known outcome.
 
 Owns the files, and the example programs of other producers.
 Promises the counts in `expected.json`.

@@ -1,4 +1,4 @@
-"""The API as one process: put together, served, and ended.
+"""The API process: started, served, stopped; liveness and readiness (`/health/…`).
 
 Owns the settings of the process, the Sanic application, its server and its start.
 Promises that a request waits until the process is ready, and that an unknown error is a 500

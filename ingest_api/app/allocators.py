@@ -1,4 +1,4 @@
-"""What the process's allocators keep of memory that is free again.
+"""Bound the memory that the process's allocators keep after it was freed.
 
 Each upload is surveyed in a thread of its own, and by default each thread gets a
 heap of its own that keeps what it once needed: with two dozen uploads at once
@@ -19,7 +19,7 @@ _ARENAS: Final = 2
 
 
 def bound_allocators() -> None:
-    """Have all threads share a few heaps; to be called before any is started."""
+    """Make all threads share a few heaps; called before any thread is started."""
     pa.set_memory_pool(pa.system_memory_pool())
     if sys.platform == "linux":
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

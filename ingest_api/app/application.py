@@ -1,4 +1,4 @@
-"""The Sanic application: its parts, its routes, and the one way that failures are answered."""
+"""Put the Sanic application together: its parts, its routes, and how failures are answered."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ _log = structlog.stdlib.get_logger("rollcall.api")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What the process consists of."""
+    """The parts of one API process; each is made once and shared."""
 
     settings: ApiSettings
     store: Store
@@ -97,7 +97,7 @@ class Parts:
 
 
 def make_parts(settings: ApiSettings) -> Parts:
-    """The parts, put together; nothing is connected yet. Called in the event loop."""
+    """Make and wire all parts; nothing is connected yet. Called in the event loop."""
     shared = settings.shared
     store = Store(shared.database_url)
     auth = settings.auth
@@ -150,7 +150,7 @@ def make_parts(settings: ApiSettings) -> Parts:
 
 
 def make_application(parts: Parts) -> Sanic[Any, Any]:
-    """The Sanic application with all routes."""
+    """Return the Sanic application with all routes."""
     app: Sanic[Any, Any] = Sanic("rollcall", configure_logging=False)
     app.config.MOTD = False
     app.config.FALLBACK_ERROR_FORMAT = "json"
@@ -227,7 +227,7 @@ def _add_failures(app: Sanic[Any, Any]) -> None:
 
 
 def _allowed_methods(request: Request[Any, Any]) -> list[str]:
-    """The methods that the request's path has; the router itself knows them of fixed paths only."""
+    """Return the methods that the request's path has; the router knows them of fixed paths only."""
 
     def is_routed(method: str) -> bool:
         try:

@@ -1,4 +1,4 @@
-"""Whether this process is alive, and whether an upload would be taken and processed."""
+"""Liveness and readiness: `/health/live` and `/health/ready`."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _READY: Final = Operation(
 
 
 class Readiness:
-    """What stands between this process and an upload that is processed."""
+    """Finds out whether an upload would be accepted, published and projected."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Readiness:
         self._asking = asyncio.Lock()
 
     async def reasons(self) -> list[str]:
-        """Why an upload would not be taken and processed; empty where it would."""
+        """Return why an upload would not be accepted and processed; empty where it would."""
         async with self._asking:
             if time.monotonic() - self._asked_at_s > _KEPT_S:
                 found = await asyncio.gather(self._kafka(), self._postgres())
@@ -93,7 +93,7 @@ class Readiness:
         return [] if is_there else ["No processor has made the read model yet."]
 
     async def _stalled(self) -> list[str]:
-        """Jobs end in their order, so where the last one has ended none is open."""
+        """Return why jobs stall; they end in order, so where the last has ended none is open."""
         try:
             open_job_id = await self._last_open_job()
             positions: tuple[int, ...] = ()

@@ -45,14 +45,14 @@ _log = structlog.stdlib.get_logger("rollcall.api")
 
 
 async def serve(settings: ApiSettings) -> None:
-    """Serve until SIGTERM or SIGINT; then take no more, finish what is under way, and return.
+    """Serve until SIGTERM or SIGINT; then accept no more, finish what is under way, and return.
 
     Raises:
         SettingsError: the address can't be listened on.
         LogMismatchError: the log is for another reconciliation key than the one set.
         LogMovedError: the log goes on in other topics, so another process must.
         RuntimeError: the server ended by itself.
-        Exception: what an essential task has failed of.
+        Exception: an essential task has failed with it.
     """
     _check_free(settings)
     topics = {topic.name: topic.partitions for topic in settings.shared.topics.all()}
@@ -84,7 +84,7 @@ async def serve(settings: ApiSettings) -> None:
 
 
 def _check_free(settings: ApiSettings) -> None:
-    """The server would share the port with whoever listens there, and each get some requests."""
+    """Check that nobody listens on the port: the server would share it, and get some requests."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -118,7 +118,7 @@ def _end_where_failed(
     loop: asyncio.AbstractEventLoop,
     context: dict[str, Any],
 ) -> None:
-    """An essential task waits out what it knows; after anything else the process would be half."""
+    """End the process where an essential task failed: without it the process would be half."""
     if context["message"] == TASK_FAILED:
         failures.append(context["exception"])
         end(EXIT_FAILED)
@@ -132,7 +132,7 @@ def _stop(end: Callable[[int], None], stopping: asyncio.Event) -> None:
 
 
 def _end(server: Server, parts: Parts, exit_code: int) -> None:
-    """Take no more, and finish what is under way; :func:`serve` returns then."""
+    """Accept no more requests, and finish those under way; then :func:`serve` returns."""
     parts.concurrency.close()
     parts.job_watch.close()
     parts.undo_previews.close()

@@ -1,4 +1,7 @@
-"""Whether accepted jobs wait for nothing that moves.  Pure: times and positions are told to it."""
+"""Detect that accepted jobs stall: nothing moves that they wait for.
+
+Pure: times and positions are arguments.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ PATIENCE_S: Final = 120.0
 
 
 class StallDetector:
-    """Sees a publisher or processors that are stuck, or not there: by what does not move."""
+    """Detects a publisher or processors that hang or are missing, by positions that stand still."""
 
     def __init__(self, patience_s: float = PATIENCE_S) -> None:
         self._patience_s = patience_s
@@ -19,7 +22,7 @@ class StallDetector:
     def reason(
         self, now_s: float, open_job_id: int | None, positions: tuple[int, ...]
     ) -> str | None:
-        """Why nothing comes of the last job that was accepted, or None.
+        """Return why the last accepted job makes no progress, or None where it does.
 
         ``open_job_id`` is that job where it has not ended; ``positions`` are those that move
         while it is published or applied.

@@ -1,4 +1,4 @@
-"""What must have happened once before uploads are taken, tried until it succeeds."""
+"""Topics and accounts are made before uploads are accepted, tried until it succeeds."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _log = structlog.stdlib.get_logger("rollcall.api")
 
 
 class Startup:
-    """Makes topics and accounts, whenever Kafka and Postgres come up; says what is still open."""
+    """Makes topics and accounts once Kafka and Postgres are up, and says what is still missing."""
 
     def __init__(
         self, settings: ApiSettings, job_log: JobLog, uploads: UploadAcceptance, accounts: Accounts
@@ -38,11 +38,11 @@ class Startup:
         }
 
     def reasons(self) -> list[str]:
-        """What is still open, in words."""
+        """Return what is still missing, in words."""
         return list(self._open.values())
 
     async def run(self) -> None:
-        """Returns once both are done.
+        """Make topics and accounts; return once both are there.
 
         Raises:
             LogMismatchError: the log is for another reconciliation key than the one set.

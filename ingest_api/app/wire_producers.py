@@ -1,4 +1,4 @@
-"""What is shown and done about other producers, put together for one API process."""
+"""Wire the routes about other producers: sources, dead letters and their retries."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class ProducerParts:
-    """The parts and their life: added to the application, closed after it."""
+    """The parts behind these routes: added to the application, closed after it."""
 
     def __init__(self, settings: Settings, store: Store, job_log: JobLog, startup: Startup) -> None:
         topics = settings.topics

@@ -1,4 +1,4 @@
-"""What writes and traces single users and attributes, put together for one API process."""
+"""Wire the routes that write single users, show their history, and define attributes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class UserWriteParts:
-    """The parts and their life: added to the application, run beside it, closed after it."""
+    """The parts behind these routes: added to the application, run beside it, closed after it."""
 
     def __init__(
         self, settings: ApiSettings, store: Store, job_log: JobLog, startup: Startup

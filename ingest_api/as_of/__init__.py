@@ -1,4 +1,4 @@
-"""The audience at an earlier point, and the difference of two points.
+"""Time travel: the audience `asOf` an earlier time or job, and the diff of two such points.
 
 Owns the as-of parameters, the wait for a past audience, and the diff and its route.
 Promises one snapshot for both sides of a diff.

@@ -1,4 +1,4 @@
-"""The route that tells how the audience differs between two points in time."""
+"""`GET …/audience/diff`."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def add_diff_route(
 
 
 def _page(request: Request[Any, Any]) -> DiffPage:
-    """The page that the query asks for.
+    """Parse the page that the query asks for.
 
     Raises:
         InvalidRequestError: one of its parameters is not what it may be.
@@ -70,7 +70,7 @@ def _kinds(values: list[str] | None) -> tuple[Kind, ...]:
 
 
 def _after(values: list[str]) -> str:
-    """The key; every text may be one but for what Postgres cannot hold."""
+    """Parse the key; any text may be one, except what Postgres cannot hold."""
     if len(values) != 1 or "\0" in values[0] or len(values[0]) > _LONGEST_KEY:
         raise invalid_parameter("after", "after is the key of a user, such as an email.")
     return values[0]

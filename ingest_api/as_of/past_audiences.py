@@ -1,9 +1,9 @@
-"""The audience as it was: a projection instance for each point that is asked for.
+"""Past audiences: a projection instance is requested for each point, and waited for.
 
-The processor's builder makes its tables from the log; until they are ready whoever
-asks waits, and after a while is told how far it is.
+The processor's builder makes its tables from the log; until they are ready a
+request waits, and after a while is answered with the progress.
 Each read marks the instance as in use, so that it is kept; one that was dropped
-all the same is asked for again.
+all the same is requested again.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _T = TypeVar("_T")
 
 
 class PastAudiences:
-    """Finds and asks for them, for one API process."""
+    """Requests and reads past audiences for one API process."""
 
     def __init__(
         self,
@@ -41,9 +41,9 @@ class PastAudiences:
         check_log: Callable[[], Awaitable[None]],
         wait_s: float = _WAIT_S,
     ) -> None:
-        """``wait_s``: how long a request waits for what is being built.
+        """Let requests wait ``wait_s`` for a build.
 
-        ``check_log`` raises where none can be built.
+        ``check_log`` raises where nothing can be built from the log.
         """
         self._instances = instances
         self._check_log = check_log
@@ -55,7 +55,7 @@ class PastAudiences:
         by: str,
         work: Callable[[Sequence[str]], Awaitable[_T]],
     ) -> _T:
-        """What ``work`` makes of the schemas that show the audience as of these points, in order.
+        """Run ``work`` on the schemas that hold the audience as of these points, in order.
 
         Raises:
             UnavailableError: they are not ready in time, or there are too many.
@@ -72,7 +72,7 @@ class PastAudiences:
         raise UnavailableError("The past audience was dropped while it was read, try again")
 
     async def _ready(self, points: Sequence[Point], by: str) -> list[str]:
-        """The schemas, once all are ready; all are asked for before any is waited for."""
+        """Return the schemas once all are ready; all are requested before any is waited for."""
         until_s = time.monotonic() + self._wait_s
         for point in points:
             if not point.is_now:

@@ -1,4 +1,4 @@
-"""What a dry run answers: the counts, and samples of users and lines as other answers show them."""
+"""The answer of a dry run: counts, and samples of users and lines as other answers show them."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class DryRunAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 def answer_of(compared: ComparisonResult, lines: ComparedLines) -> DryRunAnswer:
-    """The answer about the upload that these lines are of."""
+    """Return the answer for the upload that these lines are of."""
     refused = sum(compared.lines.get(code, 0) for code in _REFUSED)
     return DryRunAnswer(
         mode=lines.accepted.mode,
@@ -136,7 +136,7 @@ def _samples(compared: ComparisonResult, lines: ComparedLines) -> Samples:
 
 
 def _update(row: Row) -> UpdateSample:
-    """The attributes that change are shown below ``attributes``, as a user's are."""
+    """Return the fields that change; attributes below ``attributes``, as in a user."""
     before, after = _values(row, "before_"), _values(row, "after_")
     before["attributes"], after["attributes"] = _only_changed(
         before["attributes"] or {}, after["attributes"] or {}
@@ -146,7 +146,7 @@ def _update(row: Row) -> UpdateSample:
 
 
 def _only_changed(before: Row, after: Row) -> tuple[Row, Row]:
-    """Both without what is the same in them; null stands for what one of them has not."""
+    """Return both without equal values; null stands for a missing one."""
     names = [name for name in before | after if before.get(name) != after.get(name)]
     return {name: before.get(name) for name in names}, {name: after.get(name) for name in names}
 
@@ -161,7 +161,7 @@ def _values(row: Mapping[str, Any], prefix: str = "") -> Row:
 
 
 def _rejection(accepted: JobAccepted, code: str, row: Row) -> Row:
-    """The rejection that the projection would make of the line, with the columns of its table."""
+    """Return the rejection that the projection would store for the line, by column."""
     texts = {
         name: value if isinstance(value, str) else json.dumps(value)
         for name, value in row["attributes"].items()

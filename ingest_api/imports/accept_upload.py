@@ -1,4 +1,4 @@
-"""The way of an upload, from the first byte of its body to the decision of the log."""
+"""Accept an upload: from the first byte of its body to `JobAccepted` in the log."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _OUTCOME_UNKNOWN: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportRequest:
-    """What the head of an upload says, and its body."""
+    """The head of an upload, parsed, and its body as a stream."""
 
     account: Account
     options: ImportOptions
@@ -63,7 +63,7 @@ class ImportRequest:
 
 @dataclass(frozen=True, slots=True)
 class ReceivedForm:
-    """What the form says, once all of it has come."""
+    """The form of an upload, received whole."""
 
     file: FilePart
     options: ImportOptions
@@ -76,9 +76,9 @@ class _Sink(Protocol):
 
 
 def job_id_of(account: str, key: str | None) -> int:
-    """The id of a new job, a random one without an ``Idempotency-Key``; 63 bits, never 0.
+    """Return the id of a new job, 63 bits, never 0; a random one without an ``Idempotency-Key``.
 
-    With a key it is derived, so that retries fall together on every instance.
+    With a key it is derived, so that retries get the same id on every instance.
     """
     digest = (
         secrets.token_bytes(8)
@@ -89,7 +89,7 @@ def job_id_of(account: str, key: str | None) -> int:
 
 
 class UploadAcceptance:
-    """Takes the uploads of one API process."""
+    """Accepts or refuses the uploads of one API process."""
 
     def __init__(
         self,
@@ -108,12 +108,12 @@ class UploadAcceptance:
         self._resources.appender.warm()
 
     def close(self) -> None:
-        """Leave Kafka, and end the threads that are idle; others end with their uploads."""
+        """Disconnect from Kafka, and end the idle threads; others end with their uploads."""
         self._resources.appender.discard()
         self._resources.threads.shutdown(wait=False, cancel_futures=True)
 
     async def accept(self, request: ImportRequest) -> int | DryRunAnswer:
-        """The id of the job that the log has accepted for this upload, or what it would do.
+        """Receive the upload; return the id of its accepted job, or the answer of a dry run.
 
         Raises:
             IngestError: nothing of the upload counts, unless an UnavailableError says that it isn't
@@ -176,9 +176,9 @@ def _conflict() -> ConflictError:
 
 
 class _RepeatedUpload:
-    """Where the bytes of a file go whose ``Idempotency-Key`` was used before.
+    """A file whose ``Idempotency-Key`` was used before: digested, and compared with that job's.
 
-    Only their digest matters, unless it is a dry run, which the key means nothing to.
+    It is stored only for a dry run, to which the key means nothing.
     """
 
     def __init__(self, known: LedgerJob, receiver: UploadReceiver) -> None:
@@ -188,7 +188,7 @@ class _RepeatedUpload:
         self._is_stored: bool | None = None
 
     def begin(self, file: FilePart, options: ImportOptions) -> None:
-        """Store the file where it is known by now that it is a dry run."""
+        """Store the file where it is already known to be for a dry run."""
         if self._is_stored is None:
             self._is_stored = options.is_dry_run
         if self._is_stored:
@@ -201,7 +201,7 @@ class _RepeatedUpload:
             await self._receiver.write(data)
 
     def job_id(self, options: ImportOptions) -> int:
-        """The id of the job that was accepted for this content.
+        """Return the id of the job that was accepted for this content.
 
         Raises:
             ConflictError: it was accepted for other content.
@@ -219,7 +219,7 @@ class _RepeatedUpload:
         return accepted.job_id
 
     def check_stored(self) -> None:
-        """Returns where the file can be read again.
+        """Return where the file was stored and can be read again.
 
         Raises:
             InvalidRequestError: its bytes had gone by when the form said that it is a dry run.

@@ -1,4 +1,4 @@
-"""What the route that takes uploads promises."""
+"""The OpenAPI operation of the import."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ _FORM: Final[dict[str, Any]] = {
 def _option(
     place: Literal["header", "query"], name: str, schema: dict[str, Any], *, before: str
 ) -> Parameter:
-    """The option outside of the form, where it counts before what stands there."""
+    """Return the parameter of an option; in header or query it counts before the form."""
     # The default is the form's alone: the viewer sends defaults, and this one would decide.
     own = {word: value for word, value in schema.items() if word != "default"}
     text = f"{schema['description']} Counts before {before}."

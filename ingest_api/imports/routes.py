@@ -45,7 +45,7 @@ def add_import_route(
     concurrency: ConcurrencyLimit,
     limits: BodyLimits,
 ) -> None:
-    """Add the route that takes uploads."""
+    """Add the import's route."""
 
     @api.post("/audience/import", stream=True)
     @described(IMPORT)

@@ -1,4 +1,4 @@
-"""The dead letters' topic, read from its end: the newest first, a page at a time.
+"""Read the topic of dead letters from its end: the newest first, a page at a time.
 
 It may hold any number of dead letters, so nothing reads it from its beginning: a
 place far from the end is found by asking Kafka for offsets by time, and from
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _FIRST_PIECE: Final = 64
 _LARGEST_PIECE: Final = 2048
 _NEAR: Final = 500
-"""So many dead letters are passed over by reading them; more are jumped over."""
+"""So many dead letters are skipped by reading them; more by seeking."""
 _ASK_S: Final = 5.0
 _WAIT_S: Final = 0.2
 _DAY_MS: Final = 24 * 60 * 60 * 1000
@@ -45,7 +45,7 @@ class SearchEndedError(Exception):
 class DeadLetter:
     """A record that is not applied, as it stands in the topic; without its value.
 
-    ``time_ms`` is when it was buried; ``headers`` are whatever is there, made text.
+    ``time_ms`` is when it was appended there; ``headers`` are all of it, decoded.
     """
 
     partition: int
@@ -57,7 +57,7 @@ class DeadLetter:
 
 
 class DeadLetterTopic:
-    """Reads outside any group; may be used by several threads."""
+    """Opens readers outside any consumer group; may be used by several threads."""
 
     def __init__(self, kafka: Mapping[str, str], topic: str) -> None:
         self.topic = topic
@@ -65,12 +65,12 @@ class DeadLetterTopic:
         self._kafka = kafka
 
     def close(self) -> None:
-        """End what is being read, as if its time were over."""
+        """End all readers, as if their time were over."""
         self._is_closed.set()
 
     @contextmanager
     def open_reader(self, timeout_s: float) -> Generator[DeadLetterReader]:
-        """A look at the topic as it is now, which takes no longer than this.
+        """Open a reader of the topic as it is now, for no longer than this.
 
         Raises:
             LogUnavailableError: Kafka does not answer.
@@ -87,7 +87,7 @@ class DeadLetterTopic:
 
 
 class DeadLetterReader:
-    """One look at the topic; used by one thread."""
+    """Reads the topic between the offsets that it had at the start; used by one thread."""
 
     def __init__(
         self, consumer: Consumer, topic: str, until_s: float, is_closed: threading.Event
@@ -99,18 +99,18 @@ class DeadLetterReader:
         self._bounds = self._ask_bounds()
 
     def end_after(self, timeout_s: float) -> None:
-        """End the look after so long, from now on."""
+        """End the reading after so long, from now on."""
         self._until_s = time.monotonic() + timeout_s
 
     @property
     def total(self) -> int:
-        """How many dead letters there are."""
+        """Return the number of dead letters."""
         return sum(end - begin for begin, end in self._bounds.values())
 
     def newest_first(self, skip: int = 0) -> Iterator[DeadLetter]:
-        """All dead letters but the newest ``skip``: by time, and by offset within a partition.
+        """Yield all dead letters but the newest ``skip``, by time, and by offset in a partition.
 
-        Where the clocks of those who buried them ran back, the place to begin is found
+        Where the clocks of processors ran back, the place to begin is found
         by time only roughly.
         """
         ends = {partition: end for partition, (_, end) in self._bounds.items()}
@@ -128,7 +128,7 @@ class DeadLetterReader:
                 yield dead_letter
 
     def fetch(self, partition: int, offset: int) -> tuple[DeadLetter, bytes | None] | None:
-        """One dead letter with its value, or None where there is none."""
+        """Return one dead letter with its value, or None where there is none."""
         begin, end = self._bounds.get(partition, (0, 0))
         if not begin <= offset < end:
             return None
@@ -146,7 +146,7 @@ class DeadLetterReader:
         }
 
     def _jump(self, skip: int) -> tuple[dict[int, int], int]:
-        """Where to read back from, and how many are still to be passed over from there."""
+        """Return the offsets to read back from, and how many to skip from there."""
         highs = {partition: end for partition, (_, end) in self._bounds.items()}
         early_ms, late_ms = 0, int(time.time() * 1000) + _DAY_MS
         ends, passed = highs, 0
@@ -162,7 +162,7 @@ class DeadLetterReader:
         return ends, skip - passed
 
     def _ends_at(self, time_ms: int, highs: Mapping[int, int]) -> dict[int, int]:
-        """By partition, the offset of the first dead letter of this time or later."""
+        """Return by partition the offset of the first dead letter of this time or later."""
         asked = [TopicPartition(self._topic, partition, time_ms) for partition in highs]
         found = self._consumer.offsets_for_times(asked, timeout=_ASK_S)
         return {
@@ -178,7 +178,7 @@ class DeadLetterReader:
             end, piece = first, min(2 * piece, _LARGEST_PIECE)
 
     def _messages(self, partition: int, begin: int, end: int) -> Iterator[Message]:
-        """The records of a partition from one offset up to another."""
+        """Yield the records of a partition from one offset up to another."""
         self._consumer.assign([TopicPartition(self._topic, partition, begin)])
         while True:
             self._check_time()

@@ -1,4 +1,4 @@
-"""The proof of one job: the log's rows against its counts and its users.
+"""The proof of one job: its events in the log held against its counts and its users.
 
 Owns the route `…/batchinfo/proof` and the reading of a job's records.
 Promises that each sum is computed from the log and from the tables, never copied from one to the

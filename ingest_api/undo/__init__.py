@@ -1,4 +1,4 @@
-"""Undo and redo of a job, with a preview of what they change.
+"""Undo a job, redo it, and preview what either would change.
 
 Owns the routes under `…/batchinfo/undo` and `redo`.
 Promises that a preview changes nothing, and that a refusal says what to do.

@@ -1,4 +1,4 @@
-"""The multipart body of an upload: to chunks in `uploads` and to the survey at once.
+"""Receiving a file: multipart form, options, limits on uploads at once, chunks to `uploads`.
 
 Owns the multipart parser, the limits on uploads at once, and the options of a form.
 Promises flat memory: whichever side is slower holds up the client.

@@ -1,4 +1,4 @@
-"""How many uploads come in at once, and how long each may take."""
+"""Limit the uploads under way, for all accounts and for each, and the time of each."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CLOSING_S: Final = 4.0
 
 
 class ConcurrencyLimit:
-    """Counts the uploads under way; used from one event loop."""
+    """Counts the uploads under way, and ends those over time; used from one event loop."""
 
     def __init__(self, *, at_once: int, per_account: int, deadline_s: float) -> None:
         self._at_once = at_once
@@ -31,7 +31,7 @@ class ConcurrencyLimit:
 
     @contextlib.contextmanager
     def slot(self, account: str) -> Generator[None]:
-        """One upload of this account, as long as the context is open.
+        """Count one upload of this account while the context is open.
 
         Raises:
             LimitReachedError: the account has too many under way.
@@ -52,10 +52,10 @@ class ConcurrencyLimit:
 
     @contextlib.asynccontextmanager
     async def receiving(self) -> AsyncGenerator[None]:
-        """The time in which a body must have come whole.
+        """Bound the time in which a body must be received whole.
 
         Raises:
-            TooSlowError: after it.
+            TooSlowError: the time is over.
             UnavailableError: the process stops before.
         """
         late = TooSlowError(f"The upload took longer than {self._deadline_s} s")
@@ -64,10 +64,10 @@ class ConcurrencyLimit:
 
     @contextlib.asynccontextmanager
     async def comparing(self, deadline_s: float) -> AsyncGenerator[None]:
-        """The time in which a file must have been compared with the audience.
+        """Bound the time in which a file must be compared with the audience.
 
         Raises:
-            UnavailableError: after it, or where the process stops before.
+            UnavailableError: the time is over, or where the process stops before.
         """
         late = UnavailableError(
             f"The comparison with the audience took longer than {deadline_s} s and was given up:"
@@ -93,7 +93,7 @@ class ConcurrencyLimit:
             raise late from None
 
     def close(self) -> None:
-        """Take no more uploads, and give those under way some seconds."""
+        """Accept no more uploads, and give those under way a few seconds."""
         self._is_closing = True
         by_s = asyncio.get_running_loop().time() + _CLOSING_S
         for timeout in self._receiving:

@@ -1,4 +1,4 @@
-"""The multipart body of an upload, taken apart as it comes (RFC 7578, RFC 2046).
+"""Parse the multipart body of an upload as it is received (RFC 7578, RFC 2046).
 
 The file streams through and is never held; text fields are held and bounded.
 A body that is not exactly what the contract asks for is refused: what a lenient
@@ -36,7 +36,7 @@ class FormError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class FilePart:
-    """What the head of the file's part says about the file."""
+    """The file's name, charset and compression, from the headers of its part."""
 
     file_name: str
     charset: str | None
@@ -44,7 +44,7 @@ class FilePart:
 
 
 def boundary_of(content_type: str | None) -> bytes | None:
-    """The boundary of a multipart/form-data body, or None for another media type.
+    """Return the boundary of a multipart/form-data body, or None for another media type.
 
     Raises:
         FormError: where it is multipart/form-data without a usable boundary.
@@ -59,9 +59,9 @@ def boundary_of(content_type: str | None) -> bytes | None:
 
 
 class UploadForm:
-    """One multipart body; :meth:`feed` it in pieces cut anywhere, then :meth:`finish`.
+    """A parser of one body; :meth:`feed` it in pieces cut anywhere, then :meth:`finish`.
 
-    ``fields`` and ``file`` are what has been read so far.
+    ``fields`` and ``file`` hold what has been parsed so far.
     """
 
     def __init__(self, boundary: bytes) -> None:
@@ -93,10 +93,10 @@ class UploadForm:
         )
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The pieces of the file that this piece of the body brought, in order.
+        """Parse a piece of the body; return the pieces of the file in it, in order.
 
         Raises:
-            FormError: nothing more may be fed.
+            FormError: it is no upload form; nothing more may be fed.
         """
         self._pieces = []
         if self._head is not None:
@@ -106,7 +106,7 @@ class UploadForm:
         return self._pieces
 
     def finish(self) -> FilePart:
-        """The file, now that the body has ended.
+        """End the body; return its file.
 
         Raises:
             FormError: the body has no end of its own, or no file.
@@ -118,7 +118,7 @@ class UploadForm:
         return self.file
 
     def _after_preamble(self, body: bytes) -> bytes:
-        """The body from its first boundary on, or nothing while it has not come.
+        """Return the body from its first boundary on, or nothing while there is none.
 
         The parser skips a preamble only in some forms, and differently where it is cut.
         """
@@ -198,7 +198,7 @@ class UploadForm:
 
 
 class _Part:
-    """The part that is being read."""
+    """The part that is being parsed."""
 
     def __init__(self) -> None:
         self.header_name = b""
@@ -210,10 +210,10 @@ class _Part:
         self._text = b""
 
     def end_header(self) -> None:
-        """Keep the header that has been read.
+        """Keep the header that has been parsed.
 
         Raises:
-            FormError: it was there before, or holds a line break.
+            FormError: the part has it twice, or it holds a line break.
         """
         name = self.header_name.lower()
         if name in self._headers:
@@ -224,7 +224,7 @@ class _Part:
         self.header_name = self.header_value = b""
 
     def open(self) -> None:
-        """Learn from the headers what the part is.
+        """Find out from the headers whether the part is the file or a field.
 
         Raises:
             FormError: it is no part of an upload form.
@@ -251,7 +251,7 @@ class _Part:
             raise FormError("PART_ENCODING", "A part is in an encoding that is not allowed.")
 
     def as_file(self) -> FilePart:
-        """What the headers say about the file."""
+        """Return the file as its headers describe it."""
         charset = self._header_with_options(b"content-type")[1].get(b"charset")
         coding = self._header_with_options(b"content-encoding")[0]
         file_name = self._options[b"filename"].decode(errors="replace")
@@ -262,7 +262,7 @@ class _Part:
         )
 
     def add_text(self, data: bytes) -> None:
-        """Add to the value of a text field.
+        """Append to the value of a text field.
 
         Raises:
             FormError: it is too long.
@@ -272,7 +272,7 @@ class _Part:
             raise FormError("FIELD_TOO_LONG", "A field of the form is longer than 8 KiB.")
 
     def text(self) -> str:
-        """The value of a text field.
+        """Return the value of a text field.
 
         Raises:
             FormError: it is not UTF-8.

@@ -1,8 +1,8 @@
-"""What an upload asks for, wherever the contract lets it say so.
+"""The options of an upload, parsed from header, query and form.
 
 An option may stand in the header (only ``DELIMITER``), in the query or in a form
 field; the first of these places where it stands decides.
-A field may come after the file, so what is not yet said is not yet known.
+A field may come after the file, so an option that is not set yet may still be.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ ROLE_NEEDED: Final[dict[JobMode, Role]] = {
 
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
-    """What is said so far; None where nothing is."""
+    """The options known so far; None where an option is not set, or not yet."""
 
     delimiter_name: str | None = None
     mode_name: str | None = None
@@ -53,27 +53,27 @@ class ImportOptions:
 
     @property
     def delimiter(self) -> str:
-        """The character between cells."""
+        """Return the character between cells."""
         return DELIMITERS[self.delimiter_name or _DEFAULTS["DELIMITER"]]
 
     @property
     def mode(self) -> JobMode:
-        """What is done with the rows."""
+        """Return the mode: ``insert`` unless another is set."""
         return cast("JobMode", self.mode_name or _DEFAULTS["importType"])
 
     @property
     def blank_cells(self) -> str:
-        """Whether an upsert's blank cell keeps or clears what was there."""
+        """Return ``keep`` or ``clear``: what an upsert's blank cell does to the field."""
         return self.blank_cells_name or _DEFAULTS["blankCells"]
 
     @property
     def is_dry_run(self) -> bool:
-        """Whether nothing is to be changed, only told what would be."""
+        """True where the upload changes nothing, and is answered with what it would change."""
         return self.dry_run_name == "true"
 
 
 def options_in_head(headers: Sequence[str], query: Mapping[str, Sequence[str]]) -> ImportOptions:
-    """What the head of the request says; ``headers`` are the values of its ``DELIMITER``.
+    """Parse the options in the request's head; ``headers`` are the values of its ``DELIMITER``.
 
     Raises:
         InvalidRequestError: an option is repeated or has an unknown value.
@@ -84,7 +84,7 @@ def options_in_head(headers: Sequence[str], query: Mapping[str, Sequence[str]]) 
 
 
 def with_fields(options: ImportOptions, fields: Mapping[str, Sequence[str]]) -> ImportOptions:
-    """The options of the head, and of the form's fields where the head says nothing.
+    """Return the options of the head, and of the form's fields where the head sets none.
 
     Raises:
         InvalidRequestError: an option is repeated or has an unknown value.

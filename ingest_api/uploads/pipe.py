@@ -1,4 +1,4 @@
-"""The bytes of a file on their way from the event loop to a thread that reads them."""
+"""A pipe that hands a file's bytes from the event loop to the thread that reads them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _PIECE_BYTES: Final = 256
 
 
 class PipeAbandonedError(Exception):
-    """The file will not come to its end, so whoever reads it may stop."""
+    """The upload was given up, so the reader of the file may stop."""
 
 
 class FilePipe:
-    """A bounded queue of bytes: the loop writes, one thread reads as from a file."""
+    """A bounded queue of bytes: the event loop writes, one thread reads as from a file."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -32,7 +32,7 @@ class FilePipe:
         self._has_room.set()
 
     async def write(self, data: bytes) -> None:
-        """Hand over the next bytes; waits while too many are unread, drops them if nobody reads."""
+        """Queue the next bytes; wait while too many are unread, drop them if nobody reads."""
         await self._has_room.wait()
         with self._changed:
             if self._is_unread:
@@ -44,30 +44,30 @@ class FilePipe:
             self._changed.notify()
 
     def close(self) -> None:
-        """Say that the file has ended here."""
+        """Mark the end of the file."""
         with self._changed:
             self._is_closed = True
             self._changed.notify()
 
     def abandon(self) -> None:
-        """Say that the file will not come to its end."""
+        """Give the file up: its reader gets :class:`PipeAbandonedError`."""
         with self._changed:
             self._is_abandoned = True
             self._pieces.clear()
             self._changed.notify()
 
     def stop_reading(self) -> None:
-        """Drop what is left and what still comes; called in the reading thread."""
+        """Drop the unread bytes and all that follow; called in the reading thread."""
         with self._changed:
             self._is_unread = True
             self._pieces.clear()
             self._make_room()
 
     def read(self, size: int, /) -> bytes:
-        """At most ``size`` bytes, and none only at the end; blocks until there are some.
+        """Return at most ``size`` bytes, and none only at the end; block until there are some.
 
         Raises:
-            PipeAbandonedError: the end will not come.
+            PipeAbandonedError: the upload was given up.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._pieces or self._is_closed or self._is_abandoned)

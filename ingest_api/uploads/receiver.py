@@ -1,8 +1,8 @@
-"""One new file on its way in: into `uploads`, and through the survey, at once.
+"""Receive one file: append it to `uploads` in chunks, and survey it, at the same time.
 
-The survey finds what is fatal and counts what isn't.
+The survey finds what refuses the file, and counts the lines that will be rejected.
 Nothing holds the file: whichever of the two is slower holds up the client.
-Chunks of an upload that comes to nothing are named by no job, and expire.
+Chunks of a refused upload are named by no job, and expire.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _REREAD_TIMEOUT_S: Final = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadResources:
-    """What every arrival of a process shares."""
+    """The clients, threads and limits that all uploads of a process share."""
 
     settings: Settings
     appender: Appender
@@ -61,7 +61,7 @@ class UploadResources:
 
 
 def make_upload_resources(settings: Settings, *, threads: int, limits: Limits) -> UploadResources:
-    """The resources of a process that takes so many uploads at once."""
+    """Make the resources for so many uploads at once."""
     return UploadResources(
         settings=settings,
         appender=Appender(settings.kafka, timeout_s=_CHUNK_TIMEOUT_S),
@@ -74,7 +74,7 @@ def make_upload_resources(settings: Settings, *, threads: int, limits: Limits) -
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceivedFile:
-    """A file that is in `uploads`, whole, and can be read."""
+    """A file that is in `uploads`, whole, with the result of its survey."""
 
     stored: StoredFile
     file_format: FileFormat
@@ -82,13 +82,13 @@ class ReceivedFile:
 
     @property
     def attribute_columns(self) -> tuple[AttributeColumn, ...]:
-        """The custom attributes that its header was matched with: all that a pass needs of them."""
+        """Return the custom attributes that its header names: all that a pass needs of them."""
         found = {field.json_name for field in self.survey.header.fields if field}
         return tuple(column for column in self.file_format.attributes if column.name in found)
 
 
 class UploadReceiver:
-    """Takes one file: :meth:`begin`, :meth:`write` …, :meth:`finish`; always :meth:`release`."""
+    """Receives one file: :meth:`begin`, :meth:`write` …, :meth:`finish`; always :meth:`release`."""
 
     def __init__(
         self, resources: UploadResources, job_id: int, attributes: Sequence[Attribute]
@@ -111,10 +111,10 @@ class UploadReceiver:
         self._is_format_final = False
 
     def begin(self, file: FilePart, options: ImportOptions) -> None:
-        """Start the survey; later calls only say what has become known of the options.
+        """Start the survey; a later call only updates the options.
 
         Raises:
-            InvalidRequestError: the file is in a charset that isn't taken.
+            InvalidRequestError: the file's charset is not supported.
         """
         # A delimiter may still come in a field after the file.
         self._is_format_final = options.delimiter_name is not None
@@ -123,7 +123,7 @@ class UploadReceiver:
             self._survey = self._in_thread(_survey_pipe, self._resources, self._pipe, self._format)
 
     async def write(self, data: bytes) -> None:
-        """Take the file's next bytes.
+        """Append the file's next bytes, and survey them.
 
         Raises:
             InvalidRequestError: as soon as the survey has found a fault that no later field can
@@ -139,10 +139,10 @@ class UploadReceiver:
             await _surveyed(done)
 
     async def finish(self, file: FilePart, options: ImportOptions) -> ReceivedFile:
-        """The file, once all of it is in `uploads` and the survey has seen its end.
+        """Wait until the whole file is in `uploads` and surveyed; return it.
 
         Raises:
-            InvalidRequestError: with what is wrong with the file.
+            InvalidRequestError: the file is refused; it says why.
             LogUnavailableError: a chunk was not acknowledged in time.
         """
         self._pipe.close()
@@ -162,7 +162,7 @@ class UploadReceiver:
         return ReceivedFile(stored=stored, file_format=file_format, survey=await _surveyed(result))
 
     def release(self) -> None:
-        """Let go of everything that is held for the file, whatever became of it."""
+        """Free everything that is held for the file, whatever became of it."""
         self._pipe.abandon()
         self._writer.abandon()
 
@@ -191,7 +191,7 @@ class UploadReceiver:
 
 
 def _is_final(result: asyncio.Future[Survey]) -> bool:
-    """Whether the file is refused, whatever delimiter may still be named."""
+    """Return whether the file is refused, whatever delimiter the form may still name."""
     fault = result.exception()
     return isinstance(fault, FileFault) and not fault.depends_on_delimiter
 
@@ -208,7 +208,7 @@ async def _surveyed(result: asyncio.Future[Survey]) -> Survey:
 
 
 class ThrottledReader:
-    """A file whose reader works only while it is its turn, and gives it up to wait for bytes.
+    """A file whose reader works only while it holds a permit, given up while it waits for bytes.
 
     Many surveys at once would each hold the arrays of a block, and keep the event
     loop from the interpreter lock.
@@ -219,7 +219,7 @@ class ThrottledReader:
         self._permits = permits
 
     def read(self, size: int, /) -> bytes:
-        """The file's next bytes; called, and left, with a permit."""
+        """Return the file's next bytes; called, and left, with a permit."""
         self._permits.release()
         try:
             return self._readable.read(size)
@@ -250,7 +250,7 @@ def _survey_stored(
 
 @contextlib.contextmanager
 def open_stored(resources: UploadResources, stored: StoredFile) -> Generator[Readable]:
-    """A file in `uploads`, from its beginning.
+    """Open a file in `uploads`, to be read from its beginning.
 
     Raises:
         UploadUnreachableError: the broker doesn't answer.

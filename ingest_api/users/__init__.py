@@ -1,4 +1,4 @@
-"""Single users: read, filtered, written through the log, with their history.
+"""Users: list, filter, read, add, change and delete them, and the history of one.
 
 Owns the routes under `…/audience` and the statements behind them.
 Promises that a write is answered when readers see it, and that a page and its total are one

@@ -1,6 +1,6 @@
-"""A user as JSON says it → judged by the rules of files → the values of an event.
+"""Parse a user from JSON, validate it by the rules of files, and return an event's values.
 
-The rules are those of every file's line: a single user is judged as columns of
+The rules are those of every file's line: a single user is validated as columns of
 one value each (:func:`ingest_api.validation.validate.validate_columns`).
 """
 
@@ -62,10 +62,10 @@ class UserBody(JsonBody, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class UserFields:
-    """The fields that a request sets, as an event carries them.
+    """The validated fields that a request sets, as an event carries them.
 
     ``values`` by the field's name, ``attributes`` by the attribute's; ``key`` is the
-    normalised reconciliation key, of the user as it comes to be.
+    normalised reconciliation key of the user with these values.
     """
 
     key: str
@@ -76,7 +76,7 @@ class UserFields:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValidationContext:
-    """What a body is judged by: the attributes there are, by name; the key's field; the day."""
+    """What a body is validated against: attributes by name, the key's field, and the day."""
 
     attributes: Mapping[str, Attribute]
     key_field: Field
@@ -84,7 +84,7 @@ class ValidationContext:
 
 
 def texts_of_body(body: UserBody, context: ValidationContext) -> dict[Field, str]:
-    """What the body sets, as a file would have it: texts, blank where they are null.
+    """Return what the body sets as the texts of a file's cells, blank where they are null.
 
     Raises:
         InvalidRequestError: an attribute that is not defined, or a value of another type.
@@ -106,7 +106,7 @@ def texts_of_body(body: UserBody, context: ValidationContext) -> dict[Field, str
 
 
 def new_user(given: Mapping[Field, str], context: ValidationContext) -> UserFields:
-    """The fields of a user that is to be added.
+    """Validate a new user; return its fields.
 
     Raises:
         InvalidRequestError: with every field that is missing or breaks its rule.
@@ -124,11 +124,11 @@ def new_user(given: Mapping[Field, str], context: ValidationContext) -> UserFiel
 def changed_user(
     given: Mapping[Field, str], present: Mapping[Field, str], context: ValidationContext
 ) -> UserFields:
-    """The fields of a user that are to be changed; ``present`` is the user as it stands.
+    """Validate a change; return the fields that it sets. ``present`` is the user as it is.
 
     Raises:
         InvalidRequestError: with every field that breaks its rule. What the user has and the
-            request doesn't touch is not judged again.
+            request doesn't set is not validated again.
     """
     judged = _judged({**present, **given}, context)
     touched = {_name(a_field) for a_field in given}
@@ -159,7 +159,7 @@ def _type_errors(a_field: Field, value: _Value) -> Iterator[Detail]:
 
 
 def _text(value: _Value) -> str:
-    """The value as a file would have it."""
+    """Return the value as the text of a file's cell."""
     match value:
         case None:
             return ""
@@ -172,7 +172,7 @@ def _text(value: _Value) -> str:
 
 
 def _name(a_field: Field) -> str:
-    """What the body calls the field."""
+    """Return the field's name in the body."""
     return a_field.name if is_attribute(a_field) else a_field.json_name
 
 
@@ -185,7 +185,7 @@ def _judged(columns: Mapping[Field, str], context: ValidationContext) -> Validat
 
 
 def _details(faults: list[LineFault]) -> list[Detail]:
-    """The first fault of each field."""
+    """Return the first violation of each field."""
     details: dict[str, Detail] = {}
     for fault in faults:
         detail = Detail(fault.rule.code, fault.reason, column=fault.column)
@@ -217,7 +217,7 @@ def _event_fields(columns: Iterable[Field], judged: ValidatedBlock, today: date)
 
 
 def _value(a_field: Field, judged: ValidatedBlock) -> _Parsed:
-    """What the only row holds in this column, None where it is blank."""
+    """Return the only row's value in this column, None where it is blank."""
     cells = judged.cells[a_field.name]
     if not cells.lengths[0]:
         return None
@@ -233,7 +233,7 @@ def _value(a_field: Field, judged: ValidatedBlock) -> _Parsed:
 
 
 def _canonical_text(value: _Parsed) -> str | None:
-    """The value as events hold it among attributes, see :mod:`schemas.rules.attributes`."""
+    """Return the value as events hold it among attributes, see :mod:`schemas.rules.attributes`."""
     match value:
         case bool():
             return "true" if value else "false"

@@ -1,7 +1,7 @@
-"""The topics described as an AsyncAPI document, with examples whose bytes are real.
+"""The AsyncAPI document of the topics, with examples whose bytes are real.
 
-Owns the document, ``asyncapi.json``: of a log as it is by default.
-Promises that each event type and each reason of a dead letter is in it, as the code has them:
+Owns the document, ``asyncapi.json``, which describes a log with default settings.
+Promises that it has every event type and every reason of a dead letter that the code has:
 a test compares them.
 May import every folder of `schemas` below it.
 """

@@ -1,7 +1,7 @@
-"""The AsyncAPI 3.0 document of one log: ``asyncapi.json`` with that log's topics and key.
+"""Makes the AsyncAPI 3.0 document of one log: ``asyncapi.json`` with that log's topics and key.
 
-It describes what other teams may do, as operations of theirs: they send user
-events, and receive user events, job statuses and dead letters.
+Its operations are those of other teams: they send user events, and receive user
+events, job statuses and dead letters.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def document(topics: Topics, reconciliation_key: str) -> Json:
 
 
 def _binding(topic: Topic) -> Json:
-    """The topic's partitions and settings, in the types that AsyncAPI's binding for Kafka wants."""
+    """Return the topic's partitions and settings in the types of AsyncAPI's Kafka binding."""
     return {
         "topic": topic.name,
         "partitions": topic.partitions,
@@ -67,7 +67,7 @@ def _binding(topic: Topic) -> Json:
 
 
 def key_schema(reconciliation_key: str) -> Json:
-    """What the key of a user event must be, as JSON Schema."""
+    """Return the JSON Schema of a user event's key."""
     rule = _KEY_RULES.get(reconciliation_key) or {
         "type": "string",
         "description": f"The custom attribute `{reconciliation_key}` in the canonical text of its"

@@ -1,4 +1,4 @@
-"""The columns of a batch of events, as Arrow has them."""
+"""The Arrow schemas of batches of events."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TYPES: Final = {
 
 
 def arrow_schema(event_type: type[Event]) -> pa.Schema:
-    """The columns of a batch of this type, in the order of the Avro schema's fields."""
+    """Return the Arrow schema of a batch of this type, in the order of the Avro fields."""
     return pa.schema(
         [
             pa.field(field["name"], _arrow_type(field["type"]), nullable=_is_union(field["type"]))

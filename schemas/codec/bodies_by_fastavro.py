@@ -1,4 +1,4 @@
-"""Avro bodies of whole batches, one at a time by fastavro; see :mod:`schemas.codec.columnar`."""
+"""Encodes and decodes the Avro bodies of batches by fastavro; see :mod:`schemas.codec.columnar`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def encoded(event_type: type[Event], batch: pa.RecordBatch) -> pa.BinaryArray:
-    """The body of each row."""
+    """Return the body of each row."""
     schema = _schema(event_type)
     arrow: Any = batch
     columns = [_plain_values(column) for column in arrow.columns]
@@ -34,7 +34,7 @@ def encoded(event_type: type[Event], batch: pa.RecordBatch) -> pa.BinaryArray:
 
 
 def decoded(event_type: type[Event], bodies: Sequence[bytes]) -> pa.RecordBatch:
-    """The row of each body.
+    """Return the row of each body.
 
     Raises:
         ValueError: one is malformed.
@@ -42,7 +42,7 @@ def decoded(event_type: type[Event], bodies: Sequence[bytes]) -> pa.RecordBatch:
     schema, end_of = _schema(event_type), measure(codec.definition_of(event_type))
     records: list[dict[str, Any]] = []
     for body in bodies:
-        end_of(body, 0)  # some malformed bodies are decoded to something, or hurt
+        end_of(body, 0)  # fastavro decodes some malformed bodies, and others crash it
         record = fastavro.schemaless_reader(io.BytesIO(body), schema, None)
         records.append(cast("dict[str, Any]", record))
     arrow: Any = arrow_schema(event_type)
@@ -54,7 +54,7 @@ def decoded(event_type: type[Event], bodies: Sequence[bytes]) -> pa.RecordBatch:
 
 @functools.cache
 def _schema(event_type: type[Event]) -> Any:
-    """With numbers for days and times, as Arrow has them: any fits, whatever Python's calendar."""
+    """Return the schema with days and times as numbers: Arrow takes years that Python can't."""
     definition = codec.without(codec.definition_of(event_type), "logicalType")
     return fastavro.parse_schema(definition, named_schemas={})
 

@@ -1,4 +1,4 @@
-"""Avro bodies of whole batches, by pyruhvro; see :mod:`schemas.codec.columnar`."""
+"""Encodes and decodes the Avro bodies of batches by pyruhvro; see :mod:`schemas.codec.columnar`."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 def encoded(event_type: type[Event], batch: pa.RecordBatch) -> pa.BinaryArray:
-    """The body of each row."""
+    """Return the body of each row."""
     return pyruhvro.serialize_record_batch(batch, codec.text_of(event_type), 1)[0]
 
 
 def decoded(event_type: type[Event], bodies: Sequence[bytes]) -> pa.RecordBatch:
-    """The row of each body.
+    """Return the row of each body.
 
     Raises:
         ValueError: one is malformed.

@@ -1,10 +1,10 @@
-"""Whether bytes are a body of a schema, exactly: told before anything decodes them.
+"""Checks that bytes are exactly one Avro body of a schema, before anything decodes them.
 
-fastavro 1.13 takes an enum's index of -1 for the last symbol, numbers of eleven bytes, and
-texts cut anywhere by a negative length; this takes what the Avro specification
+fastavro 1.13 accepts an enum's index of -1 for the last symbol, numbers of eleven bytes, and
+texts cut anywhere by a negative length; this check accepts what the Avro specification
 ("Binary Encoding") allows and nothing else.
 
-:func:`measure` makes a function of a schema: the body's place in the bytes in, its end out.
+:func:`measure` makes a function from a schema: it takes a body's offset and returns its end.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from collections.abc import Callable
 from typing import Any, Final, cast
 
 Measure = Callable[[bytes, int], int]
-"""The end of the body that begins there; raises :class:`MalformedError`."""
+"""Returns the end of the body that begins at an offset; raises :class:`MalformedError`."""
 
 _LONGEST_NUMBER_BYTES: Final = 10
 _LAST_BYTE_MOST: Final = 1
-"""Of a number of ten bytes: seven bits in each of nine come before it, and one is left of 64."""
+"""The most that the tenth byte of a number may hold: nine times seven bits leave one of 64."""
 _MORE: Final = 0x80
 _FLOAT_BYTES: Final = 4
 _DOUBLE_BYTES: Final = 8
@@ -29,7 +29,7 @@ class MalformedError(ValueError):
 
 
 def measure(schema: Any) -> Measure:
-    """The function for a schema as JSON has it, sound and not recursive."""
+    """Return the function for a parsed, valid and not recursive schema."""
     return _measure(schema, {})
 
 
@@ -61,7 +61,7 @@ def _named(node: dict[str, Any], named: dict[str, Measure]) -> Measure:
 
 
 def _number(data: bytes, at: int) -> tuple[int, int]:
-    """A zigzag number and where it ends."""
+    """Return a zigzag number and its end."""
     try:
         byte = data[at]
         if byte < _MORE:  # nearly all are this short
@@ -139,7 +139,7 @@ def _entry(value: Measure) -> Measure:
 
 
 def _blocks(item: Measure, data: bytes, at: int) -> int:
-    """Items of an array or a map; each takes a byte at least, so the bytes bound the loop."""
+    """Return the end of an array or map; each item takes a byte at least, which bounds the loop."""
     while True:
         start = at
         count, at = _number(data, at)

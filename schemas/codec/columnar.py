@@ -1,9 +1,8 @@
-"""Whole Arrow batches to framed Avro values and back.
+"""Encodes Arrow batches as framed Avro values, and decodes them.
 
-pyruhvro does it, in Rust; where ``ROLLCALL_AVRO`` is ``fastavro``, fastavro does it a value at a
-time: the same bytes and values, about forty times slower, for where pyruhvro is not to be had or
-not to be trusted.
-pyruhvro is not even imported then.
+pyruhvro does it, in Rust.  Where ``ROLLCALL_AVRO`` is ``fastavro``, fastavro does it, one value
+at a time: with the same bytes and values, about forty times slower, for systems where pyruhvro
+is not available or not trusted; pyruhvro is not even imported then.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ REJECTION_SCHEMA: Final = arrow_schema(events.RowRejected)
 
 
 def encode_batch(event_type: type[events.Event], batch: pa.RecordBatch) -> pa.BinaryArray:
-    """Each row of the batch as a framed value, in order.
+    """Return each row of the batch as a framed value, in order.
 
     The batch has the columns of :data:`ROW_SCHEMA` or :data:`REJECTION_SCHEMA`,
     in that order and of those types.
@@ -42,12 +41,12 @@ def encode_batch(event_type: type[events.Event], batch: pa.RecordBatch) -> pa.Bi
 
 
 def decode_batch(event_type: type[events.Event], values: Sequence[bytes]) -> pa.RecordBatch:
-    """Values of this type in our current schema, in either framing, as one Arrow batch.
+    """Return values of this type in our current schema, in either framing, as one Arrow batch.
 
-    It does not notice bytes after the end of a body, as :func:`codec.decode` does.
+    Bytes after the end of a body go unnoticed here; :func:`codec.decode` finds them.
 
     Raises:
-        ValueError: when any of the values is malformed; none is told apart.
+        ValueError: a value is malformed; which one is not said.
     """
     frames = (codec.CONFLUENT_FRAME_BYTES, codec.FRAME_BYTES)
     unframed = [value[frames[bool(value[0])] :] for value in values]

@@ -1,4 +1,4 @@
-"""What is asked of a schema registry, and what its answers mean; the asking itself is each side's.
+"""The requests to a schema registry and the meaning of its responses, without any I/O.
 
 The API is Confluent's (``/schemas/ids/…``, ``/subjects/…``), which other registries speak too.
 
@@ -6,8 +6,8 @@ Our topics carry events of several types, so a subject is named by topic and rec
 ``user-events-rollcall.UserRow``: what Confluent's serialisers call TopicRecordNameStrategy.
 One subject a topic (TopicNameStrategy) would hold each type to the compatibility of the others,
 and the record's name alone (RecordNameStrategy) would hold several logs of one cluster together.
-A schema is looked up first and registered only where it is missing, so credentials that may only
-read are enough once it is there.
+A schema is looked up first and registered only where it is missing, so read-only credentials
+are enough once it is registered.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 MAX_ANSWER_BYTES: Final = 1 << 20
 TIMEOUT_S: Final = 5.0
-"""Of one question: an answer takes milliseconds, and a process must end within 15 s of SIGTERM."""
+"""For one request, which takes milliseconds; a process must end within 15 s of SIGTERM."""
 CONTENT_TYPE: Final = "application/vnd.schemaregistry.v1+json"
 _OK: Final = 200
 _USER_EVENTS: Final = (
@@ -39,15 +39,15 @@ _USER_EVENTS: Final = (
 _REFUSALS: Final = (409, 422)
 _SCHEMA_NOT_FOUND: Final = 40403
 _NOT_FOUND: Final = (40401, 40402, _SCHEMA_NOT_FOUND)
-"""The API's own codes for a subject, a version and a schema that it does not have."""
+"""The API's own error codes for an unknown subject, version and schema."""
 
 
 class RegistryUnreachableError(Exception):
-    """A registry did not answer, or not as one does; the same question may be answered later."""
+    """A registry did not respond, or not as a registry does; the request may succeed later."""
 
 
 class RegistryRefusedError(Exception):
-    """The registry will not take one of our schemas; a person must decide."""
+    """The registry rejects one of our schemas; an operator must decide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +60,13 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The HTTP status and the body."""
+    """The HTTP status and the body of a response."""
 
     status: int
     body: bytes
 
     def parsed(self) -> dict[str, Any]:
-        """The body, an empty one where it is no JSON object."""
+        """Return the body, empty where it is no JSON object."""
         try:
             found: Any = json.loads(self.body)
         except ValueError:
@@ -75,11 +75,11 @@ class Answer:
 
 
 Exchange = Generator[Question, Answer, None]
-"""Questions out, answers in."""
+"""Yields requests and is sent their responses."""
 
 
 def subject_of(event_type: type[events.Event], topics: Topics) -> str:
-    """The subject that a type is registered under: its topic's name and its own."""
+    """Return the subject that a type is registered under: its topic's name and its own."""
     topic = topics.job_events
     if event_type in _USER_EVENTS:
         topic = topics.user_events
@@ -89,11 +89,11 @@ def subject_of(event_type: type[events.Event], topics: Topics) -> str:
 
 
 def registering(topics: Topics) -> Exchange:
-    """Every type has an id on return, and values are written by it from then on.
+    """Give every event type an id; values are written with it from then on.
 
     Raises:
         RegistryRefusedError: a schema is not compatible with one that is there.
-        RegistryUnreachableError: an answer is none.
+        RegistryUnreachableError: the registry did not respond as one.
     """
     ids: dict[type[events.Event], int] = {}
     for event_type in codec.EVENT_TYPES:
@@ -121,15 +121,15 @@ def _id_in(answer: Answer, subject: str) -> int:
 
 
 def learning(schema_id: int) -> Exchange:
-    """The codec knows on return what values with this id are, or why they are nothing.
+    """Teach the codec the schema of this id, or why its values cannot be decoded.
 
     Raises:
-        RegistryUnreachableError: an answer is none.
+        RegistryUnreachableError: the registry did not respond as one.
     """
     answer = yield Question(f"/schemas/ids/{schema_id}")
     found = answer.parsed()
     text = found.get("schema")
-    # A proxy's 404, or one of a wrong path, says nothing about the id.
+    # A 404 of a proxy or for a wrong path says nothing about the id.
     if found.get("error_code") == _SCHEMA_NOT_FOUND:
         codec.refuse(schema_id, "UNKNOWN_SCHEMA", "the schema registry does not have it")
     elif answer.status != _OK or not isinstance(text, str):

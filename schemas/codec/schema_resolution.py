@@ -1,12 +1,12 @@
-"""Whether values in a writer's schema can be read as one of our events, told from the schema alone.
+"""Checks from a writer's schema alone whether its values can be read as one of our events.
 
-:func:`unreadable` is Avro's schema resolution (Avro 1.12 specification, "Schema Resolution") as
-a question about two schemas, not about one value: it holds for every value, or it says why not.
-The gate of the tests holds each of our schemas to it in both directions; the codec holds to it
-what a schema registry gives for an id.
+:func:`unreadable` applies Avro's schema resolution (Avro 1.12 specification, "Schema Resolution")
+to two schemas instead of one value: it holds for every value, or it says why not.
+Tests apply it to each of our schemas in both directions; the codec applies it to schemas
+fetched from a registry.
 
-:func:`check_writer` refuses besides what would hurt a reader: another party may have written
-the schema, and a reader follows it for each value.
+:func:`check_writer` also refuses schemas that would harm a reader: another party may have
+written them, and a reader follows them for each value.
 A recursive one crashes fastavro 1.13, and an array whose items take no bytes makes a loop of
 2⁶³ turns out of nine bytes; nested records without bytes do the same.
 """
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 Schema = Any
-"""As JSON has it: a name, a list (a union) or an object."""
+"""A schema as parsed JSON: a name, a list (a union) or an object."""
 
 MAX_SCHEMA_BYTES: Final = 256 << 10
 _MOST_NODES: Final = 10_000
-"""Of a schema with every name replaced by what it stands for: a reader's steps for a value."""
+"""The most nodes of a schema with names replaced by their types: a reader's steps for a value."""
 _DEEPEST: Final = 32
 _PRIMITIVES: Final = {
     "null": 0,
@@ -36,7 +36,7 @@ _PRIMITIVES: Final = {
     "bytes": 1,
     "string": 1,
 }
-"""The least bytes that a value takes."""
+"""The least bytes that a value of each type takes."""
 _PROMOTIONS: Final = {
     "int": {"long", "float", "double"},
     "long": {"float", "double"},
@@ -48,11 +48,11 @@ _NAMED: Final = ("record", "enum", "fixed")
 
 
 class UnusableSchemaError(ValueError):
-    """A writer's schema that no value is read with; the message says why."""
+    """A writer's schema is refused; the message says why."""
 
 
 def check_writer(text: str, readers: Mapping[str, Schema]) -> str:
-    """The full name of the event that values of this schema are.
+    """Return the full name of the event type whose values this schema writes.
 
     ``readers`` are our own schemas by full name.
 
@@ -88,7 +88,7 @@ def _unqualified(schema: dict[str, Any]) -> str:
 
 
 class _Measure:
-    """Walks a schema once, with what it has found of each name."""
+    """Walks a schema once, and remembers the measures of each name."""
 
     def __init__(self) -> None:
         self._named: dict[str, tuple[int, int]] = {}
@@ -98,7 +98,7 @@ class _Measure:
         self._of(schema, "", 0)
 
     def _of(self, schema: Schema, namespace: str, depth: int) -> tuple[int, int]:
-        """How many nodes it has, names replaced, and the least bytes that a value takes."""
+        """Return the number of nodes, names replaced, and the least bytes of a value."""
         if depth > _DEEPEST:
             raise UnusableSchemaError(f"it is nested more than {_DEEPEST} deep")
         if isinstance(schema, str):
@@ -164,15 +164,15 @@ def _fields(schema: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def unreadable(reader: Schema, writer: Schema) -> str | None:
-    """Why some value of the writer's schema cannot be read by the reader's; None where all can.
+    """Return why some value of the writer's schema cannot be read by the reader's, or None.
 
-    Both are sound and not recursive.
+    Both schemas are valid and not recursive.
     """
     return _Resolution(_names_in(reader), _names_in(writer)).unreadable(reader, writer, "")
 
 
 def _names_in(schema: Schema) -> dict[str, dict[str, Any]]:
-    """Every type that has a name, by its unqualified one: Avro matches by that."""
+    """Return every named type by its unqualified name, by which Avro matches."""
     found: dict[str, dict[str, Any]] = {}
     waiting: list[Any] = [schema]
     while waiting:
@@ -256,7 +256,7 @@ class _Resolution:
 
 
 def _resolved(schema: Schema, names: dict[str, dict[str, Any]]) -> Schema:
-    """What a name stands for; an object that only wraps a type is that type."""
+    """Return the type that a name stands for, or that an object only wraps."""
     while isinstance(schema, dict):
         inner: Any = cast("dict[str, Any]", schema).get("type")
         if isinstance(inner, str) and (inner in _NAMED or inner in ("array", "map")):

@@ -1,6 +1,6 @@
-"""Settings and logging that all processes share.
+"""Settings from the environment and JSON logging, for all processes.
 
-Owns the reading of the environment and the form of log lines.
+Owns the declaration and reading of settings and the form of log lines.
 Promises that all mistakes are reported together, and secrets masked.
 May import every folder of `schemas` below it.
 """

@@ -1,7 +1,7 @@
-"""How settings are declared: each is one field of a :class:`Section`, and stands nowhere else.
+"""Declares settings: each is one field of a :class:`Section`, and stands nowhere else.
 
-What a field says is all there is to know of a setting: its name in the environment, type, range,
-default and effect, and whether it is a secret.
+A field defines all of a setting: its name in the environment, type, range, default and effect,
+and whether it is a secret.
 From that come the reading (:mod:`schemas.config.environment`), the fields of a log line
 (:func:`loggable`), the `--help` of the processes, the table of the README and
 `./rollcall settings`.
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 ANY_PROPERTY: Final = "<PROPERTY>"
-"""Ends the name of a setting that stands for all whose names begin as it does."""
+"""Ends the name of a setting that stands for every variable with the same beginning."""
 _MASK: Final = "***"
 _SECRET_PROPERTY: Final = re.compile(r"password|secret|jaas|ssl\.key|token|\.pem")
 _PASSWORD_IN_CONNINFO: Final = re.compile(
@@ -45,58 +45,58 @@ class Setting:
 
 
 def whole(least: int, most: int, effect: str, *, unit: str = "") -> Setting:
-    """A whole number, both bounds included."""
+    """Declare a whole number, both bounds included."""
     return Setting(effect=effect, least=least, most=most, unit=unit)
 
 
 def text(
     effect: str, *, fault: Callable[[str], str | None] | None = None, also: str = ""
 ) -> Setting:
-    """Any text that ``fault`` finds nothing wrong with; of a Literal type, one of its values."""
+    """Declare a text in which ``fault`` finds no mistake; of a Literal type, one of its values."""
     return Setting(effect=effect, fault=fault, also=also)
 
 
 def secret(effect: str, *, fault: Callable[[str], str | None] | None = None) -> Setting:
-    """A text that nobody is shown, and that may stand in a file."""
+    """Declare a text that is masked everywhere and may stand in a file."""
     return Setting(effect=effect, fault=fault, mask=lambda _: _MASK)
 
 
 def secret_in_address(
     effect: str, *, fault: Callable[[str], str | None] | None = None, also: str = ""
 ) -> Setting:
-    """A URL or conninfo that may hold a password, which nobody is shown."""
+    """Declare a URL or conninfo whose password, if any, is masked everywhere."""
     return Setting(effect=effect, fault=fault, also=also, mask=without_password)
 
 
 def named(prefix: str) -> Callable[[str], str]:
-    """The names in the environment that a section's fields have, for its ``rename``."""
+    """Return the function from a section's fields to their variables, for its ``rename``."""
     return lambda attribute: f"{prefix}{attribute.upper()}"
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, rename=named("ROLLCALL_")):
     """The settings of one subject, as they were read.
 
-    A field that is annotated with a :class:`Setting` is one.
-    A field whose type is a section has its settings read with this one's; where it may be None,
-    it is so until one of them is given.
-    All other fields are no settings.
+    A field annotated with a :class:`Setting` is a setting.
+    A field whose type is a section is read with it; where it may be None, it is None until one
+    of its settings is given.
+    Other fields are no settings.
     """
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({loggable(self)})"
 
     def is_given(self) -> bool:
-        """Whether any of the settings differs from its default."""
+        """Return whether any of the settings differs from its default."""
         return self != type(self)()
 
     def faults(self) -> Iterator[str]:
-        """Lines that say what is wrong with the settings together, though each is right."""
+        """Yield a line for each mistake of settings together that are right one by one."""
         yield from ()
 
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """A setting as it stands in the environment."""
+    """A setting and its environment variable."""
 
     name: str
     attribute: str
@@ -107,27 +107,27 @@ class Variable:
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The values it takes, where they are few; empty where not."""
+        """The values of a setting that takes a few; else empty."""
         return get_args(self.type) if get_origin(self.type) is Literal else ()
 
     @property
     def is_required(self) -> bool:
-        """Whether nothing starts without it."""
+        """True where no process starts without it."""
         return self.default is msgspec.NODEFAULT
 
     @property
     def is_secret(self) -> bool:
-        """Whether it may be given in a file, and is masked in logs."""
+        """True where it may be given in a file, and is masked in logs."""
         return self.setting.mask is not None
 
     @property
     def file_name(self) -> str:
-        """The variable that names the file with its value, of a secret."""
+        """The variable that names the file with a secret's value."""
         return f"{self.name}_FILE"
 
     @property
     def values(self) -> str:
-        """Which values it takes, in words."""
+        """Its possible values, in words."""
         setting = self.setting
         if setting.least is not None:
             return f"{setting.least} to {setting.most} {setting.unit}".rstrip()
@@ -143,7 +143,7 @@ class Variable:
 
 @dataclass(frozen=True, slots=True)
 class Inner:
-    """A section within another, in the field of that name."""
+    """A section within another, with the name of its field."""
 
     attribute: str
     section: type[Section]
@@ -151,7 +151,7 @@ class Inner:
 
 
 def parts(section: type[Section]) -> Iterator[Variable | Inner]:
-    """The settings and the sections that are fields of the section, in their order."""
+    """Yield the settings and sections that are fields of the section, in order."""
     for field in msgspec.structs.fields(section):
         base, *said = get_args(field.type) if get_origin(field.type) is Annotated else (field.type,)
         default = None if callable(field.default_factory) else field.default
@@ -164,7 +164,7 @@ def parts(section: type[Section]) -> Iterator[Variable | Inner]:
 
 
 def variables(section: type[Section]) -> Iterator[Variable]:
-    """All settings of the section, and of those within it."""
+    """Yield all settings of the section, and of those within it."""
     for part in parts(section):
         if isinstance(part, Variable):
             yield part
@@ -173,12 +173,12 @@ def variables(section: type[Section]) -> Iterator[Variable]:
 
 
 def name_of(section: type[Section], attribute: str) -> str:
-    """The name in the environment of that field of the section."""
+    """Return the environment variable of that field of the section."""
     return next(each.name for each in variables(section) if each.attribute == attribute)
 
 
 def described(*sections: type[Section]) -> list[tuple[str, str]]:
-    """Each of their settings with what it does, for `--help`."""
+    """Return each of their settings with its effect, for `--help`."""
     found = {each.name: each for section in sections for each in variables(section)}
     return [(name, f"{each.setting.effect}{_brackets(each)}") for name, each in found.items()]
 
@@ -191,7 +191,7 @@ def _brackets(variable: Variable) -> str:
 
 
 def loggable(section: Section) -> dict[str, object]:
-    """The effective settings as fields of a log line, every secret masked."""
+    """Return the effective settings as fields of a log line, secrets masked."""
     found: dict[str, object] = {}
     for part in parts(type(section)):
         value = getattr(section, part.attribute)
@@ -216,12 +216,12 @@ def _shown(variable: Variable, value: Any) -> object:
 
 
 def is_secret_property(name: str) -> bool:
-    """Whether a property of librdkafka holds a secret."""
+    """Return whether a property of librdkafka holds a secret."""
     return _SECRET_PROPERTY.search(name) is not None
 
 
 def without_password(address: str) -> str:
-    """The URL or conninfo with its password masked."""
+    """Return the URL or conninfo with its password masked."""
     return _PASSWORD_IN_CONNINFO.sub(
         lambda found: (
             f"{found['before']}{_MASK}" if found["before"] else f"{found['user']}:{_MASK}@"

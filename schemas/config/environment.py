@@ -1,4 +1,4 @@
-"""Read the settings that a process declares from its environment, once, at its start."""
+"""Reads a process's declared settings from its environment, once, at its start."""
 
 from __future__ import annotations
 
@@ -19,9 +19,7 @@ class SettingsError(ValueError):
 
 
 def read(section: type[_S], environ: Mapping[str, str]) -> _S:
-    """Read the section's settings, and those of the sections within it.
-
-    A variable that is empty counts as one that is not set.
+    """Return the section as the environment sets it; an empty variable counts as unset.
 
     Raises:
         SettingsError: naming every setting that is missing or wrong.
@@ -34,20 +32,20 @@ def read(section: type[_S], environ: Mapping[str, str]) -> _S:
 
 
 def with_settings(environ: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, str]:
-    """The environment with these settings, which take the place of those in files too."""
+    """Return the environment with these settings, which also replace those given in files."""
     kept = {name: value for name, value in environ.items() if name[:-5] not in settings}
     return kept | dict(settings)
 
 
 class _Reader:
-    """Reads sections and gathers what is wrong with them."""
+    """Reads sections and collects their mistakes."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
         self.mistakes: list[str] = []
 
     def section(self, section: type[_S]) -> _S:
-        """The section; where a setting is wrong, its default stands in for it."""
+        """Return the section, with the default in place of a wrong setting."""
         values: dict[str, Any] = {}
         for part in parts(section):
             if isinstance(part, Variable):
@@ -73,7 +71,7 @@ class _Reader:
             except ValueError as error:
                 self.mistakes.append(f"{variable.name} {error}")
                 if variable.setting.least is None:
-                    return given  # it is there, so nobody need be told that it is missing
+                    return given  # it is set, so it is not reported as missing, too
         return "" if variable.is_required else variable.default
 
     def _given(self, variable: Variable) -> str:
@@ -83,7 +81,7 @@ class _Reader:
         return self._secret(name) or (self._secret(also) if also else "")
 
     def _secret(self, name: str) -> str:
-        """The value, from the variable or from the file that ``name_FILE`` names."""
+        """Return the value, from the variable or from the file that ``name_FILE`` names."""
         value, path = self._environ.get(name, ""), self._environ.get(f"{name}_FILE", "")
         if not path:
             return value
@@ -101,7 +99,7 @@ class _Reader:
         return value
 
     def _properties(self, prefix: str) -> dict[str, str]:
-        """Every property by the name that librdkafka gives it; secrets may stand in files."""
+        """Return the properties by their names in librdkafka; secrets may stand in files."""
         found = {
             name.removeprefix(prefix).lower().replace("_", "."): value
             for name, value in self._environ.items()
@@ -116,10 +114,10 @@ class _Reader:
 
 
 def _converted(variable: Variable, given: str) -> Any:
-    """The value of the text.
+    """Return the value that the text stands for.
 
     Raises:
-        ValueError: it is none; the message goes on after the variable's name.
+        ValueError: it is invalid; the message continues after the variable's name.
     """
     setting = variable.setting
     if setting.least is not None and setting.most is not None:

@@ -1,4 +1,4 @@
-"""Logs: JSON on stdout, one object a line; pretty where stdout is a terminal."""
+"""Configures logs: JSON on stdout, one object a line; pretty where stdout is a terminal."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _QUIET_S: Final = 10.0
 
 
 class _OncePerPeriod(logging.Filter):
-    """Lets one line of a kind pass in ten seconds: librdkafka writes ten a second in an outage."""
+    """Passes one line of a kind in ten seconds: librdkafka writes ten a second in an outage."""
 
     def __init__(self) -> None:
         super().__init__()
         self._last_s: dict[str, float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether this line is the first of its kind for a while."""
+        """Return whether this line is the first of its kind in that time."""
         kind = record.getMessage().partition(" ")[0]
         if record.created - self._last_s.get(kind, 0) < _QUIET_S:
             return False
@@ -32,9 +32,8 @@ class _OncePerPeriod(logging.Filter):
 
 
 def configure_logging(level: int = logging.INFO) -> None:
-    """Send this process's logs of that level and above, those of its libraries too, to stdout.
+    """Write this process's logs of that level and above, and its libraries' warnings, to stdout.
 
-    Of libraries only warnings are kept.
     Values reach a terminal escaped, because JSON and ``repr`` escape control characters.
     """
     shared: list[Processor] = [
@@ -60,7 +59,7 @@ def configure_logging(level: int = logging.INFO) -> None:
     kafka = logging.getLogger("rollcall.kafka")
     kafka.setLevel(logging.WARNING)
     kafka.addFilter(_OncePerPeriod())
-    # The parser warns of each malformed body, with bytes of it; the answer says it already.
+    # The parser warns of each malformed body and quotes it; the response says so already.
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 
 

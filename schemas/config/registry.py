@@ -1,4 +1,4 @@
-"""Where a schema registry is: settings that both sides share, apart from what needs the codec."""
+"""The settings of the schema registry; apart from what needs the codec."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _user_info_fault(user_info: str) -> str | None:
 
 
 class SchemaRegistry(Section, frozen=True, kw_only=True, rename=named(_PREFIX)):
-    """Where a registry is and how to be let in."""
+    """URL and credentials of a schema registry."""
 
     url: Annotated[
         str,
@@ -54,5 +54,5 @@ class SchemaRegistry(Section, frozen=True, kw_only=True, rename=named(_PREFIX)):
         msgspec.structs.force_setattr(self, "url", self.url.rstrip("/"))
 
     def is_given(self) -> bool:
-        """Whether there is a registry."""
+        """True where a registry is set."""
         return bool(self.url)

@@ -1,4 +1,4 @@
-"""The settings that all processes share: where Kafka and Postgres are, and what log they use."""
+"""The settings that all processes share: addresses of Kafka and Postgres, and the log's shape."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _key_fault(key: str) -> str | None:
 
 
 class LogShape(Section, frozen=True, kw_only=True):
-    """What the topics are and what tells users apart; needs neither Kafka nor Postgres."""
+    """The topics and the reconciliation key; needs neither Kafka nor Postgres."""
 
     topic_prefix: Annotated[str, text("put before each topic's name")] = ""
     partitions: Annotated[
@@ -52,7 +52,7 @@ class LogShape(Section, frozen=True, kw_only=True):
 
     @property
     def first_topics(self) -> Topics:
-        """Those of the log as it was made first."""
+        """The topics of the log's first version."""
         return topics(
             prefix=self.topic_prefix,
             partitions=self.partitions,
@@ -101,7 +101,7 @@ class Settings(LogShape, frozen=True, kw_only=True):
 
     @property
     def topics(self) -> Topics:
-        """Those of the log as it is at this version."""
+        """The topics of the log at this version."""
         return Topics(
             **{
                 part: replace(topic, name=versioned(topic.name, self.log_version))
@@ -110,22 +110,19 @@ class Settings(LogShape, frozen=True, kw_only=True):
         )
 
     def at_version(self, version: int) -> Settings:
-        """The same for that version of the log."""
+        """Return the settings for that version of the log."""
         return msgspec.structs.replace(self, log_version=version)
 
     def with_partitions(self, partitions: int) -> Settings:
-        """The same for a log whose ``user-events`` has so many partitions."""
+        """Return the settings for a log with this number of partitions of ``user-events``."""
         return msgspec.structs.replace(self, partitions=partitions)
 
     def version_of(self, user_events: str) -> int | None:
-        """The version of this log in which ``user-events`` has that name; None where none has."""
+        """Return the log version in which ``user-events`` has that name, or None."""
         return version_of(user_events, self.first_topics.user_events.name)
 
     def key_mismatch(self, made_for: str) -> str | None:
-        """Why these settings don't fit a log made for that reconciliation key; None where they do.
-
-        It says what to do.
-        """
+        """Return why the settings don't fit a log made for that key, and the remedy; or None."""
         if made_for == self.reconciliation_key:
             return None
         return (

@@ -1,4 +1,4 @@
-"""What a process's `--help` says of its settings."""
+"""Formats a process's settings for its `--help`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def settings_help(section: type[Section]) -> str:
-    """Every setting that the section declares: its name, and what it does below that."""
+    """Return the name of every setting of the section, with its effect below."""
     lines = ["It is told by the environment:"]
     for name, what in described(section):
         filled = textwrap.wrap(what, 96, initial_indent=" " * 6, subsequent_indent=" " * 6)

@@ -1,6 +1,6 @@
-"""What both sides read alike in the log: topics, keys, passes, reverts, moves.
+"""Topics, partitioning of keys, and how records of the log are interpreted: jobs, reverts, moves.
 
-Owns the names and settings of topics and the partition of a key.
-Promises one reading for everybody, in any language.
+Owns names and settings of topics, the partition of a key, and which records count.
+Promises that every reader, in any language, interprets the log alike.
 May import `rules` and `schemas.events`.
 """

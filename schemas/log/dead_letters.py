@@ -1,7 +1,7 @@
-"""Why a record of ``user-events`` becomes a dead letter, and what a dead letter tells.
+"""The reasons for which a record of ``user-events`` becomes a dead letter, and its headers.
 
-A dead letter has the key and the value of the record as it came, unless they are too large for
-the topic; the headers say why it was not applied and where it stands.
+A dead letter has the key and the value of its record, unless they are too large for the
+topic; the headers name the reason and the record's partition and offset.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ REASONS: Final[dict[str, str]] = {
     "JOB_REPEATED": "A `JobOpened` of a job that the partition has had already, after another one.",
     "NOT_STORABLE": "The tables did not take it, for a reason that no rule here knows.",
 }
-"""What each reason means, in the order in which a record is checked."""
+"""The meaning of each reason, in the order in which a record is checked."""
 
 HEADERS: Final[dict[str, str]] = {
     "reason": "Why it was not applied: a code.",
@@ -60,6 +60,7 @@ HEADERS: Final[dict[str, str]] = {
 """The headers of a dead letter; each value is text in UTF-8."""
 
 LEFT_OUT: Final = "left-out"
-"""One header more where the record is too large for the topic: what is not here, and how large it
-was.  The whole record stands where it was.
+"""A further header where the record is too large for the topic: what was left out, and its size.
+
+The whole record still stands in `user-events`.
 """

@@ -1,4 +1,4 @@
-"""The states of a job: which there are, what follows from each, and how a status words it."""
+"""The states of a job, groups of them, and the words for each in a status."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from schemas.events import JobState
 
 JOB_STATES: Final[tuple[JobState, ...]] = get_args(JobState)
 RUNNING_STATES: Final[frozenset[JobState]] = frozenset({"ACCEPTED", "PROCESSING"})
-"""Not every line has its outcome yet."""
+"""States in which some lines have no outcome yet."""
 REVERTED_STATES: Final[frozenset[JobState]] = frozenset({"REVERTING", "REVERTED"})
-"""The log says that the job counts as if it had never run."""
+"""States in which the job counts as if it had never run."""
 ENDED_STATES: Final = frozenset(JOB_STATES) - RUNNING_STATES - {"REVERTING"}
-"""Nothing more becomes of the job by itself."""
+"""States that a job does not leave by itself."""
 OUTCOMES: Final[tuple[str, ...]] = ("inserted", "updated", "unchanged", "rejected")
-"""What becomes of a line; the counts of an ended job add up to its lines."""
+"""The outcomes of a line; the counts of an ended job add up to its lines."""
 
 UPLOAD_ACCEPTED: Final = "File uploaded successfully, import is in progress."
 REVERTING: Final = "The import is being undone"
@@ -23,7 +23,7 @@ REVERTED: Final = "The import was undone"
 
 
 def status_message(state: JobState, lines: int, *, has_failed: bool = False) -> str:
-    """Return the words for a job of so many lines; ``has_failed``: the last try to undo it has."""
+    """Return the status message of a job; ``has_failed``: the last try to undo it failed."""
     match state:
         case "ACCEPTED" | "PROCESSING":
             return UPLOAD_ACCEPTED

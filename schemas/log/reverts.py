@@ -1,6 +1,6 @@
-"""Which jobs are reverted: the pure reading of `job-events` that both sides share.
+"""Finds which jobs are reverted from `job-events`, alike on both sides.  Pure.
 
-The log decides, in its order and nothing else:
+The order of the log alone decides:
 
 - ``JobReverted`` counts where the job is known (a ``JobAccepted`` of it counts, see
   below) and not reverted already;
@@ -12,7 +12,7 @@ The log decides, in its order and nothing else:
   (:mod:`schemas.log.storable`);
 - every other one changes nothing.
 
-So everyone who has read up to an offset knows the same set of reverted jobs.
+So all readers up to an offset know the same set of reverted jobs.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class _Change:
 
 
 class Reverts:
-    """What `job-events`, read in its order by :meth:`apply`, says of reverted jobs."""
+    """The reverted jobs; :meth:`apply` reads the events of `job-events` in order."""
 
     def __init__(self) -> None:
         self._accepted_at: dict[int, int] = {}
@@ -54,7 +54,7 @@ class Reverts:
         self.moves = LogMoves()
 
     def apply(self, offset: int, event: Event, recorded_at: datetime | None = None) -> None:
-        """Read the event at this offset; offsets rise, and other events change nothing."""
+        """Read the event at this offset; offsets rise, and events of other types change nothing."""
         if not self.moves.apply(event) or misfit(event) is not None:
             if isinstance(event, (JobAccepted, JobReverted, JobRestored)):
                 self._decisions.setdefault((event.job_id, event.attempt), "voided")
@@ -79,33 +79,33 @@ class Reverts:
         self._changes.append(change)
         self._by_job.setdefault(event.job_id, []).append(event)
         self._now = self._now ^ {event.job_id}
-        # Last: whoever waits for the decision finds the rest done.
+        # Last, so that whoever waits for the decision finds the rest done.
         self._decisions[attempt] = "counts"
 
     def is_known(self, job_id: int) -> bool:
-        """Whether a ``JobAccepted`` of this job counts."""
+        """Return whether a ``JobAccepted`` of this job counts."""
         return job_id in self._accepted_at
 
     def reverted(self, job_id: int) -> JobReverted | None:
-        """What reverted the job; None where it is not reverted now."""
+        """Return the event that reverted the job; None where it is not reverted now."""
         changes = self.changes_of(job_id)
         last = changes[-1] if changes else None
         return last if isinstance(last, JobReverted) else None
 
     def changes_of(self, job_id: int) -> Sequence[JobReverted | JobRestored]:
-        """What reverted and restored the job, by turns, in order."""
+        """Return the events that reverted and restored the job, in order."""
         return self._by_job.get(job_id, ())
 
     def decision(self, job_id: int, attempt: str) -> RevertDecision | None:
-        """What was decided about this attempt, for ever; None before the log speaks of it."""
+        """Return the final decision about this attempt; None until the log has its record."""
         return self._decisions.get((job_id, attempt))
 
     def now(self) -> frozenset[int]:
-        """The reverted jobs after all that was read."""
+        """Return the jobs reverted after all events read."""
         return self._now
 
     def at_time(self, time: datetime) -> frozenset[int]:
-        """Those after the changes that stand before the first recorded later than that (aware)."""
+        """Return the jobs reverted before the first change recorded after ``time`` (aware)."""
         found: frozenset[int] = frozenset()
         for change in self._changes:
             if change.recorded_at is not None and change.recorded_at > time:
@@ -114,7 +114,7 @@ class Reverts:
         return found
 
     def at_offset(self, offset: int) -> frozenset[int]:
-        """Those before the record at this offset."""
+        """Return the jobs reverted before the record at this offset."""
         found: frozenset[int] = frozenset()
         for change in self._changes:
             if change.offset >= offset:
@@ -123,7 +123,7 @@ class Reverts:
         return found
 
     def before_job(self, job_id: int) -> frozenset[int]:
-        """Those before this job was accepted; the job itself is none of them.
+        """Return the jobs reverted before this job was accepted; the job itself is not among them.
 
         Raises:
             KeyError: the job is not known.

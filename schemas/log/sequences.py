@@ -1,4 +1,4 @@
-"""Which rows of a job count among those that came: a job's pass may come again and again."""
+"""Selects which rows of a job count, since a pass may write the same rows several times."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def in_sequence(sequences: npt.NDArray[np.int64], expected: int) -> npt.NDArray[np.int64]:
-    """Indexes of the rows that continue the sequence, each number once."""
+    """Return the indexes of the rows that continue the sequence, each number once."""
     if np.array_equal(sequences, np.arange(expected, expected + len(sequences))):
         return np.arange(len(sequences))
     taken: list[int] = []

@@ -1,10 +1,9 @@
-"""What the tables can hold of a job's events: judged before any statement meets it, once for all.
+"""Checks that the tables can hold a job's events, before any statement gets them.
 
-The rows of other producers are judged by the rules of values
-(:mod:`schemas.rules.producer_rows`).
-What the API and the publisher write was judged before it was written.
-So an event of a job that is unfit here is damaged, or somebody else's: no pass has it,
-and it takes no line's place.
+Producer rows are checked by the rules of values (:mod:`schemas.rules.producer_rows`).
+The API and the publisher check what they write.
+So a job's event that the tables can't hold is damaged or somebody else's: it belongs to
+no pass and takes no line's place.
 
 The limits are PostgreSQL's (no NUL in a text, keys that an index takes) and Python's
 (the years 1 to 9999), never those of a field, which a later version may widen.  Pure.
@@ -34,17 +33,17 @@ if TYPE_CHECKING:
 
 pc: Any = pyarrow.compute
 MAX_ATTRIBUTE_BYTES: Final = 65_536
-"""Of an attribute's text: more than any rule allows, and less than a numeric takes."""
+"""The longest text of an attribute: more than any rule allows, less than a numeric takes."""
 _DAYS: Final = (-719_162, 2_932_896)
 """The years 1 to 9999, counted from 1970."""
 _MICROSECONDS: Final = (-62_135_596_800_000_000, 253_402_300_799_999_999)
 """The same."""
 _PLACE: Final = ("record_number", "line", "sequence")
-"""Fields that say where a line of a job stands."""
+"""Fields with the position of a job's line."""
 
 
 def misfit(event: Event) -> Misfit | None:
-    """Why the tables can't hold what the event says of a job, or None; others are always fit."""
+    """Return why the tables can't hold the job's event, or None; other events always fit."""
     job_id: int | None = getattr(event, "job_id", None)
     if job_id is None:
         return None
@@ -57,7 +56,7 @@ def misfit(event: Event) -> Misfit | None:
 
 def _misfit_of_type(event: Event) -> Misfit | None:
     match event:
-        case JobAccepted(chunks=chunks) if not _is_stretch(chunks):
+        case JobAccepted(chunks=chunks) if not _is_range(chunks):
             return Misfit("OUT_OF_RANGE", "chunks", str(chunks))
         case RowErased():
             missing = next((name for name in _PLACE if getattr(event, name) is None), None)
@@ -69,7 +68,7 @@ def _misfit_of_type(event: Event) -> Misfit | None:
 
 
 def _nul_fields(event: Event) -> Iterator[str]:
-    """The names of those that hold a NUL character."""
+    """Yield the names of the fields that hold a NUL character."""
     for field in fields(event):
         value: Any = getattr(event, field.name)
         texts: list[Any] = [*value.keys(), *value.values()] if isinstance(value, dict) else [value]
@@ -77,8 +76,8 @@ def _nul_fields(event: Event) -> Iterator[str]:
             yield field.name
 
 
-def _is_stretch(chunks: ChunkRange) -> bool:
-    """Whether such a range of `uploads` can be."""
+def _is_range(chunks: ChunkRange) -> bool:
+    """Return whether these can be offsets of `uploads`."""
     is_ordered = 0 <= chunks.first_offset <= chunks.last_offset
     return is_ordered and chunks.partition >= 0 and chunks.count > 0
 
@@ -93,10 +92,10 @@ def _row_misfit(row: UserRow) -> Misfit | None:
 
 
 def unstorable_rows(rows: pa.RecordBatch) -> npt.NDArray[np.int64]:
-    """Which rows, or rejections, name a job and are nothing that the tables hold, ascending.
+    """Return the indexes of a job's rows or rejections that the tables can't hold, ascending.
 
-    The values of dates and times are judged here alone: one that Python can't count is no
-    event of its own (:func:`schemas.codec.codec.decode` says ``MALFORMED``).
+    Dates and times are checked here only: a single event with one that Python can't represent
+    is ``MALFORMED`` to :func:`schemas.codec.codec.decode`.
     """
     count = len(rows)
     named = cast("Any", rows.column("job_id"))
@@ -110,7 +109,7 @@ def unstorable_rows(rows: pa.RecordBatch) -> npt.NDArray[np.int64]:
 
 
 def _unfit(name: str, column: Any) -> Flags | None:
-    """Of each value, whether it is unfit; None where all of them are fit, as nearly always."""
+    """Return, for each value, whether it is unfit; None where all are fit, as nearly always."""
     kind = column.type
     if column.null_count == len(column):
         return None
@@ -126,7 +125,7 @@ def _unfit(name: str, column: Any) -> Flags | None:
 
 
 def _unfit_maps(column: Any) -> Flags | None:
-    """A map is unfit where one of its keys or values is."""
+    """Return, for each map, whether one of its keys or values is unfit."""
     offsets = column.offsets.to_numpy()
     begin, pairs = int(offsets[0]), int(offsets[-1] - offsets[0])
     if not pairs:
@@ -159,7 +158,7 @@ def _unfit_texts(column: Any, most_bytes: int | None) -> Flags | None:
 
 
 def _holds_nul(column: Any) -> bool:
-    """Whether any of the texts does: looked for in the bytes of all of them at once."""
+    """Return whether any text holds a NUL, by one search in the bytes of all."""
     _, offsets, octets = column.buffers()
     if octets is None or not len(column):
         return False

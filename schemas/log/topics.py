@@ -1,6 +1,6 @@
-"""The topics, their settings, and the partition of a key.
+"""The topics and their settings, and the partition of a key.
 
-Keys are placed by murmur2 as Java's producer does it (Kafka,
+Keys are partitioned by murmur2, as Java's producer does (Kafka,
 ``org.apache.kafka.common.utils.Utils.murmur2``), so producers in any language
 place the same key in the same partition.
 librdkafka's own default is CRC-32, so the partition is always set explicitly.
@@ -27,7 +27,7 @@ _WORD_BYTES: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic as this service makes it where it is missing."""
+    """A topic, and the settings with which Rollcall makes it where it is missing."""
 
     name: str
     partitions: int
@@ -45,7 +45,7 @@ class Topics:
     dead_letters: Topic
 
     def all(self) -> tuple[Topic, ...]:
-        """Every topic, in no order that matters."""
+        """Return every topic, in no particular order."""
         return (
             self.uploads,
             self.job_events,
@@ -55,12 +55,12 @@ class Topics:
         )
 
     def by_part(self) -> dict[str, Topic]:
-        """Every topic by what it is for: the name of its field here."""
+        """Return every topic by the name of its field here."""
         return {part.name: getattr(self, part.name) for part in fields(self)}
 
 
 def topics(*, prefix: str = "", partitions: int = 6, uploads_retention_days: int = 7) -> Topics:
-    """The topics of a log whose ``user-events`` has so many partitions."""
+    """Return the topics of a log with this prefix and number of partitions of ``user-events``."""
     forever = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
     # A dead letter is the record as it came and its reason besides, so it is larger.
     large = {"max.message.bytes": str(MAX_DEAD_LETTER_BYTES)}
@@ -75,7 +75,7 @@ def topics(*, prefix: str = "", partitions: int = 6, uploads_retention_days: int
 
 
 def murmur2(data: bytes) -> int:
-    """Java's murmur2 of the bytes, as an unsigned 32-bit number."""
+    """Return Java's murmur2 of the bytes, as an unsigned 32-bit number."""
     h = (_SEED ^ len(data)) & _MASK
     whole = len(data) - len(data) % _WORD_BYTES
     for at in range(0, whole, _WORD_BYTES):
@@ -89,18 +89,18 @@ def murmur2(data: bytes) -> int:
 
 
 def partition_of(key: bytes, partitions: int) -> int:
-    """The partition of a key, as Java's default partitioner places it."""
+    """Return the partition of a key, as Java's default partitioner does."""
     return (murmur2(key) & 0x7FFFFFFF) % partitions
 
 
 def partitions_of(keys: pa.StringArray, partitions: int) -> npt.NDArray[np.int32]:
-    """:func:`partition_of` for each key of an array without nulls."""
+    """Return :func:`partition_of` each key of an array without nulls."""
     hashes = _murmur2_of_all(keys)
     return ((hashes & np.uint32(0x7FFFFFFF)) % np.uint32(partitions)).astype(np.int32)
 
 
 def _murmur2_of_all(keys: pa.StringArray) -> npt.NDArray[np.uint32]:
-    """murmur2 a word at a time over all keys at once: numpy has no hash of strings."""
+    """Compute murmur2 of all keys at once, word by word: numpy has no hash of strings."""
     offsets, data = _offsets_and_data(keys)
     starts, lengths = offsets[:-1], np.diff(offsets)
     m = np.uint32(_M)

@@ -1,4 +1,4 @@
-"""What is said of a log whose beginning is gone, by whoever needs all of it."""
+"""The error message for a log whose first records have been deleted."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ CODE: Final = "LOG_TRUNCATED"
 
 
 def truncated(topic: str, partition: int, begin: int) -> str:
-    """Which records are gone, what that means, and the way out; ``begin`` is above 0."""
+    """Return a message that names the deleted records, the consequence, and the remedy."""
     return (
         f"{CODE}: topic {topic}, partition {partition} begins at offset {begin}: the records from"
         f" offset 0 to {begin - 1} are gone, so nothing can be made from the log again. The tables"

@@ -1,6 +1,6 @@
-"""The read model's tables, and rows as COPY input and SQL expressions.
+"""The DDL of the read model's tables; rows as COPY input, upserts as SQL expressions.
 
-Owns the DDL and what a row sets.
+Owns the tables, and which columns a row sets.
 Promises that constraints forbid impossible states.
 May import `rules` and `schemas.events`.
 """

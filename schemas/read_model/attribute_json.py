@@ -1,8 +1,8 @@
-"""Custom attributes of many rows as JSON objects, typed as they were defined, in columns.
+"""Turns the custom attributes of many rows into JSON objects, column by column.
 
 In events each value is text in the canonical form of its type, so a number or a
-boolean is its own JSON.  A name at a time is made for all rows, and the pieces
-are joined: no Python object a row.
+boolean is its own JSON.  One attribute at a time is converted for all rows and the
+pieces are joined, without a Python object a row.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ def attributes_json(
     *,
     clears: Literal["something", "nothing"] = "something",
 ) -> pa.Array[Any]:
-    """The JSON object of each row of a map column of texts.
+    """Return the JSON object of each row of a map column of texts.
 
-    A null value, which clears an attribute, becomes null; where there is nothing that it
-    could clear it is left out.
+    A null value, which clears an attribute, becomes null; where it ``clears`` nothing it is left
+    out.
     """
     rows = len(attributes)
     offsets = attributes.offsets.to_numpy()
@@ -62,13 +62,13 @@ def attributes_json(
 
 
 def _type_of(defined: Mapping[str, Attribute], name: str) -> str:
-    """Text where it is not defined: no job's row can hold it, but none may stop the log."""
+    """Return the attribute's type; string where it is undefined, which must not stop the log."""
     attribute = defined.get(name)
     return attribute.type if attribute else "string"
 
 
 def _by_row(named: Any, row_of: Any, rows: int) -> pa.Array[Any]:
-    """The texts at their rows, null elsewhere; of a name that comes twice in a row the last."""
+    """Return the texts at their rows, null elsewhere; the last of a name that a row has twice."""
     place = np.full(rows, -1, np.int64)
     place[row_of] = np.arange(len(named))
     return named.take(pa.array(place, mask=place < 0))

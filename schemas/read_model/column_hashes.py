@@ -1,9 +1,9 @@
-"""64-bit numbers that stand for the values of a column, one for each row, equal for equal values.
+"""Computes PostgreSQL's 64-bit hashes of the values of a column.
 
-They are those of PostgreSQL's ``hash_…_extended`` functions with seed 0 (src/common/hashfn.c,
-after Bob Jenkins' lookup3), so rows can be hashed by Postgres where they lie and
-compared with rows that were made from the log.  0 stands for null, and for nothing else.
-The same value comes to the same number in every process and on every machine.
+They are those of the ``hash_…_extended`` functions with seed 0 (src/common/hashfn.c, after
+Bob Jenkins' lookup3), so rows hashed in Postgres can be compared with rows made from the
+log.  0 stands for null, and for nothing else.
+A value has the same hash in every process and on every machine.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ _SECOND: Final = np.uint64(0x94D049BB133111EB)
 
 
 def mixed(numbers: Hashes) -> Hashes:
-    """Each number as another one, whose bits all depend on all of its own."""
+    """Return each number mixed: all its bits depend on all bits of the original."""
     numbers = (numbers ^ (numbers >> np.uint64(30))) * _FIRST
     numbers = (numbers ^ (numbers >> np.uint64(27))) * _SECOND
     return numbers ^ (numbers >> np.uint64(31))
 
 
 def hashes(column: Any) -> Hashes:
-    """Of any column that events and users have: texts, dates, booleans, whole numbers, times."""
+    """Return the hashes of any column of events or users."""
     kind = column.type
     if pa.types.is_string(kind):
         return text_hashes(column)
@@ -63,7 +63,7 @@ def hashes(column: Any) -> Hashes:
 
 
 def text_hashes(column: Any) -> Hashes:
-    """Of a column of texts, a block of twelve bytes of all rows at a time."""
+    """Return the hashes of texts, computed a block of twelve bytes of all rows at a time."""
     if column.null_count == len(column):
         return np.zeros(len(column), np.uint64)
     offsets, data = _offsets_and_data(column)
@@ -87,24 +87,24 @@ def text_hashes(column: Any) -> Hashes:
 
 
 def text_hash(text: str) -> int:
-    """Of one text."""
+    """Return the hash of one text."""
     return int(text_hashes(pa.array([text], pa.string()))[0])
 
 
 def integer_hashes(numbers: npt.NDArray[np.int64]) -> Hashes:
-    """As of a column of type integer, date or boolean; no number is a null."""
+    """Return the hashes of a column of type integer, date or boolean without nulls."""
     c = np.full(len(numbers), _BASE + _INTEGER_BYTES, np.uint32)
     return _final(c + numbers.astype(np.uint32), c.copy(), c)
 
 
 def bigint_hashes(numbers: npt.NDArray[np.int64]) -> Hashes:
-    """As of a column of type bigint or timestamptz; no number is a null."""
+    """Return the hashes of a column of type bigint or timestamptz without nulls."""
     high = numbers >> 32
     return integer_hashes(numbers ^ np.where(numbers >= 0, high, ~high))
 
 
 def record_hashes(columns: Iterable[Hashes]) -> Hashes:
-    """Of rows, from the hashes of their columns in order: as ``hash_record_extended``."""
+    """Return the hashes of rows from those of their columns, as ``hash_record_extended``."""
     first, *others = columns
     found = first.copy()
     for column in others:
@@ -114,7 +114,7 @@ def record_hashes(columns: Iterable[Hashes]) -> Hashes:
 
 
 def _mixed_block(a: Halves, b: Halves, c: Halves) -> tuple[Halves, Halves, Halves]:
-    """``mix`` of lookup3: six steps of one form."""
+    """Apply ``mix`` of lookup3: six steps of one form."""
     for bits in (4, 6, 8, 16, 19, 4):
         a = (a - c) ^ _rotated(c, bits)
         a, b, c = b, c + b, a
@@ -122,7 +122,7 @@ def _mixed_block(a: Halves, b: Halves, c: Halves) -> tuple[Halves, Halves, Halve
 
 
 def _final(a: Halves, b: Halves, c: Halves) -> Hashes:
-    """``final`` of lookup3; b and c are the result."""
+    """Apply ``final`` of lookup3; b and c are the result."""
     c = (c ^ b) - _rotated(b, 14)
     a = (a ^ c) - _rotated(c, 11)
     b = (b ^ a) - _rotated(a, 25)
@@ -150,7 +150,7 @@ def _filled(numbers: Any) -> npt.NDArray[np.int64]:
 
 
 def _words(data: npt.NDArray[np.uint8]) -> Any:
-    """The four bytes that begin at each byte, little-endian, and some way beyond the end."""
+    """Return the little-endian word that begins at each byte, and some beyond the end."""
     padded = np.concatenate([data, np.zeros(_BLOCK_BYTES, np.uint8)])
     return np.ndarray((len(padded) - 3,), "<u4", padded.data, strides=(1,))
 

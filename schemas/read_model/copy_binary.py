@@ -1,7 +1,7 @@
-"""Rows as columns of a staging table: COPY input, made alike by the projection and by a dry run.
+"""Encodes rows as binary COPY input of a staging table, for the projection and for dry runs.
 
-The input is binary: Postgres takes a third less time for it than for text, and it is
-put together column by column, without a Python object a row.
+Postgres takes a third less time for binary input than for text, and it is made
+column by column, without a Python object a row.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ pc: Any = pyarrow.compute
 COPY_HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 COPY_TRAILER: Final = b"\xff\xff"
 _NULL: Final = b"\xff\xff\xff\xff"
-"""The length of a value that is null."""
+"""The length that stands for null."""
 _JSONB_VERSION: Final = pa.scalar(b"\x01")
 _EMPTY: Final = pa.scalar(b"")
 
 
 def copy_input(columns: Mapping[str, Any]) -> memoryview:
-    """The rows of Arrow columns as input of ``COPY … (FORMAT binary)``.
+    """Return the rows of Arrow columns as input of ``COPY … (FORMAT binary)``.
 
-    It is to stand between :data:`COPY_HEADER` and :data:`COPY_TRAILER`, and so may others.
-    The types must be just those of the table: int32 is integer, int64 bigint, string text,
+    Any number of these go between :data:`COPY_HEADER` and :data:`COPY_TRAILER`.
+    The types must be those of the table: int32 is integer, int64 bigint, string text,
     date32 date, timestamp timestamptz, bool boolean, and :func:`jsonb` makes jsonb.
     """
     rows = len(next(iter(columns.values())))
@@ -63,12 +63,12 @@ def copy_input(columns: Mapping[str, Any]) -> memoryview:
 
 
 def jsonb(texts: Any) -> Any:
-    """JSON texts as values of a column of type jsonb."""
+    """Return JSON texts as values of a column of type jsonb."""
     return pc.binary_join_element_wise(_JSONB_VERSION, texts.cast(pa.binary()), _EMPTY)
 
 
 def is_complete(rows: pa.RecordBatch) -> pa.BooleanArray:
-    """Whether each row may add a user: all required fields, a state where it is USA."""
+    """Return whether each row may add a user: has all required fields, and a state for the USA."""
     complete = pc.is_valid(rows.column("first_name"))
     for name in ("last_name", "email", "country"):
         complete = pc.and_(complete, pc.is_valid(rows.column(name)))
@@ -87,13 +87,13 @@ def _is_of_bytes(kind: pa.DataType) -> bool:
 
 
 def _lengths(column: Any) -> Octets:
-    """The length of each value of bytes, four octets each."""
+    """Return the length of each value of bytes, four octets each."""
     lengths = pc.fill_null(pc.binary_length(column), -1)
     return _big_endian(np.asarray(lengths), ">i4")
 
 
 def _numbers_or_nulls(column: Any) -> pa.Array[Any]:
-    """Values of a fixed size, each after its length; of a null there is the length alone."""
+    """Return values of a fixed size, each after its length; a null is a length alone."""
     octets = _numbers(column.fill_null(False if pa.types.is_boolean(column.type) else 0))
     is_null = np.asarray(column.is_null())
     octets[is_null, :4] = 0xFF
@@ -103,7 +103,7 @@ def _numbers_or_nulls(column: Any) -> pa.Array[Any]:
 
 
 def _numbers(column: Any) -> Octets:
-    """Values of a fixed size, none of them null, each after its length."""
+    """Return values of a fixed size without nulls, each after its length."""
     kind = column.type
     if pa.types.is_boolean(kind):
         octets = _big_endian(np.asarray(pc.cast(column, pa.uint8())), ">u1")
@@ -131,7 +131,7 @@ def _repeated(octets: bytes, rows: int) -> Octets:
 
 
 def _side_by_side(blocks: list[Octets]) -> pa.Array[Any]:
-    """The octets of each row, from all blocks, as one value."""
+    """Return the octets of each row from all blocks, joined to one value."""
     octets = np.ascontiguousarray(np.concatenate(blocks, axis=1))  # whatever order it chose
     return _binary(octets, np.full(len(octets), octets.shape[1]))
 

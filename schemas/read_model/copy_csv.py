@@ -1,4 +1,4 @@
-"""Rows that Postgres gives by ``COPY … TO STDOUT (FORMAT csv)``, as columns."""
+"""Parses the output of ``COPY … TO STDOUT (FORMAT csv)`` into Arrow columns."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ pc: Any = pyarrow.compute
 _PART_BYTES: Final = 4 << 20
 _FIRST_ROWS: Final = 1000
 TIME: Final = pa.timestamp("us", tz="UTC")
-"""Of a time; the session's TimeZone is UTC, its DateStyle ISO."""
+"""The type of a time; the session's TimeZone must be UTC, its DateStyle ISO."""
 _KINDS: Final = {"boolean": pa.bool_(), "date": pa.date32()}
 FIELD_TYPES: Final[dict[str, pa.DataType]] = {
     field.name: _KINDS.get(field.kind, pa.string()) for field in FIELDS
 }
-"""Of a user's columns that its events set, but for its attributes."""
+"""Types of a user's columns that events set, but for the attributes."""
 _ORDINARY: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}( [0-9][^ ]*)?$"
 _INTEGERS: Final[dict[pa.DataType, Any]] = {pa.date32(): pa.int32(), TIME: pa.int64()}
 _EARLIEST: Final[dict[pa.DataType, int]] = {pa.date32(): -(2**31), TIME: -(2**63) + 1}
 
 
 def copied_columns(lines: Iterable[Bytes], types: Mapping[str, pa.DataType]) -> Iterator[pa.Table]:
-    """The rows in columns of these names and types, some thousand at a time.
+    """Yield the rows as tables of these columns, some thousand rows each.
 
-    A date or time of no year from 1 to 9999 is the earliest that its type can hold.
+    A date or time outside the years 1 to 9999 becomes the earliest that its type can hold.
     """
     rest = iter(lines)
     count = _FIRST_ROWS
@@ -48,14 +48,14 @@ def copied_columns(lines: Iterable[Bytes], types: Mapping[str, pa.DataType]) -> 
 
 @dataclass(frozen=True, slots=True)
 class _Text:
-    """Rows as CSV; ``has_breaks``: within a value there may be a line break."""
+    """Rows as CSV; ``has_breaks``: a value may hold a line break."""
 
     rows: bytes
     has_breaks: bool
 
     @classmethod
     def of(cls, lines: Sequence[Bytes]) -> _Text:
-        """The text of these rows."""
+        """Return the text of these rows."""
         rows = b"".join(lines)
         return cls(rows, has_breaks=b"\r" in rows or rows.count(b"\n") != len(lines))
 
@@ -74,7 +74,7 @@ def _is_time(kind: pa.DataType) -> bool:
 
 
 def _cast(column: Any, kind: pa.DataType) -> Any:
-    """The texts as this type."""
+    """Return the texts cast to this type."""
     if not _is_time(kind):
         return column
     is_far = pc.invert(pc.match_substring_regex(column, _ORDINARY))
@@ -89,7 +89,7 @@ def _read_csv(text: _Text, types: Mapping[str, pa.DataType]) -> pa.Table:
         read_options=pyarrow.csv.ReadOptions(
             use_threads=False, block_size=len(text.rows) + 1, column_names=list(types)
         ),
-        # Where they may be there, the reader goes over the text once more to find the rows.
+        # With this the reader scans the text once more to find the rows.
         parse_options=pyarrow.csv.ParseOptions(newlines_in_values=text.has_breaks),
         convert_options=pyarrow.csv.ConvertOptions(
             column_types=dict(types),

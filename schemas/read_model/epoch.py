@@ -1,4 +1,4 @@
-"""PostgreSQL counts days and microseconds from 2000-01-01 on, Arrow from 1970-01-01 on."""
+"""The distance of PostgreSQL's epoch, 2000-01-01, from Arrow's, 1970-01-01."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from typing import Final
 
 DAYS: Final = 10_957
 MICROSECONDS: Final = DAYS * 86_400_000_000
-"""Between the two, as DAYS; both know no leap seconds."""
+"""The same as DAYS; neither counts leap seconds."""

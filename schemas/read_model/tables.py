@@ -1,8 +1,8 @@
-"""The tables of the read model: written by the processor, read by the API through views.
+"""The DDL of the read model, which the processor writes and the API reads through views.
 
-Each projection instance has them in a Postgres schema of its own.  ``users``,
-``jobs``, ``rejections`` and the other views there are what readers use; those
-of the same names in ``public`` show the active instance.
+Each projection instance has its tables in a Postgres schema of its own.  Readers use
+the views ``users``, ``jobs``, ``rejections`` and others there; views of the same names
+in ``public`` show the active instance.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from importlib import resources
 from typing import Final, LiteralString, cast
 
 VERSION: Final = 4
-"""Of the tables, and of what comes into them from the same log: a projection of another version
-is rebuilt, never altered.  4: other producers' rows are judged by the rules of values."""
+"""The version of the tables and of how the log is projected to them; a projection of another
+version is rebuilt, never altered.  4: producer rows are checked by the rules of values."""
 OUTCOME_CHANNEL: Final = "rollcall_outcomes"
-"""NOTIFY channel: ids of events, separated by spaces, whose write_outcome is there now."""
+"""NOTIFY channel: ids of events, separated by spaces, whose write_outcome has been committed."""
 API_SOURCE: Final = "rollcall-api"
 """The ``source`` of single-user writes by the API: their outcomes are reported."""
 ID_OFFSET_BITS: Final = 48
 """Of a user's id: (partition << 48) + offset + 1, the log position that made the user."""
 REPEAT_OFFSETS: Final = 250_000
-"""An event id of the API's that comes again within so many records of its partition is a repeat."""
+"""The number of records of a partition within which an event id of the API's marks a repeat."""
 OTHER_SOURCES: Final = "(other)"
-"""Counts together what comes from sources beyond those that are counted by name."""
+"""The name under which sources beyond those counted by name are counted together."""
 USER_COLUMNS: Final = (
     "first_name",
     "last_name",
@@ -45,28 +45,28 @@ _VIEW: Final = re.compile(r"CREATE OR REPLACE VIEW \{schema\}\.(\w+) AS")
 
 
 def schema_name(number: int) -> str:
-    """The Postgres schema of a projection instance."""
+    """Return the Postgres schema of a projection instance."""
     return f"projection_{number}"
 
 
 def ddl() -> LiteralString:
-    """The statements that make one projection; ``{schema}`` is its name."""
+    """Return the statements that make one projection; ``{schema}`` is its name."""
     return _text("tables.sql")
 
 
 def registry_ddl() -> LiteralString:
-    """The statements that make the registry of projection instances, where it is not there."""
+    """Return the statements that make the instance registry where it is missing."""
     return _text("instances.sql")
 
 
 def public_views() -> LiteralString:
-    """The statements that let the views in ``public`` show one projection, ``{schema}``."""
+    """Return the statements that make the views in ``public`` show one projection, ``{schema}``."""
     views = (_PUBLIC_VIEW.replace("<name>", name) for name in _view_names())
     return cast("LiteralString", "".join(views))
 
 
 def drop_public_views() -> LiteralString:
-    """The statement that takes them away, for views of other columns."""
+    """Return the statement that drops the views in ``public``."""
     names = ", ".join(f"public.{name}" for name in _view_names())
     return cast("LiteralString", f"DROP VIEW IF EXISTS {names}")
 
@@ -81,5 +81,5 @@ def _text(name: str) -> LiteralString:
 
 
 def partition_of(user_id: int) -> int:
-    """The log partition whose leaf alone can hold the user with this id."""
+    """Return the log partition whose leaf holds the user with this id."""
     return (user_id - 1) >> ID_OFFSET_BITS

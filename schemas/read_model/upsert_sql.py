@@ -1,7 +1,7 @@
-"""What a row does to a user, as SQL over two relations: ``staging``, the row, ``leaf``, the user.
+"""The effect of a row on a user, as SQL over ``staging`` (the row) and ``leaf`` (the user).
 
-The projection writes by these expressions and a dry run compares by them, so
-that the one says what the other does.
+The projection and the dry run use the same expressions, so a dry run shows what an
+import does.
 Columns are those of the staging table and of the users' tables.
 """
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def _changed(field: Field) -> sql.Composed:
-    """The staged value where the event set it; what may not be null is never cleared."""
+    """Return the staged value where the event set it; a null never clears a required field."""
     condition: LiteralString = "staging.present & {bit} <> 0"
     if field.is_never_cleared:
         condition = "staging.present & {bit} <> 0 AND staging.{name} IS NOT NULL"
@@ -51,14 +51,14 @@ INSERTED: Final[Values] = {
 
 
 def assignments(values: Mapping[str, sql.Composable]) -> sql.Composed:
-    """``column = expression, …`` of an UPDATE."""
+    """Return ``column = expression, …`` of an UPDATE."""
     return sql.SQL(", ").join(
         sql.SQL("{} = {}").format(sql.Identifier(name), value) for name, value in values.items()
     )
 
 
 def differences(values: Mapping[str, sql.Composable]) -> sql.Composed:
-    """Whether the user's values would become other ones than they are."""
+    """Return the condition under which the user's values would change."""
     return sql.SQL(" OR ").join(
         sql.SQL("leaf.{} IS DISTINCT FROM {}").format(sql.Identifier(name), value)
         for name, value in values.items()

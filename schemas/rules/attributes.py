@@ -1,7 +1,7 @@
-"""Custom attributes: what an administrator defines beside the fields that every user has.
+"""Custom attributes: fields that an administrator defines beside those of every user.
 
-A definition goes through the log (``AttributeDefined`` to every partition of
-``user-events``) before any value of it, so a replay knows it where it must.
+A definition is appended (``AttributeDefined`` to every partition of
+``user-events``) before any value of it, so a replay knows it in time.
 In events a value is text in the canonical form of its type; the projection
 stores it typed in the ``attributes`` column (jsonb).
 
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 
 ATTRIBUTE_TYPES: Final[tuple[AttributeType, ...]] = ("string", "number", "boolean", "date")
 KEY_TYPES: Final[tuple[AttributeType, ...]] = ("string", "number")
-"""Types of which an attribute may be the reconciliation key."""
+"""The types that the reconciliation key may have as an attribute."""
 MAX_ATTRIBUTES: Final = 200
 NAME_PATTERN: Final = r"^[A-Za-z][A-Za-z0-9 _-]{0,63}$"
 MAX_NUMBER_DIGITS: Final = 15
-"""Before and after the decimal point together: what a double, and so every JSON reader, keeps."""
+"""Before and after the decimal point together: as many as a double, so any JSON reader, keeps."""
 CANONICAL_NUMBER: Final = r"^-?(0|[1-9][0-9]*)(\.[0-9]*[1-9])?$"
-"""Of a number's text; apart from ``-0``, what :class:`~decimal.Decimal` writes once normalised."""
+"""The pattern of a number's text: a normalised :class:`~decimal.Decimal`, and not ``-0``."""
 _NUMBER: Final = re.compile(r"([+-]?)([0-9]*)(?:\.([0-9]*))?")
 _CANONICAL_DATE: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _PREFIX: Final = "attributes."
@@ -61,23 +61,23 @@ class Attribute:
 
     @property
     def field(self) -> Field:
-        """The attribute as a column of a file; its name can be no other field's."""
+        """Return the attribute as a field, whose name no other field has."""
         return attribute_field(self.name, self.type)
 
 
 def attribute_field(name: str, attribute_type: AttributeType) -> Field:
-    """A custom attribute as a column of a file; its name can be no other field's."""
+    """Return a custom attribute as a field, whose name no other field has."""
     kind, max_characters = _KINDS[attribute_type]
     return Field(f"{_PREFIX}{name}", name, name, kind, max_characters)
 
 
 def is_attribute(field: Field) -> bool:
-    """Whether the field is a custom attribute."""
+    """Return whether the field is a custom attribute."""
     return field.name.startswith(_PREFIX)
 
 
 def is_canonical(attribute_type: AttributeType, text: str) -> bool:
-    """Whether a value's text is the one that an event must hold; the table above has the forms."""
+    """Return whether a value's text is in the canonical form of its type; see the table above."""
     if not 0 < len(text) <= _KINDS[attribute_type][1]:
         return False
     if attribute_type == "string":
@@ -88,7 +88,7 @@ def is_canonical(attribute_type: AttributeType, text: str) -> bool:
 
 
 def canonical_number(value: str) -> tuple[str, int]:
-    """The canonical text and how many digits are significant; none where it is no number."""
+    """Return the canonical text and its number of significant digits; 0 where it is no number."""
     found = _NUMBER.fullmatch(value)
     if not found or not (found[2] or found[3]):
         return value, 0
@@ -115,7 +115,7 @@ def _is_date(text: str) -> bool:
 
 
 def plain_name(name: str) -> str:
-    """The name as headers are compared: without case, white space, ``_`` and ``-``."""
+    """Return the name as headers are compared: without case, white space, ``_`` and ``-``."""
     return re.sub(r"[\s_-]+", "", name).lower()
 
 
@@ -124,7 +124,7 @@ TAKEN_NAMES: Final = frozenset(
     for name in (
         *(name for field in FIELDS for name in (field.header, field.json_name)),
         *ADDED_COLUMNS,
-        # What a user has besides in the HTTP contract.
+        # Further names of a user's properties in the HTTP contract.
         *("id", "key", "active", "attributes", "lastActiveDateStr", "createdDateStr"),
         "lastModifiedDateStr",
     )
@@ -133,7 +133,7 @@ TAKEN_NAMES: Final = frozenset(
 
 
 def key_field(reconciliation_key: str, attributes: Iterable[Attribute]) -> Field | None:
-    """The field that tells users apart; None where it is an attribute that isn't defined yet."""
+    """Return the reconciliation key's field; None where its attribute isn't defined yet."""
     if reconciliation_key in KEY_FIELD:
         return KEY_FIELD[reconciliation_key]
     return next(

@@ -1,8 +1,8 @@
 """The fields of a user and the rules of their values: one table for every side.
 
-The columnar checks of uploads and the checks of single users both read it.
-A change of what a rule means needs a new :data:`RULES_VERSION`, because a pass
-over a file must come out the same with every later version of the code.
+The columnar validation of uploads and that of single users both read it.
+A change of a rule's meaning needs a new :data:`RULES_VERSION`, because a pass over a
+file must have the same result with every later version of the code.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ class Field:
 
     @property
     def bit(self) -> int:
-        """Its bit in ``present``."""
+        """The field's bit in ``present``."""
         return 1 << FIELDS.index(self)
 
     @property
     def is_never_cleared(self) -> bool:
-        """Whether an upsert leaves it as it was where the event has it null."""
+        """True where a null of an upsert leaves the field as it was."""
         return self.is_required or self.kind in ("boolean", "date")
 
 
@@ -62,11 +62,11 @@ KEY_FIELD: Final[dict[str, Field]] = {
     "email": FIELD_BY_NAME["email"],
     "mobileNumber": FIELD_BY_NAME["mobile_number"],
 }
-"""Which field is the key, by the setting's value."""
+"""The key's field, by the value of the setting."""
 
 MAX_KEY_BYTES: Final = 1024
 USA_NAMES: Final = frozenset({"usa", "us", "united states", "united states of america"})
-"""Lower-cased country names for which a state is required."""
+"""Lower-cased country names with which a state is required."""
 
 EMAIL_PATTERN: Final = (
     r"^[^\s@\x00-\x1f\x7f]{1,64}@[^\s@\x00-\x1f\x7f.]+(\.[^\s@\x00-\x1f\x7f.]+)+$"
@@ -75,7 +75,7 @@ EMAIL_PATTERN: Final = (
 MOBILE_PATTERN: Final = r"^\+[1-9][0-9]{6,14}$"
 """E.164: at most 15 digits; fewer than 7 reach nobody."""
 MOBILE_PUNCTUATION: Final = r"[ ()./-]"
-"""What people write between the digits; taken out before the pattern is tried."""
+"""Characters between the digits, removed before the pattern is tried."""
 TRUE_WORDS: Final = frozenset({"true", "yes", "y", "1"})
 FALSE_WORDS: Final = frozenset({"false", "no", "n", "0"})
 ADDED_COLUMNS: Final = ("Error Line", "Error Code", "Error Reason")
@@ -122,7 +122,7 @@ DUPLICATE_IN_FILE: Final = Rule(
 UNKNOWN_USER_INCOMPLETE: Final = Rule(
     "REQUIRED", "{column} is required, because no user with this key exists yet."
 )
-"""Of an upsert line that would add a user; found by the projection."""
+"""For an upsert line that would add a user; found by the projection."""
 
 NO_SUCH_USER: Final = Rule("NO_SUCH_USER", "No user has both this id and this key.")
 ATTRIBUTE_UNKNOWN: Final = Rule("ATTRIBUTE_UNKNOWN", "{column} is no attribute that is defined.")
@@ -139,16 +139,16 @@ KEY_NOT_NORMALISED: Final = Rule(
 KEY_FIELD_MISMATCH: Final = Rule(
     "KEY_FIELD_MISMATCH", "{column} is the reconciliation key, and is not that of the event's key."
 )
-"""These concern single events only; the files' rules do not know them."""
+"""For single events only; they do not occur in files."""
 
 ERASED: Final = Rule("ERASED", "The line was refused; what it held has been erased.")
-"""Of a line whose data `rollcall erase` has taken out of the log."""
+"""For a line whose data `rollcall erase` has removed from the log."""
 
 
 def e164(number: str) -> str | None:
-    """The phone number without what people write between digits; None where it is none.
+    """Return the phone number in E.164, or None where it is none.
 
-    :func:`ingest_api.validation.field_rules.to_e164` says the same for whole columns.
+    :func:`ingest_api.validation.field_rules.to_e164` does the same for whole columns.
     """
     plain = re.sub(MOBILE_PUNCTUATION, "", number)
     plain = f"+{plain[2:]}" if plain.startswith("00") else plain
@@ -156,5 +156,5 @@ def e164(number: str) -> str | None:
 
 
 def is_usa(country: str) -> bool:
-    """Whether a state is required with this country."""
+    """Return whether a state is required with this country."""
     return country.strip().lower() in USA_NAMES

@@ -1,11 +1,11 @@
-"""What a row without a job must be by itself: the projection and a history judge it alike.
+"""Validates producer rows (rows without a job), alike for the projection and for histories.
 
-A file's line is judged before it is in the log, another producer's row only when
-it is read from there.
-Its values are not corrected: each must be what an upload would make of it, so that
-the same user in a file finds nothing to change.
-What needs more than the row (its place, what attributes there are, who has the key)
-is judged where that is known.  Pure.
+A file's line is validated before it is in the log, a producer row only when it is read
+from there.
+Its values are not corrected: each must be as an upload would normalise it, so that the
+same user in a file changes nothing.
+Checks that need more than the row (its partition, the defined attributes, who has the
+key) stand where that is known.  Pure.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _LIKE_BOOLEANS: Final[dict[str, AttributeType]] = {"boolean": "boolean", "date":
 
 @dataclass(frozen=True, slots=True)
 class Misfit:
-    """A rule that a row breaks: its code, and the field that breaks it with what that holds."""
+    """A rule that a row breaks: its code, the field that breaks it, and the field's value."""
 
     code: str
     field: str | None = None
@@ -57,16 +57,16 @@ class Misfit:
 
 
 def key_field_of(setting: str, types: Mapping[str, AttributeType]) -> Field | None:
-    """The reconciliation key's field; None where it is an attribute that none of these is."""
+    """Return the reconciliation key's field; None where these attributes do not include it."""
     if setting in KEY_FIELD:
         return KEY_FIELD[setting]
     return attribute_field(setting, types[setting]) if setting in types else None
 
 
 def normalised_key(field: Field, text: str) -> str | None:
-    """The key that this value of the key's field means; None where it can be nobody's.
+    """Return the key for this value of the key's field; None where no user can have it.
 
-    As uploads have it: :mod:`ingest_api.validation.validate` says the same for whole columns.
+    :mod:`ingest_api.validation.validate` does the same for whole columns.
     """
     plain = text.strip()
     match field.kind:
@@ -84,7 +84,7 @@ def normalised_key(field: Field, text: str) -> str | None:
 
 
 def event_misfit(row: UserRow) -> Misfit | None:
-    """What is wrong with the event, whatever it says of a user."""
+    """Return the first broken rule of the event itself, apart from the user's values."""
     if not row.event_id:
         return Misfit(EVENT_ID_MISSING.code, "event_id")
     if (name := _nul_field(row)) is not None:
@@ -93,7 +93,7 @@ def event_misfit(row: UserRow) -> Misfit | None:
 
 
 def value_misfit(row: UserRow) -> Misfit | None:
-    """The first field whose value no upload would leave so; what a delete says is never kept."""
+    """Return the first field whose value is not normalised; a delete's values are never kept."""
     if row.mode == "delete":
         return None
     texts = ((field, getattr(row, field.name)) for field in FIELDS)
@@ -104,7 +104,7 @@ def value_misfit(row: UserRow) -> Misfit | None:
 
 
 def key_field_misfit(row: UserRow, field: Field) -> Misfit | None:
-    """Whether the row would leave its user with a key that is not the one in its key's field."""
+    """Return the broken rule where the row's key is not the one in the key's field."""
     if row.mode == "delete":
         return None
     value = _key_value(row, field)
@@ -117,7 +117,7 @@ def _key_value(row: UserRow, field: Field) -> str | None:
 
 
 def _may_lack(row: UserRow, field: Field) -> bool:
-    """Whether the key's field may be null: an upsert may leave alone what the user has."""
+    """Return whether the key's field may be null: an upsert may leave the user's value."""
     if field.is_required:
         return True  # a null changes no user, and makes none
     if is_attribute(field):
@@ -126,7 +126,7 @@ def _may_lack(row: UserRow, field: Field) -> bool:
 
 
 def _broken(field: Field, text: str) -> str | None:
-    """The code of the rule that the text breaks."""
+    """Return the code of the rule that the text breaks."""
     if not text or text != text.strip():
         return TEXT_NOT_TRIMMED.code
     if len(text) > field.max_characters:
@@ -139,7 +139,7 @@ def _broken(field: Field, text: str) -> str | None:
 
 
 def _nul_field(row: UserRow) -> str | None:
-    """The name of a field that holds a NUL character."""
+    """Return the name of a field that holds a NUL character."""
     for name in _NAMES:
         text = getattr(row, name)
         if isinstance(text, str) and "\0" in text:

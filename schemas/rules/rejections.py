@@ -1,4 +1,4 @@
-"""Rows that only the projection can refuse: the key exists, or a new user lacks a field."""
+"""Rejections that only the projection can find: the key exists, or a new user lacks a field."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FoundRejection:
-    """A row of the table ``rejection``, columns as staging.REJECTION_COLUMNS."""
+    """A row of the table ``rejection``, with the columns of staging.REJECTION_COLUMNS."""
 
     job_id: int
     record_number: int
@@ -35,14 +35,14 @@ class FoundRejection:
     raw: str
 
     def as_row(self) -> tuple[object, ...]:
-        """Its columns in table order."""
+        """Return its columns in table order."""
         return astuple(self)
 
 
 def key_conflict(
     row: Mapping[str, Any], key_setting: str, holder: tuple[int | None, int | None]
 ) -> FoundRejection:
-    """The row's key belongs to the user that ``holder`` = (job id, record number) last set."""
+    """Reject a row whose key has a user that ``holder`` = (job id, record number) last set."""
     field = key_field(key_setting)
     holder_job_id, holder_record = holder
     rule = DUPLICATE_IN_FILE if holder_job_id == row["job_id"] else KEY_EXISTS
@@ -51,14 +51,14 @@ def key_conflict(
 
 
 def incomplete_user(row: Mapping[str, Any]) -> FoundRejection:
-    """The row would add a user and lacks a field that a new user must have."""
+    """Reject a row that would add a user and lacks a required field."""
     missing = missing_field(row)
     rule = UNKNOWN_USER_INCOMPLETE
     return _rejection(row, rule, missing, rule.reason.format(column=missing.header))
 
 
 def erased_line(row: Mapping[str, Any]) -> FoundRejection:
-    """The line was refused, and its data has been erased since."""
+    """Reject a line that was refused and whose data has been erased since."""
     return FoundRejection(
         job_id=row["job_id"],
         record_number=row["record_number"],
@@ -72,12 +72,12 @@ def erased_line(row: Mapping[str, Any]) -> FoundRejection:
 
 
 def key_field(key_setting: str) -> Field:
-    """The field of the key; of an attribute its type does not matter here."""
+    """Return the field of the key; an attribute's type does not matter here."""
     return KEY_FIELD.get(key_setting) or attribute_field(key_setting, "string")
 
 
 def missing_field(row: Mapping[str, Any]) -> Field:
-    """The first field that the row lacks for a new user; some are lacking."""
+    """Return the first field that the row lacks for a new user, of at least one."""
     return next(
         (field for field in FIELDS if field.is_required and row[field.name] is None),
         next(field for field in FIELDS if field.name == "state"),
@@ -98,5 +98,5 @@ def _rejection(row: Mapping[str, Any], rule: Rule, field: Field, reason: str) ->
 
 
 def _value(row: Mapping[str, Any], field: Field) -> str | None:
-    """A batch has a row's attributes as pairs, a single event as a dict."""
+    """Return the field's value; a batch has attributes as pairs, a single event as a dict."""
     return dict(row["attributes"]).get(field.header) if is_attribute(field) else row[field.name]

@@ -1,7 +1,7 @@
-"""The process itself, on every side: what ends with it, and with what it ends.
+"""Threads and tasks whose failure ends the process, so that its supervisor restarts it.
 
 Owns the threads and tasks that a process can't do without.
 Promises that none of them gives up silently: its unexpected end ends the process with exit
-code 1 and one critical line, and whoever supervises it starts it again.
+code 1 and one critical log line.
 May import nothing of `schemas`.
 """

@@ -1,10 +1,10 @@
-"""Threads and tasks that live as long as their process needs them.
+"""Essential threads and tasks: an unexpected end of one ends the process.
 
-A process that goes on without one of its threads looks well and does half of its work, which is
-worse than one that ends: every process may be killed at any moment, and resumes where it was.
-So what is known to pass is waited out inside the thread; any other error leaves it, and ends the
-process.  Work that somebody waits for (a request's, a pool's) is none of this: its error goes
-to whoever waits.
+A process that goes on without one of its threads looks healthy and does half of its work, which
+is worse than one that ends: every process may be killed at any moment, and resumes where it was.
+So a thread waits out the errors that are known to pass; any other leaves it, and ends the
+process.  Work that somebody waits for (a request, a pool's task) is not essential: its error
+goes to whoever waits.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 EXIT_FAILED: Final = 1
 TASK_FAILED: Final = "an essential task has failed"
-"""The message with which a loop's exception handler is told."""
+"""The message that a loop's exception handler gets."""
 _FRAMES: Final = 12
 _ending: Final = threading.Lock()
 _log = structlog.stdlib.get_logger("rollcall.process")
 
 
 class UnexpectedEndError(Exception):
-    """A thread has returned although nobody had told it to stop."""
+    """A thread has returned without being told to stop."""
 
 
 class EssentialThread(threading.Thread):
@@ -47,7 +47,7 @@ class EssentialThread(threading.Thread):
         self._work = work
 
     def stop(self, timeout_s: float | None = None) -> None:
-        """Have it end, and wait for that; idempotent, also where it was never started."""
+        """Stop the thread and wait for its end; idempotent, also where it was never started."""
         self.stopping.set()
         if self.is_alive():
             self.join(timeout_s)
@@ -60,9 +60,9 @@ class EssentialThread(threading.Thread):
 
 
 def essential_task(work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-    """A running task whose failure is told to the loop's exception handler at once.
+    """Start a task whose failure reaches the loop's exception handler at once.
 
-    Its message there is :data:`TASK_FAILED`; being cancelled, or done, is no failure.
+    The message there is :data:`TASK_FAILED`; being cancelled, or done, is no failure.
     """
     task = asyncio.create_task(work, name=name)
     task.add_done_callback(_tell_loop)
@@ -78,9 +78,9 @@ def _tell_loop(task: asyncio.Task[None]) -> None:
 
 
 def end_process_on_failure() -> None:
-    """From now on an error that leaves a thread, the main one too, ends this process with 1.
+    """Make an error that leaves any thread, also the main one, end this process with code 1.
 
-    At once, and without any clean-up but that of the thread itself, because a clean-up may wait
+    It ends at once, without any clean-up but the thread's own, because a clean-up might wait
     for the very thread that has failed.
     """
     threading.excepthook = _on_thread_failure
@@ -102,8 +102,8 @@ def _on_main_failure(
 
 
 def _end(thread: str, error: BaseException) -> None:
-    """The text of an error may quote a user's row behind its first line: no log may hold that."""
-    _ending.acquire()  # for good: of threads that fail together one says why
+    """Log the first line of the error alone, because the rest may quote a user's row; then exit."""
+    _ending.acquire()  # never released: of threads that fail together only one logs why
     try:
         summary, *_ = str(error).splitlines() or [""]
         frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]

@@ -87,9 +87,9 @@ def other(rig: Rig) -> Iterator[Client]:
 
 
 @pytest.fixture
-def stack(rig: Rig) -> LocalStack:
+def stack(surroundings_of_session: Surroundings) -> LocalStack:
     """The broker and the database, where they are ours to break."""
-    ours = rig.env.surroundings.stack
+    ours = surroundings_of_session.stack
     if ours is None:
         pytest.skip("the broker and the database are not ours to break")
     return ours

@@ -1,1 +1,1 @@
-"""Answers of the API on a terminal or in a file: tables, lists, previews, progress."""
+"""Prints API responses as tables, JSON, previews and progress bars, or writes them to files."""

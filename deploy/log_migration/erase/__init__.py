@@ -1,1 +1,1 @@
-"""`./rollcall erase`: a data subject's records out of the log and of every table."""
+"""`rollcall erase`: removes a data subject's records from the log and all tables."""

@@ -1,10 +1,9 @@
-"""`user-events` copied, offset by offset, with a placeholder for each of a person's records.
+"""Copies `user-events` offset by offset, with a placeholder for each of a data subject's records.
 
-Offsets stay, because users' ids are made of them.  A placeholder has its row's
-place in its job's sequence and says what became of it, so that a job's counts
-stay; the digest in the job's seal is made anew.
-Whether a record counts is decided by the projection's own accept rule, asked of
-the copy.
+Offsets stay, because users' ids are made of them.  A placeholder keeps its row's
+place in its job's sequence and holds its outcome, so that the job's counts stay;
+the digest in the job's seal is made anew.
+The projection's own accept rule, applied to the copy, decides whether a record counts.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from schemas.log.storable import misfit
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from deploy.log_migration.erase.data_subject import Person
+    from deploy.log_migration.erase.data_subject import DataSubject
     from deploy.log_migration.erase.outcomes import Outcomes
     from deploy.log_migration.log_copy import LogCopy
     from processor.decoding.accept_rule import Accepted
@@ -45,16 +44,16 @@ _NOTHING: Final = RowErased(
 
 
 class _Partition(CountedPartition):
-    """A partition of the copy; ``touched_job_id``: the open job, where it has placeholders."""
+    """A partition of the copy; ``placeholder_job_id``: the open job, where it has placeholders."""
 
-    touched_job_id: int | None = None
+    placeholder_job_id: int | None = None
 
 
 @dataclass(slots=True)
 class Erasure:
-    """What has been taken out so far: records, among them lines of jobs, each once.
+    """The records erased so far, among them lines of jobs, each once.
 
-    ``mentions`` are partitions and offsets of records of others that say the key.
+    ``mentions``: partition and offset of other users' records that hold the key.
     """
 
     records: int = 0
@@ -63,11 +62,13 @@ class Erasure:
 
 
 class ErasingCopy:
-    """Copies all partitions, from where it is up to given ends, again and again."""
+    """Copies all partitions in steps, each up to the given end offsets."""
 
-    def __init__(self, old: Settings, *, person: Person, outcomes: Outcomes, copy: LogCopy) -> None:
-        """``outcomes`` are of the partition of the person's key."""
-        self._person = person
+    def __init__(
+        self, old: Settings, *, subject: DataSubject, outcomes: Outcomes, copy: LogCopy
+    ) -> None:
+        """``outcomes`` are of the partition of the data subject's key."""
+        self._subject = subject
         self._outcomes = outcomes
         self._copy = copy
         self._partitions = [
@@ -76,11 +77,11 @@ class ErasingCopy:
         self.erasure = Erasure()
 
     def copy_up_to(self, ends: Sequence[int]) -> None:
-        """The copy holds on return, acknowledged, all that comes before these offsets.
+        """Copy all records before these offsets, and wait until they are acknowledged.
 
         Raises:
-            MoveFailedError: Kafka did not give or take a record.
-            MoveRefusedError: a job's rows are not what its seal says.
+            MoveFailedError: Kafka did not deliver or accept a record.
+            MoveRefusedError: a job's rows do not match its seal.
         """
         for partition, end in zip(self._partitions, ends, strict=True):
             for records in partition.batches(end):
@@ -91,43 +92,43 @@ class ErasingCopy:
     def _write(self, partition: _Partition, records: list[CopiedRecord]) -> None:
         if not records:
             return
-        is_touched = partition.touched_job_id is not None
-        if is_touched or self._person.is_hinted(*records):
+        has_placeholders = partition.placeholder_job_id is not None
+        if has_placeholders or self._subject.may_mention(*records):
             parts = _up_to_seals(records)
             records = [record for part in parts for record in self._copied_part(partition, part)]
         else:
-            self._tell(partition, records, {}, partition.take(records))
+            self._feed_outcomes(partition, records, {}, partition.take(records))
         self._copy.append(partition.state.partition, records)
 
     def _copied_part(self, partition: _Partition, part: list[CopiedRecord]) -> list[CopiedRecord]:
-        """Records of which none but the last seals a job, as they are to stand in the copy."""
+        """Return the copy's records for these, of which none but the last seals a job."""
         seal = _seal(part[-1])
         body = part[:-1] if seal else part
-        written = self._without_person(partition, body) if body else []
+        written = self._without_subject(partition, body) if body else []
         if seal:
             record = part[-1]
-            if seal.job_id == partition.state.open_job_id == partition.touched_job_id:
+            if seal.job_id == partition.state.open_job_id == partition.placeholder_job_id:
                 value = encode(replace(seal, digest=partition.state.digest))
                 record = replace(record, record_value=value)
-            self._tell(partition, [record], {}, partition.take([record]))
+            self._feed_outcomes(partition, [record], {}, partition.take([record]))
             written.append(record)
-        if partition.state.open_job_id != partition.touched_job_id:
-            partition.touched_job_id = None
+        if partition.state.open_job_id != partition.placeholder_job_id:
+            partition.placeholder_job_id = None
         return written
 
-    def _without_person(
+    def _without_subject(
         self, partition: _Partition, records: list[CopiedRecord]
     ) -> list[CopiedRecord]:
-        theirs = {record.offset(): record for record in records if self._person.owns(record)}
+        theirs = {record.offset(): record for record in records if self._subject.owns(record)}
         number = partition.state.partition
         self.erasure.mentions += [
             (number, record.offset())
             for record in records
-            if record.offset() not in theirs and self._person.is_mentioned(record)
+            if record.offset() not in theirs and self._subject.mentions(record)
         ]
-        # Which of them count does not depend on what became of them, only the digest does.
+        # Whether a record counts does not depend on its outcome; only the digest does.
         blank = [_placeholder(theirs.get(record.offset()), record, "none") for record in records]
-        outcomes = self._tell(partition, blank, theirs, partition.judge(blank))
+        outcomes = self._feed_outcomes(partition, blank, theirs, partition.judge(blank))
         written = [
             _placeholder(theirs.get(record.offset()), record, outcomes.get(record.offset(), "none"))
             for record in records
@@ -137,17 +138,21 @@ class ErasingCopy:
         self.erasure.lines += counted
         self.erasure.records += len(theirs)
         if any(row.job_id == partition.state.open_job_id for row in counted):
-            partition.touched_job_id = partition.state.open_job_id
+            partition.placeholder_job_id = partition.state.open_job_id
         return written
 
-    def _tell(
+    def _feed_outcomes(
         self,
         partition: _Partition,
         records: list[CopiedRecord],
         theirs: Mapping[int, CopiedRecord],
         judged: tuple[Batch, Accepted],
     ) -> dict[int, ErasedOutcome]:
-        """What became of the person's lines that count; the brackets of jobs are told besides."""
+        """Project the openings and seals of jobs and the data subject's records.
+
+        Returns:
+            The outcomes of the data subject's lines that count, by offset.
+        """
         batch, accepted = judged
         places = {step.offset: step for step in accepted.steps if isinstance(step, Opened | Sealed)}
         counted = {step.offset for step in accepted.steps if isinstance(step, Erased)}
@@ -176,7 +181,7 @@ class ErasingCopy:
             self._outcomes.seal(step, record)
 
     def _outcome(self, record: CopiedRecord, *, is_counted: bool) -> ErasedOutcome | None:
-        """What became of a line of a job; None of a record that is none, or does not count."""
+        """Return the outcome of a job's line; None for a record that is none, or does not count."""
         event = _event(record)
         if isinstance(event, RowRejected):
             return "refused" if is_counted else None
@@ -192,7 +197,7 @@ class ErasingCopy:
 def _without_holes(
     records: list[CopiedRecord], begin: int, end: int | None = None
 ) -> list[CopiedRecord]:
-    """The records with one that means nothing at each offset that has none."""
+    """Return the records with a filler at each offset that has none."""
     whole: list[CopiedRecord] = []
     for record in records:
         whole += [_filler(offset, record.timestamp_ms) for offset in range(begin, record.offset())]
@@ -234,7 +239,7 @@ def _event(record: CopiedRecord) -> Event | None:
 
 
 def _is_line(event: Event | None) -> TypeGuard[UserRow | RowRejected]:
-    """Whether a job may count it; what stands for another one must take no line's place."""
+    """Return whether a job may count the event; a placeholder for another takes no line's place."""
     if not isinstance(event, UserRow | RowRejected) or misfit(event) is not None:
         return False
     return isinstance(event, RowRejected) or not (event.job_id is None or is_misattributed(event))
@@ -243,7 +248,7 @@ def _is_line(event: Event | None) -> TypeGuard[UserRow | RowRejected]:
 def _placeholder(
     theirs: CopiedRecord | None, record: CopiedRecord, outcome: ErasedOutcome
 ) -> CopiedRecord:
-    """What stands in the place of a record that is theirs; any other one stays."""
+    """Return the placeholder of a record of the data subject's; any other record as it is."""
     if theirs is None:
         return record
     event = _event(theirs)

@@ -1,4 +1,4 @@
-"""Whose data is to be erased, and how it is told in records and rows."""
+"""The data subject of an erasure, and how their records and rows are recognised."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MOBILE = "mobileNumber"
 
 
 def normalised(key: str, key_setting: str) -> str:
-    """The key as the log has it: an email in lower case, a mobile number in E.164."""
+    """Return the key as the log has it: an email in lower case, a mobile number in E.164."""
     if key_setting == "email":
         return key.strip().lower()
     if key_setting == _MOBILE:
@@ -33,10 +33,10 @@ def normalised(key: str, key_setting: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class DataSubject:
     """One user of the log, by the normalised reconciliation key.
 
-    ``jobs`` say how a refused line is to be read, by job id.
+    ``jobs``, by job id, tell how a refused line is parsed.
     """
 
     key: str
@@ -44,8 +44,8 @@ class Person:
     jobs: Mapping[int, JobAccepted]
 
     @property
-    def is_telling(self) -> bool:
-        """Whether the key means the person wherever it stands, as an address or a number does.
+    def is_unambiguous(self) -> bool:
+        """True where the key identifies the data subject anywhere, as an email or a number does.
 
         The value of a custom attribute may be a word or a number like any other.
         """
@@ -53,9 +53,9 @@ class Person:
 
     @property
     def pattern(self) -> str:
-        """What finds a telling key in lower-case text, for Python and for Postgres alike.
+        """A regular expression of an unambiguous key in lower-case text, for Python and Postgres.
 
-        What is part of a longer address or number is another one.
+        It does not match within a longer address or number.
         """
         if self.key_setting == _MOBILE:
             digits = f"{MOBILE_PUNCTUATION}*".join(self.key.removeprefix("+"))
@@ -63,14 +63,14 @@ class Person:
         before, after = "[a-z0-9._%+@-]", r"([a-z0-9@-]|\.[a-z0-9])"
         return f"(?<!{before}){re.escape(self.key)}(?!{after})"
 
-    def stands_in(self, text: str) -> bool:
-        """Whether the text says the key; one that tells nothing by itself must be all of it."""
-        if not self.is_telling:
+    def occurs_in(self, text: str) -> bool:
+        """Return whether the text holds the key; an ambiguous key must be the whole text."""
+        if not self.is_unambiguous:
             return text.strip() == self.key
         return re.search(self.pattern, text.lower()) is not None
 
-    def is_hinted(self, *records: Record) -> bool:
-        """False where surely none of them has the key; asked of thousands at once."""
+    def may_mention(self, *records: Record) -> bool:
+        """Return False where certainly no record has the key: a fast test for thousands at once."""
         values = [part for record in records for part in (record.key(), record.value())]
         joined = b"\0".join(value or b"" for value in values)
         if self.key_setting == _MOBILE:
@@ -81,16 +81,16 @@ class Person:
         return self.key.lower() in joined.decode(errors="replace").lower()
 
     def owns(self, record: Record) -> bool:
-        """Whether the record is the person's: of the key, a refused line with it, or no event.
+        """Return whether the record is the data subject's: a row, a refused line, or undecodable.
 
-        Another producer's row may say the key as nobody normalised it, and is a dead letter.
+        A producer row may hold the key unnormalised; it is a dead letter.
         """
-        if not self.is_hinted(record):
+        if not self.may_mention(record):
             return False
         try:
             event = decode(record.value())
         except UndecodableError:
-            return True  # it says the key, and nothing else can be told of it
+            return True  # it holds the key, and nothing else is known of it
         if isinstance(event, RowRejected):
             return self._owns_line(event)
         if not isinstance(event, UserRow):
@@ -101,28 +101,28 @@ class Person:
         field = KEY_FIELD.get(self.key_setting)
         return normalised_key(field, key) if field is not None else key.strip()
 
-    def is_mentioned(self, record: Record) -> bool:
-        """Whether the record says the key, whosever it is."""
-        if not self.is_hinted(record):
+    def mentions(self, record: Record) -> bool:
+        """Return whether the record mentions the key, whosever record it is."""
+        if not self.may_mention(record):
             return False
         try:
             event = decode(record.value())
         except UndecodableError:
             return True
         texts = [_text(record.key()), *_texts(asdict(event))]
-        return self.owns(record) or any(map(self.stands_in, texts))
+        return self.owns(record) or any(map(self.occurs_in, texts))
 
     def _owns_line(self, refused: RowRejected) -> bool:
-        """Whether the refused line has the key: in the key's column, where it can be told."""
+        """Return whether the refused line has the key, in the key's column where that is known."""
         job = self.jobs.get(refused.job_id)
-        if self.is_telling or job is None:
-            return self.stands_in(refused.raw) or self.stands_in(refused.value or "")
+        if self.is_unambiguous or job is None:
+            return self.occurs_in(refused.raw) or self.occurs_in(refused.value or "")
         cells = [cell.strip().strip('"') for cell in split(refused.raw, job.delimiter)]
         names = [plain_name(name) for name in cells_of(job.header or "", job.delimiter)]
         if len(names) == len(cells):
-            wanted = plain_name(self.key_setting)
-            cells = [cell for name, cell in zip(names, cells, strict=True) if name == wanted]
-        return any(map(self.stands_in, cells))
+            key_name = plain_name(self.key_setting)
+            cells = [cell for name, cell in zip(names, cells, strict=True) if name == key_name]
+        return any(map(self.occurs_in, cells))
 
 
 def _text(data: bytes | None) -> str:
@@ -130,7 +130,7 @@ def _text(data: bytes | None) -> str:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Every text in an event's values."""
+    """Yield every text in an event's values."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):

@@ -1,9 +1,8 @@
-"""What became of a person's lines: found by projecting that person's events alone, once more.
+"""Finds the outcomes of a data subject's lines by projecting those lines alone, once more.
 
-The projection's own code decides, in a schema that is thrown away.  Of the
-partition it gets the person's rows, each at its own log position, and the
-brackets of all jobs; with so few rows a job's sequence and digest are others,
-so they are made anew.
+The projection's own code decides, in a Postgres schema that is dropped afterwards.
+It reads the data subject's rows, each at its own log position, and the openings and
+seals of all jobs; sequences and digests are made anew, since rows are missing.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from schemas.events import ErasedOutcome
 
 SCHEMA: Final = "rollcall_erase"
-"""Where the person's events are projected; dropped at the end, and by the next run."""
+"""The schema that the events are projected to; dropped at the end, and by the next run."""
 _DROP: LiteralString = "DROP SCHEMA IF EXISTS {schema} CASCADE"
 _COUNTS: LiteralString = """
 SELECT inserted, updated, unchanged, rejected FROM {schema}.job_partition
@@ -45,7 +44,7 @@ _ALL: Final = 1 << 40
 
 
 class Outcomes:
-    """The person's partition, projected event by event; a context manager."""
+    """Projects the data subject's partition event by event; a context manager."""
 
     def __init__(self, settings: Settings, partition: int, reverted: frozenset[int]) -> None:
         """``reverted``: jobs that count as if they had never run."""
@@ -82,24 +81,24 @@ class Outcomes:
         self._store.close()
 
     def open(self, opened: Opened, record: CopiedRecord) -> None:
-        """A job began in the partition."""
+        """Project the opening of a job."""
         self._sequence = self._digest = 0
         self._queue(record)
         if opened.job.mode == "delsert":
-            # A leaf without indexes finds out at its end only which of two rows came first.
-            self._queue(replace(record, **self._stranger(opened)))
+            # A leaf without indexes decides only at its end which of two rows came first.
+            self._queue(replace(record, **self._probe_event(opened)))
 
     def seal(self, sealed: Sealed, record: CopiedRecord) -> None:
-        """A job is whole in the partition."""
+        """Project the seal of a job."""
         seal = JobSealed(job_id=sealed.seal.job_id, rows=self._sequence, digest=self._digest)
         self._queue(replace(record, record_value=encode(seal)))
 
     def note(self, record: CopiedRecord) -> None:
-        """An event without a job: of an attribute, or the person's."""
+        """Project an event without a job: of an attribute, or the data subject's."""
         self._queue(record)
 
     def outcome(self, row: UserRow, record: CopiedRecord) -> ErasedOutcome:
-        """What became of the person's line; ``none`` where its job is reverted."""
+        """Project the data subject's line; return its outcome, ``none`` in a reverted job."""
         value = encode(replace(row, sequence=self._sequence))
         self._sequence += 1
         self._digest = zlib.crc32(value, self._digest)
@@ -127,8 +126,8 @@ class Outcomes:
         connection = self._store.connection()
         self._generations = self._projection.project(connection, works, self._generations)
 
-    def _stranger(self, opened: Opened) -> dict[str, bytes]:
-        """An event that looks for a user by key and changes nothing, for this partition."""
+    def _probe_event(self, opened: Opened) -> dict[str, bytes]:
+        """Return an event of this partition that looks for a user by key and changes nothing."""
         keys = (f"nobody {number}" for number in count())
         key = next(key for key in keys
                    if partition_of(key.encode(), self._partitions) == self.partition)  # fmt: skip

@@ -1,4 +1,4 @@
-"""Where a person's key stands: in which topics, and in which columns of all tables."""
+"""Finds where a data subject's key still stands: in topics, and in columns of all tables."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from deploy.log_migration.erase.data_subject import Person
+    from deploy.log_migration.erase.data_subject import DataSubject
     from deploy.log_migration.topic_admin import TopicAdmin
     from schemas.config.settings import Settings
     from schemas.log.topics import Topic
@@ -32,24 +32,24 @@ _HITS: LiteralString = "SELECT count(*) FROM {table} WHERE {condition}"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the key was found, in how many rows or records."""
+    """A topic or column that holds the key, and the number of its records or rows that do."""
 
     name: str
     hits: int
 
 
 def find_in_topics(
-    settings: Settings, admin: TopicAdmin, topics: Sequence[Topic], person: Person
+    settings: Settings, admin: TopicAdmin, topics: Sequence[Topic], subject: DataSubject
 ) -> list[Place]:
-    """Topics in which a record says the key, whosever it is; reads them whole."""
+    """Return the topics in which any record mentions the key; read them whole."""
     found: list[Place] = []
     for topic in topics:
         bounds = admin.bounds(topic)
         hits = sum(
-            person.is_mentioned(record)
+            subject.mentions(record)
             for partition, (begin, end) in enumerate(bounds)
             for records in read_records(settings, topic.name, partition, begin, end)
-            if person.is_hinted(*records)
+            if subject.may_mention(*records)
             for record in records
         )
         if hits:
@@ -57,13 +57,13 @@ def find_in_topics(
     return found
 
 
-def find_in_tables(connection: psycopg.Connection, person: Person) -> list[Place]:
-    """Columns of all our tables, of any schema, in which the key stands; reads them whole."""
+def find_in_tables(connection: psycopg.Connection, subject: DataSubject) -> list[Place]:
+    """Return the columns of our tables, in any schema, that hold the key; read them whole."""
     found: list[Place] = []
     for schema, table, column, data_type in connection.execute(_COLUMNS).fetchall():
         statement = sql.SQL(_HITS).format(
             table=sql.Identifier(schema, table),
-            condition=_condition(person, sql.Identifier(column), data_type),
+            condition=_condition(subject, sql.Identifier(column), data_type),
         )
         row = connection.execute(statement).fetchone()
         if row and row[0]:
@@ -71,15 +71,15 @@ def find_in_tables(connection: psycopg.Connection, person: Person) -> list[Place
     return found
 
 
-def _condition(person: Person, column: sql.Identifier, data_type: str) -> sql.Composed:
+def _condition(subject: DataSubject, column: sql.Identifier, data_type: str) -> sql.Composed:
     parts = {
         "column": column,
-        "key": sql.Literal(person.key),
-        "pattern": sql.Literal(person.pattern if person.is_telling else ""),
+        "key": sql.Literal(subject.key),
+        "pattern": sql.Literal(subject.pattern if subject.is_unambiguous else ""),
     }
     if data_type == "bytea":
         return sql.SQL("position(convert_to({key}, 'UTF8') IN {column}) > 0").format(**parts)
-    if person.is_telling:
+    if subject.is_unambiguous:
         return sql.SQL("lower({column}::text) ~ {pattern}").format(**parts)
     if data_type == "jsonb":
         values: LiteralString = (

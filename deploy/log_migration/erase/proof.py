@@ -1,4 +1,4 @@
-"""The proof of a log without a person: the rows of all others are as they were."""
+"""Proves a log without a data subject: the rows of all other users are unchanged."""
 
 from __future__ import annotations
 
@@ -30,4 +30,4 @@ PROOF: Final = Proof(
     none={"reasons of refused lines": _OTHER_REASONS},
     totals=_TOTALS,
 )
-"""``{key}``: the person's; ``{erased}``: the code of an erased line."""
+"""``{key}``: the data subject's; ``{erased}``: the code of an erased line."""

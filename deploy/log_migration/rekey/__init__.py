@@ -1,1 +1,1 @@
-"""`./rollcall rekey`: the log with another reconciliation key, number of partitions, or both."""
+"""`rollcall rekey`: moves the log to another reconciliation key, number of partitions, or both."""

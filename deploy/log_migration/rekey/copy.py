@@ -1,10 +1,9 @@
-"""`user-events` written anew to other partitions, job by job.
+"""Writes `user-events` anew to other partitions, job by job.
 
-Only what counts is written, and what is dead stays dead.  Sequences, digests and
-the brackets of jobs are made anew by new partition; times stay.
-Ids of users are log positions, so they change, and where a write says one, it is
-told the new one: for that the new position of every row is remembered, eight
-bytes each.
+Only records that count are written; dead letters stay dead letters.  Sequences, digests,
+openings and seals of jobs are made anew for each new partition; times stay.
+Users' ids are log positions, so they change, and a write that names one gets the new
+one: for that the new position of every row is kept in memory, eight bytes each.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 
     from deploy.log_migration.log_copy import LogCopy
     from deploy.log_migration.records import CopiedRecord
-    from deploy.log_migration.rekey.job_order import Counted
+    from deploy.log_migration.rekey.job_order import CountedRecord
     from schemas.config.settings import Settings
     from schemas.events import Event
 
@@ -48,10 +47,10 @@ class NewPartition:
 
 
 class RekeyingCopy:
-    """Copies job by job, from where it is up to given ends, again and again."""
+    """Copies the log job by job, in steps, each up to the given end offsets."""
 
     def __init__(self, old: Settings, copy: LogCopy, new_key: Callable[[str], str]) -> None:
-        """``new_key``: by which key the rows of an old one are to stand."""
+        """``new_key`` returns the new key of an old one."""
         self._copy = copy
         self._new_key = new_key
         self._readers = [
@@ -63,12 +62,12 @@ class RekeyingCopy:
         self._jobs = 0
 
     def copy_jobs(self, ends: Sequence[int], jobs: int) -> None:
-        """The copy holds on return, acknowledged, so many jobs and all that comes before them.
+        """Copy up to the end of the first ``jobs`` jobs, and wait until all is acknowledged.
 
         They stand before these offsets in every partition.
 
         Raises:
-            MoveFailedError: Kafka did not give or take a record.
+            MoveFailedError: Kafka did not deliver or accept a record.
             MoveRefusedError: the old log is damaged.
         """
         self._read_up_to(ends)
@@ -81,7 +80,7 @@ class RekeyingCopy:
         self._copy.flush()
 
     def copy_rest(self, ends: Sequence[int]) -> None:
-        """The copy holds on return all that comes after the last job, up to these offsets."""
+        """Copy what follows the last job, up to these offsets."""
         self._read_up_to(ends)
         self._write_all(self._section())
         self._copy.flush()
@@ -90,29 +89,29 @@ class RekeyingCopy:
         for reader, end in zip(self._readers, ends, strict=True):
             reader.read_up_to(end)
 
-    def _section(self) -> Iterable[Counted]:
+    def _section(self) -> Iterable[CountedRecord]:
         return in_order([reader.section() for reader in self._readers])
 
-    def _open(self, opened: Sequence[Counted]) -> None:
-        """A job began when the first partition had it."""
+    def _open(self, opened: Sequence[CountedRecord]) -> None:
+        """Append the opening to every partition, with the earliest of its times."""
         first = min(opened, key=lambda one: one.record.timestamp_ms)
         for at, partition in enumerate(self._new):
             partition.sequence = partition.digest = 0
             self._append(at, first.record)
 
-    def _seal(self, sealed: Sequence[Counted]) -> None:
-        """A job was whole when the last partition had it whole."""
+    def _seal(self, sealed: Sequence[CountedRecord]) -> None:
+        """Append the seals, with the latest of their times: then the job was whole."""
         last = max(sealed, key=lambda one: one.record.timestamp_ms)
-        assert isinstance(last.event, JobSealed), "brackets are told apart by their reader"
+        assert isinstance(last.event, JobSealed), "the reader tells openings from seals"
         for at, partition in enumerate(self._new):
             seal = replace(last.event, rows=partition.sequence, digest=partition.digest)
             self._append(at, replace(last.record, record_value=encode(seal)))
 
-    def _write_all(self, section: Iterable[Counted]) -> None:
+    def _write_all(self, section: Iterable[CountedRecord]) -> None:
         for counted in section:
             self._write(counted)
 
-    def _write(self, counted: Counted) -> None:
+    def _write(self, counted: CountedRecord) -> None:
         match counted.event:
             case None:
                 self._append(counted.partition % len(self._new), _still_dead(counted.record))
@@ -129,14 +128,14 @@ class RekeyingCopy:
                 raise AssertionError(f"{type(other).__name__} never counts in a section")
 
     def _define(self, name: str, record: CopiedRecord) -> None:
-        """Everywhere, when the first partition has it: before any value of it."""
+        """Append the attribute to every partition once the first has it: before any value of it."""
         if name not in self._attributes:
             self._attributes.add(name)
             for at in range(len(self._new)):
                 self._append(at, record)
 
     def _write_line(
-        self, counted: Counted, event: UserRow | RowRejected | RowErased, key: bytes
+        self, counted: CountedRecord, event: UserRow | RowRejected | RowErased, key: bytes
     ) -> None:
         at = partition_of(key, len(self._new))
         partition = self._new[at]
@@ -146,8 +145,8 @@ class RekeyingCopy:
         self._remember(counted, at)
         self._append(at, replace(counted.record, record_key=key, record_value=value))
 
-    def _write_single(self, counted: Counted, row: UserRow) -> None:
-        """A row of another producer, or a write of the API."""
+    def _write_single(self, counted: CountedRecord, row: UserRow) -> None:
+        """Append a producer row, or a write of the API."""
         changed = replace(row, key=self._new_key(row.key), user_id=self._new_id(row.user_id))
         record = counted.record
         key = changed.key.encode()
@@ -157,13 +156,13 @@ class RekeyingCopy:
         self._remember(counted, at)
         self._append(at, record)
 
-    def _remember(self, counted: Counted, at: int) -> None:
+    def _remember(self, counted: CountedRecord, at: int) -> None:
         positions, offset = self._positions[counted.partition], counted.record.offset()
         positions.extend([_NOBODY] * (offset - len(positions)))
         positions.append(user_id(at, self._copy.next_offsets[at]))
 
     def _new_id(self, old: int | None) -> int | None:
-        """The id that a user has by the copy; one that nobody has stays one."""
+        """Return a user's id in the copy; an id that nobody has becomes another such."""
         if old is None:
             return None
         partition, offset = partition_of_id(old), offset_of(old)
@@ -177,10 +176,7 @@ class RekeyingCopy:
 
 
 def _still_dead(record: CopiedRecord) -> CopiedRecord:
-    """What was refused for its partition or its order might not be in a new place.
-
-    Without a key it is, wherever it stands.
-    """
+    """Return the record such that it stays refused in any partition and order: without its key."""
     try:
         event: Event | None = decode(record.value())
     except UndecodableError:

@@ -1,7 +1,7 @@
-"""The records that count of one partition of a log, each with its place among those of others.
+"""Merges the records that count of all partitions into one order, job by job.
 
 Partitions have no order among each other, but jobs have, and within a job its
-file.  What is put together from several partitions keeps
+file.  The merged order keeps
 
 - the order of each partition;
 - of a job's lines, the order of the file;
@@ -39,11 +39,11 @@ Place = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class CountedRecord:
     """A record that counts; ``event`` is None where it counts as a dead letter or a refusal.
 
-    ``place``: the greatest record number of the job so far in its partition, the greatest time
-    since, the partition.  It never falls between two brackets of jobs.
+    ``place``, its sort key: the greatest record number of the job so far in its partition, the
+    greatest time since, the partition.  It never decreases within a section of a job.
     """
 
     record: CopiedRecord
@@ -52,15 +52,15 @@ class Counted:
     place: Place
 
 
-class Placing:
-    """The places of one partition's records, told in their order."""
+class OrderTracker:
+    """Assigns sort keys to the records of one partition, which come in their order."""
 
     def __init__(self, partition: int) -> None:
         self._partition = partition
         self._number = self._time_ms = 0
 
-    def place(self, record: CopiedRecord, event: Event | None) -> Counted:
-        """The record with its place."""
+    def place(self, record: CopiedRecord, event: Event | None) -> CountedRecord:
+        """Return the record with its sort key."""
         number = _number_of(event)
         if isinstance(event, JobOpened | JobSealed):
             self._number = self._time_ms = 0
@@ -69,7 +69,7 @@ class Placing:
         elif number > self._number:
             self._number, self._time_ms = number, 0
         place = (self._number, self._time_ms, self._partition)
-        return Counted(record, event, self._partition, place)
+        return CountedRecord(record, event, self._partition, place)
 
 
 def _number_of(event: Event | None) -> int | None:
@@ -77,36 +77,39 @@ def _number_of(event: Event | None) -> int | None:
     return event.record_number if is_line and event.job_id is not None else None
 
 
-def in_order(sections: Iterable[Iterator[Counted]]) -> Iterator[Counted]:
-    """The records of one section of every partition, put together."""
+def in_order(sections: Iterable[Iterator[CountedRecord]]) -> Iterator[CountedRecord]:
+    """Merge the records of one section of every partition."""
     return heapq.merge(*sections, key=attrgetter("place"))
 
 
 class PartitionReader:
-    """Reads what counts of one partition, section by section, never beyond an end."""
+    """Reads the records that count of one partition, section by section, up to an end offset.
+
+    A bracket is the opening or the seal of a job; a section is what stands between two brackets.
+    """
 
     def __init__(self, settings: Settings, partition: int) -> None:
         self._topic = settings.topics.user_events
         self._partition = CountedPartition(settings, partition)
-        self._placing = Placing(partition)
-        self._ahead: list[Counted] = []
+        self._tracker = OrderTracker(partition)
+        self._ahead: list[CountedRecord] = []
         """The next one last."""
         self._batches: Iterator[list[CopiedRecord]] = iter(())
 
     def read_up_to(self, end: int) -> None:
-        """From now on what comes before this offset is read."""
+        """Read on up to this offset."""
         self._batches = self._partition.batches(end)
 
-    def section(self) -> Iterator[Counted]:
-        """What comes before the next bracket of a job, or the end."""
+    def section(self) -> Iterator[CountedRecord]:
+        """Yield the records before the next bracket of a job, or the end."""
         while (counted := self._next()) and not isinstance(counted.event, JobOpened | JobSealed):
             yield self._ahead.pop()
 
-    def bracket(self) -> Counted:
-        """The bracket of a job that comes next.
+    def bracket(self) -> CountedRecord:
+        """Return the next record, which is a bracket of a job.
 
         Raises:
-            MoveRefusedError: none does.
+            MoveRefusedError: it is not.
         """
         counted = self._next()
         if counted is None or not isinstance(counted.event, JobOpened | JobSealed):
@@ -116,7 +119,7 @@ class PartitionReader:
             )
         return self._ahead.pop()
 
-    def _next(self) -> Counted | None:
+    def _next(self) -> CountedRecord | None:
         while not self._ahead:
             records = next(self._batches, None)
             if records is None:
@@ -124,18 +127,18 @@ class PartitionReader:
             self._ahead = self._counted(records)[::-1]
         return self._ahead[-1]
 
-    def _counted(self, records: list[CopiedRecord]) -> list[Counted]:
+    def _counted(self, records: list[CopiedRecord]) -> list[CountedRecord]:
         batch, accepted = self._partition.take(records)
         good, dead = _offsets(batch, accepted)
         return [
-            self._placing.place(record, decode(record.value()) if record.offset() in good else None)
+            self._tracker.place(record, decode(record.value()) if record.offset() in good else None)
             for record in records
             if record.offset() in good or record.offset() in dead
         ]
 
 
 def _offsets(batch: Batch, accepted: Accepted) -> tuple[set[int], set[int]]:
-    """Offsets of what counts, and of what counts as refused."""
+    """Return the offsets of records that count, and of those that count as refused."""
     rejection_offsets = batch.offsets[np.flatnonzero(batch.is_rejection)]
     good = {
         control.offset for control in batch.controls if isinstance(control.event, AttributeDefined)
@@ -146,13 +149,13 @@ def _offsets(batch: Batch, accepted: Accepted) -> tuple[set[int], set[int]]:
         elif isinstance(step, Rows):
             good.update(batch.row_offsets[step.rows].tolist())
             good.update(rejection_offsets[step.rejections].tolist())
-    dead = {letter.offset for letter in batch.dead_letters}
+    dead = {dead_letter.offset for dead_letter in batch.dead_letters}
     dead |= {refused.offset for refused in batch.refused_writes}
     return good, dead
 
 
-def brackets(readers: Sequence[PartitionReader]) -> list[Counted]:
-    """The next bracket of every partition: all of one job.
+def brackets(readers: Sequence[PartitionReader]) -> list[CountedRecord]:
+    """Return the next bracket of every partition, all of one job.
 
     Raises:
         MoveRefusedError: they are not.

@@ -1,9 +1,8 @@
-"""Which new key each old one stands for, read from all rows of a log before any is written anew.
+"""Maps old keys to new ones, from all rows of a log before any is written anew.
 
-Each old key stands for one new one, and each new one for one old one, in the
-whole log.  So every row meets under its new key just the rows that it met under
-its old one, and whatever became of it becomes of it again.  Where that does not
-hold, there is no such log, and the rows are named for which it does not.
+The mapping must be one to one in the whole log: then every row meets under its new key
+just the rows that it met under its old one, and has the same outcome.  Where it is not,
+the move is refused, and the message names the rows.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from schemas.rules.fields import MAX_KEY_BYTES
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    from deploy.log_migration.rekey.job_order import Counted
+    from deploy.log_migration.rekey.job_order import CountedRecord
     from schemas.config.settings import Settings
     from schemas.rules.fields import Field
 
@@ -39,10 +38,10 @@ class _Unfit:
 
 
 class KeyChange:
-    """New keys by old ones; grows by :meth:`learn`."""
+    """New keys by old ones; :meth:`learn` adds to it."""
 
     def __init__(self, field: Field) -> None:
-        """``field``: whose value is to be the key."""
+        """``field``: the one whose value becomes the key."""
         self._field = field
         self._new: dict[str, str] = {}
         self._old: dict[str, str] = {}
@@ -51,13 +50,10 @@ class KeyChange:
         self._needing: dict[str, _Unfit] = {}
 
     def new_key(self, old: str) -> str:
-        """The key by which the rows of an old one stand in the new log.
-
-        What never made a user, and never can, keeps its key.
-        """
+        """Return the new key of an old one; a key that never made a user stays as it is."""
         return self._new.get(old, old)
 
-    def learn(self, counted: Counted, row: UserRow) -> None:
+    def learn(self, counted: CountedRecord, row: UserRow) -> None:
         """Read a row that may have had an effect."""
         value = self._value(row)
         if row.mode == "delete":
@@ -72,10 +68,10 @@ class KeyChange:
             self._refuse(counted, row, f"the user with the key {other} has the same {self._name}")
 
     def check(self) -> None:
-        """Return where every row that may have made or changed a user has its new key.
+        """Check that every row that may have made or changed a user has a new key.
 
         Raises:
-            MoveRefusedError: naming the first rows that have none, and how many there are.
+            MoveRefusedError: some have none; the message counts them and names the first.
         """
         needing = [unfit for key, unfit in self._needing.items() if key not in self._new]
         count = self._unfit_count + len(needing)
@@ -97,8 +93,8 @@ class KeyChange:
         value: str | None = getattr(row, field.name)
         return value.strip().lower() if value and field.kind == "email" else value
 
-    def _learn_without(self, counted: Counted, row: UserRow) -> None:
-        """An upsert means the user that has the key, whatever else it says."""
+    def _learn_without(self, counted: CountedRecord, row: UserRow) -> None:
+        """An upsert changes the user that has the key, so another row may supply the new key."""
         if row.mode != "upsert":
             self._refuse(counted, row, _MISSING.format(field=self._name))
         elif self._is_cleared(row):
@@ -113,20 +109,20 @@ class KeyChange:
             return field.json_name in row.attributes
         return bool(row.present & field.bit) and not field.is_never_cleared
 
-    def _refuse(self, counted: Counted, row: UserRow, why: str) -> None:
+    def _refuse(self, counted: CountedRecord, row: UserRow, why: str) -> None:
         self._unfit_count += 1
         if len(self._unfit) < _SHOWN:
             self._unfit.append(_Unfit(_where(counted, row), row.key, why))
 
 
-def _where(counted: Counted, row: UserRow) -> str:
+def _where(counted: CountedRecord, row: UserRow) -> str:
     if row.job_id is None:
         return f"partition {counted.partition}, offset {counted.record.offset()}"
     return f"job {row.job_id}, line {row.line} (record {row.record_number})"
 
 
 class KeyScan:
-    """Reads a log for a :class:`KeyChange`, job by job, from where it is up to given ends."""
+    """Reads a log for a :class:`KeyChange`, job by job, in steps up to given end offsets."""
 
     def __init__(self, old: Settings, change: KeyChange) -> None:
         self.change = change
@@ -136,20 +132,22 @@ class KeyScan:
         self._jobs = 0
 
     def scan(self, ends: Sequence[int], jobs: int, refused: Collection[tuple[int, int]]) -> None:
-        """Learn from so many jobs, which stand before these offsets, and from what is around them.
+        """Learn from the first ``jobs`` jobs, which end before these offsets, and the rows around.
 
-        ``refused`` are the lines that had no effect, by job and record number.
+        ``refused``: lines that had no effect, by job and record number.
         """
         for reader, end in zip(self._readers, ends, strict=True):
             reader.read_up_to(end)
             for _ in range(2 * (jobs - self._jobs)):
                 self._learn(reader.section(), refused)
                 reader.bracket()
-            # Now, not when the log is held: what is refused is to be refused before that.
+            # A log that cannot be rekeyed is refused now, before it is held.
             self._learn(reader.section(), refused)
         self._jobs = jobs
 
-    def _learn(self, section: Iterable[Counted], refused: Collection[tuple[int, int]]) -> None:
+    def _learn(
+        self, section: Iterable[CountedRecord], refused: Collection[tuple[int, int]]
+    ) -> None:
         for counted in section:
             row = counted.event
             if isinstance(row, UserRow) and (row.job_id, row.record_number) not in refused:

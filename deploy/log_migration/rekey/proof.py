@@ -1,4 +1,4 @@
-"""The proof of a log that was written anew: its tables say the same of everybody, but for ids."""
+"""Proves a rekeyed log: its tables hold the same rows, but for the users' ids."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ SELECT (SELECT total FROM {old}.user_total), (SELECT total FROM {new}.user_total
 def prove_rekeyed(
     connection: psycopg.Connection, schemas: tuple[str, str], key: Field | None
 ) -> int:
-    """Return where the old and the new tables say the same; how many users they have.
+    """Prove that old and new tables hold the same; return the number of users.
 
-    ``key``: the field whose value is the key in the new ones, where it is another one.
+    ``key``: the field that is the new key, None where the key stays.
 
     Raises:
-        MoveFailedError: they do not.
+        MoveFailedError: they differ.
     """
     if key is None:
         return prove(connection, schemas, Proof(_SAME | _SAME_KEY, {}, _TOTALS))

@@ -1,4 +1,4 @@
-"""`./rollcall rekey`: the log with another reconciliation key, number of partitions, or both."""
+"""`./rollcall rekey`: moves the log to another key, another number of partitions, or both."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from deploy.log_migration import MoveRefusedError
-from deploy.log_migration.engine import afresh, find_log, locked, move
+from deploy.log_migration.engine import find_log, locked, move, with_next_version
 from deploy.log_migration.log_copy import LogCopy
 from deploy.log_migration.log_state import read_ledger
 from deploy.log_migration.rekey.copy import RekeyingCopy
@@ -21,8 +21,8 @@ from schemas.rules.fields import KEY_FIELD
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from deploy.log_migration.engine import Log, Tell
-    from deploy.log_migration.erase.data_subject import Person
+    from deploy.log_migration.engine import Log, Report
+    from deploy.log_migration.erase.data_subject import DataSubject
     from deploy.log_migration.records import CopiedRecord
     from schemas.config.settings import Settings
     from schemas.rules.fields import Field
@@ -32,7 +32,7 @@ COMMAND: Final = "rekey"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rekeyed:
-    """What has been done; ``users`` is None where a move that was broken off was completed."""
+    """The result of a rekeying; ``users`` is None where an interrupted move was completed."""
 
     version: int
     partitions: int
@@ -42,15 +42,15 @@ class Rekeyed:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What the log is to have; None where it is to stay."""
+class RekeyRequest:
+    """The requested key and partitions of the log; None where it keeps its own."""
 
     key: str | None = None
     partitions: int | None = None
 
 
-def rekey(settings: Settings, wanted: Wanted, *, tell: Tell) -> Rekeyed:
-    """Move the log to what is wanted, see :func:`deploy.log_migration.engine.move`.
+def rekey(settings: Settings, request: RekeyRequest, *, report: Report) -> Rekeyed:
+    """Move the log as requested; see :func:`deploy.log_migration.engine.move`.
 
     Raises:
         MoveRefusedError, MoveFailedError: the log is as it was.
@@ -58,34 +58,34 @@ def rekey(settings: Settings, wanted: Wanted, *, tell: Tell) -> Rekeyed:
     """
 
     def begin(log: Log) -> contextlib.nullcontext[_Rekeying]:
-        return contextlib.nullcontext(_Rekeying(_as_wanted(log, wanted), tell))
+        return contextlib.nullcontext(_Rekeying(_requested(log, request), report))
 
     with locked(settings) as connection:
-        moved = move(find_log(settings, connection, COMMAND), begin, tell)
+        moved = move(find_log(settings, connection, COMMAND), begin, report)
         log = moved.log
         return Rekeyed(
             key=log.tables.reconciliation_key(log.tables.active().schema),
             version=log.new.log_version,
             partitions=log.new.topics.user_events.partitions,
-            users=moved.rewriting and moved.rewriting.users,
+            users=moved.rewrite and moved.rewrite.users,
             held_s=moved.held_s,
         )
 
 
-def _as_wanted(log: Log, wanted: Wanted) -> Log:
+def _requested(log: Log, request: RekeyRequest) -> Log:
     now = log.old.topics.user_events.partitions
-    partitions, key = wanted.partitions or now, wanted.key or log.old.reconciliation_key
+    partitions, key = request.partitions or now, request.key or log.old.reconciliation_key
     if (partitions, key) == (now, log.old.reconciliation_key):
         raise MoveRefusedError(
             f"The log has the key {key} and {now} partitions already, so there is nothing to be"
             " done."
         )
     new = msgspec.structs.replace(log.old.with_partitions(partitions), reconciliation_key=key)
-    return afresh(log, new)
+    return with_next_version(log, new)
 
 
 def _field(log: Log) -> Field | None:
-    """The field that is to be the key; None where the key stays."""
+    """Return the field that becomes the key; None where the key stays."""
     key = log.new.reconciliation_key
     if key == log.old.reconciliation_key:
         return None
@@ -100,18 +100,18 @@ def _field(log: Log) -> Field | None:
 
 
 class _Rekeying:
-    """The log written anew, see :class:`deploy.log_migration.engine.Rewriting`.
+    """Writes the log anew; see :class:`deploy.log_migration.engine.Rewrite`.
 
-    ``users``: how many the compared tables have.
+    ``users``: the number in the compared tables.
     """
 
-    person: Person | None = None
+    subject: DataSubject | None = None
     users = 0
 
-    def __init__(self, log: Log, tell: Tell) -> None:
+    def __init__(self, log: Log, report: Report) -> None:
         self.log = log
         self.copy = LogCopy(log.new)
-        self._tell = tell
+        self._report = report
         self._active = log.tables.active().schema
         self._field = _field(log)
         change = KeyChange(self._field) if self._field else None
@@ -120,27 +120,27 @@ class _Rekeying:
         self._ended_jobs()
 
     def _ended_jobs(self) -> int:
-        """How many jobs there are; only whole ones are copied."""
+        """Return the number of jobs, all of which must have ended: only whole ones are copied."""
         jobs = [job.accepted.job_id for job in read_ledger(self.log.old).jobs]
         if running := self.log.tables.unfinished(self._active, jobs):
             raise MoveRefusedError(f"{running} jobs have not ended: let them end first.")
         return len(jobs)
 
-    def copy_on(self, *, is_last: bool) -> Sequence[int]:
+    def copy_up_to_now(self, *, is_last: bool) -> Sequence[int]:
         jobs, topic = self._ended_jobs(), self.log.old.topics.user_events
         ends = self.log.admin.ends(topic)
         if self._scan:
-            self._tell("Reading the new keys.")
+            self._report("Reading the new keys.")
             self._scan.scan(ends, jobs, self.log.tables.refused_lines(self._active))
             self._scan.change.check()
-        self._tell(f"Copying {topic.name} up to {sum(ends)} records.")
+        self._report(f"Copying {topic.name} up to {sum(ends)} records.")
         self._rekeying.copy_jobs(ends, jobs)
         if is_last:
             self._rekeying.copy_rest(ends)
         return ends
 
-    def look(self, partition: int, records: Sequence[CopiedRecord]) -> None:
-        """Any record may stand in it that was written."""
+    def check_copied(self, partition: int, records: Sequence[CopiedRecord]) -> None:
+        """Any record that was written may stand in the copy."""
 
     def check_tables(self, schemas: tuple[str, str]) -> None:
         self.users = prove_rekeyed(self.log.connection, schemas, self._field)

@@ -70,7 +70,7 @@ def test_without_valid_credentials_nothing_is_answered_and_no_body_read(
         "Content-Length: 1000000000",
         *([f"Authorization: {credentials}"] if credentials is not None else []),
     ]
-    with socket.create_connection((url.host, url.port or 80), timeout=10) as connection:
+    with socket.create_connection((url.host, url.port or 80), timeout=60) as connection:
         connection.sendall("\r\n".join(lines).encode() + b"\r\n\r\n")
         answer = b""
         while received := connection.recv(65536):

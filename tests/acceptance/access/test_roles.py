@@ -135,7 +135,7 @@ def answers(gate: Gate, call: str, tokens: dict[str, str]) -> dict[str, bool]:
         body = b"{}" if method in {"POST", "PUT"} else None
         json_type = {"Content-Type": "application/json"} if body else {}
         answer = httpx2.request(
-            method, url, headers=headers | json_type, content=body, timeout=30, trust_env=False
+            method, url, headers=headers | json_type, content=body, timeout=60, trust_env=False
         )
         found[role] = answer.status_code not in {401, 403}
         if answer.status_code == 401:
@@ -161,7 +161,7 @@ def test_no_route_reads_a_body_before_it_knows_who_sends_it(gate: Gate) -> None:
             "Content-Type: application/json",
             "Content-Length: 1000000000",
         ]
-        with socket.create_connection((url.host, url.port or 80), timeout=5) as connection:
+        with socket.create_connection((url.host, url.port or 80), timeout=60) as connection:
             connection.sendall("\r\n".join(head).encode() + b"\r\n\r\n")
             assert connection.recv(65536).startswith(b"HTTP/1.1 401 "), call
 
@@ -173,7 +173,7 @@ def test_a_mode_that_can_delete_needs_a_higher_role(gate: Gate, mode: str, role:
     files = {"uploadFile": ("f.csv", b"First Name,Last Name,Email,Country\na,b,a@b.co,India\n")}
     url = f"{gate.client.url}{BASE}/audience/import"
     headers = {"Authorization": f"Bearer {token}"}
-    with httpx2.Client(headers=headers, timeout=30, trust_env=False) as client:
+    with httpx2.Client(headers=headers, timeout=60, trust_env=False) as client:
         in_query = client.post(f"{url}?importType={mode}", files=files)
         in_form = client.post(url, files=files, data={"importType": mode})
     for answer in (in_query, in_form):

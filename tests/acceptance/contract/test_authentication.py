@@ -78,7 +78,7 @@ def test_the_body_of_a_strangers_upload_is_not_read(contract_rig: Rig) -> None:
         "Content-Type: multipart/form-data; boundary=x\r\n\r\n"
     )
     answer = b""
-    with socket.create_connection((url.host, url.port or 80), timeout=10) as connection:
+    with socket.create_connection((url.host, url.port or 80), timeout=60) as connection:
         connection.sendall(head.encode())
         while received := connection.recv(65536):
             answer += received

@@ -45,7 +45,7 @@ def head_of(server: Server, *headers: str) -> bytes:
 def spoken(server: Server, *pieces: bytes) -> bytes:
     """What is answered to these bytes, after which nothing more is sent."""
     url = httpx2.URL(server.http.base_url)
-    with socket.create_connection((url.host, url.port or 80), timeout=20) as connection:
+    with socket.create_connection((url.host, url.port or 80), timeout=60) as connection:
         for piece in pieces:
             connection.sendall(piece)
         connection.shutdown(socket.SHUT_WR)
@@ -70,7 +70,7 @@ def test_a_client_may_wait_to_be_told_to_go_on(server: Server, body: bytes) -> N
     """`Expect: 100-continue`."""
     head = head_of(server, f"Content-Length: {len(body)}", "Expect: 100-continue")
     url = httpx2.URL(server.http.base_url)
-    with socket.create_connection((url.host, url.port or 80), timeout=20) as connection:
+    with socket.create_connection((url.host, url.port or 80), timeout=60) as connection:
         connection.sendall(head)
         assert connection.recv(1000).startswith(b"HTTP/1.1 100 ")
         connection.sendall(body)
@@ -108,6 +108,6 @@ def test_a_body_over_the_limit_is_refused_before_it_comes(server: Server) -> Non
 def test_a_body_that_does_not_come_is_not_waited_for(server: Server) -> None:
     """408, after ten seconds without a byte."""
     url = httpx2.URL(server.http.base_url)
-    with socket.create_connection((url.host, url.port or 80), timeout=20) as connection:
+    with socket.create_connection((url.host, url.port or 80), timeout=60) as connection:
         connection.sendall(head_of(server, "Content-Length: 10") + b"{")
         assert connection.recv(65536).startswith(b"HTTP/1.1 408 ")

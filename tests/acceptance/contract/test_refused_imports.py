@@ -146,7 +146,7 @@ def test_too_many_uploads_of_an_account_are_told_to_come_again(
         "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 1000\r\n"
         "Expect: 100-continue\r\n\r\n"
     )
-    with socket.create_connection((url.host, url.port or 80), timeout=10) as connection:
+    with socket.create_connection((url.host, url.port or 80), timeout=60) as connection:
         connection.sendall(head.encode())
         assert connection.recv(1000).startswith(b"HTTP/1.1 100")
         answer = limited.upload(file(line(f"{name}@example.org")))

@@ -56,7 +56,7 @@ class _Sender:
                 if topic is topics.job_events and (value or b"").startswith(b"\0"):
                     continue  # a schema's id: without a registry that is a fault of the set-up
                 self._produce(topic, drawn, value)
-        assert self._producer.flush(30) == 0
+        assert self._producer.flush(60) == 0
 
     def begin_again(self, job_id: int, after: int) -> None:
         """A JobOpened of a job that has ended, as if it came next, in every partition."""
@@ -69,7 +69,7 @@ class _Sender:
             self._producer.produce(
                 topic.name, codec.encode(opened), b"", partition, on_delivery=self._note_unfit
             )
-        assert self._producer.flush(30) == 0
+        assert self._producer.flush(60) == 0
 
     def _note_unfit(self, error: object, message: Any) -> None:
         assert error is None, error
@@ -118,7 +118,7 @@ def _allow_any_time(env: Ground) -> None:
         ]
         futures = cast("dict[Any, Any]", admin.incremental_alter_configs(resources))
         for future in futures.values():
-            future.result(20)
+            future.result(60)
 
 
 def _letters(env: Ground) -> set[tuple[int, int]]:
@@ -166,7 +166,7 @@ def test_readiness_says_what_the_log_of_jobs_waits_for(rig: Rig) -> None:
     """A record that names a schema's id, and no registry to ask: nobody may pass over it."""
     producer = Producer({**rig.env.settings.kafka})
     producer.produce(rig.env.settings.topics.job_events.name, b"\0\0\0\0\7some event")
-    assert producer.flush(20) == 0
+    assert producer.flush(60) == 0
     wait_until(
         lambda: (
             "job-events is not read on: A record was written by schema id 7"

@@ -83,10 +83,10 @@ def test_api_killed_while_it_receives(rig: Rig) -> None:
     headers = {"Idempotency-Key": "first try"}
     with ThreadPoolExecutor() as pool:
         upload = pool.submit(rig.client.upload, slowly(), headers=headers)
-        assert has_sent.wait(30)
+        assert has_sent.wait(60)
         rig.api.kill()
         with pytest.raises(httpx2.TransportError):
-            upload.result(30)
+            upload.result(60)
     assert accepted_jobs(rig.env.settings) == []
     rig.restart_api()
     job_id = rig.submit(content, headers=headers)
@@ -115,7 +115,7 @@ def test_api_killed_around_its_answer(rig: Rig, seed: int) -> None:
         answers = [pool.submit(upload, number) for number in range(8)]
         wait_until(lambda: sum(answer.done() for answer in answers) >= kept_before, 30, every_s=0)
         rig.api.kill()
-        answered = [answer.result(30) for answer in answers]
+        answered = [answer.result(60) for answer in answers]
     in_log = {job.job_id for job in accepted_jobs(rig.env.settings)}
     assert {job_id for job_id in answered if job_id is not None} <= in_log
     rig.restart_api()

@@ -40,7 +40,7 @@ def test_processors_come_and_go_during_a_job(rig: Rig) -> None:
 
 
 def test_sigterm_in_the_middle_of_a_job_ends_each_process_with_0(rig: Rig) -> None:
-    """Within 15 seconds, and the job is done after a new start."""
+    """In order, and the job is done after a new start."""
     rig.submit(tidy_csv(range(_ROWS)))
     rig.wait_projected(1)
     assert rig.processors[0].terminate() == 0

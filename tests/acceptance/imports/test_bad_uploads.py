@@ -254,7 +254,7 @@ def test_a_client_that_sends_a_byte_a_second_is_cut_off(refusing: Client) -> Non
     """408 at a deadline, however regularly bytes come: four seconds in this test."""
     url = httpx2.URL(refusing.url)
     content = body()
-    with socket.create_connection((url.host, url.port or 80), timeout=10) as connection:
+    with socket.create_connection((url.host, url.port or 80), timeout=60) as connection:
         connection.sendall(head(refusing, f"Content-Length: {len(content)}").encode())
         connection.settimeout(1)
         answer = b""
@@ -272,7 +272,7 @@ def test_a_head_that_trickles_is_cut_off(client: Client) -> None:
     """After half a minute at most; others are answered meanwhile."""
     url = httpx2.URL(client.url)
     top = head(client, "Content-Length: 10").encode()[:-4]
-    with socket.create_connection((url.host, url.port or 80), timeout=10) as connection:
+    with socket.create_connection((url.host, url.port or 80), timeout=60) as connection:
         connection.sendall(top)
         connection.settimeout(1)
         started = time.monotonic()

@@ -230,10 +230,10 @@ def test_the_share_is_that_of_the_users_after_all_jobs_before(rig: Rig) -> None:
     rig.assert_as_modelled()
 
 
-@pytest.fixture
-def large(rig: Rig) -> bytes:
+@pytest.fixture(scope="module")
+def large(rig_of_module: Rig) -> bytes:
     """A file whose comparison takes a while, with as many users there."""
-    rig.run(tidy_csv(range(_ROWS)))
+    rig_of_module.run(tidy_csv(range(_ROWS)))
     return tidy_csv(range(_ROWS), word="b")
 
 
@@ -269,15 +269,17 @@ def begin(rig: Rig, content: bytes) -> socket.socket:
     return connection
 
 
-def test_a_client_that_goes_away_ends_its_dry_run(rig: Rig, large: bytes) -> None:
+def test_a_client_that_goes_away_ends_its_dry_run(rig_of_module: Rig, large: bytes) -> None:
     """Nothing of it is left; the next one is answered."""
+    rig = rig_of_module
     begin(rig, large).close()
     wait_until(lambda: is_clean(rig), 30, saying="nothing is left")
     assert found(post(rig, tidy_csv([1]), query={"dryRun": "true"})) == (0, 0, 0, 0, 1)
 
 
-def test_an_api_killed_during_a_dry_run_leaves_nothing(rig: Rig, large: bytes) -> None:
+def test_an_api_killed_during_a_dry_run_leaves_nothing(rig_of_module: Rig, large: bytes) -> None:
     """Postgres notices by itself, also in the middle of a statement."""
+    rig = rig_of_module
     with begin(rig, large):
         rig.api.kill()
         wait_until(lambda: is_clean(rig), 10, saying="nothing is left")
@@ -285,8 +287,9 @@ def test_an_api_killed_during_a_dry_run_leaves_nothing(rig: Rig, large: bytes) -
     rig.assert_as_modelled()
 
 
-def test_an_api_that_is_stopped_gives_its_dry_runs_up(rig: Rig, large: bytes) -> None:
+def test_an_api_that_is_stopped_gives_its_dry_runs_up(rig_of_module: Rig, large: bytes) -> None:
     """It ends in order and in time, and nothing is left."""
+    rig = rig_of_module
     with begin(rig, large):
         assert rig.api.terminate() == 0
         wait_until(lambda: is_clean(rig), 10, saying="nothing is left")
@@ -294,9 +297,10 @@ def test_an_api_that_is_stopped_gives_its_dry_runs_up(rig: Rig, large: bytes) ->
 
 
 def test_a_dry_run_on_a_frozen_database_is_given_up(
-    rig: Rig, large: bytes, stack: LocalStack
+    rig_of_module: Rig, large: bytes, stack: LocalStack
 ) -> None:
     """503 within some seconds; nothing is left once it wakes, and the next one is answered."""
+    rig = rig_of_module
     with begin(rig, large) as connection:
         connection.settimeout(40)
         with frozen(stack.postgres.child.pid):

@@ -283,7 +283,7 @@ def test_sigterm_ends_the_process_in_time_whatever_is_under_way(
     service, client = services.api()
     wait_until(lambda: accounts_and_topics_are_there(client), 30)
     url = httpx2.URL(client.url)
-    with socket.create_connection((url.host, url.port or 80), timeout=15) as connection:
+    with socket.create_connection((url.host, url.port or 80), timeout=60) as connection:
         connection.sendall(head(client, "Content-Length: 9000000").encode() + body()[:-20])
         time.sleep(0.3)
         assert service.terminate() == 0
@@ -338,7 +338,7 @@ def test_a_second_process_does_not_share_the_port(api: tuple[Service, Client]) -
         env=environ,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
     assert ended.returncode == 2

@@ -91,7 +91,7 @@ def test_streams_are_bounded_and_freed_at_once(
         with contextlib.ExitStack() as stack:
             streams = [stack.enter_context(events(client, waiting_job)) for _ in range(MOST)]
             assert ["retry" in next(found) for found in streams] == [True] * MOST
-            refused = client.http.get(path, timeout=5)
+            refused = client.http.get(path, timeout=60)
             assert refused.status_code == 503
             assert int(refused.headers["Retry-After"]) > 0
             assert client.status(waiting_job)["state"] == "ACCEPTED"

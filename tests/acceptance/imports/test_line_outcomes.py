@@ -150,7 +150,7 @@ def test_an_answer_that_a_crash_swallows_is_given_to_the_retry(rig: Rig) -> None
         answers = [threads.submit(upload) for _ in range(20)]
         wait_until(lambda: bool(accepted_jobs(rig.env.settings)), 30, every_s=0)
         rig.api.kill()
-        answered = {answer.result(30) for answer in answers}
+        answered = {answer.result(60) for answer in answers}
     rig.restart_api()
     retried = upload()
 

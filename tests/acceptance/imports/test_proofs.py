@@ -66,7 +66,7 @@ def _cut_log(rig: Rig) -> None:
     admin = AdminClient({"bootstrap.servers": rig.env.surroundings.bootstrap_servers})
     places = [TopicPartition(topic.name, partition, 2) for partition in range(topic.partitions)]
     for done in admin.delete_records(places).values():  # pyright: ignore[reportUnknownVariableType]
-        done.result(20)
+        done.result(60)
 
 
 def test_tables_are_proven_while_imports_run(rig: Rig, shell: Shell) -> None:

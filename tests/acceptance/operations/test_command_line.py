@@ -158,7 +158,7 @@ def test_ctrl_c_leaves_the_job_alone(shell_alone: _Shell) -> None:
     wait_until(lambda: shell.rig.client.statuses()["total"] == 1, 30, saying="it is accepted")
 
     command.send_signal(signal.SIGINT)
-    _, stderr = command.communicate(timeout=30)
+    _, stderr = command.communicate(timeout=60)
 
     job_id = shell.rig.client.statuses()["statuses"][0]["id"]
     shell.rig.processors[0].thaw()
@@ -178,7 +178,7 @@ def test_a_reader_that_has_gone_ends_it_quietly(shell: _Shell, options: tuple[st
     command.stdout.close()
 
     assert command.stderr.read() == ""
-    assert command.wait(30) == 128 + signal.SIGPIPE
+    assert command.wait(60) == 128 + signal.SIGPIPE
     command.stderr.close()
 
 

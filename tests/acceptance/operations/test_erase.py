@@ -96,7 +96,7 @@ def _send(env: Ground, *rows: UserRow) -> None:
         key = row.key.encode()
         topic = env.settings.topics.user_events.name
         producer.produce(topic, codec.encode(row), key, partition_of(key, partitions))
-    assert producer.flush(20) == 0
+    assert producer.flush(60) == 0
 
 
 def _dead_letters(rig: Rig) -> int:
@@ -122,7 +122,7 @@ def topics_with(env: Ground, text: str) -> list[str]:
     prefix = env.environ["ROLLCALL_TOPIC_PREFIX"]
     topics = [
         Topic(name, len(found.partitions), {})
-        for name, found in admin.list_topics(timeout=10).topics.items()
+        for name, found in admin.list_topics(timeout=60).topics.items()
         if name.startswith(prefix)
     ]
     return [
@@ -219,9 +219,9 @@ def test_a_move_killed_after_the_switch_is_completed(
     def die(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(engine, "let_go_on", die)
+    monkeypatch.setattr(engine, "resume", die)
     with pytest.raises(KeyboardInterrupt):
-        moving.erase(rig.env.settings, KEY, keeps_old=False, tell=lambda _text: None)
+        moving.erase(rig.env.settings, KEY, keeps_old=False, report=lambda _text: None)
     assert seen(rig.env) == before
     rig.processors[0].kill()
     rig.restart_processor()
@@ -290,6 +290,6 @@ def test_erasing_again_and_again_follows_the_log(rig: Rig) -> None:
     assert rig.run(tidy_csv(range(5)))["inserted"] == 3
     prefix = rig.env.environ["ROLLCALL_TOPIC_PREFIX"]
     admin = AdminClient({"bootstrap.servers": rig.env.surroundings.bootstrap_servers})
-    ours = {name for name in admin.list_topics(timeout=10).topics if name.startswith(prefix)}
+    ours = {name for name in admin.list_topics(timeout=60).topics if name.startswith(prefix)}
     kept = {f"{prefix}job-events{suffix}" for suffix in ("", ".2", ".3")}
     assert ours == kept | {topic.name for topic in rig.env.settings.at_version(4).topics.all()}

@@ -96,7 +96,7 @@ def test_every_answer_is_as_described(
         base_url=rig_of_module.client.url,
         session=session,
         checks=CHECKS,
-        timeout=30,
+        timeout=60,
     )
     rig_of_module.services.assert_running()
 
@@ -180,7 +180,7 @@ def dead_letter(rig: Rig) -> str:
     """The id of a letter that is there on return."""
     producer = Producer(rig.env.settings.kafka)
     producer.produce(rig.env.settings.topics.user_events.name, b"poison", b"key", 0)
-    assert producer.flush(20) == 0
+    assert producer.flush(60) == 0
     url = f"{API}/admin/dead-letters"
     wait_until(lambda: rig.client.http.get(url).json()["deadLetters"], 30, saying="it is dead")
     found: str = rig.client.http.get(url).json()["deadLetters"][0]["id"]
@@ -201,7 +201,7 @@ def test_what_there_is_is_answered_as_described(
     case = operation.Case(path_parameters={name: there[name] for name in names}, **how)
 
     def answered() -> Any:
-        answer = case.call(base_url=rig_of_module.client.url, session=session, timeout=30)
+        answer = case.call(base_url=rig_of_module.client.url, session=session, timeout=60)
         # What one of these does may still be under way when the next one is asked for.
         return None if answer.status_code == 409 else answer
 
@@ -227,11 +227,11 @@ def test_who_is_not_known_is_refused(
     """Wherever the description says that an account is needed, and nowhere else."""
     method, path = name.split(" ")
     url = rig_of_module.client.url + re.sub(r"{\w+}", "1", path)
-    answer = requests.request(method, url, timeout=30)
+    answer = requests.request(method, url, timeout=60)
     assert (answer.status_code == 401) == bool(operation["security"])
 
 
 def test_the_description_is_that_of_the_code(rig_of_module: Rig) -> None:
     """Whatever installation serves it, and anybody may read it."""
-    answer = requests.get(f"{rig_of_module.client.url}/openapi.json", timeout=30)
+    answer = requests.get(f"{rig_of_module.client.url}/openapi.json", timeout=60)
     assert answer.json() == document()

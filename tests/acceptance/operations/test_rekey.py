@@ -127,9 +127,9 @@ def test_a_move_killed_after_the_switch_is_completed(
     def die(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(engine, "let_go_on", die)
+    monkeypatch.setattr(engine, "resume", die)
     with pytest.raises(KeyboardInterrupt):
-        moving.rekey(rig.env.settings, moving.Wanted(partitions=5), tell=lambda _text: None)
+        moving.rekey(rig.env.settings, moving.RekeyRequest(partitions=5), report=lambda _text: None)
     assert seen(rig.env) == before
     rig.processors[0].kill()
     rig.restart_processor()

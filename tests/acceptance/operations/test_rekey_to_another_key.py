@@ -94,9 +94,11 @@ def test_a_move_to_another_key_killed_after_the_switch_is_completed(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(engine, "let_go_on", die)
+        patched.setattr(engine, "resume", die)
         with pytest.raises(KeyboardInterrupt):
-            moving.rekey(rig.env.settings, moving.Wanted("mobileNumber"), tell=lambda _text: None)
+            moving.rekey(
+                rig.env.settings, moving.RekeyRequest("mobileNumber"), report=lambda _text: None
+            )
     assert rig.client.upload(tidy_csv([1])).status_code == 503
     done = rekey(rig, "--key", "mobileNumber")
     assert (done.returncode, seen_without_keys(rig.env)) == (0, before), done.stdout
@@ -148,13 +150,13 @@ def _cards(*lines: str) -> bytes:
 def _letters(rig: Rig) -> dict[str, dict[str, Any]]:
     """The dead letters by the event ids of their rows."""
     page = rig.client.http.get(LETTERS, params={"pageSize": "100"}).json()["deadLetters"]
-    whole = [rig.client.http.get(f"{LETTERS}/{letter['id']}").json() for letter in page]
-    return {letter["event"]["event_id"]: letter for letter in whole}
+    whole = [rig.client.http.get(f"{LETTERS}/{dead_letter['id']}").json() for dead_letter in page]
+    return {dead_letter["event"]["event_id"]: dead_letter for dead_letter in whole}
 
 
-def _retried(rig: Rig, letter: dict[str, Any]) -> dict[str, Any]:
+def _retried(rig: Rig, dead_letter: dict[str, Any]) -> dict[str, Any]:
     """The answer to a retry, with its code."""
-    answer = rig.client.http.post(f"{LETTERS}/{letter['id']}/retry")
+    answer = rig.client.http.post(f"{LETTERS}/{dead_letter['id']}/retry")
     return {"status": answer.status_code} | answer.json()
 
 
@@ -176,12 +178,12 @@ def test_dead_letters_are_retried_in_the_log_as_it_is_now(rig: Rig) -> None:
     assert rekey(rig, "--partitions", "5").returncode == 0
     rig.env = moved(rig.env, 5)
     rig.wait_ready()
-    letters = _letters(rig)
-    assert letters.keys() == before.keys()
-    assert letters[names[0]]["retried"] is not None
-    assert _retried(rig, letters[names[0]])["status"] == 409
+    dead_letters = _letters(rig)
+    assert dead_letters.keys() == before.keys()
+    assert dead_letters[names[0]]["retried"] is not None
+    assert _retried(rig, dead_letters[names[0]])["status"] == 409
     for at, name in enumerate(names[1:], start=1):
-        done = _retried(rig, letters[name])
+        done = _retried(rig, dead_letters[name])
         home = partition_of(f"kim{at}@example.org".encode(), 5)
         assert (done["status"], done["partition"]) == (200, home), done
     query = "SELECT key FROM users WHERE attributes ->> 'tier' = 'gold' ORDER BY key"
@@ -197,8 +199,8 @@ def test_dead_letters_of_a_log_by_another_key_are_refused(rig: Rig) -> None:
     assert rekey(rig, "--key", "mobileNumber").returncode == 0
     rig.env = moved(rig.env, PARTITIONS)
     start_with_key(rig, "mobileNumber")
-    (letter,) = _letters(rig).values()
-    refused = _retried(rig, letter)
+    (dead_letter,) = _letters(rig).values()
+    refused = _retried(rig, dead_letter)
     assert refused["status"] == 409
     assert "by email, and the log was moved to the key mobileNumber" in refused["message"]
     assert "with its user's mobileNumber as the key" in refused["message"]

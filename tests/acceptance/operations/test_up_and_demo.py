@@ -52,7 +52,7 @@ class _Up:
     def end(self, signal_number: signal.Signals) -> int:
         """Sends the signal; the exit status."""
         self.process.send_signal(signal_number)
-        return self.process.wait(40)
+        return self.process.wait(60)
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ def _printed_until_ready(command: list[str | Path], environment: dict[str, str])
         assert process.stdout is not None
         lines = list(iter(process.stdout.readline, "Ctrl-C stops it.\n"))
         process.send_signal(signal.SIGINT)
-        assert process.wait(40) == 128 + signal.SIGINT
+        assert process.wait(60) == 128 + signal.SIGINT
         return "".join(lines)
 
 

@@ -70,7 +70,7 @@ def send(rig: Rig, *records: Sent) -> None:
     producer = Producer({**rig.env.settings.kafka, "message.max.bytes": 5_000_000})
     for key, value, partition in records:
         producer.produce(rig.env.settings.topics.user_events.name, value, key, partition)
-    assert producer.flush(20) == 0
+    assert producer.flush(60) == 0
 
 
 def get(rig: Rig, path: str, **query: object) -> Json:

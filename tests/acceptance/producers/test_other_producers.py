@@ -29,7 +29,7 @@ def _send(env: Ground, records: list[tuple[bytes | None, bytes | None, int]]) ->
     producer = Producer({**env.settings.kafka, "message.max.bytes": 5_000_000})
     for key, value, partition in records:
         producer.produce(env.settings.topics.user_events.name, value, key, partition)
-    assert producer.flush(20) == 0
+    assert producer.flush(60) == 0
 
 
 def _at_home(env: Ground, row: UserRow) -> tuple[bytes, bytes, int]:

@@ -53,7 +53,7 @@ def _send(env: Ground, row: UserRow, frame: bytes) -> None:
     key = row.key.encode()
     value = frame + codec.encode(row)[codec.FRAME_BYTES :]
     producer.produce(topic.name, value, key, partition_of(key, topic.partitions))
-    assert producer.flush(20) == 0
+    assert producer.flush(60) == 0
 
 
 def _keys(env: Ground) -> set[str]:

@@ -87,7 +87,7 @@ def test_a_definition_that_a_crash_cut_short_is_completed_by_the_same_request(ri
         wait_until(lambda: rig.published() == 1, 20)
         rig.api.kill()
         with pytest.raises(httpx2.TransportError):
-            cut.result(30)
+            cut.result(60)
     rig.processors[0].thaw()
     rig.restart_api()
     wait_until(lambda: select(rig.env, "SELECT name FROM attribute_definitions"), 30)

@@ -152,7 +152,7 @@ def test_a_retry_with_its_idempotency_key_adds_one_user(rig: Rig, other: Client)
     bob = ANA | {"email": "bob@example.org"}
     with ThreadPoolExecutor(8) as pool:
         tries = [pool.submit(added, client, bob, "bob") for client in [rig.client, other] * 4]
-        ids = {attempt.result(30) for attempt in tries}
+        ids = {attempt.result(60) for attempt in tries}
     assert [str(user["id"]) for user in users(rig.env)] == list(ids)
     [bob_id] = ids
     change = {"state": "Ohio"}

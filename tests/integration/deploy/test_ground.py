@@ -24,4 +24,4 @@ def test_each_test_has_topic_names_of_its_own(env: Ground) -> None:
     """None of its topics is there before it makes them."""
     admin = AdminClient({"bootstrap.servers": env.surroundings.bootstrap_servers})
     ours = {topic.name for topic in env.settings.topics.all()}
-    assert not ours & set(admin.list_topics(timeout=10).topics)
+    assert not ours & set(admin.list_topics(timeout=60).topics)

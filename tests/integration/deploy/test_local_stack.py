@@ -119,7 +119,7 @@ def _write_record(bootstrap_servers: str) -> None:
     admin.create_topics([NewTopic("kept", 1, 1)])["kept"].result()
     producer = Producer({"bootstrap.servers": bootstrap_servers, "acks": "all"})
     producer.produce("kept", b"seven")
-    assert producer.flush(30) == 0
+    assert producer.flush(60) == 0
 
 
 def _read_record(bootstrap_servers: str) -> bytes | None:

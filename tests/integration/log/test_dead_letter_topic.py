@@ -48,7 +48,7 @@ def log(env: Ground) -> Iterator[DeadLetterTopic]:
             headers=headers,
         )
         producer.poll(0)
-    assert producer.flush(20) == 0
+    assert producer.flush(60) == 0
     made = DeadLetterTopic(env.settings.kafka, topic)
     yield made
     made.close()

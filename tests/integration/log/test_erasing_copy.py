@@ -14,7 +14,7 @@ from confluent_kafka import Producer
 
 from deploy.log_migration import MoveRefusedError
 from deploy.log_migration.erase.copy import ErasingCopy
-from deploy.log_migration.erase.data_subject import Person
+from deploy.log_migration.erase.data_subject import DataSubject
 from deploy.log_migration.erase.outcomes import SCHEMA, Outcomes
 from deploy.log_migration.log_copy import LogCopy
 from deploy.log_migration.records import read_records
@@ -65,7 +65,7 @@ def append(settings: Settings, partition: int, records: list[MemoryRecord], **co
         producer.produce(
             topic, record.value(), record.key(), partition, timestamp=1_700_000_000_000
         )
-    producer.flush(20)
+    producer.flush(60)
     if config:
         producer.abort_transaction(30)
 
@@ -80,7 +80,7 @@ def copied(env: Ground) -> tuple[Settings, ErasingCopy, list[list[Message]]]:
     with Outcomes(new, HOME, frozenset()) as outcomes:
         copy = ErasingCopy(
             old,
-            person=Person(KEY, "email", {}),
+            subject=DataSubject(KEY, "email", {}),
             outcomes=outcomes,
             copy=LogCopy(new),
         )

@@ -83,7 +83,7 @@ def append(settings: Settings, value: bytes) -> None:
     """Append as another process would."""
     producer = Producer({**settings.kafka, "acks": "all"})
     producer.produce(settings.topics.job_events.name, value, b"41", 0)
-    assert producer.flush(10) == 0
+    assert producer.flush(60) == 0
 
 
 def test_the_first_attempt_counts_on_every_instance(settings: Settings) -> None:

@@ -39,14 +39,14 @@ def settings(env: Ground) -> Settings:
 @pytest.fixture
 def source(settings: Settings) -> Iterator[ChunkSource]:
     """One consumer for all files of a test."""
-    made = ChunkSource(settings.kafka, settings.topics.uploads.name, timeout_s=10)
+    made = ChunkSource(settings.kafka, settings.topics.uploads.name, timeout_s=60)
     yield made
     made.close()
 
 
 async def write_all(settings: Settings, files: dict[str, bytes], job_id: int) -> list[StoredFile]:
     """Write the files of these attempts at one job, a piece of each in turn."""
-    appender = Appender(settings.kafka, timeout_s=10)
+    appender = Appender(settings.kafka, timeout_s=60)
     topic = settings.topics.uploads
     writers = {
         attempt: ChunkWriter(appender, topic, job_id=job_id, attempt=attempt) for attempt in files

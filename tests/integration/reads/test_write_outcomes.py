@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tests.support.servers.surroundings import Ground
 
-_TIMEOUT_S = 20
+_TIMEOUT_S = 60
 INSERT: LiteralString = """
 INSERT INTO model.write_outcome (event_id, position, outcome, user_id) VALUES (%s, 1, %s, 7)
 """

@@ -15,7 +15,7 @@ from tests.support.waiting import wait_until
 if TYPE_CHECKING:
     from tests.support.servers.surroundings import Ground
 
-BUILD_TIMEOUT_S = 120
+BUILD_TIMEOUT_S = 240
 _ENDED = frozenset({"ready", "active", "failed", "dropped"})
 
 

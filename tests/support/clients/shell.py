@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.support.servers.rig import Rig
 
-TIMEOUT_S = 90
+TIMEOUT_S = 240
 COMMAND = (sys.executable, "-P", "-m", "deploy")
 
 

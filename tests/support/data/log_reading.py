@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from schemas.events import Event
     from schemas.log.topics import Topic
 
-_TIMEOUT_S = 20
+_TIMEOUT_S = 60
 
 
 def read_topic(settings: Settings, topic: Topic) -> list[list[Message]]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.support.models.model import Outcome, User
     from tests.support.servers.surroundings import Ground
 
-HEALING_TIMEOUT_S = 120
+HEALING_TIMEOUT_S = 240
 """After the last fault, for all to be as the model says; 60 where the machine has no other work."""
 
 Row = dict[str, Any]

@@ -60,7 +60,7 @@ class Gate:
         if address is not None:
             headers |= {"X-Forwarded-Secret": PROXY_SECRET, "X-Forwarded-For": address}
         return httpx2.get(
-            self.client.url + path, auth=auth, headers=headers, timeout=30, trust_env=False
+            self.client.url + path, auth=auth, headers=headers, timeout=60, trust_env=False
         )
 
     def status(self, auth: tuple[str, str] | None = None, *, bearer: str | None = None) -> int:

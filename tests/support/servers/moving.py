@@ -123,7 +123,7 @@ def singles_of(rig: Rig) -> int:
         (b"lee", codec.encode(producer_row("kim@example.org"))),
     ):
         producer.produce(rig.env.settings.topics.user_events.name, value, key, 0)
-    assert producer.flush(20) == 0
+    assert producer.flush(60) == 0
     return 5
 
 
@@ -160,7 +160,7 @@ def send(env: Ground, *rows: UserRow) -> None:
     for row in rows:
         key = row.key.encode()
         producer.produce(topic.name, codec.encode(row), key, partition_of(key, topic.partitions))
-    assert producer.flush(20) == 0
+    assert producer.flush(60) == 0
 
 
 def start_with_key(rig: Rig, key: str) -> None:

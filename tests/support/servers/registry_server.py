@@ -85,7 +85,7 @@ class RegistryServer:
             log = (self._folder / "registry.log").read_text(errors="replace")
             raise AssertionError(f"the schema registry has ended: {log[-3000:]}")
         with contextlib.suppress(httpx2.HTTPError):
-            return httpx2.get(f"{self.url}/subjects", timeout=5).status_code == 200
+            return httpx2.get(f"{self.url}/subjects", timeout=60).status_code == 200
         return False
 
     def stop(self) -> None:
@@ -95,7 +95,7 @@ class RegistryServer:
 
     def subjects(self) -> set[str]:
         """The subjects that it holds."""
-        return set(httpx2.get(f"{self.url}/subjects", timeout=10).raise_for_status().json())
+        return set(httpx2.get(f"{self.url}/subjects", timeout=60).raise_for_status().json())
 
     def register(self, subject: str, schema: str) -> int:
         """The id of a schema, registered under this subject."""
@@ -104,12 +104,12 @@ class RegistryServer:
     def offer(self, subject: str, schema: str) -> httpx2.Response:
         """The answer to registering a schema under this subject."""
         path = f"{self.url}/subjects/{subject}/versions"
-        return httpx2.post(path, json={"schema": schema}, timeout=20)
+        return httpx2.post(path, json={"schema": schema}, timeout=60)
 
     def hold_to(self, subject: str, level: str) -> None:
         """Hold a subject's versions to this level of compatibility."""
         body: dict[str, Any] = {"compatibility": level}
-        httpx2.put(f"{self.url}/config/{subject}", json=body, timeout=10).raise_for_status()
+        httpx2.put(f"{self.url}/config/{subject}", json=body, timeout=60).raise_for_status()
 
 
 @contextlib.contextmanager

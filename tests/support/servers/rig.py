@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from tests.support.servers.services import Service
     from tests.support.servers.surroundings import Ground, Surroundings
 
-READY_TIMEOUT_S = 40
-JOB_TIMEOUT_S = 90
+READY_TIMEOUT_S = 120
+JOB_TIMEOUT_S = 240
 
 
 @dataclass(slots=True)

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _ANSWERED_WELL = re.compile(r'("status": 200|health).*"message": "request"|"batch projected"')
-STOP_TIMEOUT_S = 15
-"""What a service may take from SIGTERM to its exit."""
+STOP_TIMEOUT_S = 60
+"""From SIGTERM to a service's exit, on a busy machine."""
 
 
 @dataclass(slots=True)

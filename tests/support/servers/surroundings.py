@@ -93,9 +93,17 @@ def _local_stack() -> Generator[Surroundings]:
     folder.chmod(0o755)  # where we are root, Postgres runs as another user
     try:
         with LocalStack(folder) as stack:
+            _write_without_waiting(stack.conninfo)
             yield Surroundings(stack.bootstrap_servers, stack.conninfo, stack)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write_without_waiting(conninfo: str) -> None:
+    """Let Postgres not wait for the disk: what a killed server wrote, the kernel still has."""
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET fsync = off")
+        connection.execute("SELECT pg_reload_conf()")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +165,7 @@ def ground(of: Surroundings, **settings: str) -> Generator[Ground]:
 def _drop_topics(of: Ground) -> None:
     admin = AdminClient({"bootstrap.servers": of.surroundings.bootstrap_servers})
     prefix = of.environ["ROLLCALL_TOPIC_PREFIX"]
-    there = [name for name in admin.list_topics(timeout=10).topics if name.startswith(prefix)]
+    there = [name for name in admin.list_topics(timeout=60).topics if name.startswith(prefix)]
     if there:
         for done in admin.delete_topics(there).values():  # pyright: ignore[reportUnknownVariableType]
-            done.result(timeout=10)
+            done.result(timeout=60)

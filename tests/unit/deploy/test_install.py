@@ -94,8 +94,8 @@ def test_two_starts_at_once_install_once(root: Path) -> None:
     wait_until((root / "calls").exists, 10)
     second = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 
-    _, said = second.communicate(timeout=20)
-    first.communicate(timeout=20)
+    _, said = second.communicate(timeout=60)
+    first.communicate(timeout=60)
 
     assert (root / "calls").read_text() == "venv\npip\n"
     assert "waiting" in said

@@ -1,1 +1,1 @@
-"""Commands about who may use the API."""
+"""`rollcall accounts` and `tokens`: who may use the API."""

@@ -1,1 +1,1 @@
-"""Commands about uploads and what became of them."""
+"""`rollcall import`, `jobs`, `status`, `errors`, `proof`, `undo` and `redo`."""

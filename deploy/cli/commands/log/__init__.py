@@ -1,1 +1,1 @@
-"""Commands about the log, other producers and the tables made from it."""
+"""`rollcall verify`, `rebuild`, `projections`, `erase`, `rekey`, `dead-letters` and more."""

@@ -39,7 +39,7 @@ def erase_command(key: str, yes: bool, keep_old: bool, data_dir: Path) -> None: 
         click.confirm("All data of this user will be gone for ever. Go on?", abort=True)
     began_s = time.monotonic()
     try:
-        done = erase(settings_of(data_dir), key, keeps_old=keep_old, tell=click.echo)
+        done = erase(settings_of(data_dir), key, keeps_old=keep_old, report=click.echo)
     except FAILURES as error:
         raise click.ClickException(str(error)) from error
     _print(done, time.monotonic() - began_s)

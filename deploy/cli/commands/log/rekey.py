@@ -9,7 +9,7 @@ import click
 from deploy.cli.options import data_dir_option
 from deploy.cli.stack_settings import settings_of
 from deploy.log_migration.engine import FAILURES
-from deploy.log_migration.rekey.rekey import Rekeyed, Wanted, rekey
+from deploy.log_migration.rekey.rekey import Rekeyed, RekeyRequest, rekey
 from schemas.config.logs import configure_logging
 from schemas.config.settings import MAX_PARTITIONS
 
@@ -56,7 +56,7 @@ def rekey_command(
     began_s = time.monotonic()
     try:
         settings = settings_of(data_dir)
-        done = rekey(settings, Wanted(key, partitions), tell=click.echo)
+        done = rekey(settings, RekeyRequest(key, partitions), report=click.echo)
     except FAILURES as error:
         raise click.ClickException(str(error)) from error
     _print(done, time.monotonic() - began_s)

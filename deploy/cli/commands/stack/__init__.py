@@ -1,1 +1,1 @@
-"""Commands that run services, the local stack and the tests."""
+"""`rollcall up`, `demo`, `serve`, `process`, `settings`, `psql` and `test`."""

@@ -1,1 +1,1 @@
-"""Commands about users, their attributes and how the audience changed."""
+"""`rollcall users`, `attributes` and `diff`."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from deploy.log_migration.erase.data_subject import Person, normalised
+from deploy.log_migration.erase.data_subject import DataSubject, normalised
 from deploy.log_migration.records import CopiedRecord
 from schemas.codec.codec import encode
 from schemas.events import RowRejected, UserRow
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from schemas.events import Event
 
 _NOW = datetime(2026, 7, 1, tzinfo=UTC)
-_EMAIL = Person("ada@a.example", "email", {})
-_MOBILE = Person("+4915112345678", "mobileNumber", {})
-_BADGE = Person(
+_EMAIL = DataSubject("ada@a.example", "email", {})
+_MOBILE = DataSubject("+4915112345678", "mobileNumber", {})
+_BADGE = DataSubject(
     "12",
     "Badge",
     {7: replace(ACCEPTED, job_id=7, header="Email;Badge;Age", delimiter=";")},
@@ -68,7 +68,7 @@ def test_a_key_is_asked_for_as_people_write_it(given: str, setting: str, key: st
 
 
 @pytest.mark.parametrize(
-    ("person", "found"),
+    ("subject", "found"),
     [
         (_EMAIL, record(row("ada@a.example"), "ada@a.example")),
         (_EMAIL, record(row("other@a.example"), "ada@a.example")),
@@ -85,14 +85,14 @@ def test_a_key_is_asked_for_as_people_write_it(given: str, setting: str, key: st
         (_BADGE, record(refused("12;too;many;cells"), "7/1")),
     ],
 )
-def test_records_of_the_person_are_told(person: Person, found: CopiedRecord) -> None:
+def test_records_of_the_data_subject_are_found(subject: DataSubject, found: CopiedRecord) -> None:
     """Rows of the key, refused lines with it, and what is no event and says it."""
-    assert person.owns(found)
-    assert person.is_mentioned(found)
+    assert subject.owns(found)
+    assert subject.mentions(found)
 
 
 @pytest.mark.parametrize(
-    ("person", "found"),
+    ("subject", "found"),
     [
         (_EMAIL, record(row("ada@a.example.com"), "ada@a.example.com")),
         (_EMAIL, record(refused("x,lada@a.example,y"), "7/1")),
@@ -102,9 +102,9 @@ def test_records_of_the_person_are_told(person: Person, found: CopiedRecord) -> 
         (_BADGE, record(refused("a@b.cc;13;12"), "7/1")),
     ],
 )
-def test_records_of_others_are_let_alone(person: Person, found: CopiedRecord) -> None:
+def test_records_of_others_are_let_alone(subject: DataSubject, found: CopiedRecord) -> None:
     """A longer address or number is another one; a number in another column means nothing."""
-    assert not person.owns(found)
+    assert not subject.owns(found)
 
 
 def test_a_record_of_another_one_that_says_the_key_is_noticed() -> None:
@@ -112,5 +112,5 @@ def test_a_record_of_another_one_that_says_the_key_is_noticed() -> None:
     attributes = {"referred by": "Ada@a.example"}
     found = record(row("b@b.example", attributes=attributes), "b@b.example")
     assert not _EMAIL.owns(found)
-    assert _EMAIL.is_mentioned(found)
-    assert not _EMAIL.is_mentioned(record(row("c@c.example", source="x"), "c@c.example"))
+    assert _EMAIL.mentions(found)
+    assert not _EMAIL.mentions(record(row("c@c.example", source="x"), "c@c.example"))

@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from deploy.log_migration.records import CopiedRecord
-from deploy.log_migration.rekey.job_order import Placing, in_order
+from deploy.log_migration.rekey.job_order import OrderTracker, in_order
 from schemas.events import JobOpened, RowErased, UserRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from deploy.log_migration.rekey.job_order import Counted
+    from deploy.log_migration.rekey.job_order import CountedRecord
     from schemas.events import Event
 
 _NOW = datetime(2026, 7, 1, tzinfo=UTC)
@@ -30,14 +30,14 @@ def single(key: str) -> UserRow:
     return UserRow(mode="upsert", key=key, present=0, occurred_at=_NOW)
 
 
-def placed(partition: int, *events: tuple[int, Event | None]) -> Iterator[Counted]:
+def placed(partition: int, *events: tuple[int, Event | None]) -> Iterator[CountedRecord]:
     """The records of a partition, by their times."""
-    placing = Placing(partition)
+    tracker = OrderTracker(partition)
     for offset, (time_ms, event) in enumerate(events):
-        yield placing.place(CopiedRecord(b"", b"", offset, time_ms, []), event)
+        yield tracker.place(CopiedRecord(b"", b"", offset, time_ms, []), event)
 
 
-def order(*partitions: Iterator[Counted]) -> list[tuple[int, int]]:
+def order(*partitions: Iterator[CountedRecord]) -> list[tuple[int, int]]:
     """Partitions and offsets, as they are put together."""
     return [(one.partition, one.record.offset()) for one in in_order(partitions)]
 

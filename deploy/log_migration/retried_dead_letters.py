@@ -1,7 +1,7 @@
-"""Dead letters that were sent to the log once more stay known as such in the new topics.
+"""Keeps dead letters that were retried marked as retried in the new topics.
 
-The API remembers them by topic and place, and both change with a move.
-Otherwise whoever retries all letters afterwards would send old events again.
+The API records retries by topic, partition and offset, and a move changes topic and offset.
+Without this, retrying all dead letters after a move would append old events again.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ WHERE topic = %(old)s
 """
 
 
-class RetriedLetters:
-    """Those of one version's topic, until they are known in that of the next."""
+class RetriedDeadLetters:
+    """The retried dead letters of one topic, and their offsets in the topic of the next version."""
 
     def __init__(self, connection: psycopg.Connection, old: str, new: str) -> None:
         """``old`` and ``new`` name the topics; the session is in autocommit mode."""
@@ -43,12 +43,12 @@ class RetriedLetters:
         self._moved: list[tuple[int, int, int]] = []
 
     def note(self, partition: int, offset: int, new_offset: int) -> None:
-        """A letter stands at this offset in the same partition of the new topic."""
+        """Note that a dead letter stands at this offset in the same partition of the new topic."""
         if (partition, offset) in self._retried:
             self._moved.append((partition, offset, new_offset))
 
     def carry(self) -> None:
-        """All that were noted are known in the new topic on return; what was before is not."""
+        """Record the retries of all that were noted for the new topic, in place of earlier ones."""
         if not self._has_table:
             return
         columns = [list(column) for column in zip(*self._moved, strict=True)] or [[], [], []]
