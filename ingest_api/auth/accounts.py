@@ -94,7 +94,7 @@ class Accounts:
     async def check(
         self, login: PasswordLogin, address: str, before: AuthResult | None
     ) -> AuthResult:
-        """Whose the name and the password are; ``before`` is what they last were.
+        """Check the name and the password; ``before`` is the result of the last check.
 
         Raises:
             LimitReachedError: after too many wrong passwords from this address.
@@ -144,7 +144,7 @@ class Accounts:
     """
 
     async def select_page(self, page: Page) -> tuple[int, list[dict[str, Any]]]:
-        """How many accounts there are, and a page of them by name."""
+        """Return the number of accounts, and a page of them by name."""
         rows = await self._store.select(self._SELECT_PAGE, (page.size, page.start))
         return rows[0]["total"], [row for row in rows if row["name"] is not None]
 
@@ -153,7 +153,7 @@ class Accounts:
     """
 
     async def fetch(self, name: str) -> dict[str, Any]:
-        """The account with this name.
+        """Return the account with this name.
 
         Raises:
             NotFoundError: there is none.

@@ -48,7 +48,7 @@ class Tokens:
     """
 
     async def check(self, token: ApiToken) -> AuthResult:
-        """Whose the token is."""
+        """Check the token against its stored hash."""
         checked_at_s = time.monotonic()
         rows = await self._store.select(
             self._SELECT_LIVE, (token.token_id,), timeout_s=LOGIN_TIMEOUT_S
@@ -96,7 +96,7 @@ class Tokens:
     """
 
     async def select_page(self, page: Page) -> tuple[int, list[dict[str, Any]]]:
-        """How many tokens there are, and a page of them, the oldest first."""
+        """Return the number of tokens, and a page of them, the oldest first."""
         rows = await self._store.select(self._SELECT_PAGE, (page.size, page.start))
         return rows[0]["total"], [row for row in rows if row["id"] is not None]
 
@@ -125,7 +125,7 @@ class Tokens:
     _DELETE: Final = "DELETE FROM rollcall_api.token WHERE id = %s RETURNING name"
 
     async def delete(self, token_id: int) -> str:
-        """Delete the token; the name that it had.
+        """Delete the token; return its name.
 
         Raises:
             NotFoundError: there is no such token.

@@ -1,4 +1,4 @@
-"""Whose the credentials of a request are: of a password, an API token or a JWT.
+"""Authenticates requests by password, API token or JWT.
 
 Most requests are answered from memory (:mod:`ingest_api.auth.credential_cache`).
 Requests that come with the same credentials while these are being checked wait
@@ -54,20 +54,20 @@ class Authenticator:
             self._issuer.start()
 
     async def stop(self) -> None:
-        """End that."""
+        """Stop fetching keys."""
         if self._issuer is not None:
             await self._issuer.stop()
 
     def invalidate(self) -> None:
-        """Accounts or tokens were changed here: no result from before counts any more."""
+        """Drop all results from before now, because accounts or tokens were changed here."""
         self._cache.invalidate(time.monotonic())
         self._checks.clear()
 
     async def account(self, authorization: str | None, address: str) -> Account | None:
-        """Whose the credentials are that this header brings from this address, if anybody's.
+        """Return the account of the credentials in this header, None where they are wrong.
 
         Raises:
-            RoleTooLowError: they are good for nothing.
+            RoleTooLowError: a valid JWT names no role.
             LimitReachedError: after too many wrong ones.
             UnavailableError: they can't be checked now.
             StoreUnavailableError: it cannot be known for now.
@@ -116,7 +116,7 @@ class Authenticator:
         return result
 
     async def _await_accounts(self) -> None:
-        """Requests that come while the process starts are kept waiting, not refused."""
+        """Wait for the tables, so that requests during the start are delayed, not refused."""
         try:
             async with asyncio.timeout(_START_TIMEOUT_S):
                 await self._accounts.prepared.wait()

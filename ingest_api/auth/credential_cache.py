@@ -1,4 +1,4 @@
-"""What credentials were found to be, remembered so that most requests ask nobody.
+"""Caches the results of checked credentials, so that most requests query nothing.
 
 A result is served from memory for two seconds after the store was asked; then
 the store is asked again, so a credential that was revoked, changed or demoted
@@ -26,7 +26,7 @@ _MOST_KEPT: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class AuthResult:
-    """Whose the credentials are; ``account`` is None where they are wrong.
+    """The result of a check of credentials; ``account`` is None where they are wrong.
 
     ``checked_at_s`` is when the store was asked, ``password_hash`` what it had, where it
     was a password.
@@ -49,21 +49,21 @@ class CredentialCache:
         self._invalidated_at_s = -math.inf
 
     def fresh(self, digest: bytes, now_s: float) -> AuthResult | None:
-        """The result, where it still counts without asking the store."""
+        """Return the result if it counts without asking the store again."""
         result = self.last(digest, now_s)
         if result is None or result.checked_at_s <= max(now_s - FRESH_S, self._invalidated_at_s):
             return None
         return result
 
     def last(self, digest: bytes, now_s: float) -> AuthResult | None:
-        """The result, where it is remembered at all."""
+        """Return the result if it is cached at all."""
         result = self._right.get(digest) or self._wrong.get(digest)
         if result is None or result.checked_at_s <= now_s - _KEPT_S:
             return None
         return result
 
     def keep(self, digest: bytes, result: AuthResult) -> None:
-        """Remember it instead of what was known before."""
+        """Cache the result in place of the last one."""
         self._right.pop(digest, None)
         self._wrong.pop(digest, None)
         kept = self._wrong if result.account is None else self._right
@@ -73,5 +73,5 @@ class CredentialCache:
             del kept[next(iter(kept))]
 
     def invalidate(self, now_s: float) -> None:
-        """Credentials were changed here: the store is asked before any result counts again."""
+        """Have the store asked before any cached result counts again."""
         self._invalidated_at_s = now_s

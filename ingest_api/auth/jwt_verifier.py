@@ -1,4 +1,4 @@
-"""JWTs of the configured issuer: who sends them, and with which role.
+"""Verifies JWTs of the configured issuer, and reads the name and the role from their claims.
 
 The algorithm is one of an allow-list of asymmetric ones and the key's own, and
 keys come from the configured URL alone: what a JWT says of keys (``jku``, ``jwk``,
@@ -39,7 +39,7 @@ _ISSUER_UNAVAILABLE: Final = "The issuer of JWTs can't be reached, try again"
 
 
 class JwtVerifier:
-    """Checks the JWTs of one issuer."""
+    """Verifies the JWTs of one issuer."""
 
     def __init__(self, settings: IssuerSettings) -> None:
         self._settings = settings
@@ -50,14 +50,14 @@ class JwtVerifier:
         self._keys.start()
 
     async def stop(self) -> None:
-        """End that."""
+        """Stop fetching keys."""
         await self._keys.stop()
 
     async def check(self, token: SignedToken) -> AuthResult:
-        """Whose the JWT is.
+        """Verify the JWT.
 
         Raises:
-            RoleTooLowError: it is good but names no role.
+            RoleTooLowError: it is valid but names no role.
             UnavailableError: the issuer's keys are needed and it doesn't answer.
         """
         checked_at_s = time.monotonic()
@@ -84,7 +84,7 @@ class JwtVerifier:
 
 
 def signing_key_of(text: str) -> tuple[KeyId, str]:
-    """The key that a JWT says it was signed with: its id, and one of the allowed algorithms.
+    """Return the key id and the algorithm in a JWT's header; only allowed algorithms.
 
     Raises:
         PyJWTError: it is no JWT, or no such one.
@@ -99,10 +99,10 @@ def signing_key_of(text: str) -> tuple[KeyId, str]:
 
 
 def verified_claims(text: str, key: PyJWK, settings: IssuerSettings) -> Claims:
-    """The claims of a JWT that this key has signed and that counts here and now.
+    """Verify a JWT's signature, issuer, audience and times; return its claims.
 
     Raises:
-        PyJWTError: it isn't such a JWT.
+        PyJWTError: it is not valid here and now.
     """
     claims = jwt.decode(
         text,
@@ -121,7 +121,7 @@ def verified_claims(text: str, key: PyJWK, settings: IssuerSettings) -> Claims:
 
 
 def name_of(claims: Claims, claim: str) -> str | None:
-    """The name that the claim says, or None where it says none that can be shown."""
+    """Return the name in the claim, or None where it has none that is printable."""
     value = _claim(claims, claim)
     if not isinstance(value, str) or not 1 <= len(value) <= _MOST_SUBJECT_CHARACTERS:
         return None
@@ -129,7 +129,7 @@ def name_of(claims: Claims, claim: str) -> str | None:
 
 
 def role_of(claims: Claims, claim: str) -> Role | None:
-    """The highest role that the claim names: one text, several with spaces between, or a list."""
+    """Return the highest role in the claim: a text, several separated by spaces, or a list."""
     value = _claim(claims, claim)
     named = value.split() if isinstance(value, str) else value
     if not isinstance(named, list):
@@ -138,7 +138,7 @@ def role_of(claims: Claims, claim: str) -> Role | None:
 
 
 def _claim(claims: Claims, name: str) -> object:
-    """The claim with this very name, or what the names between its dots lead to."""
+    """Return the claim of this name, or the value at this path of names with dots between."""
     if name in claims:
         return claims[name]
     value: object = claims

@@ -1,6 +1,6 @@
-"""The one filter that every request passes: who sends it, and may it be answered.
+"""The middleware that authenticates every request before its route is called.
 
-A route is public only where it says so, so a path that no route knows is closed too.
+A route is public only where it says so, so an unknown path needs credentials too.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ _BEARER: Final = 'Bearer realm="Rollcall", error="invalid_token"'
 
 
 def is_public(request: Request[Any, Any]) -> bool:
-    """Whether the request's route answers anybody."""
+    """Return whether the request's route needs no credentials."""
     return request.route is not None and getattr(request.route.ctx, "public", False) is True
 
 
 async def authenticate(
     request: Request[Any, Any], authenticator: Authenticator, forwarded_secret: str
 ) -> None:
-    """Know the request's account; the body is not touched.
+    """Authenticate the request and attach its account; the body is not read.
 
     Raises:
         Refused: 401, without valid credentials.
-        RoleTooLowError: they are good for nothing.
+        RoleTooLowError: a valid JWT names no role.
         LimitReachedError: there were too many wrong ones.
         UnavailableError: they can't be checked.
     """
@@ -53,10 +53,10 @@ async def authenticate(
 
 
 def account_of(request: Request[Any, Any], role: Role) -> Account:
-    """The request's account, which has this role or a higher one.
+    """Return the request's account, which must have this role or a higher one.
 
     Raises:
-        RoleTooLowError: it has none.
+        RoleTooLowError: it hasn't.
     """
     account: Account = request.ctx.account
     if not account.may(role):
