@@ -147,18 +147,18 @@ class _Differences:
         """Return the differences of the page; None where they are too many to be kept."""
         if self.few is None:
             return None
-        wanted: list[tuple[Kind, str]] = [
+        matching: list[tuple[Kind, str]] = [
             (kind, key)
             for kind, key in self.few
             # In the order of Postgres' collation "C": of bytes.
             if kind in page.kinds and key.encode() > page.after.encode()
         ]
-        return wanted[: page.size]
+        return matching[: page.size]
 
 
 @dataclass(frozen=True, slots=True)
 class FoundDifferences:
-    """How many there are by kind, None where that is not known, and a page of them."""
+    """The counts by kind, None where they are not known, and a page of differences."""
 
     counts: dict[Kind, int | None]
     entries: list[UserDifference]
@@ -205,17 +205,17 @@ class AudienceDiff:
             differences = await self._compare_all(snapshot, generations)
             if sides.are_past:
                 self._keep(sides, differences)
-        found = differences and differences.page(page)
-        if found is None:
+        differing = differences and differences.page(page)
+        if differing is None:
             # To find that there is none of a kind would take a look at all users.
             kinds: list[Kind] = [
                 kind for kind in page.kinds if differences is None or differences.counts[kind]
             ]
-            found = await self._compare_page(snapshot, generations, kinds, page)
+            differing = await self._compare_page(snapshot, generations, kinds, page)
         counts: dict[Kind, int | None] = {
             kind: differences and differences.counts[kind] for kind in KINDS
         }
-        return FoundDifferences(counts, await self._entries(snapshot, generations, found))
+        return FoundDifferences(counts, await self._entries(snapshot, generations, differing))
 
     def _keep(self, sides: Sides, differences: _Differences) -> None:
         self._kept[sides] = differences
@@ -264,14 +264,14 @@ class AudienceDiff:
         self,
         snapshot: Snapshot,
         generations: Mapping[str, object],
-        found: Sequence[tuple[Kind, str]],
+        differing: Sequence[tuple[Kind, str]],
     ) -> list[UserDifference]:
-        keys = [key for _, key in found]
+        keys = [key for _, key in differing]
         if not keys:
             return []
         old = await self._users(snapshot, self._SELECT_OLD, keys, generations["old"])
         new = await self._users(snapshot, self._SELECT_NEW, keys, generations["new"])
-        return [_entry(kind, old.get(key), new.get(key)) for kind, key in found]
+        return [_entry(kind, old.get(key), new.get(key)) for kind, key in differing]
 
     _SELECT_OLD: Final[LiteralString] = """
     SELECT key, id, <columns> FROM {old}.user_leaf_rows

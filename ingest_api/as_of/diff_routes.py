@@ -33,16 +33,16 @@ def add_diff_route(
     @api.get("/audience/diff")
     @described(AUDIENCE_DIFF)
     async def audience_diff(request: Request[Any, Any]) -> AudienceDifference:
-        by = account_of(request, "reader").name
+        account = account_of(request, "reader").name
         page = _page(request)
         both = [await points.point(request, name) for name in ("from", "to")]
 
         async def compare(schemas: Sequence[str]) -> FoundDifferences:
             return await diff.select_page(Sides(*schemas), page)
 
-        found = await past.read(both, by, compare)
+        differences = await past.read(both, account, compare)
         return AudienceDifference(
-            from_=str(both[0]), to=str(both[1]), **found.counts, entries=found.entries
+            from_=str(both[0]), to=str(both[1]), **differences.counts, entries=differences.entries
         )
 
     _ = audience_diff

@@ -34,7 +34,7 @@ class AsOfParameters:
         self._jobs = jobs
 
     async def read(
-        self, request: Request[Any, Any], by: str, work: Callable[[str], Awaitable[_T]]
+        self, request: Request[Any, Any], requested_by: str, work: Callable[[str], Awaitable[_T]]
     ) -> _T:
         """Run ``work`` on the schema that the request's ``asOf`` names, or on the live one.
 
@@ -45,7 +45,7 @@ class AsOfParameters:
         """
         values = query_values(request).get(_AS_OF)
         point = NOW if values is None else await self._checked_point(request, _AS_OF, values)
-        return await self._past.read([point], by, lambda schemas: work(schemas[0]))
+        return await self._past.read([point], requested_by, lambda schemas: work(schemas[0]))
 
     async def point(self, request: Request[Any, Any], name: str) -> Point:
         """Return the point that the parameter of this name gives; ``now`` is one.

@@ -133,8 +133,8 @@ class DryRunComparison:
     async def _find_outcomes(self, mode: JobMode) -> None:
         await self._run(statements.FIND_REPEATED)
         await self._run(statements.join_outcomes(mode))
-        (found,) = await self._select(statements.HAS_REPEATED)
-        if mode == "upsert" and found["is_so"]:
+        (repeated,) = await self._select(statements.HAS_REPEATED)
+        if mode == "upsert" and repeated["is_so"]:
             await self._run(statements.trace_repeated())
             await self._run(statements.traced_outcomes())
 

@@ -74,8 +74,8 @@ class ComparedLines:
     def _note_rejections(self, checked: RowsAndRejections) -> None:
         refused = checked.rejections
         self.rejected += refused.num_rows
-        wanted = SAMPLES - len(self.rejections)
-        self.rejections += refused.slice(0, wanted).to_pylist()
+        room = SAMPLES - len(self.rejections)
+        self.rejections += refused.slice(0, room).to_pylist()
 
 
 async def stored_inputs(
@@ -89,14 +89,14 @@ async def stored_inputs(
         UploadLostError: `uploads` does not hold the file any more.
         UploadUnreachableError: Kafka gives no chunk for now.
     """
-    made = _ThreadedInputs(resources, lines)
-    upcoming = made.upcoming()
+    inputs = _ThreadedInputs(resources, lines)
+    next_input = inputs.next_input()
     try:
-        while (piece := await upcoming) is not None:
-            upcoming = made.upcoming()
+        while (piece := await next_input) is not None:
+            next_input = inputs.next_input()
             yield piece
     finally:
-        resources.threads.submit(made.close)
+        resources.threads.submit(inputs.close)
 
 
 class _ThreadedInputs:
@@ -105,9 +105,9 @@ class _ThreadedInputs:
     def __init__(self, resources: UploadResources, lines: ComparedLines) -> None:
         self._resources = resources
         self._lock = threading.Lock()
-        self._inputs = self._made(lines)
+        self._inputs = self._encode(lines)
 
-    def upcoming(self) -> asyncio.Future[memoryview | None]:
+    def next_input(self) -> asyncio.Future[memoryview | None]:
         """Return a future of the next input; None after the last."""
         return asyncio.get_running_loop().run_in_executor(self._resources.threads, self._next)
 
@@ -120,6 +120,6 @@ class _ThreadedInputs:
         with self._lock, self._resources.permits:
             return next(self._inputs, None)
 
-    def _made(self, lines: ComparedLines) -> Generator[memoryview]:
+    def _encode(self, lines: ComparedLines) -> Generator[memoryview]:
         with open_stored(self._resources, stored_file(lines.accepted)) as readable:
             yield from lines.inputs(ThrottledReader(readable, self._resources.permits))

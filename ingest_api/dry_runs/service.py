@@ -176,7 +176,7 @@ class DryRuns:
             async with self._concurrency.comparing(_TIME_LIMIT_S):
                 await asyncio.wait({working, lost, gone}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            # Nobody waits for a session that is being given up: a frozen server takes its time.
+            # The cancelled session is not waited for: a frozen server would hold up the answer.
             for task in (working, lost, gone):
                 task.cancel()
         if working.done():
@@ -188,7 +188,7 @@ class DryRuns:
     def _forget(self, working: asyncio.Task[Any]) -> None:
         self._working.discard(working)
         if not working.cancelled():
-            working.exception()  # whoever waited has seen it, or has gone
+            working.exception()  # marks it retrieved: its waiter has seen it, or has gone
 
     async def _until_lost(self) -> None:
         """Return once Postgres has stopped answering."""

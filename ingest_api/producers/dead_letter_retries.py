@@ -43,13 +43,13 @@ class DeadLetterRetries:
 
     async def select(self, dead_letters: Sequence[DeadLetter]) -> Mapping[Place, list[Row]]:
         """Return the attempts at these dead letters, the first one first."""
-        found: dict[Place, list[Row]] = {}
+        attempts: dict[Place, list[Row]] = {}
         if dead_letters:
             columns = [list(column) for column in zip(*map(place_of, dead_letters), strict=True)]
             for row in await self._store.select(self._SELECT, (self._topic, *columns)):
                 place = (row["partition"], row["offset"], row["buried_ms"])
-                found.setdefault(place, []).append(row)
-        return found
+                attempts.setdefault(place, []).append(row)
+        return attempts
 
     # An attempt counts from its claim on; of two that are made at once, one finds the other's row.
     _CLAIM: Final = """

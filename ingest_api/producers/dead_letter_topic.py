@@ -29,7 +29,7 @@ _FIRST_PIECE: Final = 64
 _LARGEST_PIECE: Final = 2048
 _NEAR: Final = 500
 """So many dead letters are skipped by reading them; more by seeking."""
-_ASK_S: Final = 5.0
+_KAFKA_TIMEOUT_S: Final = 5.0
 _WAIT_S: Final = 0.2
 _DAY_MS: Final = 24 * 60 * 60 * 1000
 _PROPERTIES: Final = READ_WHILE_WAITED_FOR | READ_TO_END
@@ -96,7 +96,7 @@ class DeadLetterReader:
         self._topic = topic
         self._until_s = until_s
         self._is_closed = is_closed
-        self._bounds = self._ask_bounds()
+        self._bounds = self._fetch_bounds()
 
     def end_after(self, timeout_s: float) -> None:
         """End the reading after so long, from now on."""
@@ -133,16 +133,18 @@ class DeadLetterReader:
         if not begin <= offset < end:
             return None
         for message in self._messages(partition, offset, offset + 1):
-            return _letter(message), message.value()
+            return _dead_letter(message), message.value()
         return None
 
-    def _ask_bounds(self) -> Bounds:
-        found = self._consumer.list_topics(self._topic, timeout=_ASK_S).topics[self._topic]
+    def _fetch_bounds(self) -> Bounds:
+        metadata = self._consumer.list_topics(self._topic, timeout=_KAFKA_TIMEOUT_S).topics[
+            self._topic
+        ]
         return {
             partition: self._consumer.get_watermark_offsets(
-                TopicPartition(self._topic, partition), timeout=_ASK_S
+                TopicPartition(self._topic, partition), timeout=_KAFKA_TIMEOUT_S
             )
-            for partition in sorted(found.partitions)
+            for partition in sorted(metadata.partitions)
         }
 
     def _jump(self, skip: int) -> tuple[dict[int, int], int]:
@@ -153,28 +155,30 @@ class DeadLetterReader:
         while late_ms - early_ms > 1 and skip - passed > _NEAR:
             self._check_time()
             middle_ms = (early_ms + late_ms) // 2
-            found = self._ends_at(middle_ms, highs)
-            newer = sum(highs[partition] - end for partition, end in found.items())
+            offsets = self._ends_at(middle_ms, highs)
+            newer = sum(highs[partition] - end for partition, end in offsets.items())
             if newer > skip:
                 early_ms = middle_ms
             else:
-                late_ms, ends, passed = middle_ms, found, newer
+                late_ms, ends, passed = middle_ms, offsets, newer
         return ends, skip - passed
 
     def _ends_at(self, time_ms: int, highs: Mapping[int, int]) -> dict[int, int]:
         """Return by partition the offset of the first dead letter of this time or later."""
-        asked = [TopicPartition(self._topic, partition, time_ms) for partition in highs]
-        found = self._consumer.offsets_for_times(asked, timeout=_ASK_S)
+        times = [TopicPartition(self._topic, partition, time_ms) for partition in highs]
+        offsets = self._consumer.offsets_for_times(times, timeout=_KAFKA_TIMEOUT_S)
         return {
             place.partition: place.offset if place.offset >= 0 else highs[place.partition]
-            for place in found
+            for place in offsets
         }
 
     def _backwards(self, partition: int, begin: int, end: int) -> Iterator[DeadLetter]:
         piece = _FIRST_PIECE
         while end > begin:
             first = max(begin, end - piece)
-            yield from reversed([_letter(each) for each in self._messages(partition, first, end)])
+            yield from reversed(
+                [_dead_letter(each) for each in self._messages(partition, first, end)]
+            )
             end, piece = first, min(2 * piece, _LARGEST_PIECE)
 
     def _messages(self, partition: int, begin: int, end: int) -> Iterator[Message]:
@@ -182,7 +186,7 @@ class DeadLetterReader:
         self._consumer.assign([TopicPartition(self._topic, partition, begin)])
         while True:
             self._check_time()
-            # One at a time: of many large ones none is held longer than it takes to look at it.
+            # One at a time, so that many large records are not held at once.
             message = self._consumer.poll(_WAIT_S)
             if message is None or message.partition() != partition:
                 continue
@@ -201,7 +205,7 @@ class DeadLetterReader:
             raise SearchEndedError
 
 
-def _letter(message: Message) -> DeadLetter:
+def _dead_letter(message: Message) -> DeadLetter:
     value = message.value()
     headers = cast("list[tuple[str, bytes | None]]", message.headers() or [])
     return DeadLetter(

@@ -137,12 +137,12 @@ class DeadLetters:
         Raises:
             UnavailableError: it took too long.
         """
-        found = await self._in_thread(lambda reader: _page(reader, letter_filter, page))
-        attempts = await self._retries.select(found.dead_letters)
-        shown = [
-            dead_letter_view(each, attempts.get(place_of(each), [])) for each in found.dead_letters
+        result = await self._in_thread(lambda reader: _page(reader, letter_filter, page))
+        attempts = await self._retries.select(result.dead_letters)
+        views = [
+            dead_letter_view(each, attempts.get(place_of(each), [])) for each in result.dead_letters
         ]
-        return DeadLetterPage(found.total, found.searched, found.all, shown)
+        return DeadLetterPage(result.total, result.searched, result.all, views)
 
     async def fetch(self, letter_id: str) -> WholeDeadLetter:
         """Return one dead letter with its value and its attempts.
@@ -163,7 +163,7 @@ class DeadLetters:
                 key, or was retried before and ``again`` is not set.
             UnavailableError: Kafka or Postgres doesn't answer.
         """
-        # A client that goes away must not leave open what became of its retry.
+        # Shielded: where the client goes away, the outcome of its retry is stored all the same.
         task = asyncio.create_task(self._retry(letter_id, by, again=again))
         self._retrying.add(task)
         task.add_done_callback(self._retrying.discard)
@@ -229,10 +229,10 @@ class DeadLetters:
 
     async def _fetch(self, letter_id: str) -> tuple[DeadLetter, bytes | None]:
         place = dead_letter_place(letter_id)
-        found = place and await self._in_thread(lambda reader: reader.fetch(*place))
-        if not found:
+        result = place and await self._in_thread(lambda reader: reader.fetch(*place))
+        if not result:
             raise NotFoundError(UNKNOWN_DEAD_LETTER)
-        return found
+        return result
 
     async def _in_thread(self, read: Callable[[DeadLetterReader], _T]) -> _T:
         if self._waiting >= _MOST_WAITING:

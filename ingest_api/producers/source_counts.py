@@ -75,12 +75,12 @@ class SourceReads:
             rows = await snapshot.select(self._SELECT, (page.size, page.start))
             counted = rows or await snapshot.select(self._TOTAL)
             total: int = counted[0]["total"] if counted else 0
-            return SourcePage(total, [_shown(row) for row in rows])
+            return SourcePage(total, [_source_view(row) for row in rows])
 
         return await self._store.read(read)
 
 
-def _shown(row: dict[str, Any]) -> SourceShown:
+def _source_view(row: dict[str, Any]) -> SourceShown:
     counts = {name: row[name] for name in _COUNTS}
     return SourceShown(
         source=row["source"],

@@ -50,7 +50,7 @@ class ExpectedAndFound:
 
 def expected_and_found(events: pa.RecordBatch, users: pa.Table, is_new: Flags) -> ExpectedAndFound:
     """Hash each event and the user that it set last; ``is_new`` where it inserted the user."""
-    whole: dict[str, Any] = {
+    stored_columns: dict[str, Any] = {
         name: users.column(name).combine_chunks() for name in users.column_names
     }
     expected = {
@@ -59,9 +59,9 @@ def expected_and_found(events: pa.RecordBatch, users: pa.Table, is_new: Flags) -
         "modified_at": hashes(events.column("occurred_at")),
         "created_at": np.where(is_new, hashes(events.column("occurred_at")), _NOT_SET),
     }
-    found = {name: hashes(whole[name]) for name in expected if name != "key"}
-    is_same = whole["key"].equals(events.column("key"))
-    found["key"] = expected["key"] if is_same else hashes(whole["key"])
+    found = {name: hashes(stored_columns[name]) for name in expected if name != "key"}
+    is_same = stored_columns["key"].equals(events.column("key"))
+    found["key"] = expected["key"] if is_same else hashes(stored_columns["key"])
     found["created_at"] = np.where(is_new, found["created_at"], _NOT_SET)
     present = np.asarray(pc.cast(events.column("present"), pa.int64()))
     for field in FIELDS:
@@ -72,10 +72,14 @@ def expected_and_found(events: pa.RecordBatch, users: pa.Table, is_new: Flags) -
         if field.kind == "boolean":
             values = np.where(values == NULL, _TRUE, values)
         expected[field.name] = np.where(is_set, values, _NOT_SET)
-        is_same = whole[field.name].equals(events.column(field.name))  # mostly, and cheaply told
-        stored = values if is_same else hashes(whole[field.name])
+        is_same = stored_columns[field.name].equals(
+            events.column(field.name)
+        )  # mostly, and cheaply told
+        stored = values if is_same else hashes(stored_columns[field.name])
         found[field.name] = np.where(is_set, stored, _NOT_SET)
-    expected["attributes"], found["attributes"] = _attributes(events, whole["attributes"], is_new)
+    expected["attributes"], found["attributes"] = _attributes(
+        events, stored_columns["attributes"], is_new
+    )
     return ExpectedAndFound(expected, found)
 
 
@@ -100,12 +104,12 @@ def _attributes(events: pa.RecordBatch, stored: Any, is_new: Flags) -> tuple[Has
     at = np.flatnonzero(has_any)
     pairs: list[tuple[str, str]] = []
     for row in at.tolist():
-        wanted = dict(cast("list[tuple[str, str | None]]", column[row].as_py()))
+        expected_texts = dict(cast("list[tuple[str, str | None]]", column[row].as_py()))
         texts = _texts(stored[row].as_py())
-        names = texts.keys() | wanted.keys() if is_new[row] else wanted.keys()
-        pairs.append((_text(wanted, names), _text(texts, names)))
+        names = texts.keys() | expected_texts.keys() if is_new[row] else expected_texts.keys()
+        pairs.append((_text(expected_texts, names), _text(texts, names)))
     if pairs:
-        expected[at] = text_hashes(pa.array([wanted for wanted, _ in pairs]))
+        expected[at] = text_hashes(pa.array([expected_texts for expected_texts, _ in pairs]))
         found[at] = text_hashes(pa.array([texts for _, texts in pairs]))
     return expected, found
 

@@ -98,8 +98,10 @@ def _decoded(
         else:
             return batch, np.array(places, np.int64)
     each = {at: _canonical(event_type, values[at]) for at in places}
-    good = {at: value for at, value in each.items() if value}
-    return columnar.decode_batch(event_type, list(good.values())), np.array(list(good), np.int64)
+    decodable = {at: value for at, value in each.items() if value}
+    return columnar.decode_batch(event_type, list(decodable.values())), np.array(
+        list(decodable), np.int64
+    )
 
 
 def _canonical(event_type: type[UserRow | RowRejected], value: bytes) -> bytes | None:

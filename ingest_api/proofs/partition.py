@@ -85,7 +85,7 @@ class JobPart:
 
 
 class PartitionProof:
-    """Takes the range's records batch by batch; then :meth:`end`."""
+    """Proves a range of one partition: :meth:`take` its records in batches; then :meth:`end`."""
 
     def __init__(
         self, job_id: int, part: JobPart, survivors: SurvivingUsers, findings: ProofFindings
@@ -150,16 +150,16 @@ class PartitionProof:
 
     def _compare(self, rows: JobRows, positions: npt.NDArray[np.int64], users: pa.Table) -> None:
         """Compare the users that were set up to the end of a batch with its rows."""
-        wanted = _numbers(users, "position")
-        places = np.searchsorted(positions, wanted)
+        user_positions = _numbers(users, "position")
+        places = np.searchsorted(positions, user_positions)
         places[places == len(positions)] = 0
         is_known = np.zeros(len(users), np.bool_)
         if len(positions):
-            is_known = positions[places] == wanted
+            is_known = positions[places] == user_positions
         self._report_unknown(users.filter(pa.array(~is_known)))
-        known = users.filter(pa.array(is_known))
-        if len(known):
-            self._compare_known(rows.rows.take(places[is_known]), known)
+        known_users = users.filter(pa.array(is_known))
+        if len(known_users):
+            self._compare_known(rows.rows.take(places[is_known]), known_users)
 
     def _compare_known(self, events: pa.RecordBatch, users: pa.Table) -> None:
         ids = _numbers(users, "id")

@@ -205,7 +205,7 @@ class UndoPreviews:
             row = await (await connection.execute(self._HAS_REGISTRY)).fetchone()
             if row is None or not row["is_there"]:
                 raise UnavailableError(_NO_TABLES)
-            # Else two who ask at one instant would make two of the same.
+            # Else two requests at one instant would start two builds of the same preview.
             await connection.execute(self._LOCK)
             row = await (await connection.execute(self._REQUEST, parameters)).fetchone()
         assert row is not None, "one of the two has a row"

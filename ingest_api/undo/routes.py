@@ -39,10 +39,10 @@ def add_undo_routes(api: Blueprint, job_log: JobLog, undo: Undo, previews: UndoP
         job = await job_named(request, job_log, text)
         if is_dry_run:
             await undo.check(job, change)
-            found = await previews.preview(job, change, account.name, request.path)
-            if isinstance(found, PreviewProgress):
-                return Answered(found, {"Retry-After": str(RETRY_AFTER_S)})
-            return found
+            preview = await previews.preview(job, change, account.name, request.path)
+            if isinstance(preview, PreviewProgress):
+                return Answered(preview, {"Retry-After": str(RETRY_AFTER_S)})
+            return preview
         await undo.change(job, change, requester)
         return UndoStarted(str(job.accepted.job_id), _MESSAGES[change])
 

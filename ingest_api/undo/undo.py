@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from schemas.events import JobState
 
 Change = Literal["undo", "redo"]
-"""What is asked for: that a job counts as if it had never run, or that it counts again."""
+"""``undo``: the job counts as if it had never run; ``redo``: it counts again."""
 
 _KEPT_NOTHING: Final = "Kafka can't be reached: nothing was kept, try again"
 _OUTCOME_UNKNOWN: Final = (

@@ -114,9 +114,9 @@ def new_user(given: Mapping[Field, str], context: ValidationContext) -> UserFiel
     columns = {a_field: "" for a_field in FIELDS if a_field.kind != "boolean"} | {
         a_field: text for a_field, text in given.items() if text or a_field.kind != "boolean"
     }
-    judged = _judged(columns, context)
-    _refuse(_details(judged.faults))
-    fields = _event_fields(columns, judged, context.today)
+    validated = _validated(columns, context)
+    _refuse(_details(validated.faults))
+    fields = _event_fields(columns, validated, context.today)
     attributes = {name: text for name, text in fields.attributes.items() if text is not None}
     return UserFields(fields.key, fields.values, attributes, fields.present)
 
@@ -130,17 +130,17 @@ def changed_user(
         InvalidRequestError: with every field that breaks its rule. What the user has and the
             request doesn't set is not validated again.
     """
-    judged = _judged({**present, **given}, context)
+    validated = _validated({**present, **given}, context)
     touched = {_name(a_field) for a_field in given}
     if "country" in touched:
         touched.add("state")
-    details = [detail for detail in _details(judged.faults) if detail.column in touched]
+    details = [detail for detail in _details(validated.faults) if detail.column in touched]
     for a_field, text in given.items():
         if a_field.kind == "boolean" and not is_attribute(a_field) and not text.strip():
             reason = BOOLEAN_INVALID.reason.format(column=_name(a_field))
             details.append(Detail(BOOLEAN_INVALID.code, reason, column=_name(a_field)))
     _refuse(details)
-    return _event_fields(given, judged, context.today)
+    return _event_fields(given, validated, context.today)
 
 
 def _unknown_attribute(name: str) -> Detail:
@@ -176,7 +176,7 @@ def _name(a_field: Field) -> str:
     return a_field.name if is_attribute(a_field) else a_field.json_name
 
 
-def _judged(columns: Mapping[Field, str], context: ValidationContext) -> ValidatedBlock:
+def _validated(columns: Mapping[Field, str], context: ValidationContext) -> ValidatedBlock:
     return validate_columns(
         {a_field: trimmed(pa.array([text], pa.string())) for a_field, text in columns.items()},
         {a_field: _name(a_field) for a_field in (*columns, *FIELDS, context.key_field)},
@@ -198,11 +198,11 @@ def _refuse(details: list[Detail]) -> None:
         raise InvalidRequestError(INVALID_USER, details)
 
 
-def _event_fields(columns: Iterable[Field], judged: ValidatedBlock, today: date) -> UserFields:
-    values = {a_field: _value(a_field, judged) for a_field in columns}
+def _event_fields(columns: Iterable[Field], validated: ValidatedBlock, today: date) -> UserFields:
+    values = {a_field: _value(a_field, validated) for a_field in columns}
     own = {a_field: value for a_field, value in values.items() if not is_attribute(a_field)}
     return UserFields(
-        key=_only(judged.key),
+        key=_only(validated.key),
         values={
             a_field.name: today if value is None and a_field.kind == "date" else value
             for a_field, value in own.items()
@@ -216,18 +216,18 @@ def _event_fields(columns: Iterable[Field], judged: ValidatedBlock, today: date)
     )
 
 
-def _value(a_field: Field, judged: ValidatedBlock) -> _Parsed:
+def _value(a_field: Field, validated: ValidatedBlock) -> _Parsed:
     """Return the only row's value in this column, None where it is blank."""
-    cells = judged.cells[a_field.name]
+    cells = validated.cells[a_field.name]
     if not cells.lengths[0]:
         return None
     match a_field.kind:
         case "mobile" | "number":
-            return _only(judged.values[a_field.name])
+            return _only(validated.values[a_field.name])
         case "boolean":
-            return judged.values[a_field.name][0].as_py()
+            return validated.values[a_field.name][0].as_py()
         case "date":
-            return _EPOCH + timedelta(days=int(judged.values[a_field.name][0]))
+            return _EPOCH + timedelta(days=int(validated.values[a_field.name][0]))
         case "text" | "email":
             return _only(cells)
 

@@ -126,10 +126,10 @@ def _text(name: str, values: Sequence[str]) -> str:
 def _field_value(name: str, text: str) -> str:
     if name == "mobileNumber":
         # In a query an unescaped + stands for a space.
-        found, is_bad = to_e164(_column(re.sub(r"^ (?=[1-9])", "+", text).strip()))
+        numbers, is_bad = to_e164(_column(re.sub(r"^ (?=[1-9])", "+", text).strip()))
         if is_bad[0]:
             raise _not_of_type(name, MOBILE_INVALID)
-        return str(found.array[0].as_py())
+        return str(numbers.array[0].as_py())
     text = text.strip()
     return text.lower() if name == "email" else text
 

@@ -55,7 +55,7 @@ class UserHistory:
         self._range_reader.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    # One statement, so that the user is of the instance whose reverted jobs are told.
+    # One statement, so that the user is of the instance whose reverted jobs are selected.
     _SELECT: Final = """
     SELECT key, modified_position,
            (SELECT reverted_job_ids FROM public.projection_instance
@@ -114,7 +114,7 @@ class UserHistory:
         fold = UserFold(
             request.user_id,
             request.key,
-            lambda job_id: _place(ledger.job(job_id)),
+            lambda job_id: _offset_of(ledger.job(job_id)),
             request.rules,
         )
         total, page = 0, list[Entry]()
@@ -164,7 +164,7 @@ def _log_position(number: int) -> tuple[int, int]:
     return position >> ID_OFFSET_BITS, position & ((1 << ID_OFFSET_BITS) - 1)
 
 
-def _place(job: LedgerJob | None) -> int | None:
+def _offset_of(job: LedgerJob | None) -> int | None:
     return None if job is None else job.offset
 
 

@@ -189,8 +189,8 @@ class UserReads:
                 self._SELECT_NTH_OF_LEAF_FROM_END if is_from_end else self._SELECT_NTH_OF_LEAF
             )
             parameters |= {"partition": partition, "skipped": skipped}
-        found = await snapshot.select(statement, parameters)
-        return found[0]["id"] - 1 if found else None
+        rows = await snapshot.select(statement, parameters)
+        return rows[0]["id"] - 1 if rows else None
 
     _SELECT_ATTRIBUTES: Final = """
     SELECT name, type FROM {schema}.attributes

@@ -83,7 +83,7 @@ class WriteOutcomes:
             if not waiting:
                 self._waiting.pop(event_id, None)
 
-    # Of event ids made by one Idempotency-Key, all begin alike and are equally long.
+    # Event ids of one Idempotency-Key have the same prefix and the same length.
     _SELECT_FIRST: Final = """
     SELECT event_id, outcome, user_id, code, reason, "column"
     FROM public.write_outcomes
@@ -141,8 +141,8 @@ class WriteOutcomes:
             if due:
                 await self._select(due)
 
-    # A user that a delsert's new audience got is not shown before that audience is; then its
-    # outcome waits, too.
+    # A user of a delsert's new audience is hidden until that audience is active; its outcome
+    # waits as long.
     _SELECT: Final = """
     SELECT event_id, outcome, user_id, code, reason, "column"
     FROM public.write_outcomes

@@ -202,7 +202,7 @@ class UserWrites:
             except NotAppendedError:
                 raise UnavailableError(NOTHING_KEPT) from None
             except LogUnavailableError:
-                is_in_log = False  # or it is all the same, and then its outcome comes
+                is_in_log = False  # where it is all the same, its outcome comes
             await asyncio.wait({outcome}, timeout=max(0, until_s - time.monotonic()))
             if outcome.done():
                 return outcome.result()
