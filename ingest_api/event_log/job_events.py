@@ -1,4 +1,4 @@
-"""The topic `job-events`: what is accepted is appended, and the log decides whether it counts.
+"""Appends attempts at jobs to `job-events`, and waits until the log has decided whether they count.
 
 An upload is answered from the log alone, read up to its own record; so every
 instance of the API gives the same answer, and no database is asked.
@@ -45,9 +45,9 @@ if TYPE_CHECKING:
     _Attempt = JobAccepted | JobReverted | JobRestored
 
 Acceptance = Literal["accepted", "same", "conflict", "voided", "unknown"]
-"""A ledger's decision, or ``unknown`` where the log could not be asked."""
+"""A ledger's decision, or ``unknown`` where the log could not be read."""
 RevertOutcome = Literal["counts", "changes nothing", "voided", "unknown"]
-"""The same of what reverts or restores a job."""
+"""The same for an event that reverts or restores a job."""
 
 _APPEND_TIMEOUT_S: Final = 4.0
 _READ_TIMEOUT_S: Final = 4.0
@@ -73,37 +73,37 @@ class JobLog:
         self._follower = _Follower(kafka, topic, self.ledger, schemas)
         self._started = asyncio.Event()
         # The follower's own connection waits for records, so other questions go another way.
-        self._asking = RangeReader(kafka, "job-events", ask_s=_METADATA_TIMEOUT_S)
+        self._metadata_client = RangeReader(kafka, "job-events", ask_s=_METADATA_TIMEOUT_S)
 
     def start(self) -> None:
-        """Connect and begin to follow; returns at once. The topic must be there."""
+        """Connect and begin to follow; return at once. The topic must exist."""
         self._appender.warm()
         self._follower.start()
         self._started.set()
 
     @property
     def held_up_by(self) -> str | None:
-        """Why the log is not read on, where that is a record in a schema that cannot be had."""
+        """Why the follower is stuck: a record's schema can't be fetched; None if it isn't."""
         return self._follower.held_up_by
 
     async def until_moved(self) -> None:
-        """Wait for the end of this version of the log.
+        """Wait until this version of the log has ended.
 
         Raises:
-            LogMovedError: always, and never before.
+            LogMovedError: always, once it has.
         """
         raise LogMovedError(await self._follower.moved_to())
 
     async def stop(self) -> None:
-        """Leave the broker."""
+        """End the thread and close all clients."""
         self._appender.discard()
         await asyncio.to_thread(self._follower.stop)
-        await asyncio.to_thread(self._asking.close)
+        await asyncio.to_thread(self._metadata_client.close)
 
     async def accept(self, event: JobAccepted) -> Acceptance:
-        """What the log decides about this attempt, after it was appended.
+        """Append the attempt and wait for the log's decision.
 
-        Takes at most about fifteen seconds; only ``unknown`` leaves anything open.
+        Takes about fifteen seconds at most; only ``unknown`` leaves anything open.
         """
         if not await self._has_started():
             return "voided"
@@ -113,7 +113,7 @@ class JobLog:
         return decision or "unknown"
 
     async def change(self, event: JobReverted | JobRestored) -> RevertOutcome:
-        """What the log decides about reverting or restoring a job; as :meth:`accept`."""
+        """Append the event and wait for the log's decision, as :meth:`accept` does."""
         if not await self._has_started():
             return "voided"
         decision: RevertDecision | None = None
@@ -122,14 +122,14 @@ class JobLog:
         return decision or "unknown"
 
     async def _has_started(self) -> bool:
-        """Whether the log is read; nothing is appended before, as nobody could tell what it did."""
+        """Wait a little for :meth:`start`; before it nothing is appended, as no outcome is read."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_READ_TIMEOUT_S):
                 await self._started.wait()
         return self._started.is_set()
 
     async def _is_settled(self, event: _Attempt) -> bool:
-        """Whether the log was read past the attempt, or past what voids it where it came first."""
+        """Append the event, or what voids it; return whether the log was read past it."""
         try:
             offset = await self._append_or_void(event)
             await self._read_past(offset)
@@ -162,7 +162,7 @@ class JobLog:
             raise LogUnavailableError(f"{self._topic} was not read up to {offset}") from None
 
     async def catch_up(self) -> None:
-        """The ledger holds on return all that was in the log when this was called.
+        """Wait until the ledger has read all that was in the log when this was called.
 
         Raises:
             LogUnavailableError: Kafka doesn't answer.
@@ -175,7 +175,7 @@ class JobLog:
         deadline_s = time.monotonic() + _METADATA_TIMEOUT_S
         while True:
             try:
-                return self._asking.bounds(self._topic, 0)[1]
+                return self._metadata_client.bounds(self._topic, 0)[1]
             except KafkaUnreachableError as error:
                 # The leader may have moved, or not yet been elected for a new topic.
                 if time.monotonic() > deadline_s:
@@ -183,7 +183,7 @@ class JobLog:
             time.sleep(_PAUSE_S)
 
     async def topics(self) -> dict[str, int]:
-        """The number of partitions of each topic there is.
+        """Return the number of partitions of each topic.
 
         Raises:
             LogUnavailableError: Kafka doesn't answer.
@@ -192,13 +192,13 @@ class JobLog:
 
     def _list_topics(self) -> dict[str, int]:
         try:
-            return self._asking.topics()
+            return self._metadata_client.topics()
         except KafkaUnreachableError as error:
             raise LogUnavailableError(str(error)) from error
 
 
 class _Follower:
-    """The thread that reads `job-events` into the ledger, and who waits for it."""
+    """The thread that reads `job-events` into the ledger, and wakes those who wait for it."""
 
     def __init__(
         self, kafka: Mapping[str, str], topic: Topic, ledger: JobLedger, schemas: EventSchemas
@@ -223,12 +223,12 @@ class _Follower:
         self._thread.stop()
 
     async def moved_to(self) -> int:
-        """Returns once this version of the log has ended: the one in which it goes on."""
+        """Wait until this version of the log has ended; return the one in which it goes on."""
         await self._moved.wait()
         return self._ledger.moves.moved_to or 0
 
     async def read_past(self, offset: int) -> None:
-        """Returns once the record at this offset, and all before it, have been read."""
+        """Wait until the record at this offset, and all before it, have been read."""
         read = asyncio.Event()
         with self._lock:
             if self._next_offset > offset:
@@ -257,7 +257,7 @@ class _Follower:
         """Tell who waits for what has been read by now."""
         with self._lock:
             self._next_offset = next_offset
-            reached = [read for wanted, read in self._waiting if wanted < next_offset]
+            reached = [read for awaited, read in self._waiting if awaited < next_offset]
             self._waiting = [waiting for waiting in self._waiting if waiting[0] >= next_offset]
         if self._ledger.moves.moved_to is not None:
             reached.append(self._moved)

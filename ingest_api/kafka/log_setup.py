@@ -1,9 +1,8 @@
-"""A log that is ready for use: its topics, and what `job-events` says it was made for.
+"""Makes the log ready for use: its topics, its schemas, and its reconciliation key.
 
-Keys of events are values of the reconciliation key, so a log holds users by one
-key for ever.
-Which one, its first ``LogConfigured`` says; a log that began before there was
-one says it by its first job.
+Keys of events are values of the reconciliation key, so a log keeps one key for ever.
+Its first ``LogConfigured`` names the key, or its first job where the log is older than
+that event.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ class LogMismatchError(Exception):
 
 
 def ensure_log(settings: Settings) -> None:
-    """The topics exist on return, and the log is one for the reconciliation key that is set.
+    """Create what topics are missing, register schemas, and check the reconciliation key.
 
     Blocks for half a minute at most, for a few seconds where Kafka is down.
     May be called again, and by several processes at once.
@@ -70,7 +69,7 @@ def ensure_log(settings: Settings) -> None:
 
 
 def at_current_version(settings: Settings) -> Settings:
-    """The settings with the topics that are in use, as `job-events` of all versions say.
+    """Return the settings with the topics in use, as `job-events` of all versions say.
 
     Raises:
         TopicSetupError: Kafka or the schema registry cannot be asked.
@@ -129,8 +128,8 @@ def _append_key(settings: Settings) -> None:
             0,
             lambda error, _message: failures.append(error.str()) if error else None,
         )
-        left = producer.flush(2 * _TIMEOUT_S)
+        unsent = producer.flush(2 * _TIMEOUT_S)
     except KafkaException as error:
         raise TopicSetupError(f"job-events can't be appended to: {error}") from error
-    if left or failures:
+    if unsent or failures:
         raise TopicSetupError(f"job-events can't be appended to: {', '.join(failures)}")

@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal
 
 from ingest_api.errors import ConflictError, LogUnavailableError, UnavailableError
+from ingest_api.event_log.user_events import NOTHING_KEPT
 from schemas.events import JobRestored, JobReverted
 from schemas.log.job_states import OUTCOMES
 
@@ -31,14 +32,13 @@ if TYPE_CHECKING:
     from ingest_api.event_log.ledger import LedgerJob
     from ingest_api.jobs.statuses import JobReads
     from ingest_api.jobs.views import JobView
-    from ingest_api.kafka.log_start import LogBeginning
+    from ingest_api.kafka.log_start import LogStart
     from ingest_api.postgres.pool import Store
     from schemas.events import JobState
 
 Change = Literal["undo", "redo"]
 """``undo``: the job counts as if it had never run; ``redo``: it counts again."""
 
-_KEPT_NOTHING: Final = "Kafka can't be reached: nothing was kept, try again"
 _OUTCOME_UNKNOWN: Final = (
     "Kafka can't be reached: it is not known whether the {change} was taken."
     " A retry with the same Idempotency-Key is safe"
@@ -87,13 +87,11 @@ class Requester:
 class Undo:
     """Undoes and redoes jobs for one API process."""
 
-    def __init__(
-        self, store: Store, job_log: JobLog, jobs: JobReads, beginning: LogBeginning
-    ) -> None:
+    def __init__(self, store: Store, job_log: JobLog, jobs: JobReads, log_start: LogStart) -> None:
         self._store = store
         self._job_log = job_log
         self._jobs = jobs
-        self._beginning = beginning
+        self._log_start = log_start
 
     async def change(self, job: LedgerJob, change: Change, requester: Requester) -> None:
         """Append ``JobReverted`` or ``JobRestored``; return once the log has accepted it.
@@ -119,7 +117,7 @@ class Undo:
         event = _event(self._outcomes(view), job.accepted.job_id, change, requester)
         outcome = await self._job_log.change(event)
         if outcome == "voided":
-            raise UnavailableError(_KEPT_NOTHING)
+            raise UnavailableError(NOTHING_KEPT)
         if outcome == "unknown":
             message = _OUTCOME_UNKNOWN.format(change=change)
             raise UnavailableError(message, job_id=event.job_id)
@@ -143,7 +141,7 @@ class Undo:
         elif view.is_running and not is_redone:
             raise ConflictError(_NOT_ENDED.format(state=state))
         if state != "REVERTING" and not is_redone:
-            await self._beginning.check()
+            await self._log_start.check()
         return view
 
     def _is_redone(self, view: JobView) -> bool:
@@ -164,7 +162,7 @@ class Undo:
         try:
             await self._job_log.catch_up()
         except LogUnavailableError:
-            raise UnavailableError(_KEPT_NOTHING) from None
+            raise UnavailableError(NOTHING_KEPT) from None
 
     def _is_done(self, job: LedgerJob, change: Change, requester: Requester) -> bool:
         """Return whether an earlier attempt with the same key was accepted."""
