@@ -145,12 +145,12 @@ class Undo:
         return view
 
     def _is_redone(self, view: JobView) -> bool:
-        """Whether the job is being done again, and readers don't see it yet."""
+        """Return whether a redo of the job is accepted, but readers don't see it yet."""
         changes = self._job_log.ledger.reverts.changes_of(view.accepted.job_id)
         return bool(changes) and isinstance(changes[-1], JobRestored) and view.state == "PROCESSING"
 
     def _outcomes(self, view: JobView) -> Mapping[str, int]:
-        """The job's outcomes; those that it had where it is left out, and so has none."""
+        """Return the job's outcomes; while it is undone, those that it had before."""
         if not self._is_redone(view):
             return view.outcomes
         changes = self._job_log.ledger.reverts.changes_of(view.accepted.job_id)
