@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from deploy.api_client.client import ApiError, RefusedError, UnreachableError
+from schemas.clients.backoff import Backoff
 
 _PASSING = frozenset({429, 502, 503, 504})
 """Answers after which the same request may succeed: too many at once, something is not there."""
@@ -32,7 +33,8 @@ class Patience:
         if not is_passing(error):
             return None
         asked_s = (error.retry_after_s or 0.0) if isinstance(error, RefusedError) else 0.0
-        delay_s = max(asked_s, min(_FIRST_DELAY_S * 2 ** (attempt - 1), self.longest_delay_s))
+        backoff = Backoff(first_s=_FIRST_DELAY_S, longest_s=self.longest_delay_s)
+        delay_s = max(asked_s, backoff.pause_s(attempt))
         return delay_s if elapsed_s + delay_s <= self.for_s else None
 
 

@@ -22,6 +22,7 @@ from ingest_api.kafka.log_setup import LogMismatchError, at_current_version, ens
 from ingest_api.kafka.topic_setup import TopicSetupError
 from processor.builder.parallel_replay import Replays
 from processor.projection.session import connect
+from schemas.clients.errors import ClientError
 from schemas.read_model.tables import schema_name
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ FAILURES: Final = (
     MoveError,
     TopicSetupError,
     LogMismatchError,
+    ClientError,
     KafkaException,
     psycopg.OperationalError,
 )

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from deploy.log_migration import MoveFailedError
 from deploy.log_migration.records import CopiedRecord, RecordWriter
 from ingest_api.event_log.ledger import JobLedger
-from ingest_api.kafka.topic_follower import EventFollower
-from schemas.clients.event_schemas import EventSchemas
+from schemas.clients.errors import KafkaUnreachableError
+from schemas.clients.job_events import read_job_events
 from schemas.codec.codec import MARKER, encode, fingerprint_of, frame_of
+from schemas.codec.registry_protocol import RegistryUnreachableError
 from schemas.events import LogMove
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 _KEY: Final = b"log"
 _QUIET_S: Final = 30.0
-_POLL_S: Final = 0.2
 
 
 def read_ledger(settings: Settings) -> JobLedger:
@@ -30,18 +29,12 @@ def read_ledger(settings: Settings) -> JobLedger:
         MoveFailedError: Kafka does not answer.
     """
     ledger = JobLedger()
-    schemas = EventSchemas(settings.schema_registry)
-    follower = EventFollower(settings.kafka, settings.topics.job_events, schemas)
-    deadline_s = time.monotonic() + _QUIET_S
     try:
-        while not follower.has_caught_up:
-            for offset, event in follower.poll(_POLL_S):
-                ledger.apply(offset, event)
-                deadline_s = time.monotonic() + _QUIET_S
-            if time.monotonic() > deadline_s:
-                raise MoveFailedError(f"{settings.topics.job_events.name} can't be read")
-    finally:
-        follower.close()
+        with read_job_events(settings, quiet_s=_QUIET_S) as events:
+            for logged in events:
+                ledger.apply(logged.offset, logged.event)
+    except (KafkaUnreachableError, RegistryUnreachableError) as error:
+        raise MoveFailedError(str(error)) from error
     return ledger
 
 

@@ -2,38 +2,35 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaException
 
 from deploy.log_migration import MoveFailedError
+from schemas.clients.errors import KafkaUnreachableError, RecordsGoneError
 from schemas.clients.event_schemas import EventSchemas
-from schemas.clients.kafka import make_producer, make_reader
+from schemas.clients.kafka import make_producer
+from schemas.clients.ranges import Range, RangeReader
 from schemas.codec.codec import UndecodableError, unknown_ids
 from schemas.codec.registry_protocol import RegistryUnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from confluent_kafka import Message
+    from confluent_kafka import KafkaError, Message
 
     from schemas.config.settings import Settings
     from schemas.log.topics import Topic
 
 _BATCH: Final = 5_000
 """Records; a move may hold one batch of each partition in memory, decoded."""
-_QUIET_S: Final = 60.0
 _POLL_S: Final = 0.2
 _FLUSH_S: Final = 120.0
 _QUEUED: Final = 200_000
 _EVERY: Final = 1000
 _MAX_BYTES: Final = 64 << 20
-_READING: Final[dict[str, Any]] = {
-    "enable.partition.eof": True,
-    "queued.max.messages.kbytes": 16_384,
-}
+_READING: Final = {"queued.max.messages.kbytes": 16_384}
 
 Headers = list[tuple[str, str | bytes | None]]
 
@@ -80,28 +77,15 @@ def read_records(
         MoveFailedError: Kafka delivered none for a minute, or a schema cannot be fetched.
     """
     schemas = EventSchemas(settings.schema_registry)
-    consumer = make_reader(settings.kafka, "log-move", _READING)
+    asked = Range(topic, partition, begin, end)
     try:
-        consumer.assign([TopicPartition(topic, partition, begin)])
-        quiet_until_s = time.monotonic() + _QUIET_S
-        while begin < end:
-            messages = consumer.consume(min(_BATCH, end - begin), _POLL_S)
-            records, reached = _copied_records(messages, end)
-            if reached > begin:
-                begin = reached
-                quiet_until_s = time.monotonic() + _QUIET_S
-            if records:
+        with RangeReader(settings.kafka, "log-move", _READING) as reader:
+            for messages in reader.batches(asked, at_once=_BATCH):
+                records = [_copied(message) for message in messages]
                 _learn(schemas, records)
                 yield records
-                # The time that the caller spent on the batch is no silence of Kafka's.
-                quiet_until_s = time.monotonic() + _QUIET_S
-            if time.monotonic() > quiet_until_s:
-                raise MoveFailedError(
-                    f"{topic}, partition {partition} stands at offset {begin} of {end}: a"
-                    " transaction of another producer hangs there, or Kafka doesn't answer"
-                )
-    finally:
-        consumer.close()
+    except (KafkaUnreachableError, RecordsGoneError) as error:
+        raise MoveFailedError(str(error)) from error
 
 
 def _learn(schemas: EventSchemas, records: Sequence[CopiedRecord]) -> None:
@@ -114,23 +98,6 @@ def _learn(schemas: EventSchemas, records: Sequence[CopiedRecord]) -> None:
             continue  # it has a known schema, and is none of its values
         except RegistryUnreachableError as error:
             raise MoveFailedError(str(error)) from error
-
-
-def _copied_records(messages: Sequence[Message], end: int) -> tuple[list[CopiedRecord], int]:
-    """Return the records before the end, and the next offset."""
-    records: list[CopiedRecord] = []
-    reached = 0
-    for message in messages:
-        error, offset = message.error(), message.offset() or 0
-        if error is None:
-            reached = offset + 1
-            if offset < end:
-                records.append(_copied(message))
-        elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
-            reached = max(reached, offset)
-        elif error.code() in {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}:  # noqa: SLF001
-            raise MoveFailedError(f"{message.topic()}: {error.str()}")
-    return records, reached
 
 
 def _copied(message: Message) -> CopiedRecord:

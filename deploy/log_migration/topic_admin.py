@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (
     AlterConfigOpType,
     ConfigEntry,
@@ -16,7 +16,8 @@ from confluent_kafka.admin import (
 
 from deploy.log_migration import MoveFailedError, MoveRefusedError
 from ingest_api.kafka.topic_setup import ensure_topics
-from schemas.clients.kafka import make_admin, make_producer, make_reader
+from schemas.clients.kafka import make_admin, make_producer
+from schemas.clients.ranges import RangeReader
 from schemas.codec.codec import encode
 from schemas.events import NO_JOB, JobSealed
 from schemas.log.truncation import truncated
@@ -49,9 +50,8 @@ class TopicAdmin:
 
     def partitions(self, topic: Topic) -> int:
         """Return the number of partitions of an existing topic."""
-        return len(
-            self._admin.list_topics(topic.name, timeout=_TIMEOUT_S).topics[topic.name].partitions
-        )
+        with RangeReader(self._settings.kafka, "log-move") as reader:
+            return len(reader.partitions(topic.name))
 
     def make(self, old: Settings, new: Settings) -> None:
         """Make the topics of the new version, with the configuration set on the old ones."""
@@ -110,14 +110,10 @@ class TopicAdmin:
 
     def bounds(self, topic: Topic) -> list[tuple[int, int]]:
         """Return the first offset and the end of each partition."""
-        consumer = make_reader(self._settings.kafka, "log-move")
-        try:
+        with RangeReader(self._settings.kafka, "log-move") as reader:
             return [
-                consumer.get_watermark_offsets(TopicPartition(topic.name, partition), _TIMEOUT_S)
-                for partition in range(self.partitions(topic))
+                reader.bounds(topic.name, partition) for partition in reader.partitions(topic.name)
             ]
-        finally:
-            consumer.close()
 
     def _is_refused(self, topic: str, partition: int) -> bool:
         found: list[KafkaError | None] = []

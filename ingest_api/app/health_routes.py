@@ -11,7 +11,7 @@ from ingest_api.errors import LogUnavailableError, StoreUnavailableError
 from ingest_api.openapi import response_types
 from ingest_api.openapi.described import Answered, described
 from ingest_api.openapi.operation import JSON, Answer, Operation
-from ingest_api.publisher.consumer_lag import ProgressUnknownError
+from ingest_api.publisher.consumer_lag import LagUnknownError
 from ingest_api.web.dates import has_read_model
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ingest_api.app.startup import Startup
     from ingest_api.event_log.job_events import JobLog
     from ingest_api.postgres.pool import Store
-    from ingest_api.publisher.consumer_lag import ProjectionProgress
+    from ingest_api.publisher.consumer_lag import ConsumerLag
     from schemas.log.topics import Topics
 
 _KEPT_S: Final = 0.5
@@ -53,7 +53,7 @@ class Readiness:
         store: Store,
         startup: Startup,
         *,
-        progress: ProjectionProgress,
+        progress: ConsumerLag,
     ) -> None:
         self._progress = progress
         self._stall_detector = StallDetector()
@@ -62,23 +62,23 @@ class Readiness:
         self._store = store
         self._startup = startup
         self._reasons: list[str] = []
-        self._asked_at_s = -_KEPT_S
-        self._asking = asyncio.Lock()
+        self._checked_at_s = -_KEPT_S
+        self._lock = asyncio.Lock()
 
     async def reasons(self) -> list[str]:
         """Return why an upload would not be accepted and processed; empty where it would."""
-        async with self._asking:
-            if time.monotonic() - self._asked_at_s > _KEPT_S:
-                found = await asyncio.gather(self._kafka(), self._postgres())
-                self._reasons = [*self._startup.reasons(), *found[0], *found[1]]
+        async with self._lock:
+            if time.monotonic() - self._checked_at_s > _KEPT_S:
+                of_kafka, of_postgres = await asyncio.gather(self._kafka(), self._postgres())
+                self._reasons = [*self._startup.reasons(), *of_kafka, *of_postgres]
                 self._reasons += [] if self._reasons else await self._stalled()
-                self._asked_at_s = time.monotonic()
+                self._checked_at_s = time.monotonic()
             return self._reasons
 
     async def _kafka(self) -> list[str]:
         try:
-            there = await self._job_log.topics()
-            missing = [topic.name for topic in self._topics.all() if topic.name not in there]
+            existing = await self._job_log.topics()
+            missing = [topic.name for topic in self._topics.all() if topic.name not in existing]
             if not missing:
                 await self._job_log.catch_up()
         except LogUnavailableError:
@@ -96,12 +96,12 @@ class Readiness:
         """Return why jobs stall; they end in order, so where the last has ended none is open."""
         try:
             open_job_id = await self._last_open_job()
-            marks: tuple[int, ...] = ()
+            positions: tuple[int, ...] = ()
             if open_job_id is not None:
-                marks = await asyncio.to_thread(self._progress.marks)
-        except (StoreUnavailableError, ProgressUnknownError):
-            return []  # whatever moves, or doesn't, is asked for again
-        reason = self._stall_detector.reason(time.monotonic(), open_job_id, marks)
+                positions = await asyncio.to_thread(self._progress.positions)
+        except (StoreUnavailableError, LagUnknownError):
+            return []  # unknown now: the next check finds out
+        reason = self._stall_detector.reason(time.monotonic(), open_job_id, positions)
         return [] if reason is None else [reason]
 
     async def _last_open_job(self) -> int | None:

@@ -10,6 +10,7 @@ import structlog
 from ingest_api.errors import StoreUnavailableError
 from ingest_api.kafka.log_setup import ensure_log
 from ingest_api.kafka.topic_setup import TopicSetupError
+from schemas.clients.backoff import Backoff, Pauses
 
 if TYPE_CHECKING:
     from ingest_api.app.settings import ApiSettings
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
     from ingest_api.event_log.job_events import JobLog
     from ingest_api.imports.accept_upload import UploadAcceptance
 
-_FIRST_PAUSE_S: Final = 0.2
-_LONGEST_PAUSE_S: Final = 3.0
+_BACKOFF: Final = Backoff(first_s=0.2, longest_s=3.0)
 _log = structlog.stdlib.get_logger("rollcall.api")
 
 
@@ -50,28 +50,26 @@ class Startup:
         await asyncio.gather(self._make_topics(), self._make_accounts())
 
     async def _make_topics(self) -> None:
-        pause_s = _FIRST_PAUSE_S
+        pauses = Pauses(_BACKOFF)
         while "topics" in self._open:
             try:
                 await asyncio.to_thread(ensure_log, self._settings.shared)
             except TopicSetupError as error:
                 self._open["topics"] = str(error)
                 _log.warning("topics cannot be made yet", error=str(error))
-                await asyncio.sleep(pause_s)
-                pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+                await asyncio.sleep(pauses.next_s())
             else:
                 self._job_log.start()
                 self._uploads.warm()
                 del self._open["topics"]
 
     async def _make_accounts(self) -> None:
-        pause_s = _FIRST_PAUSE_S
+        pauses = Pauses(_BACKOFF)
         while "accounts" in self._open:
             try:
                 await self._accounts.prepare(self._settings.auth.admin_password)
             except StoreUnavailableError as error:
                 _log.warning("accounts cannot be made yet", error=str(error))
-                await asyncio.sleep(pause_s)
-                pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+                await asyncio.sleep(pauses.next_s())
             else:
                 del self._open["accounts"]

@@ -1,4 +1,4 @@
-"""The routes that tell how far jobs are: one, a page of them, or one as it goes on."""
+"""The routes of job statuses: one, a page of them, or one as server-sent events."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def add_job_routes(api: Blueprint, job_log: JobLog, jobs: JobReads, watch: JobWa
     async def job_events(request: Request[Any, Any], job_id: str) -> HTTPResponse | None:
         account_of(request, "reader")
         job = await job_named(request, job_log, job_id)
-        with watch.one_more():
+        with watch.slot():
             seen = header(request, "last-event-id")
             view = await jobs.view(job)  # a fault is answered as such before the events begin
             if view.is_ended and event_id(view) == seen:

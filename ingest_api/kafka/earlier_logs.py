@@ -1,7 +1,7 @@
-"""Versions of the log that it has left: which topics were theirs, and what their keys meant.
+"""Earlier versions of the log: the names of their topics, and their reconciliation keys.
 
-`job-events` of each version stays when its other topics are gone, and its first
-events say what it was made for.
+`job-events` of each version stays when its other topics are deleted, and its first
+events name the key.
 """
 
 from __future__ import annotations
@@ -9,15 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ingest_api.kafka.log_setup import fetch_key
-from ingest_api.kafka.topic_setup import topic_names
-from schemas.clients.event_schemas import EventSchemas
+from ingest_api.kafka.topic_setup import TopicSetupError
+from schemas.clients.errors import KafkaUnreachableError
+from schemas.clients.job_events import topic_names
 
 if TYPE_CHECKING:
     from schemas.config.settings import Settings
 
 
 class EarlierLogs:
-    """For one API process; what was found once is remembered, for it never changes."""
+    """Looks up earlier versions of the log, and caches what it finds, which never changes."""
 
     def __init__(self, settings: Settings) -> None:
         self.reconciliation_key = settings.reconciliation_key
@@ -25,12 +26,12 @@ class EarlierLogs:
         self._keys: dict[int, str] = {}
 
     def version_of(self, user_events: str) -> int | None:
-        """The earlier version whose ``user-events`` had that name; None where none had."""
+        """Return the earlier version whose ``user-events`` had that name, or None."""
         version = self._settings.version_of(user_events)
         return version if version and version < self._settings.log_version else None
 
     def fetch_key(self, version: int) -> str | None:
-        """The reconciliation key of that version; None where its `job-events` is gone.
+        """Return the reconciliation key of that version; None if its `job-events` is gone.
 
         Blocks for some seconds at most.
 
@@ -39,9 +40,11 @@ class EarlierLogs:
         """
         if version not in self._keys:
             settings = self._settings.at_version(version)
-            if settings.topics.job_events.name not in topic_names(settings):
-                return None
-            key = fetch_key(settings, EventSchemas(settings.schema_registry))
+            try:
+                names = topic_names(settings.kafka)
+            except KafkaUnreachableError as error:
+                raise TopicSetupError(str(error)) from error
+            key = fetch_key(settings) if settings.topics.job_events.name in names else None
             if key is None:
                 return None
             self._keys[version] = key

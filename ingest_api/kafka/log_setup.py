@@ -1,37 +1,35 @@
-"""A log that is ready for use: its topics, and what `job-events` says it was made for.
+"""Makes the log ready for use: its topics, its schemas, and its reconciliation key.
 
-Keys of events are values of the reconciliation key, so a log holds users by one
-key for ever.
-Which one, its first ``LogConfigured`` says; a log that began before there was
-one says it by its first job.
+Keys of events are values of the reconciliation key, so a log keeps one key for ever.
+Its first ``LogConfigured`` names the key, or its first job where the log is older than
+that event.
 """
 
 from __future__ import annotations
 
-import time
+import contextlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import KafkaException
 
-from ingest_api.errors import LogUnavailableError
 from ingest_api.kafka.log_moved import LogMovedError
-from ingest_api.kafka.log_start import LogBeginning
-from ingest_api.kafka.topic_follower import EventFollower
-from ingest_api.kafka.topic_setup import TopicSetupError, ensure_topics, topic_names
+from ingest_api.kafka.topic_setup import TopicSetupError, ensure_topics
+from schemas.clients import job_events
+from schemas.clients.errors import KafkaUnreachableError
 from schemas.clients.event_schemas import EventSchemas
 from schemas.clients.kafka import make_producer
+from schemas.clients.log_start import LogStart
 from schemas.codec.codec import encode
 from schemas.codec.registry_protocol import RegistryRefusedError, RegistryUnreachableError
-from schemas.events import JobAccepted, LogConfigured
-from schemas.log.moves import LogMoves, oldest_version
+from schemas.events import LogConfigured
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from schemas.config.settings import Settings
-    from schemas.log.topics import Topic
 
 _TIMEOUT_S: Final = 10.0
-_POLL_S: Final = 0.2
 _KEY: Final = b"log"
 
 
@@ -40,7 +38,7 @@ class LogMismatchError(Exception):
 
 
 def ensure_log(settings: Settings) -> None:
-    """The topics exist on return, and the log is one for the reconciliation key that is set.
+    """Create what topics are missing, register schemas, and check the reconciliation key.
 
     Blocks for half a minute at most, for a few seconds where Kafka is down.
     May be called again, and by several processes at once.
@@ -58,13 +56,12 @@ def ensure_log(settings: Settings) -> None:
         raise LogMovedError(found.log_version, found.topics.user_events.partitions)
     ensure_topics(settings)
     _check_beginning(settings)
-    schemas = EventSchemas(settings.schema_registry)
-    _register(schemas, settings)
-    made_for = fetch_key(settings, schemas)
+    _register(settings)
+    made_for = fetch_key(settings)
     if made_for is None:
         _append_key(settings)
         # Another process may have done so before, for another key: the first counts.
-        made_for = fetch_key(settings, schemas)
+        made_for = fetch_key(settings)
     if made_for is None:
         raise TopicSetupError("Kafka does not show what was appended to job-events.")
     if mismatch := settings.key_mismatch(made_for):
@@ -72,80 +69,49 @@ def ensure_log(settings: Settings) -> None:
 
 
 def at_current_version(settings: Settings) -> Settings:
-    """The settings with the topics that are in use, as `job-events` of all versions say.
+    """Return the settings with the topics in use, as `job-events` of all versions say.
 
     Raises:
-        TopicSetupError: Kafka cannot be asked.
+        TopicSetupError: Kafka or the schema registry cannot be asked.
     """
-    names = topic_names(settings)
-    found = settings.at_version(oldest_version(names, settings.first_topics.job_events.name))
-    while found.topics.job_events.name in names:
-        moved = fetch_moves(settings, found.topics.job_events).moved
-        if moved is None:
-            break
-        # The move decides how many there are, whatever the settings say.
-        found = settings.with_partitions(moved.partitions).at_version(moved.version)
-    return found
+    with _asked():
+        return job_events.at_current_version(settings)
 
 
-def fetch_moves(settings: Settings, job_events: Topic) -> LogMoves:
-    """What one version of `job-events` says of moves, up to its end.
+def fetch_key(settings: Settings) -> str | None:
+    """The reconciliation key that the log was made for, or None where it does not say.
 
     Raises:
-        TopicSetupError: Kafka cannot be asked.
+        TopicSetupError: Kafka or the schema registry cannot be asked.
     """
-    moves = LogMoves()
-    follower = EventFollower(settings.kafka, job_events, EventSchemas(settings.schema_registry))
-    deadline_s = time.monotonic() + _TIMEOUT_S
+    with _asked():
+        return job_events.fetch_key(settings)
+
+
+@contextlib.contextmanager
+def _asked() -> Generator[None]:
     try:
-        while not follower.has_caught_up:
-            for _, event in follower.poll(_POLL_S):
-                moves.apply(event)
-                deadline_s = time.monotonic() + _TIMEOUT_S
-            if time.monotonic() > deadline_s:
-                raise TopicSetupError(f"Kafka can't be asked for the records of {job_events.name}.")
-    finally:
-        follower.close()
-    return moves
+        yield
+    except KafkaUnreachableError as error:
+        raise TopicSetupError(str(error)) from error
+    except RegistryUnreachableError as error:
+        raise TopicSetupError(f"The schema registry can't be reached: {error}.") from error
 
 
 def _check_beginning(settings: Settings) -> None:
     """Else the log would be taken for one that has never said which key it is for."""
-    try:
-        missing = LogBeginning(settings.kafka, settings.topics.job_events).missing()
-    except LogUnavailableError as error:
-        raise TopicSetupError(f"Kafka can't be asked where job-events begins: {error}") from error
+    with _asked():
+        missing = LogStart(settings.kafka, settings.topics.job_events).missing()
     if missing is not None:
         raise TopicSetupError(missing)
 
 
-def _register(schemas: EventSchemas, settings: Settings) -> None:
+def _register(settings: Settings) -> None:
     try:
-        schemas.register(settings.topics)
-    except RegistryUnreachableError as error:
-        raise TopicSetupError(f"The schema registry can't be reached: {error}.") from error
+        with _asked():
+            EventSchemas(settings.schema_registry).register(settings.topics)
     except RegistryRefusedError as error:
         raise LogMismatchError(str(error)) from error
-
-
-def fetch_key(settings: Settings, schemas: EventSchemas) -> str | None:
-    """The reconciliation key that the log was made for, or None where it does not say.
-
-    Raises:
-        TopicSetupError: Kafka cannot be asked.
-    """
-    follower = EventFollower(settings.kafka, settings.topics.job_events, schemas)
-    deadline_s = time.monotonic() + _TIMEOUT_S
-    try:
-        while not follower.has_caught_up:
-            for _, event in follower.poll(_POLL_S):
-                if isinstance(event, (LogConfigured, JobAccepted)):
-                    return event.reconciliation_key
-            if time.monotonic() > deadline_s:
-                raise TopicSetupError("Kafka can't be asked for the first records of job-events.")
-    finally:
-        follower.close()
-    return None
 
 
 def _append_key(settings: Settings) -> None:
@@ -162,8 +128,8 @@ def _append_key(settings: Settings) -> None:
             0,
             lambda error, _message: failures.append(error.str()) if error else None,
         )
-        left = producer.flush(2 * _TIMEOUT_S)
+        unsent = producer.flush(2 * _TIMEOUT_S)
     except KafkaException as error:
         raise TopicSetupError(f"job-events can't be appended to: {error}") from error
-    if left or failures:
+    if unsent or failures:
         raise TopicSetupError(f"job-events can't be appended to: {', '.join(failures)}")

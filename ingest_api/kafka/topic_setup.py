@@ -1,7 +1,7 @@
-"""The topics, made where they are missing, before anything is appended to them.
+"""Creates missing topics, and checks existing ones, before anything is appended to them.
 
-What cannot be mended without losing or misplacing records is not touched: it is
-named, with the way out.
+What cannot be changed without losing or misplacing records is left alone: the error
+says what is wrong and what to do.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import ConfigResource, NewTopic, ResourceType
 
+from schemas.clients.errors import KafkaUnreachableError, kafka_asked
 from schemas.clients.kafka import make_admin
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class TopicSetupError(Exception):
 
 
 def ensure_topics(settings: Settings) -> None:
-    """All topics exist on return, made as :mod:`schemas.log.topics` says where they were missing.
+    """Create the topics that are missing as :mod:`schemas.log.topics` says; check the others.
 
     Blocks for half a minute at most, for a few seconds where Kafka is down.
     May be called again, and by several processes at once.
@@ -44,28 +45,16 @@ def ensure_topics(settings: Settings) -> None:
     """
     admin = make_admin(settings.kafka, _PROPERTIES)
     try:
-        found = _partitions_by_topic(admin)
-        missing = [topic for topic in settings.topics.all() if topic.name not in found]
-        if missing:
-            _create(admin, missing, settings.replication_factor)
-            found = _wait_until_visible(admin, missing)
-        _check_partitions(found, settings)
-        _check_kept_for_ever(admin, [settings.topics.job_events, settings.topics.user_events])
-    except KafkaException as error:
-        raise TopicSetupError(f"Kafka can't be asked for its topics: {error.args[0]}") from error
-
-
-def topic_names(settings: Settings) -> set[str]:
-    """The names of all topics there are.
-
-    Raises:
-        TopicSetupError: Kafka cannot be reached.
-    """
-    admin = make_admin(settings.kafka, _PROPERTIES)
-    try:
-        return set(_partitions_by_topic(admin))
-    except KafkaException as error:
-        raise TopicSetupError(f"Kafka can't be asked for its topics: {error.args[0]}") from error
+        with kafka_asked("its topics"):
+            found = _partitions_by_topic(admin)
+            missing = [topic for topic in settings.topics.all() if topic.name not in found]
+            if missing:
+                _create(admin, missing, settings.replication_factor)
+                found = _wait_until_visible(admin, missing)
+            _check_partitions(found, settings)
+            _check_kept_for_ever(admin, [settings.topics.job_events, settings.topics.user_events])
+    except KafkaUnreachableError as error:
+        raise TopicSetupError(str(error)) from error
 
 
 def _partitions_by_topic(admin: AdminClient) -> dict[str, int]:
@@ -99,12 +88,12 @@ def _create(admin: AdminClient, missing: Sequence[Topic], replication_factor: in
 
 
 def _durability(replication_factor: int) -> dict[str, str]:
-    """Acknowledged means: more than one broker has it, where there are more."""
+    """Return the setting by which an acknowledged record is on two brokers, if there are two."""
     return {"min.insync.replicas": str(max(1, replication_factor - 1))}
 
 
 def _wait_until_visible(admin: AdminClient, made: Sequence[Topic]) -> dict[str, int]:
-    """A broker may answer that a topic is made before its metadata names it."""
+    """Wait for the topics: a broker may report one as created before its metadata names it."""
     names = {topic.name for topic in made}
     deadline_s = time.monotonic() + _VISIBLE_S
     while not names <= (found := _partitions_by_topic(admin)).keys():

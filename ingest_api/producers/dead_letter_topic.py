@@ -1,4 +1,4 @@
-"""The dead letters' topic, read from its end: the newest first, a page at a time.
+"""Read the topic of dead letters from its end: the newest first, a page at a time.
 
 It may hold any number of dead letters, so nothing reads it from its beginning: a
 place far from the end is found by asking Kafka for offsets by time, and from
@@ -15,22 +15,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
-
 from ingest_api.errors import LogUnavailableError
-from schemas.clients.kafka import READ_TO_END, READ_WHILE_WAITED_FOR, make_reader
+from schemas.clients.errors import KafkaUnreachableError
+from schemas.clients.kafka import READ_TO_END, READ_WHILE_WAITED_FOR
+from schemas.clients.ranges import Range, RangeReader
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
 
-    from confluent_kafka import Consumer, Message
+    from confluent_kafka import Message
 
 _FIRST_PIECE: Final = 64
 _LARGEST_PIECE: Final = 2048
 _NEAR: Final = 500
-"""So many dead letters are passed over by reading them; more are jumped over."""
-_ASK_S: Final = 5.0
-_WAIT_S: Final = 0.2
+"""So many dead letters are skipped by reading them; more by seeking."""
+_KAFKA_TIMEOUT_S: Final = 5.0
 _DAY_MS: Final = 24 * 60 * 60 * 1000
 _PROPERTIES: Final = READ_WHILE_WAITED_FOR | READ_TO_END
 Bounds = dict[int, tuple[int, int]]
@@ -45,7 +44,7 @@ class SearchEndedError(Exception):
 class DeadLetter:
     """A record that is not applied, as it stands in the topic; without its value.
 
-    ``time_ms`` is when it was buried; ``headers`` are whatever is there, made text.
+    ``time_ms`` is when it was appended there; ``headers`` are all of it, decoded.
     """
 
     partition: int
@@ -57,7 +56,7 @@ class DeadLetter:
 
 
 class DeadLetterTopic:
-    """Reads outside any group; may be used by several threads."""
+    """Opens readers outside any consumer group; may be used by several threads."""
 
     def __init__(self, kafka: Mapping[str, str], topic: str) -> None:
         self.topic = topic
@@ -65,42 +64,57 @@ class DeadLetterTopic:
         self._kafka = kafka
 
     def close(self) -> None:
-        """End what is being read, as if its time were over."""
+        """End all readers, as if their time were over."""
         self._is_closed.set()
 
     @contextmanager
     def open_reader(self, timeout_s: float) -> Generator[DeadLetterReader]:
-        """A look at the topic as it is now, which takes no longer than this.
+        """Open a reader of the topic as it is now, for no longer than this.
 
         Raises:
             LogUnavailableError: Kafka does not answer.
             SearchEndedError: the time is over.
         """
-        until_s = time.monotonic() + timeout_s
-        consumer = make_reader(self._kafka, "dead-letters", _PROPERTIES)
+        until = _Until(time.monotonic() + timeout_s, self._is_closed)
         try:
-            yield DeadLetterReader(consumer, self.topic, until_s, self._is_closed)
-        except KafkaException as error:
+            with RangeReader(
+                self._kafka,
+                "dead-letters",
+                _PROPERTIES,
+                on_turn=until.check,
+                ask_s=_KAFKA_TIMEOUT_S,
+            ) as reader:
+                yield DeadLetterReader(reader, self.topic, until)
+        except KafkaUnreachableError as error:
             raise LogUnavailableError(str(error)) from error
-        finally:
-            consumer.close()
+
+
+class _Until:
+    """When a look at the topic is over."""
+
+    def __init__(self, at_s: float, is_closed: threading.Event) -> None:
+        self.at_s = at_s
+        self._is_closed = is_closed
+
+    def check(self) -> None:
+        if time.monotonic() > self.at_s or self._is_closed.is_set():
+            raise SearchEndedError
 
 
 class DeadLetterReader:
-    """One look at the topic; used by one thread."""
+    """Reads the topic between the offsets that it had at the start; used by one thread."""
 
-    def __init__(
-        self, consumer: Consumer, topic: str, until_s: float, is_closed: threading.Event
-    ) -> None:
-        self._consumer = consumer
+    def __init__(self, reader: RangeReader, topic: str, until: _Until) -> None:
+        self._reader = reader
         self._topic = topic
-        self._until_s = until_s
-        self._is_closed = is_closed
-        self._bounds = self._ask_bounds()
+        self._until = until
+        self._bounds: Bounds = {
+            partition: reader.bounds(topic, partition) for partition in reader.partitions(topic)
+        }
 
     def end_after(self, timeout_s: float) -> None:
-        """End the look after so long, from now on."""
-        self._until_s = time.monotonic() + timeout_s
+        """End the reading after so long, from now on."""
+        self._until.at_s = time.monotonic() + timeout_s
 
     @property
     def topic(self) -> str:
@@ -109,13 +123,13 @@ class DeadLetterReader:
 
     @property
     def total(self) -> int:
-        """How many dead letters there are."""
+        """Return the number of dead letters."""
         return sum(end - begin for begin, end in self._bounds.values())
 
     def newest_first(self, skip: int = 0) -> Iterator[DeadLetter]:
-        """All dead letters but the newest ``skip``: by time, and by offset within a partition.
+        """Yield all dead letters but the newest ``skip``, by time, and by offset in a partition.
 
-        Where the clocks of those who buried them ran back, the place to begin is found
+        Where the clocks of processors ran back, the place to begin is found
         by time only roughly.
         """
         ends = {partition: end for partition, (_, end) in self._bounds.items()}
@@ -133,80 +147,56 @@ class DeadLetterReader:
                 yield dead_letter
 
     def fetch(self, partition: int, offset: int) -> tuple[DeadLetter, bytes | None] | None:
-        """One dead letter with its value, or None where there is none."""
+        """Return one dead letter with its value, or None where there is none."""
         begin, end = self._bounds.get(partition, (0, 0))
         if not begin <= offset < end:
             return None
         for message in self._messages(partition, offset, offset + 1):
-            return _letter(message), message.value()
+            return _dead_letter(message), message.value()
         return None
 
-    def _ask_bounds(self) -> Bounds:
-        found = self._consumer.list_topics(self._topic, timeout=_ASK_S).topics[self._topic]
-        return {
-            partition: self._consumer.get_watermark_offsets(
-                TopicPartition(self._topic, partition), timeout=_ASK_S
-            )
-            for partition in sorted(found.partitions)
-        }
-
     def _jump(self, skip: int) -> tuple[dict[int, int], int]:
-        """Where to read back from, and how many are still to be passed over from there."""
+        """Return the offsets to read back from, and how many to skip from there."""
         highs = {partition: end for partition, (_, end) in self._bounds.items()}
         early_ms, late_ms = 0, int(time.time() * 1000) + _DAY_MS
         ends, passed = highs, 0
         while late_ms - early_ms > 1 and skip - passed > _NEAR:
-            self._check_time()
+            self._until.check()
             middle_ms = (early_ms + late_ms) // 2
-            found = self._ends_at(middle_ms, highs)
-            newer = sum(highs[partition] - end for partition, end in found.items())
+            offsets = self._ends_at(middle_ms, highs)
+            newer = sum(highs[partition] - end for partition, end in offsets.items())
             if newer > skip:
                 early_ms = middle_ms
             else:
-                late_ms, ends, passed = middle_ms, found, newer
+                late_ms, ends, passed = middle_ms, offsets, newer
         return ends, skip - passed
 
     def _ends_at(self, time_ms: int, highs: Mapping[int, int]) -> dict[int, int]:
-        """By partition, the offset of the first dead letter of this time or later."""
-        asked = [TopicPartition(self._topic, partition, time_ms) for partition in highs]
-        found = self._consumer.offsets_for_times(asked, timeout=_ASK_S)
+        """Return by partition the offset of the first dead letter of this time or later."""
+        found = self._reader.offsets_at(self._topic, list(highs), time_ms)
         return {
-            place.partition: place.offset if place.offset >= 0 else highs[place.partition]
-            for place in found
+            partition: highs[partition] if offset is None else offset
+            for partition, offset in zip(highs, found, strict=True)
         }
 
     def _backwards(self, partition: int, begin: int, end: int) -> Iterator[DeadLetter]:
         piece = _FIRST_PIECE
         while end > begin:
             first = max(begin, end - piece)
-            yield from reversed([_letter(each) for each in self._messages(partition, first, end)])
+            yield from reversed(
+                [_dead_letter(each) for each in self._messages(partition, first, end)]
+            )
             end, piece = first, min(2 * piece, _LARGEST_PIECE)
 
     def _messages(self, partition: int, begin: int, end: int) -> Iterator[Message]:
-        """The records of a partition from one offset up to another."""
-        self._consumer.assign([TopicPartition(self._topic, partition, begin)])
-        while True:
-            self._check_time()
-            # One at a time: of many large ones none is held longer than it takes to look at it.
-            message = self._consumer.poll(_WAIT_S)
-            if message is None or message.partition() != partition:
-                continue
-            offset = message.offset() or 0
-            error = message.error()
-            if error is None and begin <= offset < end:
-                yield message
-            # The last records may be a producer's brackets, which are never delivered.
-            is_end = error is not None and error.code() == KafkaError._PARTITION_EOF  # noqa: SLF001 - its public name
-            if (error is None and offset + 1 >= end) or (is_end and offset >= end):
-                return
-            # librdkafka goes on by itself after every other error
-
-    def _check_time(self) -> None:
-        if time.monotonic() > self._until_s or self._is_closed.is_set():
-            raise SearchEndedError
+        """Yield the records of a partition from one offset up to another."""
+        # One at a time: of many large ones none is held longer than it takes to look at it.
+        asked = Range(self._topic, partition, begin, end)
+        for messages in self._reader.batches(asked, at_once=1):
+            yield from messages
 
 
-def _letter(message: Message) -> DeadLetter:
+def _dead_letter(message: Message) -> DeadLetter:
     value = message.value()
     headers = cast("list[tuple[str, bytes | None]]", message.headers() or [])
     return DeadLetter(

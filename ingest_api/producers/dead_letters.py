@@ -1,7 +1,7 @@
-"""Dead letters for operators: listed, shown, and sent to the log once more.
+"""List, show and retry dead letters.
 
 A retry appends the record as it came, key and value, to the end of
-`user-events`, so the projection judges it anew: it may be applied now because an
+`user-events`, so the projection decides anew: it may be applied now because an
 attribute was defined, a user was made, or a processor knows its schema.
 What still can't be applied becomes another dead letter.
 A retry never turns back time: where the key was changed after the dead letter, it is refused
@@ -31,7 +31,7 @@ from ingest_api.errors import (
     UnavailableError,
 )
 from ingest_api.event_log.user_events import NOTHING_KEPT, NotAppendedError
-from ingest_api.kafka.range_reader import LogGoneError, TooLongError
+from ingest_api.kafka.range_reader import ReadTimeoutError
 from ingest_api.kafka.topic_setup import TopicSetupError
 from ingest_api.producers.dead_letter_retries import place_of
 from ingest_api.producers.dead_letter_topic import SearchEndedError
@@ -52,6 +52,7 @@ from ingest_api.producers.retry_rules import (
     retried_key,
     retry_partition,
 )
+from schemas.clients.errors import RecordsGoneError
 from schemas.codec.registry_protocol import RegistryUnreachableError
 from schemas.log.dead_letters import LEFT_OUT
 
@@ -89,18 +90,18 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterFilter:
-    """Which dead letters are listed: those of this reason, from this partition; None means any."""
+    """A filter by reason and source partition; None fits any."""
 
     reason: str | None = None
     source_partition: int | None = None
 
     @property
     def takes_all(self) -> bool:
-        """Whether nothing is left out."""
+        """True where every dead letter fits."""
         return self.reason is None and self.source_partition is None
 
     def takes(self, dead_letter: DeadLetter) -> bool:
-        """Whether the dead letter is one of those."""
+        """Return whether the dead letter fits."""
         return (self.reason is None or dead_letter.headers.get("reason") == self.reason) and (
             self.source_partition is None
             or dead_letter.headers.get("source-partition") == str(self.source_partition)
@@ -153,7 +154,7 @@ class KeyChangedError(ConflictError):
 
 
 class DeadLetters:
-    """For one API process; few look at the topic at a time."""
+    """Reads and retries dead letters for one API process; a few read the topic at a time."""
 
     def __init__(
         self,
@@ -173,26 +174,26 @@ class DeadLetters:
         self._retrying: set[asyncio.Task[Retry]] = set()
 
     def close(self) -> None:
-        """Take no more, and end what is under way."""
+        """Accept no more requests, and end those under way."""
         self._topic.close()
         self._check.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def select_page(self, letter_filter: DeadLetterFilter, page: Page) -> DeadLetterPage:
-        """A page of the dead letters that fit the filter, the newest first.
+        """Return a page of the dead letters that fit the filter, the newest first.
 
         Raises:
             UnavailableError: it took too long.
         """
-        found = await self._in_thread(lambda reader: _page(reader, letter_filter, page))
-        attempts = await self._retries.select(found.dead_letters)
-        shown = [
-            dead_letter_view(each, attempts.get(place_of(each), [])) for each in found.dead_letters
+        result = await self._in_thread(lambda reader: _page(reader, letter_filter, page))
+        attempts = await self._retries.select(result.dead_letters)
+        views = [
+            dead_letter_view(each, attempts.get(place_of(each), [])) for each in result.dead_letters
         ]
-        return DeadLetterPage(found.total, found.searched, found.all, shown)
+        return DeadLetterPage(result.total, result.searched, result.all, views)
 
     async def fetch(self, letter_id: str) -> WholeDeadLetter:
-        """All that is known of one dead letter.
+        """Return one dead letter with its value and its attempts.
 
         Raises:
             NotFoundError: there is no such dead letter.
@@ -208,7 +209,7 @@ class DeadLetters:
             NotFoundError: there is no such dead letter.
             KeyChangedError: the key was changed after it, and ``over_newer`` is not said.
             ConflictError: it is a job's record, no record of `user-events`, of a log with another
-                key, or was retried before and ``again`` is not said.
+                key, or was retried before and ``again`` is not set.
             UnavailableError: Kafka or Postgres doesn't answer.
         """
         # A client that goes away must not leave open what became of its retry.
@@ -247,7 +248,7 @@ class DeadLetters:
             checked = await self._in_thread(
                 lambda reader: check.look(reader, asked, partition, state)
             )
-        except (TooLongError, LogGoneError):
+        except (ReadTimeoutError, RecordsGoneError):
             raise UnavailableError(NOT_CHECKED) from None
         except RegistryUnreachableError as error:
             message = f"The schema registry can't be reached, try again: {error}"
@@ -311,10 +312,10 @@ class DeadLetters:
 
     async def _fetch(self, letter_id: str) -> tuple[DeadLetter, bytes | None]:
         place = dead_letter_place(letter_id)
-        found = place and await self._in_thread(lambda reader: reader.fetch(*place))
-        if not found:
+        result = place and await self._in_thread(lambda reader: reader.fetch(*place))
+        if not result:
             raise NotFoundError(UNKNOWN_DEAD_LETTER)
-        return found
+        return result
 
     async def _in_thread(self, read: Callable[[DeadLetterReader], _T]) -> _T:
         if self._waiting >= _MOST_WAITING:
@@ -342,7 +343,7 @@ def _page(reader: DeadLetterReader, letter_filter: DeadLetterFilter, page: Page)
 
 
 def search(reader: DeadLetterReader, letter_filter: DeadLetterFilter, page: Page) -> SearchResult:
-    """Look through all dead letters for those that fit the filter, as far as the time allows."""
+    """Read all dead letters for those that fit the filter, as far as the time allows."""
     dead_letters: list[DeadLetter] = []
     total = searched = 0
     for dead_letter in _until_time_is_over(reader):

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 from ingest_api.event_log.user_fold import JobOrder, changed_values, new_values
 from ingest_api.openapi.user_answers import FIELD_NAMES, shown_value
 from schemas.events import JobOpened, JobSealed, UserRow
-from schemas.read_model.tables import offset_of
 from schemas.rules.fields import FIELDS, USA_NAMES
 
 if TYPE_CHECKING:
@@ -110,12 +109,12 @@ class LaterChanges:
         return is_next and event.job_id not in self.rules.reverted
 
     def _is_mine(self, row: UserRow) -> bool:
-        return row.key == self.letter.key and not self.rules.is_dead(row)
+        return row.key == self.letter.key and not self.rules.is_dead_letter(row)
 
     def _may_change(self, offset: int, row: UserRow) -> bool:
         """Whether the row was not refused because of who has, or has not, the key."""
         user_id = self.user_id
-        if user_id is None or offset <= offset_of(user_id):
+        if user_id is None or offset <= log_place_of(user_id)[1]:
             # Whoever had the key then is gone, by a delete or a delsert behind this.
             return row.mode == "delete" or (row.user_id is None and is_complete(row))
         is_meant = row.user_id in (None, user_id)

@@ -23,13 +23,14 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from ingest_api.event_log.user_fold import Rules
-from ingest_api.kafka.range_reader import LogStretches, Stretch
+from ingest_api.kafka.range_reader import LogRange, RangeReader
 from ingest_api.postgres.pool import PUBLIC
 from ingest_api.producers.later_changes import Change, Holder, LaterChanges
 from ingest_api.web.parameters import whole_number
 from schemas.codec.codec import UndecodableError, decode
 from schemas.events import UserRow
-from schemas.read_model.tables import USER_COLUMNS, offset_of
+from schemas.log.positions import place_of as log_place_of
+from schemas.read_model.tables import USER_COLUMNS
 from schemas.rules.attributes import attribute_field
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
     from ingest_api.event_log.job_events import JobLog
     from ingest_api.event_log.user_fold import PlaceOf
-    from ingest_api.kafka.range_reader import LogReading
+    from ingest_api.kafka.range_reader import RangeReading
     from ingest_api.postgres.pool import Snapshot, Store
     from ingest_api.producers.dead_letter_topic import DeadLetter, DeadLetterReader
     from ingest_api.producers.later_changes import Retriable
@@ -90,11 +91,11 @@ class RetryCheck:
         self._job_log = job_log
         self._kafka = settings.kafka
         self._topic = settings.topics.user_events.name
-        self._stretches = LogStretches(self._kafka, self._topic)
+        self._ranges = RangeReader(self._kafka, self._topic)
 
     def close(self) -> None:
         """End what is being read, as if it had taken too long."""
-        self._stretches.close()
+        self._ranges.close()
 
     # --- where a letter stood
 
@@ -106,7 +107,7 @@ class RetryCheck:
         With it, when the letter that it was before all retries came to be.
 
         Raises:
-            TooLongError, LogUnavailableError: Kafka did not say it in time.
+            ReadTimeoutError, LogUnavailableError: Kafka did not say it in time.
         """
         first, source = self._first(letters, letter, value)
         is_here = source is not None and (source.topic(), source.partition()) == (
@@ -116,7 +117,7 @@ class RetryCheck:
         if source is not None and is_here:
             return source.offset() or 0, first.time_ms
         time_ms = min(first.time_ms, _occurred_ms(value)) if source is None else _time_ms(source)
-        with self._stretches.reading(_TIMEOUT_S) as reading:
+        with self._ranges.reading(_TIMEOUT_S) as reading:
             return reading.end_before(partition, time_ms) - 1, first.time_ms
 
     def _first(
@@ -141,7 +142,7 @@ class RetryCheck:
         offset = whole_number(said.get("source-offset", ""))
         if partition is None or offset is None or not topic:
             return None
-        with LogStretches(self._kafka, topic).reading(_TIMEOUT_S) as reading:
+        with RangeReader(self._kafka, topic).reading(_TIMEOUT_S) as reading:
             found = reading.fetch(partition, offset)
         return found if found is not None and found.value() == value else None
 
@@ -167,7 +168,7 @@ class RetryCheck:
         """The last change behind the letter; blocks.
 
         Raises:
-            TooLongError, LogUnavailableError: Kafka did not give all of it in time.
+            ReadTimeoutError, LogUnavailableError: Kafka did not give all of it in time.
             RegistryUnreachableError: a schema can't be had now.
         """
         user_id = state.holder and state.holder.user_id
@@ -175,12 +176,12 @@ class RetryCheck:
         if state.last_job_id is not None and state.opened_offset is None:
             changes.begin_behind(state.last_job_id)
         begin = letter.offset + 1 if state.opened_offset is None else state.opened_offset
-        with self._stretches.reading(_TIMEOUT_S) as reading:
+        with self._ranges.reading(_TIMEOUT_S) as reading:
             end = reading.end(partition)
             last = self._told_by_tables(reading, letter, partition, state.changed_at)
             if last is None:
-                stretch = Stretch(partition, begin, end - 1)
-                self._read(reading, letters, stretch, changes)
+                log_range = LogRange(partition, begin, end - 1)
+                self._read(reading, letters, log_range, changes)
                 last = changes.last
         return Checked(letter, partition, state, changes, end, last)
 
@@ -192,13 +193,13 @@ class RetryCheck:
         """
         if offset <= checked.end:
             return None
-        stretch = Stretch(checked.partition, checked.end, offset - 1)
-        with self._stretches.reading(_TIMEOUT_S) as reading:
-            self._read(reading, letters, stretch, checked.changes)
+        log_range = LogRange(checked.partition, checked.end, offset - 1)
+        with self._ranges.reading(_TIMEOUT_S) as reading:
+            self._read(reading, letters, log_range, checked.changes)
         return checked.changes.last
 
     def _told_by_tables(
-        self, reading: LogReading, letter: Retriable, partition: int, changed_at: int | None
+        self, reading: RangeReading, letter: Retriable, partition: int, changed_at: int | None
     ) -> Change | None:
         """The last change of the holder, unless it is a letter's that was retried."""
         if changed_at is None or changed_at <= letter.offset:
@@ -211,16 +212,16 @@ class RetryCheck:
 
     def _read(
         self,
-        reading: LogReading,
+        reading: RangeReading,
         letters: DeadLetterReader,
-        stretch: Stretch,
+        log_range: LogRange,
         changes: LaterChanges,
     ) -> None:
-        others = _Others(self, letters, changes.letter, stretch.partition)
+        others = _Others(self, letters, changes.letter, log_range.partition)
         # The brackets of jobs are keyed by the job's id.
         keys = {str(job.accepted.job_id).encode() for job in self._job_log.ledger.jobs}
         keys.add(changes.letter.key.encode())
-        for messages in reading.batches(stretch):
+        for messages in reading.batches(log_range):
             for message in messages:
                 if message.key() not in keys or (event := self._decoded(message)) is None:
                     continue
@@ -337,7 +338,7 @@ async def _state(
     return KeyState(
         rules=Rules.of(reconciliation_key, types, left_out or ()),
         holder=Holder(user["id"], _values(user)) if user else None,
-        changed_at=offset_of(user["modified_position"] or user["id"]) if user else None,
+        changed_at=log_place_of(user["modified_position"] or user["id"])[1] if user else None,
         last_job_id=job["job_id"] if job else None,
         opened_offset=job["opened_offset"] if job and is_open else None,
     )

@@ -1,6 +1,5 @@
-"""The proof of one job: its lines, their outcomes, its events in the log, and the users it left.
+"""Prove one job that has ended: lines, outcomes, events in the log, and surviving users.
 
-Asked of a job that has ended.
 Everything of Postgres is read in one snapshot, and what is read of the log never
 changes, so imports may go on meanwhile.
 """
@@ -16,10 +15,11 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from ingest_api.errors import ConflictError, UnavailableError
-from ingest_api.kafka.range_reader import LogGoneError, Stretch, TooLongError
+from ingest_api.kafka.range_reader import LogRange, ReadTimeoutError
 from ingest_api.openapi.response_types import JobProof, ProofFinding, ProofPartition
 from ingest_api.proofs.partition import JobPart, PartitionProof, ProofFindings
 from ingest_api.proofs.surviving_users import SURVIVING_USER_TYPES, SurvivingUsers
+from schemas.clients.errors import RecordsGoneError
 from schemas.codec.registry_protocol import RegistryUnreachableError
 from schemas.log.job_states import ENDED_STATES, OUTCOMES
 from schemas.read_model.copy_csv import copied_columns
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ingest_api.event_log.ledger import LedgerJob
-    from ingest_api.kafka.range_reader import LogStretches
+    from ingest_api.kafka.range_reader import RangeReader
     from ingest_api.postgres.pool import BlockingReads, Store
     from schemas.clients.event_schemas import EventSchemas
     from schemas.events import JobState
@@ -53,22 +53,22 @@ ORDER BY partition
 
 
 class JobProofs:
-    """Proofs for one API process: one is made at a time, a few wait."""
+    """Proves jobs for one API process: one at a time, a few wait."""
 
-    def __init__(self, store: Store, stretches: LogStretches, schemas: EventSchemas) -> None:
+    def __init__(self, store: Store, range_reader: RangeReader, schemas: EventSchemas) -> None:
         self._store = store
         self._schemas = schemas
-        self._stretches = stretches
+        self._range_reader = range_reader
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="proof")
         self._waiting = 0
 
     def close(self) -> None:
-        """Take no more, and end what is under way."""
-        self._stretches.close()
+        """Accept no more requests, and end the proof under way."""
+        self._range_reader.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def prove(self, job: LedgerJob) -> JobProof:
-        """The proof as the route answers it.
+        """Return the proof.
 
         Raises:
             ConflictError: the job has not ended, or the log no longer holds it.
@@ -80,7 +80,7 @@ class JobProofs:
         self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, self._prove, job)
-        except TooLongError:
+        except ReadTimeoutError:
             raise UnavailableError(
                 f"The proof was not made within {_TIMEOUT_S:g} s: try again when Kafka and"
                 " Postgres are less busy, or prove all tables with `rollcall verify`"
@@ -89,7 +89,7 @@ class JobProofs:
             raise UnavailableError(
                 f"The schema registry does not answer, try again: {error}"
             ) from None
-        except LogGoneError:
+        except RecordsGoneError:
             raise ConflictError(
                 "The log no longer holds the job's events, so nothing can be proved:"
                 " its records have been taken out of user-events",
@@ -135,9 +135,9 @@ class JobProofs:
             copied_columns(reads.copy(self._COPY_SURVIVING_USERS, parameters), SURVIVING_USER_TYPES)
         )
         proof = PartitionProof(state.job_id, part, survivors, findings)
-        stretch = Stretch(part.partition, part.opened_offset, part.sealed_offset)
+        log_range = LogRange(part.partition, part.opened_offset, part.sealed_offset)
         timeout_s = max(0.0, until_s - time.monotonic())
-        for messages in self._stretches.batches(stretch, timeout_s=timeout_s):
+        for messages in self._range_reader.batches(log_range, timeout_s=timeout_s):
             offsets = np.array([message.offset() for message in messages], np.int64)
             values = [message.value() or b"" for message in messages]
             self._schemas.learn(values)
@@ -148,7 +148,7 @@ class JobProofs:
 
 @dataclass(frozen=True, slots=True)
 class _EndedJob:
-    """What the read model says of a job that has ended."""
+    """A job that has ended, as the read model has it."""
 
     job_id: int
     state: JobState
@@ -160,7 +160,7 @@ class _EndedJob:
 
     @classmethod
     def read(cls, reads: BlockingReads, job_id: int) -> _EndedJob:
-        """Of a job that the log has accepted.
+        """Read a job that the log has accepted.
 
         Raises:
             ConflictError: it has not ended.

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ingest_api.errors import Detail, UnavailableError, invalid_file
+from ingest_api.event_log.user_events import NOTHING_KEPT
 from ingest_api.kafka.producer import Appender
 from ingest_api.kafka.upload_chunks import (
     ChunkSource,
@@ -83,8 +84,8 @@ class ReceivedFile:
     @property
     def attribute_columns(self) -> tuple[AttributeColumn, ...]:
         """Return the custom attributes that its header names: all that a pass needs of them."""
-        found = {field.json_name for field in self.survey.header.fields if field}
-        return tuple(column for column in self.file_format.attributes if column.name in found)
+        names = {field.json_name for field in self.survey.header.fields if field}
+        return tuple(column for column in self.file_format.attributes if column.name in names)
 
 
 class UploadReceiver:
@@ -185,7 +186,7 @@ class UploadReceiver:
         future = asyncio.get_running_loop().run_in_executor(
             self._resources.threads, function, *arguments
         )
-        # Nobody asks for the result of a survey whose upload was refused for another reason.
+        # Marks the error retrieved: an upload refused for another reason never awaits its survey.
         future.add_done_callback(lambda done: done.cancelled() or done.exception())
         return future
 
@@ -204,7 +205,7 @@ async def _surveyed(result: asyncio.Future[Survey]) -> Survey:
             Detail(fault.code, fault.message, line=fault.line, column=fault.column)
         ) from None
     except (UploadLostError, UploadUnreachableError):
-        raise UnavailableError("Kafka can't be reached: nothing was kept, try again") from None
+        raise UnavailableError(NOTHING_KEPT) from None
 
 
 class ThrottledReader:

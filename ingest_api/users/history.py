@@ -1,9 +1,9 @@
-"""What made a user as it is: read from the log itself, folded as the projection applies it.
+"""The history of a user: its events read from the log, folded as the projection applies them.
 
 A user's id is the log position of the event that made it, and its row knows the
 position of the one that last changed it, so all that concerns it stands between
 the two, in one partition, under its key.
-What of that counts, and what it changed, :mod:`ingest_api.event_log.user_fold` says.
+:mod:`ingest_api.event_log.user_fold` decides which of these events counted and what they changed.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from typing import TYPE_CHECKING, Final
 
 from ingest_api.errors import UnavailableError, UnknownUserError
 from ingest_api.event_log.user_fold import Entry, Rules, UserFold
-from ingest_api.kafka.range_reader import Stretch, TooLongError
+from ingest_api.kafka.range_reader import LogRange, ReadTimeoutError
 from ingest_api.openapi.response_types import ChangeShown, EntryShown, HistoryShown
 from ingest_api.openapi.user_answers import FIELD_NAMES, shown_value
 from ingest_api.web.dates import date_text
 from schemas.codec.registry_protocol import RegistryUnreachableError
-from schemas.read_model.tables import offset_of, partition_of
+from schemas.log.positions import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ingest_api.event_log.job_events import JobLog
     from ingest_api.event_log.ledger import LedgerJob
-    from ingest_api.kafka.range_reader import LogStretches
+    from ingest_api.kafka.range_reader import RangeReader
     from ingest_api.postgres.pool import Store
     from schemas.events import AttributeType, Event
 
@@ -37,24 +37,24 @@ _TIMEOUT_S: Final = 20.0
 
 
 class UserHistory:
-    """Histories of users, for one API process; few are read at a time."""
+    """Reads histories of users for one API process, a few at a time."""
 
     def __init__(
-        self, store: Store, job_log: JobLog, stretches: LogStretches, reconciliation_key: str
+        self, store: Store, job_log: JobLog, range_reader: RangeReader, reconciliation_key: str
     ) -> None:
         self._reconciliation_key = reconciliation_key
         self._store = store
         self._job_log = job_log
-        self._stretches = stretches
+        self._range_reader = range_reader
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="history")
         self._waiting = 0
 
     def close(self) -> None:
-        """Take no more, and end what is under way."""
-        self._stretches.close()
+        """Accept no more requests, and end those under way."""
+        self._range_reader.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    # One statement, so that the user is of the instance whose reverted jobs are told.
+    # One statement, so that the user is of the instance whose reverted jobs are selected.
     _SELECT: Final = """
     SELECT key, modified_position,
            (SELECT reverted_job_ids FROM public.projection_instance
@@ -66,7 +66,7 @@ class UserHistory:
     """
 
     async def select_page(self, user_id: int, *, start: int, page_size: int) -> HistoryShown:
-        """A page of the user's history, the oldest first, and how many entries there are.
+        """Return a page of the user's history, the oldest entry first, and the number of entries.
 
         Raises:
             InvalidRequestError: there is no such user.
@@ -80,10 +80,10 @@ class UserHistory:
         types = {row["name"]: row["type"] for row in defined}
         rules = Rules.of(self._reconciliation_key, types, rows[0]["reverted"] or ())
         await self._job_log.catch_up()  # every job that has changed the user is known then
-        stretch = _stretch(user_id, rows[0]["modified_position"])
+        log_range = _log_range(user_id, rows[0]["modified_position"])
         end = start + page_size
         total, page = await self._in_thread(
-            _HistoryRequest(user_id, rows[0]["key"], rules, stretch, begin=start, end=end)
+            _HistoryRequest(user_id, rows[0]["key"], rules, log_range, begin=start, end=end)
         )
         job = self._job_log.ledger.job
         return HistoryShown(
@@ -100,7 +100,7 @@ class UserHistory:
             return await asyncio.get_running_loop().run_in_executor(
                 self._threads, self._read, request
             )
-        except TooLongError:
+        except ReadTimeoutError:
             raise _too_long(request) from None
         finally:
             self._waiting -= 1
@@ -113,11 +113,11 @@ class UserHistory:
         fold = UserFold(
             request.user_id,
             request.key,
-            lambda job_id: _place(ledger.job(job_id)),
+            lambda job_id: _offset_of(ledger.job(job_id)),
             request.rules,
         )
         total, page = 0, list[Entry]()
-        for offset, value in self._stretches.read(request.stretch, keys, timeout_s=_TIMEOUT_S):
+        for offset, value in self._range_reader.read(request.log_range, keys, timeout_s=_TIMEOUT_S):
             entry = fold.apply(offset, event) if (event := self._decoded(value)) else None
             if entry is not None:
                 if request.begin <= total < request.end:
@@ -136,32 +136,32 @@ class UserHistory:
 
 @dataclass(frozen=True, slots=True)
 class _HistoryRequest:
-    """Which entries are asked for: from ``begin`` up to ``end``, counted from 0."""
+    """A request for the entries from ``begin`` up to ``end``, counted from 0."""
 
     user_id: int
     key: str
     rules: Rules
-    stretch: Stretch
+    log_range: LogRange
     begin: int
     end: int
 
 
-def _stretch(user_id: int, modified_position: int | None) -> Stretch:
-    return Stretch(
-        partition_of(user_id), offset_of(user_id), offset_of(modified_position or user_id)
-    )
+def _log_range(user_id: int, modified_position: int | None) -> LogRange:
+    partition, first_offset = place_of(user_id)
+    _, last_offset = place_of(modified_position or user_id)
+    return LogRange(partition, first_offset, last_offset)
 
 
-def _place(job: LedgerJob | None) -> int | None:
+def _offset_of(job: LedgerJob | None) -> int | None:
     return None if job is None else job.offset
 
 
 def _too_long(request: _HistoryRequest) -> UnavailableError:
-    stretch = request.stretch
+    log_range = request.log_range
     return UnavailableError(
         f"The user's history was not read within {_TIMEOUT_S:g} s: try again when Kafka is less"
-        f" busy, or read user-events yourself, partition {stretch.partition}, offsets"
-        f" {stretch.first_offset} to {stretch.last_offset}, the records with the user's key"
+        f" busy, or read user-events yourself, partition {log_range.partition}, offsets"
+        f" {log_range.first_offset} to {log_range.last_offset}, the records with the user's key"
     )
 
 
@@ -172,16 +172,17 @@ def _entry_view(
     types: Mapping[str, AttributeType],
 ) -> EntryShown:
     row = entry.row
+    partition, created_offset = place_of(user_id)
     job = None if row.job_id is None else job_of(row.job_id)
     return EntryShown(
-        event="created" if entry.offset == offset_of(user_id) else "updated",
+        event="created" if entry.offset == created_offset else "updated",
         date=date_text(row.occurred_at),
         job_id=None if row.job_id is None else str(row.job_id),
         file_name=job and job.accepted.file_name,
         imported_by=job and job.accepted.accepted_by,
         line=row.line,
         record_number=row.record_number,
-        partition=partition_of(user_id),
+        partition=partition,
         offset=entry.offset,
         source=row.source,
         changes={

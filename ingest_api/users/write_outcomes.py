@@ -1,10 +1,10 @@
-"""What became of the writes that requests of this process wait for.
+"""Wait for the outcomes of the writes of this process.
 
 The processor writes an outcome in the transaction of its event and notifies
 (:data:`schemas.read_model.tables.OUTCOME_CHANNEL`) the ids of the events.
-A notification is only a hint that it is worth to look: one that is lost, while
-the connection is made again or behind a pooler that knows no LISTEN, delays an
-answer by a second, because whoever waits is looked up as often anyway.
+A notification is only a hint: one that is lost, while the connection is made again
+or behind a pooler that knows no LISTEN, delays an answer by a second, because
+outcomes that are waited for are polled as often anyway.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import structlog
 
 from ingest_api.errors import StoreUnavailableError, UnavailableError
+from schemas.clients.backoff import Backoff, Pauses
 from schemas.read_model.tables import OUTCOME_CHANNEL
 
 if TYPE_CHECKING:
@@ -26,15 +27,14 @@ if TYPE_CHECKING:
 
 _POLL_EVERY_S: Final = 1.0
 _SELECT_TIMEOUT_S: Final = 3.0
-_FIRST_PAUSE_S: Final = 0.1
-_LONGEST_PAUSE_S: Final = 3.0
+_BACKOFF: Final = Backoff(first_s=0.1, longest_s=3.0)
 _MOST_WAITING: Final = 2000
 _log = structlog.stdlib.get_logger("rollcall.api")
 
 
 @dataclass(frozen=True, slots=True)
 class WriteOutcome:
-    """What became of one write; ``code``, ``reason`` and ``column`` only where it was rejected."""
+    """The outcome of one write; ``code``, ``reason`` and ``column`` only where it was rejected."""
 
     event_id: str
     outcome: Literal["inserted", "updated", "unchanged", "deleted", "rejected"]
@@ -45,7 +45,7 @@ class WriteOutcome:
 
 
 class WriteOutcomes:
-    """Outcomes by event id, as they come; used from one event loop."""
+    """Gives each waiting request the outcome of its event; used from one event loop."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -56,16 +56,16 @@ class WriteOutcomes:
 
     @property
     def is_listening(self) -> bool:
-        """Whether Postgres tells this process of outcomes: as far as known, it can be reached."""
+        """True while Postgres notifies this process: as far as known, it can be reached."""
         return self._is_listening.is_set()
 
     async def run(self) -> None:
-        """Listen and look until cancelled; goes on by itself when Postgres comes back."""
+        """Listen and poll until cancelled; go on when Postgres comes back."""
         await asyncio.gather(self._listen(), self._poll())
 
     @contextlib.contextmanager
     def expected(self, event_id: str) -> Generator[asyncio.Future[WriteOutcome]]:
-        """The outcome of an event that is appended within the context.
+        """Return a future of the outcome of an event that is appended within the context.
 
         Raises:
             UnavailableError: too many wait already.
@@ -83,7 +83,7 @@ class WriteOutcomes:
             if not waiting:
                 self._waiting.pop(event_id, None)
 
-    # Of event ids made by one Idempotency-Key, all begin alike and are equally long.
+    # Event ids of one Idempotency-Key have the same prefix and the same length.
     _SELECT_FIRST: Final = """
     SELECT event_id, outcome, user_id, code, reason, "column"
     FROM public.write_outcomes
@@ -93,7 +93,7 @@ class WriteOutcomes:
     """
 
     async def fetch_first(self, first: str, last: str) -> WriteOutcome | None:
-        """The earliest outcome of the events with ids between these, both included.
+        """Return the earliest outcome of the events with ids between these, both included.
 
         Raises:
             StoreUnavailableError: Postgres doesn't answer.
@@ -104,7 +104,7 @@ class WriteOutcomes:
         return WriteOutcome(**rows[0]) if rows else None
 
     async def _listen(self) -> None:
-        pause_s = _FIRST_PAUSE_S
+        pauses = Pauses(_BACKOFF)
         while True:
             try:
                 async with contextlib.aclosing(
@@ -112,12 +112,11 @@ class WriteOutcomes:
                 ) as payloads:
                     async for payload in payloads:
                         self._on_notification(payload)
-                        pause_s = _FIRST_PAUSE_S
+                        pauses.reset()
             except StoreUnavailableError as error:
                 _log.warning("outcomes cannot be listened for", error=str(error))
             self._is_listening.clear()
-            await asyncio.sleep(pause_s)
-            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+            await asyncio.sleep(pauses.next_s())
 
     def _on_notification(self, payload: str) -> None:
         if not self.is_listening:
@@ -128,7 +127,7 @@ class WriteOutcomes:
             self._is_due.set()
 
     async def _poll(self) -> None:
-        """One query at a time, for all that were notified since the last one."""
+        """Select outcomes, one query at a time, for all that were notified since the last one."""
         while True:
             try:
                 async with asyncio.timeout(_POLL_EVERY_S):
@@ -141,8 +140,8 @@ class WriteOutcomes:
             if due:
                 await self._select(due)
 
-    # A user that a delsert's new audience got is not shown before that audience is; then its
-    # outcome waits, too.
+    # A user of a delsert's new audience is hidden until that audience is active; its outcome
+    # waits as long.
     _SELECT: Final = """
     SELECT event_id, outcome, user_id, code, reason, "column"
     FROM public.write_outcomes

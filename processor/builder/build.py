@@ -86,7 +86,7 @@ class Build:
         Raises:
             BuildFailedError: it cannot be, and why; nothing of it is left to be used.
             StoppedError: told to stop.
-            ProcessorError, psycopg.Error, KafkaException: as those who read the log and write
+            ProcessorError, psycopg.Error, ClientError: as those who read the log and write
                 the tables raise.
         """
         active = self._active()

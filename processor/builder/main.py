@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Final, LiteralString
 
 import psycopg
 import structlog
-from confluent_kafka import KafkaException
 from psycopg import errors
 
 from processor.builder.build import Build
@@ -30,13 +29,14 @@ from processor.errors import (
     SupersededError,
 )
 from processor.kafka.log_description import describe_log
-from processor.kafka.log_version import at_current_version
 from processor.kafka.reconciliation_key import check_key
 from processor.projection.session import connect, is_transient
 from processor.runtime.garbage_collection import rare_collections
 from processor.runtime.process import EXIT_REFUSED, stop_on_signals
 from processor.tables import instance_registry
 from processor.tables.retry_backoff import RETRIED
+from schemas.clients.errors import ClientError
+from schemas.clients.job_events import at_current_version
 from schemas.codec.registry_protocol import RegistryUnreachableError
 from schemas.config.environment import SettingsError, read
 from schemas.config.logs import configure_logging
@@ -90,7 +90,7 @@ class Builder:
             except (
                 NotReadyError,
                 SupersededError,
-                KafkaException,
+                ClientError,
                 RegistryUnreachableError,
             ) as error:
                 _log.warning("building waits", reason=str(error))

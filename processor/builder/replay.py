@@ -23,19 +23,14 @@ from typing import TYPE_CHECKING, Any, Final, LiteralString
 
 import psycopg
 import structlog
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from psycopg import errors, sql
 
 from processor.decoding.accept_rule import Indexed, indexed_names
 from processor.decoding.batch import empty_batch
 from processor.errors import PassedStopError, SupersededError
+from processor.kafka.partition_reader import PartitionReader
 from processor.kafka.row_reader import LogReader
-from processor.pipeline.partition_feed import (
-    PartitionFeed,
-    WorkMaker,
-    check_log_holds,
-    raise_if_gone,
-)
+from processor.pipeline.partition_feed import PartitionFeed, WorkMaker
 from processor.pipeline.projector_thread import (
     Broken,
     Claim,
@@ -45,10 +40,11 @@ from processor.pipeline.projector_thread import (
     Projected,
     Projector,
 )
+from processor.projection.projection import Projection, Work
 from processor.projection.session import APPLICATION, Store, connect, is_transient
-from processor.projection.transaction import Projection, Work
 from processor.tables.generations import Generations
-from schemas.clients.kafka import make_reader
+from schemas.clients.backoff import Backoff, Pauses
+from schemas.clients.errors import KafkaUnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -64,11 +60,8 @@ _MAX_PENDING: Final = 90_000
 """Records read ahead, over all partitions; about 70 MB for ordinary rows."""
 _MAX_PENDING_BYTES: Final = 48 << 20
 _SCHEMA_PAUSE_S: Final = 0.05
-_FIRST_PAUSE_S: Final = 0.2
-_LONGEST_PAUSE_S: Final = 5.0
+_BACKOFF: Final = Backoff(first_s=0.2, longest_s=5.0)
 _PROPERTIES: Final[dict[str, Any]] = {
-    "enable.partition.eof": True,
-    "fetch.error.backoff.ms": 50,
     "queued.max.messages.kbytes": 32_768,
     "fetch.queue.backoff.ms": 5,
 }
@@ -111,14 +104,12 @@ class Replay:
         self._maker = WorkMaker(projection)
         store = Store(settings, schema, is_live=False, session=_SESSION_SETTINGS)
         self._projector = Projector(store, projection)
-        self._consumer = make_reader(settings.kafka, "replay", _PROPERTIES)
-        self._assigned: set[int] = set()
+        self._reader = self._make_reader()
         self._feeds: dict[int, PartitionFeed] = {}
-        self._ends: dict[int, int] = {}
         self._projected: dict[int, int] = {}
         self._stops: dict[int, int] = {}
         self._unanswered = 0
-        self._pause_s = _FIRST_PAUSE_S
+        self._pauses = Pauses(_BACKOFF)
         self._log = structlog.stdlib.get_logger("rollcall.replay").bind(schema=schema)
         self._projector.start()
 
@@ -126,7 +117,7 @@ class Replay:
         """End the sessions; what was not committed is rolled back."""
         self._maker.close()
         self._projector.stop()
-        self._consumer.close()
+        self._reader.close()
 
     def run(
         self,
@@ -172,15 +163,15 @@ class Replay:
                 return False
             for partition, state in states.items():
                 needed = range(state.next_offset, max(state.next_offset, self._stops[partition]))
-                check_log_holds(self._consumer, self._topic, partition, needed)
-        except (KafkaException, psycopg.Error) as error:
+                self._reader.check_holds(partition, needed)
+        except (KafkaUnreachableError, psycopg.Error) as error:
             if isinstance(error, psycopg.Error) and not _is_waited_out(error):
                 raise
             self._log.warning("cannot begin yet", reason=str(error).strip())
             return False
         self._feeds = {p: PartitionFeed(state, state.next_offset) for p, state in states.items()}
         self._projected = {p: state.next_offset for p, state in states.items()}
-        self._ends = {}
+        self._reader.ends.clear()
         self._check_stops()
         return True
 
@@ -262,52 +253,25 @@ class Replay:
     def _read(self) -> None:
         """Wait for a first record, then take what else is there."""
         unread = self._unread()
-        self._assign(unread)
-        if not unread or not self._has_room():
-            return
-        first = self._consumer.poll(0.005 if self._unanswered else 0.05)
-        if first is not None:
-            self._take([first, *self._consumer.consume(_MAX_BATCH, 0.005)])
-
-    def _assign(self, unread: set[int]) -> None:
-        """Read these partitions and no others, each from where its feed is."""
-        done, new = self._assigned - unread, unread - self._assigned
-        if done:
-            self._consumer.incremental_unassign(
-                [TopicPartition(self._topic, partition) for partition in done]
-            )
-        if new:
-            self._consumer.incremental_assign(
-                [
-                    TopicPartition(self._topic, partition, self._feeds[partition].next_fetch)
-                    for partition in new
-                ]
-            )
-        self._assigned = unread
+        self._reader.read_only(
+            {partition: self._feeds[partition].next_fetch for partition in unread}
+        )
+        if unread and self._has_room():
+            records, reports = self._reader.read(_MAX_BATCH, 0.005 if self._unanswered else 0.05)
+            self._take(records)
+            for reason in reports:
+                self._log.warning("kafka", reason=reason)
 
     def _take(self, messages: list[Message]) -> None:
-        # As few steps as can be: this is done for every record of the log.
-        reports = [message for message in messages if message.error() is not None]
-        if reports:
-            messages = [message for message in messages if message.error() is None]
         partitions = [message.partition() for message in messages]
         by_partition: dict[int | None, list[Message]] = {each: [] for each in set(partitions)}
         for message, partition in zip(messages, partitions, strict=True):
             by_partition[partition].append(message)
         for partition, records in by_partition.items():
             self._feeds[partition or 0].add(records)
-        for report in reports:
-            self._note(report)
 
-    def _note(self, report: Message) -> None:
-        """What librdkafka says beside the records: ends of partitions, and errors."""
-        error = report.error()
-        assert error is not None, "it is no record"
-        if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
-            self._ends[report.partition() or 0] = report.offset() or 0
-            return
-        raise_if_gone(error, report)
-        self._log.warning("kafka", reason=error.str())
+    def _make_reader(self) -> PartitionReader:
+        return PartitionReader(self._settings.kafka, self._topic, "replay", _PROPERTIES)
 
     def _take_outcomes(self, on_progress: Callable[[int], None]) -> None:
         """Act on what the projector has done; waits for it where there is nothing else to do."""
@@ -326,7 +290,7 @@ class Replay:
         match outcome:
             case Projected(next_offsets):
                 self._projected |= next_offsets
-                self._pause_s = _FIRST_PAUSE_S
+                self._pauses.reset()
                 on_progress(sum(self._projected.values()))
             case Lost(_, reason):
                 self._lose(reason)
@@ -342,17 +306,15 @@ class Replay:
         self._unanswered = 0
         self._feeds = {}
         # A new one: no record that the old one has read ahead can follow the next claim.
-        self._consumer.close()
-        self._consumer = make_reader(self._settings.kafka, "replay", _PROPERTIES)
-        self._assigned = set()
+        self._reader.close()
+        self._reader = self._make_reader()
         if isinstance(reason, (SupersededError, errors.DiskFull)):
             raise reason
         self._log.warning("batch lost", reason=f"{type(reason).__name__}: {reason}")
         self._pause()
 
     def _pause(self) -> None:
-        time.sleep(self._pause_s)
-        self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
+        time.sleep(self._pauses.next_s())
 
     def _is_done(self) -> bool:
         return bool(self._feeds) and not self._unanswered and not self._rest()
@@ -373,7 +335,7 @@ class Replay:
 
     def _is_read(self, partition: int) -> bool:
         """Whether nothing that comes before the stop is still to be read."""
-        reached = max(self._feeds[partition].next_fetch, self._ends.get(partition, 0))
+        reached = max(self._feeds[partition].next_fetch, self._reader.ends.get(partition, 0))
         return reached >= self._stops[partition]
 
     def _has_room(self) -> bool:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, LiteralString, cast
 from psycopg import sql
 from psycopg.rows import dict_row, tuple_row
 
+from schemas.log.positions import last_position_sql
 from schemas.read_model.tables import REPEAT_OFFSETS
 
 if TYPE_CHECKING:
@@ -119,11 +120,12 @@ _ROWS: Final[Mapping[str, tuple[tuple[str, ...], LiteralString]]] = {
     # What is older decides nothing any more, and may have been swept.
     "write_outcome": (
         ("event_id", "partition"),
-        """
+        f"""
         SELECT event_id, partition, position, outcome, user_id, code, reason, "column"
-        FROM {schema}.write_outcome JOIN {schema}.projection_offset USING (partition)
-        WHERE position + {window} >= (partition::bigint << 48) + next_offset
-        """,
+        FROM {{schema}}.write_outcome
+        JOIN {{schema}}.projection_offset AS reached USING (partition)
+        WHERE position + {{window}} >= {last_position_sql("reached")}
+        """,  # noqa: S608 - an expression of ours
     ),
 }
 """By table: the columns that tell which row is which, and the logical columns of its rows."""

@@ -8,7 +8,8 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from schemas.log.job_states import OUTCOMES
-from schemas.read_model.tables import ID_OFFSET_BITS, USER_COLUMNS
+from schemas.log.positions import offset_sql, partition_sql
+from schemas.read_model.tables import USER_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,11 +50,10 @@ WHERE live.id IS NULL OR new.id IS NULL
    OR ({live_offset} > live_part.sealed_offset OR {new_offset} > new_part.sealed_offset)
       AND key IN (SELECT key FROM touched)
 """
+_POSITION: LiteralString = "COALESCE({side}.modified_position, {side}.id)"
 _PLACES: Final = {
-    "partition": sql.SQL("((COALESCE({side}.modified_position, {side}.id) - 1) >> {bits})"),
-    "offset": sql.SQL(
-        "((COALESCE({side}.modified_position, {side}.id) - 1) & ((1::bigint << {bits}) - 1))"
-    ),
+    "partition": sql.SQL(partition_sql(_POSITION)),
+    "offset": sql.SQL(offset_sql(_POSITION)),
 }
 """Where the log has what set a user last: positions are numbered as ids are."""
 _COUNTS: LiteralString = "SELECT kind, count(*)::bigint AS users FROM change GROUP BY kind"
@@ -99,7 +99,7 @@ def describe_change(cursor: psycopg.Cursor, live: str, new: str, job_id: int) ->
         for side in names
     }
     places = {
-        f"{side}_{name}": place.format(side=sql.Identifier(side), bits=ID_OFFSET_BITS)
+        f"{side}_{name}": place.format(side=sql.Identifier(side))
         for side in names
         for name, place in _PLACES.items()
     }

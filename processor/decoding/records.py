@@ -32,5 +32,9 @@ class Record(Protocol):
 
 def recorded_at(record: Record) -> datetime:
     """When the log has the record from, to the millisecond, whatever its producer wrote there."""
-    _, timestamp_ms = record.timestamp()
+    return moment_of(record.timestamp()[1])
+
+
+def moment_of(timestamp_ms: int) -> datetime:
+    """The moment so many milliseconds after 1970, or the nearest that there is."""
     return _EPOCH + timedelta(milliseconds=min(max(timestamp_ms, 0), _LAST_MS))

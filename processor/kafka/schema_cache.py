@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from schemas.clients.backoff import Backoff, Pauses
 from schemas.clients.event_schemas import EventSchemas
 from schemas.clients.registry_client import RegistryClient
 from schemas.codec.registry_protocol import RegistryUnreachableError, learning
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
 
     from schemas.config.registry import SchemaRegistry
 
-_FIRST_PAUSE_S: Final = 0.2
-_LONGEST_PAUSE_S: Final = 5.0
+_BACKOFF: Final = Backoff(first_s=0.2, longest_s=5.0)
 _ALARM_EVERY_S: Final = 60.0
 _JOIN_S: Final = 1.0
 _log = structlog.stdlib.get_logger("rollcall.processor")
@@ -58,17 +58,16 @@ class WriterSchemas(EventSchemas):
     def _run(self) -> None:
         assert self._registry is not None, "nothing is learned without a registry"
         client = RegistryClient(self._registry)
-        pause_s = _FIRST_PAUSE_S
+        pauses = Pauses(_BACKOFF)
         while not self._thread.stopping.is_set():
             self._is_woken.wait()
             self._is_woken.clear()
             try:
                 self._learn_wanted(client)
-                pause_s = _FIRST_PAUSE_S
+                pauses.reset()
             except RegistryUnreachableError as error:
                 self._report_waiting(error, time.monotonic())
-                self._thread.stopping.wait(pause_s)
-                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+                self._thread.stopping.wait(pauses.next_s())
                 self._is_woken.set()
         client.close()
 
@@ -76,7 +75,7 @@ class WriterSchemas(EventSchemas):
         for schema_id in list(self._wanted):
             if self._thread.stopping.is_set():
                 return
-            client.hold(learning(schema_id))
+            client.run(learning(schema_id))
             partitions = self._wanted.pop(schema_id)
             _log.info("schema id learned", schema_id=schema_id, partitions=sorted(partitions))
         self._unreachable_since_s = None

@@ -12,9 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import structlog
-from confluent_kafka import KafkaError, TopicPartition
 
-from processor.errors import RefusedToStartError
 from processor.kafka.schema_cache import WriterSchemas
 from processor.pipeline.works import make_work
 from schemas.codec import codec
@@ -22,14 +20,12 @@ from schemas.codec import codec
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from confluent_kafka import Consumer, Message
+    from confluent_kafka import Message
 
     from processor.decoding.accept_rule import PartitionState
-    from processor.projection.transaction import Projection, Work
+    from processor.projection.projection import Projection, Work
 
 _MAX_BATCH_BYTES: Final = 16 << 20
-_WATERMARK_TIMEOUT_S: Final = 5.0
-_OFFSETS_GONE: Final = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)  # noqa: SLF001 - librdkafka's own error codes begin with an underscore
 
 
 @dataclass(slots=True)
@@ -140,44 +136,6 @@ class WorkMaker:
         self.repeats += repeats
         feed.state = work.after
         return work
-
-
-def check_log_holds(consumer: Consumer, topic: str, partition: int, needed: range) -> None:
-    """Return where the log has the offsets that are needed; blocks for Kafka's answer.
-
-    Raises:
-        KafkaException: Kafka does not answer.
-        RefusedToStartError: records were lost or removed.
-    """
-    place = TopicPartition(topic, partition)
-    low, high = consumer.get_watermark_offsets(place, timeout=_WATERMARK_TIMEOUT_S)
-    if low <= needed.start and needed.stop <= high:
-        return
-    code, way_out = (
-        ("LOG_TRUNCATED", "or build the projection anew in an empty database")
-        if needed.stop > high
-        else ("RECORDS_REMOVED", "or keep the tables as the only record of what is gone")
-    )
-    until = f" up to {needed.stop}" if needed else ""
-    raise RefusedToStartError(
-        f"{code}: topic {topic}, partition {partition} holds offsets {low} to "
-        f"{high}, and the projection goes on from {needed.start}{until}. Records were lost; "
-        f"restore the topic from a copy, {way_out}."
-    )
-
-
-def raise_if_gone(error: KafkaError, message: Message) -> None:
-    """Tell an error that time heals from the loss of what comes next.
-
-    Raises:
-        RefusedToStartError: records that come next are not in the log any more.
-    """
-    if error.code() in _OFFSETS_GONE:
-        raise RefusedToStartError(
-            f"LOG_TRUNCATED: topic {message.topic()}, partition {message.partition()}: "
-            f"{error.str()}. Records that come next are not in the log any more; restore "
-            "the topic, or build the projection anew in an empty database."
-        )
 
 
 def _offset(record: Message) -> int:

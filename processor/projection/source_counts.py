@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Literal, LiteralString, cast, get_args
 from psycopg import sql
 
 from processor.decoding.records import recorded_at
-from processor.projection.staging import offset_of, user_id
+from schemas.log.positions import place_of, position_of
 from schemas.read_model.tables import API_SOURCE, OTHER_SOURCES
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class SourceCounts:
         for letter in batch.dead_letters:
             self._note(batch, letter.offset, letter.source, "dead")
         for write in batch.refused_writes:
-            is_repeat = outcomes.is_repeat(user_id(batch.partition, write.offset))
+            is_repeat = outcomes.is_repeat(position_of(batch.partition, write.offset))
             self._note(batch, write.offset, API_SOURCE, "repeats" if is_repeat else "rejected")
 
     def note_rows(
@@ -123,7 +123,7 @@ class SourceCounts:
                 verdict, is_reported=verdict.position in step.reported
             )
         for position, source in zip(fates, step.sources_by_id(list(fates)), strict=True):
-            self._note(batch, offset_of(position), source, fates[position])
+            self._note(batch, place_of(position).offset, source, fates[position])
 
     def _note(self, batch: Batch, offset: int, source: str | None, outcome: SourceOutcome) -> None:
         at = recorded_at(batch.record(offset))

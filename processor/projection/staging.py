@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from processor.decoding.batch import rows_at
+from schemas.log.positions import position_of
 from schemas.read_model.attribute_json import attributes_json
 from schemas.read_model.copy_binary import copy_input, is_complete, jsonb
 from schemas.read_model.tables import API_SOURCE
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from schemas.rules.attributes import Attribute
 
 pc: Any = pyarrow.compute
-_OFFSET_BITS: Final = 48
 
 STAGED_COLUMNS: Final = (
     "step", "id", "round", "mode", "is_complete", "present", "key",
@@ -100,7 +100,7 @@ def prepare_rows(batch: Batch, step: Rows, number: int, *, expect_new: bool) -> 
     most likely all be new users.
     """
     rows = rows_at(batch.rows, step.rows)
-    ids = batch.row_offsets[step.rows] + user_id(batch.partition, 0)
+    ids = batch.row_offsets[step.rows] + position_of(batch.partition, 0)
     complete = is_complete(rows)
     rejections = rows_at(batch.rejections, step.rejections)
     row_rounds = (
@@ -127,24 +127,6 @@ def prepare_rows(batch: Batch, step: Rows, number: int, *, expect_new: bool) -> 
         rejected=len(rejections),
         rejections_input=copy_input({name: rejections.column(name) for name in REJECTION_COLUMNS}),
     )
-
-
-def user_id(partition: int, offset: int) -> int:
-    """The id of the user that the event at this log position creates.
-
-    A replay gives the same; positive, below 2**60 (4096 partitions).
-    """
-    return (partition << _OFFSET_BITS) + offset + 1
-
-
-def offset_of(user: int) -> int:
-    """The offset in its partition of the event that created the user."""
-    return (user & ((1 << _OFFSET_BITS) - 1)) - 1
-
-
-def partition_of_id(user: int) -> int:
-    """The partition of the event that created the user."""
-    return user >> _OFFSET_BITS
 
 
 def rounds(keys: pa.StringArray) -> npt.NDArray[np.int32]:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Final, LiteralString
 
 from psycopg import sql
 
-from schemas.read_model.tables import OUTCOME_CHANNEL, REPEAT_OFFSETS, partition_of
+from schemas.log.positions import last_position_sql, place_of
+from schemas.read_model.tables import OUTCOME_CHANNEL, REPEAT_OFFSETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -45,12 +46,12 @@ WHERE EXCLUDED.position > first.position
 _NOTIFY: LiteralString = """
 SELECT pg_notify(%(channel)s, payload) FROM unnest(%(payloads)s::text[]) AS payload
 """
-FORGET_OUTCOMES: LiteralString = """
-DELETE FROM {schema}.write_outcome AS outcome
-USING {schema}.projection_offset AS reached
+FORGET_OUTCOMES: LiteralString = f"""
+DELETE FROM {{schema}}.write_outcome AS outcome
+USING {{schema}}.projection_offset AS reached
 WHERE recorded_at < now() - interval '1 hour' AND outcome.partition = reached.partition
-  AND position + %(window)s < (reached.partition::bigint << 48) + next_offset
-"""
+  AND position + %(window)s < {last_position_sql("reached")}
+"""  # noqa: S608 - an expression of ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ class WriteOutcomes:
             return
         event_ids = sorted(set(self._writes.values()))
         found = cursor.execute(self._sql(_FIRST), {"event_ids": event_ids}).fetchall()
-        first = {(event_id, partition_of(position)): position for event_id, position in found}
+        first = {(event_id, place_of(position).partition): position for event_id, position in found}
         self._repeats = repeats(self._writes, first)
 
     def is_repeat(self, position: int) -> bool:
@@ -100,7 +101,7 @@ class WriteOutcomes:
 
     def note(self, outcome: WriteOutcome) -> None:
         """Keep an outcome; of a repeat nothing is kept, of an id that is used again the last."""
-        written = (outcome.event_id, partition_of(outcome.position))
+        written = (outcome.event_id, place_of(outcome.position).partition)
         before = self._outcomes.get(written)
         if outcome.position not in self._repeats and (
             before is None or before.position < outcome.position
@@ -131,7 +132,7 @@ def repeats(writes: Mapping[int, str], first: Mapping[tuple[str, int], int]) -> 
     found: set[int] = set()
     known = dict(first)
     for position, event_id in sorted(writes.items()):
-        written = (event_id, partition_of(position))
+        written = (event_id, place_of(position).partition)
         before = known.get(written)
         if before is not None and 0 < position - before <= REPEAT_OFFSETS:
             found.add(position)

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from typing import Final
 
+from schemas.clients.backoff import Backoff
+
 RETRIED: Final = frozenset({"undo", "upgrade"})
 """Purposes of instances that are tried again."""
 FIRST_PAUSE_S: Final = 10.0
 LONGEST_PAUSE_S: Final = 600.0
-_MOST_DOUBLED: Final = 16
+_BACKOFF: Final = Backoff(first_s=FIRST_PAUSE_S, longest_s=LONGEST_PAUSE_S)
 
 
 def pause_s(failures: int) -> float:
     """How long it is left alone after so many failures in a row, at least one."""
-    return min(FIRST_PAUSE_S * 2 ** min(failures - 1, _MOST_DOUBLED), LONGEST_PAUSE_S)
+    return _BACKOFF.pause_s(failures)

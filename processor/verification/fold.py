@@ -24,12 +24,12 @@ from processor.decoding.accept_rule import (
     Sealed,
 )
 from processor.decoding.judge import judge
-from processor.projection.staging import user_id
 from processor.projection.write_outcomes import repeats
 from processor.verification.attribute_text import canonical, merged, tokens_of
 from processor.verification.staged import DELETE, INSERT, UPSERT, stage
 from processor.verification.user_columns import NONE, UserColumns
 from processor.verification.watched_users import WatchedUsers
+from schemas.log.positions import position_of
 from schemas.read_model.column_hashes import NULL, hashes, mixed, text_hash
 from schemas.read_model.tables import API_SOURCE, REPEAT_OFFSETS
 from schemas.rules.fields import (
@@ -322,17 +322,18 @@ class PartitionFold:
         """Which writes of the API came before, as ``write_outcomes`` has it."""
         partition = batch.partition
         writes = {
-            user_id(partition, refused.offset): refused.event_id for refused in batch.refused_writes
+            position_of(partition, refused.offset): refused.event_id
+            for refused in batch.refused_writes
         }
         if batch.rows.column("job_id").null_count:
             rows = batch.rows.select(["job_id", "source", "event_id"]).to_pylist()
             for offset, row in zip(batch.row_offsets.tolist(), rows, strict=True):
                 if row["job_id"] is None and row["source"] == API_SOURCE:
-                    writes[user_id(partition, offset)] = row["event_id"]
+                    writes[position_of(partition, offset)] = row["event_id"]
         if not writes and not self._writes:
             return
         self._repeats = repeats(writes, self._writes)
-        since = user_id(partition, batch.next_offset) - REPEAT_OFFSETS
+        since = position_of(partition, batch.next_offset) - REPEAT_OFFSETS
         self._writes = {written: at for written, at in self._writes.items() if at >= since}
         for position, event_id in sorted(writes.items()):
             if position not in self._repeats:

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from processor.decoding.producer_rules import LogPartition
-from processor.projection.staging import offset_of, user_id
 from processor.verification.attribute_text import canonical_of_json
 from processor.verification.findings import Finding, Findings, shown_value
 from processor.verification.fold import PartitionFold
 from processor.verification.leaf_comparison import LeafComparison, has_attributes
 from processor.verification.leaf_fingerprint import fingerprint
 from processor.verification.user_columns import UserColumns
+from schemas.log.positions import place_of, position_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -153,9 +153,9 @@ class PartitionVerification:
         return differences.rows
 
     def _note_differences(self, differences: LeafDifferences) -> None:
-        begin = user_id(self._partition, self._offset.next_offset)
-        if begin <= differences.last_position < user_id(self._partition, self._log.end):
-            last_offset = offset_of(differences.last_position)
+        begin = position_of(self._partition, self._offset.next_offset)
+        if begin <= differences.last_position < position_of(self._partition, self._log.end):
+            last_offset = place_of(differences.last_position).offset
             self._note_offset(f"more than {last_offset}, the offset of a record that a user is of")
         ids = {found.id for found in differences.shown if found.id is not None}
         values: dict[int, dict[str, Any]] = {}
@@ -186,7 +186,7 @@ class PartitionVerification:
                 found=f"one with id {difference.found}",
             )
         if difference.column is None:
-            made_at = f"offset {offset_of(difference.id)} of partition {self._partition}"
+            made_at = f"offset {place_of(difference.id).offset} of partition {self._partition}"
             return Finding(
                 table="users",
                 subject=subject,

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute
 
 from processor.decoding.accept_rule import FOREIGN
-from processor.projection.staging import user_id
 from processor.verification.user_columns import NONE
+from schemas.log.positions import position_of
 from schemas.read_model.column_hashes import hashes
 from schemas.read_model.copy_binary import is_complete
 from schemas.rules.fields import FIELDS
@@ -67,7 +67,7 @@ def stage(batch: Batch, step: Rows) -> Staged:
     keys = hashes(rows.column("key"))
     return Staged(
         rows=rows,
-        id=batch.row_offsets[step.rows] + user_id(batch.partition, 0),
+        id=batch.row_offsets[step.rows] + position_of(batch.partition, 0),
         key=keys,
         rounds=rounds(keys),
         values=np.stack([_hashes_beside(rows, field.name, keys) for field in FIELDS], axis=1),

@@ -18,7 +18,6 @@ from processor.errors import (
     VerificationError,
 )
 from processor.kafka.log_description import describe_log
-from processor.kafka.log_version import at_current_version
 from processor.projection.session import connect
 from processor.runtime.child_process import OtherProcess, shared_number
 from processor.runtime.garbage_collection import rare_collections
@@ -28,6 +27,8 @@ from processor.verification.job_comparison import compare_jobs
 from processor.verification.log_reader import log_bounds, read_partition
 from processor.verification.partition import PartitionLog, PartitionVerification
 from processor.verification.snapshot import APPLICATION, Leaves, session, snapshot
+from schemas.clients.errors import KafkaUnreachableError
+from schemas.clients.job_events import at_current_version
 from schemas.codec.registry_protocol import RegistryUnreachableError
 from schemas.log.truncation import truncated
 from schemas.read_model import tables as read_model
@@ -178,7 +179,12 @@ def _told() -> Generator[None]:
     """Faults of the surroundings as what they mean to a verification."""
     try:
         yield
-    except (NotReadyError, RefusedToStartError, OtherProcessDiedError) as error:
+    except (
+        NotReadyError,
+        RefusedToStartError,
+        OtherProcessDiedError,
+        KafkaUnreachableError,
+    ) as error:
         raise VerificationError(str(error)) from error
     except RegistryUnreachableError as error:
         raise VerificationError(f"The schema registry does not answer: {error}") from error

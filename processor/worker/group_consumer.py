@@ -25,13 +25,10 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 from confluent_kafka import KafkaException, TopicPartition
 
-from processor.pipeline.partition_feed import (
-    PartitionFeed,
-    WorkMaker,
-    check_log_holds,
-    raise_if_gone,
-)
+from processor.kafka.log_bounds import check_log_holds, raise_if_gone
+from processor.pipeline.partition_feed import PartitionFeed, WorkMaker
 from processor.pipeline.projector_thread import Broken, Claim, Claimed, Lost, Project, Projected
+from schemas.clients.errors import KafkaUnreachableError
 from schemas.clients.kafka import make_consumer
 
 if TYPE_CHECKING:
@@ -225,7 +222,7 @@ class GroupConsumer:
                 check_log_holds(self._consumer, self._topic, partition, needed)
                 self._consumer.seek(self._at(partition, state.next_offset))
                 self._consumer.resume([self._at(partition)])
-            except KafkaException as error:
+            except (KafkaException, KafkaUnreachableError) as error:
                 self._log.warning("cannot seek yet", partition=partition, reason=str(error))
                 self._claim_after[partition] = time.monotonic() + _AFTER_LOSS_S
                 continue

@@ -12,19 +12,20 @@ import structlog
 
 from processor.errors import NotReadyError, RefusedToStartError, SwitchedError
 from processor.kafka.log_description import describe_log
-from processor.kafka.log_version import at_current_version
 from processor.kafka.reconciliation_key import check_key
 from processor.kafka.row_reader import LogReader
 from processor.kafka.schema_cache import WriterSchemas
 from processor.pipeline.projector_thread import Projector
+from processor.projection.projection import Projection
 from processor.projection.session import APPLICATION, Store, connect, is_transient
-from processor.projection.transaction import Projection
 from processor.runtime.garbage_collection import rare_collections
 from processor.runtime.process import EXIT_REFUSED, stop_on_signals
 from processor.tables.generations import Generations
 from processor.tables.setup import ensure_active
 from processor.worker.group_consumer import GroupConsumer
 from processor.worker.outbox import Outbox
+from schemas.clients.errors import KafkaUnreachableError
+from schemas.clients.job_events import at_current_version
 from schemas.codec.registry_protocol import RegistryUnreachableError
 from schemas.config.environment import SettingsError, read
 from schemas.config.logs import configure_logging
@@ -101,7 +102,7 @@ def _prepare(settings: Settings, stopping: threading.Event) -> tuple[Settings, I
             check_key(settings)
             with connect(settings, APPLICATION) as connection:
                 instance = ensure_active(connection, settings, found)
-        except NotReadyError as error:
+        except (NotReadyError, KafkaUnreachableError) as error:
             log.info("waiting for Kafka", reason=str(error))
         except RegistryUnreachableError as error:
             log.info("waiting for the schema registry", reason=str(error))

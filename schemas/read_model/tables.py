@@ -18,8 +18,6 @@ OUTCOME_CHANNEL: Final = "rollcall_outcomes"
 """NOTIFY channel: ids of events, separated by spaces, whose write_outcome has been committed."""
 API_SOURCE: Final = "rollcall-api"
 """The ``source`` of single-user writes by the API: their outcomes are reported."""
-ID_OFFSET_BITS: Final = 48
-"""Of a user's id: (partition << 48) + offset + 1, the log position that made the user."""
 REPEAT_OFFSETS: Final = 250_000
 """The number of records of a partition within which an event id of the API's marks a repeat."""
 OTHER_SOURCES: Final = "(other)"
@@ -78,13 +76,3 @@ def _view_names() -> list[str]:
 def _text(name: str) -> LiteralString:
     text = resources.files("schemas.read_model").joinpath(name).read_text()
     return cast("LiteralString", text)  # a file of this package, as literal as its code
-
-
-def partition_of(user_id: int) -> int:
-    """Return the log partition whose leaf holds the user with this id."""
-    return (user_id - 1) >> ID_OFFSET_BITS
-
-
-def offset_of(user_id: int) -> int:
-    """The offset in its partition of the event that made the user with this id."""
-    return (user_id - 1) & ((1 << ID_OFFSET_BITS) - 1)

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from deploy.log_migration.rekey.job_order import PartitionReader, brackets, in_order
-from processor.projection.staging import offset_of, partition_of_id, user_id
 from schemas.codec.codec import UndecodableError, decode, encode
 from schemas.events import (
     AttributeDefined,
@@ -23,6 +22,7 @@ from schemas.events import (
     RowRejected,
     UserRow,
 )
+from schemas.log.positions import place_of, position_of
 from schemas.log.topics import partition_of
 
 if TYPE_CHECKING:
@@ -159,13 +159,13 @@ class RekeyingCopy:
     def _remember(self, counted: CountedRecord, at: int) -> None:
         positions, offset = self._positions[counted.partition], counted.record.offset()
         positions.extend([_NOBODY] * (offset - len(positions)))
-        positions.append(user_id(at, self._copy.next_offsets[at]))
+        positions.append(position_of(at, self._copy.next_offsets[at]))
 
     def _new_id(self, old: int | None) -> int | None:
         """Return a user's id in the copy; an id that nobody has becomes another such."""
         if old is None:
             return None
-        partition, offset = partition_of_id(old), offset_of(old)
+        partition, offset = place_of(old)
         if not (0 <= partition < len(self._positions) and offset >= 0):
             return _NOBODY
         positions = self._positions[partition]

@@ -71,7 +71,7 @@ def settings(env: Ground) -> Settings:
 @contextlib.asynccontextmanager
 async def following(settings: Settings) -> AsyncGenerator[JobLog]:
     """An instance's view of the log."""
-    log = JobLog(settings.kafka, settings.topics.job_events.name)
+    log = JobLog(settings.kafka, settings.topics.job_events)
     log.start()
     try:
         yield log

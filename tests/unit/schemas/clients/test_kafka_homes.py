@@ -48,3 +48,20 @@ def _modules_that_call(names: set[str]) -> Iterator[str]:
 def test_clients_of_kafka_are_made_in_one_module() -> None:
     """Whoever needs one asks for it there, and so gets what every client must have."""
     assert set(_modules_that_call(_CLIENTS)) == {_HOME, _SAMPLE}
+
+
+def test_topics_of_events_are_followed_by_one_reader() -> None:
+    """Every reading of `job-events` is a fold on top of it, so none skips what others take."""
+    readers = {
+        "schemas/clients/job_events.py",
+        "ingest_api/event_log/job_events.py",
+        "ingest_api/publisher/main.py",
+        "processor/builder/reverts_follower.py",
+    }
+    assert set(_modules_that_call({"TopicFollower"})) == readers
+    assert set(_modules_that_call({"make_reader"})) == {
+        "schemas/clients/ranges.py",
+        "schemas/clients/topic_follower.py",
+        "ingest_api/kafka/upload_chunks.py",
+        "processor/kafka/partition_reader.py",
+    }

@@ -1,0 +1,46 @@
+"""What clients raise, and the words for it.
+
+::
+
+    ClientError
+     +-- KafkaUnreachableError   Kafka does not answer now: the same may be asked again
+     +-- RecordsGoneError        the log no longer holds what is asked for
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from confluent_kafka import KafkaException
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+
+class ClientError(Exception):
+    """Anything that this package raises on purpose."""
+
+
+class KafkaUnreachableError(ClientError):
+    """Kafka does not answer now: the same may be asked again."""
+
+    def __init__(self, about: str, reason: object) -> None:
+        super().__init__(f"Kafka can't be asked for {about}: {reason}")
+
+
+class RecordsGoneError(ClientError, RuntimeError):
+    """The log no longer holds what is asked for; trying again does not help."""
+
+
+@contextlib.contextmanager
+def kafka_asked(about: str) -> Generator[None]:
+    """Have what a client raises said in our words.
+
+    Raises:
+        KafkaUnreachableError: Kafka does not answer, or not as it should.
+    """
+    try:
+        yield
+    except KafkaException as error:
+        raise KafkaUnreachableError(about, error.args[0]) from error

@@ -1,0 +1,193 @@
+"""Ranges of partitions, read outside of every group: from one offset up to another."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+
+from schemas.clients.errors import KafkaUnreachableError, RecordsGoneError, kafka_asked
+from schemas.clients.kafka import make_reader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import Self
+
+    from confluent_kafka import Message
+
+_ASK_S: Final = 10.0
+_QUIET_S: Final = 60.0
+_END: Final[dict[str, Any]] = {"enable.partition.eof": True}
+_GONE: Final = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)  # noqa: SLF001 - its public name
+
+
+def is_gone(error: KafkaError) -> bool:
+    """Whether the log no longer holds what was to come next; every other error passes by itself."""
+    return error.code() in _GONE
+
+
+def is_end(error: KafkaError) -> bool:
+    """Whether it is none, but says that a partition has been read to its end."""
+    return error.code() == KafkaError._PARTITION_EOF  # noqa: SLF001 - its public name
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The records of a partition from ``begin`` on, up to ``end`` and without it."""
+
+    topic: str
+    partition: int
+    begin: int
+    end: int
+
+
+class RangeReader:
+    """Reads one range after another; a context manager.
+
+    Ranges are read by one thread; what is asked may be asked by several.
+    A question takes ``ask_s`` seconds at most.
+
+    ``on_turn`` is called while it waits and between batches, and ends the reading by raising.
+    """
+
+    def __init__(
+        self,
+        kafka: Mapping[str, str],
+        purpose: str,
+        properties: Mapping[str, Any] | None = None,
+        *,
+        on_turn: Callable[[], None] = lambda: None,
+        ask_s: float = _ASK_S,
+    ) -> None:
+        self._on_turn = on_turn
+        self._ask_s = ask_s
+        self._consumer = make_reader(kafka, purpose, {**_END, **(properties or {})})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the broker."""
+        self._consumer.close()
+
+    def batches(
+        self, asked: Range, *, at_once: int, wait_s: float = 0.2
+    ) -> Iterator[list[Message]]:
+        """The records in order, at most so many at a time, never none; blocks for them.
+
+        Offsets without records (markers and aborted records of transactions) are left out.
+        Memory does not grow with the range.
+
+        Raises:
+            RecordsGoneError: the log no longer holds them.
+            KafkaUnreachableError: nothing has come for a minute.
+        """
+        self._consumer.assign([TopicPartition(asked.topic, asked.partition, asked.begin)])
+        next_offset = asked.begin
+        quiet_until_s = time.monotonic() + _QUIET_S
+        while next_offset < asked.end:
+            self._on_turn()
+            # It waits for as many as asked, so no more are asked than there are.
+            found = self._consumer.consume(min(at_once, asked.end - next_offset), wait_s)
+            records, reached = _sorted_out(found, asked)
+            if records:
+                yield records
+            if reached > next_offset:
+                next_offset = reached
+                # What whoever takes them does meanwhile is no silence of Kafka's.
+                quiet_until_s = time.monotonic() + _QUIET_S
+            elif time.monotonic() > quiet_until_s:
+                raise KafkaUnreachableError(
+                    f"{asked.topic}, partition {asked.partition}, from offset {next_offset} on",
+                    f"nothing came for {_QUIET_S:g} s; it does not answer, or a transaction of"
+                    " another producer hangs there",
+                )
+
+    def topics(self) -> dict[str, int]:
+        """The number of partitions of each topic there is.
+
+        Raises:
+            KafkaUnreachableError: Kafka does not answer.
+        """
+        with kafka_asked("its topics"):
+            found = self._consumer.list_topics(timeout=self._ask_s).topics
+        return {name: len(topic.partitions) for name, topic in found.items()}
+
+    def partitions(self, topic: str) -> list[int]:
+        """The numbers of the topic's partitions.
+
+        Raises:
+            KafkaUnreachableError: Kafka does not answer.
+        """
+        with kafka_asked(f"the partitions of {topic}"):
+            found = self._consumer.list_topics(topic, timeout=self._ask_s).topics[topic]
+        return sorted(found.partitions)
+
+    def bounds(self, topic: str, partition: int) -> tuple[int, int]:
+        """The first offset of the partition, and the one after its last record.
+
+        Raises:
+            KafkaUnreachableError: Kafka does not answer.
+        """
+        with kafka_asked(f"the ends of {topic}, partition {partition}"):
+            return self._consumer.get_watermark_offsets(
+                TopicPartition(topic, partition), self._ask_s
+            )
+
+    def offsets_at(self, topic: str, partitions: Sequence[int], time_ms: int) -> list[int | None]:
+        """By partition, the first offset that is not older than the time; None where none is.
+
+        Raises:
+            KafkaUnreachableError: Kafka does not answer.
+        """
+        places = [TopicPartition(topic, partition, time_ms) for partition in partitions]
+        with kafka_asked(f"the offsets of {topic} by time"):
+            found = self._consumer.offsets_for_times(places, timeout=self._ask_s)
+            for place in found:
+                if place.error:
+                    raise KafkaException(place.error)
+        offsets = {place.partition: place.offset for place in found}
+        return [offsets[each] if offsets[each] >= 0 else None for each in partitions]
+
+
+def _sorted_out(found: list[Message], asked: Range) -> tuple[list[Message], int]:
+    """The records of the range, and the offset that has been reached."""
+    records = [message for message in found if message.error() is None]
+    reached = 0
+    for message in found if len(records) < len(found) else ():
+        reached = max(reached, _reached(message, asked))
+    if records and not _is_of(records[0], asked):
+        # A consumer may still give what it had fetched for the range before.
+        records = [record for record in records if _is_of(record, asked)]
+    if records:
+        reached = max(reached, (records[-1].offset() or 0) + 1)
+    while records and (records[-1].offset() or 0) >= asked.end:
+        records.pop()
+    return records, reached
+
+
+def _is_of(record: Message, asked: Range) -> bool:
+    return record.partition() == asked.partition and (record.offset() or 0) >= asked.begin
+
+
+def _reached(message: Message, asked: Range) -> int:
+    """What a report says: the partition's end, or nothing.
+
+    Raises:
+        RecordsGoneError: it says that the log does not hold what comes next.
+    """
+    error = message.error()
+    if error is None or message.partition() != asked.partition:
+        return 0
+    if is_gone(error):
+        raise RecordsGoneError(
+            f"{asked.topic}, partition {asked.partition}, no longer holds the records from offset"
+            f" {asked.begin} on: {error.str()}"
+        )
+    # librdkafka goes on by itself after every other error.
+    return (message.offset() or 0) if is_end(error) else 0

@@ -1,0 +1,157 @@
+"""The one reader of `job-events`, and of other topics of events: all of it, for whoever polls.
+
+What its records mean is a fold of each reader's own, which takes one event after another.
+Reader and fold go on whatever a record holds: what is no event is skipped, alike by all, so it
+changes nothing that they agree on.
+What may be an event and cannot be read now is never skipped: it comes in a later call.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+from confluent_kafka import TopicPartition
+
+from schemas.clients.errors import KafkaUnreachableError
+from schemas.clients.event_schemas import OWN_SCHEMAS
+from schemas.clients.kafka import READ_TO_END, make_reader
+from schemas.clients.ranges import is_end
+from schemas.codec.codec import UndecodableError
+from schemas.codec.registry_protocol import RegistryUnreachableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from confluent_kafka import KafkaError, Message
+
+    from schemas.clients.event_schemas import EventSchemas
+    from schemas.events import Event
+    from schemas.log.topics import Topic
+
+_BATCH: Final = 1000
+_POLL_S: Final = 0.2
+FROM_FIRST: Final[dict[str, Any]] = {"auto.offset.reset": "error"}
+"""Properties of who reads nothing rather than a topic without its first records."""
+_log = structlog.stdlib.get_logger("rollcall.topics")
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedEvent:
+    """An event, and where and when it stands in the log.
+
+    ``recorded_ms`` is whatever its writer or the broker has set, since 1970.
+    """
+
+    offset: int
+    event: Event
+    recorded_ms: int
+
+
+class TopicFollower:
+    """Reads every partition of a topic, outside of any group; used by one thread.
+
+    ``first_offset`` is that of the first record it came to, None before; ``next_offset`` the one
+    after the last record that was given or skipped.  Both mean something where the topic has
+    one partition.  ``held_up_by`` says why the next event could not be read just now.
+    """
+
+    def __init__(
+        self,
+        kafka: Mapping[str, str],
+        topic: Topic,
+        schemas: EventSchemas = OWN_SCHEMAS,
+        *,
+        properties: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.first_offset: int | None = None
+        self.next_offset = 0
+        self._topic = topic.name
+        self._records_read = 0
+        self._schemas = schemas
+        self._waiting: deque[Message] = deque()
+        self.held_up_by: RegistryUnreachableError | None = None
+        self._unread = set(range(topic.partitions))
+        self._consumer = make_reader(kafka, "follower", {**READ_TO_END, **(properties or {})})
+        # From 0, because librdkafka takes half a second to find out what OFFSET_BEGINNING is.
+        self._consumer.assign(
+            [TopicPartition(topic.name, partition, 0) for partition in range(topic.partitions)]
+        )
+
+    @property
+    def has_caught_up(self) -> bool:
+        """Whether every partition has once been read to its end."""
+        return not self._unread
+
+    def read_to_end(self, quiet_s: float) -> Iterator[LoggedEvent]:
+        """The events up to the topic's end; blocks until that was reached for the first time.
+
+        Raises:
+            KafkaUnreachableError: nothing has come for so long, and the end was not reached.
+            RegistryUnreachableError: an event's schema cannot be had now; the next call goes on
+                with it.
+        """
+        quiet_until_s = time.monotonic() + quiet_s
+        before = -1
+        while self._records_read != before or not self.has_caught_up:
+            before = self._records_read
+            yield from self.poll(0 if self.has_caught_up else _POLL_S)
+            if self.held_up_by is not None:
+                raise self.held_up_by
+            if self._records_read != before:
+                quiet_until_s = time.monotonic() + quiet_s
+            elif time.monotonic() > quiet_until_s:
+                raise KafkaUnreachableError(
+                    f"all records of {self._topic}", f"none came for {quiet_s:g} s"
+                )
+
+    def poll(self, timeout_s: float) -> Iterator[LoggedEvent]:
+        """The events that have come; waits so long for the first of them.
+
+        Where an event's schema cannot be had now, it and all after it come in a later call.
+        """
+        self.held_up_by = None
+        if not self._waiting:
+            first = self._consumer.poll(timeout_s)
+            self._waiting += [] if first is None else [first, *self._consumer.consume(_BATCH, 0)]
+        while self._waiting:
+            try:
+                found = self._event(self._waiting[0])
+            except RegistryUnreachableError as error:
+                self.held_up_by = error
+                time.sleep(timeout_s)
+                return
+            self._waiting.popleft()
+            if found is not None:
+                yield found
+
+    def _event(self, message: Message) -> LoggedEvent | None:
+        error = message.error()
+        if error is not None:
+            self._note(error, message)
+            return None
+        offset = message.offset() or 0
+        try:
+            event = self._schemas.decode(message.value())
+        except UndecodableError as reason:
+            _log.warning("record is no event", topic=self._topic, offset=offset, code=reason.code)
+            event = None
+        self._records_read += 1
+        self.next_offset = offset + 1
+        if self.first_offset is None:
+            self.first_offset = offset
+        return None if event is None else LoggedEvent(offset, event, message.timestamp()[1])
+
+    def _note(self, error: KafkaError, message: Message) -> None:
+        if is_end(error):
+            self._unread.discard(message.partition() or 0)
+        else:
+            # librdkafka tries again by itself; meanwhile whoever waits gets a time-out.
+            _log.warning("topic cannot be read", topic=self._topic, error=error.str())
+
+    def close(self) -> None:
+        """Leave the broker."""
+        self._consumer.close()
