@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from ingest_api.event_log.user_fold import JobOrder, changed_values, new_values
 from ingest_api.openapi.user_answers import FIELD_NAMES, shown_value
 from schemas.events import JobOpened, JobSealed, UserRow
+from schemas.log.positions import place_of as log_place_of
 from schemas.rules.fields import FIELDS, USA_NAMES
 
 if TYPE_CHECKING:
