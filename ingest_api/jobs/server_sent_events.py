@@ -20,13 +20,13 @@ _HEARTBEAT: Final = b": still there\n\n"
 def event_id(view: JobView) -> str:
     """What a client that comes again has seen, in its ``Last-Event-ID``.
 
-    That a job is reverted, and that this failed, changes no version, so it is said besides.
+    That a job is reverted, and that this failed, changes no version, so it is added.
     """
-    said = [str(view.version), *([view.state] if view.state in REVERTED_STATES else ())]
+    parts = [str(view.version), *([view.state] if view.state in REVERTED_STATES else ())]
     if view.undo_try is not None:
-        said.append("tried" if view.undo_try.next_try_at is None else "failed")
-        said.append(str(view.undo_try.failures))
-    return ".".join(said)
+        parts.append("tried" if view.undo_try.next_try_at is None else "failed")
+        parts.append(str(view.undo_try.failures))
+    return ".".join(parts)
 
 
 async def event_texts(

@@ -57,7 +57,7 @@ def add_job_routes(api: Blueprint, job_log: JobLog, jobs: JobReads, watch: JobWa
     async def job_events(request: Request[Any, Any], job_id: str) -> HTTPResponse | None:
         account_of(request, "reader")
         job = await job_named(request, job_log, job_id)
-        with watch.one_more():
+        with watch.slot():
             seen = header(request, "last-event-id")
             view = await jobs.view(job)  # a fault is answered as such before the events begin
             if view.is_ended and event_id(view) == seen:

@@ -49,17 +49,17 @@ class JobWatch:
         self._watchers = 0
         self._watched: dict[int, _Watched] = {}
         self._polling: asyncio.Task[None] | None = None
-        self._asked = asyncio.Event()
+        self._woken = asyncio.Event()
         self._is_closing = False
 
     def close(self) -> None:
         """End what everybody watches, and let nobody begin."""
         self._is_closing = True
         self._wake_all()
-        self._asked.set()
+        self._woken.set()
 
     @contextlib.contextmanager
-    def one_more(self) -> Generator[None]:
+    def slot(self) -> Generator[None]:
         """Count a watcher as long as the context is open.
 
         Raises:
@@ -80,14 +80,14 @@ class JobWatch:
         Where Postgres doesn't answer it goes on as soon as it does.
         """
         watched = self._watch(job)
-        shown: JobView | None = None
+        last_view: JobView | None = None
         try:
             while not self._is_closing:
                 self._check_polling()
                 changed, view = watched.changed, watched.view
-                if view is not None and not view.shows_as(shown):
+                if view is not None and not view.shows_as(last_view):
                     yield view
-                    shown = view
+                    last_view = view
                     if view.is_ended:
                         return
                     await asyncio.sleep(_POLL_S)
@@ -108,7 +108,7 @@ class JobWatch:
         watched = self._watched.get(job_id)
         if watched is None:
             watched = self._watched[job_id] = _Watched(job)
-            self._asked.set()
+            self._woken.set()
         watched.watchers += 1
         if self._polling is None or self._polling.done():
             self._polling = asyncio.create_task(self._poll())
@@ -131,7 +131,7 @@ class JobWatch:
 
     async def _poll(self) -> None:
         while self._watched and not self._is_closing:
-            self._asked.clear()
+            self._woken.clear()
             watched = list(self._watched.values())
             # Without Postgres nothing is known to have changed.
             with contextlib.suppress(StoreUnavailableError):
@@ -140,4 +140,4 @@ class JobWatch:
                     each.note(view)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_POLL_S):
-                    await self._asked.wait()
+                    await self._woken.wait()

@@ -102,22 +102,22 @@ class JobReads:
         return UndoTry(**found[0]) if found else None
 
     async def select_page(
-        self, wanted: JobFilter, start: int, page_size: int
+        self, job_filter: JobFilter, start: int, page_size: int
     ) -> tuple[int, list[JobView]]:
         """Return how many jobs are wanted, and a page of them, the newest first."""
         return await self._store.read(
-            partial(self._page, wanted=wanted, start=start, page_size=page_size)
+            partial(self._page, job_filter=job_filter, start=start, page_size=page_size)
         )
 
     async def _page(
-        self, snapshot: Snapshot, *, wanted: JobFilter, start: int, page_size: int
+        self, snapshot: Snapshot, *, job_filter: JobFilter, start: int, page_size: int
     ) -> tuple[int, list[JobView]]:
         jobs = self._ledger.jobs
-        if wanted == ANY_JOB:
+        if job_filter == ANY_JOB:
             total, first = len(jobs), min(start, len(jobs))
             page = list(islice(reversed(jobs), first, first + page_size))
         else:
-            matching = await self._matching(snapshot, wanted)
+            matching = await self._matching(snapshot, job_filter)
             total, page = len(matching), matching[start : start + page_size]
         rows = await snapshot.select(self._SELECT_JOBS, (_ids(page),))
         undo_try = await self._undo_try(snapshot.select, rows)
@@ -135,13 +135,13 @@ class JobReads:
     WHERE (state = ANY(%(states)s)) <> %(has_unopened)s
     """
 
-    async def _matching(self, snapshot: Snapshot, wanted: JobFilter) -> list[LedgerJob]:
-        jobs = [job for job in reversed(self._ledger.jobs) if wanted.takes(job)]
-        if wanted.states is None:
+    async def _matching(self, snapshot: Snapshot, job_filter: JobFilter) -> list[LedgerJob]:
+        jobs = [job for job in reversed(self._ledger.jobs) if job_filter.takes(job)]
+        if job_filter.states is None:
             return jobs
-        has_unopened = "ACCEPTED" in wanted.states
+        has_unopened = "ACCEPTED" in job_filter.states
         parameters = {
-            "states": list(wanted.states),
+            "states": list(job_filter.states),
             "has_unopened": has_unopened,
             "reverted": list(self._ledger.reverts.now()),
         }

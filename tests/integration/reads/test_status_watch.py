@@ -220,12 +220,16 @@ def test_watchers_are_bounded(env: Ground) -> None:
     """The next one is asked to come again; each that leaves makes room."""
 
     async def scene(on: Scene) -> None:
-        with on.watch.one_more():
-            with on.watch.one_more(), pytest.raises(IngestError) as caught, on.watch.one_more():
+        with on.watch.slot():
+            with (
+                on.watch.slot(),
+                pytest.raises(IngestError) as caught,
+                on.watch.slot(),
+            ):
                 pass
             answer = refusal(caught.value)
             assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
-            with on.watch.one_more():
+            with on.watch.slot():
                 pass
 
     play(env, scene, most=2)
@@ -242,7 +246,7 @@ def test_the_end_of_the_process_ends_every_watch(env: Ground) -> None:
         await asyncio.sleep(0.3)
         on.watch.close()
         assert await asyncio.gather(*waiting) == [None, None]
-        with pytest.raises(IngestError), on.watch.one_more():
+        with pytest.raises(IngestError), on.watch.slot():
             pass
 
     play(env, scene)
