@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from ingest_api.auth.authenticator import Authenticator
     from ingest_api.web.roles import Account, Role
 
-STORE_UNAVAILABLE = "Postgres can't be reached: nothing was kept, try again"
 _BASIC: Final = 'Basic realm="Rollcall", charset="UTF-8"'
 _BEARER: Final = 'Bearer realm="Rollcall", error="invalid_token"'
 """RFC 6750; only whoever has tried a token is asked for a better one."""
