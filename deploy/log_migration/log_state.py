@@ -11,7 +11,8 @@ from deploy.log_migration.records import CopiedRecord, RecordWriter
 from ingest_api.event_log.ledger import JobLedger
 from ingest_api.kafka.topic_follower import EventFollower
 from schemas.clients.event_schemas import EventSchemas
-from schemas.codec.codec import MARKER, encode, fingerprint_of, frame_of
+from schemas.codec.codec import encode
+from schemas.codec.framing import MARKER, fingerprint_of, frame_of
 from schemas.events import LogMove
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from deploy.log_migration import MoveFailedError
 from schemas.clients.event_schemas import EventSchemas
 from schemas.clients.kafka import make_producer, make_reader
-from schemas.codec.codec import UndecodableError, unknown_ids
+from schemas.codec.codec import UndecodableError
+from schemas.codec.framing import unknown_ids
 from schemas.codec.registry_protocol import RegistryUnreachableError
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from processor.errors import NotReadyError, RefusedToStartError
 from processor.kafka.schema_cache import WriterSchemas
 from schemas.clients.kafka import READ_TO_END, make_reader
-from schemas.codec.codec import UndecodableError, decode, unknown_id
+from schemas.codec.codec import UndecodableError, decode
+from schemas.codec.framing import unknown_id
 from schemas.events import JobAccepted, LogConfigured
 
 if TYPE_CHECKING:
