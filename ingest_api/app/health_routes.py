@@ -62,23 +62,23 @@ class Readiness:
         self._store = store
         self._startup = startup
         self._reasons: list[str] = []
-        self._asked_at_s = -_KEPT_S
-        self._asking = asyncio.Lock()
+        self._checked_at_s = -_KEPT_S
+        self._lock = asyncio.Lock()
 
     async def reasons(self) -> list[str]:
         """Return why an upload would not be accepted and processed; empty where it would."""
-        async with self._asking:
-            if time.monotonic() - self._asked_at_s > _KEPT_S:
-                found = await asyncio.gather(self._kafka(), self._postgres())
-                self._reasons = [*self._startup.reasons(), *found[0], *found[1]]
+        async with self._lock:
+            if time.monotonic() - self._checked_at_s > _KEPT_S:
+                of_kafka, of_postgres = await asyncio.gather(self._kafka(), self._postgres())
+                self._reasons = [*self._startup.reasons(), *of_kafka, *of_postgres]
                 self._reasons += [] if self._reasons else await self._stalled()
-                self._asked_at_s = time.monotonic()
+                self._checked_at_s = time.monotonic()
             return self._reasons
 
     async def _kafka(self) -> list[str]:
         try:
-            there = await self._job_log.topics()
-            missing = [topic.name for topic in self._topics.all() if topic.name not in there]
+            existing = await self._job_log.topics()
+            missing = [topic.name for topic in self._topics.all() if topic.name not in existing]
             if not missing:
                 await self._job_log.catch_up()
         except LogUnavailableError:
@@ -100,7 +100,7 @@ class Readiness:
             if open_job_id is not None:
                 marks = await asyncio.to_thread(self._progress.marks)
         except (StoreUnavailableError, ProgressUnknownError):
-            return []  # whatever moves, or doesn't, is asked for again
+            return []  # unknown now: the next check finds out
         reason = self._stall_detector.reason(time.monotonic(), open_job_id, marks)
         return [] if reason is None else [reason]
 

@@ -1,4 +1,4 @@
-"""How the audience differs between two points: users added, changed and removed, by key.
+"""Compare the audience of two points: users added, changed and removed, by key.
 
 Both are projection instances, or one of them the live one, each in a Postgres
 schema of its own; a page and its counts are read in one snapshot.
@@ -116,7 +116,7 @@ _MERGE: LiteralString = "SELECT set_config('enable_mergejoin', %s, true)"
 
 @dataclass(frozen=True, slots=True)
 class DiffPage:
-    """At most ``size`` differences of these kinds with keys after ``after``."""
+    """A page request: at most ``size`` differences of these kinds with keys after ``after``."""
 
     kinds: tuple[Kind, ...] = KINDS
     after: str = ""
@@ -125,40 +125,40 @@ class DiffPage:
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """The schemas that the two audiences are in."""
+    """The two Postgres schemas that are compared."""
 
     old: str
     new: str
 
     @property
     def are_past(self) -> bool:
-        """Whether nothing can change in them any more."""
+        """True where neither can change any more."""
         return PUBLIC not in {self.old, self.new}
 
 
 @dataclass(frozen=True, slots=True)
 class _Differences:
-    """How many there are by kind, and where they are few, all of them: kind and key, by key."""
+    """The counts by kind; and where they are few, all differences: kind and key, by key."""
 
     counts: dict[Kind, int]
     few: tuple[tuple[Kind, str], ...] | None
 
     def page(self, page: DiffPage) -> list[tuple[Kind, str]] | None:
-        """Those of the page; None where they are too many to be kept here."""
+        """Return the differences of the page; None where they are too many to be kept."""
         if self.few is None:
             return None
-        wanted: list[tuple[Kind, str]] = [
+        matching: list[tuple[Kind, str]] = [
             (kind, key)
             for kind, key in self.few
             # In the order of Postgres' collation "C": of bytes.
             if kind in page.kinds and key.encode() > page.after.encode()
         ]
-        return wanted[: page.size]
+        return matching[: page.size]
 
 
 @dataclass(frozen=True, slots=True)
 class FoundDifferences:
-    """How many there are by kind, None where that is not known, and a page of them."""
+    """The counts by kind, None where they are not known, and a page of differences."""
 
     counts: dict[Kind, int | None]
     entries: list[UserDifference]
@@ -173,10 +173,10 @@ class AudienceDiff:
         self._kept: OrderedDict[Sides, _Differences] = OrderedDict()
 
     async def select_page(self, sides: Sides, page: DiffPage) -> FoundDifferences:
-        """The counts of all differences, and a page of them by key.
+        """Return the counts of all differences, and a page of them by key.
 
-        The counts are null on a later page of a diff with the live audience: they would take a
-        look at both for each.
+        The counts are null on a later page of a diff with the live audience: each page would
+        have to compare all users again.
 
         Raises:
             UnavailableError: others are being compared.
@@ -205,17 +205,17 @@ class AudienceDiff:
             differences = await self._compare_all(snapshot, generations)
             if sides.are_past:
                 self._keep(sides, differences)
-        found = differences and differences.page(page)
-        if found is None:
+        differing = differences and differences.page(page)
+        if differing is None:
             # To find that there is none of a kind would take a look at all users.
             kinds: list[Kind] = [
                 kind for kind in page.kinds if differences is None or differences.counts[kind]
             ]
-            found = await self._compare_page(snapshot, generations, kinds, page)
+            differing = await self._compare_page(snapshot, generations, kinds, page)
         counts: dict[Kind, int | None] = {
             kind: differences and differences.counts[kind] for kind in KINDS
         }
-        return FoundDifferences(counts, await self._entries(snapshot, generations, found))
+        return FoundDifferences(counts, await self._entries(snapshot, generations, differing))
 
     def _keep(self, sides: Sides, differences: _Differences) -> None:
         self._kept[sides] = differences
@@ -228,7 +228,7 @@ class AudienceDiff:
     """
 
     async def _generations(self, snapshot: Snapshot) -> dict[str, object]:
-        """Of each side the generation that readers see; null, so that none is, where is none."""
+        """Return the generation that readers see on each side; null where there is none."""
         rows = await snapshot.select(self._SELECT_GENERATIONS)
         return dict(rows[0]) if rows else {"old": None, "new": None}
 
@@ -264,14 +264,14 @@ class AudienceDiff:
         self,
         snapshot: Snapshot,
         generations: Mapping[str, object],
-        found: Sequence[tuple[Kind, str]],
+        differing: Sequence[tuple[Kind, str]],
     ) -> list[UserDifference]:
-        keys = [key for _, key in found]
+        keys = [key for _, key in differing]
         if not keys:
             return []
         old = await self._users(snapshot, self._SELECT_OLD, keys, generations["old"])
         new = await self._users(snapshot, self._SELECT_NEW, keys, generations["new"])
-        return [_entry(kind, old.get(key), new.get(key)) for kind, key in found]
+        return [_entry(kind, old.get(key), new.get(key)) for kind, key in differing]
 
     _SELECT_OLD: Final[LiteralString] = """
     SELECT key, id, <columns> FROM {old}.user_leaf_rows
@@ -301,7 +301,7 @@ def _entry(kind: Kind, old: Row | None, new: Row | None) -> UserDifference:
 
 
 def _values(row: Row | None) -> Row:
-    """What is set of a user, by the names that users are shown with and ``attributes.<name>``."""
+    """Return the set values of a user, by their names in JSON and ``attributes.<name>``."""
     if row is None:
         return {}
     values = shown_fields(row)

@@ -1,4 +1,4 @@
-"""The route that tells how the audience differs between two points in time."""
+"""`GET …/audience/diff`."""
 
 from __future__ import annotations
 
@@ -33,23 +33,23 @@ def add_diff_route(
     @api.get("/audience/diff")
     @described(AUDIENCE_DIFF)
     async def audience_diff(request: Request[Any, Any]) -> AudienceDifference:
-        by = account_of(request, "reader").name
+        account = account_of(request, "reader").name
         page = _page(request)
         both = [await points.point(request, name) for name in ("from", "to")]
 
         async def compare(schemas: Sequence[str]) -> FoundDifferences:
             return await diff.select_page(Sides(*schemas), page)
 
-        found = await past.read(both, by, compare)
+        differences = await past.read(both, account, compare)
         return AudienceDifference(
-            from_=str(both[0]), to=str(both[1]), **found.counts, entries=found.entries
+            from_=str(both[0]), to=str(both[1]), **differences.counts, entries=differences.entries
         )
 
     _ = audience_diff
 
 
 def _page(request: Request[Any, Any]) -> DiffPage:
-    """The page that the query asks for.
+    """Parse the page that the query asks for.
 
     Raises:
         InvalidRequestError: one of its parameters is not what it may be.
@@ -70,7 +70,7 @@ def _kinds(values: list[str] | None) -> tuple[Kind, ...]:
 
 
 def _after(values: list[str]) -> str:
-    """The key; every text may be one but for what Postgres cannot hold."""
+    """Parse the key; any text may be one, except what Postgres cannot hold."""
     if len(values) != 1 or "\0" in values[0] or len(values[0]) > _LONGEST_KEY:
         raise invalid_parameter("after", "after is the key of a user, such as an email.")
     return values[0]

@@ -1,4 +1,4 @@
-"""What the as-of parameter promises on every route that has it, and the route of the diff."""
+"""The OpenAPI description of the ``asOf`` parameter, and the operation of the diff."""
 
 from __future__ import annotations
 

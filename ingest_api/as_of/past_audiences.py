@@ -1,9 +1,9 @@
-"""The audience as it was: a projection instance for each point that is asked for.
+"""Past audiences: a projection instance is requested for each point, and waited for.
 
-The processor's builder makes its tables from the log; until they are ready whoever
-asks waits, and after a while is told how far it is.
+The processor's builder makes its tables from the log; until they are ready a
+request waits, and after a while is answered with the progress.
 Each read marks the instance as in use, so that it is kept; one that was dropped
-all the same is asked for again.
+all the same is requested again.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _T = TypeVar("_T")
 
 
 class PastAudiences:
-    """Finds and asks for them, for one API process."""
+    """Requests and reads past audiences for one API process."""
 
     def __init__(
         self,
@@ -41,9 +41,9 @@ class PastAudiences:
         check_log: Callable[[], Awaitable[None]],
         wait_s: float = _WAIT_S,
     ) -> None:
-        """``wait_s``: how long a request waits for what is being built.
+        """Let requests wait ``wait_s`` for a build.
 
-        ``check_log`` raises where none can be built.
+        ``check_log`` raises where nothing can be built from the log.
         """
         self._instances = instances
         self._check_log = check_log
@@ -52,10 +52,10 @@ class PastAudiences:
     async def read(
         self,
         points: Sequence[Point],
-        by: str,
+        requested_by: str,
         work: Callable[[Sequence[str]], Awaitable[_T]],
     ) -> _T:
-        """What ``work`` makes of the schemas that show the audience as of these points, in order.
+        """Run ``work`` on the schemas that hold the audience as of these points, in order.
 
         Raises:
             UnavailableError: they are not ready in time, or there are too many.
@@ -65,34 +65,34 @@ class PastAudiences:
             StoreUnavailableError: Postgres doesn't answer.
         """
         for _ in range(_ATTEMPTS):
-            schemas = await self._ready(points, by)
-            # Dropped between the mark and the read, it is not in the registry any more either.
+            schemas = await self._ready(points, requested_by)
+            # Where it was dropped between mark and read, the next attempt requests it again.
             with contextlib.suppress(SchemaGoneError):
                 return await work(schemas)
         raise UnavailableError("The past audience was dropped while it was read, try again")
 
-    async def _ready(self, points: Sequence[Point], by: str) -> list[str]:
-        """The schemas, once all are ready; all are asked for before any is waited for."""
+    async def _ready(self, points: Sequence[Point], requested_by: str) -> list[str]:
+        """Return the schemas once all are ready; all are requested before any is waited for."""
         until_s = time.monotonic() + self._wait_s
         for point in points:
             if not point.is_now:
-                await self._request(point, by)
-        return [await self._schema(point, by, until_s) for point in points]
+                await self._request(point, requested_by)
+        return [await self._schema(point, requested_by, until_s) for point in points]
 
-    async def _request(self, point: Point, by: str) -> None:
+    async def _request(self, point: Point, requested_by: str) -> None:
         if await self._instances.use_past(point) is not None:
             return
         await self._check_log()
-        if not await self._instances.request_past(point, by=by):
+        if not await self._instances.request_past(point, by=requested_by):
             raise UnavailableError(_too_many(await self._instances.select_kept_past()))
 
-    async def _schema(self, point: Point, by: str, until_s: float) -> str:
+    async def _schema(self, point: Point, requested_by: str, until_s: float) -> str:
         if point.is_now:
             return PUBLIC
         while True:
             row = await self._instances.use_past(point)
             if row is None:
-                await self._request(point, by)
+                await self._request(point, requested_by)
             elif row["state"] == "ready":
                 return schema_name(row["number"])
             elif row["state"] == "failed":
@@ -113,12 +113,12 @@ def _not_ready_yet(point: Point, row: Row | None) -> str:
 
 
 def _too_many(kept: Sequence[Row]) -> str:
-    shown = ", ".join(
+    in_use = ", ".join(
         f"as of {point.words} ({progress_text(row)})"
         for row in kept
         if (point := point_of(row)) is not None
     )
     return (
-        f"No more than {MOST_PAST} past audiences are kept at once, and all are in use: {shown}."
+        f"No more than {MOST_PAST} past audiences are kept at once, and all are in use: {in_use}."
         f" One that is not read for {IN_USE_S // 60} minutes makes room; try again then"
     )

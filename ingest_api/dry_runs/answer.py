@@ -1,4 +1,4 @@
-"""What a dry run answers: the counts, and samples of users and lines as other answers show them."""
+"""The answer of a dry run: counts, and samples of users and lines as other answers show them."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class DryRunAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 def answer_of(compared: ComparisonResult, lines: ComparedLines) -> DryRunAnswer:
-    """The answer about the upload that these lines are of."""
+    """Return the answer for the upload that these lines are of."""
     refused = sum(compared.lines.get(code, 0) for code in _REFUSED)
     return DryRunAnswer(
         mode=lines.accepted.mode,
@@ -116,37 +116,37 @@ def answer_of(compared: ComparisonResult, lines: ComparedLines) -> DryRunAnswer:
 
 
 def _samples(compared: ComparisonResult, lines: ComparedLines) -> Samples:
-    found = compared.samples
+    samples = compared.samples
     refused = [
         *lines.rejections,
         *(
             _rejection(lines.accepted, code, row)
             for code in _REFUSED
-            for row in found.get(code, [])
+            for row in samples.get(code, [])
         ),
     ]
     refused.sort(key=lambda rejection: rejection["record_number"])
     return Samples(
-        insert=[InsertSample(row["line"], _values(row, "after_")) for row in found["insert"]],
-        update=[_update(row) for row in found["update"]],
-        unchanged=[UnchangedSample(row["line"], _id(row)) for row in found["unchanged"]],
+        insert=[InsertSample(row["line"], _values(row, "after_")) for row in samples["insert"]],
+        update=[_update(row) for row in samples["update"]],
+        unchanged=[UnchangedSample(row["line"], _id(row)) for row in samples["unchanged"]],
         delete=[DeleteSample(str(row["id"]), _values(row)) for row in compared.deleted],
         reject=[_reject(row) for row in refused[:SAMPLES]],
     )
 
 
 def _update(row: Row) -> UpdateSample:
-    """The attributes that change are shown below ``attributes``, as a user's are."""
+    """Return the fields that change; attributes below ``attributes``, as in a user."""
     before, after = _values(row, "before_"), _values(row, "after_")
     before["attributes"], after["attributes"] = _only_changed(
         before["attributes"] or {}, after["attributes"] or {}
     )
-    shown = _only_changed(before, after)
-    return UpdateSample(row["line"], _id(row), *shown)
+    changed = _only_changed(before, after)
+    return UpdateSample(row["line"], _id(row), *changed)
 
 
 def _only_changed(before: Row, after: Row) -> tuple[Row, Row]:
-    """Both without what is the same in them; null stands for what one of them has not."""
+    """Return both without equal values; null stands for a missing one."""
     names = [name for name in before | after if before.get(name) != after.get(name)]
     return {name: before.get(name) for name in names}, {name: after.get(name) for name in names}
 
@@ -156,25 +156,25 @@ def _id(row: Row) -> str | None:
 
 
 def _values(row: Mapping[str, Any], prefix: str = "") -> Row:
-    """What the audience shows of a user's values."""
+    """Return a user's values as the audience shows them."""
     return shown_fields(row, prefix) | {"attributes": row[f"{prefix}attributes"]}
 
 
 def _rejection(accepted: JobAccepted, code: str, row: Row) -> Row:
-    """The rejection that the projection would make of the line, with the columns of its table."""
+    """Return the rejection that the projection would store for the line, by column."""
     texts = {
         name: value if isinstance(value, str) else json.dumps(value)
         for name, value in row["attributes"].items()
     }
     line = row | {"job_id": accepted.job_id, "attributes": texts}
     if code == UNKNOWN_USER_INCOMPLETE.code:
-        found = incomplete_user(line)
+        rejection = incomplete_user(line)
     else:
         # The line is in the way of itself only where an earlier one has the same key.
         holder_job_id = accepted.job_id if code == DUPLICATE_IN_FILE.code else None
         holder = (holder_job_id, row["first_record"])
-        found = key_conflict(line, accepted.reconciliation_key, holder)
-    return {name: getattr(found, name) for name in found.__slots__}
+        rejection = key_conflict(line, accepted.reconciliation_key, holder)
+    return {name: getattr(rejection, name) for name in rejection.__slots__}
 
 
 def _reject(row: Row) -> RejectSample:

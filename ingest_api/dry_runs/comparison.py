@@ -1,4 +1,4 @@
-"""A file's lines beside the audience as it is at one instant; nothing is changed.
+"""Compare a file's lines with the audience in one snapshot; nothing is changed.
 
 All tables made here are temporary and gone with the transaction, however it ends;
 where the API is gone too, Postgres notices within a second and ends it.
@@ -43,12 +43,12 @@ _JOBS_AT_ONCE: Final = 100
 
 
 class NoAudienceError(Exception):
-    """No processor has made its tables yet."""
+    """No processor has made the read model's tables yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """How many users there are, and how many of them a delsert would remove."""
+    """The number of users, and of those that a delsert would remove."""
 
     users: int
     removed: int
@@ -56,7 +56,7 @@ class Removal:
 
 @dataclass(frozen=True, slots=True)
 class ComparisonResult:
-    """What a job would make of its lines.
+    """The outcomes that a job would give its lines.
 
     ``lines`` counts them by outcome: ``insert``, ``update``, ``unchanged``, or the
     code of a rejection.
@@ -75,9 +75,9 @@ class ComparisonResult:
 
 
 class DryRunComparison:
-    """One transaction's comparison; ``connection`` is in a transaction that has not begun to read.
+    """Compares in one transaction; ``connection`` is in one that has not read yet.
 
-    Raises of each method :class:`NoAudienceError`.
+    Each method raises :class:`NoAudienceError`.
     """
 
     def __init__(self, connection: Connection, limit_s: int) -> None:
@@ -85,7 +85,7 @@ class DryRunComparison:
         self._limit_s = limit_s
 
     async def count_removed(self, keys: AsyncIterator[memoryview]) -> Removal:
-        """What replacing the audience by users with these keys would remove."""
+        """Count the users that replacing the audience by these keys would remove."""
         await self._begin(statements.MAKE_KEYS)
         await self._copy("compared_key", ("key",), keys)
         await self._run("ANALYZE compared_key")
@@ -95,7 +95,7 @@ class DryRunComparison:
     async def compare(
         self, mode: JobMode, lines: AsyncIterator[memoryview], jobs: Sequence[LedgerJob]
     ) -> ComparisonResult:
-        """What a job of this mode would make of the lines; ``jobs`` are all that were accepted."""
+        """Return the outcomes that a job of this mode gives; ``jobs`` are all accepted ones."""
         await self._begin(statements.MAKE_TABLES)
         await self._copy("compared_line", statements.LINE_COLUMNS, lines)
         await self._find_outcomes(mode)
@@ -133,8 +133,8 @@ class DryRunComparison:
     async def _find_outcomes(self, mode: JobMode) -> None:
         await self._run(statements.FIND_REPEATED)
         await self._run(statements.join_outcomes(mode))
-        (found,) = await self._select(statements.HAS_REPEATED)
-        if mode == "upsert" and found["is_so"]:
+        (repeated,) = await self._select(statements.HAS_REPEATED)
+        if mode == "upsert" and repeated["is_so"]:
             await self._run(statements.trace_repeated())
             await self._run(statements.traced_outcomes())
 
@@ -184,7 +184,7 @@ async def count_pending(
     select: Callable[[LiteralString, Mapping[str, object]], Awaitable[list[Row]]],
     jobs: Sequence[LedgerJob],
 ) -> int:
-    """How many of the jobs, which are in their order, are not finished; they finish in it too."""
+    """Count the jobs that are not finished; ``jobs`` are in the order in which they finish."""
     newest_first = [job.accepted.job_id for job in reversed(jobs)]
     for begin in range(0, len(newest_first), _JOBS_AT_ONCE):
         some = newest_first[begin : begin + _JOBS_AT_ONCE]

@@ -1,4 +1,4 @@
-"""The checked lines of a file that is in `uploads`, as COPY input.
+"""Read a file in `uploads` again, validate its lines, and encode them as COPY input.
 
 They are read again from the chunks, judged by the code that a pass is made with,
 and made a block at a time, in the threads of the surveys and in turn with them.
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def line_columns(rows: pa.RecordBatch, accepted: JobAccepted) -> dict[str, Any]:
-    """The columns of ``compared_line``."""
+    """Return the columns of ``compared_line``."""
     defined = {column.name: Attribute(column.name, column.type) for column in accepted.attributes}
     computed: dict[str, Any] = {
         "attributes": jsonb(attributes_json(rows.column("attributes"), defined)),
@@ -44,7 +44,7 @@ def line_columns(rows: pa.RecordBatch, accepted: JobAccepted) -> dict[str, Any]:
 
 
 def key_columns(rows: pa.RecordBatch, _accepted: JobAccepted) -> dict[str, Any]:
-    """The columns of ``compared_key``."""
+    """Return the columns of ``compared_key``."""
     return {"key": rows.column("key")}
 
 
@@ -62,7 +62,7 @@ class ComparedLines:
         self._columns = columns
 
     def inputs(self, readable: Readable) -> Iterator[memoryview]:
-        """COPY input of the lines that are fit by themselves, a block at a time.
+        """Yield COPY input of the valid lines, a block at a time.
 
         Raises:
             FileFault: it is not the file that was accepted.
@@ -74,45 +74,45 @@ class ComparedLines:
     def _note_rejections(self, checked: RowsAndRejections) -> None:
         refused = checked.rejections
         self.rejected += refused.num_rows
-        wanted = SAMPLES - len(self.rejections)
-        self.rejections += refused.slice(0, wanted).to_pylist()
+        room = SAMPLES - len(self.rejections)
+        self.rejections += refused.slice(0, room).to_pylist()
 
 
 async def stored_inputs(
     resources: UploadResources, lines: ComparedLines
 ) -> AsyncGenerator[memoryview]:
-    """The inputs of a file that is in `uploads`; the next is made while one is used.
+    """Yield the inputs of a file in `uploads`; the next is made while one is used.
 
-    To be closed where it is not read to its end.
+    Close it where it is not read to its end.
 
     Raises:
         UploadLostError: `uploads` does not hold the file any more.
         UploadUnreachableError: Kafka gives no chunk for now.
     """
-    made = _ThreadedInputs(resources, lines)
-    upcoming = made.upcoming()
+    inputs = _ThreadedInputs(resources, lines)
+    next_input = inputs.next_input()
     try:
-        while (piece := await upcoming) is not None:
-            upcoming = made.upcoming()
+        while (piece := await next_input) is not None:
+            next_input = inputs.next_input()
             yield piece
     finally:
-        resources.threads.submit(made.close)
+        resources.threads.submit(inputs.close)
 
 
 class _ThreadedInputs:
-    """Inputs made in the threads of the surveys, by one of them at a time."""
+    """Makes inputs in the threads of the surveys, in one of them at a time."""
 
     def __init__(self, resources: UploadResources, lines: ComparedLines) -> None:
         self._resources = resources
         self._lock = threading.Lock()
-        self._inputs = self._made(lines)
+        self._inputs = self._encode(lines)
 
-    def upcoming(self) -> asyncio.Future[memoryview | None]:
-        """The next input; None after the last."""
+    def next_input(self) -> asyncio.Future[memoryview | None]:
+        """Return a future of the next input; None after the last."""
         return asyncio.get_running_loop().run_in_executor(self._resources.threads, self._next)
 
     def close(self) -> None:
-        """Let go of the file, once the input under way has been made."""
+        """Close the file, once the input under way has been made."""
         with self._lock:
             self._inputs.close()
 
@@ -120,6 +120,6 @@ class _ThreadedInputs:
         with self._lock, self._resources.permits:
             return next(self._inputs, None)
 
-    def _made(self, lines: ComparedLines) -> Generator[memoryview]:
+    def _encode(self, lines: ComparedLines) -> Generator[memoryview]:
         with open_stored(self._resources, stored_file(lines.accepted)) as readable:
             yield from lines.inputs(ThrottledReader(readable, self._resources.permits))

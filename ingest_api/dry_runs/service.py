@@ -1,6 +1,5 @@
-"""What an upload would do to the audience, asked before it is accepted.
+"""Answer dry runs, and check ``maxDeletePercent``, before an upload is accepted.
 
-A dry run is such a question, and so is ``maxDeletePercent``.
 A few are answered at a time; each ends soon after its client has gone, after
 Postgres has stopped answering, or after a time limit, and leaves nothing.
 """
@@ -44,7 +43,7 @@ _T = TypeVar("_T")
 
 
 class DryRuns:
-    """Answers such questions for one API process.
+    """Compares uploads with the audience for one API process.
 
     Each method raises ``UnavailableError`` where there is no answer for now.
     ``until_gone`` returns once the client has gone.
@@ -70,7 +69,7 @@ class DryRuns:
         max_delete_percent: Decimal | None,
         until_gone: Callable[[], Awaitable[None]],
     ) -> DryRunAnswer:
-        """What the job would do.
+        """Return what the job would do.
 
         Raises:
             InvalidRequestError: a delsert would remove more than ``max_delete_percent`` of the
@@ -84,9 +83,9 @@ class DryRuns:
         max_delete_percent: Decimal,
         until_gone: Callable[[], Awaitable[None]],
     ) -> None:
-        """Returns where a delsert would not remove more than this share of the users.
+        """Check that a delsert would not remove more than this share of the users.
 
-        Decided on the audience after all jobs that were accepted before the question.
+        Decided on the audience after all jobs that were accepted before.
 
         Raises:
             InvalidRequestError: it would.
@@ -114,7 +113,7 @@ class DryRuns:
         check_removed_share(removal, max_delete_percent)
 
     async def _jobs(self) -> Sequence[LedgerJob]:
-        """All jobs accepted so far, by this instance or another."""
+        """Return all jobs accepted so far, by this instance or another."""
         await self._job_log.catch_up()
         return tuple(self._job_log.ledger.jobs)
 
@@ -177,7 +176,7 @@ class DryRuns:
             async with self._concurrency.comparing(_TIME_LIMIT_S):
                 await asyncio.wait({working, lost, gone}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            # Nobody waits for a session that is being given up: a frozen server takes its time.
+            # The cancelled session is not waited for: a frozen server would hold up the answer.
             for task in (working, lost, gone):
                 task.cancel()
         if working.done():
@@ -189,10 +188,10 @@ class DryRuns:
     def _forget(self, working: asyncio.Task[Any]) -> None:
         self._working.discard(working)
         if not working.cancelled():
-            working.exception()  # whoever waited has seen it, or has gone
+            working.exception()  # marks it retrieved: its waiter has seen it, or has gone
 
     async def _until_lost(self) -> None:
-        """Returns once Postgres has stopped answering."""
+        """Return once Postgres has stopped answering."""
         with contextlib.suppress(StoreUnavailableError):
             while True:
                 await asyncio.sleep(_STORE_POLL_S)
@@ -200,10 +199,10 @@ class DryRuns:
 
 
 def check_removed_share(removal: Removal, most: Decimal) -> None:
-    """Returns where no more than this many per cent of the users would be removed.
+    """Check that no more than this many per cent of the users would be removed.
 
     Raises:
-        InvalidRequestError: with the numbers.
+        InvalidRequestError: more would be; it gives the numbers.
     """
     if removal.removed * 100 <= most * removal.users:
         return

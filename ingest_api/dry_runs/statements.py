@@ -1,7 +1,7 @@
-"""A file's lines beside the audience: the statements, by sets.
+"""The SQL that compares a file's lines with the audience, in sets.
 
-``compared_line`` holds the lines that are fit by themselves, ``compared_outcome``
-what a job would make of each.  Most keys come once in a file, and one join with
+``compared_line`` holds the valid lines, ``compared_outcome`` the outcome that a job
+would give each.  Most keys come once in a file, and one join with
 the audience tells all of them.  Where a key comes again, an upsert's lines change
 one user in turn: those are traced, each line from the state that the one before
 it left.  Which values a row sets is said by :mod:`schemas.read_model.upsert_sql`, for the
@@ -170,29 +170,29 @@ _OUTCOME: Final[dict[JobMode, LiteralString]] = {
 
 
 def join_outcomes(mode: JobMode) -> sql.Composed:
-    """Notes the outcome of each line that one look at the audience tells."""
+    """Return the INSERT of each outcome that one join with the audience decides."""
     is_joined: LiteralString = "repeated.key IS NULL" if mode == "upsert" else "true"
     return sql.SQL(_JOIN).format(outcome=_outcome(mode), is_joined=sql.SQL(is_joined))
 
 
 def trace_repeated() -> sql.Composed:
-    """Makes ready the lines whose keys come again."""
+    """Return the statements that prepare the lines with repeated keys for tracing."""
     return _trace("repeated_key", 2**31 - 1)
 
 
 def traced_outcomes() -> sql.Composed:
-    """Notes the outcome of each line of an upsert whose key comes again."""
+    """Return the INSERT of the outcomes of an upsert's lines with repeated keys."""
     return sql.SQL(_TRACED_OUTCOMES).format(states=_states("upsert"))
 
 
 def trace_samples(keys: list[str], last_record: int) -> sql.Composed:
-    """Makes ready the lines of these keys, up to the last sample."""
+    """Return the statements that prepare the lines of these keys, up to the last sample."""
     chosen = sql.SQL(_SAMPLE_KEYS).format(keys=sql.Literal(keys))
     return sql.SQL(";").join([chosen, _trace("sampled_key", last_record)])
 
 
 def select_samples(mode: JobMode) -> sql.Composed:
-    """The lines at ``records``: their own values, and the user's before and after them."""
+    """Return the SELECT of the lines at ``records``, with their users before and after them."""
     columns = [
         sql.SQL("{}.{} AS {}").format(*map(sql.Identifier, (relation, name, prefix + name)))
         for relation, prefix in (("staging", ""), ("before", "before_"), ("after", "after_"))
@@ -208,7 +208,7 @@ def _trace(keys: LiteralString, last_record: int) -> sql.Composed:
 
 
 def _states(mode: JobMode) -> sql.Composed:
-    """Each traced user as it is, and as it is after each line.
+    """Return the query of each traced user, as it is and after each line.
 
     Of other modes than upsert only a key's first line is followed: the others are refused.
     """

@@ -124,8 +124,8 @@ class UploadAcceptance:
             raise UnavailableError(LOG_HELD)
         job_id = job_id_of(request.account.name, request.idempotency_key)
         receiver = UploadReceiver(self._resources, job_id, request.attributes)
-        known = self._job_log.ledger.job(job_id)
-        sink = receiver if known is None else _RepeatedUpload(known, receiver)
+        earlier_job = self._job_log.ledger.job(job_id)
+        sink = receiver if earlier_job is None else _RepeatedUpload(earlier_job, receiver)
         try:
             async with self._concurrency.receiving():
                 form = await _receive(request, sink)
@@ -181,8 +181,8 @@ class _RepeatedUpload:
     It is stored only for a dry run, to which the key means nothing.
     """
 
-    def __init__(self, known: LedgerJob, receiver: UploadReceiver) -> None:
-        self._known = known
+    def __init__(self, earlier_job: LedgerJob, receiver: UploadReceiver) -> None:
+        self._earlier_job = earlier_job
         self._receiver = receiver
         self._digest = hashlib.sha256()
         self._is_stored: bool | None = None
@@ -206,7 +206,7 @@ class _RepeatedUpload:
         Raises:
             ConflictError: it was accepted for other content.
         """
-        accepted = self._known.accepted
+        accepted = self._earlier_job.accepted
         again = replace(
             accepted,
             sha256=self._digest.hexdigest(),

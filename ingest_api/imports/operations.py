@@ -85,7 +85,7 @@ def _option(
     place: Literal["header", "query"], name: str, schema: dict[str, Any], *, before: str
 ) -> Parameter:
     """Return the parameter of an option; in header or query it counts before the form."""
-    # The default is the form's alone: the viewer sends defaults, and this one would decide.
+    # Only the form has the default: the viewer sends defaults, and this one would override it.
     own = {word: value for word, value in schema.items() if word != "default"}
     text = f"{schema['description']} Counts before {before}."
     return Parameter(name=name, place=place, description=text, schema=own)

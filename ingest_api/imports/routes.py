@@ -54,13 +54,13 @@ def add_import_route(
         _check_media(request)
         check_declared(request, limits)
         with concurrency.slot(account.name):
-            # Where Postgres doesn't answer, the job would lie there unseen.
+            # Where Postgres doesn't answer, the upload is refused here: its job could not be seen.
             attributes = await select_attributes(store)
-            taken = await uploads.accept(_import_request(request, limits, attributes))
-        if isinstance(taken, DryRunAnswer):
-            return taken
-        context_of(request).job_id = taken
-        return ImportAccepted(id=str(taken), message=UPLOAD_ACCEPTED)
+            result = await uploads.accept(_import_request(request, limits, attributes))
+        if isinstance(result, DryRunAnswer):
+            return result
+        context_of(request).job_id = result
+        return ImportAccepted(id=str(result), message=UPLOAD_ACCEPTED)
 
     _ = import_users
 

@@ -1,4 +1,4 @@
-"""Which dead letters were sent to the log once more, by whom, and where they went.
+"""The table of retries: which dead letters were retried, by whom, and where their records are.
 
 Kept in a table of the API's own: a claim on a dead letter must be made by one
 operator only, before anything is appended, and a page of dead letters is looked up
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 Place = tuple[int, int, int]
-"""Of a dead letter: its partition, its offset, and when it was buried."""
+"""Of a dead letter: its partition, its offset, and its time, in ms."""
 
 
 class DeadLetterRetries:
-    """The attempts, for one API process.
+    """Reads and writes the attempts, for one API process.
 
     Each raises :class:`ingest_api.postgres.pool.StoreUnavailableError` where Postgres doesn't
     answer.
@@ -42,14 +42,14 @@ class DeadLetterRetries:
     """
 
     async def select(self, dead_letters: Sequence[DeadLetter]) -> Mapping[Place, list[Row]]:
-        """The attempts at these dead letters, the first one first."""
-        found: dict[Place, list[Row]] = {}
+        """Return the attempts at these dead letters, the first one first."""
+        attempts: dict[Place, list[Row]] = {}
         if dead_letters:
             columns = [list(column) for column in zip(*map(place_of, dead_letters), strict=True)]
             for row in await self._store.select(self._SELECT, (self._topic, *columns)):
                 place = (row["partition"], row["offset"], row["buried_ms"])
-                found.setdefault(place, []).append(row)
-        return found
+                attempts.setdefault(place, []).append(row)
+        return attempts
 
     # An attempt counts from its claim on; of two that are made at once, one finds the other's row.
     _CLAIM: Final = """
@@ -63,7 +63,7 @@ class DeadLetterRetries:
     async def claim(
         self, dead_letter: DeadLetter, attempt: int, by: str, to_partition: int
     ) -> bool:
-        """Whether this attempt is the caller's."""
+        """Claim an attempt; return whether it is the caller's."""
         parameters = (self._topic, *place_of(dead_letter), attempt, by, to_partition)
         return bool(await self._store.select(self._CLAIM, parameters))
 
@@ -74,7 +74,7 @@ class DeadLetterRetries:
     """
 
     async def note_arrival(self, dead_letter: DeadLetter, attempt: int, to_offset: int) -> None:
-        """Note where the record of an attempt is."""
+        """Store the offset of an attempt's record."""
         await self._store.select(
             self._ARRIVED, (to_offset, self._topic, *place_of(dead_letter), attempt)
         )
@@ -86,10 +86,10 @@ class DeadLetterRetries:
     """
 
     async def release(self, dead_letter: DeadLetter, attempt: int) -> None:
-        """Forget an attempt of which nothing is in the log."""
+        """Delete an attempt whose record is not in the log."""
         await self._store.select(self._RELEASE, (self._topic, *place_of(dead_letter), attempt))
 
 
 def place_of(dead_letter: DeadLetter) -> Place:
-    """What tells a dead letter from every other one of its topic."""
+    """Return what identifies a dead letter in its topic, also after the topic was made anew."""
     return dead_letter.partition, dead_letter.offset, dead_letter.time_ms

@@ -1,4 +1,4 @@
-"""The dead letters' topic, read from its end: the newest first, a page at a time.
+"""Read the topic of dead letters from its end: the newest first, a page at a time.
 
 It may hold any number of dead letters, so nothing reads it from its beginning: a
 place far from the end is found by asking Kafka for offsets by time, and from
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 _FIRST_PIECE: Final = 64
 _LARGEST_PIECE: Final = 2048
 _NEAR: Final = 500
-"""So many dead letters are passed over by reading them; more are jumped over."""
-_ASK_S: Final = 5.0
+"""So many dead letters are skipped by reading them; more by seeking."""
+_KAFKA_TIMEOUT_S: Final = 5.0
 _WAIT_S: Final = 0.2
 _DAY_MS: Final = 24 * 60 * 60 * 1000
 _PROPERTIES: Final = READ_WHILE_WAITED_FOR | READ_TO_END
@@ -45,7 +45,7 @@ class SearchEndedError(Exception):
 class DeadLetter:
     """A record that is not applied, as it stands in the topic; without its value.
 
-    ``time_ms`` is when it was buried; ``headers`` are whatever is there, made text.
+    ``time_ms`` is when it was appended there; ``headers`` are all of it, decoded.
     """
 
     partition: int
@@ -57,7 +57,7 @@ class DeadLetter:
 
 
 class DeadLetterTopic:
-    """Reads outside any group; may be used by several threads."""
+    """Opens readers outside any consumer group; may be used by several threads."""
 
     def __init__(self, kafka: Mapping[str, str], topic: str) -> None:
         self.topic = topic
@@ -65,12 +65,12 @@ class DeadLetterTopic:
         self._kafka = kafka
 
     def close(self) -> None:
-        """End what is being read, as if its time were over."""
+        """End all readers, as if their time were over."""
         self._is_closed.set()
 
     @contextmanager
     def open_reader(self, timeout_s: float) -> Generator[DeadLetterReader]:
-        """A look at the topic as it is now, which takes no longer than this.
+        """Open a reader of the topic as it is now, for no longer than this.
 
         Raises:
             LogUnavailableError: Kafka does not answer.
@@ -87,7 +87,7 @@ class DeadLetterTopic:
 
 
 class DeadLetterReader:
-    """One look at the topic; used by one thread."""
+    """Reads the topic between the offsets that it had at the start; used by one thread."""
 
     def __init__(
         self, consumer: Consumer, topic: str, until_s: float, is_closed: threading.Event
@@ -96,21 +96,21 @@ class DeadLetterReader:
         self._topic = topic
         self._until_s = until_s
         self._is_closed = is_closed
-        self._bounds = self._ask_bounds()
+        self._bounds = self._fetch_bounds()
 
     def end_after(self, timeout_s: float) -> None:
-        """End the look after so long, from now on."""
+        """End the reading after so long, from now on."""
         self._until_s = time.monotonic() + timeout_s
 
     @property
     def total(self) -> int:
-        """How many dead letters there are."""
+        """Return the number of dead letters."""
         return sum(end - begin for begin, end in self._bounds.values())
 
     def newest_first(self, skip: int = 0) -> Iterator[DeadLetter]:
-        """All dead letters but the newest ``skip``: by time, and by offset within a partition.
+        """Yield all dead letters but the newest ``skip``, by time, and by offset in a partition.
 
-        Where the clocks of those who buried them ran back, the place to begin is found
+        Where the clocks of processors ran back, the place to begin is found
         by time only roughly.
         """
         ends = {partition: end for partition, (_, end) in self._bounds.items()}
@@ -128,61 +128,65 @@ class DeadLetterReader:
                 yield dead_letter
 
     def fetch(self, partition: int, offset: int) -> tuple[DeadLetter, bytes | None] | None:
-        """One dead letter with its value, or None where there is none."""
+        """Return one dead letter with its value, or None where there is none."""
         begin, end = self._bounds.get(partition, (0, 0))
         if not begin <= offset < end:
             return None
         for message in self._messages(partition, offset, offset + 1):
-            return _letter(message), message.value()
+            return _dead_letter(message), message.value()
         return None
 
-    def _ask_bounds(self) -> Bounds:
-        found = self._consumer.list_topics(self._topic, timeout=_ASK_S).topics[self._topic]
+    def _fetch_bounds(self) -> Bounds:
+        metadata = self._consumer.list_topics(self._topic, timeout=_KAFKA_TIMEOUT_S).topics[
+            self._topic
+        ]
         return {
             partition: self._consumer.get_watermark_offsets(
-                TopicPartition(self._topic, partition), timeout=_ASK_S
+                TopicPartition(self._topic, partition), timeout=_KAFKA_TIMEOUT_S
             )
-            for partition in sorted(found.partitions)
+            for partition in sorted(metadata.partitions)
         }
 
     def _jump(self, skip: int) -> tuple[dict[int, int], int]:
-        """Where to read back from, and how many are still to be passed over from there."""
+        """Return the offsets to read back from, and how many to skip from there."""
         highs = {partition: end for partition, (_, end) in self._bounds.items()}
         early_ms, late_ms = 0, int(time.time() * 1000) + _DAY_MS
         ends, passed = highs, 0
         while late_ms - early_ms > 1 and skip - passed > _NEAR:
             self._check_time()
             middle_ms = (early_ms + late_ms) // 2
-            found = self._ends_at(middle_ms, highs)
-            newer = sum(highs[partition] - end for partition, end in found.items())
+            offsets = self._ends_at(middle_ms, highs)
+            newer = sum(highs[partition] - end for partition, end in offsets.items())
             if newer > skip:
                 early_ms = middle_ms
             else:
-                late_ms, ends, passed = middle_ms, found, newer
+                late_ms, ends, passed = middle_ms, offsets, newer
         return ends, skip - passed
 
     def _ends_at(self, time_ms: int, highs: Mapping[int, int]) -> dict[int, int]:
-        """By partition, the offset of the first dead letter of this time or later."""
-        asked = [TopicPartition(self._topic, partition, time_ms) for partition in highs]
-        found = self._consumer.offsets_for_times(asked, timeout=_ASK_S)
+        """Return by partition the offset of the first dead letter of this time or later."""
+        times = [TopicPartition(self._topic, partition, time_ms) for partition in highs]
+        offsets = self._consumer.offsets_for_times(times, timeout=_KAFKA_TIMEOUT_S)
         return {
             place.partition: place.offset if place.offset >= 0 else highs[place.partition]
-            for place in found
+            for place in offsets
         }
 
     def _backwards(self, partition: int, begin: int, end: int) -> Iterator[DeadLetter]:
         piece = _FIRST_PIECE
         while end > begin:
             first = max(begin, end - piece)
-            yield from reversed([_letter(each) for each in self._messages(partition, first, end)])
+            yield from reversed(
+                [_dead_letter(each) for each in self._messages(partition, first, end)]
+            )
             end, piece = first, min(2 * piece, _LARGEST_PIECE)
 
     def _messages(self, partition: int, begin: int, end: int) -> Iterator[Message]:
-        """The records of a partition from one offset up to another."""
+        """Yield the records of a partition from one offset up to another."""
         self._consumer.assign([TopicPartition(self._topic, partition, begin)])
         while True:
             self._check_time()
-            # One at a time: of many large ones none is held longer than it takes to look at it.
+            # One at a time, so that many large records are not held at once.
             message = self._consumer.poll(_WAIT_S)
             if message is None or message.partition() != partition:
                 continue
@@ -201,7 +205,7 @@ class DeadLetterReader:
             raise SearchEndedError
 
 
-def _letter(message: Message) -> DeadLetter:
+def _dead_letter(message: Message) -> DeadLetter:
     value = message.value()
     headers = cast("list[tuple[str, bytes | None]]", message.headers() or [])
     return DeadLetter(

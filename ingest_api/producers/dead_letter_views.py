@@ -1,4 +1,4 @@
-"""A dead letter as administrators see it, whatever it holds: nothing of it can make this fail."""
+"""A dead letter as JSON for administrators; whatever its record holds, this never fails."""
 
 from __future__ import annotations
 
@@ -90,14 +90,14 @@ class WholeDeadLetter(DeadLetterShown, frozen=True, kw_only=True, rename="camel"
 
 
 def dead_letter_view(dead_letter: DeadLetter, attempts: Sequence[Row]) -> DeadLetterShown:
-    """The dead letter in a list; ``attempts`` at it, the first one first."""
+    """Return the dead letter as in a list; ``attempts`` at it, the first one first."""
     return DeadLetterShown(**_fields(dead_letter, attempts))
 
 
 def whole_dead_letter_view(
     dead_letter: DeadLetter, value: bytes | None, attempts: Sequence[Row]
 ) -> WholeDeadLetter:
-    """The dead letter alone, with its value."""
+    """Return the dead letter with its value and all attempts."""
     event_type, event, undecodable = _decoded(value)
     return WholeDeadLetter(
         **_fields(dead_letter, attempts),
@@ -153,7 +153,7 @@ def _decoded(value: bytes | None) -> tuple[str | None, dict[str, Any] | None, st
 
 
 def _json_value(name: str, value: Any) -> Any:
-    """A field as JSON has it: times in ISO 8601, ids as texts."""
+    """Return a field as JSON has it: times in ISO 8601, ids as texts."""
     if isinstance(value, date):
         return value.isoformat()
     return str(value) if isinstance(value, int) and name.endswith("_id") else value

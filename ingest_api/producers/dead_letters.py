@@ -1,7 +1,7 @@
-"""Dead letters for operators: listed, shown, and sent to the log once more.
+"""List, show and retry dead letters.
 
 A retry appends the record as it came, key and value, to the end of
-`user-events`, so the projection judges it anew: it may be applied now because an
+`user-events`, so the projection decides anew: it may be applied now because an
 attribute was defined, a user was made, or a processor knows its schema.
 What still can't be applied becomes another dead letter.
 A record of a job is never retried: all rows of an accepted job come again by
@@ -71,18 +71,18 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterFilter:
-    """Which dead letters are listed: those of this reason, from this partition; None means any."""
+    """A filter by reason and source partition; None fits any."""
 
     reason: str | None = None
     source_partition: int | None = None
 
     @property
     def takes_all(self) -> bool:
-        """Whether nothing is left out."""
+        """True where every dead letter fits."""
         return self.reason is None and self.source_partition is None
 
     def takes(self, dead_letter: DeadLetter) -> bool:
-        """Whether the dead letter is one of those."""
+        """Return whether the dead letter fits."""
         return (self.reason is None or dead_letter.headers.get("reason") == self.reason) and (
             self.source_partition is None
             or dead_letter.headers.get("source-partition") == str(self.source_partition)
@@ -101,7 +101,7 @@ class SearchResult:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Where a dead letter's record went."""
+    """A retried dead letter, and where its record is in `user-events`."""
 
     dead_letter: DeadLetter
     partition: int
@@ -109,7 +109,7 @@ class Retry:
 
 
 class DeadLetters:
-    """For one API process; few look at the topic at a time."""
+    """Reads and retries dead letters for one API process; a few read the topic at a time."""
 
     def __init__(
         self,
@@ -127,25 +127,25 @@ class DeadLetters:
         self._retrying: set[asyncio.Task[Retry]] = set()
 
     def close(self) -> None:
-        """Take no more, and end what is under way."""
+        """Accept no more requests, and end those under way."""
         self._topic.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def select_page(self, letter_filter: DeadLetterFilter, page: Page) -> DeadLetterPage:
-        """A page of the dead letters that fit the filter, the newest first.
+        """Return a page of the dead letters that fit the filter, the newest first.
 
         Raises:
             UnavailableError: it took too long.
         """
-        found = await self._in_thread(lambda reader: _page(reader, letter_filter, page))
-        attempts = await self._retries.select(found.dead_letters)
-        shown = [
-            dead_letter_view(each, attempts.get(place_of(each), [])) for each in found.dead_letters
+        result = await self._in_thread(lambda reader: _page(reader, letter_filter, page))
+        attempts = await self._retries.select(result.dead_letters)
+        views = [
+            dead_letter_view(each, attempts.get(place_of(each), [])) for each in result.dead_letters
         ]
-        return DeadLetterPage(found.total, found.searched, found.all, shown)
+        return DeadLetterPage(result.total, result.searched, result.all, views)
 
     async def fetch(self, letter_id: str) -> WholeDeadLetter:
-        """All that is known of one dead letter.
+        """Return one dead letter with its value and its attempts.
 
         Raises:
             NotFoundError: there is no such dead letter.
@@ -155,15 +155,15 @@ class DeadLetters:
         return whole_dead_letter_view(dead_letter, value, attempts.get(place_of(dead_letter), []))
 
     async def retry(self, letter_id: str, *, by: str, again: bool) -> Retry:
-        """Send a dead letter's record to the log once more; it is there on return.
+        """Append a dead letter's record to the log once more; return once it is there.
 
         Raises:
             NotFoundError: there is no such dead letter.
             ConflictError: it is a job's record, no record of `user-events`, of a log with another
-                key, or was retried before and ``again`` is not said.
+                key, or was retried before and ``again`` is not set.
             UnavailableError: Kafka or Postgres doesn't answer.
         """
-        # A client that goes away must not leave open what became of its retry.
+        # Shielded: where the client goes away, the outcome of its retry is stored all the same.
         task = asyncio.create_task(self._retry(letter_id, by, again=again))
         self._retrying.add(task)
         task.add_done_callback(self._retrying.discard)
@@ -229,10 +229,10 @@ class DeadLetters:
 
     async def _fetch(self, letter_id: str) -> tuple[DeadLetter, bytes | None]:
         place = dead_letter_place(letter_id)
-        found = place and await self._in_thread(lambda reader: reader.fetch(*place))
-        if not found:
+        result = place and await self._in_thread(lambda reader: reader.fetch(*place))
+        if not result:
             raise NotFoundError(UNKNOWN_DEAD_LETTER)
-        return found
+        return result
 
     async def _in_thread(self, read: Callable[[DeadLetterReader], _T]) -> _T:
         if self._waiting >= _MOST_WAITING:
@@ -251,7 +251,7 @@ class DeadLetters:
 
 
 def dead_letter_place(letter_id: str) -> tuple[int, int] | None:
-    """The partition and the offset that an id says, or None where it is none."""
+    """Parse an id into partition and offset; None where it is no id."""
     partition, dash, offset = letter_id.partition("-")
     numbers = whole_number(partition, 2**31 - 1), whole_number(offset)
     if not dash or numbers[0] is None or numbers[1] is None:
@@ -262,7 +262,7 @@ def dead_letter_place(letter_id: str) -> tuple[int, int] | None:
 def retry_partition(
     dead_letter: DeadLetter, value: bytes | None, source_topic: str, partitions: int
 ) -> int:
-    """Where a dead letter's record goes: to where its key belongs, else to where it was.
+    """Return the partition for a record: that of its key, else the one it was in.
 
     Raises:
         ConflictError: it may not be retried.
@@ -310,7 +310,7 @@ def check_key(key_of_log: str | None, key_now: str) -> None:
 
 
 def _retriable_row(value: bytes | None) -> UserRow | None:
-    """The row that is to be retried; None where it can't be read here, or only not yet.
+    """Return the row to retry; None where this process can't decode it.
 
     Raises:
         ConflictError: it may not be retried.
@@ -344,7 +344,7 @@ def _page(reader: DeadLetterReader, letter_filter: DeadLetterFilter, page: Page)
 
 
 def search(reader: DeadLetterReader, letter_filter: DeadLetterFilter, page: Page) -> SearchResult:
-    """Look through all dead letters for those that fit the filter, as far as the time allows."""
+    """Read all dead letters for those that fit the filter, as far as the time allows."""
     dead_letters: list[DeadLetter] = []
     total = searched = 0
     for dead_letter in _until_time_is_over(reader):

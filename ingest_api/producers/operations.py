@@ -1,4 +1,4 @@
-"""What the routes promise that are about other producers: their sources, and dead letters."""
+"""The OpenAPI operations of dead letters and of other producers' sources."""
 
 from __future__ import annotations
 

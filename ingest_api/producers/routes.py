@@ -1,4 +1,4 @@
-"""The routes about other producers: their sources, and the dead letters."""
+"""The routes of dead letters and of other producers' sources."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def add_producer_routes(api: Blueprint, dead_letters: DeadLetters, sources: Sour
 
 
 def _filter(request: Request[Any, Any]) -> DeadLetterFilter:
-    """Which dead letters the query asks for.
+    """Parse the filter of the query.
 
     Raises:
         InvalidRequestError: a filter is empty, repeated, or no number.

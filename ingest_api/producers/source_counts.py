@@ -1,4 +1,4 @@
-"""What other producers sent, by source, from the read model."""
+"""Select the counts of what other producers sent, by source."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class SourcePage(msgspec.Struct, frozen=True):
 
 
 class SourceReads:
-    """Queries for one API process."""
+    """Selects sources for one API process."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -65,7 +65,7 @@ class SourceReads:
     _TOTAL: Final = "SELECT count(*) AS total FROM public.sources"
 
     async def select_page(self, page: Page) -> SourcePage:
-        """A page of the sources.
+        """Return a page of the sources.
 
         Raises:
             StoreUnavailableError: Postgres doesn't answer.
@@ -75,12 +75,12 @@ class SourceReads:
             rows = await snapshot.select(self._SELECT, (page.size, page.start))
             counted = rows or await snapshot.select(self._TOTAL)
             total: int = counted[0]["total"] if counted else 0
-            return SourcePage(total, [_shown(row) for row in rows])
+            return SourcePage(total, [_source_view(row) for row in rows])
 
         return await self._store.read(read)
 
 
-def _shown(row: dict[str, Any]) -> SourceShown:
+def _source_view(row: dict[str, Any]) -> SourceShown:
     counts = {name: row[name] for name in _COUNTS}
     return SourceShown(
         source=row["source"],

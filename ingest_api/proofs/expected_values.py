@@ -1,4 +1,4 @@
-"""What a job's rows set of users, and what the users have there: as numbers, column by column.
+"""Compare the values that a job's rows set with those of the users, as hashes of columns.
 
 Of a user that the row made every column is its own; of one that it changed, the
 fields that it sets and the columns that every change writes.
@@ -34,13 +34,13 @@ _SEED: Final = np.uint64(0x9E3779B97F4A7C15)
 
 @dataclass(frozen=True, slots=True)
 class ExpectedAndFound:
-    """By column, what the log says and what the users have: 1 where the row does not set it."""
+    """Hashes by column: expected by the log, found in the users; 1 where the row sets nothing."""
 
     expected: dict[str, Hashes]
     found: dict[str, Hashes]
 
     def sums(self, ids: Hashes) -> tuple[int, int]:
-        """A number of all found and one of all expected; equal where all is, in any order."""
+        """Return the sums of all found and of all expected rows; independent of the order."""
         names = sorted(self.expected)
         found, expected = (
             _sum(ids, [columns[name] for name in names]) for columns in (self.found, self.expected)
@@ -49,8 +49,8 @@ class ExpectedAndFound:
 
 
 def expected_and_found(events: pa.RecordBatch, users: pa.Table, is_new: Flags) -> ExpectedAndFound:
-    """Each event and the user that it set last; ``is_new`` where it made it."""
-    whole: dict[str, Any] = {
+    """Hash each event and the user that it set last; ``is_new`` where it inserted the user."""
+    stored_columns: dict[str, Any] = {
         name: users.column(name).combine_chunks() for name in users.column_names
     }
     expected = {
@@ -59,9 +59,9 @@ def expected_and_found(events: pa.RecordBatch, users: pa.Table, is_new: Flags) -
         "modified_at": hashes(events.column("occurred_at")),
         "created_at": np.where(is_new, hashes(events.column("occurred_at")), _NOT_SET),
     }
-    found = {name: hashes(whole[name]) for name in expected if name != "key"}
-    is_same = whole["key"].equals(events.column("key"))
-    found["key"] = expected["key"] if is_same else hashes(whole["key"])
+    found = {name: hashes(stored_columns[name]) for name in expected if name != "key"}
+    is_same = stored_columns["key"].equals(events.column("key"))
+    found["key"] = expected["key"] if is_same else hashes(stored_columns["key"])
     found["created_at"] = np.where(is_new, found["created_at"], _NOT_SET)
     present = np.asarray(pc.cast(events.column("present"), pa.int64()))
     for field in FIELDS:
@@ -72,15 +72,19 @@ def expected_and_found(events: pa.RecordBatch, users: pa.Table, is_new: Flags) -
         if field.kind == "boolean":
             values = np.where(values == NULL, _TRUE, values)
         expected[field.name] = np.where(is_set, values, _NOT_SET)
-        is_same = whole[field.name].equals(events.column(field.name))  # mostly, and cheaply told
-        stored = values if is_same else hashes(whole[field.name])
+        is_same = stored_columns[field.name].equals(
+            events.column(field.name)
+        )  # mostly, and cheaply told
+        stored = values if is_same else hashes(stored_columns[field.name])
         found[field.name] = np.where(is_set, stored, _NOT_SET)
-    expected["attributes"], found["attributes"] = _attributes(events, whole["attributes"], is_new)
+    expected["attributes"], found["attributes"] = _attributes(
+        events, stored_columns["attributes"], is_new
+    )
     return ExpectedAndFound(expected, found)
 
 
 def pair_as_text(name: str, events: pa.RecordBatch, users: pa.Table, at: int) -> tuple[str, str]:
-    """What a column of a user should have and what it has, as people read it."""
+    """Return the expected and the found value of a user's column, as text."""
     source = {"modified_at": "occurred_at", "created_at": "occurred_at"}.get(name, name)
     value = _value(events, source, at)
     if name == "attributes":
@@ -92,7 +96,7 @@ def pair_as_text(name: str, events: pa.RecordBatch, users: pa.Table, at: int) ->
 
 
 def _attributes(events: pa.RecordBatch, stored: Any, is_new: Flags) -> tuple[Hashes, Hashes]:
-    """A row at a time, where there are any."""
+    """Hash custom attributes, a row at a time, where there are any."""
     column = cast("Any", events.column("attributes"))
     has_any = np.diff(column.offsets.to_numpy()) > 0
     has_any |= is_new & np.asarray(pc.not_equal(stored, "{}"))
@@ -100,18 +104,18 @@ def _attributes(events: pa.RecordBatch, stored: Any, is_new: Flags) -> tuple[Has
     at = np.flatnonzero(has_any)
     pairs: list[tuple[str, str]] = []
     for row in at.tolist():
-        wanted = dict(cast("list[tuple[str, str | None]]", column[row].as_py()))
+        expected_texts = dict(cast("list[tuple[str, str | None]]", column[row].as_py()))
         texts = _texts(stored[row].as_py())
-        names = texts.keys() | wanted.keys() if is_new[row] else wanted.keys()
-        pairs.append((_text(wanted, names), _text(texts, names)))
+        names = texts.keys() | expected_texts.keys() if is_new[row] else expected_texts.keys()
+        pairs.append((_text(expected_texts, names), _text(texts, names)))
     if pairs:
-        expected[at] = text_hashes(pa.array([wanted for wanted, _ in pairs]))
+        expected[at] = text_hashes(pa.array([expected_texts for expected_texts, _ in pairs]))
         found[at] = text_hashes(pa.array([texts for _, texts in pairs]))
     return expected, found
 
 
 def _texts(stored: str) -> dict[str, str]:
-    """Each value as ``attributes ->> name`` gives it."""
+    """Return each value as ``attributes ->> name`` gives it."""
     values: dict[str, Any] = json.loads(stored, parse_int=str, parse_float=str)
     return {
         name: value if isinstance(value, str) else json.dumps(value)

@@ -1,4 +1,4 @@
-"""The rows of one job among the records of a stretch of the log: those that count, in columns.
+"""Find the rows of one job that count among a range of the log's records, in columns.
 
 As the projection has it: a row counts where its sequence is the next expected,
 from whichever pass it comes; one that is of no pass is none of the job's.
@@ -45,7 +45,7 @@ class JobRows:
 
 
 def job_rows(job_id: int, values: Sequence[bytes], expected: int) -> JobRows:
-    """The job's rows among these values, from the sequence number ``expected`` on."""
+    """Return the job's rows among these values, from the sequence number ``expected`` on."""
     at, odd = _places(values)
     rows, row_places = _decoded(UserRow, values, at[UserRow], has_odd=bool(odd & {UserRow}))
     rejections, rejection_places = _decoded(
@@ -67,7 +67,7 @@ def job_rows(job_id: int, values: Sequence[bytes], expected: int) -> JobRows:
 
 
 def _places(values: Sequence[bytes]) -> tuple[dict[type[Event], list[int]], set[type[Event]]]:
-    """Where events of each type stand, and which types some are in another schema than ours of."""
+    """Return the places of events by type, and the types of which some have another schema."""
     rows: list[int] = []
     places: dict[type[Event], list[int]] = {UserRow: rows, RowRejected: []}
     odd: set[type[Event]] = set()
@@ -89,7 +89,7 @@ def _decoded(
     *,
     has_odd: bool,
 ) -> tuple[pa.RecordBatch, Numbers]:
-    """The events of this type, and their places."""
+    """Return the events of this type, and their places."""
     if not has_odd:
         try:
             batch = columnar.decode_batch(event_type, [values[at] for at in places])
@@ -98,12 +98,14 @@ def _decoded(
         else:
             return batch, np.array(places, np.int64)
     each = {at: _canonical(event_type, values[at]) for at in places}
-    good = {at: value for at, value in each.items() if value}
-    return columnar.decode_batch(event_type, list(good.values())), np.array(list(good), np.int64)
+    decodable = {at: value for at, value in each.items() if value}
+    return columnar.decode_batch(event_type, list(decodable.values())), np.array(
+        list(decodable), np.int64
+    )
 
 
 def _canonical(event_type: type[UserRow | RowRejected], value: bytes) -> bytes | None:
-    """The value in the bytes that our own encoder writes; None where it is no event."""
+    """Return the value as our own encoder writes it; None where it is no event."""
     try:
         written = codec.encode(codec.decode(value))
         columnar.decode_batch(event_type, [written])

@@ -1,4 +1,4 @@
-"""What the route of a proof promises."""
+"""The OpenAPI operation of the proof of a job."""
 
 from __future__ import annotations
 

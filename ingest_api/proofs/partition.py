@@ -1,7 +1,7 @@
-"""A job in one partition: its events counted, and the users that it left held against them.
+"""Prove a job in one partition: count its events, and compare its surviving users with them.
 
 The records come in the order of the log, the users in the order of the log
-position that each was last set at, so both are gone through once, side by side,
+position that each was last set at, so both are read once, side by side,
 and memory is flat.  Pure.
 """
 
@@ -46,7 +46,7 @@ class ProofFinding:
 
 
 class ProofFindings:
-    """The first findings, and how many there are."""
+    """The first findings, and the count of all."""
 
     def __init__(self) -> None:
         self.shown: list[ProofFinding] = []
@@ -55,7 +55,7 @@ class ProofFindings:
     def note(
         self, table: str, subject: str, column: str | None, values: tuple[object, object]
     ) -> None:
-        """Add one, of the values expected and found."""
+        """Add a finding, with the values expected and found."""
         expected, found = ("null" if value is None else str(value) for value in values)
         self.count += 1
         if len(self.shown) < MOST_FINDINGS:
@@ -64,7 +64,7 @@ class ProofFindings:
     def compare(
         self, table: str, subject: str, column: str | None, values: tuple[object, object]
     ) -> None:
-        """Add one where the values expected and found differ."""
+        """Add a finding where the values expected and found differ."""
         if values[0] != values[1]:
             self.note(table, subject, column, values)
 
@@ -75,7 +75,7 @@ class ProofFindings:
 
 @dataclass(frozen=True, slots=True)
 class JobPart:
-    """Where the read model has the job in a partition, and what was sealed."""
+    """The job in one partition, as the read model has it: offsets, rows and digest."""
 
     partition: int
     opened_offset: int
@@ -85,7 +85,7 @@ class JobPart:
 
 
 class PartitionProof:
-    """Takes the stretch's records batch by batch; then :meth:`end`."""
+    """Proves a range of one partition: :meth:`take` its records in batches; then :meth:`end`."""
 
     def __init__(
         self, job_id: int, part: JobPart, survivors: SurvivingUsers, findings: ProofFindings
@@ -102,7 +102,7 @@ class PartitionProof:
         self._first_position = (part.partition << ID_OFFSET_BITS) + 1
 
     def take(self, offsets: npt.NDArray[np.int64], values: Sequence[bytes]) -> None:
-        """The records that come next; at least one."""
+        """Compare the next records, at least one."""
         self._check_brackets(offsets, values)
         rows = job_rows(self._job_id, values, self.events)
         self.events += len(rows.places)
@@ -113,7 +113,7 @@ class PartitionProof:
             self._compare(rows, positions, users)
 
     def end(self) -> None:
-        """Compare what is known only now."""
+        """Compare the totals, and the users that are left."""
         for users in self._survivors.rest():
             self._report_unknown(users)
         subject = f"partition {self.part.partition}"
@@ -149,17 +149,17 @@ class PartitionProof:
                 self._findings.compare("job_partition", f"partition {partition}", column, pair)
 
     def _compare(self, rows: JobRows, positions: npt.NDArray[np.int64], users: pa.Table) -> None:
-        """Users up to the end of a batch: set by its rows, or by none."""
-        wanted = _numbers(users, "position")
-        places = np.searchsorted(positions, wanted)
+        """Compare the users that were set up to the end of a batch with its rows."""
+        user_positions = _numbers(users, "position")
+        places = np.searchsorted(positions, user_positions)
         places[places == len(positions)] = 0
         is_known = np.zeros(len(users), np.bool_)
         if len(positions):
-            is_known = positions[places] == wanted
+            is_known = positions[places] == user_positions
         self._report_unknown(users.filter(pa.array(~is_known)))
-        known = users.filter(pa.array(is_known))
-        if len(known):
-            self._compare_known(rows.rows.take(places[is_known]), known)
+        known_users = users.filter(pa.array(is_known))
+        if len(known_users):
+            self._compare_known(rows.rows.take(places[is_known]), known_users)
 
     def _compare_known(self, events: pa.RecordBatch, users: pa.Table) -> None:
         ids = _numbers(users, "id")
@@ -176,7 +176,7 @@ class PartitionProof:
             self._findings.count_more(max(0, len(differing) - MOST_FINDINGS))
 
     def _report_unknown(self, users: pa.Table) -> None:
-        """Users that say that the job set them, where the log has no row of it that did."""
+        """Report users of the job that no row of it in the log has set."""
         if not len(users):
             return
         ids = _numbers(users, "id")

@@ -1,6 +1,5 @@
-"""The proof of one job: its lines, their outcomes, its events in the log, and the users it left.
+"""Prove one job that has ended: lines, outcomes, events in the log, and surviving users.
 
-Asked of a job that has ended.
 Everything of Postgres is read in one snapshot, and what is read of the log never
 changes, so imports may go on meanwhile.
 """
@@ -53,7 +52,7 @@ ORDER BY partition
 
 
 class JobProofs:
-    """Proofs for one API process: one is made at a time, a few wait."""
+    """Proves jobs for one API process: one at a time, a few wait."""
 
     def __init__(self, store: Store, stretches: LogStretches, schemas: EventSchemas) -> None:
         self._store = store
@@ -63,12 +62,12 @@ class JobProofs:
         self._waiting = 0
 
     def close(self) -> None:
-        """Take no more, and end what is under way."""
+        """Accept no more requests, and end the proof under way."""
         self._stretches.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def prove(self, job: LedgerJob) -> JobProof:
-        """The proof as the route answers it.
+        """Return the proof.
 
         Raises:
             ConflictError: the job has not ended, or the log no longer holds it.
@@ -148,7 +147,7 @@ class JobProofs:
 
 @dataclass(frozen=True, slots=True)
 class _EndedJob:
-    """What the read model says of a job that has ended."""
+    """A job that has ended, as the read model has it."""
 
     job_id: int
     state: JobState
@@ -160,7 +159,7 @@ class _EndedJob:
 
     @classmethod
     def read(cls, reads: BlockingReads, job_id: int) -> _EndedJob:
-        """Of a job that the log has accepted.
+        """Read a job that the log has accepted.
 
         Raises:
             ConflictError: it has not ended.

@@ -1,4 +1,4 @@
-"""The route that proves one job."""
+"""`GET …/batchinfo/proof/{id}`."""
 
 from __future__ import annotations
 

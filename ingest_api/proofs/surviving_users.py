@@ -1,4 +1,4 @@
-"""Users that a job was the last to set, in the order in which the log has set them."""
+"""Users that a job was the last to set, in the order of the log."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ SURVIVING_USER_TYPES: Final[dict[str, pa.DataType]] = {
 
 
 class SurvivingUsers:
-    """Gives the parts of a stream, ascending by position, up to one position after another."""
+    """Cuts a stream of tables, ascending by log position, at one position after another."""
 
     def __init__(self, parts: Iterator[pa.Table]) -> None:
         self._parts = parts
         self._ahead: pa.Table | None = None
 
     def up_to(self, position: int) -> Iterator[pa.Table]:
-        """Those that are next, up to this position."""
+        """Yield the next users, up to this position."""
         while (part := self._next()) is not None:
             positions: Any = part.column("position").to_numpy()
             count = int(np.searchsorted(positions, position, side="right"))
@@ -44,7 +44,7 @@ class SurvivingUsers:
                 return
 
     def rest(self) -> Iterator[pa.Table]:
-        """Those that are left."""
+        """Yield the users that are left."""
         while (part := self._next()) is not None:
             yield part
 

@@ -1,4 +1,4 @@
-"""What the routes promise that undo jobs, and do undone ones again."""
+"""The OpenAPI operations of undo and redo."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""What undoing a job would do, or doing it again: computed by the builder, asked for here.
+"""Request the preview of an undo or redo from the builder, and wait for it.
 
-A preview is a row of the registry of projection instances: the builder makes an
+A preview is a row of the instance registry: the builder makes an
 audience without the job (or with it) beside the one in use, compares the two,
 and leaves the difference in the row.
-That takes as long as reading the log does, so whoever asks may be told to ask
-again, and finds the preview that is under way.
+That takes as long as reading the log does, so a request may be answered with the
+progress; the same request then finds the preview that is under way.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ class PreviewProgress(_Preview, frozen=True):
 
 
 class UndoPreviews:
-    """Asks for previews, and waits a while for each."""
+    """Requests previews, and waits a while for each."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -142,9 +142,9 @@ class UndoPreviews:
     async def preview(
         self, job: LedgerJob, change: Change, account: str, path: str
     ) -> UndoPreview | PreviewProgress:
-        """What the change would do, or after half a minute how far the preview is.
+        """Return the preview, or after half a minute its progress.
 
-        One that is under way, or was ready less than a minute ago, is not made again.
+        A preview that is under way, or was ready less than a minute ago, is not made again.
 
         Raises:
             UnavailableError: there are no tables yet.
@@ -205,7 +205,7 @@ class UndoPreviews:
             row = await (await connection.execute(self._HAS_REGISTRY)).fetchone()
             if row is None or not row["is_there"]:
                 raise UnavailableError(_NO_TABLES)
-            # Else two who ask at one instant would make two of the same.
+            # Else two requests at one instant would start two builds of the same preview.
             await connection.execute(self._LOCK)
             row = await (await connection.execute(self._REQUEST, parameters)).fetchone()
         assert row is not None, "one of the two has a row"
@@ -255,7 +255,7 @@ def _changed_back(row: Row) -> ChangedBack:
 
 
 def _user_view(values: Row | None) -> Row:
-    """Values of the table by the names that other answers have for them."""
+    """Return the table's values by their names in JSON."""
     values = dict(values or {})
     if "last_active_date" in values:
         values["last_active_date"] = date.fromisoformat(values["last_active_date"])

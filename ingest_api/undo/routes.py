@@ -1,4 +1,4 @@
-"""The routes that undo a job, and do an undone one again."""
+"""`POST …/batchinfo/undo/{id}` and `…/redo/{id}`."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def add_undo_routes(api: Blueprint, job_log: JobLog, undo: Undo, previews: UndoP
         job = await job_named(request, job_log, text)
         if is_dry_run:
             await undo.check(job, change)
-            found = await previews.preview(job, change, account.name, request.path)
-            if isinstance(found, PreviewProgress):
-                return Answered(found, {"Retry-After": str(RETRY_AFTER_S)})
-            return found
+            preview = await previews.preview(job, change, account.name, request.path)
+            if isinstance(preview, PreviewProgress):
+                return Answered(preview, {"Retry-After": str(RETRY_AFTER_S)})
+            return preview
         await undo.change(job, change, requester)
         return UndoStarted(str(job.accepted.job_id), _MESSAGES[change])
 
@@ -60,12 +60,12 @@ def add_undo_routes(api: Blueprint, job_log: JobLog, undo: Undo, previews: UndoP
 
 
 async def _is_dry_run(request: Request[Any, Any]) -> bool:
-    """Whether nothing is to be changed: as the query says, else as the body does.
+    """Return whether a dry run is asked for, by the query, else by the body.
 
-    A body that cannot be understood is refused: it may have meant to change nothing.
+    A body that can't be parsed is refused: it may have asked for a dry run.
 
     Raises:
-        InvalidRequestError: it can't be understood.
+        InvalidRequestError: it can't be parsed.
         Refused: 413 or 415.
         TooSlowError: it doesn't come in time.
     """

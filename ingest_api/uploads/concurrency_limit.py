@@ -58,8 +58,8 @@ class ConcurrencyLimit:
             TooSlowError: the time is over.
             UnavailableError: the process stops before.
         """
-        late = TooSlowError(f"The upload took longer than {self._deadline_s} s")
-        async with self._within(self._deadline_s, late):
+        error = TooSlowError(f"The upload took longer than {self._deadline_s} s")
+        async with self._within(self._deadline_s, error):
             yield
 
     @contextlib.asynccontextmanager
@@ -69,15 +69,15 @@ class ConcurrencyLimit:
         Raises:
             UnavailableError: the time is over, or where the process stops before.
         """
-        late = UnavailableError(
+        error = UnavailableError(
             f"The comparison with the audience took longer than {deadline_s} s and was given up:"
             " nothing was changed, try again when the service has less to do"
         )
-        async with self._within(deadline_s, late):
+        async with self._within(deadline_s, error):
             yield
 
     @contextlib.asynccontextmanager
-    async def _within(self, deadline_s: float, late: IngestError) -> AsyncGenerator[None]:
+    async def _within(self, deadline_s: float, error: IngestError) -> AsyncGenerator[None]:
         try:
             async with asyncio.timeout(deadline_s) as timeout:
                 self._receiving.add(timeout)
@@ -90,7 +90,7 @@ class ConcurrencyLimit:
                 raise UnavailableError(
                     "The service is stopping, nothing was kept, try again"
                 ) from None
-            raise late from None
+            raise error from None
 
     def close(self) -> None:
         """Accept no more uploads, and give those under way a few seconds."""

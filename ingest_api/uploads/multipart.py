@@ -139,8 +139,8 @@ class UploadForm:
         recent = self._tail + data
         at = len(self._tail)
         while self._epilogue is None and at < len(recent):
-            found = recent.find(self._end, max(0, at - len(self._end) + 1))
-            upto = len(recent) if found < 0 else found + len(self._end)
+            end_at = recent.find(self._end, max(0, at - len(self._end) + 1))
+            upto = len(recent) if end_at < 0 else end_at + len(self._end)
             self._write(recent[at:upto])
             at = upto
         self._tail = recent[-(len(self._end) - 1) :]

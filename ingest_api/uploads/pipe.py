@@ -91,6 +91,6 @@ class FilePipe:
         return bytes(piece)
 
     def _make_room(self) -> None:
-        # Of a closed loop nobody waits any more.
+        # The loop is closed, so no writer waits any more.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._has_room.set)

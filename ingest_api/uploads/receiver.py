@@ -83,8 +83,8 @@ class ReceivedFile:
     @property
     def attribute_columns(self) -> tuple[AttributeColumn, ...]:
         """Return the custom attributes that its header names: all that a pass needs of them."""
-        found = {field.json_name for field in self.survey.header.fields if field}
-        return tuple(column for column in self.file_format.attributes if column.name in found)
+        names = {field.json_name for field in self.survey.header.fields if field}
+        return tuple(column for column in self.file_format.attributes if column.name in names)
 
 
 class UploadReceiver:
@@ -185,7 +185,7 @@ class UploadReceiver:
         future = asyncio.get_running_loop().run_in_executor(
             self._resources.threads, function, *arguments
         )
-        # Nobody asks for the result of a survey whose upload was refused for another reason.
+        # Marks the error retrieved: an upload refused for another reason never awaits its survey.
         future.add_done_callback(lambda done: done.cancelled() or done.exception())
         return future
 

@@ -1,6 +1,6 @@
-"""A user as JSON says it → judged by the rules of files → the values of an event.
+"""Parse a user from JSON, validate it by the rules of files, and return an event's values.
 
-The rules are those of every file's line: a single user is judged as columns of
+The rules are those of every file's line: a single user is validated as columns of
 one value each (:func:`ingest_api.validation.validate.validate_columns`).
 """
 
@@ -62,10 +62,10 @@ class UserBody(JsonBody, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class UserFields:
-    """The fields that a request sets, as an event carries them.
+    """The validated fields that a request sets, as an event carries them.
 
     ``values`` by the field's name, ``attributes`` by the attribute's; ``key`` is the
-    normalised reconciliation key, of the user as it comes to be.
+    normalised reconciliation key of the user with these values.
     """
 
     key: str
@@ -76,7 +76,7 @@ class UserFields:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValidationContext:
-    """What a body is judged by: the attributes there are, by name; the key's field; the day."""
+    """What a body is validated against: attributes by name, the key's field, and the day."""
 
     attributes: Mapping[str, Attribute]
     key_field: Field
@@ -84,7 +84,7 @@ class ValidationContext:
 
 
 def texts_of_body(body: UserBody, context: ValidationContext) -> dict[Field, str]:
-    """What the body sets, as a file would have it: texts, blank where they are null.
+    """Return what the body sets as the texts of a file's cells, blank where they are null.
 
     Raises:
         InvalidRequestError: an attribute that is not defined, or a value of another type.
@@ -106,7 +106,7 @@ def texts_of_body(body: UserBody, context: ValidationContext) -> dict[Field, str
 
 
 def new_user(given: Mapping[Field, str], context: ValidationContext) -> UserFields:
-    """The fields of a user that is to be added.
+    """Validate a new user; return its fields.
 
     Raises:
         InvalidRequestError: with every field that is missing or breaks its rule.
@@ -114,9 +114,9 @@ def new_user(given: Mapping[Field, str], context: ValidationContext) -> UserFiel
     columns = {a_field: "" for a_field in FIELDS if a_field.kind != "boolean"} | {
         a_field: text for a_field, text in given.items() if text or a_field.kind != "boolean"
     }
-    judged = _judged(columns, context)
-    _refuse(_details(judged.faults))
-    fields = _event_fields(columns, judged, context.today)
+    validated = _validated(columns, context)
+    _refuse(_details(validated.faults))
+    fields = _event_fields(columns, validated, context.today)
     attributes = {name: text for name, text in fields.attributes.items() if text is not None}
     return UserFields(fields.key, fields.values, attributes, fields.present)
 
@@ -124,23 +124,23 @@ def new_user(given: Mapping[Field, str], context: ValidationContext) -> UserFiel
 def changed_user(
     given: Mapping[Field, str], present: Mapping[Field, str], context: ValidationContext
 ) -> UserFields:
-    """The fields of a user that are to be changed; ``present`` is the user as it stands.
+    """Validate a change; return the fields that it sets. ``present`` is the user as it is.
 
     Raises:
         InvalidRequestError: with every field that breaks its rule. What the user has and the
-            request doesn't touch is not judged again.
+            request doesn't set is not validated again.
     """
-    judged = _judged({**present, **given}, context)
+    validated = _validated({**present, **given}, context)
     touched = {_name(a_field) for a_field in given}
     if "country" in touched:
         touched.add("state")
-    details = [detail for detail in _details(judged.faults) if detail.column in touched]
+    details = [detail for detail in _details(validated.faults) if detail.column in touched]
     for a_field, text in given.items():
         if a_field.kind == "boolean" and not is_attribute(a_field) and not text.strip():
             reason = BOOLEAN_INVALID.reason.format(column=_name(a_field))
             details.append(Detail(BOOLEAN_INVALID.code, reason, column=_name(a_field)))
     _refuse(details)
-    return _event_fields(given, judged, context.today)
+    return _event_fields(given, validated, context.today)
 
 
 def _unknown_attribute(name: str) -> Detail:
@@ -159,7 +159,7 @@ def _type_errors(a_field: Field, value: _Value) -> Iterator[Detail]:
 
 
 def _text(value: _Value) -> str:
-    """The value as a file would have it."""
+    """Return the value as the text of a file's cell."""
     match value:
         case None:
             return ""
@@ -172,11 +172,11 @@ def _text(value: _Value) -> str:
 
 
 def _name(a_field: Field) -> str:
-    """What the body calls the field."""
+    """Return the field's name in the body."""
     return a_field.name if is_attribute(a_field) else a_field.json_name
 
 
-def _judged(columns: Mapping[Field, str], context: ValidationContext) -> ValidatedBlock:
+def _validated(columns: Mapping[Field, str], context: ValidationContext) -> ValidatedBlock:
     return validate_columns(
         {a_field: trimmed(pa.array([text], pa.string())) for a_field, text in columns.items()},
         {a_field: _name(a_field) for a_field in (*columns, *FIELDS, context.key_field)},
@@ -185,7 +185,7 @@ def _judged(columns: Mapping[Field, str], context: ValidationContext) -> Validat
 
 
 def _details(faults: list[LineFault]) -> list[Detail]:
-    """The first fault of each field."""
+    """Return the first violation of each field."""
     details: dict[str, Detail] = {}
     for fault in faults:
         detail = Detail(fault.rule.code, fault.reason, column=fault.column)
@@ -198,11 +198,11 @@ def _refuse(details: list[Detail]) -> None:
         raise InvalidRequestError(INVALID_USER, details)
 
 
-def _event_fields(columns: Iterable[Field], judged: ValidatedBlock, today: date) -> UserFields:
-    values = {a_field: _value(a_field, judged) for a_field in columns}
+def _event_fields(columns: Iterable[Field], validated: ValidatedBlock, today: date) -> UserFields:
+    values = {a_field: _value(a_field, validated) for a_field in columns}
     own = {a_field: value for a_field, value in values.items() if not is_attribute(a_field)}
     return UserFields(
-        key=_only(judged.key),
+        key=_only(validated.key),
         values={
             a_field.name: today if value is None and a_field.kind == "date" else value
             for a_field, value in own.items()
@@ -216,24 +216,24 @@ def _event_fields(columns: Iterable[Field], judged: ValidatedBlock, today: date)
     )
 
 
-def _value(a_field: Field, judged: ValidatedBlock) -> _Parsed:
-    """What the only row holds in this column, None where it is blank."""
-    cells = judged.cells[a_field.name]
+def _value(a_field: Field, validated: ValidatedBlock) -> _Parsed:
+    """Return the only row's value in this column, None where it is blank."""
+    cells = validated.cells[a_field.name]
     if not cells.lengths[0]:
         return None
     match a_field.kind:
         case "mobile" | "number":
-            return _only(judged.values[a_field.name])
+            return _only(validated.values[a_field.name])
         case "boolean":
-            return judged.values[a_field.name][0].as_py()
+            return validated.values[a_field.name][0].as_py()
         case "date":
-            return _EPOCH + timedelta(days=int(judged.values[a_field.name][0]))
+            return _EPOCH + timedelta(days=int(validated.values[a_field.name][0]))
         case "text" | "email":
             return _only(cells)
 
 
 def _canonical_text(value: _Parsed) -> str | None:
-    """The value as events hold it among attributes, see :mod:`schemas.rules.attributes`."""
+    """Return the value as events hold it among attributes, see :mod:`schemas.rules.attributes`."""
     match value:
         case bool():
             return "true" if value else "false"

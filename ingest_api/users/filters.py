@@ -1,4 +1,4 @@
-"""Which users are asked for: the filters of a query, in the form in which they are compared.
+"""Parse the filters of a query for users, and build their SQL condition.
 
 Email is compared trimmed and lower-cased, a mobile number in E.164, country and
 state without case and white space around them, a custom attribute as a value of
@@ -55,18 +55,18 @@ _SHOWN_CHARACTERS: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class UserFilter:
-    """The values asked for: those of fields as they are compared, those of attributes as sent."""
+    """The values to filter by: those of fields normalised, those of attributes as sent."""
 
     fields: Mapping[str, str] = field(default_factory=dict[str, str])
     attributes: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def is_empty(self) -> bool:
-        """Whether every user is asked for."""
+        """True where every user fits."""
         return not self.fields and not self.attributes
 
     def condition(self, reconciliation_key: str) -> LiteralString:
-        """What a user fulfils, in SQL; by the index of the key where that is asked for."""
+        """Return the SQL condition; a filter by the reconciliation key uses its index."""
         conditions: list[LiteralString] = [
             (_KEY_CONDITIONS if name == reconciliation_key else _CONDITIONS)[name]
             for name in self.fields
@@ -75,7 +75,7 @@ class UserFilter:
         return " AND ".join(conditions)
 
     def parameters(self, types: Mapping[str, AttributeType]) -> dict[str, object]:
-        """The values of the condition's placeholders; ``types`` has every attribute there is.
+        """Return the values of the condition's placeholders; ``types`` has every defined attribute.
 
         Raises:
             InvalidRequestError: an attribute is unknown, or the value not of its type.
@@ -90,7 +90,7 @@ class UserFilter:
 
 
 def read_filter(query: Mapping[str, Sequence[str]]) -> UserFilter:
-    """The filter that the parameters of a query are.
+    """Parse the parameters of a query.
 
     Raises:
         InvalidRequestError: one is repeated, empty, or can't be a value of its field.
@@ -126,16 +126,16 @@ def _text(name: str, values: Sequence[str]) -> str:
 def _field_value(name: str, text: str) -> str:
     if name == "mobileNumber":
         # In a query an unescaped + stands for a space.
-        found, is_bad = to_e164(_column(re.sub(r"^ (?=[1-9])", "+", text).strip()))
+        numbers, is_bad = to_e164(_column(re.sub(r"^ (?=[1-9])", "+", text).strip()))
         if is_bad[0]:
             raise _not_of_type(name, MOBILE_INVALID)
-        return str(found.array[0].as_py())
+        return str(numbers.array[0].as_py())
     text = text.strip()
     return text.lower() if name == "email" else text
 
 
 def _attribute_text(name: str, text: str, types: Mapping[str, AttributeType]) -> str:
-    """The value in its canonical text."""
+    """Return the value as its canonical text."""
     parameter = f"{ATTRIBUTE_PREFIX}{name}"[:_SHOWN_CHARACTERS]
     if name not in types:
         raise invalid_parameter(parameter, f"There is no custom attribute for {parameter}.")
@@ -167,5 +167,5 @@ def _not_of_type(parameter: str, rule: Rule) -> InvalidRequestError:
 
 
 def _column(text: str) -> TextColumn:
-    """One value as a column, for the rules of files."""
+    """Return one value as a column, for the rules of files."""
     return text_column(pa.array([text]))

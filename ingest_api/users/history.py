@@ -1,9 +1,9 @@
-"""What made a user as it is: read from the log itself, folded as the projection applies it.
+"""The history of a user: its events read from the log, folded as the projection applies them.
 
 A user's id is the log position of the event that made it, and its row knows the
 position of the one that last changed it, so all that concerns it stands between
 the two, in one partition, under its key.
-What of that counts, and what it changed, :mod:`ingest_api.event_log.user_fold` says.
+:mod:`ingest_api.event_log.user_fold` decides which of these events counted and what they changed.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _TIMEOUT_S: Final = 20.0
 
 
 class UserHistory:
-    """Histories of users, for one API process; few are read at a time."""
+    """Reads histories of users for one API process, a few at a time."""
 
     def __init__(
         self, store: Store, job_log: JobLog, stretches: LogStretches, reconciliation_key: str
@@ -51,11 +51,11 @@ class UserHistory:
         self._waiting = 0
 
     def close(self) -> None:
-        """Take no more, and end what is under way."""
+        """Accept no more requests, and end those under way."""
         self._stretches.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    # One statement, so that the user is of the instance whose reverted jobs are told.
+    # One statement, so that the user is of the instance whose reverted jobs are selected.
     _SELECT: Final = """
     SELECT key, modified_position,
            (SELECT reverted_job_ids FROM public.projection_instance
@@ -67,7 +67,7 @@ class UserHistory:
     """
 
     async def select_page(self, user_id: int, *, start: int, page_size: int) -> HistoryShown:
-        """A page of the user's history, the oldest first, and how many entries there are.
+        """Return a page of the user's history, the oldest entry first, and the number of entries.
 
         Raises:
             InvalidRequestError: there is no such user.
@@ -114,7 +114,7 @@ class UserHistory:
         fold = UserFold(
             request.user_id,
             request.key,
-            lambda job_id: _place(ledger.job(job_id)),
+            lambda job_id: _offset_of(ledger.job(job_id)),
             request.rules,
         )
         total, page = 0, list[Entry]()
@@ -142,7 +142,7 @@ class UserHistory:
 
 @dataclass(frozen=True, slots=True)
 class _HistoryRequest:
-    """Which entries are asked for: from ``begin`` up to ``end``, counted from 0."""
+    """A request for the entries from ``begin`` up to ``end``, counted from 0."""
 
     user_id: int
     key: str
@@ -159,12 +159,12 @@ def _stretch(user_id: int, modified_position: int | None) -> Stretch:
 
 
 def _log_position(number: int) -> tuple[int, int]:
-    """The partition and the offset that an id or a position stands for."""
+    """Return the partition and the offset that an id or a log position stands for."""
     position = number - 1
     return position >> ID_OFFSET_BITS, position & ((1 << ID_OFFSET_BITS) - 1)
 
 
-def _place(job: LedgerJob | None) -> int | None:
+def _offset_of(job: LedgerJob | None) -> int | None:
     return None if job is None else job.offset
 
 

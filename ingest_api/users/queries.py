@@ -1,4 +1,4 @@
-"""Users: one by id, or pages of them.
+"""Select users: one by id, or a page by filter.
 
 A statement that names its generation is planned for that one's leaves alone,
 however many generations are kept; so the active one is asked for first, and
@@ -36,7 +36,7 @@ _FEW: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class _Leaves:
-    """The active generation, with how many users it has by partition, in that order."""
+    """The active generation, and its number of users by partition, in that order."""
 
     generation: int
     counts: Sequence[tuple[int, int]]
@@ -46,7 +46,7 @@ class _Leaves:
         return sum(users for _, users in self.counts)
 
     def locate(self, index: int) -> tuple[int, int, int]:
-        """(partition, index within its leaf, users of its leaf) of the user with this index."""
+        """Return (partition, index in its leaf, users of its leaf) of the user with this index."""
         for partition, users in self.counts:
             if index < users:
                 return partition, index, users
@@ -61,7 +61,7 @@ _COLUMNS: Final = """
 
 
 class UserReads:
-    """Queries for one API process.
+    """Selects users for one API process.
 
     Each raises :class:`ingest_api.postgres.pool.StoreUnavailableError` where Postgres doesn't
     answer.
@@ -72,7 +72,7 @@ class UserReads:
         self._reconciliation_key = reconciliation_key
 
     async def fetch(self, user_id: int, schema: str = PUBLIC) -> User | None:
-        """The user with this id, or None.
+        """Return the user with this id, or None.
 
         Raises:
             SchemaGoneError: the schema, which is not ``public``, is not there.
@@ -80,9 +80,9 @@ class UserReads:
         return await self._store.read(partial(self._fetch, user_id=user_id), {"schema": schema})
 
     async def select_page(self, user_filter: UserFilter, page: Page, schema: str = PUBLIC) -> Users:
-        """A page of the users that fit the filter, by id, and how many they are in all.
+        """Return a page of the users that fit the filter, by id, and the number of all of them.
 
-        Only those whose id is above ``page.after`` are gone through.
+        Only users with an id above ``page.after`` are read.
 
         Raises:
             InvalidRequestError: the filter has an unknown attribute or a value not of its type.
@@ -175,7 +175,7 @@ class UserReads:
     """
 
     async def _after(self, snapshot: Snapshot, leaves: _Leaves, page: Page) -> int | None:
-        """The id after which the page begins; None where it lies beyond the end."""
+        """Return the id after which the page begins; None where it lies beyond the end."""
         if page.start >= leaves.total:
             return None
         parameters: dict[str, object] = {"generation": leaves.generation}
@@ -189,8 +189,8 @@ class UserReads:
                 self._SELECT_NTH_OF_LEAF_FROM_END if is_from_end else self._SELECT_NTH_OF_LEAF
             )
             parameters |= {"partition": partition, "skipped": skipped}
-        found = await snapshot.select(statement, parameters)
-        return found[0]["id"] - 1 if found else None
+        rows = await snapshot.select(statement, parameters)
+        return rows[0]["id"] - 1 if rows else None
 
     _SELECT_ATTRIBUTES: Final = """
     SELECT name, type FROM {schema}.attributes

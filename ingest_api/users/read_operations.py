@@ -1,4 +1,4 @@
-"""What the routes that read users promise."""
+"""The OpenAPI operations of the routes that read users."""
 
 from __future__ import annotations
 

@@ -26,16 +26,18 @@ def add_user_routes(api: Blueprint, users: UserReads, points: AsOfParameters) ->
     @api.get("/audience")
     @described(USERS)
     async def list_users(request: Request[Any, Any]) -> Users:
-        by = account_of(request, "reader").name
-        page, wanted = keyed_page_of(request), read_filter(query_values(request))
-        return await points.read(request, by, lambda at: users.select_page(wanted, page, at))
+        account = account_of(request, "reader").name
+        page, user_filter = keyed_page_of(request), read_filter(query_values(request))
+        return await points.read(
+            request, account, lambda schema: users.select_page(user_filter, page, schema)
+        )
 
     @api.get("/audience/<user_id:str>")
     @described(ONE_USER)
     async def one_user(request: Request[Any, Any], user_id: str) -> User:
-        by = account_of(request, "reader").name
+        account = account_of(request, "reader").name
         number = whole_number(user_id)
-        user = await points.read(request, by, lambda at: _user(users, number, at))
+        user = await points.read(request, account, lambda schema: _user(users, number, schema))
         if user is None:
             raise UnknownUserError
         return user

@@ -1,4 +1,4 @@
-"""What the routes promise that write single users and tell their history."""
+"""The OpenAPI operations of the routes that write single users and show their history."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""What became of the writes that requests of this process wait for.
+"""Wait for the outcomes of the writes of this process.
 
 The processor writes an outcome in the transaction of its event and notifies
 (:data:`schemas.read_model.tables.OUTCOME_CHANNEL`) the ids of the events.
-A notification is only a hint that it is worth to look: one that is lost, while
-the connection is made again or behind a pooler that knows no LISTEN, delays an
-answer by a second, because whoever waits is looked up as often anyway.
+A notification is only a hint: one that is lost, while the connection is made again
+or behind a pooler that knows no LISTEN, delays an answer by a second, because
+outcomes that are waited for are polled as often anyway.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _log = structlog.stdlib.get_logger("rollcall.api")
 
 @dataclass(frozen=True, slots=True)
 class WriteOutcome:
-    """What became of one write; ``code``, ``reason`` and ``column`` only where it was rejected."""
+    """The outcome of one write; ``code``, ``reason`` and ``column`` only where it was rejected."""
 
     event_id: str
     outcome: Literal["inserted", "updated", "unchanged", "deleted", "rejected"]
@@ -45,7 +45,7 @@ class WriteOutcome:
 
 
 class WriteOutcomes:
-    """Outcomes by event id, as they come; used from one event loop."""
+    """Gives each waiting request the outcome of its event; used from one event loop."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -56,16 +56,16 @@ class WriteOutcomes:
 
     @property
     def is_listening(self) -> bool:
-        """Whether Postgres tells this process of outcomes: as far as known, it can be reached."""
+        """True while Postgres notifies this process: as far as known, it can be reached."""
         return self._is_listening.is_set()
 
     async def run(self) -> None:
-        """Listen and look until cancelled; goes on by itself when Postgres comes back."""
+        """Listen and poll until cancelled; go on when Postgres comes back."""
         await asyncio.gather(self._listen(), self._poll())
 
     @contextlib.contextmanager
     def expected(self, event_id: str) -> Generator[asyncio.Future[WriteOutcome]]:
-        """The outcome of an event that is appended within the context.
+        """Return a future of the outcome of an event that is appended within the context.
 
         Raises:
             UnavailableError: too many wait already.
@@ -83,7 +83,7 @@ class WriteOutcomes:
             if not waiting:
                 self._waiting.pop(event_id, None)
 
-    # Of event ids made by one Idempotency-Key, all begin alike and are equally long.
+    # Event ids of one Idempotency-Key have the same prefix and the same length.
     _SELECT_FIRST: Final = """
     SELECT event_id, outcome, user_id, code, reason, "column"
     FROM public.write_outcomes
@@ -93,7 +93,7 @@ class WriteOutcomes:
     """
 
     async def fetch_first(self, first: str, last: str) -> WriteOutcome | None:
-        """The earliest outcome of the events with ids between these, both included.
+        """Return the earliest outcome of the events with ids between these, both included.
 
         Raises:
             StoreUnavailableError: Postgres doesn't answer.
@@ -128,7 +128,7 @@ class WriteOutcomes:
             self._is_due.set()
 
     async def _poll(self) -> None:
-        """One query at a time, for all that were notified since the last one."""
+        """Select outcomes, one query at a time, for all that were notified since the last one."""
         while True:
             try:
                 async with asyncio.timeout(_POLL_EVERY_S):
@@ -141,8 +141,8 @@ class WriteOutcomes:
             if due:
                 await self._select(due)
 
-    # A user that a delsert's new audience got is not shown before that audience is; then its
-    # outcome waits, too.
+    # A user of a delsert's new audience is hidden until that audience is active; its outcome
+    # waits as long.
     _SELECT: Final = """
     SELECT event_id, outcome, user_id, code, reason, "column"
     FROM public.write_outcomes

@@ -1,4 +1,4 @@
-"""The routes that write single users, and the one that tells where a user comes from."""
+"""The routes that write single users, and the route of a user's history."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def add_user_write_routes(api: Blueprint, writes: UserWrites) -> None:
 
 
 def add_history_route(api: Blueprint, history: UserHistory) -> None:
-    """Add the route that tells what made a user as it is."""
+    """Add the route of a user's history."""
 
     @api.get("/audience/<user_id:str>/history")
     @described(HISTORY)

@@ -1,4 +1,4 @@
-"""Single users added, changed and deleted: as events through the log, answered when projected.
+"""Add, change and delete single users by events in the log, answered when projected.
 
 An event goes straight to the partition of its key, and the request waits for
 its outcome (:mod:`ingest_api.users.write_outcomes`).
@@ -7,7 +7,7 @@ so what an upload that was answered before still has on its way comes after it.
 While a delsert runs, the event is of the new audience where its partition has
 reached the delsert, and a user added there is answered once that audience is shown.
 
-What decides is made here, once: the time, the day, the event's id.
+The time, the day and the event's id are set here, once.
 With an ``Idempotency-Key`` the id is derived from account, key and request, so a
 retry gets the outcome that the first attempt had, and where that is not known
 yet, sends the same event again, which the projection knows as a repeat.
@@ -72,15 +72,15 @@ _OTHER_CONTENT: Final = "This Idempotency-Key was used for another request"
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Who asks for a write, and by which ``Idempotency-Key``, if any."""
+    """The account that sends a write, and its ``Idempotency-Key``, if any."""
 
     account: str
     idempotency_key: str | None
 
     def event_id(self, *request: object) -> str:
-        """The id of the event that this request makes: a random one without a key.
+        """Return the id of the request's event: a random one without a key.
 
-        Those of one key begin alike, and end as the request's content does.
+        The ids of one key have the same prefix; the rest is a hash of the request's content.
         """
         if self.idempotency_key is None:
             return secrets.token_hex(_HASH_CHARACTERS)
@@ -88,7 +88,7 @@ class Sender:
         return self._prefix() + hashlib.sha256(content).hexdigest()[:_HASH_CHARACTERS]
 
     def event_ids(self) -> tuple[str, str]:
-        """The first and the last id that an event of this key may have."""
+        """Return the first and the last id that an event of this key may have."""
         prefix = self._prefix()
         return prefix + "0" * _HASH_CHARACTERS, prefix + "f" * _HASH_CHARACTERS
 
@@ -98,7 +98,7 @@ class Sender:
 
 
 class UserWrites:
-    """Writes of single users, for one API process."""
+    """Writes single users for one API process."""
 
     def __init__(
         self,
@@ -116,7 +116,7 @@ class UserWrites:
         self._timeout_s = timeout_s
 
     async def create(self, body: UserBody, sender: Sender) -> int:
-        """The id of the user that was added.
+        """Add a user; return its id once readers see it.
 
         Raises:
             InvalidRequestError: a field breaks its rule or the key is another user's.
@@ -135,7 +135,7 @@ class UserWrites:
         return outcome.user_id
 
     async def modify(self, user_id: int, body: UserBody, sender: Sender) -> None:
-        """The user has the fields of the body on return; those it doesn't name are as they were.
+        """Set the fields of the body; return once readers see them. The other fields stay.
 
         Raises:
             IngestError: as for :meth:`create`.
@@ -158,7 +158,7 @@ class UserWrites:
         _raise_rejected(outcome)
 
     async def delete(self, user_id: int, sender: Sender) -> None:
-        """The user is gone on return.
+        """Delete the user; return once readers no longer see it.
 
         Raises:
             InvalidRequestError: there is no such user, else as for :meth:`create`.
@@ -180,7 +180,7 @@ class UserWrites:
         _raise_rejected(outcome)
 
     async def _outcome_before(self, sender: Sender, event_id: str) -> WriteOutcome | None:
-        """What an earlier attempt with the same Idempotency-Key came to, where that is known."""
+        """Return the outcome of an earlier attempt with the same Idempotency-Key, if known."""
         if sender.idempotency_key is None:
             return None
         outcome = await self._outcomes.fetch_first(*sender.event_ids())
@@ -202,7 +202,7 @@ class UserWrites:
             except NotAppendedError:
                 raise UnavailableError(NOTHING_KEPT) from None
             except LogUnavailableError:
-                is_in_log = False  # or it is all the same, and then its outcome comes
+                is_in_log = False  # where it is all the same, its outcome comes
             await asyncio.wait({outcome}, timeout=max(0, until_s - time.monotonic()))
             if outcome.done():
                 return outcome.result()
@@ -254,7 +254,7 @@ def _event(
 
 
 def _present_texts(user: dict[str, Any], context: ValidationContext) -> dict[Field, str]:
-    """The user as it stands, as a file would have it; with its key, whatever field that is."""
+    """Return the user as it is, as the texts of a file's cells, its key included."""
     texts = {
         a_field: "" if user[a_field.name] is None else str(user[a_field.name]) for a_field in FIELDS
     }
@@ -272,10 +272,10 @@ def _key_changed(a_field: Field) -> InvalidRequestError:
 
 
 def _raise_rejected(outcome: WriteOutcome) -> None:
-    """Refuse what the projection refused.
+    """Raise where the projection rejected the write.
 
     Raises:
-        InvalidRequestError: in the words of the projection where they concern a field.
+        InvalidRequestError: with the projection's code and reason.
     """
     if outcome.outcome != "rejected":
         return
@@ -290,6 +290,6 @@ def _raise_rejected(outcome: WriteOutcome) -> None:
 
 
 def _body_column(column: str | None) -> str | None:
-    """Where bodies have what the projection names: a field, or else an attribute."""
+    """Return the name that a body has for the projection's column: a field or an attribute."""
     is_field = column is None or any(a_field.json_name == column for a_field in FIELDS)
     return column if is_field else f"attributes.{column}"

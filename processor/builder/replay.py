@@ -45,8 +45,8 @@ from processor.pipeline.projector_thread import (
     Projected,
     Projector,
 )
+from processor.projection.projection import Projection, Work
 from processor.projection.session import APPLICATION, Store, connect, is_transient
-from processor.projection.transaction import Projection, Work
 from processor.tables.generations import Generations
 from schemas.clients.kafka import make_reader
 

@@ -237,9 +237,17 @@ class _Decoder:
         bad = foreign_to_jobs(rows)
         named: list[dict[str, Any]] = rows.select(["job_id", "source"]).take(bad).to_pylist()
         for at, row in zip(positions[bad].tolist(), named, strict=True):
-            refusal = Refusal(FOREIGN_JOB, no_row_of(row["job_id"]))
-            self._bury(at, refusal, row["source"], job_id=row["job_id"])
+            self._bury_foreign(at, row["job_id"], row["source"])
         return _without(bad.tolist(), rows, positions)
+
+    def _bury_foreign(self, at: int, job_id: int, source: str | None) -> None:
+        """As what it is by itself: whether many were decoded at once must not tell."""
+        try:
+            codec.decode(self._values[at])
+        except codec.UndecodableError as error:
+            self._bury_undecodable(at, error, job_id)
+        else:
+            self._bury(at, Refusal(FOREIGN_JOB, no_row_of(job_id)), source, job_id=job_id)
 
     def _without_unstorable(
         self, rows: pa.RecordBatch, positions: npt.NDArray[np.int64]

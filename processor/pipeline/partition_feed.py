@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from confluent_kafka import Consumer, Message
 
     from processor.decoding.accept_rule import PartitionState
-    from processor.projection.transaction import Projection, Work
+    from processor.projection.projection import Projection, Work
 
 _MAX_BATCH_BYTES: Final = 16 << 20
 _WATERMARK_TIMEOUT_S: Final = 5.0

@@ -23,8 +23,8 @@ from schemas.runtime.essential import EssentialThread
 
 if TYPE_CHECKING:
     from processor.decoding.accept_rule import PartitionState
+    from processor.projection.projection import Projection, Work
     from processor.projection.session import Store
-    from processor.projection.transaction import Projection, Work
 
 _STOP_S: Final = 10.0
 

@@ -24,9 +24,9 @@ from processor.decoding.accept_rule import Rows, accept
 from processor.decoding.batches import decode_records
 from processor.decoding.producer_rules import FOREIGN_JOB, LogPartition, Refusal
 from processor.errors import RecordRefusedError
+from processor.projection.projection import Work
 from processor.projection.session import is_of_data
 from processor.projection.staging import prepare_rows
-from processor.projection.transaction import Work
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from processor.decoding.accept_rule import PartitionState
     from processor.decoding.batch import Batch
     from processor.decoding.records import Record
+    from processor.projection.projection import Projection
     from processor.projection.staging import PreparedRows
-    from processor.projection.transaction import Projection
 
 _log = structlog.stdlib.get_logger("rollcall.processor")
 

@@ -21,7 +21,7 @@ from psycopg import errors, sql
 
 from processor.decoding.accept_rule import PartitionState
 from processor.errors import RecordRefusedError, RefusedToStartError, SwitchedError
-from processor.projection.transaction import STAGING_TABLE
+from processor.projection.staging_table import STAGING_TABLE
 from processor.tables.instance_registry import is_active
 from schemas.rules.attributes import Attribute
 

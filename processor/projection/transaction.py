@@ -12,20 +12,19 @@ The order matters.
 
 from __future__ import annotations
 
-import contextlib
 from collections import defaultdict
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final, LiteralString
 
 from psycopg import errors, sql
-from psycopg.types.json import Jsonb
 
 from processor.decoding.accept_rule import Defined, Erased, Indexed, Opened, Sealed
 from processor.decoding.batch import DeadLetter
 from processor.errors import SupersededError
-from processor.projection.job_rows import LeafWriter, Round
+from processor.projection.job_rows import Round
 from processor.projection.jobs import JobChanges, log_finished
-from processor.projection.producer_rows import ForeignWriter, decide
+from processor.projection.outgoing import Outgoing
+from processor.projection.producer_rows import decide
 from processor.projection.source_counts import SourceCounts
 from processor.projection.staging import (
     LEAF_COLUMNS,
@@ -35,25 +34,20 @@ from processor.projection.staging import (
     offset_of,
     user_id,
 )
-from processor.projection.write_outcomes import WriteOutcome, WriteOutcomes
+from processor.projection.staging_table import copy_into, copy_statement
+from processor.projection.write_outcomes import WriteOutcome
 from processor.projection.write_refusals import refused_row, write_refusal
-from schemas.codec import codec
-from schemas.read_model.copy_binary import COPY_HEADER, COPY_TRAILER
 from schemas.rules.rejections import erased_line, incomplete_user, key_conflict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
     import psycopg
 
-    from processor.decoding.accept_rule import PartitionState
-    from processor.decoding.batch import Batch
     from processor.projection.job_rows import Outcomes
     from processor.projection.jobs import WrittenJob
     from processor.projection.producer_rows import Verdict
-    from processor.tables.generations import Generations
-    from schemas.config.settings import Settings
-    from schemas.events import RowErased, UserRow
+    from processor.projection.projection import Projection, Work
+    from processor.projection.write_outcomes import WriteOutcomes
+    from schemas.events import RowErased
     from schemas.rules.rejections import FoundRejection
 
 _FENCE: LiteralString = """
@@ -79,154 +73,13 @@ _NOTE_DEFINED: LiteralString = """
 INSERT INTO {schema}.attribute_partition (name, partition, type)
 VALUES (%(name)s, %(partition)s, %(type)s)
 """
-_TO_OUTBOX: LiteralString = """
-INSERT INTO {schema}.outbox (topic, key, value, headers)
-VALUES (%(topic)s, %(key)s, %(value)s, %(headers)s)
-"""
-STAGING_TABLE: LiteralString = """
-CREATE TEMPORARY TABLE IF NOT EXISTS staging (
-    step integer NOT NULL,
-    id bigint NOT NULL,
-    round integer NOT NULL,
-    mode text NOT NULL,
-    is_complete boolean NOT NULL,
-    present integer NOT NULL,
-    key text COLLATE "C" NOT NULL,
-    first_name text,
-    last_name text,
-    email text,
-    mobile_number text,
-    country text,
-    state text,
-    last_active_date date,
-    sms_subscription boolean,
-    email_subscription boolean,
-    voice_subscription boolean,
-    attributes jsonb NOT NULL,
-    occurred_at timestamptz NOT NULL,
-    job_id bigint,
-    record_number integer,
-    event_id text,
-    user_id bigint
-) ON COMMIT DELETE ROWS
-"""
-
 _MOVED: Final = (
     "partition", "next_offset", "is_indexed", "sealed_job_id", "open_job_id", "open_mode",
     "next_sequence", "digest",
 )  # fmt: skip
-_REMEMBERED_JOBS: Final = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
-    """A partition's batch, decided and made ready: all but the database's part."""
-
-    batch: Batch
-    before: PartitionState
-    after: PartitionState
-    steps: Sequence[Opened | Defined | Indexed | PreparedRows | Erased | Sealed]
-
-    def prepared(self) -> list[PreparedRows]:
-        """Its steps that carry rows."""
-        return [step for step in self.steps if isinstance(step, PreparedRows)]
-
-    def writes(self) -> dict[int, str]:
-        """Its writes of the API: their event ids by log position, refused ones too."""
-        partition = self.after.partition
-        writes = {
-            user_id(partition, refused.offset): refused.event_id
-            for refused in self.batch.refused_writes
-        }
-        for step in self.prepared():
-            writes |= step.reported
-        return writes
-
-
-class Projection:
-    """Writes batches into the tables of one projection."""
-
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        generations: Generations,
-        read_rows: Callable[[int, list[int]], Iterator[tuple[int, UserRow]]],
-        reverted: frozenset[int] = frozenset(),
-        is_silent: bool = False,
-    ) -> None:
-        """``read_rows`` reads rows again from the log: (partition, ascending offsets).
-
-        ``reverted`` are the jobs whose rows are left out.  A silent projection tells nobody
-        what it does, no statuses, dead letters or outcomes, and keeps no earlier generation.
-        """
-        self.settings = settings
-        self.reverted = reverted
-        self.is_silent = is_silent
-        self.schema = generations.schema
-        self.generations = generations
-        self.read_rows = read_rows
-        self.are_new: dict[tuple[int, int], bool] = {}
-        self._writers: dict[tuple[int, int], tuple[LeafWriter, ForeignWriter]] = {}
-
-    def expects_new(self, job_id: int | None, mode: str | None, partition: int) -> bool:
-        """Whether a job's next rows will most likely all be new users: as the last ones were."""
-        if job_id is None:
-            return False
-        if len(self.are_new) > _REMEMBERED_JOBS:
-            self.are_new.clear()
-        return self.are_new.get((job_id, partition), mode == "insert")
-
-    def project(
-        self, connection: psycopg.Connection, works: list[Work], generation_of: dict[int, int]
-    ) -> dict[int, int]:
-        """Write one batch for each of some partitions, in one transaction.
-
-        ``generation_of`` says which generation each partition writes to.
-
-        Returns:
-            The same after the batch: it changes where a delsert opened.
-
-        Raises:
-            SupersededError: another worker holds one of the partitions; nothing was written.
-        """
-        with connection.transaction(), connection.cursor() as cursor:
-            writes = {at: event_id for work in works for at, event_id in work.writes().items()}
-            outcomes = WriteOutcomes(self.schema, writes)
-            transaction = _Transaction(self, cursor, dict(generation_of), outcomes)
-            transaction.fence(works)
-            transaction.stage(works)
-            outcomes.find_repeats(cursor)
-            for work in works:
-                transaction.apply(work)
-            transaction.write_rejections(works)
-            transaction.write_counts()
-            outcomes.write(cursor, tells=not self.is_silent)
-            transaction.write_jobs()
-        if self.is_silent and transaction.has_switched:
-            self._drop_retired(connection)
-        return transaction.generation_of
-
-    def _drop_retired(self, connection: psycopg.Connection) -> None:
-        """Nobody reads them, and a long log may have made hundreds; the next one tries again."""
-        with contextlib.suppress(errors.LockNotAvailable), connection.transaction():
-            connection.execute("SET LOCAL lock_timeout = '1s'")
-            with connection.cursor() as cursor:
-                for generation in self.generations.expired(cursor, keep_s=0):
-                    self.generations.drop(cursor, generation)
-
-    def writers(self, generation: int, partition: int) -> tuple[LeafWriter, ForeignWriter]:
-        """The writers of a leaf; kept, so that their statements stay prepared."""
-        leaf = (generation, partition)
-        if leaf not in self._writers:
-            if len(self._writers) > 2 * self.settings.topics.user_events.partitions:
-                self._writers.clear()
-            table = self.generations.leaf(generation, partition)
-            self._writers[leaf] = (LeafWriter(table), ForeignWriter(table))
-        return self._writers[leaf]
-
-
-class _Transaction:
+class Transaction:
     """The statements of one transaction, in the order of the module's text."""
 
     def __init__(
@@ -243,6 +96,7 @@ class _Transaction:
         self._projection = projection
         self._topics = projection.settings.topics
         self._cursor = cursor
+        self._outbox = Outgoing(projection, cursor)
         self._jobs = JobChanges(
             projection.schema, self._topics.user_events.partitions, projection.reverted
         )
@@ -250,6 +104,7 @@ class _Transaction:
         self._found: list[FoundRejection] = []
 
     def fence(self, works: list[Work]) -> None:
+        """Move ``next_offset`` of every batch; superseded where one is not as expected."""
         for work in works:
             moved = self._execute(
                 _FENCE,
@@ -274,13 +129,14 @@ class _Transaction:
             if step.leaf_input is None and len(step.ids)
         ]
         if inputs:
-            self._copy(sql.Identifier("staging"), STAGED_COLUMNS, inputs)
+            copy_into(self._cursor, sql.Identifier("staging"), STAGED_COLUMNS, inputs)
 
     def apply(self, work: Work) -> None:
+        """Apply a batch's steps in the order of the log, then note what was refused of it."""
         for step in work.steps:
             self._apply_step(work, step)
         for letter in work.batch.dead_letters:
-            self._bury(letter, work.after.partition)
+            self._outbox.add_dead_letter(letter, work.after.partition)
         for refused in work.batch.refused_writes:
             position = user_id(work.after.partition, refused.offset)
             outcome = WriteOutcome.refused(refused.event_id, position, refused.refusal)
@@ -308,24 +164,27 @@ class _Transaction:
                 self._jobs.seal(self._cursor, step, partition)
 
     def write_rejections(self, works: list[Work]) -> None:
+        """Write the rejected lines: those of the file, and those that were found on the way."""
         table = sql.Identifier(self._projection.schema, "rejection")
         inputs = [
             step.rejections_input for work in works for step in work.prepared() if step.rejected
         ]
         if inputs:
-            self._copy(table, REJECTION_COLUMNS, inputs)
+            copy_into(self._cursor, table, REJECTION_COLUMNS, inputs)
         if self._found:
-            with self._cursor.copy(_copy_statement(table, REJECTION_COLUMNS, "text")) as copy:
+            with self._cursor.copy(copy_statement(table, REJECTION_COLUMNS, "text")) as copy:
                 for rejection in self._found:
                     copy.write_row(rejection.as_row())
 
     def write_counts(self) -> None:
+        """Write by how much leaves have grown, and what sources have sent."""
         for (generation, partition), grown in self._grown.items():
             if grown:
                 self._projection.generations.count(self._cursor, generation, partition, grown)
         self._sources.write(self._cursor)
 
     def write_jobs(self) -> None:
+        """Write the jobs that changed, switch where a delsert ended, and add their statuses."""
         for written in self._jobs.write(self._cursor):
             if written.ends_delsert:
                 self._projection.generations.activate(self._cursor, written.job_id)
@@ -337,8 +196,7 @@ class _Transaction:
         status = self._jobs.status(self._cursor, written.job_id)
         if written.is_whole:
             log_finished(status)
-        key = str(status.job_id).encode()
-        self._send(self._topics.job_status.name, key, codec.encode(status), {})
+        self._outbox.add_status(status)
 
     def _open_generation(self, job_id: int, partition: int) -> None:
         generation = self._projection.generations.open(self._cursor, job_id)
@@ -442,10 +300,12 @@ class _Transaction:
         leaf = self._projection.generations.leaf(self.generation_of[partition], partition)
         try:
             with self._cursor.connection.transaction():
-                self._copy(leaf, LEAF_COLUMNS, [step.leaf_input])
+                copy_into(self._cursor, leaf, LEAF_COLUMNS, [step.leaf_input])
         except errors.UniqueViolation:
             self._projection.are_new[step.job_id, partition] = False
-            self._copy(sql.Identifier("staging"), STAGED_COLUMNS, [step.staged_input()])
+            copy_into(
+                self._cursor, sql.Identifier("staging"), STAGED_COLUMNS, [step.staged_input()]
+            )
             return False
         self._jobs.counts(step.job_id, partition).inserted += len(step.ids)
         self._grow(partition, len(step.ids))
@@ -472,48 +332,12 @@ class _Transaction:
         record = work.batch.record(offset)
         detail = refused_row(step.rows_by_id([verdict.position])[0], verdict)
         letter = DeadLetter(offset, record.key(), record.value(), verdict.code, detail)
-        self._bury(letter, work.after.partition)
-
-    def _bury(self, letter: DeadLetter, partition: int) -> None:
-        if self._projection.is_silent:
-            return
-        headers = {
-            "reason": letter.code,
-            "detail": letter.detail,
-            "source-topic": self._topics.user_events.name,
-            "source-partition": str(partition),
-            "source-offset": str(letter.offset),
-        }
-        self._send(self._topics.dead_letters.name, letter.key, letter.value, headers)
-
-    def _send(
-        self, topic: str, key: bytes | None, value: bytes | None, headers: dict[str, str]
-    ) -> None:
-        parameters = {"topic": topic, "key": key, "value": value, "headers": Jsonb(headers)}
-        self._execute(_TO_OUTBOX, parameters)
+        self._outbox.add_dead_letter(letter, work.after.partition)
 
     @property
     def _key_setting(self) -> str:
         return self._projection.settings.reconciliation_key
 
-    def _copy(
-        self, table: sql.Identifier, columns: tuple[str, ...], inputs: Sequence[memoryview]
-    ) -> None:
-        with self._cursor.copy(_copy_statement(table, columns, "binary")) as copy:
-            for octets in (COPY_HEADER, *inputs, COPY_TRAILER):
-                copy.write(octets)
-
     def _execute(self, statement: LiteralString, parameters: dict[str, Any]) -> psycopg.Cursor:
         schema = sql.Identifier(self._projection.schema)
         return self._cursor.execute(sql.SQL(statement).format(schema=schema), parameters)
-
-
-def _copy_statement(
-    table: sql.Identifier, columns: tuple[str, ...], copy_format: str
-) -> sql.Composed:
-    text: LiteralString = "COPY {table} ({columns}) FROM STDIN (FORMAT {format})"
-    return sql.SQL(text).format(
-        table=table,
-        columns=sql.SQL(", ").join(sql.Identifier(column) for column in columns),
-        format=sql.Identifier(copy_format),
-    )

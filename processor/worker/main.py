@@ -17,8 +17,8 @@ from processor.kafka.reconciliation_key import check_key
 from processor.kafka.row_reader import LogReader
 from processor.kafka.schema_cache import WriterSchemas
 from processor.pipeline.projector_thread import Projector
+from processor.projection.projection import Projection
 from processor.projection.session import APPLICATION, Store, connect, is_transient
-from processor.projection.transaction import Projection
 from processor.runtime.garbage_collection import rare_collections
 from processor.runtime.process import EXIT_REFUSED, stop_on_signals
 from processor.tables.generations import Generations

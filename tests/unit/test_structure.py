@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _MOST_MODULES: Final = 16
+_MOST_LINES: Final = 400
 _ROOMS: Final = [folder for folder in folders() if folder.parent.parent == CHECKOUT]
 """The folders right below a package: each is one capability."""
 
@@ -32,6 +33,12 @@ def test_no_folder_has_too_many_modules() -> None:
         if path.name != "__init__.py":
             by_folder[path.parent] = by_folder.get(path.parent, 0) + 1
     assert {folder: n for folder, n in by_folder.items() if n > _MOST_MODULES} == {}
+
+
+def test_no_module_is_too_long() -> None:
+    """A module of more than 400 lines is split at its subjects."""
+    lengths = {path: len(path.read_text().splitlines()) for path in _modules(*PACKAGES, "tests")}
+    assert {path: n for path, n in lengths.items() if n > _MOST_LINES} == {}
 
 
 @pytest.mark.parametrize("folder", _ROOMS, ids=lambda path: path.relative_to(CHECKOUT).as_posix())

@@ -16,8 +16,8 @@ from psycopg import sql
 
 from processor.kafka.log_description import Log
 from processor.pipeline.partition_feed import PartitionFeed, WorkMaker
+from processor.projection.projection import Projection
 from processor.projection.session import Store
-from processor.projection.transaction import Projection
 from processor.tables.generations import Generations
 from processor.tables.setup import make_tables
 from schemas.codec.codec import encode

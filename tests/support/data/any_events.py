@@ -12,6 +12,8 @@ from schemas.events import (
     ChunkRange,
     JobAccepted,
     JobOpened,
+    JobRestored,
+    JobReverted,
     LogMove,
     RowErased,
     RowRejected,
@@ -26,7 +28,9 @@ if TYPE_CHECKING:
     from schemas.events import Event
 
 NOBODYS_JOB: Final = 7_000_000_000
-_LIKE_A_JOBS: Final = (UserRow, RowRejected, RowErased, JobOpened)
+_LIKE_A_JOBS: Final = (
+    UserRow, RowRejected, RowErased, JobOpened, JobReverted, JobRestored,
+)  # fmt: skip
 _BITS: Final = {"int": 32, "long": 64}
 _NUMBERS: Final = (0, -1, 1, 2, 3, 4, 5, 6)
 _TIMES_US: Final = (1_772_366_400_000_000, -62_135_596_800_000_001, 253_402_300_800_000_000)

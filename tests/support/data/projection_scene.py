@@ -10,9 +10,9 @@ from processor.decoding.accept_rule import Rows, accept
 from processor.decoding.batches import decode_records
 from processor.decoding.producer_rules import LogPartition
 from processor.kafka.log_description import Log
+from processor.projection.projection import Projection, Work
 from processor.projection.session import Store
 from processor.projection.staging import prepare_rows
-from processor.projection.transaction import Projection, Work
 from processor.tables.generations import Generations
 from processor.tables.instance_registry import ensure_registry, show
 from processor.tables.setup import make_tables

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from processor.decoding.accept_rule import PartitionState
     from processor.pipeline.projector_thread import Outcome
-    from processor.projection.transaction import Work
+    from processor.projection.projection import Work
     from tests.support.data.passes import MemoryLog
     from tests.support.data.projection_scene import Scene, Worker
 

@@ -21,8 +21,8 @@ from processor.builder.reverts_follower import RevertsFollower
 from processor.errors import SupersededError
 from processor.kafka.log_description import describe_log
 from processor.kafka.row_reader import LogReader
+from processor.projection.projection import Projection
 from processor.projection.session import Store
-from processor.projection.transaction import Projection
 from processor.tables.generations import Generations
 from processor.tables.instance_registry import fetch_active, fetch_next_to_build, next_offsets
 from processor.tables.setup import ensure_active

@@ -7,11 +7,11 @@ import click
 
 from deploy import CHECKOUT
 
-_PROCESSES = min((os.cpu_count() or 1) + 1, 6)
-"""One more than processors, as a test often waits; each with servers, takes 1.5 GB of memory."""
-_SIDE_BY_SIDE = ("-n", str(_PROCESSES), "--dist", "worksteal")
-"""Of the whole suite: each process runs its share file by file, so that what a file's tests share
-is started once; one that is done takes half of what another has left."""
+_PROCESSES = min((os.cpu_count() or 1) + 1, 4)
+"""One more than processors, as a test often waits; each with its servers, takes up to 2 GB."""
+_SIDE_BY_SIDE = ("-n", str(_PROCESSES), "--dist", "loadfile", "--no-loadscope-reorder")
+"""Of the whole suite: a file's tests share what is started for them, and files run in the order of
+their folders, so that the short ones of `unit` come last and all processes end together."""
 
 
 @click.command(context_settings={"ignore_unknown_options": True})

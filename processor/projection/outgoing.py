@@ -1,0 +1,56 @@
+"""What leaves for Kafka, put into the outbox in the transaction that it tells of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, LiteralString
+
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from schemas.codec import codec
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from processor.decoding.batch import DeadLetter
+    from processor.projection.projection import Projection
+    from schemas.events import JobStatus
+
+_TO_OUTBOX: LiteralString = """
+INSERT INTO {schema}.outbox (topic, key, value, headers)
+VALUES (%(topic)s, %(key)s, %(value)s, %(headers)s)
+"""
+
+
+class Outgoing:
+    """Adds to the outbox of one transaction; a silent projection adds no dead letters."""
+
+    def __init__(self, projection: Projection, cursor: psycopg.Cursor) -> None:
+        self._projection = projection
+        self._topics = projection.settings.topics
+        self._cursor = cursor
+
+    def add_status(self, status: JobStatus) -> None:
+        """Add a job's status."""
+        key = str(status.job_id).encode()
+        self._add(self._topics.job_status.name, key, codec.encode(status), {})
+
+    def add_dead_letter(self, letter: DeadLetter, partition: int) -> None:
+        """Add a record of the partition that is not applied, as it came, with its reason."""
+        if self._projection.is_silent:
+            return
+        headers = {
+            "reason": letter.code,
+            "detail": letter.detail,
+            "source-topic": self._topics.user_events.name,
+            "source-partition": str(partition),
+            "source-offset": str(letter.offset),
+        }
+        self._add(self._topics.dead_letters.name, letter.key, letter.value, headers)
+
+    def _add(
+        self, topic: str, key: bytes | None, value: bytes | None, headers: dict[str, str]
+    ) -> None:
+        parameters = {"topic": topic, "key": key, "value": value, "headers": Jsonb(headers)}
+        schema = sql.Identifier(self._projection.schema)
+        self._cursor.execute(sql.SQL(_TO_OUTBOX).format(schema=schema), parameters)
