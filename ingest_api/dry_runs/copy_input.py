@@ -1,6 +1,6 @@
 """Read a file in `uploads` again, validate its lines, and encode them as COPY input.
 
-They are read again from the chunks, judged by the code that a pass is made with,
+They are read again from the chunks, validated by the code that a pass is made with,
 and made a block at a time, in the threads of the surveys and in turn with them.
 """
 

@@ -17,6 +17,7 @@ from ingest_api.dry_runs.answer import answer_of
 from ingest_api.dry_runs.comparison import DryRunComparison, NoAudienceError, count_pending
 from ingest_api.dry_runs.copy_input import ComparedLines, key_columns, line_columns, stored_inputs
 from ingest_api.errors import Detail, StoreUnavailableError, UnavailableError, invalid_file
+from ingest_api.event_log.user_events import NOTHING_KEPT
 from ingest_api.kafka.upload_chunks import UploadLostError, UploadUnreachableError
 
 if TYPE_CHECKING:
@@ -145,9 +146,7 @@ class DryRuns:
                     " tables yet: nothing was kept, try again once one runs"
                 ) from None
             except (UploadLostError, UploadUnreachableError):
-                raise UnavailableError(
-                    "Kafka can't be reached: nothing was kept, try again"
-                ) from None
+                raise UnavailableError(NOTHING_KEPT) from None
 
     @contextlib.asynccontextmanager
     async def _slot(self) -> AsyncGenerator[None]:

@@ -17,7 +17,7 @@ from ingest_api.errors import (
     role_too_low,
 )
 from ingest_api.event_log.ledger import is_same_content
-from ingest_api.event_log.user_events import LOG_HELD
+from ingest_api.event_log.user_events import LOG_HELD, NOTHING_KEPT
 from ingest_api.uploads.multipart import FormError, UploadForm
 from ingest_api.uploads.options import ROLE_NEEDED, with_fields
 from ingest_api.uploads.receiver import UploadReceiver
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from ingest_api.web.roles import Account
     from schemas.rules.attributes import Attribute
 
-_KEPT_NOTHING: Final = "Kafka can't be reached: nothing was kept, try again"
 _OUTCOME_UNKNOWN: Final = (
     "Kafka can't be reached: it is not known whether the upload was taken. "
     "A retry with the same Idempotency-Key is safe"
@@ -135,7 +134,7 @@ class UploadAcceptance:
                 sink.check_stored()
             received = await receiver.finish(form.file, form.options)
         except LogUnavailableError:
-            raise UnavailableError(_KEPT_NOTHING) from None
+            raise UnavailableError(NOTHING_KEPT) from None
         finally:
             receiver.release()
         return await self._answer(_job_accepted(request, form, received), request, form.options)
@@ -156,7 +155,7 @@ class UploadAcceptance:
             raise _conflict()
         if acceptance == "voided":
             is_held = self._job_log.ledger.moves.is_held
-            raise UnavailableError(LOG_HELD if is_held else _KEPT_NOTHING)
+            raise UnavailableError(LOG_HELD if is_held else NOTHING_KEPT)
         if acceptance == "unknown":
             raise UnavailableError(_OUTCOME_UNKNOWN, job_id=event.job_id)
         return event.job_id

@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal
 
 from ingest_api.errors import ConflictError, LogUnavailableError, UnavailableError
+from ingest_api.event_log.user_events import NOTHING_KEPT
 from schemas.events import JobRestored, JobReverted
 from schemas.log.job_states import OUTCOMES
 
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 Change = Literal["undo", "redo"]
 """``undo``: the job counts as if it had never run; ``redo``: it counts again."""
 
-_KEPT_NOTHING: Final = "Kafka can't be reached: nothing was kept, try again"
 _OUTCOME_UNKNOWN: Final = (
     "Kafka can't be reached: it is not known whether the {change} was taken."
     " A retry with the same Idempotency-Key is safe"
@@ -119,7 +119,7 @@ class Undo:
         event = _event(self._outcomes(view), job.accepted.job_id, change, requester)
         outcome = await self._job_log.change(event)
         if outcome == "voided":
-            raise UnavailableError(_KEPT_NOTHING)
+            raise UnavailableError(NOTHING_KEPT)
         if outcome == "unknown":
             message = _OUTCOME_UNKNOWN.format(change=change)
             raise UnavailableError(message, job_id=event.job_id)
@@ -164,7 +164,7 @@ class Undo:
         try:
             await self._job_log.catch_up()
         except LogUnavailableError:
-            raise UnavailableError(_KEPT_NOTHING) from None
+            raise UnavailableError(NOTHING_KEPT) from None
 
     def _is_done(self, job: LedgerJob, change: Change, requester: Requester) -> bool:
         """Return whether an earlier attempt with the same key was accepted."""

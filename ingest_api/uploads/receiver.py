@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ingest_api.errors import Detail, UnavailableError, invalid_file
+from ingest_api.event_log.user_events import NOTHING_KEPT
 from ingest_api.kafka.producer import Appender
 from ingest_api.kafka.upload_chunks import (
     ChunkSource,
@@ -204,7 +205,7 @@ async def _surveyed(result: asyncio.Future[Survey]) -> Survey:
             Detail(fault.code, fault.message, line=fault.line, column=fault.column)
         ) from None
     except (UploadLostError, UploadUnreachableError):
-        raise UnavailableError("Kafka can't be reached: nothing was kept, try again") from None
+        raise UnavailableError(NOTHING_KEPT) from None
 
 
 class ThrottledReader:
