@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from deploy.log_migration import MoveFailedError
 from deploy.log_migration.records import CopiedRecord, RecordWriter
 from ingest_api.event_log.ledger import JobLedger
-from ingest_api.kafka.topic_follower import EventFollower
+from ingest_api.kafka.topic_follower import TopicFollower
 from schemas.clients.event_schemas import EventSchemas
 from schemas.codec.codec import encode
 from schemas.codec.framing import MARKER, fingerprint_of, frame_of
@@ -32,7 +32,7 @@ def read_ledger(settings: Settings) -> JobLedger:
     """
     ledger = JobLedger()
     schemas = EventSchemas(settings.schema_registry)
-    follower = EventFollower(settings.kafka, settings.topics.job_events, schemas)
+    follower = TopicFollower(settings.kafka, settings.topics.job_events, schemas)
     deadline_s = time.monotonic() + _QUIET_S
     try:
         while not follower.has_caught_up:

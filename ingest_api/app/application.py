@@ -20,8 +20,8 @@ from ingest_api.as_of.past_audiences import PastAudiences
 from ingest_api.auth.account_routes import add_account_routes
 from ingest_api.auth.accounts import Accounts
 from ingest_api.auth.api_tokens import Tokens
-from ingest_api.auth.authenticator import Authentication
-from ingest_api.auth.jwt_verifier import Issuer
+from ingest_api.auth.authenticator import Authenticator
+from ingest_api.auth.jwt_verifier import JwtVerifier
 from ingest_api.auth.login_rate_limit import LoginLimits
 from ingest_api.auth.middleware import authenticate, is_public
 from ingest_api.auth.password_hashing import Passwords
@@ -36,15 +36,15 @@ from ingest_api.jobs.errors import ErrorReads
 from ingest_api.jobs.status_routes import add_job_routes
 from ingest_api.jobs.status_watch import JobWatch
 from ingest_api.jobs.statuses import JobReads
-from ingest_api.kafka.log_start import LogBeginning
-from ingest_api.kafka.range_reader import LogStretches
+from ingest_api.kafka.log_start import LogStart
+from ingest_api.kafka.range_reader import RangeReader
 from ingest_api.openapi.routes import add_description_routes
 from ingest_api.postgres.pool import Store
-from ingest_api.projections.registry import Instances
+from ingest_api.projections.registry import InstanceRegistry
 from ingest_api.projections.routes import add_projection_routes
 from ingest_api.proofs.proof import JobProofs
 from ingest_api.proofs.routes import add_proof_route
-from ingest_api.publisher.consumer_lag import ProjectionProgress
+from ingest_api.publisher.consumer_lag import ConsumerLag
 from ingest_api.undo.preview import UndoPreviews
 from ingest_api.undo.routes import add_undo_routes
 from ingest_api.undo.undo import Undo
@@ -77,7 +77,7 @@ class Parts:
     passwords: Passwords
     accounts: Accounts
     tokens: Tokens
-    authentication: Authentication
+    authenticator: Authenticator
     job_log: JobLog
     job_reads: JobReads
     job_watch: JobWatch
@@ -86,9 +86,9 @@ class Parts:
     undo_previews: UndoPreviews
     error_reads: ErrorReads
     user_reads: UserReads
-    instances: Instances
+    instances: InstanceRegistry
     past_audiences: PastAudiences
-    log_beginning: LogBeginning
+    log_start: LogStart
     concurrency: ConcurrencyLimit
     uploads: UploadAcceptance
     startup: Startup
@@ -104,10 +104,10 @@ def make_parts(settings: ApiSettings) -> Parts:
     passwords = Passwords()
     accounts = Accounts(store, passwords, LoginLimits(auth.login_limits))
     tokens = Tokens(store)
-    issuer = None if auth.issuer is None else Issuer(auth.issuer)
+    issuer = None if auth.issuer is None else JwtVerifier(auth.issuer)
     schemas = EventSchemas(shared.schema_registry)
     job_log = JobLog(shared.kafka, shared.topics.job_events.name, schemas)
-    stretches = LogStretches(shared.kafka, shared.topics.user_events.name)
+    range_reader = RangeReader(shared.kafka, shared.topics.user_events.name)
     jobs = JobReads(store, job_log.ledger)
     concurrency = ConcurrencyLimit(
         at_once=settings.uploads_at_once,
@@ -121,26 +121,26 @@ def make_parts(settings: ApiSettings) -> Parts:
         resources, job_log, concurrency, DryRuns(resources, store, job_log, concurrency)
     )
     startup = Startup(settings, job_log, uploads, accounts)
-    instances = Instances(store)
-    beginning = LogBeginning(shared.kafka, shared.topics.job_events, shared.topics.user_events)
+    instances = InstanceRegistry(store)
+    log_start = LogStart(shared.kafka, shared.topics.job_events, shared.topics.user_events)
     return Parts(
         settings=settings,
         store=store,
         passwords=passwords,
         accounts=accounts,
         tokens=tokens,
-        authentication=Authentication(accounts, tokens, issuer),
+        authenticator=Authenticator(accounts, tokens, issuer),
         job_log=job_log,
         job_reads=jobs,
         job_watch=JobWatch(jobs, most_watchers=settings.event_streams),
-        job_proofs=JobProofs(store, stretches, schemas),
-        undo=Undo(store, job_log, jobs, beginning),
+        job_proofs=JobProofs(store, range_reader, schemas),
+        undo=Undo(store, job_log, jobs, log_start),
         undo_previews=UndoPreviews(store),
         error_reads=ErrorReads(store, job_log.ledger.reverts),
         user_reads=UserReads(store, shared.reconciliation_key),
         instances=instances,
-        past_audiences=PastAudiences(instances, beginning.check),
-        log_beginning=beginning,
+        past_audiences=PastAudiences(instances, log_start.check),
+        log_start=log_start,
         concurrency=concurrency,
         uploads=uploads,
         startup=startup,
@@ -165,12 +165,12 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
     points = AsOfParameters(parts.past_audiences, parts.job_log, parts.job_reads)
     add_user_routes(api, parts.user_reads, points)
     add_diff_route(api, points, parts.past_audiences, AudienceDiff(parts.store))
-    add_projection_routes(api, parts.instances, parts.log_beginning)
-    add_account_routes(api, parts.accounts, parts.authentication)
-    add_token_routes(api, parts.tokens, parts.authentication)
+    add_projection_routes(api, parts.instances, parts.log_start)
+    add_account_routes(api, parts.accounts, parts.authenticator)
+    add_token_routes(api, parts.tokens, parts.authenticator)
     public = Blueprint("public")
     shared = parts.settings.shared
-    progress = ProjectionProgress(shared.kafka, shared.topics.user_events, shared.group)
+    progress = ConsumerLag(shared.kafka, shared.topics.user_events, shared.group)
     readiness = Readiness(
         shared.topics, parts.job_log, parts.store, parts.startup, progress=progress
     )
@@ -197,7 +197,7 @@ def _add_filter(app: Sanic[Any, Any], parts: Parts) -> None:
         if is_public(request):
             return None
         try:
-            await authenticate(request, parts.authentication, forwarded_secret)
+            await authenticate(request, parts.authenticator, forwarded_secret)
         except (IngestError, Refused) as error:
             return refusal(error)
         return None

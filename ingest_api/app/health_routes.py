@@ -11,7 +11,7 @@ from ingest_api.errors import LogUnavailableError, StoreUnavailableError
 from ingest_api.openapi import response_types
 from ingest_api.openapi.described import Answered, described
 from ingest_api.openapi.operation import JSON, Answer, Operation
-from ingest_api.publisher.consumer_lag import ProgressUnknownError
+from ingest_api.publisher.consumer_lag import LagUnknownError
 from ingest_api.web.dates import has_read_model
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ingest_api.app.startup import Startup
     from ingest_api.event_log.job_events import JobLog
     from ingest_api.postgres.pool import Store
-    from ingest_api.publisher.consumer_lag import ProjectionProgress
+    from ingest_api.publisher.consumer_lag import ConsumerLag
     from schemas.log.topics import Topics
 
 _KEPT_S: Final = 0.5
@@ -53,7 +53,7 @@ class Readiness:
         store: Store,
         startup: Startup,
         *,
-        progress: ProjectionProgress,
+        progress: ConsumerLag,
     ) -> None:
         self._progress = progress
         self._stall_detector = StallDetector()
@@ -96,12 +96,12 @@ class Readiness:
         """Return why jobs stall; they end in order, so where the last has ended none is open."""
         try:
             open_job_id = await self._last_open_job()
-            marks: tuple[int, ...] = ()
+            positions: tuple[int, ...] = ()
             if open_job_id is not None:
-                marks = await asyncio.to_thread(self._progress.marks)
-        except (StoreUnavailableError, ProgressUnknownError):
+                positions = await asyncio.to_thread(self._progress.positions)
+        except (StoreUnavailableError, LagUnknownError):
             return []  # unknown now: the next check finds out
-        reason = self._stall_detector.reason(time.monotonic(), open_job_id, marks)
+        reason = self._stall_detector.reason(time.monotonic(), open_job_id, positions)
         return [] if reason is None else [reason]
 
     async def _last_open_job(self) -> int | None:

@@ -22,7 +22,7 @@ from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from ingest_api.app.application import make_application, make_parts
-from ingest_api.web.asgi_middleware import FrontDoor
+from ingest_api.web.asgi_middleware import AsgiMiddleware
 from schemas.config.declared import loggable
 from schemas.config.environment import SettingsError
 from schemas.runtime.essential import EXIT_FAILED, TASK_FAILED, essential_task
@@ -66,7 +66,7 @@ async def serve(settings: ApiSettings) -> None:
     await parts.store.open()
     failures: list[BaseException] = []
     asyncio.get_running_loop().set_exception_handler(partial(_end_where_failed, failures, end))
-    parts.authentication.start()
+    parts.authenticator.start()
     tasks = [
         essential_task(parts.job_log.until_moved(), "log-moved"),
         essential_task(parts.startup.run(), "start"),
@@ -99,7 +99,7 @@ def _check_free(settings: ApiSettings) -> None:
 
 def _make_server(settings: ApiSettings, application: Application) -> Server:
     return Server(
-        FrontDoor(application),
+        AsgiMiddleware(application),
         address=settings.host,
         port=settings.port,
         interface=Interfaces.ASGI,
@@ -149,6 +149,6 @@ async def _close(parts: Parts) -> None:
     parts.job_proofs.close()
     parts.producers.close()
     parts.passwords.close()
-    await parts.authentication.stop()
+    await parts.authenticator.stop()
     await parts.job_log.stop()
     await parts.store.close()

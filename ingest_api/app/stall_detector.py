@@ -19,17 +19,19 @@ class StallDetector:
         self._seen: tuple[int, tuple[int, ...]] | None = None
         self._since_s = 0.0
 
-    def reason(self, now_s: float, open_job_id: int | None, marks: tuple[int, ...]) -> str | None:
+    def reason(
+        self, now_s: float, open_job_id: int | None, positions: tuple[int, ...]
+    ) -> str | None:
         """Return why the last accepted job makes no progress, or None where it does.
 
-        ``open_job_id`` is that job where it has not ended; ``marks`` are positions that move
+        ``open_job_id`` is that job where it has not ended; ``positions`` are those that move
         while it is published or applied.
         """
         if open_job_id is None:
             self._seen = None
             return None
-        if self._seen != (open_job_id, marks):
-            self._seen, self._since_s = (open_job_id, marks), now_s
+        if self._seen != (open_job_id, positions):
+            self._seen, self._since_s = (open_job_id, positions), now_s
             return None
         stands_s = now_s - self._since_s
         if stands_s < self._patience_s:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ingest_api.attributes.definitions import AttributeLog
+from ingest_api.attributes.definitions import AttributeDefinitions
 from ingest_api.attributes.routes import add_attribute_routes
 from ingest_api.event_log.user_events import UserLog
-from ingest_api.kafka.range_reader import LogStretches
+from ingest_api.kafka.range_reader import RangeReader
 from ingest_api.users.history import UserHistory
 from ingest_api.users.write_outcomes import WriteOutcomes
 from ingest_api.users.write_routes import add_history_route, add_user_write_routes
@@ -39,14 +39,14 @@ class UserWriteParts:
             reconciliation_key=shared.reconciliation_key,
             timeout_s=settings.write_timeout_s,
         )
-        self._attributes = AttributeLog(
+        self._attributes = AttributeDefinitions(
             store,
             self._log,
             reconciliation_key=shared.reconciliation_key,
             timeout_s=settings.write_timeout_s,
         )
-        stretches = LogStretches(shared.kafka, user_events.name)
-        self._history = UserHistory(store, job_log, stretches, shared.reconciliation_key)
+        range_reader = RangeReader(shared.kafka, user_events.name)
+        self._history = UserHistory(store, job_log, range_reader, shared.reconciliation_key)
 
     def add_routes(self, api: Blueprint) -> None:
         """Add all routes of these parts."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from ingest_api.projections.point_in_time import Point
-    from ingest_api.projections.registry import Instances
+    from ingest_api.projections.registry import InstanceRegistry
 
     Row = dict[str, Any]
 
@@ -37,7 +37,7 @@ class PastAudiences:
 
     def __init__(
         self,
-        instances: Instances,
+        instances: InstanceRegistry,
         check_log: Callable[[], Awaitable[None]],
         wait_s: float = _WAIT_S,
     ) -> None:

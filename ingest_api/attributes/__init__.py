@@ -1,4 +1,4 @@
-"""Custom attributes: defined once for all partitions, and listed.
+"""Custom attributes of users: define one, list them all.
 
 Owns the routes under `…/attributes` and the order in which a definition reaches the partitions.
 Promises that every partition knows one definition of a name.

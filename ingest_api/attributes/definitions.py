@@ -1,4 +1,4 @@
-"""Definitions of custom attributes: to every partition of `user-events`, the same to each.
+"""Defines custom attributes: appends the same definition to every partition of `user-events`.
 
 A definition counts in a partition where it is the first of its name there, so two
 different ones of one name must never both be first somewhere, whatever dies.
@@ -66,7 +66,7 @@ _NOT_EVERYWHERE: Final = (
 
 
 class AttributeBody(JsonBody, frozen=True):
-    """A custom attribute as it is asked for."""
+    """The body of a request to define a custom attribute."""
 
     name: str
     type: AttributeType
@@ -76,7 +76,7 @@ class AttributeBody(JsonBody, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """What the projection knows of an attribute: its definition, and who knows it."""
+    """A definition in the read model, and the partitions that have it."""
 
     partitions: frozenset[int]
     event: AttributeDefined
@@ -86,7 +86,7 @@ class Definition:
         return len(self.partitions) < partitions, self.event.defined_at, self.event.name
 
     def is_as(self, body: AttributeBody) -> bool:
-        """Whether this is the definition that is asked for."""
+        """Return whether this is the requested definition."""
         event = self.event
         return (event.type, event.is_reconciliation_key, event.is_indexed) == (
             body.type,
@@ -95,7 +95,7 @@ class Definition:
         )
 
 
-class AttributeLog:
+class AttributeDefinitions:
     """Defines and lists custom attributes, for one API process."""
 
     def __init__(
@@ -123,7 +123,7 @@ class AttributeLog:
         return await self._store.select_projected(self._SELECT)
 
     async def define(self, body: AttributeBody, account: str) -> None:
-        """Every partition knows the attribute on return; asked again, nothing changes.
+        """Define the attribute, and wait until every partition knows it; idempotent.
 
         Raises:
             InvalidRequestError: it may not be defined.
@@ -159,7 +159,7 @@ class AttributeLog:
         await self._complete(connection, definition)
 
     def _check_free(self, name: str, definitions: Mapping[str, Definition]) -> None:
-        fault = rivalry(name, definitions, self._log.partitions)
+        fault = name_conflict(name, definitions, self._log.partitions)
         if fault is not None:
             raise InvalidRequestError(INVALID_ATTRIBUTE, [fault])
 
@@ -174,7 +174,7 @@ class AttributeLog:
 
 
 def faults_of(body: AttributeBody, reconciliation_key: str) -> list[Detail]:
-    """Why no attribute may be defined so, whatever others there are; empty where it may."""
+    """Return what is wrong with the definition by itself; empty where nothing is."""
     faults: list[Detail] = []
     is_custom_key = reconciliation_key not in KEY_FIELD
     is_key_name = is_custom_key and plain_name(body.name) == plain_name(reconciliation_key)
@@ -199,8 +199,10 @@ def faults_of(body: AttributeBody, reconciliation_key: str) -> list[Detail]:
     return faults
 
 
-def rivalry(name: str, definitions: Mapping[str, Definition], partitions: int) -> Detail | None:
-    """Why this attribute may not be beside those that are defined, or None.
+def name_conflict(
+    name: str, definitions: Mapping[str, Definition], partitions: int
+) -> Detail | None:
+    """Return why this attribute may not be beside those that are defined, or None.
 
     Of two that cannot both be, and that have both got to the deciding partition
     because a process died in between, one that is known everywhere comes before

@@ -1,4 +1,4 @@
-"""The custom attributes that are defined, as the read model has them."""
+"""The query of the custom attributes in the read model."""
 
 from __future__ import annotations
 

@@ -19,10 +19,10 @@ from ingest_api.web.json_body import json_body
 if TYPE_CHECKING:
     from sanic import Blueprint, Request
 
-    from ingest_api.attributes.definitions import AttributeLog
+    from ingest_api.attributes.definitions import AttributeDefinitions
 
 
-def add_attribute_routes(api: Blueprint, attributes: AttributeLog) -> None:
+def add_attribute_routes(api: Blueprint, attributes: AttributeDefinitions) -> None:
     """Add the routes that list and define custom attributes."""
 
     @api.get("/admin/attributes")

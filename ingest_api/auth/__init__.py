@@ -1,4 +1,4 @@
-"""Who calls, and what they may do: passwords, API tokens, JWTs, roles, login limits.
+"""Authenticator and roles: accounts with passwords, API tokens, JWTs, limits of failed logins.
 
 Owns the tables of accounts and tokens, their routes, and the filter that every request passes.
 Promises equal work for unknown names, and that a change is in force within a minute on every

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from sanic import Blueprint, Request
 
     from ingest_api.auth.accounts import Accounts
-    from ingest_api.auth.authenticator import Authentication
+    from ingest_api.auth.authenticator import Authenticator
 
 _NAME_PARAMETER: Final = Parameter(
     name="name",
@@ -109,11 +109,11 @@ _PASSWORD_RULE: Final = (
 )
 
 
-def add_account_routes(api: Blueprint, accounts: Accounts, authentication: Authentication) -> None:
+def add_account_routes(api: Blueprint, accounts: Accounts, authenticator: Authenticator) -> None:
     """Add the routes."""
     _add_reads(api, accounts)
-    _add_changes(api, accounts, authentication)
-    _add_deletion(api, accounts, authentication)
+    _add_changes(api, accounts, authenticator)
+    _add_deletion(api, accounts, authenticator)
 
 
 def _add_reads(api: Blueprint, accounts: Accounts) -> None:
@@ -157,7 +157,7 @@ def _add_reads(api: Blueprint, accounts: Accounts) -> None:
     _ = account_page, account
 
 
-def _add_changes(api: Blueprint, accounts: Accounts, authentication: Authentication) -> None:
+def _add_changes(api: Blueprint, accounts: Accounts, authenticator: Authenticator) -> None:
     @api.post("/admin/accounts", stream=True)
     @described(
         Operation(
@@ -182,7 +182,7 @@ def _add_changes(api: Blueprint, accounts: Accounts, authentication: Authenticat
         generated = None if body.password is not None else generated_password()
         password = body.password or generated or ""
         await accounts.add(Account(body.name, body.role), password)
-        authentication.doubt()
+        authenticator.invalidate()
         _log.info("account added", by=by.name, account=body.name, role=body.role)
         return _done(body.name, "Account added successfully", generated)
 
@@ -212,7 +212,7 @@ def _add_changes(api: Blueprint, accounts: Accounts, authentication: Authenticat
             raise invalid_body("role", "REQUIRED", "role or password is required.")
         _check_password(body.password)
         await accounts.change(name, AccountChange(body.role, body.password))
-        authentication.doubt()
+        authenticator.invalidate()
         _log.info(
             "account changed",
             by=by.name,
@@ -225,7 +225,7 @@ def _add_changes(api: Blueprint, accounts: Accounts, authentication: Authenticat
     _ = add_account, change_account
 
 
-def _add_deletion(api: Blueprint, accounts: Accounts, authentication: Authentication) -> None:
+def _add_deletion(api: Blueprint, accounts: Accounts, authenticator: Authenticator) -> None:
     @api.route("/admin/accounts/<name:str>/delete", methods=["POST"], ignore_body=True)
     @described(
         Operation(
@@ -246,7 +246,7 @@ def _add_deletion(api: Blueprint, accounts: Accounts, authentication: Authentica
         by = account_of(request, "admin")
         name = _name_in(name)
         await accounts.delete(name)
-        authentication.doubt()
+        authenticator.invalidate()
         _log.info("account deleted", by=by.name, account=name)
         return _done(name, "Account deleted successfully")
 

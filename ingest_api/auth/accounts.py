@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final, LiteralString, cast
 
-from ingest_api.auth.credential_cache import Verdict
+from ingest_api.auth.credential_cache import AuthResult
 from ingest_api.errors import ConflictError, LimitReachedError, NotFoundError
 from ingest_api.web.roles import Account
 
@@ -91,8 +91,10 @@ class Accounts:
     SELECT name, role, password_hash FROM rollcall_api.account WHERE name = %s
     """
 
-    async def check(self, login: PasswordLogin, address: str, before: Verdict | None) -> Verdict:
-        """Whose the name and the password are; ``before`` is what they last were.
+    async def check(
+        self, login: PasswordLogin, address: str, before: AuthResult | None
+    ) -> AuthResult:
+        """Check the name and the password; ``before`` is the result of the last check.
 
         Raises:
             LimitReachedError: after too many wrong passwords from this address.
@@ -110,7 +112,7 @@ class Accounts:
         else:
             is_right = await self._is_right(login, hashed, address)
         account = Account(rows[0]["name"], rows[0]["role"]) if rows and is_right else None
-        return Verdict(account, checked_at_s, hashed)
+        return AuthResult(account, checked_at_s, hashed)
 
     async def _is_right(self, login: PasswordLogin, hashed: str, address: str) -> bool:
         self._refuse_where_limited(login.name, address)
@@ -142,7 +144,7 @@ class Accounts:
     """
 
     async def select_page(self, page: Page) -> tuple[int, list[dict[str, Any]]]:
-        """How many accounts there are, and a page of them by name."""
+        """Return the number of accounts, and a page of them by name."""
         rows = await self._store.select(self._SELECT_PAGE, (page.size, page.start))
         return rows[0]["total"], [row for row in rows if row["name"] is not None]
 
@@ -151,7 +153,7 @@ class Accounts:
     """
 
     async def fetch(self, name: str) -> dict[str, Any]:
-        """The account with this name.
+        """Return the account with this name.
 
         Raises:
             NotFoundError: there is none.

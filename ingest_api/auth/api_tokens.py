@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from ingest_api.auth.accounts import LOGIN_TIMEOUT_S
-from ingest_api.auth.credential_cache import Verdict
+from ingest_api.auth.credential_cache import AuthResult
 from ingest_api.auth.credentials import ApiToken
 from ingest_api.errors import ConflictError, NotFoundError, StoreUnavailableError
 from ingest_api.web.roles import Account
@@ -47,17 +47,17 @@ class Tokens:
     WHERE id = %s AND (expires_at IS NULL OR expires_at > now())
     """
 
-    async def check(self, token: ApiToken) -> Verdict:
-        """Whose the token is."""
+    async def check(self, token: ApiToken) -> AuthResult:
+        """Check the token against its stored hash."""
         checked_at_s = time.monotonic()
         rows = await self._store.select(
             self._SELECT_LIVE, (token.token_id,), timeout_s=LOGIN_TIMEOUT_S
         )
         is_right = bool(rows) and hmac.compare_digest(_sha256(token), rows[0]["secret_sha256"])
         if not is_right:
-            return Verdict(None, checked_at_s)
+            return AuthResult(None, checked_at_s)
         self._note_use(token.token_id)
-        return Verdict(Account(PREFIX + rows[0]["name"], rows[0]["role"]), checked_at_s)
+        return AuthResult(Account(PREFIX + rows[0]["name"], rows[0]["role"]), checked_at_s)
 
     def _note_use(self, token_id: int) -> None:
         """Write down the use, at most once a minute; nobody waits for it."""
@@ -96,7 +96,7 @@ class Tokens:
     """
 
     async def select_page(self, page: Page) -> tuple[int, list[dict[str, Any]]]:
-        """How many tokens there are, and a page of them, the oldest first."""
+        """Return the number of tokens, and a page of them, the oldest first."""
         rows = await self._store.select(self._SELECT_PAGE, (page.size, page.start))
         return rows[0]["total"], [row for row in rows if row["id"] is not None]
 
@@ -125,7 +125,7 @@ class Tokens:
     _DELETE: Final = "DELETE FROM rollcall_api.token WHERE id = %s RETURNING name"
 
     async def delete(self, token_id: int) -> str:
-        """Delete the token; the name that it had.
+        """Delete the token; return its name.
 
         Raises:
             NotFoundError: there is no such token.

@@ -1,4 +1,4 @@
-"""Whose the credentials of a request are: of a password, an API token or a JWT.
+"""Authenticates requests by password, API token or JWT.
 
 Most requests are answered from memory (:mod:`ingest_api.auth.credential_cache`).
 Requests that come with the same credentials while these are being checked wait
@@ -15,7 +15,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from ingest_api.auth.credential_cache import Verdict, Verdicts
+from ingest_api.auth.credential_cache import AuthResult, CredentialCache
 from ingest_api.auth.credentials import (
     MOST_HEADER_CHARACTERS,
     ApiToken,
@@ -29,24 +29,24 @@ if TYPE_CHECKING:
     from ingest_api.auth.accounts import Accounts
     from ingest_api.auth.api_tokens import Tokens
     from ingest_api.auth.credentials import Credentials
-    from ingest_api.auth.jwt_verifier import Issuer
+    from ingest_api.auth.jwt_verifier import JwtVerifier
     from ingest_api.web.roles import Account
 
 _START_TIMEOUT_S: Final = 3.0
 """As long as a connection to Postgres is waited for."""
 
 
-class Authentication:
+class Authenticator:
     """Checks credentials; used from one event loop."""
 
-    def __init__(self, accounts: Accounts, tokens: Tokens, issuer: Issuer | None) -> None:
+    def __init__(self, accounts: Accounts, tokens: Tokens, issuer: JwtVerifier | None) -> None:
         self._accounts = accounts
         self._tokens = tokens
         self._issuer = issuer
         # Passwords and tokens must not lie in memory for longer than their request.
         self._key = secrets.token_bytes(32)
-        self._verdicts = Verdicts()
-        self._checks: dict[tuple[bytes, str], asyncio.Task[Verdict]] = {}
+        self._cache = CredentialCache()
+        self._checks: dict[tuple[bytes, str], asyncio.Task[AuthResult]] = {}
 
     def start(self) -> None:
         """Begin to fetch the issuer's keys, where there is one."""
@@ -54,20 +54,20 @@ class Authentication:
             self._issuer.start()
 
     async def stop(self) -> None:
-        """End that."""
+        """Stop fetching keys."""
         if self._issuer is not None:
             await self._issuer.stop()
 
-    def doubt(self) -> None:
-        """Accounts or tokens were changed here: no verdict from before counts any more."""
-        self._verdicts.doubt(time.monotonic())
+    def invalidate(self) -> None:
+        """Drop all results from before now, because accounts or tokens were changed here."""
+        self._cache.invalidate(time.monotonic())
         self._checks.clear()
 
     async def account(self, authorization: str | None, address: str) -> Account | None:
-        """Whose the credentials are that this header brings from this address, if anybody's.
+        """Return the account of the credentials in this header, None where they are wrong.
 
         Raises:
-            RoleTooLowError: they are good for nothing.
+            RoleTooLowError: a valid JWT names no role.
             LimitReachedError: after too many wrong ones.
             UnavailableError: they can't be checked now.
             StoreUnavailableError: it cannot be known for now.
@@ -75,48 +75,48 @@ class Authentication:
         if authorization is None or len(authorization) > MOST_HEADER_CHARACTERS:
             return None
         text = authorization.encode(errors="replace")
-        proof = hmac.digest(self._key, text, hashlib.sha256)
-        verdict = self._verdicts.fresh(proof, time.monotonic())
-        if verdict is None:
+        digest = hmac.digest(self._key, text, hashlib.sha256)
+        result = self._cache.fresh(digest, time.monotonic())
+        if result is None:
             credentials = credentials_of(authorization)
             if credentials is None:
                 return None
-            verdict = await self._checked(proof, credentials, address)
-        return verdict.account
+            result = await self._checked(digest, credentials, address)
+        return result.account
 
-    async def _checked(self, proof: bytes, credentials: Credentials, address: str) -> Verdict:
-        key = (proof, address)
+    async def _checked(self, digest: bytes, credentials: Credentials, address: str) -> AuthResult:
+        key = (digest, address)
         check = self._checks.get(key)
         if check is None:
-            check = asyncio.create_task(self._check(proof, credentials, address))
+            check = asyncio.create_task(self._check(digest, credentials, address))
             self._checks[key] = check
             check.add_done_callback(partial(self._forget, key))
         # Whoever began the check may go away; others wait for it too.
         return await asyncio.shield(check)
 
-    def _forget(self, key: tuple[bytes, str], check: asyncio.Task[Verdict]) -> None:
+    def _forget(self, key: tuple[bytes, str], check: asyncio.Task[AuthResult]) -> None:
         if self._checks.get(key) is check:
             del self._checks[key]
         if not check.cancelled():
             check.exception()  # whoever waited has seen it, or has gone
 
-    async def _check(self, proof: bytes, credentials: Credentials, address: str) -> Verdict:
+    async def _check(self, digest: bytes, credentials: Credentials, address: str) -> AuthResult:
         if not isinstance(credentials, SignedToken):
             await self._await_accounts()
         if isinstance(credentials, PasswordLogin):
-            before = self._verdicts.last(proof, time.monotonic())
-            verdict = await self._accounts.check(credentials, address, before)
+            before = self._cache.last(digest, time.monotonic())
+            result = await self._accounts.check(credentials, address, before)
         elif isinstance(credentials, ApiToken):
-            verdict = await self._tokens.check(credentials)
+            result = await self._tokens.check(credentials)
         elif self._issuer is not None:
-            verdict = await self._issuer.check(credentials)
+            result = await self._issuer.check(credentials)
         else:
-            verdict = Verdict(None, time.monotonic())
-        self._verdicts.keep(proof, verdict)
-        return verdict
+            result = AuthResult(None, time.monotonic())
+        self._cache.keep(digest, result)
+        return result
 
     async def _await_accounts(self) -> None:
-        """Requests that come while the process starts are kept waiting, not refused."""
+        """Wait for the tables, so that requests during the start are delayed, not refused."""
         try:
             async with asyncio.timeout(_START_TIMEOUT_S):
                 await self._accounts.prepared.wait()

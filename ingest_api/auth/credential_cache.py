@@ -1,6 +1,6 @@
-"""What credentials were found to be, remembered so that most requests ask nobody.
+"""Caches the results of checked credentials, so that most requests query nothing.
 
-A verdict is served from memory for two seconds after the store was asked; then
+A result is served from memory for two seconds after the store was asked; then
 the store is asked again, so a credential that was revoked, changed or demoted
 dies within two seconds on every instance.
 Whether a password belongs to a hash never changes, so where the stored hash is
@@ -25,8 +25,8 @@ _MOST_KEPT: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """Whose the credentials are; ``account`` is None where they are wrong.
+class AuthResult:
+    """The result of a check of credentials; ``account`` is None where they are wrong.
 
     ``checked_at_s`` is when the store was asked, ``password_hash`` what it had, where it
     was a password.
@@ -37,41 +37,41 @@ class Verdict:
     password_hash: str | None = None
 
 
-class Verdicts:
-    """Verdicts by a digest of the credentials.
+class CredentialCache:
+    """Remembered results of checks by a digest of the credentials.
 
     Right and wrong ones are kept apart, so that guesses never push out who is logged in.
     """
 
     def __init__(self) -> None:
-        self._right: dict[bytes, Verdict] = {}
-        self._wrong: dict[bytes, Verdict] = {}
-        self._doubted_at_s = -math.inf
+        self._right: dict[bytes, AuthResult] = {}
+        self._wrong: dict[bytes, AuthResult] = {}
+        self._invalidated_at_s = -math.inf
 
-    def fresh(self, proof: bytes, now_s: float) -> Verdict | None:
-        """The verdict, where it still counts without asking the store."""
-        verdict = self.last(proof, now_s)
-        if verdict is None or verdict.checked_at_s <= max(now_s - FRESH_S, self._doubted_at_s):
+    def fresh(self, digest: bytes, now_s: float) -> AuthResult | None:
+        """Return the result if it counts without asking the store again."""
+        result = self.last(digest, now_s)
+        if result is None or result.checked_at_s <= max(now_s - FRESH_S, self._invalidated_at_s):
             return None
-        return verdict
+        return result
 
-    def last(self, proof: bytes, now_s: float) -> Verdict | None:
-        """The verdict, where it is remembered at all."""
-        verdict = self._right.get(proof) or self._wrong.get(proof)
-        if verdict is None or verdict.checked_at_s <= now_s - _KEPT_S:
+    def last(self, digest: bytes, now_s: float) -> AuthResult | None:
+        """Return the result if it is cached at all."""
+        result = self._right.get(digest) or self._wrong.get(digest)
+        if result is None or result.checked_at_s <= now_s - _KEPT_S:
             return None
-        return verdict
+        return result
 
-    def keep(self, proof: bytes, verdict: Verdict) -> None:
-        """Remember it instead of what was known before."""
-        self._right.pop(proof, None)
-        self._wrong.pop(proof, None)
-        kept = self._wrong if verdict.account is None else self._right
-        kept[proof] = verdict  # the dict's order is that of the last check
-        oldest_s = verdict.checked_at_s - _KEPT_S
+    def keep(self, digest: bytes, result: AuthResult) -> None:
+        """Cache the result in place of the last one."""
+        self._right.pop(digest, None)
+        self._wrong.pop(digest, None)
+        kept = self._wrong if result.account is None else self._right
+        kept[digest] = result  # the dict's order is that of the last check
+        oldest_s = result.checked_at_s - _KEPT_S
         while len(kept) > _MOST_KEPT or kept[next(iter(kept))].checked_at_s < oldest_s:
             del kept[next(iter(kept))]
 
-    def doubt(self, now_s: float) -> None:
-        """Credentials were changed here: the store is asked before any verdict counts again."""
-        self._doubted_at_s = now_s
+    def invalidate(self, now_s: float) -> None:
+        """Have the store asked before any cached result counts again."""
+        self._invalidated_at_s = now_s

@@ -1,4 +1,4 @@
-"""What a request's ``Authorization`` header brings, by its form alone; nothing is looked up.
+"""Parses the ``Authorization`` header; nothing is looked up.
 
 What is not well-formed is no credentials at all, which is answered like wrong ones.
 """
@@ -52,7 +52,7 @@ Credentials = PasswordLogin | ApiToken | SignedToken
 
 
 def credentials_of(authorization: str | None) -> Credentials | None:
-    """The credentials of an ``Authorization`` header, or None where it has no known form."""
+    """Parse an ``Authorization`` header; return None where it has no known form."""
     if authorization is None or len(authorization) > MOST_HEADER_CHARACTERS:
         return None
     if not authorization.isascii():
@@ -66,7 +66,7 @@ def credentials_of(authorization: str | None) -> Credentials | None:
 
 
 def is_bearer(authorization: str | None) -> bool:
-    """Whether the header is of the scheme ``Bearer``, well-formed or not."""
+    """Return whether the header is of the scheme ``Bearer``, well-formed or not."""
     return (authorization or "").partition(" ")[0].lower() == "bearer"
 
 
@@ -90,7 +90,7 @@ def _bearer(text: str) -> ApiToken | SignedToken | None:
 
 
 def name_fault(name: str) -> str | None:
-    """Why an account or a token can't have this name, or None where it can.
+    """Return why an account or a token can't have this name, or None where it can.
 
     A ``/`` tells accounts from tokens (``token/<name>``) and JWTs (``jwt/<subject>``), and
     a ``:`` ends the name in Basic credentials.
@@ -102,7 +102,7 @@ def name_fault(name: str) -> str | None:
 
 
 def password_fault(password: str) -> str | None:
-    """Why an account can't have this password, or None where it can.
+    """Return why an account can't have this password, or None where it can.
 
     RFC 7617 allows no control characters; a lone surrogate is no character.
     """

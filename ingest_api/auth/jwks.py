@@ -59,7 +59,7 @@ class KeySetError(ValueError):
 
 
 def read_key_set(body: bytes) -> Keys:
-    """The keys that may verify a signature; others, and what is not understood, are left out.
+    """Parse the keys that may verify a signature; skip others, and what is not understood.
 
     Raises:
         KeySetError: the body is no JWKS, or has no such key.
@@ -84,7 +84,7 @@ def read_key_set(body: bytes) -> Keys:
 
 
 def find_key(keys: Keys, key_id: KeyId, algorithm: str) -> PyJWK | None:
-    """The key with this id and algorithm; a JWT without an id means the only one there is."""
+    """Return the key with this id and algorithm; without an id, the only one there is."""
     if key_id is not None:
         return keys.get((key_id, algorithm))
     of_algorithm = [key for (_, name), key in keys.items() if name == algorithm]
@@ -127,18 +127,18 @@ class KeySet:
         self._keeping: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Fetch the keys, and keep them fresh from now on; returns at once."""
+        """Fetch the keys, and keep them fresh from now on; return at once."""
         self._keeping = essential_task(self._keep_fresh(), "issuer-keys")
 
     async def stop(self) -> None:
-        """End that."""
+        """Stop fetching keys."""
         tasks = [task for task in (self._keeping, self._fetching) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def key(self, key_id: KeyId, algorithm: str) -> PyJWK | None:
-        """The key with this id and algorithm, or None where the issuer has none.
+        """Return the key with this id and algorithm, or None where the issuer has none.
 
         Raises:
             IssuerUnavailableError: the issuer, asked for a key that isn't known, didn't answer.
@@ -184,7 +184,7 @@ class KeySet:
 
 
 async def _body_of(url: str) -> bytes:
-    """What the URL answers; redirects are not followed.
+    """Return the body at the URL; redirects are not followed.
 
     Raises:
         httpx2.HTTPError: it doesn't answer, or with another status than 200.

@@ -1,4 +1,4 @@
-"""JWTs of the configured issuer: who sends them, and with which role.
+"""Verifies JWTs of the configured issuer, and reads the name and the role from their claims.
 
 The algorithm is one of an allow-list of asymmetric ones and the key's own, and
 keys come from the configured URL alone: what a JWT says of keys (``jku``, ``jwk``,
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import jwt
 from jwt.exceptions import InvalidAlgorithmError, InvalidTokenError, PyJWTError
 
-from ingest_api.auth.credential_cache import Verdict
+from ingest_api.auth.credential_cache import AuthResult
 from ingest_api.auth.jwks import ALGORITHMS, IssuerUnavailableError, KeySet
 from ingest_api.errors import RoleTooLowError, UnavailableError
 from ingest_api.web.roles import ROLES, Account
@@ -38,8 +38,8 @@ _TYPES: Final = (None, "jwt", "at+jwt", "application/jwt", "application/at+jwt")
 _ISSUER_UNAVAILABLE: Final = "The issuer of JWTs can't be reached, try again"
 
 
-class Issuer:
-    """Checks the JWTs of one issuer."""
+class JwtVerifier:
+    """Verifies the JWTs of one issuer."""
 
     def __init__(self, settings: IssuerSettings) -> None:
         self._settings = settings
@@ -50,32 +50,32 @@ class Issuer:
         self._keys.start()
 
     async def stop(self) -> None:
-        """End that."""
+        """Stop fetching keys."""
         await self._keys.stop()
 
-    async def check(self, token: SignedToken) -> Verdict:
-        """Whose the JWT is.
+    async def check(self, token: SignedToken) -> AuthResult:
+        """Verify the JWT.
 
         Raises:
-            RoleTooLowError: it is good but names no role.
+            RoleTooLowError: it is valid but names no role.
             UnavailableError: the issuer's keys are needed and it doesn't answer.
         """
         checked_at_s = time.monotonic()
         claims = await self._claims(token.text)
         name = None if claims is None else name_of(claims, self._settings.name_claim)
         if claims is None or name is None:
-            return Verdict(None, checked_at_s)
+            return AuthResult(None, checked_at_s)
         role = role_of(claims, self._settings.role_claim)
         if role is None:
             raise RoleTooLowError(
                 f"The role {', '.join(ROLES[:-1])} or {ROLES[-1]} is needed for this request,"
                 f" and the JWT's claim {self._settings.role_claim} names none of them",
             )
-        return Verdict(Account(PREFIX + name, role), checked_at_s)
+        return AuthResult(Account(PREFIX + name, role), checked_at_s)
 
     async def _claims(self, text: str) -> Claims | None:
         try:
-            key = await self._keys.key(*wanted_key(text))
+            key = await self._keys.key(*signing_key_of(text))
             return None if key is None else verified_claims(text, key, self._settings)
         except PyJWTError:
             return None
@@ -83,8 +83,8 @@ class Issuer:
             raise UnavailableError(_ISSUER_UNAVAILABLE) from None
 
 
-def wanted_key(text: str) -> tuple[KeyId, str]:
-    """The key that a JWT says it was signed with: its id, and one of the allowed algorithms.
+def signing_key_of(text: str) -> tuple[KeyId, str]:
+    """Return the key id and the algorithm in a JWT's header; only allowed algorithms.
 
     Raises:
         PyJWTError: it is no JWT, or no such one.
@@ -99,10 +99,10 @@ def wanted_key(text: str) -> tuple[KeyId, str]:
 
 
 def verified_claims(text: str, key: PyJWK, settings: IssuerSettings) -> Claims:
-    """The claims of a JWT that this key has signed and that counts here and now.
+    """Verify a JWT's signature, issuer, audience and times; return its claims.
 
     Raises:
-        PyJWTError: it isn't such a JWT.
+        PyJWTError: it is not valid here and now.
     """
     claims = jwt.decode(
         text,
@@ -121,7 +121,7 @@ def verified_claims(text: str, key: PyJWK, settings: IssuerSettings) -> Claims:
 
 
 def name_of(claims: Claims, claim: str) -> str | None:
-    """The name that the claim says, or None where it says none that can be shown."""
+    """Return the name in the claim, or None where it has none that is printable."""
     value = _claim(claims, claim)
     if not isinstance(value, str) or not 1 <= len(value) <= _MOST_SUBJECT_CHARACTERS:
         return None
@@ -129,7 +129,7 @@ def name_of(claims: Claims, claim: str) -> str | None:
 
 
 def role_of(claims: Claims, claim: str) -> Role | None:
-    """The highest role that the claim names: one text, several with spaces between, or a list."""
+    """Return the highest role in the claim: a text, several separated by spaces, or a list."""
     value = _claim(claims, claim)
     named = value.split() if isinstance(value, str) else value
     if not isinstance(named, list):
@@ -138,7 +138,7 @@ def role_of(claims: Claims, claim: str) -> Role | None:
 
 
 def _claim(claims: Claims, name: str) -> object:
-    """The claim with this very name, or what the names between its dots lead to."""
+    """Return the claim of this name, or the value at this path of names with dots between."""
     if name in claims:
         return claims[name]
     value: object = claims

@@ -1,4 +1,4 @@
-"""How many wrong passwords are looked at, by name and address, and by address alone.
+"""Limits failed password logins, by name and address, and by address alone.
 
 The limit of a name counts for one address only, so nobody can lock the owner of
 an account out from elsewhere; the limit of an address counts over all names.
@@ -28,7 +28,7 @@ class FailureLimit:
         self._levels: dict[object, tuple[float, float]] = {}
 
     def wait_s(self, key: object, now_s: float) -> float:
-        """How long until another attempt is looked at; 0 where it is at once."""
+        """Return how long until another attempt is checked; 0 if it is at once."""
         return max(0.0, self._level(key, now_s) + 1 - self._most) / self._per_s
 
     def add(self, key: object, now_s: float) -> None:
@@ -36,7 +36,7 @@ class FailureLimit:
         self._put(key, self._level(key, now_s) + 1, now_s)
 
     def take_back(self, key: object, now_s: float) -> None:
-        """It was none after all."""
+        """Take back a failure that was counted."""
         self._put(key, self._level(key, now_s) - 1, now_s)
 
     def _level(self, key: object, now_s: float) -> float:
@@ -80,7 +80,7 @@ class LoginLimits:
         self._by_address = FailureLimit(settings.per_address, settings.window_s)
 
     def wait_s(self, name: str, address: str, now_s: float) -> float:
-        """How long until a login of this name from this address is looked at."""
+        """Return how long until a login of this name from this address is checked."""
         return max(
             self._by_name.wait_s((name, address), now_s), self._by_address.wait_s(address, now_s)
         )
@@ -91,6 +91,6 @@ class LoginLimits:
         self._by_address.add(address, now_s)
 
     def forgive(self, name: str, address: str, now_s: float) -> None:
-        """The attempt was right, or was never looked at."""
+        """Take back an attempt that was right, or was never checked."""
         self._by_name.take_back((name, address), now_s)
         self._by_address.take_back(address, now_s)

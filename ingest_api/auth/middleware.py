@@ -1,6 +1,6 @@
-"""The one filter that every request passes: who sends it, and may it be answered.
+"""The middleware that authenticates every request before its route is called.
 
-A route is public only where it says so, so a path that no route knows is closed too.
+A route is public only where it says so, so an unknown path needs credentials too.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ingest_api.web.request_context import context_of
 if TYPE_CHECKING:
     from sanic import Request
 
-    from ingest_api.auth.authenticator import Authentication
+    from ingest_api.auth.authenticator import Authenticator
     from ingest_api.web.roles import Account, Role
 
 STORE_UNAVAILABLE = "Postgres can't be reached: nothing was kept, try again"
@@ -27,24 +27,24 @@ _BEARER: Final = 'Bearer realm="Rollcall", error="invalid_token"'
 
 
 def is_public(request: Request[Any, Any]) -> bool:
-    """Whether the request's route answers anybody."""
+    """Return whether the request's route needs no credentials."""
     return request.route is not None and getattr(request.route.ctx, "public", False) is True
 
 
 async def authenticate(
-    request: Request[Any, Any], authentication: Authentication, forwarded_secret: str
+    request: Request[Any, Any], authenticator: Authenticator, forwarded_secret: str
 ) -> None:
-    """Know the request's account; the body is not touched.
+    """Authenticate the request and attach its account; the body is not read.
 
     Raises:
         Refused: 401, without valid credentials.
-        RoleTooLowError: they are good for nothing.
+        RoleTooLowError: a valid JWT names no role.
         LimitReachedError: there were too many wrong ones.
         UnavailableError: they can't be checked.
     """
     authorization = header(request, "authorization")
     address = client_address(request, forwarded_secret)
-    account = await authentication.account(authorization, address)
+    account = await authenticator.account(authorization, address)
     if account is None:
         challenge = _BEARER if is_bearer(authorization) else _BASIC
         raise Refused(401, UNAUTHORIZED, headers={"WWW-Authenticate": challenge})
@@ -53,10 +53,10 @@ async def authenticate(
 
 
 def account_of(request: Request[Any, Any], role: Role) -> Account:
-    """The request's account, which has this role or a higher one.
+    """Return the request's account, which must have this role or a higher one.
 
     Raises:
-        RoleTooLowError: it has none.
+        RoleTooLowError: it hasn't.
     """
     account: Account = request.ctx.account
     if not account.may(role):

@@ -40,7 +40,7 @@ class Passwords:
         """Of a password that nobody knows: a name without an account costs the same work."""
 
     async def is_right(self, hashed: str, password: str, address: str) -> bool:
-        """Whether the hash is the password's; ``address`` is who asks.
+        """Return whether the hash is the password's; ``address`` is the client's.
 
         Raises:
             UnavailableError: too many wait.
@@ -50,7 +50,7 @@ class Passwords:
             return await self._in_thread(self._verify, hashed, password)
 
     async def hash(self, password: str) -> str:
-        """A new hash of the password."""
+        """Return a new hash of the password."""
         return await self._in_thread(self._hasher.hash, password)
 
     def close(self) -> None:
@@ -83,5 +83,5 @@ class Passwords:
 
 
 def generated_password() -> str:
-    """A password that nobody guesses: 144 random bits."""
+    """Return a random password of 144 bits."""
     return secrets.token_urlsafe(_GENERATED_BYTES)

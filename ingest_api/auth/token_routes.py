@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sanic import Blueprint, Request
 
     from ingest_api.auth.api_tokens import Tokens
-    from ingest_api.auth.authenticator import Authentication
+    from ingest_api.auth.authenticator import Authenticator
 
 _MOST_DAYS: Final = 3650
 _log = structlog.stdlib.get_logger("rollcall.api")
@@ -73,7 +73,7 @@ class TokenDeleted(msgspec.Struct, frozen=True):
     message: str
 
 
-def add_token_routes(api: Blueprint, tokens: Tokens, authentication: Authentication) -> None:
+def add_token_routes(api: Blueprint, tokens: Tokens, authenticator: Authenticator) -> None:
     """Add the routes."""
 
     @api.get("/admin/tokens")
@@ -117,7 +117,7 @@ def add_token_routes(api: Blueprint, tokens: Tokens, authentication: Authenticat
         body = await json_body(request, NewToken)
         check_name(body.name)
         made = await tokens.add(Account(body.name, body.role), by.name, body.expires_in_days)
-        authentication.doubt()
+        authenticator.invalidate()
         token_id = str(made.token_id)
         _log.info("token added", by=by.name, token_id=token_id, token=body.name, role=body.role)
         return TokenAdded(token_id, made.text, "Token added successfully")
@@ -151,7 +151,7 @@ def add_token_routes(api: Blueprint, tokens: Tokens, authentication: Authenticat
         if number is None:
             raise NotFoundError(UNKNOWN_TOKEN)
         name = await tokens.delete(number)
-        authentication.doubt()
+        authenticator.invalidate()
         _log.info("token deleted", by=by.name, token_id=str(number), token=name)
         return TokenDeleted(str(number), "Token deleted successfully")
 

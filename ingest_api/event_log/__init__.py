@@ -1,4 +1,4 @@
-"""`job-events` and `user-events` as the API appends to them and follows them.
+"""Appending to `job-events` and `user-events`; the ledger of jobs; the fold of a user's events.
 
 Owns the ledger (which attempt at a job counts) and the appending of jobs and of single users'
 events.

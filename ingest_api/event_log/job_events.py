@@ -1,4 +1,4 @@
-"""The topic `job-events`: what is accepted is appended, and the log decides whether it counts.
+"""Appends attempts at jobs to `job-events`, and waits until the log has decided whether they count.
 
 An upload is answered from the log alone, read up to its own record; so every
 instance of the API gives the same answer, and no database is asked.
@@ -45,9 +45,9 @@ if TYPE_CHECKING:
     _Attempt = JobAccepted | JobReverted | JobRestored
 
 Acceptance = Literal["accepted", "same", "conflict", "voided", "unknown"]
-"""A ledger's decision, or ``unknown`` where the log could not be asked."""
+"""A ledger's decision, or ``unknown`` where the log could not be read."""
 RevertOutcome = Literal["counts", "changes nothing", "voided", "unknown"]
-"""The same of what reverts or restores a job."""
+"""The same for an event that reverts or restores a job."""
 
 _APPEND_TIMEOUT_S: Final = 4.0
 _READ_TIMEOUT_S: Final = 4.0
@@ -74,37 +74,37 @@ class JobLog:
         self._follower = _Follower(kafka, topic, self.ledger, schemas)
         self._started = asyncio.Event()
         # The follower's own connection waits for records, so other questions go another way.
-        self._asking = make_reader(kafka, "job-events")
+        self._metadata_client = make_reader(kafka, "job-events")
 
     def start(self) -> None:
-        """Connect and begin to follow; returns at once. The topic must be there."""
+        """Connect and begin to follow; return at once. The topic must exist."""
         self._appender.warm()
         self._follower.start()
         self._started.set()
 
     @property
     def held_up_by(self) -> str | None:
-        """Why the log is not read on, where that is a record in a schema that cannot be had."""
+        """Why the follower is stuck: a record's schema can't be fetched; None if it isn't."""
         return self._follower.held_up_by
 
     async def until_moved(self) -> None:
-        """Wait for the end of this version of the log.
+        """Wait until this version of the log has ended.
 
         Raises:
-            LogMovedError: always, and never before.
+            LogMovedError: always, once it has.
         """
         raise LogMovedError(await self._follower.moved_to())
 
     async def stop(self) -> None:
-        """Leave the broker."""
+        """End the thread and close all clients."""
         self._appender.discard()
         await asyncio.to_thread(self._follower.stop)
-        await asyncio.to_thread(self._asking.close)
+        await asyncio.to_thread(self._metadata_client.close)
 
     async def accept(self, event: JobAccepted) -> Acceptance:
-        """What the log decides about this attempt, after it was appended.
+        """Append the attempt and wait for the log's decision.
 
-        Takes at most about fifteen seconds; only ``unknown`` leaves anything open.
+        Takes about fifteen seconds at most; only ``unknown`` leaves anything open.
         """
         if not await self._has_started():
             return "voided"
@@ -114,7 +114,7 @@ class JobLog:
         return decision or "unknown"
 
     async def change(self, event: JobReverted | JobRestored) -> RevertOutcome:
-        """What the log decides about reverting or restoring a job; as :meth:`accept`."""
+        """Append the event and wait for the log's decision, as :meth:`accept` does."""
         if not await self._has_started():
             return "voided"
         decision: RevertDecision | None = None
@@ -123,14 +123,14 @@ class JobLog:
         return decision or "unknown"
 
     async def _has_started(self) -> bool:
-        """Whether the log is read; nothing is appended before, as nobody could tell what it did."""
+        """Wait a little for :meth:`start`; before it nothing is appended, as no outcome is read."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_READ_TIMEOUT_S):
                 await self._started.wait()
         return self._started.is_set()
 
     async def _is_settled(self, event: _Attempt) -> bool:
-        """Whether the log was read past the attempt, or past what voids it where it came first."""
+        """Append the event, or what voids it; return whether the log was read past it."""
         try:
             offset = await self._append_or_void(event)
             await self._read_past(offset)
@@ -163,7 +163,7 @@ class JobLog:
             raise LogUnavailableError(f"{self._topic} was not read up to {offset}") from None
 
     async def catch_up(self) -> None:
-        """The ledger holds on return all that was in the log when this was called.
+        """Wait until the ledger has read all that was in the log when this was called.
 
         Raises:
             LogUnavailableError: Kafka doesn't answer.
@@ -177,7 +177,9 @@ class JobLog:
         deadline_s = time.monotonic() + _METADATA_TIMEOUT_S
         while True:
             try:
-                return self._asking.get_watermark_offsets(partition, timeout=_METADATA_TIMEOUT_S)[1]
+                return self._metadata_client.get_watermark_offsets(
+                    partition, timeout=_METADATA_TIMEOUT_S
+                )[1]
             except KafkaException as error:
                 # The leader may have moved, or not yet been elected for a new topic.
                 if time.monotonic() > deadline_s:
@@ -185,7 +187,7 @@ class JobLog:
             time.sleep(_PAUSE_S)
 
     async def topics(self) -> dict[str, int]:
-        """The number of partitions of each topic there is.
+        """Return the number of partitions of each topic.
 
         Raises:
             LogUnavailableError: Kafka doesn't answer.
@@ -194,14 +196,14 @@ class JobLog:
 
     def _list_topics(self) -> dict[str, int]:
         try:
-            found = self._asking.list_topics(timeout=_METADATA_TIMEOUT_S)
+            found = self._metadata_client.list_topics(timeout=_METADATA_TIMEOUT_S)
         except KafkaException as error:
             raise LogUnavailableError(str(error)) from error
         return {name: len(topic.partitions) for name, topic in found.topics.items()}
 
 
 class _Follower:
-    """The thread that reads `job-events` into the ledger, and who waits for it."""
+    """The thread that reads `job-events` into the ledger, and wakes those who wait for it."""
 
     def __init__(
         self, kafka: Mapping[str, str], topic: str, ledger: JobLedger, schemas: EventSchemas
@@ -226,12 +228,12 @@ class _Follower:
         self._thread.stop()
 
     async def moved_to(self) -> int:
-        """Returns once this version of the log has ended: the one in which it goes on."""
+        """Wait until this version of the log has ended; return the one in which it goes on."""
         await self._moved.wait()
         return self._ledger.moves.moved_to or 0
 
     async def read_past(self, offset: int) -> None:
-        """Returns once the record at this offset, and all before it, have been read."""
+        """Wait until the record at this offset, and all before it, have been read."""
         read = asyncio.Event()
         with self._lock:
             if self._next_offset > offset:
@@ -271,7 +273,7 @@ class _Follower:
             _log.error("undecodable record in job-events", offset=offset, code=error.code)
         with self._lock:
             self._next_offset = offset + 1
-            reached = [read for wanted, read in self._waiting if wanted <= offset]
+            reached = [read for awaited, read in self._waiting if awaited <= offset]
             self._waiting = [waiting for waiting in self._waiting if waiting[0] > offset]
         if self._ledger.moves.moved_to is not None:
             reached.append(self._moved)
@@ -281,7 +283,7 @@ class _Follower:
                 cast("asyncio.AbstractEventLoop", self._loop).call_soon_threadsafe(read.set)
 
     def _decoded(self, value: bytes | None) -> Event | None:
-        """The event, however long its schema is not to be had; None where told to stop."""
+        """Decode the event, retrying as long as its schema can't be fetched; None once stopped."""
         while not self._thread.stopping.is_set():
             try:
                 event = self._schemas.decode(value)

@@ -1,4 +1,4 @@
-"""Which attempts at a job count: the pure reading of `job-events`.
+"""The ledger of jobs: which attempts count, read from `job-events` (pure).
 
 The log decides, in its order and nothing else:
 
@@ -14,7 +14,7 @@ The log decides, in its order and nothing else:
 Which jobs are reverted is a reading of its own, that both sides share
 (:mod:`schemas.log.reverts`).
 
-So everyone who has read up to an offset knows the same about what lies before it.
+So all who have read up to an offset know the same about what lies before it.
 """
 
 from __future__ import annotations
@@ -64,15 +64,15 @@ class JobLedger:
         return self._jobs
 
     def job(self, job_id: int) -> LedgerJob | None:
-        """The attempt that counts for this job id, or None while there is none."""
+        """Return the attempt that counts for this job id, or None while there is none."""
         return self._by_id.get(job_id)
 
     def decision(self, job_id: int, attempt: str) -> Decision | None:
-        """What was decided about this attempt, for ever; None before the log speaks of it."""
+        """Return the final decision about this attempt; None before the log has one."""
         return self._decisions.get((job_id, attempt))
 
     def apply(self, offset: int, event: Event) -> None:
-        """Read the event at this offset; offsets rise, and one already read is skipped.
+        """Apply the event at this offset; offsets rise, and one already applied is skipped.
 
         Events that are neither ``JobAccepted`` nor ``JobVoided`` decide nothing.
         """
@@ -105,7 +105,7 @@ class JobLedger:
 
 
 def is_same_content(one: JobAccepted, other: JobAccepted) -> bool:
-    """Whether both ask for the same: the file's bytes, mode, delimiter and blank cells."""
+    """Return whether both have the same file, mode, delimiter and rule for blank cells."""
     return (one.sha256, one.mode, one.delimiter, one.blank_cells) == (
         other.sha256,
         other.mode,

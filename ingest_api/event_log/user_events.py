@@ -1,4 +1,4 @@
-"""Single events to `user-events`, each to the partition that its writer names."""
+"""Appends single events to `user-events`, each to the partition that its writer names."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 LOG_HELD: Final = "The log is being moved: nothing was kept, try again"
 NOTHING_KEPT: Final = "Kafka can't be reached: nothing was kept, try again"
 _APPEND_TIMEOUT_S: Final = 4.0
-_BELIEVED_S: Final = 1.0
-"""For so long after an acknowledgement Kafka is taken to be there."""
+_REACHABLE_S: Final = 1.0
+"""For so long after an acknowledgement Kafka is taken to be reachable."""
 
 
 class NotAppendedError(LogUnavailableError):
@@ -46,35 +46,35 @@ class UserLog:
         self._appender = Appender(
             kafka, timeout_s=_APPEND_TIMEOUT_S, most_bytes=MAX_DEAD_LETTER_BYTES
         )
-        self._believed_until_s = 0.0
+        self._reachable_until_s = 0.0
 
     def close(self) -> None:
-        """Leave the broker."""
+        """Close the producer."""
         self._appender.discard()
 
     async def check(self) -> None:
-        """Return where Kafka answers, and the log is not held for a move.
+        """Refuse a write while Kafka doesn't answer or the log is held for a move.
 
-        An append that fails leaves open whether the event is in the log; what is
-        found out before has kept nothing for certain.
+        An append that fails leaves open whether the event is in the log; a refusal before
+        it has certainly kept nothing.
 
         Raises:
-            UnavailableError: it doesn't, or it is not known yet that the log is the right one.
+            UnavailableError: Kafka doesn't answer, the log is held, or start-up isn't done.
         """
         if reasons := self._reasons():
             raise UnavailableError(f"{reasons[0]} Nothing was kept, try again")
         if self._job_log.ledger.moves.is_held:
             raise UnavailableError(LOG_HELD)
-        if time.monotonic() < self._believed_until_s:
+        if time.monotonic() < self._reachable_until_s:
             return
         try:
             await self._job_log.topics()
         except LogUnavailableError:
             raise UnavailableError(NOTHING_KEPT) from None
-        self._believe()
+        self._note_reachable()
 
     async def append(self, event: UserRow | AttributeDefined, key: bytes, partition: int) -> None:
-        """The event is in the log on return.
+        """Append the event, and wait until it is in the log.
 
         Raises:
             NotAppendedError: it is not and will not be.
@@ -91,11 +91,11 @@ class UserLog:
         partition: int,
         headers: Sequence[tuple[str, bytes]],
     ) -> int:
-        """A record that was in the log before is in it once more on return; its offset.
+        """Append once more a record that was in the log before; return its new offset.
 
         Raises:
             NotAppendedError: it is not and will not be.
-            RecordTooLargeError: nor may it ever be, as long as the topic takes none so large.
+            RecordTooLargeError: it can't be, as long as the topic takes no record so large.
             LogUnavailableError: it may be, or come to be.
         """
         record = Record(
@@ -113,10 +113,10 @@ class UserLog:
         try:
             offset = await acknowledged
         except LogUnavailableError:
-            self._believed_until_s = 0.0
+            self._reachable_until_s = 0.0
             raise
-        self._believe()
+        self._note_reachable()
         return offset
 
-    def _believe(self) -> None:
-        self._believed_until_s = time.monotonic() + _BELIEVED_S
+    def _note_reachable(self) -> None:
+        self._reachable_until_s = time.monotonic() + _REACHABLE_S

@@ -1,6 +1,6 @@
-"""One user as its events make it, folded as the projection applies them.  Pure.
+"""Folds the events of one user to its values, as the projection applies them (pure).
 
-Of the events with a user's key, what the projection let change nothing is left out:
+Of the events with a user's key, those are left out that change nothing in the projection:
 
 - repeats: a row of a job that an earlier pass has brought, or of a job that was
   over here, and a write of the API whose event id was there before;
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from schemas.events import JobOpened, JobSealed, UserRow
-from schemas.log.passes import is_foreign_to_its_job
+from schemas.log.passes import is_misattributed
 from schemas.log.storable import misfit
 from schemas.read_model.tables import API_SOURCE, REPEAT_OFFSETS
 from schemas.rules.attributes import attribute_field, is_canonical
@@ -36,12 +36,12 @@ if TYPE_CHECKING:
 
 _NO_PLACE: Final = -1
 PlaceOf = Callable[[int], int | None]
-"""A job's place in the order of jobs, None where it is no job."""
+"""Returns a job's place in the order of jobs, None where it is no job."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An event that made or changed the user; ``changes`` by field: what it was and became."""
+    """An event that made or changed the user; ``changes`` by field: the values before and after."""
 
     offset: int
     row: UserRow
@@ -50,7 +50,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What decides which events count.
+    """The rules by which events count.
 
     ``types`` are those of attributes, by ``attributes.<name>``; ``key_field`` is the
     reconciliation key's; ``reverted`` are jobs whose rows count for nothing.
@@ -64,19 +64,19 @@ class Rules:
     def of(
         cls, reconciliation_key: str, types: Mapping[str, AttributeType], reverted: Iterable[int]
     ) -> Rules:
-        """The rules of a log with this key; ``types`` are those of attributes, by their names."""
+        """Return the rules of a log with this key; ``types`` are those of attributes, by name."""
         by_field: dict[str, AttributeType] = {
             attribute_field(name, "string").name: kind for name, kind in types.items()
         }
         return cls(by_field, key_field_of(reconciliation_key, types), frozenset(reverted))
 
-    def is_dead(self, row: UserRow) -> bool:
-        """Whether the row is a dead letter whatever user there is.
+    def is_dead_letter(self, row: UserRow) -> bool:
+        """Return whether the row is a dead letter whatever the user is.
 
-        Of a row without a job: unfit by itself, or with what no attribute is.
+        A row without a job is one if it is invalid by itself, or sets an unknown attribute.
         """
         if row.job_id is not None:
-            return is_foreign_to_its_job(row) or misfit(row) is not None
+            return is_misattributed(row) or misfit(row) is not None
         return (
             event_misfit(row) is not None
             or value_misfit(row) is not None
@@ -92,7 +92,7 @@ class Rules:
 
 
 class JobOrder:
-    """Tells a job's row that comes again, by its place in its file and the job's among jobs."""
+    """Recognises repeated rows of jobs by their place in the file and the job's place in order."""
 
     def __init__(self, place_of: PlaceOf) -> None:
         self._place_of = place_of
@@ -100,14 +100,14 @@ class JobOrder:
         self._record_number = 0
 
     def begin(self, job_id: int) -> bool:
-        """Move on to this job; whether it is the one at work here, or a later one."""
+        """Advance to this job if it is a later one; return whether it is the current one now."""
         place = self._place_of(job_id)
         if place is not None and place > self._place:
             self._place, self._record_number = place, 0
         return place == self._place
 
     def is_next(self, job_id: int, record_number: int) -> bool:
-        """Whether no pass has brought this row before; it counts as brought from now on."""
+        """Return whether the row is no repeat; it counts as seen from now on."""
         if not self.begin(job_id) or record_number <= self._record_number:
             return False
         self._record_number = record_number
@@ -115,7 +115,7 @@ class JobOrder:
 
 
 class UserFold:
-    """A user as its events make it, one after another; pure.
+    """The values of a user, as its events make them one after another (pure).
 
     ``values`` has every field that is set, by its name in the table; those of
     attributes are texts, by ``attributes.<name>``.
@@ -130,12 +130,12 @@ class UserFold:
         self._writes: dict[str, int] = {}
 
     def apply(self, offset: int, event: Event) -> Entry | None:
-        """What the event changed, or None; offsets rise, and the first event made the user."""
+        """Apply the event; return what it changed, or None. Offsets rise."""
         if isinstance(event, JobOpened | JobSealed):
             self._jobs.begin(event.job_id)
         if not isinstance(event, UserRow) or event.key != self._key:
             return None
-        if event.job_id is not None and self._rules.is_dead(event):
+        if event.job_id is not None and self._rules.is_dead_letter(event):
             return None  # of no pass, so it takes no row's place
         if self._is_repeat(offset, event) or self._is_left_out(event):
             return None
@@ -159,10 +159,10 @@ class UserFold:
         return is_repeat
 
     def _is_left_out(self, row: UserRow) -> bool:
-        return row.job_id in self._rules.reverted or self._rules.is_dead(row)
+        return row.job_id in self._rules.reverted or self._rules.is_dead_letter(row)
 
     def _after(self, row: UserRow) -> dict[str, Any] | None:
-        """The values as the row leaves them, or None where it may change nothing."""
+        """Return the values as the row leaves them, or None where it may change nothing."""
         if not self.values:
             return new_values(row)
         is_meant = row.user_id is None or row.user_id == self._user_id
@@ -170,7 +170,7 @@ class UserFold:
 
 
 def new_values(row: UserRow) -> dict[str, Any]:
-    """The values of the user that the row makes, by names as in :class:`UserFold`."""
+    """Return the values of the user that the row inserts, by names as in :class:`UserFold`."""
     values = {a_field.name: getattr(row, a_field.name) for a_field in FIELDS}
     for a_field in FIELDS:
         if a_field.kind == "boolean" and values[a_field.name] is None:
@@ -180,7 +180,7 @@ def new_values(row: UserRow) -> dict[str, Any]:
 
 
 def changed_values(before: Mapping[str, Any], row: UserRow) -> dict[str, Any]:
-    """The values of a user as the upsert leaves them."""
+    """Return the values of a user as the upsert leaves them."""
     values = dict(before) | _attribute_values(row)
     for a_field in FIELDS:
         value = getattr(row, a_field.name)

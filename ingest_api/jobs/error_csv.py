@@ -1,4 +1,4 @@
-"""The refused lines of a job as a CSV file that can be corrected and uploaded again as it is.
+"""Writes the rejected lines of a job as a CSV file that can be corrected and uploaded again.
 
 Each line stands as it was uploaded, with what is wrong in three columns after
 it, which an upload ignores.
@@ -36,7 +36,7 @@ _MOST_NAME_CHARACTERS: Final = 100
 
 
 class ErrorFile:
-    """How the refused lines of one job are written.
+    """Writes the rejected lines of one job.
 
     ``header`` is the file's header record as uploaded, ``delimiter`` the character.
     """
@@ -56,7 +56,7 @@ class ErrorFile:
         self._why = lru_cache(256)(self._quoted_why)
 
     def head(self) -> bytes:
-        """The byte order mark and the header."""
+        """Return the byte order mark and the header."""
         cells = split(self._header, self._delimiter)
         added = [self._quoted(name) for name in ADDED_COLUMNS]
         return self._text([*(cells[column] for column in self._kept), *added], _BOM)
@@ -84,7 +84,7 @@ class ErrorFile:
         return self._delimiter.join([*kept, str(row["line"]), why, *surplus]) + _LINE_END
 
     def _is_plain(self, raw: str) -> bool:
-        """Whether the line can stand as it is."""
+        """Return whether the line can stand as it is."""
         return (
             self._is_first_round
             and '"' not in raw
@@ -94,7 +94,7 @@ class ErrorFile:
         )
 
     def _neutralised(self, cell: str) -> str:
-        """The cell, still quoted if it was, as text for a spreadsheet."""
+        """Return the cell, still quoted if it was, so that no spreadsheet runs it as a formula."""
         quote_mark = '"' if cell.startswith('"') else ""
         if self._formula.match(cell, len(quote_mark)):
             return f"{quote_mark}'{cell[len(quote_mark) :]}"
@@ -113,7 +113,7 @@ class ErrorFile:
 
 
 def split(raw: str, delimiter: str) -> list[str]:
-    """The cells of a record as they are in the file, quotes included.
+    """Return the cells of a record as they are in the file, quotes included.
 
     A quote that is never closed, because the record's end is missing, is closed.
     """
@@ -132,7 +132,7 @@ def split(raw: str, delimiter: str) -> list[str]:
 
 
 def _end_of_cell(raw: str, start: int, delimiter: str) -> int:
-    """Where the cell ends that begins here; beyond the record where its quote is never closed."""
+    """Return the end of the cell that begins here; beyond the record if a quote isn't closed."""
     at = start
     if raw.startswith('"', start):
         at = raw.find('"', start + 1)
@@ -145,7 +145,7 @@ def _end_of_cell(raw: str, start: int, delimiter: str) -> int:
 
 
 def disposition(file_name: str | None, job_id: int) -> str:
-    """The ``Content-Disposition`` of the error file of a job (RFC 6266)."""
+    """Return the ``Content-Disposition`` of the error file of a job (RFC 6266)."""
     name = (file_name or "").replace("\\", "/").rpartition("/")[2]
     name = re.sub(r"(?i)(\.(csv|txt|tsv))?(\.gz)?$", "", name, count=1)
     name = "".join(character for character in name if character.isprintable())

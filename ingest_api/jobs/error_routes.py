@@ -1,4 +1,4 @@
-"""The route that tells which lines of a job were refused: a page as JSON, all of them as CSV."""
+"""The route of a job's rejected lines: a page as JSON, all of them as CSV."""
 
 from __future__ import annotations
 

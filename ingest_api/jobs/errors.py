@@ -1,4 +1,4 @@
-"""The lines of jobs that were refused.
+"""Queries of the rejected lines of jobs.
 
 Of a job that is undone those are listed that are unfit by themselves: what the
 users who were there then made unfit is not known any more, and would be judged

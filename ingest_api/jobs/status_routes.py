@@ -1,4 +1,4 @@
-"""The routes that tell how far jobs are: one, a page of them, or one as it goes on."""
+"""The routes of job statuses: one, a page of them, or one as server-sent events."""
 
 from __future__ import annotations
 

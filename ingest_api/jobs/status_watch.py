@@ -1,4 +1,4 @@
-"""Jobs that somebody watches: asked for together, at most five times a second, for all watchers."""
+"""Polls the statuses of watched jobs, at most five times a second for all watchers together."""
 
 from __future__ import annotations
 

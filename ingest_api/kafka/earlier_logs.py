@@ -1,7 +1,7 @@
-"""Versions of the log that it has left: which topics were theirs, and what their keys meant.
+"""Earlier versions of the log: the names of their topics, and their reconciliation keys.
 
-`job-events` of each version stays when its other topics are gone, and its first
-events say what it was made for.
+`job-events` of each version stays when its other topics are deleted, and its first
+events name the key.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class EarlierLogs:
-    """For one API process; what was found once is remembered, for it never changes."""
+    """Looks up earlier versions of the log, and caches what it finds, which never changes."""
 
     def __init__(self, settings: Settings) -> None:
         self.reconciliation_key = settings.reconciliation_key
@@ -25,12 +25,12 @@ class EarlierLogs:
         self._keys: dict[int, str] = {}
 
     def version_of(self, user_events: str) -> int | None:
-        """The earlier version whose ``user-events`` had that name; None where none had."""
+        """Return the earlier version whose ``user-events`` had that name, or None."""
         version = self._settings.version_of(user_events)
         return version if version and version < self._settings.log_version else None
 
     def fetch_key(self, version: int) -> str | None:
-        """The reconciliation key of that version; None where its `job-events` is gone.
+        """Return the reconciliation key of that version; None if its `job-events` is gone.
 
         Blocks for some seconds at most.
 

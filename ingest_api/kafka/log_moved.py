@@ -1,4 +1,4 @@
-"""What a process of this package does when the log has been moved: it starts itself again.
+"""Restarts a process of this package when the log has been moved to topics of a new version.
 
 Topics, consumers and everything read from them belong to one version of the
 log, so nothing of them is carried over.
@@ -24,7 +24,7 @@ _log = structlog.stdlib.get_logger("rollcall.api")
 class LogMovedError(Exception):
     """The log goes on in the topics of another version.
 
-    ``partitions``: of its ``user-events``, where they have been read already.
+    ``partitions`` is the number that its ``user-events`` has, where that is known already.
     """
 
     def __init__(self, version: int, partitions: int | None = None) -> None:
@@ -34,7 +34,7 @@ class LogMovedError(Exception):
 
 
 def start_again(moved: LogMovedError) -> NoReturn:
-    """Become a new process, with the same id and arguments, that works in the log as it is now."""
+    """Replace this process by a new one, with the same arguments, on the log's new version."""
     _log.info("starting again", reason=str(moved))
     os.environ[name_of(Settings, "log_version")] = str(moved.version)
     if moved.partitions is not None:

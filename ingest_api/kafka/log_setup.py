@@ -1,9 +1,8 @@
-"""A log that is ready for use: its topics, and what `job-events` says it was made for.
+"""Makes the log ready for use: its topics, its schemas, and its reconciliation key.
 
-Keys of events are values of the reconciliation key, so a log holds users by one
-key for ever.
-Which one, its first ``LogConfigured`` says; a log that began before there was
-one says it by its first job.
+Keys of events are values of the reconciliation key, so a log keeps one key for ever.
+Its first ``LogConfigured`` names the key, or its first job where the log is older than
+that event.
 """
 
 from __future__ import annotations
@@ -16,8 +15,8 @@ from confluent_kafka import KafkaException
 
 from ingest_api.errors import LogUnavailableError
 from ingest_api.kafka.log_moved import LogMovedError
-from ingest_api.kafka.log_start import LogBeginning
-from ingest_api.kafka.topic_follower import EventFollower
+from ingest_api.kafka.log_start import LogStart
+from ingest_api.kafka.topic_follower import TopicFollower
 from ingest_api.kafka.topic_setup import TopicSetupError, ensure_topics, topic_names
 from schemas.clients.event_schemas import EventSchemas
 from schemas.clients.kafka import make_producer
@@ -40,7 +39,7 @@ class LogMismatchError(Exception):
 
 
 def ensure_log(settings: Settings) -> None:
-    """The topics exist on return, and the log is one for the reconciliation key that is set.
+    """Create what topics are missing, register schemas, and check the reconciliation key.
 
     Blocks for half a minute at most, for a few seconds where Kafka is down.
     May be called again, and by several processes at once.
@@ -72,7 +71,7 @@ def ensure_log(settings: Settings) -> None:
 
 
 def at_current_version(settings: Settings) -> Settings:
-    """The settings with the topics that are in use, as `job-events` of all versions say.
+    """Return the settings with the topics in use, as `job-events` of all versions say.
 
     Raises:
         TopicSetupError: Kafka cannot be asked.
@@ -89,13 +88,13 @@ def at_current_version(settings: Settings) -> Settings:
 
 
 def fetch_moves(settings: Settings, job_events: Topic) -> LogMoves:
-    """What one version of `job-events` says of moves, up to its end.
+    """Read the moves from one version of `job-events`, up to its end.
 
     Raises:
         TopicSetupError: Kafka cannot be asked.
     """
     moves = LogMoves()
-    follower = EventFollower(settings.kafka, job_events, EventSchemas(settings.schema_registry))
+    follower = TopicFollower(settings.kafka, job_events, EventSchemas(settings.schema_registry))
     deadline_s = time.monotonic() + _TIMEOUT_S
     try:
         while not follower.has_caught_up:
@@ -110,9 +109,9 @@ def fetch_moves(settings: Settings, job_events: Topic) -> LogMoves:
 
 
 def _check_beginning(settings: Settings) -> None:
-    """Else the log would be taken for one that has never said which key it is for."""
+    """Refuse a truncated `job-events`: it would seem never to have named a key."""
     try:
-        missing = LogBeginning(settings.kafka, settings.topics.job_events).missing()
+        missing = LogStart(settings.kafka, settings.topics.job_events).missing()
     except LogUnavailableError as error:
         raise TopicSetupError(f"Kafka can't be asked where job-events begins: {error}") from error
     if missing is not None:
@@ -129,12 +128,12 @@ def _register(schemas: EventSchemas, settings: Settings) -> None:
 
 
 def fetch_key(settings: Settings, schemas: EventSchemas) -> str | None:
-    """The reconciliation key that the log was made for, or None where it does not say.
+    """Return the reconciliation key that the log was made for, or None where it names none.
 
     Raises:
         TopicSetupError: Kafka cannot be asked.
     """
-    follower = EventFollower(settings.kafka, settings.topics.job_events, schemas)
+    follower = TopicFollower(settings.kafka, settings.topics.job_events, schemas)
     deadline_s = time.monotonic() + _TIMEOUT_S
     try:
         while not follower.has_caught_up:
@@ -162,8 +161,8 @@ def _append_key(settings: Settings) -> None:
             0,
             lambda error, _message: failures.append(error.str()) if error else None,
         )
-        left = producer.flush(2 * _TIMEOUT_S)
+        unsent = producer.flush(2 * _TIMEOUT_S)
     except KafkaException as error:
         raise TopicSetupError(f"job-events can't be appended to: {error}") from error
-    if left or failures:
+    if unsent or failures:
         raise TopicSetupError(f"job-events can't be appended to: {', '.join(failures)}")

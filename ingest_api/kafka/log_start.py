@@ -1,4 +1,4 @@
-"""Whether the log still begins with its first records: all that is made from it needs them."""
+"""Checks that the log still has its first records: everything built from it needs them."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _TIMEOUT_S: Final = 4.0
 _PAUSE_S: Final = 0.05
 
 
-class LogBeginning:
-    """Asks Kafka where these topics begin, each time: records may be removed at any time."""
+class LogStart:
+    """Asks Kafka for the first offsets of these topics at each check: retention may remove any."""
 
     def __init__(self, kafka: Mapping[str, str], *topics: Topic) -> None:
         self._places = [
@@ -34,10 +34,10 @@ class LogBeginning:
         self._admin = make_admin(kafka)
 
     async def check(self) -> None:
-        """Return where every partition begins with its first record.
+        """Check that every partition still has its first record.
 
         Raises:
-            LogTruncatedError: one doesn't.
+            LogTruncatedError: one hasn't.
             LogUnavailableError: Kafka doesn't answer.
         """
         missing = await asyncio.to_thread(self.missing)
@@ -45,7 +45,7 @@ class LogBeginning:
             raise LogTruncatedError(missing)
 
     def missing(self) -> str | None:
-        """What is missing, and what to do, of the first partition that is cut off; else None.
+        """Return what the first truncated partition has lost, and what to do; None if none has.
 
         Raises:
             LogUnavailableError: Kafka doesn't answer.

@@ -1,4 +1,4 @@
-"""Appending to the log from the event loop: who awaits knows when a record is replicated."""
+"""Appends records to Kafka from the event loop; each append is awaited until replicated."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _QUEUE_KIB: Final = 256 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """What is to be appended, and where."""
+    """A record to be appended, and its topic and partition."""
 
     topic: str
     partition: int
@@ -61,7 +61,7 @@ class Appender:
         self._live_producer()
 
     def append(self, record: Record) -> asyncio.Future[int]:
-        """The record's offset, once all replicas have it; returns without waiting.
+        """Append the record; return at once a future of its offset, set once all replicas have it.
 
         The future raises :class:`LogUnavailableError` after the time-out at the latest.
         """
@@ -83,7 +83,7 @@ class Appender:
         return self._polled
 
     def discard(self) -> None:
-        """Throw the producer away, with what it has not sent."""
+        """Discard the producer, with what it has not sent."""
         if self._polled is not None:
             self._polled.discard()
 
@@ -112,11 +112,11 @@ class _PolledProducer:
 
     @property
     def is_discarded(self) -> bool:
-        """Whether it has failed or been thrown away; nothing may be appended then."""
+        """Whether it has failed or been discarded; nothing may be appended then."""
         return self._thread.stopping.is_set()
 
     def discard(self) -> None:
-        """Have it thrown away; reports of what it still holds come as failures."""
+        """Have the thread discard it; records not sent yet are reported as failed."""
         self._thread.stopping.set()
 
     def produce(

@@ -1,4 +1,4 @@
-"""The records, all or of some keys, in a stretch of one partition of `user-events`."""
+"""Reads the records, all or of some keys, of a range of offsets of `user-events`."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _WAIT_S: Final = 0.5
 _LOST: Final = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)  # noqa: SLF001 - its public name
 
 
-class TooLongError(Exception):
-    """The stretch was not read to its end in time."""
+class ReadTimeoutError(Exception):
+    """The range was not read to its end in time."""
 
 
 class LogGoneError(RuntimeError):
-    """The log no longer holds the stretch."""
+    """The log no longer holds the range."""
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class LogRange:
     """Records of a partition, from one offset to another, both included."""
 
     partition: int
@@ -39,8 +39,8 @@ class Stretch:
     last_offset: int
 
 
-class LogStretches:
-    """Reads stretches of one topic, outside any group; may be used by several threads."""
+class RangeReader:
+    """Reads ranges of one topic, outside any group; may be used by several threads."""
 
     def __init__(self, kafka: Mapping[str, str], topic: str) -> None:
         self._topic = topic
@@ -48,45 +48,45 @@ class LogStretches:
         self._kafka = kafka
 
     def close(self) -> None:
-        """End what is being read, as if it had taken too long."""
+        """End every read under way, as if it had timed out."""
         self._is_closed.set()
 
     def read(
-        self, stretch: Stretch, keys: AbstractSet[bytes], *, timeout_s: float
+        self, log_range: LogRange, keys: AbstractSet[bytes], *, timeout_s: float
     ) -> Iterator[tuple[int, bytes | None]]:
-        """Offsets and values of the records with one of these keys, in order.
+        """Yield offset and value of each record with one of these keys, in order.
 
-        Blocks while Kafka has them on their way; memory does not grow with the stretch.
+        Blocks until they come from Kafka; memory does not grow with the range.
 
         Raises:
-            TooLongError: it took longer than the time-out, or the reader was closed.
-            LogGoneError: the log no longer holds the stretch.
+            ReadTimeoutError: it took longer than the time-out, or the reader was closed.
+            LogGoneError: the log no longer holds the range.
         """
-        for messages in self.batches(stretch, timeout_s=timeout_s):
+        for messages in self.batches(log_range, timeout_s=timeout_s):
             for message in messages:
                 if message.key() in keys:
                     yield message.offset() or 0, message.value()
 
-    def batches(self, stretch: Stretch, *, timeout_s: float) -> Iterator[list[Message]]:
-        """All records of the stretch in order, some thousand at a time, never none.
+    def batches(self, log_range: LogRange, *, timeout_s: float) -> Iterator[list[Message]]:
+        """Yield all records of the range in order, some thousand at a time, never none.
 
-        Blocks while Kafka has them on their way; memory does not grow with the stretch.
+        Blocks until they come from Kafka; memory does not grow with the range.
 
         Raises:
-            TooLongError: it took longer than the time-out, or the reader was closed.
-            LogGoneError: the log no longer holds the stretch.
+            ReadTimeoutError: it took longer than the time-out, or the reader was closed.
+            LogGoneError: the log no longer holds the range.
         """
-        until_s = time.monotonic() + timeout_s
-        next_offset = stretch.first_offset
-        consumer = make_reader(self._kafka, "stretches", READ_WHILE_WAITED_FOR)
+        deadline_s = time.monotonic() + timeout_s
+        next_offset = log_range.first_offset
+        consumer = make_reader(self._kafka, "ranges", READ_WHILE_WAITED_FOR)
         try:
-            consumer.assign([TopicPartition(self._topic, stretch.partition, next_offset)])
-            while next_offset <= stretch.last_offset:
-                if time.monotonic() > until_s or self._is_closed.is_set():
-                    raise TooLongError
-                left = stretch.last_offset + 1 - next_offset
+            consumer.assign([TopicPartition(self._topic, log_range.partition, next_offset)])
+            while next_offset <= log_range.last_offset:
+                if time.monotonic() > deadline_s or self._is_closed.is_set():
+                    raise ReadTimeoutError
+                remaining = log_range.last_offset + 1 - next_offset
                 # It waits for as many as asked, so no more are asked than there are.
-                found = consumer.consume(min(_BATCH, left), _WAIT_S)
+                found = consumer.consume(min(_BATCH, remaining), _WAIT_S)
                 messages = [message for message in found if message.error() is None]
                 if len(messages) < len(found):
                     _check(found)

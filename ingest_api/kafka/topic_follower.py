@@ -1,4 +1,4 @@
-"""A topic's events from its beginning on, for whoever polls."""
+"""Follows the events of a topic from its first record on."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _BATCH: Final = 1000
 _log = structlog.stdlib.get_logger("rollcall.publisher")
 
 
-class EventFollower:
+class TopicFollower:
     """Reads every partition of a topic, outside any group; used by one thread."""
 
     def __init__(
@@ -46,13 +46,13 @@ class EventFollower:
 
     @property
     def has_caught_up(self) -> bool:
-        """Whether every partition has once been read to its end."""
+        """Whether every partition has been read to its end once."""
         return not self._unread
 
     def poll(self, timeout_s: float) -> Iterator[tuple[int, Event]]:
-        """Offsets and events that have come; waits so long for the first of them.
+        """Yield offset and event of what has come; wait up to the time-out for the first.
 
-        Where an event's schema cannot be had now, it and all after it come in a later call.
+        Where an event's schema can't be fetched now, it and all after it come in a later call.
         """
         if not self._waiting:
             first = self._consumer.poll(timeout_s)
@@ -86,5 +86,5 @@ class EventFollower:
             return None
 
     def close(self) -> None:
-        """Leave the broker."""
+        """Close the consumer."""
         self._consumer.close()

@@ -1,7 +1,7 @@
-"""The topics, made where they are missing, before anything is appended to them.
+"""Creates missing topics, and checks existing ones, before anything is appended to them.
 
-What cannot be mended without losing or misplacing records is not touched: it is
-named, with the way out.
+What cannot be changed without losing or misplacing records is left alone: the error
+says what is wrong and what to do.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class TopicSetupError(Exception):
 
 
 def ensure_topics(settings: Settings) -> None:
-    """All topics exist on return, made as :mod:`schemas.log.topics` says where they were missing.
+    """Create the topics that are missing as :mod:`schemas.log.topics` says; check the others.
 
     Blocks for half a minute at most, for a few seconds where Kafka is down.
     May be called again, and by several processes at once.
@@ -56,7 +56,7 @@ def ensure_topics(settings: Settings) -> None:
 
 
 def topic_names(settings: Settings) -> set[str]:
-    """The names of all topics there are.
+    """Return the names of all topics.
 
     Raises:
         TopicSetupError: Kafka cannot be reached.
@@ -99,12 +99,12 @@ def _create(admin: AdminClient, missing: Sequence[Topic], replication_factor: in
 
 
 def _durability(replication_factor: int) -> dict[str, str]:
-    """Acknowledged means: more than one broker has it, where there are more."""
+    """Return the setting by which an acknowledged record is on two brokers, if there are two."""
     return {"min.insync.replicas": str(max(1, replication_factor - 1))}
 
 
 def _wait_until_visible(admin: AdminClient, made: Sequence[Topic]) -> dict[str, int]:
-    """A broker may answer that a topic is made before its metadata names it."""
+    """Wait for the topics: a broker may report one as created before its metadata names it."""
     names = {topic.name for topic in made}
     deadline_s = time.monotonic() + _VISIBLE_S
     while not names <= (found := _partitions_by_topic(admin)).keys():

@@ -1,4 +1,4 @@
-"""The topic `uploads`: a file goes in as it streams and comes out as it was.
+"""Writes uploaded files in chunks to the topic `uploads`, and reads them back.
 
 A file's chunks lie in one partition, in order, between the offsets that its
 ``JobAccepted`` names; chunks of other uploads may lie between them.
@@ -51,7 +51,7 @@ class UploadUnreachableError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredFile:
-    """Where a file is in `uploads`, and how to know that it is whole."""
+    """The offsets of a file in `uploads`, with its size and hash."""
 
     job_id: int
     attempt: str
@@ -61,7 +61,7 @@ class StoredFile:
 
 
 def stored_file(accepted: JobAccepted) -> StoredFile:
-    """The file of an accepted job."""
+    """Return the stored file of an accepted job."""
     return StoredFile(
         job_id=accepted.job_id,
         attempt=accepted.attempt,
@@ -72,7 +72,7 @@ def stored_file(accepted: JobAccepted) -> StoredFile:
 
 
 class ChunkWriter:
-    """Writes one file to `uploads` as it streams; not more than a few chunks are held."""
+    """Writes one file to `uploads` as it streams, with a few chunks in memory at most."""
 
     def __init__(self, appender: Appender, topic: Topic, *, job_id: int, attempt: str) -> None:
         self._appender = appender
@@ -87,7 +87,7 @@ class ChunkWriter:
         self._last_offset = -1
 
     async def write(self, data: bytes) -> None:
-        """Take the file's next bytes; waits while too many chunks are unacknowledged.
+        """Append the file's next bytes; wait while too many chunks are unacknowledged.
 
         Raises:
             LogUnavailableError: a chunk was not acknowledged in time.
@@ -99,7 +99,7 @@ class ChunkWriter:
             await self._append(chunk)
 
     async def finish(self) -> ChunkRange:
-        """Where the file is, once every chunk of it is acknowledged.
+        """Wait until every chunk is acknowledged; return where the file is.
 
         Raises:
             LogUnavailableError: a chunk was not acknowledged in time.
@@ -120,7 +120,7 @@ class ChunkWriter:
         )
 
     def abandon(self) -> None:
-        """Forget what is under way; chunks that nothing names expire with the topic."""
+        """Forget chunks under way; those that no job refers to expire with the topic."""
         for future in self._under_way:
             if not future.cancel() and not future.cancelled():
                 future.exception()  # nobody asks for it any more
@@ -147,7 +147,7 @@ class ChunkWriter:
 
 
 class ChunkSource:
-    """A consumer of `uploads` that is kept from file to file; used by one thread at a time."""
+    """A consumer of `uploads`, reused for file after file by one thread at a time."""
 
     def __init__(self, kafka: Mapping[str, str], topic: str, *, timeout_s: float = 30) -> None:
         self._topic = topic
@@ -165,7 +165,7 @@ class ChunkSource:
         )
 
     def open(self, file: StoredFile) -> ChunkReader:
-        """The file from its beginning; a reader opened before gives nothing more.
+        """Return a reader of the file; one opened before gives nothing more.
 
         Raises:
             UploadUnreachableError: the broker doesn't answer.
@@ -186,12 +186,12 @@ class ChunkSource:
         self._is_topic_known = True
 
     def close(self) -> None:
-        """Leave the broker."""
+        """Close the consumer."""
         self._consumer.close()
 
 
 class ChunkReader:
-    """The bytes of one stored file, checked against its size and SHA-256 at the end."""
+    """Reads one stored file, and checks its size and SHA-256 at the end."""
 
     def __init__(self, consumer: Consumer, file: StoredFile, *, timeout_s: float) -> None:
         self._consumer = consumer
@@ -203,19 +203,19 @@ class ChunkReader:
         self._digest = hashlib.sha256()
 
     def read(self, size: int = -1) -> bytes:
-        """The next ``size`` bytes, or fewer only at the end; all that is left where negative.
+        """Return the next ``size`` bytes, fewer only at the end; all the rest if negative.
 
-        Blocks while the broker has the bytes on their way.
+        Blocks until the bytes come from the broker.
 
         Raises:
             UploadLostError: the log does not hold the file as it was accepted.
             UploadUnreachableError: no chunk came for the time-out.
         """
-        wanted = self._file.size_bytes if size < 0 else size
-        while len(self._buffer) < wanted and self._next_index < self._file.chunks.count:
+        size = self._file.size_bytes if size < 0 else size
+        while len(self._buffer) < size and self._next_index < self._file.chunks.count:
             self._buffer += self._next_chunk()
-        data = bytes(self._buffer[:wanted])
-        del self._buffer[:wanted]
+        data = bytes(self._buffer[:size])
+        del self._buffer[:size]
         return data
 
     def _next_chunk(self) -> bytes:

@@ -1,4 +1,4 @@
-"""The API's description of itself, and the page that shows it.
+"""The OpenAPI document, made from the routes and response types, and its Swagger UI page.
 
 Owns `Operation`, the response types, the OpenAPI document and the viewer's files.
 Promises that each route is described, or the application does not start.

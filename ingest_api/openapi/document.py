@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 description of the API, made of what its routes say of themselves.
+"""Makes the OpenAPI 3.1 document of the API from the operations of its routes.
 
 Each route's handler carries an :class:`ingest_api.openapi.operation.Operation`; what
 follows from it (who may call, what a list or a JSON body can be refused for) is
@@ -119,10 +119,10 @@ _BODY_REFUSALS: Final = {
 
 
 def document_of(app: Sanic[Any, Any]) -> Json:
-    """The description of all routes of the application, as an OpenAPI 3.1 document.
+    """Return the OpenAPI 3.1 document of all routes of the application.
 
     Raises:
-        LookupError: a route says nothing of itself.
+        LookupError: a route has no operation.
     """
     operations = [(route, _operation(route)) for route in app.router.routes]
     schemas = _Schemas(operation for _, operation in operations)
@@ -149,7 +149,7 @@ def document_of(app: Sanic[Any, Any]) -> Json:
 
 
 def path_of(route: Route) -> str:
-    """The route's path as OpenAPI writes it."""
+    """Return the route's path as OpenAPI writes it."""
     return "/" + re.sub(r"<(\w+)(:[^>]*)?>", r"{\1}", route.path)
 
 
@@ -161,7 +161,7 @@ def _operation(route: Route) -> Operation:
 
 
 def _place(described: tuple[Route, Operation]) -> tuple[int, str, list[str]]:
-    """Where an operation stands in the document: by its tag, its path, and its methods."""
+    """Return the sort key of an operation: its tag, its path, and its methods."""
     route, operation = described
     return list(_TAGS).index(operation.tag), path_of(route), sorted(route.methods)
 
@@ -172,9 +172,9 @@ def _camel(name: str) -> str:
 
 
 def _examples(route: Route) -> Json:
-    """The examples of what a route answers, by code and what they show; ``body``: of what it takes.
+    """Return the route's examples from ``examples.json`` of its folder.
 
-    They stand in ``examples.json`` of the route's folder.
+    Those of answers are by status and title; ``body`` is one of the request's body.
     """
     folder = route.handler.__module__.rpartition(".")[0]
     return _examples_of_folder(folder).get(_camel(route.handler.__name__), {})
@@ -197,7 +197,7 @@ class _Schemas:
         self._by_kind = dict(zip(map(id, kinds), schemas, strict=True))
 
     def of(self, body: object) -> Json:
-        """The schema of a body, see :class:`ingest_api.openapi.operation.Answer`."""
+        """Return the schema of a body, see :class:`ingest_api.openapi.operation.Answer`."""
         if isinstance(body, dict):
             return cast("Json", body)
         if isinstance(body, tuple):
@@ -206,7 +206,7 @@ class _Schemas:
 
 
 def _kinds(operation: Operation) -> Iterator[Any]:
-    """The types of all bodies that the operation takes or answers."""
+    """Yield the types of all bodies that the operation takes or answers."""
     bodies = [body for answer in answers_of(operation).values() for body in answer.bodies.values()]
     for body in (*bodies, *(operation.body or {}).values()):
         if isinstance(body, tuple):
@@ -216,7 +216,7 @@ def _kinds(operation: Operation) -> Iterator[Any]:
 
 
 def answers_of(operation: Operation) -> dict[int, Answer]:
-    """All answers of an operation by code, those that follow from it too."""
+    """Return all answers of an operation by status, with those that follow from its role etc."""
     found: dict[int, list[Answer]] = {code: [answer] for code, answer in operation.answers.items()}
     for code, answer in _following(operation):
         found.setdefault(code, []).append(answer)
@@ -296,7 +296,7 @@ def _contents(bodies: Mapping[str, Any], schemas: _Schemas) -> dict[str, Json]:
 
 
 def _named(examples: Mapping[str, object]) -> Json:
-    """Examples as OpenAPI names them, by what they are examples of."""
+    """Return the examples under names that OpenAPI allows, each with its title as summary."""
     return {
         re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-"): {"summary": name, "value": value}
         for name, value in examples.items()

@@ -1,4 +1,4 @@
-"""What each route promises, said once beside its handler: the source of the OpenAPI description.
+"""The operation of each route, declared beside its handler: the source of the OpenAPI document.
 
 A handler is described by :func:`ingest_api.openapi.described.described`;
 :mod:`ingest_api.openapi.document` makes the document of the descriptions of all routes.
@@ -46,7 +46,7 @@ class Parameter:
 
 
 def after_parameter(description: str, example: int) -> Parameter:
-    """`after` of a page by key, by the number of the last entry of the page before."""
+    """Return the parameter `after`: the number of the last entry of the page before."""
     return Parameter(
         name="after",
         place="query",
@@ -57,7 +57,7 @@ def after_parameter(description: str, example: int) -> Parameter:
 
 
 def page_parameters(most: int = 1000, default: int = 20) -> tuple[Parameter, Parameter]:
-    """``start`` and ``pageSize``, as every list takes them."""
+    """Return the parameters ``start`` and ``pageSize``, as every list takes them."""
     start = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1, "default": 0}
     size = {"type": "integer", "minimum": 1, "maximum": most, "default": default}
     return (
@@ -91,7 +91,7 @@ def refused(
     *,
     headers: Mapping[str, str] | None = None,
 ) -> Answer:
-    """The answer of a request that is refused, with one example of its body."""
+    """Return the answer of a request that is refused, with one example of its body."""
     return Answer(
         description=description,
         bodies={JSON: Refusal},
@@ -101,13 +101,13 @@ def refused(
 
 
 def refused_detail(message: str, code: str, column: str | None, detail: str) -> dict[str, Any]:
-    """The body of a refusal with one detail that is no line's fault."""
+    """Return the body of a refusal with one detail that is no line's fault."""
     found = {"line": None, "column": column, "code": code, "message": detail}
     return {"message": message, "details": [found]}
 
 
 def either(*answers: Answer) -> Answer:
-    """One answer of several that share a code."""
+    """Combine answers that share a status into one."""
     return Answer(
         description=" Or: ".join(dict.fromkeys(answer.description for answer in answers)),
         bodies={kind: body for answer in reversed(answers) for kind, body in answer.bodies.items()},

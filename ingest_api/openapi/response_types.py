@@ -1,4 +1,4 @@
-"""What is answered with 200, as types: the source of the schemas of the OpenAPI description.
+"""The types of successful answers: what is sent, and the source of OpenAPI's schemas.
 
 A client that knows the contract finds its names here; further ones may be added,
 so a client must not mind names that it doesn't know.

@@ -1,4 +1,4 @@
-"""The OpenAPI description, its viewer, and the AsyncAPI one, as files that anybody may read."""
+"""The public routes of the OpenAPI document, its viewer, and the AsyncAPI document."""
 
 from __future__ import annotations
 

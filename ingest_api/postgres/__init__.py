@@ -1,4 +1,4 @@
-"""The API's connections to Postgres.
+"""Postgres on the API's side: connection pool, read snapshots, notifications.
 
 Owns the pool, repeatable-read snapshots and notifications.
 Promises that a query ends soon after the client that asked for it has gone.

@@ -1,4 +1,4 @@
-"""The API's connections to Postgres: a small pool, and one exception where it doesn't answer."""
+"""The API's connection pool; every failure to reach Postgres is one exception."""
 
 from __future__ import annotations
 
@@ -47,18 +47,18 @@ Connection = psycopg.AsyncConnection[dict[str, Any]]
 
 
 async def _check(connection: Connection) -> None:
-    """Find out that the server has ended a connection before a query meets it."""
+    """Find out that the server has closed a connection before a query uses it."""
     await connection.execute("")
 
 
 class SchemaGoneError(Exception):
-    """The tables of a projection instance were dropped before they were read."""
+    """A projection instance was dropped before it was read."""
 
 
 class Snapshot:
     """One transaction whose statements all see the same state of the read model.
 
-    ``schemas`` are those of Postgres that statements name as ``{…}``.
+    ``schemas`` are the Postgres schemas by the names that statements have for them: ``{name}``.
     """
 
     def __init__(self, connection: Connection, schemas: Mapping[str, str]) -> None:
@@ -70,10 +70,10 @@ class Snapshot:
     async def select(
         self, query: LiteralString, parameters: Parameters | None = None
     ) -> list[dict[str, Any]]:
-        """The rows of a statement; none while there is no read model yet.
+        """Return the rows of a statement; none while there is no read model yet.
 
         Raises:
-            SchemaGoneError: a schema named other than ``public`` is not there.
+            SchemaGoneError: a schema other than ``public`` does not exist.
         """
         if not self._has_read_model:
             return []
@@ -88,13 +88,13 @@ class Snapshot:
 
 
 class BlockingReads:
-    """One snapshot of the read model, for a thread that may wait; times are in UTC and ISO."""
+    """One snapshot of the read model for a thread that may block; times are in UTC and ISO."""
 
     def __init__(self, connection: psycopg.Connection[dict[str, Any]]) -> None:
         self._connection = connection
 
     def select(self, query: LiteralString, parameters: Parameters) -> list[dict[str, Any]]:
-        """The rows of a statement; none while there is no read model yet."""
+        """Return the rows of a statement; none while there is no read model yet."""
         try:
             with self._connection.transaction():
                 return self._connection.execute(query, parameters).fetchall()
@@ -102,13 +102,13 @@ class BlockingReads:
             return []
 
     def copy(self, query: LiteralString, parameters: Parameters) -> Iterator[memoryview]:
-        """What a ``COPY … TO STDOUT`` gives, a row at a time, in flat memory."""
+        """Yield the rows of a ``COPY … TO STDOUT`` one at a time, in constant memory."""
         statement = psycopg.ClientCursor(self._connection).mogrify(query, parameters)
         yield from copied_lines(self._connection.pgconn, statement.encode())
 
 
 class Store:
-    """Postgres, as the API uses it."""
+    """A pool of connections to Postgres, and the kinds of transactions that the API uses."""
 
     def __init__(self, conninfo: str) -> None:
         self._conninfo = conninfo
@@ -126,7 +126,7 @@ class Store:
         )
 
     async def open(self) -> None:
-        """Begin to connect; returns at once."""
+        """Begin to connect; return at once."""
         await self._pool.open()
 
     async def close(self) -> None:
@@ -140,7 +140,7 @@ class Store:
         *,
         timeout_s: float = _STATEMENT_TIMEOUT_S,
     ) -> list[dict[str, Any]]:
-        """The rows of one statement.
+        """Return the rows of one statement.
 
         Raises:
             StoreUnavailableError: they did not come within the time-out.
@@ -154,14 +154,13 @@ class Store:
         *,
         timeout_s: float = _STATEMENT_TIMEOUT_S,
     ) -> _T:
-        """What ``work`` makes of one snapshot of the read model.
+        """Run ``work`` on one snapshot of the read model, and return its result.
 
-        Where ``schemas`` are given, each statement names them: ``{name}`` is the schema
-        that stands under that name.
+        Where ``schemas`` are given, statements name them by placeholders, see :class:`Snapshot`.
 
         Raises:
             StoreUnavailableError: Postgres doesn't answer.
-            SchemaGoneError: one of the schemas is not there, see :class:`Snapshot`.
+            SchemaGoneError: one of the schemas does not exist.
         """
         return await self._within(timeout_s, self._read(work, schemas or {}, timeout_s))
 
@@ -206,7 +205,7 @@ class Store:
         *,
         timeout_s: float = _STATEMENT_TIMEOUT_S,
     ) -> list[dict[str, Any]]:
-        """The rows of a statement on the read model; none while there is no read model yet.
+        """Return the rows of a statement on the read model; none while there is none yet.
 
         Raises:
             StoreUnavailableError: Postgres doesn't answer.
@@ -220,7 +219,7 @@ class Store:
     async def transaction(
         self, *, timeout_s: float = _STATEMENT_TIMEOUT_S
     ) -> AsyncGenerator[Connection]:
-        """A connection in a transaction of its own.
+        """Yield a connection in a transaction of its own.
 
         Raises:
             StoreUnavailableError: nothing is known of what the transaction did.
@@ -237,7 +236,7 @@ class Store:
 
     @contextlib.contextmanager
     def blocking_reads(self, timeout_s: float) -> Generator[BlockingReads]:
-        """A snapshot on a connection of its own; no statement takes longer than the time-out.
+        """Yield a snapshot on a connection of its own; the time-out holds for each statement.
 
         Raises:
             StoreUnavailableError: Postgres doesn't answer.
@@ -256,12 +255,12 @@ class Store:
             raise StoreUnavailableError(type(error).__name__) from error
 
     async def notifications(self, channel: LiteralString) -> AsyncGenerator[str]:
-        """Payloads of the channel as they come, over a connection of its own.
+        """Yield the payloads of the channel as they come, over a connection of its own.
 
         The first is empty and says that the connection listens from now on.
 
         Raises:
-            StoreUnavailableError: there is no connection, or it has ended; what came since is lost.
+            StoreUnavailableError: the connection failed or ended; what comes meanwhile is lost.
         """
         try:
             connection = await psycopg.AsyncConnection.connect(
@@ -283,7 +282,7 @@ class Store:
 
     @contextlib.asynccontextmanager
     async def session(self, timeout_s: float) -> AsyncGenerator[Connection]:
-        """A connection apart from the pool, in a transaction; gone with all that it has made.
+        """Yield a connection outside the pool, in a transaction; its temporary tables end with it.
 
         Raises:
             StoreUnavailableError: nothing is known of what the transaction did.

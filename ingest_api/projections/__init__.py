@@ -1,4 +1,4 @@
-"""Projection instances as the API asks for them: rebuilds, verifications, points in time.
+"""Requests to rebuild or verify the tables, and the registry of projection instances.
 
 Owns the routes under `…/projections` and the rows of the instance registry that are requests.
 Promises that a request is made once however often it is sent.

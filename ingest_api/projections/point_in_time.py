@@ -1,4 +1,4 @@
-"""Points at which the audience is looked at: a time, the end of a job, or now.
+"""Points in time at which the audience is read: a time, the end of a job, or now.
 
 As of a job: after its last record in each partition, with what was undone before.
 As of a time: all that was in the log before it, with what was undone before it.
@@ -31,7 +31,7 @@ _FORMS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One of the two, or neither: then it is now."""
+    """A point in time: as of a job, as of a time, or now where neither is set."""
 
     job_id: int | None = None
     time: datetime | None = None
@@ -59,7 +59,7 @@ NOW: Final = Point()
 def read_point(
     name: str, values: Sequence[str], *, now: datetime, allows_now: bool = False
 ) -> Point:
-    """The point that the parameter with this name says.
+    """Parse the parameter with this name as a point in time.
 
     Raises:
         InvalidRequestError: it is repeated, none, or in the future; there is no job of such an id.

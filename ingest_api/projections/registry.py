@@ -1,7 +1,7 @@
-"""The registry of projection instances, as the API uses it.
+"""The API's queries of the registry of projection instances.
 
-A row is the request for an instance as well: the API adds it, and the processor's
-builder takes it, notes how far it is, and says what came of it
+A row is also the request for an instance: the API adds it, and the processor's
+builder claims it, records its progress, and its result
 (``schemas/instances.sql``).
 
 Two kinds are asked for here: those that rebuild or verify the live tables, one at
@@ -34,7 +34,7 @@ _COLUMNS: LiteralString = """
 """
 
 
-class Instances:
+class InstanceRegistry:
     """Queries for one API process.
 
     Each raises :class:`ingest_api.postgres.pool.StoreUnavailableError` where Postgres doesn't
@@ -52,7 +52,7 @@ class Instances:
     """
 
     async def request(self, purpose: str, *, mends: bool, by: str) -> int | None:
-        """The number of the instance asked for; None where one that may switch is at work.
+        """Request an instance and return its number; None where one that may switch is at work.
 
         None too where no processor has made the registry yet.
         """
@@ -64,7 +64,7 @@ class Instances:
     _FETCH: LiteralString = _SELECT + " WHERE number = %(number)s"
 
     async def fetch(self, number: int) -> Row | None:
-        """The instance with this number, or None."""
+        """Return the instance with this number, or None."""
         rows = await self._store.select_projected(self._FETCH, {"number": number})
         return rows[0] if rows else None
 
@@ -78,7 +78,7 @@ class Instances:
     )
 
     async def fetch_at_work(self) -> Row | None:
-        """The one instance that may end in a switch, or None."""
+        """Return the one instance at work that may end in a switch, or None."""
         rows = await self._store.select_projected(self._FETCH_AT_WORK)
         return rows[0] if rows else None
 
@@ -125,7 +125,7 @@ class Instances:
     """.replace("<columns>", _COLUMNS)
 
     async def use_past(self, point: Point) -> Row | None:
-        """The past audience as of the point, marked as in use; None where it is to be asked for."""
+        """Return the past audience as of the point and mark it as used; None if not requested."""
         rows = await self._store.select_projected(self._FIND, _find_parameters(point))
         return rows[0] if rows else None
 
@@ -139,7 +139,7 @@ class Instances:
     """
 
     async def request_past(self, point: Point, *, by: str) -> bool:
-        """Ask for the audience as of the point where nobody has; False where there is no room.
+        """Request the audience as of the point if nobody has; return False if there is no room.
 
         Two that ask at once ask for one. Where no processor has made the registry yet, nothing
         is asked for.
@@ -176,19 +176,19 @@ class Instances:
     """
 
     async def _has_room(self, connection: Connection) -> bool:
-        """Whether one more may be kept, when the one longest unused has been let go."""
+        """Return whether one more fits, after releasing the one that is unused for longest."""
         if len(await _rows(connection, self._SELECT_KEPT)) < MOST_PAST:
             return True
         released = await connection.execute(self._RELEASE, {"in_use_s": IN_USE_S})
         return released.rowcount > 0
 
     async def select_kept_past(self) -> list[Row]:
-        """The past audiences that take the room there is."""
+        """Return the past audiences that are kept."""
         return await self._store.select_projected(self._SELECT_KEPT)
 
 
 def point_of(row: Row) -> Point | None:
-    """The point that an instance is as of; None where it is another kind of instance."""
+    """Return the point that an instance is as of; None for other kinds of instances."""
     if row["purpose"] != "as_of":
         return None
     return Point(job_id=row["as_of_job_id"], time=row["as_of_time"])

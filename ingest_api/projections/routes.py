@@ -35,11 +35,11 @@ if TYPE_CHECKING:
     from ingest_api.errors import (
         IngestError,
     )
-    from ingest_api.kafka.log_start import LogBeginning
+    from ingest_api.kafka.log_start import LogStart
     from ingest_api.projections.operations import (
         Projection,
     )
-    from ingest_api.projections.registry import Instances
+    from ingest_api.projections.registry import InstanceRegistry
 
     Row = dict[str, Any]
 
@@ -47,7 +47,7 @@ _MOST_NUMBER: Final = 2**31 - 1
 _log = structlog.stdlib.get_logger("rollcall.api")
 
 
-def add_projection_routes(api: Blueprint, instances: Instances, beginning: LogBeginning) -> None:
+def add_projection_routes(api: Blueprint, instances: InstanceRegistry, log_start: LogStart) -> None:
     """Add the routes."""
 
     @api.get("/admin/projections")
@@ -69,7 +69,7 @@ def add_projection_routes(api: Blueprint, instances: Instances, beginning: LogBe
         account = account_of(request, "admin")
         body = await json_body(request, ProjectionRequest)
         _check(body)
-        await beginning.check()
+        await log_start.check()
         number = await instances.request(body.purpose, mends=body.mend, by=account.name)
         if number is None:
             raise await _refusal(instances)
@@ -85,7 +85,7 @@ def _check(body: ProjectionRequest) -> None:
         raise InvalidRequestError(INVALID_BODY, [Detail("VALUE_INVALID", message, column="mend")])
 
 
-async def _refusal(instances: Instances) -> IngestError:
+async def _refusal(instances: InstanceRegistry) -> IngestError:
     """Why none was taken: one is at work, or nobody has made the registry."""
     at_work = await instances.fetch_at_work()
     if at_work is not None:
@@ -94,7 +94,7 @@ async def _refusal(instances: Instances) -> IngestError:
     return UnavailableError("No processor has made its tables yet: try again once one runs")
 
 
-async def _fetch(instances: Instances, text: str) -> Row:
+async def _fetch(instances: InstanceRegistry, text: str) -> Row:
     number = whole_number(text, _MOST_NUMBER)
     row = None if number is None else await instances.fetch(number)
     if row is None:

@@ -15,7 +15,7 @@ import pyarrow.compute
 
 from schemas.codec import codec, columnar, framing
 from schemas.events import RowRejected, UserRow
-from schemas.log.passes import foreign_to_jobs
+from schemas.log.passes import misattributed_rows
 from schemas.log.sequences import in_sequence
 from schemas.log.storable import unstorable_rows
 
@@ -58,7 +58,7 @@ def job_rows(job_id: int, values: Sequence[bytes], expected: int) -> JobRows:
         is_own = is_own.copy()
         is_own[unstorable_rows(decoded)] = False
         if decoded is rows:
-            is_own[foreign_to_jobs(rows)] = False
+            is_own[misattributed_rows(rows)] = False
         sequences[places[is_own]] = numbers[is_own]
     own = np.flatnonzero(sequences != _NONE)
     counted = own[in_sequence(sequences[own], expected)]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from ingest_api.errors import ConflictError, UnavailableError
-from ingest_api.kafka.range_reader import LogGoneError, Stretch, TooLongError
+from ingest_api.kafka.range_reader import LogGoneError, LogRange, ReadTimeoutError
 from ingest_api.openapi.response_types import JobProof, ProofFinding, ProofPartition
 from ingest_api.proofs.partition import JobPart, PartitionProof, ProofFindings
 from ingest_api.proofs.surviving_users import SURVIVING_USER_TYPES, SurvivingUsers
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ingest_api.event_log.ledger import LedgerJob
-    from ingest_api.kafka.range_reader import LogStretches
+    from ingest_api.kafka.range_reader import RangeReader
     from ingest_api.postgres.pool import BlockingReads, Store
     from schemas.clients.event_schemas import EventSchemas
     from schemas.events import JobState
@@ -54,16 +54,16 @@ ORDER BY partition
 class JobProofs:
     """Proves jobs for one API process: one at a time, a few wait."""
 
-    def __init__(self, store: Store, stretches: LogStretches, schemas: EventSchemas) -> None:
+    def __init__(self, store: Store, range_reader: RangeReader, schemas: EventSchemas) -> None:
         self._store = store
         self._schemas = schemas
-        self._stretches = stretches
+        self._range_reader = range_reader
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="proof")
         self._waiting = 0
 
     def close(self) -> None:
         """Accept no more requests, and end the proof under way."""
-        self._stretches.close()
+        self._range_reader.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def prove(self, job: LedgerJob) -> JobProof:
@@ -79,7 +79,7 @@ class JobProofs:
         self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, self._prove, job)
-        except TooLongError:
+        except ReadTimeoutError:
             raise UnavailableError(
                 f"The proof was not made within {_TIMEOUT_S:g} s: try again when Kafka and"
                 " Postgres are less busy, or prove all tables with `rollcall verify`"
@@ -134,9 +134,9 @@ class JobProofs:
             copied_columns(reads.copy(self._COPY_SURVIVING_USERS, parameters), SURVIVING_USER_TYPES)
         )
         proof = PartitionProof(state.job_id, part, survivors, findings)
-        stretch = Stretch(part.partition, part.opened_offset, part.sealed_offset)
+        log_range = LogRange(part.partition, part.opened_offset, part.sealed_offset)
         timeout_s = max(0.0, until_s - time.monotonic())
-        for messages in self._stretches.batches(stretch, timeout_s=timeout_s):
+        for messages in self._range_reader.batches(log_range, timeout_s=timeout_s):
             offsets = np.array([message.offset() for message in messages], np.int64)
             values = [message.value() or b"" for message in messages]
             self._schemas.learn(values)

@@ -1,4 +1,7 @@
-"""A process: accepted jobs, in their order, to `user-events` (`python -m ingest_api.publisher`).
+"""The publisher process: appends accepted jobs, in their order, to `user-events`.
+
+Runs as `python -m ingest_api.publisher`.
+A pass is one publication of a job: all its rows, between JobOpened and JobSealed.
 
 Owns the passes, the lease that lets one publisher work at a time, and the watchdog.
 Promises that a job is published whole before the next one begins, whatever is lost or repeated.

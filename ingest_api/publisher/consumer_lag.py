@@ -1,4 +1,4 @@
-"""How far `user-events` reaches, and how far the processors have read it."""
+"""Asks Kafka for the consumer lag: the ends of `user-events`, and the processors' offsets."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ if TYPE_CHECKING:
 _TIMEOUT_S: Final = 5.0
 
 
-class ProgressUnknownError(Exception):
+class LagUnknownError(Exception):
     """Kafka does not answer."""
 
 
-class ProjectionProgress:
-    """Asks Kafka, whose answers are lists by partition."""
+class ConsumerLag:
+    """Asks Kafka for offsets, as lists by partition."""
 
     def __init__(self, kafka: Mapping[str, str], topic: Topic, group: str) -> None:
         self._places = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
         self._group = group
         self._admin = make_admin(kafka)
 
-    def marks(self) -> tuple[int, ...]:
-        """Positions that move while a job is published or applied.
+    def positions(self) -> tuple[int, ...]:
+        """Return the offsets that grow while a job is published or applied.
 
         Raises:
-            ProgressUnknownError: Kafka does not answer.
+            LagUnknownError: Kafka does not answer.
         """
         return (*self.ends(), *self.next_offsets())
 
     def ends(self) -> list[int]:
-        """The offset after the last record of each partition.
+        """Return the offset after the last record of each partition.
 
         Raises:
-            ProgressUnknownError: Kafka does not answer.
+            LagUnknownError: Kafka does not answer.
         """
         latest: dict[Any, Any] = {place: OffsetSpec.latest() for place in self._places}
         answers = cast(
@@ -50,22 +50,22 @@ class ProjectionProgress:
         try:
             return [answers[place].result().offset for place in self._places]
         except KafkaException as error:
-            raise ProgressUnknownError(str(error)) from error
+            raise LagUnknownError(str(error)) from error
 
     def next_offsets(self) -> list[int]:
-        """What the processors have committed for each partition; 0 before they have.
+        """Return the offsets that the processors have committed by partition; 0 before they have.
 
         Raises:
-            ProgressUnknownError: Kafka does not answer.
+            LagUnknownError: Kafka does not answer.
         """
-        asked = ConsumerGroupTopicPartitions(self._group, self._places)
+        request = ConsumerGroupTopicPartitions(self._group, self._places)
         answers = cast(
             "dict[str, Any]",
-            self._admin.list_consumer_group_offsets([asked], request_timeout=_TIMEOUT_S),
+            self._admin.list_consumer_group_offsets([request], request_timeout=_TIMEOUT_S),
         )
         try:
             found = answers[self._group].result().topic_partitions
         except KafkaException as error:
-            raise ProgressUnknownError(str(error)) from error
+            raise LagUnknownError(str(error)) from error
         offsets = {place.partition: max(0, place.offset) for place in found}
         return [offsets.get(place.partition, 0) for place in self._places]

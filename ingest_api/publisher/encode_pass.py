@@ -1,4 +1,4 @@
-"""A file and its ``JobAccepted`` → the values that a pass appends to `user-events`.
+"""Encodes a job's file to the records that its pass appends to `user-events`.
 
 A pure function: the same rows, in the same order, with the same bytes in each
 partition, however the file comes in pieces, and in every later pass.
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 class FilePass:
     """One pass over one file.
 
-    ``rows`` and ``digests`` hold, by partition, what ``JobSealed`` says of the
-    rows handed out so far: how many, and the CRC-32 of their values.
+    ``rows`` and ``digests`` are, by partition, those of ``JobSealed``: the number of rows
+    yielded so far, and the CRC-32 of their values.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class FilePass:
         self._accepted = accepted
 
     def blocks(self) -> Iterator[Values]:
-        """Framed values in order, by partition; a partition that gets none is left out.
+        """Yield keys and framed values in order, by partition; one that gets none is left out.
 
         Raises:
             FileFault: it is not the file that was accepted.
@@ -72,7 +72,7 @@ class FilePass:
         return self._by_partition(ordered_keys, ordered_values, counts)
 
     def _keys(self, checked: RowsAndRejections) -> pa.StringArray:
-        """Of the rows, then of the rejections; a refused line has no key of its own."""
+        """Return the record keys of the rows, then of the rejections: ``<job id>/<number>``."""
         keys = cast("pa.StringArray", checked.rows.column("key"))
         numbers = cast("list[int]", checked.rejections.column("record_number").to_pylist())
         if not numbers:
@@ -96,7 +96,7 @@ class FilePass:
 
 
 def _order(checked: RowsAndRejections, partitions: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
-    """The lines by partition, and in each as in the file."""
+    """Return the order of the lines by partition, and in each as in the file."""
     # Sixteen bits are sorted by their digits, which is faster than by comparison.
     narrow = partitions.astype(np.uint16)
     if not checked.rejections.num_rows:
@@ -107,7 +107,7 @@ def _order(checked: RowsAndRejections, partitions: npt.NDArray[np.int32]) -> npt
 
 
 def _encoded(checked: RowsAndRejections, sequences: npt.NDArray[np.int64]) -> pa.BinaryArray:
-    """The rows' values, then the rejections'."""
+    """Return the values of the rows, then those of the rejections."""
     count = checked.rows.num_rows
     rows = _with_sequence(checked.rows, sequences[:count])
     values = columnar.encode_batch(events.UserRow, rows)
@@ -127,7 +127,7 @@ def _list_of(values: pa.BinaryArray) -> list[bytes]:
 
 
 def _bytes_of(values: pa.BinaryArray) -> memoryview:
-    """The values' bytes, one after the other as they lie in memory."""
+    """Return the bytes of the values, one after the other as they lie in memory."""
     buffers = cast("list[Any]", values.buffers())
     offsets = np.frombuffer(buffers[1], np.int32)
     first, last = offsets[values.offset], offsets[values.offset + len(values)]

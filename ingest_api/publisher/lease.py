@@ -1,4 +1,4 @@
-"""Which of several publishers works: the one that Kafka's group assigns `job-events` to.
+"""The publishers' lease: the one works to which Kafka's group assigns `job-events`.
 
 Nothing depends on there being only one: repeats of a pass are skipped by the
 projection.
@@ -67,7 +67,7 @@ class PublisherLease:
         self._consumer.poll(0)
 
     def next_offset(self) -> int | None:
-        """The offset in `job-events` that publishing goes on from; None where it never began.
+        """Return the offset in `job-events` to resume from; None if no publisher ever committed.
 
         Raises:
             LeaseLostError: Kafka does not answer.
@@ -80,7 +80,7 @@ class PublisherLease:
         return offset if offset >= 0 else None
 
     def commit(self, next_offset: int) -> None:
-        """Have publishing go on from there, whoever does it.
+        """Commit the offset that publishing resumes from.
 
         Raises:
             LeaseLostError: the offset may or may not have been taken.

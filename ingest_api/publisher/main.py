@@ -1,4 +1,4 @@
-"""`python -m ingest_api.publisher`: accepted jobs, in their order, to `user-events`.
+"""`python -m ingest_api.publisher`: appends accepted jobs, in their order, to `user-events`.
 
 One publisher of the group works at a time.
 It reads `job-events` from its beginning, because a pass names the job before
@@ -27,7 +27,7 @@ from ingest_api.errors import LogTruncatedError
 from ingest_api.event_log.ledger import JobLedger
 from ingest_api.kafka.log_moved import LogMovedError, start_again
 from ingest_api.kafka.log_setup import LogMismatchError, ensure_log
-from ingest_api.kafka.topic_follower import EventFollower
+from ingest_api.kafka.topic_follower import TopicFollower
 from ingest_api.kafka.topic_setup import TopicSetupError
 from ingest_api.kafka.upload_chunks import (
     ChunkSource,
@@ -36,7 +36,7 @@ from ingest_api.kafka.upload_chunks import (
     stored_file,
 )
 from ingest_api.parsing.errors import FileFault
-from ingest_api.publisher.consumer_lag import ProgressUnknownError, ProjectionProgress
+from ingest_api.publisher.consumer_lag import ConsumerLag, LagUnknownError
 from ingest_api.publisher.lease import LeaseLostError, PublisherLease
 from ingest_api.publisher.pass_producer import PassFailedError, PassProducer
 from ingest_api.publisher.settings import PublisherSettings
@@ -62,14 +62,14 @@ _FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 5.0
 _LOST_PAUSE_S: Final = 60.0
 _WATCH_INTERVAL_S: Final = 2.0
-_PASSING: Final = (
+_TRANSIENT: Final = (
     KafkaException,
     PassFailedError,
     UploadUnreachableError,
     LeaseLostError,
-    ProgressUnknownError,
+    LagUnknownError,
 )
-"""What a pass or a question may fail of today and not tomorrow."""
+"""Errors that a retry may mend."""
 _log = structlog.stdlib.get_logger("rollcall.publisher")
 
 
@@ -81,8 +81,8 @@ class _StoppedError(Exception):
     """The process has been told to stop."""
 
 
-_FINAL: Final = (UploadLostError, FileFault, RulesUnknownError)
-"""What only an operator can mend; the job is tried again, slowly, and never left out."""
+_PERMANENT: Final = (UploadLostError, FileFault, RulesUnknownError)
+"""Errors that only an operator can mend; the job is retried slowly, and never skipped."""
 
 
 class Publisher:
@@ -98,12 +98,12 @@ class Publisher:
         schemas = EventSchemas(shared.schema_registry)
         self._ledger = JobLedger()
         self._watchdog = Watchdog(settings.watchdog_s)
-        self._jobs = EventFollower(shared.kafka, topics.job_events, schemas)
-        self._statuses = EventFollower(shared.kafka, topics.job_status, schemas)
+        self._jobs = TopicFollower(shared.kafka, topics.job_events, schemas)
+        self._statuses = TopicFollower(shared.kafka, topics.job_status, schemas)
         self._lease = PublisherLease(
             shared.kafka, f"{shared.group}-publisher", topics.job_events.name
         )
-        self._progress = ProjectionProgress(shared.kafka, topics.user_events, shared.group)
+        self._lag = ConsumerLag(shared.kafka, topics.user_events, shared.group)
         self._chunks = ChunkSource(shared.kafka, topics.uploads.name, timeout_s=_CHUNK_TIMEOUT_S)
         self._producer = PassProducer(shared.kafka, topics.user_events)
         self._term = 0
@@ -132,7 +132,7 @@ class Publisher:
                 pause_s = _FIRST_PAUSE_S
             except _StoppedError:
                 break
-            except _PASSING as error:
+            except _TRANSIENT as error:
                 _log.warning("publishing is held up", error=str(error), pause_s=pause_s)
                 self._stop.wait(pause_s)
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
@@ -175,7 +175,7 @@ class Publisher:
                 self._watchdog.complete(event.job_id)
 
     def _has_lease(self) -> bool:
-        """Whether it is this publisher's turn; a new term begins where the last one ended."""
+        """Return whether this publisher holds the lease; begin a new term where the last ended."""
         self._lease.poll()
         if not self._lease.is_held:
             return False
@@ -206,7 +206,7 @@ class Publisher:
             _check_rules(job)
             file = self._chunks.open(stored_file(job.accepted))
             rows = self._producer.publish(job, file, self._checkpoint)
-        except _FINAL as error:
+        except _PERMANENT as error:
             self._give_up_for_now(job, error)
             return
         is_repeat = self._position < self._frontier
@@ -244,15 +244,15 @@ class Publisher:
         if now_s < self._watch_at_s or not self._watchdog.is_watching:
             return
         self._watch_at_s = now_s + _WATCH_INTERVAL_S
-        ends = self._progress.ends()
-        job = self._watchdog.overdue(now_s, ends, self._progress.next_offsets())
+        ends = self._lag.ends()
+        job = self._watchdog.overdue(now_s, ends, self._lag.next_offsets())
         if job is not None:
             _log.error("job is overdue, publishing again", job_id=str(job.accepted.job_id))
             self._position = bisect_left(self._ledger.jobs, job.offset, key=attrgetter("offset"))
 
 
 def _check_rules(job: LedgerJob) -> None:
-    """Raise where a pass would come out otherwise than by the code that accepted the job."""
+    """Refuse a job whose pass would differ from that of the code that accepted it."""
     version = job.accepted.rules_version
     if version > RULES_VERSION:
         raise RulesUnknownError(
@@ -309,7 +309,7 @@ def _parse_arguments() -> None:
 
 
 def _have_log(settings: Settings, stop: threading.Event) -> bool:
-    """True once the log is there; False where told to stop before."""
+    """Wait until the log is set up; return False if stopped before."""
     pause_s = _FIRST_PAUSE_S
     while not stop.is_set():
         try:

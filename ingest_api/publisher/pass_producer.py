@@ -1,4 +1,4 @@
-"""One pass of a job to `user-events`: repeat until whole.
+"""Appends one pass of a job to `user-events`, whole or not at all in effect.
 
 To every partition goes ``JobOpened``, then each row, all acknowledged; then to
 every partition ``JobSealed``, all acknowledged.
@@ -66,13 +66,13 @@ class PassProducer:
             self._delivery = _Delivery(self._kafka, self._topic.name, self._properties)
 
     def discard(self) -> None:
-        """Throw away the producer, with all that it has not sent."""
+        """Discard the producer, with all that it has not sent."""
         if self._delivery is not None:
             self._delivery.discard()
             self._delivery = None
 
     def publish(self, job: LedgerJob, file: Readable, checkpoint: Callable[[], None]) -> int:
-        """Make one whole pass; the number of rows, all acknowledged, sealed ones.
+        """Make one whole pass; return the number of its rows, all acknowledged and sealed.
 
         ``checkpoint`` is called every few milliseconds, and ends the pass by raising.
 
@@ -133,7 +133,7 @@ def _sealed(job: LedgerJob, rows: int, digest: int) -> bytes:
 
 
 class _Delivery:
-    """A producer, and whether all that it was given has been acknowledged so far."""
+    """A producer that remembers the first failed delivery."""
 
     def __init__(self, kafka: Mapping[str, str], topic: str, properties: dict[str, Any]) -> None:
         self._topic = topic
@@ -146,7 +146,7 @@ class _Delivery:
         self._failure = self._failure or error
 
     def queue_to_each(self, keys: list[bytes], values: list[bytes]) -> None:
-        """One record to each partition."""
+        """Queue one record to each partition."""
         for partition, (key, value) in enumerate(zip(keys, values, strict=True)):
             self._queue(partition, [{"key": key, "value": value}])
 
@@ -157,7 +157,7 @@ class _Delivery:
         values: list[bytes],
         checkpoint: Callable[[], None],
     ) -> None:
-        """Records to one partition, in order; waits where too many are under way."""
+        """Queue records to one partition, in order; wait while too many are under way."""
         for start in range(0, len(keys), _BATCH_ROWS):
             end = start + _BATCH_ROWS
             rows = zip(keys[start:end], values[start:end], strict=True)
@@ -178,7 +178,7 @@ class _Delivery:
         self._queued += queued
 
     def limit_blocks(self, checkpoint: Callable[[], None]) -> None:
-        """End a block; waits until only the last few are under way, which bounds the memory."""
+        """End a block; wait until only the last few are under way, which bounds the memory."""
         self._queued_by_block.append(self._queued)
         if len(self._queued_by_block) > _BLOCKS_UNDER_WAY:
             self._wait(self._queued - self._queued_by_block.popleft(), checkpoint)
@@ -186,7 +186,7 @@ class _Delivery:
             self._wait(_QUEUE_ROWS, checkpoint)
 
     def flush(self, checkpoint: Callable[[], None]) -> None:
-        """All that was queued is acknowledged on return.
+        """Wait until all that was queued is acknowledged.
 
         Raises:
             PassFailedError: some of it will never be.
@@ -198,7 +198,7 @@ class _Delivery:
         self._queued_by_block.clear()
 
     def _wait(self, most: int, checkpoint: Callable[[], None]) -> None:
-        """Until at most so many records are under way."""
+        """Wait until at most so many records are under way."""
         checkpoint()
         self._producer.poll(0)
         self._check()

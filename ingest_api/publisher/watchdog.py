@@ -1,7 +1,4 @@
-"""Which job's passes must be made again, because the log lost acknowledged records of it.
-
-Pure: what Kafka says, and the time, are told to it.
-"""
+"""Decides which job must be published again, because the log lost acknowledged records (pure)."""
 
 from __future__ import annotations
 
@@ -43,25 +40,25 @@ class Watchdog:
         return bool(self._watched)
 
     def is_complete(self, job_id: int) -> bool:
-        """Whether the job is known to have ended."""
+        """Return whether the job is known to have ended."""
         return job_id in self._completed
 
     def watch(self, job: LedgerJob) -> None:
-        """A pass of this job is in the log, whole; jobs are told in their order."""
+        """Watch a job of which a whole pass is in the log; call it in the order of jobs."""
         job_id = job.accepted.job_id
         if job_id not in self._completed:
             watched = self._watched.setdefault(job_id, _Watched(job, self._patience_s))
             watched.ends = watched.passed_at_s = None
 
     def complete(self, job_id: int) -> None:
-        """The job has ended."""
+        """Note that the job has ended."""
         self._completed.add(job_id)
         self._watched.pop(job_id, None)
 
     def overdue(
         self, now_s: float, ends: Sequence[int], next_offsets: Sequence[int]
     ) -> LedgerJob | None:
-        """The first job in order, if it is overdue; all after it depend on it.
+        """Return the first job in order, if it is overdue; all after it depend on it.
 
         ``ends`` are those of the partitions now, ``next_offsets`` what the
         processors have committed.

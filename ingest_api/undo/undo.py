@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ingest_api.event_log.ledger import LedgerJob
     from ingest_api.jobs.statuses import JobReads
     from ingest_api.jobs.views import JobView
-    from ingest_api.kafka.log_start import LogBeginning
+    from ingest_api.kafka.log_start import LogStart
     from ingest_api.postgres.pool import Store
     from schemas.events import JobState
 
@@ -87,13 +87,11 @@ class Requester:
 class Undo:
     """Undoes and redoes jobs for one API process."""
 
-    def __init__(
-        self, store: Store, job_log: JobLog, jobs: JobReads, beginning: LogBeginning
-    ) -> None:
+    def __init__(self, store: Store, job_log: JobLog, jobs: JobReads, log_start: LogStart) -> None:
         self._store = store
         self._job_log = job_log
         self._jobs = jobs
-        self._beginning = beginning
+        self._log_start = log_start
 
     async def change(self, job: LedgerJob, change: Change, requester: Requester) -> None:
         """Append ``JobReverted`` or ``JobRestored``; return once the log has accepted it.
@@ -143,16 +141,16 @@ class Undo:
         elif view.is_running and not is_redone:
             raise ConflictError(_NOT_ENDED.format(state=state))
         if state != "REVERTING" and not is_redone:
-            await self._beginning.check()
+            await self._log_start.check()
         return view
 
     def _is_redone(self, view: JobView) -> bool:
-        """Whether the job is being done again, and readers don't see it yet."""
+        """Return whether a redo of the job is accepted, but readers don't see it yet."""
         changes = self._job_log.ledger.reverts.changes_of(view.accepted.job_id)
         return bool(changes) and isinstance(changes[-1], JobRestored) and view.state == "PROCESSING"
 
     def _outcomes(self, view: JobView) -> Mapping[str, int]:
-        """The job's outcomes; those that it had where it is left out, and so has none."""
+        """Return the job's outcomes; while it is undone, those that it had before."""
         if not self._is_redone(view):
             return view.outcomes
         changes = self._job_log.ledger.reverts.changes_of(view.accepted.job_id)

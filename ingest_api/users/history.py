@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from ingest_api.errors import UnavailableError, UnknownUserError
 from ingest_api.event_log.user_fold import Entry, Rules, UserFold
-from ingest_api.kafka.range_reader import Stretch, TooLongError
+from ingest_api.kafka.range_reader import LogRange, ReadTimeoutError
 from ingest_api.openapi.response_types import ChangeShown, EntryShown, HistoryShown
 from ingest_api.openapi.user_answers import FIELD_NAMES, shown_value
 from ingest_api.web.dates import date_text
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from ingest_api.event_log.job_events import JobLog
     from ingest_api.event_log.ledger import LedgerJob
-    from ingest_api.kafka.range_reader import LogStretches
+    from ingest_api.kafka.range_reader import RangeReader
     from ingest_api.postgres.pool import Store
     from schemas.events import AttributeType, Event
 
@@ -41,18 +41,18 @@ class UserHistory:
     """Reads histories of users for one API process, a few at a time."""
 
     def __init__(
-        self, store: Store, job_log: JobLog, stretches: LogStretches, reconciliation_key: str
+        self, store: Store, job_log: JobLog, range_reader: RangeReader, reconciliation_key: str
     ) -> None:
         self._reconciliation_key = reconciliation_key
         self._store = store
         self._job_log = job_log
-        self._stretches = stretches
+        self._range_reader = range_reader
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="history")
         self._waiting = 0
 
     def close(self) -> None:
         """Accept no more requests, and end those under way."""
-        self._stretches.close()
+        self._range_reader.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     # One statement, so that the user is of the instance whose reverted jobs are selected.
@@ -81,10 +81,10 @@ class UserHistory:
         types = {row["name"]: row["type"] for row in defined}
         rules = Rules.of(self._reconciliation_key, types, rows[0]["reverted"] or ())
         await self._job_log.catch_up()  # every job that has changed the user is known then
-        stretch = _stretch(user_id, rows[0]["modified_position"])
+        log_range = _log_range(user_id, rows[0]["modified_position"])
         end = start + page_size
         total, page = await self._in_thread(
-            _HistoryRequest(user_id, rows[0]["key"], rules, stretch, begin=start, end=end)
+            _HistoryRequest(user_id, rows[0]["key"], rules, log_range, begin=start, end=end)
         )
         job = self._job_log.ledger.job
         return HistoryShown(
@@ -101,7 +101,7 @@ class UserHistory:
             return await asyncio.get_running_loop().run_in_executor(
                 self._threads, self._read, request
             )
-        except TooLongError:
+        except ReadTimeoutError:
             raise _too_long(request) from None
         finally:
             self._waiting -= 1
@@ -118,7 +118,7 @@ class UserHistory:
             request.rules,
         )
         total, page = 0, list[Entry]()
-        for offset, value in self._stretches.read(request.stretch, keys, timeout_s=_TIMEOUT_S):
+        for offset, value in self._range_reader.read(request.log_range, keys, timeout_s=_TIMEOUT_S):
             entry = fold.apply(offset, event) if (event := self._decoded(value)) else None
             if entry is not None:
                 if request.begin <= total < request.end:
@@ -147,15 +147,15 @@ class _HistoryRequest:
     user_id: int
     key: str
     rules: Rules
-    stretch: Stretch
+    log_range: LogRange
     begin: int
     end: int
 
 
-def _stretch(user_id: int, modified_position: int | None) -> Stretch:
+def _log_range(user_id: int, modified_position: int | None) -> LogRange:
     partition, first_offset = _log_position(user_id)
     _, last_offset = _log_position(modified_position or user_id)
-    return Stretch(partition, first_offset, last_offset)
+    return LogRange(partition, first_offset, last_offset)
 
 
 def _log_position(number: int) -> tuple[int, int]:
@@ -169,11 +169,11 @@ def _offset_of(job: LedgerJob | None) -> int | None:
 
 
 def _too_long(request: _HistoryRequest) -> UnavailableError:
-    stretch = request.stretch
+    log_range = request.log_range
     return UnavailableError(
         f"The user's history was not read within {_TIMEOUT_S:g} s: try again when Kafka is less"
-        f" busy, or read user-events yourself, partition {stretch.partition}, offsets"
-        f" {stretch.first_offset} to {stretch.last_offset}, the records with the user's key"
+        f" busy, or read user-events yourself, partition {log_range.partition}, offsets"
+        f" {log_range.first_offset} to {log_range.last_offset}, the records with the user's key"
     )
 
 

@@ -1,6 +1,6 @@
-"""One request and its answer, seen from the server's side of the framework.
+"""The ASGI middleware around the framework: request ids, the access log, connections' ends.
 
-The framework never sees how a connection ends: whoever answers before the body
+The framework never sees how a connection ends: who answers before the body
 has been read must say ``Connection: close`` and go on discarding for a moment.
 Closing a socket that holds unread bytes makes the kernel send a reset, and a
 reset can overtake the answer (RFC 9112, 9.6).
@@ -33,45 +33,45 @@ _LINGER_MOST_S: Final = 5.0
 _log = structlog.stdlib.get_logger("rollcall.api")
 
 
-class FrontDoor:
-    """The ASGI application around the framework's."""
+class AsgiMiddleware:
+    """Wraps the framework's ASGI application: each request is answered, logged and closed."""
 
     def __init__(self, application: Application) -> None:
         self._application = application
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Answer one request, log it, and see its connection to an end."""
+        """Answer one request, log it, and drain its body before the connection closes."""
         if scope["type"] != "http":
             await self._application(scope, receive, send)
             return
         context = RequestContext(secrets.token_hex(8), _has_body(scope))
         attach(scope, context)
-        line = _Line(receive, send, context)
+        channel = _Channel(receive, send, context)
         try:
-            await self._answer(scope, line, context)
+            await self._answer(scope, channel, context)
             if context.has_body:
-                await _linger(line, context)
+                await _linger(channel, context)
         finally:
-            line.let_go()
+            channel.release()
 
-    async def _answer(self, scope: Message, line: _Line, context: RequestContext) -> None:
+    async def _answer(self, scope: Message, channel: _Channel, context: RequestContext) -> None:
         try:
             if _is_ambiguous(scope):
-                await _send_failure(line, 400, "Bad request", context)
+                await _send_failure(channel, 400, "Bad request", context)
                 return
-            await self._application(scope, line.receive, line.send)
+            await self._application(scope, channel.receive, channel.send)
         except SanicException as error:  # raised before there is a request to route
-            await _send_failure(line, error.status_code, "Bad request", context)
+            await _send_failure(channel, error.status_code, "Bad request", context)
         except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer
             _log.exception("request failed", request_id=context.request_id)
             if context.status is None:
-                await _send_failure(line, 500, SERVER_FAILURE, context)
+                await _send_failure(channel, 500, SERVER_FAILURE, context)
         finally:
             _log_request(scope, context)
 
 
 def _is_ambiguous(scope: Message) -> bool:
-    """Whether two readers of the head could understand it differently, though the server took it.
+    """Return whether a proxy could read the head of the request otherwise than the server did.
 
     RFC 9112: one Host (3.2), and chunked as the only transfer coding, named once (6.1).
     """
@@ -87,11 +87,11 @@ def _has_body(scope: Message) -> bool:
     return b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
 
 
-class _Line:
-    """The server's end of the connection, noting on the way what becomes of the request.
+class _Channel:
+    """The receive and send of one ASGI request, which notes in the context what passes.
 
     The framework keeps it in reference cycles, and the server closes the connection
-    only once nothing holds its end any more: so it is let go, not left to the
+    only once nothing refers to its callables: so they are released, not left to the
     garbage collector.
     """
 
@@ -100,8 +100,8 @@ class _Line:
         self._send: Send | None = send
         self._context = context
 
-    def let_go(self) -> None:
-        """Give the connection back to the server; what is asked of it from now on is in vain."""
+    def release(self) -> None:
+        """Give the connection back to the server; later calls do nothing."""
         self._receive = self._send = None
 
     async def receive(self) -> Message:
@@ -127,20 +127,22 @@ class _Line:
         await self._send(message)
 
 
-async def _send_failure(line: _Line, status: int, message: str, context: RequestContext) -> None:
+async def _send_failure(
+    channel: _Channel, status: int, message: str, context: RequestContext
+) -> None:
     body = encoded(Refusal(message, request_id=context.request_id))
     headers = [(b"content-type", b"application/json")]
-    await line.send({"type": "http.response.start", "status": status, "headers": headers})
-    await line.send({"type": "http.response.body", "body": body})
+    await channel.send({"type": "http.response.start", "status": status, "headers": headers})
+    await channel.send({"type": "http.response.body", "body": body})
 
 
-async def _linger(line: _Line, context: RequestContext) -> None:
+async def _linger(channel: _Channel, context: RequestContext) -> None:
     """Discard what still comes, so that the answer is read before the connection closes."""
-    most_s = time.monotonic() + _LINGER_MOST_S
+    deadline_s = time.monotonic() + _LINGER_MOST_S
     try:
-        while not context.is_body_ended and time.monotonic() < most_s:
+        while not context.is_body_ended and time.monotonic() < deadline_s:
             async with asyncio.timeout(_LINGER_IDLE_S):
-                await line.receive()
+                await channel.receive()
     except TimeoutError:
         return
 

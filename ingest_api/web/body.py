@@ -1,4 +1,4 @@
-"""The bytes of a request's body as they come, within limits of size and time."""
+"""Reads the bytes of a request's body as they come, within limits of size and time."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class BodyLimits:
-    """What a client may take: bytes in all, and seconds without a byte."""
+    """The limits of a body: bytes in all, and seconds without a byte."""
 
     most_bytes: int | None
     idle_s: float
 
 
 def check_declared(request: Request[Any, Any], limits: BodyLimits) -> None:
-    """Refuse a body whose head already says that it is over the limit.
+    """Refuse a body whose Content-Length is over the limit.
 
     Raises:
         Refused: 413, it is.
@@ -44,7 +44,7 @@ async def body_pieces(
     *,
     refuse: Callable[[Detail], IngestError] = invalid_file,
 ) -> AsyncIterator[bytes]:
-    """The body in pieces of any size; one is taken from the socket only when asked for.
+    """Yield the body in pieces of any size; each is read from the socket only when asked for.
 
     Raises:
         Refused: 413 at the first byte over the limit.
@@ -73,7 +73,7 @@ async def body_pieces(
 
 
 async def until_gone(request: Request[Any, Any]) -> None:
-    """Returns once the client has gone; the body must have been read to its end."""
+    """Wait until the client has gone; the body must have been read to its end."""
     transport = cast("ASGIApp", request.stream).transport
     while cast("dict[str, Any]", await transport.receive())["type"] != "http.disconnect":
         pass

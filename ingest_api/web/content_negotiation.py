@@ -1,4 +1,4 @@
-"""Which media type a request would rather have (RFC 9110, 12.5.1)."""
+"""Content negotiation: the media type that a request prefers (RFC 9110, 12.5.1)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _QUALITY: Final = re.compile(r";\s*[qQ]\s*=\s*(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?
 
 
 def preferred(accept: Sequence[str], offered: Sequence[str]) -> str | None:
-    """The offered type that these ``Accept`` headers want most, the first of equals.
+    """Return the offered type that these ``Accept`` headers prefer, the first of equals.
 
-    Without a header that can be read any type will do; None where none of them is wanted.
+    Without a valid header it is the first offered; None where none of them is acceptable.
     """
     qualities = _qualities(",".join(accept))
     if not qualities:
@@ -26,7 +26,7 @@ def preferred(accept: Sequence[str], offered: Sequence[str]) -> str | None:
 
 
 def _qualities(accept: str) -> dict[str, float]:
-    """The quality of each media range; what is malformed is passed over."""
+    """Return the quality of each media range; what is malformed is skipped."""
     found: dict[str, float] = {}
     for part in accept.split(","):
         media_range = _RANGE.fullmatch(part)
@@ -37,7 +37,7 @@ def _qualities(accept: str) -> dict[str, float]:
 
 
 def _quality(media_type: str, qualities: Mapping[str, float]) -> float:
-    """That of the most specific range that the type falls in; 0 where it falls in none."""
+    """Return the quality of the most specific range that matches the type; 0 if none does."""
     kind = media_type.partition("/")[0]
     ranges = (media_type, f"{kind}/*", "*/*")
     return next((qualities[each] for each in ranges if each in qualities), 0.0)

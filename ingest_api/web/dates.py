@@ -1,10 +1,4 @@
-"""What all reads share: the contract's dates, and whether there is anything to read.
-
-A job is known from `job-events`, so it is known as soon as its upload was
-answered; how far it has come, its rejections and the users are in the read
-model (:mod:`ingest_api.jobs.statuses`, :mod:`~ingest_api.jobs.errors`,
-:mod:`~ingest_api.users.queries`).
-"""
+"""Dates in the contract's form, and what all queries of the read model share."""
 
 from __future__ import annotations
 
@@ -27,7 +21,7 @@ SELECT to_regclass('public.users') IS NOT NULL
 
 
 async def has_read_model(store: Store) -> bool:
-    """Whether the processor has made its tables.
+    """Return whether the processor has created its tables.
 
     Raises:
         StoreUnavailableError: Postgres doesn't answer.
@@ -37,22 +31,22 @@ async def has_read_model(store: Store) -> bool:
 
 @lru_cache(4096)  # the users of a page have few times between them, and each takes microseconds
 def date_text(at: datetime) -> str:
-    """A time in the contract's form: ``06/28/2016 05:49:23 AM GMT``."""
+    """Return a time in the contract's form: ``06/28/2016 05:49:23 AM GMT``."""
     return at.astimezone(UTC).strftime("%m/%d/%Y %I:%M:%S %p GMT")
 
 
 def optional_date_text(at: datetime | None) -> str | None:
-    """The same, None where there is no time."""
+    """Return a time in the contract's form, None where there is none."""
     return None if at is None else date_text(at)
 
 
 @lru_cache(4096)
 def day_text(day: date | None) -> str | None:
-    """The first second of a day in the contract's form, None where there is no day."""
+    """Return the first second of a day in the contract's form, None where there is no day."""
     return None if day is None else date_text(datetime(day.year, day.month, day.day, tzinfo=UTC))
 
 
 def nearer_end(index: int, count: int) -> tuple[int, bool]:
-    """How many of ``count`` ordered things to skip to reach this one, and whether from the end."""
+    """Return how many of ``count`` rows to skip to reach this one, and whether from the end."""
     is_from_end = index > count // 2
     return (count - 1 - index if is_from_end else index), is_from_end

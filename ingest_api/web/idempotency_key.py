@@ -1,4 +1,4 @@
-"""The ``Idempotency-Key`` of a request."""
+"""Reads the ``Idempotency-Key`` of a request."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The JSON body of a request as a value of its type.
+"""Reads the JSON body of a request as a value of its type.
 
 A route that takes one is registered with ``stream=True``: otherwise the framework
-reads the body itself, of any size and before it is known who sends it.
+reads the body itself, of any size and before the request is authenticated.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ _Body = TypeVar("_Body", bound=msgspec.Struct)
 class JsonBody(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
 ):
-    """Base of what a request's body may be: names in camel case, and no others than these."""
+    """Base of the types of request bodies: names in camel case, unknown ones are refused."""
 
 
 async def json_body(request: Request[Any, Any], kind: type[_Body]) -> _Body:
-    """The request's body, which is JSON in UTF-8 and a value of this type.
+    """Read the request's body, JSON in UTF-8, as a value of this type.
 
     Raises:
         Refused: 415 where it says to be something else, 413 over 64 KiB.
@@ -55,7 +55,7 @@ async def json_body(request: Request[Any, Any], kind: type[_Body]) -> _Body:
 
 
 async def whole_body(request: Request[Any, Any]) -> bytes:
-    """The request's body, whatever it is.
+    """Read the bytes of the request's body.
 
     Raises:
         Refused: 413 over 64 KiB.
@@ -74,7 +74,7 @@ async def whole_body(request: Request[Any, Any]) -> bytes:
 
 
 def decoded(body: bytes, kind: type[_Body]) -> _Body:
-    """The value that the bytes say.
+    """Decode the bytes as a value of this type.
 
     Raises:
         InvalidRequestError: naming the field where one is wrong.
@@ -96,10 +96,10 @@ def _decoder(kind: type[_Body]) -> msgspec.json.Decoder[_Body]:
 
 
 def check_json(request: Request[Any, Any]) -> None:
-    """Returns where the body says to be JSON.
+    """Refuse a body that is not declared as JSON.
 
     Raises:
-        Refused: 415, it doesn't.
+        Refused: 415, it isn't.
     """
     if header_values(request, "content-encoding") not in ([], ["identity"]):
         raise Refused(415, "The body of this request must not be in a content encoding")
@@ -113,7 +113,7 @@ def invalid_body(detail: Detail) -> InvalidRequestError:
 
 
 def _detail(error: str) -> Detail:
-    """What msgspec says of a value, as a detail of the answer."""
+    """Return msgspec's message about a value as a detail of the answer."""
     found = _AT_PLACE.fullmatch(error)
     assert found is not None, "everything matches"
     what, place = found["what"], (found["place"] or "").removesuffix("[...]")

@@ -1,4 +1,4 @@
-"""Pages of a list, as a request's query asks for them."""
+"""Reads the paging parameters of a request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST_PAGE_SIZE: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """``size`` entries from index ``start`` on, of those after the key ``after``."""
+    """A page: ``size`` entries from index ``start`` on, of those after the key ``after``."""
 
     start: int = 0
     size: int = PAGE_SIZE
@@ -24,7 +24,7 @@ class Page:
 
 
 def page_of(request: Request[Any, Any]) -> Page:
-    """The page that the query asks for by index.
+    """Return the page that the query asks for by index.
 
     Raises:
         InvalidRequestError: ``start`` or ``pageSize`` is not what the contract allows.
@@ -36,7 +36,7 @@ def page_of(request: Request[Any, Any]) -> Page:
 
 
 def keyed_page_of(request: Request[Any, Any]) -> Page:
-    """The page that the query asks for by index, key, or both.
+    """Return the page that the query asks for by index, key, or both.
 
     Raises:
         InvalidRequestError: ``start``, ``pageSize`` or ``after`` is not what the contract allows.

@@ -1,4 +1,4 @@
-"""What the head of a request says, as texts and numbers."""
+"""Reads the headers and query parameters of a request as texts and numbers."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ _MOST_DIGITS: Final = 19
 
 
 def header_values(request: Request[Any, Any], name: str) -> list[str]:
-    """The values of each header with this name, in order."""
+    """Return the values of each header with this name, in order."""
     return cast("list[str]", request.headers.getall(name, []))
 
 
 def header(request: Request[Any, Any], name: str) -> str | None:
-    """The value of the header where it stands once, else None."""
+    """Return the value of the header if it is given once, else None."""
     values = header_values(request, name)
     return values[0] if len(values) == 1 else None
 
 
 def query_values(request: Request[Any, Any]) -> dict[str, list[str]]:
-    """The parameters of the query, by name."""
+    """Return the parameters of the query, by name."""
     return cast("dict[str, list[str]]", dict(request.get_args(keep_blank_values=True)))
 
 
 def query_number(
     request: Request[Any, Any], name: str, default: int, *, least: int, most: int
 ) -> int:
-    """The parameter as a whole number within the bounds, both included.
+    """Return the parameter as a whole number within the bounds, both included.
 
     Raises:
         InvalidRequestError: it is anything else, or repeated.
@@ -47,7 +47,7 @@ def query_number(
 
 
 def whole_number(text: str, most: int = MOST_INT64) -> int | None:
-    """The number that ASCII digits say, or None; Python would take other scripts' digits too."""
+    """Parse ASCII digits, or return None; ``int`` would take other scripts' digits too."""
     if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
         return None
     number = int(text)

@@ -1,4 +1,4 @@
-"""Refusals: those that only HTTP knows, and the body of all, as types.
+"""Refusals by rules of HTTP itself, and the type of the body of every refusal.
 
 A refusal that the domain decides on is an error of :mod:`ingest_api.errors`.
 """

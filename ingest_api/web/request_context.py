@@ -1,4 +1,4 @@
-"""What is known of one request while it is answered: its log line in the end."""
+"""The context of a request while it is answered; the access log is written from it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _KEY: Final = "rollcall.request"
 
 @dataclass(slots=True)
 class RequestContext:
-    """What is known of one request while it is answered; its log line in the end.
+    """What is known of one request while it is answered; the access log is written from it.
 
-    An answer that was begun and can't be brought to its end is cut off: nothing more of
-    it is sent, so the server breaks the connection, and nobody takes a part for the whole.
+    ``is_cut_off``: the answer was begun and can't be finished, so nothing more of it is sent,
+    the server breaks the connection, and no client takes a part for the whole.
     """
 
     request_id: str
@@ -36,10 +36,10 @@ class RequestContext:
 
 
 def context_of(request: Request[Any, Any]) -> RequestContext:
-    """Return what is known of this request."""
+    """Return the context of this request."""
     return cast("RequestContext", request.scope["state"][_KEY])
 
 
 def attach(scope: MutableMapping[str, Any], context: RequestContext) -> None:
-    """Have :func:`context_of` find it by the request of this ASGI scope."""
+    """Store the context in the ASGI scope, where :func:`context_of` finds it."""
     scope.setdefault("state", {})[_KEY] = context

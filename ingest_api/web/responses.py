@@ -1,4 +1,4 @@
-"""HTTP answers: how each is encoded, and the one table that makes them of errors."""
+"""Encodes HTTP answers; maps the errors of the domain to statuses in one table."""
 
 from __future__ import annotations
 

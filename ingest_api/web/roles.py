@@ -1,4 +1,4 @@
-"""Who sends a request, and what a role may do."""
+"""Accounts and their roles: reader, importer, admin."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Final, Literal
 
 Role = Literal["reader", "importer", "admin"]
 ROLES: Final[tuple[Role, ...]] = ("reader", "importer", "admin")
-"""From the lowest to the highest; a role may all that lower ones may."""
+"""From the lowest to the highest; a role may do all that lower ones may."""
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Who sends a request.
+    """The account that sends a request.
 
     The name is an account's, or ``token/<name>`` of a token, or ``jwt/<subject>``.
     """
@@ -21,5 +21,5 @@ class Account:
     role: Role
 
     def may(self, role: Role) -> bool:
-        """Whether the account's role is this one or a higher one."""
+        """Return whether the account's role is this one or a higher one."""
         return ROLES.index(self.role) >= ROLES.index(role)

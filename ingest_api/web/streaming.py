@@ -1,4 +1,4 @@
-"""Answers that are sent piece by piece, for as long as somebody reads them."""
+"""Sends answers piece by piece, for as long as the client reads them."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ async def send_stream(
     content_type: str,
     headers: Mapping[str, str] | None = None,
 ) -> None:
-    """Send the pieces as they come; returns once they have ended, or the client has gone.
+    """Send the pieces as they come; return once they have ended, or the client has gone.
 
-    Whatever the pieces wait for is given up as soon as the client is gone.
-    Where they fail, or the client takes nothing any more, the connection is broken.
+    The generator is closed as soon as the client has gone.
+    Where it fails, or the client takes nothing for too long, the connection is broken.
     """
     head = {"Cache-Control": "no-store", **(headers or {})}
     response = HTTPResponse(headers=head, content_type=content_type)

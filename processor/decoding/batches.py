@@ -32,7 +32,7 @@ from schemas.events import (
     RowRejected,
     UserRow,
 )
-from schemas.log.passes import foreign_to_jobs
+from schemas.log.passes import misattributed_rows
 from schemas.log.storable import misfit, unstorable_rows
 
 if TYPE_CHECKING:
@@ -234,7 +234,7 @@ class _Decoder:
         self, rows: pa.RecordBatch, positions: npt.NDArray[np.int64]
     ) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
         """One that took a line's place in its job's sequence would keep the job from its end."""
-        bad = foreign_to_jobs(rows)
+        bad = misattributed_rows(rows)
         named: list[dict[str, Any]] = rows.select(["job_id", "source"]).take(bad).to_pylist()
         for at, row in zip(positions[bad].tolist(), named, strict=True):
             self._bury_foreign(at, row["job_id"], row["source"])

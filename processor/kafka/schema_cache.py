@@ -76,7 +76,7 @@ class WriterSchemas(EventSchemas):
         for schema_id in list(self._wanted):
             if self._thread.stopping.is_set():
                 return
-            client.hold(learning(schema_id))
+            client.run(learning(schema_id))
             partitions = self._wanted.pop(schema_id)
             _log.info("schema id learned", schema_id=schema_id, partitions=sorted(partitions))
         self._unreachable_since_s = None

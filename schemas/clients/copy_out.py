@@ -1,4 +1,4 @@
-"""What Postgres copies out, a row at a time, in flat memory."""
+"""Reads the rows of a ``COPY … TO STDOUT`` one at a time, in constant memory."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ if TYPE_CHECKING:
 
 
 def copied_lines(connection: pq.abc.PGconn, statement: bytes) -> Iterator[memoryview]:
-    """What a ``COPY … TO STDOUT`` gives.
+    """Yield the rows of a ``COPY … TO STDOUT``.
 
-    By libpq itself, as psycopg's own way takes twice the time a row; other threads go on meanwhile.
+    It calls libpq itself, as psycopg's way takes twice the time a row; other threads go on.
 
     Raises:
-        psycopg.Error: what Postgres says.
+        psycopg.Error: Postgres refused or ended the statement.
     """
-    begun = connection.exec_(statement)
-    if begun.status != pq.ExecStatus.COPY_OUT:
-        raise errors.error_from_result(begun)
+    started = connection.exec_(statement)
+    if started.status != pq.ExecStatus.COPY_OUT:
+        raise errors.error_from_result(started)
     next_line = connection.get_copy_data
-    while (found := next_line(1))[0] >= 0:
-        size, line = found
+    while (received := next_line(1))[0] >= 0:
+        size, line = received
         if size:
             yield line
         else:

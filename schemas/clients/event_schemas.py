@@ -1,8 +1,8 @@
-"""Values by the schemas that the registry knows: an id not known yet is asked for, never skipped.
+"""Decodes events by the schemas of the registry: an unknown id is fetched, never skipped.
 
-All readers must agree on what a log holds, so a schema that can't be had now stops its reader.
-What the registry does tell is never asked again, because an id never changes its meaning; only
-an id that it did not have may come to be.
+All readers must agree on what a log holds, so a schema that can't be fetched now stops its reader.
+A schema that was fetched is kept, because an id never changes its meaning; an id that the
+registry did not have is asked for again, because it may be registered later.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _log = structlog.stdlib.get_logger("rollcall.schemas")
 
 
 class EventSchemas:
-    """Decodes, and asks the registry for what it must know first; may be used by many threads."""
+    """Decodes events, and fetches schemas that are missing; may be used by many threads."""
 
     def __init__(self, registry: SchemaRegistry | None) -> None:
         self._registry = registry
@@ -41,11 +41,11 @@ class EventSchemas:
 
     @property
     def has_registry(self) -> bool:
-        """Whether an id that is not known may come to be."""
+        """Whether a registry is set, so that an unknown id may become known."""
         return self._registry is not None
 
     def register(self, topics: Topics) -> None:
-        """Our own schemas have ids on return, and values are written by them.
+        """Register our own schemas; values are written with their ids from then on.
 
         Raises:
             RegistryUnreachableError: the registry does not answer.
@@ -54,19 +54,19 @@ class EventSchemas:
         if self._registry is not None:
             client = RegistryClient(self._registry)
             try:
-                client.hold(registering(topics))
+                client.run(registering(topics))
             finally:
                 client.close()
 
     def decode(self, value: bytes | None) -> Event:
-        """The event; asks for its schema first where it is in none that is known.
+        """Decode an event; fetch its schema first where that is unknown.
 
-        Where no registry is set, a value that names an id is no event that may be left out: it
-        could be a job that was answered with 200.
+        Where no registry is set, a value with a schema id is an error and not skipped: it could
+        be a job that was answered with 200.
 
         Raises:
             UndecodableError: it is no event, and never will be.
-            RegistryUnreachableError: its schema cannot be had now.
+            RegistryUnreachableError: its schema can't be fetched now.
         """
         schema_id = framing.unknown_id(value)
         if schema_id is not None:
@@ -74,25 +74,25 @@ class EventSchemas:
         return codec.decode(value)
 
     def learn(self, values: Iterable[bytes | None]) -> None:
-        """Every id in these values is known on return, as far as a registry is set.
+        """Fetch the schemas of all unknown ids in these values, if a registry is set.
 
         Raises:
-            RegistryUnreachableError: a schema cannot be had now.
+            RegistryUnreachableError: a schema can't be fetched now.
         """
         if unknown := self.unknown(values):
             self._learn(unknown)
 
     def learn_all(self, values: Iterable[bytes | None]) -> None:
-        """The same for a topic of which no record may be left out, with or without a registry.
+        """Do as :meth:`learn` for a topic of which no record may be skipped.
 
         Raises:
-            RegistryUnreachableError: a schema cannot be had now, or no registry is set.
+            RegistryUnreachableError: a schema can't be fetched now, or no registry is set.
         """
         if unknown := framing.unknown_ids(values):
             self._learn(unknown)
 
     def unknown(self, values: Iterable[bytes | None]) -> dict[int, int]:
-        """The ids that are to be asked for, each with the index of the first value that has it."""
+        """Return the ids to be fetched, each with the index of the first value that has it."""
         if self._registry is None:
             return {}
         # A dead letter may be tried again once its schema has been registered.
@@ -118,12 +118,12 @@ class EventSchemas:
         client = RegistryClient(self._registry)
         try:
             for schema_id in schema_ids:
-                client.hold(learning(schema_id))
+                client.run(learning(schema_id))
         finally:
             client.close()
 
     def _raise_alarm(self, error: RegistryUnreachableError, now_s: float) -> None:
-        """Once a minute: whoever reads the topic stands still until the schema is there."""
+        """Log, once a minute at most, that the reader of a topic waits for a schema."""
         if now_s >= self._alarm_at_s:
             self._alarm_at_s = now_s + _ALARM_EVERY_S
             _log.error("a schema is not known, its topic waits", error=str(error))

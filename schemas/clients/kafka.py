@@ -1,4 +1,4 @@
-"""Every client of Kafka is made here, so what holds for all of them stands once.
+"""Makes every client of Kafka, so that the settings for all of them stand once.
 
 Properties of the settings (``ROLLCALL_KAFKA_…``) come before what a client can't do without, and
 after what it merely prefers.
@@ -40,22 +40,22 @@ _CONSUMER: Final[dict[str, Any]] = {
     "fetch.queue.backoff.ms": 10,
 }
 READ_TO_END: Final[dict[str, Any]] = {"enable.partition.eof": True, "auto.offset.reset": "earliest"}
-"""Properties of who reads a topic to its end from its first record on, whichever that is now.
+"""Properties of a consumer that reads a topic from its first record to its end.
 
-From offset 0, because librdkafka takes half a second to find out what ``OFFSET_BEGINNING`` is.
+It begins at offset 0, because librdkafka takes half a second to resolve ``OFFSET_BEGINNING``.
 """
 READ_WHILE_WAITED_FOR: Final[dict[str, Any]] = {
     "fetch.error.backoff.ms": 20,
     "fetch.wait.max.ms": 20,
     "queued.max.messages.kbytes": 16_384,
 }
-"""Properties of who reads a range while a request waits: quick to begin, little read ahead."""
+"""Properties of a consumer that reads a range while a request waits: quick, little read ahead."""
 
 
 def make_consumer(
     kafka: Mapping[str, str], group: str, properties: Mapping[str, Any] | None = None
 ) -> Consumer:
-    """A member of a group, once it subscribes; nothing is committed but on request."""
+    """Return a consumer that joins the group once it subscribes; it never commits by itself."""
     config = {**_PREFERRED, **kafka, **_CONSUMER, "group.id": group, **(properties or {})}
     return Consumer(config, logger=_log)
 
@@ -63,7 +63,7 @@ def make_consumer(
 def make_reader(
     kafka: Mapping[str, str], purpose: str, properties: Mapping[str, Any] | None = None
 ) -> Consumer:
-    """A consumer outside of every group, for whoever reads by assignment.
+    """Return a consumer that reads by assignment, outside of every group.
 
     librdkafka requires a group's name, which is never joined; ``purpose`` shows in it.
     """
@@ -75,10 +75,10 @@ def make_reader(
 def make_producer(
     kafka: Mapping[str, str], properties: Mapping[str, Any] | None = None
 ) -> Producer:
-    """A producer whose records are acknowledged by all replicas, each once and in order.
+    """Return a producer whose records are acknowledged by all replicas, each once and in order.
 
-    One that has failed to deliver is thrown away: what an idempotent producer does after a gap
-    in its sequence depends on what it doesn't know, whether the broker has the record.
+    Discard one that has failed to deliver: what an idempotent producer does after a gap in its
+    sequence depends on whether the broker has the record, which it doesn't know.
     """
     needed = {"acks": "all", "enable.idempotence": True}
     config = {**_PREFERRED, **kafka, **needed, **(properties or {})}
@@ -88,5 +88,5 @@ def make_producer(
 def make_admin(
     kafka: Mapping[str, str], properties: Mapping[str, Any] | None = None
 ) -> AdminClient:
-    """A client that asks and changes topics; it must outlive the futures that it answers."""
+    """Return an admin client; it must outlive the futures that it returns."""
     return AdminClient({**_PREFERRED, **kafka, **(properties or {})}, logger=_log)

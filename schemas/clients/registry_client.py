@@ -1,4 +1,4 @@
-"""HTTP to the schema registry; what is asked is :mod:`schemas.codec.registry_protocol`."""
+"""HTTP client of the schema registry; :mod:`schemas.codec.registry_protocol` has the requests."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from schemas.codec.registry_protocol import (
 )
 
 if TYPE_CHECKING:
-    from schemas.codec.registry_protocol import Conversation, Question
+    from schemas.codec.registry_protocol import Exchange, Question
     from schemas.config.registry import SchemaRegistry
 
 
 class RegistryClient:
-    """Asks one registry; used by one thread at a time."""
+    """A client of one registry; used by one thread at a time."""
 
     def __init__(self, registry: SchemaRegistry) -> None:
         user, _, password = (registry.user_info or "").partition(":")
@@ -34,17 +34,17 @@ class RegistryClient:
             timeout=TIMEOUT_S,
         )
 
-    def hold(self, conversation: Conversation) -> None:
-        """Ask and answer until the conversation ends.
+    def run(self, exchange: Exchange) -> None:
+        """Send the requests of the exchange, and give it the answers, until it ends.
 
         Raises:
             RegistryUnreachableError: the registry does not answer.
             RegistryRefusedError: it will not have one of our schemas.
         """
         with contextlib.suppress(StopIteration):
-            question = next(conversation)
+            question = next(exchange)
             while True:
-                question = conversation.send(self._ask(question))
+                question = exchange.send(self._ask(question))
 
     def _ask(self, question: Question) -> Answer:
         method = "GET" if question.body is None else "POST"
@@ -64,7 +64,7 @@ class RegistryClient:
             raise RegistryUnreachableError(f"{type(error).__name__}: {error}") from error
 
     def close(self) -> None:
-        """Leave the registry."""
+        """Close the connection."""
         self._client.close()
 
 

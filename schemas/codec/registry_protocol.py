@@ -74,7 +74,7 @@ class Answer:
         return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
 
 
-Conversation = Generator[Question, Answer, None]
+Exchange = Generator[Question, Answer, None]
 """Yields requests and is sent their responses."""
 
 
@@ -88,7 +88,7 @@ def subject_of(event_type: type[events.Event], topics: Topics) -> str:
     return f"{topic.name}-rollcall.{event_type.__name__}"
 
 
-def registering(topics: Topics) -> Conversation:
+def registering(topics: Topics) -> Exchange:
     """Give every event type an id; values are written with it from then on.
 
     Raises:
@@ -120,7 +120,7 @@ def _id_in(answer: Answer, subject: str) -> int:
     raise RegistryUnreachableError(f"subject {subject}: {_told(answer)}")
 
 
-def learning(schema_id: int) -> Conversation:
+def learning(schema_id: int) -> Exchange:
     """Teach the codec the schema of this id, or why its values cannot be decoded.
 
     Raises:

@@ -30,7 +30,7 @@ _NO_MODE: Final = "delete"
 """The mode that no row of a pass has: a job deletes nobody line by line."""
 
 
-def foreign_to_jobs(rows: pa.RecordBatch) -> npt.NDArray[np.int64]:
+def misattributed_rows(rows: pa.RecordBatch) -> npt.NDArray[np.int64]:
     """Which rows name a job that cannot be their own, ascending."""
     count = len(rows)
     named = cast("Any", rows.column("job_id"))
@@ -44,7 +44,7 @@ def foreign_to_jobs(rows: pa.RecordBatch) -> npt.NDArray[np.int64]:
     return np.flatnonzero(np.asarray(pc.and_(is_odd, pc.is_valid(named))))
 
 
-def is_foreign_to_its_job(row: UserRow) -> bool:
+def is_misattributed(row: UserRow) -> bool:
     """The same of one row."""
     return row.job_id is not None and (
         row.mode == _NO_MODE

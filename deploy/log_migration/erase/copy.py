@@ -23,7 +23,7 @@ from schemas.events import (
     RowRejected,
     UserRow,
 )
-from schemas.log.passes import is_foreign_to_its_job
+from schemas.log.passes import is_misattributed
 from schemas.log.storable import misfit
 
 if TYPE_CHECKING:
@@ -243,9 +243,7 @@ def _is_line(event: Event | None) -> TypeGuard[UserRow | RowRejected]:
     """Return whether a job may count the event; a placeholder for another takes no line's place."""
     if not isinstance(event, UserRow | RowRejected) or misfit(event) is not None:
         return False
-    return isinstance(event, RowRejected) or not (
-        event.job_id is None or is_foreign_to_its_job(event)
-    )
+    return isinstance(event, RowRejected) or not (event.job_id is None or is_misattributed(event))
 
 
 def _placeholder(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from ingest_api.auth.authenticator import Authentication
+    from ingest_api.auth.authenticator import Authenticator
     from tests.support.servers.surroundings import Ground
 
 
@@ -30,7 +30,7 @@ def basic(text: str) -> str:
 class Work:
     """What was done for requests so far; ``hashed`` has the costs of each hash, without salts."""
 
-    authentication: Authentication
+    authenticator: Authenticator
     statements: int = 0
     hashed: list[str] = field(default_factory=list[str])
 
@@ -39,7 +39,7 @@ class Work:
 async def counted(env: Ground, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Work]:
     """The parts of an API process on a real database, whose work is counted."""
     parts = make_parts(read(ApiSettings, env.environ))
-    work = Work(parts.authentication)
+    work = Work(parts.authenticator)
     select, is_right = parts.store.select, parts.passwords.is_right
 
     async def counted_select(*arguments: Any, **named: Any) -> list[dict[str, Any]]:
@@ -70,13 +70,13 @@ def test_a_request_is_answered_from_memory_and_after_a_change_by_one_statement(
     async def ask() -> list[int]:
         header, statements = basic(f"admin:{env.password}"), list[int]()
         async with counted(env, monkeypatch) as work:
-            assert await work.authentication.account(header, "a") is not None
+            assert await work.authenticator.account(header, "a") is not None
             statements.append(work.statements)
             for is_doubted in (False, True):
                 for _ in range(20):
                     if is_doubted:
-                        work.authentication.doubt()
-                    assert await work.authentication.account(header, "a") is not None
+                        work.authenticator.invalidate()
+                    assert await work.authenticator.account(header, "a") is not None
                 statements.append(work.statements)
             assert len(work.hashed) == 1
         return statements
@@ -93,7 +93,7 @@ def test_an_unknown_name_costs_what_a_known_one_costs(
         async with counted(env, monkeypatch) as work:
             for number in range(3):
                 header = basic(f"{name}:guess {number}")
-                assert await work.authentication.account(header, f"203.0.113.{number}") is None
+                assert await work.authenticator.account(header, f"203.0.113.{number}") is None
             return work.statements, work.hashed
 
     known, unknown = asyncio.run(guess("admin")), asyncio.run(guess("nobody"))

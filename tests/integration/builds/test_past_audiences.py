@@ -14,7 +14,7 @@ from ingest_api.as_of.past_audiences import PastAudiences
 from ingest_api.errors import IngestError
 from ingest_api.postgres.pool import SchemaGoneError
 from ingest_api.projections.point_in_time import NOW, Point
-from ingest_api.projections.registry import MOST_PAST, Instances
+from ingest_api.projections.registry import MOST_PAST, InstanceRegistry
 from ingest_api.users.filters import UserFilter
 from ingest_api.users.queries import UserReads
 from ingest_api.web import responses
@@ -75,7 +75,7 @@ def read(
     """What the work makes of the audiences as of these points."""
     return ask(
         conninfo,
-        lambda store: PastAudiences(Instances(store), log_is_whole, wait_s).read(
+        lambda store: PastAudiences(InstanceRegistry(store), log_is_whole, wait_s).read(
             points, "ann", work
         ),
     )
@@ -120,7 +120,7 @@ def test_whoever_waits_is_answered_once_it_is_built(registry: str) -> None:
     """Within the same request, and both points of one are asked for at once."""
 
     async def run(store: Store) -> list[str]:
-        past = PastAudiences(Instances(store), log_is_whole, 60)
+        past = PastAudiences(InstanceRegistry(store), log_is_whole, 60)
         asking = asyncio.create_task(past.read([JOB, TIME], "ann", schemas))
         await asyncio.to_thread(wait_until, lambda: len(rows(registry)) == 2, 30)
         await asyncio.to_thread(build, registry)
@@ -133,7 +133,7 @@ def test_two_that_ask_at_once_ask_for_one(registry: str) -> None:
     """Whichever process of the API they ask."""
 
     async def run(store: Store) -> None:
-        past = [PastAudiences(Instances(store), log_is_whole, 0.1) for _ in range(6)]
+        past = [PastAudiences(InstanceRegistry(store), log_is_whole, 0.1) for _ in range(6)]
         asking = [one.read([JOB], "ann", schemas) for one in past]
         found = await asyncio.gather(*asking, return_exceptions=True)
         assert all(isinstance(each, IngestError) for each in found), found
@@ -208,7 +208,9 @@ def test_one_that_was_dropped_is_asked_for_again(registry: str) -> None:
 
     async def run(store: Store) -> dict[str, Any]:
         store_of[:] = [store]
-        return await PastAudiences(Instances(store), log_is_whole, 0.1).read([JOB], "ann", users)
+        return await PastAudiences(InstanceRegistry(store), log_is_whole, 0.1).read(
+            [JOB], "ann", users
+        )
 
     with pytest.raises(IngestError, match="dropped while it was read"):
         ask(registry, run)
@@ -235,7 +237,7 @@ def test_one_rebuild_is_asked_for_at_a_time(registry: str) -> None:
     """Verifications count as such; past audiences don't."""
 
     async def run(store: Store) -> None:
-        instances = Instances(store)
+        instances = InstanceRegistry(store)
         assert await instances.request("verify", mends=False, by="ann") == 1
         assert await instances.request("rebuild", mends=True, by="ann") is None
         at_work = await instances.fetch_at_work()

@@ -73,7 +73,7 @@ async def listening(env: Ground) -> AsyncGenerator[WriteOutcomes]:
 
 def test_a_notified_outcome_comes_at_once(env: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
     """To all who wait for it, and to nobody else."""
-    monkeypatch.setattr(module, "_LOOK_EVERY_S", 3600)  # only the notification can tell
+    monkeypatch.setattr(module, "_POLL_EVERY_S", 3600)  # only the notification can tell
     make_read_model(env)
 
     async def run() -> None:
@@ -108,7 +108,7 @@ def test_a_broken_connection_is_made_again_and_loses_nothing(
     env: Ground, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever waits is looked up as soon as it listens again."""
-    monkeypatch.setattr(module, "_LOOK_EVERY_S", 3600)
+    monkeypatch.setattr(module, "_POLL_EVERY_S", 3600)
     make_read_model(env)
 
     async def run() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ingest_api.attributes.definitions import AttributeBody, Definition, faults_of, rivalry
+from ingest_api.attributes.definitions import AttributeBody, Definition, faults_of, name_conflict
 from schemas.events import AttributeDefined
 from schemas.rules.attributes import MAX_ATTRIBUTES
 
@@ -42,7 +42,7 @@ def definition(name: str, *partitions: int, seconds: int = 0) -> Definition:
 def code_beside(name: str, *others: Definition) -> str | None:
     """Why the name may not stand beside the others."""
     known = {other.event.name: other for other in others}
-    fault = rivalry(name, known, PARTITIONS)
+    fault = name_conflict(name, known, PARTITIONS)
     return fault and fault.code
 
 

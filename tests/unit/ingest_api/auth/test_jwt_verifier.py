@@ -16,7 +16,7 @@ from jwt.algorithms import RSAAlgorithm
 from jwt.exceptions import PyJWTError
 
 from ingest_api.auth.jwks import KeySetError, find_key, read_key_set
-from ingest_api.auth.jwt_verifier import name_of, role_of, verified_claims, wanted_key
+from ingest_api.auth.jwt_verifier import name_of, role_of, signing_key_of, verified_claims
 from ingest_api.auth.settings import IssuerSettings
 from tests.support.servers.jwt_issuer import (
     AUDIENCE,
@@ -53,7 +53,7 @@ def key_set(*keys: Any) -> bytes:
 def verify(text: str, *keys: Jwk) -> dict[str, Any] | None:
     """The claims, where the service would take the JWT with these keys."""
     try:
-        found = find_key(read_key_set(key_set(*keys)), *wanted_key(text))
+        found = find_key(read_key_set(key_set(*keys)), *signing_key_of(text))
         return None if found is None else verified_claims(text, found, SETTINGS)
     except PyJWTError:
         return None

@@ -17,7 +17,7 @@ from ingest_api.parsing.file_format import Limits
 from ingest_api.publisher.encode_pass import FilePass
 from schemas.codec import codec
 from schemas.events import AttributeColumn, RowRejected, UserRow
-from schemas.log.passes import is_foreign_to_its_job
+from schemas.log.passes import is_misattributed
 from schemas.log.topics import partition_of
 from tests.support.data.corpus.values import ATTRIBUTES
 from tests.support.data.files import dirty_csv, tidy_csv
@@ -71,7 +71,7 @@ def test_a_pass_is_what_its_lines_come_to(
 
     assert log == expected
     rows = [codec.decode(value) for partition in log for _, value in partition]
-    assert not any(isinstance(row, UserRow) and is_foreign_to_its_job(row) for row in rows)
+    assert not any(isinstance(row, UserRow) and is_misattributed(row) for row in rows)
     assert made.rows == [len(partition) for partition in expected]
     assert made.digests == [
         zlib.crc32(b"".join(value for _, value in partition)) for partition in expected
