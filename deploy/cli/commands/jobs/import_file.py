@@ -29,7 +29,7 @@ _GZIP_MAGIC = b"\x1f\x8b"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Options:
+class _Wishes:
     """What is done beside sending the file."""
 
     dry_run: bool
@@ -125,38 +125,38 @@ def import_file(path: Path, *, url: str, **options: Any) -> None:
     sent as it is. A broken connection is no harm: the upload is sent again with the same
     idempotency key, so that it becomes one job.
     """
-    options = _Options(**{each.name: options.pop(each.name) for each in fields(_Options)})
-    _check(options)
+    wishes = _Wishes(**{each.name: options.pop(each.name) for each in fields(_Wishes)})
+    _check(wishes)
     if options["max_delete_percent"] is not None and options["mode"] != "delsert":
         message = "--max-delete-percent is for --mode delsert; the other modes delete nobody."
         raise click.UsageError(message)
     with _opened(path) as (file, name), api(url) as client:
         upload = Upload(file=file, name=name, **options)
-        if options.dry_run:
-            _try(client, upload, options)
+        if wishes.dry_run:
+            _try(client, upload, wishes)
         else:
-            _import(client, upload, options)
+            _import(client, upload, wishes)
 
 
-def _check(options: _Options) -> None:
-    if options.errors_path is None:
+def _check(wishes: _Wishes) -> None:
+    if wishes.errors_path is None:
         return
-    if options.dry_run or not options.waits:
+    if wishes.dry_run or not wishes.waits:
         message = "--errors needs a finished import; it can't be with --dry-run or --no-wait."
         raise click.UsageError(message)
-    if not options.errors_path.resolve().parent.is_dir():
-        message = f"{options.errors_path} cannot be written: there is no such folder"
+    if not wishes.errors_path.resolve().parent.is_dir():
+        message = f"{wishes.errors_path} cannot be written: there is no such folder"
         raise CommandError(message)
 
 
-def _try(client: ApiClient, upload: Upload, options: _Options) -> None:
+def _try(client: ApiClient, upload: Upload, wishes: _Wishes) -> None:
     answer = send_upload(
         upload,
         lambda advance: send_for_dry_run(client, upload, advance=advance),
         progress_console(),
-        retry_for_s=options.retry_for_s,
+        retry_for_s=wishes.retry_for_s,
     )
-    if options.as_json:
+    if wishes.as_json:
         print_json(answer)
     else:
         print_dry_run(output(), upload.name, answer)
@@ -164,11 +164,11 @@ def _try(client: ApiClient, upload: Upload, options: _Options) -> None:
         sys.exit(_NOT_ALL_LINES)
 
 
-def _import(client: ApiClient, upload: Upload, options: _Options) -> None:
-    answer = _sent(client, upload, options)
+def _import(client: ApiClient, upload: Upload, wishes: _Wishes) -> None:
+    answer = _sent(client, upload, wishes)
     job_id = str(answer["id"])
-    if not options.waits:
-        if options.as_json:
+    if not wishes.waits:
+        if wishes.as_json:
             print_json(answer)
         else:
             click.echo(f"Job {job_id}: {answer['message']}")
@@ -178,18 +178,18 @@ def _import(client: ApiClient, upload: Upload, options: _Options) -> None:
     except KeyboardInterrupt:
         click.echo(f"Interrupted; the job goes on: `rollcall status {job_id} --wait`.", err=True)
         sys.exit(_INTERRUPTED)
-    _report(client, job_id, status, options)
+    _report(client, job_id, status, wishes)
 
 
-def _sent(client: ApiClient, upload: Upload, options: _Options) -> dict[str, Any]:
-    key = options.idempotency_key or str(uuid.uuid4())
+def _sent(client: ApiClient, upload: Upload, wishes: _Wishes) -> dict[str, Any]:
+    key = wishes.idempotency_key or str(uuid.uuid4())
     again = f"the same import with --idempotency-key {key} ends in one job"
     try:
         return send_upload(
             upload,
             lambda advance: send(client, upload, idempotency_key=key, advance=advance),
             progress_console(),
-            retry_for_s=options.retry_for_s,
+            retry_for_s=wishes.retry_for_s,
         )
     except ApiError as error:
         if not is_passing(error):
@@ -201,14 +201,14 @@ def _sent(client: ApiClient, upload: Upload, options: _Options) -> dict[str, Any
         sys.exit(_INTERRUPTED)
 
 
-def _report(client: ApiClient, job_id: str, status: dict[str, Any], options: _Options) -> None:
+def _report(client: ApiClient, job_id: str, status: dict[str, Any], wishes: _Wishes) -> None:
     counts = JobCounts.of(status)
-    if options.as_json:
+    if wishes.as_json:
         print_json(status)
     else:
         print_counts(output(), job_id, counts)
-    if options.errors_path is not None and counts.rejected:
-        write_error_file(client, job_id, options.errors_path)
+    if wishes.errors_path is not None and counts.rejected:
+        write_error_file(client, job_id, wishes.errors_path)
     elif counts.rejected:
         click.echo(f"See `rollcall errors {job_id}`.", err=True)
     if counts.state != "COMPLETED":
