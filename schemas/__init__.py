@@ -4,6 +4,7 @@
 ``avro/``                          the Avro schemas, one file an event type
 :mod:`schemas.events`              the event types as values
 :mod:`schemas.codec.codec`         single events to and from framed Avro values
+:mod:`schemas.codec.framing`       fingerprints and registry ids at the start of values
 :mod:`schemas.codec.columnar`      batches of rows to and from framed Avro values
 :mod:`schemas.log.topics`          topics, their settings, the partition of a key
 :mod:`schemas.log.dead_letters`    the reasons and headers of dead letters

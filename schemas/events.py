@@ -1,6 +1,6 @@
 """The event types as frozen values; their wire form is in ``avro/``.
 
-Rows travel in batches (see :mod:`schemas.codec.codec`), so :class:`UserRow` and
+Rows travel in batches (see :mod:`schemas.codec.columnar`), so :class:`UserRow` and
 :class:`RowRejected` exist as values only for single events and for tests.
 """
 

@@ -1,4 +1,4 @@
-"""Requests to the HTTP API."""
+"""Sends requests to the HTTP API."""
 
 import contextlib
 import ssl
@@ -12,9 +12,9 @@ import httpx2
 BASE_PATH = "/vpns/api/v1"
 
 _TIMEOUT = httpx2.Timeout(30, read=600)
-"""Seconds; the answer to an upload comes after all of it was checked and kept."""
+"""Seconds; an upload is answered after all of it was validated and stored."""
 _EVENTS_TIMEOUT = httpx2.Timeout(30, read=20)
-"""Seconds; an event stream that says nothing for so long is asked for again."""
+"""Seconds; an event stream that is silent for so long is requested again."""
 _LONGEST_FOREIGN_ANSWER = 200
 
 
@@ -45,7 +45,7 @@ class RefusedError(ApiError):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Who calls, by a name and a password."""
+    """Credentials: a name and a password."""
 
     user: str
     password: str
@@ -53,13 +53,13 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """Who calls, by an API token or a JWT."""
+    """Credentials: an API token or a JWT."""
 
     text: str
 
 
 class ApiClient:
-    """Calls the API in one name; a context manager.
+    """Calls the API with one account's credentials; a context manager.
 
     Paths are those below `/vpns/api/v1`. Every call raises ApiError where it does not succeed.
     """
@@ -86,38 +86,38 @@ class ApiClient:
         self._http.close()
 
     def is_ready(self) -> bool:
-        """True where an upload would be taken and processed."""
+        """Return whether an upload would be accepted and processed."""
         try:
             return self._http.get("/health/ready").is_success
         except httpx2.TransportError:
             return False
 
     def get(self, path: str, parameters: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """The answer to a GET; parameters that are None are left out."""
+        """Return the response to a GET; parameters that are None are left out."""
         given = {name: value for name, value in (parameters or {}).items() if value is not None}
         return self.request("GET", path, params=given)
 
     def post(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """The answer to a POST with a JSON body, or none."""
+        """Return the response to a POST with a JSON body, or without one."""
         return self.request("POST", path, json=body)
 
     def put(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """The answer to a PUT with a JSON body."""
+        """Return the response to a PUT with a JSON body."""
         return self.request("PUT", path, json=body)
 
     def request(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
-        """The JSON answer; the arguments are httpx2's."""
+        """Return the JSON response; the arguments are httpx2's."""
         with self._answer(method, path, **arguments) as response:
             response.read()
             return _json(response)
 
     def download(self, path: str, media_type: str, target: IO[bytes]) -> None:
-        """Writes an answer of this media type to a file, as it comes."""
+        """Write a response of this media type to a file, as it comes."""
         with self._answer("GET", path, headers={"Accept": media_type}) as response:
             target.writelines(response.iter_bytes())
 
     def events(self, path: str) -> Iterator[str]:
-        """The data of each server-sent event, until the server ends the stream."""
+        """Yield the data of each server-sent event, until the server ends the stream."""
         accept = {"Accept": "text/event-stream"}
         with self._answer("GET", path, headers=accept, timeout=_EVENTS_TIMEOUT) as response:
             yield from event_data(response)
@@ -136,17 +136,17 @@ class ApiClient:
 
 
 def path_of(*parts: str) -> str:
-    """The path whose parts these are; whatever a part holds, it stays one."""
+    """Return the path of these parts, each escaped."""
     return "".join(f"/{quote(part, safe='')}" for part in parts)
 
 
 def event_data(response: httpx2.Response) -> Iterator[str]:
-    """The data of each event of a stream; what has none (WHATWG HTML, 9.2.6) is no event."""
+    """Yield the data of each event of a stream, which none lacks (WHATWG HTML, 9.2.6)."""
     return (event.data for event in httpx2.EventSource(response) if event.data)
 
 
 def refusal_text(status: int, answer: Mapping[str, Any]) -> str:
-    """What the API answered, on one line for the message and one for each detail."""
+    """Return the API's message, with a line for each detail."""
     lines = [f"{status}: {answer.get('message', 'no message')}"]
     details: list[dict[str, Any]] = answer.get("details") or []
     for detail in details:
@@ -195,7 +195,7 @@ def _not_answered(url: str, error: httpx2.TransportError) -> ApiError:
 
 
 def _tls_fault(error: BaseException) -> str | None:
-    """What is wrong with the server's TLS, or None where that is not what is wrong."""
+    """Return what is wrong with the server's TLS, or None where the error is another."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, ssl.SSLError):
         cause = cause.__cause__ or cause.__context__

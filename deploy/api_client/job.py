@@ -1,4 +1,4 @@
-"""A job's progress, followed until it has ended."""
+"""Follows a job's progress until it has ended."""
 
 import json
 import time
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from deploy.api_client.client import ApiClient, ApiError, path_of
-from deploy.api_client.retry import Patience, is_passing, persistently
+from deploy.api_client.retry import Patience, is_passing, with_retries
 from schemas.log.job_states import ENDED_STATES, OUTCOMES
 
 _POLL_S = 0.2
 _UNREACHABLE_S = 60.0
-"""How long a job is followed through an API that does not answer; it may be starting again."""
+"""How long an API that does not respond is retried; it may be restarting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +28,13 @@ class JobCounts:
 
     @classmethod
     def of(cls, status: Mapping[str, Any]) -> Self:
-        """What the status of a job says of it."""
+        """Return the counts in a job's status."""
         numbers = (int(status.get(name) or 0) for name in ("total", *OUTCOMES))
         return cls(str(status["state"]), *numbers)
 
     @property
     def done(self) -> int:
-        """How many lines have their outcome."""
+        """The number of lines that have an outcome."""
         return self.inserted + self.updated + self.unchanged + self.rejected
 
     @property
@@ -68,7 +68,7 @@ def _statuses(client: ApiClient, job_id: str) -> Iterator[dict[str, Any]]:
     place = path_of("batchinfo", "status", job_id)
     patience = Patience(for_s=_UNREACHABLE_S, longest_delay_s=1.0)
     while True:
-        yield persistently(lambda: client.get(place), patience)
+        yield with_retries(lambda: client.get(place), patience)
         if sends_events:
             try:
                 yield from map(json.loads, client.events(f"{place}/events"))

@@ -1,11 +1,11 @@
-"""A projection's progress, followed until it has come to something."""
+"""Follows the build of a projection until it has ended."""
 
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from deploy.api_client.client import ApiClient, path_of
-from deploy.api_client.retry import Patience, persistently
+from deploy.api_client.retry import Patience, with_retries
 
 PATH = "/admin/projections"
 AT_WORK = ("requested", "building")
@@ -16,7 +16,7 @@ _PAGE_SIZE = 100
 
 
 def request(client: ApiClient, purpose: str, *, mend: bool) -> dict[str, Any]:
-    """The projection that was asked for.
+    """Request a projection and return it.
 
     Raises:
         ApiError: It was refused, as where one is at work, or the API could not be reached.
@@ -46,7 +46,7 @@ def follow(client: ApiClient, number: int) -> Iterator[dict[str, Any]]:
     patience = Patience(for_s=_UNREACHABLE_S, longest_delay_s=1.0)
     place = path_of("admin", "projections", str(number))
     while True:
-        shown = persistently(lambda: client.get(place), patience)
+        shown = with_retries(lambda: client.get(place), patience)
         yield shown
         if shown["state"] not in AT_WORK:
             return

@@ -1,4 +1,4 @@
-"""What is worth trying again, and when."""
+"""Decides which requests are retried, and when."""
 
 import time
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from deploy.api_client.client import ApiError, RefusedError, UnreachableError
 from schemas.clients.backoff import Backoff
 
 _PASSING = frozenset({429, 502, 503, 504})
-"""Answers after which the same request may succeed: too many at once, something is not there."""
+"""Status codes after which the same request may succeed: rate limits, services not available."""
 _FIRST_DELAY_S = 0.5
 
 _Answer = TypeVar("_Answer")
@@ -21,7 +21,7 @@ def _say_nothing(_error: ApiError, _delay_s: float) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """How long something is tried: delays double up to the longest."""
+    """How long a request is retried: delays double up to the longest."""
 
     for_s: float
     longest_delay_s: float = 15.0
@@ -29,7 +29,7 @@ class Patience:
     """Is told what went wrong, and after how many seconds it is tried again."""
 
     def delay_s(self, error: ApiError, *, attempt: int, elapsed_s: float) -> float | None:
-        """Seconds to wait after the attempt (from 1) has failed; None where it is the last."""
+        """Return the seconds to wait after this failed attempt (from 1); None after the last."""
         if not is_passing(error):
             return None
         asked_s = (error.retry_after_s or 0.0) if isinstance(error, RefusedError) else 0.0
@@ -39,14 +39,14 @@ class Patience:
 
 
 def is_passing(error: ApiError) -> bool:
-    """True where the same request may succeed later."""
+    """Return whether the same request may succeed later."""
     if isinstance(error, RefusedError):
         return error.status in _PASSING
     return isinstance(error, UnreachableError)
 
 
-def persistently(action: Callable[[], _Answer], patience: Patience) -> _Answer:
-    """The action's answer, which must be the same however often it is asked for.
+def with_retries(action: Callable[[], _Answer], patience: Patience) -> _Answer:
+    """Retry the action, which must be idempotent, and return its result.
 
     Raises:
         ApiError: It failed for good, or for as long as the patience lasts.

@@ -1,4 +1,4 @@
-"""The form that an upload is."""
+"""Sends a file as a multipart form."""
 
 import os
 from collections.abc import Callable
@@ -12,7 +12,7 @@ _PATH = "/audience/import"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upload:
-    """A file to import, and what is asked of its import; None leaves it to the server."""
+    """A file to import and the options of its import; None leaves an option to the server."""
 
     file: IO[bytes]
     """Open, with a position that can be moved, so that it can be sent again."""
@@ -25,7 +25,7 @@ class Upload:
 
     @property
     def size_bytes(self) -> int:
-        """Of the file."""
+        """The size of the file."""
         return os.fstat(self.file.fileno()).st_size
 
 
@@ -36,9 +36,9 @@ def send(
     idempotency_key: str | None,
     advance: Callable[[int], object],
 ) -> dict[str, Any]:
-    """The answer, with the job's id; `advance` is told how many bytes went out.
+    """Upload the file and return the response with the job's id; `advance` gets the bytes sent.
 
-    With a key it may be sent again where no answer came: that ends in one job.
+    With a key it may be sent again where no response came, and still becomes one job.
 
     Raises:
         ApiError: The API refused it or could not be reached.
@@ -50,7 +50,7 @@ def send(
 def send_for_dry_run(
     client: ApiClient, upload: Upload, *, advance: Callable[[int], object]
 ) -> dict[str, Any]:
-    """What importing the file would do, as counts and samples.
+    """Return what importing the file would do, as counts and samples.
 
     Raises:
         ApiError: The API refused it, could not be reached, or took it for an import.
@@ -93,18 +93,18 @@ def _fields(upload: Upload) -> dict[str, str]:
 
 
 class _Metered:
-    """A file that tells how much of it has been read."""
+    """A file that reports how many bytes of it have been read."""
 
     def __init__(self, file: IO[bytes], advance: Callable[[int], object]) -> None:
         self._file = file
         self._advance = advance
 
     def read(self, size: int = -1) -> bytes:
-        """The next bytes of the file."""
+        """Return the next bytes of the file."""
         data = self._file.read(size)
         self._advance(len(data))
         return data
 
     def fileno(self) -> int:
-        """What httpx2 takes the length of the body from."""
+        """Return the descriptor from which httpx2 takes the length of the body."""
         return self._file.fileno()

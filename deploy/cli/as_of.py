@@ -1,4 +1,4 @@
-"""Waiting for the audience as it was, which the API has built from the log."""
+"""Waits for as-of reads, whose tables the API builds from the log."""
 
 import click
 from rich.console import Console
@@ -19,7 +19,7 @@ as_of_option = click.option(
 
 
 def patience(console: Console) -> Patience:
-    """Asks again while it is being built, and tells how far it is."""
+    """Return the patience of an as-of read, which reports the progress of the build."""
 
     def tell(error: ApiError, _delay_s: float) -> None:
         print_line(console, str(error).removeprefix("503: ").removesuffix("; try again"))

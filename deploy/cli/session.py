@@ -1,4 +1,4 @@
-"""Calls of a command to the API: in whose name, and how what goes wrong is told."""
+"""Gives a command a client of the API with credentials, and turns API errors into messages."""
 
 import contextlib
 import os
@@ -22,30 +22,30 @@ _NO_CREDENTIALS = (
 
 
 class CommandError(click.ClickException):
-    """What ends a command with one clear line."""
+    """Ends a command with one clear line."""
 
     exit_code = FAILED
 
     def show(self, file: IO[Any] | None = None) -> None:
-        """Prints it on standard error, where the server's text can't control the terminal."""
+        """Print it on standard error, with the server's control characters escaped."""
         lines = (plain(line) for line in self.message.splitlines())
         click.echo("Error: " + "\n".join(lines), file=file, err=file is None)
 
 
 @contextlib.contextmanager
 def api(url: str) -> Generator[ApiClient]:
-    """A client in the name that the environment says.
+    """Yield a client with the credentials of the environment.
 
     Raises:
         CommandError: No credentials, or a call inside did not succeed.
     """
-    with failures_told(), ApiClient(url, credentials(os.environ)) as client:
+    with reported_failures(), ApiClient(url, credentials(os.environ)) as client:
         yield client
 
 
 @contextlib.contextmanager
-def failures_told() -> Generator[None]:
-    """Ends the command with what the API said.
+def reported_failures() -> Generator[None]:
+    """Turn an API error into the command's error message.
 
     Raises:
         CommandError: A call inside did not succeed.
@@ -57,7 +57,7 @@ def failures_told() -> Generator[None]:
 
 
 def credentials(environ: Mapping[str, str]) -> Account | Token:
-    """From ROLLCALL_TOKEN, else ROLLCALL_USER and ROLLCALL_PASSWORD, else asked for.
+    """Return ROLLCALL_TOKEN, else ROLLCALL_USER and ROLLCALL_PASSWORD, else ask for them.
 
     A secret is never an argument: every user of the machine can read those.
 
@@ -79,7 +79,7 @@ def credentials(environ: Mapping[str, str]) -> Account | Token:
 
 
 def new_password(name: str) -> str:
-    """What is typed twice; where nobody types, the first line of standard input.
+    """Return the password typed twice or, without a terminal, the first line of standard input.
 
     Raises:
         CommandError: There is none.

@@ -10,7 +10,8 @@ from deploy.log_migration.records import CopiedRecord, RecordWriter
 from ingest_api.event_log.ledger import JobLedger
 from schemas.clients.errors import KafkaUnreachableError
 from schemas.clients.job_events import read_job_events
-from schemas.codec.codec import MARKER, encode, fingerprint_of, frame_of
+from schemas.codec.codec import encode
+from schemas.codec.framing import MARKER, fingerprint_of, frame_of
 from schemas.codec.registry_protocol import RegistryUnreachableError
 from schemas.events import LogMove
 

@@ -12,7 +12,8 @@ from schemas.clients.errors import KafkaUnreachableError, RecordsGoneError
 from schemas.clients.event_schemas import EventSchemas
 from schemas.clients.kafka import make_producer
 from schemas.clients.ranges import Range, RangeReader
-from schemas.codec.codec import UndecodableError, unknown_ids
+from schemas.codec.codec import UndecodableError
+from schemas.codec.framing import unknown_ids
 from schemas.codec.registry_protocol import RegistryUnreachableError
 
 if TYPE_CHECKING:

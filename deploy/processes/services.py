@@ -13,7 +13,7 @@ from deploy.processes.supervisor import Supervised
 def api_and_publisher(
     environment: Mapping[str, str], *, log_dir: Path | None = None
 ) -> list[Supervised]:
-    """The HTTP API, and the publisher that goes with it."""
+    """Return the HTTP API and its publisher."""
     return [
         _service("ingest_api", "ingest_api", environment, log_dir),
         _service("publisher", "ingest_api.publisher", environment, log_dir),
@@ -23,7 +23,7 @@ def api_and_publisher(
 def processors(
     environment: Mapping[str, str], *, count: int, log_dir: Path | None = None
 ) -> list[Supervised]:
-    """So many processors; they share the work."""
+    """Return this number of processors, which share the work."""
     return [
         _service(f"processor-{number}", "processor", environment, log_dir)
         for number in range(1, count + 1)
@@ -31,7 +31,7 @@ def processors(
 
 
 def builder(environment: Mapping[str, str], *, log_dir: Path | None = None) -> Supervised:
-    """Builds projections beside the live one: for rebuilds, undos and looking back."""
+    """Return the builder, which makes projections for rebuilds, undos and as-of reads."""
     return _service("builder", "processor.builder", environment, log_dir)
 
 

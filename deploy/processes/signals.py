@@ -1,4 +1,4 @@
-"""How a long-running command ends when it is told to."""
+"""Ends a long-running command in order on a signal."""
 
 import signal
 import sys
@@ -8,7 +8,7 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def exit_on_stop_signals() -> None:
-    """From now on Ctrl-C, SIGTERM and a closed terminal raise SystemExit in the main thread.
+    """Make Ctrl-C, SIGTERM and a closed terminal raise SystemExit in the main thread.
 
     Only the first does: the way out ends child processes in a bounded time, and a second signal
     in the middle of it would leave some behind.

@@ -1,4 +1,4 @@
-"""Starts processes again that die, and ends them in order.
+"""Restarts processes that die, and ends them in order.
 
 A process that dies is started again after a delay that doubles with each death in a row, so that
 one that cannot work (a wrong setting, a port in use) does not take the machine's time; one that
@@ -20,7 +20,7 @@ from schemas.runtime.essential import EssentialThread
 FIRST_DELAY_S = 0.5
 LONGEST_DELAY_S = 30.0
 HEALTHY_AFTER_S = 60.0
-"""A process that ran so long starts again as if it had never died before."""
+"""A process that ran so long is restarted as if it had never died before."""
 STOP_TIMEOUT_S = 15.0
 
 _TICK_S = 0.1
@@ -39,7 +39,7 @@ def restart_delay_s(failures: int, *, jitter: float) -> float:
 
 
 def failures_after_death(failures: int, *, ran_s: float) -> int:
-    """How many deaths in a row there are now, where there were `failures` before this one."""
+    """Return the number of deaths in a row, this one included, after `failures` before it."""
     return 1 if ran_s >= HEALTHY_AFTER_S else failures + 1
 
 
@@ -76,7 +76,7 @@ class Supervisor:
     _thread: EssentialThread | None = field(init=False, default=None)
 
     def __enter__(self) -> Self:
-        """Starts what does not run yet."""
+        """Start the processes that do not run yet."""
         now_s = time.monotonic()
         self._lives = [_Life(each, each.running, now_s) for each in self.processes]
         # Not a daemon: the kernel ends our children with the thread that started them.
@@ -86,7 +86,7 @@ class Supervisor:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Ends all processes; none is left on return."""
+        """End all processes; none is left on return."""
         if self._thread is not None:
             self._thread.stop()
 

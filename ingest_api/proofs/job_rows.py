@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
-from schemas.codec import codec, columnar
+from schemas.codec import codec, columnar, framing
 from schemas.events import RowRejected, UserRow
 from schemas.log.passes import misattributed_rows
 from schemas.log.sequences import in_sequence
@@ -71,11 +71,11 @@ def _places(values: Sequence[bytes]) -> tuple[dict[type[Event], list[int]], set[
     rows: list[int] = []
     places: dict[type[Event], list[int]] = {UserRow: rows, RowRejected: []}
     odd: set[type[Event]] = set()
-    row_frame = codec.frame_of(UserRow)
+    row_frame = framing.frame_of(UserRow)
     for at, value in enumerate(values):
         if value.startswith(row_frame):  # nearly all
             rows.append(at)
-        elif (known := codec.type_of(value)) and known[0] in places:
+        elif (known := framing.type_of(value)) and known[0] in places:
             places[known[0]].append(at)
             if not known[1]:
                 odd.add(known[0])

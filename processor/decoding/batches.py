@@ -25,7 +25,7 @@ from processor.decoding.producer_rules import (
     reported_id,
 )
 from processor.decoding.records import recorded_at
-from schemas.codec import codec, columnar
+from schemas.codec import codec, columnar, framing
 from schemas.events import (
     AttributeDefined,
     JobStatus,
@@ -123,7 +123,7 @@ class _Decoder:
 
     def _positions(self) -> tuple[list[int], list[int]]:
         """Positions of rows and of rejections; decodes all that is neither."""
-        written_now = codec.frame_of(UserRow)
+        written_now = framing.frame_of(UserRow)
         are_rows = [value.startswith(written_now) for value in self._values]
         if all(are_rows) and not self._refused_before:
             return list(range(len(are_rows))), []
@@ -140,7 +140,7 @@ class _Decoder:
 
     def _sort(self, at: int, by_type: dict[type[Event], list[int]]) -> None:
         """Note the position of a value of one of these types, or decode it."""
-        event_type, is_current = codec.type_of(self._values[at]) or _NO_EVENT
+        event_type, is_current = framing.type_of(self._values[at]) or _NO_EVENT
         positions = by_type.get(event_type)
         if positions is None:
             self._decode_control(at)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from schemas.codec.codec import FRAME_BYTES, MARKER
+from schemas.codec.framing import FRAME_BYTES, MARKER
 from schemas.rules.fields import (
     ATTRIBUTE_INVALID,
     ATTRIBUTE_UNKNOWN,

@@ -15,7 +15,7 @@ import structlog
 
 from processor.kafka.schema_cache import WriterSchemas
 from processor.pipeline.works import make_work
-from schemas.codec import codec
+from schemas.codec import framing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,7 +44,7 @@ class PartitionFeed:
     @property
     def is_waiting(self) -> bool:
         """Whether what comes next is in a schema that is not known yet."""
-        return self.unknown_id is not None and not codec.is_known(self.unknown_id)
+        return self.unknown_id is not None and not framing.is_known(self.unknown_id)
 
     def put_back(self, records: list[Message], schema_id: int) -> None:
         """These come next again, once the schema of the first of them is known."""

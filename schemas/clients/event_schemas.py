@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from schemas.clients.registry_client import RegistryClient
-from schemas.codec import codec
+from schemas.codec import codec, framing
 from schemas.codec.registry_protocol import RegistryUnreachableError, learning, registering
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class EventSchemas:
             UndecodableError: it is no event, and never will be.
             RegistryUnreachableError: its schema can't be fetched now.
         """
-        schema_id = codec.unknown_id(value)
+        schema_id = framing.unknown_id(value)
         if schema_id is not None:
             self._learn([schema_id])
         return codec.decode(value)
@@ -103,7 +103,7 @@ class EventSchemas:
         Raises:
             RegistryUnreachableError: a schema can't be fetched now, or no registry is set.
         """
-        if unknown := codec.unknown_ids(values):
+        if unknown := framing.unknown_ids(values):
             self._learn(unknown)
 
     def unknown(self, values: Iterable[bytes | None]) -> dict[int, int]:
@@ -113,8 +113,8 @@ class EventSchemas:
         # A dead letter may be tried again once its schema has been registered.
         if time.monotonic() >= self._ask_again_at_s:
             self._ask_again_at_s = time.monotonic() + _ASK_AGAIN_S
-            codec.forget_unregistered()
-        return codec.unknown_ids(values)
+            framing.forget_unregistered()
+        return framing.unknown_ids(values)
 
     def _learn(self, schema_ids: Iterable[int]) -> None:
         try:

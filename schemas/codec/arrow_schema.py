@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import pyarrow as pa
 
-from schemas.codec import codec
+from schemas.codec import framing
 
 if TYPE_CHECKING:
     from schemas.events import Event
@@ -27,7 +27,7 @@ def arrow_schema(event_type: type[Event]) -> pa.Schema:
     return pa.schema(
         [
             pa.field(field["name"], _arrow_type(field["type"]), nullable=_is_union(field["type"]))
-            for field in codec.definition_of(event_type)["fields"]
+            for field in framing.definition_of(event_type)["fields"]
         ]
     )
 

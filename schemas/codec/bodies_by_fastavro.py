@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import fastavro
 import pyarrow as pa
 
-from schemas.codec import codec
+from schemas.codec import framing
 from schemas.codec.arrow_schema import arrow_schema
 from schemas.codec.body_check import measure
 
@@ -39,7 +39,7 @@ def decoded(event_type: type[Event], bodies: Sequence[bytes]) -> pa.RecordBatch:
     Raises:
         ValueError: one is malformed.
     """
-    schema, end_of = _schema(event_type), measure(codec.definition_of(event_type))
+    schema, end_of = _schema(event_type), measure(framing.definition_of(event_type))
     records: list[dict[str, Any]] = []
     for body in bodies:
         end_of(body, 0)  # fastavro decodes some malformed bodies, and others crash it
@@ -55,7 +55,7 @@ def decoded(event_type: type[Event], bodies: Sequence[bytes]) -> pa.RecordBatch:
 @functools.cache
 def _schema(event_type: type[Event]) -> Any:
     """Return the schema with days and times as numbers: Arrow takes years that Python can't."""
-    definition = codec.without(codec.definition_of(event_type), "logicalType")
+    definition = framing.without(framing.definition_of(event_type), "logicalType")
     return fastavro.parse_schema(definition, named_schemas={})
 
 

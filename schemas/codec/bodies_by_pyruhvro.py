@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pyruhvro
 
-from schemas.codec import codec
+from schemas.codec import framing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def encoded(event_type: type[Event], batch: pa.RecordBatch) -> pa.BinaryArray:
     """Return the body of each row."""
-    return pyruhvro.serialize_record_batch(batch, codec.text_of(event_type), 1)[0]
+    return pyruhvro.serialize_record_batch(batch, framing.text_of(event_type), 1)[0]
 
 
 def decoded(event_type: type[Event], bodies: Sequence[bytes]) -> pa.RecordBatch:
@@ -27,4 +27,4 @@ def decoded(event_type: type[Event], bodies: Sequence[bytes]) -> pa.RecordBatch:
     Raises:
         ValueError: one is malformed.
     """
-    return pyruhvro.deserialize_array(bodies, codec.text_of(event_type))
+    return pyruhvro.deserialize_array(bodies, framing.text_of(event_type))

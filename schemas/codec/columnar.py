@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from schemas import events
-from schemas.codec import codec
+from schemas.codec import framing
 from schemas.codec.arrow_schema import arrow_schema
 
 if os.environ.get("ROLLCALL_AVRO") == "fastavro":
@@ -36,7 +36,7 @@ def encode_batch(event_type: type[events.Event], batch: pa.RecordBatch) -> pa.Bi
     The batch has the columns of :data:`ROW_SCHEMA` or :data:`REJECTION_SCHEMA`,
     in that order and of those types.
     """
-    frame = pa.scalar(codec.frame_of(event_type), pa.binary())
+    frame = pa.scalar(framing.frame_of(event_type), pa.binary())
     return _pc.binary_join_element_wise(frame, bodies.encoded(event_type, batch), b"")
 
 
@@ -47,7 +47,7 @@ def decode_batch(event_type: type[events.Event], values: Sequence[bytes]) -> pa.
         ValueError: a value is malformed, has bytes after its end, or is longer than our encoder
             would write it; which one is not said.
     """
-    frames = (codec.CONFLUENT_FRAME_BYTES, codec.FRAME_BYTES)
+    frames = (framing.CONFLUENT_FRAME_BYTES, framing.FRAME_BYTES)
     unframed = [value[frames[bool(value[0])] :] for value in values]
     batch = bodies.decoded(event_type, unframed)
     batch.validate(full=True)  # pyruhvro 0.4 takes texts that are not UTF-8

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import quote
 
 from schemas import events
-from schemas.codec import codec
+from schemas.codec import framing
 
 if TYPE_CHECKING:
     from schemas.log.topics import Topics
@@ -96,20 +96,20 @@ def registering(topics: Topics) -> Exchange:
         RegistryUnreachableError: the registry did not respond as one.
     """
     ids: dict[type[events.Event], int] = {}
-    for event_type in codec.EVENT_TYPES:
+    for event_type in framing.EVENT_TYPES:
         subject = subject_of(event_type, topics)
         path = f"/subjects/{quote(subject, safe='')}"
-        body = json.dumps({"schema": codec.text_of(event_type)}).encode()
+        body = json.dumps({"schema": framing.text_of(event_type)}).encode()
         answer = yield Question(path, body)
         if answer.parsed().get("error_code") in _NOT_FOUND:
             answer = yield Question(f"{path}/versions", body)
         ids[event_type] = _id_in(answer, subject)
-    codec.write_by_ids(ids)
+    framing.write_by_ids(ids)
 
 
 def _id_in(answer: Answer, subject: str) -> int:
     found = answer.parsed().get("id")
-    if answer.status == _OK and isinstance(found, int) and 0 <= found <= codec.LARGEST_ID:
+    if answer.status == _OK and isinstance(found, int) and 0 <= found <= framing.LARGEST_ID:
         return found
     if answer.status in _REFUSALS:
         raise RegistryRefusedError(
@@ -131,13 +131,13 @@ def learning(schema_id: int) -> Exchange:
     text = found.get("schema")
     # A 404 of a proxy or for a wrong path says nothing about the id.
     if found.get("error_code") == _SCHEMA_NOT_FOUND:
-        codec.refuse(schema_id, "UNKNOWN_SCHEMA", "the schema registry does not have it")
+        framing.refuse(schema_id, "UNKNOWN_SCHEMA", "the schema registry does not have it")
     elif answer.status != _OK or not isinstance(text, str):
         raise RegistryUnreachableError(f"schema id {schema_id}: {_told(answer)}")
     elif found.get("schemaType", "AVRO") != "AVRO" or found.get("references"):
-        codec.refuse(schema_id, "INCOMPATIBLE_SCHEMA", "it is not Avro, or refers to others")
+        framing.refuse(schema_id, "INCOMPATIBLE_SCHEMA", "it is not Avro, or refers to others")
     else:
-        codec.learn(schema_id, text)
+        framing.learn(schema_id, text)
 
 
 def _told(answer: Answer) -> str:

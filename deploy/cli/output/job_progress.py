@@ -9,7 +9,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from deploy.api_client.client import ApiClient, ApiError
 from deploy.api_client.job import JobCounts, follow
-from deploy.api_client.retry import Patience, persistently
+from deploy.api_client.retry import Patience, with_retries
 from deploy.api_client.upload import Upload
 from deploy.cli.output.tables import plain, print_line
 
@@ -18,7 +18,7 @@ Send = Callable[[Callable[[int], object]], dict[str, Any]]
 
 
 def send_upload(upload: Upload, send: Send, console: Console, *, retry_for_s: float) -> Any:
-    """The API's answer to the upload; `send` must be safe to repeat.
+    """Send the upload and return the response; `send` must be idempotent.
 
     Raises:
         ApiError: It was refused, or the API could not be reached for so long.
@@ -33,11 +33,11 @@ def send_upload(upload: Upload, send: Send, console: Console, *, retry_for_s: fl
         def tell(error: ApiError, delay_s: float) -> None:
             print_line(console, f"{error}; trying again in {delay_s:g} s")
 
-        return persistently(attempt, Patience(for_s=retry_for_s, tell=tell))
+        return with_retries(attempt, Patience(for_s=retry_for_s, tell=tell))
 
 
 def follow_job(client: ApiClient, job_id: str, name: str, console: Console) -> dict[str, Any]:
-    """The last status of the job, once it has ended.
+    """Show the job's progress until it has ended, and return its last status.
 
     Raises:
         ApiError: There is no such job, or the API could not be reached for a minute.
@@ -45,14 +45,16 @@ def follow_job(client: ApiClient, job_id: str, name: str, console: Console) -> d
     status: dict[str, Any] = {}
     with _bars(console) as bars:
         task = bars.add_task(f"Import {_shown(name)}", total=None)
-        for status in told_failures(follow(client, job_id), console):
+        for status in with_failures_printed(follow(client, job_id), console):
             counts = JobCounts.of(status)
             bars.update(task, total=counts.total or None, completed=counts.done)
     return status
 
 
-def told_failures(statuses: Iterable[dict[str, Any]], console: Console) -> Iterator[dict[str, Any]]:
-    """The statuses as they come; where an undo or a redo has failed, it is told once a try."""
+def with_failures_printed(
+    statuses: Iterable[dict[str, Any]], console: Console
+) -> Iterator[dict[str, Any]]:
+    """Yield the statuses; print each failed try of an undo or redo once."""
     told = 0
     for status in statuses:
         failure = status.get("undoFailure")

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final, TypeGuard
 from deploy.log_migration.log_copy import CountedPartition
 from deploy.log_migration.records import CopiedRecord
 from processor.decoding.accept_rule import Erased, Opened, Sealed
-from schemas.codec.codec import UndecodableError, decode, encode, type_of
+from schemas.codec.codec import UndecodableError, decode, encode
+from schemas.codec.framing import type_of
 from schemas.events import (
     AttributeDefined,
     JobSealed,

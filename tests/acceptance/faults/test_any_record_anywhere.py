@@ -15,7 +15,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from schemas.codec import codec
+from schemas.codec import codec, framing
 from schemas.events import JobOpened, RowRejected, UserRow
 from schemas.log.storable import misfit
 from tests.support.clients.projections import assert_proven
@@ -103,7 +103,7 @@ def _is_unfit(value: bytes | None) -> bool:
         return misfit(codec.decode(value)) is not None
     except codec.UndecodableError:
         # Rows are decoded many at once, which is not so strict with one that nobody counts.
-        known = codec.type_of(value or b"")
+        known = framing.type_of(value or b"")
         return known is None or known[0] not in {UserRow, RowRejected}
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from confluent_kafka import Producer
 
-from schemas.codec import codec
+from schemas.codec import codec, framing
 from schemas.events import JobVoided, UserRow
 from schemas.log.topics import partition_of
 from tests.support.clients.shell import Shell
@@ -128,7 +128,7 @@ def test_every_kind_of_poison_is_shown_with_its_reason_and_the_way_out(rig_of_mo
         (key, value + b"\0", partition): ("TRAILING_BYTES", "1 bytes after the end", None),
         (b"\xff", value, partition): ("KEY_MISMATCH", r"b'\xff' and the row's", "UserRow"),
         (None, value, partition): ("NULL_KEY", "b'poison@example.com'", "UserRow"),
-        (key, codec.MARKER + b"12345678" * 130_000, partition): ("UNKNOWN_SCHEMA", "retry", None),
+        (key, framing.MARKER + b"12345678" * 130_000, partition): ("UNKNOWN_SCHEMA", "retry", None),
         (key, foreign, partition): ("UNEXPECTED_TYPE", "JobVoided", "JobVoided"),
     }
     letters = buried(rig, *poison)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from confluent_kafka import Producer
 
-from schemas.codec import codec
+from schemas.codec import codec, framing
 from schemas.log.topics import partition_of
 from tests.support.clients.other_producers import row_of
 from tests.support.data.files import tidy_csv
@@ -78,7 +78,7 @@ def test_poison_becomes_dead_letters_and_stops_nobody(rig: Rig) -> None:
         (key, value + b"\0"): "TRAILING_BYTES",
         (b"another key", value): "KEY_MISMATCH",
         (None, value): "NULL_KEY",
-        (key, codec.MARKER + b"12345678" + b"x" * 1_040_000): "UNKNOWN_SCHEMA",
+        (key, framing.MARKER + b"12345678" + b"x" * 1_040_000): "UNKNOWN_SCHEMA",
     }
     first = rig.submit(tidy_csv(range(2000)))
     _send(rig.env, [(bad_key, bad, partition) for bad_key, bad in poison])

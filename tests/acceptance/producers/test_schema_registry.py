@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from confluent_kafka import Producer
 
-from schemas.codec import codec
+from schemas.codec import codec, framing
 from schemas.events import UserRow
 from schemas.log.topics import partition_of
 from tests.support.clients.other_producers import row_of
@@ -51,7 +51,7 @@ def _send(env: Ground, row: UserRow, frame: bytes) -> None:
     producer = Producer(env.settings.kafka)
     topic = env.settings.topics.user_events
     key = row.key.encode()
-    value = frame + codec.encode(row)[codec.FRAME_BYTES :]
+    value = frame + codec.encode(row)[framing.FRAME_BYTES :]
     producer.produce(topic.name, value, key, partition_of(key, topic.partitions))
     assert producer.flush(60) == 0
 
@@ -74,7 +74,7 @@ def test_a_log_may_hold_both_framings(
             rig = Rig.start(env, services)
             assert rig.run(tidy_csv(range(500)))["inserted"] == 500
             rig.close()
-        assert _first_bytes(env) == {codec.MARKER[0]}
+        assert _first_bytes(env) == {framing.MARKER[0]}
         environ = {**env.environ, "SCHEMA_REGISTRY_URL": registry.url}
         with Services(environ, tmp_path) as services:
             rig = Rig.start(env, services)
@@ -83,7 +83,7 @@ def test_a_log_may_hold_both_framings(
             replaced = rig.run(tidy_csv(range(50)), "delsert")
             assert replaced["state"] == "COMPLETED"
             rig.close()
-        assert _first_bytes(env) == {codec.MARKER[0], 0}
+        assert _first_bytes(env) == {framing.MARKER[0], 0}
         assert len(_keys(env)) == 50
 
 
@@ -103,8 +103,8 @@ def test_a_registry_that_is_away_holds_up_one_partition(
         ]
         own_registry.stop()
         waiting, other, *_ = _keys_by_partition(env).values()
-        _send(env, row_of(waiting), codec.confluent_frame(schema_ids[0]))
-        _send(env, row_of(other), codec.frame_of(UserRow))
+        _send(env, row_of(waiting), framing.confluent_frame(schema_ids[0]))
+        _send(env, row_of(other), framing.frame_of(UserRow))
         worker = rig.processors[0]
         wait_until(lambda: "partitions wait" in worker.log_text(), 30, saying="there is an alarm")
         wait_until(lambda: other in _keys(env), 30, saying="the other partition goes on")
@@ -114,7 +114,7 @@ def test_a_registry_that_is_away_holds_up_one_partition(
         dead = read_topic(env.settings, env.settings.topics.dead_letters)
         assert not any(dead)
         own_registry.stop()
-        _send(env, row_of(f"later-{waiting}"), codec.confluent_frame(schema_ids[1]))
+        _send(env, row_of(f"later-{waiting}"), framing.confluent_frame(schema_ids[1]))
         wait_until(
             lambda: worker.log_text().count("partition waits for a schema") == 2,
             30,

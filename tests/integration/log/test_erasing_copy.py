@@ -20,7 +20,7 @@ from deploy.log_migration.log_copy import LogCopy
 from deploy.log_migration.records import read_records
 from deploy.log_migration.topic_admin import TopicAdmin
 from ingest_api.kafka.topic_setup import ensure_topics
-from schemas.codec import codec
+from schemas.codec import codec, framing
 from schemas.events import JobSealed, RowErased, UserRow
 from schemas.log.topics import partition_of
 from tests.support.data.files import tidy_csv
@@ -135,7 +135,7 @@ def assert_kept(record: CopiedRecord, copied_to: Message) -> None:
     value = record.value() or b""
     if KEY.encode() in value:
         assert isinstance(codec.decode(copied_to.value()), RowErased)
-    elif not value.startswith(codec.frame_of(JobSealed)):
+    elif not value.startswith(framing.frame_of(JobSealed)):
         assert (copied_to.key(), copied_to.value()) == (record.key(), value)
 
 

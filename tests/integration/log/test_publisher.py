@@ -17,7 +17,7 @@ from ingest_api.kafka.producer import Appender
 from ingest_api.kafka.topic_setup import ensure_topics
 from ingest_api.kafka.upload_chunks import ChunkWriter
 from ingest_api.publisher.encode_pass import FilePass
-from schemas.codec import codec, columnar
+from schemas.codec import codec, columnar, framing
 from schemas.events import (
     NO_JOB,
     JobOpened,
@@ -102,7 +102,7 @@ class World:
 
     def brackets(self) -> list[list[bytes]]:
         """What is neither a row nor a rejection, by partition."""
-        frames = (codec.frame_of(JobOpened), codec.frame_of(JobSealed))
+        frames = (framing.frame_of(JobOpened), framing.frame_of(JobSealed))
         return [[value for value in log if value.startswith(frames)] for log in self.log()]
 
     def wait_records(self, count: int) -> None:
@@ -153,7 +153,7 @@ class World:
 
 def decoded(partition: list[bytes]) -> list[tuple[bytes, Any]]:
     """Each value with its event, of rows only job and sequence."""
-    row_frame = codec.frame_of(UserRow)
+    row_frame = framing.frame_of(UserRow)
     rows: Any = columnar.decode_batch(
         UserRow, [value for value in partition if value[:10] == row_frame]
     )

@@ -10,7 +10,7 @@ import pytest
 
 from processor.kafka.schema_cache import WriterSchemas
 from schemas.clients.event_schemas import EventSchemas
-from schemas.codec import codec
+from schemas.codec import codec, framing
 from schemas.codec.registry_protocol import (
     RegistryRefusedError,
     RegistryUnreachableError,
@@ -33,7 +33,7 @@ _VOIDED = JobVoided(job_id=7, attempt="a")
 @pytest.fixture
 def ours() -> Iterator[Topics]:
     """Topics of the test's own; what this process knows of ids is forgotten afterwards."""
-    with codec.forgetting_ids():
+    with framing.forgetting_ids():
         yield topics(prefix=f"t{secrets.token_hex(4)}-")
 
 
@@ -45,9 +45,9 @@ def test_every_type_is_registered_by_topic_and_name(registry: RegistryServer, ou
     """Values are written by ids from then on, and registering again changes nothing."""
     _schemas(registry).register(ours)
     value = codec.encode(_VOIDED)
-    expected = {subject_of(event_type, ours) for event_type in codec.EVENT_TYPES}
+    expected = {subject_of(event_type, ours) for event_type in framing.EVENT_TYPES}
     assert expected <= registry.subjects()
-    assert value[:1] == codec.CONFLUENT_MARKER
+    assert value[:1] == framing.CONFLUENT_MARKER
     WriterSchemas(SchemaRegistry(url=registry.url)).register(ours)
     assert codec.encode(_VOIDED) == value
 
@@ -56,9 +56,9 @@ def test_an_id_of_another_process_is_asked_for(registry: RegistryServer, ours: T
     """Both sides decode what one has written, with nothing known before."""
     _schemas(registry).register(ours)
     value = codec.encode(_VOIDED)
-    with codec.forgetting_ids():
+    with framing.forgetting_ids():
         assert _schemas(registry).decode(value) == _VOIDED
-    with codec.forgetting_ids():
+    with framing.forgetting_ids():
         WriterSchemas(SchemaRegistry(url=registry.url)).learn([value])
         assert codec.decode(value) == _VOIDED
 
@@ -67,8 +67,8 @@ def test_an_id_of_another_process_is_asked_for(registry: RegistryServer, ours: T
 def test_an_id_that_the_registry_does_not_have_is_a_dead_letter(registry: RegistryServer) -> None:
     """It says so, and is not asked again."""
     with pytest.raises(codec.UndecodableError, match=r"UNKNOWN_SCHEMA.* does not have it"):
-        _schemas(registry).decode(codec.confluent_frame(10**6) + b"x")
-    assert codec.is_known(10**6)
+        _schemas(registry).decode(framing.confluent_frame(10**6) + b"x")
+    assert framing.is_known(10**6)
 
 
 @pytest.mark.usefixtures("ours")
@@ -86,7 +86,7 @@ def test_a_schema_that_is_none_of_ours_is_a_dead_letter(
     """Whatever the registry holds of other teams."""
     schema_id = registry.register(f"other-{secrets.token_hex(4)}", json.dumps(schema))
     with pytest.raises(codec.UndecodableError, match="INCOMPATIBLE_SCHEMA"):
-        _schemas(registry).decode(codec.confluent_frame(schema_id) + b"x")
+        _schemas(registry).decode(framing.confluent_frame(schema_id) + b"x")
 
 
 @pytest.mark.usefixtures("ours")
@@ -96,8 +96,8 @@ def test_a_wrong_address_is_no_answer_about_an_id(registry: RegistryServer, path
     url = registry.url.replace("/apis/ccompat/v7", path)
     nowhere = EventSchemas(SchemaRegistry(url=url))
     with pytest.raises(RegistryUnreachableError):
-        nowhere.decode(codec.confluent_frame(1) + b"x")
-    assert not codec.is_known(1)
+        nowhere.decode(framing.confluent_frame(1) + b"x")
+    assert not framing.is_known(1)
 
 
 def test_a_schema_that_does_not_fit_is_refused_at_start(

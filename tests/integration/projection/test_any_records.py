@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from schemas.codec import codec
+from schemas.codec import codec, framing
 from schemas.events import RowRejected, UserRow
 from schemas.log.storable import misfit
 from tests.support.data.any_events import AnyRecords
@@ -108,7 +108,7 @@ def _is_unfit(value: bytes | None) -> bool:
         return misfit(codec.decode(value)) is not None
     except codec.UndecodableError:
         # Rows are decoded many at once, which is not so strict with one that nobody counts.
-        known = codec.type_of(value or b"")
+        known = framing.type_of(value or b"")
         return known is None or known[0] not in {UserRow, RowRejected}
 
 

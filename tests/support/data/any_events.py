@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from schemas.codec import codec
+from schemas.codec import codec, framing
 from schemas.events import (
     AttributeColumn,
     AttributeDefined,
@@ -56,7 +56,7 @@ class AnyRecords:
         if rng.random() < 0.6:
             return codec.encode(self.event())
         noise = rng.randbytes(rng.randrange(60))
-        frame = codec.frame_of(rng.choice(codec.EVENT_TYPES))
+        frame = framing.frame_of(rng.choice(framing.EVENT_TYPES))
         cut = codec.encode(self.event())
         return rng.choice([None, b"", noise, frame + noise, cut[:-1], cut + b"\0"])
 
@@ -78,7 +78,7 @@ class AnyRecords:
         One that its job might as well have is given to a job that is none: what imitates the
         publisher in every field has its effect, and so has a definition, or a move.
         """
-        event = self._event(self._rng.choice(codec.EVENT_TYPES))
+        event = self._event(self._rng.choice(framing.EVENT_TYPES))
         if isinstance(event, AttributeDefined):
             return replace(event, name="\0")
         if isinstance(event, LogMove):
@@ -95,7 +95,7 @@ class AnyRecords:
         return replace(cast("Any", event), **changes)
 
     def _event(self, event_type: type[Event]) -> Event:
-        fields = codec.definition_of(event_type)["fields"]
+        fields = framing.definition_of(event_type)["fields"]
         values = {field["name"]: self._value(field["type"], field["name"]) for field in fields}
         if event_type is JobAccepted:
             values["chunks"] = ChunkRange(**values["chunks"])

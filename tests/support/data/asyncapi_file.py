@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 import fastavro
 
 from schemas.asyncapi.document import FILE, document
-from schemas.codec import codec
+from schemas.codec import framing
 from schemas.log import dead_letters
 from schemas.log.topics import topics
 from schemas.rules import fields
@@ -34,12 +34,12 @@ def renewed(written: Json) -> Json:
     """The document with all that follows from the code as the code has it."""
     found = copy.deepcopy(written)
     messages = found["components"]["messages"]
-    for event_type in codec.EVENT_TYPES:
+    for event_type in framing.EVENT_TYPES:
         message = messages[event_type.__name__]
-        definition = codec.definition_of(event_type)
+        definition = framing.definition_of(event_type)
         message["summary"] = definition["doc"]
         message["payload"]["schema"] = definition
-        message["x-fingerprint"] = codec.fingerprint_of(event_type).hex()
+        message["x-fingerprint"] = framing.fingerprint_of(event_type).hex()
         encoded = message["x-encoded-examples"]
         for example in message["examples"]:
             encoded[example["name"]] |= _framed(example["payload"], event_type)
@@ -59,7 +59,7 @@ def renewed(written: Json) -> Json:
 
 def body_from_json(record: Json, event_type: type[events.Event]) -> bytes:
     """The Avro body of a record in Avro's JSON encoding, by another implementation's reader."""
-    schema = fastavro.parse_schema(codec.definition_of(event_type), named_schemas={})
+    schema = fastavro.parse_schema(framing.definition_of(event_type), named_schemas={})
     reader = cast("Iterator[Json]", fastavro.json_reader(io.StringIO(json.dumps(record)), schema))
     body = io.BytesIO()
     fastavro.schemaless_writer(body, schema, next(reader))
@@ -69,7 +69,7 @@ def body_from_json(record: Json, event_type: type[events.Event]) -> bytes:
 def _framed(payload: Json, event_type: type[events.Event]) -> Json:
     body = body_from_json(payload, event_type)
     return {
-        "singleObject": (codec.MARKER + codec.fingerprint_of(event_type) + body).hex(),
+        "singleObject": (framing.MARKER + framing.fingerprint_of(event_type) + body).hex(),
         "confluent": (b"\0" + SCHEMA_ID.to_bytes(4, "big") + body).hex(),
     }
 

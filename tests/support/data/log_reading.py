@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from schemas.codec import codec
+from schemas.codec import codec, framing
 from schemas.events import (
     JobAccepted,
     JobOpened,
@@ -118,7 +118,7 @@ def reverted_jobs(settings: Settings) -> set[int]:
 
 def control_events(settings: Settings) -> list[list[JobOpened | JobSealed]]:
     """The brackets of every pass, by partition of ``user-events``."""
-    frames = (codec.frame_of(JobOpened), codec.frame_of(JobSealed))
+    frames = (framing.frame_of(JobOpened), framing.frame_of(JobSealed))
     found: list[list[JobOpened | JobSealed]] = []
     for records in read_topic(settings, settings.topics.user_events):
         values = [record.value() or b"" for record in records]

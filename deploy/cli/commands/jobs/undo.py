@@ -13,9 +13,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from deploy.api_client.client import ApiClient, ApiError, path_of
 from deploy.api_client.job import JobCounts, follow
-from deploy.api_client.retry import Patience, is_passing, persistently
+from deploy.api_client.retry import Patience, is_passing, with_retries
 from deploy.cli.api_command import ApiCommand, call_options
-from deploy.cli.output.job_progress import told_failures
+from deploy.cli.output.job_progress import with_failures_printed
 from deploy.cli.output.tables import output, print_counts, print_json, print_line, progress_console
 from deploy.cli.output.undo_preview import print_preview
 from deploy.cli.session import CommandError, api
@@ -90,7 +90,7 @@ def undo(job_id: str, *, dry_run: bool, is_sure: bool, as_json: bool, url: str) 
     is ready, then the others. It can be taken back with `rollcall redo JOB_ID`.
     """
     with api(url) as client:
-        _run(client, _UNDO, job_id, _Wishes(dry_run=dry_run, is_sure=is_sure, as_json=as_json))
+        _run(client, _UNDO, job_id, _Options(dry_run=dry_run, is_sure=is_sure, as_json=as_json))
 
 
 @click.command(
@@ -105,11 +105,11 @@ def undo(job_id: str, *, dry_run: bool, is_sure: bool, as_json: bool, url: str) 
 def redo(job_id: str, *, dry_run: bool, is_sure: bool, as_json: bool, url: str) -> None:
     """Do the undone job JOB_ID again: it counts in its old place among the others."""
     with api(url) as client:
-        _run(client, _REDO, job_id, _Wishes(dry_run=dry_run, is_sure=is_sure, as_json=as_json))
+        _run(client, _REDO, job_id, _Options(dry_run=dry_run, is_sure=is_sure, as_json=as_json))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Wishes:
+class _Options:
     """What is asked for beside the job."""
 
     dry_run: bool
@@ -117,11 +117,11 @@ class _Wishes:
     as_json: bool
 
 
-def _run(client: ApiClient, change: _Change, job_id: str, wishes: _Wishes) -> None:
-    if wishes.dry_run:
-        _show(_preview(client, change, job_id), output(), wishes)
+def _run(client: ApiClient, change: _Change, job_id: str, options: _Options) -> None:
+    if options.dry_run:
+        _show(_preview(client, change, job_id), output(), options)
         return
-    if not wishes.is_sure:
+    if not options.is_sure:
         _ask(client, change, job_id)
     _send(client, change, job_id)
     try:
@@ -129,14 +129,14 @@ def _run(client: ApiClient, change: _Change, job_id: str, wishes: _Wishes) -> No
     except KeyboardInterrupt:
         click.echo(f"Interrupted; it goes on: `rollcall status {job_id} --wait`.", err=True)
         sys.exit(_INTERRUPTED)
-    if wishes.as_json:
+    if options.as_json:
         print_json(status)
     else:
         print_counts(output(), job_id, JobCounts.of(status))
 
 
-def _show(preview: dict[str, Any], console: Console, wishes: _Wishes) -> None:
-    if wishes.as_json:
+def _show(preview: dict[str, Any], console: Console, options: _Options) -> None:
+    if options.as_json:
         print_json(preview)
     else:
         print_preview(console, preview)
@@ -158,7 +158,7 @@ def _preview(client: ApiClient, change: _Change, job_id: str) -> dict[str, Any]:
     with _bar() as bar:
         task = bar.add_task("Preview", total=None)
         while True:
-            answer = persistently(
+            answer = with_retries(
                 lambda: client.post(change.path(job_id), {"dryRun": True}), patience
             )
             if answer.get("dryRun") is not True:
@@ -179,7 +179,7 @@ def _send(client: ApiClient, change: _Change, job_id: str) -> None:
         print_line(console, f"{error}; trying again in {delay_s:g} s")
 
     try:
-        persistently(
+        with_retries(
             lambda: client.request("POST", change.path(job_id), headers=headers),
             Patience(for_s=_RETRY_FOR_S, tell=tell),
         )
@@ -196,7 +196,7 @@ def _followed(client: ApiClient, change: _Change, job_id: str) -> dict[str, Any]
     with _bar() as bar:
         task = bar.add_task(change.doing, total=None)
         statuses = follow(client, job_id, change.is_last)
-        for status in told_failures(statuses, bar.console):
+        for status in with_failures_printed(statuses, bar.console):
             bar.update(task, description=f"{change.doing}: {status['state']}")
     return status
 

@@ -79,7 +79,7 @@ def dead_letters() -> None:
 @_source_option
 @page_options
 @call_options
-def list_letters(*, as_json: bool, url: str, **query: Any) -> None:
+def list_dead_letters(*, as_json: bool, url: str, **query: Any) -> None:
     """Show dead letters, the newest first."""
     with api(url) as client:
         answer = client.get(_LETTERS, query)
@@ -94,7 +94,7 @@ def list_letters(*, as_json: bool, url: str, **query: Any) -> None:
 @dead_letters.command("show", examples=("rollcall dead-letters show 1-42",))
 @click.argument("letter_id")
 @call_options
-def show_letter(letter_id: str, *, as_json: bool, url: str) -> None:
+def show_dead_letter(letter_id: str, *, as_json: bool, url: str) -> None:
     """Show all that is known of the dead letter LETTER_ID, and what its record holds."""
     with api(url) as client:
         answer = client.get(path_of("admin", "dead-letters", letter_id))
@@ -133,7 +133,7 @@ def show_letter(letter_id: str, *, as_json: bool, url: str) -> None:
     help="So many letters at most, the newest ones.",
 )
 @call_options
-def retry_letters(
+def retry_dead_letters(
     letter_id: str | None, *, takes_all: bool, as_json: bool, url: str, **options: Any
 ) -> None:
     """Send the record of LETTER_ID, or of all letters that match, to the log once more.

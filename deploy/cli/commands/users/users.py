@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import click
 
 from deploy.api_client.client import ApiClient, path_of
-from deploy.api_client.retry import Patience, persistently
+from deploy.api_client.retry import Patience, with_retries
 from deploy.cli.api_command import ListingGroup, call_options, page_options
 from deploy.cli.as_of import as_of_option, patience
 from deploy.cli.output.tables import (
@@ -109,7 +109,7 @@ def list_users(*, attributes: dict[str, str], as_json: bool, url: str, **query: 
     """
     filters = {f"attributes.{name}": value for name, value in attributes.items()}
     with api(url) as client:
-        answer = persistently(
+        answer = with_retries(
             lambda: client.get("/audience", query | filters), _patience(query["asOf"])
         )
     if as_json:
@@ -134,7 +134,7 @@ def list_users(*, attributes: dict[str, str], as_json: bool, url: str, **query: 
 def get_user(user_id: str, *, as_json: bool, url: str, **query: Any) -> None:
     """Show the user with the id USER_ID."""
     with api(url) as client:
-        answer = persistently(
+        answer = with_retries(
             lambda: client.get(path_of("audience", user_id), query), _patience(query["asOf"])
         )
     if as_json:

@@ -12,7 +12,7 @@ from deploy.api_client.client import (
     refusal_text,
 )
 from deploy.api_client.job import JobCounts
-from deploy.api_client.retry import Patience, persistently
+from deploy.api_client.retry import Patience, with_retries
 
 
 def test_a_job_has_ended_once_its_state_is_final() -> None:
@@ -113,7 +113,7 @@ def test_what_is_refused_is_not_tried_again(error: ApiError) -> None:
         raise error
 
     with pytest.raises(ApiError):
-        persistently(action, Patience(for_s=60))
+        with_retries(action, Patience(for_s=60))
     assert len(calls) == 1
 
 
@@ -132,5 +132,5 @@ def test_what_fails_for_a_while_is_told_and_tried_again() -> None:
         for_s=60, longest_delay_s=0.01, tell=lambda error, _delay_s: told.append(str(error))
     )
 
-    assert persistently(action, patience) == "done"
+    assert with_retries(action, patience) == "done"
     assert told == ["gone", "not yet"]

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from processor.decoding.batches import decode_records
 from processor.decoding.producer_rules import LogPartition
-from schemas.codec import codec, columnar
+from schemas.codec import codec, columnar, framing
 from schemas.events import AttributeDefined, JobOpened, JobSealed, JobVoided, RowRejected, UserRow
 from schemas.log.topics import partition_of
 from schemas.rules.attributes import Attribute
@@ -63,22 +63,22 @@ REJECTED = RowRejected(
 @pytest.fixture(autouse=True, scope="module")
 def ids() -> Iterator[None]:
     """One id is known, and nothing that these tests learn stays."""
-    with codec.forgetting_ids():
-        codec.learn(OURS, codec.text_of(UserRow))
+    with framing.forgetting_ids():
+        framing.learn(OURS, framing.text_of(UserRow))
         yield
 
 
 def _by_id(value: bytes, schema_id: int = OURS) -> bytes:
     """A value in Avro single-object encoding, in the Confluent wire format."""
-    return codec.confluent_frame(schema_id) + value[codec.FRAME_BYTES :]
+    return framing.confluent_frame(schema_id) + value[framing.FRAME_BYTES :]
 
 
 def _written(schema: Schema, values: dict[str, Any], schema_id: int = THEIRS) -> bytes:
     """What a writer with this schema sends; the codec has learned its id."""
-    codec.learn(schema_id, json.dumps(schema))
+    framing.learn(schema_id, json.dumps(schema))
     body = io.BytesIO()
     fastavro.schemaless_writer(body, fastavro.parse_schema(schema, named_schemas={}), values)
-    return codec.confluent_frame(schema_id) + body.getvalue()
+    return framing.confluent_frame(schema_id) + body.getvalue()
 
 
 def _decoded(values: Sequence[bytes | None]) -> Batch:
@@ -174,9 +174,9 @@ def test_a_symbol_that_is_not_known_is_not_taken_for_another() -> None:
 
 def test_our_own_events_are_read_by_id() -> None:
     """Brackets, definitions and rejections as well as rows; written by id once ids are set."""
-    with codec.forgetting_ids():
+    with framing.forgetting_ids():
         types = (UserRow, RowRejected, JobOpened, JobSealed, AttributeDefined)
-        codec.write_by_ids({event_type: 100 + at for at, event_type in enumerate(types)})
+        framing.write_by_ids({event_type: 100 + at for at, event_type in enumerate(types)})
         sealed = JobSealed(job_id=5, rows=2, digest=0)
         defined = AttributeDefined(
             name="tier",
@@ -206,16 +206,16 @@ def test_rejections_of_another_writer_are_rows_of_the_job() -> None:
 
 def test_batches_are_written_by_id_with_the_bytes_of_the_oracle() -> None:
     """Only the frame differs."""
-    with codec.forgetting_ids():
-        codec.learn(OURS, codec.text_of(UserRow))
+    with framing.forgetting_ids():
+        framing.learn(OURS, framing.text_of(UserRow))
         described = codec.encode(ROW)
         batch = columnar.decode_batch(UserRow, [described, _by_id(described)])
-        codec.write_by_ids({UserRow: OURS})
+        framing.write_by_ids({UserRow: OURS})
         assert columnar.encode_batch(UserRow, batch).to_pylist() == [_by_id(described)] * 2
         assert codec.encode(ROW) == _by_id(described)
 
 
-BODY = codec.encode(ROW)[codec.FRAME_BYTES :]
+BODY = codec.encode(ROW)[framing.FRAME_BYTES :]
 MODE_AT = BODY.index(b"event 1") + len(b"event 1")
 KEY_AT = MODE_AT + 1
 MAP_AT = BODY.index(b"\x08tier") - 1
@@ -253,7 +253,7 @@ POISON = {
 def test_poison_is_put_aside_alone(name: str, by_id: bool) -> None:
     """In both framings: an exact copy and its reason, and its neighbours are applied."""
     body, code = POISON[name]
-    frame = codec.confluent_frame(OURS) if by_id else codec.frame_of(UserRow)
+    frame = framing.confluent_frame(OURS) if by_id else framing.frame_of(UserRow)
     good = codec.encode(ROW)
     batch = _decoded([good, frame + body, _by_id(good)])
     found = [(each.code, each.value, each.offset) for each in batch.dead_letters]
@@ -266,14 +266,14 @@ FRAMES = {
     "empty value": (b"", "NOT_FRAMED"),
     "JSON": (b'{"key": "kim@example.com"}', "NOT_FRAMED"),
     "no Avro": (b"not Avro at all", "NOT_FRAMED"),
-    "a fingerprint cut off": (codec.MARKER + b"1234", "NOT_FRAMED"),
+    "a fingerprint cut off": (framing.MARKER + b"1234", "NOT_FRAMED"),
     "an id cut off": (b"\0\0\0\0", "NOT_FRAMED"),
-    "an unknown fingerprint": (codec.MARKER + b"12345678" + BODY, "UNKNOWN_SCHEMA"),
-    "an unknown id": (codec.confluent_frame(99) + BODY, "UNKNOWN_SCHEMA"),
+    "an unknown fingerprint": (framing.MARKER + b"12345678" + BODY, "UNKNOWN_SCHEMA"),
+    "an unknown id": (framing.confluent_frame(99) + BODY, "UNKNOWN_SCHEMA"),
     "a negative id": (b"\0\xff\xff\xff\xff" + BODY, "UNKNOWN_SCHEMA"),
-    "both frames": (codec.confluent_frame(OURS) + codec.encode(ROW), "MALFORMED"),
-    "the reverse": (codec.frame_of(UserRow) + _by_id(codec.encode(ROW)), "MALFORMED"),
-    "protobuf framing": (codec.confluent_frame(OURS) + b"\0" + BODY, "MALFORMED"),
+    "both frames": (framing.confluent_frame(OURS) + codec.encode(ROW), "MALFORMED"),
+    "the reverse": (framing.frame_of(UserRow) + _by_id(codec.encode(ROW)), "MALFORMED"),
+    "protobuf framing": (framing.confluent_frame(OURS) + b"\0" + BODY, "MALFORMED"),
     "an event of another topic": (codec.encode(JobVoided(job_id=1, attempt="")), "UNEXPECTED_TYPE"),
 }
 
@@ -293,9 +293,9 @@ def test_any_bytes_by_an_id_decode_or_are_refused(body: bytes) -> None:
     """Resolution meets nothing that was not measured before."""
     schema = _current()
     _added(schema)
-    codec.learn(THEIRS, json.dumps(schema))
+    framing.learn(THEIRS, json.dumps(schema))
     for schema_id in (OURS, THEIRS):
-        batch = _decoded([codec.confluent_frame(schema_id) + body])
+        batch = _decoded([framing.confluent_frame(schema_id) + body])
         assert len(batch.dead_letters) + len(_rows(batch)) == 1
 
 
@@ -303,26 +303,26 @@ def test_any_bytes_by_an_id_decode_or_are_refused(body: bytes) -> None:
 def test_unknown_ids_are_found_where_they_are_first(ids: list[int]) -> None:
     """Each with the index of its first value; other values have none."""
     values = [codec.encode(ROW), None, b"", b"\0\0", b"\0\xff\xff\xff\xff\0"]
-    values += [codec.confluent_frame(schema_id) + BODY for schema_id in ids]
+    values += [framing.confluent_frame(schema_id) + BODY for schema_id in ids]
     expected = {each: 5 + ids.index(each) for each in ids if each != OURS}
-    assert codec.unknown_ids(values) == expected
+    assert framing.unknown_ids(values) == expected
 
 
 def test_refused_ids_do_not_pile_up() -> None:
     """A flood of records with made-up ids takes bounded memory; the last ones stay known."""
-    with codec.forgetting_ids():
+    with framing.forgetting_ids():
         for schema_id in range(1000, 12_000):
-            codec.refuse(schema_id, "UNKNOWN_SCHEMA", "x")
-        assert sum(map(codec.is_known, range(1000, 12_000))) == 10_000
-        assert codec.is_known(11_999)
-        assert not codec.is_known(1000)
+            framing.refuse(schema_id, "UNKNOWN_SCHEMA", "x")
+        assert sum(map(framing.is_known, range(1000, 12_000))) == 10_000
+        assert framing.is_known(11_999)
+        assert not framing.is_known(1000)
 
 
 def test_an_id_that_was_not_registered_may_come_to_be() -> None:
     """A dead letter can be tried again then; what cannot be resolved never can."""
-    with codec.forgetting_ids():
-        codec.refuse(50, "UNKNOWN_SCHEMA", "not there")
-        codec.learn(51, json.dumps("string"))
-        codec.forget_unregistered()
-        assert not codec.is_known(50)
-        assert codec.is_known(51)
+    with framing.forgetting_ids():
+        framing.refuse(50, "UNKNOWN_SCHEMA", "not there")
+        framing.learn(51, json.dumps("string"))
+        framing.forget_unregistered()
+        assert not framing.is_known(50)
+        assert framing.is_known(51)

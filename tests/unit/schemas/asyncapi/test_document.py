@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from deploy.cli.main import main
 from schemas import events
 from schemas.asyncapi.document import FILE, document, key_schema
-from schemas.codec import codec
+from schemas.codec import codec, framing
 from schemas.log import dead_letters
 from schemas.log.topics import partition_of, topics
 from schemas.rules.fields import FIELDS
@@ -109,11 +109,11 @@ def test_every_topic_is_a_channel_with_its_settings() -> None:
 def test_every_event_type_stands_on_one_channel_with_its_schema() -> None:
     """And its payload is the file in ``avro/``, word for word."""
     placed = [name for channel in _document()["channels"].values() for name in channel["messages"]]
-    names = [kind.__name__ for kind in codec.EVENT_TYPES]
+    names = [kind.__name__ for kind in framing.EVENT_TYPES]
     assert sorted(placed) == sorted([*names, "Chunk", "DeadLetter"])
-    for event_type in codec.EVENT_TYPES:
+    for event_type in framing.EVENT_TYPES:
         message = _messages()[event_type.__name__]
-        assert message["payload"]["schema"] == codec.definition_of(event_type)
+        assert message["payload"]["schema"] == framing.definition_of(event_type)
         example = next(iter(message["x-encoded-examples"].values()))
         event = codec.decode(bytes.fromhex(example["singleObject"]))
         assert message["x-fingerprint"] == codec.encode(event)[2:10].hex()
@@ -122,7 +122,7 @@ def test_every_event_type_stands_on_one_channel_with_its_schema() -> None:
 def test_every_event_type_has_an_example() -> None:
     """So that nobody adds a type without one."""
     shown = {name for name, _ in _examples()}
-    assert [kind.__name__ for kind in codec.EVENT_TYPES if kind.__name__ not in shown] == []
+    assert [kind.__name__ for kind in framing.EVENT_TYPES if kind.__name__ not in shown] == []
 
 
 @pytest.mark.parametrize(("name", "example"), _examples())
@@ -136,13 +136,13 @@ def test_the_bytes_of_an_example_are_its_event(name: str, example: str) -> None:
 
     assert type(event).__name__ == name
     assert codec.encode(event) == value
-    assert confluent == b"\0" + SCHEMA_ID.to_bytes(4, "big") + value[codec.FRAME_BYTES :]
+    assert confluent == b"\0" + SCHEMA_ID.to_bytes(4, "big") + value[framing.FRAME_BYTES :]
     if isinstance(event, events.UserRow):
         assert bytes.fromhex(encoded["key"]).decode() == event.key == shown["payload"]["key"]
         assert encoded["partition"] == partition_of(event.key.encode(), 12)
-    fields = [field["name"] for field in codec.definition_of(type(event))["fields"]]
+    fields = [field["name"] for field in framing.definition_of(type(event))["fields"]]
     assert list(shown["payload"]) == fields
-    assert body_from_json(shown["payload"], type(event)) == value[codec.FRAME_BYTES :]
+    assert body_from_json(shown["payload"], type(event)) == value[framing.FRAME_BYTES :]
 
 
 def test_what_other_teams_may_do() -> None:

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import events
-from schemas.codec import codec, columnar
+from schemas.codec import codec, columnar, framing
 
 pytestmark = pytest.mark.usefixtures("either_codec")
 text = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
@@ -247,7 +247,7 @@ def test_a_truncated_value_is_refused(event: events.Event, data: st.DataObject) 
 @given(st.binary(max_size=60))
 def test_hostile_bytes_are_refused_with_a_code(body: bytes) -> None:
     """Any bytes behind a known frame decode or are refused; neither codec crashes."""
-    value = codec.frame_of(events.UserRow) + body
+    value = framing.frame_of(events.UserRow) + body
     with contextlib.suppress(codec.UndecodableError):
         codec.decode(value)
     with contextlib.suppress(ValueError):
@@ -293,14 +293,14 @@ def test_values_of_earlier_schemas_are_read(name: str, data: st.DataObject) -> N
     fastavro.schemaless_writer(body, parsed, values)
     canonical = fastavro.schema.to_parsing_canonical_form(earlier_schemas[name])
     fingerprint = bytes.fromhex(fastavro.schema.fingerprint(canonical, "CRC-64-AVRO"))
-    decoded = codec.decode(codec.MARKER + fingerprint + body.getvalue())
+    decoded = codec.decode(framing.MARKER + fingerprint + body.getvalue())
     new = {field.name: field.default for field in fields(event) if field.name not in known}
     assert decoded == replace(event, **new)
 
 
 def test_fingerprints_tell_the_types_apart() -> None:
     """Each event type has a frame of its own."""
-    assert len({codec.frame_of(event_type) for event_type in codec.EVENT_TYPES}) == len(
-        codec.EVENT_TYPES
+    assert len({framing.frame_of(event_type) for event_type in framing.EVENT_TYPES}) == len(
+        framing.EVENT_TYPES
     )
-    assert all(codec.type_of(codec.frame_of(t)) == (t, True) for t in codec.EVENT_TYPES)
+    assert all(framing.type_of(framing.frame_of(t)) == (t, True) for t in framing.EVENT_TYPES)

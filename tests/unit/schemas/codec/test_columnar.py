@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import events
-from schemas.codec import bodies_by_fastavro, bodies_by_pyruhvro, codec, columnar
+from schemas.codec import bodies_by_fastavro, bodies_by_pyruhvro, columnar, framing
 from tests.support.checkout import CHECKOUT
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ print(columnar.bodies.__name__, "pyruhvro" in sys.modules)
 
 
 def _bodies(rows: list[dict[str, Any]]) -> list[bytes]:
-    definition = codec.without(codec.definition_of(events.UserRow), "logicalType")
+    definition = framing.without(framing.definition_of(events.UserRow), "logicalType")
     schema = fastavro.parse_schema(definition, named_schemas={})
     bodies: list[bytes] = []
     for row in rows:
@@ -83,7 +83,7 @@ def test_the_columns_are_those_of_pyruhvro(
     event_type: type[events.Event], columns: pa.Schema
 ) -> None:
     """Names, types, and which may be null."""
-    assert columns == pyruhvro.avro_to_arrow_schema(codec.text_of(event_type))
+    assert columns == pyruhvro.avro_to_arrow_schema(framing.text_of(event_type))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.codec import codec
+from schemas.codec import codec, framing
 from schemas.codec.schema_resolution import UnusableSchemaError, check_writer, unreadable
 from tests.support.data.schema_versions import VERSIONS
 
@@ -69,9 +69,9 @@ def _plain(schema: Any) -> Any:
 
 def test_every_type_is_there() -> None:
     """The files and the codec name the same types, and each type but the newest was released."""
-    assert set(VERSIONS) == {event_type.__name__ for event_type in codec.EVENT_TYPES}
-    for event_type in codec.EVENT_TYPES:
-        assert VERSIONS[event_type.__name__][-1] == codec.definition_of(event_type)
+    assert set(VERSIONS) == {event_type.__name__ for event_type in framing.EVENT_TYPES}
+    for event_type in framing.EVENT_TYPES:
+        assert VERSIONS[event_type.__name__][-1] == framing.definition_of(event_type)
 
 
 @pytest.mark.parametrize(("writer", "reader"), PAIRS)
@@ -219,7 +219,7 @@ def test_hostile_schemas_are_refused(reason: str) -> None:
     readers = {f"rollcall.{name}": versions[-1] for name, versions in VERSIONS.items()}
     with pytest.raises(UnusableSchemaError, match=reason):
         check_writer(HOSTILE[reason], readers)
-    with codec.forgetting_ids():
-        codec.learn(1, HOSTILE[reason])
+    with framing.forgetting_ids():
+        framing.learn(1, HOSTILE[reason])
         with pytest.raises(codec.UndecodableError, match="INCOMPATIBLE_SCHEMA"):
-            codec.decode(codec.confluent_frame(1) + b"x")
+            codec.decode(framing.confluent_frame(1) + b"x")

@@ -13,7 +13,14 @@ from tests.support.checkout import CHECKOUT
 if TYPE_CHECKING:
     from pathlib import Path
 
-_GIVE_REASONS = ("UndecodableError(", "Refusal(", "DeadLetter(", "Verdict(", "Misfit(")
+_GIVE_REASONS = (
+    "UndecodableError(",
+    "Refusal(",
+    "DeadLetter(",
+    "Verdict(",
+    "Misfit(",
+    "def refuse(",
+)
 """A module that makes one of these gives reasons."""
 _CODE = re.compile(r"[A-Z]{2,}(_[A-Z]+)+|MALFORMED|MISROUTED|REQUIRED")
 

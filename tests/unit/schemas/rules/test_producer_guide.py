@@ -14,7 +14,7 @@ from deploy.local_stack.kafka_jars import parse_lock
 from deploy.local_stack.lock_jars import JAVA_LOCK
 from ingest_api.parsing.columns import trimmed
 from ingest_api.validation.field_rules import lower_cased, to_e164
-from schemas.codec import codec
+from schemas.codec import framing
 from schemas.events import UserRow
 from schemas.log import dead_letters
 from schemas.log.topics import murmur2, partition_of, topics
@@ -72,7 +72,7 @@ def test_every_reason_of_a_dead_letter_is_told() -> None:
 
 def test_every_field_of_the_event_is_told() -> None:
     """In the order of the schema; modes and the reserved source are those of the code."""
-    definition = codec.definition_of(UserRow)
+    definition = framing.definition_of(UserRow)
     names = [field["name"] for field in definition["fields"]]
     assert [row[0] for row in _table("field", "what a producer writes")] == names
     modes = next(field for field in definition["fields"] if field["name"] == "mode")
@@ -115,7 +115,7 @@ def test_the_program_sends_values_that_are_allowed(name: str, given: str | None)
 
 def test_the_fingerprint_is_the_schema_s() -> None:
     """As it stands in the bytes."""
-    assert _table("event", "fingerprint") == [["UserRow", codec.fingerprint_of(UserRow).hex()]]
+    assert _table("event", "fingerprint") == [["UserRow", framing.fingerprint_of(UserRow).hex()]]
 
 
 def test_the_partitions_of_keys() -> None:
