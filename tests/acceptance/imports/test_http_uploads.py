@@ -324,7 +324,8 @@ def test_a_fault_that_no_repetition_mends_ends_the_process(env: Ground, services
     service = services.start("ingest_api", port=str(free_port()))
     wait_until(lambda: not service.is_running, 30)
     assert service.process.returncode == 1
-    assert 'column "name" of relation "account" does not exist' in service.log_text()
+    reason = json.loads(service.log_text().splitlines()[-1])["error"]
+    assert reason.endswith('column "name" of relation "account" does not exist')
     services.started.clear()
 
 
