@@ -22,8 +22,8 @@ from tests.support.waiting import wait_until
 # A parent that says "ready" once its stack is, and then waits to be killed.
 _PARENT = """
 import pathlib, sys, time
-from deploy.local.leftovers import has_ended
-from deploy.local.stack import LocalStack
+from deploy.local_stack.leftovers import has_ended
+from deploy.local_stack.stack import LocalStack
 with LocalStack(pathlib.Path(sys.argv[1])) as stack:
     print("ready", flush=True)
     time.sleep(600)
