@@ -129,7 +129,10 @@ def test_demo_ends_as_expected(tmp_path: Path) -> None:
 def _printed_until_ready(command: list[str | Path], environment: dict[str, str]) -> str:
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as process:
         assert process.stdout is not None
-        lines = list(iter(process.stdout.readline, "Ctrl-C stops it.\n"))
+        lines: list[str] = []
+        while (line := process.stdout.readline()) != "Ctrl-C stops it.\n":
+            assert line, f"it has ended with {process.wait()}: {lines}"
+            lines.append(line)
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 128 + signal.SIGINT
         return "".join(lines)
