@@ -7,8 +7,8 @@ import click
 
 from deploy import CHECKOUT
 
-_PROCESSES = min((os.cpu_count() or 1) + 1, 4)
-"""One more than processors, as a test often waits; each with its servers, takes up to 2 GB."""
+_PROCESSES = min(os.cpu_count() or 1, 4)
+"""One for each processor; each, with its servers, takes up to 2 GB."""
 _SIDE_BY_SIDE = ("-n", str(_PROCESSES), "--dist", "loadfile", "--no-loadscope-reorder")
 """Of the whole suite: a file's tests share what is started for them, and files run in the order of
 their folders, so that the short ones of `unit` come last and all processes end together."""
@@ -20,7 +20,7 @@ their folders, so that the short ones of `unit` come last and all processes end 
 def test(*, under_load: bool, arguments: tuple[str, ...]) -> None:
     """Run the tests; ARGUMENTS go to pytest, and paths are those of the checkout.
 
-    Without ARGUMENTS all of them run, one more at once than there are processors.
+    Without ARGUMENTS all of them run, one at once for each processor.
     `rollcall test -- --help` shows what pytest takes.
     """
     assert CHECKOUT is not None  # elsewhere the program does not know this command
