@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import sys
-import threading
+import time
 from collections.abc import Generator
 from pathlib import Path
 from typing import NoReturn
@@ -103,7 +103,8 @@ def run_until_stopped() -> NoReturn:
     """Blocks until a signal ends the command."""
     click.echo("Ctrl-C stops it.")
     while True:
-        threading.Event().wait()
+        # A signal that comes just before a wait begins does not end it: so none is without end.
+        time.sleep(1)
 
 
 def _configure_logs() -> None:
