@@ -2,7 +2,9 @@
 
 import signal
 import sys
+import time
 from types import FrameType
+from typing import NoReturn
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -17,6 +19,13 @@ def exit_on_stop_signals() -> None:
         # Under nohup the terminal may close.
         if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _exit)
+
+
+def wait_for_signal() -> NoReturn:
+    """Block until a signal raises in the main thread."""
+    while True:
+        # A signal that comes just before a wait begins does not end it: so none is without end.
+        time.sleep(1)
 
 
 def _exit(number: int, _frame: FrameType | None) -> None:

@@ -1,14 +1,13 @@
 """`./rollcall serve` and `./rollcall process`: services with Kafka and Postgres elsewhere."""
 
 import os
-import threading
 from collections.abc import Mapping, Sequence
 
 import click
 
 from deploy.cli.options import processors_option
 from deploy.processes.services import api_and_publisher, builder, processors
-from deploy.processes.signals import exit_on_stop_signals
+from deploy.processes.signals import exit_on_stop_signals, wait_for_signal
 from deploy.processes.supervisor import Supervised, Supervisor
 from ingest_api.app.settings import ApiSettings
 from ingest_api.publisher.settings import PublisherSettings
@@ -77,4 +76,4 @@ def _run_until_stopped(services: Sequence[Supervised]) -> None:
     exit_on_stop_signals()
     end_process_on_failure()
     with Supervisor(services):
-        threading.Event().wait()
+        wait_for_signal()

@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import sys
-import time
 from collections.abc import Generator
 from pathlib import Path
 from typing import NoReturn
@@ -25,7 +24,7 @@ from deploy.local_stack.rollcall import (
     Running,
     running_rollcall,
 )
-from deploy.processes.signals import exit_on_stop_signals
+from deploy.processes.signals import exit_on_stop_signals, wait_for_signal
 from schemas.config.environment import SettingsError
 from schemas.runtime.essential import end_process_on_failure
 
@@ -102,9 +101,7 @@ def print_running(running: Running) -> None:
 def run_until_stopped() -> NoReturn:
     """Blocks until a signal ends the command."""
     click.echo("Ctrl-C stops it.")
-    while True:
-        # A signal that comes just before a wait begins does not end it: so none is without end.
-        time.sleep(1)
+    wait_for_signal()
 
 
 def _configure_logs() -> None:
