@@ -41,7 +41,7 @@ from processor.pipeline.projector_thread import (
     Projector,
 )
 from processor.projection.projection import Projection, Work
-from processor.projection.session import APPLICATION, Store, connect, is_transient
+from processor.projection.session import APPLICATION, ProjectionSession, connect, is_transient
 from processor.tables.generations import Generations
 from schemas.clients.backoff import Backoff, Pauses
 from schemas.clients.errors import KafkaUnreachableError
@@ -102,8 +102,10 @@ class Replay:
             is_silent=is_silent,
         )
         self._maker = WorkMaker(projection)
-        store = Store(settings, schema, is_live=False, session=_SESSION_SETTINGS)
-        self._projector = Projector(store, projection)
+        session = ProjectionSession(
+            settings, schema, is_live=False, session_settings=_SESSION_SETTINGS
+        )
+        self._projector = Projector(session, projection)
         self._reader = self._make_reader()
         self._feeds: dict[int, PartitionFeed] = {}
         self._projected: dict[int, int] = {}

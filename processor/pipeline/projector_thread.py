@@ -24,7 +24,7 @@ from schemas.runtime.essential import EssentialThread
 if TYPE_CHECKING:
     from processor.decoding.accept_rule import PartitionState
     from processor.projection.projection import Projection, Work
-    from processor.projection.session import Store
+    from processor.projection.session import ProjectionSession
 
 _STOP_S: Final = 10.0
 
@@ -78,11 +78,11 @@ Outcome = Claimed | Projected | Lost | Broken
 class Projector(EssentialThread):
     """Runs until :meth:`stop`; ``tasks`` holds at most one task beside the one at work."""
 
-    def __init__(self, store: Store, projection: Projection) -> None:
+    def __init__(self, session: ProjectionSession, projection: Projection) -> None:
         super().__init__("projector", self._take_tasks)
         self.tasks: queue.Queue[Claim | Project | None] = queue.Queue(maxsize=1)
         self.outcomes: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
-        self._store = store
+        self._session = session
         self.projection = projection
         self._generation_of: dict[int, int] = {}
         self._narrowed: dict[int, int] = {}
@@ -97,7 +97,7 @@ class Projector(EssentialThread):
         with contextlib.suppress(queue.Full):  # a task is stuck: cut off below, it rolls back
             self.tasks.put(None, timeout=half_s)
         self.join(half_s)
-        self._store.close()
+        self._session.close()
 
     def _take_tasks(self) -> None:
         """Take tasks until told to stop; hands every error on."""
@@ -113,7 +113,7 @@ class Projector(EssentialThread):
                 self.outcomes.put(outcome)
 
     def _claim(self, task: Claim) -> Claimed:
-        claimed = self._store.claim(task.partitions)
+        claimed = self._session.claim(task.partitions)
         self._generation_of |= {partition: held[1] for partition, held in claimed.items()}
         return Claimed({partition: held[0] for partition, held in claimed.items()})
 
@@ -123,7 +123,7 @@ class Projector(EssentialThread):
             return _lost(task, NarrowedError("records before these were refused"))
         try:
             self._generation_of = self.projection.project(
-                self._store.connection(), task.works, self._generation_of
+                self._session.connection(), task.works, self._generation_of
             )
         except (RecordRefusedError, errors.Error) as error:
             if not is_of_data(error):
@@ -143,7 +143,7 @@ class Projector(EssentialThread):
         self._log.error(
             "a batch holds what the tables refuse", reason=str(error).partition("\n")[0]
         )
-        connection = self._store.connection()
+        connection = self._session.connection()
         for work in task.works:
             self._narrowed[_partition(work)] = work.before.epoch
             narrowing = Narrowing(self.projection, connection, self._generation_of)
@@ -155,7 +155,7 @@ class Projector(EssentialThread):
         if not _is_healed_by_claim(error):
             return Broken(error)
         if not isinstance(error, SupersededError):
-            self._store.close()
+            self._session.close()
         return Lost(task.partitions, error) if isinstance(task, Claim) else _lost(task, error)
 
 

@@ -11,7 +11,7 @@ from processor.decoding.batches import decode_records
 from processor.decoding.producer_rules import LogPartition
 from processor.kafka.log_description import Log
 from processor.projection.projection import Projection, Work
-from processor.projection.session import Store
+from processor.projection.session import ProjectionSession
 from processor.projection.staging import prepare_rows
 from processor.tables.generations import Generations
 from processor.tables.instance_registry import ensure_registry, show
@@ -31,7 +31,7 @@ _numbers = itertools.count()
 class Worker:
     """A processor without its consumer: it claims, and projects the batches it is given."""
 
-    store: Store
+    session: ProjectionSession
     projection: Projection
     states: dict[int, PartitionState] = field(default_factory=dict[int, "PartitionState"])
     generations: dict[int, int] = field(default_factory=dict[int, int])
@@ -39,7 +39,7 @@ class Worker:
 
     def claim(self) -> None:
         """Become the owner of every partition."""
-        claimed = self.store.claim(list(range(PARTITIONS)))
+        claimed = self.session.claim(list(range(PARTITIONS)))
         self.states = {partition: held[0] for partition, held in claimed.items()}
         self.generations = {partition: held[1] for partition, held in claimed.items()}
 
@@ -64,7 +64,7 @@ class Worker:
                 works.append(self._work(batch, steps))
         if works:
             self.generations = self.projection.project(
-                self.store.connection(), works, self.generations
+                self.session.connection(), works, self.generations
             )
             self.states |= {work.after.partition: work.after for work in works}
         return bool(works)
@@ -89,18 +89,18 @@ class Scene:
     env: Ground
     log: MemoryLog = field(default_factory=lambda: MemoryLog([[] for _ in range(PARTITIONS)]))
     schema: str = field(default_factory=lambda: f"projection_{next(_numbers)}")
-    stores: list[Store] = field(default_factory=list[Store])
+    sessions: list[ProjectionSession] = field(default_factory=list[ProjectionSession])
     reverted: frozenset[int] = frozenset()
 
     def worker(self) -> Worker:
         """A worker that has claimed every partition."""
         settings = self.env.settings
         generations = Generations(self.schema, PARTITIONS)
-        store = Store(settings, self.schema, is_live=False)
-        self.stores.append(store)
-        if len(self.stores) == 1:
+        session = ProjectionSession(settings, self.schema, is_live=False)
+        self.sessions.append(session)
+        if len(self.sessions) == 1:
             found = Log(topic_id="in memory", partitions=PARTITIONS)
-            connection = store.connection()
+            connection = session.connection()
             with connection.transaction(), connection.cursor() as cursor:
                 ensure_registry(cursor)
                 make_tables(cursor, settings, self.schema, found)
@@ -111,11 +111,11 @@ class Scene:
             read_rows=self.log.read_rows,
             reverted=self.reverted,
         )
-        worker = Worker(store, projection)
+        worker = Worker(session, projection)
         worker.claim()
         return worker
 
     def close(self) -> None:
         """End the sessions."""
-        for store in self.stores:
-            store.close()
+        for session in self.sessions:
+            session.close()
