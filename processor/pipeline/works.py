@@ -22,7 +22,7 @@ from psycopg import errors
 
 from processor.decoding.accept_rule import Rows, accept
 from processor.decoding.batches import decode_records
-from processor.decoding.producer_rules import FOREIGN_JOB, LogPartition, Refusal
+from processor.decoding.producer_rules import MISATTRIBUTED, LogPartition, Refusal
 from processor.errors import RecordRefusedError
 from processor.projection.projection import Work
 from processor.projection.session import is_of_data
@@ -144,11 +144,11 @@ def _alarm(batch: Batch, corrupt: Sequence[int]) -> None:
     for job_id in corrupt:
         _log.error("digest mismatch", job_id=job_id, partition=batch.partition)
     of_jobs = [letter for letter in batch.dead_letters if letter.job_id is not None]
-    for is_foreign, alarm in (
+    for is_misattributed, alarm in (
         (True, "rows name a job that is not theirs"),
         (False, "records of jobs are unfit"),
     ):
-        found = [each for each in of_jobs if (each.code == FOREIGN_JOB) is is_foreign]
+        found = [each for each in of_jobs if (each.code == MISATTRIBUTED) is is_misattributed]
         if found:
             _log.error(
                 alarm,

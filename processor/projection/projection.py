@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from psycopg import errors
 
 from processor.projection.job_rows import LeafWriter
-from processor.projection.producer_rows import ForeignWriter
+from processor.projection.producer_rows import ProducerRowWriter
 from processor.projection.staging import PreparedRows
 from processor.projection.transaction import Transaction
 from processor.projection.write_outcomes import WriteOutcomes
@@ -85,7 +85,7 @@ class Projection:
         self.generations = generations
         self.read_rows = read_rows
         self.are_new: dict[tuple[int, int], bool] = {}
-        self._writers: dict[tuple[int, int], tuple[LeafWriter, ForeignWriter]] = {}
+        self._writers: dict[tuple[int, int], tuple[LeafWriter, ProducerRowWriter]] = {}
 
     def expects_new(self, job_id: int | None, mode: str | None, partition: int) -> bool:
         """Whether a job's next rows will most likely all be new users: as the last ones were."""
@@ -133,12 +133,12 @@ class Projection:
                 for generation in self.generations.expired(cursor, keep_s=0):
                     self.generations.drop(cursor, generation)
 
-    def writers(self, generation: int, partition: int) -> tuple[LeafWriter, ForeignWriter]:
+    def writers(self, generation: int, partition: int) -> tuple[LeafWriter, ProducerRowWriter]:
         """The writers of a leaf; kept, so that their statements stay prepared."""
         leaf = (generation, partition)
         if leaf not in self._writers:
             if len(self._writers) > 2 * self.settings.topics.user_events.partitions:
                 self._writers.clear()
             table = self.generations.leaf(generation, partition)
-            self._writers[leaf] = (LeafWriter(table), ForeignWriter(table))
+            self._writers[leaf] = (LeafWriter(table), ProducerRowWriter(table))
         return self._writers[leaf]

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from processor.projection.job_rows import Outcomes
     from processor.projection.jobs import WrittenJob
-    from processor.projection.producer_rows import Verdict
+    from processor.projection.producer_rows import RowOutcome
     from processor.projection.projection import Projection, Work
     from processor.projection.write_outcomes import WriteOutcomes
     from schemas.events import RowErased
@@ -253,35 +253,37 @@ class Transaction:
         if not len(step.ids) or self._copy_new_users(partition, step):
             return
         writer, _ = self._projection.writers(self.generation_of[partition], partition)
-        for (number, is_foreign), modes in sorted(step.counts.items()):
-            if is_foreign:
-                self._write_foreign_round(work, step, number)
+        for (number, is_producer_row), modes in sorted(step.counts.items()):
+            if is_producer_row:
+                self._write_producer_round(work, step, number)
                 continue
             a_round = Round(
                 step=step.step, number=number, modes=modes, has_incomplete=step.has_incomplete
             )
             self._count(partition, step, writer.write(self._cursor, a_round))
 
-    def _write_foreign_round(self, work: Work, step: PreparedRows, number: int) -> None:
-        """Each row has a fate of its own: an outcome that is reported, or a dead letter."""
+    def _write_producer_round(self, work: Work, step: PreparedRows, number: int) -> None:
+        """Give each row an outcome of its own: one that is reported, or a dead letter."""
         partition = work.after.partition
         _, writer = self._projection.writers(self.generation_of[partition], partition)
         rows = writer.find(self._cursor, step.step, number)
-        verdicts = [decide(found) for found in rows if not self._outcomes.is_repeat(found.position)]
-        self._sources.note_rows(work.batch, step, rows, verdicts)
-        self._grow(partition, writer.write(self._cursor, verdicts))
-        for verdict in verdicts:
-            if event_id := step.reported.get(verdict.position):
-                self._outcomes.note(self._outcome(step, event_id, verdict))
-            elif verdict.code is not None:
-                self._bury_refused(work, step, verdict)
+        outcomes = [decide(found) for found in rows if not self._outcomes.is_repeat(found.position)]
+        self._sources.note_rows(work.batch, step, rows, outcomes)
+        self._grow(partition, writer.write(self._cursor, outcomes))
+        for row_outcome in outcomes:
+            if event_id := step.reported.get(row_outcome.position):
+                self._outcomes.note(self._outcome(step, event_id, row_outcome))
+            elif row_outcome.code is not None:
+                self._add_dead_letter(work, step, row_outcome)
 
-    def _outcome(self, step: PreparedRows, event_id: str, verdict: Verdict) -> WriteOutcome:
-        if verdict.code is None:
-            return WriteOutcome(event_id, verdict.position, verdict.outcome, verdict.user_id)
-        row = step.rows_by_id([verdict.position])[0]
-        refusal = write_refusal(row, verdict.code, self._key_setting)
-        return WriteOutcome.refused(event_id, verdict.position, refusal)
+    def _outcome(self, step: PreparedRows, event_id: str, row_outcome: RowOutcome) -> WriteOutcome:
+        if row_outcome.code is None:
+            return WriteOutcome(
+                event_id, row_outcome.position, row_outcome.outcome, row_outcome.user_id
+            )
+        row = step.rows_by_id([row_outcome.position])[0]
+        refusal = write_refusal(row, row_outcome.code, self._key_setting)
+        return WriteOutcome.refused(event_id, row_outcome.position, refusal)
 
     def _grow(self, partition: int, grown: int) -> None:
         """Count users that are there now in the partition's leaf, or are no more."""
@@ -325,12 +327,12 @@ class Transaction:
         for row in step.rows_by_id(outcomes.incomplete):
             self._found.append(incomplete_user(row))
 
-    def _bury_refused(self, work: Work, step: PreparedRows, verdict: Verdict) -> None:
-        assert verdict.code is not None, "only what is refused is buried"
-        offset = place_of(verdict.position).offset
+    def _add_dead_letter(self, work: Work, step: PreparedRows, refused: RowOutcome) -> None:
+        assert refused.code is not None, "only what is refused is a dead letter"
+        offset = place_of(refused.position).offset
         record = work.batch.record(offset)
-        detail = refused_row(step.rows_by_id([verdict.position])[0], verdict)
-        letter = DeadLetter(offset, record.key(), record.value(), verdict.code, detail)
+        detail = refused_row(step.rows_by_id([refused.position])[0], refused)
+        letter = DeadLetter(offset, record.key(), record.value(), refused.code, detail)
         self._outbox.add_dead_letter(letter, work.after.partition)
 
     @property

@@ -24,7 +24,7 @@ from schemas.events import (
     UserRow,
 )
 from schemas.log.passes import is_misattributed
-from schemas.log.storable import misfit
+from schemas.log.storable import violation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -241,7 +241,7 @@ def _event(record: CopiedRecord) -> Event | None:
 
 def _is_line(event: Event | None) -> TypeGuard[UserRow | RowRejected]:
     """Return whether a job may count the event; a placeholder for another takes no line's place."""
-    if not isinstance(event, UserRow | RowRejected) or misfit(event) is not None:
+    if not isinstance(event, UserRow | RowRejected) or violation(event) is not None:
         return False
     return isinstance(event, RowRejected) or not (event.job_id is None or is_misattributed(event))
 
