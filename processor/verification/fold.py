@@ -23,7 +23,7 @@ from processor.decoding.accept_rule import (
     Rows,
     Sealed,
 )
-from processor.decoding.judge import judge
+from processor.decoding.decode_and_accept import decode_and_accept
 from processor.projection.write_outcomes import repeats
 from processor.verification.attribute_text import canonical, merged, tokens_of
 from processor.verification.staged import DELETE, INSERT, UPSERT, stage
@@ -131,7 +131,7 @@ class PartitionFold:
 
     def fold(self, records: Sequence[Record]) -> None:
         """Take the records that come next; at least one."""
-        batch, accepted = judge(
+        batch, accepted = decode_and_accept(
             records, self._place, self.state, known=self.jobs, reverted=self._reverted
         )
         self._find_repeats(batch)
