@@ -81,7 +81,7 @@ class _Decoder:
         self._offsets = _offsets(records)
         self._in_other_schemas: set[int] = set()
         self._controls: list[ControlRecord] = []
-        self._dead: list[DeadLetter] = []
+        self._dead_letters: list[DeadLetter] = []
         self._refused: list[RefusedWrite] = []
 
     def batch(self) -> Batch:
@@ -116,7 +116,7 @@ class _Decoder:
             index=np.zeros(count, np.int64),
             is_rejection=np.zeros(count, np.bool_),
             controls=self._controls,
-            dead_letters=sorted(self._dead, key=lambda letter: letter.offset),
+            dead_letters=sorted(self._dead_letters, key=lambda dead_letter: dead_letter.offset),
             refused_writes=self._refused,
         )
 
@@ -313,15 +313,17 @@ class _Decoder:
     def _add_undecodable(self, at: int, error: ValueError, job_id: int | None = None) -> None:
         code: str = getattr(error, "code", "MALFORMED")
         detail = undecodable(code, str(error), self._records[at].value())
-        self._dead.append(self._letter(at, code, detail, job_id=job_id))
+        self._dead_letters.append(self._dead_letter(at, code, detail, job_id=job_id))
 
     def _add_dead_letter(
         self, at: int, refusal: Refusal, source: str | None = None, *, job_id: int | None = None
     ) -> None:
         detail = with_way_out(refusal.code, refusal.reason)
-        self._dead.append(self._letter(at, refusal.code, detail, source=source, job_id=job_id))
+        self._dead_letters.append(
+            self._dead_letter(at, refusal.code, detail, source=source, job_id=job_id)
+        )
 
-    def _letter(self, at: int, code: str, detail: str, **of: Any) -> DeadLetter:
+    def _dead_letter(self, at: int, code: str, detail: str, **of: Any) -> DeadLetter:
         record = self._records[at]
         return DeadLetter(int(self._offsets[at]), record.key(), record.value(), code, detail, **of)
 

@@ -107,8 +107,8 @@ class SourceCounts:
 
     def note_refused(self, batch: Batch, outcomes: WriteOutcomes) -> None:
         """Count what the batch's rules refused."""
-        for letter in batch.dead_letters:
-            self._note(batch, letter.offset, letter.source, "dead")
+        for dead_letter in batch.dead_letters:
+            self._note(batch, dead_letter.offset, dead_letter.source, "dead")
         for write in batch.refused_writes:
             is_repeat = outcomes.is_repeat(position_of(batch.partition, write.offset))
             self._note(batch, write.offset, API_SOURCE, "repeats" if is_repeat else "rejected")
