@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 NOT_RETRIED: Final = "The dead letter can't be retried"
 
 
-def retried_key(letter: DeadLetter, value: bytes | None) -> str | None:
+def retried_key(dead_letter: DeadLetter, value: bytes | None) -> str | None:
     """The key that a retry may change something of; None where it can change nothing."""
     event = retriable_row(value)
-    key = letter.key
+    key = dead_letter.key
     if key is None or (event is not None and event.key.encode() != key):
         return None
     try:

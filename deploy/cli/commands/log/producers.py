@@ -209,7 +209,7 @@ def _matching(
     """
     listed: list[dict[str, Any]] = []
     found: list[dict[str, Any]] = []
-    for letter in _letters(client, wanted):
+    for letter in _dead_letters(client, wanted):
         listed.append(letter)
         if again or letter["retried"] is None:
             found.append(letter)
@@ -235,7 +235,7 @@ def log_order(letters: list[dict[str, Any]], listed: list[dict[str, Any]]) -> li
     return sorted(oldest_first, key=lambda letter_id: -ages[letter_id])
 
 
-def _letters(client: ApiClient, wanted: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _dead_letters(client: ApiClient, wanted: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     start = 0
     while True:
         query = {**wanted, "start": start, "pageSize": _PAGE}
