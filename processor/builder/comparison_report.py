@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def describe_comparison(
     live: Fingerprint, built: Fingerprint, differences: Iterable[TableDifference]
 ) -> dict[str, Any]:
-    """Every table with its rows, and of those that differ how many rows do and the first of them.
+    """Return every table with its rows, and the number and first of those that differ.
 
     ``live`` is the side that readers see, ``built`` what the log says.
     """

@@ -94,7 +94,7 @@ class Replays:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What is replayed, and into which tables; travels to the other process."""
+    """The tables and settings of a replay; travels to the other process."""
 
     settings: Settings
     schema: str
@@ -102,7 +102,7 @@ class _Plan:
     log_level: int
 
     def replay(self, partitions: Sequence[int]) -> Replay:
-        """A replay of these partitions."""
+        """Return a replay of these partitions."""
         return Replay(self.settings, self.schema, reverted=self.reverted, partitions=partitions)
 
 

@@ -44,13 +44,13 @@ def decode_and_accept(
 
 
 def repeated_job(opened: Opened, partition: int) -> Refusal:
-    """Why a JobOpened of a job that has begun in the partition before is a dead letter."""
+    """Say why a JobOpened of a job that began in the partition before is a dead letter."""
     reason = f"partition {partition} has had job {opened.job.job_id}, and has gone on since"
     return Refusal("JOB_REPEATED", reason)
 
 
 def begun(accepted: Accepted) -> list[int]:
-    """The jobs that begin among what was accepted."""
+    """Return the jobs that begin among what was accepted."""
     return [step.job.job_id for step in accepted.steps if isinstance(step, Opened)]
 
 

@@ -26,7 +26,7 @@ class LogReader:
         self._schemas = EventSchemas(settings.schema_registry)
 
     def read_rows(self, partition: int, offsets: list[int]) -> Iterator[tuple[int, UserRow]]:
-        """The rows at these ascending offsets; blocks until Kafka has given them all.
+        """Yield the rows at these ascending offsets; blocks until Kafka has given them all.
 
         Raises:
             RecordsGoneError: the log no longer holds them.

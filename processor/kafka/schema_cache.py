@@ -31,7 +31,7 @@ _log = structlog.stdlib.get_logger("rollcall.processor")
 
 
 class WriterSchemas(EventSchemas):
-    """What is known of other writers' schemas; :meth:`unknown` and :meth:`want` do not block."""
+    """Other writers' schemas, as far as known; :meth:`unknown` and :meth:`want` do not block."""
 
     def __init__(self, registry: SchemaRegistry | None) -> None:
         super().__init__(registry)

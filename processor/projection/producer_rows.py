@@ -72,7 +72,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class RowOutcome:
-    """What becomes of a row: ``outcome`` and ``code`` as in the table write_outcome.
+    """The outcome of a row
 
     ``is_written`` is false where nothing is to be done for it; ``holder_id`` is the user
     that has the key of a row that is refused.
@@ -129,7 +129,7 @@ class ProducerRowWriter:
         }
 
     def find(self, cursor: psycopg.Cursor, step: int, a_round: int) -> list[Found]:
-        """The rows of a round, in log order, with what they meet."""
+        """Return the rows of a round, in log order, with what they meet."""
         with cursor.connection.cursor(row_factory=class_row(Found)) as rows:
             return rows.execute(self._find, {"step": step, "round": a_round}).fetchall()
 

@@ -120,7 +120,7 @@ class Transaction:
                 )
 
     def stage(self, batches: list[PreparedBatch]) -> None:
-        """All rows of the transaction that must find users by key, in one COPY."""
+        """Copy all rows of the transaction that must find users by key, in one COPY."""
         inputs = [
             step.staged_input()
             for prepared in batches

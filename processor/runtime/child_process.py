@@ -31,7 +31,7 @@ _context: Final[SpawnContext] = multiprocessing.get_context("spawn")
 
 
 def shared_number() -> Synchronized[int]:
-    """A number that both processes see; begins with 0."""
+    """Make a number that both processes see; begins with 0."""
     number: Any = _context.Value("q", 0)
     return number
 
@@ -65,11 +65,11 @@ class OtherProcess(Generic[_T]):
         return not self._process.is_alive() and self._process.exitcode != 0
 
     def is_done_within(self, seconds: float) -> bool:
-        """Whether :meth:`result` is there, or never will be; waits for that so long."""
+        """Wait so long; return whether :meth:`result` is there, or never will be."""
         return self._receiver.poll(seconds)
 
     def result(self) -> _T:
-        """What the call returned; to be asked for once, waits for it.
+        """Wait for what the call returned; to be asked for once.
 
         Raises:
             OtherProcessDiedError: it was killed.

@@ -20,5 +20,5 @@ _BACKOFF: Final = Backoff(first_s=FIRST_PAUSE_S, longest_s=LONGEST_PAUSE_S)
 
 
 def pause_s(failures: int) -> float:
-    """How long it is left alone after so many failures in a row, at least one."""
+    """Return how long it is left alone after so many failures in a row, at least one."""
     return _BACKOFF.pause_s(failures)

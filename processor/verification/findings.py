@@ -82,5 +82,5 @@ class Findings:
 
 
 def shown_value(value: object) -> str:
-    """A value as a finding shows it."""
+    """Return a value as a finding shows it."""
     return "null" if value is None else str(value)

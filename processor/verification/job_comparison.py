@@ -66,7 +66,7 @@ class _FoldedJob:
 
 
 def compare_jobs(tables: Tables, reports: Iterable[PartitionReport], findings: Findings) -> None:
-    """Note what tables and log do not agree on."""
+    """Note where tables and log disagree on jobs."""
     folded: dict[int, _FoldedJob] = {}
     for report in reports:
         for job_id, part in report.jobs.items():

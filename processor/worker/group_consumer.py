@@ -176,7 +176,7 @@ class GroupConsumer:
             self._projector.tasks.put(Project(batches))
 
     def _pause_waiting(self) -> None:
-        """A partition that waits for a schema gives up what was read ahead, for others."""
+        """Let a partition that waits for a schema give up what was read ahead, for others."""
         for partition, held in self._held.items():
             if held.is_waiting and partition not in self._paused:
                 self._paused.add(partition)

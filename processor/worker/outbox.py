@@ -155,7 +155,7 @@ class Outbox(EssentialThread):
         return True
 
     def _send(self, records: Sequence[Outgoing]) -> None:
-        """All are acknowledged on return.
+        """Send the rows; all are acknowledged on return.
 
         Raises:
             _TooLargeError: one never will be; what became of the others is not known.
@@ -186,7 +186,7 @@ class Outbox(EssentialThread):
             raise failure
 
     def _discard_producer(self) -> None:
-        """What it does after a gap in its sequence depends on what it does not know."""
+        """Make a new producer next: what this one does after a gap in its sequence is not known."""
         if self._producer is not None:
             self._producer.purge()
             self._producer.flush(_RETRY_S)
@@ -228,7 +228,7 @@ class _TooLargeError(Exception):
 
 
 def _failure_of(failures: Sequence[KafkaError]) -> Exception:
-    """The first that time does not heal, else what to do about the others; decided here alone."""
+    """Return the first failure that time does not heal, else one to wait for."""
     for error in failures:
         if not (error.code() in _TOO_LARGE or error.name() in _PASSING or error.retriable()):
             return KafkaException(error)

@@ -45,7 +45,7 @@ def shortened(record: Outgoing) -> Iterator[Outgoing]:
 
 
 def _without(dead_letter: Outgoing, *parts: str) -> Outgoing:
-    """The headers say where the whole record stands already."""
+    """Leave the record out: the headers say where the whole one stands already."""
     sizes = {part: len(getattr(dead_letter, part) or b"") for part in parts}
     note = ", ".join(f"{part} of {size} bytes" for part, size in sizes.items())
     headers = {**dead_letter.headers, LEFT_OUT: note}
