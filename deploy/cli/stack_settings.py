@@ -12,7 +12,7 @@ _ADDRESSES = ("ROLLCALL_KAFKA_BOOTSTRAP_SERVERS", "ROLLCALL_DATABASE_URL")
 
 
 def settings_of(data_dir: Path) -> Settings:
-    """As the environment says; where it names neither address, of the stack on this folder.
+    """Read the settings; where they name neither address, take the stack's on this folder.
 
     Raises:
         CommandError: no stack runs there, or a setting is wrong.

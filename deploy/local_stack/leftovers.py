@@ -20,7 +20,7 @@ _KILLED_END_S = 5
 
 
 def end_leftovers(token: str | None, cluster: Path) -> list[int]:
-    """The ids of the processes that were ended: all that carry `token` or work in `cluster`.
+    """Return the ids of the processes that were ended: all that carry `token` or work in `cluster`.
 
     None as `token` ends Postgres' processes only.
     Returns once they are gone: asked first, killed after ten seconds.

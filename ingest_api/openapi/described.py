@@ -70,7 +70,7 @@ def described(operation: Operation) -> Callable[[_Handler], _Described]:
 
 
 def _status(operation: Operation, found: Answered) -> int:
-    """The status that the body's type is described with."""
+    """Return the status that the body's type is described with."""
     kind = type(found.body)
     statuses = [status for status, each in _bodies(operation) if each is kind]
     if found.status is not None and found.status in statuses:

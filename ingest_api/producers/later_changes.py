@@ -113,7 +113,7 @@ class LaterChanges:
         return row.key == self.dead_letter.key and not self.rules.is_dead_letter(row)
 
     def _may_change(self, offset: int, row: UserRow) -> bool:
-        """Whether the row was not refused because of who has, or has not, the key."""
+        """Return whether the row was not refused because of who has, or has not, the key."""
         user_id = self.user_id
         if user_id is None or offset <= log_place_of(user_id)[1]:
             # Whoever had the key then is gone, by a delete or a delsert behind this.
@@ -123,14 +123,14 @@ class LaterChanges:
 
 
 def is_complete(row: UserRow) -> bool:
-    """Whether the row may make a user: it has all that is required, and a state where it is USA."""
+    """Return whether the row may make a user: it has all that one requires."""
     has_required = all(getattr(row, each.name) is not None for each in FIELDS if each.is_required)
     is_in_usa = (row.country or "").strip().lower() in USA_NAMES
     return has_required and (row.state is not None or not is_in_usa)
 
 
 def would_set(row: UserRow, holder: Holder | None, types: Mapping[str, AttributeType]) -> Changes:
-    """What the row would change now.
+    """Return what the row would change now.
 
     Empty where it would change nothing, or be refused.
     """

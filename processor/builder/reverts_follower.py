@@ -32,7 +32,7 @@ class RevertsFollower:
         )
 
     def read(self) -> Reverts:
-        """Return the reverts up to the topic's end; block until that was reached for the first time.
+        """Return the reverts up to the topic's end; block until that was reached once.
 
         Raises:
             LogTruncatedError: the first records are gone, and with them what was undone.

@@ -72,7 +72,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class RowOutcome:
-    """The outcome of a row
+    """The outcome of a row; ``outcome`` and ``code`` as in the table write_outcome.
 
     ``is_written`` is false where nothing is to be done for it; ``holder_id`` is the user
     that has the key of a row that is refused.

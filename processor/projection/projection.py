@@ -88,7 +88,7 @@ class Projection:
         self._writers: dict[tuple[int, int], tuple[LeafWriter, ProducerRowWriter]] = {}
 
     def expects_new(self, job_id: int | None, mode: str | None, partition: int) -> bool:
-        """Return whether a job's next rows are likely to be all new users, as its last ones were."""
+        """Return whether a job's next rows are likely to be new users, as its last ones were."""
         if job_id is None:
             return False
         if len(self.are_new) > _REMEMBERED_JOBS:

@@ -33,7 +33,7 @@ class LogStart:
         self._admin = make_admin(kafka)
 
     def missing(self) -> str | None:
-        """What is missing, and what to do, of the first partition that is cut off; else None.
+        """Say what is missing, and what to do, of the first partition that is cut off; else None.
 
         Raises:
             KafkaUnreachableError: Kafka does not answer, or a topic is not there.

@@ -174,7 +174,7 @@ def _retry(client: ApiClient, letter_id: str, query: Mapping[str, str]) -> dict[
 
 
 def _refusal(error: RefusedError) -> str:
-    """Why a retry was refused, and what it would set, a field a line."""
+    """Say why a retry was refused, and what it would set, a field a line."""
     changes: dict[str, dict[str, Any]] = error.answer.get("wouldSet") or {}
     return "\n  ".join(
         [
@@ -293,7 +293,7 @@ def _or_unknown(number: int | None) -> str:
 
 
 def _unsearched(answer: Mapping[str, Any]) -> str:
-    """What a title says where time did not allow to look at all letters."""
+    """Return what a title says where time did not allow to look at all letters."""
     if answer["searched"] >= answer["all"]:
         return ""
     return f" among the newest {answer['searched']} of {answer['all']}"
