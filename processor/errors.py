@@ -1,4 +1,4 @@
-"""Whatever this package raises on purpose.
+"""The errors that this package raises on purpose.
 
 ::
 

@@ -1,4 +1,4 @@
-"""What the commands that call the API have in common: their help, and their options."""
+"""Help and options that the commands which call the API have in common."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar

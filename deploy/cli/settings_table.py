@@ -1,4 +1,4 @@
-"""The table of all settings: for `./rollcall settings` and for the README."""
+"""Makes the table of all settings: for `./rollcall settings` and for the README."""
 
 from collections.abc import Iterator
 from typing import Any

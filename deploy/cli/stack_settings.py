@@ -1,4 +1,4 @@
-"""Where Kafka and Postgres are, for commands that need no API: the environment, or the stack."""
+"""Finds Kafka and Postgres for commands that need no API: by the environment, or the stack."""
 
 import os
 from pathlib import Path

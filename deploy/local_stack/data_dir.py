@@ -1,4 +1,4 @@
-"""The folder that holds all a local stack keeps, and who is using it."""
+"""The data folder of a local stack: its layout, its lock, and the addresses of who runs there."""
 
 import fcntl
 import json

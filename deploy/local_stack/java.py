@@ -1,4 +1,4 @@
-"""The Java that runs Kafka."""
+"""Finds a Java that can run Kafka."""
 
 import os
 import re

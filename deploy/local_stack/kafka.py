@@ -1,4 +1,4 @@
-"""Apache Kafka as a child process: one node, broker and KRaft controller in one."""
+"""Runs Apache Kafka as a child process: one node, broker and KRaft controller in one."""
 
 import os
 import shutil

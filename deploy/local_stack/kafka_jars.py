@@ -1,4 +1,4 @@
-"""Jars: exactly those of a lock, fetched once into the user's cache folder.
+"""Fetches the jars of a lock file, once, into the user's cache folder.
 
 Kafka's are those of `kafka-jars.lock`.
 """

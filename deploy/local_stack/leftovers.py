@@ -1,4 +1,4 @@
-"""Ends what a stack whose parent was killed has left running.
+"""Ends processes that a stack left running when its parent was killed.
 
 The kernel ends our children with their parent on Linux only, and nowhere their own children.
 So every process of a stack carries the token of its data folder in its environment. Postgres'

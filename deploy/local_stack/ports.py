@@ -1,4 +1,4 @@
-"""TCP ports on the loopback address."""
+"""Chooses free TCP ports on the loopback address, and keeps them across restarts."""
 
 import json
 import random

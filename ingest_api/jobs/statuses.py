@@ -1,4 +1,4 @@
-"""Statuses of jobs: known from the ledger, how far they have come from the read model.
+"""Selects statuses of jobs: which jobs from the ledger, their progress from the read model.
 
 A job that the log says is reverted is ``REVERTING`` until readers see an
 audience without it: until its row is ``REVERTED``, as it is in every instance

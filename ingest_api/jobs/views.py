@@ -1,4 +1,4 @@
-"""A job as it was at one moment, as values to decide on; what is sent of it is made of these."""
+"""A job as it was at one moment, as values to decide on; answers are made of these."""
 
 from __future__ import annotations
 

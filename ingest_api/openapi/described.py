@@ -1,4 +1,4 @@
-"""Handlers that answer with what they are described to answer with, and with nothing else.
+"""Makes handlers answer with the types that their operation describes, and with nothing else.
 
 A handler returns a value of one of the types that its operation names; what is sent
 is made of it here, so an answer can't drift from its description.

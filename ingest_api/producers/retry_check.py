@@ -20,29 +20,27 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
-from ingest_api.event_log.user_fold import Rules
 from ingest_api.kafka.range_reader import LogRange, RangeReader
 from ingest_api.postgres.pool import PUBLIC
-from ingest_api.producers.later_changes import Change, Holder, LaterChanges
+from ingest_api.producers.key_state import read_key_state
+from ingest_api.producers.later_changes import Change, LaterChanges
 from ingest_api.web.parameters import whole_number
 from schemas.codec.codec import UndecodableError, decode
 from schemas.events import UserRow
-from schemas.log.positions import place_of as log_place_of
-from schemas.read_model.tables import USER_COLUMNS
-from schemas.rules.attributes import attribute_field
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from confluent_kafka import Message
 
     from ingest_api.event_log.job_events import JobLog
     from ingest_api.event_log.user_fold import PlaceOf
     from ingest_api.kafka.range_reader import RangeReading
-    from ingest_api.postgres.pool import Database, Snapshot
+    from ingest_api.postgres.pool import Database
     from ingest_api.producers.dead_letter_topic import DeadLetter, DeadLetterReader
+    from ingest_api.producers.key_state import KeyState
     from ingest_api.producers.later_changes import Retriable
     from schemas.config.settings import Settings
     from schemas.events import Event
@@ -52,22 +50,6 @@ RETRIED_FROM: Final = "retried-from"
 _TIMEOUT_S: Final = 20.0
 _MOST_RETRIES: Final = 100
 _CLOCKS_MS: Final = 60_000
-
-
-@dataclass(frozen=True, slots=True)
-class KeyState:
-    """The state of a dead letter's key in the tables, and of the jobs where it stood.
-
-    ``changed_at`` is the offset of the event that last changed the holder, or made it;
-    ``last_job_id`` the last job that began before the dead letter, open from ``opened_offset`` on
-    unless that is None.
-    """
-
-    rules: Rules
-    holder: Holder | None = None
-    changed_at: int | None = None
-    last_job_id: int | None = None
-    opened_offset: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +143,7 @@ class RetryCheck:
         """
         await self._job_log.catch_up()  # every job whose rows are in the log is known then
         wanted = {"key": key, "partition": partition, "offset": offset}
-        work = partial(_state, wanted=wanted, reconciliation_key=self._key)
+        work = partial(read_key_state, wanted=wanted, reconciliation_key=self._key)
         return await self._database.read(work, {"schema": PUBLIC})
 
     # --- what the log says
@@ -318,56 +300,6 @@ class _OtherDeadLetters:
         ):
             if dead_letter.key == key:
                 yield dead_letter
-
-
-_SELECT_REVERTED: Final = """
-SELECT reverted_job_ids FROM {schema}.projection_instance WHERE state = 'active'
-"""
-_SELECT_TYPES: Final = """
-SELECT name, type FROM {schema}.attributes
-"""
-_SELECT_GENERATION: Final = """
-SELECT generation FROM {schema}.user_leaves WHERE generation IS NOT NULL LIMIT 1
-"""
-_SELECT_HOLDER: Final = """
-SELECT id, first_name, last_name, email, mobile_number, country, state, last_active_date,
-       sms_subscription, email_subscription, voice_subscription, attributes, modified_position
-FROM {schema}.user_leaf_rows
-WHERE generation = %(generation)s AND partition = %(partition)s AND key = %(key)s
-"""
-_SELECT_LAST_JOB: Final = """
-SELECT job_id, opened_offset, sealed_offset FROM {schema}.job_partitions
-WHERE partition = %(partition)s AND opened_offset <= %(offset)s
-ORDER BY opened_offset DESC LIMIT 1
-"""
-
-
-async def _state(
-    snapshot: Snapshot, *, wanted: Mapping[str, Any], reconciliation_key: str
-) -> KeyState:
-    types = {row["name"]: row["type"] for row in await snapshot.select(_SELECT_TYPES)}
-    reverted = await snapshot.select(_SELECT_REVERTED)
-    generations = await snapshot.select(_SELECT_GENERATION)
-    users = await snapshot.select(_SELECT_HOLDER, {**wanted, **(generations or [{}])[0]})
-    jobs = await snapshot.select(_SELECT_LAST_JOB, wanted)
-    user, job = (users or [None])[0], (jobs or [None])[0]
-    is_open = job is not None and (job["sealed_offset"] or wanted["offset"] + 1) > wanted["offset"]
-    left_out = reverted[0]["reverted_job_ids"] if reverted else None
-    return KeyState(
-        rules=Rules.of(reconciliation_key, types, left_out or ()),
-        holder=Holder(user["id"], _values(user)) if user else None,
-        changed_at=log_place_of(user["modified_position"] or user["id"])[1] if user else None,
-        last_job_id=job["job_id"] if job else None,
-        opened_offset=job["opened_offset"] if job and is_open else None,
-    )
-
-
-def _values(user: Mapping[str, Any]) -> dict[str, Any]:
-    values: dict[str, Any] = {name: user[name] for name in USER_COLUMNS if name != "attributes"}
-    values |= {
-        attribute_field(name, "string").name: value for name, value in user["attributes"].items()
-    }
-    return {name: value for name, value in values.items() if value is not None}
 
 
 def _retried_from(message: Message) -> tuple[str, int, int] | None:

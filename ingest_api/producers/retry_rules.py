@@ -13,8 +13,8 @@ from schemas.log.topics import partition_of
 
 if TYPE_CHECKING:
     from ingest_api.producers.dead_letter_topic import DeadLetter
+    from ingest_api.producers.key_state import KeyState
     from ingest_api.producers.later_changes import Changes
-    from ingest_api.producers.retry_check import KeyState
 
 NOT_RETRIED: Final = "The dead letter can't be retried"
 

@@ -1,4 +1,4 @@
-"""One projection instance, built from the log beside the live one.
+"""Builds one projection instance from the log, beside the live one, then compares or switches.
 
 By purpose:
 

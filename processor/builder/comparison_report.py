@@ -1,4 +1,4 @@
-"""What a comparison of two projections came to, as the registry keeps it for readers."""
+"""Describes a comparison of two projections, as the registry keeps it for readers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Positions in the log: where it begins, where it was at a time, and a job's keys between two."""
+"""Finds positions in the log: its beginning, offsets at a time, and the keys of a job's rows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow.compute
 
-from processor.decoding.batches import decode_records
+from processor.decoding.decode_records import decode_records
 from processor.decoding.producer_rules import LogPartition
 from processor.errors import LogTruncatedError
 from schemas.clients.event_schemas import EventSchemas

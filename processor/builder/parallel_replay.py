@@ -1,4 +1,4 @@
-"""A long log replayed by two processes, each with its share of the partitions.
+"""Replays a long log in two processes, each with its share of the partitions.
 
 They are to each other what live workers are: each claims its own partitions, and the
 first one that meets a delsert makes its generation for all.

@@ -1,4 +1,4 @@
-"""Which jobs are reverted, followed in `job-events` for whoever builds an instance.
+"""Follows in `job-events` which jobs are reverted (undone), for whoever builds an instance.
 
 The rule itself is :mod:`schemas.log.reverts`, which the API's side follows too.
 """

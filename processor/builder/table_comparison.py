@@ -1,4 +1,4 @@
-"""Do two projections of one log, at equal offsets, say the same?
+"""Compares the tables of two projections of one log at equal offsets, by hashes of rows.
 
 Logical columns only: what the log decides.  Not compared is what differs from
 one run to the next: the numbers of generations, how often a job's row was

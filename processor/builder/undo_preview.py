@@ -1,4 +1,4 @@
-"""What leaving a job out, or applying it again, changes: one instance's users beside another's."""
+"""Describes what an undo or redo would change: one instance's users beside another's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which records of a batch count: the accept rule, by job and sequence.
+"""The accept rule: decides by job and sequence which records of a batch count.
 
 A job reaches a partition in passes, each of them the same records::
 

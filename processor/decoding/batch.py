@@ -1,4 +1,4 @@
-"""A decoded batch of one partition: what the accept rule and the projection go through."""
+"""The decoded batch of one partition, which the accept rule and the projection go through."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a dead letter says to people: what is wrong, with which record, and what to do.
+"""Writes the detail of a dead letter: what is wrong, with which record, and what to do.
 
 The code is for programs, the detail for whoever is on duty: it names the values
 that decided, and ends with the way out.  Pure.

@@ -1,4 +1,4 @@
-"""What counts of the records of a partition, for who reads it from its beginning without tables.
+"""Decodes records and applies the accept rule for readers of the whole log, without tables.
 
 The tables know the jobs that a partition has had, and take none of them twice
 (:mod:`processor.projection.jobs`); who reads without them keeps the jobs that it has met.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from processor.decoding.accept_rule import Opened, accept
-from processor.decoding.batches import decode_records
+from processor.decoding.decode_records import decode_records
 from processor.decoding.producer_rules import Refusal
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""What a row without a job must be to count, and what becomes of one that is not.
+"""The rules of producer rows (rows without a job): which count, and why others are refused.
 
 Our own passes are guarded by their digest and were checked before; what other
 producers send is checked here, a row at a time, so that no statement meets a value

@@ -1,4 +1,4 @@
-"""What is read of a Kafka message, and when the log has it from."""
+"""A Kafka record as the processor reads it, and the time at which the log has it."""
 
 from __future__ import annotations
 

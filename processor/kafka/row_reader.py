@@ -1,4 +1,4 @@
-"""Reads single rows again from ``user-events``, outside the consumer group."""
+"""Reads single rows again from `user-events`, outside the consumer group."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Has the schema ids that records name learned in a thread, before the records are decoded.
+"""Learns in a thread the registry's schemas that records name, before they are decoded.
 
 An id that is not known yet is asked for while its partition waits: what the registry cannot
 tell now is neither skipped nor a dead letter.

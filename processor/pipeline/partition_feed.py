@@ -1,4 +1,4 @@
-"""From a claimed partition's records to work for the projector: what follows a log needs.
+"""Feeds of claimed partitions: records wait, are taken in batches, and are prepared.
 
 The consumer group and a replay differ in who gives them partitions, and in when
 they end.  In between they do the same: records wait, are taken in batches, and

@@ -1,4 +1,4 @@
-"""The user rows of one leaf: a job's rows inserted and upserted by sets.
+"""Writes a job's rows into one leaf: inserts and upserts by set statements.
 
 Only called behind the fence, so the leaf has no other writer, and what one
 statement found still holds for the next.

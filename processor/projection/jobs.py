@@ -1,4 +1,4 @@
-"""The jobs' rows: opened, counted, finished, and their statuses on the way to Kafka.
+"""Writes the rows of jobs: opened, counted, finished; and reads their statuses.
 
 A job's row is the only one that several workers write, so all of it happens
 last in a transaction and in order of job id.  Who holds it sees every other

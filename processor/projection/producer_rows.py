@@ -1,4 +1,4 @@
-"""Rows without a job in one leaf: found out one by one, written by sets.
+"""Writes producer rows (rows without a job) into one leaf: decided one by one, written by sets.
 
 Unlike a job's, each of them has an outcome of its own that somebody waits for, so
 what is there is read first, each row is decided in Python, and the statements

@@ -1,4 +1,4 @@
-"""Batches of some partitions, written into the tables of one projection instance."""
+"""Writes batches of some partitions into the tables of one projection instance."""
 
 from __future__ import annotations
 

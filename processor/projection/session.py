@@ -1,4 +1,4 @@
-"""The worker's Postgres session, and the claim on its partitions.
+"""The Postgres session of a worker or replay, and its claim on partitions (the epoch).
 
 A worker owns a partition because it claimed it last: a claim raises ``epoch``,
 and every batch's fence names the epoch it was claimed with.

@@ -1,4 +1,4 @@
-"""What became of records without a job, counted by the source that they name.
+"""Counts what became of other producers' records, by the source that they name.
 
 A producer may name a new source in every event, so a partition counts only so
 many of them by name: the first that its log names.  All later ones count

@@ -1,4 +1,4 @@
-"""Accepted rows as COPY input: which columns go to the staging table, or straight to a leaf.
+"""Prepares accepted rows as COPY input, for the staging table or straight for a leaf.
 
 A key that comes several times in a batch gets a round for each time, so that
 each round has a key once and whole rounds can be applied by set statements.

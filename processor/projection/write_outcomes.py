@@ -1,4 +1,4 @@
-"""What became of the writes of single users that the API appended.
+"""Writes the outcomes of single users' writes by the API, and notifies who waits for them.
 
 A row of ``write_outcome`` and a NOTIFY leave with the transaction that applied
 the write, so who waits for it reads what the tables hold.

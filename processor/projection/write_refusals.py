@@ -1,4 +1,4 @@
-"""Rows without a job that the tables refuse, in words for outcomes and dead letters."""
+"""Words the reasons why the tables refuse a producer row, for outcomes and dead letters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Half of some work done by one other process, which never outlives this one.
+"""Runs half of some work in another process, which never outlives this one.
 
 It is spawned, not forked: threads of Kafka's client and of Arrow would not be there in a fork.
 What it has begun may be cut off anywhere, as by kill -9.

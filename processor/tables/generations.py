@@ -1,4 +1,4 @@
-"""Generations: one full set of user rows each, in leaves of their own.
+"""Generations: one full set of user rows each, in leaves of their own; a delsert's switch.
 
 A leaf holds one log partition's rows of one generation, so all its rows have
 one writer.  A delsert's leaves are filled by COPY while they have no index, and

@@ -1,4 +1,4 @@
-"""When an instance that nobody asks for twice is tried again after it has failed.
+"""Decides when an instance that failed is built again without being asked for.
 
 A rebuild that fails is asked for again by whoever wanted it.
 What follows from an undo, or from code with other tables, is wanted until it is there: the

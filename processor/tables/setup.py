@@ -1,4 +1,4 @@
-"""Before the first record: do the log and the projection fit together?
+"""Makes and checks the tables before the first record: log and projection must fit together.
 
 Makes the projection's tables where there are none, and refuses to start where
 the topic is another one than they were built from.  Waits, and never refuses,

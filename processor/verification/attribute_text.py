@@ -1,4 +1,4 @@
-"""Custom attributes in one canonical text, made from events and from what Postgres prints alike."""
+"""Canonical text of custom attributes, made from events and from what Postgres prints alike."""
 
 from __future__ import annotations
 

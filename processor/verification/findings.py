@@ -1,4 +1,4 @@
-"""What a verification has found: each difference named, the first of a kind shown, all counted."""
+"""Collects the differences that a verification finds: the first of a kind shown, all counted."""
 
 from __future__ import annotations
 

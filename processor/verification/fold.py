@@ -1,4 +1,4 @@
-"""What one partition of the log comes to: its users, its jobs' outcomes, its state.
+"""Folds one partition of the log to its users, its jobs' outcomes and its state.
 
 The rules are those of :mod:`processor.projection.job_rows` and
 :mod:`processor.projection.producer_rows`,

@@ -1,4 +1,4 @@
-"""Jobs over all partitions: what the log has of them, what became of their lines, what is kept."""
+"""Compares jobs over all partitions: records in the log, outcomes, and what the tables keep."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where each key stands: a hash table over whole columns at once, with open addressing."""
+"""A hash table of keys over whole columns at once, with open addressing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rows of one leaf compared with the fold: which differ, are missing, or are too many."""
+"""Compares the rows of one leaf with the fold: which differ, are missing, or are too many."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One number for all the rows of a leaf, made by Postgres where they lie and by us from the fold.
+"""Fingerprints of a leaf's rows, made alike by Postgres and from the fold.
 
 It is the sum of the rows' hashes, so their order does not matter.
 Custom attributes are not in it: they are compared user by user.

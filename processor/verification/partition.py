@@ -1,4 +1,4 @@
-"""One partition's part of a verification: its log folded, its leaves compared."""
+"""Verifies one partition: folds its log, and compares its leaves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole of a verification: snapshot, partitions over two processes, jobs, result."""
+"""Verifies the tables as a whole: snapshot, partitions over two processes, jobs, result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values of a few users as the log has them, for findings that show them."""
+"""Reads the values of a few users from the log, for findings that show them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The consumer group's side: polls, decodes and decides, whatever Postgres does.
+"""The consumer group's loop: polls, and hands prepared batches to the projector.
 
 Kafka's committed offset is for lag monitoring only.  Where to go on from is
 what the claim returned, so a partition is read only between a claim and the

@@ -1,4 +1,4 @@
-"""How long is waited before something that failed is tried again: each time for longer."""
+"""Decides how long to wait before something that failed is tried again: each time longer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `job-events` says of the log itself: in which topics it is now, and what its keys mean."""
+"""Reads from `job-events` in which topics the log is now, and what its keys mean."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether topics still begin with their first records: all that is made from a log needs them."""
+"""Checks that topics still begin with their first records: what is made of a log needs them."""
 
 from __future__ import annotations
 

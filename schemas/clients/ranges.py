@@ -1,4 +1,4 @@
-"""Ranges of partitions, read outside of every group: from one offset up to another."""
+"""Reads ranges of partitions outside of every group: from one offset up to another."""
 
 from __future__ import annotations
 

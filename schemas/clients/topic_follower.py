@@ -1,4 +1,4 @@
-"""The one reader of `job-events`, and of other topics of events: all of it, for whoever polls.
+"""The one reader of `job-events` and other topics of events: follows all of it, for who polls.
 
 What its records mean is a fold of each reader's own, which takes one event after another.
 Reader and fold go on whatever a record holds: what is no event is skipped, alike by all, so it

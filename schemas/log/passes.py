@@ -1,4 +1,4 @@
-"""Which rows that name a job may be of its pass: what only another producer's row has, none has.
+"""Decides which rows that name a job can be of its pass, by what producer rows alone have.
 
 A pass writes its rows with their places in the file and in the partition, and
 without what tells events of other producers apart.  So a row that names a job and

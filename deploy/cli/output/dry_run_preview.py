@@ -1,4 +1,4 @@
-"""What importing a file would do, as tables."""
+"""Prints what importing a file would do, as tables."""
 
 from collections.abc import Mapping
 from typing import Any

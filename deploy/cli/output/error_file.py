@@ -1,4 +1,4 @@
-"""The rejected lines of a job as a file that can be corrected and imported again."""
+"""Writes the rejected lines of a job to a file that can be corrected and imported again."""
 
 import contextlib
 import sys

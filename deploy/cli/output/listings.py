@@ -1,4 +1,4 @@
-"""Lists that the API answers by pages, as tables or JSON."""
+"""Prints lists that the API answers by pages, as tables or JSON."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Samples of users, and of what would change of them, as tables."""
+"""Prints samples of users, and of what would change of them, as tables."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The API's answers on a terminal: tables, or JSON."""
+"""Prints the API's answers on a terminal: tables, or JSON."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What undoing a job would do, or doing it again, as tables."""
+"""Prints what an undo or redo of a job would do, as tables."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""`./rollcall demo`."""
+"""`./rollcall demo`: imports the sample files into a stack of its own."""
 
 import contextlib
 import json

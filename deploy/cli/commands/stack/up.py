@@ -1,4 +1,4 @@
-"""`./rollcall up`."""
+"""`./rollcall up`: starts Kafka, Postgres and all services on this machine."""
 
 import contextlib
 import logging

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from processor.decoding.batches import decode_records
+from processor.decoding.decode_records import decode_records
 from processor.decoding.producer_rules import LogPartition
 from schemas.codec import codec
 from schemas.events import UserRow

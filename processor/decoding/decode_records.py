@@ -1,4 +1,4 @@
-"""Records of one partition to a decoded batch; what is no event becomes a dead letter.
+"""Decodes records of one partition to a batch; what is no event becomes a dead letter.
 
 Rows are decoded by type, a whole batch at once.  When one of them is bad the
 batch decoder cannot say which, so each is tried alone, and only that one is
