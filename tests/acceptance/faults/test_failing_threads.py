@@ -227,7 +227,10 @@ def test_a_thread_that_learns_schemas_and_fails_ends_its_process(tmp_path: Path)
             stderr=subprocess.STDOUT,
         )
     try:
-        wait_until(lambda: "partitions wait" in log.read_text(), _TIMEOUT_S)
+        wait_until(
+            lambda: "partitions wait" in log.read_text() or process.poll() is not None, _TIMEOUT_S
+        )
+        assert process.poll() is None, log.read_text()
         _fail_until_ended(process.pid, process.poll)
         assert process.wait() == 1
     finally:
