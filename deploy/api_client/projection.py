@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from deploy.api_client.client import ApiClient, path_of
-from deploy.api_client.retry import Patience, with_retries
+from deploy.api_client.retry import RetryPolicy, with_retries
 
 PATH = "/admin/projections"
 AT_WORK = ("requested", "building")
@@ -25,7 +25,7 @@ def request(client: ApiClient, purpose: str, *, mend: bool) -> dict[str, Any]:
 
 
 def at_work(client: ApiClient) -> dict[str, Any] | None:
-    """The projection that may take the place of the live tables and is not built yet, or None.
+    """Return the projection being built to take the place of the live tables, or None.
 
     Raises:
         ApiError: The API refused or could not be reached.
@@ -38,15 +38,15 @@ def at_work(client: ApiClient) -> dict[str, Any] | None:
 
 
 def follow(client: ApiClient, number: int) -> Iterator[dict[str, Any]]:
-    """The projection as it goes on, twice a second, until it is no longer being built.
+    """Yield the projection as it goes on, twice a second, until it is no longer being built.
 
     Raises:
         ApiError: There is no such projection, or the API could not be reached for a minute.
     """
-    patience = Patience(for_s=_UNREACHABLE_S, longest_delay_s=1.0)
+    policy = RetryPolicy(for_s=_UNREACHABLE_S, longest_delay_s=1.0)
     place = path_of("admin", "projections", str(number))
     while True:
-        shown = with_retries(lambda: client.get(place), patience)
+        shown = with_retries(lambda: client.get(place), policy)
         yield shown
         if shown["state"] not in AT_WORK:
             return
@@ -54,11 +54,11 @@ def follow(client: ApiClient, number: int) -> Iterator[dict[str, Any]]:
 
 
 def compared_tables(projection: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What was found of each table; none where they were not compared."""
+    """Return what was found of each table; none where they were not compared."""
     result: dict[str, Any] = projection["result"] or {}
     return list(result.get("tables") or ())
 
 
 def differing_tables(projection: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Those that are not what the log makes."""
+    """Return the tables that are not what the log makes."""
     return [table for table in compared_tables(projection) if not table["isEqual"]]

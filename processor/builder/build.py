@@ -1,4 +1,4 @@
-"""One projection instance, built from the log beside the live one.
+"""Builds one projection instance from the log, beside the live one, then compares or switches.
 
 By purpose:
 
@@ -54,7 +54,7 @@ _PROGRESS_EVERY_S: Final = 0.5
 SNAPSHOT: Final = "rollcall-builder-snapshot"
 _COMPARED: Final = frozenset({"rebuild", "verify"})
 _SWITCHED: Final = frozenset({"rebuild", "upgrade", "undo"})
-_STRETCHES: Final[LiteralString] = """
+_JOB_RANGES: Final[LiteralString] = """
 SELECT partition, opened_offset, sealed_offset + 1 FROM {schema}.job_partition
 WHERE job_id = %(job_id)s AND sealed_offset IS NOT NULL ORDER BY partition
 """
@@ -131,7 +131,7 @@ class Build:
             check_tables(cursor, self._settings, self._instance.schema, log)
 
     def _reverted(self, active: Instance, reverts: Reverts) -> frozenset[int]:
-        """Jobs that it leaves out."""
+        """Return the jobs that it leaves out."""
         wanted = self._instance
         match wanted.purpose:
             case "as_of" if wanted.as_of_time is not None:
@@ -149,24 +149,24 @@ class Build:
                 return reverts.now()
 
     def _stop_at(self, active: Instance, reverts: Reverts) -> list[int] | None:
-        """Where an instance as of some moment ends, by partition."""
+        """Return where an instance as of some moment ends, by partition."""
         if self._instance.as_of_time is not None:
             return offsets_at(self._settings, self._instance.as_of_time)
         job_id = self._instance.as_of_job_id
         if job_id is None:
             return None
-        stretches = self._stretches(active, job_id)
-        if not reverts.is_known(job_id) or len(stretches) < self._partitions:
+        ranges = self._job_ranges(active, job_id)
+        if not reverts.is_known(job_id) or len(ranges) < self._partitions:
             raise BuildFailedError(f"job {job_id} is unknown or has not ended")
-        return [end for _, _, end in stretches]
+        return [end for _, _, end in ranges]
 
     @property
     def _partitions(self) -> int:
         return self._settings.topics.user_events.partitions
 
-    def _stretches(self, active: Instance, job_id: int) -> list[tuple[int, int, int]]:
-        """By partition, where the job's records begin and end."""
-        statement = sql.SQL(_STRETCHES).format(schema=sql.Identifier(active.schema))
+    def _job_ranges(self, active: Instance, job_id: int) -> list[tuple[int, int, int]]:
+        """Return by partition where the job's records begin and end."""
+        statement = sql.SQL(_JOB_RANGES).format(schema=sql.Identifier(active.schema))
         return self._connection.execute(statement, {"job_id": job_id}).fetchall()
 
     def _replays(self) -> Replays:
@@ -233,7 +233,7 @@ class Build:
         return None
 
     def _compare(self, replays: Replays, active: Instance) -> dict[str, Any]:
-        """Live and new tables at equal offsets, while live work goes on.
+        """Compare live and new tables at equal offsets, while live work goes on.
 
         A snapshot of the live tables has its own offsets, and the new tables go to exactly those.
 
@@ -257,7 +257,7 @@ class Build:
         return result
 
     def _fingerprints(self, *sides: Side) -> list[Fingerprint]:
-        """One of each, all at the same time.
+        """Take one of each side, all at the same time.
 
         Raises:
             StoppedError: told to stop before.
@@ -275,7 +275,7 @@ class Build:
                         side.cursor.connection.cancel_safe()
 
     def _preview(self, replays: Replays, active: Instance) -> dict[str, Any]:
-        """What readers would see of other users; live workers wait for the comparison."""
+        """Describe what readers would see of other users; live workers wait for the comparison."""
         job_id = self._instance.preview_revert or self._instance.preview_restore or 0
         while True:
             try:
@@ -285,7 +285,7 @@ class Build:
             self._catch_up(replays, active)
 
     def _try_preview(self, replays: Replays, active: Instance, job_id: int) -> dict[str, Any]:
-        keys = select_keys(self._settings, job_id, self._stretches(active, job_id))
+        keys = select_keys(self._settings, job_id, self._job_ranges(active, job_id))
         with self._connection.transaction(force_rollback=True), self._connection.cursor() as cursor:
             note_touched_keys(cursor, keys)
             offsets = instance_registry.hold(cursor, active)  # rolled back, it fences nobody

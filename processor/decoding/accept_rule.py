@@ -1,4 +1,4 @@
-"""Which records of a batch count: the accept rule, by job and sequence.
+"""The accept rule: decides by job and sequence which records of a batch count.
 
 A job reaches a partition in passes, each of them the same records::
 
@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from processor.decoding.batch import rows_at
+from processor.decoding.batch import PRODUCER_ROW, rows_at
 from schemas.events import NO_JOB, AttributeDefined, JobOpened, RowErased
 from schemas.log.sequences import in_sequence
 from schemas.read_model.copy_binary import is_complete
@@ -46,13 +46,10 @@ if TYPE_CHECKING:
     from processor.decoding.batch import Batch, ControlRecord
     from schemas.events import JobSealed
 
-FOREIGN = -1
-"""Stands for the job of a row that another producer sent."""
-
 
 @dataclass(frozen=True, slots=True)
 class PartitionState:
-    """How far a partition has come; moves in the transaction of its rows.
+    """A partition's progress through the log; moves in the transaction of its rows.
 
     By default nothing of it has been read.
     ``attributes`` are those defined so far, by name.
@@ -143,7 +140,7 @@ Step = Opened | Defined | Indexed | Rows | Erased | Sealed
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What a batch comes to: its steps in log order, and the state after them.
+    """The steps of a batch in log order, and the partition's state after them.
 
     ``corrupt`` names the jobs whose JobSealed had the right number of rows but
     another digest: never a repeat, always an alarm.
@@ -201,12 +198,12 @@ class _Walk:
         """Accept what counts among the records from begin up to end."""
         batch, state = self._batch, self.state
         job_ids = batch.job_ids[begin:end]
-        foreign = np.flatnonzero(job_ids == FOREIGN) + begin
+        producer_rows = np.flatnonzero(job_ids == PRODUCER_ROW) + begin
         own = np.empty(0, np.int64)
         if state.open_job_id is not None:
             own = np.flatnonzero(job_ids == state.open_job_id) + begin
             own = own[in_sequence(batch.sequences[own], state.next_sequence)]
-        self.repeats += int(np.count_nonzero(job_ids != 0)) - len(own) - len(foreign)
+        self.repeats += int(np.count_nonzero(job_ids != 0)) - len(own) - len(producer_rows)
         if len(own):
             self.state = replace(
                 self.state,
@@ -215,14 +212,14 @@ class _Walk:
             )
         if state.open_job_id in self._reverted:
             own = own[batch.is_rejection[own]]
-        if len(foreign) or not self._may_fill(own):
+        if len(producer_rows) or not self._may_fill(own):
             self._index()
-        if len(own) or len(foreign):
-            taken = np.sort(np.concatenate([own, foreign]))
+        if len(own) or len(producer_rows):
+            taken = np.sort(np.concatenate([own, producer_rows]))
             self.steps.append(self._rows_step(taken))
 
     def _may_fill(self, own: npt.NDArray[np.int64]) -> bool:
-        """Whether the job's rows may go to a leaf without indexes, as far as they go there.
+        """Return whether the job's rows may go to a leaf without indexes, as far as they go there.
 
         A row that may not add a user is found by looking for the user that it means.
         """
@@ -272,7 +269,7 @@ class _Walk:
         self.steps.append(Defined(event, makes_index=event.is_indexed and state.is_indexed))
 
     def _erase(self, row: RowErased, control: ControlRecord) -> None:
-        """It has its place in its job's sequence; one of another producer has none."""
+        """Let it take its place in its job's sequence; one of another producer has none."""
         state = self.state
         is_next = row.job_id == state.open_job_id and row.sequence == state.next_sequence
         if row.job_id is None or not is_next:
@@ -308,12 +305,12 @@ class _Walk:
 
 
 def indexed_names(attributes: Mapping[str, Attribute]) -> tuple[str, ...]:
-    """The names of those that readers filter by."""
+    """Return the names of the attributes that readers filter by."""
     return tuple(name for name, known in attributes.items() if known.is_indexed)
 
 
 def _values_at(values: list[bytes], positions: npt.NDArray[np.int64]) -> list[bytes]:
-    """The values at these ascending positions."""
+    """Return the values at these ascending positions."""
     first, last = int(positions[0]), int(positions[-1])
     if last - first == len(positions) - 1:
         return values[first : last + 1]

@@ -1,4 +1,4 @@
-"""What a row without a job must be to count, and what becomes of one that is not.
+"""The rules of producer rows (rows without a job): which count, and why others are refused.
 
 Our own passes are guarded by their digest and were checked before; what other
 producers send is checked here, a row at a time, so that no statement meets a value
@@ -34,11 +34,11 @@ from schemas.rules.fields import (
     MAX_KEY_BYTES,
 )
 from schemas.rules.producer_rows import (
-    event_misfit,
-    key_field_misfit,
+    event_violation,
     key_field_of,
+    key_field_violation,
     normalised_key,
-    value_misfit,
+    value_violation,
 )
 
 if TYPE_CHECKING:
@@ -47,9 +47,9 @@ if TYPE_CHECKING:
     from schemas.events import AttributeDefined, AttributeType, UserRow
     from schemas.rules.attributes import Attribute
     from schemas.rules.fields import Field, Rule
-    from schemas.rules.producer_rows import Misfit
+    from schemas.rules.producer_rows import Violation
 
-FOREIGN_JOB: Final = "JOB_ID_NOT_ITS_OWN"
+MISATTRIBUTED: Final = "JOB_ID_NOT_ITS_OWN"
 """Of a row that names a job whose it cannot be."""
 _KEY: Final = "it is the user's normalised reconciliation key"
 _BOTH_KEYS: Final = "both are the user's normalised reconciliation key"
@@ -67,7 +67,7 @@ _EVENT_ID: Final = r"[!-~]{1,200}"
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a row does not count: a code for programs, a reason for people, the field if one."""
+    """The reason why a row does not count: a code for programs, a text, the field if one."""
 
     code: str
     reason: str
@@ -93,13 +93,13 @@ class RefusedWrite:
 
 
 def reported_id(row: UserRow) -> str | None:
-    """The event id by which the outcome of a row is reported; None where nobody waits for it."""
+    """Return the event id by which a row's outcome is reported; None where nobody waits for it."""
     is_reported = row.source == API_SOURCE and row.event_id is not None
     return row.event_id if is_reported and _is_plain(row.event_id or "") else None
 
 
 def no_row_of(job_id: int) -> str:
-    """Why a row that names the job is none of its pass, see :mod:`schemas.log.passes`."""
+    """Say why a row that names the job is none of its pass, see :mod:`schemas.log.passes`."""
     return (
         f"the row names job {job_id}, and only the publisher sends the rows of a job: those have"
         " no event_id, source or user_id, never mode delete, and always record_number, line and"
@@ -108,7 +108,7 @@ def no_row_of(job_id: int) -> str:
 
 
 def refused_definition(event: AttributeDefined) -> Refusal | None:
-    """Why no attribute can be defined so, or None."""
+    """Return why no attribute can be defined so, or None."""
     is_free = re.fullmatch(NAME_PATTERN, event.name) and plain_name(event.name) not in TAKEN_NAMES
     if is_free and "\0" not in event.defined_by:
         return None
@@ -116,7 +116,7 @@ def refused_definition(event: AttributeDefined) -> Refusal | None:
     return Refusal("ATTRIBUTE_NAME_INVALID", reason)
 
 
-class ForeignRules:
+class ProducerRowRules:
     """The rules of one batch of a partition.
 
     ``known`` are the attributes that were defined before the batch, ``definitions``
@@ -137,7 +137,7 @@ class ForeignRules:
             self._attributes.setdefault(event.name, (at, event.type))
 
     def refusal(self, row: UserRow, record_key: bytes | None, at: int) -> Refusal | None:
-        """Why the row at this position of the batch does not count, or None."""
+        """Return why the row at this position of the batch does not count, or None."""
         return (
             self._refused_key(row, record_key, at)
             or self._refused_event(row)
@@ -162,7 +162,7 @@ class ForeignRules:
         return self._refused_form(row, at) or self._refused_place(key)
 
     def _refused_form(self, row: UserRow, at: int) -> Refusal | None:
-        """Whether the key is one that no file's line, and no request, could ever mean."""
+        """Refuse a key that no file's line, and no request, could ever mean."""
         field = self._key_field(at)
         if field is None:
             return self._undefined_key(row)
@@ -185,7 +185,7 @@ class ForeignRules:
         return Refusal("MISROUTED", reason)
 
     def _undefined_key(self, row: UserRow) -> Refusal | None:
-        """Nobody has a key before the attribute is defined that is to be the key."""
+        """Refuse a key before the attribute is defined that is to be the key."""
         if row.mode == "delete":
             return None
         name = self._partition.reconciliation_key
@@ -204,12 +204,12 @@ class ForeignRules:
                 f" 1 to 200 ASCII characters without spaces; {API_SOURCE} is the API's own source"
             )
             return Refusal("EVENT_ID_INVALID", reason)
-        misfit = event_misfit(row)
-        if misfit is None:
+        violation = event_violation(row)
+        if violation is None:
             return None
-        is_nameless = misfit.code == EVENT_ID_MISSING.code
-        reason = _NO_EVENT_ID if is_nameless else f"{misfit.field} {_NUL}"
-        return Refusal(misfit.code, reason)
+        is_nameless = violation.code == EVENT_ID_MISSING.code
+        reason = _NO_EVENT_ID if is_nameless else f"{violation.field} {_NUL}"
+        return Refusal(violation.code, reason)
 
     def _refused_attribute(self, row: UserRow, at: int) -> Refusal | None:
         for name, text in row.attributes.items():
@@ -223,36 +223,36 @@ class ForeignRules:
         return None
 
     def _refused_value(self, row: UserRow, at: int) -> Refusal | None:
-        misfit = value_misfit(row)
-        if misfit is not None:
-            return _value_refusal(misfit)
+        violation = value_violation(row)
+        if violation is not None:
+            return _value_refusal(violation)
         field = self._key_field(at)
-        misfit = key_field_misfit(row, field) if field is not None else None
-        return None if misfit is None else _key_refusal(misfit, row)
+        violation = key_field_violation(row, field) if field is not None else None
+        return None if violation is None else _key_refusal(violation, row)
 
     def _key_field(self, at: int) -> Field | None:
-        """The key's field, as far as it is known at this position."""
+        """Return the key's field, as far as it is known at this position."""
         name = self._partition.reconciliation_key
         attribute_type = self._type_of(name, at)
         return key_field_of(name, {} if attribute_type is None else {name: attribute_type})
 
     def _type_of(self, name: str, at: int) -> AttributeType | None:
-        """Of an attribute that is defined before this position."""
+        """Return the type of an attribute that is defined before this position."""
         defined_at, attribute_type = self._attributes.get(name, (at, None))
         return attribute_type if defined_at < at else None
 
 
-def _value_refusal(misfit: Misfit) -> Refusal:
-    field = FIELD_BY_NAME[misfit.field or ""]
-    rule: Rule = getattr(fields, misfit.code)
+def _value_refusal(violation: Violation) -> Refusal:
+    field = FIELD_BY_NAME[violation.field or ""]
+    rule: Rule = getattr(fields, violation.code)
     says = rule.reason.format(column=field.name, limit=field.max_characters)
-    return Refusal(misfit.code, f"{says} It is {shown(misfit.value)}", field.json_name)
+    return Refusal(violation.code, f"{says} It is {shown(violation.value)}", field.json_name)
 
 
-def _key_refusal(misfit: Misfit, row: UserRow) -> Refusal:
-    says = KEY_FIELD_MISMATCH.reason.format(column=misfit.field)
-    which = f"it is {shown(misfit.value)}, and the key {shown(row.key)}"
-    return Refusal(misfit.code, f"{says} In this event {which}", misfit.field)
+def _key_refusal(violation: Violation, row: UserRow) -> Refusal:
+    says = KEY_FIELD_MISMATCH.reason.format(column=violation.field)
+    which = f"it is {shown(violation.value)}, and the key {shown(row.key)}"
+    return Refusal(violation.code, f"{says} In this event {which}", violation.field)
 
 
 def _name(field: Field) -> str:

@@ -1,4 +1,4 @@
-"""Rows without a job that the tables refuse, in words for outcomes and dead letters."""
+"""Words the reasons why the tables refuse a producer row, for outcomes and dead letters."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from schemas.rules.rejections import key_field, missing_field
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from processor.projection.producer_rows import Verdict
+    from processor.projection.producer_rows import RowOutcome
 
 
 def write_refusal(row: Mapping[str, Any], code: str, key_setting: str) -> Refusal:
-    """Why a write of one user was refused with this code, with the field's name in JSON."""
+    """Say why a write of one user was refused with this code, with the field's name in JSON."""
     if code == KEY_EXISTS.code:
         field = key_field(key_setting)
         return Refusal(code, KEY_EXISTS.reason.format(column=field.header), field.json_name)
@@ -27,9 +27,9 @@ def write_refusal(row: Mapping[str, Any], code: str, key_setting: str) -> Refusa
     return Refusal(code, NO_SUCH_USER.reason)
 
 
-def refused_row(row: Mapping[str, Any], verdict: Verdict) -> str:
-    """Why the tables, as they were then, did not take a row of another producer."""
-    code, holder = verdict.code, verdict.holder_id
+def refused_row(row: Mapping[str, Any], refused: RowOutcome) -> str:
+    """Say why the tables, as they were then, did not take a producer row."""
+    code, holder = refused.code, refused.holder_id
     if code == KEY_EXISTS.code:
         return (
             f"an insert with event_id {shown(row['event_id'])}, and its key belongs to user"

@@ -1,4 +1,4 @@
-"""What one partition of the log comes to: its users, its jobs' outcomes, its state.
+"""Folds one partition of the log to its users, its jobs' outcomes and its state.
 
 The rules are those of :mod:`processor.projection.job_rows` and
 :mod:`processor.projection.producer_rows`,
@@ -23,7 +23,7 @@ from processor.decoding.accept_rule import (
     Rows,
     Sealed,
 )
-from processor.decoding.judge import judge
+from processor.decoding.decode_and_accept import decode_and_accept
 from processor.projection.write_outcomes import repeats
 from processor.verification.attribute_text import canonical, merged, tokens_of
 from processor.verification.staged import DELETE, INSERT, UPSERT, stage
@@ -90,7 +90,7 @@ class JobInPartition:
 def rejection_hashes(
     record_numbers: Numbers, lines: Numbers, codes: npt.NDArray[np.uint64]
 ) -> npt.NDArray[np.uint64]:
-    """A number for each rejection; their sum does not depend on their order."""
+    """Return a number for each rejection; their sum does not depend on their order."""
     first = mixed(codes + record_numbers.astype(np.uint64))
     return mixed(first + lines.astype(np.uint64))
 
@@ -131,7 +131,7 @@ class PartitionFold:
 
     def fold(self, records: Sequence[Record]) -> None:
         """Take the records that come next; at least one."""
-        batch, accepted = judge(
+        batch, accepted = decode_and_accept(
             records, self._place, self.state, known=self.jobs, reverted=self._reverted
         )
         self._find_repeats(batch)
@@ -180,10 +180,10 @@ class PartitionFold:
             self._apply_round(staged, np.flatnonzero(staged.rounds == number), step)
 
     def _apply_round(self, staged: Staged, at: Numbers, step: Rows) -> None:
-        """Rows whose keys differ: each is decided by the user that is there."""
+        """Apply rows whose keys differ: each is decided by the user that is there."""
         users = self.users
         slots, is_there = users.find(staged.key[at])
-        mode, is_own = staged.modes[at], ~staged.is_foreign[at]
+        mode, is_own = staged.modes[at], ~staged.is_producer_row[at]
         may_count = self._may_count(staged, at, slots, is_there)
         may_add = staged.is_complete[at]
         is_new = may_count & ~is_there & (mode != DELETE) & may_add
@@ -204,13 +204,13 @@ class PartitionFold:
         self._insert(staged, at[is_new], slots[is_new], step)
 
     def _may_count(self, staged: Staged, at: Numbers, slots: Numbers, is_there: Flags) -> Flags:
-        """Not where another producer's row is a repeat, or means a user that has not this key."""
+        """Leave out producer rows that are repeats, or mean a user that has not this key."""
         may_count = np.ones(len(at), np.bool_)
         meant = staged.meant[at]
         holders = np.where(is_there, self.users.plain["id"][slots], NONE)
         may_count[(meant >= 0) & (meant != holders)] = False
         if self._repeats:
-            for row in np.flatnonzero(staged.is_foreign[at]).tolist():
+            for row in np.flatnonzero(staged.is_producer_row[at]).tolist():
                 may_count[row] &= int(staged.id[at[row]]) not in self._repeats
         return may_count
 
@@ -257,7 +257,7 @@ class PartitionFold:
             "job_id": staged.job_id,
             "record_number": staged.record_number,
             # Kept of another producer's event only: of a job's row the id says nothing.
-            "event_id": np.where(staged.is_foreign, staged.event_id, NONE),
+            "event_id": np.where(staged.is_producer_row, staged.event_id, NONE),
         }.items():
             users.plain[name][slots] = column[at]
         users.plain["modified_position"][slots] = NONE
@@ -289,13 +289,13 @@ class PartitionFold:
             users.attributes.pop(slot, None)
 
     def _refuse(self, job: JobInPartition, staged: Staged, at: Numbers, slots: Numbers) -> None:
-        """Rows of a job whose key another row of it, or somebody else, has given a user."""
+        """Refuse rows of a job whose key another row of it, or somebody else, has given a user."""
         is_ours = self.users.plain["job_id"][slots] == staged.job_id[at]
         _reject(job, staged, at[is_ours], DUPLICATE_IN_FILE.code)
         _reject(job, staged, at[~is_ours], KEY_EXISTS.code)
 
     def _fill(self, staged: Staged, step: Rows) -> None:
-        """Rows of a leaf without an index: all are there until it gets one, repeats too."""
+        """Add rows of a leaf without an index: all are there until it gets one, repeats too."""
         users = self.users
         slots, is_there = users.find(staged.key)
         is_repeat = is_there | (staged.rounds > 0)
@@ -310,7 +310,7 @@ class PartitionFold:
         self.jobs[self.generation].inserted += len(staged.id)
 
     def _take_out_repeats(self) -> None:
-        """The leaf gets its index: of rows with one key the later ones become rejections."""
+        """Index the leaf: of rows with one key the later ones become rejections."""
         for slots, record_numbers, lines in self._repeated:
             job = self.jobs[self.generation]
             job.inserted -= len(slots)
@@ -319,7 +319,7 @@ class PartitionFold:
         self._repeated.clear()
 
     def _find_repeats(self, batch: Batch) -> None:
-        """Which writes of the API came before, as ``write_outcomes`` has it."""
+        """Find the writes of the API that came before, as ``write_outcomes`` does."""
         partition = batch.partition
         writes = {
             position_of(partition, refused.offset): refused.event_id

@@ -17,7 +17,7 @@ from confluent_kafka.admin import (
 
 from schemas.codec import codec, framing
 from schemas.events import JobOpened, RowRejected, UserRow
-from schemas.log.storable import misfit
+from schemas.log.storable import violation
 from tests.support.clients.projections import assert_proven
 from tests.support.data.any_events import AnyRecords
 from tests.support.data.files import tidy_csv
@@ -100,7 +100,7 @@ class _Sender:
 
 def _is_unfit(value: bytes | None) -> bool:
     try:
-        return misfit(codec.decode(value)) is not None
+        return violation(codec.decode(value)) is not None
     except codec.UndecodableError:
         # Rows are decoded many at once, which is not so strict with one that nobody counts.
         known = framing.type_of(value or b"")
@@ -121,7 +121,7 @@ def _allow_any_time(env: Ground) -> None:
             future.result(60)
 
 
-def _letters(env: Ground) -> set[tuple[int, int]]:
+def _dead_letters(env: Ground) -> set[tuple[int, int]]:
     """Where the records stood that became dead letters."""
     found: set[tuple[int, int]] = set()
     for records in read_topic(env.settings, env.settings.topics.dead_letters):
@@ -156,8 +156,10 @@ def test_no_record_stops_a_service(rig: Rig) -> None:
     assert rig.client.is_ready()
     sender.begin_again(jobs[0], after=jobs[-1])
     assert rig.run(tidy_csv([7], word="d"), "upsert")["updated"] == 1
-    wait_until(lambda: _letters(env) >= sender.unfit, 30, saying="what is unfit is a dead letter")
-    assert _letters(env) <= sender.sent
+    wait_until(
+        lambda: _dead_letters(env) >= sender.unfit, 30, saying="what is unfit is a dead letter"
+    )
+    assert _dead_letters(env) <= sender.sent
     rig.services.assert_running()
     assert_proven(env)
 

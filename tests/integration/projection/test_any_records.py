@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from schemas.codec import codec, framing
 from schemas.events import RowRejected, UserRow
-from schemas.log.storable import misfit
+from schemas.log.storable import violation
 from tests.support.data.any_events import AnyRecords
 from tests.support.data.passes import MemoryRecord, make_pass
 from tests.support.data.projection_scene import Scene
@@ -69,7 +69,7 @@ def test_no_record_stops_the_projection(
         model.apply(job)
     assert_users(env, model.users)
     assert_outcomes(env, model.outcomes)
-    letters = _letters(scene)
+    letters = _dead_letters(scene)
     assert not letters & theirs
     assert letters >= unfit
 
@@ -105,14 +105,14 @@ def _fill(scene: Scene, rng: Random, most: int) -> tuple[Places, Places]:
 
 def _is_unfit(value: bytes | None) -> bool:
     try:
-        return misfit(codec.decode(value)) is not None
+        return violation(codec.decode(value)) is not None
     except codec.UndecodableError:
         # Rows are decoded many at once, which is not so strict with one that nobody counts.
         known = framing.type_of(value or b"")
         return known is None or known[0] not in {UserRow, RowRejected}
 
 
-def _letters(scene: Scene) -> set[tuple[int, int]]:
+def _dead_letters(scene: Scene) -> set[tuple[int, int]]:
     rows = select(scene.env, f"SELECT headers FROM {scene.schema}.outbox WHERE headers ? 'reason'")
     headers = [cast("dict[str, str]", row["headers"]) for row in rows]
     return {(int(each["source-partition"]), int(each["source-offset"])) for each in headers}

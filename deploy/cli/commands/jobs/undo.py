@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from deploy.api_client.client import ApiClient, ApiError, path_of
 from deploy.api_client.job import JobCounts, follow
-from deploy.api_client.retry import Patience, is_passing, with_retries
+from deploy.api_client.retry import RetryPolicy, is_passing, with_retries
 from deploy.cli.api_command import ApiCommand, call_options
 from deploy.cli.output.job_progress import with_failures_printed
 from deploy.cli.output.tables import output, print_counts, print_json, print_line, progress_console
@@ -42,11 +42,11 @@ class _Change:
     last_states: frozenset[str]
 
     def path(self, job_id: str) -> str:
-        """Where the API takes it."""
+        """Return the path of the API that takes it."""
         return path_of("batchinfo", self.name, job_id)
 
     def is_last(self, counts: JobCounts) -> bool:
-        """Whether the job is where it was to come; another instance may not have heard of it."""
+        """Return whether the change is made; another instance may not have heard of it."""
         return counts.state in self.last_states
 
 
@@ -143,7 +143,7 @@ def _show(preview: dict[str, Any], console: Console, options: _Options) -> None:
 
 
 def _ask(client: ApiClient, change: _Change, job_id: str) -> None:
-    """Shows what would happen and asks; on standard error, so that --json prints JSON only."""
+    """Show what would happen and asks; on standard error, so that --json prints JSON only."""
     if not sys.stdin.isatty():
         message = f"nobody can be asked here: look with --dry-run, then {change.name} with --yes"
         raise CommandError(message)
@@ -153,13 +153,13 @@ def _ask(client: ApiClient, change: _Change, job_id: str) -> None:
 
 
 def _preview(client: ApiClient, change: _Change, job_id: str) -> dict[str, Any]:
-    """What would happen, asked for until it is ready."""
-    patience = Patience(for_s=_RETRY_FOR_S, longest_delay_s=2.0)
+    """Ask for the preview until it is ready, and return it."""
+    policy = RetryPolicy(for_s=_RETRY_FOR_S, longest_delay_s=2.0)
     with _bar() as bar:
         task = bar.add_task("Preview", total=None)
         while True:
             answer = with_retries(
-                lambda: client.post(change.path(job_id), {"dryRun": True}), patience
+                lambda: client.post(change.path(job_id), {"dryRun": True}), policy
             )
             if answer.get("dryRun") is not True:
                 message = f"the server knows no dry runs: {answer.get('message')}"
@@ -171,17 +171,17 @@ def _preview(client: ApiClient, change: _Change, job_id: str) -> dict[str, Any]:
 
 
 def _send(client: ApiClient, change: _Change, job_id: str) -> None:
-    """Returns once the log has it; a broken connection is no harm, as it has a key."""
+    """Return once the log has it; a broken connection is no harm, as it has a key."""
     headers = {"Idempotency-Key": str(uuid.uuid4())}
     console = progress_console()
 
-    def tell(error: ApiError, delay_s: float) -> None:
+    def report(error: ApiError, delay_s: float) -> None:
         print_line(console, f"{error}; trying again in {delay_s:g} s")
 
     try:
         with_retries(
             lambda: client.request("POST", change.path(job_id), headers=headers),
-            Patience(for_s=_RETRY_FOR_S, tell=tell),
+            RetryPolicy(for_s=_RETRY_FOR_S, report=report),
         )
     except ApiError as error:
         if not is_passing(error):
@@ -191,7 +191,7 @@ def _send(client: ApiClient, change: _Change, job_id: str) -> None:
 
 
 def _followed(client: ApiClient, change: _Change, job_id: str) -> dict[str, Any]:
-    """The job's status once every reader sees the other audience."""
+    """Return the job's status once every reader sees the other audience."""
     status: dict[str, Any] = {}
     with _bar() as bar:
         task = bar.add_task(change.doing, total=None)
