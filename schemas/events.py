@@ -61,7 +61,10 @@ class UserRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowRejected:
-    """A line refused before it became a :class:`UserRow`."""
+    """A line refused before it became a :class:`UserRow`.
+
+    ``further_faults``: what else is wrong, as :func:`schemas.rules.rejections.faults_text` has it.
+    """
 
     job_id: int
     record_number: int
@@ -72,6 +75,7 @@ class RowRejected:
     reason: str
     value: str | None
     raw: str
+    further_faults: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

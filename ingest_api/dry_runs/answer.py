@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from ingest_api.dry_runs.statements import SAMPLES
+from ingest_api.jobs.faults import line_faults
+from ingest_api.openapi.response_types import FaultCount, LineFault
 from ingest_api.openapi.user_answers import shown_fields
 from schemas.rules.fields import DUPLICATE_IN_FILE, KEY_EXISTS, UNKNOWN_USER_INCOMPLETE
 from schemas.rules.rejections import incomplete_user, key_conflict
@@ -67,6 +69,7 @@ class RejectSample(msgspec.Struct, frozen=True, rename="camel"):
     code: str
     value: str | None
     reason: str
+    faults: list[LineFault]
 
 
 class Samples(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,6 +100,7 @@ class DryRunAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     reject: int
     pending_jobs: int
     samples: Samples
+    rejected_by: list[FaultCount]
 
 
 def answer_of(compared: ComparisonResult, lines: ComparedLines) -> DryRunAnswer:
@@ -112,7 +116,21 @@ def answer_of(compared: ComparisonResult, lines: ComparedLines) -> DryRunAnswer:
         reject=lines.rejected + refused,
         pending_jobs=compared.pending_jobs,
         samples=_samples(compared, lines),
+        rejected_by=_fault_counts(compared, lines),
     )
+
+
+def _fault_counts(compared: ComparisonResult, lines: ComparedLines) -> list[FaultCount]:
+    """Return what lines would be rejected for; what the audience decides has no column here."""
+    counts = lines.faults.copy()
+    for code in _REFUSED:
+        counts[code, None] += compared.lines.get(code, 0)
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0][0], item[0][1] or ""))
+    return [
+        FaultCount(code=code, column=column, count=count)
+        for (code, column), count in ordered
+        if count
+    ]
 
 
 def _samples(compared: ComparisonResult, lines: ComparedLines) -> Samples:
@@ -185,4 +203,5 @@ def _reject(row: Row) -> RejectSample:
         code=row["code"],
         value=row["value"],
         reason=row["reason"],
+        faults=line_faults(row),
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from ingest_api.dry_runs.statements import LINE_COLUMNS, SAMPLES
@@ -17,6 +18,7 @@ from ingest_api.validation.validated_file import validate_file
 from schemas.read_model.attribute_json import attributes_json
 from schemas.read_model.copy_binary import copy_input, is_complete, jsonb
 from schemas.rules.attributes import Attribute
+from schemas.rules.rejections import faults_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Iterator
@@ -52,13 +54,15 @@ class ComparedLines:
     """The lines of one file, read once; ``rejected`` and ``rejections`` grow with it.
 
     ``rejections`` are the first of the lines that are refused whatever the audience is,
-    with the columns of ``RowRejected``.
+    with the columns of ``RowRejected``; ``faults`` counts all that is wrong with such lines,
+    by code and column.
     """
 
     def __init__(self, accepted: JobAccepted, columns: Columns) -> None:
         self.accepted = accepted
         self.rejected = 0
         self.rejections: list[dict[str, Any]] = []
+        self.faults = Counter[tuple[str, str | None]]()
         self._columns = columns
 
     def inputs(self, readable: Readable) -> Iterator[memoryview]:
@@ -76,6 +80,10 @@ class ComparedLines:
         self.rejected += refused.num_rows
         room = SAMPLES - len(self.rejections)
         self.rejections += refused.slice(0, room).to_pylist()
+        for row in refused.select(["code", "column", "further_faults"]).to_pylist():
+            self.faults[row["code"], row["column"]] += 1
+            further = faults_of(row["further_faults"])
+            self.faults.update((fault.code, fault.column) for fault in further)
 
 
 async def stored_inputs(

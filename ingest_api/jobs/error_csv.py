@@ -20,6 +20,7 @@ from ingest_api.parsing.header import cells_of
 from ingest_api.validation.validated_rows import is_shortened
 from schemas.rules.attributes import plain_name
 from schemas.rules.fields import ADDED_COLUMNS
+from schemas.rules.rejections import faults_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -72,7 +73,9 @@ class ErrorFile:
 
     def _line(self, row: Row) -> str:
         raw: str = row["raw"]
-        why = self._why(row["code"], row["reason"])
+        faults = faults_of(row["further_faults"])
+        codes = ", ".join([row["code"], *(fault.code for fault in faults)])
+        why = self._why(codes, " ".join([row["reason"], *(fault.reason for fault in faults)]))
         if self._is_plain(raw):
             return f"{raw}{self._delimiter}{row['line']}{self._delimiter}{why}{_LINE_END}"
         is_cut = is_shortened(raw)

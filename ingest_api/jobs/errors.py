@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import UNSET
 
+from ingest_api.jobs.faults import line_faults, select_fault_counts
 from ingest_api.openapi.response_types import JobError, JobErrors
 from ingest_api.web.dates import nearer_end
 from ingest_api.web.parameters import MOST_INT64
@@ -53,7 +54,8 @@ class ErrorReader:
     SELECT rejected, state FROM public.jobs WHERE job_id = %s
     """
     _SELECT_PAGE: Final = """
-    SELECT record_number, line, "column", code, reason, value, raw
+    SELECT record_number, line, "column", code, reason, value, raw,
+           further_faults::text AS further_faults
     FROM public.rejections
     WHERE job_id = %(job_id)s AND record_number > %(after)s
     ORDER BY record_number
@@ -73,7 +75,12 @@ class ErrorReader:
             rows = await snapshot.select(self._SELECT_PAGE, parameters)
         unlisted = self._unlisted(job, counted[0]) if counted else 0
         return JobErrors(
-            total=total, unlisted=unlisted or UNSET, errors=[_error(job, row) for row in rows]
+            total=total,
+            unlisted=unlisted or UNSET,
+            errors=[_error(job, row) for row in rows],
+            rejected_by=await select_fault_counts(snapshot.select, job.accepted.job_id)
+            if total
+            else [],
         )
 
     def _unlisted(self, job: LedgerJob, counted: Row) -> int:
@@ -115,12 +122,13 @@ class ErrorReader:
 
     # The sum bounds what a page of long lines takes; the first of them always comes.
     _SELECT_LINES: Final = """
-    SELECT record_number, line, code, reason, raw
+    SELECT record_number, line, code, reason, raw, further_faults
     FROM (
-        SELECT record_number, line, code, reason, raw,
+        SELECT record_number, line, code, reason, raw, further_faults,
                sum(octet_length(raw)) OVER (ORDER BY record_number) - octet_length(raw) AS before
         FROM (
-            SELECT record_number, line, code, reason, raw
+            SELECT record_number, line, code, reason, raw,
+                   further_faults::text AS further_faults
             FROM public.rejections
             WHERE job_id = %(job_id)s AND record_number > %(after)s
             ORDER BY record_number
@@ -134,7 +142,7 @@ class ErrorReader:
     async def select_lines(self, job: LedgerJob, after: int) -> list[Row]:
         """Return some of the refused lines after this line of data, as uploaded; none at the end.
 
-        Columns: ``record_number``, ``line``, ``code``, ``reason``, ``raw``.
+        Columns: ``record_number``, ``line``, ``code``, ``reason``, ``raw``, ``further_faults``.
         About a megabyte at most.
         """
         parameters = {
@@ -155,4 +163,5 @@ def _error(job: LedgerJob, row: Row) -> JobError:
         code=row["code"],
         value=row["value"],
         reason=row["reason"],
+        faults=line_faults(row),
     )

@@ -39,7 +39,8 @@ def add_job_routes(api: Blueprint, job_log: JobLog, jobs: JobReader, watch: JobW
     async def job_status(request: Request[Any, Any], job_id: str) -> JobStatus:
         account_of(request, "reader")
         job = await job_named(request, job_log, job_id)
-        return views.job_status(await jobs.view(job))
+        view = await jobs.view(job)
+        return views.job_status(view, await jobs.fault_counts(view))
 
     @api.get("/batchinfo/status")
     @described(JOB_STATUSES)

@@ -16,13 +16,19 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Final, LiteralString
 
+from msgspec import UNSET
+
+from ingest_api.jobs.faults import select_fault_counts
 from ingest_api.jobs.views import UndoTry, job_view
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+    from msgspec import UnsetType
+
     from ingest_api.event_log.ledger import JobLedger, LedgerJob
     from ingest_api.jobs.views import JobView
+    from ingest_api.openapi.response_types import FaultCount
     from ingest_api.postgres.pool import Database, Snapshot
     from ingest_api.web.dates import Row
     from schemas.events import JobReverted
@@ -63,6 +69,14 @@ class JobReader:
     async def view(self, job: LedgerJob) -> JobView:
         """Fetch the view of one job."""
         return (await self.select_views([job]))[0]
+
+    async def fault_counts(self, view: JobView) -> list[FaultCount] | UnsetType:
+        """Select what lines of a job that has ended were rejected for; unset before."""
+        if not view.is_ended:
+            return UNSET
+        job_id = view.accepted.job_id
+        has_any = view.outcomes["rejected"] > 0
+        return await select_fault_counts(self._database.select_projected, job_id) if has_any else []
 
     _SELECT_JOBS: Final = """
     SELECT job_id, state, lines, inserted, updated, unchanged, rejected, started_at, finished_at,

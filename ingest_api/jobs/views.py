@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from msgspec import UNSET
+
 from ingest_api.openapi.response_types import JobStatus, UndoFailure
 from ingest_api.web.dates import date_text, optional_date_text
 from schemas.log.job_states import ENDED_STATES, OUTCOMES, RUNNING_STATES, status_message
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from msgspec import UnsetType
+
+    from ingest_api.openapi.response_types import FaultCount
     from ingest_api.web.dates import Row
     from schemas.events import JobAccepted, JobReverted, JobState
 
@@ -130,7 +135,7 @@ def _outcomes(
     return {name: opened[name] for name in OUTCOMES} if opened else _NONE
 
 
-def job_status(view: JobView) -> JobStatus:
+def job_status(view: JobView, rejected_by: list[FaultCount] | UnsetType = UNSET) -> JobStatus:
     """Return the status as it is sent."""
     accepted, reverted, rate = view.accepted, view.reverted, view.rows_per_s
     has_failed = view.undo_try is not None and reverted is not None
@@ -146,6 +151,7 @@ def job_status(view: JobView) -> JobStatus:
         sha256=accepted.sha256,
         total=accepted.lines,
         **view.outcomes,
+        rejected_by=rejected_by,
         rows_per_second=None if rate is None else round(rate, 1),
         started_date=optional_date_text(view.started_at),
         finished_date=None if view.is_running else optional_date_text(view.finished_at),

@@ -47,6 +47,30 @@ class UndoFailure(_Answer, frozen=True):
     ]
 
 
+class LineFault(_Answer, frozen=True):
+    """One thing that is wrong with a line."""
+
+    column: Annotated[str | None, Meta(description="As the file's header calls it.")]
+    code: str
+    reason: str
+    value: str | None
+
+
+class FaultCount(_Answer, frozen=True):
+    """How many lines were rejected for one thing; a line counts for each thing wrong with it."""
+
+    code: str
+    column: Annotated[
+        str | None, Meta(description="Null where it is not known, or the whole line is meant.")
+    ]
+    count: Count
+
+
+_FaultCounts = Annotated[
+    list[FaultCount], Meta(description="What lines were rejected for, the most frequent first.")
+]
+
+
 class JobStatus(_Answer, frozen=True):
     """How far a job has come."""
 
@@ -80,6 +104,16 @@ class JobStatus(_Answer, frozen=True):
             description="Of a job that waits to be undone, or done again: why the last try failed."
         ),
     ]
+    rejected_by: (
+        Annotated[
+            list[FaultCount],
+            Meta(
+                description="What lines were rejected for, the most frequent first; only where one"
+                " job is asked for, and once it has ended."
+            ),
+        ]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET
 
 
 class JobStatuses(_Answer, frozen=True):
@@ -105,6 +139,10 @@ class JobError(_Answer, frozen=True):
     code: str
     value: str | None
     reason: str
+    faults: Annotated[
+        list[LineFault],
+        Meta(description="All that is wrong with the line, what stands above first."),
+    ]
 
 
 class JobErrors(_Answer, frozen=True):
@@ -112,6 +150,7 @@ class JobErrors(_Answer, frozen=True):
 
     total: Annotated[Count, Meta(description="How many there are in all.")]
     errors: list[JobError] = msgspec.field(name="Errors")
+    rejected_by: _FaultCounts
     unlisted: (
         Annotated[
             int,

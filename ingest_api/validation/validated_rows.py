@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, cast
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 
@@ -17,6 +18,7 @@ from schemas.codec import columnar
 from schemas.rules import fields as user_rules
 from schemas.rules.attributes import is_attribute
 from schemas.rules.fields import FIELD_BY_NAME, FIELDS
+from schemas.rules.rejections import Fault, faults_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,12 +31,15 @@ if TYPE_CHECKING:
     from schemas.events import JobAccepted
     from schemas.rules.fields import Field
 
-    _Refused = tuple[int, str | None, str, str, str | None]
+    _Refused = tuple[int, list[Fault]]
     Bits = npt.NDArray[np.int32]
 
 MAX_RAW_BYTES: Final = 64 * 1024
 """Of a line as it is kept beside its outcome: a record must fit in a message of Kafka."""
 MAX_VALUE_CHARACTERS: Final = 1024
+MAX_FURTHER_FAULTS: Final = 50
+_MAX_FURTHER: Final = 255
+"""Characters of a value among the further faults: all must fit in a message with the line."""
 _ELLIPSIS: Final = "…"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TEXT_FIELDS: Final = ("first_name", "last_name", "email", "country", "state")
@@ -216,6 +221,7 @@ def is_shortened(raw: str) -> bool:
 def _rejections(
     block: Block, header: Header, validated: ValidatedBlock, accepted: JobAccepted
 ) -> pa.RecordBatch:
+    most = 1 if header.rules.are_first else MAX_FURTHER_FAULTS + 1
     refused = [*_refused_counts(block, header), *_refused_lines(validated, accepted)]
     refused.sort(key=itemgetter(0))
     return pa.RecordBatch.from_pylist(
@@ -225,16 +231,30 @@ def _rejections(
                 "record_number": block.first_record_number + index,
                 "line": int(block.lines[index]),
                 "sequence": 0,
-                "column": column,
-                "code": code,
-                "reason": reason,
-                "value": value and value[:MAX_VALUE_CHARACTERS],
+                **_as_columns(faults[:most]),
                 "raw": _shortened(block.raw(index)),
             }
-            for index, column, code, reason, value in refused
+            for index, faults in refused
         ],
         schema=columnar.REJECTION_SCHEMA,
     )
+
+
+def _as_columns(faults: list[Fault]) -> dict[str, str | None]:
+    """Return the first fault as columns of its own, and the others beside it."""
+    first, *further = faults
+    return {
+        "column": first.column,
+        "code": first.code,
+        "reason": first.reason,
+        "value": first.value and first.value[:MAX_VALUE_CHARACTERS],
+        "further_faults": faults_text(
+            [
+                msgspec.structs.replace(fault, value=fault.value and fault.value[:_MAX_FURTHER])
+                for fault in further
+            ]
+        ),
+    }
 
 
 def _refused_counts(block: Block, header: Header) -> Iterator[_Refused]:
@@ -242,13 +262,17 @@ def _refused_counts(block: Block, header: Header) -> Iterator[_Refused]:
     for index in np.flatnonzero(block.field_counts != expected).tolist():
         found = int(block.field_counts[index])
         rule = user_rules.TOO_FEW_FIELDS if found < expected else user_rules.TOO_MANY_FIELDS
-        yield index, None, rule.code, rule.reason.format(found=found, expected=expected), None
+        reason = rule.reason.format(found=found, expected=expected)
+        yield index, [Fault(column=None, code=rule.code, reason=reason, value=None)]
 
 
 def _refused_lines(validated: ValidatedBlock, accepted: JobAccepted) -> Iterator[_Refused]:
-    verdicts = validated.verdicts(accepted.mode)
-    for number, fault in enumerate(validated.faults_in(accepted.mode)):
+    """Yield each refused line with all its faults, the first being its verdict."""
+    by_row: dict[int, list[Fault]] = {}
+    for fault in validated.faults_in(accepted.mode):
         for row, cell in zip(fault.rows.tolist(), fault.values, strict=True):
-            if verdicts[row] == number:
-                index = int(validated.rows[row])
-                yield index, fault.column, fault.rule.code, fault.reason, cell
+            by_row.setdefault(row, []).append(
+                Fault(column=fault.column, code=fault.rule.code, reason=fault.reason, value=cell)
+            )
+    for row, faults in by_row.items():
+        yield int(validated.rows[row]), faults

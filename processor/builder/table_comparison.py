@@ -86,7 +86,8 @@ _ROWS: Final[Mapping[str, tuple[tuple[str, ...], LiteralString]]] = {
     "rejection": (
         ("job_id", "record_number"),
         """
-        SELECT job_id, record_number, line, "column", code, reason, value, raw
+        SELECT job_id, record_number, line, "column", code, reason, value, raw,
+               further_faults::text AS further_faults
         FROM {schema}.rejection
         """,
     ),

@@ -45,6 +45,7 @@ LEAF_COLUMNS: Final = (
 """The columns of a leaf that a job's rows fill; generation and partition are its defaults."""
 REJECTION_COLUMNS: Final = (
     "job_id", "record_number", "line", "column", "code", "reason", "value", "raw",
+    "further_faults",
 )  # fmt: skip
 
 

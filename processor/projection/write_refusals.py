@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from processor.decoding.dead_letter_texts import shown
 from processor.decoding.producer_rules import Refusal
 from schemas.rules.fields import FIELDS, KEY_EXISTS, NO_SUCH_USER, UNKNOWN_USER_INCOMPLETE
-from schemas.rules.rejections import key_field, missing_field
+from schemas.rules.rejections import incomplete_reason, key_field, missing_field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,8 +22,7 @@ def write_refusal(row: Mapping[str, Any], code: str, key_setting: str) -> Refusa
         return Refusal(code, KEY_EXISTS.reason.format(column=field.header), field.json_name)
     if code == UNKNOWN_USER_INCOMPLETE.code:
         field = missing_field(row)
-        reason = UNKNOWN_USER_INCOMPLETE.reason.format(column=field.header)
-        return Refusal(code, reason, field.json_name)
+        return Refusal(code, incomplete_reason(field), field.json_name)
     return Refusal(code, NO_SUCH_USER.reason)
 
 

@@ -347,7 +347,9 @@ def _take_rejections(job: JobInPartition, batch: Batch, step: Rows) -> None:
             np.asarray(pc.cast(rejections.column(name), pa.int64()))
             for name in ("record_number", "line")
         )
-        job.reject(record_numbers, lines, hashes(rejections.column("code")))
+        further = pc.fill_null(rejections.column("further_faults"), "")
+        codes = pc.binary_join_element_wise(rejections.column("code"), further, "")
+        job.reject(record_numbers, lines, hashes(codes))
 
 
 def _count_erased(job: JobInPartition, row: RowErased) -> None:

@@ -55,7 +55,10 @@ SELECT job_id, partition, inserted, updated, unchanged, rejected, opened_offset,
 FROM {schema}.job_partition
 """
 _REJECTIONS: LiteralString = """
-COPY (SELECT job_id, record_number, line, code FROM {schema}.rejection) TO STDOUT (FORMAT csv)
+COPY (
+    SELECT job_id, record_number, line, code || COALESCE(further_faults::text, '') AS code
+    FROM {schema}.rejection
+) TO STDOUT (FORMAT csv)
 """
 _USERS: LiteralString = "COPY (SELECT {columns} FROM {leaf}) TO STDOUT (FORMAT csv)"
 _WITH_ATTRIBUTES: LiteralString = """

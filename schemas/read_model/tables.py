@@ -11,9 +11,9 @@ import re
 from importlib import resources
 from typing import Final, LiteralString, cast
 
-VERSION: Final = 4
+VERSION: Final = 5
 """The version of the tables and of how the log is projected to them; a projection of another
-version is rebuilt, never altered.  4: producer rows are checked by the rules of values."""
+version is rebuilt, never altered.  5: every fault of a rejected line."""
 OUTCOME_CHANNEL: Final = "rollcall_outcomes"
 """NOTIFY channel: ids of events, separated by spaces, whose write_outcome has been committed."""
 API_SOURCE: Final = "rollcall-api"

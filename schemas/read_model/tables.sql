@@ -183,6 +183,8 @@ CREATE TABLE IF NOT EXISTS {schema}.rejection (
     reason text NOT NULL,
     value text,
     raw text NOT NULL,
+    -- As it stands in the event; json keeps its text.
+    further_faults json CHECK (json_typeof(further_faults) = 'array'),
     PRIMARY KEY (job_id, record_number)
 );
 
@@ -273,7 +275,7 @@ CREATE OR REPLACE VIEW {schema}.job_states AS
 SELECT job_id, state FROM {schema}.job;
 
 CREATE OR REPLACE VIEW {schema}.rejections AS
-SELECT job_id, record_number, line, "column", code, reason, value, raw
+SELECT job_id, record_number, line, "column", code, reason, value, raw, further_faults
 FROM {schema}.rejection;
 
 -- Producers of records without a job; source is null where they name none.

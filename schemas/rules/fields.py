@@ -147,6 +147,9 @@ DUPLICATE_IN_FILE: Final = Rule(
 UNKNOWN_USER_INCOMPLETE: Final = Rule(
     "REQUIRED", "{column} is required, because no user with this key exists yet."
 )
+UNKNOWN_USER_STATELESS: Final = Rule(
+    "REQUIRED", "State is required where the country is USA, and no user with this key exists yet."
+)
 """For an upsert line that would add a user; found by the projection."""
 
 NO_SUCH_USER: Final = Rule("NO_SUCH_USER", "No user has both this id and this key.")

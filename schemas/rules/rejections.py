@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from schemas.rules.attributes import attribute_field, is_attribute
 from schemas.rules.fields import (
     DUPLICATE_IN_FILE,
@@ -13,12 +15,35 @@ from schemas.rules.fields import (
     KEY_EXISTS,
     KEY_FIELD,
     UNKNOWN_USER_INCOMPLETE,
+    UNKNOWN_USER_STATELESS,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from schemas.rules.fields import Field, Rule
+
+
+class Fault(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that is wrong with a rejected line."""
+
+    column: str | None
+    code: str
+    reason: str
+    value: str | None
+
+
+def faults_text(faults: Sequence[Fault]) -> str | None:
+    """Return the faults as they stand in an event and in the table; None where there are none."""
+    return msgspec.json.encode(faults).decode() if faults else None
+
+
+def faults_of(text: str | None) -> list[Fault]:
+    """Return the faults of such a text; none where it is not one of ours."""
+    try:
+        return msgspec.json.decode(text or "[]", type=list[Fault])
+    except msgspec.MsgspecError:
+        return []
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +58,7 @@ class FoundRejection:
     reason: str
     value: str | None
     raw: str
+    further_faults: None = None
 
     def as_row(self) -> tuple[object, ...]:
         """Return its columns in table order."""
@@ -53,8 +79,14 @@ def key_conflict(
 def incomplete_user(row: Mapping[str, Any]) -> FoundRejection:
     """Reject a row that would add a user and lacks a required field."""
     missing = missing_field(row)
-    rule = UNKNOWN_USER_INCOMPLETE
-    return _rejection(row, rule, missing, rule.reason.format(column=missing.header))
+    return _rejection(row, UNKNOWN_USER_INCOMPLETE, missing, incomplete_reason(missing))
+
+
+def incomplete_reason(missing: Field) -> str:
+    """Return why a line that lacks this field can't add a user."""
+    is_for_country = missing.name == "state"
+    rule = UNKNOWN_USER_STATELESS if is_for_country else UNKNOWN_USER_INCOMPLETE
+    return rule.reason.format(column=missing.header)
 
 
 def erased_line(row: Mapping[str, Any]) -> FoundRejection:

@@ -5,6 +5,7 @@ from typing import Any
 
 from rich.console import Console
 
+from deploy.cli.output.faults import fault_rows, print_fault_counts
 from deploy.cli.output.sample_tables import print_changes, print_rows, print_users
 from deploy.cli.output.tables import ERROR_COLUMNS, print_line
 
@@ -28,4 +29,7 @@ def print_dry_run(console: Console, file_name: str, answer: Mapping[str, Any]) -
     print_changes(console, "Some to update", _PLACE, samples["update"])
     print_rows(console, "Some unchanged", _PLACE, samples["unchanged"])
     print_users(console, "Some to delete", _PLACE, samples["delete"])
-    print_rows(console, "Some to reject", ERROR_COLUMNS, samples["reject"])
+    print_fault_counts(console, answer["rejectedBy"])
+    refused, rejected = samples["reject"], answer["reject"]
+    more = f": the first {len(refused)} of {rejected:,}" if len(refused) < rejected else ""
+    print_rows(console, f"Some to reject{more}", ERROR_COLUMNS, fault_rows(refused))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -206,31 +207,53 @@ def _event(
         cells = [re.sub(r"\A'(?='*[=+@\t\r-])", "", cell) for cell in cells]
     try:
         return _row(job, names, cells, (number, line, raw))
-    except Refusal as refusal:
+    except RefusedLineError as error:
         reasons = REASONS if job.rules_version < 3 else LATER_REASONS
-        reason = reasons[refusal.code].format(
-            column=refusal.column, limit=refusal.limit, found=len(cells), expected=len(names)
-        )
+        faults: list[dict[str, Any]] = [
+            {
+                "column": refusal.column,
+                "code": refusal.code,
+                "reason": reasons[refusal.code].format(
+                    column=refusal.column,
+                    limit=refusal.limit,
+                    found=len(cells),
+                    expected=len(names),
+                ),
+                "value": refusal.value and refusal.value[: 255 if number else 1024],
+            }
+            for number, refusal in enumerate(error.refusals)
+        ]
+        first, *further = faults
+        has_further = further and job.rules_version >= 3
         return RowRejected(
             job_id=job.job_id,
             record_number=number,
             line=line,
             sequence=0,
-            column=refusal.column,
-            code=refusal.code,
-            reason=reason,
-            value=refusal.value and refusal.value[:1024],
+            **first,
             raw=raw,
+            further_faults=_json(further[:50]) if has_further else None,
         )
+
+
+def _json(faults: list[dict[str, Any]]) -> str:
+    return json.dumps(faults, ensure_ascii=False, separators=(",", ":"))
+
+
+class RefusedLineError(Exception):
+    """A line is refused, for all of these."""
+
+    def __init__(self, refusals: list[Refusal]) -> None:
+        super().__init__(refusals)
+        self.refusals = refusals
 
 
 def _row(
     job: JobAccepted, names: list[str], cells: list[str], place: tuple[int, int, str]
 ) -> UserRow:
     if len(cells) != len(names):
-        raise Refusal(
-            None, "TOO_FEW_FIELDS" if len(cells) < len(names) else "TOO_MANY_FIELDS", None
-        )
+        code = "TOO_FEW_FIELDS" if len(cells) < len(names) else "TOO_MANY_FIELDS"
+        raise RefusedLineError([Refusal(None, code, None)])
     types = {_plain(column.name): column for column in job.attributes}
     columns = {_field(name, types): name for name in names if _plain(name) not in ADDED}
     key_field = KEYS.get(job.reconciliation_key, "@" + job.reconciliation_key)
@@ -241,18 +264,18 @@ def _row(
         )
         for field, cell in zip(names_of_fields, _held(names, cells), strict=True)
     }
-    values = {
-        field: value_of(
-            job, field, (text, columns[field]), _type(field, types), is_key=field == key_field
-        )
-        for field, text in texts.items()
-    }
+    values, refusals = _values(job, texts, columns, types)
     if values[key_field] is None:
-        raise Refusal(columns[key_field], "KEY_MISSING", "")
-    lack = _lack(values)
-    if lack and job.mode != "upsert":
-        field, code = lack
-        raise Refusal(columns.get(field, HEADERS[field]), code, texts.get(field))
+        refusals.append(Refusal(columns[key_field], "KEY_MISSING", ""))
+    lacks = _lacks(values)
+    if job.mode != "upsert":
+        refusals += [
+            Refusal(columns.get(field, HEADERS[field]), code, texts.get(field))
+            for field, code in lacks
+            if field != key_field
+        ]
+    if refusals:
+        raise RefusedLineError(refusals)
     key = str(values[key_field])
     found: dict[str, Any] = {"last_active_date": job.accepted_at.date()}
     found |= {name: value for name, value in values.items() if value is not None and name[0] != "@"}
@@ -266,9 +289,30 @@ def _row(
         attributes=_attributes(job, values),
         present=_present(job, values),
         occurred_at=job.accepted_at,
-        raw=place[2] if lack or job.mode != "upsert" else None,
+        raw=place[2] if lacks or job.mode != "upsert" else None,
         **found,
     )
+
+
+def _values(
+    job: JobAccepted,
+    texts: dict[str, str],
+    columns: dict[str, str],
+    types: dict[str, AttributeColumn],
+) -> tuple[dict[str, Any], list[Refusal]]:
+    key_field = KEYS.get(job.reconciliation_key, "@" + job.reconciliation_key)
+    values: dict[str, Any] = {}
+    refusals: list[Refusal] = []
+    for field, text in texts.items():
+        is_key = field == key_field
+        try:
+            values[field] = value_of(
+                job, field, (text, columns[field]), _type(field, types), is_key=is_key
+            )
+        except Refusal as refusal:
+            values[field] = text
+            refusals.append(refusal)
+    return values, refusals
 
 
 def _held(names: list[str], cells: list[str]) -> list[str]:
@@ -299,13 +343,11 @@ def _attributes(job: JobAccepted, values: dict[str, Any]) -> dict[str, str | Non
     return found
 
 
-def _lack(values: dict[str, Any]) -> tuple[str, str] | None:
-    for field in REQUIRED:
-        if values.get(field) is None:
-            return field, "REQUIRED"
-    if values["country"].lower() in USA and values.get("state") is None:
-        return "state", "STATE_REQUIRED"
-    return None
+def _lacks(values: dict[str, Any]) -> list[tuple[str, str]]:
+    lacks = [(field, "REQUIRED") for field in REQUIRED if values.get(field) is None]
+    if (values.get("country") or "").lower() in USA and values.get("state") is None:
+        lacks.append(("state", "STATE_REQUIRED"))
+    return lacks
 
 
 def _present(job: JobAccepted, values: dict[str, Any]) -> int:

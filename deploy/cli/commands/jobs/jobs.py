@@ -12,6 +12,7 @@ from deploy.api_client.client import path_of
 from deploy.api_client.job import JobCounts
 from deploy.cli.api_command import ApiCommand, call_options, page_options
 from deploy.cli.output.error_file import write_error_file
+from deploy.cli.output.faults import counts_text, fault_rows, print_fault_counts
 from deploy.cli.output.job_progress import follow_job
 from deploy.cli.output.listings import Listing
 from deploy.cli.output.tables import (
@@ -63,7 +64,8 @@ def status(job_id: str | None, *, waits: bool, as_json: bool, url: str) -> None:
     if as_json:
         print_json(answer)
     else:
-        print_fields(output(), answer)
+        counts = counts_text(answer.get("rejectedBy", ()))
+        print_fields(output(), answer | {"rejectedBy": counts or None})
     if waits and JobCounts.of(answer).state != "COMPLETED":
         sys.exit(1)
 
@@ -121,7 +123,9 @@ def errors(job_id: str, *, csv_path: Path | None, as_json: bool, url: str, **que
         return
     found = answer["Errors"]
     more = next_page(answer, "Errors", query)
-    print_table(output(), f"{answer['total']} rejected lines{more}", ERROR_COLUMNS, found)
+    print_fault_counts(output(), answer["rejectedBy"])
+    title = f"{answer['total']} rejected lines{more}"
+    print_table(output(), title, ERROR_COLUMNS, fault_rows(found))
     _print_unlisted(answer, output())
 
 

@@ -20,6 +20,7 @@ from deploy.api_client.job import OUTCOMES, JobCounts
 from deploy.api_client.upload import Upload, send, send_for_dry_run
 from deploy.cli.commands.stack.up import port_option, print_running, run_until_stopped, started
 from deploy.cli.output.dry_run_preview import print_dry_run
+from deploy.cli.output.faults import fault_rows
 from deploy.cli.output.job_progress import follow_job, send_upload
 from deploy.cli.output.tables import ERROR_COLUMNS, output, print_counts, print_table
 from deploy.local_stack.rollcall import Plan, Running
@@ -91,7 +92,7 @@ def _import_sample(
         job_id, counts = _import(client, upload, console)
     errors = client.get(path_of("batchinfo", "errors", job_id), {"pageSize": _SHOWN_ERRORS})
     title = f"The first {len(errors['Errors'])} of {errors['total']} rejected lines"
-    print_table(console, title, ERROR_COLUMNS, errors["Errors"])
+    print_table(console, title, ERROR_COLUMNS, fault_rows(errors["Errors"]))
     return _is_as_expected(outcome(counts) | {"users": _count_users(running)}, expected, console)
 
 
