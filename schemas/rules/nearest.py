@@ -19,10 +19,10 @@ _MOST_CHARACTERS: Final = 100
 def nearest(
     name: str, known: Iterable[str], others_words: Mapping[str, tuple[str, ...]] | None = None
 ) -> list[str]:
-    """Return the known names that are most like this one, two at most, the nearest first.
+    """Return the known name that is most like this one, or none where none is like it.
 
     Case, spaces, ``_`` and ``-`` don't count.
-    ``others_words`` has known names by what others call the same.
+    ``others_words`` has known names by what others call the same; of those it may be several.
     """
     plain = {plain_name(each): each for each in known}
     wanted = plain_name(name[:_MOST_CHARACTERS])
@@ -30,7 +30,7 @@ def nearest(
     if wanted in plain:
         meant = [plain[wanted]]
     if not meant:
-        found = difflib.get_close_matches(wanted, plain, n=2, cutoff=_LEAST_LIKENESS)
+        found = difflib.get_close_matches(wanted, plain, n=1, cutoff=_LEAST_LIKENESS)
         meant = [plain[each] for each in found]
     return meant
 
