@@ -33,7 +33,7 @@ def _meant(name: str) -> list[str]:
     if in_file in SETTING_NAMES:  # it is no secret, so no file is read for it
         return [in_file]
     # All begin alike, so what they begin with is no likeness.
-    endings = {each.removeprefix(_PREFIX) for each in SETTING_NAMES}
+    endings = [each.removeprefix(_PREFIX) for each in sorted(SETTING_NAMES)]
     return [_PREFIX + each for each in nearest(name.removeprefix(_PREFIX), endings)]
 
 
