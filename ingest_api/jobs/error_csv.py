@@ -73,7 +73,7 @@ class ErrorFile:
 
     def _line(self, row: Row) -> str:
         raw: str = row["raw"]
-        faults = faults_of(row["further_faults"])
+        faults = faults_of(row.get("further_faults"))
         codes = ", ".join([row["code"], *(fault.code for fault in faults)])
         why = self._why(codes, " ".join([row["reason"], *(fault.reason for fault in faults)]))
         if self._is_plain(raw):

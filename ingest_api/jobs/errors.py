@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import UNSET
 
-from ingest_api.jobs.faults import line_faults, select_fault_counts
+from ingest_api.jobs.faults import line_faults
 from ingest_api.openapi.response_types import JobError, JobErrors
 from ingest_api.web.dates import nearer_end
 from ingest_api.web.parameters import MOST_INT64
@@ -78,9 +78,6 @@ class ErrorReader:
             total=total,
             unlisted=unlisted or UNSET,
             errors=[_error(job, row) for row in rows],
-            rejected_by=await select_fault_counts(snapshot.select, job.accepted.job_id)
-            if total
-            else [],
         )
 
     def _unlisted(self, job: LedgerJob, counted: Row) -> int:

@@ -41,7 +41,7 @@ def line_faults(row: Row) -> list[LineFault]:
     first = LineFault(
         column=row["column"], code=row["code"], reason=row["reason"], value=row["value"]
     )
-    further = faults_of(row["further_faults"])
+    further = faults_of(row.get("further_faults"))
     return [
         first,
         *(

@@ -66,11 +66,6 @@ class FaultCount(_Answer, frozen=True):
     count: Count
 
 
-_FaultCounts = Annotated[
-    list[FaultCount], Meta(description="What lines were rejected for, the most frequent first.")
-]
-
-
 class JobStatus(_Answer, frozen=True):
     """How far a job has come."""
 
@@ -150,7 +145,6 @@ class JobErrors(_Answer, frozen=True):
 
     total: Annotated[Count, Meta(description="How many there are in all.")]
     errors: list[JobError] = msgspec.field(name="Errors")
-    rejected_by: _FaultCounts
     unlisted: (
         Annotated[
             int,

@@ -132,6 +132,10 @@ def test_a_changed_value_is_found(projected: Scene, column: str, value: str, sho
             "rejection.hash of record numbers, lines and codes, job 1002: ",
         ),
         (
+            "UPDATE {schema}.rejection SET further_faults = '[]' WHERE job_id = 1002",
+            "rejection.hash of record numbers, lines and codes, job 1002: ",
+        ),
+        (
             "UPDATE {schema}.job SET state = 'COMPLETED' WHERE job_id = 1004",
             "job.state, job 1004: expected COMPLETED_WITH_ERRORS, found COMPLETED",
         ),

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import psycopg
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -106,7 +107,10 @@ def test_a_dry_run_says_what_the_job_then_does(
 
 
 def _as_row(sample: Any) -> Row:
-    return {name: getattr(sample, name) for name in sample.__struct_fields__}
+    return {
+        name: msgspec.to_builtins(value) if name == "faults" else value
+        for name, value in msgspec.structs.asdict(sample).items()
+    }
 
 
 def _keys(lines: Lines) -> list[str]:

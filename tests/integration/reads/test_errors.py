@@ -74,6 +74,14 @@ def test_errors_are_as_the_contract_has_them(database: str) -> None:
                 "code": "KEY_EXISTS",
                 "value": "a@b.co",
                 "reason": "Email is being used for one of the audience members.",
+                "faults": [
+                    {
+                        "column": "Email",
+                        "code": "KEY_EXISTS",
+                        "reason": "Email is being used for one of the audience members.",
+                        "value": "a@b.co",
+                    }
+                ],
             }
         ],
     }

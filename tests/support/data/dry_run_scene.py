@@ -194,6 +194,10 @@ class Audience:
             {
                 "error_message": f"Line {row['record_number']},{row['raw']},{row['reason']}",
                 **{name: row[name] for name in ("line", "column", "code", "value", "reason")},
+                "faults": [
+                    {name: row[name] for name in ("column", "code", "reason", "value")},
+                    *(row["further_faults"] or ()),
+                ],
             }
             for row in select(self.env, query)
         ]

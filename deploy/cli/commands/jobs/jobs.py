@@ -118,12 +118,13 @@ def errors(job_id: str, *, csv_path: Path | None, as_json: bool, url: str, **que
             _print_unlisted(first, progress_console())
             return
         answer = client.get(path_of("batchinfo", "errors", job_id), query)
-    if as_json:
-        print_json(answer)
-        return
+        if as_json:
+            print_json(answer)
+            return
+        of_job = client.get(path_of("batchinfo", "status", job_id))
     found = answer["Errors"]
     more = next_page(answer, "Errors", query)
-    print_fault_counts(output(), answer["rejectedBy"])
+    print_fault_counts(output(), of_job.get("rejectedBy", ()))
     title = f"{answer['total']} rejected lines{more}"
     print_table(output(), title, ERROR_COLUMNS, fault_rows(found))
     _print_unlisted(answer, output())

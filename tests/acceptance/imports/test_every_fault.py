@@ -1,0 +1,83 @@
+"""All that is wrong with a line is told at once, and how many lines each thing keeps out."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING, Any
+
+from tests.support.clients.client import BASE
+
+if TYPE_CHECKING:
+    from tests.support.servers.rig import Rig
+
+CONTENT = (
+    "First Name,Last Name,Email,Country,Mobile Number,Last Active Date\n"
+    "Ada,Lovelace,ada@example.org,India,+91 98765 43210,2026-01-31T10:00:00Z\n"
+    ",,bad,UK,12,foo\n"
+    "Bob,Ray,bob@example.org,UK,12,\n"
+    "Cy,Sun,cy@example.org,USA,,\n"
+)
+FAULTS = [
+    [
+        ("Email", "EMAIL_INVALID", "bad"),
+        ("Mobile Number", "MOBILE_INVALID", "12"),
+        ("Last Active Date", "DATE_INVALID", "foo"),
+        ("First Name", "REQUIRED", ""),
+        ("Last Name", "REQUIRED", ""),
+    ],
+    [("Mobile Number", "MOBILE_INVALID", "12")],
+    [("State", "STATE_REQUIRED", None)],
+]
+COUNTS = [
+    {"code": "MOBILE_INVALID", "column": "Mobile Number", "count": 2},
+    {"code": "DATE_INVALID", "column": "Last Active Date", "count": 1},
+    {"code": "EMAIL_INVALID", "column": "Email", "count": 1},
+    {"code": "REQUIRED", "column": "First Name", "count": 1},
+    {"code": "REQUIRED", "column": "Last Name", "count": 1},
+    {"code": "STATE_REQUIRED", "column": "State", "count": 1},
+]
+
+
+def faults_in(errors: list[dict[str, Any]]) -> list[list[tuple[str, str, str | None]]]:
+    """Column, code and value of each fault, by line."""
+    return [
+        [(fault["column"], fault["code"], fault["value"]) for fault in error["faults"]]
+        for error in errors
+    ]
+
+
+def test_every_fault_is_told_everywhere(rig_of_module: Rig) -> None:
+    """By a dry run, the errors, the error file and the job's status."""
+    rig = rig_of_module
+    dry_run = rig.client.upload(CONTENT.encode(), fields={"dryRun": "true"}).json()
+    job_id = int(rig.client.upload(CONTENT.encode()).json()["id"])
+    status = rig.wait_ended(job_id)
+    errors = rig.client.errors(job_id)
+    head = {"Accept": "text/csv"}
+    file = rig.client.http.get(f"{BASE}/batchinfo/errors/{job_id}", headers=head)
+    rows = list(csv.DictReader(io.StringIO(file.content.decode("utf-8-sig"))))
+
+    assert faults_in(errors) == FAULTS
+    for error in errors:
+        assert all(error[name] == value for name, value in error["faults"][0].items())
+    assert faults_in(dry_run["samples"]["reject"]) == FAULTS
+    assert dry_run["rejectedBy"] == status["rejectedBy"] == COUNTS
+    assert [row["Error Code"].split(", ") for row in rows] == [
+        [code for _, code, _ in faults] for faults in FAULTS
+    ]
+    assert "Last Name is required." in rows[0]["Error Reason"]
+
+
+def test_a_state_is_missed_for_the_country(rig_of_module: Rig) -> None:
+    """Of an upsert that would add a user, the reason says so; the code stays."""
+    content = b"First Name,Last Name,Email,Country\nDi,Poe,di@example.org,usa\n"
+    answer = rig_of_module.client.upload(content, "upsert")
+    job_id = int(answer.json()["id"])
+    rig_of_module.wait_ended(job_id)
+
+    (error,) = rig_of_module.client.errors(job_id)
+    assert (error["column"], error["code"]) == ("State", "REQUIRED")
+    assert error["reason"] == (
+        "State is required where the country is USA, and no user with this key exists yet."
+    )
