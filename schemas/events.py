@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 JobMode = Literal["insert", "upsert", "delsert"]
 RowMode = Literal["insert", "upsert", "delsert", "delete"]
+DateOrder = Literal["MDY", "DMY", "YMD"]
 JobState = Literal[
     "ACCEPTED", "PROCESSING", "COMPLETED", "COMPLETED_WITH_ERRORS", "REVERTING", "REVERTED"
 ]
@@ -158,6 +159,8 @@ class JobAccepted:
     idempotency_key: str | None = None
     header: str | None = None
     attributes: tuple[AttributeColumn, ...] = ()
+    phone_region: str | None = None
+    date_order: DateOrder = "MDY"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

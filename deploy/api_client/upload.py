@@ -21,6 +21,8 @@ class Upload:
     delimiter: str = "COMMA"
     charset: str | None = None
     blank_cells: str | None = None
+    phone_region: str | None = None
+    date_order: str | None = None
     max_delete_percent: float | None = None
 
     @property
@@ -85,6 +87,8 @@ def _fields(upload: Upload) -> dict[str, str]:
     given = {
         "importType": upload.mode,
         "blankCells": upload.blank_cells,
+        "phoneRegion": upload.phone_region,
+        "dateOrder": upload.date_order,
         "maxDeletePercent": (
             None if upload.max_delete_percent is None else f"{upload.max_delete_percent:g}"
         ),

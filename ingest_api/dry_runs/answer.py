@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
     Row = dict[str, Any]
 
+_UNCLEAR_DATES: Final = (
+    "Each date of the file could be month first or day first; they are read as {order}:"
+    " say dateOrder if that is wrong."
+)
 NOTHING_CHANGED: Final = "Dry run: nothing was changed."
 _REFUSED: Final = (KEY_EXISTS.code, DUPLICATE_IN_FILE.code, UNKNOWN_USER_INCOMPLETE.code)
 
@@ -101,6 +105,7 @@ class DryRunAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     pending_jobs: int
     samples: Samples
     rejected_by: list[FaultCount]
+    notes: list[str]
 
 
 def answer_of(compared: ComparisonResult, lines: ComparedLines) -> DryRunAnswer:
@@ -117,7 +122,15 @@ def answer_of(compared: ComparisonResult, lines: ComparedLines) -> DryRunAnswer:
         pending_jobs=compared.pending_jobs,
         samples=_samples(compared, lines),
         rejected_by=_fault_counts(compared, lines),
+        notes=_notes(lines),
     )
+
+
+def _notes(lines: ComparedLines) -> list[str]:
+    """Return what whoever sends the file had better look at."""
+    order = lines.accepted.date_order
+    is_unclear = lines.date_orders.are_unclear and order != "YMD"
+    return [_UNCLEAR_DATES.format(order=order)] if is_unclear else []
 
 
 def _fault_counts(compared: ComparisonResult, lines: ComparedLines) -> list[FaultCount]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ingest_api.dry_runs.statements import LINE_COLUMNS, SAMPLES
 from ingest_api.kafka.upload_chunks import stored_file
 from ingest_api.uploads.receiver import ThrottledReader, open_stored
+from ingest_api.validation.dates import DateOrders
 from ingest_api.validation.validated_file import validate_file
 from schemas.read_model.attribute_json import attributes_json
 from schemas.read_model.copy_binary import copy_input, is_complete, jsonb
@@ -63,6 +64,7 @@ class ComparedLines:
         self.rejected = 0
         self.rejections: list[dict[str, Any]] = []
         self.faults = Counter[tuple[str, str | None]]()
+        self.date_orders = DateOrders()
         self._columns = columns
 
     def inputs(self, readable: Readable) -> Iterator[memoryview]:
@@ -73,6 +75,8 @@ class ComparedLines:
         """
         for checked in validate_file(readable, self.accepted):
             self._note_rejections(checked)
+            for column in checked.dates:
+                self.date_orders.note(column)
             yield copy_input(self._columns(checked.rows, self.accepted))
 
     def _note_rejections(self, checked: RowsAndRejections) -> None:

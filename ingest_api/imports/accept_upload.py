@@ -214,6 +214,8 @@ class _RepeatedUpload:
             mode=options.mode,
             delimiter=options.delimiter,
             blank_cells=options.blank_cells,
+            phone_region=options.phone_region,
+            date_order=options.date_order,
         )
         if not is_same_content(accepted, again):
             raise _conflict()
@@ -282,4 +284,6 @@ def _job_accepted(
         idempotency_key=request.idempotency_key,
         header=survey.header.raw,
         attributes=received.attribute_columns,
+        phone_region=options.phone_region,
+        date_order=options.date_order,
     )

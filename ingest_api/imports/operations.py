@@ -9,7 +9,9 @@ from ingest_api.errors import INVALID_FILE
 from ingest_api.openapi.operation import JSON, Answer, Operation, Parameter, refused
 from ingest_api.openapi.response_types import ImportAccepted
 from ingest_api.parsing.file_format import DELIMITERS
+from ingest_api.validation.phones import PHONE_REGIONS
 from schemas.events import JOB_MODES
+from schemas.rules.value_rules import DATE_ORDERS
 
 _EXAMPLE_ID: Final = "8784592478968094060"
 _DELIMITER: Final[dict[str, Any]] = {
@@ -33,6 +35,24 @@ _BLANK_CELLS: Final[dict[str, Any]] = {
     "enum": ["keep", "clear"],
     "default": "keep",
     "description": "What a blank cell does to the field of a user that an upsert changes.",
+}
+_PHONE_REGION: Final[dict[str, Any]] = {
+    "type": "string",
+    "enum": list(PHONE_REGIONS),
+    "description": (
+        "The country of phone numbers that name none, by its two letters of ISO 3166; "
+        "without it such a number is refused."
+    ),
+}
+_DATE_ORDER: Final[dict[str, Any]] = {
+    "type": "string",
+    "enum": list(DATE_ORDERS),
+    "default": "MDY",
+    "description": (
+        "How the file writes dates: `MDY` is 12/31/2025, `DMY` 31/12/2025, 31.12.2025 or "
+        "31-12-2025, `YMD` 2025/12/31 or 2025.12.31. 2025-12-31 is always taken, and each with a "
+        "time or not; of a time with a zone the day in UTC counts."
+    ),
 }
 _DRY_RUN: Final[dict[str, Any]] = {
     "type": "boolean",
@@ -76,6 +96,8 @@ _FORM: Final[dict[str, Any]] = {
         "importType": _MODE,
         "DELIMITER": _DELIMITER,
         "blankCells": _BLANK_CELLS,
+        "phoneRegion": _PHONE_REGION,
+        "dateOrder": _DATE_ORDER,
         "dryRun": _DRY_RUN,
         "maxDeletePercent": _MAX_DELETE_PERCENT,
     },
@@ -116,6 +138,8 @@ IMPORT: Final = Operation(
         _option("query", "importType", _MODE, before="the form"),
         _option("query", "DELIMITER", _DELIMITER, before="the form"),
         _option("query", "blankCells", _BLANK_CELLS, before="the form"),
+        _option("query", "phoneRegion", _PHONE_REGION, before="the form"),
+        _option("query", "dateOrder", _DATE_ORDER, before="the form"),
         _option("query", "dryRun", _DRY_RUN, before="the form"),
         _option("query", "maxDeletePercent", _MAX_DELETE_PERCENT, before="the form"),
     ),

@@ -12,7 +12,7 @@ from schemas.rules.fields import KEY_FIELD, RULES_VERSION
 from schemas.rules.value_rules import ValueRules
 
 if TYPE_CHECKING:
-    from schemas.events import AttributeColumn, JobAccepted
+    from schemas.events import AttributeColumn, DateOrder, JobAccepted
     from schemas.rules.fields import Field
 
 DELIMITERS: Final = {"COMMA": ",", "SEMI_COLON": ";", "PIPE": "|", "HYPHEN": "-"}
@@ -45,11 +45,13 @@ class FileFormat:
     reconciliation_key: str = "email"
     attributes: tuple[AttributeColumn, ...] = ()
     rules_version: int = RULES_VERSION
+    phone_region: str | None = None
+    date_order: DateOrder = "MDY"
 
     @property
     def value_rules(self) -> ValueRules:
         """The rules by which its values are read."""
-        return ValueRules(self.rules_version)
+        return ValueRules(self.rules_version, self.phone_region, self.date_order)
 
     @property
     def attribute_fields(self) -> tuple[Field, ...]:
@@ -114,6 +116,8 @@ def format_of(accepted: JobAccepted) -> FileFormat:
         reconciliation_key=accepted.reconciliation_key,
         attributes=accepted.attributes,
         rules_version=accepted.rules_version,
+        phone_region=accepted.phone_region,
+        date_order=accepted.date_order,
     )
 
 

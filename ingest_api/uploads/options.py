@@ -14,22 +14,30 @@ from typing import TYPE_CHECKING, Final, cast
 
 from ingest_api.errors import Detail, invalid_file
 from ingest_api.parsing.file_format import DELIMITERS
+from ingest_api.validation.phones import PHONE_REGIONS
 from schemas.events import JOB_MODES
+from schemas.rules.value_rules import DATE_ORDERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ingest_api.errors import InvalidRequestError
     from ingest_api.web.roles import Role
-    from schemas.events import JobMode
+    from schemas.events import DateOrder, JobMode
 
 _BLANK_CELLS: Final = ("keep", "clear")
-_DEFAULTS: Final = {"DELIMITER": "COMMA", "importType": "insert", "blankCells": "keep"}
+_DEFAULTS: Final = {
+    "DELIMITER": "COMMA",
+    "importType": "insert",
+    "blankCells": "keep",
+    "dateOrder": "MDY",
+}
 _ALLOWED: Final[dict[str, Sequence[str]]] = {
     "DELIMITER": tuple(DELIMITERS),
     "importType": JOB_MODES,
     "blankCells": _BLANK_CELLS,
     "dryRun": ("true", "false"),
+    "dateOrder": DATE_ORDERS,
 }
 _PERCENT: Final = re.compile(r"[0-9]{1,3}(\.[0-9]{1,6})?")
 _WHOLE: Final = Decimal(100)
@@ -48,6 +56,9 @@ class ImportOptions:
     mode_name: str | None = None
     blank_cells_name: str | None = None
     dry_run_name: str | None = None
+    phone_region: str | None = None
+    """The country of phone numbers that name none."""
+    date_order_name: str | None = None
     max_delete_percent: Decimal | None = None
     """Of the users, how many a delsert may remove; the other modes remove nobody."""
 
@@ -65,6 +76,11 @@ class ImportOptions:
     def blank_cells(self) -> str:
         """Return ``keep`` or ``clear``: what an upsert's blank cell does to the field."""
         return self.blank_cells_name or _DEFAULTS["blankCells"]
+
+    @property
+    def date_order(self) -> DateOrder:
+        """Return the order of day, month and year in the file's dates."""
+        return cast("DateOrder", self.date_order_name or _DEFAULTS["dateOrder"])
 
     @property
     def is_dry_run(self) -> bool:
@@ -96,6 +112,8 @@ def with_fields(options: ImportOptions, fields: Mapping[str, Sequence[str]]) -> 
         mode_name=options.mode_name or in_form.mode_name,
         blank_cells_name=options.blank_cells_name or in_form.blank_cells_name,
         dry_run_name=options.dry_run_name or in_form.dry_run_name,
+        phone_region=options.phone_region or in_form.phone_region,
+        date_order_name=options.date_order_name or in_form.date_order_name,
         max_delete_percent=in_form.max_delete_percent if percent is None else percent,
     )
 
@@ -106,6 +124,8 @@ def _options(values: Mapping[str, Sequence[str]]) -> ImportOptions:
         mode_name=_value("importType", values.get("importType", ())),
         blank_cells_name=_value("blankCells", values.get("blankCells", ())),
         dry_run_name=_value("dryRun", values.get("dryRun", ())),
+        phone_region=_region("phoneRegion", values.get("phoneRegion", ())),
+        date_order_name=_value("dateOrder", values.get("dateOrder", ())),
         max_delete_percent=_percent("maxDeletePercent", values.get("maxDeletePercent", ())),
     )
 
@@ -114,6 +134,13 @@ def _value(name: str, values: Sequence[str]) -> str | None:
     value = _only(name, values)
     if value is not None and value not in _ALLOWED[name]:
         raise invalid_option(name, f"{name} is one of {', '.join(_ALLOWED[name])}.")
+    return value
+
+
+def _region(name: str, values: Sequence[str]) -> str | None:
+    value = _only(name, values)
+    if value is not None and value not in PHONE_REGIONS:
+        raise invalid_option(name, f"{name} is a country by its two letters of ISO 3166, as GB.")
     return value
 
 

@@ -178,6 +178,8 @@ class UploadReceiver:
             compression="gzip" if file.is_gzip else "none",
             reconciliation_key=self._resources.settings.reconciliation_key,
             attributes=self._attributes,
+            phone_region=options.phone_region,
+            date_order=options.date_order,
         )
 
     def _in_thread(

@@ -47,6 +47,7 @@ _IN_ORDER: Final[dict[DateOrder, re.Pattern[str]]] = {
         r"(?P<year>[0-9]{4})(?P<mark>[/.])(?P<month>[0-9]{1,2})(?P=mark)(?P<day>[0-9]{1,2})"
     ),
 }
+_EITHER_ORDER: Final = re.compile(r"([0-9]{1,2})[/.-]([0-9]{1,2})[/.-][0-9]{4}")
 _MARKS: Final[dict[DateOrder, bytes]] = {"MDY": b"/", "DMY": b"/.-", "YMD": b"/."}
 _TIME: Final = re.compile(
     r"(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})(?:[.,][0-9]{1,9})?)?"
@@ -77,6 +78,27 @@ def to_days(column: TextColumn, rules: ValueRules) -> tuple[Numbers, Mask]:
         days[rest] = [day or 0 for day in found]
         is_bad[rest] = [day is None for day in found]
     return days, is_bad
+
+
+class DateOrders:
+    """Whether all dates of a file fit both orders, month first and day first."""
+
+    def __init__(self) -> None:
+        self._differs = self._is_decided = False
+
+    @property
+    def are_unclear(self) -> bool:
+        """True where each date is one in both orders, and not always the same."""
+        return self._differs and not self._is_decided
+
+    def note(self, column: TextColumn) -> None:
+        """Take in the dates of a column."""
+        for text in cast("list[str]", column.array.unique().to_pylist()):
+            found = _EITHER_ORDER.match(text)
+            if found:
+                first, second = int(found[1]), int(found[2])
+                self._is_decided |= max(first, second) > _DECEMBER
+                self._differs |= first != second
 
 
 def _ten_characters_to_days(

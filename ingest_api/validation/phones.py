@@ -23,6 +23,7 @@ from schemas.rules.fields import MOBILE_INVALID, MOBILE_PATTERN, MOBILE_PUNCTUAT
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+    from phonenumbers import PhoneNumber
 
     from ingest_api.parsing.columns import Mask, Positions, TextColumn
     from ingest_api.validation.faults import ValueFault
@@ -41,23 +42,65 @@ _TYPOGRAPHY: Final = str.maketrans(
 """What programs and phones put between digits, taken out."""
 _MOBILE: Final = re.compile(MOBILE_PATTERN)
 _SHORTENED: Final = re.compile(r"[0-9]+E\+[0-9]+", re.IGNORECASE)
-_NOT_INTERNATIONAL: Final = MOBILE_INVALID.reason.removeprefix("{column} ")
+_INVALID: Final = MOBILE_INVALID.reason.removeprefix("{column} ")
+_INVALID_IN: Final = (
+    "is neither a phone number of {region} nor one in international form, such as +14155550123."
+)
+PHONE_REGIONS: Final = tuple(sorted(phonenumbers.SUPPORTED_REGIONS))
+"""Countries by their two letters of ISO 3166."""
 
 
-def to_phone_numbers(column: TextColumn) -> tuple[TextColumn, list[ValueFault]]:
-    """Return the phone numbers in E.164, and what is wrong with those that are none."""
+def to_phone_numbers(
+    column: TextColumn, region: str | None = None
+) -> tuple[TextColumn, list[ValueFault]]:
+    """Return the phone numbers in E.164, and what is wrong with those that are none.
+
+    One without its country is taken as one of the region, if there is any.
+    """
     plain = column
     if not _is_plus_and_digits(column):
         plain = without_typography(column)
-        plain = _with_plus(without(plain, _PUNCTUATION[plain.data]))
-    is_odd = (column.lengths > 0) & ~_is_plain(plain, _is_mobile(plain))
+        plain = without(plain, _PUNCTUATION[plain.data])
+        plain = plain if region and _dials_abroad_otherwise(region) else _with_plus(plain)
+    numbers = _with_country(plain, region) if region else plain
+    is_odd = (column.lengths > 0) & ~_is_plain(numbers, _is_mobile(numbers))
     if not is_odd.any():
-        return plain, []
+        return numbers, []
     given = plain.values_where(is_odd)
-    found = [_by_library(number) for number in given]
-    numbers = [number or text for (number, _), text in zip(found, given, strict=True)]
+    found = [_by_library(number, region) for number in given]
+    texts = [number or text for (number, _), text in zip(found, given, strict=True)]
     faults = value_faults(is_odd, (detail for _, detail in found))
-    return with_replaced(plain, is_odd, numbers), faults
+    return with_replaced(numbers, is_odd, texts), faults
+
+
+def _dials_abroad_otherwise(region: str) -> bool:
+    """Return whether numbers abroad are not dialled with 00 there; the library knows how."""
+    metadata = PhoneMetadata.metadata_for_region(region)
+    return metadata is not None and metadata.international_prefix != "00"
+
+
+def _with_country(column: TextColumn, region: str) -> TextColumn:
+    """Return national numbers with the region's calling code in place of the trunk prefix.
+
+    What begins with that very code is left alone, because it may be meant so; so is all of a
+    region where more than a trunk prefix may precede a number.
+    """
+    metadata = PhoneMetadata.metadata_for_region(region)
+    if metadata is None or not _is_simple(metadata):
+        return column
+    trunk = metadata.national_prefix or ""
+    code = str(phonenumbers.country_code_for_region(region))
+    starts = column.data[np.minimum(column.starts, max(len(column.data) - 1, 0))]
+    is_national = (column.lengths > 0) & (starts != _PLUS) if len(starts) else starts == _PLUS
+    if not is_national.any():
+        return column
+    texts = [
+        f"+{code}{text.removeprefix(trunk)}"
+        if (trunk and text.startswith(trunk)) or not text.startswith(code)
+        else text
+        for text in column.values_where(is_national)
+    ]
+    return with_replaced(column, is_national, texts)
 
 
 def without_typography(column: TextColumn) -> TextColumn:
@@ -72,25 +115,41 @@ def without_typography(column: TextColumn) -> TextColumn:
 
 
 @lru_cache(4096)
-def _by_library(text: str) -> tuple[str | None, str | None]:
+def _by_library(text: str, region: str | None) -> tuple[str | None, str | None]:
     """Return the number that this text without punctuation is, or what is wrong with it."""
-    if not re.fullmatch(r"\+[0-9]+", text):
+    invalid = _INVALID if region is None else _INVALID_IN.format(region=region)
+    if not re.fullmatch(r"\+[0-9]+" if region is None else r"\+?[0-9]+", text):
         is_shortened = _SHORTENED.fullmatch(text)
         more = " A spreadsheet has shortened it: format the column as text." if is_shortened else ""
-        return None, _NOT_INTERNATIONAL + more
+        return None, invalid + more
     try:
-        number = phonenumbers.parse(text)
+        number = _parsed(text, region)
     except NumberParseException as error:
         is_code = error.error_type == NumberParseException.INVALID_COUNTRY_CODE
         more = f" No country has a calling code that {text[:4]} begins with." if is_code else ""
-        return None, _NOT_INTERNATIONAL + more
+        return None, invalid + more
     canonical = phonenumbers.format_number(number, PhoneNumberFormat.E164)
     is_possible = phonenumbers.is_possible_number_with_reason(number)
     if is_possible == ValidationResult.IS_POSSIBLE and _MOBILE.fullmatch(canonical):
         return canonical, None
     code = f"+{number.country_code}"
     digits = len(canonical) - len(code)
-    return None, f"{_NOT_INTERNATIONAL} After {code} no number has {digits} digits."
+    return None, f"{invalid} After {code} no number has {digits} digits."
+
+
+def _parsed(text: str, region: str | None) -> PhoneNumber:
+    """Return the number; what only lacks its + is one with a calling code.
+
+    Raises:
+        NumberParseException: it is none.
+    """
+    number = phonenumbers.parse(text, region)
+    if text.startswith("+") or phonenumbers.is_valid_number(number):
+        return number
+    if text.startswith(str(number.country_code)):
+        abroad = phonenumbers.parse(f"+{text}")
+        return abroad if phonenumbers.is_valid_number(abroad) else number
+    return number
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,17 +158,24 @@ class _CallingCodes:
 
     ``lengths`` has a bit for each count of digits that numbers have, the code included;
     ``code_digits`` is the code's length, ``trunk`` the first byte of the trunk prefix, or 0.
+    ``prefixes`` is what may stand there besides, by the index, where ``has_prefixes``.
     """
 
     lengths: npt.NDArray[np.int32]
     code_digits: npt.NDArray[np.int64]
     trunk: npt.NDArray[np.uint8]
+    has_prefixes: Mask
+    prefixes: dict[int, re.Pattern[str]]
 
 
 @cache
 def _calling_codes() -> _CallingCodes:
     codes = _CallingCodes(
-        np.zeros(1000, np.int32), np.zeros(1000, np.int64), np.zeros(1000, np.uint8)
+        np.zeros(1000, np.int32),
+        np.zeros(1000, np.int64),
+        np.zeros(1000, np.uint8),
+        np.zeros(1000, np.bool_),
+        {},
     )
     least, most = _MOBILE_DIGITS
     for code, regions in phonenumbers.COUNTRY_CODE_TO_REGION_CODE.items():
@@ -123,7 +189,16 @@ def _calling_codes() -> _CallingCodes:
         codes.lengths[at] = sum(1 << total for total in totals if least <= total <= most)
         codes.code_digits[at] = digits
         codes.trunk[at] = ord(metadata.national_prefix[0]) if metadata.national_prefix else 0
+        if not _is_simple(metadata):
+            codes.has_prefixes[at] = True
+            prefix = re.compile(metadata.national_prefix_for_parsing or "")
+            codes.prefixes.update(dict.fromkeys(range(at.start, at.stop), prefix))
     return codes
+
+
+def _is_simple(metadata: PhoneMetadata) -> bool:
+    """Return whether the trunk prefix is all that may precede a national number."""
+    return metadata.national_prefix_for_parsing == metadata.national_prefix
 
 
 def _is_plain(column: TextColumn, is_mobile: Mask) -> Mask:
@@ -138,7 +213,21 @@ def _is_plain(column: TextColumn, is_mobile: Mask) -> Mask:
     is_plain = np.zeros(len(is_mobile), np.bool_)
     is_plain[rows] = (codes.lengths[code] >> digits) & 1 == 1
     is_plain[rows] &= first_of_rest != codes.trunk[code]
+    is_asked = is_plain.copy()
+    is_asked[rows] &= codes.has_prefixes[code]
+    if is_asked.any():
+        of_row = code[is_asked[rows]].tolist()
+        is_plain[is_asked] = [
+            not _has_prefix(text, codes, at)
+            for text, at in zip(column.values_where(is_asked), of_row, strict=True)
+        ]
     return is_plain
+
+
+def _has_prefix(number: str, codes: _CallingCodes, at: int) -> bool:
+    """Return whether something precedes the national number that is not its trunk prefix."""
+    found = codes.prefixes[at].match(number, 1 + int(codes.code_digits[at]))
+    return found is not None and found.end() > found.start()
 
 
 def to_e164(column: TextColumn) -> tuple[TextColumn, Mask]:

@@ -233,7 +233,7 @@ class _Validation:
             self.values[a_field.name], is_bad = phones.to_e164(cells)
             self._note(is_bad, fields.MOBILE_INVALID, a_field)
             return
-        self.values[a_field.name], faults = phones.to_phone_numbers(cells)
+        self.values[a_field.name], faults = phones.to_phone_numbers(cells, self._rules.phone_region)
         self._note_each(faults, fields.MOBILE_INVALID, a_field)
 
     def _validate_dates(self, a_field: Field, cells: TextColumn) -> None:

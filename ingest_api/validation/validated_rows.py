@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from ingest_api.parsing.columns import TextColumn
     from ingest_api.parsing.header import Header
     from ingest_api.parsing.records import Block
     from ingest_api.validation.validate import ValidatedBlock
@@ -61,10 +62,12 @@ class RowsAndRejections:
 
     ``rows`` has the columns of :data:`columnar.ROW_SCHEMA`, ``rejections`` those of
     :data:`columnar.REJECTION_SCHEMA`; ``sequence`` is still zero in both.
+    ``dates`` are the cells of the columns of dates, as they were read.
     """
 
     rows: pa.RecordBatch
     rejections: pa.RecordBatch
+    dates: tuple[TextColumn, ...] = ()
 
 
 def rows_and_rejections(block: Block, header: Header, accepted: JobAccepted) -> RowsAndRejections:
@@ -76,7 +79,10 @@ def rows_and_rejections(block: Block, header: Header, accepted: JobAccepted) -> 
         rows = rows.filter(cast("Any", pa.array(is_taken)))
     is_whole = len(block) == rows.num_rows
     rejections = _NO_REJECTIONS if is_whole else _rejections(block, header, validated, accepted)
-    return RowsAndRejections(rows, rejections)
+    dates = tuple(
+        validated.cells[field.name] for field in header.fields if field and field.kind == "date"
+    )
+    return RowsAndRejections(rows, rejections, dates)
 
 
 def _rows(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import Final, get_args
 
+from schemas.events import DateOrder
 from schemas.rules.fields import RULES_VERSION
 
-DateOrder = Literal["MDY", "DMY", "YMD"]
 DATE_ORDERS: Final[tuple[DateOrder, ...]] = get_args(DateOrder)
 _FIRST_OF_UNSEEN_CHARACTERS: Final = 3
 

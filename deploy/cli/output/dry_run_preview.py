@@ -24,6 +24,8 @@ def print_dry_run(console: Console, file_name: str, answer: Mapping[str, Any]) -
     numbers = ", ".join(f"{answer[name]} {words}" for name, words in _COUNTS.items())
     print_line(console, str(answer["message"]))
     print_line(console, f"{file_name}, {answer['mode']}, {answer['total']} lines: {numbers}")
+    for note in answer["notes"]:
+        print_line(console, note)
     samples = answer["samples"]
     print_users(console, "Some to insert", _PLACE, samples["insert"])
     print_changes(console, "Some to update", _PLACE, samples["update"])

@@ -81,3 +81,30 @@ def test_a_state_is_missed_for_the_country(rig_of_module: Rig) -> None:
     assert error["reason"] == (
         "State is required where the country is USA, and no user with this key exists yet."
     )
+
+
+def test_region_and_order_say_how_cells_are_meant(rig_of_module: Rig) -> None:
+    """They are kept with the job; another order is other content for an idempotency key."""
+    client = rig_of_module.client
+    content = (
+        b"First Name,Last Name,Email,Country,Mobile Number,Last Active Date\n"
+        b"Ed,Yen,ed@example.org,UK,07700 900123,01/02/2026\n"
+    )
+    meant = {"phoneRegion": "GB", "dateOrder": "DMY"}
+    key = {"Idempotency-Key": "region and order"}
+    dry_run = client.upload(content, fields={"dryRun": "true"}).json()
+    job_id = int(client.upload(content, headers=key, fields=meant).json()["id"])
+    again = client.upload(content, headers=key, fields=meant)
+    other = client.upload(content, headers=key, fields=meant | {"dateOrder": "MDY"})
+    assert rig_of_module.wait_ended(job_id)["inserted"] == 1
+
+    (user,) = client.http.get(f"{BASE}/audience", params={"email": "ed@example.org"}).json()[
+        "audience"
+    ]
+    assert (user["mobileNumber"], user["lastActiveDateStr"]) == (
+        "+447700900123",
+        "02/01/2026 12:00:00 AM GMT",
+    )
+    assert (int(again.json()["id"]), other.status_code) == (job_id, 409)
+    assert dry_run["reject"] == 1
+    assert "read as MDY" in dry_run["notes"][0]

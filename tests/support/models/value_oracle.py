@@ -209,20 +209,8 @@ def _later_mobile(text: str, column: str) -> str:
         plain = "+" + plain[2:]
     if not re.fullmatch(r"\+[0-9]+", plain):
         raise Refusal(column, "MOBILE_INVALID", text)
-    codes = phonenumbers.COUNTRY_CODE_TO_REGION_CODE
-    code = next((int(plain[1:end]) for end in (2, 3, 4) if int(plain[1:end] or 0) in codes), 0)
-    rest = plain[1 + len(str(code)) :]
-    if code:
-        metadata = phonenumbers.PhoneMetadata.metadata_for_region_or_calling_code(
-            code, codes[code][0]
-        )
-        assert metadata is not None
-        assert metadata.general_desc is not None
-        trunk = (metadata.national_prefix or "x")[0]
-        is_possible = len(rest) in metadata.general_desc.possible_length
-        is_mobile = 7 <= len(plain) - 1 <= 15
-        if is_possible and is_mobile and plain[1] != "0" and not rest.startswith(trunk):
-            return plain
+    if _is_usual(plain):
+        return plain
     try:
         number = phonenumbers.parse(plain)
     except phonenumbers.NumberParseException:
@@ -232,6 +220,21 @@ def _later_mobile(text: str, column: str) -> str:
     if is_possible != phonenumbers.ValidationResult.IS_POSSIBLE or not 8 <= len(found) <= 16:
         raise Refusal(column, "MOBILE_INVALID", text)
     return found
+
+
+def _is_usual(plain: str) -> bool:
+    codes = phonenumbers.COUNTRY_CODE_TO_REGION_CODE
+    code = next((int(plain[1:end]) for end in (2, 3, 4) if int(plain[1:end] or 0) in codes), 0)
+    if not code or not 7 <= len(plain) - 1 <= 15:
+        return False
+    metadata = phonenumbers.PhoneMetadata.metadata_for_region_or_calling_code(code, codes[code][0])
+    assert metadata is not None
+    assert metadata.general_desc is not None
+    rest = plain[1 + len(str(code)) :]
+    trunk = (metadata.national_prefix or "x")[0]
+    prefix = re.match(metadata.national_prefix_for_parsing or trunk, rest)
+    is_prefixed = rest.startswith(trunk) or (prefix is not None and prefix.end() > 0)
+    return len(rest) in metadata.general_desc.possible_length and not is_prefixed
 
 
 def _later_date(text: str, column: str) -> date:

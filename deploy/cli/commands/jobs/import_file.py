@@ -48,6 +48,7 @@ class _ImportOptions:
         "rollcall import users.csv --mode upsert --dry-run",
         "rollcall import users.csv --mode upsert --errors rejected.csv",
         "rollcall import export.txt.gz --delimiter PIPE --charset windows-1252",
+        "rollcall import kunden.csv --phone-region DE --date-order DMY",
         "rollcall import all.csv --mode delsert --max-delete-percent 5",
         "mysql … | rollcall import - --mode upsert --no-wait",
     ),
@@ -81,6 +82,16 @@ class _ImportOptions:
     "--blank-cells",
     type=click.Choice(["keep", "clear"]),
     help="What a blank cell of an upsert does to a value that is there.  [default: keep]",
+)
+@click.option(
+    "--phone-region",
+    metavar="COUNTRY",
+    help="Country of phone numbers that name none, by two letters, as GB.  [default: none]",
+)
+@click.option(
+    "--date-order",
+    type=click.Choice(["MDY", "DMY", "YMD"]),
+    help="How dates are written: MDY as 12/31/2025, DMY as 31/12/2025.  [default: MDY]",
 )
 @click.option(
     "--max-delete-percent",

@@ -59,6 +59,11 @@ def test_the_mode_is_in_the_query_or_in_a_field() -> None:
         ("importType", [""]),
         ("importType", ["insert", "insert"]),
         ("blankCells", ["drop"]),
+        ("phoneRegion", ["gb"]),
+        ("phoneRegion", ["XX"]),
+        ("phoneRegion", ["GB", "GB"]),
+        ("dateOrder", ["dmy"]),
+        ("dateOrder", ["DMY", "DMY"]),
         ("dryRun", ["yes"]),
         ("dryRun", ["true", "true"]),
         ("dryRun", [""]),
@@ -94,6 +99,17 @@ def test_a_dry_run_and_its_limit_stand_in_the_query_or_in_a_field() -> None:
     assert (in_form.is_dry_run, in_form.max_delete_percent) == (True, Decimal("2.5"))
     neither = with_fields(ImportOptions(), {})
     assert (neither.is_dry_run, neither.max_delete_percent) == (False, None)
+
+
+def test_region_and_order_stand_in_the_query_or_in_a_field() -> None:
+    """Without them numbers name their country, and dates begin with the month."""
+    in_query = options_in_head([], {"phoneRegion": ["GB"], "dateOrder": ["DMY"]})
+    both = with_fields(in_query, {"phoneRegion": ["DE"], "dateOrder": ["YMD"]})
+    assert (both.phone_region, both.date_order) == ("GB", "DMY")
+    in_form = with_fields(ImportOptions(), {"phoneRegion": ["DE"], "dateOrder": ["YMD"]})
+    assert (in_form.phone_region, in_form.date_order) == ("DE", "YMD")
+    neither = with_fields(ImportOptions(), {})
+    assert (neither.phone_region, neither.date_order) == (None, "MDY")
 
 
 def test_a_repeated_header_is_refused() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.metadata
 import tomllib
+from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import email_validator
 import phonenumbers
@@ -14,13 +16,18 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ingest_api.parsing.columns import text_column
+from ingest_api.validation.dates import DateOrders, to_days
 from ingest_api.validation.emails import to_addresses
 from ingest_api.validation.phones import to_phone_numbers
 from schemas.events import RowRejected, UserRow
 from schemas.rules.fields import LIBRARIES, RULES_VERSION
+from schemas.rules.value_rules import ValueRules
 from tests.support.data.corpus.values import FIRST_REFUSED, FIRST_TAKEN, REFUSED_FOR
 from tests.support.models.file_oracle import REASONS
 from tests.support.models.validated_events import attribute_outcome, outcome_of
+
+if TYPE_CHECKING:
+    from schemas.events import DateOrder
 
 _PROJECT = Path(__file__).parents[4] / "pyproject.toml"
 _LIBRARIES_OF_VERSION = {
@@ -147,3 +154,94 @@ def test_a_trunk_zero_is_taken_out(code: int) -> None:
     column, faults = to_phone_numbers(text_column(pa.array(texts)))
     assert faults == []
     assert set(column.array.to_pylist()) == {number}
+
+
+def test_a_national_number_is_of_the_region() -> None:
+    """As each country writes its own, and as it is dialled from there abroad."""
+    for region in sorted(phonenumbers.SUPPORTED_REGIONS):
+        number = phonenumbers.example_number(region)
+        assert number is not None
+        whole = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+        national = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.NATIONAL)
+        texts = [national, whole, "+44 20 7946 0958"]
+        column, faults = to_phone_numbers(text_column(pa.array(texts)), region)
+        assert (region, faults) == (region, [])
+        assert column.array.to_pylist() == [whole, whole, "+442079460958"], region
+
+
+@pytest.mark.parametrize(
+    ("region", "text", "number"),
+    [
+        ("US", "011 44 20 7946 0958", "+442079460958"),
+        ("GB", "0044 20 7946 0958", "+442079460958"),
+        ("GB", "447700900123", "+447700900123"),
+        ("RU", "8 (495) 123-45-67", "+74951234567"),
+        ("IT", "392 1234567", "+393921234567"),
+    ],
+)
+def test_a_number_is_read_as_dialled_in_its_region(region: str, text: str, number: str) -> None:
+    """With the prefixes that are used there."""
+    assert outcome_of({"Mobile Number": text}, phone_region=region).mobile_number == number
+
+
+@pytest.mark.parametrize("text", ["112", "07700 900123 ext 7", "(020) CALL-ME"])
+def test_what_is_no_number_of_the_region_is_refused(text: str) -> None:
+    """And the reason names it."""
+    event = outcome_of({"Mobile Number": text}, phone_region="GB")
+
+    assert (event.code, "phone number of GB" in event.reason) == ("MOBILE_INVALID", True)
+
+
+@pytest.mark.parametrize(
+    ("order", "pattern"),
+    [
+        *(("MDY", form) for form in ("{m:02}/{d:02}/{y:04}", "{m}/{d}/{y:04}")),
+        *(
+            ("DMY", form)
+            for form in ("{d:02}/{m:02}/{y:04}", "{d}.{m}.{y:04}", "{d:02}-{m:02}-{y:04}")
+        ),
+        *(("YMD", form) for form in ("{y:04}/{m:02}/{d:02}", "{y:04}.{m}.{d}")),
+    ],
+)
+@given(day=st.dates())
+@example(day=date(1, 1, 1))
+@example(day=date(2024, 2, 29))
+def test_a_date_is_read_in_the_order_that_is_said(order: str, pattern: str, day: date) -> None:
+    """Of ten characters or fewer, with a time or not; ISO 8601 always is."""
+    text = pattern.format(y=day.year, m=day.month, d=day.day)
+    rules = ValueRules(date_order=cast("DateOrder", order))
+    texts = [text, f"{text} 11:59 PM", day.isoformat()]
+    days, is_bad = to_days(text_column(pa.array(texts)), rules)
+
+    assert not is_bad.any()
+    assert set(days.tolist()) == {(day - date(1970, 1, 1)).days}
+
+
+@pytest.mark.parametrize(
+    ("order", "text"),
+    [("DMY", "12/31/2025"), ("DMY", "31/12.2025"), ("YMD", "31/12/2025"), ("MDY", "12.31.2025")],
+)
+def test_a_date_of_another_order_is_refused(order: str, text: str) -> None:
+    """With the form that is taken."""
+    event = outcome_of({"Last Active Date": text}, date_order=order)
+    usual = {"MDY": "MM/DD/YYYY", "DMY": "DD/MM/YYYY", "YMD": "YYYY/MM/DD"}[order]
+
+    assert (event.code, f"use {usual} or" in event.reason) == ("DATE_INVALID", True)
+
+
+@pytest.mark.parametrize(
+    ("texts", "are_unclear"),
+    [
+        (["01/02/2026", "03/04/2025"], True),
+        (["01/02/2026", "13/04/2025"], False),
+        (["01/02/2026", "04/13/2025"], False),
+        (["05/05/2026"], False),
+        (["2026-01-02", ""], False),
+    ],
+)
+def test_dates_that_fit_both_orders_are_noticed(texts: list[str], are_unclear: bool) -> None:
+    """Where not one of them tells."""
+    orders = DateOrders()
+    orders.note(text_column(pa.array(texts)))
+
+    assert orders.are_unclear == are_unclear
