@@ -79,12 +79,13 @@ class PreviewSamples(_Preview, frozen=True):
 
 
 class JobCounts(_Preview, frozen=True):
-    """Outcomes of a job."""
+    """Outcomes of a job's lines, and how many users it removed."""
 
     inserted: Count
     updated: Count
     unchanged: Count
     rejected: Count
+    deleted: Count = 0
 
 
 class LaterJob(_Preview, frozen=True):

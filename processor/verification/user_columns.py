@@ -61,6 +61,10 @@ class UserColumns:
         """How many there are."""
         return int(np.count_nonzero(self.alive[: self.size]))
 
+    def keys(self) -> npt.NDArray[np.uint64]:
+        """Hashes of the keys of those that there are."""
+        return self.plain["key"][np.flatnonzero(self.alive[: self.size])]
+
     def find(self, keys: npt.NDArray[np.uint64]) -> tuple[Indexes, npt.NDArray[np.bool_]]:
         """The slot of each key, -1 where it never had one, and whether a user is there now."""
         slots = self.index.find(keys)
