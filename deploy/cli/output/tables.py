@@ -12,9 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from deploy.api_client.job import JobCounts
-from schemas.log.job_states import COUNTS, OUTCOMES
+from schemas.log.job_states import OUTCOMES
 
-JOB_COLUMNS = ("id", "mode", "state", "total", *COUNTS)
 ERROR_COLUMNS = ("line", "column", "code", "reason", "value")
 USER_COLUMNS = ("id", "email", "firstName", "lastName", "country", "state", "lastActiveDateStr")
 
