@@ -88,7 +88,8 @@ def _import_sample(
 ) -> bool:
     console.rule(mode)
     with (_SAMPLES / f"{mode}.csv").open("rb") as file:
-        upload = Upload(file=file, name=f"{mode}.csv", mode=mode)
+        # The sample replaces most of the audience, which a delsert must be told to do.
+        upload = Upload(file=file, name=f"{mode}.csv", mode=mode, max_delete_percent=100)
         job_id, counts = _import(client, upload, console)
     errors = client.get(path_of("batchinfo", "errors", job_id), {"pageSize": _SHOWN_ERRORS})
     title = f"The first {len(errors['Errors'])} of {errors['total']} rejected lines"
