@@ -28,7 +28,7 @@ class JobCounts:
     updated: int
     unchanged: int
     rejected: int
-    deleted: int
+    deleted: int = 0
 
     @classmethod
     def of(cls, status: Mapping[str, Any]) -> Self:
