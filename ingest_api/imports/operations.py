@@ -89,6 +89,7 @@ _MAX_REJECTED_PERCENT: Final[dict[str, Any]] = {
 _FORM: Final[dict[str, Any]] = {
     "type": "object",
     "required": ["uploadFile"],
+    "additionalProperties": False,
     "properties": {
         "uploadFile": {
             "type": "string",
@@ -151,6 +152,7 @@ IMPORT: Final = Operation(
         _option("query", "maxRejectedPercent", _MAX_REJECTED_PERCENT, before="the form"),
     ),
     body={"multipart/form-data": _FORM},
+    invalid_message=INVALID_FILE,
     answers={
         200: Answer(
             description="The file was taken and its job runs; or, of a dry run, what it would do.",
