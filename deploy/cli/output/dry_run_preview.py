@@ -23,7 +23,7 @@ def print_dry_run(console: Console, file_name: str, answer: Mapping[str, Any]) -
     numbers = ", ".join(f"{answer[name]} {words}" for name, words in _COUNTS.items())
     print_line(console, str(answer["message"]))
     print_line(console, f"{file_name}, {answer['mode']}, {answer['total']} lines: {numbers}")
-    for refusal in answer["refusedFor"]:
+    for refusal in answer.get("refusedFor", ()):
         print_line(console, f"It would be refused: {refusal['message']}")
     samples = answer["samples"]
     print_users(console, "Some to insert", _PLACE, samples["insert"])

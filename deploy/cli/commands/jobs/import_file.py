@@ -168,7 +168,7 @@ def _may_replace(client: ApiClient, upload: Upload, options: _ImportOptions) -> 
     if upload.mode != "delsert" or not sys.stdin.isatty():
         return True
     answer = _dry_run(client, upload, options)
-    if refusals := [str(each["message"]) for each in answer["refusedFor"]]:
+    if refusals := [str(each["message"]) for each in answer.get("refusedFor", ())]:
         raise CommandError("\n  ".join(["the file would be refused", *refusals]))
     numbers = replacement_text(answer)
     click.echo(f"{plain(upload.name)} replaces the whole audience: {numbers}", err=True)
