@@ -85,7 +85,10 @@ class JobCounts(_Preview, frozen=True):
     updated: Count
     unchanged: Count
     rejected: Count
-    deleted: Count = 0
+    deleted: (
+        Annotated[Count, Meta(description="Left out where it is 0 before and after.")]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET
 
 
 class LaterJob(_Preview, frozen=True):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, LiteralString, cast
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from schemas.log.job_states import COUNTS
+from schemas.log.job_states import COUNTS, OUTCOMES
 from schemas.log.positions import offset_sql, partition_sql
 from schemas.read_model.tables import USER_COLUMNS
 
@@ -148,10 +148,11 @@ def _fields(composite: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def _job(row: dict[str, Any]) -> dict[str, Any]:
+    names = COUNTS if row["deleted"] or row["new_deleted"] else OUTCOMES
     return {
         "id": str(row["job_id"]),
-        "before": {name: row[name] for name in COUNTS},
-        "after": {name: row[f"new_{name}"] for name in COUNTS},
+        "before": {name: row[name] for name in names},
+        "after": {name: row[f"new_{name}"] for name in names},
     }
 
 

@@ -47,7 +47,7 @@ def _of(answer: Mapping[str, Any], name: str) -> str:
 def _outcomes(job: Mapping[str, Any]) -> dict[str, Any]:
     """Return a job's counts, as `before → after` where they differ."""
     before, after = job["before"], job["after"]
-    pairs = {name: (before[name], after[name]) for name in COUNTS}
+    pairs = {name: (before.get(name, 0), after.get(name, 0)) for name in COUNTS}
     shown = {
         name: f"{old}" if old == new else f"{old} → {new}" for name, (old, new) in pairs.items()
     }
