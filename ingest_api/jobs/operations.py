@@ -11,7 +11,10 @@ from ingest_api.openapi.operation import (
     Operation,
     Parameter,
     after_parameter,
+    answer,
     page_parameters,
+    path_parameter,
+    query_parameter,
     refused,
 )
 from ingest_api.openapi.response_types import (
@@ -30,25 +33,20 @@ NO_ERROR_FILE: Final = (
 UNLISTED: Final = "Unlisted-Lines"
 EVENT_STREAM: Final = "text/event-stream"
 
-JOB_ID: Final = Parameter(
-    name="job_id",
-    place="path",
-    description="Of the job, as the upload was answered.",
-    schema={"type": "string", "pattern": "^[0-9]{1,19}$"},
+JOB_ID: Final = path_parameter(
+    "job_id",
+    "Of the job, as the upload was answered.",
     example="5971883457542586123",
+    pattern="^[0-9]{1,19}$",
 )
-UNKNOWN_JOB_ID: Final = refused("There is no such job.", {"message": UNKNOWN_JOB})
+UNKNOWN_JOB_ID: Final = refused("There is no such job.", UNKNOWN_JOB)
 
 
 def _job_filter(name: str, what: str, example: str, allowed: tuple[str, ...] = ()) -> Parameter:
     item = {"enum": list(allowed)} if allowed else {"minLength": 1}
-    return Parameter(
-        name=name,
-        place="query",
-        description=f"Only jobs {what}; may be repeated, then any of the values will do.",
-        schema={"type": "array", "items": {"type": "string", **item}},
-        example=[example],
-    )
+    text = f"Only jobs {what}; may be repeated, then any of the values will do."
+    schema = {"type": "array", "items": {"type": "string", **item}}
+    return query_parameter(name, text, schema=schema, example=[example])
 
 
 JOB_STATUS: Final = Operation(
@@ -64,10 +62,7 @@ JOB_STATUS: Final = Operation(
     tag="Jobs",
     role="reader",
     parameters=(JOB_ID,),
-    answers={
-        200: Answer(description="The status.", bodies={JSON: JobStatus}),
-        400: UNKNOWN_JOB_ID,
-    },
+    answers={200: answer("The status.", JobStatus), 400: UNKNOWN_JOB_ID},
 )
 JOB_STATUSES: Final = Operation(
     summary="Statuses of all jobs, the newest first",
@@ -80,7 +75,7 @@ JOB_STATUSES: Final = Operation(
         _job_filter("mode", "of this mode", "delsert", JOB_MODES),
         _job_filter("importedBy", "of this account", "admin"),
     ),
-    answers={200: Answer(description="A page of statuses.", bodies={JSON: JobStatuses})},
+    answers={200: answer("A page of statuses.", JobStatuses)},
 )
 JOB_EVENTS: Final = Operation(
     summary="Status of one job, as server-sent events",
@@ -142,7 +137,7 @@ JOB_ERRORS: Final = Operation(
         400: UNKNOWN_JOB_ID,
         406: refused(
             "Nothing but `text/csv` is wanted, and the job is older than these files are.",
-            {"message": NO_ERROR_FILE},
+            NO_ERROR_FILE,
         ),
     },
 )

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
         Sequence,
     )
 
+    from ingest_api.web.paging import Page
+
     Parameters = Sequence[object] | Mapping[str, object]
 
 _CONNECTION_TIMEOUT_S: Final = 3
@@ -49,6 +51,19 @@ Connection = psycopg.AsyncConnection[dict[str, Any]]
 async def _check(connection: Connection) -> None:
     """Find out that the server has closed a connection before a query uses it."""
     await connection.execute("")
+
+
+@contextlib.contextmanager
+def _reached() -> Generator[None]:
+    """Make one error of every failure to reach Postgres.
+
+    Raises:
+        StoreUnavailableError: it can't be reached, or did not answer in time.
+    """
+    try:
+        yield
+    except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError) as error:
+        raise StoreUnavailableError(type(error).__name__) from error
 
 
 class SchemaGoneError(Exception):
@@ -174,6 +189,26 @@ class Store:
             await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             return await work(Snapshot(connection, schemas))
 
+    _PAGE: Final = "SELECT {columns} FROM {table} ORDER BY {order} LIMIT %s OFFSET %s"
+    _TOTAL: Final = "SELECT count(*) AS total FROM {table}"
+
+    async def select_page(
+        self, columns: LiteralString, table: LiteralString, *, order: LiteralString, page: Page
+    ) -> tuple[int, list[dict[str, Any]]]:
+        """Return the number of the table's rows, and a page of them; 0 where it is not there.
+
+        Raises:
+            StoreUnavailableError: Postgres doesn't answer.
+        """
+
+        async def read(snapshot: Snapshot) -> tuple[int, list[dict[str, Any]]]:
+            query = self._PAGE.format(columns=columns, table=table, order=order)
+            rows = await snapshot.select(query, (page.size, page.start))
+            counted = await snapshot.select(self._TOTAL.format(table=table))
+            return counted[0]["total"] if counted else 0, rows
+
+        return await self.read(read)
+
     async def _within(self, timeout_s: float, work: Coroutine[Any, Any, _T]) -> _T:
         task = asyncio.create_task(work)
         self._selecting.add(task)
@@ -224,15 +259,13 @@ class Store:
         Raises:
             StoreUnavailableError: nothing is known of what the transaction did.
         """
-        try:
+        with _reached():
             async with (
                 asyncio.timeout(timeout_s),
                 self._pool.connection() as connection,
                 connection.transaction(),
             ):
                 yield connection
-        except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError) as error:
-            raise StoreUnavailableError(type(error).__name__) from error
 
     @contextlib.contextmanager
     def blocking_reads(self, timeout_s: float) -> Generator[BlockingReads]:
@@ -242,17 +275,14 @@ class Store:
             StoreUnavailableError: Postgres doesn't answer.
         """
         options = f"-c statement_timeout={timeout_s:.0f}s -c timezone=UTC -c datestyle=ISO"
-        try:
+        with _reached():
             connection = psycopg.Connection[dict[str, Any]].connect(
                 self._conninfo, **_PARAMETERS, options=options
             )
-            try:
+            # It is closed also in the middle of a COPY, which nothing could roll back.
+            with contextlib.closing(connection):
                 connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 yield BlockingReads(connection)
-            finally:
-                connection.close()  # also in the middle of a COPY, which nothing could roll back
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            raise StoreUnavailableError(type(error).__name__) from error
 
     async def notifications(self, channel: LiteralString) -> AsyncGenerator[str]:
         """Yield the payloads of the channel as they come, over a connection of its own.
@@ -262,7 +292,7 @@ class Store:
         Raises:
             StoreUnavailableError: the connection failed or ended; what comes meanwhile is lost.
         """
-        try:
+        with _reached():
             connection = await psycopg.AsyncConnection.connect(
                 self._conninfo,
                 autocommit=True,
@@ -277,8 +307,6 @@ class Store:
                 yield ""
                 async for notification in connection.notifies():
                     yield notification.payload
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            raise StoreUnavailableError(type(error).__name__) from error
 
     @contextlib.asynccontextmanager
     async def session(self, timeout_s: float) -> AsyncGenerator[Connection]:
@@ -287,12 +315,10 @@ class Store:
         Raises:
             StoreUnavailableError: nothing is known of what the transaction did.
         """
-        try:
+        with _reached():
             async with (
                 asyncio.timeout(timeout_s),
                 await Connection.connect(self._conninfo, **_PARAMETERS) as connection,
                 connection.transaction(),
             ):
                 yield connection
-        except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError) as error:
-            raise StoreUnavailableError(type(error).__name__) from error

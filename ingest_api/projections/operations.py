@@ -10,11 +10,11 @@ from msgspec import Meta
 
 from ingest_api.openapi.operation import (
     JSON,
-    Answer,
     Operation,
-    Parameter,
+    answer,
     either,
     page_parameters,
+    path_parameter,
     refused,
 )
 from ingest_api.openapi.response_types import ContractDate, Count
@@ -168,6 +168,10 @@ def _estimated_finish(row: Row, rate: float | None) -> str | None:
 
 _LONGEST_S: Final = 366 * 24 * 3600
 
+LOG_TRUNCATED: Final = refused(
+    "The log's first records are gone, so no tables can be made from it.",
+    truncated("user-events", 0, 4711),
+)
 REQUEST_PROJECTION: Final = Operation(
     summary="Build the tables anew from the log",
     description=(
@@ -180,16 +184,13 @@ REQUEST_PROJECTION: Final = Operation(
     role="admin",
     body={JSON: ProjectionRequest},
     answers={
-        202: Answer(description="It will be built.", bodies={JSON: Projection}),
+        202: answer("It will be built.", Projection),
         409: either(
             refused(
                 "One that may take the place of the live tables is at work already.",
-                {"message": "Projection 7 (rebuild) is at work, being built: 43 %"},
+                "Projection 7 (rebuild) is at work, being built: 43 %",
             ),
-            refused(
-                "The log's first records are gone, so no tables can be made from it.",
-                {"message": truncated("user-events", 0, 4711)},
-            ),
+            LOG_TRUNCATED,
         ),
     },
 )
@@ -199,28 +200,17 @@ LIST_PROJECTIONS: Final = Operation(
     tag="Projections",
     role="admin",
     parameters=page_parameters(),
-    answers={
-        200: Answer(
-            description="A page of all projections, the newest first.",
-            bodies={JSON: ProjectionPage},
-        )
-    },
+    answers={200: answer("A page of all projections, the newest first.", ProjectionPage)},
 )
 SHOW_PROJECTION: Final = Operation(
     summary="Show a projection",
     tag="Projections",
     role="admin",
     parameters=(
-        Parameter(
-            name="number",
-            place="path",
-            description="The projection's number.",
-            schema={"type": "string", "pattern": "^[0-9]{1,9}$"},
-            example="7",
-        ),
+        path_parameter("number", "The projection's number.", example="7", pattern="^[0-9]{1,9}$"),
     ),
     answers={
-        200: Answer(description="The projection.", bodies={JSON: Projection}),
-        404: refused("There is no such projection.", {"message": UNKNOWN_PROJECTION}),
+        200: answer("The projection.", Projection),
+        404: refused("There is no such projection.", UNKNOWN_PROJECTION),
     },
 )

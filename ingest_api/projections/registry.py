@@ -82,23 +82,11 @@ class InstanceRegistry:
         rows = await self._store.select_projected(self._FETCH_AT_WORK)
         return rows[0] if rows else None
 
-    _COUNT: LiteralString = "SELECT count(*) AS total FROM public.projection_instance"
-    _SELECT_PAGE: LiteralString = (
-        _SELECT
-        + """
-    ORDER BY number DESC
-    LIMIT %(size)s OFFSET %(start)s
-    """
-    )
-
     async def select_page(self, page: Page) -> tuple[int, list[Row]]:
         """How many instances there have been, and a page of them, the newest first."""
-        counted = await self._store.select_projected(self._COUNT)
-        if not counted:
-            return 0, []
-        parameters = {"size": page.size, "start": page.start}
-        rows = await self._store.select_projected(self._SELECT_PAGE, parameters)
-        return counted[0]["total"], rows
+        return await self._store.select_page(
+            _COLUMNS, "public.projection_instance", order="number DESC", page=page
+        )
 
     # Of this code's version alone: the tables of another may have other columns.
     # A failure is told again for a while, so that who asks at once is not a build each time.
