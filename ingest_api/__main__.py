@@ -11,8 +11,8 @@ import structlog
 from ingest_api.app.allocators import bound_allocators
 from ingest_api.app.server import serve
 from ingest_api.app.settings import ApiSettings
-from ingest_api.kafka.log_moved import LogMovedError, start_again
-from ingest_api.kafka.log_setup import LogMismatchError
+from ingest_api.errors import LogMismatchError, LogMovedError
+from ingest_api.kafka.log_moved import start_again
 from schemas.config.environment import SettingsError, read
 from schemas.config.logs import configure_logging
 from schemas.runtime.essential import end_process_on_failure

@@ -36,8 +36,8 @@ from ingest_api.jobs.errors import ErrorReads
 from ingest_api.jobs.status_routes import add_job_routes
 from ingest_api.jobs.status_watch import JobWatch
 from ingest_api.jobs.statuses import JobReads
-from ingest_api.kafka.log_start import LogStart
-from ingest_api.kafka.range_reader import RangeReader
+from ingest_api.kafka.log_reader import LogReader
+from ingest_api.kafka.log_start import LogStartCheck
 from ingest_api.openapi.routes import add_description_routes
 from ingest_api.postgres.pool import Store
 from ingest_api.projections.registry import InstanceRegistry
@@ -88,7 +88,7 @@ class Parts:
     user_reads: UserReads
     instances: InstanceRegistry
     past_audiences: PastAudiences
-    log_start: LogStart
+    log_start: LogStartCheck
     concurrency: ConcurrencyLimit
     uploads: UploadAcceptance
     startup: Startup
@@ -107,7 +107,7 @@ def make_parts(settings: ApiSettings) -> Parts:
     issuer = None if auth.issuer is None else JwtVerifier(auth.issuer)
     schemas = EventSchemas(shared.schema_registry)
     job_log = JobLog(shared.kafka, shared.topics.job_events, schemas)
-    range_reader = RangeReader(shared.kafka, shared.topics.user_events.name)
+    log_reader = LogReader(shared.kafka, shared.topics.user_events.name)
     jobs = JobReads(store, job_log.ledger)
     concurrency = ConcurrencyLimit(
         at_once=settings.uploads_at_once,
@@ -122,7 +122,7 @@ def make_parts(settings: ApiSettings) -> Parts:
     )
     startup = Startup(settings, job_log, uploads, accounts)
     instances = InstanceRegistry(store)
-    log_start = LogStart(shared.kafka, shared.topics.job_events, shared.topics.user_events)
+    log_start = LogStartCheck(shared.kafka, shared.topics.job_events, shared.topics.user_events)
     return Parts(
         settings=settings,
         store=store,
@@ -133,7 +133,7 @@ def make_parts(settings: ApiSettings) -> Parts:
         job_log=job_log,
         job_reads=jobs,
         job_watch=JobWatch(jobs, most_watchers=settings.event_streams),
-        job_proofs=JobProofs(store, range_reader, schemas),
+        job_proofs=JobProofs(store, log_reader, schemas),
         undo=Undo(store, job_log, jobs, log_start),
         undo_previews=UndoPreviews(store),
         error_reads=ErrorReads(store, job_log.ledger.reverts),

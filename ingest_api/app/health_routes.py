@@ -11,7 +11,6 @@ from ingest_api.errors import LogUnavailableError, StoreUnavailableError
 from ingest_api.openapi import response_types
 from ingest_api.openapi.described import Answered, described
 from ingest_api.openapi.operation import Operation, answer
-from ingest_api.publisher.consumer_lag import LagUnknownError
 from ingest_api.web.dates import has_read_model
 
 if TYPE_CHECKING:
@@ -99,7 +98,7 @@ class Readiness:
             positions: tuple[int, ...] = ()
             if open_job_id is not None:
                 positions = await asyncio.to_thread(self._progress.positions)
-        except (StoreUnavailableError, LagUnknownError):
+        except (StoreUnavailableError, LogUnavailableError):
             return []  # unknown now: the next check finds out
         reason = self._stall_detector.reason(time.monotonic(), open_job_id, positions)
         return [] if reason is None else [reason]

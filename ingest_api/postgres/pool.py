@@ -11,7 +11,7 @@ from psycopg import errors, sql
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
-from ingest_api.errors import StoreUnavailableError
+from ingest_api.errors import SchemaGoneError, StoreUnavailableError
 from schemas.clients.copy_out import copied_lines
 
 if TYPE_CHECKING:
@@ -64,10 +64,6 @@ def _reached() -> Generator[None]:
         yield
     except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError) as error:
         raise StoreUnavailableError(type(error).__name__) from error
-
-
-class SchemaGoneError(Exception):
-    """A projection instance was dropped before it was read."""
 
 
 class Snapshot:

@@ -23,13 +23,13 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from ingest_api.event_log.user_fold import Rules
-from ingest_api.kafka.range_reader import LogRange, RangeReader
+from ingest_api.kafka.log_reader import LogRange, LogReader
 from ingest_api.postgres.pool import PUBLIC
 from ingest_api.producers.later_changes import Change, Holder, LaterChanges
 from ingest_api.web.parameters import whole_number
 from schemas.codec.codec import UndecodableError, decode
 from schemas.events import UserRow
-from schemas.log.positions import place_of as log_place_of
+from schemas.log.positions import place_of
 from schemas.read_model.tables import USER_COLUMNS
 from schemas.rules.attributes import attribute_field
 
@@ -39,8 +39,7 @@ if TYPE_CHECKING:
     from confluent_kafka import Message
 
     from ingest_api.event_log.job_events import JobLog
-    from ingest_api.event_log.user_fold import PlaceOf
-    from ingest_api.kafka.range_reader import RangeReading
+    from ingest_api.kafka.log_reader import LogReading
     from ingest_api.postgres.pool import Snapshot, Store
     from ingest_api.producers.dead_letter_topic import DeadLetter, DeadLetterReader
     from ingest_api.producers.later_changes import Retriable
@@ -91,7 +90,7 @@ class RetryCheck:
         self._job_log = job_log
         self._kafka = settings.kafka
         self._topic = settings.topics.user_events.name
-        self._ranges = RangeReader(self._kafka, self._topic)
+        self._ranges = LogReader(self._kafka, self._topic)
 
     def close(self) -> None:
         """End what is being read, as if it had taken too long."""
@@ -142,7 +141,7 @@ class RetryCheck:
         offset = whole_number(said.get("source-offset", ""))
         if partition is None or offset is None or not topic:
             return None
-        with RangeReader(self._kafka, topic).reading(_TIMEOUT_S) as reading:
+        with LogReader(self._kafka, topic).reading(_TIMEOUT_S) as reading:
             found = reading.fetch(partition, offset)
         return found if found is not None and found.value() == value else None
 
@@ -172,7 +171,7 @@ class RetryCheck:
             RegistryUnreachableError: a schema can't be had now.
         """
         user_id = state.holder and state.holder.user_id
-        changes = LaterChanges(letter, user_id, self._place_of, state.rules)
+        changes = LaterChanges(letter, user_id, self._job_log.ledger.offset_of, state.rules)
         if state.last_job_id is not None and state.opened_offset is None:
             changes.begin_behind(state.last_job_id)
         begin = letter.offset + 1 if state.opened_offset is None else state.opened_offset
@@ -199,7 +198,7 @@ class RetryCheck:
         return checked.changes.last
 
     def _told_by_tables(
-        self, reading: RangeReading, letter: Retriable, partition: int, changed_at: int | None
+        self, reading: LogReading, letter: Retriable, partition: int, changed_at: int | None
     ) -> Change | None:
         """The last change of the holder, unless it is a letter's that was retried."""
         if changed_at is None or changed_at <= letter.offset:
@@ -212,15 +211,13 @@ class RetryCheck:
 
     def _read(
         self,
-        reading: RangeReading,
+        reading: LogReading,
         letters: DeadLetterReader,
         log_range: LogRange,
         changes: LaterChanges,
     ) -> None:
         others = _Others(self, letters, changes.letter, log_range.partition)
-        # The brackets of jobs are keyed by the job's id.
-        keys = {str(job.accepted.job_id).encode() for job in self._job_log.ledger.jobs}
-        keys.add(changes.letter.key.encode())
+        keys = self._job_log.ledger.keys_with(changes.letter.key)
         for messages in reading.batches(log_range):
             for message in messages:
                 if message.key() not in keys or (event := self._decoded(message)) is None:
@@ -230,16 +227,6 @@ class RetryCheck:
 
     def _decoded(self, message: Message) -> Event | None:
         return self._job_log.schemas.decode_or_none(message.value())
-
-    @property
-    def _place_of(self) -> PlaceOf:
-        ledger = self._job_log.ledger
-
-        def place_of(job_id: int) -> int | None:
-            job = ledger.job(job_id)
-            return None if job is None else job.offset
-
-        return place_of
 
 
 class _Others:
@@ -338,7 +325,7 @@ async def _state(
     return KeyState(
         rules=Rules.of(reconciliation_key, types, left_out or ()),
         holder=Holder(user["id"], _values(user)) if user else None,
-        changed_at=log_place_of(user["modified_position"] or user["id"])[1] if user else None,
+        changed_at=place_of(user["modified_position"] or user["id"])[1] if user else None,
         last_job_id=job["job_id"] if job else None,
         opened_offset=job["opened_offset"] if job and is_open else None,
     )

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from ingest_api.errors import (
         IngestError,
     )
-    from ingest_api.kafka.log_start import LogStart
+    from ingest_api.kafka.log_start import LogStartCheck
     from ingest_api.projections.operations import (
         Projection,
     )
@@ -47,7 +47,9 @@ _MOST_NUMBER: Final = 2**31 - 1
 _log = structlog.stdlib.get_logger("rollcall.api")
 
 
-def add_projection_routes(api: Blueprint, instances: InstanceRegistry, log_start: LogStart) -> None:
+def add_projection_routes(
+    api: Blueprint, instances: InstanceRegistry, log_start: LogStartCheck
+) -> None:
     """Add the routes."""
 
     @api.get("/admin/projections")

@@ -23,21 +23,25 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from confluent_kafka import KafkaException
 
-from ingest_api.errors import LogTruncatedError
-from ingest_api.event_log.ledger import JobLedger
-from ingest_api.kafka.log_moved import LogMovedError, start_again
-from ingest_api.kafka.log_setup import LogMismatchError, ensure_log
-from ingest_api.kafka.topic_setup import TopicSetupError
-from ingest_api.kafka.upload_chunks import (
-    ChunkSource,
+from ingest_api.errors import (
+    LeaseLostError,
+    LogMismatchError,
+    LogMovedError,
+    LogTruncatedError,
+    LogUnavailableError,
+    PassFailedError,
+    RulesUnknownError,
+    TopicSetupError,
     UploadLostError,
-    UploadUnreachableError,
-    stored_file,
 )
+from ingest_api.event_log.ledger import JobLedger
+from ingest_api.kafka.log_moved import start_again
+from ingest_api.kafka.log_setup import ensure_log
+from ingest_api.kafka.upload_chunks import ChunkSource, stored_file
 from ingest_api.parsing.errors import FileFault
-from ingest_api.publisher.consumer_lag import ConsumerLag, LagUnknownError
-from ingest_api.publisher.lease import LeaseLostError, PublisherLease
-from ingest_api.publisher.pass_producer import PassFailedError, PassProducer
+from ingest_api.publisher.consumer_lag import ConsumerLag
+from ingest_api.publisher.lease import PublisherLease
+from ingest_api.publisher.pass_producer import PassProducer
 from ingest_api.publisher.settings import PublisherSettings
 from ingest_api.publisher.watchdog import Watchdog
 from schemas.clients.backoff import Backoff, Pauses
@@ -65,16 +69,11 @@ _WATCH_INTERVAL_S: Final = 2.0
 _TRANSIENT: Final = (
     KafkaException,
     PassFailedError,
-    UploadUnreachableError,
+    LogUnavailableError,
     LeaseLostError,
-    LagUnknownError,
 )
 """Errors that a retry may mend."""
 _log = structlog.stdlib.get_logger("rollcall.publisher")
-
-
-class RulesUnknownError(Exception):
-    """The job was accepted by later code, under rules that this code doesn't know."""
 
 
 class _StoppedError(Exception):

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ingest_api.event_log.ledger import LedgerJob
     from ingest_api.jobs.statuses import JobReads
     from ingest_api.jobs.views import JobView
-    from ingest_api.kafka.log_start import LogStart
+    from ingest_api.kafka.log_start import LogStartCheck
     from ingest_api.postgres.pool import Store
     from schemas.events import JobState
 
@@ -87,7 +87,9 @@ class Requester:
 class Undo:
     """Undoes and redoes jobs for one API process."""
 
-    def __init__(self, store: Store, job_log: JobLog, jobs: JobReads, log_start: LogStart) -> None:
+    def __init__(
+        self, store: Store, job_log: JobLog, jobs: JobReads, log_start: LogStartCheck
+    ) -> None:
         self._store = store
         self._job_log = job_log
         self._jobs = jobs
