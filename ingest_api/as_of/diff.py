@@ -28,7 +28,7 @@ from schemas.read_model.tables import USER_COLUMNS
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ingest_api.postgres.pool import Snapshot, Store
+    from ingest_api.postgres.pool import Database, Snapshot
     from ingest_api.web.dates import Row
 
 Kind = Literal["added", "changed", "removed"]
@@ -167,8 +167,8 @@ class FoundDifferences:
 class AudienceDiff:
     """Compares audiences, a few at a time, for one API process."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._slots = Slots(_AT_ONCE, timeout_s=_SLOT_TIMEOUT_S, refusal=_NO_SLOT)
         self._kept: OrderedDict[Sides, _Differences] = OrderedDict()
 
@@ -186,7 +186,7 @@ class AudienceDiff:
         async with self._slots.one():
             schemas = {"old": sides.old, "new": sides.new}
             work = partial(self._page, sides=sides, page=page)
-            return await self._store.read(work, schemas, timeout_s=_TIMEOUT_S)
+            return await self._database.read(work, schemas, timeout_s=_TIMEOUT_S)
 
     async def _page(self, snapshot: Snapshot, *, sides: Sides, page: DiffPage) -> FoundDifferences:
         await snapshot.select(_SETTINGS)

@@ -31,13 +31,13 @@ from ingest_api.web.roles import Account
 if TYPE_CHECKING:
     from sanic import Blueprint, Request
 
-    from ingest_api.auth.api_tokens import Tokens
+    from ingest_api.auth.api_tokens import ApiTokens
     from ingest_api.auth.authenticator import Authenticator
 
 _log = structlog.stdlib.get_logger("rollcall.api")
 
 
-def add_token_routes(api: Blueprint, tokens: Tokens, authenticator: Authenticator) -> None:
+def add_token_routes(api: Blueprint, tokens: ApiTokens, authenticator: Authenticator) -> None:
     """Add the routes."""
 
     @api.get("/admin/tokens")

@@ -98,7 +98,7 @@ class Snapshot:
             return []
 
 
-class BlockingReads:
+class BlockingReader:
     """One snapshot of the read model for a thread that may block; times are in UTC and ISO."""
 
     def __init__(self, connection: psycopg.Connection[dict[str, Any]]) -> None:
@@ -118,7 +118,7 @@ class BlockingReads:
         yield from copied_lines(self._connection.pgconn, statement.encode())
 
 
-class Store:
+class Database:
     """A pool of connections to Postgres, and the kinds of transactions that the API uses."""
 
     def __init__(self, conninfo: str) -> None:
@@ -264,7 +264,7 @@ class Store:
                 yield connection
 
     @contextlib.contextmanager
-    def blocking_reads(self, timeout_s: float) -> Generator[BlockingReads]:
+    def blocking_reader(self, timeout_s: float) -> Generator[BlockingReader]:
         """Yield a snapshot on a connection of its own; the time-out holds for each statement.
 
         Raises:
@@ -278,7 +278,7 @@ class Store:
             # It is closed also in the middle of a COPY, which nothing could roll back.
             with contextlib.closing(connection):
                 connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                yield BlockingReads(connection)
+                yield BlockingReader(connection)
 
     async def notifications(self, channel: LiteralString) -> AsyncGenerator[str]:
         """Yield the payloads of the channel as they come, over a connection of its own.

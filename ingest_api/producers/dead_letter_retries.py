@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ingest_api.postgres.pool import Store
+    from ingest_api.postgres.pool import Database
     from ingest_api.producers.dead_letter_topic import DeadLetter, Place
 
 Row = dict[str, Any]
@@ -27,8 +27,8 @@ class DeadLetterRetries:
     answer.
     """
 
-    def __init__(self, store: Store, topic: str) -> None:
-        self._store = store
+    def __init__(self, database: Database, topic: str) -> None:
+        self._database = database
         self._topic = topic
 
     _SELECT: Final = """
@@ -45,7 +45,7 @@ class DeadLetterRetries:
         if dead_letters:
             places = (each.place for each in dead_letters)
             columns = [list(column) for column in zip(*places, strict=True)]
-            for row in await self._store.select(self._SELECT, (self._topic, *columns)):
+            for row in await self._database.select(self._SELECT, (self._topic, *columns)):
                 place = (row["partition"], row["offset"], row["buried_ms"])
                 attempts.setdefault(place, []).append(row)
         return attempts
@@ -64,7 +64,7 @@ class DeadLetterRetries:
     ) -> bool:
         """Claim an attempt; return whether it is the caller's."""
         parameters = (self._topic, *dead_letter.place, attempt, by, to_partition)
-        return bool(await self._store.select(self._CLAIM, parameters))
+        return bool(await self._database.select(self._CLAIM, parameters))
 
     _ARRIVED: Final = """
     UPDATE rollcall_api.dead_letter_retry SET to_offset = %s
@@ -74,7 +74,7 @@ class DeadLetterRetries:
 
     async def note_arrival(self, dead_letter: DeadLetter, attempt: int, to_offset: int) -> None:
         """Store the offset of an attempt's record."""
-        await self._store.select(
+        await self._database.select(
             self._ARRIVED, (to_offset, self._topic, *dead_letter.place, attempt)
         )
 
@@ -86,4 +86,4 @@ class DeadLetterRetries:
 
     async def release(self, dead_letter: DeadLetter, attempt: int) -> None:
         """Delete an attempt whose record is not in the log."""
-        await self._store.select(self._RELEASE, (self._topic, *dead_letter.place, attempt))
+        await self._database.select(self._RELEASE, (self._topic, *dead_letter.place, attempt))

@@ -12,7 +12,7 @@ from ingest_api.web.dates import date_text
 from schemas.read_model.tables import OTHER_SOURCES
 
 if TYPE_CHECKING:
-    from ingest_api.postgres.pool import Store
+    from ingest_api.postgres.pool import Database
     from ingest_api.web.paging import Page
 
 _COUNTS: Final = (
@@ -49,11 +49,11 @@ class SourcePage(msgspec.Struct, frozen=True):
     sources: list[SourceShown]
 
 
-class SourceReads:
+class SourceReader:
     """Selects sources for one API process."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     _COLUMNS: Final = """
     source, inserted, updated, unchanged, deleted, rejected, dead, repeats, first_at, last_at
@@ -66,7 +66,7 @@ class SourceReads:
             StoreUnavailableError: Postgres doesn't answer.
         """
         order: Final = "last_at DESC, source NULLS FIRST"
-        total, rows = await self._store.select_page(
+        total, rows = await self._database.select_page(
             self._COLUMNS, "public.sources", order=order, page=page
         )
         return SourcePage(total, [_source_view(row) for row in rows])

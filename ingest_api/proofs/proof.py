@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from ingest_api.event_log.ledger import LedgerJob
     from ingest_api.kafka.log_reader import LogReader
-    from ingest_api.postgres.pool import BlockingReads, Store
+    from ingest_api.postgres.pool import BlockingReader, Database
     from schemas.clients.event_schemas import EventSchemas
     from schemas.events import JobState
 
@@ -54,10 +54,10 @@ ORDER BY partition
 class JobProofs:
     """Proves jobs for one API process: one at a time, a few wait."""
 
-    def __init__(self, store: Store, log_reader: LogReader, schemas: EventSchemas) -> None:
-        self._store = store
+    def __init__(self, database: Database, log_reader: LogReader, schemas: EventSchemas) -> None:
+        self._database = database
         self._schemas = schemas
-        self._range_reader = log_reader
+        self._log_reader = log_reader
         self._threads = ReadingThreads(
             "proof",
             at_once=_AT_ONCE,
@@ -67,7 +67,7 @@ class JobProofs:
 
     def close(self) -> None:
         """Accept no more requests, and end the proof under way."""
-        self._range_reader.close()
+        self._log_reader.close()
         self._threads.close()
 
     async def prove(self, job: LedgerJob) -> JobProof:
@@ -97,7 +97,7 @@ class JobProofs:
 
     def _prove(self, job: LedgerJob) -> JobProof:
         until_s = time.monotonic() + _TIMEOUT_S
-        with self._store.blocking_reads(_TIMEOUT_S) as reads:
+        with self._database.blocking_reader(_TIMEOUT_S) as reads:
             state = _EndedJob.read(reads, job.accepted.job_id)
             findings = ProofFindings()
             proofs = [
@@ -118,7 +118,7 @@ class JobProofs:
 
     def _prove_partition(
         self,
-        reads: BlockingReads,
+        reads: BlockingReader,
         state: _EndedJob,
         part: JobPart,
         findings: ProofFindings,
@@ -135,7 +135,7 @@ class JobProofs:
         proof = PartitionProof(state.job_id, part, survivors, findings)
         log_range = LogRange(part.partition, part.opened_offset, part.sealed_offset)
         timeout_s = max(0.0, until_s - time.monotonic())
-        for messages in self._range_reader.batches(log_range, timeout_s=timeout_s):
+        for messages in self._log_reader.batches(log_range, timeout_s=timeout_s):
             offsets = np.array([message.offset() for message in messages], np.int64)
             values = [message.value() or b"" for message in messages]
             self._schemas.learn(values)
@@ -157,7 +157,7 @@ class _EndedJob:
     parts: list[JobPart]
 
     @classmethod
-    def read(cls, reads: BlockingReads, job_id: int) -> _EndedJob:
+    def read(cls, reads: BlockingReader, job_id: int) -> _EndedJob:
         """Read a job that the log has accepted.
 
         Raises:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ingest_api.event_log.job_events import JobLog
     from ingest_api.event_log.ledger import LedgerJob
     from ingest_api.kafka.log_reader import LogReader
-    from ingest_api.postgres.pool import Store
+    from ingest_api.postgres.pool import Database
     from schemas.events import AttributeType, Event
 
 _THREADS: Final = 2
@@ -39,12 +39,12 @@ class UserHistory:
     """Reads histories of users for one API process, a few at a time."""
 
     def __init__(
-        self, store: Store, job_log: JobLog, log_reader: LogReader, reconciliation_key: str
+        self, database: Database, job_log: JobLog, log_reader: LogReader, reconciliation_key: str
     ) -> None:
         self._reconciliation_key = reconciliation_key
-        self._store = store
+        self._database = database
         self._job_log = job_log
-        self._range_reader = log_reader
+        self._log_reader = log_reader
         self._threads = ReadingThreads(
             "history",
             at_once=_THREADS,
@@ -54,7 +54,7 @@ class UserHistory:
 
     def close(self) -> None:
         """Accept no more requests, and end those under way."""
-        self._range_reader.close()
+        self._log_reader.close()
         self._threads.close()
 
     # One statement, so that the user is of the instance whose reverted jobs are selected.
@@ -76,10 +76,10 @@ class UserHistory:
             UnavailableError: too many ask or it takes too long.
             StoreUnavailableError, LogUnavailableError: Postgres or Kafka doesn't answer.
         """
-        rows = await self._store.select_projected(self._SELECT, (user_id,))
+        rows = await self._database.select_projected(self._SELECT, (user_id,))
         if not rows:
             raise UnknownUserError
-        defined = await self._store.select_projected(self._SELECT_TYPES)
+        defined = await self._database.select_projected(self._SELECT_TYPES)
         types = {row["name"]: row["type"] for row in defined}
         rules = Rules.of(self._reconciliation_key, types, rows[0]["reverted"] or ())
         await self._job_log.catch_up()  # every job that has changed the user is known then
@@ -106,7 +106,7 @@ class UserHistory:
         keys = ledger.keys_with(request.key)
         fold = UserFold(request.user_id, request.key, ledger.offset_of, request.rules)
         total, page = 0, list[Entry]()
-        for offset, value in self._range_reader.read(request.log_range, keys, timeout_s=_TIMEOUT_S):
+        for offset, value in self._log_reader.read(request.log_range, keys, timeout_s=_TIMEOUT_S):
             entry = fold.apply(offset, event) if (event := self._decoded(value)) else None
             if entry is not None:
                 if request.begin <= total < request.end:
