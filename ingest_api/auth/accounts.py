@@ -138,7 +138,7 @@ class Accounts:
     async def select_page(self, page: Page) -> tuple[int, list[dict[str, Any]]]:
         """Return the number of accounts, and a page of them by name."""
         return await self._database.select_page(
-            self._COLUMNS, "rollcall_api.account", order="name", page=page
+            self._COLUMNS, "rollcall_api.account", order="name", size=page.size, start=page.start
         )
 
     _SELECT_ACCOUNT: Final = """

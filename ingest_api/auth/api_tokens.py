@@ -89,7 +89,7 @@ class ApiTokens:
     async def select_page(self, page: Page) -> tuple[int, list[dict[str, Any]]]:
         """Return the number of tokens, and a page of them, the oldest first."""
         return await self._database.select_page(
-            self._COLUMNS, "rollcall_api.token", order="id", page=page
+            self._COLUMNS, "rollcall_api.token", order="id", size=page.size, start=page.start
         )
 
     _ADD: Final = """

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
         Sequence,
     )
 
-    from ingest_api.web.paging import Page
-
     Parameters = Sequence[object] | Mapping[str, object]
 
 _CONNECTION_TIMEOUT_S: Final = 3
@@ -189,9 +187,15 @@ class Database:
     _TOTAL: Final = "SELECT count(*) AS total FROM {table}"
 
     async def select_page(
-        self, columns: LiteralString, table: LiteralString, *, order: LiteralString, page: Page
+        self,
+        columns: LiteralString,
+        table: LiteralString,
+        *,
+        order: LiteralString,
+        size: int,
+        start: int,
     ) -> tuple[int, list[dict[str, Any]]]:
-        """Return the number of the table's rows, and a page of them; 0 where it is not there.
+        """Return the number of rows, and ``size`` of them from ``start`` on; 0 without the table.
 
         Raises:
             StoreUnavailableError: Postgres doesn't answer.
@@ -199,7 +203,7 @@ class Database:
 
         async def read(snapshot: Snapshot) -> tuple[int, list[dict[str, Any]]]:
             query = self._PAGE.format(columns=columns, table=table, order=order)
-            rows = await snapshot.select(query, (page.size, page.start))
+            rows = await snapshot.select(query, (size, start))
             counted = await snapshot.select(self._TOTAL.format(table=table))
             return counted[0]["total"] if counted else 0, rows
 

@@ -67,7 +67,7 @@ class SourceReader:
         """
         order: Final = "last_at DESC, source NULLS FIRST"
         total, rows = await self._database.select_page(
-            self._COLUMNS, "public.sources", order=order, page=page
+            self._COLUMNS, "public.sources", order=order, size=page.size, start=page.start
         )
         return SourcePage(total, [_source_view(row) for row in rows])
 

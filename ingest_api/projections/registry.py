@@ -85,7 +85,11 @@ class InstanceRegistry:
     async def select_page(self, page: Page) -> tuple[int, list[Row]]:
         """How many instances there have been, and a page of them, the newest first."""
         return await self._database.select_page(
-            _COLUMNS, "public.projection_instance", order="number DESC", page=page
+            _COLUMNS,
+            "public.projection_instance",
+            order="number DESC",
+            size=page.size,
+            start=page.start,
         )
 
     # Of this code's version alone: the tables of another may have other columns.
