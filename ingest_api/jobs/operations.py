@@ -17,11 +17,7 @@ from ingest_api.openapi.operation import (
     query_parameter,
     refused,
 )
-from ingest_api.openapi.response_types import (
-    JobErrors,
-    JobStatus,
-    JobStatuses,
-)
+from ingest_api.openapi.response_types import JobErrors, JobStatus, JobStatuses
 from schemas.events import JOB_MODES
 from schemas.log.job_states import JOB_STATES, REVERTED, REVERTING, UPLOAD_ACCEPTED
 

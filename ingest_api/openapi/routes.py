@@ -14,14 +14,7 @@ from sanic.response import HTTPResponse
 from ingest_api.errors import NotFoundError
 from ingest_api.openapi.described import described
 from ingest_api.openapi.document import document_of
-from ingest_api.openapi.operation import (
-    JSON,
-    Answer,
-    Operation,
-    Parameter,
-    path_parameter,
-    refused,
-)
+from ingest_api.openapi.operation import JSON, Answer, Operation, Parameter, path_parameter, refused
 from ingest_api.web.parameters import header_values
 from schemas.asyncapi import document as asyncapi
 

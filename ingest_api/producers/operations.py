@@ -30,11 +30,7 @@ from ingest_api.producers.dead_letter_views import (
     WholeDeadLetter,
     changed_text,
 )
-from ingest_api.producers.dead_letters import (
-    ALREADY_RETRIED,
-    KEY_CHANGED,
-    UNKNOWN_DEAD_LETTER,
-)
+from ingest_api.producers.dead_letters import ALREADY_RETRIED, KEY_CHANGED, UNKNOWN_DEAD_LETTER
 from ingest_api.producers.retry_rules import NOT_RETRIED
 from ingest_api.producers.source_counts import SourcePage
 

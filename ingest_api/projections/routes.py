@@ -32,13 +32,9 @@ from ingest_api.web.parameters import whole_number
 if TYPE_CHECKING:
     from sanic import Blueprint, Request
 
-    from ingest_api.errors import (
-        IngestError,
-    )
+    from ingest_api.errors import IngestError
     from ingest_api.kafka.log_start import LogStartCheck
-    from ingest_api.projections.operations import (
-        Projection,
-    )
+    from ingest_api.projections.operations import Projection
     from ingest_api.projections.registry import InstanceRegistry
 
     Row = dict[str, Any]
