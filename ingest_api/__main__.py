@@ -17,6 +17,7 @@ from ingest_api.kafka.log_moved import start_again
 from schemas.config.environment import SettingsError, read
 from schemas.config.logs import configure_logging
 from schemas.runtime.essential import EXIT_FAILED, end_process_on_failure
+from schemas.runtime.process import EXIT_REFUSED
 
 _log = structlog.stdlib.get_logger("rollcall.api")
 
@@ -52,7 +53,7 @@ def _serve() -> int:
         start_again(moved)
     except LogMismatchError as error:
         _log.critical("refused to start", reason=str(error))
-        return os.EX_CONFIG
+        return EXIT_REFUSED
     return os.EX_OK
 
 

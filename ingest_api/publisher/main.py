@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 import threading
 import time
@@ -54,10 +53,9 @@ from schemas.events import JobStatus
 from schemas.log.job_states import RUNNING_STATES
 from schemas.rules.fields import RULES_VERSION
 from schemas.runtime.essential import end_process_on_failure
+from schemas.runtime.process import EXIT_REFUSED, stop_on_signals
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from ingest_api.event_log.ledger import LedgerJob
     from schemas.config.settings import Settings
 
@@ -275,7 +273,7 @@ def main() -> None:
     configure_logging()
     end_process_on_failure()
     stop = threading.Event()
-    _stop_on_signals(stop)
+    stop_on_signals(stop)
     try:
         if _have_log(settings.shared, stop):
             Publisher(settings, stop).run()
@@ -286,16 +284,8 @@ def main() -> None:
         start_again(moved)
     except LogMismatchError as error:
         _log.critical("refused to start", reason=str(error))
-        sys.exit(os.EX_CONFIG)
+        sys.exit(EXIT_REFUSED)
     _log.info("publisher stopped")
-
-
-def _stop_on_signals(stop: threading.Event) -> None:
-    def stop_soon(_signal: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop_soon)
 
 
 def _parse_arguments() -> None:

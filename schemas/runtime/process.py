@@ -1,4 +1,4 @@
-"""How a process of the processor ends."""
+"""How a process ends: on a signal, or because it refuses to start."""
 
 from __future__ import annotations
 
