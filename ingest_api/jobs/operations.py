@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from ingest_api.errors import UNKNOWN_JOB
@@ -45,7 +46,8 @@ def _job_filter(name: str, what: str, example: str, allowed: tuple[str, ...] = (
     return query_parameter(name, text, schema=schema, example=[example])
 
 
-JOB_STATUS: Final = Operation(
+_for_readers: Final = partial(Operation, tag="Jobs", role="reader")
+JOB_STATUS: Final = _for_readers(
     summary="Status of one job",
     description=(
         "Known from the instant of the upload's answer, on every instance of the API. "
@@ -55,16 +57,12 @@ JOB_STATUS: Final = Operation(
         f"Of a job that is being undone it is `{REVERTING}`, of one that was, `{REVERTED}`; "
         "the counts are then those that the job had."
     ),
-    tag="Jobs",
-    role="reader",
     parameters=(JOB_ID,),
     answers={200: answer("The status.", JobStatus), 400: UNKNOWN_JOB_ID},
 )
-JOB_STATUSES: Final = Operation(
+JOB_STATUSES: Final = _for_readers(
     summary="Statuses of all jobs, the newest first",
     description="`total` counts all jobs that the filters take, whatever the page.",
-    tag="Jobs",
-    role="reader",
     parameters=(
         *page_parameters(),
         _job_filter("state", "in this state", "PROCESSING", JOB_STATES),
@@ -73,15 +71,13 @@ JOB_STATUSES: Final = Operation(
     ),
     answers={200: answer("A page of statuses.", JobStatuses)},
 )
-JOB_EVENTS: Final = Operation(
+JOB_EVENTS: Final = _for_readers(
     summary="Status of one job, as server-sent events",
     description=(
         "The status at once, then after each change, at most five a second. "
         "The stream ends after the job's last status; where it ends before, or breaks, come again "
         "with the `id` of the last event as `Last-Event-ID`."
     ),
-    tag="Jobs",
-    role="reader",
     parameters=(
         JOB_ID,
         Parameter(
@@ -104,7 +100,7 @@ JOB_EVENTS: Final = Operation(
         400: UNKNOWN_JOB_ID,
     },
 )
-JOB_ERRORS: Final = Operation(
+JOB_ERRORS: Final = _for_readers(
     summary="Rejected lines of a job",
     description=(
         "In the order of the file. "
@@ -116,8 +112,6 @@ JOB_ERRORS: Final = Operation(
         "rejected besides, because of users who were there then, is said by `unlisted`, or by the "
         f"file's header `{UNLISTED}`; they would be judged anew."
     ),
-    tag="Jobs",
-    role="reader",
     parameters=(
         JOB_ID,
         *page_parameters(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -76,13 +77,12 @@ _LETTER_ID: Final = path_parameter(
 )
 _UNKNOWN: Final = refused("There is no such dead letter.", UNKNOWN_DEAD_LETTER)
 
-LIST_LETTERS: Final = Operation(
+_for_admins: Final = partial(Operation, tag="Producers", role="admin")
+LIST_LETTERS: Final = _for_admins(
     summary="Dead letters, the newest first",
     description="Records of other producers that could not be applied, each with its reason. "
     "Without filters a page costs the same at any depth. With one, all are looked through, the "
     "newest first, for ten seconds at most.",
-    tag="Producers",
-    role="admin",
     parameters=(
         *page_parameters(),
         query_parameter("reason", "Only letters with this code.", example="MISROUTED"),
@@ -95,15 +95,13 @@ LIST_LETTERS: Final = Operation(
     ),
     answers={200: answer("A page of dead letters.", DeadLetterPage)},
 )
-SHOW_LETTER: Final = Operation(
+SHOW_LETTER: Final = _for_admins(
     summary="One dead letter",
     description="With all that its record holds, as bytes and, where it is an event, as JSON.",
-    tag="Producers",
-    role="admin",
     parameters=(_LETTER_ID,),
     answers={200: answer("The letter.", WholeDeadLetter), 404: _UNKNOWN},
 )
-RETRY_LETTER: Final = Operation(
+RETRY_LETTER: Final = _for_admins(
     summary="Retry a dead letter",
     description="The record is appended to `user-events` as it came, with the header "
     "`retried-from`: to the partition of its key where the record's key is its event's, else to "
@@ -113,8 +111,6 @@ RETRY_LETTER: Final = Operation(
     "Where the letter's key was changed after it, by whatever the log has behind it, the retry is "
     "refused, because it would set the user back; letters of one key that are retried in the "
     "order of the log are not in each other's way.",
-    tag="Producers",
-    role="admin",
     parameters=(
         _LETTER_ID,
         flag_parameter("again", "`true`: also where it was retried before."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
@@ -172,7 +173,8 @@ LOG_TRUNCATED: Final = refused(
     "The log's first records are gone, so no tables can be made from it.",
     truncated("user-events", 0, 4711),
 )
-REQUEST_PROJECTION: Final = Operation(
+_for_admins: Final = partial(Operation, tag="Projections", role="admin")
+REQUEST_PROJECTION: Final = _for_admins(
     summary="Build the tables anew from the log",
     description=(
         "Beside the live ones, which go on; then both are compared at equal offsets. "
@@ -180,8 +182,6 @@ REQUEST_PROJECTION: Final = Operation(
         "one transaction. The processor's builder does it; ask for the projection to see how far "
         "it is."
     ),
-    tag="Projections",
-    role="admin",
     body={JSON: ProjectionRequest},
     answers={
         202: answer("It will be built.", Projection),
@@ -194,18 +194,14 @@ REQUEST_PROJECTION: Final = Operation(
         ),
     },
 )
-LIST_PROJECTIONS: Final = Operation(
+LIST_PROJECTIONS: Final = _for_admins(
     summary="List projections",
     description="Those that are live, those that are being built, and what there was before.",
-    tag="Projections",
-    role="admin",
     parameters=page_parameters(),
     answers={200: answer("A page of all projections, the newest first.", ProjectionPage)},
 )
-SHOW_PROJECTION: Final = Operation(
+SHOW_PROJECTION: Final = _for_admins(
     summary="Show a projection",
-    tag="Projections",
-    role="admin",
     parameters=(
         path_parameter("number", "The projection's number.", example="7", pattern="^[0-9]{1,9}$"),
     ),
