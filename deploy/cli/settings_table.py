@@ -18,7 +18,7 @@ READERS: dict[str, tuple[type[Section], ...]] = {
     "commands": (Settings, ClientSettings),
     "local stack": (StackSettings,),
 }
-"""What each of them reads."""
+"""The settings that each of them reads."""
 _SERVICES = {"api", "publisher", "processor", "builder"}
 _BEGIN, _END = (
     "<!-- settings: made by ./rollcall settings --write README.md -->\n",

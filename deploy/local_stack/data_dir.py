@@ -31,7 +31,7 @@ class NoStackError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StackAddresses:
-    """How to reach a running stack."""
+    """The addresses of a running stack."""
 
     bootstrap_servers: str
     """Kafka, as `host:port`."""
@@ -64,7 +64,7 @@ class DataDir:
 
     @property
     def logs(self) -> Path:
-        """What the processes print."""
+        """The output of the processes."""
         return self.path / "logs"
 
     @property

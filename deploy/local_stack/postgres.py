@@ -108,7 +108,7 @@ class PostgresServer:
 
     @property
     def conninfo(self) -> str:
-        """How to connect, as libpq's connection string."""
+        """The database's address, as libpq's connection string."""
         return self._conninfo(DATABASE)
 
     @property

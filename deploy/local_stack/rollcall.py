@@ -33,11 +33,11 @@ class PortInUseError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to run."""
+    """The processes to run, and where."""
 
     data_dir: Path
     port: int | None
-    """Of the HTTP API; None takes 8080, or the next one that is free."""
+    """The port of the HTTP API; None takes 8080, or the next one that is free."""
     processors: int
 
 
@@ -48,7 +48,7 @@ class Running:
     url: str
     account: Account
     password_path: Path | None
-    """Where the generated password is kept; None where it was given."""
+    """The file of the generated password; None where it was given."""
     log_dir: Path
     stack: LocalStack
 

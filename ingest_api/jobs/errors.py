@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from schemas.log.reverts import Reverts
 
 _ERROR_ID_BITS: Final = 31
-"""Of the line's number in the id of an error; above them stands the job's place in the log."""
+"""The bits of the line's number in the id of an error; above them is the job's offset."""
 _MOST_LINES: Final = 1000
 _MOST_LINES_BYTES: Final = 1_000_000
 

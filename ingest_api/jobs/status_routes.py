@@ -45,11 +45,11 @@ def add_job_routes(api: Blueprint, job_log: JobLog, jobs: JobReader, watch: JobW
     @described(JOB_STATUSES)
     async def job_statuses(request: Request[Any, Any]) -> JobStatuses:
         account_of(request, "reader")
-        page, wanted = page_of(request), _filter(request)
+        page, job_filter = page_of(request), _filter(request)
         # Without Kafka the list is what this instance has read so far.
         with contextlib.suppress(LogUnavailableError):
             await job_log.catch_up()
-        total, found = await jobs.select_page(wanted, page.start, page.size)
+        total, found = await jobs.select_page(job_filter, page.start, page.size)
         return JobStatuses(total=total, statuses=[views.job_status(view) for view in found])
 
     @api.get("/batchinfo/status/<job_id:str>/events")

@@ -31,7 +31,7 @@ _NEAR: Final = 500
 """So many dead letters are skipped by reading them; more by seeking."""
 _DAY_MS: Final = 24 * 60 * 60 * 1000
 Place = tuple[int, int, int]
-"""Of a dead letter: its partition, its offset, and its time, in ms."""
+"""The place of a dead letter: its partition, its offset, and its time, in ms."""
 Bounds = dict[int, tuple[int, int]]
 """By partition: the first offset, and the one after the last."""
 
@@ -164,8 +164,8 @@ class DeadLetterReader:
     def _messages(self, partition: int, begin: int, end: int) -> Iterator[Message]:
         """Yield the records of a partition from one offset up to another."""
         # One at a time: of many large ones none is held longer than it takes to look at it.
-        asked = Range(self.topic, partition, begin, end)
-        for messages in self._ranges.batches(asked, at_once=1):
+        log_range = Range(self.topic, partition, begin, end)
+        for messages in self._ranges.batches(log_range, at_once=1):
             yield from messages
 
 

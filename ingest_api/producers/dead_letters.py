@@ -118,7 +118,7 @@ class SearchResult:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Where a dead letter's record went.
+    """The place to which a dead letter's record went.
 
     ``overtaken`` is what changed its key between the check and the append.
     """
@@ -246,10 +246,10 @@ class DeadLetters:
                 lambda reader: check.position(reader, dead_letter, value, partition),
                 too_late=NOT_CHECKED,
             )
-            asked = Retriable(key, value, since_ms, position)
+            retriable = Retriable(key, value, since_ms, position)
             state = await check.state(key, partition, position)
             checked = await self._in_thread(
-                lambda reader: check.find_change(reader, asked, partition, state),
+                lambda reader: check.find_change(reader, retriable, partition, state),
                 too_late=NOT_CHECKED,
             )
         except RecordsGoneError:

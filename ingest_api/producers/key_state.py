@@ -55,16 +55,17 @@ class KeyState:
 
 
 async def read_key_state(
-    snapshot: Snapshot, *, wanted: Mapping[str, Any], reconciliation_key: str
+    snapshot: Snapshot, *, parameters: Mapping[str, Any], reconciliation_key: str
 ) -> KeyState:
     """Read the state of a key, and of the jobs around an offset, in one snapshot."""
     types = {row["name"]: row["type"] for row in await snapshot.select(_SELECT_TYPES)}
     reverted = await snapshot.select(_SELECT_REVERTED)
     generations = await snapshot.select(_SELECT_GENERATION)
-    users = await snapshot.select(_SELECT_HOLDER, {**wanted, **(generations or [{}])[0]})
-    jobs = await snapshot.select(_SELECT_LAST_JOB, wanted)
+    users = await snapshot.select(_SELECT_HOLDER, {**parameters, **(generations or [{}])[0]})
+    jobs = await snapshot.select(_SELECT_LAST_JOB, parameters)
     user, job = (users or [None])[0], (jobs or [None])[0]
-    is_open = job is not None and (job["sealed_offset"] or wanted["offset"] + 1) > wanted["offset"]
+    offset = parameters["offset"]
+    is_open = job is not None and (job["sealed_offset"] or offset + 1) > offset
     left_out = reverted[0]["reverted_job_ids"] if reverted else None
     return KeyState(
         rules=Rules.of(reconciliation_key, types, left_out or ()),

@@ -121,10 +121,10 @@ class RetryCheck:
         return dead_letter, None
 
     def _source(self, dead_letter: DeadLetter, value: bytes | None) -> Message | None:
-        said = dead_letter.headers
-        topic = said.get("source-topic", "")
-        partition = whole_number(said.get("source-partition", ""), 2**31 - 1)
-        offset = whole_number(said.get("source-offset", ""))
+        headers = dead_letter.headers
+        topic = headers.get("source-topic", "")
+        partition = whole_number(headers.get("source-partition", ""), 2**31 - 1)
+        offset = whole_number(headers.get("source-offset", ""))
         if partition is None or offset is None or not topic:
             return None
         with LogReader(self._kafka, topic).reading(_TIMEOUT_S) as reading:
@@ -141,8 +141,8 @@ class RetryCheck:
             LogUnavailableError: Kafka doesn't.
         """
         await self._job_log.catch_up()  # every job whose rows are in the log is known then
-        wanted = {"key": key, "partition": partition, "offset": offset}
-        work = partial(read_key_state, wanted=wanted, reconciliation_key=self._key)
+        parameters = {"key": key, "partition": partition, "offset": offset}
+        work = partial(read_key_state, parameters=parameters, reconciliation_key=self._key)
         return await self._database.read(work, {"schema": PUBLIC})
 
     # --- what the log says
@@ -264,8 +264,8 @@ class _OtherDeadLetters:
             self._dead = list(self._of_key())
         place = (str(message.partition()), str(message.offset()))
         for dead in self._dead:
-            said = dead.headers
-            if said.get("source-topic") != message.topic():
+            headers = dead.headers
+            if headers.get("source-topic") != message.topic():
                 found = dead.value_bytes == len(message) and self._dead_letters.fetch(
                     dead.partition, dead.offset
                 )
@@ -273,8 +273,8 @@ class _OtherDeadLetters:
                     return True
             elif (
                 message.topic(),
-                said.get("source-partition"),
-                said.get("source-offset"),
+                headers.get("source-partition"),
+                headers.get("source-offset"),
             ) == place:
                 return True
         return False

@@ -110,7 +110,7 @@ def redo(job_id: str, *, dry_run: bool, is_sure: bool, as_json: bool, url: str) 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Options:
-    """What is asked for beside the job."""
+    """The options beside the job."""
 
     dry_run: bool
     is_sure: bool

@@ -28,7 +28,7 @@ _KINDS = ("added", "changed", "removed")
 _COLUMNS = ("kind", "key", "id", "field", "before", "after")
 _MOST_PAGE_SIZE = 1000
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
-"""What a spreadsheet would run, and what would be taken for one that was kept from that."""
+"""Beginnings of cells that a spreadsheet would run, or take for one that was kept from that."""
 
 
 @click.command(
