@@ -153,7 +153,7 @@ class LogReading:
 
     def batches(self, log_range: LogRange) -> Iterator[list[Message]]:
         """As :meth:`LogReader.batches`."""
-        asked = Range(
+        whole = Range(
             self.topic, log_range.partition, log_range.first_offset, log_range.last_offset + 1
         )
-        return self.ranges.batches(asked, at_once=_BATCH, wait_s=_WAIT_S)
+        return self.ranges.batches(whole, at_once=_BATCH, wait_s=_WAIT_S)
