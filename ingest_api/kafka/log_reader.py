@@ -152,7 +152,7 @@ class LogReading:
         return None
 
     def batches(self, log_range: LogRange) -> Iterator[list[Message]]:
-        """As :meth:`LogReader.batches`."""
+        """Do as :meth:`LogReader.batches`."""
         whole = Range(
             self.topic, log_range.partition, log_range.first_offset, log_range.last_offset + 1
         )

@@ -103,7 +103,7 @@ class ProjectionPage(msgspec.Struct, frozen=True):
 
 
 def projection_of(instance: Instance) -> Projection:
-    """Return the answer that an instance of the registry is."""
+    """Return the answer for an instance of the registry."""
     rate = _records_per_s(instance)
     point = instance.point
     return Projection(
@@ -131,7 +131,7 @@ def projection_of(instance: Instance) -> Projection:
 
 
 def _found_out(instance: Instance) -> Row | None:
-    """The result without what the builder has noted for itself."""
+    """Return the result without what the builder has noted for itself."""
     result: Row = instance.result or {}
     return {name: each for name, each in result.items() if name != "retry"} or None
 
@@ -142,14 +142,14 @@ def _next_try_date(instance: Instance) -> str | None:
 
 
 def _retry_at(instance: Instance, name: str) -> datetime | None:
-    """What the builder has noted of an instance that it tries again."""
+    """Return when the builder tries the instance again, as it has noted."""
     result: Row = instance.result or {}
     retry: dict[str, str] | None = result.get("retry")
     return None if retry is None else datetime.fromisoformat(retry[name])
 
 
 def _records_per_s(instance: Instance) -> float | None:
-    """How fast it is built, or was."""
+    """Return the speed at which it is built, or was."""
     now = instance.at if instance.state == "building" else None
     end = instance.ready_at or instance.activated_at or now
     if instance.started_at is None or end is None:

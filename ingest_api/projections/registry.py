@@ -133,7 +133,7 @@ class InstanceRegistry:
         return Instance(**rows[0]) if rows else None
 
     async def select_page(self, page: Page) -> tuple[int, list[Instance]]:
-        """How many instances there have been, and a page of them, the newest first."""
+        """Return how many instances there have been, and a page of them, the newest first."""
         total, rows = await self._database.select_page(
             _COLUMNS,
             "public.projection_instance",
