@@ -16,6 +16,7 @@ from ingest_api.errors import LogMismatchError, LogMovedError
 from ingest_api.kafka.log_moved import start_again
 from schemas.config.environment import SettingsError, read
 from schemas.config.logs import configure_logging
+from schemas.config.unknown import warn_of_unknown_settings
 from schemas.runtime.essential import EXIT_FAILED, end_process_on_failure
 from schemas.runtime.process import EXIT_REFUSED
 
@@ -41,9 +42,10 @@ def main() -> None:
 
 def _serve() -> int:
     bound_allocators()
+    configure_logging()
+    warn_of_unknown_settings(os.environ)
     try:
         settings = read(ApiSettings, os.environ)
-        configure_logging()
         end_process_on_failure()
         asyncio.run(serve(settings))
     except SettingsError as error:

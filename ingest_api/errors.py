@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 INVALID_FILE: Final = "Please upload a valid CSV file"
+INVALID_PARAMETER: Final = "Invalid request parameter"
 UNKNOWN_JOB: Final = "Invalid request ID. No request found with the provided ID"
 UNKNOWN_USER: Final = (
     "Invalid audience member ID provided or no audience member found with given ID"
@@ -240,7 +241,7 @@ def invalid_file(*details: Detail) -> InvalidRequestError:
 def invalid_parameter(name: str, message: str) -> InvalidRequestError:
     """Return the error of a query parameter that is not what the contract allows."""
     return InvalidRequestError(
-        "Invalid request parameter", [Detail("INVALID_PARAMETER", message, column=name)]
+        INVALID_PARAMETER, [Detail("INVALID_PARAMETER", message, column=name)]
     )
 
 

@@ -15,6 +15,7 @@ from click.shell_completion import CompletionItem
 
 from deploy import CHECKOUT
 from schemas import __version__
+from schemas.config.unknown import unknown_settings
 
 _COMMANDS = {
     "demo": (".stack.demo:demo", "Start everything and import sample files in each mode."),
@@ -117,3 +118,5 @@ class _LazyGroup(click.Group):
 @click.version_option(__version__, prog_name="rollcall")
 def main() -> None:
     """Rollcall imports users in bulk: over HTTP, through Kafka, into Postgres."""
+    for reason in unknown_settings(os.environ):
+        click.echo(f"Warning: {reason}", err=True)

@@ -68,6 +68,7 @@ _MAX_DELETE_PERCENT: Final[dict[str, Any]] = {
 _FORM: Final[dict[str, Any]] = {
     "type": "object",
     "required": ["uploadFile"],
+    "additionalProperties": False,
     "properties": {
         "uploadFile": {
             "type": "string",
@@ -121,6 +122,7 @@ IMPORT: Final = Operation(
         _option("query", "maxDeletePercent", _MAX_DELETE_PERCENT, before="the form"),
     ),
     body={"multipart/form-data": _FORM},
+    invalid_message=INVALID_FILE,
     answers={
         200: answer(
             "The file was taken and its job runs; or, of a dry run, what it would do.",

@@ -29,6 +29,8 @@ NO_ERROR_FILE: Final = (
 )
 UNLISTED: Final = "Unlisted-Lines"
 EVENT_STREAM: Final = "text/event-stream"
+LAST_EVENT_ID: Final = "lastEventId"
+"""What replacements of the browser's EventSource, which can send credentials, put in the query."""
 
 JOB_ID: Final = path_parameter(
     "job_id",
@@ -84,6 +86,13 @@ JOB_EVENTS: Final = _for_readers(
             name="Last-Event-ID",
             place="header",
             description="`id` of the last event seen: it is not sent again.",
+            schema={"type": "string"},
+            example="12",
+        ),
+        Parameter(
+            name=LAST_EVENT_ID,
+            place="query",
+            description="The same, of clients that can't set a header; the header counts before.",
             schema={"type": "string"},
             example="12",
         ),

@@ -44,6 +44,10 @@ and the events become the Postgres table `users`, exactly once in effect.
 Ids are 63-bit decimals in strings. Dates are written as `06/28/2016 05:49:23 AM GMT`.
 Every answer has an `X-Request-Id`, by which the server's log calls the request.
 An answer other than 200 has a `message`, and `details` where more is known.
+A query parameter or form field that a request does not take is refused with 400, the code
+`UNKNOWN_PARAMETER` and the name that was probably meant; names are compared exactly.
+Passed over are what browsers and forms add by themselves: `_` in a query, `_charset_`, `submit`
+and `MAX_FILE_SIZE` in a form.
 Roles: `reader` may read; `importer` may also import with insert and upsert, create and modify;
 `admin` may everything.
 """
@@ -96,7 +100,7 @@ _UNAVAILABLE: Final = refused(
     headers=RETRY_AFTER,
 )
 _INVALID_PARAMETER: Final = refused(
-    "A parameter is not what it may be.",
+    "A parameter is unknown, or not what it may be.",
     refused_detail(
         "Invalid request parameter",
         "INVALID_PARAMETER",
@@ -225,9 +229,7 @@ def answers_of(operation: Operation) -> dict[int, Answer]:
 
 
 def _following(operation: Operation) -> Iterator[tuple[int, Answer]]:
-    in_query = [parameter for parameter in operation.parameters if parameter.place == "query"]
-    if in_query and operation.body is None:
-        yield 400, _INVALID_PARAMETER
+    yield 400, _INVALID_PARAMETER
     if JSON in (operation.body or {}):
         yield from _BODY_REFUSALS.items()
     yield 500, _FAILED

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from ingest_api.errors import INVALID_PARAMETER
 from ingest_api.web.refused import Refusal
 
 if TYPE_CHECKING:
@@ -157,6 +158,7 @@ class Operation:
     that follow from it (401, 403, 500, 503), from parameters (400) and from a JSON
     body (400, 408, 413, 415) are not repeated here.
     ``body`` has by media type what the request's body is, as :class:`Answer` has it.
+    A query parameter that is not among ``parameters`` is refused with ``invalid_message``.
     """
 
     summary: str
@@ -167,6 +169,7 @@ class Operation:
     parameters: tuple[Parameter, ...] = ()
     body: Mapping[str, Any] | None = None
     is_body_required: bool = True
+    invalid_message: str = INVALID_PARAMETER
 
 
 def describe_by(handler: Callable[..., Any], operation: Operation) -> None:

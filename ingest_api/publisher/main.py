@@ -49,6 +49,7 @@ from schemas.clients.topic_follower import TopicFollower
 from schemas.config.environment import SettingsError, read
 from schemas.config.logs import configure_logging
 from schemas.config.settings_help import settings_help
+from schemas.config.unknown import warn_of_unknown_settings
 from schemas.events import JobStatus
 from schemas.log.job_states import RUNNING_STATES
 from schemas.rules.fields import RULES_VERSION
@@ -265,12 +266,13 @@ def main() -> None:
     Exit code 2 and a line for each mistake in the settings; 78 where settings and log don't fit.
     """
     _parse_arguments()
+    configure_logging()
+    warn_of_unknown_settings(os.environ)
     try:
         settings = read(PublisherSettings, os.environ)
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(2)
-    configure_logging()
     end_process_on_failure()
     stop = threading.Event()
     stop_on_signals(stop)

@@ -40,6 +40,7 @@ from schemas.codec.registry_protocol import RegistryUnreachableError
 from schemas.config.environment import SettingsError, read
 from schemas.config.logs import configure_logging
 from schemas.config.settings import Settings
+from schemas.config.unknown import warn_of_unknown_settings
 from schemas.runtime.essential import end_process_on_failure
 from schemas.runtime.process import EXIT_REFUSED, stop_on_signals
 
@@ -219,6 +220,7 @@ def _is_true(cursor: psycopg.Cursor, statement: LiteralString) -> bool:
 def main() -> None:
     """Run one builder; exits 0 on SIGTERM or SIGINT, 78 where it refuses to start."""
     configure_logging()
+    warn_of_unknown_settings(os.environ)
     end_process_on_failure()
     stopping = threading.Event()
     stop_on_signals(stopping)
