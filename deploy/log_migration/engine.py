@@ -50,7 +50,7 @@ FAILURES: Final = (
 _APPLICATION: Final = "rollcall-log-move"
 _TRY_LOCK: LiteralString = "SELECT pg_try_advisory_lock(hashtextextended('rollcall:log-move', 0))"
 _PATIENCE_S: Final = 120.0
-"""How long a held log waits for running jobs, and for processors that lag behind."""
+"""So long a held log waits for running jobs, and for processors that lag behind."""
 _PAUSE_S: Final = 0.2
 _NOTICED_S: Final = 5.0
 """An idle worker checks every two seconds whether its tables are still the active ones."""

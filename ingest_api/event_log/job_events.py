@@ -82,7 +82,7 @@ class JobLog:
 
     @property
     def held_up_by(self) -> str | None:
-        """Why the follower is stuck: a record's schema can't be fetched; None if it isn't."""
+        """The reason why the follower is stuck on a schema it can't fetch; None if it isn't."""
         return self._follower.held_up_by
 
     async def until_moved(self) -> None:

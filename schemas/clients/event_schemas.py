@@ -41,7 +41,7 @@ class EventSchemas:
 
     @property
     def has_registry(self) -> bool:
-        """Whether a registry is set, so that an unknown id may become known."""
+        """True where a registry is set, so that an unknown id may become known."""
         return self._registry is not None
 
     def register(self, topics: Topics) -> None:
