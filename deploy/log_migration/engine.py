@@ -18,8 +18,8 @@ from deploy.log_migration.log_state import append_stage, read_ledger
 from deploy.log_migration.side_topics import copy_side_topics
 from deploy.log_migration.tables import Tables
 from deploy.log_migration.topic_admin import TopicAdmin
-from ingest_api.kafka.log_setup import LogMismatchError, at_current_version, ensure_log
-from ingest_api.kafka.topic_setup import TopicSetupError
+from ingest_api.errors import LogMismatchError, TopicSetupError
+from ingest_api.kafka.log_setup import at_current_version, ensure_log
 from processor.builder.parallel_replay import Replays
 from processor.projection.session import connect
 from schemas.clients.errors import ClientError

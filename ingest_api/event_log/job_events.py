@@ -19,9 +19,8 @@ from typing import TYPE_CHECKING, Final, Literal, cast
 
 import structlog
 
-from ingest_api.errors import LogUnavailableError
+from ingest_api.errors import LogMovedError, LogUnavailableError
 from ingest_api.event_log.ledger import JobLedger
-from ingest_api.kafka.log_moved import LogMovedError
 from ingest_api.kafka.producer import Appender, Record
 from schemas.clients.errors import KafkaUnreachableError
 from schemas.clients.event_schemas import OWN_SCHEMAS

@@ -97,15 +97,6 @@ class EventSchemas:
         if unknown := self.unknown(values):
             self._learn(unknown)
 
-    def learn_all(self, values: Iterable[bytes | None]) -> None:
-        """Do as :meth:`learn` for a topic of which no record may be skipped.
-
-        Raises:
-            RegistryUnreachableError: a schema can't be fetched now, or no registry is set.
-        """
-        if unknown := framing.unknown_ids(values):
-            self._learn(unknown)
-
     def unknown(self, values: Iterable[bytes | None]) -> dict[int, int]:
         """Return the ids to be fetched, each with the index of the first value that has it."""
         if self._registry is None:
