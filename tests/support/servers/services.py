@@ -15,11 +15,14 @@ import psutil
 
 from tests.support.checkout import CHECKOUT
 from tests.support.clients.client import Client
+from tests.support.servers.forked import can_fork, fork
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from tests.support.servers.forked import ForkedProcess
 
 _ANSWERED_WELL = re.compile(r'("status": 200|health).*"message": "request"|"batch projected"')
 STOP_TIMEOUT_S = 60
@@ -32,7 +35,7 @@ class Service:
 
     name: str
     module: str
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | ForkedProcess
     log: Path
     is_frozen: bool = False
 
@@ -123,19 +126,26 @@ class Services:
         name = f"{module}-{number}"
         log = self.logs / f"{name}.log"
         further = {f"ROLLCALL_{key.upper()}": value for key, value in environ.items()}
+        process = self._start(module, {**self.environ, **further}, log)
+        service = Service(name, module, process, log)
+        self.started.append(service)
+        return service
+
+    def _start(
+        self, module: str, environ: Mapping[str, str], log: Path
+    ) -> subprocess.Popen[bytes] | ForkedProcess:
+        if self.checkout == CHECKOUT and can_fork(environ):
+            return fork(module, environ, log)
         with log.open("wb") as out:
-            process = subprocess.Popen(
+            return subprocess.Popen(
                 [sys.executable, "-P", "-m", module],
                 cwd=self.checkout,
-                env={**self.environ, "PYTHONPATH": str(self.checkout), **further},
+                env={**environ, "PYTHONPATH": str(self.checkout)},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        service = Service(name, module, process, log)
-        self.started.append(service)
-        return service
 
     def publisher(self, **environ: str) -> Service:
         """A publisher; it takes over when no other works."""
