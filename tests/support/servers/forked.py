@@ -29,7 +29,7 @@ _SERVICES: Final = (
     "processor.worker.main",
     "processor.builder.main",
 )
-_READ_AT_IMPORT: Final = ("ROLLCALL_AVRO", "PYTHONPATH")
+_READ_AT_IMPORT: Final = "ROLLCALL_AVRO"
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(list(_SERVICES))
 
@@ -81,13 +81,14 @@ class ForkedProcess:
 
 
 def can_fork(environ: Mapping[str, str]) -> bool:
-    """Return whether what is set at import is as it was for the process that has imported."""
-    return all(environ.get(name) == os.environ.get(name) for name in _READ_AT_IMPORT)
+    """Return whether what is read at import is as it was for the process that has imported."""
+    return environ.get(_READ_AT_IMPORT) == os.environ.get(_READ_AT_IMPORT)
 
 
 def fork(module: str, environ: Mapping[str, str], log: Path) -> ForkedProcess:
     """Start ``python -m module`` in the checkout, writing to ``log``, leader of a group."""
     _start_server()
+    log.touch()
     process = _context.Process(target=_run, args=(module, dict(environ), str(log)))
     process.start()
     return ForkedProcess(process)
@@ -111,7 +112,7 @@ def _run(module: str, environ: dict[str, str], log: str) -> None:
     os.setsid()
     os.chdir(CHECKOUT)
     os.environ.clear()
-    os.environ.update(environ, PYTHONPATH=str(CHECKOUT))
+    os.environ.update(environ)
     with Path(log).open("wb") as out, Path(os.devnull).open("rb") as nothing:
         for source, target in ((nothing, 0), (out, 1), (out, 2)):
             os.dup2(source.fileno(), target)

@@ -35,6 +35,7 @@ class Service:
 
     name: str
     module: str
+    environ: Mapping[str, str]
     process: subprocess.Popen[bytes] | ForkedProcess
     log: Path
     is_frozen: bool = False
@@ -120,14 +121,15 @@ class Services:
     def __exit__(self, *_: object) -> None:
         self.kill_all()
 
-    def start(self, module: str, **environ: str) -> Service:
+    def start(self, module: str, **settings: str) -> Service:
         """``python -m module`` with further settings, named without ``ROLLCALL_``."""
         number = sum(service.module == module for service in self.started) + 1
         name = f"{module}-{number}"
         log = self.logs / f"{name}.log"
-        further = {f"ROLLCALL_{key.upper()}": value for key, value in environ.items()}
-        process = self._start(module, {**self.environ, **further}, log)
-        service = Service(name, module, process, log)
+        further = {f"ROLLCALL_{key.upper()}": value for key, value in settings.items()}
+        environ = {**self.environ, "PYTHONPATH": str(self.checkout), **further}
+        process = self._start(module, environ, log)
+        service = Service(name, module, environ, process, log)
         self.started.append(service)
         return service
 
@@ -140,7 +142,7 @@ class Services:
             return subprocess.Popen(
                 [sys.executable, "-P", "-m", module],
                 cwd=self.checkout,
-                env={**environ, "PYTHONPATH": str(self.checkout)},
+                env=environ,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
