@@ -186,6 +186,7 @@ class JobReverted:
     updated: int
     unchanged: int
     rejected: int
+    deleted: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,7 +201,10 @@ class JobRestored:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobStatus:
-    """A full snapshot of a job; the higher ``version`` is the later."""
+    """A full snapshot of a job; the higher ``version`` is the later.
+
+    ``deleted``: how many users it removed from the audience.
+    """
 
     job_id: int
     version: int
@@ -211,6 +215,7 @@ class JobStatus:
     updated: int
     unchanged: int
     rejected: int
+    deleted: int = 0
     file_name: str | None
     sha256: str
     accepted_at: datetime

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, LiteralString
 from psycopg import errors, sql
 
 from ingest_api.dry_runs import statements
+from ingest_api.errors import NoAudienceError
 from schemas.read_model.copy_binary import COPY_HEADER, COPY_TRAILER
 
 if TYPE_CHECKING:
@@ -42,16 +43,20 @@ SELECT job_id FROM public.jobs WHERE job_id = ANY(%(job_ids)s) AND finished_at I
 _JOBS_AT_ONCE: Final = 100
 
 
-class NoAudienceError(Exception):
-    """No processor has made the read model's tables yet."""
-
-
 @dataclass(frozen=True, slots=True)
 class Removal:
     """The number of users, and of those that a delsert would remove."""
 
     users: int
     removed: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeyComparison:
+    """What replacing the audience by some keys would do; ``repeated`` came before in the file."""
+
+    removal: Removal
+    repeated: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +89,14 @@ class DryRunComparison:
         self._connection = connection
         self._limit_s = limit_s
 
-    async def count_removed(self, keys: AsyncIterator[memoryview]) -> Removal:
+    async def compare_keys(self, keys: AsyncIterator[memoryview]) -> KeyComparison:
         """Count the users that replacing the audience by these keys would remove."""
         await self._begin(statements.MAKE_KEYS)
         await self._copy("compared_key", ("key",), keys)
         await self._run("ANALYZE compared_key")
         (counted,) = await self._select(statements.COUNT_REMOVED)
-        return Removal(**counted)
+        removal = Removal(counted["users"], counted["removed"])
+        return KeyComparison(removal, counted["repeated"])
 
     async def compare(
         self, mode: JobMode, lines: AsyncIterator[memoryview], jobs: Sequence[LedgerJob]

@@ -5,8 +5,16 @@ from __future__ import annotations
 from typing import Any, Final, Literal
 
 from ingest_api.dry_runs.answer import DryRunAnswer
+from ingest_api.dry_runs.limits import SMALL_AUDIENCE
 from ingest_api.errors import INVALID_FILE
-from ingest_api.openapi.operation import JSON, Answer, Operation, Parameter, refused
+from ingest_api.openapi.operation import (
+    RETRY_AFTER,
+    Operation,
+    Parameter,
+    answer,
+    idempotency_key,
+    refused,
+)
 from ingest_api.openapi.response_types import ImportAccepted
 from ingest_api.parsing.file_format import DELIMITERS
 from ingest_api.validation.phones import PHONE_REGIONS
@@ -65,17 +73,44 @@ _DRY_RUN: Final[dict[str, Any]] = {
         "It means nothing to an `Idempotency-Key`."
     ),
 }
+_DECIDED: Final = (
+    "It is decided on the users after all jobs that were accepted before; "
+    "where those are not finished within 30 s, the answer is 503. "
+)
 _MAX_DELETE_PERCENT: Final[dict[str, Any]] = {
     "type": "number",
     "minimum": 0,
     "maximum": 100,
-    "default": 100,
     "description": (
         "A `delsert` that would remove more than this share of the users is refused with 400 and "
         "the code `MAX_DELETE_PERCENT`. "
-        "It is decided on the users after all jobs that were accepted before; "
-        "where those are not finished within 30 s, the answer is 503. "
+        f"Without it, of more than {SMALL_AUDIENCE} users it is the setting "
+        "`ROLLCALL_DELSERT_MAX_DELETE_PERCENT` (50); 100 lifts the limit. "
+        f"{_DECIDED}"
         "The other modes remove nobody, so it means nothing to them."
+    ),
+}
+_MAX_REJECTED: Final[dict[str, Any]] = {
+    "type": "integer",
+    "minimum": 0,
+    "description": (
+        "Where more lines of the file would be rejected, nothing of it is imported: it is refused "
+        "with 400 and the code `MAX_REJECTED`. With 0 it is all or nothing. "
+        "Lines count that are rejected by themselves, because of another line of the file, or "
+        "because of the users there are. "
+        f"{_DECIDED}"
+        "What comes between that and the import, such as another upload at the same instant or an "
+        "event of another producer, isn't known then, and may still reject lines."
+    ),
+}
+_MAX_REJECTED_PERCENT: Final[dict[str, Any]] = {
+    "type": "number",
+    "minimum": 0,
+    "maximum": 100,
+    "description": (
+        "The same as a share of the file's lines, with the code `MAX_REJECTED_PERCENT`. "
+        "Of a `delsert` it is, without it, the setting `ROLLCALL_DELSERT_MAX_REJECTED_PERCENT` "
+        "(10); 100 lifts the limit."
     ),
 }
 _FORM: Final[dict[str, Any]] = {
@@ -100,6 +135,8 @@ _FORM: Final[dict[str, Any]] = {
         "dateOrder": _DATE_ORDER,
         "dryRun": _DRY_RUN,
         "maxDeletePercent": _MAX_DELETE_PERCENT,
+        "maxRejected": _MAX_REJECTED,
+        "maxRejectedPercent": _MAX_REJECTED_PERCENT,
     },
 }
 
@@ -125,15 +162,10 @@ IMPORT: Final = Operation(
     role="importer",
     parameters=(
         _option("header", "DELIMITER", _DELIMITER, before="query and form"),
-        Parameter(
-            name="Idempotency-Key",
-            place="header",
-            description=(
-                "A text of your own for this upload, such as `night 2016-06-28`: "
-                "sent again with the same key and content, it is answered with the first one's id, "
-                "and nothing is taken twice."
-            ),
-            schema={"type": "string", "minLength": 1, "maxLength": 255},
+        idempotency_key(
+            "A text of your own for this upload, such as `night 2016-06-28`: "
+            "sent again with the same key and content, it is answered with the first one's id, "
+            "and nothing is taken twice."
         ),
         _option("query", "importType", _MODE, before="the form"),
         _option("query", "DELIMITER", _DELIMITER, before="the form"),
@@ -142,13 +174,16 @@ IMPORT: Final = Operation(
         _option("query", "dateOrder", _DATE_ORDER, before="the form"),
         _option("query", "dryRun", _DRY_RUN, before="the form"),
         _option("query", "maxDeletePercent", _MAX_DELETE_PERCENT, before="the form"),
+        _option("query", "maxRejected", _MAX_REJECTED, before="the form"),
+        _option("query", "maxRejectedPercent", _MAX_REJECTED_PERCENT, before="the form"),
     ),
     body={"multipart/form-data": _FORM},
     invalid_message=INVALID_FILE,
     answers={
-        200: Answer(
-            description="The file was taken and its job runs; or, of a dry run, what it would do.",
-            bodies={JSON: (ImportAccepted, DryRunAnswer)},
+        200: answer(
+            "The file was taken and its job runs; or, of a dry run, what it would do.",
+            ImportAccepted,
+            DryRunAnswer,
         ),
         400: refused(
             "The form or its file can't be read.",
@@ -165,22 +200,19 @@ IMPORT: Final = Operation(
                 ],
             },
         ),
-        408: refused(
-            "The body did not come in time.", {"message": "No byte of the body came for 30 s"}
-        ),
+        408: refused("The body did not come in time.", "No byte of the body came for 30 s"),
         409: refused(
             "The Idempotency-Key belongs to another upload.",
-            {"message": "The Idempotency-Key was used before with other content"},
+            "The Idempotency-Key was used before with other content",
         ),
         413: refused(
-            "The body is over the server's limit.",
-            {"message": "The body is larger than 1000000000 bytes"},
+            "The body is over the server's limit.", "The body is larger than 1000000000 bytes"
         ),
-        415: refused("The body is no form.", {"message": "An upload must be multipart/form-data"}),
+        415: refused("The body is no form.", "An upload must be multipart/form-data"),
         429: refused(
             "The account has too many uploads under way.",
-            {"message": "Too many uploads of this account are under way, try again later"},
-            headers={"Retry-After": "Seconds after which it may be sent again."},
+            "Too many uploads of this account are under way, try again later",
+            headers=RETRY_AFTER,
         ),
         503: refused(
             "It is not known whether the upload was taken.",

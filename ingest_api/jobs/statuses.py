@@ -75,12 +75,12 @@ class JobReader:
         if not view.is_ended:
             return UNSET
         job_id = view.accepted.job_id
-        has_any = view.outcomes["rejected"] > 0
+        has_any = view.counts["rejected"] > 0
         return await select_fault_counts(self._database.select_projected, job_id) if has_any else []
 
     _SELECT_JOBS: Final = """
-    SELECT job_id, state, lines, inserted, updated, unchanged, rejected, started_at, finished_at,
-           version
+    SELECT job_id, state, lines, inserted, updated, unchanged, rejected, deleted, started_at,
+           finished_at, version
     FROM public.jobs
     WHERE job_id = ANY(%s)
     """

@@ -11,9 +11,10 @@ import re
 from importlib import resources
 from typing import Final, LiteralString, cast
 
-VERSION: Final = 5
+VERSION: Final = 6
 """The version of the tables and of how the log is projected to them; a projection of another
-version is rebuilt, never altered.  5: every fault of a rejected line."""
+version is rebuilt, never altered.  4: producer rows are checked by the rules of values;
+5: the users that a delsert removes are counted; 6: every fault of a rejected line is told."""
 OUTCOME_CHANNEL: Final = "rollcall_outcomes"
 """NOTIFY channel: ids of events, separated by spaces, whose write_outcome has been committed."""
 API_SOURCE: Final = "rollcall-api"
@@ -36,6 +37,23 @@ USER_COLUMNS: Final = (
     "attributes",
 )
 """The columns of a user that its events set, in table order."""
+STAGED_USER: LiteralString = """
+    key text COLLATE "C" NOT NULL,
+    first_name text,
+    last_name text,
+    email text,
+    mobile_number text,
+    country text,
+    state text,
+    last_active_date date,
+    sms_subscription boolean,
+    email_subscription boolean,
+    voice_subscription boolean,
+    attributes jsonb NOT NULL,
+    present integer NOT NULL,
+    is_complete boolean NOT NULL,
+"""
+"""Columns of temporary tables whose rows are to become users."""
 
 
 _PUBLIC_VIEW: Final = "CREATE OR REPLACE VIEW public.<name> AS SELECT * FROM {schema}.<name>;\n"

@@ -24,6 +24,8 @@ def print_dry_run(console: Console, file_name: str, answer: Mapping[str, Any]) -
     numbers = ", ".join(f"{answer[name]} {words}" for name, words in _COUNTS.items())
     print_line(console, str(answer["message"]))
     print_line(console, f"{file_name}, {answer['mode']}, {answer['total']} lines: {numbers}")
+    for refusal in answer.get("refusedFor", ()):
+        print_line(console, f"It would be refused: {refusal['message']}")
     for note in answer["notes"]:
         print_line(console, note)
     samples = answer["samples"]
@@ -35,3 +37,10 @@ def print_dry_run(console: Console, file_name: str, answer: Mapping[str, Any]) -
     refused, rejected = samples["reject"], answer["reject"]
     more = f": the first {len(refused)} of {rejected:,}" if len(refused) < rejected else ""
     print_rows(console, f"Some to reject{more}", ERROR_COLUMNS, fault_rows(refused))
+
+
+def replacement_text(answer: Mapping[str, Any]) -> str:
+    """How many users the file of a delsert has, and how many it would remove."""
+    kept = answer["insert"] + answer["update"] + answer["unchanged"]
+    rejected = f" ({answer['reject']:,} lines would be rejected)" if answer["reject"] else ""
+    return f"{kept:,} users are in the file{rejected}, {answer['delete']:,} users will be removed."

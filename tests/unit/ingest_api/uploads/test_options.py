@@ -74,6 +74,11 @@ def test_the_mode_is_in_the_query_or_in_a_field() -> None:
         ("maxDeletePercent", ["10 %"]),
         ("maxDeletePercent", ["nan"]),
         ("maxDeletePercent", ["10", "10"]),
+        ("maxRejected", ["-1"]),
+        ("maxRejected", ["1.5"]),
+        ("maxRejected", [""]),
+        ("maxRejectedPercent", ["101"]),
+        ("maxRejectedPercent", ["1", "1"]),
     ],
 )
 def test_a_repeated_or_unknown_value_is_refused_wherever_it_stands(
@@ -110,6 +115,15 @@ def test_region_and_order_stand_in_the_query_or_in_a_field() -> None:
     assert (in_form.phone_region, in_form.date_order) == ("DE", "YMD")
     neither = with_fields(ImportOptions(), {})
     assert (neither.phone_region, neither.date_order) == (None, "MDY")
+
+
+def test_limits_of_rejected_lines_stand_in_the_query_or_in_a_field() -> None:
+    """The query decides, also where it says none."""
+    in_query = options_in_head([], {"maxRejected": ["0"], "maxRejectedPercent": ["0"]})
+    both = with_fields(in_query, {"maxRejected": ["7"], "maxRejectedPercent": ["50"]})
+    assert (both.max_rejected, both.max_rejected_percent) == (0, Decimal(0))
+    in_form = with_fields(ImportOptions(), {"maxRejected": ["7"], "maxRejectedPercent": ["2.5"]})
+    assert (in_form.max_rejected, in_form.max_rejected_percent) == (7, Decimal("2.5"))
 
 
 def test_a_repeated_header_is_refused() -> None:
