@@ -26,14 +26,14 @@ def print_dry_run(console: Console, file_name: str, answer: Mapping[str, Any]) -
     print_line(console, f"{file_name}, {answer['mode']}, {answer['total']} lines: {numbers}")
     for refusal in answer.get("refusedFor", ()):
         print_line(console, f"It would be refused: {refusal['message']}")
-    for note in answer["notes"]:
+    for note in answer.get("notes", ()):
         print_line(console, note)
     samples = answer["samples"]
     print_users(console, "Some to insert", _PLACE, samples["insert"])
     print_changes(console, "Some to update", _PLACE, samples["update"])
     print_rows(console, "Some unchanged", _PLACE, samples["unchanged"])
     print_users(console, "Some to delete", _PLACE, samples["delete"])
-    print_fault_counts(console, answer["rejectedBy"])
+    print_fault_counts(console, answer.get("rejectedBy", ()))
     refused, rejected = samples["reject"], answer["reject"]
     more = f": the first {len(refused)} of {rejected:,}" if len(refused) < rejected else ""
     print_rows(console, f"Some to reject{more}", ERROR_COLUMNS, fault_rows(refused))

@@ -29,5 +29,5 @@ def fault_rows(errors: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [
         {**fault, "line": error["line"] if number == 0 else None}
         for error in errors
-        for number, fault in enumerate(error["faults"])
+        for number, fault in enumerate(error.get("faults") or [error])
     ]
