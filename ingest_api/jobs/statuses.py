@@ -71,12 +71,10 @@ class JobReader:
         return (await self.select_views([job]))[0]
 
     async def fault_counts(self, view: JobView) -> list[FaultCount] | UnsetType:
-        """Select what lines of a job that has ended were rejected for; unset before."""
-        if not view.is_ended:
+        """Select what lines of a job that has ended were rejected for; unset before, or if none."""
+        if not view.is_ended or not view.counts["rejected"]:
             return UNSET
-        job_id = view.accepted.job_id
-        has_any = view.counts["rejected"] > 0
-        return await select_fault_counts(self._database.select_projected, job_id) if has_any else []
+        return await select_fault_counts(self._database.select_projected, view.accepted.job_id)
 
     _SELECT_JOBS: Final = """
     SELECT job_id, state, lines, inserted, updated, unchanged, rejected, deleted, started_at,

@@ -111,7 +111,7 @@ class JobStatus(_Answer, frozen=True):
             list[FaultCount],
             Meta(
                 description="What lines were rejected for, the most frequent first; only where one"
-                " job is asked for, and once it has ended."
+                " job is asked for, once it has ended, and where some were."
             ),
         ]
         | msgspec.UnsetType
