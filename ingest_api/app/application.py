@@ -166,7 +166,7 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
     parts.producers.add_routes(api)
     _add_routes_of_jobs(api, parts)
     points = AsOfParameters(parts.past_audiences, parts.job_log, parts.job_reader)
-    add_user_routes(api, parts.user_reader, points)
+    add_user_routes(api, parts.user_reader, points, parts.job_log)
     add_diff_route(api, points, parts.past_audiences, AudienceDiff(parts.database))
     add_projection_routes(api, parts.instances, parts.log_start)
     add_account_routes(api, parts.accounts, parts.authenticator)

@@ -6,12 +6,14 @@ from typing import Final
 
 from ingest_api.as_of.operations import AS_OF, NO_SUCH_POINT, PAST_ANSWERS, PAST_DESCRIPTION
 from ingest_api.errors import UNKNOWN_USER
+from ingest_api.jobs.operations import UNKNOWN_JOB_ID
 from ingest_api.openapi.operation import (
     JSON,
     Answer,
     Operation,
     Parameter,
     after_parameter,
+    either,
     page_parameters,
     refused,
 )
@@ -38,6 +40,23 @@ USERS: Final = Operation(
     parameters=(
         *page_parameters(),
         after_parameter("Only users with a greater id: the last of the page before.", 9),
+        _user_filter(
+            "search",
+            "A part of first and last name, email or mobile number, whatever its case; a number as"
+            " people write it. It looks at every user: about a second a million.",
+            "lovel",
+        ),
+        _user_filter(
+            "key",
+            "The reconciliation key, whichever field of a user it is on this server.",
+            "ada@example.org",
+        ),
+        _user_filter(
+            "job",
+            "Only users whom this job was the last to set; what other producers or single writes"
+            " changed later is not among them.",
+            "5971883457542586123",
+        ),
         _user_filter("email", "Whatever its case.", "ada@example.org"),
         _user_filter("mobileNumber", "Compared in E.164; in a URL + is %2B.", "+14155550123"),
         _user_filter("country", "As it is written for the user, but for its case.", "USA"),
@@ -49,7 +68,7 @@ USERS: Final = Operation(
     ),
     answers={
         200: Answer(description="A page of users.", bodies={JSON: Users}),
-        400: NO_SUCH_POINT,
+        400: either(NO_SUCH_POINT, UNKNOWN_JOB_ID),
         **PAST_ANSWERS,
     },
 )
