@@ -36,7 +36,7 @@ _WHOLE: Final = Decimal(100)
 ROLE_NEEDED: Final[dict[JobMode, Role]] = {
     "insert": "importer",
     "upsert": "importer",
-    "delsert": "admin",
+    "delsert": "manager",
 }
 
 
