@@ -203,7 +203,8 @@ def test_users_are_searched(own_database: str, text: str, is_found: bool) -> Non
     execute(
         own_database,
         "UPDATE model.user_row SET first_name = 'Àda Byron',"
-        " last_name = 'Lovelace 100%% under_score back\\slash', email = 'a.byron@poets.example', mobile_number = '+441632960960'"
+        " last_name = 'Lovelace 100%% under_score back\\slash',"
+        " email = 'a.byron@poets.example', mobile_number = '+441632960960'"
         " WHERE id = %s AND generation = 3",
         int(IDS[6]),
     )
