@@ -54,7 +54,7 @@ def test_rejected_lines_are_corrected_and_imported_again(shell: _Shell) -> None:
     assert "EMAIL_INVALID" in shown.stdout
     assert [row["Error Code"] for row in csv.DictReader(text.splitlines())] == ["EMAIL_INVALID"]
     assert again.returncode == 0, again.stderr
-    assert "1 lines: 1 inserted" in again.stdout
+    assert "1 line: 1 inserted" in again.stdout
     assert shell.json("users", "--email", "user103@example.com")["total"] == 1
 
 

@@ -14,8 +14,9 @@ from ingest_api.web.roles import ROLES as ALL_ROLES
 _LISTING = Listing(
     "/admin/accounts",
     "accounts",
-    "accounts",
+    "account",
     ("name", "role", "createdDate", "modifiedDate"),
+    "`rollcall accounts add NAME --role ROLE` adds one.",
 )
 ROLES = click.Choice(ALL_ROLES)
 

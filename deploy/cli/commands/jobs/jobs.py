@@ -17,12 +17,13 @@ from deploy.cli.output.listings import Listing
 from deploy.cli.output.tables import (
     ERROR_COLUMNS,
     JOB_COLUMNS,
+    counted,
     next_page,
     output,
     print_fields,
     print_json,
     print_line,
-    print_table,
+    print_list,
     progress_console,
 )
 from deploy.cli.session import api
@@ -31,10 +32,13 @@ from schemas.log.job_states import JOB_STATES
 _JOBS = Listing(
     "/batchinfo/status",
     "statuses",
-    "jobs",
+    "job",
     (*JOB_COLUMNS, "importedBy", "importedDate"),
+    "`rollcall import FILE` starts one.",
 )
 _MODES = click.Choice(["insert", "upsert", "delsert"])
+_SAID_AGAIN = ("dataType", "statusMessage")
+"""What is the same of every job, and what the state and the counts say better."""
 _STATES = click.Choice(JOB_STATES)
 
 
@@ -63,7 +67,7 @@ def status(job_id: str | None, *, waits: bool, as_json: bool, url: str) -> None:
     if as_json:
         print_json(answer)
     else:
-        print_fields(output(), answer)
+        print_fields(output(), {name: answer[name] for name in answer if name not in _SAID_AGAIN})
     if waits and JobCounts.of(answer).state != "COMPLETED":
         sys.exit(1)
 
@@ -121,7 +125,8 @@ def errors(job_id: str, *, csv_path: Path | None, as_json: bool, url: str, **que
         return
     found = answer["Errors"]
     more = next_page(answer, "Errors", query)
-    print_table(output(), f"{answer['total']} rejected lines{more}", ERROR_COLUMNS, found)
+    title = counted(answer["total"], "rejected line") + more
+    print_list(output(), title, ERROR_COLUMNS, found, hint="All others went in, or will.")
     _print_unlisted(answer, output())
 
 

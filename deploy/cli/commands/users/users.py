@@ -12,11 +12,13 @@ from deploy.cli.as_of import as_of_option, build_wait
 from deploy.cli.commands.users.find_user import user_id_of
 from deploy.cli.output.tables import (
     USER_COLUMNS,
+    counted,
     flat,
     next_page,
     output,
     print_fields,
     print_json,
+    print_list,
     print_message,
     print_table,
     progress_console,
@@ -76,6 +78,7 @@ def _field_options(command: _Command) -> _Command:
     return command
 
 
+_NO_USERS = "`rollcall import FILE` adds users; with filters, fewer of them find more."
 _user_argument = click.argument("user", metavar="USER")
 
 
@@ -128,8 +131,8 @@ def list_users(*, attributes: dict[str, str], as_json: bool, url: str, **query: 
         return
     rows = [flat(user) for user in answer["audience"]]
     names = sorted({name for row in rows for name in row if name.startswith("attributes.")})
-    title = f"{answer['total']} users{next_page(answer, 'audience', query)}"
-    print_table(output(), title, (*USER_COLUMNS, *names), rows)
+    title = counted(answer["total"], "user") + next_page(answer, "audience", query)
+    print_list(output(), title, (*USER_COLUMNS, *names), rows, hint=_NO_USERS)
 
 
 @users.command(
@@ -221,7 +224,7 @@ def user_history(user: str, *, as_json: bool, url: str) -> None:
         print_json(answer)
         return
     rows = [row for event in answer["history"] for row in _changes(event)]
-    print_table(output(), f"{answer['total']} events", _HISTORY_COLUMNS, rows)
+    print_table(output(), counted(answer["total"], "event"), _HISTORY_COLUMNS, rows)
 
 
 def _retry_policy(as_of: str | None) -> RetryPolicy:
