@@ -27,7 +27,7 @@ _BEGIN, _END = (
 
 
 def all_settings() -> dict[Variable, list[str]]:
-    """Every setting, with who reads it."""
+    """Return every setting, with who reads it."""
     found: dict[str, tuple[Variable, list[str]]] = {}
     for reader, sections in READERS.items():
         for section in sections:

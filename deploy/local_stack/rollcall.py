@@ -55,7 +55,7 @@ class Running:
 
 @contextlib.contextmanager
 def running_rollcall(plan: Plan, console: Console) -> Generator[Running]:
-    """Everything, ready; on the way out all processes are ended in order.
+    """Start everything, yield it once ready, and end all processes in order.
 
     Raises:
         NotReadyError: The services did not become ready; their logs say why.

@@ -65,7 +65,7 @@ class Checked:
 
 
 class RetryCheck:
-    """For one API process; what blocks is for a thread that may wait."""
+    """Checks retries for one API process; what blocks is for a thread that may wait."""
 
     def __init__(self, settings: Settings, database: Database, job_log: JobLog) -> None:
         self._key = settings.reconciliation_key

@@ -47,7 +47,7 @@ def _whole_file(path: Path) -> Generator[IO[bytes]]:
 
 @contextlib.contextmanager
 def _replacement(target: Path) -> Generator[IO[bytes]]:
-    """A file that takes the name once it is whole; after a failure nothing has changed."""
+    """Yield a file that takes the name once it is whole; after a failure nothing has changed."""
     prefix = f".{target.name}."
     with tempfile.NamedTemporaryFile(dir=target.parent, prefix=prefix, delete=False) as file:
         made = Path(file.name)

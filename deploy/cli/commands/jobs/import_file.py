@@ -220,7 +220,7 @@ def _report(
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Generator[tuple[BinaryIO, str]]:
-    """The file, and the name to send it under.
+    """Open the file; yield it, and the name to send it under.
 
     What can be read only once is kept in an unnamed file first, so that it can be sent again.
     """

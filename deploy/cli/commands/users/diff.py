@@ -111,7 +111,7 @@ def _rows(entry: Mapping[str, Any], *, is_short: bool = False) -> Iterator[dict[
 
 
 def _write_json(file: IO[str], first: Mapping[str, Any], found: Iterator[dict[str, Any]]) -> None:
-    """One JSON value, written as the pages come."""
+    """Write one JSON value as the pages come."""
     head = {name: first[name] for name in ("from", "to", *_KINDS)}
     file.write(json.dumps(head, ensure_ascii=False)[:-1] + ', "entries": [')
     separator = "\n"

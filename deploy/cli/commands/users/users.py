@@ -228,7 +228,7 @@ def user_history(user: str, *, as_json: bool, url: str) -> None:
 
 
 def _retry_policy(as_of: str | None) -> RetryPolicy:
-    """Whoever asks for the audience as it is now is not kept waiting."""
+    """Return the policy of a read: nobody waits who asks for the audience as it is now."""
     return RetryPolicy(for_s=0) if as_of is None else build_wait(progress_console())
 
 
