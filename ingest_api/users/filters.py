@@ -70,6 +70,7 @@ _OTHER_CONDITIONS: Final[dict[str, LiteralString]] = {
     "key": "key = %(key)s",
     "job": "job_id = %(job)s",
 }
+_AS_A_NUMBER: Final = re.compile(r"\+?[0-9 ()./\u2010-\u2015-]+")
 _SHOWN_CHARACTERS: Final = 100
 _MOST_SEARCHED_CHARACTERS: Final = 200
 
@@ -162,7 +163,7 @@ def _search_patterns(text: str) -> dict[str, object]:
     plain = " ".join(text.split())
     escaped = re.sub(r"([\\%_])", r"\\\1", plain)
     digits = re.sub(r"[^0-9]", "", plain)
-    is_number = bool(digits) and not re.search(r"[^\W\d_]|@", plain)
+    is_number = bool(digits) and _AS_A_NUMBER.fullmatch(plain)
     start = "+" if plain.startswith("+") else "%"
     return {
         "search": f"%{escaped}%",
