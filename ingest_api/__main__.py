@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import traceback
 
 import structlog
 
 from ingest_api.app.allocators import bound_allocators
 from ingest_api.app.server import serve
 from ingest_api.app.settings import ApiSettings
-from ingest_api.kafka.log_moved import LogMovedError, start_again
-from ingest_api.kafka.log_setup import LogMismatchError
+from ingest_api.errors import LogMismatchError, LogMovedError
+from ingest_api.kafka.log_moved import start_again
 from schemas.config.environment import SettingsError, read
 from schemas.config.logs import configure_logging
 from schemas.config.unknown import warn_of_unknown_settings
 from schemas.runtime.essential import EXIT_FAILED, end_process_on_failure
+from schemas.runtime.process import EXIT_REFUSED
 
 _log = structlog.stdlib.get_logger("rollcall.api")
 
@@ -29,8 +29,8 @@ def main() -> None:
     """
     try:
         status = _serve()
-    except Exception as error:  # noqa: BLE001 - told as Python would, then the process ends
-        traceback.print_exception(error)
+    except Exception as error:  # noqa: BLE001 - reported as Python would, then the process ends
+        sys.excepthook(type(error), error, error.__traceback__)
         status = EXIT_FAILED
     # Finalizing the interpreter while threads of the HTTP server still end would abort the process
     # by a panic of theirs, now and then (granian 2.8, its issues 693 and 846).
@@ -54,7 +54,7 @@ def _serve() -> int:
         start_again(moved)
     except LogMismatchError as error:
         _log.critical("refused to start", reason=str(error))
-        return os.EX_CONFIG
+        return EXIT_REFUSED
     return os.EX_OK
 
 

@@ -36,8 +36,8 @@ from ingest_api.jobs.errors import ErrorReader
 from ingest_api.jobs.status_routes import add_job_routes
 from ingest_api.jobs.status_watch import JobWatch
 from ingest_api.jobs.statuses import JobReader
-from ingest_api.kafka.log_start import LogStart
-from ingest_api.kafka.range_reader import RangeReader
+from ingest_api.kafka.log_reader import LogReader
+from ingest_api.kafka.log_start import LogStartCheck
 from ingest_api.openapi.operation import operation_of
 from ingest_api.openapi.routes import add_description_routes
 from ingest_api.openapi.unknown_names import refuse_unknown_parameters
@@ -92,7 +92,7 @@ class Parts:
     user_reader: UserReader
     instances: InstanceRegistry
     past_audiences: PastAudiences
-    log_start: LogStart
+    log_start: LogStartCheck
     concurrency: ConcurrencyLimit
     uploads: UploadAcceptance
     startup: Startup
@@ -111,7 +111,7 @@ def make_parts(settings: ApiSettings) -> Parts:
     issuer = None if auth.issuer is None else JwtVerifier(auth.issuer)
     schemas = EventSchemas(shared.schema_registry)
     job_log = JobLog(shared.kafka, shared.topics.job_events, schemas)
-    range_reader = RangeReader(shared.kafka, shared.topics.user_events.name)
+    log_reader = LogReader(shared.kafka, shared.topics.user_events.name)
     jobs = JobReader(database, job_log.ledger)
     concurrency = ConcurrencyLimit(
         at_once=settings.uploads_at_once,
@@ -126,7 +126,7 @@ def make_parts(settings: ApiSettings) -> Parts:
     )
     startup = Startup(settings, job_log, uploads, accounts)
     instances = InstanceRegistry(database)
-    log_start = LogStart(shared.kafka, shared.topics.job_events, shared.topics.user_events)
+    log_start = LogStartCheck(shared.kafka, shared.topics.job_events, shared.topics.user_events)
     return Parts(
         settings=settings,
         database=database,
@@ -137,7 +137,7 @@ def make_parts(settings: ApiSettings) -> Parts:
         job_log=job_log,
         job_reader=jobs,
         job_watch=JobWatch(jobs, most_watchers=settings.event_streams),
-        job_proofs=JobProofs(database, range_reader, schemas),
+        job_proofs=JobProofs(database, log_reader, schemas),
         undo=Undo(database, job_log, jobs, log_start),
         undo_previews=UndoPreviews(database),
         error_reader=ErrorReader(database, job_log.ledger.reverts),

@@ -8,10 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ingest_api.attributes.queries import select_attributes
 from ingest_api.auth.middleware import account_of
 from ingest_api.dry_runs.answer import DryRunAnswer
-from ingest_api.errors import (
-    Detail,
-    invalid_file,
-)
+from ingest_api.errors import Detail, invalid_file
 from ingest_api.imports.accept_upload import ImportRequest
 from ingest_api.imports.operations import IMPORT
 from ingest_api.openapi.described import described

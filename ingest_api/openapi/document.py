@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import msgspec
 
 from ingest_api.errors import RETRY_AFTER_S, role_too_low
-from ingest_api.openapi.operation import JSON, either, operation_of, refused, refused_detail
+from ingest_api.openapi.operation import (
+    JSON,
+    RETRY_AFTER,
+    either,
+    operation_of,
+    refused,
+    refused_detail,
+)
 from ingest_api.web.json_body import INVALID_BODY, LIMITS
 from ingest_api.web.refused import SERVER_FAILURE, UNAUTHORIZED
 from schemas import __version__
@@ -78,14 +85,12 @@ _HEADERS: Final[dict[str, Json]] = {
 """Schemas of headers; the others are texts."""
 
 _NOT_KNOWN: Final = refused(
-    "No valid credentials.",
-    {"message": UNAUTHORIZED},
-    headers={"WWW-Authenticate": "How to authenticate."},
+    "No valid credentials.", UNAUTHORIZED, headers={"WWW-Authenticate": "How to authenticate."}
 )
 _LIMITED: Final = refused(
     "Too many logins of this name or from this address have failed.",
-    {"message": "Too many failed logins, try again later"},
-    headers={"Retry-After": _RETRY_AFTER},
+    "Too many failed logins, try again later",
+    headers=RETRY_AFTER,
 )
 _FAILED: Final = refused(
     "The server failed; its log knows why, by the request's id.",
@@ -93,8 +98,8 @@ _FAILED: Final = refused(
 )
 _UNAVAILABLE: Final = refused(
     "Kafka or Postgres can't be reached: nothing was kept.",
-    {"message": "Postgres can't be reached: nothing was kept, try again"},
-    headers={"Retry-After": _RETRY_AFTER},
+    "Postgres can't be reached: nothing was kept, try again",
+    headers=RETRY_AFTER,
 )
 _INVALID_PARAMETER: Final = refused(
     "A parameter is unknown, or not what it may be.",
@@ -111,15 +116,11 @@ _BODY_REFUSALS: Final = {
         refused_detail(INVALID_BODY, "REQUIRED", "name", "name is required."),
     ),
     408: refused(
-        "The body did not come in time.",
-        {"message": f"No byte of the body came for {LIMITS.idle_s} s"},
+        "The body did not come in time.", f"No byte of the body came for {LIMITS.idle_s} s"
     ),
-    413: refused(
-        "The body is too large.", {"message": f"The body is larger than {LIMITS.most_bytes} bytes"}
-    ),
+    413: refused("The body is too large.", f"The body is larger than {LIMITS.most_bytes} bytes"),
     415: refused(
-        "The body is no JSON.",
-        {"message": "The body of this request must be application/json in UTF-8"},
+        "The body is no JSON.", "The body of this request must be application/json in UTF-8"
     ),
 }
 
@@ -237,7 +238,7 @@ def _following(operation: Operation) -> Iterator[tuple[int, Answer]]:
     if operation.role is not None:
         message = role_too_low(operation.role).message
         yield 401, _NOT_KNOWN
-        yield 403, refused("The role is too low, or the JWT names none.", {"message": message})
+        yield 403, refused("The role is too low, or the JWT names none.", message)
         yield 429, _LIMITED
         yield 503, _UNAVAILABLE
 

@@ -32,7 +32,6 @@ from processor.kafka.log_description import describe_log
 from processor.kafka.reconciliation_key import check_key
 from processor.projection.session import connect, is_transient
 from processor.runtime.garbage_collection import rare_collections
-from processor.runtime.process import EXIT_REFUSED, stop_on_signals
 from processor.tables import instance_registry
 from processor.tables.retry_backoff import RETRIED
 from schemas.clients.errors import ClientError
@@ -43,6 +42,7 @@ from schemas.config.logs import configure_logging
 from schemas.config.settings import Settings
 from schemas.config.unknown import warn_of_unknown_settings
 from schemas.runtime.essential import end_process_on_failure
+from schemas.runtime.process import EXIT_REFUSED, stop_on_signals
 
 if TYPE_CHECKING:
     from processor.tables.instance_registry import Instance

@@ -19,7 +19,6 @@ from processor.pipeline.projector_thread import Projector
 from processor.projection.projection import Projection
 from processor.projection.session import APPLICATION, ProjectionSession, connect, is_transient
 from processor.runtime.garbage_collection import rare_collections
-from processor.runtime.process import EXIT_REFUSED, stop_on_signals
 from processor.tables.generations import Generations
 from processor.tables.setup import ensure_active
 from processor.worker.group_consumer import GroupConsumer
@@ -32,6 +31,7 @@ from schemas.config.logs import configure_logging
 from schemas.config.settings import Settings
 from schemas.config.unknown import warn_of_unknown_settings
 from schemas.runtime.essential import end_process_on_failure
+from schemas.runtime.process import EXIT_REFUSED, stop_on_signals
 
 if TYPE_CHECKING:
     from processor.tables.instance_registry import Instance
