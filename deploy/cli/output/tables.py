@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from deploy.api_client.job import OUTCOMES, JobCounts
+from deploy.api_client.job import JobCounts
+from schemas.log.job_states import OUTCOMES
 
-JOB_COLUMNS = ("id", "mode", "state", "total", *OUTCOMES)
 ERROR_COLUMNS = ("line", "column", "code", "reason", "value")
 USER_COLUMNS = ("id", "email", "firstName", "lastName", "country", "state", "lastActiveDateStr")
 
@@ -92,7 +92,12 @@ def print_list(
 
 def counted(number: int, noun: str) -> str:
     """Return the number with its noun, in the plural unless it is one."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    return f"{number} {of_number(noun, number)}"
+
+
+def of_number(noun: str, number: int) -> str:
+    """Return the noun in the plural unless the number is one."""
+    return noun if number == 1 else f"{noun}s"
 
 
 def print_fields(console: Console, fields: Mapping[str, Any]) -> None:
@@ -107,9 +112,12 @@ def print_fields(console: Console, fields: Mapping[str, Any]) -> None:
 
 
 def print_counts(console: Console, job_id: str, counts: JobCounts) -> None:
-    """Print a job's outcome on one line."""
+    """Print a job's outcome on one line, and how many users it removed, if any."""
     numbers = ", ".join(f"{getattr(counts, name)} {name}" for name in OUTCOMES)
-    print_line(console, f"Job {job_id}: {counts.state}, {counted(counts.total, 'line')}: {numbers}")
+    users = of_number("user", counts.deleted)
+    removed = f"; {counts.deleted:,} {users} deleted" if counts.deleted else ""
+    lines = counted(counts.total, "line")
+    print_line(console, f"Job {job_id}: {counts.state}, {lines}: {numbers}{removed}")
 
 
 def print_line(console: Console, line: str) -> None:
