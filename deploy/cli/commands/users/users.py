@@ -262,7 +262,7 @@ def _body(
 
 
 def _typed(client: ApiClient, attributes: Mapping[str, str]) -> dict[str, Any]:
-    defined = client.get("/admin/attributes", {"pageSize": 1000})["attributes"]
+    defined = client.get("/admin/attributes")["attributes"]
     types = {attribute["name"]: attribute["type"] for attribute in defined}
     return {name: _value(name, value, types.get(name)) for name, value in attributes.items()}
 
