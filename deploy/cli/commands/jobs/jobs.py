@@ -17,12 +17,13 @@ from deploy.cli.output.job_progress import follow_job
 from deploy.cli.output.job_table import print_jobs
 from deploy.cli.output.tables import (
     ERROR_COLUMNS,
+    counted,
     next_page,
     output,
     print_fields,
     print_json,
     print_line,
-    print_table,
+    print_list,
     progress_console,
 )
 from deploy.cli.session import api
@@ -30,6 +31,8 @@ from schemas.log.job_states import JOB_STATES
 
 _STATUSES = "/batchinfo/status"
 _MODES = click.Choice(["insert", "upsert", "delsert"])
+_SAID_AGAIN = ("dataType", "statusMessage")
+"""What is the same of every job, and what the state and the counts say better."""
 _STATES = click.Choice(JOB_STATES)
 
 
@@ -58,8 +61,9 @@ def status(job_id: str | None, *, waits: bool, as_json: bool, url: str) -> None:
     if as_json:
         print_json(answer)
     else:
+        shown = {name: answer[name] for name in answer if name not in _SAID_AGAIN}
         counts = counts_text(answer.get("rejectedBy", ()))
-        print_fields(output(), answer | {"rejectedBy": counts or None})
+        print_fields(output(), shown | {"rejectedBy": counts or None})
     if waits and JobCounts.of(answer).state != "COMPLETED":
         sys.exit(1)
 
@@ -91,7 +95,10 @@ def _show(url: str, query: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(answer)
         return
-    title = f"{answer['total']} jobs{next_page(answer, 'statuses', query)}"
+    if not answer["total"]:
+        print_line(output(), "0 jobs. `rollcall import FILE` starts one.")
+        return
+    title = counted(answer["total"], "job") + next_page(answer, "statuses", query)
     print_jobs(output(), title, answer["statuses"])
 
 
@@ -132,8 +139,9 @@ def errors(job_id: str, *, csv_path: Path | None, as_json: bool, url: str, **que
     found = answer["Errors"]
     more = next_page(answer, "Errors", query)
     print_fault_counts(output(), of_job.get("rejectedBy", ()))
-    title = f"{answer['total']} rejected lines{more}"
-    print_table(output(), title, ERROR_COLUMNS, fault_rows(found))
+    title = counted(answer["total"], "rejected line") + more
+    rows = fault_rows(found)
+    print_list(output(), title, ERROR_COLUMNS, rows, hint="All others went in, or will.")
     _print_unlisted(answer, output())
 
 
