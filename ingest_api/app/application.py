@@ -14,7 +14,7 @@ from ingest_api.app.startup import Startup
 from ingest_api.app.wire_producers import ProducerParts
 from ingest_api.app.wire_user_writes import UserWriteParts
 from ingest_api.as_of.diff import AudienceDiff
-from ingest_api.as_of.diff_routes import add_diff_route
+from ingest_api.as_of.diff_routes import DiffReads, add_diff_route
 from ingest_api.as_of.parameters import AsOfParameters
 from ingest_api.as_of.past_audiences import PastAudiences
 from ingest_api.auth.account_routes import add_account_routes
@@ -40,6 +40,7 @@ from ingest_api.kafka.log_start import LogStart
 from ingest_api.kafka.range_reader import RangeReader
 from ingest_api.openapi.routes import add_description_routes
 from ingest_api.postgres.pool import Database
+from ingest_api.postgres.row_stream import RowStreams
 from ingest_api.projections.registry import InstanceRegistry
 from ingest_api.projections.routes import add_projection_routes
 from ingest_api.proofs.proof import JobProofs
@@ -74,6 +75,7 @@ class Parts:
 
     settings: ApiSettings
     database: Database
+    row_streams: RowStreams
     passwords: PasswordHashing
     accounts: Accounts
     tokens: ApiTokens
@@ -126,6 +128,7 @@ def make_parts(settings: ApiSettings) -> Parts:
     return Parts(
         settings=settings,
         database=database,
+        row_streams=RowStreams(database),
         passwords=passwords,
         accounts=accounts,
         tokens=tokens,
@@ -162,9 +165,7 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
     parts.user_writes.add_routes(api)
     parts.producers.add_routes(api)
     _add_routes_of_jobs(api, parts)
-    points = AsOfParameters(parts.past_audiences, parts.job_log, parts.job_reader)
-    add_user_routes(api, parts.user_reader, points)
-    add_diff_route(api, points, parts.past_audiences, AudienceDiff(parts.database))
+    _add_routes_of_the_audience(api, parts)
     add_projection_routes(api, parts.instances, parts.log_start)
     add_account_routes(api, parts.accounts, parts.authenticator)
     add_token_routes(api, parts.tokens, parts.authenticator)
@@ -187,6 +188,13 @@ def _add_routes_of_jobs(api: Blueprint, parts: Parts) -> None:
     add_proof_route(api, parts.job_log, parts.job_proofs)
     add_undo_routes(api, parts.job_log, parts.undo, parts.undo_previews)
     add_error_route(api, parts.job_log, parts.error_reader)
+
+
+def _add_routes_of_the_audience(api: Blueprint, parts: Parts) -> None:
+    points = AsOfParameters(parts.past_audiences, parts.job_log, parts.job_reader)
+    add_user_routes(api, parts.user_reader, points)
+    diffs = DiffReads(parts.past_audiences, AudienceDiff(parts.database), parts.row_streams)
+    add_diff_route(api, points, diffs)
 
 
 def _add_filter(app: Sanic[Any, Any], parts: Parts) -> None:

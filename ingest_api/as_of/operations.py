@@ -17,6 +17,7 @@ from ingest_api.openapi.operation import (
     refused_detail,
 )
 from ingest_api.openapi.response_types import AudienceDifference
+from ingest_api.web.content_negotiation import CSV, NDJSON
 from schemas.log.truncation import truncated
 
 
@@ -78,7 +79,9 @@ AUDIENCE_DIFF: Final = Operation(
         "time, a job, or `now`. Of a changed user only the fields that differ are shown, custom "
         "attributes as `attributes.<name>`; ids and times of change are not compared. "
         "The counts are of all differences, whatever the page; they are null after the first page "
-        "of a diff with `now`. " + PAST_DESCRIPTION
+        "of a diff with `now`. As CSV or NDJSON, which `Accept` asks for, come all differences of "
+        "these kinds after this key, from one snapshot and by key: in CSV a line for each field, "
+        "in NDJSON one for each user; an answer that breaks off is not whole. " + PAST_DESCRIPTION
     ),
     tag="Users",
     role="reader",
@@ -103,7 +106,12 @@ AUDIENCE_DIFF: Final = Operation(
     ),
     answers={
         200: Answer(
-            description="The counts, and a page of differences.", bodies={JSON: AudienceDifference}
+            description="The counts, and a page of differences; as CSV or NDJSON all differences.",
+            bodies={
+                JSON: AudienceDifference,
+                CSV: {"type": "string"},
+                NDJSON: {"type": "string"},
+            },
         ),
         400: NO_SUCH_POINT,
         **PAST_ANSWERS,

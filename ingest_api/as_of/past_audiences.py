@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ingest_api.errors import ConflictError, UnavailableError
-from ingest_api.postgres.pool import PUBLIC, SchemaGoneError
+from ingest_api.postgres.snapshot import PUBLIC, SchemaGoneError
 from ingest_api.projections.registry import IN_USE_S, MOST_PAST, point_of, progress_text
 from schemas.read_model.tables import schema_name
 

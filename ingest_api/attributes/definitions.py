@@ -43,7 +43,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ingest_api.event_log.user_events import UserLog
-    from ingest_api.postgres.pool import Connection, Database
+    from ingest_api.postgres.pool import Database
+    from ingest_api.postgres.snapshot import Connection
 
     Row = dict[str, Any]
 

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from ingest_api.auth.credentials import PasswordLogin
     from ingest_api.auth.login_rate_limit import LoginLimits
     from ingest_api.auth.password_hashing import PasswordHashing
-    from ingest_api.postgres.pool import Connection, Database
+    from ingest_api.postgres.pool import Database
+    from ingest_api.postgres.snapshot import Connection
     from ingest_api.web.paging import Page
     from ingest_api.web.roles import Role
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     from ingest_api.event_log.ledger import LedgerJob
-    from ingest_api.postgres.pool import Connection
+    from ingest_api.postgres.snapshot import Connection
     from schemas.events import JobMode
 
     Row = dict[str, Any]

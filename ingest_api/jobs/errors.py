@@ -19,7 +19,8 @@ from ingest_api.web.parameters import MOST_INT64
 
 if TYPE_CHECKING:
     from ingest_api.event_log.ledger import LedgerJob
-    from ingest_api.postgres.pool import Database, Snapshot
+    from ingest_api.postgres.pool import Database
+    from ingest_api.postgres.snapshot import Snapshot
     from ingest_api.web.dates import Row
     from ingest_api.web.paging import Page
     from schemas.log.reverts import Reverts

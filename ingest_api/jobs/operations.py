@@ -19,10 +19,10 @@ from ingest_api.openapi.response_types import (
     JobStatus,
     JobStatuses,
 )
+from ingest_api.web.content_negotiation import CSV
 from schemas.events import JOB_MODES
 from schemas.log.job_states import JOB_STATES, REVERTED, REVERTING, UPLOAD_ACCEPTED
 
-CSV: Final = "text/csv"
 NO_ERROR_FILE: Final = (
     "There is no CSV of this job's errors, because its file was taken before headers were kept:"
     " ask for application/json"

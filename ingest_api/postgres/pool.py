@@ -12,7 +12,7 @@ from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
 from ingest_api.errors import StoreUnavailableError
-from schemas.clients.copy_out import copied_lines
+from ingest_api.postgres.snapshot import BlockingReader, Connection, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -21,18 +21,14 @@ if TYPE_CHECKING:
         Callable,
         Coroutine,
         Generator,
-        Iterator,
         Mapping,
-        Sequence,
     )
 
-    Parameters = Sequence[object] | Mapping[str, object]
+    from ingest_api.postgres.snapshot import Parameters
 
 _CONNECTION_TIMEOUT_S: Final = 3
 _STATEMENT_TIMEOUT_S: Final = 30
 _MOST_CONNECTIONS: Final = 8
-PUBLIC: Final = "public"
-"""The Postgres schema whose views show the active projection instance."""
 _T = TypeVar("_T")
 
 
@@ -43,68 +39,11 @@ _PARAMETERS: Final[dict[str, Any]] = {
     "connect_timeout": _CONNECTION_TIMEOUT_S,
     "application_name": "rollcall-api",
 }
-Connection = psycopg.AsyncConnection[dict[str, Any]]
 
 
 async def _check(connection: Connection) -> None:
     """Find out that the server has closed a connection before a query uses it."""
     await connection.execute("")
-
-
-class SchemaGoneError(Exception):
-    """A projection instance was dropped before it was read."""
-
-
-class Snapshot:
-    """One transaction whose statements all see the same state of the read model.
-
-    ``schemas`` are the Postgres schemas by the names that statements have for them: ``{name}``.
-    """
-
-    def __init__(self, connection: Connection, schemas: Mapping[str, str]) -> None:
-        self._connection = connection
-        self._names = {name: sql.Identifier(schema) for name, schema in schemas.items()}
-        self._is_public = all(schema == PUBLIC for schema in schemas.values())
-        self._has_read_model = True
-
-    async def select(
-        self, query: LiteralString, parameters: Parameters | None = None
-    ) -> list[dict[str, Any]]:
-        """Return the rows of a statement; none while there is no read model yet.
-
-        Raises:
-            SchemaGoneError: a schema other than ``public`` does not exist.
-        """
-        if not self._has_read_model:
-            return []
-        statement = sql.SQL(query).format(**self._names) if self._names else query
-        try:
-            return await (await self._connection.execute(statement, parameters)).fetchall()
-        except errors.UndefinedTable:
-            if not self._is_public:
-                raise SchemaGoneError from None
-            self._has_read_model = False
-            return []
-
-
-class BlockingReader:
-    """One snapshot of the read model for a thread that may block; times are in UTC and ISO."""
-
-    def __init__(self, connection: psycopg.Connection[dict[str, Any]]) -> None:
-        self._connection = connection
-
-    def select(self, query: LiteralString, parameters: Parameters) -> list[dict[str, Any]]:
-        """Return the rows of a statement; none while there is no read model yet."""
-        try:
-            with self._connection.transaction():
-                return self._connection.execute(query, parameters).fetchall()
-        except errors.UndefinedTable:
-            return []
-
-    def copy(self, query: LiteralString, parameters: Parameters) -> Iterator[memoryview]:
-        """Yield the rows of a ``COPY … TO STDOUT`` one at a time, in constant memory."""
-        statement = psycopg.ClientCursor(self._connection).mogrify(query, parameters)
-        yield from copied_lines(self._connection.pgconn, statement.encode())
 
 
 class Database:
@@ -235,8 +174,12 @@ class Database:
             raise StoreUnavailableError(type(error).__name__) from error
 
     @contextlib.contextmanager
-    def blocking_reader(self, timeout_s: float) -> Generator[BlockingReader]:
+    def blocking_reader(
+        self, timeout_s: float, schemas: Mapping[str, str] | None = None
+    ) -> Generator[BlockingReader]:
         """Yield a snapshot on a connection of its own; the time-out holds for each statement.
+
+        Where ``schemas`` are given, statements name them by placeholders, see :class:`Snapshot`.
 
         Raises:
             StoreUnavailableError: Postgres doesn't answer.
@@ -248,7 +191,7 @@ class Database:
             )
             try:
                 connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                yield BlockingReader(connection)
+                yield BlockingReader(connection, schemas or {})
             finally:
                 connection.close()  # also in the middle of a COPY, which nothing could roll back
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:

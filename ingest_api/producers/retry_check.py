@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from ingest_api.event_log.user_fold import Rules
 from ingest_api.kafka.range_reader import LogRange, RangeReader
-from ingest_api.postgres.pool import PUBLIC
+from ingest_api.postgres.snapshot import PUBLIC
 from ingest_api.producers.later_changes import Change, Holder, LaterChanges
 from ingest_api.web.parameters import whole_number
 from schemas.codec.codec import UndecodableError, decode
@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from ingest_api.event_log.job_events import JobLog
     from ingest_api.event_log.user_fold import PlaceOf
     from ingest_api.kafka.range_reader import RangeReading
-    from ingest_api.postgres.pool import Database, Snapshot
+    from ingest_api.postgres.pool import Database
+    from ingest_api.postgres.snapshot import Snapshot
     from ingest_api.producers.dead_letter_topic import DeadLetter, DeadLetterReader
     from ingest_api.producers.later_changes import Retriable
     from schemas.config.settings import Settings

@@ -12,7 +12,8 @@ from ingest_api.web.dates import date_text
 from schemas.read_model.tables import OTHER_SOURCES
 
 if TYPE_CHECKING:
-    from ingest_api.postgres.pool import Database, Snapshot
+    from ingest_api.postgres.pool import Database
+    from ingest_api.postgres.snapshot import Snapshot
     from ingest_api.web.paging import Page
 
 _COUNTS: Final = (

@@ -17,7 +17,8 @@ from ingest_api.projections.point_in_time import Point
 from schemas.read_model import tables as read_model
 
 if TYPE_CHECKING:
-    from ingest_api.postgres.pool import Connection, Database
+    from ingest_api.postgres.pool import Database
+    from ingest_api.postgres.snapshot import Connection
     from ingest_api.web.paging import Page
 
     Row = dict[str, Any]

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
     from ingest_api.event_log.ledger import LedgerJob
     from ingest_api.kafka.range_reader import RangeReader
-    from ingest_api.postgres.pool import BlockingReader, Database
+    from ingest_api.postgres.pool import Database
+    from ingest_api.postgres.snapshot import BlockingReader
     from schemas.clients.event_schemas import EventSchemas
     from schemas.events import JobState
 

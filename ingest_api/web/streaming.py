@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from sanic import Request
     from sanic.asgi import ASGIApp
 
+    from ingest_api.postgres.row_stream import RowStream
+
+TOTAL_COUNT: Final = "X-Total-Count"
+"""The header that says how many rows a stream has, so that a client knows when it has all."""
 _MOST_SEND_S: Final = 30.0
 """A client that takes nothing for so long gets no more."""
 _log = structlog.stdlib.get_logger("rollcall.api")
@@ -49,6 +53,19 @@ async def send_stream(
             task.cancel()
         await asyncio.wait({sending, leaving})
         await pieces.aclose()
+
+
+async def send_rows(
+    request: Request[Any, Any], rows: RowStream, *, content_type: str, headers: Mapping[str, str]
+) -> None:
+    """Send the rows as they come, and close them."""
+    total = {} if rows.total is None else {TOTAL_COUNT: str(rows.total)}
+    try:
+        await send_stream(
+            request, rows.pieces(), content_type=content_type, headers={**headers, **total}
+        )
+    finally:
+        await rows.close()
 
 
 async def _send_all(response: HTTPResponse, pieces: AsyncGenerator[bytes]) -> None:

@@ -12,7 +12,7 @@ from psycopg.rows import dict_row
 
 from ingest_api.as_of.past_audiences import PastAudiences
 from ingest_api.errors import IngestError
-from ingest_api.postgres.pool import SchemaGoneError
+from ingest_api.postgres.snapshot import SchemaGoneError
 from ingest_api.projections.point_in_time import NOW, Point
 from ingest_api.projections.registry import MOST_PAST, InstanceRegistry
 from ingest_api.users.filters import UserFilter

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, get_args
 
 from hypothesis import given
@@ -13,6 +13,8 @@ from ingest_api.openapi.response_types import ContractDate
 from ingest_api.web.dates import date_text, day_text
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from msgspec import Meta
 
 
