@@ -86,11 +86,11 @@ class ApiClient:
         )
 
     def __enter__(self) -> Self:
-        """The client itself."""
+        """Return the client itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Closes its connections."""
+        """Close its connections."""
         self._http.close()
 
     def is_ready(self) -> bool:

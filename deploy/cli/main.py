@@ -116,7 +116,7 @@ class _LazyGroup(click.Group):
     """Knows its commands by name and imports one when it is called."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Runs the command; Ctrl-C and a reader that has gone end it without further words."""
+        """Run the command; Ctrl-C and a reader that has gone end it without further words."""
         try:
             return super().invoke(ctx)
         except (KeyboardInterrupt, click.Abort):
@@ -145,7 +145,7 @@ class _LazyGroup(click.Group):
         return command
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Names the commands without importing them, and the options."""
+        """Complete commands without importing them, and options."""
         commands = [
             CompletionItem(name, help=summary)
             for name, (_, summary) in _COMMANDS.items()

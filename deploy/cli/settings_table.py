@@ -1,4 +1,4 @@
-"""The table of all settings: for `./rollcall settings` and for the README."""
+"""Makes the table of all settings: for `./rollcall settings` and for the README."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -38,7 +38,7 @@ def all_settings() -> dict[Variable, list[str]]:
 
 
 def rows() -> Iterator[dict[str, Any]]:
-    """The settings as JSON has them."""
+    """Yield the settings as JSON has them."""
     for each, readers in all_settings().items():
         setting = each.setting
         yield {
@@ -59,7 +59,7 @@ def rows() -> Iterator[dict[str, Any]]:
 
 
 def written_into(document: str) -> str:
-    """The Markdown document with the table of now between its marks.
+    """Return the Markdown document with the table of now between its marks.
 
     Raises:
         ValueError: it has no such marks.

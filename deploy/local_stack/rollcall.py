@@ -1,4 +1,4 @@
-"""All of Rollcall on this machine: the local stack and the services on it, supervised."""
+"""Runs all of Rollcall on this machine: the local stack and the services on it, supervised."""
 
 import contextlib
 import os
@@ -88,7 +88,7 @@ def running_rollcall(plan: Plan, console: Console) -> Generator[Running]:
 
 
 def choose_port(wanted: int | None) -> int:
-    """The port for the HTTP API.
+    """Return the port for the HTTP API.
 
     Raises:
         PortInUseError: `wanted` is not free.
@@ -102,7 +102,7 @@ def choose_port(wanted: int | None) -> int:
 
 
 def admin_password(data_dir: DataDir) -> tuple[str, Path | None]:
-    """The administrator's password, and the file that keeps it where it was generated.
+    """Return the administrator's password, and the file that keeps it where it was generated.
 
     Raises:
         SettingsError: the one that is given can't be used.

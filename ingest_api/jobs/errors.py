@@ -43,7 +43,7 @@ class ErrorReader:
         self._reverts = reverts
 
     async def select_page(self, job: LedgerJob, page: Page) -> JobErrors:
-        """A page of the lines of a job that were refused so far, in the file's order.
+        """Return a page of the lines of a job that were refused so far, in the file's order.
 
         Only those after line ``page.after`` of data are gone through; the total is of all.
         ``unlisted`` is how many more the job had refused before it was undone, where it had.
@@ -84,7 +84,7 @@ class ErrorReader:
         return max(0, reverted.rejected - counted["rejected"])
 
     async def count_unlisted(self, job: LedgerJob) -> int:
-        """How many lines more a job that is undone had refused than are listed."""
+        """Return how many lines more a job that is undone had refused than are listed."""
         rows = await self._database.select_projected(self._SELECT_TOTAL, (job.accepted.job_id,))
         return self._unlisted(job, rows[0]) if rows else 0
 
@@ -103,7 +103,7 @@ class ErrorReader:
     """
 
     async def _after(self, snapshot: Snapshot, job: LedgerJob, page: Page, total: int) -> int:
-        """The number after which the page begins."""
+        """Return the number after which the page begins."""
         if not page.start:
             return page.after
         statement, skipped = self._SELECT_NTH, page.start
@@ -133,7 +133,7 @@ class ErrorReader:
     """
 
     async def select_lines(self, job: LedgerJob, after: int) -> list[Row]:
-        """Some of the refused lines after this line of data, as uploaded; none where none is left.
+        """Return some of the refused lines after this line of data, as uploaded; none at the end.
 
         Columns: ``record_number``, ``line``, ``code``, ``reason``, ``raw``.
         About a megabyte at most.

@@ -72,7 +72,7 @@ def add_job_routes(api: Blueprint, job_log: JobLog, jobs: JobReader, watch: JobW
 
 
 def _filter(request: Request[Any, Any]) -> JobFilter:
-    """Which jobs the query asks for.
+    """Read which jobs the query asks for.
 
     Raises:
         InvalidRequestError: it names a state or a mode that there isn't.

@@ -1,4 +1,4 @@
-"""What the routes of projection instances promise, and what they take and answer."""
+"""The OpenAPI operations of projection instances, and their answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One projection instance, built from the log beside the live one.
+"""Builds one projection instance from the log, beside the live one, then compares or switches.
 
 By purpose:
 
@@ -131,7 +131,7 @@ class Build:
             check_tables(cursor, self._settings, self._instance.schema, log)
 
     def _reverted(self, active: Instance, reverts: Reverts) -> frozenset[int]:
-        """Jobs that it leaves out."""
+        """Return the jobs that it leaves out."""
         wanted = self._instance
         match wanted.purpose:
             case "as_of" if wanted.as_of_time is not None:
@@ -149,7 +149,7 @@ class Build:
                 return reverts.now()
 
     def _stop_at(self, active: Instance, reverts: Reverts) -> list[int] | None:
-        """Where an instance as of some moment ends, by partition."""
+        """Return where an instance as of some moment ends, by partition."""
         if self._instance.as_of_time is not None:
             return offsets_at(self._settings, self._instance.as_of_time)
         job_id = self._instance.as_of_job_id
@@ -165,7 +165,7 @@ class Build:
         return self._settings.topics.user_events.partitions
 
     def _job_ranges(self, active: Instance, job_id: int) -> list[tuple[int, int, int]]:
-        """By partition, where the job's records begin and end."""
+        """Return by partition where the job's records begin and end."""
         statement = sql.SQL(_JOB_RANGES).format(schema=sql.Identifier(active.schema))
         return self._connection.execute(statement, {"job_id": job_id}).fetchall()
 
@@ -233,7 +233,7 @@ class Build:
         return None
 
     def _compare(self, replays: Replays, active: Instance) -> dict[str, Any]:
-        """Live and new tables at equal offsets, while live work goes on.
+        """Compare live and new tables at equal offsets, while live work goes on.
 
         A snapshot of the live tables has its own offsets, and the new tables go to exactly those.
 
@@ -257,7 +257,7 @@ class Build:
         return result
 
     def _fingerprints(self, *sides: Side) -> list[Fingerprint]:
-        """One of each, all at the same time.
+        """Take one of each side, all at the same time.
 
         Raises:
             StoppedError: told to stop before.
@@ -275,7 +275,7 @@ class Build:
                         side.cursor.connection.cancel_safe()
 
     def _preview(self, replays: Replays, active: Instance) -> dict[str, Any]:
-        """What readers would see of other users; live workers wait for the comparison."""
+        """Describe what readers would see of other users; live workers wait for the comparison."""
         job_id = self._instance.preview_revert or self._instance.preview_restore or 0
         while True:
             try:

@@ -30,7 +30,7 @@ from processor.decoding.batch import empty_batch
 from processor.errors import PassedStopError, SupersededError
 from processor.kafka.partition_reader import PartitionReader
 from processor.kafka.row_reader import LogReader
-from processor.pipeline.partition_feed import PartitionFeed, WorkMaker
+from processor.pipeline.partition_feed import BatchPreparer, PartitionFeed
 from processor.pipeline.projector_thread import (
     Broken,
     Claim,
@@ -40,7 +40,7 @@ from processor.pipeline.projector_thread import (
     Projected,
     Projector,
 )
-from processor.projection.projection import Projection, Work
+from processor.projection.projection import PreparedBatch, Projection
 from processor.projection.session import APPLICATION, ProjectionSession, connect, is_transient
 from processor.tables.generations import Generations
 from schemas.clients.backoff import Backoff, Pauses
@@ -101,7 +101,7 @@ class Replay:
             reverted=reverted,
             is_silent=is_silent,
         )
-        self._maker = WorkMaker(projection)
+        self._preparer = BatchPreparer(projection)
         session = ProjectionSession(
             settings, schema, is_live=False, session_settings=_SESSION_SETTINGS
         )
@@ -117,7 +117,7 @@ class Replay:
 
     def close(self) -> None:
         """End the sessions; what was not committed is rolled back."""
-        self._maker.close()
+        self._preparer.close()
         self._projector.stop()
         self._reader.close()
 
@@ -225,16 +225,16 @@ class Replay:
         if self._unanswered and sum(waiting.values()) < _MAX_BATCH and self._unread():
             return
         longest_first = sorted(self._feeds.values(), key=lambda feed: -waiting[_partition_of(feed)])
-        works = self._maker.works(longest_first, _MAX_BATCH, self._stops)
-        works = works or [work for feed in longest_first if (work := self._last_work(feed))]
-        if works:
+        batches = self._preparer.prepare(longest_first, _MAX_BATCH, self._stops)
+        batches = batches or [last for feed in longest_first if (last := self._last_batch(feed))]
+        if batches:
             self._unanswered += 1
-            self._projector.tasks.put(Project(works))
+            self._projector.tasks.put(Project(batches))
         elif any(feed.is_waiting for feed in longest_first):
             time.sleep(_SCHEMA_PAUSE_S)
 
-    def _last_work(self, feed: PartitionFeed) -> Work | None:
-        """What a partition needs after its last record: its next_offset at the stop, indexes."""
+    def _last_batch(self, feed: PartitionFeed) -> PreparedBatch | None:
+        """Return what a partition needs after its last record: next_offset at the stop, indexes."""
         state, partition = feed.state, feed.state.partition
         if not self._is_read(partition) or feed.count_before(self._stops[partition]):
             return None
@@ -248,7 +248,7 @@ class Replay:
         )
         steps = [Indexed(indexed_names(state.attributes))] if needs_index else []
         feed.state = after
-        return Work(
+        return PreparedBatch(
             batch=empty_batch(partition, after.next_offset), before=state, after=after, steps=steps
         )
 
@@ -328,7 +328,7 @@ class Replay:
         )
 
     def _needs_index(self, state: PartitionState) -> bool:
-        """Whether readers would see a leaf without indexes: one that no delsert still fills."""
+        """Return whether readers would see a leaf without indexes, which no delsert still fills."""
         is_filled = state.open_mode == "delsert" and state.open_job_id not in self._reverted
         return not state.is_indexed and not is_filled
 
@@ -336,7 +336,7 @@ class Replay:
         return {partition for partition in self._feeds if not self._is_read(partition)}
 
     def _is_read(self, partition: int) -> bool:
-        """Whether nothing that comes before the stop is still to be read."""
+        """Return whether everything that comes before the stop was read."""
         reached = max(self._feeds[partition].next_fetch, self._reader.ends.get(partition, 0))
         return reached >= self._stops[partition]
 
@@ -349,7 +349,7 @@ class Replay:
 
 
 def _is_waited_out(error: psycopg.Error) -> bool:
-    """Not a full disk: what is built beside the live tables must give them its room back."""
+    """Return whether it passes; a full disk doesn't, for the live tables need that room back."""
     return is_transient(error) and not isinstance(error, errors.DiskFull)
 
 

@@ -1,4 +1,4 @@
-"""What leaving a job out, or applying it again, changes: one instance's users beside another's."""
+"""Describes what an undo or redo would change: one instance's users beside another's."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def note_touched_keys(cursor: psycopg.Cursor, keys: Iterable[list[str]]) -> None
 
 
 def describe_change(cursor: psycopg.Cursor, live: str, new: str, job_id: int) -> dict[str, Any]:
-    """What readers would see of other users, counted and with samples.
+    """Count what readers would see of other users, with samples.
 
     ``live`` and ``new`` are schemas at equal offsets; :func:`note_touched_keys` came before.
     """
@@ -140,7 +140,7 @@ def _sample(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _fields(composite: dict[str, Any] | None) -> dict[str, Any]:
-    """The columns that have a value; Postgres names those of a ROW f1, f2, and so on."""
+    """Return the columns that have a value; Postgres names those of a ROW f1, f2, and so on."""
     if composite is None:
         return {}
     values = zip(USER_COLUMNS, composite.values(), strict=True)

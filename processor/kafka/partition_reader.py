@@ -1,4 +1,4 @@
-"""Some partitions of a topic, read outside of every group, each from where it is wanted."""
+"""Reads some partitions of a topic outside of every group, each from a given offset."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads single rows again from ``user-events``, outside the consumer group."""
+"""Reads single rows again from `user-events`, outside the consumer group."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class LogReader:
         self._schemas = EventSchemas(settings.schema_registry)
 
     def read_rows(self, partition: int, offsets: list[int]) -> Iterator[tuple[int, UserRow]]:
-        """The rows at these ascending offsets; blocks until Kafka has given them all.
+        """Yield the rows at these ascending offsets; blocks until Kafka has given them all.
 
         Raises:
             RecordsGoneError: the log no longer holds them.

@@ -1,4 +1,4 @@
-"""From a claimed partition's records to work for the projector: what follows a log needs.
+"""Feeds of claimed partitions: records wait, are taken in batches, and are prepared.
 
 The consumer group and a replay differ in who gives them partitions, and in when
 they end.  In between they do the same: records wait, are taken in batches, and
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from processor.kafka.schema_cache import WriterSchemas
-from processor.pipeline.works import make_work
+from processor.pipeline.prepare_batch import prepare_batch
 from schemas.codec import framing
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from confluent_kafka import Message
 
     from processor.decoding.accept_rule import PartitionState
-    from processor.projection.projection import Projection, Work
+    from processor.projection.projection import PreparedBatch, Projection
 
 _MAX_BATCH_BYTES: Final = 16 << 20
 
@@ -47,25 +47,25 @@ class PartitionFeed:
         return self.unknown_id is not None and not framing.is_known(self.unknown_id)
 
     def put_back(self, records: list[Message], schema_id: int) -> None:
-        """These come next again, once the schema of the first of them is known."""
+        """Put records back to come next, once the schema of the first of them is known."""
         self.pending = records + self.pending
         self.pending_bytes += sum(map(len, records))
         self.unknown_id = schema_id
 
     def forget_pending(self) -> None:
-        """Nothing is pending, and what was is to be fetched again."""
+        """Drop what is pending, to be fetched again."""
         if self.pending:
             self.next_fetch = _offset(self.pending[0])
         self.pending, self.pending_bytes = [], 0
 
     def add(self, records: list[Message]) -> None:
-        """Records that come next."""
+        """Add records that come next."""
         self.pending += records
         self.pending_bytes += sum(map(len, records))
         self.next_fetch = (records[-1].offset() or 0) + 1
 
     def take(self, room: int, stop: int | None = None) -> list[Message]:
-        """The next records before ``stop``: at most ``room``, and about a batch's bytes."""
+        """Take the next records before ``stop``: at most ``room``, and about a batch's bytes."""
         if not self.pending or self.is_waiting:
             return []
         mean_bytes = max(1, self.pending_bytes // len(self.pending))
@@ -77,14 +77,14 @@ class PartitionFeed:
         return taken
 
     def count_before(self, stop: int | None) -> int:
-        """How many records wait that come before ``stop``."""
+        """Return how many records wait that come before ``stop``."""
         if stop is None or self.next_fetch <= stop:
             return len(self.pending)
         return bisect_left(self.pending, stop, key=_offset)
 
 
-class WorkMaker:
-    """Makes the projector's work of records; counts the repeats among them."""
+class BatchPreparer:
+    """Prepares batches of records for the projector; counts the repeats among them."""
 
     def __init__(self, projection: Projection) -> None:
         self.repeats = 0
@@ -92,27 +92,27 @@ class WorkMaker:
         self._schemas = WriterSchemas(projection.settings.schema_registry)
         self._log = structlog.stdlib.get_logger("rollcall.processor")
 
-    def works(
+    def prepare(
         self, feeds: Iterable[PartitionFeed], room: int, stops: dict[int, int] | None = None
-    ) -> list[Work]:
-        """A transaction's work: at most ``room`` records of these feeds, the first ones first.
+    ) -> list[PreparedBatch]:
+        """Prepare a transaction: at most ``room`` records of these feeds, the first ones first.
 
         ``stops`` are the offsets, by partition, from which on nothing is taken.
         """
-        works: list[Work] = []
+        batches: list[PreparedBatch] = []
         steps = 0
         for feed in feeds:
             stop = stops[feed.state.partition] if stops else None
             if records := self._decodable(feed, feed.take(room, stop)):
-                works.append(self._work(feed, records, steps))
-                steps += len(works[-1].steps)
+                batches.append(self._prepare(feed, records, steps))
+                steps += len(batches[-1].steps)
                 room -= len(records)
             if room <= 0:
                 break
-        return works
+        return batches
 
     def _decodable(self, feed: PartitionFeed, records: list[Message]) -> list[Message]:
-        """The records before the first in a schema not known yet; there the partition waits."""
+        """Return the records before the first in an unknown schema; there the partition waits."""
         unknown = self._schemas.unknown(record.value() for record in records)
         if not unknown:
             return records
@@ -131,11 +131,15 @@ class WorkMaker:
         """Wait for schemas no more."""
         self._schemas.stop()
 
-    def _work(self, feed: PartitionFeed, records: list[Message], first_step: int) -> Work:
-        work, repeats = make_work(self._projection, feed.state, records, first_step=first_step)
+    def _prepare(
+        self, feed: PartitionFeed, records: list[Message], first_step: int
+    ) -> PreparedBatch:
+        prepared, repeats = prepare_batch(
+            self._projection, feed.state, records, first_step=first_step
+        )
         self.repeats += repeats
-        feed.state = work.after
-        return work
+        feed.state = prepared.after
+        return prepared
 
 
 def _offset(record: Message) -> int:

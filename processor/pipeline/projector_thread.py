@@ -1,4 +1,4 @@
-"""The thread that talks to Postgres: claims and batches, one after another.
+"""The thread that writes to Postgres: claims and batches, one after another.
 
 It decides nothing: the consumer's thread hands it a task, and reads the
 outcome from ``outcomes``.  A failure is always :class:`Lost`: nothing is tried
@@ -17,13 +17,13 @@ import structlog
 from psycopg import errors
 
 from processor.errors import NarrowedError, RecordRefusedError, SupersededError
-from processor.pipeline.works import Narrowing
+from processor.pipeline.narrowing import Narrowing
 from processor.projection.session import is_of_data, is_transient
 from schemas.runtime.essential import EssentialThread
 
 if TYPE_CHECKING:
     from processor.decoding.accept_rule import PartitionState
-    from processor.projection.projection import Projection, Work
+    from processor.projection.projection import PreparedBatch, Projection
     from processor.projection.session import ProjectionSession
 
 _STOP_S: Final = 10.0
@@ -47,7 +47,7 @@ class Claimed:
 class Project:
     """Task: write these batches in one transaction."""
 
-    works: list[Work]
+    batches: list[PreparedBatch]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +119,11 @@ class Projector(EssentialThread):
 
     def _project(self, task: Project) -> Projected | Lost:
         begin = time.monotonic()
-        if any(self._narrowed.get(_partition(work)) == work.before.epoch for work in task.works):
+        if any(self._narrowed.get(_partition(each)) == each.before.epoch for each in task.batches):
             return _lost(task, NarrowedError("records before these were refused"))
         try:
             self._generation_of = self.projection.project(
-                self._session.connection(), task.works, self._generation_of
+                self._session.connection(), task.batches, self._generation_of
             )
         except (RecordRefusedError, errors.Error) as error:
             if not is_of_data(error):
@@ -131,12 +131,12 @@ class Projector(EssentialThread):
             return self._narrow(task, error)
         self._log.info(
             "batch projected",
-            records=sum(len(work.batch.offsets) for work in task.works),
-            partitions=len(task.works),
-            dead_letters=sum(len(work.batch.dead_letters) for work in task.works),
+            records=sum(len(each.batch.offsets) for each in task.batches),
+            partitions=len(task.batches),
+            dead_letters=sum(len(each.batch.dead_letters) for each in task.batches),
             elapsed_ms=round(1000 * (time.monotonic() - begin)),
         )
-        return Projected({_partition(work): work.after.next_offset for work in task.works})
+        return Projected({_partition(each): each.after.next_offset for each in task.batches})
 
     def _narrow(self, task: Project, error: Exception) -> Lost:
         """Apply all that can be; what comes next is known to the tables alone."""
@@ -144,10 +144,10 @@ class Projector(EssentialThread):
             "a batch holds what the tables refuse", reason=str(error).partition("\n")[0]
         )
         connection = self._session.connection()
-        for work in task.works:
-            self._narrowed[_partition(work)] = work.before.epoch
+        for prepared in task.batches:
+            self._narrowed[_partition(prepared)] = prepared.before.epoch
             narrowing = Narrowing(self.projection, connection, self._generation_of)
-            narrowing.apply(work)
+            narrowing.apply(prepared)
             self._generation_of = narrowing.generation_of
         return _lost(task, NarrowedError("applied but for what the tables refuse"))
 
@@ -160,11 +160,11 @@ class Projector(EssentialThread):
 
 
 def _lost(task: Project, error: Exception) -> Lost:
-    return Lost([_partition(work) for work in task.works], error)
+    return Lost([_partition(each) for each in task.batches], error)
 
 
-def _partition(work: Work) -> int:
-    return work.after.partition
+def _partition(prepared: PreparedBatch) -> int:
+    return prepared.after.partition
 
 
 def _is_healed_by_claim(error: BaseException) -> bool:

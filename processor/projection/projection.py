@@ -1,4 +1,4 @@
-"""Batches of some partitions, written into the tables of one projection instance."""
+"""Writes batches of some partitions into the tables of one projection instance."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _REMEMBERED_JOBS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class PreparedBatch:
     """A partition's batch, decided and made ready: all but the database's part."""
 
     batch: Batch
@@ -45,18 +45,18 @@ class Work:
     after: PartitionState
     steps: Sequence[Opened | Defined | Indexed | PreparedRows | Erased | Sealed]
 
-    def prepared(self) -> list[PreparedRows]:
-        """Its steps that carry rows."""
+    def row_steps(self) -> list[PreparedRows]:
+        """Return its steps that carry rows."""
         return [step for step in self.steps if isinstance(step, PreparedRows)]
 
     def writes(self) -> dict[int, str]:
-        """Its writes of the API: their event ids by log position, refused ones too."""
+        """Return its writes of the API: event ids by log position, refused ones too."""
         partition = self.after.partition
         writes = {
             position_of(partition, refused.offset): refused.event_id
             for refused in self.batch.refused_writes
         }
-        for step in self.prepared():
+        for step in self.row_steps():
             writes |= step.reported
         return writes
 
@@ -88,7 +88,7 @@ class Projection:
         self._writers: dict[tuple[int, int], tuple[LeafWriter, ProducerRowWriter]] = {}
 
     def expects_new(self, job_id: int | None, mode: str | None, partition: int) -> bool:
-        """Whether a job's next rows will most likely all be new users: as the last ones were."""
+        """Return whether a job's next rows are likely to be new users, as its last ones were."""
         if job_id is None:
             return False
         if len(self.are_new) > _REMEMBERED_JOBS:
@@ -96,7 +96,10 @@ class Projection:
         return self.are_new.get((job_id, partition), mode == "insert")
 
     def project(
-        self, connection: psycopg.Connection, works: list[Work], generation_of: dict[int, int]
+        self,
+        connection: psycopg.Connection,
+        batches: list[PreparedBatch],
+        generation_of: dict[int, int],
     ) -> dict[int, int]:
         """Write one batch for each of some partitions, in one transaction.
 
@@ -109,15 +112,17 @@ class Projection:
             SupersededError: another worker holds one of the partitions; nothing was written.
         """
         with connection.transaction(), connection.cursor() as cursor:
-            writes = {at: event_id for work in works for at, event_id in work.writes().items()}
+            writes = {
+                at: event_id for prepared in batches for at, event_id in prepared.writes().items()
+            }
             outcomes = WriteOutcomes(self.schema, writes)
             transaction = Transaction(self, cursor, dict(generation_of), outcomes)
-            transaction.fence(works)
-            transaction.stage(works)
+            transaction.fence(batches)
+            transaction.stage(batches)
             outcomes.find_repeats(cursor)
-            for work in works:
-                transaction.apply(work)
-            transaction.write_rejections(works)
+            for prepared in batches:
+                transaction.apply(prepared)
+            transaction.write_rejections(batches)
             transaction.write_counts()
             outcomes.write(cursor, tells=not self.is_silent)
             transaction.write_jobs()
@@ -126,7 +131,7 @@ class Projection:
         return transaction.generation_of
 
     def _drop_retired(self, connection: psycopg.Connection) -> None:
-        """Nobody reads them, and a long log may have made hundreds; the next one tries again."""
+        """Drop what nobody reads; a long log may have made hundreds. The next one tries again."""
         with contextlib.suppress(errors.LockNotAvailable), connection.transaction():
             connection.execute("SET LOCAL lock_timeout = '1s'")
             with connection.cursor() as cursor:
@@ -134,7 +139,7 @@ class Projection:
                     self.generations.drop(cursor, generation)
 
     def writers(self, generation: int, partition: int) -> tuple[LeafWriter, ProducerRowWriter]:
-        """The writers of a leaf; kept, so that their statements stay prepared."""
+        """Return the writers of a leaf; kept, so that their statements stay prepared."""
         leaf = (generation, partition)
         if leaf not in self._writers:
             if len(self._writers) > 2 * self.settings.topics.user_events.partitions:

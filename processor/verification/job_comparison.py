@@ -1,4 +1,4 @@
-"""Jobs over all partitions: what the log has of them, what became of their lines, what is kept."""
+"""Compares jobs over all partitions: records in the log, outcomes, and what the tables keep."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class _FoldedJob:
 
 
 def compare_jobs(tables: Tables, reports: Iterable[PartitionReport], findings: Findings) -> None:
-    """Note what tables and log do not agree on."""
+    """Note where tables and log disagree on jobs."""
     folded: dict[int, _FoldedJob] = {}
     for report in reports:
         for job_id, part in report.jobs.items():

@@ -24,7 +24,7 @@ _PROPERTIES: Final[dict[str, Any]] = {
 
 
 def log_bounds(settings: Settings, partitions: int) -> list[tuple[int, int]]:
-    """The first offset and the end of each partition.
+    """Return the first offset and the end of each partition.
 
     Raises:
         KafkaUnreachableError: Kafka does not answer.
@@ -35,7 +35,7 @@ def log_bounds(settings: Settings, partitions: int) -> list[tuple[int, int]]:
 
 
 def read_partition(settings: Settings, partition: int, end: int) -> Iterator[list[Message]]:
-    """The records of a partition from its first up to ``end``, some thousand at a time.
+    """Yield the records of a partition up to ``end``, some thousand at a time.
 
     Raises:
         VerificationError: the log no longer begins at its first record.

@@ -62,14 +62,14 @@ class UserColumns:
         return int(np.count_nonzero(self.alive[: self.size]))
 
     def find(self, keys: npt.NDArray[np.uint64]) -> tuple[Indexes, npt.NDArray[np.bool_]]:
-        """The slot of each key, -1 where it never had one, and whether a user is there now."""
+        """Return each key's slot, -1 where it never had one, and whether a user is there now."""
         slots = self.index.find(keys)
         is_there = slots >= 0
         is_there[is_there] = self.alive[slots[is_there]]
         return slots, is_there
 
     def make_slots(self, count: int) -> Indexes:
-        """So many slots that nobody has had."""
+        """Make so many slots that nobody has had."""
         begin, self.size = self.size, self.size + count
         places = len(self.alive)
         while places < self.size:

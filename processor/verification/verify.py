@@ -1,4 +1,4 @@
-"""The whole of a verification: snapshot, partitions over two processes, jobs, result."""
+"""Verifies the tables as a whole: snapshot, partitions over two processes, jobs, result."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _PROGRESS_S: Final = 0.2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """What was compared, and what was found.
+    """The extent of a verification, and its findings.
 
     ``findings`` has the first of each kind, ``counts`` how many there are of each.
     ``next_offsets`` is where the snapshot stands in each partition of the log.
@@ -193,7 +193,7 @@ def _told() -> Generator[None]:
 
 
 def _checked_ends(settings: Settings, tables: Tables) -> list[int]:
-    """Where each partition of the log ends.
+    """Return where each partition of the log ends.
 
     Raises:
         VerificationError: the log is another one, or its beginning is gone.
@@ -238,7 +238,7 @@ def _reports_of_processes(
     total: int,
     note: Note,
 ) -> list[PartitionReport]:
-    """The same by this process and another one: each takes the next partition when it is free."""
+    """Share the partitions with another process: each takes the next one when it is free."""
     taken, folded = shared_number(), shared_number()
     noted_s = time.monotonic()
 
@@ -304,7 +304,7 @@ class _Runner:
     def __call__(
         self, partition: int, end: int, note_progress: Callable[[int], None]
     ) -> PartitionReport:
-        """What became of a partition whose log ends there."""
+        """Verify a partition whose log ends there."""
         with _told(), session(self.settings, self.snapshot_name) as connection:
             log = PartitionLog(
                 partition, end, self.reverted, partial(read_partition, self.settings, partition)

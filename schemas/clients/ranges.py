@@ -1,4 +1,4 @@
-"""Ranges of partitions, read outside of every group: from one offset up to another."""
+"""Reads ranges of partitions outside of every group: from one offset up to another."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _GONE: Final = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)  
 
 
 def is_gone(error: KafkaError) -> bool:
-    """Whether the log no longer holds what was to come next; every other error passes by itself."""
+    """Return whether the log lost what was to come next; every other error passes by itself."""
     return error.code() in _GONE
 
 
 def is_end(error: KafkaError) -> bool:
-    """Whether it is none, but says that a partition has been read to its end."""
+    """Return whether it is none, but says that a partition has been read to its end."""
     return error.code() == KafkaError._PARTITION_EOF  # noqa: SLF001 - its public name
 
 
@@ -78,7 +78,7 @@ class RangeReader:
     def batches(
         self, asked: Range, *, at_once: int, wait_s: float = 0.2
     ) -> Iterator[list[Message]]:
-        """The records in order, at most so many at a time, never none; blocks for them.
+        """Yield the records in order, at most so many at a time, never none; blocks for them.
 
         Offsets without records (markers and aborted records of transactions) are left out.
         Memory does not grow with the range.
@@ -109,7 +109,7 @@ class RangeReader:
                 )
 
     def topics(self) -> dict[str, int]:
-        """The number of partitions of each topic there is.
+        """Return the number of partitions of each topic there is.
 
         Raises:
             KafkaUnreachableError: Kafka does not answer.
@@ -119,7 +119,7 @@ class RangeReader:
         return {name: len(topic.partitions) for name, topic in found.items()}
 
     def partitions(self, topic: str) -> list[int]:
-        """The numbers of the topic's partitions.
+        """Return the numbers of the topic's partitions.
 
         Raises:
             KafkaUnreachableError: Kafka does not answer.
@@ -129,7 +129,7 @@ class RangeReader:
         return sorted(found.partitions)
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
-        """The first offset of the partition, and the one after its last record.
+        """Return the first offset of the partition, and the one after its last record.
 
         Raises:
             KafkaUnreachableError: Kafka does not answer.
@@ -140,7 +140,7 @@ class RangeReader:
             )
 
     def offsets_at(self, topic: str, partitions: Sequence[int], time_ms: int) -> list[int | None]:
-        """By partition, the first offset that is not older than the time; None where none is.
+        """Return by partition the first offset that is not older than the time; None where none is.
 
         Raises:
             KafkaUnreachableError: Kafka does not answer.
@@ -156,7 +156,7 @@ class RangeReader:
 
 
 def _sorted_out(found: list[Message], asked: Range) -> tuple[list[Message], int]:
-    """The records of the range, and the offset that has been reached."""
+    """Return the records of the range, and the offset that has been reached."""
     records = [message for message in found if message.error() is None]
     reached = 0
     for message in found if len(records) < len(found) else ():
@@ -176,7 +176,7 @@ def _is_of(record: Message, asked: Range) -> bool:
 
 
 def _reached(message: Message, asked: Range) -> int:
-    """What a report says: the partition's end, or nothing.
+    """Return the partition's end where a report says it, else nothing.
 
     Raises:
         RecordsGoneError: it says that the log does not hold what comes next.

@@ -1,4 +1,4 @@
-"""The rejected lines of a job as a file that can be corrected and imported again."""
+"""Writes the rejected lines of a job to a file that can be corrected and imported again."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from deploy.cli.output.downloads import STDOUT, whole_file
 
 
 def write_error_file(client: ApiClient, job_id: str, path: Path) -> None:
-    """Writes it all to `path`, or to standard output for `-`.
+    """Write it all to `path`, or to standard output for `-`.
 
     Raises:
         ApiError: There is no such job, or the API could not be reached.

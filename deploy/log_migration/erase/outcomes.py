@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, LiteralString, Self, cast
 from psycopg import sql
 
 from processor.kafka.log_description import Log
-from processor.pipeline.partition_feed import PartitionFeed, WorkMaker
+from processor.pipeline.partition_feed import BatchPreparer, PartitionFeed
 from processor.projection.projection import Projection
 from processor.projection.session import ProjectionSession
 from processor.tables.generations import Generations
@@ -60,7 +60,7 @@ class Outcomes:
             is_silent=True,
         )
         self._projection = projection
-        self._maker = WorkMaker(projection)
+        self._preparer = BatchPreparer(projection)
         self._feed: PartitionFeed | None = None
         self._generations: dict[int, int] = {}
         self._sequence = self._digest = 0
@@ -122,9 +122,9 @@ class Outcomes:
 
     def _project(self) -> None:
         assert self._feed is not None, "it has been entered"
-        works = self._maker.works([self._feed], _ALL)
+        batches = self._preparer.prepare([self._feed], _ALL)
         connection = self._session.connection()
-        self._generations = self._projection.project(connection, works, self._generations)
+        self._generations = self._projection.project(connection, batches, self._generations)
 
     def _probe_event(self, opened: Opened) -> dict[str, bytes]:
         """Return an event of this partition that looks for a user by key and changes nothing."""

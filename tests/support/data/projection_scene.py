@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from processor.decoding.accept_rule import Rows, accept
-from processor.decoding.batches import decode_records
+from processor.decoding.decode_records import decode_records
 from processor.decoding.producer_rules import LogPartition
 from processor.kafka.log_description import Log
-from processor.projection.projection import Projection, Work
+from processor.projection.projection import PreparedBatch, Projection
 from processor.projection.session import ProjectionSession
 from processor.projection.staging import prepare_rows
 from processor.tables.generations import Generations
@@ -52,24 +52,24 @@ class Worker:
 
     def project(self, log: MemoryLog, sizes: list[int]) -> bool:
         """Project the next records, so many of each partition; whether there were any."""
-        works: list[Work] = []
+        batches: list[PreparedBatch] = []
         for partition, size in enumerate(sizes):
             begin = self.states[partition].next_offset
             if records := log.partitions[partition][begin : begin + size]:
-                steps = sum(len(work.steps) for work in works)
+                steps = sum(len(prepared.steps) for prepared in batches)
                 attributes = self.states[partition].attributes
                 key = self.projection.settings.reconciliation_key
                 place = LogPartition(partition, PARTITIONS, key)
                 batch = decode_records(records, place, attributes)
-                works.append(self._work(batch, steps))
-        if works:
+                batches.append(self._prepare(batch, steps))
+        if batches:
             self.generations = self.projection.project(
-                self.session.connection(), works, self.generations
+                self.session.connection(), batches, self.generations
             )
-            self.states |= {work.after.partition: work.after for work in works}
-        return bool(works)
+            self.states |= {prepared.after.partition: prepared.after for prepared in batches}
+        return bool(batches)
 
-    def _work(self, batch: Batch, first_step: int) -> Work:
+    def _prepare(self, batch: Batch, first_step: int) -> PreparedBatch:
         before = self.states[batch.partition]
         accepted = accept(batch, before, self.projection.reverted)
         assert not accepted.corrupt
@@ -79,7 +79,7 @@ class Worker:
             else step
             for number, step in enumerate(accepted.steps)
         ]
-        return Work(batch=batch, before=before, after=accepted.state, steps=steps)
+        return PreparedBatch(batch=batch, before=before, after=accepted.state, steps=steps)
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""`./rollcall import`."""
+"""`./rollcall import`: uploads a file and follows its job; dry runs."""
 
 import contextlib
 import shutil

@@ -1,4 +1,4 @@
-"""`./rollcall verify`."""
+"""`./rollcall verify`: compares the tables with the log."""
 
 import json
 import sys

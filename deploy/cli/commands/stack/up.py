@@ -1,4 +1,4 @@
-"""`./rollcall up`."""
+"""`./rollcall up`: starts Kafka, Postgres and all services on this machine."""
 
 import contextlib
 import logging
@@ -85,7 +85,7 @@ def started(plan: Plan) -> Generator[Running]:
 
 
 def print_running(running: Running) -> None:
-    """Prints where everything is."""
+    """Print where everything is."""
     kept = f"  (kept in {running.password_path})" if running.password_path else ""
     lines = (
         f"Rollcall is ready at {running.url}",

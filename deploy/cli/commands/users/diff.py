@@ -103,7 +103,7 @@ def _print(first: Mapping[str, Any], size: int) -> None:
 
 
 def _rows(entry: Mapping[str, Any], *, is_short: bool = False) -> Iterator[dict[str, Any]]:
-    """A row for each field that differs; what is the entry's stands in all, or the first one."""
+    """Yield a row for each field that differs; the entry's own stands in all, or the first one."""
     place = {name: entry[name] for name in ("kind", "key", "id")}
     before: dict[str, Any] = entry["before"] or {}
     after: dict[str, Any] = entry["after"] or {}

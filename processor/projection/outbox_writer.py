@@ -1,4 +1,4 @@
-"""What leaves for Kafka, put into the outbox in the transaction that it tells of."""
+"""Writes statuses and dead letters to the outbox, in the transaction that they are about."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ VALUES (%(topic)s, %(key)s, %(value)s, %(headers)s)
 """
 
 
-class Outgoing:
+class OutboxWriter:
     """Adds to the outbox of one transaction; a silent projection adds no dead letters."""
 
     def __init__(self, projection: Projection, cursor: psycopg.Cursor) -> None:
@@ -35,18 +35,18 @@ class Outgoing:
         key = str(status.job_id).encode()
         self._add(self._topics.job_status.name, key, codec.encode(status), {})
 
-    def add_dead_letter(self, letter: DeadLetter, partition: int) -> None:
+    def add_dead_letter(self, dead_letter: DeadLetter, partition: int) -> None:
         """Add a record of the partition that is not applied, as it came, with its reason."""
         if self._projection.is_silent:
             return
         headers = {
-            "reason": letter.code,
-            "detail": letter.detail,
+            "reason": dead_letter.code,
+            "detail": dead_letter.detail,
             "source-topic": self._topics.user_events.name,
             "source-partition": str(partition),
-            "source-offset": str(letter.offset),
+            "source-offset": str(dead_letter.offset),
         }
-        self._add(self._topics.dead_letters.name, letter.key, letter.value, headers)
+        self._add(self._topics.dead_letters.name, dead_letter.key, dead_letter.value, headers)
 
     def _add(
         self, topic: str, key: bytes | None, value: bytes | None, headers: dict[str, str]
