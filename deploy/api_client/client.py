@@ -59,7 +59,7 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
-class Download:
+class Incoming:
     """A response that is read as it comes; ``total`` is its number of rows, if it says so."""
 
     pieces: Iterator[bytes]
@@ -126,7 +126,7 @@ class ApiClient:
     @contextlib.contextmanager
     def stream(
         self, path: str, media_type: str, parameters: Mapping[str, Any] | None = None
-    ) -> Generator[Download]:
+    ) -> Generator[Incoming]:
         """Yield a response of this media type, which is read as it comes.
 
         A response that breaks off raises ApiError, too.
@@ -135,7 +135,7 @@ class ApiClient:
         accept = {"Accept": media_type}
         with self._answer("GET", path, headers=accept, params=given) as response:
             total = response.headers.get("X-Total-Count", "")
-            yield Download(response.iter_bytes(), int(total) if total.isdecimal() else None)
+            yield Incoming(response.iter_bytes(), int(total) if total.isdecimal() else None)
 
     def events(self, path: str) -> Iterator[str]:
         """Yield the data of each server-sent event, until the server ends the stream."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 import pyarrow as pa
@@ -94,7 +94,7 @@ def _rows_with(values: pa.StringArray, special: npt.NDArray[np.bool_]) -> Rows:
     """Return the rows whose values contain such a byte."""
     data, offsets = _text_of(values)
     found = np.flatnonzero(special[data[offsets[0] : offsets[-1]]]) + offsets[0]
-    rows: Any = np.searchsorted(offsets[1:], found, side="right")
+    rows = cast("Rows", np.searchsorted(offsets[1:], found, side="right"))
     return np.unique(rows)
 
 

@@ -25,6 +25,15 @@ def _user_filter(name: str, description: str, example: str) -> Parameter:
     )
 
 
+USER_FILTERS: Final = (
+    _user_filter("email", "Whatever its case.", "ada@example.org"),
+    _user_filter("mobileNumber", "Compared in E.164; in a URL + is %2B.", "+14155550123"),
+    _user_filter("country", "As it is written for the user, but for its case.", "USA"),
+    _user_filter("state", "As it is written for the user, but for its case.", "California"),
+    _user_filter(
+        "attributes.{name}", "Of the custom attribute with this name; of its type.", "gold"
+    ),
+)
 USERS: Final = Operation(
     summary="Users of the audience",
     description=(
@@ -38,13 +47,7 @@ USERS: Final = Operation(
     parameters=(
         *page_parameters(),
         after_parameter("Only users with a greater id: the last of the page before.", 9),
-        _user_filter("email", "Whatever its case.", "ada@example.org"),
-        _user_filter("mobileNumber", "Compared in E.164; in a URL + is %2B.", "+14155550123"),
-        _user_filter("country", "As it is written for the user, but for its case.", "USA"),
-        _user_filter("state", "As it is written for the user, but for its case.", "California"),
-        _user_filter(
-            "attributes.{name}", "Of the custom attribute with this name; of its type.", "gold"
-        ),
+        *USER_FILTERS,
         AS_OF,
     ),
     answers={

@@ -11,7 +11,7 @@ from typing import IO, Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from deploy.api_client.client import ApiClient
+from deploy.api_client.client import ApiClient, Incoming
 from deploy.api_client.retry import RetryPolicy, with_retries
 from deploy.cli.output.tables import print_line
 from deploy.cli.session import CommandError
@@ -21,12 +21,16 @@ STDOUT = Path("-")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Download:
-    """What to download: path, query and media type; ``noun`` is what its lines are, in plural."""
+    """What to download: path, query and media type; ``noun`` is what it holds, in plural.
+
+    ``has_lines``: each of them, or of their parts, is a line.
+    """
 
     path: str
     media_type: str
     noun: str
     query: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    has_lines: bool = True
 
 
 def download_to(
@@ -35,50 +39,51 @@ def download_to(
     """Write it all to the file, which has its name only once it is whole; ``-`` is stdout.
 
     Raises:
-        ApiError: It was refused, is not ready for as long as the policy lasts, or broke off.
+        ApiError: It was refused, is not ready for as long as the policy says, or broke off.
         CommandError: The file cannot be written.
     """
     lines = 0
-    with whole_file(target) as file:
-        for piece in pieces(client, wanted, policy, console):
+    with whole_file(target) as file, opened(client, wanted, policy, console) as answer:
+        for piece in answer.pieces:
             lines += piece.count(b"\n")
             file.write(piece)
     if target != STDOUT:
-        print_line(console, f"{lines:,} lines are in {target}.")
+        count = f"{lines:,} lines" if answer.total is None else f"{answer.total:,} {wanted.noun}"
+        print_line(console, f"{count} are in {target}.")
 
 
-def pieces(
+@contextlib.contextmanager
+def opened(
     client: ApiClient, wanted: Download, policy: RetryPolicy, console: Console
-) -> Iterator[bytes]:
-    """Yield the answer as it comes, and show how much has come.
+) -> Generator[Incoming]:
+    """Yield the answer, which is read as it comes, and show how much has come.
 
     Raises:
-        ApiError: It was refused, is not ready for as long as the policy lasts, or broke off.
+        ApiError: It was refused, is not ready for as long as the policy says, or broke off.
     """
     with contextlib.ExitStack() as stack:
-        answer = with_retries(
-            lambda: stack.enter_context(
-                client.stream(wanted.path, wanted.media_type, wanted.query)
-            ),
-            policy,
-        )
-        bar = stack.enter_context(_counter(console))
-        task = bar.add_task(wanted.noun, total=answer.total, size="")
-        received = 0
-        for piece in answer.pieces:
-            received += len(piece)
-            bar.update(task, advance=piece.count(b"\n"), size=f"{received / 1e6:,.1f} MB")
-            yield piece
+
+        def ask() -> Incoming:
+            answer = client.stream(wanted.path, wanted.media_type, wanted.query)
+            return stack.enter_context(answer)
+
+        answer = with_retries(ask, policy)
+        columns = [TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[seen]}")]
+        # In a log file a counter is noise.
+        is_off = not console.is_terminal
+        bar = Progress(*columns, TimeElapsedColumn(), console=console, disable=is_off)
+        yield Incoming(_counted(answer, wanted, stack.enter_context(bar)), answer.total)
 
 
-def _counter(console: Console) -> Progress:
-    columns = (
-        TextColumn("{task.completed:,.0f} {task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[size]}"),
-    )
-    # In a log file a counter is noise.
-    return Progress(*columns, TimeElapsedColumn(), console=console, disable=not console.is_terminal)
+def _counted(answer: Incoming, wanted: Download, bar: Progress) -> Iterator[bytes]:
+    task = bar.add_task(wanted.noun, total=answer.total if wanted.has_lines else None, seen="")
+    lines = received = 0
+    for piece in answer.pieces:
+        received += len(piece)
+        lines += piece.count(b"\n")
+        seen = f"{lines:,} lines, " if wanted.has_lines else ""
+        bar.update(task, completed=lines, seen=f"{seen}{received / 1e6:,.1f} MB")
+        yield piece
 
 
 @contextlib.contextmanager

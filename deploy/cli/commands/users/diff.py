@@ -11,7 +11,7 @@ import click
 from deploy.api_client.retry import with_retries
 from deploy.cli.api_command import ApiCommand, json_option, url_option
 from deploy.cli.as_of import build_wait
-from deploy.cli.output.downloads import Download, download_to, pieces
+from deploy.cli.output.downloads import Download, download_to, opened
 from deploy.cli.output.tables import (
     DEFAULT_PAGE_SIZE,
     output,
@@ -80,7 +80,8 @@ def diff(
         first = with_retries(lambda: client.get(_PATH, query), waits)
         if as_json:
             wanted_all = _all(query, "application/x-ndjson")
-            _write_json(sys.stdout.buffer, first, pieces(client, wanted_all, waits, console))
+            with opened(client, wanted_all, waits, console) as found:
+                _write_json(sys.stdout.buffer, first, found.pieces)
         else:
             _print(first, wanted["page_size"])
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _CALLING = (
     *("import", "status", "jobs", "errors", "undo", "redo"),
     *("users list", "users get", "users create", "users modify", "users delete", "users history"),
+    "users export",
     *("attributes list", "attributes add"),
     *("sources", "dead-letters list", "dead-letters show"),
     *("accounts list", "accounts add", "accounts modify", "accounts delete"),
