@@ -10,7 +10,7 @@ from ingest_api.export.columns import OTHER_COLUMNS
 from ingest_api.openapi.operation import Answer, Operation, Parameter
 from ingest_api.users.read_operations import USER_FILTERS
 from ingest_api.web.content_negotiation import CSV, NDJSON, PARQUET
-from ingest_api.web.streaming import TOTAL_COUNT
+from ingest_api.web.paging import TOTAL_COUNT
 
 _OTHERS: Final = ", ".join(f"`{column.name}`" for column in OTHER_COLUMNS)
 

@@ -9,6 +9,7 @@ import structlog
 from sanic.response import HTTPResponse
 
 from ingest_api.errors import LogUnavailableError, StoreUnavailableError
+from ingest_api.web.paging import TOTAL_COUNT
 from ingest_api.web.request_context import context_of
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
     from ingest_api.postgres.row_stream import RowStream
 
-TOTAL_COUNT: Final = "X-Total-Count"
-"""The header that says how many rows a stream has, so that a client knows when it has all."""
 _MOST_SEND_S: Final = 30.0
 """A client that takes nothing for so long gets no more."""
 _log = structlog.stdlib.get_logger("rollcall.api")

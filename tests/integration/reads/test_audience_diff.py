@@ -10,10 +10,15 @@ import pytest
 from ingest_api.as_of.diff import KINDS, AudienceDiff, DiffPage, Sides
 from ingest_api.postgres.snapshot import PUBLIC, SchemaGoneError
 from tests.support.clients.answers import sent
-from tests.support.data.diff_scene import BEFORE, LIVE, NEW, OLD, expected, make_both
 from tests.support.data.read_model_rows import (
+    BEFORE,
+    LIVE,
+    NEW,
+    OLD,
     ask,
     execute,
+    expected,
+    make_both,
     make_instance,
 )
 from tests.support.servers.surroundings import ground
