@@ -145,7 +145,7 @@ class ApiClient:
 
     @contextlib.contextmanager
     def _answer(self, method: str, path: str, **arguments: Any) -> Generator[httpx2.Response]:
-        """A success, whose body is still to be read."""
+        """Send a request; return a successful answer, whose body is still to be read."""
         try:
             with self._http.stream(method, f"{BASE_PATH}{path}", **arguments) as response:
                 if not response.is_success:

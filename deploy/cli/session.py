@@ -65,12 +65,12 @@ def credentials(environ: Mapping[str, str]) -> Account | Token:
         CommandError: Nothing is said, and nobody can be asked; or a setting is wrong.
     """
     try:
-        said = read(ClientSettings, environ)
+        settings = read(ClientSettings, environ)
     except SettingsError as error:
         raise CommandError(str(error)) from error
-    if token := said.token.strip():
+    if token := settings.token.strip():
         return _token(token)
-    user, password = said.user, said.password
+    user, password = settings.user, settings.password
     if not (user and password) and not sys.stdin.isatty():
         raise CommandError(_NO_CREDENTIALS)
     user = user or click.prompt("User", default="admin", err=True)
@@ -89,13 +89,11 @@ def new_password(name: str) -> str:
         return click.prompt(question, hide_input=True, confirmation_prompt=True, err=True)
     password = sys.stdin.readline().rstrip("\r\n")
     if not password:
-        message = "no new password: standard input is empty"
-        raise CommandError(message)
+        raise CommandError("no new password: standard input is empty")
     return password
 
 
 def _token(text: str) -> Token:
     if not text.isascii() or not text.isprintable():
-        message = "ROLLCALL_TOKEN is no token: it holds characters that none has"
-        raise CommandError(message)
+        raise CommandError("ROLLCALL_TOKEN is no token: it holds characters that none has")
     return Token(text)

@@ -18,7 +18,7 @@ READERS: dict[str, tuple[type[Section], ...]] = {
     "commands": (Settings, ClientSettings),
     "local stack": (StackSettings,),
 }
-"""What each of them reads."""
+"""The settings that each of them reads."""
 _SERVICES = {"api", "publisher", "processor", "builder"}
 _BEGIN, _END = (
     "<!-- settings: made by ./rollcall settings --write README.md -->\n",
@@ -27,7 +27,7 @@ _BEGIN, _END = (
 
 
 def all_settings() -> dict[Variable, list[str]]:
-    """Every setting, with who reads it."""
+    """Return every setting, with who reads it."""
     found: dict[str, tuple[Variable, list[str]]] = {}
     for reader, sections in READERS.items():
         for section in sections:
@@ -67,8 +67,7 @@ def written_into(document: str) -> str:
     before, begin, rest = document.partition(_BEGIN)
     _, end, after = rest.partition(_END)
     if not (begin and end):
-        message = f"it has no line {_BEGIN.strip()} with {_END} below it"
-        raise ValueError(message)
+        raise ValueError(f"it has no line {_BEGIN.strip()} with {_END} below it")
     return f"{before}{begin}{_markdown()}{end}{after}"
 
 

@@ -31,7 +31,7 @@ class NoStackError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StackAddresses:
-    """How to reach a running stack."""
+    """The addresses of a running stack."""
 
     bootstrap_servers: str
     """Kafka, as `host:port`."""
@@ -64,7 +64,7 @@ class DataDir:
 
     @property
     def logs(self) -> Path:
-        """What the processes print."""
+        """The output of the processes."""
         return self.path / "logs"
 
     @property
@@ -106,8 +106,7 @@ class DataDir:
         """
         addresses = self.read_addresses()
         if addresses is None or not addresses.is_answering():
-            message = f"no stack runs on {self.path}; start one with `rollcall up`"
-            raise NoStackError(message)
+            raise NoStackError(f"no stack runs on {self.path}; start one with `rollcall up`")
         return addresses
 
 

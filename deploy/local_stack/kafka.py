@@ -81,7 +81,7 @@ class KafkaError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class KafkaFiles:
-    """Where a broker's files are."""
+    """The paths of a broker's files."""
 
     folder: Path
     log_path: Path
@@ -100,7 +100,7 @@ class KafkaFiles:
 
     @property
     def unfinished(self) -> Path:
-        """Where the log is formatted, so that one cut short is never taken for a whole one."""
+        """The folder where the log is formatted: one cut short is never taken for a whole one."""
         return self.folder / "data.new"
 
 
@@ -131,8 +131,7 @@ class KafkaServer:
             KafkaError: It was not launched.
         """
         if self._child is None:
-            message = "Kafka was not launched"
-            raise KafkaError(message)
+            raise KafkaError("Kafka was not launched")
         return self._child
 
     def begin_format(self) -> None:

@@ -33,11 +33,11 @@ class PortInUseError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to run."""
+    """The processes to run, and where."""
 
     data_dir: Path
     port: int | None
-    """Of the HTTP API; None takes 8080, or the next one that is free."""
+    """The port of the HTTP API; None takes 8080, or the next one that is free."""
     processors: int
 
 
@@ -48,14 +48,14 @@ class Running:
     url: str
     account: Account
     password_path: Path | None
-    """Where the generated password is kept; None where it was given."""
+    """The file of the generated password; None where it was given."""
     log_dir: Path
     stack: LocalStack
 
 
 @contextlib.contextmanager
 def running_rollcall(plan: Plan, console: Console) -> Generator[Running]:
-    """Everything, ready; on the way out all processes are ended in order.
+    """Start everything, yield it once ready, and end all processes in order.
 
     Raises:
         NotReadyError: The services did not become ready; their logs say why.
@@ -96,8 +96,7 @@ def choose_port(wanted: int | None) -> int:
     if wanted is None:
         return next(port for port in range(DEFAULT_PORT, DEFAULT_PORT + 1000) if is_free(port))
     if not is_free(wanted):
-        message = f"port {wanted} is in use; choose another with --port"
-        raise PortInUseError(message)
+        raise PortInUseError(f"port {wanted} is in use; choose another with --port")
     return wanted
 
 

@@ -24,15 +24,15 @@ _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildSpec:
-    """What to run, and how to end it."""
+    """The command of a child, and how to end it."""
 
     name: str
-    """How messages and logs call it."""
+    """The name in messages and logs."""
     command: Sequence[str]
     environment: Mapping[str, str]
     """The whole environment: nothing is inherited."""
     log_path: Path | None = None
-    """Where its output is appended; None inherits the parent's."""
+    """The file to which its output is appended; None inherits the parent's."""
     user: str | None = None
     """The system user to run as, with the group of the same name; only root may set it."""
     cwd: Path | None = None
@@ -70,8 +70,7 @@ class Child:
         try:
             return self._process.wait(timeout_s)
         except subprocess.TimeoutExpired as error:
-            message = f"{self.spec.name} still runs after {timeout_s} s"
-            raise TimeoutError(message) from error
+            raise TimeoutError(f"{self.spec.name} still runs after {timeout_s} s") from error
 
     def ask_to_stop(self) -> None:
         """Send the stop signal and returns at once; nothing happens where it has ended."""

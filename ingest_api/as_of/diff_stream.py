@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from ingest_api.as_of.diff import DiffPage
-    from ingest_api.postgres.snapshot import BlockingReader
+    from ingest_api.postgres.pool import BlockingReader
 
 pc: Any = pyarrow.compute
 Side = Literal["old", "new"]

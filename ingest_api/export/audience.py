@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ingest_api.export.columns import Column
-    from ingest_api.postgres.snapshot import BlockingReader
+    from ingest_api.postgres.pool import BlockingReader
     from ingest_api.users.filters import UserFilter
 
 Format = Literal["csv", "ndjson", "parquet"]

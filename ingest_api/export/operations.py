@@ -7,7 +7,7 @@ from typing import Final
 from ingest_api.as_of.operations import AS_OF, NO_SUCH_POINT, PAST_ANSWERS, PAST_DESCRIPTION
 from ingest_api.export.audience import FORMATS
 from ingest_api.export.columns import OTHER_COLUMNS
-from ingest_api.openapi.operation import Answer, Operation, Parameter
+from ingest_api.openapi.operation import TEXT_BODY, Answer, Operation, query_parameter
 from ingest_api.users.read_operations import USER_FILTERS
 from ingest_api.web.content_negotiation import CSV, NDJSON, PARQUET
 from ingest_api.web.paging import TOTAL_COUNT
@@ -27,17 +27,15 @@ EXPORT: Final = Operation(
     tag="Users",
     role="reader",
     parameters=(
-        Parameter(
-            name="format",
-            place="query",
-            description="Without it `Accept` decides between the three, and CSV is the first.",
+        query_parameter(
+            "format",
+            "Without it `Accept` decides between the three, and CSV is the first.",
             schema={"type": "string", "enum": list(FORMATS)},
             example="ndjson",
         ),
-        Parameter(
-            name="columns",
-            place="query",
-            description="Names of columns in their order, separated by commas or repeated, as a "
+        query_parameter(
+            "columns",
+            "Names of columns in their order, separated by commas or repeated, as a "
             "file's header or JSON has them; without it those that an import takes. "
             f"Besides these there are {_OTHERS}.",
             schema={"type": "array", "items": {"type": "string", "minLength": 1}},
@@ -50,8 +48,8 @@ EXPORT: Final = Operation(
         200: Answer(
             description="The users.",
             bodies={
-                CSV: {"type": "string"},
-                NDJSON: {"type": "string"},
+                CSV: TEXT_BODY,
+                NDJSON: TEXT_BODY,
                 PARQUET: {"type": "string", "format": "binary"},
             },
             headers={TOTAL_COUNT: "How many users they are."},

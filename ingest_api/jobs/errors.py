@@ -19,14 +19,13 @@ from ingest_api.web.parameters import MOST_INT64
 
 if TYPE_CHECKING:
     from ingest_api.event_log.ledger import LedgerJob
-    from ingest_api.postgres.pool import Database
-    from ingest_api.postgres.snapshot import Snapshot
+    from ingest_api.postgres.pool import Database, Snapshot
     from ingest_api.web.dates import Row
     from ingest_api.web.paging import Page
     from schemas.log.reverts import Reverts
 
 _ERROR_ID_BITS: Final = 31
-"""Of the line's number in the id of an error; above them stands the job's place in the log."""
+"""The bits of the line's number in the id of an error; above them is the job's offset."""
 _MOST_LINES: Final = 1000
 _MOST_LINES_BYTES: Final = 1_000_000
 

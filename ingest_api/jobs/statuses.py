@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
     from ingest_api.event_log.ledger import JobLedger, LedgerJob
     from ingest_api.jobs.views import JobView
-    from ingest_api.postgres.pool import Database
-    from ingest_api.postgres.snapshot import Snapshot
+    from ingest_api.postgres.pool import Database, Snapshot
     from ingest_api.web.dates import Row
     from schemas.events import JobReverted
     from schemas.log.reverts import Reverts

@@ -49,7 +49,7 @@ class JobView:
     outcomes: Mapping[str, int]
     started_at: datetime | None
     finished_at: datetime | None
-    """Of its rows, also where readers don't see them any more, or not again yet."""
+    """The counts of its rows, also where readers don't see them any more, or not again yet."""
     reverted: JobReverted | None
     undo_try: UndoTry | None
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from ingest_api.parsing.file_format import FileFormat
     from schemas.rules.fields import Field
+    from schemas.rules.value_rules import ValueRules
 
     _Known = Mapping[str, Field]
 
@@ -36,6 +37,7 @@ class Header:
     them holds, None for a column that is ignored; ``key`` is the reconciliation key.
     ``is_neutralised`` says that the file is one of errors, in which an apostrophe
     was put before what a spreadsheet would run as a formula.
+    ``rules`` are those by which the values below it are read.
     """
 
     names: tuple[str, ...]
@@ -45,6 +47,7 @@ class Header:
     delimiter: str
     raw: str
     line: int
+    rules: ValueRules
 
     @property
     def names_of_fields(self) -> dict[Field, str]:
@@ -68,7 +71,8 @@ def read_header(raw: str, *, line: int, file_format: FileFormat) -> Header:
         _name_a_better_delimiter(fault, raw, file_format, known)
         raise
     is_neutralised = None in fields and file_format.rules_version >= _FIRST_RULES_OF_ERROR_FILES
-    return Header(names, fields, key, is_neutralised, delimiter, raw, line)
+    rules = file_format.value_rules
+    return Header(names, fields, key, is_neutralised, delimiter, raw, line, rules)
 
 
 def _fields_of(

@@ -11,8 +11,8 @@ from psycopg import errors, sql
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
-from ingest_api.errors import StoreUnavailableError
-from ingest_api.postgres.snapshot import BlockingReader, Connection, Snapshot
+from ingest_api.errors import SchemaGoneError, StoreUnavailableError
+from schemas.clients.copy_out import copied_lines
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -21,14 +21,18 @@ if TYPE_CHECKING:
         Callable,
         Coroutine,
         Generator,
+        Iterator,
         Mapping,
+        Sequence,
     )
 
-    from ingest_api.postgres.snapshot import Parameters
+    Parameters = Sequence[object] | Mapping[str, object]
 
 _CONNECTION_TIMEOUT_S: Final = 3
 _STATEMENT_TIMEOUT_S: Final = 30
 _MOST_CONNECTIONS: Final = 8
+PUBLIC: Final = "public"
+"""The Postgres schema whose views show the active projection instance."""
 _T = TypeVar("_T")
 
 
@@ -39,11 +43,112 @@ _PARAMETERS: Final[dict[str, Any]] = {
     "connect_timeout": _CONNECTION_TIMEOUT_S,
     "application_name": "rollcall-api",
 }
+Connection = psycopg.AsyncConnection[dict[str, Any]]
 
 
 async def _check(connection: Connection) -> None:
     """Find out that the server has closed a connection before a query uses it."""
     await connection.execute("")
+
+
+@contextlib.contextmanager
+def _reached() -> Generator[None]:
+    """Make one error of every failure to reach Postgres.
+
+    Raises:
+        StoreUnavailableError: it can't be reached, or did not answer in time.
+    """
+    try:
+        yield
+    except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError) as error:
+        raise StoreUnavailableError(type(error).__name__) from error
+
+
+class _Schemas:
+    """The Postgres schemas by the names that statements have for them: ``{name}``."""
+
+    def __init__(self, schemas: Mapping[str, str]) -> None:
+        self._names = {name: sql.Identifier(schema) for name, schema in schemas.items()}
+        self._are_public = all(schema == PUBLIC for schema in schemas.values())
+
+    def named_in(self, query: LiteralString) -> LiteralString | sql.Composed:
+        return sql.SQL(query).format(**self._names) if self._names else query
+
+    def check_may_be_missing(self) -> None:
+        """Raise where a schema other than ``public`` does not exist."""
+        if not self._are_public:
+            raise SchemaGoneError from None
+
+
+class Snapshot:
+    """One transaction whose statements all see the same state of the read model.
+
+    ``schemas`` are the Postgres schemas by the names that statements have for them: ``{name}``.
+    """
+
+    def __init__(self, connection: Connection, schemas: Mapping[str, str]) -> None:
+        self._connection = connection
+        self._schemas = _Schemas(schemas)
+        self._has_read_model = True
+
+    async def select(
+        self, query: LiteralString, parameters: Parameters | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the rows of a statement; none while there is no read model yet.
+
+        Raises:
+            SchemaGoneError: a schema other than ``public`` does not exist.
+        """
+        if not self._has_read_model:
+            return []
+        statement = self._schemas.named_in(query)
+        try:
+            return await (await self._connection.execute(statement, parameters)).fetchall()
+        except errors.UndefinedTable:
+            self._schemas.check_may_be_missing()
+            self._has_read_model = False
+            return []
+
+
+class BlockingReader:
+    """One snapshot of the read model for a thread that may block; times are in UTC and ISO.
+
+    ``schemas`` as :class:`Snapshot` has them.
+    """
+
+    def __init__(
+        self, connection: psycopg.Connection[dict[str, Any]], schemas: Mapping[str, str]
+    ) -> None:
+        self._connection = connection
+        self._schemas = _Schemas(schemas)
+
+    def select(
+        self, query: LiteralString, parameters: Parameters | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the rows of a statement; none while there is no read model yet.
+
+        Raises:
+            SchemaGoneError: a schema other than ``public`` does not exist.
+        """
+        statement = self._schemas.named_in(query)
+        try:
+            with self._connection.transaction():
+                return self._connection.execute(statement, parameters).fetchall()
+        except errors.UndefinedTable:
+            self._schemas.check_may_be_missing()
+            return []
+
+    def copy(
+        self, query: LiteralString, parameters: Parameters | None = None
+    ) -> Iterator[memoryview]:
+        """Yield the rows of a ``COPY … TO STDOUT`` one at a time, in constant memory."""
+        statement = self._schemas.named_in(query)
+        text = psycopg.ClientCursor(self._connection).mogrify(statement, parameters)
+        yield from copied_lines(self._connection.pgconn, text.encode())
+
+    def cancel(self) -> None:
+        """End the statement that runs, from another thread; do nothing where none does."""
+        self._connection.cancel_safe(timeout=_CONNECTION_TIMEOUT_S)
 
 
 class Database:
@@ -113,6 +218,32 @@ class Database:
             await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             return await work(Snapshot(connection, schemas))
 
+    _PAGE: Final = "SELECT {columns} FROM {table} ORDER BY {order} LIMIT %s OFFSET %s"
+    _TOTAL: Final = "SELECT count(*) AS total FROM {table}"
+
+    async def select_page(
+        self,
+        columns: LiteralString,
+        table: LiteralString,
+        *,
+        order: LiteralString,
+        size: int,
+        start: int,
+    ) -> tuple[int, list[dict[str, Any]]]:
+        """Return the number of rows, and ``size`` of them from ``start`` on; 0 without the table.
+
+        Raises:
+            StoreUnavailableError: Postgres doesn't answer.
+        """
+
+        async def read(snapshot: Snapshot) -> tuple[int, list[dict[str, Any]]]:
+            query = self._PAGE.format(columns=columns, table=table, order=order)
+            rows = await snapshot.select(query, (size, start))
+            counted = await snapshot.select(self._TOTAL.format(table=table))
+            return counted[0]["total"] if counted else 0, rows
+
+        return await self.read(read)
+
     async def _within(self, timeout_s: float, work: Coroutine[Any, Any, _T]) -> _T:
         task = asyncio.create_task(work)
         self._selecting.add(task)
@@ -163,15 +294,13 @@ class Database:
         Raises:
             StoreUnavailableError: nothing is known of what the transaction did.
         """
-        try:
+        with _reached():
             async with (
                 asyncio.timeout(timeout_s),
                 self._pool.connection() as connection,
                 connection.transaction(),
             ):
                 yield connection
-        except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError) as error:
-            raise StoreUnavailableError(type(error).__name__) from error
 
     @contextlib.contextmanager
     def blocking_reader(
@@ -185,17 +314,14 @@ class Database:
             StoreUnavailableError: Postgres doesn't answer.
         """
         options = f"-c statement_timeout={timeout_s:.0f}s -c timezone=UTC -c datestyle=ISO"
-        try:
+        with _reached():
             connection = psycopg.Connection[dict[str, Any]].connect(
                 self._conninfo, **_PARAMETERS, options=options
             )
-            try:
+            # It is closed also in the middle of a COPY, which nothing could roll back.
+            with contextlib.closing(connection):
                 connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 yield BlockingReader(connection, schemas or {})
-            finally:
-                connection.close()  # also in the middle of a COPY, which nothing could roll back
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            raise StoreUnavailableError(type(error).__name__) from error
 
     async def notifications(self, channel: LiteralString) -> AsyncGenerator[str]:
         """Yield the payloads of the channel as they come, over a connection of its own.
@@ -205,7 +331,7 @@ class Database:
         Raises:
             StoreUnavailableError: the connection failed or ended; what comes meanwhile is lost.
         """
-        try:
+        with _reached():
             connection = await psycopg.AsyncConnection.connect(
                 self._conninfo,
                 autocommit=True,
@@ -220,8 +346,6 @@ class Database:
                 yield ""
                 async for notification in connection.notifies():
                     yield notification.payload
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            raise StoreUnavailableError(type(error).__name__) from error
 
     @contextlib.asynccontextmanager
     async def session(self, timeout_s: float) -> AsyncGenerator[Connection]:
@@ -230,12 +354,10 @@ class Database:
         Raises:
             StoreUnavailableError: nothing is known of what the transaction did.
         """
-        try:
+        with _reached():
             async with (
                 asyncio.timeout(timeout_s),
                 await Connection.connect(self._conninfo, **_PARAMETERS) as connection,
                 connection.transaction(),
             ):
                 yield connection
-        except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError) as error:
-            raise StoreUnavailableError(type(error).__name__) from error

@@ -9,24 +9,25 @@ ended, and its connection closed.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from ingest_api.errors import UnavailableError
+from ingest_api.postgres.slots import Slots
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
 
-    from ingest_api.postgres.pool import Database
-    from ingest_api.postgres.snapshot import BlockingReader
+    from ingest_api.postgres.pool import BlockingReader, Database
 
     Work = Callable[[BlockingReader], "RowPieces"]
 
 _AT_ONCE: Final = 4
 _SLOT_TIMEOUT_S: Final = 20.0
+_NO_SLOT: Final = f"{_AT_ONCE} other exports are being read, try again"
 _STATEMENT_TIMEOUT_S: Final = 6 * 3600.0
 """A slow client takes long, and the statement runs for as long as it takes."""
 _CANCEL_AFTER_S: Final = 0.1
@@ -46,7 +47,7 @@ class RowStreams:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._slots = Slots(_AT_ONCE, timeout_s=_SLOT_TIMEOUT_S, refusal=_NO_SLOT)
         # A stream has one thread at work, and one more when it is closed.
         self._threads = ThreadPoolExecutor(2 * _AT_ONCE, thread_name_prefix="rows")
 
@@ -58,13 +59,10 @@ class RowStreams:
             SchemaGoneError: one of the schemas does not exist.
             StoreUnavailableError: Postgres doesn't answer.
         """
-        try:
-            async with asyncio.timeout(_SLOT_TIMEOUT_S):
-                await self._slots.acquire()
-        except TimeoutError:
-            raise UnavailableError(f"{_AT_ONCE} other exports are being read, try again") from None
+        slot = contextlib.AsyncExitStack()
+        await slot.enter_async_context(self._slots.one())
         reading = partial(_read, self._database, work, schemas or {})
-        stream = RowStream(_Source(reading), self._threads, self._slots.release)
+        stream = RowStream(_Source(reading), self._threads, slot)
         try:
             await stream.begin()
         except BaseException:
@@ -120,14 +118,14 @@ class RowStream:
     """A stream that has begun; ``total`` is how many rows it has, None where that isn't known."""
 
     def __init__(
-        self, source: _Source, threads: ThreadPoolExecutor, release: Callable[[], None]
+        self, source: _Source, threads: ThreadPoolExecutor, slot: contextlib.AsyncExitStack
     ) -> None:
         self.total: int | None = None
         self._source = source
         self._threads = threads
-        self._release = release
+        self._slot = slot
         self._first: bytes | None = None
-        self._is_closed = False
+        self._closing: asyncio.Task[None] | None = None
 
     async def begin(self) -> None:
         """Read up to the first piece, so that a fault is told before anything is sent."""
@@ -147,13 +145,13 @@ class RowStream:
 
     async def close(self) -> None:
         """Give up what has not been read; may be called again."""
-        if self._is_closed:
-            return
-        self._is_closed = True
-        closing = self._in_thread(self._source.close)
-        closing.add_done_callback(lambda _: self._release())
-        closing.add_done_callback(_retrieve)
-        await asyncio.shield(closing)
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._free())
+        await asyncio.shield(self._closing)
+
+    async def _free(self) -> None:
+        async with self._slot:
+            await self._in_thread(self._source.close)
 
     async def _next_piece(self) -> bytes | None:
         piece = await self._next_item()

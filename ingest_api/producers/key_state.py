@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ingest_api.event_log.user_fold import Rules
 from ingest_api.producers.later_changes import Holder
-from schemas.log.positions import place_of as log_place_of
+from schemas.log.positions import place_of
 from schemas.read_model.tables import USER_COLUMNS
 from schemas.rules.attributes import attribute_field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ingest_api.postgres.snapshot import Snapshot
+    from ingest_api.postgres.pool import Snapshot
 
 _SELECT_REVERTED: Final = """
 SELECT reverted_job_ids FROM {schema}.projection_instance WHERE state = 'active'
@@ -55,21 +55,22 @@ class KeyState:
 
 
 async def read_key_state(
-    snapshot: Snapshot, *, wanted: Mapping[str, Any], reconciliation_key: str
+    snapshot: Snapshot, *, parameters: Mapping[str, Any], reconciliation_key: str
 ) -> KeyState:
     """Read the state of a key, and of the jobs around an offset, in one snapshot."""
     types = {row["name"]: row["type"] for row in await snapshot.select(_SELECT_TYPES)}
     reverted = await snapshot.select(_SELECT_REVERTED)
     generations = await snapshot.select(_SELECT_GENERATION)
-    users = await snapshot.select(_SELECT_HOLDER, {**wanted, **(generations or [{}])[0]})
-    jobs = await snapshot.select(_SELECT_LAST_JOB, wanted)
+    users = await snapshot.select(_SELECT_HOLDER, {**parameters, **(generations or [{}])[0]})
+    jobs = await snapshot.select(_SELECT_LAST_JOB, parameters)
     user, job = (users or [None])[0], (jobs or [None])[0]
-    is_open = job is not None and (job["sealed_offset"] or wanted["offset"] + 1) > wanted["offset"]
+    offset = parameters["offset"]
+    is_open = job is not None and (job["sealed_offset"] or offset + 1) > offset
     left_out = reverted[0]["reverted_job_ids"] if reverted else None
     return KeyState(
         rules=Rules.of(reconciliation_key, types, left_out or ()),
         holder=Holder(user["id"], _values(user)) if user else None,
-        changed_at=log_place_of(user["modified_position"] or user["id"])[1] if user else None,
+        changed_at=place_of(user["modified_position"] or user["id"])[1] if user else None,
         last_job_id=job["job_id"] if job else None,
         opened_offset=job["opened_offset"] if job and is_open else None,
     )

@@ -1,4 +1,4 @@
-"""Which dead letters may be retried, and where their records go.  Pure."""
+"""Decides which dead letters may be retried, and where their records go.  Pure."""
 
 from __future__ import annotations
 

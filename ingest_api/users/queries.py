@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, LiteralString
 
 from ingest_api.openapi.response_types import Users
 from ingest_api.openapi.user_answers import user_of
-from ingest_api.postgres.snapshot import PUBLIC
+from ingest_api.postgres.pool import PUBLIC
 from ingest_api.web.dates import nearer_end
 from schemas.log.positions import place_of
 
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ingest_api.openapi.response_types import User
-    from ingest_api.postgres.pool import Database
-    from ingest_api.postgres.snapshot import Snapshot
+    from ingest_api.postgres.pool import Database, Snapshot
     from ingest_api.users.filters import UserFilter
     from ingest_api.web.dates import Row
     from ingest_api.web.paging import Page

@@ -5,7 +5,7 @@ By purpose:
 - ``rebuild``, ``verify``: catch up with the live tables, compare at equal offsets; a rebuild
   then switches where all is equal (or where it ``mends``), a verification is dropped;
 - ``upgrade``, ``undo``: catch up and switch;
-- ``preview``: catch up, tell what an undo would change, and be dropped;
+- ``preview``: catch up, report what an undo would change, and be dropped;
 - ``as_of``: stop at the offsets asked for, and be there for readers.
 
 What was begun is gone on with after any end of the process: the registry has what the instance
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 _CLOSE_RECORDS: Final = 20_000
 """So few left to project are projected while the live workers wait."""
 _SWITCH_S: Final = 20.0
-"""How long live workers may wait for a switch before it is put off."""
+"""So long live workers may wait for a switch before it is put off."""
 _PAUSE_S: Final = 0.5
 _POLL_S: Final = 0.1
 _PROGRESS_EVERY_S: Final = 0.5
@@ -132,15 +132,15 @@ class Build:
 
     def _reverted(self, active: Instance, reverts: Reverts) -> frozenset[int]:
         """Return the jobs that it leaves out."""
-        wanted = self._instance
-        match wanted.purpose:
-            case "as_of" if wanted.as_of_time is not None:
-                return reverts.at_time(wanted.as_of_time)
+        instance = self._instance
+        match instance.purpose:
+            case "as_of" if instance.as_of_time is not None:
+                return reverts.at_time(instance.as_of_time)
             case "as_of":
-                return reverts.before_job(wanted.as_of_job_id or 0)
+                return reverts.before_job(instance.as_of_job_id or 0)
             case "preview":
-                kept = reverts.now() - {wanted.preview_restore or 0}
-                return kept if wanted.preview_revert is None else kept | {wanted.preview_revert}
+                kept = reverts.now() - {instance.preview_restore or 0}
+                return kept if instance.preview_revert is None else kept | {instance.preview_revert}
             case "verify" | "rebuild":
                 # What is compared must mean the same: an undo that only the log knows yet is
                 # built for itself.

@@ -82,8 +82,10 @@ def select_keys(
     with RangeReader(settings.kafka, "offsets") as reader:
         for partition, begin, end in ranges:
             place = LogPartition(partition, topic.partitions, settings.reconciliation_key)
-            asked = Range(topic.name, partition, begin, end)
-            for messages in reader.batches(asked, at_once=_READ_RECORDS, wait_s=_READ_TIMEOUT_S):
+            log_range = Range(topic.name, partition, begin, end)
+            for messages in reader.batches(
+                log_range, at_once=_READ_RECORDS, wait_s=_READ_TIMEOUT_S
+            ):
                 schemas.learn(message.value() for message in messages)
                 rows = decode_records(messages, place).rows
                 is_own = pc.equal(rows.column("job_id"), job_id)

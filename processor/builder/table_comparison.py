@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import psycopg
 
 LISTED_KEYS: Final = 20
-"""How many differing keys of a table are listed."""
+"""So many differing keys of a table are listed."""
 USERS: Final = "users"
 _BUCKETS_AT_ONCE: Final = 64
 """Of 1024: so much of a table is held in memory at most."""
@@ -128,7 +128,7 @@ _ROWS: Final[Mapping[str, tuple[tuple[str, ...], LiteralString]]] = {
         """,  # noqa: S608 - an expression of ours
     ),
 }
-"""By table: the columns that tell which row is which, and the logical columns of its rows."""
+"""By table: the columns that identify a row, and the logical columns of its rows."""
 _FINGERPRINT: LiteralString = """
 SELECT count(*), COALESCE(sum(hash_record_extended(row, 0)), 0) FROM ({rows}) AS row
 """

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import psycopg
 
 SAMPLES: Final = 20
-"""Of each kind of change."""
+"""So many of each kind of change."""
 _SETTINGS: LiteralString = """
 SELECT set_config('work_mem', '256MB', true), set_config('enable_hashjoin', 'on', true),
        set_config('enable_seqscan', 'on', true)
@@ -55,7 +55,7 @@ _PLACES: Final = {
     "partition": sql.SQL(partition_sql(_POSITION)),
     "offset": sql.SQL(offset_sql(_POSITION)),
 }
-"""Where the log has what set a user last: positions are numbered as ids are."""
+"""The place in the log of what set a user last: positions are numbered as ids are."""
 _COUNTS: LiteralString = "SELECT kind, count(*)::bigint AS users FROM change GROUP BY kind"
 _SAMPLES: LiteralString = """
 SELECT key, changed_by, before, after FROM change WHERE kind = %(kind)s ORDER BY key

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from schemas.rules.producer_rows import Violation
 
 MISATTRIBUTED: Final = "JOB_ID_NOT_ITS_OWN"
-"""Of a row that names a job whose it cannot be."""
+"""The code of a row that names a job whose it cannot be."""
 _KEY: Final = "it is the user's normalised reconciliation key"
 _BOTH_KEYS: Final = "both are the user's normalised reconciliation key"
 _NO_DELSERT: Final = "delsert belongs to jobs: upload a file, or send insert, upsert or delete"
@@ -62,7 +62,7 @@ _FORMS: Final = {
     "number": "and is no number in canonical text, such as -0.5 or 1200",
 }
 _EVENT_ID: Final = r"[!-~]{1,200}"
-"""Of a reported write: ids travel in a NOTIFY, separated by spaces."""
+"""The form of a reported write's id: ids travel in a NOTIFY, separated by spaces."""
 
 
 @dataclass(frozen=True, slots=True)

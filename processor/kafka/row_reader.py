@@ -37,9 +37,11 @@ class LogReader:
             return
         wanted = set(offsets)
         topic = self._settings.topics.user_events.name
-        asked = Range(topic, partition, offsets[0], offsets[-1] + 1)
+        log_range = Range(topic, partition, offsets[0], offsets[-1] + 1)
         with RangeReader(self._settings.kafka, "reader") as reader:
-            for messages in reader.batches(asked, at_once=_READ_RECORDS, wait_s=_READ_TIMEOUT_S):
+            for messages in reader.batches(
+                log_range, at_once=_READ_RECORDS, wait_s=_READ_TIMEOUT_S
+            ):
                 for message in messages:
                     if message.offset() in wanted:
                         yield message.offset() or 0, self._row(message.value())

@@ -39,11 +39,11 @@ class PartitionFeed:
     """About what is pending: what is taken counts by the mean."""
     hole_at: int | None = None
     unknown_id: int | None = None
-    """Of the schema of the record that comes next: until it is known, nothing is taken."""
+    """The id of the next record's schema: until it is known, nothing is taken."""
 
     @property
     def is_waiting(self) -> bool:
-        """Whether what comes next is in a schema that is not known yet."""
+        """True while what comes next is in a schema that is not known yet."""
         return self.unknown_id is not None and not framing.is_known(self.unknown_id)
 
     def put_back(self, records: list[Message], schema_id: int) -> None:

@@ -34,7 +34,7 @@ SourceOutcome = Literal[
 ]
 OUTCOMES: Final[tuple[SourceOutcome, ...]] = get_args(SourceOutcome)
 MOST_SOURCES: Final = 1000
-"""How many a partition counts by name."""
+"""So many sources a partition counts by name."""
 LONGEST_SOURCE: Final = 100
 """Characters of a name; longer ones that begin alike count together."""
 _KNOWN: LiteralString = """

@@ -36,13 +36,13 @@ STAGED_COLUMNS: Final = (
     *(field.name for field in FIELDS),
     "attributes", "occurred_at", "job_id", "record_number", "event_id", "user_id",
 )  # fmt: skip
-"""Of the staging table; ``step`` numbers the Rows steps of a transaction."""
+"""The columns of the staging table; ``step`` numbers the Rows steps of a transaction."""
 LEAF_COLUMNS: Final = (
     "id", "key",
     *(field.name for field in FIELDS),
     "attributes", "created_at", "modified_at", "job_id", "record_number",
 )  # fmt: skip
-"""Of a leaf as a job's rows fill it; generation and partition are its defaults."""
+"""The columns of a leaf that a job's rows fill; generation and partition are its defaults."""
 REJECTION_COLUMNS: Final = (
     "job_id", "record_number", "line", "column", "code", "reason", "value", "raw",
 )  # fmt: skip
@@ -74,7 +74,7 @@ class PreparedRows:
 
     @property
     def has_incomplete(self) -> bool:
-        """Whether a row may not add a user."""
+        """True where some row may not add a user."""
         return self.is_complete.true_count < len(self.rows)
 
     def staged_input(self) -> memoryview:

@@ -61,7 +61,7 @@ class OtherProcess(Generic[_T]):
 
     @property
     def has_failed(self) -> bool:
-        """Whether it has ended otherwise than well."""
+        """True where it has ended otherwise than well."""
         return not self._process.is_alive() and self._process.exitcode != 0
 
     def is_done_within(self, seconds: float) -> bool:

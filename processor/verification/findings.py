@@ -29,7 +29,7 @@ class Finding:
 
     @property
     def kind(self) -> str:
-        """What findings are counted by."""
+        """The table and column by which findings are counted."""
         return f"{self.table}.{self.column or 'rows'}"
 
     def __str__(self) -> str:

@@ -126,7 +126,7 @@ class PartitionFold:
 
     @property
     def users(self) -> UserColumns:
-        """Of the generation that the partition writes to."""
+        """The users of the generation that the partition writes to."""
         return self.generations[self.generation]
 
     def fold(self, records: Sequence[Record]) -> None:

@@ -43,10 +43,10 @@ def read_partition(settings: Settings, partition: int, end: int) -> Iterator[lis
         RegistryUnreachableError: a record is in a schema that cannot be had now.
     """
     schemas = EventSchemas(settings.schema_registry)
-    asked = Range(settings.topics.user_events.name, partition, 0, end)
+    log_range = Range(settings.topics.user_events.name, partition, 0, end)
     try:
         with RangeReader(settings.kafka, "verification", _PROPERTIES) as reader:
-            for records in reader.batches(asked, at_once=_BATCH):
+            for records in reader.batches(log_range, at_once=_BATCH):
                 if settings.schema_registry is not None:
                     schemas.learn([record.value() for record in records])
                 yield records

@@ -140,7 +140,7 @@ class JobPartitionRow:
 
     @property
     def outcomes(self) -> tuple[int, int, int, int]:
-        """What became of its rows."""
+        """The outcomes of its rows."""
         return self.inserted, self.updated, self.unchanged, self.rejected
 
 

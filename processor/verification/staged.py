@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 pc: Any = pyarrow.compute
 INSERT, UPSERT, DELETE = 0, 1, 2
 ANY_USER: Final = -1
-"""Of a row that does not say which user it means."""
+"""Stands for the user of a row that does not say which one it means."""
 _MODES: Final = pa.array(["insert", "upsert", "delete"])
 
 

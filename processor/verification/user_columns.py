@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Indexes = npt.NDArray[np.int64]
 
 NONE: Final = 0
-"""Of a job, a record number or a position that is null; none of them is ever 0."""
+"""Stands for a null job, record number or position; none of them is ever 0."""
 _SMALLEST: Final = 1 << 10
 _FEW_DEAD: Final = 1 << 14
 
@@ -58,7 +58,7 @@ class UserColumns:
 
     @property
     def users(self) -> int:
-        """How many there are."""
+        """The number of users that are there now."""
         return int(np.count_nonzero(self.alive[: self.size]))
 
     def find(self, keys: npt.NDArray[np.uint64]) -> tuple[Indexes, npt.NDArray[np.bool_]]:

@@ -71,15 +71,15 @@ class Verification:
 
     @property
     def is_proven(self) -> bool:
-        """Whether the tables are exactly what the log comes to."""
+        """True where the tables are exactly what the log comes to."""
         return not self.counts
 
     @property
     def checks(self) -> list[Check]:
-        """What was compared, by table."""
+        """The numbers of what was compared, by table."""
         return [
-            Check(table, said, sum(self._differences(table)))
-            for table, said in (
+            Check(table, compared, sum(self._differences(table)))
+            for table, compared in (
                 ("log", f"{self.records:,} records, digests and numbers of all jobs' rows"),
                 ("projection_offset", f"{len(self.next_offsets)} partitions, offsets and states"),
                 ("projection", "the generation that readers see"),
@@ -98,10 +98,10 @@ class Verification:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A table that was compared: what of it, and how many differences there were."""
+    """A table that was compared: what of it, and the number of differences."""
 
     table: str
-    said: str
+    compared: str
     differences: int
 
 
@@ -125,7 +125,7 @@ def verify(
         VerificationError: it can't be told: says why, and what to do.
     """
     begun_s = time.monotonic()
-    with _told(), rare_collections(), snapshot(settings, schema) as taken:
+    with _as_verification_errors(), rare_collections(), snapshot(settings, schema) as taken:
         settings = settings.with_partitions(taken.tables.partitions)
         ends = _checked_ends(settings, taken.tables)
         runner = _Runner(settings, taken.tables, taken.name, reverted)
@@ -157,9 +157,13 @@ def verify_active(settings: Settings, *, note_progress: Note = _note_nothing) ->
     Raises:
         VerificationError: it can't be told: says why, and what to do.
     """
-    with _told():
+    with _as_verification_errors():
         settings = at_current_version(settings)
-    with _told(), connect(settings, APPLICATION) as connection, connection.cursor() as cursor:
+    with (
+        _as_verification_errors(),
+        connect(settings, APPLICATION) as connection,
+        connection.cursor() as cursor,
+    ):
         try:
             active = fetch_active(cursor)
         except psycopg.errors.UndefinedTable:
@@ -175,8 +179,8 @@ def verify_active(settings: Settings, *, note_progress: Note = _note_nothing) ->
 
 
 @contextlib.contextmanager
-def _told() -> Generator[None]:
-    """Faults of the surroundings as what they mean to a verification."""
+def _as_verification_errors() -> Generator[None]:
+    """Raise faults of the surroundings as what they mean to a verification."""
     try:
         yield
     except (
@@ -305,7 +309,7 @@ class _Runner:
         self, partition: int, end: int, note_progress: Callable[[int], None]
     ) -> PartitionReport:
         """Verify a partition whose log ends there."""
-        with _told(), session(self.settings, self.snapshot_name) as connection:
+        with _as_verification_errors(), session(self.settings, self.snapshot_name) as connection:
             log = PartitionLog(
                 partition, end, self.reverted, partial(read_partition, self.settings, partition)
             )

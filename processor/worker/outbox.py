@@ -87,7 +87,7 @@ class Outbox(EssentialThread):
 
     @property
     def has_switched(self) -> bool:
-        """Whether another projection instance is the active one, seen within seconds."""
+        """True where another projection instance is the active one, seen within seconds."""
         return self._has_switched.is_set()
 
     def _send_all(self) -> None:

@@ -31,7 +31,7 @@ class OutboxRow:
 
     @property
     def size_bytes(self) -> int:
-        """Of key and value."""
+        """The size of key and value."""
         return len(self.key or b"") + len(self.value or b"")
 
 

@@ -37,7 +37,7 @@ def topic_names(kafka: Mapping[str, str]) -> set[str]:
 def read_job_events(
     settings: Settings, *, quiet_s: float = _QUIET_S
 ) -> Generator[Iterator[LoggedEvent]]:
-    """The events of `job-events` from its first up to its end as it is now.
+    """Yield the events of `job-events` from its first up to its end as it is now.
 
     Raises:
         KafkaUnreachableError: nothing has come for so long, and the end was not reached.

@@ -30,7 +30,7 @@ _PASSWORD_IN_CONNINFO: Final = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """What a setting does and which values it takes; made by one of the functions below."""
+    """The effect of a setting and the values that it takes; made by one of the functions below."""
 
     effect: str
     least: int | None = None
@@ -41,7 +41,7 @@ class Setting:
     fault: Callable[[str], str | None] | None = None
     """Says what is wrong with a value, as the end of a sentence that begins with the name."""
     mask: Callable[[str], str] | None = None
-    """What may be shown of a secret; None where the value is none."""
+    """The part of a secret that may be shown; None where the value is none."""
 
 
 def whole(least: int, most: int, effect: str, *, unit: str = "") -> Setting:
@@ -153,12 +153,14 @@ class Inner:
 def parts(section: type[Section]) -> Iterator[Variable | Inner]:
     """Yield the settings and sections that are fields of the section, in order."""
     for field in msgspec.structs.fields(section):
-        base, *said = get_args(field.type) if get_origin(field.type) is Annotated else (field.type,)
+        base, *metadata = (
+            get_args(field.type) if get_origin(field.type) is Annotated else (field.type,)
+        )
         default = None if callable(field.default_factory) else field.default
         for each in (base, *get_args(base)):
             if isinstance(each, type) and issubclass(each, Section):
                 yield Inner(field.name, each, each is not base)
-        for each in said:
+        for each in metadata:
             if isinstance(each, Setting):
                 yield Variable(field.encode_name, field.name, base, default, each)
 
@@ -186,8 +188,8 @@ def described(*sections: type[Section]) -> list[tuple[str, str]]:
 def _brackets(variable: Variable) -> str:
     values = "" if variable.values == "text" else variable.values
     default = f"default {variable.default}" if variable.default else ""
-    said = [values, "required" if variable.is_required else default]
-    return f" [{'; '.join(filter(None, said))}]" if any(said) else ""
+    facts = [values, "required" if variable.is_required else default]
+    return f" [{'; '.join(filter(None, facts))}]" if any(facts) else ""
 
 
 def loggable(section: Section) -> dict[str, object]:

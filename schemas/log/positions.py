@@ -12,7 +12,7 @@ OFFSET_BITS: Final = 48
 
 
 class Place(NamedTuple):
-    """Where a record is in `user-events`."""
+    """The place of a record in `user-events`."""
 
     partition: int
     offset: int

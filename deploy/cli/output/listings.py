@@ -10,7 +10,7 @@ from deploy.cli.session import api
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Where a list is, which field of the answer has its entries, and what is shown of them."""
+    """A list of the API: its path, the answer's field with its entries, and the columns shown."""
 
     path: str
     entries: str

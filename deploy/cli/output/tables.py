@@ -25,7 +25,7 @@ _LONGEST = {"value": 40}
 _NEVER_FOLDED = ("id", "line", "code", "key", "setting")
 _WIDTH_OF_A_PIPE = 160
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
-"""What moves a terminal's cursor, sends it commands or turns the direction of text."""
+"""Characters that move a terminal's cursor, send it commands or turn the direction of text."""
 
 
 class _Output(Console):

@@ -92,7 +92,7 @@ def send(
 ) -> None:
     """Hand one event to the client; what becomes of it is told when it is known."""
 
-    def told(error: KafkaError | None, message: Message) -> None:
+    def report(error: KafkaError | None, message: Message) -> None:
         if error is not None:
             failures.append(f"{row['event_id']} was not acknowledged: {error.str()}")
         else:
@@ -101,7 +101,7 @@ def send(
 
     while True:
         try:
-            producer.produce(topic, value, row["key"].encode(), on_delivery=told)
+            producer.produce(topic, value, row["key"].encode(), on_delivery=report)
             break
         except BufferError:  # the client's queue is full: some must leave first
             producer.poll(1)
@@ -147,8 +147,7 @@ def e164(number: str) -> str:
     plain = re.sub(r"[ ()./-]", "", number.strip())
     plain = re.sub(r"^00", "+", plain)
     if not re.fullmatch(r"\+[1-9][0-9]{6,14}", plain):
-        message = f"{number!r} is no phone number in international form"
-        raise ValueError(message)
+        raise ValueError(f"{number!r} is no phone number in international form")
     return plain
 
 

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ingest_api.errors import InvalidRequestError
+from ingest_api.errors import InvalidRequestError, SchemaGoneError
 from ingest_api.export.audience import Export, exported_users
+from ingest_api.postgres.pool import PUBLIC
 from ingest_api.postgres.row_stream import RowStreams
-from ingest_api.postgres.snapshot import PUBLIC, SchemaGoneError
 from ingest_api.users.filters import UserFilter, read_filter
 from schemas.events import AttributeColumn, UserRow
 from schemas.rules.fields import FIELDS

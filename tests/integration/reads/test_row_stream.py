@@ -18,8 +18,7 @@ from tests.support.waiting import wait_until
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ingest_api.postgres.pool import Database
-    from ingest_api.postgres.snapshot import BlockingReader
+    from ingest_api.postgres.pool import BlockingReader, Database
     from tests.support.servers.surroundings import Surroundings
 
 _MANY: LiteralString = "COPY (SELECT repeat('x', 1000) FROM generate_series(1, 1000000)) TO STDOUT"

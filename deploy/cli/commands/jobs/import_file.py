@@ -146,8 +146,7 @@ def _check(options: _ImportOptions) -> None:
         message = "--errors needs a finished import; it can't be with --dry-run or --no-wait."
         raise click.UsageError(message)
     if not options.errors_path.resolve().parent.is_dir():
-        message = f"{options.errors_path} cannot be written: there is no such folder"
-        raise CommandError(message)
+        raise CommandError(f"{options.errors_path} cannot be written: there is no such folder")
 
 
 def _try(client: ApiClient, upload: Upload, options: _ImportOptions) -> None:
@@ -195,8 +194,7 @@ def _sent(client: ApiClient, upload: Upload, options: _ImportOptions) -> dict[st
     except ApiError as error:
         if not is_passing(error):
             raise
-        message = f"{error}\n  Try it again: {again}."
-        raise CommandError(message) from error
+        raise CommandError(f"{error}\n  Try it again: {again}.") from error
     except KeyboardInterrupt:
         click.echo(f"Interrupted in the upload; {again}.", err=True)
         sys.exit(_INTERRUPTED)
@@ -220,7 +218,7 @@ def _report(
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Generator[tuple[BinaryIO, str]]:
-    """The file, and the name to send it under.
+    """Open the file; yield it, and the name to send it under.
 
     What can be read only once is kept in an unnamed file first, so that it can be sent again.
     """
@@ -235,8 +233,7 @@ def _opened(path: Path) -> Generator[tuple[BinaryIO, str]]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        message = f"{path} cannot be read: {error.strerror}"
-        raise CommandError(message) from error
+        raise CommandError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _kept(stack: contextlib.ExitStack, source: BinaryIO, name: str) -> tuple[BinaryIO, str]:

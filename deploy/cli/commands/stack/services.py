@@ -18,7 +18,7 @@ from schemas.config.settings import Settings
 from schemas.runtime.essential import end_process_on_failure
 
 _SECTIONS = {"serve": (ApiSettings, PublisherSettings), "process": (Settings,)}
-"""What the services of each command read."""
+"""The settings that the services of each command read."""
 
 
 class _ServiceCommand(click.Command):

@@ -63,7 +63,7 @@ def up(port: int | None, data_dir: Path, processors: int) -> None:
 
 @contextlib.contextmanager
 def started(plan: Plan) -> Generator[Running]:
-    """Everything, ready, for a command that a signal ends.
+    """Start everything for a command that a signal ends; yield it once it is ready.
 
     Raises:
         click.ClickException: It cannot be started; the message says why.

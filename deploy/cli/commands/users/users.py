@@ -158,8 +158,7 @@ def modify_user(
     with api(url) as client:
         body = _body(client, fields, attributes)
         if not body:
-            message = "Nothing to change: give at least one field."
-            raise click.UsageError(message)
+            raise click.UsageError("Nothing to change: give at least one field.")
         answer = client.put(path_of("audience", user_id), body)
     print_message(answer, ("id",), as_json=as_json)
 
@@ -192,7 +191,7 @@ def user_history(user_id: str, *, as_json: bool, url: str) -> None:
 
 
 def _retry_policy(as_of: str | None) -> RetryPolicy:
-    """Whoever asks for the audience as it is now is not kept waiting."""
+    """Return the policy of a read: nobody waits who asks for the audience as it is now."""
     return RetryPolicy(for_s=0) if as_of is None else build_wait(progress_console())
 
 
@@ -243,6 +242,5 @@ def _value(name: str, value: str, attribute_type: str | None) -> Any:
         try:
             return float(value) if "." in value else int(value)
         except ValueError:
-            message = f"the attribute {name} is a number, such as 12 or -0.5"
-            raise CommandError(message) from None
+            raise CommandError(f"the attribute {name} is a number, such as 12 or -0.5") from None
     return value
