@@ -1,4 +1,4 @@
-"""`GET …/audience/export`."""
+"""`GET …/audience/export` and `…/person`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ingest_api.auth.middleware import account_of
 from ingest_api.errors import invalid_parameter
 from ingest_api.export.audience import FORMATS, Export, exported_users
-from ingest_api.export.operations import EXPORT
+from ingest_api.export.operations import EXPORT, PERSON
 from ingest_api.openapi.described import described
 from ingest_api.users.filters import read_filter
 from ingest_api.web.content_negotiation import CSV, NDJSON, PARQUET, preferred
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from sanic import Blueprint, Request
 
     from ingest_api.as_of.parameters import AsOfParameters
+    from ingest_api.event_log.job_events import JobLog
     from ingest_api.export.audience import Format
+    from ingest_api.export.person import PersonReader
+    from ingest_api.openapi.response_types import Person
     from ingest_api.postgres.row_stream import RowStream, RowStreams
 
 _MEDIA_TYPES: Final[Mapping[str, Format]] = {CSV: "csv", NDJSON: "ndjson", PARQUET: "parquet"}
@@ -54,6 +57,23 @@ def add_export_route(
         await send_rows(request, rows, content_type=_CONTENT_TYPES[export.format], headers=headers)
 
     _ = export_users
+
+
+def add_person_route(
+    api: Blueprint, persons: PersonReader, job_log: JobLog, reconciliation_key: str
+) -> None:
+    """Add the route `GET …/audience/person`."""
+
+    @api.get("/audience/person")
+    @described(PERSON)
+    async def person(request: Request[Any, Any]) -> Person:
+        account_of(request, "reader")
+        values = query_values(request).get("key", [])
+        if len(values) != 1:
+            raise invalid_parameter("key", "key is required, once.")
+        return await persons.read(values[0], job_log, reconciliation_key)
+
+    _ = person
 
 
 def _format(request: Request[Any, Any]) -> Format:
