@@ -147,8 +147,12 @@ class BlockingReader:
         yield from copied_lines(self._connection.pgconn, text.encode())
 
     def cancel(self) -> None:
-        """End the statement that runs, from another thread; do nothing where none does."""
-        self._connection.cancel_safe(timeout=_CONNECTION_TIMEOUT_S)
+        """End the statement that runs, from another thread; do nothing where none does.
+
+        Where Postgres doesn't take it, nothing is done either.
+        """
+        with contextlib.suppress(psycopg.OperationalError):
+            self._connection.cancel_safe(timeout=_CONNECTION_TIMEOUT_S)
 
 
 class Database:
