@@ -3,5 +3,6 @@
 Owns which columns an export has, and how each format is made of rows.
 Promises that an exported CSV can be imported again and changes nothing, that memory doesn't
 grow with the audience, and that an answer that fails breaks off.
-May import `users`, `as_of`, `jobs`, `auth`, `openapi`, `event_log`, `formats`, `web`, `postgres`.
+May import `users`, `as_of`, `attributes`, `jobs`, `auth`, `openapi`, `event_log`,
+`formats`, `web`, `postgres`.
 """

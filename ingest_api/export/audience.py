@@ -75,7 +75,7 @@ def exported_users(reader: BlockingReader, export: Export, reconciliation_key: s
     types = {row["name"]: row["type"] for row in defined}
     columns = chosen_columns(attribute_columns(types), export.columns)
     condition = export.users.condition(reconciliation_key) or "true"
-    parameters = {**export.users.parameters(types), **name_parameters(types)}
+    parameters = {**export.users.parameters(types, reconciliation_key), **name_parameters(types)}
     leaves = reader.select(_SELECT_LEAVES)
     rows = _Rows(reader, leaves, condition, parameters)
     total = sum(leaf["users"] for leaf in leaves) if export.users.is_empty else rows.count()

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, LiteralString
 
-from ingest_api.errors import UnknownUserError, invalid_parameter
+from ingest_api.attributes.queries import select_attributes
+from ingest_api.errors import UnknownUserError
 from ingest_api.jobs import views
 from ingest_api.openapi.response_types import Person, PersonRejection
-from schemas.rules.fields import e164
+from ingest_api.users.filters import UserFilter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
     from ingest_api.postgres.pool import Database
     from ingest_api.users.history import UserHistory
     from ingest_api.users.queries import UserReader
+    from schemas.events import AttributeType
 
 _HISTORY_PAGE: Final = 1000
-_MOST_CHARACTERS: Final = 1000
 _SELECT_ID: Final[LiteralString] = "SELECT id FROM public.users WHERE key = %s"
 # What a line held before it was cut off, or spelt otherwise, is not found.
 _SELECT_REJECTED: Final[LiteralString] = """
@@ -51,7 +52,10 @@ class PersonReader:
             InvalidRequestError: nothing is, or it can be no key.
             UnavailableError: the history was not read in time.
         """
-        key = _compared(key, reconciliation_key)
+        defined = await select_attributes(self._database)
+        types: dict[str, AttributeType] = {each.name: each.type for each in defined}
+        wanted = UserFilter(key=key).parameters(types, reconciliation_key)
+        key = str(wanted["key"])
         rows = await self._database.select_projected(_SELECT_ID, (key,))
         rejected = [
             PersonRejection(
@@ -88,17 +92,3 @@ class PersonReader:
         jobs = [job_log.ledger.job(int(job_id)) for job_id in dict.fromkeys(job_ids)]
         found = await self._jobs.select_views([job for job in jobs if job is not None])
         return [views.job_status(view) for view in found]
-
-
-def _compared(key: str, reconciliation_key: str) -> str:
-    """Return the key in the form in which keys are compared.
-
-    Raises:
-        InvalidRequestError: it can be no key.
-    """
-    text = key.strip()
-    if not text or "\0" in text or len(text) > _MOST_CHARACTERS:
-        raise invalid_parameter("key", "key is what tells users apart, such as an email.")
-    if reconciliation_key == "email":
-        return text.lower()
-    return (e164(text) or text) if reconciliation_key == "mobileNumber" else text

@@ -10,7 +10,7 @@ from ingest_api.errors import invalid_parameter
 from ingest_api.export.audience import FORMATS, Export, exported_users
 from ingest_api.export.operations import EXPORT, PERSON
 from ingest_api.openapi.described import described
-from ingest_api.users.filters import read_filter
+from ingest_api.users.read_routes import filter_of
 from ingest_api.web.content_negotiation import CSV, NDJSON, PARQUET, preferred
 from ingest_api.web.parameters import header_values, query_values
 from ingest_api.web.streaming import send_rows
@@ -36,7 +36,12 @@ _CONTENT_TYPES: Final[Mapping[Format, str]] = {
 
 
 def add_export_route(
-    api: Blueprint, points: AsOfParameters, streams: RowStreams, reconciliation_key: str
+    api: Blueprint,
+    points: AsOfParameters,
+    streams: RowStreams,
+    *,
+    job_log: JobLog,
+    reconciliation_key: str,
 ) -> None:
     """Add the route."""
 
@@ -45,7 +50,8 @@ def add_export_route(
     async def export_users(request: Request[Any, Any]) -> None:
         account = account_of(request, "reader").name
         query = query_values(request)
-        export = Export(read_filter(query), _columns(query), _format(request))
+        users = await filter_of(request, job_log)
+        export = Export(users, _columns(query), _format(request))
         work = partial(exported_users, export=export, reconciliation_key=reconciliation_key)
 
         async def open_stream(schema: str) -> RowStream:
@@ -60,7 +66,7 @@ def add_export_route(
 
 
 def add_person_route(
-    api: Blueprint, persons: PersonReader, job_log: JobLog, reconciliation_key: str
+    api: Blueprint, persons: PersonReader, *, job_log: JobLog, reconciliation_key: str
 ) -> None:
     """Add the route `GET …/audience/person`."""
 
@@ -69,8 +75,8 @@ def add_person_route(
     async def person(request: Request[Any, Any]) -> Person:
         account_of(request, "reader")
         values = query_values(request).get("key", [])
-        if len(values) != 1:
-            raise invalid_parameter("key", "key is required, once.")
+        if len(values) != 1 or not values[0].strip() or "\0" in values[0]:
+            raise invalid_parameter("key", "key is what tells users apart, such as an email.")
         return await persons.read(values[0], job_log, reconciliation_key)
 
     _ = person

@@ -134,6 +134,7 @@ def _copies(rig: Rig) -> int:
     """How many exports Postgres works for."""
     query = """
         SELECT count(*) AS n FROM pg_stat_activity
-        WHERE query LIKE 'COPY (SELECT first_name%' AND state = 'active'
+        WHERE query LIKE '%COPY (SELECT first_name%' AND state = 'active'
+          AND pid <> pg_backend_pid()
     """
     return select(rig.env, query)[0]["n"]

@@ -28,6 +28,10 @@ attribute_option = click.option(
 )
 
 _FILTERS = (
+    click.option(
+        "--search", metavar="TEXT", help="Only users whose name, email or number has this in it."
+    ),
+    click.option("--job", metavar="JOB", help="Only users whom this job was the last to set."),
     click.option("--email", help="Only the user with this email."),
     click.option("--mobile-number", "mobileNumber", help="Only users with this number."),
     click.option("--country", help="Only users of this country."),
