@@ -29,8 +29,6 @@ from ingest_api.auth.token_routes import add_token_routes
 from ingest_api.dry_runs.service import DryRuns
 from ingest_api.errors import IngestError
 from ingest_api.event_log.job_events import JobLog
-from ingest_api.export.person import PersonReader
-from ingest_api.export.routes import add_export_route, add_person_route
 from ingest_api.imports.accept_upload import UploadAcceptance
 from ingest_api.imports.routes import add_import_route
 from ingest_api.jobs.error_routes import add_error_route
@@ -204,12 +202,6 @@ def _add_routes_of_the_audience(api: Blueprint, parts: Parts) -> None:
     add_user_routes(api, parts.user_reader, points)
     diffs = DiffReads(parts.past_audiences, AudienceDiff(parts.database), parts.row_streams)
     add_diff_route(api, points, diffs)
-    key = parts.settings.shared.reconciliation_key
-    add_export_route(api, points, parts.row_streams, key)
-    persons = PersonReader(
-        parts.database, parts.user_reader, parts.user_writes.history, parts.job_reader
-    )
-    add_person_route(api, persons, parts.job_log, key)
 
 
 def _add_filter(app: Sanic[Any, Any], parts: Parts) -> None:

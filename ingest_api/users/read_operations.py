@@ -17,15 +17,12 @@ from ingest_api.openapi.operation import (
 )
 from ingest_api.openapi.response_types import User, Users
 
-USER_FILTERS: Final = tuple(
-    query_parameter(name, text, example=example)
-    for name, text, example in (
-        ("email", "Whatever its case.", "ada@example.org"),
-        ("mobileNumber", "Compared in E.164; in a URL + is %2B.", "+14155550123"),
-        ("country", "As it is written for the user, but for its case.", "USA"),
-        ("state", "As it is written for the user, but for its case.", "California"),
-        ("attributes.{name}", "Of the custom attribute with this name; of its type.", "gold"),
-    )
+_FILTERS: Final = (
+    ("email", "Whatever its case.", "ada@example.org"),
+    ("mobileNumber", "Compared in E.164; in a URL + is %2B.", "+14155550123"),
+    ("country", "As it is written for the user, but for its case.", "USA"),
+    ("state", "As it is written for the user, but for its case.", "California"),
+    ("attributes.{name}", "Of the custom attribute with this name; of its type.", "gold"),
 )
 USERS: Final = Operation(
     summary="Users of the audience",
@@ -40,7 +37,7 @@ USERS: Final = Operation(
     parameters=(
         *page_parameters(),
         after_parameter("Only users with a greater id: the last of the page before.", 9),
-        *USER_FILTERS,
+        *(query_parameter(name, text, example=example) for name, text, example in _FILTERS),
         AS_OF,
     ),
     answers={200: answer("A page of users.", Users), 400: NO_SUCH_POINT, **PAST_ANSWERS},

@@ -1,1 +1,1 @@
-"""`rollcall users`, `person`, `attributes` and `diff`."""
+"""`rollcall users`, `attributes` and `diff`."""

@@ -1,6 +1,6 @@
 """`./rollcall users`: the active audience, and single users of it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -9,8 +9,6 @@ from deploy.api_client.client import ApiClient, path_of
 from deploy.api_client.retry import RetryPolicy, with_retries
 from deploy.cli.api_command import ListingGroup, call_options, page_options
 from deploy.cli.as_of import as_of_option, build_wait
-from deploy.cli.commands.users.export import export_users
-from deploy.cli.commands.users.filters import attribute_filters, attribute_option, user_filters
 from deploy.cli.output.tables import (
     USER_COLUMNS,
     flat,
@@ -47,9 +45,28 @@ _HISTORY_COLUMNS = (
 )
 
 
+def _pairs(
+    _context: click.Context, _parameter: click.Parameter, given: Sequence[str]
+) -> dict[str, str]:
+    pairs = [pair.partition("=") for pair in given]
+    if not all(name and sign for name, sign, _ in pairs):
+        raise click.BadParameter("It is NAME=VALUE.")
+    return {name: value for name, _, value in pairs}
+
+
+_attribute_option = click.option(
+    "--attribute",
+    "attributes",
+    metavar="NAME=VALUE",
+    multiple=True,
+    callback=_pairs,
+    help="A custom attribute; may be given several times.",
+)
+
+
 def _field_options(command: _Command) -> _Command:
     """Adds an option for each field of a user, named as the API names it."""
-    command = attribute_option(command)
+    command = _attribute_option(command)
     for name, option in reversed(_SUBSCRIPTIONS):
         command = click.option(option, name, default=None)(command)
     for name, option in reversed(_FIELDS):
@@ -75,7 +92,11 @@ def users() -> None:
         "rollcall users --as-of 2026-11-24T18:00+01:00 --email ada@example.com",
     ),
 )
-@user_filters
+@click.option("--email", help="Only the user with this email.")
+@click.option("--mobile-number", "mobileNumber", help="Only users with this number.")
+@click.option("--country", help="Only users of this country.")
+@click.option("--state", help="Only users of this state.")
+@_attribute_option
 @click.option("--after", type=click.IntRange(min=0), help="Only users whose id is above this one.")
 @as_of_option
 @page_options
@@ -85,9 +106,11 @@ def list_users(*, attributes: dict[str, str], as_json: bool, url: str, **query: 
 
     The next page is that --after the last id of this one; it costs the same at any depth.
     """
-    query |= attribute_filters(attributes)
+    filters = {f"attributes.{name}": value for name, value in attributes.items()}
     with api(url) as client:
-        answer = with_retries(lambda: client.get("/audience", query), _retry_policy(query["asOf"]))
+        answer = with_retries(
+            lambda: client.get("/audience", query | filters), _retry_policy(query["asOf"])
+        )
     if as_json:
         print_json(answer)
         return
@@ -95,9 +118,6 @@ def list_users(*, attributes: dict[str, str], as_json: bool, url: str, **query: 
     names = sorted({name for row in rows for name in row if name.startswith("attributes.")})
     title = f"{answer['total']} users{next_page(answer, 'audience', query)}"
     print_table(output(), title, (*USER_COLUMNS, *names), rows)
-
-
-users.add_command(export_users)
 
 
 @users.command(
