@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from ingest_api.parsing.records import Block
+    from ingest_api.parsing.block import Block
 
     Mask = npt.NDArray[np.bool_]
     Positions = npt.NDArray[np.int64]
@@ -117,13 +117,14 @@ def read_cells(block: Block, is_whole: Mask, columns: int) -> list[pa.StringArra
 
 def _csv_bytes(block: Block, is_whole: Mask) -> bytes:
     """Return the records' bytes for pyarrow, which drops a byte order mark at the start."""
-    if is_whole.all():
+    if is_whole.all() and block.is_contiguous:
         data = block.data
     else:
-        next_starts = np.append(block.starts[1:], len(block.data))
-        changes = np.flatnonzero(np.diff(is_whole, prepend=False, append=False))
-        runs = zip(block.starts[changes[::2]], next_starts[changes[1::2] - 1], strict=True)
-        data = b"".join(block.data[start:end] for start, end in runs)
+        starts, nexts = block.starts[is_whole], block.nexts[is_whole]
+        is_gap = starts[1:] != nexts[:-1]
+        begins = starts[np.append(True, is_gap)]
+        ends = nexts[np.append(is_gap, True)]
+        data = b"".join(block.data[start:end] for start, end in zip(begins, ends, strict=True))
     return _BOM + data if data.startswith(_BOM) else data
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -14,14 +13,12 @@ if TYPE_CHECKING:
     from schemas.events import AttributeColumn, JobAccepted
     from schemas.rules.fields import Field
 
-DELIMITERS: Final = {"COMMA": ",", "SEMI_COLON": ";", "PIPE": "|", "HYPHEN": "-"}
+DELIMITERS: Final = {"COMMA": ",", "SEMI_COLON": ";", "PIPE": "|", "HYPHEN": "-", "TAB": "\t"}
 """The characters by their names in the HTTP contract."""
+USUAL_DELIMITER: Final = DELIMITERS["COMMA"]
+AUTO: Final = "auto"
+"""In the place of a delimiter: the file's header decides."""
 COMPRESSIONS: Final = ("none", "gzip")
-_CHARSETS: Final = frozenset({
-    "utf-8", "utf-16", "utf-16-le", "utf-16-be", "ascii",
-    "iso8859-1", "iso8859-2", "iso8859-15", "cp1250", "cp1251", "cp1252",
-})  # fmt: skip
-"""Python's names. Each character stands for itself, whatever came before it."""
 _KIB: Final = 1 << 10
 _MIB: Final = 1 << 20
 _ANY: Final = 1 << 62
@@ -31,14 +28,15 @@ _ANY: Final = 1 << 62
 class FileFormat:
     """All that the parsing of a file depends on, beside its bytes.
 
-    ``delimiter`` is the character, ``charset`` a name of :func:`charset_named`
-    or None where only the file itself tells, ``compression`` one of
-    :data:`COMPRESSIONS`.
+    ``delimiter`` is the character, :data:`AUTO`, or None where nobody named one, so that
+    the file's first line may; ``charset`` is what
+    :func:`ingest_api.parsing.charsets.charset_named` returns, or None where only the file
+    itself tells; ``compression`` is one of :data:`COMPRESSIONS`.
     ``attributes`` are the custom attributes that a column may hold, the one that
     is the reconciliation key among them.
     """
 
-    delimiter: str = ","
+    delimiter: str | None = None
     charset: str | None = None
     compression: str = "none"
     reconciliation_key: str = "email"
@@ -109,12 +107,3 @@ def format_of(accepted: JobAccepted) -> FileFormat:
         attributes=accepted.attributes,
         rules_version=accepted.rules_version,
     )
-
-
-def charset_named(name: str) -> str | None:
-    """Return the charset that this name means, or None where it is unknown or not supported."""
-    try:
-        found = codecs.lookup(name).name
-    except (LookupError, ValueError):
-        return None
-    return found if found in _CHARSETS else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -51,24 +53,40 @@ class Header:
         """The name in this file of each field that it has."""
         return {field: name for name, field in zip(self.names, self.fields, strict=True) if field}
 
+    @property
+    def nameless_columns(self) -> list[int]:
+        """The columns without a name, which may hold no value."""
+        return [column for column, name in enumerate(self.names) if not plain_name(name)]
 
-def read_header(raw: str, *, line: int, file_format: FileFormat) -> Header:
+
+def read_header(raw: str, *, line: int, delimiter: str, file_format: FileFormat) -> Header:
     """Read a well-formed record as the header.
 
     Raises:
         FileFault: a column is unknown or repeated, or the key's is missing.
     """
-    delimiter, key = file_format.delimiter, file_format.key_field
-    known = {plain_name(field.header): field for field in file_format.attribute_fields}
-    known |= _FIELD_BY_PLAIN_NAME
-    names = tuple(name.strip() for name in cells_of(raw, delimiter))
+    key = file_format.key_field
+    known = _known_columns(file_format)
+    names = tuple(map(_visible, cells_of(raw, delimiter)))
     try:
         fields = _fields_of(names, known, key, line)
     except FileFault as fault:
-        _name_a_better_delimiter(fault, raw, file_format, known)
+        _name_a_better_delimiter(fault, raw, delimiter, file_format)
         raise
-    is_neutralised = None in fields and file_format.rules_version >= _FIRST_RULES_OF_ERROR_FILES
+    is_of_errors = not _IGNORED.isdisjoint(map(plain_name, names))
+    is_neutralised = is_of_errors and file_format.rules_version >= _FIRST_RULES_OF_ERROR_FILES
     return Header(names, fields, key, is_neutralised, delimiter, raw, line)
+
+
+def _known_columns(file_format: FileFormat) -> _Known:
+    """Return the fields that a column may hold, by their plain names."""
+    attributes = {plain_name(field.header): field for field in file_format.attribute_fields}
+    return attributes | _FIELD_BY_PLAIN_NAME
+
+
+def _visible(name: str) -> str:
+    """Return the name without what nobody sees: marks of direction, joiners and the like."""
+    return "".join(c for c in name if unicodedata.category(c) != "Cf").strip()
 
 
 def _fields_of(
@@ -88,11 +106,11 @@ def _fields_of(
 
 def _check_names(names: Sequence[str], known: _Known, line: int) -> None:
     seen = set[object]()
-    for number, name in enumerate(names, start=1):
+    for name in names:
         plain = plain_name(name)
         shown = name[:_SHOWN_CHARACTERS]
         if not plain:
-            raise FileFault("UNKNOWN_COLUMN", f"Column {number} has no name.", line=line, column="")
+            continue  # a fault as soon as a line has a value there
         meaning = known.get(plain, plain)
         if isinstance(meaning, str) and meaning not in _IGNORED:
             raise FileFault(
@@ -112,16 +130,50 @@ def _check_names(names: Sequence[str], known: _Known, line: int) -> None:
         seen.add(meaning)
 
 
+def nameless_column(header: Header, column: int, line: int) -> FileFault:
+    """Return the fault of a value, in this line, in a column without a name."""
+    message = f"Column {column + 1} has no name, and line {line} has a value in it: name it,"
+    message += " or take it out."
+    return FileFault("UNKNOWN_COLUMN", message, line=header.line, column="")
+
+
 def _name_a_better_delimiter(
-    fault: FileFault, raw: str, file_format: FileFormat, known: _Known
+    fault: FileFault, raw: str, delimiter: str, file_format: FileFormat
 ) -> None:
     """Add to the message the delimiter with which all columns would be known, if there is one."""
+    known = _known_columns(file_format)
     for name, other in DELIMITERS.items():
-        plain_names = [plain_name(part.strip().strip('"')) for part in raw.split(other)]
-        fields = [known.get(plain) for plain in plain_names]
+        fields = [known.get(plain) for plain in _plain_names(raw, other) if plain]
         is_better = file_format.key_field in fields and None not in fields
-        if other != file_format.delimiter and is_better:
+        if other != delimiter and is_better:
             fault.message += f" The header fits the delimiter {name}: send it as DELIMITER."
+
+
+def fitting_delimiter(raw: str, file_format: FileFormat) -> str:
+    """Return the delimiter with which this header has the most known columns; else a comma."""
+    known = _known_columns(file_format)
+
+    def count(delimiter: str) -> int:
+        return len(known.keys() & set(_plain_names(raw, delimiter)))
+
+    return max(DELIMITERS.values(), key=count)
+
+
+def delimiter_of_error_file(raw: str) -> str | None:
+    """Return the delimiter of this header if it is one of an error file, which nobody may name."""
+    if not all(name in raw for name in ADDED_COLUMNS):
+        return None
+    found = (other for other in DELIMITERS.values() if {*_plain_names(raw, other)} >= _IGNORED)
+    return next(found, None)
+
+
+def _plain_names(raw: str, delimiter: str) -> list[str]:
+    """Return the names of the columns, as they are compared, with any delimiter."""
+    try:
+        cells = next(csv.reader([raw], delimiter=delimiter), [])
+    except csv.Error:  # a quoted line break that is none with this delimiter
+        return []
+    return [plain_name(_visible(cell)) for cell in cells]
 
 
 def cells_of(raw: str, delimiter: str) -> list[str]:

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final, cast
 
 from ingest_api.errors import Detail, invalid_file
-from ingest_api.parsing.file_format import DELIMITERS
+from ingest_api.parsing.file_format import AUTO, DELIMITERS
 from schemas.events import JOB_MODES
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from schemas.events import JobMode
 
 _BLANK_CELLS: Final = ("keep", "clear")
-_DEFAULTS: Final = {"DELIMITER": "COMMA", "importType": "insert", "blankCells": "keep"}
+_DEFAULTS: Final = {"importType": "insert", "blankCells": "keep"}
 _ALLOWED: Final[dict[str, Sequence[str]]] = {
-    "DELIMITER": tuple(DELIMITERS),
+    "DELIMITER": (*DELIMITERS, AUTO),
     "importType": JOB_MODES,
     "blankCells": _BLANK_CELLS,
     "dryRun": ("true", "false"),
@@ -52,9 +52,9 @@ class ImportOptions:
     """Of the users, how many a delsert may remove; the other modes remove nobody."""
 
     @property
-    def delimiter(self) -> str:
-        """Return the character between cells."""
-        return DELIMITERS[self.delimiter_name or _DEFAULTS["DELIMITER"]]
+    def delimiter(self) -> str | None:
+        """Return the character between cells, or AUTO; None where it is left to the file."""
+        return DELIMITERS.get(self.delimiter_name or "", self.delimiter_name)
 
     @property
     def mode(self) -> JobMode:
@@ -112,6 +112,8 @@ def _options(values: Mapping[str, Sequence[str]]) -> ImportOptions:
 
 def _value(name: str, values: Sequence[str]) -> str | None:
     value = _only(name, values)
+    if value is not None and value.lower() == AUTO:
+        value = AUTO
     if value is not None and value not in _ALLOWED[name]:
         raise invalid_option(name, f"{name} is one of {', '.join(_ALLOWED[name])}.")
     return value

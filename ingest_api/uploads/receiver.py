@@ -27,8 +27,9 @@ from ingest_api.kafka.upload_chunks import (
     UploadLostError,
     UploadUnreachableError,
 )
+from ingest_api.parsing.charsets import charset_named
 from ingest_api.parsing.errors import FileFault
-from ingest_api.parsing.file_format import FileFormat, charset_named
+from ingest_api.parsing.file_format import FileFormat
 from ingest_api.uploads.pipe import FilePipe
 from ingest_api.validation.validate import survey
 from schemas.events import AttributeColumn

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from ingest_api.parsing.block import Block
     from ingest_api.parsing.header import Header
-    from ingest_api.parsing.records import Block
     from ingest_api.validation.validate import ValidatedBlock
     from schemas.events import JobAccepted
     from schemas.rules.fields import Field

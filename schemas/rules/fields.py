@@ -11,8 +11,9 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
-RULES_VERSION: Final = 2
-"""2: custom attributes; a cell of an error file loses the apostrophe that it was given there."""
+RULES_VERSION: Final = 3
+"""2: custom attributes; a cell of an error file loses the apostrophe that it was given there.
+3: a line of delimiters alone is blank."""
 
 Kind = Literal["text", "email", "mobile", "date", "boolean", "number"]
 

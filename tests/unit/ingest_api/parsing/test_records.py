@@ -11,9 +11,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from ingest_api.parsing.charsets import charset_named
 from ingest_api.parsing.columns import read_cells
 from ingest_api.parsing.errors import FileFault
-from ingest_api.parsing.file_format import DELIMITERS, FileFormat, Limits, charset_named
+from ingest_api.parsing.file_format import DELIMITERS, FileFormat, Limits
 from ingest_api.parsing.records import FileRecords
 from tests.support.data.corpus.files import BAD_FILES, GOOD, GOOD_FILES, HEADER
 from tests.support.models.file_oracle import read_records
