@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import traceback
 
 import structlog
 
@@ -15,16 +16,29 @@ from ingest_api.kafka.log_moved import LogMovedError, start_again
 from ingest_api.kafka.log_setup import LogMismatchError
 from schemas.config.environment import SettingsError, read
 from schemas.config.logs import configure_logging
-from schemas.runtime.essential import end_process_on_failure
+from schemas.runtime.essential import EXIT_FAILED, end_process_on_failure
 
 _log = structlog.stdlib.get_logger("rollcall.api")
 
 
 def main() -> None:
-    """Serve until told to stop.
+    """Serve until told to stop, then end the process.
 
     Exit code 2 and a line for each mistake in the settings; 78 where settings and log don't fit.
     """
+    try:
+        status = _serve()
+    except Exception as error:  # noqa: BLE001 - told as Python would, then the process ends
+        traceback.print_exception(error)
+        status = EXIT_FAILED
+    # Finalizing the interpreter while threads of the HTTP server still end would abort the process
+    # by a panic of theirs, now and then (granian 2.8, its issues 693 and 846).
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def _serve() -> int:
     bound_allocators()
     try:
         settings = read(ApiSettings, os.environ)
@@ -33,12 +47,13 @@ def main() -> None:
         asyncio.run(serve(settings))
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
-        sys.exit(2)
+        return 2
     except LogMovedError as moved:
         start_again(moved)
     except LogMismatchError as error:
         _log.critical("refused to start", reason=str(error))
-        sys.exit(os.EX_CONFIG)
+        return os.EX_CONFIG
+    return os.EX_OK
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ _TIMEOUT = httpx2.Timeout(30, read=600)
 """Seconds; an upload is answered after all of it was validated and stored."""
 _EVENTS_TIMEOUT = httpx2.Timeout(30, read=20)
 """Seconds; an event stream that is silent for so long is requested again."""
-_LONGEST_FOREIGN_ANSWER = 200
+_LONGEST_QUOTED_ANSWER = 200
 
 
 class ApiError(Exception):
@@ -181,7 +181,7 @@ def _json(response: httpx2.Response) -> dict[str, Any]:
     if isinstance(answer, dict):
         return cast("dict[str, Any]", answer)
     # A proxy's page, or another server's answer.
-    text = " ".join(response.text.split())[:_LONGEST_FOREIGN_ANSWER]
+    text = " ".join(response.text.split())[:_LONGEST_QUOTED_ANSWER]
     return {"message": text or "no message"}
 
 

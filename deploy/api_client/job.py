@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from deploy.api_client.client import ApiClient, ApiError, path_of
-from deploy.api_client.retry import Patience, is_passing, with_retries
+from deploy.api_client.retry import RetryPolicy, is_passing, with_retries
 from schemas.log.job_states import ENDED_STATES, OUTCOMES
 
 _POLL_S = 0.2
@@ -66,9 +66,9 @@ def follow(
 def _statuses(client: ApiClient, job_id: str) -> Iterator[dict[str, Any]]:
     sends_events = True
     place = path_of("batchinfo", "status", job_id)
-    patience = Patience(for_s=_UNREACHABLE_S, longest_delay_s=1.0)
+    policy = RetryPolicy(for_s=_UNREACHABLE_S, longest_delay_s=1.0)
     while True:
-        yield with_retries(lambda: client.get(place), patience)
+        yield with_retries(lambda: client.get(place), policy)
         if sends_events:
             try:
                 yield from map(json.loads, client.events(f"{place}/events"))

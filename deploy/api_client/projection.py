@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from deploy.api_client.client import ApiClient, path_of
-from deploy.api_client.retry import Patience, with_retries
+from deploy.api_client.retry import RetryPolicy, with_retries
 
 PATH = "/admin/projections"
 AT_WORK = ("requested", "building")
@@ -43,10 +43,10 @@ def follow(client: ApiClient, number: int) -> Iterator[dict[str, Any]]:
     Raises:
         ApiError: There is no such projection, or the API could not be reached for a minute.
     """
-    patience = Patience(for_s=_UNREACHABLE_S, longest_delay_s=1.0)
+    policy = RetryPolicy(for_s=_UNREACHABLE_S, longest_delay_s=1.0)
     place = path_of("admin", "projections", str(number))
     while True:
-        shown = with_retries(lambda: client.get(place), patience)
+        shown = with_retries(lambda: client.get(place), policy)
         yield shown
         if shown["state"] not in AT_WORK:
             return

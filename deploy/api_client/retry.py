@@ -15,18 +15,18 @@ _FIRST_DELAY_S = 0.5
 _Answer = TypeVar("_Answer")
 
 
-def _say_nothing(_error: ApiError, _delay_s: float) -> None:
+def _report_nothing(_error: ApiError, _delay_s: float) -> None:
     return
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
-    """How long a request is retried: delays double up to the longest."""
+class RetryPolicy:
+    """The time for which a request is retried; delays double up to the longest."""
 
     for_s: float
     longest_delay_s: float = 15.0
-    tell: Callable[[ApiError, float], object] = _say_nothing
-    """Is told what went wrong, and after how many seconds it is tried again."""
+    report: Callable[[ApiError, float], object] = _report_nothing
+    """Called before each retry, with what went wrong and the seconds until then."""
 
     def delay_s(self, error: ApiError, *, attempt: int, elapsed_s: float) -> float | None:
         """Return the seconds to wait after this failed attempt (from 1); None after the last."""
@@ -45,11 +45,11 @@ def is_passing(error: ApiError) -> bool:
     return isinstance(error, UnreachableError)
 
 
-def with_retries(action: Callable[[], _Answer], patience: Patience) -> _Answer:
+def with_retries(action: Callable[[], _Answer], policy: RetryPolicy) -> _Answer:
     """Retry the action, which must be idempotent, and return its result.
 
     Raises:
-        ApiError: It failed for good, or for as long as the patience lasts.
+        ApiError: It failed for good, or for as long as the policy allows.
     """
     begin_s = time.monotonic()
     attempt = 1
@@ -58,9 +58,9 @@ def with_retries(action: Callable[[], _Answer], patience: Patience) -> _Answer:
             return action()
         except ApiError as error:
             elapsed_s = time.monotonic() - begin_s
-            delay_s = patience.delay_s(error, attempt=attempt, elapsed_s=elapsed_s)
+            delay_s = policy.delay_s(error, attempt=attempt, elapsed_s=elapsed_s)
             if delay_s is None:
                 raise
-            patience.tell(error, delay_s)
+            policy.report(error, delay_s)
         time.sleep(delay_s)
         attempt += 1

@@ -4,7 +4,7 @@ import click
 from rich.console import Console
 
 from deploy.api_client.client import ApiError
-from deploy.api_client.retry import Patience
+from deploy.api_client.retry import RetryPolicy
 from deploy.cli.output.tables import print_line
 
 _WAIT_S = 1800.0
@@ -18,10 +18,10 @@ as_of_option = click.option(
 )
 
 
-def patience(console: Console) -> Patience:
-    """Return the patience of an as-of read, which reports the progress of the build."""
+def build_wait(console: Console) -> RetryPolicy:
+    """Return the retry policy of an as-of read, which prints the progress of the build."""
 
-    def tell(error: ApiError, _delay_s: float) -> None:
+    def report(error: ApiError, _delay_s: float) -> None:
         print_line(console, str(error).removeprefix("503: ").removesuffix("; try again"))
 
-    return Patience(for_s=_WAIT_S, longest_delay_s=_LONGEST_DELAY_S, tell=tell)
+    return RetryPolicy(for_s=_WAIT_S, longest_delay_s=_LONGEST_DELAY_S, report=report)

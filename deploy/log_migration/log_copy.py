@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from deploy.log_migration import MoveFailedError, MoveRefusedError
 from deploy.log_migration.records import RecordWriter, read_records
 from processor.decoding.accept_rule import PartitionState
-from processor.decoding.judge import begun, judge
+from processor.decoding.decode_and_accept import begun, decode_and_accept
 from processor.decoding.producer_rules import LogPartition
 
 if TYPE_CHECKING:
@@ -45,9 +45,9 @@ class CountedPartition:
             read_records(self._settings, topic, partition, begin, end) if begin < end else iter(())
         )
 
-    def judge(self, records: Sequence[CopiedRecord]) -> tuple[Batch, Accepted]:
+    def decode_and_accept(self, records: Sequence[CopiedRecord]) -> tuple[Batch, Accepted]:
         """Return which of the next records count, without taking them."""
-        return judge(records, self._place, self.state, known=self._begun)
+        return decode_and_accept(records, self._place, self.state, known=self._begun)
 
     def take(self, records: Sequence[CopiedRecord]) -> tuple[Batch, Accepted]:
         """Return which of the next records count, and advance past them.
@@ -55,7 +55,7 @@ class CountedPartition:
         Raises:
             MoveRefusedError: a job's rows are not what its seal says.
         """
-        batch, accepted = self.judge(records)
+        batch, accepted = self.decode_and_accept(records)
         if accepted.corrupt:
             raise MoveRefusedError(
                 f"partition {self.state.partition}: the rows of job {accepted.corrupt[0]} are not"

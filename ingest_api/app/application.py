@@ -19,12 +19,12 @@ from ingest_api.as_of.parameters import AsOfParameters
 from ingest_api.as_of.past_audiences import PastAudiences
 from ingest_api.auth.account_routes import add_account_routes
 from ingest_api.auth.accounts import Accounts
-from ingest_api.auth.api_tokens import Tokens
+from ingest_api.auth.api_tokens import ApiTokens
 from ingest_api.auth.authenticator import Authenticator
 from ingest_api.auth.jwt_verifier import JwtVerifier
 from ingest_api.auth.login_rate_limit import LoginLimits
 from ingest_api.auth.middleware import authenticate, is_public
-from ingest_api.auth.password_hashing import Passwords
+from ingest_api.auth.password_hashing import PasswordHashing
 from ingest_api.auth.token_routes import add_token_routes
 from ingest_api.dry_runs.service import DryRuns
 from ingest_api.errors import IngestError
@@ -32,14 +32,14 @@ from ingest_api.event_log.job_events import JobLog
 from ingest_api.imports.accept_upload import UploadAcceptance
 from ingest_api.imports.routes import add_import_route
 from ingest_api.jobs.error_routes import add_error_route
-from ingest_api.jobs.errors import ErrorReads
+from ingest_api.jobs.errors import ErrorReader
 from ingest_api.jobs.status_routes import add_job_routes
 from ingest_api.jobs.status_watch import JobWatch
-from ingest_api.jobs.statuses import JobReads
+from ingest_api.jobs.statuses import JobReader
 from ingest_api.kafka.log_start import LogStart
 from ingest_api.kafka.range_reader import RangeReader
 from ingest_api.openapi.routes import add_description_routes
-from ingest_api.postgres.pool import Store
+from ingest_api.postgres.pool import Database
 from ingest_api.projections.registry import InstanceRegistry
 from ingest_api.projections.routes import add_projection_routes
 from ingest_api.proofs.proof import JobProofs
@@ -50,7 +50,7 @@ from ingest_api.undo.routes import add_undo_routes
 from ingest_api.undo.undo import Undo
 from ingest_api.uploads.concurrency_limit import ConcurrencyLimit
 from ingest_api.uploads.receiver import make_upload_resources
-from ingest_api.users.queries import UserReads
+from ingest_api.users.queries import UserReader
 from ingest_api.users.read_routes import add_user_routes
 from ingest_api.web.body import BodyLimits
 from ingest_api.web.refused import SERVER_FAILURE, Refusal, Refused
@@ -73,19 +73,19 @@ class Parts:
     """The parts of one API process; each is made once and shared."""
 
     settings: ApiSettings
-    store: Store
-    passwords: Passwords
+    database: Database
+    passwords: PasswordHashing
     accounts: Accounts
-    tokens: Tokens
+    tokens: ApiTokens
     authenticator: Authenticator
     job_log: JobLog
-    job_reads: JobReads
+    job_reader: JobReader
     job_watch: JobWatch
     job_proofs: JobProofs
     undo: Undo
     undo_previews: UndoPreviews
-    error_reads: ErrorReads
-    user_reads: UserReads
+    error_reader: ErrorReader
+    user_reader: UserReader
     instances: InstanceRegistry
     past_audiences: PastAudiences
     log_start: LogStart
@@ -99,16 +99,16 @@ class Parts:
 def make_parts(settings: ApiSettings) -> Parts:
     """Make and wire all parts; nothing is connected yet. Called in the event loop."""
     shared = settings.shared
-    store = Store(shared.database_url)
+    database = Database(shared.database_url)
     auth = settings.auth
-    passwords = Passwords()
-    accounts = Accounts(store, passwords, LoginLimits(auth.login_limits))
-    tokens = Tokens(store)
+    passwords = PasswordHashing()
+    accounts = Accounts(database, passwords, LoginLimits(auth.login_limits))
+    tokens = ApiTokens(database)
     issuer = None if auth.issuer is None else JwtVerifier(auth.issuer)
     schemas = EventSchemas(shared.schema_registry)
     job_log = JobLog(shared.kafka, shared.topics.job_events, schemas)
     range_reader = RangeReader(shared.kafka, shared.topics.user_events.name)
-    jobs = JobReads(store, job_log.ledger)
+    jobs = JobReader(database, job_log.ledger)
     concurrency = ConcurrencyLimit(
         at_once=settings.uploads_at_once,
         per_account=settings.uploads_per_account,
@@ -118,34 +118,34 @@ def make_parts(settings: ApiSettings) -> Parts:
         shared, threads=settings.uploads_at_once, limits=settings.limits
     )
     uploads = UploadAcceptance(
-        resources, job_log, concurrency, DryRuns(resources, store, job_log, concurrency)
+        resources, job_log, concurrency, DryRuns(resources, database, job_log, concurrency)
     )
     startup = Startup(settings, job_log, uploads, accounts)
-    instances = InstanceRegistry(store)
+    instances = InstanceRegistry(database)
     log_start = LogStart(shared.kafka, shared.topics.job_events, shared.topics.user_events)
     return Parts(
         settings=settings,
-        store=store,
+        database=database,
         passwords=passwords,
         accounts=accounts,
         tokens=tokens,
         authenticator=Authenticator(accounts, tokens, issuer),
         job_log=job_log,
-        job_reads=jobs,
+        job_reader=jobs,
         job_watch=JobWatch(jobs, most_watchers=settings.event_streams),
-        job_proofs=JobProofs(store, range_reader, schemas),
-        undo=Undo(store, job_log, jobs, log_start),
-        undo_previews=UndoPreviews(store),
-        error_reads=ErrorReads(store, job_log.ledger.reverts),
-        user_reads=UserReads(store, shared.reconciliation_key),
+        job_proofs=JobProofs(database, range_reader, schemas),
+        undo=Undo(database, job_log, jobs, log_start),
+        undo_previews=UndoPreviews(database),
+        error_reader=ErrorReader(database, job_log.ledger.reverts),
+        user_reader=UserReader(database, shared.reconciliation_key),
         instances=instances,
         past_audiences=PastAudiences(instances, log_start.check),
         log_start=log_start,
         concurrency=concurrency,
         uploads=uploads,
         startup=startup,
-        user_writes=UserWriteParts(settings, store, job_log, startup),
-        producers=ProducerParts(shared, store, job_log, startup),
+        user_writes=UserWriteParts(settings, database, job_log, startup),
+        producers=ProducerParts(shared, database, job_log, startup),
     )
 
 
@@ -157,14 +157,14 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
     api = Blueprint("api", url_prefix=BASE_PATH)
     limits = BodyLimits(parts.settings.max_upload_bytes, parts.settings.body_idle_timeout_s)
     add_import_route(
-        api, parts.uploads, store=parts.store, concurrency=parts.concurrency, limits=limits
+        api, parts.uploads, database=parts.database, concurrency=parts.concurrency, limits=limits
     )
     parts.user_writes.add_routes(api)
     parts.producers.add_routes(api)
     _add_routes_of_jobs(api, parts)
-    points = AsOfParameters(parts.past_audiences, parts.job_log, parts.job_reads)
-    add_user_routes(api, parts.user_reads, points)
-    add_diff_route(api, points, parts.past_audiences, AudienceDiff(parts.store))
+    points = AsOfParameters(parts.past_audiences, parts.job_log, parts.job_reader)
+    add_user_routes(api, parts.user_reader, points)
+    add_diff_route(api, points, parts.past_audiences, AudienceDiff(parts.database))
     add_projection_routes(api, parts.instances, parts.log_start)
     add_account_routes(api, parts.accounts, parts.authenticator)
     add_token_routes(api, parts.tokens, parts.authenticator)
@@ -172,7 +172,7 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
     shared = parts.settings.shared
     progress = ConsumerLag(shared.kafka, shared.topics.user_events, shared.group)
     readiness = Readiness(
-        shared.topics, parts.job_log, parts.store, parts.startup, progress=progress
+        shared.topics, parts.job_log, parts.database, parts.startup, progress=progress
     )
     add_health_routes(public, readiness)
     add_description_routes(public, parts.settings.shared)
@@ -183,10 +183,10 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
 
 
 def _add_routes_of_jobs(api: Blueprint, parts: Parts) -> None:
-    add_job_routes(api, parts.job_log, parts.job_reads, parts.job_watch)
+    add_job_routes(api, parts.job_log, parts.job_reader, parts.job_watch)
     add_proof_route(api, parts.job_log, parts.job_proofs)
     add_undo_routes(api, parts.job_log, parts.undo, parts.undo_previews)
-    add_error_route(api, parts.job_log, parts.error_reads)
+    add_error_route(api, parts.job_log, parts.error_reader)
 
 
 def _add_filter(app: Sanic[Any, Any], parts: Parts) -> None:

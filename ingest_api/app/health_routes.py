@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ingest_api.app.startup import Startup
     from ingest_api.event_log.job_events import JobLog
-    from ingest_api.postgres.pool import Store
+    from ingest_api.postgres.pool import Database
     from ingest_api.publisher.consumer_lag import ConsumerLag
     from schemas.log.topics import Topics
 
@@ -50,7 +50,7 @@ class Readiness:
         self,
         topics: Topics,
         job_log: JobLog,
-        store: Store,
+        database: Database,
         startup: Startup,
         *,
         progress: ConsumerLag,
@@ -59,7 +59,7 @@ class Readiness:
         self._stall_detector = StallDetector()
         self._topics = topics
         self._job_log = job_log
-        self._store = store
+        self._database = database
         self._startup = startup
         self._reasons: list[str] = []
         self._checked_at_s = -_KEPT_S
@@ -87,7 +87,7 @@ class Readiness:
 
     async def _postgres(self) -> list[str]:
         try:
-            is_there = await has_read_model(self._store)
+            is_there = await has_read_model(self._database)
         except StoreUnavailableError:
             return ["Postgres doesn't answer."]
         return [] if is_there else ["No processor has made the read model yet."]
@@ -109,7 +109,7 @@ class Readiness:
         if not jobs:
             return None
         job_id = jobs[-1].accepted.job_id
-        rows = await self._store.select(_STATE, {"job_id": job_id})
+        rows = await self._database.select(_STATE, {"job_id": job_id})
         is_open = not rows or rows[0]["state"] == "PROCESSING"
         return job_id if is_open else None
 

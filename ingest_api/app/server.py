@@ -63,7 +63,7 @@ async def serve(settings: ApiSettings) -> None:
     end = partial(_end, server, parts)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, _stop, end, stopping)
-    await parts.store.open()
+    await parts.database.open()
     failures: list[BaseException] = []
     asyncio.get_running_loop().set_exception_handler(partial(_end_where_failed, failures, end))
     parts.authenticator.start()
@@ -151,4 +151,4 @@ async def _close(parts: Parts) -> None:
     parts.passwords.close()
     await parts.authenticator.stop()
     await parts.job_log.stop()
-    await parts.store.close()
+    await parts.database.close()

@@ -19,34 +19,34 @@ if TYPE_CHECKING:
     from ingest_api.app.settings import ApiSettings
     from ingest_api.app.startup import Startup
     from ingest_api.event_log.job_events import JobLog
-    from ingest_api.postgres.pool import Store
+    from ingest_api.postgres.pool import Database
 
 
 class UserWriteParts:
     """The parts behind these routes: added to the application, run beside it, closed after it."""
 
     def __init__(
-        self, settings: ApiSettings, store: Store, job_log: JobLog, startup: Startup
+        self, settings: ApiSettings, database: Database, job_log: JobLog, startup: Startup
     ) -> None:
         shared = settings.shared
         user_events = shared.topics.user_events
-        self._outcomes = WriteOutcomes(store)
+        self._outcomes = WriteOutcomes(database)
         self._log = UserLog(shared.kafka, user_events, job_log, startup.reasons)
         self._writes = UserWrites(
-            store,
+            database,
             self._outcomes,
             self._log,
             reconciliation_key=shared.reconciliation_key,
             timeout_s=settings.write_timeout_s,
         )
         self._attributes = AttributeDefinitions(
-            store,
+            database,
             self._log,
             reconciliation_key=shared.reconciliation_key,
             timeout_s=settings.write_timeout_s,
         )
         range_reader = RangeReader(shared.kafka, user_events.name)
-        self._history = UserHistory(store, job_log, range_reader, shared.reconciliation_key)
+        self._history = UserHistory(database, job_log, range_reader, shared.reconciliation_key)
 
     def add_routes(self, api: Blueprint) -> None:
         """Add all routes of these parts."""

@@ -29,7 +29,7 @@ from schemas.read_model.tables import USER_COLUMNS
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ingest_api.postgres.pool import Snapshot, Store
+    from ingest_api.postgres.pool import Database, Snapshot
     from ingest_api.web.dates import Row
 
 Kind = Literal["added", "changed", "removed"]
@@ -167,8 +167,8 @@ class FoundDifferences:
 class AudienceDiff:
     """Compares audiences, a few at a time, for one API process."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._kept: OrderedDict[Sides, _Differences] = OrderedDict()
 
@@ -193,7 +193,7 @@ class AudienceDiff:
         try:
             schemas = {"old": sides.old, "new": sides.new}
             work = partial(self._page, sides=sides, page=page)
-            return await self._store.read(work, schemas, timeout_s=_TIMEOUT_S)
+            return await self._database.read(work, schemas, timeout_s=_TIMEOUT_S)
         finally:
             self._slots.release()
 

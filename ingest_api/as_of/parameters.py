@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ingest_api.as_of.past_audiences import PastAudiences
     from ingest_api.event_log.job_events import JobLog
-    from ingest_api.jobs.statuses import JobReads
+    from ingest_api.jobs.statuses import JobReader
     from ingest_api.projections.point_in_time import Point
 
 _AS_OF: Final = "asOf"
@@ -28,7 +28,7 @@ _T = TypeVar("_T")
 class AsOfParameters:
     """Resolves the as-of parameters of requests, for one API process."""
 
-    def __init__(self, past: PastAudiences, job_log: JobLog, jobs: JobReads) -> None:
+    def __init__(self, past: PastAudiences, job_log: JobLog, jobs: JobReader) -> None:
         self._past = past
         self._job_log = job_log
         self._jobs = jobs

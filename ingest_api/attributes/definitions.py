@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ingest_api.event_log.user_events import UserLog
-    from ingest_api.postgres.pool import Connection, Store
+    from ingest_api.postgres.pool import Connection, Database
 
     Row = dict[str, Any]
 
@@ -99,9 +99,9 @@ class AttributeDefinitions:
     """Defines and lists custom attributes, for one API process."""
 
     def __init__(
-        self, store: Store, log: UserLog, *, reconciliation_key: str, timeout_s: float
+        self, database: Database, log: UserLog, *, reconciliation_key: str, timeout_s: float
     ) -> None:
-        self._store = store
+        self._database = database
         self._log = log
         self._reconciliation_key = reconciliation_key
         self._timeout_s = timeout_s
@@ -120,7 +120,7 @@ class AttributeDefinitions:
         Raises:
             StoreUnavailableError: Postgres doesn't answer.
         """
-        return await self._store.select_projected(self._SELECT)
+        return await self._database.select_projected(self._SELECT)
 
     async def define(self, body: AttributeBody, account: str) -> None:
         """Define the attribute, and wait until every partition knows it; idempotent.
@@ -138,7 +138,7 @@ class AttributeDefinitions:
             async with (
                 asyncio.timeout(self._timeout_s),
                 self._one_at_a_time,
-                self._store.transaction() as connection,
+                self._database.transaction() as connection,
             ):
                 await connection.execute(_LOCK)
                 await self._define(connection, body, account)

@@ -19,8 +19,8 @@ from ingest_api.web.roles import Account
 if TYPE_CHECKING:
     from ingest_api.auth.credentials import PasswordLogin
     from ingest_api.auth.login_rate_limit import LoginLimits
-    from ingest_api.auth.password_hashing import Passwords
-    from ingest_api.postgres.pool import Connection, Store
+    from ingest_api.auth.password_hashing import PasswordHashing
+    from ingest_api.postgres.pool import Connection, Database
     from ingest_api.web.paging import Page
     from ingest_api.web.roles import Role
 
@@ -46,8 +46,8 @@ class Accounts:
     answer.
     """
 
-    def __init__(self, store: Store, passwords: Passwords, limits: LoginLimits) -> None:
-        self._store = store
+    def __init__(self, database: Database, passwords: PasswordHashing, limits: LoginLimits) -> None:
+        self._database = database
         self._passwords = passwords
         self._limits = limits
         self.prepared = asyncio.Event()
@@ -60,7 +60,7 @@ class Accounts:
         survives a restart.
         """
         ddl = resources.files("ingest_api.auth").joinpath("tables.sql").read_text()
-        async with self._store.transaction() as connection:
+        async with self._database.transaction() as connection:
             await connection.execute(cast("LiteralString", ddl))
         if admin_password:
             await self._set_admin(admin_password)
@@ -78,12 +78,12 @@ class Accounts:
     """
 
     async def _set_admin(self, admin_password: str) -> None:
-        applied = await self._store.select(self._SELECT_ADMIN_SETTING)
+        applied = await self._database.select(self._SELECT_ADMIN_SETTING)
         known_hash = applied[0]["password_hash"] if applied else self._passwords.dummy_hash
         if await self._passwords.is_right(known_hash, admin_password, "setting"):
             return
         hashed = await self._passwords.hash(admin_password)
-        async with self._store.transaction() as connection:
+        async with self._database.transaction() as connection:
             await connection.execute(self._STORE_ADMIN, (ADMIN, hashed))
             await connection.execute(self._STORE_ADMIN_SETTING, (hashed,))
 
@@ -103,7 +103,7 @@ class Accounts:
         if before is None:
             self._refuse_where_limited(login.name, address)
         checked_at_s = time.monotonic()
-        rows = await self._store.select(
+        rows = await self._database.select(
             self._SELECT_LOGIN, (login.name,), timeout_s=LOGIN_TIMEOUT_S
         )
         hashed = rows[0]["password_hash"] if rows else self._passwords.dummy_hash
@@ -145,7 +145,7 @@ class Accounts:
 
     async def select_page(self, page: Page) -> tuple[int, list[dict[str, Any]]]:
         """Return the number of accounts, and a page of them by name."""
-        rows = await self._store.select(self._SELECT_PAGE, (page.size, page.start))
+        rows = await self._database.select(self._SELECT_PAGE, (page.size, page.start))
         return rows[0]["total"], [row for row in rows if row["name"] is not None]
 
     _SELECT_ACCOUNT: Final = """
@@ -158,7 +158,7 @@ class Accounts:
         Raises:
             NotFoundError: there is none.
         """
-        rows = await self._store.select(self._SELECT_ACCOUNT, (name,))
+        rows = await self._database.select(self._SELECT_ACCOUNT, (name,))
         if not rows:
             raise NotFoundError(UNKNOWN_ACCOUNT)
         return rows[0]
@@ -176,7 +176,7 @@ class Accounts:
             ConflictError: the name is taken.
         """
         hashed = await self._passwords.hash(password)
-        added = await self._store.select(self._ADD, (account.name, account.role, hashed))
+        added = await self._database.select(self._ADD, (account.name, account.role, hashed))
         if not added:
             raise ConflictError(NAME_TAKEN)
 
@@ -194,7 +194,7 @@ class Accounts:
             ConflictError: no administrator would be left.
         """
         hashed = None if change.password is None else await self._passwords.hash(change.password)
-        async with self._store.transaction() as connection:
+        async with self._database.transaction() as connection:
             await self._lock(connection, name, keeps_admin=change.role in {None, ADMIN})
             await connection.execute(self._CHANGE, (change.role, hashed, name))
 
@@ -207,7 +207,7 @@ class Accounts:
             NotFoundError: there is none.
             ConflictError: no administrator would be left.
         """
-        async with self._store.transaction() as connection:
+        async with self._database.transaction() as connection:
             await self._lock(connection, name, keeps_admin=False)
             await connection.execute(self._DELETE, (name,))
 

@@ -20,7 +20,7 @@ from ingest_api.errors import ConflictError, NotFoundError, StoreUnavailableErro
 from ingest_api.web.roles import Account
 
 if TYPE_CHECKING:
-    from ingest_api.postgres.pool import Store
+    from ingest_api.postgres.pool import Database
     from ingest_api.web.paging import Page
 
 PREFIX: Final = "token/"
@@ -30,15 +30,15 @@ _SECRET_BYTES: Final = 32
 _NOTED_EVERY_S: Final = 60.0
 
 
-class Tokens:
+class ApiTokens:
     """The tokens, for requests and for administrators.
 
     Each raises :class:`ingest_api.postgres.pool.StoreUnavailableError` where Postgres doesn't
     answer.
     """
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._noted_at_s: dict[int, float] = {}
         self._noting: set[asyncio.Task[None]] = set()
 
@@ -50,7 +50,7 @@ class Tokens:
     async def check(self, token: ApiToken) -> AuthResult:
         """Check the token against its stored hash."""
         checked_at_s = time.monotonic()
-        rows = await self._store.select(
+        rows = await self._database.select(
             self._SELECT_LIVE, (token.token_id,), timeout_s=LOGIN_TIMEOUT_S
         )
         is_right = bool(rows) and hmac.compare_digest(_sha256(token), rows[0]["secret_sha256"])
@@ -80,7 +80,7 @@ class Tokens:
 
     async def _store_use(self, token_id: int) -> None:
         try:
-            await self._store.select(self._STORE_USE, (token_id,), timeout_s=LOGIN_TIMEOUT_S)
+            await self._database.select(self._STORE_USE, (token_id,), timeout_s=LOGIN_TIMEOUT_S)
         except StoreUnavailableError:
             self._noted_at_s.pop(token_id, None)  # the next use is noted instead
 
@@ -97,7 +97,7 @@ class Tokens:
 
     async def select_page(self, page: Page) -> tuple[int, list[dict[str, Any]]]:
         """Return the number of tokens, and a page of them, the oldest first."""
-        rows = await self._store.select(self._SELECT_PAGE, (page.size, page.start))
+        rows = await self._database.select(self._SELECT_PAGE, (page.size, page.start))
         return rows[0]["total"], [row for row in rows if row["id"] is not None]
 
     _ADD: Final = """
@@ -115,7 +115,7 @@ class Tokens:
         """
         secret = secrets.token_hex(_SECRET_BYTES)
         hashed = hashlib.sha256(secret.encode()).digest()
-        added = await self._store.select(
+        added = await self._database.select(
             self._ADD, (account.name, account.role, hashed, by, expires_in_days)
         )
         if not added:
@@ -130,7 +130,7 @@ class Tokens:
         Raises:
             NotFoundError: there is no such token.
         """
-        deleted = await self._store.select(self._DELETE, (token_id,))
+        deleted = await self._database.select(self._DELETE, (token_id,))
         if not deleted:
             raise NotFoundError(UNKNOWN_TOKEN)
         self._noted_at_s.pop(token_id, None)

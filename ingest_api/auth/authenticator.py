@@ -27,7 +27,7 @@ from ingest_api.errors import StoreUnavailableError
 
 if TYPE_CHECKING:
     from ingest_api.auth.accounts import Accounts
-    from ingest_api.auth.api_tokens import Tokens
+    from ingest_api.auth.api_tokens import ApiTokens
     from ingest_api.auth.credentials import Credentials
     from ingest_api.auth.jwt_verifier import JwtVerifier
     from ingest_api.web.roles import Account
@@ -39,7 +39,7 @@ _START_TIMEOUT_S: Final = 3.0
 class Authenticator:
     """Checks credentials; used from one event loop."""
 
-    def __init__(self, accounts: Accounts, tokens: Tokens, issuer: JwtVerifier | None) -> None:
+    def __init__(self, accounts: Accounts, tokens: ApiTokens, issuer: JwtVerifier | None) -> None:
         self._accounts = accounts
         self._tokens = tokens
         self._issuer = issuer

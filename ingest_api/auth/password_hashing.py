@@ -28,7 +28,7 @@ _MOST_WAITING: Final = 128
 _GENERATED_BYTES: Final = 18
 
 
-class Passwords:
+class PasswordHashing:
     """Hashes and checks passwords in threads of its own; used from one event loop."""
 
     def __init__(self, most_waiting: int = _MOST_WAITING) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from sanic import Blueprint, Request
 
-    from ingest_api.auth.api_tokens import Tokens
+    from ingest_api.auth.api_tokens import ApiTokens
     from ingest_api.auth.authenticator import Authenticator
 
 _MOST_DAYS: Final = 3650
@@ -73,7 +73,7 @@ class TokenDeleted(msgspec.Struct, frozen=True):
     message: str
 
 
-def add_token_routes(api: Blueprint, tokens: Tokens, authenticator: Authenticator) -> None:
+def add_token_routes(api: Blueprint, tokens: ApiTokens, authenticator: Authenticator) -> None:
     """Add the routes."""
 
     @api.get("/admin/tokens")

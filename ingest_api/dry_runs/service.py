@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ingest_api.dry_runs.comparison import Removal
     from ingest_api.event_log.job_events import JobLog
     from ingest_api.event_log.ledger import LedgerJob
-    from ingest_api.postgres.pool import Store
+    from ingest_api.postgres.pool import Database
     from ingest_api.uploads.concurrency_limit import ConcurrencyLimit
     from ingest_api.uploads.receiver import UploadResources
     from schemas.events import JobAccepted
@@ -53,12 +53,12 @@ class DryRuns:
     def __init__(
         self,
         resources: UploadResources,
-        store: Store,
+        database: Database,
         job_log: JobLog,
         concurrency: ConcurrencyLimit,
     ) -> None:
         self._resources = resources
-        self._store = store
+        self._database = database
         self._job_log = job_log
         self._concurrency = concurrency
         self._slots = asyncio.Semaphore(_AT_ONCE)
@@ -120,7 +120,7 @@ class DryRuns:
 
     async def _wait_projected(self, jobs: Sequence[LedgerJob]) -> None:
         until_s = time.monotonic() + _PENDING_TIMEOUT_S
-        while pending := await count_pending(self._store.select_projected, jobs):
+        while pending := await count_pending(self._database.select_projected, jobs):
             if time.monotonic() > until_s:
                 raise UnavailableError(
                     f"Of the jobs accepted before, {pending} are not finished, so it can't be told"
@@ -135,7 +135,7 @@ class DryRuns:
     ) -> AsyncGenerator[tuple[DryRunComparison, AsyncGenerator[memoryview]]]:
         async with (
             self._slot(),
-            self._store.session(_TIME_LIMIT_S) as connection,
+            self._database.session(_TIME_LIMIT_S) as connection,
             aclosing(stored_inputs(self._resources, lines)) as inputs,
         ):
             try:
@@ -194,7 +194,7 @@ class DryRuns:
         with contextlib.suppress(StoreUnavailableError):
             while True:
                 await asyncio.sleep(_STORE_POLL_S)
-                await self._store.select("SELECT 1", timeout_s=_STORE_TIMEOUT_S)
+                await self._database.select("SELECT 1", timeout_s=_STORE_TIMEOUT_S)
 
 
 def check_removed_share(removal: Removal, most: Decimal) -> None:

@@ -29,7 +29,7 @@ from schemas.clients.ranges import RangeReader
 from schemas.clients.topic_follower import FROM_FIRST, TopicFollower
 from schemas.codec.codec import encode
 from schemas.events import JobVoided
-from schemas.log.storable import misfit
+from schemas.log.storable import violation
 from schemas.runtime.essential import EssentialThread
 
 if TYPE_CHECKING:
@@ -249,7 +249,7 @@ class _Follower:
             follower.close()
 
     def _read(self, logged: LoggedEvent) -> None:
-        if (found := misfit(logged.event)) is not None:
+        if (found := violation(logged.event)) is not None:
             _log.error("unfit record in job-events", offset=logged.offset, code=found.code)
         self._ledger.apply(logged.offset, logged.event)
 

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Literal
 from schemas.events import NO_JOB, JobAccepted, JobVoided
 from schemas.log.moves import LogMoves
 from schemas.log.reverts import Reverts
-from schemas.log.storable import misfit
+from schemas.log.storable import violation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,7 +79,7 @@ class JobLedger:
         if offset < self.next_offset:
             return
         self.next_offset = offset + 1
-        counts = self.moves.apply(event) and misfit(event) is None
+        counts = self.moves.apply(event) and violation(event) is None
         self.reverts.apply(offset, event)
         if not isinstance(event, (JobAccepted, JobVoided)):
             return

@@ -21,11 +21,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from schemas.events import JobOpened, JobSealed, UserRow
 from schemas.log.passes import is_misattributed
-from schemas.log.storable import misfit
+from schemas.log.storable import violation
 from schemas.read_model.tables import API_SOURCE, REPEAT_OFFSETS
 from schemas.rules.attributes import attribute_field, is_canonical
 from schemas.rules.fields import FIELDS
-from schemas.rules.producer_rows import event_misfit, key_field_misfit, key_field_of, value_misfit
+from schemas.rules.producer_rows import (
+    event_violation,
+    key_field_of,
+    key_field_violation,
+    value_violation,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -78,11 +83,11 @@ class Rules:
         A row without a job is one if it is invalid by itself, or sets an unknown attribute.
         """
         if row.job_id is not None:
-            return is_misattributed(row) or misfit(row) is not None
+            return is_misattributed(row) or violation(row) is not None
         return (
-            event_misfit(row) is not None
-            or value_misfit(row) is not None
-            or (self.key_field is not None and key_field_misfit(row, self.key_field) is not None)
+            event_violation(row) is not None
+            or value_violation(row) is not None
+            or (self.key_field is not None and key_field_violation(row, self.key_field) is not None)
             or not self._are_attributes(row)
         )
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from sanic import Blueprint, Request
 
     from ingest_api.imports.accept_upload import UploadAcceptance
-    from ingest_api.postgres.pool import Store
+    from ingest_api.postgres.pool import Database
     from ingest_api.uploads.concurrency_limit import ConcurrencyLimit
     from ingest_api.web.body import BodyLimits
     from schemas.rules.attributes import Attribute
@@ -41,7 +41,7 @@ def add_import_route(
     api: Blueprint,
     uploads: UploadAcceptance,
     *,
-    store: Store,
+    database: Database,
     concurrency: ConcurrencyLimit,
     limits: BodyLimits,
 ) -> None:
@@ -55,7 +55,7 @@ def add_import_route(
         check_declared(request, limits)
         with concurrency.slot(account.name):
             # Where Postgres doesn't answer, the upload is refused here: its job could not be seen.
-            attributes = await select_attributes(store)
+            attributes = await select_attributes(database)
             result = await uploads.accept(_import_request(request, limits, attributes))
         if isinstance(result, DryRunAnswer):
             return result

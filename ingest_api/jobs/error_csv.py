@@ -62,7 +62,7 @@ class ErrorFile:
         return self._text([*(cells[column] for column in self._kept), *added], _BOM)
 
     def lines(self, rows: Iterable[Row]) -> bytes:
-        """These lines; ``rows`` as :meth:`ingest_api.jobs.errors.ErrorReads.select_lines` has them.
+        """Return these lines; ``rows`` as :meth:`.errors.ErrorReader.select_lines` has them.
 
         A line with too few fields is filled up with blank ones.
         One with too many keeps those after the added columns, so it is refused again until

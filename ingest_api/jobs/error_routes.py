@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
     from ingest_api.event_log.job_events import JobLog
     from ingest_api.event_log.ledger import LedgerJob
-    from ingest_api.jobs.errors import ErrorReads
+    from ingest_api.jobs.errors import ErrorReader
     from ingest_api.web.dates import Row
 
 
-def add_error_route(api: Blueprint, job_log: JobLog, errors: ErrorReads) -> None:
+def add_error_route(api: Blueprint, job_log: JobLog, errors: ErrorReader) -> None:
     """Add the route below ``/batchinfo/errors``."""
 
     @api.get("/batchinfo/errors/<job_id:str>")
@@ -61,7 +61,7 @@ def _wants_file(request: Request[Any, Any], job: LedgerJob) -> bool:
     return False
 
 
-async def _send_file(request: Request[Any, Any], job: LedgerJob, errors: ErrorReads) -> None:
+async def _send_file(request: Request[Any, Any], job: LedgerJob, errors: ErrorReader) -> None:
     first = await errors.select_lines(job, 0)  # a fault is answered as such before the file begins
     unlisted = await errors.count_unlisted(job)
     await send_stream(
@@ -76,7 +76,7 @@ async def _send_file(request: Request[Any, Any], job: LedgerJob, errors: ErrorRe
     )
 
 
-async def _file(job: LedgerJob, errors: ErrorReads, rows: list[Row]) -> AsyncGenerator[bytes]:
+async def _file(job: LedgerJob, errors: ErrorReader, rows: list[Row]) -> AsyncGenerator[bytes]:
     file = ErrorFile(job.accepted.header or "", job.accepted.delimiter)
     yield file.head()
     while rows:

@@ -19,7 +19,7 @@ from ingest_api.web.parameters import MOST_INT64
 
 if TYPE_CHECKING:
     from ingest_api.event_log.ledger import LedgerJob
-    from ingest_api.postgres.pool import Snapshot, Store
+    from ingest_api.postgres.pool import Database, Snapshot
     from ingest_api.web.dates import Row
     from ingest_api.web.paging import Page
     from schemas.log.reverts import Reverts
@@ -30,15 +30,15 @@ _MOST_LINES: Final = 1000
 _MOST_LINES_BYTES: Final = 1_000_000
 
 
-class ErrorReads:
+class ErrorReader:
     """Queries for one API process.
 
     Each raises :class:`ingest_api.postgres.pool.StoreUnavailableError` where Postgres doesn't
     answer.
     """
 
-    def __init__(self, store: Store, reverts: Reverts) -> None:
-        self._store = store
+    def __init__(self, database: Database, reverts: Reverts) -> None:
+        self._database = database
         self._reverts = reverts
 
     async def select_page(self, job: LedgerJob, page: Page) -> JobErrors:
@@ -47,7 +47,7 @@ class ErrorReads:
         Only those after line ``page.after`` of data are gone through; the total is of all.
         ``unlisted`` is how many more the job had refused before it was undone, where it had.
         """
-        return await self._store.read(partial(self._page, job=job, page=page))
+        return await self._database.read(partial(self._page, job=job, page=page))
 
     _SELECT_TOTAL: Final = """
     SELECT rejected, state FROM public.jobs WHERE job_id = %s
@@ -84,7 +84,7 @@ class ErrorReads:
 
     async def count_unlisted(self, job: LedgerJob) -> int:
         """How many lines more a job that is undone had refused than are listed."""
-        rows = await self._store.select_projected(self._SELECT_TOTAL, (job.accepted.job_id,))
+        rows = await self._database.select_projected(self._SELECT_TOTAL, (job.accepted.job_id,))
         return self._unlisted(job, rows[0]) if rows else 0
 
     # From the index alone; the rows between are not looked at.
@@ -143,7 +143,7 @@ class ErrorReads:
             "most_lines": _MOST_LINES,
             "most_bytes": _MOST_LINES_BYTES,
         }
-        return await self._store.select_projected(self._SELECT_LINES, parameters)
+        return await self._database.select_projected(self._SELECT_LINES, parameters)
 
 
 def _error(job: LedgerJob, row: Row) -> JobError:

@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
     from ingest_api.event_log.job_events import JobLog
     from ingest_api.jobs.status_watch import JobWatch
-    from ingest_api.jobs.statuses import JobReads
+    from ingest_api.jobs.statuses import JobReader
     from ingest_api.openapi.response_types import JobStatus
 
 
-def add_job_routes(api: Blueprint, job_log: JobLog, jobs: JobReads, watch: JobWatch) -> None:
+def add_job_routes(api: Blueprint, job_log: JobLog, jobs: JobReader, watch: JobWatch) -> None:
     """Add the routes below ``/batchinfo/status``."""
 
     @api.get("/batchinfo/status/<job_id:str>")

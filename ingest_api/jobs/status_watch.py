@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
 
     from ingest_api.event_log.ledger import LedgerJob
-    from ingest_api.jobs.statuses import JobReads
+    from ingest_api.jobs.statuses import JobReader
     from ingest_api.jobs.views import JobView
 
 _POLL_S: Final = 0.2
@@ -43,7 +43,7 @@ class _Watched:
 class JobWatch:
     """The watched jobs of one API process; its methods belong to one event loop."""
 
-    def __init__(self, jobs: JobReads, *, most_watchers: int) -> None:
+    def __init__(self, jobs: JobReader, *, most_watchers: int) -> None:
         self._jobs = jobs
         self._most_watchers = most_watchers
         self._watchers = 0

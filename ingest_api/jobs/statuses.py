@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ingest_api.event_log.ledger import JobLedger, LedgerJob
     from ingest_api.jobs.views import JobView
-    from ingest_api.postgres.pool import Snapshot, Store
+    from ingest_api.postgres.pool import Database, Snapshot
     from ingest_api.web.dates import Row
     from schemas.events import JobReverted
     from schemas.log.reverts import Reverts
@@ -49,15 +49,15 @@ class JobFilter:
 ANY_JOB: Final = JobFilter()
 
 
-class JobReads:
+class JobReader:
     """Queries for one API process.
 
     Each raises :class:`ingest_api.postgres.pool.StoreUnavailableError` where Postgres doesn't
     answer.
     """
 
-    def __init__(self, store: Store, ledger: JobLedger) -> None:
-        self._store = store
+    def __init__(self, database: Database, ledger: JobLedger) -> None:
+        self._database = database
         self._ledger = ledger
 
     async def view(self, job: LedgerJob) -> JobView:
@@ -73,7 +73,7 @@ class JobReads:
 
     async def select_views(self, jobs: Sequence[LedgerJob]) -> list[JobView]:
         """What is known of these jobs, in their order."""
-        select = self._store.select_projected
+        select = self._database.select_projected
         rows = await select(self._SELECT_JOBS, (_ids(jobs),))
         return _views(jobs, rows, self._ledger.reverts, await self._undo_try(select, rows))
 
@@ -105,7 +105,7 @@ class JobReads:
         self, job_filter: JobFilter, start: int, page_size: int
     ) -> tuple[int, list[JobView]]:
         """Return how many jobs are wanted, and a page of them, the newest first."""
-        return await self._store.read(
+        return await self._database.read(
             partial(self._page, job_filter=job_filter, start=start, page_size=page_size)
         )
 

@@ -87,7 +87,7 @@ class Snapshot:
             return []
 
 
-class BlockingReads:
+class BlockingReader:
     """One snapshot of the read model for a thread that may block; times are in UTC and ISO."""
 
     def __init__(self, connection: psycopg.Connection[dict[str, Any]]) -> None:
@@ -107,7 +107,7 @@ class BlockingReads:
         yield from copied_lines(self._connection.pgconn, statement.encode())
 
 
-class Store:
+class Database:
     """A pool of connections to Postgres, and the kinds of transactions that the API uses."""
 
     def __init__(self, conninfo: str) -> None:
@@ -235,7 +235,7 @@ class Store:
             raise StoreUnavailableError(type(error).__name__) from error
 
     @contextlib.contextmanager
-    def blocking_reads(self, timeout_s: float) -> Generator[BlockingReads]:
+    def blocking_reader(self, timeout_s: float) -> Generator[BlockingReader]:
         """Yield a snapshot on a connection of its own; the time-out holds for each statement.
 
         Raises:
@@ -248,7 +248,7 @@ class Store:
             )
             try:
                 connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                yield BlockingReads(connection)
+                yield BlockingReader(connection)
             finally:
                 connection.close()  # also in the middle of a COPY, which nothing could roll back
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:

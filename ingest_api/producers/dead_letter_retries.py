@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ingest_api.postgres.pool import Store
+    from ingest_api.postgres.pool import Database
     from ingest_api.producers.dead_letter_topic import DeadLetter
 
 Row = dict[str, Any]
@@ -29,8 +29,8 @@ class DeadLetterRetries:
     answer.
     """
 
-    def __init__(self, store: Store, topic: str) -> None:
-        self._store = store
+    def __init__(self, database: Database, topic: str) -> None:
+        self._database = database
         self._topic = topic
 
     _SELECT: Final = """
@@ -46,7 +46,7 @@ class DeadLetterRetries:
         attempts: dict[Place, list[Row]] = {}
         if dead_letters:
             columns = [list(column) for column in zip(*map(place_of, dead_letters), strict=True)]
-            for row in await self._store.select(self._SELECT, (self._topic, *columns)):
+            for row in await self._database.select(self._SELECT, (self._topic, *columns)):
                 place = (row["partition"], row["offset"], row["buried_ms"])
                 attempts.setdefault(place, []).append(row)
         return attempts
@@ -65,7 +65,7 @@ class DeadLetterRetries:
     ) -> bool:
         """Claim an attempt; return whether it is the caller's."""
         parameters = (self._topic, *place_of(dead_letter), attempt, by, to_partition)
-        return bool(await self._store.select(self._CLAIM, parameters))
+        return bool(await self._database.select(self._CLAIM, parameters))
 
     _ARRIVED: Final = """
     UPDATE rollcall_api.dead_letter_retry SET to_offset = %s
@@ -75,7 +75,7 @@ class DeadLetterRetries:
 
     async def note_arrival(self, dead_letter: DeadLetter, attempt: int, to_offset: int) -> None:
         """Store the offset of an attempt's record."""
-        await self._store.select(
+        await self._database.select(
             self._ARRIVED, (to_offset, self._topic, *place_of(dead_letter), attempt)
         )
 
@@ -87,7 +87,7 @@ class DeadLetterRetries:
 
     async def release(self, dead_letter: DeadLetter, attempt: int) -> None:
         """Delete an attempt whose record is not in the log."""
-        await self._store.select(self._RELEASE, (self._topic, *place_of(dead_letter), attempt))
+        await self._database.select(self._RELEASE, (self._topic, *place_of(dead_letter), attempt))
 
 
 def place_of(dead_letter: DeadLetter) -> Place:

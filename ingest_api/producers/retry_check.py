@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from ingest_api.event_log.job_events import JobLog
     from ingest_api.event_log.user_fold import PlaceOf
     from ingest_api.kafka.range_reader import RangeReading
-    from ingest_api.postgres.pool import Snapshot, Store
+    from ingest_api.postgres.pool import Database, Snapshot
     from ingest_api.producers.dead_letter_topic import DeadLetter, DeadLetterReader
     from ingest_api.producers.later_changes import Retriable
     from schemas.config.settings import Settings
@@ -85,9 +85,9 @@ class Checked:
 class RetryCheck:
     """For one API process; what blocks is for a thread that may wait."""
 
-    def __init__(self, settings: Settings, store: Store, job_log: JobLog) -> None:
+    def __init__(self, settings: Settings, database: Database, job_log: JobLog) -> None:
         self._key = settings.reconciliation_key
-        self._store = store
+        self._database = database
         self._job_log = job_log
         self._kafka = settings.kafka
         self._topic = settings.topics.user_events.name
@@ -158,7 +158,7 @@ class RetryCheck:
         await self._job_log.catch_up()  # every job whose rows are in the log is known then
         wanted = {"key": key, "partition": partition, "offset": offset}
         work = partial(_state, wanted=wanted, reconciliation_key=self._key)
-        return await self._store.read(work, {"schema": PUBLIC})
+        return await self._database.read(work, {"schema": PUBLIC})
 
     # --- what the log says
 

@@ -40,13 +40,13 @@ if TYPE_CHECKING:
     from ingest_api.producers.dead_letter_views import ChangedBy, DeadLetterPage, WholeDeadLetter
     from ingest_api.producers.dead_letters import DeadLetters
     from ingest_api.producers.later_changes import Change
-    from ingest_api.producers.source_counts import SourcePage, SourceReads
+    from ingest_api.producers.source_counts import SourcePage, SourceReader
 
 _MOST_PARTITION: Final = 2**31 - 1
 
 
 def add_producer_routes(
-    api: Blueprint, dead_letters: DeadLetters, sources: SourceReads, job_log: JobLog
+    api: Blueprint, dead_letters: DeadLetters, sources: SourceReader, job_log: JobLog
 ) -> None:
     """Add the routes below ``/admin/dead-letters``, and ``/batchinfo/sources``."""
 

@@ -12,7 +12,7 @@ from ingest_api.web.dates import date_text
 from schemas.read_model.tables import OTHER_SOURCES
 
 if TYPE_CHECKING:
-    from ingest_api.postgres.pool import Snapshot, Store
+    from ingest_api.postgres.pool import Database, Snapshot
     from ingest_api.web.paging import Page
 
 _COUNTS: Final = (
@@ -49,11 +49,11 @@ class SourcePage(msgspec.Struct, frozen=True):
     sources: list[SourceShown]
 
 
-class SourceReads:
+class SourceReader:
     """Selects sources for one API process."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     _SELECT: Final = """
     SELECT source, inserted, updated, unchanged, deleted, rejected, dead, repeats,
@@ -77,7 +77,7 @@ class SourceReads:
             total: int = counted[0]["total"] if counted else 0
             return SourcePage(total, [_source_view(row) for row in rows])
 
-        return await self._store.read(read)
+        return await self._database.read(read)
 
 
 def _source_view(row: dict[str, Any]) -> SourceShown:

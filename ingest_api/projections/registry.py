@@ -17,7 +17,7 @@ from ingest_api.projections.point_in_time import Point
 from schemas.read_model import tables as read_model
 
 if TYPE_CHECKING:
-    from ingest_api.postgres.pool import Connection, Store
+    from ingest_api.postgres.pool import Connection, Database
     from ingest_api.web.paging import Page
 
     Row = dict[str, Any]
@@ -41,8 +41,8 @@ class InstanceRegistry:
     answer.
     """
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     _REQUEST: LiteralString = """
     INSERT INTO public.projection_instance (purpose, mends, requested_by)
@@ -57,7 +57,7 @@ class InstanceRegistry:
         None too where no processor has made the registry yet.
         """
         parameters = {"purpose": purpose, "mends": mends, "by": by}
-        rows = await self._store.select_projected(self._REQUEST, parameters)
+        rows = await self._database.select_projected(self._REQUEST, parameters)
         return rows[0]["number"] if rows else None
 
     _SELECT: LiteralString = "SELECT" + _COLUMNS + "FROM public.projection_instance"
@@ -65,7 +65,7 @@ class InstanceRegistry:
 
     async def fetch(self, number: int) -> Row | None:
         """Return the instance with this number, or None."""
-        rows = await self._store.select_projected(self._FETCH, {"number": number})
+        rows = await self._database.select_projected(self._FETCH, {"number": number})
         return rows[0] if rows else None
 
     # In the words of the unique index projection_instance_one_at_work.
@@ -79,7 +79,7 @@ class InstanceRegistry:
 
     async def fetch_at_work(self) -> Row | None:
         """Return the one instance at work that may end in a switch, or None."""
-        rows = await self._store.select_projected(self._FETCH_AT_WORK)
+        rows = await self._database.select_projected(self._FETCH_AT_WORK)
         return rows[0] if rows else None
 
     _COUNT: LiteralString = "SELECT count(*) AS total FROM public.projection_instance"
@@ -93,11 +93,11 @@ class InstanceRegistry:
 
     async def select_page(self, page: Page) -> tuple[int, list[Row]]:
         """How many instances there have been, and a page of them, the newest first."""
-        counted = await self._store.select_projected(self._COUNT)
+        counted = await self._database.select_projected(self._COUNT)
         if not counted:
             return 0, []
         parameters = {"size": page.size, "start": page.start}
-        rows = await self._store.select_projected(self._SELECT_PAGE, parameters)
+        rows = await self._database.select_projected(self._SELECT_PAGE, parameters)
         return counted[0]["total"], rows
 
     # Of this code's version alone: the tables of another may have other columns.
@@ -126,7 +126,7 @@ class InstanceRegistry:
 
     async def use_past(self, point: Point) -> Row | None:
         """Return the past audience as of the point and mark it as used; None if not requested."""
-        rows = await self._store.select_projected(self._FIND, _find_parameters(point))
+        rows = await self._database.select_projected(self._FIND, _find_parameters(point))
         return rows[0] if rows else None
 
     _HAS_REGISTRY: LiteralString = (
@@ -144,7 +144,7 @@ class InstanceRegistry:
         Two that ask at once ask for one. Where no processor has made the registry yet, nothing
         is asked for.
         """
-        async with self._store.transaction() as connection:
+        async with self._database.transaction() as connection:
             if not (await _one(connection, self._HAS_REGISTRY))["is_there"]:
                 return True
             await connection.execute(self._LOCK)
@@ -184,7 +184,7 @@ class InstanceRegistry:
 
     async def select_kept_past(self) -> list[Row]:
         """Return the past audiences that are kept."""
-        return await self._store.select_projected(self._SELECT_KEPT)
+        return await self._database.select_projected(self._SELECT_KEPT)
 
 
 def point_of(row: Row) -> Point | None:

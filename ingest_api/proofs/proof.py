@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from ingest_api.event_log.ledger import LedgerJob
     from ingest_api.kafka.range_reader import RangeReader
-    from ingest_api.postgres.pool import BlockingReads, Store
+    from ingest_api.postgres.pool import BlockingReader, Database
     from schemas.clients.event_schemas import EventSchemas
     from schemas.events import JobState
 
@@ -55,8 +55,10 @@ ORDER BY partition
 class JobProofs:
     """Proves jobs for one API process: one at a time, a few wait."""
 
-    def __init__(self, store: Store, range_reader: RangeReader, schemas: EventSchemas) -> None:
-        self._store = store
+    def __init__(
+        self, database: Database, range_reader: RangeReader, schemas: EventSchemas
+    ) -> None:
+        self._database = database
         self._schemas = schemas
         self._range_reader = range_reader
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="proof")
@@ -99,7 +101,7 @@ class JobProofs:
 
     def _prove(self, job: LedgerJob) -> JobProof:
         until_s = time.monotonic() + _TIMEOUT_S
-        with self._store.blocking_reads(_TIMEOUT_S) as reads:
+        with self._database.blocking_reader(_TIMEOUT_S) as reads:
             state = _EndedJob.read(reads, job.accepted.job_id)
             findings = ProofFindings()
             proofs = [
@@ -120,7 +122,7 @@ class JobProofs:
 
     def _prove_partition(
         self,
-        reads: BlockingReads,
+        reads: BlockingReader,
         state: _EndedJob,
         part: JobPart,
         findings: ProofFindings,
@@ -159,7 +161,7 @@ class _EndedJob:
     parts: list[JobPart]
 
     @classmethod
-    def read(cls, reads: BlockingReads, job_id: int) -> _EndedJob:
+    def read(cls, reads: BlockingReader, job_id: int) -> _EndedJob:
         """Read a job that the log has accepted.
 
         Raises:

@@ -23,7 +23,7 @@ from ingest_api.openapi.user_answers import shown_fields
 
 if TYPE_CHECKING:
     from ingest_api.event_log.ledger import LedgerJob
-    from ingest_api.postgres.pool import Store
+    from ingest_api.postgres.pool import Database
     from ingest_api.undo.undo import Change
     from ingest_api.web.dates import Row
 
@@ -131,8 +131,8 @@ class PreviewProgress(_Preview, frozen=True):
 class UndoPreviews:
     """Requests previews, and waits a while for each."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._is_closing = asyncio.Event()
 
     def close(self) -> None:
@@ -201,7 +201,7 @@ class UndoPreviews:
             "restore": job_id if change == "redo" else None,
             "account": account,
         }
-        async with self._store.transaction() as connection:
+        async with self._database.transaction() as connection:
             row = await (await connection.execute(self._HAS_REGISTRY)).fetchone()
             if row is None or not row["is_there"]:
                 raise UnavailableError(_NO_TABLES)
@@ -218,7 +218,7 @@ class UndoPreviews:
     """
 
     async def _fetch(self, number: int) -> Row:
-        rows = await self._store.select(self._SELECT, (number,))
+        rows = await self._database.select(self._SELECT, (number,))
         if not rows:
             raise UnavailableError(_GONE)
         return rows[0]

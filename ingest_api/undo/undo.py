@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
     from ingest_api.event_log.job_events import JobLog
     from ingest_api.event_log.ledger import LedgerJob
-    from ingest_api.jobs.statuses import JobReads
+    from ingest_api.jobs.statuses import JobReader
     from ingest_api.jobs.views import JobView
     from ingest_api.kafka.log_start import LogStart
-    from ingest_api.postgres.pool import Store
+    from ingest_api.postgres.pool import Database
     from schemas.events import JobState
 
 Change = Literal["undo", "redo"]
@@ -87,8 +87,10 @@ class Requester:
 class Undo:
     """Undoes and redoes jobs for one API process."""
 
-    def __init__(self, store: Store, job_log: JobLog, jobs: JobReads, log_start: LogStart) -> None:
-        self._store = store
+    def __init__(
+        self, database: Database, job_log: JobLog, jobs: JobReader, log_start: LogStart
+    ) -> None:
+        self._database = database
         self._job_log = job_log
         self._jobs = jobs
         self._log_start = log_start
@@ -182,7 +184,7 @@ class Undo:
     """
 
     async def _check_builds(self) -> None:
-        builds = await self._store.select_projected(self._SELECT_BUILD)
+        builds = await self._database.select_projected(self._SELECT_BUILD)
         for build in builds:
             percent = 100 * build["records_done"] // max(1, build["records_total"])
             at_work = {"number": build["number"], "purpose": build["purpose"]}

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ingest_api.event_log.job_events import JobLog
     from ingest_api.event_log.ledger import LedgerJob
     from ingest_api.kafka.range_reader import RangeReader
-    from ingest_api.postgres.pool import Store
+    from ingest_api.postgres.pool import Database
     from schemas.events import AttributeType, Event
 
 _THREADS: Final = 2
@@ -40,10 +40,14 @@ class UserHistory:
     """Reads histories of users for one API process, a few at a time."""
 
     def __init__(
-        self, store: Store, job_log: JobLog, range_reader: RangeReader, reconciliation_key: str
+        self,
+        database: Database,
+        job_log: JobLog,
+        range_reader: RangeReader,
+        reconciliation_key: str,
     ) -> None:
         self._reconciliation_key = reconciliation_key
-        self._store = store
+        self._database = database
         self._job_log = job_log
         self._range_reader = range_reader
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="history")
@@ -73,10 +77,10 @@ class UserHistory:
             UnavailableError: too many ask or it takes too long.
             StoreUnavailableError, LogUnavailableError: Postgres or Kafka doesn't answer.
         """
-        rows = await self._store.select_projected(self._SELECT, (user_id,))
+        rows = await self._database.select_projected(self._SELECT, (user_id,))
         if not rows:
             raise UnknownUserError
-        defined = await self._store.select_projected(self._SELECT_TYPES)
+        defined = await self._database.select_projected(self._SELECT_TYPES)
         types = {row["name"]: row["type"] for row in defined}
         rules = Rules.of(self._reconciliation_key, types, rows[0]["reverted"] or ())
         await self._job_log.catch_up()  # every job that has changed the user is known then

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ingest_api.openapi.response_types import User
-    from ingest_api.postgres.pool import Snapshot, Store
+    from ingest_api.postgres.pool import Database, Snapshot
     from ingest_api.users.filters import UserFilter
     from ingest_api.web.dates import Row
     from ingest_api.web.paging import Page
@@ -60,15 +60,15 @@ _COLUMNS: Final = """
 """
 
 
-class UserReads:
+class UserReader:
     """Selects users for one API process.
 
     Each raises :class:`ingest_api.postgres.pool.StoreUnavailableError` where Postgres doesn't
     answer.
     """
 
-    def __init__(self, store: Store, reconciliation_key: str) -> None:
-        self._store = store
+    def __init__(self, database: Database, reconciliation_key: str) -> None:
+        self._database = database
         self._reconciliation_key = reconciliation_key
 
     async def fetch(self, user_id: int, schema: str = PUBLIC) -> User | None:
@@ -77,7 +77,7 @@ class UserReads:
         Raises:
             SchemaGoneError: the schema, which is not ``public``, is not there.
         """
-        return await self._store.read(partial(self._fetch, user_id=user_id), {"schema": schema})
+        return await self._database.read(partial(self._fetch, user_id=user_id), {"schema": schema})
 
     async def select_page(self, user_filter: UserFilter, page: Page, schema: str = PUBLIC) -> Users:
         """Return a page of the users that fit the filter, by id, and the number of all of them.
@@ -88,7 +88,7 @@ class UserReads:
             InvalidRequestError: the filter has an unknown attribute or a value not of its type.
             SchemaGoneError: the schema, which is not ``public``, is not there.
         """
-        return await self._store.read(
+        return await self._database.read(
             partial(self._page, user_filter=user_filter, page=page), {"schema": schema}
         )
 

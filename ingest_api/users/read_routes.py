@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     from ingest_api.as_of.parameters import AsOfParameters
     from ingest_api.openapi.response_types import User, Users
-    from ingest_api.users.queries import UserReads
+    from ingest_api.users.queries import UserReader
 
 
-def add_user_routes(api: Blueprint, users: UserReads, points: AsOfParameters) -> None:
+def add_user_routes(api: Blueprint, users: UserReader, points: AsOfParameters) -> None:
     """Add the routes below ``/audience`` that read."""
 
     @api.get("/audience")
@@ -45,5 +45,5 @@ def add_user_routes(api: Blueprint, users: UserReads, points: AsOfParameters) ->
     _ = list_users, one_user
 
 
-async def _user(users: UserReads, number: int | None, schema: str) -> User | None:
+async def _user(users: UserReader, number: int | None, schema: str) -> User | None:
     return await users.fetch(number, schema) if number else None

@@ -23,7 +23,7 @@ from schemas.read_model.tables import OUTCOME_CHANNEL
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from ingest_api.postgres.pool import Store
+    from ingest_api.postgres.pool import Database
 
 _POLL_EVERY_S: Final = 1.0
 _SELECT_TIMEOUT_S: Final = 3.0
@@ -47,8 +47,8 @@ class WriteOutcome:
 class WriteOutcomes:
     """Gives each waiting request the outcome of its event; used from one event loop."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._waiting: dict[str, set[asyncio.Future[WriteOutcome]]] = {}
         self._due = set[str]()
         self._is_due = asyncio.Event()
@@ -98,7 +98,7 @@ class WriteOutcomes:
         Raises:
             StoreUnavailableError: Postgres doesn't answer.
         """
-        rows = await self._store.select_projected(
+        rows = await self._database.select_projected(
             self._SELECT_FIRST, {"first": first, "last": last}
         )
         return WriteOutcome(**rows[0]) if rows else None
@@ -108,7 +108,7 @@ class WriteOutcomes:
         while True:
             try:
                 async with contextlib.aclosing(
-                    self._store.notifications(OUTCOME_CHANNEL)
+                    self._database.notifications(OUTCOME_CHANNEL)
                 ) as payloads:
                     async for payload in payloads:
                         self._on_notification(payload)
@@ -154,7 +154,7 @@ class WriteOutcomes:
 
     async def _select(self, event_ids: set[str]) -> None:
         try:
-            rows = await self._store.select_projected(
+            rows = await self._database.select_projected(
                 self._SELECT, (list(event_ids),), timeout_s=_SELECT_TIMEOUT_S
             )
         except StoreUnavailableError as error:

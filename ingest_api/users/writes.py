@@ -51,7 +51,7 @@ from schemas.rules.fields import FIELDS, KEY_EXISTS, KEY_FIELD, NO_SUCH_USER
 
 if TYPE_CHECKING:
     from ingest_api.event_log.user_events import UserLog
-    from ingest_api.postgres.pool import Store
+    from ingest_api.postgres.pool import Database
     from ingest_api.users.body import UserBody, UserFields
     from ingest_api.users.write_outcomes import WriteOutcome, WriteOutcomes
     from schemas.events import RowMode
@@ -102,14 +102,14 @@ class UserWrites:
 
     def __init__(
         self,
-        store: Store,
+        database: Database,
         outcomes: WriteOutcomes,
         log: UserLog,
         *,
         reconciliation_key: str,
         timeout_s: float,
     ) -> None:
-        self._store = store
+        self._database = database
         self._outcomes = outcomes
         self._log = log
         self._reconciliation_key = reconciliation_key
@@ -217,14 +217,14 @@ class UserWrites:
     """
 
     async def _user(self, user_id: int) -> dict[str, Any]:
-        rows = await self._store.select_projected(self._SELECT_USER, (user_id,))
+        rows = await self._database.select_projected(self._SELECT_USER, (user_id,))
         if not rows:
             raise UnknownUserError
         return rows[0]
 
     async def _validation_context(self, body: UserBody) -> ValidationContext:
         are_needed = body.attributes or self._reconciliation_key not in KEY_FIELD
-        attributes = await select_attributes(self._store) if are_needed else ()
+        attributes = await select_attributes(self._database) if are_needed else ()
         a_field = key_field(self._reconciliation_key, attributes)
         if a_field is None:
             raise UnavailableError(

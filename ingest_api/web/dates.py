@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from datetime import date
 
-    from ingest_api.postgres.pool import Store
+    from ingest_api.postgres.pool import Database
 
 Row = dict[str, Any]
 
@@ -20,13 +20,13 @@ SELECT to_regclass('public.users') IS NOT NULL
 """
 
 
-async def has_read_model(store: Store) -> bool:
+async def has_read_model(database: Database) -> bool:
     """Return whether the processor has created its tables.
 
     Raises:
         StoreUnavailableError: Postgres doesn't answer.
     """
-    return bool((await store.select(_HAS_READ_MODEL))[0]["is_there"])
+    return bool((await database.select(_HAS_READ_MODEL))[0]["is_there"])
 
 
 @lru_cache(4096)  # the users of a page have few times between them, and each takes microseconds

@@ -54,7 +54,7 @@ _PROGRESS_EVERY_S: Final = 0.5
 SNAPSHOT: Final = "rollcall-builder-snapshot"
 _COMPARED: Final = frozenset({"rebuild", "verify"})
 _SWITCHED: Final = frozenset({"rebuild", "upgrade", "undo"})
-_STRETCHES: Final[LiteralString] = """
+_JOB_RANGES: Final[LiteralString] = """
 SELECT partition, opened_offset, sealed_offset + 1 FROM {schema}.job_partition
 WHERE job_id = %(job_id)s AND sealed_offset IS NOT NULL ORDER BY partition
 """
@@ -155,18 +155,18 @@ class Build:
         job_id = self._instance.as_of_job_id
         if job_id is None:
             return None
-        stretches = self._stretches(active, job_id)
-        if not reverts.is_known(job_id) or len(stretches) < self._partitions:
+        ranges = self._job_ranges(active, job_id)
+        if not reverts.is_known(job_id) or len(ranges) < self._partitions:
             raise BuildFailedError(f"job {job_id} is unknown or has not ended")
-        return [end for _, _, end in stretches]
+        return [end for _, _, end in ranges]
 
     @property
     def _partitions(self) -> int:
         return self._settings.topics.user_events.partitions
 
-    def _stretches(self, active: Instance, job_id: int) -> list[tuple[int, int, int]]:
+    def _job_ranges(self, active: Instance, job_id: int) -> list[tuple[int, int, int]]:
         """By partition, where the job's records begin and end."""
-        statement = sql.SQL(_STRETCHES).format(schema=sql.Identifier(active.schema))
+        statement = sql.SQL(_JOB_RANGES).format(schema=sql.Identifier(active.schema))
         return self._connection.execute(statement, {"job_id": job_id}).fetchall()
 
     def _replays(self) -> Replays:
@@ -285,7 +285,7 @@ class Build:
             self._catch_up(replays, active)
 
     def _try_preview(self, replays: Replays, active: Instance, job_id: int) -> dict[str, Any]:
-        keys = select_keys(self._settings, job_id, self._stretches(active, job_id))
+        keys = select_keys(self._settings, job_id, self._job_ranges(active, job_id))
         with self._connection.transaction(force_rollback=True), self._connection.cursor() as cursor:
             note_touched_keys(cursor, keys)
             offsets = instance_registry.hold(cursor, active)  # rolled back, it fences nobody

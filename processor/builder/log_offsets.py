@@ -66,11 +66,11 @@ def offsets_at(settings: Settings, moment: datetime) -> list[int]:
 
 
 def select_keys(
-    settings: Settings, job_id: int, stretches: Sequence[tuple[int, int, int]]
+    settings: Settings, job_id: int, ranges: Sequence[tuple[int, int, int]]
 ) -> Iterator[list[str]]:
     """The keys of a job's rows, in batches, repeats included.
 
-    ``stretches``: by partition, the first offset and the one after the last.
+    ``ranges``: by partition, the first offset and the one after the last.
 
     Raises:
         RecordsGoneError: the log no longer holds them.
@@ -80,7 +80,7 @@ def select_keys(
     schemas = EventSchemas(settings.schema_registry)
     topic = settings.topics.user_events
     with RangeReader(settings.kafka, "offsets") as reader:
-        for partition, begin, end in stretches:
+        for partition, begin, end in ranges:
             place = LogPartition(partition, topic.partitions, settings.reconciliation_key)
             asked = Range(topic.name, partition, begin, end)
             for messages in reader.batches(asked, at_once=_READ_RECORDS, wait_s=_READ_TIMEOUT_S):

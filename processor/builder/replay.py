@@ -30,7 +30,7 @@ from processor.decoding.batch import empty_batch
 from processor.errors import PassedStopError, SupersededError
 from processor.kafka.partition_reader import PartitionReader
 from processor.kafka.row_reader import LogReader
-from processor.pipeline.partition_feed import PartitionFeed, WorkMaker
+from processor.pipeline.partition_feed import BatchPreparer, PartitionFeed
 from processor.pipeline.projector_thread import (
     Broken,
     Claim,
@@ -40,8 +40,8 @@ from processor.pipeline.projector_thread import (
     Projected,
     Projector,
 )
-from processor.projection.projection import Projection, Work
-from processor.projection.session import APPLICATION, Store, connect, is_transient
+from processor.projection.projection import PreparedBatch, Projection
+from processor.projection.session import APPLICATION, ProjectionSession, connect, is_transient
 from processor.tables.generations import Generations
 from schemas.clients.backoff import Backoff, Pauses
 from schemas.clients.errors import KafkaUnreachableError
@@ -101,9 +101,11 @@ class Replay:
             reverted=reverted,
             is_silent=is_silent,
         )
-        self._maker = WorkMaker(projection)
-        store = Store(settings, schema, is_live=False, session=_SESSION_SETTINGS)
-        self._projector = Projector(store, projection)
+        self._preparer = BatchPreparer(projection)
+        session = ProjectionSession(
+            settings, schema, is_live=False, session_settings=_SESSION_SETTINGS
+        )
+        self._projector = Projector(session, projection)
         self._reader = self._make_reader()
         self._feeds: dict[int, PartitionFeed] = {}
         self._projected: dict[int, int] = {}
@@ -115,7 +117,7 @@ class Replay:
 
     def close(self) -> None:
         """End the sessions; what was not committed is rolled back."""
-        self._maker.close()
+        self._preparer.close()
         self._projector.stop()
         self._reader.close()
 
@@ -223,15 +225,15 @@ class Replay:
         if self._unanswered and sum(waiting.values()) < _MAX_BATCH and self._unread():
             return
         longest_first = sorted(self._feeds.values(), key=lambda feed: -waiting[_partition_of(feed)])
-        works = self._maker.works(longest_first, _MAX_BATCH, self._stops)
-        works = works or [work for feed in longest_first if (work := self._last_work(feed))]
-        if works:
+        batches = self._preparer.prepare(longest_first, _MAX_BATCH, self._stops)
+        batches = batches or [last for feed in longest_first if (last := self._last_batch(feed))]
+        if batches:
             self._unanswered += 1
-            self._projector.tasks.put(Project(works))
+            self._projector.tasks.put(Project(batches))
         elif any(feed.is_waiting for feed in longest_first):
             time.sleep(_SCHEMA_PAUSE_S)
 
-    def _last_work(self, feed: PartitionFeed) -> Work | None:
+    def _last_batch(self, feed: PartitionFeed) -> PreparedBatch | None:
         """What a partition needs after its last record: its next_offset at the stop, indexes."""
         state, partition = feed.state, feed.state.partition
         if not self._is_read(partition) or feed.count_before(self._stops[partition]):
@@ -246,7 +248,7 @@ class Replay:
         )
         steps = [Indexed(indexed_names(state.attributes))] if needs_index else []
         feed.state = after
-        return Work(
+        return PreparedBatch(
             batch=empty_batch(partition, after.next_offset), before=state, after=after, steps=steps
         )
 

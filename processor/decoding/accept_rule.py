@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from processor.decoding.batch import rows_at
+from processor.decoding.batch import PRODUCER_ROW, rows_at
 from schemas.events import NO_JOB, AttributeDefined, JobOpened, RowErased
 from schemas.log.sequences import in_sequence
 from schemas.read_model.copy_binary import is_complete
@@ -45,9 +45,6 @@ if TYPE_CHECKING:
 
     from processor.decoding.batch import Batch, ControlRecord
     from schemas.events import JobSealed
-
-FOREIGN = -1
-"""Stands for the job of a row that another producer sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,12 +198,12 @@ class _Walk:
         """Accept what counts among the records from begin up to end."""
         batch, state = self._batch, self.state
         job_ids = batch.job_ids[begin:end]
-        foreign = np.flatnonzero(job_ids == FOREIGN) + begin
+        producer_rows = np.flatnonzero(job_ids == PRODUCER_ROW) + begin
         own = np.empty(0, np.int64)
         if state.open_job_id is not None:
             own = np.flatnonzero(job_ids == state.open_job_id) + begin
             own = own[in_sequence(batch.sequences[own], state.next_sequence)]
-        self.repeats += int(np.count_nonzero(job_ids != 0)) - len(own) - len(foreign)
+        self.repeats += int(np.count_nonzero(job_ids != 0)) - len(own) - len(producer_rows)
         if len(own):
             self.state = replace(
                 self.state,
@@ -215,10 +212,10 @@ class _Walk:
             )
         if state.open_job_id in self._reverted:
             own = own[batch.is_rejection[own]]
-        if len(foreign) or not self._may_fill(own):
+        if len(producer_rows) or not self._may_fill(own):
             self._index()
-        if len(own) or len(foreign):
-            taken = np.sort(np.concatenate([own, foreign]))
+        if len(own) or len(producer_rows):
+            taken = np.sort(np.concatenate([own, producer_rows]))
             self.steps.append(self._rows_step(taken))
 
     def _may_fill(self, own: npt.NDArray[np.int64]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 Control = JobOpened | JobSealed | AttributeDefined | RowErased
 """Events that are taken one by one: most change how a partition takes what comes after them."""
+PRODUCER_ROW: Final = -1
+"""Stands for the job of a producer row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class DeadLetter:
 class Batch:
     """Records of one partition, decoded; arrays have one entry a record.
 
-    ``job_ids``: the row's job, -1 for another producer's, 0 where the record is no row.
+    ``job_ids``: the row's job, PRODUCER_ROW where it has none, 0 where the record is no row.
     ``index``: which row of ``rows`` or ``rejections`` the record became.
     """
 

@@ -13,11 +13,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
-from processor.decoding.batch import Batch, Control, ControlRecord, DeadLetter
+from processor.decoding.batch import PRODUCER_ROW, Batch, Control, ControlRecord, DeadLetter
 from processor.decoding.dead_letter_texts import undecodable, unstorable, with_way_out
 from processor.decoding.producer_rules import (
-    FOREIGN_JOB,
-    ForeignRules,
+    MISATTRIBUTED,
+    ProducerRowRules,
     Refusal,
     RefusedWrite,
     no_row_of,
@@ -33,7 +33,7 @@ from schemas.events import (
     UserRow,
 )
 from schemas.log.passes import misattributed_rows
-from schemas.log.storable import misfit, unstorable_rows
+from schemas.log.storable import unstorable_rows, violation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     from schemas.rules.attributes import Attribute
 
 pc: Any = pyarrow.compute
-_FOREIGN = -1
 _NO_ROW = 0
 _NO_EVENT: tuple[type[Event], bool] = (JobStatus, True)
 """Stands for a value whose frame says nothing: not a row, so decoding it tells why."""
@@ -82,15 +81,15 @@ class _Decoder:
         self._offsets = _offsets(records)
         self._in_other_schemas: set[int] = set()
         self._controls: list[ControlRecord] = []
-        self._dead: list[DeadLetter] = []
+        self._dead_letters: list[DeadLetter] = []
         self._refused: list[RefusedWrite] = []
 
     def batch(self) -> Batch:
         row_at, rejection_at = self._positions()
         rows, row_at = self._rows(UserRow, row_at)
-        rows, row_at = self._without_rows_of_no_pass(rows, row_at)
+        rows, row_at = self._without_misattributed(rows, row_at)
         rows, row_at = self._without_unstorable(rows, row_at)
-        rows, row_at = self._without_bad_foreign_rows(rows, row_at)
+        rows, row_at = self._without_refused_producer_rows(rows, row_at)
         rejections, rejection_at = self._rows(RowRejected, rejection_at)
         rejections, rejection_at = self._without_unstorable(rejections, rejection_at)
         batch = self._blank_batch(rows, rejections, self._offsets[row_at])
@@ -117,7 +116,7 @@ class _Decoder:
             index=np.zeros(count, np.int64),
             is_rejection=np.zeros(count, np.bool_),
             controls=self._controls,
-            dead_letters=sorted(self._dead, key=lambda letter: letter.offset),
+            dead_letters=sorted(self._dead_letters, key=lambda dead_letter: dead_letter.offset),
             refused_writes=self._refused,
         )
 
@@ -131,7 +130,7 @@ class _Decoder:
         rejections: list[int] = []
         for at, is_row in enumerate(are_rows):
             if refusal := self._refused_before.get(int(self._offsets[at])):
-                self._bury(at, refusal, job_id=self._job_at(at))
+                self._add_dead_letter(at, refusal, job_id=self._job_at(at))
             elif is_row:
                 rows.append(at)
             else:
@@ -153,15 +152,15 @@ class _Decoder:
         try:
             event = codec.decode(self._records[at].value())
         except codec.UndecodableError as error:
-            self._bury_undecodable(at, error)
+            self._add_undecodable(at, error)
             return
         if not isinstance(event, Control):
             name = type(event).__name__
-            self._bury(at, Refusal("UNEXPECTED_TYPE", f"{name} on user-events"))
+            self._add_dead_letter(at, Refusal("UNEXPECTED_TYPE", f"{name} on user-events"))
         elif isinstance(event, AttributeDefined) and (refusal := refused_definition(event)):
-            self._bury(at, refusal)
-        elif (found := misfit(event)) is not None:
-            self._bury(
+            self._add_dead_letter(at, refusal)
+        elif (found := violation(event)) is not None:
+            self._add_dead_letter(
                 at,
                 Refusal(found.code, unstorable(event, found)),
                 job_id=getattr(event, "job_id", None),
@@ -210,7 +209,10 @@ class _Decoder:
     def _canonical_values(
         self, event_type: type[UserRow | RowRejected], positions: list[int], chosen: set[int]
     ) -> dict[int, bytes]:
-        """By position, the chosen ones as our encoder writes them; what it can't is buried."""
+        """Return the values by position, the chosen ones as our encoder writes them.
+
+        What it can't write becomes a dead letter.
+        """
         each = (
             (at, self._canonical(event_type, at) if at in chosen else self._values[at])
             for at in positions
@@ -218,7 +220,7 @@ class _Decoder:
         return {at: value for at, value in each if value}
 
     def _canonical(self, event_type: type[UserRow | RowRejected], at: int) -> bytes | None:
-        """The value in the bytes our own encoder writes, or None once it is buried.
+        """The value in the bytes our own encoder writes, or None once it is a dead letter.
 
         The two decoders disagree on odd varints, so each value must pass both.
         """
@@ -226,28 +228,30 @@ class _Decoder:
             value = codec.encode(codec.decode(self._values[at]))
             columnar.decode_batch(event_type, [value])
         except ValueError as error:
-            self._bury_undecodable(at, error)
+            self._add_undecodable(at, error)
             return None
         return value
 
-    def _without_rows_of_no_pass(
+    def _without_misattributed(
         self, rows: pa.RecordBatch, positions: npt.NDArray[np.int64]
     ) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
         """One that took a line's place in its job's sequence would keep the job from its end."""
         bad = misattributed_rows(rows)
         named: list[dict[str, Any]] = rows.select(["job_id", "source"]).take(bad).to_pylist()
         for at, row in zip(positions[bad].tolist(), named, strict=True):
-            self._bury_foreign(at, row["job_id"], row["source"])
+            self._add_misattributed(at, row["job_id"], row["source"])
         return _without(bad.tolist(), rows, positions)
 
-    def _bury_foreign(self, at: int, job_id: int, source: str | None) -> None:
+    def _add_misattributed(self, at: int, job_id: int, source: str | None) -> None:
         """As what it is by itself: whether many were decoded at once must not tell."""
         try:
             codec.decode(self._values[at])
         except codec.UndecodableError as error:
-            self._bury_undecodable(at, error, job_id)
+            self._add_undecodable(at, error, job_id)
         else:
-            self._bury(at, Refusal(FOREIGN_JOB, no_row_of(job_id)), source, job_id=job_id)
+            self._add_dead_letter(
+                at, Refusal(MISATTRIBUTED, no_row_of(job_id)), source, job_id=job_id
+            )
 
     def _without_unstorable(
         self, rows: pa.RecordBatch, positions: npt.NDArray[np.int64]
@@ -256,40 +260,42 @@ class _Decoder:
         bad = unstorable_rows(rows)
         named: list[dict[str, Any]] = rows.select(["job_id"]).take(bad).to_pylist()
         for at, row in zip(positions[bad].tolist(), named, strict=True):
-            self._bury_unstorable(at, row["job_id"])
+            self._add_unstorable(at, row["job_id"])
         return _without(bad.tolist(), rows, positions)
 
-    def _bury_unstorable(self, at: int, job_id: int) -> None:
+    def _add_unstorable(self, at: int, job_id: int) -> None:
         try:
             event = codec.decode(self._values[at])
         except codec.UndecodableError as error:  # a day or a time that no calendar has
-            self._bury_undecodable(at, error, job_id)
+            self._add_undecodable(at, error, job_id)
             return
-        found = misfit(event)
+        found = violation(event)
         assert found is not None, "one row is judged as all of them are"
-        self._bury(at, Refusal(found.code, unstorable(event, found)), job_id=job_id)
+        self._add_dead_letter(at, Refusal(found.code, unstorable(event, found)), job_id=job_id)
 
-    def _without_bad_foreign_rows(
+    def _without_refused_producer_rows(
         self, rows: pa.RecordBatch, positions: npt.NDArray[np.int64]
     ) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
         """Our own passes are guarded by their digest; all others are checked one by one."""
         if rows.column("job_id").null_count == 0:
             return rows, positions
-        foreign = np.flatnonzero(np.asarray(rows.column("job_id").is_null()))
+        producer_rows = np.flatnonzero(np.asarray(rows.column("job_id").is_null()))
         definitions = [
             (control.at, control.event)
             for control in self._controls
             if isinstance(control.event, AttributeDefined)
         ]
-        rules = ForeignRules(self._partition, self._attributes, definitions)
-        bad = [at for at in foreign.tolist() if not self._is_allowed(int(positions[at]), rules)]
+        rules = ProducerRowRules(self._partition, self._attributes, definitions)
+        bad = [
+            at for at in producer_rows.tolist() if not self._is_allowed(int(positions[at]), rules)
+        ]
         return _without(bad, rows, positions)
 
-    def _is_allowed(self, at: int, rules: ForeignRules) -> bool:
+    def _is_allowed(self, at: int, rules: ProducerRowRules) -> bool:
         try:
             row = codec.decode(self._values[at])
         except codec.UndecodableError as error:
-            self._bury_undecodable(at, error)
+            self._add_undecodable(at, error)
             return False
         assert isinstance(row, UserRow), "its frame says so"
         refusal = rules.refusal(row, self._records[at].key(), at)
@@ -300,22 +306,24 @@ class _Decoder:
     def _refuse(self, at: int, row: UserRow, refusal: Refusal) -> None:
         event_id = reported_id(row)
         if event_id is None:
-            self._bury(at, refusal, row.source)
+            self._add_dead_letter(at, refusal, row.source)
         else:
             self._refused.append(RefusedWrite(int(self._offsets[at]), event_id, refusal))
 
-    def _bury_undecodable(self, at: int, error: ValueError, job_id: int | None = None) -> None:
+    def _add_undecodable(self, at: int, error: ValueError, job_id: int | None = None) -> None:
         code: str = getattr(error, "code", "MALFORMED")
         detail = undecodable(code, str(error), self._records[at].value())
-        self._dead.append(self._letter(at, code, detail, job_id=job_id))
+        self._dead_letters.append(self._dead_letter(at, code, detail, job_id=job_id))
 
-    def _bury(
+    def _add_dead_letter(
         self, at: int, refusal: Refusal, source: str | None = None, *, job_id: int | None = None
     ) -> None:
         detail = with_way_out(refusal.code, refusal.reason)
-        self._dead.append(self._letter(at, refusal.code, detail, source=source, job_id=job_id))
+        self._dead_letters.append(
+            self._dead_letter(at, refusal.code, detail, source=source, job_id=job_id)
+        )
 
-    def _letter(self, at: int, code: str, detail: str, **of: Any) -> DeadLetter:
+    def _dead_letter(self, at: int, code: str, detail: str, **of: Any) -> DeadLetter:
         record = self._records[at]
         return DeadLetter(int(self._offsets[at]), record.key(), record.value(), code, detail, **of)
 
@@ -345,7 +353,7 @@ def _offsets(records: Sequence[Record]) -> npt.NDArray[np.int64]:
 def _scatter(batch: Batch, rows: pa.RecordBatch, positions: npt.NDArray[np.int64]) -> None:
     if not len(positions):
         return
-    job_ids = pc.fill_null(rows.column("job_id"), _FOREIGN)
+    job_ids = pc.fill_null(rows.column("job_id"), PRODUCER_ROW)
     batch.job_ids[positions] = job_ids.to_numpy()
     batch.sequences[positions] = pc.fill_null(rows.column("sequence"), -1).to_numpy()
     batch.index[positions] = np.arange(len(positions))

@@ -25,7 +25,7 @@ from schemas.rules.fields import (
 
 if TYPE_CHECKING:
     from schemas.events import Event
-    from schemas.rules.producer_rows import Misfit
+    from schemas.rules.producer_rows import Violation
 
 _LONGEST_VALUE: Final = 80
 _LONGEST_REASON: Final = 500
@@ -96,7 +96,7 @@ def undecodable(code: str, reason: str, value: bytes | None) -> str:
     return with_way_out(code, f"{what} {frame}")
 
 
-def unstorable(event: Event, found: Misfit) -> str:
+def unstorable(event: Event, found: Violation) -> str:
     """Why the tables can't hold an event of a job."""
     name, reason = type(event).__name__, _UNSTORABLE[found.code]
     value = "" if found.value is None else f", which is {shown(found.value)},"

@@ -34,11 +34,11 @@ from schemas.rules.fields import (
     MAX_KEY_BYTES,
 )
 from schemas.rules.producer_rows import (
-    event_misfit,
-    key_field_misfit,
+    event_violation,
     key_field_of,
+    key_field_violation,
     normalised_key,
-    value_misfit,
+    value_violation,
 )
 
 if TYPE_CHECKING:
@@ -47,9 +47,9 @@ if TYPE_CHECKING:
     from schemas.events import AttributeDefined, AttributeType, UserRow
     from schemas.rules.attributes import Attribute
     from schemas.rules.fields import Field, Rule
-    from schemas.rules.producer_rows import Misfit
+    from schemas.rules.producer_rows import Violation
 
-FOREIGN_JOB: Final = "JOB_ID_NOT_ITS_OWN"
+MISATTRIBUTED: Final = "JOB_ID_NOT_ITS_OWN"
 """Of a row that names a job whose it cannot be."""
 _KEY: Final = "it is the user's normalised reconciliation key"
 _BOTH_KEYS: Final = "both are the user's normalised reconciliation key"
@@ -116,7 +116,7 @@ def refused_definition(event: AttributeDefined) -> Refusal | None:
     return Refusal("ATTRIBUTE_NAME_INVALID", reason)
 
 
-class ForeignRules:
+class ProducerRowRules:
     """The rules of one batch of a partition.
 
     ``known`` are the attributes that were defined before the batch, ``definitions``
@@ -204,12 +204,12 @@ class ForeignRules:
                 f" 1 to 200 ASCII characters without spaces; {API_SOURCE} is the API's own source"
             )
             return Refusal("EVENT_ID_INVALID", reason)
-        misfit = event_misfit(row)
-        if misfit is None:
+        violation = event_violation(row)
+        if violation is None:
             return None
-        is_nameless = misfit.code == EVENT_ID_MISSING.code
-        reason = _NO_EVENT_ID if is_nameless else f"{misfit.field} {_NUL}"
-        return Refusal(misfit.code, reason)
+        is_nameless = violation.code == EVENT_ID_MISSING.code
+        reason = _NO_EVENT_ID if is_nameless else f"{violation.field} {_NUL}"
+        return Refusal(violation.code, reason)
 
     def _refused_attribute(self, row: UserRow, at: int) -> Refusal | None:
         for name, text in row.attributes.items():
@@ -223,12 +223,12 @@ class ForeignRules:
         return None
 
     def _refused_value(self, row: UserRow, at: int) -> Refusal | None:
-        misfit = value_misfit(row)
-        if misfit is not None:
-            return _value_refusal(misfit)
+        violation = value_violation(row)
+        if violation is not None:
+            return _value_refusal(violation)
         field = self._key_field(at)
-        misfit = key_field_misfit(row, field) if field is not None else None
-        return None if misfit is None else _key_refusal(misfit, row)
+        violation = key_field_violation(row, field) if field is not None else None
+        return None if violation is None else _key_refusal(violation, row)
 
     def _key_field(self, at: int) -> Field | None:
         """The key's field, as far as it is known at this position."""
@@ -242,17 +242,17 @@ class ForeignRules:
         return attribute_type if defined_at < at else None
 
 
-def _value_refusal(misfit: Misfit) -> Refusal:
-    field = FIELD_BY_NAME[misfit.field or ""]
-    rule: Rule = getattr(fields, misfit.code)
+def _value_refusal(violation: Violation) -> Refusal:
+    field = FIELD_BY_NAME[violation.field or ""]
+    rule: Rule = getattr(fields, violation.code)
     says = rule.reason.format(column=field.name, limit=field.max_characters)
-    return Refusal(misfit.code, f"{says} It is {shown(misfit.value)}", field.json_name)
+    return Refusal(violation.code, f"{says} It is {shown(violation.value)}", field.json_name)
 
 
-def _key_refusal(misfit: Misfit, row: UserRow) -> Refusal:
-    says = KEY_FIELD_MISMATCH.reason.format(column=misfit.field)
-    which = f"it is {shown(misfit.value)}, and the key {shown(row.key)}"
-    return Refusal(misfit.code, f"{says} In this event {which}", misfit.field)
+def _key_refusal(violation: Violation, row: UserRow) -> Refusal:
+    says = KEY_FIELD_MISMATCH.reason.format(column=violation.field)
+    which = f"it is {shown(violation.value)}, and the key {shown(row.key)}"
+    return Refusal(violation.code, f"{says} In this event {which}", violation.field)
 
 
 def _name(field: Field) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from processor.kafka.schema_cache import WriterSchemas
-from processor.pipeline.works import make_work
+from processor.pipeline.prepare_batch import prepare_batch
 from schemas.codec import framing
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from confluent_kafka import Message
 
     from processor.decoding.accept_rule import PartitionState
-    from processor.projection.projection import Projection, Work
+    from processor.projection.projection import PreparedBatch, Projection
 
 _MAX_BATCH_BYTES: Final = 16 << 20
 
@@ -83,7 +83,7 @@ class PartitionFeed:
         return bisect_left(self.pending, stop, key=_offset)
 
 
-class WorkMaker:
+class BatchPreparer:
     """Makes the projector's work of records; counts the repeats among them."""
 
     def __init__(self, projection: Projection) -> None:
@@ -92,24 +92,24 @@ class WorkMaker:
         self._schemas = WriterSchemas(projection.settings.schema_registry)
         self._log = structlog.stdlib.get_logger("rollcall.processor")
 
-    def works(
+    def prepare(
         self, feeds: Iterable[PartitionFeed], room: int, stops: dict[int, int] | None = None
-    ) -> list[Work]:
+    ) -> list[PreparedBatch]:
         """A transaction's work: at most ``room`` records of these feeds, the first ones first.
 
         ``stops`` are the offsets, by partition, from which on nothing is taken.
         """
-        works: list[Work] = []
+        batches: list[PreparedBatch] = []
         steps = 0
         for feed in feeds:
             stop = stops[feed.state.partition] if stops else None
             if records := self._decodable(feed, feed.take(room, stop)):
-                works.append(self._work(feed, records, steps))
-                steps += len(works[-1].steps)
+                batches.append(self._prepare(feed, records, steps))
+                steps += len(batches[-1].steps)
                 room -= len(records)
             if room <= 0:
                 break
-        return works
+        return batches
 
     def _decodable(self, feed: PartitionFeed, records: list[Message]) -> list[Message]:
         """The records before the first in a schema not known yet; there the partition waits."""
@@ -131,11 +131,15 @@ class WorkMaker:
         """Wait for schemas no more."""
         self._schemas.stop()
 
-    def _work(self, feed: PartitionFeed, records: list[Message], first_step: int) -> Work:
-        work, repeats = make_work(self._projection, feed.state, records, first_step=first_step)
+    def _prepare(
+        self, feed: PartitionFeed, records: list[Message], first_step: int
+    ) -> PreparedBatch:
+        prepared, repeats = prepare_batch(
+            self._projection, feed.state, records, first_step=first_step
+        )
         self.repeats += repeats
-        feed.state = work.after
-        return work
+        feed.state = prepared.after
+        return prepared
 
 
 def _offset(record: Message) -> int:

@@ -17,14 +17,14 @@ import structlog
 from psycopg import errors
 
 from processor.errors import NarrowedError, RecordRefusedError, SupersededError
-from processor.pipeline.works import Narrowing
+from processor.pipeline.narrowing import Narrowing
 from processor.projection.session import is_of_data, is_transient
 from schemas.runtime.essential import EssentialThread
 
 if TYPE_CHECKING:
     from processor.decoding.accept_rule import PartitionState
-    from processor.projection.projection import Projection, Work
-    from processor.projection.session import Store
+    from processor.projection.projection import PreparedBatch, Projection
+    from processor.projection.session import ProjectionSession
 
 _STOP_S: Final = 10.0
 
@@ -47,7 +47,7 @@ class Claimed:
 class Project:
     """Task: write these batches in one transaction."""
 
-    works: list[Work]
+    batches: list[PreparedBatch]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +78,11 @@ Outcome = Claimed | Projected | Lost | Broken
 class Projector(EssentialThread):
     """Runs until :meth:`stop`; ``tasks`` holds at most one task beside the one at work."""
 
-    def __init__(self, store: Store, projection: Projection) -> None:
+    def __init__(self, session: ProjectionSession, projection: Projection) -> None:
         super().__init__("projector", self._take_tasks)
         self.tasks: queue.Queue[Claim | Project | None] = queue.Queue(maxsize=1)
         self.outcomes: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
-        self._store = store
+        self._session = session
         self.projection = projection
         self._generation_of: dict[int, int] = {}
         self._narrowed: dict[int, int] = {}
@@ -97,7 +97,7 @@ class Projector(EssentialThread):
         with contextlib.suppress(queue.Full):  # a task is stuck: cut off below, it rolls back
             self.tasks.put(None, timeout=half_s)
         self.join(half_s)
-        self._store.close()
+        self._session.close()
 
     def _take_tasks(self) -> None:
         """Take tasks until told to stop; hands every error on."""
@@ -113,17 +113,17 @@ class Projector(EssentialThread):
                 self.outcomes.put(outcome)
 
     def _claim(self, task: Claim) -> Claimed:
-        claimed = self._store.claim(task.partitions)
+        claimed = self._session.claim(task.partitions)
         self._generation_of |= {partition: held[1] for partition, held in claimed.items()}
         return Claimed({partition: held[0] for partition, held in claimed.items()})
 
     def _project(self, task: Project) -> Projected | Lost:
         begin = time.monotonic()
-        if any(self._narrowed.get(_partition(work)) == work.before.epoch for work in task.works):
+        if any(self._narrowed.get(_partition(each)) == each.before.epoch for each in task.batches):
             return _lost(task, NarrowedError("records before these were refused"))
         try:
             self._generation_of = self.projection.project(
-                self._store.connection(), task.works, self._generation_of
+                self._session.connection(), task.batches, self._generation_of
             )
         except (RecordRefusedError, errors.Error) as error:
             if not is_of_data(error):
@@ -131,23 +131,23 @@ class Projector(EssentialThread):
             return self._narrow(task, error)
         self._log.info(
             "batch projected",
-            records=sum(len(work.batch.offsets) for work in task.works),
-            partitions=len(task.works),
-            dead_letters=sum(len(work.batch.dead_letters) for work in task.works),
+            records=sum(len(each.batch.offsets) for each in task.batches),
+            partitions=len(task.batches),
+            dead_letters=sum(len(each.batch.dead_letters) for each in task.batches),
             elapsed_ms=round(1000 * (time.monotonic() - begin)),
         )
-        return Projected({_partition(work): work.after.next_offset for work in task.works})
+        return Projected({_partition(each): each.after.next_offset for each in task.batches})
 
     def _narrow(self, task: Project, error: Exception) -> Lost:
         """Apply all that can be; what comes next is known to the tables alone."""
         self._log.error(
             "a batch holds what the tables refuse", reason=str(error).partition("\n")[0]
         )
-        connection = self._store.connection()
-        for work in task.works:
-            self._narrowed[_partition(work)] = work.before.epoch
+        connection = self._session.connection()
+        for prepared in task.batches:
+            self._narrowed[_partition(prepared)] = prepared.before.epoch
             narrowing = Narrowing(self.projection, connection, self._generation_of)
-            narrowing.apply(work)
+            narrowing.apply(prepared)
             self._generation_of = narrowing.generation_of
         return _lost(task, NarrowedError("applied but for what the tables refuse"))
 
@@ -155,16 +155,16 @@ class Projector(EssentialThread):
         if not _is_healed_by_claim(error):
             return Broken(error)
         if not isinstance(error, SupersededError):
-            self._store.close()
+            self._session.close()
         return Lost(task.partitions, error) if isinstance(task, Claim) else _lost(task, error)
 
 
 def _lost(task: Project, error: Exception) -> Lost:
-    return Lost([_partition(work) for work in task.works], error)
+    return Lost([_partition(each) for each in task.batches], error)
 
 
-def _partition(work: Work) -> int:
-    return work.after.partition
+def _partition(prepared: PreparedBatch) -> int:
+    return prepared.after.partition
 
 
 def _is_healed_by_claim(error: BaseException) -> bool:

@@ -19,7 +19,7 @@ import structlog
 from psycopg import sql
 from psycopg.rows import class_row, dict_row
 
-from processor.decoding.judge import repeated_job
+from processor.decoding.decode_and_accept import repeated_job
 from processor.errors import RecordRefusedError
 from schemas.codec.codec import encode
 from schemas.events import JobStatus

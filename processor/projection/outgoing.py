@@ -35,18 +35,18 @@ class Outgoing:
         key = str(status.job_id).encode()
         self._add(self._topics.job_status.name, key, codec.encode(status), {})
 
-    def add_dead_letter(self, letter: DeadLetter, partition: int) -> None:
+    def add_dead_letter(self, dead_letter: DeadLetter, partition: int) -> None:
         """Add a record of the partition that is not applied, as it came, with its reason."""
         if self._projection.is_silent:
             return
         headers = {
-            "reason": letter.code,
-            "detail": letter.detail,
+            "reason": dead_letter.code,
+            "detail": dead_letter.detail,
             "source-topic": self._topics.user_events.name,
             "source-partition": str(partition),
-            "source-offset": str(letter.offset),
+            "source-offset": str(dead_letter.offset),
         }
-        self._add(self._topics.dead_letters.name, letter.key, letter.value, headers)
+        self._add(self._topics.dead_letters.name, dead_letter.key, dead_letter.value, headers)
 
     def _add(
         self, topic: str, key: bytes | None, value: bytes | None, headers: dict[str, str]

@@ -1,6 +1,6 @@
 """Rows without a job in one leaf: found out one by one, written by sets.
 
-Unlike a job's, each of them has a fate of its own that somebody waits for, so
+Unlike a job's, each of them has an outcome of its own that somebody waits for, so
 what is there is read first, each row is decided in Python, and the statements
 write what was decided.  Behind the fence nothing can change in between.
 """
@@ -71,7 +71,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class RowOutcome:
     """What becomes of a row: ``outcome`` and ``code`` as in the table write_outcome.
 
     ``is_written`` is false where nothing is to be done for it; ``holder_id`` is the user
@@ -86,37 +86,37 @@ class Verdict:
     holder_id: int | None = None
 
 
-def decide(found: Found) -> Verdict:
-    """The fate of a row.
+def decide(found: Found) -> RowOutcome:
+    """Decide the outcome of a row.
 
     An insert that comes again with the event id that made the user is a repeat; a
     delete of nobody has nothing left to do.
     """
     if found.meant_id is not None and found.holder_id != found.meant_id:
-        return Verdict(
+        return RowOutcome(
             found.position, "rejected", code=NO_SUCH_USER.code, holder_id=found.holder_id
         )
     if found.holder_id is None:
         return _without_holder(found)
     if found.mode == "delete":
-        return Verdict(found.position, "deleted", found.holder_id, is_written=True)
+        return RowOutcome(found.position, "deleted", found.holder_id, is_written=True)
     if found.mode == "upsert":
         outcome = "updated" if found.is_change else "unchanged"
-        return Verdict(found.position, outcome, found.holder_id, is_written=found.is_change)
+        return RowOutcome(found.position, outcome, found.holder_id, is_written=found.is_change)
     if found.event_id is not None and found.event_id == found.holder_event_id:
-        return Verdict(found.position, "inserted", found.holder_id)
-    return Verdict(found.position, "rejected", code=KEY_EXISTS.code, holder_id=found.holder_id)
+        return RowOutcome(found.position, "inserted", found.holder_id)
+    return RowOutcome(found.position, "rejected", code=KEY_EXISTS.code, holder_id=found.holder_id)
 
 
-def _without_holder(found: Found) -> Verdict:
+def _without_holder(found: Found) -> RowOutcome:
     if found.mode == "delete":
-        return Verdict(found.position, "unchanged")
+        return RowOutcome(found.position, "unchanged")
     if not found.is_complete:
-        return Verdict(found.position, "rejected", code=UNKNOWN_USER_INCOMPLETE.code)
-    return Verdict(found.position, "inserted", found.position, is_written=True)
+        return RowOutcome(found.position, "rejected", code=UNKNOWN_USER_INCOMPLETE.code)
+    return RowOutcome(found.position, "inserted", found.position, is_written=True)
 
 
-class ForeignWriter:
+class ProducerRowWriter:
     """Finds and writes one leaf's rows without a job; each round has a key once."""
 
     def __init__(self, leaf: sql.Identifier) -> None:
@@ -133,14 +133,12 @@ class ForeignWriter:
         with cursor.connection.cursor(row_factory=class_row(Found)) as rows:
             return rows.execute(self._find, {"step": step, "round": a_round}).fetchall()
 
-    def write(self, cursor: psycopg.Cursor, verdicts: Sequence[Verdict]) -> int:
+    def write(self, cursor: psycopg.Cursor, outcomes: Sequence[RowOutcome]) -> int:
         """Do what was decided for rows of one round; by how many users the leaf has grown."""
         grown = 0
         for outcome, statement in self._writes.items():
             positions = [
-                verdict.position
-                for verdict in verdicts
-                if verdict.is_written and verdict.outcome == outcome
+                row.position for row in outcomes if row.is_written and row.outcome == outcome
             ]
             if positions:
                 written = cursor.execute(statement, {"positions": positions}).rowcount

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from psycopg import errors
 
 from processor.projection.job_rows import LeafWriter
-from processor.projection.producer_rows import ForeignWriter
+from processor.projection.producer_rows import ProducerRowWriter
 from processor.projection.staging import PreparedRows
 from processor.projection.transaction import Transaction
 from processor.projection.write_outcomes import WriteOutcomes
@@ -37,7 +37,7 @@ _REMEMBERED_JOBS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class PreparedBatch:
     """A partition's batch, decided and made ready: all but the database's part."""
 
     batch: Batch
@@ -45,7 +45,7 @@ class Work:
     after: PartitionState
     steps: Sequence[Opened | Defined | Indexed | PreparedRows | Erased | Sealed]
 
-    def prepared(self) -> list[PreparedRows]:
+    def row_steps(self) -> list[PreparedRows]:
         """Its steps that carry rows."""
         return [step for step in self.steps if isinstance(step, PreparedRows)]
 
@@ -56,7 +56,7 @@ class Work:
             position_of(partition, refused.offset): refused.event_id
             for refused in self.batch.refused_writes
         }
-        for step in self.prepared():
+        for step in self.row_steps():
             writes |= step.reported
         return writes
 
@@ -85,7 +85,7 @@ class Projection:
         self.generations = generations
         self.read_rows = read_rows
         self.are_new: dict[tuple[int, int], bool] = {}
-        self._writers: dict[tuple[int, int], tuple[LeafWriter, ForeignWriter]] = {}
+        self._writers: dict[tuple[int, int], tuple[LeafWriter, ProducerRowWriter]] = {}
 
     def expects_new(self, job_id: int | None, mode: str | None, partition: int) -> bool:
         """Whether a job's next rows will most likely all be new users: as the last ones were."""
@@ -96,7 +96,10 @@ class Projection:
         return self.are_new.get((job_id, partition), mode == "insert")
 
     def project(
-        self, connection: psycopg.Connection, works: list[Work], generation_of: dict[int, int]
+        self,
+        connection: psycopg.Connection,
+        batches: list[PreparedBatch],
+        generation_of: dict[int, int],
     ) -> dict[int, int]:
         """Write one batch for each of some partitions, in one transaction.
 
@@ -109,15 +112,17 @@ class Projection:
             SupersededError: another worker holds one of the partitions; nothing was written.
         """
         with connection.transaction(), connection.cursor() as cursor:
-            writes = {at: event_id for work in works for at, event_id in work.writes().items()}
+            writes = {
+                at: event_id for prepared in batches for at, event_id in prepared.writes().items()
+            }
             outcomes = WriteOutcomes(self.schema, writes)
             transaction = Transaction(self, cursor, dict(generation_of), outcomes)
-            transaction.fence(works)
-            transaction.stage(works)
+            transaction.fence(batches)
+            transaction.stage(batches)
             outcomes.find_repeats(cursor)
-            for work in works:
-                transaction.apply(work)
-            transaction.write_rejections(works)
+            for prepared in batches:
+                transaction.apply(prepared)
+            transaction.write_rejections(batches)
             transaction.write_counts()
             outcomes.write(cursor, tells=not self.is_silent)
             transaction.write_jobs()
@@ -133,12 +138,12 @@ class Projection:
                 for generation in self.generations.expired(cursor, keep_s=0):
                     self.generations.drop(cursor, generation)
 
-    def writers(self, generation: int, partition: int) -> tuple[LeafWriter, ForeignWriter]:
+    def writers(self, generation: int, partition: int) -> tuple[LeafWriter, ProducerRowWriter]:
         """The writers of a leaf; kept, so that their statements stay prepared."""
         leaf = (generation, partition)
         if leaf not in self._writers:
             if len(self._writers) > 2 * self.settings.topics.user_events.partitions:
                 self._writers.clear()
             table = self.generations.leaf(generation, partition)
-            self._writers[leaf] = (LeafWriter(table), ForeignWriter(table))
+            self._writers[leaf] = (LeafWriter(table), ProducerRowWriter(table))
         return self._writers[leaf]

@@ -98,7 +98,7 @@ def is_transient(error: BaseException) -> bool:
     return isinstance(error, _TRANSIENT) and not is_permanent
 
 
-class Store:
+class ProjectionSession:
     """One session, made again when it breaks."""
 
     def __init__(
@@ -107,16 +107,16 @@ class Store:
         schema: str,
         *,
         is_live: bool = True,
-        session: Mapping[str, str] | None = None,
+        session_settings: Mapping[str, str] | None = None,
     ) -> None:
         """``is_live``: the schema must be that of the active instance at each claim.
 
-        ``session``: settings of Postgres that differ from a worker's.
+        ``session_settings``: those of Postgres that differ from a worker's.
         """
         self._settings = settings
         self._schema = schema
         self._is_live = is_live
-        self._session = _SESSION_SETTINGS | dict(session or {})
+        self._session_settings = _SESSION_SETTINGS | dict(session_settings or {})
         self._connection: psycopg.Connection | None = None
 
     def connection(self) -> psycopg.Connection:
@@ -201,7 +201,7 @@ class Store:
 
     def _connect(self) -> psycopg.Connection:
         connection = connect(self._settings, APPLICATION)
-        for name, value in self._session.items():
+        for name, value in self._session_settings.items():
             connection.execute("SELECT set_config(%s, %s, false)", (name, value))
         connection.execute(STAGING_TABLE)
         connection.prepare_threshold = 2

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from processor.decoding.batch import Batch
-    from processor.projection.producer_rows import Found, Verdict
+    from processor.projection.producer_rows import Found, RowOutcome
     from processor.projection.staging import PreparedRows
     from processor.projection.write_outcomes import WriteOutcomes
 
@@ -89,7 +89,7 @@ class SourceCount:
 
 
 @dataclass(frozen=True, slots=True)
-class _Fate:
+class _RecordOutcome:
     """What became of one record."""
 
     offset: int
@@ -103,37 +103,37 @@ class SourceCounts:
 
     def __init__(self, schema: str) -> None:
         self._schema = sql.Identifier(schema)
-        self._fates: defaultdict[int, list[_Fate]] = defaultdict(list)
+        self._outcomes: defaultdict[int, list[_RecordOutcome]] = defaultdict(list)
 
     def note_refused(self, batch: Batch, outcomes: WriteOutcomes) -> None:
         """Count what the batch's rules refused."""
-        for letter in batch.dead_letters:
-            self._note(batch, letter.offset, letter.source, "dead")
+        for dead_letter in batch.dead_letters:
+            self._note(batch, dead_letter.offset, dead_letter.source, "dead")
         for write in batch.refused_writes:
             is_repeat = outcomes.is_repeat(position_of(batch.partition, write.offset))
             self._note(batch, write.offset, API_SOURCE, "repeats" if is_repeat else "rejected")
 
     def note_rows(
-        self, batch: Batch, step: PreparedRows, rows: list[Found], verdicts: list[Verdict]
+        self, batch: Batch, step: PreparedRows, rows: list[Found], row_outcomes: list[RowOutcome]
     ) -> None:
-        """Count rows that were looked up; those without a verdict are repeats."""
-        fates: dict[int, SourceOutcome] = {found.position: "repeats" for found in rows}
-        for verdict in verdicts:
-            fates[verdict.position] = fate_of(
-                verdict, is_reported=verdict.position in step.reported
-            )
-        for position, source in zip(fates, step.sources_by_id(list(fates)), strict=True):
-            self._note(batch, place_of(position).offset, source, fates[position])
+        """Count rows that were looked up; those without an outcome are repeats."""
+        outcomes: dict[int, SourceOutcome] = {found.position: "repeats" for found in rows}
+        for row in row_outcomes:
+            outcomes[row.position] = outcome_counted(row, is_reported=row.position in step.reported)
+        for position, source in zip(outcomes, step.sources_by_id(list(outcomes)), strict=True):
+            self._note(batch, place_of(position).offset, source, outcomes[position])
 
     def _note(self, batch: Batch, offset: int, source: str | None, outcome: SourceOutcome) -> None:
         at = recorded_at(batch.record(offset))
-        self._fates[batch.partition].append(_Fate(offset, source_name(source), outcome, at))
+        self._outcomes[batch.partition].append(
+            _RecordOutcome(offset, source_name(source), outcome, at)
+        )
 
     def write(self, cursor: psycopg.Cursor) -> None:
         """Add all to the table; no statement is run where no record came without a job."""
-        if not self._fates:
+        if not self._outcomes:
             return
-        counts = {partition: counted(fates) for partition, fates in self._fates.items()}
+        counts = {partition: counted(outcomes) for partition, outcomes in self._outcomes.items()}
         names = [(partition, source) for partition, found in counts.items() for source in found]
         known = self._known(cursor, names)
         room = {} if known.issuperset(names) else self._room(cursor, list(counts))
@@ -161,22 +161,22 @@ class SourceCounts:
         return sql.SQL(statement).format(schema=self._schema)
 
 
-def fate_of(verdict: Verdict, *, is_reported: bool) -> SourceOutcome:
+def outcome_counted(row: RowOutcome, *, is_reported: bool) -> SourceOutcome:
     """What a row counts as; ``is_reported``: somebody is told where it is refused."""
-    if verdict.code is not None:
+    if row.code is not None:
         return "rejected" if is_reported else "dead"
-    if verdict.outcome == "inserted" and not verdict.is_written:
+    if row.outcome == "inserted" and not row.is_written:
         return "repeats"
-    return cast("SourceOutcome", verdict.outcome)  # all others are among them
+    return cast("SourceOutcome", row.outcome)  # all others are among them
 
 
-def counted(fates: Iterable[_Fate]) -> dict[str, SourceCount]:
+def counted(outcomes: Iterable[_RecordOutcome]) -> dict[str, SourceCount]:
     """The counts by source, sources in the order in which the log first names them."""
     counts: dict[str, SourceCount] = {}
-    for fate in sorted(fates, key=lambda fate: fate.offset):
-        count = counts.setdefault(fate.source, SourceCount())
-        count.outcomes[fate.outcome] += 1
-        count.note_time(fate.recorded_at)
+    for each in sorted(outcomes, key=lambda each: each.offset):
+        count = counts.setdefault(each.source, SourceCount())
+        count.outcomes[each.outcome] += 1
+        count.note_time(each.recorded_at)
     return counts
 
 

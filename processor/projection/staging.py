@@ -162,14 +162,14 @@ def _counts(
     table = pa.table(
         {
             "round": row_rounds,
-            "is_foreign": rows.column("job_id").is_null(),
+            "is_producer_row": rows.column("job_id").is_null(),
             "mode": rows.column("mode"),
         }
     )
     counts: dict[tuple[int, bool], dict[str, int]] = {}
-    grouped = table.group_by(["round", "is_foreign", "mode"]).aggregate([([], "count_all")])
+    grouped = table.group_by(["round", "is_producer_row", "mode"]).aggregate([([], "count_all")])
     for group in grouped.to_pylist():
-        modes = counts.setdefault((group["round"], group["is_foreign"]), {})
+        modes = counts.setdefault((group["round"], group["is_producer_row"]), {})
         modes[group["mode"]] = group["count_all"]
     return counts
 

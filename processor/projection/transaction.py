@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 
     from processor.projection.job_rows import Outcomes
     from processor.projection.jobs import WrittenJob
-    from processor.projection.producer_rows import Verdict
-    from processor.projection.projection import Projection, Work
+    from processor.projection.producer_rows import RowOutcome
+    from processor.projection.projection import PreparedBatch, Projection
     from processor.projection.write_outcomes import WriteOutcomes
     from schemas.events import RowErased
     from schemas.rules.rejections import FoundRejection
@@ -102,50 +102,52 @@ class Transaction:
         self.has_switched = False
         self._found: list[FoundRejection] = []
 
-    def fence(self, works: list[Work]) -> None:
+    def fence(self, batches: list[PreparedBatch]) -> None:
         """Move ``next_offset`` of every batch; superseded where one is not as expected."""
-        for work in works:
+        for prepared in batches:
             moved = self._execute(
                 _FENCE,
-                {name: getattr(work.after, name) for name in _MOVED}
+                {name: getattr(prepared.after, name) for name in _MOVED}
                 | {
                     "topic": self._topics.user_events.name,
-                    "epoch": work.before.epoch,
-                    "expected": work.before.next_offset,
+                    "epoch": prepared.before.epoch,
+                    "expected": prepared.before.next_offset,
                 },
             )
             if moved.rowcount != 1:
                 raise SupersededError(
-                    f"partition {work.after.partition}, epoch {work.before.epoch}"
+                    f"partition {prepared.after.partition}, epoch {prepared.before.epoch}"
                 )
 
-    def stage(self, works: list[Work]) -> None:
+    def stage(self, batches: list[PreparedBatch]) -> None:
         """All rows of the transaction that must find users by key, in one COPY."""
         inputs = [
             step.staged_input()
-            for work in works
-            for step in work.prepared()
+            for prepared in batches
+            for step in prepared.row_steps()
             if step.leaf_input is None and len(step.ids)
         ]
         if inputs:
             copy_into(self._cursor, sql.Identifier("staging"), STAGED_COLUMNS, inputs)
 
-    def apply(self, work: Work) -> None:
+    def apply(self, prepared: PreparedBatch) -> None:
         """Apply a batch's steps in the order of the log, then note what was refused of it."""
-        for step in work.steps:
-            self._apply_step(work, step)
-        for letter in work.batch.dead_letters:
-            self._outbox.add_dead_letter(letter, work.after.partition)
-        for refused in work.batch.refused_writes:
-            position = position_of(work.after.partition, refused.offset)
+        for step in prepared.steps:
+            self._apply_step(prepared, step)
+        for dead_letter in prepared.batch.dead_letters:
+            self._outbox.add_dead_letter(dead_letter, prepared.after.partition)
+        for refused in prepared.batch.refused_writes:
+            position = position_of(prepared.after.partition, refused.offset)
             outcome = WriteOutcome.refused(refused.event_id, position, refused.refusal)
             self._outcomes.note(outcome)
-        self._sources.note_refused(work.batch, self._outcomes)
+        self._sources.note_refused(prepared.batch, self._outcomes)
 
     def _apply_step(
-        self, work: Work, step: Opened | Defined | Indexed | PreparedRows | Erased | Sealed
+        self,
+        prepared: PreparedBatch,
+        step: Opened | Defined | Indexed | PreparedRows | Erased | Sealed,
     ) -> None:
-        partition = work.after.partition
+        partition = prepared.after.partition
         match step:
             case Opened(job):
                 self._jobs.open(self._cursor, step, partition)
@@ -156,17 +158,20 @@ class Transaction:
             case Indexed(attributes):
                 self._index(partition, attributes)
             case PreparedRows():
-                self._write_rows(work, step)
+                self._write_rows(prepared, step)
             case Erased(row):
                 self._count_erased(row, partition)
             case Sealed():
                 self._jobs.seal(self._cursor, step, partition)
 
-    def write_rejections(self, works: list[Work]) -> None:
+    def write_rejections(self, batches: list[PreparedBatch]) -> None:
         """Write the rejected lines: those of the file, and those that were found on the way."""
         table = sql.Identifier(self._projection.schema, "rejection")
         inputs = [
-            step.rejections_input for work in works for step in work.prepared() if step.rejected
+            step.rejections_input
+            for prepared in batches
+            for step in prepared.row_steps()
+            if step.rejected
         ]
         if inputs:
             copy_into(self._cursor, table, REJECTION_COLUMNS, inputs)
@@ -246,42 +251,46 @@ class Transaction:
                 counts.rejected += 1
                 self._found.append(erased_line(asdict(row)))
 
-    def _write_rows(self, work: Work, step: PreparedRows) -> None:
-        partition = work.after.partition
+    def _write_rows(self, prepared: PreparedBatch, step: PreparedRows) -> None:
+        partition = prepared.after.partition
         if step.job_id is not None:
             self._jobs.counts(step.job_id, partition).rejected += step.rejected
         if not len(step.ids) or self._copy_new_users(partition, step):
             return
         writer, _ = self._projection.writers(self.generation_of[partition], partition)
-        for (number, is_foreign), modes in sorted(step.counts.items()):
-            if is_foreign:
-                self._write_foreign_round(work, step, number)
+        for (number, is_producer_row), modes in sorted(step.counts.items()):
+            if is_producer_row:
+                self._write_producer_round(prepared, step, number)
                 continue
             a_round = Round(
                 step=step.step, number=number, modes=modes, has_incomplete=step.has_incomplete
             )
             self._count(partition, step, writer.write(self._cursor, a_round))
 
-    def _write_foreign_round(self, work: Work, step: PreparedRows, number: int) -> None:
-        """Each row has a fate of its own: an outcome that is reported, or a dead letter."""
-        partition = work.after.partition
+    def _write_producer_round(
+        self, prepared: PreparedBatch, step: PreparedRows, number: int
+    ) -> None:
+        """Give each row an outcome of its own: one that is reported, or a dead letter."""
+        partition = prepared.after.partition
         _, writer = self._projection.writers(self.generation_of[partition], partition)
         rows = writer.find(self._cursor, step.step, number)
-        verdicts = [decide(found) for found in rows if not self._outcomes.is_repeat(found.position)]
-        self._sources.note_rows(work.batch, step, rows, verdicts)
-        self._grow(partition, writer.write(self._cursor, verdicts))
-        for verdict in verdicts:
-            if event_id := step.reported.get(verdict.position):
-                self._outcomes.note(self._outcome(step, event_id, verdict))
-            elif verdict.code is not None:
-                self._bury_refused(work, step, verdict)
+        outcomes = [decide(found) for found in rows if not self._outcomes.is_repeat(found.position)]
+        self._sources.note_rows(prepared.batch, step, rows, outcomes)
+        self._grow(partition, writer.write(self._cursor, outcomes))
+        for row_outcome in outcomes:
+            if event_id := step.reported.get(row_outcome.position):
+                self._outcomes.note(self._outcome(step, event_id, row_outcome))
+            elif row_outcome.code is not None:
+                self._add_dead_letter(prepared, step, row_outcome)
 
-    def _outcome(self, step: PreparedRows, event_id: str, verdict: Verdict) -> WriteOutcome:
-        if verdict.code is None:
-            return WriteOutcome(event_id, verdict.position, verdict.outcome, verdict.user_id)
-        row = step.rows_by_id([verdict.position])[0]
-        refusal = write_refusal(row, verdict.code, self._key_setting)
-        return WriteOutcome.refused(event_id, verdict.position, refusal)
+    def _outcome(self, step: PreparedRows, event_id: str, row_outcome: RowOutcome) -> WriteOutcome:
+        if row_outcome.code is None:
+            return WriteOutcome(
+                event_id, row_outcome.position, row_outcome.outcome, row_outcome.user_id
+            )
+        row = step.rows_by_id([row_outcome.position])[0]
+        refusal = write_refusal(row, row_outcome.code, self._key_setting)
+        return WriteOutcome.refused(event_id, row_outcome.position, refusal)
 
     def _grow(self, partition: int, grown: int) -> None:
         """Count users that are there now in the partition's leaf, or are no more."""
@@ -325,13 +334,15 @@ class Transaction:
         for row in step.rows_by_id(outcomes.incomplete):
             self._found.append(incomplete_user(row))
 
-    def _bury_refused(self, work: Work, step: PreparedRows, verdict: Verdict) -> None:
-        assert verdict.code is not None, "only what is refused is buried"
-        offset = place_of(verdict.position).offset
-        record = work.batch.record(offset)
-        detail = refused_row(step.rows_by_id([verdict.position])[0], verdict)
-        letter = DeadLetter(offset, record.key(), record.value(), verdict.code, detail)
-        self._outbox.add_dead_letter(letter, work.after.partition)
+    def _add_dead_letter(
+        self, prepared: PreparedBatch, step: PreparedRows, refused: RowOutcome
+    ) -> None:
+        assert refused.code is not None, "only what is refused is a dead letter"
+        offset = place_of(refused.position).offset
+        record = prepared.batch.record(offset)
+        detail = refused_row(step.rows_by_id([refused.position])[0], refused)
+        dead_letter = DeadLetter(offset, record.key(), record.value(), refused.code, detail)
+        self._outbox.add_dead_letter(dead_letter, prepared.after.partition)
 
     @property
     def _key_setting(self) -> str:

@@ -12,7 +12,7 @@ from schemas.rules.rejections import key_field, missing_field
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from processor.projection.producer_rows import Verdict
+    from processor.projection.producer_rows import RowOutcome
 
 
 def write_refusal(row: Mapping[str, Any], code: str, key_setting: str) -> Refusal:
@@ -27,9 +27,9 @@ def write_refusal(row: Mapping[str, Any], code: str, key_setting: str) -> Refusa
     return Refusal(code, NO_SUCH_USER.reason)
 
 
-def refused_row(row: Mapping[str, Any], verdict: Verdict) -> str:
+def refused_row(row: Mapping[str, Any], refused: RowOutcome) -> str:
     """Why the tables, as they were then, did not take a row of another producer."""
-    code, holder = verdict.code, verdict.holder_id
+    code, holder = refused.code, refused.holder_id
     if code == KEY_EXISTS.code:
         return (
             f"an insert with event_id {shown(row['event_id'])}, and its key belongs to user"

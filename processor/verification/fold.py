@@ -23,7 +23,7 @@ from processor.decoding.accept_rule import (
     Rows,
     Sealed,
 )
-from processor.decoding.judge import judge
+from processor.decoding.decode_and_accept import decode_and_accept
 from processor.projection.write_outcomes import repeats
 from processor.verification.attribute_text import canonical, merged, tokens_of
 from processor.verification.staged import DELETE, INSERT, UPSERT, stage
@@ -131,7 +131,7 @@ class PartitionFold:
 
     def fold(self, records: Sequence[Record]) -> None:
         """Take the records that come next; at least one."""
-        batch, accepted = judge(
+        batch, accepted = decode_and_accept(
             records, self._place, self.state, known=self.jobs, reverted=self._reverted
         )
         self._find_repeats(batch)
@@ -183,7 +183,7 @@ class PartitionFold:
         """Rows whose keys differ: each is decided by the user that is there."""
         users = self.users
         slots, is_there = users.find(staged.key[at])
-        mode, is_own = staged.modes[at], ~staged.is_foreign[at]
+        mode, is_own = staged.modes[at], ~staged.is_producer_row[at]
         may_count = self._may_count(staged, at, slots, is_there)
         may_add = staged.is_complete[at]
         is_new = may_count & ~is_there & (mode != DELETE) & may_add
@@ -210,7 +210,7 @@ class PartitionFold:
         holders = np.where(is_there, self.users.plain["id"][slots], NONE)
         may_count[(meant >= 0) & (meant != holders)] = False
         if self._repeats:
-            for row in np.flatnonzero(staged.is_foreign[at]).tolist():
+            for row in np.flatnonzero(staged.is_producer_row[at]).tolist():
                 may_count[row] &= int(staged.id[at[row]]) not in self._repeats
         return may_count
 
@@ -257,7 +257,7 @@ class PartitionFold:
             "job_id": staged.job_id,
             "record_number": staged.record_number,
             # Kept of another producer's event only: of a job's row the id says nothing.
-            "event_id": np.where(staged.is_foreign, staged.event_id, NONE),
+            "event_id": np.where(staged.is_producer_row, staged.event_id, NONE),
         }.items():
             users.plain[name][slots] = column[at]
         users.plain["modified_position"][slots] = NONE

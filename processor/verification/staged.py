@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
-from processor.decoding.accept_rule import FOREIGN
+from processor.decoding.batch import PRODUCER_ROW
 from processor.verification.user_columns import NONE
 from schemas.log.positions import position_of
 from schemas.read_model.column_hashes import hashes
@@ -49,7 +49,7 @@ class Staged:
     present: Numbers
     modes: Numbers
     is_complete: Flags
-    is_foreign: Flags
+    is_producer_row: Flags
     has_attributes: Flags
     meant: Numbers
     job_id: Numbers
@@ -62,8 +62,8 @@ def stage(batch: Batch, step: Rows) -> Staged:
     """A Rows step as columns of numbers."""
     is_whole = len(step.rows) == len(batch.rows)
     rows = batch.rows if is_whole else batch.rows.take(step.rows)
-    job_ids = _numbers(rows.column("job_id"), FOREIGN)
-    is_foreign = job_ids == FOREIGN
+    job_ids = _numbers(rows.column("job_id"), PRODUCER_ROW)
+    is_producer_row = job_ids == PRODUCER_ROW
     keys = hashes(rows.column("key"))
     return Staged(
         rows=rows,
@@ -74,10 +74,10 @@ def stage(batch: Batch, step: Rows) -> Staged:
         present=_numbers(rows.column("present"), 0),
         modes=_mode_numbers(rows.column("mode")),
         is_complete=np.asarray(is_complete(rows)),
-        is_foreign=is_foreign,
+        is_producer_row=is_producer_row,
         has_attributes=np.diff(cast("Any", rows.column("attributes")).offsets.to_numpy()) > 0,
-        meant=np.where(is_foreign, _numbers(rows.column("user_id"), ANY_USER), ANY_USER),
-        job_id=np.where(is_foreign, NONE, job_ids),
+        meant=np.where(is_producer_row, _numbers(rows.column("user_id"), ANY_USER), ANY_USER),
+        job_id=np.where(is_producer_row, NONE, job_ids),
         record_number=_numbers(rows.column("record_number"), NONE),
         event_id=hashes(rows.column("event_id")),
         occurred_at=_numbers(rows.column("occurred_at"), 0),

@@ -26,7 +26,7 @@ import structlog
 from confluent_kafka import KafkaException, TopicPartition
 
 from processor.kafka.log_bounds import check_log_holds, raise_if_gone
-from processor.pipeline.partition_feed import PartitionFeed, WorkMaker
+from processor.pipeline.partition_feed import BatchPreparer, PartitionFeed
 from processor.pipeline.projector_thread import Broken, Claim, Claimed, Lost, Project, Projected
 from schemas.clients.errors import KafkaUnreachableError
 from schemas.clients.kafka import make_consumer
@@ -72,7 +72,7 @@ class GroupConsumer:
         self._claim_after: dict[int, float] = {}
         self._claiming: set[int] = set()
         self._projected: dict[int, int] = {}
-        self._maker = WorkMaker(projector.projection)
+        self._preparer = BatchPreparer(projector.projection)
         self._last_commit = self._last_poll = self._last_look = time.monotonic()
         self._log = structlog.stdlib.get_logger("rollcall.processor")
 
@@ -90,7 +90,7 @@ class GroupConsumer:
             while not should_stop():
                 self._turn()
         finally:
-            self._maker.close()
+            self._preparer.close()
             self._consumer.close()
 
     def _turn(self) -> None:
@@ -169,11 +169,11 @@ class GroupConsumer:
         """Give the projector what is pending, if it has no task waiting."""
         if self._projector.tasks.full() or not self._pending():
             return
-        works = self._maker.works(self._held.values(), _MAX_BATCH)
+        batches = self._preparer.prepare(self._held.values(), _MAX_BATCH)
         self._held = dict(sorted(self._held.items(), key=lambda item: -len(item[1].pending)))
         self._pause_waiting()
-        if works:
-            self._projector.tasks.put(Project(works))
+        if batches:
+            self._projector.tasks.put(Project(batches))
 
     def _pause_waiting(self) -> None:
         """A partition that waits for a schema gives up what was read ahead, for others."""
@@ -276,9 +276,9 @@ class GroupConsumer:
         now = time.monotonic()
         if not self._projected or now - self._last_commit < _COMMIT_EVERY_S:
             return
-        if self._maker.repeats:
-            self._log.info("repeats skipped", records=self._maker.repeats)
-            self._maker.repeats = 0
+        if self._preparer.repeats:
+            self._log.info("repeats skipped", records=self._preparer.repeats)
+            self._preparer.repeats = 0
         offsets = [self._at(p, offset) for p, offset in self._projected.items()]
         self._projected = {}
         self._last_commit = now

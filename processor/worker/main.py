@@ -17,7 +17,7 @@ from processor.kafka.row_reader import LogReader
 from processor.kafka.schema_cache import WriterSchemas
 from processor.pipeline.projector_thread import Projector
 from processor.projection.projection import Projection
-from processor.projection.session import APPLICATION, Store, connect, is_transient
+from processor.projection.session import APPLICATION, ProjectionSession, connect, is_transient
 from processor.runtime.garbage_collection import rare_collections
 from processor.runtime.process import EXIT_REFUSED, stop_on_signals
 from processor.tables.generations import Generations
@@ -79,7 +79,7 @@ def _work(settings: Settings, instance: Instance, stopping: threading.Event) -> 
         read_rows=LogReader(settings).read_rows,
         reverted=instance.reverted,
     )
-    projector = Projector(Store(settings, schema), projection)
+    projector = Projector(ProjectionSession(settings, schema), projection)
     outbox = Outbox(settings, schema, generations)
     projector.start()
     outbox.start()

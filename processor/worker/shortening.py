@@ -44,13 +44,13 @@ def shortened(record: Outgoing) -> Iterator[Outgoing]:
         yield from _shortened_status(record)
 
 
-def _without(letter: Outgoing, *parts: str) -> Outgoing:
+def _without(dead_letter: Outgoing, *parts: str) -> Outgoing:
     """The headers say where the whole record stands already."""
-    sizes = {part: len(getattr(letter, part) or b"") for part in parts}
+    sizes = {part: len(getattr(dead_letter, part) or b"") for part in parts}
     note = ", ".join(f"{part} of {size} bytes" for part, size in sizes.items())
-    headers = {**letter.headers, LEFT_OUT: note}
-    key = None if "key" in parts else letter.key
-    return replace(letter, key=key, value=None, headers=headers)
+    headers = {**dead_letter.headers, LEFT_OUT: note}
+    key = None if "key" in parts else dead_letter.key
+    return replace(dead_letter, key=key, value=None, headers=headers)
 
 
 def _shortened_status(record: Outgoing) -> Iterator[Outgoing]:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Literal
 
 from schemas.events import JobAccepted, JobRestored, JobReverted, JobVoided
 from schemas.log.moves import LogMoves
-from schemas.log.storable import misfit
+from schemas.log.storable import violation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +55,7 @@ class Reverts:
 
     def apply(self, offset: int, event: Event, recorded_at: datetime | None = None) -> None:
         """Read the event at this offset; offsets rise, and events of other types change nothing."""
-        if not self.moves.apply(event) or misfit(event) is not None:
+        if not self.moves.apply(event) or violation(event) is not None:
             if isinstance(event, (JobAccepted, JobReverted, JobRestored)):
                 self._decisions.setdefault((event.job_id, event.attempt), "voided")
             return

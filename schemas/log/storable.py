@@ -20,7 +20,7 @@ import pyarrow.compute
 
 from schemas.events import JobAccepted, RowErased, UserRow
 from schemas.rules.fields import KEY_TOO_LONG, MAX_KEY_BYTES, NUL_CHARACTER, TOO_LONG
-from schemas.rules.producer_rows import Misfit
+from schemas.rules.producer_rows import Violation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,27 +42,27 @@ _PLACE: Final = ("record_number", "line", "sequence")
 """Fields with the position of a job's line."""
 
 
-def misfit(event: Event) -> Misfit | None:
+def violation(event: Event) -> Violation | None:
     """Return why the tables can't hold the job's event, or None; other events always fit."""
     job_id: int | None = getattr(event, "job_id", None)
     if job_id is None:
         return None
     if job_id <= 0:
-        return Misfit("OUT_OF_RANGE", "job_id", str(job_id))
+        return Violation("OUT_OF_RANGE", "job_id", str(job_id))
     if (name := next(_nul_fields(event), None)) is not None:
-        return Misfit(NUL_CHARACTER.code, name)
-    return _misfit_of_type(event)
+        return Violation(NUL_CHARACTER.code, name)
+    return _violation_of_type(event)
 
 
-def _misfit_of_type(event: Event) -> Misfit | None:
+def _violation_of_type(event: Event) -> Violation | None:
     match event:
         case JobAccepted(chunks=chunks) if not _is_range(chunks):
-            return Misfit("OUT_OF_RANGE", "chunks", str(chunks))
+            return Violation("OUT_OF_RANGE", "chunks", str(chunks))
         case RowErased():
             missing = next((name for name in _PLACE if getattr(event, name) is None), None)
-            return None if missing is None else Misfit("FIELD_MISSING", missing)
+            return None if missing is None else Violation("FIELD_MISSING", missing)
         case UserRow():
-            return _row_misfit(event)
+            return _row_violation(event)
         case _:
             return None
 
@@ -82,12 +82,12 @@ def _is_range(chunks: ChunkRange) -> bool:
     return is_ordered and chunks.partition >= 0 and chunks.count > 0
 
 
-def _row_misfit(row: UserRow) -> Misfit | None:
+def _row_violation(row: UserRow) -> Violation | None:
     if len(row.key.encode()) > MAX_KEY_BYTES:
-        return Misfit(KEY_TOO_LONG.code, "key")
+        return Violation(KEY_TOO_LONG.code, "key")
     texts = (*row.attributes.keys(), *row.attributes.values())
     if any(len((text or "").encode()) > MAX_ATTRIBUTE_BYTES for text in texts):
-        return Misfit(TOO_LONG.code, "attributes")
+        return Violation(TOO_LONG.code, "attributes")
     return None
 
 

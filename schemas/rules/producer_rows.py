@@ -48,7 +48,7 @@ _LIKE_BOOLEANS: Final[dict[str, AttributeType]] = {"boolean": "boolean", "date":
 
 
 @dataclass(frozen=True, slots=True)
-class Misfit:
+class Violation:
     """A rule that a row breaks: its code, the field that breaks it, and the field's value."""
 
     code: str
@@ -83,33 +83,33 @@ def normalised_key(field: Field, text: str) -> str | None:
             return plain or None
 
 
-def event_misfit(row: UserRow) -> Misfit | None:
+def event_violation(row: UserRow) -> Violation | None:
     """Return the first broken rule of the event itself, apart from the user's values."""
     if not row.event_id:
-        return Misfit(EVENT_ID_MISSING.code, "event_id")
+        return Violation(EVENT_ID_MISSING.code, "event_id")
     if (name := _nul_field(row)) is not None:
-        return Misfit(NUL_CHARACTER.code, name)
+        return Violation(NUL_CHARACTER.code, name)
     return None
 
 
-def value_misfit(row: UserRow) -> Misfit | None:
+def value_violation(row: UserRow) -> Violation | None:
     """Return the first field whose value is not normalised; a delete's values are never kept."""
     if row.mode == "delete":
         return None
     texts = ((field, getattr(row, field.name)) for field in FIELDS)
     for field, text in texts:
         if isinstance(text, str) and (code := _broken(field, text)):
-            return Misfit(code, field.name, text)
+            return Violation(code, field.name, text)
     return None
 
 
-def key_field_misfit(row: UserRow, field: Field) -> Misfit | None:
+def key_field_violation(row: UserRow, field: Field) -> Violation | None:
     """Return the broken rule where the row's key is not the one in the key's field."""
     if row.mode == "delete":
         return None
     value = _key_value(row, field)
     is_fit = normalised_key(field, value) == row.key if value is not None else _may_lack(row, field)
-    return None if is_fit else Misfit(KEY_FIELD_MISMATCH.code, field.json_name, value)
+    return None if is_fit else Violation(KEY_FIELD_MISMATCH.code, field.json_name, value)
 
 
 def _key_value(row: UserRow, field: Field) -> str | None:

@@ -9,12 +9,12 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from deploy.api_client.client import ApiClient, ApiError
 from deploy.api_client.job import JobCounts, follow
-from deploy.api_client.retry import Patience, with_retries
+from deploy.api_client.retry import RetryPolicy, with_retries
 from deploy.api_client.upload import Upload
 from deploy.cli.output.tables import plain, print_line
 
 Send = Callable[[Callable[[int], object]], dict[str, Any]]
-"""Sends an upload once, tells how many bytes went out, and answers what the API did."""
+"""Sends an upload once, reports the bytes that went out, and returns the API's answer."""
 
 
 def send_upload(upload: Upload, send: Send, console: Console, *, retry_for_s: float) -> Any:
@@ -30,10 +30,10 @@ def send_upload(upload: Upload, send: Send, console: Console, *, retry_for_s: fl
             bars.reset(task)
             return send(lambda count: bars.advance(task, count))
 
-        def tell(error: ApiError, delay_s: float) -> None:
+        def report(error: ApiError, delay_s: float) -> None:
             print_line(console, f"{error}; trying again in {delay_s:g} s")
 
-        return with_retries(attempt, Patience(for_s=retry_for_s, tell=tell))
+        return with_retries(attempt, RetryPolicy(for_s=retry_for_s, report=report))
 
 
 def follow_job(client: ApiClient, job_id: str, name: str, console: Console) -> dict[str, Any]:
@@ -55,14 +55,14 @@ def with_failures_printed(
     statuses: Iterable[dict[str, Any]], console: Console
 ) -> Iterator[dict[str, Any]]:
     """Yield the statuses; print each failed try of an undo or redo once."""
-    told = 0
+    printed = 0
     for status in statuses:
         failure = status.get("undoFailure")
         if failure is None:
-            told = 0
-        elif failure["failures"] != told and failure["nextTryDate"] is not None:
-            told = failure["failures"]
-            print_line(console, f"Try {told} failed: {failure['reason']}")
+            printed = 0
+        elif failure["failures"] != printed and failure["nextTryDate"] is not None:
+            printed = failure["failures"]
+            print_line(console, f"Try {printed} failed: {failure['reason']}")
             print_line(console, f"It is tried again at {failure['nextTryDate']}.")
         yield status
 

@@ -21,9 +21,9 @@ def print_users(console: Console, title: str, place: Sequence[str], samples: Sam
         {name: sample[name] for name in place if name in sample} | flat(sample["user"])
         for sample in samples
     ]
-    told = (name for row in rows for name, value in row.items() if value not in {None, ""})
+    filled = (name for row in rows for name, value in row.items() if value not in {None, ""})
     first = [name for name in place if samples and name in samples[0]]
-    columns = dict.fromkeys((*first, *(name for name in told if name not in _HIDDEN)))
+    columns = dict.fromkeys((*first, *(name for name in filled if name not in _HIDDEN)))
     print_rows(console, title, tuple(columns), rows)
 
 

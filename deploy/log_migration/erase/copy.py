@@ -24,7 +24,7 @@ from schemas.events import (
     UserRow,
 )
 from schemas.log.passes import is_misattributed
-from schemas.log.storable import misfit
+from schemas.log.storable import violation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -129,7 +129,7 @@ class ErasingCopy:
         ]
         # Whether a record counts does not depend on its outcome; only the digest does.
         blank = [_placeholder(theirs.get(record.offset()), record, "none") for record in records]
-        outcomes = self._feed_outcomes(partition, blank, theirs, partition.judge(blank))
+        outcomes = self._feed_outcomes(partition, blank, theirs, partition.decode_and_accept(blank))
         written = [
             _placeholder(theirs.get(record.offset()), record, outcomes.get(record.offset(), "none"))
             for record in records
@@ -147,14 +147,14 @@ class ErasingCopy:
         partition: _Partition,
         records: list[CopiedRecord],
         theirs: Mapping[int, CopiedRecord],
-        judged: tuple[Batch, Accepted],
+        decoded: tuple[Batch, Accepted],
     ) -> dict[int, ErasedOutcome]:
         """Project the openings and seals of jobs and the data subject's records.
 
         Returns:
             The outcomes of the data subject's lines that count, by offset.
         """
-        batch, accepted = judged
+        batch, accepted = decoded
         places = {step.offset: step for step in accepted.steps if isinstance(step, Opened | Sealed)}
         counted = {step.offset for step in accepted.steps if isinstance(step, Erased)}
         defined = {
@@ -241,7 +241,7 @@ def _event(record: CopiedRecord) -> Event | None:
 
 def _is_line(event: Event | None) -> TypeGuard[UserRow | RowRejected]:
     """Return whether a job may count the event; a placeholder for another takes no line's place."""
-    if not isinstance(event, UserRow | RowRejected) or misfit(event) is not None:
+    if not isinstance(event, UserRow | RowRejected) or violation(event) is not None:
         return False
     return isinstance(event, RowRejected) or not (event.job_id is None or is_misattributed(event))
 

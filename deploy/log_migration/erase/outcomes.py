@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Final, LiteralString, Self, cast
 from psycopg import sql
 
 from processor.kafka.log_description import Log
-from processor.pipeline.partition_feed import PartitionFeed, WorkMaker
+from processor.pipeline.partition_feed import BatchPreparer, PartitionFeed
 from processor.projection.projection import Projection
-from processor.projection.session import Store
+from processor.projection.session import ProjectionSession
 from processor.tables.generations import Generations
 from processor.tables.setup import make_tables
 from schemas.codec.codec import encode
@@ -51,7 +51,7 @@ class Outcomes:
         self.partition = partition
         self._partitions = settings.topics.user_events.partitions
         self._settings = settings
-        self._store = Store(settings, SCHEMA, is_live=False)
+        self._session = ProjectionSession(settings, SCHEMA, is_live=False)
         projection = Projection(
             settings,
             generations=Generations(SCHEMA, self._partitions),
@@ -60,7 +60,7 @@ class Outcomes:
             is_silent=True,
         )
         self._projection = projection
-        self._maker = WorkMaker(projection)
+        self._preparer = BatchPreparer(projection)
         self._feed: PartitionFeed | None = None
         self._generations: dict[int, int] = {}
         self._sequence = self._digest = 0
@@ -68,17 +68,17 @@ class Outcomes:
 
     def __enter__(self) -> Self:
         self._drop()
-        connection = self._store.connection()
+        connection = self._session.connection()
         with connection.transaction(), connection.cursor() as cursor:
             make_tables(cursor, self._settings, SCHEMA, Log("erase", self._partitions))
-        state, generation = self._store.claim([self.partition])[self.partition]
+        state, generation = self._session.claim([self.partition])[self.partition]
         self._feed = PartitionFeed(state, 0)
         self._generations = {self.partition: generation}
         return self
 
     def __exit__(self, *_: object) -> None:
         self._drop()
-        self._store.close()
+        self._session.close()
 
     def open(self, opened: Opened, record: CopiedRecord) -> None:
         """Project the opening of a job."""
@@ -107,7 +107,7 @@ class Outcomes:
         assert row.job_id is not None, "lines belong to jobs"
         parameters = {"job_id": row.job_id, "partition": self.partition}
         statement = sql.SQL(_COUNTS).format(schema=sql.Identifier(SCHEMA))
-        counts = self._store.connection().execute(statement, parameters).fetchone() or ()
+        counts = self._session.connection().execute(statement, parameters).fetchone() or ()
         before = self._counts.get(row.job_id, (0,) * len(_OUTCOMES))
         self._counts[row.job_id] = counts
         for at, name in enumerate(_OUTCOMES):
@@ -122,9 +122,9 @@ class Outcomes:
 
     def _project(self) -> None:
         assert self._feed is not None, "it has been entered"
-        works = self._maker.works([self._feed], _ALL)
-        connection = self._store.connection()
-        self._generations = self._projection.project(connection, works, self._generations)
+        batches = self._preparer.prepare([self._feed], _ALL)
+        connection = self._session.connection()
+        self._generations = self._projection.project(connection, batches, self._generations)
 
     def _probe_event(self, opened: Opened) -> dict[str, bytes]:
         """Return an event of this partition that looks for a user by key and changes nothing."""
@@ -138,7 +138,7 @@ class Outcomes:
 
     def _drop(self) -> None:
         statement = sql.SQL(_DROP).format(schema=sql.Identifier(SCHEMA))
-        self._store.connection().execute(statement)
+        self._session.connection().execute(statement)
 
 
 def _read_nothing(_partition: int, offsets: list[int]) -> Iterator[tuple[int, UserRow]]:

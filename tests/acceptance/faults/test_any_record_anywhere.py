@@ -17,7 +17,7 @@ from confluent_kafka.admin import (
 
 from schemas.codec import codec, framing
 from schemas.events import JobOpened, RowRejected, UserRow
-from schemas.log.storable import misfit
+from schemas.log.storable import violation
 from tests.support.clients.projections import assert_proven
 from tests.support.data.any_events import AnyRecords
 from tests.support.data.files import tidy_csv
@@ -100,7 +100,7 @@ class _Sender:
 
 def _is_unfit(value: bytes | None) -> bool:
     try:
-        return misfit(codec.decode(value)) is not None
+        return violation(codec.decode(value)) is not None
     except codec.UndecodableError:
         # Rows are decoded many at once, which is not so strict with one that nobody counts.
         known = framing.type_of(value or b"")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -24,7 +25,7 @@ from tests.support.servers.surroundings import ground
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from deploy.processes.child import Child
@@ -72,10 +73,10 @@ class _Supervised:
         return Supervised(service.name, start)
 
     def fail(self, service: str, thread: str) -> Child:
-        """Have a thread or a task of the service fail; the process that had it."""
+        """Have a thread or a task of the service fail; the process that had it, ended."""
         child = self.children[service][-1]
         (self.folder / "failing").write_text(thread)
-        os.kill(child.pid, signal.SIGUSR1)
+        _fail_until_ended(child.pid, child.poll)
         return child
 
     def execute(self, statement: str) -> None:
@@ -98,6 +99,17 @@ class _Supervised:
         wait_until(self.client.is_ready, _TIMEOUT_S, saying="all is up again")
         job_id = self.client.submit(tidy_csv(range(20)), "upsert")
         assert self.client.wait_ended(job_id)["state"] == "COMPLETED"
+
+
+def _fail_until_ended(pid: int, poll: Callable[[], int | None]) -> None:
+    """Have its thread fail; again where the error came up in a destructor, which loses it."""
+
+    def is_ended() -> bool:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGUSR1)
+        return poll() is not None
+
+    wait_until(is_ended, _TIMEOUT_S, saying="the thread ends its process", every_s=0.5)
 
 
 def _lines(log: Path) -> list[dict[str, Any]]:
@@ -215,9 +227,12 @@ def test_a_thread_that_learns_schemas_and_fails_ends_its_process(tmp_path: Path)
             stderr=subprocess.STDOUT,
         )
     try:
-        wait_until(lambda: "partitions wait" in log.read_text(), _TIMEOUT_S)
-        process.send_signal(signal.SIGUSR1)
-        assert process.wait(_TIMEOUT_S) == 1
+        wait_until(
+            lambda: "partitions wait" in log.read_text() or process.poll() is not None, _TIMEOUT_S
+        )
+        assert process.poll() is None, log.read_text()
+        _fail_until_ended(process.pid, process.poll)
+        assert process.wait() == 1
     finally:
         process.kill()
         process.wait()

@@ -62,11 +62,11 @@ def history_of(rig: Rig) -> None:
         {"Email": f" {KEY.upper()} ", "Last Active Date": "02/30/2020"}, {"Email": "x@y.z"}
     )
     rig.run(bad, "upsert")
-    _send(rig.env, _row(first_name="Foreign"), _row(mode="insert"), _row(mode="delete"))
+    _send(rig.env, _row(first_name="Producer"), _row(mode="insert"), _row(mode="delete"))
     _send(rig.env, _row(mode="insert", first_name="Back"))
     rig.run(tidy_csv(range(50, 250)) + _line("New") + _line("Twice"), "delsert")
     rig.run(tidy_csv(range(40, 60), word="c") + _line("New"), "upsert")
-    wait_until(lambda: _dead_letters(rig), 20, saying="the foreign insert of a known key is dead")
+    wait_until(lambda: _dead_letters(rig), 20, saying="the insert of a known key is dead")
 
 
 def _line(first_name: str) -> bytes:

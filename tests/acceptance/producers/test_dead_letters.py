@@ -93,7 +93,7 @@ def total(rig: Rig) -> int:
     return count
 
 
-def buried(rig: Rig, *records: Sent) -> list[Json]:
+def dead_lettered(rig: Rig, *records: Sent) -> list[Json]:
     """Send records that are poison; their letters, the newest first."""
     before = total(rig)
     send(rig, *records)
@@ -120,7 +120,7 @@ def test_every_kind_of_poison_is_shown_with_its_reason_and_the_way_out(rig_of_mo
     good = row("poison@example.com", "kinds")
     key, value, partition = home(rig, good)
     assert value is not None
-    foreign = codec.encode(JobVoided(job_id=7, attempt="a"))
+    job_event = codec.encode(JobVoided(job_id=7, attempt="a"))
     poison: dict[Sent, tuple[str, str, str | None]] = {
         (key, b"\0\xff{}", partition): ("NOT_FRAMED", "begins with 00 ff 7b 7d, not with", None),
         (key, None, partition): ("NULL_VALUE", "send a UserRow of mode delete", None),
@@ -129,9 +129,9 @@ def test_every_kind_of_poison_is_shown_with_its_reason_and_the_way_out(rig_of_mo
         (b"\xff", value, partition): ("KEY_MISMATCH", r"b'\xff' and the row's", "UserRow"),
         (None, value, partition): ("NULL_KEY", "b'poison@example.com'", "UserRow"),
         (key, framing.MARKER + b"12345678" * 130_000, partition): ("UNKNOWN_SCHEMA", "retry", None),
-        (key, foreign, partition): ("UNEXPECTED_TYPE", "JobVoided", "JobVoided"),
+        (key, job_event, partition): ("UNEXPECTED_TYPE", "JobVoided", "JobVoided"),
     }
-    letters = buried(rig, *poison)
+    letters = dead_lettered(rig, *poison)
 
     assert {letter["reason"] for letter in letters} == {said[0] for said in poison.values()}
     for (its_key, its_value, _), (reason, says, event_type) in poison.items():
@@ -160,7 +160,7 @@ def test_a_retry_after_the_cause_was_mended_is_applied_once(rig_of_module: Rig) 
     """The list says that it was retried; once more it is refused, and with again a repeat."""
     rig = rig_of_module
     event = row("mended@example.com", "mended", attributes={"plan": "gold"})
-    (letter,) = buried(rig, home(rig, event))
+    (letter,) = dead_lettered(rig, home(rig, event))
     assert (letter["reason"], letter["retried"]) == ("ATTRIBUTE_UNKNOWN", None)
     assert "define it" in letter["detail"]
 
@@ -191,7 +191,7 @@ def test_a_misrouted_record_is_retried_where_its_key_belongs(rig_of_module: Rig)
     rig = rig_of_module
     event = row("lost@example.com", "lost")
     key, value, partition = home(rig, event)
-    (letter,) = buried(rig, (key, value, (partition + 1) % partitions(rig)))
+    (letter,) = dead_lettered(rig, (key, value, (partition + 1) % partitions(rig)))
     assert letter["reason"] == "MISROUTED"
 
     done = retry(rig, letter["id"])
@@ -208,7 +208,7 @@ def test_a_misrouted_record_is_retried_where_its_key_belongs(rig_of_module: Rig)
 def test_what_still_cannot_be_applied_is_another_dead_letter(rig_of_module: Rig) -> None:
     """The retried one stays as it was; null keys and null values are retried as they are."""
     rig = rig_of_module
-    (letter,) = buried(rig, (None, None, 1))
+    (letter,) = dead_lettered(rig, (None, None, 1))
     before = total(rig)
     done = retry(rig, letter["id"])
     assert (done["status"], done["partition"]) == (200, 1)
@@ -249,7 +249,7 @@ def unknown(rig_of_module: Rig) -> list[UserRow]:
     name = f"cli {next(_NUMBERS)}"
     keys = [f"{name.replace(' ', '-')}-{n}@example.com" for n in range(3)]
     events = [row(key, name, attributes={name: "1"}) for key in keys]
-    buried(rig_of_module, *[home(rig_of_module, event) for event in events])
+    dead_lettered(rig_of_module, *[home(rig_of_module, event) for event in events])
     return events
 
 
@@ -295,7 +295,7 @@ def test_a_command_retries_many_letters_each_once(
 def test_exit_status_tells_what_became_of_retries(rig_of_module: Rig, shell: Shell) -> None:
     """1 where some of many were refused, 2 for one that is, or none that is named."""
     value = codec.encode(JobVoided(job_id=9, attempt="a"))
-    (letter,) = buried(rig_of_module, (b"x", value, 0))
+    (letter,) = dead_lettered(rig_of_module, (b"x", value, 0))
     some = shell.run("dead-letters", "retry", "--reason", "UNEXPECTED_TYPE")
     assert some.returncode == 1, some.stderr
     assert "names job 9, whose records come again by the job's own pass only" in some.stdout
@@ -309,7 +309,7 @@ def test_exit_status_tells_what_became_of_retries(rig_of_module: Rig, shell: She
 def test_retries_are_known_after_a_restart(rig_of_module: Rig) -> None:
     """And to every instance of the API."""
     rig = rig_of_module
-    (letter,) = buried(rig, (None, b"restart", 0))
+    (letter,) = dead_lettered(rig, (None, b"restart", 0))
     assert retry(rig, letter["id"])["status"] == 200
     rig.api.kill()
     rig.restart_api()

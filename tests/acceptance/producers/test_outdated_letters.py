@@ -10,7 +10,7 @@ import pytest
 
 from tests.acceptance.producers.test_dead_letters import (
     API,
-    buried,
+    dead_lettered,
     home,
     partitions,
     retry,
@@ -71,7 +71,7 @@ def upsert(key: str, event_id: str, **values: Any) -> UserRow:
 
 def letter_of(rig: Rig, event: UserRow) -> Json:
     """The letter of an event that is poison."""
-    (letter,) = buried(rig, home(rig, event))
+    (letter,) = dead_lettered(rig, home(rig, event))
     return letter
 
 
@@ -224,7 +224,7 @@ def test_what_came_before_the_letter_or_counts_for_nothing_is_in_no_ones_way(
     letter = letter_of(rig, old)
     upload(rig, f"other-{key}", "Other")
     assert upload(rig, key, "Refused", "insert")["rejected"] == 1
-    buried(rig, home(rig, row(key, "outdated", last_name="Refused")))
+    dead_lettered(rig, home(rig, row(key, "outdated", last_name="Refused")))
     define(rig, attribute)
     done = retry(rig, letter["id"])
     assert (done["status"], done["overtaken"]) == (200, None)
@@ -237,7 +237,7 @@ def test_a_misrouted_letter_is_as_old_as_its_record(rig_of_module: Rig, key: str
     upload(rig, key, "First")
     for name, is_refused in (("Lost", False), ("Late", True)):
         record_key, value, partition = home(rig, upsert(key, name, last_name=name))
-        (letter,) = buried(rig, (record_key, value, (partition + 1) % partitions(rig)))
+        (letter,) = dead_lettered(rig, (record_key, value, (partition + 1) % partitions(rig)))
         if is_refused:
             upload(rig, key, "Newer")
         assert retry(rig, letter["id"])["status"] == (409 if is_refused else 200)

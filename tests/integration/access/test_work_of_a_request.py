@@ -40,7 +40,7 @@ async def counted(env: Ground, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerato
     """The parts of an API process on a real database, whose work is counted."""
     parts = make_parts(read(ApiSettings, env.environ))
     work = Work(parts.authenticator)
-    select, is_right = parts.store.select, parts.passwords.is_right
+    select, is_right = parts.database.select, parts.passwords.is_right
 
     async def counted_select(*arguments: Any, **named: Any) -> list[dict[str, Any]]:
         work.statements += 1
@@ -50,16 +50,16 @@ async def counted(env: Ground, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerato
         work.hashed.append("$".join(known_hash.split("$")[:4]))
         return await is_right(known_hash, password, address)
 
-    await parts.store.open()
+    await parts.database.open()
     try:
         await parts.accounts.prepare(env.password)
-        monkeypatch.setattr(parts.store, "select", counted_select)
+        monkeypatch.setattr(parts.database, "select", counted_select)
         monkeypatch.setattr(parts.passwords, "is_right", counted_is_right)
         yield work
     finally:
         parts.passwords.close()
         parts.uploads.close()
-        await parts.store.close()
+        await parts.database.close()
 
 
 def test_a_request_is_answered_from_memory_and_after_a_change_by_one_statement(

@@ -16,7 +16,7 @@ from ingest_api.postgres.pool import SchemaGoneError
 from ingest_api.projections.point_in_time import NOW, Point
 from ingest_api.projections.registry import MOST_PAST, InstanceRegistry
 from ingest_api.users.filters import UserFilter
-from ingest_api.users.queries import UserReads
+from ingest_api.users.queries import UserReader
 from ingest_api.web import responses
 from ingest_api.web.paging import Page
 from schemas.read_model import tables as read_model
@@ -27,7 +27,7 @@ from tests.support.waiting import wait_until
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from ingest_api.postgres.pool import Store
+    from ingest_api.postgres.pool import Database
     from tests.support.servers.surroundings import Ground
 
 JOB = Point(job_id=7)
@@ -75,7 +75,7 @@ def read(
     """What the work makes of the audiences as of these points."""
     return ask(
         conninfo,
-        lambda store: PastAudiences(InstanceRegistry(store), log_is_whole, wait_s).read(
+        lambda db: PastAudiences(InstanceRegistry(db), log_is_whole, wait_s).read(
             points, "ann", work
         ),
     )
@@ -119,8 +119,8 @@ def test_the_first_request_asks_and_the_next_ones_wait(registry: str) -> None:
 def test_whoever_waits_is_answered_once_it_is_built(registry: str) -> None:
     """Within the same request, and both points of one are asked for at once."""
 
-    async def run(store: Store) -> list[str]:
-        past = PastAudiences(InstanceRegistry(store), log_is_whole, 60)
+    async def run(db: Database) -> list[str]:
+        past = PastAudiences(InstanceRegistry(db), log_is_whole, 60)
         asking = asyncio.create_task(past.read([JOB, TIME], "ann", schemas))
         await asyncio.to_thread(wait_until, lambda: len(rows(registry)) == 2, 30)
         await asyncio.to_thread(build, registry)
@@ -132,8 +132,8 @@ def test_whoever_waits_is_answered_once_it_is_built(registry: str) -> None:
 def test_two_that_ask_at_once_ask_for_one(registry: str) -> None:
     """Whichever process of the API they ask."""
 
-    async def run(store: Store) -> None:
-        past = [PastAudiences(InstanceRegistry(store), log_is_whole, 0.1) for _ in range(6)]
+    async def run(db: Database) -> None:
+        past = [PastAudiences(InstanceRegistry(db), log_is_whole, 0.1) for _ in range(6)]
         asking = [one.read([JOB], "ann", schemas) for one in past]
         found = await asyncio.gather(*asking, return_exceptions=True)
         assert all(isinstance(each, IngestError) for each in found), found
@@ -200,15 +200,15 @@ def test_one_that_was_dropped_is_asked_for_again(registry: str) -> None:
     """Nobody is shown an empty audience in its place."""
     refusal(registry, JOB)
     build(registry)
-    store_of: list[Store] = []
+    store_of: list[Database] = []
 
     async def users(names: Sequence[str]) -> dict[str, Any]:
-        reads = UserReads(store_of[0], "email")
+        reads = UserReader(store_of[0], "email")
         return sent(await reads.select_page(UserFilter(), Page(), names[0]))
 
-    async def run(store: Store) -> dict[str, Any]:
-        store_of[:] = [store]
-        return await PastAudiences(InstanceRegistry(store), log_is_whole, 0.1).read(
+    async def run(db: Database) -> dict[str, Any]:
+        store_of[:] = [db]
+        return await PastAudiences(InstanceRegistry(db), log_is_whole, 0.1).read(
             [JOB], "ann", users
         )
 
@@ -225,7 +225,7 @@ def test_one_that_was_dropped_is_asked_for_again(registry: str) -> None:
 def test_a_schema_that_is_gone_is_no_empty_audience(registry: str) -> None:
     """It is an error of its own, whatever is read."""
     with pytest.raises(SchemaGoneError):
-        ask(registry, lambda store: UserReads(store, "email").fetch(7, "projection_9"))
+        ask(registry, lambda db: UserReader(db, "email").fetch(7, "projection_9"))
 
 
 def test_without_a_registry_it_is_a_processor_that_is_missing(env: Ground) -> None:
@@ -236,8 +236,8 @@ def test_without_a_registry_it_is_a_processor_that_is_missing(env: Ground) -> No
 def test_one_rebuild_is_asked_for_at_a_time(registry: str) -> None:
     """Verifications count as such; past audiences don't."""
 
-    async def run(store: Store) -> None:
-        instances = InstanceRegistry(store)
+    async def run(db: Database) -> None:
+        instances = InstanceRegistry(db)
         assert await instances.request("verify", mends=False, by="ann") == 1
         assert await instances.request("rebuild", mends=True, by="ann") is None
         at_work = await instances.fetch_at_work()

@@ -18,7 +18,7 @@ from tests.support.data.read_model_rows import ACCEPTED, ask, execute, ledger_of
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from ingest_api.postgres.pool import Store
+    from ingest_api.postgres.pool import Database
     from ingest_api.undo.undo import Change
     from tests.support.servers.surroundings import Ground
 
@@ -82,8 +82,8 @@ def preview(
 ) -> UndoPreview | PreviewProgress:
     """What the API finds."""
 
-    async def asked(store: Store) -> UndoPreview | PreviewProgress:
-        return await UndoPreviews(store).preview(JOB, change, account, "/undo/7")
+    async def asked(db: Database) -> UndoPreview | PreviewProgress:
+        return await UndoPreviews(db).preview(JOB, change, account, "/undo/7")
 
     return ask(conninfo, asked)
 
@@ -137,8 +137,8 @@ def test_undo_and_redo_have_previews_of_their_own(database: str) -> None:
 def test_those_who_ask_at_one_instant_share_one(database: str) -> None:
     """However many connections they ask over."""
 
-    async def asked(store: Store) -> None:
-        previews = UndoPreviews(store)
+    async def asked(db: Database) -> None:
+        previews = UndoPreviews(db)
         await asyncio.gather(*(previews.preview(JOB, "undo", "admin", "/") for _ in range(6)))
 
     ask(database, asked)
@@ -180,8 +180,8 @@ def test_a_preview_whose_tables_are_gone_is_still_there(database: str) -> None:
 def test_a_preview_that_failed_says_why_and_is_made_again(database: str) -> None:
     """Whoever waits for it is told; whoever asks then begins another."""
 
-    async def asked(store: Store) -> None:
-        asking = asyncio.create_task(UndoPreviews(store).preview(JOB, "undo", "admin", "/"))
+    async def asked(db: Database) -> None:
+        asking = asyncio.create_task(UndoPreviews(db).preview(JOB, "undo", "admin", "/"))
         await asyncio.to_thread(wait_until, lambda: requests(database), 10)
         await asyncio.to_thread(build, database, "failed", failure="the disk is full")
         with pytest.raises(IngestError, match="the disk is full") as refused:
@@ -205,8 +205,8 @@ def test_a_service_that_stops_answers_at_once(database: str, monkeypatch: Any) -
     """Nobody holds it up who waits for a preview."""
     monkeypatch.setattr(undo_preview, "_WAIT_S", 3600)
 
-    async def asked(store: Store) -> UndoPreview | PreviewProgress:
-        previews = UndoPreviews(store)
+    async def asked(db: Database) -> UndoPreview | PreviewProgress:
+        previews = UndoPreviews(db)
         asking = asyncio.create_task(previews.preview(JOB, "undo", "admin", "/"))
         await asyncio.sleep(0)
         previews.close()

@@ -56,7 +56,7 @@ _FLAWS: list[dict[str, Any]] = [
 
 
 @st.composite
-def _foreign_rows(draw: st.DrawFn) -> UserRow:
+def _producer_rows(draw: st.DrawFn) -> UserRow:
     """An event of another producer, or a write of the API, that may or may not count."""
     texts: dict[str, Any] = {
         name: draw(st.sampled_from([None, "b", "a", "Ünï 'quoted', \"twice\"\nnext line"]))
@@ -95,13 +95,13 @@ def _fill(log: MemoryLog, jobs: list[Any], data: st.DataObject) -> None:
             begun = data.draw(st.integers(0, len(records)))
             for piece in (records[:begun], records):
                 log.append(partition, piece[: len(piece) // 2])
-                _append_foreign(log, data)
+                _append_producer_rows(log, data)
                 log.append(partition, piece[len(piece) // 2 :])
-    _append_foreign(log, data)
+    _append_producer_rows(log, data)
 
 
-def _append_foreign(log: MemoryLog, data: st.DataObject) -> None:
-    for event in data.draw(st.lists(st.one_of(_foreign_rows(), DEFINITIONS), max_size=3)):
+def _append_producer_rows(log: MemoryLog, data: st.DataObject) -> None:
+    for event in data.draw(st.lists(st.one_of(_producer_rows(), DEFINITIONS), max_size=3)):
         if isinstance(event, AttributeDefined):
             record = MemoryRecord(event.name.encode(), codec.encode(event))
             for partition in range(PARTITIONS):

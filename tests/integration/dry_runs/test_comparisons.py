@@ -21,7 +21,7 @@ from ingest_api.dry_runs.comparison import (
 from ingest_api.dry_runs.service import check_removed_share
 from ingest_api.errors import IngestError
 from ingest_api.event_log.ledger import LedgerJob
-from ingest_api.postgres.pool import Store
+from ingest_api.postgres.pool import Database
 from ingest_api.web.responses import status_of
 from schemas.read_model.tables import USER_COLUMNS
 from tests.support.data.dry_run_scene import (
@@ -229,12 +229,12 @@ def test_pending_jobs_are_counted_from_the_newest_back(audience: Audience) -> No
     ledger = [LedgerJob(job, number, 0) for number, job in enumerate([*audience.jobs, *later])]
 
     async def count(jobs: Sequence[LedgerJob]) -> int:
-        store = Store(audience.env.conninfo)
-        await store.open()
+        db = Database(audience.env.conninfo)
+        await db.open()
         try:
-            return await count_pending(store.select_projected, jobs)
+            return await count_pending(db.select_projected, jobs)
         finally:
-            await store.close()
+            await db.close()
 
     assert asyncio.run(count(ledger)) == 3
     assert asyncio.run(count(ledger[:2])) == 0
@@ -246,7 +246,7 @@ def test_without_tables_there_is_no_audience(env: Ground) -> None:
     """No processor has been there yet: that is not an audience without users."""
 
     async def ask() -> None:
-        async with Store(env.conninfo).session(60) as connection:
+        async with Database(env.conninfo).session(60) as connection:
             await DryRunComparison(connection, 60).compare("insert", pieces_of(iter([])), ())
 
     with pytest.raises(NoAudienceError):

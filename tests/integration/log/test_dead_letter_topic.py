@@ -28,7 +28,7 @@ _BEGIN_MS = 1_700_000_000_000
 
 @pytest.fixture
 def log(env: Ground) -> Iterator[DeadLetterTopic]:
-    """Letters in three partitions, unevenly; number n was buried at time n // 3 ms."""
+    """Letters in three partitions, unevenly; number n became one at time n // 3 ms."""
     ensure_topics(env.settings)
     topic = env.settings.topics.dead_letters.name
     # Offsets are in order only where no retry changes it.

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from schemas.codec import codec, framing
 from schemas.events import RowRejected, UserRow
-from schemas.log.storable import misfit
+from schemas.log.storable import violation
 from tests.support.data.any_events import AnyRecords
 from tests.support.data.passes import MemoryRecord, make_pass
 from tests.support.data.projection_scene import Scene
@@ -105,7 +105,7 @@ def _fill(scene: Scene, rng: Random, most: int) -> tuple[Places, Places]:
 
 def _is_unfit(value: bytes | None) -> bool:
     try:
-        return misfit(codec.decode(value)) is not None
+        return violation(codec.decode(value)) is not None
     except codec.UndecodableError:
         # Rows are decoded many at once, which is not so strict with one that nobody counts.
         known = framing.type_of(value or b"")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ingest_api.as_of.diff import FoundDifferences, Kind
-    from ingest_api.postgres.pool import Store
+    from ingest_api.postgres.pool import Database
     from tests.support.servers.surroundings import Surroundings
 
 _INSERT: LiteralString = """
@@ -97,7 +97,7 @@ def database(surroundings_of_session: Surroundings) -> Iterator[str]:
 
 def page(conninfo: str, sides: Sides, **of: Any) -> dict[str, Any]:
     """A page of the differences."""
-    found = ask(conninfo, lambda store: AudienceDiff(store).select_page(sides, DiffPage(**of)))
+    found = ask(conninfo, lambda db: AudienceDiff(db).select_page(sides, DiffPage(**of)))
     return {**found.counts, "entries": [sent(entry) for entry in found.entries]}
 
 
@@ -176,8 +176,8 @@ def test_what_was_found_between_past_audiences_is_kept(database: str) -> None:
     answers: list[list[FoundDifferences]] = []
     for sides in (Sides(BEFORE, LIVE), Sides(BEFORE, PUBLIC)):
 
-        async def run(store: Store, sides: Sides = sides) -> list[FoundDifferences]:
-            diff = AudienceDiff(store)
+        async def run(db: Database, sides: Sides = sides) -> list[FoundDifferences]:
+            diff = AudienceDiff(db)
             first = await diff.select_page(sides, DiffPage(size=5))
             statement = "UPDATE model.user_row SET country = 'x' WHERE partition = %s"
             with psycopg.connect(database, autocommit=True) as connection:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ingest_api.jobs.errors import ErrorReads
+from ingest_api.jobs.errors import ErrorReader
 from ingest_api.web.paging import Page
 from tests.support.clients.answers import sent
 from tests.support.data.read_model_rows import (
@@ -53,7 +53,7 @@ def page(conninfo: str, index: int = 0, **of: int) -> dict[str, Any]:
     asked = Page(**of)
     found = ask(
         conninfo,
-        lambda store: ErrorReads(store, LEDGER.reverts).select_page(LEDGER.jobs[index], asked),
+        lambda db: ErrorReader(db, LEDGER.reverts).select_page(LEDGER.jobs[index], asked),
     )
     return sent(found)
 
@@ -113,7 +113,7 @@ def test_lines_come_in_pieces_of_bounded_size(database: str) -> None:
     def lines(after: int) -> list[int]:
         rows = ask(
             database,
-            lambda store: ErrorReads(store, LEDGER.reverts).select_lines(LEDGER.jobs[0], after),
+            lambda db: ErrorReader(db, LEDGER.reverts).select_lines(LEDGER.jobs[0], after),
         )
         return [row["record_number"] for row in rows]
 

@@ -12,9 +12,9 @@ import pytest
 from ingest_api.errors import IngestError
 from ingest_api.jobs.server_sent_events import event_texts
 from ingest_api.jobs.status_watch import JobWatch
-from ingest_api.jobs.statuses import JobReads
+from ingest_api.jobs.statuses import JobReader
 from ingest_api.jobs.views import job_status
-from ingest_api.postgres.pool import Store
+from ingest_api.postgres.pool import Database
 from ingest_api.web.responses import refusal
 from tests.support.clients.answers import sent
 from tests.support.data.read_model_rows import ACCEPTED, job, ledger_of, make_read_model
@@ -40,12 +40,12 @@ FINISH = "UPDATE model.job SET state = 'COMPLETED', finished_at = now()"
 LEDGER = ledger_of(ACCEPTED, job(7))
 
 
-class CountedReads(JobReads):
+class CountedReads(JobReader):
     """Notes when it was asked, and for how many jobs."""
 
-    def __init__(self, store: Store) -> None:
-        super().__init__(store, LEDGER)
-        self.store = store
+    def __init__(self, db: Database) -> None:
+        super().__init__(db, LEDGER)
+        self.database = db
         self.asked: list[tuple[float, int]] = []
 
     async def select_views(self, jobs: Sequence[LedgerJob]) -> list[JobView]:
@@ -57,8 +57,8 @@ class CountedReads(JobReads):
 class Scene:
     """A watch on a real read model, and the processor's stand-in."""
 
-    def __init__(self, store: Store, processor: psycopg.AsyncConnection[Any], most: int) -> None:
-        self.reads = CountedReads(store)
+    def __init__(self, db: Database, processor: psycopg.AsyncConnection[Any], most: int) -> None:
+        self.reads = CountedReads(db)
         self.watch = JobWatch(self.reads, most_watchers=most)
         self._processor = processor
 
@@ -79,16 +79,16 @@ def play(env: Ground, scene: Callable[[Scene], Awaitable[None]], *, most: int = 
     make_read_model(env.conninfo)
 
     async def run() -> None:
-        store = Store(env.conninfo)
-        await store.open()
+        db = Database(env.conninfo)
+        await db.open()
         try:
             async with (
                 asyncio.timeout(60),
                 await psycopg.AsyncConnection.connect(env.conninfo, autocommit=True) as processor,
             ):
-                await scene(Scene(store, processor, most))
+                await scene(Scene(db, processor, most))
         finally:
-            await store.close()
+            await db.close()
 
     asyncio.run(run())
 
@@ -190,7 +190,7 @@ def test_a_quiet_job_is_still_there(env: Ground, monkeypatch: pytest.MonkeyPatch
         assert await anext(texts) == b"retry: 2000\n\n"
         assert (await anext(texts)).startswith(b'id: 1\ndata: {"dataType":"AUDIENCE_MEMBERS",')
         assert [await anext(texts) for _ in range(2)] == [b": still there\n\n"] * 2
-        await on.reads.store.close()
+        await on.reads.database.close()
         assert [await anext(texts) for _ in range(3)] == [b": still there\n\n"] * 3
         await texts.aclose()
 

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from ingest_api.jobs.server_sent_events import event_id
-from ingest_api.jobs.statuses import ANY_JOB, JobFilter, JobReads
+from ingest_api.jobs.statuses import ANY_JOB, JobFilter, JobReader
 from ingest_api.jobs.views import job_status
 from schemas.events import JobRestored, JobReverted
 from schemas.read_model import tables as read_model
@@ -74,7 +74,7 @@ def status(conninfo: str) -> dict[str, Any]:
 
 def view(conninfo: str, ledger: JobLedger) -> JobView:
     """Of the first job."""
-    return ask(conninfo, lambda store: JobReads(store, ledger).view(ledger.jobs[0]))
+    return ask(conninfo, lambda db: JobReader(db, ledger).view(ledger.jobs[0]))
 
 
 def revert(ledger: JobLedger, job_id: int) -> None:
@@ -108,7 +108,7 @@ def listed(
 ) -> tuple[int, list[int]]:
     """The total and the ids of a page."""
     ledger = ledger_of(*jobs)
-    reads = ask(conninfo, lambda store: JobReads(store, ledger).select_page(wanted, start, size))
+    reads = ask(conninfo, lambda db: JobReader(db, ledger).select_page(wanted, start, size))
     return reads[0], [view.accepted.job_id for view in reads[1]]
 
 
@@ -327,9 +327,7 @@ def test_statuses_are_filtered_by_the_state_that_they_show(database: str) -> Non
             revert(ledger, job_id)
         restore(ledger, 3)
         states = JobFilter(states=frozenset(wanted))
-        total, views = ask(
-            database, lambda store: JobReads(store, ledger).select_page(states, 0, 20)
-        )
+        total, views = ask(database, lambda db: JobReader(db, ledger).select_page(states, 0, 20))
         assert {sent(job_status(view))["state"] for view in views} <= set(wanted)
         assert total == len(views)
         return [view.accepted.job_id for view in views]

@@ -9,7 +9,7 @@ import pytest
 
 from ingest_api.errors import IngestError
 from ingest_api.users.filters import read_filter
-from ingest_api.users.queries import UserReads
+from ingest_api.users.queries import UserReader
 from ingest_api.web.paging import Page
 from ingest_api.web.responses import status_of
 from tests.support.clients.answers import sent
@@ -87,13 +87,13 @@ def users(
 ) -> tuple[int, list[str]]:
     """The total and the ids of a page of users that a query asks for."""
     wanted = read_filter({name: [value] for name, value in (query or {}).items()})
-    page = sent(ask(conninfo, lambda store: UserReads(store, key).select_page(wanted, Page(**of))))
+    page = sent(ask(conninfo, lambda db: UserReader(db, key).select_page(wanted, Page(**of))))
     return page["total"], [user["id"] for user in page["audience"]]
 
 
 def one(conninfo: str, user_id: int) -> dict[str, Any] | None:
     """The user with this id."""
-    found = ask(conninfo, lambda store: UserReads(store, "email").fetch(user_id))
+    found = ask(conninfo, lambda db: UserReader(db, "email").fetch(user_id))
     return None if found is None else sent(found)
 
 

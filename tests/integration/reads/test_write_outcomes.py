@@ -11,7 +11,7 @@ import pytest
 from psycopg import sql
 
 from ingest_api.errors import IngestError
-from ingest_api.postgres.pool import Store
+from ingest_api.postgres.pool import Database
 from ingest_api.users import write_outcomes as module
 from ingest_api.users.write_outcomes import WriteOutcome, WriteOutcomes
 from ingest_api.web.responses import status_of
@@ -56,9 +56,9 @@ async def report(env: Ground, event_id: str, *, notify: bool, outcome: str = "up
 @contextlib.asynccontextmanager
 async def listening(env: Ground) -> AsyncGenerator[WriteOutcomes]:
     """Outcomes that are followed as long as the context is open."""
-    store = Store(env.conninfo)
-    await store.open()
-    found = WriteOutcomes(store)
+    db = Database(env.conninfo)
+    await db.open()
+    found = WriteOutcomes(db)
     task = asyncio.create_task(found.run())
     try:
         async with asyncio.timeout(_TIMEOUT_S):
@@ -68,7 +68,7 @@ async def listening(env: Ground) -> AsyncGenerator[WriteOutcomes]:
     finally:
         task.cancel()
         await asyncio.wait({task})
-        await store.close()
+        await db.close()
 
 
 def test_a_notified_outcome_comes_at_once(env: Ground, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from schemas.events import (
     RowRejected,
     UserRow,
 )
-from schemas.log.storable import misfit
+from schemas.log.storable import violation
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -83,9 +83,9 @@ class AnyRecords:
             return replace(event, name="\0")
         if isinstance(event, LogMove):
             return self.event()
-        if isinstance(event, JobAccepted) and misfit(event) is None:
+        if isinstance(event, JobAccepted) and violation(event) is None:
             return replace(event, job_id=-event.job_id)
-        if not isinstance(event, _LIKE_A_JOBS) or misfit(event) is not None:
+        if not isinstance(event, _LIKE_A_JOBS) or violation(event) is not None:
             return event
         changes: dict[str, Any] = {}
         if isinstance(event, JobOpened):

@@ -16,7 +16,7 @@ from ingest_api.dry_runs.comparison import (
     DryRunComparison,
 )
 from ingest_api.dry_runs.copy_input import ComparedLines, key_columns, line_columns
-from ingest_api.postgres.pool import Store
+from ingest_api.postgres.pool import Database
 from schemas.codec import codec
 from schemas.events import AttributeColumn, AttributeDefined
 from tests.support.data.passes import MemoryRecord, make_file_pass
@@ -174,7 +174,7 @@ class Audience:
         return asyncio.run(self._ask(count))
 
     async def _ask(self, question: Any) -> Any:
-        async with Store(self.env.conninfo).session(60) as connection:
+        async with Database(self.env.conninfo).session(60) as connection:
             return await question(DryRunComparison(connection, 60))
 
     def users(self) -> dict[str, Row]:

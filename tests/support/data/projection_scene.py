@@ -10,8 +10,8 @@ from processor.decoding.accept_rule import Rows, accept
 from processor.decoding.batches import decode_records
 from processor.decoding.producer_rules import LogPartition
 from processor.kafka.log_description import Log
-from processor.projection.projection import Projection, Work
-from processor.projection.session import Store
+from processor.projection.projection import PreparedBatch, Projection
+from processor.projection.session import ProjectionSession
 from processor.projection.staging import prepare_rows
 from processor.tables.generations import Generations
 from processor.tables.instance_registry import ensure_registry, show
@@ -31,7 +31,7 @@ _numbers = itertools.count()
 class Worker:
     """A processor without its consumer: it claims, and projects the batches it is given."""
 
-    store: Store
+    session: ProjectionSession
     projection: Projection
     states: dict[int, PartitionState] = field(default_factory=dict[int, "PartitionState"])
     generations: dict[int, int] = field(default_factory=dict[int, int])
@@ -39,7 +39,7 @@ class Worker:
 
     def claim(self) -> None:
         """Become the owner of every partition."""
-        claimed = self.store.claim(list(range(PARTITIONS)))
+        claimed = self.session.claim(list(range(PARTITIONS)))
         self.states = {partition: held[0] for partition, held in claimed.items()}
         self.generations = {partition: held[1] for partition, held in claimed.items()}
 
@@ -52,24 +52,24 @@ class Worker:
 
     def project(self, log: MemoryLog, sizes: list[int]) -> bool:
         """Project the next records, so many of each partition; whether there were any."""
-        works: list[Work] = []
+        batches: list[PreparedBatch] = []
         for partition, size in enumerate(sizes):
             begin = self.states[partition].next_offset
             if records := log.partitions[partition][begin : begin + size]:
-                steps = sum(len(work.steps) for work in works)
+                steps = sum(len(prepared.steps) for prepared in batches)
                 attributes = self.states[partition].attributes
                 key = self.projection.settings.reconciliation_key
                 place = LogPartition(partition, PARTITIONS, key)
                 batch = decode_records(records, place, attributes)
-                works.append(self._work(batch, steps))
-        if works:
+                batches.append(self._prepare(batch, steps))
+        if batches:
             self.generations = self.projection.project(
-                self.store.connection(), works, self.generations
+                self.session.connection(), batches, self.generations
             )
-            self.states |= {work.after.partition: work.after for work in works}
-        return bool(works)
+            self.states |= {prepared.after.partition: prepared.after for prepared in batches}
+        return bool(batches)
 
-    def _work(self, batch: Batch, first_step: int) -> Work:
+    def _prepare(self, batch: Batch, first_step: int) -> PreparedBatch:
         before = self.states[batch.partition]
         accepted = accept(batch, before, self.projection.reverted)
         assert not accepted.corrupt
@@ -79,7 +79,7 @@ class Worker:
             else step
             for number, step in enumerate(accepted.steps)
         ]
-        return Work(batch=batch, before=before, after=accepted.state, steps=steps)
+        return PreparedBatch(batch=batch, before=before, after=accepted.state, steps=steps)
 
 
 @dataclass(slots=True)
@@ -89,18 +89,18 @@ class Scene:
     env: Ground
     log: MemoryLog = field(default_factory=lambda: MemoryLog([[] for _ in range(PARTITIONS)]))
     schema: str = field(default_factory=lambda: f"projection_{next(_numbers)}")
-    stores: list[Store] = field(default_factory=list[Store])
+    sessions: list[ProjectionSession] = field(default_factory=list[ProjectionSession])
     reverted: frozenset[int] = frozenset()
 
     def worker(self) -> Worker:
         """A worker that has claimed every partition."""
         settings = self.env.settings
         generations = Generations(self.schema, PARTITIONS)
-        store = Store(settings, self.schema, is_live=False)
-        self.stores.append(store)
-        if len(self.stores) == 1:
+        session = ProjectionSession(settings, self.schema, is_live=False)
+        self.sessions.append(session)
+        if len(self.sessions) == 1:
             found = Log(topic_id="in memory", partitions=PARTITIONS)
-            connection = store.connection()
+            connection = session.connection()
             with connection.transaction(), connection.cursor() as cursor:
                 ensure_registry(cursor)
                 make_tables(cursor, settings, self.schema, found)
@@ -111,11 +111,11 @@ class Scene:
             read_rows=self.log.read_rows,
             reverted=self.reverted,
         )
-        worker = Worker(store, projection)
+        worker = Worker(session, projection)
         worker.claim()
         return worker
 
     def close(self) -> None:
         """End the sessions."""
-        for store in self.stores:
-            store.close()
+        for session in self.sessions:
+            session.close()

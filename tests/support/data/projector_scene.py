@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from processor.pipeline.prepare_batch import prepare_batch
 from processor.pipeline.projector_thread import (
     Broken,
     Claim,
@@ -13,7 +14,6 @@ from processor.pipeline.projector_thread import (
     Projected,
     Projector,
 )
-from processor.pipeline.works import make_work
 from tests.support.servers.surroundings import PARTITIONS
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from processor.decoding.accept_rule import PartitionState
     from processor.pipeline.projector_thread import Outcome
-    from processor.projection.projection import Work
+    from processor.projection.projection import PreparedBatch
     from tests.support.data.passes import MemoryLog
     from tests.support.data.projection_scene import Scene, Worker
 
@@ -34,7 +34,7 @@ class ProjectorDriver:
     def __init__(self, scene: Scene) -> None:
         worker: Worker = scene.worker()
         self._log: MemoryLog = scene.log
-        self._projector = Projector(worker.store, worker.projection)
+        self._projector = Projector(worker.session, worker.projection)
         self.claims = 0
 
     def run(self, sizes: Sequence[int]) -> None:
@@ -68,17 +68,17 @@ class ProjectorDriver:
             assert all(isinstance(outcome, Projected) for outcome in outcomes)
 
     def _task(self, states: dict[int, PartitionState], sizes: Sequence[int]) -> Project | None:
-        works: list[Work] = []
+        batches: list[PreparedBatch] = []
         for partition, size in enumerate(sizes):
             begin = states[partition].next_offset
             if records := self._log.partitions[partition][begin : begin + size]:
-                first_step = sum(len(work.steps) for work in works)
-                work, _ = make_work(
+                first_step = sum(len(prepared.steps) for prepared in batches)
+                prepared, _ = prepare_batch(
                     self._projector.projection, states[partition], records, first_step=first_step
                 )
-                works.append(work)
-                states[partition] = work.after
-        return Project(works) if works else None
+                batches.append(prepared)
+                states[partition] = prepared.after
+        return Project(batches) if batches else None
 
     def _outcome(self) -> Outcome:
         outcome = self._projector.outcomes.get(timeout=_TIMEOUT_S)

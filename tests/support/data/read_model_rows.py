@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, LiteralString, TypeVar
 import psycopg
 
 from ingest_api.event_log.ledger import JobLedger
-from ingest_api.postgres.pool import Store
+from ingest_api.postgres.pool import Database
 from processor.tables.generations import Generations
 from schemas.events import ChunkRange, JobAccepted
 from schemas.read_model import tables as read_model
@@ -86,15 +86,15 @@ def job(job_id: int, **changes: object) -> JobAccepted:
     return replace(ACCEPTED, job_id=job_id, **changes)
 
 
-def ask(conninfo: str, question: Callable[[Store], Awaitable[_T]]) -> _T:
-    """The answer to one question of a store."""
+def ask(conninfo: str, question: Callable[[Database], Awaitable[_T]]) -> _T:
+    """The answer to one question of a db."""
 
     async def run() -> _T:
-        store = Store(conninfo)
-        await store.open()
+        db = Database(conninfo)
+        await db.open()
         try:
-            return await question(store)
+            return await question(db)
         finally:
-            await store.close()
+            await db.close()
 
     return asyncio.run(run())

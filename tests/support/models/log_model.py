@@ -185,7 +185,7 @@ class LogModel:
             case RowRejected() | UserRow() if event.job_id is not None:
                 self._line(at, event, position)
             case UserRow():
-                fate = _Foreign(at, event, record.key(), position).fate()
+                fate = _ProducerRow(at, event, record.key(), position).fate()
                 self._tally(event.source, fate, recorded_at)
             case AttributeDefined():
                 at.attributes.setdefault(event.name, event.type)
@@ -235,7 +235,7 @@ class LogModel:
 
 
 @dataclass(frozen=True, slots=True)
-class _Foreign:
+class _ProducerRow:
     """Another producer's row, or a write of the API, at its place in the log."""
 
     at: _Partition

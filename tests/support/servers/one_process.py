@@ -22,7 +22,7 @@ from processor.errors import SupersededError
 from processor.kafka.log_description import describe_log
 from processor.kafka.row_reader import LogReader
 from processor.projection.projection import Projection
-from processor.projection.session import Store
+from processor.projection.session import ProjectionSession
 from processor.tables.generations import Generations
 from processor.tables.instance_registry import fetch_active, fetch_next_to_build, next_offsets
 from processor.tables.setup import ensure_active
@@ -92,7 +92,7 @@ class OneProcess:
 
     def close(self) -> None:
         """End the worker's session and the builder's reading."""
-        self.worker.store.close()
+        self.worker.session.close()
         self.follower.close()
 
     # What others append to the log.
@@ -177,7 +177,7 @@ class OneProcess:
         self._is_superseded = False
         with contextlib.suppress(SupersededError):
             assert not former.project(self.log, [20] * PARTITIONS)
-        former.store.close()
+        former.session.close()
 
     def project_all(self) -> None:
         """The live worker comes to the end of the log."""
@@ -317,7 +317,7 @@ def _live_worker(env: Ground) -> Worker:
         read_rows=LogReader(settings).read_rows,
         reverted=active.reverted,
     )
-    worker = Worker(Store(settings, active.schema), projection)
+    worker = Worker(ProjectionSession(settings, active.schema), projection)
     worker.claim()
     return worker
 

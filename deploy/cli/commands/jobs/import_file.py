@@ -29,8 +29,8 @@ _GZIP_MAGIC = b"\x1f\x8b"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Wishes:
-    """What is done beside sending the file."""
+class _ImportOptions:
+    """The options that are not of the upload itself."""
 
     dry_run: bool
     waits: bool
@@ -118,45 +118,46 @@ class _Wishes:
     help="How long it is sent again, with its key, while the API doesn't answer or is busy.",
 )
 @call_options
-def import_file(path: Path, *, url: str, **options: Any) -> None:
+def import_file(path: Path, *, url: str, **given: Any) -> None:
     """Upload the CSV file FILE (- for standard input), and follow its job to its end.
 
     The first line names the columns, in any order and case. A file whose name ends in .gz is
     sent as it is. A broken connection is no harm: the upload is sent again with the same
     idempotency key, so that it becomes one job.
     """
-    wishes = _Wishes(**{each.name: options.pop(each.name) for each in fields(_Wishes)})
-    _check(wishes)
-    if options["max_delete_percent"] is not None and options["mode"] != "delsert":
+    own = {each.name: given.pop(each.name) for each in fields(_ImportOptions)}
+    options = _ImportOptions(**own)
+    _check(options)
+    if given["max_delete_percent"] is not None and given["mode"] != "delsert":
         message = "--max-delete-percent is for --mode delsert; the other modes delete nobody."
         raise click.UsageError(message)
     with _opened(path) as (file, name), api(url) as client:
-        upload = Upload(file=file, name=name, **options)
-        if wishes.dry_run:
-            _try(client, upload, wishes)
+        upload = Upload(file=file, name=name, **given)
+        if options.dry_run:
+            _try(client, upload, options)
         else:
-            _import(client, upload, wishes)
+            _import(client, upload, options)
 
 
-def _check(wishes: _Wishes) -> None:
-    if wishes.errors_path is None:
+def _check(options: _ImportOptions) -> None:
+    if options.errors_path is None:
         return
-    if wishes.dry_run or not wishes.waits:
+    if options.dry_run or not options.waits:
         message = "--errors needs a finished import; it can't be with --dry-run or --no-wait."
         raise click.UsageError(message)
-    if not wishes.errors_path.resolve().parent.is_dir():
-        message = f"{wishes.errors_path} cannot be written: there is no such folder"
+    if not options.errors_path.resolve().parent.is_dir():
+        message = f"{options.errors_path} cannot be written: there is no such folder"
         raise CommandError(message)
 
 
-def _try(client: ApiClient, upload: Upload, wishes: _Wishes) -> None:
+def _try(client: ApiClient, upload: Upload, options: _ImportOptions) -> None:
     answer = send_upload(
         upload,
         lambda advance: send_for_dry_run(client, upload, advance=advance),
         progress_console(),
-        retry_for_s=wishes.retry_for_s,
+        retry_for_s=options.retry_for_s,
     )
-    if wishes.as_json:
+    if options.as_json:
         print_json(answer)
     else:
         print_dry_run(output(), upload.name, answer)
@@ -164,11 +165,11 @@ def _try(client: ApiClient, upload: Upload, wishes: _Wishes) -> None:
         sys.exit(_NOT_ALL_LINES)
 
 
-def _import(client: ApiClient, upload: Upload, wishes: _Wishes) -> None:
-    answer = _sent(client, upload, wishes)
+def _import(client: ApiClient, upload: Upload, options: _ImportOptions) -> None:
+    answer = _sent(client, upload, options)
     job_id = str(answer["id"])
-    if not wishes.waits:
-        if wishes.as_json:
+    if not options.waits:
+        if options.as_json:
             print_json(answer)
         else:
             click.echo(f"Job {job_id}: {answer['message']}")
@@ -178,18 +179,18 @@ def _import(client: ApiClient, upload: Upload, wishes: _Wishes) -> None:
     except KeyboardInterrupt:
         click.echo(f"Interrupted; the job goes on: `rollcall status {job_id} --wait`.", err=True)
         sys.exit(_INTERRUPTED)
-    _report(client, job_id, status, wishes)
+    _report(client, job_id, status, options)
 
 
-def _sent(client: ApiClient, upload: Upload, wishes: _Wishes) -> dict[str, Any]:
-    key = wishes.idempotency_key or str(uuid.uuid4())
+def _sent(client: ApiClient, upload: Upload, options: _ImportOptions) -> dict[str, Any]:
+    key = options.idempotency_key or str(uuid.uuid4())
     again = f"the same import with --idempotency-key {key} ends in one job"
     try:
         return send_upload(
             upload,
             lambda advance: send(client, upload, idempotency_key=key, advance=advance),
             progress_console(),
-            retry_for_s=wishes.retry_for_s,
+            retry_for_s=options.retry_for_s,
         )
     except ApiError as error:
         if not is_passing(error):
@@ -201,14 +202,16 @@ def _sent(client: ApiClient, upload: Upload, wishes: _Wishes) -> dict[str, Any]:
         sys.exit(_INTERRUPTED)
 
 
-def _report(client: ApiClient, job_id: str, status: dict[str, Any], wishes: _Wishes) -> None:
+def _report(
+    client: ApiClient, job_id: str, status: dict[str, Any], options: _ImportOptions
+) -> None:
     counts = JobCounts.of(status)
-    if wishes.as_json:
+    if options.as_json:
         print_json(status)
     else:
         print_counts(output(), job_id, counts)
-    if wishes.errors_path is not None and counts.rejected:
-        write_error_file(client, job_id, wishes.errors_path)
+    if options.errors_path is not None and counts.rejected:
+        write_error_file(client, job_id, options.errors_path)
     elif counts.rejected:
         click.echo(f"See `rollcall errors {job_id}`.", err=True)
     if counts.state != "COMPLETED":

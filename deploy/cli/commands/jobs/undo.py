@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from deploy.api_client.client import ApiClient, ApiError, path_of
 from deploy.api_client.job import JobCounts, follow
-from deploy.api_client.retry import Patience, is_passing, with_retries
+from deploy.api_client.retry import RetryPolicy, is_passing, with_retries
 from deploy.cli.api_command import ApiCommand, call_options
 from deploy.cli.output.job_progress import with_failures_printed
 from deploy.cli.output.tables import output, print_counts, print_json, print_line, progress_console
@@ -154,12 +154,12 @@ def _ask(client: ApiClient, change: _Change, job_id: str) -> None:
 
 def _preview(client: ApiClient, change: _Change, job_id: str) -> dict[str, Any]:
     """What would happen, asked for until it is ready."""
-    patience = Patience(for_s=_RETRY_FOR_S, longest_delay_s=2.0)
+    policy = RetryPolicy(for_s=_RETRY_FOR_S, longest_delay_s=2.0)
     with _bar() as bar:
         task = bar.add_task("Preview", total=None)
         while True:
             answer = with_retries(
-                lambda: client.post(change.path(job_id), {"dryRun": True}), patience
+                lambda: client.post(change.path(job_id), {"dryRun": True}), policy
             )
             if answer.get("dryRun") is not True:
                 message = f"the server knows no dry runs: {answer.get('message')}"
@@ -175,13 +175,13 @@ def _send(client: ApiClient, change: _Change, job_id: str) -> None:
     headers = {"Idempotency-Key": str(uuid.uuid4())}
     console = progress_console()
 
-    def tell(error: ApiError, delay_s: float) -> None:
+    def report(error: ApiError, delay_s: float) -> None:
         print_line(console, f"{error}; trying again in {delay_s:g} s")
 
     try:
         with_retries(
             lambda: client.request("POST", change.path(job_id), headers=headers),
-            Patience(for_s=_RETRY_FOR_S, tell=tell),
+            RetryPolicy(for_s=_RETRY_FOR_S, report=report),
         )
     except ApiError as error:
         if not is_passing(error):

@@ -13,7 +13,7 @@ import click
 
 from deploy.api_client.audience_diff import entries, first_page
 from deploy.cli.api_command import ApiCommand, json_option, url_option
-from deploy.cli.as_of import patience
+from deploy.cli.as_of import build_wait
 from deploy.cli.output.tables import (
     DEFAULT_PAGE_SIZE,
     output,
@@ -75,7 +75,7 @@ def diff(
     size = _MOST_PAGE_SIZE if as_json or csv_path else wanted["page_size"]
     query: dict[str, Any] = {"from": before, "to": after_point, "pageSize": size}
     query |= {"kind": list(wanted["kind"]) or None, "after": wanted["after"]}
-    waits = patience(progress_console())
+    waits = build_wait(progress_console())
     with api(url) as client:
         first = first_page(client, query, waits)
         if as_json:

@@ -6,9 +6,9 @@ from typing import Any, TypeVar
 import click
 
 from deploy.api_client.client import ApiClient, path_of
-from deploy.api_client.retry import Patience, with_retries
+from deploy.api_client.retry import RetryPolicy, with_retries
 from deploy.cli.api_command import ListingGroup, call_options, page_options
-from deploy.cli.as_of import as_of_option, patience
+from deploy.cli.as_of import as_of_option, build_wait
 from deploy.cli.output.tables import (
     USER_COLUMNS,
     flat,
@@ -110,7 +110,7 @@ def list_users(*, attributes: dict[str, str], as_json: bool, url: str, **query: 
     filters = {f"attributes.{name}": value for name, value in attributes.items()}
     with api(url) as client:
         answer = with_retries(
-            lambda: client.get("/audience", query | filters), _patience(query["asOf"])
+            lambda: client.get("/audience", query | filters), _retry_policy(query["asOf"])
         )
     if as_json:
         print_json(answer)
@@ -135,7 +135,7 @@ def get_user(user_id: str, *, as_json: bool, url: str, **query: Any) -> None:
     """Show the user with the id USER_ID."""
     with api(url) as client:
         answer = with_retries(
-            lambda: client.get(path_of("audience", user_id), query), _patience(query["asOf"])
+            lambda: client.get(path_of("audience", user_id), query), _retry_policy(query["asOf"])
         )
     if as_json:
         print_json(answer)
@@ -212,9 +212,9 @@ def user_history(user_id: str, *, as_json: bool, url: str) -> None:
     print_table(output(), f"{answer['total']} events", _HISTORY_COLUMNS, rows)
 
 
-def _patience(as_of: str | None) -> Patience:
+def _retry_policy(as_of: str | None) -> RetryPolicy:
     """Whoever asks for the audience as it is now is not kept waiting."""
-    return Patience(for_s=0) if as_of is None else patience(progress_console())
+    return RetryPolicy(for_s=0) if as_of is None else build_wait(progress_console())
 
 
 def _changes(event: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from deploy.api_client.client import (
     refusal_text,
 )
 from deploy.api_client.job import JobCounts
-from deploy.api_client.retry import Patience, with_retries
+from deploy.api_client.retry import RetryPolicy, with_retries
 
 
 def test_a_job_has_ended_once_its_state_is_final() -> None:
@@ -84,21 +84,21 @@ def test_events_are_read_by_their_data() -> None:
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
 def test_delays_double_up_to_the_longest(status: int) -> None:
     """An answer that will pass is waited for, ever longer."""
-    patience = Patience(for_s=60, longest_delay_s=4)
+    policy = RetryPolicy(for_s=60, longest_delay_s=4)
     error = RefusedError(status, "busy", None)
 
-    delays = [patience.delay_s(error, attempt=n, elapsed_s=0) for n in range(1, 6)]
+    delays = [policy.delay_s(error, attempt=n, elapsed_s=0) for n in range(1, 6)]
 
     assert delays == [0.5, 1, 2, 4, 4]
 
 
 def test_what_the_server_asks_for_is_waited() -> None:
-    """Retry-After is a lower bound, and no reason to wait beyond the patience."""
-    patience = Patience(for_s=60)
+    """Retry-After is a lower bound, and no reason to wait beyond the policy."""
+    policy = RetryPolicy(for_s=60)
     error = RefusedError(503, "not now", 20)
 
-    assert patience.delay_s(error, attempt=1, elapsed_s=0) == 20
-    assert patience.delay_s(error, attempt=1, elapsed_s=41) is None
+    assert policy.delay_s(error, attempt=1, elapsed_s=0) == 20
+    assert policy.delay_s(error, attempt=1, elapsed_s=41) is None
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_what_is_refused_is_not_tried_again(error: ApiError) -> None:
         raise error
 
     with pytest.raises(ApiError):
-        with_retries(action, Patience(for_s=60))
+        with_retries(action, RetryPolicy(for_s=60))
     assert len(calls) == 1
 
 
@@ -128,9 +128,9 @@ def test_what_fails_for_a_while_is_told_and_tried_again() -> None:
             raise answer
         return answer
 
-    patience = Patience(
-        for_s=60, longest_delay_s=0.01, tell=lambda error, _delay_s: told.append(str(error))
+    policy = RetryPolicy(
+        for_s=60, longest_delay_s=0.01, report=lambda error, _delay_s: told.append(str(error))
     )
 
-    assert with_retries(action, patience) == "done"
+    assert with_retries(action, policy) == "done"
     assert told == ["gone", "not yet"]

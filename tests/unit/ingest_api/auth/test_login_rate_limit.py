@@ -8,7 +8,7 @@ import pytest
 
 from ingest_api.auth import login_rate_limit
 from ingest_api.auth.login_rate_limit import FailureLimit, LoginLimits, LoginLimitSettings
-from ingest_api.auth.password_hashing import Passwords
+from ingest_api.auth.password_hashing import PasswordHashing
 from ingest_api.errors import IngestError
 from ingest_api.web.responses import refusal
 
@@ -73,7 +73,7 @@ def test_one_address_takes_half_of_the_turns_at_most() -> None:
     """The others get theirs, until all together are too many; nobody waits without bound."""
 
     async def flood() -> list[bool | int]:
-        passwords = Passwords(most_waiting=8)
+        passwords = PasswordHashing(most_waiting=8)
         hashed = await passwords.hash("right password")
 
         async def login(address: str) -> bool | int:

@@ -178,5 +178,5 @@ def test_a_write_that_comes_again_counts_once() -> None:
     found = [fold.apply(*place) for place in places]
     assert [entry is not None for entry in found] == [True, True, True, False]
     assert fold.apply(12 + REPEAT_OFFSETS, write) is not None
-    foreign = row(source="crm", event_id="a", first_name="One")
-    assert len(changes(foreign, between, foreign)) == 3
+    producer_row = row(source="crm", event_id="a", first_name="One")
+    assert len(changes(producer_row, between, producer_row)) == 3

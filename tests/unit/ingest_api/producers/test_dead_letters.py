@@ -20,7 +20,7 @@ from ingest_api.producers.retry_rules import (
 from ingest_api.web.responses import status_of
 from processor.decoding.batches import decode_records
 from processor.decoding.dead_letter_texts import with_way_out
-from processor.decoding.producer_rules import ForeignRules, LogPartition
+from processor.decoding.producer_rules import LogPartition, ProducerRowRules
 from schemas.codec import codec
 from schemas.events import AttributeDefined, RowRejected, UserRow
 from schemas.log.topics import partition_of
@@ -167,7 +167,7 @@ def test_an_event_is_shown_with_its_ids_as_texts() -> None:
 
 
 HERE = LogPartition(HOME, PARTITIONS, "email")
-RULES = ForeignRules(HERE, {"n": Attribute("n", "number", False, False)}, [])
+RULES = ProducerRowRules(HERE, {"n": Attribute("n", "number", False, False)}, [])
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def _refusal(event: UserRow, setting: str) -> Refusal | None:
     """By the rules of a log with that key, in the partition of the event's."""
     key = event.key.encode()
     here = LogPartition(partition_of(key, PARTITIONS), PARTITIONS, setting)
-    return ForeignRules(here, KEY_ATTRIBUTES, []).refusal(event, key, 0)
+    return ProducerRowRules(here, KEY_ATTRIBUTES, []).refusal(event, key, 0)
 
 
 @pytest.mark.parametrize(
@@ -275,7 +275,7 @@ def test_a_key_counts_from_the_definition_of_its_attribute_on() -> None:
     definition = replace(DEFINED, name="card", is_reconciliation_key=True)
     key = b"A1"
     here = LogPartition(partition_of(key, PARTITIONS), PARTITIONS, "card")
-    rules = ForeignRules(here, {}, [(3, definition)])
+    rules = ProducerRowRules(here, {}, [(3, definition)])
     event = row(key="A1", attributes={"card": "A1"})
     refusal = rules.refusal(event, key, 2)
     assert refusal is not None

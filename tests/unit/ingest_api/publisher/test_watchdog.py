@@ -21,7 +21,7 @@ def jobs(count: int) -> list[LedgerJob]:
 
 
 def test_a_job_read_to_its_end_and_not_complete_is_overdue() -> None:
-    """Patience begins when the processors have passed the end of the pass."""
+    """RetryPolicy begins when the processors have passed the end of the pass."""
     (job,) = jobs(1)
     watchdog = Watchdog(30)
     watchdog.watch(job)

@@ -268,10 +268,10 @@ def test_a_delserts_leaf_is_indexed_before_its_seal() -> None:
 def test_another_producers_row_during_a_delsert_needs_the_index() -> None:
     """What must find a row by its key cannot go to a leaf without indexes."""
     values = a_pass(1, 0, 2, "delsert")
-    foreign = codec.encode(
+    producer_row = codec.encode(
         UserRow(event_id="e", mode="delete", key="k", present=0, occurred_at=NOW)
     )
-    story, _ = applied([*values[:2], foreign, *values[2:]], [2, 3])
+    story, _ = applied([*values[:2], producer_row, *values[2:]], [2, 3])
     assert story == [
         "opened 1", "row 1/1", "indexed", "row 1/None", "row 1/2", "sealed 1",
     ]  # fmt: skip
@@ -279,15 +279,15 @@ def test_another_producers_row_during_a_delsert_needs_the_index() -> None:
 
 def test_another_producers_row_counts_at_any_time() -> None:
     """It needs no job, and moves no job's sequence."""
-    foreign = codec.encode(
+    producer_row = codec.encode(
         UserRow(event_id="e", mode="upsert", key="k", present=0, occurred_at=NOW)
     )
-    story, state = applied([foreign], [])
+    story, state = applied([producer_row], [])
     assert story == ["row None/None"]
     assert state == replace(START, next_offset=1)
 
 
-FOREIGN_ROW = UserRow(event_id="e", mode="upsert", key="k", present=0, occurred_at=NOW)
+PRODUCERS_ROW = UserRow(event_id="e", mode="upsert", key="k", present=0, occurred_at=NOW)
 UNTOUCHED = replace(START, is_indexed=False)
 """Of tables that are being built: no leaf has an index yet."""
 
@@ -308,8 +308,8 @@ def kinds(accepted: Accepted) -> list[str]:
 def test_of_a_reverted_job_only_its_refused_lines_count() -> None:
     """It is followed to its seal, so that the next job finds its place, and fills nothing."""
     values = a_pass(1, 0, 6, "delsert")
-    foreign = codec.encode(FOREIGN_ROW)
-    log = [*values[:3], foreign, *values[3:], *a_pass(2, 1, 1)]
+    producer_row = codec.encode(PRODUCERS_ROW)
+    log = [*values[:3], producer_row, *values[3:], *a_pass(2, 1, 1)]
     accepted = accepted_whole(log, reverted=frozenset({1}))
     opened, rows, *_ = accepted.steps
     assert isinstance(opened, Opened)
@@ -365,7 +365,7 @@ def test_an_upsert_and_another_producer_need_the_index() -> None:
     """Both look for users by their key."""
     accepted = accepted_whole(a_pass(1, 0, 1, "upsert"), UNTOUCHED)
     assert kinds(accepted) == ["Indexed", "Opened", "Rows", "Sealed"]
-    accepted = accepted_whole([codec.encode(FOREIGN_ROW)], UNTOUCHED)
+    accepted = accepted_whole([codec.encode(PRODUCERS_ROW)], UNTOUCHED)
     assert kinds(accepted) == ["Indexed", "Rows"]
 
 

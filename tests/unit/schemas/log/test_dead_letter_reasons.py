@@ -17,8 +17,8 @@ _GIVE_REASONS = (
     "UndecodableError(",
     "Refusal(",
     "DeadLetter(",
-    "Verdict(",
-    "Misfit(",
+    "RowOutcome(",
+    "Violation(",
     "def refuse(",
 )
 """A module that makes one of these gives reasons."""

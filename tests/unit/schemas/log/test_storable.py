@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from schemas.codec import codec, columnar
 from schemas.events import ChunkRange, JobAccepted, RowRejected, UserRow
 from schemas.log.reverts import Reverts
-from schemas.log.storable import misfit, unstorable_rows
+from schemas.log.storable import unstorable_rows, violation
 from tests.support.data.any_events import AnyRecords
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -48,7 +48,7 @@ def test_one_row_is_judged_as_many_are(
 
 def _is_unfit_row(value: bytes) -> bool:
     try:
-        return misfit(codec.decode(value)) is not None
+        return violation(codec.decode(value)) is not None
     except codec.UndecodableError:
         return _job_id(value) is not None
 
@@ -75,7 +75,7 @@ def test_an_acceptance_that_no_api_wrote_counts_for_nothing(
 ) -> None:
     """To all readers of `job-events` alike: it is as if it had been voided."""
     event = replace(ACCEPTED, **changes)
-    found = misfit(event)
+    found = violation(event)
     assert found is not None
     assert found.code == code
     reverts = Reverts()
@@ -87,5 +87,5 @@ def test_an_acceptance_that_no_api_wrote_counts_for_nothing(
 
 def test_an_acceptance_as_the_api_writes_it_is_fit() -> None:
     """With and without what may be null."""
-    assert misfit(ACCEPTED) is None
-    assert misfit(replace(ACCEPTED, file_name=None, header="Email", idempotency_key="k")) is None
+    assert violation(ACCEPTED) is None
+    assert violation(replace(ACCEPTED, file_name=None, header="Email", idempotency_key="k")) is None

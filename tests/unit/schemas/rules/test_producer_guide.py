@@ -22,7 +22,7 @@ from schemas.read_model.tables import API_SOURCE
 from schemas.read_model.upsert_sql import CHANGED
 from schemas.rules.attributes import ATTRIBUTE_TYPES, is_canonical
 from schemas.rules.fields import EMAIL_PATTERN, FIELDS, KEY_FIELD, MAX_KEY_BYTES, MOBILE_PATTERN
-from schemas.rules.producer_rows import event_misfit, value_misfit
+from schemas.rules.producer_rows import event_violation, value_violation
 
 _FOLDER = JAVA_LOCK.parent
 _GUIDE = (_FOLDER / "README.md").read_text()
@@ -109,8 +109,8 @@ def test_the_program_sends_values_that_are_allowed(name: str, given: str | None)
             _program().user_row(user, "email", "crm")
         return
     row = UserRow(**_program().user_row(user, "email", "crm"))
-    assert value_misfit(row) is None
-    assert event_misfit(row) is None
+    assert value_violation(row) is None
+    assert event_violation(row) is None
 
 
 def test_the_fingerprint_is_the_schema_s() -> None:

@@ -15,7 +15,7 @@ from ingest_api.validation.validate import NO_FAULT, validate_columns
 from schemas.events import UserRow
 from schemas.rules.attributes import attribute_field
 from schemas.rules.fields import FIELD_BY_NAME
-from schemas.rules.producer_rows import normalised_key, value_misfit
+from schemas.rules.producer_rows import normalised_key, value_violation
 
 if TYPE_CHECKING:
     from schemas.rules.fields import Field
@@ -70,10 +70,10 @@ def test_a_value_is_allowed_where_an_upload_would_keep_it_as_it_is(name: str, te
     verdicts = [code for code in own if code not in {"REQUIRED", "STATE_REQUIRED"}]
     kept = found.values.get(name, found.cells[name]).array[0].as_py()
     row = UserRow(mode="upsert", key="k", present=0, occurred_at=NOW, **_named(name, text))
-    misfit = value_misfit(row)
-    assert (misfit is None) == (not verdicts and bool(text) and kept == text)
-    if misfit is not None and verdicts and text == text.strip() != "":
-        assert misfit.code == verdicts[0]
+    violation = value_violation(row)
+    assert (violation is None) == (not verdicts and bool(text) and kept == text)
+    if violation is not None and verdicts and text == text.strip() != "":
+        assert violation.code == verdicts[0]
 
 
 def _named(name: str, text: str) -> dict[str, Any]:

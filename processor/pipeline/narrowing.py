@@ -1,9 +1,9 @@
-"""A partition's records made into work, and work that Postgres refused narrowed to its record.
+"""Narrows a batch that Postgres refused down to the record at fault, which becomes a dead letter.
 
-Records are judged before a transaction (:mod:`processor.decoding.batches`); this is the
+Records are validated before a transaction (:mod:`processor.decoding.batches`); this is the
 net below.  What the tables refuse for good is tried again in ever smaller transactions,
 each with its fence and its offset, until the record at fault stands alone.  That one
-becomes a dead letter, and everything after it is judged as if it were not there.
+becomes a dead letter, and everything after it is decided as if it were not there.
 
 A replay narrows down as a live worker does.  It finds the same record wherever the
 refusal depends on that record and on what stands before it in its partition: on a value
@@ -20,13 +20,10 @@ from typing import TYPE_CHECKING
 import structlog
 from psycopg import errors
 
-from processor.decoding.accept_rule import Rows, accept
-from processor.decoding.batches import decode_records
-from processor.decoding.producer_rules import FOREIGN_JOB, LogPartition, Refusal
+from processor.decoding.producer_rules import Refusal
 from processor.errors import RecordRefusedError
-from processor.projection.projection import Work
+from processor.pipeline.prepare_batch import prepare_batch
 from processor.projection.session import is_of_data
-from processor.projection.staging import prepare_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,44 +31,14 @@ if TYPE_CHECKING:
     import psycopg
 
     from processor.decoding.accept_rule import PartitionState
-    from processor.decoding.batch import Batch
     from processor.decoding.records import Record
-    from processor.projection.projection import Projection
-    from processor.projection.staging import PreparedRows
+    from processor.projection.projection import PreparedBatch, Projection
 
 _log = structlog.stdlib.get_logger("rollcall.processor")
 
 
-def make_work(
-    projection: Projection,
-    state: PartitionState,
-    records: Sequence[Record],
-    *,
-    first_step: int = 0,
-    refused: Mapping[int, Refusal] | None = None,
-) -> tuple[Work, int]:
-    """The work that these records, which come next at ``state``, are; and how many are repeats.
-
-    ``first_step`` is how many steps its transaction has before.
-    ``refused``: by offset, what the tables have been found not to take.
-    """
-    settings = projection.settings
-    place = LogPartition(
-        state.partition, settings.topics.user_events.partitions, settings.reconciliation_key
-    )
-    batch = decode_records(records, place, state.attributes, refused)
-    accepted = accept(batch, state, projection.reverted)
-    if not projection.is_silent:
-        _alarm(batch, accepted.corrupt)
-    steps = [
-        _prepared(projection, batch, step, first_step + number) if isinstance(step, Rows) else step
-        for number, step in enumerate(accepted.steps)
-    ]
-    return Work(batch=batch, before=state, after=accepted.state, steps=steps), accepted.repeats
-
-
 class Narrowing:
-    """Applies work again, of which Postgres refused a record; ``generation_of`` as it goes."""
+    """Applies a batch again of which Postgres refused a record; moves ``generation_of`` on."""
 
     def __init__(
         self,
@@ -83,13 +50,13 @@ class Narrowing:
         self._projection = projection
         self._connection = connection
 
-    def apply(self, work: Work) -> None:
-        """Commit all records of the work, those at fault as dead letters.
+    def apply(self, prepared: PreparedBatch) -> None:
+        """Commit all records of the batch, those at fault as dead letters.
 
         Raises:
             Exception: what is not of data, or is not of any record.
         """
-        self._apply(work.before, work.batch.records)
+        self._apply(prepared.before, prepared.batch.records)
 
     def _apply(self, state: PartitionState, records: Sequence[Record]) -> PartitionState:
         try:
@@ -128,37 +95,14 @@ class Narrowing:
     def _project(
         self, state: PartitionState, records: Sequence[Record], refused: Mapping[int, Refusal]
     ) -> PartitionState:
-        work, _ = make_work(self._projection, state, records, refused=refused)
-        self.generation_of = self._projection.project(self._connection, [work], self.generation_of)
-        return work.after
+        prepared, _ = prepare_batch(self._projection, state, records, refused=refused)
+        self.generation_of = self._projection.project(
+            self._connection, [prepared], self.generation_of
+        )
+        return prepared.after
 
 
 def _refusal(error: errors.Error) -> Refusal:
     # Its detail may quote what a user sent.
     what = error.diag.message_primary or type(error).__name__
     return Refusal("NOT_STORABLE", f"Postgres refused it ({error.sqlstate or 'psycopg'}): {what}")
-
-
-def _alarm(batch: Batch, corrupt: Sequence[int]) -> None:
-    """Somebody imitates the publisher, or what it sent was damaged on its way."""
-    for job_id in corrupt:
-        _log.error("digest mismatch", job_id=job_id, partition=batch.partition)
-    of_jobs = [letter for letter in batch.dead_letters if letter.job_id is not None]
-    for is_foreign, alarm in (
-        (True, "rows name a job that is not theirs"),
-        (False, "records of jobs are unfit"),
-    ):
-        found = [each for each in of_jobs if (each.code == FOREIGN_JOB) is is_foreign]
-        if found:
-            _log.error(
-                alarm,
-                partition=batch.partition,
-                rows=len(found),
-                first_offset=found[0].offset,
-                codes=sorted({letter.code for letter in found}),
-            )
-
-
-def _prepared(projection: Projection, batch: Batch, step: Rows, number: int) -> PreparedRows:
-    expect_new = projection.expects_new(step.job_id, step.mode, batch.partition)
-    return prepare_rows(batch, step, number, expect_new=expect_new)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from processor.decoding.records import Record
 
 
-def judge(
+def decode_and_accept(
     records: Sequence[Record],
     place: LogPartition,
     state: PartitionState,
