@@ -18,6 +18,7 @@ from ingest_api.errors import (
 )
 from ingest_api.event_log.ledger import is_same_content
 from ingest_api.event_log.user_events import LOG_HELD, NOTHING_KEPT
+from ingest_api.parsing.file_format import AUTO
 from ingest_api.uploads.multipart import FormError, UploadForm
 from ingest_api.uploads.options import ROLE_NEEDED, with_fields
 from ingest_api.uploads.receiver import UploadReceiver
@@ -206,11 +207,13 @@ class _RepeatedUpload:
             ConflictError: it was accepted for other content.
         """
         accepted = self._earlier_job.accepted
+        # Where it is left to the file, the same file says the same.
+        is_named = options.named_delimiter not in {None, AUTO}
         again = replace(
             accepted,
             sha256=self._digest.hexdigest(),
             mode=options.mode,
-            delimiter=options.delimiter,
+            delimiter=options.delimiter if is_named else accepted.delimiter,
             blank_cells=options.blank_cells,
         )
         if not is_same_content(accepted, again):
@@ -262,7 +265,7 @@ def _job_accepted(
         job_id=stored.job_id,
         attempt=stored.attempt,
         mode=options.mode,
-        delimiter=options.delimiter,
+        delimiter=survey.header.delimiter,
         charset=survey.charset,
         compression=received.file_format.compression,
         blank_cells=options.blank_cells,

@@ -8,15 +8,18 @@ from ingest_api.dry_runs.answer import DryRunAnswer
 from ingest_api.errors import INVALID_FILE
 from ingest_api.openapi.operation import JSON, Answer, Operation, Parameter, refused
 from ingest_api.openapi.response_types import ImportAccepted
-from ingest_api.parsing.file_format import DELIMITERS
+from ingest_api.parsing.file_format import AUTO, DELIMITERS
 from schemas.events import JOB_MODES
 
 _EXAMPLE_ID: Final = "8784592478968094060"
 _DELIMITER: Final[dict[str, Any]] = {
     "type": "string",
-    "enum": list(DELIMITERS),
-    "default": "COMMA",
-    "description": "What stands between the cells of a line.",
+    "enum": [*DELIMITERS, AUTO],
+    "description": (
+        "What stands between the cells of a line; `auto`: the delimiter with which the header has "
+        "the most known columns. "
+        "Without it a comma, unless the first line of the file says otherwise (`sep=;`)."
+    ),
 }
 _MODE: Final[dict[str, Any]] = {
     "type": "string",

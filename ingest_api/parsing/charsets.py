@@ -23,7 +23,11 @@ _MEANT: Final = {
 
 Programs on Windows write it under the name of the smaller one.
 """
-_OTHER_NAMES: Final = ((r"^windows-?(\d+)$", r"cp\1"), (r"^x-", ""))
+_OTHER_NAMES: Final = (
+    (r"^windows-31j$", "cp932"),
+    (r"^windows-?(\d+)$", r"cp\1"),
+    (r"^x-", ""),
+)
 """Of charsets that Python knows by another."""
 _BYTE_ORDER_MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8"),

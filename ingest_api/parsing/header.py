@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import unicodedata
 from dataclasses import dataclass
@@ -169,10 +170,10 @@ def delimiter_of_error_file(raw: str) -> str | None:
 
 def _plain_names(raw: str, delimiter: str) -> list[str]:
     """Return the names of the columns, as they are compared, with any delimiter."""
-    try:
-        cells = next(csv.reader([raw], delimiter=delimiter), [])
-    except csv.Error:  # a quoted line break that is none with this delimiter
-        return []
+    cells: list[str] = []
+    # Where a quoted line break is none with this delimiter, there is no such header.
+    with contextlib.suppress(csv.Error):
+        cells = next(csv.reader([raw], delimiter=delimiter), cells)
     return [plain_name(_visible(cell)) for cell in cells]
 
 

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final, cast
 
 from ingest_api.errors import Detail, invalid_file
-from ingest_api.parsing.file_format import AUTO, DELIMITERS
+from ingest_api.parsing.file_format import AUTO, DELIMITERS, USUAL_DELIMITER
 from schemas.events import JOB_MODES
 
 if TYPE_CHECKING:
@@ -52,9 +52,14 @@ class ImportOptions:
     """Of the users, how many a delsert may remove; the other modes remove nobody."""
 
     @property
-    def delimiter(self) -> str | None:
+    def named_delimiter(self) -> str | None:
         """Return the character between cells, or AUTO; None where it is left to the file."""
         return DELIMITERS.get(self.delimiter_name or "", self.delimiter_name)
+
+    @property
+    def delimiter(self) -> str:
+        """Return the character between cells, or AUTO; a comma where nothing says otherwise."""
+        return self.named_delimiter or USUAL_DELIMITER
 
     @property
     def mode(self) -> JobMode:

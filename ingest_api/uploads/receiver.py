@@ -14,7 +14,7 @@ import os
 import secrets
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from ingest_api.errors import Detail, UnavailableError, invalid_file
@@ -159,9 +159,19 @@ class UploadReceiver:
         )
         file_format = self._format_of(file, options)
         result = self._survey
-        if result is None or file_format != self._format:
+        if result is None or not await self._is_survey_of(file_format, result):
             result = self._in_thread(_survey_stored, self._resources, stored, file_format)
         return ReceivedFile(stored=stored, file_format=file_format, survey=await _surveyed(result))
+
+    async def _is_survey_of(self, file_format: FileFormat, result: asyncio.Future[Survey]) -> bool:
+        """Return whether the file was read in this format, whether it was known or found out."""
+        if self._format is None or file_format == self._format:
+            return file_format == self._format
+        await asyncio.wait([result])
+        if result.exception():
+            return False
+        found = replace(self._format, delimiter=result.result().header.delimiter)
+        return file_format == found
 
     def release(self) -> None:
         """Free everything that is held for the file, whatever became of it."""
@@ -174,7 +184,7 @@ class UploadReceiver:
             message = "The charset of the file's part is unknown, or not one that is taken."
             raise invalid_file(Detail("UNKNOWN_CHARSET", message))
         return FileFormat(
-            delimiter=options.delimiter,
+            delimiter=options.named_delimiter,
             charset=charset,
             compression="gzip" if file.is_gzip else "none",
             reconciliation_key=self._resources.settings.reconciliation_key,

@@ -51,11 +51,14 @@ class Upload:
     content: bytes
     file_name: str = "users.csv"
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    charset: str | None = None
 
     def send(self, client: Client) -> httpx2.Response:
         """The answer."""
         name = self.file_name.replace('"', '\\"').encode()
         top = b'Content-Disposition: form-data; name="uploadFile"; filename="' + name + b'"'
+        if self.charset:
+            top += b"\r\nContent-Type: text/csv; charset=" + self.charset.encode()
         return client.http.post(
             IMPORT,
             content=form(part(top, self.content)),
@@ -66,12 +69,13 @@ class Upload:
 def as_uploaded(bad: BadFile) -> Upload:
     """The file, described as a client can describe it."""
     names = {",": "COMMA", ";": "SEMI_COLON", "|": "PIPE", "-": "HYPHEN"}
-    delimiter = names[bad.described.get("delimiter", ",")]
+    delimiter = bad.described.get("delimiter")
     is_packed = bad.described.get("compression") == "gzip"
     return Upload(
         content=bad.content,
         file_name="users.csv.gz" if is_packed else "users.csv",
-        headers={"DELIMITER": delimiter},
+        headers={"DELIMITER": names[delimiter]} if delimiter else {},
+        charset=bad.described.get("charset"),
     )
 
 

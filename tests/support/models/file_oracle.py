@@ -107,12 +107,29 @@ class _FaultError(Exception):
         self.fault: Fault = (code, line)
 
 
-def read_records(content: bytes, delimiter: str = ",") -> list[Record] | Fault:
+def read_records(
+    content: bytes, delimiter: str = ",", rules_version: int = 3
+) -> list[Record] | Fault:
     """The records of a UTF-8 file, blank ones left out, or the first fault on the way."""
     try:
-        return [record for record in _Reader(content, delimiter).records() if record[1]]
+        records = list(_Reader(content, delimiter).records())
     except _FaultError as error:
         return error.fault
+    if rules_version < 3:
+        return [(line, raw) for line, raw in records if raw]
+    return [(line, raw) for line, raw in records if not _is_blank(raw, delimiter)]
+
+
+def _is_blank(raw: str, delimiter: str) -> bool:
+    """Whether no cell holds anything but white space."""
+    cells, is_quoted = [""], False
+    for character in raw:
+        is_quoted ^= character == '"'
+        if character == delimiter and not is_quoted:
+            cells.append("")
+        else:
+            cells[-1] += character
+    return all(re.fullmatch(r'(|"\s*")', cell.strip()) for cell in cells)
 
 
 class _Reader:
@@ -189,7 +206,7 @@ class _Refusal(Exception):  # noqa: N818 - raised and caught here only
 
 def read_events(content: bytes, job: JobAccepted) -> list[UserRow | RowRejected]:
     """What a pass over a well-formed UTF-8 file comes to, each with sequence 0."""
-    records = read_records(content, job.delimiter)
+    records = read_records(content, job.delimiter, job.rules_version)
     assert isinstance(records, list), records
     (_, header), *lines = records
     names = [name.strip() for name in _cells(header, job.delimiter)]
