@@ -9,6 +9,7 @@ import msgspec
 
 from ingest_api.dry_runs.statements import SAMPLES
 from ingest_api.openapi.user_answers import shown_fields
+from ingest_api.parsing.file_format import delimiter_name
 from schemas.rules.fields import DUPLICATE_IN_FILE, KEY_EXISTS, UNKNOWN_USER_INCOMPLETE
 from schemas.rules.rejections import incomplete_user, key_conflict
 
@@ -89,6 +90,8 @@ class DryRunAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     dry_run: bool = True
     message: str = NOTHING_CHANGED
     mode: str
+    delimiter: str
+    charset: str
     total: int
     insert: int
     update: int
@@ -104,6 +107,8 @@ def answer_of(compared: ComparisonResult, lines: ComparedLines) -> DryRunAnswer:
     refused = sum(compared.lines.get(code, 0) for code in _REFUSED)
     return DryRunAnswer(
         mode=lines.accepted.mode,
+        delimiter=delimiter_name(lines.accepted.delimiter),
+        charset=lines.accepted.charset,
         total=lines.accepted.lines,
         insert=compared.lines.get("insert", 0),
         update=compared.lines.get("update", 0),

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from ingest_api.openapi.response_types import JobStatus, UndoFailure
+from ingest_api.parsing.file_format import delimiter_name
 from ingest_api.web.dates import date_text, optional_date_text
 from schemas.log.job_states import ENDED_STATES, OUTCOMES, RUNNING_STATES, status_message
 
@@ -144,6 +145,8 @@ def job_status(view: JobView) -> JobStatus:
         mode=accepted.mode,
         file_name=accepted.file_name,
         sha256=accepted.sha256,
+        delimiter=delimiter_name(accepted.delimiter),
+        charset=accepted.charset,
         total=accepted.lines,
         **view.outcomes,
         rows_per_second=None if rate is None else round(rate, 1),

@@ -59,6 +59,11 @@ class FileFormat:
         return (fields | KEY_FIELD)[self.reconciliation_key]
 
 
+def delimiter_name(character: str) -> str:
+    """Return the name that this delimiter has in the HTTP contract."""
+    return next(name for name, known in DELIMITERS.items() if known == character)
+
+
 class Limits(Section, frozen=True, kw_only=True):
     """How much of a file is taken; more is a fault of the file.
 
