@@ -45,7 +45,7 @@ def is_complete(root: Path, lock: str = RUN_LOCK) -> bool:
 
 
 def install_commands(root: Path, lock: str, *, uv: str | None, python: str) -> list[list[str]]:
-    """The commands that make the environment anew, in order."""
+    """Return the commands that make the environment anew, in order."""
     venv, path = str(root / ".venv"), str(root / lock)
     target = f"{venv}/bin/python"
     if uv is not None:
@@ -61,7 +61,7 @@ def install_commands(root: Path, lock: str, *, uv: str | None, python: str) -> l
 
 
 def progress(output: Iterable[str], total: int) -> Iterable[str]:
-    """A line for each package of pip's output; uv tells of itself, on stderr."""
+    """Return a line for each package of pip's output; uv tells of itself, on stderr."""
     number = 0
     for line in output:
         doing, _, rest = line.partition(" ")

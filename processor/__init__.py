@@ -1,6 +1,6 @@
 """Projects ``user-events`` into Postgres, exactly once in effect.
 
-A record's way: the consumer's thread polls, decodes (:mod:`processor.decoding.batches`)
+A record's way: the consumer's thread polls, decodes (:mod:`processor.decoding.decode_records`)
 and decides which rows count (:mod:`processor.decoding.accept_rule`); the projector's
 thread writes them in one transaction (:mod:`processor.projection.transaction`), the first
 statement of which moves ``next_offset`` under the worker's epoch.

@@ -1,4 +1,4 @@
-"""``python -m processor``: one worker of the group; runs until SIGTERM."""
+"""`python -m processor`: runs one worker of the group until SIGTERM."""
 
 import signal
 import sys

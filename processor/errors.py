@@ -1,4 +1,4 @@
-"""Whatever this package raises on purpose.
+"""The errors that this package raises on purpose.
 
 ::
 
@@ -53,7 +53,7 @@ class NotReadyError(ProcessorError):
 
 
 class OtherProcessDiedError(ProcessorError):
-    """It has ended without a word."""
+    """The other process has ended without a result."""
 
 
 class PassedStopError(ProcessorError):
@@ -73,7 +73,7 @@ class StoppedError(ProcessorError):
 
 
 class VerificationError(ProcessorError):
-    """Nothing can be proved here: says why and what to do; no work was touched."""
+    """The tables can't be verified here: says why and what to do; nothing was changed."""
 
 
 class RefusedToStartError(ProcessorError):

@@ -114,7 +114,7 @@ class JobSealed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChunkRange:
-    """Where the chunks of a file are in ``uploads``: both offsets included."""
+    """The place of a file's chunks in ``uploads``: both offsets included."""
 
     partition: int
     first_offset: int

@@ -78,11 +78,11 @@ class ApiClient:
         )
 
     def __enter__(self) -> Self:
-        """The client itself."""
+        """Return the client itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Closes its connections."""
+        """Close its connections."""
         self._http.close()
 
     def is_ready(self) -> bool:
@@ -124,7 +124,7 @@ class ApiClient:
 
     @contextlib.contextmanager
     def _answer(self, method: str, path: str, **arguments: Any) -> Generator[httpx2.Response]:
-        """A success, whose body is still to be read."""
+        """Send a request; return a successful answer, whose body is still to be read."""
         try:
             with self._http.stream(method, f"{BASE_PATH}{path}", **arguments) as response:
                 if not response.is_success:

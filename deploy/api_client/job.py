@@ -50,7 +50,7 @@ def _has_ended(counts: JobCounts) -> bool:
 def follow(
     client: ApiClient, job_id: str, is_last: Callable[[JobCounts], bool] = _has_ended
 ) -> Iterator[dict[str, Any]]:
-    """The job's status at each change, until the one with which it has ended.
+    """Yield the job's status at each change, until the one with which it has ended.
 
     They come as server-sent events, or are asked for where the server sends none.
 

@@ -25,7 +25,7 @@ def request(client: ApiClient, purpose: str, *, mend: bool) -> dict[str, Any]:
 
 
 def at_work(client: ApiClient) -> dict[str, Any] | None:
-    """The projection that may take the place of the live tables and is not built yet, or None.
+    """Return the projection being built to take the place of the live tables, or None.
 
     Raises:
         ApiError: The API refused or could not be reached.
@@ -38,7 +38,7 @@ def at_work(client: ApiClient) -> dict[str, Any] | None:
 
 
 def follow(client: ApiClient, number: int) -> Iterator[dict[str, Any]]:
-    """The projection as it goes on, twice a second, until it is no longer being built.
+    """Yield the projection as it goes on, twice a second, until it is no longer being built.
 
     Raises:
         ApiError: There is no such projection, or the API could not be reached for a minute.
@@ -54,11 +54,11 @@ def follow(client: ApiClient, number: int) -> Iterator[dict[str, Any]]:
 
 
 def compared_tables(projection: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What was found of each table; none where they were not compared."""
+    """Return what was found of each table; none where they were not compared."""
     result: dict[str, Any] = projection["result"] or {}
     return list(result.get("tables") or ())
 
 
 def differing_tables(projection: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Those that are not what the log makes."""
+    """Return the tables that are not what the log makes."""
     return [table for table in compared_tables(projection) if not table["isEqual"]]

@@ -1,4 +1,4 @@
-"""What the commands that call the API have in common: their help, and their options."""
+"""Help and options that the commands which call the API have in common."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -30,7 +30,7 @@ class ApiCommand(click.Command):
         self._exit_status = _EXIT_STATUS | dict(exit_status or {})
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
-        """Writes the further sections."""
+        """Write the further sections."""
         with formatter.section("Examples"):
             for example in self._examples:
                 formatter.write(f"  {example}\n")
@@ -47,7 +47,7 @@ class ListingGroup(click.Group):
     command_class = ApiCommand
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Names `list` where the arguments begin with an option, or there are none."""
+        """Insert `list` where the arguments begin with an option, or there are none."""
         if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
             args = ["list", *args]
         return super().parse_args(ctx, args)

@@ -1,4 +1,4 @@
-"""Waits for as-of reads, whose tables the API builds from the log."""
+"""The option `--as-of`, and the wait until the tables of an as-of read are built."""
 
 import click
 from rich.console import Console

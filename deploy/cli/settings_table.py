@@ -1,4 +1,4 @@
-"""The table of all settings: for `./rollcall settings` and for the README."""
+"""Makes the table of all settings: for `./rollcall settings` and for the README."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -18,7 +18,7 @@ READERS: dict[str, tuple[type[Section], ...]] = {
     "commands": (Settings, ClientSettings),
     "local stack": (StackSettings,),
 }
-"""What each of them reads."""
+"""The settings that each of them reads."""
 _SERVICES = {"api", "publisher", "processor", "builder"}
 _BEGIN, _END = (
     "<!-- settings: made by ./rollcall settings --write README.md -->\n",
@@ -27,7 +27,7 @@ _BEGIN, _END = (
 
 
 def all_settings() -> dict[Variable, list[str]]:
-    """Every setting, with who reads it."""
+    """Return every setting, with who reads it."""
     found: dict[str, tuple[Variable, list[str]]] = {}
     for reader, sections in READERS.items():
         for section in sections:
@@ -38,7 +38,7 @@ def all_settings() -> dict[Variable, list[str]]:
 
 
 def rows() -> Iterator[dict[str, Any]]:
-    """The settings as JSON has them."""
+    """Yield the settings as JSON has them."""
     for each, readers in all_settings().items():
         setting = each.setting
         yield {
@@ -59,7 +59,7 @@ def rows() -> Iterator[dict[str, Any]]:
 
 
 def written_into(document: str) -> str:
-    """The Markdown document with the table of now between its marks.
+    """Return the Markdown document with the table of now between its marks.
 
     Raises:
         ValueError: it has no such marks.

@@ -1,4 +1,4 @@
-"""Where Kafka and Postgres are, for commands that need no API: the environment, or the stack."""
+"""Finds Kafka and Postgres for commands that need no API: by the environment, or the stack."""
 
 import os
 from pathlib import Path
@@ -12,7 +12,7 @@ _ADDRESSES = ("ROLLCALL_KAFKA_BOOTSTRAP_SERVERS", "ROLLCALL_DATABASE_URL")
 
 
 def settings_of(data_dir: Path) -> Settings:
-    """As the environment says; where it names neither address, of the stack on this folder.
+    """Read the settings; where they name neither address, take the stack's on this folder.
 
     Raises:
         CommandError: no stack runs there, or a setting is wrong.

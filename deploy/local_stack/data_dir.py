@@ -1,4 +1,4 @@
-"""The folder that holds all a local stack keeps, and who is using it."""
+"""The data folder of a local stack: its layout, its lock, and the addresses of who runs there."""
 
 import fcntl
 import json
@@ -31,7 +31,7 @@ class NoStackError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StackAddresses:
-    """How to reach a running stack."""
+    """The addresses of a running stack."""
 
     bootstrap_servers: str
     """Kafka, as `host:port`."""
@@ -64,7 +64,7 @@ class DataDir:
 
     @property
     def logs(self) -> Path:
-        """What the processes print."""
+        """The output of the processes."""
         return self.path / "logs"
 
     @property
@@ -73,7 +73,7 @@ class DataDir:
         return self.path / "stack.json"
 
     def create(self) -> None:
-        """Makes the folders that are missing, for their owner only, and puts long logs aside."""
+        """Make the folders that are missing, for their owner only, and puts long logs aside."""
         for folder in (self.path, self.kafka, self.logs):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for log in self.logs.glob("*.log"):
@@ -81,25 +81,25 @@ class DataDir:
                 log.replace(log.with_suffix(".log.1"))
 
     def token(self) -> str:
-        """The mark that processes of this folder's stack carry in their environment."""
+        """Return the mark that processes of this folder's stack carry in their environment."""
         path = self.path / "token"
         if not path.exists():
             write_private(path, secrets.token_hex(16))
         return path.read_text()
 
     def write_addresses(self, addresses: StackAddresses) -> None:
-        """Records how to reach the stack that now runs here."""
+        """Record how to reach the stack that now runs here."""
         write_private(self.addresses, json.dumps(asdict(addresses)))
 
     def read_addresses(self) -> StackAddresses | None:
-        """How to reach the stack that was started here last, unless it has stopped in order."""
+        """Return how to reach the stack that was started here last, unless it stopped in order."""
         try:
             return StackAddresses(**json.loads(self.addresses.read_text()))
         except FileNotFoundError:
             return None
 
     def running_stack(self) -> StackAddresses:
-        """How to reach the stack that runs here.
+        """Return how to reach the stack that runs here.
 
         Raises:
             NoStackError: None does, or it is not ready yet.
@@ -119,7 +119,7 @@ class DataDirLock:
         self._descriptor = -1
 
     def __enter__(self) -> Self:
-        """Takes the lock at once.
+        """Take the lock at once.
 
         Raises:
             DataDirInUseError: Another process has it.
@@ -136,17 +136,17 @@ class DataDirLock:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Frees the lock."""
+        """Free the lock."""
         os.close(self._descriptor)
 
 
 def default_data_dir() -> Path:
-    """The folder of a stack that was not told another."""
+    """Return the folder of a stack that was not told another."""
     return platformdirs.user_data_path("rollcall")
 
 
 def write_private(path: Path, text: str) -> None:
-    """Leaves `path` with this text, whole or as it was before, readable by its owner only."""
+    """Leave `path` with this text, whole or as it was before, readable by its owner only."""
     staged = path.with_name(f"{path.name}.new")
     staged.unlink(missing_ok=True)
     descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

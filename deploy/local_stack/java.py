@@ -1,4 +1,4 @@
-"""The Java that runs Kafka."""
+"""Finds a Java that can run Kafka."""
 
 import os
 import re
@@ -17,7 +17,7 @@ class JavaError(Exception):
 
 
 def find_java() -> Path:
-    """The `java` to run.
+    """Return the `java` to run.
 
     The wheel's comes first: it is pinned with a hash, so every machine runs the same, and the
     broker starts as fast on it as on an installed Java 17 (2.7 s both, measured).
@@ -52,6 +52,6 @@ def _major_version(java: Path) -> int:
 
 
 def parse_major_version(text: str) -> int:
-    """The feature release in what `java -version` prints (1.8 is Java 8); 0 if there is none."""
+    """Return the feature release that `java -version` printed (1.8 is Java 8); 0 if none."""
     match = re.search(r'version "(?:1\.)?(\d+)', text)
     return int(match[1]) if match else 0

@@ -1,4 +1,4 @@
-"""Apache Kafka as a child process: one node, broker and KRaft controller in one."""
+"""Runs Apache Kafka as a child process: one node, broker and KRaft controller in one."""
 
 import os
 import shutil
@@ -81,7 +81,7 @@ class KafkaError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class KafkaFiles:
-    """Where a broker's files are."""
+    """The paths of a broker's files."""
 
     folder: Path
     log_path: Path
@@ -100,7 +100,7 @@ class KafkaFiles:
 
     @property
     def unfinished(self) -> Path:
-        """Where the log is formatted, so that one cut short is never taken for a whole one."""
+        """The folder where the log is formatted: one cut short is never taken for a whole one."""
         return self.folder / "data.new"
 
 
@@ -136,7 +136,7 @@ class KafkaServer:
         return self._child
 
     def begin_format(self) -> None:
-        """Begins to format the log, where it has never been used, and returns at once."""
+        """Begin to format the log, where it has never been used, and returns at once."""
         if self._files.data.exists():
             return
         shutil.rmtree(self._files.unfinished, ignore_errors=True)
@@ -145,7 +145,7 @@ class KafkaServer:
         self._child = self._run_java("kafka.tools.StorageTool", *arguments)
 
     def end_format(self) -> None:
-        """Waits until what `begin_format` began is done.
+        """Wait until what `begin_format` began is done.
 
         Raises:
             KafkaError: It failed; the broker's log says why.
@@ -158,13 +158,13 @@ class KafkaServer:
         self._files.unfinished.rename(self._files.data)
 
     def launch(self) -> Child:
-        """Starts the broker and returns its process at once."""
+        """Start the broker and returns its process at once."""
         properties = self._write_properties(self._files.data)
         self._child = self._run_java("kafka.Kafka", str(properties))
         return self._child
 
     def wait_ready(self, timeout_s: float) -> None:
-        """Returns once the broker answers.
+        """Return once the broker answers.
 
         Raises:
             KafkaError: It ended instead, or did not answer in time.
@@ -182,7 +182,7 @@ class KafkaServer:
                 raise KafkaError(message)
 
     def stop(self) -> None:
-        """Ends the broker in order, or by force where that takes too long; may be repeated."""
+        """End the broker in order, or by force where that takes too long; may be repeated."""
         if self._child is not None:
             self._child.stop(STOP_TIMEOUT_S)
 

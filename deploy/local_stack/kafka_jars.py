@@ -1,4 +1,4 @@
-"""Jars: exactly those of a lock, fetched once into the user's cache folder.
+"""Fetches the jars of a lock file, once, into the user's cache folder.
 
 Kafka's are those of `kafka-jars.lock`.
 """
@@ -55,7 +55,7 @@ class LockedJar:
 
 
 def parse_lock(text: str) -> list[LockedJar]:
-    """The jars in the order of the lock; lines that begin with `#` say nothing."""
+    """Return the jars in the order of the lock; lines that begin with `#` say nothing."""
     lines = (line.split() for line in text.splitlines() if line and not line.startswith("#"))
     return [_parse_line(*words) for words in lines]
 
@@ -66,12 +66,12 @@ def _parse_line(coordinate: str, digest: str, size: str) -> LockedJar:
 
 
 def ensure_jars(console: Console) -> list[Path]:
-    """The paths of Kafka's jars; see `ensure_locked`."""
+    """Return the paths of Kafka's jars; see `ensure_locked`."""
     return ensure_locked(LOCK_PATH, "Apache Kafka", console)
 
 
 def ensure_locked(lock: Path, what: str, console: Console) -> list[Path]:
-    """The paths of all jars, each with the hash that the lock names, in the lock's order.
+    """Return the paths of all jars, each with the hash that the lock names, in the lock's order.
 
     Fetches what is missing or damaged, with a progress bar.
     Several processes may do so at once: a jar appears in the cache folder whole or not at all.
@@ -124,7 +124,7 @@ def _progress(
 
 
 def maven_context(staging: Path, advance: Callable[[int], None]) -> "MavenContext":
-    """Resolves artifacts into this folder; ``advance`` is told of the bytes that come."""
+    """Resolve artifacts into this folder; ``advance`` is told of the bytes that come."""
     # Imported here, because it takes a quarter of a second and is needed on the first start only.
     from jgo.config import GlobalSettings  # noqa: PLC0415 - see above
     from jgo.constants import MAVEN_CENTRAL_URL  # noqa: PLC0415 - see above

@@ -1,4 +1,4 @@
-"""Ends what a stack whose parent was killed has left running.
+"""Ends processes that a stack left running when its parent was killed.
 
 The kernel ends our children with their parent on Linux only, and nowhere their own children.
 So every process of a stack carries the token of its data folder in its environment. Postgres'
@@ -20,7 +20,7 @@ _KILLED_END_S = 5
 
 
 def end_leftovers(token: str | None, cluster: Path) -> list[int]:
-    """The ids of the processes that were ended: all that carry `token` or work in `cluster`.
+    """Return the ids of the processes that were ended: all that carry `token` or work in `cluster`.
 
     None as `token` ends Postgres' processes only.
     Returns once they are gone: asked first, killed after ten seconds.

@@ -54,7 +54,7 @@ def _resolve(version: str) -> list[Artifact]:
 
 
 def _resolve_java(version: str, of_kafka: list[Artifact]) -> list[Artifact]:
-    """Where Kafka has the same library, its version is taken: it is there already."""
+    """Resolve the example's jars; where Kafka has the same library, its version is taken."""
     names = {
         (artifact.groupId, artifact.artifactId): artifact
         for coordinate in _JAVA_COORDINATES

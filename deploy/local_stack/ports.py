@@ -1,4 +1,4 @@
-"""TCP ports on the loopback address."""
+"""Chooses free TCP ports on the loopback address, and keeps them across restarts."""
 
 import json
 import random
@@ -13,7 +13,7 @@ broker is about to take again must not be taken by somebody's client meanwhile."
 
 
 def keep_or_choose_ports(path: Path, count: int) -> list[int]:
-    """The ports recorded in `path` while all are free, else new ones, which are then recorded.
+    """Return the ports recorded in `path` while all are free, else record new ones.
 
     A port stays the same across restarts, so that clients find the broker again.
     """

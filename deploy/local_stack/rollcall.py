@@ -1,4 +1,4 @@
-"""All of Rollcall on this machine: the local stack and the services on it, supervised."""
+"""Runs all of Rollcall on this machine: the local stack and the services on it, supervised."""
 
 import contextlib
 import os
@@ -33,11 +33,11 @@ class PortInUseError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to run."""
+    """The processes to run, and where."""
 
     data_dir: Path
     port: int | None
-    """Of the HTTP API; None takes 8080, or the next one that is free."""
+    """The port of the HTTP API; None takes 8080, or the next one that is free."""
     processors: int
 
 
@@ -48,14 +48,14 @@ class Running:
     url: str
     account: Account
     password_path: Path | None
-    """Where the generated password is kept; None where it was given."""
+    """The file of the generated password; None where it was given."""
     log_dir: Path
     stack: LocalStack
 
 
 @contextlib.contextmanager
 def running_rollcall(plan: Plan, console: Console) -> Generator[Running]:
-    """Everything, ready; on the way out all processes are ended in order.
+    """Start everything, yield it once ready, and end all processes in order.
 
     Raises:
         NotReadyError: The services did not become ready; their logs say why.
@@ -88,7 +88,7 @@ def running_rollcall(plan: Plan, console: Console) -> Generator[Running]:
 
 
 def choose_port(wanted: int | None) -> int:
-    """The port for the HTTP API.
+    """Return the port for the HTTP API.
 
     Raises:
         PortInUseError: `wanted` is not free.
@@ -102,7 +102,7 @@ def choose_port(wanted: int | None) -> int:
 
 
 def admin_password(data_dir: DataDir) -> tuple[str, Path | None]:
-    """The administrator's password, and the file that keeps it where it was generated.
+    """Return the administrator's password, and the file that keeps it where it was generated.
 
     Raises:
         SettingsError: the one that is given can't be used.

@@ -1,4 +1,4 @@
-"""Kafka and Postgres of one data folder, started and stopped together."""
+"""Starts and stops Kafka and Postgres of one data folder together."""
 
 import contextlib
 import os
@@ -51,7 +51,7 @@ class LocalStack:
         return self.postgres.conninfo
 
     def __enter__(self) -> Self:
-        """Starts both servers.
+        """Start both servers.
 
         Raises:
             DataDirInUseError: Another process runs a stack on this folder.
@@ -73,7 +73,7 @@ class LocalStack:
         self._exit.close()
 
     def environment(self) -> dict[str, str]:
-        """The environment for a process that belongs to this stack, and ends with it."""
+        """Return the environment for a process that belongs to this stack, and ends with it."""
         return os.environ | {TOKEN_VARIABLE: self.data_dir.token()}
 
     def _end_leftovers(self) -> None:

@@ -78,10 +78,10 @@ def read_records(
         MoveFailedError: Kafka delivered none for a minute, or a schema cannot be fetched.
     """
     schemas = EventSchemas(settings.schema_registry)
-    asked = Range(topic, partition, begin, end)
+    log_range = Range(topic, partition, begin, end)
     try:
         with RangeReader(settings.kafka, "log-move", _READING) as reader:
-            for messages in reader.batches(asked, at_once=_BATCH):
+            for messages in reader.batches(log_range, at_once=_BATCH):
                 records = [_copied(message) for message in messages]
                 _learn(schemas, records)
                 yield records

@@ -1,4 +1,4 @@
-"""Child processes that never outlive their parent.
+"""Starts child processes that never outlive their parent.
 
 On Linux the kernel signals a child when the thread that forked it ends (`prctl(2)`,
 PR_SET_PDEATHSIG), so children are started by a thread that lives as long as they should.
@@ -24,15 +24,15 @@ _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildSpec:
-    """What to run, and how to end it."""
+    """The command of a child, and how to end it."""
 
     name: str
-    """How messages and logs call it."""
+    """The name in messages and logs."""
     command: Sequence[str]
     environment: Mapping[str, str]
     """The whole environment: nothing is inherited."""
     log_path: Path | None = None
-    """Where its output is appended; None inherits the parent's."""
+    """The file to which its output is appended; None inherits the parent's."""
     user: str | None = None
     """The system user to run as, with the group of the same name; only root may set it."""
     cwd: Path | None = None
@@ -58,11 +58,11 @@ class Child:
         return self._process.pid
 
     def poll(self) -> int | None:
-        """The exit status (minus the number of a signal), or None while it runs."""
+        """Return the exit status (minus the number of a signal), or None while it runs."""
         return self._process.poll()
 
     def wait(self, timeout_s: float | None = None) -> int:
-        """The exit status, once it has ended.
+        """Wait until it has ended; return the exit status.
 
         Raises:
             TimeoutError: It still runs after `timeout_s`.
@@ -74,18 +74,18 @@ class Child:
             raise TimeoutError(message) from error
 
     def ask_to_stop(self) -> None:
-        """Sends the stop signal and returns at once; nothing happens where it has ended."""
+        """Send the stop signal and returns at once; nothing happens where it has ended."""
         self._process.send_signal(self.spec.stop_signal)
 
     def stop(self, timeout_s: float) -> int:
-        """The exit status, after it was asked to stop, and killed after `timeout_s`."""
+        """Ask it to stop, kill it after `timeout_s`; return the exit status."""
         self.ask_to_stop()
         with contextlib.suppress(TimeoutError):
             self.wait(timeout_s)
         return self.kill()
 
     def kill(self) -> int:
-        """The exit status, after SIGKILL to it and to all that is left of its process group."""
+        """Send SIGKILL to it and to what is left of its process group; return the exit status."""
         # Once only: afterwards the number of the group may come to mean another.
         if not self._is_group_ended:
             self._is_group_ended = True

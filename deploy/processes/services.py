@@ -1,4 +1,4 @@
-"""Rollcall's own processes, as the supervisor runs them."""
+"""The commands of Rollcall's own processes, as the supervisor runs them."""
 
 import os
 import sys

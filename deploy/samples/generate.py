@@ -81,14 +81,14 @@ class Line:
 
 
 def main() -> None:
-    """Writes the three files and the expected counts beside this module."""
+    """Write the three files and the expected counts beside this module."""
     folder = Path(__file__).parent
     for name, text in sample_files().items():
         (folder / name).write_text(text, newline="")
 
 
 def sample_files() -> dict[str, str]:
-    """The files by name; the same at every call."""
+    """Return the files by name; the same at every call."""
     rng = random.Random(_SEED)  # noqa: S311 - the files must come out the same each time
     audience = [_person(rng, number) for number in range(_INSERTED_USERS)]
     jobs = {

@@ -1,4 +1,4 @@
-"""The API process: started, served, stopped; liveness and readiness (`/health/…`).
+"""The API process: start, stop, liveness and readiness (`/health/…`), and a stall of jobs noticed.
 
 Owns the settings of the process, the Sanic application, its server and its start.
 Promises that a request waits until the process is ready, and that an unknown error is a 500

@@ -82,7 +82,7 @@ class Definition:
     event: AttributeDefined
 
     def rank(self, partitions: int) -> tuple[bool, datetime, str]:
-        """Its place among those of which only one may be: known everywhere before others."""
+        """Return its place among those of which only one may be: known everywhere before others."""
         return len(self.partitions) < partitions, self.event.defined_at, self.event.name
 
     def is_as(self, body: AttributeBody) -> bool:
@@ -115,7 +115,7 @@ class AttributeDefinitions:
     """
 
     async def select(self) -> list[Row]:
-        """All attributes that may be used, the oldest first.
+        """Return all attributes that may be used, the oldest first.
 
         Raises:
             StoreUnavailableError: Postgres doesn't answer.
@@ -241,7 +241,7 @@ async def _known_in(connection: Connection, name: str, partitions: set[int]) -> 
 
 
 async def _select_definitions(connection: Connection) -> dict[str, Definition]:
-    """By name, all that any partition knows; none while there is no read model."""
+    """Return by name all that any partition knows; none while there is no read model."""
     has_read_model = await (await connection.execute(_HAS_READ_MODEL)).fetchone()
     if not (has_read_model and has_read_model["is_there"]):
         return {}

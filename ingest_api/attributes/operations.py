@@ -1,4 +1,4 @@
-"""What the routes promise that define and list custom attributes."""
+"""The OpenAPI operations of the routes that define and list custom attributes."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ SELECT name, type, is_reconciliation_key, is_indexed FROM public.attributes ORDE
 
 
 async def select_attributes(database: Database) -> tuple[Attribute, ...]:
-    """All that every partition knows, by name; none while there is no read model yet.
+    """Select what every partition knows, by name; none while there is no read model yet.
 
     Raises:
         StoreUnavailableError: Postgres doesn't answer within some seconds.

@@ -104,7 +104,7 @@ class ErrorFile:
         return f"{self._quoted(code)}{self._delimiter}{self._quoted(reason)}"
 
     def _quoted(self, value: str) -> str:
-        """A value of our own as a cell."""
+        """Return a value of our own as a cell."""
         value = self._neutralised(value)
         return '"' + value.replace('"', '""') + '"' if self._special.search(value) else value
 

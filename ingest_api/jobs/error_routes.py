@@ -46,7 +46,7 @@ def add_error_route(api: Blueprint, job_log: JobLog, errors: ErrorReader) -> Non
 
 
 def _wants_file(request: Request[Any, Any], job: LedgerJob) -> bool:
-    """Whether the refused lines are wanted as a file.
+    """Return whether the refused lines are wanted as a file.
 
     Raises:
         Refused: 406, they can't be had as one, and nothing else will do.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from schemas.log.reverts import Reverts
 
 _ERROR_ID_BITS: Final = 31
-"""Of the line's number in the id of an error; above them stands the job's place in the log."""
+"""The bits of the line's number in the id of an error; above them is the job's offset."""
 _MOST_LINES: Final = 1000
 _MOST_LINES_BYTES: Final = 1_000_000
 
@@ -42,7 +42,7 @@ class ErrorReader:
         self._reverts = reverts
 
     async def select_page(self, job: LedgerJob, page: Page) -> JobErrors:
-        """A page of the lines of a job that were refused so far, in the file's order.
+        """Return a page of the lines of a job that were refused so far, in the file's order.
 
         Only those after line ``page.after`` of data are gone through; the total is of all.
         ``unlisted`` is how many more the job had refused before it was undone, where it had.
@@ -83,7 +83,7 @@ class ErrorReader:
         return max(0, reverted.rejected - counted["rejected"])
 
     async def count_unlisted(self, job: LedgerJob) -> int:
-        """How many lines more a job that is undone had refused than are listed."""
+        """Return how many lines more a job that is undone had refused than are listed."""
         rows = await self._database.select_projected(self._SELECT_TOTAL, (job.accepted.job_id,))
         return self._unlisted(job, rows[0]) if rows else 0
 
@@ -102,7 +102,7 @@ class ErrorReader:
     """
 
     async def _after(self, snapshot: Snapshot, job: LedgerJob, page: Page, total: int) -> int:
-        """The number after which the page begins."""
+        """Return the number after which the page begins."""
         if not page.start:
             return page.after
         statement, skipped = self._SELECT_NTH, page.start
@@ -132,7 +132,7 @@ class ErrorReader:
     """
 
     async def select_lines(self, job: LedgerJob, after: int) -> list[Row]:
-        """Some of the refused lines after this line of data, as uploaded; none where none is left.
+        """Return some of the refused lines after this line of data, as uploaded; none at the end.
 
         Columns: ``record_number``, ``line``, ``code``, ``reason``, ``raw``.
         About a megabyte at most.

@@ -1,4 +1,4 @@
-"""The job that a path names."""
+"""Finds the job that a path names."""
 
 from __future__ import annotations
 

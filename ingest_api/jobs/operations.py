@@ -1,4 +1,4 @@
-"""What the routes that read jobs promise."""
+"""The OpenAPI operations of the routes that read jobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The status of a job as server-sent events (HTML Standard, 9.2)."""
+"""Sends the status of a job as server-sent events (HTML Standard, 9.2)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HEARTBEAT: Final = b": still there\n\n"
 
 
 def event_id(view: JobView) -> str:
-    """What a client that comes again has seen, in its ``Last-Event-ID``.
+    """Return what a client that comes again sends back as its ``Last-Event-ID``.
 
     That a job is reverted, and that this failed, changes no version, so it is added.
     """
@@ -32,7 +32,7 @@ def event_id(view: JobView) -> str:
 async def event_texts(
     views: AsyncGenerator[JobView | None], last_event_id: str | None
 ) -> AsyncGenerator[bytes]:
-    """An event for each view, a comment for each None; the first tells when to come again.
+    """Yield an event for each view, a comment for each None; the first tells when to come again.
 
     The view that the client has seen already is left out where it comes first.
     """

@@ -45,11 +45,11 @@ def add_job_routes(api: Blueprint, job_log: JobLog, jobs: JobReader, watch: JobW
     @described(JOB_STATUSES)
     async def job_statuses(request: Request[Any, Any]) -> JobStatuses:
         account_of(request, "reader")
-        page, wanted = page_of(request), _filter(request)
+        page, job_filter = page_of(request), _filter(request)
         # Without Kafka the list is what this instance has read so far.
         with contextlib.suppress(LogUnavailableError):
             await job_log.catch_up()
-        total, found = await jobs.select_page(wanted, page.start, page.size)
+        total, found = await jobs.select_page(job_filter, page.start, page.size)
         return JobStatuses(total=total, statuses=[views.job_status(view) for view in found])
 
     @api.get("/batchinfo/status/<job_id:str>/events")
@@ -72,7 +72,7 @@ def add_job_routes(api: Blueprint, job_log: JobLog, jobs: JobReader, watch: JobW
 
 
 def _filter(request: Request[Any, Any]) -> JobFilter:
-    """Which jobs the query asks for.
+    """Read which jobs the query asks for.
 
     Raises:
         InvalidRequestError: it names a state or a mode that there isn't.

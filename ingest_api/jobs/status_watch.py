@@ -74,7 +74,7 @@ class JobWatch:
             self._watchers -= 1
 
     async def views(self, job: LedgerJob) -> AsyncGenerator[JobView | None]:
-        """What is known of the job, now and after each change, up to its last status.
+        """Yield the job's view, now and after each change, up to its last status.
 
         At most five a second; None after each fifteen seconds without a change.
         Where Postgres doesn't answer it goes on as soon as it does.

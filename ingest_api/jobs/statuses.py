@@ -1,4 +1,4 @@
-"""Statuses of jobs: known from the ledger, how far they have come from the read model.
+"""Selects statuses of jobs: which jobs from the ledger, their progress from the read model.
 
 A job that the log says is reverted is ``REVERTING`` until readers see an
 audience without it: until its row is ``REVERTED``, as it is in every instance
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobFilter:
-    """Which jobs are listed: those with one of the values of each; None means any."""
+    """The values that listed jobs may have, of each field; None means any."""
 
     states: frozenset[str] | None = None
     modes: frozenset[str] | None = None
     accounts: frozenset[str] | None = None
 
     def takes(self, job: LedgerJob) -> bool:
-        """Whether mode and account are among those wanted."""
+        """Return whether mode and account are among those wanted."""
         return (self.modes is None or job.accepted.mode in self.modes) and (
             self.accounts is None or job.accepted.accepted_by in self.accounts
         )
@@ -61,7 +61,7 @@ class JobReader:
         self._ledger = ledger
 
     async def view(self, job: LedgerJob) -> JobView:
-        """What is known of one job."""
+        """Fetch the view of one job."""
         return (await self.select_views([job]))[0]
 
     _SELECT_JOBS: Final = """
@@ -72,7 +72,7 @@ class JobReader:
     """
 
     async def select_views(self, jobs: Sequence[LedgerJob]) -> list[JobView]:
-        """What is known of these jobs, in their order."""
+        """Select the views of these jobs, in their order."""
         select = self._database.select_projected
         rows = await select(self._SELECT_JOBS, (_ids(jobs),))
         return _views(jobs, rows, self._ledger.reverts, await self._undo_try(select, rows))
@@ -94,7 +94,7 @@ class JobReader:
     """
 
     async def _undo_try(self, select: _Select, rows: Sequence[Row]) -> UndoTry | None:
-        """Why the last try failed to make what some of these jobs wait for; None if none did."""
+        """Return the failed try of the undo or redo that some of these jobs wait for, if any."""
         reverts = self._ledger.reverts
         if not any(_waits(row, reverts.reverted(row["job_id"])) for row in rows):
             return None
@@ -169,5 +169,5 @@ def _views(
 
 
 def _waits(opened: Row, reverted: JobReverted | None) -> bool:
-    """Whether readers don't see the audience yet that the log's last word on the job asks for."""
+    """Return whether readers don't see yet what the last undo or redo of the job asks for."""
     return (opened["state"] == "REVERTED") != (reverted is not None)

@@ -1,4 +1,4 @@
-"""A job as it was at one moment, as values to decide on; what is sent of it is made of these."""
+"""A job as it was at one moment, as values to decide on; answers are made of these."""
 
 from __future__ import annotations
 
@@ -50,27 +50,27 @@ class JobView:
     outcomes: Mapping[str, int]
     started_at: datetime | None
     finished_at: datetime | None
-    """Of its rows, also where readers don't see them any more, or not again yet."""
+    """The counts of its rows, also where readers don't see them any more, or not again yet."""
     reverted: JobReverted | None
     undo_try: UndoTry | None
 
     @property
     def is_running(self) -> bool:
-        """Whether lines have no outcome yet, or none that readers see."""
+        """True while lines have no outcome yet, or none that readers see."""
         return self.state in RUNNING_STATES
 
     @property
     def is_ended(self) -> bool:
-        """Whether it is the job's last state."""
+        """True where it is the job's last state."""
         return self.state in ENDED_STATES
 
     def shows_as(self, other: JobView | None) -> bool:
-        """Whether the other one says the same, but for the speed and what is guessed from it."""
+        """Return whether both are equal, but for the speed and what is guessed from it."""
         return other is not None and _shown(self) == _shown(other)
 
     @property
     def rows_per_s(self) -> float | None:
-        """How fast the job goes, or went."""
+        """The speed of the job, also after its end."""
         if self.started_at is None:
             return None
         elapsed_s = ((self.finished_at or self.at) - self.started_at).total_seconds()
@@ -78,7 +78,7 @@ class JobView:
 
     @property
     def estimated_finish_at(self) -> datetime | None:
-        """When it will have gone through its lines, as far as its speed tells."""
+        """The time at which it will have gone through its lines, at its speed so far."""
         rate = self.rows_per_s
         if self.finished_at is not None or not rate:
             return None
@@ -125,7 +125,7 @@ def _state(opened: Row | None, reverted: JobReverted | None) -> JobState:
 def _outcomes(
     state: JobState, opened: Row | None, reverted: JobReverted | None
 ) -> Mapping[str, int]:
-    """A job that is left out has no rows to count, so the log says what it had."""
+    """Return a job that is left out has no rows to count, so the log says what it had."""
     if state == "REVERTED":
         return {name: getattr(reverted, name) for name in OUTCOMES}
     return {name: opened[name] for name in OUTCOMES} if opened else _NONE

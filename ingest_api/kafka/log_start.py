@@ -1,4 +1,4 @@
-"""Whether the log still begins with its first records, asked from the event loop."""
+"""Checks from the event loop that the log still begins with its first records."""
 
 from __future__ import annotations
 

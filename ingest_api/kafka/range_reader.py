@@ -67,7 +67,7 @@ class RangeReader:
                     yield message.offset() or 0, message.value()
 
     def batches(self, log_range: LogRange, *, timeout_s: float) -> Iterator[list[Message]]:
-        """Yield all records of the range in order, some thousand at a time, never none.
+        """Do as :meth:`RangeReader.batches`.
 
         Blocks until they come from Kafka; memory does not grow with the range.
 
@@ -128,7 +128,7 @@ class RangeReading:
         return None
 
     def batches(self, log_range: LogRange) -> Iterator[list[Message]]:
-        """As :meth:`RangeReader.batches`."""
+        """Do as :meth:`RangeReader.batches`."""
         asked = ranges.Range(
             self._topic, log_range.partition, log_range.first_offset, log_range.last_offset + 1
         )

@@ -1,4 +1,4 @@
-"""Handlers that answer with what they are described to answer with, and with nothing else.
+"""Makes handlers answer with the types that their operation describes, and with nothing else.
 
 A handler returns a value of one of the types that its operation names; what is sent
 is made of it here, so an answer can't drift from its description.
@@ -70,7 +70,7 @@ def described(operation: Operation) -> Callable[[_Handler], _Described]:
 
 
 def _status(operation: Operation, found: Answered) -> int:
-    """The status that the body's type is described with."""
+    """Return the status that the body's type is described with."""
     kind = type(found.body)
     statuses = [status for status, each in _bodies(operation) if each is kind]
     if found.status is not None and found.status in statuses:

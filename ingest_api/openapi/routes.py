@@ -31,7 +31,7 @@ _FILES: Final = {
     "favicon-32x32.png": ("swagger-ui/favicon-32x32.png", "image/png"),
     "viewer.js": ("viewer.js", _SCRIPT),
 }
-"""What the viewer's page asks for: its path below `viewer`, and its media type."""
+"""The files of the viewer's page: path below `viewer`, and media type."""
 _ASYNCAPI: Final = "asyncapi.json"
 _NO_FILE: Final = "There is no such file"
 _SAFE_HEADERS: Final = {

@@ -1,4 +1,4 @@
-"""A user as answers show it: from a row of the read model, whole or some of its fields."""
+"""Makes the answer for a user from a row of the read model, whole or some of its fields."""
 
 from __future__ import annotations
 

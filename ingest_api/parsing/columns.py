@@ -15,8 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
+from schemas.rules.characters import HIDDEN
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy.typing as npt
 
@@ -32,11 +34,13 @@ _APOSTROPHE: Final = ord("'")
 _FORMULA_STARTS: Final = (b"=", b"+", b"-", b"@", b"\t", b"\r")
 _RUN_AS_FORMULAS: Final = np.frombuffer(b"".join(_FORMULA_STARTS), np.uint8)
 _FIRST_CONTINUATION, _LAST_CONTINUATION = 0x80, 0xBF
-# White space as str.strip() knows it, by its UTF-8: U+0085 and U+00A0 begin with C2,
-# U+1680 with E1 9A, U+2000 to U+205F with E2 80 and E2 81, U+3000 with E3 80.
-# The same first two bytes begin other characters too, so this finds suspects only.
-_LEAD_TWO: Final = 0xC2
-_LEAD_THREE: Final = (0xE19A, 0xE280, 0xE281, 0xE380)
+_DELETE: Final = 0x7F
+_FIRST_LEAD: Final = 0xC2
+_MAYBE_UNSEEN: Final = np.zeros(1 << 16, np.bool_)
+"""By the first two bytes of a character's UTF-8; they begin other characters too."""
+_MAYBE_UNSEEN[
+    [int.from_bytes(character.encode()[:2]) for character in HIDDEN if ord(character) > _DELETE]
+] = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,17 +159,15 @@ def without(column: TextColumn, is_dropped: Mask) -> TextColumn:
     return text_column_of_bytes(column.data[~is_dropped], offsets - dropped_before[offsets])
 
 
-def trimmed(array: pa.StringArray) -> TextColumn:
-    """Return the column without white space around its values, as ``str.strip()`` removes it."""
+def trimmed(array: pa.StringArray, strip: Callable[[str], str] = str.strip) -> TextColumn:
+    """Return the column without what this function strips: white space, and what nobody sees."""
     column = text_column(array)
     if not len(column.data):
         return column
-    is_suspect = (column.lengths > 0) & (_begins_white(column) | _ends_white(column))
+    is_suspect = (column.lengths > 0) & (_begins_unseen(column) | _ends_unseen(column))
     if not is_suspect.any():
         return column
-    return with_replaced(
-        column, is_suspect, [value.strip() for value in column.values_where(is_suspect)]
-    )
+    return with_replaced(column, is_suspect, list(map(strip, column.values_where(is_suspect))))
 
 
 def with_replaced(column: TextColumn, is_replaced: Mask, values: Sequence[str]) -> TextColumn:
@@ -175,33 +177,33 @@ def with_replaced(column: TextColumn, is_replaced: Mask, values: Sequence[str]) 
     return text_column(replaced)
 
 
-def _begins_white(column: TextColumn) -> Mask:
-    """Return the rows whose first character may be white space; anything for empty rows."""
+def _begins_unseen(column: TextColumn) -> Mask:
+    """Return the rows whose first character may be unseen; anything for empty rows."""
     last = len(column.data) - 1
     first = column.data[np.minimum(column.starts, last)]
-    is_white = first <= _SPACE
-    rows = np.flatnonzero(first >= _LEAD_TWO)
+    is_unseen = first <= _SPACE
+    rows = np.flatnonzero(first >= _FIRST_LEAD)
     if len(rows):
         second = column.data[np.minimum(column.starts[rows] + 1, last)]
-        is_white[rows] = _is_white_lead(first[rows], second)
-    return is_white
+        is_unseen[rows] = _is_unseen_lead(first[rows], second)
+    return is_unseen
 
 
-def _ends_white(column: TextColumn) -> Mask:
-    """Return the rows whose last character may be white space; anything for empty rows."""
+def _ends_unseen(column: TextColumn) -> Mask:
+    """Return the rows whose last character may be unseen; anything for empty rows."""
     last = column.data[column.ends - 1]
-    is_white = last <= _SPACE
+    is_unseen = last <= _SPACE
     rows = np.flatnonzero((last >= _FIRST_CONTINUATION) & (last <= _LAST_CONTINUATION))
     if len(rows):
-        second = column.data[column.ends[rows] - 2]
-        third = column.data[column.ends[rows] - 3]
-        is_white[rows] = (second == _LEAD_TWO) | _is_white_lead(third, second)
-    return is_white
+        # Its lead is one to three bytes before: an index below 0 means a byte of another row.
+        back = [column.data[column.ends[rows] - places] for places in (1, 2, 3, 4)]
+        pairs = zip(back[1:], back, strict=False)
+        is_unseen[rows] = np.any([_is_unseen_lead(lead, next_) for lead, next_ in pairs], axis=0)
+    return is_unseen
 
 
-def _is_white_lead(first: Codes, second: Codes) -> Mask:
-    pairs = (first.astype(np.uint16) << 8) | second
-    return (first == _LEAD_TWO) | np.isin(pairs, _LEAD_THREE)
+def _is_unseen_lead(first: Codes, second: Codes) -> Mask:
+    return _MAYBE_UNSEEN[(first.astype(np.uint16) << 8) | second]
 
 
 def raw_records(block: Block) -> TextColumn:

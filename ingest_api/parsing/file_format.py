@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 from schemas.config.declared import Section, whole
 from schemas.rules.attributes import attribute_field
 from schemas.rules.fields import KEY_FIELD, RULES_VERSION
+from schemas.rules.value_rules import ValueRules
 
 if TYPE_CHECKING:
     from schemas.events import AttributeColumn, JobAccepted
@@ -42,6 +43,11 @@ class FileFormat:
     reconciliation_key: str = "email"
     attributes: tuple[AttributeColumn, ...] = ()
     rules_version: int = RULES_VERSION
+
+    @property
+    def value_rules(self) -> ValueRules:
+        """The rules by which its values are read."""
+        return ValueRules(self.rules_version)
 
     @property
     def attribute_fields(self) -> tuple[Field, ...]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ingest_api.parsing.errors import FileFault
 from ingest_api.parsing.file_format import DELIMITERS
 from schemas.rules.attributes import plain_name
+from schemas.rules.characters import HIDDEN, SPACES
 from schemas.rules.fields import ADDED_COLUMNS, FIELDS
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from ingest_api.parsing.file_format import FileFormat
     from schemas.rules.fields import Field
+    from schemas.rules.value_rules import ValueRules
 
     _Known = Mapping[str, Field]
 
@@ -39,6 +40,7 @@ class Header:
     them holds, None for a column that is ignored; ``key`` is the reconciliation key.
     ``is_neutralised`` says that the file is one of errors, in which an apostrophe
     was put before what a spreadsheet would run as a formula.
+    ``rules`` are those by which the values below it are read.
     """
 
     names: tuple[str, ...]
@@ -48,6 +50,7 @@ class Header:
     delimiter: str
     raw: str
     line: int
+    rules: ValueRules
 
     @property
     def names_of_fields(self) -> dict[Field, str]:
@@ -57,7 +60,7 @@ class Header:
     @property
     def nameless_columns(self) -> list[int]:
         """The columns without a name, which may hold no value."""
-        return [column for column, name in enumerate(self.names) if not plain_name(name)]
+        return [column for column, name in enumerate(self.names) if not _plain(name)]
 
 
 def read_header(raw: str, *, line: int, delimiter: str, file_format: FileFormat) -> Header:
@@ -68,15 +71,16 @@ def read_header(raw: str, *, line: int, delimiter: str, file_format: FileFormat)
     """
     key = file_format.key_field
     known = _known_columns(file_format)
-    names = tuple(map(_visible, cells_of(raw, delimiter)))
+    names = tuple(name.strip() for name in cells_of(raw, delimiter))
     try:
         fields = _fields_of(names, known, key, line)
     except FileFault as fault:
         _name_a_better_delimiter(fault, raw, delimiter, file_format)
         raise
-    is_of_errors = not _IGNORED.isdisjoint(map(plain_name, names))
+    is_of_errors = not _IGNORED.isdisjoint(map(_plain, names))
     is_neutralised = is_of_errors and file_format.rules_version >= _FIRST_RULES_OF_ERROR_FILES
-    return Header(names, fields, key, is_neutralised, delimiter, raw, line)
+    rules = file_format.value_rules
+    return Header(names, fields, key, is_neutralised, delimiter, raw, line, rules)
 
 
 def _known_columns(file_format: FileFormat) -> _Known:
@@ -85,16 +89,17 @@ def _known_columns(file_format: FileFormat) -> _Known:
     return attributes | _FIELD_BY_PLAIN_NAME
 
 
-def _visible(name: str) -> str:
-    """Return the name without what nobody sees: marks of direction, joiners and the like."""
-    return "".join(c for c in name if unicodedata.category(c) != "Cf").strip()
+def _plain(name: str) -> str:
+    """Return the name as it is compared: without what nobody sees, either."""
+    shown = (" " if character in SPACES else character for character in name)
+    return plain_name("".join(character for character in shown if character not in HIDDEN))
 
 
 def _fields_of(
     names: Sequence[str], known: _Known, key: Field, line: int
 ) -> tuple[Field | None, ...]:
     _check_names(names, known, line)
-    fields = tuple(known.get(plain_name(name)) for name in names)
+    fields = tuple(known.get(_plain(name)) for name in names)
     if key not in fields:
         raise FileFault(
             "KEY_COLUMN_MISSING",
@@ -108,7 +113,7 @@ def _fields_of(
 def _check_names(names: Sequence[str], known: _Known, line: int) -> None:
     seen = set[object]()
     for name in names:
-        plain = plain_name(name)
+        plain = _plain(name)
         shown = name[:_SHOWN_CHARACTERS]
         if not plain:
             continue  # a fault as soon as a line has a value there
@@ -174,7 +179,7 @@ def _plain_names(raw: str, delimiter: str) -> list[str]:
     # Where a quoted line break is none with this delimiter, there is no such header.
     with contextlib.suppress(csv.Error):
         cells = next(csv.reader([raw], delimiter=delimiter), cells)
-    return [plain_name(_visible(cell)) for cell in cells]
+    return [_plain(cell) for cell in cells]
 
 
 def cells_of(raw: str, delimiter: str) -> list[str]:

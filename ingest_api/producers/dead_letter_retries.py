@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 Place = tuple[int, int, int]
-"""Of a dead letter: its partition, its offset, and its time, in ms."""
+"""The place of a dead letter: its partition, its offset, and its time, in ms."""
 
 
 class DeadLetterRetries:

@@ -90,7 +90,7 @@ class DeadLetterTopic:
 
 
 class _Until:
-    """When a look at the topic is over."""
+    """The end of a look at the topic."""
 
     def __init__(self, at_s: float, is_closed: threading.Event) -> None:
         self.at_s = at_s
@@ -191,8 +191,8 @@ class DeadLetterReader:
     def _messages(self, partition: int, begin: int, end: int) -> Iterator[Message]:
         """Yield the records of a partition from one offset up to another."""
         # One at a time: of many large ones none is held longer than it takes to look at it.
-        asked = Range(self._topic, partition, begin, end)
-        for messages in self._reader.batches(asked, at_once=1):
+        log_range = Range(self._topic, partition, begin, end)
+        for messages in self._reader.batches(log_range, at_once=1):
             yield from messages
 
 

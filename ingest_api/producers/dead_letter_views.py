@@ -132,7 +132,7 @@ class RefusedRetry(Refusal, frozen=True, kw_only=True, rename="camel", omit_defa
 
 
 def changed_by(change: Change, partition: int, accepted: JobAccepted | None) -> ChangedBy:
-    """The change as it is answered; ``accepted`` is its job's, None where it is of none."""
+    """Return the change as it is answered; ``accepted`` is its job's, None where it is of none."""
     event = change.event
     row = event if isinstance(event, UserRow) else None
     return ChangedBy(
@@ -151,7 +151,7 @@ def changed_by(change: Change, partition: int, accepted: JobAccepted | None) -> 
 
 
 def changed_text(change: ChangedBy) -> str:
-    """What changed a key, in words."""
+    """Return in words what changed a key."""
     place = f"partition {change.partition}, offset {change.offset}"
     when = f"recorded {change.recorded_date or 'at no known time'} in {place}"
     if change.job_id is None:

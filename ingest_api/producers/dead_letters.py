@@ -120,7 +120,7 @@ class SearchResult:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Where a dead letter's record went.
+    """The place to which a dead letter's record went.
 
     ``overtaken`` is what changed its key between the check and the append.
     """
@@ -143,7 +143,7 @@ class RetryRequest:
 class KeyChangedError(ConflictError):
     """A letter's key was changed after it; ``changes`` are what its retry would set, by field.
 
-    ``changes`` is None where the letter's event can't be read here.
+    ``changes`` is None where the dead letter's event can't be read here.
     """
 
     def __init__(self, checked: Checked, change: Change, changes: Changes | None) -> None:
@@ -231,7 +231,7 @@ class DeadLetters:
         await self._retries.note_arrival(dead_letter, attempt, offset)
         _log.info(
             "dead letter retried",
-            by=request.by, letter=letter_id, partition=partition, offset=offset,
+            by=request.by, dead_letter=letter_id, partition=partition, offset=offset,
         )  # fmt: skip
         return Retry(dead_letter, partition, offset, await self._overtaken(checked, offset))
 
@@ -243,10 +243,10 @@ class DeadLetters:
             position, since_ms = await self._in_thread(
                 lambda reader: check.position(reader, dead_letter, value, partition)
             )
-            asked = Retriable(key, value, since_ms, position)
+            retriable = Retriable(key, value, since_ms, position)
             state = await check.state(key, partition, position)
             checked = await self._in_thread(
-                lambda reader: check.look(reader, asked, partition, state)
+                lambda reader: check.find_change(reader, retriable, partition, state)
             )
         except (ReadTimeoutError, RecordsGoneError):
             raise UnavailableError(NOT_CHECKED) from None

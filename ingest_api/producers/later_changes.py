@@ -1,13 +1,13 @@
-"""What changed a letter's key behind it in the log, and what its retry would set now.  Pure.
+"""Finds the last change of a dead letter's key after it, and what its retry would set.  Pure.
 
-What stands behind a letter in the partition of its key is newer than it, but for
-letters that were retried: those are as old as where they first stood.
-So of letters of one key that are retried in the order of the log, none is in
+What stands behind a dead letter in the partition of its key is newer than it, but for
+dead letters that were retried: those are as old as where they first stood.
+So of dead letters of one key that are retried in the order of the log, none is in
 another's way, and one that comes too late is.
 
 An upsert that found everything as it would set it is newer, too: the source has
-said so after what the letter says.
-Where nobody has the key, a delete or a delsert behind the letter is why.
+said so after what the dead letter says.
+Where nobody has the key, a delete or a delsert behind the dead letter is why.
 Nothing here knows what the projection refused because of a user who is gone since, so a
 record may be taken for a change that was none: then a retry is refused that could be made.
 """
@@ -45,7 +45,7 @@ class Holder:
 class Retriable:
     """A letter's record: its key, its value, since when it is dead, and where it stood.
 
-    All up to ``offset`` in the partition of the key is older than the letter.
+    All up to ``offset`` in the partition of the key is older than the dead letter.
     """
 
     key: str
@@ -67,11 +67,11 @@ class Change:
 class LaterChanges:
     """The records of a partition, one after another, asked for the last change of one key.
 
-    They begin with the job that was open where the letter stood, or before; what became a dead
-    letter, and what is a letter that was retried and is no newer, is left out by the caller.
+    They begin with the job that was open where the dead letter stood, or before; what became a dead
+    letter, and what is a dead letter that was retried and is no newer, is left out by the caller.
     """
 
-    letter: Retriable
+    dead_letter: Retriable
     user_id: int | None
     place_of: PlaceOf
     rules: Rules
@@ -87,13 +87,13 @@ class LaterChanges:
         self._order.end(job_id)
 
     def apply(self, offset: int, recorded_ms: int, event: Event) -> None:
-        """Read the next record; what stands no further than the letter only tells repeats."""
+        """Read the next record; one up to the dead letter serves to find repeats only."""
         if isinstance(event, JobSealed):
             self._order.begin(event.job_id)
         elif (
             isinstance(event, JobOpened | UserRow)
             and self._counts(offset, event)
-            and offset > self.letter.offset
+            and offset > self.dead_letter.offset
         ):
             self.last = Change(offset, recorded_ms, event)
 
@@ -110,10 +110,10 @@ class LaterChanges:
         return is_next and event.job_id not in self.rules.reverted
 
     def _is_mine(self, row: UserRow) -> bool:
-        return row.key == self.letter.key and not self.rules.is_dead_letter(row)
+        return row.key == self.dead_letter.key and not self.rules.is_dead_letter(row)
 
     def _may_change(self, offset: int, row: UserRow) -> bool:
-        """Whether the row was not refused because of who has, or has not, the key."""
+        """Return whether the row was not refused because of who has, or has not, the key."""
         user_id = self.user_id
         if user_id is None or offset <= log_place_of(user_id)[1]:
             # Whoever had the key then is gone, by a delete or a delsert behind this.
@@ -123,14 +123,14 @@ class LaterChanges:
 
 
 def is_complete(row: UserRow) -> bool:
-    """Whether the row may make a user: it has all that is required, and a state where it is USA."""
+    """Return whether the row may make a user: it has all that one requires."""
     has_required = all(getattr(row, each.name) is not None for each in FIELDS if each.is_required)
     is_in_usa = (row.country or "").strip().lower() in USA_NAMES
     return has_required and (row.state is not None or not is_in_usa)
 
 
 def would_set(row: UserRow, holder: Holder | None, types: Mapping[str, AttributeType]) -> Changes:
-    """What the row would change now.
+    """Return what the row would change now.
 
     Empty where it would change nothing, or be refused.
     """

@@ -1,4 +1,4 @@
-"""Which dead letters may be retried, and where their records go.  Pure."""
+"""Decides which dead letters may be retried, and where their records go.  Pure."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from schemas.log.topics import partition_of
 
 if TYPE_CHECKING:
     from ingest_api.producers.dead_letter_topic import DeadLetter
+    from ingest_api.producers.key_state import KeyState
     from ingest_api.producers.later_changes import Changes
-    from ingest_api.producers.retry_check import KeyState
 
 NOT_RETRIED: Final = "The dead letter can't be retried"
 
 
-def retried_key(letter: DeadLetter, value: bytes | None) -> str | None:
-    """The key that a retry may change something of; None where it can change nothing."""
+def retried_key(dead_letter: DeadLetter, value: bytes | None) -> str | None:
+    """Return the key that a retry may change something of; None where it can change nothing."""
     event = retriable_row(value)
-    key = letter.key
+    key = dead_letter.key
     if key is None or (event is not None and event.key.encode() != key):
         return None
     try:
@@ -32,13 +32,13 @@ def retried_key(letter: DeadLetter, value: bytes | None) -> str | None:
 
 
 def changes_of(value: bytes | None, state: KeyState) -> Changes | None:
-    """What a retry would set now, by field; None where its event can't be read here."""
+    """Return what a retry would set now, by field; None where its event can't be read here."""
     event = retriable_row(value)
     return None if event is None else would_set(event, state.holder, state.rules.types)
 
 
 def dead_letter_place(letter_id: str) -> tuple[int, int] | None:
-    """The partition and the offset that an id says, or None where it is none."""
+    """Return the partition and the offset that an id says, or None where it is none."""
     partition, dash, offset = letter_id.partition("-")
     numbers = whole_number(partition, 2**31 - 1), whole_number(offset)
     if not dash or numbers[0] is None or numbers[1] is None:
@@ -49,7 +49,7 @@ def dead_letter_place(letter_id: str) -> tuple[int, int] | None:
 def retry_partition(
     dead_letter: DeadLetter, value: bytes | None, source_topic: str, partitions: int
 ) -> int:
-    """Where a dead letter's record goes: to where its key belongs, else to where it was.
+    """Return the partition for the record: its key's, else the one where it was.
 
     Raises:
         ConflictError: it may not be retried.
@@ -97,7 +97,7 @@ def check_key(key_of_log: str | None, key_now: str) -> None:
 
 
 def retriable_row(value: bytes | None) -> UserRow | None:
-    """The row that is to be retried; None where it can't be read here, or only not yet.
+    """Return the row that is to be retried; None where it can't be read here, or only not yet.
 
     Raises:
         ConflictError: it may not be retried.
@@ -118,5 +118,5 @@ def retriable_row(value: bytes | None) -> UserRow | None:
 
 
 def not_retried(why: str) -> ConflictError:
-    """The dead letter may not be retried, and why."""
+    """Return the dead letter may not be retried, and why."""
     return ConflictError(f"{NOT_RETRIED}: {why}")

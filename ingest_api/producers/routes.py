@@ -73,13 +73,13 @@ def add_producer_routes(
     async def retry_letter(
         request: Request[Any, Any], letter_id: str
     ) -> LetterRetried | RefusedRetry:
-        asked = RetryRequest(
+        retry_request = RetryRequest(
             by=account_of(request, "admin").name,
             again=_is_said(request, "again"),
             over_newer=_is_said(request, "overNewer"),
         )
         try:
-            done = await dead_letters.retry(letter_id, asked)
+            done = await dead_letters.retry(letter_id, retry_request)
         except KeyChangedError as error:
             return _refused_retry(error, job_log)
         overtaken = done.overtaken and _changed_by(done.overtaken, done.partition, job_log)

@@ -1,4 +1,4 @@
-"""What the routes of projection instances promise, and what they take and answer."""
+"""The OpenAPI operations of projection instances, and their answers."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class ProjectionPage(msgspec.Struct, frozen=True):
 
 
 def projection_of(row: Row) -> Projection:
-    """The answer that a row of the registry is."""
+    """Return the answer for a row of the registry."""
     rate = _records_per_s(row)
     point = point_of(row)
     return Projection(
@@ -130,7 +130,7 @@ def projection_of(row: Row) -> Projection:
 
 
 def _found_out(row: Row) -> Row | None:
-    """The result without what the builder has noted for itself."""
+    """Return the result without what the builder has noted for itself."""
     result: Row = row["result"] or {}
     return {name: each for name, each in result.items() if name != "retry"} or None
 
@@ -141,14 +141,14 @@ def _next_try_date(row: Row) -> str | None:
 
 
 def _retry_at(row: Row, name: str) -> datetime | None:
-    """What the builder has noted of an instance that it tries again."""
+    """Return when the builder tries the instance again, as it has noted."""
     result: Row = row["result"] or {}
     retry: dict[str, str] | None = result.get("retry")
     return None if retry is None else datetime.fromisoformat(retry[name])
 
 
 def _records_per_s(row: Row) -> float | None:
-    """How fast it is built, or was."""
+    """Return the speed at which it is built, or was."""
     now = row["at"] if row["state"] == "building" else None
     end = row["ready_at"] or row["activated_at"] or now
     if row["started_at"] is None or end is None:

@@ -42,7 +42,7 @@ class Point:
         return self.job_id is None and self.time is None
 
     def __str__(self) -> str:
-        """As answers show it: the job's id, the time in UTC, or ``now``."""
+        """Return it as answers show it: the job's id, the time in UTC, or ``now``."""
         if self.job_id is not None:
             return str(self.job_id)
         return NOW_TEXT if self.time is None else self.time.isoformat().replace("+00:00", "Z")
@@ -88,7 +88,7 @@ def _job(text: str) -> Point:
 
 
 def _time(text: str) -> datetime | None:
-    """In UTC; without a zone it is that already."""
+    """Parse a time; without a zone it is UTC."""
     try:
         return datetime.strptime(text, _CONTRACT_DATE).replace(tzinfo=UTC)
     except ValueError:

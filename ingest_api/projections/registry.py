@@ -92,7 +92,7 @@ class InstanceRegistry:
     )
 
     async def select_page(self, page: Page) -> tuple[int, list[Row]]:
-        """How many instances there have been, and a page of them, the newest first."""
+        """Return how many instances there have been, and a page of them, the newest first."""
         counted = await self._database.select_projected(self._COUNT)
         if not counted:
             return 0, []
@@ -195,7 +195,7 @@ def point_of(row: Row) -> Point | None:
 
 
 def progress_text(row: Row) -> str:
-    """How far an instance is, for sentences."""
+    """Return how far an instance is, for sentences."""
     match row["state"]:
         case "requested":
             return "no builder has taken it yet"
@@ -208,7 +208,7 @@ def progress_text(row: Row) -> str:
 
 
 def percent(row: Row) -> int:
-    """How much of it is built; 0 while that is not known."""
+    """Return how much of it is built; 0 while that is not known."""
     total: int = row["records_total"]
     return min(100, row["records_done"] * 100 // total) if total else 0
 

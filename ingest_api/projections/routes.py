@@ -86,7 +86,7 @@ def _check(body: ProjectionRequest) -> None:
 
 
 async def _refusal(instances: InstanceRegistry) -> IngestError:
-    """Why none was taken: one is at work, or nobody has made the registry."""
+    """Say why none was taken: one is at work, or nobody has made the registry."""
     at_work = await instances.fetch_at_work()
     if at_work is not None:
         what = f"Projection {at_work['number']} ({at_work['purpose']}) is at work"

@@ -1,4 +1,4 @@
-"""The publisher process: appends accepted jobs, in their order, to `user-events`.
+"""The publisher process: appends accepted jobs to `user-events`, again where the log lost rows.
 
 Runs as `python -m ingest_api.publisher`.
 A pass is one publication of a job: all its rows, between JobOpened and JobSealed.

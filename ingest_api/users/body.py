@@ -15,7 +15,6 @@ import msgspec
 import pyarrow as pa
 
 from ingest_api.errors import Detail, InvalidRequestError
-from ingest_api.parsing.columns import trimmed
 from ingest_api.validation.validate import validate_columns
 from ingest_api.web.json_body import JsonBody
 from schemas.rules.attributes import is_attribute
@@ -25,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from ingest_api.parsing.columns import TextColumn
-    from ingest_api.validation.validate import LineFault, ValidatedBlock
+    from ingest_api.validation.faults import LineFault
+    from ingest_api.validation.validate import ValidatedBlock
     from schemas.rules.attributes import Attribute
     from schemas.rules.fields import Field, Kind
 
@@ -178,7 +178,7 @@ def _name(a_field: Field) -> str:
 
 def _validated(columns: Mapping[Field, str], context: ValidationContext) -> ValidatedBlock:
     return validate_columns(
-        {a_field: trimmed(pa.array([text], pa.string())) for a_field, text in columns.items()},
+        {a_field: pa.array([text], pa.string()) for a_field, text in columns.items()},
         {a_field: _name(a_field) for a_field in (*columns, *FIELDS, context.key_field)},
         context.key_field,
     )

@@ -9,6 +9,7 @@ The values mean what they would mean in a file.
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, LiteralString, cast
 
@@ -16,7 +17,11 @@ import pyarrow as pa
 
 from ingest_api.errors import invalid_parameter
 from ingest_api.parsing.columns import text_column
-from ingest_api.validation.field_rules import iso_dates, to_booleans, to_days, to_e164, to_numbers
+from ingest_api.validation.dates import iso_dates, to_days
+from ingest_api.validation.field_rules import to_booleans
+from ingest_api.validation.numbers import to_numbers
+from ingest_api.validation.phones import to_e164, to_phone_numbers
+from schemas.rules.characters import stripped_text, stripped_value
 from schemas.rules.fields import (
     BOOLEAN_INVALID,
     DATE_INVALID,
@@ -24,6 +29,7 @@ from schemas.rules.fields import (
     NUMBER_INVALID,
     NUMBER_TOO_LARGE,
 )
+from schemas.rules.value_rules import ValueRules
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,6 +39,8 @@ if TYPE_CHECKING:
     from schemas.events import AttributeType
     from schemas.rules.fields import Rule
 
+_RULES: Final = ValueRules()
+_DATE_INVALID: Final = DATE_INVALID[_RULES.date_order]
 ATTRIBUTE_PREFIX: Final = "attributes."
 FIELD_FILTERS: Final = ("email", "mobileNumber", "country", "state")
 _CONDITIONS: Final[dict[str, LiteralString]] = {
@@ -126,12 +134,17 @@ def _text(name: str, values: Sequence[str]) -> str:
 def _field_value(name: str, text: str) -> str:
     if name == "mobileNumber":
         # In a query an unescaped + stands for a space.
-        numbers, is_bad = to_e164(_column(re.sub(r"^ (?=[1-9])", "+", text).strip()))
-        if is_bad[0]:
-            raise _not_of_type(name, MOBILE_INVALID)
+        column = _column(stripped_value(re.sub(r"^ (?=[1-9])", "+", text)))
+        numbers, faults = to_phone_numbers(column)
+        if faults:
+            # A user may have been stored with it under earlier rules.
+            numbers, is_bad = to_e164(column)
+            if is_bad[0]:
+                raise _not_of_type(name, MOBILE_INVALID)
         return str(numbers.array[0].as_py())
-    text = text.strip()
-    return text.lower() if name == "email" else text
+    if name == "email":
+        return unicodedata.normalize("NFC", stripped_value(text)).lower()
+    return stripped_text(text)
 
 
 def _attribute_text(name: str, text: str, types: Mapping[str, AttributeType]) -> str:
@@ -146,11 +159,14 @@ def _attribute_text(name: str, text: str, types: Mapping[str, AttributeType]) ->
         case "number":
             text, rule = _number(text)
         case "boolean":
-            value = to_booleans(_column(text))[0][0].as_py()
+            value = to_booleans(_column(stripped_value(text)), _RULES)[0][0].as_py()
             text, rule = str(value).lower(), BOOLEAN_INVALID if value is None else None
         case "date":
-            days, is_bad = to_days(_column(text))
-            text, rule = str(iso_dates(days)[0]), DATE_INVALID if is_bad[0] else None
+            days, is_bad = to_days(_column(stripped_value(text)), _RULES)
+            text, rule = (
+                str(iso_dates(days)[0]),
+                DATE_INVALID[_RULES.date_order] if is_bad[0] else None,
+            )
     if rule is not None:
         raise _not_of_type(parameter, rule)
     return text

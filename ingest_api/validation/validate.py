@@ -23,12 +23,17 @@ from ingest_api.parsing.columns import (
     without_apostrophes,
 )
 from ingest_api.parsing.records import FileRecords
-from ingest_api.validation import field_rules
+from ingest_api.validation import emails, field_rules, phones
+from ingest_api.validation.dates import to_days
+from ingest_api.validation.faults import LineFault
+from ingest_api.validation.numbers import to_numbers
 from schemas.rules import fields
+from schemas.rules.characters import stripped_text, stripped_value
 from schemas.rules.fields import FIELD_BY_NAME, FIELDS, MAX_KEY_BYTES
+from schemas.rules.value_rules import ValueRules
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -37,22 +42,13 @@ if TYPE_CHECKING:
     from ingest_api.parsing.decode import Readable
     from ingest_api.parsing.file_format import FileFormat, Limits
     from ingest_api.parsing.header import Header
+    from ingest_api.validation.faults import ValueFault
     from schemas.events import JobMode
     from schemas.rules.fields import Field, Rule
 
-    Verdicts = npt.NDArray[np.int16]
+    Verdicts = npt.NDArray[np.int32]
 
 NO_FAULT = -1
-
-
-@dataclass(frozen=True, slots=True)
-class LineFault:
-    """Why lines are refused: the rule, the column's name in this file, and its cells if any."""
-
-    rule: Rule
-    column: str
-    reason: str
-    cells: TextColumn | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +59,9 @@ class ValidatedBlock:
     ``cells`` holds the trimmed cells of each field that the file has, by the field's name,
     ``values`` those converted: a TextColumn of phone numbers or numbers in canonical form,
     days since 1970-01-01, an array of booleans.
-    A verdict is the index in ``faults`` of what a line is refused for, or :data:`NO_FAULT`:
+    ``faults`` are in the order in which they are looked for; a line may have several, a column
+    of it has one at most.
+    A verdict is the index in ``faults`` of the first of a line, or :data:`NO_FAULT`:
     ``value_verdicts`` by the rules of values, ``line_verdicts`` also by what a new user needs.
     """
 
@@ -72,12 +70,17 @@ class ValidatedBlock:
     values: dict[str, Any]
     key: TextColumn
     faults: list[LineFault]
+    value_faults: int
     value_verdicts: Verdicts
     line_verdicts: Verdicts
 
     def verdicts(self, mode: JobMode) -> Verdicts:
         """Return the verdicts that count in this mode."""
         return self.value_verdicts if mode == "upsert" else self.line_verdicts
+
+    def faults_in(self, mode: JobMode) -> Sequence[LineFault]:
+        """Return the faults that count in this mode."""
+        return self.faults[: self.value_faults] if mode == "upsert" else self.faults
 
 
 @dataclass(slots=True)
@@ -124,23 +127,26 @@ def validate(block: Block, header: Header) -> ValidatedBlock:
     if header.is_neutralised:
         arrays = [without_apostrophes(array) for array in arrays]
     columns = {
-        a_field: trimmed(array)
+        a_field: array
         for array, a_field in zip(arrays, header.fields, strict=True)
         if a_field is not None
     }
-    validated = validate_columns(columns, header.names_of_fields, header.key)
+    validated = validate_columns(columns, header.names_of_fields, header.key, header.rules)
     return replace(validated, rows=rows)
 
 
 def validate_columns(
-    columns: Mapping[Field, TextColumn], names: Mapping[Field, str], key_field: Field
+    columns: Mapping[Field, pa.StringArray],
+    names: Mapping[Field, str],
+    key_field: Field,
+    rules: ValueRules | None = None,
 ) -> ValidatedBlock:
     """Validate any number of users, given by columns, by every rule; their rows count from 0.
 
     Every validation of what somebody has sent goes this way: a block of a file, and
     a single user from JSON as columns of one value each (for each field given,
-    ``trimmed(pa.array([text], pa.string()))``, blank where it is null).
-    ``columns`` are trimmed and all of one length, one of them at least; their
+    ``pa.array([text], pa.string())``, blank where it is null).
+    ``columns`` are all of one length, one of them at least; their
     order is that in which faults are looked for.
     Custom attributes are columns like others, see :func:`schemas.rules.attributes.attribute_field`.
     ``names`` is what the sender calls fields, for reasons and ``LineFault.column``;
@@ -149,11 +155,12 @@ def validate_columns(
     No value holds a NUL character: files that hold one are refused before, so
     whoever comes with other values looks for it.
     """
-    validation = _Validation(names, key_field, len(next(iter(columns.values())).starts))
-    for a_field, cells in columns.items():
-        validation.validate_values(a_field, cells)
+    count = len(next(iter(columns.values())))
+    validation = _Validation(names, key_field, count, rules or ValueRules())
+    for a_field, array in columns.items():
+        validation.validate_values(a_field, array)
     validation.require_key()
-    value_verdicts = validation.verdicts.copy()
+    value_verdicts, value_faults = validation.verdicts.copy(), len(validation.faults)
     validation.require_fields()
     return ValidatedBlock(
         rows=np.arange(len(value_verdicts)),
@@ -161,6 +168,7 @@ def validate_columns(
         values=validation.values,
         key=validation.normalised_key(),
         faults=validation.faults,
+        value_faults=value_faults,
         value_verdicts=value_verdicts,
         line_verdicts=validation.verdicts,
     )
@@ -169,13 +177,17 @@ def validate_columns(
 class _Validation:
     """The verdicts under construction; the first fault noted of a line stays."""
 
-    def __init__(self, names: Mapping[Field, str], key_field: Field, rows: int) -> None:
+    def __init__(
+        self, names: Mapping[Field, str], key_field: Field, rows: int, rules: ValueRules
+    ) -> None:
         self.cells: dict[str, TextColumn] = {}
         self.values: dict[str, Any] = {}
         self.faults: list[LineFault] = []
-        self.verdicts = np.full(rows, NO_FAULT, np.int16)
+        self.verdicts = np.full(rows, NO_FAULT, np.int32)
+        self._is_faulty: dict[Field, Mask] = {}
         self._names = names
         self._key_field = key_field
+        self._rules = rules
 
     def normalised_key(self) -> TextColumn:
         """Return the reconciliation key of each line, in the form in which keys are compared."""
@@ -185,32 +197,68 @@ class _Validation:
             return field_rules.lower_cased(self.cells[self._key_field.name])
         return self.values.get(self._key_field.name, self.cells[self._key_field.name])
 
-    def validate_values(self, a_field: Field, cells: TextColumn) -> None:
+    def validate_values(self, a_field: Field, array: pa.StringArray) -> None:
         """Validate the values of a column by the rule of its kind."""
+        cells = trimmed(array, self._strip(a_field))
         self.cells[a_field.name] = cells
         if a_field == self._key_field:
             self._note(cells.lengths > MAX_KEY_BYTES, fields.KEY_TOO_LONG, a_field)
         is_long = field_rules.is_too_long(cells, a_field.max_characters)
         self._note(is_long, fields.TOO_LONG, a_field)
-        match a_field.kind:
-            case "email":
-                self._note(field_rules.is_bad_email(cells), fields.EMAIL_INVALID, a_field)
-            case "mobile":
-                self.values[a_field.name], is_bad = field_rules.to_e164(cells)
-                self._note(is_bad, fields.MOBILE_INVALID, a_field)
-            case "date":
-                self.values[a_field.name], is_bad = field_rules.to_days(cells)
-                self._note(is_bad, fields.DATE_INVALID, a_field)
-            case "boolean":
-                self.values[a_field.name], is_bad = field_rules.to_booleans(cells)
-                self._note(is_bad, fields.BOOLEAN_INVALID, a_field)
-            case "number":
-                numbers = field_rules.to_numbers(cells)
-                self.values[a_field.name] = numbers.column
-                self._note(numbers.is_bad, fields.NUMBER_INVALID, a_field)
-                self._note(numbers.is_too_large, fields.NUMBER_TOO_LARGE, a_field)
-            case "text":
-                pass
+        rules_of_kinds = {
+            "email": self._validate_emails,
+            "mobile": self._validate_mobiles,
+            "date": self._validate_dates,
+            "boolean": self._validate_booleans,
+            "number": self._validate_numbers,
+            "text": self._validate_texts,
+        }
+        rules_of_kinds[a_field.kind](a_field, cells)
+
+    def _strip(self, a_field: Field) -> Callable[[str], str]:
+        if self._rules.are_first:
+            return str.strip
+        is_free = a_field.kind == "text" and a_field != self._key_field
+        return stripped_text if is_free else stripped_value
+
+    def _validate_emails(self, a_field: Field, cells: TextColumn) -> None:
+        if self._rules.are_first:
+            self._note(emails.is_bad_email(cells), fields.EMAIL_INVALID, a_field)
+            return
+        self.cells[a_field.name], faults = emails.to_addresses(cells)
+        self._note_each(faults, fields.EMAIL_INVALID, a_field)
+
+    def _validate_mobiles(self, a_field: Field, cells: TextColumn) -> None:
+        if self._rules.are_first:
+            self.values[a_field.name], is_bad = phones.to_e164(cells)
+            self._note(is_bad, fields.MOBILE_INVALID, a_field)
+            return
+        self.values[a_field.name], faults = phones.to_phone_numbers(cells)
+        self._note_each(faults, fields.MOBILE_INVALID, a_field)
+
+    def _validate_dates(self, a_field: Field, cells: TextColumn) -> None:
+        rules = self._rules
+        self.values[a_field.name], is_bad = to_days(cells, rules)
+        is_first = rules.are_first
+        rule = fields.FIRST_DATE_INVALID if is_first else fields.DATE_INVALID[rules.date_order]
+        self._note(is_bad, rule, a_field)
+
+    def _validate_booleans(self, a_field: Field, cells: TextColumn) -> None:
+        self.values[a_field.name], is_bad = field_rules.to_booleans(cells, self._rules)
+        is_first = self._rules.are_first
+        rule = fields.FIRST_BOOLEAN_INVALID if is_first else fields.BOOLEAN_INVALID
+        self._note(is_bad, rule, a_field)
+
+    def _validate_numbers(self, a_field: Field, cells: TextColumn) -> None:
+        numbers = to_numbers(cells)
+        self.values[a_field.name] = numbers.column
+        self._note(numbers.is_bad, fields.NUMBER_INVALID, a_field)
+        self._note(numbers.is_too_large, fields.NUMBER_TOO_LARGE, a_field)
+
+    def _validate_texts(self, a_field: Field, cells: TextColumn) -> None:
+        if a_field == self._key_field and not self._rules.are_first:
+            faults = field_rules.hidden_faults(cells)
+            self._note_each(faults, fields.HIDDEN_CHARACTER, a_field)
 
     def require_key(self) -> None:
         """Refuse lines without a key."""
@@ -235,5 +283,20 @@ class _Validation:
         if is_bad.any():
             name = self._names.get(a_field, a_field.header)
             reason = rule.reason.format(column=name, limit=a_field.max_characters)
-            self.verdicts[is_bad & (self.verdicts == NO_FAULT)] = len(self.faults)
-            self.faults.append(LineFault(rule, name, reason, self.cells.get(a_field.name)))
+            self._add(np.flatnonzero(is_bad), rule, a_field, reason)
+
+    def _note_each(self, faults: Sequence[ValueFault], rule: Rule, a_field: Field) -> None:
+        for fault in faults:
+            name = self._names.get(a_field, a_field.header)
+            self._add(fault.rows, rule, a_field, f"{name} {fault.detail}")
+
+    def _add(self, rows: Positions, rule: Rule, a_field: Field, reason: str) -> None:
+        """Note a fault of these rows, apart from those whose column has one already."""
+        no_row = np.zeros(len(self.verdicts), np.bool_)
+        is_faulty = self._is_faulty.setdefault(a_field, no_row)
+        rows = rows[~is_faulty[rows]]
+        is_faulty[rows] = True
+        self.verdicts[rows[self.verdicts[rows] == NO_FAULT]] = len(self.faults)
+        name = self._names.get(a_field, a_field.header)
+        cells = self.cells.get(a_field.name)
+        self.faults.append(LineFault(rule, name, reason, cells, rows))

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from ingest_api.parsing.columns import buffer_of, nullable, raw_records, repeated, take, with_nulls
-from ingest_api.validation import field_rules
+from ingest_api.validation.dates import iso_dates
 from ingest_api.validation.validate import NO_FAULT, validate
 from schemas.codec import columnar
 from schemas.rules import fields as user_rules
@@ -164,7 +164,7 @@ def _canonical_texts(validated: ValidatedBlock, field: Field) -> pa.StringArray:
             # Null stands for a cell that is blank or no boolean.
             return validated.values[field.name].cast(pa.string())
         case "date":
-            texts = field_rules.iso_dates(validated.values[field.name])
+            texts = iso_dates(validated.values[field.name])
         case _:
             texts = cells.array
     return with_nulls(texts, cells.lengths == 0)
@@ -247,9 +247,8 @@ def _refused_counts(block: Block, header: Header) -> Iterator[_Refused]:
 
 def _refused_lines(validated: ValidatedBlock, accepted: JobAccepted) -> Iterator[_Refused]:
     verdicts = validated.verdicts(accepted.mode)
-    for number, fault in enumerate(validated.faults):
-        is_refused = verdicts == number
-        rows = validated.rows[is_refused].tolist()
-        cells = fault.cells.values_where(is_refused) if fault.cells else [None] * len(rows)
-        for row, cell in zip(rows, cells, strict=True):
-            yield row, fault.column, fault.rule.code, fault.reason, cell
+    for number, fault in enumerate(validated.faults_in(accepted.mode)):
+        for row, cell in zip(fault.rows.tolist(), fault.values, strict=True):
+            if verdicts[row] == number:
+                index = int(validated.rows[row])
+                yield index, fault.column, fault.rule.code, fault.reason, cell

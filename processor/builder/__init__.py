@@ -1,4 +1,6 @@
-"""A process: projection instances built beside the live one (`python -m processor.builder`).
+"""The builder process: instances for rebuild, undo, preview and as-of, built beside the live one.
+
+Runs as `python -m processor.builder`.
 
 Owns replay, comparison of two instances, undo and its preview, and the switch's preparation.
 Promises that live work goes on, and that nothing is switched that was not proved.

@@ -1,4 +1,4 @@
-"""`python -m processor.builder`."""
+"""`python -m processor.builder`: runs one builder until SIGTERM."""
 
 from processor.builder.main import main
 

@@ -1,11 +1,11 @@
-"""One projection instance, built from the log beside the live one.
+"""Builds one projection instance from the log, beside the live one, then compares or switches.
 
 By purpose:
 
 - ``rebuild``, ``verify``: catch up with the live tables, compare at equal offsets; a rebuild
   then switches where all is equal (or where it ``mends``), a verification is dropped;
 - ``upgrade``, ``undo``: catch up and switch;
-- ``preview``: catch up, tell what an undo would change, and be dropped;
+- ``preview``: catch up, report what an undo would change, and be dropped;
 - ``as_of``: stop at the offsets asked for, and be there for readers.
 
 What was begun is gone on with after any end of the process: the registry has what the instance
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 _CLOSE_RECORDS: Final = 20_000
 """So few left to project are projected while the live workers wait."""
 _SWITCH_S: Final = 20.0
-"""How long live workers may wait for a switch before it is put off."""
+"""So long live workers may wait for a switch before it is put off."""
 _PAUSE_S: Final = 0.5
 _POLL_S: Final = 0.1
 _PROGRESS_EVERY_S: Final = 0.5
@@ -131,16 +131,16 @@ class Build:
             check_tables(cursor, self._settings, self._instance.schema, log)
 
     def _reverted(self, active: Instance, reverts: Reverts) -> frozenset[int]:
-        """Jobs that it leaves out."""
-        wanted = self._instance
-        match wanted.purpose:
-            case "as_of" if wanted.as_of_time is not None:
-                return reverts.at_time(wanted.as_of_time)
+        """Return the jobs that it leaves out."""
+        instance = self._instance
+        match instance.purpose:
+            case "as_of" if instance.as_of_time is not None:
+                return reverts.at_time(instance.as_of_time)
             case "as_of":
-                return reverts.before_job(wanted.as_of_job_id or 0)
+                return reverts.before_job(instance.as_of_job_id or 0)
             case "preview":
-                kept = reverts.now() - {wanted.preview_restore or 0}
-                return kept if wanted.preview_revert is None else kept | {wanted.preview_revert}
+                kept = reverts.now() - {instance.preview_restore or 0}
+                return kept if instance.preview_revert is None else kept | {instance.preview_revert}
             case "verify" | "rebuild":
                 # What is compared must mean the same: an undo that only the log knows yet is
                 # built for itself.
@@ -149,7 +149,7 @@ class Build:
                 return reverts.now()
 
     def _stop_at(self, active: Instance, reverts: Reverts) -> list[int] | None:
-        """Where an instance as of some moment ends, by partition."""
+        """Return where an instance as of some moment ends, by partition."""
         if self._instance.as_of_time is not None:
             return offsets_at(self._settings, self._instance.as_of_time)
         job_id = self._instance.as_of_job_id
@@ -165,7 +165,7 @@ class Build:
         return self._settings.topics.user_events.partitions
 
     def _job_ranges(self, active: Instance, job_id: int) -> list[tuple[int, int, int]]:
-        """By partition, where the job's records begin and end."""
+        """Return by partition where the job's records begin and end."""
         statement = sql.SQL(_JOB_RANGES).format(schema=sql.Identifier(active.schema))
         return self._connection.execute(statement, {"job_id": job_id}).fetchall()
 
@@ -233,7 +233,7 @@ class Build:
         return None
 
     def _compare(self, replays: Replays, active: Instance) -> dict[str, Any]:
-        """Live and new tables at equal offsets, while live work goes on.
+        """Compare live and new tables at equal offsets, while live work goes on.
 
         A snapshot of the live tables has its own offsets, and the new tables go to exactly those.
 
@@ -257,7 +257,7 @@ class Build:
         return result
 
     def _fingerprints(self, *sides: Side) -> list[Fingerprint]:
-        """One of each, all at the same time.
+        """Take one of each side, all at the same time.
 
         Raises:
             StoppedError: told to stop before.
@@ -275,7 +275,7 @@ class Build:
                         side.cursor.connection.cancel_safe()
 
     def _preview(self, replays: Replays, active: Instance) -> dict[str, Any]:
-        """What readers would see of other users; live workers wait for the comparison."""
+        """Describe what readers would see of other users; live workers wait for the comparison."""
         job_id = self._instance.preview_revert or self._instance.preview_restore or 0
         while True:
             try:

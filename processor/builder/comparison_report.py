@@ -1,4 +1,4 @@
-"""What a comparison of two projections came to, as the registry keeps it for readers."""
+"""Describes a comparison of two projections, as the registry keeps it for readers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def describe_comparison(
     live: Fingerprint, built: Fingerprint, differences: Iterable[TableDifference]
 ) -> dict[str, Any]:
-    """Every table with its rows, and of those that differ how many rows do and the first of them.
+    """Return every table with its rows, and the number and first of those that differ.
 
     ``live`` is the side that readers see, ``built`` what the log says.
     """

@@ -1,4 +1,4 @@
-"""Positions in the log: where it begins, where it was at a time, and a job's keys between two."""
+"""Finds positions in the log: its beginning, offsets at a time, and the keys of a job's rows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow.compute
 
-from processor.decoding.batches import decode_records
+from processor.decoding.decode_records import decode_records
 from processor.decoding.producer_rules import LogPartition
 from processor.errors import LogTruncatedError
 from schemas.clients.event_schemas import EventSchemas
@@ -48,7 +48,7 @@ def check_beginning(settings: Settings, *topics: Topic) -> None:
 
 
 def offsets_at(settings: Settings, moment: datetime) -> list[int]:
-    """The offset of the first record of each partition that is not older than the moment.
+    """Return the offset of the first record of each partition that is not older than the moment.
 
     The partition's end where there is none.
 
@@ -68,7 +68,7 @@ def offsets_at(settings: Settings, moment: datetime) -> list[int]:
 def select_keys(
     settings: Settings, job_id: int, ranges: Sequence[tuple[int, int, int]]
 ) -> Iterator[list[str]]:
-    """The keys of a job's rows, in batches, repeats included.
+    """Yield the keys of a job's rows, in batches, repeats included.
 
     ``ranges``: by partition, the first offset and the one after the last.
 
@@ -82,8 +82,10 @@ def select_keys(
     with RangeReader(settings.kafka, "offsets") as reader:
         for partition, begin, end in ranges:
             place = LogPartition(partition, topic.partitions, settings.reconciliation_key)
-            asked = Range(topic.name, partition, begin, end)
-            for messages in reader.batches(asked, at_once=_READ_RECORDS, wait_s=_READ_TIMEOUT_S):
+            log_range = Range(topic.name, partition, begin, end)
+            for messages in reader.batches(
+                log_range, at_once=_READ_RECORDS, wait_s=_READ_TIMEOUT_S
+            ):
                 schemas.learn(message.value() for message in messages)
                 rows = decode_records(messages, place).rows
                 is_own = pc.equal(rows.column("job_id"), job_id)

@@ -121,12 +121,12 @@ class Builder:
             turns += 1
 
     def _may_work(self, connection: psycopg.Connection) -> bool:
-        """Whether there is a registry, and no other builder at work."""
+        """Return whether there is a registry, and no other builder at work."""
         cursor = connection.cursor()
         return _is_true(cursor, _IS_THERE) and _is_true(cursor, _TRY_LOCK)
 
     def _refuse_next(self, connection: psycopg.Connection, error: LogTruncatedError) -> None:
-        """Nobody knows which jobs are undone: nothing is built, and whoever asks is told."""
+        """Fail the next request: nobody knows which jobs are undone, so nothing can be built."""
         instance = instance_registry.fetch_next_to_build(connection.cursor())
         if instance is None:
             self._stopping.wait(_RETRY_S)
@@ -198,7 +198,7 @@ class Builder:
 
 
 def _disk_full(connection: psycopg.Connection, error: errors.DiskFull) -> str:
-    """What is full, and how much room is needed."""
+    """Say what is full, and how much room is needed."""
     with connection.cursor() as cursor:
         active = instance_registry.fetch_active(cursor)
         schema = "" if active is None else active.schema

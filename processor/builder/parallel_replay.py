@@ -1,4 +1,4 @@
-"""A long log replayed by two processes, each with its share of the partitions.
+"""Replays a long log in two processes, each with its share of the partitions.
 
 They are to each other what live workers are: each claims its own partitions, and the
 first one that meets a delsert makes its generation for all.
@@ -94,7 +94,7 @@ class Replays:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What is replayed, and into which tables; travels to the other process."""
+    """The tables and settings of a replay; travels to the other process."""
 
     settings: Settings
     schema: str
@@ -102,7 +102,7 @@ class _Plan:
     log_level: int
 
     def replay(self, partitions: Sequence[int]) -> Replay:
-        """A replay of these partitions."""
+        """Return a replay of these partitions."""
         return Replay(self.settings, self.schema, reverted=self.reverted, partitions=partitions)
 
 

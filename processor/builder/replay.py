@@ -234,7 +234,7 @@ class Replay:
             time.sleep(_SCHEMA_PAUSE_S)
 
     def _last_batch(self, feed: PartitionFeed) -> PreparedBatch | None:
-        """What a partition needs after its last record: its next_offset at the stop, indexes."""
+        """Return what a partition needs after its last record: next_offset at the stop, indexes."""
         state, partition = feed.state, feed.state.partition
         if not self._is_read(partition) or feed.count_before(self._stops[partition]):
             return None
@@ -328,7 +328,7 @@ class Replay:
         )
 
     def _needs_index(self, state: PartitionState) -> bool:
-        """Whether readers would see a leaf without indexes: one that no delsert still fills."""
+        """Return whether readers would see a leaf without indexes, which no delsert still fills."""
         is_filled = state.open_mode == "delsert" and state.open_job_id not in self._reverted
         return not state.is_indexed and not is_filled
 
@@ -336,7 +336,7 @@ class Replay:
         return {partition for partition in self._feeds if not self._is_read(partition)}
 
     def _is_read(self, partition: int) -> bool:
-        """Whether nothing that comes before the stop is still to be read."""
+        """Return whether everything that comes before the stop was read."""
         reached = max(self._feeds[partition].next_fetch, self._reader.ends.get(partition, 0))
         return reached >= self._stops[partition]
 
@@ -349,7 +349,7 @@ class Replay:
 
 
 def _is_waited_out(error: psycopg.Error) -> bool:
-    """Not a full disk: what is built beside the live tables must give them its room back."""
+    """Return whether it passes; a full disk doesn't, for the live tables need that room back."""
     return is_transient(error) and not isinstance(error, errors.DiskFull)
 
 

@@ -1,4 +1,4 @@
-"""Which jobs are reverted, followed in `job-events` for whoever builds an instance.
+"""Follows in `job-events` which jobs are reverted (undone), for whoever builds an instance.
 
 The rule itself is :mod:`schemas.log.reverts`, which the API's side follows too.
 """
@@ -32,7 +32,7 @@ class RevertsFollower:
         )
 
     def read(self) -> Reverts:
-        """What the topic says up to its end; blocks until that was reached for the first time.
+        """Return the reverts up to the topic's end; block until that was reached once.
 
         Raises:
             LogTruncatedError: the first records are gone, and with them what was undone.

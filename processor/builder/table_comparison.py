@@ -1,4 +1,4 @@
-"""Do two projections of one log, at equal offsets, say the same?
+"""Compares the tables of two projections of one log at equal offsets, by hashes of rows.
 
 Logical columns only: what the log decides.  Not compared is what differs from
 one run to the next: the numbers of generations, how often a job's row was
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import psycopg
 
 LISTED_KEYS: Final = 20
-"""How many differing keys of a table are listed."""
+"""So many differing keys of a table are listed."""
 USERS: Final = "users"
 _BUCKETS_AT_ONCE: Final = 64
 """Of 1024: so much of a table is held in memory at most."""
@@ -128,7 +128,7 @@ _ROWS: Final[Mapping[str, tuple[tuple[str, ...], LiteralString]]] = {
         """,  # noqa: S608 - an expression of ours
     ),
 }
-"""By table: the columns that tell which row is which, and the logical columns of its rows."""
+"""By table: the columns that identify a row, and the logical columns of its rows."""
 _FINGERPRINT: LiteralString = """
 SELECT count(*), COALESCE(sum(hash_record_extended(row, 0)), 0) FROM ({rows}) AS row
 """
@@ -160,7 +160,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """What a projection holds at these offsets, by partition.
+    """The rows and hashes of a projection at these offsets, by partition.
 
     ``tables`` has the parts of each table; users have one for each audience (by the job
     that made it, 0 for the first) and partition, other tables have one.
@@ -170,7 +170,7 @@ class Fingerprint:
     tables: Mapping[str, Mapping[tuple[int, int], Part]]
 
     def rows(self, table: str) -> int:
-        """How many rows of a table were hashed."""
+        """Return how many rows of a table were hashed."""
         return sum(rows for rows, _ in self.tables[table].values())
 
 
@@ -205,18 +205,18 @@ class _Rows:
     keys: tuple[str, ...]
 
     def statement(self, text: LiteralString, **parts: sql.Composable) -> sql.Composed:
-        """A statement about these rows."""
+        """Return a statement about these rows."""
         keys = sql.SQL(", ").join(sql.Identifier(key) for key in self.keys)
         return sql.SQL(text).format(rows=self.query, keys=keys, **parts)
 
 
 def compare(one: Side, other: Side) -> list[TableDifference]:
-    """The tables that differ; empty where both say the same."""
+    """Return the tables that differ; none where both sides are equal."""
     return differences(one, fingerprint(one), other, fingerprint(other))
 
 
 def fingerprint(side: Side) -> Fingerprint:
-    """Rows and hashes of all tables; reads each of them once."""
+    """Count and hash the rows of all tables; each is read once."""
     cursor = side.cursor.connection.cursor(row_factory=tuple_row)
     offsets = sql.SQL(_NEXT_OFFSETS).format(schema=sql.Identifier(side.schema))
     next_offsets = tuple(row[0] for row in cursor.execute(offsets))
@@ -231,7 +231,7 @@ def fingerprint(side: Side) -> Fingerprint:
 def differences(
     one: Side, of_one: Fingerprint, other: Side, of_other: Fingerprint
 ) -> list[TableDifference]:
-    """The tables whose fingerprints differ, with what differs in them.
+    """Return the tables whose fingerprints differ, with what differs in them.
 
     Both transactions must still see what was hashed.
     """
@@ -268,7 +268,7 @@ def _table_rows(schema: str, table: str) -> _Rows:
 
 
 def _leaves(side: Side, partitions: int) -> dict[tuple[int, int], _Rows]:
-    """The leaves that count, by audience and partition."""
+    """Return the leaves that count, by audience and partition."""
     schema = sql.Identifier(side.schema)
     cursor = side.cursor.connection.cursor(row_factory=tuple_row)
     audiences = cursor.execute(sql.SQL(_AUDIENCES).format(schema=schema)).fetchall()
@@ -293,7 +293,7 @@ def _part(cursor: psycopg.Cursor[tuple[Any, ...]], rows: _Rows) -> Part:
 def _differing(
     one: Side, other: Side, parts: Sequence[tuple[_Rows | None, _Rows | None]]
 ) -> tuple[int, tuple[RowDifference, ...]]:
-    """How many rows differ in these parts, and the first of them by key."""
+    """Return how many rows differ in these parts, and the first of them by key."""
     differing = 0
     listed: list[RowDifference] = []
     for rows, other_rows in parts:
@@ -317,7 +317,7 @@ def _row_difference(
 def _differing_keys(
     one: Side, rows: _Rows | None, other: Side, other_rows: _Rows | None
 ) -> list[tuple[Any, ...]]:
-    """Keys whose rows differ: only buckets of keys that differ are looked at row by row."""
+    """Return the keys whose rows differ; only buckets of keys that differ are read row by row."""
     buckets, other_buckets = _buckets(one, rows), _buckets(other, other_rows)
     unlike = sorted(
         bucket

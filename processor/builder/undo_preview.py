@@ -1,4 +1,4 @@
-"""What leaving a job out, or applying it again, changes: one instance's users beside another's."""
+"""Describes what an undo or redo would change: one instance's users beside another's."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import psycopg
 
 SAMPLES: Final = 20
-"""Of each kind of change."""
+"""So many of each kind of change."""
 _SETTINGS: LiteralString = """
 SELECT set_config('work_mem', '256MB', true), set_config('enable_hashjoin', 'on', true),
        set_config('enable_seqscan', 'on', true)
@@ -55,7 +55,7 @@ _PLACES: Final = {
     "partition": sql.SQL(partition_sql(_POSITION)),
     "offset": sql.SQL(offset_sql(_POSITION)),
 }
-"""Where the log has what set a user last: positions are numbered as ids are."""
+"""The place in the log of what set a user last: positions are numbered as ids are."""
 _COUNTS: LiteralString = "SELECT kind, count(*)::bigint AS users FROM change GROUP BY kind"
 _SAMPLES: LiteralString = """
 SELECT key, changed_by, before, after FROM change WHERE kind = %(kind)s ORDER BY key
@@ -86,7 +86,7 @@ def note_touched_keys(cursor: psycopg.Cursor, keys: Iterable[list[str]]) -> None
 
 
 def describe_change(cursor: psycopg.Cursor, live: str, new: str, job_id: int) -> dict[str, Any]:
-    """What readers would see of other users, counted and with samples.
+    """Count what readers would see of other users, with samples.
 
     ``live`` and ``new`` are schemas at equal offsets; :func:`note_touched_keys` came before.
     """
@@ -140,7 +140,7 @@ def _sample(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _fields(composite: dict[str, Any] | None) -> dict[str, Any]:
-    """The columns that have a value; Postgres names those of a ROW f1, f2, and so on."""
+    """Return the columns that have a value; Postgres names those of a ROW f1, f2, and so on."""
     if composite is None:
         return {}
     values = zip(USER_COLUMNS, composite.values(), strict=True)

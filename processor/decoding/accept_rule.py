@@ -1,4 +1,4 @@
-"""Which records of a batch count: the accept rule, by job and sequence.
+"""The accept rule: decides by job and sequence which records of a batch count.
 
 A job reaches a partition in passes, each of them the same records::
 
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PartitionState:
-    """How far a partition has come; moves in the transaction of its rows.
+    """A partition's progress through the log; moves in the transaction of its rows.
 
     By default nothing of it has been read.
     ``attributes`` are those defined so far, by name.
@@ -140,7 +140,7 @@ Step = Opened | Defined | Indexed | Rows | Erased | Sealed
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What a batch comes to: its steps in log order, and the state after them.
+    """The steps of a batch in log order, and the partition's state after them.
 
     ``corrupt`` names the jobs whose JobSealed had the right number of rows but
     another digest: never a repeat, always an alarm.
@@ -219,7 +219,7 @@ class _Walk:
             self.steps.append(self._rows_step(taken))
 
     def _may_fill(self, own: npt.NDArray[np.int64]) -> bool:
-        """Whether the job's rows may go to a leaf without indexes, as far as they go there.
+        """Return whether the job's rows may go to a leaf without indexes, as far as they go there.
 
         A row that may not add a user is found by looking for the user that it means.
         """
@@ -269,7 +269,7 @@ class _Walk:
         self.steps.append(Defined(event, makes_index=event.is_indexed and state.is_indexed))
 
     def _erase(self, row: RowErased, control: ControlRecord) -> None:
-        """It has its place in its job's sequence; one of another producer has none."""
+        """Let it take its place in its job's sequence; one of another producer has none."""
         state = self.state
         is_next = row.job_id == state.open_job_id and row.sequence == state.next_sequence
         if row.job_id is None or not is_next:
@@ -305,12 +305,12 @@ class _Walk:
 
 
 def indexed_names(attributes: Mapping[str, Attribute]) -> tuple[str, ...]:
-    """The names of those that readers filter by."""
+    """Return the names of the attributes that readers filter by."""
     return tuple(name for name, known in attributes.items() if known.is_indexed)
 
 
 def _values_at(values: list[bytes], positions: npt.NDArray[np.int64]) -> list[bytes]:
-    """The values at these ascending positions."""
+    """Return the values at these ascending positions."""
     first, last = int(positions[0]), int(positions[-1])
     if last - first == len(positions) - 1:
         return values[first : last + 1]

@@ -1,4 +1,4 @@
-"""A decoded batch of one partition: what the accept rule and the projection go through."""
+"""The decoded batch of one partition, which the accept rule and the projection go through."""
 
 from __future__ import annotations
 
@@ -78,19 +78,19 @@ class Batch:
     refused_writes: list[RefusedWrite] = field(default_factory=list[RefusedWrite])
 
     def record(self, offset: int) -> Record:
-        """The record at this offset, as it stands in the log."""
+        """Return the record at this offset, as it stands in the log."""
         return self.records[int(np.searchsorted(self.offsets, offset))]
 
 
 def rows_at(rows: pa.RecordBatch, indexes: npt.NDArray[np.int64]) -> pa.RecordBatch:
-    """The rows at these ascending indexes; nothing is copied where they are neighbours."""
+    """Return the rows at these ascending indexes; nothing is copied where they are neighbours."""
     if len(indexes) and indexes[-1] - indexes[0] == len(indexes) - 1:
         return rows.slice(int(indexes[0]), len(indexes))
     return rows.take(indexes)
 
 
 def empty_batch(partition: int, next_offset: int) -> Batch:
-    """A batch of offsets that hold no records, up to ``next_offset``."""
+    """Return a batch of offsets that hold no records, up to ``next_offset``."""
     none = np.empty(0, np.int64)
     return Batch(
         partition=partition,

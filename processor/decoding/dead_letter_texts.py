@@ -1,4 +1,4 @@
-"""What a dead letter says to people: what is wrong, with which record, and what to do.
+"""Writes the detail of a dead letter: what is wrong, with which record, and what to do.
 
 The code is for programs, the detail for whoever is on duty: it names the values
 that decided, and ends with the way out.  Pure.
@@ -71,13 +71,13 @@ _WAYS_OUT: Final = {
 
 
 def shown(value: object) -> str:
-    """A value as a detail quotes it: bounded, and nothing in it controls a terminal."""
+    """Quote a value as a detail does: bounded, and nothing in it controls a terminal."""
     text = ascii(value)
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
 
 
 def with_way_out(code: str, reason: str) -> str:
-    """The reason, and what to do about it where the code alone tells."""
+    """Return the reason, and what to do about it where the code alone tells."""
     what = reason.removeprefix(f"{code}: ").replace("\0", "\\x00")
     if len(what) > _LONGEST_REASON:
         what = f"{what[:_LONGEST_REASON]}…"
@@ -86,7 +86,7 @@ def with_way_out(code: str, reason: str) -> str:
 
 
 def undecodable(code: str, reason: str, value: bytes | None) -> str:
-    """Why a value is no event."""
+    """Say why a value is no event."""
     if code != "NOT_FRAMED" or value is None:
         return with_way_out(code, reason)
     begin = value[:_FIRST_BYTES].hex(" ") or "nothing"
@@ -97,7 +97,7 @@ def undecodable(code: str, reason: str, value: bytes | None) -> str:
 
 
 def unstorable(event: Event, found: Violation) -> str:
-    """Why the tables can't hold an event of a job."""
+    """Say why the tables can't hold an event of a job."""
     name, reason = type(event).__name__, _UNSTORABLE[found.code]
     value = "" if found.value is None else f", which is {shown(found.value)},"
     return (

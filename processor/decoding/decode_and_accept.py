@@ -1,4 +1,4 @@
-"""What counts of the records of a partition, for who reads it from its beginning without tables.
+"""Decodes records and applies the accept rule for readers of the whole log, without tables.
 
 The tables know the jobs that a partition has had, and take none of them twice
 (:mod:`processor.projection.jobs`); who reads without them keeps the jobs that it has met.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from processor.decoding.accept_rule import Opened, accept
-from processor.decoding.batches import decode_records
+from processor.decoding.decode_records import decode_records
 from processor.decoding.producer_rules import Refusal
 
 if TYPE_CHECKING:
@@ -44,13 +44,13 @@ def decode_and_accept(
 
 
 def repeated_job(opened: Opened, partition: int) -> Refusal:
-    """Why a JobOpened of a job that has begun in the partition before is a dead letter."""
+    """Say why a JobOpened of a job that began in the partition before is a dead letter."""
     reason = f"partition {partition} has had job {opened.job.job_id}, and has gone on since"
     return Refusal("JOB_REPEATED", reason)
 
 
 def begun(accepted: Accepted) -> list[int]:
-    """The jobs that begin among what was accepted."""
+    """Return the jobs that begin among what was accepted."""
     return [step.job.job_id for step in accepted.steps if isinstance(step, Opened)]
 
 

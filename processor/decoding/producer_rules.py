@@ -1,4 +1,4 @@
-"""What a row without a job must be to count, and what becomes of one that is not.
+"""The rules of producer rows (rows without a job): which count, and why others are refused.
 
 Our own passes are guarded by their digest and were checked before; what other
 producers send is checked here, a row at a time, so that no statement meets a value
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from schemas.rules.producer_rows import Violation
 
 MISATTRIBUTED: Final = "JOB_ID_NOT_ITS_OWN"
-"""Of a row that names a job whose it cannot be."""
+"""The code of a row that names a job whose it cannot be."""
 _KEY: Final = "it is the user's normalised reconciliation key"
 _BOTH_KEYS: Final = "both are the user's normalised reconciliation key"
 _NO_DELSERT: Final = "delsert belongs to jobs: upload a file, or send insert, upsert or delete"
@@ -62,12 +62,12 @@ _FORMS: Final = {
     "number": "and is no number in canonical text, such as -0.5 or 1200",
 }
 _EVENT_ID: Final = r"[!-~]{1,200}"
-"""Of a reported write: ids travel in a NOTIFY, separated by spaces."""
+"""The form of a reported write's id: ids travel in a NOTIFY, separated by spaces."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a row does not count: a code for programs, a reason for people, the field if one."""
+    """The reason why a row does not count: a code for programs, a text, the field if one."""
 
     code: str
     reason: str
@@ -93,13 +93,13 @@ class RefusedWrite:
 
 
 def reported_id(row: UserRow) -> str | None:
-    """The event id by which the outcome of a row is reported; None where nobody waits for it."""
+    """Return the event id by which a row's outcome is reported; None where nobody waits for it."""
     is_reported = row.source == API_SOURCE and row.event_id is not None
     return row.event_id if is_reported and _is_plain(row.event_id or "") else None
 
 
 def no_row_of(job_id: int) -> str:
-    """Why a row that names the job is none of its pass, see :mod:`schemas.log.passes`."""
+    """Say why a row that names the job is none of its pass, see :mod:`schemas.log.passes`."""
     return (
         f"the row names job {job_id}, and only the publisher sends the rows of a job: those have"
         " no event_id, source or user_id, never mode delete, and always record_number, line and"
@@ -108,7 +108,7 @@ def no_row_of(job_id: int) -> str:
 
 
 def refused_definition(event: AttributeDefined) -> Refusal | None:
-    """Why no attribute can be defined so, or None."""
+    """Return why no attribute can be defined so, or None."""
     is_free = re.fullmatch(NAME_PATTERN, event.name) and plain_name(event.name) not in TAKEN_NAMES
     if is_free and "\0" not in event.defined_by:
         return None
@@ -137,7 +137,7 @@ class ProducerRowRules:
             self._attributes.setdefault(event.name, (at, event.type))
 
     def refusal(self, row: UserRow, record_key: bytes | None, at: int) -> Refusal | None:
-        """Why the row at this position of the batch does not count, or None."""
+        """Return why the row at this position of the batch does not count, or None."""
         return (
             self._refused_key(row, record_key, at)
             or self._refused_event(row)
@@ -162,7 +162,7 @@ class ProducerRowRules:
         return self._refused_form(row, at) or self._refused_place(key)
 
     def _refused_form(self, row: UserRow, at: int) -> Refusal | None:
-        """Whether the key is one that no file's line, and no request, could ever mean."""
+        """Refuse a key that no file's line, and no request, could ever mean."""
         field = self._key_field(at)
         if field is None:
             return self._undefined_key(row)
@@ -185,7 +185,7 @@ class ProducerRowRules:
         return Refusal("MISROUTED", reason)
 
     def _undefined_key(self, row: UserRow) -> Refusal | None:
-        """Nobody has a key before the attribute is defined that is to be the key."""
+        """Refuse a key before the attribute is defined that is to be the key."""
         if row.mode == "delete":
             return None
         name = self._partition.reconciliation_key
@@ -231,13 +231,13 @@ class ProducerRowRules:
         return None if violation is None else _key_refusal(violation, row)
 
     def _key_field(self, at: int) -> Field | None:
-        """The key's field, as far as it is known at this position."""
+        """Return the key's field, as far as it is known at this position."""
         name = self._partition.reconciliation_key
         attribute_type = self._type_of(name, at)
         return key_field_of(name, {} if attribute_type is None else {name: attribute_type})
 
     def _type_of(self, name: str, at: int) -> AttributeType | None:
-        """Of an attribute that is defined before this position."""
+        """Return the type of an attribute that is defined before this position."""
         defined_at, attribute_type = self._attributes.get(name, (at, None))
         return attribute_type if defined_at < at else None
 

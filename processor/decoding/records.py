@@ -1,4 +1,4 @@
-"""What is read of a Kafka message, and when the log has it from."""
+"""A Kafka record as the processor reads it, and the time at which the log has it."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ _LAST_MS: Final = 253_402_300_799_999
 
 
 class Record(Protocol):
-    """What is read of a Kafka message."""
+    """The fields of a Kafka message that the processor reads."""
 
     def value(self) -> bytes | None:
-        """Its value as it stands in the log."""
+        """Return its value as it stands in the log."""
         ...
 
     def key(self) -> bytes | None:
-        """Its key as it stands in the log."""
+        """Return its key as it stands in the log."""
         ...
 
     def offset(self) -> int | None:
-        """Its offset in its partition; None only before it is in a log."""
+        """Return its offset in its partition; None only before it is in a log."""
         ...
 
     def timestamp(self) -> tuple[int, int]:
-        """What kind of timestamp it has, and the milliseconds since 1970."""
+        """Return the kind of its timestamp, and the milliseconds since 1970."""
         ...
 
 
 def recorded_at(record: Record) -> datetime:
-    """When the log has the record from, to the millisecond, whatever its producer wrote there."""
+    """Return when the log has the record from, to the millisecond, whatever its producer wrote."""
     return moment_of(record.timestamp()[1])
 
 
 def moment_of(timestamp_ms: int) -> datetime:
-    """The moment so many milliseconds after 1970, or the nearest that there is."""
+    """Return the moment so many milliseconds after 1970, or the nearest that there is."""
     return _EPOCH + timedelta(milliseconds=min(max(timestamp_ms, 0), _LAST_MS))

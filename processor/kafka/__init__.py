@@ -1,4 +1,4 @@
-"""Kafka clients: consumers outside groups, the log's version and key, writers' schemas.
+"""Reads Kafka outside groups: topics, the log's version and key, single rows, writers' schemas.
 
 Owns what is asked of Kafka before and beside the group.
 Promises that nothing is committed for a group.

@@ -1,4 +1,4 @@
-"""Whether the log still holds what comes next, told from what passes by itself."""
+"""Checks that the log still holds what comes next; tells its loss from errors that pass."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`user-events` as Kafka has it, looked at before anything is read."""
+"""Describes `user-events` as Kafka has it, before anything is read."""
 
 from __future__ import annotations
 

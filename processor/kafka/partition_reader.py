@@ -1,4 +1,4 @@
-"""Some partitions of a topic, read outside of every group, each from where it is wanted."""
+"""Reads some partitions of a topic outside of every group, each from a given offset."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class PartitionReader:
 
     def read_only(self, next_offsets: Mapping[int, int]) -> None:
         """Read these partitions and no others; those that are new, from these offsets on."""
-        wanted = set(next_offsets)
-        done, new = self._assigned - wanted, wanted - self._assigned
+        partitions = set(next_offsets)
+        done, new = self._assigned - partitions, partitions - self._assigned
         if done:
             self._consumer.incremental_unassign(
                 [TopicPartition(self._topic, partition) for partition in done]
@@ -48,7 +48,7 @@ class PartitionReader:
             self._consumer.incremental_assign(
                 [TopicPartition(self._topic, each, next_offsets[each]) for each in new]
             )
-        self._assigned = wanted
+        self._assigned = partitions
 
     def read(self, most: int, wait_s: float) -> tuple[list[Message], list[str]]:
         """Wait for a first record, then take what else is there; and what librdkafka reports.
@@ -64,7 +64,7 @@ class PartitionReader:
         reports = [message for message in messages if message.error() is not None]
         if reports:
             messages = [message for message in messages if message.error() is None]
-        return messages, [said for report in reports if (said := self._note(report))]
+        return messages, [reason for report in reports if (reason := self._note(report))]
 
     def _note(self, report: Message) -> str:
         error = report.error()

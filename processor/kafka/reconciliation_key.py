@@ -1,4 +1,4 @@
-"""Which reconciliation key the log was made for, read from the beginning of `job-events`.
+"""Checks at the beginning of `job-events` for which reconciliation key the log was made.
 
 The processor only checks it: the API's side says it, before the first job.
 """

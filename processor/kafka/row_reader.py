@@ -1,4 +1,4 @@
-"""Reads single rows again from ``user-events``, outside the consumer group."""
+"""Reads single rows again from `user-events`, outside the consumer group."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class LogReader:
         self._schemas = EventSchemas(settings.schema_registry)
 
     def read_rows(self, partition: int, offsets: list[int]) -> Iterator[tuple[int, UserRow]]:
-        """The rows at these ascending offsets; blocks until Kafka has given them all.
+        """Yield the rows at these ascending offsets; blocks until Kafka has given them all.
 
         Raises:
             RecordsGoneError: the log no longer holds them.
@@ -37,9 +37,11 @@ class LogReader:
             return
         wanted = set(offsets)
         topic = self._settings.topics.user_events.name
-        asked = Range(topic, partition, offsets[0], offsets[-1] + 1)
+        log_range = Range(topic, partition, offsets[0], offsets[-1] + 1)
         with RangeReader(self._settings.kafka, "reader") as reader:
-            for messages in reader.batches(asked, at_once=_READ_RECORDS, wait_s=_READ_TIMEOUT_S):
+            for messages in reader.batches(
+                log_range, at_once=_READ_RECORDS, wait_s=_READ_TIMEOUT_S
+            ):
                 for message in messages:
                     if message.offset() in wanted:
                         yield message.offset() or 0, self._row(message.value())

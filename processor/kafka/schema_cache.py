@@ -1,4 +1,4 @@
-"""Has the schema ids that records name learned in a thread, before the records are decoded.
+"""Learns in a thread the registry's schemas that records name, before they are decoded.
 
 An id that is not known yet is asked for while its partition waits: what the registry cannot
 tell now is neither skipped nor a dead letter.
@@ -31,7 +31,7 @@ _log = structlog.stdlib.get_logger("rollcall.processor")
 
 
 class WriterSchemas(EventSchemas):
-    """What is known of other writers' schemas; :meth:`unknown` and :meth:`want` do not block."""
+    """Other writers' schemas, as far as known; :meth:`unknown` and :meth:`want` do not block."""
 
     def __init__(self, registry: SchemaRegistry | None) -> None:
         super().__init__(registry)

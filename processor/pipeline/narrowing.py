@@ -1,6 +1,6 @@
 """Narrows a batch that Postgres refused down to the record at fault, which becomes a dead letter.
 
-Records are validated before a transaction (:mod:`processor.decoding.batches`); this is the
+Records are validated before a transaction (:mod:`processor.decoding.decode_records`); this is the
 net below.  What the tables refuse for good is tried again in ever smaller transactions,
 each with its fence and its offset, until the record at fault stands alone.  That one
 becomes a dead letter, and everything after it is decided as if it were not there.

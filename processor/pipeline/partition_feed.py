@@ -1,4 +1,4 @@
-"""From a claimed partition's records to work for the projector: what follows a log needs.
+"""Feeds of claimed partitions: records wait, are taken in batches, and are prepared.
 
 The consumer group and a replay differ in who gives them partitions, and in when
 they end.  In between they do the same: records wait, are taken in batches, and
@@ -39,33 +39,33 @@ class PartitionFeed:
     """About what is pending: what is taken counts by the mean."""
     hole_at: int | None = None
     unknown_id: int | None = None
-    """Of the schema of the record that comes next: until it is known, nothing is taken."""
+    """The id of the next record's schema: until it is known, nothing is taken."""
 
     @property
     def is_waiting(self) -> bool:
-        """Whether what comes next is in a schema that is not known yet."""
+        """True while what comes next is in a schema that is not known yet."""
         return self.unknown_id is not None and not framing.is_known(self.unknown_id)
 
     def put_back(self, records: list[Message], schema_id: int) -> None:
-        """These come next again, once the schema of the first of them is known."""
+        """Put records back to come next, once the schema of the first of them is known."""
         self.pending = records + self.pending
         self.pending_bytes += sum(map(len, records))
         self.unknown_id = schema_id
 
     def forget_pending(self) -> None:
-        """Nothing is pending, and what was is to be fetched again."""
+        """Drop what is pending, to be fetched again."""
         if self.pending:
             self.next_fetch = _offset(self.pending[0])
         self.pending, self.pending_bytes = [], 0
 
     def add(self, records: list[Message]) -> None:
-        """Records that come next."""
+        """Add records that come next."""
         self.pending += records
         self.pending_bytes += sum(map(len, records))
         self.next_fetch = (records[-1].offset() or 0) + 1
 
     def take(self, room: int, stop: int | None = None) -> list[Message]:
-        """The next records before ``stop``: at most ``room``, and about a batch's bytes."""
+        """Take the next records before ``stop``: at most ``room``, and about a batch's bytes."""
         if not self.pending or self.is_waiting:
             return []
         mean_bytes = max(1, self.pending_bytes // len(self.pending))
@@ -77,14 +77,14 @@ class PartitionFeed:
         return taken
 
     def count_before(self, stop: int | None) -> int:
-        """How many records wait that come before ``stop``."""
+        """Return how many records wait that come before ``stop``."""
         if stop is None or self.next_fetch <= stop:
             return len(self.pending)
         return bisect_left(self.pending, stop, key=_offset)
 
 
 class BatchPreparer:
-    """Makes the projector's work of records; counts the repeats among them."""
+    """Prepares batches of records for the projector; counts the repeats among them."""
 
     def __init__(self, projection: Projection) -> None:
         self.repeats = 0
@@ -95,7 +95,7 @@ class BatchPreparer:
     def prepare(
         self, feeds: Iterable[PartitionFeed], room: int, stops: dict[int, int] | None = None
     ) -> list[PreparedBatch]:
-        """A transaction's work: at most ``room`` records of these feeds, the first ones first.
+        """Prepare a transaction: at most ``room`` records of these feeds, the first ones first.
 
         ``stops`` are the offsets, by partition, from which on nothing is taken.
         """
@@ -112,7 +112,7 @@ class BatchPreparer:
         return batches
 
     def _decodable(self, feed: PartitionFeed, records: list[Message]) -> list[Message]:
-        """The records before the first in a schema not known yet; there the partition waits."""
+        """Return the records before the first in an unknown schema; there the partition waits."""
         unknown = self._schemas.unknown(record.value() for record in records)
         if not unknown:
             return records

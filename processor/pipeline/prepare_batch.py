@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from processor.decoding.accept_rule import Rows, accept
-from processor.decoding.batches import decode_records
+from processor.decoding.decode_records import decode_records
 from processor.decoding.producer_rules import MISATTRIBUTED, LogPartition
 from processor.projection.projection import PreparedBatch
 from processor.projection.staging import prepare_rows

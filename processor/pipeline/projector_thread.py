@@ -1,4 +1,4 @@
-"""The thread that talks to Postgres: claims and batches, one after another.
+"""The thread that writes to Postgres: claims and batches, one after another.
 
 It decides nothing: the consumer's thread hands it a task, and reads the
 outcome from ``outcomes``.  A failure is always :class:`Lost`: nothing is tried

@@ -1,4 +1,4 @@
-"""One transaction: fence, rows, outcomes, jobs.
+"""A batch's transaction: fence against superseded workers, rows, outcomes, counts, outbox.
 
 Owns every statement that writes the read model's rows.
 Promises exactly once in effect: a superseded worker changes nothing.

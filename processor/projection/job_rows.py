@@ -1,4 +1,4 @@
-"""The user rows of one leaf: a job's rows inserted and upserted by sets.
+"""Writes a job's rows into one leaf: inserts and upserts by set statements.
 
 Only called behind the fence, so the leaf has no other writer, and what one
 statement found still holds for the next.
@@ -53,7 +53,7 @@ _INSERTING: Final = ["insert", "delsert"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
-    """Which staged rows: parameters of every statement here.
+    """The staged rows that a statement is to take: its parameters.
 
     ``modes`` counts them by mode; ``has_incomplete`` says that some may not add a user.
     """
@@ -64,7 +64,7 @@ class Round:
     has_incomplete: bool
 
     def parameters(self, modes: list[str]) -> dict[str, Any]:
-        """The values of the statements' placeholders."""
+        """Return the values of the statements' placeholders."""
         return {
             "step": self.step,
             "round": self.number,
@@ -74,7 +74,7 @@ class Round:
 
 @dataclass(slots=True)
 class Outcomes:
-    """What became of a round's rows.
+    """The numbers of a round's rows by outcome, and those refused.
 
     ``conflicts``: (id of the refused row, job id and record number that last set the holder).
     ``incomplete``: ids of rows that would have added a user and may not.

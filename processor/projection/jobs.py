@@ -1,4 +1,4 @@
-"""The jobs' rows: opened, counted, finished, and their statuses on the way to Kafka.
+"""Writes the rows of jobs: opened, counted, finished; and reads their statuses.
 
 A job's row is the only one that several workers write, so all of it happens
 last in a transaction and in order of job id.  Who holds it sees every other
@@ -117,7 +117,7 @@ class WrittenJob:
 
 
 class JobChanges:
-    """What one transaction does to jobs, gathered until :meth:`write`."""
+    """Collects what one transaction does to jobs, until :meth:`write`."""
 
     def __init__(self, schema: str, partitions: int, reverted: frozenset[int]) -> None:
         self._schema = sql.Identifier(schema)
@@ -153,7 +153,7 @@ class JobChanges:
         self._sealed[sealed.seal.job_id] += 1
 
     def counts(self, job_id: int, partition: int) -> Counts:
-        """The changes of the job's counts, to be added to."""
+        """Return the changes of the job's counts, to be added to."""
         return self._counts.setdefault((job_id, partition), Counts())
 
     def write(self, cursor: psycopg.Cursor) -> list[WrittenJob]:
@@ -183,7 +183,7 @@ class JobChanges:
         return WrittenJob(job_id, is_whole=is_whole, ends_delsert=ends_delsert)
 
     def status(self, cursor: psycopg.Cursor, job_id: int) -> JobStatus:
-        """A snapshot of a job whose row this transaction holds."""
+        """Return a snapshot of a job whose row this transaction holds."""
         with cursor.connection.cursor(row_factory=dict_row) as rows:
             row = rows.execute(self._sql(_STATUS), {"job_id": job_id}).fetchone()
         assert row is not None, "counts were written before"
@@ -210,7 +210,7 @@ def announce_changed(cursor: psycopg.Cursor, old: str, new: str, topic: str) -> 
 
 
 def log_finished(status: JobStatus) -> None:
-    """The canonical line of a finished job; its outcomes must add up to its lines.
+    """Log the canonical line of a finished job; its outcomes must add up to its lines.
 
     Of a reverted job they do not: its rows have none.
     """

@@ -1,4 +1,4 @@
-"""Rows without a job in one leaf: found out one by one, written by sets.
+"""Writes producer rows (rows without a job) into one leaf: decided one by one, written by sets.
 
 Unlike a job's, each of them has an outcome of its own that somebody waits for, so
 what is there is read first, each row is decided in Python, and the statements
@@ -72,7 +72,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class RowOutcome:
-    """What becomes of a row: ``outcome`` and ``code`` as in the table write_outcome.
+    """The outcome of a row; ``outcome`` and ``code`` as in the table write_outcome.
 
     ``is_written`` is false where nothing is to be done for it; ``holder_id`` is the user
     that has the key of a row that is refused.
@@ -129,7 +129,7 @@ class ProducerRowWriter:
         }
 
     def find(self, cursor: psycopg.Cursor, step: int, a_round: int) -> list[Found]:
-        """The rows of a round, in log order, with what they meet."""
+        """Return the rows of a round, in log order, with what they meet."""
         with cursor.connection.cursor(row_factory=class_row(Found)) as rows:
             return rows.execute(self._find, {"step": step, "round": a_round}).fetchall()
 

@@ -1,4 +1,4 @@
-"""Batches of some partitions, written into the tables of one projection instance."""
+"""Writes batches of some partitions into the tables of one projection instance."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ class PreparedBatch:
     steps: Sequence[Opened | Defined | Indexed | PreparedRows | Erased | Sealed]
 
     def row_steps(self) -> list[PreparedRows]:
-        """Its steps that carry rows."""
+        """Return its steps that carry rows."""
         return [step for step in self.steps if isinstance(step, PreparedRows)]
 
     def writes(self) -> dict[int, str]:
-        """Its writes of the API: their event ids by log position, refused ones too."""
+        """Return its writes of the API: event ids by log position, refused ones too."""
         partition = self.after.partition
         writes = {
             position_of(partition, refused.offset): refused.event_id
@@ -88,7 +88,7 @@ class Projection:
         self._writers: dict[tuple[int, int], tuple[LeafWriter, ProducerRowWriter]] = {}
 
     def expects_new(self, job_id: int | None, mode: str | None, partition: int) -> bool:
-        """Whether a job's next rows will most likely all be new users: as the last ones were."""
+        """Return whether a job's next rows are likely to be new users, as its last ones were."""
         if job_id is None:
             return False
         if len(self.are_new) > _REMEMBERED_JOBS:
@@ -131,7 +131,7 @@ class Projection:
         return transaction.generation_of
 
     def _drop_retired(self, connection: psycopg.Connection) -> None:
-        """Nobody reads them, and a long log may have made hundreds; the next one tries again."""
+        """Drop what nobody reads; a long log may have made hundreds. The next one tries again."""
         with contextlib.suppress(errors.LockNotAvailable), connection.transaction():
             connection.execute("SET LOCAL lock_timeout = '1s'")
             with connection.cursor() as cursor:
@@ -139,7 +139,7 @@ class Projection:
                     self.generations.drop(cursor, generation)
 
     def writers(self, generation: int, partition: int) -> tuple[LeafWriter, ProducerRowWriter]:
-        """The writers of a leaf; kept, so that their statements stay prepared."""
+        """Return the writers of a leaf; kept, so that their statements stay prepared."""
         leaf = (generation, partition)
         if leaf not in self._writers:
             if len(self._writers) > 2 * self.settings.topics.user_events.partitions:

@@ -1,4 +1,4 @@
-"""The worker's Postgres session, and the claim on its partitions.
+"""The Postgres session of a worker or replay, and its claim on partitions (the epoch).
 
 A worker owns a partition because it claimed it last: a claim raises ``epoch``,
 and every batch's fence names the epoch it was claimed with.
@@ -80,7 +80,7 @@ _PERMANENT: Final = (
 
 
 def is_of_data(error: BaseException) -> bool:
-    """Whether the tables refuse what was written, today and whenever it is tried again."""
+    """Return whether the tables refuse what was written, today and whenever it is tried again."""
     if isinstance(error, errors.Error) and error.sqlstate is not None:
         return error.sqlstate[:2] in _OF_DATA
     # psycopg itself finds some values unfit, and gives those no SQLSTATE.
@@ -88,7 +88,7 @@ def is_of_data(error: BaseException) -> bool:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether the same work may succeed later; decided here and nowhere else.
+    """Return whether the same work may succeed later; decided here and nowhere else.
 
     PostgreSQL manual, appendix A: classes 08, 40, 53, 55P03, 57 and 58 are
     OperationalError in psycopg, and so is 54, which is not; all others are faults of ours or
@@ -120,7 +120,7 @@ class ProjectionSession:
         self._connection: psycopg.Connection | None = None
 
     def connection(self) -> psycopg.Connection:
-        """The session, connected where it was not.
+        """Return the session, connected where it was not.
 
         Raises:
             psycopg.OperationalError: when Postgres cannot be reached.
@@ -210,7 +210,7 @@ class ProjectionSession:
 
 
 def connect(settings: Settings, application: str) -> psycopg.Connection:
-    """A session in autocommit mode that notices a dead server within half a minute."""
+    """Return a session in autocommit mode that notices a dead server within half a minute."""
     return psycopg.connect(
         settings.database_url,
         autocommit=True,

@@ -1,4 +1,4 @@
-"""What became of records without a job, counted by the source that they name.
+"""Counts what became of other producers' records, by the source that they name.
 
 A producer may name a new source in every event, so a partition counts only so
 many of them by name: the first that its log names.  All later ones count
@@ -34,7 +34,7 @@ SourceOutcome = Literal[
 ]
 OUTCOMES: Final[tuple[SourceOutcome, ...]] = get_args(SourceOutcome)
 MOST_SOURCES: Final = 1000
-"""How many a partition counts by name."""
+"""So many sources a partition counts by name."""
 LONGEST_SOURCE: Final = 100
 """Characters of a name; longer ones that begin alike count together."""
 _KNOWN: LiteralString = """
@@ -68,7 +68,7 @@ SET inserted = counted.inserted + EXCLUDED.inserted,
 
 @dataclass(slots=True)
 class SourceCount:
-    """What one source comes to in one partition; times are those of its records."""
+    """The outcomes of one source in one partition; times are those of its records."""
 
     outcomes: dict[SourceOutcome, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
     first_at: datetime | None = None
@@ -90,7 +90,7 @@ class SourceCount:
 
 @dataclass(frozen=True, slots=True)
 class _RecordOutcome:
-    """What became of one record."""
+    """The outcome of one record."""
 
     offset: int
     source: str
@@ -152,7 +152,7 @@ class SourceCounts:
         return set(cursor.execute(self._sql(_KNOWN), parameters).fetchall())
 
     def _room(self, cursor: psycopg.Cursor, partitions: list[int]) -> dict[int, int]:
-        """How many more sources each partition may count by name."""
+        """Return how many more sources each partition may count by name."""
         parameters = {"partitions": partitions, "other": OTHER_SOURCES}
         taken = dict(cursor.execute(self._sql(_TAKEN), parameters).fetchall())
         return {at: MOST_SOURCES - taken.get(at, 0) for at in partitions}
@@ -162,7 +162,7 @@ class SourceCounts:
 
 
 def outcome_counted(row: RowOutcome, *, is_reported: bool) -> SourceOutcome:
-    """What a row counts as; ``is_reported``: somebody is told where it is refused."""
+    """Return the outcome that a row counts as; ``is_reported``: its sender learns of a refusal."""
     if row.code is not None:
         return "rejected" if is_reported else "dead"
     if row.outcome == "inserted" and not row.is_written:
@@ -171,7 +171,7 @@ def outcome_counted(row: RowOutcome, *, is_reported: bool) -> SourceOutcome:
 
 
 def counted(outcomes: Iterable[_RecordOutcome]) -> dict[str, SourceCount]:
-    """The counts by source, sources in the order in which the log first names them."""
+    """Count by source, in the order in which the log first names them."""
     counts: dict[str, SourceCount] = {}
     for each in sorted(outcomes, key=lambda each: each.offset):
         count = counts.setdefault(each.source, SourceCount())
@@ -181,7 +181,7 @@ def counted(outcomes: Iterable[_RecordOutcome]) -> dict[str, SourceCount]:
 
 
 def named(counts: Mapping[str, SourceCount], known: set[str], room: int) -> dict[str, SourceCount]:
-    """The counts with those put together that are neither known nor among the next ``room``."""
+    """Merge the counts of sources that are neither known nor among the next ``room``."""
     taken: dict[str, SourceCount] = {}
     for source, count in counts.items():
         is_named = source in known or source == OTHER_SOURCES or room > 0
@@ -192,6 +192,6 @@ def named(counts: Mapping[str, SourceCount], known: set[str], room: int) -> dict
 
 
 def source_name(source: str | None) -> str:
-    """The name that a source is counted by; empty where an event names none."""
+    """Return the name that a source is counted by; empty where an event names none."""
     # PostgreSQL's text holds no NUL.
     return (source or "")[:LONGEST_SOURCE].replace("\0", "\N{REPLACEMENT CHARACTER}")

@@ -1,4 +1,4 @@
-"""Accepted rows as COPY input: which columns go to the staging table, or straight to a leaf.
+"""Prepares accepted rows as COPY input, for the staging table or straight for a leaf.
 
 A key that comes several times in a batch gets a round for each time, so that
 each round has a key once and whole rounds can be applied by set statements.
@@ -36,13 +36,13 @@ STAGED_COLUMNS: Final = (
     *(field.name for field in FIELDS),
     "attributes", "occurred_at", "job_id", "record_number", "event_id", "user_id",
 )  # fmt: skip
-"""Of the staging table; ``step`` numbers the Rows steps of a transaction."""
+"""The columns of the staging table; ``step`` numbers the Rows steps of a transaction."""
 LEAF_COLUMNS: Final = (
     "id", "key",
     *(field.name for field in FIELDS),
     "attributes", "created_at", "modified_at", "job_id", "record_number",
 )  # fmt: skip
-"""Of a leaf as a job's rows fill it; generation and partition are its defaults."""
+"""The columns of a leaf that a job's rows fill; generation and partition are its defaults."""
 REJECTION_COLUMNS: Final = (
     "job_id", "record_number", "line", "column", "code", "reason", "value", "raw",
 )  # fmt: skip
@@ -50,7 +50,7 @@ REJECTION_COLUMNS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class PreparedRows:
-    """A Rows step as the projection wants it.
+    """A Rows step as COPY input, with what the transaction must know of it.
 
     ``leaf_input``: COPY input for the leaf itself, where all rows may well be new users;
     None where they must be matched against the users that are there.
@@ -74,7 +74,7 @@ class PreparedRows:
 
     @property
     def has_incomplete(self) -> bool:
-        """Whether a row may not add a user."""
+        """True where some row may not add a user."""
         return self.is_complete.true_count < len(self.rows)
 
     def staged_input(self) -> memoryview:
@@ -82,13 +82,13 @@ class PreparedRows:
         return _staged_input(self)
 
     def sources_by_id(self, wanted: list[int]) -> list[str | None]:
-        """Whom the rows of these ids name as their producer, in their order."""
+        """Return the sources that the rows of these ids name, in their order."""
         at = np.searchsorted(self.ids, np.array(wanted, np.int64))
         column: pa.StringArray = cast("pa.StringArray", self.rows.column("source"))
         return column.take(at).to_pylist()
 
     def rows_by_id(self, wanted: list[int]) -> list[dict[str, Any]]:
-        """The rows of these ids, in their order, as dicts of columns."""
+        """Return the rows of these ids, in their order, as dicts of columns."""
         at = np.searchsorted(self.ids, np.array(wanted, np.int64))
         return self.rows.take(at).to_pylist()
 
@@ -130,7 +130,7 @@ def prepare_rows(batch: Batch, step: Rows, number: int, *, expect_new: bool) -> 
 
 
 def rounds(keys: pa.StringArray) -> npt.NDArray[np.int32]:
-    """How many times each key came before, in order: 0 everywhere where keys are unique."""
+    """Return how many times each key came before, in order: 0 where keys are unique."""
     codes: pa.DictionaryArray[Any, Any] = pc.dictionary_encode(keys)
     indices = codes.indices.to_numpy()
     if len(codes.dictionary) == len(keys):

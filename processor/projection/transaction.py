@@ -1,4 +1,4 @@
-"""One transaction: the fence, the rows, the outcomes, the jobs, the outbox.
+"""Writes one transaction: the fence, the rows, the outcomes, the jobs, the outbox.
 
 The order matters.
 
@@ -23,7 +23,7 @@ from processor.decoding.batch import DeadLetter
 from processor.errors import SupersededError
 from processor.projection.job_rows import Round
 from processor.projection.jobs import JobChanges, log_finished
-from processor.projection.outgoing import Outgoing
+from processor.projection.outbox_writer import OutboxWriter
 from processor.projection.producer_rows import decide
 from processor.projection.source_counts import SourceCounts
 from processor.projection.staging import (
@@ -95,7 +95,7 @@ class Transaction:
         self._projection = projection
         self._topics = projection.settings.topics
         self._cursor = cursor
-        self._outbox = Outgoing(projection, cursor)
+        self._outbox = OutboxWriter(projection, cursor)
         self._jobs = JobChanges(
             projection.schema, self._topics.user_events.partitions, projection.reverted
         )
@@ -120,7 +120,7 @@ class Transaction:
                 )
 
     def stage(self, batches: list[PreparedBatch]) -> None:
-        """All rows of the transaction that must find users by key, in one COPY."""
+        """Copy all rows of the transaction that must find users by key, in one COPY."""
         inputs = [
             step.staged_input()
             for prepared in batches

@@ -1,4 +1,4 @@
-"""What became of the writes of single users that the API appended.
+"""Writes the outcomes of single users' writes by the API, and notifies who waits for them.
 
 A row of ``write_outcome`` and a NOTIFY leave with the transaction that applied
 the write, so who waits for it reads what the tables hold.
@@ -68,7 +68,7 @@ class WriteOutcome:
 
     @classmethod
     def refused(cls, event_id: str, position: int, refusal: Refusal) -> WriteOutcome:
-        """Of a write that may not count."""
+        """Return the outcome of a write that may not count."""
         return cls(
             event_id, position, "rejected", None, refusal.code, refusal.reason, refusal.column
         )
@@ -96,7 +96,7 @@ class WriteOutcomes:
         self._repeats = repeats(self._writes, first)
 
     def is_repeat(self, position: int) -> bool:
-        """Whether the write at this position came before."""
+        """Return whether the write at this position came before."""
         return position in self._repeats
 
     def note(self, outcome: WriteOutcome) -> None:
@@ -125,7 +125,7 @@ class WriteOutcomes:
 
 
 def repeats(writes: Mapping[int, str], first: Mapping[tuple[str, int], int]) -> set[int]:
-    """Positions of the writes that came before, in this transaction or at ``first``.
+    """Return the positions of writes that came before, in this transaction or at ``first``.
 
     ``first`` has the position of the outcome that is there, by event id and partition.
     """
@@ -142,7 +142,7 @@ def repeats(writes: Mapping[int, str], first: Mapping[tuple[str, int], int]) -> 
 
 
 def payloads(event_ids: Iterable[str]) -> list[str]:
-    """The ids, separated by spaces, in as many texts as a NOTIFY's limit asks for."""
+    """Join the ids by spaces into as many texts as a NOTIFY's limit asks for."""
     texts: list[str] = []
     for event_id in event_ids:
         if texts and len(texts[-1]) + 1 + len(event_id) <= _MAX_PAYLOAD_BYTES:

@@ -1,4 +1,4 @@
-"""Rows without a job that the tables refuse, in words for outcomes and dead letters."""
+"""Words the reasons why the tables refuse a producer row, for outcomes and dead letters."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def write_refusal(row: Mapping[str, Any], code: str, key_setting: str) -> Refusal:
-    """Why a write of one user was refused with this code, with the field's name in JSON."""
+    """Say why a write of one user was refused with this code, with the field's name in JSON."""
     if code == KEY_EXISTS.code:
         field = key_field(key_setting)
         return Refusal(code, KEY_EXISTS.reason.format(column=field.header), field.json_name)
@@ -28,7 +28,7 @@ def write_refusal(row: Mapping[str, Any], code: str, key_setting: str) -> Refusa
 
 
 def refused_row(row: Mapping[str, Any], refused: RowOutcome) -> str:
-    """Why the tables, as they were then, did not take a row of another producer."""
+    """Say why the tables, as they were then, did not take a producer row."""
     code, holder = refused.code, refused.holder_id
     if code == KEY_EXISTS.code:
         return (

@@ -1,4 +1,4 @@
-"""The process itself: signals, child processes, Python's garbage collector.
+"""The process itself: stop signals, exit codes, child processes, Python's garbage collector.
 
 Owns how a process of the processor starts, ends, and shares work with another.
 Promises that no helper outlives the one that needs it.

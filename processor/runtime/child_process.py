@@ -1,4 +1,4 @@
-"""Half of some work done by one other process, which never outlives this one.
+"""Runs half of some work in another process, which never outlives this one.
 
 It is spawned, not forked: threads of Kafka's client and of Arrow would not be there in a fork.
 What it has begun may be cut off anywhere, as by kill -9.
@@ -31,7 +31,7 @@ _context: Final[SpawnContext] = multiprocessing.get_context("spawn")
 
 
 def shared_number() -> Synchronized[int]:
-    """A number that both processes see; begins with 0."""
+    """Make a number that both processes see; begins with 0."""
     number: Any = _context.Value("q", 0)
     return number
 
@@ -61,15 +61,15 @@ class OtherProcess(Generic[_T]):
 
     @property
     def has_failed(self) -> bool:
-        """Whether it has ended otherwise than well."""
+        """True where it has ended otherwise than well."""
         return not self._process.is_alive() and self._process.exitcode != 0
 
     def is_done_within(self, seconds: float) -> bool:
-        """Whether :meth:`result` is there, or never will be; waits for that so long."""
+        """Wait so long; return whether :meth:`result` is there, or never will be."""
         return self._receiver.poll(seconds)
 
     def result(self) -> _T:
-        """What the call returned; to be asked for once, waits for it.
+        """Wait for what the call returned; to be asked for once.
 
         Raises:
             OtherProcessDiedError: it was killed.

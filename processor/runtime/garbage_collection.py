@@ -1,4 +1,4 @@
-"""How often Python looks for reference cycles while many records are held.
+"""Makes Python look for reference cycles rarely while many records are held.
 
 A record of Kafka's client is an object that the collector follows.  With Python's
 own thresholds, reading tens of thousands of them makes it walk over all that are

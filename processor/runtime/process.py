@@ -1,4 +1,4 @@
-"""How a process of the processor ends."""
+"""Ends a process of the processor: signals, and the exit code of a refusal to start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which tables there are: instances, generations, set-up.
+"""The tables: set-up, projection instances, generations; the switch after a delsert or rebuild.
 
 Owns the instance registry, leaves and the cut-over.
 Promises that readers see one whole generation, and that a switch is one transaction.

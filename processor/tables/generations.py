@@ -1,4 +1,4 @@
-"""Generations: one full set of user rows each, in leaves of their own.
+"""Generations: one full set of user rows each, in leaves of their own; a delsert's switch.
 
 A leaf holds one log partition's rows of one generation, so all its rows have
 one writer.  A delsert's leaves are filled by COPY while they have no index, and
@@ -101,11 +101,11 @@ class Generations:
         self._partitions = partitions
 
     def leaf(self, generation: int, partition: int) -> sql.Identifier:
-        """The table of one log partition's rows of a generation."""
+        """Return the table of one log partition's rows of a generation."""
         return sql.Identifier(self.schema, f"user_row_g{generation}_p{partition}")
 
     def make_first(self, cursor: psycopg.Cursor) -> int:
-        """The generation of an empty log, indexed from the start; its number."""
+        """Make the generation of an empty log, indexed from the start; return its number."""
         cursor.execute(self._sql(_NEW_GENERATION), {"job_id": None})
         generation = _only_int(cursor)
         self._make_tables(cursor, generation)
@@ -114,7 +114,7 @@ class Generations:
         return generation
 
     def open(self, cursor: psycopg.Cursor, job_id: int) -> int:
-        """The generation of a delsert; the first partition to open it makes it for all.
+        """Return a delsert's generation; the first partition to open it makes it for all.
 
         A worker that comes second waits here until the first has committed.
         """

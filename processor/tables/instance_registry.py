@@ -176,19 +176,19 @@ def ensure_registry(cursor: psycopg.Cursor) -> None:
 
 
 def fetch_active(cursor: psycopg.Cursor) -> Instance | None:
-    """The instance that workers write and readers see; None before the first."""
+    """Fetch the instance that workers write and readers see; None before the first."""
     return _fetch(cursor, _ACTIVE)
 
 
 def fetch(cursor: psycopg.Cursor, number: int) -> Instance:
-    """An instance that is in the registry."""
+    """Fetch an instance that is in the registry."""
     found = _fetch(cursor, _ONE, {"number": number})
     assert found is not None, "rows of the registry are never deleted"
     return found
 
 
 def is_active(connection: psycopg.Connection, schema: str) -> bool:
-    """Whether the instance with this schema is the one that workers write and readers see."""
+    """Return whether workers write, and readers see, the instance with this schema."""
     active = fetch_active(connection.cursor())
     return active is not None and active.schema == schema
 
@@ -203,7 +203,7 @@ def adopt_first(cursor: psycopg.Cursor) -> Instance:
 
 
 def fetch_next_to_build(cursor: psycopg.Cursor) -> Instance | None:
-    """What was begun before, else the oldest request."""
+    """Fetch what was begun before, else the oldest request."""
     return _fetch(cursor, _NEXT_TO_BUILD)
 
 
@@ -259,7 +259,7 @@ def note_retry(cursor: psycopg.Cursor, instance: Instance, reverted: Iterable[in
 def is_left_alone(
     cursor: psycopg.Cursor, purpose: str, reverted: Iterable[int] | None = None
 ) -> bool:
-    """Whether the last such instance failed, and it is too early to try again.
+    """Return whether the last such instance failed, and it is too early to try again.
 
     One that is to leave out other jobs than those that ``reverted`` names is another one.
     """
@@ -271,7 +271,7 @@ def is_left_alone(
 def _last_failure(
     cursor: psycopg.Cursor, purpose: str, reverted: list[int] | None, *, before: int
 ) -> tuple[int, bool] | None:
-    """How often it has failed in a row, and whether it is too early to try again."""
+    """Return how often it has failed in a row, and whether it is too early to try again."""
     parameters = {"purpose": purpose, "reverted": reverted, "before": before}
     with cursor.connection.cursor(row_factory=tuple_row) as rows:
         return rows.execute(_LAST_FAILURE, parameters).fetchone()
@@ -289,7 +289,7 @@ def drop_tables(cursor: psycopg.Cursor, number: int) -> None:
 
 
 def has_tables(cursor: psycopg.Cursor, number: int) -> bool:
-    """Whether the instance's tables are there."""
+    """Return whether the instance's tables are there."""
     return _is_there(cursor, f"{read_model.schema_name(number)}.projection")
 
 
@@ -333,7 +333,7 @@ SELECT next_offset FROM {schema}.projection_offset ORDER BY partition
 
 
 def next_offsets(cursor: psycopg.Cursor, schema: str) -> list[int]:
-    """How far the tables are, by partition."""
+    """Return the tables' ``next_offset`` by partition."""
     cursor.execute(sql.SQL(_NEXT_OFFSETS).format(schema=sql.Identifier(schema)))
     return [row[0] for row in cursor.fetchall()]
 
@@ -361,7 +361,7 @@ def switch(
 
 
 def check_version(active: Instance) -> bool:
-    """Whether this code's tables are the active ones; False where they are of an earlier version.
+    """Return whether the active tables are this code's; False where they are of an earlier version.
 
     Raises:
         RefusedToStartError: they are of a later one.

@@ -1,4 +1,4 @@
-"""When an instance that nobody asks for twice is tried again after it has failed.
+"""Decides when an instance that failed is built again without being asked for.
 
 A rebuild that fails is asked for again by whoever wanted it.
 What follows from an undo, or from code with other tables, is wanted until it is there: the
@@ -20,5 +20,5 @@ _BACKOFF: Final = Backoff(first_s=FIRST_PAUSE_S, longest_s=LONGEST_PAUSE_S)
 
 
 def pause_s(failures: int) -> float:
-    """How long it is left alone after so many failures in a row, at least one."""
+    """Return how long it is left alone after so many failures in a row, at least one."""
     return _BACKOFF.pause_s(failures)

@@ -1,4 +1,4 @@
-"""Before the first record: do the log and the projection fit together?
+"""Makes and checks the tables before the first record: log and projection must fit together.
 
 Makes the projection's tables where there are none, and refuses to start where
 the topic is another one than they were built from.  Waits, and never refuses,
@@ -53,7 +53,7 @@ UPDATE {schema}.generation SET activated_at = now() WHERE generation = %(generat
 
 
 def ensure_active(connection: psycopg.Connection, settings: Settings, log: Log) -> Instance | None:
-    """The active instance, made where there is none; None while its tables are being upgraded.
+    """Return the active instance, made where there is none; None while its tables are upgraded.
 
     Safe when several workers start at once.
 
@@ -77,7 +77,7 @@ def ensure_active(connection: psycopg.Connection, settings: Settings, log: Log) 
 
 
 def make_tables(cursor: psycopg.Cursor, settings: Settings, schema: str, log: Log) -> None:
-    """The tables of one projection, empty, at the beginning of the log."""
+    """Make the tables of one projection, empty, at the beginning of the log."""
     generations = Generations(schema, log.partitions)
     name = sql.Identifier(schema)
     cursor.execute(sql.SQL(read_model.ddl()).format(schema=name))
@@ -94,7 +94,7 @@ def make_tables(cursor: psycopg.Cursor, settings: Settings, schema: str, log: Lo
 
 
 def check_tables(cursor: psycopg.Cursor, settings: Settings, schema: str, log: Log) -> None:
-    """Whether log and tables fit together.
+    """Check that log and tables fit together.
 
     Raises:
         NotReadyError: the tables are those of a later version of the log: it is being moved.
@@ -125,7 +125,7 @@ def check_tables(cursor: psycopg.Cursor, settings: Settings, schema: str, log: L
 
 
 def _check_not_ahead(settings: Settings, built_with: tuple[Any, ...] | None) -> None:
-    """A move switches the tables first, and then says in the log where it goes on."""
+    """Refuse tables of a later log: a move switches them before the log says where it goes on."""
     version = settings.version_of(built_with[1]) if built_with else None
     if version is not None and version > settings.log_version:
         raise NotReadyError(

@@ -1,4 +1,4 @@
-"""Proves that the tables are what the log comes to: an independent fold, compared column by column.
+"""Verifies the tables against the log: an independent fold, compared column by column.
 
 The projection lets Postgres decide what becomes of a row; here numpy decides it
 again, over 64-bit hashes of keys and values, a partition of the log at a time::

@@ -1,4 +1,4 @@
-"""Custom attributes in one canonical text, made from events and from what Postgres prints alike."""
+"""Canonical text of custom attributes, made from events and from what Postgres prints alike."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 def tokens_of(
     pairs: Iterable[tuple[str, str | None]], defined: Mapping[str, Attribute]
 ) -> dict[str, str | None]:
-    """The JSON of each value by name, typed as it was defined; None clears one."""
+    """Return the JSON of each value by name, typed as it was defined; None clears one."""
     return {name: None if text is None else _token(text, defined.get(name)) for name, text in pairs}
 
 
 def merged(before: Mapping[str, str], change: Mapping[str, str | None]) -> Tokens:
-    """The attributes after a change."""
+    """Return the attributes after a change."""
     return {name: token for name, token in {**before, **change}.items() if token is not None}
 
 
 def canonical(tokens: Mapping[str, str]) -> str:
-    """One text for equal attributes, whatever their order."""
+    """Return one text for equal attributes, whatever their order."""
     return "{" + ", ".join(f"{json.dumps(name)}: {tokens[name]}" for name in sorted(tokens)) + "}"
 
 
 def canonical_of_json(text: str) -> str:
-    """The same of what Postgres prints for a jsonb value; other JSON than an object as it is."""
+    """Do the same with what Postgres prints for a jsonb value; keep JSON that is no object."""
     try:
         found: object = json.loads(text, parse_int=_Number, parse_float=_Number)
     except ValueError:

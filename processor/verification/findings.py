@@ -1,4 +1,4 @@
-"""What a verification has found: each difference named, the first of a kind shown, all counted."""
+"""Collects the differences that a verification finds: the first of a kind shown, all counted."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Finding:
 
     @property
     def kind(self) -> str:
-        """What findings are counted by."""
+        """The table and column by which findings are counted."""
         return f"{self.table}.{self.column or 'rows'}"
 
     def __str__(self) -> str:
@@ -82,5 +82,5 @@ class Findings:
 
 
 def shown_value(value: object) -> str:
-    """A value as a finding shows it."""
+    """Return a value as a finding shows it."""
     return "null" if value is None else str(value)

@@ -1,4 +1,4 @@
-"""What one partition of the log comes to: its users, its jobs' outcomes, its state.
+"""Folds one partition of the log to its users, its jobs' outcomes and its state.
 
 The rules are those of :mod:`processor.projection.job_rows` and
 :mod:`processor.projection.producer_rows`,
@@ -90,7 +90,7 @@ class JobInPartition:
 def rejection_hashes(
     record_numbers: Numbers, lines: Numbers, codes: npt.NDArray[np.uint64]
 ) -> npt.NDArray[np.uint64]:
-    """A number for each rejection; their sum does not depend on their order."""
+    """Return a number for each rejection; their sum does not depend on their order."""
     first = mixed(codes + record_numbers.astype(np.uint64))
     return mixed(first + lines.astype(np.uint64))
 
@@ -126,7 +126,7 @@ class PartitionFold:
 
     @property
     def users(self) -> UserColumns:
-        """Of the generation that the partition writes to."""
+        """The users of the generation that the partition writes to."""
         return self.generations[self.generation]
 
     def fold(self, records: Sequence[Record]) -> None:
@@ -180,7 +180,7 @@ class PartitionFold:
             self._apply_round(staged, np.flatnonzero(staged.rounds == number), step)
 
     def _apply_round(self, staged: Staged, at: Numbers, step: Rows) -> None:
-        """Rows whose keys differ: each is decided by the user that is there."""
+        """Apply rows whose keys differ: each is decided by the user that is there."""
         users = self.users
         slots, is_there = users.find(staged.key[at])
         mode, is_own = staged.modes[at], ~staged.is_producer_row[at]
@@ -204,7 +204,7 @@ class PartitionFold:
         self._insert(staged, at[is_new], slots[is_new], step)
 
     def _may_count(self, staged: Staged, at: Numbers, slots: Numbers, is_there: Flags) -> Flags:
-        """Not where another producer's row is a repeat, or means a user that has not this key."""
+        """Leave out producer rows that are repeats, or mean a user that has not this key."""
         may_count = np.ones(len(at), np.bool_)
         meant = staged.meant[at]
         holders = np.where(is_there, self.users.plain["id"][slots], NONE)
@@ -289,13 +289,13 @@ class PartitionFold:
             users.attributes.pop(slot, None)
 
     def _refuse(self, job: JobInPartition, staged: Staged, at: Numbers, slots: Numbers) -> None:
-        """Rows of a job whose key another row of it, or somebody else, has given a user."""
+        """Refuse rows of a job whose key another row of it, or somebody else, has given a user."""
         is_ours = self.users.plain["job_id"][slots] == staged.job_id[at]
         _reject(job, staged, at[is_ours], DUPLICATE_IN_FILE.code)
         _reject(job, staged, at[~is_ours], KEY_EXISTS.code)
 
     def _fill(self, staged: Staged, step: Rows) -> None:
-        """Rows of a leaf without an index: all are there until it gets one, repeats too."""
+        """Add rows of a leaf without an index: all are there until it gets one, repeats too."""
         users = self.users
         slots, is_there = users.find(staged.key)
         is_repeat = is_there | (staged.rounds > 0)
@@ -310,7 +310,7 @@ class PartitionFold:
         self.jobs[self.generation].inserted += len(staged.id)
 
     def _take_out_repeats(self) -> None:
-        """The leaf gets its index: of rows with one key the later ones become rejections."""
+        """Index the leaf: of rows with one key the later ones become rejections."""
         for slots, record_numbers, lines in self._repeated:
             job = self.jobs[self.generation]
             job.inserted -= len(slots)
@@ -319,7 +319,7 @@ class PartitionFold:
         self._repeated.clear()
 
     def _find_repeats(self, batch: Batch) -> None:
-        """Which writes of the API came before, as ``write_outcomes`` has it."""
+        """Find the writes of the API that came before, as ``write_outcomes`` does."""
         partition = batch.partition
         writes = {
             position_of(partition, refused.offset): refused.event_id

@@ -1,4 +1,4 @@
-"""Jobs over all partitions: what the log has of them, what became of their lines, what is kept."""
+"""Compares jobs over all partitions: records in the log, outcomes, and what the tables keep."""
 
 from __future__ import annotations
 
@@ -29,44 +29,44 @@ class _FoldedJob:
 
     @property
     def first(self) -> JobInPartition:
-        """Where it was opened; all partitions were told the same."""
+        """Its opening; all partitions were told the same."""
         return next(iter(self.parts.values()))
 
     @property
     def sealed(self) -> int:
-        """In how many partitions it is whole."""
+        """The number of partitions in which it is whole."""
         return sum(part.sealed is not None for part in self.parts.values())
 
     @property
     def started_at(self) -> datetime:
-        """When the log has its first record from."""
+        """The time of its first record in the log."""
         return min(part.opened.recorded_at for part in self.parts.values())
 
     @property
     def state(self) -> str:
-        """Of a job that is whole."""
+        """The end of a job that is whole."""
         if self.first.opened.is_reverted:
             return "REVERTED"
         return "COMPLETED_WITH_ERRORS" if self.rejected else "COMPLETED"
 
     @property
     def events(self) -> int:
-        """How many rows the log has of it."""
+        """The number of its rows in the log."""
         return sum(part.events for part in self.parts.values())
 
     @property
     def rejected(self) -> int:
-        """How many of them were refused."""
+        """The number of them that were refused."""
         return sum(part.rejected for part in self.parts.values())
 
     @property
     def rejections_hash(self) -> int:
-        """Of all rejections, whatever their order."""
+        """The hash of all rejections, whatever their order."""
         return sum(part.rejections_hash for part in self.parts.values()) & _WRAP
 
 
 def compare_jobs(tables: Tables, reports: Iterable[PartitionReport], findings: Findings) -> None:
-    """Note what tables and log do not agree on."""
+    """Note where tables and log disagree on jobs."""
     folded: dict[int, _FoldedJob] = {}
     for report in reports:
         for job_id, part in report.jobs.items():

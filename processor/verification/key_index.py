@@ -1,4 +1,4 @@
-"""Where each key stands: a hash table over whole columns at once, with open addressing."""
+"""A hash table of keys over whole columns at once, with open addressing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class KeyIndex:
         self._resize(_SMALLEST)
 
     def find(self, keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
-        """The slot of each key, -1 where it has none."""
+        """Return the slot of each key, -1 where it has none."""
         found = np.full(len(keys), _FREE, np.int64)
         rows = np.arange(len(keys))
         places = self._first_places(keys)
@@ -36,7 +36,7 @@ class KeyIndex:
         return found
 
     def add(self, keys: npt.NDArray[np.uint64], slots: npt.NDArray[np.int64]) -> None:
-        """Keys that differ and are not there yet, and their slots."""
+        """Add keys that differ and are not there yet; return their slots."""
         self._count += len(keys)
         if self._count * _ROOM > len(self._keys):
             taken = self._slots != _FREE

@@ -1,4 +1,4 @@
-"""The rows of one leaf compared with the fold: which differ, are missing, or are too many."""
+"""Compares the rows of one leaf with the fold: which differ, are missing, or are too many."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class LeafComparison:
         self._compare(columns, np.flatnonzero(is_known), self._slots[places[is_known]])
 
     def end(self) -> LeafDifferences:
-        """All differences, now that every row was taken."""
+        """Return all differences, now that every row was taken."""
         self._pair()
         for place in np.flatnonzero(~self._is_seen).tolist():
             user = int(self._ids[place])
@@ -152,7 +152,7 @@ class LeafComparison:
             self.differences.note(Difference(None, key, None, row), "added")
 
     def _pair(self) -> None:
-        """Rows whose key the log has under another id: their id alone is wrong."""
+        """Find rows whose key the log has under another id: their id alone is wrong."""
         unpaired: list[tuple[int, str, int]] = []
         for key_hash, key, row in self._added:
             slots, is_there = self._users.find(np.array([key_hash], np.uint64))
@@ -167,7 +167,7 @@ class LeafComparison:
 
 
 def has_attributes(users: UserColumns, parts: Iterable[pa.Table]) -> bool:
-    """Whether ``parts`` have the ids and attributes of just those users that have any."""
+    """Return whether ``parts`` have the ids and attributes of just those users that have any."""
     attributes = users.plain["attributes"][: users.size]
     slots = np.flatnonzero(users.alive[: users.size] & (attributes > 0))
     ids: list[int] = users.plain["id"][slots].tolist()

@@ -1,4 +1,4 @@
-"""One number for all the rows of a leaf, made by Postgres where they lie and by us from the fold.
+"""Fingerprints of a leaf's rows, made alike by Postgres and from the fold.
 
 It is the sum of the rows' hashes, so their order does not matter.
 Custom attributes are not in it: they are compared user by user.
@@ -39,14 +39,14 @@ _WRAP: Final = (1 << 64) - 1
 
 
 class LeafFingerprint(NamedTuple):
-    """How many rows there are, and the sum of their hashes, modulo 2**64."""
+    """The number of rows, and the sum of their hashes, modulo 2**64."""
 
     rows: int
     total: int
 
 
 def fingerprint(users: UserColumns) -> LeafFingerprint:
-    """Of the users that the fold has."""
+    """Return the fingerprint of the users that the fold has."""
     slots = np.flatnonzero(users.alive[: users.size])
     total = 0
     # Few at a time: what is computed with then stays in the processor's cache.
@@ -57,7 +57,7 @@ def fingerprint(users: UserColumns) -> LeafFingerprint:
 
 
 def _columns(users: UserColumns, slots: npt.NDArray[np.int64]) -> Iterator[Hashes]:
-    """The hashes of :data:`COLUMNS`."""
+    """Return the hashes of :data:`COLUMNS`."""
     plain = users.plain
     yield bigint_hashes(plain["id"][slots])
     for name in _HASHED:

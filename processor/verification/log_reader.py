@@ -24,7 +24,7 @@ _PROPERTIES: Final[dict[str, Any]] = {
 
 
 def log_bounds(settings: Settings, partitions: int) -> list[tuple[int, int]]:
-    """The first offset and the end of each partition.
+    """Return the first offset and the end of each partition.
 
     Raises:
         KafkaUnreachableError: Kafka does not answer.
@@ -35,7 +35,7 @@ def log_bounds(settings: Settings, partitions: int) -> list[tuple[int, int]]:
 
 
 def read_partition(settings: Settings, partition: int, end: int) -> Iterator[list[Message]]:
-    """The records of a partition from its first up to ``end``, some thousand at a time.
+    """Yield the records of a partition up to ``end``, some thousand at a time.
 
     Raises:
         VerificationError: the log no longer begins at its first record.
@@ -43,10 +43,10 @@ def read_partition(settings: Settings, partition: int, end: int) -> Iterator[lis
         RegistryUnreachableError: a record is in a schema that cannot be had now.
     """
     schemas = EventSchemas(settings.schema_registry)
-    asked = Range(settings.topics.user_events.name, partition, 0, end)
+    log_range = Range(settings.topics.user_events.name, partition, 0, end)
     try:
         with RangeReader(settings.kafka, "verification", _PROPERTIES) as reader:
-            for records in reader.batches(asked, at_once=_BATCH):
+            for records in reader.batches(log_range, at_once=_BATCH):
                 if settings.schema_registry is not None:
                     schemas.learn([record.value() for record in records])
                 yield records

@@ -1,4 +1,4 @@
-"""One partition's part of a verification: its log folded, its leaves compared."""
+"""Verifies one partition: folds its log, and compares its leaves."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _STATE: tuple[str, ...] = (
 
 @dataclass(slots=True)
 class PartitionReport:
-    """What became of one partition; ``records`` is how many were folded, ``users`` compared."""
+    """The result for one partition: ``records`` were folded, ``users`` compared."""
 
     partition: int
     jobs: dict[int, JobInPartition]
@@ -54,7 +54,7 @@ class PartitionLog:
 
 
 class PartitionVerification:
-    """Of one partition of a snapshot."""
+    """Verifies one partition of a snapshot."""
 
     def __init__(self, tables: Tables, log: PartitionLog, leaves: Leaves) -> None:
         self._tables = tables

@@ -140,7 +140,7 @@ class JobPartitionRow:
 
     @property
     def outcomes(self) -> tuple[int, int, int, int]:
-        """What became of its rows."""
+        """The outcomes of its rows."""
         return self.inserted, self.updated, self.unchanged, self.rejected
 
 
@@ -221,7 +221,7 @@ class Leaves:
     partition: int
 
     def fingerprint(self, generation: int) -> LeafFingerprint:
-        """Of a leaf's rows, computed by Postgres."""
+        """Return the fingerprint of a leaf's rows, computed by Postgres."""
         statement = self._statement(_FINGERPRINT, generation, COLUMNS)
         row = self.connection.execute(statement).fetchone()
         assert row is not None, "an aggregate has one row"
@@ -233,7 +233,7 @@ class Leaves:
         return _copied(self.connection, statement, _ATTRIBUTE_TYPES)
 
     def users(self, generation: int) -> Iterator[pa.Table]:
-        """A leaf's rows, in columns as :data:`USER_TYPES`, some thousand at a time."""
+        """Yield a leaf's rows, in columns as :data:`USER_TYPES`, some thousand at a time."""
         statement = self._statement(_USERS, generation, USER_TYPES)
         return _copied(self.connection, statement, USER_TYPES)
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 pc: Any = pyarrow.compute
 INSERT, UPSERT, DELETE = 0, 1, 2
 ANY_USER: Final = -1
-"""Of a row that does not say which user it means."""
+"""Stands for the user of a row that does not say which one it means."""
 _MODES: Final = pa.array(["insert", "upsert", "delete"])
 
 
@@ -59,7 +59,7 @@ class Staged:
 
 
 def stage(batch: Batch, step: Rows) -> Staged:
-    """A Rows step as columns of numbers."""
+    """Return a Rows step as columns of numbers."""
     is_whole = len(step.rows) == len(batch.rows)
     rows = batch.rows if is_whole else batch.rows.take(step.rows)
     job_ids = _numbers(rows.column("job_id"), PRODUCER_ROW)
@@ -85,13 +85,13 @@ def stage(batch: Batch, step: Rows) -> Staged:
 
 
 def _hashes_beside(rows: pa.RecordBatch, name: str, keys: Hashes) -> Hashes:
-    """Those of a column; most keys are a column's very values."""
+    """Return the hashes of keys; most keys are a column's very values."""
     column = cast("Any", rows.column(name))
     return keys if column.equals(rows.column("key")) else hashes(column)
 
 
 def rounds(keys: Hashes) -> Numbers:
-    """How many times each key came before, in order."""
+    """Return how many times each key came before, in order."""
     order = np.argsort(keys, kind="stable")
     ordered = keys[order]
     starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])[: len(keys)])
@@ -109,5 +109,5 @@ def _numbers(column: Any, null: int) -> Numbers:
 
 
 def _mode_numbers(column: Any) -> Numbers:
-    """A delsert's rows insert into its own generation."""
+    """Number the modes: a delsert's rows insert into its own generation."""
     return np.asarray(pc.fill_null(pc.index_in(column, value_set=_MODES), INSERT)).astype(np.int64)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Indexes = npt.NDArray[np.int64]
 
 NONE: Final = 0
-"""Of a job, a record number or a position that is null; none of them is ever 0."""
+"""Stands for a null job, record number or position; none of them is ever 0."""
 _SMALLEST: Final = 1 << 10
 _FEW_DEAD: Final = 1 << 14
 
@@ -58,18 +58,18 @@ class UserColumns:
 
     @property
     def users(self) -> int:
-        """How many there are."""
+        """The number of users that are there now."""
         return int(np.count_nonzero(self.alive[: self.size]))
 
     def find(self, keys: npt.NDArray[np.uint64]) -> tuple[Indexes, npt.NDArray[np.bool_]]:
-        """The slot of each key, -1 where it never had one, and whether a user is there now."""
+        """Return each key's slot, -1 where it never had one, and whether a user is there now."""
         slots = self.index.find(keys)
         is_there = slots >= 0
         is_there[is_there] = self.alive[slots[is_there]]
         return slots, is_there
 
     def make_slots(self, count: int) -> Indexes:
-        """So many slots that nobody has had."""
+        """Make so many slots that nobody has had."""
         begin, self.size = self.size, self.size + count
         places = len(self.alive)
         while places < self.size:

@@ -1,4 +1,4 @@
-"""The whole of a verification: snapshot, partitions over two processes, jobs, result."""
+"""Verifies the tables as a whole: snapshot, partitions over two processes, jobs, result."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _PROGRESS_S: Final = 0.2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """What was compared, and what was found.
+    """The extent of a verification, and its findings.
 
     ``findings`` has the first of each kind, ``counts`` how many there are of each.
     ``next_offsets`` is where the snapshot stands in each partition of the log.
@@ -71,15 +71,15 @@ class Verification:
 
     @property
     def is_proven(self) -> bool:
-        """Whether the tables are exactly what the log comes to."""
+        """True where the tables are exactly what the log comes to."""
         return not self.counts
 
     @property
     def checks(self) -> list[Check]:
-        """What was compared, by table."""
+        """The numbers of what was compared, by table."""
         return [
-            Check(table, said, sum(self._differences(table)))
-            for table, said in (
+            Check(table, compared, sum(self._differences(table)))
+            for table, compared in (
                 ("log", f"{self.records:,} records, digests and numbers of all jobs' rows"),
                 ("projection_offset", f"{len(self.next_offsets)} partitions, offsets and states"),
                 ("projection", "the generation that readers see"),
@@ -98,10 +98,10 @@ class Verification:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A table that was compared: what of it, and how many differences there were."""
+    """A table that was compared: what of it, and the number of differences."""
 
     table: str
-    said: str
+    compared: str
     differences: int
 
 
@@ -125,7 +125,7 @@ def verify(
         VerificationError: it can't be told: says why, and what to do.
     """
     begun_s = time.monotonic()
-    with _told(), rare_collections(), snapshot(settings, schema) as taken:
+    with _as_verification_errors(), rare_collections(), snapshot(settings, schema) as taken:
         settings = settings.with_partitions(taken.tables.partitions)
         ends = _checked_ends(settings, taken.tables)
         runner = _Runner(settings, taken.tables, taken.name, reverted)
@@ -157,9 +157,13 @@ def verify_active(settings: Settings, *, note_progress: Note = _note_nothing) ->
     Raises:
         VerificationError: it can't be told: says why, and what to do.
     """
-    with _told():
+    with _as_verification_errors():
         settings = at_current_version(settings)
-    with _told(), connect(settings, APPLICATION) as connection, connection.cursor() as cursor:
+    with (
+        _as_verification_errors(),
+        connect(settings, APPLICATION) as connection,
+        connection.cursor() as cursor,
+    ):
         try:
             active = fetch_active(cursor)
         except psycopg.errors.UndefinedTable:
@@ -175,8 +179,8 @@ def verify_active(settings: Settings, *, note_progress: Note = _note_nothing) ->
 
 
 @contextlib.contextmanager
-def _told() -> Generator[None]:
-    """Faults of the surroundings as what they mean to a verification."""
+def _as_verification_errors() -> Generator[None]:
+    """Raise faults of the surroundings as what they mean to a verification."""
     try:
         yield
     except (
@@ -193,7 +197,7 @@ def _told() -> Generator[None]:
 
 
 def _checked_ends(settings: Settings, tables: Tables) -> list[int]:
-    """Where each partition of the log ends.
+    """Return where each partition of the log ends.
 
     Raises:
         VerificationError: the log is another one, or its beginning is gone.
@@ -238,7 +242,7 @@ def _reports_of_processes(
     total: int,
     note: Note,
 ) -> list[PartitionReport]:
-    """The same by this process and another one: each takes the next partition when it is free."""
+    """Share the partitions with another process: each takes the next one when it is free."""
     taken, folded = shared_number(), shared_number()
     noted_s = time.monotonic()
 
@@ -304,8 +308,8 @@ class _Runner:
     def __call__(
         self, partition: int, end: int, note_progress: Callable[[int], None]
     ) -> PartitionReport:
-        """What became of a partition whose log ends there."""
-        with _told(), session(self.settings, self.snapshot_name) as connection:
+        """Verify a partition whose log ends there."""
+        with _as_verification_errors(), session(self.settings, self.snapshot_name) as connection:
             log = PartitionLog(
                 partition, end, self.reverted, partial(read_partition, self.settings, partition)
             )

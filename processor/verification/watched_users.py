@@ -1,4 +1,4 @@
-"""Values of a few users as the log has them, for findings that show them."""
+"""Reads the values of a few users from the log, for findings that show them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class WatchedUsers:
-    """By id, the columns of the user as a dict."""
+    """The columns of some users, as dicts by id."""
 
     def __init__(self, ids: Collection[int]) -> None:
         self.found: dict[int, dict[str, Any]] = {}
@@ -81,6 +81,6 @@ class WatchedUsers:
 
 
 def _set_by(event: Mapping[str, Any]) -> dict[str, Any]:
-    """What every event that makes or changes a user sets."""
+    """Return what every event that makes or changes a user sets."""
     names = ("key", "job_id", "record_number")
     return {name: event[name] for name in names} | {"modified_at": event["occurred_at"]}

@@ -1,4 +1,4 @@
-"""The consumer group's side: polls, decodes and decides, whatever Postgres does.
+"""The consumer group's loop: polls, and hands prepared batches to the projector.
 
 Kafka's committed offset is for lag monitoring only.  Where to go on from is
 what the claim returned, so a partition is read only between a claim and the
@@ -176,7 +176,7 @@ class GroupConsumer:
             self._projector.tasks.put(Project(batches))
 
     def _pause_waiting(self) -> None:
-        """A partition that waits for a schema gives up what was read ahead, for others."""
+        """Let a partition that waits for a schema give up what was read ahead, for others."""
         for partition, held in self._held.items():
             if held.is_waiting and partition not in self._paused:
                 self._paused.add(partition)

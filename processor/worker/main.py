@@ -1,4 +1,4 @@
-"""The worker process: waits for Kafka and Postgres, then consumes until SIGTERM."""
+"""Runs the worker process: waits for Kafka and Postgres, then consumes until SIGTERM."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The outbox on its way to Kafka: in order, at least once.
+"""Sends the outbox to Kafka: in order, at least once.
 
 One sender at a time, chosen by an advisory lock that Postgres frees when the
 session ends.  Rows are deleted after Kafka acknowledged them, so a crash in
@@ -25,7 +25,7 @@ from psycopg.rows import class_row
 from processor.projection.session import connect, is_transient
 from processor.projection.write_outcomes import FORGET_OUTCOMES
 from processor.tables.instance_registry import is_active
-from processor.worker.shortening import Outgoing, shortened
+from processor.worker.shortening import OutboxRow, shortened
 from schemas.clients.kafka import make_producer
 from schemas.log.topics import MAX_DEAD_LETTER_BYTES
 from schemas.read_model.tables import REPEAT_OFFSETS
@@ -87,7 +87,7 @@ class Outbox(EssentialThread):
 
     @property
     def has_switched(self) -> bool:
-        """Whether another projection instance is the active one, seen within seconds."""
+        """True where another projection instance is the active one, seen within seconds."""
         return self._has_switched.is_set()
 
     def _send_all(self) -> None:
@@ -123,7 +123,7 @@ class Outbox(EssentialThread):
 
     def _send_batch(self, connection: psycopg.Connection) -> int:
         parameters = {"rows": _BATCH_ROWS, "bytes": _BATCH_BYTES}
-        cursor = connection.cursor(row_factory=class_row(Outgoing))
+        cursor = connection.cursor(row_factory=class_row(OutboxRow))
         records = cursor.execute(self._sql(_NEXT), parameters).fetchall()
         try:
             self._send(records)
@@ -135,12 +135,12 @@ class Outbox(EssentialThread):
             connection.execute(self._sql(_DONE), {"ids": [record.id for record in records]})
         return len(records)
 
-    def _send_in_some_form(self, record: Outgoing) -> None:
+    def _send_in_some_form(self, record: OutboxRow) -> None:
         forms = itertools.chain([record], shortened(record))
         if not any(self._is_taken(form, record) for form in forms):
             raise _TooLargeError(f"{record.topic} takes not even the shortest form of a record")
 
-    def _is_taken(self, form: Outgoing, whole: Outgoing) -> bool:
+    def _is_taken(self, form: OutboxRow, whole: OutboxRow) -> bool:
         try:
             self._send([form])
         except _TooLargeError:
@@ -154,8 +154,8 @@ class Outbox(EssentialThread):
             )
         return True
 
-    def _send(self, records: Sequence[Outgoing]) -> None:
-        """All are acknowledged on return.
+    def _send(self, records: Sequence[OutboxRow]) -> None:
+        """Send the rows; all are acknowledged on return.
 
         Raises:
             _TooLargeError: one never will be; what became of the others is not known.
@@ -186,7 +186,7 @@ class Outbox(EssentialThread):
             raise failure
 
     def _discard_producer(self) -> None:
-        """What it does after a gap in its sequence depends on what it does not know."""
+        """Make a new producer next: what this one does after a gap in its sequence is not known."""
         if self._producer is not None:
             self._producer.purge()
             self._producer.flush(_RETRY_S)
@@ -228,7 +228,7 @@ class _TooLargeError(Exception):
 
 
 def _failure_of(failures: Sequence[KafkaError]) -> Exception:
-    """The first that time does not heal, else what to do about the others; decided here alone."""
+    """Return the first failure that time does not heal, else one to wait for."""
     for error in failures:
         if not (error.code() in _TOO_LARGE or error.name() in _PASSING or error.retriable()):
             return KafkaException(error)

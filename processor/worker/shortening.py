@@ -1,4 +1,4 @@
-"""What is sent in place of a record that its topic never takes, because it is too large.
+"""Shortens records that are too large for their topic, so that they hold up nobody.
 
 A dead letter may be larger than the record was in the log: there it was compressed.
 Pure.
@@ -20,7 +20,7 @@ _LONGEST_TEXT: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
+class OutboxRow:
     """A record of the outbox."""
 
     id: int
@@ -31,12 +31,12 @@ class Outgoing:
 
     @property
     def size_bytes(self) -> int:
-        """Of key and value."""
+        """The size of key and value."""
         return len(self.key or b"") + len(self.value or b"")
 
 
-def shortened(record: Outgoing) -> Iterator[Outgoing]:
-    """Stand-ins, each shorter than the one before; none where nothing can be left out."""
+def shortened(record: OutboxRow) -> Iterator[OutboxRow]:
+    """Yield stand-ins, each shorter than the one before; none where nothing can be left out."""
     if "source-topic" in record.headers:
         yield _without(record, "value")
         yield _without(record, "value", "key")
@@ -44,16 +44,16 @@ def shortened(record: Outgoing) -> Iterator[Outgoing]:
         yield from _shortened_status(record)
 
 
-def _without(dead_letter: Outgoing, *parts: str) -> Outgoing:
-    """The headers say where the whole record stands already."""
-    sizes = {part: len(getattr(dead_letter, part) or b"") for part in parts}
+def _without(row: OutboxRow, *parts: str) -> OutboxRow:
+    """Leave parts of a dead letter out: the headers say where the whole one stands already."""
+    sizes = {part: len(getattr(row, part) or b"") for part in parts}
     note = ", ".join(f"{part} of {size} bytes" for part, size in sizes.items())
-    headers = {**dead_letter.headers, LEFT_OUT: note}
-    key = None if "key" in parts else dead_letter.key
-    return replace(dead_letter, key=key, value=None, headers=headers)
+    headers = {**row.headers, LEFT_OUT: note}
+    key = None if "key" in parts else row.key
+    return replace(row, key=key, value=None, headers=headers)
 
 
-def _shortened_status(record: Outgoing) -> Iterator[Outgoing]:
+def _shortened_status(record: OutboxRow) -> Iterator[OutboxRow]:
     try:
         status = decode(record.value)
     except UndecodableError:

@@ -1,4 +1,4 @@
-"""Clients of Kafka, Postgres and the schema registry for both sides: the only I/O of `schemas`.
+"""Clients of Kafka and the schema registry for both sides, COPY out of Postgres: the only I/O here.
 
 Owns how consumers, producers and admin clients are made, the client of the schema registry,
 and `COPY … TO STDOUT`.

@@ -1,4 +1,4 @@
-"""How long is waited before something that failed is tried again: each time for longer."""
+"""Decides how long to wait before something that failed is tried again: each time longer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Backoff:
     longest_s: float
 
     def pause_s(self, failures: int, *, jitter: float = 0.0) -> float:
-        """The pause after so many failures in a row, at least one.
+        """Return the pause after so many failures in a row, at least one.
 
         ``jitter`` from 0 to 1 takes away up to half of it, so that those who failed together do
         not come again together.
@@ -34,7 +34,7 @@ class Pauses:
         self._failures = 0
 
     def next_s(self) -> float:
-        """How long to wait, after one more failure."""
+        """Count one more failure; return how long to wait."""
         self._failures += 1
         return self._backoff.pause_s(self._failures, jitter=random.random())  # noqa: S311 - no secret
 

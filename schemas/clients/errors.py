@@ -1,4 +1,4 @@
-"""What clients raise, and the words for it.
+"""The errors that clients raise, and the words for them.
 
 ::
 

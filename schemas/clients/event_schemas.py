@@ -74,7 +74,7 @@ class EventSchemas:
         return codec.decode(value)
 
     def decode_or_none(self, value: bytes | None) -> Event | None:
-        """The event; None where the projection makes a dead letter of it.
+        """Return the event; None where the projection makes a dead letter of it.
 
         Raises:
             RegistryUnreachableError: its schema cannot be had now, and a registry is set.

@@ -1,4 +1,4 @@
-"""What `job-events` says of the log itself: in which topics it is now, and what its keys mean."""
+"""Reads from `job-events` in which topics the log is now, and what its keys mean."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ADMIN: Final[dict[str, Any]] = {"socket.timeout.ms": int(_ASK_S * 1000)}
 
 
 def topic_names(kafka: Mapping[str, str]) -> set[str]:
-    """The names of all topics there are.
+    """Return the names of all topics there are.
 
     Raises:
         KafkaUnreachableError: Kafka does not answer.
@@ -37,7 +37,7 @@ def topic_names(kafka: Mapping[str, str]) -> set[str]:
 def read_job_events(
     settings: Settings, *, quiet_s: float = _QUIET_S
 ) -> Generator[Iterator[LoggedEvent]]:
-    """The events of `job-events` from its first up to its end as it is now.
+    """Yield the events of `job-events` from its first up to its end as it is now.
 
     Raises:
         KafkaUnreachableError: nothing has come for so long, and the end was not reached.
@@ -52,7 +52,7 @@ def read_job_events(
 
 
 def at_current_version(settings: Settings) -> Settings:
-    """The settings with the topics that are in use, as `job-events` of all versions say.
+    """Return the settings with the topics that are in use, as `job-events` of all versions say.
 
     Raises:
         KafkaUnreachableError, RegistryUnreachableError: it cannot be known now.
@@ -72,7 +72,7 @@ def at_current_version(settings: Settings) -> Settings:
 
 
 def fetch_key(settings: Settings) -> str | None:
-    """The reconciliation key that the log was made for, or None where it does not say.
+    """Return the reconciliation key that the log was made for, or None where it does not say.
 
     Its first ``LogConfigured`` says it; a log that began before there was one says it by its
     first job.

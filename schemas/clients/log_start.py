@@ -1,4 +1,4 @@
-"""Whether topics still begin with their first records: all that is made from a log needs them."""
+"""Checks that topics still begin with their first records: what is made of a log needs them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class LogStart:
         self._admin = make_admin(kafka)
 
     def missing(self) -> str | None:
-        """What is missing, and what to do, of the first partition that is cut off; else None.
+        """Say what is missing, and what to do, of the first partition that is cut off; else None.
 
         Raises:
             KafkaUnreachableError: Kafka does not answer, or a topic is not there.

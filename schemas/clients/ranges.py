@@ -1,4 +1,4 @@
-"""Ranges of partitions, read outside of every group: from one offset up to another."""
+"""Reads ranges of partitions outside of every group: from one offset up to another."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _GONE: Final = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)  
 
 
 def is_gone(error: KafkaError) -> bool:
-    """Whether the log no longer holds what was to come next; every other error passes by itself."""
+    """Return whether the log lost what was to come next; every other error passes by itself."""
     return error.code() in _GONE
 
 
 def is_end(error: KafkaError) -> bool:
-    """Whether it is none, but says that a partition has been read to its end."""
+    """Return whether it is none, but says that a partition has been read to its end."""
     return error.code() == KafkaError._PARTITION_EOF  # noqa: SLF001 - its public name
 
 
@@ -76,9 +76,9 @@ class RangeReader:
         self._consumer.close()
 
     def batches(
-        self, asked: Range, *, at_once: int, wait_s: float = 0.2
+        self, log_range: Range, *, at_once: int, wait_s: float = 0.2
     ) -> Iterator[list[Message]]:
-        """The records in order, at most so many at a time, never none; blocks for them.
+        """Yield the records in order, at most so many at a time, never none; blocks for them.
 
         Offsets without records (markers and aborted records of transactions) are left out.
         Memory does not grow with the range.
@@ -87,14 +87,16 @@ class RangeReader:
             RecordsGoneError: the log no longer holds them.
             KafkaUnreachableError: nothing has come for a minute.
         """
-        self._consumer.assign([TopicPartition(asked.topic, asked.partition, asked.begin)])
-        next_offset = asked.begin
+        self._consumer.assign(
+            [TopicPartition(log_range.topic, log_range.partition, log_range.begin)]
+        )
+        next_offset = log_range.begin
         quiet_until_s = time.monotonic() + _QUIET_S
-        while next_offset < asked.end:
+        while next_offset < log_range.end:
             self._on_turn()
             # It waits for as many as asked, so no more are asked than there are.
-            found = self._consumer.consume(min(at_once, asked.end - next_offset), wait_s)
-            records, reached = _sorted_out(found, asked)
+            found = self._consumer.consume(min(at_once, log_range.end - next_offset), wait_s)
+            records, reached = _sorted_out(found, log_range)
             if records:
                 yield records
             if reached > next_offset:
@@ -103,13 +105,14 @@ class RangeReader:
                 quiet_until_s = time.monotonic() + _QUIET_S
             elif time.monotonic() > quiet_until_s:
                 raise KafkaUnreachableError(
-                    f"{asked.topic}, partition {asked.partition}, from offset {next_offset} on",
+                    f"{log_range.topic}, partition {log_range.partition},"
+                    f" from offset {next_offset} on",
                     f"nothing came for {_QUIET_S:g} s; it does not answer, or a transaction of"
                     " another producer hangs there",
                 )
 
     def topics(self) -> dict[str, int]:
-        """The number of partitions of each topic there is.
+        """Return the number of partitions of each topic there is.
 
         Raises:
             KafkaUnreachableError: Kafka does not answer.
@@ -119,7 +122,7 @@ class RangeReader:
         return {name: len(topic.partitions) for name, topic in found.items()}
 
     def partitions(self, topic: str) -> list[int]:
-        """The numbers of the topic's partitions.
+        """Return the numbers of the topic's partitions.
 
         Raises:
             KafkaUnreachableError: Kafka does not answer.
@@ -129,7 +132,7 @@ class RangeReader:
         return sorted(found.partitions)
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
-        """The first offset of the partition, and the one after its last record.
+        """Return the first offset of the partition, and the one after its last record.
 
         Raises:
             KafkaUnreachableError: Kafka does not answer.
@@ -140,7 +143,7 @@ class RangeReader:
             )
 
     def offsets_at(self, topic: str, partitions: Sequence[int], time_ms: int) -> list[int | None]:
-        """By partition, the first offset that is not older than the time; None where none is.
+        """Return by partition the first offset that is not older than the time; None where none is.
 
         Raises:
             KafkaUnreachableError: Kafka does not answer.
@@ -155,39 +158,39 @@ class RangeReader:
         return [offsets[each] if offsets[each] >= 0 else None for each in partitions]
 
 
-def _sorted_out(found: list[Message], asked: Range) -> tuple[list[Message], int]:
-    """The records of the range, and the offset that has been reached."""
+def _sorted_out(found: list[Message], log_range: Range) -> tuple[list[Message], int]:
+    """Return the records of the range, and the offset that has been reached."""
     records = [message for message in found if message.error() is None]
     reached = 0
     for message in found if len(records) < len(found) else ():
-        reached = max(reached, _reached(message, asked))
-    if records and not _is_of(records[0], asked):
+        reached = max(reached, _reached(message, log_range))
+    if records and not _is_of(records[0], log_range):
         # A consumer may still give what it had fetched for the range before.
-        records = [record for record in records if _is_of(record, asked)]
+        records = [record for record in records if _is_of(record, log_range)]
     if records:
         reached = max(reached, (records[-1].offset() or 0) + 1)
-    while records and (records[-1].offset() or 0) >= asked.end:
+    while records and (records[-1].offset() or 0) >= log_range.end:
         records.pop()
     return records, reached
 
 
-def _is_of(record: Message, asked: Range) -> bool:
-    return record.partition() == asked.partition and (record.offset() or 0) >= asked.begin
+def _is_of(record: Message, log_range: Range) -> bool:
+    return record.partition() == log_range.partition and (record.offset() or 0) >= log_range.begin
 
 
-def _reached(message: Message, asked: Range) -> int:
-    """What a report says: the partition's end, or nothing.
+def _reached(message: Message, log_range: Range) -> int:
+    """Return the partition's end where a report says it, else nothing.
 
     Raises:
         RecordsGoneError: it says that the log does not hold what comes next.
     """
     error = message.error()
-    if error is None or message.partition() != asked.partition:
+    if error is None or message.partition() != log_range.partition:
         return 0
     if is_gone(error):
         raise RecordsGoneError(
-            f"{asked.topic}, partition {asked.partition}, no longer holds the records from offset"
-            f" {asked.begin} on: {error.str()}"
+            f"{log_range.topic}, partition {log_range.partition}, no longer holds the records"
+            f" from offset {log_range.begin} on: {error.str()}"
         )
     # librdkafka goes on by itself after every other error.
     return (message.offset() or 0) if is_end(error) else 0

@@ -1,4 +1,4 @@
-"""The one reader of `job-events`, and of other topics of events: all of it, for whoever polls.
+"""The one reader of `job-events` and other topics of events: follows all of it, for who polls.
 
 What its records mean is a fold of each reader's own, which takes one event after another.
 Reader and fold go on whatever a record holds: what is no event is skipped, alike by all, so it
@@ -87,7 +87,7 @@ class TopicFollower:
         return not self._unread
 
     def read_to_end(self, quiet_s: float) -> Iterator[LoggedEvent]:
-        """The events up to the topic's end; blocks until that was reached for the first time.
+        """Yield the events up to the topic's end; blocks until that was reached for the first time.
 
         Raises:
             KafkaUnreachableError: nothing has come for so long, and the end was not reached.
@@ -109,7 +109,7 @@ class TopicFollower:
                 )
 
     def poll(self, timeout_s: float) -> Iterator[LoggedEvent]:
-        """The events that have come; waits so long for the first of them.
+        """Yield the events that have come; waits so long for the first of them.
 
         Where an event's schema cannot be had now, it and all after it come in a later call.
         """

@@ -113,11 +113,11 @@ def _id_in(answer: Answer, subject: str) -> int:
         return found
     if answer.status in _REFUSALS:
         raise RegistryRefusedError(
-            f"The schema registry refuses the schema of {subject}: {_told(answer)}. Another"
+            f"The schema registry refuses the schema of {subject}: {_reason(answer)}. Another"
             " schema stands under that name, or its compatibility level is stricter than"
             " FULL_TRANSITIVE."
         )
-    raise RegistryUnreachableError(f"subject {subject}: {_told(answer)}")
+    raise RegistryUnreachableError(f"subject {subject}: {_reason(answer)}")
 
 
 def learning(schema_id: int) -> Exchange:
@@ -133,13 +133,13 @@ def learning(schema_id: int) -> Exchange:
     if found.get("error_code") == _SCHEMA_NOT_FOUND:
         framing.refuse(schema_id, "UNKNOWN_SCHEMA", "the schema registry does not have it")
     elif answer.status != _OK or not isinstance(text, str):
-        raise RegistryUnreachableError(f"schema id {schema_id}: {_told(answer)}")
+        raise RegistryUnreachableError(f"schema id {schema_id}: {_reason(answer)}")
     elif found.get("schemaType", "AVRO") != "AVRO" or found.get("references"):
         framing.refuse(schema_id, "INCOMPATIBLE_SCHEMA", "it is not Avro, or refers to others")
     else:
         framing.learn(schema_id, text)
 
 
-def _told(answer: Answer) -> str:
+def _reason(answer: Answer) -> str:
     message = answer.parsed().get("message")
     return f"HTTP status {answer.status}" + (f", {message}" if message else "")

@@ -276,11 +276,11 @@ def _first(reasons: Iterable[str | None]) -> str | None:
 
 
 def _differ(reader: Schema, writer: Schema, at: str) -> str:
-    return f"{at or '/'} is {_told(writer)}, which cannot be read as {_told(reader)}"
+    return f"{at or '/'} is {_name_of(writer)}, which cannot be read as {_name_of(reader)}"
 
 
-def _told(schema: Schema) -> str:
+def _name_of(schema: Schema) -> str:
     if isinstance(schema, list):
-        return " or ".join(_told(each) for each in cast("list[Any]", schema))
+        return " or ".join(_name_of(each) for each in cast("list[Any]", schema))
     kind = _kind(schema)
     return f"{kind} {_unqualified(schema)}" if kind in _NAMED else kind

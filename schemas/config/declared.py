@@ -153,12 +153,14 @@ class Inner:
 def parts(section: type[Section]) -> Iterator[Variable | Inner]:
     """Yield the settings and sections that are fields of the section, in order."""
     for field in msgspec.structs.fields(section):
-        base, *said = get_args(field.type) if get_origin(field.type) is Annotated else (field.type,)
+        base, *metadata = (
+            get_args(field.type) if get_origin(field.type) is Annotated else (field.type,)
+        )
         default = None if callable(field.default_factory) else field.default
         for each in (base, *get_args(base)):
             if isinstance(each, type) and issubclass(each, Section):
                 yield Inner(field.name, each, each is not base)
-        for each in said:
+        for each in metadata:
             if isinstance(each, Setting):
                 yield Variable(field.encode_name, field.name, base, default, each)
 
@@ -186,8 +188,8 @@ def described(*sections: type[Section]) -> list[tuple[str, str]]:
 def _brackets(variable: Variable) -> str:
     values = "" if variable.values == "text" else variable.values
     default = f"default {variable.default}" if variable.default else ""
-    said = [values, "required" if variable.is_required else default]
-    return f" [{'; '.join(filter(None, said))}]" if any(said) else ""
+    facts = [values, "required" if variable.is_required else default]
+    return f" [{'; '.join(filter(None, facts))}]" if any(facts) else ""
 
 
 def loggable(section: Section) -> dict[str, object]:

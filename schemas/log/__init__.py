@@ -1,4 +1,4 @@
-"""Topics, partitioning of keys, and how records of the log are interpreted: jobs, reverts, moves.
+"""Topics, the partition of a key, and what records of the log mean: jobs, reverts, moves.
 
 Owns names and settings of topics, the partition of a key, and which records count.
 Promises that every reader, in any language, interprets the log alike.

@@ -1,4 +1,4 @@
-"""Which rows that name a job may be of its pass: what only another producer's row has, none has.
+"""Decides which rows that name a job can be of its pass, by what producer rows alone have.
 
 A pass writes its rows with their places in the file and in the partition, and
 without what tells events of other producers apart.  So a row that names a job and
@@ -31,7 +31,7 @@ _NO_MODE: Final = "delete"
 
 
 def misattributed_rows(rows: pa.RecordBatch) -> npt.NDArray[np.int64]:
-    """Which rows name a job that cannot be their own, ascending."""
+    """Return which rows name a job that cannot be their own, ascending."""
     count = len(rows)
     named = cast("Any", rows.column("job_id"))
     if named.null_count == count or _are_all_of_passes(rows):
@@ -45,7 +45,7 @@ def misattributed_rows(rows: pa.RecordBatch) -> npt.NDArray[np.int64]:
 
 
 def is_misattributed(row: UserRow) -> bool:
-    """The same of one row."""
+    """Return the same of one row."""
     return row.job_id is not None and (
         row.mode == _NO_MODE
         or any(getattr(row, name) is not None for name in _NEVER)

@@ -12,14 +12,14 @@ OFFSET_BITS: Final = 48
 
 
 class Place(NamedTuple):
-    """Where a record is in `user-events`."""
+    """The place of a record in `user-events`."""
 
     partition: int
     offset: int
 
 
 def position_of(partition: int, offset: int) -> int:
-    """The position of the record there, and the id of the user that it creates.
+    """Return the position of the record there, and the id of the user that it creates.
 
     A replay gives the same.
     """
@@ -27,22 +27,22 @@ def position_of(partition: int, offset: int) -> int:
 
 
 def place_of(position: int) -> Place:
-    """Where the record with this position is; the inverse of :func:`position_of`."""
+    """Return where the record with this position is; the inverse of :func:`position_of`."""
     return Place((position - 1) >> OFFSET_BITS, (position - 1) & ((1 << OFFSET_BITS) - 1))
 
 
 def partition_sql(position: LiteralString) -> LiteralString:
-    """The partition of a position in SQL, which is given as an expression."""
+    """Return the partition of a position in SQL, which is given as an expression."""
     return f"(({position} - 1) >> 48)"
 
 
 def offset_sql(position: LiteralString) -> LiteralString:
-    """The offset of a position in SQL, which is given as an expression."""
+    """Return the offset of a position in SQL, which is given as an expression."""
     return f"(({position} - 1) & ((1::bigint << 48) - 1))"
 
 
 def last_position_sql(offsets: LiteralString) -> LiteralString:
-    """The last position before the ``next_offset`` of a row of ``projection_offset``, in SQL.
+    """Return in SQL the last position before the ``next_offset`` of a ``projection_offset`` row.
 
     ``offsets`` is the name that the table has in the statement.
     """

@@ -13,7 +13,10 @@ from typing import Final, Literal
 
 RULES_VERSION: Final = 3
 """2: custom attributes; a cell of an error file loses the apostrophe that it was given there.
-3: a line of delimiters alone is blank."""
+3: characters that nobody sees, addresses and phone numbers by libraries, dates with a time,
+more words for booleans; a line of delimiters alone is blank."""
+LIBRARIES: Final = {"email-validator": "2.4.0", "idna": "3.20", "phonenumbers": "9.0.43"}
+"""Whose data decide about values: these versions are part of the rules' version."""
 
 Kind = Literal["text", "email", "mobile", "date", "boolean", "number"]
 
@@ -77,8 +80,11 @@ MOBILE_PATTERN: Final = r"^\+[1-9][0-9]{6,14}$"
 """E.164: at most 15 digits; fewer than 7 reach nobody."""
 MOBILE_PUNCTUATION: Final = r"[ ()./-]"
 """Characters between the digits, removed before the pattern is tried."""
-TRUE_WORDS: Final = frozenset({"true", "yes", "y", "1"})
-FALSE_WORDS: Final = frozenset({"false", "no", "n", "0"})
+FIRST_TRUE_WORDS: Final = frozenset({"true", "yes", "y", "1"})
+FIRST_FALSE_WORDS: Final = frozenset({"false", "no", "n", "0"})
+"""Under versions 1 and 2 of the rules."""
+TRUE_WORDS: Final = FIRST_TRUE_WORDS | {"t", "on", "1.0"}
+FALSE_WORDS: Final = FIRST_FALSE_WORDS | {"f", "off", "0.0"}
 ADDED_COLUMNS: Final = ("Error Line", "Error Code", "Error Reason")
 """Columns of an error file, ignored when it is uploaded again."""
 
@@ -109,11 +115,29 @@ EMAIL_INVALID: Final = Rule("EMAIL_INVALID", "{column} is not a valid email addr
 MOBILE_INVALID: Final = Rule(
     "MOBILE_INVALID", "{column} is not a phone number in international form, such as +14155550123."
 )
-DATE_INVALID: Final = Rule("DATE_INVALID", "{column} is not a date: use MM/DD/YYYY or YYYY-MM-DD.")
-BOOLEAN_INVALID: Final = Rule("BOOLEAN_INVALID", "{column} is neither true nor false.")
+FIRST_DATE_INVALID: Final = Rule(
+    "DATE_INVALID", "{column} is not a date: use MM/DD/YYYY or YYYY-MM-DD."
+)
+DATE_INVALID: Final = {
+    order: Rule(
+        "DATE_INVALID", f"{{column}} is not a date: use {usual} or YYYY-MM-DD, with a time or not."
+    )
+    for order, usual in (("MDY", "MM/DD/YYYY"), ("DMY", "DD/MM/YYYY"), ("YMD", "YYYY/MM/DD"))
+}
+"""By the order in which the sender writes dates."""
+FIRST_BOOLEAN_INVALID: Final = Rule("BOOLEAN_INVALID", "{column} is neither true nor false.")
+BOOLEAN_INVALID: Final = Rule(
+    "BOOLEAN_INVALID",
+    "{column} is neither true nor false: use true, yes, y, t, on or 1,"
+    " or false, no, n, f, off or 0.",
+)
+"""Those named FIRST are of versions 1 and 2 of the rules."""
 NUMBER_INVALID: Final = Rule("NUMBER_INVALID", "{column} is not a number such as 12 or -0.5.")
 NUMBER_TOO_LARGE: Final = Rule("NUMBER_TOO_LARGE", "{column} has more than 15 digits.")
 TOO_LONG: Final = Rule("TOO_LONG", "{column} is longer than {limit} characters.")
+HIDDEN_CHARACTER: Final = Rule(
+    "HIDDEN_CHARACTER", "{column} holds an invisible character, so nobody would find the user."
+)
 NUL_CHARACTER: Final = Rule("NUL_CHARACTER", "{column} holds a NUL character.")
 
 KEY_EXISTS: Final = Rule("KEY_EXISTS", "{column} is being used for one of the audience members.")
@@ -149,7 +173,7 @@ ERASED: Final = Rule("ERASED", "The line was refused; what it held has been eras
 def e164(number: str) -> str | None:
     """Return the phone number in E.164, or None where it is none.
 
-    :func:`ingest_api.validation.field_rules.to_e164` does the same for whole columns.
+    :func:`ingest_api.validation.phones.to_e164` does the same for whole columns.
     """
     plain = re.sub(MOBILE_PUNCTUATION, "", number)
     plain = f"+{plain[2:]}" if plain.startswith("00") else plain

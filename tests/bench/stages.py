@@ -18,7 +18,7 @@ from psycopg.rows import dict_row
 from ingest_api.parsing.file_format import DELIMITERS, FileFormat
 from ingest_api.publisher.encode_pass import FilePass
 from ingest_api.validation.validate import survey
-from processor.decoding.batches import decode_records
+from processor.decoding.decode_records import decode_records
 from processor.decoding.producer_rules import LogPartition
 from processor.runtime.garbage_collection import rare_collections
 from schemas.codec import codec

@@ -1,4 +1,4 @@
-"""What importing a file would do, as tables."""
+"""Prints what importing a file would do, as tables."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,7 +19,7 @@ _PLACE = ("line", "id")
 
 
 def print_dry_run(console: Console, file_name: str, answer: Mapping[str, Any]) -> None:
-    """Prints the counts, then samples of each kind; of an update what was and what would be."""
+    """Print the counts, then samples of each kind; of an update what was and what would be."""
     numbers = ", ".join(f"{answer[name]} {words}" for name, words in _COUNTS.items())
     print_line(console, str(answer["message"]))
     print_line(console, f"{file_name}, {answer['mode']}, {answer['total']} lines: {numbers}")

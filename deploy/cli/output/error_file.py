@@ -1,4 +1,4 @@
-"""The rejected lines of a job as a file that can be corrected and imported again."""
+"""Writes the rejected lines of a job to a file that can be corrected and imported again."""
 
 import contextlib
 import sys
@@ -14,7 +14,7 @@ from deploy.cli.session import CommandError
 
 
 def write_error_file(client: ApiClient, job_id: str, path: Path) -> None:
-    """Writes it all to `path`, or to standard output for `-`.
+    """Write it all to `path`, or to standard output for `-`.
 
     Raises:
         ApiError: There is no such job, or the API could not be reached.
@@ -47,7 +47,7 @@ def _whole_file(path: Path) -> Generator[IO[bytes]]:
 
 @contextlib.contextmanager
 def _replacement(target: Path) -> Generator[IO[bytes]]:
-    """A file that takes the name once it is whole; after a failure nothing has changed."""
+    """Yield a file that takes the name once it is whole; after a failure nothing has changed."""
     prefix = f".{target.name}."
     with tempfile.NamedTemporaryFile(dir=target.parent, prefix=prefix, delete=False) as file:
         made = Path(file.name)

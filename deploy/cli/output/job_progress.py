@@ -1,4 +1,4 @@
-"""Progress bars of an upload and of the job it becomes."""
+"""Shows progress bars of an upload and of the job it becomes."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any

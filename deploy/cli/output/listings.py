@@ -1,4 +1,4 @@
-"""Lists that the API answers by pages, as tables or JSON."""
+"""Prints lists that the API answers by pages, as tables or JSON."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from deploy.cli.session import api
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Where a list is, which field of the answer has its entries, and what is shown of them."""
+    """A list of the API: its path, the answer's field with its entries, and the columns shown."""
 
     path: str
     entries: str
@@ -20,7 +20,7 @@ class Listing:
     def show(
         self, url: str, query: Mapping[str, Any], *, as_json: bool
     ) -> Sequence[Mapping[str, Any]]:
-        """Prints the page that the query asks for, and returns its entries.
+        """Print the page that the query asks for, and returns its entries.
 
         Raises:
             CommandError: The API refused it or could not be reached.

@@ -1,4 +1,4 @@
-"""Samples of users, and of what would change of them, as tables."""
+"""Prints samples of users, and of what would change of them, as tables."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ Samples = Sequence[Mapping[str, Any]]
 
 
 def print_users(console: Console, title: str, place: Sequence[str], samples: Samples) -> None:
-    """Prints users; `place` names the columns, before theirs, that say which user it is."""
+    """Print users; `place` names the columns, before theirs, that say which user it is."""
     rows = [
         {name: sample[name] for name in place if name in sample} | flat(sample["user"])
         for sample in samples
@@ -28,13 +28,13 @@ def print_users(console: Console, title: str, place: Sequence[str], samples: Sam
 
 
 def print_rows(console: Console, title: str, columns: Sequence[str], rows: Samples) -> None:
-    """Prints a table, where there is anything in it."""
+    """Print a table, where there is anything in it."""
     if rows:
         print_table(console, title, columns, rows)
 
 
 def print_changes(console: Console, title: str, place: Sequence[str], samples: Samples) -> None:
-    """Prints a row for each field that changes; the user stands in the first one only."""
+    """Print a row for each field that changes; the user stands in the first one only."""
     rows = [row for sample in samples for row in _changes(sample, place)]
     print_rows(console, title, (*place, "field", "before", "after"), rows)
 

@@ -1,4 +1,4 @@
-"""The API's answers on a terminal: tables, or JSON."""
+"""Prints the API's answers on a terminal: tables, or JSON."""
 
 import json
 import re
@@ -25,14 +25,14 @@ _LONGEST = {"value": 40}
 _NEVER_FOLDED = ("id", "line", "code", "key", "setting")
 _WIDTH_OF_A_PIPE = 160
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
-"""What moves a terminal's cursor, sends it commands or turns the direction of text."""
+"""Characters that move a terminal's cursor, send it commands or turn the direction of text."""
 
 
 class _Output(Console):
     """A console that leaves a closed pipe to `deploy.cli`, as click does."""
 
     def on_broken_pipe(self) -> NoReturn:
-        """Says that nobody reads any more."""
+        """Say that nobody reads any more."""
         raise BrokenPipeError
 
 
@@ -48,12 +48,12 @@ def progress_console() -> Console:
 
 
 def print_json(answer: Mapping[str, Any]) -> None:
-    """Prints the API's answer as it came."""
+    """Print the API's answer as it came."""
     click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
 
 
 def print_message(answer: Mapping[str, Any], names: Sequence[str], *, as_json: bool) -> None:
-    """Prints what the API has done, and these of the answer's fields, a line each."""
+    """Print what the API has done, and these of the answer's fields, a line each."""
     if as_json:
         print_json(answer)
         return
@@ -64,7 +64,7 @@ def print_message(answer: Mapping[str, Any], names: Sequence[str], *, as_json: b
 def print_table(
     console: Console, title: str, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]
 ) -> None:
-    """Prints the named fields of each row; what a row does not have is left blank."""
+    """Print the named fields of each row; what a row does not have is left blank."""
     # Apart from the table, whose width would fold it.
     console.print(Text(plain(title)), style="bold", soft_wrap=True)
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
@@ -76,7 +76,7 @@ def print_table(
 
 
 def print_fields(console: Console, fields: Mapping[str, Any]) -> None:
-    """Prints one thing, a field a line; what it does not have is left out."""
+    """Print one thing, a field a line; what it does not have is left out."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True, style="bold")
     table.add_column(overflow="fold")
@@ -87,18 +87,18 @@ def print_fields(console: Console, fields: Mapping[str, Any]) -> None:
 
 
 def print_counts(console: Console, job_id: str, counts: JobCounts) -> None:
-    """Prints a job's outcome on one line."""
+    """Print a job's outcome on one line."""
     numbers = ", ".join(f"{getattr(counts, name)} {name}" for name in OUTCOMES)
     print_line(console, f"Job {job_id}: {counts.state}, {counts.total} lines: {numbers}")
 
 
 def print_line(console: Console, line: str) -> None:
-    """Prints a line as it is, however wide the terminal."""
+    """Print a line as it is, however wide the terminal."""
     console.print(plain(line), markup=False, highlight=False, soft_wrap=True)
 
 
 def next_page(answer: Mapping[str, Any], name: str, query: Mapping[str, Any]) -> str:
-    """How a table's title says which option shows the next page; empty on the last one.
+    """Return which option shows the next page, for a table's title; empty on the last one.
 
     `name` is that of the answer's entries, `query` what was asked for.
     """
@@ -115,7 +115,7 @@ def next_page(answer: Mapping[str, Any], name: str, query: Mapping[str, Any]) ->
 
 
 def _key_of_page(name: str, last: Mapping[str, Any]) -> str | None:
-    """What the next page comes after, so that it costs the same at any depth."""
+    """Return what the next page comes after, so that it costs the same at any depth."""
     if name == "audience":
         return last["id"]
     if name == "Errors":
@@ -124,7 +124,7 @@ def _key_of_page(name: str, last: Mapping[str, Any]) -> str | None:
 
 
 def flat(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields with those of a field put beside it: `attributes.plan`."""
+    """Return the fields with those of a field put beside it: `attributes.plan`."""
     found: dict[str, Any] = {}
     for name, value in fields.items():
         if isinstance(value, dict):
@@ -136,14 +136,14 @@ def flat(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def text(value: object) -> str:
-    """A value as people write it; nothing where there is none."""
+    """Return a value as people write it; nothing where there is none."""
     if value is None:
         return ""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def plain(line: str) -> str:
-    """The text with what would control the terminal shown as an escape."""
+    """Return the text with what would control the terminal shown as an escape."""
     return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), line)
 
 

@@ -1,4 +1,4 @@
-"""What undoing a job would do, or doing it again, as tables."""
+"""Prints what an undo or redo of a job would do, as tables."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ _PLACE = ("key",)
 
 
 def print_preview(console: Console, answer: Mapping[str, Any]) -> None:
-    """Prints the counts, then samples of each kind; of a change what is and what would be."""
+    """Print the counts, then samples of each kind; of a change what is and what would be."""
     print_line(console, str(answer["message"]))
     print_line(
         console,
@@ -39,13 +39,13 @@ def print_preview(console: Console, answer: Mapping[str, Any]) -> None:
 
 
 def _of(answer: Mapping[str, Any], name: str) -> str:
-    """How many of a kind the samples are, and of how many."""
+    """Return how many of a kind the samples are, and of how many."""
     shown, total = len(answer["samples"][name]), answer[name]
     return f"all {total}" if shown == total else f"{shown} of {total}"
 
 
 def _outcomes(job: Mapping[str, Any]) -> dict[str, Any]:
-    """A job's counts, as `before → after` where they differ."""
+    """Return a job's counts, as `before → after` where they differ."""
     before, after = job["before"], job["after"]
     pairs = {name: (before[name], after[name]) for name in OUTCOMES}
     shown = {

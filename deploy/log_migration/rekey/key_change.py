@@ -94,7 +94,7 @@ class KeyChange:
         return value.strip().lower() if value and field.kind == "email" else value
 
     def _learn_without(self, counted: CountedRecord, row: UserRow) -> None:
-        """An upsert changes the user that has the key, so another row may supply the new key."""
+        """Learn no key; an upsert's user may get the new key from another row."""
         if row.mode != "upsert":
             self._refuse(counted, row, _MISSING.format(field=self._name))
         elif self._is_cleared(row):

@@ -75,7 +75,7 @@ def main() -> None:
 
 
 def parse_arguments() -> argparse.Namespace:
-    """What the command line says."""
+    """Read the command line."""
     parser = argparse.ArgumentParser(description="Send users to Rollcall.")
     parser.add_argument("file", type=Path, help="JSON, a user in each line")
     parser.add_argument("--schema", type=Path, required=True, help="UserRow.avsc")
@@ -92,7 +92,7 @@ def send(
 ) -> None:
     """Hand one event to the client; what becomes of it is told when it is known."""
 
-    def told(error: KafkaError | None, message: Message) -> None:
+    def report(error: KafkaError | None, message: Message) -> None:
         if error is not None:
             failures.append(f"{row['event_id']} was not acknowledged: {error.str()}")
         else:
@@ -101,7 +101,7 @@ def send(
 
     while True:
         try:
-            producer.produce(topic, value, row["key"].encode(), on_delivery=told)
+            producer.produce(topic, value, row["key"].encode(), on_delivery=report)
             break
         except BufferError:  # the client's queue is full: some must leave first
             producer.poll(1)
@@ -109,7 +109,7 @@ def send(
 
 
 def user_row(user: dict[str, Any], key_setting: str, source: str) -> dict[str, Any]:
-    """The event that a line of the file means; only what the line names is set."""
+    """Return the event that a line of the file means; only what the line names is set."""
     fields = {name: trimmed(user[name]) for name in FIELDS if name in user}
     if fields.get("mobile_number"):
         fields["mobile_number"] = e164(fields["mobile_number"])
@@ -129,12 +129,12 @@ def user_row(user: dict[str, Any], key_setting: str, source: str) -> dict[str, A
 
 
 def trimmed(value: Any) -> Any:
-    """A text without white space around it, None where nothing is left: others are refused."""
+    """Return a text without white space around it, as is required; None where nothing is left."""
     return value.strip() or None if isinstance(value, str) else value
 
 
 def key_of(user: dict[str, Any], key_setting: str) -> str:
-    """The normalised reconciliation key: the same for all spellings of the same user."""
+    """Return the normalised reconciliation key: the same for all spellings of the same user."""
     if key_setting == "email":
         return user["email"].strip().lower()
     if key_setting == "mobileNumber":
@@ -143,7 +143,7 @@ def key_of(user: dict[str, Any], key_setting: str) -> str:
 
 
 def e164(number: str) -> str:
-    """A phone number as +, country and number, without what people write between the digits."""
+    """Return a phone number as +, country and number, without what stands between the digits."""
     plain = re.sub(r"[ ()./-]", "", number.strip())
     plain = re.sub(r"^00", "+", plain)
     if not re.fullmatch(r"\+[1-9][0-9]{6,14}", plain):
@@ -153,7 +153,7 @@ def e164(number: str) -> str:
 
 
 def single_object_encoder(path: Path) -> Any:
-    """A function from an event to its bytes: C3 01, the schema's fingerprint, the Avro body."""
+    """Return a function from an event to bytes: C3 01, the schema's fingerprint, the Avro body."""
     definition = json.loads(path.read_text(encoding="utf-8"))
     canonical = fastavro.schema.to_parsing_canonical_form(definition)
     # In hexadecimal and already in the order in which it is written, little-endian.

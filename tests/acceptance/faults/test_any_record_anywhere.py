@@ -121,7 +121,7 @@ def _allow_any_time(env: Ground) -> None:
             future.result(60)
 
 
-def _letters(env: Ground) -> set[tuple[int, int]]:
+def _dead_letters(env: Ground) -> set[tuple[int, int]]:
     """Where the records stood that became dead letters."""
     found: set[tuple[int, int]] = set()
     for records in read_topic(env.settings, env.settings.topics.dead_letters):
@@ -156,8 +156,10 @@ def test_no_record_stops_a_service(rig: Rig) -> None:
     assert rig.client.is_ready()
     sender.begin_again(jobs[0], after=jobs[-1])
     assert rig.run(tidy_csv([7], word="d"), "upsert")["updated"] == 1
-    wait_until(lambda: _letters(env) >= sender.unfit, 30, saying="what is unfit is a dead letter")
-    assert _letters(env) <= sender.sent
+    wait_until(
+        lambda: _dead_letters(env) >= sender.unfit, 30, saying="what is unfit is a dead letter"
+    )
+    assert _dead_letters(env) <= sender.sent
     rig.services.assert_running()
     assert_proven(env)
 

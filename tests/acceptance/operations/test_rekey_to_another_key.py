@@ -147,7 +147,7 @@ def _cards(*lines: str) -> bytes:
     return "\n".join([header, *(f"A,B,India,01/02/2024,{line}" for line in lines), ""]).encode()
 
 
-def _letters(rig: Rig) -> dict[str, dict[str, Any]]:
+def _dead_letters(rig: Rig) -> dict[str, dict[str, Any]]:
     """The dead letters by the event ids of their rows."""
     page = rig.client.http.get(LETTERS, params={"pageSize": "100"}).json()["deadLetters"]
     whole = [rig.client.http.get(f"{LETTERS}/{dead_letter['id']}").json() for dead_letter in page]
@@ -168,9 +168,9 @@ def test_dead_letters_are_retried_in_the_log_as_it_is_now(rig: Rig) -> None:
         *(producer_row(f"kim{at}@example.org", attributes={"tier": "gold"}) for at in range(6)),
         *(producer_row(f"user{at}@example.com", attributes={"tier": "tin"}) for at in range(2)),
     )
-    wait_until(lambda: len(_letters(rig)) == 8, 30, saying="no attribute is known yet")
+    wait_until(lambda: len(_dead_letters(rig)) == 8, 30, saying="no attribute is known yet")
     assert define(rig.client, "tier").status_code == 200
-    before = _letters(rig)
+    before = _dead_letters(rig)
     names = [f"upsert Kim kim{at}@example.org" for at in range(6)]
     assert _retried(rig, before[names[0]])["status"] == 200
     send(rig.env, producer_row("kim0@example.org", mode="delete"))
@@ -178,7 +178,7 @@ def test_dead_letters_are_retried_in_the_log_as_it_is_now(rig: Rig) -> None:
     assert rekey(rig, "--partitions", "5").returncode == 0
     rig.env = moved(rig.env, 5)
     rig.wait_ready()
-    dead_letters = _letters(rig)
+    dead_letters = _dead_letters(rig)
     assert dead_letters.keys() == before.keys()
     assert dead_letters[names[0]]["retried"] is not None
     assert _retried(rig, dead_letters[names[0]])["status"] == 409
@@ -195,11 +195,11 @@ def test_dead_letters_of_a_log_by_another_key_are_refused(rig: Rig) -> None:
     """Their keys mean nobody there; what to do is told."""
     rig.run(tidy_csv(range(10)))
     send(rig.env, producer_row("user1@example.com", attributes={"tier": "tin"}))
-    wait_until(lambda: len(_letters(rig)) == 1, 30, saying="no attribute is known")
+    wait_until(lambda: len(_dead_letters(rig)) == 1, 30, saying="no attribute is known")
     assert rekey(rig, "--key", "mobileNumber").returncode == 0
     rig.env = moved(rig.env, PARTITIONS)
     start_with_key(rig, "mobileNumber")
-    (dead_letter,) = _letters(rig).values()
+    (dead_letter,) = _dead_letters(rig).values()
     refused = _retried(rig, dead_letter)
     assert refused["status"] == 409
     assert "by email, and the log was moved to the key mobileNumber" in refused["message"]

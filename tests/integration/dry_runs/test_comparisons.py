@@ -85,24 +85,24 @@ def test_a_dry_run_says_what_the_job_then_does(
             audience.apply(audience.job(earlier_mode, earlier), earlier)
         job = audience.job(mode, lines, blank_cells)
         users = audience.users()
-        said = audience.dry_run(job, lines)
+        answer = audience.dry_run(job, lines)
         assert audience.users() == users
         removal = audience.removal(job, lines)
         audience.apply(job, lines)
     finally:
         audience.scene.close()
     inserted, updated, unchanged, rejected = audience.counts(job)
-    assert said.reject == rejected
-    assert [_as_row(each) for each in said.samples.reject] == audience.rejections(job)[:10]
-    assert said.total == said.insert + said.update + said.unchanged + said.reject
+    assert answer.reject == rejected
+    assert [_as_row(each) for each in answer.samples.reject] == audience.rejections(job)[:10]
+    assert answer.total == answer.insert + answer.update + answer.unchanged + answer.reject
     if mode == "delsert":
-        assert inserted == said.insert + said.update + said.unchanged
-        assert (removal.users, removal.removed) == (len(users), said.delete)
-        _assert_replaced(said, users, audience.users())
+        assert inserted == answer.insert + answer.update + answer.unchanged
+        assert (removal.users, removal.removed) == (len(users), answer.delete)
+        _assert_replaced(answer, users, audience.users())
     else:
-        assert (said.insert, said.update, said.unchanged) == (inserted, updated, unchanged)
-        assert (said.delete, said.samples.delete) == (0, [])
-        _assert_samples(said, users, audience.users(), _keys(lines))
+        assert (answer.insert, answer.update, answer.unchanged) == (inserted, updated, unchanged)
+        assert (answer.delete, answer.samples.delete) == (0, [])
+        _assert_samples(answer, users, audience.users(), _keys(lines))
 
 
 def _as_row(sample: Any) -> Row:
@@ -113,39 +113,39 @@ def _keys(lines: Lines) -> list[str]:
     return [line[2].lower() for line in lines]
 
 
-def _assert_replaced(said: DryRunAnswer, before: dict[str, Row], after: dict[str, Row]) -> None:
+def _assert_replaced(answer: DryRunAnswer, before: dict[str, Row], after: dict[str, Row]) -> None:
     """A delsert's counts are by key: who comes, who differs, who stays as it was, who goes."""
     values = {
         key: ([users[key][name] for name in USER_COLUMNS] for users in (before, after))
         for key in before.keys() & after.keys()
     }
     differing = {key for key, (were, are) in values.items() if were != are}
-    assert said.update == len(differing)
-    assert said.unchanged == len(values) - len(differing)
-    assert said.insert == len(after.keys() - before.keys())
+    assert answer.update == len(differing)
+    assert answer.unchanged == len(values) - len(differing)
+    assert answer.insert == len(after.keys() - before.keys())
     gone = sorted((before[key]["id"], key) for key in before.keys() - after.keys())
-    assert said.delete == len(gone)
-    assert [(sample.id, sample.user) for sample in said.samples.delete] == [
+    assert answer.delete == len(gone)
+    assert [(sample.id, sample.user) for sample in answer.samples.delete] == [
         (str(user_id), as_shown(before[key])) for user_id, key in gone[:10]
     ]
     by_id = {str(user["id"]): key for key, user in before.items()}
-    for sample in said.samples.update:
+    for sample in answer.samples.update:
         key = by_id[sample.id or ""]
         _assert_change(sample, as_shown(before[key]), as_shown(after[key]))
     shown = [as_shown(user) for user in after.values()]
-    assert all(sample.user in shown for sample in said.samples.insert)
+    assert all(sample.user in shown for sample in answer.samples.insert)
 
 
 def _assert_samples(
-    said: DryRunAnswer, before: dict[str, Row], after: dict[str, Row], keys: list[str]
+    answer: DryRunAnswer, before: dict[str, Row], after: dict[str, Row], keys: list[str]
 ) -> None:
     """Of keys that come once, a sample's user is the table's; of others it is on the way there."""
-    for sample in said.samples.insert:
+    for sample in answer.samples.insert:
         key = keys[sample.line - 2]
         assert key not in before
         if keys.count(key) == 1:
             assert sample.user == as_shown(after[key])
-    for sample in said.samples.update:
+    for sample in answer.samples.update:
         key = keys[sample.line - 2]
         assert sample.id == (str(before[key]["id"]) if key in before else None)
         assert sample.before != sample.after
@@ -175,9 +175,9 @@ def test_a_key_that_comes_again_is_followed_line_by_line(audience: Audience) -> 
         csv_line(1, Tier="gold"),
         csv_line(1, First_Name="Eve"),
     ]
-    said = audience.dry_run(audience.job("upsert", lines), lines)
-    assert (said.insert, said.update, said.unchanged, said.reject) == (1, 2, 1, 1)
-    assert [_as_row(sample) for sample in said.samples.update] == [
+    answer = audience.dry_run(audience.job("upsert", lines), lines)
+    assert (answer.insert, answer.update, answer.unchanged, answer.reject) == (1, 2, 1, 1)
+    assert [_as_row(sample) for sample in answer.samples.update] == [
         {
             "line": 4,
             "id": None,
@@ -191,9 +191,9 @@ def test_a_key_that_comes_again_is_followed_line_by_line(audience: Audience) -> 
 def test_many_lines_of_one_key_cost_no_more_than_their_number(audience: Audience) -> None:
     """Twenty thousand lines change one user in turn, and only the first samples are kept."""
     lines = [csv_line(1, First_Name=f"Ada {number % 3}") for number in range(20_000)]
-    said = audience.dry_run(audience.job("upsert", lines), lines)
-    assert (said.insert, said.update, said.unchanged) == (1, 19_999, 0)
-    assert [sample.line for sample in said.samples.update] == list(range(3, 13))
+    answer = audience.dry_run(audience.job("upsert", lines), lines)
+    assert (answer.insert, answer.update, answer.unchanged) == (1, 19_999, 0)
+    assert [sample.line for sample in answer.samples.update] == list(range(3, 13))
 
 
 def test_the_share_that_would_be_removed_is_that_of_keys(audience: Audience) -> None:

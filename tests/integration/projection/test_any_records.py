@@ -69,7 +69,7 @@ def test_no_record_stops_the_projection(
         model.apply(job)
     assert_users(env, model.users)
     assert_outcomes(env, model.outcomes)
-    letters = _letters(scene)
+    letters = _dead_letters(scene)
     assert not letters & theirs
     assert letters >= unfit
 
@@ -112,7 +112,7 @@ def _is_unfit(value: bytes | None) -> bool:
         return known is None or known[0] not in {UserRow, RowRejected}
 
 
-def _letters(scene: Scene) -> set[tuple[int, int]]:
+def _dead_letters(scene: Scene) -> set[tuple[int, int]]:
     rows = select(scene.env, f"SELECT headers FROM {scene.schema}.outbox WHERE headers ? 'reason'")
     headers = [cast("dict[str, str]", row["headers"]) for row in rows]
     return {(int(each["source-partition"]), int(each["source-offset"])) for each in headers}

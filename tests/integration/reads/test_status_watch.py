@@ -40,7 +40,7 @@ FINISH = "UPDATE model.job SET state = 'COMPLETED', finished_at = now()"
 LEDGER = ledger_of(ACCEPTED, job(7))
 
 
-class CountedReads(JobReader):
+class CountingReader(JobReader):
     """Notes when it was asked, and for how many jobs."""
 
     def __init__(self, db: Database) -> None:
@@ -58,8 +58,8 @@ class Scene:
     """A watch on a real read model, and the processor's stand-in."""
 
     def __init__(self, db: Database, processor: psycopg.AsyncConnection[Any], most: int) -> None:
-        self.reads = CountedReads(db)
-        self.watch = JobWatch(self.reads, most_watchers=most)
+        self.reader = CountingReader(db)
+        self.watch = JobWatch(self.reader, most_watchers=most)
         self._processor = processor
 
     async def change(self, *statements: str) -> None:
@@ -130,14 +130,14 @@ def test_however_many_watch_postgres_is_asked_once(env: Ground) -> None:
         await on.change(OPEN, START)
         watchers = [on.views(number % 2) for number in range(10)]
         assert all([(await anext(views)) is not None for views in watchers])
-        begin = len(on.reads.asked)
+        begin = len(on.reader.asked)
         waiting = [asyncio.ensure_future(anext(views)) for views in watchers]
         started = time.monotonic()
-        while (asked := len(on.reads.asked) - begin) < 6:  # noqa: ASYNC110 - reads tell nobody
+        while (asked := len(on.reader.asked) - begin) < 6:  # noqa: ASYNC110 - reads tell nobody
             await asyncio.sleep(0.01)
         # The first may be asked at once, and one may have been under way.
         assert asked <= (time.monotonic() - started) / 0.2 + 2
-        assert {jobs for _, jobs in on.reads.asked[begin:]} == {2}
+        assert {jobs for _, jobs in on.reader.asked[begin:]} == {2}
         await on.change(GROW)
         shown = await asyncio.gather(*waiting[::2])
         assert [view and sent(job_status(view))["inserted"] for view in shown] == [1] * 5
@@ -147,9 +147,9 @@ def test_however_many_watch_postgres_is_asked_once(env: Ground) -> None:
         for views in watchers:
             await views.aclose()
         await asyncio.sleep(0.3)
-        begin = len(on.reads.asked)
+        begin = len(on.reader.asked)
         await asyncio.sleep(0.6)
-        assert len(on.reads.asked) == begin
+        assert len(on.reader.asked) == begin
 
     play(env, scene)
 
@@ -190,7 +190,7 @@ def test_a_quiet_job_is_still_there(env: Ground, monkeypatch: pytest.MonkeyPatch
         assert await anext(texts) == b"retry: 2000\n\n"
         assert (await anext(texts)).startswith(b'id: 1\ndata: {"dataType":"AUDIENCE_MEMBERS",')
         assert [await anext(texts) for _ in range(2)] == [b": still there\n\n"] * 2
-        await on.reads.database.close()
+        await on.reader.database.close()
         assert [await anext(texts) for _ in range(3)] == [b": still there\n\n"] * 3
         await texts.aclose()
 

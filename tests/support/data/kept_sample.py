@@ -268,17 +268,17 @@ def _other_producers(rig: Rig, checkout: Path) -> None:
     for value in (b"garbage", None, b"\xc3\x01unknown schema"):
         producer.produce(topic, value, b"garbage", 1, headers={"trace": b"\x00\xff"})
     assert producer.flush(_TIMEOUT_S) == 0
-    wait_until(lambda: len(_letters(rig)) == 6, _TIMEOUT_S, saying="all letters are there")
+    wait_until(lambda: len(_dead_letters(rig)) == 6, _TIMEOUT_S, saying="all letters are there")
 
 
-def _letters(rig: Rig) -> list[Json]:
+def _dead_letters(rig: Rig) -> list[Json]:
     found: list[Json] = rig.client.http.get(f"{BASE}/admin/dead-letters").json()["deadLetters"]
     return found
 
 
 def _retry_one(rig: Rig) -> None:
     _post(rig, "/admin/attributes", {"name": "unheard of", "type": "string", "isIndexed": False})
-    (letter,) = [each for each in _letters(rig) if each["reason"] == "ATTRIBUTE_UNKNOWN"]
+    (letter,) = [each for each in _dead_letters(rig) if each["reason"] == "ATTRIBUTE_UNKNOWN"]
     answer = rig.client.http.post(
         f"{BASE}/admin/dead-letters/{letter['id']}/retry", params={"overNewer": "true"}
     )
@@ -310,7 +310,7 @@ def _paths(rig: Rig) -> list[str]:
         *(f"/batchinfo/errors/{job}" for job in jobs),
         *(f"/batchinfo/proof/{job}" for job in jobs[:2]),
         *(f"/audience/{user}/history" for user in users),
-        *(f"/admin/dead-letters/{letter['id']}" for letter in _letters(rig)),
+        *(f"/admin/dead-letters/{letter['id']}" for letter in _dead_letters(rig)),
     ]  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from processor.decoding.accept_rule import Rows, accept
-from processor.decoding.batches import decode_records
+from processor.decoding.decode_records import decode_records
 from processor.decoding.producer_rules import LogPartition
 from processor.kafka.log_description import Log
 from processor.projection.projection import PreparedBatch, Projection

@@ -1,4 +1,4 @@
-"""`./rollcall import`."""
+"""`./rollcall import`: uploads a file and follows its job; dry runs."""
 
 import contextlib
 import shutil
@@ -232,7 +232,7 @@ def _report(
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Generator[tuple[BinaryIO, str]]:
-    """The file, and the name to send it under.
+    """Open the file; yield it, and the name to send it under.
 
     What can be read only once is kept in an unnamed file first, so that it can be sent again.
     """

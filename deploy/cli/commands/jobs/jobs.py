@@ -126,7 +126,7 @@ def errors(job_id: str, *, csv_path: Path | None, as_json: bool, url: str, **que
 
 
 def _print_unlisted(answer: Mapping[str, Any], console: Console) -> None:
-    """How the lines add up to what the status of an undone job says."""
+    """Print how the lines add up to what the status of an undone job says."""
     if unlisted := answer.get("unlisted"):
         line = (
             f"The job is undone. It had rejected {unlisted} more lines, because of users who were"

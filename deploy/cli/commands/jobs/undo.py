@@ -42,11 +42,11 @@ class _Change:
     last_states: frozenset[str]
 
     def path(self, job_id: str) -> str:
-        """Where the API takes it."""
+        """Return the path of the API that takes it."""
         return path_of("batchinfo", self.name, job_id)
 
     def is_last(self, counts: JobCounts) -> bool:
-        """Whether the job is where it was to come; another instance may not have heard of it."""
+        """Return whether the change is made; another instance may not have heard of it."""
         return counts.state in self.last_states
 
 
@@ -110,7 +110,7 @@ def redo(job_id: str, *, dry_run: bool, is_sure: bool, as_json: bool, url: str) 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Options:
-    """What is asked for beside the job."""
+    """The options beside the job."""
 
     dry_run: bool
     is_sure: bool
@@ -143,7 +143,7 @@ def _show(preview: dict[str, Any], console: Console, options: _Options) -> None:
 
 
 def _ask(client: ApiClient, change: _Change, job_id: str) -> None:
-    """Shows what would happen and asks; on standard error, so that --json prints JSON only."""
+    """Show what would happen and asks; on standard error, so that --json prints JSON only."""
     if not sys.stdin.isatty():
         message = f"nobody can be asked here: look with --dry-run, then {change.name} with --yes"
         raise CommandError(message)
@@ -153,7 +153,7 @@ def _ask(client: ApiClient, change: _Change, job_id: str) -> None:
 
 
 def _preview(client: ApiClient, change: _Change, job_id: str) -> dict[str, Any]:
-    """What would happen, asked for until it is ready."""
+    """Ask for the preview until it is ready, and return it."""
     policy = RetryPolicy(for_s=_RETRY_FOR_S, longest_delay_s=2.0)
     with _bar() as bar:
         task = bar.add_task("Preview", total=None)
@@ -171,7 +171,7 @@ def _preview(client: ApiClient, change: _Change, job_id: str) -> dict[str, Any]:
 
 
 def _send(client: ApiClient, change: _Change, job_id: str) -> None:
-    """Returns once the log has it; a broken connection is no harm, as it has a key."""
+    """Return once the log has it; a broken connection is no harm, as it has a key."""
     headers = {"Idempotency-Key": str(uuid.uuid4())}
     console = progress_console()
 
@@ -191,7 +191,7 @@ def _send(client: ApiClient, change: _Change, job_id: str) -> None:
 
 
 def _followed(client: ApiClient, change: _Change, job_id: str) -> dict[str, Any]:
-    """The job's status once every reader sees the other audience."""
+    """Return the job's status once every reader sees the other audience."""
     status: dict[str, Any] = {}
     with _bar() as bar:
         task = bar.add_task(change.doing, total=None)

@@ -1,4 +1,4 @@
-"""`./rollcall asyncapi`."""
+"""`./rollcall asyncapi`: prints the AsyncAPI document."""
 
 import os
 

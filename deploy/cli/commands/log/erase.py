@@ -1,4 +1,4 @@
-"""`./rollcall erase`."""
+"""`./rollcall erase`: removes a person from the log and all tables."""
 
 import logging
 import time

@@ -174,7 +174,7 @@ def _retry(client: ApiClient, letter_id: str, query: Mapping[str, str]) -> dict[
 
 
 def _refusal(error: RefusedError) -> str:
-    """Why a retry was refused, and what it would set, a field a line."""
+    """Say why a retry was refused, and what it would set, a field a line."""
     changes: dict[str, dict[str, Any]] = error.answer.get("wouldSet") or {}
     return "\n  ".join(
         [
@@ -209,7 +209,7 @@ def _matching(
     """
     listed: list[dict[str, Any]] = []
     found: list[dict[str, Any]] = []
-    for letter in _letters(client, wanted):
+    for letter in _dead_letters(client, wanted):
         listed.append(letter)
         if again or letter["retried"] is None:
             found.append(letter)
@@ -235,7 +235,7 @@ def log_order(letters: list[dict[str, Any]], listed: list[dict[str, Any]]) -> li
     return sorted(oldest_first, key=lambda letter_id: -ages[letter_id])
 
 
-def _letters(client: ApiClient, wanted: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _dead_letters(client: ApiClient, wanted: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     start = 0
     while True:
         query = {**wanted, "start": start, "pageSize": _PAGE}
@@ -293,7 +293,7 @@ def _or_unknown(number: int | None) -> str:
 
 
 def _unsearched(answer: Mapping[str, Any]) -> str:
-    """What a title says where time did not allow to look at all letters."""
+    """Return what a title says where time did not allow to look at all letters."""
     if answer["searched"] >= answer["all"]:
         return ""
     return f" among the newest {answer['searched']} of {answer['all']}"

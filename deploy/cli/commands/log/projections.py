@@ -59,7 +59,7 @@ def projections(*, as_json: bool, url: str, **query: Any) -> None:
 
 
 def _print_retries(shown: Iterable[Mapping[str, Any]]) -> None:
-    """What a table has no room for, of the last of each purpose that is tried again by itself."""
+    """Print what the table has no room for, of the last of each purpose that is tried again."""
     last: dict[str, Mapping[str, Any]] = {}
     for each in shown:
         last.setdefault(each["purpose"], each)
@@ -136,7 +136,7 @@ def _at_work(client: ApiClient) -> int:
 
 
 def _watched(steps: Iterable[dict[str, Any]], console: Console) -> dict[str, Any]:
-    """The last of the steps; each is shown as it comes, as a bar or as lines."""
+    """Return the last of the steps; each is shown as it comes, as a bar or as lines."""
     found: dict[str, Any] = {}
     shown = _barred(steps, console) if console.is_terminal else _lined(steps, console)
     for step in _warned(shown, console):
@@ -161,7 +161,7 @@ def _barred(steps: Iterable[dict[str, Any]], console: Console) -> Iterator[dict[
 
 
 def _lined(steps: Iterable[dict[str, Any]], console: Console) -> Iterator[dict[str, Any]]:
-    """A line at each step, and now and then between them."""
+    """Yield a line at each step, and now and then between them."""
     last, next_line_s = "", 0.0
     for step in steps:
         if _what(step) != last or time.monotonic() >= next_line_s:
@@ -172,7 +172,7 @@ def _lined(steps: Iterable[dict[str, Any]], console: Console) -> Iterator[dict[s
 
 
 def _warned(steps: Iterable[dict[str, Any]], console: Console) -> Iterator[dict[str, Any]]:
-    """Tells once where nobody seems to work on it."""
+    """Tell once where nobody seems to work on it."""
     until_s: float | None = time.monotonic() + _UNTAKEN_S
     for step in steps:
         if step["state"] != "requested":

@@ -1,4 +1,4 @@
-"""`./rollcall rekey`."""
+"""`./rollcall rekey`: moves the log to another key or number of partitions."""
 
 import logging
 import time

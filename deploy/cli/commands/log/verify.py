@@ -1,4 +1,4 @@
-"""`./rollcall verify`."""
+"""`./rollcall verify`: compares the tables with the log."""
 
 import json
 import sys
@@ -74,7 +74,7 @@ def _print(console: Console, found: Verification) -> None:
     for check in found.checks:
         state = "ok  " if not check.differences else "DIFF"
         more = f": {check.differences:,} differences" if check.differences else ""
-        print_line(console, f"{state}  {check.table}: {check.said}{more}")
+        print_line(console, f"{state}  {check.table}: {check.compared}{more}")
     for finding in found.findings:
         print_line(console, f"  {finding}")
     for kind, count in found.counts.items():
@@ -82,13 +82,13 @@ def _print(console: Console, found: Verification) -> None:
         if hidden:
             print_line(console, f"  … and {hidden:,} more of {kind}")
     rate = found.records / max(found.elapsed_s, 0.001)
-    said = (
+    result = (
         "Proven: the tables are what the log comes to"
         if found.is_proven
         else f"Not proven: {sum(found.counts.values()):,} differences"
     )
     offsets = ", ".join(map(str, found.next_offsets))
-    print_line(console, f"{said}, up to the offsets {offsets} ({found.schema}).")
+    print_line(console, f"{result}, up to the offsets {offsets} ({found.schema}).")
     print_line(
         console,
         f"{found.records:,} records and {found.users:,} users in {found.elapsed_s:.1f} s,"

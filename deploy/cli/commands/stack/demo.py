@@ -1,4 +1,4 @@
-"""`./rollcall demo`."""
+"""`./rollcall demo`: imports the sample files into a stack of its own."""
 
 import contextlib
 import json
@@ -141,7 +141,7 @@ def _ignore(_sent_bytes: int) -> None:
 
 
 def outcome(counts: JobCounts) -> dict[str, int]:
-    """A job's counts in the form of `expected.json`."""
+    """Return a job's counts in the form of `expected.json`."""
     return {name: value for name, value in asdict(counts).items() if name != "state"}
 
 

@@ -1,4 +1,4 @@
-"""`./rollcall psql`."""
+"""`./rollcall psql`: opens psql on the stack's database."""
 
 import os
 from pathlib import Path

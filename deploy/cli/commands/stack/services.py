@@ -18,14 +18,14 @@ from schemas.config.settings import Settings
 from schemas.runtime.essential import end_process_on_failure
 
 _SECTIONS = {"serve": (ApiSettings, PublisherSettings), "process": (Settings,)}
-"""What the services of each command read."""
+"""The settings that the services of each command read."""
 
 
 class _ServiceCommand(click.Command):
     """A command that runs services; its help ends with the settings that they read."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
-        """Writes what the environment says."""
+        """Write what the environment says."""
         with formatter.section("Environment"):
             formatter.write_dl(described(*_SECTIONS[self.name or ""]))
 

@@ -1,4 +1,4 @@
-"""`./rollcall settings`."""
+"""`./rollcall settings`: prints all settings with their effect."""
 
 from pathlib import Path
 

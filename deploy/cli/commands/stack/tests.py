@@ -1,4 +1,4 @@
-"""`./rollcall test`."""
+"""`./rollcall test`: runs the tests of a checkout."""
 
 import os
 import sys

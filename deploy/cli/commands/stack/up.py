@@ -1,4 +1,4 @@
-"""`./rollcall up`."""
+"""`./rollcall up`: starts Kafka, Postgres and all services on this machine."""
 
 import contextlib
 import logging
@@ -63,7 +63,7 @@ def up(port: int | None, data_dir: Path, processors: int) -> None:
 
 @contextlib.contextmanager
 def started(plan: Plan) -> Generator[Running]:
-    """Everything, ready, for a command that a signal ends.
+    """Start everything for a command that a signal ends; yield it once it is ready.
 
     Raises:
         click.ClickException: It cannot be started; the message says why.
@@ -85,7 +85,7 @@ def started(plan: Plan) -> Generator[Running]:
 
 
 def print_running(running: Running) -> None:
-    """Prints where everything is."""
+    """Print where everything is."""
     kept = f"  (kept in {running.password_path})" if running.password_path else ""
     lines = (
         f"Rollcall is ready at {running.url}",

@@ -28,7 +28,7 @@ _KINDS = ("added", "changed", "removed")
 _COLUMNS = ("kind", "key", "id", "field", "before", "after")
 _MOST_PAGE_SIZE = 1000
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
-"""What a spreadsheet would run, and what would be taken for one that was kept from that."""
+"""Beginnings of cells that a spreadsheet would run, or take for one that was kept from that."""
 
 
 @click.command(
@@ -100,7 +100,7 @@ def _print(first: Mapping[str, Any], size: int) -> None:
 
 
 def _rows(entry: Mapping[str, Any], *, is_short: bool = False) -> Iterator[dict[str, Any]]:
-    """A row for each field that differs; what is the entry's stands in all, or the first one."""
+    """Yield a row for each field that differs; the entry's own stands in all, or the first one."""
     place = {name: entry[name] for name in ("kind", "key", "id")}
     before: dict[str, Any] = entry["before"] or {}
     after: dict[str, Any] = entry["after"] or {}
@@ -111,7 +111,7 @@ def _rows(entry: Mapping[str, Any], *, is_short: bool = False) -> Iterator[dict[
 
 
 def _write_json(file: IO[str], first: Mapping[str, Any], found: Iterator[dict[str, Any]]) -> None:
-    """One JSON value, written as the pages come."""
+    """Write one JSON value as the pages come."""
     head = {name: first[name] for name in ("from", "to", *_KINDS)}
     file.write(json.dumps(head, ensure_ascii=False)[:-1] + ', "entries": [')
     separator = "\n"

@@ -213,12 +213,12 @@ def user_history(user_id: str, *, as_json: bool, url: str) -> None:
 
 
 def _retry_policy(as_of: str | None) -> RetryPolicy:
-    """Whoever asks for the audience as it is now is not kept waiting."""
+    """Return the policy of a read: nobody waits who asks for the audience as it is now."""
     return RetryPolicy(for_s=0) if as_of is None else build_wait(progress_console())
 
 
 def _changes(event: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A row for each field that the event set, with the event itself in the first one."""
+    """Return a row for each field that the event set, with the event itself in the first one."""
     head = {
         "date": event["date"],
         "event": event["event"],
@@ -240,7 +240,7 @@ def _changes(event: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _body(
     client: ApiClient, fields: Mapping[str, Any], attributes: Mapping[str, str]
 ) -> dict[str, Any]:
-    """What was given, in JSON's types; an empty text is null."""
+    """Return what was given, in JSON's types; an empty text is null."""
     given = {name: value for name, value in fields.items() if value is not None}
     body = {name: None if value == "" else value for name, value in given.items()}
     if attributes:
@@ -255,7 +255,7 @@ def _typed(client: ApiClient, attributes: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _value(name: str, value: str, attribute_type: str | None) -> Any:
-    """The value in the JSON type of the attribute; a wrong one is left to the API to refuse."""
+    """Return the value in the attribute's JSON type; a wrong one is left to the API to refuse."""
     if not value:
         return None
     if attribute_type == "boolean":

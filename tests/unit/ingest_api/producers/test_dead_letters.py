@@ -18,8 +18,8 @@ from ingest_api.producers.retry_rules import (
     retry_partition,
 )
 from ingest_api.web.responses import status_of
-from processor.decoding.batches import decode_records
 from processor.decoding.dead_letter_texts import with_way_out
+from processor.decoding.decode_records import decode_records
 from processor.decoding.producer_rules import LogPartition, ProducerRowRules
 from schemas.codec import codec
 from schemas.events import AttributeDefined, RowRejected, UserRow

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from operator import attrgetter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -12,13 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest_api.parsing.columns import trimmed
-from ingest_api.parsing.file_format import FileFormat, Limits, format_of
-from ingest_api.parsing.records import FileRecords
+from ingest_api.parsing.file_format import FileFormat, Limits
 from ingest_api.validation.validate import survey, validate_columns
-from ingest_api.validation.validated_rows import rows_and_rejections
-from schemas.codec import codec, columnar
-from schemas.events import AttributeColumn, RowRejected, UserRow
+from schemas.events import RowRejected, UserRow
 from schemas.rules.attributes import attribute_field
 from schemas.rules.fields import FIELD_BY_NAME, FIELDS
 from tests.support.data.corpus.values import (
@@ -28,37 +24,29 @@ from tests.support.data.corpus.values import (
     INCOMPLETE,
     NEUTRALISED,
     REFUSED,
+    REFUSED_FOR,
     TAKEN,
     TIDY,
 )
 from tests.support.data.files import csv_of
-from tests.support.models.file_oracle import HEADERS, accepted_job, read_events
+from tests.support.models.file_oracle import (
+    HEADERS,
+    UNSEEN_REASONS,
+    accepted_job,
+    read_events,
+)
+from tests.support.models.validated_events import (
+    COLUMNS,
+    attribute_outcome,
+    events_of,
+    outcome_of,
+)
 
 if TYPE_CHECKING:
     from schemas.events import JobAccepted
 
 
-COLUMNS = tuple(AttributeColumn(name, kind) for name, kind in ATTRIBUTES.items())
 KEY_ATTRIBUTES = ("Badge", "Shoe Size")
-
-
-def events_of(content: bytes, job: JobAccepted, block_bytes: int = 1 << 20) -> list[Any]:
-    """The rows and rejections of a file, in the order of its lines."""
-    file = FileRecords(io.BytesIO(content), format_of(job), Limits(block_bytes=block_bytes))
-    found: list[Any] = []
-    for block in file.blocks():
-        checked = rows_and_rejections(block, file.header, job)
-        values: list[Any] = columnar.encode_batch(UserRow, checked.rows).to_pylist()
-        values += columnar.encode_batch(RowRejected, checked.rejections).to_pylist()
-        events: list[Any] = [codec.decode(value) for value in values]
-        found += sorted(events, key=attrgetter("record_number"))
-    return found
-
-
-def outcome_of(cells: dict[str, str], **changes: Any) -> Any:
-    """The one event of a file with this line only."""
-    (event,) = events_of(csv_of(cells), accepted_job(**changes))
-    return event
 
 
 @pytest.mark.parametrize("mode", ["insert", "upsert", "delsert"])
@@ -120,13 +108,6 @@ def test_a_mobile_key_is_e164_and_required() -> None:
 
     assert with_key.key == "+14155550101"
     assert (without.column, without.code) == ("Mobile Number", "KEY_MISSING")
-
-
-def attribute_outcome(cells: dict[str, str], **changes: Any) -> Any:
-    """The one event of a file with this line only, and a column for each attribute."""
-    content = csv_of(cells, headers=[*TIDY, *ATTRIBUTES])
-    (event,) = events_of(content, accepted_job(attributes=COLUMNS, **changes))
-    return event
 
 
 @pytest.mark.parametrize(("name", "cell", "code"), ATTRIBUTES_REFUSED)
@@ -201,7 +182,7 @@ def test_a_single_user_is_judged_as_a_line_is() -> None:
     size = attribute_field("Shoe Size", "number")
     names = {field: field.json_name for field in FIELDS}
     cells = {
-        field: trimmed(pa.array([text], pa.string()))
+        field: pa.array([text], pa.string())
         for field, text in ((size, "1e3"), (email, " A@B.cd "), (state, ""))
     }
 
@@ -268,10 +249,28 @@ headers = st.lists(
 ).map(lambda names: [*names, *(name for name in ("Email", *KEY_ATTRIBUTES) if name not in names)])
 numbers = st.from_regex(r"[+-]?0{0,2}[0-9]{0,17}(\.[0-9]{0,17}0{0,2})?", fullmatch=True)
 neutralised = st.tuples(st.sampled_from(["'", "''", ""]), st.sampled_from("=+-@\t\rx"), numbers)
-spaces = st.sampled_from(["", "", "", " ", "\t", "\u00a0", "\u3000", "\u2028", "\u0085", "\x1f"])
+spaces = st.one_of(
+    st.just(""),
+    st.sampled_from(
+        " \t\u00a0\u3000\u2028\u0085\x1f\ufeff\u200b\u00ad\u200f\u202a\ufe0f\U000e0020\u3164\x07"
+    ),
+)
+addresses = st.from_regex(
+    r"[a-zé.\-+'\" _(\u200b]{0,4}@?[a-zü.\-_1\uff41:]{0,6}(xn--)?\.[a-z1.\-]{0,5}", fullmatch=True
+)
+phones = st.from_regex(
+    r"(\+|00)(1|7|39|44|49|54|55|52|61|800|882|999|3)[0-9 ().\u00a0\u2011\u200e-]{3,14}",
+    fullmatch=True,
+)
+moments = st.from_regex(
+    r"([0-9]{1,2}/[0-9]{1,2}/20[0-9]{2},?|20[0-9]{2}-[01][0-9]-[0-3][0-9])[T \u202f]"
+    r"[0-2]?[0-9](:[0-6][0-9]){0,2}(\.[0-9]{1,3})?( ?[AaPp]M)?"
+    r"( ?(Z|GMT|UTC|[+-][0-2][0-9]:?([0-6][0-9])?))?",
+    fullmatch=True,
+)
 cores = st.one_of(
     st.sampled_from(
-        [cell for _, cell, *_ in (*REFUSED, *TAKEN) if len(cell) < 300]
+        [cell for _, cell, *_ in (*REFUSED, *REFUSED_FOR, *TAKEN) if len(cell) < 300]
         + [cell for changed, *_ in INCOMPLETE for cell in changed.values()]
         + [cell for _, cell, _ in (*ATTRIBUTES_REFUSED, *ATTRIBUTES_TAKEN) if len(cell) < 300]
         + ["", "", "ada@example.com", "B@C.DE", "UK", "x"]
@@ -282,6 +281,9 @@ cores = st.one_of(
     st.from_regex(r"[0-9]{1,2}/[0-9]{1,2}/[0-9]{4}|[0-9]{4}-[0-9]{2}-[0-9]{2}", fullmatch=True),
     st.from_regex(r"(\+|00)?[0-9 ().-]{5,18}", fullmatch=True),
     st.from_regex(r"[A-Za-z.é]{0,3}@?[a-z.ü]{1,6}", fullmatch=True),
+    addresses,
+    phones,
+    moments,
     numbers,
     neutralised.map("".join),
 )
@@ -310,7 +312,7 @@ def files(draw: st.DrawFn) -> bytes:
             "mode": st.sampled_from(["insert", "upsert", "delsert"]),
             "blank_cells": st.sampled_from(["keep", "clear"]),
             "reconciliation_key": st.sampled_from(["email", *KEY_ATTRIBUTES]),
-            "rules_version": st.sampled_from([1, 2]),
+            "rules_version": st.sampled_from([1, 2, 3]),
         }
     ),
     st.integers(20, 400),
@@ -322,7 +324,16 @@ def test_columns_are_judged_as_lines_are(
     """The columnar checks and the plain oracle agree on every field of every event."""
     job = accepted_job(attributes=COLUMNS, **changes)
 
-    assert events_of(content, job, block_bytes) == read_events(content, job)
+    found = [comparable(event, job) for event in events_of(content, job, block_bytes)]
+    assert found == [comparable(event, job) for event in read_events(content, job)]
+
+
+def comparable(event: UserRow | RowRejected, job: JobAccepted) -> UserRow | RowRejected:
+    """The event without the reason that the oracle does not know."""
+    is_rejected = isinstance(event, RowRejected)
+    if is_rejected and job.rules_version >= 3 and event.code in UNSEEN_REASONS:
+        return replace(event, reason="")
+    return event
 
 
 @given(files(), st.integers(20, 400))

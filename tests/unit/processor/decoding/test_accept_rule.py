@@ -22,7 +22,7 @@ from processor.decoding.accept_rule import (
     Sealed,
     accept,
 )
-from processor.decoding.batches import decode_records
+from processor.decoding.decode_records import decode_records
 from processor.decoding.producer_rules import LogPartition
 from schemas.codec import codec
 from schemas.events import JobOpened, JobSealed, RowRejected, UserRow

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from processor.decoding.batches import decode_records
+from processor.decoding.decode_records import decode_records
 from processor.decoding.producer_rules import LogPartition
 from schemas.codec import codec
 from schemas.events import UserRow
@@ -34,7 +34,7 @@ ODD = {
 }
 
 
-def _letter(values: list[bytes]) -> tuple[str, str, str | None] | None:
+def _dead_letter(values: list[bytes]) -> tuple[str, str, str | None] | None:
     """What becomes of the first of them, for Kafka and for the tables: code, detail, source."""
     records = [MemoryRecord(b"k", value, at) for at, value in enumerate(values)]
     letters = decode_records(records, PLACE).dead_letters
@@ -48,7 +48,7 @@ def _told(letter: DeadLetter) -> tuple[str, str, str | None]:
 @pytest.mark.parametrize("name", ODD)
 def test_a_record_comes_to_the_same_beside_any_other(name: str) -> None:
     """Alone, beside a sound row, and beside one that makes the batch be decoded one by one."""
-    alone = _letter([ODD[name]])
+    alone = _dead_letter([ODD[name]])
     assert alone is not None
-    assert _letter([ODD[name], SOUND]) == alone
-    assert _letter([ODD[name], MALFORMED]) == alone
+    assert _dead_letter([ODD[name], SOUND]) == alone
+    assert _dead_letter([ODD[name], MALFORMED]) == alone

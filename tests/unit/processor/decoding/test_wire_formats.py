@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processor.decoding.batches import decode_records
+from processor.decoding.decode_records import decode_records
 from processor.decoding.producer_rules import LogPartition
 from schemas.codec import codec, columnar, framing
 from schemas.events import AttributeDefined, JobOpened, JobSealed, JobVoided, RowRejected, UserRow

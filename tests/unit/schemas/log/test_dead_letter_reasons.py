@@ -64,4 +64,4 @@ def test_every_reason_is_in_the_table() -> None:
 def test_reasons_are_searched_where_they_are_given() -> None:
     """The search covers the codec, the rules and the writer of rows without a job."""
     names = {path.name for path in _modules()}
-    assert names >= {"codec.py", "batches.py", "producer_rules.py", "producer_rows.py"}
+    assert names >= {"codec.py", "decode_records.py", "producer_rules.py", "producer_rows.py"}

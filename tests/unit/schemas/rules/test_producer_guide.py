@@ -13,7 +13,8 @@ import pytest
 from deploy.local_stack.kafka_jars import parse_lock
 from deploy.local_stack.lock_jars import JAVA_LOCK
 from ingest_api.parsing.columns import trimmed
-from ingest_api.validation.field_rules import lower_cased, to_e164
+from ingest_api.validation.field_rules import lower_cased
+from ingest_api.validation.phones import to_e164
 from schemas.codec import framing
 from schemas.events import UserRow
 from schemas.log import dead_letters

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ingest_api.parsing.columns import trimmed
 from ingest_api.validation.validate import NO_FAULT, validate_columns
 from schemas.events import UserRow
 from schemas.rules.attributes import attribute_field
 from schemas.rules.fields import FIELD_BY_NAME
 from schemas.rules.producer_rows import normalised_key, value_violation
+from schemas.rules.value_rules import ValueRules
 
 if TYPE_CHECKING:
     from schemas.rules.fields import Field
@@ -36,8 +36,9 @@ KEYS = [
 
 
 def judged(field: Field, text: str) -> tuple[str | None, str]:
-    """The code by which an upload refuses a cell, and the key that it makes of it."""
-    found = validate_columns({field: trimmed(pa.array([text], pa.string()))}, {}, field)
+    """The code by which version 2 refuses a cell, and the key that it makes of it."""
+    columns = {field: pa.array([text], pa.string())}
+    found = validate_columns(columns, {}, field, ValueRules(version=2))
     verdict = int(found.value_verdicts[0])
     code = None if verdict == NO_FAULT else found.faults[verdict].rule.code
     return code, found.key.array[0].as_py()
@@ -63,9 +64,10 @@ def test_a_key_is_normalised_as_uploads_normalise_it(field: Field, text: str) ->
 @example(name="first_name", text="x" * 256)
 @example(name="mobile_number", text="+14155550123")
 def test_a_value_is_allowed_where_an_upload_would_keep_it_as_it_is(name: str, text: str) -> None:
-    """The rules are those of files, and nothing is corrected."""
+    """The rules are those of files in version 2, and nothing is corrected."""
     field = FIELD_BY_NAME[name]
-    found = validate_columns({field: trimmed(pa.array([text], pa.string()))}, {}, KEYS[-1])
+    columns = {field: pa.array([text], pa.string())}
+    found = validate_columns(columns, {}, KEYS[-1], ValueRules(version=2))
     own = [fault.rule.code for fault in found.faults if fault.column == field.header]
     verdicts = [code for code in own if code not in {"REQUIRED", "STATE_REQUIRED"}]
     kept = found.values.get(name, found.cells[name]).array[0].as_py()

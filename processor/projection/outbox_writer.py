@@ -1,4 +1,4 @@
-"""What leaves for Kafka, put into the outbox in the transaction that it tells of."""
+"""Writes statuses and dead letters to the outbox, in the transaction that they are about."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ VALUES (%(topic)s, %(key)s, %(value)s, %(headers)s)
 """
 
 
-class Outgoing:
+class OutboxWriter:
     """Adds to the outbox of one transaction; a silent projection adds no dead letters."""
 
     def __init__(self, projection: Projection, cursor: psycopg.Cursor) -> None:

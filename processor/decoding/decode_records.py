@@ -1,4 +1,4 @@
-"""Records of one partition to a decoded batch; what is no event becomes a dead letter.
+"""Decodes records of one partition to a batch; what is no event becomes a dead letter.
 
 Rows are decoded by type, a whole batch at once.  When one of them is bad the
 batch decoder cannot say which, so each is tried alone, and only that one is
@@ -121,7 +121,7 @@ class _Decoder:
         )
 
     def _positions(self) -> tuple[list[int], list[int]]:
-        """Positions of rows and of rejections; decodes all that is neither."""
+        """Return the positions of rows and of rejections; decode all that is neither."""
         written_now = framing.frame_of(UserRow)
         are_rows = [value.startswith(written_now) for value in self._values]
         if all(are_rows) and not self._refused_before:
@@ -172,7 +172,7 @@ class _Decoder:
             )
 
     def _job_at(self, at: int) -> int | None:
-        """The job that a value names, as far as it can be read."""
+        """Return the job that a value names, as far as it can be read."""
         try:
             return _job_of(codec.decode(self._values[at]))
         except codec.UndecodableError:
@@ -197,7 +197,7 @@ class _Decoder:
         positions: list[int],
         good: dict[int, bytes] | None,
     ) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
-        """The values in ``good``, else all at these positions, as rows; and where they stand."""
+        """Return ``good``, else all values at these positions, as rows, with their positions."""
         if good is not None:
             positions, values = list(good), list(good.values())
         elif len(positions) == len(self._values):
@@ -220,7 +220,7 @@ class _Decoder:
         return {at: value for at, value in each if value}
 
     def _canonical(self, event_type: type[UserRow | RowRejected], at: int) -> bytes | None:
-        """The value in the bytes our own encoder writes, or None once it is a dead letter.
+        """Return the value in the bytes our own encoder writes, or None once it is a dead letter.
 
         The two decoders disagree on odd varints, so each value must pass both.
         """
@@ -235,7 +235,7 @@ class _Decoder:
     def _without_misattributed(
         self, rows: pa.RecordBatch, positions: npt.NDArray[np.int64]
     ) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
-        """One that took a line's place in its job's sequence would keep the job from its end."""
+        """Take out rows that would take a line's place and keep their job from its end."""
         bad = misattributed_rows(rows)
         named: list[dict[str, Any]] = rows.select(["job_id", "source"]).take(bad).to_pylist()
         for at, row in zip(positions[bad].tolist(), named, strict=True):
@@ -243,7 +243,7 @@ class _Decoder:
         return _without(bad.tolist(), rows, positions)
 
     def _add_misattributed(self, at: int, job_id: int, source: str | None) -> None:
-        """As what it is by itself: whether many were decoded at once must not tell."""
+        """Give the reason of the record alone, however many were decoded at once."""
         try:
             codec.decode(self._values[at])
         except codec.UndecodableError as error:
@@ -256,7 +256,7 @@ class _Decoder:
     def _without_unstorable(
         self, rows: pa.RecordBatch, positions: npt.NDArray[np.int64]
     ) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
-        """None of them takes a line's place: the job's own row comes with the pass, or again."""
+        """Take out what the tables can't hold: the job's own row comes with the pass, or again."""
         bad = unstorable_rows(rows)
         named: list[dict[str, Any]] = rows.select(["job_id"]).take(bad).to_pylist()
         for at, row in zip(positions[bad].tolist(), named, strict=True):
@@ -276,7 +276,7 @@ class _Decoder:
     def _without_refused_producer_rows(
         self, rows: pa.RecordBatch, positions: npt.NDArray[np.int64]
     ) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
-        """Our own passes are guarded by their digest; all others are checked one by one."""
+        """Take out producer rows that are refused; passes are guarded by their digest."""
         if rows.column("job_id").null_count == 0:
             return rows, positions
         producer_rows = np.flatnonzero(np.asarray(rows.column("job_id").is_null()))
@@ -343,7 +343,7 @@ def _without(
 
 
 def _offsets(records: Sequence[Record]) -> npt.NDArray[np.int64]:
-    """Of records in the order of their partition; markers of transactions leave gaps."""
+    """Return the offsets of records in log order; markers of transactions leave gaps."""
     first, last = records[0].offset() or 0, records[-1].offset() or 0
     if last - first == len(records) - 1:
         return np.arange(first, last + 1)

@@ -1,0 +1,192 @@
+"""Phone numbers of whole columns in E.164, by the data of libphonenumber (`phonenumbers`).
+
+What people write between digits is taken out first.
+A number is decided by its bytes where its length is one that its calling code has, and no
+trunk prefix follows that code; the library decides about the few others.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import phonenumbers
+from phonenumbers import NumberParseException, PhoneMetadata, PhoneNumberFormat, ValidationResult
+
+from ingest_api.parsing.columns import text_column_of_bytes, with_replaced, without
+from ingest_api.validation.faults import value_faults
+from schemas.rules.characters import HIDDEN, SPACES
+from schemas.rules.fields import MOBILE_INVALID, MOBILE_PATTERN, MOBILE_PUNCTUATION
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from ingest_api.parsing.columns import Mask, Positions, TextColumn
+    from ingest_api.validation.faults import ValueFault
+
+_MOBILE_DIGITS: Final = (7, 15)
+_ASCII_END: Final = 0x80
+_ZERO, _ONE, _NINE, _PLUS = b"019+"
+_PUNCTUATION: Final = np.array(
+    [re.fullmatch(MOBILE_PUNCTUATION, chr(code)) is not None for code in range(256)]
+)
+_DASHES: Final = "\u00ad\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d"
+_NOT_LINE_ENDS: Final = {character for character in HIDDEN if ord(character) >= _ASCII_END}
+_TYPOGRAPHY: Final = str.maketrans(
+    dict.fromkeys((_NOT_LINE_ENDS | SPACES | {*_DASHES}) - {"\u2028", "\u2029", "\u0085"})
+)
+"""What programs and phones put between digits, taken out."""
+_MOBILE: Final = re.compile(MOBILE_PATTERN)
+_SHORTENED: Final = re.compile(r"[0-9]+E\+[0-9]+", re.IGNORECASE)
+_NOT_INTERNATIONAL: Final = MOBILE_INVALID.reason.removeprefix("{column} ")
+
+
+def to_phone_numbers(column: TextColumn) -> tuple[TextColumn, list[ValueFault]]:
+    """Return the phone numbers in E.164, and what is wrong with those that are none."""
+    plain = column
+    if not _is_plus_and_digits(column):
+        plain = without_typography(column)
+        plain = _with_plus(without(plain, _PUNCTUATION[plain.data]))
+    is_odd = (column.lengths > 0) & ~_is_plain(plain, _is_mobile(plain))
+    if not is_odd.any():
+        return plain, []
+    given = plain.values_where(is_odd)
+    found = [_by_library(number) for number in given]
+    numbers = [number or text for (number, _), text in zip(found, given, strict=True)]
+    faults = value_faults(is_odd, (detail for _, detail in found))
+    return with_replaced(plain, is_odd, numbers), faults
+
+
+def without_typography(column: TextColumn) -> TextColumn:
+    """Return the values without spaces, dashes and marks that are not of ASCII."""
+    is_other = column.data >= _ASCII_END
+    if not is_other.any():
+        return column
+    is_odd = np.zeros(len(column.starts), np.bool_)
+    is_odd[column.rows_at(np.flatnonzero(is_other))] = True
+    plain = [text.translate(_TYPOGRAPHY) for text in column.values_where(is_odd)]
+    return with_replaced(column, is_odd, plain)
+
+
+@lru_cache(4096)
+def _by_library(text: str) -> tuple[str | None, str | None]:
+    """Return the number that this text without punctuation is, or what is wrong with it."""
+    if not re.fullmatch(r"\+[0-9]+", text):
+        is_shortened = _SHORTENED.fullmatch(text)
+        more = " A spreadsheet has shortened it: format the column as text." if is_shortened else ""
+        return None, _NOT_INTERNATIONAL + more
+    try:
+        number = phonenumbers.parse(text)
+    except NumberParseException as error:
+        is_code = error.error_type == NumberParseException.INVALID_COUNTRY_CODE
+        more = f" No country has a calling code that {text[:4]} begins with." if is_code else ""
+        return None, _NOT_INTERNATIONAL + more
+    canonical = phonenumbers.format_number(number, PhoneNumberFormat.E164)
+    is_possible = phonenumbers.is_possible_number_with_reason(number)
+    if is_possible == ValidationResult.IS_POSSIBLE and _MOBILE.fullmatch(canonical):
+        return canonical, None
+    code = f"+{number.country_code}"
+    digits = len(canonical) - len(code)
+    return None, f"{_NOT_INTERNATIONAL} After {code} no number has {digits} digits."
+
+
+@dataclass(frozen=True, slots=True)
+class _CallingCodes:
+    """What libphonenumber knows of calling codes, by the first three digits of a number.
+
+    ``lengths`` has a bit for each count of digits that numbers have, the code included;
+    ``code_digits`` is the code's length, ``trunk`` the first byte of the trunk prefix, or 0.
+    """
+
+    lengths: npt.NDArray[np.int32]
+    code_digits: npt.NDArray[np.int64]
+    trunk: npt.NDArray[np.uint8]
+
+
+@cache
+def _calling_codes() -> _CallingCodes:
+    codes = _CallingCodes(
+        np.zeros(1000, np.int32), np.zeros(1000, np.int64), np.zeros(1000, np.uint8)
+    )
+    least, most = _MOBILE_DIGITS
+    for code, regions in phonenumbers.COUNTRY_CODE_TO_REGION_CODE.items():
+        metadata = PhoneMetadata.metadata_for_region_or_calling_code(code, regions[0])
+        if metadata is None or metadata.general_desc is None:
+            raise RuntimeError(f"phonenumbers has no data of the calling code {code}")
+        digits = len(str(code))
+        totals = (digits + length for length in metadata.general_desc.possible_length)
+        step = 10 ** (3 - digits)
+        at = slice(code * step, (code + 1) * step)
+        codes.lengths[at] = sum(1 << total for total in totals if least <= total <= most)
+        codes.code_digits[at] = digits
+        codes.trunk[at] = ord(metadata.national_prefix[0]) if metadata.national_prefix else 0
+    return codes
+
+
+def _is_plain(column: TextColumn, is_mobile: Mask) -> Mask:
+    """Return which of these numbers are right as they are; False where that is not clear."""
+    rows = np.flatnonzero(is_mobile)
+    codes = _calling_codes()
+    starts, digits = column.starts[rows], column.lengths[rows] - 1
+    data = column.data
+    code = data[starts + 1] * np.int64(100) + data[starts + 2] * np.int64(10) + data[starts + 3]
+    code -= _ZERO * 111
+    first_of_rest = data[starts + 1 + codes.code_digits[code]]
+    is_plain = np.zeros(len(is_mobile), np.bool_)
+    is_plain[rows] = (codes.lengths[code] >> digits) & 1 == 1
+    is_plain[rows] &= first_of_rest != codes.trunk[code]
+    return is_plain
+
+
+def to_e164(column: TextColumn) -> tuple[TextColumn, Mask]:
+    """Return the phone numbers in E.164, and which values are none, as versions 1 and 2 do.
+
+    What people write between digits is taken out, a leading 00 becomes ``+``.
+    """
+    plain = column
+    if not _is_plus_and_digits(column):
+        plain = _with_plus(without(column, _PUNCTUATION[column.data]))
+    return plain, (column.lengths > 0) & ~_is_mobile(plain)
+
+
+def _is_mobile(column: TextColumn) -> Mask:
+    """Return which values :data:`MOBILE_PATTERN` takes."""
+    lengths = column.lengths
+    is_good = (lengths > _MOBILE_DIGITS[0]) & (lengths <= _MOBILE_DIGITS[1] + 1)
+    if not _is_plus_and_digits(column):
+        others = column.rows_at(_places_of_others(column))
+        is_good &= np.bincount(others, minlength=len(lengths)) == 1
+    if len(column.data):
+        last = len(column.data) - 1
+        second = column.data[np.minimum(column.starts + 1, last)]
+        is_good &= column.data[np.minimum(column.starts, last)] == _PLUS
+        is_good &= (second >= _ONE) & (second <= _NINE)
+    return is_good
+
+
+def _is_plus_and_digits(column: TextColumn) -> bool:
+    """Return whether each value is + and then digits only."""
+    others = _places_of_others(column)
+    heads = column.starts[column.lengths > 0]
+    return np.array_equal(others, heads) and bool((column.data[others] == _PLUS).all())
+
+
+def _places_of_others(column: TextColumn) -> Positions:
+    return np.flatnonzero((column.data < _ZERO) | (column.data > _NINE))
+
+
+def _with_plus(column: TextColumn) -> TextColumn:
+    """Return the values with + for a leading 00."""
+    rows = np.flatnonzero(column.lengths > 1)
+    starts = column.starts[rows]
+    starts = starts[(column.data[starts] == _ZERO) & (column.data[starts + 1] == _ZERO)]
+    if not len(starts):
+        return column
+    data = column.data.copy()
+    data[starts + 1] = _PLUS
+    is_dropped = np.zeros(len(data), np.bool_)
+    is_dropped[starts] = True
+    return without(text_column_of_bytes(data, np.append(column.starts, len(data))), is_dropped)
