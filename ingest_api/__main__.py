@@ -12,11 +12,13 @@ import structlog
 from ingest_api.app.allocators import bound_allocators
 from ingest_api.app.server import serve
 from ingest_api.app.settings import ApiSettings
-from ingest_api.kafka.log_moved import LogMovedError, start_again
-from ingest_api.kafka.log_setup import LogMismatchError
+from ingest_api.errors import LogMismatchError, LogMovedError
+from ingest_api.kafka.log_moved import start_again
 from schemas.config.environment import SettingsError, read
 from schemas.config.logs import configure_logging
+from schemas.config.unknown import warn_of_unknown_settings
 from schemas.runtime.essential import EXIT_FAILED, end_process_on_failure
+from schemas.runtime.process import EXIT_REFUSED
 
 _log = structlog.stdlib.get_logger("rollcall.api")
 
@@ -40,9 +42,10 @@ def main() -> None:
 
 def _serve() -> int:
     bound_allocators()
+    configure_logging()
+    warn_of_unknown_settings(os.environ)
     try:
         settings = read(ApiSettings, os.environ)
-        configure_logging()
         end_process_on_failure()
         asyncio.run(serve(settings))
     except SettingsError as error:
@@ -52,7 +55,7 @@ def _serve() -> int:
         start_again(moved)
     except LogMismatchError as error:
         _log.critical("refused to start", reason=str(error))
-        return os.EX_CONFIG
+        return EXIT_REFUSED
     return os.EX_OK
 
 

@@ -1,7 +1,8 @@
-"""What ends a request otherwise than as it was asked: errors that know nothing of HTTP.
+"""Whatever this package raises on purpose, where more than the raiser's own folder meets it.
 
-Each says in its message why, for whoever asked; :mod:`ingest_api.web.responses` has the one
-table that makes HTTP answers of them::
+An :class:`IngestError` ends a request, and knows nothing of HTTP.
+Its message says why, for whoever asked; :mod:`ingest_api.web.responses` has the one table that
+makes HTTP answers of them::
 
     IngestError
      +-- InvalidRequestError      it breaks a rule, or names what there isn't
@@ -12,11 +13,28 @@ table that makes HTTP answers of them::
      +-- TooSlowError             it did not come whole in time
      +-- ConflictError            what there is stands against it
      |    +-- LogTruncatedError      the log's first records are gone
+     |    +-- KeyChangedError        a dead letter is older than what its key has become
      +-- LimitReachedError        whoever asks has too much under way
      +-- UnavailableError         the surroundings don't let it be done now: try again
           +-- LogUnavailableError    Kafka
           |    +-- RecordTooLargeError
+          |    +-- NotAppendedError
           +-- StoreUnavailableError  Postgres
+          +-- TopicSetupError        the topics are not as they must be yet
+          +-- ReadTimeoutError       the log was not read in time
+          +-- NoAudienceError        no processor has made its tables yet
+          +-- SchemaGoneError        a past audience was dropped before it was read
+          +-- IssuerUnavailableError the keys of JWTs can't be fetched
+
+A process meets the others by itself, and no request ends with them::
+
+    ProcessError
+     +-- LogMismatchError         settings and log don't fit together: it refuses to start
+     +-- LogMovedError            the log goes on in other topics: it starts again
+     +-- UploadLostError          the log no longer holds an accepted file: needs an operator
+     +-- RulesUnknownError        later code has accepted the job: needs that code
+     +-- PassFailedError          a job is not published whole: the pass is made again
+     +-- LeaseLostError           another publisher works
 """
 
 from __future__ import annotations
@@ -28,9 +46,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 INVALID_FILE: Final = "Please upload a valid CSV file"
+INVALID_PARAMETER: Final = "Invalid request parameter"
 UNKNOWN_JOB: Final = "Invalid request ID. No request found with the provided ID"
 UNKNOWN_USER: Final = (
     "Invalid audience member ID provided or no audience member found with given ID"
+)
+NO_AUDIENCE: Final = (
+    "There is no audience to compare with, because no processor has made its"
+    " tables yet: nothing was kept, try again once one runs"
 )
 LOG_UNAVAILABLE: Final = "Kafka can't be reached, try again"
 STORE_UNAVAILABLE: Final = "Postgres can't be reached: nothing was kept, try again"
@@ -142,6 +165,74 @@ class StoreUnavailableError(UnavailableError):
         return STORE_UNAVAILABLE
 
 
+class TopicSetupError(UnavailableError):
+    """The topics are not as they must be, or Kafka cannot be asked; the message says what to do."""
+
+
+class ReadTimeoutError(UnavailableError):
+    """The log was not read as far as was asked in time, or the reader was closed."""
+
+    def __init__(self, message: str = "The log was not read in time, try again") -> None:
+        super().__init__(message)
+
+
+class NoAudienceError(UnavailableError):
+    """No processor has made the read model's tables yet."""
+
+    def __init__(self) -> None:
+        super().__init__(NO_AUDIENCE)
+
+
+class SchemaGoneError(UnavailableError):
+    """A projection instance was dropped before it was read."""
+
+    def __init__(self) -> None:
+        super().__init__("The past audience was dropped while it was read, try again")
+
+
+class IssuerUnavailableError(UnavailableError):
+    """The issuer's keys are not known, because it doesn't show them for now."""
+
+    def __init__(self) -> None:
+        super().__init__("The issuer of JWTs can't be reached, try again")
+
+
+class ProcessError(Exception):
+    """Anything that this package raises on purpose and that ends no request."""
+
+
+class LogMismatchError(ProcessError):
+    """Settings don't fit the log or the schema registry; the message says what to do."""
+
+
+class LogMovedError(ProcessError):
+    """The log goes on in the topics of another version.
+
+    ``partitions`` is the number that its ``user-events`` has, where that is known already.
+    """
+
+    def __init__(self, version: int, partitions: int | None = None) -> None:
+        super().__init__(f"the log goes on in its topics of version {version}")
+        self.version = version
+        self.partitions = partitions
+
+
+class UploadLostError(ProcessError):
+    """Chunks of an accepted file are no longer in the log, or are not what was accepted."""
+
+
+class RulesUnknownError(ProcessError):
+    """The job was accepted by later code, under rules that this code doesn't know."""
+
+
+class PassFailedError(ProcessError):
+    """Some of a pass is not in the log, and the pass has to be made again."""
+
+
+class LeaseLostError(ProcessError):
+    """Another publisher has the lease, or Kafka did not take the offset."""
+
+
 def invalid_file(*details: Detail) -> InvalidRequestError:
     """Return the error of a form or a file that cannot be read."""
     return InvalidRequestError(INVALID_FILE, details)
@@ -150,7 +241,7 @@ def invalid_file(*details: Detail) -> InvalidRequestError:
 def invalid_parameter(name: str, message: str) -> InvalidRequestError:
     """Return the error of a query parameter that is not what the contract allows."""
     return InvalidRequestError(
-        "Invalid request parameter", [Detail("INVALID_PARAMETER", message, column=name)]
+        INVALID_PARAMETER, [Detail("INVALID_PARAMETER", message, column=name)]
     )
 
 

@@ -12,7 +12,7 @@ from schemas.log.job_states import ENDED_STATES, OUTCOMES
 
 _POLL_S = 0.2
 _UNREACHABLE_S = 60.0
-"""How long an API that does not respond is retried; it may be restarting."""
+"""So long an API that does not respond is retried; it may be restarting."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,11 +61,9 @@ def _checked_url(_context: click.Context, _parameter: click.Parameter, url: str)
     except ValueError:
         is_address = False
     if not is_address:
-        message = f"{url!r} is no address such as https://rollcall.example.com."
-        raise click.BadParameter(message)
+        raise click.BadParameter(f"{url!r} is no address such as https://rollcall.example.com.")
     if urlsplit(url).password is not None:
-        message = "A password in it could be read by others: use ROLLCALL_PASSWORD."
-        raise click.BadParameter(message)
+        raise click.BadParameter("A password in it could be read by others: use ROLLCALL_PASSWORD.")
     return url
 
 

@@ -15,91 +15,45 @@ from click.shell_completion import CompletionItem
 
 from deploy import CHECKOUT
 from schemas import __version__
+from schemas.config.unknown import unknown_settings
 
 _COMMANDS = {
-    "demo": (
-        "deploy.cli.commands.stack.demo:demo",
-        "Start everything and import sample files in each mode.",
-    ),
-    "up": (
-        "deploy.cli.commands.stack.up:up",
-        "Start everything on this machine, and keep it running.",
-    ),
-    "serve": (
-        "deploy.cli.commands.stack.services:serve",
-        "Run the HTTP API only, with its publisher.",
-    ),
-    "process": (
-        "deploy.cli.commands.stack.services:process",
-        "Run the processor only, with its builder.",
-    ),
-    "import": (
-        "deploy.cli.commands.jobs.import_file:import_file",
-        "Upload a CSV file and follow its progress.",
-    ),
-    "status": ("deploy.cli.commands.jobs.jobs:status", "Show one job, or follow it to its end."),
-    "jobs": ("deploy.cli.commands.jobs.jobs:jobs", "Show jobs, the newest first."),
-    "errors": (
-        "deploy.cli.commands.jobs.jobs:errors",
-        "Show the rejected lines of a job, or save them.",
-    ),
-    "proof": ("deploy.cli.commands.jobs.proof:proof", "Prove one job against the log."),
-    "undo": ("deploy.cli.commands.jobs.undo:undo", "Undo a job, after showing what that would do."),
-    "redo": ("deploy.cli.commands.jobs.undo:redo", "Do an undone job again."),
-    "users": ("deploy.cli.commands.users.users:users", "Show, add, change and delete users."),
-    "diff": (
-        "deploy.cli.commands.users.diff:diff",
-        "Show what has changed in the audience between two points.",
-    ),
-    "rebuild": (
-        "deploy.cli.commands.log.projections:rebuild",
-        "Build the tables anew from the log.",
-    ),
-    "projections": (
-        "deploy.cli.commands.log.projections:projections",
-        "Show the tables made from the log.",
-    ),
-    "attributes": (
-        "deploy.cli.commands.users.attributes:attributes",
-        "Show and define custom attributes.",
-    ),
-    "sources": (
-        "deploy.cli.commands.log.producers:sources",
-        "Show what other producers sent, by source.",
-    ),
+    "demo": (".stack.demo:demo", "Start everything and import sample files in each mode."),
+    "up": (".stack.up:up", "Start everything on this machine, and keep it running."),
+    "serve": (".stack.services:serve", "Run the HTTP API only, with its publisher."),
+    "process": (".stack.services:process", "Run the processor only, with its builder."),
+    "import": (".jobs.import_file:import_file", "Upload a CSV file and follow its progress."),
+    "status": (".jobs.jobs:status", "Show one job, or follow it to its end."),
+    "jobs": (".jobs.jobs:jobs", "Show jobs, the newest first."),
+    "errors": (".jobs.jobs:errors", "Show the rejected lines of a job, or save them."),
+    "proof": (".jobs.proof:proof", "Prove one job against the log."),
+    "undo": (".jobs.undo:undo", "Undo a job, after showing what that would do."),
+    "redo": (".jobs.undo:redo", "Do an undone job again."),
+    "users": (".users.users:users", "Show, add, change and delete users."),
+    "diff": (".users.diff:diff", "Show what has changed in the audience between two points."),
+    "rebuild": (".log.projections:rebuild", "Build the tables anew from the log."),
+    "projections": (".log.projections:projections", "Show the tables made from the log."),
+    "attributes": (".users.attributes:attributes", "Show and define custom attributes."),
+    "sources": (".log.producers:sources", "Show what other producers sent, by source."),
     "dead-letters": (
-        "deploy.cli.commands.log.producers:dead_letters",
+        ".log.producers:dead_letters",
         "Show and retry records that could not be applied.",
     ),
-    "accounts": (
-        "deploy.cli.commands.access.accounts:accounts",
-        "Show, add, change and delete accounts.",
-    ),
-    "tokens": ("deploy.cli.commands.access.tokens:tokens", "Show, add and delete API tokens."),
-    "verify": (
-        "deploy.cli.commands.log.verify:verify",
-        "Prove that the tables are what the log comes to.",
-    ),
+    "accounts": (".access.accounts:accounts", "Show, add, change and delete accounts."),
+    "tokens": (".access.tokens:tokens", "Show, add and delete API tokens."),
+    "verify": (".log.verify:verify", "Prove that the tables are what the log comes to."),
     "asyncapi": (
-        "deploy.cli.commands.log.asyncapi:asyncapi",
+        ".log.asyncapi:asyncapi",
         "Print the description of the topics for other services.",
     ),
-    "erase": (
-        "deploy.cli.commands.log.erase:erase_command",
-        "Erase a user's data from the log and all tables.",
-    ),
-    "rekey": (
-        "deploy.cli.commands.log.rekey:rekey_command",
-        "Move the log to another key or partitions.",
-    ),
-    "settings": (
-        "deploy.cli.commands.stack.settings:settings",
-        "Show what can be set in the environment.",
-    ),
-    "psql": ("deploy.cli.commands.stack.psql:psql", "Open the database of the running stack."),
+    "erase": (".log.erase:erase_command", "Erase a user's data from the log and all tables."),
+    "rekey": (".log.rekey:rekey_command", "Move the log to another key or partitions."),
+    "settings": (".stack.settings:settings", "Show what can be set in the environment."),
+    "psql": (".stack.psql:psql", "Open the database of the running stack."),
 }
+"""By name: where it is, below `deploy.cli.commands`, and what it does."""
 if CHECKOUT is not None:
-    _COMMANDS["test"] = ("deploy.cli.commands.stack.tests:test", "Run the tests.")
+    _COMMANDS["test"] = (".stack.tests:test", "Run the tests.")
     _COMMANDS["bench"] = (
         "tests.bench.command:bench",
         "Measure speed and memory against a baseline.",
@@ -135,7 +89,9 @@ class _LazyGroup(click.Group):
             return None
         module, attribute = _COMMANDS[cmd_name][0].split(":")
         try:
-            command: Any = getattr(importlib.import_module(module), attribute)
+            command: Any = getattr(
+                importlib.import_module(module, "deploy.cli.commands"), attribute
+            )
         except ModuleNotFoundError as error:
             if error.name not in _LOCAL_PACKAGES:
                 raise
@@ -162,3 +118,5 @@ class _LazyGroup(click.Group):
 @click.version_option(__version__, prog_name="rollcall")
 def main() -> None:
     """Rollcall imports users in bulk: over HTTP, through Kafka, into Postgres."""
+    for reason in unknown_settings(os.environ):
+        click.echo(f"Warning: {reason}", err=True)

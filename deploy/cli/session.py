@@ -90,13 +90,11 @@ def new_password(name: str) -> str:
         return click.prompt(question, hide_input=True, confirmation_prompt=True, err=True)
     password = sys.stdin.readline().rstrip("\r\n")
     if not password:
-        message = "no new password: standard input is empty"
-        raise CommandError(message)
+        raise CommandError("no new password: standard input is empty")
     return password
 
 
 def _token(text: str) -> Token:
     if not text.isascii() or not text.isprintable():
-        message = "ROLLCALL_TOKEN is no token: it holds characters that none has"
-        raise CommandError(message)
+        raise CommandError("ROLLCALL_TOKEN is no token: it holds characters that none has")
     return Token(text)

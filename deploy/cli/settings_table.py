@@ -67,8 +67,7 @@ def written_into(document: str) -> str:
     before, begin, rest = document.partition(_BEGIN)
     _, end, after = rest.partition(_END)
     if not (begin and end):
-        message = f"it has no line {_BEGIN.strip()} with {_END} below it"
-        raise ValueError(message)
+        raise ValueError(f"it has no line {_BEGIN.strip()} with {_END} below it")
     return f"{before}{begin}{_markdown()}{end}{after}"
 
 

@@ -106,8 +106,7 @@ class DataDir:
         """
         addresses = self.read_addresses()
         if addresses is None or not addresses.is_answering():
-            message = f"no stack runs on {self.path}; start one with `rollcall up`"
-            raise NoStackError(message)
+            raise NoStackError(f"no stack runs on {self.path}; start one with `rollcall up`")
         return addresses
 
 

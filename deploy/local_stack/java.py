@@ -29,8 +29,7 @@ def find_java() -> Path:
     for java in _candidates():
         if _major_version(java) >= OLDEST_JAVA:
             return java
-    message = f"Java {OLDEST_JAVA} or later is needed to run Kafka: set JAVA_HOME to one"
-    raise JavaError(message)
+    raise JavaError(f"Java {OLDEST_JAVA} or later is needed to run Kafka: set JAVA_HOME to one")
 
 
 def _candidates() -> list[Path]:

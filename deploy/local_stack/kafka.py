@@ -131,8 +131,7 @@ class KafkaServer:
             KafkaError: It was not launched.
         """
         if self._child is None:
-            message = "Kafka was not launched"
-            raise KafkaError(message)
+            raise KafkaError("Kafka was not launched")
         return self._child
 
     def begin_format(self) -> None:

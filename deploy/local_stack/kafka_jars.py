@@ -161,7 +161,6 @@ def _with_retries(jar: LockedJar, resolve: Callable[[], Path]) -> Path:
             return resolve()
         except (OSError, RuntimeError) as error:  # what requests and jgo raise
             if attempt == _FETCH_ATTEMPTS:
-                message = f"{jar.coordinate} could not be fetched: {error}"
-                raise JarError(message) from error
+                raise JarError(f"{jar.coordinate} could not be fetched: {error}") from error
             time.sleep(attempt)
     raise AssertionError

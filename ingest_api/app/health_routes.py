@@ -10,8 +10,7 @@ from ingest_api.app.stall_detector import StallDetector
 from ingest_api.errors import LogUnavailableError, StoreUnavailableError
 from ingest_api.openapi import response_types
 from ingest_api.openapi.described import Answered, described
-from ingest_api.openapi.operation import JSON, Answer, Operation
-from ingest_api.publisher.consumer_lag import LagUnknownError
+from ingest_api.openapi.operation import Operation, answer
 from ingest_api.web.dates import has_read_model
 
 if TYPE_CHECKING:
@@ -30,15 +29,15 @@ _LIVE: Final = Operation(
     summary="Whether the process answers",
     tag="Service",
     role=None,
-    answers={200: Answer(description="It does.", bodies={JSON: response_types.Live})},
+    answers={200: answer("It does.", response_types.Live)},
 )
 _READY: Final = Operation(
     summary="Whether an upload would be taken and processed",
     tag="Service",
     role=None,
     answers={
-        200: Answer(description="It would.", bodies={JSON: response_types.Readiness}),
-        503: Answer(description="Not yet.", bodies={JSON: response_types.Readiness}),
+        200: answer("It would.", response_types.Readiness),
+        503: answer("Not yet.", response_types.Readiness),
     },
 )
 
@@ -99,7 +98,7 @@ class Readiness:
             positions: tuple[int, ...] = ()
             if open_job_id is not None:
                 positions = await asyncio.to_thread(self._progress.positions)
-        except (StoreUnavailableError, LagUnknownError):
+        except (StoreUnavailableError, LogUnavailableError):
             return []  # unknown now: the next check finds out
         reason = self._stall_detector.reason(time.monotonic(), open_job_id, positions)
         return [] if reason is None else [reason]

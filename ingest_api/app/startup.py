@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from ingest_api.errors import StoreUnavailableError
+from ingest_api.errors import StoreUnavailableError, TopicSetupError
 from ingest_api.kafka.log_setup import ensure_log
-from ingest_api.kafka.topic_setup import TopicSetupError
 from schemas.clients.backoff import Backoff, Pauses
 
 if TYPE_CHECKING:

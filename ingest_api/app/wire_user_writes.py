@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ingest_api.attributes.definitions import AttributeDefinitions
 from ingest_api.attributes.routes import add_attribute_routes
 from ingest_api.event_log.user_events import UserLog
-from ingest_api.kafka.range_reader import RangeReader
+from ingest_api.kafka.log_reader import LogReader
 from ingest_api.users.history import UserHistory
 from ingest_api.users.write_outcomes import WriteOutcomes
 from ingest_api.users.write_routes import add_history_route, add_user_write_routes
@@ -45,8 +45,8 @@ class UserWriteParts:
             reconciliation_key=shared.reconciliation_key,
             timeout_s=settings.write_timeout_s,
         )
-        range_reader = RangeReader(shared.kafka, user_events.name)
-        self._history = UserHistory(database, job_log, range_reader, shared.reconciliation_key)
+        log_reader = LogReader(shared.kafka, user_events.name)
+        self._history = UserHistory(database, job_log, log_reader, shared.reconciliation_key)
 
     def add_routes(self, api: Blueprint) -> None:
         """Add all routes of these parts."""

@@ -14,16 +14,15 @@ with the page: it goes no further than the users between its entries.
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, LiteralString
 
-from ingest_api.errors import UnavailableError
 from ingest_api.openapi.response_types import UserDifference
 from ingest_api.openapi.user_answers import shown_fields
 from ingest_api.postgres.pool import PUBLIC
+from ingest_api.postgres.slots import Slots
 from schemas.read_model.tables import USER_COLUMNS
 
 if TYPE_CHECKING:
@@ -36,6 +35,7 @@ Kind = Literal["added", "changed", "removed"]
 KINDS: Final[tuple[Kind, ...]] = ("added", "changed", "removed")
 _AT_ONCE: Final = 2
 _SLOT_TIMEOUT_S: Final = 20
+_NO_SLOT: Final = f"{_AT_ONCE} other differences are being looked for, try again"
 _TIMEOUT_S: Final = 120
 _FEW: Final = 2000
 """So many differences are kept with their counts."""
@@ -169,7 +169,7 @@ class AudienceDiff:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._slots = Slots(_AT_ONCE, timeout_s=_SLOT_TIMEOUT_S, refusal=_NO_SLOT)
         self._kept: OrderedDict[Sides, _Differences] = OrderedDict()
 
     async def select_page(self, sides: Sides, page: DiffPage) -> FoundDifferences:
@@ -183,19 +183,10 @@ class AudienceDiff:
             SchemaGoneError: one of them was dropped.
             StoreUnavailableError: Postgres doesn't answer, or it takes too long.
         """
-        try:
-            async with asyncio.timeout(_SLOT_TIMEOUT_S):
-                await self._slots.acquire()
-        except TimeoutError:
-            raise UnavailableError(
-                f"{_AT_ONCE} other differences are being looked for, try again"
-            ) from None
-        try:
+        async with self._slots.one():
             schemas = {"old": sides.old, "new": sides.new}
             work = partial(self._page, sides=sides, page=page)
             return await self._database.read(work, schemas, timeout_s=_TIMEOUT_S)
-        finally:
-            self._slots.release()
 
     async def _page(self, snapshot: Snapshot, *, sides: Sides, page: DiffPage) -> FoundDifferences:
         await snapshot.select(_SETTINGS)

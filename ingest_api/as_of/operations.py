@@ -7,17 +7,18 @@ from typing import Final
 from ingest_api.as_of.diff import KINDS
 from ingest_api.as_of.parameters import JOB_RUNS
 from ingest_api.openapi.operation import (
-    JSON,
-    Answer,
+    RETRY_AFTER,
     Operation,
     Parameter,
+    answer,
     either,
     page_parameters,
+    query_parameter,
     refused,
     refused_detail,
 )
 from ingest_api.openapi.response_types import AudienceDifference
-from schemas.log.truncation import truncated
+from ingest_api.projections.operations import LOG_TRUNCATED
 
 
 def _point(name: str, description: str, *, is_required: bool) -> Parameter:
@@ -46,23 +47,18 @@ NO_SUCH_POINT: Final = refused(
 )
 PAST_ANSWERS: Final = {
     409: either(
-        refused("The job it is to be as of has not ended.", {"message": JOB_RUNS}),
+        refused("The job it is to be as of has not ended.", JOB_RUNS),
         refused(
             "What was then cannot be built.",
-            {
-                "message": "The audience as of job 5971883457542586123 could not be built:"
-                " DISK_FULL: the disk of Postgres has no room for a second set of tables"
-            },
+            "The audience as of job 5971883457542586123 could not be built:"
+            " DISK_FULL: the disk of Postgres has no room for a second set of tables",
         ),
-        refused(
-            "The log's first records are gone, so nothing can be built from it.",
-            {"message": truncated("user-events", 0, 4711)},
-        ),
+        LOG_TRUNCATED,
     ),
     503: refused(
         "What was then is being built, or there are too many such audiences.",
-        {"message": "The audience as of job 5971883457542586123 is being built: 43 %; try again"},
-        headers={"Retry-After": "Seconds after which it may be sent again."},
+        "The audience as of job 5971883457542586123 is being built: 43 %; try again",
+        headers=RETRY_AFTER,
     ),
 }
 PAST_DESCRIPTION: Final = (
@@ -85,26 +81,22 @@ AUDIENCE_DIFF: Final = Operation(
     parameters=(
         _point("from", "The point before. `now`, too.", is_required=True),
         _point("to", "The point after. `now`, too.", is_required=True),
-        Parameter(
-            name="kind",
-            place="query",
-            description="Only such differences; may be repeated.",
+        query_parameter(
+            "kind",
+            "Only such differences; may be repeated.",
             schema={"type": "array", "items": {"type": "string", "enum": list(KINDS)}},
             example=["changed"],
         ),
-        Parameter(
-            name="after",
-            place="query",
-            description="Only users with a greater key: the last of the page before.",
+        query_parameter(
+            "after",
+            "Only users with a greater key: the last of the page before.",
             schema={"type": "string", "maxLength": 1000},
             example="ada@example.org",
         ),
         page_parameters()[1],
     ),
     answers={
-        200: Answer(
-            description="The counts, and a page of differences.", bodies={JSON: AudienceDifference}
-        ),
+        200: answer("The counts, and a page of differences.", AudienceDifference),
         400: NO_SUCH_POINT,
         **PAST_ANSWERS,
     },

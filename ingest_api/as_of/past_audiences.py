@@ -11,20 +11,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from ingest_api.errors import ConflictError, UnavailableError
-from ingest_api.postgres.pool import PUBLIC, SchemaGoneError
-from ingest_api.projections.registry import IN_USE_S, MOST_PAST, point_of, progress_text
+from ingest_api.errors import ConflictError, SchemaGoneError, UnavailableError
+from ingest_api.postgres.pool import PUBLIC
+from ingest_api.projections.registry import IN_USE_S, MOST_PAST
 from schemas.read_model.tables import schema_name
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from ingest_api.projections.point_in_time import Point
-    from ingest_api.projections.registry import InstanceRegistry
+    from ingest_api.projections.registry import Instance, InstanceRegistry
 
-    Row = dict[str, Any]
 
 _WAIT_S: Final = 20.0
 _POLL_S: Final = 0.25
@@ -90,33 +89,33 @@ class PastAudiences:
         if point.is_now:
             return PUBLIC
         while True:
-            row = await self._instances.use_past(point)
-            if row is None:
+            instance = await self._instances.use_past(point)
+            if instance is None:
                 await self._request(point, requested_by)
-            elif row["state"] == "ready":
-                return schema_name(row["number"])
-            elif row["state"] == "failed":
-                message = f"The audience as of {point.words} could not be built: {row['failure']}"
+            elif instance.state == "ready":
+                return schema_name(instance.number)
+            elif instance.state == "failed":
+                message = f"The audience as of {point.words} could not be built: {instance.failure}"
                 raise ConflictError(message)
             if time.monotonic() > until_s:
-                raise UnavailableError(_not_ready_yet(point, row))
+                raise UnavailableError(_not_ready_yet(point, instance))
             await asyncio.sleep(_POLL_S)
 
 
-def _not_ready_yet(point: Point, row: Row | None) -> str:
+def _not_ready_yet(point: Point, instance: Instance | None) -> str:
     audience = f"The audience as of {point.words}"
-    if row is None:
+    if instance is None:
         return f"{audience} waits for a processor to make its tables: is one running?"
-    if row["state"] == "requested":
+    if instance.state == "requested":
         return f"{audience} waits for a builder to take it: is a processor running?"
-    return f"{audience} is {progress_text(row)}; try again"
+    return f"{audience} is {instance.progress}; try again"
 
 
-def _too_many(kept: Sequence[Row]) -> str:
+def _too_many(kept: Sequence[Instance]) -> str:
     in_use = ", ".join(
-        f"as of {point.words} ({progress_text(row)})"
-        for row in kept
-        if (point := point_of(row)) is not None
+        f"as of {point.words} ({instance.progress})"
+        for instance in kept
+        if (point := instance.point) is not None
     )
     return (
         f"No more than {MOST_PAST} past audiences are kept at once, and all are in use: {in_use}."

@@ -8,7 +8,14 @@ import msgspec
 from msgspec import Meta
 
 from ingest_api.attributes.definitions import AttributeBody
-from ingest_api.openapi.operation import JSON, Answer, Operation, refused, refused_detail
+from ingest_api.openapi.operation import (
+    JSON,
+    RETRY_AFTER,
+    Operation,
+    answer,
+    refused,
+    refused_detail,
+)
 from ingest_api.openapi.response_types import ContractDate, Count
 from ingest_api.web.dates import date_text
 from schemas.events import AttributeType
@@ -58,11 +65,7 @@ LIST_ATTRIBUTES: Final = Operation(
     summary="Custom attributes",
     tag="Attributes",
     role="reader",
-    answers={
-        200: Answer(
-            description="All that are defined, the oldest first.", bodies={JSON: AttributesShown}
-        )
-    },
+    answers={200: answer("All that are defined, the oldest first.", AttributesShown)},
 )
 DEFINE_ATTRIBUTE: Final = Operation(
     summary="Define a custom attribute",
@@ -74,7 +77,7 @@ DEFINE_ATTRIBUTE: Final = Operation(
     ),
     body={JSON: AttributeBody},
     answers={
-        200: Answer(description="The attribute is defined.", bodies={JSON: AttributeAdded}),
+        200: answer("The attribute is defined.", AttributeAdded),
         400: refused(
             "The attribute can't be defined.",
             refused_detail(
@@ -83,12 +86,12 @@ DEFINE_ATTRIBUTE: Final = Operation(
         ),
         409: refused(
             "Another attribute has that name.",
-            {"message": "The attribute tier is already defined otherwise: type number"},
+            "The attribute tier is already defined otherwise: type number",
         ),
         503: refused(
             "It is not known to be defined yet: send the same again.",
-            {"message": "Not every partition knows the attribute yet: send the same request again"},
-            headers={"Retry-After": "Seconds."},
+            "Not every partition knows the attribute yet: send the same request again",
+            headers=RETRY_AFTER,
         ),
     },
 )

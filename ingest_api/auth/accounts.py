@@ -133,20 +133,13 @@ class Accounts:
                 retry_after_s=math.ceil(wait_s),
             )
 
-    _SELECT_PAGE: Final = """
-    SELECT counted.total, page.*
-    FROM (SELECT count(*) AS total FROM rollcall_api.account) AS counted
-    LEFT JOIN (
-        SELECT name, role, created_at, modified_at FROM rollcall_api.account
-        ORDER BY name LIMIT %s OFFSET %s
-    ) AS page ON true
-    ORDER BY page.name
-    """
+    _COLUMNS: Final = "name, role, created_at, modified_at"
 
     async def select_page(self, page: Page) -> tuple[int, list[dict[str, Any]]]:
         """Return the number of accounts, and a page of them by name."""
-        rows = await self._database.select(self._SELECT_PAGE, (page.size, page.start))
-        return rows[0]["total"], [row for row in rows if row["name"] is not None]
+        return await self._database.select_page(
+            self._COLUMNS, "rollcall_api.account", order="name", size=page.size, start=page.start
+        )
 
     _SELECT_ACCOUNT: Final = """
     SELECT name, role, created_at, modified_at FROM rollcall_api.account WHERE name = %s

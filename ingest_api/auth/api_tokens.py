@@ -84,21 +84,13 @@ class ApiTokens:
         except StoreUnavailableError:
             self._noted_at_s.pop(token_id, None)  # the next use is noted instead
 
-    _SELECT_PAGE: Final = """
-    SELECT counted.total, page.*
-    FROM (SELECT count(*) AS total FROM rollcall_api.token) AS counted
-    LEFT JOIN (
-        SELECT id, name, role, created_by, created_at, expires_at, last_used_at
-        FROM rollcall_api.token
-        ORDER BY id LIMIT %s OFFSET %s
-    ) AS page ON true
-    ORDER BY page.id
-    """
+    _COLUMNS: Final = "id, name, role, created_by, created_at, expires_at, last_used_at"
 
     async def select_page(self, page: Page) -> tuple[int, list[dict[str, Any]]]:
         """Return the number of tokens, and a page of them, the oldest first."""
-        rows = await self._database.select(self._SELECT_PAGE, (page.size, page.start))
-        return rows[0]["total"], [row for row in rows if row["id"] is not None]
+        return await self._database.select_page(
+            self._COLUMNS, "rollcall_api.token", order="id", size=page.size, start=page.start
+        )
 
     _ADD: Final = """
     INSERT INTO rollcall_api.token (name, role, secret_sha256, created_by, expires_at)

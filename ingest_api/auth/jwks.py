@@ -21,6 +21,7 @@ import structlog
 from jwt import PyJWK
 from jwt.exceptions import PyJWTError
 
+from ingest_api.errors import IssuerUnavailableError
 from schemas.runtime.essential import essential_task
 
 if TYPE_CHECKING:
@@ -48,10 +49,6 @@ _LEAST_PAUSE_S: Final = 10.0
 _FETCH_TIMEOUT_S: Final = 5.0
 _MOST_BYTES: Final = 1024 * 1024
 _log = structlog.stdlib.get_logger("rollcall.api")
-
-
-class IssuerUnavailableError(Exception):
-    """The issuer's keys are not known, because it doesn't show them for now."""
 
 
 class KeySetError(ValueError):

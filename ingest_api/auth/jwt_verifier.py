@@ -14,8 +14,8 @@ import jwt
 from jwt.exceptions import InvalidAlgorithmError, InvalidTokenError, PyJWTError
 
 from ingest_api.auth.credential_cache import AuthResult
-from ingest_api.auth.jwks import ALGORITHMS, IssuerUnavailableError, KeySet
-from ingest_api.errors import RoleTooLowError, UnavailableError
+from ingest_api.auth.jwks import ALGORITHMS, KeySet
+from ingest_api.errors import RoleTooLowError
 from ingest_api.web.roles import ROLES, Account
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ _LEEWAY_S: Final = 30
 _MOST_SUBJECT_CHARACTERS: Final = 255
 _TYPES: Final = (None, "jwt", "at+jwt", "application/jwt", "application/at+jwt")
 """RFC 9068; a JWT of another type was made for something else (RFC 8725, 3.11)."""
-_ISSUER_UNAVAILABLE: Final = "The issuer of JWTs can't be reached, try again"
 
 
 class JwtVerifier:
@@ -79,8 +78,6 @@ class JwtVerifier:
             return None if key is None else verified_claims(text, key, self._settings)
         except PyJWTError:
             return None
-        except IssuerUnavailableError:
-            raise UnavailableError(_ISSUER_UNAVAILABLE) from None
 
 
 def signing_key_of(text: str) -> tuple[KeyId, str]:

@@ -31,8 +31,8 @@ CREATE TABLE IF NOT EXISTS rollcall_api.token (
 );
 
 -- Dead letters that were sent to the log once more, a row an attempt. Neither a rebuild of the
--- read model nor a restart forgets them. A topic that is made anew may have a letter at the same
--- place, so the time at which the letter was buried belongs to what tells it.
+-- read model nor a restart forgets them. A topic that is made anew may have a dead letter at the
+-- same place, so the time at which the record became one is part of its identity.
 CREATE TABLE IF NOT EXISTS rollcall_api.dead_letter_retry (
     topic text NOT NULL,
     partition integer NOT NULL,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, LiteralString
 from psycopg import errors, sql
 
 from ingest_api.dry_runs import statements
+from ingest_api.errors import NoAudienceError
 from schemas.read_model.copy_binary import COPY_HEADER, COPY_TRAILER
 
 if TYPE_CHECKING:
@@ -40,10 +41,6 @@ _FINISHED: Final[LiteralString] = """
 SELECT job_id FROM public.jobs WHERE job_id = ANY(%(job_ids)s) AND finished_at IS NOT NULL
 """
 _JOBS_AT_ONCE: Final = 100
-
-
-class NoAudienceError(Exception):
-    """No processor has made the read model's tables yet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,7 @@ async def stored_inputs(
 
     Raises:
         UploadLostError: `uploads` does not hold the file any more.
-        UploadUnreachableError: Kafka gives no chunk for now.
+        LogUnavailableError: Kafka gives no chunk for now.
     """
     inputs = _ThreadedInputs(resources, lines)
     next_input = inputs.next_input()

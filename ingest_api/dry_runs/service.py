@@ -14,11 +14,18 @@ from decimal import ROUND_UP, Decimal
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ingest_api.dry_runs.answer import answer_of
-from ingest_api.dry_runs.comparison import DryRunComparison, NoAudienceError, count_pending
+from ingest_api.dry_runs.comparison import DryRunComparison, count_pending
 from ingest_api.dry_runs.copy_input import ComparedLines, key_columns, line_columns, stored_inputs
-from ingest_api.errors import Detail, StoreUnavailableError, UnavailableError, invalid_file
+from ingest_api.errors import (
+    Detail,
+    LogUnavailableError,
+    StoreUnavailableError,
+    UnavailableError,
+    UploadLostError,
+    invalid_file,
+)
 from ingest_api.event_log.user_events import NOTHING_KEPT
-from ingest_api.kafka.upload_chunks import UploadLostError, UploadUnreachableError
+from ingest_api.postgres.slots import Slots
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
@@ -34,6 +41,9 @@ if TYPE_CHECKING:
 
 _AT_ONCE: Final = 2
 _SLOT_TIMEOUT_S: Final = 30.0
+_NO_SLOT: Final = (
+    f"{_AT_ONCE} uploads are being compared with the audience: nothing was kept, try again"
+)
 _TIME_LIMIT_S: Final = 300
 _PENDING_TIMEOUT_S: Final = 30.0
 _PENDING_POLL_S: Final = 0.2
@@ -61,7 +71,7 @@ class DryRuns:
         self._database = database
         self._job_log = job_log
         self._concurrency = concurrency
-        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._slots = Slots(_AT_ONCE, timeout_s=_SLOT_TIMEOUT_S, refusal=_NO_SLOT)
         self._working = set[asyncio.Task[Any]]()
 
     async def dry_run(
@@ -134,34 +144,14 @@ class DryRuns:
         self, lines: ComparedLines
     ) -> AsyncGenerator[tuple[DryRunComparison, AsyncGenerator[memoryview]]]:
         async with (
-            self._slot(),
+            self._slots.one(),
             self._database.session(_TIME_LIMIT_S) as connection,
             aclosing(stored_inputs(self._resources, lines)) as inputs,
         ):
             try:
                 yield DryRunComparison(connection, _TIME_LIMIT_S), inputs
-            except NoAudienceError:
-                raise UnavailableError(
-                    "There is no audience to compare with, because no processor has made its"
-                    " tables yet: nothing was kept, try again once one runs"
-                ) from None
-            except (UploadLostError, UploadUnreachableError):
+            except (UploadLostError, LogUnavailableError):
                 raise UnavailableError(NOTHING_KEPT) from None
-
-    @contextlib.asynccontextmanager
-    async def _slot(self) -> AsyncGenerator[None]:
-        try:
-            async with asyncio.timeout(_SLOT_TIMEOUT_S):
-                await self._slots.acquire()
-        except TimeoutError:
-            raise UnavailableError(
-                f"{_AT_ONCE} uploads are being compared with the audience: nothing was kept,"
-                " try again"
-            ) from None
-        try:
-            yield
-        finally:
-            self._slots.release()
 
     async def _bounded(
         self, work: Coroutine[Any, Any, _T], until_gone: Callable[[], Awaitable[None]]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, LiteralString
 
 from psycopg import sql
 
-from schemas.read_model.tables import USER_COLUMNS
+from schemas.read_model.tables import STAGED_USER, USER_COLUMNS
 from schemas.read_model.upsert_sql import CHANGED, INSERTED, differences
 
 if TYPE_CHECKING:
@@ -32,20 +32,7 @@ MAKE_TABLES: Final[LiteralString] = """
 CREATE TEMPORARY TABLE compared_line (
     record_number integer NOT NULL,
     line integer NOT NULL,
-    key text COLLATE "C" NOT NULL,
-    first_name text,
-    last_name text,
-    email text,
-    mobile_number text,
-    country text,
-    state text,
-    last_active_date date,
-    sms_subscription boolean,
-    email_subscription boolean,
-    voice_subscription boolean,
-    attributes jsonb NOT NULL,
-    present integer NOT NULL,
-    is_complete boolean NOT NULL,
+    <user>
     raw text
 ) ON COMMIT DROP;
 CREATE TEMPORARY TABLE compared_outcome (
@@ -55,7 +42,7 @@ CREATE TEMPORARY TABLE compared_outcome (
     first_record integer,
     outcome text NOT NULL
 ) ON COMMIT DROP
-"""
+""".replace("<user>", STAGED_USER)
 FIND_REPEATED: Final[LiteralString] = """
 ANALYZE compared_line;
 CREATE TEMPORARY TABLE repeated_key ON COMMIT DROP AS

@@ -19,9 +19,8 @@ from typing import TYPE_CHECKING, Final, Literal, cast
 
 import structlog
 
-from ingest_api.errors import LogUnavailableError
+from ingest_api.errors import LogMovedError, LogUnavailableError
 from ingest_api.event_log.ledger import JobLedger
-from ingest_api.kafka.log_moved import LogMovedError
 from ingest_api.kafka.producer import Appender, Record
 from schemas.clients.errors import KafkaUnreachableError
 from schemas.clients.event_schemas import OWN_SCHEMAS
@@ -83,7 +82,7 @@ class JobLog:
 
     @property
     def held_up_by(self) -> str | None:
-        """Why the follower is stuck: a record's schema can't be fetched; None if it isn't."""
+        """The reason why the follower is stuck on a schema it can't fetch; None if it isn't."""
         return self._follower.held_up_by
 
     async def until_moved(self) -> None:

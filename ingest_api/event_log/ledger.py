@@ -67,6 +67,15 @@ class JobLedger:
         """Return the attempt that counts for this job id, or None while there is none."""
         return self._by_id.get(job_id)
 
+    def offset_of(self, job_id: int) -> int | None:
+        """Return the job's place in the order of jobs, or None where it is unknown."""
+        job = self.job(job_id)
+        return None if job is None else job.offset
+
+    def keys_with(self, key: str) -> set[bytes]:
+        """Return a user's key with the keys of the brackets of jobs: each job's id."""
+        return {key.encode(), *(str(job_id).encode() for job_id in self._by_id)}
+
     def decision(self, job_id: int, attempt: str) -> Decision | None:
         """Return the final decision about this attempt; None before the log has one."""
         return self._decisions.get((job_id, attempt))

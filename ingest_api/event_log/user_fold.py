@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 _NO_PLACE: Final = -1
 _NO_RECORD_FOLLOWS: Final = 1 << 63
-PlaceOf = Callable[[int], int | None]
+JobOffset = Callable[[int], int | None]
 """Returns a job's place in the order of jobs, None where it is no job."""
 
 
@@ -101,14 +101,14 @@ class Rules:
 class JobOrder:
     """Recognises repeated rows of jobs by their place in the file and the job's place in order."""
 
-    def __init__(self, place_of: PlaceOf) -> None:
-        self._place_of = place_of
+    def __init__(self, job_offset: JobOffset) -> None:
+        self._job_offset = job_offset
         self._place = _NO_PLACE
         self._record_number = 0
 
     def begin(self, job_id: int) -> bool:
         """Advance to this job if it is a later one; return whether it is the current one now."""
-        place = self._place_of(job_id)
+        place = self._job_offset(job_id)
         if place is not None and place > self._place:
             self._place, self._record_number = place, 0
         return place == self._place
@@ -133,12 +133,12 @@ class UserFold:
     attributes are texts, by ``attributes.<name>``.
     """
 
-    def __init__(self, user_id: int, key: str, place_of: PlaceOf, rules: Rules) -> None:
+    def __init__(self, user_id: int, key: str, job_offset: JobOffset, rules: Rules) -> None:
         self.values: dict[str, Any] = {}
         self._user_id = user_id
         self._key = key
         self._rules = rules
-        self._jobs = JobOrder(place_of)
+        self._jobs = JobOrder(job_offset)
         self._writes: dict[str, int] = {}
 
     def apply(self, offset: int, event: Event) -> Entry | None:

@@ -27,7 +27,7 @@ from schemas.rules.attributes import key_field
 from schemas.rules.fields import RULES_VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     from ingest_api.dry_runs.answer import DryRunAnswer
     from ingest_api.dry_runs.service import DryRuns
@@ -56,6 +56,8 @@ class ImportRequest:
     attributes: Sequence[Attribute]
     """All that are defined."""
     boundary: bytes
+    check_fields: Callable[[Mapping[str, Sequence[str]]], None]
+    """Refuses a form with a field that there isn't; called as soon as one has come."""
     body: AsyncIterator[bytes]
     until_gone: Callable[[], Awaitable[None]]
     """Returns once the client has gone; called after the body's end."""
@@ -239,6 +241,7 @@ async def _receive(request: ImportRequest, sink: _Sink) -> ReceivedForm:
     try:
         async for data in request.body:
             pieces = form.feed(data)
+            request.check_fields(form.fields)
             if form.file is not None:
                 sink.begin(form.file, with_fields(request.options, form.fields))
             for piece in pieces:

@@ -6,7 +6,14 @@ from typing import Any, Final, Literal
 
 from ingest_api.dry_runs.answer import DryRunAnswer
 from ingest_api.errors import INVALID_FILE
-from ingest_api.openapi.operation import JSON, Answer, Operation, Parameter, refused
+from ingest_api.openapi.operation import (
+    RETRY_AFTER,
+    Operation,
+    Parameter,
+    answer,
+    idempotency_key,
+    refused,
+)
 from ingest_api.openapi.response_types import ImportAccepted
 from ingest_api.parsing.file_format import AUTO, DELIMITERS
 from schemas.events import JOB_MODES
@@ -64,6 +71,7 @@ _MAX_DELETE_PERCENT: Final[dict[str, Any]] = {
 _FORM: Final[dict[str, Any]] = {
     "type": "object",
     "required": ["uploadFile"],
+    "additionalProperties": False,
     "properties": {
         "uploadFile": {
             "type": "string",
@@ -105,15 +113,10 @@ IMPORT: Final = Operation(
     role="importer",
     parameters=(
         _option("header", "DELIMITER", _DELIMITER, before="query and form"),
-        Parameter(
-            name="Idempotency-Key",
-            place="header",
-            description=(
-                "A text of your own for this upload, such as `night 2016-06-28`: "
-                "sent again with the same key and content, it is answered with the first one's id, "
-                "and nothing is taken twice."
-            ),
-            schema={"type": "string", "minLength": 1, "maxLength": 255},
+        idempotency_key(
+            "A text of your own for this upload, such as `night 2016-06-28`: "
+            "sent again with the same key and content, it is answered with the first one's id, "
+            "and nothing is taken twice."
         ),
         _option("query", "importType", _MODE, before="the form"),
         _option("query", "DELIMITER", _DELIMITER, before="the form"),
@@ -122,10 +125,12 @@ IMPORT: Final = Operation(
         _option("query", "maxDeletePercent", _MAX_DELETE_PERCENT, before="the form"),
     ),
     body={"multipart/form-data": _FORM},
+    invalid_message=INVALID_FILE,
     answers={
-        200: Answer(
-            description="The file was taken and its job runs; or, of a dry run, what it would do.",
-            bodies={JSON: (ImportAccepted, DryRunAnswer)},
+        200: answer(
+            "The file was taken and its job runs; or, of a dry run, what it would do.",
+            ImportAccepted,
+            DryRunAnswer,
         ),
         400: refused(
             "The form or its file can't be read.",
@@ -142,22 +147,19 @@ IMPORT: Final = Operation(
                 ],
             },
         ),
-        408: refused(
-            "The body did not come in time.", {"message": "No byte of the body came for 30 s"}
-        ),
+        408: refused("The body did not come in time.", "No byte of the body came for 30 s"),
         409: refused(
             "The Idempotency-Key belongs to another upload.",
-            {"message": "The Idempotency-Key was used before with other content"},
+            "The Idempotency-Key was used before with other content",
         ),
         413: refused(
-            "The body is over the server's limit.",
-            {"message": "The body is larger than 1000000000 bytes"},
+            "The body is over the server's limit.", "The body is larger than 1000000000 bytes"
         ),
-        415: refused("The body is no form.", {"message": "An upload must be multipart/form-data"}),
+        415: refused("The body is no form.", "An upload must be multipart/form-data"),
         429: refused(
             "The account has too many uploads under way.",
-            {"message": "Too many uploads of this account are under way, try again later"},
-            headers={"Retry-After": "Seconds after which it may be sent again."},
+            "Too many uploads of this account are under way, try again later",
+            headers=RETRY_AFTER,
         ),
         503: refused(
             "It is not known whether the upload was taken.",

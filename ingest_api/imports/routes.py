@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Any
 from ingest_api.attributes.queries import select_attributes
 from ingest_api.auth.middleware import account_of
 from ingest_api.dry_runs.answer import DryRunAnswer
-from ingest_api.errors import (
-    Detail,
-    invalid_file,
-)
+from ingest_api.errors import Detail, invalid_file
 from ingest_api.imports.accept_upload import ImportRequest
 from ingest_api.imports.operations import IMPORT
 from ingest_api.openapi.described import described
 from ingest_api.openapi.response_types import ImportAccepted
+from ingest_api.openapi.unknown_names import refuse_unknown_fields
 from ingest_api.uploads.multipart import FormError, boundary_of
 from ingest_api.uploads.options import invalid_option, options_in_head
 from ingest_api.web.body import body_pieces, check_declared, until_gone
@@ -74,6 +72,7 @@ def _import_request(
         idempotency_key=idempotency_key(header_values(request, "idempotency-key"), invalid_option),
         attributes=attributes,
         boundary=_boundary(request),
+        check_fields=partial(refuse_unknown_fields, IMPORT),
         body=body_pieces(request, limits),
         until_gone=partial(until_gone, request),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from ingest_api.errors import UNKNOWN_JOB
@@ -11,14 +12,13 @@ from ingest_api.openapi.operation import (
     Operation,
     Parameter,
     after_parameter,
+    answer,
     page_parameters,
+    path_parameter,
+    query_parameter,
     refused,
 )
-from ingest_api.openapi.response_types import (
-    JobErrors,
-    JobStatus,
-    JobStatuses,
-)
+from ingest_api.openapi.response_types import JobErrors, JobStatus, JobStatuses
 from schemas.events import JOB_MODES
 from schemas.log.job_states import JOB_STATES, REVERTED, REVERTING, UPLOAD_ACCEPTED
 
@@ -29,29 +29,27 @@ NO_ERROR_FILE: Final = (
 )
 UNLISTED: Final = "Unlisted-Lines"
 EVENT_STREAM: Final = "text/event-stream"
+LAST_EVENT_ID: Final = "lastEventId"
+"""What replacements of the browser's EventSource, which can send credentials, put in the query."""
 
-JOB_ID: Final = Parameter(
-    name="job_id",
-    place="path",
-    description="Of the job, as the upload was answered.",
-    schema={"type": "string", "pattern": "^[0-9]{1,19}$"},
+JOB_ID: Final = path_parameter(
+    "job_id",
+    "Of the job, as the upload was answered.",
     example="5971883457542586123",
+    pattern="^[0-9]{1,19}$",
 )
-UNKNOWN_JOB_ID: Final = refused("There is no such job.", {"message": UNKNOWN_JOB})
+UNKNOWN_JOB_ID: Final = refused("There is no such job.", UNKNOWN_JOB)
 
 
 def _job_filter(name: str, what: str, example: str, allowed: tuple[str, ...] = ()) -> Parameter:
     item = {"enum": list(allowed)} if allowed else {"minLength": 1}
-    return Parameter(
-        name=name,
-        place="query",
-        description=f"Only jobs {what}; may be repeated, then any of the values will do.",
-        schema={"type": "array", "items": {"type": "string", **item}},
-        example=[example],
-    )
+    text = f"Only jobs {what}; may be repeated, then any of the values will do."
+    schema = {"type": "array", "items": {"type": "string", **item}}
+    return query_parameter(name, text, schema=schema, example=[example])
 
 
-JOB_STATUS: Final = Operation(
+_for_readers: Final = partial(Operation, tag="Jobs", role="reader")
+JOB_STATUS: Final = _for_readers(
     summary="Status of one job",
     description=(
         "Known from the instant of the upload's answer, on every instance of the API. "
@@ -61,42 +59,40 @@ JOB_STATUS: Final = Operation(
         f"Of a job that is being undone it is `{REVERTING}`, of one that was, `{REVERTED}`; "
         "the counts are then those that the job had."
     ),
-    tag="Jobs",
-    role="reader",
     parameters=(JOB_ID,),
-    answers={
-        200: Answer(description="The status.", bodies={JSON: JobStatus}),
-        400: UNKNOWN_JOB_ID,
-    },
+    answers={200: answer("The status.", JobStatus), 400: UNKNOWN_JOB_ID},
 )
-JOB_STATUSES: Final = Operation(
+JOB_STATUSES: Final = _for_readers(
     summary="Statuses of all jobs, the newest first",
     description="`total` counts all jobs that the filters take, whatever the page.",
-    tag="Jobs",
-    role="reader",
     parameters=(
         *page_parameters(),
         _job_filter("state", "in this state", "PROCESSING", JOB_STATES),
         _job_filter("mode", "of this mode", "delsert", JOB_MODES),
         _job_filter("importedBy", "of this account", "admin"),
     ),
-    answers={200: Answer(description="A page of statuses.", bodies={JSON: JobStatuses})},
+    answers={200: answer("A page of statuses.", JobStatuses)},
 )
-JOB_EVENTS: Final = Operation(
+JOB_EVENTS: Final = _for_readers(
     summary="Status of one job, as server-sent events",
     description=(
         "The status at once, then after each change, at most five a second. "
         "The stream ends after the job's last status; where it ends before, or breaks, come again "
         "with the `id` of the last event as `Last-Event-ID`."
     ),
-    tag="Jobs",
-    role="reader",
     parameters=(
         JOB_ID,
         Parameter(
             name="Last-Event-ID",
             place="header",
             description="`id` of the last event seen: it is not sent again.",
+            schema={"type": "string"},
+            example="12",
+        ),
+        Parameter(
+            name=LAST_EVENT_ID,
+            place="query",
+            description="The same, of clients that can't set a header; the header counts before.",
             schema={"type": "string"},
             example="12",
         ),
@@ -113,7 +109,7 @@ JOB_EVENTS: Final = Operation(
         400: UNKNOWN_JOB_ID,
     },
 )
-JOB_ERRORS: Final = Operation(
+JOB_ERRORS: Final = _for_readers(
     summary="Rejected lines of a job",
     description=(
         "In the order of the file. "
@@ -125,8 +121,6 @@ JOB_ERRORS: Final = Operation(
         "rejected besides, because of users who were there then, is said by `unlisted`, or by the "
         f"file's header `{UNLISTED}`; they would be judged anew."
     ),
-    tag="Jobs",
-    role="reader",
     parameters=(
         JOB_ID,
         *page_parameters(),
@@ -142,7 +136,7 @@ JOB_ERRORS: Final = Operation(
         400: UNKNOWN_JOB_ID,
         406: refused(
             "Nothing but `text/csv` is wanted, and the job is older than these files are.",
-            {"message": NO_ERROR_FILE},
+            NO_ERROR_FILE,
         ),
     },
 )

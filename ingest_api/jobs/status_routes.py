@@ -11,7 +11,13 @@ from ingest_api.auth.middleware import account_of
 from ingest_api.errors import LogUnavailableError, invalid_parameter
 from ingest_api.jobs import views
 from ingest_api.jobs.job_parameter import job_named
-from ingest_api.jobs.operations import EVENT_STREAM, JOB_EVENTS, JOB_STATUS, JOB_STATUSES
+from ingest_api.jobs.operations import (
+    EVENT_STREAM,
+    JOB_EVENTS,
+    JOB_STATUS,
+    JOB_STATUSES,
+    LAST_EVENT_ID,
+)
 from ingest_api.jobs.server_sent_events import event_id, event_texts
 from ingest_api.jobs.statuses import JobFilter
 from ingest_api.openapi.described import described
@@ -58,7 +64,7 @@ def add_job_routes(api: Blueprint, job_log: JobLog, jobs: JobReader, watch: JobW
         account_of(request, "reader")
         job = await job_named(request, job_log, job_id)
         with watch.slot():
-            seen = header(request, "last-event-id")
+            seen = _seen(request)
             view = await jobs.view(job)  # a fault is answered as such before the events begin
             if view.is_ended and event_id(view) == seen:
                 return HTTPResponse(status=204, headers={"Cache-Control": "no-store"})
@@ -69,6 +75,12 @@ def add_job_routes(api: Blueprint, job_log: JobLog, jobs: JobReader, watch: JobW
         return None
 
     _ = job_status, job_statuses, job_events
+
+
+def _seen(request: Request[Any, Any]) -> str | None:
+    """Return the id of the last event that the client has seen, if any."""
+    in_query = query_values(request).get(LAST_EVENT_ID, [None])
+    return header(request, "last-event-id") or in_query[0]
 
 
 def _filter(request: Request[Any, Any]) -> JobFilter:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ingest_api.errors import TopicSetupError
 from ingest_api.kafka.log_setup import fetch_key
-from ingest_api.kafka.topic_setup import TopicSetupError
 from schemas.clients.errors import KafkaUnreachableError
 from schemas.clients.job_events import topic_names
 

@@ -18,19 +18,9 @@ from schemas.config.settings import Settings
 if TYPE_CHECKING:
     from typing import NoReturn
 
+    from ingest_api.errors import LogMovedError
+
 _log = structlog.stdlib.get_logger("rollcall.api")
-
-
-class LogMovedError(Exception):
-    """The log goes on in the topics of another version.
-
-    ``partitions`` is the number that its ``user-events`` has, where that is known already.
-    """
-
-    def __init__(self, version: int, partitions: int | None = None) -> None:
-        super().__init__(f"the log goes on in its topics of version {version}")
-        self.version = version
-        self.partitions = partitions
 
 
 def start_again(moved: LogMovedError) -> NoReturn:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import KafkaException
 
-from ingest_api.kafka.log_moved import LogMovedError
-from ingest_api.kafka.topic_setup import TopicSetupError, ensure_topics
+from ingest_api.errors import LogMismatchError, LogMovedError, TopicSetupError
+from ingest_api.kafka.topic_setup import ensure_topics
 from schemas.clients import job_events
 from schemas.clients.errors import KafkaUnreachableError
 from schemas.clients.event_schemas import EventSchemas
@@ -31,10 +31,6 @@ if TYPE_CHECKING:
 
 _TIMEOUT_S: Final = 10.0
 _KEY: Final = b"log"
-
-
-class LogMismatchError(Exception):
-    """Settings don't fit the log or the schema registry; the message says what to do."""
 
 
 def ensure_log(settings: Settings) -> None:

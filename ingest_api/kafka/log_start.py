@@ -6,8 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ingest_api.errors import LogTruncatedError, LogUnavailableError
-from schemas.clients import log_start
 from schemas.clients.errors import KafkaUnreachableError
+from schemas.clients.log_start import LogStart
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from schemas.log.topics import Topic
 
 
-class LogStart:
+class LogStartCheck:
     """Asks Kafka for the first offsets of these topics at each check: retention may remove any."""
 
     def __init__(self, kafka: Mapping[str, str], *topics: Topic) -> None:
-        self._start = log_start.LogStart(kafka, *topics)
+        self._start = LogStart(kafka, *topics)
 
     async def check(self) -> None:
         """Check that every partition still has its first record.

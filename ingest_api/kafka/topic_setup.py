@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import ConfigResource, NewTopic, ResourceType
 
+from ingest_api.errors import TopicSetupError
 from schemas.clients.errors import KafkaUnreachableError, kafka_asked
 from schemas.clients.kafka import make_admin
 
@@ -28,10 +29,6 @@ _VISIBLE_S: Final = 10.0
 _PAUSE_S: Final = 0.05
 _EVER: Final = ("cleanup.policy", "retention.ms", "retention.bytes")
 _PROPERTIES: Final = {"socket.timeout.ms": int(_TIMEOUT_S * 1000)}
-
-
-class TopicSetupError(Exception):
-    """The topics are not as they must be, or Kafka cannot be asked; the message says what to do."""
 
 
 def ensure_topics(settings: Settings) -> None:

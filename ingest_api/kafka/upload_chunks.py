@@ -14,10 +14,12 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 
+from ingest_api.errors import LogUnavailableError, UploadLostError
 from ingest_api.kafka.producer import Record
 from schemas.clients.kafka import make_reader
+from schemas.clients.ranges import is_gone
 from schemas.events import ChunkRange
 from schemas.log.topics import partition_of
 
@@ -36,17 +38,6 @@ CHUNK_BYTES: Final = 512 * 1024
 _MOST_UNACKNOWLEDGED: Final = 4
 """Chunks of one upload: enough to keep the broker busy, few enough to hold in memory."""
 _POLL_S: Final = 0.5
-_LOST: Final = frozenset(
-    {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}  # noqa: SLF001 - public names
-)
-
-
-class UploadLostError(Exception):
-    """Chunks of an accepted file are no longer in the log, or are not what was accepted."""
-
-
-class UploadUnreachableError(Exception):
-    """The broker gives no chunk for now; reading may be tried again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +159,7 @@ class ChunkSource:
         """Return a reader of the file; one opened before gives nothing more.
 
         Raises:
-            UploadUnreachableError: the broker doesn't answer.
+            LogUnavailableError: the broker doesn't answer.
         """
         self._learn_topic()
         start = TopicPartition(self._topic, file.chunks.partition, file.chunks.first_offset)
@@ -182,7 +173,7 @@ class ChunkSource:
         try:
             self._consumer.list_topics(self._topic, timeout=self._timeout_s)
         except KafkaException as error:
-            raise UploadUnreachableError(str(error)) from error
+            raise LogUnavailableError(str(error)) from error
         self._is_topic_known = True
 
     def close(self) -> None:
@@ -209,7 +200,7 @@ class ChunkReader:
 
         Raises:
             UploadLostError: the log does not hold the file as it was accepted.
-            UploadUnreachableError: no chunk came for the time-out.
+            LogUnavailableError: no chunk came for the time-out.
         """
         size = self._file.size_bytes if size < 0 else size
         while len(self._buffer) < size and self._next_index < self._file.chunks.count:
@@ -249,19 +240,19 @@ class ChunkReader:
             message = self._poll()
             if message is not None:
                 return message
-        raise UploadUnreachableError(f"no chunk of job {self._file.job_id} in {self._timeout_s} s")
+        raise LogUnavailableError(f"no chunk of job {self._file.job_id} in {self._timeout_s} s")
 
     def _poll(self) -> Message | None:
         try:
             message = self._consumer.poll(_POLL_S)
         except KafkaException as error:
-            raise UploadUnreachableError(str(error)) from error
+            raise LogUnavailableError(str(error)) from error
         if message is None:
             return None
         error = message.error()
         if error is None:
             return message
-        if error.code() in _LOST:
+        if is_gone(error):
             raise self._lost(error.str())
         return None  # librdkafka goes on by itself after every other error
 

@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import msgspec
 
 from ingest_api.errors import RETRY_AFTER_S, role_too_low
-from ingest_api.openapi.operation import JSON, either, operation_of, refused, refused_detail
+from ingest_api.openapi.operation import (
+    JSON,
+    RETRY_AFTER,
+    either,
+    operation_of,
+    refused,
+    refused_detail,
+)
 from ingest_api.web.json_body import INVALID_BODY, LIMITS
 from ingest_api.web.refused import SERVER_FAILURE, UNAUTHORIZED
 from schemas import __version__
@@ -37,6 +44,10 @@ and the events become the Postgres table `users`, exactly once in effect.
 Ids are 63-bit decimals in strings. Dates are written as `06/28/2016 05:49:23 AM GMT`.
 Every answer has an `X-Request-Id`, by which the server's log calls the request.
 An answer other than 200 has a `message`, and `details` where more is known.
+A query parameter or form field that a request does not take is refused with 400, the code
+`UNKNOWN_PARAMETER` and the name that was probably meant; names are compared exactly.
+Passed over are what browsers and forms add by themselves: `_` in a query, `_charset_`, `submit`
+and `MAX_FILE_SIZE` in a form.
 Roles: `reader` may read; `importer` may also import with insert and upsert, create and modify;
 `admin` may everything.
 """
@@ -72,14 +83,12 @@ _HEADERS: Final[dict[str, Json]] = {
 """Schemas of headers; the others are texts."""
 
 _NOT_KNOWN: Final = refused(
-    "No valid credentials.",
-    {"message": UNAUTHORIZED},
-    headers={"WWW-Authenticate": "How to authenticate."},
+    "No valid credentials.", UNAUTHORIZED, headers={"WWW-Authenticate": "How to authenticate."}
 )
 _LIMITED: Final = refused(
     "Too many logins of this name or from this address have failed.",
-    {"message": "Too many failed logins, try again later"},
-    headers={"Retry-After": _RETRY_AFTER},
+    "Too many failed logins, try again later",
+    headers=RETRY_AFTER,
 )
 _FAILED: Final = refused(
     "The server failed; its log knows why, by the request's id.",
@@ -87,11 +96,11 @@ _FAILED: Final = refused(
 )
 _UNAVAILABLE: Final = refused(
     "Kafka or Postgres can't be reached: nothing was kept.",
-    {"message": "Postgres can't be reached: nothing was kept, try again"},
-    headers={"Retry-After": _RETRY_AFTER},
+    "Postgres can't be reached: nothing was kept, try again",
+    headers=RETRY_AFTER,
 )
 _INVALID_PARAMETER: Final = refused(
-    "A parameter is not what it may be.",
+    "A parameter is unknown, or not what it may be.",
     refused_detail(
         "Invalid request parameter",
         "INVALID_PARAMETER",
@@ -105,15 +114,11 @@ _BODY_REFUSALS: Final = {
         refused_detail(INVALID_BODY, "REQUIRED", "name", "name is required."),
     ),
     408: refused(
-        "The body did not come in time.",
-        {"message": f"No byte of the body came for {LIMITS.idle_s} s"},
+        "The body did not come in time.", f"No byte of the body came for {LIMITS.idle_s} s"
     ),
-    413: refused(
-        "The body is too large.", {"message": f"The body is larger than {LIMITS.most_bytes} bytes"}
-    ),
+    413: refused("The body is too large.", f"The body is larger than {LIMITS.most_bytes} bytes"),
     415: refused(
-        "The body is no JSON.",
-        {"message": "The body of this request must be application/json in UTF-8"},
+        "The body is no JSON.", "The body of this request must be application/json in UTF-8"
     ),
 }
 
@@ -224,16 +229,14 @@ def answers_of(operation: Operation) -> dict[int, Answer]:
 
 
 def _following(operation: Operation) -> Iterator[tuple[int, Answer]]:
-    in_query = [parameter for parameter in operation.parameters if parameter.place == "query"]
-    if in_query and operation.body is None:
-        yield 400, _INVALID_PARAMETER
+    yield 400, _INVALID_PARAMETER
     if JSON in (operation.body or {}):
         yield from _BODY_REFUSALS.items()
     yield 500, _FAILED
     if operation.role is not None:
         message = role_too_low(operation.role).message
         yield 401, _NOT_KNOWN
-        yield 403, refused("The role is too low, or the JWT names none.", {"message": message})
+        yield 403, refused("The role is too low, or the JWT names none.", message)
         yield 429, _LIMITED
         yield 503, _UNAVAILABLE
 

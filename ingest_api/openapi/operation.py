@@ -11,10 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from ingest_api.errors import INVALID_PARAMETER
 from ingest_api.web.refused import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    import msgspec
 
     from ingest_api.web.roles import Role
 
@@ -30,6 +33,9 @@ Tag = Literal[
     "Service",
 ]
 JSON: Final = "application/json"
+RETRY_AFTER: Final = {"Retry-After": "Seconds after which it may be sent again."}
+_TEXT: Final = {"type": "string", "minLength": 1}
+_FROM_0: Final = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1, "default": 0}
 _ATTRIBUTE: Final = "rollcall_operation"
 
 
@@ -45,30 +51,54 @@ class Parameter:
     example: object = None
 
 
+def query_parameter(
+    name: str, description: str, *, example: object = None, schema: Mapping[str, Any] = _TEXT
+) -> Parameter:
+    """Return a parameter of the query: some text, unless the schema says otherwise."""
+    return Parameter(
+        name=name, place="query", description=description, schema=schema, example=example
+    )
+
+
+def path_parameter(name: str, description: str, *, example: str, **rule: object) -> Parameter:
+    """Return a parameter of the path: a text; a rule is more of its JSON Schema."""
+    schema = {"type": "string", **rule}
+    return Parameter(
+        name=name, place="path", description=description, schema=schema, example=example
+    )
+
+
+def flag_parameter(name: str, description: str) -> Parameter:
+    """Return a parameter of the query that is true or false, and false where it is left out."""
+    schema = {"type": "string", "enum": ["true", "false"], "default": "false"}
+    return query_parameter(name, description, schema=schema)
+
+
+def idempotency_key(description: str) -> Parameter:
+    """Return the header ``Idempotency-Key``; the description says what it does here."""
+    return Parameter(
+        name="Idempotency-Key",
+        place="header",
+        description=description,
+        schema={"type": "string", "minLength": 1, "maxLength": 255},
+    )
+
+
 def after_parameter(description: str, example: int) -> Parameter:
     """Return the parameter `after`: the number of the last entry of the page before."""
-    return Parameter(
-        name="after",
-        place="query",
-        description=description,
-        schema={"type": "integer", "minimum": 0, "maximum": 2**63 - 1, "default": 0},
-        example=example,
-    )
+    return query_parameter("after", description, schema=_FROM_0, example=example)
 
 
 def page_parameters(most: int = 1000, default: int = 20) -> tuple[Parameter, Parameter]:
     """Return the parameters ``start`` and ``pageSize``, as every list takes them."""
-    start = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1, "default": 0}
     size = {"type": "integer", "minimum": 1, "maximum": most, "default": default}
     return (
-        Parameter(
-            name="start", place="query", description="Index of the first, from 0.", schema=start
-        ),
-        Parameter(name="pageSize", place="query", description="How many at most.", schema=size),
+        query_parameter("start", "Index of the first, from 0.", schema=_FROM_0),
+        query_parameter("pageSize", "How many at most.", schema=size),
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Answer:
     """One answer of a route.
 
@@ -85,19 +115,23 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
+def answer(description: str, *kinds: type[msgspec.Struct]) -> Answer:
+    """Return an answer whose JSON is of this type, or of one of these."""
+    return Answer(description, {JSON: kinds[0] if len(kinds) == 1 else kinds})
+
+
 def refused(
     description: str,
-    example: Mapping[str, Any],
+    example: str | Mapping[str, Any] | None = None,
     *,
     headers: Mapping[str, str] | None = None,
 ) -> Answer:
-    """Return the answer of a request that is refused, with one example of its body."""
-    return Answer(
-        description=description,
-        bodies={JSON: Refusal},
-        examples={description: example},
-        headers=headers or {},
-    )
+    """Return the answer of a request that is refused, with one example of its body.
+
+    The example may be its message alone, which is the description where none is given.
+    """
+    body = {"message": example or description} if isinstance(example, str | None) else example
+    return Answer(description, {JSON: Refusal}, {description: body}, headers or {})
 
 
 def refused_detail(message: str, code: str, column: str | None, detail: str) -> dict[str, Any]:
@@ -109,10 +143,10 @@ def refused_detail(message: str, code: str, column: str | None, detail: str) -> 
 def either(*answers: Answer) -> Answer:
     """Combine answers that share a status into one."""
     return Answer(
-        description=" Or: ".join(dict.fromkeys(answer.description for answer in answers)),
-        bodies={kind: body for answer in reversed(answers) for kind, body in answer.bodies.items()},
-        examples={name: one for answer in answers for name, one in answer.examples.items()},
-        headers={name: text for answer in answers for name, text in answer.headers.items()},
+        " Or: ".join(dict.fromkeys(answer.description for answer in answers)),
+        {kind: body for answer in reversed(answers) for kind, body in answer.bodies.items()},
+        {name: one for answer in answers for name, one in answer.examples.items()},
+        {name: text for answer in answers for name, text in answer.headers.items()},
     )
 
 
@@ -124,6 +158,7 @@ class Operation:
     that follow from it (401, 403, 500, 503), from parameters (400) and from a JSON
     body (400, 408, 413, 415) are not repeated here.
     ``body`` has by media type what the request's body is, as :class:`Answer` has it.
+    A query parameter that is not among ``parameters`` is refused with ``invalid_message``.
     """
 
     summary: str
@@ -134,6 +169,7 @@ class Operation:
     parameters: tuple[Parameter, ...] = ()
     body: Mapping[str, Any] | None = None
     is_body_required: bool = True
+    invalid_message: str = INVALID_PARAMETER
 
 
 def describe_by(handler: Callable[..., Any], operation: Operation) -> None:

@@ -14,7 +14,7 @@ from sanic.response import HTTPResponse
 from ingest_api.errors import NotFoundError
 from ingest_api.openapi.described import described
 from ingest_api.openapi.document import document_of
-from ingest_api.openapi.operation import JSON, Answer, Operation, Parameter, refused
+from ingest_api.openapi.operation import JSON, Answer, Operation, Parameter, path_parameter, refused
 from ingest_api.web.parameters import header_values
 from schemas.asyncapi import document as asyncapi
 
@@ -88,13 +88,7 @@ _VIEWER_FILE: Final = Operation(
     tag="Service",
     role=None,
     parameters=(
-        Parameter(
-            name="name",
-            place="path",
-            description="Of the file.",
-            schema={"type": "string", "enum": [*_FILES, _ASYNCAPI]},
-            example="viewer.js",
-        ),
+        path_parameter("name", "Of the file.", example="viewer.js", enum=[*_FILES, _ASYNCAPI]),
         _IF_NONE_MATCH,
     ),
     answers={
@@ -109,7 +103,7 @@ _VIEWER_FILE: Final = Operation(
             headers=_CACHED,
         ),
         304: _NOT_MODIFIED,
-        404: refused(_NO_FILE, {"message": _NO_FILE}),
+        404: refused(_NO_FILE),
     },
 )
 

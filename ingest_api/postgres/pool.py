@@ -11,7 +11,7 @@ from psycopg import errors, sql
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
-from ingest_api.errors import StoreUnavailableError
+from ingest_api.errors import SchemaGoneError, StoreUnavailableError
 from schemas.clients.copy_out import copied_lines
 
 if TYPE_CHECKING:
@@ -51,8 +51,17 @@ async def _check(connection: Connection) -> None:
     await connection.execute("")
 
 
-class SchemaGoneError(Exception):
-    """A projection instance was dropped before it was read."""
+@contextlib.contextmanager
+def _reached() -> Generator[None]:
+    """Make one error of every failure to reach Postgres.
+
+    Raises:
+        StoreUnavailableError: it can't be reached, or did not answer in time.
+    """
+    try:
+        yield
+    except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError) as error:
+        raise StoreUnavailableError(type(error).__name__) from error
 
 
 class Snapshot:
@@ -174,6 +183,32 @@ class Database:
             await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             return await work(Snapshot(connection, schemas))
 
+    _PAGE: Final = "SELECT {columns} FROM {table} ORDER BY {order} LIMIT %s OFFSET %s"
+    _TOTAL: Final = "SELECT count(*) AS total FROM {table}"
+
+    async def select_page(
+        self,
+        columns: LiteralString,
+        table: LiteralString,
+        *,
+        order: LiteralString,
+        size: int,
+        start: int,
+    ) -> tuple[int, list[dict[str, Any]]]:
+        """Return the number of rows, and ``size`` of them from ``start`` on; 0 without the table.
+
+        Raises:
+            StoreUnavailableError: Postgres doesn't answer.
+        """
+
+        async def read(snapshot: Snapshot) -> tuple[int, list[dict[str, Any]]]:
+            query = self._PAGE.format(columns=columns, table=table, order=order)
+            rows = await snapshot.select(query, (size, start))
+            counted = await snapshot.select(self._TOTAL.format(table=table))
+            return counted[0]["total"] if counted else 0, rows
+
+        return await self.read(read)
+
     async def _within(self, timeout_s: float, work: Coroutine[Any, Any, _T]) -> _T:
         task = asyncio.create_task(work)
         self._selecting.add(task)
@@ -224,15 +259,13 @@ class Database:
         Raises:
             StoreUnavailableError: nothing is known of what the transaction did.
         """
-        try:
+        with _reached():
             async with (
                 asyncio.timeout(timeout_s),
                 self._pool.connection() as connection,
                 connection.transaction(),
             ):
                 yield connection
-        except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError) as error:
-            raise StoreUnavailableError(type(error).__name__) from error
 
     @contextlib.contextmanager
     def blocking_reader(self, timeout_s: float) -> Generator[BlockingReader]:
@@ -242,17 +275,14 @@ class Database:
             StoreUnavailableError: Postgres doesn't answer.
         """
         options = f"-c statement_timeout={timeout_s:.0f}s -c timezone=UTC -c datestyle=ISO"
-        try:
+        with _reached():
             connection = psycopg.Connection[dict[str, Any]].connect(
                 self._conninfo, **_PARAMETERS, options=options
             )
-            try:
+            # It is closed also in the middle of a COPY, which nothing could roll back.
+            with contextlib.closing(connection):
                 connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 yield BlockingReader(connection)
-            finally:
-                connection.close()  # also in the middle of a COPY, which nothing could roll back
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            raise StoreUnavailableError(type(error).__name__) from error
 
     async def notifications(self, channel: LiteralString) -> AsyncGenerator[str]:
         """Yield the payloads of the channel as they come, over a connection of its own.
@@ -262,7 +292,7 @@ class Database:
         Raises:
             StoreUnavailableError: the connection failed or ended; what comes meanwhile is lost.
         """
-        try:
+        with _reached():
             connection = await psycopg.AsyncConnection.connect(
                 self._conninfo,
                 autocommit=True,
@@ -277,8 +307,6 @@ class Database:
                 yield ""
                 async for notification in connection.notifies():
                     yield notification.payload
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            raise StoreUnavailableError(type(error).__name__) from error
 
     @contextlib.asynccontextmanager
     async def session(self, timeout_s: float) -> AsyncGenerator[Connection]:
@@ -287,12 +315,10 @@ class Database:
         Raises:
             StoreUnavailableError: nothing is known of what the transaction did.
         """
-        try:
+        with _reached():
             async with (
                 asyncio.timeout(timeout_s),
                 await Connection.connect(self._conninfo, **_PARAMETERS) as connection,
                 connection.transaction(),
             ):
                 yield connection
-        except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError) as error:
-            raise StoreUnavailableError(type(error).__name__) from error

@@ -15,11 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ingest_api.postgres.pool import Database
-    from ingest_api.producers.dead_letter_topic import DeadLetter
+    from ingest_api.producers.dead_letter_topic import DeadLetter, Place
 
 Row = dict[str, Any]
-Place = tuple[int, int, int]
-"""The place of a dead letter: its partition, its offset, and its time, in ms."""
 
 
 class DeadLetterRetries:
@@ -45,7 +43,8 @@ class DeadLetterRetries:
         """Return the attempts at these dead letters, the first one first."""
         attempts: dict[Place, list[Row]] = {}
         if dead_letters:
-            columns = [list(column) for column in zip(*map(place_of, dead_letters), strict=True)]
+            places = (each.place for each in dead_letters)
+            columns = [list(column) for column in zip(*places, strict=True)]
             for row in await self._database.select(self._SELECT, (self._topic, *columns)):
                 place = (row["partition"], row["offset"], row["buried_ms"])
                 attempts.setdefault(place, []).append(row)
@@ -64,7 +63,7 @@ class DeadLetterRetries:
         self, dead_letter: DeadLetter, attempt: int, by: str, to_partition: int
     ) -> bool:
         """Claim an attempt; return whether it is the caller's."""
-        parameters = (self._topic, *place_of(dead_letter), attempt, by, to_partition)
+        parameters = (self._topic, *dead_letter.place, attempt, by, to_partition)
         return bool(await self._database.select(self._CLAIM, parameters))
 
     _ARRIVED: Final = """
@@ -76,7 +75,7 @@ class DeadLetterRetries:
     async def note_arrival(self, dead_letter: DeadLetter, attempt: int, to_offset: int) -> None:
         """Store the offset of an attempt's record."""
         await self._database.select(
-            self._ARRIVED, (to_offset, self._topic, *place_of(dead_letter), attempt)
+            self._ARRIVED, (to_offset, self._topic, *dead_letter.place, attempt)
         )
 
     _RELEASE: Final = """
@@ -87,9 +86,4 @@ class DeadLetterRetries:
 
     async def release(self, dead_letter: DeadLetter, attempt: int) -> None:
         """Delete an attempt whose record is not in the log."""
-        await self._database.select(self._RELEASE, (self._topic, *place_of(dead_letter), attempt))
-
-
-def place_of(dead_letter: DeadLetter) -> Place:
-    """Return what identifies a dead letter in its topic, also after the topic was made anew."""
-    return dead_letter.partition, dead_letter.offset, dead_letter.time_ms
+        await self._database.select(self._RELEASE, (self._topic, *dead_letter.place, attempt))

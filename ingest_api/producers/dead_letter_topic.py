@@ -9,35 +9,31 @@ Values are let go at once, so memory does not grow with what was sent.
 from __future__ import annotations
 
 import heapq
-import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
-from ingest_api.errors import LogUnavailableError
-from schemas.clients.errors import KafkaUnreachableError
+from ingest_api.kafka.log_reader import LogReader
 from schemas.clients.kafka import READ_TO_END, READ_WHILE_WAITED_FOR
-from schemas.clients.ranges import Range, RangeReader
+from schemas.clients.ranges import Range
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
 
     from confluent_kafka import Message
 
+    from ingest_api.kafka.log_reader import LogReading
+
 _FIRST_PIECE: Final = 64
 _LARGEST_PIECE: Final = 2048
 _NEAR: Final = 500
 """So many dead letters are skipped by reading them; more by seeking."""
-_KAFKA_TIMEOUT_S: Final = 5.0
 _DAY_MS: Final = 24 * 60 * 60 * 1000
-_PROPERTIES: Final = READ_WHILE_WAITED_FOR | READ_TO_END
+Place = tuple[int, int, int]
+"""The place of a dead letter: its partition, its offset, and its time, in ms."""
 Bounds = dict[int, tuple[int, int]]
 """By partition: the first offset, and the one after the last."""
-
-
-class SearchEndedError(Exception):
-    """The time for a search is over, or the reader was closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +50,22 @@ class DeadLetter:
     value_bytes: int
     headers: Mapping[str, str]
 
+    @property
+    def place(self) -> Place:
+        """What identifies it in its topic, also after the topic was made anew."""
+        return self.partition, self.offset, self.time_ms
+
 
 class DeadLetterTopic:
     """Opens readers outside any consumer group; may be used by several threads."""
 
     def __init__(self, kafka: Mapping[str, str], topic: str) -> None:
         self.topic = topic
-        self._is_closed = threading.Event()
-        self._kafka = kafka
+        self._log = LogReader(kafka, topic, "dead-letters", READ_WHILE_WAITED_FOR | READ_TO_END)
 
     def close(self) -> None:
         """End all readers, as if their time were over."""
-        self._is_closed.set()
+        self._log.close()
 
     @contextmanager
     def open_reader(self, timeout_s: float) -> Generator[DeadLetterReader]:
@@ -73,53 +73,26 @@ class DeadLetterTopic:
 
         Raises:
             LogUnavailableError: Kafka does not answer.
-            SearchEndedError: the time is over.
+            ReadTimeoutError: the time is over.
         """
-        until = _Until(time.monotonic() + timeout_s, self._is_closed)
-        try:
-            with RangeReader(
-                self._kafka,
-                "dead-letters",
-                _PROPERTIES,
-                on_turn=until.check,
-                ask_s=_KAFKA_TIMEOUT_S,
-            ) as reader:
-                yield DeadLetterReader(reader, self.topic, until)
-        except KafkaUnreachableError as error:
-            raise LogUnavailableError(str(error)) from error
-
-
-class _Until:
-    """The end of a look at the topic."""
-
-    def __init__(self, at_s: float, is_closed: threading.Event) -> None:
-        self.at_s = at_s
-        self._is_closed = is_closed
-
-    def check(self) -> None:
-        if time.monotonic() > self.at_s or self._is_closed.is_set():
-            raise SearchEndedError
+        with self._log.reading(timeout_s) as reading:
+            yield DeadLetterReader(reading)
 
 
 class DeadLetterReader:
     """Reads the topic between the offsets that it had at the start; used by one thread."""
 
-    def __init__(self, reader: RangeReader, topic: str, until: _Until) -> None:
-        self._reader = reader
-        self._topic = topic
-        self._until = until
+    def __init__(self, reading: LogReading) -> None:
+        self._reading = reading
+        self._ranges = ranges = reading.ranges
+        self.topic = topic = reading.topic
         self._bounds: Bounds = {
-            partition: reader.bounds(topic, partition) for partition in reader.partitions(topic)
+            partition: ranges.bounds(topic, partition) for partition in ranges.partitions(topic)
         }
 
     def end_after(self, timeout_s: float) -> None:
         """End the reading after so long, from now on."""
-        self._until.at_s = time.monotonic() + timeout_s
-
-    @property
-    def topic(self) -> str:
-        """The name of the topic."""
-        return self._topic
+        self._reading.end_after(timeout_s)
 
     @property
     def total(self) -> int:
@@ -161,7 +134,7 @@ class DeadLetterReader:
         early_ms, late_ms = 0, int(time.time() * 1000) + _DAY_MS
         ends, passed = highs, 0
         while late_ms - early_ms > 1 and skip - passed > _NEAR:
-            self._until.check()
+            self._reading.check()
             middle_ms = (early_ms + late_ms) // 2
             offsets = self._ends_at(middle_ms, highs)
             newer = sum(highs[partition] - end for partition, end in offsets.items())
@@ -173,7 +146,7 @@ class DeadLetterReader:
 
     def _ends_at(self, time_ms: int, highs: Mapping[int, int]) -> dict[int, int]:
         """Return by partition the offset of the first dead letter of this time or later."""
-        found = self._reader.offsets_at(self._topic, list(highs), time_ms)
+        found = self._ranges.offsets_at(self.topic, list(highs), time_ms)
         return {
             partition: highs[partition] if offset is None else offset
             for partition, offset in zip(highs, found, strict=True)
@@ -191,8 +164,8 @@ class DeadLetterReader:
     def _messages(self, partition: int, begin: int, end: int) -> Iterator[Message]:
         """Yield the records of a partition from one offset up to another."""
         # One at a time: of many large ones none is held longer than it takes to look at it.
-        log_range = Range(self._topic, partition, begin, end)
-        for messages in self._reader.batches(log_range, at_once=1):
+        log_range = Range(self.topic, partition, begin, end)
+        for messages in self._ranges.batches(log_range, at_once=1):
             yield from messages
 
 

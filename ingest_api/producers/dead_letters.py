@@ -16,7 +16,6 @@ key is nobody's, or somebody else's.
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -27,14 +26,12 @@ from ingest_api.errors import (
     ConflictError,
     LogUnavailableError,
     NotFoundError,
+    ReadTimeoutError,
     RecordTooLargeError,
     UnavailableError,
 )
 from ingest_api.event_log.user_events import NOTHING_KEPT, NotAppendedError
-from ingest_api.kafka.range_reader import ReadTimeoutError
-from ingest_api.kafka.topic_setup import TopicSetupError
-from ingest_api.producers.dead_letter_retries import place_of
-from ingest_api.producers.dead_letter_topic import SearchEndedError
+from ingest_api.kafka.reading_threads import ReadingThreads
 from ingest_api.producers.dead_letter_views import (
     DeadLetterPage,
     dead_letter_view,
@@ -76,6 +73,7 @@ NOT_CHECKED: Final = (
     "The log behind the dead letter was not read in time, so it is not known whether its key was"
     " changed since: nothing was kept, try again, or say overNewer=true to retry it all the same"
 )
+NOT_READ: Final = "The dead letters were not read in time, try again"
 IN_DOUBT: Final = (
     "Kafka did not confirm the record in time, so it is not known whether it came into the log:"
     " where it did, the same retry again (again=true) is a repeat if the event has an event_id"
@@ -169,15 +167,19 @@ class DeadLetters:
         self._retries = retries
         self._user_log = user_log
         self._earlier_logs = earlier_logs
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="dead-letters")
-        self._waiting = 0
+        self._threads = ReadingThreads(
+            "dead-letters",
+            at_once=_THREADS,
+            most=_MOST_WAITING,
+            refusal="Too many requests look at the dead letters, try again",
+        )
         self._retrying: set[asyncio.Task[Retry]] = set()
 
     def close(self) -> None:
         """Accept no more requests, and end those under way."""
         self._topic.close()
         self._check.close()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._threads.close()
 
     async def select_page(self, letter_filter: DeadLetterFilter, page: Page) -> DeadLetterPage:
         """Return a page of the dead letters that fit the filter, the newest first.
@@ -188,7 +190,7 @@ class DeadLetters:
         result = await self._in_thread(lambda reader: _page(reader, letter_filter, page))
         attempts = await self._retries.select(result.dead_letters)
         views = [
-            dead_letter_view(each, attempts.get(place_of(each), [])) for each in result.dead_letters
+            dead_letter_view(each, attempts.get(each.place, [])) for each in result.dead_letters
         ]
         return DeadLetterPage(result.total, result.searched, result.all, views)
 
@@ -200,7 +202,7 @@ class DeadLetters:
         """
         dead_letter, value = await self._fetch(letter_id)
         attempts = await self._retries.select([dead_letter])
-        return whole_dead_letter_view(dead_letter, value, attempts.get(place_of(dead_letter), []))
+        return whole_dead_letter_view(dead_letter, value, attempts.get(dead_letter.place, []))
 
     async def retry(self, letter_id: str, request: RetryRequest) -> Retry:
         """Send a dead letter's record to the log once more; it is there on return.
@@ -241,14 +243,16 @@ class DeadLetters:
         check = self._check
         try:
             position, since_ms = await self._in_thread(
-                lambda reader: check.position(reader, dead_letter, value, partition)
+                lambda reader: check.position(reader, dead_letter, value, partition),
+                too_late=NOT_CHECKED,
             )
             retriable = Retriable(key, value, since_ms, position)
             state = await check.state(key, partition, position)
             checked = await self._in_thread(
-                lambda reader: check.find_change(reader, retriable, partition, state)
+                lambda reader: check.find_change(reader, retriable, partition, state),
+                too_late=NOT_CHECKED,
             )
-        except (ReadTimeoutError, RecordsGoneError):
+        except RecordsGoneError:
             raise UnavailableError(NOT_CHECKED) from None
         except RegistryUnreachableError as error:
             message = f"The schema registry can't be reached, try again: {error}"
@@ -272,15 +276,12 @@ class DeadLetters:
         version = earlier.version_of(dead_letter.headers.get("source-topic", ""))
         if version is None:
             return retry_partition(dead_letter, value, log.topic, log.partitions)
-        try:
-            key_of_log = await asyncio.to_thread(earlier.fetch_key, version)
-        except TopicSetupError as error:
-            raise UnavailableError(str(error)) from None
+        key_of_log = await asyncio.to_thread(earlier.fetch_key, version)
         check_key(key_of_log, earlier.reconciliation_key)
         return moved_partition(dead_letter, value, log.partitions)
 
     async def _next_attempt(self, dead_letter: DeadLetter, request: RetryRequest) -> int:
-        earlier = (await self._retries.select([dead_letter])).get(place_of(dead_letter), [])
+        earlier = (await self._retries.select([dead_letter])).get(dead_letter.place, [])
         if earlier and not request.again:
             last = earlier[-1]
             where = "?" if last["to_offset"] is None else last["to_offset"]
@@ -317,16 +318,13 @@ class DeadLetters:
             raise NotFoundError(UNKNOWN_DEAD_LETTER)
         return result
 
-    async def _in_thread(self, read: Callable[[DeadLetterReader], _T]) -> _T:
-        if self._waiting >= _MOST_WAITING:
-            raise UnavailableError("Too many requests look at the dead letters, try again")
-        self._waiting += 1
+    async def _in_thread(
+        self, read: Callable[[DeadLetterReader], _T], *, too_late: str = NOT_READ
+    ) -> _T:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, self._read, read)
-        except SearchEndedError:
-            raise UnavailableError("The dead letters were not read in time, try again") from None
-        finally:
-            self._waiting -= 1
+            return await self._threads.run(self._read, read)
+        except ReadTimeoutError:
+            raise UnavailableError(too_late) from None
 
     def _read(self, read: Callable[[DeadLetterReader], _T]) -> _T:
         with self._topic.open_reader(_TIMEOUT_S) as reader:
@@ -359,5 +357,5 @@ def _until_time_is_over(reader: DeadLetterReader) -> Iterator[DeadLetter]:
     reader.end_after(_SEARCH_S)
     try:
         yield from reader.newest_first()
-    except SearchEndedError:
+    except ReadTimeoutError:
         return

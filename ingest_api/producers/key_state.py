@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ingest_api.event_log.user_fold import Rules
 from ingest_api.producers.later_changes import Holder
-from schemas.log.positions import place_of as log_place_of
+from schemas.log.positions import place_of
 from schemas.read_model.tables import USER_COLUMNS
 from schemas.rules.attributes import attribute_field
 
@@ -70,7 +70,7 @@ async def read_key_state(
     return KeyState(
         rules=Rules.of(reconciliation_key, types, left_out or ()),
         holder=Holder(user["id"], _values(user)) if user else None,
-        changed_at=log_place_of(user["modified_position"] or user["id"])[1] if user else None,
+        changed_at=place_of(user["modified_position"] or user["id"])[1] if user else None,
         last_job_id=job["job_id"] if job else None,
         opened_offset=job["opened_offset"] if job and is_open else None,
     )

@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, Any
 from ingest_api.event_log.user_fold import JobOrder, changed_values, new_values
 from ingest_api.openapi.user_answers import FIELD_NAMES, shown_value
 from schemas.events import JobOpened, JobSealed, UserRow
-from schemas.log.positions import place_of as log_place_of
+from schemas.log.positions import place_of
 from schemas.rules.fields import FIELDS, USA_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ingest_api.event_log.user_fold import PlaceOf, Rules
+    from ingest_api.event_log.user_fold import JobOffset, Rules
     from schemas.events import AttributeType, Event
 
 Changes = dict[str, dict[str, Any]]
@@ -73,14 +73,14 @@ class LaterChanges:
 
     dead_letter: Retriable
     user_id: int | None
-    place_of: PlaceOf
+    job_offset: JobOffset
     rules: Rules
     last: Change | None = None
     _order: JobOrder = field(init=False)
 
     def __post_init__(self) -> None:
         """Begin before every job."""
-        self._order = JobOrder(self.place_of)
+        self._order = JobOrder(self.job_offset)
 
     def begin_behind(self, job_id: int) -> None:
         """Begin where this job is over, and all before it."""
@@ -115,7 +115,7 @@ class LaterChanges:
     def _may_change(self, offset: int, row: UserRow) -> bool:
         """Return whether the row was not refused because of who has, or has not, the key."""
         user_id = self.user_id
-        if user_id is None or offset <= log_place_of(user_id)[1]:
+        if user_id is None or offset <= place_of(user_id)[1]:
             # Whoever had the key then is gone, by a delete or a delsert behind this.
             return row.mode == "delete" or (row.user_id is None and is_complete(row))
         is_meant = row.user_id in (None, user_id)

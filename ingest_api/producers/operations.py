@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -11,10 +12,13 @@ from ingest_api.openapi.operation import (
     JSON,
     Answer,
     Operation,
-    Parameter,
     Refusal,
+    answer,
     either,
+    flag_parameter,
     page_parameters,
+    path_parameter,
+    query_parameter,
     refused,
     refused_detail,
 )
@@ -27,11 +31,7 @@ from ingest_api.producers.dead_letter_views import (
     WholeDeadLetter,
     changed_text,
 )
-from ingest_api.producers.dead_letters import (
-    ALREADY_RETRIED,
-    KEY_CHANGED,
-    UNKNOWN_DEAD_LETTER,
-)
+from ingest_api.producers.dead_letters import ALREADY_RETRIED, KEY_CHANGED, UNKNOWN_DEAD_LETTER
 from ingest_api.producers.retry_rules import NOT_RETRIED
 from ingest_api.producers.source_counts import SourcePage
 
@@ -69,54 +69,39 @@ _CHANGED_BY: Final[dict[str, Any]] = {
 }
 _CHANGED_TEXT: Final = changed_text(msgspec.convert(_CHANGED_BY, ChangedBy))
 _CHANGED: Final = "The key was changed after the letter, and `overNewer` is not `true`."
-_LETTER_ID: Final = Parameter(
-    name="letter_id",
-    place="path",
-    description="Of the dead letter: its partition and its offset.",
-    schema={"type": "string", "pattern": "^[0-9]{1,10}-[0-9]{1,19}$"},
-    is_required=True,
+_LETTER_ID: Final = path_parameter(
+    "letter_id",
+    "Of the dead letter: its partition and its offset.",
     example=_EXAMPLE_ID,
+    pattern="^[0-9]{1,10}-[0-9]{1,19}$",
 )
-_UNKNOWN: Final = refused("There is no such dead letter.", {"message": UNKNOWN_DEAD_LETTER})
+_UNKNOWN: Final = refused("There is no such dead letter.", UNKNOWN_DEAD_LETTER)
 
-LIST_LETTERS: Final = Operation(
+_for_admins: Final = partial(Operation, tag="Producers", role="admin")
+LIST_LETTERS: Final = _for_admins(
     summary="Dead letters, the newest first",
     description="Records of other producers that could not be applied, each with its reason. "
     "Without filters a page costs the same at any depth. With one, all are looked through, the "
     "newest first, for ten seconds at most.",
-    tag="Producers",
-    role="admin",
     parameters=(
         *page_parameters(),
-        Parameter(
-            name="reason",
-            place="query",
-            description="Only letters with this code.",
-            schema={"type": "string", "minLength": 1},
-            example="MISROUTED",
-        ),
-        Parameter(
-            name="sourcePartition",
-            place="query",
-            description="Only letters from this partition of `user-events`.",
+        query_parameter("reason", "Only letters with this code.", example="MISROUTED"),
+        query_parameter(
+            "sourcePartition",
+            "Only letters from this partition of `user-events`.",
             schema={"type": "integer", "minimum": 0, "maximum": 2**31 - 1},
             example=3,
         ),
     ),
-    answers={200: Answer(description="A page of dead letters.", bodies={JSON: DeadLetterPage})},
+    answers={200: answer("A page of dead letters.", DeadLetterPage)},
 )
-SHOW_LETTER: Final = Operation(
+SHOW_LETTER: Final = _for_admins(
     summary="One dead letter",
     description="With all that its record holds, as bytes and, where it is an event, as JSON.",
-    tag="Producers",
-    role="admin",
     parameters=(_LETTER_ID,),
-    answers={
-        200: Answer(description="The letter.", bodies={JSON: WholeDeadLetter}),
-        404: _UNKNOWN,
-    },
+    answers={200: answer("The letter.", WholeDeadLetter), 404: _UNKNOWN},
 )
-RETRY_LETTER: Final = Operation(
+RETRY_LETTER: Final = _for_admins(
     summary="Retry a dead letter",
     description="The record is appended to `user-events` as it came, with the header "
     "`retried-from`: to the partition of its key where the record's key is its event's, else to "
@@ -126,26 +111,17 @@ RETRY_LETTER: Final = Operation(
     "Where the letter's key was changed after it, by whatever the log has behind it, the retry is "
     "refused, because it would set the user back; letters of one key that are retried in the "
     "order of the log are not in each other's way.",
-    tag="Producers",
-    role="admin",
     parameters=(
         _LETTER_ID,
-        Parameter(
-            name="again",
-            place="query",
-            description="`true`: also where it was retried before.",
-            schema={"type": "string", "enum": ["true", "false"], "default": "false"},
-        ),
-        Parameter(
-            name="overNewer",
-            place="query",
-            description="`true`: also where its key was changed after the letter, which is not"
-            " looked for then.",
-            schema={"type": "string", "enum": ["true", "false"], "default": "false"},
+        flag_parameter("again", "`true`: also where it was retried before."),
+        flag_parameter(
+            "overNewer",
+            "`true`: also where its key was changed after the letter, which is not looked for"
+            " then.",
         ),
     ),
     answers={
-        200: Answer(description="The record is in the log.", bodies={JSON: LetterRetried}),
+        200: answer("The record is in the log.", LetterRetried),
         404: _UNKNOWN,
         409: either(
             Answer(
@@ -167,15 +143,13 @@ RETRY_LETTER: Final = Operation(
             ),
             refused(
                 "It was retried before, and `again` is not `true`.",
-                {
-                    "message": f"{ALREADY_RETRIED}, by admin, to partition 1, offset 2048: say"
-                    " again=true to retry it once more"
-                },
+                f"{ALREADY_RETRIED}, by admin, to partition 1, offset 2048: say"
+                " again=true to retry it once more",
             ),
             refused(
                 "It carries a job, is no event of other producers, doesn't say where it was, or"
                 " comes from a log by another key.",
-                {"message": f"{NOT_RETRIED}: other producers send UserRow, and this is JobStatus"},
+                f"{NOT_RETRIED}: other producers send UserRow, and this is JobStatus",
             ),
         ),
     },
@@ -187,5 +161,5 @@ SOURCES: Final = Operation(
     tag="Producers",
     role="reader",
     parameters=page_parameters(),
-    answers={200: Answer(description="A page of sources.", bodies={JSON: SourcePage})},
+    answers={200: answer("A page of sources.", SourcePage)},
 )

@@ -22,7 +22,7 @@ from functools import partial
 from itertools import takewhile
 from typing import TYPE_CHECKING, Final, cast
 
-from ingest_api.kafka.range_reader import LogRange, RangeReader
+from ingest_api.kafka.log_reader import LogRange, LogReader
 from ingest_api.postgres.pool import PUBLIC
 from ingest_api.producers.key_state import read_key_state
 from ingest_api.producers.later_changes import Change, LaterChanges
@@ -36,8 +36,7 @@ if TYPE_CHECKING:
     from confluent_kafka import Message
 
     from ingest_api.event_log.job_events import JobLog
-    from ingest_api.event_log.user_fold import PlaceOf
-    from ingest_api.kafka.range_reader import RangeReading
+    from ingest_api.kafka.log_reader import LogReading
     from ingest_api.postgres.pool import Database
     from ingest_api.producers.dead_letter_topic import DeadLetter, DeadLetterReader
     from ingest_api.producers.key_state import KeyState
@@ -73,7 +72,7 @@ class RetryCheck:
         self._job_log = job_log
         self._kafka = settings.kafka
         self._topic = settings.topics.user_events.name
-        self._ranges = RangeReader(self._kafka, self._topic)
+        self._ranges = LogReader(self._kafka, self._topic)
 
     def close(self) -> None:
         """End what is being read, as if it had taken too long."""
@@ -128,7 +127,7 @@ class RetryCheck:
         offset = whole_number(headers.get("source-offset", ""))
         if partition is None or offset is None or not topic:
             return None
-        with RangeReader(self._kafka, topic).reading(_TIMEOUT_S) as reading:
+        with LogReader(self._kafka, topic).reading(_TIMEOUT_S) as reading:
             found = reading.fetch(partition, offset)
         return found if found is not None and found.value() == value else None
 
@@ -162,7 +161,7 @@ class RetryCheck:
             RegistryUnreachableError: a schema can't be had now.
         """
         user_id = state.holder and state.holder.user_id
-        changes = LaterChanges(dead_letter, user_id, self._place_of, state.rules)
+        changes = LaterChanges(dead_letter, user_id, self._job_log.ledger.offset_of, state.rules)
         if state.last_job_id is not None and state.opened_offset is None:
             changes.begin_behind(state.last_job_id)
         begin = dead_letter.offset + 1 if state.opened_offset is None else state.opened_offset
@@ -191,7 +190,7 @@ class RetryCheck:
         return checked.changes.last
 
     def _change_in_tables(
-        self, reading: RangeReading, dead_letter: Retriable, partition: int, changed_at: int | None
+        self, reading: LogReading, dead_letter: Retriable, partition: int, changed_at: int | None
     ) -> Change | None:
         """Return the last change of the holder, unless it is a retry of a dead letter."""
         if changed_at is None or changed_at <= dead_letter.offset:
@@ -204,15 +203,13 @@ class RetryCheck:
 
     def _read(
         self,
-        reading: RangeReading,
+        reading: LogReading,
         dead_letters: DeadLetterReader,
         log_range: LogRange,
         changes: LaterChanges,
     ) -> None:
         others = _OtherDeadLetters(self, dead_letters, changes.dead_letter, log_range.partition)
-        # The brackets of jobs are keyed by the job's id.
-        keys = {str(job.accepted.job_id).encode() for job in self._job_log.ledger.jobs}
-        keys.add(changes.dead_letter.key.encode())
+        keys = self._job_log.ledger.keys_with(changes.dead_letter.key)
         for messages in reading.batches(log_range):
             for message in messages:
                 if message.key() not in keys or (event := self._decoded(message)) is None:
@@ -222,16 +219,6 @@ class RetryCheck:
 
     def _decoded(self, message: Message) -> Event | None:
         return self._job_log.schemas.decode_or_none(message.value())
-
-    @property
-    def _place_of(self) -> PlaceOf:
-        ledger = self._job_log.ledger
-
-        def place_of(job_id: int) -> int | None:
-            job = ledger.job(job_id)
-            return None if job is None else job.offset
-
-        return place_of
 
 
 class _OtherDeadLetters:

@@ -12,7 +12,7 @@ from ingest_api.web.dates import date_text
 from schemas.read_model.tables import OTHER_SOURCES
 
 if TYPE_CHECKING:
-    from ingest_api.postgres.pool import Database, Snapshot
+    from ingest_api.postgres.pool import Database
     from ingest_api.web.paging import Page
 
 _COUNTS: Final = (
@@ -55,14 +55,9 @@ class SourceReader:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    _SELECT: Final = """
-    SELECT source, inserted, updated, unchanged, deleted, rejected, dead, repeats,
-           first_at, last_at, count(*) OVER () AS total
-    FROM public.sources
-    ORDER BY last_at DESC, source NULLS FIRST
-    LIMIT %s OFFSET %s
+    _COLUMNS: Final = """
+    source, inserted, updated, unchanged, deleted, rejected, dead, repeats, first_at, last_at
     """
-    _TOTAL: Final = "SELECT count(*) AS total FROM public.sources"
 
     async def select_page(self, page: Page) -> SourcePage:
         """Return a page of the sources.
@@ -70,14 +65,11 @@ class SourceReader:
         Raises:
             StoreUnavailableError: Postgres doesn't answer.
         """
-
-        async def read(snapshot: Snapshot) -> SourcePage:
-            rows = await snapshot.select(self._SELECT, (page.size, page.start))
-            counted = rows or await snapshot.select(self._TOTAL)
-            total: int = counted[0]["total"] if counted else 0
-            return SourcePage(total, [_source_view(row) for row in rows])
-
-        return await self._database.read(read)
+        order: Final = "last_at DESC, source NULLS FIRST"
+        total, rows = await self._database.select_page(
+            self._COLUMNS, "public.sources", order=order, size=page.size, start=page.start
+        )
+        return SourcePage(total, [_source_view(row) for row in rows])
 
 
 def _source_view(row: dict[str, Any]) -> SourceShown:

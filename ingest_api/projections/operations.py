@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
@@ -10,25 +11,25 @@ from msgspec import Meta
 
 from ingest_api.openapi.operation import (
     JSON,
-    Answer,
     Operation,
-    Parameter,
+    answer,
     either,
     page_parameters,
+    path_parameter,
     refused,
 )
 from ingest_api.openapi.response_types import ContractDate, Count
-from ingest_api.projections.registry import point_of
+from ingest_api.projections.registry import Purpose, State
 from ingest_api.web.dates import date_text, optional_date_text
 from ingest_api.web.json_body import JsonBody
 from schemas.log.truncation import truncated
 
 if TYPE_CHECKING:
+    from ingest_api.projections.registry import Instance
+
     Row = dict[str, Any]
 
 UNKNOWN_PROJECTION: Final = "There is no projection with this number"
-Purpose = Literal["live", "rebuild", "verify", "upgrade", "undo", "preview", "as_of"]
-State = Literal["requested", "building", "ready", "active", "retired", "failed", "dropped"]
 
 
 class ProjectionRequest(JsonBody, frozen=True, kw_only=True):
@@ -101,74 +102,79 @@ class ProjectionPage(msgspec.Struct, frozen=True):
     projections: list[Projection]
 
 
-def projection_of(row: Row) -> Projection:
-    """Return the answer for a row of the registry."""
-    rate = _records_per_s(row)
-    point = point_of(row)
+def projection_of(instance: Instance) -> Projection:
+    """Return the answer for an instance of the registry."""
+    rate = _records_per_s(instance)
+    point = instance.point
     return Projection(
-        number=row["number"],
-        purpose=row["purpose"],
-        state=row["state"],
-        step=row["step"],
-        mend=row["mends"],
+        number=instance.number,
+        purpose=instance.purpose,
+        state=instance.state,
+        step=instance.step,
+        mend=instance.mends,
         as_of=None if point is None else str(point),
-        records_done=row["records_done"],
-        records_total=row["records_total"],
+        records_done=instance.records_done,
+        records_total=instance.records_total,
         records_per_second=None if rate is None else round(rate, 1),
-        estimated_finish_date=_estimated_finish(row, rate),
-        requested_by=row["requested_by"],
-        requested_date=date_text(row["requested_at"]),
-        started_date=optional_date_text(row["started_at"]),
-        ready_date=optional_date_text(row["ready_at"]),
-        activated_date=optional_date_text(row["activated_at"]),
-        retired_date=optional_date_text(row["retired_at"]),
-        failure=row["failure"],
-        failed_date=optional_date_text(_retry_at(row, "failedAt")),
-        next_try_date=_next_try_date(row),
-        result=_found_out(row),
+        estimated_finish_date=_estimated_finish(instance, rate),
+        requested_by=instance.requested_by,
+        requested_date=date_text(instance.requested_at),
+        started_date=optional_date_text(instance.started_at),
+        ready_date=optional_date_text(instance.ready_at),
+        activated_date=optional_date_text(instance.activated_at),
+        retired_date=optional_date_text(instance.retired_at),
+        failure=instance.failure,
+        failed_date=optional_date_text(_retry_at(instance, "failedAt")),
+        next_try_date=_next_try_date(instance),
+        result=_found_out(instance),
     )
 
 
-def _found_out(row: Row) -> Row | None:
+def _found_out(instance: Instance) -> Row | None:
     """Return the result without what the builder has noted for itself."""
-    result: Row = row["result"] or {}
+    result: Row = instance.result or {}
     return {name: each for name, each in result.items() if name != "retry"} or None
 
 
-def _next_try_date(row: Row) -> str | None:
-    at = _retry_at(row, "nextTryAt")
-    return None if at is None or at < row["at"] else date_text(at)
+def _next_try_date(instance: Instance) -> str | None:
+    at = _retry_at(instance, "nextTryAt")
+    return None if at is None or at < instance.at else date_text(at)
 
 
-def _retry_at(row: Row, name: str) -> datetime | None:
+def _retry_at(instance: Instance, name: str) -> datetime | None:
     """Return when the builder tries the instance again, as it has noted."""
-    result: Row = row["result"] or {}
+    result: Row = instance.result or {}
     retry: dict[str, str] | None = result.get("retry")
     return None if retry is None else datetime.fromisoformat(retry[name])
 
 
-def _records_per_s(row: Row) -> float | None:
+def _records_per_s(instance: Instance) -> float | None:
     """Return the speed at which it is built, or was."""
-    now = row["at"] if row["state"] == "building" else None
-    end = row["ready_at"] or row["activated_at"] or now
-    if row["started_at"] is None or end is None:
+    now = instance.at if instance.state == "building" else None
+    end = instance.ready_at or instance.activated_at or now
+    if instance.started_at is None or end is None:
         return None
-    elapsed_s = (end - row["started_at"]).total_seconds()
-    return row["records_done"] / elapsed_s if elapsed_s > 0 else None
+    elapsed_s = (end - instance.started_at).total_seconds()
+    return instance.records_done / elapsed_s if elapsed_s > 0 else None
 
 
-def _estimated_finish(row: Row, rate: float | None) -> str | None:
-    left = row["records_total"] - row["records_done"]
-    if row["state"] != "building" or not rate or left <= 0:
+def _estimated_finish(instance: Instance, rate: float | None) -> str | None:
+    left = instance.records_total - instance.records_done
+    if instance.state != "building" or not rate or left <= 0:
         return None
     seconds = left / rate
     # The first look at a long log may promise more years than a date has.
-    return date_text(row["at"] + timedelta(seconds=seconds)) if seconds < _LONGEST_S else None
+    return date_text(instance.at + timedelta(seconds=seconds)) if seconds < _LONGEST_S else None
 
 
 _LONGEST_S: Final = 366 * 24 * 3600
 
-REQUEST_PROJECTION: Final = Operation(
+LOG_TRUNCATED: Final = refused(
+    "The log's first records are gone, so no tables can be made from it.",
+    truncated("user-events", 0, 4711),
+)
+_for_admins: Final = partial(Operation, tag="Projections", role="admin")
+REQUEST_PROJECTION: Final = _for_admins(
     summary="Build the tables anew from the log",
     description=(
         "Beside the live ones, which go on; then both are compared at equal offsets. "
@@ -176,51 +182,31 @@ REQUEST_PROJECTION: Final = Operation(
         "one transaction. The processor's builder does it; ask for the projection to see how far "
         "it is."
     ),
-    tag="Projections",
-    role="admin",
     body={JSON: ProjectionRequest},
     answers={
-        202: Answer(description="It will be built.", bodies={JSON: Projection}),
+        202: answer("It will be built.", Projection),
         409: either(
             refused(
                 "One that may take the place of the live tables is at work already.",
-                {"message": "Projection 7 (rebuild) is at work, being built: 43 %"},
+                "Projection 7 (rebuild) is at work, being built: 43 %",
             ),
-            refused(
-                "The log's first records are gone, so no tables can be made from it.",
-                {"message": truncated("user-events", 0, 4711)},
-            ),
+            LOG_TRUNCATED,
         ),
     },
 )
-LIST_PROJECTIONS: Final = Operation(
+LIST_PROJECTIONS: Final = _for_admins(
     summary="List projections",
     description="Those that are live, those that are being built, and what there was before.",
-    tag="Projections",
-    role="admin",
     parameters=page_parameters(),
-    answers={
-        200: Answer(
-            description="A page of all projections, the newest first.",
-            bodies={JSON: ProjectionPage},
-        )
-    },
+    answers={200: answer("A page of all projections, the newest first.", ProjectionPage)},
 )
-SHOW_PROJECTION: Final = Operation(
+SHOW_PROJECTION: Final = _for_admins(
     summary="Show a projection",
-    tag="Projections",
-    role="admin",
     parameters=(
-        Parameter(
-            name="number",
-            place="path",
-            description="The projection's number.",
-            schema={"type": "string", "pattern": "^[0-9]{1,9}$"},
-            example="7",
-        ),
+        path_parameter("number", "The projection's number.", example="7", pattern="^[0-9]{1,9}$"),
     ),
     answers={
-        200: Answer(description="The projection.", bodies={JSON: Projection}),
-        404: refused("There is no such projection.", {"message": UNKNOWN_PROJECTION}),
+        200: answer("The projection.", Projection),
+        404: refused("There is no such projection.", UNKNOWN_PROJECTION),
     },
 )

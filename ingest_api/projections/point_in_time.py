@@ -38,7 +38,7 @@ class Point:
 
     @property
     def is_now(self) -> bool:
-        """Whether the audience is meant as it is, not as it was."""
+        """True where the audience is meant as it is, not as it was."""
         return self.job_id is None and self.time is None
 
     def __str__(self) -> str:

@@ -11,17 +11,22 @@ a time; and past audiences, ``as_of`` a point, of which a few are kept for reade
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, LiteralString
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal, LiteralString
 
 from ingest_api.projections.point_in_time import Point
 from schemas.read_model import tables as read_model
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from ingest_api.postgres.pool import Connection, Database
     from ingest_api.web.paging import Page
 
     Row = dict[str, Any]
 
+Purpose = Literal["live", "rebuild", "verify", "upgrade", "undo", "preview", "as_of"]
+State = Literal["requested", "building", "ready", "active", "retired", "failed", "dropped"]
 MOST_PAST: Final = 4
 """Past audiences kept at once; each takes the room of the live tables."""
 IN_USE_S: Final = 300
@@ -32,6 +37,51 @@ _COLUMNS: LiteralString = """
     requested_by, requested_at, started_at, ready_at, activated_at, retired_at, failure, result,
     clock_timestamp() AS at
 """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instance:
+    """A row of the registry: an instance, or the request for one; ``at`` is when it was read."""
+
+    number: int
+    purpose: Purpose
+    state: State
+    step: str | None
+    mends: bool
+    as_of_time: datetime | None
+    as_of_job_id: int | None
+    records_done: int
+    records_total: int
+    requested_by: str
+    requested_at: datetime
+    started_at: datetime | None
+    ready_at: datetime | None
+    activated_at: datetime | None
+    retired_at: datetime | None
+    failure: str | None
+    result: dict[str, Any] | None
+    at: datetime
+
+    @property
+    def point(self) -> Point | None:
+        """The point that it is as of; None for other kinds of instances."""
+        if self.purpose != "as_of":
+            return None
+        return Point(job_id=self.as_of_job_id, time=self.as_of_time)
+
+    @property
+    def progress(self) -> str:
+        """How far it is, for sentences."""
+        match self.state:
+            case "requested":
+                return "no builder has taken it yet"
+            case "building" if self.records_total:
+                percent = min(100, self.records_done * 100 // self.records_total)
+                return f"being built: {percent} %"
+            case "building":
+                return "being built"
+            case state:
+                return state
 
 
 class InstanceRegistry:
@@ -63,10 +113,10 @@ class InstanceRegistry:
     _SELECT: LiteralString = "SELECT" + _COLUMNS + "FROM public.projection_instance"
     _FETCH: LiteralString = _SELECT + " WHERE number = %(number)s"
 
-    async def fetch(self, number: int) -> Row | None:
+    async def fetch(self, number: int) -> Instance | None:
         """Return the instance with this number, or None."""
         rows = await self._database.select_projected(self._FETCH, {"number": number})
-        return rows[0] if rows else None
+        return Instance(**rows[0]) if rows else None
 
     # In the words of the unique index projection_instance_one_at_work.
     _FETCH_AT_WORK: LiteralString = (
@@ -77,28 +127,21 @@ class InstanceRegistry:
     """
     )
 
-    async def fetch_at_work(self) -> Row | None:
+    async def fetch_at_work(self) -> Instance | None:
         """Return the one instance at work that may end in a switch, or None."""
         rows = await self._database.select_projected(self._FETCH_AT_WORK)
-        return rows[0] if rows else None
+        return Instance(**rows[0]) if rows else None
 
-    _COUNT: LiteralString = "SELECT count(*) AS total FROM public.projection_instance"
-    _SELECT_PAGE: LiteralString = (
-        _SELECT
-        + """
-    ORDER BY number DESC
-    LIMIT %(size)s OFFSET %(start)s
-    """
-    )
-
-    async def select_page(self, page: Page) -> tuple[int, list[Row]]:
+    async def select_page(self, page: Page) -> tuple[int, list[Instance]]:
         """Return how many instances there have been, and a page of them, the newest first."""
-        counted = await self._database.select_projected(self._COUNT)
-        if not counted:
-            return 0, []
-        parameters = {"size": page.size, "start": page.start}
-        rows = await self._database.select_projected(self._SELECT_PAGE, parameters)
-        return counted[0]["total"], rows
+        total, rows = await self._database.select_page(
+            _COLUMNS,
+            "public.projection_instance",
+            order="number DESC",
+            size=page.size,
+            start=page.start,
+        )
+        return total, [Instance(**row) for row in rows]
 
     # Of this code's version alone: the tables of another may have other columns.
     # A failure is told again for a while, so that who asks at once is not a build each time.
@@ -124,10 +167,10 @@ class InstanceRegistry:
     SELECT * FROM found
     """.replace("<columns>", _COLUMNS)
 
-    async def use_past(self, point: Point) -> Row | None:
+    async def use_past(self, point: Point) -> Instance | None:
         """Return the past audience as of the point and mark it as used; None if not requested."""
         rows = await self._database.select_projected(self._FIND, _find_parameters(point))
-        return rows[0] if rows else None
+        return Instance(**rows[0]) if rows else None
 
     _HAS_REGISTRY: LiteralString = (
         "SELECT to_regclass('public.projection_instance') IS NOT NULL AS is_there"
@@ -182,35 +225,10 @@ class InstanceRegistry:
         released = await connection.execute(self._RELEASE, {"in_use_s": IN_USE_S})
         return released.rowcount > 0
 
-    async def select_kept_past(self) -> list[Row]:
+    async def select_kept_past(self) -> list[Instance]:
         """Return the past audiences that are kept."""
-        return await self._database.select_projected(self._SELECT_KEPT)
-
-
-def point_of(row: Row) -> Point | None:
-    """Return the point that an instance is as of; None for other kinds of instances."""
-    if row["purpose"] != "as_of":
-        return None
-    return Point(job_id=row["as_of_job_id"], time=row["as_of_time"])
-
-
-def progress_text(row: Row) -> str:
-    """Return how far an instance is, for sentences."""
-    match row["state"]:
-        case "requested":
-            return "no builder has taken it yet"
-        case "building" if row["records_total"]:
-            return f"being built: {percent(row)} %"
-        case "building":
-            return "being built"
-        case state:
-            return state
-
-
-def percent(row: Row) -> int:
-    """Return how much of it is built; 0 while that is not known."""
-    total: int = row["records_total"]
-    return min(100, row["records_done"] * 100 // total) if total else 0
+        rows = await self._database.select_projected(self._SELECT_KEPT)
+        return [Instance(**row) for row in rows]
 
 
 def _find_parameters(point: Point) -> dict[str, object]:

@@ -24,7 +24,6 @@ from ingest_api.projections.operations import (
     ProjectionRequest,
     projection_of,
 )
-from ingest_api.projections.registry import progress_text
 from ingest_api.web.json_body import INVALID_BODY, json_body
 from ingest_api.web.paging import page_of
 from ingest_api.web.parameters import whole_number
@@ -32,30 +31,26 @@ from ingest_api.web.parameters import whole_number
 if TYPE_CHECKING:
     from sanic import Blueprint, Request
 
-    from ingest_api.errors import (
-        IngestError,
-    )
-    from ingest_api.kafka.log_start import LogStart
-    from ingest_api.projections.operations import (
-        Projection,
-    )
-    from ingest_api.projections.registry import InstanceRegistry
-
-    Row = dict[str, Any]
+    from ingest_api.errors import IngestError
+    from ingest_api.kafka.log_start import LogStartCheck
+    from ingest_api.projections.operations import Projection
+    from ingest_api.projections.registry import Instance, InstanceRegistry
 
 _MOST_NUMBER: Final = 2**31 - 1
 _log = structlog.stdlib.get_logger("rollcall.api")
 
 
-def add_projection_routes(api: Blueprint, instances: InstanceRegistry, log_start: LogStart) -> None:
+def add_projection_routes(
+    api: Blueprint, instances: InstanceRegistry, log_start: LogStartCheck
+) -> None:
     """Add the routes."""
 
     @api.get("/admin/projections")
     @described(LIST_PROJECTIONS)
     async def list_projections(request: Request[Any, Any]) -> ProjectionPage:
         account_of(request, "admin")
-        total, rows = await instances.select_page(page_of(request))
-        return ProjectionPage(total, [projection_of(row) for row in rows])
+        total, found = await instances.select_page(page_of(request))
+        return ProjectionPage(total, [projection_of(each) for each in found])
 
     @api.get("/admin/projections/<number:str>")
     @described(SHOW_PROJECTION)
@@ -89,14 +84,14 @@ async def _refusal(instances: InstanceRegistry) -> IngestError:
     """Say why none was taken: one is at work, or nobody has made the registry."""
     at_work = await instances.fetch_at_work()
     if at_work is not None:
-        what = f"Projection {at_work['number']} ({at_work['purpose']}) is at work"
-        return ConflictError(f"{what}, {progress_text(at_work)}")
+        what = f"Projection {at_work.number} ({at_work.purpose}) is at work"
+        return ConflictError(f"{what}, {at_work.progress}")
     return UnavailableError("No processor has made its tables yet: try again once one runs")
 
 
-async def _fetch(instances: InstanceRegistry, text: str) -> Row:
+async def _fetch(instances: InstanceRegistry, text: str) -> Instance:
     number = whole_number(text, _MOST_NUMBER)
-    row = None if number is None else await instances.fetch(number)
-    if row is None:
+    instance = None if number is None else await instances.fetch(number)
+    if instance is None:
         raise NotFoundError(UNKNOWN_PROJECTION)
-    return row
+    return instance

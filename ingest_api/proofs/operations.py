@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from ingest_api.jobs.operations import JOB_ID, UNKNOWN_JOB_ID
-from ingest_api.openapi.operation import JSON, Answer, Operation, refused
+from ingest_api.openapi.operation import Operation, answer, refused
 from ingest_api.openapi.response_types import JobProof
 
 JOB_PROOF: Final = Operation(
@@ -20,14 +20,12 @@ JOB_PROOF: Final = Operation(
     role="reader",
     parameters=(JOB_ID,),
     answers={
-        200: Answer(description="The proof.", bodies={JSON: JobProof}),
+        200: answer("The proof.", JobProof),
         400: UNKNOWN_JOB_ID,
         409: refused(
             "The job has not ended, or its events are no longer in the log.",
-            {
-                "message": "The job has not ended, so there is nothing to prove yet: ask again"
-                " once its state is COMPLETED or COMPLETED_WITH_ERRORS"
-            },
+            "The job has not ended, so there is nothing to prove yet: ask again"
+            " once its state is COMPLETED or COMPLETED_WITH_ERRORS",
         ),
     },
 )

@@ -6,16 +6,15 @@ changes, so imports may go on meanwhile.
 
 from __future__ import annotations
 
-import asyncio
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from ingest_api.errors import ConflictError, UnavailableError
-from ingest_api.kafka.range_reader import LogRange, ReadTimeoutError
+from ingest_api.errors import ConflictError, ReadTimeoutError, UnavailableError
+from ingest_api.kafka.log_reader import LogRange
+from ingest_api.kafka.reading_threads import ReadingThreads
 from ingest_api.openapi.response_types import JobProof, ProofFinding, ProofPartition
 from ingest_api.proofs.partition import JobPart, PartitionProof, ProofFindings
 from ingest_api.proofs.surviving_users import SURVIVING_USER_TYPES, SurvivingUsers
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ingest_api.event_log.ledger import LedgerJob
-    from ingest_api.kafka.range_reader import RangeReader
+    from ingest_api.kafka.log_reader import LogReader
     from ingest_api.postgres.pool import BlockingReader, Database
     from schemas.clients.event_schemas import EventSchemas
     from schemas.events import JobState
@@ -55,19 +54,21 @@ ORDER BY partition
 class JobProofs:
     """Proves jobs for one API process: one at a time, a few wait."""
 
-    def __init__(
-        self, database: Database, range_reader: RangeReader, schemas: EventSchemas
-    ) -> None:
+    def __init__(self, database: Database, log_reader: LogReader, schemas: EventSchemas) -> None:
         self._database = database
         self._schemas = schemas
-        self._range_reader = range_reader
-        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="proof")
-        self._waiting = 0
+        self._log_reader = log_reader
+        self._threads = ReadingThreads(
+            "proof",
+            at_once=_AT_ONCE,
+            most=_AT_ONCE + _MOST_WAITING,
+            refusal="Too many proofs are being made, try again",
+        )
 
     def close(self) -> None:
         """Accept no more requests, and end the proof under way."""
-        self._range_reader.close()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._log_reader.close()
+        self._threads.close()
 
     async def prove(self, job: LedgerJob) -> JobProof:
         """Return the proof.
@@ -77,11 +78,8 @@ class JobProofs:
             UnavailableError: too many are asked for, or it takes too long.
             StoreUnavailableError: Postgres doesn't answer.
         """
-        if self._waiting >= _AT_ONCE + _MOST_WAITING:
-            raise UnavailableError("Too many proofs are being made, try again")
-        self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, self._prove, job)
+            return await self._threads.run(self._prove, job)
         except ReadTimeoutError:
             raise UnavailableError(
                 f"The proof was not made within {_TIMEOUT_S:g} s: try again when Kafka and"
@@ -96,8 +94,6 @@ class JobProofs:
                 "The log no longer holds the job's events, so nothing can be proved:"
                 " its records have been taken out of user-events",
             ) from None
-        finally:
-            self._waiting -= 1
 
     def _prove(self, job: LedgerJob) -> JobProof:
         until_s = time.monotonic() + _TIMEOUT_S
@@ -139,7 +135,7 @@ class JobProofs:
         proof = PartitionProof(state.job_id, part, survivors, findings)
         log_range = LogRange(part.partition, part.opened_offset, part.sealed_offset)
         timeout_s = max(0.0, until_s - time.monotonic())
-        for messages in self._range_reader.batches(log_range, timeout_s=timeout_s):
+        for messages in self._log_reader.batches(log_range, timeout_s=timeout_s):
             offsets = np.array([message.offset() for message in messages], np.int64)
             values = [message.value() or b"" for message in messages]
             self._schemas.learn(values)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import OffsetSpec
 
+from ingest_api.errors import LogUnavailableError
 from schemas.clients.kafka import make_admin
 
 if TYPE_CHECKING:
@@ -15,10 +16,6 @@ if TYPE_CHECKING:
     from schemas.log.topics import Topic
 
 _TIMEOUT_S: Final = 5.0
-
-
-class LagUnknownError(Exception):
-    """Kafka does not answer."""
 
 
 class ConsumerLag:
@@ -33,7 +30,7 @@ class ConsumerLag:
         """Return the offsets that grow while a job is published or applied.
 
         Raises:
-            LagUnknownError: Kafka does not answer.
+            LogUnavailableError: Kafka does not answer.
         """
         return (*self.ends(), *self.next_offsets())
 
@@ -41,7 +38,7 @@ class ConsumerLag:
         """Return the offset after the last record of each partition.
 
         Raises:
-            LagUnknownError: Kafka does not answer.
+            LogUnavailableError: Kafka does not answer.
         """
         latest: dict[Any, Any] = {place: OffsetSpec.latest() for place in self._places}
         answers = cast(
@@ -50,13 +47,13 @@ class ConsumerLag:
         try:
             return [answers[place].result().offset for place in self._places]
         except KafkaException as error:
-            raise LagUnknownError(str(error)) from error
+            raise LogUnavailableError(str(error)) from error
 
     def next_offsets(self) -> list[int]:
         """Return the offsets that the processors have committed by partition; 0 before they have.
 
         Raises:
-            LagUnknownError: Kafka does not answer.
+            LogUnavailableError: Kafka does not answer.
         """
         request = ConsumerGroupTopicPartitions(self._group, self._places)
         answers = cast(
@@ -66,6 +63,6 @@ class ConsumerLag:
         try:
             found = answers[self._group].result().topic_partitions
         except KafkaException as error:
-            raise LagUnknownError(str(error)) from error
+            raise LogUnavailableError(str(error)) from error
         offsets = {place.partition: max(0, place.offset) for place in found}
         return [offsets.get(place.partition, 0) for place in self._places]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from confluent_kafka import OFFSET_END, KafkaException, TopicPartition
 
+from ingest_api.errors import LeaseLostError
 from schemas.clients.kafka import make_consumer
 
 if TYPE_CHECKING:
@@ -21,10 +22,6 @@ if TYPE_CHECKING:
 _TIMEOUT_S: Final = 5.0
 _SESSION_TIMEOUT_MS: Final = 6000
 """The least that brokers allow by default; a dead publisher is replaced after that."""
-
-
-class LeaseLostError(Exception):
-    """Another publisher has the lease, or Kafka did not take the offset."""
 
 
 class PublisherLease:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 import threading
 import time
@@ -23,21 +22,25 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from confluent_kafka import KafkaException
 
-from ingest_api.errors import LogTruncatedError
-from ingest_api.event_log.ledger import JobLedger
-from ingest_api.kafka.log_moved import LogMovedError, start_again
-from ingest_api.kafka.log_setup import LogMismatchError, ensure_log
-from ingest_api.kafka.topic_setup import TopicSetupError
-from ingest_api.kafka.upload_chunks import (
-    ChunkSource,
+from ingest_api.errors import (
+    LeaseLostError,
+    LogMismatchError,
+    LogMovedError,
+    LogTruncatedError,
+    LogUnavailableError,
+    PassFailedError,
+    RulesUnknownError,
+    TopicSetupError,
     UploadLostError,
-    UploadUnreachableError,
-    stored_file,
 )
+from ingest_api.event_log.ledger import JobLedger
+from ingest_api.kafka.log_moved import start_again
+from ingest_api.kafka.log_setup import ensure_log
+from ingest_api.kafka.upload_chunks import ChunkSource, stored_file
 from ingest_api.parsing.errors import FileFault
-from ingest_api.publisher.consumer_lag import ConsumerLag, LagUnknownError
-from ingest_api.publisher.lease import LeaseLostError, PublisherLease
-from ingest_api.publisher.pass_producer import PassFailedError, PassProducer
+from ingest_api.publisher.consumer_lag import ConsumerLag
+from ingest_api.publisher.lease import PublisherLease
+from ingest_api.publisher.pass_producer import PassProducer
 from ingest_api.publisher.settings import PublisherSettings
 from ingest_api.publisher.watchdog import Watchdog
 from schemas.clients.backoff import Backoff, Pauses
@@ -46,14 +49,14 @@ from schemas.clients.topic_follower import TopicFollower
 from schemas.config.environment import SettingsError, read
 from schemas.config.logs import configure_logging
 from schemas.config.settings_help import settings_help
+from schemas.config.unknown import warn_of_unknown_settings
 from schemas.events import JobStatus
 from schemas.log.job_states import RUNNING_STATES
 from schemas.rules.fields import RULES_VERSION
 from schemas.runtime.essential import end_process_on_failure
+from schemas.runtime.process import EXIT_REFUSED, stop_on_signals
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from ingest_api.event_log.ledger import LedgerJob
     from schemas.config.settings import Settings
 
@@ -65,16 +68,11 @@ _WATCH_INTERVAL_S: Final = 2.0
 _TRANSIENT: Final = (
     KafkaException,
     PassFailedError,
-    UploadUnreachableError,
+    LogUnavailableError,
     LeaseLostError,
-    LagUnknownError,
 )
 """Errors that a retry may mend."""
 _log = structlog.stdlib.get_logger("rollcall.publisher")
-
-
-class RulesUnknownError(Exception):
-    """The job was accepted by later code, under rules that this code doesn't know."""
 
 
 class _StoppedError(Exception):
@@ -268,15 +266,16 @@ def main() -> None:
     Exit code 2 and a line for each mistake in the settings; 78 where settings and log don't fit.
     """
     _parse_arguments()
+    configure_logging()
+    warn_of_unknown_settings(os.environ)
     try:
         settings = read(PublisherSettings, os.environ)
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(2)
-    configure_logging()
     end_process_on_failure()
     stop = threading.Event()
-    _stop_on_signals(stop)
+    stop_on_signals(stop)
     try:
         if _have_log(settings.shared, stop):
             Publisher(settings, stop).run()
@@ -287,16 +286,8 @@ def main() -> None:
         start_again(moved)
     except LogMismatchError as error:
         _log.critical("refused to start", reason=str(error))
-        sys.exit(os.EX_CONFIG)
+        sys.exit(EXIT_REFUSED)
     _log.info("publisher stopped")
-
-
-def _stop_on_signals(stop: threading.Event) -> None:
-    def stop_soon(_signal: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop_soon)
 
 
 def _parse_arguments() -> None:

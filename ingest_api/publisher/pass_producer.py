@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from confluent_kafka import KafkaException
 
+from ingest_api.errors import PassFailedError
 from ingest_api.publisher.encode_pass import FilePass
 from schemas.clients.kafka import make_producer
 from schemas.codec.codec import encode
@@ -36,10 +37,6 @@ _QUEUE_KIB: Final = 1 << 20
 _BLOCKS_UNDER_WAY: Final = 8
 _WAIT_S: Final = 0.005
 _MESSAGE_TIMEOUT_S: Final = 120
-
-
-class PassFailedError(Exception):
-    """Not all of a pass was acknowledged, so it must be made again."""
 
 
 class PassProducer:

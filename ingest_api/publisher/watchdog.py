@@ -36,7 +36,7 @@ class Watchdog:
 
     @property
     def is_watching(self) -> bool:
-        """Whether any published job is not complete."""
+        """True while any published job is not complete."""
         return bool(self._watched)
 
     def is_complete(self, job_id: int) -> bool:

@@ -8,11 +8,21 @@ import msgspec
 from msgspec import Meta
 
 from ingest_api.jobs.operations import JOB_ID, UNKNOWN_JOB_ID
-from ingest_api.openapi.operation import JSON, Answer, Operation, Parameter, either, refused
+from ingest_api.openapi.operation import (
+    JSON,
+    RETRY_AFTER,
+    Answer,
+    Operation,
+    answer,
+    either,
+    idempotency_key,
+    query_parameter,
+    refused,
+)
 from ingest_api.openapi.response_types import Id
+from ingest_api.projections.operations import LOG_TRUNCATED
 from ingest_api.undo.preview import PreviewProgress, UndoPreview
 from ingest_api.web.json_body import JsonBody
-from schemas.log.truncation import truncated
 
 UNDO_STARTED: Final = (
     "The import is being undone: its status is REVERTED once every reader sees the audience"
@@ -40,41 +50,24 @@ class UndoStarted(msgspec.Struct, frozen=True, rename="camel"):
     message: str
 
 
-_DRY_RUN: Final = Parameter(
-    name="dryRun",
-    place="query",
-    description=(
-        "`true` answers what would change, with samples, and changes nothing."
-        " Counts before the body; a form with this one field is taken as well."
-    ),
+_DRY_RUN: Final = query_parameter(
+    "dryRun",
+    "`true` answers what would change, with samples, and changes nothing."
+    " Counts before the body; a form with this one field is taken as well.",
     schema={"type": "boolean"},
 )
-_IDEMPOTENCY_KEY: Final = Parameter(
-    name="Idempotency-Key",
-    place="header",
-    description=(
-        "A text of your own for this one request: sent again with it, it gets the same answer and"
-        " changes nothing again. It means nothing to a dry run."
-    ),
-    schema={"type": "string", "minLength": 1, "maxLength": 255},
+_IDEMPOTENCY_KEY: Final = idempotency_key(
+    "A text of your own for this one request: sent again with it, it gets the same answer and"
+    " changes nothing again. It means nothing to a dry run."
 )
 _AT_WORK: Final = refused(
     "A build is at work that would be in its way.",
-    {
-        "message": "The projection 7 (rebuild) is being built, 40 % of it is done:"
-        " try again when it has ended"
-    },
-)
-_TRUNCATED: Final = refused(
-    "The log's first records are gone, so no tables can be made from it.",
-    {"message": truncated("user-events", 0, 4711)},
+    ("The projection 7 (rebuild) is being built, 40 % of it is done: try again when it has ended"),
 )
 _NO_PREVIEW: Final = refused(
     "The preview could not be made.",
-    {
-        "message": "The preview failed, and nothing was changed: DISK_FULL: the disk of Postgres"
-        " has no room for a second set of tables"
-    },
+    "The preview failed, and nothing was changed: DISK_FULL: the disk of Postgres"
+    " has no room for a second set of tables",
 )
 _NOT_KNOWN: Final = refused(
     "It is not known whether it was taken.",
@@ -96,17 +89,16 @@ def _operation(summary: str, description: str, *conflicts: Answer) -> Operation:
         body={JSON: UndoBody},
         is_body_required=False,
         answers={
-            200: Answer(
-                description="It is in the log; or, of a dry run, what it would do.",
-                bodies={JSON: (UndoStarted, UndoPreview)},
+            200: answer(
+                "It is in the log; or, of a dry run, what it would do.", UndoStarted, UndoPreview
             ),
             202: Answer(
                 description="The preview is being made: the same request finds it again.",
                 bodies={JSON: PreviewProgress},
-                headers={"Retry-After": "Seconds."},
+                headers=RETRY_AFTER,
             ),
             400: UNKNOWN_JOB_ID,
-            409: either(*conflicts, _AT_WORK, _TRUNCATED, _NO_PREVIEW),
+            409: either(*conflicts, _AT_WORK, LOG_TRUNCATED, _NO_PREVIEW),
             503: _NOT_KNOWN,
         },
     )
@@ -120,10 +112,8 @@ UNDO: Final = _operation(
     " taken back with `redo`.",
     refused(
         "The job runs, or is undone already.",
-        {
-            "message": "The job has not ended, it is PROCESSING:"
-            " wait until its status says that it has, then undo it"
-        },
+        "The job has not ended, it is PROCESSING:"
+        " wait until its status says that it has, then undo it",
     ),
 )
 REDO: Final = _operation(
@@ -131,6 +121,6 @@ REDO: Final = _operation(
     "The undo of an undo: the job counts again, in its old place among the others.",
     refused(
         "The job is not undone.",
-        {"message": "The job is not undone, it is COMPLETED: there is nothing to do again"},
+        "The job is not undone, it is COMPLETED: there is nothing to do again",
     ),
 )

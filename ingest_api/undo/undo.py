@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ingest_api.event_log.ledger import LedgerJob
     from ingest_api.jobs.statuses import JobReader
     from ingest_api.jobs.views import JobView
-    from ingest_api.kafka.log_start import LogStart
+    from ingest_api.kafka.log_start import LogStartCheck
     from ingest_api.postgres.pool import Database
     from schemas.events import JobState
 
@@ -88,7 +88,7 @@ class Undo:
     """Undoes and redoes jobs for one API process."""
 
     def __init__(
-        self, database: Database, job_log: JobLog, jobs: JobReader, log_start: LogStart
+        self, database: Database, job_log: JobLog, jobs: JobReader, log_start: LogStartCheck
     ) -> None:
         self._database = database
         self._job_log = job_log

@@ -17,16 +17,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from ingest_api.errors import Detail, UnavailableError, invalid_file
+from ingest_api.errors import (
+    Detail,
+    LogUnavailableError,
+    UnavailableError,
+    UploadLostError,
+    invalid_file,
+)
 from ingest_api.event_log.user_events import NOTHING_KEPT
 from ingest_api.kafka.producer import Appender
-from ingest_api.kafka.upload_chunks import (
-    ChunkSource,
-    ChunkWriter,
-    StoredFile,
-    UploadLostError,
-    UploadUnreachableError,
-)
+from ingest_api.kafka.upload_chunks import ChunkSource, ChunkWriter, StoredFile
 from ingest_api.parsing.charsets import charset_named
 from ingest_api.parsing.errors import FileFault
 from ingest_api.parsing.file_format import FileFormat
@@ -215,7 +215,7 @@ async def _surveyed(result: asyncio.Future[Survey]) -> Survey:
         raise invalid_file(
             Detail(fault.code, fault.message, line=fault.line, column=fault.column)
         ) from None
-    except (UploadLostError, UploadUnreachableError):
+    except (UploadLostError, LogUnavailableError):
         raise UnavailableError(NOTHING_KEPT) from None
 
 
@@ -265,7 +265,7 @@ def open_stored(resources: UploadResources, stored: StoredFile) -> Generator[Rea
     """Open a file in `uploads`, to be read from its beginning.
 
     Raises:
-        UploadUnreachableError: the broker doesn't answer.
+        LogUnavailableError: the broker doesn't answer.
     """
     settings = resources.settings
     source = ChunkSource(settings.kafka, settings.topics.uploads.name, timeout_s=_REREAD_TIMEOUT_S)

@@ -8,14 +8,13 @@ the two, in one partition, under its key.
 
 from __future__ import annotations
 
-import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from ingest_api.errors import UnavailableError, UnknownUserError
+from ingest_api.errors import ReadTimeoutError, UnavailableError, UnknownUserError
 from ingest_api.event_log.user_fold import Entry, Rules, UserFold
-from ingest_api.kafka.range_reader import LogRange, ReadTimeoutError
+from ingest_api.kafka.log_reader import LogRange
+from ingest_api.kafka.reading_threads import ReadingThreads
 from ingest_api.openapi.response_types import ChangeShown, EntryShown, HistoryShown
 from ingest_api.openapi.user_answers import FIELD_NAMES, shown_value
 from ingest_api.web.dates import date_text
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
     from ingest_api.event_log.job_events import JobLog
     from ingest_api.event_log.ledger import LedgerJob
-    from ingest_api.kafka.range_reader import RangeReader
+    from ingest_api.kafka.log_reader import LogReader
     from ingest_api.postgres.pool import Database
     from schemas.events import AttributeType, Event
 
@@ -40,23 +39,23 @@ class UserHistory:
     """Reads histories of users for one API process, a few at a time."""
 
     def __init__(
-        self,
-        database: Database,
-        job_log: JobLog,
-        range_reader: RangeReader,
-        reconciliation_key: str,
+        self, database: Database, job_log: JobLog, log_reader: LogReader, reconciliation_key: str
     ) -> None:
         self._reconciliation_key = reconciliation_key
         self._database = database
         self._job_log = job_log
-        self._range_reader = range_reader
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="history")
-        self._waiting = 0
+        self._log_reader = log_reader
+        self._threads = ReadingThreads(
+            "history",
+            at_once=_THREADS,
+            most=_MOST_WAITING,
+            refusal="Too many histories are being read, try again",
+        )
 
     def close(self) -> None:
         """Accept no more requests, and end those under way."""
-        self._range_reader.close()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._log_reader.close()
+        self._threads.close()
 
     # One statement, so that the user is of the instance whose reverted jobs are selected.
     _SELECT: Final = """
@@ -97,31 +96,17 @@ class UserHistory:
         )
 
     async def _in_thread(self, request: _HistoryRequest) -> tuple[int, list[Entry]]:
-        if self._waiting >= _MOST_WAITING:
-            raise UnavailableError("Too many histories are being read, try again")
-        self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(
-                self._threads, self._read, request
-            )
+            return await self._threads.run(self._read, request)
         except ReadTimeoutError:
             raise _too_long(request) from None
-        finally:
-            self._waiting -= 1
 
     def _read(self, request: _HistoryRequest) -> tuple[int, list[Entry]]:
         ledger = self._job_log.ledger
-        # The brackets of jobs are keyed by the job's id.
-        keys = {str(job.accepted.job_id).encode() for job in ledger.jobs}
-        keys.add(request.key.encode())
-        fold = UserFold(
-            request.user_id,
-            request.key,
-            lambda job_id: _offset_of(ledger.job(job_id)),
-            request.rules,
-        )
+        keys = ledger.keys_with(request.key)
+        fold = UserFold(request.user_id, request.key, ledger.offset_of, request.rules)
         total, page = 0, list[Entry]()
-        for offset, value in self._range_reader.read(request.log_range, keys, timeout_s=_TIMEOUT_S):
+        for offset, value in self._log_reader.read(request.log_range, keys, timeout_s=_TIMEOUT_S):
             entry = fold.apply(offset, event) if (event := self._decoded(value)) else None
             if entry is not None:
                 if request.begin <= total < request.end:
@@ -154,10 +139,6 @@ def _log_range(user_id: int, modified_position: int | None) -> LogRange:
     partition, first_offset = place_of(user_id)
     _, last_offset = place_of(modified_position or user_id)
     return LogRange(partition, first_offset, last_offset)
-
-
-def _offset_of(job: LedgerJob | None) -> int | None:
-    return None if job is None else job.offset
 
 
 def _too_long(request: _HistoryRequest) -> UnavailableError:

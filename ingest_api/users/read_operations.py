@@ -7,24 +7,23 @@ from typing import Final
 from ingest_api.as_of.operations import AS_OF, NO_SUCH_POINT, PAST_ANSWERS, PAST_DESCRIPTION
 from ingest_api.errors import UNKNOWN_USER
 from ingest_api.openapi.operation import (
-    JSON,
-    Answer,
     Operation,
-    Parameter,
     after_parameter,
+    answer,
     page_parameters,
+    path_parameter,
+    query_parameter,
     refused,
 )
 from ingest_api.openapi.response_types import User, Users
 
-
-def _user_filter(name: str, description: str, example: str) -> Parameter:
-    schema = {"type": "string", "minLength": 1}
-    return Parameter(
-        name=name, place="query", description=description, schema=schema, example=example
-    )
-
-
+_FILTERS: Final = (
+    ("email", "Whatever its case.", "ada@example.org"),
+    ("mobileNumber", "Compared in E.164; in a URL + is %2B.", "+14155550123"),
+    ("country", "As it is written for the user, but for its case.", "USA"),
+    ("state", "As it is written for the user, but for its case.", "California"),
+    ("attributes.{name}", "Of the custom attribute with this name; of its type.", "gold"),
+)
 USERS: Final = Operation(
     summary="Users of the audience",
     description=(
@@ -38,20 +37,10 @@ USERS: Final = Operation(
     parameters=(
         *page_parameters(),
         after_parameter("Only users with a greater id: the last of the page before.", 9),
-        _user_filter("email", "Whatever its case.", "ada@example.org"),
-        _user_filter("mobileNumber", "Compared in E.164; in a URL + is %2B.", "+14155550123"),
-        _user_filter("country", "As it is written for the user, but for its case.", "USA"),
-        _user_filter("state", "As it is written for the user, but for its case.", "California"),
-        _user_filter(
-            "attributes.{name}", "Of the custom attribute with this name; of its type.", "gold"
-        ),
+        *(query_parameter(name, text, example=example) for name, text, example in _FILTERS),
         AS_OF,
     ),
-    answers={
-        200: Answer(description="A page of users.", bodies={JSON: Users}),
-        400: NO_SUCH_POINT,
-        **PAST_ANSWERS,
-    },
+    answers={200: answer("A page of users.", Users), 400: NO_SUCH_POINT, **PAST_ANSWERS},
 )
 ONE_USER: Final = Operation(
     summary="One user",
@@ -59,18 +48,12 @@ ONE_USER: Final = Operation(
     tag="Users",
     role="reader",
     parameters=(
-        Parameter(
-            name="user_id",
-            place="path",
-            description="Of the user.",
-            schema={"type": "string", "pattern": "^[0-9]{1,19}$"},
-            example="9",
-        ),
+        path_parameter("user_id", "Of the user.", example="9", pattern="^[0-9]{1,19}$"),
         AS_OF,
     ),
     answers={
-        200: Answer(description="The user.", bodies={JSON: User}),
-        400: refused("There is no such user.", {"message": UNKNOWN_USER}),
+        200: answer("The user.", User),
+        400: refused("There is no such user.", UNKNOWN_USER),
         **PAST_ANSWERS,
     },
 )

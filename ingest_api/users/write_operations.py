@@ -9,11 +9,13 @@ import msgspec
 from ingest_api.errors import UNKNOWN_USER
 from ingest_api.openapi.operation import (
     JSON,
-    Answer,
+    RETRY_AFTER,
     Operation,
-    Parameter,
+    answer,
     either,
+    idempotency_key,
     page_parameters,
+    path_parameter,
     refused,
     refused_detail,
 )
@@ -31,7 +33,7 @@ class UserWritten(msgspec.Struct, frozen=True, rename="camel"):
     message: str
 
 
-_UNKNOWN_USER: Final = refused("There is no such user.", {"message": UNKNOWN_USER})
+_UNKNOWN_USER: Final = refused("There is no such user.", UNKNOWN_USER)
 _FIELD_AT_FAULT: Final = refused(
     "A field is missing or breaks its rule.",
     refused_detail(INVALID_USER, "REQUIRED", "lastName", "lastName is required."),
@@ -40,33 +42,17 @@ _KEY_EXISTS: Final = "Email is being used for one of the audience members."
 _NOT_ANSWERED: Final = refused(
     "The write is not known to be applied; whether it is in the log is said.",
     {"message": "The write is in the log and will be applied, …", "eventId": _EVENT_ID},
-    headers={"Retry-After": "Seconds."},
+    headers=RETRY_AFTER,
 )
 _OTHER_CONTENT: Final = refused(
     "The Idempotency-Key was used for another request.",
-    {"message": "This Idempotency-Key was used for another request"},
+    "This Idempotency-Key was used for another request",
 )
-_IDEMPOTENCY_KEY: Final = Parameter(
-    name="Idempotency-Key",
-    place="header",
-    description=(
-        "A text of the client's for this one write, kept for an hour:"
-        " a retry with it changes nothing again and gets the same answer."
-    ),
-    schema={"type": "string", "minLength": 1, "maxLength": 255},
+_IDEMPOTENCY_KEY: Final = idempotency_key(
+    "A text of the client's for this one write, kept for an hour:"
+    " a retry with it changes nothing again and gets the same answer."
 )
-_USER_ID: Final = Parameter(
-    name="user_id",
-    place="path",
-    description="The user's id.",
-    schema={"type": "string"},
-    is_required=True,
-    example=_EXAMPLE_ID,
-)
-
-
-def _written(description: str) -> Answer:
-    return Answer(description=description, bodies={JSON: UserWritten})
+_USER_ID: Final = path_parameter("user_id", "The user's id.", example=_EXAMPLE_ID)
 
 
 CREATE_USER: Final = Operation(
@@ -81,7 +67,7 @@ CREATE_USER: Final = Operation(
     parameters=(_IDEMPOTENCY_KEY,),
     body={JSON: UserBody},
     answers={
-        200: _written("The user was added."),
+        200: answer("The user was added.", UserWritten),
         400: either(
             _FIELD_AT_FAULT,
             refused(
@@ -104,7 +90,7 @@ MODIFY_USER: Final = Operation(
     parameters=(_USER_ID, _IDEMPOTENCY_KEY),
     body={JSON: UserBody},
     answers={
-        200: _written("The user is as asked."),
+        200: answer("The user is as asked.", UserWritten),
         400: either(_FIELD_AT_FAULT, _UNKNOWN_USER),
         409: _OTHER_CONTENT,
         503: _NOT_ANSWERED,
@@ -116,7 +102,7 @@ DELETE_USER: Final = Operation(
     role="admin",
     parameters=(_USER_ID, _IDEMPOTENCY_KEY),
     answers={
-        200: _written("The user is gone."),
+        200: answer("The user is gone.", UserWritten),
         400: _UNKNOWN_USER,
         409: _OTHER_CONTENT,
         503: _NOT_ANSWERED,
@@ -132,9 +118,7 @@ HISTORY: Final = Operation(
     ),
     parameters=(_USER_ID, *page_parameters(default=1000)),
     answers={
-        200: Answer(
-            description="The events that made and changed the user.", bodies={JSON: HistoryShown}
-        ),
+        200: answer("The events that made and changed the user.", HistoryShown),
         400: _UNKNOWN_USER,
     },
 )

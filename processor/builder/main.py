@@ -32,7 +32,6 @@ from processor.kafka.log_description import describe_log
 from processor.kafka.reconciliation_key import check_key
 from processor.projection.session import connect, is_transient
 from processor.runtime.garbage_collection import rare_collections
-from processor.runtime.process import EXIT_REFUSED, stop_on_signals
 from processor.tables import instance_registry
 from processor.tables.retry_backoff import RETRIED
 from schemas.clients.errors import ClientError
@@ -41,7 +40,9 @@ from schemas.codec.registry_protocol import RegistryUnreachableError
 from schemas.config.environment import SettingsError, read
 from schemas.config.logs import configure_logging
 from schemas.config.settings import Settings
+from schemas.config.unknown import warn_of_unknown_settings
 from schemas.runtime.essential import end_process_on_failure
+from schemas.runtime.process import EXIT_REFUSED, stop_on_signals
 
 if TYPE_CHECKING:
     from processor.tables.instance_registry import Instance
@@ -219,6 +220,7 @@ def _is_true(cursor: psycopg.Cursor, statement: LiteralString) -> bool:
 def main() -> None:
     """Run one builder; exits 0 on SIGTERM or SIGINT, 78 where it refuses to start."""
     configure_logging()
+    warn_of_unknown_settings(os.environ)
     end_process_on_failure()
     stopping = threading.Event()
     stop_on_signals(stopping)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, LiteralString
 from psycopg import sql
 
 from schemas.read_model.copy_binary import COPY_HEADER, COPY_TRAILER
+from schemas.read_model.tables import STAGED_USER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,27 +20,14 @@ CREATE TEMPORARY TABLE IF NOT EXISTS staging (
     id bigint NOT NULL,
     round integer NOT NULL,
     mode text NOT NULL,
-    is_complete boolean NOT NULL,
-    present integer NOT NULL,
-    key text COLLATE "C" NOT NULL,
-    first_name text,
-    last_name text,
-    email text,
-    mobile_number text,
-    country text,
-    state text,
-    last_active_date date,
-    sms_subscription boolean,
-    email_subscription boolean,
-    voice_subscription boolean,
-    attributes jsonb NOT NULL,
+    <user>
     occurred_at timestamptz NOT NULL,
     job_id bigint,
     record_number integer,
     event_id text,
     user_id bigint
 ) ON COMMIT DELETE ROWS
-"""
+""".replace("<user>", STAGED_USER)
 
 
 def copy_into(

@@ -19,7 +19,6 @@ from processor.pipeline.projector_thread import Projector
 from processor.projection.projection import Projection
 from processor.projection.session import APPLICATION, ProjectionSession, connect, is_transient
 from processor.runtime.garbage_collection import rare_collections
-from processor.runtime.process import EXIT_REFUSED, stop_on_signals
 from processor.tables.generations import Generations
 from processor.tables.setup import ensure_active
 from processor.worker.group_consumer import GroupConsumer
@@ -30,7 +29,9 @@ from schemas.codec.registry_protocol import RegistryUnreachableError
 from schemas.config.environment import SettingsError, read
 from schemas.config.logs import configure_logging
 from schemas.config.settings import Settings
+from schemas.config.unknown import warn_of_unknown_settings
 from schemas.runtime.essential import end_process_on_failure
+from schemas.runtime.process import EXIT_REFUSED, stop_on_signals
 
 if TYPE_CHECKING:
     from processor.tables.instance_registry import Instance
@@ -41,6 +42,7 @@ _RETRY_S: Final = 1.0
 def main() -> None:
     """Run one worker; exits 0 on SIGTERM or SIGINT, 78 where it refuses to start."""
     configure_logging()
+    warn_of_unknown_settings(os.environ)
     end_process_on_failure()
     log = structlog.stdlib.get_logger("rollcall.processor")
     stopping = threading.Event()

@@ -41,7 +41,7 @@ class EventSchemas:
 
     @property
     def has_registry(self) -> bool:
-        """Whether a registry is set, so that an unknown id may become known."""
+        """True where a registry is set, so that an unknown id may become known."""
         return self._registry is not None
 
     def register(self, topics: Topics) -> None:
@@ -95,15 +95,6 @@ class EventSchemas:
             RegistryUnreachableError: a schema can't be fetched now.
         """
         if unknown := self.unknown(values):
-            self._learn(unknown)
-
-    def learn_all(self, values: Iterable[bytes | None]) -> None:
-        """Do as :meth:`learn` for a topic of which no record may be skipped.
-
-        Raises:
-            RegistryUnreachableError: a schema can't be fetched now, or no registry is set.
-        """
-        if unknown := framing.unknown_ids(values):
             self._learn(unknown)
 
     def unknown(self, values: Iterable[bytes | None]) -> dict[int, int]:

@@ -83,7 +83,7 @@ class TopicFollower:
 
     @property
     def has_caught_up(self) -> bool:
-        """Whether every partition has once been read to its end."""
+        """True once every partition has been read to its end."""
         return not self._unread
 
     def read_to_end(self, quiet_s: float) -> Iterator[LoggedEvent]:

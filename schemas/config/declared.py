@@ -30,7 +30,7 @@ _PASSWORD_IN_CONNINFO: Final = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """What a setting does and which values it takes; made by one of the functions below."""
+    """The effect of a setting and the values that it takes; made by one of the functions below."""
 
     effect: str
     least: int | None = None
@@ -41,7 +41,7 @@ class Setting:
     fault: Callable[[str], str | None] | None = None
     """Says what is wrong with a value, as the end of a sentence that begins with the name."""
     mask: Callable[[str], str] | None = None
-    """What may be shown of a secret; None where the value is none."""
+    """The part of a secret that may be shown; None where the value is none."""
 
 
 def whole(least: int, most: int, effect: str, *, unit: str = "") -> Setting:

@@ -127,8 +127,7 @@ def _converted(variable: Variable, given: str) -> Any:
             raise ValueError(message)
         return value or variable.default
     if variable.choices and given not in variable.choices:
-        message = f"is {given!r}: one of {', '.join(variable.choices)}."
-        raise ValueError(message)
+        raise ValueError(f"is {given!r}: one of {', '.join(variable.choices)}.")
     if setting.fault and (fault := setting.fault(given)):
         raise ValueError(fault)
     return given

@@ -97,7 +97,7 @@ class Settings(LogShape, frozen=True, kw_only=True):
             "set by a service that starts itself again after the log was moved",
         ),
     ] = FIRST_VERSION
-    """How many times the log has been moved, and one; `job-events` decides."""
+    """The number of times that the log has been moved, and one; `job-events` decides."""
 
     @property
     def topics(self) -> Topics:

@@ -36,6 +36,23 @@ USER_COLUMNS: Final = (
     "attributes",
 )
 """The columns of a user that its events set, in table order."""
+STAGED_USER: LiteralString = """
+    key text COLLATE "C" NOT NULL,
+    first_name text,
+    last_name text,
+    email text,
+    mobile_number text,
+    country text,
+    state text,
+    last_active_date date,
+    sms_subscription boolean,
+    email_subscription boolean,
+    voice_subscription boolean,
+    attributes jsonb NOT NULL,
+    present integer NOT NULL,
+    is_complete boolean NOT NULL,
+"""
+"""Columns of temporary tables whose rows are to become users."""
 
 
 _PUBLIC_VIEW: Final = "CREATE OR REPLACE VIEW public.<name> AS SELECT * FROM {schema}.<name>;\n"

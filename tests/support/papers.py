@@ -8,6 +8,8 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Final
 
+from deploy.cli.settings_table import all_settings
+from schemas.config.declared import ANY_PROPERTY
 from tests.support.checkout import CHECKOUT
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ARCHITECTURE: Final = CHECKOUT / "ARCHITECTURE.md"
+SETTING_NAMES: Final = CHECKOUT / "schemas" / "config" / "names.py"
 PACKAGES: Final = ("ingest_api", "processor", "schemas", "deploy")
 _BEGIN: Final = "<!-- folders: begin -->\n"
 _END: Final = "<!-- folders: end -->"
@@ -50,5 +53,27 @@ def architecture() -> str:
     return before + _BEGIN + folder_table() + _END + after
 
 
+def setting_names() -> str:
+    """The module of the names of all settings, as it must be: a process knows only its own."""
+    settings = all_settings()
+    names = {each.name for each in settings if not each.name.endswith(ANY_PROPERTY)}
+    names |= {each.file_name for each in settings if each.is_secret}
+    listed = "".join(
+        f'        "{name}",\n' for name in sorted(names) if name.startswith("ROLLCALL_")
+    )
+    return f'''"""The names of all settings, of whichever process; `just docs` makes this module."""
+
+from __future__ import annotations
+
+from typing import Final
+
+SETTING_NAMES: Final = frozenset(
+    {{
+{listed}    }}
+)
+'''
+
+
 if __name__ == "__main__":
     ARCHITECTURE.write_text(architecture())
+    SETTING_NAMES.write_text(setting_names())

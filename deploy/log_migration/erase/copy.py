@@ -16,13 +16,7 @@ from deploy.log_migration.records import CopiedRecord
 from processor.decoding.accept_rule import Erased, Opened, Sealed
 from schemas.codec.codec import UndecodableError, decode, encode
 from schemas.codec.framing import type_of
-from schemas.events import (
-    AttributeDefined,
-    JobSealed,
-    RowErased,
-    RowRejected,
-    UserRow,
-)
+from schemas.events import AttributeDefined, JobSealed, RowErased, RowRejected, UserRow
 from schemas.log.passes import is_misattributed
 from schemas.log.storable import violation
 

@@ -15,13 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from deploy.log_migration.rekey.job_order import PartitionReader, brackets, in_order
 from schemas.codec.codec import UndecodableError, decode, encode
-from schemas.events import (
-    AttributeDefined,
-    JobSealed,
-    RowErased,
-    RowRejected,
-    UserRow,
-)
+from schemas.events import AttributeDefined, JobSealed, RowErased, RowRejected, UserRow
 from schemas.log.positions import place_of, position_of
 from schemas.log.topics import partition_of
 

@@ -147,8 +147,7 @@ def e164(number: str) -> str:
     plain = re.sub(r"[ ()./-]", "", number.strip())
     plain = re.sub(r"^00", "+", plain)
     if not re.fullmatch(r"\+[1-9][0-9]{6,14}", plain):
-        message = f"{number!r} is no phone number in international form"
-        raise ValueError(message)
+        raise ValueError(f"{number!r} is no phone number in international form")
     return plain
 
 

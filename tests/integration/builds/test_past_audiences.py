@@ -11,8 +11,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from ingest_api.as_of.past_audiences import PastAudiences
-from ingest_api.errors import IngestError
-from ingest_api.postgres.pool import SchemaGoneError
+from ingest_api.errors import IngestError, SchemaGoneError
 from ingest_api.projections.point_in_time import NOW, Point
 from ingest_api.projections.registry import MOST_PAST, InstanceRegistry
 from ingest_api.users.filters import UserFilter
@@ -242,7 +241,7 @@ def test_one_rebuild_is_asked_for_at_a_time(registry: str) -> None:
         assert await instances.request("rebuild", mends=True, by="ann") is None
         at_work = await instances.fetch_at_work()
         assert at_work is not None
-        assert (at_work["number"], at_work["purpose"]) == (1, "verify")
+        assert (at_work.number, at_work.purpose) == (1, "verify")
         await asyncio.to_thread(
             execute, registry, "UPDATE projection_instance SET state = 'dropped'"
         )
@@ -251,10 +250,10 @@ def test_one_rebuild_is_asked_for_at_a_time(registry: str) -> None:
         assert await instances.request_past(JOB, by="ann")
         total, page = await instances.select_page(Page(size=2))
         assert total == 3
-        assert [row["purpose"] for row in page] == ["as_of", "rebuild"]
+        assert [row.purpose for row in page] == ["as_of", "rebuild"]
         found = await instances.fetch(number or 0)
         assert found is not None
-        assert (found["mends"], found["requested_by"]) == (True, "ann")
+        assert (found.mends, found.requested_by) == (True, "ann")
         assert await instances.fetch(99) is None
 
     ask(registry, run)

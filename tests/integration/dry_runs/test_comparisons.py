@@ -12,14 +12,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from ingest_api.dry_runs.comparison import (
-    DryRunComparison,
-    NoAudienceError,
-    Removal,
-    count_pending,
-)
+from ingest_api.dry_runs.comparison import DryRunComparison, Removal, count_pending
 from ingest_api.dry_runs.service import check_removed_share
-from ingest_api.errors import IngestError
+from ingest_api.errors import IngestError, NoAudienceError
 from ingest_api.event_log.ledger import LedgerJob
 from ingest_api.postgres.pool import Database
 from ingest_api.web.responses import status_of

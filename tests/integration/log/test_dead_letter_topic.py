@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 from confluent_kafka import Producer
 
-from ingest_api.errors import LogUnavailableError
+from ingest_api.errors import LogUnavailableError, ReadTimeoutError
 from ingest_api.kafka.topic_setup import ensure_topics
-from ingest_api.producers.dead_letter_topic import DeadLetterTopic, SearchEndedError
+from ingest_api.producers.dead_letter_topic import DeadLetterTopic
 from ingest_api.producers.dead_letters import DeadLetterFilter, search
 from ingest_api.web.paging import Page
 from tests.support.waiting import wait_until
@@ -104,10 +104,10 @@ def test_a_look_ends_with_its_time(log: DeadLetterTopic) -> None:
         letters = reader.newest_first()
         next(letters)
         reader.end_after(0)
-        with pytest.raises(SearchEndedError):
+        with pytest.raises(ReadTimeoutError):
             list(letters)
     log.close()
-    with log.open_reader(20) as reader, pytest.raises(SearchEndedError):
+    with log.open_reader(20) as reader, pytest.raises(ReadTimeoutError):
         reader.fetch(0, 0)
 
 

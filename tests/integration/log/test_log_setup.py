@@ -9,8 +9,9 @@ import msgspec
 import pytest
 from confluent_kafka import Producer
 
-from ingest_api.kafka.log_setup import LogMismatchError, ensure_log
-from ingest_api.kafka.topic_setup import TopicSetupError, ensure_topics
+from ingest_api.errors import LogMismatchError, TopicSetupError
+from ingest_api.kafka.log_setup import ensure_log
+from ingest_api.kafka.topic_setup import ensure_topics
 from schemas.codec.codec import decode, encode
 from schemas.events import JobVoided, LogConfigured
 from tests.support.data.log_reading import read_topic

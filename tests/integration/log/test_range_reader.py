@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from confluent_kafka import Producer
 
-from ingest_api.kafka.range_reader import LogRange, RangeReader, ReadTimeoutError
+from ingest_api.errors import ReadTimeoutError
+from ingest_api.kafka.log_reader import LogRange, LogReader
 from ingest_api.kafka.topic_setup import ensure_topics
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ _RECORDS = 30_000
 
 
 @pytest.fixture
-def range_reader(env: Ground) -> Iterator[RangeReader]:
+def log_reader(env: Ground) -> Iterator[LogReader]:
     """A reader of a topic whose partition 1 holds keys 0 to 99 again and again."""
     ensure_topics(env.settings)
     topic = env.settings.topics.user_events.name
@@ -30,36 +31,36 @@ def range_reader(env: Ground) -> Iterator[RangeReader]:
         producer.produce(topic, b"%d" % number, b"%d" % (number % 100), 1)
         producer.poll(0)
     assert producer.flush(60) == 0
-    found = RangeReader(env.settings.kafka, topic)
+    found = LogReader(env.settings.kafka, topic)
     yield found
     found.close()
 
 
-def test_a_range_gives_the_records_of_its_keys(range_reader: RangeReader) -> None:
+def test_a_range_gives_the_records_of_its_keys(log_reader: LogReader) -> None:
     """In order, both ends included, and nothing of other keys."""
-    found = list(range_reader.read(LogRange(1, 7, 29_907), {b"7", b"8"}, timeout_s=60))
+    found = list(log_reader.read(LogRange(1, 7, 29_907), {b"7", b"8"}, timeout_s=60))
     expected = [at for at in range(7, 29_908) if at % 100 in (7, 8)]
     assert [offset for offset, _ in found] == expected
     assert [value for _, value in found] == [b"%d" % at for at in expected]
 
 
-def test_one_record_is_a_range(range_reader: RangeReader) -> None:
+def test_one_record_is_a_range(log_reader: LogReader) -> None:
     """As of a user that nothing has changed since it was made."""
-    assert list(range_reader.read(LogRange(1, 5, 5), {b"5"}, timeout_s=60)) == [(5, b"5")]
+    assert list(log_reader.read(LogRange(1, 5, 5), {b"5"}, timeout_s=60)) == [(5, b"5")]
 
 
-def test_what_takes_too_long_is_given_up(range_reader: RangeReader) -> None:
+def test_what_takes_too_long_is_given_up(log_reader: LogReader) -> None:
     """At its deadline, at the end of the process, and where the log holds no such records yet."""
     with pytest.raises(ReadTimeoutError):
-        list(range_reader.read(LogRange(1, 0, _RECORDS - 1), {b"1"}, timeout_s=-1))
+        list(log_reader.read(LogRange(1, 0, _RECORDS - 1), {b"1"}, timeout_s=-1))
     with pytest.raises(ReadTimeoutError):
-        list(range_reader.read(LogRange(1, 0, _RECORDS), {b"1"}, timeout_s=1))
-    range_reader.close()
+        list(log_reader.read(LogRange(1, 0, _RECORDS), {b"1"}, timeout_s=1))
+    log_reader.close()
     with pytest.raises(ReadTimeoutError):
-        list(range_reader.read(LogRange(1, 0, 5), {b"1"}, timeout_s=60))
+        list(log_reader.read(LogRange(1, 0, 5), {b"1"}, timeout_s=60))
 
 
-def test_records_that_the_log_does_not_hold_are_an_error(range_reader: RangeReader) -> None:
+def test_records_that_the_log_does_not_hold_are_an_error(log_reader: LogReader) -> None:
     """Never an empty history."""
     with pytest.raises(RuntimeError, match="no longer holds"):
-        list(range_reader.read(LogRange(1, 10**9, 10**9), {b"1"}, timeout_s=60))
+        list(log_reader.read(LogRange(1, 10**9, 10**9), {b"1"}, timeout_s=60))

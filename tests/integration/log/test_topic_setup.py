@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from ingest_api.kafka.topic_setup import TopicSetupError, ensure_topics
+from ingest_api.errors import TopicSetupError
+from ingest_api.kafka.topic_setup import ensure_topics
 from schemas.config.settings import Settings
 
 if TYPE_CHECKING:

@@ -10,15 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ingest_api.errors import UploadLostError
 from ingest_api.kafka.producer import Appender
 from ingest_api.kafka.topic_setup import ensure_topics
-from ingest_api.kafka.upload_chunks import (
-    CHUNK_BYTES,
-    ChunkSource,
-    ChunkWriter,
-    StoredFile,
-    UploadLostError,
-)
+from ingest_api.kafka.upload_chunks import CHUNK_BYTES, ChunkSource, ChunkWriter, StoredFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -185,8 +185,8 @@ class LogModel:
             case RowRejected() | UserRow() if event.job_id is not None:
                 self._line(at, event, position)
             case UserRow():
-                fate = _ProducerRow(at, event, record.key(), position).fate()
-                self._tally(event.source, fate, recorded_at)
+                outcome = _ProducerRow(at, event, record.key(), position).apply()
+                self._tally(event.source, outcome, recorded_at)
             case AttributeDefined():
                 at.attributes.setdefault(event.name, event.type)
             case _:
@@ -228,9 +228,9 @@ class LogModel:
                 followed.job, line, users=at.users, outcome=followed.outcome, position=position
             )
 
-    def _tally(self, source: str | None, fate: str, recorded_at: datetime) -> None:
+    def _tally(self, source: str | None, outcome: str, recorded_at: datetime) -> None:
         tally = self.sources[source or ""]
-        tally.counts[fate] += 1
+        tally.counts[outcome] += 1
         tally.times.append(recorded_at)
 
 
@@ -243,8 +243,8 @@ class _ProducerRow:
     key: bytes | None
     position: int
 
-    def fate(self) -> str:
-        """Apply it; what its source counts it as."""
+    def apply(self) -> str:
+        """Apply it; return the outcome that its source counts it as."""
         event_id = self.row.event_id if self._is_reported else None
         if event_id is not None and event_id in self.at.written:
             return "repeats"
@@ -257,8 +257,8 @@ class _ProducerRow:
             self.at.written[event_id] = result
             return "rejected"
         if event_id is not None:
-            told = "inserted" if outcome == "repeats" else outcome
-            self.at.written[event_id] = WriteResult(self.position, told, user_id)
+            reported = "inserted" if outcome == "repeats" else outcome
+            self.at.written[event_id] = WriteResult(self.position, reported, user_id)
         return outcome
 
     @property

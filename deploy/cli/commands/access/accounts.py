@@ -80,8 +80,7 @@ def modify_account(
 ) -> None:
     """Change the role or the password of the account NAME; at once, everywhere."""
     if role is None and not ask_password:
-        message = "Nothing to change: give --role or --ask-password."
-        raise click.UsageError(message)
+        raise click.UsageError("Nothing to change: give --role or --ask-password.")
     body = {"role": role} if role else {}
     if ask_password:
         body["password"] = new_password(name)

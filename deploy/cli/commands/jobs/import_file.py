@@ -149,8 +149,7 @@ def _check(options: _ImportOptions) -> None:
         message = "--errors needs a finished import; it can't be with --dry-run or --no-wait."
         raise click.UsageError(message)
     if not options.errors_path.resolve().parent.is_dir():
-        message = f"{options.errors_path} cannot be written: there is no such folder"
-        raise CommandError(message)
+        raise CommandError(f"{options.errors_path} cannot be written: there is no such folder")
 
 
 def _try(client: ApiClient, upload: Upload, options: _ImportOptions) -> None:
@@ -207,8 +206,7 @@ def _sent(client: ApiClient, upload: Upload, options: _ImportOptions) -> dict[st
     except ApiError as error:
         if not is_passing(error):
             raise
-        message = f"{error}\n  Try it again: {again}."
-        raise CommandError(message) from error
+        raise CommandError(f"{error}\n  Try it again: {again}.") from error
     except KeyboardInterrupt:
         click.echo(f"Interrupted in the upload; {again}.", err=True)
         sys.exit(_INTERRUPTED)
@@ -247,8 +245,7 @@ def _opened(path: Path) -> Generator[tuple[BinaryIO, str]]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        message = f"{path} cannot be read: {error.strerror}"
-        raise CommandError(message) from error
+        raise CommandError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _kept(stack: contextlib.ExitStack, source: BinaryIO, name: str) -> tuple[BinaryIO, str]:

@@ -162,8 +162,7 @@ def _preview(client: ApiClient, change: _Change, job_id: str) -> dict[str, Any]:
                 lambda: client.post(change.path(job_id), {"dryRun": True}), policy
             )
             if answer.get("dryRun") is not True:
-                message = f"the server knows no dry runs: {answer.get('message')}"
-                raise ApiError(message)
+                raise ApiError(f"the server knows no dry runs: {answer.get('message')}")
             if "state" not in answer:
                 return answer
             bar.update(task, total=answer["recordsTotal"] or None, completed=answer["recordsDone"])

@@ -96,8 +96,7 @@ def rebuild(*, verify_only: bool, mend: bool, follows: bool, as_json: bool, url:
     Imports and reads go on meanwhile.
     """
     if mend and verify_only:
-        message = "--verify-only changes nothing, so there is nothing to --mend."
-        raise click.UsageError(message)
+        raise click.UsageError("--verify-only changes nothing, so there is nothing to --mend.")
     console = progress_console()
     with api(url) as client:
         number = _at_work(client) if follows else _requested(client, verify_only, mend)
@@ -123,8 +122,7 @@ def _requested(client: ApiClient, verify_only: bool, mend: bool) -> int:  # noqa
     except RefusedError as error:
         if error.status != _CONFLICT:
             raise
-        message = f"{error}\n{_FOLLOW} follows it."
-        raise CommandError(message) from error
+        raise CommandError(f"{error}\n{_FOLLOW} follows it.") from error
 
 
 def _at_work(client: ApiClient) -> int:

@@ -143,5 +143,4 @@ def _opened(path: Path) -> Generator[IO[str]]:
         with path.open("w", encoding="utf-8-sig", newline="") as file:
             yield file
     except OSError as error:
-        message = f"{path} could not be written: {error.strerror}"
-        raise CommandError(message) from error
+        raise CommandError(f"{path} could not be written: {error.strerror}") from error

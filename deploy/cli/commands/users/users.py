@@ -50,8 +50,7 @@ def _pairs(
 ) -> dict[str, str]:
     pairs = [pair.partition("=") for pair in given]
     if not all(name and sign for name, sign, _ in pairs):
-        message = "It is NAME=VALUE."
-        raise click.BadParameter(message)
+        raise click.BadParameter("It is NAME=VALUE.")
     return {name: value for name, _, value in pairs}
 
 
@@ -179,8 +178,7 @@ def modify_user(
     with api(url) as client:
         body = _body(client, fields, attributes)
         if not body:
-            message = "Nothing to change: give at least one field."
-            raise click.UsageError(message)
+            raise click.UsageError("Nothing to change: give at least one field.")
         answer = client.put(path_of("audience", user_id), body)
     print_message(answer, ("id",), as_json=as_json)
 
@@ -264,6 +262,5 @@ def _value(name: str, value: str, attribute_type: str | None) -> Any:
         try:
             return float(value) if "." in value else int(value)
         except ValueError:
-            message = f"the attribute {name} is a number, such as 12 or -0.5"
-            raise CommandError(message) from None
+            raise CommandError(f"the attribute {name} is a number, such as 12 or -0.5") from None
     return value

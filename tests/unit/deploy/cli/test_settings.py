@@ -15,6 +15,7 @@ from deploy.cli.settings_table import all_settings, rows, written_into
 from ingest_api.publisher.settings import PublisherSettings
 from schemas.config.declared import ANY_PROPERTY
 from schemas.config.settings_help import settings_help
+from tests.support.papers import SETTING_NAMES, setting_names
 
 CHECKOUT = Path(__file__).parents[4]
 PRODUCT = ("deploy", "ingest_api", "processor", "schemas")
@@ -68,6 +69,18 @@ def test_the_readme_has_the_table_of_now() -> None:
     """Where this fails: `./rollcall settings --write README.md`."""
     readme = (CHECKOUT / "README.md").read_text()
     assert written_into(readme) == readme
+
+
+def test_every_process_knows_the_names_of_all_settings() -> None:
+    """Where this fails: `just docs`."""
+    assert SETTING_NAMES.read_text() == setting_names()
+
+
+def test_every_command_warns_of_a_setting_that_there_is_not() -> None:
+    """On standard error, so that what is printed for programs stays as it is."""
+    result = CliRunner().invoke(main, ["settings", "--json"], env={"ROLLCALL_PORTT": "1"})
+    assert result.stderr == "Warning: ROLLCALL_PORTT is no setting: do you mean ROLLCALL_PORT?\n"
+    assert json.loads(result.stdout)
 
 
 def test_each_setting_says_what_it_does() -> None:

@@ -20,10 +20,8 @@ _HOME = "schemas/runtime/essential.py"
 _ALLOWED = {
     # Pools: the error of what a request asked for goes to the request, which is answered with 500.
     ("ingest_api/auth/password_hashing.py", "ThreadPoolExecutor"),
-    ("ingest_api/producers/dead_letters.py", "ThreadPoolExecutor"),
-    ("ingest_api/proofs/proof.py", "ThreadPoolExecutor"),
+    ("ingest_api/kafka/reading_threads.py", "ThreadPoolExecutor"),
     ("ingest_api/uploads/receiver.py", "ThreadPoolExecutor"),
-    ("ingest_api/users/history.py", "ThreadPoolExecutor"),
     # Tasks of a request, or of those who watch a job: whoever waits gets the error.
     ("ingest_api/auth/authenticator.py", "create_task"),
     ("ingest_api/auth/jwks.py", "create_task"),

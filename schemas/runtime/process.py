@@ -1,4 +1,4 @@
-"""Ends a process of the processor: signals, and the exit code of a refusal to start."""
+"""How a process ends: on a signal, or because it refuses to start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads the records, all or of some keys, of a range of offsets of `user-events`."""
+"""Reads the log within a time limit: records, all or of some keys, of a range of offsets."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from ingest_api.errors import LogUnavailableError
-from schemas.clients import ranges
+from ingest_api.errors import LogUnavailableError, ReadTimeoutError
 from schemas.clients.errors import KafkaUnreachableError
 from schemas.clients.kafka import READ_WHILE_WAITED_FOR
+from schemas.clients.ranges import Range, RangeReader
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
@@ -24,10 +24,6 @@ _WAIT_S: Final = 0.5
 _ASK_S: Final = 5.0
 
 
-class ReadTimeoutError(Exception):
-    """The range was not read to its end in time."""
-
-
 @dataclass(frozen=True, slots=True)
 class LogRange:
     """Records of a partition, from one offset to another, both included."""
@@ -37,13 +33,21 @@ class LogRange:
     last_offset: int
 
 
-class RangeReader:
-    """Reads ranges of one topic, outside any group; may be used by several threads."""
+class LogReader:
+    """Reads one topic, outside any group; may be used by several threads."""
 
-    def __init__(self, kafka: Mapping[str, str], topic: str) -> None:
-        self._topic = topic
+    def __init__(
+        self,
+        kafka: Mapping[str, str],
+        topic: str,
+        purpose: str = "ranges",
+        properties: Mapping[str, Any] = READ_WHILE_WAITED_FOR,
+    ) -> None:
+        self.topic = topic
         self._is_closed = threading.Event()
         self._kafka = kafka
+        self._purpose = purpose
+        self._properties = properties
 
     def close(self) -> None:
         """End every read under way, as if it had timed out."""
@@ -67,7 +71,7 @@ class RangeReader:
                     yield message.offset() or 0, message.value()
 
     def batches(self, log_range: LogRange, *, timeout_s: float) -> Iterator[list[Message]]:
-        """Do as :meth:`RangeReader.batches`.
+        """Yield all records of the range in order, some thousand at a time, never none.
 
         Blocks until they come from Kafka; memory does not grow with the range.
 
@@ -80,56 +84,76 @@ class RangeReader:
             yield from reading.batches(log_range)
 
     @contextmanager
-    def reading(self, timeout_s: float) -> Generator[RangeReading]:
+    def reading(self, timeout_s: float) -> Generator[LogReading]:
         """Give one look at the topic, which takes no longer than this.
 
         Raises:
             As :meth:`batches`.
         """
-        until_s = time.monotonic() + timeout_s
-
-        def check() -> None:
-            if time.monotonic() > until_s or self._is_closed.is_set():
-                raise ReadTimeoutError
-
+        limit = _TimeLimit(time.monotonic() + timeout_s, self._is_closed)
         try:
-            with ranges.RangeReader(
-                self._kafka, "ranges", READ_WHILE_WAITED_FOR, on_turn=check, ask_s=_ASK_S
+            with RangeReader(
+                self._kafka, self._purpose, self._properties, on_turn=limit.check, ask_s=_ASK_S
             ) as reader:
-                yield RangeReading(reader, self._topic)
+                yield LogReading(self.topic, reader, limit)
         except KafkaUnreachableError as error:
             raise LogUnavailableError(str(error)) from error
 
 
-class RangeReading:
+class _TimeLimit:
+    """When a look at the topic is over."""
+
+    def __init__(self, until_s: float, is_closed: threading.Event) -> None:
+        self.until_s = until_s
+        self._is_closed = is_closed
+
+    def check(self) -> None:
+        if time.monotonic() > self.until_s or self._is_closed.is_set():
+            raise ReadTimeoutError
+
+
+class LogReading:
     """One look at a topic; used by one thread."""
 
-    def __init__(self, reader: ranges.RangeReader, topic: str) -> None:
-        self._reader = reader
-        self._topic = topic
+    def __init__(self, topic: str, ranges: RangeReader, limit: _TimeLimit) -> None:
+        self.topic = topic
+        self.ranges = ranges
+        self._limit = limit
+
+    def check(self) -> None:
+        """Raise where the time is over.
+
+        Raises:
+            ReadTimeoutError: it is.
+        """
+        self._limit.check()
+
+    def end_after(self, timeout_s: float) -> None:
+        """End the reading after so long, from now on."""
+        self._limit.until_s = time.monotonic() + timeout_s
 
     def end(self, partition: int) -> int:
         """Return the offset after the last record."""
-        return self._reader.bounds(self._topic, partition)[1]
+        return self.ranges.bounds(self.topic, partition)[1]
 
     def end_before(self, partition: int, time_ms: int) -> int:
         """Return the offset of the first record of this time or later, else the end."""
-        (found,) = self._reader.offsets_at(self._topic, [partition], time_ms)
+        (found,) = self.ranges.offsets_at(self.topic, [partition], time_ms)
         return self.end(partition) if found is None else found
 
     def fetch(self, partition: int, offset: int) -> Message | None:
         """Return one record, or None where there is none."""
-        if partition >= self._reader.topics().get(self._topic, 0):
+        if partition >= self.ranges.topics().get(self.topic, 0):
             return None
-        begin, end = self._reader.bounds(self._topic, partition)
+        begin, end = self.ranges.bounds(self.topic, partition)
         if begin <= offset < end:
             for messages in self.batches(LogRange(partition, offset, offset)):
                 return messages[0]
         return None
 
     def batches(self, log_range: LogRange) -> Iterator[list[Message]]:
-        """Do as :meth:`RangeReader.batches`."""
-        asked = ranges.Range(
-            self._topic, log_range.partition, log_range.first_offset, log_range.last_offset + 1
+        """Do as :meth:`LogReader.batches`."""
+        whole = Range(
+            self.topic, log_range.partition, log_range.first_offset, log_range.last_offset + 1
         )
-        return self._reader.batches(asked, at_once=_BATCH, wait_s=_WAIT_S)
+        return self.ranges.batches(whole, at_once=_BATCH, wait_s=_WAIT_S)
