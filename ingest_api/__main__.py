@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import traceback
 
 import structlog
 
@@ -30,8 +29,8 @@ def main() -> None:
     """
     try:
         status = _serve()
-    except Exception as error:  # noqa: BLE001 - told as Python would, then the process ends
-        traceback.print_exception(error)
+    except Exception as error:  # noqa: BLE001 - reported as Python would, then the process ends
+        sys.excepthook(type(error), error, error.__traceback__)
         status = EXIT_FAILED
     # Finalizing the interpreter while threads of the HTTP server still end would abort the process
     # by a panic of theirs, now and then (granian 2.8, its issues 693 and 846).

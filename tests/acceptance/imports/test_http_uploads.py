@@ -335,7 +335,7 @@ def test_a_second_process_does_not_share_the_port(api: tuple[Service, Client]) -
     """It says so and ends, instead of answering some of the requests."""
     service, client = api
     port = httpx2.URL(client.url).port
-    environ = psutil.Process(service.pid).environ() | {"ROLLCALL_PORT": str(port)}
+    environ = {**service.environ, "ROLLCALL_PORT": str(port)}
     ended = subprocess.run(
         [sys.executable, "-P", "-m", "ingest_api"],
         env=environ,

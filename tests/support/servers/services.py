@@ -15,11 +15,14 @@ import psutil
 
 from tests.support.checkout import CHECKOUT
 from tests.support.clients.client import Client
+from tests.support.servers.forked import can_fork, fork
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from tests.support.servers.forked import ForkedProcess
 
 _ANSWERED_WELL = re.compile(r'("status": 200|health).*"message": "request"|"batch projected"')
 STOP_TIMEOUT_S = 60
@@ -32,7 +35,8 @@ class Service:
 
     name: str
     module: str
-    process: subprocess.Popen[bytes]
+    environ: Mapping[str, str]
+    process: subprocess.Popen[bytes] | ForkedProcess
     log: Path
     is_frozen: bool = False
 
@@ -117,25 +121,33 @@ class Services:
     def __exit__(self, *_: object) -> None:
         self.kill_all()
 
-    def start(self, module: str, **environ: str) -> Service:
+    def start(self, module: str, **settings: str) -> Service:
         """``python -m module`` with further settings, named without ``ROLLCALL_``."""
         number = sum(service.module == module for service in self.started) + 1
         name = f"{module}-{number}"
         log = self.logs / f"{name}.log"
-        further = {f"ROLLCALL_{key.upper()}": value for key, value in environ.items()}
+        further = {f"ROLLCALL_{key.upper()}": value for key, value in settings.items()}
+        environ = {**self.environ, "PYTHONPATH": str(self.checkout), **further}
+        process = self._start(module, environ, log)
+        service = Service(name, module, environ, process, log)
+        self.started.append(service)
+        return service
+
+    def _start(
+        self, module: str, environ: Mapping[str, str], log: Path
+    ) -> subprocess.Popen[bytes] | ForkedProcess:
+        if self.checkout == CHECKOUT and can_fork(environ):
+            return fork(module, environ, log)
         with log.open("wb") as out:
-            process = subprocess.Popen(
+            return subprocess.Popen(
                 [sys.executable, "-P", "-m", module],
                 cwd=self.checkout,
-                env={**self.environ, "PYTHONPATH": str(self.checkout), **further},
+                env=environ,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        service = Service(name, module, process, log)
-        self.started.append(service)
-        return service
 
     def publisher(self, **environ: str) -> Service:
         """A publisher; it takes over when no other works."""

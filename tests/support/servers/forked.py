@@ -1,0 +1,121 @@
+"""Services as processes that are forked from one which has imported their code already.
+
+Hundreds of services are started by the suite; without this, importing is a quarter of its time.
+A process is real all the same: it runs ``python -m module`` with an environment, a log and a
+process group of its own, and can be killed and frozen.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import runpy
+import subprocess
+import sys
+from dataclasses import dataclass
+from multiprocessing import forkserver
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from tests.support.checkout import CHECKOUT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from multiprocessing.context import ForkServerProcess
+
+_SERVICES: Final = (
+    "ingest_api.__main__",
+    "ingest_api.publisher.main",
+    "processor.worker.main",
+    "processor.builder.main",
+)
+_READ_AT_IMPORT: Final = "ROLLCALL_AVRO"
+_context = multiprocessing.get_context("forkserver")
+_context.set_forkserver_preload(list(_SERVICES))
+
+
+@dataclass(frozen=True, slots=True)
+class ForkedProcess:
+    """Has of :class:`subprocess.Popen` what tests use."""
+
+    of: ForkServerProcess
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self.of.pid is not None
+        return self.of.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit code; that of a signal is negative."""
+        return self.of.exitcode
+
+    def poll(self) -> int | None:
+        """Return its exit code where it has ended."""
+        return self.of.exitcode
+
+    def wait(self, timeout_s: float | None = None) -> int:
+        """Return its exit code once it has ended.
+
+        Raises:
+            subprocess.TimeoutExpired: it still runs after ``timeout_s``.
+        """
+        self.of.join(timeout_s)
+        if self.of.exitcode is None:
+            raise subprocess.TimeoutExpired(f"process {self.pid}", timeout_s or 0)
+        return self.of.exitcode
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """Kill -9."""
+        self.of.kill()
+
+    def terminate(self) -> None:
+        """SIGTERM."""
+        self.of.terminate()
+
+
+def can_fork(environ: Mapping[str, str]) -> bool:
+    """Return whether what is read at import is as it was for the process that has imported."""
+    return environ.get(_READ_AT_IMPORT) == os.environ.get(_READ_AT_IMPORT)
+
+
+def fork(module: str, environ: Mapping[str, str], log: Path) -> ForkedProcess:
+    """Start ``python -m module`` in the checkout, writing to ``log``, leader of a group."""
+    _start_server()
+    log.touch()
+    process = _context.Process(target=_run, args=(module, dict(environ), str(log)))
+    process.start()
+    return ForkedProcess(process)
+
+
+def _start_server() -> None:
+    """Start the process that imports, unless it runs: it looks for modules in ``PYTHONPATH``."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = str(CHECKOUT)
+    try:
+        forkserver.ensure_running()
+    finally:
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before
+
+
+def _run(module: str, environ: dict[str, str], log: str) -> None:
+    assert sys.modules.keys() >= {*_SERVICES}, "nothing was imported beforehand"
+    os.setsid()
+    os.chdir(CHECKOUT)
+    os.environ.clear()
+    os.environ.update(environ)
+    with Path(log).open("wb") as out, Path(os.devnull).open("rb") as nothing:
+        for source, target in ((nothing, 0), (out, 1), (out, 2)):
+            os.dup2(source.fileno(), target)
+    sys.argv = [module]
+    sys.orig_argv = [sys.executable, "-P", "-m", module]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
