@@ -179,6 +179,7 @@ class JobReverted:
     updated: int
     unchanged: int
     rejected: int
+    deleted: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,7 +194,10 @@ class JobRestored:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobStatus:
-    """A full snapshot of a job; the higher ``version`` is the later."""
+    """A full snapshot of a job; the higher ``version`` is the later.
+
+    ``deleted``: how many users it removed from the audience.
+    """
 
     job_id: int
     version: int
@@ -204,6 +208,7 @@ class JobStatus:
     updated: int
     unchanged: int
     rejected: int
+    deleted: int = 0
     file_name: str | None
     sha256: str
     accepted_at: datetime

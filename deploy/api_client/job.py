@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from deploy.api_client.client import ApiClient, ApiError, path_of
 from deploy.api_client.retry import RetryPolicy, is_passing, with_retries
-from schemas.log.job_states import ENDED_STATES, OUTCOMES
+from schemas.log.job_states import COUNTS, ENDED_STATES
 
 _POLL_S = 0.2
 _UNREACHABLE_S = 60.0
@@ -17,7 +17,10 @@ _UNREACHABLE_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class JobCounts:
-    """A job's progress: the outcomes add up to `total` once it has ended."""
+    """A job's progress: the outcomes add up to `total` once it has ended.
+
+    `deleted` counts no lines, but the users that it removed.
+    """
 
     state: str
     total: int
@@ -25,11 +28,12 @@ class JobCounts:
     updated: int
     unchanged: int
     rejected: int
+    deleted: int = 0
 
     @classmethod
     def of(cls, status: Mapping[str, Any]) -> Self:
         """Return the counts in a job's status."""
-        numbers = (int(status.get(name) or 0) for name in ("total", *OUTCOMES))
+        numbers = (int(status.get(name) or 0) for name in ("total", *COUNTS))
         return cls(str(status["state"]), *numbers)
 
     @property

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import IO, Any
 
 from deploy.api_client.client import ApiClient, ApiError
@@ -22,6 +23,8 @@ class Upload:
     charset: str | None = None
     blank_cells: str | None = None
     max_delete_percent: float | None = None
+    max_rejected: int | None = None
+    max_rejected_percent: float | None = None
 
     @property
     def size_bytes(self) -> int:
@@ -85,11 +88,15 @@ def _fields(upload: Upload) -> dict[str, str]:
     given = {
         "importType": upload.mode,
         "blankCells": upload.blank_cells,
-        "maxDeletePercent": (
-            None if upload.max_delete_percent is None else f"{upload.max_delete_percent:g}"
-        ),
+        "maxDeletePercent": _number(upload.max_delete_percent),
+        "maxRejected": _number(upload.max_rejected),
+        "maxRejectedPercent": _number(upload.max_rejected_percent),
     }
     return {name: value for name, value in given.items() if value is not None}
+
+
+def _number(value: float | None) -> str | None:
+    return None if value is None else f"{Decimal(str(value)).normalize():f}"
 
 
 class _Metered:

@@ -24,6 +24,7 @@ HEADER = (
     "Last Active Date",
 )
 
+_EMAIL = HEADER.index("Email")
 _SEED = 20_170_828
 _INSERTED_USERS = 2_000
 _FIRST_NAMES = (
@@ -199,13 +200,15 @@ def _csv(lines: Sequence[Line]) -> str:
 
 def _expected(jobs: dict[str, list[Line]]) -> dict[str, dict[str, int]]:
     expected: dict[str, dict[str, int]] = {}
-    users = 0
+    users = set[str]()
     for mode, lines in jobs.items():
         counts = Counter(line.outcome for line in lines)
-        users = counts["inserted"] + (0 if mode == "delsert" else users)
+        inserted = {line.cells[_EMAIL].lower() for line in lines if line.outcome == "inserted"}
         outcomes = ("inserted", "updated", "unchanged", "rejected")
         expected[mode] = {"total": len(lines), **{name: counts[name] for name in outcomes}}
-        expected[mode]["users"] = users
+        expected[mode]["deleted"] = len(users - inserted) if mode == "delsert" else 0
+        users = inserted if mode == "delsert" else users | inserted
+        expected[mode]["users"] = len(users)
     return expected
 
 

@@ -121,7 +121,11 @@ def make_parts(settings: ApiSettings) -> Parts:
         shared, threads=settings.uploads_at_once, limits=settings.limits
     )
     uploads = UploadAcceptance(
-        resources, job_log, concurrency, DryRuns(resources, database, job_log, concurrency)
+        resources,
+        job_log,
+        concurrency,
+        DryRuns(resources, database, job_log, concurrency),
+        settings.delsert,
     )
     startup = Startup(settings, job_log, uploads, accounts)
     instances = InstanceRegistry(database)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from ingest_api.auth.settings import AuthSettings
+from ingest_api.imports.default_limits import DelsertLimits
 from ingest_api.parsing.file_format import Limits
 from schemas.config.declared import Section, text, whole
 from schemas.config.settings import Settings
@@ -41,3 +42,4 @@ class ApiSettings(Section, frozen=True, kw_only=True):
     ] = 500
     auth: AuthSettings
     limits: Limits
+    delsert: DelsertLimits

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from ingest_api.dry_runs.limits import NO_LIMITS
 from ingest_api.dry_runs.statements import SAMPLES
 from ingest_api.openapi.user_answers import shown_fields
 from ingest_api.parsing.file_format import delimiter_name
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from ingest_api.dry_runs.comparison import ComparisonResult
     from ingest_api.dry_runs.copy_input import ComparedLines
+    from ingest_api.dry_runs.limits import UploadLimits
     from schemas.events import JobAccepted
 
     Row = dict[str, Any]
@@ -80,11 +82,19 @@ class Samples(msgspec.Struct, frozen=True, kw_only=True):
     reject: list[RejectSample]
 
 
+class RefusedFor(msgspec.Struct, frozen=True):
+    """A limit that the upload would be refused for."""
+
+    code: str
+    message: str
+
+
 class DryRunAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What an upload would do to the audience as it is now.
 
     ``pending_jobs`` were accepted before and are not finished yet: what they will
     do is not seen.
+    ``refused_for`` are the default limits that the upload itself would be refused for.
     """
 
     dry_run: bool = True
@@ -99,12 +109,21 @@ class DryRunAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     delete: int
     reject: int
     pending_jobs: int
+    refused_for: list[RefusedFor]
     samples: Samples
 
 
-def answer_of(compared: ComparisonResult, lines: ComparedLines) -> DryRunAnswer:
+def rejected_lines(compared: ComparisonResult, lines: ComparedLines) -> int:
+    """Return how many lines would be rejected, by themselves or because of the users there are."""
+    return lines.rejected + sum(compared.lines.get(code, 0) for code in _REFUSED)
+
+
+def answer_of(
+    compared: ComparisonResult, lines: ComparedLines, limits: UploadLimits = NO_LIMITS
+) -> DryRunAnswer:
     """Return the answer for the upload that these lines are of."""
-    refused = sum(compared.lines.get(code, 0) for code in _REFUSED)
+    rejected = rejected_lines(compared, lines)
+    refusals = limits.refusals(lines.accepted.lines, rejected, compared.removal)
     return DryRunAnswer(
         mode=lines.accepted.mode,
         delimiter=delimiter_name(lines.accepted.delimiter),
@@ -114,8 +133,9 @@ def answer_of(compared: ComparisonResult, lines: ComparedLines) -> DryRunAnswer:
         update=compared.lines.get("update", 0),
         unchanged=compared.lines.get("unchanged", 0),
         delete=compared.removal.removed,
-        reject=lines.rejected + refused,
+        reject=rejected,
         pending_jobs=compared.pending_jobs,
+        refused_for=[RefusedFor(each.code, each.message) for each in refusals],
         samples=_samples(compared, lines),
     )
 

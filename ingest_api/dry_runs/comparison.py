@@ -52,6 +52,14 @@ class Removal:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyComparison:
+    """What replacing the audience by some keys would do; ``repeated`` came before in the file."""
+
+    removal: Removal
+    repeated: int
+
+
+@dataclass(frozen=True, slots=True)
 class ComparisonResult:
     """The outcomes that a job would give its lines.
 
@@ -81,13 +89,14 @@ class DryRunComparison:
         self._connection = connection
         self._limit_s = limit_s
 
-    async def count_removed(self, keys: AsyncIterator[memoryview]) -> Removal:
+    async def compare_keys(self, keys: AsyncIterator[memoryview]) -> KeyComparison:
         """Count the users that replacing the audience by these keys would remove."""
         await self._begin(statements.MAKE_KEYS)
         await self._copy("compared_key", ("key",), keys)
         await self._run("ANALYZE compared_key")
         (counted,) = await self._select(statements.COUNT_REMOVED)
-        return Removal(**counted)
+        removal = Removal(counted["users"], counted["removed"])
+        return KeyComparison(removal, counted["repeated"])
 
     async def compare(
         self, mode: JobMode, lines: AsyncIterator[memoryview], jobs: Sequence[LedgerJob]

@@ -1,4 +1,4 @@
-"""Answer dry runs, and check ``maxDeletePercent``, before an upload is accepted.
+"""Answer dry runs, and check the limits of an upload, before it is accepted.
 
 A few are answered at a time; each ends soon after its client has gone, after
 Postgres has stopped answering, or after a time limit, and leaves nothing.
@@ -10,10 +10,9 @@ import asyncio
 import contextlib
 import time
 from contextlib import aclosing
-from decimal import ROUND_UP, Decimal
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from ingest_api.dry_runs.answer import answer_of
+from ingest_api.dry_runs.answer import answer_of, rejected_lines
 from ingest_api.dry_runs.comparison import DryRunComparison, count_pending
 from ingest_api.dry_runs.copy_input import ComparedLines, key_columns, line_columns, stored_inputs
 from ingest_api.errors import (
@@ -31,7 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 
     from ingest_api.dry_runs.answer import DryRunAnswer
-    from ingest_api.dry_runs.comparison import Removal
+    from ingest_api.dry_runs.comparison import ComparisonResult
+    from ingest_api.dry_runs.limits import UploadLimits
     from ingest_api.event_log.job_events import JobLog
     from ingest_api.event_log.ledger import LedgerJob
     from ingest_api.postgres.pool import Database
@@ -49,7 +49,6 @@ _PENDING_TIMEOUT_S: Final = 30.0
 _PENDING_POLL_S: Final = 0.2
 _STORE_POLL_S: Final = 5.0
 _STORE_TIMEOUT_S: Final = 3.0
-_CENT: Final = Decimal("0.01")
 _T = TypeVar("_T")
 
 
@@ -77,51 +76,67 @@ class DryRuns:
     async def dry_run(
         self,
         accepted: JobAccepted,
-        max_delete_percent: Decimal | None,
+        limits: UploadLimits,
         until_gone: Callable[[], Awaitable[None]],
     ) -> DryRunAnswer:
-        """Return what the job would do.
+        """Return what the job would do, and for which default limit it would be refused.
 
         Raises:
-            InvalidRequestError: a delsert would remove more than ``max_delete_percent`` of the
-                users.
+            InvalidRequestError: it would go over a limit that the upload itself names.
         """
-        return await self._bounded(self._dry_run(accepted, max_delete_percent), until_gone)
+        return await self._bounded(self._dry_run(accepted, limits), until_gone)
 
-    async def check_removal(
+    async def check_limits(
         self,
         accepted: JobAccepted,
-        max_delete_percent: Decimal,
+        limits: UploadLimits,
         until_gone: Callable[[], Awaitable[None]],
     ) -> None:
-        """Check that a delsert would not remove more than this share of the users.
+        """Check that the job would keep within the limits.
 
         Decided on the audience after all jobs that were accepted before.
 
         Raises:
-            InvalidRequestError: it would.
+            InvalidRequestError: it wouldn't.
         """
-        await self._bounded(self._check_removal(accepted, max_delete_percent), until_gone)
+        limits.check_rejected(accepted.lines, accepted.rejected_lines)
+        if limits.are_none:
+            return
+        check = self._check_replacement if accepted.mode == "delsert" else self._check_outcomes
+        await self._bounded(check(accepted, limits), until_gone)
 
-    async def _dry_run(
-        self, accepted: JobAccepted, max_delete_percent: Decimal | None
-    ) -> DryRunAnswer:
+    async def _dry_run(self, accepted: JobAccepted, limits: UploadLimits) -> DryRunAnswer:
+        asked_for = limits.asked_for()
         jobs = await self._jobs()
-        if max_delete_percent is not None:
+        if not asked_for.are_none:
             await self._wait_projected(jobs)
-        lines = ComparedLines(accepted, line_columns)
-        async with self._comparing(lines) as (comparison, inputs):
-            compared = await comparison.compare(accepted.mode, inputs, jobs)
-        if max_delete_percent is not None:
-            check_removed_share(compared.removal, max_delete_percent)
-        return answer_of(compared, lines)
+        compared, lines = await self._compare(accepted, jobs)
+        asked_for.check_rejected(accepted.lines, rejected_lines(compared, lines))
+        asked_for.check_removed(compared.removal)
+        return answer_of(compared, lines, limits)
 
-    async def _check_removal(self, accepted: JobAccepted, max_delete_percent: Decimal) -> None:
-        await self._wait_projected(await self._jobs())
+    async def _check_replacement(self, accepted: JobAccepted, limits: UploadLimits) -> None:
+        """A delsert's lines are judged by the file alone, so their keys are enough."""
+        if limits.max_deleted_share is not None:
+            await self._wait_projected(await self._jobs())
         lines = ComparedLines(accepted, key_columns)
         async with self._comparing(lines) as (comparison, inputs):
-            removal = await comparison.count_removed(inputs)
-        check_removed_share(removal, max_delete_percent)
+            compared = await comparison.compare_keys(inputs)
+        limits.check_rejected(accepted.lines, accepted.rejected_lines + compared.repeated)
+        limits.check_removed(compared.removal)
+
+    async def _check_outcomes(self, accepted: JobAccepted, limits: UploadLimits) -> None:
+        jobs = await self._jobs()
+        await self._wait_projected(jobs)
+        compared, lines = await self._compare(accepted, jobs)
+        limits.check_rejected(accepted.lines, rejected_lines(compared, lines))
+
+    async def _compare(
+        self, accepted: JobAccepted, jobs: Sequence[LedgerJob]
+    ) -> tuple[ComparisonResult, ComparedLines]:
+        lines = ComparedLines(accepted, line_columns)
+        async with self._comparing(lines) as (comparison, inputs):
+            return await comparison.compare(accepted.mode, inputs, jobs), lines
 
     async def _jobs(self) -> Sequence[LedgerJob]:
         """Return all jobs accepted so far, by this instance or another."""
@@ -134,8 +149,7 @@ class DryRuns:
             if time.monotonic() > until_s:
                 raise UnavailableError(
                     f"Of the jobs accepted before, {pending} are not finished, so it can't be told"
-                    " yet what share of the users this file would remove: nothing was kept,"
-                    " try again"
+                    " yet whether this file keeps within its limits: nothing was kept, try again"
                 )
             await asyncio.sleep(_PENDING_POLL_S)
 
@@ -185,20 +199,3 @@ class DryRuns:
             while True:
                 await asyncio.sleep(_STORE_POLL_S)
                 await self._database.select("SELECT 1", timeout_s=_STORE_TIMEOUT_S)
-
-
-def check_removed_share(removal: Removal, most: Decimal) -> None:
-    """Check that no more than this many per cent of the users would be removed.
-
-    Raises:
-        InvalidRequestError: more would be; it gives the numbers.
-    """
-    if removal.removed * 100 <= most * removal.users:
-        return
-    percent = (Decimal(removal.removed * 100) / removal.users).quantize(_CENT, ROUND_UP)
-    message = (
-        f"The file would remove {removal.removed:,} of the {removal.users:,} users,"
-        f" {percent.normalize():f} %, and maxDeletePercent allows {most.normalize():f} %:"
-        " check that the file is whole, or send it with a higher maxDeletePercent."
-    )
-    raise invalid_file(Detail("MAX_DELETE_PERCENT", message))

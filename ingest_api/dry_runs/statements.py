@@ -134,10 +134,12 @@ MAKE_KEYS: Final[LiteralString] = """
 CREATE TEMPORARY TABLE compared_key (key text COLLATE "C" NOT NULL) ON COMMIT DROP
 """
 COUNT_REMOVED: Final[LiteralString] = """
+WITH kept AS MATERIALIZED (SELECT DISTINCT key FROM compared_key)
 SELECT count(*) AS users,
-       count(*) FILTER (WHERE kept.key IS NULL) AS removed
+       count(*) FILTER (WHERE kept.key IS NULL) AS removed,
+       (SELECT count(*) FROM compared_key) - (SELECT count(*) FROM kept) AS repeated
 FROM public.users AS leaf
-LEFT JOIN (SELECT DISTINCT key FROM compared_key) AS kept ON kept.key = leaf.key
+LEFT JOIN kept ON kept.key = leaf.key
 """
 
 _OUTCOME: Final[dict[JobMode, LiteralString]] = {

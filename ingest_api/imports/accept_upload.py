@@ -18,6 +18,7 @@ from ingest_api.errors import (
 )
 from ingest_api.event_log.ledger import is_same_content
 from ingest_api.event_log.user_events import LOG_HELD, NOTHING_KEPT
+from ingest_api.imports.default_limits import limits_of
 from ingest_api.parsing.file_format import AUTO
 from ingest_api.uploads.multipart import FormError, UploadForm
 from ingest_api.uploads.options import ROLE_NEEDED, with_fields
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from ingest_api.dry_runs.service import DryRuns
     from ingest_api.event_log.job_events import JobLog
     from ingest_api.event_log.ledger import LedgerJob
+    from ingest_api.imports.default_limits import DelsertLimits
     from ingest_api.uploads.concurrency_limit import ConcurrencyLimit
     from ingest_api.uploads.multipart import FilePart
     from ingest_api.uploads.options import ImportOptions
@@ -99,11 +101,13 @@ class UploadAcceptance:
         job_log: JobLog,
         concurrency: ConcurrencyLimit,
         dry_runs: DryRuns,
+        defaults: DelsertLimits,
     ) -> None:
         self._job_log = job_log
         self._concurrency = concurrency
         self._resources = resources
         self._dry_runs = dry_runs
+        self._defaults = defaults
 
     def warm(self) -> None:
         """Connect to Kafka before the first upload comes."""
@@ -145,11 +149,10 @@ class UploadAcceptance:
     async def _answer(
         self, event: JobAccepted, request: ImportRequest, options: ImportOptions
     ) -> int | DryRunAnswer:
-        percent = options.max_delete_percent if event.mode == "delsert" else None
+        limits = limits_of(options, self._defaults)
         if options.is_dry_run:
-            return await self._dry_runs.dry_run(event, percent, request.until_gone)
-        if percent is not None:
-            await self._dry_runs.check_removal(event, percent, request.until_gone)
+            return await self._dry_runs.dry_run(event, limits, request.until_gone)
+        await self._dry_runs.check_limits(event, limits, request.until_gone)
         return await self._accept(event)
 
     async def _accept(self, event: JobAccepted) -> int:

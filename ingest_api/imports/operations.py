@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final, Literal
 
 from ingest_api.dry_runs.answer import DryRunAnswer
+from ingest_api.dry_runs.limits import SMALL_AUDIENCE
 from ingest_api.errors import INVALID_FILE
 from ingest_api.openapi.operation import (
     RETRY_AFTER,
@@ -55,17 +56,44 @@ _DRY_RUN: Final[dict[str, Any]] = {
         "It means nothing to an `Idempotency-Key`."
     ),
 }
+_DECIDED: Final = (
+    "It is decided on the users after all jobs that were accepted before; "
+    "where those are not finished within 30 s, the answer is 503. "
+)
 _MAX_DELETE_PERCENT: Final[dict[str, Any]] = {
     "type": "number",
     "minimum": 0,
     "maximum": 100,
-    "default": 100,
     "description": (
         "A `delsert` that would remove more than this share of the users is refused with 400 and "
         "the code `MAX_DELETE_PERCENT`. "
-        "It is decided on the users after all jobs that were accepted before; "
-        "where those are not finished within 30 s, the answer is 503. "
+        f"Without it, of more than {SMALL_AUDIENCE} users it is the setting "
+        "`ROLLCALL_DELSERT_MAX_DELETE_PERCENT` (50); 100 lifts the limit. "
+        f"{_DECIDED}"
         "The other modes remove nobody, so it means nothing to them."
+    ),
+}
+_MAX_REJECTED: Final[dict[str, Any]] = {
+    "type": "integer",
+    "minimum": 0,
+    "description": (
+        "Where more lines of the file would be rejected, nothing of it is imported: it is refused "
+        "with 400 and the code `MAX_REJECTED`. With 0 it is all or nothing. "
+        "Lines count that are rejected by themselves, because of another line of the file, or "
+        "because of the users there are. "
+        f"{_DECIDED}"
+        "What comes between that and the import, such as another upload at the same instant or an "
+        "event of another producer, isn't known then, and may still reject lines."
+    ),
+}
+_MAX_REJECTED_PERCENT: Final[dict[str, Any]] = {
+    "type": "number",
+    "minimum": 0,
+    "maximum": 100,
+    "description": (
+        "The same as a share of the file's lines, with the code `MAX_REJECTED_PERCENT`. "
+        "Of a `delsert` it is, without it, the setting `ROLLCALL_DELSERT_MAX_REJECTED_PERCENT` "
+        "(10); 100 lifts the limit."
     ),
 }
 _FORM: Final[dict[str, Any]] = {
@@ -88,6 +116,8 @@ _FORM: Final[dict[str, Any]] = {
         "blankCells": _BLANK_CELLS,
         "dryRun": _DRY_RUN,
         "maxDeletePercent": _MAX_DELETE_PERCENT,
+        "maxRejected": _MAX_REJECTED,
+        "maxRejectedPercent": _MAX_REJECTED_PERCENT,
     },
 }
 
@@ -123,6 +153,8 @@ IMPORT: Final = Operation(
         _option("query", "blankCells", _BLANK_CELLS, before="the form"),
         _option("query", "dryRun", _DRY_RUN, before="the form"),
         _option("query", "maxDeletePercent", _MAX_DELETE_PERCENT, before="the form"),
+        _option("query", "maxRejected", _MAX_REJECTED, before="the form"),
+        _option("query", "maxRejectedPercent", _MAX_REJECTED_PERCENT, before="the form"),
     ),
     body={"multipart/form-data": _FORM},
     invalid_message=INVALID_FILE,

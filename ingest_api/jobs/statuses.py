@@ -65,8 +65,8 @@ class JobReader:
         return (await self.select_views([job]))[0]
 
     _SELECT_JOBS: Final = """
-    SELECT job_id, state, lines, inserted, updated, unchanged, rejected, started_at, finished_at,
-           version
+    SELECT job_id, state, lines, inserted, updated, unchanged, rejected, deleted, started_at,
+           finished_at, version
     FROM public.jobs
     WHERE job_id = ANY(%s)
     """

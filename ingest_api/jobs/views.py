@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Final
 from ingest_api.openapi.response_types import JobStatus, UndoFailure
 from ingest_api.parsing.file_format import delimiter_name
 from ingest_api.web.dates import date_text, optional_date_text
-from schemas.log.job_states import ENDED_STATES, OUTCOMES, RUNNING_STATES, status_message
+from schemas.log.job_states import (
+    COUNTS,
+    ENDED_STATES,
+    OUTCOMES,
+    RUNNING_STATES,
+    status_message,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +24,7 @@ if TYPE_CHECKING:
     from ingest_api.web.dates import Row
     from schemas.events import JobAccepted, JobReverted, JobState
 
-_NONE: Final = dict.fromkeys(OUTCOMES, 0)
+_NONE: Final = dict.fromkeys(COUNTS, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +45,15 @@ class JobView:
     """A job at the moment ``at``; ``version`` rises with each change, 0 before the first.
 
     What only the log says, that the job is reverted or restored, changes no version.
-    ``outcomes`` are of lines: ``inserted``, ``updated``, ``unchanged``, ``rejected``; those
-    that it had where it is reverted.
+    ``counts`` are those of lines (``inserted``, ``updated``, ``unchanged``, ``rejected``) and
+    of users ``deleted``; those that it had where it is reverted.
     """
 
     at: datetime
     version: int
     accepted: JobAccepted
     state: JobState
-    outcomes: Mapping[str, int]
+    counts: Mapping[str, int]
     started_at: datetime | None
     finished_at: datetime | None
     """The counts of its rows, also where readers don't see them any more, or not again yet."""
@@ -69,12 +75,17 @@ class JobView:
         return other is not None and _shown(self) == _shown(other)
 
     @property
+    def lines_done(self) -> int:
+        """Count the lines that have an outcome."""
+        return sum(self.counts[name] for name in OUTCOMES)
+
+    @property
     def rows_per_s(self) -> float | None:
         """The speed of the job, also after its end."""
         if self.started_at is None:
             return None
         elapsed_s = ((self.finished_at or self.at) - self.started_at).total_seconds()
-        return sum(self.outcomes.values()) / elapsed_s if elapsed_s > 0 else None
+        return self.lines_done / elapsed_s if elapsed_s > 0 else None
 
     @property
     def estimated_finish_at(self) -> datetime | None:
@@ -82,12 +93,12 @@ class JobView:
         rate = self.rows_per_s
         if self.finished_at is not None or not rate:
             return None
-        left = self.accepted.lines - sum(self.outcomes.values())
+        left = self.accepted.lines - self.lines_done
         return self.at + timedelta(seconds=left / rate)
 
 
 def _shown(view: JobView) -> tuple[object, ...]:
-    return view.state, view.undo_try, dict(view.outcomes)
+    return view.state, view.undo_try, dict(view.counts)
 
 
 def job_view(
@@ -105,7 +116,7 @@ def job_view(
         version=opened["version"] if opened else 0,
         accepted=accepted,
         state=state,
-        outcomes=_outcomes(state, opened, reverted),
+        counts=_counts(state, opened, reverted),
         started_at=opened["started_at"] if opened else None,
         finished_at=opened["finished_at"] if opened else None,
         reverted=reverted,
@@ -122,13 +133,11 @@ def _state(opened: Row | None, reverted: JobReverted | None) -> JobState:
     return "PROCESSING" if state == "REVERTED" else state
 
 
-def _outcomes(
-    state: JobState, opened: Row | None, reverted: JobReverted | None
-) -> Mapping[str, int]:
-    """Return a job that is left out has no rows to count, so the log says what it had."""
+def _counts(state: JobState, opened: Row | None, reverted: JobReverted | None) -> Mapping[str, int]:
+    """Return its counts; a job that is left out has no rows to count, so the log says them."""
     if state == "REVERTED":
-        return {name: getattr(reverted, name) for name in OUTCOMES}
-    return {name: opened[name] for name in OUTCOMES} if opened else _NONE
+        return {name: getattr(reverted, name) for name in COUNTS}
+    return {name: opened[name] for name in COUNTS} if opened else _NONE
 
 
 def job_status(view: JobView) -> JobStatus:
@@ -148,7 +157,7 @@ def job_status(view: JobView) -> JobStatus:
         delimiter=delimiter_name(accepted.delimiter),
         charset=accepted.charset,
         total=accepted.lines,
-        **view.outcomes,
+        **view.counts,
         rows_per_second=None if rate is None else round(rate, 1),
         started_date=optional_date_text(view.started_at),
         finished_date=None if view.is_running else optional_date_text(view.finished_at),

@@ -66,6 +66,13 @@ class JobStatus(_Answer, frozen=True):
     updated: Count
     unchanged: Count
     rejected: Count
+    deleted: Annotated[
+        Count,
+        Meta(
+            description="Users that it removed from the audience: of a `delsert` those who are not"
+            " in its file. No line's outcome."
+        ),
+    ]
     rows_per_second: Annotated[float, Meta(ge=0)] | None
     started_date: ContractDate | None
     finished_date: ContractDate | None

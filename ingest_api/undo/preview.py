@@ -79,12 +79,16 @@ class PreviewSamples(_Preview, frozen=True):
 
 
 class JobCounts(_Preview, frozen=True):
-    """Outcomes of a job."""
+    """Outcomes of a job's lines, and how many users it removed."""
 
     inserted: Count
     updated: Count
     unchanged: Count
     rejected: Count
+    deleted: (
+        Annotated[Count, Meta(description="Left out where it is 0 before and after.")]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET
 
 
 class LaterJob(_Preview, frozen=True):

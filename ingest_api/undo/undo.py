@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from ingest_api.errors import ConflictError, LogUnavailableError, UnavailableError
 from ingest_api.event_log.user_events import NOTHING_KEPT
 from schemas.events import JobRestored, JobReverted
-from schemas.log.job_states import OUTCOMES
+from schemas.log.job_states import COUNTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -116,7 +116,7 @@ class Undo:
             if self._is_done(job, change, requester):
                 return
             raise
-        event = _event(self._outcomes(view), job.accepted.job_id, change, requester)
+        event = _event(self._counts(view), job.accepted.job_id, change, requester)
         outcome = await self._job_log.change(event)
         if outcome == "voided":
             raise UnavailableError(NOTHING_KEPT)
@@ -151,13 +151,13 @@ class Undo:
         changes = self._job_log.ledger.reverts.changes_of(view.accepted.job_id)
         return bool(changes) and isinstance(changes[-1], JobRestored) and view.state == "PROCESSING"
 
-    def _outcomes(self, view: JobView) -> Mapping[str, int]:
-        """Return the job's outcomes; while it is undone, those that it had before."""
+    def _counts(self, view: JobView) -> Mapping[str, int]:
+        """Return the job's counts; while it is undone, those that it had before."""
         if not self._is_redone(view):
-            return view.outcomes
+            return view.counts
         changes = self._job_log.ledger.reverts.changes_of(view.accepted.job_id)
         last = next(event for event in reversed(changes) if isinstance(event, JobReverted))
-        return {name: getattr(last, name) for name in OUTCOMES}
+        return {name: getattr(last, name) for name in COUNTS}
 
     async def _catch_up(self) -> None:
         """Read the log up to its end, so that what other instances accepted is known."""
@@ -192,7 +192,7 @@ class Undo:
 
 
 def _event(
-    outcomes: Mapping[str, int], job_id: int, change: Change, requester: Requester
+    counts: Mapping[str, int], job_id: int, change: Change, requester: Requester
 ) -> JobReverted | JobRestored:
     now, attempt = datetime.now(UTC), requester.attempt()
     if change == "redo":
@@ -200,5 +200,5 @@ def _event(
             job_id=job_id, requested_at=now, requested_by=requester.account, attempt=attempt
         )
     return JobReverted(
-        job_id=job_id, requested_at=now, requested_by=requester.account, attempt=attempt, **outcomes
+        job_id=job_id, requested_at=now, requested_by=requester.account, attempt=attempt, **counts
     )

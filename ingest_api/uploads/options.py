@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from ingest_api.errors import Detail, invalid_file
 from ingest_api.parsing.file_format import AUTO, DELIMITERS, USUAL_DELIMITER
@@ -31,8 +31,10 @@ _ALLOWED: Final[dict[str, Sequence[str]]] = {
     "blankCells": _BLANK_CELLS,
     "dryRun": ("true", "false"),
 }
+_COUNT: Final = re.compile(r"[0-9]{1,12}")
 _PERCENT: Final = re.compile(r"[0-9]{1,3}(\.[0-9]{1,6})?")
 _WHOLE: Final = Decimal(100)
+_T = TypeVar("_T")
 ROLE_NEEDED: Final[dict[JobMode, Role]] = {
     "insert": "importer",
     "upsert": "importer",
@@ -50,6 +52,9 @@ class ImportOptions:
     dry_run_name: str | None = None
     max_delete_percent: Decimal | None = None
     """Of the users, how many a delsert may remove; the other modes remove nobody."""
+    max_rejected: int | None = None
+    max_rejected_percent: Decimal | None = None
+    """Of the file's lines, how many may be rejected."""
 
     @property
     def named_delimiter(self) -> str | None:
@@ -95,13 +100,14 @@ def with_fields(options: ImportOptions, fields: Mapping[str, Sequence[str]]) -> 
         InvalidRequestError: an option is repeated or has an unknown value.
     """
     in_form = _options(fields)
-    percent = options.max_delete_percent
     return ImportOptions(
         delimiter_name=options.delimiter_name or in_form.delimiter_name,
         mode_name=options.mode_name or in_form.mode_name,
         blank_cells_name=options.blank_cells_name or in_form.blank_cells_name,
         dry_run_name=options.dry_run_name or in_form.dry_run_name,
-        max_delete_percent=in_form.max_delete_percent if percent is None else percent,
+        max_delete_percent=_first(options.max_delete_percent, in_form.max_delete_percent),
+        max_rejected=_first(options.max_rejected, in_form.max_rejected),
+        max_rejected_percent=_first(options.max_rejected_percent, in_form.max_rejected_percent),
     )
 
 
@@ -112,6 +118,8 @@ def _options(values: Mapping[str, Sequence[str]]) -> ImportOptions:
         blank_cells_name=_value("blankCells", values.get("blankCells", ())),
         dry_run_name=_value("dryRun", values.get("dryRun", ())),
         max_delete_percent=_percent("maxDeletePercent", values.get("maxDeletePercent", ())),
+        max_rejected=_count("maxRejected", values.get("maxRejected", ())),
+        max_rejected_percent=_percent("maxRejectedPercent", values.get("maxRejectedPercent", ())),
     )
 
 
@@ -122,6 +130,19 @@ def _value(name: str, values: Sequence[str]) -> str | None:
     if value is not None and value not in _ALLOWED[name]:
         raise invalid_option(name, f"{name} is one of {', '.join(_ALLOWED[name])}.")
     return value
+
+
+def _first(in_head: _T | None, in_form: _T | None) -> _T | None:
+    return in_form if in_head is None else in_head
+
+
+def _count(name: str, values: Sequence[str]) -> int | None:
+    value = _only(name, values)
+    if value is None:
+        return None
+    if not _COUNT.fullmatch(value):
+        raise invalid_option(name, f"{name} is a whole number, such as 0 or 100.")
+    return int(value)
 
 
 def _percent(name: str, values: Sequence[str]) -> Decimal | None:

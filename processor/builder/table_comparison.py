@@ -78,8 +78,8 @@ _ROWS: Final[Mapping[str, tuple[tuple[str, ...], LiteralString]]] = {
     "job_partition": (
         ("job_id", "partition"),
         """
-        SELECT job_id, partition, inserted, updated, unchanged, rejected, opened_offset, opened_at,
-               sealed_offset, sealed_at, rows, digest
+        SELECT job_id, partition, inserted, updated, unchanged, rejected, deleted, opened_offset,
+               opened_at, sealed_offset, sealed_at, rows, digest
         FROM {schema}.job_partition
         """,
     ),

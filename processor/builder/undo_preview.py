@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, LiteralString, cast
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from schemas.log.job_states import OUTCOMES
+from schemas.log.job_states import COUNTS, OUTCOMES
 from schemas.log.positions import offset_sql, partition_sql
 from schemas.read_model.tables import USER_COLUMNS
 
@@ -62,13 +62,13 @@ SELECT key, changed_by, before, after FROM change WHERE kind = %(kind)s ORDER BY
 LIMIT %(samples)s
 """
 _OTHER_JOBS: LiteralString = """
-SELECT job_id, live.inserted, live.updated, live.unchanged, live.rejected,
+SELECT job_id, live.inserted, live.updated, live.unchanged, live.rejected, live.deleted,
        new.inserted AS new_inserted, new.updated AS new_updated, new.unchanged AS new_unchanged,
-       new.rejected AS new_rejected
+       new.rejected AS new_rejected, new.deleted AS new_deleted
 FROM {live}.jobs AS live JOIN {new}.jobs AS new USING (job_id)
 WHERE job_id <> %(job_id)s
-  AND (live.inserted, live.updated, live.unchanged, live.rejected)
-      IS DISTINCT FROM (new.inserted, new.updated, new.unchanged, new.rejected)
+  AND (live.inserted, live.updated, live.unchanged, live.rejected, live.deleted)
+      IS DISTINCT FROM (new.inserted, new.updated, new.unchanged, new.rejected, new.deleted)
 ORDER BY live.accepted_at, job_id
 LIMIT %(samples)s
 """
@@ -148,10 +148,11 @@ def _fields(composite: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def _job(row: dict[str, Any]) -> dict[str, Any]:
+    names = COUNTS if row["deleted"] or row["new_deleted"] else OUTCOMES
     return {
         "id": str(row["job_id"]),
-        "before": {name: row[name] for name in OUTCOMES},
-        "after": {name: row[f"new_{name}"] for name in OUTCOMES},
+        "before": {name: row[name] for name in names},
+        "after": {name: row[f"new_{name}"] for name in names},
     }
 
 

@@ -120,11 +120,15 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """A job is whole in this partition, by the record at ``offset``."""
+    """A job is whole in this partition, by the record at ``offset``.
+
+    ``replaces_users``: what it has written replaces the users that were there before it.
+    """
 
     seal: JobSealed
     offset: int
     recorded_at: datetime
+    replaces_users: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,12 +295,14 @@ class _Walk:
         if seal.digest != state.digest:
             self.corrupt.append(seal.job_id)
             return
-        if seal.job_id not in self._reverted:
+        is_reverted = seal.job_id in self._reverted
+        if not is_reverted:
             self._index()
         self.state = replace(
             self.state, sealed_job_id=seal.job_id, open_job_id=None, open_mode=None
         )
-        self.steps.append(Sealed(seal, control.offset, control.recorded_at))
+        replaces_users = state.open_mode == "delsert" and not is_reverted
+        self.steps.append(Sealed(seal, control.offset, control.recorded_at, replaces_users))
 
     def _index(self) -> None:
         if not self.state.is_indexed:

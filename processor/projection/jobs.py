@@ -52,7 +52,8 @@ WHERE job_id = %(job_id)s AND partition = %(partition)s
 _COUNT: LiteralString = """
 UPDATE {schema}.job_partition
 SET inserted = inserted + %(inserted)s, updated = updated + %(updated)s,
-    unchanged = unchanged + %(unchanged)s, rejected = rejected + %(rejected)s
+    unchanged = unchanged + %(unchanged)s, rejected = rejected + %(rejected)s,
+    deleted = deleted + %(deleted)s
 WHERE job_id = %(job_id)s AND partition = %(partition)s
 """
 _HOLD: LiteralString = """
@@ -74,7 +75,8 @@ WHERE job_id = %(job_id)s
 _STATUS: LiteralString = """
 SELECT job.job_id, version, state, mode, lines, file_name, sha256, accepted_at, accepted_by,
        started_at, finished_at, sum(inserted)::bigint AS inserted, sum(updated)::bigint AS updated,
-       sum(unchanged)::bigint AS unchanged, sum(rejected)::bigint AS rejected
+       sum(unchanged)::bigint AS unchanged, sum(rejected)::bigint AS rejected,
+       sum(deleted)::bigint AS deleted
 FROM {schema}.job JOIN {schema}.job_partition USING (job_id)
 WHERE job_id = %(job_id)s
 GROUP BY job.job_id
@@ -83,10 +85,11 @@ GROUP BY job.job_id
 _CHANGED: LiteralString = """
 SELECT new.job_id, new.version, new.state, new.mode, new.lines, new.file_name, new.sha256,
        new.accepted_at, new.accepted_by, new.started_at, new.finished_at,
-       new.inserted, new.updated, new.unchanged, new.rejected
+       new.inserted, new.updated, new.unchanged, new.rejected, new.deleted
 FROM {new}.jobs AS new JOIN {old}.jobs AS old USING (job_id)
-WHERE (new.state, new.inserted, new.updated, new.unchanged, new.rejected)
-      IS DISTINCT FROM (old.state, old.inserted, old.updated, old.unchanged, old.rejected)
+WHERE (new.state, new.inserted, new.updated, new.unchanged, new.rejected, new.deleted)
+      IS DISTINCT FROM
+      (old.state, old.inserted, old.updated, old.unchanged, old.rejected, old.deleted)
 ORDER BY new.accepted_at, new.job_id
 """
 _TO_OUTBOX: LiteralString = """
@@ -96,12 +99,16 @@ INSERT INTO {new}.outbox (topic, key, value) VALUES (%(topic)s, %(key)s, %(value
 
 @dataclass(slots=True)
 class Counts:
-    """Outcomes of one job in one partition, as one transaction changes them."""
+    """Outcomes of one job in one partition, as one transaction changes them.
+
+    ``deleted``: users that it removes.
+    """
 
     inserted: int = 0
     updated: int = 0
     unchanged: int = 0
     rejected: int = 0
+    deleted: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +226,6 @@ def log_finished(status: JobStatus) -> None:
     )
     outcomes = {name: getattr(status, name) for name in OUTCOMES}
     if status.state == "REVERTED" or sum(outcomes.values()) == status.lines:
-        log.info("job finished", **outcomes)
+        log.info("job finished", **outcomes, deleted=status.deleted)
     else:
         log.error("outcomes do not add up to the lines", **outcomes)

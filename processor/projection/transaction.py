@@ -162,7 +162,7 @@ class Transaction:
             case Erased(row):
                 self._count_erased(row, partition)
             case Sealed():
-                self._jobs.seal(self._cursor, step, partition)
+                self._seal(step, partition)
 
     def write_rejections(self, batches: list[PreparedBatch]) -> None:
         """Write the rejected lines: those of the file, and those that were found on the way."""
@@ -211,6 +211,16 @@ class Transaction:
             "partition": partition,
         }
         self._execute(_SET_GENERATION, parameters)
+
+    def _seal(self, step: Sealed, partition: int) -> None:
+        """Note that a job is whole, and how many users are not in the audience that it made."""
+        if step.replaces_users:
+            self._jobs.counts(
+                step.seal.job_id, partition
+            ).deleted += self._projection.generations.count_removed(
+                self._cursor, self.generation_of[partition], partition
+            )
+        self._jobs.seal(self._cursor, step, partition)
 
     def _define(self, step: Defined, partition: int) -> None:
         parameters = asdict(step.event) | {"partition": partition}

@@ -69,6 +69,21 @@ DELETE FROM {leaf} AS leaf USING first
 WHERE leaf.key = first.key AND leaf.id <> first.first_id
 RETURNING leaf.id, first.record_number
 """
+# An anti-join of two whole leaves, which the session's settings are against (they are for
+# batches that find a few rows by their keys); hashed, it reads each leaf once.
+_WHOLE_LEAVES: LiteralString = """
+SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on; SET LOCAL enable_nestloop = off
+"""
+_FEW_ROWS: LiteralString = """
+SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_nestloop = on
+"""
+_BEFORE: LiteralString = """
+SELECT max(generation) FROM {schema}.generation WHERE generation < %(generation)s
+"""
+_COUNT_REMOVED: LiteralString = """
+SELECT count(*) FROM {before} AS before
+WHERE NOT EXISTS (SELECT FROM {leaf} AS leaf WHERE leaf.key = before.key)
+"""
 _ACTIVATE: LiteralString = """
 UPDATE {schema}.projection
 SET active_generation = GREATEST(active_generation, generation.generation)
@@ -179,6 +194,22 @@ class Generations:
         """Note that a leaf holds so many users more, or fewer where it is negative."""
         parameters = {"generation": generation, "partition": partition, "grown": grown}
         cursor.execute(self._sql(_COUNT), parameters)
+
+    def count_removed(self, cursor: psycopg.Cursor, generation: int, partition: int) -> int:
+        """Count the users of the leaf before this one whose keys this one has not.
+
+        The leaf before is as the delsert that made this generation found it: from its JobOpened
+        on its partition has written here.  It is still there, since readers leave a generation
+        only once all partitions have sealed the next one.
+        """
+        cursor.execute(self._sql(_BEFORE), {"generation": generation})
+        before = self.leaf(_only_int(cursor), partition)
+        leaf = self.leaf(generation, partition)
+        cursor.execute(_WHOLE_LEAVES)
+        cursor.execute(sql.SQL(_COUNT_REMOVED).format(before=before, leaf=leaf))
+        removed = _only_int(cursor)
+        cursor.execute(_FEW_ROWS)
+        return removed
 
     def activate(self, cursor: psycopg.Cursor, job_id: int) -> None:
         """Let readers see the generation of this delsert: one UPDATE.

@@ -63,6 +63,7 @@ _KEPT: Final = np.array([field.is_never_cleared for field in FIELDS])
 _BOOLEANS: Final = np.array([field.kind == "boolean" for field in FIELDS])
 _TRUE: Final = hashes(pa.array([True]))[0]
 _WRAP: Final = (1 << 64) - 1
+_NO_KEYS: Final = np.empty(0, np.uint64)
 
 
 @dataclass(slots=True)
@@ -76,6 +77,7 @@ class JobInPartition:
     updated: int = 0
     unchanged: int = 0
     rejected: int = 0
+    deleted: int = 0
     rejections_hash: int = 0
 
     def reject(
@@ -123,6 +125,7 @@ class PartitionFold:
         self._repeated: list[tuple[Numbers, Numbers, Numbers]] = []
         self._writes: dict[tuple[str, int], int] = {}
         self._repeats: set[int] = set()
+        self._keys_before = _NO_KEYS
 
     @property
     def users(self) -> UserColumns:
@@ -154,8 +157,7 @@ class PartitionFold:
             case Erased(row):
                 _count_erased(self.jobs[row.job_id or 0], row)
             case Sealed(seal):
-                self.jobs[seal.job_id].sealed = step
-                self.jobs[seal.job_id].events = seal.rows
+                self._seal(self.jobs[seal.job_id], step)
             case _:
                 pass  # a definition is in the state
 
@@ -164,10 +166,18 @@ class PartitionFold:
         self.jobs[job.job_id] = JobInPartition(opened)
         if job.mode != "delsert" or opened.is_reverted:
             return
+        self._keys_before = self.users.keys()
         if self.generation not in self._kept:
             del self.generations[self.generation]
         self.generation = job.job_id
         self.generations[job.job_id] = UserColumns()
+
+    def _seal(self, job: JobInPartition, step: Sealed) -> None:
+        job.sealed, job.events = step, step.seal.rows
+        if step.replaces_users:
+            _, is_there = self.users.find(self._keys_before)
+            job.deleted = int(np.count_nonzero(~is_there))
+            self._keys_before = _NO_KEYS
 
     def _take_rows(self, batch: Batch, step: Rows) -> None:
         staged = stage(batch, step)

@@ -139,6 +139,7 @@ def _row_of(job_id: int, partition: int, part: JobInPartition) -> JobPartitionRo
         part.updated,
         part.unchanged,
         part.rejected,
+        part.deleted,
         part.opened.offset,
         part.opened.recorded_at,
         sealed and sealed.offset,

@@ -50,7 +50,8 @@ SELECT job_id, mode, lines, file_name, sha256, accepted_at, accepted_by, sealed_
 FROM {schema}.job
 """
 _JOB_PARTITIONS: LiteralString = """
-SELECT job_id, partition, inserted, updated, unchanged, rejected, opened_offset, opened_at,
+SELECT job_id, partition, inserted, updated, unchanged, rejected, deleted, opened_offset,
+       opened_at,
        sealed_offset, sealed_at, rows, digest
 FROM {schema}.job_partition
 """
@@ -131,6 +132,7 @@ class JobPartitionRow:
     updated: int
     unchanged: int
     rejected: int
+    deleted: int
     opened_offset: int
     opened_at: datetime
     sealed_offset: int | None

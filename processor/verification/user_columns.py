@@ -61,6 +61,10 @@ class UserColumns:
         """The number of users that are there now."""
         return int(np.count_nonzero(self.alive[: self.size]))
 
+    def keys(self) -> npt.NDArray[np.uint64]:
+        """Hashes of the keys of those that there are."""
+        return self.plain["key"][np.flatnonzero(self.alive[: self.size])]
+
     def find(self, keys: npt.NDArray[np.uint64]) -> tuple[Indexes, npt.NDArray[np.bool_]]:
         """Return each key's slot, -1 where it never had one, and whether a user is there now."""
         slots = self.index.find(keys)

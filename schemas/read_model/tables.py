@@ -11,9 +11,10 @@ import re
 from importlib import resources
 from typing import Final, LiteralString, cast
 
-VERSION: Final = 4
+VERSION: Final = 5
 """The version of the tables and of how the log is projected to them; a projection of another
-version is rebuilt, never altered.  4: producer rows are checked by the rules of values."""
+version is rebuilt, never altered.  4: producer rows are checked by the rules of values;
+5: the users that a delsert removes are counted."""
 OUTCOME_CHANNEL: Final = "rollcall_outcomes"
 """NOTIFY channel: ids of events, separated by spaces, whose write_outcome has been committed."""
 API_SOURCE: Final = "rollcall-api"

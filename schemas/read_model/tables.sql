@@ -145,6 +145,9 @@ CREATE TABLE IF NOT EXISTS {schema}.job_partition (
     updated bigint NOT NULL DEFAULT 0,
     unchanged bigint NOT NULL DEFAULT 0,
     rejected bigint NOT NULL DEFAULT 0,
+    -- Users of the generation before, as it was where a delsert was opened, whose key the new
+    -- one has not where it is sealed; 0 of other modes.
+    deleted bigint NOT NULL DEFAULT 0,
     opened_offset bigint NOT NULL,
     opened_at timestamptz NOT NULL,
     sealed_offset bigint,
@@ -251,7 +254,7 @@ ORDER BY event_id, position DESC;
 
 CREATE OR REPLACE VIEW {schema}.jobs AS
 SELECT job.job_id, job.mode, job.state, job.lines,
-       counts.inserted, counts.updated, counts.unchanged, counts.rejected,
+       counts.inserted, counts.updated, counts.unchanged, counts.rejected, counts.deleted,
        job.file_name, job.sha256, job.accepted_at, job.accepted_by,
        job.started_at, job.finished_at, job.version
 FROM {schema}.job,
@@ -259,13 +262,14 @@ LATERAL (
     SELECT COALESCE(sum(inserted), 0)::bigint AS inserted,
            COALESCE(sum(updated), 0)::bigint AS updated,
            COALESCE(sum(unchanged), 0)::bigint AS unchanged,
-           COALESCE(sum(rejected), 0)::bigint AS rejected
+           COALESCE(sum(rejected), 0)::bigint AS rejected,
+           COALESCE(sum(deleted), 0)::bigint AS deleted
     FROM {schema}.job_partition WHERE job_partition.job_id = job.job_id
 ) AS counts;
 
 -- Where each partition of the log has a job: its rows stand between the two offsets.
 CREATE OR REPLACE VIEW {schema}.job_partitions AS
-SELECT job_id, partition, inserted, updated, unchanged, rejected, opened_offset, opened_at,
+SELECT job_id, partition, inserted, updated, unchanged, rejected, deleted, opened_offset, opened_at,
        sealed_offset, sealed_at, rows, digest
 FROM {schema}.job_partition;
 

@@ -23,9 +23,18 @@ def print_dry_run(console: Console, file_name: str, answer: Mapping[str, Any]) -
     numbers = ", ".join(f"{answer[name]} {words}" for name, words in _COUNTS.items())
     print_line(console, str(answer["message"]))
     print_line(console, f"{file_name}, {answer['mode']}, {answer['total']} lines: {numbers}")
+    for refusal in answer.get("refusedFor", ()):
+        print_line(console, f"It would be refused: {refusal['message']}")
     samples = answer["samples"]
     print_users(console, "Some to insert", _PLACE, samples["insert"])
     print_changes(console, "Some to update", _PLACE, samples["update"])
     print_rows(console, "Some unchanged", _PLACE, samples["unchanged"])
     print_users(console, "Some to delete", _PLACE, samples["delete"])
     print_rows(console, "Some to reject", ERROR_COLUMNS, samples["reject"])
+
+
+def replacement_text(answer: Mapping[str, Any]) -> str:
+    """How many users the file of a delsert has, and how many it would remove."""
+    kept = answer["insert"] + answer["update"] + answer["unchanged"]
+    rejected = f" ({answer['reject']:,} lines would be rejected)" if answer["reject"] else ""
+    return f"{kept:,} users are in the file{rejected}, {answer['delete']:,} users will be removed."

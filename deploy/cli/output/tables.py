@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from deploy.api_client.job import OUTCOMES, JobCounts
+from deploy.api_client.job import JobCounts
+from schemas.log.job_states import OUTCOMES
 
-JOB_COLUMNS = ("id", "mode", "state", "total", *OUTCOMES)
 ERROR_COLUMNS = ("line", "column", "code", "reason", "value")
 USER_COLUMNS = ("id", "email", "firstName", "lastName", "country", "state", "lastActiveDateStr")
 
@@ -87,9 +87,10 @@ def print_fields(console: Console, fields: Mapping[str, Any]) -> None:
 
 
 def print_counts(console: Console, job_id: str, counts: JobCounts) -> None:
-    """Print a job's outcome on one line."""
+    """Print a job's outcome on one line, and how many users it removed, if any."""
     numbers = ", ".join(f"{getattr(counts, name)} {name}" for name in OUTCOMES)
-    print_line(console, f"Job {job_id}: {counts.state}, {counts.total} lines: {numbers}")
+    removed = f"; {counts.deleted:,} users deleted" if counts.deleted else ""
+    print_line(console, f"Job {job_id}: {counts.state}, {counts.total} lines: {numbers}{removed}")
 
 
 def print_line(console: Console, line: str) -> None:

@@ -5,9 +5,9 @@ from typing import Any
 
 from rich.console import Console
 
-from deploy.api_client.job import OUTCOMES
 from deploy.cli.output.sample_tables import print_changes, print_rows, print_users
 from deploy.cli.output.tables import print_line
+from schemas.log.job_states import COUNTS
 
 _PLACE = ("key",)
 
@@ -35,7 +35,7 @@ def print_preview(console: Console, answer: Mapping[str, Any]) -> None:
     ]
     print_rows(console, title, ("key", "changedBy"), kept)
     later = [_outcomes(job) for job in answer["laterJobs"]]
-    print_rows(console, "Later jobs that would end otherwise", ("id", *OUTCOMES), later)
+    print_rows(console, "Later jobs that would end otherwise", ("id", *COUNTS), later)
 
 
 def _of(answer: Mapping[str, Any], name: str) -> str:
@@ -47,7 +47,7 @@ def _of(answer: Mapping[str, Any], name: str) -> str:
 def _outcomes(job: Mapping[str, Any]) -> dict[str, Any]:
     """Return a job's counts, as `before → after` where they differ."""
     before, after = job["before"], job["after"]
-    pairs = {name: (before[name], after[name]) for name in OUTCOMES}
+    pairs = {name: (before.get(name, 0), after.get(name, 0)) for name in COUNTS}
     shown = {
         name: f"{old}" if old == new else f"{old} → {new}" for name, (old, new) in pairs.items()
     }

@@ -33,6 +33,7 @@ def test_insert_then_upsert_then_delsert(rig: Rig) -> None:
     assert counts(same) == (0, 0, 200, 0)
     replaced = rig.run(tidy_csv(range(10), word="c"), "delsert")
     assert counts(replaced) == (10, 0, 0, 0)
+    assert [job["deleted"] for job in (inserted, upserted, replaced)] == [0, 0, 1590]
     rig.assert_as_modelled()
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import pty
 import signal
 import subprocess
 from typing import TYPE_CHECKING
@@ -309,22 +307,8 @@ def test_who_is_asked_decides(
     """On a terminal the preview is shown and a question asked before anything is changed."""
     shell = shell_with_builder
     job_id = shell.json("import", shell.file(tidy_csv(range(10))))["id"]
-    ours, theirs = pty.openpty()
-    try:
-        with subprocess.Popen(
-            [*COMMAND, "undo", job_id],
-            env=shell.environ({}),
-            stdin=theirs,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as asking:
-            os.write(ours, f"{answer}\n".encode())
-            _, told = asking.communicate(timeout=TIMEOUT_S)
-    finally:
-        os.close(ours)
-        os.close(theirs)
-    assert asking.returncode == code, told
-    assert "10 gone" in told
-    assert f"Undo job {job_id}?" in told
+    asked = shell.answered(answer, "undo", job_id)
+    assert asked.returncode == code, asked.stderr
+    assert "10 gone" in asked.stderr
+    assert f"Undo job {job_id}?" in asked.stderr
     assert shell.json("status", job_id)["state"] == state

@@ -104,7 +104,7 @@ def test_a_delsert_undone_brings_the_audience_back(rig: Rig) -> None:
     job(rig, range(50), "insert", "a")
     before = tables(rig)["users"]
     undone = job(rig, range(100, 110), "delsert", "b")
-    change(rig, "undo", undone)
+    assert change(rig, "undo", undone)["deleted"] == 50
     assert tables(rig)["users"] == before
     job(rig, range(45, 55), "upsert", "c")
     rig.assert_as_modelled()

@@ -123,6 +123,11 @@ def test_a_changed_value_is_found(projected: Scene, column: str, value: str, sho
             "job_partition.updated, job 1004, partition 0: expected ",
         ),
         (
+            ("UPDATE {schema}.job_partition SET deleted = deleted + 1 "
+            "WHERE job_id = 1004 AND partition = 0"),
+            "job_partition.deleted, job 1004, partition 0: expected ",
+        ),
+        (
             "UPDATE {schema}.job SET lines = lines + 1 WHERE job_id = 1004",
             "job.lines, job 1004: expected 4, found 5",
         ),

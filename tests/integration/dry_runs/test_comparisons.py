@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ingest_api.dry_runs.comparison import DryRunComparison, Removal, count_pending
-from ingest_api.dry_runs.service import check_removed_share
+from ingest_api.dry_runs.limits import Share, UploadLimits
 from ingest_api.errors import IngestError, NoAudienceError
 from ingest_api.event_log.ledger import LedgerJob
 from ingest_api.postgres.pool import Database
@@ -191,18 +191,23 @@ def test_many_lines_of_one_key_cost_no_more_than_their_number(audience: Audience
     assert [sample.line for sample in answer.samples.update] == list(range(3, 13))
 
 
+def at_most(percent: str | int) -> UploadLimits:
+    """Limits of an upload that may remove so many per cent of the users."""
+    return UploadLimits(max_deleted_share=Share(Decimal(percent)))
+
+
 def test_the_share_that_would_be_removed_is_that_of_keys(audience: Audience) -> None:
     """Refused lines and repeated keys keep nobody; of an empty audience nothing is removed."""
     empty = audience.removal(audience.job("delsert", [csv_line(1)]), [csv_line(1)])
-    check_removed_share(empty, Decimal(0))
+    at_most(0).check_removed(empty)
     lines = [csv_line(number) for number in range(8)]
     audience.apply(audience.job("insert", lines), lines)
     file = [csv_line(0), csv_line(0), csv_line(1, Country="")]
     removal = audience.removal(audience.job("delsert", file), file)
     assert asdict(removal) == {"users": 8, "removed": 7}
-    check_removed_share(removal, Decimal("87.5"))
+    at_most("87.5").check_removed(removal)
     with pytest.raises(IngestError) as refused:
-        check_removed_share(removal, Decimal("87.49"))
+        at_most("87.49").check_removed(removal)
     (detail,) = refused.value.details
     assert (status_of(type(refused.value)), detail.code) == (400, "MAX_DELETE_PERCENT")
     assert "7 of the 8 users, 87.5 %, and maxDeletePercent allows 87.49 %" in detail.message
@@ -211,7 +216,7 @@ def test_the_share_that_would_be_removed_is_that_of_keys(audience: Audience) -> 
 def test_a_share_is_never_shown_as_the_limit_that_it_is_over() -> None:
     """What is a little over the limit is rounded up."""
     with pytest.raises(IngestError) as refused:
-        check_removed_share(Removal(users=1_000_000, removed=100_001), Decimal(10))
+        at_most(10).check_removed(Removal(users=1_000_000, removed=100_001))
     assert "100,001 of the 1,000,000 users, 10.01 %" in refused.value.details[0].message
 
 

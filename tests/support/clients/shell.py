@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -61,6 +62,25 @@ class Shell:
             stderr=subprocess.PIPE,
             text=True,
         )
+
+    def answered(self, answer: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """The command, run on a terminal on which its question is answered, once it has ended."""
+        ours, theirs = pty.openpty()
+        try:
+            with subprocess.Popen(
+                [*COMMAND, *arguments],
+                env=self.environ({}),
+                stdin=theirs,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            ) as asking:
+                os.write(ours, f"{answer}\n".encode())
+                said, told = asking.communicate(timeout=TIMEOUT_S)
+        finally:
+            os.close(ours)
+            os.close(theirs)
+        return subprocess.CompletedProcess(arguments, asking.returncode, said, told)
 
     def environ(self, environ: dict[str, str]) -> dict[str, str]:
         """What a command sees."""

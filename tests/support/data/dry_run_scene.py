@@ -169,7 +169,7 @@ class Audience:
 
         async def count(comparison: DryRunComparison) -> Removal:
             inputs = pieces_of(compared_lines.inputs(io.BytesIO(_content(lines))))
-            return await comparison.count_removed(inputs)
+            return (await comparison.compare_keys(inputs)).removal
 
         return asyncio.run(self._ask(count))
 

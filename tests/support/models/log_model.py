@@ -111,6 +111,8 @@ class _Partition:
     next_sequence: int = 0
     audience: int = 0
     audiences: dict[int, dict[str, User]] = field(default_factory=lambda: {0: dict[str, User]()})
+    replaced: set[str] = field(default_factory=set[str])
+    """The keys of the users that were there when the delsert under way was opened."""
     attributes: dict[str, str] = field(default_factory=dict[str, str])
     written: dict[str, WriteResult] = field(default_factory=dict[str, WriteResult])
 
@@ -204,13 +206,17 @@ class LogModel:
             self.jobs[job.job_id] = FollowedJob(job, lines, outcome)
         self.jobs[job.job_id].opened_at[at.number] = recorded_at
         if job.mode == "delsert" and not is_left_out:
+            at.replaced = set(at.users)
             at.audience = job.job_id
             at.audiences[job.job_id] = {}
 
     def _seal(self, at: _Partition, event: JobSealed, recorded_at: datetime) -> None:
         if event.job_id == at.open_job_id and event.rows == at.next_sequence:
             at.open_job_id, at.sealed_job_id = None, event.job_id
-            self.jobs[event.job_id].sealed_at[at.number] = recorded_at
+            followed = self.jobs[event.job_id]
+            followed.sealed_at[at.number] = recorded_at
+            if followed.job.mode == "delsert" and event.job_id not in self._left_out:
+                followed.outcome.deleted += len(at.replaced - at.users.keys())
 
     def _line(self, at: _Partition, event: UserRow | RowRejected, position: int) -> None:
         job_id, number = event.job_id, event.record_number

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tests.support.servers.surroundings import Ground
 
 _JOBS = """
-SELECT job_id, mode, state, lines, inserted, updated, unchanged, rejected, accepted_at,
+SELECT job_id, mode, state, lines, inserted, updated, unchanged, rejected, deleted, accepted_at,
        started_at, finished_at
 FROM jobs
 """
@@ -137,6 +137,7 @@ def _job(followed: FollowedJob, *, is_whole: bool) -> Row:
         "updated": updated,
         "unchanged": unchanged,
         "rejected": rejected,
+        "deleted": outcome.deleted,
         "accepted_at": job.accepted_at,
         "started_at": min(followed.opened_at.values()),
         "finished_at": max(followed.sealed_at.values()) if is_whole else None,

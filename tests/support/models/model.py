@@ -87,6 +87,8 @@ class Outcome:
     unchanged: int = 0
     rejections: list[Rejected] = field(default_factory=list[Rejected])
     is_reverted: bool = False
+    deleted: int = 0
+    """Users that are not there any more because the job replaced the audience."""
 
     @property
     def counts(self) -> tuple[int, int, int, int]:
@@ -135,6 +137,7 @@ class Model:
         users = {} if job.mode == "delsert" else self.users
         for line in lines_of(job):
             apply_line(job, line, users=users, outcome=outcome)
+        outcome.deleted = len(self.users.keys() - users.keys()) if job.mode == "delsert" else 0
         self.users = users
         self.outcomes[job.job_id] = outcome
         return outcome

@@ -154,6 +154,7 @@ def assert_outcomes(env: Ground, expected: Mapping[int, Outcome]) -> None:
         row = found[job_id]
         counts = (row["inserted"], row["updated"], row["unchanged"], row["rejected"])
         assert counts == outcome.counts, f"job {job_id} ({row['mode']})"
+        assert row["deleted"] == outcome.deleted, f"users deleted by job {job_id}"
         if outcome.is_reverted:
             assert row["state"] == "REVERTED"
             continue

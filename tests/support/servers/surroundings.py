@@ -151,6 +151,9 @@ def ground(of: Surroundings, **settings: str) -> Generator[Ground]:
         "ROLLCALL_PARTITIONS": str(PARTITIONS),
         "ROLLCALL_ADMIN_PASSWORD": secrets.token_urlsafe(12),
         "ROLLCALL_HOST": "127.0.0.1",
+        # Delserts here replace audiences at will; tests of the limits set their own.
+        "ROLLCALL_DELSERT_MAX_REJECTED_PERCENT": "100",
+        "ROLLCALL_DELSERT_MAX_DELETE_PERCENT": "100",
     }
     environ |= {f"ROLLCALL_{key.upper()}": value for key, value in settings.items()}
     made = Ground(environ, of)

@@ -18,14 +18,15 @@ from deploy.api_client.retry import is_passing
 from deploy.api_client.upload import Upload, send, send_for_dry_run
 from deploy.cli.api_command import ApiCommand, call_options
 from deploy.cli.delimiter import Delimiter, shown_delimiter
-from deploy.cli.output.dry_run_preview import print_dry_run
+from deploy.cli.output.dry_run_preview import print_dry_run, replacement_text
 from deploy.cli.output.error_file import write_error_file
 from deploy.cli.output.job_progress import follow_job, send_upload
-from deploy.cli.output.tables import output, print_counts, print_json, progress_console
+from deploy.cli.output.tables import output, plain, print_counts, print_json, progress_console
 from deploy.cli.session import CommandError, api
 from ingest_api.parsing.file_format import AUTO
 
 _NOT_ALL_LINES = 1
+_NOT_SURE = 1
 _INTERRUPTED = 130
 _GZIP_MAGIC = b"\x1f\x8b"
 
@@ -35,6 +36,7 @@ class _ImportOptions:
     """The options that are not of the upload itself."""
 
     dry_run: bool
+    is_sure: bool
     waits: bool
     errors_path: Path | None
     idempotency_key: str | None
@@ -50,12 +52,14 @@ class _ImportOptions:
         "rollcall import users.csv --mode upsert --dry-run",
         "rollcall import users.csv --mode upsert --errors rejected.csv",
         "rollcall import export.txt.gz --delimiter '|' --charset windows-1252",
+        "rollcall import users.csv --max-rejected 0   # all or nothing",
         "rollcall import all.csv --mode delsert --max-delete-percent 5",
         "mysql … | rollcall import - --mode upsert --no-wait",
     ),
     exit_status={
         0: "Every line went in; with --dry-run: every line would; with --no-wait: accepted.",
-        1: "Some lines were rejected; with --dry-run: some would be.",
+        1: "Some lines were rejected; with --dry-run: some would be; or the answer to the question"
+        " was no.",
         _INTERRUPTED: "Ctrl-C; an accepted job goes on.",
     },
 )
@@ -88,7 +92,25 @@ class _ImportOptions:
 @click.option(
     "--max-delete-percent",
     type=click.FloatRange(0, 100),
-    help="Refuse a delsert that would remove more of the audience than this.",
+    help="Refuse a delsert that would remove more of the audience than this.  [default: the"
+    " server's, 50 unless set otherwise; 100 lifts the limit]",
+)
+@click.option(
+    "--max-rejected",
+    type=click.IntRange(min=0),
+    help="Import nothing where more lines than this would be rejected; 0: all or nothing.",
+)
+@click.option(
+    "--max-rejected-percent",
+    type=click.FloatRange(0, 100),
+    help="The same as a share of the lines.  [default of a delsert: the server's, 10 unless set"
+    " otherwise; 100 lifts the limit]",
+)
+@click.option(
+    "--yes",
+    "is_sure",
+    is_flag=True,
+    help="Don't ask before a delsert; only on a terminal is asked at all.",
 )
 @click.option("--dry-run", is_flag=True, help="Show what would happen, and change nothing.")
 @click.option(
@@ -138,8 +160,22 @@ def import_file(path: Path, *, url: str, **given: Any) -> None:
         upload = Upload(file=file, name=name, **given)
         if options.dry_run:
             _try(client, upload, options)
-        else:
+        elif options.is_sure or _may_replace(client, upload, options):
             _import(client, upload, options)
+        else:
+            sys.exit(_NOT_SURE)
+
+
+def _may_replace(client: ApiClient, upload: Upload, options: _ImportOptions) -> bool:
+    """Ask before a delsert, with the numbers of a dry run, where there is somebody to be asked."""
+    if upload.mode != "delsert" or not sys.stdin.isatty():
+        return True
+    answer = _dry_run(client, upload, options)
+    if refusals := [str(each["message"]) for each in answer.get("refusedFor", ())]:
+        raise CommandError("\n  ".join(["the file would be refused", *refusals]))
+    numbers = replacement_text(answer)
+    click.echo(f"{plain(upload.name)} replaces the whole audience: {numbers}", err=True)
+    return click.confirm("Go on?", err=True)
 
 
 def _check(options: _ImportOptions) -> None:
@@ -152,13 +188,17 @@ def _check(options: _ImportOptions) -> None:
         raise CommandError(f"{options.errors_path} cannot be written: there is no such folder")
 
 
-def _try(client: ApiClient, upload: Upload, options: _ImportOptions) -> None:
-    answer = send_upload(
+def _dry_run(client: ApiClient, upload: Upload, options: _ImportOptions) -> dict[str, Any]:
+    return send_upload(
         upload,
         lambda advance: send_for_dry_run(client, upload, advance=advance),
         progress_console(),
         retry_for_s=options.retry_for_s,
     )
+
+
+def _try(client: ApiClient, upload: Upload, options: _ImportOptions) -> None:
+    answer = _dry_run(client, upload, options)
     if options.as_json:
         print_json(answer)
     else:

@@ -13,10 +13,9 @@ from deploy.api_client.job import JobCounts
 from deploy.cli.api_command import ApiCommand, call_options, page_options
 from deploy.cli.output.error_file import write_error_file
 from deploy.cli.output.job_progress import follow_job
-from deploy.cli.output.listings import Listing
+from deploy.cli.output.job_table import print_jobs
 from deploy.cli.output.tables import (
     ERROR_COLUMNS,
-    JOB_COLUMNS,
     next_page,
     output,
     print_fields,
@@ -28,12 +27,7 @@ from deploy.cli.output.tables import (
 from deploy.cli.session import api
 from schemas.log.job_states import JOB_STATES
 
-_JOBS = Listing(
-    "/batchinfo/status",
-    "statuses",
-    "jobs",
-    (*JOB_COLUMNS, "importedBy", "importedDate"),
-)
+_STATUSES = "/batchinfo/status"
 _MODES = click.Choice(["insert", "upsert", "delsert"])
 _STATES = click.Choice(JOB_STATES)
 
@@ -53,7 +47,7 @@ _STATES = click.Choice(JOB_STATES)
 def status(job_id: str | None, *, waits: bool, as_json: bool, url: str) -> None:
     """Show all that is known of the job JOB_ID; without it, the newest jobs."""
     if job_id is None:
-        _JOBS.show(url, {}, as_json=as_json)
+        _show(url, {}, as_json=as_json)
         return
     with api(url) as client:
         if waits:
@@ -82,8 +76,21 @@ def status(job_id: str | None, *, waits: bool, as_json: bool, url: str) -> None:
 @page_options
 @call_options
 def jobs(*, as_json: bool, url: str, **query: Any) -> None:
-    """Show jobs, the newest first."""
-    _JOBS.show(url, query, as_json=as_json)
+    """Show jobs, the newest first.
+
+    As many columns as the terminal has room for; --json has all.
+    """
+    _show(url, query, as_json=as_json)
+
+
+def _show(url: str, query: Mapping[str, Any], *, as_json: bool) -> None:
+    with api(url) as client:
+        answer = client.get(_STATUSES, query)
+    if as_json:
+        print_json(answer)
+        return
+    title = f"{answer['total']} jobs{next_page(answer, 'statuses', query)}"
+    print_jobs(output(), title, answer["statuses"])
 
 
 @click.command(

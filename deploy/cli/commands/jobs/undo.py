@@ -132,7 +132,14 @@ def _run(client: ApiClient, change: _Change, job_id: str, options: _Options) -> 
     if options.as_json:
         print_json(status)
     else:
-        print_counts(output(), job_id, JobCounts.of(status))
+        counts = JobCounts.of(status)
+        print_counts(output(), job_id, counts)
+        if counts.state == "REVERTED" and counts.deleted:
+            print_line(
+                output(),
+                f"The {counts.deleted:,} users that it had removed are there again"
+                ", as far as nothing later has removed them.",
+            )
 
 
 def _show(preview: dict[str, Any], console: Console, options: _Options) -> None:

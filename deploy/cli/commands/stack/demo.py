@@ -16,13 +16,14 @@ from rich.console import Console
 
 from deploy import samples
 from deploy.api_client.client import ApiClient, ApiError, path_of
-from deploy.api_client.job import OUTCOMES, JobCounts
+from deploy.api_client.job import JobCounts
 from deploy.api_client.upload import Upload, send, send_for_dry_run
 from deploy.cli.commands.stack.up import port_option, print_running, run_until_stopped, started
 from deploy.cli.output.dry_run_preview import print_dry_run
 from deploy.cli.output.job_progress import follow_job, send_upload
 from deploy.cli.output.tables import ERROR_COLUMNS, output, print_counts, print_table
 from deploy.local_stack.rollcall import Plan, Running
+from schemas.log.job_states import COUNTS
 
 _SAMPLES = Path(samples.__file__).parent
 _SHOWN_ERRORS = 5
@@ -87,7 +88,8 @@ def _import_sample(
 ) -> bool:
     console.rule(mode)
     with (_SAMPLES / f"{mode}.csv").open("rb") as file:
-        upload = Upload(file=file, name=f"{mode}.csv", mode=mode)
+        # The sample replaces most of the audience, which a delsert must be told to do.
+        upload = Upload(file=file, name=f"{mode}.csv", mode=mode, max_delete_percent=100)
         job_id, counts = _import(client, upload, console)
     errors = client.get(path_of("batchinfo", "errors", job_id), {"pageSize": _SHOWN_ERRORS})
     title = f"The first {len(errors['Errors'])} of {errors['total']} rejected lines"
@@ -105,7 +107,7 @@ def _add_attribute(running: Running, client: ApiClient, console: Console) -> boo
         upload = Upload(file=file, name="plan.csv", mode="upsert")
         print_dry_run(console, upload.name, send_for_dry_run(client, upload, advance=_ignore))
         _, counts = _import(client, upload, console)
-    expected = dict.fromkeys(("total", *OUTCOMES), 0) | {"users": users}
+    expected = dict.fromkeys(("total", *COUNTS), 0) | {"users": users}
     expected |= {"total": len(emails), "updated": len(emails)}
     return _is_as_expected(outcome(counts) | {"users": _count_users(running)}, expected, console)
 

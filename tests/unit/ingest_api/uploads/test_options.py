@@ -69,6 +69,11 @@ def test_the_mode_is_in_the_query_or_in_a_field() -> None:
         ("maxDeletePercent", ["10 %"]),
         ("maxDeletePercent", ["nan"]),
         ("maxDeletePercent", ["10", "10"]),
+        ("maxRejected", ["-1"]),
+        ("maxRejected", ["1.5"]),
+        ("maxRejected", [""]),
+        ("maxRejectedPercent", ["101"]),
+        ("maxRejectedPercent", ["1", "1"]),
     ],
 )
 def test_a_repeated_or_unknown_value_is_refused_wherever_it_stands(
@@ -94,6 +99,15 @@ def test_a_dry_run_and_its_limit_stand_in_the_query_or_in_a_field() -> None:
     assert (in_form.is_dry_run, in_form.max_delete_percent) == (True, Decimal("2.5"))
     neither = with_fields(ImportOptions(), {})
     assert (neither.is_dry_run, neither.max_delete_percent) == (False, None)
+
+
+def test_limits_of_rejected_lines_stand_in_the_query_or_in_a_field() -> None:
+    """The query decides, also where it says none."""
+    in_query = options_in_head([], {"maxRejected": ["0"], "maxRejectedPercent": ["0"]})
+    both = with_fields(in_query, {"maxRejected": ["7"], "maxRejectedPercent": ["50"]})
+    assert (both.max_rejected, both.max_rejected_percent) == (0, Decimal(0))
+    in_form = with_fields(ImportOptions(), {"maxRejected": ["7"], "maxRejectedPercent": ["2.5"]})
+    assert (in_form.max_rejected, in_form.max_rejected_percent) == (7, Decimal("2.5"))
 
 
 def test_a_repeated_header_is_refused() -> None:

@@ -132,6 +132,7 @@ reverted = st.builds(
     updated=int64,
     unchanged=int64,
     rejected=int64,
+    deleted=int64,
 )
 restored = st.builds(
     events.JobRestored, job_id=int64, attempt=text, requested_at=moment, requested_by=text
@@ -147,6 +148,7 @@ statuses = st.builds(
     updated=int64,
     unchanged=int64,
     rejected=int64,
+    deleted=int64,
     file_name=st.none() | text,
     sha256=text,
     accepted_at=moment,
@@ -193,6 +195,7 @@ events_by_name: dict[str, st.SearchStrategy[Any]] = {
     "JobSealed": sealed,
     "JobAccepted": accepted,
     "JobVoided": voided,
+    "JobReverted": reverted,
     "JobStatus": statuses,
     "AttributeDefined": defined,
     "LogConfigured": configured,
