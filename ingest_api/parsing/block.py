@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
+from ingest_api.parsing.header import cells_of
 from ingest_api.parsing.structure import CR, LF
+from schemas.rules.fields import MISSING_CELL
 
 if TYPE_CHECKING:
     from ingest_api.parsing.structure import Positions
+
+_MISSING_CELL: Final = MISSING_CELL.encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +26,7 @@ class Block:
     ``starts`` and ``ends`` are the records' places in it, without line ends; ``nexts`` is
     where their line ends are over; ``lines`` are the physical lines where they begin; the
     records are numbered from ``first_record_number``.
+    ``field_counts`` are the records' numbers of fields.
     ``position`` is where ``data`` begins in the text that it was cut from.
     """
 
@@ -55,6 +62,20 @@ class Block:
     def raw(self, index: int) -> str:
         """Return the record at this index of the block, as uploaded."""
         return self.data[self.starts[index] : self.ends[index]].decode()
+
+    def without_missing_cells(self) -> Block:
+        """Return the block of an error file with the fields that its lines had when uploaded."""
+        if _MISSING_CELL not in self.data:
+            return self
+        counts = self.field_counts.copy()
+        for index in np.flatnonzero([self.has_missing_cell(row) for row in range(len(self))]):
+            cells = cells_of(self.raw(int(index)), self.delimiter)
+            counts[index] -= sum(cell.strip() == MISSING_CELL for cell in cells)
+        return replace(self, field_counts=counts)
+
+    def has_missing_cell(self, index: int) -> bool:
+        """Return whether the record at this index says that it lacks a cell."""
+        return self.data.find(_MISSING_CELL, self.starts[index], self.ends[index]) >= 0
 
     def without_first(self, count: int) -> Block | None:
         """Return the records after the first ones; None where none is left."""

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Final
 
 from ingest_api.parsing.errors import FileFault
 from ingest_api.parsing.file_format import DELIMITERS
+from ingest_api.parsing.suggestions import suggested_fields
 from schemas.rules.attributes import plain_name
 from schemas.rules.characters import HIDDEN, SPACES
 from schemas.rules.fields import ADDED_COLUMNS, FIELDS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ingest_api.parsing.file_format import FileFormat
     from schemas.rules.fields import Field
@@ -23,8 +24,12 @@ if TYPE_CHECKING:
     _Known = Mapping[str, Field]
 
 _SHOWN_CHARACTERS: Final = 100
+_MOST_FAULTS: Final = 100
+"""Of a header that are told in one answer."""
 _FIRST_RULES_OF_ERROR_FILES: Final = 2
 """Jobs that were accepted under earlier rules take a cell of an error file as it stands."""
+_FIRST_RULES_OF_MISSING_CELLS: Final = 3
+"""Under earlier rules a missing cell of an error file is blank, and its columns are counted."""
 
 _FIELD_BY_PLAIN_NAME: Final = {
     plain_name(name): field for field in FIELDS for name in (field.header, field.json_name)
@@ -41,6 +46,7 @@ class Header:
     ``is_neutralised`` says that the file is one of errors, in which an apostrophe
     was put before what a spreadsheet would run as a formula.
     ``rules`` are those by which the values below it are read.
+    ``added`` counts the columns that an error file has beside those of its first file.
     """
 
     names: tuple[str, ...]
@@ -51,6 +57,7 @@ class Header:
     raw: str
     line: int
     rules: ValueRules
+    added: int = 0
 
     @property
     def names_of_fields(self) -> dict[Field, str]:
@@ -77,10 +84,18 @@ def read_header(raw: str, *, line: int, delimiter: str, file_format: FileFormat)
     except FileFault as fault:
         _name_a_better_delimiter(fault, raw, delimiter, file_format)
         raise
-    is_of_errors = not _IGNORED.isdisjoint(map(_plain, names))
-    is_neutralised = is_of_errors and file_format.rules_version >= _FIRST_RULES_OF_ERROR_FILES
-    rules = file_format.value_rules
-    return Header(names, fields, key, is_neutralised, delimiter, raw, line, rules)
+    added, version = sum(_plain(name) in _IGNORED for name in names), file_format.rules_version
+    return Header(
+        names=names,
+        fields=fields,
+        key=key,
+        is_neutralised=added > 0 and version >= _FIRST_RULES_OF_ERROR_FILES,
+        delimiter=delimiter,
+        raw=raw,
+        line=line,
+        rules=file_format.value_rules,
+        added=added if version >= _FIRST_RULES_OF_MISSING_CELLS else 0,
+    )
 
 
 def _known_columns(file_format: FileFormat) -> _Known:
@@ -98,19 +113,44 @@ def _plain(name: str) -> str:
 def _fields_of(
     names: Sequence[str], known: _Known, key: Field, line: int
 ) -> tuple[Field | None, ...]:
-    _check_names(names, known, line)
+    """Return the field of each column.
+
+    Raises:
+        FileFault: of the first column that is unknown or repeated, with those of all others.
+    """
     fields = tuple(known.get(_plain(name)) for name in names)
-    if key not in fields:
-        raise FileFault(
-            "KEY_COLUMN_MISSING",
-            f"There is no column {key.header}, which tells users apart: add it.",
-            line=line,
-            column=key.header,
-        )
-    return fields
+    suggested = _suggested(names, fields, known)
+    faults = [*_faults_of_names(names, known, suggested, line)]
+    has_key = key in fields or key in suggested.values()
+    faults += [] if has_key else [_missing_key(key, line)]
+    if not faults:
+        return fields
+    lacking = [field for field in FIELDS if field.is_required and field != key]
+    found = {*fields, *suggested.values()}
+    faults += [_missing(field, line) for field in lacking if field not in found]
+    if len(faults) > _MOST_FAULTS:
+        left = len(faults) - _MOST_FAULTS
+        message = f"{left} more faults of the header are not shown: mend these first."
+        faults[_MOST_FAULTS:] = [FileFault("MORE_FAULTS", message, line=line)]
+    faults[0].others = faults[1:]
+    raise faults[0]
 
 
-def _check_names(names: Sequence[str], known: _Known, line: int) -> None:
+def _suggested(
+    names: Sequence[str], fields: Sequence[Field | None], known: _Known
+) -> dict[str, Field]:
+    unknown = [name for name in names if _is_unknown(_plain(name), known)]
+    free = [field for field in dict.fromkeys(known.values()) if field not in fields]
+    return suggested_fields([name[:_SHOWN_CHARACTERS] for name in unknown], free)
+
+
+def _is_unknown(plain: str, known: _Known) -> bool:
+    return bool(plain) and plain not in known and plain not in _IGNORED
+
+
+def _faults_of_names(
+    names: Sequence[str], known: _Known, suggested: Mapping[str, Field], line: int
+) -> Iterator[FileFault]:
     seen = set[object]()
     for name in names:
         plain = _plain(name)
@@ -118,22 +158,25 @@ def _check_names(names: Sequence[str], known: _Known, line: int) -> None:
         if not plain:
             continue  # a fault as soon as a line has a value there
         meaning = known.get(plain, plain)
-        if isinstance(meaning, str) and meaning not in _IGNORED:
-            raise FileFault(
-                "UNKNOWN_COLUMN",
-                f'The column "{shown}" is unknown: correct its name, take it out,'
-                " or have it defined as a custom attribute.",
-                line=line,
-                column=shown,
-            )
-        if meaning in seen:
-            raise FileFault(
-                "REPEATED_COLUMN",
-                f'The column "{shown}" comes twice: take one out.',
-                line=line,
-                column=shown,
-            )
+        if _is_unknown(plain, known):
+            meant = f" Is it {suggested[shown].header}?" if shown in suggested else ""
+            message = f'The column "{shown}" is unknown: correct its name, take it out,'
+            message += f" or have it defined as a custom attribute.{meant}"
+            yield FileFault("UNKNOWN_COLUMN", message, line=line, column=shown)
+        elif meaning in seen:
+            message = f'The column "{shown}" comes twice: take one out.'
+            yield FileFault("REPEATED_COLUMN", message, line=line, column=shown)
         seen.add(meaning)
+
+
+def _missing_key(key: Field, line: int) -> FileFault:
+    message = f"There is no column {key.header}, which tells users apart: add it."
+    return FileFault("KEY_COLUMN_MISSING", message, line=line, column=key.header)
+
+
+def _missing(field: Field, line: int) -> FileFault:
+    message = f"There is no column {field.header}, which every new user needs: add it."
+    return FileFault("REQUIRED_COLUMN_MISSING", message, line=line, column=field.header)
 
 
 def nameless_column(header: Header, column: int, line: int) -> FileFault:

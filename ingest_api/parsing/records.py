@@ -176,6 +176,8 @@ class FileRecords:
         block = self._whole_records(structure)
         if self._header is None:
             block = self._take_header(block, violation.noticed_at if violation else len(text))
+        if block and not violation and self._header and self._header.added:
+            block = block.without_missing_cells()
         violation = self._split_cell(structure, violation) or violation
         violation = self._nameless_value(structure, block, violation) or violation
         violation = self._row_over_limit(block, violation) or violation

@@ -212,9 +212,11 @@ async def _surveyed(result: asyncio.Future[Survey]) -> Survey:
     try:
         return await asyncio.shield(result)
     except FileFault as fault:
-        raise invalid_file(
-            Detail(fault.code, fault.message, line=fault.line, column=fault.column)
-        ) from None
+        details = [
+            Detail(each.code, each.message, line=each.line, column=each.column)
+            for each in (fault, *fault.others)
+        ]
+        raise invalid_file(*details) from None
     except (UploadLostError, LogUnavailableError):
         raise UnavailableError(NOTHING_KEPT) from None
 

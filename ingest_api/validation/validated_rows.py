@@ -242,7 +242,11 @@ def _refused_counts(block: Block, header: Header) -> Iterator[_Refused]:
     for index in np.flatnonzero(block.field_counts != expected).tolist():
         found = int(block.field_counts[index])
         rule = user_rules.TOO_FEW_FIELDS if found < expected else user_rules.TOO_MANY_FIELDS
-        yield index, None, rule.code, rule.reason.format(found=found, expected=expected), None
+        # The columns that an error file adds are no fields of the line as it was uploaded.
+        has_added = header.added and (found > expected or block.has_missing_cell(index))
+        added = header.added if has_added else 0
+        reason = rule.reason.format(found=found - added, expected=expected - added)
+        yield index, None, rule.code, reason, None
 
 
 def _refused_lines(validated: ValidatedBlock, accepted: JobAccepted) -> Iterator[_Refused]:

@@ -87,6 +87,11 @@ TRUE_WORDS: Final = FIRST_TRUE_WORDS | {"t", "on", "1.0"}
 FALSE_WORDS: Final = FIRST_FALSE_WORDS | {"f", "off", "0.0"}
 ADDED_COLUMNS: Final = ("Error Line", "Error Code", "Error Reason")
 """Columns of an error file, ignored when it is uploaded again."""
+MISSING_CELL: Final = "(this cell is missing)"
+"""In an error file, a cell that a line with too few fields lacks: nobody knows which it is.
+
+Uploaded again as it is, the line still lacks it; corrected, it is overwritten or emptied.
+"""
 
 
 @dataclass(frozen=True, slots=True)
