@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from multiprocessing.context import ForkServerProcess
 
 _SERVICES: Final = (
-    "ingest_api.__main__",
+    "ingest_api.app.server",
     "ingest_api.publisher.main",
     "processor.worker.main",
     "processor.builder.main",
