@@ -23,6 +23,9 @@ class Upload:
     charset: str | None = None
     blank_cells: str | None = None
     max_delete_percent: float | None = None
+    columns: tuple[str, ...] = ()
+    """``Header=Field``."""
+    unknown_columns: str | None = None
     max_rejected: int | None = None
     max_rejected_percent: float | None = None
 
@@ -84,13 +87,15 @@ def _post(
     )
 
 
-def _fields(upload: Upload) -> dict[str, str]:
-    given = {
+def _fields(upload: Upload) -> dict[str, str | list[str]]:
+    given: dict[str, str | list[str] | None] = {
         "importType": upload.mode,
         "blankCells": upload.blank_cells,
         "maxDeletePercent": _number(upload.max_delete_percent),
         "maxRejected": _number(upload.max_rejected),
         "maxRejectedPercent": _number(upload.max_rejected_percent),
+        "columns": list(upload.columns) or None,
+        "unknownColumns": upload.unknown_columns,
     }
     return {name: value for name, value in given.items() if value is not None}
 

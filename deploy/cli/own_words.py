@@ -8,6 +8,8 @@ _ADVICE: Final = (
     (r"send DELIMITER (\w+), or take it out\.", r"say --delimiter \1, or leave it out."),
     (r"name its charset in the part's Content-Type", "name its charset with --charset"),
     (r"The charset of the file's part", "The --charset of the file"),
+    (r"send columns=(.+?)=(.+?)\.", r"say --map '\1=\2'."),
+    (r"unknownColumns=ignore", "--ignore-unknown"),
     (r"maxDeletePercent", "--max-delete-percent"),
     (r"blankCells", "--blank-cells"),
     (r"importType", "--mode"),

@@ -20,7 +20,8 @@ So all who have read up to an offset know the same about what lies before it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final, Literal
 
 from schemas.events import NO_JOB, JobAccepted, JobVoided
 from schemas.log.moves import LogMoves
@@ -113,11 +114,11 @@ class JobLedger:
         return "accepted"
 
 
+_CONTENT: Final = attrgetter(
+    "sha256", "mode", "delimiter", "blank_cells", "columns", "unknown_columns"
+)
+
+
 def is_same_content(one: JobAccepted, other: JobAccepted) -> bool:
-    """Return whether both have the same file, mode, delimiter and rule for blank cells."""
-    return (one.sha256, one.mode, one.delimiter, one.blank_cells) == (
-        other.sha256,
-        other.mode,
-        other.delimiter,
-        other.blank_cells,
-    )
+    """Return whether both have the same file, and the same options of which its result depends."""
+    return _CONTENT(one) == _CONTENT(other)

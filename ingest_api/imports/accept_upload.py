@@ -220,6 +220,8 @@ class _RepeatedUpload:
             mode=options.mode,
             delimiter=options.delimiter if is_named else accepted.delimiter,
             blank_cells=options.blank_cells,
+            columns=options.columns or (),
+            unknown_columns=options.unknown_columns,
         )
         if not is_same_content(accepted, again):
             raise _conflict()
@@ -288,4 +290,6 @@ def _job_accepted(
         idempotency_key=request.idempotency_key,
         header=survey.header.raw,
         attributes=received.attribute_columns,
+        columns=received.file_format.columns,
+        unknown_columns=received.file_format.unknown_columns,
     )

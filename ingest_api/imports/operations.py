@@ -96,6 +96,26 @@ _MAX_REJECTED_PERCENT: Final[dict[str, Any]] = {
         "(10); 100 lifts the limit."
     ),
 }
+_COLUMNS: Final[dict[str, Any]] = {
+    "type": "array",
+    "items": {"type": "string", "minLength": 1},
+    "description": (
+        "What columns hold whose names are others: `Email Address=Email`, once for each, or one "
+        'JSON object: `{"Email Address": "Email", "Notes": null}`. '
+        "A field is named by its header, its name in JSON or as a custom attribute; "
+        "`ignore`, or null, leaves the column out. "
+        "An error file of the job is uploaded with the same."
+    ),
+}
+_UNKNOWN_COLUMNS: Final[dict[str, Any]] = {
+    "type": "string",
+    "enum": ["refuse", "ignore"],
+    "default": "refuse",
+    "description": (
+        "What becomes of columns whose names are unknown: the file is refused, and all of them are "
+        "named, each with the field that it probably means; or they are left out."
+    ),
+}
 _FORM: Final[dict[str, Any]] = {
     "type": "object",
     "required": ["uploadFile"],
@@ -118,6 +138,8 @@ _FORM: Final[dict[str, Any]] = {
         "maxDeletePercent": _MAX_DELETE_PERCENT,
         "maxRejected": _MAX_REJECTED,
         "maxRejectedPercent": _MAX_REJECTED_PERCENT,
+        "columns": _COLUMNS,
+        "unknownColumns": _UNKNOWN_COLUMNS,
     },
 }
 
@@ -155,6 +177,8 @@ IMPORT: Final = Operation(
         _option("query", "maxDeletePercent", _MAX_DELETE_PERCENT, before="the form"),
         _option("query", "maxRejected", _MAX_REJECTED, before="the form"),
         _option("query", "maxRejectedPercent", _MAX_REJECTED_PERCENT, before="the form"),
+        _option("query", "columns", _COLUMNS, before="the form"),
+        _option("query", "unknownColumns", _UNKNOWN_COLUMNS, before="the form"),
     ),
     body={"multipart/form-data": _FORM},
     invalid_message=INVALID_FILE,

@@ -11,7 +11,7 @@ from schemas.rules.fields import KEY_FIELD, RULES_VERSION
 from schemas.rules.value_rules import ValueRules
 
 if TYPE_CHECKING:
-    from schemas.events import AttributeColumn, JobAccepted
+    from schemas.events import AttributeColumn, ColumnMapping, JobAccepted
     from schemas.rules.fields import Field
 
 DELIMITERS: Final = {"COMMA": ",", "SEMI_COLON": ";", "PIPE": "|", "HYPHEN": "-", "TAB": "\t"}
@@ -35,6 +35,8 @@ class FileFormat:
     itself tells; ``compression`` is one of :data:`COMPRESSIONS`.
     ``attributes`` are the custom attributes that a column may hold, the one that
     is the reconciliation key among them.
+    ``columns`` says what columns hold, before their names do; ``unknown_columns``, refuse or
+    ignore, what becomes of those that neither says anything of.
     """
 
     delimiter: str | None = None
@@ -43,6 +45,8 @@ class FileFormat:
     reconciliation_key: str = "email"
     attributes: tuple[AttributeColumn, ...] = ()
     rules_version: int = RULES_VERSION
+    columns: tuple[ColumnMapping, ...] = ()
+    unknown_columns: str = "refuse"
 
     @property
     def value_rules(self) -> ValueRules:
@@ -117,4 +121,6 @@ def format_of(accepted: JobAccepted) -> FileFormat:
         reconciliation_key=accepted.reconciliation_key,
         attributes=accepted.attributes,
         rules_version=accepted.rules_version,
+        columns=accepted.columns,
+        unknown_columns=accepted.unknown_columns,
     )

@@ -13,6 +13,7 @@ from ingest_api.parsing.suggestions import suggested_fields
 from schemas.rules.attributes import plain_name
 from schemas.rules.characters import HIDDEN, SPACES
 from schemas.rules.fields import ADDED_COLUMNS, FIELDS
+from schemas.rules.nearest import nearest, question
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from schemas.rules.fields import Field
     from schemas.rules.value_rules import ValueRules
 
-    _Known = Mapping[str, Field]
+    _Known = Mapping[str, Field | None]
+    """By plain name the field that a column holds, None where it is to be ignored."""
 
 _SHOWN_CHARACTERS: Final = 100
 _MOST_FAULTS: Final = 100
@@ -77,11 +79,11 @@ def read_header(raw: str, *, line: int, delimiter: str, file_format: FileFormat)
         FileFault: a column is unknown or repeated, or the key's is missing.
     """
     key = file_format.key_field
-    known = _known_columns(file_format)
     names = tuple(name.strip() for name in cells_of(raw, delimiter))
     try:
-        fields = _fields_of(names, known, key, line)
+        fields = _fields_of(names, file_format, line)
     except FileFault as fault:
+        fault.depends_on_columns = True
         _name_a_better_delimiter(fault, raw, delimiter, file_format)
         raise
     added, version = sum(_plain(name) in _IGNORED for name in names), file_format.rules_version
@@ -101,7 +103,28 @@ def read_header(raw: str, *, line: int, delimiter: str, file_format: FileFormat)
 def _known_columns(file_format: FileFormat) -> _Known:
     """Return the fields that a column may hold, by their plain names."""
     attributes = {plain_name(field.header): field for field in file_format.attribute_fields}
-    return attributes | _FIELD_BY_PLAIN_NAME
+    by_name = attributes | _FIELD_BY_PLAIN_NAME
+    mapped = {_plain(each.header): by_name.get(_plain(each.field)) for each in file_format.columns}
+    return by_name | mapped
+
+
+def _faults_of_mapping(
+    names: Sequence[str], file_format: FileFormat, line: int
+) -> Iterator[FileFault]:
+    """Yield what of the sender's columns is not in the file, or means no field."""
+    attributes = [field.header for field in file_format.attribute_fields]
+    fields = [*(field.header for field in FIELDS), *attributes]
+    known = {*_FIELD_BY_PLAIN_NAME, *map(plain_name, attributes)}
+    plain_names = set(map(_plain, names))
+    for each in file_format.columns:
+        header, field = each.header[:_SHOWN_CHARACTERS], each.field[:_SHOWN_CHARACTERS]
+        if _plain(each.header) not in plain_names:
+            message = f'There is no column "{header}", which columns says to hold "{field}".'
+            yield FileFault("MAPPED_COLUMN_MISSING", message, line=line, column=header)
+        elif each.field and _plain(each.field) not in known:
+            message = f'The column "{header}" can\'t hold "{field}", which is no field'
+            message += question(nearest(field, fields)) or "."
+            yield FileFault("MAPPED_FIELD_UNKNOWN", message, line=line, column=header)
 
 
 def _plain(name: str) -> str:
@@ -111,16 +134,24 @@ def _plain(name: str) -> str:
 
 
 def _fields_of(
-    names: Sequence[str], known: _Known, key: Field, line: int
+    names: Sequence[str], file_format: FileFormat, line: int
 ) -> tuple[Field | None, ...]:
     """Return the field of each column.
 
     Raises:
         FileFault: of the first column that is unknown or repeated, with those of all others.
     """
+    known, key = _known_columns(file_format), file_format.key_field
     fields = tuple(known.get(_plain(name)) for name in names)
     suggested = _suggested(names, fields, known)
-    faults = [*_faults_of_names(names, known, suggested, line)]
+    faults = [*_faults_of_mapping(names, file_format, line)]
+    faults += [
+        fault
+        for fault in _faults_of_names(names, known, suggested, line)
+        if fault.code != "UNKNOWN_COLUMN" or file_format.unknown_columns != "ignore"
+    ]
+    if file_format.unknown_columns == "ignore":
+        suggested = {}
     has_key = key in fields or key in suggested.values()
     faults += [] if has_key else [_missing_key(key, line)]
     if not faults:
@@ -140,7 +171,7 @@ def _suggested(
     names: Sequence[str], fields: Sequence[Field | None], known: _Known
 ) -> dict[str, Field]:
     unknown = [name for name in names if _is_unknown(_plain(name), known)]
-    free = [field for field in dict.fromkeys(known.values()) if field not in fields]
+    free = [field for field in dict.fromkeys(known.values()) if field and field not in fields]
     return suggested_fields([name[:_SHOWN_CHARACTERS] for name in unknown], free)
 
 
@@ -159,14 +190,18 @@ def _faults_of_names(
             continue  # a fault as soon as a line has a value there
         meaning = known.get(plain, plain)
         if _is_unknown(plain, known):
-            meant = f" Is it {suggested[shown].header}?" if shown in suggested else ""
+            meant = _meant(shown, suggested[shown]) if shown in suggested else ""
             message = f'The column "{shown}" is unknown: correct its name, take it out,'
             message += f" or have it defined as a custom attribute.{meant}"
             yield FileFault("UNKNOWN_COLUMN", message, line=line, column=shown)
-        elif meaning in seen:
+        elif meaning is not None and meaning in seen:
             message = f'The column "{shown}" comes twice: take one out.'
             yield FileFault("REPEATED_COLUMN", message, line=line, column=shown)
         seen.add(meaning)
+
+
+def _meant(shown: str, field: Field) -> str:
+    return f" Is it {field.header}? Then rename it, or send columns={shown}={field.header}."
 
 
 def _missing_key(key: Field, line: int) -> FileFault:
@@ -192,8 +227,9 @@ def _name_a_better_delimiter(
     """Add to the message the delimiter with which all columns would be known, if there is one."""
     known = _known_columns(file_format)
     for name, other in DELIMITERS.items():
-        fields = [known.get(plain) for plain in _plain_names(raw, other) if plain]
-        is_better = file_format.key_field in fields and None not in fields
+        plain_names = [plain for plain in _plain_names(raw, other) if plain]
+        fields = [known.get(plain) for plain in plain_names]
+        is_better = file_format.key_field in fields and known.keys() >= set(plain_names)
         if other != delimiter and is_better:
             fault.message += f" The header fits the delimiter {name}: send it as DELIMITER."
 

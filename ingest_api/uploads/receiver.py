@@ -30,6 +30,7 @@ from ingest_api.kafka.upload_chunks import ChunkSource, ChunkWriter, StoredFile
 from ingest_api.parsing.charsets import charset_named
 from ingest_api.parsing.errors import FileFault
 from ingest_api.parsing.file_format import FileFormat
+from ingest_api.uploads.options import ImportOptions
 from ingest_api.uploads.pipe import FilePipe
 from ingest_api.validation.validate import survey
 from schemas.events import AttributeColumn
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from ingest_api.parsing.decode import Readable
     from ingest_api.parsing.file_format import Limits
     from ingest_api.uploads.multipart import FilePart
-    from ingest_api.uploads.options import ImportOptions
     from ingest_api.validation.validate import Survey
     from schemas.config.settings import Settings
     from schemas.rules.attributes import Attribute
@@ -110,7 +110,7 @@ class UploadReceiver:
         self._pipe = FilePipe()
         self._format: FileFormat | None = None
         self._survey: asyncio.Future[Survey] | None = None
-        self._is_format_final = False
+        self._options = ImportOptions()
 
     def begin(self, file: FilePart, options: ImportOptions) -> None:
         """Start the survey; a later call only updates the options.
@@ -118,8 +118,7 @@ class UploadReceiver:
         Raises:
             InvalidRequestError: the file's charset is not supported.
         """
-        # A delimiter may still come in a field after the file.
-        self._is_format_final = options.delimiter_name is not None
+        self._options = options
         if self._survey is None:
             self._format = self._format_of(file, options)
             self._survey = self._in_thread(_survey_pipe, self._resources, self._pipe, self._format)
@@ -137,7 +136,7 @@ class UploadReceiver:
         await self._pipe.write(data)
         await self._writer.write(data)
         done = self._survey if self._survey is not None and self._survey.done() else None
-        if done is not None and (self._is_format_final or _is_final(done)):
+        if done is not None and self._is_final(done):
             await _surveyed(done)
 
     async def finish(self, file: FilePart, options: ImportOptions) -> ReceivedFile:
@@ -162,6 +161,15 @@ class UploadReceiver:
         if result is None or not await self._is_survey_of(file_format, result):
             result = self._in_thread(_survey_stored, self._resources, stored, file_format)
         return ReceivedFile(stored=stored, file_format=file_format, survey=await _surveyed(result))
+
+    def _is_final(self, result: asyncio.Future[Survey]) -> bool:
+        """Return whether no field that may still come after the file changes the result."""
+        fault, options = result.exception(), self._options
+        if not isinstance(fault, FileFault):
+            return options.delimiter_name is not None
+        has_columns = None not in {options.columns, options.unknown_columns_name}
+        is_final = not fault.depends_on_delimiter or options.delimiter_name is not None
+        return is_final and (has_columns or not fault.depends_on_columns)
 
     async def _is_survey_of(self, file_format: FileFormat, result: asyncio.Future[Survey]) -> bool:
         """Return whether the file was read in this format, whether it was known or found out."""
@@ -189,6 +197,8 @@ class UploadReceiver:
             compression="gzip" if file.is_gzip else "none",
             reconciliation_key=self._resources.settings.reconciliation_key,
             attributes=self._attributes,
+            columns=options.columns or (),
+            unknown_columns=options.unknown_columns,
         )
 
     def _in_thread(
@@ -200,12 +210,6 @@ class UploadReceiver:
         # Marks the error retrieved: an upload refused for another reason never awaits its survey.
         future.add_done_callback(lambda done: done.cancelled() or done.exception())
         return future
-
-
-def _is_final(result: asyncio.Future[Survey]) -> bool:
-    """Return whether the file is refused, whatever delimiter the form may still name."""
-    fault = result.exception()
-    return isinstance(fault, FileFault) and not fault.depends_on_delimiter
 
 
 async def _surveyed(result: asyncio.Future[Survey]) -> Survey:

@@ -51,6 +51,7 @@ class _ImportOptions:
         "rollcall import users.csv",
         "rollcall import users.csv --mode upsert --dry-run",
         "rollcall import users.csv --mode upsert --errors rejected.csv",
+        "rollcall import mailchimp.csv --map 'Email Address=Email' --ignore-unknown",
         "rollcall import export.txt.gz --delimiter '|' --charset windows-1252",
         "rollcall import users.csv --max-rejected 0   # all or nothing",
         "rollcall import all.csv --mode delsert --max-delete-percent 5",
@@ -111,6 +112,20 @@ class _ImportOptions:
     "is_sure",
     is_flag=True,
     help="Don't ask before a delsert; only on a terminal is asked at all.",
+)
+@click.option(
+    "--map",
+    "columns",
+    metavar="HEADER=FIELD",
+    multiple=True,
+    help="What a column of another name holds, or ignore; may be given for several.",
+)
+@click.option(
+    "--ignore-unknown",
+    "unknown_columns",
+    flag_value="ignore",
+    default=None,
+    help="Leave columns out whose names are unknown.",
 )
 @click.option("--dry-run", is_flag=True, help="Show what would happen, and change nothing.")
 @click.option(

@@ -9,7 +9,7 @@ import pytest
 from ingest_api.parsing.errors import FileFault
 from ingest_api.parsing.file_format import FileFormat
 from ingest_api.parsing.header import read_header
-from schemas.events import AttributeColumn
+from schemas.events import AttributeColumn, ColumnMapping
 
 MAILCHIMP = (
     "Email Address,First Name,Last Name,Address,Phone Number,Birthday,Tags,MEMBER_RATING,OPTIN_TIME"
@@ -37,7 +37,7 @@ def faults(header: str, **described: Any) -> list[FileFault]:
 def suggestions(header: str) -> dict[str, str]:
     """By unknown column the field that is suggested."""
     return {
-        fault.column or "": fault.message.rpartition("Is it ")[2].removesuffix("?")
+        fault.column or "": fault.message.rpartition("Is it ")[2].partition("?")[0]
         for fault in faults(header)
         if "Is it " in fault.message
     }
@@ -146,6 +146,59 @@ def test_custom_attributes_are_suggested_too() -> None:
     attributes = (AttributeColumn("Shoe Size", "number"),)
 
     assert "Is it Shoe Size?" in faults("Email,ShoeSiez", attributes=attributes)[0].message
+
+
+COLUMNS = (
+    ColumnMapping("E-mail  1 - value", "email"),
+    ColumnMapping("Notes", ""),
+    ColumnMapping("Size", "shoe size"),
+)
+
+
+def test_the_sender_says_what_columns_hold() -> None:
+    """By the field's header, its name in JSON or the attribute's; before the column's own name."""
+    file_format = FileFormat(
+        columns=(*COLUMNS, ColumnMapping("Country", "State"), ColumnMapping("State", "country")),
+        attributes=(AttributeColumn("Shoe Size", "number"),),
+    )
+    header = "E-mail 1 - Value,Notes,SIZE,Country,State"
+
+    read = read_header(header, line=1, delimiter=",", file_format=file_format)
+
+    held = [field and field.json_name for field in read.fields]
+    assert held == ["email", None, "Shoe Size", "state", "country"]
+
+
+def test_unknown_columns_are_left_out_where_that_is_said() -> None:
+    """All of them; what is missing or comes twice is a fault all the same."""
+    described = FileFormat(unknown_columns="ignore")
+    read = read_header("Foo,Email,Bar,Foo", line=1, delimiter=",", file_format=described)
+    assert [field and field.name for field in read.fields] == [None, "email", None, None]
+
+    found = faults("Foo,Given Name,Country,country", unknown_columns="ignore")
+    assert [(fault.code, fault.column) for fault in found[:2]] == [
+        ("REPEATED_COLUMN", "country"),
+        ("KEY_COLUMN_MISSING", "Email"),
+    ]
+
+
+def test_what_is_said_of_columns_must_fit_the_file() -> None:
+    """A column that is not there, a field that there is not, and two columns of one field."""
+    columns = (
+        ColumnMapping("Mail", "Email"),
+        ColumnMapping("Phone", "Mobil Number"),
+        ColumnMapping("Second", "email"),
+    )
+
+    found = faults("Email,Phone,Second", columns=columns)
+
+    assert [(fault.code, fault.column) for fault in found[:3]] == [
+        ("MAPPED_COLUMN_MISSING", "Mail"),
+        ("MAPPED_FIELD_UNKNOWN", "Phone"),
+        ("REPEATED_COLUMN", "Second"),
+    ]
+    assert "do you mean Mobile Number?" in found[1].message
+    assert all(fault.depends_on_columns for fault in found[:1])
 
 
 def test_an_answer_is_bounded() -> None:
