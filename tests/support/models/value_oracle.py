@@ -246,7 +246,7 @@ def _later_date(text: str, column: str) -> date:
             return _day_in_utc(_date(found["date"], column), found)
         if found and not text.endswith(","):
             return _date(text, column)
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, Refusal):
         pass
     raise Refusal(column, "DATE_INVALID", text)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from tests.support.data.record_reading import fault_of, records_of
+from tests.support.models.record_reading import fault_of, records_of
 
 
 def test_a_value_without_a_column_is_said_with_its_place() -> None:

@@ -9,7 +9,7 @@ import pytest
 from ingest_api.parsing.charsets import charset_named
 from ingest_api.parsing.file_format import FileFormat, Limits
 from ingest_api.parsing.records import FileRecords
-from tests.support.data.record_reading import Dribble
+from tests.support.models.record_reading import Dribble
 
 _LAST_NAMES = {
     "iso8859-1": "Müller",

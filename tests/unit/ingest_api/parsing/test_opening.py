@@ -8,7 +8,7 @@ import pytest
 
 from ingest_api.parsing.file_format import DELIMITERS, FileFormat, Limits
 from ingest_api.parsing.opening import read_opening
-from tests.support.data.record_reading import cells_of, fault_of, records_of
+from tests.support.models.record_reading import cells_of, fault_of, records_of
 
 
 @pytest.mark.parametrize("named", [None, "auto", ";"])

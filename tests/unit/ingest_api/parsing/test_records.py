@@ -13,8 +13,8 @@ from ingest_api.parsing.errors import FileFault
 from ingest_api.parsing.file_format import DELIMITERS, FileFormat, Limits
 from ingest_api.parsing.records import FileRecords
 from tests.support.data.corpus.files import BAD_FILES, GOOD, GOOD_FILES, HEADER
-from tests.support.data.record_reading import Dribble, cells_of, fault_of, records_of
 from tests.support.models.file_oracle import read_records
+from tests.support.models.record_reading import Dribble, cells_of, fault_of, records_of
 
 if TYPE_CHECKING:
     from tests.support.data.corpus.files import BadFile, GoodFile
