@@ -225,8 +225,13 @@ def _event(
         return _row(job, names, cells, (number, line, raw))
     except Refusal as refusal:
         reasons = REASONS if job.rules_version < 3 else LATER_REASONS
+        has_added = job.rules_version >= 3 and len(cells) > len(names)
+        added = sum(_plain(name) in ADDED for name in names) if has_added else 0
         reason = reasons[refusal.code].format(
-            column=refusal.column, limit=refusal.limit, found=len(cells), expected=len(names)
+            column=refusal.column,
+            limit=refusal.limit,
+            found=len(cells) - added,
+            expected=len(names) - added,
         )
         return RowRejected(
             job_id=job.job_id,
