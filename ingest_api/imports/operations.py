@@ -104,7 +104,8 @@ _COLUMNS: Final[dict[str, Any]] = {
         'JSON object: `{"Email Address": "Email", "Notes": null}`. '
         "A field is named by its header, its name in JSON or as a custom attribute; "
         "`ignore`, or null, leaves the column out. "
-        "An error file of the job is uploaded with the same."
+        "An error file of the job is uploaded with the same. "
+        "Send it in the query or before the file: after it, it may come too late."
     ),
 }
 _UNKNOWN_COLUMNS: Final[dict[str, Any]] = {

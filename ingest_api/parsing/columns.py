@@ -196,7 +196,7 @@ def _ends_unseen(column: TextColumn) -> Mask:
     rows = np.flatnonzero((last >= _FIRST_CONTINUATION) & (last <= _LAST_CONTINUATION))
     if len(rows):
         # Its lead is one to three bytes before: an index below 0 means a byte of another row.
-        back = [column.data[column.ends[rows] - places] for places in (1, 2, 3, 4)]
+        back = [column.data[np.maximum(column.ends[rows] - places, 0)] for places in (1, 2, 3, 4)]
         pairs = zip(back[1:], back, strict=False)
         is_unseen[rows] = np.any([_is_unseen_lead(lead, next_) for lead, next_ in pairs], axis=0)
     return is_unseen

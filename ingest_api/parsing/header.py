@@ -83,7 +83,6 @@ def read_header(raw: str, *, line: int, delimiter: str, file_format: FileFormat)
     try:
         fields = _fields_of(names, file_format, line)
     except FileFault as fault:
-        fault.depends_on_columns = True
         _name_a_better_delimiter(fault, raw, delimiter, file_format)
         raise
     added, version = sum(_plain(name) in _IGNORED for name in names), file_format.rules_version

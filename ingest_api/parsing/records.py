@@ -11,7 +11,6 @@ were cut.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -31,7 +30,6 @@ from ingest_api.parsing.structure import (
     find_structure,
     first_violation,
     line_breaks,
-    too_wide_record,
 )
 
 if TYPE_CHECKING:
@@ -178,7 +176,7 @@ class FileRecords:
             block = self._take_header(block, violation.noticed_at if violation else len(text))
         if block and not violation and self._header and self._header.added:
             block = block.without_missing_cells()
-        violation = self._split_cell(structure, violation) or violation
+        violation = self._split_cell(block, violation) or violation
         violation = self._nameless_value(structure, block, violation) or violation
         violation = self._row_over_limit(block, violation) or violation
         if violation:
@@ -260,18 +258,21 @@ class FileRecords:
             message = f"The header is longer than {most} bytes: shorten the names of its columns."
             raise FileFault("HEADER_TOO_LONG", message, line=line, depends_on_delimiter=False)
 
-    def _split_cell(self, structure: Structure, violation: Violation | None) -> Violation | None:
-        """Return the first cell cut by a hyphen of its own, if before the other violation.
+    def _split_cell(self, block: Block | None, violation: Violation | None) -> Violation | None:
+        """Return the first record with a cell cut by its hyphen, if before the other violation.
 
         Dates and phone numbers hold hyphens: with this delimiter, a line with too
         many fields says that the file forgot to quote them, in the other lines too.
         """
-        if self._header is None or self._delimiter != "-":
+        if self._header is None or block is None or self._delimiter != "-":
             return None
-        wide = too_wide_record(structure, len(self._header.names))
-        if wide is None or (violation and violation.noticed_at <= wide.noticed_at):
+        wide = np.flatnonzero(block.field_counts > len(self._header.names))
+        if not len(wide):
             return None
-        return replace(wide, code="CELL_WITH_HYPHEN")
+        start, end = (block.position + int(at[wide[0]]) for at in (block.starts, block.ends))
+        if violation and violation.noticed_at <= end:
+            return None
+        return Violation(end, start, "CELL_WITH_HYPHEN")
 
     def _nameless_value(
         self, structure: Structure, block: Block | None, violation: Violation | None

@@ -236,11 +236,6 @@ def _long_records(structure: Structure, max_bytes: int) -> Iterator[Violation]:
             yield Violation(noticed_at, start, "RECORD_TOO_LONG")
 
 
-def too_wide_record(structure: Structure, max_columns: int) -> Violation | None:
-    """Return the violation of the first record with more columns than this, or None."""
-    return next(_wide_records(structure, max_columns), None)
-
-
 def _wide_records(structure: Structure, max_columns: int) -> Iterator[Violation]:
     if len(structure.delimiters) < max_columns:
         return

@@ -163,13 +163,13 @@ class UploadReceiver:
         return ReceivedFile(stored=stored, file_format=file_format, survey=await _surveyed(result))
 
     def _is_final(self, result: asyncio.Future[Survey]) -> bool:
-        """Return whether no field that may still come after the file changes the result."""
-        fault, options = result.exception(), self._options
-        if not isinstance(fault, FileFault):
-            return options.delimiter_name is not None
-        has_columns = None not in {options.columns, options.unknown_columns_name}
-        is_final = not fault.depends_on_delimiter or options.delimiter_name is not None
-        return is_final and (has_columns or not fault.depends_on_columns)
+        """Return whether no delimiter that may still be named after the file changes the result.
+
+        What is said of columns after it may come too late: then the header is refused as it is.
+        """
+        fault = result.exception()
+        is_named = self._options.delimiter_name is not None
+        return is_named or (isinstance(fault, FileFault) and not fault.depends_on_delimiter)
 
     async def _is_survey_of(self, file_format: FileFormat, result: asyncio.Future[Survey]) -> bool:
         """Return whether the file was read in this format, whether it was known or found out."""

@@ -260,6 +260,7 @@ headers = st.sampled_from(
 )
 
 
+@example(b"\r\r,,\rEmail,State\r", b"a-b-c\r", 5, [3], "-")
 @given(
     headers,
     st.lists(fragments, max_size=40).map(b"".join),
