@@ -245,6 +245,7 @@ def invalid_parameter(name: str, message: str) -> InvalidRequestError:
     )
 
 
-def role_too_low(role: str) -> RoleTooLowError:
-    """Return the error of an account whose role is below this one."""
-    return RoleTooLowError(f"The role {role} is needed for this request")
+def role_too_low(role: str, reason: str = "") -> RoleTooLowError:
+    """Return the error of an account whose role is below this one; the reason may say why."""
+    because = reason and f": {reason}"
+    return RoleTooLowError(f"The role {role} is needed for this request{because}")

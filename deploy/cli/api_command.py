@@ -52,6 +52,15 @@ class ListingGroup(click.Group):
             args = ["list", *args]
         return super().parse_args(ctx, args)
 
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes those of `list`, too, which need not be named."""
+        listing = self.get_command(ctx, "list")
+        if listing is not None:
+            records = (each.get_help_record(ctx) for each in listing.params)
+            with formatter.section("Options of the list"):
+                formatter.write_dl([record for record in records if record is not None])
+        super().format_options(ctx, formatter)
+
 
 def _checked_url(_context: click.Context, _parameter: click.Parameter, url: str) -> str:
     try:

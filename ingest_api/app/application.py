@@ -47,6 +47,7 @@ from ingest_api.projections.routes import add_projection_routes
 from ingest_api.proofs.proof import JobProofs
 from ingest_api.proofs.routes import add_proof_route
 from ingest_api.publisher.consumer_lag import ConsumerLag
+from ingest_api.undo.own_undo import OwnUndo
 from ingest_api.undo.preview import UndoPreviews
 from ingest_api.undo.routes import add_undo_routes
 from ingest_api.undo.undo import Undo
@@ -170,7 +171,7 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
     parts.producers.add_routes(api)
     _add_routes_of_jobs(api, parts)
     points = AsOfParameters(parts.past_audiences, parts.job_log, parts.job_reader)
-    add_user_routes(api, parts.user_reader, points)
+    add_user_routes(api, parts.user_reader, points, parts.job_log)
     add_diff_route(api, points, parts.past_audiences, AudienceDiff(parts.database))
     add_projection_routes(api, parts.instances, parts.log_start)
     add_account_routes(api, parts.accounts, parts.authenticator)
@@ -192,7 +193,8 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
 def _add_routes_of_jobs(api: Blueprint, parts: Parts) -> None:
     add_job_routes(api, parts.job_log, parts.job_reader, parts.job_watch)
     add_proof_route(api, parts.job_log, parts.job_proofs)
-    add_undo_routes(api, parts.job_log, parts.undo, parts.undo_previews)
+    own_undo = OwnUndo(parts.database, parts.job_log)
+    add_undo_routes(api, parts.job_log, parts.undo, parts.undo_previews, own_undo=own_undo)
     add_error_route(api, parts.job_log, parts.error_reader)
 
 

@@ -6,7 +6,7 @@ CREATE SCHEMA IF NOT EXISTS rollcall_api;
 
 CREATE TABLE IF NOT EXISTS rollcall_api.account (
     name text PRIMARY KEY CHECK (name <> '' AND position(':' IN name) = 0),
-    role text NOT NULL CHECK (role IN ('reader', 'importer', 'admin')),
+    role text NOT NULL,
     password_hash text NOT NULL CHECK (password_hash LIKE '$argon2id$%'),
     created_at timestamptz NOT NULL DEFAULT now(),
     modified_at timestamptz NOT NULL DEFAULT now()
@@ -22,7 +22,7 @@ CREATE TABLE IF NOT EXISTS rollcall_api.admin_setting (
 CREATE TABLE IF NOT EXISTS rollcall_api.token (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name text NOT NULL UNIQUE CHECK (name <> '' AND name !~ '[:/]'),
-    role text NOT NULL CHECK (role IN ('reader', 'importer', 'admin')),
+    role text NOT NULL,
     secret_sha256 bytea NOT NULL CHECK (octet_length(secret_sha256) = 32),
     created_by text NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
@@ -45,3 +45,11 @@ CREATE TABLE IF NOT EXISTS rollcall_api.dead_letter_retry (
     to_offset bigint, -- null while it is not known whether the record arrived
     PRIMARY KEY (topic, partition, "offset", buried_ms, attempt)
 );
+
+-- Not in the tables above, which may be of a version that knew fewer roles.
+ALTER TABLE rollcall_api.account
+    DROP CONSTRAINT IF EXISTS account_role_check,
+    ADD CONSTRAINT account_role_check CHECK (role IN ('reader', 'importer', 'manager', 'admin'));
+ALTER TABLE rollcall_api.token
+    DROP CONSTRAINT IF EXISTS token_role_check,
+    ADD CONSTRAINT token_role_check CHECK (role IN ('reader', 'importer', 'manager', 'admin'));

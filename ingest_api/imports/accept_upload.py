@@ -250,7 +250,7 @@ async def _receive(request: ImportRequest, sink: _Sink) -> ReceivedForm:
     except FormError as error:
         raise invalid_file(Detail(error.code, str(error))) from None
     options = with_fields(request.options, form.fields)
-    needed = ROLE_NEEDED[options.mode]
+    needed = "importer" if options.is_dry_run else ROLE_NEEDED[options.mode]
     if not request.account.may(needed):
         raise role_too_low(needed)
     return ReceivedForm(file, options)

@@ -33,7 +33,7 @@ _MODE: Final[dict[str, Any]] = {
     "description": (
         "`insert` adds each line; one whose key exists is an error. "
         "`upsert` changes the user with that key, or adds it. "
-        "`delsert`: the file replaces the whole audience (role admin)."
+        "`delsert`: the file replaces the whole audience (role `manager`, but for a dry run)."
     ),
 }
 _BLANK_CELLS: Final[dict[str, Any]] = {

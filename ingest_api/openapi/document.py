@@ -48,8 +48,10 @@ A query parameter or form field that a request does not take is refused with 400
 `UNKNOWN_PARAMETER` and the name that was probably meant; names are compared exactly.
 Passed over are what browsers and forms add by themselves: `_` in a query, `_charset_`, `submit`
 and `MAX_FILE_SIZE` in a form.
-Roles: `reader` may read; `importer` may also import with insert and upsert, create and modify;
-`admin` may everything.
+Roles: `reader` may read; `importer` may also import with insert and upsert, create and modify,
+see by dry runs and previews what any import or undo would do, and undo a job of its own while
+nobody else has changed the audience since; `manager` may also import with delsert; `admin` may
+everything.
 """
 _TAGS: Final = {
     "Import": "A file of users becomes a job.",

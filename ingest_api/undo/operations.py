@@ -79,12 +79,19 @@ _NOT_KNOWN: Final = refused(
 )
 
 
+_WHO: Final = (
+    "Of a job of their own importers may do it while nobody else has changed the audience since,"
+    " by an import, an undo or a write; of any other it takes the role `admin`. The dry run is"
+    " for every importer."
+)
+
+
 def _operation(summary: str, description: str, *conflicts: Answer) -> Operation:
     return Operation(
         summary=summary,
-        description=description,
+        description=f"{description} {_WHO}",
         tag="Jobs",
-        role="admin",
+        role="importer",
         parameters=(JOB_ID, _DRY_RUN, _IDEMPOTENCY_KEY),
         body={JSON: UndoBody},
         is_body_required=False,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sanic import Blueprint, Request
 
     from ingest_api.event_log.job_events import JobLog
+    from ingest_api.undo.own_undo import OwnUndo
     from ingest_api.undo.preview import UndoPreviews
     from ingest_api.undo.undo import Change, Undo
 
@@ -29,11 +30,13 @@ _TRUTHS: Final = {"true": True, "false": False}
 _MESSAGES: Final[dict[Change, str]] = {"undo": UNDO_STARTED, "redo": REDO_STARTED}
 
 
-def add_undo_routes(api: Blueprint, job_log: JobLog, undo: Undo, previews: UndoPreviews) -> None:
+def add_undo_routes(
+    api: Blueprint, job_log: JobLog, undo: Undo, previews: UndoPreviews, *, own_undo: OwnUndo
+) -> None:
     """Add the routes below ``/batchinfo/undo`` and ``/batchinfo/redo``."""
 
     async def change(request: Request[Any, Any], text: str, change: Change) -> Changed:
-        account = account_of(request, "admin")
+        account = account_of(request, "importer")
         requester = Requester(account.name, idempotency_key_of(request))
         is_dry_run = await _is_dry_run(request)
         job = await job_named(request, job_log, text)
@@ -43,6 +46,7 @@ def add_undo_routes(api: Blueprint, job_log: JobLog, undo: Undo, previews: UndoP
             if isinstance(preview, PreviewProgress):
                 return Answered(preview, {"Retry-After": str(RETRY_AFTER_S)})
             return preview
+        await own_undo.check(account, job)
         await undo.change(job, change, requester)
         return UndoStarted(str(job.accepted.job_id), _MESSAGES[change])
 

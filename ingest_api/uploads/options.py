@@ -38,7 +38,7 @@ _T = TypeVar("_T")
 ROLE_NEEDED: Final[dict[JobMode, Role]] = {
     "insert": "importer",
     "upsert": "importer",
-    "delsert": "admin",
+    "delsert": "manager",
 }
 
 

@@ -3,6 +3,6 @@
 Owns the routes under `…/audience` and the statements behind them.
 Promises that a write is answered when readers see it, and that a page and its total are one
 snapshot.
-May import `as_of`, `attributes`, `auth`, `openapi`, `event_log`, `validation`, `parsing`, `web`,
-`kafka`, `postgres`.
+May import `as_of`, `jobs`, `attributes`, `auth`, `openapi`, `event_log`, `validation`, `parsing`,
+`web`, `kafka`, `postgres`.
 """

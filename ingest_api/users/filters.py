@@ -2,8 +2,10 @@
 
 Email is compared trimmed and lower-cased, a mobile number in E.164, country and
 state without case and white space around them, a custom attribute as a value of
-its type.
-The values mean what they would mean in a file.
+its type, a key as its field.
+The values mean what they would mean in a file; but ``search`` is a part of a name, an address or
+a number, for which all users are looked at: no index holds parts, because one would slow imports
+down by more than it is worth (docs/decisions.md).
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from schemas.rules.characters import stripped_text, stripped_value
 from schemas.rules.fields import (
     BOOLEAN_INVALID,
     DATE_INVALID,
+    KEY_FIELD,
     MOBILE_INVALID,
     NUMBER_INVALID,
     NUMBER_TOO_LARGE,
@@ -58,20 +61,42 @@ _ATTRIBUTE_CONDITION: Final[LiteralString] = (
     " AND attributes ->> %(name{n})s::text = %(value{n})s"
 )
 """As ``public.attributes`` has it indexed; {n} numbers the attributes of one filter."""
+_SEARCH: Final[LiteralString] = (
+    "(lower(concat_ws(' ', first_name, last_name)) LIKE lower(%(search)s)"
+    " OR lower(email) LIKE lower(%(search)s) OR mobile_number LIKE %(digits)s)"
+)
+_OTHER_CONDITIONS: Final[dict[str, LiteralString]] = {
+    "search": _SEARCH,
+    "key": "key = %(key)s",
+    "job": "job_id = %(job)s",
+}
+_AS_A_NUMBER: Final = re.compile(r"\+?[0-9 ()./\u2010-\u2015-]+")
 _SHOWN_CHARACTERS: Final = 100
+_MOST_SEARCHED_CHARACTERS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
 class UserFilter:
-    """The values to filter by: those of fields normalised, those of attributes as sent."""
+    """The values to filter by: those of fields normalised, those of attributes and keys as sent.
+
+    ``job`` finds the users whom the job with this id was the last to set.
+    """
 
     fields: Mapping[str, str] = field(default_factory=dict[str, str])
     attributes: Mapping[str, str] = field(default_factory=dict[str, str])
+    key: str | None = None
+    search: str | None = None
+    job: int | None = None
 
     @property
     def is_empty(self) -> bool:
         """True where every user fits."""
-        return not self.fields and not self.attributes
+        return self == UserFilter()
+
+    def needs_attributes(self, reconciliation_key: str) -> bool:
+        """Return whether the types of attributes are needed for the values."""
+        is_by_attribute = self.key is not None and reconciliation_key not in KEY_FIELD
+        return bool(self.attributes) or is_by_attribute
 
     def condition(self, reconciliation_key: str) -> LiteralString:
         """Return the SQL condition; a filter by the reconciliation key uses its index."""
@@ -80,9 +105,14 @@ class UserFilter:
             for name in self.fields
         ]
         conditions += map(_attribute_condition, range(len(self.attributes)))
+        for name, condition in _OTHER_CONDITIONS.items():
+            if getattr(self, name) is not None:
+                conditions.append(condition)
         return " AND ".join(conditions)
 
-    def parameters(self, types: Mapping[str, AttributeType]) -> dict[str, object]:
+    def parameters(
+        self, types: Mapping[str, AttributeType], reconciliation_key: str
+    ) -> dict[str, object]:
         """Return the values of the condition's placeholders; ``types`` has every defined attribute.
 
         Raises:
@@ -90,21 +120,24 @@ class UserFilter:
         """
         values: dict[str, object] = dict(self.fields)
         for number, (name, text) in enumerate(self.attributes.items()):
+            parameter = f"{ATTRIBUTE_PREFIX}{name}"[:_SHOWN_CHARACTERS]
             values |= {
                 f"name{number}": name,
-                f"value{number}": _attribute_text(name, text.strip(), types),
+                f"value{number}": _attribute_text(name, text.strip(), types, parameter),
             }
-        return values
+        if self.key is not None:
+            values["key"] = _key(self.key, reconciliation_key, types)
+        return values | {"job": self.job} | _search_patterns(self.search or "")
 
 
-def read_filter(query: Mapping[str, Sequence[str]]) -> UserFilter:
-    """Parse the parameters of a query.
+def read_filter(query: Mapping[str, Sequence[str]], job: int | None = None) -> UserFilter:
+    """Parse the parameters of a query but for its job, which is known to be there.
 
     Raises:
         InvalidRequestError: one is repeated, empty, or can't be a value of its field.
     """
     fields = {
-        name: _field_value(name, _text(name, query[name]))
+        name: _field_value(name, _text(name, query[name]), name)
         for name in FIELD_FILTERS
         if name in query
     }
@@ -113,7 +146,35 @@ def read_filter(query: Mapping[str, Sequence[str]]) -> UserFilter:
         for name, values in query.items()
         if name.startswith(ATTRIBUTE_PREFIX)
     }
-    return UserFilter(fields, attributes)
+    key, search = (
+        _text(name, query[name]) if name in query else None for name in ("key", "search")
+    )
+    if search is not None and len(search) > _MOST_SEARCHED_CHARACTERS:
+        message = f"search is longer than {_MOST_SEARCHED_CHARACTERS} characters."
+        raise invalid_parameter("search", message)
+    return UserFilter(fields, attributes, key, search, job)
+
+
+def _search_patterns(text: str) -> dict[str, object]:
+    """Return the patterns of a text that is looked for, and of the number that it may be.
+
+    A number is found as people write it: with anything between its digits, a 0 or 00 before them.
+    """
+    plain = " ".join(text.split())
+    escaped = re.sub(r"([\\%_])", r"\\\1", plain)
+    digits = re.sub(r"[^0-9]", "", plain)
+    is_number = bool(digits) and _AS_A_NUMBER.fullmatch(plain)
+    start = "+" if plain.startswith("+") else "%"
+    return {
+        "search": f"%{escaped}%",
+        "digits": f"{start}{digits.lstrip('0') or digits}%" if is_number else None,
+    }
+
+
+def _key(text: str, reconciliation_key: str, types: Mapping[str, AttributeType]) -> str:
+    if reconciliation_key in KEY_FIELD:
+        return _field_value(reconciliation_key, text, "key")
+    return _attribute_text(reconciliation_key, stripped_value(text), types, "key")
 
 
 def _attribute_condition(number: int) -> LiteralString:
@@ -131,7 +192,7 @@ def _text(name: str, values: Sequence[str]) -> str:
     return values[0]
 
 
-def _field_value(name: str, text: str) -> str:
+def _field_value(name: str, text: str, parameter: str) -> str:
     if name == "mobileNumber":
         # In a query an unescaped + stands for a space.
         column = _column(stripped_value(re.sub(r"^ (?=[1-9])", "+", text)))
@@ -140,16 +201,17 @@ def _field_value(name: str, text: str) -> str:
             # A user may have been stored with it under earlier rules.
             numbers, is_bad = to_e164(column)
             if is_bad[0]:
-                raise _not_of_type(name, MOBILE_INVALID)
+                raise _not_of_type(parameter, MOBILE_INVALID)
         return str(numbers.array[0].as_py())
     if name == "email":
         return unicodedata.normalize("NFC", stripped_value(text)).lower()
     return stripped_text(text)
 
 
-def _attribute_text(name: str, text: str, types: Mapping[str, AttributeType]) -> str:
-    """Return the value as its canonical text."""
-    parameter = f"{ATTRIBUTE_PREFIX}{name}"[:_SHOWN_CHARACTERS]
+def _attribute_text(
+    name: str, text: str, types: Mapping[str, AttributeType], parameter: str
+) -> str:
+    """Return the value of the parameter as its canonical text."""
     if name not in types:
         raise invalid_parameter(parameter, f"There is no custom attribute for {parameter}.")
     rule: Rule | None = None

@@ -198,10 +198,10 @@ class UserReader:
 
     async def _parameters(self, snapshot: Snapshot, user_filter: UserFilter) -> dict[str, Any]:
         types: dict[str, Any] = {}
-        if user_filter.attributes:
+        if user_filter.needs_attributes(self._reconciliation_key):
             rows = await snapshot.select(self._SELECT_ATTRIBUTES)
             types = {row["name"]: row["type"] for row in rows}
-        return user_filter.parameters(types)
+        return user_filter.parameters(types, self._reconciliation_key)
 
     _SELECT_FEW_IDS: Final[LiteralString] = """
     SELECT id FROM {schema}.user_leaf_rows

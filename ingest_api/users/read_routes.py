@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ingest_api.auth.middleware import account_of
-from ingest_api.errors import UnknownUserError
+from ingest_api.errors import UnknownUserError, invalid_parameter
+from ingest_api.jobs.job_parameter import job_named
 from ingest_api.openapi.described import described
 from ingest_api.users.filters import read_filter
 from ingest_api.users.read_operations import ONE_USER, USERS
@@ -16,18 +17,22 @@ if TYPE_CHECKING:
     from sanic import Blueprint, Request
 
     from ingest_api.as_of.parameters import AsOfParameters
+    from ingest_api.event_log.job_events import JobLog
     from ingest_api.openapi.response_types import User, Users
     from ingest_api.users.queries import UserReader
 
 
-def add_user_routes(api: Blueprint, users: UserReader, points: AsOfParameters) -> None:
+def add_user_routes(
+    api: Blueprint, users: UserReader, points: AsOfParameters, job_log: JobLog
+) -> None:
     """Add the routes below ``/audience`` that read."""
 
     @api.get("/audience")
     @described(USERS)
     async def list_users(request: Request[Any, Any]) -> Users:
         account = account_of(request, "reader").name
-        page, user_filter = keyed_page_of(request), read_filter(query_values(request))
+        page = keyed_page_of(request)
+        user_filter = read_filter(query_values(request), await _job(request, job_log))
         return await points.read(
             request, account, lambda schema: users.select_page(user_filter, page, schema)
         )
@@ -43,6 +48,18 @@ def add_user_routes(api: Blueprint, users: UserReader, points: AsOfParameters) -
         return user
 
     _ = list_users, one_user
+
+
+async def _job(request: Request[Any, Any], job_log: JobLog) -> int | None:
+    """Return the id of the job that the query names, if it does.
+
+    Raises:
+        InvalidRequestError: there is no such job, or the query names several.
+    """
+    values = query_values(request).get("job", [])
+    if len(values) > 1:
+        raise invalid_parameter("job", f"job is given {len(values)} times.")
+    return (await job_named(request, job_log, values[0])).accepted.job_id if values else None
 
 
 async def _user(users: UserReader, number: int | None, schema: str) -> User | None:

@@ -1,12 +1,12 @@
-"""Accounts and their roles: reader, importer, admin."""
+"""Accounts and their roles: reader, importer, manager, admin."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Role = Literal["reader", "importer", "admin"]
-ROLES: Final[tuple[Role, ...]] = ("reader", "importer", "admin")
+Role = Literal["reader", "importer", "manager", "admin"]
+ROLES: Final[tuple[Role, ...]] = ("reader", "importer", "manager", "admin")
 """From the lowest to the highest; a role may do all that lower ones may."""
 
 

@@ -25,7 +25,7 @@ from schemas.log.moves import LogMoves
 from schemas.log.storable import violation
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from schemas.events import Event
@@ -95,6 +95,13 @@ class Reverts:
     def changes_of(self, job_id: int) -> Sequence[JobReverted | JobRestored]:
         """Return the events that reverted and restored the job, in order."""
         return self._by_job.get(job_id, ())
+
+    def changes_after(self, offset: int) -> Iterator[JobReverted | JobRestored]:
+        """Yield the events after this offset that reverted or restored a job, the latest first."""
+        for change in reversed(self._changes):
+            if change.offset <= offset:
+                return
+            yield change.event
 
     def decision(self, job_id: int, attempt: str) -> RevertDecision | None:
         """Return the final decision about this attempt; None until the log has its record."""

@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console
 
 from deploy.cli.output.sample_tables import print_changes, print_rows, print_users
-from deploy.cli.output.tables import ERROR_COLUMNS, print_line
+from deploy.cli.output.tables import ERROR_COLUMNS, counted, print_line
 
 _COUNTS = {
     "insert": "to insert",
@@ -22,7 +22,8 @@ def print_dry_run(console: Console, file_name: str, answer: Mapping[str, Any]) -
     """Print the counts, then samples of each kind; of an update what was and what would be."""
     numbers = ", ".join(f"{answer[name]} {words}" for name, words in _COUNTS.items())
     print_line(console, str(answer["message"]))
-    print_line(console, f"{file_name}, {answer['mode']}, {answer['total']} lines: {numbers}")
+    lines = counted(answer["total"], "line")
+    print_line(console, f"{file_name}, {answer['mode']}, {lines}: {numbers}")
     for refusal in answer.get("refusedFor", ()):
         print_line(console, f"It would be refused: {refusal['message']}")
     samples = answer["samples"]

@@ -4,18 +4,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from deploy.cli.output.tables import next_page, output, print_json, print_table
+from deploy.cli.output.tables import counted, next_page, output, print_json, print_list
 from deploy.cli.session import api
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A list of the API: its path, the answer's field with its entries, and the columns shown."""
+    """A list of the API: its path, the answer's field with its entries, and the columns shown.
+
+    ``noun`` is what one entry is, ``hint`` what makes one where there is none.
+    """
 
     path: str
     entries: str
-    title: str
+    noun: str
     columns: Sequence[str]
+    hint: str
 
     def show(
         self, url: str, query: Mapping[str, Any], *, as_json: bool
@@ -31,6 +35,6 @@ class Listing:
         if as_json:
             print_json(answer)
             return entries
-        title = f"{answer['total']} {self.title}{next_page(answer, self.entries, query)}"
-        print_table(output(), title, self.columns, entries)
+        title = counted(answer["total"], self.noun) + next_page(answer, self.entries, query)
+        print_list(output(), title, self.columns, entries, hint=self.hint)
         return entries

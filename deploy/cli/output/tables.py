@@ -75,6 +75,31 @@ def print_table(
     console.print(table)
 
 
+def print_list(
+    console: Console,
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    hint: str,
+) -> None:
+    """Print a table; without rows its title alone, and where there are none at all, a hint."""
+    if rows:
+        print_table(console, title, columns, rows)
+    else:
+        print_line(console, f"{title}. {hint}" if title.startswith("0 ") else title)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return the number with its noun, in the plural unless it is one."""
+    return f"{number} {of_number(noun, number)}"
+
+
+def of_number(noun: str, number: int) -> str:
+    """Return the noun in the plural unless the number is one."""
+    return noun if number == 1 else f"{noun}s"
+
+
 def print_fields(console: Console, fields: Mapping[str, Any]) -> None:
     """Print one thing, a field a line; what it does not have is left out."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
@@ -89,8 +114,10 @@ def print_fields(console: Console, fields: Mapping[str, Any]) -> None:
 def print_counts(console: Console, job_id: str, counts: JobCounts) -> None:
     """Print a job's outcome on one line, and how many users it removed, if any."""
     numbers = ", ".join(f"{getattr(counts, name)} {name}" for name in OUTCOMES)
-    removed = f"; {counts.deleted:,} users deleted" if counts.deleted else ""
-    print_line(console, f"Job {job_id}: {counts.state}, {counts.total} lines: {numbers}{removed}")
+    users = of_number("user", counts.deleted)
+    removed = f"; {counts.deleted:,} {users} deleted" if counts.deleted else ""
+    lines = counted(counts.total, "line")
+    print_line(console, f"Job {job_id}: {counts.state}, {lines}: {numbers}{removed}")
 
 
 def print_line(console: Console, line: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console
 
 from deploy.cli.output.sample_tables import print_changes, print_rows, print_users
-from deploy.cli.output.tables import print_line
+from deploy.cli.output.tables import counted, print_line
 from schemas.log.job_states import COUNTS
 
 _PLACE = ("key",)
@@ -17,7 +17,7 @@ def print_preview(console: Console, answer: Mapping[str, Any]) -> None:
     print_line(console, str(answer["message"]))
     print_line(
         console,
-        f"Job {answer['id']}: {answer['restored']} users would be there again,"
+        f"Job {answer['id']}: {counted(answer['restored'], 'user')} would be there again,"
         f" {answer['removed']} gone, {answer['changedBack']} changed back,"
         f" {answer['kept']} kept because of what came later;"
         f" users now {answer['usersBefore']}, then {answer['usersAfter']}",

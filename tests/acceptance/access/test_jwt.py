@@ -60,7 +60,7 @@ def test_a_jwt_without_a_role_is_known_and_may_nothing(gate: Gate, role: object)
     answer = gate.get(bearer=signed(claims(role=role)))
     assert answer.status_code == 403
     assert answer.json() == {
-        "message": "The role reader, importer or admin is needed for this request,"
+        "message": "The role reader, importer, manager or admin is needed for this request,"
         " and the JWT's claim role names none of them"
     }
 

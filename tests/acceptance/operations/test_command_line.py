@@ -52,7 +52,7 @@ def test_rejected_lines_are_corrected_and_imported_again(shell: _Shell) -> None:
     assert "EMAIL_INVALID" in shown.stdout
     assert [row["Error Code"] for row in csv.DictReader(text.splitlines())] == ["EMAIL_INVALID"]
     assert again.returncode == 0, again.stderr
-    assert "1 lines: 1 inserted" in again.stdout
+    assert "1 line: 1 inserted" in again.stdout
     assert shell.json("users", "--email", "user103@example.com")["total"] == 1
 
 
@@ -257,6 +257,47 @@ def test_single_users_come_change_and_go(shell: _Shell) -> None:
     assert after.returncode == 2
     assert "400: Invalid audience member ID provided" in after.stderr
     assert shell.json("users", "--email", "ada@example.com")["total"] == 0
+
+
+def test_a_user_is_named_by_what_is_known_of_them(shell: _Shell) -> None:
+    """Id, key or number; by a part they are searched. A text that could mean two names neither."""
+    names = ("--first-name", "Grace", "--last-name", "Hopper", "--country", "UK")
+    number = ("--mobile-number", "+441632960961")
+    made = shell.json("users", "create", *names, *number, "--email", "grace@example.com")["id"]
+
+    for named in (made, "grace@example.com", " Grace@Example.com", "+441632960961"):
+        assert shell.json("users", "get", named)["id"] == made
+    assert shell.json("users", "history", "grace@example.com")["total"] == 1
+    for part in ("hopp", "GRACE H", "01632 960961"):
+        assert [user["id"] for user in shell.json("users", "--search", part)["audience"]] == [made]
+
+    shell.json("users", "modify", "grace@example.com", "--no-sms")
+    assert not shell.json("users", "get", made)["smsSubscription"]
+    shell.json("users", "create", *names, *number, "--email", "twin@example.com")
+    several = shell.run("users", "get", "+441632960961")
+    assert several.returncode == 2
+    assert "+441632960961 names several users, say which by id: " in several.stderr
+    assert made in several.stderr
+    nobody = shell.run("users", "delete", "nobody@example.com")
+    assert nobody.returncode == 2
+    assert "no user has the id, key, email or mobile number nobody@example.com" in nobody.stderr
+    shell.json("users", "delete", "grace@example.com")
+    assert shell.json("users", "--search", "hopper")["total"] == 1
+
+
+def test_users_of_a_job_are_shown(shell: _Shell) -> None:
+    """Those whom it was the last to set; a job that there is not is told."""
+    content = (
+        b"First Name,Last Name,Email,Country\nA,One,one@job.example,UK\nB,Two,two@job.example,UK\n"
+    )
+    job_id = shell.json("import", shell.file(content), "--mode", "upsert")["id"]
+    shell.json("users", "modify", "one@job.example", "--country", "France")
+
+    found = shell.json("users", "--job", job_id)
+    assert [user["email"] for user in found["audience"]] == ["two@job.example"]
+    unknown = shell.run("users", "--job", "12345")
+    assert unknown.returncode == 2
+    assert "Invalid request ID" in unknown.stderr
 
 
 @pytest.fixture

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from tests.support.servers.surroundings import Ground
 
 UNKNOWN = {"message": "Invalid request ID. No request found with the provided ID"}
+ADMIN_NEEDED = {"message": "The role admin is needed for this request"}
+BUILT_ON = {"message": f"{ADMIN_NEEDED['message']}: others have changed the audience since the job"}
 PREVIEW = """
 INSERT INTO public.projection_instance
     (purpose, state, preview_revert, requested_by, ready_at, result)
@@ -218,3 +220,62 @@ def test_a_dry_run_is_one_wherever_it_says_so(rig: Rig) -> None:
         assert answer.status_code == code, answer.text
     assert changes(rig.env) == []
     assert rig.client.status(job_id)["state"] == "COMPLETED"
+
+
+def importer_of(rig: Rig, name: str) -> httpx2.Client:
+    """A new account with this role."""
+    body = {"name": name, "role": "importer"}
+    made = rig.client.http.post(f"{BASE}/admin/accounts", json=body)
+    account = (name, made.json()["password"])
+    return httpx2.Client(base_url=rig.client.url, auth=account, timeout=60, trust_env=False)
+
+
+def imported_by(rig: Rig, http: httpx2.Client, numbers: range) -> int:
+    """The id of a job that this account sent and that has ended."""
+    files = {"uploadFile": ("users.csv", tidy_csv(numbers))}
+    answer = http.post(f"{BASE}/audience/import", files=files, data={"importType": "upsert"})
+    assert answer.status_code == 200, answer.text
+    job_id = int(answer.json()["id"])
+    rig.client.wait_ended(job_id)
+    return job_id
+
+
+def test_importers_undo_their_own_job(rig: Rig) -> None:
+    """And take that back; also where they imported once more. Nobody else's."""
+    with importer_of(rig, "crm") as crm, importer_of(rig, "other") as other:
+        first = imported_by(rig, crm, range(3))
+        imported_by(rig, crm, range(3, 5))
+        path = f"{BASE}/batchinfo/undo/{first}"
+        refused = other.post(path)
+        assert (refused.status_code, refused.json()) == (403, ADMIN_NEEDED)
+        assert changes(rig.env) == []
+        assert crm.post(path).status_code == 200
+        assert crm.post(path.replace("undo", "redo")).status_code == 200
+    assert [change.requested_by for change in changes(rig.env)] == ["crm", "crm"]
+
+
+def test_what_others_built_on_takes_an_administrator(rig: Rig) -> None:
+    """A job of another account, a single write, or an undo; a preview is shown all the same."""
+    with importer_of(rig, "crm") as crm, importer_of(rig, "other") as other:
+        job_id = imported_by(rig, crm, range(3))
+        path = f"{BASE}/batchinfo/undo/{job_id}"
+        later = imported_by(rig, other, range(7, 9))
+        assert refusal_of(crm, path) == BUILT_ON
+        execute(rig.env, PREVIEW, job_id, Jsonb(RESULT))
+        assert crm.post(path, params={"dryRun": "true"}).json()["dryRun"] is True
+        assert rig.client.change("undo", later).status_code == 200  # leaves nothing behind
+        user = {"firstName": "A", "lastName": "B", "email": "a@b.example", "country": "India"}
+        own = imported_by(rig, crm, range(20, 22))
+        assert crm.post(f"{BASE}/audience", json=user).status_code == 200
+        assert refusal_of(crm, f"{BASE}/batchinfo/undo/{own}") == BUILT_ON
+        last = imported_by(rig, crm, range(30, 32))
+        assert rig.client.change("undo", last).status_code == 200
+        assert refusal_of(crm, f"{BASE}/batchinfo/redo/{last}") == BUILT_ON
+    assert [change.requested_by for change in changes(rig.env)] == ["admin", "admin"]
+
+
+def refusal_of(http: httpx2.Client, path: str) -> Json:
+    """The answer to a request that its account may not make."""
+    answer = http.post(path)
+    assert answer.status_code == 403, answer.text
+    return answer.json()

@@ -83,10 +83,15 @@ def own_database(env: Ground) -> str:
 
 
 def users(
-    conninfo: str, query: Mapping[str, str] | None = None, *, key: str = "email", **of: int
+    conninfo: str,
+    query: Mapping[str, str] | None = None,
+    *,
+    key: str = "email",
+    job: int | None = None,
+    **of: int,
 ) -> tuple[int, list[str]]:
     """The total and the ids of a page of users that a query asks for."""
-    wanted = read_filter({name: [value] for name, value in (query or {}).items()})
+    wanted = read_filter({name: [value] for name, value in (query or {}).items()}, job)
     page = sent(ask(conninfo, lambda db: UserReader(db, key).select_page(wanted, Page(**of))))
     return page["total"], [user["id"] for user in page["audience"]]
 
@@ -168,6 +173,84 @@ def test_users_are_filtered(database: str, query: dict[str, str], numbers: list[
     assert users(database, query) == (len(numbers), [IDS[number] for number in numbers])
 
 
+@pytest.mark.parametrize(
+    ("text", "is_found"),
+    [
+        ("lovel", True),
+        ("LOVELACE", True),
+        ("àda", True),
+        ("ÀDA  BYRON ", True),
+        ("ron lo", True),
+        ("byron@Poets", True),
+        ("+44 1632 960", True),
+        ("01632 / 960", True),
+        ("0044 1632", True),
+        ("960", True),
+        ("+960", False),
+        ("Lovelace Àda", False),
+        ("lovelace\nbyron@", False),
+        ("b_ron", False),
+        ("b%n", False),
+        ("by\\ron", False),
+        ("100%", True),
+        ("under_score", True),
+        ("back\\slash", True),
+        ("nobody", False),
+    ],
+)
+def test_users_are_searched(own_database: str, text: str, is_found: bool) -> None:
+    """By a part of the full name, email or number; what is special to SQL stands for itself."""
+    execute(
+        own_database,
+        "UPDATE model.user_row SET first_name = 'Àda Byron',"
+        " last_name = 'Lovelace 100%% under_score back\\slash',"
+        " email = 'a.byron@poets.example', mobile_number = '+441632960960'"
+        " WHERE id = %s AND generation = 3",
+        int(IDS[6]),
+    )
+    assert users(own_database, {"search": text}) == ((1, [IDS[6]]) if is_found else (0, []))
+    assert users(own_database, {"search": text, "country": "USA"}) == (0, [])
+
+
+def test_a_user_without_a_last_name_is_found_by_the_first(database: str) -> None:
+    """And a search that many fit is paged like any list."""
+    assert users(database, {"search": "zoë"}, size=2, start=13) == (15, IDS[13:])
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [("email", " U2@b1.CO"), ("mobileNumber", "0049 151 00002"), ("tier", "  gold ")],
+)
+def test_a_user_is_found_by_key(own_database: str, key: str, text: str) -> None:
+    """Whichever field it is, normalised as that field is."""
+    value = {"email": "u2@b1.co", "mobileNumber": "+4915100002", "tier": "gold"}[key]
+    execute(
+        own_database,
+        "UPDATE model.user_row SET key = %s WHERE id = %s AND generation = 3",
+        value,
+        int(IDS[6]),
+    )
+    assert users(own_database, {"key": text}, key=key) == (1, [IDS[6]])
+    nobody = {"email": "x@b1.co", "mobileNumber": "+4915155555", "tier": "tin"}[key]
+    assert users(own_database, {"key": nobody}, key=key) == (0, [])
+
+
+@pytest.mark.parametrize(("key", "text"), [("mobileNumber", "ada@b.co"), ("Score 2", "many")])
+def test_what_can_be_no_key_is_refused(database: str, key: str, text: str) -> None:
+    """Under the name of the parameter, not of the field that is the key."""
+    with pytest.raises(IngestError) as caught:
+        users(database, {"key": text}, key=key)
+    assert caught.value.details[0].column == "key"
+
+
+def test_users_are_found_by_the_job_that_set_them_last(own_database: str) -> None:
+    """Those that another set afterwards are not among them."""
+    execute(own_database, "UPDATE model.user_row SET job_id = 7 WHERE id = %s", int(IDS[6]))
+    execute(own_database, "UPDATE model.user_row SET job_id = 8 WHERE id = %s", int(IDS[7]))
+    assert users(own_database, job=7) == (1, [IDS[6]])
+    assert users(own_database, {"search": "zoë"}, job=9) == (0, [])
+
+
 def test_filtered_users_are_paged(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """By index and key, with the total of all that fit, whether they are few or many."""
     for few in (1000, 3):
@@ -204,6 +287,9 @@ def test_filters_are_the_same_with_each_reconciliation_key(own_database: str, ke
         ({"attributes.tier": ""}, "attributes.tier"),
         ({"mobileNumber": "none"}, "mobileNumber"),
         ({"email": " "}, "email"),
+        ({"search": "\t "}, "search"),
+        ({"search": "a" * 201}, "search"),
+        ({"key": ""}, "key"),
         ({"country": "a\0b"}, "country"),
     ],
 )

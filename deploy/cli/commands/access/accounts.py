@@ -9,14 +9,16 @@ from deploy.cli.api_command import ListingGroup, call_options, page_options
 from deploy.cli.output.listings import Listing
 from deploy.cli.output.tables import print_message
 from deploy.cli.session import api, new_password
+from ingest_api.web.roles import ROLES as ALL_ROLES
 
 _LISTING = Listing(
     "/admin/accounts",
     "accounts",
-    "accounts",
+    "account",
     ("name", "role", "createdDate", "modifiedDate"),
+    "`rollcall accounts add NAME --role ROLE` adds one.",
 )
-ROLES = click.Choice(["reader", "importer", "admin"])
+ROLES = click.Choice(ALL_ROLES)
 
 _password_option = click.option(
     "--ask-password",
@@ -29,8 +31,10 @@ _password_option = click.option(
 def accounts() -> None:
     """Show, add, change and delete accounts; without a command, list them.
 
-    Only an account with the role admin may. The roles: reader sees everything, importer also
-    imports, adds and changes users, admin also deletes, replaces the audience and does this.
+    Only an account with the role admin may. The roles: reader sees everything; importer also
+    imports, adds and changes users, and undoes its own jobs while nobody else has changed the
+    audience since; manager also replaces the audience (delsert); admin also deletes, undoes any
+    job, and does this.
     """
 
 

@@ -14,8 +14,9 @@ from deploy.cli.session import api
 _LISTING = Listing(
     "/admin/tokens",
     "tokens",
-    "tokens",
+    "token",
     ("id", "name", "role", "createdBy", "createdDate", "expiresDate", "lastUsedDate"),
+    "`rollcall tokens add NAME --role ROLE` adds one.",
 )
 
 

@@ -16,12 +16,13 @@ from deploy.cli.output.job_progress import follow_job
 from deploy.cli.output.job_table import print_jobs
 from deploy.cli.output.tables import (
     ERROR_COLUMNS,
+    counted,
     next_page,
     output,
     print_fields,
     print_json,
     print_line,
-    print_table,
+    print_list,
     progress_console,
 )
 from deploy.cli.session import api
@@ -29,6 +30,8 @@ from schemas.log.job_states import JOB_STATES
 
 _STATUSES = "/batchinfo/status"
 _MODES = click.Choice(["insert", "upsert", "delsert"])
+_SAID_AGAIN = ("dataType", "statusMessage")
+"""What is the same of every job, and what the state and the counts say better."""
 _STATES = click.Choice(JOB_STATES)
 
 
@@ -57,7 +60,7 @@ def status(job_id: str | None, *, waits: bool, as_json: bool, url: str) -> None:
     if as_json:
         print_json(answer)
     else:
-        print_fields(output(), answer)
+        print_fields(output(), {name: answer[name] for name in answer if name not in _SAID_AGAIN})
     if waits and JobCounts.of(answer).state != "COMPLETED":
         sys.exit(1)
 
@@ -89,7 +92,10 @@ def _show(url: str, query: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(answer)
         return
-    title = f"{answer['total']} jobs{next_page(answer, 'statuses', query)}"
+    if not answer["total"]:
+        print_line(output(), "0 jobs. `rollcall import FILE` starts one.")
+        return
+    title = counted(answer["total"], "job") + next_page(answer, "statuses", query)
     print_jobs(output(), title, answer["statuses"])
 
 
@@ -128,7 +134,8 @@ def errors(job_id: str, *, csv_path: Path | None, as_json: bool, url: str, **que
         return
     found = answer["Errors"]
     more = next_page(answer, "Errors", query)
-    print_table(output(), f"{answer['total']} rejected lines{more}", ERROR_COLUMNS, found)
+    title = counted(answer["total"], "rejected line") + more
+    print_list(output(), title, ERROR_COLUMNS, found, hint="All others went in, or will.")
     _print_unlisted(answer, output())
 
 

@@ -8,7 +8,7 @@ import click
 
 from deploy.api_client.client import path_of
 from deploy.cli.api_command import ApiCommand, call_options
-from deploy.cli.output.tables import output, print_json, print_line, print_table
+from deploy.cli.output.tables import counted, output, print_json, print_line, print_table
 from deploy.cli.session import api
 from schemas.log.job_states import OUTCOMES
 
@@ -54,16 +54,16 @@ def _print(answer: Mapping[str, Any]) -> None:
     console = output()
     outcomes = " + ".join(f"{answer[name]} {name}" for name in OUTCOMES)
     print_line(console, f"Job {answer['id']}: {answer['state']}")
-    print_line(console, f"{answer['lines']} lines = {outcomes}: {answer['sum']}")
-    print_line(console, f"{answer['eventsInLog']} events in the log")
+    print_line(console, f"{counted(answer['lines'], 'line')} = {outcomes}: {answer['sum']}")
+    print_line(console, f"{counted(answer['eventsInLog'], 'event')} in the log")
     print_line(
         console,
-        f"{answer['usersLeft']} users left, hash {answer['usersHash']}, of the log"
+        f"{counted(answer['usersLeft'], 'user')} left, hash {answer['usersHash']}, of the log"
         f" {answer['logHash']}",
     )
     print_table(console, "Partitions", _PARTITION_COLUMNS, answer["partitions"])
     if answer["isProven"]:
         print_line(console, "Proven.")
     else:
-        title = f"Not proven: {answer['differences']} differences"
+        title = f"Not proven: {counted(answer['differences'], 'difference')}"
         print_table(console, title, _FINDING_COLUMNS, answer["findings"])

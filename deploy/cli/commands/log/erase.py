@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from deploy.cli.options import data_dir_option
+from deploy.cli.output.tables import counted, plain
 from deploy.cli.stack_settings import settings_of
 from deploy.log_migration.engine import FAILURES
 from deploy.log_migration.erase.erase import Erased, erase
@@ -36,7 +37,8 @@ def erase_command(key: str, yes: bool, keep_old: bool, data_dir: Path) -> None: 
     """
     configure_logging(logging.WARNING)
     if not yes:
-        click.confirm("All data of this user will be gone for ever. Go on?", abort=True)
+        question = f"All data of the user with the key {plain(key)} will be gone for ever. Go on?"
+        click.confirm(question, abort=True)
     began_s = time.monotonic()
     try:
         done = erase(settings_of(data_dir), key, keeps_old=keep_old, report=click.echo)
@@ -53,9 +55,9 @@ def _print(done: Erased, took_s: float) -> None:
     if done.erasure is not None:
         jobs = {row.job_id for row in done.erasure.lines}
         click.echo(
-            f"Erased {done.erasure.records} records: {len(done.erasure.lines)} lines of"
-            f" {len(jobs)} jobs, the rest single events and repeats;"
-            f" {done.dead_letters} dead letters."
+            f"Erased {counted(done.erasure.records, 'record')}:"
+            f" {counted(len(done.erasure.lines), 'line')} of {counted(len(jobs), 'job')},"
+            f" the rest single events and repeats; {counted(done.dead_letters, 'dead letter')}."
         )
         click.echo(f"The log was held for {done.held_s:.1f} s of {took_s:.1f} s.")
     click.echo(f"The log is now in its topics of version {done.version}.")

@@ -10,14 +10,15 @@ from deploy.api_client.client import ApiClient, RefusedError, path_of
 from deploy.cli.api_command import ApiCommand, ListingGroup, call_options, page_options
 from deploy.cli.output.listings import Listing
 from deploy.cli.output.tables import (
+    counted,
     next_page,
     output,
     plain,
     print_fields,
     print_json,
     print_line,
+    print_list,
     print_message,
-    print_table,
     text,
 )
 from deploy.cli.session import CommandError, api
@@ -25,11 +26,12 @@ from deploy.cli.session import CommandError, api
 _SOURCES = Listing(
     "/batchinfo/sources",
     "sources",
-    "sources",
+    "source",
     (
         "source", "total", "inserted", "updated", "unchanged", "deleted", "rejected", "dead",
         "repeats", "lastEvent",
     ),
+    "No other producer has sent anything.",
 )  # fmt: skip
 _LETTERS = "/admin/dead-letters"
 _COLUMNS = ("id", "recordedDate", "code", "from", "key", "retried", "detail")
@@ -86,9 +88,10 @@ def list_dead_letters(*, as_json: bool, url: str, **query: Any) -> None:
     if as_json:
         print_json(answer)
         return
-    title = f"{answer['total']} dead letters{_unsearched(answer)}"
+    title = counted(answer["total"], "dead letter") + _unsearched(answer)
     title += next_page(answer, "deadLetters", query)
-    print_table(output(), title, _COLUMNS, map(_row, answer["deadLetters"]))
+    rows = [_row(letter) for letter in answer["deadLetters"]]
+    print_list(output(), title, _COLUMNS, rows, hint="Nothing is to be retried.")
 
 
 @dead_letters.command("show", examples=("rollcall dead-letters show 1-42",))

@@ -32,7 +32,7 @@ _SWITCHED = ("active", "retired")
 _PROJECTIONS = Listing(
     projection.PATH,
     "projections",
-    "projections",
+    "projection",
     (
         "number",
         "purpose",
@@ -45,6 +45,7 @@ _PROJECTIONS = Listing(
         "requestedDate",
         "failure",
     ),
+    "A processor makes the first one.",
 )
 
 

@@ -12,8 +12,9 @@ from deploy.cli.session import api
 _LISTING = Listing(
     "/admin/attributes",
     "attributes",
-    "attributes",
+    "attribute",
     ("name", "type", "isReconciliationKey", "isIndexed", "definedDate", "definedBy"),
+    "`rollcall attributes add NAME --type TYPE` defines one.",
 )
 
 

@@ -9,13 +9,16 @@ from deploy.api_client.client import ApiClient, path_of
 from deploy.api_client.retry import RetryPolicy, with_retries
 from deploy.cli.api_command import ListingGroup, call_options, page_options
 from deploy.cli.as_of import as_of_option, build_wait
+from deploy.cli.commands.users.find_user import user_id_of
 from deploy.cli.output.tables import (
     USER_COLUMNS,
+    counted,
     flat,
     next_page,
     output,
     print_fields,
     print_json,
+    print_list,
     print_message,
     print_table,
     progress_console,
@@ -74,11 +77,16 @@ def _field_options(command: _Command) -> _Command:
     return command
 
 
+_NO_USERS = "`rollcall import FILE` adds users; with filters, fewer of them find more."
+_user_argument = click.argument("user", metavar="USER")
+
+
 @click.group(cls=ListingGroup)
 def users() -> None:
     """Show, add, change and delete users; without a command, list them.
 
     A change is in the table `users`, and in every later answer, once the command ends.
+    A USER is named by id, reconciliation key, email or mobile number.
     """
 
 
@@ -86,12 +94,18 @@ def users() -> None:
     "list",
     examples=(
         "rollcall users",
+        "rollcall users --search lovel",
+        "rollcall users --job 5889218372019237411",
         "rollcall users --country Germany --attribute plan=gold",
         "rollcall users --after 281474976710977 --page-size 1000 --json",
         "rollcall users --as-of 5889218372019237411   # as it was after that job",
         "rollcall users --as-of 2026-11-24T18:00+01:00 --email ada@example.com",
     ),
 )
+@click.option(
+    "--search", metavar="TEXT", help="Only users whose name, email or number has this in it."
+)
+@click.option("--job", metavar="JOB", help="Only users whom this job was the last to set.")
 @click.option("--email", help="Only the user with this email.")
 @click.option("--mobile-number", "mobileNumber", help="Only users with this number.")
 @click.option("--country", help="Only users of this country.")
@@ -116,26 +130,27 @@ def list_users(*, attributes: dict[str, str], as_json: bool, url: str, **query: 
         return
     rows = [flat(user) for user in answer["audience"]]
     names = sorted({name for row in rows for name in row if name.startswith("attributes.")})
-    title = f"{answer['total']} users{next_page(answer, 'audience', query)}"
-    print_table(output(), title, (*USER_COLUMNS, *names), rows)
+    title = counted(answer["total"], "user") + next_page(answer, "audience", query)
+    print_list(output(), title, (*USER_COLUMNS, *names), rows, hint=_NO_USERS)
 
 
 @users.command(
     "get",
     examples=(
+        "rollcall users get ada@example.com",
         "rollcall users get 281474976710657",
         "rollcall users get 281474976710657 --as-of 5889218372019237411",
     ),
 )
-@click.argument("user_id")
+@_user_argument
 @as_of_option
 @call_options
-def get_user(user_id: str, *, as_json: bool, url: str, **query: Any) -> None:
-    """Show the user with the id USER_ID."""
+def get_user(user: str, *, as_json: bool, url: str, **query: Any) -> None:
+    """Show one user."""
+    policy = _retry_policy(query["asOf"])
     with api(url) as client:
-        answer = with_retries(
-            lambda: client.get(path_of("audience", user_id), query), _retry_policy(query["asOf"])
-        )
+        user_id = user_id_of(client, user, query, policy)
+        answer = with_retries(lambda: client.get(path_of("audience", user_id), query), policy)
     if as_json:
         print_json(answer)
     else:
@@ -164,50 +179,50 @@ def create_user(*, attributes: dict[str, str], as_json: bool, url: str, **fields
 @users.command(
     "modify",
     examples=(
-        "rollcall users modify 281474976710657 --country USA --state Texas --no-sms",
+        "rollcall users modify ada@example.com --country USA --state Texas --no-sms",
         'rollcall users modify 281474976710657 --state "" --attribute plan=   # clears both',
     ),
 )
-@click.argument("user_id")
+@_user_argument
 @_field_options
 @call_options
 def modify_user(
-    user_id: str, *, attributes: dict[str, str], as_json: bool, url: str, **fields: Any
+    user: str, *, attributes: dict[str, str], as_json: bool, url: str, **fields: Any
 ) -> None:
-    """Change what is given of the user with the id USER_ID; an empty value clears it."""
+    """Change what is given of the USER; an empty value clears it."""
     with api(url) as client:
         body = _body(client, fields, attributes)
         if not body:
             raise click.UsageError("Nothing to change: give at least one field.")
-        answer = client.put(path_of("audience", user_id), body)
+        answer = client.put(path_of("audience", user_id_of(client, user)), body)
     print_message(answer, ("id",), as_json=as_json)
 
 
-@users.command("delete", examples=("rollcall users delete 281474976710657",))
-@click.argument("user_id")
+@users.command("delete", examples=("rollcall users delete ada@example.com",))
+@_user_argument
 @call_options
-def delete_user(user_id: str, *, as_json: bool, url: str) -> None:
-    """Delete the user with the id USER_ID."""
+def delete_user(user: str, *, as_json: bool, url: str) -> None:
+    """Delete the USER."""
     with api(url) as client:
-        answer = client.post(path_of("audience", user_id, "delete"))
+        answer = client.post(path_of("audience", user_id_of(client, user), "delete"))
     print_message(answer, ("id",), as_json=as_json)
 
 
-@users.command("history", examples=("rollcall users history 281474976710657",))
-@click.argument("user_id")
+@users.command("history", examples=("rollcall users history ada@example.com",))
+@_user_argument
 @call_options
-def user_history(user_id: str, *, as_json: bool, url: str) -> None:
-    """Show what made and changed the user with the id USER_ID, the oldest first.
+def user_history(user: str, *, as_json: bool, url: str) -> None:
+    """Show what made and changed the USER, the oldest first.
 
     The column `log` is where its event stands: partition and offset of `user-events`.
     """
     with api(url) as client:
-        answer = client.get(path_of("audience", user_id, "history"))
+        answer = client.get(path_of("audience", user_id_of(client, user), "history"))
     if as_json:
         print_json(answer)
         return
     rows = [row for event in answer["history"] for row in _changes(event)]
-    print_table(output(), f"{answer['total']} events", _HISTORY_COLUMNS, rows)
+    print_table(output(), counted(answer["total"], "event"), _HISTORY_COLUMNS, rows)
 
 
 def _retry_policy(as_of: str | None) -> RetryPolicy:
@@ -247,7 +262,7 @@ def _body(
 
 
 def _typed(client: ApiClient, attributes: Mapping[str, str]) -> dict[str, Any]:
-    defined = client.get("/admin/attributes", {"pageSize": 1000})["attributes"]
+    defined = client.get("/admin/attributes")["attributes"]
     types = {attribute["name"]: attribute["type"] for attribute in defined}
     return {name: _value(name, value, types.get(name)) for name, value in attributes.items()}
 

@@ -60,6 +60,13 @@ def test_each_command_explains_itself(command: str) -> None:
     assert f"Usage: main {command}" in result.output
 
 
+def test_the_help_of_a_group_shows_the_filters_of_its_list() -> None:
+    """Which is what the group does without a command."""
+    shown = _run("users", "--help").output
+    for option in ("--search", "--job", "--email", "--country", "--attribute", "--as-of"):
+        assert option in shown
+
+
 @pytest.mark.parametrize("command", _CALLING)
 def test_help_of_what_calls_the_api_tells_all(command: str) -> None:
     """Examples, environment and exit status stand in the help, and secrets are no options."""

@@ -9,7 +9,15 @@ import pytest
 from rich.console import Console
 
 from deploy.cli.output.dry_run_preview import print_dry_run
-from deploy.cli.output.tables import flat, next_page, plain, print_fields, print_table
+from deploy.cli.output.tables import (
+    counted,
+    flat,
+    next_page,
+    plain,
+    print_fields,
+    print_list,
+    print_table,
+)
 
 
 @pytest.fixture
@@ -35,6 +43,20 @@ def test_a_cell_is_no_markup(console: Console) -> None:
     print_table(console, "t", ("name",), [{"name": "[red]Ada[/red]"}, {"name": None}])
 
     assert "[red]Ada[/red]" in _text(console)
+
+
+def test_what_is_counted_is_in_the_plural_unless_it_is_one() -> None:
+    """Of nothing, too."""
+    found = [counted(number, "rejected line") for number in (0, 1, 2)]
+    assert found == ["0 rejected lines", "1 rejected line", "2 rejected lines"]
+
+
+def test_a_list_without_entries_says_what_makes_one(console: Console) -> None:
+    """Where there are none at all; a page beyond the end of others has its number alone."""
+    print_list(console, "0 jobs", ("id",), [], hint="`rollcall import FILE` starts one.")
+    print_list(console, "5 jobs", ("id",), [], hint="`rollcall import FILE` starts one.")
+
+    assert _text(console) == "0 jobs. `rollcall import FILE` starts one.\n5 jobs"
 
 
 def test_fields_of_one_thing_are_lines(console: Console) -> None:
