@@ -5,7 +5,6 @@
 :mod:`deploy.api_client.upload`             the multipart form of an upload
 :mod:`deploy.api_client.job`                follows a job until it has ended
 :mod:`deploy.api_client.projection`         follows the build of a projection until it has ended
-:mod:`deploy.api_client.audience_diff`      all differences of the audience between two points
 :mod:`deploy.api_client.retry`              which requests are retried, and when
 ==========================================  ==================================================
 

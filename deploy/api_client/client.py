@@ -58,6 +58,14 @@ class Token:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A response that is read as it comes; ``total`` is its number of rows, if it says so."""
+
+    pieces: Iterator[bytes]
+    total: int | None
+
+
 class ApiClient:
     """Calls the API with one account's credentials; a context manager.
 
@@ -94,8 +102,7 @@ class ApiClient:
 
     def get(self, path: str, parameters: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Return the response to a GET; parameters that are None are left out."""
-        given = {name: value for name, value in (parameters or {}).items() if value is not None}
-        return self.request("GET", path, params=given)
+        return self.request("GET", path, params=_given(parameters))
 
     def post(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Return the response to a POST with a JSON body, or without one."""
@@ -116,6 +123,20 @@ class ApiClient:
         with self._answer("GET", path, headers={"Accept": media_type}) as response:
             target.writelines(response.iter_bytes())
 
+    @contextlib.contextmanager
+    def stream(
+        self, path: str, media_type: str, parameters: Mapping[str, Any] | None = None
+    ) -> Generator[Incoming]:
+        """Yield a response of this media type, which is read as it comes.
+
+        A response that breaks off raises ApiError, too.
+        """
+        given = _given(parameters)
+        accept = {"Accept": media_type}
+        with self._answer("GET", path, headers=accept, params=given) as response:
+            total = response.headers.get("X-Total-Count", "")
+            yield Incoming(response.iter_bytes(), int(total) if total.isdecimal() else None)
+
     def events(self, path: str) -> Iterator[str]:
         """Yield the data of each server-sent event, until the server ends the stream."""
         accept = {"Accept": "text/event-stream"}
@@ -133,6 +154,10 @@ class ApiClient:
                 yield response
         except httpx2.TransportError as error:
             raise _not_answered(self._url, error) from error
+
+
+def _given(parameters: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {name: value for name, value in (parameters or {}).items() if value is not None}
 
 
 def path_of(*parts: str) -> str:

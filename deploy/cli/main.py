@@ -30,6 +30,7 @@ _COMMANDS = {
     "undo": (".jobs.undo:undo", "Undo a job, after showing what that would do."),
     "redo": (".jobs.undo:redo", "Do an undone job again."),
     "users": (".users.users:users", "Show, add, change and delete users."),
+    "person": (".users.person:person", "Print all that is stored of one person."),
     "diff": (".users.diff:diff", "Show what has changed in the audience between two points."),
     "rebuild": (".log.projections:rebuild", "Build the tables anew from the log."),
     "projections": (".log.projections:projections", "Show the tables made from the log."),

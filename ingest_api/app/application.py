@@ -14,7 +14,7 @@ from ingest_api.app.startup import Startup
 from ingest_api.app.wire_producers import ProducerParts
 from ingest_api.app.wire_user_writes import UserWriteParts
 from ingest_api.as_of.diff import AudienceDiff
-from ingest_api.as_of.diff_routes import add_diff_route
+from ingest_api.as_of.diff_routes import DiffReads, add_diff_route
 from ingest_api.as_of.parameters import AsOfParameters
 from ingest_api.as_of.past_audiences import PastAudiences
 from ingest_api.auth.account_routes import add_account_routes
@@ -29,6 +29,8 @@ from ingest_api.auth.token_routes import add_token_routes
 from ingest_api.dry_runs.service import DryRuns
 from ingest_api.errors import IngestError
 from ingest_api.event_log.job_events import JobLog
+from ingest_api.export.person import PersonReader
+from ingest_api.export.routes import add_export_route, add_person_route
 from ingest_api.imports.accept_upload import UploadAcceptance
 from ingest_api.imports.routes import add_import_route
 from ingest_api.jobs.error_routes import add_error_route
@@ -42,6 +44,7 @@ from ingest_api.openapi.operation import operation_of
 from ingest_api.openapi.routes import add_description_routes
 from ingest_api.openapi.unknown_names import refuse_unknown_parameters
 from ingest_api.postgres.pool import Database
+from ingest_api.postgres.row_stream import RowStreams
 from ingest_api.projections.registry import InstanceRegistry
 from ingest_api.projections.routes import add_projection_routes
 from ingest_api.proofs.proof import JobProofs
@@ -78,6 +81,7 @@ class Parts:
 
     settings: ApiSettings
     database: Database
+    row_streams: RowStreams
     passwords: PasswordHashing
     accounts: Accounts
     tokens: ApiTokens
@@ -134,6 +138,7 @@ def make_parts(settings: ApiSettings) -> Parts:
     return Parts(
         settings=settings,
         database=database,
+        row_streams=RowStreams(database),
         passwords=passwords,
         accounts=accounts,
         tokens=tokens,
@@ -170,9 +175,7 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
     parts.user_writes.add_routes(api)
     parts.producers.add_routes(api)
     _add_routes_of_jobs(api, parts)
-    points = AsOfParameters(parts.past_audiences, parts.job_log, parts.job_reader)
-    add_user_routes(api, parts.user_reader, points, parts.job_log)
-    add_diff_route(api, points, parts.past_audiences, AudienceDiff(parts.database))
+    _add_routes_of_the_audience(api, parts)
     add_projection_routes(api, parts.instances, parts.log_start)
     add_account_routes(api, parts.accounts, parts.authenticator)
     add_token_routes(api, parts.tokens, parts.authenticator)
@@ -196,6 +199,19 @@ def _add_routes_of_jobs(api: Blueprint, parts: Parts) -> None:
     own_undo = OwnUndo(parts.database, parts.job_log)
     add_undo_routes(api, parts.job_log, parts.undo, parts.undo_previews, own_undo=own_undo)
     add_error_route(api, parts.job_log, parts.error_reader)
+
+
+def _add_routes_of_the_audience(api: Blueprint, parts: Parts) -> None:
+    points = AsOfParameters(parts.past_audiences, parts.job_log, parts.job_reader)
+    add_user_routes(api, parts.user_reader, points, parts.job_log)
+    diffs = DiffReads(parts.past_audiences, AudienceDiff(parts.database), parts.row_streams)
+    add_diff_route(api, points, diffs)
+    key = parts.settings.shared.reconciliation_key
+    add_export_route(api, points, parts.row_streams, job_log=parts.job_log, reconciliation_key=key)
+    persons = PersonReader(
+        parts.database, parts.user_reader, parts.user_writes.history, parts.job_reader
+    )
+    add_person_route(api, persons, job_log=parts.job_log, reconciliation_key=key)
 
 
 def _add_filter(app: Sanic[Any, Any], parts: Parts) -> None:

@@ -46,12 +46,12 @@ class UserWriteParts:
             timeout_s=settings.write_timeout_s,
         )
         log_reader = LogReader(shared.kafka, user_events.name)
-        self._history = UserHistory(database, job_log, log_reader, shared.reconciliation_key)
+        self.history = UserHistory(database, job_log, log_reader, shared.reconciliation_key)
 
     def add_routes(self, api: Blueprint) -> None:
         """Add all routes of these parts."""
         add_user_write_routes(api, self._writes)
-        add_history_route(api, self._history)
+        add_history_route(api, self.history)
         add_attribute_routes(api, self._attributes)
 
     async def run(self) -> None:
@@ -60,5 +60,5 @@ class UserWriteParts:
 
     def close(self) -> None:
         """Leave the broker, and end the threads."""
-        self._history.close()
+        self.history.close()
         self._log.close()

@@ -48,9 +48,9 @@ def _values_of(side: LiteralString) -> LiteralString:
     return ", ".join([side + "." + column for column in USER_COLUMNS])
 
 
-_DIFFER: LiteralString = "(" + _values_of("old") + ") IS DISTINCT FROM (" + _values_of("new") + ")"
+DIFFER: LiteralString = "(" + _values_of("old") + ") IS DISTINCT FROM (" + _values_of("new") + ")"
 _SIDE: LiteralString = """(
-    SELECT key, <columns> FROM {<side>}.user_leaf_rows
+    SELECT key, id, <columns> FROM {<side>}.user_leaf_rows
     WHERE generation = %(<side>)s AND key > %(after)s
 ) AS <side>"""
 
@@ -59,7 +59,8 @@ def _side(side: LiteralString) -> LiteralString:
     return _SIDE.replace("<side>", side).replace("<columns>", _COLUMNS)
 
 
-def _both(join: LiteralString) -> LiteralString:
+def both_sides(join: LiteralString) -> LiteralString:
+    """Return the FROM clause of ``old`` and ``new``, the users of both sides with these keys."""
     return _side("old") + join + _side("new") + " ON old.key = new.key"
 
 
@@ -75,12 +76,12 @@ def _select(
     kind: LiteralString, key: LiteralString, join: LiteralString, condition: LiteralString
 ) -> LiteralString:
     statement = _SELECT.replace("<kind>", kind).replace("<key>", key)
-    return statement.replace("<both>", _both(join)).replace("<condition>", condition)
+    return statement.replace("<both>", both_sides(join)).replace("<condition>", condition)
 
 
 _SELECT_KIND: Final[Mapping[Kind, LiteralString]] = {
     "added": _select("'added'", "new.key", " RIGHT JOIN ", "old.key IS NULL"),
-    "changed": _select("'changed'", "old.key", " JOIN ", _DIFFER),
+    "changed": _select("'changed'", "old.key", " JOIN ", DIFFER),
     "removed": _select("'removed'", "old.key", " LEFT JOIN ", "new.key IS NULL"),
 }
 _SELECT_PAGE: LiteralString = """
@@ -101,17 +102,21 @@ SELECT (SELECT count(*) FROM differing WHERE kind = 'added') AS added,
        (SELECT count(*) FROM differing WHERE kind = 'removed') AS removed,
        ARRAY(SELECT key FROM differing ORDER BY key LIMIT %(most)s) AS keys,
        ARRAY(SELECT kind FROM differing ORDER BY key LIMIT %(most)s) AS kinds
-""".replace("<differ>", _DIFFER).replace("<both>", _both(" FULL JOIN "))
+""".replace("<differ>", DIFFER).replace("<both>", both_sides(" FULL JOIN "))
+SELECT_GENERATIONS: Final[LiteralString] = """
+SELECT (SELECT min(generation) FROM {old}.user_leaves) AS old,
+       (SELECT min(generation) FROM {new}.user_leaves) AS new
+"""
 # What does not fit is written to disk, so memory does not grow with the audience.
 # Without statistics, as new tables are, the planner would look up every user by its key.
-_SETTINGS: LiteralString = """
+JOIN_SETTINGS: LiteralString = """
 SELECT set_config('work_mem', '64MB', true), set_config('jit', 'off', true),
        set_config('enable_nestloop', 'off', true)
 """
 # A page is found by merging in the order of keys, and ends with its last entry. A look at all
 # users would fetch each by itself that way, which the planner takes for cheap where it has
 # statistics: measured for 1,000,000 users on each side 18 to 31 s, and 4 to 8 s by hashing.
-_MERGE: LiteralString = "SELECT set_config('enable_mergejoin', %s, true)"
+MERGE_SETTING: LiteralString = "SELECT set_config('enable_mergejoin', %s, true)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +194,7 @@ class AudienceDiff:
             return await self._database.read(work, schemas, timeout_s=_TIMEOUT_S)
 
     async def _page(self, snapshot: Snapshot, *, sides: Sides, page: DiffPage) -> FoundDifferences:
-        await snapshot.select(_SETTINGS)
+        await snapshot.select(JOIN_SETTINGS)
         generations = await self._generations(snapshot)
         differences = self._kept.get(sides)
         if differences is None and (sides.are_past or not page.after):
@@ -213,23 +218,18 @@ class AudienceDiff:
         if len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
 
-    _SELECT_GENERATIONS: LiteralString = """
-    SELECT (SELECT min(generation) FROM {old}.user_leaves) AS old,
-           (SELECT min(generation) FROM {new}.user_leaves) AS new
-    """
-
     async def _generations(self, snapshot: Snapshot) -> dict[str, object]:
         """Return the generation that readers see on each side; null where there is none."""
-        rows = await snapshot.select(self._SELECT_GENERATIONS)
+        rows = await snapshot.select(SELECT_GENERATIONS)
         return dict(rows[0]) if rows else {"old": None, "new": None}
 
     async def _compare_all(
         self, snapshot: Snapshot, generations: Mapping[str, object]
     ) -> _Differences:
         parameters = {**generations, "after": "", "most": _FEW}
-        await snapshot.select(_MERGE, ("off",))
+        await snapshot.select(MERGE_SETTING, ("off",))
         rows = await snapshot.select(_SELECT_ALL, parameters)
-        await snapshot.select(_MERGE, ("on",))
+        await snapshot.select(MERGE_SETTING, ("on",))
         if not rows:
             return _Differences(dict.fromkeys(KINDS, 0), ())
         counts: dict[Kind, int] = {kind: rows[0][kind] for kind in KINDS}

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from ingest_api.auth.middleware import account_of
 from ingest_api.jobs.error_csv import ErrorFile, disposition
 from ingest_api.jobs.job_parameter import job_named
-from ingest_api.jobs.operations import CSV, JOB_ERRORS, NO_ERROR_FILE, UNLISTED
+from ingest_api.jobs.operations import JOB_ERRORS, NO_ERROR_FILE, UNLISTED
 from ingest_api.openapi.described import Answered, described
 from ingest_api.openapi.operation import JSON
-from ingest_api.web.content_negotiation import preferred
+from ingest_api.web.content_negotiation import CSV, preferred
 from ingest_api.web.paging import keyed_page_of
 from ingest_api.web.parameters import header_values
 from ingest_api.web.refused import Refused

@@ -8,6 +8,7 @@ from typing import Final
 from ingest_api.errors import UNKNOWN_JOB
 from ingest_api.openapi.operation import (
     JSON,
+    TEXT_BODY,
     Answer,
     Operation,
     Parameter,
@@ -19,10 +20,10 @@ from ingest_api.openapi.operation import (
     refused,
 )
 from ingest_api.openapi.response_types import JobErrors, JobStatus, JobStatuses
+from ingest_api.web.content_negotiation import CSV
 from schemas.events import JOB_MODES
 from schemas.log.job_states import JOB_STATES, REVERTED, REVERTING, UPLOAD_ACCEPTED
 
-CSV: Final = "text/csv"
 NO_ERROR_FILE: Final = (
     "There is no CSV of this job's errors, because its file was taken before headers were kept:"
     " ask for application/json"
@@ -100,7 +101,7 @@ JOB_EVENTS: Final = _for_readers(
     answers={
         200: Answer(
             description="Events, whose `data` are statuses as JSON.",
-            bodies={EVENT_STREAM: {"type": "string"}},
+            bodies={EVENT_STREAM: TEXT_BODY},
         ),
         204: Answer(
             description="The job has ended, and its last status was seen: don't come again.",
@@ -131,7 +132,7 @@ JOB_ERRORS: Final = _for_readers(
     answers={
         200: Answer(
             description="A page of errors, or the file.",
-            bodies={JSON: JobErrors, CSV: {"type": "string"}},
+            bodies={JSON: JobErrors, CSV: TEXT_BODY},
         ),
         400: UNKNOWN_JOB_ID,
         406: refused(

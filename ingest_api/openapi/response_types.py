@@ -270,6 +270,27 @@ class HistoryShown(_Answer, frozen=True):
     history: list[EntryShown]
 
 
+class PersonRejection(_Answer, frozen=True):
+    """A rejected line that holds a person's key."""
+
+    job_id: Id
+    line: Annotated[int, Meta(ge=1, description="Physical line of the file; the header is 1.")]
+    column: Annotated[str | None, Meta(description="As the file's header calls it.")]
+    code: str
+    reason: str
+    raw: Annotated[str, Meta(description="The line as uploaded.")]
+
+
+class Person(_Answer, frozen=True):
+    """All that is stored of one person."""
+
+    key: Annotated[str, Meta(description="What tells users apart, as it is compared.")]
+    user: Annotated[User | None, Meta(description="As it is; null where there is none now.")]
+    history: Annotated[list[EntryShown], Meta(description="What made the user so.")]
+    rejected: Annotated[list[PersonRejection], Meta(description="Lines that hold the key.")]
+    jobs: Annotated[list[JobStatus], Meta(description="The jobs of both.")]
+
+
 class Live(_Answer, frozen=True):
     """The process answers."""
 

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
 _DAY: Final = "last_active_date"
 FIELD_NAMES: Final = {field.name: field.json_name for field in FIELDS}
-_SHOWN: Final = {name: FIELD_NAMES[name] for name in FIELD_NAMES if name != _DAY} | {
+SHOWN_NAMES: Final = {name: FIELD_NAMES[name] for name in FIELD_NAMES if name != _DAY} | {
     _DAY: "lastActiveDateStr"
 }
+"""The names that fields are shown with, by their names in tables."""
 
 
 def user_of(row: Row) -> User:
@@ -41,7 +42,7 @@ def shown_fields(values: Row, prefix: str = "") -> dict[str, Any]:
     """Return those fields that are among the values, by the names that users are shown with."""
     return {
         shown: shown_value(values[prefix + name])
-        for name, shown in _SHOWN.items()
+        for name, shown in SHOWN_NAMES.items()
         if prefix + name in values
     }
 

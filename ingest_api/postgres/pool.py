@@ -64,6 +64,22 @@ def _reached() -> Generator[None]:
         raise StoreUnavailableError(type(error).__name__) from error
 
 
+class _Schemas:
+    """The Postgres schemas by the names that statements have for them: ``{name}``."""
+
+    def __init__(self, schemas: Mapping[str, str]) -> None:
+        self._names = {name: sql.Identifier(schema) for name, schema in schemas.items()}
+        self._are_public = all(schema == PUBLIC for schema in schemas.values())
+
+    def named_in(self, query: LiteralString) -> LiteralString | sql.Composed:
+        return sql.SQL(query).format(**self._names) if self._names else query
+
+    def check_may_be_missing(self) -> None:
+        """Raise where a schema other than ``public`` does not exist."""
+        if not self._are_public:
+            raise SchemaGoneError from None
+
+
 class Snapshot:
     """One transaction whose statements all see the same state of the read model.
 
@@ -72,8 +88,7 @@ class Snapshot:
 
     def __init__(self, connection: Connection, schemas: Mapping[str, str]) -> None:
         self._connection = connection
-        self._names = {name: sql.Identifier(schema) for name, schema in schemas.items()}
-        self._is_public = all(schema == PUBLIC for schema in schemas.values())
+        self._schemas = _Schemas(schemas)
         self._has_read_model = True
 
     async def select(
@@ -86,34 +101,58 @@ class Snapshot:
         """
         if not self._has_read_model:
             return []
-        statement = sql.SQL(query).format(**self._names) if self._names else query
+        statement = self._schemas.named_in(query)
         try:
             return await (await self._connection.execute(statement, parameters)).fetchall()
         except errors.UndefinedTable:
-            if not self._is_public:
-                raise SchemaGoneError from None
+            self._schemas.check_may_be_missing()
             self._has_read_model = False
             return []
 
 
 class BlockingReader:
-    """One snapshot of the read model for a thread that may block; times are in UTC and ISO."""
+    """One snapshot of the read model for a thread that may block; times are in UTC and ISO.
 
-    def __init__(self, connection: psycopg.Connection[dict[str, Any]]) -> None:
+    ``schemas`` as :class:`Snapshot` has them.
+    """
+
+    def __init__(
+        self, connection: psycopg.Connection[dict[str, Any]], schemas: Mapping[str, str]
+    ) -> None:
         self._connection = connection
+        self._schemas = _Schemas(schemas)
 
-    def select(self, query: LiteralString, parameters: Parameters) -> list[dict[str, Any]]:
-        """Return the rows of a statement; none while there is no read model yet."""
+    def select(
+        self, query: LiteralString, parameters: Parameters | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the rows of a statement; none while there is no read model yet.
+
+        Raises:
+            SchemaGoneError: a schema other than ``public`` does not exist.
+        """
+        statement = self._schemas.named_in(query)
         try:
             with self._connection.transaction():
-                return self._connection.execute(query, parameters).fetchall()
+                return self._connection.execute(statement, parameters).fetchall()
         except errors.UndefinedTable:
+            self._schemas.check_may_be_missing()
             return []
 
-    def copy(self, query: LiteralString, parameters: Parameters) -> Iterator[memoryview]:
+    def copy(
+        self, query: LiteralString, parameters: Parameters | None = None
+    ) -> Iterator[memoryview]:
         """Yield the rows of a ``COPY … TO STDOUT`` one at a time, in constant memory."""
-        statement = psycopg.ClientCursor(self._connection).mogrify(query, parameters)
-        yield from copied_lines(self._connection.pgconn, statement.encode())
+        statement = self._schemas.named_in(query)
+        text = psycopg.ClientCursor(self._connection).mogrify(statement, parameters)
+        yield from copied_lines(self._connection.pgconn, text.encode())
+
+    def cancel(self) -> None:
+        """End the statement that runs, from another thread; do nothing where none does.
+
+        Where Postgres doesn't take it, nothing is done either.
+        """
+        with contextlib.suppress(psycopg.OperationalError):
+            self._connection.cancel_safe(timeout=_CONNECTION_TIMEOUT_S)
 
 
 class Database:
@@ -268,8 +307,12 @@ class Database:
                 yield connection
 
     @contextlib.contextmanager
-    def blocking_reader(self, timeout_s: float) -> Generator[BlockingReader]:
+    def blocking_reader(
+        self, timeout_s: float, schemas: Mapping[str, str] | None = None
+    ) -> Generator[BlockingReader]:
         """Yield a snapshot on a connection of its own; the time-out holds for each statement.
+
+        Where ``schemas`` are given, statements name them by placeholders, see :class:`Snapshot`.
 
         Raises:
             StoreUnavailableError: Postgres doesn't answer.
@@ -282,7 +325,7 @@ class Database:
             # It is closed also in the middle of a COPY, which nothing could roll back.
             with contextlib.closing(connection):
                 connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                yield BlockingReader(connection)
+                yield BlockingReader(connection, schemas or {})
 
     async def notifications(self, channel: LiteralString) -> AsyncGenerator[str]:
         """Yield the payloads of the channel as they come, over a connection of its own.

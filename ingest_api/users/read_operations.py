@@ -47,6 +47,9 @@ _FILTERS: Final = (
     ("state", "As it is written for the user, but for its case.", "California"),
     ("attributes.{name}", "Of the custom attribute with this name; of its type.", "gold"),
 )
+USER_FILTERS: Final = tuple(
+    query_parameter(name, text, example=example) for name, text, example in _FILTERS
+)
 USERS: Final = Operation(
     summary="Users of the audience",
     description=(
@@ -60,7 +63,7 @@ USERS: Final = Operation(
     parameters=(
         *page_parameters(),
         after_parameter("Only users with a greater id: the last of the page before.", 9),
-        *(query_parameter(name, text, example=example) for name, text, example in _FILTERS),
+        *USER_FILTERS,
         AS_OF,
     ),
     answers={

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ingest_api.as_of.parameters import AsOfParameters
     from ingest_api.event_log.job_events import JobLog
     from ingest_api.openapi.response_types import User, Users
+    from ingest_api.users.filters import UserFilter
     from ingest_api.users.queries import UserReader
 
 
@@ -32,7 +33,7 @@ def add_user_routes(
     async def list_users(request: Request[Any, Any]) -> Users:
         account = account_of(request, "reader").name
         page = keyed_page_of(request)
-        user_filter = read_filter(query_values(request), await _job(request, job_log))
+        user_filter = await filter_of(request, job_log)
         return await points.read(
             request, account, lambda schema: users.select_page(user_filter, page, schema)
         )
@@ -48,6 +49,15 @@ def add_user_routes(
         return user
 
     _ = list_users, one_user
+
+
+async def filter_of(request: Request[Any, Any], job_log: JobLog) -> UserFilter:
+    """Return the filter that the query asks for.
+
+    Raises:
+        InvalidRequestError: a value can't be one of its field, or there is no such job.
+    """
+    return read_filter(query_values(request), await _job(request, job_log))
 
 
 async def _job(request: Request[Any, Any], job_log: JobLog) -> int | None:

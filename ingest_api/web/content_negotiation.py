@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+CSV: Final = "text/csv"
+NDJSON: Final = "application/x-ndjson"
+PARQUET: Final = "application/vnd.apache.parquet"
 _NAME: Final = r"[!#$%&'*+.^_`|~\w-]+"
 _RANGE: Final = re.compile(rf"\s*({_NAME}/{_NAME})\s*(;.*)?", re.ASCII)
 _QUALITY: Final = re.compile(r";\s*[qQ]\s*=\s*(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)\s*(?=;|$)")

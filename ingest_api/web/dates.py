@@ -32,7 +32,9 @@ async def has_read_model(database: Database) -> bool:
 @lru_cache(4096)  # the users of a page have few times between them, and each takes microseconds
 def date_text(at: datetime) -> str:
     """Return a time in the contract's form: ``06/28/2016 05:49:23 AM GMT``."""
-    return at.astimezone(UTC).strftime("%m/%d/%Y %I:%M:%S %p GMT")
+    utc = at.astimezone(UTC)
+    # glibc's %Y doesn't fill up years before 1000.
+    return f"{utc:%m/%d}/{utc.year:04} {utc:%I:%M:%S %p} GMT"
 
 
 def optional_date_text(at: datetime | None) -> str | None:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 PAGE_SIZE: Final = 20
 MOST_PAGE_SIZE: Final = 1000
+TOTAL_COUNT: Final = "X-Total-Count"
+"""The header that says how many rows a stream has, so that a client knows when it has all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import structlog
 from sanic.response import HTTPResponse
 
 from ingest_api.errors import LogUnavailableError, StoreUnavailableError
+from ingest_api.web.paging import TOTAL_COUNT
 from ingest_api.web.request_context import context_of
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     from sanic import Request
     from sanic.asgi import ASGIApp
+
+    from ingest_api.postgres.row_stream import RowStream
 
 _MOST_SEND_S: Final = 30.0
 """A client that takes nothing for so long gets no more."""
@@ -49,6 +52,19 @@ async def send_stream(
             task.cancel()
         await asyncio.wait({sending, leaving})
         await pieces.aclose()
+
+
+async def send_rows(
+    request: Request[Any, Any], rows: RowStream, *, content_type: str, headers: Mapping[str, str]
+) -> None:
+    """Send the rows as they come, and close them."""
+    total = {} if rows.total is None else {TOTAL_COUNT: str(rows.total)}
+    try:
+        await send_stream(
+            request, rows.pieces(), content_type=content_type, headers={**headers, **total}
+        )
+    finally:
+        await rows.close()
 
 
 async def _send_all(response: HTTPResponse, pieces: AsyncGenerator[bytes]) -> None:

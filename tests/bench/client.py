@@ -3,6 +3,7 @@
 import base64
 import http.client
 import json
+import shutil
 import time
 from collections.abc import Generator, Iterable, Mapping
 from pathlib import Path
@@ -107,6 +108,20 @@ class Client:
             RefusedError: It is no success.
         """
         return self._call("GET", path)
+
+    def download(self, path: str, target: Path, media_type: str = "*/*") -> None:
+        """Writes the answer to a GET to a file, as it comes.
+
+        Raises:
+            RefusedError: It is no success.
+        """
+        headers = self._headers | {"Accept": media_type}
+        self._connection.request("GET", f"{_BASE_PATH}{path}", headers=headers)
+        answer = self._connection.getresponse()
+        if answer.status != _OK:
+            raise RefusedError(answer.read().decode(errors="replace"))
+        with target.open("wb") as file:
+            shutil.copyfileobj(answer, file, _BLOCK_BYTES)
 
     def post(self, path: str, body: Mapping[str, Any]) -> bytes:
         """The answer to a POST of JSON.

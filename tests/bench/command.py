@@ -12,6 +12,7 @@ from rich.console import Console
 from deploy.local_stack.stack import LocalStack
 from deploy.processes.signals import exit_on_stop_signals
 from tests.bench.baseline import Baseline
+from tests.bench.exports import measured_exports
 from tests.bench.files import write_users
 from tests.bench.looking_back import measured_looks_back
 from tests.bench.measurements import Measurements, Mode
@@ -117,6 +118,7 @@ class Run:
             self._dry_run(installed)
             self._import(installed, self._file(1), "upsert", "updated")
             self._import(installed, self._file(0), "delsert", "inserted")
+            self._exports(installed)
             self._small_jobs(installed)
             self._pages(installed)
             self._creations(installed)
@@ -160,6 +162,11 @@ class Run:
             raise click.ClickException(message)
         self._measured.dry_run_s.append(seconds)
         self._say(f"dry run, upsert: {seconds:.2f} s")
+
+    def _exports(self, installed: Installation) -> None:
+        for what, seconds in measured_exports(installed):
+            self._measured.export_s.setdefault(what, []).append(seconds)
+            self._say(f"{what}: {seconds:.2f} s")
 
     def _pages(self, installed: Installation) -> None:
         # Every user is there already, so every line is rejected.

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from processor.verification.verify import verify_active
+from tests.bench.exports import diff_s
 from tests.bench.services import READY_TIMEOUT_S, Installation
 
 _POLL_S = 0.05
@@ -31,10 +32,16 @@ def measured_looks_back(
     installed.checkpoint()
     yield "rebuild", rows, _rebuild_s(installed)
     yield "verify", rows, _verify_s(installed)
+    before = _last_job(installed)
     rows += _import(installed, files[1], "upsert")
     job_id, some = _import_as_job(installed, files[2], "upsert")
     installed.checkpoint()
+    yield "diff as CSV", rows, diff_s(installed, before)
     yield f"undo of {some:,} rows", rows + some, _undo_s(installed, job_id)
+
+
+def _last_job(installed: Installation) -> str:
+    return json.loads(installed.client.get("/batchinfo/status?pageSize=1"))["statuses"][0]["id"]
 
 
 def _import(installed: Installation, file: Path, mode: str) -> int:

@@ -8,6 +8,8 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench.exports import PSQL
+
 Mode = Literal["insert", "upsert", "delsert"]
 
 YARDSTICK: dict[Mode, Literal["insert", "upsert"]] = {
@@ -36,6 +38,7 @@ class Measurements:
     stage_s: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
     small_job_s: list[float] = field(default_factory=list[float])
     dry_run_s: list[float] = field(default_factory=list[float])
+    export_s: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
     page_ms: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
     page_baseline_ms: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
     create_ms: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
@@ -69,6 +72,10 @@ class Measurements:
         """How many times as fast as the same query on one connection, without HTTP."""
         return median(self.page_baseline_ms[what]) / median(self.page_ms[what])
 
+    def export_ratio(self, what: str) -> float:
+        r"""How many times as fast as psql's \copy of the same columns."""
+        return median(self.export_s[PSQL]) / median(self.export_s[what])
+
     def as_json(self) -> str:
         """Everything measured, with the ratios, as one JSON object."""
         return json.dumps(asdict(self) | self._summary(), indent=2)
@@ -96,6 +103,8 @@ class Measurements:
             "small_job_median_s": round(median(self.small_job_s), 4),
             "dry_run_median_s": round(median(self.dry_run_s), 3),
             "dry_run_ratio": round(self.ratio(self.dry_run_s, DRY_RUN_YARDSTICK), 3),
+            "export_median_s": _medians(self.export_s),
+            "export_ratio": {what: round(self.export_ratio(what), 3) for what in self.export_s},
             "look_back_median_s": _medians(self.look_back_s),
             "look_back_ratio": {
                 what: round(self.look_back_ratio(what), 3) for what in self.look_back_s
@@ -131,6 +140,10 @@ class Measurements:
         table.add_section()
         for stage, seconds in self.stage_s.items():
             self._add(table, f"alone: {stage}", seconds, STAGE_YARDSTICK.get(stage))
+        table.add_section()
+        for what, seconds in self.export_s.items():
+            rate, ratio = self.rows_per_s(seconds), self.export_ratio(what)
+            table.add_row(what, f"{median(seconds):.2f}", f"{rate:,.0f}", f"{ratio:.2f}")
         table.add_section()
         for what, seconds in self.look_back_s.items():
             table.add_row(

@@ -34,6 +34,8 @@ RULES: dict[str, str | None] = {
     f"GET {BASE}/audience": "reader",
     f"GET {BASE}/audience/*": "reader",
     f"GET {BASE}/audience/diff": "reader",
+    f"GET {BASE}/audience/export": "reader",
+    f"GET {BASE}/audience/person": "reader",
     f"GET {BASE}/audience/*/history": "reader",
     f"POST {BASE}/audience": "importer",
     f"PUT {BASE}/audience/*": "importer",

@@ -115,6 +115,7 @@ def dry_run(mode: str, lines: str) -> dict[str, Any]:
     }
 
 
+DIFF: dict[str, Any] = {"query": {"from": "now", "to": "now"}}
 FOUND: list[tuple[str, str, dict[str, Any]]] = [
     ("GET", f"{API}/batchinfo/status", {}),
     ("GET", f"{API}/batchinfo/status/{{job_id}}", {}),
@@ -133,7 +134,13 @@ FOUND: list[tuple[str, str, dict[str, Any]]] = [
     ("GET", f"{API}/audience/{{user_id}}/history", {}),
     ("PUT", f"{API}/audience/{{user_id}}", {"body": {"firstName": "Augusta"}}),
     ("POST", f"{API}/audience/{{user_id}}/delete", {}),
-    ("GET", f"{API}/audience/diff", {"query": {"from": "now", "to": "now"}}),
+    ("GET", f"{API}/audience/diff", DIFF),
+    ("GET", f"{API}/audience/diff", DIFF | {"headers": {"Accept": "text/csv"}}),
+    ("GET", f"{API}/audience/diff", DIFF | {"headers": {"Accept": "application/x-ndjson"}}),
+    ("GET", f"{API}/audience/export", {}),
+    ("GET", f"{API}/audience/export", {"query": {"format": "ndjson", "columns": ["id"]}}),
+    ("GET", f"{API}/audience/export", {"query": {"format": "parquet"}}),
+    ("GET", f"{API}/audience/person", {"query": {"key": "ada@there.example"}}),
     ("GET", f"{API}/admin/projections", {}),
     ("GET", f"{API}/admin/projections/{{number}}", {}),
     ("GET", f"{API}/admin/attributes", {}),

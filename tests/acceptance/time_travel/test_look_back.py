@@ -289,6 +289,7 @@ def test_commands_look_back(rig: Rig, shell: Shell) -> None:
     assert written.returncode == 0, written.stderr
     rows = list(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines()))
     assert {row["key"] for row in rows} == {entry["key"] for entry in whole["entries"]}
+    assert written.stderr.endswith(f"{len(rows) + 1:,} lines are in {path}.\n")
     assert none.stdout == "From now to now: 0 added, 0 changed, 0 removed\n"
     assert (wrong.returncode, "asOf is the id of a job, or a time" in wrong.stderr) == (2, True)
 

@@ -173,6 +173,21 @@ def test_an_error_file_takes_the_place_of_the_old_one(file: str, tmp_path: Path)
     assert out.read_text() == "Email,Error Line\n"
 
 
+def test_differences_that_break_off_leave_the_old_file(tmp_path: Path) -> None:
+    """What came is not taken for all; the API sends an answer that it can't finish so."""
+    out = tmp_path / "out" / "diff.csv"
+    out.parent.mkdir()
+    out.write_text("before")
+    script = {f"{_BASE}/audience/diff": [Answer(body="kind,key\nadded,a\n", is_cut_off=True)]}
+    with scripted_server(script) as server:
+        result = _run(server.url, "diff", "1", "now", "--csv", str(out))
+
+        assert server.asked[0].headers["Accept"] == "text/csv"
+    assert result.exit_code == 2
+    assert out.read_text() == "before"
+    assert list(out.parent.iterdir()) == [out]
+
+
 @pytest.mark.parametrize(
     ("answer", "told"),
     [

@@ -1,1 +1,1 @@
-"""`rollcall users`, `attributes` and `diff`."""
+"""`rollcall users`, `person`, `attributes` and `diff`."""

@@ -1,19 +1,17 @@
 """`./rollcall diff`: what has changed in the audience between two points in time."""
 
-import contextlib
-import csv
 import json
-import re
 import sys
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
 import click
 
-from deploy.api_client.audience_diff import entries, first_page
+from deploy.api_client.retry import with_retries
 from deploy.cli.api_command import ApiCommand, json_option, url_option
 from deploy.cli.as_of import build_wait
+from deploy.cli.output.downloads import Download, download_to, opened
 from deploy.cli.output.tables import (
     DEFAULT_PAGE_SIZE,
     output,
@@ -22,13 +20,12 @@ from deploy.cli.output.tables import (
     progress_console,
     text,
 )
-from deploy.cli.session import CommandError, api
+from deploy.cli.session import api
 
 _KINDS = ("added", "changed", "removed")
 _COLUMNS = ("kind", "key", "id", "field", "before", "after")
 _MOST_PAGE_SIZE = 1000
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")
-"""Beginnings of cells that a spreadsheet would run, or take for one that was kept from that."""
+_PATH = "/audience/diff"
 
 
 @click.command(
@@ -72,18 +69,25 @@ def diff(
     Each is a time (in UTC where it says no zone), the id of a job, which means after it, or `now`.
     --json and --csv tell all differences, the table a page of them.
     """
-    size = _MOST_PAGE_SIZE if as_json or csv_path else wanted["page_size"]
-    query: dict[str, Any] = {"from": before, "to": after_point, "pageSize": size}
+    query: dict[str, Any] = {"from": before, "to": after_point, "pageSize": wanted["page_size"]}
     query |= {"kind": list(wanted["kind"]) or None, "after": wanted["after"]}
-    waits = build_wait(progress_console())
+    console = progress_console()
+    waits = build_wait(console)
     with api(url) as client:
-        first = first_page(client, query, waits)
+        if csv_path is not None:
+            download_to(csv_path, client, _all(query, "text/csv"), waits, console)
+            return
+        first = with_retries(lambda: client.get(_PATH, query), waits)
         if as_json:
-            _write_json(sys.stdout, first, entries(client, query, first, waits))
-        elif csv_path is not None:
-            _write_csv(csv_path, entries(client, query, first, waits))
+            wanted_all = _all(query, "application/x-ndjson")
+            with opened(client, wanted_all, waits, console) as found:
+                _write_json(sys.stdout.buffer, first, found.pieces)
         else:
-            _print(first, size)
+            _print(first, wanted["page_size"])
+
+
+def _all(query: Mapping[str, Any], media_type: str) -> Download:
+    return Download(path=_PATH, query=query, media_type=media_type, noun="differences")
 
 
 def _print(first: Mapping[str, Any], size: int) -> None:
@@ -110,37 +114,15 @@ def _rows(entry: Mapping[str, Any], *, is_short: bool = False) -> Iterator[dict[
         place = {} if is_short else place
 
 
-def _write_json(file: IO[str], first: Mapping[str, Any], found: Iterator[dict[str, Any]]) -> None:
-    """Write one JSON value as the pages come."""
+def _write_json(file: IO[bytes], first: Mapping[str, Any], found: Iterable[bytes]) -> None:
+    """One JSON value, written as the entries come, each on a line of its own."""
     head = {name: first[name] for name in ("from", "to", *_KINDS)}
-    file.write(json.dumps(head, ensure_ascii=False)[:-1] + ', "entries": [')
-    separator = "\n"
-    for entry in found:
-        file.write(separator + json.dumps(entry, ensure_ascii=False))
-        separator = ",\n"
-    file.write("\n]}\n")
-
-
-def _write_csv(path: Path, found: Iterator[dict[str, Any]]) -> None:
-    """Cells that a spreadsheet would run as formulas get an apostrophe before them."""
-    with _opened(path) as file:
-        writer = csv.writer(file)
-        writer.writerow(_COLUMNS)
-        for entry in found:
-            for row in _rows(entry):
-                cells = [str(row[name]) for name in _COLUMNS]
-                writer.writerow("'" + cell if _FORMULA.match(cell) else cell for cell in cells)
-    if path != Path("-"):
-        print_line(progress_console(), f"The differences are in {path}.")
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Generator[IO[str]]:
-    if path == Path("-"):
-        yield sys.stdout
-        return
-    try:
-        with path.open("w", encoding="utf-8-sig", newline="") as file:
-            yield file
-    except OSError as error:
-        raise CommandError(f"{path} could not be written: {error.strerror}") from error
+    file.write(json.dumps(head, ensure_ascii=False)[:-1].encode() + b', "entries": [')
+    separator, rest = b"\n", b""
+    for piece in found:
+        *entries, rest = (rest + piece).split(b"\n")
+        if entries:
+            file.write(separator + b",\n".join(entries))
+            separator = b",\n"
+    file.write(b"\n]}\n")
+    file.flush()

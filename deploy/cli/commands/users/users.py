@@ -1,6 +1,6 @@
 """`./rollcall users`: the active audience, and single users of it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import click
@@ -9,6 +9,8 @@ from deploy.api_client.client import ApiClient, path_of
 from deploy.api_client.retry import RetryPolicy, with_retries
 from deploy.cli.api_command import ListingGroup, call_options, page_options
 from deploy.cli.as_of import as_of_option, build_wait
+from deploy.cli.commands.users.export import export_users
+from deploy.cli.commands.users.filters import attribute_filters, attribute_option, user_filters
 from deploy.cli.commands.users.find_user import user_id_of
 from deploy.cli.output.tables import (
     USER_COLUMNS,
@@ -48,28 +50,9 @@ _HISTORY_COLUMNS = (
 )
 
 
-def _pairs(
-    _context: click.Context, _parameter: click.Parameter, given: Sequence[str]
-) -> dict[str, str]:
-    pairs = [pair.partition("=") for pair in given]
-    if not all(name and sign for name, sign, _ in pairs):
-        raise click.BadParameter("It is NAME=VALUE.")
-    return {name: value for name, _, value in pairs}
-
-
-_attribute_option = click.option(
-    "--attribute",
-    "attributes",
-    metavar="NAME=VALUE",
-    multiple=True,
-    callback=_pairs,
-    help="A custom attribute; may be given several times.",
-)
-
-
 def _field_options(command: _Command) -> _Command:
     """Adds an option for each field of a user, named as the API names it."""
-    command = _attribute_option(command)
+    command = attribute_option(command)
     for name, option in reversed(_SUBSCRIPTIONS):
         command = click.option(option, name, default=None)(command)
     for name, option in reversed(_FIELDS):
@@ -102,15 +85,7 @@ def users() -> None:
         "rollcall users --as-of 2026-11-24T18:00+01:00 --email ada@example.com",
     ),
 )
-@click.option(
-    "--search", metavar="TEXT", help="Only users whose name, email or number has this in it."
-)
-@click.option("--job", metavar="JOB", help="Only users whom this job was the last to set.")
-@click.option("--email", help="Only the user with this email.")
-@click.option("--mobile-number", "mobileNumber", help="Only users with this number.")
-@click.option("--country", help="Only users of this country.")
-@click.option("--state", help="Only users of this state.")
-@_attribute_option
+@user_filters
 @click.option("--after", type=click.IntRange(min=0), help="Only users whose id is above this one.")
 @as_of_option
 @page_options
@@ -120,11 +95,9 @@ def list_users(*, attributes: dict[str, str], as_json: bool, url: str, **query: 
 
     The next page is that --after the last id of this one; it costs the same at any depth.
     """
-    filters = {f"attributes.{name}": value for name, value in attributes.items()}
+    query |= attribute_filters(attributes)
     with api(url) as client:
-        answer = with_retries(
-            lambda: client.get("/audience", query | filters), _retry_policy(query["asOf"])
-        )
+        answer = with_retries(lambda: client.get("/audience", query), _retry_policy(query["asOf"]))
     if as_json:
         print_json(answer)
         return
@@ -132,6 +105,9 @@ def list_users(*, attributes: dict[str, str], as_json: bool, url: str, **query: 
     names = sorted({name for row in rows for name in row if name.startswith("attributes.")})
     title = counted(answer["total"], "user") + next_page(answer, "audience", query)
     print_list(output(), title, (*USER_COLUMNS, *names), rows, hint=_NO_USERS)
+
+
+users.add_command(export_users)
 
 
 @users.command(

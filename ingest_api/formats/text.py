@@ -1,0 +1,116 @@
+"""Columns of text as cells of CSV and values of JSON.
+
+Few values need a quote, an escape or an apostrophe: the bytes of all values are looked at
+with numpy, and only those few are written one by one.
+Nulls stay null.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    import numpy.typing as npt
+
+    Rows = npt.NDArray[np.int64]
+
+pc: Any = pyarrow.compute
+
+CSV_LINE_END: Final = "\r\n"
+_FORMULA: Final = re.compile(r"'*[=+\-@\t\r]")
+"""What a spreadsheet would run, and what would be taken for one that was kept from that."""
+
+
+def _bytes_among(characters: Iterable[int]) -> npt.NDArray[np.bool_]:
+    table = np.zeros(256, np.bool_)
+    table[list(characters)] = True
+    return table
+
+
+_SPECIAL_IN_CSV: Final = _bytes_among(b'",\r\n')
+_SPECIAL_IN_JSON: Final = _bytes_among([*range(0x20), *b'"\\'])
+_FIRST_OF_FORMULA: Final = _bytes_among(b"'=+-@\t\r")
+
+
+def csv_cells(values: pa.StringArray) -> pa.StringArray:
+    """Return the values quoted where they must be (RFC 4180)."""
+    return _rewritten(values, _rows_with(values, _SPECIAL_IN_CSV), csv_cell)
+
+
+def csv_cell(value: str) -> str:
+    """Return one value quoted where it must be."""
+    is_special = any(character in value for character in '",\r\n')
+    return '"' + value.replace('"', '""') + '"' if is_special else value
+
+
+def json_texts(values: pa.StringArray) -> pa.StringArray:
+    """Return the values as JSON strings, in UTF-8."""
+    rows = _rows_with(values, _SPECIAL_IN_JSON)
+    inner = _rewritten(values, rows, lambda value: json.dumps(value, ensure_ascii=False)[1:-1])
+    return joined('"', inner, '"')
+
+
+def neutralised(values: pa.StringArray) -> pa.StringArray:
+    """Return the values, none of which a spreadsheet runs as a formula."""
+    return _rewritten(
+        values,
+        _rows_that_begin(values, _FIRST_OF_FORMULA),
+        lambda value: f"'{value}" if _FORMULA.match(value) else value,
+    )
+
+
+def joined(*parts: pa.StringArray | str) -> pa.StringArray:
+    """Return the parts of each row put together; null where one of them is."""
+    return pc.binary_join_element_wise(*parts, "")
+
+
+def joined_without_nulls(parts: Iterable[pa.StringArray], separator: str = "") -> pa.StringArray:
+    """Return the parts of each row that are not null, put together."""
+    return pc.binary_join_element_wise(*parts, separator, null_handling="skip")
+
+
+def bytes_of(values: pa.StringArray) -> bytes:
+    """Return the bytes of all values one after another; there is no null."""
+    data, offsets = _text_of(values)
+    return data[offsets[0] : offsets[-1]].tobytes()
+
+
+def _text_of(values: pa.StringArray) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
+    """Return the bytes and the places where values begin and end in them."""
+    buffers: list[Any] = values.buffers()
+    offsets = np.frombuffer(buffers[1], np.int32)[values.offset : values.offset + len(values) + 1]
+    return np.frombuffer(buffers[2] or b"", np.uint8), offsets
+
+
+def _rows_with(values: pa.StringArray, special: npt.NDArray[np.bool_]) -> Rows:
+    """Return the rows whose values contain such a byte."""
+    data, offsets = _text_of(values)
+    found = np.flatnonzero(special[data[offsets[0] : offsets[-1]]]) + offsets[0]
+    rows = cast("Rows", np.searchsorted(offsets[1:], found, side="right"))
+    return np.unique(rows)
+
+
+def _rows_that_begin(values: pa.StringArray, special: npt.NDArray[np.bool_]) -> Rows:
+    """Return the rows whose values begin with such a byte."""
+    data, offsets = _text_of(values)
+    filled = np.flatnonzero(offsets[1:] > offsets[:-1])
+    return filled[special[data[offsets[filled]]]]
+
+
+def _rewritten(values: pa.StringArray, rows: Rows, write: Callable[[str], str]) -> pa.StringArray:
+    """Return the column with the values of these rows written anew; none of them is null."""
+    if not len(rows):
+        return values
+    is_rewritten = np.zeros(len(values), np.bool_)
+    is_rewritten[rows] = True
+    texts: Any = values.filter(pa.array(is_rewritten)).to_pylist()
+    new = pa.array([write(text) for text in texts], pa.string())
+    return pc.replace_with_mask(values, pa.array(is_rewritten), new)

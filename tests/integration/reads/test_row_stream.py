@@ -1,0 +1,123 @@
+"""Streams of rows: given up, broken and taken slowly."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, LiteralString
+
+import psycopg
+import pytest
+
+from ingest_api.errors import StoreUnavailableError, UnavailableError
+from ingest_api.postgres import row_stream
+from ingest_api.postgres.row_stream import RowPieces, RowStreams
+from tests.support.data.read_model_rows import ask
+from tests.support.servers.surroundings import ground
+from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ingest_api.postgres.pool import BlockingReader, Database
+    from tests.support.servers.surroundings import Surroundings
+
+_MANY: LiteralString = "COPY (SELECT repeat('x', 1000) FROM generate_series(1, 1000000)) TO STDOUT"
+_SLOW: LiteralString = "COPY (SELECT pg_sleep(600)) TO STDOUT"
+_COUNT: LiteralString = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND query LIKE 'COPY%%' AND pid <> pg_backend_pid()
+"""
+_TERMINATE: LiteralString = """
+SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+WHERE datname = current_database() AND query LIKE 'COPY%%' AND pid <> pg_backend_pid()
+"""
+
+
+@pytest.fixture(scope="module")
+def conninfo(surroundings_of_session: Surroundings) -> Iterator[str]:
+    """A database."""
+    with ground(surroundings_of_session) as made:
+        yield made.conninfo
+
+
+def rows_of(statement: LiteralString) -> Callable[[BlockingReader], RowPieces]:
+    """A stream with a piece for each row."""
+    return lambda reader: RowPieces(bytes(row) for row in reader.copy(statement))
+
+
+def number(conninfo: str, statement: LiteralString) -> int:
+    """The number that the statement answers."""
+    with psycopg.connect(conninfo) as connection:
+        row = connection.execute(statement, ()).fetchone()
+    assert row is not None
+    return row[0]
+
+
+def wait_until_none_runs(conninfo: str) -> None:
+    """Fail where Postgres still works for a stream."""
+    wait_until(lambda: number(conninfo, _COUNT) == 0, 20, saying="no COPY runs")
+
+
+def test_one_that_is_closed_early_frees_its_connection(conninfo: str) -> None:
+    """Whatever it has not sent yet."""
+
+    async def leave(db: Database) -> int:
+        stream = await RowStreams(db).open(rows_of(_MANY))
+        pieces = stream.pieces()
+        taken = len(await anext(pieces)) + len(await anext(pieces))
+        await pieces.aclose()
+        await stream.close()
+        await stream.close()
+        await asyncio.to_thread(wait_until_none_runs, conninfo)
+        return taken
+
+    assert ask(conninfo, leave) == 2 * 1001
+
+
+def test_one_that_is_given_up_before_its_first_row_ends_the_statement(conninfo: str) -> None:
+    """Postgres would go on for ten minutes."""
+
+    async def leave(db: Database) -> None:
+        opening = asyncio.create_task(RowStreams(db).open(rows_of(_SLOW)))
+        await asyncio.to_thread(
+            wait_until, lambda: number(conninfo, _COUNT) == 1, 20, saying="the COPY runs"
+        )
+        opening.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+        await asyncio.to_thread(wait_until_none_runs, conninfo)
+
+    ask(conninfo, leave)
+
+
+def test_a_connection_that_breaks_breaks_the_stream(conninfo: str) -> None:
+    """It never ends as if it were whole."""
+
+    async def read(db: Database) -> None:
+        stream = await RowStreams(db).open(rows_of(_MANY))
+        pieces = stream.pieces()
+        await anext(pieces)
+        await asyncio.to_thread(number, conninfo, _TERMINATE)
+        with pytest.raises(StoreUnavailableError):
+            async for _ in pieces:
+                pass
+        await stream.close()
+
+    ask(conninfo, read)
+
+
+def test_only_a_few_run_at_once(conninfo: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One more waits for a place, and is told to try again where there is none."""
+    monkeypatch.setattr(row_stream, "_SLOT_TIMEOUT_S", 0.2)
+
+    async def run(db: Database) -> None:
+        streams = RowStreams(db)
+        opened = [await streams.open(rows_of(_MANY)) for _ in range(4)]
+        with pytest.raises(UnavailableError, match="4 other exports"):
+            await streams.open(rows_of(_MANY))
+        await opened[0].close()
+        again = await streams.open(rows_of(_MANY))
+        for stream in [*opened, again]:
+            await stream.close()
+
+    ask(conninfo, run)
