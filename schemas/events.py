@@ -135,6 +135,14 @@ class AttributeColumn:
     type: AttributeType
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class ColumnMapping:
+    """What a column of a file holds, as its sender has said: a field, or nothing where empty."""
+
+    header: str
+    field: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobAccepted:
     """An upload that was taken: all that a pass over its file depends on."""
@@ -161,6 +169,8 @@ class JobAccepted:
     attributes: tuple[AttributeColumn, ...] = ()
     phone_region: str | None = None
     date_order: DateOrder = "MDY"
+    columns: tuple[ColumnMapping, ...] = ()
+    unknown_columns: str = "refuse"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,9 @@ class Upload:
     phone_region: str | None = None
     date_order: str | None = None
     max_delete_percent: float | None = None
+    columns: tuple[str, ...] = ()
+    """``Header=Field``."""
+    unknown_columns: str | None = None
     max_rejected: int | None = None
     max_rejected_percent: float | None = None
 
@@ -86,8 +89,8 @@ def _post(
     )
 
 
-def _fields(upload: Upload) -> dict[str, str]:
-    given = {
+def _fields(upload: Upload) -> dict[str, str | list[str]]:
+    given: dict[str, str | list[str] | None] = {
         "importType": upload.mode,
         "blankCells": upload.blank_cells,
         "phoneRegion": upload.phone_region,
@@ -95,6 +98,8 @@ def _fields(upload: Upload) -> dict[str, str]:
         "maxDeletePercent": _number(upload.max_delete_percent),
         "maxRejected": _number(upload.max_rejected),
         "maxRejectedPercent": _number(upload.max_rejected_percent),
+        "columns": list(upload.columns) or None,
+        "unknownColumns": upload.unknown_columns,
     }
     return {name: value for name, value in given.items() if value is not None}
 

@@ -11,6 +11,7 @@ import click
 from deploy.api_client.client import Account, ApiClient, ApiError, Token
 from deploy.cli.client_settings import ClientSettings
 from deploy.cli.output.tables import plain
+from deploy.cli.own_words import in_own_words
 from schemas.config.environment import SettingsError, read
 
 FAILED = 2
@@ -53,7 +54,7 @@ def reported_failures() -> Generator[None]:
     try:
         yield
     except ApiError as error:
-        raise CommandError(str(error)) from error
+        raise CommandError(in_own_words(str(error))) from error
 
 
 def credentials(environ: Mapping[str, str]) -> Account | Token:

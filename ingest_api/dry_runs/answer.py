@@ -12,6 +12,7 @@ from ingest_api.dry_runs.statements import SAMPLES
 from ingest_api.jobs.faults import line_faults
 from ingest_api.openapi.response_types import FaultCount, LineFault
 from ingest_api.openapi.user_answers import shown_fields
+from ingest_api.parsing.file_format import delimiter_name
 from schemas.rules.fields import DUPLICATE_IN_FILE, KEY_EXISTS, UNKNOWN_USER_INCOMPLETE
 from schemas.rules.rejections import incomplete_user, key_conflict
 
@@ -106,6 +107,8 @@ class DryRunAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     dry_run: bool = True
     message: str = NOTHING_CHANGED
     mode: str
+    delimiter: str
+    charset: str
     total: int
     insert: int
     update: int
@@ -132,6 +135,8 @@ def answer_of(
     refusals = limits.refusals(lines.accepted.lines, rejected, compared.removal)
     return DryRunAnswer(
         mode=lines.accepted.mode,
+        delimiter=delimiter_name(lines.accepted.delimiter),
+        charset=lines.accepted.charset,
         total=lines.accepted.lines,
         insert=compared.lines.get("insert", 0),
         update=compared.lines.get("update", 0),

@@ -114,11 +114,18 @@ class JobLedger:
         return "accepted"
 
 
-def is_same_content(one: JobAccepted, other: JobAccepted) -> bool:
-    """Return whether both have the same file and the same options that its result depends on."""
-    return _content(one) == _content(other)
-
-
-_content: Final = attrgetter(
-    "sha256", "mode", "delimiter", "blank_cells", "phone_region", "date_order"
+_CONTENT: Final = attrgetter(
+    "sha256",
+    "mode",
+    "delimiter",
+    "blank_cells",
+    "columns",
+    "unknown_columns",
+    "phone_region",
+    "date_order",
 )
+
+
+def is_same_content(one: JobAccepted, other: JobAccepted) -> bool:
+    """Return whether both have the same file, and the same options of which its result depends."""
+    return _CONTENT(one) == _CONTENT(other)

@@ -19,6 +19,7 @@ from ingest_api.errors import (
 from ingest_api.event_log.ledger import is_same_content
 from ingest_api.event_log.user_events import LOG_HELD, NOTHING_KEPT
 from ingest_api.imports.default_limits import limits_of
+from ingest_api.parsing.file_format import AUTO
 from ingest_api.uploads.multipart import FormError, UploadForm
 from ingest_api.uploads.options import ROLE_NEEDED, with_fields
 from ingest_api.uploads.receiver import UploadReceiver
@@ -211,14 +212,18 @@ class _RepeatedUpload:
             ConflictError: it was accepted for other content.
         """
         accepted = self._earlier_job.accepted
+        # Where it is left to the file, the same file says the same.
+        is_named = options.named_delimiter not in {None, AUTO}
         again = replace(
             accepted,
             sha256=self._digest.hexdigest(),
             mode=options.mode,
-            delimiter=options.delimiter,
+            delimiter=options.delimiter if is_named else accepted.delimiter,
             blank_cells=options.blank_cells,
             phone_region=options.phone_region,
             date_order=options.date_order,
+            columns=options.columns or (),
+            unknown_columns=options.unknown_columns,
         )
         if not is_same_content(accepted, again):
             raise _conflict()
@@ -270,7 +275,7 @@ def _job_accepted(
         job_id=stored.job_id,
         attempt=stored.attempt,
         mode=options.mode,
-        delimiter=options.delimiter,
+        delimiter=survey.header.delimiter,
         charset=survey.charset,
         compression=received.file_format.compression,
         blank_cells=options.blank_cells,
@@ -289,4 +294,6 @@ def _job_accepted(
         attributes=received.attribute_columns,
         phone_region=options.phone_region,
         date_order=options.date_order,
+        columns=received.file_format.columns,
+        unknown_columns=received.file_format.unknown_columns,
     )

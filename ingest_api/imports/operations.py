@@ -16,7 +16,7 @@ from ingest_api.openapi.operation import (
     refused,
 )
 from ingest_api.openapi.response_types import ImportAccepted
-from ingest_api.parsing.file_format import DELIMITERS
+from ingest_api.parsing.file_format import AUTO, DELIMITERS
 from ingest_api.validation.phones import PHONE_REGIONS
 from schemas.events import JOB_MODES
 from schemas.rules.value_rules import DATE_ORDERS
@@ -24,9 +24,12 @@ from schemas.rules.value_rules import DATE_ORDERS
 _EXAMPLE_ID: Final = "8784592478968094060"
 _DELIMITER: Final[dict[str, Any]] = {
     "type": "string",
-    "enum": list(DELIMITERS),
-    "default": "COMMA",
-    "description": "What stands between the cells of a line.",
+    "enum": [*DELIMITERS, AUTO],
+    "description": (
+        "What stands between the cells of a line; `auto`: the delimiter with which the header has "
+        "the most known columns. "
+        "Without it a comma, unless the first line of the file says otherwise (`sep=;`)."
+    ),
 }
 _MODE: Final[dict[str, Any]] = {
     "type": "string",
@@ -113,6 +116,27 @@ _MAX_REJECTED_PERCENT: Final[dict[str, Any]] = {
         "(10); 100 lifts the limit."
     ),
 }
+_COLUMNS: Final[dict[str, Any]] = {
+    "type": "array",
+    "items": {"type": "string", "minLength": 1},
+    "description": (
+        "What columns hold whose names are others: `Email Address=Email`, once for each, or one "
+        'JSON object: `{"Email Address": "Email", "Notes": null}`. '
+        "A field is named by its header, its name in JSON or as a custom attribute; "
+        "`ignore`, or null, leaves the column out. "
+        "An error file of the job is uploaded with the same. "
+        "Send it in the query or before the file: after it, it may come too late."
+    ),
+}
+_UNKNOWN_COLUMNS: Final[dict[str, Any]] = {
+    "type": "string",
+    "enum": ["refuse", "ignore"],
+    "default": "refuse",
+    "description": (
+        "What becomes of columns whose names are unknown: the file is refused, and all of them are "
+        "named, each with the field that it probably means; or they are left out."
+    ),
+}
 _FORM: Final[dict[str, Any]] = {
     "type": "object",
     "required": ["uploadFile"],
@@ -137,6 +161,8 @@ _FORM: Final[dict[str, Any]] = {
         "maxDeletePercent": _MAX_DELETE_PERCENT,
         "maxRejected": _MAX_REJECTED,
         "maxRejectedPercent": _MAX_REJECTED_PERCENT,
+        "columns": _COLUMNS,
+        "unknownColumns": _UNKNOWN_COLUMNS,
     },
 }
 
@@ -176,6 +202,8 @@ IMPORT: Final = Operation(
         _option("query", "maxDeletePercent", _MAX_DELETE_PERCENT, before="the form"),
         _option("query", "maxRejected", _MAX_REJECTED, before="the form"),
         _option("query", "maxRejectedPercent", _MAX_REJECTED_PERCENT, before="the form"),
+        _option("query", "columns", _COLUMNS, before="the form"),
+        _option("query", "unknownColumns", _UNKNOWN_COLUMNS, before="the form"),
     ),
     body={"multipart/form-data": _FORM},
     invalid_message=INVALID_FILE,

@@ -14,8 +14,9 @@ from ingest_api.imports.operations import IMPORT
 from ingest_api.openapi.described import described
 from ingest_api.openapi.response_types import ImportAccepted
 from ingest_api.openapi.unknown_names import refuse_unknown_fields
+from ingest_api.uploads.invalid_option import invalid_option
 from ingest_api.uploads.multipart import FormError, boundary_of
-from ingest_api.uploads.options import invalid_option, options_in_head
+from ingest_api.uploads.options import options_in_head
 from ingest_api.web.body import body_pieces, check_declared, until_gone
 from ingest_api.web.idempotency_key import idempotency_key
 from ingest_api.web.parameters import header, header_values, query_values

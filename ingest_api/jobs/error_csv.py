@@ -19,7 +19,7 @@ from urllib.parse import quote
 from ingest_api.parsing.header import cells_of
 from ingest_api.validation.validated_rows import is_shortened
 from schemas.rules.attributes import plain_name
-from schemas.rules.fields import ADDED_COLUMNS
+from schemas.rules.fields import ADDED_COLUMNS, MISSING_CELL, TOO_FEW_FIELDS
 from schemas.rules.rejections import faults_of
 
 if TYPE_CHECKING:
@@ -65,7 +65,8 @@ class ErrorFile:
     def lines(self, rows: Iterable[Row]) -> bytes:
         """Return these lines; ``rows`` as :meth:`.errors.ErrorReader.select_lines` has them.
 
-        A line with too few fields is filled up with blank ones.
+        A line with too few fields is filled up with cells that say so, for it is refused again
+        until somebody has put them right.
         One with too many keeps those after the added columns, so it is refused again until
         somebody has put them right; so is one whose end is missing.
         """
@@ -82,7 +83,8 @@ class ErrorFile:
         cells = split(raw[:-1] if is_cut else raw, self._delimiter)
         cells = [self._neutralised(cell) for cell in cells]
         surplus = [*cells[self._columns :], *([self._quoted(_CUT)] if is_cut else ())]
-        cells += [""] * (self._columns - len(cells))
+        is_short = row["code"] == TOO_FEW_FIELDS.code and not is_cut
+        cells += [MISSING_CELL if is_short else ""] * (self._columns - len(cells))
         kept = (cells[column] for column in self._kept)
         return self._delimiter.join([*kept, str(row["line"]), why, *surplus]) + _LINE_END
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import UNSET
 
 from ingest_api.openapi.response_types import JobStatus, UndoFailure
+from ingest_api.parsing.file_format import delimiter_name
 from ingest_api.web.dates import date_text, optional_date_text
 from schemas.log.job_states import (
     COUNTS,
@@ -158,6 +159,8 @@ def job_status(view: JobView, rejected_by: list[FaultCount] | UnsetType = UNSET)
         mode=accepted.mode,
         file_name=accepted.file_name,
         sha256=accepted.sha256,
+        delimiter=delimiter_name(accepted.delimiter),
+        charset=accepted.charset,
         total=accepted.lines,
         **view.counts,
         rejected_by=rejected_by,

@@ -78,6 +78,8 @@ class JobStatus(_Answer, frozen=True):
     mode: JobMode
     file_name: str | None
     sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$", description="Of the file as sent.")]
+    delimiter: Annotated[str, Meta(description="What stands between the cells of the file.")]
+    charset: Annotated[str, Meta(description="In which the file was read.")]
     total: Annotated[Count, Meta(description="Lines of the file below its header.")]
     inserted: Count
     updated: Count

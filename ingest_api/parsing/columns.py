@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from ingest_api.parsing.records import Block
+    from ingest_api.parsing.block import Block
 
     Mask = npt.NDArray[np.bool_]
     Positions = npt.NDArray[np.int64]
@@ -121,13 +121,14 @@ def read_cells(block: Block, is_whole: Mask, columns: int) -> list[pa.StringArra
 
 def _csv_bytes(block: Block, is_whole: Mask) -> bytes:
     """Return the records' bytes for pyarrow, which drops a byte order mark at the start."""
-    if is_whole.all():
+    if is_whole.all() and block.is_contiguous:
         data = block.data
     else:
-        next_starts = np.append(block.starts[1:], len(block.data))
-        changes = np.flatnonzero(np.diff(is_whole, prepend=False, append=False))
-        runs = zip(block.starts[changes[::2]], next_starts[changes[1::2] - 1], strict=True)
-        data = b"".join(block.data[start:end] for start, end in runs)
+        starts, nexts = block.starts[is_whole], block.nexts[is_whole]
+        is_gap = starts[1:] != nexts[:-1]
+        begins = starts[np.append(True, is_gap)]
+        ends = nexts[np.append(is_gap, True)]
+        data = b"".join(block.data[start:end] for start, end in zip(begins, ends, strict=True))
     return _BOM + data if data.startswith(_BOM) else data
 
 
@@ -195,7 +196,7 @@ def _ends_unseen(column: TextColumn) -> Mask:
     rows = np.flatnonzero((last >= _FIRST_CONTINUATION) & (last <= _LAST_CONTINUATION))
     if len(rows):
         # Its lead is one to three bytes before: an index below 0 means a byte of another row.
-        back = [column.data[column.ends[rows] - places] for places in (1, 2, 3, 4)]
+        back = [column.data[np.maximum(column.ends[rows] - places, 0)] for places in (1, 2, 3, 4)]
         pairs = zip(back[1:], back, strict=False)
         is_unseen[rows] = np.any([_is_unseen_lead(lead, next_) for lead, next_ in pairs], axis=0)
     return is_unseen

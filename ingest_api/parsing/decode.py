@@ -12,6 +12,8 @@ import zlib
 from itertools import chain
 from typing import TYPE_CHECKING, Final, Protocol
 
+from ingest_api.parsing.charsets import marked_charset
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -22,12 +24,10 @@ _INFLATE_BYTES: Final = 1 << 20
 _HEAD_BYTES: Final = 512
 _GZIP_WINDOW: Final = 31
 """The largest window, in gzip's framing (zlib manual, ``inflateInit2``)."""
-_BOMS: Final = (
-    (b"\xef\xbb\xbf", "utf-8"),
-    (b"\xff\xfe", "utf-16-le"),
-    (b"\xfe\xff", "utf-16-be"),
+_MARK: Final = "\ufeff".encode()
+_CUT_OFF: Final = frozenset(
+    {"unexpected end of data", "truncated data", "incomplete multibyte sequence"}
 )
-_CUT_OFF: Final = frozenset({"unexpected end of data", "truncated data"})
 """How Python's decoders say that a character goes on after the last byte."""
 _OTHER_FILES: Final = (
     (b"\x89PNG", "a PNG image"),
@@ -78,7 +78,8 @@ class FileText:
         head, pieces = _with_head(pieces)
         _refuse_other_files(head)
         self.charset, skipped = _charset_of(head, self._format.charset)
-        yield from _decoded(chain(_filled(head[skipped:]), pieces), self.charset, skipped)
+        data = chain(_filled(head[skipped:]), pieces)
+        yield from _without_marks(_decoded(data, self.charset, skipped))
 
 
 def _unpacked(pieces: Iterator[bytes], max_bytes: int) -> Iterator[bytes]:
@@ -154,16 +155,31 @@ def _charset_of(head: bytes, declared: str | None) -> tuple[str, int]:
 
     A mark counts for more than the declared charset: no text of another one begins with it.
     """
-    if declared is None or declared.startswith("utf"):
-        for bom, charset in _BOMS:
-            if head.startswith(bom):
-                return charset, len(bom)
-    if declared == "utf-16" or (declared in {None, "utf-8"} and _looks_like_utf16(head)):
+    marked, length = marked_charset(head)
+    if marked:
+        return marked, length
+    is_without_order = declared in {"utf-16", "utf-32"}
+    if is_without_order or (declared in {None, "utf-8"} and _looks_like_utf16(head)):
+        what = declared.upper() if declared and is_without_order else "UTF-16"
         raise TextDamage(
-            "UTF16_WITHOUT_BOM",
-            "This is UTF-16 without a byte order mark: save it as UTF-8, or as Unicode text.",
+            f"{what.replace('-', '')}_WITHOUT_BOM",
+            f"This is {what} without a byte order mark: save it as UTF-8, or as Unicode text.",
         )
     return declared or "utf-8", 0
+
+
+def _without_marks(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the text from its first character on that is no byte order mark.
+
+    A program that puts a mark before what it was given doesn't see that one was there.
+    """
+    for piece in pieces:
+        text = piece
+        while text.startswith(_MARK):
+            text = text[len(_MARK) :]
+        if text:
+            yield text
+            yield from pieces
 
 
 def _looks_like_utf16(head: bytes) -> bool:

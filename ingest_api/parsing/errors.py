@@ -8,6 +8,7 @@ class FileFault(ValueError):  # noqa: N818 - it is the file's fault, and "detail
 
     ``line`` is a physical line, the first is 1.
     ``column`` is the header as uploaded, or None where no column is at fault.
+    ``others`` are further faults that one look found, so that one round mends them all.
     ``depends_on_delimiter`` is False where the file is refused whatever its delimiter is.
     Message and column may quote the file, so logs take the exception's text, which doesn't.
     """
@@ -27,6 +28,7 @@ class FileFault(ValueError):  # noqa: N818 - it is the file's fault, and "detail
         self.line = line
         self.column = column
         self.depends_on_delimiter = depends_on_delimiter
+        self.others: list[FileFault] = []
 
     def __str__(self) -> str:
         return f"{self.code} in line {self.line}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -12,17 +11,15 @@ from schemas.rules.fields import KEY_FIELD, RULES_VERSION
 from schemas.rules.value_rules import ValueRules
 
 if TYPE_CHECKING:
-    from schemas.events import AttributeColumn, DateOrder, JobAccepted
+    from schemas.events import AttributeColumn, ColumnMapping, DateOrder, JobAccepted
     from schemas.rules.fields import Field
 
-DELIMITERS: Final = {"COMMA": ",", "SEMI_COLON": ";", "PIPE": "|", "HYPHEN": "-"}
+DELIMITERS: Final = {"COMMA": ",", "SEMI_COLON": ";", "PIPE": "|", "HYPHEN": "-", "TAB": "\t"}
 """The characters by their names in the HTTP contract."""
+USUAL_DELIMITER: Final = DELIMITERS["COMMA"]
+AUTO: Final = "auto"
+"""In the place of a delimiter: the file's header decides."""
 COMPRESSIONS: Final = ("none", "gzip")
-_CHARSETS: Final = frozenset({
-    "utf-8", "utf-16", "utf-16-le", "utf-16-be", "ascii",
-    "iso8859-1", "iso8859-2", "iso8859-15", "cp1250", "cp1251", "cp1252",
-})  # fmt: skip
-"""Python's names. Each character stands for itself, whatever came before it."""
 _KIB: Final = 1 << 10
 _MIB: Final = 1 << 20
 _ANY: Final = 1 << 62
@@ -32,14 +29,17 @@ _ANY: Final = 1 << 62
 class FileFormat:
     """All that the parsing of a file depends on, beside its bytes.
 
-    ``delimiter`` is the character, ``charset`` a name of :func:`charset_named`
-    or None where only the file itself tells, ``compression`` one of
-    :data:`COMPRESSIONS`.
+    ``delimiter`` is the character, :data:`AUTO`, or None where nobody named one, so that
+    the file's first line may; ``charset`` is what
+    :func:`ingest_api.parsing.charsets.charset_named` returns, or None where only the file
+    itself tells; ``compression`` is one of :data:`COMPRESSIONS`.
     ``attributes`` are the custom attributes that a column may hold, the one that
     is the reconciliation key among them.
+    ``columns`` says what columns hold, before their names do; ``unknown_columns``, refuse or
+    ignore, what becomes of those that neither says anything of.
     """
 
-    delimiter: str = ","
+    delimiter: str | None = None
     charset: str | None = None
     compression: str = "none"
     reconciliation_key: str = "email"
@@ -47,6 +47,8 @@ class FileFormat:
     rules_version: int = RULES_VERSION
     phone_region: str | None = None
     date_order: DateOrder = "MDY"
+    columns: tuple[ColumnMapping, ...] = ()
+    unknown_columns: str = "refuse"
 
     @property
     def value_rules(self) -> ValueRules:
@@ -67,6 +69,11 @@ class FileFormat:
         """
         fields = {field.json_name: field for field in self.attribute_fields}
         return (fields | KEY_FIELD)[self.reconciliation_key]
+
+
+def delimiter_name(character: str) -> str:
+    """Return the name that this delimiter has in the HTTP contract."""
+    return next(name for name, known in DELIMITERS.items() if known == character)
 
 
 class Limits(Section, frozen=True, kw_only=True):
@@ -118,13 +125,6 @@ def format_of(accepted: JobAccepted) -> FileFormat:
         rules_version=accepted.rules_version,
         phone_region=accepted.phone_region,
         date_order=accepted.date_order,
+        columns=accepted.columns,
+        unknown_columns=accepted.unknown_columns,
     )
-
-
-def charset_named(name: str) -> str | None:
-    """Return the charset that this name means, or None where it is unknown or not supported."""
-    try:
-        found = codecs.lookup(name).name
-    except (LookupError, ValueError):
-        return None
-    return found if found in _CHARSETS else None

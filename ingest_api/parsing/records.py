@@ -11,40 +11,41 @@ were cut.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 import numpy as np
 
+from ingest_api.parsing.blank_cells import NAMELESS_COLUMN, first_filled, is_blank
+from ingest_api.parsing.block import Block
 from ingest_api.parsing.decode import FileText, TextDamage
 from ingest_api.parsing.errors import FileFault
 from ingest_api.parsing.file_format import DELIMITERS, Limits
-from ingest_api.parsing.header import read_header
+from ingest_api.parsing.header import nameless_column, read_header
+from ingest_api.parsing.opening import read_opening
 from ingest_api.parsing.structure import (
     CR,
+    LF,
     Violation,
     find_structure,
     first_violation,
-    too_wide_record,
+    line_breaks,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import numpy.typing as npt
 
     from ingest_api.parsing.decode import Readable
     from ingest_api.parsing.file_format import FileFormat
     from ingest_api.parsing.header import Header
     from ingest_api.parsing.structure import Structure
 
-    Positions = npt.NDArray[np.int64]
-
 _MESSAGES: Final = {
     "NUL_CHARACTER": "The line holds a NUL character: take it out, or save the file as UTF-8 text.",
     "BARE_CARRIAGE_RETURN": "The line ends with a bare carriage return:"
     " save the file with LF or CRLF.",
+    "MIXED_LINE_ENDS": "The line ends with a line feed, those before it with a carriage return"
+    " alone: save the file with one kind of line end.",
     "QUOTE_IN_UNQUOTED_CELL": "A quote stands inside a cell that does not begin with one:"
     " put the cell in quotes and double those inside.",
     "TEXT_AFTER_CLOSING_QUOTE": "Text follows the quote that closes the cell opened in line"
@@ -68,49 +69,15 @@ _WITH_ANY_DELIMITER: Final = frozenset(
     {
         "NUL_CHARACTER",
         "BARE_CARRIAGE_RETURN",
+        "MIXED_LINE_ENDS",
         "QUOTE_NOT_CLOSED",
         "RECORD_TOO_LONG",
         "TOO_MANY_ROWS",
     }
 )
 """Codes that hold whatever the delimiter is, because quotes alone tell records apart."""
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Whole data records that follow each other in a file.
-
-    ``data`` begins with the first record and ends with the line end of the
-    last; blank lines may stand between.
-    ``starts`` and ``ends`` are the records' places in it, without line ends;
-    ``lines`` the physical lines where they begin; the records are numbered from
-    ``first_record_number``.
-    """
-
-    data: bytes
-    starts: Positions
-    ends: Positions
-    lines: Positions
-    field_counts: Positions
-    first_record_number: int
-    delimiter: str
-    has_quotes: bool
-
-    def __len__(self) -> int:
-        return len(self.starts)
-
-    @property
-    def uniform_line_end(self) -> bytes | None:
-        """The line end of every record; None where it varies or lines are blank."""
-        for line_end in (b"\n", b"\r\n"):
-            next_starts = self.ends + len(line_end)
-            if next_starts[-1] == len(self.data) and (next_starts[:-1] == self.starts[1:]).all():
-                return line_end
-        return None
-
-    def raw(self, index: int) -> str:
-        """Return the record at this index of the block, as uploaded."""
-        return self.data[self.starts[index] : self.ends[index]].decode()
+_FIRST_RULES_OF_BLANK_ROWS: Final = 3
+"""Under earlier rules a line of delimiters alone is one without values."""
 
 
 class FileRecords:
@@ -126,6 +93,10 @@ class FileRecords:
         self._format = file_format
         self._text = FileText(readable, file_format, self._limits.max_unpacked_bytes)
         self._header: Header | None = None
+        self._delimiter = ""
+        """Unknown until the file's opening has been read."""
+        self._line_end = LF
+        self._is_at_end = False
         self._rest = b""
         self._records = 0
         self._line = 1
@@ -180,24 +151,34 @@ class FileRecords:
                     held.clear()
         except TextDamage as error:
             damage = error
+        self._is_at_end = True
         yield bytes(held), damage is None
         if damage:
-            line = self._line + self._rest.count(b"\n")
+            line = self._line + line_breaks(self._rest, self._line_end)
             raise FileFault(
                 damage.code, damage.message, line=line, depends_on_delimiter=False
             ) from damage
 
     def _cut(self, text: bytes, *, is_last: bool) -> Block | None:
         """Return the data records that end in this text; keep the rest for the next call."""
-        if is_last and text and not text.endswith((b"\n", b"\r")):
-            text += b"\n"
-        structure = find_structure(text, ord(self._format.delimiter))
+        if not self._delimiter:
+            opened = self._open(text)
+            if opened is None:
+                self._rest = text
+                return None
+            text = opened
+        if is_last and text and not text.endswith((b"\r", bytes([self._line_end]))):
+            text += bytes([self._line_end])
+        structure = find_structure(text, ord(self._delimiter), self._line_end)
         violation = first_violation(structure, self._limits, is_last=is_last)
-        block = _whole_records(structure, self._line, self._records + 1)
+        block = self._whole_records(structure)
         if self._header is None:
             block = self._take_header(block, violation.noticed_at if violation else len(text))
-        violation = self._split_cell(structure, violation) or violation
-        violation = self._row_over_limit(structure, block, violation) or violation
+        if block and not violation and self._header and self._header.added:
+            block = block.without_missing_cells()
+        violation = self._split_cell(block, violation) or violation
+        violation = self._nameless_value(structure, block, violation) or violation
+        violation = self._row_over_limit(block, violation) or violation
         if violation:
             raise self._fault(structure, violation)
         if len(structure.line_ends):
@@ -207,20 +188,67 @@ class FileRecords:
             self._rest = text
         return block
 
+    def _open(self, text: bytes) -> bytes | None:
+        """Find out how the file is cut; return the text of its table, None where it is too early.
+
+        Raises:
+            FileFault: its first line contradicts what its sender said.
+        """
+        opening = read_opening(text, self._format, self._limits, is_end=self._is_at_end)
+        if opening is None:
+            return None
+        self._delimiter, self._line_end = opening.delimiter, opening.line_end
+        self._line += opening.lines
+        return text[opening.length :]
+
+    def _whole_records(self, structure: Structure) -> Block | None:
+        """Return the records that end in the text and hold anything; None if there are none."""
+        nexts = structure.line_ends + 1
+        starts = np.concatenate(([0], nexts[:-1]))[: len(nexts)]
+        ranks = np.concatenate(([0], structure.line_ranks[:-1] + 1))[: len(nexts)]
+        ends = structure.line_ends
+        if len(structure.strays):
+            ends = ends - ((ends > starts) & (structure.codes[ends - 1] == CR))
+        counts = np.diff(np.searchsorted(structure.delimiters, nexts), prepend=0) + 1
+        is_filled = ends > starts
+        if self._format.rules_version >= _FIRST_RULES_OF_BLANK_ROWS:
+            is_filled &= ~is_blank(structure, starts, ends)
+        if not is_filled.all():
+            starts, ends, nexts = starts[is_filled], ends[is_filled], nexts[is_filled]
+            ranks, counts = ranks[is_filled], counts[is_filled]
+        if not len(starts):
+            return None
+        first = int(starts[0])
+        return Block(
+            data=structure.text[first : nexts[-1]],
+            position=first,
+            starts=starts - first,
+            ends=ends - first,
+            nexts=nexts - first,
+            lines=self._line + ranks,
+            field_counts=counts,
+            first_record_number=self._records + 1,
+            delimiter=chr(structure.delimiter),
+            has_quotes=bool(len(structure.quotes)),
+            line_end=structure.line_end,
+        )
+
     def _take_header(self, block: Block | None, noticed_at: int) -> Block | None:
         """Read the header, the first record that isn't white space; return the records after it.
 
         A record that doesn't end before ``noticed_at``, where a violation is, is no header.
         """
         for index in range(len(block) if block else 0):
-            if not block or block.ends[index] >= noticed_at:
+            if not block or block.position + block.ends[index] >= noticed_at:
                 return None
             raw = block.raw(index)
             if raw.strip():
                 line = int(block.lines[index])
                 self._check_header_size(raw, line)
-                self._header = read_header(raw, line=line, file_format=self._format)
-                return _without_first(block, index + 1)
+                self._header = read_header(
+                    raw, line=line, delimiter=self._delimiter, file_format=self._format
+                )
+                return block.without_first(index + 1)
         return None
 
     def _check_header_size(self, raw: str, line: int) -> None:
@@ -230,33 +258,50 @@ class FileRecords:
             message = f"The header is longer than {most} bytes: shorten the names of its columns."
             raise FileFault("HEADER_TOO_LONG", message, line=line, depends_on_delimiter=False)
 
-    def _split_cell(self, structure: Structure, violation: Violation | None) -> Violation | None:
-        """Return the first cell cut by a hyphen of its own, if before the other violation.
+    def _split_cell(self, block: Block | None, violation: Violation | None) -> Violation | None:
+        """Return the first record with a cell cut by its hyphen, if before the other violation.
 
         Dates and phone numbers hold hyphens: with this delimiter, a line with too
         many fields says that the file forgot to quote them, in the other lines too.
         """
-        if self._header is None or self._format.delimiter != "-":
+        if self._header is None or block is None or self._delimiter != "-":
             return None
-        wide = too_wide_record(structure, len(self._header.names))
-        if wide is None or (violation and violation.noticed_at <= wide.noticed_at):
+        wide = np.flatnonzero(block.field_counts > len(self._header.names))
+        if not len(wide):
             return None
-        return replace(wide, code="CELL_WITH_HYPHEN")
+        start, end = (block.position + int(at[wide[0]]) for at in (block.starts, block.ends))
+        if violation and violation.noticed_at <= end:
+            return None
+        return Violation(end, start, "CELL_WITH_HYPHEN")
 
-    def _row_over_limit(
+    def _nameless_value(
         self, structure: Structure, block: Block | None, violation: Violation | None
     ) -> Violation | None:
+        """Return the first value in a column without a name, if before the other violation."""
+        if self._header is None or block is None or not self._header.nameless_columns:
+            return None
+        whole = block.field_counts == len(self._header.names)
+        starts, ends = (places[whole] + block.position for places in (block.starts, block.ends))
+        filled = first_filled(structure, starts, ends, self._header.nameless_columns)
+        if filled is None or (violation and violation.noticed_at <= filled.noticed_at):
+            return None
+        return filled
+
+    def _row_over_limit(self, block: Block | None, violation: Violation | None) -> Violation | None:
         """Return the first record over the limit, if it ends before the other violation."""
         over = self._limits.max_rows - self._records
         if block is None or not self._limits.max_rows or over >= len(block):
             return None
-        shift = int(structure.line_ends[-1]) + 1 - len(block.data)
-        start, end = shift + int(block.starts[over]), shift + int(block.ends[over])
+        start, end = (block.position + int(places[over]) for places in (block.starts, block.ends))
         if violation and violation.noticed_at <= end:
             return None
         return Violation(end, start, "TOO_MANY_ROWS")
 
     def _fault(self, structure: Structure, violation: Violation) -> FileFault:
+        if violation.code == NAMELESS_COLUMN:
+            column = structure.column_at(violation.position)
+            line = self._line_at(structure, violation.position)
+            return nameless_column(self.header, column, line)
         message = _MESSAGES[violation.code]
         if violation.code == "TEXT_AFTER_CLOSING_QUOTE":
             opened = self._line_at(structure, structure.cell_quote(violation.position))
@@ -272,7 +317,7 @@ class FileRecords:
         )
 
     def _line_at(self, structure: Structure, position: int) -> int:
-        return self._line + structure.text.count(b"\n", 0, position)
+        return self._line + structure.line_breaks(position)
 
     def _column_name(self, structure: Structure, violation: Violation) -> str | None:
         is_of_whole_record = violation.code in _OF_WHOLE_RECORDS
@@ -297,45 +342,3 @@ def _sliced(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
             yield piece
         else:
             yield from (piece[at : at + size] for at in range(0, len(piece), size))
-
-
-def _whole_records(structure: Structure, first_line: int, first_record_number: int) -> Block | None:
-    """Return the records that end in the text, without blank lines; None if there are none."""
-    line_ends = structure.line_ends
-    starts = np.concatenate(([0], line_ends[:-1] + 1))[: len(line_ends)]
-    lines = first_line + np.concatenate(([0], structure.line_ranks[:-1] + 1))[: len(line_ends)]
-    ends = line_ends
-    if len(structure.returns):
-        ends = line_ends - ((line_ends > starts) & (structure.codes[line_ends - 1] == CR))
-    counts = np.diff(np.searchsorted(structure.delimiters, line_ends), prepend=0) + 1
-    is_filled = ends > starts
-    if not is_filled.all():
-        starts, ends, lines = starts[is_filled], ends[is_filled], lines[is_filled]
-        counts = counts[is_filled]
-    if not len(starts):
-        return None
-    first = int(starts[0])
-    return Block(
-        data=structure.text[first : line_ends[-1] + 1],
-        starts=starts - first,
-        ends=ends - first,
-        lines=lines,
-        field_counts=counts,
-        first_record_number=first_record_number,
-        delimiter=chr(structure.delimiter),
-        has_quotes=bool(len(structure.quotes)),
-    )
-
-
-def _without_first(block: Block, count: int) -> Block | None:
-    if count == len(block):
-        return None
-    first = int(block.starts[count])
-    return replace(
-        block,
-        data=block.data[first:],
-        starts=block.starts[count:] - first,
-        ends=block.ends[count:] - first,
-        lines=block.lines[count:],
-        field_counts=block.field_counts[count:],
-    )

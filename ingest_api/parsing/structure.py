@@ -25,19 +25,27 @@ _NONE: Final = np.zeros(0, np.int64)
 class Structure:
     """The positions of the bytes that structure a text, which begins where a record does.
 
-    ``line_ends`` are the line feeds that end records, ``line_ranks`` their
-    numbers among all line feeds, from 0.
-    ``delimiters`` and ``returns`` (CR) are those outside quotes; ``quotes`` are all.
+    ``line_end`` is the byte that ends records: a line feed, which a carriage return may
+    stand before, or in a file without any, a carriage return.
+    ``line_ends`` are those that end records, ``line_ranks`` their numbers among all line
+    breaks, from 0.
+    ``delimiters`` and ``strays`` are those outside quotes, a stray being the other of the two
+    bytes that break lines; ``quotes`` are all.
     """
 
     text: bytes
     codes: npt.NDArray[np.uint8]
     delimiter: int
+    line_end: int
     line_ends: Positions
     line_ranks: Positions
     delimiters: Positions
-    returns: Positions
+    strays: Positions
     quotes: Positions
+
+    def line_breaks(self, position: int) -> int:
+        """Return how many line breaks there are before this position."""
+        return line_breaks(self.text, self.line_end, position)
 
     def record_start(self, position: int) -> int:
         """Return where the record at this position begins."""
@@ -70,43 +78,67 @@ class Violation:
     code: str
 
 
-def find_structure(text: bytes, delimiter: int) -> Structure:
+def line_breaks(text: bytes, line_end: int, upto: int | None = None) -> int:
+    """Return how many line breaks a text has, or its bytes before a position.
+
+    Where carriage returns end the records, a cell in quotes may still hold line feeds.
+    """
+    count = text.count(b"\n", 0, upto)
+    if line_end == CR:
+        count += text.count(b"\r", 0, upto) - text.count(b"\r\n", 0, upto)
+    return count
+
+
+def find_structure(text: bytes, delimiter: int, line_end: int = LF) -> Structure:
     """Return the structure of a text that begins where a record does."""
     codes = np.frombuffer(text, np.uint8)
     if QUOTE in text:
-        return _quoted_structure(text, codes, delimiter)
-    line_ends = np.flatnonzero(codes == LF)
+        return _quoted_structure(text, codes, delimiter, line_end)
+    line_ends = np.flatnonzero(codes == line_end)
+    stray = _other(line_end)
     return Structure(
         text=text,
         codes=codes,
         delimiter=delimiter,
+        line_end=line_end,
         line_ends=line_ends,
         line_ranks=np.arange(len(line_ends)),
         delimiters=np.flatnonzero(codes == delimiter),
-        returns=np.flatnonzero(codes == CR) if CR in text else _NONE,
+        strays=np.flatnonzero(codes == stray) if stray in text else _NONE,
         quotes=_NONE,
     )
 
 
-def _quoted_structure(text: bytes, codes: npt.NDArray[np.uint8], delimiter: int) -> Structure:
-    is_mark = (codes == QUOTE) | (codes == LF) | (codes == delimiter)
-    if CR in text:
-        is_mark |= codes == CR
+def _quoted_structure(
+    text: bytes, codes: npt.NDArray[np.uint8], delimiter: int, line_end: int
+) -> Structure:
+    stray = _other(line_end)
+    is_mark = (codes == QUOTE) | (codes == line_end) | (codes == delimiter)
+    if stray in text:
+        is_mark |= codes == stray
     positions = np.flatnonzero(is_mark)
     kinds = codes[positions]
     # Only the lowest bit of the number of quotes matters, so it may overflow.
     is_outside = (np.cumsum(kinds == QUOTE, dtype=np.uint8) & 1) == 0
-    is_line_feed = kinds == LF
+    is_end = kinds == line_end
+    is_break = is_end
+    if line_end == CR:
+        is_break = is_end | ((kinds == LF) & (codes[positions - 1] != CR))
     return Structure(
         text=text,
         codes=codes,
         delimiter=delimiter,
-        line_ends=positions[is_line_feed & is_outside],
-        line_ranks=np.flatnonzero(is_outside[is_line_feed]),
+        line_end=line_end,
+        line_ends=positions[is_end & is_outside],
+        line_ranks=np.flatnonzero((is_end & is_outside)[is_break]),
         delimiters=positions[(kinds == delimiter) & is_outside],
-        returns=positions[(kinds == CR) & is_outside],
+        strays=positions[(kinds == stray) & is_outside],
         quotes=positions[kinds == QUOTE],
     )
+
+
+def _other(line_end: int) -> int:
+    return CR if line_end == LF else LF
 
 
 def first_violation(structure: Structure, limits: Limits, *, is_last: bool) -> Violation | None:
@@ -124,7 +156,7 @@ def _violations(structure: Structure, limits: Limits, *, is_last: bool) -> Itera
     """Yield the first violation of each kind."""
     if (nul := structure.text.find(b"\0")) >= 0:
         yield Violation(nul, nul, "NUL_CHARACTER")
-    yield from _bare_returns(structure, is_last=is_last)
+    yield from _stray_line_ends(structure, is_last=is_last)
     if len(structure.quotes):
         yield from _misplaced_quotes(structure)
     yield from _long_cells(structure, limits.max_cell_bytes)
@@ -135,20 +167,27 @@ def _violations(structure: Structure, limits: Limits, *, is_last: bool) -> Itera
         yield Violation(end, structure.cell_quote(end), "QUOTE_NOT_CLOSED")
 
 
-def _bare_returns(structure: Structure, *, is_last: bool) -> Iterator[Violation]:
-    followers = structure.returns + 1
+def _stray_line_ends(structure: Structure, *, is_last: bool) -> Iterator[Violation]:
+    if structure.line_end == CR:
+        if len(structure.strays):
+            position = int(structure.strays[0])
+            yield Violation(position, position, "MIXED_LINE_ENDS")
+        return
+    followers = structure.strays + 1
     is_inner = followers < len(structure.codes)
     is_bare = np.full(len(followers), is_last)
     is_bare[is_inner] = structure.codes[followers[is_inner]] != LF
     if is_bare.any():
-        position = int(structure.returns[is_bare][0])
+        position = int(structure.strays[is_bare][0])
         yield Violation(position + 1, position, "BARE_CARRIAGE_RETURN")
 
 
 def _misplaced_quotes(structure: Structure) -> Iterator[Violation]:
     openings, closings = structure.quotes[::2], structure.quotes[1::2]
     before = structure.codes[openings - 1]
-    is_stray = (before != structure.delimiter) & (before != LF) & (before != QUOTE) & (openings > 0)
+    line_end = structure.line_end
+    is_stray = (before != structure.delimiter) & (before != line_end) & (before != QUOTE)
+    is_stray &= openings > 0
     if is_stray.any():
         position = int(openings[is_stray][0])
         yield Violation(position, position, "QUOTE_IN_UNQUOTED_CELL")
@@ -179,7 +218,8 @@ def _long_cells(structure: Structure, max_bytes: int) -> Iterator[Violation]:
             noticed_at = start + max_bytes
             is_quoted = bool(np.searchsorted(structure.quotes, noticed_at) % 2)
             # A quoted cell that goes on for lines has most likely lost its closing quote.
-            is_open = is_quoted and structure.text.find(b"\n", start, noticed_at) >= 0
+            end = bytes([structure.line_end])
+            is_open = is_quoted and structure.text.find(end, start, noticed_at) >= 0
             yield Violation(noticed_at, start, "QUOTE_NOT_CLOSED" if is_open else "CELL_TOO_LONG")
             return
 
@@ -194,11 +234,6 @@ def _long_records(structure: Structure, max_bytes: int) -> Iterator[Violation]:
             yield Violation(noticed_at, structure.cell_quote(noticed_at), "QUOTE_NOT_CLOSED")
         else:
             yield Violation(noticed_at, start, "RECORD_TOO_LONG")
-
-
-def too_wide_record(structure: Structure, max_columns: int) -> Violation | None:
-    """Return the violation of the first record with more columns than this, or None."""
-    return next(_wide_records(structure, max_columns), None)
 
 
 def _wide_records(structure: Structure, max_columns: int) -> Iterator[Violation]:

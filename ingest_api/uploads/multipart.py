@@ -8,10 +8,15 @@ reader would guess at (a second file, a missing end) can be a file cut short.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
+
+from ingest_api.uploads.transfer_encodings import Base64, QuotedPrintable, extended_value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 FILE_FIELD: Final = "uploadFile"
 _MOST_PARTS: Final = 64
@@ -23,6 +28,7 @@ _MOST_AROUND_BYTES: Final = 4 * 1024
 _MOST_BOUNDARY_BYTES: Final = 70
 """RFC 2046, 5.1.1."""
 _PLAIN_ENCODINGS: Final = frozenset({"", "7bit", "8bit", "binary", "identity"})
+_PACKED_ENCODINGS: Final = {"base64": Base64, "quoted-printable": QuotedPrintable}
 _FILE_CODINGS: Final = frozenset({"", "identity", "gzip", "x-gzip"})
 
 
@@ -185,12 +191,14 @@ class UploadForm:
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         if self._part.is_file:
-            self._pieces.append(data[start:end])
+            self._pieces += self._part.decoded(data[start:end])
         else:
             self._part.add_text(data[start:end])
 
     def _on_part_end(self) -> None:
-        if not self._part.is_file:
+        if self._part.is_file:
+            self._pieces += self._part.last_decoded()
+        else:
             self.fields.setdefault(self._part.name, []).append(self._part.text())
 
     def _on_end(self) -> None:
@@ -207,6 +215,8 @@ class _Part:
         self.is_file = False
         self._headers: dict[bytes, bytes] = {}
         self._options: dict[bytes, bytes] = {}
+        self._file_name: str | None = None
+        self._decoder: Base64 | QuotedPrintable | None = None
         self._text = b""
 
     def end_header(self) -> None:
@@ -233,28 +243,60 @@ class _Part:
         if disposition != "form-data" or b"name" not in self._options:
             raise FormError("FORM_MALFORMED", "A part has no Content-Disposition with a name.")
         self.name = _decoded(self._options[b"name"])
-        self.is_file = b"filename" in self._options
+        extended = extended_value(self._headers[b"content-disposition"], b"filename")
+        plain = self._options.get(b"filename")
+        # RFC 6266, 4.3: the extended one counts where both are given.
+        self._file_name = plain.decode(errors="replace") if plain and not extended else extended
+        self.is_file = plain is not None or extended is not None
         self._check_kind()
         self._check_encodings()
 
     def _check_kind(self) -> None:
         if self.is_file and self.name != FILE_FIELD:
             raise FormError("UNEXPECTED_FILE", f"The only file of the form is {FILE_FIELD}.")
-        if self.name == FILE_FIELD and not self._options.get(b"filename"):
+        if self.name == FILE_FIELD and not self._file_name:
             raise FormError("NOT_A_FILE", f"{FILE_FIELD} is not a file: it has no file name.")
 
     def _check_encodings(self) -> None:
         transfer = self._header_with_options(b"content-transfer-encoding")[0]
         coding = self._header_with_options(b"content-encoding")[0]
         allowed = _FILE_CODINGS if self.is_file else _PLAIN_ENCODINGS
-        if transfer not in _PLAIN_ENCODINGS or coding not in allowed:
+        if packed := _PACKED_ENCODINGS.get(transfer):
+            self._decoder = packed()
+        elif transfer not in _PLAIN_ENCODINGS:
+            coding = "unknown"
+        if coding not in allowed:
             raise FormError("PART_ENCODING", "A part is in an encoding that is not allowed.")
+
+    def decoded(self, data: bytes) -> list[bytes]:
+        """Return the part's next bytes without its transfer encoding, none or one piece.
+
+        Raises:
+            FormError: they are not in that encoding.
+        """
+        return self._checked(self._decoder.feed if self._decoder else bytes, data)
+
+    def last_decoded(self) -> list[bytes]:
+        """Return what was left for the part's end.
+
+        Raises:
+            FormError: the part ends within what stands for one of its bytes.
+        """
+        return self._checked(self._decoder.finish) if self._decoder else []
+
+    def _checked(self, decode: Callable[..., bytes], *data: bytes) -> list[bytes]:
+        try:
+            piece = decode(*data)
+        except ValueError as error:
+            message = "A part is not in the encoding that its Content-Transfer-Encoding names."
+            raise FormError("PART_ENCODING", message) from error
+        return [piece] if piece else []
 
     def as_file(self) -> FilePart:
         """Return the file as its headers describe it."""
         charset = self._header_with_options(b"content-type")[1].get(b"charset")
         coding = self._header_with_options(b"content-encoding")[0]
-        file_name = self._options[b"filename"].decode(errors="replace")
+        file_name = self._file_name or ""
         return FilePart(
             file_name=_without_nul(file_name),
             charset=charset.decode("latin-1").strip().lower() if charset else None,
@@ -267,7 +309,7 @@ class _Part:
         Raises:
             FormError: it is too long.
         """
-        self._text += data
+        self._text += b"".join(self.decoded(data))
         if len(self._text) > _MOST_FIELD_BYTES:
             raise FormError("FIELD_TOO_LONG", "A field of the form is longer than 8 KiB.")
 
@@ -277,7 +319,7 @@ class _Part:
         Raises:
             FormError: it is not UTF-8.
         """
-        return _decoded(self._text)
+        return _decoded(b"".join([self._text, *self.last_decoded()]))
 
     def _header_with_options(self, name: bytes) -> tuple[str, dict[bytes, bytes]]:
         value, options = parse_options_header(self._headers.get(name, b"").decode("latin-1"))

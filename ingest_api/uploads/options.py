@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
-from ingest_api.errors import Detail, invalid_file
-from ingest_api.parsing.file_format import DELIMITERS
+from ingest_api.parsing.file_format import AUTO, DELIMITERS, USUAL_DELIMITER
+from ingest_api.uploads.column_mappings import columns_of
+from ingest_api.uploads.invalid_option import invalid_option
 from ingest_api.validation.phones import PHONE_REGIONS
 from schemas.events import JOB_MODES
 from schemas.rules.value_rules import DATE_ORDERS
@@ -21,23 +22,23 @@ from schemas.rules.value_rules import DATE_ORDERS
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ingest_api.errors import InvalidRequestError
     from ingest_api.web.roles import Role
-    from schemas.events import DateOrder, JobMode
+    from schemas.events import ColumnMapping, DateOrder, JobMode
 
 _BLANK_CELLS: Final = ("keep", "clear")
 _DEFAULTS: Final = {
-    "DELIMITER": "COMMA",
     "importType": "insert",
     "blankCells": "keep",
     "dateOrder": "MDY",
+    "unknownColumns": "refuse",
 }
 _ALLOWED: Final[dict[str, Sequence[str]]] = {
-    "DELIMITER": tuple(DELIMITERS),
+    "DELIMITER": (*DELIMITERS, AUTO),
     "importType": JOB_MODES,
     "blankCells": _BLANK_CELLS,
     "dryRun": ("true", "false"),
     "dateOrder": DATE_ORDERS,
+    "unknownColumns": ("refuse", "ignore"),
 }
 _COUNT: Final = re.compile(r"[0-9]{1,12}")
 _PERCENT: Final = re.compile(r"[0-9]{1,3}(\.[0-9]{1,6})?")
@@ -66,11 +67,23 @@ class ImportOptions:
     max_rejected: int | None = None
     max_rejected_percent: Decimal | None = None
     """Of the file's lines, how many may be rejected."""
+    columns: tuple[ColumnMapping, ...] | None = None
+    unknown_columns_name: str | None = None
+
+    @property
+    def named_delimiter(self) -> str | None:
+        """Return the character between cells, or AUTO; None where it is left to the file."""
+        return DELIMITERS.get(self.delimiter_name or "", self.delimiter_name)
 
     @property
     def delimiter(self) -> str:
-        """Return the character between cells."""
-        return DELIMITERS[self.delimiter_name or _DEFAULTS["DELIMITER"]]
+        """Return the character between cells, or AUTO; a comma where nothing says otherwise."""
+        return self.named_delimiter or USUAL_DELIMITER
+
+    @property
+    def unknown_columns(self) -> str:
+        """Return ``refuse`` or ``ignore``: what becomes of columns of which nothing is known."""
+        return self.unknown_columns_name or _DEFAULTS["unknownColumns"]
 
     @property
     def mode(self) -> JobMode:
@@ -121,6 +134,8 @@ def with_fields(options: ImportOptions, fields: Mapping[str, Sequence[str]]) -> 
         max_delete_percent=_first(options.max_delete_percent, in_form.max_delete_percent),
         max_rejected=_first(options.max_rejected, in_form.max_rejected),
         max_rejected_percent=_first(options.max_rejected_percent, in_form.max_rejected_percent),
+        columns=_first(options.columns, in_form.columns),
+        unknown_columns_name=options.unknown_columns_name or in_form.unknown_columns_name,
     )
 
 
@@ -135,11 +150,15 @@ def _options(values: Mapping[str, Sequence[str]]) -> ImportOptions:
         max_delete_percent=_percent("maxDeletePercent", values.get("maxDeletePercent", ())),
         max_rejected=_count("maxRejected", values.get("maxRejected", ())),
         max_rejected_percent=_percent("maxRejectedPercent", values.get("maxRejectedPercent", ())),
+        columns=columns_of(values.get("columns", ())),
+        unknown_columns_name=_value("unknownColumns", values.get("unknownColumns", ())),
     )
 
 
 def _value(name: str, values: Sequence[str]) -> str | None:
     value = _only(name, values)
+    if value is not None and value.lower() == AUTO:
+        value = AUTO
     if value is not None and value not in _ALLOWED[name]:
         raise invalid_option(name, f"{name} is one of {', '.join(_ALLOWED[name])}.")
     return value
@@ -178,8 +197,3 @@ def _only(name: str, values: Sequence[str]) -> str | None:
     if len(values) > 1:
         raise invalid_option(name, f"{name} is given {len(values)} times.")
     return values[0].strip() if values else None
-
-
-def invalid_option(name: str, message: str) -> InvalidRequestError:
-    """Return the error of an option that is not what the contract allows."""
-    return invalid_file(Detail("INVALID_PARAMETER", message, column=name))

@@ -14,7 +14,7 @@ import os
 import secrets
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from ingest_api.errors import (
@@ -27,8 +27,10 @@ from ingest_api.errors import (
 from ingest_api.event_log.user_events import NOTHING_KEPT
 from ingest_api.kafka.producer import Appender
 from ingest_api.kafka.upload_chunks import ChunkSource, ChunkWriter, StoredFile
+from ingest_api.parsing.charsets import charset_named
 from ingest_api.parsing.errors import FileFault
-from ingest_api.parsing.file_format import FileFormat, charset_named
+from ingest_api.parsing.file_format import FileFormat
+from ingest_api.uploads.options import ImportOptions
 from ingest_api.uploads.pipe import FilePipe
 from ingest_api.validation.validate import survey
 from schemas.events import AttributeColumn
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
     from ingest_api.parsing.decode import Readable
     from ingest_api.parsing.file_format import Limits
     from ingest_api.uploads.multipart import FilePart
-    from ingest_api.uploads.options import ImportOptions
     from ingest_api.validation.validate import Survey
     from schemas.config.settings import Settings
     from schemas.rules.attributes import Attribute
@@ -109,7 +110,7 @@ class UploadReceiver:
         self._pipe = FilePipe()
         self._format: FileFormat | None = None
         self._survey: asyncio.Future[Survey] | None = None
-        self._is_format_final = False
+        self._options = ImportOptions()
 
     def begin(self, file: FilePart, options: ImportOptions) -> None:
         """Start the survey; a later call only updates the options.
@@ -117,8 +118,7 @@ class UploadReceiver:
         Raises:
             InvalidRequestError: the file's charset is not supported.
         """
-        # A delimiter may still come in a field after the file.
-        self._is_format_final = options.delimiter_name is not None
+        self._options = options
         if self._survey is None:
             self._format = self._format_of(file, options)
             self._survey = self._in_thread(_survey_pipe, self._resources, self._pipe, self._format)
@@ -136,7 +136,7 @@ class UploadReceiver:
         await self._pipe.write(data)
         await self._writer.write(data)
         done = self._survey if self._survey is not None and self._survey.done() else None
-        if done is not None and (self._is_format_final or _is_final(done)):
+        if done is not None and self._is_final(done):
             await _surveyed(done)
 
     async def finish(self, file: FilePart, options: ImportOptions) -> ReceivedFile:
@@ -158,9 +158,28 @@ class UploadReceiver:
         )
         file_format = self._format_of(file, options)
         result = self._survey
-        if result is None or file_format != self._format:
+        if result is None or not await self._is_survey_of(file_format, result):
             result = self._in_thread(_survey_stored, self._resources, stored, file_format)
         return ReceivedFile(stored=stored, file_format=file_format, survey=await _surveyed(result))
+
+    def _is_final(self, result: asyncio.Future[Survey]) -> bool:
+        """Return whether no delimiter that may still be named after the file changes the result.
+
+        What is said of columns after it may come too late: then the header is refused as it is.
+        """
+        fault = result.exception()
+        is_named = self._options.delimiter_name is not None
+        return is_named or (isinstance(fault, FileFault) and not fault.depends_on_delimiter)
+
+    async def _is_survey_of(self, file_format: FileFormat, result: asyncio.Future[Survey]) -> bool:
+        """Return whether the file was read in this format, whether it was known or found out."""
+        if self._format is None or file_format == self._format:
+            return file_format == self._format
+        await asyncio.wait([result])
+        if result.exception():
+            return False
+        found = replace(self._format, delimiter=result.result().header.delimiter)
+        return file_format == found
 
     def release(self) -> None:
         """Free everything that is held for the file, whatever became of it."""
@@ -173,13 +192,15 @@ class UploadReceiver:
             message = "The charset of the file's part is unknown, or not one that is taken."
             raise invalid_file(Detail("UNKNOWN_CHARSET", message))
         return FileFormat(
-            delimiter=options.delimiter,
+            delimiter=options.named_delimiter,
             charset=charset,
             compression="gzip" if file.is_gzip else "none",
             reconciliation_key=self._resources.settings.reconciliation_key,
             attributes=self._attributes,
             phone_region=options.phone_region,
             date_order=options.date_order,
+            columns=options.columns or (),
+            unknown_columns=options.unknown_columns,
         )
 
     def _in_thread(
@@ -193,19 +214,15 @@ class UploadReceiver:
         return future
 
 
-def _is_final(result: asyncio.Future[Survey]) -> bool:
-    """Return whether the file is refused, whatever delimiter the form may still name."""
-    fault = result.exception()
-    return isinstance(fault, FileFault) and not fault.depends_on_delimiter
-
-
 async def _surveyed(result: asyncio.Future[Survey]) -> Survey:
     try:
         return await asyncio.shield(result)
     except FileFault as fault:
-        raise invalid_file(
-            Detail(fault.code, fault.message, line=fault.line, column=fault.column)
-        ) from None
+        details = [
+            Detail(each.code, each.message, line=each.line, column=each.column)
+            for each in (fault, *fault.others)
+        ]
+        raise invalid_file(*details) from None
     except (UploadLostError, LogUnavailableError):
         raise UnavailableError(NOTHING_KEPT) from None
 

@@ -37,11 +37,11 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from ingest_api.parsing.block import Block
     from ingest_api.parsing.columns import Mask, Positions, TextColumn
     from ingest_api.parsing.decode import Readable
     from ingest_api.parsing.file_format import FileFormat, Limits
     from ingest_api.parsing.header import Header
-    from ingest_api.parsing.records import Block
     from ingest_api.validation.faults import ValueFault
     from schemas.events import JobMode
     from schemas.rules.fields import Field, Rule

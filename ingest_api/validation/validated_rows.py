@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from ingest_api.parsing.block import Block
     from ingest_api.parsing.columns import TextColumn
     from ingest_api.parsing.header import Header
-    from ingest_api.parsing.records import Block
     from ingest_api.validation.validate import ValidatedBlock
     from schemas.events import JobAccepted
     from schemas.rules.fields import Field
@@ -268,7 +268,10 @@ def _refused_counts(block: Block, header: Header) -> Iterator[_Refused]:
     for index in np.flatnonzero(block.field_counts != expected).tolist():
         found = int(block.field_counts[index])
         rule = user_rules.TOO_FEW_FIELDS if found < expected else user_rules.TOO_MANY_FIELDS
-        reason = rule.reason.format(found=found, expected=expected)
+        # The columns that an error file adds are no fields of the line as it was uploaded.
+        has_added = header.added and (found > expected or block.has_missing_cell(index))
+        added = header.added if has_added else 0
+        reason = rule.reason.format(found=found - added, expected=expected - added)
         yield index, [Fault(column=None, code=rule.code, reason=reason, value=None)]
 
 

@@ -46,7 +46,7 @@ class AsgiMiddleware:
             return
         context = RequestContext(secrets.token_hex(8), _has_body(scope))
         attach(scope, context)
-        channel = _Channel(receive, send, context)
+        channel = _Channel(receive, send, context, is_head=scope["method"] == "HEAD")
         try:
             await self._answer(scope, channel, context)
             if context.has_body:
@@ -59,7 +59,9 @@ class AsgiMiddleware:
             if _is_ambiguous(scope):
                 await _send_failure(channel, 400, "Bad request", context)
                 return
-            await self._application(scope, channel.receive, channel.send)
+            # What answers GET answers HEAD: the same without its body (RFC 9110, 9.3.2).
+            method = "GET" if scope["method"] == "HEAD" else scope["method"]
+            await self._application({**scope, "method": method}, channel.receive, channel.send)
         except SanicException as error:  # raised before there is a request to route
             await _send_failure(channel, error.status_code, "Bad request", context)
         except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer
@@ -93,12 +95,17 @@ class _Channel:
     The framework keeps it in reference cycles, and the server closes the connection
     only once nothing refers to its callables: so they are released, not left to the
     garbage collector.
+    The answer to HEAD ends where its body would begin; whoever streams that body is told
+    that the client has gone.
     """
 
-    def __init__(self, receive: Receive, send: Send, context: RequestContext) -> None:
+    def __init__(
+        self, receive: Receive, send: Send, context: RequestContext, *, is_head: bool
+    ) -> None:
         self._receive: Receive | None = receive
         self._send: Send | None = send
         self._context = context
+        self._head_ended = asyncio.Event() if is_head else None
 
     def release(self) -> None:
         """Give the connection back to the server; later calls do nothing."""
@@ -107,8 +114,11 @@ class _Channel:
     async def receive(self) -> Message:
         if self._receive is None:
             return {"type": "http.disconnect"}
-        message = await self._receive()
         context = self._context
+        if self._head_ended and context.is_body_ended:
+            await self._head_ended.wait()
+            return {"type": "http.disconnect"}
+        message = await self._receive()
         context.received_bytes += len(message.get("body", b""))
         context.is_client_gone |= message["type"] == "http.disconnect"
         context.is_body_ended |= context.is_client_gone or not message.get("more_body", False)
@@ -124,6 +134,11 @@ class _Channel:
             if context.has_body and not context.is_body_ended:
                 headers.append((b"connection", b"close"))
             message["headers"] = [*message["headers"], *headers]
+        elif self._head_ended:
+            if self._head_ended.is_set():
+                return
+            self._head_ended.set()
+            message = {"type": "http.response.body", "body": b""}
         await self._send(message)
 
 

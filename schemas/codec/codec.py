@@ -107,4 +107,5 @@ def _event(event_type: type[events.Event], record: dict[str, Any]) -> events.Eve
         record["attributes"] = tuple(
             events.AttributeColumn(**column) for column in record["attributes"]
         )
+        record["columns"] = tuple(events.ColumnMapping(**column) for column in record["columns"])
     return event_type(**{field.name: record[field.name] for field in fields(event_type)})

@@ -14,7 +14,7 @@ from typing import Final, Literal
 RULES_VERSION: Final = 3
 """2: custom attributes; a cell of an error file loses the apostrophe that it was given there.
 3: characters that nobody sees, addresses and phone numbers by libraries, dates with a time,
-more words for booleans."""
+more words for booleans; a line of delimiters alone is blank."""
 LIBRARIES: Final = {"email-validator": "2.4.0", "idna": "3.20", "phonenumbers": "9.0.43"}
 """Whose data decide about values: these versions are part of the rules' version."""
 
@@ -87,6 +87,11 @@ TRUE_WORDS: Final = FIRST_TRUE_WORDS | {"t", "on", "1.0"}
 FALSE_WORDS: Final = FIRST_FALSE_WORDS | {"f", "off", "0.0"}
 ADDED_COLUMNS: Final = ("Error Line", "Error Code", "Error Reason")
 """Columns of an error file, ignored when it is uploaded again."""
+MISSING_CELL: Final = "(this cell is missing)"
+"""In an error file, a cell that a line with too few fields lacks: nobody knows which it is.
+
+Uploaded again as it is, the line still lacks it; corrected, it is overwritten or emptied.
+"""
 
 
 @dataclass(frozen=True, slots=True)

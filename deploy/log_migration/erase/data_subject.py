@@ -118,7 +118,9 @@ class DataSubject:
         if self.is_unambiguous or job is None:
             return self.occurs_in(refused.raw) or self.occurs_in(refused.value or "")
         cells = [cell.strip().strip('"') for cell in split(refused.raw, job.delimiter)]
+        mapped = {plain_name(each.header): plain_name(each.field) for each in job.columns}
         names = [plain_name(name) for name in cells_of(job.header or "", job.delimiter)]
+        names = [mapped.get(name, name) for name in names]
         if len(names) == len(cells):
             key_name = plain_name(self.key_setting)
             cells = [cell for name, cell in zip(names, cells, strict=True) if name == key_name]

@@ -137,7 +137,8 @@ def supervised(
 
 
 def _can_fail(environ: Any, folder: Path) -> dict[str, str]:
-    return {**environ, "PYTHONPATH": str(_FAILING), "TEST_FAILING": str(folder / "failing")}
+    path = os.pathsep.join((str(_FAILING), str(CHECKOUT)))
+    return {**environ, "PYTHONPATH": path, "TEST_FAILING": str(folder / "failing")}
 
 
 @pytest.mark.parametrize(
@@ -189,9 +190,7 @@ def test_a_supervisor_that_fails_ends_the_command_and_all_its_services(
     env: Ground, tmp_path: Path
 ) -> None:
     """`./rollcall process` ends with 1; whoever started it starts it again."""
-    environ = _can_fail(env.environ, tmp_path) | {
-        "PYTHONPATH": os.pathsep.join((str(_FAILING), str(CHECKOUT)))
-    }
+    environ = _can_fail(env.environ, tmp_path)
     (tmp_path / "failing").write_text("supervisor")
     with (tmp_path / "log").open("wb") as out:
         process = subprocess.Popen(

@@ -84,9 +84,11 @@ def test_rejected_lines_are_corrected_in_rounds(rig_of_module: Rig) -> None:
     assert (third["inserted"], third["rejected"]) == (1, 2)
     answer = error_file(rig.client, int(third["id"]))
     records = list(csv.reader(io.StringIO(answer.content.decode("utf-8-sig")), delimiter=";"))
-    assert [record[7] for record in records[1:]] == ["STATE_REQUIRED", "TOO_MANY_FIELDS"]
+    # A line with too few fields is refused until somebody has said which cell it lacks.
+    assert [record[7] for record in records[1:]] == ["TOO_FEW_FIELDS", "TOO_MANY_FIELDS"]
     eve, bob = (";".join(record[:5]) for record in records[1:])
-    changes = {f"{eve};": f"{eve};Texas", f"{bob};;": f"{bob};Ohio;", ";surplus": ""}
+    changes = {f"{eve};(this cell is missing)": f"{eve};Texas"}
+    changes |= {f"{bob};;": f"{bob};Ohio;", ";surplus": ""}
     last = upload(rig, corrected(answer.content, changes))
     assert (last["inserted"], last["rejected"]) == (2, 0)
     users = rig.client.http.get(f"{BASE}/audience").json()["audience"]

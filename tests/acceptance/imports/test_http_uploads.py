@@ -74,6 +74,8 @@ def test_an_upload_is_known_from_the_instant_of_its_answer(services: Services) -
             "mode": "upsert",
             "fileName": "f.csv",
             "sha256": hashlib.sha256(CSV).hexdigest(),
+            "delimiter": "COMMA",
+            "charset": "utf-8",
             "total": 1,
             "inserted": 0,
             "updated": 0,

@@ -111,12 +111,29 @@ class _FaultError(Exception):
         self.fault: Fault = (code, line)
 
 
-def read_records(content: bytes, delimiter: str = ",") -> list[Record] | Fault:
+def read_records(
+    content: bytes, delimiter: str = ",", rules_version: int = 3
+) -> list[Record] | Fault:
     """The records of a UTF-8 file, blank ones left out, or the first fault on the way."""
     try:
-        return [record for record in _Reader(content, delimiter).records() if record[1]]
+        records = list(_Reader(content, delimiter).records())
     except _FaultError as error:
         return error.fault
+    if rules_version < 3:
+        return [(line, raw) for line, raw in records if raw]
+    return [(line, raw) for line, raw in records if not _is_blank(raw, delimiter)]
+
+
+def _is_blank(raw: str, delimiter: str) -> bool:
+    """Whether no cell holds anything but white space."""
+    cells, is_quoted = [""], False
+    for character in raw:
+        is_quoted ^= character == '"'
+        if character == delimiter and not is_quoted:
+            cells.append("")
+        else:
+            cells[-1] += character
+    return all(re.fullmatch(r'(|"\s*")', cell.strip()) for cell in cells)
 
 
 class _Reader:
@@ -185,7 +202,7 @@ class _Reader:
 
 def read_events(content: bytes, job: JobAccepted) -> list[UserRow | RowRejected]:
     """What a pass over a well-formed UTF-8 file comes to, each with sequence 0."""
-    records = read_records(content, job.delimiter)
+    records = read_records(content, job.delimiter, job.rules_version)
     assert isinstance(records, list), records
     (_, header), *lines = records
     names = [name.strip() for name in _cells(header, job.delimiter)]
@@ -209,6 +226,8 @@ def _event(
         return _row(job, names, cells, (number, line, raw))
     except RefusedLineError as error:
         reasons = REASONS if job.rules_version < 3 else LATER_REASONS
+        has_added = job.rules_version >= 3 and len(cells) > len(names)
+        added = sum(_plain(name) in ADDED for name in names) if has_added else 0
         faults: list[dict[str, Any]] = [
             {
                 "column": refusal.column,
@@ -216,8 +235,8 @@ def _event(
                 "reason": reasons[refusal.code].format(
                     column=refusal.column,
                     limit=refusal.limit,
-                    found=len(cells),
-                    expected=len(names),
+                    found=len(cells) - added,
+                    expected=len(names) - added,
                 ),
                 "value": refusal.value and refusal.value[: 255 if number else 1024],
             }

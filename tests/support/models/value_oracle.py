@@ -240,7 +240,8 @@ def _is_usual(plain: str) -> bool:
 def _later_date(text: str, column: str) -> date:
     """A date, perhaps with a time, which counts as the day that it is in UTC."""
     found = re.fullmatch(
-        r"(?P<date>[0-9-]{10}|[0-9/]{8,10}),?(?:(?:(?<=[0-9])[Tt]|(?<=[0-9,]) )(?P<time>[0-9:.,]+)"
+        r"(?P<date>[0-9-]{10}|[0-9/]{8,10}),?(?:(?:(?<=[0-9/-]{10})[Tt]|(?<=[0-9,]) )"
+        r"(?P<time>[0-9:.,]+)"
         r"(?P<half> ?[AaPp][Mm])?(?P<zone> ?(?:[Zz]|GMT|UTC|gmt|utc|[+-][0-9:]{2,5}))?)?",
         re.sub("[\u00a0\u202f]", " ", text),
     )
@@ -249,7 +250,7 @@ def _later_date(text: str, column: str) -> date:
             return _day_in_utc(_date(found["date"], column), found)
         if found and not text.endswith(","):
             return _date(text, column)
-    except (ValueError, OverflowError, Refusal):
+    except (Refusal, ValueError, OverflowError):
         pass
     raise Refusal(column, "DATE_INVALID", text)
 

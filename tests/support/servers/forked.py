@@ -2,7 +2,8 @@
 
 Hundreds of services are started by the suite; without this, importing is a quarter of its time.
 A process is real all the same: it runs ``python -m module`` with an environment, a log and a
-process group of its own, and can be killed and frozen.
+process group of its own, and can be killed and frozen; it ends with the tests, also where they
+are killed.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import runpy
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass
 from multiprocessing import forkserver
 from pathlib import Path
@@ -116,6 +118,14 @@ def _run(module: str, environ: dict[str, str], log: str) -> None:
     with Path(log).open("wb") as out, Path(os.devnull).open("rb") as nothing:
         for source, target in ((nothing, 0), (out, 1), (out, 2)):
             os.dup2(source.fileno(), target)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     sys.argv = [module]
     sys.orig_argv = [sys.executable, "-P", "-m", module]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(os.EX_UNAVAILABLE)

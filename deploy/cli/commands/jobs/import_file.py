@@ -5,7 +5,7 @@ import shutil
 import sys
 import tempfile
 import uuid
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,11 +17,13 @@ from deploy.api_client.job import JobCounts
 from deploy.api_client.retry import is_passing
 from deploy.api_client.upload import Upload, send, send_for_dry_run
 from deploy.cli.api_command import ApiCommand, call_options
+from deploy.cli.delimiter import Delimiter, shown_delimiter
 from deploy.cli.output.dry_run_preview import print_dry_run, replacement_text
 from deploy.cli.output.error_file import write_error_file
 from deploy.cli.output.job_progress import follow_job, send_upload
 from deploy.cli.output.tables import output, plain, print_counts, print_json, progress_console
 from deploy.cli.session import CommandError, api
+from ingest_api.parsing.file_format import AUTO
 
 _NOT_ALL_LINES = 1
 _NOT_SURE = 1
@@ -49,7 +51,8 @@ class _ImportOptions:
         "rollcall import users.csv",
         "rollcall import users.csv --mode upsert --dry-run",
         "rollcall import users.csv --mode upsert --errors rejected.csv",
-        "rollcall import export.txt.gz --delimiter PIPE --charset windows-1252",
+        "rollcall import mailchimp.csv --map 'Email Address=Email' --ignore-unknown",
+        "rollcall import export.txt.gz --delimiter '|' --charset windows-1252",
         "rollcall import kunden.csv --phone-region DE --date-order DMY",
         "rollcall import users.csv --max-rejected 0   # all or nothing",
         "rollcall import all.csv --mode delsert --max-delete-percent 5",
@@ -76,10 +79,11 @@ class _ImportOptions:
 )
 @click.option(
     "--delimiter",
-    type=click.Choice(["COMMA", "SEMI_COLON", "PIPE", "HYPHEN"]),
-    default="COMMA",
+    metavar="CHARACTER",
+    type=Delimiter(),
+    default="auto",
     show_default=True,
-    help="What stands between the cells of a line.",
+    help="What stands between cells: , ; | - or a tab (TAB); auto: what fits the header.",
 )
 @click.option("--charset", metavar="NAME", help="Encoding of the file.  [default: UTF-8]")
 @click.option(
@@ -119,6 +123,20 @@ class _ImportOptions:
     "is_sure",
     is_flag=True,
     help="Don't ask before a delsert; only on a terminal is asked at all.",
+)
+@click.option(
+    "--map",
+    "columns",
+    metavar="HEADER=FIELD",
+    multiple=True,
+    help="What a column of another name holds, or ignore; may be given for several.",
+)
+@click.option(
+    "--ignore-unknown",
+    "unknown_columns",
+    flag_value="ignore",
+    default=None,
+    help="Leave columns out whose names are unknown.",
 )
 @click.option("--dry-run", is_flag=True, help="Show what would happen, and change nothing.")
 @click.option(
@@ -210,6 +228,7 @@ def _try(client: ApiClient, upload: Upload, options: _ImportOptions) -> None:
     if options.as_json:
         print_json(answer)
     else:
+        _tell_delimiter(upload, answer)
         print_dry_run(output(), upload.name, answer)
     if answer["reject"]:
         sys.exit(_NOT_ALL_LINES)
@@ -229,7 +248,15 @@ def _import(client: ApiClient, upload: Upload, options: _ImportOptions) -> None:
     except KeyboardInterrupt:
         click.echo(f"Interrupted; the job goes on: `rollcall status {job_id} --wait`.", err=True)
         sys.exit(_INTERRUPTED)
+    _tell_delimiter(upload, status)
     _report(client, job_id, status, options)
+
+
+def _tell_delimiter(upload: Upload, answer: Mapping[str, Any]) -> None:
+    """Say which delimiter was found, where it is not the usual one."""
+    found = answer.get("delimiter")
+    if upload.delimiter == AUTO and found not in {None, "COMMA"}:
+        click.echo(f"Between the cells stands {shown_delimiter(str(found))}.", err=True)
 
 
 def _sent(client: ApiClient, upload: Upload, options: _ImportOptions) -> dict[str, Any]:

@@ -78,7 +78,28 @@ BAD_FILES = (
     BadFile("lone surrogate", _text(GOOD) + b"\xed\xa0\x80\n", "INVALID_BYTES", 3),
     BadFile("character cut off", _text(GOOD) + b"\xf0\x9f\xa6", "INVALID_BYTES", 3),
     BadFile("NUL", _text(GOOD, "a,b\0c,,\n"), "NUL_CHARACTER", 3, "Last Name"),
-    BadFile("UTF-32", b"\xff\xfe\0\0" + HEADER.encode("utf-32-le"), "NUL_CHARACTER"),
+    BadFile(
+        "UTF-32 without BOM",
+        _text(GOOD).decode().encode("utf-32-le"),
+        "UTF32_WITHOUT_BOM",
+        described={"charset": "utf-32"},
+    ),
+    BadFile(
+        "Shift_JIS cut off",
+        _text(GOOD) + "表".encode("cp932")[:1],
+        "INVALID_BYTES",
+        3,
+        None,
+        {"charset": "cp932"},
+    ),
+    BadFile(
+        "GB18030 with a byte of none",
+        _text(GOOD) + b"a,\xff,,\n",
+        "INVALID_BYTES",
+        3,
+        None,
+        {"charset": "gb18030"},
+    ),
     BadFile(
         "quote never closed", _text(GOOD, 'a,"b\n', GOOD * 3), "QUOTE_NOT_CLOSED", 3, "Last Name"
     ),
@@ -179,7 +200,49 @@ BAD_FILES = (
         "First Name",
         limits={"max_rows": 4},
     ),
-    BadFile("bare CR records", _text(GOOD).replace(b"\n", b"\r"), "BARE_CARRIAGE_RETURN"),
+    BadFile(
+        "LF in a file of CR",
+        _text(GOOD, GOOD).replace(b"\n", b"\r", 2),
+        "MIXED_LINE_ENDS",
+        3,
+        "Country",
+    ),
+    BadFile(
+        "CRLF in a file of CR",
+        HEADER.replace("\n", "\r").encode() + b"a,b,c,d\r\nx",
+        "MIXED_LINE_ENDS",
+        3,
+        "First Name",
+    ),
+    BadFile(
+        "quote never closed in a file of CR",
+        _text('a,"b\n', GOOD).replace(b"\n", b"\r"),
+        "QUOTE_NOT_CLOSED",
+        2,
+        "Last Name",
+    ),
+    BadFile(
+        "only delimiters after the header", _text(",,,\n", '"","",,\r\n', " , \n"), "NO_DATA_LINE"
+    ),
+    BadFile("only delimiters", b",,,\n;;\n", "UNKNOWN_COLUMN", 2, ";;"),
+    BadFile(
+        "sep= and another delimiter",
+        b"sep=;\r\n" + _text(GOOD),
+        "DELIMITER_CONTRADICTED",
+        described={"delimiter": ","},
+    ),
+    BadFile("sep= with a letter", b"\xef\xbb\xbfsep=x\n" + _text(GOOD), "DELIMITER_UNKNOWN"),
+    BadFile(
+        "sep= that is not the file's", b"sep=;\n" + _text(GOOD), "UNKNOWN_COLUMN", 2, HEADER.strip()
+    ),
+    BadFile("sep= and no more", b"sep=;\n", "EMPTY_FILE"),
+    BadFile(
+        "value without a column's name",
+        b"Email,,State\na@b.cd,,x\nb@b.cd,y,z\n",
+        "UNKNOWN_COLUMN",
+        1,
+        "",
+    ),
     BadFile("one bare CR", _text("a\rb,b,c,d\n"), "BARE_CARRIAGE_RETURN", 2, "First Name"),
     BadFile("CR at the end", _text("a,b,c,d\r"), "BARE_CARRIAGE_RETURN", 2, "Country"),
     BadFile("doubled CR", _text("a,b,c,d\r\r\n"), "BARE_CARRIAGE_RETURN", 2, "Country"),
@@ -250,6 +313,56 @@ GOOD_FILES = (
         gzip.compress(_PLAIN[:40]) + gzip.compress(_PLAIN[40:]),
         [_ADA, _BOB],
         file_name="users.csv.GZ",
+    ),
+    GoodFile("CR", _PLAIN.replace(b"\n", b"\r"), [_ADA, _BOB]),
+    GoodFile("CR, no end of the last line", _PLAIN.strip().replace(b"\n", b"\r"), [_ADA, _BOB]),
+    GoodFile(
+        "CR, other line breaks in cells",
+        _text('"A\nd\r\na\r",Lovelace,ada@example.com,UK\n')
+        .replace(b",UK\n", b",UK\r")
+        .replace(b"Country\n", b"Country\r"),
+        [["A\nd\r\na\r", *_ADA[1:]]],
+    ),
+    GoodFile("CR, blank lines", b"\r" + _PLAIN.replace(b"\n", b"\r\r"), [_ADA, _BOB]),
+    GoodFile("CR in a cell of a CRLF file", *_one("A\rd\r\ra")),
+    GoodFile("UTF-32 with BOM", _PLAIN.decode().encode("utf-32"), [_ADA, _BOB]),
+    GoodFile(
+        "UTF-32 BE with BOM", b"\0\0\xfe\xff" + _PLAIN.decode().encode("utf-32-be"), [_ADA, _BOB]
+    ),
+    GoodFile("two byte order marks", b"\xef\xbb\xbf" * 2 + _PLAIN, [_ADA, _BOB]),
+    GoodFile(
+        "two byte order marks of UTF-16",
+        ("\ufeff\ufeff" + _PLAIN.decode()).encode("utf-16-le"),
+        [_ADA, _BOB],
+    ),
+    GoodFile(
+        "Excel's Unicode text",
+        ("\ufeff" + _PLAIN.decode().replace(",", "\t")).encode("utf-16-le"),
+        [_ADA, _BOB],
+        "TAB",
+    ),
+    _delimited("TAB", "\t"),
+    GoodFile(
+        "a delimiter at the end of each line",
+        _PLAIN.replace(b"\n", b",\n"),
+        [[*_ADA, ""], [*_BOB, ""]],
+    ),
+    GoodFile(
+        "columns without name and value",
+        b'\xe2\x80\x8b,Email,,State, \n,a@b.cd,  ,x," "\n"",b@b.cd,,,\r\n',
+        [["", "a@b.cd", "  ", "x", " "], ["", "b@b.cd", "", "", ""]],
+    ),
+    GoodFile(
+        "rows of delimiters alone",
+        b",,,\n"
+        + _text(",,,\n", GOOD, ",\n", '"",,"",""\n', " , ,,\u3000\n", _BOB_LINE, ",,,,,,\n,,"),
+        [_ADA, _BOB],
+    ),
+    GoodFile(
+        "a byte order mark in the header",
+        b"First\xc2\xa0Name,Last Name,\xef\xbb\xbfE\xe2\x80\x8bmail,Coun\xc2\xadtry\n"
+        + GOOD.encode(),
+        [_ADA],
     ),
     GoodFile("file name with a path", _PLAIN, [_ADA, _BOB], file_name="../../etc/passwd.csv"),
     GoodFile("file name with quotes", _PLAIN, [_ADA, _BOB], file_name="a\"b'c.csv"),

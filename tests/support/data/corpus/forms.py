@@ -112,7 +112,7 @@ BAD_FORMS = (
 BAD_OPTIONS = (
     ("DELIMITER", (b"PIPE", b"COMMA", b"SEMI_COLON")),
     ("DELIMITER", (b"PIPE", b"PIPE", b"PIPE")),
-    ("DELIMITER", (b"TAB",)),
+    ("DELIMITER", (b"SPACE",)),
     ("DELIMITER", (b"",)),
     ("importType", (b"merge",)),
     ("importType", (b"insert", b"delsert")),

@@ -2,75 +2,25 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ingest_api.parsing.columns import read_cells
 from ingest_api.parsing.errors import FileFault
-from ingest_api.parsing.file_format import DELIMITERS, FileFormat, Limits, charset_named
+from ingest_api.parsing.file_format import DELIMITERS, FileFormat, Limits
 from ingest_api.parsing.records import FileRecords
 from tests.support.data.corpus.files import BAD_FILES, GOOD, GOOD_FILES, HEADER
 from tests.support.models.file_oracle import read_records
+from tests.support.models.record_reading import Dribble, cells_of, fault_of, records_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from ingest_api.parsing.decode import Readable
     from tests.support.data.corpus.files import BadFile, GoodFile
     from tests.support.models.file_oracle import Record
 
 NAMES = ["First Name", "Last Name", "Email"]
-
-
-class Dribble:
-    """A stream that gives a few bytes at a time, however many are asked for."""
-
-    def __init__(self, content: bytes, sizes: Sequence[int]) -> None:
-        self._rest = content
-        self._sizes = list(sizes)
-
-    def read(self, size: int) -> bytes:
-        """The next few bytes."""
-        self._sizes.append(self._sizes.pop(0))
-        taken = self._rest[: min(size, self._sizes[-1])]
-        self._rest = self._rest[len(taken) :]
-        return taken
-
-
-def records_of(readable: Readable, limits: Limits | None = None, **described: Any) -> list[Record]:
-    """The header and the data records, with their lines."""
-    file = FileRecords(readable, FileFormat(**described), limits)
-    found: list[Record] = []
-    number = 1
-    for block in file.blocks():
-        assert block.first_record_number == number
-        number += len(block)
-        found += [(int(line), block.raw(index)) for index, line in enumerate(block.lines)]
-    return [(file.header.line, file.header.raw), *found]
-
-
-def cells_of(content: bytes, **described: Any) -> list[list[str]]:
-    """The cells of every data record."""
-    file = FileRecords(io.BytesIO(content), FileFormat(**described))
-    found: list[list[str]] = []
-    for block in file.blocks():
-        whole = np.ones(len(block), np.bool_)
-        columns = read_cells(block, whole, len(file.header.names))
-        found += [list(row) for row in zip(*(c.to_pylist() for c in columns), strict=True)]
-    return found
-
-
-def fault_of(readable: Readable, limits: Limits | None = None, **described: Any) -> FileFault:
-    """The fault that refuses the file."""
-    with pytest.raises(FileFault) as caught:
-        records_of(readable, limits, **described)
-    return caught.value
 
 
 @pytest.mark.parametrize("bad", BAD_FILES, ids=lambda bad: bad.name)
@@ -208,45 +158,11 @@ def test_a_cell_that_begins_with_a_byte_order_mark_keeps_it() -> None:
     assert cells_of(content) == [["\ufeffa@b.cd", "x"], ["\ufeffc@d.ef", "y"]]
 
 
-@pytest.mark.parametrize(
-    ("charset", "bom", "told"),
-    [
-        ("utf-8", b"", None),
-        ("utf-8", b"\xef\xbb\xbf", None),
-        ("utf-8", b"\xef\xbb\xbf", "utf-8"),
-        ("utf-16-le", b"\xff\xfe", None),
-        ("utf-16-be", b"\xfe\xff", None),
-        ("utf-16-le", b"\xff\xfe", "utf-8"),
-        ("utf-16-be", b"\xfe\xff", "utf-16"),
-        ("utf-16-le", b"", "utf-16-le"),
-        ("iso8859-1", b"", "iso8859-1"),
-    ],
-)
-@pytest.mark.parametrize("is_packed", [False, True])
-def test_charsets_come_out_as_text(
-    charset: str, bom: bytes, told: str | None, is_packed: bool
-) -> None:
-    """The mark decides, else what was told, else UTF-8; gzip makes no difference."""
-    last = "Müller" if charset.startswith("iso") else "Mü🦊李\u2028\u0301"
-    content = bom + f"First Name,Last Name,Email\nJ,{last},a@b.cd\n".encode(charset)
-    packed = gzip.compress(content[:9]) + gzip.compress(content[9:]) + b"\0\0"
-    readable = Dribble(packed if is_packed else content, [1, 2, 3])
-    described = FileFormat(charset=told, compression="gzip" if is_packed else "none")
+def test_line_breaks_in_cells_of_a_file_of_carriage_returns_count_as_lines() -> None:
+    """Whichever they are; a record's line is where an editor shows it."""
+    content = b'Email\r"a\nb\r\nc\rd"\rx@y.zz\r'
 
-    file = FileRecords(readable, described)
-    raws = [block.raw(0) for block in file.blocks()]
-
-    assert raws == [f"J,{last},a@b.cd"]
-    assert file.charset == charset
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [("UTF8", "utf-8"), ("Latin1", "iso8859-1"), ("utf-7", None), ("zip", None), ("x\0", None)],
-)
-def test_only_plain_charsets_are_taken(name: str, expected: str | None) -> None:
-    """Codecs that are no charsets, or keep a state, are unknown."""
-    assert charset_named(name) == expected
+    assert records_of(io.BytesIO(content)) == [(1, "Email"), (2, '"a\nb\r\nc\rd"'), (6, "x@y.zz")]
 
 
 cells = st.text(st.sampled_from('ab ,;|-"\r\n\té🦊\ufeff'), max_size=6)
@@ -273,12 +189,37 @@ def test_what_was_written_as_csv_is_read_again(
     lines = [delimiter.join(map(written, row)) for row in [NAMES, *rows]]
     text = line_end.join(lines) + ("" if ends_open else line_end)
 
-    assert cells_of(text.encode(), delimiter=delimiter) == [list(row) for row in rows]
+    written_rows = cells_of(text.encode(), delimiter=delimiter, rules_version=2)
+
+    assert written_rows == [list(row) for row in rows]
 
 
 fragments = st.sampled_from(
     [b"a", b",", b'"', b'""', b"\n", b"\r\n", b"\r", b"\0", "é".encode(), b"\xc3", b"\xff", b"-,"]
 )
+
+
+def swapped(text: bytes) -> bytes:
+    """The text with line feeds for carriage returns and the reverse."""
+    return text.translate(bytes.maketrans(b"\r\n", b"\n\r"))
+
+
+@given(st.lists(st.sampled_from([b"a", b",", b'"', b'""', b"\r", b"\0", b"\xc3"]), max_size=30))
+@settings(deadline=None)
+def test_a_file_of_carriage_returns_is_read_as_one_of_line_feeds(body: list[bytes]) -> None:
+    """Records, or the first fault with its line, are those of the same file with line feeds."""
+    content = b"Email,State\r" + b"".join(body)
+    found: list[list[Record] | tuple[str, int, str | None]] = []
+    for text in (content, swapped(content)):
+        try:
+            records = records_of(io.BytesIO(text))
+            if text == content:
+                records = [(line, swapped(raw.encode()).decode()) for line, raw in records]
+            found.append(records)
+        except FileFault as fault:
+            found.append((fault.code, fault.line, fault.column))
+
+    assert found[0] == found[1]
 
 
 @example(b'a\r"\n')
@@ -302,18 +243,37 @@ def test_any_bytes_are_read_as_by_a_plain_reader(body: bytes) -> None:
     assert found == expected
 
 
+headers = st.sampled_from(
+    [
+        b"Email,State\n",
+        b"Email,State\r",
+        b"Email,State\r\n",
+        b"Email,,State\n",
+        b"\r\r,,\rEmail,State\r",
+        b"sep=,\r\nEmail,State\r\n",
+        b"sep=;\nEmail,State\n",
+        b"\xef\xbb\xbf\xef\xbb\xbfEmail,State\n",
+        b'"Em\rail",Error Line,Error Code,Error Reason\n',
+        b'"',
+        b"",
+    ]
+)
+
+
+@example(b"\r\r,,\rEmail,State\r", b"a-b-c\r", 5, [3], "-")
 @given(
+    headers,
     st.lists(fragments, max_size=40).map(b"".join),
     st.integers(1, 40),
     st.lists(st.integers(1, 20), min_size=1, max_size=4),
-    st.sampled_from(",-"),
+    st.sampled_from([",", "-", "auto", None]),
 )
 @settings(deadline=None)
 def test_cutting_the_stream_changes_nothing(
-    body: bytes, block_bytes: int, sizes: list[int], delimiter: str
+    header: bytes, body: bytes, block_bytes: int, sizes: list[int], delimiter: str | None
 ) -> None:
     """Records, lines, columns and faults are the same for every size of reads and blocks."""
-    content = b"Email,State\n".replace(b",", delimiter.encode()) + body
+    content = (header.replace(b",", b"-") if delimiter == "-" else header) + body
     bounds = {"max_record_bytes": 25, "max_columns": 4, "max_cell_bytes": 15, "max_rows": 5}
     whole: Any
     parts: Any
