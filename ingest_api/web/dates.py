@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
+
+from schemas.read_model.tables import ADDED, LACKS_ADDED
 
 if TYPE_CHECKING:
     from datetime import date
@@ -13,20 +15,14 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
-_HAS_READ_MODEL: Final = """
-SELECT to_regclass('public.users') IS NOT NULL
-   AND to_regclass('public.jobs') IS NOT NULL
-   AND to_regclass('public.rejections') IS NOT NULL AS is_there
-"""
-
 
 async def has_read_model(database: Database) -> bool:
-    """Return whether the processor has created its tables.
+    """Return whether a processor has made the views that are read, with all their columns.
 
     Raises:
         StoreUnavailableError: Postgres doesn't answer.
     """
-    return bool((await database.select(_HAS_READ_MODEL))[0]["is_there"])
+    return not await database.select(LACKS_ADDED, ADDED)
 
 
 @lru_cache(4096)  # the users of a page have few times between them, and each takes microseconds

@@ -22,6 +22,7 @@ from psycopg.rows import class_row, tuple_row
 from psycopg.types.json import Jsonb
 
 from processor.errors import RefusedToStartError
+from processor.tables.public_views import show
 from processor.tables.retry_backoff import pause_s
 from schemas.read_model import tables as read_model
 
@@ -297,24 +298,6 @@ def select_expired(cursor: psycopg.Cursor, *, retired_s: float, unused_s: float)
     """Instances retired, or not read from, for longer than that."""
     cursor.execute(_EXPIRED, {"retired_s": retired_s, "unused_s": unused_s})
     return [row[0] for row in cursor.fetchall()]
-
-
-def show(cursor: psycopg.Cursor, schema: str) -> None:
-    """Let the views in ``public`` show the instance; of other columns they are made anew.
-
-    Hardly waits for readers: while it did, all that come after them would wait for it.
-
-    Raises:
-        psycopg.errors.LockNotAvailable: a reader is in a transaction with one of them.
-    """
-    cursor.execute("SET LOCAL lock_timeout = '100ms'")
-    views = sql.SQL(read_model.public_views()).format(schema=sql.Identifier(schema))
-    try:
-        with cursor.connection.transaction():
-            cursor.execute(views)
-    except errors.InvalidTableDefinition:
-        cursor.execute(read_model.drop_public_views())
-        cursor.execute(views)
 
 
 def hold(cursor: psycopg.Cursor, active: Instance) -> list[int]:

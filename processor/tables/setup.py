@@ -20,8 +20,8 @@ from processor.tables.instance_registry import (
     fetch_active,
     is_left_alone,
     request,
-    show,
 )
+from processor.tables.public_views import show, show_earlier
 from schemas.read_model import tables as read_model
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def ensure_active(connection: psycopg.Connection, settings: Settings, log: Log) 
         if check_version(active):
             check_tables(cursor, settings, active.schema, log)
             return active
+        show_earlier(cursor, active.schema, active.version or 0)
         if not is_left_alone(cursor, "upgrade"):
             request(cursor, "upgrade", "processor")
         return None

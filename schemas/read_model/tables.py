@@ -15,6 +15,25 @@ VERSION: Final = 6
 """The version of the tables and of how the log is projected to them; a projection of another
 version is rebuilt, never altered.  4: producer rows are checked by the rules of values;
 5: the users that a delsert removes are counted; 6: every fault of a rejected line is told."""
+ADDED_COLUMNS: Final[dict[str, tuple[int, str, LiteralString]]] = {
+    "jobs": (5, "deleted", "0::bigint"),
+    "job_partitions": (5, "deleted", "0::bigint"),
+    "rejections": (6, "further_faults", "NULL::json"),
+}
+"""By view, the column that came with a version, and its value in tables of an earlier one: readers
+read those until new tables take their place."""
+ADDED: Final = {
+    "views": [*ADDED_COLUMNS],
+    "columns": [column for _, column, _ in ADDED_COLUMNS.values()],
+}
+LACKS_ADDED: LiteralString = """
+SELECT 1 AS lacks FROM unnest(%(views)s::text[], %(columns)s::text[]) AS added (view, "column")
+WHERE NOT EXISTS (
+    SELECT 1 FROM pg_attribute
+    WHERE attrelid = to_regclass('public.' || added.view) AND attname = added."column"
+)
+"""
+"""Has rows, with the parameters :data:`ADDED`, where the views in ``public`` lack such a column."""
 OUTCOME_CHANNEL: Final = "rollcall_outcomes"
 """NOTIFY channel: ids of events, separated by spaces, whose write_outcome has been committed."""
 API_SOURCE: Final = "rollcall-api"
@@ -56,7 +75,9 @@ STAGED_USER: LiteralString = """
 """Columns of temporary tables whose rows are to become users."""
 
 
-_PUBLIC_VIEW: Final = "CREATE OR REPLACE VIEW public.<name> AS SELECT * FROM {schema}.<name>;\n"
+_PUBLIC_VIEW: Final = (
+    "CREATE OR REPLACE VIEW public.<name> AS SELECT *<added> FROM {schema}.<name>;\n"
+)
 _VIEW: Final = re.compile(r"CREATE OR REPLACE VIEW \{schema\}\.(\w+) AS")
 
 
@@ -75,10 +96,21 @@ def registry_ddl() -> LiteralString:
     return _text("instances.sql")
 
 
-def public_views() -> LiteralString:
-    """Return the statements that make the views in ``public`` show one projection, ``{schema}``."""
-    views = (_PUBLIC_VIEW.replace("<name>", name) for name in _view_names())
+def public_views(version: int = VERSION) -> LiteralString:
+    """Return the statements that make the views in ``public`` show one projection, ``{schema}``.
+
+    ``version`` is that of its tables, at least 4: columns that came later have a fixed value.
+    """
+    views = (
+        _PUBLIC_VIEW.replace("<added>", _added(name, version)).replace("<name>", name)
+        for name in _view_names()
+    )
     return cast("LiteralString", "".join(views))
+
+
+def _added(view: str, version: int) -> str:
+    since, column, value = ADDED_COLUMNS.get(view, (0, "", ""))
+    return f", {value} AS {column}" if version < since else ""
 
 
 def drop_public_views() -> LiteralString:
