@@ -11,8 +11,11 @@ SELECT job_id, partition, inserted, updated, unchanged, rejected FROM {schema}.j
 """
 _OTHER_REASONS: LiteralString = """
 SELECT count(*) FROM (
-    SELECT * FROM {new}.rejection WHERE code <> {erased}
-    EXCEPT ALL SELECT * FROM {old}.rejection
+    SELECT job_id, record_number, line, "column", code, reason, value, raw, further_faults::text
+    FROM {new}.rejection WHERE code <> {erased}
+    EXCEPT ALL
+    SELECT job_id, record_number, line, "column", code, reason, value, raw, further_faults::text
+    FROM {old}.rejection
 ) AS differing
 """
 _TOTALS: LiteralString = """

@@ -27,9 +27,13 @@ _SAME: Final[dict[str, LiteralString]] = {
     "attributes": "SELECT * FROM {schema}.attributes",
     "outcomes of other producers' records": "SELECT * FROM {schema}.sources",
 }
+_REASONS: LiteralString = """
+SELECT job_id, record_number, line, "column", code, reason, value, raw, further_faults::text
+FROM {schema}.rejections
+"""
 _SAME_KEY: Final[dict[str, LiteralString]] = {
     "users with their keys": "SELECT key," + _OF_USERS,
-    "reasons of refused lines": "SELECT * FROM {schema}.rejections",
+    "reasons of refused lines": _REASONS,
 }
 _OTHER_KEY: LiteralString = """
 SELECT count(*) FROM {new}.users WHERE key IS DISTINCT FROM {value}
