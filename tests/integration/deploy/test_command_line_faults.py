@@ -249,7 +249,11 @@ def test_attributes_are_sent_in_the_type_they_have() -> None:
     ]
     script = {
         f"{_BASE}/admin/attributes": [Answer(body=json.dumps({"attributes": definitions}))],
-        f"{_BASE}/audience/9": [Answer(body='{"id": "9", "message": "done"}')],
+        f"{_BASE}/audience": [Answer(body='{"audience": []}')],
+        f"{_BASE}/audience/9": [
+            Answer(body='{"id": "9", "email": "a@b.example"}'),
+            Answer(body='{"id": "9", "message": "done"}'),
+        ],
     }
     given = ("score=-0.5", "vip=TRUE", "plan=007", "note=")
     attributes = [part for pair in given for part in ("--attribute", pair)]

@@ -23,7 +23,11 @@ def test_the_process_ends_without_finalizing_the_interpreter(tmp_path: Path) -> 
     ended = subprocess.run(
         [sys.executable, "-m", "ingest_api"],
         cwd=CHECKOUT,
-        env={**os.environ, "PYTHONPATH": str(tmp_path), "ROLLCALL_PORT": "none"},
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join((str(tmp_path), str(CHECKOUT))),
+            "ROLLCALL_PORT": "none",
+        },
         capture_output=True,
         text=True,
         check=False,
