@@ -81,6 +81,7 @@ def test_an_upload_is_known_from_the_instant_of_its_answer(services: Services) -
             "updated": 0,
             "unchanged": 0,
             "rejected": 0,
+            "deleted": 0,
             "rowsPerSecond": None,
             "startedDate": None,
             "finishedDate": None,
@@ -322,7 +323,7 @@ def test_a_fault_that_no_repetition_mends_ends_the_process(env: Ground, services
     """With its reason, instead of being unready for ever."""
     with psycopg.connect(env.conninfo, autocommit=True) as connection:
         connection.execute("CREATE SCHEMA rollcall_api")
-        connection.execute("CREATE VIEW rollcall_api.account AS SELECT 1 AS something_else")
+        connection.execute("CREATE TABLE rollcall_api.account (role text)")
     service = services.start("ingest_api", port=str(free_port()))
     wait_until(lambda: not service.is_running, 30)
     assert service.process.returncode == 1
