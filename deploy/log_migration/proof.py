@@ -24,6 +24,12 @@ SELECT job_id, mode, state, lines, inserted, updated, unchanged, rejected, file_
        accepted_at, accepted_by, started_at, finished_at
 FROM {schema}.jobs
 """
+# json has no equality.
+REASONS: Final[LiteralString] = """
+SELECT job_id, record_number, line, "column", code, reason, value, raw,
+       further_faults::text AS further_faults
+FROM {schema}.rejection
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from typing import Final, LiteralString
 
-from deploy.log_migration.proof import JOBS, Proof
+from deploy.log_migration.proof import JOBS, REASONS, Proof
 
 _JOB_PARTITIONS: LiteralString = """
 SELECT job_id, partition, inserted, updated, unchanged, rejected FROM {schema}.job_partition
 """
 _OTHER_REASONS: LiteralString = """
 SELECT count(*) FROM (
-    SELECT job_id, record_number, line, "column", code, reason, value, raw, further_faults::text
-    FROM {new}.rejection WHERE code <> {erased}
-    EXCEPT ALL
-    SELECT job_id, record_number, line, "column", code, reason, value, raw, further_faults::text
-    FROM {old}.rejection
+    SELECT * FROM (<new>) AS told WHERE code <> {erased}
+    EXCEPT ALL <old>
 ) AS differing
-"""
+""".replace("<new>", REASONS.replace("{schema}", "{new}")).replace(
+    "<old>", REASONS.replace("{schema}", "{old}")
+)
 _TOTALS: LiteralString = """
 SELECT (SELECT total FROM {old}.user_total) - (SELECT count(*) FROM {old}.users WHERE key = {key}),
        (SELECT total FROM {new}.user_total)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, LiteralString
 
 from psycopg import sql
 
-from deploy.log_migration.proof import JOBS, Proof, prove
+from deploy.log_migration.proof import JOBS, REASONS, Proof, prove
 from schemas.rules.attributes import is_attribute
 
 if TYPE_CHECKING:
@@ -27,13 +27,9 @@ _SAME: Final[dict[str, LiteralString]] = {
     "attributes": "SELECT * FROM {schema}.attributes",
     "outcomes of other producers' records": "SELECT * FROM {schema}.sources",
 }
-_REASONS: LiteralString = """
-SELECT job_id, record_number, line, "column", code, reason, value, raw, further_faults::text
-FROM {schema}.rejections
-"""
 _SAME_KEY: Final[dict[str, LiteralString]] = {
     "users with their keys": "SELECT key," + _OF_USERS,
-    "reasons of refused lines": _REASONS,
+    "reasons of refused lines": REASONS,
 }
 _OTHER_KEY: LiteralString = """
 SELECT count(*) FROM {new}.users WHERE key IS DISTINCT FROM {value}
