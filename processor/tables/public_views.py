@@ -37,6 +37,8 @@ def show_earlier(cursor: psycopg.Cursor, schema: str, version: int) -> None:
     Columns that came since have a fixed value.  Where readers are in the way it is for the next
     try.
     """
+    if version < read_model.READABLE_SINCE:
+        return
     if cursor.execute(read_model.LACKS_ADDED, read_model.ADDED).fetchone():
         with contextlib.suppress(errors.LockNotAvailable), cursor.connection.transaction():
             show(cursor, schema, version)

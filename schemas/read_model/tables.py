@@ -15,6 +15,9 @@ VERSION: Final = 6
 """The version of the tables and of how the log is projected to them; a projection of another
 version is rebuilt, never altered.  4: producer rows are checked by the rules of values;
 5: the users that a delsert removes are counted; 6: every fault of a rejected line is told."""
+READABLE_SINCE: Final = 4
+"""Tables of this version and later are read until new ones take their place; of earlier ones, the
+views in ``public`` stay what they were."""
 ADDED_COLUMNS: Final[dict[str, tuple[int, str, LiteralString]]] = {
     "jobs": (5, "deleted", "0::bigint"),
     "job_partitions": (5, "deleted", "0::bigint"),
@@ -99,7 +102,8 @@ def registry_ddl() -> LiteralString:
 def public_views(version: int = VERSION) -> LiteralString:
     """Return the statements that make the views in ``public`` show one projection, ``{schema}``.
 
-    ``version`` is that of its tables, at least 4: columns that came later have a fixed value.
+    ``version`` is that of its tables, at least :data:`READABLE_SINCE`: columns that came later have
+    a fixed value.
     """
     views = (
         _PUBLIC_VIEW.replace("<added>", _added(name, version)).replace("<name>", name)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tests.support.clients.client import Client
 from tests.support.data.files import tidy_csv
 from tests.support.models.verdict import select
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.support.servers.rig import Rig
@@ -18,9 +19,10 @@ _ROWS = 40_000
 def test_two_processors_share_the_work(rig_of_two: Rig) -> None:
     """Both hold partitions while a job goes on."""
     rig = rig_of_two
+    holders = "SELECT DISTINCT holder_pid FROM projection_1.projection_offset"
+    wait_until(lambda: len(select(rig.env, holders)) == 2, 60, saying="both have joined")
     rig.run(tidy_csv(range(_ROWS)))
-    holders = select(rig.env, "SELECT DISTINCT holder_pid FROM projection_1.projection_offset")
-    assert len(holders) == 2
+    assert len(select(rig.env, holders)) == 2
     rig.assert_as_modelled()
 
 

@@ -152,8 +152,12 @@ def test_ctrl_c_leaves_the_job_alone(shell_alone: _Shell) -> None:
     """It says how to follow the job, which goes on."""
     shell = shell_alone
     shell.rig.processors[0].freeze()
-    command = shell.start("import", shell.file(tidy_csv(range(3))))
-    wait_until(lambda: shell.rig.client.statuses()["total"] == 1, 30, saying="it is accepted")
+    command = shell.start("import", shell.file(tidy_csv(range(3))), FORCE_COLOR="1")
+    assert command.stderr is not None
+    shown = ""
+    while "Import " not in shown:  # the bar that follows the job, after that of the upload
+        shown += (character := command.stderr.read(1))
+        assert character, shown
 
     command.send_signal(signal.SIGINT)
     _, stderr = command.communicate(timeout=60)
@@ -161,7 +165,8 @@ def test_ctrl_c_leaves_the_job_alone(shell_alone: _Shell) -> None:
     job_id = shell.rig.client.statuses()["statuses"][0]["id"]
     shell.rig.processors[0].thaw()
     assert command.returncode == 130
-    assert stderr == f"Interrupted; the job goes on: `rollcall status {job_id} --wait`.\n"
+    words = f"Interrupted; the job goes on: `rollcall status {job_id} --wait`.\n"
+    assert stderr.endswith(words)
     assert shell.rig.wait_ended(int(job_id))["inserted"] == 3
 
 

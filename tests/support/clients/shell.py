@@ -52,11 +52,11 @@ class Shell:
         assert done.returncode == 0, done.stdout + done.stderr
         return json.loads(done.stdout)
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, **environ: str) -> subprocess.Popen[str]:
         """The command, running."""
         return subprocess.Popen(
             [*COMMAND, *arguments],
-            env=self.environ({}),
+            env=self.environ(environ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
