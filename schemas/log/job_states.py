@@ -23,6 +23,7 @@ COUNTS: Final[tuple[str, ...]] = (*OUTCOMES, "deleted")
 """What is counted of a job: the outcomes of its lines, and the users that it removed."""
 
 UPLOAD_ACCEPTED: Final = "File uploaded successfully, import is in progress."
+UNDO_QUEUED: Final = "The import is to be undone once it has ended"
 REVERTING: Final = "The import is being undone"
 REVERTING_FAILED: Final = "The import is being undone: the last try failed, and is made again"
 REVERTED: Final = "The import was undone"

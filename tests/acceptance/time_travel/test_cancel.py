@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.servers.rig import Rig
+    from tests.support.servers.services import Service
 
 pytestmark = pytest.mark.usefixtures("builder")
 TIMEOUT_S = 180
@@ -24,9 +25,9 @@ MANY = 100_000
 
 
 @pytest.fixture
-def builder(rig: Rig) -> None:
+def builder(rig: Rig) -> Service:
     """The process that makes tables without a job."""
-    rig.services.builder()
+    return rig.services.builder()
 
 
 def instances(rig: Rig) -> int:
@@ -72,18 +73,61 @@ def test_a_job_that_runs_is_as_if_it_had_never_run(rig: Rig, mode: str) -> None:
     rig.assert_as_modelled()
 
 
+def test_a_cancellation_survives_whatever_is_killed(rig: Rig, builder: Service) -> None:
+    """The publisher in the middle of the pass, the processor behind it, the builder at work."""
+    rig.run(tidy_csv(range(100)))
+    with Reader(rig.env) as reader:
+        job_id = rig.submit(tidy_csv(range(50, MANY), word="b"), "delsert")
+        wait_until(lambda: rig.client.status(job_id)["inserted"] > 0, TIMEOUT_S, every_s=0.01)
+        rig.publisher.kill()
+        assert rig.client.change("cancel", job_id).status_code == 200
+        rig.processors[0].kill()
+        wait_until(lambda: instances(rig) == 2, TIMEOUT_S, saying="tables without it are asked for")
+        builder.kill()
+        later = rig.submit(tidy_csv(range(90, 110), word="c"), "upsert")
+        rig.restart_publisher()
+        rig.restart_processor()
+        rig.services.builder()
+        rig.client.wait_state(job_id, "CANCELLED", timeout_s=TIMEOUT_S)
+    assert set(reader.counts) == {100}
+    rig.wait_ended(later)
+    rig.assert_as_modelled()
+
+
 def test_an_undo_of_a_job_that_runs_is_queued(rig: Rig) -> None:
-    """It is REVERTING until it has ended, then REVERTED; it can be done again."""
+    """It begins when the job has ended, also over a restart of the API, and can be taken back."""
     rig.run(tidy_csv(range(20)))
     rig.processors[0].freeze()
     job_id = rig.submit(tidy_csv(range(10, 40), word="b"), "upsert")
     assert rig.client.change("undo", job_id).status_code == 200
-    assert rig.client.status(job_id)["state"] == "REVERTING"
+    status = rig.client.status(job_id)
+    assert (status["state"], status["statusMessage"], status["revertedBy"]) == (
+        "REVERTING", "The import is to be undone once it has ended", "admin",
+    )  # fmt: skip
+    for change, words in (("undo", "being undone already"), ("redo", "is queued")):
+        refused = rig.client.change(change, job_id)
+        assert (refused.status_code, words in refused.text) == (409, True), refused.text
+    rig.api.kill()
+    rig.restart_api()
     rig.processors[0].thaw()
-    rig.client.wait_state(job_id, "REVERTED", timeout_s=TIMEOUT_S)
+    status = rig.client.wait_state(job_id, "REVERTED", timeout_s=TIMEOUT_S)
+    assert counts(status) == (20, 10, 0, 0)
     rig.assert_as_modelled()
     wait_until(lambda: rig.client.change("redo", job_id).status_code == 200, TIMEOUT_S)
     rig.client.wait_state(job_id, "COMPLETED", timeout_s=TIMEOUT_S)
+    rig.assert_as_modelled()
+
+
+def test_a_job_whose_undo_is_queued_can_be_cancelled(rig: Rig) -> None:
+    """Then nothing is queued any more."""
+    rig.processors[0].freeze()
+    job_id = rig.submit(tidy_csv(range(10)))
+    for change in ("undo", "cancel"):
+        answer = rig.client.change(change, job_id)
+        assert answer.status_code == 200, answer.text
+    rig.processors[0].thaw()
+    status = rig.client.wait_state(job_id, "CANCELLED", timeout_s=TIMEOUT_S)
+    assert (status["revertedBy"], status["cancelledBy"]) == (None, "admin")
     rig.assert_as_modelled()
 
 
