@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.clients.client import counts
+from tests.support.clients.client import BASE, counts
 from tests.support.clients.shell import Shell
 from tests.support.data.files import tidy_csv
 from tests.support.models.verdict import select
@@ -92,6 +93,34 @@ def test_a_cancellation_survives_whatever_is_killed(rig: Rig, builder: Service) 
     assert set(reader.counts) == {100}
     rig.wait_ended(later)
     rig.assert_as_modelled()
+
+
+def test_of_a_cancelled_job_there_is_nothing_to_see(rig: Rig) -> None:
+    """Neither while its turn is still to come, nor afterwards: no errors, users, or past."""
+    rig.run(tidy_csv(range(20)))
+    rig.publisher.freeze()
+    job_id = rig.submit(tidy_csv(range(10, 40), word="b") + b"unfit\n", "delsert")
+    later = rig.submit(tidy_csv(range(30, 35), word="c"), "upsert")
+    assert rig.client.change("cancel", job_id).status_code == 200
+    http, path = rig.client.http, f"{BASE}/batchinfo"
+    with http.stream("GET", f"{path}/status/{job_id}/events", timeout=TIMEOUT_S) as events:
+        states = [json.loads(line[5:])["state"] for line in events.iter_lines() if "data:" in line]
+    assert (states[-1], set(states[:-1]) <= {"CANCELLING"}) == ("CANCELLED", True)
+    for early in (f"{path}/proof/{job_id}", f"{BASE}/audience?asOf={job_id}"):
+        answer = http.get(early)
+        assert (answer.status_code, "has not ended" in answer.text) == (409, True)
+
+    rig.publisher.thaw()
+    rig.wait_ended(later)
+
+    assert http.get(f"{path}/errors/{job_id}").json() == {"Errors": [], "total": 0}
+    file = http.get(f"{path}/errors/{job_id}", headers={"Accept": "text/csv"})
+    assert len(file.text.splitlines()) == 1
+    proof = http.get(f"{path}/proof/{job_id}").json()
+    assert (proof["state"], proof["isProven"], proof["usersLeft"]) == ("CANCELLED", True, 0)
+    assert http.get(f"{BASE}/audience?asOf={job_id}", timeout=TIMEOUT_S).json()["total"] == 20
+    diff = http.get(f"{BASE}/audience/diff?from={job_id}&to=now", timeout=TIMEOUT_S).json()
+    assert (diff["added"], diff["changed"], diff["removed"]) == (5, 0, 0)
 
 
 def test_an_undo_of_a_job_that_runs_is_queued(rig: Rig) -> None:
