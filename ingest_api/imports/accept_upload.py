@@ -157,15 +157,11 @@ class UploadAcceptance:
         if event.mode == "delsert" and event.rejected_lines == event.lines:
             message = "Not one line of the file is valid, so it can't replace the audience."
             raise invalid_file(Detail("NO_VALID_LINE", message))
-        return await self._answer(event, request, form.options)
-
-    async def _answer(
-        self, event: JobAccepted, request: ImportRequest, options: ImportOptions
-    ) -> int | DryRunAnswer:
-        limits = limits_of(options, self._defaults)
-        if options.is_dry_run:
+        limits = limits_of(form.options, self._defaults)
+        if form.options.is_dry_run:
             return await self._dry_runs.dry_run(event, limits, request.until_gone)
-        await self._dry_runs.check_limits(event, limits, request.until_gone)
+        keys = received.survey.keys
+        await self._dry_runs.check_limits(event, limits, request.until_gone, keys=keys)
         return await self._accept(event)
 
     async def _accept(self, event: JobAccepted) -> int:
