@@ -153,10 +153,7 @@ class UploadAcceptance:
             raise UnavailableError(NOTHING_KEPT) from None
         finally:
             receiver.release()
-        event = job_accepted(request, form, received)
-        if event.mode == "delsert" and event.rejected_lines == event.lines:
-            message = "Not one line of the file is valid, so it can't replace the audience."
-            raise invalid_file(Detail("NO_VALID_LINE", message))
+        event = _checked(job_accepted(request, form, received))
         limits = limits_of(form.options, self._defaults)
         if form.options.is_dry_run:
             return await self._dry_runs.dry_run(event, limits, request.until_gone)
@@ -188,6 +185,14 @@ def check_key(reconciliation_key: str, attributes: Sequence[Attribute]) -> None:
             " defined yet: define it as a reconciliation key, then upload the file again."
         )
         raise invalid_file(Detail("KEY_ATTRIBUTE_UNDEFINED", message, column=reconciliation_key))
+
+
+def _checked(event: JobAccepted) -> JobAccepted:
+    """Return the event, unless it is of a delsert without anybody in it."""
+    if event.mode == "delsert" and event.rejected_lines == event.lines:
+        message = "Not one line of the file is valid, so it can't replace the audience."
+        raise invalid_file(Detail("NO_VALID_LINE", message))
+    return event
 
 
 def _conflict() -> ConflictError:

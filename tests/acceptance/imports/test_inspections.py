@@ -76,7 +76,7 @@ def test_what_comes_after_the_file_is_too_late(rig_of_module: Rig) -> None:
     """It would have been read otherwise; and what an import alone takes is unknown."""
     body = (
         b'--b\r\nContent-Disposition: form-data; name="uploadFile"; filename="a.csv"\r\n\r\n'
-        b"Email\nx\n\r\n--b\r\n"
+        b"Email\n" + b"x\n" * 200_000 + b"\r\n--b\r\n"
         b'Content-Disposition: form-data; name="importType"\r\n\r\nupsert\r\n--b--\r\n'
     )
     headers = {"Content-Type": "multipart/form-data; boundary=b"}
