@@ -16,9 +16,18 @@ from tests.support.models.model import FIELDS, RefusedError, checked_values, key
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from schemas.events import JobAccepted
+    from schemas.events import JobAccepted, JobMode, RowMode
     from tests.support.models.model import Job, Line
 
+
+ROW_MODES: dict[JobMode, RowMode] = {
+    "insert": "insert",
+    "upsert": "upsert",
+    "delsert": "delsert",
+    "update": "upsert",
+    "ignore": "insert",
+    "delete": "upsert",
+}
 
 _STARTED_MS = 1_772_366_400_123
 """Of the first record of a log in memory: in March 2026."""
@@ -155,6 +164,18 @@ def _event(job: Job, line: Line, *, sequence: int) -> UserRow | RowRejected:
             value=None,
             raw="",
         )
+    if job.mode == "delete":
+        return UserRow(
+            job_id=job.job_id,
+            record_number=line.record_number,
+            line=line.line,
+            sequence=sequence,
+            mode="upsert",
+            key=key_of(values),
+            present=0,
+            occurred_at=job.accepted_at,
+            raw="",
+        )
     dated: dict[str, Any] = dict(values)
     dated["last_active_date"] = values["last_active_date"] or job.accepted_at.date()
     present = sum(1 << at for at, name in enumerate(FIELDS) if values[name] is not None)
@@ -163,7 +184,7 @@ def _event(job: Job, line: Line, *, sequence: int) -> UserRow | RowRejected:
         record_number=line.record_number,
         line=line.line,
         sequence=sequence,
-        mode=job.mode,
+        mode=ROW_MODES[job.mode],
         key=key_of(values),
         present=present,
         occurred_at=job.accepted_at,

@@ -20,7 +20,7 @@ from tests.support.models.value_oracle import SUBSCRIPTIONS, Refusal, is_free, s
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from schemas.events import AttributeColumn
+    from schemas.events import AttributeColumn, JobMode, RowMode
 
 FIELDS = {
     "firstname": "first_name",
@@ -49,6 +49,15 @@ HEADERS = {
 ORDER = tuple(HEADERS)
 ADDED = {"errorline", "errorcode", "errorreason"}
 REQUIRED = ("first_name", "last_name", "email", "country")
+CHANGING = ("upsert", "update")
+ROW_MODES: dict[JobMode, RowMode] = {
+    "insert": "insert",
+    "upsert": "upsert",
+    "delsert": "delsert",
+    "update": "upsert",
+    "ignore": "insert",
+    "delete": "upsert",
+}
 KEYS = {"email": "email", "mobileNumber": "mobile_number"}
 USA = ("usa", "us", "united states", "united states of america")
 REASONS = {
@@ -283,11 +292,13 @@ def _row(
         )
         for field, cell in zip(names_of_fields, _held(names, cells), strict=True)
     }
+    if job.mode == "delete":  # nothing else is read
+        texts = {key_field: texts[key_field]}
     values, refusals = _values(job, texts, columns, types)
     if values[key_field] is None:
         refusals.append(Refusal(columns[key_field], "KEY_MISSING", ""))
     lacks = _lacks(values)
-    if job.mode != "upsert":
+    if job.mode not in (*CHANGING, "delete"):
         refusals += [
             Refusal(columns.get(field, HEADERS[field]), code, texts.get(field))
             for field, code in lacks
@@ -296,6 +307,19 @@ def _row(
     if refusals:
         raise RefusedLineError(refusals)
     key = str(values[key_field])
+    key = key.lower() if key_field == "email" else key
+    if job.mode == "delete":
+        return UserRow(
+            job_id=job.job_id,
+            record_number=place[0],
+            line=place[1],
+            sequence=0,
+            mode="upsert",
+            key=key,
+            present=0,
+            occurred_at=job.accepted_at,
+            raw=place[2],
+        )
     found: dict[str, Any] = {"last_active_date": job.accepted_at.date()}
     found |= {name: value for name, value in values.items() if value is not None and name[0] != "@"}
     return UserRow(
@@ -303,12 +327,12 @@ def _row(
         record_number=place[0],
         line=place[1],
         sequence=0,
-        mode=job.mode,
-        key=key.lower() if key_field == "email" else key,
+        mode=ROW_MODES[job.mode],
+        key=key,
         attributes=_attributes(job, values),
         present=_present(job, values),
         occurred_at=job.accepted_at,
-        raw=place[2] if lacks or job.mode != "upsert" else None,
+        raw=place[2] if lacks or job.mode not in ("upsert", "ignore") else None,
         **found,
     )
 
@@ -353,7 +377,7 @@ def _type(field: str, types: dict[str, AttributeColumn]) -> str | None:
 
 
 def _attributes(job: JobAccepted, values: dict[str, Any]) -> dict[str, str | None]:
-    is_cleared = job.mode == "upsert" and job.blank_cells == "clear"
+    is_cleared = job.mode in CHANGING and job.blank_cells == "clear"
     found: dict[str, str | None] = {}
     for field, value in values.items():
         if field[0] == "@" and (value is not None or is_cleared):
@@ -370,7 +394,7 @@ def _lacks(values: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _present(job: JobAccepted, values: dict[str, Any]) -> int:
-    if job.mode == "upsert":
+    if job.mode in CHANGING:
         is_set = {
             field
             for field, value in values.items()
