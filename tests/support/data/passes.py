@@ -11,23 +11,21 @@ from ingest_api.publisher.encode_pass import FilePass
 from schemas.codec import codec
 from schemas.events import JobOpened, JobSealed, RowRejected, UserRow
 from schemas.log.topics import partition_of
-from tests.support.models.model import FIELDS, RefusedError, checked_values, key_of, lines_of
+from tests.support.models.model import (
+    FIELDS,
+    ROW_MODES,
+    RefusedError,
+    checked_values,
+    key_of,
+    lines_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from schemas.events import JobAccepted, JobMode, RowMode
+    from schemas.events import JobAccepted
     from tests.support.models.model import Job, Line
 
-
-ROW_MODES: dict[JobMode, RowMode] = {
-    "insert": "insert",
-    "upsert": "upsert",
-    "delsert": "delsert",
-    "update": "upsert",
-    "ignore": "insert",
-    "delete": "upsert",
-}
 
 _STARTED_MS = 1_772_366_400_123
 """Of the first record of a log in memory: in March 2026."""

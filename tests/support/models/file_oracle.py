@@ -15,12 +15,13 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 from schemas.events import ChunkRange, JobAccepted, RowRejected, UserRow
+from tests.support.models.model import CHANGING, ROW_MODES
 from tests.support.models.value_oracle import SUBSCRIPTIONS, Refusal, is_free, stripped, value_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from schemas.events import AttributeColumn, JobMode, RowMode
+    from schemas.events import AttributeColumn
 
 FIELDS = {
     "firstname": "first_name",
@@ -49,15 +50,6 @@ HEADERS = {
 ORDER = tuple(HEADERS)
 ADDED = {"errorline", "errorcode", "errorreason"}
 REQUIRED = ("first_name", "last_name", "email", "country")
-CHANGING = ("upsert", "update")
-ROW_MODES: dict[JobMode, RowMode] = {
-    "insert": "insert",
-    "upsert": "upsert",
-    "delsert": "delsert",
-    "update": "upsert",
-    "ignore": "insert",
-    "delete": "upsert",
-}
 KEYS = {"email": "email", "mobileNumber": "mobile_number"}
 USA = ("usa", "us", "united states", "united states of america")
 REASONS = {
@@ -307,20 +299,9 @@ def _row(
     if refusals:
         raise RefusedLineError(refusals)
     key = str(values[key_field])
-    key = key.lower() if key_field == "email" else key
-    if job.mode == "delete":
-        return UserRow(
-            job_id=job.job_id,
-            record_number=place[0],
-            line=place[1],
-            sequence=0,
-            mode="upsert",
-            key=key,
-            present=0,
-            occurred_at=job.accepted_at,
-            raw=place[2],
-        )
     found: dict[str, Any] = {"last_active_date": job.accepted_at.date()}
+    if job.mode == "delete":
+        values, found = {}, {}
     found |= {name: value for name, value in values.items() if value is not None and name[0] != "@"}
     return UserRow(
         job_id=job.job_id,
@@ -328,7 +309,7 @@ def _row(
         line=place[1],
         sequence=0,
         mode=ROW_MODES[job.mode],
-        key=key,
+        key=key.lower() if key_field == "email" else key,
         attributes=_attributes(job, values),
         present=_present(job, values),
         occurred_at=job.accepted_at,
@@ -394,7 +375,7 @@ def _lacks(values: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _present(job: JobAccepted, values: dict[str, Any]) -> int:
-    if job.mode in CHANGING:
+    if job.mode in (*CHANGING, "delete"):
         is_set = {
             field
             for field, value in values.items()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from schemas.events import JobMode
+    from schemas.events import JobMode, RowMode
 
 TEXT_FIELDS = ("first_name", "last_name", "country", "state")
 FIELDS = (
@@ -33,7 +33,14 @@ FIELDS = (
 )
 REQUIRED = ("first_name", "last_name", "email", "country")
 SUBSCRIPTIONS = FIELDS[-3:]
-MODES = ("insert", "upsert", "delsert", "update", "ignore", "delete")
+ROW_MODES: dict[JobMode, RowMode] = {
+    "insert": "insert",
+    "upsert": "upsert",
+    "delsert": "delsert",
+    "update": "upsert",
+    "ignore": "insert",
+    "delete": "upsert",
+}
 CHANGING = ("upsert", "update")
 """The modes that change a user who is there."""
 _USA = {"usa", "us", "united states", "united states of america"}

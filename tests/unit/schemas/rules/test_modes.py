@@ -22,7 +22,7 @@ from schemas.events import JOB_MODES, JobOpened
 from schemas.read_model.tables import ddl
 from schemas.rules.modes import MODES
 from tests.support.checkout import CHECKOUT
-from tests.support.data import chaos_history, passes
+from tests.support.data import chaos_history
 from tests.support.models import model
 
 if TYPE_CHECKING:
@@ -87,9 +87,8 @@ PLACES: dict[str, Callable[[], Iterable[str]]] = {
     "rollcall jobs --mode": lambda: _choices(jobs),
     "README.md": _document("README.md"),
     "docs/design/projection.md": _document("docs/design/projection.md"),
-    "tests/support/data/passes.py: ROW_MODES": lambda: passes.ROW_MODES,
     "tests/support/data/chaos_history.py: MODES": lambda: chaos_history.MODES,
-    "tests/support/models/model.py: MODES": lambda: model.MODES,
+    "tests/support/models/model.py: ROW_MODES": lambda: model.ROW_MODES,
 }
 
 
