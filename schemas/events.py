@@ -7,22 +7,31 @@ Rows travel in batches (see :mod:`schemas.codec.columnar`), so :class:`UserRow` 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 if TYPE_CHECKING:
     from datetime import date, datetime
 
-JobMode = Literal["insert", "upsert", "delsert"]
+JobMode = Literal["insert", "upsert", "delsert", "update", "ignore", "delete"]
 RowMode = Literal["insert", "upsert", "delsert", "delete"]
 DateOrder = Literal["MDY", "DMY", "YMD"]
 JobState = Literal[
-    "ACCEPTED", "PROCESSING", "COMPLETED", "COMPLETED_WITH_ERRORS", "REVERTING", "REVERTED"
+    "ACCEPTED",
+    "PROCESSING",
+    "COMPLETED",
+    "COMPLETED_WITH_ERRORS",
+    "REVERTING",
+    "REVERTED",
+    "CANCELLING",
+    "CANCELLED",
 ]
 AttributeType = Literal["string", "number", "boolean", "date"]
-ErasedOutcome = Literal["none", "inserted", "updated", "unchanged", "rejected", "refused"]
+ErasedOutcome = Literal[
+    "none", "inserted", "updated", "unchanged", "rejected", "refused", "deleted"
+]
 LogMoveStage = Literal["HELD", "RELEASED", "MOVED"]
 
-JOB_MODES: tuple[JobMode, ...] = ("insert", "upsert", "delsert")
+JOB_MODES: tuple[JobMode, ...] = get_args(JobMode)
 NO_JOB = 0
 """The ``previous_job_id`` of the first job of a log."""
 
@@ -210,6 +219,16 @@ class JobRestored:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JobCancelled:
+    """From here on a job that has not ended counts as if it had never run, for good."""
+
+    job_id: int
+    attempt: str
+    requested_at: datetime
+    requested_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobStatus:
     """A full snapshot of a job; the higher ``version`` is the later.
 
@@ -278,6 +297,7 @@ Event = (
     | JobVoided
     | JobReverted
     | JobRestored
+    | JobCancelled
     | JobStatus
     | AttributeDefined
     | LogConfigured

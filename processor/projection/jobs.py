@@ -23,7 +23,7 @@ from processor.decoding.decode_and_accept import repeated_job
 from processor.errors import RecordRefusedError
 from schemas.codec.codec import encode
 from schemas.events import JobStatus
-from schemas.log.job_states import OUTCOMES
+from schemas.log.job_states import COUNTS, line_outcomes
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -63,6 +63,7 @@ SET version = version + 1, sealed_partitions = sealed_partitions + %(sealed)s,
 WHERE job_id = %(job_id)s
 RETURNING sealed_partitions, mode
 """
+_IS_CANCELLED: LiteralString = "SELECT FROM public.cancelled_job WHERE job_id = %(job_id)s"
 _FINISH: LiteralString = """
 UPDATE {schema}.job
 SET finished_at = counted.sealed_at,
@@ -187,6 +188,8 @@ class JobChanges:
         if is_whole:
             cursor.execute(self._sql(_FINISH), parameters)
         ends_delsert = is_whole and held[1] == "delsert" and not is_reverted
+        if ends_delsert:
+            ends_delsert = cursor.execute(_IS_CANCELLED, {"job_id": job_id}).fetchone() is None
         return WrittenJob(job_id, is_whole=is_whole, ends_delsert=ends_delsert)
 
     def status(self, cursor: psycopg.Cursor, job_id: int) -> JobStatus:
@@ -224,8 +227,8 @@ def log_finished(status: JobStatus) -> None:
     log = structlog.stdlib.get_logger("rollcall.processor").bind(
         job_id=status.job_id, mode=status.mode, state=status.state, lines=status.lines
     )
-    outcomes = {name: getattr(status, name) for name in OUTCOMES}
-    if status.state == "REVERTED" or sum(outcomes.values()) == status.lines:
-        log.info("job finished", **outcomes, deleted=status.deleted)
+    counts = {name: getattr(status, name) for name in COUNTS}
+    if status.state == "REVERTED" or line_outcomes(status.mode, counts) == status.lines:
+        log.info("job finished", **counts)
     else:
-        log.error("outcomes do not add up to the lines", **outcomes)
+        log.error("outcomes do not add up to the lines", **counts)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from schemas.config.settings import Settings
+    from schemas.events import JobMode
 
 APPLICATION: Final = "rollcall-verification"
 _ATTEMPTS: Final = 5
@@ -37,6 +38,7 @@ SELECT topic, topic_id, partitions, reconciliation_key, active_generation FROM {
 _GENERATIONS: LiteralString = """
 SELECT generation, COALESCE(job_id, 0) FROM {schema}.generation
 """
+_CANCELLED: LiteralString = "SELECT job_id FROM public.cancelled_job"
 _OFFSETS: LiteralString = """
 SELECT partition, next_offset, generation, is_indexed, sealed_job_id, open_job_id, open_mode,
        next_sequence, digest
@@ -113,7 +115,7 @@ class JobRow:
     """A row of job."""
 
     job_id: int
-    mode: str
+    mode: JobMode
     lines: int
     file_name: str | None
     sha256: str
@@ -143,11 +145,6 @@ class JobPartitionRow:
     rows: int | None
     digest: int | None
 
-    @property
-    def outcomes(self) -> tuple[int, int, int, int]:
-        """The outcomes of its rows."""
-        return self.inserted, self.updated, self.unchanged, self.rejected
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tables:
@@ -163,6 +160,7 @@ class Tables:
     reconciliation_key: str
     active_generation: int
     generations: dict[int, int]
+    cancelled: frozenset[int]
     offsets: dict[int, OffsetRow]
     user_counts: dict[tuple[int, int], int]
     attributes: dict[tuple[int, str], str]
@@ -300,6 +298,7 @@ def _read_tables(connection: psycopg.Connection, settings: Settings, schema: str
         reconciliation_key=reconciliation_key,
         active_generation=active_generation,
         generations=dict(select(_GENERATIONS)),
+        cancelled=frozenset(row[0] for row in select(_CANCELLED)),
         offsets={row[0]: OffsetRow(*row) for row in select(_OFFSETS, topic=topic)},
         user_counts={(row[0], row[1]): row[2] for row in select(_USER_COUNTS)},
         attributes={(row[0], row[1]): row[2] for row in select(_ATTRIBUTES)},

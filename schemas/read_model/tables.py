@@ -11,10 +11,11 @@ import re
 from importlib import resources
 from typing import Final, LiteralString, cast
 
-VERSION: Final = 6
+VERSION: Final = 7
 """The version of the tables and of how the log is projected to them; a projection of another
 version is rebuilt, never altered.  4: producer rows are checked by the rules of values;
-5: the users that a delsert removes are counted; 6: every fault of a rejected line is told."""
+5: the users that a delsert removes are counted; 6: every fault of a rejected line is told;
+7: a job may update, ignore or delete."""
 READABLE_SINCE: Final = 4
 """Tables of this version and later are read until new ones take their place; of earlier ones, the
 views in ``public`` stay what they were."""
@@ -37,6 +38,15 @@ WHERE NOT EXISTS (
 )
 """
 """Has rows, with the parameters :data:`ADDED`, where the views in ``public`` lack such a column."""
+HIDE_CANCELLED: LiteralString = """
+INSERT INTO public.cancelled_job (job_id)
+SELECT job_id FROM unnest(%(job_ids)s::bigint[]) AS job_id
+WHERE job_id NOT IN (SELECT job_id FROM public.job_states WHERE state <> 'PROCESSING')
+ON CONFLICT DO NOTHING
+RETURNING job_id
+"""
+"""Keeps the processors from showing what these delserts make, where they have not ended before:
+what is shown stays until tables without it take its place, and a replay shows it too."""
 OUTCOME_CHANNEL: Final = "rollcall_outcomes"
 """NOTIFY channel: ids of events, separated by spaces, whose write_outcome has been committed."""
 API_SOURCE: Final = "rollcall-api"

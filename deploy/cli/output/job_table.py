@@ -11,6 +11,7 @@ from rich.text import Text
 
 from deploy.cli.output.tables import plain, print_line
 from schemas.events import JobState
+from schemas.rules.modes import REMOVING
 
 _STATES: Mapping[JobState, str] = {
     "ACCEPTED": "waiting",
@@ -19,6 +20,8 @@ _STATES: Mapping[JobState, str] = {
     "COMPLETED_WITH_ERRORS": "errors",
     "REVERTING": "undoing",
     "REVERTED": "undone",
+    "CANCELLING": "cancelling",
+    "CANCELLED": "cancelled",
 }
 _DATE = "%m/%d/%Y %I:%M:%S %p GMT"
 _SHORTEST_FILE, _LONGEST_FILE = 12, 40
@@ -80,7 +83,7 @@ def _number(name: str) -> Callable[[Mapping[str, Any]], str]:
 
 
 def _deleted(job: Mapping[str, Any]) -> str:
-    return f"{job['deleted']:,}" if job["deleted"] or job["mode"] == "delsert" else ""
+    return f"{job['deleted']:,}" if job["deleted"] or job["mode"] in REMOVING else ""
 
 
 def _sent(job: Mapping[str, Any]) -> str:

@@ -31,6 +31,7 @@ RULES: dict[str, str | None] = {
     "GET /health/ready": None,
     "GET /metrics": None,
     f"POST {BASE}/audience/import": "importer",
+    f"POST {BASE}/audience/inspect": "importer",
     f"GET {BASE}/audience": "reader",
     f"GET {BASE}/audience/*": "reader",
     f"GET {BASE}/audience/diff": "reader",
@@ -47,6 +48,7 @@ RULES: dict[str, str | None] = {
     f"GET {BASE}/batchinfo/proof/*": "reader",
     f"POST {BASE}/batchinfo/undo/*": "importer",
     f"POST {BASE}/batchinfo/redo/*": "importer",
+    f"POST {BASE}/batchinfo/cancel/*": "importer",
     f"GET {BASE}/batchinfo/sources": "reader",
     f"GET {BASE}/admin/dead-letters": "admin",
     f"GET {BASE}/admin/dead-letters/*": "admin",
@@ -202,7 +204,16 @@ def test_a_manager_replaces_the_audience(gate: Gate) -> None:
         assert answer.status_code == 200, answer.text
 
 
-@pytest.mark.parametrize(("mode", "role"), [("insert", "importer"), ("delsert", "manager")])
+@pytest.mark.parametrize(
+    ("mode", "role"),
+    [
+        ("insert", "importer"),
+        ("update", "importer"),
+        ("ignore", "importer"),
+        ("delsert", "manager"),
+        ("delete", "manager"),
+    ],
+)
 def test_a_mode_that_can_delete_needs_a_higher_role(gate: Gate, mode: str, role: str) -> None:
     """Wherever the upload says its mode."""
     _, token = gate.add_token("an importer", "importer")

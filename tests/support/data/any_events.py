@@ -11,6 +11,7 @@ from schemas.events import (
     AttributeDefined,
     ChunkRange,
     JobAccepted,
+    JobCancelled,
     JobOpened,
     JobRestored,
     JobReverted,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 NOBODYS_JOB: Final = 7_000_000_000
 _LIKE_A_JOBS: Final = (
-    UserRow, RowRejected, RowErased, JobOpened, JobReverted, JobRestored,
+    UserRow, RowRejected, RowErased, JobOpened, JobReverted, JobRestored, JobCancelled,
 )  # fmt: skip
 _BITS: Final = {"int": 32, "long": 64}
 _NUMBERS: Final = (0, -1, 1, 2, 3, 4, 5, 6)
@@ -101,6 +102,7 @@ class AnyRecords:
             values["chunks"] = ChunkRange(**values["chunks"])
             columns = values["attributes"]
             values["attributes"] = tuple(AttributeColumn(**column) for column in columns)
+        values.pop("variant", None)
         return cast("Any", event_type)(**values)
 
     def _value(self, schema: Any, name: str) -> Any:
