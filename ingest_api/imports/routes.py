@@ -53,7 +53,7 @@ def add_import_route(
     @api.post("/audience/import", stream=True)
     @described(IMPORT)
     async def import_users(request: Request[Any, Any]) -> ImportAccepted | DryRunAnswer:
-        account = account_of(request, "importer")
+        account = account_of(request)
         _check_media(request)
         check_declared(request, limits)
         with concurrency.slot(account.name):
@@ -68,7 +68,7 @@ def add_import_route(
     @api.post("/audience/inspect", stream=True)
     @described(INSPECT)
     async def inspect_file(request: Request[Any, Any]) -> InspectionShown:
-        account = account_of(request, "importer")
+        account = account_of(request)
         _check_media(request)
         check_declared(request, limits)
         with concurrency.slot(account.name):
@@ -86,7 +86,7 @@ def _import_request(
     operation: Operation,
 ) -> ImportRequest:
     return ImportRequest(
-        account=account_of(request, "importer"),
+        account=account_of(request),
         options=options_in_head(header_values(request, "delimiter"), query_values(request)),
         idempotency_key=idempotency_key(header_values(request, "idempotency-key"), invalid_option),
         attributes=attributes,
