@@ -52,6 +52,7 @@ from ingest_api.proofs.routes import add_proof_route
 from ingest_api.publisher.consumer_lag import ConsumerLag
 from ingest_api.undo.own_undo import OwnUndo
 from ingest_api.undo.preview import UndoPreviews
+from ingest_api.undo.queue import UndoQueue
 from ingest_api.undo.routes import add_undo_routes
 from ingest_api.undo.undo import Undo
 from ingest_api.uploads.concurrency_limit import ConcurrencyLimit
@@ -92,6 +93,7 @@ class Parts:
     job_proofs: JobProofs
     undo: Undo
     undo_previews: UndoPreviews
+    undo_queue: UndoQueue
     error_reader: ErrorReader
     user_reader: UserReader
     instances: InstanceRegistry
@@ -149,6 +151,7 @@ def make_parts(settings: ApiSettings) -> Parts:
         job_proofs=JobProofs(database, log_reader, schemas),
         undo=Undo(database, job_log, jobs, log_start),
         undo_previews=UndoPreviews(database),
+        undo_queue=UndoQueue(job_log, jobs),
         error_reader=ErrorReader(database, job_log.ledger.reverts),
         user_reader=UserReader(database, shared.reconciliation_key),
         instances=instances,
