@@ -172,9 +172,8 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
     app.config.FALLBACK_ERROR_FORMAT = "json"
     api = Blueprint("api", url_prefix=BASE_PATH)
     limits = BodyLimits(parts.settings.max_upload_bytes, parts.settings.body_idle_timeout_s)
-    add_import_route(
-        api, parts.uploads, database=parts.database, concurrency=parts.concurrency, limits=limits
-    )
+    definitions = parts.user_writes.attributes
+    add_import_route(api, parts.uploads, definitions, concurrency=parts.concurrency, limits=limits)
     parts.user_writes.add_routes(api)
     parts.producers.add_routes(api)
     _add_routes_of_jobs(api, parts)
@@ -186,7 +185,7 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
     shared = parts.settings.shared
     progress = ConsumerLag(shared.kafka, shared.topics.user_events, shared.group)
     readiness = Readiness(
-        shared.topics, parts.job_log, parts.database, parts.startup, progress=progress
+        parts.settings, parts.job_log, parts.database, parts.startup, progress=progress
     )
     add_health_routes(public, readiness)
     add_description_routes(public, parts.settings.shared)

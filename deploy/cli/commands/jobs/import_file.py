@@ -144,6 +144,13 @@ class _ImportOptions:
     default=None,
     help="Leave columns out whose names are unknown.",
 )
+@click.option(
+    "--add-unknown",
+    "unknown_columns",
+    flag_value="attribute",
+    default=None,
+    help="Define custom attributes for them, of text; takes the role admin.",
+)
 @click.option("--dry-run", is_flag=True, help="Show what would happen, and change nothing.")
 @click.option(
     "--errors",
