@@ -88,6 +88,11 @@ class Outcomes:
     )
     incomplete: list[int] = field(default_factory=list[int])
 
+    @property
+    def refused(self) -> list[int]:
+        """The ids of all rows that were refused."""
+        return [conflict[0] for conflict in self.conflicts] + self.incomplete
+
 
 class LeafWriter:
     """Writes rounds into one leaf; its statements are composed once, to be prepared."""
