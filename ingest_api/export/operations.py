@@ -64,7 +64,7 @@ JOB_RESULTS: Final = Operation(
         400: UNKNOWN_JOB_ID,
         409: either(
             refused("The job has not ended.", RUNS),
-            refused("The job is undone.", UNDONE),
+            refused("The job is undone or cancelled.", UNDONE),
             refused("The tables are of an earlier version.", TOO_OLD),
         ),
     },

@@ -1,1 +1,1 @@
-"""`rollcall import`, `jobs`, `status`, `errors`, `proof`, `undo` and `redo`."""
+"""`rollcall import`, `jobs`, `status`, `errors`, `proof`, `undo`, `redo` and `cancel`."""

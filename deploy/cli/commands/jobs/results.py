@@ -34,7 +34,7 @@ def results(*, job_id: str, output: Path, format_name: str | None, url: str) -> 
     """Write what became of each line of the job JOB_ID, in the order of its file.
 
     Line, outcome, the user's id and key; of a rejected line the column, code and reason.
-    The job must have ended; one that is undone has no results.
+    The job must have ended; one that is undone or cancelled has no results.
     """
     console = progress_console()
     format_name = file_format(output, format_name)
