@@ -45,8 +45,8 @@ RUNS: Final = (
     " COMPLETED or COMPLETED_WITH_ERRORS, as …/batchinfo/status/{id}/events tells at once"
 )
 UNDONE: Final = (
-    "The job counts as if it had never run, so its lines have no outcomes: where it was undone, redo"
-    " it (…/batchinfo/redo/{id}) to have them again; where it was cancelled, upload its file again"
+    "The job counts as if it had never run, so its lines have no outcomes: where it was undone,"
+    " redo it (…/batchinfo/redo/{id}) to have them again; where it was cancelled, upload it again"
 )
 TOO_OLD: Final = (
     "The tables are of an earlier version, which kept no outcomes by line: ask again once the"
