@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from ingest_api.auth.middleware import account_of
 from ingest_api.errors import invalid_parameter
 from ingest_api.export.audience import Export, exported_users
-from ingest_api.export.file_answer import requested_format, send_file
 from ingest_api.export.operations import EXPORT, JOB_RESULTS, PERSON
 from ingest_api.jobs.job_parameter import job_named
 from ingest_api.openapi.described import described
 from ingest_api.users.read_routes import filter_of
 from ingest_api.web.parameters import query_values
+from ingest_api.web.streaming import requested_format, send_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
