@@ -19,7 +19,7 @@ _UNREACHABLE_S = 60.0
 class JobCounts:
     """A job's progress: the outcomes add up to `total` once it has ended.
 
-    `deleted` counts no lines, but the users that it removed.
+    `deleted` counts the users that it removed; lines only where each deletes one.
     """
 
     state: str
@@ -38,8 +38,9 @@ class JobCounts:
 
     @property
     def done(self) -> int:
-        """The number of lines that have an outcome."""
-        return self.inserted + self.updated + self.unchanged + self.rejected
+        """The number of lines that have an outcome; deleted is one of a file of keys."""
+        outcomes = self.inserted + self.updated + self.unchanged + self.rejected
+        return min(self.total, outcomes + self.deleted)
 
     @property
     def has_ended(self) -> bool:

@@ -49,7 +49,7 @@ _JOBS_AT_ONCE: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """The number of users, and of those that a delsert would remove."""
+    """The number of users, and of those that the job would remove."""
 
     users: int
     removed: int
@@ -67,13 +67,12 @@ class KeyComparison:
 class ComparisonResult:
     """The outcomes that a job would give its lines.
 
-    ``lines`` counts them by outcome: ``insert``, ``update``, ``unchanged``, or the
-    code of a rejection.
+    ``lines`` counts them by outcome: ``insert``, ``update``, ``unchanged``, ``delete``, or
+    the code of a rejection.
     ``samples`` are the first lines of each, in order: places as in ``compared_outcome``,
     with ``line``, ``raw``, the line's values, and those of its user ``before_`` and
     ``after_`` it.
-    ``deleted`` are the first users that are not in the file, by id; none unless it
-    would replace the audience.
+    ``deleted`` are the first users that would go, by id.
     """
 
     lines: dict[str, int]
@@ -159,9 +158,9 @@ class DryRunComparison:
         await self._run(statements.FIND_REPEATED)
         await self._run(statements.join_outcomes(mode))
         (repeated,) = await self._select(statements.HAS_REPEATED)
-        if mode == "upsert" and repeated["is_so"]:
+        if statements.traces(mode) and repeated["is_so"]:
             await self._run(statements.trace_repeated())
-            await self._run(statements.traced_outcomes())
+            await self._run(statements.traced_outcomes(mode))
 
     async def _samples(self, mode: JobMode, places: Sequence[Row]) -> dict[str, list[Row]]:
         samples: defaultdict[str, list[Row]] = defaultdict(list)
@@ -178,11 +177,11 @@ class DryRunComparison:
     async def _deleted(self, mode: JobMode, counts: dict[str, int]) -> tuple[Removal, list[Row]]:
         (counted,) = await self._select(statements.COUNT_USERS)
         users: int = counted["users"]
-        if mode != "delsert":
-            return Removal(users, 0), []
-        removed = users - counts.get("update", 0) - counts.get("unchanged", 0)
+        removed = counts.get("delete", 0)
+        if mode == "delsert":
+            removed = users - counts.get("update", 0) - counts.get("unchanged", 0)
         deleted = (
-            await self._select(statements.SELECT_DELETED, {"samples": statements.SAMPLES})
+            await self._select(statements.select_deleted(mode), {"samples": statements.SAMPLES})
             if removed
             else []
         )

@@ -45,7 +45,7 @@ JOB_RESULTS: Final = Operation(
     description=(
         f"One row a line, in the order of the file, streamed, with {_RESULT_COLUMNS}. "
         "`line` is that of the file, whose header is 1; `outcome` is `inserted`, `updated`, "
-        "`unchanged` or `rejected`, and adds up to the counts of the job's status. "
+        "`unchanged`, `deleted` or `rejected`, and adds up to the counts of the job's status. "
         "`id` and `key` are the user's; a user that is no longer there has no id, unless the line "
         "made it. Of a rejected line `column`, `code` and `reason` tell the first fault, all of "
         "them `…/errors/{id}`. "

@@ -36,6 +36,7 @@ from schemas.events import NO_JOB, AttributeDefined, JobOpened, RowErased
 from schemas.log.sequences import in_sequence
 from schemas.read_model.copy_binary import is_complete
 from schemas.rules.attributes import Attribute
+from schemas.rules.modes import MODES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from processor.decoding.batch import Batch, ControlRecord
-    from schemas.events import JobSealed
+    from schemas.events import JobMode, JobSealed
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class PartitionState:
     is_indexed: bool = True
     sealed_job_id: int = NO_JOB
     open_job_id: int | None = None
-    open_mode: str | None = None
+    open_mode: JobMode | None = None
     next_sequence: int = 0
     digest: int = 0
     attributes: Mapping[str, Attribute] = field(default_factory=dict[str, Attribute])
@@ -111,7 +112,7 @@ class Rows:
     """
 
     job_id: int | None
-    mode: str | None
+    mode: JobMode | None
     is_filling: bool
     attributes: Mapping[str, Attribute]
     rows: npt.NDArray[np.int64]
@@ -250,8 +251,8 @@ class _Walk:
             self.repeats += 1
             return
         is_reverted = job.job_id in self._reverted
-        if job.mode == "upsert" and not is_reverted:
-            self._index()
+        if MODES[job.mode].existing != "refused" and not is_reverted:
+            self._index()  # its rows find users by key
         begins_empty = job.mode == "delsert" and not is_reverted
         self.state = replace(
             self.state,

@@ -38,7 +38,7 @@ from processor.projection.staging_table import copy_into, copy_statement
 from processor.projection.write_outcomes import WriteOutcome
 from processor.projection.write_refusals import refused_row, write_refusal
 from schemas.log.positions import place_of, position_of
-from schemas.rules.rejections import erased_line, incomplete_user, key_conflict
+from schemas.rules.rejections import erased_line, incomplete_user, key_conflict, unknown_key
 
 if TYPE_CHECKING:
     import psycopg
@@ -261,6 +261,8 @@ class Transaction:
                 counts.updated += 1
             case "unchanged" | "none":
                 counts.unchanged += 1
+            case "deleted":
+                counts.deleted += 1
             case "rejected" | "refused":
                 counts.rejected += 1
                 self._found.append(erased_line(asdict(row)))
@@ -346,16 +348,19 @@ class Transaction:
         assert step.job_id is not None, "rows of a job count only while it is open"
         counts = self._jobs.counts(step.job_id, partition)
         counts.inserted += outcomes.inserted
-        self._grow(partition, outcomes.inserted)
+        counts.deleted += outcomes.deleted
+        self._grow(partition, outcomes.inserted - outcomes.deleted)
         counts.updated += outcomes.updated
         counts.unchanged += outcomes.unchanged
-        counts.rejected += len(outcomes.conflicts) + len(outcomes.incomplete)
+        counts.rejected += len(outcomes.refused)
         self._projection.are_new[step.job_id, partition] = outcomes.inserted == len(step.ids)
         refused = step.rows_by_id([row[0] for row in outcomes.conflicts])
         for row, (_, job_id, record) in zip(refused, outcomes.conflicts, strict=True):
             self._found.append(key_conflict(row, self._key_setting, (job_id, record)))
         for row in step.rows_by_id(outcomes.incomplete):
             self._found.append(incomplete_user(row))
+        for row in step.rows_by_id(outcomes.unknown):
+            self._found.append(unknown_key(row, self._key_setting))
 
     def _add_dead_letter(
         self, prepared: PreparedBatch, step: PreparedRows, refused: RowOutcome

@@ -27,7 +27,7 @@ from processor.projection.line_outcomes import LETTERS
 from processor.projection.write_outcomes import repeats
 from processor.verification.attribute_text import canonical, merged, tokens_of
 from processor.verification.folded_job import JobInPartition
-from processor.verification.staged import DELETE, INSERT, UPSERT, stage
+from processor.verification.staged import DELETE, IGNORE, INSERT, UPDATE, UPSERT, stage
 from processor.verification.user_columns import NONE, UserColumns
 from processor.verification.watched_users import WatchedUsers
 from schemas.log.positions import position_of
@@ -37,11 +37,12 @@ from schemas.rules.fields import (
     DUPLICATE_IN_FILE,
     FIELDS,
     KEY_EXISTS,
+    UNKNOWN_KEY,
     UNKNOWN_USER_INCOMPLETE,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -168,24 +169,25 @@ class PartitionFold:
         mode, is_own = staged.modes[at], ~staged.is_producer_row[at]
         may_count = self._may_count(staged, at, slots, is_there)
         may_add = staged.is_complete[at]
-        is_new = may_count & ~is_there & (mode != DELETE) & may_add
-        is_update = may_count & is_there & (mode == UPSERT)
-        is_gone = may_count & is_there & (mode == DELETE) & ~is_own
+        is_new = may_count & ~is_there & (mode != DELETE) & (mode != UPDATE) & may_add
+        is_update = may_count & is_there & ((mode == UPSERT) | (mode == UPDATE))
+        is_gone = may_count & is_there & (mode == DELETE)
         is_changed = is_update.copy()
         is_changed[is_update] = self._update(staged, at[is_update], slots[is_update], step)
+        is_kept = is_there & (mode == IGNORE) | is_update & ~is_changed
+        found = {"updated": is_changed, "unchanged": is_kept, "deleted": is_gone}
         if step.job_id is not None:
             job = self.jobs[step.job_id]
-            job.inserted += int(np.count_nonzero(is_new & is_own))
-            job.updated += int(np.count_nonzero(is_changed & is_own))
-            job.unchanged += int(np.count_nonzero(is_update & ~is_changed & is_own))
+            _count(job, is_own, found | {"inserted": is_new})
             is_conflict = is_own & is_there & (mode == INSERT)
-            is_incomplete = is_own & ~is_there & (mode != DELETE) & ~may_add
+            is_unknown = is_own & ~is_there & ((mode == UPDATE) | (mode == DELETE))
+            is_incomplete = is_own & ~is_there & ~is_unknown & ~may_add
             self._refuse(job, staged, at[is_conflict], slots[is_conflict])
             _reject(job, staged, at[is_incomplete], UNKNOWN_USER_INCOMPLETE.code)
+            _reject(job, staged, at[is_unknown], UNKNOWN_KEY.code)
         self._remove(slots[is_gone])
         self._insert(staged, at[is_new], slots[is_new], step)
-        kept = np.where(is_update, LETTERS["unchanged"], LETTERS["inserted"])
-        return np.where(is_changed, LETTERS["updated"], kept)
+        return _letters(found)
 
     def _may_count(self, staged: Staged, at: Numbers, slots: Numbers, is_there: Flags) -> Flags:
         """Leave out producer rows that are repeats, or mean a user that has not this key."""
@@ -336,6 +338,20 @@ def _take_rejections(job: JobInPartition, batch: Batch, step: Rows) -> None:
         further = pc.fill_null(rejections.column("further_faults"), "")
         codes = pc.binary_join_element_wise(rejections.column("code"), further, "")
         job.reject(record_numbers, lines, hashes(codes))
+
+
+def _count(job: JobInPartition, is_own: Flags, outcomes: Mapping[str, Flags]) -> None:
+    """Add the job's own rows of each outcome to its count."""
+    for name, has_it in outcomes.items():
+        setattr(job, name, getattr(job, name) + int(np.count_nonzero(has_it & is_own)))
+
+
+def _letters(outcomes: Mapping[str, Flags]) -> npt.NDArray[np.uint8]:
+    """Return the letter of each row; one of no outcome counts as inserted there."""
+    letters = np.full(len(outcomes["updated"]), LETTERS["inserted"])
+    for name, has_it in outcomes.items():
+        letters[has_it] = LETTERS[name]
+    return letters
 
 
 def _reject(job: JobInPartition, staged: Staged, at: Numbers, code: str) -> None:

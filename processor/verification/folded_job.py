@@ -58,6 +58,8 @@ class JobInPartition:
                 self.updated += 1
             case "unchanged" | "none":
                 self.unchanged += 1
+            case "deleted":
+                self.deleted += 1
             case "rejected" | "refused":
                 numbers, lines = np.array([row.record_number]), np.array([row.line])
                 self.reject(numbers, lines, np.full(1, text_hash(ERASED.code), np.uint64))

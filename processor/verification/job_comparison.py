@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Final
 
 from processor.verification.findings import Finding
 from processor.verification.snapshot import JobPartitionRow
+from schemas.log.job_states import line_outcomes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -101,7 +102,7 @@ def _compare_job(tables: Tables, job: _FoldedJob, row: JobRow, findings: Finding
         findings.compare("log", subject, [("events", row.lines, job.events)])
     if is_whole and not opened.is_reverted:  # whose rows have no outcomes
         counted = sum(
-            sum(tables.job_partitions[row.job_id, partition].outcomes)
+            line_outcomes(row.mode, asdict(tables.job_partitions[row.job_id, partition]))
             for partition in range(tables.partitions)
             if (row.job_id, partition) in tables.job_partitions
         )

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final, get_args
+from typing import TYPE_CHECKING, Final, get_args
 
 from schemas.events import JobState
+from schemas.rules.modes import MODES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from schemas.events import JobMode
 
 JOB_STATES: Final[tuple[JobState, ...]] = get_args(JobState)
 RUNNING_STATES: Final[frozenset[JobState]] = frozenset({"ACCEPTED", "PROCESSING"})
@@ -19,12 +25,19 @@ ENDED_STATES: Final = frozenset(JOB_STATES) - RUNNING_STATES - {"REVERTING", "CA
 """States that a job does not leave by itself."""
 OUTCOMES: Final[tuple[str, ...]] = ("inserted", "updated", "unchanged", "rejected")
 """The outcomes of a line; the counts of an ended job add up to its lines."""
-OUTCOME_LETTERS: Final = {"inserted": "i", "updated": "u", "unchanged": "n"}
+OUTCOME_LETTERS: Final = {"inserted": "i", "updated": "u", "unchanged": "n", "deleted": "d"}
 """The letters of outcomes in the table ``line_outcome``; a rejected row, too, is an ``i`` there.
 
 It may be found out only when its leaf gets an index, so that its rejection alone tells it."""
 COUNTS: Final[tuple[str, ...]] = (*OUTCOMES, "deleted")
 """What is counted of a job: the outcomes of its lines, and the users that it removed."""
+
+
+def line_outcomes(mode: JobMode, counts: Mapping[str, int]) -> int:
+    """Return how many lines have an outcome; deleted is one where each line deletes its user."""
+    deleted = counts["deleted"] if MODES[mode].existing == "deleted" else 0
+    return sum(counts[name] for name in OUTCOMES) + deleted
+
 
 UPLOAD_ACCEPTED: Final = "File uploaded successfully, import is in progress."
 REVERTING: Final = "The import is being undone"

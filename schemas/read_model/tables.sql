@@ -36,7 +36,7 @@ CREATE TABLE IF NOT EXISTS {schema}.projection_offset (
     is_indexed boolean NOT NULL,
     sealed_job_id bigint NOT NULL,
     open_job_id bigint,
-    open_mode text CHECK (open_mode IN ('insert', 'upsert', 'delsert')),
+    open_mode text CHECK (open_mode IN ('insert', 'upsert', 'delsert', 'update', 'ignore', 'delete')),
     next_sequence bigint NOT NULL,
     digest bigint NOT NULL,
     PRIMARY KEY (topic, partition),
@@ -119,7 +119,7 @@ CREATE INDEX IF NOT EXISTS write_outcome_recorded_at ON {schema}.write_outcome (
 
 CREATE TABLE IF NOT EXISTS {schema}.job (
     job_id bigint PRIMARY KEY,
-    mode text NOT NULL CHECK (mode IN ('insert', 'upsert', 'delsert')),
+    mode text NOT NULL CHECK (mode IN ('insert', 'upsert', 'delsert', 'update', 'ignore', 'delete')),
     lines bigint NOT NULL,
     file_name text,
     sha256 text NOT NULL,
@@ -160,8 +160,8 @@ CREATE TABLE IF NOT EXISTS {schema}.job_partition (
 );
 
 -- What became of a job's rows, a letter each in the order of the log; one letter where all of them
--- came to the same.  u: updated, n: unchanged, i: inserted, or rejected where there is a rejection
--- of it.  Lines that were rejected before they became rows, and those that are erased, have none.
+-- came to the same.  u: updated, n: unchanged, d: deleted, i: inserted, or rejected where there is
+-- a rejection of it.  Lines that were rejected before they became rows, and those that are erased, have none.
 CREATE TABLE IF NOT EXISTS {schema}.line_outcome (
     job_id bigint NOT NULL,
     partition integer NOT NULL,

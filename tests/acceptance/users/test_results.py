@@ -78,7 +78,7 @@ def test_each_line_has_its_outcome_whatever_came_later(rig: Rig) -> None:
 def test_results_add_up_in_every_mode(rig: Rig) -> None:
     """To the counts, and those rejected are those that `errors` lists; of a delsert, too."""
     rng = random.Random(7)
-    for mode in ("insert", "upsert", "insert", "delsert", "upsert"):
+    for mode in ("insert", "upsert", "insert", "delsert", "update", "ignore"):
         status = rig.run(dirty_csv(rng, 400, keys=150), mode)
         found = results(rig, status["id"])
         assert [each["line"] for each in found] == sorted(each["line"] for each in found)
@@ -95,6 +95,16 @@ def test_results_add_up_in_every_mode(rig: Rig) -> None:
         assert all(
             each["id"] == by_key[each["key"]] for each in found if each["outcome"] != "rejected"
         )
+
+
+def test_lines_that_delete_users(rig: Rig) -> None:
+    """Have no id, because nobody is there any more; unknown keys are rejected."""
+    rig.run(csv_of(*map(line, range(4))))
+    status = rig.run(csv_of(line(1), line(9), line(3), headers=["Email"]), "delete")
+    found = results(rig, status["id"])
+    assert [each["outcome"] for each in found] == ["deleted", "rejected", "deleted"]
+    assert [each["key"] for each in found] == [f"user{key}@example.com" for key in (1, 9, 3)]
+    assert not any(each["id"] for each in found)
 
 
 def test_formats_and_the_command(rig: Rig, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas.codec import codec
-from schemas.events import AttributeDefined, UserRow
+from schemas.events import JOB_MODES, AttributeDefined, UserRow
 from schemas.log.topics import partition_of
 from schemas.read_model.tables import API_SOURCE
 from tests.integration.projection.test_projection_histories import START, job_of
@@ -38,7 +38,7 @@ _cells = st.tuples(
     st.sampled_from(["", "Texas"]),
     st.sampled_from(["", "2024-02-29"]),
 )
-_modes = st.sampled_from(["insert", "upsert", "delsert"])
+_modes = st.sampled_from(JOB_MODES)
 _jobs = st.lists(
     st.tuples(_modes, st.lists(_cells, min_size=1, max_size=12)), min_size=1, max_size=4
 )
