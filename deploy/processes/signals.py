@@ -1,10 +1,12 @@
-"""Ends a long-running command in order on a signal."""
+"""Ends a long-running command in order, on a signal or where its services can't run."""
 
 import signal
 import sys
 import time
 from types import FrameType
 from typing import NoReturn
+
+from deploy.processes.supervisor import Supervisor
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -21,9 +23,14 @@ def exit_on_stop_signals() -> None:
             signal.signal(number, _exit)
 
 
-def wait_for_signal() -> NoReturn:
-    """Block until a signal raises in the main thread."""
+def wait_for_signal(services: Supervisor) -> NoReturn:
+    """Block until a signal raises in the main thread.
+
+    Raises:
+        ServiceRefusedError: a service has ended because of what starting it again can't mend.
+    """
     while True:
+        services.check()
         # A signal that comes just before a wait begins does not end it: so none is without end.
         time.sleep(1)
 
