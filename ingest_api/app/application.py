@@ -53,6 +53,7 @@ from ingest_api.proofs.routes import add_proof_route
 from ingest_api.publisher.consumer_lag import ConsumerLag
 from ingest_api.undo.own_undo import OwnUndo
 from ingest_api.undo.preview import UndoPreviews
+from ingest_api.undo.queue import UndoQueue
 from ingest_api.undo.routes import add_undo_routes
 from ingest_api.undo.undo import Undo
 from ingest_api.uploads.concurrency_limit import ConcurrencyLimit
@@ -94,6 +95,7 @@ class Parts:
     job_results: JobResults
     undo: Undo
     undo_previews: UndoPreviews
+    undo_queue: UndoQueue
     error_reader: ErrorReader
     user_reader: UserReader
     instances: InstanceRegistry
@@ -152,6 +154,7 @@ def make_parts(settings: ApiSettings) -> Parts:
         job_results=JobResults(log_reader, schemas),
         undo=Undo(database, job_log, jobs, log_start),
         undo_previews=UndoPreviews(database),
+        undo_queue=UndoQueue(job_log, jobs),
         error_reader=ErrorReader(database, job_log.ledger.reverts),
         user_reader=UserReader(database, shared.reconciliation_key),
         instances=instances,
@@ -172,9 +175,8 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
     app.config.FALLBACK_ERROR_FORMAT = "json"
     api = Blueprint("api", url_prefix=BASE_PATH)
     limits = BodyLimits(parts.settings.max_upload_bytes, parts.settings.body_idle_timeout_s)
-    add_import_route(
-        api, parts.uploads, database=parts.database, concurrency=parts.concurrency, limits=limits
-    )
+    definitions = parts.user_writes.attributes
+    add_import_route(api, parts.uploads, definitions, concurrency=parts.concurrency, limits=limits)
     parts.user_writes.add_routes(api)
     parts.producers.add_routes(api)
     _add_routes_of_jobs(api, parts)

@@ -40,6 +40,7 @@ def line_outcomes(mode: JobMode, counts: Mapping[str, int]) -> int:
 
 
 UPLOAD_ACCEPTED: Final = "File uploaded successfully, import is in progress."
+UNDO_QUEUED: Final = "The import is to be undone once it has ended"
 REVERTING: Final = "The import is being undone"
 REVERTING_FAILED: Final = "The import is being undone: the last try failed, and is made again"
 REVERTED: Final = "The import was undone"
