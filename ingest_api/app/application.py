@@ -188,7 +188,7 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
     shared = parts.settings.shared
     progress = ConsumerLag(shared.kafka, shared.topics.user_events, shared.group)
     readiness = Readiness(
-        shared.topics, parts.job_log, parts.database, parts.startup, progress=progress
+        parts.settings, parts.job_log, parts.database, parts.startup, progress=progress
     )
     add_health_routes(public, readiness)
     add_description_routes(public, parts.settings.shared)
