@@ -11,7 +11,6 @@ import pytest
 from ingest_api.jobs.server_sent_events import event_id
 from ingest_api.jobs.statuses import ANY_JOB, JobFilter, JobReader
 from ingest_api.jobs.views import job_status
-from ingest_api.openapi.response_types import FaultCount
 from schemas.events import JobCancelled, JobRestored, JobReverted
 from tests.support.clients.answers import sent
 from tests.support.data.read_model_rows import (
@@ -26,7 +25,6 @@ from tests.support.data.read_model_rows import (
 if TYPE_CHECKING:
     from ingest_api.event_log.ledger import JobLedger
     from ingest_api.jobs.views import JobView
-    from ingest_api.postgres.pool import Database
     from schemas.events import JobAccepted
     from tests.support.servers.surroundings import Ground
 
@@ -47,11 +45,6 @@ NO_COUNTS = """
 UPDATE model.job_partition SET inserted = 0, updated = 0, unchanged = 0, rejected = 0
 WHERE job_id = %s
 """
-REJECTION = """
-INSERT INTO model.rejection (job_id, record_number, line, "column", code, reason, raw)
-VALUES (%s, 1, 2, 'email', 'KEY_EXISTS', 'is there', 'a,b')
-"""
-NEXT_VERSION = "UPDATE model.job SET version = version + 1"
 REVERTED_AT = datetime(2016, 6, 29, 1, 2, 3, tzinfo=UTC)
 JOBS = (ACCEPTED, job(7, lines=1))
 FAILED = """
@@ -308,26 +301,6 @@ def test_a_cancelled_job_is_cancelled_once_the_tables_leave_it_out(
     assert (answer["cancelledDate"], answer["cancelledBy"]) == ("06/29/2016 01:02:03 AM GMT", "zoe")
     assert (answer["revertedDate"], answer["revertedBy"]) == (None, None)
     assert [answer[name] for name in ("inserted", "updated", "unchanged", "rejected")] == [0] * 4
-
-
-def test_what_lines_were_rejected_for_is_counted_once_for_each_version_of_a_job(
-    database: str,
-) -> None:
-    """Who asks again is answered without reading the rejections again, until the job changes."""
-    ledger = ledger_of(*JOBS)
-    open_job(database, ACCEPTED.job_id, "COMPLETED_WITH_ERRORS")
-    execute(database, REJECTION, ACCEPTED.job_id)
-
-    async def counted(db: Database) -> list[object]:
-        reader = JobReader(db, ledger)
-        answers: list[object] = []
-        for change in ("SELECT 1", "DELETE FROM model.rejection", NEXT_VERSION):
-            execute(database, change)
-            answers.append(await reader.fault_counts(await reader.view(ledger.jobs[0])))
-        return answers
-
-    told = [FaultCount(code="KEY_EXISTS", column="email", count=1)]
-    assert ask(database, counted) == [told, told, []]
 
 
 def test_no_two_states_have_one_event_id(database: str) -> None:
