@@ -72,6 +72,7 @@ def running_rollcall(plan: Plan, console: Console) -> Generator[Running]:
         password, password_path = admin_password(stack.data_dir)
         settings = own_settings(stack.bootstrap_servers, stack.conninfo, port)
         settings["ROLLCALL_ADMIN_PASSWORD"] = password
+        settings["ROLLCALL_WATCHED_FOLDER"] = str(stack.data_dir.path)
         environment = with_settings(stack.environment(), settings)
         log_dir = stack.data_dir.logs
         services = [

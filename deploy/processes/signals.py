@@ -3,10 +3,9 @@
 import signal
 import sys
 import time
+from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
-
-from deploy.processes.supervisor import Supervisor
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -23,14 +22,15 @@ def exit_on_stop_signals() -> None:
             signal.signal(number, _exit)
 
 
-def wait_for_signal(services: Supervisor) -> NoReturn:
-    """Block until a signal raises in the main thread.
+def wait_for_signal(*checks: Callable[[], None]) -> NoReturn:
+    """Block until a signal raises in the main thread, or a check does; each is called all the time.
 
     Raises:
-        ServiceRefusedError: a service has ended because of what starting it again can't mend.
+        Exception: what a check has found.
     """
     while True:
-        services.check()
+        for check in checks:
+            check()
         # A signal that comes just before a wait begins does not end it: so none is without end.
         time.sleep(1)
 

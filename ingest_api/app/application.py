@@ -29,8 +29,9 @@ from ingest_api.auth.token_routes import add_token_routes
 from ingest_api.dry_runs.service import DryRuns
 from ingest_api.errors import IngestError
 from ingest_api.event_log.job_events import JobLog
+from ingest_api.export.job_results import JobResults
 from ingest_api.export.person import PersonReader
-from ingest_api.export.routes import add_export_route, add_person_route
+from ingest_api.export.routes import add_export_route, add_person_route, add_result_route
 from ingest_api.imports.accept_upload import UploadAcceptance
 from ingest_api.imports.operations import PRESET_OPTIONS
 from ingest_api.imports.routes import BoundedUploads, add_import_routes
@@ -94,6 +95,7 @@ class Parts:
     job_reader: JobReader
     job_watch: JobWatch
     job_proofs: JobProofs
+    job_results: JobResults
     undo: Undo
     undo_previews: UndoPreviews
     undo_queue: UndoQueue
@@ -152,6 +154,7 @@ def make_parts(settings: ApiSettings) -> Parts:
         job_reader=jobs,
         job_watch=JobWatch(jobs, most_watchers=settings.event_streams),
         job_proofs=JobProofs(database, log_reader, schemas),
+        job_results=JobResults(log_reader, schemas),
         undo=Undo(database, job_log, jobs, log_start),
         undo_previews=UndoPreviews(database),
         undo_queue=UndoQueue(job_log, jobs),
@@ -186,7 +189,7 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
     shared = parts.settings.shared
     progress = ConsumerLag(shared.kafka, shared.topics.user_events, shared.group)
     readiness = Readiness(
-        shared.topics, parts.job_log, parts.database, parts.startup, progress=progress
+        parts.settings, parts.job_log, parts.database, parts.startup, progress=progress
     )
     add_health_routes(public, readiness)
     add_description_routes(public, parts.settings.shared)
@@ -212,6 +215,7 @@ def _add_routes_of_jobs(api: Blueprint, parts: Parts) -> None:
     own_undo = OwnUndo(parts.database, parts.job_log)
     add_undo_routes(api, parts.job_log, parts.undo, parts.undo_previews, own_undo=own_undo)
     add_error_route(api, parts.job_log, parts.error_reader)
+    add_result_route(api, parts.job_results, parts.row_streams, parts.job_log)
 
 
 def _add_routes_of_the_audience(api: Blueprint, parts: Parts) -> None:

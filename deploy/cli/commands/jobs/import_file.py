@@ -211,8 +211,9 @@ def import_file(path: Path, *, url: str, **given: Any) -> None:
 
 def upload_of(file: BinaryIO, name: str, given: Mapping[str, Any]) -> Upload:
     """Return the upload with the options of the command line."""
-    delimiter = given["delimiter"] or (None if given["preset"] else AUTO)
-    return Upload(file=file, name=name, **{**given, "delimiter": delimiter})
+    options = dict(given)
+    delimiter = options.pop("delimiter") or (None if options["preset"] else AUTO)
+    return Upload(file=file, name=name, delimiter=delimiter, **options)
 
 
 def _may_remove(client: ApiClient, upload: Upload, options: _ImportOptions) -> bool:

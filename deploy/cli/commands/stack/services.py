@@ -65,6 +65,6 @@ def _run_until_stopped(services: Sequence[Supervised]) -> None:
     end_process_on_failure()
     try:
         with Supervisor(services) as supervisor:
-            wait_for_signal(supervisor)
+            wait_for_signal(supervisor.check)
     except ServiceRefusedError as error:
         raise CannotRunError(str(error)) from error

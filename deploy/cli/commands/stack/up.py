@@ -33,6 +33,7 @@ from deploy.processes.supervisor import ServiceRefusedError
 from ingest_api.app.settings import ApiSettings
 from ingest_api.publisher.settings import PublisherSettings
 from schemas.config.environment import with_settings
+from schemas.runtime.disk import Disk
 from schemas.runtime.essential import end_process_on_failure
 
 _START_ERRORS = (
@@ -44,6 +45,7 @@ _START_ERRORS = (
     PortInUseError,
     PostgresError,
 )
+_log = structlog.stdlib.get_logger("rollcall.up")
 _CHANGED = "changed since; `rollcall accounts reset-password admin` sets another"
 _SECTIONS = (StackSettings, ApiSettings, PublisherSettings)
 
@@ -115,7 +117,23 @@ def print_running(running: Running) -> None:
 def run_until_stopped(running: Running) -> NoReturn:
     """Block until a signal ends the command, or a service can't run any more."""
     click.echo("Ctrl-C stops it.")
-    wait_for_signal(running.services)
+    wait_for_signal(running.services.check, DiskWatch(running.stack.data_dir.path).check)
+
+
+class DiskWatch:
+    """Says once that a folder's disk is nearly full, is full, and has room again."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._is_low = self._is_full = False
+
+    def check(self) -> None:
+        """Look at the disk, and say what is new."""
+        disk = Disk.of(self._folder)
+        if (disk.is_low, disk.is_full) == (self._is_low, self._is_full):
+            return
+        self._is_low, self._is_full = disk.is_low, disk.is_full
+        _log.warning(disk.fault() or f"The disk of {self._folder} has room again.")
 
 
 def _configure_logs() -> None:
