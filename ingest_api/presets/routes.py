@@ -33,13 +33,13 @@ def add_preset_routes(api: Blueprint, presets: Presets) -> None:
 
     @api.get("/audience/presets")
     @described(LIST_PRESETS)
-    async def list_presets(request: Request[Any, Any]) -> PresetsShown:
+    async def list_presets(_request: Request[Any, Any]) -> PresetsShown:
         found = [preset_shown(each) for each in await presets.all()]
         return PresetsShown(len(found), found)
 
     @api.get("/audience/presets/<name>")
     @described(SHOW_PRESET)
-    async def show_preset(request: Request[Any, Any], name: str) -> PresetShown:
+    async def show_preset(_request: Request[Any, Any], name: str) -> PresetShown:
         return preset_shown(await presets.one(unquote(name)))
 
     @api.put("/audience/presets/<name>", stream=True)
