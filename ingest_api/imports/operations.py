@@ -149,6 +149,14 @@ _UNKNOWN_COLUMNS: Final[dict[str, Any]] = {
         "name may have; columns that probably hold a field of every user are refused all the same."
     ),
 }
+_PRESET: Final[dict[str, Any]] = {
+    "type": "string",
+    "minLength": 1,
+    "description": (
+        "The name of a preset: options that count where the request leaves them out. "
+        "Send it in the query or before the file."
+    ),
+}
 _FORM: Final[dict[str, Any]] = {
     "type": "object",
     "required": ["uploadFile"],
@@ -176,8 +184,16 @@ _FORM: Final[dict[str, Any]] = {
         "maxRejectedPercent": _MAX_REJECTED_PERCENT,
         "columns": _COLUMNS,
         "unknownColumns": _UNKNOWN_COLUMNS,
+        "preset": _PRESET,
     },
 }
+PRESET_OPTIONS: Final = frozenset(_FORM["properties"]) - {
+    "uploadFile",
+    "importType",
+    "dryRun",
+    "preset",
+}
+"""What a preset may hold: how a file is read, not what it does to the audience."""
 
 
 def _option(
@@ -217,6 +233,7 @@ IMPORT: Final = Operation(
         _option("query", "maxRejectedPercent", _MAX_REJECTED_PERCENT, before="the form"),
         _option("query", "columns", _COLUMNS, before="the form"),
         _option("query", "unknownColumns", _UNKNOWN_COLUMNS, before="the form"),
+        _option("query", "preset", _PRESET, before="the form"),
     ),
     body={"multipart/form-data": _FORM},
     invalid_message=INVALID_FILE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -35,17 +36,26 @@ if TYPE_CHECKING:
     from ingest_api.imports.accept_upload import UploadAcceptance
     from ingest_api.inspections.answer import InspectionShown
     from ingest_api.openapi.operation import Operation
+    from ingest_api.presets.presets import Presets
     from ingest_api.uploads.concurrency_limit import ConcurrencyLimit
     from ingest_api.web.body import BodyLimits
 
 
-def add_import_route(
+@dataclass(frozen=True, slots=True)
+class BoundedUploads:
+    """How many uploads may be under way, and how large and slow each may be."""
+
+    concurrency: ConcurrencyLimit
+    body: BodyLimits
+
+
+def add_import_routes(
     api: Blueprint,
     uploads: UploadAcceptance,
     definitions: AttributeDefinitions,
+    presets: Presets,
     *,
-    concurrency: ConcurrencyLimit,
-    limits: BodyLimits,
+    limits: BoundedUploads,
 ) -> None:
     """Add the routes of imports and inspections."""
 
@@ -61,8 +71,9 @@ def add_import_route(
             attributes=attributes,
             boundary=_boundary(request),
             check_fields=partial(refuse_unknown_fields, operation),
-            body=body_pieces(request, limits),
+            body=body_pieces(request, limits.body),
             until_gone=partial(until_gone, request),
+            find_preset=presets.options,
             define=partial(definitions.define_text, account=account.name),
         )
 
@@ -70,8 +81,8 @@ def add_import_route(
     def slot(request: Request[Any, Any]) -> Generator[None]:
         account = account_of(request, "importer")
         _check_media(request)
-        check_declared(request, limits)
-        with concurrency.slot(account.name):
+        check_declared(request, limits.body)
+        with limits.concurrency.slot(account.name):
             yield
 
     @api.post("/audience/import", stream=True)
@@ -89,7 +100,7 @@ def add_import_route(
     async def inspect_file(request: Request[Any, Any]) -> InspectionShown:
         with slot(request):
             asked = await received(request, INSPECT)
-            return await inspect_upload(asked, uploads.resources, concurrency)
+            return await inspect_upload(asked, uploads.resources, limits.concurrency)
 
     _ = import_users, inspect_file
 
