@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 from ingest_api.dry_runs.answer import DryRunAnswer
 from ingest_api.dry_runs.limits import SMALL_AUDIENCE
 from ingest_api.errors import INVALID_FILE
+from ingest_api.imports.file_table import file_table
 from ingest_api.openapi.operation import (
     RETRY_AFTER,
     Operation,
@@ -170,7 +171,8 @@ _FORM: Final[dict[str, Any]] = {
                 "The CSV file; its first line names the columns, in any order and case. "
                 "Or a gzip or zstd file, by a name that ends in `.gz` or `.zst`, or by the part's "
                 "`Content-Encoding` (`gzip`, `zstd`) or `Content-Type` (`application/gzip`, "
-                "`application/zstd`)."
+                "`application/zstd`).\n\n"
+                f"{file_table()}"
             ),
         },
         "importType": _MODE,
