@@ -24,6 +24,7 @@ class Upload:
     delimiter: str = "COMMA"
     charset: str | None = None
     blank_cells: str | None = None
+    overwrite: str | None = None
     phone_region: str | None = None
     date_order: str | None = None
     max_delete_percent: float | None = None
@@ -107,6 +108,7 @@ def _fields(upload: Upload) -> dict[str, str | list[str]]:
     given: dict[str, str | list[str] | None] = {
         "importType": upload.mode,
         "blankCells": upload.blank_cells,
+        "overwrite": upload.overwrite,
         "phoneRegion": upload.phone_region,
         "dateOrder": upload.date_order,
         "maxDeletePercent": _number(upload.max_delete_percent),

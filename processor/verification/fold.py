@@ -40,6 +40,7 @@ from schemas.rules.fields import (
     UNKNOWN_KEY,
     UNKNOWN_USER_INCOMPLETE,
 )
+from schemas.rules.overwrite import ATTRIBUTES_BIT
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -233,6 +234,7 @@ class PartitionFold:
         before, values = users.values[slots], staged.values[at]
         sets = (staged.present[at][:, None] & _BITS) != 0
         sets &= ~(_KEPT & (values == NULL))
+        sets &= ((staged.fills[at][:, None] & _BITS) == 0) | (before == NULL)
         after = np.where(sets, values, before)
         is_changed = (after != before).any(axis=1)
         for row in np.flatnonzero(staged.has_attributes[at]).tolist():
@@ -285,7 +287,10 @@ class PartitionFold:
         column = cast("Any", staged.rows.column("attributes"))
         pairs: list[tuple[str, str | None]] = column[at].as_py()
         before = users.attributes.get(slot, {})
-        after = merged(before, tokens_of(pairs, step.attributes))
+        change = tokens_of(pairs, step.attributes)
+        if staged.fills[at] & ATTRIBUTES_BIT:
+            change |= before
+        after = merged(before, change)
         if after == before:
             return False
         if after:
@@ -366,18 +371,12 @@ def _take_rejections(job: JobInPartition, batch: Batch, step: Rows) -> None:
 
 
 def _count_erased(job: JobInPartition, row: RowErased) -> None:
-    match row.outcome:
-        case "inserted":
-            job.inserted += 1
-        case "updated":
-            job.updated += 1
-        case "unchanged" | "none":
-            job.unchanged += 1
-        case "deleted":
-            job.deleted += 1
-        case "rejected" | "refused":
-            numbers, lines = np.array([row.record_number]), np.array([row.line])
-            job.reject(numbers, lines, _codes(ERASED.code, 1))
+    if row.outcome in ("rejected", "refused"):
+        numbers, lines = np.array([row.record_number]), np.array([row.line])
+        job.reject(numbers, lines, _codes(ERASED.code, 1))
+        return
+    name = "unchanged" if row.outcome == "none" else row.outcome
+    setattr(job, name, getattr(job, name) + 1)
 
 
 def _count(job: JobInPartition, is_own: Flags, outcomes: Mapping[str, Flags]) -> None:
