@@ -235,6 +235,16 @@ class JobCancelled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UndoQueued:
+    """A ``JobReverted`` is to follow once the job has ended."""
+
+    job_id: int
+    attempt: str
+    requested_at: datetime
+    requested_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobStatus:
     """A full snapshot of a job; the higher ``version`` is the later.
 
@@ -304,6 +314,7 @@ Event = (
     | JobReverted
     | JobRestored
     | JobCancelled
+    | UndoQueued
     | JobStatus
     | AttributeDefined
     | LogConfigured

@@ -29,8 +29,9 @@ from ingest_api.auth.token_routes import add_token_routes
 from ingest_api.dry_runs.service import DryRuns
 from ingest_api.errors import IngestError
 from ingest_api.event_log.job_events import JobLog
+from ingest_api.export.job_results import JobResults
 from ingest_api.export.person import PersonReader
-from ingest_api.export.routes import add_export_route, add_person_route
+from ingest_api.export.routes import add_export_route, add_person_route, add_result_route
 from ingest_api.imports.accept_upload import UploadAcceptance
 from ingest_api.imports.routes import add_import_route
 from ingest_api.jobs.error_routes import add_error_route
@@ -52,6 +53,7 @@ from ingest_api.proofs.routes import add_proof_route
 from ingest_api.publisher.consumer_lag import ConsumerLag
 from ingest_api.undo.own_undo import OwnUndo
 from ingest_api.undo.preview import UndoPreviews
+from ingest_api.undo.queue import UndoQueue
 from ingest_api.undo.routes import add_undo_routes
 from ingest_api.undo.undo import Undo
 from ingest_api.uploads.concurrency_limit import ConcurrencyLimit
@@ -90,8 +92,10 @@ class Parts:
     job_reader: JobReader
     job_watch: JobWatch
     job_proofs: JobProofs
+    job_results: JobResults
     undo: Undo
     undo_previews: UndoPreviews
+    undo_queue: UndoQueue
     error_reader: ErrorReader
     user_reader: UserReader
     instances: InstanceRegistry
@@ -147,8 +151,10 @@ def make_parts(settings: ApiSettings) -> Parts:
         job_reader=jobs,
         job_watch=JobWatch(jobs, most_watchers=settings.event_streams),
         job_proofs=JobProofs(database, log_reader, schemas),
+        job_results=JobResults(log_reader, schemas),
         undo=Undo(database, job_log, jobs, log_start),
         undo_previews=UndoPreviews(database),
+        undo_queue=UndoQueue(job_log, jobs),
         error_reader=ErrorReader(database, job_log.ledger.reverts),
         user_reader=UserReader(database, shared.reconciliation_key),
         instances=instances,
@@ -169,9 +175,8 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
     app.config.FALLBACK_ERROR_FORMAT = "json"
     api = Blueprint("api", url_prefix=BASE_PATH)
     limits = BodyLimits(parts.settings.max_upload_bytes, parts.settings.body_idle_timeout_s)
-    add_import_route(
-        api, parts.uploads, database=parts.database, concurrency=parts.concurrency, limits=limits
-    )
+    definitions = parts.user_writes.attributes
+    add_import_route(api, parts.uploads, definitions, concurrency=parts.concurrency, limits=limits)
     parts.user_writes.add_routes(api)
     parts.producers.add_routes(api)
     _add_routes_of_jobs(api, parts)
@@ -183,7 +188,7 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
     shared = parts.settings.shared
     progress = ConsumerLag(shared.kafka, shared.topics.user_events, shared.group)
     readiness = Readiness(
-        shared.topics, parts.job_log, parts.database, parts.startup, progress=progress
+        parts.settings, parts.job_log, parts.database, parts.startup, progress=progress
     )
     add_health_routes(public, readiness)
     add_description_routes(public, parts.settings.shared)
@@ -199,6 +204,7 @@ def _add_routes_of_jobs(api: Blueprint, parts: Parts) -> None:
     own_undo = OwnUndo(parts.database, parts.job_log)
     add_undo_routes(api, parts.job_log, parts.undo, parts.undo_previews, own_undo=own_undo)
     add_error_route(api, parts.job_log, parts.error_reader)
+    add_result_route(api, parts.job_results, parts.row_streams, parts.job_log)
 
 
 def _add_routes_of_the_audience(api: Blueprint, parts: Parts) -> None:

@@ -107,6 +107,7 @@ class DryRunAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     ``pending_jobs`` were accepted before and are not finished yet: what they will
     do is not seen.
     ``refused_for`` are the default limits that the upload itself would be refused for.
+    ``new_attributes`` would be defined.
     """
 
     dry_run: bool = True
@@ -125,6 +126,7 @@ class DryRunAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     samples: Samples
     rejected_by: list[FaultCount]
     notes: list[str]
+    new_attributes: list[str] = []
 
 
 def rejected_lines(compared: ComparisonResult, lines: ComparedLines) -> int:

@@ -151,11 +151,14 @@ _COLUMNS: Final[dict[str, Any]] = {
 }
 _UNKNOWN_COLUMNS: Final[dict[str, Any]] = {
     "type": "string",
-    "enum": ["refuse", "ignore"],
+    "enum": ["refuse", "ignore", "attribute"],
     "default": "refuse",
     "description": (
-        "What becomes of columns whose names are unknown: the file is refused, and all of them are "
-        "named, each with the field that it probably means; or they are left out."
+        "What becomes of columns whose names are unknown. `refuse`: the file is refused, and all "
+        "of them are named, each with the field that it probably means. `ignore`: they are left "
+        "out. `attribute` (role `admin`, but for a dry run): each becomes a custom attribute of "
+        "text, which is defined before the job is taken, under the column's name, without what no "
+        "name may have; columns that probably hold a field of every user are refused all the same."
     ),
 }
 _FORM: Final[dict[str, Any]] = {

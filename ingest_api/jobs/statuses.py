@@ -178,12 +178,12 @@ class JobReader:
         jobs = [job for job in reversed(self._ledger.jobs) if job_filter.takes(job)]
         if job_filter.states is None:
             return jobs
-        has_unopened = "ACCEPTED" in job_filter.states
+        has_unopened, reverts = "ACCEPTED" in job_filter.states, self._ledger.reverts
         parameters = {
             "states": list(job_filter.states),
             "has_unopened": has_unopened,
-            "reverted": list(self._ledger.reverts.now()),
-            "cancelled": list(self._ledger.reverts.cancelled()),
+            "reverted": [*reverts.now(), *reverts.queued()],
+            "cancelled": list(reverts.cancelled()),
         }
         rows = await snapshot.select(self._SELECT_IDS, parameters)
         job_ids = set[int](rows[0]["job_ids"] if rows else ())
@@ -204,7 +204,8 @@ def _views(
         job_id = job.accepted.job_id
         row, reverted = opened.get(job_id), reverts.reverted(job_id)
         own = undo_try if row is not None and _waits(row, reverted) else None
-        views.append(job_view(job.accepted, row, reverted, own, at=now))
+        to_revert = reverted or reverts.queued().get(job_id)
+        views.append(job_view(job.accepted, row, to_revert, own, at=now))
     return views
 
 

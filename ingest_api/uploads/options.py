@@ -39,7 +39,7 @@ _ALLOWED: Final[dict[str, Sequence[str]]] = {
     "blankCells": _BLANK_CELLS,
     "dryRun": ("true", "false"),
     "dateOrder": DATE_ORDERS,
-    "unknownColumns": ("refuse", "ignore"),
+    "unknownColumns": ("refuse", "ignore", "attribute"),
 }
 _COUNT: Final = re.compile(r"[0-9]{1,12}")
 _PERCENT: Final = re.compile(r"[0-9]{1,3}(\.[0-9]{1,6})?")
@@ -90,8 +90,16 @@ class ImportOptions:
 
     @property
     def unknown_columns(self) -> str:
-        """Return ``refuse`` or ``ignore``: what becomes of columns of which nothing is known."""
+        """Return what becomes of columns of which nothing is known.
+
+        ``refuse``, ``ignore`` or ``attribute``: they hold custom attributes, to be defined.
+        """
         return self.unknown_columns_name or _DEFAULTS["unknownColumns"]
+
+    @property
+    def finds_columns(self) -> bool:
+        """True where what columns hold also follows from their names, once the file is there."""
+        return self.maps_usual_names or self.unknown_columns == "attribute"
 
     @property
     def mode(self) -> JobMode:

@@ -47,6 +47,7 @@ EVENT_TYPES: tuple[type[events.Event], ...] = (
     events.JobReverted,
     events.JobRestored,
     events.JobCancelled,
+    events.UndoQueued,
     events.JobStatus,
     events.AttributeDefined,
     events.LogConfigured,

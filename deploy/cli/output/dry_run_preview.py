@@ -29,6 +29,8 @@ def print_dry_run(console: Console, file_name: str, answer: Mapping[str, Any]) -
         print_line(console, f"It would be refused: {refusal['message']}")
     for note in answer.get("notes", ()):
         print_line(console, note)
+    if added := answer.get("newAttributes"):
+        print_line(console, f"It would define the attributes {', '.join(added)}.")
     samples = answer["samples"]
     print_users(console, "Some to insert", _PLACE, samples["insert"])
     print_changes(console, "Some to update", _PLACE, samples["update"])

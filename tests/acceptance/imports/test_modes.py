@@ -83,7 +83,7 @@ def test_a_file_that_only_fills_leaves_what_is_there(rig: Rig) -> None:
     job_id = int(rig.client.upload(content, "upsert", fields=fields).json()["id"])
     assert counts(rig.wait_ended(job_id)) == (0, 2, 0, 0)
     assert rig.client.http.get(f"{BASE}/batchinfo/proof/{job_id}").json()["isProven"]
-    (bob,) = rig.client.http.get(f"{BASE}/audience?email=bob@x.io").json()["content"]
+    (bob,) = rig.client.http.get(f"{BASE}/audience?email=bob@x.io").json()["audience"]
     history = rig.client.http.get(f"{BASE}/audience/{bob['id']}/history").json()["history"]
     assert [[*entry["changes"]] for entry in history if entry["event"] == "updated"] == [
         ["firstName"]

@@ -159,6 +159,8 @@ FOUND: list[tuple[str, str, dict[str, Any]]] = [
     ("GET", f"{API}/admin/tokens", {}),
     ("POST", f"{API}/admin/tokens/{{token_id}}/delete", {}),
     ("GET", f"{API}/batchinfo/proof/{{job_id}}", {}),
+    ("GET", f"{API}/batchinfo/results/{{job_id}}", {}),
+    ("GET", f"{API}/batchinfo/results/{{job_id}}", {"query": {"format": "ndjson"}}),
     ("POST", f"{API}/batchinfo/undo/{{job_id}}", {}),
     ("POST", f"{API}/batchinfo/redo/{{job_id}}", {}),
 ]

@@ -151,6 +151,13 @@ class _ImportOptions:
     default=None,
     help="Leave columns out whose names are unknown.",
 )
+@click.option(
+    "--add-unknown",
+    "unknown_columns",
+    flag_value="attribute",
+    default=None,
+    help="Define custom attributes for them, of text; takes the role admin.",
+)
 @click.option("--dry-run", is_flag=True, help="Show what would happen, and change nothing.")
 @click.option(
     "--errors",
@@ -258,7 +265,11 @@ def _import(client: ApiClient, upload: Upload, options: _ImportOptions) -> None:
     try:
         status = follow_job(client, job_id, upload.name, progress_console())
     except KeyboardInterrupt:
-        click.echo(f"Interrupted; the job goes on: `rollcall status {job_id} --wait`.", err=True)
+        click.echo(
+            f"Interrupted; the job goes on: `rollcall status {job_id} --wait`, "
+            f"unless you cancel it: `rollcall cancel {job_id}`.",
+            err=True,
+        )
         sys.exit(_INTERRUPTED)
     _tell_delimiter(upload, status)
     _report(client, job_id, status, options)

@@ -141,6 +141,9 @@ restored = st.builds(
 cancelled = st.builds(
     events.JobCancelled, job_id=int64, attempt=text, requested_at=moment, requested_by=text
 )
+queued = st.builds(
+    events.UndoQueued, job_id=int64, attempt=text, requested_at=moment, requested_by=text
+)
 statuses = st.builds(
     events.JobStatus,
     job_id=int64,
@@ -187,6 +190,8 @@ any_event = st.one_of(
     voided,
     reverted,
     restored,
+    cancelled,
+    queued,
     statuses,
     defined,
     configured,
