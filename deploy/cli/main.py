@@ -24,6 +24,7 @@ _COMMANDS = {
     "process": (".stack.services:process", "Run the processor only, with its builder."),
     "import": (".jobs.import_file:import_file", "Upload a CSV file and follow its progress."),
     "inspect": (".jobs.inspect_file:inspect_file", "Show what a file is, and how to import it."),
+    "presets": (".jobs.presets:presets", "Show and keep options of imports under a name."),
     "status": (".jobs.jobs:status", "Show one job, or follow it to its end."),
     "jobs": (".jobs.jobs:jobs", "Show jobs, the newest first."),
     "errors": (".jobs.jobs:errors", "Show the rejected lines of a job, or save them."),

@@ -30,7 +30,8 @@ from schemas.rules.modes import REMOVING
 _NOT_ALL_LINES = 1
 _NOT_SURE = 1
 _INTERRUPTED = 130
-_GZIP_MAGIC = b"\x1f\x8b"
+_PACKED = {b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst"}
+"""The first bytes of a packed file, and how its name ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,9 +88,8 @@ class _ImportOptions:
     "--delimiter",
     metavar="CHARACTER",
     type=Delimiter(),
-    default="auto",
-    show_default=True,
-    help="What stands between cells: , ; | - or a tab (TAB); auto: what fits the header.",
+    help="What stands between cells: , ; | - or a tab (TAB); auto: what fits the header.  [default:"
+    " auto, or the preset's]",
 )
 @click.option("--charset", metavar="NAME", help="Encoding of the file.  [default: UTF-8]")
 @click.option(
@@ -158,6 +158,11 @@ class _ImportOptions:
     default=None,
     help="Define custom attributes for them, of text; takes the role admin.",
 )
+@click.option(
+    "--preset",
+    metavar="NAME",
+    help="Options kept under this name count where none is given here; see `rollcall presets`.",
+)
 @click.option("--dry-run", is_flag=True, help="Show what would happen, and change nothing.")
 @click.option(
     "--errors",
@@ -192,8 +197,8 @@ class _ImportOptions:
 def import_file(path: Path, *, url: str, **given: Any) -> None:
     """Upload the CSV file FILE (- for standard input), and follow its job to its end.
 
-    The first line names the columns, in any order and case. A file whose name ends in .gz is
-    sent as it is. A broken connection is no harm: the upload is sent again with the same
+    The first line names the columns, in any order and case. A file whose name ends in .gz
+    or .zst is sent as it is. A broken connection is no harm: the upload is sent again with the same
     idempotency key, so that it becomes one job.
     """
     own = {each.name: given.pop(each.name) for each in fields(_ImportOptions)}
@@ -203,13 +208,20 @@ def import_file(path: Path, *, url: str, **given: Any) -> None:
         message = "--max-delete-percent is for --mode delsert or delete; others delete nobody."
         raise click.UsageError(message)
     with opened_file(path) as (file, name), api(url) as client:
-        upload = Upload(file=file, name=name, **given)
+        upload = upload_of(file, name, given)
         if options.dry_run:
             _try(client, upload, options)
         elif options.is_sure or _may_remove(client, upload, options):
             _import(client, upload, options)
         else:
             sys.exit(_NOT_SURE)
+
+
+def upload_of(file: BinaryIO, name: str, given: Mapping[str, Any]) -> Upload:
+    """Return the upload with the options of the command line."""
+    options = dict(given)
+    delimiter = options.pop("delimiter") or (None if options["preset"] else AUTO)
+    return Upload(file=file, name=name, delimiter=delimiter, **options)
 
 
 def _may_remove(client: ApiClient, upload: Upload, options: _ImportOptions) -> bool:
@@ -341,5 +353,8 @@ def _kept(stack: contextlib.ExitStack, source: BinaryIO, name: str) -> tuple[Bin
     file = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
     shutil.copyfileobj(source, file)
     file.seek(0)
-    is_packed = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
-    return file, f"{name}.gz" if is_packed and not name.endswith(".gz") else name
+    head = file.read(max(map(len, _PACKED)))
+    for magic, suffix in _PACKED.items():
+        if head.startswith(magic) and not name.endswith(suffix):
+            return file, f"{name}{suffix}"
+    return file, name
