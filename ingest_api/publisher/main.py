@@ -40,6 +40,14 @@ from ingest_api.kafka.upload_chunks import ChunkSource, stored_file
 from ingest_api.parsing.errors import FileFault
 from ingest_api.publisher.consumer_lag import ConsumerLag
 from ingest_api.publisher.lease import PublisherLease
+from ingest_api.publisher.metrics import (
+    HELD_UP,
+    IS_LEADER,
+    OVERDUE_JOBS,
+    PUBLISH_SECONDS,
+    PUBLISHED_ROWS,
+    WAITING_JOBS,
+)
 from ingest_api.publisher.pass_producer import PassProducer
 from ingest_api.publisher.settings import PublisherSettings
 from ingest_api.publisher.watchdog import Watchdog
@@ -132,6 +140,7 @@ class Publisher:
                 break
             except _TRANSIENT as error:
                 pause_s = pauses.next_s()
+                HELD_UP.inc()
                 _log.warning("publishing is held up", error=str(error), pause_s=pause_s)
                 self._stop.wait(pause_s)
 
@@ -144,7 +153,10 @@ class Publisher:
 
     def _step(self) -> None:
         self._read_events(0 if self._is_work_waiting() else _POLL_S)
-        if not self._has_lease():
+        has_lease = self._has_lease()
+        IS_LEADER.set(has_lease)
+        WAITING_JOBS.set(len(self._ledger.jobs) - self._position if has_lease else 0)
+        if not has_lease:
             return
         if self._is_work_waiting():
             self._publish(self._ledger.jobs[self._position])
@@ -212,6 +224,8 @@ class Publisher:
         self._position += 1
         self._frontier = max(self._frontier, self._position)
         self._watchdog.watch(job)
+        PUBLISHED_ROWS.labels(job.accepted.mode).inc(rows)
+        PUBLISH_SECONDS.observe(time.monotonic() - began_s)
         _log.info(
             "job published",
             job_id=str(job.accepted.job_id),
@@ -246,6 +260,7 @@ class Publisher:
         ends = self._lag.ends()
         job = self._watchdog.overdue(now_s, ends, self._lag.next_offsets())
         if job is not None:
+            OVERDUE_JOBS.inc()
             _log.error("job is overdue, publishing again", job_id=str(job.accepted.job_id))
             self._position = bisect_left(self._ledger.jobs, job.offset, key=attrgetter("offset"))
 
