@@ -56,6 +56,7 @@ from schemas.clients.event_schemas import EventSchemas
 from schemas.clients.topic_follower import TopicFollower
 from schemas.config.environment import SettingsError, read
 from schemas.config.logs import configure_logging
+from schemas.config.metrics import serve_metrics
 from schemas.config.settings_help import settings_help
 from schemas.config.unknown import warn_of_unknown_settings
 from schemas.events import JobStatus
@@ -283,11 +284,7 @@ def main() -> None:
     _parse_arguments()
     configure_logging()
     warn_of_unknown_settings(os.environ)
-    try:
-        settings = read(PublisherSettings, os.environ)
-    except SettingsError as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(EXIT_SETTINGS)
+    settings = _read_settings()
     end_process_on_failure()
     stop = threading.Event()
     stop_on_signals(stop)
@@ -303,6 +300,16 @@ def main() -> None:
         _log.critical("refused to start", reason=str(error))
         sys.exit(EXIT_REFUSED)
     _log.info("publisher stopped")
+
+
+def _read_settings() -> PublisherSettings:
+    try:
+        settings = read(PublisherSettings, os.environ)
+        serve_metrics(settings.shared.metrics)
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(EXIT_SETTINGS)
+    return settings
 
 
 def _parse_arguments() -> None:

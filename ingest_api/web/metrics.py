@@ -6,10 +6,12 @@ from typing import Final
 
 from prometheus_client import Counter, Histogram
 
-from schemas.runtime.metrics import BUCKETS_S
+from schemas.config.metrics import BUCKETS_S
 
 REQUESTS: Final = Counter(
-    "rollcall_http_requests", "Requests answered, by route and status.", ["method", "route", "status"]
+    "rollcall_http_requests",
+    "Requests answered, by route and status.",
+    ["method", "route", "status"],
 )
 REQUEST_SECONDS: Final = Histogram(
     "rollcall_http_request_seconds",

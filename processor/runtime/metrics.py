@@ -6,10 +6,16 @@ from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from schemas.runtime.metrics import BUCKETS_S
+from schemas.config.metrics import BUCKETS_S
 
 RECORDS: Final = Counter("rollcall_projected_records", "Records of user-events applied.")
-ROWS: Final = Counter("rollcall_projected_rows", "Lines and rows by what became of them.", ["outcome"])
+ROWS: Final = Counter(
+    "rollcall_projected_rows", "Lines of jobs by what became of them.", ["outcome"]
+)
+JOBS: Final = Counter("rollcall_finished_jobs", "Jobs that have ended.", ["mode", "state"])
+JOB_SECONDS: Final = Histogram(
+    "rollcall_job_seconds", "From a job's acceptance to its end.", buckets=BUCKETS_S
+)
 DEAD_LETTERS: Final = Counter(
     "rollcall_dead_letters", "Records that could not be applied, by reason.", ["code"]
 )
@@ -37,9 +43,7 @@ OUTBOX_SENT: Final = Counter("rollcall_outbox_sent_records", "Records sent to Ka
 OUTBOX_FAILURES: Final = Counter(
     "rollcall_outbox_failures", "Times that sending paused, to be tried again."
 )
-BUILDS: Final = Counter(
-    "rollcall_builds", "Instances built or failed.", ["purpose", "outcome"]
-)
+BUILDS: Final = Counter("rollcall_builds", "Instances built or failed.", ["purpose", "outcome"])
 BUILD_DONE: Final = Gauge(
     "rollcall_build_done_ratio", "How far the build at work is in its step, 0 to 1."
 )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from deploy.cli.settings_table import all_settings
 from schemas.config.declared import ANY_PROPERTY
 from tests.support.checkout import CHECKOUT
+from tests.support.data import metric_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,3 +78,4 @@ SETTING_NAMES: Final = frozenset(
 if __name__ == "__main__":
     ARCHITECTURE.write_text(architecture())
     SETTING_NAMES.write_text(setting_names())
+    metric_names.DOCUMENT.write_text(metric_names.document())

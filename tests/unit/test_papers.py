@@ -9,6 +9,7 @@ import pytest
 
 from tests.support import papers
 from tests.support.checkout import CHECKOUT
+from tests.support.data import metric_names
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,6 +29,11 @@ def _name(path: Path) -> str:
 def test_the_table_of_folders_is_that_of_the_docstrings() -> None:
     """ARCHITECTURE.md lists every folder; `just docs` makes the table anew."""
     assert papers.ARCHITECTURE.read_text() == papers.architecture()
+
+
+def test_the_table_of_metrics_is_that_of_the_code() -> None:
+    """docs/metrics.md lists every metric; `just docs` makes the table anew."""
+    assert metric_names.DOCUMENT.read_text() == metric_names.document()
 
 
 @pytest.mark.parametrize("document", _DOCUMENTS, ids=_name)
