@@ -276,6 +276,19 @@ class AttributeDefined:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PresetDefined:
+    """Options of uploads under a name; without options the name is free again.
+
+    Of several with one name the last counts.
+    """
+
+    name: str
+    options: dict[str, list[str]] | None
+    defined_at: datetime
+    defined_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogConfigured:
     """What a log was made for; of several the first counts."""
 
@@ -311,6 +324,7 @@ Event = (
     | UndoQueued
     | JobStatus
     | AttributeDefined
+    | PresetDefined
     | LogConfigured
     | LogMove
 )

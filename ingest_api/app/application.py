@@ -24,16 +24,18 @@ from ingest_api.auth.api_tokens import ApiTokens
 from ingest_api.auth.authenticator import Authenticator
 from ingest_api.auth.jwt_verifier import JwtVerifier
 from ingest_api.auth.login_rate_limit import LoginLimits
-from ingest_api.auth.middleware import account_of, authenticate, is_public
+from ingest_api.auth.middleware import authenticate, check_role, is_public
 from ingest_api.auth.password_hashing import PasswordHashing
 from ingest_api.auth.token_routes import add_token_routes
 from ingest_api.dry_runs.service import DryRuns
 from ingest_api.errors import IngestError
 from ingest_api.event_log.job_events import JobLog
+from ingest_api.export.job_results import JobResults
 from ingest_api.export.person import PersonReader
-from ingest_api.export.routes import add_export_route, add_person_route
+from ingest_api.export.routes import add_export_route, add_person_route, add_result_route
 from ingest_api.imports.accept_upload import UploadAcceptance
-from ingest_api.imports.routes import add_import_route
+from ingest_api.imports.operations import PRESET_OPTIONS
+from ingest_api.imports.routes import BoundedUploads, add_import_routes
 from ingest_api.jobs.error_routes import add_error_route
 from ingest_api.jobs.errors import ErrorReader
 from ingest_api.jobs.status_routes import add_job_routes
@@ -46,6 +48,8 @@ from ingest_api.openapi.routes import add_description_routes
 from ingest_api.openapi.unknown_names import refuse_unknown_parameters
 from ingest_api.postgres.pool import Database
 from ingest_api.postgres.row_stream import RowStreams
+from ingest_api.presets.presets import Presets
+from ingest_api.presets.routes import add_preset_routes
 from ingest_api.projections.registry import InstanceRegistry
 from ingest_api.projections.routes import add_projection_routes
 from ingest_api.proofs.proof import JobProofs
@@ -92,6 +96,7 @@ class Parts:
     job_reader: JobReader
     job_watch: JobWatch
     job_proofs: JobProofs
+    job_results: JobResults
     undo: Undo
     undo_previews: UndoPreviews
     undo_queue: UndoQueue
@@ -150,6 +155,7 @@ def make_parts(settings: ApiSettings) -> Parts:
         job_reader=jobs,
         job_watch=JobWatch(jobs, most_watchers=settings.event_streams),
         job_proofs=JobProofs(database, log_reader, schemas),
+        job_results=JobResults(log_reader, schemas),
         undo=Undo(database, job_log, jobs, log_start),
         undo_previews=UndoPreviews(database),
         undo_queue=UndoQueue(job_log, jobs),
@@ -172,9 +178,7 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
     app.config.MOTD = False
     app.config.FALLBACK_ERROR_FORMAT = "json"
     api = Blueprint("api", url_prefix=BASE_PATH)
-    limits = BodyLimits(parts.settings.max_upload_bytes, parts.settings.body_idle_timeout_s)
-    definitions = parts.user_writes.attributes
-    add_import_route(api, parts.uploads, definitions, concurrency=parts.concurrency, limits=limits)
+    _add_routes_of_imports(api, parts)
     parts.user_writes.add_routes(api)
     parts.producers.add_routes(api)
     _add_routes_of_jobs(api, parts)
@@ -197,12 +201,23 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
     return app
 
 
+def _add_routes_of_imports(api: Blueprint, parts: Parts) -> None:
+    limits = BodyLimits(parts.settings.max_upload_bytes, parts.settings.body_idle_timeout_s)
+    presets = Presets(parts.job_log, PRESET_OPTIONS)
+    definitions = parts.user_writes.attributes
+    add_import_routes(
+        api, parts.uploads, definitions, presets, limits=BoundedUploads(parts.concurrency, limits)
+    )
+    add_preset_routes(api, presets)
+
+
 def _add_routes_of_jobs(api: Blueprint, parts: Parts) -> None:
     add_job_routes(api, parts.job_log, parts.job_reader, parts.job_watch)
     add_proof_route(api, parts.job_log, parts.job_proofs)
     own_undo = OwnUndo(parts.database, parts.job_log)
     add_undo_routes(api, parts.job_log, parts.undo, parts.undo_previews, own_undo=own_undo)
     add_error_route(api, parts.job_log, parts.error_reader)
+    add_result_route(api, parts.job_results, parts.row_streams, parts.job_log)
 
 
 def _add_routes_of_the_audience(api: Blueprint, parts: Parts) -> None:
@@ -240,7 +255,7 @@ def _check_call(request: Request[Any, Any]) -> None:
     if operation is None:
         return
     if operation.role is not None:
-        account_of(request, operation.role)
+        check_role(request, operation.role)
     refuse_unknown_parameters(operation, query_values(request))
 
 

@@ -21,10 +21,11 @@ from ingest_api.errors import (
 from ingest_api.event_log.ledger import is_same_content
 from ingest_api.event_log.user_events import LOG_HELD, NOTHING_KEPT
 from ingest_api.imports.default_limits import limits_of
+from ingest_api.imports.form_options import FormOptions
 from ingest_api.imports.metrics import ACCEPTED_LINES, REJECTED_LINES
 from ingest_api.parsing.file_format import AUTO
 from ingest_api.uploads.multipart import FormError, UploadForm
-from ingest_api.uploads.options import ROLE_NEEDED, with_fields
+from ingest_api.uploads.options import ROLE_NEEDED
 from ingest_api.uploads.receiver import UploadReceiver
 from schemas.events import NO_JOB, JobAccepted
 from schemas.rules.attributes import MAX_ATTRIBUTES, key_field
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from ingest_api.event_log.job_events import JobLog
     from ingest_api.event_log.ledger import LedgerJob
     from ingest_api.imports.default_limits import DelsertLimits
+    from ingest_api.imports.form_options import FindPreset
     from ingest_api.uploads.concurrency_limit import ConcurrencyLimit
     from ingest_api.uploads.multipart import FilePart
     from ingest_api.uploads.options import ImportOptions
@@ -66,6 +68,7 @@ class ImportRequest:
     body: AsyncIterator[bytes]
     until_gone: Callable[[], Awaitable[None]]
     """Returns once the client has gone; called after the body's end."""
+    find_preset: FindPreset
     define: Callable[[str], Awaitable[None]]
     """Defines an attribute of this name, of text, for a column of the file."""
 
@@ -305,18 +308,19 @@ async def receive(request: ImportRequest, sink: UploadSink) -> ReceivedForm:
         RoleTooLowError: the account may not import so.
     """
     form = UploadForm(request.boundary)
+    form_options = FormOptions(request.options, request.find_preset)
     try:
         async for data in request.body:
             pieces = form.feed(data)
             request.check_fields(form.fields)
             if form.file is not None:
-                sink.begin(form.file, with_fields(request.options, form.fields))
+                sink.begin(form.file, await form_options.of(form.fields))
             for piece in pieces:
                 await sink.write(piece)
         file = form.finish()
     except FormError as error:
         raise invalid_file(Detail(error.code, str(error))) from None
-    options = with_fields(request.options, form.fields)
+    options = await form_options.of(form.fields)
     needed = "importer" if options.is_dry_run else ROLE_NEEDED[options.mode]
     if not request.account.may(needed):
         raise role_too_low(needed)

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 from ingest_api.dry_runs.answer import DryRunAnswer
 from ingest_api.dry_runs.limits import SMALL_AUDIENCE
 from ingest_api.errors import INVALID_FILE
+from ingest_api.imports.file_table import file_table
 from ingest_api.openapi.operation import (
     RETRY_AFTER,
     Operation,
@@ -149,6 +150,14 @@ _UNKNOWN_COLUMNS: Final[dict[str, Any]] = {
         "name may have; columns that probably hold a field of every user are refused all the same."
     ),
 }
+_PRESET: Final[dict[str, Any]] = {
+    "type": "string",
+    "minLength": 1,
+    "description": (
+        "The name of a preset: options that count where the request leaves them out. "
+        "Send it in the query or before the file."
+    ),
+}
 _FORM: Final[dict[str, Any]] = {
     "type": "object",
     "required": ["uploadFile"],
@@ -161,7 +170,8 @@ _FORM: Final[dict[str, Any]] = {
             "description": (
                 "The CSV file; its first line names the columns, in any order and case. "
                 "Or a gzip file, by a name that ends in `.gz` or by the part's "
-                "`Content-Encoding: gzip`."
+                "`Content-Encoding: gzip`.\n\n"
+                f"{file_table()}"
             ),
         },
         "importType": _MODE,
@@ -175,8 +185,16 @@ _FORM: Final[dict[str, Any]] = {
         "maxRejectedPercent": _MAX_REJECTED_PERCENT,
         "columns": _COLUMNS,
         "unknownColumns": _UNKNOWN_COLUMNS,
+        "preset": _PRESET,
     },
 }
+PRESET_OPTIONS: Final = frozenset(_FORM["properties"]) - {
+    "uploadFile",
+    "importType",
+    "dryRun",
+    "preset",
+}
+"""What a preset may hold: how a file is read, not what it does to the audience."""
 
 
 def _option(
@@ -216,6 +234,7 @@ IMPORT: Final = Operation(
         _option("query", "maxRejectedPercent", _MAX_REJECTED_PERCENT, before="the form"),
         _option("query", "columns", _COLUMNS, before="the form"),
         _option("query", "unknownColumns", _UNKNOWN_COLUMNS, before="the form"),
+        _option("query", "preset", _PRESET, before="the form"),
     ),
     body={"multipart/form-data": _FORM},
     invalid_message=INVALID_FILE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -35,24 +36,33 @@ if TYPE_CHECKING:
     from ingest_api.imports.accept_upload import UploadAcceptance
     from ingest_api.inspections.answer import InspectionShown
     from ingest_api.openapi.operation import Operation
+    from ingest_api.presets.presets import Presets
     from ingest_api.uploads.concurrency_limit import ConcurrencyLimit
     from ingest_api.web.body import BodyLimits
 
 
-def add_import_route(
+@dataclass(frozen=True, slots=True)
+class BoundedUploads:
+    """How many uploads may be under way, and how large and slow each may be."""
+
+    concurrency: ConcurrencyLimit
+    body: BodyLimits
+
+
+def add_import_routes(
     api: Blueprint,
     uploads: UploadAcceptance,
     definitions: AttributeDefinitions,
+    presets: Presets,
     *,
-    concurrency: ConcurrencyLimit,
-    limits: BodyLimits,
+    limits: BoundedUploads,
 ) -> None:
     """Add the routes of imports and inspections."""
 
     async def received(request: Request[Any, Any], operation: Operation) -> ImportRequest:
         # Where Postgres doesn't answer, the upload is refused here: its job could not be seen.
         attributes = await definitions.usable()
-        account = account_of(request, "importer")
+        account = account_of(request)
         key = idempotency_key(header_values(request, "idempotency-key"), invalid_option)
         return ImportRequest(
             account=account,
@@ -61,17 +71,18 @@ def add_import_route(
             attributes=attributes,
             boundary=_boundary(request),
             check_fields=partial(refuse_unknown_fields, operation),
-            body=body_pieces(request, limits),
+            body=body_pieces(request, limits.body),
             until_gone=partial(until_gone, request),
+            find_preset=presets.options,
             define=partial(definitions.define_text, account=account.name),
         )
 
     @contextlib.contextmanager
     def slot(request: Request[Any, Any]) -> Generator[None]:
-        account = account_of(request, "importer")
+        account = account_of(request)
         _check_media(request)
-        check_declared(request, limits)
-        with concurrency.slot(account.name):
+        check_declared(request, limits.body)
+        with limits.concurrency.slot(account.name):
             yield
 
     @api.post("/audience/import", stream=True)
@@ -89,7 +100,7 @@ def add_import_route(
     async def inspect_file(request: Request[Any, Any]) -> InspectionShown:
         with slot(request):
             asked = await received(request, INSPECT)
-            return await inspect_upload(asked, uploads.resources, concurrency)
+            return await inspect_upload(asked, uploads.resources, limits.concurrency)
 
     _ = import_users, inspect_file
 

@@ -1,7 +1,7 @@
 """The options of an upload, parsed from header, query and form.
 
-An option may stand in the header (only ``DELIMITER``), in the query or in a form
-field; the first of these places where it stands decides.
+An option may stand in the header (only ``DELIMITER``), in the query, in a form field or
+in a preset that these name; the first of these places where it stands decides.
 A field may come after the file, so an option that is not set yet may still be.
 """
 
@@ -74,6 +74,8 @@ class ImportOptions:
     maps_usual_names: bool = False
     """Columns that are not in ``columns`` hold what other programs mean by their names."""
     unknown_columns_name: str | None = None
+    preset_name: str | None = None
+    """Of the options that count where neither head nor form has one."""
 
     @property
     def named_delimiter(self) -> str | None:
@@ -150,6 +152,7 @@ def with_fields(options: ImportOptions, fields: Mapping[str, Sequence[str]]) -> 
         columns=_first(options.columns, in_form.columns),
         maps_usual_names=(in_form if options.columns is None else options).maps_usual_names,
         unknown_columns_name=options.unknown_columns_name or in_form.unknown_columns_name,
+        preset_name=options.preset_name or in_form.preset_name,
     )
 
 
@@ -167,6 +170,7 @@ def _options(values: Mapping[str, Sequence[str]]) -> ImportOptions:
         columns=columns_of(values.get("columns", ())),
         maps_usual_names=AUTO in values.get("columns", ()),
         unknown_columns_name=_value("unknownColumns", values.get("unknownColumns", ())),
+        preset_name=_only("preset", values.get("preset", ())),
     )
 
 

@@ -101,9 +101,9 @@ class Outcomes:
     unknown: list[int] = field(default_factory=list[int])
 
     @property
-    def rejected(self) -> int:
-        """The number of rows that were refused."""
-        return len(self.conflicts) + len(self.incomplete) + len(self.unknown)
+    def refused(self) -> list[int]:
+        """The ids of all rows that were refused."""
+        return [conflict[0] for conflict in self.conflicts] + self.incomplete + self.unknown
 
 
 class LeafWriter:

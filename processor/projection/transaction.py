@@ -16,6 +16,7 @@ from collections import defaultdict
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final, LiteralString
 
+import numpy as np
 from psycopg import errors, sql
 
 from processor.decoding.accept_rule import Defined, Erased, Indexed, Opened, Sealed
@@ -23,6 +24,7 @@ from processor.decoding.batch import DeadLetter
 from processor.errors import SupersededError
 from processor.projection.job_rows import Round
 from processor.projection.jobs import JobChanges, log_finished
+from processor.projection.line_outcomes import LETTERS, LineOutcomes, round_letters
 from processor.projection.outbox_writer import OutboxWriter
 from processor.projection.producer_rows import decide
 from processor.projection.source_counts import SourceCounts
@@ -91,6 +93,7 @@ class Transaction:
     ) -> None:
         self.generation_of = generation_of
         self._outcomes = outcomes
+        self._line_outcomes = LineOutcomes(projection.schema)
         self._sources = SourceCounts(projection.schema)
         self._grown: defaultdict[tuple[int, int], int] = defaultdict(int)
         self._projection = projection
@@ -182,11 +185,12 @@ class Transaction:
                     copy.write_row(rejection.as_row())
 
     def write_counts(self) -> None:
-        """Write by how much leaves have grown, and what sources have sent."""
+        """Write by how much leaves have grown, what sources have sent, and outcomes by line."""
         for (generation, partition), grown in self._grown.items():
             if grown:
                 self._projection.generations.count(self._cursor, generation, partition, grown)
         self._sources.write(self._cursor)
+        self._line_outcomes.write(self._cursor)
 
     def note_metrics(self) -> None:
         """Count what has been committed."""
@@ -277,7 +281,10 @@ class Transaction:
             self._jobs.counts(step.job_id, partition).rejected += step.rejected
         if not len(step.ids) or self._copy_new_users(partition, step):
             return
-        writer, _ = self._projection.writers(self.generation_of[partition], partition)
+        generation = self.generation_of[partition]
+        writer, _ = self._projection.writers(generation, partition)
+        leaf = self._projection.generations.leaf(generation, partition)
+        letters = np.full(len(step.ids), LETTERS["inserted"])
         for (number, is_producer_row), modes in sorted(step.counts.items()):
             if is_producer_row:
                 self._write_producer_round(prepared, step, number)
@@ -285,7 +292,12 @@ class Transaction:
             a_round = Round(
                 step=step.step, number=number, modes=modes, has_incomplete=step.has_incomplete
             )
-            self._count(partition, step, writer.write(self._cursor, a_round))
+            outcomes = writer.write(self._cursor, a_round)
+            self._count(partition, step, outcomes)
+            letters[step.rounds == number] = round_letters(
+                self._cursor, leaf, step, number, outcomes
+            )
+        self._line_outcomes.note(partition, step, letters)
 
     def _write_producer_round(
         self, prepared: PreparedBatch, step: PreparedRows, number: int
@@ -336,6 +348,7 @@ class Transaction:
             )
             return False
         self._jobs.counts(step.job_id, partition).inserted += len(step.ids)
+        self._line_outcomes.note_inserted(partition, step)
         self._grow(partition, len(step.ids))
         return True
 
@@ -347,7 +360,7 @@ class Transaction:
         self._grow(partition, outcomes.inserted - outcomes.deleted)
         counts.updated += outcomes.updated
         counts.unchanged += outcomes.unchanged
-        counts.rejected += outcomes.rejected
+        counts.rejected += len(outcomes.refused)
         self._projection.are_new[step.job_id, partition] = outcomes.inserted == len(step.ids)
         refused = step.rows_by_id([row[0] for row in outcomes.conflicts])
         for row, (_, job_id, record) in zip(refused, outcomes.conflicts, strict=True):

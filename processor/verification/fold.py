@@ -8,7 +8,6 @@ Memory grows with the partition's users and jobs, not with its records.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
@@ -24,17 +23,18 @@ from processor.decoding.accept_rule import (
     Sealed,
 )
 from processor.decoding.decode_and_accept import decode_and_accept
+from processor.projection.line_outcomes import LETTERS
 from processor.projection.write_outcomes import repeats
 from processor.verification.attribute_text import canonical, merged, tokens_of
+from processor.verification.folded_job import JobInPartition
 from processor.verification.staged import DELETE, IGNORE, INSERT, UPDATE, UPSERT, stage
 from processor.verification.user_columns import NONE, UserColumns
 from processor.verification.watched_users import WatchedUsers
 from schemas.log.positions import position_of
-from schemas.read_model.column_hashes import NULL, hashes, mixed, text_hash
+from schemas.read_model.column_hashes import NULL, hashes, text_hash
 from schemas.read_model.tables import API_SOURCE, REPEAT_OFFSETS
 from schemas.rules.fields import (
     DUPLICATE_IN_FILE,
-    ERASED,
     FIELDS,
     KEY_EXISTS,
     UNKNOWN_KEY,
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
     from processor.decoding.producer_rules import LogPartition
     from processor.decoding.records import Record
     from processor.verification.staged import Staged
-    from schemas.events import RowErased
 
     Numbers = npt.NDArray[np.int64]
     Flags = npt.NDArray[np.bool_]
@@ -65,37 +64,6 @@ _BOOLEANS: Final = np.array([field.kind == "boolean" for field in FIELDS])
 _TRUE: Final = hashes(pa.array([True]))[0]
 _WRAP: Final = (1 << 64) - 1
 _NO_KEYS: Final = np.empty(0, np.uint64)
-
-
-@dataclass(slots=True)
-class JobInPartition:
-    """A job here: how many rows the log has of it, what became of them, which were refused."""
-
-    opened: Opened
-    sealed: Sealed | None = None
-    events: int = 0
-    inserted: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    rejected: int = 0
-    deleted: int = 0
-    rejections_hash: int = 0
-
-    def reject(
-        self, record_numbers: Numbers, lines: Numbers, codes: npt.NDArray[np.uint64]
-    ) -> None:
-        """Count rejections."""
-        self.rejected += len(record_numbers)
-        total = rejection_hashes(record_numbers, lines, codes).sum()
-        self.rejections_hash = (self.rejections_hash + int(total)) & _WRAP
-
-
-def rejection_hashes(
-    record_numbers: Numbers, lines: Numbers, codes: npt.NDArray[np.uint64]
-) -> npt.NDArray[np.uint64]:
-    """Return a number for each rejection; their sum does not depend on their order."""
-    first = mixed(codes + record_numbers.astype(np.uint64))
-    return mixed(first + lines.astype(np.uint64))
 
 
 class PartitionFold:
@@ -156,7 +124,7 @@ class PartitionFold:
             case Rows():
                 self._take_rows(batch, step)
             case Erased(row):
-                _count_erased(self.jobs[row.job_id or 0], row)
+                self.jobs[row.job_id or 0].count_erased(row)
             case Sealed(seal):
                 self._seal(self.jobs[seal.job_id], step)
             case _:
@@ -187,11 +155,15 @@ class PartitionFold:
         if step.is_filling:
             self._fill(staged, step)
             return
+        letters = np.full(len(staged.id), LETTERS["inserted"])
         for number in range(int(staged.rounds.max(initial=-1)) + 1):
-            self._apply_round(staged, np.flatnonzero(staged.rounds == number), step)
+            at = np.flatnonzero(staged.rounds == number)
+            letters[at] = self._apply_round(staged, at, step)
+        if step.job_id is not None:
+            self.jobs[step.job_id].note_outcomes(letters[~staged.is_producer_row])
 
-    def _apply_round(self, staged: Staged, at: Numbers, step: Rows) -> None:
-        """Apply rows whose keys differ: each is decided by the user that is there."""
+    def _apply_round(self, staged: Staged, at: Numbers, step: Rows) -> npt.NDArray[np.uint8]:
+        """Apply rows whose keys differ, each decided by the user that is there; their outcomes."""
         users = self.users
         slots, is_there = users.find(staged.key[at])
         mode, is_own = staged.modes[at], ~staged.is_producer_row[at]
@@ -202,11 +174,11 @@ class PartitionFold:
         is_gone = may_count & is_there & (mode == DELETE)
         is_changed = is_update.copy()
         is_changed[is_update] = self._update(staged, at[is_update], slots[is_update], step)
+        is_kept = is_there & (mode == IGNORE) | is_update & ~is_changed
+        found = {"updated": is_changed, "unchanged": is_kept, "deleted": is_gone}
         if step.job_id is not None:
             job = self.jobs[step.job_id]
-            is_kept = is_there & (mode == IGNORE) | is_update & ~is_changed
-            found = {"inserted": is_new, "updated": is_changed, "unchanged": is_kept}
-            _count(job, is_own, found | {"deleted": is_gone})
+            _count(job, is_own, found | {"inserted": is_new})
             is_conflict = is_own & is_there & (mode == INSERT)
             is_unknown = is_own & ~is_there & ((mode == UPDATE) | (mode == DELETE))
             is_incomplete = is_own & ~is_there & ~is_unknown & ~may_add
@@ -215,6 +187,7 @@ class PartitionFold:
             _reject(job, staged, at[is_unknown], UNKNOWN_KEY.code)
         self._remove(slots[is_gone])
         self._insert(staged, at[is_new], slots[is_new], step)
+        return _letters(found)
 
     def _may_count(self, staged: Staged, at: Numbers, slots: Numbers, is_there: Flags) -> Flags:
         """Leave out producer rows that are repeats, or mean a user that has not this key."""
@@ -320,7 +293,9 @@ class PartitionFold:
             self._repeated.append(
                 (own_slots, staged.record_number[repeated], _lines(staged, repeated))
             )
-        self.jobs[self.generation].inserted += len(staged.id)
+        job = self.jobs[self.generation]
+        job.inserted += len(staged.id)
+        job.note_outcomes(np.full(len(staged.id), LETTERS["inserted"]))
 
     def _take_out_repeats(self) -> None:
         """Index the leaf: of rows with one key the later ones become rejections."""
@@ -365,25 +340,18 @@ def _take_rejections(job: JobInPartition, batch: Batch, step: Rows) -> None:
         job.reject(record_numbers, lines, hashes(codes))
 
 
-def _count_erased(job: JobInPartition, row: RowErased) -> None:
-    match row.outcome:
-        case "inserted":
-            job.inserted += 1
-        case "updated":
-            job.updated += 1
-        case "unchanged" | "none":
-            job.unchanged += 1
-        case "deleted":
-            job.deleted += 1
-        case "rejected" | "refused":
-            numbers, lines = np.array([row.record_number]), np.array([row.line])
-            job.reject(numbers, lines, _codes(ERASED.code, 1))
-
-
 def _count(job: JobInPartition, is_own: Flags, outcomes: Mapping[str, Flags]) -> None:
     """Add the job's own rows of each outcome to its count."""
     for name, has_it in outcomes.items():
         setattr(job, name, getattr(job, name) + int(np.count_nonzero(has_it & is_own)))
+
+
+def _letters(outcomes: Mapping[str, Flags]) -> npt.NDArray[np.uint8]:
+    """Return the letter of each row; one of no outcome counts as inserted there."""
+    letters = np.full(len(outcomes["updated"]), LETTERS["inserted"])
+    for name, has_it in outcomes.items():
+        letters[has_it] = LETTERS[name]
+    return letters
 
 
 def _reject(job: JobInPartition, staged: Staged, at: Numbers, code: str) -> None:

@@ -15,7 +15,7 @@ VERSION: Final = 7
 """The version of the tables and of how the log is projected to them; a projection of another
 version is rebuilt, never altered.  4: producer rows are checked by the rules of values;
 5: the users that a delsert removes are counted; 6: every fault of a rejected line is told;
-7: a job may update, ignore or delete."""
+7: a job may update, ignore or delete, and the outcome of each line is kept."""
 READABLE_SINCE: Final = 4
 """Tables of this version and later are read until new ones take their place; of earlier ones, the
 views in ``public`` stay what they were."""
@@ -26,6 +26,8 @@ ADDED_COLUMNS: Final[dict[str, tuple[int, str, LiteralString]]] = {
 }
 """By view, the column that came with a version, and its value in tables of an earlier one: readers
 read those until new tables take their place."""
+ADDED_VIEWS: Final = {"line_outcomes": 7}
+"""Views that came with a version; there are none of tables of an earlier one."""
 ADDED: Final = {
     "views": [*ADDED_COLUMNS],
     "columns": [column for _, column, _ in ADDED_COLUMNS.values()],
@@ -118,6 +120,7 @@ def public_views(version: int = VERSION) -> LiteralString:
     views = (
         _PUBLIC_VIEW.replace("<added>", _added(name, version)).replace("<name>", name)
         for name in _view_names()
+        if version >= ADDED_VIEWS.get(name, 0)
     )
     return cast("LiteralString", "".join(views))
 

@@ -68,6 +68,7 @@ def _command(path: str, answer: Mapping[str, Any], given: Mapping[str, Any]) -> 
     whys = {column["why"] for column in answer["columns"]}
     mapped = [each for each in given["columns"] if each != "auto"]
     found = {
+        "--preset": [given["preset"]] if given["preset"] else [],
         "--mode": [answer["mode"]] if answer["mode"] != "insert" else [],
         "--charset": [options["charset"]] if options["charset"] not in {None, "utf-8"} else [],
         "--map": [*(["auto"] if "usual name" in whys else []), *mapped],

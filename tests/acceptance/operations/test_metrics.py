@@ -39,7 +39,7 @@ class _Watched:
         self.rig.wait_ready()
 
     def metrics(self, process: str) -> dict[tuple[str, ...], float]:
-        """The values of a process, by name and the values of their labels."""
+        """The values of a process, by name and the values of their labels, those in order."""
         url = f"{self.rig.client.url}/metrics"
         if process != "api":
             url = f"http://127.0.0.1:{self.ports[process]}/metrics"
@@ -95,7 +95,7 @@ def test_metrics_count_what_was_done(watched: _Watched) -> None:
     assert processor["rollcall_finished_jobs_total", "upsert", "COMPLETED"] == 1
     assert processor["rollcall_job_seconds_count",] == 2
     assert processor["rollcall_batch_seconds_count", "project"] > 0
-    watched.wait_for("builder", "rollcall_builds_total", "rebuild", "built", value=1)
+    watched.wait_for("builder", "rollcall_builds_total", "built", "rebuild", value=1)
 
 
 def test_metrics_tell_that_jobs_wait(watched: _Watched) -> None:

@@ -122,6 +122,13 @@ defined = st.builds(
     defined_by=text,
 )
 configured = st.builds(events.LogConfigured, reconciliation_key=text, configured_at=moment)
+presets = st.builds(
+    events.PresetDefined,
+    name=text,
+    options=st.none() | st.dictionaries(text, st.lists(text, max_size=2), max_size=2),
+    defined_at=moment,
+    defined_by=text,
+)
 voided = st.builds(events.JobVoided, job_id=int64, attempt=text)
 reverted = st.builds(
     events.JobReverted,
@@ -217,6 +224,7 @@ events_by_name: dict[str, st.SearchStrategy[Any]] = {
     "JobStatus": statuses,
     "AttributeDefined": defined,
     "LogConfigured": configured,
+    "PresetDefined": presets,
 }
 
 
