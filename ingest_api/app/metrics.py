@@ -28,6 +28,12 @@ OLDEST_JOB_SECONDS: Final = Gauge(
 )
 POSTGRES_UP: Final = Gauge("rollcall_postgres_up", "1 where Postgres answered the last time.")
 _EVERY_S: Final = 5.0
+_EXAMPLE: Final = """\
+# HELP rollcall_open_jobs Accepted jobs that have not ended.
+# TYPE rollcall_open_jobs gauge
+rollcall_open_jobs 2.0
+# EOF
+"""
 _METRICS: Final = Operation(
     summary="Metrics of this process",
     description="For Prometheus; publishers, processors and builders show theirs at"
@@ -38,6 +44,7 @@ _METRICS: Final = Operation(
         200: Answer(
             description="Text in the OpenMetrics format.",
             bodies={"application/openmetrics-text": {"type": "string"}},
+            examples={"A gauge.": _EXAMPLE},
         )
     },
 )
