@@ -9,9 +9,8 @@ import pytest
 
 from ingest_api.imports.operations import IMPORT
 from schemas.rules.fields import FIELDS
-from tests.support import papers
+from tests.support import metric_names, papers
 from tests.support.checkout import CHECKOUT
-from tests.support.data import metric_names
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ from prometheus_client.openmetrics import parser
 from deploy.local_stack.ports import free_ports
 from tests.support.clients.projections import request, wait_built
 from tests.support.data.files import tidy_csv
-from tests.support.data.metric_names import names
+from tests.support.metric_names import names
 from tests.support.servers.rig import Rig
 from tests.support.waiting import wait_until
 
