@@ -183,7 +183,7 @@ def _options(values: Mapping[str, Sequence[str]]) -> ImportOptions:
         columns=columns_of(values.get("columns", ())),
         maps_usual_names=AUTO in values.get("columns", ()),
         unknown_columns_name=_value("unknownColumns", values.get("unknownColumns", ())),
-        sheet=_only("sheet", values.get("sheet", ())),
+        sheet=_sheet(values.get("sheet", ())),
         preset_name=_only("preset", values.get("preset", ())),
     )
 
@@ -211,6 +211,13 @@ def _region(name: str, values: Sequence[str]) -> str | None:
     value = _only(name, values)
     if value is not None and value not in PHONE_REGIONS:
         raise invalid_option(name, f"{name} is a country by its two letters of ISO 3166, as GB.")
+    return value
+
+
+def _sheet(values: Sequence[str]) -> str | None:
+    value = _only("sheet", values)
+    if value is not None and not value:
+        raise invalid_option("sheet", "sheet is the name or number of a workbook's sheet.")
     return value
 
 
