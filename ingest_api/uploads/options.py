@@ -161,7 +161,7 @@ def with_fields(options: ImportOptions, fields: Mapping[str, Sequence[str]]) -> 
         columns=_first(options.columns, in_form.columns),
         maps_usual_names=(in_form if options.columns is None else options).maps_usual_names,
         unknown_columns_name=options.unknown_columns_name or in_form.unknown_columns_name,
-        preset_name=options.preset_name or in_form.preset_name,
+        preset_name=_first(options.preset_name, in_form.preset_name),
     )
 
 

@@ -107,6 +107,11 @@ def test_a_file_overwrites_all_unless_it_says_otherwise() -> None:
     assert with_fields(in_query, {"overwrite": ["blank"]}).fills == ATTRIBUTES_BIT
 
 
+def test_a_preset_without_a_name_is_not_passed_over() -> None:
+    """It is looked for, and there is none."""
+    assert with_fields(options_in_head([], {"preset": [""]}), {}).preset_name == ""
+
+
 def test_a_dry_run_and_its_limit_stand_in_the_query_or_in_a_field() -> None:
     """The query decides where both say something, also where it says no or nothing at all."""
     in_query = options_in_head([], {"dryRun": ["false"], "maxDeletePercent": ["0"]})
