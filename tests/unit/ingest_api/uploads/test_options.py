@@ -63,6 +63,8 @@ def test_the_mode_is_in_the_query_or_in_a_field() -> None:
         ("overwrite", ["never"]),
         ("overwrite", ["Tier=blank"]),
         ("overwrite", ["blank", "blank"]),
+        ("preset", [" "]),
+        ("sheet", [""]),
         ("phoneRegion", ["gb"]),
         ("phoneRegion", ["XX"]),
         ("phoneRegion", ["GB", "GB"]),
@@ -105,11 +107,6 @@ def test_a_file_overwrites_all_unless_it_says_otherwise() -> None:
     assert with_fields(ImportOptions(), {"overwrite": ["blank"]}).fills == ALL_BITS
     in_query = options_in_head([], {"overwrite": ["attributes=blank"]})
     assert with_fields(in_query, {"overwrite": ["blank"]}).fills == ATTRIBUTES_BIT
-
-
-def test_a_preset_without_a_name_is_not_passed_over() -> None:
-    """It is looked for, and there is none."""
-    assert with_fields(options_in_head([], {"preset": [""]}), {}).preset_name == ""
 
 
 def test_a_dry_run_and_its_limit_stand_in_the_query_or_in_a_field() -> None:
