@@ -170,7 +170,7 @@ def _options(values: Mapping[str, Sequence[str]]) -> ImportOptions:
         columns=columns_of(values.get("columns", ())),
         maps_usual_names=AUTO in values.get("columns", ()),
         unknown_columns_name=_value("unknownColumns", values.get("unknownColumns", ())),
-        preset_name=_only("preset", values.get("preset", ())),
+        preset_name=_name("preset", values.get("preset", ())),
     )
 
 
@@ -187,6 +187,13 @@ def _region(name: str, values: Sequence[str]) -> str | None:
     value = _only(name, values)
     if value is not None and value not in PHONE_REGIONS:
         raise invalid_option(name, f"{name} is a country by its two letters of ISO 3166, as GB.")
+    return value
+
+
+def _name(name: str, values: Sequence[str]) -> str | None:
+    value = _only(name, values)
+    if value == "":
+        raise invalid_option(name, f"{name} is a name, not an empty text.")
     return value
 
 

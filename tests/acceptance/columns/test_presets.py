@@ -82,6 +82,7 @@ def test_what_no_preset_may_hold_is_refused(rig_of_module: Rig) -> None:
     assert unknown.status_code == 400
     assert "do you mean history?" in unknown.json()["details"][0]["message"]
     assert rig.client.http.get(f"{PRESETS}/history").json()["name"] == "history"
+    assert sent(rig, export("excel"), preset="").status_code == 400
 
 
 def test_commands_keep_and_use_presets(rig_of_module: Rig, tmp_path: Path) -> None:
