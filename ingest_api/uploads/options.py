@@ -96,11 +96,6 @@ class ImportOptions:
         return self.unknown_columns_name or _DEFAULTS["unknownColumns"]
 
     @property
-    def finds_columns(self) -> bool:
-        """True where what columns hold also follows from their names, once the file is there."""
-        return self.maps_usual_names or self.unknown_columns == "attribute"
-
-    @property
     def mode(self) -> JobMode:
         """Return the mode: ``insert`` unless another is set."""
         return cast("JobMode", self.mode_name or _DEFAULTS["importType"])
