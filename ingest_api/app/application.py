@@ -23,7 +23,7 @@ from ingest_api.auth.api_tokens import ApiTokens
 from ingest_api.auth.authenticator import Authenticator
 from ingest_api.auth.jwt_verifier import JwtVerifier
 from ingest_api.auth.login_rate_limit import LoginLimits
-from ingest_api.auth.middleware import account_of, authenticate, is_public
+from ingest_api.auth.middleware import authenticate, check_role, is_public
 from ingest_api.auth.password_hashing import PasswordHashing
 from ingest_api.auth.token_routes import add_token_routes
 from ingest_api.dry_runs.service import DryRuns
@@ -253,7 +253,7 @@ def _check_call(request: Request[Any, Any]) -> None:
     if operation is None:
         return
     if operation.role is not None:
-        account_of(request, operation.role)
+        check_role(request, operation.role)
     refuse_unknown_parameters(operation, query_values(request))
 
 

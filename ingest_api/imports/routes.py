@@ -62,7 +62,7 @@ def add_import_routes(
     async def received(request: Request[Any, Any], operation: Operation) -> ImportRequest:
         # Where Postgres doesn't answer, the upload is refused here: its job could not be seen.
         attributes = await definitions.usable()
-        account = account_of(request, "importer")
+        account = account_of(request)
         key = idempotency_key(header_values(request, "idempotency-key"), invalid_option)
         return ImportRequest(
             account=account,
@@ -79,7 +79,7 @@ def add_import_routes(
 
     @contextlib.contextmanager
     def slot(request: Request[Any, Any]) -> Generator[None]:
-        account = account_of(request, "importer")
+        account = account_of(request)
         _check_media(request)
         check_declared(request, limits.body)
         with limits.concurrency.slot(account.name):

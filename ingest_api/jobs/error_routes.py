@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from ingest_api.auth.middleware import account_of
 from ingest_api.jobs.error_csv import ErrorFile, disposition
 from ingest_api.jobs.job_parameter import job_named
 from ingest_api.jobs.operations import JOB_ERRORS, NO_ERROR_FILE, UNLISTED
@@ -34,7 +33,6 @@ def add_error_route(api: Blueprint, job_log: JobLog, errors: ErrorReader) -> Non
     @api.get("/batchinfo/errors/<job_id:str>")
     @described(JOB_ERRORS)
     async def job_errors(request: Request[Any, Any], job_id: str) -> Answered | None:
-        account_of(request, "reader")
         page = keyed_page_of(request)
         job = await job_named(request, job_log, job_id)
         if _wants_file(request, job):

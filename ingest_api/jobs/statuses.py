@@ -53,6 +53,8 @@ class JobFilter:
 
 
 ANY_JOB: Final = JobFilter()
+_MOST_COUNTED: Final = 1000
+"""The number of jobs of which what was wrong with their lines is kept."""
 
 
 class JobReader:
@@ -65,6 +67,7 @@ class JobReader:
     def __init__(self, database: Database, ledger: JobLedger) -> None:
         self._database = database
         self._ledger = ledger
+        self._fault_counts: dict[int, tuple[int, list[FaultCount]]] = {}
 
     async def view(self, job: LedgerJob) -> JobView:
         """Fetch the view of one job."""
@@ -74,7 +77,17 @@ class JobReader:
         """Select what lines of a job that has ended were rejected for; unset before, or if none."""
         if not view.is_ended or not view.counts["rejected"]:
             return UNSET
-        return await select_fault_counts(self._database.select_projected, view.accepted.job_id)
+        job_id, select = view.accepted.job_id, self._database.select_projected
+        # To count them is to read them all, and they change only with the job's version.
+        known = self._fault_counts.get(job_id)
+        if known is None or known[0] != view.version:
+            if len(self._fault_counts) >= _MOST_COUNTED:
+                self._fault_counts.clear()
+            known = self._fault_counts[job_id] = (
+                view.version,
+                await select_fault_counts(select, job_id),
+            )
+        return known[1]
 
     # A job that is left out is REVERTED, also where its rows are still to come.
     _SELECT_JOBS: Final = """
