@@ -52,7 +52,7 @@ def test_an_upload_takes_what_it_leaves_out_from_its_preset(rig: Rig) -> None:
 
     (job,) = accepted_jobs(rig.env.settings)
     assert (job.phone_region, job.delimiter, len(job.columns)) == ("DE", ";", 5)
-    rig.restart_publisher()
+    rig.api.kill()
     rig.restart_api()
     assert rig.client.http.get(PRESETS).json()["presets"][0]["options"] == {
         "columns": ["Foo=Email"]
