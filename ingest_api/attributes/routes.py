@@ -55,7 +55,7 @@ def add_attribute_routes(api: Blueprint, attributes: AttributeDefinitions, job_l
     @api.put("/admin/attributes/<name>", stream=True)
     @described(CHANGE_ATTRIBUTE)
     async def change_attribute(request: Request[Any, Any], name: str) -> AttributeShown:
-        account = account_of(request, "admin")
+        account = account_of(request)
         body = await json_body(request, AttributeChange)
         return shown(await changes.change(unquote(name), body, account.name))
 
