@@ -105,7 +105,11 @@ class RowErased:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobOpened:
-    """The first record of a pass in every partition."""
+    """The first record of a pass in every partition.
+
+    ``fills`` is the bit set of the fields that its rows only fill where the user has none, see
+    :mod:`schemas.rules.overwrite`.
+    """
 
     job_id: int
     previous_job_id: int
@@ -115,6 +119,7 @@ class JobOpened:
     sha256: str
     accepted_at: datetime
     accepted_by: str
+    fills: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +185,7 @@ class JobAccepted:
     date_order: DateOrder = "MDY"
     columns: tuple[ColumnMapping, ...] = ()
     unknown_columns: str = "refuse"
+    fills: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

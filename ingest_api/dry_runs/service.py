@@ -147,7 +147,8 @@ class DryRuns:
     ) -> tuple[ComparisonResult, ComparedLines]:
         lines = ComparedLines(accepted, line_columns)
         async with self._comparing(lines) as (comparison, inputs):
-            return await comparison.compare(accepted.mode, inputs, jobs), lines
+            compared = await comparison.compare(accepted.mode, inputs, jobs, fills=accepted.fills)
+            return compared, lines
 
     async def _jobs(self) -> Sequence[LedgerJob]:
         """Return all jobs accepted so far, by this instance or another."""

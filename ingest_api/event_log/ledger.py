@@ -140,6 +140,7 @@ _CONTENT: Final = attrgetter(
     "unknown_columns",
     "phone_region",
     "date_order",
+    "fills",
 )
 
 

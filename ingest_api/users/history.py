@@ -8,7 +8,7 @@ the two, in one partition, under its key.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from ingest_api.errors import ReadTimeoutError, UnavailableError, UnknownUserError
@@ -82,6 +82,7 @@ class UserHistory:
         defined = await self._database.select_projected(self._SELECT_TYPES)
         types = {row["name"]: row["type"] for row in defined}
         rules = Rules.of(self._reconciliation_key, types, rows[0]["reverted"] or ())
+        rules = replace(rules, fills_of=self._fills_of)
         await self._job_log.catch_up()  # every job that has changed the user is known then
         log_range = _log_range(user_id, rows[0]["modified_position"])
         end = start + page_size
@@ -94,6 +95,10 @@ class UserHistory:
             total=total,
             history=[_entry_view(entry, user_id, job, rules.types) for entry in page],
         )
+
+    def _fills_of(self, job_id: int) -> int:
+        job = self._job_log.ledger.job(job_id)
+        return 0 if job is None else job.accepted.fills
 
     async def _in_thread(self, request: _HistoryRequest) -> tuple[int, list[Entry]]:
         try:

@@ -63,6 +63,7 @@ class PartitionState:
     sealed_job_id: int = NO_JOB
     open_job_id: int | None = None
     open_mode: JobMode | None = None
+    open_fills: int = 0
     next_sequence: int = 0
     digest: int = 0
     attributes: Mapping[str, Attribute] = field(default_factory=dict[str, Attribute])
@@ -107,12 +108,14 @@ class Rows:
     """Rows that count, as indexes into the batch's rows and rejections, ascending.
 
     ``job_id`` and ``mode`` are the open job's, None where only other producers' rows came.
+    ``fills``: the fields that the job's rows only fill, see :mod:`schemas.rules.overwrite`.
     ``is_filling``: the leaf has no index yet; it holds rows of this job alone.
     ``attributes``: those that are defined, by name.
     """
 
     job_id: int | None
     mode: JobMode | None
+    fills: int
     is_filling: bool
     attributes: Mapping[str, Attribute]
     rows: npt.NDArray[np.int64]
@@ -239,6 +242,7 @@ class _Walk:
         return Rows(
             job_id=self.state.open_job_id,
             mode=self.state.open_mode,
+            fills=self.state.open_fills,
             is_filling=not self.state.is_indexed,
             attributes=self.state.attributes,
             rows=index[~is_rejection],
@@ -259,6 +263,7 @@ class _Walk:
             is_indexed=self.state.is_indexed and not begins_empty,
             open_job_id=job.job_id,
             open_mode=job.mode,
+            open_fills=job.fills,
             next_sequence=0,
             digest=0,
         )
@@ -300,7 +305,7 @@ class _Walk:
         if not is_reverted:
             self._index()
         self.state = replace(
-            self.state, sealed_job_id=seal.job_id, open_job_id=None, open_mode=None
+            self.state, sealed_job_id=seal.job_id, open_job_id=None, open_mode=None, open_fills=0
         )
         replaces_users = state.open_mode == "delsert" and not is_reverted
         self.steps.append(Sealed(seal, control.offset, control.recorded_at, replaces_users))

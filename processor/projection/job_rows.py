@@ -8,15 +8,18 @@ A round has each key once, so the order of its statements is free.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, LiteralString
 
 from psycopg import sql
 
 from processor.projection.staging import LEAF_COLUMNS
-from schemas.read_model.upsert_sql import CHANGED, INSERTED, assignments, differences
+from schemas.read_model.upsert_sql import INSERTED, assignments, changed, differences
 from schemas.rules.modes import MODES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import psycopg
 
     from schemas.events import JobMode
@@ -68,13 +71,15 @@ WHERE {round} AND mode = %(mode)s AND leaf.key = staging.key
 class Round:
     """The staged rows that a statement is to take: its parameters.
 
-    ``modes`` counts them by mode; ``has_incomplete`` says that some may not add a user.
+    ``modes`` counts them by mode; ``has_incomplete`` says that some may not add a user;
+    ``fills`` are the fields that they only fill.
     """
 
     step: int
     number: int
     modes: dict[JobMode, int]
     has_incomplete: bool
+    fills: int
 
     def parameters(self, mode: JobMode) -> dict[str, Any]:
         """Return the values of the statements' placeholders."""
@@ -115,8 +120,9 @@ class LeafWriter:
         self._conflicts = sql.SQL(_CONFLICTS).format(**parts)
         self._incomplete = sql.SQL(_INCOMPLETE).format(**parts)
         self._unknown = sql.SQL(_UNKNOWN).format(**parts)
-        self._update = sql.SQL(_UPDATE).format(**parts)
         self._delete = sql.SQL(_DELETE).format(**parts)
+        self._updates: dict[int, sql.Composed] = {}
+        self._parts = parts
         self._updates_first = True
 
     def write(self, cursor: psycopg.Cursor, a_round: Round) -> Outcomes:
@@ -154,7 +160,7 @@ class LeafWriter:
     ) -> None:
         parameters = a_round.parameters(mode)
         expected = a_round.modes[mode]
-        updated = cursor.execute(self._update, parameters).rowcount
+        updated = cursor.execute(self._update(a_round.fills), parameters).rowcount
         outcomes.updated += updated
         if updated < expected:
             unknown = _ids(cursor.execute(self._unknown, parameters))
@@ -180,7 +186,7 @@ class LeafWriter:
         parameters = a_round.parameters(mode)
         expected = a_round.modes[mode]
         incomplete = self._find_incomplete(cursor, a_round, parameters)
-        statements = {"updated": self._update, "inserted": self._insert}
+        statements = {"updated": self._update(a_round.fills), "inserted": self._insert}
         first, second = sorted(statements, reverse=self._updates_first)
         done = {first: cursor.execute(statements[first], parameters).rowcount, second: 0}
         if done[first] < expected:
@@ -190,6 +196,11 @@ class LeafWriter:
         outcomes.inserted += done["inserted"]
         outcomes.updated += done["updated"]
         outcomes.unchanged += expected - sum(done.values()) - len(incomplete)
+
+    def _update(self, fills: int) -> sql.Composed:
+        if fills not in self._updates:
+            self._updates[fills] = sql.SQL(_UPDATE).format(**self._parts, **change_sql(fills))
+        return self._updates[fills]
 
     def _find_incomplete(
         self, cursor: psycopg.Cursor, a_round: Round, parameters: dict[str, Any]
@@ -209,7 +220,7 @@ def _inserted_value(column: str) -> sql.Composable:
     return INSERTED.get(column, sql.Identifier(column))
 
 
-def _assignments() -> sql.Composed:
+def _assignments(values: Mapping[str, sql.Composable]) -> sql.Composed:
     whose: dict[str, sql.Composable] = {
         name: sql.Identifier("staging", staged)
         for name, staged in (
@@ -219,14 +230,18 @@ def _assignments() -> sql.Composed:
             ("modified_position", "id"),
         )
     }
-    return assignments(CHANGED | whose)
+    return assignments({**values, **whose})
 
 
 ROW_SQL: Final[dict[str, sql.Composable]] = {
     "columns": sql.SQL(", ").join(sql.Identifier(column) for column in LEAF_COLUMNS),
     "values": sql.SQL(", ").join(_inserted_value(column) for column in LEAF_COLUMNS),
-    "assignments": _assignments(),
-    "differences": differences(CHANGED),
 }
-"""Parts of statements that write staged rows: ``columns`` and ``values`` of a new user,
-``assignments`` of a changed one, and the ``differences`` that make it one."""
+"""Parts of statements that write staged rows: ``columns`` and ``values`` of a new user."""
+
+
+@cache
+def change_sql(fills: int = 0) -> dict[str, sql.Composable]:
+    """Return more parts: ``assignments`` of a changed user, ``differences`` that make it one."""
+    values = changed(fills)
+    return {"assignments": _assignments(values), "differences": differences(values)}

@@ -55,6 +55,7 @@ _FENCE: LiteralString = """
 UPDATE {schema}.projection_offset
 SET next_offset = %(next_offset)s, is_indexed = %(is_indexed)s,
     sealed_job_id = %(sealed_job_id)s, open_job_id = %(open_job_id)s, open_mode = %(open_mode)s,
+    open_fills = %(open_fills)s,
     next_sequence = %(next_sequence)s, digest = %(digest)s
 WHERE topic = %(topic)s AND partition = %(partition)s
   AND epoch = %(epoch)s AND next_offset = %(expected)s
@@ -76,7 +77,7 @@ VALUES (%(name)s, %(partition)s, %(type)s)
 """
 _MOVED: Final = (
     "partition", "next_offset", "is_indexed", "sealed_job_id", "open_job_id", "open_mode",
-    "next_sequence", "digest",
+    "open_fills", "next_sequence", "digest",
 )  # fmt: skip
 
 
@@ -282,7 +283,11 @@ class Transaction:
                 self._write_producer_round(prepared, step, number)
                 continue
             a_round = Round(
-                step=step.step, number=number, modes=modes, has_incomplete=step.has_incomplete
+                step=step.step,
+                number=number,
+                modes=modes,
+                has_incomplete=step.has_incomplete,
+                fills=step.fills,
             )
             outcomes = writer.write(self._cursor, a_round)
             self._count(partition, step, outcomes)

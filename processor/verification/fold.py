@@ -40,6 +40,7 @@ from schemas.rules.fields import (
     UNKNOWN_KEY,
     UNKNOWN_USER_INCOMPLETE,
 )
+from schemas.rules.overwrite import ATTRIBUTES_BIT
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -206,6 +207,7 @@ class PartitionFold:
         before, values = users.values[slots], staged.values[at]
         sets = (staged.present[at][:, None] & _BITS) != 0
         sets &= ~(_KEPT & (values == NULL))
+        sets &= ((staged.fills[at][:, None] & _BITS) == 0) | (before == NULL)
         after = np.where(sets, values, before)
         is_changed = (after != before).any(axis=1)
         for row in np.flatnonzero(staged.has_attributes[at]).tolist():
@@ -258,7 +260,10 @@ class PartitionFold:
         column = cast("Any", staged.rows.column("attributes"))
         pairs: list[tuple[str, str | None]] = column[at].as_py()
         before = users.attributes.get(slot, {})
-        after = merged(before, tokens_of(pairs, step.attributes))
+        change = tokens_of(pairs, step.attributes)
+        if staged.fills[at] & ATTRIBUTES_BIT:
+            change |= before
+        after = merged(before, change)
         if after == before:
             return False
         if after:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from processor.verification.snapshot import Leaves, OffsetRow, Tables
 
 _STATE: tuple[str, ...] = (
-    "is_indexed", "sealed_job_id", "open_job_id", "open_mode", "next_sequence", "digest",
+    "is_indexed", "sealed_job_id", "open_job_id", "open_mode", "open_fills",
+    "next_sequence", "digest",
 )  # fmt: skip
 
 

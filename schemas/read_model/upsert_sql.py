@@ -7,11 +7,13 @@ Columns are those of the staging table and of the users' tables.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Final, LiteralString
 
 from psycopg import sql
 
 from schemas.rules.fields import FIELDS
+from schemas.rules.overwrite import ATTRIBUTES_BIT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,11 +21,13 @@ if TYPE_CHECKING:
     from schemas.rules.fields import Field
 
 
-def _changed(field: Field) -> sql.Composed:
-    """Return the staged value where the event set it; a null never clears a required field."""
+def _changed(field: Field, fills: int) -> sql.Composed:
+    """Return the staged value where the event sets it; a null never clears a required field."""
     condition: LiteralString = "staging.present & {bit} <> 0"
     if field.is_never_cleared:
-        condition = "staging.present & {bit} <> 0 AND staging.{name} IS NOT NULL"
+        condition += " AND staging.{name} IS NOT NULL"
+    if fills & field.bit:
+        condition += " AND leaf.{name} IS NULL"
     text: LiteralString = "CASE WHEN " + condition + " THEN staging.{name} ELSE leaf.{name} END"
     return sql.SQL(text).format(name=sql.Identifier(field.name), bit=sql.Literal(field.bit))
 
@@ -38,11 +42,21 @@ def _inserted(field: Field) -> sql.Composed:
 Values = dict[str, sql.Composable]
 """Expressions by the name of the user's column."""
 
-CHANGED: Final[Values] = {
-    **{field.name: _changed(field) for field in FIELDS},
-    "attributes": sql.SQL("jsonb_strip_nulls(leaf.attributes || staging.attributes)"),
-}
-"""A user's values after an upsert of the row."""
+
+@cache
+def changed(fills: int = 0) -> Values:
+    """Return a user's values after an upsert of the row.
+
+    ``fills`` are the fields that it only fills, see :mod:`schemas.rules.overwrite`.
+    """
+    # Of two attributes with one name the second counts.
+    attributes: LiteralString = "jsonb_strip_nulls(leaf.attributes || staging.attributes)"
+    if fills & ATTRIBUTES_BIT:
+        attributes = "jsonb_strip_nulls(staging.attributes || leaf.attributes)"
+    values = {field.name: _changed(field, fills) for field in FIELDS}
+    return {**values, "attributes": sql.SQL(attributes)}
+
+
 INSERTED: Final[Values] = {
     **{field.name: _inserted(field) for field in FIELDS},
     "attributes": sql.SQL("jsonb_strip_nulls(staging.attributes)"),

@@ -20,7 +20,7 @@ from processor.errors import SupersededError
 from schemas.events import JOB_MODES
 from tests.support.data.passes import make_pass
 from tests.support.data.projection_scene import Scene
-from tests.support.models.model import Job, Model
+from tests.support.models.model import FIELDS, Job, Model
 from tests.support.models.verdict import assert_outcomes, assert_users, select
 from tests.support.servers.surroundings import PARTITIONS
 
@@ -83,10 +83,11 @@ _turns = st.lists(
 )
 _lines = st.lists(_cells, min_size=1, max_size=12)
 _modes = st.sampled_from(JOB_MODES)
-_jobs = st.lists(st.tuples(_modes, _lines), min_size=1, max_size=4)
+_fills = st.sampled_from([(), (), ("first_name", "mobile_number"), FIELDS])
+_jobs = st.lists(st.tuples(_modes, _lines, _fills), min_size=1, max_size=4)
 
 
-def job_of(number: int, mode: JobMode, lines: list[Cells]) -> Job:
+def job_of(number: int, mode: JobMode, lines: list[Cells], fills: tuple[str, ...] = ()) -> Job:
     """The job with this place in the order of jobs."""
     rows = [
         f'{first},"{last}",user{key}@example.com,{mobile},{country},{state},{day}'
@@ -97,6 +98,7 @@ def job_of(number: int, mode: JobMode, lines: list[Cells]) -> Job:
         mode=mode,
         content="\n".join([_HEADER, *rows]).encode(),
         accepted_at=START + timedelta(days=number),
+        fills=fills,
     )
 
 
@@ -124,11 +126,11 @@ def _fill(log: MemoryLog, jobs: list[Job], data: st.DataObject) -> None:
 @given(jobs=_jobs, data=st.data())
 def test_every_cut_and_every_repeat_comes_to_the_model(
     env: Ground,
-    jobs: list[tuple[JobMode, list[Cells]]],
+    jobs: list[tuple[JobMode, list[Cells], tuple[str, ...]]],
     data: st.DataObject,
 ) -> None:
     """Batches of any sizes, repeated pieces of passes, changing owners: one result."""
-    history = [job_of(number, mode, lines) for number, (mode, lines) in enumerate(jobs)]
+    history = [job_of(number, *job) for number, job in enumerate(jobs)]
     scene = Scene(env)
     _fill(scene.log, history, data)
     try:

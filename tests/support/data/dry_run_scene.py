@@ -131,13 +131,16 @@ class Audience:
         made.project()
         return made
 
-    def job(self, mode: JobMode, lines: Lines, blank_cells: str = "keep") -> JobAccepted:
+    def job(
+        self, mode: JobMode, lines: Lines, blank_cells: str = "keep", *, fills: int = 0
+    ) -> JobAccepted:
         """The job that an upload of the lines would be next."""
         number = len(self.jobs)
         return accepted_job(
             job_id=1000 + number,
             mode=mode,
             blank_cells=blank_cells,
+            fills=fills,
             lines=len(lines),
             accepted_at=_START + timedelta(days=number),
             attributes=tuple(itertools.starmap(AttributeColumn, _ATTRIBUTES.items())),
@@ -162,7 +165,7 @@ class Audience:
 
         async def compare(comparison: DryRunComparison) -> ComparisonResult:
             inputs = pieces_of(compared_lines.inputs(io.BytesIO(_content(lines))))
-            return await comparison.compare(job.mode, inputs, ())
+            return await comparison.compare(job.mode, inputs, (), fills=job.fills)
 
         return answer_of(asyncio.run(self._ask(compare)), compared_lines)
 

@@ -98,6 +98,7 @@ def make_pass(job: Job, previous_job_id: int, partitions: int) -> Pass:
             sha256="0" * 64,
             accepted_at=job.accepted_at,
             accepted_by="admin",
+            fills=sum(1 << FIELDS.index(name) for name in job.fills),
         )
     )
     whole: Pass = [[MemoryRecord(None, opened)] for _ in range(partitions)]
@@ -131,6 +132,7 @@ def make_file_pass(
         sha256=accepted.sha256,
         accepted_at=accepted.accepted_at,
         accepted_by=accepted.accepted_by,
+        fills=accepted.fills,
     )
     for records, rows, digest in zip(whole, made.rows, made.digests, strict=True):
         seal = JobSealed(job_id=accepted.job_id, rows=rows, digest=digest)

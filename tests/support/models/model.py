@@ -55,6 +55,8 @@ class Job:
     content: bytes
     accepted_at: datetime
     delimiter: str = ","
+    fills: tuple[str, ...] = ()
+    """The fields that a line only fills where the user has none; "attributes" are all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +239,11 @@ def _update(
     values = values_of(line.cells)
     key = key_of(values)
     known = users[key]
-    changed = known.values | {name: value for name, value in values.items() if value is not None}
+    changed = known.values | {
+        name: value
+        for name, value in values.items()
+        if value is not None and not (name in job.fills and known.values[name] is not None)
+    }
     if changed == known.values:
         outcome.unchanged += 1
         return
