@@ -101,11 +101,6 @@ class ImportOptions:
         return self.unknown_columns_name or _DEFAULTS["unknownColumns"]
 
     @property
-    def finds_columns(self) -> bool:
-        """True where what columns hold also follows from their names, once the file is there."""
-        return self.maps_usual_names or self.unknown_columns == "attribute"
-
-    @property
     def mode(self) -> JobMode:
         """Return the mode: ``insert`` unless another is set."""
         return cast("JobMode", self.mode_name or _DEFAULTS["importType"])
@@ -214,6 +209,13 @@ def _region(name: str, values: Sequence[str]) -> str | None:
     return value
 
 
+def _name(name: str, values: Sequence[str]) -> str | None:
+    value = _only(name, values)
+    if value == "":
+        raise invalid_option(name, f"{name} is a name, not an empty text.")
+    return value
+
+
 def _first(in_head: _T | None, in_form: _T | None) -> _T | None:
     return in_form if in_head is None else in_head
 
@@ -234,13 +236,6 @@ def _percent(name: str, values: Sequence[str]) -> Decimal | None:
     if not _PERCENT.fullmatch(value) or Decimal(value) > _WHOLE:
         raise invalid_option(name, f"{name} is a number from 0 to 100, such as 10 or 2.5.")
     return Decimal(value)
-
-
-def _name(name: str, values: Sequence[str]) -> str | None:
-    value = _only(name, values)
-    if value == "":
-        raise invalid_option(name, f"{name} is blank.")
-    return value
 
 
 def _only(name: str, values: Sequence[str]) -> str | None:
