@@ -101,11 +101,6 @@ class ImportOptions:
         return self.unknown_columns_name or _DEFAULTS["unknownColumns"]
 
     @property
-    def finds_columns(self) -> bool:
-        """True where what columns hold also follows from their names, once the file is there."""
-        return self.maps_usual_names or self.unknown_columns == "attribute"
-
-    @property
     def mode(self) -> JobMode:
         """Return the mode: ``insert`` unless another is set."""
         return cast("JobMode", self.mode_name or _DEFAULTS["importType"])
@@ -183,8 +178,8 @@ def _options(values: Mapping[str, Sequence[str]]) -> ImportOptions:
         columns=columns_of(values.get("columns", ())),
         maps_usual_names=AUTO in values.get("columns", ()),
         unknown_columns_name=_value("unknownColumns", values.get("unknownColumns", ())),
-        sheet=_sheet(values.get("sheet", ())),
-        preset_name=_only("preset", values.get("preset", ())),
+        sheet=_name("sheet", values.get("sheet", ())),
+        preset_name=_name("preset", values.get("preset", ())),
     )
 
 
@@ -214,10 +209,10 @@ def _region(name: str, values: Sequence[str]) -> str | None:
     return value
 
 
-def _sheet(values: Sequence[str]) -> str | None:
-    value = _only("sheet", values)
-    if value is not None and not value:
-        raise invalid_option("sheet", "sheet is the name or number of a workbook's sheet.")
+def _name(name: str, values: Sequence[str]) -> str | None:
+    value = _only(name, values)
+    if value == "":
+        raise invalid_option(name, f"{name} is a name, not an empty text.")
     return value
 
 
