@@ -96,7 +96,10 @@ class RowErased:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobOpened:
-    """The first record of a pass in every partition."""
+    """The first record of a pass in every partition.
+
+    ``keeps_opt_outs``: its rows never opt in who has opted out.
+    """
 
     job_id: int
     previous_job_id: int
@@ -106,6 +109,7 @@ class JobOpened:
     sha256: str
     accepted_at: datetime
     accepted_by: str
+    keeps_opt_outs: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +175,7 @@ class JobAccepted:
     date_order: DateOrder = "MDY"
     columns: tuple[ColumnMapping, ...] = ()
     unknown_columns: str = "refuse"
+    opt_ins: str = "apply"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,6 +202,7 @@ class JobReverted:
     unchanged: int
     rejected: int
     deleted: int = 0
+    notes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,7 +219,8 @@ class JobRestored:
 class JobStatus:
     """A full snapshot of a job; the higher ``version`` is the later.
 
-    ``deleted``: how many users it removed from the audience.
+    ``deleted``: how many users it removed from the audience; ``notes``: how many cells of its
+    lines were not taken as they stood.
     """
 
     job_id: int
@@ -226,6 +233,7 @@ class JobStatus:
     unchanged: int
     rejected: int
     deleted: int = 0
+    notes: int = 0
     file_name: str | None
     sha256: str
     accepted_at: datetime

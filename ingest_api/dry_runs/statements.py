@@ -201,7 +201,7 @@ def _states(mode: JobMode) -> sql.Composed:
 
     Of other modes than upsert only a key's first line is followed: the others are refused.
     """
-    values = _if_there(CHANGED, INSERTED) if mode == "upsert" else INSERTED
+    values = _if_there(CHANGED[False], INSERTED) if mode == "upsert" else INSERTED
     outcome = _outcome("upsert") if mode == "upsert" else sql.SQL("NULL::text")
     present = (sql.Identifier("leaf", name) for name in USER_COLUMNS)
     return sql.SQL(_STATES).format(
@@ -212,7 +212,7 @@ def _states(mode: JobMode) -> sql.Composed:
 
 
 def _outcome(mode: JobMode) -> sql.Composed:
-    values = CHANGED if mode == "upsert" else INSERTED
+    values = CHANGED[False] if mode == "upsert" else INSERTED
     return sql.SQL(_OUTCOME[mode]).format(differences=differences(values))
 
 

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -36,12 +36,14 @@ from schemas.events import NO_JOB, AttributeDefined, JobOpened, RowErased
 from schemas.log.sequences import in_sequence
 from schemas.read_model.copy_binary import is_complete
 from schemas.rules.attributes import Attribute
+from schemas.rules.fields import SUBSCRIPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
     import numpy.typing as npt
+    import pyarrow as pa
 
     from processor.decoding.batch import Batch, ControlRecord
     from schemas.events import JobSealed
@@ -52,6 +54,7 @@ class PartitionState:
     """A partition's progress through the log; moves in the transaction of its rows.
 
     By default nothing of it has been read.
+    ``keeps_opt_outs`` is the open job's; ``has_opt_outs``: some row has opted somebody out.
     ``attributes`` are those defined so far, by name.
     """
 
@@ -64,6 +67,8 @@ class PartitionState:
     open_mode: str | None = None
     next_sequence: int = 0
     digest: int = 0
+    keeps_opt_outs: bool = False
+    has_opt_outs: bool = False
     attributes: Mapping[str, Attribute] = field(default_factory=dict[str, Attribute])
 
 
@@ -105,13 +110,15 @@ class Indexed:
 class Rows:
     """Rows that count, as indexes into the batch's rows and rejections, ascending.
 
-    ``job_id`` and ``mode`` are the open job's, None where only other producers' rows came.
+    ``job_id`` and ``mode`` are the open job's, None where only other producers' rows came;
+    ``keeps_opt_outs``: its rows never opt in who has opted out.
     ``is_filling``: the leaf has no index yet; it holds rows of this job alone.
     ``attributes``: those that are defined, by name.
     """
 
     job_id: int | None
     mode: str | None
+    keeps_opt_outs: bool
     is_filling: bool
     attributes: Mapping[str, Attribute]
     rows: npt.NDArray[np.int64]
@@ -235,9 +242,12 @@ class _Walk:
     def _rows_step(self, taken: npt.NDArray[np.int64]) -> Rows:
         index = self._batch.index[taken]
         is_rejection = self._batch.is_rejection[taken]
+        if not self.state.has_opt_outs and _opt_out(self._batch, index[~is_rejection]):
+            self.state = replace(self.state, has_opt_outs=True)
         return Rows(
             job_id=self.state.open_job_id,
             mode=self.state.open_mode,
+            keeps_opt_outs=self.state.keeps_opt_outs,
             is_filling=not self.state.is_indexed,
             attributes=self.state.attributes,
             rows=index[~is_rejection],
@@ -260,6 +270,7 @@ class _Walk:
             open_mode=job.mode,
             next_sequence=0,
             digest=0,
+            keeps_opt_outs=job.keeps_opt_outs,
         )
         self.steps.append(Opened(job, control.offset, control.recorded_at, is_reverted))
 
@@ -299,7 +310,11 @@ class _Walk:
         if not is_reverted:
             self._index()
         self.state = replace(
-            self.state, sealed_job_id=seal.job_id, open_job_id=None, open_mode=None
+            self.state,
+            sealed_job_id=seal.job_id,
+            open_job_id=None,
+            open_mode=None,
+            keeps_opt_outs=False,
         )
         replaces_users = state.open_mode == "delsert" and not is_reverted
         self.steps.append(Sealed(seal, control.offset, control.recorded_at, replaces_users))
@@ -313,6 +328,12 @@ class _Walk:
 def indexed_names(attributes: Mapping[str, Attribute]) -> tuple[str, ...]:
     """Return the names of the attributes that readers filter by."""
     return tuple(name for name, known in attributes.items() if known.is_indexed)
+
+
+def _opt_out(batch: Batch, indexes: npt.NDArray[np.int64]) -> bool:
+    """Return whether some of these rows opt their user out of something."""
+    rows = rows_at(batch.rows.select([field.name for field in SUBSCRIPTIONS]), indexes)
+    return any(column.false_count for column in cast("list[pa.BooleanArray]", rows.columns))
 
 
 def _values_at(values: list[bytes], positions: npt.NDArray[np.int64]) -> list[bytes]:

@@ -18,6 +18,8 @@ from schemas.read_model.upsert_sql import CHANGED, INSERTED, assignments, differ
 if TYPE_CHECKING:
     import psycopg
 
+    from schemas.read_model.upsert_sql import Values
+
 _ROUND: Final[LiteralString] = (
     "step = %(step)s AND round = %(round)s AND staging.job_id IS NOT NULL"
 )
@@ -55,13 +57,15 @@ _INSERTING: Final = ["insert", "delsert"]
 class Round:
     """The staged rows that a statement is to take: its parameters.
 
-    ``modes`` counts them by mode; ``has_incomplete`` says that some may not add a user.
+    ``modes`` counts them by mode; ``has_incomplete`` says that some may not add a user;
+    ``keeps_opt_outs`` that none may opt in who has opted out.
     """
 
     step: int
     number: int
     modes: dict[str, int]
     has_incomplete: bool
+    keeps_opt_outs: bool
 
     def parameters(self, modes: list[str]) -> dict[str, Any]:
         """Return the values of the statements' placeholders."""
@@ -93,11 +97,14 @@ class LeafWriter:
     """Writes rounds into one leaf; its statements are composed once, to be prepared."""
 
     def __init__(self, leaf: sql.Identifier) -> None:
-        parts: dict[str, sql.Composable] = {"leaf": leaf, "round": sql.SQL(_ROUND), **ROW_SQL}
+        parts: dict[str, sql.Composable] = {"leaf": leaf, "round": sql.SQL(_ROUND)}
+        parts |= {"columns": INSERTED_COLUMNS, "values": INSERTED_VALUES}
         self._insert = sql.SQL(_INSERT).format(**parts)
         self._conflicts = sql.SQL(_CONFLICTS).format(**parts)
         self._incomplete = sql.SQL(_INCOMPLETE).format(**parts)
-        self._update = sql.SQL(_UPDATE).format(**parts)
+        self._updates = {
+            keeps: sql.SQL(_UPDATE).format(**parts, **changes) for keeps, changes in CHANGES.items()
+        }
         self._updates_first = True
 
     def write(self, cursor: psycopg.Cursor, a_round: Round) -> Outcomes:
@@ -130,7 +137,8 @@ class LeafWriter:
         """
         parameters = a_round.parameters(["upsert"])
         incomplete = self._find_incomplete(cursor, a_round, parameters)
-        statements = {"updated": self._update, "inserted": self._insert}
+        update = self._updates[a_round.keeps_opt_outs]
+        statements = {"updated": update, "inserted": self._insert}
         first, second = sorted(statements, reverse=self._updates_first)
         done = {first: cursor.execute(statements[first], parameters).rowcount, second: 0}
         if done[first] < expected:
@@ -155,7 +163,7 @@ def _inserted_value(column: str) -> sql.Composable:
     return INSERTED.get(column, sql.Identifier(column))
 
 
-def _assignments() -> sql.Composed:
+def _assignments(values: Values) -> sql.Composed:
     whose: dict[str, sql.Composable] = {
         name: sql.Identifier("staging", staged)
         for name, staged in (
@@ -165,14 +173,15 @@ def _assignments() -> sql.Composed:
             ("modified_position", "id"),
         )
     }
-    return assignments(CHANGED | whose)
+    return assignments(values | whose)
 
 
-ROW_SQL: Final[dict[str, sql.Composable]] = {
-    "columns": sql.SQL(", ").join(sql.Identifier(column) for column in LEAF_COLUMNS),
-    "values": sql.SQL(", ").join(_inserted_value(column) for column in LEAF_COLUMNS),
-    "assignments": _assignments(),
-    "differences": differences(CHANGED),
+INSERTED_COLUMNS: Final = sql.SQL(", ").join(sql.Identifier(column) for column in LEAF_COLUMNS)
+INSERTED_VALUES: Final = sql.SQL(", ").join(_inserted_value(column) for column in LEAF_COLUMNS)
+"""Of the new user that a staged row makes."""
+CHANGES: Final[dict[bool, dict[str, sql.Composable]]] = {
+    keeps: {"assignments": _assignments(values), "differences": differences(values)}
+    for keeps, values in CHANGED.items()
 }
-"""Parts of statements that write staged rows: ``columns`` and ``values`` of a new user,
-``assignments`` of a changed one, and the ``differences`` that make it one."""
+"""By whether opt-outs are kept: the ``assignments`` of a user that a staged row changes, and the
+``differences`` that make it one."""

@@ -18,7 +18,7 @@ from schemas.log.positions import position_of
 from schemas.read_model.attribute_json import attributes_json
 from schemas.read_model.copy_binary import copy_input, is_complete, jsonb
 from schemas.read_model.tables import API_SOURCE
-from schemas.rules.fields import FIELDS
+from schemas.rules.fields import FIELDS, SUBSCRIPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,6 +55,7 @@ class PreparedRows:
 
     ``leaf_input``: COPY input for the leaf itself, where all rows may well be new users;
     None where they must be matched against the users that are there.
+    ``keeps_opt_outs``: a job's rows never opt in who has opted out.
     ``counts`` is the number of rows by (round, is another producer's) and mode.
     ``reported``: event ids of the API's writes among the rows, by the ids of the rows.
     """
@@ -62,6 +63,7 @@ class PreparedRows:
     step: int
     job_id: int | None
     is_filling: bool
+    keeps_opt_outs: bool
     attributes: Mapping[str, Attribute]
     rows: pa.RecordBatch
     ids: npt.NDArray[np.int64]
@@ -81,6 +83,12 @@ class PreparedRows:
     def staged_input(self) -> memoryview:
         """COPY input for the staging table."""
         return _staged_input(self)
+
+    @property
+    def opts_in(self) -> bool:
+        """True where some row would opt its user in."""
+        rows = self.rows.select([field.name for field in SUBSCRIPTIONS])
+        return any(column.true_count for column in cast("list[pa.BooleanArray]", rows.columns))
 
     def sources_by_id(self, wanted: list[int]) -> list[str | None]:
         """Return the sources that the rows of these ids name, in their order."""
@@ -115,6 +123,7 @@ def prepare_rows(batch: Batch, step: Rows, number: int, *, expect_new: bool) -> 
         step=number,
         job_id=step.job_id,
         is_filling=step.is_filling,
+        keeps_opt_outs=step.keeps_opt_outs,
         attributes=step.attributes,
         rows=rows,
         ids=ids,
@@ -123,7 +132,7 @@ def prepare_rows(batch: Batch, step: Rows, number: int, *, expect_new: bool) -> 
         counts=counts,
         reported=_reported(rows, ids),
         leaf_input=(
-            _leaf_input(rows, ids, step.attributes) if step.is_filling or may_be_new else None
+            leaf_input(rows, ids, step.attributes) if step.is_filling or may_be_new else None
         ),
         rejected=len(rejections),
         rejections_input=copy_input({name: rejections.column(name) for name in REJECTION_COLUMNS}),
@@ -196,9 +205,10 @@ def _staged_input(step: PreparedRows) -> memoryview:
     return copy_input(dict(zip(STAGED_COLUMNS, columns, strict=True)))
 
 
-def _leaf_input(
+def leaf_input(
     rows: pa.RecordBatch, ids: npt.NDArray[np.int64], attributes: Mapping[str, Attribute]
 ) -> memoryview:
+    """Return COPY input for a leaf; all rows are new users."""
     columns: list[pa.Array[Any]] = [
         pa.array(ids),
         rows.column("key"),

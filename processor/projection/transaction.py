@@ -23,6 +23,7 @@ from processor.decoding.batch import DeadLetter
 from processor.errors import SupersededError
 from processor.projection.job_rows import Round
 from processor.projection.jobs import JobChanges, log_finished
+from processor.projection.opt_outs import OptOuts
 from processor.projection.outbox_writer import OutboxWriter
 from processor.projection.producer_rows import decide
 from processor.projection.source_counts import SourceCounts
@@ -36,9 +37,12 @@ from processor.projection.staging_table import copy_into, copy_statement
 from processor.projection.write_outcomes import WriteOutcome
 from processor.projection.write_refusals import refused_row, write_refusal
 from schemas.log.positions import place_of, position_of
+from schemas.rules.notes import NOTE_COLUMNS, Note
 from schemas.rules.rejections import erased_line, incomplete_user, key_conflict
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import psycopg
 
     from processor.projection.job_rows import Outcomes
@@ -53,7 +57,8 @@ _FENCE: LiteralString = """
 UPDATE {schema}.projection_offset
 SET next_offset = %(next_offset)s, is_indexed = %(is_indexed)s,
     sealed_job_id = %(sealed_job_id)s, open_job_id = %(open_job_id)s, open_mode = %(open_mode)s,
-    next_sequence = %(next_sequence)s, digest = %(digest)s
+    next_sequence = %(next_sequence)s, digest = %(digest)s,
+    keeps_opt_outs = %(keeps_opt_outs)s, has_opt_outs = %(has_opt_outs)s
 WHERE topic = %(topic)s AND partition = %(partition)s
   AND epoch = %(epoch)s AND next_offset = %(expected)s
 """
@@ -74,7 +79,7 @@ VALUES (%(name)s, %(partition)s, %(type)s)
 """
 _MOVED: Final = (
     "partition", "next_offset", "is_indexed", "sealed_job_id", "open_job_id", "open_mode",
-    "next_sequence", "digest",
+    "next_sequence", "digest", "keeps_opt_outs", "has_opt_outs",
 )  # fmt: skip
 
 
@@ -101,6 +106,8 @@ class Transaction:
         )
         self.has_switched = False
         self._found: list[FoundRejection] = []
+        self._notes: list[Note] = []
+        self._opt_outs = OptOuts(projection.schema, cursor)
 
     def fence(self, batches: list[PreparedBatch]) -> None:
         """Move ``next_offset`` of every batch; superseded where one is not as expected."""
@@ -152,7 +159,7 @@ class Transaction:
             case Opened(job):
                 self._jobs.open(self._cursor, step, partition)
                 if job.mode == "delsert" and not step.is_reverted:
-                    self._open_generation(job.job_id, partition)
+                    self._open_generation(job.job_id, prepared)
             case Defined():
                 self._define(step, partition)
             case Indexed(attributes):
@@ -165,7 +172,7 @@ class Transaction:
                 self._seal(step, partition)
 
     def write_rejections(self, batches: list[PreparedBatch]) -> None:
-        """Write the rejected lines: those of the file, and those that were found on the way."""
+        """Write the rejected lines, of the file and found on the way, and the notes of others."""
         table = sql.Identifier(self._projection.schema, "rejection")
         inputs = [
             step.rejections_input
@@ -175,10 +182,20 @@ class Transaction:
         ]
         if inputs:
             copy_into(self._cursor, table, REJECTION_COLUMNS, inputs)
-        if self._found:
-            with self._cursor.copy(copy_statement(table, REJECTION_COLUMNS, "text")) as copy:
-                for rejection in self._found:
-                    copy.write_row(rejection.as_row())
+        self._copy_found(table, REJECTION_COLUMNS, self._found)
+        notes = sql.Identifier(self._projection.schema, "note")
+        self._copy_found(notes, NOTE_COLUMNS, self._notes)
+
+    def _copy_found(
+        self,
+        table: sql.Identifier,
+        columns: tuple[str, ...],
+        found: Sequence[FoundRejection | Note],
+    ) -> None:
+        if found:
+            with self._cursor.copy(copy_statement(table, columns, "text")) as copy:
+                for each in found:
+                    copy.write_row(each.as_row())
 
     def write_counts(self) -> None:
         """Write by how much leaves have grown, and what sources have sent."""
@@ -202,7 +219,10 @@ class Transaction:
             log_finished(status)
         self._outbox.add_status(status)
 
-    def _open_generation(self, job_id: int, partition: int) -> None:
+    def _open_generation(self, job_id: int, prepared: PreparedBatch) -> None:
+        partition = prepared.after.partition
+        if prepared.after.has_opt_outs:
+            self._opt_outs.remember_all(self._leaf(partition), partition)
         generation = self._projection.generations.open(self._cursor, job_id)
         self.generation_of[partition] = generation
         parameters = {
@@ -249,33 +269,36 @@ class Transaction:
 
     def _count_erased(self, row: RowErased, partition: int) -> None:
         assert row.job_id is not None, "only a job's line is accepted"
-        counts = self._jobs.counts(row.job_id, partition)
-        match row.outcome:
-            case "inserted":
-                counts.inserted += 1
-            case "updated":
-                counts.updated += 1
-            case "unchanged" | "none":
-                counts.unchanged += 1
-            case "rejected" | "refused":
-                counts.rejected += 1
-                self._found.append(erased_line(asdict(row)))
+        if self._jobs.counts(row.job_id, partition).add_erased(row.outcome) == "rejected":
+            self._found.append(erased_line(asdict(row)))
 
     def _write_rows(self, prepared: PreparedBatch, step: PreparedRows) -> None:
         partition = prepared.after.partition
         if step.job_id is not None:
             self._jobs.counts(step.job_id, partition).rejected += step.rejected
-        if not len(step.ids) or self._copy_new_users(partition, step):
+        if not len(step.ids) or self._copy_new_users(prepared, step):
             return
         writer, _ = self._projection.writers(self.generation_of[partition], partition)
         for (number, is_producer_row), modes in sorted(step.counts.items()):
+            a_round = Round(
+                step=step.step,
+                number=number,
+                modes=modes,
+                has_incomplete=step.has_incomplete,
+                keeps_opt_outs=step.keeps_opt_outs and not is_producer_row,
+            )
             if is_producer_row:
                 self._write_producer_round(prepared, step, number)
-                continue
-            a_round = Round(
-                step=step.step, number=number, modes=modes, has_incomplete=step.has_incomplete
-            )
-            self._count(partition, step, writer.write(self._cursor, a_round))
+            else:
+                self._count(partition, step, writer.write(self._cursor, a_round))
+            if prepared.after.has_opt_outs:
+                leaf = self._leaf(partition)
+                self._note(partition, self._opt_outs.keep(leaf, partition, step, a_round))
+
+    def _note(self, partition: int, notes: list[Note]) -> None:
+        for note in notes:
+            self._jobs.counts(note.job_id, partition).notes += 1
+        self._notes += notes
 
     def _write_producer_round(
         self, prepared: PreparedBatch, step: PreparedRows, number: int
@@ -286,6 +309,9 @@ class Transaction:
         rows = writer.find(self._cursor, step.step, number)
         outcomes = [decide(found) for found in rows if not self._outcomes.is_repeat(found.position)]
         self._sources.note_rows(prepared.batch, step, rows, outcomes)
+        if prepared.after.has_opt_outs:
+            deleted = [each.position for each in outcomes if each.outcome == "deleted"]
+            self._opt_outs.remember(self._leaf(partition), partition, deleted)
         self._grow(partition, writer.write(self._cursor, outcomes))
         for row_outcome in outcomes:
             if event_id := step.reported.get(row_outcome.position):
@@ -306,19 +332,26 @@ class Transaction:
         """Count users that are there now in the partition's leaf, or are no more."""
         self._grown[self.generation_of[partition], partition] += grown
 
-    def _copy_new_users(self, partition: int, step: PreparedRows) -> bool:
+    def _leaf(self, partition: int) -> sql.Identifier:
+        """Return the table that the partition writes to."""
+        return self._projection.generations.leaf(self.generation_of[partition], partition)
+
+    def _copy_new_users(self, prepared: PreparedBatch, step: PreparedRows) -> bool:
         """Try the rows by COPY straight into the leaf; nothing is written where a key exists.
 
         Half the work of the staging table where all rows are new users, and
         the only way while a leaf has no index.
         """
+        partition = prepared.after.partition
         if step.leaf_input is None:
             return False
         assert step.job_id is not None, "other producers' rows are always staged"
-        leaf = self._projection.generations.leaf(self.generation_of[partition], partition)
+        leaf_input, notes = step.leaf_input, list[Note]()
         try:
             with self._cursor.connection.transaction():
-                copy_into(self._cursor, leaf, LEAF_COLUMNS, [step.leaf_input])
+                if prepared.after.has_opt_outs:
+                    leaf_input, notes = self._opt_outs.new_users(partition, step, leaf_input)
+                copy_into(self._cursor, self._leaf(partition), LEAF_COLUMNS, [leaf_input])
         except errors.UniqueViolation:
             self._projection.are_new[step.job_id, partition] = False
             copy_into(
@@ -327,6 +360,7 @@ class Transaction:
             return False
         self._jobs.counts(step.job_id, partition).inserted += len(step.ids)
         self._grow(partition, len(step.ids))
+        self._note(partition, notes)
         return True
 
     def _count(self, partition: int, step: PreparedRows, outcomes: Outcomes) -> None:

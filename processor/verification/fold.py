@@ -8,7 +8,6 @@ Memory grows with the partition's users and jobs, not with its records.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
@@ -26,11 +25,19 @@ from processor.decoding.accept_rule import (
 from processor.decoding.decode_and_accept import decode_and_accept
 from processor.projection.write_outcomes import repeats
 from processor.verification.attribute_text import canonical, merged, tokens_of
+from processor.verification.job_in_partition import JobInPartition, codes_of
 from processor.verification.staged import DELETE, INSERT, UPSERT, stage
-from processor.verification.user_columns import NONE, UserColumns
+from processor.verification.user_columns import (
+    NONE,
+    TRUE,
+    OptOuts,
+    UserColumns,
+    keep,
+    opted_out,
+)
 from processor.verification.watched_users import WatchedUsers
 from schemas.log.positions import position_of
-from schemas.read_model.column_hashes import NULL, hashes, mixed, text_hash
+from schemas.read_model.column_hashes import NULL, hashes, text_hash
 from schemas.read_model.tables import API_SOURCE, REPEAT_OFFSETS
 from schemas.rules.fields import (
     DUPLICATE_IN_FILE,
@@ -61,40 +68,8 @@ FIRST_GENERATION: Final = 0
 _BITS: Final = np.array([field.bit for field in FIELDS], np.int64)
 _KEPT: Final = np.array([field.is_never_cleared for field in FIELDS])
 _BOOLEANS: Final = np.array([field.kind == "boolean" for field in FIELDS])
-_TRUE: Final = hashes(pa.array([True]))[0]
 _WRAP: Final = (1 << 64) - 1
 _NO_KEYS: Final = np.empty(0, np.uint64)
-
-
-@dataclass(slots=True)
-class JobInPartition:
-    """A job here: how many rows the log has of it, what became of them, which were refused."""
-
-    opened: Opened
-    sealed: Sealed | None = None
-    events: int = 0
-    inserted: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    rejected: int = 0
-    deleted: int = 0
-    rejections_hash: int = 0
-
-    def reject(
-        self, record_numbers: Numbers, lines: Numbers, codes: npt.NDArray[np.uint64]
-    ) -> None:
-        """Count rejections."""
-        self.rejected += len(record_numbers)
-        total = rejection_hashes(record_numbers, lines, codes).sum()
-        self.rejections_hash = (self.rejections_hash + int(total)) & _WRAP
-
-
-def rejection_hashes(
-    record_numbers: Numbers, lines: Numbers, codes: npt.NDArray[np.uint64]
-) -> npt.NDArray[np.uint64]:
-    """Return a number for each rejection; their sum does not depend on their order."""
-    first = mixed(codes + record_numbers.astype(np.uint64))
-    return mixed(first + lines.astype(np.uint64))
 
 
 class PartitionFold:
@@ -126,6 +101,7 @@ class PartitionFold:
         self._writes: dict[tuple[str, int], int] = {}
         self._repeats: set[int] = set()
         self._keys_before = _NO_KEYS
+        self.opt_outs = OptOuts()
 
     @property
     def users(self) -> UserColumns:
@@ -167,6 +143,7 @@ class PartitionFold:
         if job.mode != "delsert" or opened.is_reverted:
             return
         self._keys_before = self.users.keys()
+        self.opt_outs.remember(self.users, np.flatnonzero(self.users.alive[: self.users.size]))
         if self.generation not in self._kept:
             del self.generations[self.generation]
         self.generation = job.job_id
@@ -210,6 +187,7 @@ class PartitionFold:
             is_incomplete = is_own & ~is_there & (mode != DELETE) & ~may_add
             self._refuse(job, staged, at[is_conflict], slots[is_conflict])
             _reject(job, staged, at[is_incomplete], UNKNOWN_USER_INCOMPLETE.code)
+        self.opt_outs.remember(users, slots[is_gone])
         self._remove(slots[is_gone])
         self._insert(staged, at[is_new], slots[is_new], step)
 
@@ -231,6 +209,9 @@ class PartitionFold:
         sets = (staged.present[at][:, None] & _BITS) != 0
         sets &= ~(_KEPT & (values == NULL))
         after = np.where(sets, values, before)
+        if step.keeps_opt_outs:
+            is_own = ~staged.is_producer_row[at]
+            self._note_kept(staged, at, keep(after, np.where(is_own, opted_out(before), 0)), step)
         is_changed = (after != before).any(axis=1)
         for row in np.flatnonzero(staged.has_attributes[at]).tolist():
             is_changed[row] |= self._set_attributes(staged, int(at[row]), int(slots[row]), step)
@@ -242,7 +223,7 @@ class PartitionFold:
         plain["job_id"][slots] = staged.job_id[at]
         plain["record_number"][slots] = staged.record_number[at]
         if self.watched:
-            self.watched.update(staged, at, plain["id"][slots], users.attributes, slots)
+            self.watched.update(staged, at, plain["id"][slots], users, slots)
         return is_changed
 
     def _insert(self, staged: Staged, at: Numbers, slots: Numbers, step: Rows) -> None:
@@ -252,12 +233,30 @@ class PartitionFold:
         slots = slots.copy()
         slots[is_first] = users.make_slots(int(np.count_nonzero(is_first)))
         self._write_new(staged, at, slots, step)
+        self._keep_opted_out(staged, at, slots, step)
+        if self.watched:
+            self.watched.insert(staged, at, users, slots)
         users.index.add(staged.key[at[is_first]], slots[is_first])
+
+    def _keep_opted_out(self, staged: Staged, at: Numbers, slots: Numbers, step: Rows) -> None:
+        """Let new users stay opted out whose keys are, where their rows keep that."""
+        flags = self.opt_outs.take(staged.key[at])
+        if step.keeps_opt_outs and flags.any():
+            values = self.users.values[slots]
+            held = keep(values, np.where(staged.is_producer_row[at], 0, flags))
+            self.users.values[slots] = values
+            self._note_kept(staged, at, held, step)
+
+    def _note_kept(self, staged: Staged, at: Numbers, held: Numbers, step: Rows) -> None:
+        if held.any():
+            at, held = at[held > 0], held[held > 0]
+            job = self.jobs[step.job_id or 0]
+            job.note_kept(staged.record_number[at], _lines(staged, at), held)
 
     def _write_new(self, staged: Staged, at: Numbers, slots: Numbers, step: Rows) -> None:
         users = self.users
         values = staged.values[at]
-        users.values[slots] = np.where(_BOOLEANS & (values == NULL), _TRUE, values)
+        users.values[slots] = np.where(_BOOLEANS & (values == NULL), TRUE, values)
         users.alive[slots] = True
         for name, column in {
             "key": staged.key,
@@ -274,8 +273,6 @@ class PartitionFold:
         users.plain["attributes"][slots] = 0
         for row in np.flatnonzero(staged.has_attributes[at]).tolist():
             self._set_attributes(staged, int(at[row]), int(slots[row]), step)
-        if self.watched:
-            self.watched.insert(staged, at, users.attributes, slots)
 
     def _set_attributes(self, staged: Staged, at: int, slot: int, step: Rows) -> bool:
         users = self.users
@@ -324,7 +321,7 @@ class PartitionFold:
         for slots, record_numbers, lines in self._repeated:
             job = self.jobs[self.generation]
             job.inserted -= len(slots)
-            job.reject(record_numbers, lines, _codes(DUPLICATE_IN_FILE.code, len(slots)))
+            job.reject(record_numbers, lines, codes_of(DUPLICATE_IN_FILE.code, len(slots)))
             self._remove(slots)
         self._repeated.clear()
 
@@ -372,18 +369,14 @@ def _count_erased(job: JobInPartition, row: RowErased) -> None:
             job.unchanged += 1
         case "rejected" | "refused":
             numbers, lines = np.array([row.record_number]), np.array([row.line])
-            job.reject(numbers, lines, _codes(ERASED.code, 1))
+            job.reject(numbers, lines, codes_of(ERASED.code, 1))
 
 
 def _reject(job: JobInPartition, staged: Staged, at: Numbers, code: str) -> None:
     if len(at):
-        job.reject(staged.record_number[at], _lines(staged, at), _codes(code, len(at)))
+        job.reject(staged.record_number[at], _lines(staged, at), codes_of(code, len(at)))
 
 
 def _lines(staged: Staged, at: Numbers) -> Numbers:
     lines = pc.fill_null(pc.cast(staged.rows.column("line"), pa.int64()), NONE)
     return np.asarray(lines)[at]
-
-
-def _codes(code: str, count: int) -> npt.NDArray[np.uint64]:
-    return np.full(count, text_hash(code), np.uint64)

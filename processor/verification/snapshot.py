@@ -13,7 +13,7 @@ from psycopg import errors, sql
 from processor.errors import VerificationError
 from processor.projection.session import connect
 from processor.tables.generations import Generations
-from processor.verification.fold import rejection_hashes
+from processor.verification.job_in_partition import rejection_hashes
 from processor.verification.leaf_fingerprint import COLUMNS, LeafFingerprint
 from schemas.clients.copy_out import copied_lines
 from schemas.read_model.column_hashes import hashes
@@ -39,7 +39,7 @@ SELECT generation, COALESCE(job_id, 0) FROM {schema}.generation
 """
 _OFFSETS: LiteralString = """
 SELECT partition, next_offset, generation, is_indexed, sealed_job_id, open_job_id, open_mode,
-       next_sequence, digest
+       next_sequence, digest, keeps_opt_outs, has_opt_outs
 FROM {schema}.projection_offset WHERE topic = %(topic)s
 """
 _USER_COUNTS: LiteralString = "SELECT generation, partition, users FROM {schema}.user_count"
@@ -50,9 +50,8 @@ SELECT job_id, mode, lines, file_name, sha256, accepted_at, accepted_by, sealed_
 FROM {schema}.job
 """
 _JOB_PARTITIONS: LiteralString = """
-SELECT job_id, partition, inserted, updated, unchanged, rejected, deleted, opened_offset,
-       opened_at,
-       sealed_offset, sealed_at, rows, digest
+SELECT job_id, partition, inserted, updated, unchanged, rejected, deleted, notes,
+       opened_offset, opened_at, sealed_offset, sealed_at, rows, digest
 FROM {schema}.job_partition
 """
 _REJECTIONS: LiteralString = """
@@ -60,6 +59,14 @@ COPY (
     SELECT job_id, record_number, line, code || COALESCE(further_faults::text, '') AS code
     FROM {schema}.rejection
 ) TO STDOUT (FORMAT csv)
+"""
+_NOTES: LiteralString = """
+COPY (
+    SELECT job_id, record_number, line, code || "column" AS code FROM {schema}.note
+) TO STDOUT (FORMAT csv)
+"""
+_OPT_OUTS: LiteralString = """
+SELECT partition, flags, count(*) FROM {schema}.opt_out GROUP BY partition, flags
 """
 _USERS: LiteralString = "COPY (SELECT {columns} FROM {leaf}) TO STDOUT (FORMAT csv)"
 _WITH_ATTRIBUTES: LiteralString = """
@@ -106,6 +113,8 @@ class OffsetRow:
     open_mode: str | None
     next_sequence: int
     digest: int
+    keeps_opt_outs: bool
+    has_opt_outs: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +145,7 @@ class JobPartitionRow:
     unchanged: int
     rejected: int
     deleted: int
+    notes: int
     opened_offset: int
     opened_at: datetime
     sealed_offset: int | None
@@ -153,8 +163,8 @@ class JobPartitionRow:
 class Tables:
     """All that is small.
 
-    ``generations``: the delsert of each, 0 of the first.  ``rejections``: how many and the
-    sum of their hashes, by job.
+    ``generations``: the delsert of each, 0 of the first.  ``rejections`` and ``notes``: how many
+    and the sum of their hashes, by job.  ``opt_outs``: keys by partition and flags.
     """
 
     schema: str
@@ -169,6 +179,8 @@ class Tables:
     jobs: dict[int, JobRow]
     job_partitions: dict[tuple[int, int], JobPartitionRow]
     rejections: dict[int, tuple[int, int]]
+    notes: dict[int, tuple[int, int]]
+    opt_outs: dict[tuple[int, int], int]
 
     @property
     def seen_generations(self) -> list[int]:
@@ -306,6 +318,8 @@ def _read_tables(connection: psycopg.Connection, settings: Settings, schema: str
         jobs={row[0]: JobRow(*row) for row in select(_JOBS)},
         job_partitions={(row[0], row[1]): JobPartitionRow(*row) for row in select(_JOB_PARTITIONS)},
         rejections=_rejections(connection, sql.SQL(_REJECTIONS).format(schema=name)),
+        notes=_rejections(connection, sql.SQL(_NOTES).format(schema=name)),
+        opt_outs={(row[0], row[1]): row[2] for row in select(_OPT_OUTS)},
     )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, LiteralString
 
 from psycopg import sql
 
-from schemas.rules.fields import FIELDS
+from schemas.rules.fields import FIELDS, SUBSCRIPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from schemas.rules.fields import Field
 
 
-def _changed(field: Field) -> sql.Composed:
+def _changed(field: Field, *, keeps_opt_outs: bool) -> sql.Composed:
     """Return the staged value where the event set it; a null never clears a required field."""
+    is_kept = keeps_opt_outs and field.kind == "boolean"
+    value: LiteralString = "staging.{name} AND leaf.{name}" if is_kept else "staging.{name}"
     condition: LiteralString = "staging.present & {bit} <> 0"
     if field.is_never_cleared:
         condition = "staging.present & {bit} <> 0 AND staging.{name} IS NOT NULL"
-    text: LiteralString = "CASE WHEN " + condition + " THEN staging.{name} ELSE leaf.{name} END"
+    text: LiteralString = "CASE WHEN " + condition + " THEN " + value + " ELSE leaf.{name} END"
     return sql.SQL(text).format(name=sql.Identifier(field.name), bit=sql.Literal(field.bit))
 
 
@@ -38,11 +40,16 @@ def _inserted(field: Field) -> sql.Composed:
 Values = dict[str, sql.Composable]
 """Expressions by the name of the user's column."""
 
-CHANGED: Final[Values] = {
-    **{field.name: _changed(field) for field in FIELDS},
-    "attributes": sql.SQL("jsonb_strip_nulls(leaf.attributes || staging.attributes)"),
-}
-"""A user's values after an upsert of the row."""
+
+def _all_changed(*, keeps_opt_outs: bool) -> Values:
+    return {
+        **{field.name: _changed(field, keeps_opt_outs=keeps_opt_outs) for field in FIELDS},
+        "attributes": sql.SQL("jsonb_strip_nulls(leaf.attributes || staging.attributes)"),
+    }
+
+
+CHANGED: Final = {keeps: _all_changed(keeps_opt_outs=keeps) for keeps in (False, True)}
+"""A user's values after an upsert of the row, by whether it keeps opt-outs."""
 INSERTED: Final[Values] = {
     **{field.name: _inserted(field) for field in FIELDS},
     "attributes": sql.SQL("jsonb_strip_nulls(staging.attributes)"),
@@ -63,3 +70,22 @@ def differences(values: Mapping[str, sql.Composable]) -> sql.Composed:
         sql.SQL("leaf.{} IS DISTINCT FROM {}").format(sql.Identifier(name), value)
         for name, value in values.items()
     )
+
+
+def flags(condition: LiteralString) -> sql.Composed:
+    """Return the bits, as in ``present``, of the subscriptions for which the condition is true.
+
+    ``{name}`` in it is the column, ``{bit}`` its bit.
+    """
+    text: LiteralString = "CASE WHEN " + condition + " THEN {bit} ELSE 0 END"
+    bits = (
+        sql.SQL(text).format(name=sql.Identifier(field.name), bit=sql.Literal(field.bit))
+        for field in SUBSCRIPTIONS
+    )
+    return sql.SQL("({})").format(sql.SQL(" + ").join(bits))
+
+
+OPTED_OUT: Final = flags("NOT leaf.{name}")
+"""What the user has opted out of."""
+HELD_BACK: Final = flags("staging.present & {bit} <> 0 AND staging.{name} AND NOT leaf.{name}")
+"""What an upsert that keeps opt-outs would set to true, and doesn't."""

@@ -91,6 +91,7 @@ def make_pass(job: Job, previous_job_id: int, partitions: int) -> Pass:
             sha256="0" * 64,
             accepted_at=job.accepted_at,
             accepted_by="admin",
+            keeps_opt_outs=job.keeps_opt_outs,
         )
     )
     whole: Pass = [[MemoryRecord(None, opened)] for _ in range(partitions)]
@@ -124,6 +125,7 @@ def make_file_pass(
         sha256=accepted.sha256,
         accepted_at=accepted.accepted_at,
         accepted_by=accepted.accepted_by,
+        keeps_opt_outs=accepted.opt_ins == "keep",
     )
     for records, rows, digest in zip(whole, made.rows, made.digests, strict=True):
         seal = JobSealed(job_id=accepted.job_id, rows=rows, digest=digest)

@@ -33,6 +33,11 @@ FIELDS = (
 )
 REQUIRED = ("first_name", "last_name", "email", "country")
 SUBSCRIPTIONS = FIELDS[-3:]
+HEADERS = {
+    "sms_subscription": "SMS Subscription",
+    "email_subscription": "Email Subscription",
+    "voice_subscription": "Voice Subscription",
+}
 _USA = {"usa", "us", "united states", "united states of america"}
 
 
@@ -45,6 +50,7 @@ class Job:
     content: bytes
     accepted_at: datetime
     delimiter: str = ","
+    keeps_opt_outs: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +84,16 @@ class Rejected:
     code: str
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Noted:
+    """A column of a line that was not taken as it stood."""
+
+    record_number: int
+    line: int
+    column: str
+    code: str
+
+
 @dataclass(slots=True)
 class Outcome:
     """What became of a job's lines."""
@@ -89,6 +105,7 @@ class Outcome:
     is_reverted: bool = False
     deleted: int = 0
     """Users that are not there any more because the job replaced the audience."""
+    notes: list[Noted] = field(default_factory=list[Noted])
 
     @property
     def counts(self) -> tuple[int, int, int, int]:
@@ -114,11 +131,44 @@ class RefusedError(Exception):
         self.code = code
 
 
+class Users(dict[str, User]):
+    """Users by key; of a key that has none any more, what it has opted out of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.opt_outs: dict[str, set[str]] = {}
+
+    def opted_out(self, key: str) -> set[str]:
+        """What may not be set to true by whoever keeps opt-outs."""
+        user = self.get(key)
+        if user is None:
+            return self.opt_outs.get(key, set())
+        return {name for name in SUBSCRIPTIONS if not user.values[name]}
+
+    def add(self, key: str, user: User) -> None:
+        """Add a user, who says all that there is to say from now on."""
+        self.opt_outs.pop(key, None)
+        self[key] = user
+
+    def delete(self, key: str) -> None:
+        """Delete a user; the opt-outs stay."""
+        if opted_out := self.opted_out(key):
+            self.opt_outs[key] = opted_out
+        del self[key]
+
+    def emptied(self) -> Users:
+        """Nobody, with the opt-outs of all."""
+        users = Users()
+        everybody = {*self, *self.opt_outs}
+        users.opt_outs = {key: out for key in everybody if (out := self.opted_out(key))}
+        return users
+
+
 class Model:
     """The audience and the outcome of every job, after the jobs applied so far."""
 
     def __init__(self) -> None:
-        self.users: dict[str, User] = {}
+        self.users = Users()
         self.outcomes: dict[int, Outcome] = {}
 
     def leave_out(self, job: Job) -> Outcome:
@@ -134,7 +184,7 @@ class Model:
     def apply(self, job: Job) -> Outcome:
         """Apply the next job; its outcome."""
         outcome = Outcome()
-        users = {} if job.mode == "delsert" else self.users
+        users = self.users.emptied() if job.mode == "delsert" else self.users
         for line in lines_of(job):
             apply_line(job, line, users=users, outcome=outcome)
         outcome.deleted = len(self.users.keys() - users.keys()) if job.mode == "delsert" else 0
@@ -147,7 +197,7 @@ def apply_line(
     job: Job,
     line: Line,
     *,
-    users: dict[str, User],
+    users: Users,
     outcome: Outcome,
     position: int | None = None,
 ) -> None:
@@ -183,7 +233,7 @@ def checked_values(job: Job, line: Line) -> dict[str, Any]:
 
 
 def _apply_fit_line(
-    job: Job, line: Line, users: dict[str, User], outcome: Outcome, position: int | None
+    job: Job, line: Line, users: Users, outcome: Outcome, position: int | None
 ) -> None:
     values = checked_values(job, line)
     key = key_of(values)
@@ -196,8 +246,20 @@ def _apply_fit_line(
         raise RefusedError("DUPLICATE_IN_FILE" if is_ours else "KEY_EXISTS")
     if job.mode == "upsert" and not is_complete(values):
         raise RefusedError("REQUIRED")
-    users[key] = _new_user(job, line, values, position)
+    opted_out = users.opted_out(key) if job.keeps_opt_outs else set[str]()
+    users.add(key, _new_user(job, line, _kept_out(line, values, opted_out, outcome), position))
     outcome.inserted += 1
+
+
+def _kept_out(
+    line: Line, values: dict[str, Any], opted_out: set[str], outcome: Outcome
+) -> dict[str, Any]:
+    """The values of a line, or of a new user's, without opting in; what it would have is noted."""
+    kept = {name for name in opted_out if values[name] is not False}
+    outcome.notes += [
+        Noted(line.record_number, line.line, HEADERS[name], "OPT_OUT_KEPT") for name in kept
+    ]
+    return values | dict.fromkeys(kept, False)
 
 
 def key_of(values: dict[str, Any]) -> str:
@@ -206,12 +268,13 @@ def key_of(values: dict[str, Any]) -> str:
     return email.lower()
 
 
-def _update(
-    job: Job, line: Line, users: dict[str, User], outcome: Outcome, position: int | None
-) -> None:
+def _update(job: Job, line: Line, users: Users, outcome: Outcome, position: int | None) -> None:
     values = values_of(line.cells)
     key = key_of(values)
     known = users[key]
+    if job.keeps_opt_outs:
+        said = {name for name in users.opted_out(key) if values[name] is not None}
+        values = _kept_out(line, values, said, outcome)
     changed = known.values | {name: value for name, value in values.items() if value is not None}
     if changed == known.values:
         outcome.unchanged += 1
