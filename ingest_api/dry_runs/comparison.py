@@ -6,14 +6,17 @@ where the API is gone too, Postgres notices within a second and ends it.
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, LiteralString
 
+import numpy as np
 from psycopg import errors, sql
 
 from ingest_api.dry_runs import statements
 from ingest_api.errors import NoAudienceError
+from ingest_api.validation.key_hashes import MOST_HASHES
 from schemas.read_model.copy_binary import COPY_HEADER, COPY_TRAILER
 
 if TYPE_CHECKING:
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
     from ingest_api.event_log.ledger import LedgerJob
     from ingest_api.postgres.pool import Connection
+    from ingest_api.validation.key_hashes import KeyHashes
     from schemas.events import JobMode
 
     Row = dict[str, Any]
@@ -88,10 +92,23 @@ class DryRunComparison:
     def __init__(self, connection: Connection, limit_s: int) -> None:
         self._connection = connection
         self._limit_s = limit_s
+        self._is_begun = False
+
+    async def compare_hashes(self, keys: KeyHashes) -> KeyComparison | None:
+        """Return the same of all a file's keys; None where the audience has too many users."""
+        await self._begin()
+        parameters = {"most": MOST_HASHES}
+        (found,) = await self._select(statements.SELECT_HASHES, parameters, binary=True)
+        if found["users"] > MOST_HASHES:
+            return None
+        users = np.frombuffer(found["hashes"] or b"", ">u8").astype(np.uint64)
+        removed, repeated = await asyncio.to_thread(keys.compare, users)
+        return KeyComparison(Removal(len(users), removed), repeated)
 
     async def compare_keys(self, keys: AsyncIterator[memoryview]) -> KeyComparison:
         """Count the users that replacing the audience by these keys would remove."""
-        await self._begin(statements.MAKE_KEYS)
+        await self._begin()
+        await self._run(statements.MAKE_KEYS)
         await self._copy("compared_key", ("key",), keys)
         await self._run("ANALYZE compared_key")
         (counted,) = await self._select(statements.COUNT_REMOVED)
@@ -102,7 +119,8 @@ class DryRunComparison:
         self, mode: JobMode, lines: AsyncIterator[memoryview], jobs: Sequence[LedgerJob]
     ) -> ComparisonResult:
         """Return the outcomes that a job of this mode gives; ``jobs`` are all accepted ones."""
-        await self._begin(statements.MAKE_TABLES)
+        await self._begin()
+        await self._run(statements.MAKE_TABLES)
         await self._copy("compared_line", statements.LINE_COLUMNS, lines)
         await self._find_outcomes(mode)
         counted = await self._select(statements.SELECT_OUTCOMES, {"samples": statements.SAMPLES})
@@ -116,9 +134,10 @@ class DryRunComparison:
             pending_jobs=await count_pending(self._select, jobs),
         )
 
-    async def _begin(self, tables: LiteralString) -> None:
-        await self._run(sql.SQL(_BEGIN).format(limit_s=sql.SQL("{}").format(self._limit_s)))
-        await self._run(tables)
+    async def _begin(self) -> None:
+        if not self._is_begun:
+            await self._run(sql.SQL(_BEGIN).format(limit_s=sql.SQL("{}").format(self._limit_s)))
+        self._is_begun = True
 
     async def _copy(
         self, table: str, columns: Sequence[str], pieces: AsyncIterator[memoryview]
@@ -179,9 +198,12 @@ class DryRunComparison:
         self,
         statement: LiteralString | sql.Composed,
         parameters: Mapping[str, object] | None = None,
+        *,
+        binary: bool = False,
     ) -> list[Row]:
         try:
-            return await (await self._connection.execute(statement, parameters)).fetchall()
+            found = await self._connection.execute(statement, parameters, binary=binary)
+            return await found.fetchall()
         except errors.UndefinedTable:
             raise NoAudienceError from None
 

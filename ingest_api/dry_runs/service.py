@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from ingest_api.postgres.pool import Database
     from ingest_api.uploads.concurrency_limit import ConcurrencyLimit
     from ingest_api.uploads.receiver import UploadResources
+    from ingest_api.validation.key_hashes import KeyHashes
     from schemas.events import JobAccepted
 
 _AT_ONCE: Final = 2
@@ -91,10 +92,13 @@ class DryRuns:
         accepted: JobAccepted,
         limits: UploadLimits,
         until_gone: Callable[[], Awaitable[None]],
+        *,
+        keys: KeyHashes | None = None,
     ) -> None:
         """Check that the job would keep within the limits.
 
         Decided on the audience after all jobs that were accepted before.
+        ``keys`` are those of a delsert, where its survey has kept them: else it is read again.
 
         Raises:
             InvalidRequestError: it wouldn't.
@@ -102,8 +106,11 @@ class DryRuns:
         limits.check_rejected(accepted.lines, accepted.rejected_lines)
         if limits.are_none:
             return
-        check = self._check_replacement if accepted.mode == "delsert" else self._check_outcomes
-        await self._bounded(check(accepted, limits), until_gone)
+        if accepted.mode == "delsert":
+            check = self._check_replacement(accepted, limits, keys)
+        else:
+            check = self._check_outcomes(accepted, limits)
+        await self._bounded(check, until_gone)
 
     async def _dry_run(self, accepted: JobAccepted, limits: UploadLimits) -> DryRunAnswer:
         asked_for = limits.asked_for()
@@ -115,13 +122,16 @@ class DryRuns:
         asked_for.check_removed(compared.removal)
         return answer_of(compared, lines, limits)
 
-    async def _check_replacement(self, accepted: JobAccepted, limits: UploadLimits) -> None:
+    async def _check_replacement(
+        self, accepted: JobAccepted, limits: UploadLimits, keys: KeyHashes | None
+    ) -> None:
         """A delsert's lines are judged by the file alone, so their keys are enough."""
         if limits.max_deleted_share is not None:
             await self._wait_projected(await self._jobs())
         lines = ComparedLines(accepted, key_columns)
         async with self._comparing(lines) as (comparison, inputs):
-            compared = await comparison.compare_keys(inputs)
+            compared = await comparison.compare_hashes(keys) if keys and keys.are_all else None
+            compared = compared or await comparison.compare_keys(inputs)
         limits.check_rejected(accepted.lines, accepted.rejected_lines + compared.repeated)
         limits.check_removed(compared.removal)
 

@@ -130,6 +130,14 @@ ORDER BY id
 LIMIT %(samples)s
 """
 
+# The hashes only of so many users; user_total is no count.
+SELECT_HASHES: Final[LiteralString] = """
+SELECT total AS users,
+       CASE WHEN total <= %(most)s THEN
+           (SELECT string_agg(int8send(hashtextextended(key, 0)), '') FROM public.users)
+       END AS hashes
+FROM public.user_total
+"""
 MAKE_KEYS: Final[LiteralString] = """
 CREATE TEMPORARY TABLE compared_key (key text COLLATE "C" NOT NULL) ON COMMIT DROP
 """

@@ -144,15 +144,12 @@ class UploadAcceptance:
             raise UnavailableError(NOTHING_KEPT) from None
         finally:
             receiver.release()
-        return await self._answer(_job_accepted(request, form, received), request, form.options)
-
-    async def _answer(
-        self, event: JobAccepted, request: ImportRequest, options: ImportOptions
-    ) -> int | DryRunAnswer:
-        limits = limits_of(options, self._defaults)
-        if options.is_dry_run:
+        event = _job_accepted(request, form, received)
+        limits = limits_of(form.options, self._defaults)
+        if form.options.is_dry_run:
             return await self._dry_runs.dry_run(event, limits, request.until_gone)
-        await self._dry_runs.check_limits(event, limits, request.until_gone)
+        keys = received.survey.keys
+        await self._dry_runs.check_limits(event, limits, request.until_gone, keys=keys)
         return await self._accept(event)
 
     async def _accept(self, event: JobAccepted) -> int:

@@ -62,7 +62,12 @@ class TextColumn:
 
     def rows_at(self, positions: Positions) -> Positions:
         """Return the rows whose values contain the bytes at these positions."""
+        if len(positions) == len(self.ends) and self._are_one_each(positions):
+            return np.arange(len(positions))
         return np.searchsorted(self.ends, positions, side="right")
+
+    def _are_one_each(self, positions: Positions) -> bool:
+        return bool((positions >= self.starts).all() and (positions < self.ends).all())
 
     def values_where(self, is_wanted: Mask) -> list[str]:
         """Return the values of these rows, in order."""
@@ -162,7 +167,7 @@ def without(column: TextColumn, is_dropped: Mask) -> TextColumn:
 def trimmed(array: pa.StringArray, strip: Callable[[str], str] = str.strip) -> TextColumn:
     """Return the column without what this function strips: white space, and what nobody sees."""
     column = text_column(array)
-    if not len(column.data):
+    if not _may_hold_unseen(column.data):
         return column
     is_suspect = (column.lengths > 0) & (_begins_unseen(column) | _ends_unseen(column))
     if not is_suspect.any():
@@ -175,6 +180,10 @@ def with_replaced(column: TextColumn, is_replaced: Mask, values: Sequence[str]) 
     new = pa.array(values, pa.string())
     replaced = cast("Any", pc.replace_with_mask(column.array, pa.array(is_replaced), new))
     return text_column(replaced)
+
+
+def _may_hold_unseen(data: Codes) -> bool:
+    return bool(((data <= _SPACE) | (data > _DELETE)).any())
 
 
 def _begins_unseen(column: TextColumn) -> Mask:

@@ -32,6 +32,7 @@ from ingest_api.parsing.errors import FileFault
 from ingest_api.parsing.file_format import FileFormat
 from ingest_api.uploads.options import ImportOptions
 from ingest_api.uploads.pipe import FilePipe
+from ingest_api.validation.key_hashes import KeyHashes
 from ingest_api.validation.validate import survey
 from schemas.events import AttributeColumn
 
@@ -121,7 +122,10 @@ class UploadReceiver:
         self._options = options
         if self._survey is None:
             self._format = self._format_of(file, options)
-            self._survey = self._in_thread(_survey_pipe, self._resources, self._pipe, self._format)
+            keys = KeyHashes() if options.mode == "delsert" and not options.is_dry_run else None
+            self._survey = self._in_thread(
+                _survey_pipe, self._resources, self._pipe, self._format, keys
+            )
 
     async def write(self, data: bytes) -> None:
         """Append the file's next bytes, and survey them.
@@ -248,15 +252,21 @@ class ThrottledReader:
 
 
 def _survey_throttled(
-    resources: UploadResources, readable: Readable, file_format: FileFormat
+    resources: UploadResources,
+    readable: Readable,
+    file_format: FileFormat,
+    keys: KeyHashes | None = None,
 ) -> Survey:
     with resources.permits:
-        return survey(ThrottledReader(readable, resources.permits), file_format, resources.limits)
+        reader = ThrottledReader(readable, resources.permits)
+        return survey(reader, file_format, resources.limits, keys)
 
 
-def _survey_pipe(resources: UploadResources, pipe: FilePipe, file_format: FileFormat) -> Survey:
+def _survey_pipe(
+    resources: UploadResources, pipe: FilePipe, file_format: FileFormat, keys: KeyHashes | None
+) -> Survey:
     try:
-        return _survey_throttled(resources, pipe, file_format)
+        return _survey_throttled(resources, pipe, file_format, keys)
     finally:
         pipe.stop_reading()
 

@@ -34,10 +34,16 @@ _LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
 _LETTER_OR_DIGIT, _LOCAL, _MARK, _ODD = range(4)
-_KIND: Final = np.full(256, _ODD, np.uint8)
-_KIND[[*b"!#$%&'*+/=?^_`{|}~"]] = _LOCAL
-_KIND[[*b"@.-"]] = _MARK
-_KIND[[*_LETTERS.encode(), *b"0123456789"]] = _LETTER_OR_DIGIT
+_KINDS: Final = bytes(
+    _LETTER_OR_DIGIT
+    if chr(code) in f"{_LETTERS}0123456789"
+    else _MARK
+    if code in b"@.-"
+    else _LOCAL
+    if code in b"!#$%&'*+/=?^_`{|}~"
+    else _ODD
+    for code in range(256)
+)
 
 
 def is_bad_email(column: TextColumn) -> Mask:
@@ -112,17 +118,13 @@ def _is_plain(column: TextColumn) -> Mask:
     """Return which values are plain; False where that is not clear."""
     data, starts, ends = column.data, column.starts, column.ends
     is_plain = np.zeros(len(ends), np.bool_)
-    kinds = _KIND[data]
-    places = np.flatnonzero(kinds)
-    codes = data[places]
-    is_at = codes == _AT
-    ats = places[is_at]
+    ats = np.flatnonzero(data == _AT)
     if not len(ats):
         return is_plain
     rows = column.rows_at(ats)
     at = np.zeros(len(ends), np.int64)
     at[rows] = ats
-    dots = places[is_at | (codes == _DOT)]
+    dots = np.flatnonzero((data == _DOT) | (data == _AT))
     next_dot = np.append(dots[1:], len(data))[data[dots] == _AT]
     is_plain[rows] = next_dot < ends[rows]
     is_plain &= np.bincount(rows, minlength=len(ends)) == 1
@@ -130,24 +132,25 @@ def _is_plain(column: TextColumn) -> Mask:
     is_plain &= (local_part > 0) & (local_part <= _MAX_LOCAL_PART) & (domain <= _MAX_LABEL)
     # Of what a domain may hold, only letters are that high.
     is_plain &= (data[ends - 1] >= ord("A")) & (data[np.minimum(starts, len(data) - 1)] != _DOT)
-    never, not_in_domain = _odd_places(places, kinds[places], codes)
+    never, not_in_domain = _odd_places(data)
     is_plain[column.rows_at(never)] = False
     rows = column.rows_at(not_in_domain)
     is_plain[rows[not_in_domain >= at[rows]]] = False
     return is_plain
 
 
-def _odd_places(places: Positions, kinds: Codes, codes: Codes) -> tuple[Positions, Positions]:
+def _odd_places(data: Codes) -> tuple[Positions, Positions]:
     """Return the places of what no plain address has, and of what no domain has.
 
     Dots and an @ never stand side by side; a domain has no hyphen beside another mark.
     """
-    is_pair = (kinds[1:] == _MARK) & (kinds[:-1] == _MARK) & (np.diff(places) == 1)
-    has_hyphen = is_pair & ((codes[1:] == _HYPHEN) | (codes[:-1] == _HYPHEN))
-    is_odd, is_local = kinds == _ODD, kinds == _LOCAL
-    is_odd[:-1] |= is_pair & ~has_hyphen
-    is_local[:-1] |= has_hyphen
-    return places[is_odd], places[is_local]
+    kinds = np.frombuffer(data.tobytes().translate(_KINDS), np.uint8)
+    is_mark = kinds == _MARK
+    pairs = np.flatnonzero(is_mark[1:] & is_mark[:-1])
+    has_hyphen = (data[pairs] == _HYPHEN) | (data[pairs + 1] == _HYPHEN)
+    never = np.append(np.flatnonzero(kinds == _ODD), pairs[~has_hyphen])
+    not_in_domain = np.append(np.flatnonzero(kinds == _LOCAL), pairs[has_hyphen])
+    return never, not_in_domain
 
 
 def _is_dotted(column: TextColumn) -> Mask:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from phonenumbers import PhoneNumber
 
-    from ingest_api.parsing.columns import Mask, Positions, TextColumn
+    from ingest_api.parsing.columns import Codes, Mask, TextColumn
     from ingest_api.validation.faults import ValueFault
 
 _MOBILE_DIGITS: Final = (7, 15)
@@ -246,7 +246,7 @@ def _is_mobile(column: TextColumn) -> Mask:
     lengths = column.lengths
     is_good = (lengths > _MOBILE_DIGITS[0]) & (lengths <= _MOBILE_DIGITS[1] + 1)
     if not _is_plus_and_digits(column):
-        others = column.rows_at(_places_of_others(column))
+        others = column.rows_at(np.flatnonzero(_is_no_digit(column.data)))
         is_good &= np.bincount(others, minlength=len(lengths)) == 1
     if len(column.data):
         last = len(column.data) - 1
@@ -258,13 +258,13 @@ def _is_mobile(column: TextColumn) -> Mask:
 
 def _is_plus_and_digits(column: TextColumn) -> bool:
     """Return whether each value is + and then digits only."""
-    others = _places_of_others(column)
     heads = column.starts[column.lengths > 0]
-    return np.array_equal(others, heads) and bool((column.data[others] == _PLUS).all())
+    is_other = _is_no_digit(column.data)
+    return np.count_nonzero(is_other) == len(heads) and bool((column.data[heads] == _PLUS).all())
 
 
-def _places_of_others(column: TextColumn) -> Positions:
-    return np.flatnonzero((column.data < _ZERO) | (column.data > _NINE))
+def _is_no_digit(data: Codes) -> Mask:
+    return (data < _ZERO) | (data > _NINE)
 
 
 def _with_plus(column: TextColumn) -> TextColumn:

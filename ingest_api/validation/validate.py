@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from ingest_api.parsing.file_format import FileFormat, Limits
     from ingest_api.parsing.header import Header
     from ingest_api.validation.faults import ValueFault
+    from ingest_api.validation.key_hashes import KeyHashes
     from schemas.events import JobMode
     from schemas.rules.fields import Field, Rule
 
@@ -85,18 +86,29 @@ class ValidatedBlock:
 
 @dataclass(slots=True)
 class Survey:
-    """The counts of a file: ``lines`` of data, and how many of them each mode rejects."""
+    """The counts of a file: ``lines`` of data, and how many of them each mode rejects.
+
+    ``keys`` are those of the lines that a delsert takes, where they were asked for.
+    """
 
     header: Header
     charset: str
+    keys: KeyHashes | None = None
     lines: int = 0
     rejected: dict[JobMode, int] = field(
         default_factory=lambda: {"insert": 0, "upsert": 0, "delsert": 0}
     )
 
 
-def survey(readable: Readable, file_format: FileFormat, limits: Limits | None = None) -> Survey:
-    """Count the lines of a whole file by validating it as its publication will; keep nothing.
+def survey(
+    readable: Readable,
+    file_format: FileFormat,
+    limits: Limits | None = None,
+    keys: KeyHashes | None = None,
+) -> Survey:
+    """Count the lines of a whole file by validating it as its publication will.
+
+    Nothing of it is kept but, where they are asked for, the hashes of its keys.
 
     Raises:
         FileFault: the file as a whole is refused.
@@ -104,12 +116,14 @@ def survey(readable: Readable, file_format: FileFormat, limits: Limits | None = 
     records = FileRecords(readable, file_format, limits)
     found: Survey | None = None
     for block in records.blocks():
-        found = found or Survey(records.header, records.charset)
+        found = found or Survey(records.header, records.charset, keys)
         validated = validate(block, records.header)
         found.lines += len(block)
         for mode in found.rejected:
             taken = np.count_nonzero(validated.verdicts(mode) == NO_FAULT)
             found.rejected[mode] += len(block) - int(taken)
+        if keys is not None:
+            keys.add(validated.key.array, validated.verdicts("delsert") == NO_FAULT)
     if found is None:
         raise RuntimeError("a file without a block is a fault of the file")
     return found

@@ -16,7 +16,10 @@ from ingest_api.dry_runs.comparison import (
     DryRunComparison,
 )
 from ingest_api.dry_runs.copy_input import ComparedLines, key_columns, line_columns
+from ingest_api.parsing.file_format import format_of
 from ingest_api.postgres.pool import Database
+from ingest_api.validation.key_hashes import KeyHashes
+from ingest_api.validation.validate import survey
 from schemas.codec import codec
 from schemas.events import AttributeColumn, AttributeDefined
 from tests.support.data.passes import MemoryRecord, make_file_pass
@@ -164,12 +167,17 @@ class Audience:
         return answer_of(asyncio.run(self._ask(compare)), compared_lines)
 
     def removal(self, job: JobAccepted, lines: Lines) -> Removal:
-        """What a delsert would remove."""
+        """What a delsert would remove: by its keys, and the same by their hashes."""
         compared_lines = ComparedLines(job, key_columns)
+        hashes = KeyHashes()
+        survey(io.BytesIO(_content(lines)), format_of(job), keys=hashes)
 
         async def count(comparison: DryRunComparison) -> Removal:
+            by_hashes = await comparison.compare_hashes(hashes)
             inputs = pieces_of(compared_lines.inputs(io.BytesIO(_content(lines))))
-            return (await comparison.compare_keys(inputs)).removal
+            by_keys = await comparison.compare_keys(inputs)
+            assert job.mode != "delsert" or by_hashes == by_keys
+            return by_keys.removal
 
         return asyncio.run(self._ask(count))
 

@@ -4,11 +4,22 @@ import os
 import sys
 
 import click
+import psutil
 
 from deploy import CHECKOUT
 
-_PROCESSES = min(os.cpu_count() or 1, 4)
-"""One for each processor; each, with its servers, takes up to 2 GB."""
+_MOST_PROCESSES = 8
+_GIB_OF_EACH = 2
+_PROCESSES = max(
+    1,
+    min(
+        2 * (os.cpu_count() or 1),
+        psutil.virtual_memory().available // (_GIB_OF_EACH << 30),
+        _MOST_PROCESSES,
+    ),
+)
+"""Two for each processor, because tests wait about half of their time; each has servers of its own
+in memory."""
 _SIDE_BY_SIDE = ("-n", str(_PROCESSES), "--dist", "loadfile", "--no-loadscope-reorder")
 """Of the whole suite: a file's tests share what is started for them, and files run in the order of
 their folders, so that the short ones of `unit` come last and all processes end together."""
@@ -20,7 +31,7 @@ their folders, so that the short ones of `unit` come last and all processes end 
 def test(*, under_load: bool, arguments: tuple[str, ...]) -> None:
     """Run the tests; ARGUMENTS go to pytest, and paths are those of the checkout.
 
-    Without ARGUMENTS all of them run, one at once for each processor.
+    Without ARGUMENTS all of them run, two at once for each processor where memory suffices.
     `rollcall test -- --help` shows what pytest takes.
     """
     assert CHECKOUT is not None  # elsewhere the program does not know this command
