@@ -28,6 +28,7 @@ class Upload:
     columns: tuple[str, ...] = ()
     """``Header=Field``."""
     unknown_columns: str | None = None
+    opt_ins: str | None = None
     max_rejected: int | None = None
     max_rejected_percent: float | None = None
 
@@ -100,6 +101,7 @@ def _fields(upload: Upload) -> dict[str, str | list[str]]:
         "maxRejectedPercent": _number(upload.max_rejected_percent),
         "columns": list(upload.columns) or None,
         "unknownColumns": upload.unknown_columns,
+        "optIns": upload.opt_ins,
     }
     return {name: value for name, value in given.items() if value is not None}
 

@@ -33,7 +33,7 @@ from ingest_api.export.person import PersonReader
 from ingest_api.export.routes import add_export_route, add_person_route
 from ingest_api.imports.accept_upload import UploadAcceptance
 from ingest_api.imports.routes import add_import_route
-from ingest_api.jobs.error_routes import add_error_route
+from ingest_api.jobs.error_routes import add_error_routes
 from ingest_api.jobs.errors import ErrorReader
 from ingest_api.jobs.status_routes import add_job_routes
 from ingest_api.jobs.status_watch import JobWatch
@@ -198,7 +198,7 @@ def _add_routes_of_jobs(api: Blueprint, parts: Parts) -> None:
     add_proof_route(api, parts.job_log, parts.job_proofs)
     own_undo = OwnUndo(parts.database, parts.job_log)
     add_undo_routes(api, parts.job_log, parts.undo, parts.undo_previews, own_undo=own_undo)
-    add_error_route(api, parts.job_log, parts.error_reader)
+    add_error_routes(api, parts.job_log, parts.error_reader, parts.database)
 
 
 def _add_routes_of_the_audience(api: Blueprint, parts: Parts) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, LiteralString
 import numpy as np
 from psycopg import errors, sql
 
-from ingest_api.dry_runs import statements
+from ingest_api.dry_runs import opt_outs, statements
 from ingest_api.errors import NoAudienceError
 from ingest_api.validation.key_hashes import MOST_HASHES
 from schemas.read_model.copy_binary import COPY_HEADER, COPY_TRAILER
@@ -74,6 +74,7 @@ class ComparisonResult:
     ``after_`` it.
     ``deleted`` are the first users that are not in the file, by id; none unless it
     would replace the audience.
+    ``held_back`` counts the lines that would not opt in their users, by subscription.
     """
 
     lines: dict[str, int]
@@ -81,6 +82,7 @@ class ComparisonResult:
     removal: Removal
     deleted: list[Row]
     pending_jobs: int
+    held_back: dict[str, int]
 
 
 class DryRunComparison:
@@ -116,13 +118,22 @@ class DryRunComparison:
         return KeyComparison(removal, counted["repeated"])
 
     async def compare(
-        self, mode: JobMode, lines: AsyncIterator[memoryview], jobs: Sequence[LedgerJob]
+        self,
+        mode: JobMode,
+        lines: AsyncIterator[memoryview],
+        jobs: Sequence[LedgerJob],
+        *,
+        keeps_opt_outs: bool = False,
     ) -> ComparisonResult:
         """Return the outcomes that a job of this mode gives; ``jobs`` are all accepted ones."""
         await self._begin()
         await self._run(statements.MAKE_TABLES)
         await self._copy("compared_line", statements.LINE_COLUMNS, lines)
-        await self._find_outcomes(mode)
+        await self._run(statements.FIND_REPEATED)
+        (repeated,) = await self._select(statements.HAS_REPEATED)
+        if keeps_opt_outs:
+            await self._run(opt_outs.hold_back(mode, has_repeated=repeated["is_so"]))
+        await self._find_outcomes(mode, has_repeated=repeated["is_so"])
         counted = await self._select(statements.SELECT_OUTCOMES, {"samples": statements.SAMPLES})
         counts = {row["outcome"]: row["lines"] for row in counted}
         removal, deleted = await self._deleted(mode, counts)
@@ -132,6 +143,7 @@ class DryRunComparison:
             removal=removal,
             deleted=deleted,
             pending_jobs=await count_pending(self._select, jobs),
+            held_back=await self._held_back(mode) if keeps_opt_outs else {},
         )
 
     async def _begin(self) -> None:
@@ -155,13 +167,15 @@ class DryRunComparison:
                 await copy.write(piece)
             await copy.write(COPY_TRAILER)
 
-    async def _find_outcomes(self, mode: JobMode) -> None:
-        await self._run(statements.FIND_REPEATED)
+    async def _find_outcomes(self, mode: JobMode, *, has_repeated: bool) -> None:
         await self._run(statements.join_outcomes(mode))
-        (repeated,) = await self._select(statements.HAS_REPEATED)
-        if mode == "upsert" and repeated["is_so"]:
+        if mode == "upsert" and has_repeated:
             await self._run(statements.trace_repeated())
             await self._run(statements.traced_outcomes())
+
+    async def _held_back(self, mode: JobMode) -> dict[str, int]:
+        (counted,) = await self._select(opt_outs.count_held_back(mode))
+        return counted
 
     async def _samples(self, mode: JobMode, places: Sequence[Row]) -> dict[str, list[Row]]:
         samples: defaultdict[str, list[Row]] = defaultdict(list)

@@ -123,6 +123,7 @@ _CONTENT: Final = attrgetter(
     "unknown_columns",
     "phone_region",
     "date_order",
+    "opt_ins",
 )
 
 

@@ -21,7 +21,7 @@ from ingest_api.event_log.user_events import LOG_HELD, NOTHING_KEPT
 from ingest_api.imports.default_limits import limits_of
 from ingest_api.parsing.file_format import AUTO
 from ingest_api.uploads.multipart import FormError, UploadForm
-from ingest_api.uploads.options import ROLE_NEEDED, with_fields
+from ingest_api.uploads.options import with_fields
 from ingest_api.uploads.receiver import UploadReceiver
 from schemas.events import NO_JOB, JobAccepted
 from schemas.rules.attributes import key_field
@@ -221,6 +221,7 @@ class _RepeatedUpload:
             date_order=options.date_order,
             columns=options.columns or (),
             unknown_columns=options.unknown_columns,
+            opt_ins=options.opt_ins,
         )
         if not is_same_content(accepted, again):
             raise _conflict()
@@ -254,9 +255,8 @@ async def _receive(request: ImportRequest, sink: _Sink) -> ReceivedForm:
     except FormError as error:
         raise invalid_file(Detail(error.code, str(error))) from None
     options = with_fields(request.options, form.fields)
-    needed = "importer" if options.is_dry_run else ROLE_NEEDED[options.mode]
-    if not request.account.may(needed):
-        raise role_too_low(needed)
+    if not request.account.may(options.role_needed):
+        raise role_too_low(options.role_needed)
     return ReceivedForm(file, options)
 
 
@@ -293,4 +293,5 @@ def _job_accepted(
         date_order=options.date_order,
         columns=received.file_format.columns,
         unknown_columns=received.file_format.unknown_columns,
+        opt_ins=options.opt_ins,
     )

@@ -137,6 +137,17 @@ _UNKNOWN_COLUMNS: Final[dict[str, Any]] = {
         "named, each with the field that it probably means; or they are left out."
     ),
 }
+_OPT_INS: Final[dict[str, Any]] = {
+    "type": "string",
+    "enum": ["keep", "apply"],
+    "default": "keep",
+    "description": (
+        "`keep`: what a person has opted out of stays false, whatever the file says, also where "
+        "the user was deleted since and comes again; each such cell is a note of the job. "
+        "`apply`: the file is the consent, and all is set as it says (role `admin`, but for a dry "
+        "run)."
+    ),
+}
 _FORM: Final[dict[str, Any]] = {
     "type": "object",
     "required": ["uploadFile"],
@@ -163,6 +174,7 @@ _FORM: Final[dict[str, Any]] = {
         "maxRejectedPercent": _MAX_REJECTED_PERCENT,
         "columns": _COLUMNS,
         "unknownColumns": _UNKNOWN_COLUMNS,
+        "optIns": _OPT_INS,
     },
 }
 
@@ -204,6 +216,7 @@ IMPORT: Final = Operation(
         _option("query", "maxRejectedPercent", _MAX_REJECTED_PERCENT, before="the form"),
         _option("query", "columns", _COLUMNS, before="the form"),
         _option("query", "unknownColumns", _UNKNOWN_COLUMNS, before="the form"),
+        _option("query", "optIns", _OPT_INS, before="the form"),
     ),
     body={"multipart/form-data": _FORM},
     invalid_message=INVALID_FILE,

@@ -77,8 +77,8 @@ class JobReader:
         return await select_fault_counts(self._database.select_projected, view.accepted.job_id)
 
     _SELECT_JOBS: Final = """
-    SELECT job_id, state, lines, inserted, updated, unchanged, rejected, deleted, started_at,
-           finished_at, version
+    SELECT job_id, state, lines, inserted, updated, unchanged, rejected, deleted, notes,
+           started_at, finished_at, version
     FROM public.jobs
     WHERE job_id = ANY(%s)
     """

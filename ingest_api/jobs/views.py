@@ -12,7 +12,7 @@ from ingest_api.openapi.response_types import JobStatus, UndoFailure
 from ingest_api.parsing.file_format import delimiter_name
 from ingest_api.web.dates import date_text, optional_date_text
 from schemas.log.job_states import (
-    COUNTS,
+    COUNTS_AND_NOTES,
     ENDED_STATES,
     OUTCOMES,
     RUNNING_STATES,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ingest_api.web.dates import Row
     from schemas.events import JobAccepted, JobReverted, JobState
 
-_NONE: Final = dict.fromkeys(COUNTS, 0)
+_NONE: Final = dict.fromkeys(COUNTS_AND_NOTES, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class JobView:
 
     What only the log says, that the job is reverted or restored, changes no version.
     ``counts`` are those of lines (``inserted``, ``updated``, ``unchanged``, ``rejected``) and
-    of users ``deleted``; those that it had where it is reverted.
+    of users ``deleted``, and of ``notes``; those that it had where it is reverted.
     """
 
     at: datetime
@@ -141,8 +141,8 @@ def _state(opened: Row | None, reverted: JobReverted | None) -> JobState:
 def _counts(state: JobState, opened: Row | None, reverted: JobReverted | None) -> Mapping[str, int]:
     """Return its counts; a job that is left out has no rows to count, so the log says them."""
     if state == "REVERTED":
-        return {name: getattr(reverted, name) for name in COUNTS}
-    return {name: opened[name] for name in COUNTS} if opened else _NONE
+        return {name: getattr(reverted, name) for name in COUNTS_AND_NOTES}
+    return {name: opened[name] for name in COUNTS_AND_NOTES} if opened else _NONE
 
 
 def job_status(view: JobView, rejected_by: list[FaultCount] | UnsetType = UNSET) -> JobStatus:

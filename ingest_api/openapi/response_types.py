@@ -92,6 +92,13 @@ class JobStatus(_Answer, frozen=True):
             " in its file. No line's outcome."
         ),
     ]
+    notes: Annotated[
+        Count,
+        Meta(
+            description="Cells of its lines that were not taken as they stood, such as an opt-in of"
+            " a person who has opted out."
+        ),
+    ]
     rows_per_second: Annotated[float, Meta(ge=0)] | None
     started_date: ContractDate | None
     finished_date: ContractDate | None
@@ -166,6 +173,22 @@ class JobErrors(_Answer, frozen=True):
         ]
         | msgspec.UnsetType
     ) = msgspec.UNSET
+
+
+class JobNote(_Answer, frozen=True):
+    """A cell that was not taken as it stood, though its line counts."""
+
+    line: Annotated[int, Meta(ge=1, description="Physical line of the file; the header is 1.")]
+    column: str
+    code: str
+    reason: str
+
+
+class JobNotes(_Answer, frozen=True):
+    """A page of a job's notes, in the order of the file."""
+
+    total: Annotated[Count, Meta(description="How many there are in all.")]
+    notes: list[JobNote]
 
 
 _Digest = Annotated[str, Meta(pattern="^[0-9a-f]{8}$")]

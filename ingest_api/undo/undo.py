@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from ingest_api.errors import ConflictError, LogUnavailableError, UnavailableError
 from ingest_api.event_log.user_events import NOTHING_KEPT
 from schemas.events import JobRestored, JobReverted
-from schemas.log.job_states import COUNTS
+from schemas.log.job_states import COUNTS_AND_NOTES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -157,7 +157,7 @@ class Undo:
             return view.counts
         changes = self._job_log.ledger.reverts.changes_of(view.accepted.job_id)
         last = next(event for event in reversed(changes) if isinstance(event, JobReverted))
-        return {name: getattr(last, name) for name in COUNTS}
+        return {name: getattr(last, name) for name in COUNTS_AND_NOTES}
 
     async def _catch_up(self) -> None:
         """Read the log up to its end, so that what other instances accepted is known."""

@@ -31,6 +31,7 @@ _DEFAULTS: Final = {
     "blankCells": "keep",
     "dateOrder": "MDY",
     "unknownColumns": "refuse",
+    "optIns": "keep",
 }
 _ALLOWED: Final[dict[str, Sequence[str]]] = {
     "DELIMITER": (*DELIMITERS, AUTO),
@@ -39,6 +40,7 @@ _ALLOWED: Final[dict[str, Sequence[str]]] = {
     "dryRun": ("true", "false"),
     "dateOrder": DATE_ORDERS,
     "unknownColumns": ("refuse", "ignore"),
+    "optIns": ("keep", "apply"),
 }
 _COUNT: Final = re.compile(r"[0-9]{1,12}")
 _PERCENT: Final = re.compile(r"[0-9]{1,3}(\.[0-9]{1,6})?")
@@ -69,6 +71,7 @@ class ImportOptions:
     """Of the file's lines, how many may be rejected."""
     columns: tuple[ColumnMapping, ...] | None = None
     unknown_columns_name: str | None = None
+    opt_ins_name: str | None = None
 
     @property
     def named_delimiter(self) -> str | None:
@@ -86,6 +89,11 @@ class ImportOptions:
         return self.unknown_columns_name or _DEFAULTS["unknownColumns"]
 
     @property
+    def opt_ins(self) -> str:
+        """Return ``keep`` or ``apply``: whether the file may opt in who has opted out."""
+        return self.opt_ins_name or _DEFAULTS["optIns"]
+
+    @property
     def mode(self) -> JobMode:
         """Return the mode: ``insert`` unless another is set."""
         return cast("JobMode", self.mode_name or _DEFAULTS["importType"])
@@ -99,6 +107,13 @@ class ImportOptions:
     def date_order(self) -> DateOrder:
         """Return the order of day, month and year in the file's dates."""
         return cast("DateOrder", self.date_order_name or _DEFAULTS["dateOrder"])
+
+    @property
+    def role_needed(self) -> Role:
+        """Return the lowest role that may do what the upload does; a dry run does nothing."""
+        if self.is_dry_run:
+            return "importer"
+        return "admin" if self.opt_ins == "apply" else ROLE_NEEDED[self.mode]
 
     @property
     def is_dry_run(self) -> bool:
@@ -136,6 +151,7 @@ def with_fields(options: ImportOptions, fields: Mapping[str, Sequence[str]]) -> 
         max_rejected_percent=_first(options.max_rejected_percent, in_form.max_rejected_percent),
         columns=_first(options.columns, in_form.columns),
         unknown_columns_name=options.unknown_columns_name or in_form.unknown_columns_name,
+        opt_ins_name=options.opt_ins_name or in_form.opt_ins_name,
     )
 
 
@@ -152,6 +168,7 @@ def _options(values: Mapping[str, Sequence[str]]) -> ImportOptions:
         max_rejected_percent=_percent("maxRejectedPercent", values.get("maxRejectedPercent", ())),
         columns=columns_of(values.get("columns", ())),
         unknown_columns_name=_value("unknownColumns", values.get("unknownColumns", ())),
+        opt_ins_name=_value("optIns", values.get("optIns", ())),
     )
 
 

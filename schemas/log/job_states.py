@@ -15,8 +15,10 @@ ENDED_STATES: Final = frozenset(JOB_STATES) - RUNNING_STATES - {"REVERTING"}
 """States that a job does not leave by itself."""
 OUTCOMES: Final[tuple[str, ...]] = ("inserted", "updated", "unchanged", "rejected")
 """The outcomes of a line; the counts of an ended job add up to its lines."""
-COUNTS: Final[tuple[str, ...]] = (*OUTCOMES, "deleted", "notes")
-"""What is counted of a job: the outcomes of its lines, the users that it removed, and its notes."""
+COUNTS: Final[tuple[str, ...]] = (*OUTCOMES, "deleted")
+"""What is counted of a job: the outcomes of its lines, and the users that it removed."""
+COUNTS_AND_NOTES: Final[tuple[str, ...]] = (*COUNTS, "notes")
+"""The same, and the cells of its lines that were not taken as they stood."""
 
 UPLOAD_ACCEPTED: Final = "File uploaded successfully, import is in progress."
 REVERTING: Final = "The import is being undone"

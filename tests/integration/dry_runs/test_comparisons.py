@@ -63,23 +63,27 @@ _THEN = [csv_line(3, Country=""), csv_line(3), csv_line(3, Tier="gold"), csv_lin
     before=st.lists(st.tuples(some_modes, some_lines), max_size=2),
     mode=some_modes,
     lines=some_lines,
-    blank_cells=st.sampled_from(["keep", "clear"]),
+    options=st.tuples(
+        st.sampled_from(["keep", "clear"]), st.sampled_from(["keep", "keep", "apply"])
+    ),
 )
-@example(before=[("insert", _TWICE)], mode="upsert", lines=_TWICE + _THEN, blank_cells="keep")
-@example(before=[("insert", _TWICE)], mode="delsert", lines=_TWICE + _THEN, blank_cells="keep")
+@example(before=[("insert", _TWICE)], mode="upsert", lines=_TWICE + _THEN, options=("keep", "keep"))
+@example(
+    before=[("insert", _TWICE)], mode="delsert", lines=_TWICE + _THEN, options=("keep", "keep")
+)
 def test_a_dry_run_says_what_the_job_then_does(
     env: Ground,
     before: list[tuple[JobMode, Lines]],
     mode: JobMode,
     lines: Lines,
-    blank_cells: str,
+    options: tuple[str, str],
 ) -> None:
     """The counts, and every rejection in the words of the job's errors."""
     audience = Audience.empty(env)
     try:
         for earlier_mode, earlier in before:
             audience.apply(audience.job(earlier_mode, earlier), earlier)
-        job = audience.job(mode, lines, blank_cells)
+        job = audience.job(mode, lines, *options)
         users = audience.users()
         answer = audience.dry_run(job, lines)
         assert audience.users() == users
@@ -88,7 +92,7 @@ def test_a_dry_run_says_what_the_job_then_does(
     finally:
         audience.scene.close()
     inserted, updated, unchanged, rejected = audience.counts(job)
-    assert answer.reject == rejected
+    assert (answer.reject, _noted(answer)) == (rejected, audience.notes(job))
     assert [_as_row(each) for each in answer.samples.reject] == audience.rejections(job)[:10]
     assert answer.total == answer.insert + answer.update + answer.unchanged + answer.reject
     if mode == "delsert":
@@ -99,6 +103,10 @@ def test_a_dry_run_says_what_the_job_then_does(
         assert (answer.insert, answer.update, answer.unchanged) == (inserted, updated, unchanged)
         assert (answer.delete, answer.samples.delete) == (0, [])
         _assert_samples(answer, users, audience.users(), _keys(lines))
+
+
+def _noted(answer: DryRunAnswer) -> dict[str | None, int]:
+    return {each.column: each.count for each in answer.noted_by}
 
 
 def _as_row(sample: Any) -> Row:

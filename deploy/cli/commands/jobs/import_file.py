@@ -138,6 +138,12 @@ class _ImportOptions:
     default=None,
     help="Leave columns out whose names are unknown.",
 )
+@click.option(
+    "--opt-ins",
+    type=click.Choice(["keep", "apply"]),
+    help="Whether the file may opt in who has opted out; apply is for administrators."
+    "  [default: keep]",
+)
 @click.option("--dry-run", is_flag=True, help="Show what would happen, and change nothing.")
 @click.option(
     "--errors",
