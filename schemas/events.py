@@ -16,7 +16,14 @@ JobMode = Literal["insert", "upsert", "delsert"]
 RowMode = Literal["insert", "upsert", "delsert", "delete"]
 DateOrder = Literal["MDY", "DMY", "YMD"]
 JobState = Literal[
-    "ACCEPTED", "PROCESSING", "COMPLETED", "COMPLETED_WITH_ERRORS", "REVERTING", "REVERTED"
+    "ACCEPTED",
+    "PROCESSING",
+    "COMPLETED",
+    "COMPLETED_WITH_ERRORS",
+    "REVERTING",
+    "REVERTED",
+    "CANCELLING",
+    "CANCELLED",
 ]
 AttributeType = Literal["string", "number", "boolean", "date"]
 ErasedOutcome = Literal["none", "inserted", "updated", "unchanged", "rejected", "refused"]
@@ -216,6 +223,16 @@ class JobRestored:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JobCancelled:
+    """From here on a job that has not ended counts as if it had never run, for good."""
+
+    job_id: int
+    attempt: str
+    requested_at: datetime
+    requested_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobStatus:
     """A full snapshot of a job; the higher ``version`` is the later.
 
@@ -286,6 +303,7 @@ Event = (
     | JobVoided
     | JobReverted
     | JobRestored
+    | JobCancelled
     | JobStatus
     | AttributeDefined
     | LogConfigured

@@ -30,6 +30,7 @@ _COMMANDS = {
     "proof": (".jobs.proof:proof", "Prove one job against the log."),
     "undo": (".jobs.undo:undo", "Undo a job, after showing what that would do."),
     "redo": (".jobs.undo:redo", "Do an undone job again."),
+    "cancel": (".jobs.undo:cancel", "Cancel a job that waits or runs."),
     "users": (".users.users:users", "Show, add, change and delete users."),
     "person": (".users.person:person", "Print all that is stored of one person."),
     "diff": (".users.diff:diff", "Show what has changed in the audience between two points."),

@@ -37,11 +37,11 @@ if TYPE_CHECKING:
     from ingest_api.event_log.ledger import Decision
     from schemas.clients.event_schemas import EventSchemas
     from schemas.clients.topic_follower import LoggedEvent
-    from schemas.events import JobAccepted, JobRestored, JobReverted
-    from schemas.log.reverts import RevertDecision
+    from schemas.events import JobAccepted, JobRestored
+    from schemas.log.reverts import Revert, RevertDecision
     from schemas.log.topics import Topic
 
-    _Attempt = JobAccepted | JobReverted | JobRestored
+    _Attempt = JobAccepted | JobRestored | Revert
 
 Acceptance = Literal["accepted", "same", "conflict", "voided", "unknown"]
 """A ledger's decision, or ``unknown`` where the log could not be read."""
@@ -111,7 +111,7 @@ class JobLog:
             decision = self.ledger.decision(event.job_id, event.attempt)
         return decision or "unknown"
 
-    async def change(self, event: JobReverted | JobRestored) -> RevertOutcome:
+    async def change(self, event: Revert | JobRestored) -> RevertOutcome:
         """Append the event and wait for the log's decision, as :meth:`accept` does."""
         if not await self._has_started():
             return "voided"

@@ -17,6 +17,7 @@ from ingest_api.jobs.faults import line_faults
 from ingest_api.openapi.response_types import JobError, JobErrors
 from ingest_api.web.dates import nearer_end
 from ingest_api.web.parameters import MOST_INT64
+from schemas.events import JobReverted
 
 if TYPE_CHECKING:
     from ingest_api.event_log.ledger import LedgerJob
@@ -82,7 +83,7 @@ class ErrorReader:
 
     def _unlisted(self, job: LedgerJob, counted: Row) -> int:
         reverted = self._reverts.reverted(job.accepted.job_id)
-        if reverted is None or counted["state"] != "REVERTED":
+        if not isinstance(reverted, JobReverted) or counted["state"] != "REVERTED":
             return 0
         return max(0, reverted.rejected - counted["rejected"])
 

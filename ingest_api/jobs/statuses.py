@@ -1,9 +1,10 @@
 """Selects statuses of jobs: which jobs from the ledger, their progress from the read model.
 
 A job that the log says is reverted is ``REVERTING`` until readers see an
-audience without it: until its row is ``REVERTED``, as it is in every instance
-of the projection that leaves the job out.  A job that was restored is
-``PROCESSING`` until its row is no longer ``REVERTED``.
+audience without it: until the active instance of the projection leaves it out,
+which its row, ``REVERTED``, says.  A job that was restored is ``PROCESSING``
+until its row is no longer ``REVERTED``.
+Of a job that was cancelled the same two are ``CANCELLING`` and ``CANCELLED``.
 In between the builder makes that audience; where its last try came to nothing,
 the status says why, and when the next one is.
 """
@@ -31,8 +32,7 @@ if TYPE_CHECKING:
     from ingest_api.openapi.response_types import FaultCount
     from ingest_api.postgres.pool import Database, Snapshot
     from ingest_api.web.dates import Row
-    from schemas.events import JobReverted
-    from schemas.log.reverts import Reverts
+    from schemas.log.reverts import Revert, Reverts
 
     _Select = Callable[[LiteralString, Mapping[str, object]], Awaitable[list[Row]]]
 
@@ -76,17 +76,29 @@ class JobReader:
             return UNSET
         return await select_fault_counts(self._database.select_projected, view.accepted.job_id)
 
+    # A job that is left out is REVERTED, also where its rows are still to come.
     _SELECT_JOBS: Final = """
-    SELECT job_id, state, lines, inserted, updated, unchanged, rejected, deleted, notes,
+    WITH left_out AS (
+        SELECT unnest(reverted_job_ids) AS job_id
+        FROM public.projection_instance WHERE state = 'active'
+    )
+    SELECT job_id,
+           CASE WHEN job_id IN (SELECT job_id FROM left_out) THEN 'REVERTED' ELSE state END
+               AS state,
+           lines, inserted, updated, unchanged, rejected, deleted, notes,
            started_at, finished_at, version
     FROM public.jobs
-    WHERE job_id = ANY(%s)
+    WHERE job_id = ANY(%(job_ids)s)
+    UNION ALL
+    SELECT job_id, 'REVERTED', 0, 0, 0, 0, 0, 0, 0, NULL, NULL, 0
+    FROM left_out
+    WHERE job_id = ANY(%(job_ids)s) AND job_id NOT IN (SELECT job_id FROM public.job_states)
     """
 
     async def select_views(self, jobs: Sequence[LedgerJob]) -> list[JobView]:
         """Select the views of these jobs, in their order."""
         select = self._database.select_projected
-        rows = await select(self._SELECT_JOBS, (_ids(jobs),))
+        rows = await select(self._SELECT_JOBS, _ids(jobs))
         return _views(jobs, rows, self._ledger.reverts, await self._undo_try(select, rows))
 
     # Of the audience that the log asks for now. While it is tried again no next try is known.
@@ -131,19 +143,35 @@ class JobReader:
         else:
             matching = await self._matching(snapshot, job_filter)
             total, page = len(matching), matching[start : start + page_size]
-        rows = await snapshot.select(self._SELECT_JOBS, (_ids(page),))
+        rows = await snapshot.select(self._SELECT_JOBS, _ids(page))
         undo_try = await self._undo_try(snapshot.select, rows)
         return total, _views(page, rows, self._ledger.reverts, undo_try)
 
-    # A job that no processor has opened has no row, and is ACCEPTED: so where those are wanted,
-    # the jobs that are not are asked for.  The states are those that _state shows.
+    # A job that no processor has opened has no row, and is ACCEPTED, unless it is to be left
+    # out: so where those are wanted, the jobs that are not are asked for.  The states are those
+    # that _state shows.
     _SELECT_IDS: Final = """
+    WITH left_out AS (
+        SELECT unnest(reverted_job_ids) AS job_id
+        FROM public.projection_instance WHERE state = 'active'
+    ), known AS (
+        SELECT job_id, state,
+               state = 'REVERTED' OR job_id IN (SELECT job_id FROM left_out) AS is_left_out
+        FROM public.job_states
+        UNION ALL
+        SELECT job_id, 'ACCEPTED', job_id IN (SELECT job_id FROM left_out)
+        FROM unnest(%(reverted)s::bigint[]) AS job_id
+        WHERE job_id NOT IN (SELECT job_id FROM public.job_states)
+    )
     SELECT COALESCE(array_agg(job_id), '{}') AS job_ids
     FROM (SELECT job_id, CASE
-              WHEN job_id = ANY(%(reverted)s) AND state <> 'REVERTED' THEN 'REVERTING'
-              WHEN job_id <> ALL(%(reverted)s) AND state = 'REVERTED' THEN 'PROCESSING'
+              WHEN job_id = ANY(%(cancelled)s)
+                  THEN CASE WHEN is_left_out THEN 'CANCELLED' ELSE 'CANCELLING' END
+              WHEN job_id = ANY(%(reverted)s)
+                  THEN CASE WHEN is_left_out THEN 'REVERTED' ELSE 'REVERTING' END
+              WHEN is_left_out THEN 'PROCESSING'
               ELSE state END AS state
-          FROM public.job_states) AS shown
+          FROM known) AS shown
     WHERE (state = ANY(%(states)s)) <> %(has_unopened)s
     """
 
@@ -156,14 +184,15 @@ class JobReader:
             "states": list(job_filter.states),
             "has_unopened": has_unopened,
             "reverted": list(self._ledger.reverts.now()),
+            "cancelled": list(self._ledger.reverts.cancelled()),
         }
         rows = await snapshot.select(self._SELECT_IDS, parameters)
         job_ids = set[int](rows[0]["job_ids"] if rows else ())
         return [job for job in jobs if (job.accepted.job_id in job_ids) != has_unopened]
 
 
-def _ids(jobs: Sequence[LedgerJob]) -> list[int]:
-    return [job.accepted.job_id for job in jobs]
+def _ids(jobs: Sequence[LedgerJob]) -> dict[str, object]:
+    return {"job_ids": [job.accepted.job_id for job in jobs]}
 
 
 def _views(
@@ -180,6 +209,6 @@ def _views(
     return views
 
 
-def _waits(opened: Row, reverted: JobReverted | None) -> bool:
+def _waits(opened: Row, reverted: Revert | None) -> bool:
     """Return whether readers don't see yet what the last undo or redo of the job asks for."""
     return (opened["state"] == "REVERTED") != (reverted is not None)

@@ -11,6 +11,7 @@ from msgspec import UNSET
 from ingest_api.openapi.response_types import JobStatus, UndoFailure
 from ingest_api.parsing.file_format import delimiter_name
 from ingest_api.web.dates import date_text, optional_date_text
+from schemas.events import JobCancelled
 from schemas.log.job_states import (
     COUNTS_AND_NOTES,
     ENDED_STATES,
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 
     from ingest_api.openapi.response_types import FaultCount
     from ingest_api.web.dates import Row
-    from schemas.events import JobAccepted, JobReverted, JobState
+    from schemas.events import JobAccepted, JobState
+    from schemas.log.reverts import Revert
 
 _NONE: Final = dict.fromkeys(COUNTS_AND_NOTES, 0)
 
@@ -61,8 +63,8 @@ class JobView:
     counts: Mapping[str, int]
     started_at: datetime | None
     finished_at: datetime | None
-    """The counts of its rows, also where readers don't see them any more, or not again yet."""
-    reverted: JobReverted | None
+    """Of its rows, also where readers don't see them any more, or not again yet."""
+    reverted: Revert | None
     undo_try: UndoTry | None
 
     @property
@@ -109,7 +111,7 @@ def _shown(view: JobView) -> tuple[object, ...]:
 def job_view(
     accepted: JobAccepted,
     opened: Row | None,
-    reverted: JobReverted | None,
+    reverted: Revert | None,
     undo_try: UndoTry | None,
     *,
     at: datetime,
@@ -129,25 +131,30 @@ def job_view(
     )
 
 
-def _state(opened: Row | None, reverted: JobReverted | None) -> JobState:
-    if opened is None:
-        return "ACCEPTED"
-    state: JobState = opened["state"]
+def _state(opened: Row | None, reverted: Revert | None) -> JobState:
+    state: JobState = opened["state"] if opened else "ACCEPTED"
+    is_left_out = state == "REVERTED"
+    if isinstance(reverted, JobCancelled):
+        return "CANCELLED" if is_left_out else "CANCELLING"
     if reverted is not None:
-        return "REVERTED" if state == "REVERTED" else "REVERTING"
-    return "PROCESSING" if state == "REVERTED" else state
+        return "REVERTED" if is_left_out else "REVERTING"
+    return "PROCESSING" if is_left_out else state
 
 
-def _counts(state: JobState, opened: Row | None, reverted: JobReverted | None) -> Mapping[str, int]:
+def _counts(state: JobState, opened: Row | None, reverted: Revert | None) -> Mapping[str, int]:
     """Return its counts; a job that is left out has no rows to count, so the log says them."""
     if state == "REVERTED":
         return {name: getattr(reverted, name) for name in COUNTS_AND_NOTES}
+    if state == "CANCELLED":
+        return _NONE
     return {name: opened[name] for name in COUNTS_AND_NOTES} if opened else _NONE
 
 
 def job_status(view: JobView, rejected_by: list[FaultCount] | UnsetType = UNSET) -> JobStatus:
     """Return the status as it is sent."""
     accepted, reverted, rate = view.accepted, view.reverted, view.rows_per_s
+    cancelled = reverted if isinstance(reverted, JobCancelled) else None
+    undone = reverted if cancelled is None else None
     has_failed = view.undo_try is not None and reverted is not None
     return JobStatus(
         data_type="AUDIENCE_MEMBERS",
@@ -168,8 +175,10 @@ def job_status(view: JobView, rejected_by: list[FaultCount] | UnsetType = UNSET)
         started_date=optional_date_text(view.started_at),
         finished_date=None if view.is_running else optional_date_text(view.finished_at),
         estimated_finish_date=optional_date_text(view.estimated_finish_at),
-        reverted_date=None if reverted is None else date_text(reverted.requested_at),
-        reverted_by=None if reverted is None else reverted.requested_by,
+        reverted_date=None if undone is None else date_text(undone.requested_at),
+        reverted_by=None if undone is None else undone.requested_by,
+        cancelled_date=None if cancelled is None else date_text(cancelled.requested_at),
+        cancelled_by=None if cancelled is None else cancelled.requested_by,
         undo_failure=None if view.undo_try is None else _undo_failure(view.undo_try),
     )
 

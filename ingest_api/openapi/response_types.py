@@ -109,6 +109,12 @@ class JobStatus(_Answer, frozen=True):
     reverted_by: Annotated[
         str | None, Meta(description="The account that asked for its undo; null where none did.")
     ]
+    cancelled_date: Annotated[
+        ContractDate | None, Meta(description="When it was cancelled; null where it was not.")
+    ]
+    cancelled_by: Annotated[
+        str | None, Meta(description="The account that cancelled it; null where none did.")
+    ]
     undo_failure: Annotated[
         UndoFailure | None,
         Meta(

@@ -32,6 +32,9 @@ REDO_STARTED: Final = (
     "The import is being done again: its status is as it was once every reader sees the audience"
     " with it."
 )
+CANCEL_STARTED: Final = (
+    "The import is being cancelled: its status is CANCELLED once nothing of it is left."
+)
 _EXAMPLE_ID: Final = "5971883457542586123"
 
 
@@ -116,11 +119,12 @@ UNDO: Final = _operation(
     "The audience becomes as if the job had never run; what later jobs, other producers and single"
     " writes did is kept. Readers see the users as they are until all is ready, and then, in one"
     " switch, the others. The undo is in the log, so every rebuild gives the same, and it can be"
-    " taken back with `redo`.",
+    " taken back with `redo`. Of a job that has not ended it is queued: its status is REVERTED once"
+    " the job has come to its end, and the counts are those that it had when it was asked for.",
     refused(
-        "The job runs, or is undone already.",
+        "The job is undone already; or it runs, and its preview is asked for.",
         "The job has not ended, it is PROCESSING:"
-        " wait until its status says that it has, then undo it",
+        " wait until its status says that it has to see what an undo would do",
     ),
 )
 REDO: Final = _operation(
@@ -130,4 +134,30 @@ REDO: Final = _operation(
         "The job is not undone.",
         "The job is not undone, it is COMPLETED: there is nothing to do again",
     ),
+)
+CANCEL: Final = Operation(
+    summary="Cancel a job that waits or runs",
+    description=(
+        "The audience is as if the job had never run, for good: `redo` doesn't take it back. "
+        "A job that waits never changes anybody; of one that runs readers may see what it has done"
+        " so far, until they see the audience without it. A `delsert` that has not ended is never"
+        " seen. Of a CANCELLED job all counts are 0. "
+        "Managers may cancel each job, importers their own."
+    ),
+    tag="Jobs",
+    role="importer",
+    parameters=(JOB_ID, _IDEMPOTENCY_KEY),
+    answers={
+        200: answer("It is in the log.", UndoStarted),
+        400: UNKNOWN_JOB_ID,
+        409: either(
+            refused(
+                "The job has ended, or is cancelled or undone already.",
+                "The job has ended, it is COMPLETED: nothing is left to cancel, but it can be"
+                " undone",
+            ),
+            LOG_TRUNCATED,
+        ),
+        503: _NOT_KNOWN,
+    },
 )

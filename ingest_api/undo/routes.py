@@ -1,4 +1,4 @@
-"""`POST …/batchinfo/undo/{id}` and `…/redo/{id}`."""
+"""`POST …/batchinfo/undo/{id}`, `…/redo/{id}` and `…/cancel/{id}`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,19 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs
 
 from ingest_api.auth.middleware import account_of
-from ingest_api.errors import RETRY_AFTER_S, Detail, invalid_parameter
+from ingest_api.errors import RETRY_AFTER_S, Detail, invalid_parameter, role_too_low
 from ingest_api.jobs.job_parameter import job_named
 from ingest_api.openapi.described import Answered, described
-from ingest_api.undo.operations import REDO, REDO_STARTED, UNDO, UNDO_STARTED, UndoBody, UndoStarted
+from ingest_api.undo.operations import (
+    CANCEL,
+    CANCEL_STARTED,
+    REDO,
+    REDO_STARTED,
+    UNDO,
+    UNDO_STARTED,
+    UndoBody,
+    UndoStarted,
+)
 from ingest_api.undo.preview import PreviewProgress, UndoPreview
 from ingest_api.undo.undo import Requester
 from ingest_api.web.idempotency_key import idempotency_key_of
@@ -33,7 +42,7 @@ _MESSAGES: Final[dict[Change, str]] = {"undo": UNDO_STARTED, "redo": REDO_STARTE
 def add_undo_routes(
     api: Blueprint, job_log: JobLog, undo: Undo, previews: UndoPreviews, *, own_undo: OwnUndo
 ) -> None:
-    """Add the routes below ``/batchinfo/undo`` and ``/batchinfo/redo``."""
+    """Add the routes below ``/batchinfo/undo``, ``/batchinfo/redo`` and ``/batchinfo/cancel``."""
 
     async def change(request: Request[Any, Any], text: str, change: Change) -> Changed:
         account = account_of(request, "importer")
@@ -41,7 +50,7 @@ def add_undo_routes(
         is_dry_run = await _is_dry_run(request)
         job = await job_named(request, job_log, text)
         if is_dry_run:
-            await undo.check(job, change)
+            await undo.check_preview(job, change)
             preview = await previews.preview(job, change, account.name, request.path)
             if isinstance(preview, PreviewProgress):
                 return Answered(preview, {"Retry-After": str(RETRY_AFTER_S)})
@@ -49,6 +58,16 @@ def add_undo_routes(
         await own_undo.check(account, job)
         await undo.change(job, change, requester)
         return UndoStarted(str(job.accepted.job_id), _MESSAGES[change])
+
+    @api.route("/batchinfo/cancel/<job_id:str>", methods=["POST"], ignore_body=True)
+    @described(CANCEL)
+    async def cancel_job(request: Request[Any, Any], job_id: str) -> UndoStarted:
+        account = account_of(request, "importer")
+        job = await job_named(request, job_log, job_id)
+        if account.name != job.accepted.accepted_by and not account.may("manager"):
+            raise role_too_low("manager")
+        await undo.change(job, "cancel", Requester(account.name, idempotency_key_of(request)))
+        return UndoStarted(str(job.accepted.job_id), CANCEL_STARTED)
 
     @api.post("/batchinfo/undo/<job_id:str>", stream=True)
     @described(UNDO)
@@ -60,7 +79,7 @@ def add_undo_routes(
     async def redo_job(request: Request[Any, Any], job_id: str) -> Changed:
         return await change(request, job_id, "redo")
 
-    _ = undo_job, redo_job
+    _ = undo_job, redo_job, cancel_job
 
 
 async def _is_dry_run(request: Request[Any, Any]) -> bool:

@@ -1,7 +1,8 @@
-"""Undo a job, or redo an undone one, by an event in the log, which decides.
+"""Undo a job, redo an undone one, or cancel one that runs, by an event in the log, which decides.
 
 ``JobReverted`` says that a job counts as if it had never run, ``JobRestored``
-that it counts again.  Once one of them is in `job-events`, and is the one that
+that it counts again, ``JobCancelled`` what ``JobReverted`` says, for good and of a job that has
+not ended.  Once one of them is in `job-events`, and is the one that
 decided, the answer is given: the builder of the projection sees it there, makes
 the tables that follow from it beside those in use, and switches by itself.
 
@@ -14,21 +15,28 @@ Between that check and the event another may come first; then the log decides.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal
 
-from ingest_api.errors import ConflictError, LogUnavailableError, UnavailableError
+from ingest_api.errors import (
+    ConflictError,
+    LogUnavailableError,
+    StoreUnavailableError,
+    UnavailableError,
+)
 from ingest_api.event_log.user_events import NOTHING_KEPT
-from schemas.events import JobRestored, JobReverted
-from schemas.log.job_states import COUNTS_AND_NOTES
+from schemas.events import JobCancelled, JobRestored, JobReverted
+from schemas.log.job_states import CANCELLED_STATES, COUNTS_AND_NOTES
+from schemas.read_model.tables import HIDE_CANCELLED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ingest_api.event_log.job_events import JobLog
+    from ingest_api.event_log.job_events import JobLog, RevertOutcome
     from ingest_api.event_log.ledger import LedgerJob
     from ingest_api.jobs.statuses import JobReader
     from ingest_api.jobs.views import JobView
@@ -36,27 +44,35 @@ if TYPE_CHECKING:
     from ingest_api.postgres.pool import Database
     from schemas.events import JobState
 
-Change = Literal["undo", "redo"]
-"""``undo``: the job counts as if it had never run; ``redo``: it counts again."""
+Change = Literal["undo", "redo", "cancel"]
+"""``undo``, ``cancel``: the job counts as if it had never run; ``redo``: it counts again."""
 
 _OUTCOME_UNKNOWN: Final = (
     "Kafka can't be reached: it is not known whether the {change} was taken."
     " A retry with the same Idempotency-Key is safe"
 )
 _NOT_ENDED: Final = (
-    "The job has not ended, it is {state}: wait until its status says that it has, then undo it"
+    "The job has not ended, it is {state}: wait until its status says that it has to see what an"
+    " undo would do"
 )
 _IN_STATE: Final[dict[JobState, str]] = {
     "REVERTING": "The job is being undone already",
     "REVERTED": "The job was undone already",
+    "CANCELLING": "The job is being cancelled already",
+    "CANCELLED": "The job was cancelled already",
 }
 _NOT_REVERTED: Final = "The job is not undone, it is {state}: there is nothing to do again"
+_CANCELLED: Final = "The job was cancelled, for good: upload its file again"
+_HAS_ENDED: Final = (
+    "The job has ended, it is {state}: nothing is left to cancel, but it can be undone"
+)
 _OTHER_CAME_FIRST: Final = "The same was asked for at this instant, and came first"
 _AT_WORK: Final = (
     "The projection {number} ({purpose}) is being built, {percent} % of it is done:"
     " try again when it has ended"
 )
 _PREFIX_CHARACTERS: Final = 32
+_EVENT_TYPES: Final = {"undo": JobReverted, "redo": JobRestored, "cancel": JobCancelled}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +112,7 @@ class Undo:
         self._log_start = log_start
 
     async def change(self, job: LedgerJob, change: Change, requester: Requester) -> None:
-        """Append ``JobReverted`` or ``JobRestored``; return once the log has accepted it.
+        """Append the change's event; return once the log has accepted it.
 
         With an ``Idempotency-Key`` a retry returns too, and changes nothing, whatever has
         become of the job since.
@@ -110,7 +126,7 @@ class Undo:
             return
         try:
             view = await self.check(job, change)
-            await self._check_builds()
+            await self._check_builds(change)
         except ConflictError:
             # It may have been taken meanwhile, by another attempt with the same key.
             if self._is_done(job, change, requester):
@@ -118,6 +134,7 @@ class Undo:
             raise
         event = _event(self._counts(view), job.accepted.job_id, change, requester)
         outcome = await self._job_log.change(event)
+        await self._hide(event, outcome)
         if outcome == "voided":
             raise UnavailableError(NOTHING_KEPT)
         if outcome == "unknown":
@@ -125,6 +142,18 @@ class Undo:
             raise UnavailableError(message, job_id=event.job_id)
         if outcome == "changes nothing" and not self._is_done(job, change, requester):
             raise ConflictError(_OTHER_CAME_FIRST)
+
+    async def _hide(
+        self, event: JobReverted | JobRestored | JobCancelled, outcome: RevertOutcome
+    ) -> None:
+        """Keep the processors from showing what a cancelled delsert makes, should it still end.
+
+        Where Postgres can't be asked, the builder does it as soon as it reads the event.
+        """
+        if outcome != "counts" or not isinstance(event, JobCancelled):
+            return
+        with contextlib.suppress(StoreUnavailableError):
+            await self._database.select_projected(HIDE_CANCELLED, {"job_ids": [event.job_id]})
 
     async def check(self, job: LedgerJob, change: Change) -> JobView:
         """Return the job as it is, where its state allows the change.
@@ -135,16 +164,21 @@ class Undo:
         """
         view = await self._jobs.view(job)
         state, is_redone = view.state, self._is_redone(view)
-        if change == "redo":
-            if state not in _IN_STATE:
-                raise ConflictError(_NOT_REVERTED.format(state=state))
-        elif state in _IN_STATE:
-            raise ConflictError(_IN_STATE[state])
-        elif view.is_running and not is_redone:
-            raise ConflictError(_NOT_ENDED.format(state=state))
+        _check_state(view, change, is_redone=is_redone)
         if state != "REVERTING" and not is_redone:
             await self._log_start.check()
         return view
+
+    async def check_preview(self, job: LedgerJob, change: Change) -> None:
+        """Check that the change is allowed, and that it can be told what it would do.
+
+        Raises:
+            ConflictError: it isn't, or the job has not ended.
+            LogUnavailableError: Kafka doesn't answer.
+        """
+        view = await self.check(job, change)
+        if view.is_running and not self._is_redone(view):
+            raise ConflictError(_NOT_ENDED.format(state=view.state))
 
     def _is_redone(self, view: JobView) -> bool:
         """Return whether a redo of the job is accepted, but readers don't see it yet."""
@@ -168,9 +202,8 @@ class Undo:
 
     def _is_done(self, job: LedgerJob, change: Change, requester: Requester) -> bool:
         """Return whether an earlier attempt with the same key was accepted."""
-        event_type = JobReverted if change == "undo" else JobRestored
         return any(
-            type(event) is event_type and requester.is_own(event.attempt)
+            type(event) is _EVENT_TYPES[change] and requester.is_own(event.attempt)
             for event in self._job_log.ledger.reverts.changes_of(job.accepted.job_id)
         )
 
@@ -183,7 +216,10 @@ class Undo:
     LIMIT 1
     """
 
-    async def _check_builds(self) -> None:
+    async def _check_builds(self, change: Change) -> None:
+        """Check that no build is in the way; a cancellation waits for none."""
+        if change == "cancel":
+            return
         builds = await self._database.select_projected(self._SELECT_BUILD)
         for build in builds:
             percent = 100 * build["records_done"] // max(1, build["records_total"])
@@ -191,12 +227,26 @@ class Undo:
             raise ConflictError(_AT_WORK.format(percent=percent, **at_work))
 
 
+def _check_state(view: JobView, change: Change, *, is_redone: bool) -> None:
+    state = view.state
+    if change == "redo":
+        if state in CANCELLED_STATES:
+            raise ConflictError(_CANCELLED)
+        if state not in _IN_STATE:
+            raise ConflictError(_NOT_REVERTED.format(state=state))
+    elif state in _IN_STATE:
+        raise ConflictError(_IN_STATE[state])
+    elif change == "cancel" and (is_redone or not view.is_running):
+        raise ConflictError(_HAS_ENDED.format(state=state))
+
+
 def _event(
     counts: Mapping[str, int], job_id: int, change: Change, requester: Requester
-) -> JobReverted | JobRestored:
+) -> JobReverted | JobRestored | JobCancelled:
     now, attempt = datetime.now(UTC), requester.attempt()
-    if change == "redo":
-        return JobRestored(
+    if change != "undo":
+        event_type = JobRestored if change == "redo" else JobCancelled
+        return event_type(
             job_id=job_id, requested_at=now, requested_by=requester.account, attempt=attempt
         )
     return JobReverted(

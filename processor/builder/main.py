@@ -19,6 +19,7 @@ import structlog
 from psycopg import errors
 
 from processor.builder.build import Build
+from processor.builder.leave_out import hide_cancelled, leave_out_unopened
 from processor.builder.reverts_follower import RevertsFollower
 from processor.errors import (
     BuildFailedError,
@@ -143,11 +144,17 @@ class Builder:
         return True
 
     def _request_undo(self, connection: psycopg.Connection, reverts: Reverts) -> bool:
-        """Ask for an instance that leaves out just the jobs that the log says; whether it did."""
+        """Ask for an instance that leaves out just the jobs that the log says; whether it did.
+
+        Jobs that have not begun are left out of the tables in use.
+        """
+        active = instance_registry.fetch_active(connection.cursor())
+        if active is None or active.reverted == reverts.now():
+            return False
+        hide_cancelled(connection, active, reverts)
+        if leave_out_unopened(connection, active, reverts.now()):
+            return True
         with connection.transaction(), connection.cursor() as cursor:
-            active = instance_registry.fetch_active(cursor)
-            if active is None or active.reverted == reverts.now():
-                return False
             if instance_registry.is_left_alone(cursor, "undo", reverts.now()):
                 return False
             return instance_registry.request(cursor, "undo", "builder")

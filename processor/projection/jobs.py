@@ -64,6 +64,7 @@ SET version = version + 1, sealed_partitions = sealed_partitions + %(sealed)s,
 WHERE job_id = %(job_id)s
 RETURNING sealed_partitions, mode
 """
+_IS_CANCELLED: LiteralString = "SELECT FROM public.cancelled_job WHERE job_id = %(job_id)s"
 _FINISH: LiteralString = """
 UPDATE {schema}.job
 SET finished_at = counted.sealed_at,
@@ -195,6 +196,8 @@ class JobChanges:
         if is_whole:
             cursor.execute(self._sql(_FINISH), parameters)
         ends_delsert = is_whole and held[1] == "delsert" and not is_reverted
+        if ends_delsert:
+            ends_delsert = cursor.execute(_IS_CANCELLED, {"job_id": job_id}).fetchone() is None
         return WrittenJob(job_id, is_whole=is_whole, ends_delsert=ends_delsert)
 
     def status(self, cursor: psycopg.Cursor, job_id: int) -> JobStatus:

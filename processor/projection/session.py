@@ -22,7 +22,7 @@ from psycopg import errors, sql
 from processor.decoding.accept_rule import PartitionState
 from processor.errors import RecordRefusedError, RefusedToStartError, SwitchedError
 from processor.projection.staging_table import STAGING_TABLE
-from processor.tables.instance_registry import is_active
+from processor.tables.instance_registry import fetch_active
 from schemas.rules.attributes import Attribute
 
 if TYPE_CHECKING:
@@ -107,15 +107,19 @@ class ProjectionSession:
         schema: str,
         *,
         is_live: bool = True,
+        reverted: frozenset[int] | None = None,
         session_settings: Mapping[str, str] | None = None,
     ) -> None:
         """``is_live``: the schema must be that of the active instance at each claim.
+
+        ``reverted``: and these the jobs that it leaves out, where they are given.
 
         ``session_settings``: those of Postgres that differ from a worker's.
         """
         self._settings = settings
         self._schema = schema
         self._is_live = is_live
+        self._reverted = reverted
         self._session_settings = _SESSION_SETTINGS | dict(session_settings or {})
         self._connection: psycopg.Connection | None = None
 
@@ -142,7 +146,7 @@ class ProjectionSession:
             By partition, where to go on from, and the generation it writes to.
 
         Raises:
-            SwitchedError: another instance is the active one now.
+            SwitchedError: another instance is the active one now, or it leaves out other jobs.
         """
         try:
             return self._claim(partitions)
@@ -173,8 +177,13 @@ class ProjectionSession:
         }
 
     def _check_active(self, connection: psycopg.Connection) -> None:
-        if self._is_live and not is_active(connection, self._schema):
+        if not self._is_live:
+            return
+        active = fetch_active(connection.cursor())
+        if active is None or active.schema != self._schema:
             raise SwitchedError(f"{self._schema} is not the active instance any more")
+        if self._reverted is not None and active.reverted != self._reverted:
+            raise SwitchedError(f"{self._schema} leaves out other jobs now")
 
     def _attributes(
         self, connection: psycopg.Connection, partitions: list[int]

@@ -165,9 +165,10 @@ def ensure_registry(cursor: psycopg.Cursor) -> None:
     Holds the registry's lock until the transaction ends.
     """
     cursor.execute(LOCK)
-    if _is_there(cursor, "public.projection_instance"):
-        return
+    was_there = _is_there(cursor, "public.projection_instance")
     cursor.execute(read_model.registry_ddl())
+    if was_there:
+        return
     first = read_model.schema_name(1)
     if _is_there(cursor, f"{first}.projection"):
         statement = sql.SQL(_OLD_VERSION).format(schema=sql.Identifier(first))

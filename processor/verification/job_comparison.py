@@ -178,7 +178,8 @@ def _compare_active(tables: Tables, folded: dict[int, _FoldedJob], findings: Fin
     whole = [
         number
         for number, job_id in tables.generations.items()
-        if job_id not in folded or folded[job_id].sealed == tables.partitions
+        if job_id not in tables.cancelled
+        and (job_id not in folded or folded[job_id].sealed == tables.partitions)
     ]
     findings.compare(
         "projection",

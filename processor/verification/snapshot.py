@@ -37,6 +37,7 @@ SELECT topic, topic_id, partitions, reconciliation_key, active_generation FROM {
 _GENERATIONS: LiteralString = """
 SELECT generation, COALESCE(job_id, 0) FROM {schema}.generation
 """
+_CANCELLED: LiteralString = "SELECT job_id FROM public.cancelled_job"
 _OFFSETS: LiteralString = """
 SELECT partition, next_offset, generation, is_indexed, sealed_job_id, open_job_id, open_mode,
        next_sequence, digest, keeps_opt_outs, has_opt_outs
@@ -173,6 +174,7 @@ class Tables:
     reconciliation_key: str
     active_generation: int
     generations: dict[int, int]
+    cancelled: frozenset[int]
     offsets: dict[int, OffsetRow]
     user_counts: dict[tuple[int, int], int]
     attributes: dict[tuple[int, str], str]
@@ -312,6 +314,7 @@ def _read_tables(connection: psycopg.Connection, settings: Settings, schema: str
         reconciliation_key=reconciliation_key,
         active_generation=active_generation,
         generations=dict(select(_GENERATIONS)),
+        cancelled=frozenset(row[0] for row in select(_CANCELLED)),
         offsets={row[0]: OffsetRow(*row) for row in select(_OFFSETS, topic=topic)},
         user_counts={(row[0], row[1]): row[2] for row in select(_USER_COUNTS)},
         attributes={(row[0], row[1]): row[2] for row in select(_ATTRIBUTES)},

@@ -81,7 +81,8 @@ def _work(settings: Settings, instance: Instance, stopping: threading.Event) -> 
         read_rows=LogReader(settings).read_rows,
         reverted=instance.reverted,
     )
-    projector = Projector(ProjectionSession(settings, schema), projection)
+    session = ProjectionSession(settings, schema, reverted=instance.reverted)
+    projector = Projector(session, projection)
     outbox = Outbox(settings, schema, generations)
     projector.start()
     outbox.start()

@@ -46,6 +46,7 @@ EVENT_TYPES: tuple[type[events.Event], ...] = (
     events.JobVoided,
     events.JobReverted,
     events.JobRestored,
+    events.JobCancelled,
     events.JobStatus,
     events.AttributeDefined,
     events.LogConfigured,

@@ -9,9 +9,13 @@ from schemas.events import JobState
 JOB_STATES: Final[tuple[JobState, ...]] = get_args(JobState)
 RUNNING_STATES: Final[frozenset[JobState]] = frozenset({"ACCEPTED", "PROCESSING"})
 """States in which some lines have no outcome yet."""
-REVERTED_STATES: Final[frozenset[JobState]] = frozenset({"REVERTING", "REVERTED"})
+REVERTED_STATES: Final[frozenset[JobState]] = frozenset(
+    {"REVERTING", "REVERTED", "CANCELLING", "CANCELLED"}
+)
 """States in which the job counts as if it had never run."""
-ENDED_STATES: Final = frozenset(JOB_STATES) - RUNNING_STATES - {"REVERTING"}
+CANCELLED_STATES: Final[frozenset[JobState]] = frozenset({"CANCELLING", "CANCELLED"})
+"""Of those, the states of a job that never counts again."""
+ENDED_STATES: Final = frozenset(JOB_STATES) - RUNNING_STATES - {"REVERTING", "CANCELLING"}
 """States that a job does not leave by itself."""
 OUTCOMES: Final[tuple[str, ...]] = ("inserted", "updated", "unchanged", "rejected")
 """The outcomes of a line; the counts of an ended job add up to its lines."""
@@ -24,18 +28,22 @@ UPLOAD_ACCEPTED: Final = "File uploaded successfully, import is in progress."
 REVERTING: Final = "The import is being undone"
 REVERTING_FAILED: Final = "The import is being undone: the last try failed, and is made again"
 REVERTED: Final = "The import was undone"
+CANCELLING: Final = "The import is being cancelled"
+CANCELLED: Final = "The import was cancelled"
+
+_MESSAGES: Final[dict[JobState, str]] = {
+    "ACCEPTED": UPLOAD_ACCEPTED,
+    "PROCESSING": UPLOAD_ACCEPTED,
+    "COMPLETED_WITH_ERRORS": "Uploaded file has got errors",
+    "REVERTING": REVERTING,
+    "REVERTED": REVERTED,
+    "CANCELLING": CANCELLING,
+    "CANCELLED": CANCELLED,
+}
 
 
 def status_message(state: JobState, lines: int, *, has_failed: bool = False) -> str:
     """Return the status message of a job; ``has_failed``: the last try to undo it failed."""
-    match state:
-        case "ACCEPTED" | "PROCESSING":
-            return UPLOAD_ACCEPTED
-        case "COMPLETED":
-            return f"Successfully uploaded requests of count :{lines}"
-        case "COMPLETED_WITH_ERRORS":
-            return "Uploaded file has got errors"
-        case "REVERTING":
-            return REVERTING_FAILED if has_failed else REVERTING
-        case "REVERTED":
-            return REVERTED
+    if state == "COMPLETED":
+        return f"Successfully uploaded requests of count :{lines}"
+    return REVERTING_FAILED if state == "REVERTING" and has_failed else _MESSAGES[state]

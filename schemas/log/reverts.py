@@ -4,7 +4,8 @@ The order of the log alone decides:
 
 - ``JobReverted`` counts where the job is known (a ``JobAccepted`` of it counts, see
   below) and not reverted already;
-- ``JobRestored`` counts where the job is reverted;
+- ``JobCancelled`` reverts the job in the same way;
+- ``JobRestored`` counts where the job is reverted, and not by a ``JobCancelled``;
 - of an attempt only the first record counts, and none where a ``JobVoided`` of it
   stands before it, as it is with the attempts of ``JobAccepted``;
 - while the log is held for a move, every attempt counts as voided
@@ -17,19 +18,22 @@ So all readers up to an offset know the same set of reverted jobs.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from schemas.events import JobAccepted, JobRestored, JobReverted, JobVoided
+from schemas.events import JobAccepted, JobCancelled, JobRestored, JobReverted, JobVoided
 from schemas.log.moves import LogMoves
 from schemas.log.storable import violation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
     from schemas.events import Event
 
+Revert = JobReverted | JobCancelled
+"""After either the job counts as if it had never run."""
 RevertDecision = Literal["counts", "changes nothing", "voided"]
 
 
@@ -39,7 +43,7 @@ class _Change:
 
     offset: int
     recorded_at: datetime | None
-    event: JobReverted | JobRestored
+    event: Revert | JobRestored
 
 
 class Reverts:
@@ -49,14 +53,15 @@ class Reverts:
         self._accepted_at: dict[int, int] = {}
         self._decisions: dict[tuple[int, str], RevertDecision] = {}
         self._changes: list[_Change] = []
-        self._by_job: dict[int, list[JobReverted | JobRestored]] = {}
+        self._by_job: dict[int, list[Revert | JobRestored]] = {}
         self._now: frozenset[int] = frozenset()
+        self._cancelled: frozenset[int] = frozenset()
         self.moves = LogMoves()
 
     def apply(self, offset: int, event: Event, recorded_at: datetime | None = None) -> None:
         """Read the event at this offset; offsets rise, and events of other types change nothing."""
         if not self.moves.apply(event) or violation(event) is not None:
-            if isinstance(event, (JobAccepted, JobReverted, JobRestored)):
+            if isinstance(event, (JobAccepted, JobReverted, JobRestored, JobCancelled)):
                 self._decisions.setdefault((event.job_id, event.attempt), "voided")
             return
         if isinstance(event, JobVoided):
@@ -64,7 +69,7 @@ class Reverts:
         elif isinstance(event, JobAccepted):
             if (event.job_id, event.attempt) not in self._decisions:
                 self._accepted_at.setdefault(event.job_id, offset)
-        elif isinstance(event, (JobReverted, JobRestored)):
+        elif isinstance(event, (JobReverted, JobRestored, JobCancelled)):
             self._decide(_Change(offset, recorded_at, event))
 
     def _decide(self, change: _Change) -> None:
@@ -72,32 +77,42 @@ class Reverts:
         attempt = (event.job_id, event.attempt)
         if attempt in self._decisions:
             return
-        is_change = isinstance(event, JobReverted) != (event.job_id in self._now)
-        if not is_change or not self.is_known(event.job_id):
+        if not self._is_change(event) or not self.is_known(event.job_id):
             self._decisions[attempt] = "changes nothing"
             return
         self._changes.append(change)
         self._by_job.setdefault(event.job_id, []).append(event)
         self._now = self._now ^ {event.job_id}
+        if isinstance(event, JobCancelled):
+            self._cancelled |= {event.job_id}
         # Last, so that whoever waits for the decision finds the rest done.
         self._decisions[attempt] = "counts"
+
+    def _is_change(self, event: Revert | JobRestored) -> bool:
+        if isinstance(event, JobRestored):
+            return isinstance(self.reverted(event.job_id), JobReverted)
+        return event.job_id not in self._now
 
     def is_known(self, job_id: int) -> bool:
         """Return whether a ``JobAccepted`` of this job counts."""
         return job_id in self._accepted_at
 
-    def reverted(self, job_id: int) -> JobReverted | None:
+    def reverted(self, job_id: int) -> Revert | None:
         """Return the event that reverted the job; None where it is not reverted now."""
         changes = self.changes_of(job_id)
         last = changes[-1] if changes else None
-        return last if isinstance(last, JobReverted) else None
+        return None if isinstance(last, JobRestored) else last
 
-    def changes_of(self, job_id: int) -> Sequence[JobReverted | JobRestored]:
-        """Return the events that reverted and restored the job, in order."""
+    def cancelled(self) -> frozenset[int]:
+        """Return the jobs that were cancelled."""
+        return self._cancelled
+
+    def changes_of(self, job_id: int) -> Sequence[Revert | JobRestored]:
+        """Return the events that reverted, restored and cancelled the job, in order."""
         return self._by_job.get(job_id, ())
 
-    def changes_after(self, offset: int) -> Iterator[JobReverted | JobRestored]:
-        """Yield the events after this offset that reverted or restored a job, the latest first."""
+    def changes_after(self, offset: int) -> Iterator[Revert | JobRestored]:
+        """Yield the events after this offset that made a job count or not, the latest first."""
         for change in reversed(self._changes):
             if change.offset <= offset:
                 return
@@ -113,24 +128,28 @@ class Reverts:
 
     def at_time(self, time: datetime) -> frozenset[int]:
         """Return the jobs reverted before the first change recorded after ``time`` (aware)."""
-        found: frozenset[int] = frozenset()
-        for change in self._changes:
-            if change.recorded_at is not None and change.recorded_at > time:
-                break
-            found ^= {change.event.job_id}
-        return found
+        return self._until(
+            lambda change: change.recorded_at is not None and change.recorded_at > time
+        )
 
     def at_offset(self, offset: int) -> frozenset[int]:
         """Return the jobs reverted before the record at this offset."""
-        found: frozenset[int] = frozenset()
-        for change in self._changes:
-            if change.offset >= offset:
-                break
+        return self._until(lambda change: change.offset >= offset)
+
+    def _until(self, is_later: Callable[[_Change], bool]) -> frozenset[int]:
+        """Return the jobs reverted before the first change that is later, and all cancelled ones.
+
+        A job that was cancelled later never ran, at no time.
+        """
+        found = frozenset[int]()
+        for change in itertools.takewhile(lambda change: not is_later(change), self._changes):
             found ^= {change.event.job_id}
-        return found
+        return found | self._cancelled
 
     def before_job(self, job_id: int) -> frozenset[int]:
-        """Return the jobs reverted before this job was accepted; the job itself is not among them.
+        """Return the jobs reverted before this job was accepted.
+
+        The job itself is among them only where it was cancelled.
 
         Raises:
             KeyError: the job is not known.

@@ -39,6 +39,9 @@ CREATE TABLE IF NOT EXISTS public.projection_instance (
     CHECK (num_nonnulls(preview_revert, preview_restore) = (purpose = 'preview')::integer),
     CHECK ((state = 'failed') = (failure IS NOT NULL))
 );
+-- Jobs that were cancelled before they had ended: a delsert among them that ends in tables that
+-- don't leave it out yet is never shown.  Written by the API and the builder once the log says so.
+CREATE TABLE IF NOT EXISTS public.cancelled_job (job_id bigint PRIMARY KEY);
 CREATE UNIQUE INDEX IF NOT EXISTS projection_instance_active
     ON public.projection_instance (state) WHERE state = 'active';
 -- One at a time of those that may end in a switch.

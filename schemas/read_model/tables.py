@@ -49,6 +49,15 @@ WHERE NOT EXISTS (
 )
 """
 """Has rows, with the parameters :data:`ADDED`, where the views in ``public`` lack such a column."""
+HIDE_CANCELLED: LiteralString = """
+INSERT INTO public.cancelled_job (job_id)
+SELECT job_id FROM unnest(%(job_ids)s::bigint[]) AS job_id
+WHERE job_id NOT IN (SELECT job_id FROM public.job_states WHERE state <> 'PROCESSING')
+ON CONFLICT DO NOTHING
+RETURNING job_id
+"""
+"""Keeps the processors from showing what these delserts make, where they have not ended before:
+what is shown stays until tables without it take its place, and a replay shows it too."""
 OUTCOME_CHANNEL: Final = "rollcall_outcomes"
 """NOTIFY channel: ids of events, separated by spaces, whose write_outcome has been committed."""
 API_SOURCE: Final = "rollcall-api"

@@ -19,6 +19,8 @@ _STATES: Mapping[JobState, str] = {
     "COMPLETED_WITH_ERRORS": "errors",
     "REVERTING": "undoing",
     "REVERTED": "undone",
+    "CANCELLING": "cancelling",
+    "CANCELLED": "cancelled",
 }
 _DATE = "%m/%d/%Y %I:%M:%S %p GMT"
 _SHORTEST_FILE, _LONGEST_FILE = 12, 40

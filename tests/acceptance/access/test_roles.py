@@ -47,6 +47,7 @@ RULES: dict[str, str | None] = {
     f"GET {BASE}/batchinfo/proof/*": "reader",
     f"POST {BASE}/batchinfo/undo/*": "importer",
     f"POST {BASE}/batchinfo/redo/*": "importer",
+    f"POST {BASE}/batchinfo/cancel/*": "importer",
     f"GET {BASE}/batchinfo/sources": "reader",
     f"GET {BASE}/admin/dead-letters": "admin",
     f"GET {BASE}/admin/dead-letters/*": "admin",

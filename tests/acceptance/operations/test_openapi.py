@@ -116,6 +116,7 @@ def dry_run(mode: str, lines: str) -> dict[str, Any]:
 
 
 DIFF: dict[str, Any] = {"query": {"from": "now", "to": "now"}}
+CANCEL = f"{API}/batchinfo/cancel/{{job_id}}"
 FOUND: list[tuple[str, str, dict[str, Any]]] = [
     ("GET", f"{API}/batchinfo/status", {}),
     ("GET", f"{API}/batchinfo/status/{{job_id}}", {}),
@@ -217,12 +218,25 @@ def test_what_there_is_is_answered_as_described(
     case.validate_response(answer, checks=CHECKS)
 
 
+def test_a_cancellation_is_answered_as_described(
+    rig_of_module: Rig, session: requests.Session
+) -> None:
+    """200 for a job that has not ended."""
+    rig_of_module.publisher.freeze()
+    job_id = rig_of_module.submit((HEADER + LINES).encode(), "upsert")
+    case = DESCRIBED[CANCEL]["POST"].Case(path_parameters={"job_id": str(job_id)})
+    answer = case.call(base_url=rig_of_module.client.url, session=session, timeout=60)
+    rig_of_module.publisher.thaw()
+    assert answer.status_code == 200, answer.text
+    case.validate_response(answer, checks=CHECKS)
+
+
 def test_every_path_to_something_is_among_these() -> None:
     """So that the 200 of each operation is seen; without an id, the description's example is."""
     of_api = {name for name, _ in operations() if name.partition(" ")[2].startswith(API)}
     assert (
         {name for name in of_api if "{" in name}
-        <= {f"{method} {path}" for method, path, _ in FOUND}
+        <= {f"{method} {path}" for method, path, _ in FOUND} | {f"POST {CANCEL}"}
         <= of_api
     )
 

@@ -74,18 +74,19 @@ def test_a_job_that_there_is_not_is_unknown(rig_of_module: Rig, change: str, job
         assert (answer.status_code, answer.json()) == (400, UNKNOWN)
 
 
-def test_a_job_that_runs_cannot_be_undone(rig: Rig) -> None:
-    """Neither before a processor has opened it nor while it does; nothing is in the log."""
+def test_the_undo_of_a_job_that_runs_is_queued_and_not_previewed(rig: Rig) -> None:
+    """What it would do isn't known before the job has ended; once asked for it is in the log."""
     rig.processors[0].freeze()
     job_id = rig.submit(tidy_csv(range(100)))
-    for query in ({}, {"dryRun": "true"}):
-        answer = rig.client.change("undo", job_id, **query)
-        assert answer.status_code == 409
-        assert "ACCEPTED: wait" in answer.json()["message"]
+    answer = rig.client.change("undo", job_id, dryRun="true")
+    assert answer.status_code == 409
+    assert "ACCEPTED: wait" in answer.json()["message"]
     assert changes(rig.env) == []
-    rig.processors[0].thaw()
-    rig.wait_ended(job_id)
     assert rig.client.change("undo", job_id).status_code == 200
+    assert rig.client.status(job_id)["state"] == "REVERTING"
+    rig.processors[0].thaw()
+    wait_until(lambda: rig.client.status(job_id)["inserted"] == 100, 60)
+    assert rig.client.status(job_id)["state"] == "REVERTING"
 
 
 def test_an_undo_is_in_the_log_once_it_is_answered(rig: Rig, other: Client) -> None:

@@ -11,8 +11,7 @@ import pytest
 from ingest_api.jobs.server_sent_events import event_id
 from ingest_api.jobs.statuses import ANY_JOB, JobFilter, JobReader
 from ingest_api.jobs.views import job_status
-from schemas.events import JobRestored, JobReverted
-from schemas.read_model import tables as read_model
+from schemas.events import JobCancelled, JobRestored, JobReverted
 from tests.support.clients.answers import sent
 from tests.support.data.read_model_rows import (
     ACCEPTED,
@@ -54,6 +53,10 @@ INSERT INTO projection_instance
 VALUES ('undo', 'failed', 'builder', %s, %s,
         '{"retry": {"failures": 2, "failedAt": "2026-01-02T03:04:05+00:00",
                     "nextTryAt": "2026-01-02T03:14:05+00:00"}}', now())
+"""
+ACTIVE = """
+INSERT INTO projection_instance (purpose, state, requested_by, reverted_job_ids)
+VALUES ('live', 'active', 'processor', %s)
 """
 TRIED = """
 INSERT INTO projection_instance (purpose, state, requested_by) VALUES ('undo', %s, 'builder')
@@ -97,6 +100,17 @@ def restore(ledger: JobLedger, job_id: int) -> None:
     event = JobRestored(
         job_id=job_id,
         attempt=f"restored at {ledger.next_offset}",
+        requested_at=REVERTED_AT,
+        requested_by="zoe",
+    )
+    ledger.apply(ledger.next_offset, event)
+
+
+def cancel(ledger: JobLedger, job_id: int) -> None:
+    """The next event of the log cancels the job."""
+    event = JobCancelled(
+        job_id=job_id,
+        attempt=f"cancelled at {ledger.next_offset}",
         requested_at=REVERTED_AT,
         requested_by="zoe",
     )
@@ -260,6 +274,35 @@ def test_a_job_done_again_is_processing_until_readers_see_the_audience_with_it(
     assert sent(job_status(restoring))["revertedDate"] is None
 
 
+@pytest.mark.parametrize("is_opened", [False, True])
+def test_a_cancelled_job_is_cancelled_once_the_tables_leave_it_out(
+    database: str, *, is_opened: bool
+) -> None:
+    """Also where its rows are still to come; it has no counts."""
+    ledger = ledger_of(*JOBS)
+    if is_opened:
+        open_job(database, ACCEPTED.job_id, "PROCESSING")
+    cancel(ledger, ACCEPTED.job_id)
+    cancelling = view(database, ledger)
+    execute(database, ACTIVE, [ACCEPTED.job_id])
+    cancelled = view(database, ledger)
+
+    def in_state(state: str) -> int:
+        states = JobFilter(states=frozenset({state}))
+        return ask(database, lambda db: JobReader(db, ledger).select_page(states, 0, 20))[0]
+
+    assert (cancelling.state, cancelled.state) == ("CANCELLING", "CANCELLED")
+    assert (cancelling.is_ended, cancelled.is_ended) == (False, True)
+    assert event_id(cancelling) != event_id(cancelled)
+    assert in_state("CANCELLED") == 1
+    assert [in_state(state) for state in ("CANCELLING", "PROCESSING", "REVERTED")] == [0] * 3
+    answer = sent(job_status(cancelled))
+    assert answer["statusMessage"] == "The import was cancelled"
+    assert (answer["cancelledDate"], answer["cancelledBy"]) == ("06/29/2016 01:02:03 AM GMT", "zoe")
+    assert (answer["revertedDate"], answer["revertedBy"]) == (None, None)
+    assert [answer[name] for name in ("inserted", "updated", "unchanged", "rejected")] == [0] * 4
+
+
 def test_no_two_states_have_one_event_id(database: str) -> None:
     """What only the log says changes no version, and a client that comes again must see it."""
     ledger = ledger_of(*JOBS)
@@ -279,7 +322,6 @@ def test_no_two_states_have_one_event_id(database: str) -> None:
 
 def test_a_job_that_waits_to_be_undone_says_why_the_last_try_failed(database: str) -> None:
     """In its status, in the list, and in the ids of its events; other jobs say nothing."""
-    execute(database, read_model.registry_ddl())
     ledger = ledger_of(*JOBS)
     open_job(database, ACCEPTED.job_id, "COMPLETED")
     revert(ledger, ACCEPTED.job_id)

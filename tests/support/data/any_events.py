@@ -11,6 +11,7 @@ from schemas.events import (
     AttributeDefined,
     ChunkRange,
     JobAccepted,
+    JobCancelled,
     JobOpened,
     JobRestored,
     JobReverted,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 NOBODYS_JOB: Final = 7_000_000_000
 _LIKE_A_JOBS: Final = (
-    UserRow, RowRejected, RowErased, JobOpened, JobReverted, JobRestored,
+    UserRow, RowRejected, RowErased, JobOpened, JobReverted, JobRestored, JobCancelled,
 )  # fmt: skip
 _BITS: Final = {"int": 32, "long": 64}
 _NUMBERS: Final = (0, -1, 1, 2, 3, 4, 5, 6)

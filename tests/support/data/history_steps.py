@@ -177,10 +177,13 @@ class Building:
 class Change:
     """A job is undone, or done again where it is undone; ``building`` None: not built yet.
 
+    ``cancels``: or cancelled. Jobs that have not begun are left out of the live tables first.
+
     ``has_idle_ones``: changes that count for nothing come before.
     """
 
     which: int
+    cancels: bool
     has_idle_ones: bool
     building: Building | None
 
@@ -191,7 +194,8 @@ class Change:
         if self.has_idle_ones:
             # Of another job: what it would do must not be what comes next.
             of.change_nothing(of.jobs[(self.which + 1) % len(of.jobs)].job_id)
-        of.change(of.jobs[self.which % len(of.jobs)].job_id)
+        of.change(of.jobs[self.which % len(of.jobs)].job_id, cancels=self.cancels)
+        of.leave_out()
         if self.building is not None:
             self.building.build(of, "undo")
 
@@ -321,6 +325,7 @@ _buildings = st.builds(
 _changes = st.builds(
     Change,
     which=st.integers(0, 3),
+    cancels=st.sampled_from([False, False, True]),
     has_idle_ones=st.sampled_from([False, False, True]),
     building=st.one_of(_buildings, _buildings, st.none()),
 )

@@ -10,6 +10,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from schemas.codec import codec, framing
 from schemas.events import (
     JobAccepted,
+    JobCancelled,
     JobOpened,
     JobRestored,
     JobReverted,
@@ -109,7 +110,7 @@ def reverted_jobs(settings: Settings) -> set[int]:
         event = codec.decode(record.value())
         if isinstance(event, JobVoided):
             voided.add(event.attempt)
-        elif isinstance(event, JobReverted) and event.attempt not in voided:
+        elif isinstance(event, JobReverted | JobCancelled) and event.attempt not in voided:
             reverted.add(event.job_id)
         elif isinstance(event, JobRestored) and event.attempt not in voided:
             reverted.discard(event.job_id)

@@ -53,6 +53,7 @@ VALUES (2, 'user-events', 'id', %s, 'email', %s)
 def make_read_model(conninfo: str, *, generations: int = 1) -> None:
     """An empty read model as the processor makes it; the last of its generations is active."""
     make_instance(conninfo, "model", generations=generations)
+    execute(conninfo, read_model.registry_ddl())
     execute(conninfo, read_model.public_views().format(schema="model"))
 
 

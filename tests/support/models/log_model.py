@@ -126,9 +126,14 @@ class LogModel:
     """What the tables hold after the records followed so far, without the jobs left out."""
 
     def __init__(
-        self, jobs: Iterable[Job], partitions: int, left_out: Collection[int] = ()
+        self,
+        jobs: Iterable[Job],
+        partitions: int,
+        left_out: Collection[int] = (),
+        hidden: Collection[int] = (),
     ) -> None:
-        """``jobs`` are those of the log, in their order."""
+        """``jobs`` are those of the log, in their order; ``hidden`` delserts are never shown."""
+        self._hidden = frozenset(hidden)
         self._left_out = frozenset(left_out)
         self._partitions = [_Partition(number) for number in range(partitions)]
         self._order = {job.job_id: job for job in jobs}
@@ -141,7 +146,9 @@ class LogModel:
         shown = [
             job_id
             for job_id, job in self._order.items()
-            if job.mode == "delsert" and job_id not in self._left_out and self.is_whole(job_id)
+            if job.mode == "delsert"
+            and job_id not in self._left_out | self._hidden
+            and self.is_whole(job_id)
         ]
         audience = shown[-1] if shown else 0
         return {

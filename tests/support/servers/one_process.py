@@ -17,6 +17,7 @@ from confluent_kafka import Producer
 
 from ingest_api.kafka.topic_setup import ensure_topics
 from processor.builder.build import Build
+from processor.builder.leave_out import leave_out_unopened
 from processor.builder.reverts_follower import RevertsFollower
 from processor.errors import SupersededError
 from processor.kafka.log_description import describe_log
@@ -28,7 +29,8 @@ from processor.tables.instance_registry import fetch_active, fetch_next_to_build
 from processor.tables.setup import ensure_active
 from processor.verification.verify import verify
 from schemas.codec import codec
-from schemas.events import JobRestored, JobReverted, JobVoided
+from schemas.events import JobCancelled, JobRestored, JobReverted, JobVoided
+from schemas.read_model.tables import HIDE_CANCELLED
 from tests.support.clients.projections import instance, request
 from tests.support.data.passes import MemoryLog, make_pass
 from tests.support.data.projection_scene import Worker
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
 
     from processor.tables.instance_registry import Instance
     from schemas.events import JobAccepted
-    from schemas.log.reverts import Reverts
+    from schemas.log.reverts import Revert, Reverts
     from tests.support.data.passes import MemoryRecord, Pass
     from tests.support.models.model import Job
     from tests.support.servers.surroundings import Ground
@@ -61,7 +63,8 @@ class OneProcess:
 
     ``unpublished`` are records of passes, by partition, that the log does not have yet;
     ``reverted`` are the jobs that `job-events` says are reverted, as the test has it from what
-    it appended; ``shown_without`` those that the live tables leave out.
+    it appended; ``shown_without`` those that the live tables leave out; ``hidden`` those that were
+    ``cancelled`` before they had ended.
     """
 
     env: Ground
@@ -74,9 +77,9 @@ class OneProcess:
     unpublished: Pass = field(default_factory=lambda: [[] for _ in range(PARTITIONS)])
     reverted: frozenset[int] = frozenset()
     shown_without: frozenset[int] = frozenset()
-    changes: list[JobReverted | JobRestored] = field(
-        default_factory=list["JobReverted | JobRestored"]
-    )
+    cancelled: frozenset[int] = frozenset()
+    hidden: frozenset[int] = frozenset()
+    changes: list[Revert | JobRestored] = field(default_factory=list["Revert | JobRestored"])
     _is_superseded: bool = False
     _attempts: Iterator[str] = field(default_factory=lambda: map(str, itertools.count()))
 
@@ -124,12 +127,26 @@ class OneProcess:
             )
         self._flush()
 
-    def change(self, job_id: int) -> None:
-        """An undo of the job comes into `job-events`, or a redo where it is reverted."""
-        change = _restored if job_id in self.reverted else _reverted
+    def change(self, job_id: int, *, cancels: bool = False) -> None:
+        """An undo of the job comes into `job-events`, or a redo where it is reverted.
+
+        ``cancels``: for good, where it is not reverted yet; a cancelled job stays as it is.
+        """
+        if job_id in self.cancelled:
+            return
+        change = _restored if job_id in self.reverted else _cancelled if cancels else _reverted
         self.changes.append(change(job_id, next(self._attempts)))
         self._append_job_events(self.changes[-1])
         self.reverted ^= {job_id}
+        if change is _cancelled:
+            self.cancelled |= {job_id}
+            self._hide(job_id)
+
+    def _hide(self, job_id: int) -> None:
+        """Do as the API does, before it answers, with what has not ended."""
+        with psycopg.connect(self.env.conninfo) as connection:
+            hidden = connection.execute(HIDE_CANCELLED, {"job_ids": [job_id]}).fetchall()
+        self.hidden |= {row[0] for row in hidden}
 
     def change_nothing(self, job_id: int) -> None:
         """Undos and redos come into `job-events` that change nothing.
@@ -147,9 +164,7 @@ class OneProcess:
             voided,
         )
 
-    def _append_job_events(
-        self, *events: JobAccepted | JobVoided | JobReverted | JobRestored
-    ) -> None:
+    def _append_job_events(self, *events: JobAccepted | JobVoided | Revert | JobRestored) -> None:
         name = self.env.settings.topics.job_events.name
         for event in events:
             self.producer.produce(name, codec.encode(event), str(event.job_id).encode(), 0)
@@ -240,8 +255,17 @@ class OneProcess:
         )
         return self.follower.read()
 
-    def _is_decided(self, change: JobReverted | JobRestored) -> bool:
+    def _is_decided(self, change: Revert | JobRestored) -> bool:
         return self.follower.read().decision(change.job_id, change.attempt) is not None
+
+    def leave_out(self) -> None:
+        """The builder lets the live tables leave out what they hold nothing of."""
+        reverts = self._read_reverts()
+        with psycopg.connect(self.env.conninfo, autocommit=True) as connection:
+            active = _active(self.env)
+            if leave_out_unopened(connection, active, reverts.now()):
+                self._is_superseded = True
+        self.shown_without = _active(self.env).reverted
 
     # What must hold.
 
@@ -266,7 +290,7 @@ class OneProcess:
 
     def model(self, ends: Sequence[int]) -> LogModel:
         """What the log comes to before these offsets, without the jobs that readers don't see."""
-        followed = LogModel(self.jobs, PARTITIONS, self.shown_without)
+        followed = LogModel(self.jobs, PARTITIONS, self.shown_without, self.hidden)
         for partition, end in enumerate(ends):
             followed.follow(partition, self.log.partitions[partition][:end])
         return followed
@@ -338,6 +362,15 @@ def _reverted(job_id: int, attempt: str) -> JobReverted:
         updated=0,
         unchanged=0,
         rejected=0,
+    )
+
+
+def _cancelled(job_id: int, attempt: str) -> JobCancelled:
+    return JobCancelled(
+        job_id=job_id,
+        attempt=attempt,
+        requested_at=ACCEPTED.accepted_at,
+        requested_by="admin",
     )
 
 

@@ -1,1 +1,1 @@
-"""`rollcall import`, `jobs`, `status`, `errors`, `notes`, `proof`, `undo` and `redo`."""
+"""`rollcall import`, `jobs`, `status`, `errors`, `notes`, `proof`, `undo`, `redo` and `cancel`."""

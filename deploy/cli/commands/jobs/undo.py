@@ -1,4 +1,4 @@
-"""`./rollcall undo` and `redo`: a job taken out of the audience, and put back into it."""
+"""`./rollcall undo`, `redo` and `cancel`: a job taken out of the audience, or put back into it."""
 
 import sys
 import time
@@ -62,6 +62,12 @@ _REDO = _Change(
     question="Do job {job_id} again?",
     last_states=ENDED_STATES - {"REVERTED"},
 )
+_CANCEL = _Change(
+    name="cancel",
+    doing="Cancel",
+    question="",
+    last_states=frozenset({"CANCELLED"}),
+)
 
 
 def _options(command: _Command) -> _Command:
@@ -106,6 +112,26 @@ def redo(job_id: str, *, dry_run: bool, is_sure: bool, as_json: bool, url: str) 
     """Do the undone job JOB_ID again: it counts in its old place among the others."""
     with api(url) as client:
         _run(client, _REDO, job_id, _Options(dry_run=dry_run, is_sure=is_sure, as_json=as_json))
+
+
+@click.command(
+    cls=ApiCommand,
+    examples=(
+        "rollcall cancel 5889218372019237411",
+        "rollcall cancel 5889218372019237411 --json | jq .state",
+    ),
+    exit_status={_INTERRUPTED: _EXIT_STATUS[_INTERRUPTED]},
+)
+@click.argument("job_id")
+@call_options
+def cancel(job_id: str, *, as_json: bool, url: str) -> None:
+    """Cancel the job JOB_ID, which waits or runs: it is as if it had never been sent.
+
+    It can't be done again; upload the file anew. A job that has ended is undone with
+    `rollcall undo JOB_ID`.
+    """
+    with api(url) as client:
+        _run(client, _CANCEL, job_id, _Options(dry_run=False, is_sure=True, as_json=as_json))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

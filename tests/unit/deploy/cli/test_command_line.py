@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from click.testing import Result
 
 _CALLING = (
-    *("import", "status", "jobs", "errors", "undo", "redo"),
+    *("import", "status", "jobs", "errors", "undo", "redo", "cancel"),
     *("users list", "users get", "users create", "users modify", "users delete", "users history"),
     *("users export", "person"),
     *("attributes list", "attributes add"),
@@ -41,7 +41,7 @@ def test_help_lists_every_command() -> None:
     listed = [line.split()[0] for line in result.output.partition("Commands:")[2].splitlines()[1:]]
     assert listed == [
         *("demo", "up", "serve", "process", "import", "status", "jobs", "errors", "proof"),
-        *("undo", "redo", "users", "person", "diff", "rebuild", "projections"),
+        *("undo", "redo", "cancel", "users", "person", "diff", "rebuild", "projections"),
         *("attributes", "sources"),
         *("dead-letters", "accounts", "tokens", "verify", "asyncapi", "erase"),
         "rekey",

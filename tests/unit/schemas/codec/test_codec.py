@@ -137,6 +137,9 @@ reverted = st.builds(
 restored = st.builds(
     events.JobRestored, job_id=int64, attempt=text, requested_at=moment, requested_by=text
 )
+cancelled = st.builds(
+    events.JobCancelled, job_id=int64, attempt=text, requested_at=moment, requested_by=text
+)
 statuses = st.builds(
     events.JobStatus,
     job_id=int64,

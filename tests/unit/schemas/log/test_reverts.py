@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.events import JobRestored, JobReverted, JobVoided
+from schemas.events import JobCancelled, JobRestored, JobReverted, JobVoided
 from schemas.log.reverts import Reverts
 from tests.support.models.file_oracle import accepted_job
 
@@ -44,6 +44,11 @@ def restored(job_id: int, attempt: str) -> JobRestored:
     return JobRestored(job_id=job_id, attempt=attempt, requested_at=START, requested_by="admin")
 
 
+def cancelled(job_id: int, attempt: str) -> JobCancelled:
+    """A cancellation."""
+    return JobCancelled(job_id=job_id, attempt=attempt, requested_at=START, requested_by="admin")
+
+
 def reverts_of(*events: Event) -> Reverts:
     """What these events say, one recorded each minute."""
     reverts = Reverts()
@@ -62,6 +67,25 @@ def test_a_revert_counts_once_and_a_restore_takes_it_back() -> None:
     assert decisions == ["counts", "changes nothing", "counts", "changes nothing", None]
     assert reverts.now() == frozenset()
     assert reverts.reverted(7) is None
+
+
+def test_a_cancelled_job_is_reverted_for_good() -> None:
+    """No redo brings it back; what is undone already is not cancelled as well."""
+    reverts = reverts_of(
+        accepted(7), cancelled(7, "a"), restored(7, "b"), reverted(7, "c"), cancelled(7, "d"),
+        accepted(8), reverted(8, "e"), cancelled(8, "f"), restored(8, "g"),
+    )  # fmt: skip
+
+    assert [reverts.decision(7, attempt) for attempt in "abcd"] == ["counts"] + [
+        "changes nothing"
+    ] * 3
+    assert [reverts.decision(8, attempt) for attempt in "efg"] == [
+        "counts",
+        "changes nothing",
+        "counts",
+    ]
+    assert reverts.reverted(7) == cancelled(7, "a")
+    assert (reverts.now(), reverts.cancelled()) == (frozenset({7}), frozenset({7}))
 
 
 def test_of_a_job_that_is_reverted_the_event_that_did_it_is_known() -> None:
@@ -128,21 +152,36 @@ def test_the_set_is_known_as_it_was() -> None:
         reverts.before_job(10)
 
 
+def test_a_job_that_was_cancelled_later_is_left_out_of_every_earlier_time() -> None:
+    """Also as of the job itself: nobody is shown what has never run."""
+    reverts = reverts_of(
+        accepted(7), accepted(8), reverted(7, "a"), restored(7, "b"), cancelled(7, "c")
+    )
+
+    assert reverts.at_time(START) == {7}
+    assert [set(reverts.at_offset(offset)) for offset in range(6)] == [{7}] * 6
+    assert (reverts.before_job(7), reverts.before_job(8)) == ({7}, {7})
+
+
 job_ids, attempts = st.integers(1, 3), st.sampled_from("abcdef")
 events = st.one_of(
     st.builds(accepted, job_ids, attempts),
     st.builds(reverted, job_ids, attempts),
     st.builds(restored, job_ids, attempts),
+    st.builds(cancelled, job_ids, attempts),
     st.builds(JobVoided, job_id=job_ids, attempt=attempts),
 )
 
 
 @given(st.lists(events, max_size=30), st.integers(0, 30))
 def test_what_was_decided_stands(log: list[Event], read_up_to: int) -> None:
-    """What one reader knew at some offset, every later reader finds of that offset again."""
+    """What one reader knew at some offset, every later reader finds of that offset again.
+
+    But what was cancelled later has never been.
+    """
     early, late = reverts_of(*log[:read_up_to]), reverts_of(*log)
 
-    assert early.now() == late.at_offset(read_up_to)
+    assert early.now() | late.cancelled() == late.at_offset(read_up_to)
     for attempt in [(job_id, name) for job_id in (1, 2, 3) for name in "abcdef"]:
         assert early.decision(*attempt) in {None, late.decision(*attempt)}
     assert all(late.is_known(job_id) and late.reverted(job_id) for job_id in late.now())

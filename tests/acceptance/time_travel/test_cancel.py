@@ -1,0 +1,110 @@
+"""Jobs cancelled while they wait or run: the audience is as if they had never been sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.clients.client import counts
+from tests.support.clients.shell import Shell
+from tests.support.data.files import tidy_csv
+from tests.support.models.verdict import select
+from tests.support.servers.rig import Reader
+from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.servers.rig import Rig
+
+pytestmark = pytest.mark.usefixtures("builder")
+TIMEOUT_S = 180
+MANY = 100_000
+
+
+@pytest.fixture
+def builder(rig: Rig) -> None:
+    """The process that makes tables without a job."""
+    rig.services.builder()
+
+
+def instances(rig: Rig) -> int:
+    """How many sets of tables were ever asked for."""
+    return select(rig.env, "SELECT count(*) AS n FROM projection_instance")[0]["n"]
+
+
+@pytest.mark.parametrize("mode", ["insert", "delsert"])
+def test_a_job_that_waits_is_left_out_before_it_begins(rig: Rig, mode: str) -> None:
+    """No tables are built for it, and what comes after it goes on as if it were not there."""
+    rig.run(tidy_csv(range(20)))
+    rig.publisher.freeze()
+    job_id = rig.submit(tidy_csv(range(10, 40), word="b"), mode)
+    later = rig.submit(tidy_csv([5, 50], word="c"), "upsert")
+    answer = rig.client.change("cancel", job_id)
+    assert answer.status_code == 200, answer.text
+    status = rig.client.wait_state(job_id, "CANCELLED", timeout_s=TIMEOUT_S)
+    rig.publisher.thaw()
+    rig.wait_ended(later)
+    assert rig.client.status(job_id)["state"] == "CANCELLED"
+    assert (counts(status), status["deleted"], status["total"]) == ((0, 0, 0, 0), 0, 30)
+    assert (status["cancelledBy"], status["statusMessage"]) == ("admin", "The import was cancelled")
+    assert instances(rig) == 1
+    rig.assert_as_modelled()
+
+
+@pytest.mark.parametrize("mode", ["upsert", "delsert"])
+def test_a_job_that_runs_is_as_if_it_had_never_run(rig: Rig, mode: str) -> None:
+    """Whatever of it was there already; a delsert is never seen."""
+    rig.run(tidy_csv(range(100)))
+    with Reader(rig.env) as reader:
+        job_id = rig.submit(tidy_csv(range(50, MANY), word="b"), mode)
+        wait_until(lambda: rig.client.status(job_id)["inserted"] > 0, TIMEOUT_S, every_s=0.01)
+        rig.processors[0].freeze()
+        answer = rig.client.change("cancel", job_id)
+        rig.processors[0].thaw()
+        assert answer.status_code == 200, answer.text
+        status = rig.client.wait_state(job_id, "CANCELLED", timeout_s=TIMEOUT_S)
+    assert counts(status) == (0, 0, 0, 0)
+    if mode == "delsert":
+        assert set(reader.counts) == {100}
+    rig.run(tidy_csv(range(90, 110), word="c"), "upsert")
+    rig.assert_as_modelled()
+
+
+def test_an_undo_of_a_job_that_runs_is_queued(rig: Rig) -> None:
+    """It is REVERTING until it has ended, then REVERTED; it can be done again."""
+    rig.run(tidy_csv(range(20)))
+    rig.processors[0].freeze()
+    job_id = rig.submit(tidy_csv(range(10, 40), word="b"), "upsert")
+    assert rig.client.change("undo", job_id).status_code == 200
+    assert rig.client.status(job_id)["state"] == "REVERTING"
+    rig.processors[0].thaw()
+    rig.client.wait_state(job_id, "REVERTED", timeout_s=TIMEOUT_S)
+    rig.assert_as_modelled()
+    wait_until(lambda: rig.client.change("redo", job_id).status_code == 200, TIMEOUT_S)
+    rig.client.wait_state(job_id, "COMPLETED", timeout_s=TIMEOUT_S)
+    rig.assert_as_modelled()
+
+
+def test_what_has_ended_is_not_cancelled_and_what_is_cancelled_stays_so(
+    rig: Rig, tmp_path: Path
+) -> None:
+    """409, with the way out; the command line follows it to its end."""
+    shell = Shell(rig, tmp_path)
+    done = int(rig.run(tidy_csv(range(5)))["id"])
+    refused = rig.client.change("cancel", done)
+    assert (refused.status_code, "it can be undone" in refused.text) == (409, True)
+    rig.publisher.freeze()
+    job_id = rig.submit(tidy_csv(range(5, 9)))
+    waiting = shell.start("cancel", str(job_id))
+    wait_until(lambda: rig.client.status(job_id)["state"] == "CANCELLING", TIMEOUT_S)
+    rig.publisher.thaw()
+    said, told = waiting.communicate(timeout=TIMEOUT_S)
+    assert waiting.returncode == 0, told
+    assert f"Job {job_id}: CANCELLED, 4 lines" in said
+    for change in ("cancel", "undo", "redo"):
+        again = rig.client.change(change, job_id)
+        assert again.status_code == 409
+        assert "cancelled already" in again.text or "for good" in again.text
+    rig.assert_as_modelled()
