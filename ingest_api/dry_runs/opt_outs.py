@@ -44,7 +44,7 @@ FROM held_back JOIN compared_outcome USING (record_number)
 WHERE outcome = ANY({outcomes})
 """
 _BEFORE: Final[LiteralString] = """
-COALESCE({value} OVER (PARTITION BY staging.key ORDER BY record_number
+COALESCE({value} OVER (PARTITION BY staging.key ORDER BY staging.record_number
                        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), {none})
 """
 _SAID_FALSE: Final = flags("NOT staging.{name}")
@@ -62,7 +62,7 @@ def hold_back(mode: JobMode, *, has_repeated: bool) -> sql.Composed:
         said_before = _before(said, sql.SQL("0"))
         made_before = _before(sql.SQL("bool_or(is_complete)"), sql.SQL("false"))
         is_made = sql.SQL(
-            "bool_or(is_complete) OVER (PARTITION BY staging.key ORDER BY record_number)"
+            "bool_or(is_complete) OVER (PARTITION BY staging.key ORDER BY staging.record_number)"
         )
     would_set = {
         "upsert": sql.SQL("CASE WHEN is_there_before THEN {} ELSE {} END"),

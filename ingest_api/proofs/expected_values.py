@@ -67,7 +67,7 @@ def expected_and_found(events: pa.RecordBatch, users: pa.Table, is_new: Flags) -
     kept = np.asarray(stored_columns["kept"])
     present = np.asarray(pc.cast(events.column("present"), pa.int64()))
     for field in FIELDS:
-        values = hashes(events.column(field.name))
+        values = set_by_event = hashes(events.column(field.name))
         is_set = is_new | ((present & field.bit) != 0)
         if field.is_never_cleared:
             is_set &= is_new | (values != NULL)
@@ -78,7 +78,7 @@ def expected_and_found(events: pa.RecordBatch, users: pa.Table, is_new: Flags) -
         is_same = stored_columns[field.name].equals(
             events.column(field.name)
         )  # mostly, and cheaply told
-        stored = values if is_same else hashes(stored_columns[field.name])
+        stored = set_by_event if is_same else hashes(stored_columns[field.name])
         found[field.name] = np.where(is_set, stored, _NOT_SET)
     expected["attributes"], found["attributes"] = _attributes(
         events, stored_columns["attributes"], is_new

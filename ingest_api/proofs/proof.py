@@ -22,7 +22,6 @@ from schemas.clients.errors import RecordsGoneError
 from schemas.codec.registry_protocol import RegistryUnreachableError
 from schemas.log.job_states import ENDED_STATES, OUTCOMES
 from schemas.read_model.copy_csv import copied_columns
-
 from schemas.rules.fields import OPT_OUT_KEPT, SUBSCRIPTIONS
 
 if TYPE_CHECKING:
