@@ -1,7 +1,7 @@
 """Sends a file as a multipart form."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import IO, Any
@@ -9,6 +9,8 @@ from typing import IO, Any
 from deploy.api_client.client import ApiClient, ApiError
 
 _PATH = "/audience/import"
+_DRY_RUN_PATH = f"{_PATH}?dryRun=true"
+_INSPECT_PATH = "/audience/inspect"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +55,7 @@ def send(
         ApiError: The API refused it or could not be reached.
     """
     headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
-    return _post(client, upload, headers, {}, advance)
+    return _post(client, upload, _PATH, advance, headers=headers)
 
 
 def send_for_dry_run(
@@ -64,28 +66,40 @@ def send_for_dry_run(
     Raises:
         ApiError: The API refused it, could not be reached, or took it for an import.
     """
-    answer = _post(client, upload, {}, {"dryRun": "true"}, advance)
+    answer = _post(client, upload, _DRY_RUN_PATH, advance)
     if answer.get("dryRun") is not True:
         message = f"the server knows no dry runs: it imports the file as the job {answer.get('id')}"
         raise ApiError(message)
     return answer
 
 
+def send_for_inspection(
+    client: ApiClient, upload: Upload, *, advance: Callable[[int], object]
+) -> dict[str, Any]:
+    """Return what the file is, and how it would be imported.
+
+    Raises:
+        ApiError: The API refused it or could not be reached.
+    """
+    return _post(client, upload, _INSPECT_PATH, advance)
+
+
 def _post(
     client: ApiClient,
     upload: Upload,
-    headers: dict[str, str],
-    fields: dict[str, str],
+    path: str,
     advance: Callable[[int], object],
+    *,
+    headers: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     upload.file.seek(0)
     media_type = f"text/csv; charset={upload.charset}" if upload.charset else "text/csv"
     return client.request(
         "POST",
-        _PATH,
-        headers=headers | {"DELIMITER": upload.delimiter},
+        path,
+        headers={**(headers or {}), "DELIMITER": upload.delimiter},
         # They go before the file, so that the server can refuse it before it has read it all.
-        data=_fields(upload) | fields,
+        data=_fields(upload),
         files={"uploadFile": (upload.name, _Metered(upload.file, advance), media_type)},
     )
 

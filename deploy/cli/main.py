@@ -23,6 +23,7 @@ _COMMANDS = {
     "serve": (".stack.services:serve", "Run the HTTP API only, with its publisher."),
     "process": (".stack.services:process", "Run the processor only, with its builder."),
     "import": (".jobs.import_file:import_file", "Upload a CSV file and follow its progress."),
+    "inspect": (".jobs.inspect_file:inspect_file", "Show what a file is, and how to import it."),
     "status": (".jobs.jobs:status", "Show one job, or follow it to its end."),
     "jobs": (".jobs.jobs:jobs", "Show jobs, the newest first."),
     "errors": (".jobs.jobs:errors", "Show the rejected lines of a job, or save them."),

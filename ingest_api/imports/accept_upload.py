@@ -73,10 +73,16 @@ class ReceivedForm:
     options: ImportOptions
 
 
-class _Sink(Protocol):
-    def begin(self, file: FilePart, options: ImportOptions) -> None: ...
+class UploadSink(Protocol):
+    """Takes the file of a form; ``begin`` is called again as more fields come."""
 
-    async def write(self, data: bytes) -> None: ...
+    def begin(self, file: FilePart, options: ImportOptions) -> None:
+        """Take what is known of the file before its bytes, and what is said after them."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Take the file's next bytes."""
+        ...
 
 
 def job_id_of(account: str, key: str | None) -> int:
@@ -93,7 +99,10 @@ def job_id_of(account: str, key: str | None) -> int:
 
 
 class UploadAcceptance:
-    """Accepts or refuses the uploads of one API process."""
+    """Accepts or refuses the uploads of one API process.
+
+    ``resources`` are what all uploads share, those that are only inspected too.
+    """
 
     def __init__(
         self,
@@ -105,18 +114,18 @@ class UploadAcceptance:
     ) -> None:
         self._job_log = job_log
         self._concurrency = concurrency
-        self._resources = resources
+        self.resources = resources
         self._dry_runs = dry_runs
         self._defaults = defaults
 
     def warm(self) -> None:
         """Connect to Kafka before the first upload comes."""
-        self._resources.appender.warm()
+        self.resources.appender.warm()
 
     def close(self) -> None:
         """Disconnect from Kafka, and end the idle threads; others end with their uploads."""
-        self._resources.appender.discard()
-        self._resources.threads.shutdown(wait=False, cancel_futures=True)
+        self.resources.appender.discard()
+        self.resources.threads.shutdown(wait=False, cancel_futures=True)
 
     async def accept(self, request: ImportRequest) -> int | DryRunAnswer:
         """Receive the upload; return the id of its accepted job, or the answer of a dry run.
@@ -125,16 +134,16 @@ class UploadAcceptance:
             IngestError: nothing of the upload counts, unless an UnavailableError says that it isn't
                 known.
         """
-        _check_key(self._resources.settings.reconciliation_key, request.attributes)
+        check_key(self.resources.settings.reconciliation_key, request.attributes)
         if self._job_log.ledger.moves.is_held and not request.options.is_dry_run:
             raise UnavailableError(LOG_HELD)
         job_id = job_id_of(request.account.name, request.idempotency_key)
-        receiver = UploadReceiver(self._resources, job_id, request.attributes)
+        receiver = UploadReceiver(self.resources, job_id, request.attributes)
         earlier_job = self._job_log.ledger.job(job_id)
         sink = receiver if earlier_job is None else _RepeatedUpload(earlier_job, receiver)
         try:
             async with self._concurrency.receiving():
-                form = await _receive(request, sink)
+                form = await receive(request, sink)
             if isinstance(sink, _RepeatedUpload):
                 if not form.options.is_dry_run:
                     return sink.job_id(form.options)
@@ -144,7 +153,7 @@ class UploadAcceptance:
             raise UnavailableError(NOTHING_KEPT) from None
         finally:
             receiver.release()
-        event = _job_accepted(request, form, received)
+        event = _checked(job_accepted(request, form, received))
         limits = limits_of(form.options, self._defaults)
         if form.options.is_dry_run:
             return await self._dry_runs.dry_run(event, limits, request.until_gone)
@@ -164,13 +173,26 @@ class UploadAcceptance:
         return event.job_id
 
 
-def _check_key(reconciliation_key: str, attributes: Sequence[Attribute]) -> None:
+def check_key(reconciliation_key: str, attributes: Sequence[Attribute]) -> None:
+    """Check that the reconciliation key is a field that there is.
+
+    Raises:
+        InvalidRequestError: it is an attribute that isn't defined yet.
+    """
     if key_field(reconciliation_key, attributes) is None:
         message = (
             f'Users are told apart by the custom attribute "{reconciliation_key}", which is not'
             " defined yet: define it as a reconciliation key, then upload the file again."
         )
         raise invalid_file(Detail("KEY_ATTRIBUTE_UNDEFINED", message, column=reconciliation_key))
+
+
+def _checked(event: JobAccepted) -> JobAccepted:
+    """Return the event, unless it is of a delsert without anybody in it."""
+    if event.mode == "delsert" and event.rejected_lines == event.lines:
+        message = "Not one line of the file is valid, so it can't replace the audience."
+        raise invalid_file(Detail("NO_VALID_LINE", message))
+    return event
 
 
 def _conflict() -> ConflictError:
@@ -219,7 +241,7 @@ class _RepeatedUpload:
             blank_cells=options.blank_cells,
             phone_region=options.phone_region,
             date_order=options.date_order,
-            columns=options.columns or (),
+            columns=accepted.columns if options.maps_usual_names else options.columns or (),
             unknown_columns=options.unknown_columns,
             opt_ins=options.opt_ins,
         )
@@ -241,7 +263,13 @@ class _RepeatedUpload:
             raise invalid_file(Detail("INVALID_PARAMETER", message, column="dryRun"))
 
 
-async def _receive(request: ImportRequest, sink: _Sink) -> ReceivedForm:
+async def receive(request: ImportRequest, sink: UploadSink) -> ReceivedForm:
+    """Parse the request's body, and hand its file on as it comes.
+
+    Raises:
+        InvalidRequestError: it is no form as the contract has it.
+        RoleTooLowError: the account may not import so.
+    """
     form = UploadForm(request.boundary)
     try:
         async for data in request.body:
@@ -260,14 +288,9 @@ async def _receive(request: ImportRequest, sink: _Sink) -> ReceivedForm:
     return ReceivedForm(file, options)
 
 
-def _job_accepted(
-    request: ImportRequest, form: ReceivedForm, received: ReceivedFile
-) -> JobAccepted:
+def job_accepted(request: ImportRequest, form: ReceivedForm, received: ReceivedFile) -> JobAccepted:
+    """Return the job that the upload asks for."""
     options, survey, stored = form.options, received.survey, received.stored
-    rejected = survey.rejected[options.mode]
-    if options.mode == "delsert" and rejected == survey.lines:
-        message = "Not one line of the file is valid, so it can't replace the audience."
-        raise invalid_file(Detail("NO_VALID_LINE", message))
     return JobAccepted(
         job_id=stored.job_id,
         attempt=stored.attempt,
@@ -284,14 +307,14 @@ def _job_accepted(
         size_bytes=stored.size_bytes,
         sha256=stored.sha256,
         lines=survey.lines,
-        rejected_lines=rejected,
+        rejected_lines=survey.rejected[options.mode],
         chunks=stored.chunks,
         idempotency_key=request.idempotency_key,
         header=survey.header.raw,
         attributes=received.attribute_columns,
         phone_region=options.phone_region,
         date_order=options.date_order,
-        columns=received.file_format.columns,
+        columns=survey.header.columns,
         unknown_columns=received.file_format.unknown_columns,
         opt_ins=options.opt_ins,
     )

@@ -27,7 +27,7 @@ _DELIMITER: Final[dict[str, Any]] = {
     "enum": [*DELIMITERS, AUTO],
     "description": (
         "What stands between the cells of a line; `auto`: the delimiter with which the header has "
-        "the most known columns. "
+        "the most columns whose names are known, of ours or of other programs. "
         "Without it a comma, unless the first line of the file says otherwise (`sep=;`)."
     ),
 }
@@ -124,6 +124,8 @@ _COLUMNS: Final[dict[str, Any]] = {
         'JSON object: `{"Email Address": "Email", "Notes": null}`. '
         "A field is named by its header, its name in JSON or as a custom attribute; "
         "`ignore`, or null, leaves the column out. "
+        "`auto`: columns called as the exports of Mailchimp, HubSpot, Salesforce, Google Contacts, "
+        "Outlook, Klaviyo, Shopify or people do hold what those mean by it. "
         "An error file of the job is uploaded with the same. "
         "Send it in the query or before the file: after it, it may come too late."
     ),

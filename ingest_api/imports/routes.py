@@ -10,6 +10,8 @@ from ingest_api.auth.middleware import account_of
 from ingest_api.dry_runs.answer import DryRunAnswer
 from ingest_api.errors import Detail, invalid_file
 from ingest_api.imports.accept_upload import ImportRequest
+from ingest_api.imports.inspect_operation import INSPECT
+from ingest_api.imports.inspect_upload import inspect_upload
 from ingest_api.imports.operations import IMPORT
 from ingest_api.openapi.described import described
 from ingest_api.openapi.response_types import ImportAccepted
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from sanic import Blueprint, Request
 
     from ingest_api.imports.accept_upload import UploadAcceptance
+    from ingest_api.inspections.answer import InspectionShown
+    from ingest_api.openapi.operation import Operation
     from ingest_api.postgres.pool import Database
     from ingest_api.uploads.concurrency_limit import ConcurrencyLimit
     from ingest_api.web.body import BodyLimits
@@ -55,17 +59,31 @@ def add_import_route(
         with concurrency.slot(account.name):
             # Where Postgres doesn't answer, the upload is refused here: its job could not be seen.
             attributes = await select_attributes(database)
-            result = await uploads.accept(_import_request(request, limits, attributes))
+            result = await uploads.accept(_import_request(request, limits, attributes, IMPORT))
         if isinstance(result, DryRunAnswer):
             return result
         context_of(request).job_id = result
         return ImportAccepted(id=str(result), message=UPLOAD_ACCEPTED)
 
-    _ = import_users
+    @api.post("/audience/inspect", stream=True)
+    @described(INSPECT)
+    async def inspect_file(request: Request[Any, Any]) -> InspectionShown:
+        account = account_of(request, "importer")
+        _check_media(request)
+        check_declared(request, limits)
+        with concurrency.slot(account.name):
+            attributes = await select_attributes(database)
+            asked = _import_request(request, limits, attributes, INSPECT)
+            return await inspect_upload(asked, uploads.resources, concurrency)
+
+    _ = import_users, inspect_file
 
 
 def _import_request(
-    request: Request[Any, Any], limits: BodyLimits, attributes: Sequence[Attribute]
+    request: Request[Any, Any],
+    limits: BodyLimits,
+    attributes: Sequence[Attribute],
+    operation: Operation,
 ) -> ImportRequest:
     return ImportRequest(
         account=account_of(request, "importer"),
@@ -73,7 +91,7 @@ def _import_request(
         idempotency_key=idempotency_key(header_values(request, "idempotency-key"), invalid_option),
         attributes=attributes,
         boundary=_boundary(request),
-        check_fields=partial(refuse_unknown_fields, IMPORT),
+        check_fields=partial(refuse_unknown_fields, operation),
         body=body_pieces(request, limits),
         until_gone=partial(until_gone, request),
     )

@@ -37,6 +37,7 @@ class FileFormat:
     is the reconciliation key among them.
     ``columns`` says what columns hold, before their names do; ``unknown_columns``, refuse or
     ignore, what becomes of those that neither says anything of.
+    ``maps_usual_names``: columns called as other programs do hold what those mean.
     """
 
     delimiter: str | None = None
@@ -49,6 +50,7 @@ class FileFormat:
     date_order: DateOrder = "MDY"
     columns: tuple[ColumnMapping, ...] = ()
     unknown_columns: str = "refuse"
+    maps_usual_names: bool = False
 
     @property
     def value_rules(self) -> ValueRules:

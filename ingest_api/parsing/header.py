@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from ingest_api.parsing.errors import FileFault
 from ingest_api.parsing.file_format import DELIMITERS
-from ingest_api.parsing.suggestions import suggested_fields
+from ingest_api.parsing.suggestions import USUAL_NAMES, suggested_fields, usual_fields
+from schemas.events import ColumnMapping
 from schemas.rules.attributes import plain_name
 from schemas.rules.characters import HIDDEN, SPACES
 from schemas.rules.fields import ADDED_COLUMNS, FIELDS
@@ -49,6 +50,7 @@ class Header:
     was put before what a spreadsheet would run as a formula.
     ``rules`` are those by which the values below it are read.
     ``added`` counts the columns that an error file has beside those of its first file.
+    ``columns`` is what was said of columns, with what their usual names say.
     """
 
     names: tuple[str, ...]
@@ -60,6 +62,7 @@ class Header:
     line: int
     rules: ValueRules
     added: int = 0
+    columns: tuple[ColumnMapping, ...] = ()
 
     @property
     def names_of_fields(self) -> dict[Field, str]:
@@ -69,42 +72,49 @@ class Header:
     @property
     def nameless_columns(self) -> list[int]:
         """The columns without a name, which may hold no value."""
-        return [column for column, name in enumerate(self.names) if not _plain(name)]
+        return [column for column, name in enumerate(self.names) if not plain_header(name)]
 
 
-def read_header(raw: str, *, line: int, delimiter: str, file_format: FileFormat) -> Header:
-    """Read a well-formed record as the header.
+def header_and_fault(
+    raw: str, *, line: int, delimiter: str, file_format: FileFormat
+) -> tuple[Header, FileFault | None]:
+    """Read a well-formed record as the header, as far as it can be.
 
-    Raises:
-        FileFault: a column is unknown or repeated, or the key's is missing.
+    The fault says which columns are unknown or repeated, and which the file lacks.
     """
-    key = file_format.key_field
     names = tuple(name.strip() for name in cells_of(raw, delimiter))
-    try:
-        fields = _fields_of(names, file_format, line)
-    except FileFault as fault:
+    known = _known_columns(file_format)
+    usual = _usual(names, known) if file_format.maps_usual_names else {}
+    known |= {plain_header(name): field for name, field in usual.items()}
+    fault = _fault_of(names, known, file_format, line)
+    if fault is not None:
         _name_a_better_delimiter(fault, raw, delimiter, file_format)
-        raise
-    added, version = sum(_plain(name) in _IGNORED for name in names), file_format.rules_version
-    return Header(
+    mapped = (ColumnMapping(name, field.header) for name, field in usual.items())
+    added = sum(plain_header(name) in _IGNORED for name in names)
+    version = file_format.rules_version
+    header = Header(
         names=names,
-        fields=fields,
-        key=key,
+        fields=tuple(known.get(plain_header(name)) for name in names),
+        key=file_format.key_field,
         is_neutralised=added > 0 and version >= _FIRST_RULES_OF_ERROR_FILES,
         delimiter=delimiter,
         raw=raw,
         line=line,
         rules=file_format.value_rules,
         added=added if version >= _FIRST_RULES_OF_MISSING_CELLS else 0,
+        columns=tuple(sorted([*file_format.columns, *mapped])),
     )
+    return header, fault
 
 
-def _known_columns(file_format: FileFormat) -> _Known:
+def _known_columns(file_format: FileFormat) -> dict[str, Field | None]:
     """Return the fields that a column may hold, by their plain names."""
     attributes = {plain_name(field.header): field for field in file_format.attribute_fields}
     by_name = attributes | _FIELD_BY_PLAIN_NAME
-    mapped = {_plain(each.header): by_name.get(_plain(each.field)) for each in file_format.columns}
-    return by_name | mapped
+    return by_name | {
+        plain_header(each.header): by_name.get(plain_header(each.field))
+        for each in file_format.columns
+    }
 
 
 def _faults_of_mapping(
@@ -114,35 +124,31 @@ def _faults_of_mapping(
     attributes = [field.header for field in file_format.attribute_fields]
     fields = [*(field.header for field in FIELDS), *attributes]
     known = {*_FIELD_BY_PLAIN_NAME, *map(plain_name, attributes)}
-    plain_names = set(map(_plain, names))
+    plain_names = set(map(plain_header, names))
     for each in file_format.columns:
         header, field = each.header[:_SHOWN_CHARACTERS], each.field[:_SHOWN_CHARACTERS]
-        if _plain(each.header) not in plain_names:
+        if plain_header(each.header) not in plain_names:
             message = f'There is no column "{header}", which columns says to hold "{field}".'
             yield FileFault("MAPPED_COLUMN_MISSING", message, line=line, column=header)
-        elif each.field and _plain(each.field) not in known:
+        elif each.field and plain_header(each.field) not in known:
             message = f'The column "{header}" can\'t hold "{field}", which is no field'
             message += question(nearest(field, fields)) or "."
             yield FileFault("MAPPED_FIELD_UNKNOWN", message, line=line, column=header)
 
 
-def _plain(name: str) -> str:
-    """Return the name as it is compared: without what nobody sees, either."""
+def plain_header(name: str) -> str:
+    """Return the name of a column as it is compared: without what nobody sees, either."""
     shown = (" " if character in SPACES else character for character in name)
     return plain_name("".join(character for character in shown if character not in HIDDEN))
 
 
-def _fields_of(
-    names: Sequence[str], file_format: FileFormat, line: int
-) -> tuple[Field | None, ...]:
-    """Return the field of each column.
-
-    Raises:
-        FileFault: of the first column that is unknown or repeated, with those of all others.
-    """
-    known, key = _known_columns(file_format), file_format.key_field
-    fields = tuple(known.get(_plain(name)) for name in names)
-    suggested = _suggested(names, fields, known)
+def _fault_of(
+    names: Sequence[str], known: _Known, file_format: FileFormat, line: int
+) -> FileFault | None:
+    """Return the fault of the first column that is unknown or repeated, with those of others."""
+    key = file_format.key_field
+    fields = {known.get(plain_header(name)) for name in names}
+    suggested = _suggested(names, known)
     faults = [*_faults_of_mapping(names, file_format, line)]
     faults += [
         fault
@@ -154,7 +160,7 @@ def _fields_of(
     has_key = key in fields or key in suggested.values()
     faults += [] if has_key else [_missing_key(key, line)]
     if not faults:
-        return fields
+        return None
     lacking = [field for field in FIELDS if field.is_required and field != key]
     found = {*fields, *suggested.values()}
     faults += [_missing(field, line) for field in lacking if field not in found]
@@ -163,15 +169,24 @@ def _fields_of(
         message = f"{left} more faults of the header are not shown: mend these first."
         faults[_MOST_FAULTS:] = [FileFault("MORE_FAULTS", message, line=line)]
     faults[0].others = faults[1:]
-    raise faults[0]
+    return faults[0]
 
 
-def _suggested(
-    names: Sequence[str], fields: Sequence[Field | None], known: _Known
-) -> dict[str, Field]:
-    unknown = [name for name in names if _is_unknown(_plain(name), known)]
-    free = [field for field in dict.fromkeys(known.values()) if field and field not in fields]
+def _usual(names: Sequence[str], known: _Known) -> dict[str, Field]:
+    return usual_fields(*_unknown_and_free(names, known))
+
+
+def _suggested(names: Sequence[str], known: _Known) -> dict[str, Field]:
+    unknown, free = _unknown_and_free(names, known)
     return suggested_fields([name[:_SHOWN_CHARACTERS] for name in unknown], free)
+
+
+def _unknown_and_free(names: Sequence[str], known: _Known) -> tuple[list[str], list[Field]]:
+    """Return the columns of which nothing is known, and the fields that no column holds."""
+    held = {known.get(plain_header(name)) for name in names}
+    unknown = [name for name in names if _is_unknown(plain_header(name), known)]
+    free = [field for field in dict.fromkeys(known.values()) if field and field not in held]
+    return unknown, free
 
 
 def _is_unknown(plain: str, known: _Known) -> bool:
@@ -183,7 +198,7 @@ def _faults_of_names(
 ) -> Iterator[FileFault]:
     seen = set[object]()
     for name in names:
-        plain = _plain(name)
+        plain = plain_header(name)
         shown = name[:_SHOWN_CHARACTERS]
         if not plain:
             continue  # a fault as soon as a line has a value there
@@ -234,11 +249,15 @@ def _name_a_better_delimiter(
 
 
 def fitting_delimiter(raw: str, file_format: FileFormat) -> str:
-    """Return the delimiter with which this header has the most known columns; else a comma."""
-    known = _known_columns(file_format)
+    """Return the delimiter with which this header has the most columns that are known.
 
-    def count(delimiter: str) -> int:
-        return len(known.keys() & set(_plain_names(raw, delimiter)))
+    Else the one with the most columns, but for a hyphen, which names hold; else a comma.
+    """
+    known = _known_columns(file_format).keys() | USUAL_NAMES
+
+    def count(delimiter: str) -> tuple[int, int]:
+        names = _plain_names(raw, delimiter)
+        return len(known & set(names)), 0 if delimiter == DELIMITERS["HYPHEN"] else len(names)
 
     return max(DELIMITERS.values(), key=count)
 
@@ -257,7 +276,7 @@ def _plain_names(raw: str, delimiter: str) -> list[str]:
     # Where a quoted line break is none with this delimiter, there is no such header.
     with contextlib.suppress(csv.Error):
         cells = next(csv.reader([raw], delimiter=delimiter), cells)
-    return [_plain(cell) for cell in cells]
+    return [plain_header(cell) for cell in cells]
 
 
 def cells_of(raw: str, delimiter: str) -> list[str]:

@@ -21,7 +21,7 @@ from ingest_api.parsing.block import Block
 from ingest_api.parsing.decode import FileText, TextDamage
 from ingest_api.parsing.errors import FileFault
 from ingest_api.parsing.file_format import DELIMITERS, Limits
-from ingest_api.parsing.header import nameless_column, read_header
+from ingest_api.parsing.header import header_and_fault, nameless_column
 from ingest_api.parsing.opening import read_opening
 from ingest_api.parsing.structure import (
     CR,
@@ -84,11 +84,20 @@ class FileRecords:
     """The records of one file, read once.
 
     ``header`` and ``charset`` are known from the first block on.
+    ``header_fault`` is a fault of the header where ``is_lenient``, so that the rest can be looked
+    at all the same; otherwise the file is refused for it.
     """
 
     def __init__(
-        self, readable: Readable, file_format: FileFormat, limits: Limits | None = None
+        self,
+        readable: Readable,
+        file_format: FileFormat,
+        limits: Limits | None = None,
+        *,
+        is_lenient: bool = False,
     ) -> None:
+        self.header_fault: FileFault | None = None
+        self._is_lenient = is_lenient
         self._limits = limits or Limits()
         self._format = file_format
         self._text = FileText(readable, file_format, self._limits.max_unpacked_bytes)
@@ -111,6 +120,11 @@ class FileRecords:
         if self._header is None:
             raise RuntimeError("the header is known once the first block has been read")
         return self._header
+
+    @property
+    def has_header(self) -> bool:
+        """Whether the header has been read."""
+        return self._header is not None
 
     @property
     def charset(self) -> str:
@@ -245,9 +259,12 @@ class FileRecords:
             if raw.strip():
                 line = int(block.lines[index])
                 self._check_header_size(raw, line)
-                self._header = read_header(
+                self._header, fault = header_and_fault(
                     raw, line=line, delimiter=self._delimiter, file_format=self._format
                 )
+                if fault and not self._is_lenient:
+                    raise fault
+                self.header_fault = fault
                 return block.without_first(index + 1)
         return None
 

@@ -76,18 +76,35 @@ _RANKED: Final = {
 }
 
 
-def suggested_fields(unknown: Iterable[str], free: Iterable[Field]) -> dict[str, Field]:
-    """Return by unknown name the field that it may mean, each field once.
+_BESIDE: Final = {"cc": ("country", "euid")}
+"""By name the field that it means beside another column: Mailchimp's two letters of a country."""
+USUAL_NAMES: Final = frozenset(_RANKED)
+"""Of other programs, as :func:`schemas.rules.attributes.plain_name` writes them."""
+
+
+def usual_fields(unknown: Iterable[str], free: Iterable[Field]) -> dict[str, Field]:
+    """Return by unknown name the field that other programs call so, each field once.
 
     ``free`` are the fields that no column of the file holds yet.
     """
-    left = {field.header: field for field in free}
-    names = list(unknown)
+    left = {field.json_name: field for field in free}
+    names = sorted(unknown, key=_rank)
+    plain_names = set(map(plain_name, names))
     found: dict[str, Field] = {}
-    for name in sorted(names, key=_rank):
-        field = _RANKED.get(plain_name(name), (None, 0))[0]
-        if field is not None and left.pop(field.header, None):
-            found[name] = field
+    for name in names:
+        meant, beside = _BESIDE.get(plain_name(name), ("", ""))
+        if ranked := _RANKED.get(plain_name(name)):
+            meant = ranked[0].json_name
+        if (not beside or beside in plain_names) and meant in left:
+            found[name] = left.pop(meant)
+    return found
+
+
+def suggested_fields(unknown: Iterable[str], free: Iterable[Field]) -> dict[str, Field]:
+    """Return the same with those whose name is merely spelled otherwise."""
+    names, fields = list(unknown), list(free)
+    found = usual_fields(names, fields)
+    left = {field.header: field for field in fields if field not in found.values()}
     for name in names:
         if name not in found and len(plain_name(name)) >= _LEAST_CHARACTERS:
             for header in nearest(name, left):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from ingest_api.parsing.file_format import AUTO
 from ingest_api.uploads.invalid_option import invalid_option
 from schemas.events import ColumnMapping
 from schemas.rules.attributes import plain_name
@@ -18,18 +19,20 @@ _MOST_CHARACTERS: Final = 32 * 1024
 _FORM: Final = (
     "columns says what columns hold, as Header=Field, once for each, or as one JSON object:"
     ' {"Email Address": "Email", "Notes": null}; a column whose field is ignore or null is ignored.'
+    " auto: columns called as other programs do hold what those mean."
 )
 
 
 def columns_of(values: Sequence[str]) -> tuple[ColumnMapping, ...] | None:
-    """Return the mappings in these values, in the order of their headers; None without any.
+    """Return the mappings in these values, in the order of their headers; None without values.
 
     Raises:
         InvalidRequestError: they can't be read, or say something twice of a column.
     """
     if not values:
         return None
-    found = sorted(mapping for value in values for mapping in _mappings(value))
+    said = [value for value in values if value != AUTO]
+    found = sorted(mapping for value in said for mapping in _mappings(value))
     if sum(len(each.header) + len(each.field) for each in found) > _MOST_CHARACTERS:
         raise invalid_option("columns", "columns is longer than 32,768 characters.")
     headers = [plain_name(each.header) for each in found]

@@ -70,6 +70,8 @@ class ImportOptions:
     max_rejected_percent: Decimal | None = None
     """Of the file's lines, how many may be rejected."""
     columns: tuple[ColumnMapping, ...] | None = None
+    maps_usual_names: bool = False
+    """Columns that are not in ``columns`` hold what other programs mean by their names."""
     unknown_columns_name: str | None = None
     opt_ins_name: str | None = None
 
@@ -150,6 +152,7 @@ def with_fields(options: ImportOptions, fields: Mapping[str, Sequence[str]]) -> 
         max_rejected=_first(options.max_rejected, in_form.max_rejected),
         max_rejected_percent=_first(options.max_rejected_percent, in_form.max_rejected_percent),
         columns=_first(options.columns, in_form.columns),
+        maps_usual_names=(in_form if options.columns is None else options).maps_usual_names,
         unknown_columns_name=options.unknown_columns_name or in_form.unknown_columns_name,
         opt_ins_name=options.opt_ins_name or in_form.opt_ins_name,
     )
@@ -167,6 +170,7 @@ def _options(values: Mapping[str, Sequence[str]]) -> ImportOptions:
         max_rejected=_count("maxRejected", values.get("maxRejected", ())),
         max_rejected_percent=_percent("maxRejectedPercent", values.get("maxRejectedPercent", ())),
         columns=columns_of(values.get("columns", ())),
+        maps_usual_names=AUTO in values.get("columns", ()),
         unknown_columns_name=_value("unknownColumns", values.get("unknownColumns", ())),
         opt_ins_name=_value("optIns", values.get("optIns", ())),
     )

@@ -97,7 +97,7 @@ class UploadReceiver:
         self, resources: UploadResources, job_id: int, attributes: Sequence[Attribute]
     ) -> None:
         self._resources = resources
-        self._attributes = tuple(AttributeColumn(each.name, each.type) for each in attributes)
+        self._attributes = attributes
         self._job_id = job_id
         self._attempt = secrets.token_hex(8)
         self._digest = hashlib.sha256()
@@ -191,21 +191,8 @@ class UploadReceiver:
         self._writer.abandon()
 
     def _format_of(self, file: FilePart, options: ImportOptions) -> FileFormat:
-        charset = charset_named(file.charset) if file.charset else None
-        if file.charset and charset is None:
-            message = "The charset of the file's part is unknown, or not one that is taken."
-            raise invalid_file(Detail("UNKNOWN_CHARSET", message))
-        return FileFormat(
-            delimiter=options.named_delimiter,
-            charset=charset,
-            compression="gzip" if file.is_gzip else "none",
-            reconciliation_key=self._resources.settings.reconciliation_key,
-            attributes=self._attributes,
-            phone_region=options.phone_region,
-            date_order=options.date_order,
-            columns=options.columns or (),
-            unknown_columns=options.unknown_columns,
-        )
+        key = self._resources.settings.reconciliation_key
+        return upload_format(file, options, self._attributes, reconciliation_key=key)
 
     def _in_thread(
         self, function: Callable[..., Survey], *arguments: object
@@ -216,6 +203,36 @@ class UploadReceiver:
         # Marks the error retrieved: an upload refused for another reason never awaits its survey.
         future.add_done_callback(lambda done: done.cancelled() or done.exception())
         return future
+
+
+def upload_format(
+    file: FilePart,
+    options: ImportOptions,
+    attributes: Sequence[Attribute],
+    *,
+    reconciliation_key: str,
+) -> FileFormat:
+    """Return how the file is to be read, as its part and the options say.
+
+    Raises:
+        InvalidRequestError: its charset is not supported.
+    """
+    charset = charset_named(file.charset) if file.charset else None
+    if file.charset and charset is None:
+        message = "The charset of the file's part is unknown, or not one that is taken."
+        raise invalid_file(Detail("UNKNOWN_CHARSET", message))
+    return FileFormat(
+        delimiter=options.named_delimiter,
+        charset=charset,
+        compression="gzip" if file.is_gzip else "none",
+        reconciliation_key=reconciliation_key,
+        attributes=tuple(AttributeColumn(each.name, each.type) for each in attributes),
+        phone_region=options.phone_region,
+        date_order=options.date_order,
+        columns=options.columns or (),
+        unknown_columns=options.unknown_columns,
+        maps_usual_names=options.maps_usual_names,
+    )
 
 
 async def _surveyed(result: asyncio.Future[Survey]) -> Survey:

@@ -31,6 +31,7 @@ RULES: dict[str, str | None] = {
     "GET /health/ready": None,
     "GET /metrics": None,
     f"POST {BASE}/audience/import": "importer",
+    f"POST {BASE}/audience/inspect": "importer",
     f"GET {BASE}/audience": "reader",
     f"GET {BASE}/audience/*": "reader",
     f"GET {BASE}/audience/diff": "reader",

@@ -131,6 +131,14 @@ FOUND: list[tuple[str, str, dict[str, Any]]] = [
     ("POST", f"{API}/audience/import", dry_run("upsert", LINES)),
     ("POST", f"{API}/audience/import", dry_run("upsert", CHANGED)),
     ("POST", f"{API}/audience/import", dry_run("delsert", CHANGED.replace("ada@", "other@"))),
+    (
+        "POST",
+        f"{API}/audience/inspect",
+        {
+            "body": {"uploadFile": (HEADER + LINES).encode(), "importType": "upsert"},
+            "media_type": "multipart/form-data",
+        },
+    ),
     ("GET", f"{API}/audience/{{user_id}}", {}),
     ("GET", f"{API}/audience/{{user_id}}/history", {}),
     ("GET", f"{API}/audience/person", {"query": {"key": "ada@there.example"}}),

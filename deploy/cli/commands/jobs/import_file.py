@@ -51,7 +51,8 @@ class _ImportOptions:
         "rollcall import users.csv",
         "rollcall import users.csv --mode upsert --dry-run",
         "rollcall import users.csv --mode upsert --errors rejected.csv",
-        "rollcall import mailchimp.csv --map 'Email Address=Email' --ignore-unknown",
+        "rollcall import mailchimp.csv --map auto --ignore-unknown   # see `rollcall inspect`",
+        "rollcall import users.csv --map 'Contact=Email' --map 'Notes=ignore'",
         "rollcall import export.txt.gz --delimiter '|' --charset windows-1252",
         "rollcall import kunden.csv --phone-region DE --date-order DMY",
         "rollcall import users.csv --max-rejected 0   # all or nothing",
@@ -129,7 +130,8 @@ class _ImportOptions:
     "columns",
     metavar="HEADER=FIELD",
     multiple=True,
-    help="What a column of another name holds, or ignore; may be given for several.",
+    help="What a column of another name holds, or ignore; may be given for several. auto: what the"
+    " exports of other programs mean by their columns' names.",
 )
 @click.option(
     "--ignore-unknown",
@@ -188,7 +190,7 @@ def import_file(path: Path, *, url: str, **given: Any) -> None:
     if given["max_delete_percent"] is not None and given["mode"] != "delsert":
         message = "--max-delete-percent is for --mode delsert; the other modes delete nobody."
         raise click.UsageError(message)
-    with _opened(path) as (file, name), api(url) as client:
+    with opened_file(path) as (file, name), api(url) as client:
         upload = Upload(file=file, name=name, **given)
         if options.dry_run:
             _try(client, upload, options)
@@ -301,7 +303,7 @@ def _report(
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Generator[tuple[BinaryIO, str]]:
+def opened_file(path: Path) -> Generator[tuple[BinaryIO, str]]:
     """Open the file; yield it, and the name to send it under.
 
     What can be read only once is kept in an unnamed file first, so that it can be sent again.

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from ingest_api.parsing.errors import FileFault
 from ingest_api.parsing.file_format import FileFormat
-from ingest_api.parsing.header import read_header
+from ingest_api.parsing.header import header_and_fault
 from schemas.events import AttributeColumn, ColumnMapping
+
+if TYPE_CHECKING:
+    from ingest_api.parsing.header import Header
 
 MAILCHIMP = (
     "Email Address,First Name,Last Name,Address,Phone Number,Birthday,Tags,MEMBER_RATING,OPTIN_TIME"
@@ -25,6 +28,14 @@ SHOPIFY = (
     "First Name,Last Name,Email,Accepts Email Marketing,Default Address Country Code,Phone"
     ",Default Address Province Code,Accepts SMS Marketing"
 )
+
+
+def read_header(raw: str, *, line: int, delimiter: str, file_format: FileFormat) -> Header:
+    """The header of a file that isn't refused for it."""
+    header, fault = header_and_fault(raw, line=line, delimiter=delimiter, file_format=file_format)
+    if fault is not None:
+        raise fault
+    return header
 
 
 def faults(header: str, **described: Any) -> list[FileFault]:
@@ -51,6 +62,7 @@ def suggestions(header: str) -> dict[str, str]:
             {
                 "Email Address": "Email",
                 "Phone Number": "Mobile Number",
+                "CC": "Country",
                 "REGION": "State",
                 "LAST_CHANGED": "Last Active Date",
             },
