@@ -324,6 +324,13 @@ class EntryShown(_Answer, frozen=True):
         dict[str, ChangeShown],
         Meta(description="By the field's name; an attribute's is `attributes.<name>`."),
     ]
+    opt_outs_kept: Annotated[
+        list[str],
+        Meta(
+            description="Fields that it would have set to true, and that the person had opted out"
+            " of."
+        ),
+    ]
 
 
 class HistoryShown(_Answer, frozen=True):
