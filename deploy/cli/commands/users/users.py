@@ -220,7 +220,7 @@ def _changes(event: Mapping[str, Any]) -> list[dict[str, Any]]:
     }
     kept: Mapping[str, str] = dict.fromkeys(event["optOutsKept"], " (opt-out kept)")
     changes: Mapping[str, Mapping[str, Any]] = {
-        **dict.fromkeys(kept, {"before": False, "after": False}),
+        **{name: {"before": False, "after": False} for name in kept},
         **event["changes"],
     }
     rows = [
