@@ -7,12 +7,12 @@ Rows travel in batches (see :mod:`schemas.codec.columnar`), so :class:`UserRow` 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 if TYPE_CHECKING:
     from datetime import date, datetime
 
-JobMode = Literal["insert", "upsert", "delsert"]
+JobMode = Literal["insert", "upsert", "delsert", "update", "ignore", "delete"]
 RowMode = Literal["insert", "upsert", "delsert", "delete"]
 DateOrder = Literal["MDY", "DMY", "YMD"]
 JobState = Literal[
@@ -26,10 +26,12 @@ JobState = Literal[
     "CANCELLED",
 ]
 AttributeType = Literal["string", "number", "boolean", "date"]
-ErasedOutcome = Literal["none", "inserted", "updated", "unchanged", "rejected", "refused"]
+ErasedOutcome = Literal[
+    "none", "inserted", "updated", "unchanged", "rejected", "refused", "deleted"
+]
 LogMoveStage = Literal["HELD", "RELEASED", "MOVED"]
 
-JOB_MODES: tuple[JobMode, ...] = ("insert", "upsert", "delsert")
+JOB_MODES: tuple[JobMode, ...] = get_args(JobMode)
 NO_JOB = 0
 """The ``previous_job_id`` of the first job of a log."""
 

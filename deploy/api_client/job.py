@@ -19,8 +19,8 @@ _UNREACHABLE_S = 60.0
 class JobCounts:
     """A job's progress: the outcomes add up to `total` once it has ended.
 
-    `deleted` counts no lines, but the users that it removed; `notes` cells that were not taken
-    as they stood.
+    `deleted` counts the users that it removed; lines only where each deletes one.  `notes` counts
+    cells that were not taken as they stood.
     """
 
     state: str
@@ -40,8 +40,9 @@ class JobCounts:
 
     @property
     def done(self) -> int:
-        """The number of lines that have an outcome."""
-        return self.inserted + self.updated + self.unchanged + self.rejected
+        """The number of lines that have an outcome; deleted is one of a file of keys."""
+        outcomes = self.inserted + self.updated + self.unchanged + self.rejected
+        return min(self.total, outcomes + self.deleted)
 
     @property
     def has_ended(self) -> bool:

@@ -18,9 +18,10 @@ from schemas.rules.fields import (
     KEY_EXISTS,
     OPT_OUT_KEPT,
     SUBSCRIPTIONS,
+    UNKNOWN_KEY,
     UNKNOWN_USER_INCOMPLETE,
 )
-from schemas.rules.rejections import incomplete_user, key_conflict
+from schemas.rules.rejections import incomplete_user, key_conflict, unknown_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +38,12 @@ _UNCLEAR_DATES: Final = (
     " say dateOrder if that is wrong."
 )
 NOTHING_CHANGED: Final = "Dry run: nothing was changed."
-_REFUSED: Final = (KEY_EXISTS.code, DUPLICATE_IN_FILE.code, UNKNOWN_USER_INCOMPLETE.code)
+_REFUSED: Final = (
+    KEY_EXISTS.code,
+    DUPLICATE_IN_FILE.code,
+    UNKNOWN_USER_INCOMPLETE.code,
+    UNKNOWN_KEY.code,
+)
 
 
 class InsertSample(msgspec.Struct, frozen=True):
@@ -67,7 +73,7 @@ class UnchangedSample(msgspec.Struct, frozen=True):
 
 
 class DeleteSample(msgspec.Struct, frozen=True):
-    """A user that is not in the file of a delsert."""
+    """A user that is not in the file of a delsert, or is in one of users to delete."""
 
     id: str
     user: dict[str, Any]
@@ -238,6 +244,8 @@ def _rejection(accepted: JobAccepted, code: str, row: Row) -> Row:
     line = row | {"job_id": accepted.job_id, "attributes": texts}
     if code == UNKNOWN_USER_INCOMPLETE.code:
         rejection = incomplete_user(line)
+    elif code == UNKNOWN_KEY.code:
+        rejection = unknown_key(line, accepted.reconciliation_key)
     else:
         # The line is in the way of itself only where an earlier one has the same key.
         holder_job_id = accepted.job_id if code == DUPLICATE_IN_FILE.code else None

@@ -49,7 +49,7 @@ _JOBS_AT_ONCE: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """The number of users, and of those that a delsert would remove."""
+    """The number of users, and of those that the job would remove."""
 
     users: int
     removed: int
@@ -67,13 +67,12 @@ class KeyComparison:
 class ComparisonResult:
     """The outcomes that a job would give its lines.
 
-    ``lines`` counts them by outcome: ``insert``, ``update``, ``unchanged``, or the
-    code of a rejection.
+    ``lines`` counts them by outcome: ``insert``, ``update``, ``unchanged``, ``delete``, or
+    the code of a rejection.
     ``samples`` are the first lines of each, in order: places as in ``compared_outcome``,
     with ``line``, ``raw``, the line's values, and those of its user ``before_`` and
     ``after_`` it.
-    ``deleted`` are the first users that are not in the file, by id; none unless it
-    would replace the audience.
+    ``deleted`` are the first users that would go, by id.
     ``held_back`` counts the lines that would not opt in their users, by subscription.
     """
 
@@ -169,9 +168,9 @@ class DryRunComparison:
 
     async def _find_outcomes(self, mode: JobMode, *, has_repeated: bool) -> None:
         await self._run(statements.join_outcomes(mode))
-        if mode == "upsert" and has_repeated:
+        if statements.traces(mode) and has_repeated:
             await self._run(statements.trace_repeated())
-            await self._run(statements.traced_outcomes())
+            await self._run(statements.traced_outcomes(mode))
 
     async def _held_back(self, mode: JobMode) -> dict[str, int]:
         (counted,) = await self._select(opt_outs.count_held_back(mode))
@@ -192,11 +191,11 @@ class DryRunComparison:
     async def _deleted(self, mode: JobMode, counts: dict[str, int]) -> tuple[Removal, list[Row]]:
         (counted,) = await self._select(statements.COUNT_USERS)
         users: int = counted["users"]
-        if mode != "delsert":
-            return Removal(users, 0), []
-        removed = users - counts.get("update", 0) - counts.get("unchanged", 0)
+        removed = counts.get("delete", 0)
+        if mode == "delsert":
+            removed = users - counts.get("update", 0) - counts.get("unchanged", 0)
         deleted = (
-            await self._select(statements.SELECT_DELETED, {"samples": statements.SAMPLES})
+            await self._select(statements.select_deleted(mode), {"samples": statements.SAMPLES})
             if removed
             else []
         )

@@ -1,7 +1,7 @@
 """Limits of what an upload may reject and remove, decided before anything of it is written (pure).
 
-Each is a parameter of the upload; those in per cent have a default for a delsert, from the
-settings, which a parameter overrides and 100 lifts.
+Each is a parameter of the upload; for a delsert those in per cent have a default, for a delete
+that of users who go, from the settings, which a parameter overrides and 100 lifts.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ class UploadLimits:
         message = (
             f"The file would remove {removal.removed:,} of the {removal.users:,} users,"
             f" {_percent(removal.removed, removal.users)} %, and {share.said(name)}:"
-            f" check that the file is whole, or {share.remedy(name)}."
+            f" check that it is the right file and whole, or {share.remedy(name)}."
         )
         yield Detail("MAX_DELETE_PERCENT", message)
 

@@ -12,6 +12,7 @@ from psycopg import sql
 
 from schemas.read_model.upsert_sql import OPTED_OUT, flags
 from schemas.rules.fields import SUBSCRIPTIONS
+from schemas.rules.modes import MODES
 
 if TYPE_CHECKING:
     from schemas.events import JobMode
@@ -57,17 +58,20 @@ def hold_back(mode: JobMode, *, has_repeated: bool) -> sql.Composed:
     said_before: sql.Composable = sql.SQL("0")
     made_before: sql.Composable = sql.SQL("false")
     is_made = sql.SQL("false")
-    if mode == "upsert" and has_repeated:
+    changes = MODES[mode].existing == "changed"
+    if changes and has_repeated:
         said = sql.SQL("bit_or(CASE WHEN counts THEN {} ELSE 0 END)").format(_SAID_FALSE)
         said_before = _before(said, sql.SQL("0"))
+    if changes and has_repeated and MODES[mode].adds:
         made_before = _before(sql.SQL("bool_or(is_complete)"), sql.SQL("false"))
         is_made = sql.SQL(
             "bool_or(is_complete) OVER (PARTITION BY staging.key ORDER BY staging.record_number)"
         )
-    would_set = {
-        "upsert": sql.SQL("CASE WHEN is_there_before THEN {} ELSE {} END"),
-        "delsert": sql.SQL("{1}"),
-    }.get(mode, sql.SQL("CASE WHEN is_there_before THEN 0 ELSE {1} END"))
+    would_set = sql.SQL("CASE WHEN is_there_before THEN 0 ELSE {1} END")
+    if changes:
+        would_set = sql.SQL("CASE WHEN is_there_before THEN {0} ELSE {1} END")
+    elif mode == "delsert":
+        would_set = sql.SQL("{1}")
     return sql.SQL(_HOLD_BACK).format(
         said_before=said_before,
         made_before=made_before,
@@ -84,7 +88,9 @@ def hold_back(mode: JobMode, *, has_repeated: bool) -> sql.Composed:
 
 def count_held_back(mode: JobMode) -> sql.Composed:
     """Return the SELECT of how many lines did not set each subscription, a column each."""
-    outcomes = ["insert", "update", "unchanged"] if mode in ("upsert", "delsert") else ["insert"]
+    outcomes = ["insert"]
+    if MODES[mode].existing == "changed" or mode == "delsert":
+        outcomes += ["update", "unchanged"]
     columns = (
         sql.SQL("count(*) FILTER (WHERE flags & {} > 0) AS {}").format(
             sql.Literal(field.bit), sql.Identifier(field.name)

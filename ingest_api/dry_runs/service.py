@@ -141,6 +141,7 @@ class DryRuns:
         await self._wait_projected(jobs)
         compared, lines = await self._compare(accepted, jobs)
         limits.check_rejected(accepted.lines, rejected_lines(compared, lines))
+        limits.check_removed(compared.removal)
 
     async def _compare(
         self, accepted: JobAccepted, jobs: Sequence[LedgerJob], *, keeps_opt_outs: bool = False

@@ -2,8 +2,8 @@
 
 ``compared_line`` holds the valid lines, ``compared_outcome`` the outcome that a job
 would give each.  Most keys come once in a file, and one join with
-the audience tells all of them.  Where a key comes again, an upsert's lines change
-one user in turn: those are traced, each line from the state that the one before
+the audience tells all of them.  Where a key comes again, lines that may change a user do so
+in turn: those are traced, each line from the state that the one before
 it left.  Which values a row sets is said by :mod:`schemas.read_model.upsert_sql`, for the
 projection too.
 """
@@ -16,6 +16,7 @@ from psycopg import sql
 
 from schemas.read_model.tables import STAGED_USER, USER_COLUMNS
 from schemas.read_model.upsert_sql import CHANGED, INSERTED, differences
+from schemas.rules.modes import MODES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,7 +80,7 @@ WITH RECURSIVE traced AS (
     ORDER BY chosen.key)
   UNION ALL
     SELECT staging.key, staging.nth, staging.record_number, {outcome},
-           leaf.id, leaf.is_there OR staging.is_complete, {next_values}
+           leaf.id, leaf.is_there OR {becomes_there}, {next_values}
     FROM traced AS leaf,
     LATERAL (
         SELECT * FROM traced_line WHERE key = leaf.key AND nth = leaf.nth + 1 LIMIT 1
@@ -120,12 +121,12 @@ WHERE staging.record_number = ANY(%(records)s)
 ORDER BY staging.record_number
 """
 COUNT_USERS: Final[LiteralString] = "SELECT count(*) AS users FROM public.users"
-SELECT_DELETED: Final[LiteralString] = """
+_SELECT_DELETED: Final[LiteralString] = """
 SELECT id, first_name, last_name, email, mobile_number, country, state, last_active_date,
        sms_subscription, email_subscription, voice_subscription, attributes,
        created_at, modified_at
 FROM public.users AS leaf
-WHERE NOT EXISTS (SELECT FROM compared_line AS staging WHERE staging.key = leaf.key)
+WHERE {is_named} (SELECT FROM compared_line AS staging WHERE staging.key = leaf.key)
 ORDER BY id
 LIMIT %(samples)s
 """
@@ -150,7 +151,7 @@ FROM public.users AS leaf
 LEFT JOIN kept ON kept.key = leaf.key
 """
 
-_OUTCOME: Final[dict[JobMode, LiteralString]] = {
+OUTCOMES: Final[dict[JobMode, LiteralString]] = {
     "insert": """
         CASE WHEN leaf.is_there THEN 'KEY_EXISTS'
              WHEN repeated.first_record < staging.record_number THEN 'DUPLICATE_IN_FILE'
@@ -163,13 +164,36 @@ _OUTCOME: Final[dict[JobMode, LiteralString]] = {
         CASE WHEN repeated.first_record < staging.record_number THEN 'DUPLICATE_IN_FILE'
              WHEN leaf.is_there IS NULL THEN 'insert'
              WHEN {differences} THEN 'update' ELSE 'unchanged' END""",
+    "update": """
+        CASE WHEN NOT COALESCE(leaf.is_there, false) THEN 'NO_SUCH_USER'
+             WHEN {differences} THEN 'update' ELSE 'unchanged' END""",
+    "ignore": """
+        CASE WHEN leaf.is_there OR repeated.first_record < staging.record_number
+             THEN 'unchanged' ELSE 'insert' END""",
+    "delete": """
+        CASE WHEN leaf.is_there IS NULL OR repeated.first_record < staging.record_number
+             THEN 'NO_SUCH_USER' ELSE 'delete' END""",
 }
+"""The outcome of a line, by SQL over ``leaf``, ``staging`` and ``repeated``."""
+
+
+def traces(mode: JobMode) -> bool:
+    """Return whether lines of one key may change one user in turn, and so are traced."""
+    return MODES[mode].existing == "changed"
 
 
 def join_outcomes(mode: JobMode) -> sql.Composed:
     """Return the INSERT of each outcome that one join with the audience decides."""
-    is_joined: LiteralString = "repeated.key IS NULL" if mode == "upsert" else "true"
+    is_joined: LiteralString = "repeated.key IS NULL" if traces(mode) else "true"
     return sql.SQL(_JOIN).format(outcome=_outcome(mode), is_joined=sql.SQL(is_joined))
+
+
+def select_deleted(mode: JobMode) -> sql.Composed:
+    """Return the SELECT of the first users that go: whom the file names, or does not name."""
+    names_them = MODES[mode].existing == "deleted"
+    return sql.SQL(_SELECT_DELETED).format(
+        is_named=sql.SQL("EXISTS" if names_them else "NOT EXISTS")
+    )
 
 
 def trace_repeated() -> sql.Composed:
@@ -177,9 +201,9 @@ def trace_repeated() -> sql.Composed:
     return _trace("repeated_key", 2**31 - 1)
 
 
-def traced_outcomes() -> sql.Composed:
-    """Return the INSERT of the outcomes of an upsert's lines with repeated keys."""
-    return sql.SQL(_TRACED_OUTCOMES).format(states=_states("upsert"))
+def traced_outcomes(mode: JobMode) -> sql.Composed:
+    """Return the INSERT of the outcomes of lines with repeated keys."""
+    return sql.SQL(_TRACED_OUTCOMES).format(states=_states(mode))
 
 
 def trace_samples(keys: list[str], last_record: int) -> sql.Composed:
@@ -207,21 +231,23 @@ def _trace(keys: LiteralString, last_record: int) -> sql.Composed:
 def _states(mode: JobMode) -> sql.Composed:
     """Return the query of each traced user, as it is and after each line.
 
-    Of other modes than upsert only a key's first line is followed: the others are refused.
+    Where a key's lines do not change one user in turn, its first line alone is followed.
     """
-    values = _if_there(CHANGED[False], INSERTED) if mode == "upsert" else INSERTED
-    outcome = _outcome("upsert") if mode == "upsert" else sql.SQL("NULL::text")
+    values = _if_there(CHANGED[False], INSERTED) if traces(mode) else INSERTED
+    outcome = _outcome(mode) if traces(mode) else sql.SQL("NULL::text")
+    becomes_there = sql.SQL("staging.is_complete" if MODES[mode].adds else "false")
     present = (sql.Identifier("leaf", name) for name in USER_COLUMNS)
     return sql.SQL(_STATES).format(
         present_values=sql.SQL(", ").join(present),
         outcome=outcome,
+        becomes_there=becomes_there,
         next_values=sql.SQL(", ").join(values[name] for name in USER_COLUMNS),
     )
 
 
 def _outcome(mode: JobMode) -> sql.Composed:
-    values = CHANGED[False] if mode == "upsert" else INSERTED
-    return sql.SQL(_OUTCOME[mode]).format(differences=differences(values))
+    values = CHANGED[False] if traces(mode) else INSERTED
+    return sql.SQL(OUTCOMES[mode]).format(differences=differences(values))
 
 
 def _if_there(

@@ -1,4 +1,4 @@
-"""The limits of an upload: those that it names, and for a delsert the settings' defaults."""
+"""The limits of an upload: those that it names, and the settings' where it removes users."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 from ingest_api.dry_runs.limits import SMALL_AUDIENCE, Share, UploadLimits
 from schemas.config.declared import Section, name_of, whole
+from schemas.rules.modes import REMOVING
 
 if TYPE_CHECKING:
     from ingest_api.uploads.options import ImportOptions
 
 
 class DelsertLimits(Section, frozen=True, kw_only=True):
-    """What a delsert may reject and remove where it doesn't say so itself."""
+    """What a delsert may reject, and a delsert or delete remove, where it doesn't say so itself."""
 
     delsert_max_rejected_percent: Annotated[
         int,
@@ -24,7 +25,8 @@ class DelsertLimits(Section, frozen=True, kw_only=True):
         whole(
             0,
             100,
-            f"of more than {SMALL_AUDIENCE} users that a delsert may remove; over it: 400",
+            f"of more than {SMALL_AUDIENCE} users that a delsert or delete may remove;"
+            " over it: 400",
             unit="per cent",
         ),
     ] = 50
@@ -45,7 +47,7 @@ def limits_of(options: ImportOptions, defaults: DelsertLimits) -> UploadLimits:
             defaults.delsert_max_delete_percent,
             name_of(DelsertLimits, "delsert_max_delete_percent"),
         )
-        if is_delsert
+        if options.mode in REMOVING
         else None,
     )
 

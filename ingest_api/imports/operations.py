@@ -38,6 +38,11 @@ _MODE: Final[dict[str, Any]] = {
     "description": (
         "`insert` adds each line; one whose key exists is an error. "
         "`upsert` changes the user with that key, or adds it. "
+        "`update` changes the user with that key; a key that nobody has is an error "
+        "(`NO_SUCH_USER`). "
+        "`ignore` adds each line; one whose key exists is passed over, and counted as unchanged. "
+        "`delete` deletes the user with that key; nothing but the key's column is read, and a key "
+        "that nobody has is an error (`NO_SUCH_USER`, role `manager`, but for a dry run). "
         "`delsert`: the file replaces the whole audience (role `manager`, but for a dry run)."
     ),
 }
@@ -45,7 +50,9 @@ _BLANK_CELLS: Final[dict[str, Any]] = {
     "type": "string",
     "enum": ["keep", "clear"],
     "default": "keep",
-    "description": "What a blank cell does to the field of a user that an upsert changes.",
+    "description": (
+        "What a blank cell does to the field of a user that an `upsert` or `update` changes."
+    ),
 }
 _PHONE_REGION: Final[dict[str, Any]] = {
     "type": "string",
@@ -85,8 +92,8 @@ _MAX_DELETE_PERCENT: Final[dict[str, Any]] = {
     "minimum": 0,
     "maximum": 100,
     "description": (
-        "A `delsert` that would remove more than this share of the users is refused with 400 and "
-        "the code `MAX_DELETE_PERCENT`. "
+        "A `delsert` or `delete` that would remove more than this share of the users is refused "
+        "with 400 and the code `MAX_DELETE_PERCENT`. "
         f"Without it, of more than {SMALL_AUDIENCE} users it is the setting "
         "`ROLLCALL_DELSERT_MAX_DELETE_PERCENT` (50); 100 lifts the limit. "
         f"{_DECIDED}"

@@ -15,8 +15,8 @@ from schemas.events import JobCancelled
 from schemas.log.job_states import (
     COUNTS_AND_NOTES,
     ENDED_STATES,
-    OUTCOMES,
     RUNNING_STATES,
+    line_outcomes,
     status_message,
 )
 
@@ -84,7 +84,7 @@ class JobView:
     @property
     def lines_done(self) -> int:
         """Count the lines that have an outcome."""
-        return sum(self.counts[name] for name in OUTCOMES)
+        return line_outcomes(self.accepted.mode, self.counts)
 
     @property
     def rows_per_s(self) -> float | None:

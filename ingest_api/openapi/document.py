@@ -50,8 +50,8 @@ Passed over are what browsers and forms add by themselves: `_` in a query, `_cha
 and `MAX_FILE_SIZE` in a form.
 Roles: `reader` may read; `importer` may also import with insert and upsert, create and modify,
 see by dry runs and previews what any import or undo would do, and undo a job of its own while
-nobody else has changed the audience since; `manager` may also import with delsert; `admin` may
-everything.
+nobody else has changed the audience since; `manager` may also import with delsert and delete;
+`admin` may everything.
 """
 _TAGS: Final = {
     "Import": "A file of users becomes a job.",

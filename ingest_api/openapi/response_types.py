@@ -89,7 +89,7 @@ class JobStatus(_Answer, frozen=True):
         Count,
         Meta(
             description="Users that it removed from the audience: of a `delsert` those who are not"
-            " in its file. No line's outcome."
+            " in its file, which is no line's outcome; of a `delete` those whose keys are."
         ),
     ]
     notes: Annotated[
@@ -233,7 +233,11 @@ class JobProof(_Answer, frozen=True):
     updated: Count
     unchanged: Count
     rejected: Count
-    sum: Annotated[Count, Meta(description="Of the four outcomes: as many as lines.")]
+    deleted: Annotated[
+        Count,
+        Meta(description="Users that the job removed; where each line deletes one, an outcome."),
+    ]
+    sum: Annotated[Count, Meta(description="Of the lines' outcomes: as many as lines.")]
     events_in_log: Annotated[Count, Meta(description="Its rows in user-events: as many as lines.")]
     partitions: list[ProofPartition]
     users_left: Annotated[Count, Meta(description="Users that the job was the last to set.")]

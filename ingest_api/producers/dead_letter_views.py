@@ -15,7 +15,7 @@ from ingest_api.web.dates import date_text
 from ingest_api.web.parameters import whole_number
 from ingest_api.web.refused import Refusal
 from schemas.codec.codec import UndecodableError, decode
-from schemas.events import RowMode, UserRow
+from schemas.events import JobMode, RowMode, UserRow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,7 +97,8 @@ class ChangedBy(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The event that changed a letter's key after the letter."""
 
     mode: Annotated[
-        RowMode, Meta(description="`delsert` without a line: the job's file has not got the key.")
+        JobMode | RowMode,
+        Meta(description="`delsert` without a line: the job's file has not got the key."),
     ]
     date: ContractDate
     recorded_date: Annotated[ContractDate | None, Meta(description="When the log had it.")]
@@ -136,7 +137,7 @@ def changed_by(change: Change, partition: int, accepted: JobAccepted | None) -> 
     event = change.event
     row = event if isinstance(event, UserRow) else None
     return ChangedBy(
-        mode=event.mode,
+        mode=event.mode if accepted is None else accepted.mode,
         date=date_text(event.occurred_at if isinstance(event, UserRow) else event.accepted_at),
         recorded_date=_date(change.recorded_ms),
         job_id=None if event.job_id is None else str(event.job_id),

@@ -22,6 +22,7 @@ from ingest_api.openapi.user_answers import FIELD_NAMES, shown_value
 from schemas.events import JobOpened, JobSealed, UserRow
 from schemas.log.positions import place_of
 from schemas.rules.fields import FIELDS, USA_NAMES
+from schemas.rules.modes import MODES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,6 +78,8 @@ class LaterChanges:
     rules: Rules
     last: Change | None = None
     _order: JobOrder = field(init=False)
+    _deleting: set[int] = field(init=False, default_factory=set[int])
+    """Jobs that delete the users whose keys their rows name."""
 
     def __post_init__(self) -> None:
         """Begin before every job."""
@@ -101,6 +104,8 @@ class LaterChanges:
         if event.job_id is None:
             return self._is_mine(event) and self._may_change(offset, event)
         if isinstance(event, JobOpened):
+            if MODES[event.mode].existing == "deleted":
+                self._deleting.add(event.job_id)
             is_next = self._order.begin(event.job_id) and event.mode == "delsert"
         else:
             is_next = self._is_mine(event) and self._order.is_next(
@@ -117,7 +122,8 @@ class LaterChanges:
         user_id = self.user_id
         if user_id is None or offset <= place_of(user_id)[1]:
             # Whoever had the key then is gone, by a delete or a delsert behind this.
-            return row.mode == "delete" or (row.user_id is None and is_complete(row))
+            deletes = row.mode == "delete" or row.job_id in self._deleting
+            return deletes or (row.user_id is None and is_complete(row))
         is_meant = row.user_id in (None, user_id)
         return is_meant and row.mode != "insert"
 

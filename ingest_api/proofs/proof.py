@@ -20,7 +20,7 @@ from ingest_api.proofs.partition import JobPart, PartitionProof, ProofFindings
 from ingest_api.proofs.surviving_users import SURVIVING_USER_TYPES, SurvivingUsers
 from schemas.clients.errors import RecordsGoneError
 from schemas.codec.registry_protocol import RegistryUnreachableError
-from schemas.log.job_states import ENDED_STATES, OUTCOMES
+from schemas.log.job_states import COUNTS, ENDED_STATES, line_outcomes
 from schemas.read_model.copy_csv import copied_columns
 from schemas.rules.fields import OPT_OUT_KEPT, SUBSCRIPTIONS
 
@@ -39,7 +39,7 @@ _TIMEOUT_S: Final = 300.0
 _WRAP: Final = (1 << 64) - 1
 
 _SELECT: Final = """
-SELECT state, lines, inserted, updated, unchanged, rejected,
+SELECT state, lines, inserted, updated, unchanged, rejected, deleted,
        (SELECT count(*) FROM public.rejections WHERE rejections.job_id = jobs.job_id)
            AS rejections,
        (SELECT generation FROM public.user_leaves LIMIT 1) AS generation
@@ -162,7 +162,7 @@ class _EndedJob:
     job_id: int
     state: JobState
     lines: int
-    outcomes: Mapping[str, int]
+    counts: Mapping[str, int]
     rejections: int
     generation: int
     parts: list[JobPart]
@@ -186,7 +186,7 @@ class _EndedJob:
             job_id=job_id,
             state=row["state"],
             lines=row["lines"],
-            outcomes={name: row[name] for name in OUTCOMES},
+            counts={name: row[name] for name in COUNTS},
             rejections=row["rejections"],
             generation=row["generation"],
             parts=[JobPart(**part) for part in reads.select(_SELECT_PARTS, (job_id,))],
@@ -198,13 +198,11 @@ def _answer(
 ) -> JobProof:
     lines = job.accepted.lines
     events = sum(proof.events for proof in proofs)
-    total = sum(state.outcomes.values())
+    total = line_outcomes(job.accepted.mode, state.counts)
     users = sum(proof.users for proof in proofs)
     findings.compare("jobs", "the job", "lines", (lines, state.lines))
     findings.compare("log", "the job", "events", (lines, events))
-    findings.compare(
-        "rejections", "the job", "count", (state.outcomes["rejected"], state.rejections)
-    )
+    findings.compare("rejections", "the job", "count", (state.counts["rejected"], state.rejections))
     if state.state == "REVERTED":  # its rows have no outcomes and have left no users
         findings.compare("users", "the job", "count", (0, users))
     else:
@@ -219,7 +217,7 @@ def _answer(
         state=state.state,
         is_proven=findings.count == 0,
         lines=lines,
-        **state.outcomes,
+        **state.counts,
         sum=total,
         events_in_log=events,
         partitions=[_partition(proof) for proof in proofs],

@@ -50,6 +50,9 @@ ROLE_NEEDED: Final[dict[JobMode, Role]] = {
     "insert": "importer",
     "upsert": "importer",
     "delsert": "manager",
+    "update": "importer",
+    "ignore": "importer",
+    "delete": "manager",
 }
 
 
@@ -65,7 +68,7 @@ class ImportOptions:
     """The country of phone numbers that name none."""
     date_order_name: str | None = None
     max_delete_percent: Decimal | None = None
-    """Of the users, how many a delsert may remove; the other modes remove nobody."""
+    """Of the users, how many a delsert or delete may remove; the other modes remove nobody."""
     max_rejected: int | None = None
     max_rejected_percent: Decimal | None = None
     """Of the file's lines, how many may be rejected."""

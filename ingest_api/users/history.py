@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from ingest_api.errors import ReadTimeoutError, UnavailableError, UnknownUserError
@@ -88,9 +89,7 @@ class UserHistory:
         rules = replace(
             Rules.of(self._reconciliation_key, types, rows[0]["reverted"] or ()),
             keeps_opt_outs=self._keeps_opt_outs,
-            kept_of_new=lambda row: asyncio.run_coroutine_threadsafe(
-                self._select_kept(row), loop
-            ).result(_TIMEOUT_S),
+            kept_of_new=partial(self._kept_of_new, loop),
         )
         log_range = _log_range(user_id, rows[0]["modified_position"])
         end = start + page_size
@@ -103,6 +102,10 @@ class UserHistory:
             total=total,
             history=[_entry_view(entry, user_id, job, rules.types) for entry in page],
         )
+
+    def _kept_of_new(self, loop: asyncio.AbstractEventLoop, row: UserRow) -> int:
+        """Return what such a row has not set to true; called in a thread of its own."""
+        return asyncio.run_coroutine_threadsafe(self._select_kept(row), loop).result(_TIMEOUT_S)
 
     _SELECT_KEPT: Final = """
     SELECT "column" FROM public.notes

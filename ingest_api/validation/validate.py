@@ -2,8 +2,8 @@
 
 The rules and their codes are those of :mod:`schemas.rules.fields`.
 A line is refused for the first of these: its number of fields; a value that
-breaks its rule, in the order of the file's columns; no key; then, unless an
-upsert may find the rest in the user that it changes, a required field that is
+breaks its rule, in the order of the file's columns; no key; then, unless the mode may
+find the rest in the user that it changes, a required field that is
 missing, and a state that is missing with the USA.
 """
 
@@ -27,9 +27,11 @@ from ingest_api.validation import emails, field_rules, phones
 from ingest_api.validation.dates import to_days
 from ingest_api.validation.faults import LineFault
 from ingest_api.validation.numbers import to_numbers
+from schemas.events import JOB_MODES
 from schemas.rules import fields
 from schemas.rules.characters import stripped_text, stripped_value
 from schemas.rules.fields import FIELD_BY_NAME, FIELDS, MAX_KEY_BYTES
+from schemas.rules.modes import MODES
 from schemas.rules.value_rules import ValueRules
 
 if TYPE_CHECKING:
@@ -61,9 +63,10 @@ class ValidatedBlock:
     ``values`` those converted: a TextColumn of phone numbers or numbers in canonical form,
     days since 1970-01-01, an array of booleans.
     ``faults`` are in the order in which they are looked for; a line may have several, a column
-    of it has one at most.
+    of it has one at most.  ``key_faults`` are those of the key's column.
     A verdict is the index in ``faults`` of the first of a line, or :data:`NO_FAULT`:
-    ``value_verdicts`` by the rules of values, ``line_verdicts`` also by what a new user needs.
+    ``key_verdicts`` by the rules of the key alone, ``value_verdicts`` by those of all values,
+    ``line_verdicts`` also by what a new user needs.
     """
 
     rows: Positions
@@ -71,17 +74,23 @@ class ValidatedBlock:
     values: dict[str, Any]
     key: TextColumn
     faults: list[LineFault]
+    key_faults: list[LineFault]
     value_faults: int
+    key_verdicts: Verdicts
     value_verdicts: Verdicts
     line_verdicts: Verdicts
 
     def verdicts(self, mode: JobMode) -> Verdicts:
         """Return the verdicts that count in this mode."""
-        return self.value_verdicts if mode == "upsert" else self.line_verdicts
+        if MODES[mode].existing == "deleted":
+            return self.key_verdicts
+        return self.value_verdicts if MODES[mode].may_lack_fields else self.line_verdicts
 
     def faults_in(self, mode: JobMode) -> Sequence[LineFault]:
         """Return the faults that count in this mode."""
-        return self.faults[: self.value_faults] if mode == "upsert" else self.faults
+        if MODES[mode].existing == "deleted":
+            return self.key_faults
+        return self.faults[: self.value_faults] if MODES[mode].may_lack_fields else self.faults
 
 
 @dataclass(slots=True)
@@ -95,9 +104,7 @@ class Survey:
     charset: str
     keys: KeyHashes | None = None
     lines: int = 0
-    rejected: dict[JobMode, int] = field(
-        default_factory=lambda: {"insert": 0, "upsert": 0, "delsert": 0}
-    )
+    rejected: dict[JobMode, int] = field(default_factory=lambda: dict.fromkeys(JOB_MODES, 0))
 
 
 def survey(
@@ -182,7 +189,9 @@ def validate_columns(
         values=validation.values,
         key=validation.normalised_key(),
         faults=validation.faults,
+        key_faults=validation.key_faults,
         value_faults=value_faults,
+        key_verdicts=validation.key_verdicts,
         value_verdicts=value_verdicts,
         line_verdicts=validation.verdicts,
     )
@@ -197,7 +206,9 @@ class _Validation:
         self.cells: dict[str, TextColumn] = {}
         self.values: dict[str, Any] = {}
         self.faults: list[LineFault] = []
+        self.key_faults: list[LineFault] = []
         self.verdicts = np.full(rows, NO_FAULT, np.int32)
+        self.key_verdicts = self.verdicts.copy()
         self._is_faulty: dict[Field, Mask] = {}
         self._names = names
         self._key_field = key_field
@@ -312,5 +323,8 @@ class _Validation:
         is_faulty[rows] = True
         self.verdicts[rows[self.verdicts[rows] == NO_FAULT]] = len(self.faults)
         name = self._names.get(a_field, a_field.header)
-        cells = self.cells.get(a_field.name)
-        self.faults.append(LineFault(rule, name, reason, cells, rows))
+        fault = LineFault(rule, name, reason, self.cells.get(a_field.name), rows)
+        if a_field == self._key_field:
+            self.key_verdicts[rows] = len(self.faults)
+            self.key_faults.append(fault)
+        self.faults.append(fault)

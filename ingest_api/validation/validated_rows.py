@@ -18,6 +18,7 @@ from schemas.codec import columnar
 from schemas.rules import fields as user_rules
 from schemas.rules.attributes import is_attribute
 from schemas.rules.fields import FIELD_BY_NAME, FIELDS
+from schemas.rules.modes import MODES
 from schemas.rules.rejections import Fault, faults_text
 
 if TYPE_CHECKING:
@@ -95,13 +96,35 @@ def _rows(
         "record_number": pa.array((block.first_record_number + validated.rows).astype(np.int32)),
         "line": pa.array(block.lines[validated.rows].astype(np.int32)),
         "sequence": pa.array(np.zeros(count, np.int64)),
-        "mode": repeated(accepted.mode, count),
+        "mode": repeated(MODES[accepted.mode].row_mode, count),
         "key": validated.key.array,
+        "occurred_at": _occurred_at(accepted, count),
+        "raw": _raw(block, validated, accepted),
+    }
+    columns |= (
+        _no_values(count)
+        if MODES[accepted.mode].existing == "deleted"
+        else _values(header, validated, accepted)
+    )
+    arrays: list[Any] = [
+        columns[name] if name in columns else pa.nulls(count, column_type)
+        for name, column_type in _COLUMN_TYPES.items()
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=columnar.ROW_SCHEMA)
+
+
+def _no_values(count: int) -> dict[str, Any]:
+    """Return the columns of rows that do no more than name their users."""
+    none = np.zeros(count + 1, np.int32)
+    return {"present": pa.array(none[:count]), "attributes": _maps(none, _NO_ENTRIES)}
+
+
+def _values(header: Header, validated: ValidatedBlock, accepted: JobAccepted) -> dict[str, Any]:
+    """Return the columns of the users' values, and of which of them each row sets."""
+    columns: dict[str, Any] = {
         "last_active_date": _dates(validated, accepted),
         "attributes": _attributes(header, validated, accepted),
         "present": pa.array(_present(validated, accepted)),
-        "occurred_at": _occurred_at(accepted, count),
-        "raw": _raw(block, validated, accepted),
     }
     for name in _TEXT_FIELDS:
         if name in validated.cells:
@@ -111,11 +134,7 @@ def _rows(
     for name in _SUBSCRIPTIONS:
         if name in validated.cells:
             columns[name] = validated.values[name]
-    arrays: list[Any] = [
-        columns[name] if name in columns else pa.nulls(count, column_type)
-        for name, column_type in _COLUMN_TYPES.items()
-    ]
-    return pa.RecordBatch.from_arrays(arrays, schema=columnar.ROW_SCHEMA)
+    return columns
 
 
 def _dates(validated: ValidatedBlock, accepted: JobAccepted) -> Any:
@@ -132,17 +151,17 @@ def _present(validated: ValidatedBlock, accepted: JobAccepted) -> Bits:
     """Return a bit set of the fields that each line sets.
 
     A new user's line sets all but the subscriptions it leaves open.
-    An upsert sets what is not blank, and with ``clear`` the blank optional
-    fields too; a subscription has no blank.
+    One that may change a user sets what is not blank, and with ``clear`` the blank
+    optional fields too; a subscription has no blank.
     """
-    is_upsert = accepted.mode == "upsert"
-    always = 0 if is_upsert else _EVERY_LINE_SETS
+    changes = MODES[accepted.mode].existing == "changed"
+    always = 0 if changes else _EVERY_LINE_SETS
     bits = np.full(len(validated.rows), always, np.int32)
     for name, cells in validated.cells.items():
         field = FIELD_BY_NAME.get(name)
         if field is None:
             continue  # a custom attribute says by its entry in the map that it is set
-        is_cleared = is_upsert and accepted.blank_cells == "clear" and field in _CLEARABLE
+        is_cleared = changes and accepted.blank_cells == "clear" and field in _CLEARABLE
         bits |= field.bit * (is_cleared | (cells.lengths > 0)).astype(np.int32)
     return bits
 
@@ -154,7 +173,7 @@ def _attributes(header: Header, validated: ValidatedBlock, accepted: JobAccepted
     if not fields:
         return _maps(np.zeros(count + 1, np.int32), _NO_ENTRIES)
     is_entry = np.ones((count, len(fields)), np.bool_)
-    if accepted.mode != "upsert" or accepted.blank_cells != "clear":
+    if MODES[accepted.mode].existing != "changed" or accepted.blank_cells != "clear":
         for column, field in enumerate(fields):
             is_entry[:, column] = validated.cells[field.name].lengths > 0
     offsets = np.concatenate(([0], np.cumsum(is_entry.sum(axis=1)))).astype(np.int32)
@@ -199,8 +218,8 @@ def _occurred_at(accepted: JobAccepted, count: int) -> Any:
 def _raw(block: Block, validated: ValidatedBlock, accepted: JobAccepted) -> Any:
     """Return the raw lines that the projection may still refuse, which shows them then."""
     is_kept = np.ones(len(validated.rows), np.bool_)
-    if accepted.mode == "upsert":
-        is_kept = validated.line_verdicts != validated.value_verdicts
+    if not MODES[accepted.mode].may_be_refused:
+        is_kept = validated.line_verdicts != validated.verdicts(accepted.mode)
     if not is_kept.any():
         return pa.nulls(len(is_kept), pa.string())
     raw = raw_records(block).array

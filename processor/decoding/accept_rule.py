@@ -37,6 +37,7 @@ from schemas.log.sequences import in_sequence
 from schemas.read_model.copy_binary import is_complete
 from schemas.rules.attributes import Attribute
 from schemas.rules.fields import SUBSCRIPTIONS
+from schemas.rules.modes import MODES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from processor.decoding.batch import Batch, ControlRecord
-    from schemas.events import JobSealed
+    from schemas.events import JobMode, JobSealed
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class PartitionState:
     is_indexed: bool = True
     sealed_job_id: int = NO_JOB
     open_job_id: int | None = None
-    open_mode: str | None = None
+    open_mode: JobMode | None = None
     next_sequence: int = 0
     digest: int = 0
     keeps_opt_outs: bool = False
@@ -117,7 +118,7 @@ class Rows:
     """
 
     job_id: int | None
-    mode: str | None
+    mode: JobMode | None
     keeps_opt_outs: bool
     is_filling: bool
     attributes: Mapping[str, Attribute]
@@ -260,8 +261,8 @@ class _Walk:
             self.repeats += 1
             return
         is_reverted = job.job_id in self._reverted
-        if job.mode == "upsert" and not is_reverted:
-            self._index()
+        if MODES[job.mode].existing != "refused" and not is_reverted:
+            self._index()  # its rows find users by key
         begins_empty = job.mode == "delsert" and not is_reverted
         self.state = replace(
             self.state,

@@ -14,10 +14,12 @@ from psycopg import sql
 
 from processor.projection.staging import LEAF_COLUMNS
 from schemas.read_model.upsert_sql import CHANGED, INSERTED, assignments, differences
+from schemas.rules.modes import MODES
 
 if TYPE_CHECKING:
     import psycopg
 
+    from schemas.events import JobMode
     from schemas.read_model.upsert_sql import Values
 
 _ROUND: Final[LiteralString] = (
@@ -27,30 +29,40 @@ _INSERT: Final[LiteralString] = """
 INSERT INTO {leaf} ({columns})
 SELECT {values}
 FROM staging
-WHERE {round} AND mode = ANY(%(modes)s) AND is_complete
+WHERE {round} AND mode = %(mode)s AND is_complete
 ORDER BY key
 ON CONFLICT (key) DO NOTHING
 """
 _CONFLICTS: Final[LiteralString] = """
 SELECT staging.id, leaf.job_id, leaf.record_number
 FROM staging JOIN {leaf} AS leaf USING (key)
-WHERE {round} AND mode = ANY(%(modes)s) AND leaf.id <> staging.id
+WHERE {round} AND mode = %(mode)s AND leaf.id <> staging.id
 ORDER BY staging.id
 """
 _INCOMPLETE: Final[LiteralString] = """
 SELECT staging.id
 FROM staging LEFT JOIN {leaf} AS leaf USING (key)
-WHERE {round} AND mode = ANY(%(modes)s) AND NOT is_complete AND leaf.key IS NULL
+WHERE {round} AND mode = %(mode)s AND NOT is_complete AND leaf.key IS NULL
+ORDER BY staging.id
+"""
+_UNKNOWN: Final[LiteralString] = """
+SELECT staging.id
+FROM staging LEFT JOIN {leaf} AS leaf USING (key)
+WHERE {round} AND mode = %(mode)s AND leaf.key IS NULL
 ORDER BY staging.id
 """
 _UPDATE: Final[LiteralString] = """
 UPDATE {leaf} AS leaf
 SET {assignments}
 FROM staging
-WHERE {round} AND mode = 'upsert' AND leaf.key = staging.key AND leaf.id <> staging.id
+WHERE {round} AND mode = %(mode)s AND leaf.key = staging.key AND leaf.id <> staging.id
   AND ({differences})
 """
-_INSERTING: Final = ["insert", "delsert"]
+_DELETE: Final[LiteralString] = """
+DELETE FROM {leaf} AS leaf
+USING staging
+WHERE {round} AND mode = %(mode)s AND leaf.key = staging.key
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,17 +75,13 @@ class Round:
 
     step: int
     number: int
-    modes: dict[str, int]
+    modes: dict[JobMode, int]
     has_incomplete: bool
     keeps_opt_outs: bool
 
-    def parameters(self, modes: list[str]) -> dict[str, Any]:
+    def parameters(self, mode: JobMode) -> dict[str, Any]:
         """Return the values of the statements' placeholders."""
-        return {
-            "step": self.step,
-            "round": self.number,
-            "modes": modes,
-        }
+        return {"step": self.step, "round": self.number, "mode": mode}
 
 
 @dataclass(slots=True)
@@ -82,15 +90,23 @@ class Outcomes:
 
     ``conflicts``: (id of the refused row, job id and record number that last set the holder).
     ``incomplete``: ids of rows that would have added a user and may not.
+    ``unknown``: ids of rows that need a user who is there, and found none.
     """
 
     inserted: int = 0
     updated: int = 0
     unchanged: int = 0
+    deleted: int = 0
     conflicts: list[tuple[int, int | None, int | None]] = field(
         default_factory=list[tuple[int, "int | None", "int | None"]]
     )
     incomplete: list[int] = field(default_factory=list[int])
+    unknown: list[int] = field(default_factory=list[int])
+
+    @property
+    def rejected(self) -> int:
+        """The number of rows that were refused."""
+        return len(self.conflicts) + len(self.incomplete) + len(self.unknown)
 
 
 class LeafWriter:
@@ -102,40 +118,74 @@ class LeafWriter:
         self._insert = sql.SQL(_INSERT).format(**parts)
         self._conflicts = sql.SQL(_CONFLICTS).format(**parts)
         self._incomplete = sql.SQL(_INCOMPLETE).format(**parts)
+        self._unknown = sql.SQL(_UNKNOWN).format(**parts)
         self._updates = {
             keeps: sql.SQL(_UPDATE).format(**parts, **changes) for keeps, changes in CHANGES.items()
         }
+        self._delete = sql.SQL(_DELETE).format(**parts)
         self._updates_first = True
 
     def write(self, cursor: psycopg.Cursor, a_round: Round) -> Outcomes:
         """Apply a round of staged rows."""
         outcomes = Outcomes()
-        inserting = sum(a_round.modes.get(mode, 0) for mode in _INSERTING)
-        if inserting:
-            self._write_inserts(cursor, a_round, inserting, outcomes)
-        if upserting := a_round.modes.get("upsert", 0):
-            self._write_upserts(cursor, a_round, upserting, outcomes)
+        for mode in a_round.modes:
+            if MODES[mode].existing == "deleted":
+                self._write_deletes(cursor, a_round, mode, outcomes)
+            elif not MODES[mode].adds:
+                self._write_updates(cursor, a_round, mode, outcomes)
+            elif MODES[mode].existing == "changed":
+                self._write_upserts(cursor, a_round, mode, outcomes)
+            else:
+                self._write_inserts(cursor, a_round, mode, outcomes)
         return outcomes
 
     def _write_inserts(
-        self, cursor: psycopg.Cursor, a_round: Round, expected: int, outcomes: Outcomes
+        self, cursor: psycopg.Cursor, a_round: Round, mode: JobMode, outcomes: Outcomes
     ) -> None:
-        parameters = a_round.parameters(_INSERTING)
+        parameters = a_round.parameters(mode)
+        expected = a_round.modes[mode]
         inserted = cursor.execute(self._insert, parameters).rowcount
         outcomes.inserted += inserted
-        if inserted < expected:
+        if inserted == expected:
+            return
+        incomplete = self._find_incomplete(cursor, a_round, parameters)
+        outcomes.incomplete += incomplete
+        if MODES[mode].existing == "kept":
+            outcomes.unchanged += expected - inserted - len(incomplete)
+        else:
             outcomes.conflicts += cursor.execute(self._conflicts, parameters).fetchall()
-            outcomes.incomplete += self._find_incomplete(cursor, a_round, parameters)
+
+    def _write_updates(
+        self, cursor: psycopg.Cursor, a_round: Round, mode: JobMode, outcomes: Outcomes
+    ) -> None:
+        parameters = a_round.parameters(mode)
+        expected = a_round.modes[mode]
+        update = self._updates[a_round.keeps_opt_outs]
+        updated = cursor.execute(update, parameters).rowcount
+        outcomes.updated += updated
+        if updated < expected:
+            unknown = _ids(cursor.execute(self._unknown, parameters))
+            outcomes.unknown += unknown
+            outcomes.unchanged += expected - updated - len(unknown)
+
+    def _write_deletes(
+        self, cursor: psycopg.Cursor, a_round: Round, mode: JobMode, outcomes: Outcomes
+    ) -> None:
+        parameters = a_round.parameters(mode)
+        # Asked first: afterwards nobody has the keys of those who are deleted either.
+        outcomes.unknown += _ids(cursor.execute(self._unknown, parameters))
+        outcomes.deleted += cursor.execute(self._delete, parameters).rowcount
 
     def _write_upserts(
-        self, cursor: psycopg.Cursor, a_round: Round, expected: int, outcomes: Outcomes
+        self, cursor: psycopg.Cursor, a_round: Round, mode: JobMode, outcomes: Outcomes
     ) -> None:
         """Update, then insert, or the other way round: whichever did more the last time.
 
         The order is free, because a row that was inserted here is never updated here
         (``leaf.id <> staging.id``) and one that was updated conflicts with itself.
         """
-        parameters = a_round.parameters(["upsert"])
+        parameters = a_round.parameters(mode)
+        expected = a_round.modes[mode]
         incomplete = self._find_incomplete(cursor, a_round, parameters)
         update = self._updates[a_round.keeps_opt_outs]
         statements = {"updated": update, "inserted": self._insert}
@@ -154,7 +204,11 @@ class LeafWriter:
     ) -> list[int]:
         if not a_round.has_incomplete:
             return []
-        return [row[0] for row in cursor.execute(self._incomplete, parameters)]
+        return _ids(cursor.execute(self._incomplete, parameters))
+
+
+def _ids(found: psycopg.Cursor) -> list[int]:
+    return [row[0] for row in found]
 
 
 def _inserted_value(column: str) -> sql.Composable:

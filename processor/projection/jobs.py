@@ -23,7 +23,7 @@ from processor.decoding.decode_and_accept import repeated_job
 from processor.errors import RecordRefusedError
 from schemas.codec.codec import encode
 from schemas.events import JobStatus
-from schemas.log.job_states import OUTCOMES
+from schemas.log.job_states import COUNTS, line_outcomes
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -235,8 +235,8 @@ def log_finished(status: JobStatus) -> None:
     log = structlog.stdlib.get_logger("rollcall.processor").bind(
         job_id=status.job_id, mode=status.mode, state=status.state, lines=status.lines
     )
-    outcomes = {name: getattr(status, name) for name in OUTCOMES}
-    if status.state == "REVERTED" or sum(outcomes.values()) == status.lines:
-        log.info("job finished", **outcomes, deleted=status.deleted, notes=status.notes)
+    counts = {name: getattr(status, name) for name in COUNTS}
+    if status.state == "REVERTED" or line_outcomes(status.mode, counts) == status.lines:
+        log.info("job finished", **counts, notes=status.notes)
     else:
-        log.error("outcomes do not add up to the lines", **outcomes)
+        log.error("outcomes do not add up to the lines", **counts)

@@ -17,6 +17,7 @@ from psycopg import sql
 from processor.projection import staging
 from schemas.read_model.upsert_sql import HELD_BACK, OPTED_OUT
 from schemas.rules.fields import SUBSCRIPTIONS
+from schemas.rules.modes import MODES
 from schemas.rules.notes import kept_opt_outs
 
 if TYPE_CHECKING:
@@ -72,24 +73,29 @@ _HELD_BACK: LiteralString = """
 SELECT staging.id, {held_back}
 FROM staging JOIN {leaf} AS leaf USING (key)
 WHERE step = %(step)s AND round = %(round)s AND staging.job_id IS NOT NULL
-  AND mode = 'upsert' AND leaf.id <> staging.id AND {held_back} > 0
+  AND mode = ANY(%(changing)s) AND leaf.id <> staging.id AND {held_back} > 0
 """
 
 
 class OptOuts:
-    """The table as one transaction changes it; flags are bits as in ``UserRow.present``."""
+    """The table as one transaction changes it; flags are bits as in ``UserRow.present``.
+
+    ``partitions`` are those that have had an opt-out at all; of others nothing is asked.
+    """
 
     def __init__(self, schema: str, cursor: psycopg.Cursor) -> None:
+        self.partitions: set[int] = set()
         self._schema = schema
         self._cursor = cursor
 
     def remember_all(self, leaf: sql.Identifier, partition: int) -> None:
         """Remember the opt-outs of a leaf's users, all of whom are to go."""
-        self._run(_REMEMBER_ALL, {"partition": partition}, leaf=leaf)
+        if partition in self.partitions:
+            self._run(_REMEMBER_ALL, {"partition": partition}, leaf=leaf)
 
     def remember(self, leaf: sql.Identifier, partition: int, positions: list[int]) -> None:
         """Remember the opt-outs of the users whom the staged rows of these ids will delete."""
-        if positions:
+        if positions and partition in self.partitions:
             self._run(_REMEMBER, {"partition": partition, "positions": positions}, leaf=leaf)
 
     def new_users(
@@ -99,7 +105,7 @@ class OptOuts:
 
         Their opt-outs are theirs now, and are forgotten here.
         """
-        if not self._has_any(partition):
+        if partition not in self.partitions or not self._has_any(partition):
             return leaf_input, []
         keys = cast("list[str]", step.rows.column("key").to_pylist())
         taken = self._run(_TAKE, {"partition": partition, "keys": keys}).fetchall()
@@ -118,7 +124,9 @@ class OptOuts:
         Returns:
             The notes of all rows that have not opted their users in.
         """
-        parameters = {
+        if partition not in self.partitions:
+            return []
+        parameters: dict[str, Any] = {
             "partition": partition,
             "step": a_round.step,
             "round": a_round.number,
@@ -127,7 +135,9 @@ class OptOuts:
         kept: list[tuple[int, int]] = []
         if self._has_any(partition):
             kept += self._run(_SETTLE, parameters, leaf=leaf).fetchall()
-        if a_round.keeps_opt_outs and "upsert" in a_round.modes and step.opts_in:
+        changing = [mode for mode in a_round.modes if MODES[mode].existing == "changed"]
+        if a_round.keeps_opt_outs and changing and step.opts_in:
+            parameters["changing"] = changing
             kept += self._run(_HELD_BACK, parameters, leaf=leaf).fetchall()
         return _notes(step, sorted(kept))
 

@@ -19,6 +19,7 @@ from schemas.read_model.attribute_json import attributes_json
 from schemas.read_model.copy_binary import copy_input, is_complete, jsonb
 from schemas.read_model.tables import API_SOURCE
 from schemas.rules.fields import FIELDS, SUBSCRIPTIONS
+from schemas.rules.modes import MODES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from processor.decoding.accept_rule import Rows
     from processor.decoding.batch import Batch
+    from schemas.events import JobMode
     from schemas.rules.attributes import Attribute
 
 pc: Any = pyarrow.compute
@@ -56,20 +58,23 @@ class PreparedRows:
     ``leaf_input``: COPY input for the leaf itself, where all rows may well be new users;
     None where they must be matched against the users that are there.
     ``keeps_opt_outs``: a job's rows never opt in who has opted out.
+    ``modes``: what each row does, of a job's rows the job's mode.
     ``counts`` is the number of rows by (round, is another producer's) and mode.
     ``reported``: event ids of the API's writes among the rows, by the ids of the rows.
     """
 
     step: int
     job_id: int | None
+    mode: JobMode | None
     is_filling: bool
     keeps_opt_outs: bool
     attributes: Mapping[str, Attribute]
     rows: pa.RecordBatch
+    modes: pa.StringArray
     ids: npt.NDArray[np.int64]
     rounds: npt.NDArray[np.int32]
     is_complete: pa.BooleanArray
-    counts: dict[tuple[int, bool], dict[str, int]]
+    counts: dict[tuple[int, bool], dict[JobMode, int]]
     reported: dict[int, str]
     leaf_input: memoryview | None
     rejected: int
@@ -89,6 +94,14 @@ class PreparedRows:
         """True where some row would opt its user in."""
         rows = self.rows.select([field.name for field in SUBSCRIPTIONS])
         return any(column.true_count for column in cast("list[pa.BooleanArray]", rows.columns))
+
+    def deletes(self, number: int) -> list[int]:
+        """Return the ids of the job's rows in a round that delete users."""
+        if self.mode is None or MODES[self.mode].existing != "deleted":
+            return []
+        is_own = np.asarray(pc.is_valid(self.rows.column("job_id")))
+        ids: list[int] = self.ids[is_own & (self.rounds == number)].tolist()
+        return ids
 
     def sources_by_id(self, wanted: list[int]) -> list[str | None]:
         """Return the sources that the rows of these ids name, in their order."""
@@ -117,22 +130,28 @@ def prepare_rows(batch: Batch, step: Rows, number: int, *, expect_new: bool) -> 
         if step.is_filling
         else rounds(cast("pa.StringArray", rows.column("key")))
     )
-    counts = _counts(rows, row_rounds)
-    may_be_new = expect_new and list(counts) == [(0, False)] and complete.true_count == len(rows)
+    modes = _modes(rows, step.mode)
+    counts = _counts(rows, modes, row_rounds)
+    adds = step.mode is not None and MODES[step.mode].adds
+    are_fit = list(counts) == [(0, False)] and complete.true_count == len(rows)
     return PreparedRows(
         step=number,
         job_id=step.job_id,
+        mode=step.mode,
         is_filling=step.is_filling,
         keeps_opt_outs=step.keeps_opt_outs,
         attributes=step.attributes,
         rows=rows,
+        modes=modes,
         ids=ids,
         rounds=row_rounds,
         is_complete=complete,
         counts=counts,
         reported=_reported(rows, ids),
         leaf_input=(
-            leaf_input(rows, ids, step.attributes) if step.is_filling or may_be_new else None
+            leaf_input(rows, ids, step.attributes)
+            if step.is_filling or (expect_new and adds and are_fit)
+            else None
         ),
         rejected=len(rejections),
         rejections_input=copy_input({name: rejections.column(name) for name in REJECTION_COLUMNS}),
@@ -166,21 +185,29 @@ def _reported(rows: pa.RecordBatch, ids: npt.NDArray[np.int64]) -> dict[int, str
     return dict(zip(ids[np.asarray(is_reported)].tolist(), event_ids, strict=True))
 
 
+def _modes(rows: pa.RecordBatch, job_mode: JobMode | None) -> pa.StringArray:
+    """Return what each row does; a job's row says less than its job, where that has a variant."""
+    modes = cast("pa.StringArray", rows.column("mode"))
+    if job_mode is None or MODES[job_mode].row_mode == job_mode:
+        return modes
+    return pc.if_else(pc.is_null(rows.column("job_id")), modes, job_mode)
+
+
 def _counts(
-    rows: pa.RecordBatch, row_rounds: npt.NDArray[np.int32]
-) -> dict[tuple[int, bool], dict[str, int]]:
+    rows: pa.RecordBatch, modes: pa.StringArray, row_rounds: npt.NDArray[np.int32]
+) -> dict[tuple[int, bool], dict[JobMode, int]]:
     table = pa.table(
         {
             "round": row_rounds,
             "is_producer_row": rows.column("job_id").is_null(),
-            "mode": rows.column("mode"),
+            "mode": modes,
         }
     )
-    counts: dict[tuple[int, bool], dict[str, int]] = {}
+    counts: dict[tuple[int, bool], dict[JobMode, int]] = {}
     grouped = table.group_by(["round", "is_producer_row", "mode"]).aggregate([([], "count_all")])
     for group in grouped.to_pylist():
-        modes = counts.setdefault((group["round"], group["is_producer_row"]), {})
-        modes[group["mode"]] = group["count_all"]
+        by_mode = counts.setdefault((group["round"], group["is_producer_row"]), {})
+        by_mode[group["mode"]] = group["count_all"]
     return counts
 
 
@@ -190,7 +217,7 @@ def _staged_input(step: PreparedRows) -> memoryview:
         pa.repeat(pa.scalar(step.step, pa.int32()), len(rows)),
         pa.array(step.ids),
         pa.array(step.rounds),
-        rows.column("mode"),
+        step.modes,
         step.is_complete,
         rows.column("present"),
         rows.column("key"),

@@ -38,7 +38,7 @@ from processor.projection.write_outcomes import WriteOutcome
 from processor.projection.write_refusals import refused_row, write_refusal
 from schemas.log.positions import place_of, position_of
 from schemas.rules.notes import NOTE_COLUMNS, Note
-from schemas.rules.rejections import erased_line, incomplete_user, key_conflict
+from schemas.rules.rejections import erased_line, incomplete_user, key_conflict, unknown_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -111,6 +111,9 @@ class Transaction:
 
     def fence(self, batches: list[PreparedBatch]) -> None:
         """Move ``next_offset`` of every batch; superseded where one is not as expected."""
+        self._opt_outs.partitions = {
+            each.after.partition for each in batches if each.after.has_opt_outs
+        }
         for prepared in batches:
             moved = self._execute(
                 _FENCE,
@@ -159,7 +162,7 @@ class Transaction:
             case Opened(job):
                 self._jobs.open(self._cursor, step, partition)
                 if job.mode == "delsert" and not step.is_reverted:
-                    self._open_generation(job.job_id, prepared)
+                    self._open_generation(job.job_id, partition)
             case Defined():
                 self._define(step, partition)
             case Indexed(attributes):
@@ -219,10 +222,8 @@ class Transaction:
             log_finished(status)
         self._outbox.add_status(status)
 
-    def _open_generation(self, job_id: int, prepared: PreparedBatch) -> None:
-        partition = prepared.after.partition
-        if prepared.after.has_opt_outs:
-            self._opt_outs.remember_all(self._leaf(partition), partition)
+    def _open_generation(self, job_id: int, partition: int) -> None:
+        self._opt_outs.remember_all(self._leaf(partition), partition)
         generation = self._projection.generations.open(self._cursor, job_id)
         self.generation_of[partition] = generation
         parameters = {
@@ -276,9 +277,10 @@ class Transaction:
         partition = prepared.after.partition
         if step.job_id is not None:
             self._jobs.counts(step.job_id, partition).rejected += step.rejected
-        if not len(step.ids) or self._copy_new_users(prepared, step):
+        if not len(step.ids) or self._copy_new_users(partition, step):
             return
         writer, _ = self._projection.writers(self.generation_of[partition], partition)
+        leaf = self._leaf(partition)
         for (number, is_producer_row), modes in sorted(step.counts.items()):
             a_round = Round(
                 step=step.step,
@@ -290,10 +292,9 @@ class Transaction:
             if is_producer_row:
                 self._write_producer_round(prepared, step, number)
             else:
+                self._opt_outs.remember(leaf, partition, step.deletes(number))
                 self._count(partition, step, writer.write(self._cursor, a_round))
-            if prepared.after.has_opt_outs:
-                leaf = self._leaf(partition)
-                self._note(partition, self._opt_outs.keep(leaf, partition, step, a_round))
+            self._note(partition, self._opt_outs.keep(leaf, partition, step, a_round))
 
     def _note(self, partition: int, notes: list[Note]) -> None:
         for note in notes:
@@ -309,9 +310,8 @@ class Transaction:
         rows = writer.find(self._cursor, step.step, number)
         outcomes = [decide(found) for found in rows if not self._outcomes.is_repeat(found.position)]
         self._sources.note_rows(prepared.batch, step, rows, outcomes)
-        if prepared.after.has_opt_outs:
-            deleted = [each.position for each in outcomes if each.outcome == "deleted"]
-            self._opt_outs.remember(self._leaf(partition), partition, deleted)
+        deleted = [each.position for each in outcomes if each.outcome == "deleted"]
+        self._opt_outs.remember(self._leaf(partition), partition, deleted)
         self._grow(partition, writer.write(self._cursor, outcomes))
         for row_outcome in outcomes:
             if event_id := step.reported.get(row_outcome.position):
@@ -336,21 +336,19 @@ class Transaction:
         """Return the table that the partition writes to."""
         return self._projection.generations.leaf(self.generation_of[partition], partition)
 
-    def _copy_new_users(self, prepared: PreparedBatch, step: PreparedRows) -> bool:
+    def _copy_new_users(self, partition: int, step: PreparedRows) -> bool:
         """Try the rows by COPY straight into the leaf; nothing is written where a key exists.
 
         Half the work of the staging table where all rows are new users, and
         the only way while a leaf has no index.
         """
-        partition = prepared.after.partition
         if step.leaf_input is None:
             return False
         assert step.job_id is not None, "other producers' rows are always staged"
         leaf_input, notes = step.leaf_input, list[Note]()
         try:
             with self._cursor.connection.transaction():
-                if prepared.after.has_opt_outs:
-                    leaf_input, notes = self._opt_outs.new_users(partition, step, leaf_input)
+                leaf_input, notes = self._opt_outs.new_users(partition, step, leaf_input)
                 copy_into(self._cursor, self._leaf(partition), LEAF_COLUMNS, [leaf_input])
         except errors.UniqueViolation:
             self._projection.are_new[step.job_id, partition] = False
@@ -367,16 +365,19 @@ class Transaction:
         assert step.job_id is not None, "rows of a job count only while it is open"
         counts = self._jobs.counts(step.job_id, partition)
         counts.inserted += outcomes.inserted
-        self._grow(partition, outcomes.inserted)
+        counts.deleted += outcomes.deleted
+        self._grow(partition, outcomes.inserted - outcomes.deleted)
         counts.updated += outcomes.updated
         counts.unchanged += outcomes.unchanged
-        counts.rejected += len(outcomes.conflicts) + len(outcomes.incomplete)
+        counts.rejected += outcomes.rejected
         self._projection.are_new[step.job_id, partition] = outcomes.inserted == len(step.ids)
         refused = step.rows_by_id([row[0] for row in outcomes.conflicts])
         for row, (_, job_id, record) in zip(refused, outcomes.conflicts, strict=True):
             self._found.append(key_conflict(row, self._key_setting, (job_id, record)))
         for row in step.rows_by_id(outcomes.incomplete):
             self._found.append(incomplete_user(row))
+        for row in step.rows_by_id(outcomes.unknown):
+            self._found.append(unknown_key(row, self._key_setting))
 
     def _add_dead_letter(
         self, prepared: PreparedBatch, step: PreparedRows, refused: RowOutcome

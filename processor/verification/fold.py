@@ -26,7 +26,7 @@ from processor.decoding.decode_and_accept import decode_and_accept
 from processor.projection.write_outcomes import repeats
 from processor.verification.attribute_text import canonical, merged, tokens_of
 from processor.verification.job_in_partition import JobInPartition, codes_of
-from processor.verification.staged import DELETE, INSERT, UPSERT, stage
+from processor.verification.staged import DELETE, IGNORE, INSERT, UPDATE, UPSERT, stage
 from processor.verification.user_columns import (
     NONE,
     TRUE,
@@ -44,11 +44,12 @@ from schemas.rules.fields import (
     ERASED,
     FIELDS,
     KEY_EXISTS,
+    UNKNOWN_KEY,
     UNKNOWN_USER_INCOMPLETE,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -173,20 +174,22 @@ class PartitionFold:
         mode, is_own = staged.modes[at], ~staged.is_producer_row[at]
         may_count = self._may_count(staged, at, slots, is_there)
         may_add = staged.is_complete[at]
-        is_new = may_count & ~is_there & (mode != DELETE) & may_add
-        is_update = may_count & is_there & (mode == UPSERT)
-        is_gone = may_count & is_there & (mode == DELETE) & ~is_own
+        is_new = may_count & ~is_there & (mode != DELETE) & (mode != UPDATE) & may_add
+        is_update = may_count & is_there & ((mode == UPSERT) | (mode == UPDATE))
+        is_gone = may_count & is_there & (mode == DELETE)
         is_changed = is_update.copy()
         is_changed[is_update] = self._update(staged, at[is_update], slots[is_update], step)
         if step.job_id is not None:
             job = self.jobs[step.job_id]
-            job.inserted += int(np.count_nonzero(is_new & is_own))
-            job.updated += int(np.count_nonzero(is_changed & is_own))
-            job.unchanged += int(np.count_nonzero(is_update & ~is_changed & is_own))
+            is_kept = is_there & (mode == IGNORE) | is_update & ~is_changed
+            found = {"inserted": is_new, "updated": is_changed, "unchanged": is_kept}
+            _count(job, is_own, found | {"deleted": is_gone})
             is_conflict = is_own & is_there & (mode == INSERT)
-            is_incomplete = is_own & ~is_there & (mode != DELETE) & ~may_add
+            is_unknown = is_own & ~is_there & ((mode == UPDATE) | (mode == DELETE))
+            is_incomplete = is_own & ~is_there & ~is_unknown & ~may_add
             self._refuse(job, staged, at[is_conflict], slots[is_conflict])
             _reject(job, staged, at[is_incomplete], UNKNOWN_USER_INCOMPLETE.code)
+            _reject(job, staged, at[is_unknown], UNKNOWN_KEY.code)
         self.opt_outs.remember(users, slots[is_gone])
         self._remove(slots[is_gone])
         self._insert(staged, at[is_new], slots[is_new], step)
@@ -367,9 +370,17 @@ def _count_erased(job: JobInPartition, row: RowErased) -> None:
             job.updated += 1
         case "unchanged" | "none":
             job.unchanged += 1
+        case "deleted":
+            job.deleted += 1
         case "rejected" | "refused":
             numbers, lines = np.array([row.record_number]), np.array([row.line])
             job.reject(numbers, lines, codes_of(ERASED.code, 1))
+
+
+def _count(job: JobInPartition, is_own: Flags, outcomes: Mapping[str, Flags]) -> None:
+    """Add the job's own rows of each outcome to its count."""
+    for name, has_it in outcomes.items():
+        setattr(job, name, getattr(job, name) + int(np.count_nonzero(has_it & is_own)))
 
 
 def _reject(job: JobInPartition, staged: Staged, at: Numbers, code: str) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Final
 
 from processor.verification.findings import Finding
 from processor.verification.snapshot import JobPartitionRow
+from schemas.log.job_states import line_outcomes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -107,7 +108,7 @@ def _compare_job(tables: Tables, job: _FoldedJob, row: JobRow, findings: Finding
         findings.compare("log", subject, [("events", row.lines, job.events)])
     if is_whole and not opened.is_reverted:  # whose rows have no outcomes
         counted = sum(
-            sum(tables.job_partitions[row.job_id, partition].outcomes)
+            line_outcomes(row.mode, asdict(tables.job_partitions[row.job_id, partition]))
             for partition in range(tables.partitions)
             if (row.job_id, partition) in tables.job_partitions
         )
@@ -165,12 +166,12 @@ def _compare_rejections(tables: Tables, folded: dict[int, _FoldedJob], findings:
     ):
         for job_id in sorted(expected.keys() | found.keys()):
             of_log, of_table = (rows.get(job_id, (0, 0)) for rows in (expected, found))
-            column = "count"
-            values: tuple[object, object] = of_log[0], of_table[0]
             if of_log[0] == of_table[0]:
+                shown = [f"{hashed:016x}" for _, hashed in (of_log, of_table)]
                 column = "hash of record numbers, lines and codes"
-                values = (f"{of_log[1]:016x}", f"{of_table[1]:016x}")
-            findings.compare(table, f"job {job_id}", [(column, *values)])
+                findings.compare(table, f"job {job_id}", [(column, shown[0], shown[1])])
+            else:
+                findings.compare(table, f"job {job_id}", [("count", of_log[0], of_table[0])])
 
 
 def _compare_active(tables: Tables, folded: dict[int, _FoldedJob], findings: Findings) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from schemas.config.settings import Settings
+    from schemas.events import JobMode
 
 APPLICATION: Final = "rollcall-verification"
 _ATTEMPTS: Final = 5
@@ -123,7 +124,7 @@ class JobRow:
     """A row of job."""
 
     job_id: int
-    mode: str
+    mode: JobMode
     lines: int
     file_name: str | None
     sha256: str
@@ -153,11 +154,6 @@ class JobPartitionRow:
     sealed_at: datetime | None
     rows: int | None
     digest: int | None
-
-    @property
-    def outcomes(self) -> tuple[int, int, int, int]:
-        """The outcomes of its rows."""
-        return self.inserted, self.updated, self.unchanged, self.rejected
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

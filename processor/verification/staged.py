@@ -14,6 +14,7 @@ from processor.verification.user_columns import NONE
 from schemas.log.positions import position_of
 from schemas.read_model.column_hashes import hashes
 from schemas.read_model.copy_binary import is_complete
+from schemas.rules import modes as rules
 from schemas.rules.fields import FIELDS
 
 if TYPE_CHECKING:
@@ -21,16 +22,26 @@ if TYPE_CHECKING:
 
     from processor.decoding.accept_rule import Rows
     from processor.decoding.batch import Batch
+    from schemas.events import JobMode
 
     Numbers = npt.NDArray[np.int64]
     Hashes = npt.NDArray[np.uint64]
     Flags = npt.NDArray[np.bool_]
 
 pc: Any = pyarrow.compute
-INSERT, UPSERT, DELETE = 0, 1, 2
+INSERT, UPSERT, DELETE, UPDATE, IGNORE = range(5)
 ANY_USER: Final = -1
 """Stands for the user of a row that does not say which one it means."""
-_MODES: Final = pa.array(["insert", "upsert", "delete"])
+MODES: Final[dict[JobMode, int]] = {
+    "insert": INSERT,
+    "upsert": UPSERT,
+    "delsert": INSERT,
+    "update": UPDATE,
+    "ignore": IGNORE,
+    "delete": DELETE,
+}
+"""What a job's rows do; a delsert's insert into its own generation."""
+_ROW_MODES: Final = {"insert": INSERT, "upsert": UPSERT, "delsert": INSERT, "delete": DELETE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +83,7 @@ def stage(batch: Batch, step: Rows) -> Staged:
         rounds=rounds(keys),
         values=np.stack([_hashes_beside(rows, field.name, keys) for field in FIELDS], axis=1),
         present=_numbers(rows.column("present"), 0),
-        modes=_mode_numbers(rows.column("mode")),
+        modes=_mode_numbers(rows.column("mode"), is_producer_row, step.mode),
         is_complete=np.asarray(is_complete(rows)),
         is_producer_row=is_producer_row,
         has_attributes=np.diff(cast("Any", rows.column("attributes")).offsets.to_numpy()) > 0,
@@ -108,6 +119,10 @@ def _numbers(column: Any, null: int) -> Numbers:
     return cast("Numbers", np.asarray(filled))
 
 
-def _mode_numbers(column: Any) -> Numbers:
-    """Number the modes: a delsert's rows insert into its own generation."""
-    return np.asarray(pc.fill_null(pc.index_in(column, value_set=_MODES), INSERT)).astype(np.int64)
+def _mode_numbers(column: Any, is_producer_row: Flags, job_mode: JobMode | None) -> Numbers:
+    """Number the modes of rows; of a job whose rows say less than it does, its own."""
+    names, numbers = list(_ROW_MODES), np.array(list(_ROW_MODES.values()), np.int64)
+    modes = numbers[np.asarray(pc.index_in(column, value_set=pa.array(names)))]
+    if job_mode is None or rules.MODES[job_mode].row_mode == job_mode:
+        return modes
+    return np.where(is_producer_row, modes, MODES[job_mode])

@@ -19,9 +19,12 @@ from fastavro.read import SchemaResolutionError
 from schemas import events
 from schemas.codec import framing
 from schemas.codec.body_check import MalformedError
+from schemas.rules.modes import MODES
 
 if TYPE_CHECKING:
     from schemas.codec.framing import Schema
+
+_OF_JOBS = (events.JobAccepted, events.JobOpened, events.JobStatus)
 
 
 class UndecodableError(ValueError):
@@ -42,7 +45,7 @@ def encode(event: events.Event) -> bytes:
     out = io.BytesIO()
     out.write(framing.frame_of(type(event)))
     parsed = framing.current_schema(type(event)).parsed
-    fastavro.schemaless_writer(out, parsed, asdict(event), strict=True)
+    fastavro.schemaless_writer(out, parsed, _record_of(event), strict=True)
     return out.getvalue()
 
 
@@ -62,7 +65,7 @@ def decode(value: bytes | None) -> events.Event:
     try:
         record = _record(schema, value, len(frame))
         return _event(schema.event_type, cast("dict[str, Any]", record))
-    except SchemaResolutionError as error:
+    except (SchemaResolutionError, _UnknownVariantError) as error:
         # Every other failure of resolution was found when the schema was learned.
         raise UndecodableError("UNKNOWN_SYMBOL", str(error)) from error
     except Exception as error:  # texts that are not UTF-8, days beyond the calendar, ...
@@ -101,7 +104,33 @@ def _unknown(frame: bytes) -> UndecodableError:
     )
 
 
+class _UnknownVariantError(ValueError):
+    """A later version of Rollcall has a mode that this one doesn't know."""
+
+
+def _record_of(event: events.Event) -> dict[str, Any]:
+    """Return the event's fields; a mode that the enum can't name goes to ``variant``.
+
+    The first versions of the enum have no default, so symbols can't be added to it.
+    """
+    record = asdict(event)
+    if isinstance(event, _OF_JOBS):
+        row_mode = MODES[event.mode].row_mode
+        record |= {"mode": row_mode, "variant": None if row_mode == event.mode else event.mode}
+    return record
+
+
+def _take_variant(record: dict[str, Any]) -> None:
+    variant = record.pop("variant")
+    if variant is not None:
+        if variant not in MODES:
+            raise _UnknownVariantError(f"{variant!r} is no mode known here")
+        record["mode"] = variant
+
+
 def _event(event_type: type[events.Event], record: dict[str, Any]) -> events.Event:
+    if issubclass(event_type, _OF_JOBS):
+        _take_variant(record)
     if event_type is events.JobAccepted:
         record["chunks"] = events.ChunkRange(**record["chunks"])
         record["attributes"] = tuple(

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final, get_args
+from typing import TYPE_CHECKING, Final, get_args
 
 from schemas.events import JobState
+from schemas.rules.modes import MODES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from schemas.events import JobMode
 
 JOB_STATES: Final[tuple[JobState, ...]] = get_args(JobState)
 RUNNING_STATES: Final[frozenset[JobState]] = frozenset({"ACCEPTED", "PROCESSING"})
@@ -23,6 +29,13 @@ COUNTS: Final[tuple[str, ...]] = (*OUTCOMES, "deleted")
 """What is counted of a job: the outcomes of its lines, and the users that it removed."""
 COUNTS_AND_NOTES: Final[tuple[str, ...]] = (*COUNTS, "notes")
 """The same, and the cells of its lines that were not taken as they stood."""
+
+
+def line_outcomes(mode: JobMode, counts: Mapping[str, int]) -> int:
+    """Return how many lines have an outcome; deleted is one where each line deletes its user."""
+    deleted = counts["deleted"] if MODES[mode].existing == "deleted" else 0
+    return sum(counts[name] for name in OUTCOMES) + deleted
+
 
 UPLOAD_ACCEPTED: Final = "File uploaded successfully, import is in progress."
 REVERTING: Final = "The import is being undone"

@@ -36,7 +36,7 @@ CREATE TABLE IF NOT EXISTS {schema}.projection_offset (
     is_indexed boolean NOT NULL,
     sealed_job_id bigint NOT NULL,
     open_job_id bigint,
-    open_mode text CHECK (open_mode IN ('insert', 'upsert', 'delsert')),
+    open_mode text CHECK (open_mode IN ('insert', 'upsert', 'delsert', 'update', 'ignore', 'delete')),
     next_sequence bigint NOT NULL,
     digest bigint NOT NULL,
     -- Of the job that is open: its rows never opt in who has opted out.
@@ -132,7 +132,7 @@ CREATE INDEX IF NOT EXISTS write_outcome_recorded_at ON {schema}.write_outcome (
 
 CREATE TABLE IF NOT EXISTS {schema}.job (
     job_id bigint PRIMARY KEY,
-    mode text NOT NULL CHECK (mode IN ('insert', 'upsert', 'delsert')),
+    mode text NOT NULL CHECK (mode IN ('insert', 'upsert', 'delsert', 'update', 'ignore', 'delete')),
     lines bigint NOT NULL,
     file_name text,
     sha256 text NOT NULL,

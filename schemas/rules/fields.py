@@ -159,6 +159,9 @@ UNKNOWN_USER_STATELESS: Final = Rule(
 )
 """For an upsert line that would add a user; found by the projection."""
 
+UNKNOWN_KEY: Final = Rule("NO_SUCH_USER", "No audience member has this {column}.")
+"""For a line that may only change a user who is there; found by the projection."""
+
 NO_SUCH_USER: Final = Rule("NO_SUCH_USER", "No user has both this id and this key.")
 ATTRIBUTE_UNKNOWN: Final = Rule("ATTRIBUTE_UNKNOWN", "{column} is no attribute that is defined.")
 ATTRIBUTE_INVALID: Final = Rule(

@@ -1,4 +1,4 @@
-"""Rejections that only the projection can find: the key exists, or a new user lacks a field."""
+"""Rejections that only the projection can find: by who has the key, or has not."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from schemas.rules.fields import (
     FIELDS,
     KEY_EXISTS,
     KEY_FIELD,
+    UNKNOWN_KEY,
     UNKNOWN_USER_INCOMPLETE,
     UNKNOWN_USER_STATELESS,
 )
@@ -87,6 +88,14 @@ def incomplete_reason(missing: Field) -> str:
     is_for_country = missing.name == "state"
     rule = UNKNOWN_USER_STATELESS if is_for_country else UNKNOWN_USER_INCOMPLETE
     return rule.reason.format(column=missing.header)
+
+
+def unknown_key(row: Mapping[str, Any], key_setting: str) -> FoundRejection:
+    """Reject a row whose key nobody has, where only who is there may be changed."""
+    field = key_field(key_setting)
+    # A row that only names its user holds nothing beside the key.
+    known = dict(row) if _value(row, field) else {**row, field.name: row["key"]}
+    return _rejection(known, UNKNOWN_KEY, field, UNKNOWN_KEY.reason.format(column=field.header))
 
 
 def erased_line(row: Mapping[str, Any]) -> FoundRejection:

@@ -42,8 +42,11 @@ def print_dry_run(console: Console, file_name: str, answer: Mapping[str, Any]) -
     print_rows(console, f"Some to reject{more}", ERROR_COLUMNS, fault_rows(refused))
 
 
-def replacement_text(answer: Mapping[str, Any]) -> str:
-    """How many users the file of a delsert has, and how many it would remove."""
-    kept = answer["insert"] + answer["update"] + answer["unchanged"]
+def removal_text(answer: Mapping[str, Any]) -> str:
+    """Say whom a file removes: how many users, of a delsert also how many it has."""
     rejected = f" ({answer['reject']:,} lines would be rejected)" if answer["reject"] else ""
-    return f"{kept:,} users are in the file{rejected}, {answer['delete']:,} users will be removed."
+    removed = f"{answer['delete']:,} users will be removed"
+    if answer["mode"] == "delete":
+        return f"deletes the users whose keys it has: {removed}{rejected}."
+    kept = answer["insert"] + answer["update"] + answer["unchanged"]
+    return f"replaces the whole audience: {kept:,} users are in the file{rejected}, {removed}."

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from deploy.cli.output.tables import plain, print_line
 from schemas.events import JobState
+from schemas.rules.modes import REMOVING
 
 _STATES: Mapping[JobState, str] = {
     "ACCEPTED": "waiting",
@@ -82,7 +83,7 @@ def _number(name: str) -> Callable[[Mapping[str, Any]], str]:
 
 
 def _deleted(job: Mapping[str, Any]) -> str:
-    return f"{job['deleted']:,}" if job["deleted"] or job["mode"] == "delsert" else ""
+    return f"{job['deleted']:,}" if job["deleted"] or job["mode"] in REMOVING else ""
 
 
 def _sent(job: Mapping[str, Any]) -> str:

@@ -36,10 +36,12 @@ SCHEMA: Final = "rollcall_erase"
 """The schema that the events are projected to; dropped at the end, and by the next run."""
 _DROP: LiteralString = "DROP SCHEMA IF EXISTS {schema} CASCADE"
 _COUNTS: LiteralString = """
-SELECT inserted, updated, unchanged, rejected FROM {schema}.job_partition
+SELECT inserted, updated, unchanged, rejected, deleted FROM {schema}.job_partition
 WHERE job_id = %(job_id)s AND partition = %(partition)s
 """
-_OUTCOMES: Final[tuple[ErasedOutcome, ...]] = ("inserted", "updated", "unchanged", "rejected")
+_OUTCOMES: Final[tuple[ErasedOutcome, ...]] = (
+    "inserted", "updated", "unchanged", "rejected", "deleted",
+)  # fmt: skip
 _ALL: Final = 1 << 40
 
 

@@ -204,7 +204,16 @@ def test_a_manager_replaces_the_audience(gate: Gate) -> None:
         assert answer.status_code == 200, answer.text
 
 
-@pytest.mark.parametrize(("mode", "role"), [("insert", "importer"), ("delsert", "manager")])
+@pytest.mark.parametrize(
+    ("mode", "role"),
+    [
+        ("insert", "importer"),
+        ("update", "importer"),
+        ("ignore", "importer"),
+        ("delsert", "manager"),
+        ("delete", "manager"),
+    ],
+)
 def test_a_mode_that_can_delete_needs_a_higher_role(gate: Gate, mode: str, role: str) -> None:
     """Wherever the upload says its mode."""
     _, token = gate.add_token("an importer", "importer")

@@ -58,6 +58,9 @@ def test_nothing_is_imported_where_more_would_be_rejected(rig: Rig) -> None:
         ("upsert", bad(tidy_csv([1, 6]), 6)),
         ("upsert", incomplete),
         ("delsert", tidy_csv([0, 1, 2, 2])),
+        ("update", tidy_csv([1, 6])),
+        ("ignore", bad(tidy_csv([5, 6]), 6)),
+        ("delete", tidy_csv([1, 6])),
     ):
         for fields in (nothing, {"maxRejectedPercent": "10"}, nothing | {"dryRun": "true"}):
             assert codes(rig.client.upload(content, mode, fields=fields)), (mode, fields)
@@ -95,6 +98,39 @@ def test_a_delsert_has_limits_that_a_parameter_lifts(rig: Rig, careful: Client) 
     fewer = careful.upload(tidy_csv([1]), "delsert")
     rig.files.append(tidy_csv([1]))
     assert rig.wait_ended(int(fewer.json()["id"]))["deleted"] == 58, "few users are no audience"
+    rig.assert_as_modelled()
+
+
+def test_a_delete_has_the_limit_of_a_delsert(rig: Rig, careful: Client) -> None:
+    """Of the users who would go: by a setting, or a parameter; a dry run says it, too."""
+    rig.run(tidy_csv(range(120)))
+    many, few = tidy_csv(range(61)), tidy_csv(range(60, 130))
+    refused = careful.upload(many, "delete")
+    assert codes(refused) == ["MAX_DELETE_PERCENT"]
+    assert "61 of the 120 users" in refused.json()["details"][0]["message"]
+    dry = careful.upload(many, "delete", fields={"dryRun": "true"}).json()
+    assert [each["code"] for each in dry["refusedFor"]] == ["MAX_DELETE_PERCENT"]
+    assert codes(careful.upload(few, "delete", fields={"maxDeletePercent": "49"}))
+    deleted = careful.upload(few, "delete", fields={"maxDeletePercent": "50"})
+    rig.files.append(few)
+    status = rig.wait_ended(int(deleted.json()["id"]))
+    assert (status["deleted"], status["rejected"]) == (60, 10)
+    rig.assert_as_modelled()
+
+
+def test_a_delete_on_a_terminal_is_asked_about(rig: Rig, tmp_path: Path) -> None:
+    """With the number of users who go."""
+    shell = Shell(rig, tmp_path)
+    rig.run(tidy_csv(range(5)))
+    file = shell.file(tidy_csv(range(4, 7)))
+    asked = shell.answered("n", "import", file, "--mode", "delete")
+    assert asked.returncode == 1, asked.stderr
+    assert "1 users will be removed (2 lines would be rejected)" in asked.stderr
+    assert rig.client.statuses()["total"] == 1
+    sure = shell.answered("y", "import", file, "--mode", "delete")
+    rig.files.append(tidy_csv(range(4, 7)))
+    assert sure.returncode == 1, sure.stderr
+    assert "1 user deleted" in sure.stdout
     rig.assert_as_modelled()
 
 

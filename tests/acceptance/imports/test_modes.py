@@ -1,4 +1,4 @@
-"""The three modes from end to end, with exact counts."""
+"""The modes from end to end, with exact counts."""
 
 from __future__ import annotations
 
@@ -37,12 +37,44 @@ def test_insert_then_upsert_then_delsert(rig: Rig) -> None:
     rig.assert_as_modelled()
 
 
+def test_update_and_ignore_keep_to_their_half(rig: Rig) -> None:
+    """An update makes nobody, an ignore changes nobody; only an update refuses lines for it."""
+    rig.run(tidy_csv(range(100)))
+    updated = rig.run(tidy_csv(range(60, 140), word="b"), "update")
+    assert (updated["state"], updated["mode"]) == ("COMPLETED_WITH_ERRORS", "update")
+    assert counts(updated) == (0, 40, 0, 40)
+    (first, *_) = rig.client.errors(int(updated["id"]))
+    assert (first["code"], first["column"], first["value"]) == (
+        "NO_SUCH_USER",
+        "Email",
+        "user100@example.com",
+    )
+    ignored = rig.run(tidy_csv([*range(90, 110), 105], word="c"), "ignore")
+    assert (ignored["state"], ignored["mode"]) == ("COMPLETED", "ignore")
+    assert counts(ignored) == (10, 0, 11, 0)
+    rig.assert_as_modelled()
+
+
+def test_a_file_of_keys_deletes_its_users(rig: Rig) -> None:
+    """Each once; a key that nobody has, or has any more, is an error of its line."""
+    rig.run(tidy_csv(range(100)))
+    keys = "".join(f"USER{key}@example.com,not a number\n" for key in [*range(90, 105), 95])
+    deleted = rig.run(b"Email,Mobile Number\n" + keys.encode(), "delete")
+    assert (deleted["state"], deleted["mode"]) == ("COMPLETED_WITH_ERRORS", "delete")
+    assert (deleted["deleted"], counts(deleted)) == (10, (0, 0, 0, 6))
+    errors = rig.client.errors(int(deleted["id"]))
+    assert {error["code"] for error in errors} == {"NO_SUCH_USER"}
+    assert [error["value"] for error in errors][-1] == "user95@example.com"
+    rig.assert_as_modelled()
+
+
 def test_dirty_files_come_to_the_model(rig: Rig) -> None:
     """Faults, repeats, blanks and odd headers: each line has its one outcome."""
     rng = random.Random(1)
-    for mode in ("insert", "upsert", "delsert", "upsert", "insert"):
+    for mode in ("insert", "upsert", "delsert", "upsert", "update", "ignore", "delete", "insert"):
         status = rig.run(dirty_csv(rng, 3000, keys=4000), mode)
-        assert sum(counts(status)) == status["total"] == 3000
+        deleted = status["deleted"] if mode == "delete" else 0
+        assert sum(counts(status)) + deleted == status["total"] == 3000
     model = rig.assert_as_modelled()
     assert all(outcome.rejections for outcome in model.outcomes.values())
 

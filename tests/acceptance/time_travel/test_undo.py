@@ -111,6 +111,20 @@ def test_a_delsert_undone_brings_the_audience_back(rig: Rig) -> None:
 
 
 @pytest.mark.usefixtures("builder")
+def test_a_delete_undone_brings_its_users_back(rig: Rig) -> None:
+    """With their ids and dates; an update that came after it finds them again."""
+    job(rig, range(60), "insert", "a")
+    undone = job(rig, range(30, 50), "delete", "b")
+    later = job(rig, range(40, 70), "update", "c")
+    assert counts(rig.client.status(later)) == (0, 10, 0, 20)
+
+    change(rig, "undo", undone)
+
+    assert counts(rig.client.status(later)) == (0, 20, 0, 10)
+    assert len(rig.assert_as_modelled().users) == 60
+
+
+@pytest.mark.usefixtures("builder")
 def test_an_undo_is_undone(rig: Rig) -> None:
     """All is as it was, ids, times and counts too, with what came meanwhile; often."""
     job(rig, range(50), "insert", "a")

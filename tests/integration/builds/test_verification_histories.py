@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas.codec import codec
-from schemas.events import AttributeDefined, UserRow
+from schemas.events import JOB_MODES, AttributeDefined, UserRow
 from schemas.log.topics import partition_of
 from schemas.read_model.tables import API_SOURCE
 from tests.integration.projection.test_projection_histories import START, job_of
@@ -40,7 +40,7 @@ _cells = st.tuples(
     st.sampled_from(["", "true", "false"]),
     st.sampled_from(["", "", "true", "false"]),
 )
-_modes = st.sampled_from(["insert", "upsert", "delsert"])
+_modes = st.sampled_from(JOB_MODES)
 _opt_ins = st.sampled_from(["keep", "keep", "apply"])
 _jobs = st.lists(
     st.tuples(_modes, st.lists(_cells, min_size=1, max_size=12), _opt_ins),

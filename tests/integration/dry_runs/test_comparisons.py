@@ -91,18 +91,34 @@ def test_a_dry_run_says_what_the_job_then_does(
         audience.apply(job, lines)
     finally:
         audience.scene.close()
-    inserted, updated, unchanged, rejected = audience.counts(job)
-    assert (answer.reject, _noted(answer)) == (rejected, audience.notes(job))
+    assert (answer.reject, _noted(answer)) == (audience.counts(job)[3], audience.notes(job))
     assert [_as_row(each) for each in answer.samples.reject] == audience.rejections(job)[:10]
-    assert answer.total == answer.insert + answer.update + answer.unchanged + answer.reject
     if mode == "delsert":
-        assert inserted == answer.insert + answer.update + answer.unchanged
         assert (removal.users, removal.removed) == (len(users), answer.delete)
         _assert_replaced(answer, users, audience.users())
+    elif mode == "delete":
+        _assert_deleted(answer, users, audience.users())
     else:
-        assert (answer.insert, answer.update, answer.unchanged) == (inserted, updated, unchanged)
         assert (answer.delete, answer.samples.delete) == (0, [])
         _assert_samples(answer, users, audience.users(), _keys(lines))
+    _assert_counted(answer, audience.counts(job))
+
+
+def _assert_counted(answer: DryRunAnswer, counts: tuple[int, int, int, int]) -> None:
+    """Each line once, as the job counts it; all users of a delsert are inserted."""
+    told = answer.insert + answer.update + answer.unchanged
+    assert answer.total == told + answer.reject + (answer.delete if answer.mode == "delete" else 0)
+    if answer.mode == "delsert":
+        assert counts[0] == told
+    else:
+        assert counts[:3] == (answer.insert, answer.update, answer.unchanged)
+
+
+def _assert_deleted(answer: DryRunAnswer, before: dict[str, Row], after: dict[str, Row]) -> None:
+    """The users who are gone, the first of them by id."""
+    gone = sorted(before[key]["id"] for key in before.keys() - after.keys())
+    assert answer.delete == len(gone)
+    assert [each.id for each in answer.samples.delete] == [str(user_id) for user_id in gone[:10]]
 
 
 def _noted(answer: DryRunAnswer) -> dict[str | None, int]:

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from processor.errors import SupersededError
+from schemas.events import JOB_MODES
 from tests.support.data.passes import make_pass
 from tests.support.data.projection_scene import Scene
 from tests.support.models.model import Job, Model
@@ -87,7 +88,7 @@ _turns = st.lists(
     max_size=5,
 )
 _lines = st.lists(_cells, min_size=1, max_size=12)
-_modes = st.sampled_from(["insert", "upsert", "delsert"])
+_modes = st.sampled_from(JOB_MODES)
 _opt_ins = st.sampled_from(["keep", "keep", "apply"])
 _jobs = st.lists(st.tuples(_modes, _lines, _opt_ins), min_size=1, max_size=4)
 

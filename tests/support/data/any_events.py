@@ -102,6 +102,7 @@ class AnyRecords:
             values["chunks"] = ChunkRange(**values["chunks"])
             columns = values["attributes"]
             values["attributes"] = tuple(AttributeColumn(**column) for column in columns)
+        values.pop("variant", None)
         return cast("Any", event_type)(**values)
 
     def _value(self, schema: Any, name: str) -> Any:

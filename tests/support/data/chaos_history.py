@@ -47,7 +47,7 @@ _CHANGED = frozenset({200, 409}) | _RETRIED
 _CHANGES = 0.2
 """How often a job is undone or done again after an upload."""
 _ROW_MODES: tuple[RowMode, ...] = ("insert", "upsert", "upsert", "delete")
-_MODES = ("insert", "insert", "upsert", "upsert", "upsert", "delsert")
+MODES = ("insert", "insert", "upsert", "upsert", "upsert", "update", "ignore", "delete", "delsert")
 
 
 @dataclass(slots=True)
@@ -107,7 +107,7 @@ def _upload_all(rig: Rig, rng: random.Random, deadline: float) -> set[int]:
             rows = rng.choice([10, 100, 1000, 5000])
             content = dirty_csv(rng, rows, keys=_KEYS, faults=0.02)
             rig.files.append(content)
-            answered.add(_upload(client, content, rng.choice(_MODES), f"key {len(answered)}"))
+            answered.add(_upload(client, content, rng.choice(MODES), f"key {len(answered)}"))
             if rng.random() < _CHANGES:
                 _change(client, rng.choice(["undo", "undo", "redo"]), rng.choice(sorted(answered)))
             time.sleep(rng.random())

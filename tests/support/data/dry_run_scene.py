@@ -21,7 +21,7 @@ from ingest_api.postgres.pool import Database
 from ingest_api.validation.key_hashes import KeyHashes
 from ingest_api.validation.validate import survey
 from schemas.codec import codec
-from schemas.events import AttributeColumn, AttributeDefined
+from schemas.events import JOB_MODES, AttributeColumn, AttributeDefined
 from tests.support.data.passes import MemoryRecord, make_file_pass
 from tests.support.data.projection_scene import Scene
 from tests.support.models.file_oracle import accepted_job
@@ -83,7 +83,7 @@ _cells = st.tuples(
     st.sampled_from(["", "01/31/2020"]),
 )
 some_lines = st.lists(_cells, min_size=1, max_size=14)
-some_modes = st.sampled_from(["insert", "upsert", "delsert"])
+some_modes = st.sampled_from(JOB_MODES)
 
 
 def csv_line(number: int, **cells: str) -> tuple[str, ...]:

@@ -11,7 +11,14 @@ from ingest_api.publisher.encode_pass import FilePass
 from schemas.codec import codec
 from schemas.events import JobOpened, JobSealed, RowRejected, UserRow
 from schemas.log.topics import partition_of
-from tests.support.models.model import FIELDS, RefusedError, checked_values, key_of, lines_of
+from tests.support.models.model import (
+    FIELDS,
+    ROW_MODES,
+    RefusedError,
+    checked_values,
+    key_of,
+    lines_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -157,6 +164,18 @@ def _event(job: Job, line: Line, *, sequence: int) -> UserRow | RowRejected:
             value=None,
             raw="",
         )
+    if job.mode == "delete":
+        return UserRow(
+            job_id=job.job_id,
+            record_number=line.record_number,
+            line=line.line,
+            sequence=sequence,
+            mode="upsert",
+            key=key_of(values),
+            present=0,
+            occurred_at=job.accepted_at,
+            raw="",
+        )
     dated: dict[str, Any] = dict(values)
     dated["last_active_date"] = values["last_active_date"] or job.accepted_at.date()
     present = sum(1 << at for at, name in enumerate(FIELDS) if values[name] is not None)
@@ -165,7 +184,7 @@ def _event(job: Job, line: Line, *, sequence: int) -> UserRow | RowRejected:
         record_number=line.record_number,
         line=line.line,
         sequence=sequence,
-        mode=job.mode,
+        mode=ROW_MODES[job.mode],
         key=key_of(values),
         present=present,
         occurred_at=job.accepted_at,

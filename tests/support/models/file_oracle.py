@@ -15,6 +15,7 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 from schemas.events import ChunkRange, JobAccepted, RowRejected, UserRow
+from tests.support.models.model import CHANGING, ROW_MODES
 from tests.support.models.value_oracle import SUBSCRIPTIONS, Refusal, is_free, stripped, value_of
 
 if TYPE_CHECKING:
@@ -283,11 +284,13 @@ def _row(
         )
         for field, cell in zip(names_of_fields, _held(names, cells), strict=True)
     }
+    if job.mode == "delete":  # nothing else is read
+        texts = {key_field: texts[key_field]}
     values, refusals = _values(job, texts, columns, types)
     if values[key_field] is None:
         refusals.append(Refusal(columns[key_field], "KEY_MISSING", ""))
     lacks = _lacks(values)
-    if job.mode != "upsert":
+    if job.mode not in (*CHANGING, "delete"):
         refusals += [
             Refusal(columns.get(field, HEADERS[field]), code, texts.get(field))
             for field, code in lacks
@@ -297,18 +300,20 @@ def _row(
         raise RefusedLineError(refusals)
     key = str(values[key_field])
     found: dict[str, Any] = {"last_active_date": job.accepted_at.date()}
+    if job.mode == "delete":
+        values, found = {}, {}
     found |= {name: value for name, value in values.items() if value is not None and name[0] != "@"}
     return UserRow(
         job_id=job.job_id,
         record_number=place[0],
         line=place[1],
         sequence=0,
-        mode=job.mode,
+        mode=ROW_MODES[job.mode],
         key=key.lower() if key_field == "email" else key,
         attributes=_attributes(job, values),
         present=_present(job, values),
         occurred_at=job.accepted_at,
-        raw=place[2] if lacks or job.mode != "upsert" else None,
+        raw=place[2] if lacks or job.mode not in ("upsert", "ignore") else None,
         **found,
     )
 
@@ -353,7 +358,7 @@ def _type(field: str, types: dict[str, AttributeColumn]) -> str | None:
 
 
 def _attributes(job: JobAccepted, values: dict[str, Any]) -> dict[str, str | None]:
-    is_cleared = job.mode == "upsert" and job.blank_cells == "clear"
+    is_cleared = job.mode in CHANGING and job.blank_cells == "clear"
     found: dict[str, str | None] = {}
     for field, value in values.items():
         if field[0] == "@" and (value is not None or is_cleared):
@@ -370,7 +375,7 @@ def _lacks(values: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _present(job: JobAccepted, values: dict[str, Any]) -> int:
-    if job.mode == "upsert":
+    if job.mode in (*CHANGING, "delete"):
         is_set = {
             field
             for field, value in values.items()

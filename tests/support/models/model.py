@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from schemas.events import JobMode
+    from schemas.events import JobMode, RowMode
 
 TEXT_FIELDS = ("first_name", "last_name", "country", "state")
 FIELDS = (
@@ -38,6 +38,16 @@ HEADERS = {
     "email_subscription": "Email Subscription",
     "voice_subscription": "Voice Subscription",
 }
+ROW_MODES: dict[JobMode, RowMode] = {
+    "insert": "insert",
+    "upsert": "upsert",
+    "delsert": "delsert",
+    "update": "upsert",
+    "ignore": "insert",
+    "delete": "upsert",
+}
+CHANGING = ("upsert", "update")
+"""The modes that change a user who is there."""
 _USA = {"usa", "us", "united states", "united states of america"}
 
 
@@ -187,7 +197,8 @@ class Model:
         users = self.users.emptied() if job.mode == "delsert" else self.users
         for line in lines_of(job):
             apply_line(job, line, users=users, outcome=outcome)
-        outcome.deleted = len(self.users.keys() - users.keys()) if job.mode == "delsert" else 0
+        if job.mode == "delsert":
+            outcome.deleted = len(self.users.keys() - users.keys())
         self.users = users
         self.outcomes[job.job_id] = outcome
         return outcome
@@ -224,10 +235,15 @@ def checked_values(job: Job, line: Line) -> dict[str, Any]:
     """
     if line.fault:
         raise RefusedError(line.fault)
-    values = values_of(line.cells)
+    cells = line.cells
+    if job.mode == "delete":  # nothing else is read
+        cells = {name: cell for name, cell in cells.items() if name == "email"}
+    values = values_of(cells)
     if values["email"] is None:
         raise RefusedError("KEY_MISSING")
-    if job.mode != "upsert":
+    if job.mode == "delete":
+        return values
+    if job.mode not in CHANGING:
         _check_complete(values)
     return values
 
@@ -238,12 +254,21 @@ def _apply_fit_line(
     values = checked_values(job, line)
     key = key_of(values)
     known = users.get(key)
-    if known and job.mode == "upsert":
+    if known and job.mode in CHANGING:
         _update(job, line, users, outcome, position)
+        return
+    if known and job.mode == "delete":
+        users.delete(key)
+        outcome.deleted += 1
+        return
+    if known and job.mode == "ignore":
+        outcome.unchanged += 1
         return
     if known:
         is_ours = known.job_id == job.job_id
         raise RefusedError("DUPLICATE_IN_FILE" if is_ours else "KEY_EXISTS")
+    if job.mode in ("update", "delete"):
+        raise RefusedError("NO_SUCH_USER")
     if job.mode == "upsert" and not is_complete(values):
         raise RefusedError("REQUIRED")
     opted_out = users.opted_out(key) if job.keeps_opt_outs else set[str]()

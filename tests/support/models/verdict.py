@@ -160,7 +160,8 @@ def assert_outcomes(env: Ground, expected: Mapping[int, Outcome]) -> None:
         if outcome.is_reverted:
             assert row["state"] == "REVERTED"
             continue
-        assert sum(counts) == row["lines"]
+        deleted = outcome.deleted if row["mode"] == "delete" else 0
+        assert sum(counts) + deleted == row["lines"]
         assert row["state"] == ("COMPLETED_WITH_ERRORS" if outcome.rejections else "COMPLETED")
     _assert_rejections(env, expected)
     assert notes_of(env) == {

@@ -33,8 +33,8 @@ def accounts() -> None:
 
     Only an account with the role admin may. The roles: reader sees everything; importer also
     imports, adds and changes users, and undoes its own jobs while nobody else has changed the
-    audience since; manager also replaces the audience (delsert); admin also deletes, undoes any
-    job, and does this.
+    audience since; manager also replaces the audience (delsert) and deletes by a file of keys;
+    admin also deletes users, undoes any job, and does this.
     """
 
 

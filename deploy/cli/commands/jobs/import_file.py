@@ -18,12 +18,14 @@ from deploy.api_client.retry import is_passing
 from deploy.api_client.upload import Upload, send, send_for_dry_run
 from deploy.cli.api_command import ApiCommand, call_options
 from deploy.cli.delimiter import Delimiter, shown_delimiter
-from deploy.cli.output.dry_run_preview import print_dry_run, replacement_text
+from deploy.cli.output.dry_run_preview import print_dry_run, removal_text
 from deploy.cli.output.error_file import write_error_file
 from deploy.cli.output.job_progress import follow_job, send_upload
 from deploy.cli.output.tables import output, plain, print_counts, print_json, progress_console
 from deploy.cli.session import CommandError, api
 from ingest_api.parsing.file_format import AUTO
+from schemas.events import JOB_MODES
+from schemas.rules.modes import REMOVING
 
 _NOT_ALL_LINES = 1
 _NOT_SURE = 1
@@ -57,6 +59,7 @@ class _ImportOptions:
         "rollcall import kunden.csv --phone-region DE --date-order DMY",
         "rollcall import users.csv --max-rejected 0   # all or nothing",
         "rollcall import all.csv --mode delsert --max-delete-percent 5",
+        "rollcall import left.csv --mode delete",
         "mysql … | rollcall import - --mode upsert --no-wait",
     ),
     exit_status={
@@ -73,10 +76,11 @@ class _ImportOptions:
 )
 @click.option(
     "--mode",
-    type=click.Choice(["insert", "upsert", "delsert"]),
+    type=click.Choice(JOB_MODES),
     default="insert",
     show_default=True,
-    help="insert adds, upsert adds and changes, delsert replaces the whole audience.",
+    help="insert adds, upsert adds and changes, update changes only, ignore adds and passes over "
+    "who is there, delsert replaces the whole audience, delete deletes the users of its keys.",
 )
 @click.option(
     "--delimiter",
@@ -90,7 +94,7 @@ class _ImportOptions:
 @click.option(
     "--blank-cells",
     type=click.Choice(["keep", "clear"]),
-    help="What a blank cell of an upsert does to a value that is there.  [default: keep]",
+    help="What a blank cell of an upsert or update does to a value that is there.  [default: keep]",
 )
 @click.option(
     "--phone-region",
@@ -105,8 +109,8 @@ class _ImportOptions:
 @click.option(
     "--max-delete-percent",
     type=click.FloatRange(0, 100),
-    help="Refuse a delsert that would remove more of the audience than this.  [default: the"
-    " server's, 50 unless set otherwise; 100 lifts the limit]",
+    help="Refuse a delsert or delete that would remove more of the audience than this.  [default:"
+    " the server's, 50 unless set otherwise; 100 lifts the limit]",
 )
 @click.option(
     "--max-rejected",
@@ -123,7 +127,7 @@ class _ImportOptions:
     "--yes",
     "is_sure",
     is_flag=True,
-    help="Don't ask before a delsert; only on a terminal is asked at all.",
+    help="Don't ask before a delsert or delete; only on a terminal is asked at all.",
 )
 @click.option(
     "--map",
@@ -187,28 +191,27 @@ def import_file(path: Path, *, url: str, **given: Any) -> None:
     own = {each.name: given.pop(each.name) for each in fields(_ImportOptions)}
     options = _ImportOptions(**own)
     _check(options)
-    if given["max_delete_percent"] is not None and given["mode"] != "delsert":
-        message = "--max-delete-percent is for --mode delsert; the other modes delete nobody."
+    if given["max_delete_percent"] is not None and given["mode"] not in REMOVING:
+        message = "--max-delete-percent is for --mode delsert or delete; others delete nobody."
         raise click.UsageError(message)
     with opened_file(path) as (file, name), api(url) as client:
         upload = Upload(file=file, name=name, **given)
         if options.dry_run:
             _try(client, upload, options)
-        elif options.is_sure or _may_replace(client, upload, options):
+        elif options.is_sure or _may_remove(client, upload, options):
             _import(client, upload, options)
         else:
             sys.exit(_NOT_SURE)
 
 
-def _may_replace(client: ApiClient, upload: Upload, options: _ImportOptions) -> bool:
-    """Ask before a delsert, with the numbers of a dry run, where there is somebody to be asked."""
-    if upload.mode != "delsert" or not sys.stdin.isatty():
+def _may_remove(client: ApiClient, upload: Upload, options: _ImportOptions) -> bool:
+    """Ask, with the numbers of a dry run, before users go, where there is somebody to be asked."""
+    if upload.mode not in REMOVING or not sys.stdin.isatty():
         return True
     answer = _dry_run(client, upload, options)
     if refusals := [str(each["message"]) for each in answer.get("refusedFor", ())]:
         raise CommandError("\n  ".join(["the file would be refused", *refusals]))
-    numbers = replacement_text(answer)
-    click.echo(f"{plain(upload.name)} replaces the whole audience: {numbers}", err=True)
+    click.echo(f"{plain(upload.name)} {removal_text(answer)}", err=True)
     return click.confirm("Go on?", err=True)
 
 

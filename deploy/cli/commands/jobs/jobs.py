@@ -27,10 +27,11 @@ from deploy.cli.output.tables import (
     progress_console,
 )
 from deploy.cli.session import api
+from schemas.events import JOB_MODES
 from schemas.log.job_states import JOB_STATES
 
 _STATUSES = "/batchinfo/status"
-_MODES = click.Choice(["insert", "upsert", "delsert"])
+_MODES = click.Choice(JOB_MODES)
 _SAID_AGAIN = ("dataType", "statusMessage")
 """What is the same of every job, and what the state and the counts say better."""
 _NOTE_COLUMNS = ("line", "column", "code", "reason")

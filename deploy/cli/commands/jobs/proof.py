@@ -10,7 +10,7 @@ from deploy.api_client.client import path_of
 from deploy.cli.api_command import ApiCommand, call_options
 from deploy.cli.output.tables import counted, output, print_json, print_line, print_table
 from deploy.cli.session import api
-from schemas.log.job_states import OUTCOMES
+from schemas.log.job_states import COUNTS, OUTCOMES
 
 _NOT_PROVEN = 1
 _PARTITION_COLUMNS = (
@@ -52,7 +52,9 @@ def proof(job_id: str, *, as_json: bool, url: str) -> None:
 
 def _print(answer: Mapping[str, Any]) -> None:
     console = output()
-    outcomes = " + ".join(f"{answer[name]} {name}" for name in OUTCOMES)
+    are_outcomes = sum(answer[name] for name in OUTCOMES) != answer["sum"]
+    names = COUNTS if are_outcomes else OUTCOMES
+    outcomes = " + ".join(f"{answer[name]} {name}" for name in names)
     print_line(console, f"Job {answer['id']}: {answer['state']}")
     print_line(console, f"{counted(answer['lines'], 'line')} = {outcomes}: {answer['sum']}")
     print_line(console, f"{counted(answer['eventsInLog'], 'event')} in the log")

@@ -61,7 +61,17 @@ def test_a_small_audience_may_be_replaced_by_default() -> None:
         named.check_removed(Removal(100, 100))
 
 
-@pytest.mark.parametrize("mode", ["insert", "upsert"])
+def test_a_delete_has_the_limit_of_users_who_go() -> None:
+    """How many of its keys nobody has is no sign of a wrong file."""
+    of_delete = limits_of(ImportOptions(mode_name="delete"), DEFAULTS)
+    assert of_delete.refusals(200, 200, Removal(1000, 500)) == []
+    (told,) = of_delete.refusals(200, 0, Removal(1000, 501))
+    assert "setting ROLLCALL_DELSERT_MAX_DELETE_PERCENT allows 50 %" in told.message
+    lifted = limits_of(ImportOptions(mode_name="delete", max_delete_percent=Decimal(100)), DEFAULTS)
+    assert lifted.are_none
+
+
+@pytest.mark.parametrize("mode", ["insert", "upsert", "update", "ignore"])
 def test_other_modes_have_only_the_limits_that_they_name(mode: str) -> None:
     """Of 0 none is rejected: all or nothing."""
     assert limits_of(ImportOptions(mode_name=mode), DEFAULTS).are_none

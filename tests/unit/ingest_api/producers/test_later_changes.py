@@ -100,6 +100,13 @@ def test_a_delsert_behind_the_letter_is_a_change_of_every_key() -> None:
     assert last(opened(72), opened(71, "delsert")) is None
 
 
+def test_a_line_of_a_job_that_deletes_is_a_change_of_its_key() -> None:
+    """It sets nothing, and its user is gone; a line of another job that sets nothing is none."""
+    named = row(job_id=72)
+    assert last(opened(72, "delete"), named, user_id=None) == 12
+    assert last(opened(72, "update"), named, user_id=None) is None
+
+
 def test_rows_of_passes_that_come_again_are_no_changes() -> None:
     """Nor are those of a job that is undone."""
     mine = row(job_id=71, last_name="A")

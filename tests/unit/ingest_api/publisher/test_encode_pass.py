@@ -16,7 +16,7 @@ from ingest_api.parsing.errors import FileFault
 from ingest_api.parsing.file_format import Limits
 from ingest_api.publisher.encode_pass import FilePass
 from schemas.codec import codec
-from schemas.events import AttributeColumn, RowRejected, UserRow
+from schemas.events import JOB_MODES, AttributeColumn, RowRejected, UserRow
 from schemas.log.passes import is_misattributed
 from schemas.log.topics import partition_of
 from tests.support.data.corpus.values import ATTRIBUTES
@@ -54,7 +54,7 @@ def expected_log(content: bytes, job: JobAccepted, partitions: int) -> Log:
 
 @given(
     st.integers(0, 10**6),
-    st.sampled_from(["insert", "upsert", "delsert"]),
+    st.sampled_from(JOB_MODES),
     st.integers(1, 7),
     st.sampled_from([200, 1000, 5000, 1 << 20]),
 )

@@ -26,6 +26,7 @@ from processor.decoding.decode_records import decode_records
 from processor.decoding.producer_rules import LogPartition
 from schemas.codec import codec
 from schemas.events import JobOpened, JobSealed, RowRejected, UserRow
+from schemas.rules.modes import MODES
 from tests.support.data.passes import MemoryRecord
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def a_pass(job_id: int, previous: int, rows: int, mode: JobMode = "insert") -> l
                 record_number=n + 1,
                 line=n + 2,
                 sequence=n,
-                mode=mode,
+                mode=MODES[mode].row_mode,
                 key=f"k{n}",
                 present=0,
                 occurred_at=NOW,

@@ -61,7 +61,7 @@ def test_the_bits_of_present() -> None:
 
 def _meaning_of_null(name: str) -> str:
     """As the statement has it by which the projection writes."""
-    return "left alone" if "IS NOT NULL" in CHANGED[name].as_string() else "cleared"
+    return "left alone" if "IS NOT NULL" in CHANGED[False][name].as_string() else "cleared"
 
 
 def test_every_reason_of_a_dead_letter_is_told() -> None:
