@@ -17,7 +17,7 @@ from schemas.config.environment import SettingsError, read
 from schemas.config.logs import configure_logging
 from schemas.config.unknown import warn_of_unknown_settings
 from schemas.runtime.essential import EXIT_FAILED, end_process_on_failure
-from schemas.runtime.process import EXIT_REFUSED
+from schemas.runtime.process import EXIT_REFUSED, EXIT_SETTINGS
 
 _log = structlog.stdlib.get_logger("rollcall.api")
 
@@ -49,7 +49,7 @@ def _serve() -> int:
         asyncio.run(serve(settings))
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
-        return 2
+        return EXIT_SETTINGS
     except LogMovedError as moved:
         start_again(moved)
     except LogMismatchError as error:

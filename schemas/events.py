@@ -235,6 +235,16 @@ class JobCancelled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UndoQueued:
+    """A ``JobReverted`` is to follow once the job has ended."""
+
+    job_id: int
+    attempt: str
+    requested_at: datetime
+    requested_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobStatus:
     """A full snapshot of a job; the higher ``version`` is the later.
 
@@ -274,6 +284,19 @@ class AttributeDefined:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PresetDefined:
+    """Options of uploads under a name; without options the name is free again.
+
+    Of several with one name the last counts.
+    """
+
+    name: str
+    options: dict[str, list[str]] | None
+    defined_at: datetime
+    defined_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogConfigured:
     """What a log was made for; of several the first counts."""
 
@@ -306,8 +329,10 @@ Event = (
     | JobReverted
     | JobRestored
     | JobCancelled
+    | UndoQueued
     | JobStatus
     | AttributeDefined
+    | PresetDefined
     | LogConfigured
     | LogMove
 )

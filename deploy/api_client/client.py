@@ -4,6 +4,7 @@ import contextlib
 import ssl
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import IO, Any, Self, cast
 from urllib.parse import quote, urlsplit
 
@@ -99,6 +100,18 @@ class ApiClient:
             return self._http.get("/health/ready").is_success
         except httpx2.TransportError:
             return False
+
+    def is_let_in(self) -> bool:
+        """Return whether the credentials are right.
+
+        Raises:
+            ApiError: the API could not be reached.
+        """
+        try:
+            self.get("/batchinfo/status", {"pageSize": 1})
+        except RefusedError as error:
+            return error.status != HTTPStatus.UNAUTHORIZED
+        return True
 
     def get(self, path: str, parameters: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Return the response to a GET; parameters that are None are left out."""

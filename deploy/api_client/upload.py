@@ -21,7 +21,7 @@ class Upload:
     """Open, with a position that can be moved, so that it can be sent again."""
     name: str
     mode: str
-    delimiter: str = "COMMA"
+    delimiter: str | None = "COMMA"
     charset: str | None = None
     blank_cells: str | None = None
     phone_region: str | None = None
@@ -30,6 +30,7 @@ class Upload:
     columns: tuple[str, ...] = ()
     """``Header=Field``."""
     unknown_columns: str | None = None
+    preset: str | None = None
     opt_ins: str | None = None
     max_rejected: int | None = None
     max_rejected_percent: float | None = None
@@ -97,16 +98,18 @@ def _post(
     return client.request(
         "POST",
         path,
-        headers={**(headers or {}), "DELIMITER": upload.delimiter},
+        headers=headers,
         # They go before the file, so that the server can refuse it before it has read it all.
-        data=_fields(upload),
+        data=options_of(upload),
         files={"uploadFile": (upload.name, _Metered(upload.file, advance), media_type)},
     )
 
 
-def _fields(upload: Upload) -> dict[str, str | list[str]]:
+def options_of(upload: Upload) -> dict[str, str | list[str]]:
+    """Return what is said of the upload, by the names that the API has."""
     given: dict[str, str | list[str] | None] = {
         "importType": upload.mode,
+        "DELIMITER": upload.delimiter,
         "blankCells": upload.blank_cells,
         "phoneRegion": upload.phone_region,
         "dateOrder": upload.date_order,
@@ -115,6 +118,7 @@ def _fields(upload: Upload) -> dict[str, str | list[str]]:
         "maxRejectedPercent": _number(upload.max_rejected_percent),
         "columns": list(upload.columns) or None,
         "unknownColumns": upload.unknown_columns,
+        "preset": upload.preset,
         "optIns": upload.opt_ins,
     }
     return {name: value for name, value in given.items() if value is not None}

@@ -51,6 +51,9 @@ class Running:
     """The file of the generated password; None where it was given."""
     log_dir: Path
     stack: LocalStack
+    services: Supervisor
+    is_password_right: bool
+    """False where it was changed after the account was made."""
 
 
 @contextlib.contextmanager
@@ -59,6 +62,7 @@ def running_rollcall(plan: Plan, console: Console) -> Generator[Running]:
 
     Raises:
         NotReadyError: The services did not become ready; their logs say why.
+        ServiceRefusedError: One can't run; starting it again would be in vain.
         PortInUseError: Another program listens on the port.
         DataDirInUseError: Another process uses the folder.
         JarError, JavaError, KafkaError, PostgresError: The stack cannot be started.
@@ -66,13 +70,9 @@ def running_rollcall(plan: Plan, console: Console) -> Generator[Running]:
     port = choose_port(plan.port)
     with LocalStack(plan.data_dir, console=console) as stack:
         password, password_path = admin_password(stack.data_dir)
-        settings = {
-            "ROLLCALL_KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap_servers,
-            "ROLLCALL_DATABASE_URL": stack.conninfo,
-            "ROLLCALL_HOST": HOST,
-            "ROLLCALL_PORT": str(port),
-            "ROLLCALL_ADMIN_PASSWORD": password,
-        }
+        settings = own_settings(stack.bootstrap_servers, stack.conninfo, port)
+        settings["ROLLCALL_ADMIN_PASSWORD"] = password
+        settings["ROLLCALL_WATCHED_FOLDER"] = str(stack.data_dir.path)
         environment = with_settings(stack.environment(), settings)
         log_dir = stack.data_dir.logs
         services = [
@@ -82,9 +82,19 @@ def running_rollcall(plan: Plan, console: Console) -> Generator[Running]:
         ]
         account = Account("admin", password)
         url = f"http://{HOST}:{port}"
-        with _supervised_servers(stack), Supervisor(services):
-            _wait_ready(url, account, log_dir)
-            yield Running(url, account, password_path, log_dir, stack)
+        with _supervised_servers(stack), Supervisor(services) as supervisor:
+            is_right = _wait_ready(url, account, log_dir, supervisor)
+            yield Running(url, account, password_path, log_dir, stack, supervisor, is_right)
+
+
+def own_settings(kafka: str, postgres: str, port: int) -> dict[str, str]:
+    """Return the settings of the services that the stack itself decides."""
+    return {
+        "ROLLCALL_KAFKA_BOOTSTRAP_SERVERS": kafka,
+        "ROLLCALL_DATABASE_URL": postgres,
+        "ROLLCALL_HOST": HOST,
+        "ROLLCALL_PORT": str(port),
+    }
 
 
 def choose_port(wanted: int | None) -> int:
@@ -124,11 +134,14 @@ def _supervised_servers(stack: LocalStack) -> Supervisor:
     )
 
 
-def _wait_ready(url: str, account: Account, log_dir: Path) -> None:
+def _wait_ready(url: str, account: Account, log_dir: Path, services: Supervisor) -> bool:
+    """Return, once an upload would be taken, whether the account gets in."""
     deadline_s = time.monotonic() + READY_TIMEOUT_S
     with ApiClient(url, account) as client:
         while not client.is_ready():
+            services.check()
             if time.monotonic() > deadline_s:
                 message = f"not ready after {READY_TIMEOUT_S:.0f} s; see the logs in {log_dir}"
                 raise NotReadyError(message)
             time.sleep(0.1)
+        return client.is_let_in()

@@ -46,7 +46,7 @@ def _service(
         environment={**environment, **checkout, "PYTHONUNBUFFERED": "1"},
         log_path=None if log_dir is None else log_dir / f"{name}.log",
     )
-    return Supervised(name, lambda: Child(spec))
+    return Supervised(name, lambda: Child(spec), is_ours=True)
 
 
 def _path_with(checkout: Path, environment: Mapping[str, str]) -> str:

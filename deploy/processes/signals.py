@@ -1,8 +1,9 @@
-"""Ends a long-running command in order on a signal."""
+"""Ends a long-running command in order, on a signal or where its services can't run."""
 
 import signal
 import sys
 import time
+from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
 
@@ -21,9 +22,15 @@ def exit_on_stop_signals() -> None:
             signal.signal(number, _exit)
 
 
-def wait_for_signal() -> NoReturn:
-    """Block until a signal raises in the main thread."""
+def wait_for_signal(*checks: Callable[[], None]) -> NoReturn:
+    """Block until a signal raises in the main thread, or a check does; each is called all the time.
+
+    Raises:
+        Exception: what a check has found.
+    """
     while True:
+        for check in checks:
+            check()
         # A signal that comes just before a wait begins does not end it: so none is without end.
         time.sleep(1)
 

@@ -3,9 +3,11 @@
 A process that dies is started again after a delay that doubles with each death in a row, so that
 one that cannot work (a wrong setting, a port in use) does not take the machine's time; one that
 ran for a while before it died is taken to be healthy and starts again soon.
+A service that ends because only a person can mend what it found is not started again:
+:meth:`Supervisor.check` says so.
 """
 
-import os
+import json
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -16,6 +18,7 @@ import structlog
 
 from deploy.processes.child import Child
 from schemas.runtime.essential import EssentialThread
+from schemas.runtime.process import EXIT_REFUSED, EXIT_SETTINGS
 
 FIRST_DELAY_S = 0.5
 LONGEST_DELAY_S = 30.0
@@ -24,6 +27,7 @@ HEALTHY_AFTER_S = 60.0
 STOP_TIMEOUT_S = 15.0
 
 _TICK_S = 0.1
+_LAST_BYTES = 16_384
 
 _log = structlog.stdlib.get_logger("rollcall.supervisor")
 
@@ -43,6 +47,10 @@ def failures_after_death(failures: int, *, ran_s: float) -> int:
     return 1 if ran_s >= HEALTHY_AFTER_S else failures + 1
 
 
+class ServiceRefusedError(Exception):
+    """A service has ended because of what starting it again can't mend; the message says what."""
+
+
 @dataclass(frozen=True, slots=True)
 class Supervised:
     """A process to keep running."""
@@ -52,6 +60,8 @@ class Supervised:
     """Starts it and returns at once; called in the supervisor's thread."""
     running: Child | None = None
     """The process, where it runs already."""
+    is_ours: bool = False
+    """Whether its exit codes are those of :mod:`schemas.runtime.process`."""
 
 
 @dataclass(slots=True)
@@ -61,6 +71,7 @@ class _Life:
     started_at_s: float = 0.0
     failures: int = 0
     start_at_s: float = 0.0
+    refusal: str | None = None
 
 
 @dataclass(slots=True)
@@ -84,6 +95,16 @@ class Supervisor:
         self._thread.daemon = False
         self._thread.start()
         return self
+
+    def check(self) -> None:
+        """Return where all processes run, or will be started again.
+
+        Raises:
+            ServiceRefusedError: one is not started again, because it would end the same way.
+        """
+        for life in self._lives:
+            if life.refusal is not None:
+                raise ServiceRefusedError(life.refusal)
 
     def __exit__(self, *_: object) -> None:
         """End all processes; none is left on return."""
@@ -112,7 +133,7 @@ class Supervisor:
 
 def _look_after(life: _Life, now_s: float) -> None:
     if life.child is None:
-        if now_s >= life.start_at_s:
+        if now_s >= life.start_at_s and life.refusal is None:
             _start(life, now_s)
         return
     status = life.child.poll()
@@ -127,10 +148,24 @@ def _look_after(life: _Life, now_s: float) -> None:
             output=str(life.child.spec.log_path or "above"),
         )
         life.child.kill()  # its own children, which may still hold its port
+        if life.supervised.is_ours and status in {EXIT_REFUSED, EXIT_SETTINGS}:
+            life.refusal = f"{life.supervised.name} can't run: {_last_words(life.child)}"
         _plan_restart(life, now_s, ran_s)
-        if status == os.EX_CONFIG:
-            # It has refused to start: until a person acts it only would again.
-            life.start_at_s = now_s + LONGEST_DELAY_S
+
+
+def _last_words(child: Child) -> str:
+    """Return the reason that the process gave, the last of what it wrote."""
+    path = child.spec.log_path
+    if path is None:
+        return "it has said why above."
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _LAST_BYTES))
+        lines = file.read().decode(errors="replace").split("\n")
+    last = next((line for line in reversed(lines) if line.strip()), "")
+    try:
+        return str(json.loads(last)["reason"])
+    except (ValueError, KeyError, TypeError):
+        return last
 
 
 def _start(life: _Life, now_s: float) -> None:

@@ -23,16 +23,18 @@ from ingest_api.auth.api_tokens import ApiTokens
 from ingest_api.auth.authenticator import Authenticator
 from ingest_api.auth.jwt_verifier import JwtVerifier
 from ingest_api.auth.login_rate_limit import LoginLimits
-from ingest_api.auth.middleware import account_of, authenticate, is_public
+from ingest_api.auth.middleware import authenticate, check_role, is_public
 from ingest_api.auth.password_hashing import PasswordHashing
 from ingest_api.auth.token_routes import add_token_routes
 from ingest_api.dry_runs.service import DryRuns
 from ingest_api.errors import IngestError
 from ingest_api.event_log.job_events import JobLog
+from ingest_api.export.job_results import JobResults
 from ingest_api.export.person import PersonReader
-from ingest_api.export.routes import add_export_route, add_person_route
+from ingest_api.export.routes import add_export_route, add_person_route, add_result_route
 from ingest_api.imports.accept_upload import UploadAcceptance
-from ingest_api.imports.routes import add_import_route
+from ingest_api.imports.operations import PRESET_OPTIONS
+from ingest_api.imports.routes import BoundedUploads, add_import_routes
 from ingest_api.jobs.error_routes import add_error_routes
 from ingest_api.jobs.errors import ErrorReader
 from ingest_api.jobs.status_routes import add_job_routes
@@ -45,6 +47,8 @@ from ingest_api.openapi.routes import add_description_routes
 from ingest_api.openapi.unknown_names import refuse_unknown_parameters
 from ingest_api.postgres.pool import Database
 from ingest_api.postgres.row_stream import RowStreams
+from ingest_api.presets.presets import Presets
+from ingest_api.presets.routes import add_preset_routes
 from ingest_api.projections.registry import InstanceRegistry
 from ingest_api.projections.routes import add_projection_routes
 from ingest_api.proofs.proof import JobProofs
@@ -52,6 +56,7 @@ from ingest_api.proofs.routes import add_proof_route
 from ingest_api.publisher.consumer_lag import ConsumerLag
 from ingest_api.undo.own_undo import OwnUndo
 from ingest_api.undo.preview import UndoPreviews
+from ingest_api.undo.queue import UndoQueue
 from ingest_api.undo.routes import add_undo_routes
 from ingest_api.undo.undo import Undo
 from ingest_api.uploads.concurrency_limit import ConcurrencyLimit
@@ -90,8 +95,10 @@ class Parts:
     job_reader: JobReader
     job_watch: JobWatch
     job_proofs: JobProofs
+    job_results: JobResults
     undo: Undo
     undo_previews: UndoPreviews
+    undo_queue: UndoQueue
     error_reader: ErrorReader
     user_reader: UserReader
     instances: InstanceRegistry
@@ -147,8 +154,10 @@ def make_parts(settings: ApiSettings) -> Parts:
         job_reader=jobs,
         job_watch=JobWatch(jobs, most_watchers=settings.event_streams),
         job_proofs=JobProofs(database, log_reader, schemas),
+        job_results=JobResults(log_reader, schemas),
         undo=Undo(database, job_log, jobs, log_start),
         undo_previews=UndoPreviews(database),
+        undo_queue=UndoQueue(job_log, jobs),
         error_reader=ErrorReader(database, job_log.ledger.reverts),
         user_reader=UserReader(database, shared.reconciliation_key),
         instances=instances,
@@ -168,10 +177,7 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
     app.config.MOTD = False
     app.config.FALLBACK_ERROR_FORMAT = "json"
     api = Blueprint("api", url_prefix=BASE_PATH)
-    limits = BodyLimits(parts.settings.max_upload_bytes, parts.settings.body_idle_timeout_s)
-    add_import_route(
-        api, parts.uploads, database=parts.database, concurrency=parts.concurrency, limits=limits
-    )
+    _add_routes_of_imports(api, parts)
     parts.user_writes.add_routes(api)
     parts.producers.add_routes(api)
     _add_routes_of_jobs(api, parts)
@@ -183,7 +189,7 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
     shared = parts.settings.shared
     progress = ConsumerLag(shared.kafka, shared.topics.user_events, shared.group)
     readiness = Readiness(
-        shared.topics, parts.job_log, parts.database, parts.startup, progress=progress
+        parts.settings, parts.job_log, parts.database, parts.startup, progress=progress
     )
     add_health_routes(public, readiness)
     add_description_routes(public, parts.settings.shared)
@@ -193,12 +199,23 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
     return app
 
 
+def _add_routes_of_imports(api: Blueprint, parts: Parts) -> None:
+    limits = BodyLimits(parts.settings.max_upload_bytes, parts.settings.body_idle_timeout_s)
+    presets = Presets(parts.job_log, PRESET_OPTIONS)
+    definitions = parts.user_writes.attributes
+    add_import_routes(
+        api, parts.uploads, definitions, presets, limits=BoundedUploads(parts.concurrency, limits)
+    )
+    add_preset_routes(api, presets)
+
+
 def _add_routes_of_jobs(api: Blueprint, parts: Parts) -> None:
     add_job_routes(api, parts.job_log, parts.job_reader, parts.job_watch)
     add_proof_route(api, parts.job_log, parts.job_proofs)
     own_undo = OwnUndo(parts.database, parts.job_log)
     add_undo_routes(api, parts.job_log, parts.undo, parts.undo_previews, own_undo=own_undo)
     add_error_routes(api, parts.job_log, parts.error_reader, parts.database)
+    add_result_route(api, parts.job_results, parts.row_streams, parts.job_log)
 
 
 def _add_routes_of_the_audience(api: Blueprint, parts: Parts) -> None:
@@ -236,7 +253,7 @@ def _check_call(request: Request[Any, Any]) -> None:
     if operation is None:
         return
     if operation.role is not None:
-        account_of(request, operation.role)
+        check_role(request, operation.role)
     refuse_unknown_parameters(operation, query_values(request))
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ingest_api.app.stall_detector import StallDetector
 from ingest_api.errors import LogUnavailableError, StoreUnavailableError
@@ -12,18 +13,24 @@ from ingest_api.openapi import response_types
 from ingest_api.openapi.described import Answered, described
 from ingest_api.openapi.operation import Operation, answer
 from ingest_api.web.dates import has_read_model
+from schemas.runtime.disk import Disk
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from sanic import Blueprint, Request
 
+    from ingest_api.app.settings import ApiSettings
     from ingest_api.app.startup import Startup
     from ingest_api.event_log.job_events import JobLog
     from ingest_api.postgres.pool import Database
     from ingest_api.publisher.consumer_lag import ConsumerLag
-    from schemas.log.topics import Topics
 
 _KEPT_S: Final = 0.5
 """Anybody may ask, so the answer is kept a moment instead of asking Kafka each time."""
+_ANSWER_S: Final = 1.8
+_NO_KAFKA: Final = "Kafka doesn't answer."
+_NO_POSTGRES: Final = "Postgres doesn't answer."
 _STATE: Final = "SELECT state FROM public.jobs WHERE job_id = %(job_id)s"
 _LIVE: Final = Operation(
     summary="Whether the process answers",
@@ -47,7 +54,7 @@ class Readiness:
 
     def __init__(
         self,
-        topics: Topics,
+        settings: ApiSettings,
         job_log: JobLog,
         database: Database,
         startup: Startup,
@@ -56,23 +63,52 @@ class Readiness:
     ) -> None:
         self._progress = progress
         self._stall_detector = StallDetector()
-        self._topics = topics
+        self._topics = settings.shared.topics
+        self._folder = Path(settings.watched_folder) if settings.watched_folder else None
         self._job_log = job_log
         self._database = database
         self._startup = startup
-        self._reasons: list[str] = []
+        self._found: dict[str, list[str]] = {}
         self._checked_at_s = -_KEPT_S
         self._lock = asyncio.Lock()
+        self._asking = set[asyncio.Task[list[str]]]()
 
-    async def reasons(self) -> list[str]:
-        """Return why an upload would not be accepted and processed; empty where it would."""
+    async def reasons(self) -> dict[str, list[str]]:
+        """Return, by component, why an upload would not be accepted and processed.
+
+        It answers in time also where something is frozen.
+        """
         async with self._lock:
             if time.monotonic() - self._checked_at_s > _KEPT_S:
-                of_kafka, of_postgres = await asyncio.gather(self._kafka(), self._postgres())
-                self._reasons = [*self._startup.reasons(), *of_kafka, *of_postgres]
-                self._reasons += [] if self._reasons else await self._stalled()
+                self._found = await self._checked()
                 self._checked_at_s = time.monotonic()
-            return self._reasons
+            return self._found
+
+    async def _checked(self) -> dict[str, list[str]]:
+        end_s = time.monotonic() + _ANSWER_S
+        kafka, postgres = await asyncio.gather(
+            self._within(end_s, self._kafka(), self._job_log.held_up_by or _NO_KAFKA),
+            self._within(end_s, self._postgres(), _NO_POSTGRES),
+        )
+        found = {"kafka": kafka, "postgres": postgres, "setup": self._startup.reasons()}
+        if self._folder is not None:
+            found["disk"] = _disk_reasons(self._folder)
+        is_well = not any(found.values())
+        found["jobs"] = await self._within(end_s, self._stalled(), None) if is_well else []
+        return found
+
+    async def _within(
+        self, end_s: float, check: Coroutine[Any, Any, list[str]], otherwise: str | None
+    ) -> list[str]:
+        """Return the check's reasons; one that has not come by then is not waited for."""
+        task = asyncio.create_task(check)
+        self._asking.add(task)
+        task.add_done_callback(self._asking.discard)
+        done, _ = await asyncio.wait({task}, timeout=max(0.0, end_s - time.monotonic()))
+        if done:
+            return task.result()
+        task.cancel()
+        return [otherwise] if otherwise else []
 
     async def _kafka(self) -> list[str]:
         try:
@@ -81,14 +117,14 @@ class Readiness:
             if not missing:
                 await self._job_log.catch_up()
         except LogUnavailableError:
-            return [self._job_log.held_up_by or "Kafka doesn't answer."]
+            return [self._job_log.held_up_by or _NO_KAFKA]
         return [f"The topic {name} is missing." for name in missing]
 
     async def _postgres(self) -> list[str]:
         try:
             is_there = await has_read_model(self._database)
         except StoreUnavailableError:
-            return ["Postgres doesn't answer."]
+            return [_NO_POSTGRES]
         return [] if is_there else ["No processor has made the read model yet."]
 
     async def _stalled(self) -> list[str]:
@@ -113,6 +149,15 @@ class Readiness:
         return job_id if is_open else None
 
 
+def _disk_reasons(folder: Path) -> list[str]:
+    try:
+        disk = Disk.of(folder)
+    except OSError as error:
+        return [f"The folder {folder}, ROLLCALL_WATCHED_FOLDER, can't be read: {error.strerror}."]
+    fault = disk.fault() if disk.is_full else None
+    return [fault] if fault else []
+
+
 def add_health_routes(public: Blueprint, readiness: Readiness) -> None:
     """Add the routes below ``/health``."""
 
@@ -124,9 +169,18 @@ def add_health_routes(public: Blueprint, readiness: Readiness) -> None:
     @public.get("/health/ready", ctx_public=True)
     @described(_READY)
     async def ready(_request: Request[Any, Any]) -> Answered:
-        reasons = await readiness.reasons()
-        status = "waiting" if reasons else "ready"
-        body = response_types.Readiness(status=status, reasons=reasons)
+        found = await readiness.reasons()
+        components = [
+            response_types.Component(name=name, status=_status_of(reasons), reasons=reasons)
+            for name, reasons in found.items()
+        ]
+        reasons = [reason for component in components for reason in component.reasons]
+        status = _status_of(reasons)
+        body = response_types.Readiness(status=status, reasons=reasons, components=components)
         return Answered(body, status=503 if reasons else 200)
 
     _ = live, ready
+
+
+def _status_of(reasons: list[str]) -> Literal["ready", "waiting"]:
+    return "waiting" if reasons else "ready"

@@ -71,6 +71,7 @@ async def serve(settings: ApiSettings) -> None:
         essential_task(parts.job_log.until_moved(), "log-moved"),
         essential_task(parts.startup.run(), "start"),
         essential_task(parts.user_writes.run(), "write-outcomes"),
+        essential_task(parts.undo_queue.run(), "queued-undos"),
     ]
     try:
         await server.serve()

@@ -40,6 +40,9 @@ class ApiSettings(Section, frozen=True, kw_only=True):
     event_streams: Annotated[
         int, whole(1, 3000, "of job statuses, open at once; the next: 503")
     ] = 500
+    watched_folder: Annotated[
+        str, text("folder of Kafka's or Postgres' data here; readiness tells when its disk is full")
+    ] = ""
     auth: AuthSettings
     limits: Limits
     delsert: DelsertLimits

@@ -39,7 +39,7 @@ class UserWriteParts:
             reconciliation_key=shared.reconciliation_key,
             timeout_s=settings.write_timeout_s,
         )
-        self._attributes = AttributeDefinitions(
+        self.attributes = AttributeDefinitions(
             database,
             self._log,
             reconciliation_key=shared.reconciliation_key,
@@ -52,7 +52,7 @@ class UserWriteParts:
         """Add all routes of these parts."""
         add_user_write_routes(api, self._writes)
         add_history_route(api, self.history)
-        add_attribute_routes(api, self._attributes)
+        add_attribute_routes(api, self.attributes)
 
     async def run(self) -> None:
         """Follow the outcomes of writes until cancelled."""

@@ -71,7 +71,7 @@ def add_diff_route(api: Blueprint, points: AsOfParameters, reads: DiffReads) -> 
     @api.get("/audience/diff")
     @described(AUDIENCE_DIFF)
     async def audience_diff(request: Request[Any, Any]) -> Answered | None:
-        account = account_of(request, "reader").name
+        account = account_of(request).name
         page = _page(request)
         media_type = preferred(header_values(request, "accept"), (JSON, *_STREAMED)) or JSON
         both = [await points.point(request, name) for name in ("from", "to")]

@@ -65,6 +65,7 @@ class AsOfParameters:
         point = read_point(name, values, now=datetime.now(UTC), allows_now=allows_now)
         if point.job_id is not None:
             job = await job_named(request, self._job_log, str(point.job_id))
-            if (await self._jobs.view(job)).is_running:
+            view = await self._jobs.view(job)
+            if view.is_running or view.finished_at is None:
                 raise ConflictError(JOB_RUNS)
         return point

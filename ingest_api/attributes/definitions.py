@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, LiteralString
 
+from ingest_api.attributes.queries import select_attributes
 from ingest_api.errors import (
     ConflictError,
     Detail,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
     from ingest_api.event_log.user_events import UserLog
     from ingest_api.postgres.pool import Connection, Database
+    from schemas.rules.attributes import Attribute
 
     Row = dict[str, Any]
 
@@ -121,6 +123,18 @@ class AttributeDefinitions:
             StoreUnavailableError: Postgres doesn't answer.
         """
         return await self._database.select_projected(self._SELECT)
+
+    async def usable(self) -> tuple[Attribute, ...]:
+        """Return the same as rules know them.
+
+        Raises:
+            StoreUnavailableError: Postgres doesn't answer within some seconds.
+        """
+        return await select_attributes(self._database)
+
+    async def define_text(self, name: str, *, account: str) -> None:
+        """Define an attribute of text without an index, as :meth:`define` does."""
+        await self.define(AttributeBody(name=name, type="string", is_indexed=False), account)
 
     async def define(self, body: AttributeBody, account: str) -> None:
         """Define the attribute, and wait until every partition knows it; idempotent.

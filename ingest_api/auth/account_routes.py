@@ -54,14 +54,12 @@ def _add_reads(api: Blueprint, accounts: Accounts) -> None:
     @api.get("/admin/accounts")
     @described(LIST_ACCOUNTS)
     async def account_page(request: Request[Any, Any]) -> AccountPage:
-        account_of(request, "admin")
         total, rows = await accounts.select_page(page_of(request))
         return AccountPage(total, [_shown(row) for row in rows])
 
     @api.get("/admin/accounts/<name:str>")
     @described(SHOW_ACCOUNT)
-    async def account(request: Request[Any, Any], name: str) -> AccountShown:
-        account_of(request, "admin")
+    async def account(_request: Request[Any, Any], name: str) -> AccountShown:
         return _shown(await accounts.fetch(_name_in(name)))
 
     _ = account_page, account
@@ -71,7 +69,7 @@ def _add_changes(api: Blueprint, accounts: Accounts, authenticator: Authenticato
     @api.post("/admin/accounts", stream=True)
     @described(ADD_ACCOUNT)
     async def add_account(request: Request[Any, Any]) -> AccountAnswer:
-        by = account_of(request, "admin")
+        by = account_of(request)
         body = await json_body(request, NewAccount)
         check_field("name", name_fault(body.name))
         _check_password(body.password)
@@ -85,7 +83,7 @@ def _add_changes(api: Blueprint, accounts: Accounts, authenticator: Authenticato
     @api.put("/admin/accounts/<name:str>", stream=True)
     @described(CHANGE_ACCOUNT)
     async def change_account(request: Request[Any, Any], name: str) -> AccountAnswer:
-        by = account_of(request, "admin")
+        by = account_of(request)
         body = await json_body(request, ChangedAccount)
         name = _name_in(name)
         if body.role is None and body.password is None:
@@ -109,7 +107,7 @@ def _add_deletion(api: Blueprint, accounts: Accounts, authenticator: Authenticat
     @api.route("/admin/accounts/<name:str>/delete", methods=["POST"], ignore_body=True)
     @described(DELETE_ACCOUNT)
     async def delete_account(request: Request[Any, Any], name: str) -> AccountAnswer:
-        by = account_of(request, "admin")
+        by = account_of(request)
         name = _name_in(name)
         await accounts.delete(name)
         authenticator.invalidate()

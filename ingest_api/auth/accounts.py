@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final, LiteralString, cast
 
+import structlog
+
 from ingest_api.auth.credential_cache import AuthResult
 from ingest_api.errors import ConflictError, LimitReachedError, NotFoundError
 from ingest_api.web.roles import Account
@@ -25,10 +27,17 @@ if TYPE_CHECKING:
     from ingest_api.web.roles import Role
 
 ADMIN: Final = "admin"
+_FIRST_ACCOUNT: Final = (
+    "start once with ROLLCALL_ADMIN_PASSWORD, or run `rollcall accounts reset-password admin`"
+)
+_RESET: Final = (
+    "it counts where there is no account yet; `rollcall accounts reset-password admin` sets another"
+)
 LOGIN_TIMEOUT_S: Final = 5.0
 UNKNOWN_ACCOUNT: Final = "There is no account with this name"
 NAME_TAKEN: Final = "There is already an account with this name"
 LAST_ADMIN: Final = "The last administrator can't be deleted or given a lower role"
+_log = structlog.stdlib.get_logger("rollcall.api")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,38 +63,36 @@ class Accounts:
         """Set once the tables of accounts and tokens are there."""
 
     async def prepare(self, admin_password: str) -> None:
-        """Make the API's own tables, and the account ``admin`` with this password if one is given.
+        """Make the API's own tables; where there is no account, ``admin`` with this password.
 
-        The same password again changes nothing, so what administrators have changed since
-        survives a restart.
+        Later the password is only compared: what administrators have changed survives a restart.
         """
         ddl = resources.files("ingest_api.auth").joinpath("tables.sql").read_text()
         async with self._database.transaction() as connection:
             await connection.execute(cast("LiteralString", ddl))
         if admin_password:
-            await self._set_admin(admin_password)
+            await self._make_first(admin_password)
+        elif not await self._database.select(self._SELECT_ANY):
+            _log.warning("there is no account, so no password gets in", remedy=_FIRST_ACCOUNT)
         self.prepared.set()
 
-    _SELECT_ADMIN_SETTING: Final = "SELECT password_hash FROM rollcall_api.admin_setting"
-    _STORE_ADMIN: Final = """
-    INSERT INTO rollcall_api.account (name, role, password_hash) VALUES (%s, 'admin', %s)
-    ON CONFLICT (name) DO UPDATE
-    SET password_hash = EXCLUDED.password_hash, role = EXCLUDED.role, modified_at = now()
-    """
-    _STORE_ADMIN_SETTING: Final = """
-    INSERT INTO rollcall_api.admin_setting (password_hash) VALUES (%s)
-    ON CONFLICT (is_only_row) DO UPDATE SET password_hash = EXCLUDED.password_hash
+    _SELECT_ANY: Final = "SELECT FROM rollcall_api.account LIMIT 1"
+    _INSERT_FIRST: Final = """
+    INSERT INTO rollcall_api.account (name, role, password_hash)
+    SELECT %s, 'admin', %s WHERE NOT EXISTS (SELECT FROM rollcall_api.account)
+    ON CONFLICT (name) DO NOTHING
     """
 
-    async def _set_admin(self, admin_password: str) -> None:
-        applied = await self._database.select(self._SELECT_ADMIN_SETTING)
-        known_hash = applied[0]["password_hash"] if applied else self._passwords.dummy_hash
-        if await self._passwords.is_right(known_hash, admin_password, "setting"):
+    async def _make_first(self, password: str) -> None:
+        admin = await self._database.select(self._SELECT_LOGIN, (ADMIN,))
+        known_hash = admin[0]["password_hash"] if admin else self._passwords.dummy_hash
+        if await self._passwords.is_right(known_hash, password, "setting"):
             return
-        hashed = await self._passwords.hash(admin_password)
+        hashed = await self._passwords.hash(password)
         async with self._database.transaction() as connection:
-            await connection.execute(self._STORE_ADMIN, (ADMIN, hashed))
-            await connection.execute(self._STORE_ADMIN_SETTING, (hashed,))
+            made = await connection.execute(self._INSERT_FIRST, (ADMIN, hashed))
+        if not made.rowcount:
+            _log.info("ROLLCALL_ADMIN_PASSWORD is not that of admin", remedy=_RESET)
 
     _SELECT_LOGIN: Final = """
     SELECT name, role, password_hash FROM rollcall_api.account WHERE name = %s

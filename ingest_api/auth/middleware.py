@@ -51,13 +51,17 @@ async def authenticate(
     context_of(request).account = account.name
 
 
-def account_of(request: Request[Any, Any], role: Role) -> Account:
-    """Return the request's account, which must have this role or a higher one.
+def account_of(request: Request[Any, Any]) -> Account:
+    """Return the request's account; it has the role of the operation, or a higher one."""
+    account: Account = request.ctx.account
+    return account
+
+
+def check_role(request: Request[Any, Any], role: Role) -> None:
+    """Refuse an account whose role is too low.
 
     Raises:
-        RoleTooLowError: it hasn't.
+        RoleTooLowError: it is.
     """
-    account: Account = request.ctx.account
-    if not account.may(role):
+    if not account_of(request).may(role):
         raise role_too_low(role)
-    return account

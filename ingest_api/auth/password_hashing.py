@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
 _T = TypeVar("_T")
+_HASHER: Final = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 _THREADS: Final = 2
 _MOST_WAITING: Final = 128
 """At two times 20 to 40 a second, the last of them waits two or three seconds."""
@@ -32,11 +33,10 @@ class PasswordHashing:
     """Hashes and checks passwords in threads of its own; used from one event loop."""
 
     def __init__(self, most_waiting: int = _MOST_WAITING) -> None:
-        self._hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="argon2")
         self._most_waiting = most_waiting
         self._waiting: Counter[str] = Counter()
-        self.dummy_hash: Final = self._hasher.hash(secrets.token_hex(16))
+        self.dummy_hash: Final = hash_password(secrets.token_hex(16))
         """Of a password that nobody knows: a name without an account costs the same work."""
 
     async def is_right(self, hashed: str, password: str, address: str) -> bool:
@@ -47,11 +47,11 @@ class PasswordHashing:
             LimitReachedError: too many of this address do.
         """
         with self._place(address):
-            return await self._in_thread(self._verify, hashed, password)
+            return await self._in_thread(_is_right, hashed, password)
 
     async def hash(self, password: str) -> str:
         """Return a new hash of the password."""
-        return await self._in_thread(self._hasher.hash, password)
+        return await self._in_thread(hash_password, password)
 
     def close(self) -> None:
         """End the threads."""
@@ -75,11 +75,17 @@ class PasswordHashing:
             self._waiting[address] -= 1
             self._waiting += Counter()  # drops addresses that have none left
 
-    def _verify(self, hashed: str, password: str) -> bool:
-        try:
-            return self._hasher.verify(hashed, password)
-        except (VerificationError, InvalidHashError):
-            return False
+
+def hash_password(password: str) -> str:
+    """Return a new hash of the password; it takes some hundredths of a second."""
+    return _HASHER.hash(password)
+
+
+def _is_right(hashed: str, password: str) -> bool:
+    try:
+        return _HASHER.verify(hashed, password)
+    except (VerificationError, InvalidHashError):
+        return False
 
 
 def generated_password() -> str:

@@ -54,7 +54,7 @@ def _is_key_url(text: str) -> bool:
 AdminPassword = Annotated[
     str,
     secret(
-        "password of the account `admin`, made or changed at the start;"
+        "password of the account `admin`, which is made at the start where there is no account;"
         " `up` generates one where none is given",
         fault=_admin_password_fault,
     ),

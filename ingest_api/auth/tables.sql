@@ -12,12 +12,6 @@ CREATE TABLE IF NOT EXISTS rollcall_api.account (
     modified_at timestamptz NOT NULL DEFAULT now()
 );
 
--- The password of ROLLCALL_ADMIN_PASSWORD that was last given to the account admin.
-CREATE TABLE IF NOT EXISTS rollcall_api.admin_setting (
-    is_only_row boolean PRIMARY KEY DEFAULT true CHECK (is_only_row),
-    password_hash text NOT NULL CHECK (password_hash LIKE '$argon2id$%')
-);
-
 -- A token's secret has 256 random bits, so a plain hash of it can't be guessed back.
 CREATE TABLE IF NOT EXISTS rollcall_api.token (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

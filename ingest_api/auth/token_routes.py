@@ -43,14 +43,13 @@ def add_token_routes(api: Blueprint, tokens: ApiTokens, authenticator: Authentic
     @api.get("/admin/tokens")
     @described(LIST_TOKENS)
     async def token_page(request: Request[Any, Any]) -> TokenPage:
-        account_of(request, "admin")
         total, rows = await tokens.select_page(page_of(request))
         return TokenPage(total, [_shown(row) for row in rows])
 
     @api.post("/admin/tokens", stream=True)
     @described(ADD_TOKEN)
     async def add_token(request: Request[Any, Any]) -> TokenAdded:
-        by = account_of(request, "admin")
+        by = account_of(request)
         body = await json_body(request, NewToken)
         check_field("name", name_fault(body.name))
         made = await tokens.add(Account(body.name, body.role), by.name, body.expires_in_days)
@@ -62,7 +61,7 @@ def add_token_routes(api: Blueprint, tokens: ApiTokens, authenticator: Authentic
     @api.route("/admin/tokens/<token_id:str>/delete", methods=["POST"], ignore_body=True)
     @described(DELETE_TOKEN)
     async def delete_token(request: Request[Any, Any], token_id: str) -> TokenDeleted:
-        by = account_of(request, "admin")
+        by = account_of(request)
         number = whole_number(token_id)
         if number is None:
             raise NotFoundError(UNKNOWN_TOKEN)

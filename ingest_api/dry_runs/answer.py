@@ -115,6 +115,7 @@ class DryRunAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     do is not seen.
     ``noted_by`` counts cells that would not be taken as they stand, as a job's notes.
     ``refused_for`` are the default limits that the upload itself would be refused for.
+    ``new_attributes`` would be defined.
     """
 
     dry_run: bool = True
@@ -134,6 +135,7 @@ class DryRunAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     rejected_by: list[FaultCount]
     notes: list[str]
     noted_by: list[FaultCount]
+    new_attributes: list[str] = []
 
 
 def rejected_lines(compared: ComparisonResult, lines: ComparedLines) -> int:

@@ -37,11 +37,11 @@ if TYPE_CHECKING:
     from ingest_api.event_log.ledger import Decision
     from schemas.clients.event_schemas import EventSchemas
     from schemas.clients.topic_follower import LoggedEvent
-    from schemas.events import JobAccepted, JobRestored
-    from schemas.log.reverts import Revert, RevertDecision
+    from schemas.events import JobAccepted, PresetDefined
+    from schemas.log.reverts import ChangeEvent, RevertDecision
     from schemas.log.topics import Topic
 
-    _Attempt = JobAccepted | JobRestored | Revert
+    _Attempt = JobAccepted | ChangeEvent
 
 Acceptance = Literal["accepted", "same", "conflict", "voided", "unknown"]
 """A ledger's decision, or ``unknown`` where the log could not be read."""
@@ -111,7 +111,7 @@ class JobLog:
             decision = self.ledger.decision(event.job_id, event.attempt)
         return decision or "unknown"
 
-    async def change(self, event: Revert | JobRestored) -> RevertOutcome:
+    async def change(self, event: ChangeEvent) -> RevertOutcome:
         """Append the event and wait for the log's decision, as :meth:`accept` does."""
         if not await self._has_started():
             return "voided"
@@ -119,6 +119,16 @@ class JobLog:
         if await self._is_settled(event):
             decision = self.ledger.reverts.decision(event.job_id, event.attempt)
         return decision or "unknown"
+
+    async def define(self, event: PresetDefined) -> None:
+        """Append the event, and wait until it has been read.
+
+        Raises:
+            LogUnavailableError: it isn't known whether it is in the log.
+        """
+        if not await self._has_started():
+            raise LogUnavailableError(f"{self._topic} is not followed yet")
+        await self._read_past(await self._append(event, event.name))
 
     async def _has_started(self) -> bool:
         """Wait a little for :meth:`start`; before it nothing is appended, as no outcome is read."""
@@ -138,17 +148,18 @@ class JobLog:
 
     async def _append_or_void(self, event: _Attempt) -> int:
         try:
-            return await self._append(event)
+            return await self._append(event, str(event.job_id))
         except LogUnavailableError:
             self._appender.discard()
-            return await self._append(JobVoided(job_id=event.job_id, attempt=event.attempt))
+            voided = JobVoided(job_id=event.job_id, attempt=event.attempt)
+            return await self._append(voided, str(event.job_id))
 
-    async def _append(self, event: _Attempt | JobVoided) -> int:
+    async def _append(self, event: _Attempt | JobVoided | PresetDefined, key: str) -> int:
         return await self._appender.append(
             Record(
                 topic=self._topic,
                 partition=0,
-                key=str(event.job_id).encode(),
+                key=key.encode(),
                 value=encode(event),
             )
         )

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, Literal
 
-from schemas.events import NO_JOB, JobAccepted, JobVoided
+from schemas.events import NO_JOB, JobAccepted, JobVoided, PresetDefined
 from schemas.log.moves import LogMoves
 from schemas.log.reverts import Reverts
 from schemas.log.storable import violation
@@ -58,6 +58,8 @@ class JobLedger:
         self._by_id: dict[int, LedgerJob] = {}
         self._decisions: dict[tuple[int, str], Decision] = {}
         self.moves = LogMoves()
+        self.presets: dict[str, PresetDefined] = {}
+        """Those that there are, by name."""
 
     @property
     def jobs(self) -> Sequence[LedgerJob]:
@@ -91,6 +93,8 @@ class JobLedger:
         self.next_offset = offset + 1
         counts = self.moves.apply(event) and violation(event) is None
         self.reverts.apply(offset, event)
+        if isinstance(event, PresetDefined) and counts:
+            self._define(event)
         if not isinstance(event, (JobAccepted, JobVoided)):
             return
         attempt = (event.job_id, event.attempt)
@@ -102,6 +106,12 @@ class JobLedger:
             self._decisions[attempt] = "voided"
         else:
             self._decisions[attempt] = self._accept(offset, event)
+
+    def _define(self, event: PresetDefined) -> None:
+        if event.options is None:
+            self.presets.pop(event.name, None)
+        else:
+            self.presets[event.name] = event
 
     def _accept(self, offset: int, event: JobAccepted) -> Decision:
         first = self._by_id.get(event.job_id)

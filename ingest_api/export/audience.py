@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Final, Literal, LiteralString
+from typing import TYPE_CHECKING, Any, Final, LiteralString
 
 import pyarrow as pa
 
@@ -24,11 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ingest_api.export.columns import Column
+    from ingest_api.formats.tables import Format
     from ingest_api.postgres.pool import BlockingReader
     from ingest_api.users.filters import UserFilter
-
-Format = Literal["csv", "ndjson", "parquet"]
-FORMATS: Final[tuple[Format, ...]] = ("csv", "ndjson", "parquet")
 
 _PIECE_BYTES: Final = 1 << 18
 _MOST_PAIRS: Final = 50

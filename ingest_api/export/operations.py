@@ -6,14 +6,17 @@ from typing import Final
 
 from ingest_api.as_of.operations import AS_OF, NO_SUCH_POINT, PAST_ANSWERS, PAST_DESCRIPTION
 from ingest_api.errors import UNKNOWN_USER
-from ingest_api.export.audience import FORMATS
 from ingest_api.export.columns import OTHER_COLUMNS
+from ingest_api.export.job_results import RUNS, SCHEMA, TOO_OLD, UNDONE
+from ingest_api.formats.tables import FORMATS
+from ingest_api.jobs.operations import JOB_ID, UNKNOWN_JOB_ID
 from ingest_api.openapi.operation import (
     TEXT_BODY,
     Answer,
     Operation,
     Parameter,
     answer,
+    either,
     query_parameter,
     refused,
 )
@@ -24,6 +27,48 @@ from ingest_api.web.paging import TOTAL_COUNT
 
 _OTHERS: Final = ", ".join(f"`{column.name}`" for column in OTHER_COLUMNS)
 
+_RESULT_COLUMNS: Final = ", ".join(f"`{name}`" for name in SCHEMA.names)
+_FORMAT: Final = query_parameter(
+    "format",
+    "Without it `Accept` decides between the three, and CSV is the first.",
+    schema={"type": "string", "enum": list(FORMATS)},
+    example="ndjson",
+)
+_FILE_BODIES: Final = {
+    CSV: TEXT_BODY,
+    NDJSON: TEXT_BODY,
+    PARQUET: {"type": "string", "format": "binary"},
+}
+
+JOB_RESULTS: Final = Operation(
+    summary="What became of each line of a job, as a file",
+    description=(
+        f"One row a line, in the order of the file, streamed, with {_RESULT_COLUMNS}. "
+        "`line` is that of the file, whose header is 1; `outcome` is `inserted`, `updated`, "
+        "`unchanged`, `deleted` or `rejected`, and adds up to the counts of the job's status. "
+        "`id` and `key` are the user's; a user that is no longer there has no id, unless the line "
+        "made it. Of a rejected line `column`, `code` and `reason` tell the first fault, all of "
+        "them `…/errors/{id}`. "
+        "An answer that breaks off, without the last chunk, is not whole. "
+        "Cells are as they are: a spreadsheet may run one that begins with `=`."
+    ),
+    tag="Jobs",
+    role="reader",
+    parameters=(JOB_ID, _FORMAT),
+    answers={
+        200: Answer(
+            description="The results.",
+            bodies=_FILE_BODIES,
+            headers={TOTAL_COUNT: "How many lines they are."},
+        ),
+        400: UNKNOWN_JOB_ID,
+        409: either(
+            refused("The job has not ended.", RUNS),
+            refused("The job is undone or cancelled.", UNDONE),
+            refused("The tables are of an earlier version.", TOO_OLD),
+        ),
+    },
+)
 PERSON: Final = Operation(
     summary="All that is stored of one person",
     description=(
@@ -61,12 +106,7 @@ EXPORT: Final = Operation(
     tag="Users",
     role="reader",
     parameters=(
-        query_parameter(
-            "format",
-            "Without it `Accept` decides between the three, and CSV is the first.",
-            schema={"type": "string", "enum": list(FORMATS)},
-            example="ndjson",
-        ),
+        _FORMAT,
         query_parameter(
             "columns",
             "Names of columns in their order, separated by commas or repeated, as a "
@@ -81,11 +121,7 @@ EXPORT: Final = Operation(
     answers={
         200: Answer(
             description="The users.",
-            bodies={
-                CSV: TEXT_BODY,
-                NDJSON: TEXT_BODY,
-                PARQUET: {"type": "string", "format": "binary"},
-            },
+            bodies=_FILE_BODIES,
             headers={TOTAL_COUNT: "How many users they are."},
         ),
         400: NO_SUCH_POINT,

@@ -1,19 +1,19 @@
-"""`GET …/audience/export` and `…/person`."""
+"""`GET …/audience/export`, `…/audience/person` and `…/batchinfo/results/{id}`."""
 
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from ingest_api.auth.middleware import account_of
 from ingest_api.errors import invalid_parameter
-from ingest_api.export.audience import FORMATS, Export, exported_users
-from ingest_api.export.operations import EXPORT, PERSON
+from ingest_api.export.audience import Export, exported_users
+from ingest_api.export.operations import EXPORT, JOB_RESULTS, PERSON
+from ingest_api.jobs.job_parameter import job_named
 from ingest_api.openapi.described import described
 from ingest_api.users.read_routes import filter_of
-from ingest_api.web.content_negotiation import CSV, NDJSON, PARQUET, preferred
-from ingest_api.web.parameters import header_values, query_values
-from ingest_api.web.streaming import send_rows
+from ingest_api.web.parameters import query_values
+from ingest_api.web.streaming import requested_format, send_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,17 +22,10 @@ if TYPE_CHECKING:
 
     from ingest_api.as_of.parameters import AsOfParameters
     from ingest_api.event_log.job_events import JobLog
-    from ingest_api.export.audience import Format
+    from ingest_api.export.job_results import JobResults
     from ingest_api.export.person import PersonReader
     from ingest_api.openapi.response_types import Person
     from ingest_api.postgres.row_stream import RowStream, RowStreams
-
-_MEDIA_TYPES: Final[Mapping[str, Format]] = {CSV: "csv", NDJSON: "ndjson", PARQUET: "parquet"}
-_CONTENT_TYPES: Final[Mapping[Format, str]] = {
-    "csv": f"{CSV}; charset=utf-8; header=present",
-    "ndjson": NDJSON,
-    "parquet": PARQUET,
-}
 
 
 def add_export_route(
@@ -48,19 +41,17 @@ def add_export_route(
     @api.get("/audience/export")
     @described(EXPORT)
     async def export_users(request: Request[Any, Any]) -> None:
-        account = account_of(request, "reader").name
+        account = account_of(request).name
         query = query_values(request)
         users = await filter_of(request, job_log)
-        export = Export(users, _columns(query), _format(request))
+        export = Export(users, _columns(query), requested_format(request))
         work = partial(exported_users, export=export, reconciliation_key=reconciliation_key)
 
         async def open_stream(schema: str) -> RowStream:
             return await streams.open(work, {"schema": schema})
 
         rows = await points.read(request, account, open_stream)
-        name = f"audience.{export.format}"
-        headers = {"Vary": "Accept", "Content-Disposition": f'attachment; filename="{name}"'}
-        await send_rows(request, rows, content_type=_CONTENT_TYPES[export.format], headers=headers)
+        await send_file(request, rows, "audience", export.format)
 
     _ = export_users
 
@@ -73,7 +64,6 @@ def add_person_route(
     @api.get("/audience/person")
     @described(PERSON)
     async def person(request: Request[Any, Any]) -> Person:
-        account_of(request, "reader")
         values = query_values(request).get("key", [])
         if len(values) != 1 or not values[0].strip() or "\0" in values[0]:
             raise invalid_parameter("key", "key is what tells users apart, such as an email.")
@@ -82,15 +72,22 @@ def add_person_route(
     _ = person
 
 
-def _format(request: Request[Any, Any]) -> Format:
-    values = query_values(request).get("format")
-    if values is None:
-        accepted = preferred(header_values(request, "accept"), tuple(_MEDIA_TYPES))
-        return _MEDIA_TYPES[accepted or CSV]
-    for known in FORMATS:
-        if values == [known]:
-            return known
-    raise invalid_parameter("format", f"format is one of {', '.join(FORMATS)}.")
+def add_result_route(
+    api: Blueprint, results: JobResults, streams: RowStreams, job_log: JobLog
+) -> None:
+    """Add the route `GET …/batchinfo/results/{id}`."""
+
+    @api.get("/batchinfo/results/<job_id:str>")
+    @described(JOB_RESULTS)
+    async def job_results(request: Request[Any, Any], job_id: str) -> None:
+        as_format = requested_format(request)
+        job = await job_named(request, job_log, job_id)
+        number = job.accepted.job_id
+        is_undone = job_log.ledger.reverts.reverted(number) is not None
+        work = partial(results.rows, job_id=number, is_undone=is_undone, as_format=as_format)
+        await send_file(request, await streams.open(work), f"results-{number}", as_format)
+
+    _ = job_results
 
 
 def _columns(query: Mapping[str, list[str]]) -> list[str] | None:

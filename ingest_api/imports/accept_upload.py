@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Protocol
 
+import msgspec
+
 from ingest_api.errors import (
     ConflictError,
     Detail,
@@ -19,12 +21,12 @@ from ingest_api.errors import (
 from ingest_api.event_log.ledger import is_same_content
 from ingest_api.event_log.user_events import LOG_HELD, NOTHING_KEPT
 from ingest_api.imports.default_limits import limits_of
+from ingest_api.imports.form_options import FormOptions
 from ingest_api.parsing.file_format import AUTO
 from ingest_api.uploads.multipart import FormError, UploadForm
-from ingest_api.uploads.options import with_fields
 from ingest_api.uploads.receiver import UploadReceiver
 from schemas.events import NO_JOB, JobAccepted
-from schemas.rules.attributes import key_field
+from schemas.rules.attributes import MAX_ATTRIBUTES, key_field
 from schemas.rules.fields import RULES_VERSION
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from ingest_api.event_log.job_events import JobLog
     from ingest_api.event_log.ledger import LedgerJob
     from ingest_api.imports.default_limits import DelsertLimits
+    from ingest_api.imports.form_options import FindPreset
     from ingest_api.uploads.concurrency_limit import ConcurrencyLimit
     from ingest_api.uploads.multipart import FilePart
     from ingest_api.uploads.options import ImportOptions
@@ -63,6 +66,9 @@ class ImportRequest:
     body: AsyncIterator[bytes]
     until_gone: Callable[[], Awaitable[None]]
     """Returns once the client has gone; called after the body's end."""
+    find_preset: FindPreset
+    define: Callable[[str], Awaitable[None]]
+    """Defines an attribute of this name, of text, for a column of the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,12 +159,22 @@ class UploadAcceptance:
             raise UnavailableError(NOTHING_KEPT) from None
         finally:
             receiver.release()
+        return await self._answer(request, form, received)
+
+    async def _answer(
+        self, request: ImportRequest, form: ReceivedForm, received: ReceivedFile
+    ) -> int | DryRunAnswer:
         event = _checked(job_accepted(request, form, received))
         limits = limits_of(form.options, self._defaults)
+        new_attributes = [each.name for each in received.survey.header.new_attributes]
+        _check_new(new_attributes, request, form.options)
         if form.options.is_dry_run:
-            return await self._dry_runs.dry_run(event, limits, request.until_gone)
+            answer = await self._dry_runs.dry_run(event, limits, request.until_gone)
+            return msgspec.structs.replace(answer, new_attributes=new_attributes)
         keys = received.survey.keys
         await self._dry_runs.check_limits(event, limits, request.until_gone, keys=keys)
+        for name in new_attributes:
+            await request.define(name)
         return await self._accept(event)
 
     async def _accept(self, event: JobAccepted) -> int:
@@ -193,6 +209,24 @@ def _checked(event: JobAccepted) -> JobAccepted:
         message = "Not one line of the file is valid, so it can't replace the audience."
         raise invalid_file(Detail("NO_VALID_LINE", message))
     return event
+
+
+def _check_new(names: Sequence[str], request: ImportRequest, options: ImportOptions) -> None:
+    """Check that attributes may be defined for columns of a file.
+
+    Raises:
+        InvalidRequestError: there would be too many.
+        RoleTooLowError: only an administrator may.
+    """
+    left = MAX_ATTRIBUTES - len(request.attributes)
+    if len(names) > left:
+        message = (
+            f"{len(names)} columns would become attributes, and no more than {left} may be defined:"
+            " leave some out, as columns=Header=ignore."
+        )
+        raise invalid_file(Detail("TOO_MANY_ATTRIBUTES", message, line=1))
+    if names and not options.is_dry_run and not request.account.may("admin"):
+        raise role_too_low("admin")
 
 
 def _conflict() -> ConflictError:
@@ -241,7 +275,7 @@ class _RepeatedUpload:
             blank_cells=options.blank_cells,
             phone_region=options.phone_region,
             date_order=options.date_order,
-            columns=accepted.columns if options.maps_usual_names else options.columns or (),
+            columns=accepted.columns if options.finds_columns else options.columns or (),
             unknown_columns=options.unknown_columns,
             opt_ins=options.opt_ins,
         )
@@ -271,18 +305,19 @@ async def receive(request: ImportRequest, sink: UploadSink) -> ReceivedForm:
         RoleTooLowError: the account may not import so.
     """
     form = UploadForm(request.boundary)
+    form_options = FormOptions(request.options, request.find_preset)
     try:
         async for data in request.body:
             pieces = form.feed(data)
             request.check_fields(form.fields)
             if form.file is not None:
-                sink.begin(form.file, with_fields(request.options, form.fields))
+                sink.begin(form.file, await form_options.of(form.fields))
             for piece in pieces:
                 await sink.write(piece)
         file = form.finish()
     except FormError as error:
         raise invalid_file(Detail(error.code, str(error))) from None
-    options = with_fields(request.options, form.fields)
+    options = await form_options.of(form.fields)
     if not request.account.may(options.role_needed):
         raise role_too_low(options.role_needed)
     return ReceivedForm(file, options)

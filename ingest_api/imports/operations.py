@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 from ingest_api.dry_runs.answer import DryRunAnswer
 from ingest_api.dry_runs.limits import SMALL_AUDIENCE
 from ingest_api.errors import INVALID_FILE
+from ingest_api.imports.file_table import file_table
 from ingest_api.openapi.operation import (
     RETRY_AFTER,
     Operation,
@@ -139,11 +140,22 @@ _COLUMNS: Final[dict[str, Any]] = {
 }
 _UNKNOWN_COLUMNS: Final[dict[str, Any]] = {
     "type": "string",
-    "enum": ["refuse", "ignore"],
+    "enum": ["refuse", "ignore", "attribute"],
     "default": "refuse",
     "description": (
-        "What becomes of columns whose names are unknown: the file is refused, and all of them are "
-        "named, each with the field that it probably means; or they are left out."
+        "What becomes of columns whose names are unknown. `refuse`: the file is refused, and all "
+        "of them are named, each with the field that it probably means. `ignore`: they are left "
+        "out. `attribute` (role `admin`, but for a dry run): each becomes a custom attribute of "
+        "text, which is defined before the job is taken, under the column's name, without what no "
+        "name may have; columns that probably hold a field of every user are refused all the same."
+    ),
+}
+_PRESET: Final[dict[str, Any]] = {
+    "type": "string",
+    "minLength": 1,
+    "description": (
+        "The name of a preset: options that count where the request leaves them out. "
+        "Send it in the query or before the file."
     ),
 }
 _OPT_INS: Final[dict[str, Any]] = {
@@ -169,7 +181,8 @@ _FORM: Final[dict[str, Any]] = {
             "description": (
                 "The CSV file; its first line names the columns, in any order and case. "
                 "Or a gzip file, by a name that ends in `.gz` or by the part's "
-                "`Content-Encoding: gzip`."
+                "`Content-Encoding: gzip`.\n\n"
+                f"{file_table()}"
             ),
         },
         "importType": _MODE,
@@ -183,9 +196,18 @@ _FORM: Final[dict[str, Any]] = {
         "maxRejectedPercent": _MAX_REJECTED_PERCENT,
         "columns": _COLUMNS,
         "unknownColumns": _UNKNOWN_COLUMNS,
+        "preset": _PRESET,
         "optIns": _OPT_INS,
     },
 }
+PRESET_OPTIONS: Final = frozenset(_FORM["properties"]) - {
+    "uploadFile",
+    "importType",
+    "dryRun",
+    "optIns",
+    "preset",
+}
+"""What a preset may hold: how a file is read, not what it does to the audience."""
 
 
 def _option(
@@ -225,6 +247,7 @@ IMPORT: Final = Operation(
         _option("query", "maxRejectedPercent", _MAX_REJECTED_PERCENT, before="the form"),
         _option("query", "columns", _COLUMNS, before="the form"),
         _option("query", "unknownColumns", _UNKNOWN_COLUMNS, before="the form"),
+        _option("query", "preset", _PRESET, before="the form"),
         _option("query", "optIns", _OPT_INS, before="the form"),
     ),
     body={"multipart/form-data": _FORM},

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ingest_api.attributes.queries import select_attributes
 from ingest_api.auth.middleware import account_of
 from ingest_api.dry_runs.answer import DryRunAnswer
 from ingest_api.errors import Detail, invalid_file
@@ -27,39 +28,68 @@ from ingest_api.web.request_context import context_of
 from schemas.log.job_states import UPLOAD_ACCEPTED
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator
 
     from sanic import Blueprint, Request
 
+    from ingest_api.attributes.definitions import AttributeDefinitions
     from ingest_api.imports.accept_upload import UploadAcceptance
     from ingest_api.inspections.answer import InspectionShown
     from ingest_api.openapi.operation import Operation
-    from ingest_api.postgres.pool import Database
+    from ingest_api.presets.presets import Presets
     from ingest_api.uploads.concurrency_limit import ConcurrencyLimit
     from ingest_api.web.body import BodyLimits
-    from schemas.rules.attributes import Attribute
 
 
-def add_import_route(
+@dataclass(frozen=True, slots=True)
+class BoundedUploads:
+    """How many uploads may be under way, and how large and slow each may be."""
+
+    concurrency: ConcurrencyLimit
+    body: BodyLimits
+
+
+def add_import_routes(
     api: Blueprint,
     uploads: UploadAcceptance,
+    definitions: AttributeDefinitions,
+    presets: Presets,
     *,
-    database: Database,
-    concurrency: ConcurrencyLimit,
-    limits: BodyLimits,
+    limits: BoundedUploads,
 ) -> None:
-    """Add the import's route."""
+    """Add the routes of imports and inspections."""
+
+    async def received(request: Request[Any, Any], operation: Operation) -> ImportRequest:
+        # Where Postgres doesn't answer, the upload is refused here: its job could not be seen.
+        attributes = await definitions.usable()
+        account = account_of(request)
+        key = idempotency_key(header_values(request, "idempotency-key"), invalid_option)
+        return ImportRequest(
+            account=account,
+            options=options_in_head(header_values(request, "delimiter"), query_values(request)),
+            idempotency_key=key,
+            attributes=attributes,
+            boundary=_boundary(request),
+            check_fields=partial(refuse_unknown_fields, operation),
+            body=body_pieces(request, limits.body),
+            until_gone=partial(until_gone, request),
+            find_preset=presets.options,
+            define=partial(definitions.define_text, account=account.name),
+        )
+
+    @contextlib.contextmanager
+    def slot(request: Request[Any, Any]) -> Generator[None]:
+        account = account_of(request)
+        _check_media(request)
+        check_declared(request, limits.body)
+        with limits.concurrency.slot(account.name):
+            yield
 
     @api.post("/audience/import", stream=True)
     @described(IMPORT)
     async def import_users(request: Request[Any, Any]) -> ImportAccepted | DryRunAnswer:
-        account = account_of(request, "importer")
-        _check_media(request)
-        check_declared(request, limits)
-        with concurrency.slot(account.name):
-            # Where Postgres doesn't answer, the upload is refused here: its job could not be seen.
-            attributes = await select_attributes(database)
-            result = await uploads.accept(_import_request(request, limits, attributes, IMPORT))
+        with slot(request):
+            result = await uploads.accept(await received(request, IMPORT))
         if isinstance(result, DryRunAnswer):
             return result
         context_of(request).job_id = result
@@ -68,33 +98,11 @@ def add_import_route(
     @api.post("/audience/inspect", stream=True)
     @described(INSPECT)
     async def inspect_file(request: Request[Any, Any]) -> InspectionShown:
-        account = account_of(request, "importer")
-        _check_media(request)
-        check_declared(request, limits)
-        with concurrency.slot(account.name):
-            attributes = await select_attributes(database)
-            asked = _import_request(request, limits, attributes, INSPECT)
-            return await inspect_upload(asked, uploads.resources, concurrency)
+        with slot(request):
+            asked = await received(request, INSPECT)
+            return await inspect_upload(asked, uploads.resources, limits.concurrency)
 
     _ = import_users, inspect_file
-
-
-def _import_request(
-    request: Request[Any, Any],
-    limits: BodyLimits,
-    attributes: Sequence[Attribute],
-    operation: Operation,
-) -> ImportRequest:
-    return ImportRequest(
-        account=account_of(request, "importer"),
-        options=options_in_head(header_values(request, "delimiter"), query_values(request)),
-        idempotency_key=idempotency_key(header_values(request, "idempotency-key"), invalid_option),
-        attributes=attributes,
-        boundary=_boundary(request),
-        check_fields=partial(refuse_unknown_fields, operation),
-        body=body_pieces(request, limits),
-        until_gone=partial(until_gone, request),
-    )
 
 
 def _check_media(request: Request[Any, Any]) -> None:

@@ -40,7 +40,7 @@ _OPT_OUT: Final = re.compile(r"unsub|opt(ed)?out|donot(call|contact|e?mail|sms)|
 """In the name of a column, as names are compared."""
 _ADDED: Final = frozenset(map(plain_header, ADDED_COLUMNS))
 
-_Why = Literal["name", "columns", "usual name", "error file", "unknown"]
+_Why = Literal["name", "columns", "usual name", "new attribute", "error file", "unknown"]
 
 
 class ColumnShown(msgspec.Struct, frozen=True, rename="camel"):
@@ -55,8 +55,8 @@ class ColumnShown(msgspec.Struct, frozen=True, rename="camel"):
         _Why,
         Meta(
             description="By its own `name`, by what `columns` says, or by the `usual name` of other"
-            " programs' exports. Left out are columns that Rollcall adds to an `error file`, and"
-            " those of which nothing is known."
+            " programs' exports; a `new attribute` would be defined for it. Left out are columns"
+            " that Rollcall adds to an `error file`, and those of which nothing is known."
         ),
     ]
     maybe: Annotated[
@@ -152,6 +152,7 @@ def inspection_shown(found: Inspection, options: ImportOptions) -> InspectionSho
 def _columns(found: Inspection, header: Header) -> Iterator[ColumnShown]:
     said = {plain_header(each.header) for each in found.file_format.columns}
     usual = {plain_header(each.header) for each in header.columns} - said
+    new = {each.name for each in header.new_attributes}
     free = [field for field in FIELDS if field not in header.fields]
     unknown = [
         name
@@ -163,6 +164,7 @@ def _columns(found: Inspection, header: Header) -> Iterator[ColumnShown]:
         plain = plain_header(name)
         whys: list[tuple[_Why, bool]] = [
             ("columns", plain in said),
+            ("new attribute", field is not None and field.json_name in new),
             ("usual name", plain in usual),
             ("name", field is not None),
             ("error file", plain in _ADDED),

@@ -3,7 +3,7 @@
 Of a job that is undone those are listed that are unfit by themselves: what the
 users who were there then made unfit is not known any more, and would be judged
 anew.  A page says how many these are, so that with them it adds up to what the
-job's status says.
+job's status says.  Of a job that is cancelled there are none.
 """
 
 from __future__ import annotations
@@ -49,7 +49,12 @@ class ErrorReader:
         Only those after line ``page.after`` of data are gone through; the total is of all.
         ``unlisted`` is how many more the job had refused before it was undone, where it had.
         """
+        if self._is_cancelled(job):
+            return JobErrors(total=0, errors=[])
         return await self._database.read(partial(self._page, job=job, page=page))
+
+    def _is_cancelled(self, job: LedgerJob) -> bool:
+        return job.accepted.job_id in self._reverts.cancelled()
 
     _SELECT_TOTAL: Final = """
     SELECT rejected, state FROM public.jobs WHERE job_id = %s
@@ -143,6 +148,8 @@ class ErrorReader:
         Columns: ``record_number``, ``line``, ``code``, ``reason``, ``raw``, ``further_faults``.
         About a megabyte at most.
         """
+        if self._is_cancelled(job):
+            return []
         parameters = {
             "job_id": job.accepted.job_id,
             "after": after,

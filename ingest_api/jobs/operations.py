@@ -22,7 +22,7 @@ from ingest_api.openapi.operation import (
 from ingest_api.openapi.response_types import JobErrors, JobNotes, JobStatus, JobStatuses
 from ingest_api.web.content_negotiation import CSV
 from schemas.events import JOB_MODES
-from schemas.log.job_states import JOB_STATES, REVERTED, REVERTING, UPLOAD_ACCEPTED
+from schemas.log.job_states import JOB_STATES, REVERTED, REVERTING, UNDO_QUEUED, UPLOAD_ACCEPTED
 
 NO_ERROR_FILE: Final = (
     "There is no CSV of this job's errors, because its file was taken before headers were kept:"
@@ -57,7 +57,8 @@ JOB_STATUS: Final = _for_readers(
         f"`statusMessage` is `{UPLOAD_ACCEPTED}` while it runs, "
         "`Successfully uploaded requests of count :N` when all N lines went in, "
         "`Uploaded file has got errors` when some did not. "
-        f"Of a job that is being undone it is `{REVERTING}`, of one that was, `{REVERTED}`; "
+        f"Of a job whose undo is queued it is `{UNDO_QUEUED}`, "
+        f"of one that is being undone `{REVERTING}`, of one that was, `{REVERTED}`; "
         "the counts are then those that the job had."
     ),
     parameters=(JOB_ID,),

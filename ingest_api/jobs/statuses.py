@@ -53,6 +53,8 @@ class JobFilter:
 
 
 ANY_JOB: Final = JobFilter()
+_MOST_COUNTED: Final = 1000
+"""The number of jobs of which what was wrong with their lines is kept."""
 
 
 class JobReader:
@@ -65,6 +67,7 @@ class JobReader:
     def __init__(self, database: Database, ledger: JobLedger) -> None:
         self._database = database
         self._ledger = ledger
+        self._fault_counts: dict[int, tuple[int, list[FaultCount]]] = {}
 
     async def view(self, job: LedgerJob) -> JobView:
         """Fetch the view of one job."""
@@ -74,7 +77,17 @@ class JobReader:
         """Select what lines of a job that has ended were rejected for; unset before, or if none."""
         if not view.is_ended or not view.counts["rejected"]:
             return UNSET
-        return await select_fault_counts(self._database.select_projected, view.accepted.job_id)
+        job_id, select = view.accepted.job_id, self._database.select_projected
+        # To count them is to read them all, and they change only with the job's version.
+        known = self._fault_counts.get(job_id)
+        if known is None or known[0] != view.version:
+            if len(self._fault_counts) >= _MOST_COUNTED:
+                self._fault_counts.clear()
+            known = self._fault_counts[job_id] = (
+                view.version,
+                await select_fault_counts(select, job_id),
+            )
+        return known[1]
 
     # A job that is left out is REVERTED, also where its rows are still to come.
     _SELECT_JOBS: Final = """
@@ -179,12 +192,12 @@ class JobReader:
         jobs = [job for job in reversed(self._ledger.jobs) if job_filter.takes(job)]
         if job_filter.states is None:
             return jobs
-        has_unopened = "ACCEPTED" in job_filter.states
+        has_unopened, reverts = "ACCEPTED" in job_filter.states, self._ledger.reverts
         parameters = {
             "states": list(job_filter.states),
             "has_unopened": has_unopened,
-            "reverted": list(self._ledger.reverts.now()),
-            "cancelled": list(self._ledger.reverts.cancelled()),
+            "reverted": [*reverts.now(), *reverts.queued()],
+            "cancelled": list(reverts.cancelled()),
         }
         rows = await snapshot.select(self._SELECT_IDS, parameters)
         job_ids = set[int](rows[0]["job_ids"] if rows else ())
@@ -205,7 +218,8 @@ def _views(
         job_id = job.accepted.job_id
         row, reverted = opened.get(job_id), reverts.reverted(job_id)
         own = undo_try if row is not None and _waits(row, reverted) else None
-        views.append(job_view(job.accepted, row, reverted, own, at=now))
+        to_revert = reverted or reverts.queued().get(job_id)
+        views.append(job_view(job.accepted, row, to_revert, own, at=now))
     return views
 
 

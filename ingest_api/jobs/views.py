@@ -11,11 +11,12 @@ from msgspec import UNSET
 from ingest_api.openapi.response_types import JobStatus, UndoFailure
 from ingest_api.parsing.file_format import delimiter_name
 from ingest_api.web.dates import date_text, optional_date_text
-from schemas.events import JobCancelled
+from schemas.events import JobCancelled, JobReverted, UndoQueued
 from schemas.log.job_states import (
     COUNTS_AND_NOTES,
     ENDED_STATES,
     RUNNING_STATES,
+    UNDO_QUEUED,
     line_outcomes,
     status_message,
 )
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from ingest_api.web.dates import Row
     from schemas.events import JobAccepted, JobState
     from schemas.log.reverts import Revert
+
+    _LeftOut = Revert | UndoQueued | None
 
 _NONE: Final = dict.fromkeys(COUNTS_AND_NOTES, 0)
 
@@ -64,7 +67,7 @@ class JobView:
     started_at: datetime | None
     finished_at: datetime | None
     """Of its rows, also where readers don't see them any more, or not again yet."""
-    reverted: Revert | None
+    reverted: _LeftOut
     undo_try: UndoTry | None
 
     @property
@@ -111,7 +114,7 @@ def _shown(view: JobView) -> tuple[object, ...]:
 def job_view(
     accepted: JobAccepted,
     opened: Row | None,
-    reverted: Revert | None,
+    reverted: _LeftOut,
     undo_try: UndoTry | None,
     *,
     at: datetime,
@@ -131,17 +134,19 @@ def job_view(
     )
 
 
-def _state(opened: Row | None, reverted: Revert | None) -> JobState:
+def _state(opened: Row | None, reverted: _LeftOut) -> JobState:
     state: JobState = opened["state"] if opened else "ACCEPTED"
     is_left_out = state == "REVERTED"
     if isinstance(reverted, JobCancelled):
         return "CANCELLED" if is_left_out else "CANCELLING"
+    if isinstance(reverted, JobReverted) and is_left_out:
+        return "REVERTED"
     if reverted is not None:
-        return "REVERTED" if is_left_out else "REVERTING"
+        return "REVERTING"
     return "PROCESSING" if is_left_out else state
 
 
-def _counts(state: JobState, opened: Row | None, reverted: Revert | None) -> Mapping[str, int]:
+def _counts(state: JobState, opened: Row | None, reverted: _LeftOut) -> Mapping[str, int]:
     """Return its counts; a job that is left out has no rows to count, so the log says them."""
     if state == "REVERTED":
         return {name: getattr(reverted, name) for name in COUNTS_AND_NOTES}
@@ -158,7 +163,9 @@ def job_status(view: JobView, rejected_by: list[FaultCount] | UnsetType = UNSET)
     has_failed = view.undo_try is not None and reverted is not None
     return JobStatus(
         data_type="AUDIENCE_MEMBERS",
-        status_message=status_message(view.state, accepted.lines, has_failed=has_failed),
+        status_message=UNDO_QUEUED
+        if isinstance(reverted, UndoQueued)
+        else status_message(view.state, accepted.lines, has_failed=has_failed),
         imported_date=date_text(accepted.accepted_at),
         imported_by=accepted.accepted_by,
         id=str(accepted.job_id),

@@ -372,8 +372,17 @@ class Live(_Answer, frozen=True):
     status: Literal["live"]
 
 
+class Component(_Answer, frozen=True):
+    """One of the things that an upload needs."""
+
+    name: Annotated[str, Meta(description="kafka, postgres, setup, jobs, or disk where watched.")]
+    status: Literal["ready", "waiting"]
+    reasons: list[str]
+
+
 class Readiness(_Answer, frozen=True):
     """Whether an upload would be taken and processed."""
 
     status: Literal["ready", "waiting"]
     reasons: Annotated[list[str], Meta(description="What it waits for; empty where it is ready.")]
+    components: list[Component]

@@ -35,8 +35,8 @@ class FileFormat:
     itself tells; ``compression`` is one of :data:`COMPRESSIONS`.
     ``attributes`` are the custom attributes that a column may hold, the one that
     is the reconciliation key among them.
-    ``columns`` says what columns hold, before their names do; ``unknown_columns``, refuse or
-    ignore, what becomes of those that neither says anything of.
+    ``columns`` says what columns hold, before their names do; ``unknown_columns``, refuse, ignore
+    or attribute, what becomes of those that neither says anything of.
     ``maps_usual_names``: columns called as other programs do hold what those mean.
     """
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 from ingest_api.parsing.errors import FileFault
 from ingest_api.parsing.file_format import DELIMITERS
+from ingest_api.parsing.new_attributes import attributes_of
 from ingest_api.parsing.suggestions import USUAL_NAMES, suggested_fields, usual_fields
-from schemas.events import ColumnMapping
-from schemas.rules.attributes import plain_name
+from schemas.events import AttributeColumn, ColumnMapping
+from schemas.rules.attributes import is_attribute, plain_name
 from schemas.rules.characters import HIDDEN, SPACES
 from schemas.rules.fields import ADDED_COLUMNS, FIELDS
 from schemas.rules.nearest import nearest, question
@@ -50,7 +51,8 @@ class Header:
     was put before what a spreadsheet would run as a formula.
     ``rules`` are those by which the values below it are read.
     ``added`` counts the columns that an error file has beside those of its first file.
-    ``columns`` is what was said of columns, with what their usual names say.
+    ``columns`` is what was said of columns, with what their usual names say and which attributes
+    of other names they hold; ``new_attributes`` are those of them that aren't defined.
     """
 
     names: tuple[str, ...]
@@ -63,6 +65,7 @@ class Header:
     rules: ValueRules
     added: int = 0
     columns: tuple[ColumnMapping, ...] = ()
+    new_attributes: tuple[AttributeColumn, ...] = ()
 
     @property
     def names_of_fields(self) -> dict[Field, str]:
@@ -84,17 +87,22 @@ def header_and_fault(
     """
     names = tuple(name.strip() for name in cells_of(raw, delimiter))
     known = _known_columns(file_format)
-    usual = _usual(names, known) if file_format.maps_usual_names else {}
-    known |= {plain_header(name): field for name, field in usual.items()}
+    found: dict[str, Field] = {}
+    if file_format.maps_usual_names:
+        found |= usual_fields(*_unknown_and_free(names, known))
+        known |= {plain_header(name): field for name, field in found.items()}
+    if file_format.unknown_columns == "attribute":
+        found |= attributes_of(*_unknown_and_free(names, known), known)
+        known |= {plain_header(name): field for name, field in found.items()}
+    fields = tuple(known.get(plain_header(name)) for name in names)
     fault = _fault_of(names, known, file_format, line)
     if fault is not None:
         _name_a_better_delimiter(fault, raw, delimiter, file_format)
-    mapped = (ColumnMapping(name, field.header) for name, field in usual.items())
     added = sum(plain_header(name) in _IGNORED for name in names)
     version = file_format.rules_version
     header = Header(
         names=names,
-        fields=tuple(known.get(plain_header(name)) for name in names),
+        fields=fields,
         key=file_format.key_field,
         is_neutralised=added > 0 and version >= _FIRST_RULES_OF_ERROR_FILES,
         delimiter=delimiter,
@@ -102,9 +110,21 @@ def header_and_fault(
         line=line,
         rules=file_format.value_rules,
         added=added if version >= _FIRST_RULES_OF_MISSING_CELLS else 0,
-        columns=tuple(sorted([*file_format.columns, *mapped])),
+        columns=tuple(sorted([*file_format.columns, *_mappings(found)])),
+        new_attributes=tuple(
+            AttributeColumn(field.json_name, "string")
+            for field in dict.fromkeys(fields)
+            if field and is_attribute(field) and field not in file_format.attribute_fields
+        ),
     )
     return header, fault
+
+
+def _mappings(found: Mapping[str, Field]) -> Iterator[ColumnMapping]:
+    """Yield what was found out of columns whose own names don't say it."""
+    for name, field in found.items():
+        if plain_header(name) != plain_name(field.header):
+            yield ColumnMapping(name, field.header)
 
 
 def _known_columns(file_format: FileFormat) -> dict[str, Field | None]:
@@ -170,10 +190,6 @@ def _fault_of(
         faults[_MOST_FAULTS:] = [FileFault("MORE_FAULTS", message, line=line)]
     faults[0].others = faults[1:]
     return faults[0]
-
-
-def _usual(names: Sequence[str], known: _Known) -> dict[str, Field]:
-    return usual_fields(*_unknown_and_free(names, known))
 
 
 def _suggested(names: Sequence[str], known: _Known) -> dict[str, Field]:

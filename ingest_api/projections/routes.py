@@ -48,20 +48,18 @@ def add_projection_routes(
     @api.get("/admin/projections")
     @described(LIST_PROJECTIONS)
     async def list_projections(request: Request[Any, Any]) -> ProjectionPage:
-        account_of(request, "admin")
         total, found = await instances.select_page(page_of(request))
         return ProjectionPage(total, [projection_of(each) for each in found])
 
     @api.get("/admin/projections/<number:str>")
     @described(SHOW_PROJECTION)
-    async def show_projection(request: Request[Any, Any], number: str) -> Projection:
-        account_of(request, "admin")
+    async def show_projection(_request: Request[Any, Any], number: str) -> Projection:
         return projection_of(await _fetch(instances, number))
 
     @api.post("/admin/projections", stream=True)
     @described(REQUEST_PROJECTION)
     async def request_projection(request: Request[Any, Any]) -> Projection:
-        account = account_of(request, "admin")
+        account = account_of(request)
         body = await json_body(request, ProjectionRequest)
         _check(body)
         await log_start.check()

@@ -6,6 +6,7 @@ from whichever pass it comes; one that is of no pass is none of the job's.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from schemas.codec import codec, columnar, framing
-from schemas.events import RowRejected, UserRow
+from schemas.events import RowErased, RowRejected, UserRow
 from schemas.log.passes import misattributed_rows
 from schemas.log.sequences import in_sequence
 from schemas.log.storable import unstorable_rows
@@ -34,14 +35,17 @@ _NONE: Final = -1
 
 @dataclass(frozen=True, slots=True)
 class JobRows:
-    """``places`` of all rows that count, among the records.
+    """``places`` of all rows that count, among the records, and the numbers of their lines.
 
-    ``rows`` are those of them that are UserRows, ``row_places`` their places.
+    ``rows`` are those of them that are UserRows, ``row_places`` their places; ``erased`` those
+    whose data is erased.
     """
 
     places: Numbers
+    record_numbers: Numbers
     rows: pa.RecordBatch
     row_places: Numbers
+    erased: Sequence[RowErased]
 
 
 def job_rows(job_id: int, values: Sequence[bytes], expected: int) -> JobRows:
@@ -51,7 +55,7 @@ def job_rows(job_id: int, values: Sequence[bytes], expected: int) -> JobRows:
     rejections, rejection_places = _decoded(
         RowRejected, values, at[RowRejected], has_odd=bool(odd & {RowRejected})
     )
-    sequences = np.full(len(values), _NONE, np.int64)
+    sequences, record_numbers = np.full((2, len(values)), _NONE, np.int64)
     for decoded, places in ((rows, row_places), (rejections, rejection_places)):
         is_own = np.asarray(pc.fill_null(pc.equal(decoded.column("job_id"), job_id), False))  # noqa: FBT003 - what null becomes
         numbers = np.asarray(pc.fill_null(decoded.column("sequence"), _NONE))
@@ -60,16 +64,27 @@ def job_rows(job_id: int, values: Sequence[bytes], expected: int) -> JobRows:
         if decoded is rows:
             is_own[misattributed_rows(rows)] = False
         sequences[places[is_own]] = numbers[is_own]
+        lines = np.asarray(pc.fill_null(decoded.column("record_number"), _NONE))
+        record_numbers[places[is_own]] = lines[is_own]
+    erased = _erased(job_id, values, at[RowErased])
+    for place, row in erased.items():
+        sequences[place], record_numbers[place] = row.sequence or 0, row.record_number or 0
     own = np.flatnonzero(sequences != _NONE)
     counted = own[in_sequence(sequences[own], expected)]
     does_count = np.isin(row_places, counted)
-    return JobRows(counted, rows.filter(pa.array(does_count)), row_places[does_count])
+    return JobRows(
+        counted,
+        record_numbers[counted],
+        rows.filter(pa.array(does_count)),
+        row_places[does_count],
+        [erased[place] for place in counted.tolist() if place in erased],
+    )
 
 
 def _places(values: Sequence[bytes]) -> tuple[dict[type[Event], list[int]], set[type[Event]]]:
     """Return the places of events by type, and the types of which some have another schema."""
     rows: list[int] = []
-    places: dict[type[Event], list[int]] = {UserRow: rows, RowRejected: []}
+    places: dict[type[Event], list[int]] = {UserRow: rows, RowRejected: [], RowErased: []}
     odd: set[type[Event]] = set()
     row_frame = framing.frame_of(UserRow)
     for at, value in enumerate(values):
@@ -102,6 +117,17 @@ def _decoded(
     return columnar.decode_batch(event_type, list(decodable.values())), np.array(
         list(decodable), np.int64
     )
+
+
+def _erased(job_id: int, values: Sequence[bytes], places: list[int]) -> dict[int, RowErased]:
+    """Return the job's erased lines by their places."""
+    found: dict[int, RowErased] = {}
+    for place in places:
+        with contextlib.suppress(ValueError):  # one that is no event is none of them
+            row = codec.decode(values[place])
+            if isinstance(row, RowErased) and row.job_id == job_id:
+                found[place] = row
+    return found
 
 
 def _canonical(event_type: type[UserRow | RowRejected], value: bytes) -> bytes | None:

@@ -25,7 +25,8 @@ JOB_PROOF: Final = Operation(
         409: refused(
             "The job has not ended, or its events are no longer in the log.",
             "The job has not ended, so there is nothing to prove yet: ask again"
-            " once its state is COMPLETED or COMPLETED_WITH_ERRORS",
+            " once its state is COMPLETED or COMPLETED_WITH_ERRORS; a cancelled one ends in its"
+            " turn",
         ),
     },
 )

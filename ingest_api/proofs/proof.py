@@ -179,7 +179,7 @@ class _EndedJob:
             # An answer that proves nothing would be taken for a fault of the job.
             raise ConflictError(
                 "The job has not ended, so there is nothing to prove yet: ask again once its"
-                " state is COMPLETED or COMPLETED_WITH_ERRORS",
+                " state is COMPLETED or COMPLETED_WITH_ERRORS; a cancelled one ends in its turn",
             )
         row = rows[0]
         return cls(

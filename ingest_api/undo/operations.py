@@ -119,12 +119,13 @@ UNDO: Final = _operation(
     "The audience becomes as if the job had never run; what later jobs, other producers and single"
     " writes did is kept. Readers see the users as they are until all is ready, and then, in one"
     " switch, the others. The undo is in the log, so every rebuild gives the same, and it can be"
-    " taken back with `redo`. Of a job that has not ended it is queued: its status is REVERTED once"
-    " the job has come to its end, and the counts are those that it had when it was asked for.",
+    " taken back with `redo`. Of a job that has not ended it is queued: it"
+    " begins when the job has ended, and can be cancelled together with it.",
     refused(
         "The job is undone already; or it runs, and its preview is asked for.",
         "The job has not ended, it is PROCESSING:"
-        " wait until its status says that it has to see what an undo would do",
+        " wait until its status says that it has to see what an undo would do; an undo that nobody"
+        " looks at first is queued",
     ),
 )
 REDO: Final = _operation(

@@ -45,7 +45,7 @@ def add_undo_routes(
     """Add the routes below ``/batchinfo/undo``, ``/batchinfo/redo`` and ``/batchinfo/cancel``."""
 
     async def change(request: Request[Any, Any], text: str, change: Change) -> Changed:
-        account = account_of(request, "importer")
+        account = account_of(request)
         requester = Requester(account.name, idempotency_key_of(request))
         is_dry_run = await _is_dry_run(request)
         job = await job_named(request, job_log, text)
@@ -62,7 +62,7 @@ def add_undo_routes(
     @api.route("/batchinfo/cancel/<job_id:str>", methods=["POST"], ignore_body=True)
     @described(CANCEL)
     async def cancel_job(request: Request[Any, Any], job_id: str) -> UndoStarted:
-        account = account_of(request, "importer")
+        account = account_of(request)
         job = await job_named(request, job_log, job_id)
         if account.name != job.accepted.accepted_by and not account.may("manager"):
             raise role_too_low("manager")

@@ -1,10 +1,12 @@
 """Undo a job, redo an undone one, or cancel one that runs, by an event in the log, which decides.
 
 ``JobReverted`` says that a job counts as if it had never run, ``JobRestored``
-that it counts again, ``JobCancelled`` what ``JobReverted`` says, for good and of a job that has
-not ended.  Once one of them is in `job-events`, and is the one that
-decided, the answer is given: the builder of the projection sees it there, makes
-the tables that follow from it beside those in use, and switches by itself.
+that it counts again, ``JobCancelled`` what ``JobReverted`` says, for good and
+of a job that has not ended.  Once one of them is in `job-events`, and is the
+one that decided, the answer is given: the builder of the projection sees it
+there, makes the tables that follow from it beside those in use, and switches by
+itself.  An undo of a job that has not ended is queued there: see
+:mod:`ingest_api.undo.queue`.
 
 A request is refused where nothing would be changed, where a build is at work
 that could end in a switch, or where the log's first records are gone, so that no
@@ -29,7 +31,7 @@ from ingest_api.errors import (
     UnavailableError,
 )
 from ingest_api.event_log.user_events import NOTHING_KEPT
-from schemas.events import JobCancelled, JobRestored, JobReverted
+from schemas.events import JobCancelled, JobRestored, JobReverted, UndoQueued
 from schemas.log.job_states import CANCELLED_STATES, COUNTS_AND_NOTES
 from schemas.read_model.tables import HIDE_CANCELLED
 
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from ingest_api.kafka.log_start import LogStartCheck
     from ingest_api.postgres.pool import Database
     from schemas.events import JobState
+    from schemas.log.reverts import ChangeEvent
 
 Change = Literal["undo", "redo", "cancel"]
 """``undo``, ``cancel``: the job counts as if it had never run; ``redo``: it counts again."""
@@ -53,7 +56,7 @@ _OUTCOME_UNKNOWN: Final = (
 )
 _NOT_ENDED: Final = (
     "The job has not ended, it is {state}: wait until its status says that it has to see what an"
-    " undo would do"
+    " undo would do; an undo that nobody looks at first is queued"
 )
 _IN_STATE: Final[dict[JobState, str]] = {
     "REVERTING": "The job is being undone already",
@@ -61,6 +64,7 @@ _IN_STATE: Final[dict[JobState, str]] = {
     "CANCELLING": "The job is being cancelled already",
     "CANCELLED": "The job was cancelled already",
 }
+_QUEUED: Final = "The undo of the job is queued: wait until the job has ended and is undone"
 _NOT_REVERTED: Final = "The job is not undone, it is {state}: there is nothing to do again"
 _CANCELLED: Final = "The job was cancelled, for good: upload its file again"
 _HAS_ENDED: Final = (
@@ -72,7 +76,11 @@ _AT_WORK: Final = (
     " try again when it has ended"
 )
 _PREFIX_CHARACTERS: Final = 32
-_EVENT_TYPES: Final = {"undo": JobReverted, "redo": JobRestored, "cancel": JobCancelled}
+_TYPES: Final = {
+    "undo": (UndoQueued, JobReverted),
+    "redo": (JobRestored,),
+    "cancel": (JobCancelled,),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +140,7 @@ class Undo:
             if self._is_done(job, change, requester):
                 return
             raise
-        event = _event(self._counts(view), job.accepted.job_id, change, requester)
+        event = self._event(view, change, requester)
         outcome = await self._job_log.change(event)
         await self._hide(event, outcome)
         if outcome == "voided":
@@ -143,9 +151,7 @@ class Undo:
         if outcome == "changes nothing" and not self._is_done(job, change, requester):
             raise ConflictError(_OTHER_CAME_FIRST)
 
-    async def _hide(
-        self, event: JobReverted | JobRestored | JobCancelled, outcome: RevertOutcome
-    ) -> None:
+    async def _hide(self, event: ChangeEvent, outcome: RevertOutcome) -> None:
         """Keep the processors from showing what a cancelled delsert makes, should it still end.
 
         Where Postgres can't be asked, the builder does it as soon as it reads the event.
@@ -177,13 +183,27 @@ class Undo:
             LogUnavailableError: Kafka doesn't answer.
         """
         view = await self.check(job, change)
-        if view.is_running and not self._is_redone(view):
+        if not self._is_over(view):
             raise ConflictError(_NOT_ENDED.format(state=view.state))
 
     def _is_redone(self, view: JobView) -> bool:
         """Return whether a redo of the job is accepted, but readers don't see it yet."""
         changes = self._job_log.ledger.reverts.changes_of(view.accepted.job_id)
         return bool(changes) and isinstance(changes[-1], JobRestored) and view.state == "PROCESSING"
+
+    def _event(self, view: JobView, change: Change, requester: Requester) -> ChangeEvent:
+        job_id, account, attempt = view.accepted.job_id, requester.account, requester.attempt()
+        event_type, now = _TYPES[change][0], datetime.now(UTC)
+        if change == "undo" and self._is_over(view):
+            counts = self._counts(view)
+            return JobReverted(
+                job_id=job_id, requested_at=now, requested_by=account, attempt=attempt, **counts
+            )
+        return event_type(job_id=job_id, requested_at=now, requested_by=account, attempt=attempt)
+
+    def _is_over(self, view: JobView) -> bool:
+        """Return whether the job has ended, also where that isn't seen again yet."""
+        return not view.is_running or self._is_redone(view)
 
     def _counts(self, view: JobView) -> Mapping[str, int]:
         """Return the job's counts; while it is undone, those that it had before."""
@@ -202,9 +222,11 @@ class Undo:
 
     def _is_done(self, job: LedgerJob, change: Change, requester: Requester) -> bool:
         """Return whether an earlier attempt with the same key was accepted."""
+        job_id, reverts = job.accepted.job_id, self._job_log.ledger.reverts
+        events = (*reverts.changes_of(job_id), reverts.queued().get(job_id))
         return any(
-            type(event) is _EVENT_TYPES[change] and requester.is_own(event.attempt)
-            for event in self._job_log.ledger.reverts.changes_of(job.accepted.job_id)
+            isinstance(event, _TYPES[change]) and requester.is_own(event.attempt)
+            for event in events
         )
 
     _SELECT_BUILD: Final = """
@@ -228,27 +250,17 @@ class Undo:
 
 
 def _check_state(view: JobView, change: Change, *, is_redone: bool) -> None:
-    state = view.state
+    state, is_queued = view.state, isinstance(view.reverted, UndoQueued)
     if change == "redo":
         if state in CANCELLED_STATES:
             raise ConflictError(_CANCELLED)
         if state not in _IN_STATE:
             raise ConflictError(_NOT_REVERTED.format(state=state))
+        if is_queued:
+            raise ConflictError(_QUEUED)
+    elif change == "cancel" and is_queued and view.finished_at is None:
+        return
     elif state in _IN_STATE:
         raise ConflictError(_IN_STATE[state])
     elif change == "cancel" and (is_redone or not view.is_running):
         raise ConflictError(_HAS_ENDED.format(state=state))
-
-
-def _event(
-    counts: Mapping[str, int], job_id: int, change: Change, requester: Requester
-) -> JobReverted | JobRestored | JobCancelled:
-    now, attempt = datetime.now(UTC), requester.attempt()
-    if change != "undo":
-        event_type = JobRestored if change == "redo" else JobCancelled
-        return event_type(
-            job_id=job_id, requested_at=now, requested_by=requester.account, attempt=attempt
-        )
-    return JobReverted(
-        job_id=job_id, requested_at=now, requested_by=requester.account, attempt=attempt, **counts
-    )

@@ -1,7 +1,7 @@
 """The options of an upload, parsed from header, query and form.
 
-An option may stand in the header (only ``DELIMITER``), in the query or in a form
-field; the first of these places where it stands decides.
+An option may stand in the header (only ``DELIMITER``), in the query, in a form field or
+in a preset that these name; the first of these places where it stands decides.
 A field may come after the file, so an option that is not set yet may still be.
 """
 
@@ -39,7 +39,7 @@ _ALLOWED: Final[dict[str, Sequence[str]]] = {
     "blankCells": _BLANK_CELLS,
     "dryRun": ("true", "false"),
     "dateOrder": DATE_ORDERS,
-    "unknownColumns": ("refuse", "ignore"),
+    "unknownColumns": ("refuse", "ignore", "attribute"),
     "optIns": ("keep", "apply"),
 }
 _COUNT: Final = re.compile(r"[0-9]{1,12}")
@@ -77,6 +77,8 @@ class ImportOptions:
     """Columns that are not in ``columns`` hold what other programs mean by their names."""
     unknown_columns_name: str | None = None
     opt_ins_name: str | None = None
+    preset_name: str | None = None
+    """Of the options that count where neither head nor form has one."""
 
     @property
     def named_delimiter(self) -> str | None:
@@ -90,13 +92,21 @@ class ImportOptions:
 
     @property
     def unknown_columns(self) -> str:
-        """Return ``refuse`` or ``ignore``: what becomes of columns of which nothing is known."""
+        """Return what becomes of columns of which nothing is known.
+
+        ``refuse``, ``ignore`` or ``attribute``: they hold custom attributes, to be defined.
+        """
         return self.unknown_columns_name or _DEFAULTS["unknownColumns"]
 
     @property
     def opt_ins(self) -> str:
         """Return ``keep`` or ``apply``: whether the file may opt in who has opted out."""
         return self.opt_ins_name or _DEFAULTS["optIns"]
+
+    @property
+    def finds_columns(self) -> bool:
+        """True where what columns hold also follows from their names, once the file is there."""
+        return self.maps_usual_names or self.unknown_columns == "attribute"
 
     @property
     def mode(self) -> JobMode:
@@ -157,6 +167,7 @@ def with_fields(options: ImportOptions, fields: Mapping[str, Sequence[str]]) -> 
         columns=_first(options.columns, in_form.columns),
         maps_usual_names=(in_form if options.columns is None else options).maps_usual_names,
         unknown_columns_name=options.unknown_columns_name or in_form.unknown_columns_name,
+        preset_name=options.preset_name or in_form.preset_name,
         opt_ins_name=options.opt_ins_name or in_form.opt_ins_name,
     )
 
@@ -175,6 +186,7 @@ def _options(values: Mapping[str, Sequence[str]]) -> ImportOptions:
         columns=columns_of(values.get("columns", ())),
         maps_usual_names=AUTO in values.get("columns", ()),
         unknown_columns_name=_value("unknownColumns", values.get("unknownColumns", ())),
+        preset_name=_only("preset", values.get("preset", ())),
         opt_ins_name=_value("optIns", values.get("optIns", ())),
     )
 

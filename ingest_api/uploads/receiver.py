@@ -86,8 +86,10 @@ class ReceivedFile:
     @property
     def attribute_columns(self) -> tuple[AttributeColumn, ...]:
         """Return the custom attributes that its header names: all that a pass needs of them."""
-        names = {field.json_name for field in self.survey.header.fields if field}
-        return tuple(column for column in self.file_format.attributes if column.name in names)
+        header = self.survey.header
+        names = {field.json_name for field in header.fields if field}
+        defined = (column for column in self.file_format.attributes if column.name in names)
+        return (*defined, *header.new_attributes)
 
 
 class UploadReceiver:

@@ -31,7 +31,7 @@ def add_user_routes(
     @api.get("/audience")
     @described(USERS)
     async def list_users(request: Request[Any, Any]) -> Users:
-        account = account_of(request, "reader").name
+        account = account_of(request).name
         page = keyed_page_of(request)
         user_filter = await filter_of(request, job_log)
         return await points.read(
@@ -41,7 +41,7 @@ def add_user_routes(
     @api.get("/audience/<user_id:str>")
     @described(ONE_USER)
     async def one_user(request: Request[Any, Any], user_id: str) -> User:
-        account = account_of(request, "reader").name
+        account = account_of(request).name
         number = whole_number(user_id)
         user = await points.read(request, account, lambda schema: _user(users, number, schema))
         if user is None:

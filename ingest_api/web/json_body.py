@@ -17,6 +17,7 @@ from ingest_api.errors import Detail, InvalidRequestError, TooSlowError
 from ingest_api.web.body import BodyLimits, body_pieces, check_declared
 from ingest_api.web.parameters import header, header_values
 from ingest_api.web.refused import Refused
+from schemas.rules.nearest import nearest, question
 
 if TYPE_CHECKING:
     from sanic import Request
@@ -82,7 +83,7 @@ def decoded(body: bytes, kind: type[_Body]) -> _Body:
     try:
         return _decoder(kind).decode(body.decode())
     except msgspec.ValidationError as error:
-        raise invalid_body(_detail(str(error))) from None
+        raise invalid_body(_detail(str(error), kind)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         text = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise invalid_body(
@@ -112,8 +113,8 @@ def invalid_body(detail: Detail) -> InvalidRequestError:
     return InvalidRequestError(INVALID_BODY, [detail])
 
 
-def _detail(error: str) -> Detail:
-    """Return msgspec's message about a value as a detail of the answer."""
+def _detail(error: str, kind: type[msgspec.Struct]) -> Detail:
+    """Return msgspec's message about a value of this type as a detail of the answer."""
     found = _AT_PLACE.fullmatch(error)
     assert found is not None, "everything matches"
     what, place = found["what"], (found["place"] or "").removesuffix("[...]")
@@ -124,4 +125,6 @@ def _detail(error: str) -> Detail:
     column = f"{place}.{about[2]}" if place else about[2]
     if about["kind"] == "missing required":
         return Detail("REQUIRED", f"{column} is required.", column=column)
-    return Detail("UNKNOWN_FIELD", f"There is no field {column} here.", column=column)
+    known = [] if place else [field.encode_name for field in msgspec.structs.fields(kind)]
+    meant = question(nearest(about[2], known)) or "."
+    return Detail("UNKNOWN_FIELD", f"There is no field {column} here{meant}", column=column)

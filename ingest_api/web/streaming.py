@@ -1,4 +1,4 @@
-"""Sends answers piece by piece, for as long as the client reads them."""
+"""Sends answers piece by piece, for as long as the client reads them, and rows as files."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import structlog
 from sanic.response import HTTPResponse
 
-from ingest_api.errors import LogUnavailableError, StoreUnavailableError
+from ingest_api.errors import LogUnavailableError, StoreUnavailableError, invalid_parameter
+from ingest_api.formats.tables import FORMATS
+from ingest_api.web.content_negotiation import CSV, NDJSON, PARQUET, preferred
 from ingest_api.web.paging import TOTAL_COUNT
+from ingest_api.web.parameters import header_values, query_values
 from ingest_api.web.request_context import context_of
 
 if TYPE_CHECKING:
@@ -18,10 +21,17 @@ if TYPE_CHECKING:
     from sanic import Request
     from sanic.asgi import ASGIApp
 
+    from ingest_api.formats.tables import Format
     from ingest_api.postgres.row_stream import RowStream
 
 _MOST_SEND_S: Final = 30.0
 """A client that takes nothing for so long gets no more."""
+_MEDIA_TYPES: Final[Mapping[str, Format]] = {CSV: "csv", NDJSON: "ndjson", PARQUET: "parquet"}
+_CONTENT_TYPES: Final[Mapping[Format, str]] = {
+    "csv": f"{CSV}; charset=utf-8; header=present",
+    "ndjson": NDJSON,
+    "parquet": PARQUET,
+}
 _log = structlog.stdlib.get_logger("rollcall.api")
 
 
@@ -65,6 +75,33 @@ async def send_rows(
         )
     finally:
         await rows.close()
+
+
+def requested_format(request: Request[Any, Any]) -> Format:
+    """Return the format that the query names; without it `Accept` decides, and CSV is the first.
+
+    Raises:
+        InvalidRequestError: there is no such format.
+    """
+    values = query_values(request).get("format")
+    if values is None:
+        accepted = preferred(header_values(request, "accept"), tuple(_MEDIA_TYPES))
+        return _MEDIA_TYPES[accepted or CSV]
+    for known in FORMATS:
+        if values == [known]:
+            return known
+    raise invalid_parameter("format", f"format is one of {', '.join(FORMATS)}.")
+
+
+async def send_file(
+    request: Request[Any, Any], rows: RowStream, name: str, as_format: Format
+) -> None:
+    """Send the rows as a file of this name, and close them."""
+    headers = {
+        "Vary": "Accept",
+        "Content-Disposition": f'attachment; filename="{name}.{as_format}"',
+    }
+    await send_rows(request, rows, content_type=_CONTENT_TYPES[as_format], headers=headers)
 
 
 async def _send_all(response: HTTPResponse, pieces: AsyncGenerator[bytes]) -> None:

@@ -36,10 +36,12 @@ def leave_out_unopened(
     """Let the active instance leave out what is wanted of jobs that it has not opened.
 
     Returns:
-        Whether that changed anything; False, too, where a reader is in the way for now.
+        Whether to look again before tables are built: it changed something, or nothing else is
+        to be changed, and somebody is in the way for now.
     """
     changed = active.reverted ^ wanted
-    if not changed - _opened(connection, active, changed):
+    opened = _opened(connection, active, changed)
+    if not changed - opened:
         return False
     try:
         with connection.transaction(), connection.cursor() as cursor:
@@ -51,7 +53,7 @@ def leave_out_unopened(
             cursor.execute(_LEAVE_OUT, {"reverted": reverted, "number": active.number})
     except (errors.LockNotAvailable, errors.DeadlockDetected) as error:
         _log.info("leaving out put off", reason=str(error).strip())
-        return False
+        return not opened
     _log.info("jobs left out before they began", job_ids=sorted(map(str, unopened)))
     return True
 

@@ -91,6 +91,15 @@ _ROWS: Final[Mapping[str, tuple[tuple[str, ...], LiteralString]]] = {
         FROM {schema}.rejection
         """,
     ),
+    "line_outcome": (
+        ("job_id", "partition"),
+        """
+        SELECT job_id, partition, sum(rows) AS rows,
+               md5(string_agg(CASE WHEN length(outcomes) = rows THEN outcomes
+                              ELSE repeat(outcomes, rows) END, '' ORDER BY first_position))
+        FROM {schema}.line_outcome GROUP BY job_id, partition
+        """,
+    ),
     "note": (
         ("job_id", "record_number", "column", "code"),
         """

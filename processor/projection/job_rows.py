@@ -8,7 +8,7 @@ A round has each key once, so the order of its statements is free.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, LiteralString
+from typing import TYPE_CHECKING, Any, Final, LiteralString, Self
 
 from psycopg import sql
 
@@ -19,6 +19,7 @@ from schemas.rules.modes import MODES
 if TYPE_CHECKING:
     import psycopg
 
+    from processor.projection.staging import PreparedRows
     from schemas.events import JobMode
     from schemas.read_model.upsert_sql import Values
 
@@ -79,6 +80,17 @@ class Round:
     has_incomplete: bool
     keeps_opt_outs: bool
 
+    @classmethod
+    def of(cls, step: PreparedRows, number: int, *, is_producer_row: bool) -> Self:
+        """Return a round of a step's rows: its job's, or those of other producers."""
+        return cls(
+            step=step.step,
+            number=number,
+            modes=step.counts[number, is_producer_row],
+            has_incomplete=step.has_incomplete,
+            keeps_opt_outs=step.keeps_opt_outs and not is_producer_row,
+        )
+
     def parameters(self, mode: JobMode) -> dict[str, Any]:
         """Return the values of the statements' placeholders."""
         return {"step": self.step, "round": self.number, "mode": mode}
@@ -104,9 +116,9 @@ class Outcomes:
     unknown: list[int] = field(default_factory=list[int])
 
     @property
-    def rejected(self) -> int:
-        """The number of rows that were refused."""
-        return len(self.conflicts) + len(self.incomplete) + len(self.unknown)
+    def refused(self) -> list[int]:
+        """The ids of all rows that were refused."""
+        return [conflict[0] for conflict in self.conflicts] + self.incomplete + self.unknown
 
 
 class LeafWriter:

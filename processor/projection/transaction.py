@@ -16,6 +16,7 @@ from collections import defaultdict
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final, LiteralString
 
+import numpy as np
 from psycopg import errors, sql
 
 from processor.decoding.accept_rule import Defined, Erased, Indexed, Opened, Sealed
@@ -23,6 +24,7 @@ from processor.decoding.batch import DeadLetter
 from processor.errors import SupersededError
 from processor.projection.job_rows import Round
 from processor.projection.jobs import JobChanges, log_finished
+from processor.projection.line_outcomes import LETTERS, LineOutcomes, round_letters
 from processor.projection.opt_outs import OptOuts
 from processor.projection.outbox_writer import OutboxWriter
 from processor.projection.producer_rows import decide
@@ -41,8 +43,6 @@ from schemas.rules.notes import NOTE_COLUMNS, Note
 from schemas.rules.rejections import erased_line, incomplete_user, key_conflict, unknown_key
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import psycopg
 
     from processor.projection.job_rows import Outcomes
@@ -95,6 +95,7 @@ class Transaction:
     ) -> None:
         self.generation_of = generation_of
         self._outcomes = outcomes
+        self._line_outcomes = LineOutcomes(projection.schema)
         self._sources = SourceCounts(projection.schema)
         self._grown: defaultdict[tuple[int, int], int] = defaultdict(int)
         self._projection = projection
@@ -185,27 +186,23 @@ class Transaction:
         ]
         if inputs:
             copy_into(self._cursor, table, REJECTION_COLUMNS, inputs)
-        self._copy_found(table, REJECTION_COLUMNS, self._found)
         notes = sql.Identifier(self._projection.schema, "note")
-        self._copy_found(notes, NOTE_COLUMNS, self._notes)
-
-    def _copy_found(
-        self,
-        table: sql.Identifier,
-        columns: tuple[str, ...],
-        found: Sequence[FoundRejection | Note],
-    ) -> None:
-        if found:
-            with self._cursor.copy(copy_statement(table, columns, "text")) as copy:
-                for each in found:
-                    copy.write_row(each.as_row())
+        for place, columns, found in (
+            (table, REJECTION_COLUMNS, self._found),
+            (notes, NOTE_COLUMNS, self._notes),
+        ):
+            if found:
+                with self._cursor.copy(copy_statement(place, columns, "text")) as copy:
+                    for each in found:
+                        copy.write_row(each.as_row())
 
     def write_counts(self) -> None:
-        """Write by how much leaves have grown, and what sources have sent."""
+        """Write by how much leaves have grown, what sources have sent, and outcomes by line."""
         for (generation, partition), grown in self._grown.items():
             if grown:
                 self._projection.generations.count(self._cursor, generation, partition, grown)
         self._sources.write(self._cursor)
+        self._line_outcomes.write(self._cursor)
 
     def write_jobs(self) -> None:
         """Write the jobs that changed, switch where a delsert ended, and add their statuses."""
@@ -281,20 +278,21 @@ class Transaction:
             return
         writer, _ = self._projection.writers(self.generation_of[partition], partition)
         leaf = self._leaf(partition)
-        for (number, is_producer_row), modes in sorted(step.counts.items()):
-            a_round = Round(
-                step=step.step,
-                number=number,
-                modes=modes,
-                has_incomplete=step.has_incomplete,
-                keeps_opt_outs=step.keeps_opt_outs and not is_producer_row,
-            )
+        letters = np.full(len(step.ids), LETTERS["inserted"])
+        for number, is_producer_row in sorted(step.counts):
+            a_round = Round.of(step, number, is_producer_row=is_producer_row)
             if is_producer_row:
                 self._write_producer_round(prepared, step, number)
-            else:
-                self._opt_outs.remember(leaf, partition, step.deletes(number))
-                self._count(partition, step, writer.write(self._cursor, a_round))
+                self._opt_outs.keep(leaf, partition, step, a_round)
+                continue
+            self._opt_outs.remember(leaf, partition, step.deletes(number))
+            outcomes = writer.write(self._cursor, a_round)
+            self._count(partition, step, outcomes)
+            letters[step.rounds == number] = round_letters(
+                self._cursor, leaf, step, number, outcomes
+            )
             self._note(partition, self._opt_outs.keep(leaf, partition, step, a_round))
+        self._line_outcomes.note(partition, step, letters)
 
     def _note(self, partition: int, notes: list[Note]) -> None:
         for note in notes:
@@ -357,6 +355,7 @@ class Transaction:
             )
             return False
         self._jobs.counts(step.job_id, partition).inserted += len(step.ids)
+        self._line_outcomes.note_inserted(partition, step)
         self._grow(partition, len(step.ids))
         self._note(partition, notes)
         return True
@@ -369,7 +368,7 @@ class Transaction:
         self._grow(partition, outcomes.inserted - outcomes.deleted)
         counts.updated += outcomes.updated
         counts.unchanged += outcomes.unchanged
-        counts.rejected += outcomes.rejected
+        counts.rejected += len(outcomes.refused)
         self._projection.are_new[step.job_id, partition] = outcomes.inserted == len(step.ids)
         refused = step.rows_by_id([row[0] for row in outcomes.conflicts])
         for row, (_, job_id, record) in zip(refused, outcomes.conflicts, strict=True):

@@ -23,9 +23,10 @@ from processor.decoding.accept_rule import (
     Sealed,
 )
 from processor.decoding.decode_and_accept import decode_and_accept
+from processor.projection.line_outcomes import LETTERS
 from processor.projection.write_outcomes import repeats
 from processor.verification.attribute_text import canonical, merged, tokens_of
-from processor.verification.job_in_partition import JobInPartition, codes_of
+from processor.verification.folded_job import JobInPartition
 from processor.verification.staged import DELETE, IGNORE, INSERT, UPDATE, UPSERT, stage
 from processor.verification.user_columns import (
     NONE,
@@ -41,7 +42,6 @@ from schemas.read_model.column_hashes import NULL, hashes, text_hash
 from schemas.read_model.tables import API_SOURCE, REPEAT_OFFSETS
 from schemas.rules.fields import (
     DUPLICATE_IN_FILE,
-    ERASED,
     FIELDS,
     KEY_EXISTS,
     UNKNOWN_KEY,
@@ -58,7 +58,6 @@ if TYPE_CHECKING:
     from processor.decoding.producer_rules import LogPartition
     from processor.decoding.records import Record
     from processor.verification.staged import Staged
-    from schemas.events import RowErased
 
     Numbers = npt.NDArray[np.int64]
     Flags = npt.NDArray[np.bool_]
@@ -132,7 +131,7 @@ class PartitionFold:
             case Rows():
                 self._take_rows(batch, step)
             case Erased(row):
-                _count_erased(self.jobs[row.job_id or 0], row)
+                self.jobs[row.job_id or 0].count_erased(row)
             case Sealed(seal):
                 self._seal(self.jobs[seal.job_id], step)
             case _:
@@ -164,11 +163,15 @@ class PartitionFold:
         if step.is_filling:
             self._fill(staged, step)
             return
+        letters = np.full(len(staged.id), LETTERS["inserted"])
         for number in range(int(staged.rounds.max(initial=-1)) + 1):
-            self._apply_round(staged, np.flatnonzero(staged.rounds == number), step)
+            at = np.flatnonzero(staged.rounds == number)
+            letters[at] = self._apply_round(staged, at, step)
+        if step.job_id is not None:
+            self.jobs[step.job_id].note_outcomes(letters[~staged.is_producer_row])
 
-    def _apply_round(self, staged: Staged, at: Numbers, step: Rows) -> None:
-        """Apply rows whose keys differ: each is decided by the user that is there."""
+    def _apply_round(self, staged: Staged, at: Numbers, step: Rows) -> npt.NDArray[np.uint8]:
+        """Apply rows whose keys differ, each decided by the user that is there; their outcomes."""
         users = self.users
         slots, is_there = users.find(staged.key[at])
         mode, is_own = staged.modes[at], ~staged.is_producer_row[at]
@@ -179,11 +182,11 @@ class PartitionFold:
         is_gone = may_count & is_there & (mode == DELETE)
         is_changed = is_update.copy()
         is_changed[is_update] = self._update(staged, at[is_update], slots[is_update], step)
+        is_kept = is_there & (mode == IGNORE) | is_update & ~is_changed
+        found = {"updated": is_changed, "unchanged": is_kept, "deleted": is_gone}
         if step.job_id is not None:
             job = self.jobs[step.job_id]
-            is_kept = is_there & (mode == IGNORE) | is_update & ~is_changed
-            found = {"inserted": is_new, "updated": is_changed, "unchanged": is_kept}
-            _count(job, is_own, found | {"deleted": is_gone})
+            _count(job, is_own, found | {"inserted": is_new})
             is_conflict = is_own & is_there & (mode == INSERT)
             is_unknown = is_own & ~is_there & ((mode == UPDATE) | (mode == DELETE))
             is_incomplete = is_own & ~is_there & ~is_unknown & ~may_add
@@ -193,6 +196,7 @@ class PartitionFold:
         self.opt_outs.remember(users, slots[is_gone])
         self._remove(slots[is_gone])
         self._insert(staged, at[is_new], slots[is_new], step)
+        return _letters(found)
 
     def _may_count(self, staged: Staged, at: Numbers, slots: Numbers, is_there: Flags) -> Flags:
         """Leave out producer rows that are repeats, or mean a user that has not this key."""
@@ -317,14 +321,16 @@ class PartitionFold:
             self._repeated.append(
                 (own_slots, staged.record_number[repeated], _lines(staged, repeated))
             )
-        self.jobs[self.generation].inserted += len(staged.id)
+        job = self.jobs[self.generation]
+        job.inserted += len(staged.id)
+        job.note_outcomes(np.full(len(staged.id), LETTERS["inserted"]))
 
     def _take_out_repeats(self) -> None:
         """Index the leaf: of rows with one key the later ones become rejections."""
         for slots, record_numbers, lines in self._repeated:
             job = self.jobs[self.generation]
             job.inserted -= len(slots)
-            job.reject(record_numbers, lines, codes_of(DUPLICATE_IN_FILE.code, len(slots)))
+            job.reject(record_numbers, lines, _codes(DUPLICATE_IN_FILE.code, len(slots)))
             self._remove(slots)
         self._repeated.clear()
 
@@ -362,32 +368,29 @@ def _take_rejections(job: JobInPartition, batch: Batch, step: Rows) -> None:
         job.reject(record_numbers, lines, hashes(codes))
 
 
-def _count_erased(job: JobInPartition, row: RowErased) -> None:
-    match row.outcome:
-        case "inserted":
-            job.inserted += 1
-        case "updated":
-            job.updated += 1
-        case "unchanged" | "none":
-            job.unchanged += 1
-        case "deleted":
-            job.deleted += 1
-        case "rejected" | "refused":
-            numbers, lines = np.array([row.record_number]), np.array([row.line])
-            job.reject(numbers, lines, codes_of(ERASED.code, 1))
-
-
 def _count(job: JobInPartition, is_own: Flags, outcomes: Mapping[str, Flags]) -> None:
     """Add the job's own rows of each outcome to its count."""
     for name, has_it in outcomes.items():
         setattr(job, name, getattr(job, name) + int(np.count_nonzero(has_it & is_own)))
 
 
+def _letters(outcomes: Mapping[str, Flags]) -> npt.NDArray[np.uint8]:
+    """Return the letter of each row; one of no outcome counts as inserted there."""
+    letters = np.full(len(outcomes["updated"]), LETTERS["inserted"])
+    for name, has_it in outcomes.items():
+        letters[has_it] = LETTERS[name]
+    return letters
+
+
 def _reject(job: JobInPartition, staged: Staged, at: Numbers, code: str) -> None:
     if len(at):
-        job.reject(staged.record_number[at], _lines(staged, at), codes_of(code, len(at)))
+        job.reject(staged.record_number[at], _lines(staged, at), _codes(code, len(at)))
 
 
 def _lines(staged: Staged, at: Numbers) -> Numbers:
     lines = pc.fill_null(pc.cast(staged.rows.column("line"), pa.int64()), NONE)
     return np.asarray(lines)[at]
+
+
+def _codes(code: str, count: int) -> npt.NDArray[np.uint64]:
+    return np.full(count, text_hash(code), np.uint64)

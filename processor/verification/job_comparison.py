@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from processor.verification.findings import Findings
-    from processor.verification.job_in_partition import JobInPartition
+    from processor.verification.folded_job import JobInPartition
     from processor.verification.partition import PartitionReport
     from processor.verification.snapshot import JobRow, Tables
 
@@ -127,6 +127,8 @@ def _compare_parts(tables: Tables, folded: dict[int, _FoldedJob], findings: Find
             _note_row(findings, "job_partition", subject, is_missing=key in expected)
             continue
         row = tables.job_partitions[key]
+        digests = folded[key[0]].parts[key[1]].outcomes_digest, tables.line_outcomes.get(key, 0)
+        findings.compare("line_outcome", subject, [("digest", *digests)])
         findings.compare(
             "job_partition",
             subject,

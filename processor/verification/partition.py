@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from processor.decoding.records import Record
-    from processor.verification.job_in_partition import JobInPartition
+    from processor.verification.folded_job import JobInPartition
     from processor.verification.leaf_comparison import Difference, LeafDifferences
     from processor.verification.snapshot import Leaves, OffsetRow, Tables
 

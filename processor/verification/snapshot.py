@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, LiteralString
 
@@ -13,7 +14,7 @@ from psycopg import errors, sql
 from processor.errors import VerificationError
 from processor.projection.session import connect
 from processor.tables.generations import Generations
-from processor.verification.job_in_partition import rejection_hashes
+from processor.verification.folded_job import rejection_hashes
 from processor.verification.leaf_fingerprint import COLUMNS, LeafFingerprint
 from schemas.clients.copy_out import copied_lines
 from schemas.read_model.column_hashes import hashes
@@ -56,6 +57,12 @@ SELECT job_id, partition, inserted, updated, unchanged, rejected, deleted, notes
        opened_offset, opened_at, sealed_offset, sealed_at, rows, digest
 FROM {schema}.job_partition
 """
+_LINE_OUTCOMES: LiteralString = """
+COPY (
+    SELECT job_id, partition, rows, outcomes FROM {schema}.line_outcome
+    ORDER BY job_id, partition, first_position
+) TO STDOUT (FORMAT csv)
+"""
 _REJECTIONS: LiteralString = """
 COPY (
     SELECT job_id, record_number, line, code || COALESCE(further_faults::text, '') AS code
@@ -94,6 +101,12 @@ USER_TYPES: Final[dict[str, pa.DataType]] = {
 }
 """The columns of a leaf that are compared, in the order in which they are read."""
 _ATTRIBUTE_TYPES: Final = {"id": pa.int64(), "attributes": pa.string()}
+_LINE_OUTCOME_TYPES: Final = {
+    "job_id": pa.int64(),
+    "partition": pa.int64(),
+    "rows": pa.int64(),
+    "outcomes": pa.string(),
+}
 _REJECTION_TYPES: Final = {
     "job_id": pa.int64(),
     "record_number": pa.int64(),
@@ -162,6 +175,7 @@ class Tables:
 
     ``generations``: the delsert of each, 0 of the first.  ``rejections`` and ``notes``: how many
     and the sum of their hashes, by job.  ``opt_outs``: keys by partition and flags.
+    ``line_outcomes``: the digest of their letters, by job and partition.
     """
 
     schema: str
@@ -177,6 +191,7 @@ class Tables:
     jobs: dict[int, JobRow]
     job_partitions: dict[tuple[int, int], JobPartitionRow]
     rejections: dict[int, tuple[int, int]]
+    line_outcomes: dict[tuple[int, int], int]
     notes: dict[int, tuple[int, int]]
     opt_outs: dict[tuple[int, int], int]
 
@@ -317,6 +332,7 @@ def _read_tables(connection: psycopg.Connection, settings: Settings, schema: str
         jobs={row[0]: JobRow(*row) for row in select(_JOBS)},
         job_partitions={(row[0], row[1]): JobPartitionRow(*row) for row in select(_JOB_PARTITIONS)},
         rejections=_rejections(connection, sql.SQL(_REJECTIONS).format(schema=name)),
+        line_outcomes=_line_outcomes(connection, sql.SQL(_LINE_OUTCOMES).format(schema=name)),
         notes=_rejections(connection, sql.SQL(_NOTES).format(schema=name)),
         opt_outs={(row[0], row[1]): row[2] for row in select(_OPT_OUTS)},
     )
@@ -337,6 +353,18 @@ def _rejections(
             chosen = numbers[job_ids == job_id]
             count, total = found.get(job_id, (0, 0))
             found[job_id] = count + len(chosen), (total + int(chosen.sum())) & _WRAP
+    return found
+
+
+def _line_outcomes(
+    connection: psycopg.Connection, statement: sql.Composed
+) -> dict[tuple[int, int], int]:
+    found: dict[tuple[int, int], int] = {}
+    for part in _copied(connection, statement, _LINE_OUTCOME_TYPES):
+        for row in part.to_pylist():
+            key, letters = (row["job_id"], row["partition"]), row["outcomes"]
+            whole = letters * row["rows"] if len(letters) == 1 else letters
+            found[key] = zlib.crc32(whole.encode(), found.get(key, 0))
     return found
 
 

@@ -88,6 +88,7 @@ class Verification:
                 ("user_count", "kept counts of users"),
                 ("job", f"{self.jobs:,} jobs, {self.finished_jobs:,} of them finished"),
                 ("job_partition", f"outcomes of {self.lines:,} lines, by job and partition"),
+                ("line_outcome", "what became of each row of a job"),
                 ("rejection", f"{self.rejections:,} rejected lines"),
                 ("note", f"{self.notes:,} notes of lines"),
                 ("opt_out", "opt-outs of keys without users"),

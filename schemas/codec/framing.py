@@ -47,8 +47,10 @@ EVENT_TYPES: tuple[type[events.Event], ...] = (
     events.JobReverted,
     events.JobRestored,
     events.JobCancelled,
+    events.UndoQueued,
     events.JobStatus,
     events.AttributeDefined,
+    events.PresetDefined,
     events.LogConfigured,
     events.LogMove,
 )

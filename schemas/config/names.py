@@ -64,6 +64,7 @@ SETTING_NAMES: Final = frozenset(
         "ROLLCALL_URL",
         "ROLLCALL_USER",
         "ROLLCALL_WATCHDOG_S",
+        "ROLLCALL_WATCHED_FOLDER",
         "ROLLCALL_WRITE_TIMEOUT_S",
     }
 )

@@ -25,6 +25,10 @@ ENDED_STATES: Final = frozenset(JOB_STATES) - RUNNING_STATES - {"REVERTING", "CA
 """States that a job does not leave by itself."""
 OUTCOMES: Final[tuple[str, ...]] = ("inserted", "updated", "unchanged", "rejected")
 """The outcomes of a line; the counts of an ended job add up to its lines."""
+OUTCOME_LETTERS: Final = {"inserted": "i", "updated": "u", "unchanged": "n", "deleted": "d"}
+"""The letters of outcomes in the table ``line_outcome``; a rejected row, too, is an ``i`` there.
+
+It may be found out only when its leaf gets an index, so that its rejection alone tells it."""
 COUNTS: Final[tuple[str, ...]] = (*OUTCOMES, "deleted")
 """What is counted of a job: the outcomes of its lines, and the users that it removed."""
 COUNTS_AND_NOTES: Final[tuple[str, ...]] = (*COUNTS, "notes")
@@ -38,6 +42,7 @@ def line_outcomes(mode: JobMode, counts: Mapping[str, int]) -> int:
 
 
 UPLOAD_ACCEPTED: Final = "File uploaded successfully, import is in progress."
+UNDO_QUEUED: Final = "The import is to be undone once it has ended"
 REVERTING: Final = "The import is being undone"
 REVERTING_FAILED: Final = "The import is being undone: the last try failed, and is made again"
 REVERTED: Final = "The import was undone"

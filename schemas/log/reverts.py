@@ -5,6 +5,8 @@ The order of the log alone decides:
 - ``JobReverted`` counts where the job is known (a ``JobAccepted`` of it counts, see
   below) and not reverted already;
 - ``JobCancelled`` reverts the job in the same way;
+- ``UndoQueued`` counts where the job is known, not reverted, and no undo of it is queued; it is
+  queued until the job is reverted;
 - ``JobRestored`` counts where the job is reverted, and not by a ``JobCancelled``;
 - of an attempt only the first record counts, and none where a ``JobVoided`` of it
   stands before it, as it is with the attempts of ``JobAccepted``;
@@ -22,18 +24,27 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from schemas.events import JobAccepted, JobCancelled, JobRestored, JobReverted, JobVoided
+from schemas.events import (
+    JobAccepted,
+    JobCancelled,
+    JobRestored,
+    JobReverted,
+    JobVoided,
+    UndoQueued,
+)
 from schemas.log.moves import LogMoves
 from schemas.log.storable import violation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from schemas.events import Event
 
 Revert = JobReverted | JobCancelled
 """After either the job counts as if it had never run."""
+ChangeEvent = Revert | JobRestored | UndoQueued
+"""Asks that a job counts or not, now or later; may change nothing."""
 RevertDecision = Literal["counts", "changes nothing", "voided"]
 
 
@@ -54,6 +65,7 @@ class Reverts:
         self._decisions: dict[tuple[int, str], RevertDecision] = {}
         self._changes: list[_Change] = []
         self._by_job: dict[int, list[Revert | JobRestored]] = {}
+        self._queued: dict[int, UndoQueued] = {}
         self._now: frozenset[int] = frozenset()
         self._cancelled: frozenset[int] = frozenset()
         self.moves = LogMoves()
@@ -61,7 +73,7 @@ class Reverts:
     def apply(self, offset: int, event: Event, recorded_at: datetime | None = None) -> None:
         """Read the event at this offset; offsets rise, and events of other types change nothing."""
         if not self.moves.apply(event) or violation(event) is not None:
-            if isinstance(event, (JobAccepted, JobReverted, JobRestored, JobCancelled)):
+            if isinstance(event, JobAccepted | ChangeEvent):
                 self._decisions.setdefault((event.job_id, event.attempt), "voided")
             return
         if isinstance(event, JobVoided):
@@ -69,29 +81,38 @@ class Reverts:
         elif isinstance(event, JobAccepted):
             if (event.job_id, event.attempt) not in self._decisions:
                 self._accepted_at.setdefault(event.job_id, offset)
-        elif isinstance(event, (JobReverted, JobRestored, JobCancelled)):
-            self._decide(_Change(offset, recorded_at, event))
+        elif isinstance(event, ChangeEvent):
+            self._decide(offset, event, recorded_at)
 
-    def _decide(self, change: _Change) -> None:
-        event = change.event
+    def _decide(self, offset: int, event: ChangeEvent, recorded_at: datetime | None) -> None:
         attempt = (event.job_id, event.attempt)
         if attempt in self._decisions:
             return
         if not self._is_change(event) or not self.is_known(event.job_id):
             self._decisions[attempt] = "changes nothing"
             return
+        if isinstance(event, UndoQueued):
+            self._queued[event.job_id] = event
+        else:
+            self._change(_Change(offset, recorded_at, event))
+        # Last, so that whoever waits for the decision finds the rest done.
+        self._decisions[attempt] = "counts"
+
+    def _is_change(self, event: ChangeEvent) -> bool:
+        if isinstance(event, JobRestored):
+            return isinstance(self.reverted(event.job_id), JobReverted)
+        if isinstance(event, UndoQueued) and event.job_id in self._queued:
+            return False
+        return event.job_id not in self._now
+
+    def _change(self, change: _Change) -> None:
+        event = change.event
         self._changes.append(change)
         self._by_job.setdefault(event.job_id, []).append(event)
         self._now = self._now ^ {event.job_id}
         if isinstance(event, JobCancelled):
             self._cancelled |= {event.job_id}
-        # Last, so that whoever waits for the decision finds the rest done.
-        self._decisions[attempt] = "counts"
-
-    def _is_change(self, event: Revert | JobRestored) -> bool:
-        if isinstance(event, JobRestored):
-            return isinstance(self.reverted(event.job_id), JobReverted)
-        return event.job_id not in self._now
+        self._queued.pop(event.job_id, None)
 
     def is_known(self, job_id: int) -> bool:
         """Return whether a ``JobAccepted`` of this job counts."""
@@ -106,6 +127,10 @@ class Reverts:
     def cancelled(self) -> frozenset[int]:
         """Return the jobs that were cancelled."""
         return self._cancelled
+
+    def queued(self) -> Mapping[int, UndoQueued]:
+        """Return the queued undos, by job."""
+        return self._queued
 
     def changes_of(self, job_id: int) -> Sequence[Revert | JobRestored]:
         """Return the events that reverted, restored and cancelled the job, in order."""

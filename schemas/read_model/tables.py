@@ -15,7 +15,7 @@ VERSION: Final = 7
 """The version of the tables and of how the log is projected to them; a projection of another
 version is rebuilt, never altered.  4: producer rows are checked by the rules of values;
 5: the users that a delsert removes are counted; 6: every fault of a rejected line is told;
-7: a job may update, ignore or delete, and opt-outs are kept."""
+7: a job may update, ignore or delete, the outcome of each line and opt-outs are kept."""
 READABLE_SINCE: Final = 4
 """Tables of this version and later are read until new ones take their place; of earlier ones, the
 views in ``public`` stay what they were."""
@@ -34,9 +34,11 @@ ADDED_VIEWS: Final[dict[str, tuple[int, LiteralString]]] = {
         """NULL::bigint AS job_id, NULL::integer AS record_number, NULL::integer AS line,
         NULL::text AS "column", NULL::text AS code, NULL::text AS reason""",
     ),
+    "line_outcomes": (7, ""),
     "opt_outs": (7, "NULL::integer AS partition, NULL::bytea AS key_hash, NULL::integer AS flags"),
 }
-"""Views that came with a version, and their columns: of earlier tables they have no rows."""
+"""Views that came with a version, and their columns: of earlier tables they have no rows, or
+are not there where no columns are named."""
 ADDED: Final = {
     "views": [view for view, *_ in ADDED_COLUMNS],
     "columns": [column for _, _, column, _ in ADDED_COLUMNS],
@@ -132,6 +134,8 @@ def public_views(version: int = VERSION) -> LiteralString:
 
 def _public_view(name: str, version: int) -> str:
     came_with, columns = ADDED_VIEWS.get(name, (0, ""))
+    if version < came_with and not columns:
+        return ""
     if version < came_with:
         return _EMPTY_VIEW.replace("<name>", name).replace("<columns>", columns)
     added = (

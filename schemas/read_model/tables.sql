@@ -174,6 +174,18 @@ CREATE TABLE IF NOT EXISTS {schema}.job_partition (
     CHECK (sealed_offset > opened_offset)
 );
 
+-- What became of a job's rows, a letter each in the order of the log; one letter where all of them
+-- came to the same.  u: updated, n: unchanged, d: deleted, i: inserted, or rejected where there is
+-- a rejection of it.  Lines that were rejected before they became rows, and those that are erased, have none.
+CREATE TABLE IF NOT EXISTS {schema}.line_outcome (
+    job_id bigint NOT NULL,
+    partition integer NOT NULL,
+    first_position bigint NOT NULL,
+    rows integer NOT NULL,
+    outcomes text COLLATE "C" NOT NULL CHECK (length(outcomes) IN (1, rows)),
+    PRIMARY KEY (job_id, partition, first_position)
+);
+
 -- Outcomes of records without a job, by the source that they name ('' where they name none,
 -- or can't be read) and partition: a row has one writer.  dead: dead letters; rejected: writes
 -- of the API, which is told.  Times are those of the records.
@@ -302,6 +314,9 @@ CREATE OR REPLACE VIEW {schema}.job_partitions AS
 SELECT job_id, partition, inserted, updated, unchanged, rejected, deleted, notes, opened_offset,
        opened_at, sealed_offset, sealed_at, rows, digest
 FROM {schema}.job_partition;
+
+CREATE OR REPLACE VIEW {schema}.line_outcomes AS
+SELECT job_id, partition, first_position, rows, outcomes FROM {schema}.line_outcome;
 
 CREATE OR REPLACE VIEW {schema}.job_states AS
 SELECT job_id, state FROM {schema}.job;

@@ -35,6 +35,7 @@ KEY_TYPES: Final[tuple[AttributeType, ...]] = ("string", "number")
 """The types that the reconciliation key may have as an attribute."""
 MAX_ATTRIBUTES: Final = 200
 NAME_PATTERN: Final = r"^[A-Za-z][A-Za-z0-9 _-]{0,63}$"
+MAX_NAME_CHARACTERS: Final = 64
 MAX_NUMBER_DIGITS: Final = 15
 """Before and after the decimal point together: as many as a double, so any JSON reader, keeps."""
 CANONICAL_NUMBER: Final = r"^-?(0|[1-9][0-9]*)(\.[0-9]*[1-9])?$"

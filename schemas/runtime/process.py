@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     import threading
     from types import FrameType
 
+EXIT_SETTINGS: Final = 2
+"""A setting is missing or wrong, or its port is taken: likewise."""
 EXIT_REFUSED: Final = 78
 """EX_CONFIG of sysexits.h: starting again helps only after a person has acted."""
 

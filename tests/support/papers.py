@@ -9,6 +9,7 @@ import ast
 from typing import TYPE_CHECKING, Final
 
 from deploy.cli.settings_table import all_settings
+from ingest_api.imports.file_table import file_table
 from schemas.config.declared import ANY_PROPERTY
 from tests.support.checkout import CHECKOUT
 
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
 ARCHITECTURE: Final = CHECKOUT / "ARCHITECTURE.md"
 SETTING_NAMES: Final = CHECKOUT / "schemas" / "config" / "names.py"
 PACKAGES: Final = ("ingest_api", "processor", "schemas", "deploy")
-_BEGIN: Final = "<!-- folders: begin -->\n"
-_END: Final = "<!-- folders: end -->"
+FILES: Final = CHECKOUT / "docs" / "files.md"
 
 
 def folders() -> Iterator[Path]:
@@ -47,10 +47,19 @@ def folder_table() -> str:
 
 def architecture() -> str:
     """ARCHITECTURE.md as it must be, with the table of folders as they are."""
-    text = ARCHITECTURE.read_text()
-    before, _, rest = text.partition(_BEGIN)
-    _, _, after = rest.partition(_END)
-    return before + _BEGIN + folder_table() + _END + after
+    return _with(ARCHITECTURE.read_text(), "folders", folder_table())
+
+
+def files() -> str:
+    """docs/files.md as it must be, with the tables of what a file may hold."""
+    return _with(FILES.read_text(), "rules", f"{file_table()}\n")
+
+
+def _with(text: str, part: str, made: str) -> str:
+    begin, end = f"<!-- {part}: begin -->\n", f"<!-- {part}: end -->"
+    before, _, rest = text.partition(begin)
+    _, _, after = rest.partition(end)
+    return before + begin + made + end + after
 
 
 def setting_names() -> str:
@@ -76,4 +85,5 @@ SETTING_NAMES: Final = frozenset(
 
 if __name__ == "__main__":
     ARCHITECTURE.write_text(architecture())
+    FILES.write_text(files())
     SETTING_NAMES.write_text(setting_names())

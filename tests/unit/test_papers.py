@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from ingest_api.imports.operations import IMPORT
+from schemas.rules.fields import FIELDS
 from tests.support import papers
 from tests.support.checkout import CHECKOUT
 
@@ -28,6 +30,15 @@ def _name(path: Path) -> str:
 def test_the_table_of_folders_is_that_of_the_docstrings() -> None:
     """ARCHITECTURE.md lists every folder; `just docs` makes the table anew."""
     assert papers.ARCHITECTURE.read_text() == papers.architecture()
+
+
+def test_the_tables_of_files_are_those_of_the_rules() -> None:
+    """docs/files.md and the API's description; `just docs` makes the tables anew."""
+    assert papers.FILES.read_text() == papers.files()
+    form: Any = (IMPORT.body or {})["multipart/form-data"]
+    described: str = form["properties"]["uploadFile"]["description"]
+    assert described.endswith(papers.file_table())
+    assert all(f"| {field.header} |" in described for field in FIELDS)
 
 
 @pytest.mark.parametrize("document", _DOCUMENTS, ids=_name)

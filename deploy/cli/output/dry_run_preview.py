@@ -29,6 +29,8 @@ def print_dry_run(console: Console, file_name: str, answer: Mapping[str, Any]) -
         print_line(console, f"It would be refused: {refusal['message']}")
     for note in answer.get("notes", ()):
         print_line(console, note)
+    if added := answer.get("newAttributes"):
+        print_line(console, f"It would define the attributes {', '.join(added)}.")
     if noted := answer.get("notedBy"):
         print_line(console, f"Not taken as they stand: {counts_text(noted)}")
     samples = answer["samples"]

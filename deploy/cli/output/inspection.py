@@ -10,6 +10,7 @@ from deploy.cli.delimiter import shown_delimiter
 from deploy.cli.output.tables import counted, print_line, print_table
 
 _COLUMNS = ("column", "holds", "because of", "for example")
+_FLAGS = {"ignore": ("--ignore-unknown",), "attribute": ("--add-unknown",)}
 _FAULTS = ("lines", "column", "code", "reason", "value", "first in")
 
 
@@ -67,6 +68,7 @@ def _command(path: str, answer: Mapping[str, Any], given: Mapping[str, Any]) -> 
     whys = {column["why"] for column in answer["columns"]}
     mapped = [each for each in given["columns"] if each != "auto"]
     found = {
+        "--preset": [given["preset"]] if given["preset"] else [],
         "--mode": [answer["mode"]] if answer["mode"] != "insert" else [],
         "--charset": [options["charset"]] if options["charset"] not in {None, "utf-8"} else [],
         "--map": [*(["auto"] if "usual name" in whys else []), *mapped],
@@ -77,5 +79,4 @@ def _command(path: str, answer: Mapping[str, Any], given: Mapping[str, Any]) -> 
     for option, values in found.items():
         for value in values:
             yield from (option, value)
-    if options["unknownColumns"] == "ignore":
-        yield "--ignore-unknown"
+    yield from _FLAGS.get(options["unknownColumns"], ())

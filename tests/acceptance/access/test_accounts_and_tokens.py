@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
 import httpx2
 import psycopg
 import pytest
 
+from tests.support.checkout import CHECKOUT
+from tests.support.clients.shell import COMMAND
 from tests.support.servers.gate import (
     ACCOUNTS,
     DIES_WITHIN_S,
     SLACK_S,
     TOKENS,
+    Gate,
     open_gate,
 )
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from tests.support.servers.gate import Gate
     from tests.support.servers.services import Services
     from tests.support.servers.surroundings import Ground
 
@@ -264,7 +269,7 @@ def execute(env: Ground, statement: str) -> None:
 
 
 def test_the_setting_of_the_first_password_counts_once(env: Ground, services: Services) -> None:
-    """What the administrator has changed since survives a restart; a new setting changes it."""
+    """What the administrator has changed since survives a restart, with any other setting too."""
     gate = open_gate(env, services)
     changed = {"password": "changed by hand"}
     assert gate.admin.put(f"{ACCOUNTS}/admin", json=changed).status_code == 200
@@ -276,6 +281,34 @@ def test_the_setting_of_the_first_password_counts_once(env: Ground, services: Se
     again.service.terminate()
     again.client.close()
     new = open_gate(env, services, admin_password="a new setting")
-    assert new.status(("admin", "a new setting")) == 200
-    assert new.status(("admin", "changed by hand")) == 401
+    assert new.status(("admin", "a new setting")) == 401
+    assert new.status(("admin", "changed by hand")) == 200
+    assert "ROLLCALL_ADMIN_PASSWORD is not that of admin" in new.service.log_text()
     new.client.close()
+
+
+def test_a_forgotten_password_is_set_anew_in_the_database(env: Ground, services: Services) -> None:
+    """By who has the database; the account admin is made where none is, and the log says so."""
+    service, client = services.api(admin_password="")
+    wait_until(lambda: "there is no account" in service.log_text(), 30)
+    gate = Gate(env, service, client)
+    assert gate.status(("admin", env.password)) == 401
+    for _ in range(2):
+        ended = _reset(env, "admin")
+        assert ended.returncode == 0, ended.stderr
+        login = ("admin", json.loads(ended.stdout)["password"])
+        wait_until(partial(_gets_in, gate, login), DIES_WITHIN_S + SLACK_S)
+    unknown = _reset(env, "grace")
+    assert (unknown.returncode, unknown.stdout) == (2, "")
+    assert unknown.stderr.startswith("Error: there is no account grace")
+    gate.client.close()
+
+
+def _gets_in(gate: Gate, login: tuple[str, str]) -> bool:
+    return gate.status(login) == 200
+
+
+def _reset(env: Ground, name: str) -> subprocess.CompletedProcess[str]:
+    command = [*COMMAND, "accounts", "reset-password", name, "--json"]
+    environ = {**env.environ, "PYTHONPATH": str(CHECKOUT)}
+    return subprocess.run(command, check=False, capture_output=True, text=True, env=environ)

@@ -165,7 +165,10 @@ def test_ctrl_c_leaves_the_job_alone(shell_alone: _Shell) -> None:
     job_id = shell.rig.client.statuses()["statuses"][0]["id"]
     shell.rig.processors[0].thaw()
     assert command.returncode == 130
-    words = f"Interrupted; the job goes on: `rollcall status {job_id} --wait`.\n"
+    words = (
+        f"Interrupted; the job goes on: `rollcall status {job_id} --wait`, "
+        f"unless you cancel it: `rollcall cancel {job_id}`.\n"
+    )
     assert stderr.endswith(words)
     assert shell.rig.wait_ended(int(job_id))["inserted"] == 3
 

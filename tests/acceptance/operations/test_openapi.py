@@ -139,6 +139,14 @@ FOUND: list[tuple[str, str, dict[str, Any]]] = [
             "media_type": "multipart/form-data",
         },
     ),
+    (
+        "PUT",
+        f"{API}/audience/presets/{{name}}",
+        {"body": {"options": {"columns": ["auto"], "dateOrder": "DMY"}}},
+    ),
+    ("GET", f"{API}/audience/presets", {}),
+    ("GET", f"{API}/audience/presets/{{name}}", {}),
+    ("POST", f"{API}/audience/presets/{{name}}/delete", {}),
     ("GET", f"{API}/audience/{{user_id}}", {}),
     ("GET", f"{API}/audience/{{user_id}}/history", {}),
     ("GET", f"{API}/audience/person", {"query": {"key": "ada@there.example"}}),
@@ -159,6 +167,8 @@ FOUND: list[tuple[str, str, dict[str, Any]]] = [
     ("GET", f"{API}/admin/tokens", {}),
     ("POST", f"{API}/admin/tokens/{{token_id}}/delete", {}),
     ("GET", f"{API}/batchinfo/proof/{{job_id}}", {}),
+    ("GET", f"{API}/batchinfo/results/{{job_id}}", {}),
+    ("GET", f"{API}/batchinfo/results/{{job_id}}", {"query": {"format": "ndjson"}}),
     ("POST", f"{API}/batchinfo/undo/{{job_id}}", {}),
     ("POST", f"{API}/batchinfo/redo/{{job_id}}", {}),
 ]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import psutil
+
+    from tests.support.servers.surroundings import Ground
 
 _ROLLCALL = CHECKOUT / "rollcall"
 _PASSWORD = "correct horse"
@@ -71,12 +75,21 @@ def test_up_starts_what_dies_and_keeps_what_it_was_given(up: _Up) -> None:
     with up.client() as client:
         for number, part in enumerate(("processor", "ingest_api.publisher", "kafka", "postgres")):
             _process_of(up, part).kill()
-            wait_until(client.is_ready, _READY_S, saying=f"up is ready again after {part}")
-            job_id = client.submit(_ONE_USER.replace(b"ada@", b"ada%d@" % number))
+            file = _ONE_USER.replace(b"ada@", b"ada%d@" % number)
+            job_id = wait_until(
+                partial(_taken, client, file), _READY_S, saying=f"uploads are taken after {part}"
+            )
             assert client.wait_ended(job_id)["inserted"] == 1
 
     assert up.end(signal.SIGTERM) == 128 + signal.SIGTERM
     assert not processes_of(up.data_dir)
+
+
+def _taken(client: Client, file: bytes) -> int:
+    """The job's id; 0 where the upload has to be tried again."""
+    answer = client.upload(file)
+    assert answer.status_code in {200, 503}, answer.text
+    return int(answer.json()["id"]) if answer.status_code == 200 else 0
 
 
 def test_kill_of_up_loses_nothing(up: _Up) -> None:
@@ -109,6 +122,40 @@ def test_the_password_is_kept_for_its_owner_only(tmp_path: Path) -> None:
     password = path.read_text()
     assert path.stat().st_mode & 0o777 == 0o600
     assert all(f"Password: {password}  (kept in {path})\n" in text for text in printed)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("ROLLCALL_ADMIN_PASSWORD", "short"), ("ROLLCALL_PARTITIONS", "abc")]
+)
+def test_a_wrong_setting_ends_up_before_anything_starts(
+    tmp_path: Path, name: str, value: str
+) -> None:
+    """With exit code 2 and a sentence that names it."""
+    folder = tmp_path / "data"
+    command = [_ROLLCALL, "up", "--data-dir", folder, f"--port={free_ports(1)[0]}"]
+    ended = subprocess.run(
+        command, check=False, capture_output=True, text=True, env=os.environ | {name: value}
+    )
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith(f"Error: {name} ")
+    assert not folder.exists()
+
+
+def test_serve_ends_where_its_port_is_taken(env: Ground) -> None:
+    """Starting it again would end the same way, and whoever started it must see that."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = subprocess.run(
+            [_ROLLCALL, "serve", f"--port={port}"],
+            check=False,
+            capture_output=True,
+            text=True,
+            env=env.environ,
+            timeout=_READY_S,
+        )
+    assert ended.returncode == 2
+    assert f"can't listen on 127.0.0.1 port {port}" in ended.stdout + ended.stderr
+    assert "Error: ingest_api can't run" in ended.stderr
 
 
 def test_demo_ends_as_expected(tmp_path: Path) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.clients.client import counts
+from tests.support.clients.client import BASE, counts
 from tests.support.clients.shell import Shell
 from tests.support.data.files import tidy_csv
 from tests.support.models.verdict import select
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.servers.rig import Rig
+    from tests.support.servers.services import Service
 
 pytestmark = pytest.mark.usefixtures("builder")
 TIMEOUT_S = 180
@@ -24,9 +26,9 @@ MANY = 100_000
 
 
 @pytest.fixture
-def builder(rig: Rig) -> None:
+def builder(rig: Rig) -> Service:
     """The process that makes tables without a job."""
-    rig.services.builder()
+    return rig.services.builder()
 
 
 def instances(rig: Rig) -> int:
@@ -72,18 +74,89 @@ def test_a_job_that_runs_is_as_if_it_had_never_run(rig: Rig, mode: str) -> None:
     rig.assert_as_modelled()
 
 
+def test_a_cancellation_survives_whatever_is_killed(rig: Rig, builder: Service) -> None:
+    """The publisher in the middle of the pass, the processor behind it, the builder at work."""
+    rig.run(tidy_csv(range(100)))
+    with Reader(rig.env) as reader:
+        job_id = rig.submit(tidy_csv(range(50, MANY), word="b"), "delsert")
+        wait_until(lambda: rig.client.status(job_id)["inserted"] > 0, TIMEOUT_S, every_s=0.01)
+        rig.publisher.kill()
+        assert rig.client.change("cancel", job_id).status_code == 200
+        rig.processors[0].kill()
+        wait_until(lambda: instances(rig) == 2, TIMEOUT_S, saying="tables without it are asked for")
+        builder.kill()
+        later = rig.submit(tidy_csv(range(90, 110), word="c"), "upsert")
+        rig.restart_publisher()
+        rig.restart_processor()
+        rig.services.builder()
+        rig.client.wait_state(job_id, "CANCELLED", timeout_s=TIMEOUT_S)
+    assert set(reader.counts) == {100}
+    rig.wait_ended(later)
+    rig.assert_as_modelled()
+
+
+def test_of_a_cancelled_job_there_is_nothing_to_see(rig: Rig) -> None:
+    """Neither while its turn is still to come, nor afterwards: no errors, users, or past."""
+    rig.run(tidy_csv(range(20)))
+    rig.publisher.freeze()
+    job_id = rig.submit(tidy_csv(range(10, 40), word="b") + b"unfit\n", "delsert")
+    later = rig.submit(tidy_csv(range(30, 35), word="c"), "upsert")
+    assert rig.client.change("cancel", job_id).status_code == 200
+    http, path = rig.client.http, f"{BASE}/batchinfo"
+    with http.stream("GET", f"{path}/status/{job_id}/events", timeout=TIMEOUT_S) as events:
+        states = [json.loads(line[5:])["state"] for line in events.iter_lines() if "data:" in line]
+    assert (states[-1], set(states[:-1]) <= {"CANCELLING"}) == ("CANCELLED", True)
+    for early in (f"{path}/proof/{job_id}", f"{BASE}/audience?asOf={job_id}"):
+        answer = http.get(early)
+        assert (answer.status_code, "has not ended" in answer.text) == (409, True)
+
+    rig.publisher.thaw()
+    rig.wait_ended(later)
+
+    assert http.get(f"{path}/errors/{job_id}").json() == {"Errors": [], "total": 0}
+    file = http.get(f"{path}/errors/{job_id}", headers={"Accept": "text/csv"})
+    assert len(file.text.splitlines()) == 1
+    proof = http.get(f"{path}/proof/{job_id}").json()
+    assert (proof["state"], proof["isProven"], proof["usersLeft"]) == ("CANCELLED", True, 0)
+    assert http.get(f"{BASE}/audience?asOf={job_id}", timeout=TIMEOUT_S).json()["total"] == 20
+    diff = http.get(f"{BASE}/audience/diff?from={job_id}&to=now", timeout=TIMEOUT_S).json()
+    assert (diff["added"], diff["changed"], diff["removed"]) == (5, 0, 0)
+
+
 def test_an_undo_of_a_job_that_runs_is_queued(rig: Rig) -> None:
-    """It is REVERTING until it has ended, then REVERTED; it can be done again."""
+    """It begins when the job has ended, also over a restart of the API, and can be taken back."""
     rig.run(tidy_csv(range(20)))
     rig.processors[0].freeze()
     job_id = rig.submit(tidy_csv(range(10, 40), word="b"), "upsert")
     assert rig.client.change("undo", job_id).status_code == 200
-    assert rig.client.status(job_id)["state"] == "REVERTING"
+    status = rig.client.status(job_id)
+    assert (status["state"], status["statusMessage"], status["revertedBy"]) == (
+        "REVERTING", "The import is to be undone once it has ended", "admin",
+    )  # fmt: skip
+    for change, words in (("undo", "being undone already"), ("redo", "is queued")):
+        refused = rig.client.change(change, job_id)
+        assert (refused.status_code, words in refused.text) == (409, True), refused.text
+    rig.api.kill()
+    rig.restart_api()
     rig.processors[0].thaw()
-    rig.client.wait_state(job_id, "REVERTED", timeout_s=TIMEOUT_S)
+    status = rig.client.wait_state(job_id, "REVERTED", timeout_s=TIMEOUT_S)
+    assert counts(status) == (20, 10, 0, 0)
     rig.assert_as_modelled()
     wait_until(lambda: rig.client.change("redo", job_id).status_code == 200, TIMEOUT_S)
     rig.client.wait_state(job_id, "COMPLETED", timeout_s=TIMEOUT_S)
+    rig.assert_as_modelled()
+
+
+def test_a_job_whose_undo_is_queued_can_be_cancelled(rig: Rig) -> None:
+    """Then nothing is queued any more."""
+    rig.processors[0].freeze()
+    job_id = rig.submit(tidy_csv(range(10)))
+    for change in ("undo", "cancel"):
+        answer = rig.client.change(change, job_id)
+        assert answer.status_code == 200, answer.text
+    rig.processors[0].thaw()
+    status = rig.client.wait_state(job_id, "CANCELLED", timeout_s=TIMEOUT_S)
+    assert (status["revertedBy"], status["cancelledBy"]) == (None, "admin")
     rig.assert_as_modelled()
 
 

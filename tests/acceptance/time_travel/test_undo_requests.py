@@ -82,10 +82,16 @@ def test_the_undo_of_a_job_that_runs_is_queued_and_not_previewed(rig: Rig) -> No
     assert answer.status_code == 409
     assert "ACCEPTED: wait" in answer.json()["message"]
     assert changes(rig.env) == []
-    assert rig.client.change("undo", job_id).status_code == 200
+    for _ in range(2):
+        assert rig.client.change("undo", job_id, key="one").status_code == 200
     assert rig.client.status(job_id)["state"] == "REVERTING"
+    assert changes(rig.env) == []
     rig.processors[0].thaw()
-    wait_until(lambda: rig.client.status(job_id)["inserted"] == 100, 60)
+    wait_until(lambda: [event.job_id for event in changes(rig.env)] == [job_id], 60)
+    (event,) = changes(rig.env)
+    assert isinstance(event, JobReverted)
+    assert (event.inserted, event.requested_by) == (100, "admin")
+    assert rig.client.change("undo", job_id, key="one").status_code == 200
     assert rig.client.status(job_id)["state"] == "REVERTING"
 
 

@@ -175,6 +175,16 @@ def test_a_changed_value_is_found(projected: Scene, column: str, value: str, sho
             "job.state, job 1004: expected COMPLETED_WITH_ERRORS, found COMPLETED",
         ),
         (
+            ("UPDATE {schema}.line_outcome SET outcomes = translate(outcomes, 'nu', 'un') "
+            "WHERE job_id = 1004"),
+            "line_outcome.digest, job 1004, partition ",
+        ),
+        (
+            "UPDATE {schema}.line_outcome SET rows = rows + 1, outcomes = 'i' WHERE job_id = 1000",
+            "line_outcome.digest, job 1000, partition ",
+        ),
+        ("DELETE FROM {schema}.line_outcome WHERE job_id = 1004", "line_outcome.digest, job 1004"),
+        (
             ("UPDATE {schema}.projection_offset SET next_offset = next_offset + 1 "
             "WHERE partition = 1"),
             "projection_offset.next_offset, partition 1: expected at most ",

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ingest_api.jobs.errors import ErrorReader
+from ingest_api.jobs.statuses import JobReader
+from ingest_api.openapi.response_types import FaultCount
 from ingest_api.web.paging import Page
 from tests.support.clients.answers import sent
 from tests.support.data.read_model_rows import (
@@ -19,6 +21,7 @@ from tests.support.data.read_model_rows import (
 )
 
 if TYPE_CHECKING:
+    from ingest_api.postgres.pool import Database
     from tests.support.servers.surroundings import Ground
 
 JOB = """
@@ -35,6 +38,8 @@ SELECT %s, n * 10, n * 10 + 1, 'Email', 'KEY_EXISTS',
        'Email is being used for one of the audience members.', 'a@b.co', %s
 FROM generate_series(1, 30) AS n
 """
+END = "UPDATE model.job SET state = 'COMPLETED_WITH_ERRORS', finished_at = now()"
+NEXT_VERSION = "UPDATE model.job SET version = version + 1"
 LEDGER = ledger_of(ACCEPTED, job(7))
 
 
@@ -129,3 +134,21 @@ def test_lines_come_in_pieces_of_bounded_size(database: str) -> None:
     assert lines(30) == [40, 50, 60]
     assert lines(290) == [300]
     assert lines(300) == []
+
+
+def test_what_lines_were_rejected_for_is_counted_once_for_each_version_of_a_job(
+    database: str,
+) -> None:
+    """Who asks again is answered without reading the rejections again, until the job changes."""
+    execute(database, END)
+
+    async def counted(db: Database) -> list[object]:
+        reader = JobReader(db, LEDGER)
+        answers: list[object] = []
+        for change in ("SELECT 1", "DELETE FROM model.rejection", NEXT_VERSION):
+            execute(database, change)
+            answers.append(await reader.fault_counts(await reader.view(LEDGER.jobs[0])))
+        return answers
+
+    told = [FaultCount(code="KEY_EXISTS", column="Email", count=30)]
+    assert ask(database, counted) == [told, told, []]

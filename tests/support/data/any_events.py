@@ -18,6 +18,7 @@ from schemas.events import (
     LogMove,
     RowErased,
     RowRejected,
+    UndoQueued,
     UserRow,
 )
 from schemas.log.storable import violation
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 NOBODYS_JOB: Final = 7_000_000_000
 _LIKE_A_JOBS: Final = (
     UserRow, RowRejected, RowErased, JobOpened, JobReverted, JobRestored, JobCancelled,
+    UndoQueued,
 )  # fmt: skip
 _BITS: Final = {"int": 32, "long": 64}
 _NUMBERS: Final = (0, -1, 1, 2, 3, 4, 5, 6)

@@ -46,6 +46,8 @@ _RETRIED = frozenset({429, 500, 503})
 _CHANGED = frozenset({200, 409}) | _RETRIED
 _CHANGES = 0.2
 """How often a job is undone or done again after an upload."""
+_CANCELS = 0.2
+"""How often, where not, the last one is cancelled, which may run still."""
 _ROW_MODES: tuple[RowMode, ...] = ("insert", "upsert", "upsert", "delete")
 MODES = ("insert", "insert", "upsert", "upsert", "upsert", "update", "ignore", "delete", "delsert")
 
@@ -101,21 +103,23 @@ def run_history(rig: Rig, *, seed: int, duration_s: float) -> Report:
 
 def _upload_all(rig: Rig, rng: random.Random, deadline: float) -> set[int]:
     """Upload one file after another until the deadline; the ids of the jobs."""
-    answered: set[int] = set()
+    answered: list[int] = []
     with Client(rig.client.url, rig.env.password) as client:
         while time.monotonic() < deadline:
             rows = rng.choice([10, 100, 1000, 5000])
             content = dirty_csv(rng, rows, keys=_KEYS, faults=0.02)
             rig.files.append(content)
-            answered.add(_upload(client, content, rng.choice(MODES), f"key {len(answered)}"))
+            answered.append(_upload(client, content, rng.choice(MODES), f"key {len(answered)}"))
             if rng.random() < _CHANGES:
-                _change(client, rng.choice(["undo", "undo", "redo"]), rng.choice(sorted(answered)))
+                _change(client, rng.choice(["undo", "undo", "redo"]), rng.choice(answered))
+            elif rng.random() < _CANCELS:
+                _change(client, "cancel", answered[-1])
             time.sleep(rng.random())
-    return answered
+    return set(answered)
 
 
 def _change(client: Client, word: str, job_id: int) -> None:
-    """Ask for an undo or a redo; of a job that runs, or is so already, it is refused."""
+    """Ask for a change of the job; where it is so already, say, it is refused."""
     try:
         answer = client.change(word, job_id)
     except httpx2.TransportError:

@@ -17,6 +17,7 @@ from schemas.events import (
     JobSealed,
     JobStatus,
     JobVoided,
+    UndoQueued,
 )
 
 if TYPE_CHECKING:
@@ -105,16 +106,36 @@ def reverted_jobs(settings: Settings) -> set[int]:
     """The jobs that ``job-events`` says are reverted now; attempts that were voided don't count."""
     known = {job.job_id for job in accepted_jobs(settings)}
     reverted: set[int] = set()
+    cancelled: set[int] = set()
+    for event in _changes(settings):
+        if isinstance(event, JobCancelled) and event.job_id not in reverted:
+            cancelled.add(event.job_id)
+        elif isinstance(event, JobReverted):
+            reverted.add(event.job_id)
+        elif isinstance(event, JobRestored):
+            reverted.discard(event.job_id)
+    return (reverted | cancelled) & known
+
+
+def undos_to_come(settings: Settings) -> set[int]:
+    """The jobs whose undo is queued, and has not begun."""
+    changes = _changes(settings)
+    queued = {event.job_id for event in changes if isinstance(event, UndoQueued)}
+    begun = {event.job_id for event in changes if isinstance(event, JobReverted | JobCancelled)}
+    return queued - begun
+
+
+def _changes(settings: Settings) -> list[JobReverted | JobRestored | JobCancelled | UndoQueued]:
+    """What asks for a change of a job, but for attempts that were voided."""
     voided: set[str] = set()
+    found: list[JobReverted | JobRestored | JobCancelled | UndoQueued] = []
     for record in read_topic(settings, settings.topics.job_events)[0]:
         event = codec.decode(record.value())
         if isinstance(event, JobVoided):
             voided.add(event.attempt)
-        elif isinstance(event, JobReverted | JobCancelled) and event.attempt not in voided:
-            reverted.add(event.job_id)
-        elif isinstance(event, JobRestored) and event.attempt not in voided:
-            reverted.discard(event.job_id)
-    return reverted & known
+        elif isinstance(event, JobReverted | JobRestored | JobCancelled | UndoQueued):
+            found += [event] if event.attempt not in voided else []
+    return found
 
 
 def control_events(settings: Settings) -> list[list[JobOpened | JobSealed]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tests.support.data.log_reading import accepted_jobs, read_topic, reverted_jobs
+from tests.support.data.log_reading import accepted_jobs, read_topic, reverted_jobs, undos_to_come
 from tests.support.models.log_model import SOURCE_COUNTS, LogModel
 from tests.support.models.model import FIELDS, Rejected
 from tests.support.models.verdict import (
@@ -45,6 +45,11 @@ def assert_as_logged(env: Ground, files: Iterable[bytes]) -> LogModel:
     Other producers' events and the API's writes too; without the jobs that are reverted.
     ``files`` are all files ever sent.
     """
+    wait_until(
+        lambda: not undos_to_come(env.settings),
+        HEALING_TIMEOUT_S,
+        saying="no undo is queued any more",
+    )
     jobs, reverted = accepted_jobs(env.settings), reverted_jobs(env.settings)
     wait_healed(env, jobs, reverted)
     by_hash = files_by_hash(files)

@@ -6,6 +6,7 @@ import click
 
 from deploy.api_client.client import path_of
 from deploy.cli.api_command import ListingGroup, call_options, page_options
+from deploy.cli.commands.access.reset_password import reset_password
 from deploy.cli.output.listings import Listing
 from deploy.cli.output.tables import print_message
 from deploy.cli.session import api, new_password
@@ -91,6 +92,9 @@ def modify_account(
     with api(url) as client:
         answer = client.put(path_of("admin", "accounts", name), body)
     print_message(answer, ("name",), as_json=as_json)
+
+
+accounts.add_command(reset_password)
 
 
 @accounts.command("delete", examples=("rollcall accounts delete crm",))

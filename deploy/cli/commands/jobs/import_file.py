@@ -86,9 +86,8 @@ class _ImportOptions:
     "--delimiter",
     metavar="CHARACTER",
     type=Delimiter(),
-    default="auto",
-    show_default=True,
-    help="What stands between cells: , ; | - or a tab (TAB); auto: what fits the header.",
+    help="What stands between cells: , ; | - or a tab (TAB); auto: what fits the header.  [default:"
+    " auto, or the preset's]",
 )
 @click.option("--charset", metavar="NAME", help="Encoding of the file.  [default: UTF-8]")
 @click.option(
@@ -150,6 +149,18 @@ class _ImportOptions:
     help="Whether the file may opt in who has opted out; apply is for administrators."
     "  [default: keep]",
 )
+@click.option(
+    "--add-unknown",
+    "unknown_columns",
+    flag_value="attribute",
+    default=None,
+    help="Define custom attributes for them, of text; takes the role admin.",
+)
+@click.option(
+    "--preset",
+    metavar="NAME",
+    help="Options kept under this name count where none is given here; see `rollcall presets`.",
+)
 @click.option("--dry-run", is_flag=True, help="Show what would happen, and change nothing.")
 @click.option(
     "--errors",
@@ -195,13 +206,20 @@ def import_file(path: Path, *, url: str, **given: Any) -> None:
         message = "--max-delete-percent is for --mode delsert or delete; others delete nobody."
         raise click.UsageError(message)
     with opened_file(path) as (file, name), api(url) as client:
-        upload = Upload(file=file, name=name, **given)
+        upload = upload_of(file, name, given)
         if options.dry_run:
             _try(client, upload, options)
         elif options.is_sure or _may_remove(client, upload, options):
             _import(client, upload, options)
         else:
             sys.exit(_NOT_SURE)
+
+
+def upload_of(file: BinaryIO, name: str, given: Mapping[str, Any]) -> Upload:
+    """Return the upload with the options of the command line."""
+    options = dict(given)
+    delimiter = options.pop("delimiter") or (None if options["preset"] else AUTO)
+    return Upload(file=file, name=name, delimiter=delimiter, **options)
 
 
 def _may_remove(client: ApiClient, upload: Upload, options: _ImportOptions) -> bool:
@@ -257,7 +275,11 @@ def _import(client: ApiClient, upload: Upload, options: _ImportOptions) -> None:
     try:
         status = follow_job(client, job_id, upload.name, progress_console())
     except KeyboardInterrupt:
-        click.echo(f"Interrupted; the job goes on: `rollcall status {job_id} --wait`.", err=True)
+        click.echo(
+            f"Interrupted; the job goes on: `rollcall status {job_id} --wait`, "
+            f"unless you cancel it: `rollcall cancel {job_id}`.",
+            err=True,
+        )
         sys.exit(_INTERRUPTED)
     _tell_delimiter(upload, status)
     _report(client, job_id, status, options)

@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from deploy.api_client.upload import Upload, send_for_inspection
+from deploy.api_client.upload import send_for_inspection
 from deploy.cli.api_command import ApiCommand, call_options
-from deploy.cli.commands.jobs.import_file import import_file, opened_file
+from deploy.cli.commands.jobs.import_file import import_file, opened_file, upload_of
 from deploy.cli.output.inspection import print_inspection
 from deploy.cli.output.job_progress import send_upload
 from deploy.cli.output.tables import output, print_json, progress_console
@@ -25,6 +25,7 @@ _OPTIONS_OF_IMPORTS = {
     "date_order",
     "columns",
     "unknown_columns",
+    "preset",
     "retry_for_s",
 }
 
@@ -52,7 +53,7 @@ def inspect_file(path: Path, *, url: str, as_json: bool, retry_for_s: float, **g
     there are is told by `rollcall import FILE --dry-run`.
     """
     with opened_file(path) as (file, name), api(url) as client:
-        upload = Upload(file=file, name=name, **given)
+        upload = upload_of(file, name, given)
         answer = send_upload(
             upload,
             lambda advance: send_for_inspection(client, upload, advance=advance),

@@ -34,7 +34,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Change:
-    """One of the two, and the words for it."""
+    """One of the three, and the words for it."""
 
     name: str
     doing: str
@@ -54,7 +54,7 @@ _UNDO = _Change(
     name="undo",
     doing="Undo",
     question="Undo job {job_id}?",
-    last_states=frozenset({"REVERTED"}),
+    last_states=frozenset({"REVERTED", "CANCELLED"}),
 )
 _REDO = _Change(
     name="redo",
@@ -71,7 +71,7 @@ _CANCEL = _Change(
 
 
 def _options(command: _Command) -> _Command:
-    """Adds the options of both commands."""
+    """Add the options of undo and redo."""
     dry_run = click.option(
         "--dry-run", is_flag=True, help="Show what would happen, and change nothing."
     )

@@ -55,7 +55,7 @@ def demo(port: int | None, data_dir: Path | None, ends: bool) -> None:  # noqa: 
         is_as_expected = _import_samples(running, output())
         if ends:
             sys.exit(0 if is_as_expected else 1)
-        run_until_stopped()
+        run_until_stopped(running)
 
 
 @contextlib.contextmanager

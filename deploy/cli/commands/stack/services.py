@@ -1,18 +1,18 @@
 """`./rollcall serve` and `./rollcall process`: services with Kafka and Postgres elsewhere."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import click
 
 from deploy.cli.options import processors_option
+from deploy.cli.settings_check import CannotRunError, check_settings
 from deploy.processes.services import api_and_publisher, builder, processors
 from deploy.processes.signals import exit_on_stop_signals, wait_for_signal
-from deploy.processes.supervisor import Supervised, Supervisor
+from deploy.processes.supervisor import ServiceRefusedError, Supervised, Supervisor
 from ingest_api.app.settings import ApiSettings
 from ingest_api.publisher.settings import PublisherSettings
-from schemas.config.declared import Section, described, name_of
-from schemas.config.environment import SettingsError, read
+from schemas.config.declared import described, name_of
 from schemas.config.logs import configure_logging
 from schemas.config.settings import Settings
 from schemas.runtime.essential import end_process_on_failure
@@ -40,7 +40,7 @@ def serve(host: str | None, port: int | None) -> None:
         environment[name_of(ApiSettings, "host")] = host
     if port is not None:
         environment[name_of(ApiSettings, "port")] = str(port)
-    _check(environment, *_SECTIONS["serve"])
+    check_settings(environment, *_SECTIONS["serve"])
     _run_until_stopped(api_and_publisher(environment))
 
 
@@ -51,7 +51,7 @@ def process(processors: int) -> None:
 
     Of several builders one works at a time: it rebuilds, undoes jobs and looks back.
     """
-    _check(os.environ, *_SECTIONS["process"])
+    check_settings(os.environ, *_SECTIONS["process"])
     _run_until_stopped(_processors(processors))
 
 
@@ -59,21 +59,12 @@ def _processors(count: int) -> list[Supervised]:
     return [*processors(os.environ, count=count), builder(os.environ)]
 
 
-def _check(environment: Mapping[str, str], *sections: type[Section]) -> None:
-    # Told here once, not by every process at every restart.
-    mistakes: dict[str, None] = {}
-    for section in sections:
-        try:
-            read(section, environment)
-        except SettingsError as error:
-            mistakes |= dict.fromkeys(str(error).splitlines())
-    if mistakes:
-        raise click.ClickException("\n".join(mistakes))
-
-
 def _run_until_stopped(services: Sequence[Supervised]) -> None:
     configure_logging()
     exit_on_stop_signals()
     end_process_on_failure()
-    with Supervisor(services):
-        wait_for_signal()
+    try:
+        with Supervisor(services) as supervisor:
+            wait_for_signal(supervisor.check)
+    except ServiceRefusedError as error:
+        raise CannotRunError(str(error)) from error

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import sys
 from collections.abc import Generator
 from pathlib import Path
@@ -12,6 +13,7 @@ import structlog
 from rich.console import Console
 
 from deploy.cli.options import data_dir_option, processors_option
+from deploy.cli.settings_check import CannotRunError, check_settings
 from deploy.local_stack.data_dir import DataDirInUseError
 from deploy.local_stack.java import JavaError
 from deploy.local_stack.kafka import KafkaError
@@ -22,10 +24,16 @@ from deploy.local_stack.rollcall import (
     Plan,
     PortInUseError,
     Running,
+    own_settings,
     running_rollcall,
 )
+from deploy.local_stack.settings import StackSettings
 from deploy.processes.signals import exit_on_stop_signals, wait_for_signal
-from schemas.config.environment import SettingsError
+from deploy.processes.supervisor import ServiceRefusedError
+from ingest_api.app.settings import ApiSettings
+from ingest_api.publisher.settings import PublisherSettings
+from schemas.config.environment import with_settings
+from schemas.runtime.disk import Disk
 from schemas.runtime.essential import end_process_on_failure
 
 _START_ERRORS = (
@@ -36,8 +44,10 @@ _START_ERRORS = (
     NotReadyError,
     PortInUseError,
     PostgresError,
-    SettingsError,
 )
+_log = structlog.stdlib.get_logger("rollcall.up")
+_CHANGED = "changed since; `rollcall accounts reset-password admin` sets another"
+_SECTIONS = (StackSettings, ApiSettings, PublisherSettings)
 
 port_option = click.option(
     "--port",
@@ -58,7 +68,7 @@ def up(port: int | None, data_dir: Path, processors: int) -> None:
     """
     with started(Plan(data_dir, port, processors)) as running:
         print_running(running)
-        run_until_stopped()
+        run_until_stopped(running)
 
 
 @contextlib.contextmanager
@@ -66,8 +76,9 @@ def started(plan: Plan) -> Generator[Running]:
     """Start everything for a command that a signal ends; yield it once it is ready.
 
     Raises:
-        click.ClickException: It cannot be started; the message says why.
+        click.ClickException: It cannot be started, or go on; the message says why.
     """
+    check_settings(with_settings(os.environ, own_settings("kafka", "dbname=any", 1)), *_SECTIONS)
     console = Console(stderr=True)
     _configure_logs()
     exit_on_stop_signals()
@@ -78,8 +89,12 @@ def started(plan: Plan) -> Generator[Running]:
                 running = exit_stack.enter_context(running_rollcall(plan, console))
         except _START_ERRORS as error:
             raise click.ClickException(str(error)) from error
+        except ServiceRefusedError as error:
+            raise CannotRunError(str(error)) from error
         try:
             yield running
+        except ServiceRefusedError as error:
+            raise CannotRunError(str(error)) from error
         finally:
             console.print("Stopping …")
 
@@ -87,10 +102,11 @@ def started(plan: Plan) -> Generator[Running]:
 def print_running(running: Running) -> None:
     """Print where everything is."""
     kept = f"  (kept in {running.password_path})" if running.password_path else ""
+    password = f"{running.account.password}{kept}" if running.is_password_right else _CHANGED
     lines = (
         f"Rollcall is ready at {running.url}",
         f"User: {running.account.user}",
-        f"Password: {running.account.password}{kept}",
+        f"Password: {password}",
         f"Logs: {running.log_dir}",
         f"Kafka: {running.stack.bootstrap_servers}",
         f"Postgres: {running.stack.conninfo}",
@@ -98,10 +114,26 @@ def print_running(running: Running) -> None:
     click.echo("\n".join(lines))
 
 
-def run_until_stopped() -> NoReturn:
-    """Blocks until a signal ends the command."""
+def run_until_stopped(running: Running) -> NoReturn:
+    """Block until a signal ends the command, or a service can't run any more."""
     click.echo("Ctrl-C stops it.")
-    wait_for_signal()
+    wait_for_signal(running.services.check, DiskWatch(running.stack.data_dir.path).check)
+
+
+class DiskWatch:
+    """Says once that a folder's disk is nearly full, is full, and has room again."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._is_low = self._is_full = False
+
+    def check(self) -> None:
+        """Look at the disk, and say what is new."""
+        disk = Disk.of(self._folder)
+        if (disk.is_low, disk.is_full) == (self._is_low, self._is_full):
+            return
+        self._is_low, self._is_full = disk.is_low, disk.is_full
+        _log.warning(disk.fault() or f"The disk of {self._folder} has room again.")
 
 
 def _configure_logs() -> None:

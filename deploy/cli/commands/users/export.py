@@ -8,11 +8,10 @@ import click
 from deploy.cli.api_command import ApiCommand, url_option
 from deploy.cli.as_of import as_of_option, build_wait
 from deploy.cli.commands.users.filters import attribute_filters, user_filters
-from deploy.cli.output.downloads import STDOUT, Download, download_to
+from deploy.cli.output.downloads import Download, download_to
+from deploy.cli.output.file_format import file_format, format_option
 from deploy.cli.output.tables import progress_console
 from deploy.cli.session import api
-
-_FORMATS = ("csv", "ndjson", "parquet")
 
 
 @click.command(
@@ -27,12 +26,7 @@ _FORMATS = ("csv", "ndjson", "parquet")
     ),
 )
 @click.argument("file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path))
-@click.option(
-    "--format",
-    "format_name",
-    type=click.Choice(_FORMATS),
-    help="What the file is; otherwise its name says it, and CSV is what it is without.",
-)
+@format_option
 @click.option(
     "--columns",
     metavar="NAME,…",
@@ -55,7 +49,7 @@ def export_users(
     All is of one moment; FILE has its name only once it is whole.
     """
     console = progress_console()
-    format_name = format_name or _format_of(file)
+    format_name = file_format(file, format_name)
     wanted = Download(
         path="/audience/export",
         query={**query, **attribute_filters(attributes), "format": format_name},
@@ -65,8 +59,3 @@ def export_users(
     )
     with api(url) as client:
         download_to(file, client, wanted, build_wait(console), console)
-
-
-def _format_of(file: Path) -> str:
-    suffix = {"jsonl": "ndjson"}.get(file.suffix[1:], file.suffix[1:])
-    return suffix if file != STDOUT and suffix in _FORMATS else "csv"

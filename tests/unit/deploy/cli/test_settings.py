@@ -122,7 +122,7 @@ def test_a_service_is_told_of_all_its_mistakes_before_it_starts() -> None:
     """Once, and not by every process at every restart."""
     environ = {"ROLLCALL_WATCHDOG_S": "0", "ROLLCALL_EVENT_STREAMS": "0"}
     result = CliRunner().invoke(main, ["serve"], env=environ)
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     lines = result.output.removeprefix("Error: ").splitlines()
     assert [line.split()[0] for line in lines] == [
         "ROLLCALL_KAFKA_BOOTSTRAP_SERVERS",

@@ -2,9 +2,9 @@
 
 import itertools
 import sys
-import time
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +13,7 @@ from deploy.processes.supervisor import (
     FIRST_DELAY_S,
     HEALTHY_AFTER_S,
     LONGEST_DELAY_S,
+    ServiceRefusedError,
     Supervised,
     Supervisor,
     failures_after_death,
@@ -82,22 +83,32 @@ def test_a_process_deaf_to_the_signal_is_killed(tmp_path: Path) -> None:
     assert deaf.poll() == -9
 
 
-def test_a_process_that_refuses_to_start_waits_longest(tmp_path: Path) -> None:
-    """It has said what a person must do first, so trying at once would be in vain."""
-    children: list[Child] = []
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("print('ROLLCALL_PORT is wrong.'); raise SystemExit(2)", "ROLLCALL_PORT is wrong."),
+        ('print(\'{"reason": "another key"}\'); raise SystemExit(78)', "another key"),
+    ],
+)
+def test_a_service_that_only_a_person_can_mend_is_not_started_again(
+    tmp_path: Path, code: str, reason: str
+) -> None:
+    """Its last words say what to do; another program may mean anything by the same code."""
+    children: dict[str, list[Child]] = {"ours": [], "another": []}
 
-    def start() -> Child:
-        command = [sys.executable, "-c", "raise SystemExit(78)"]
-        log_path = tmp_path / "refusing.log"
-        spec = ChildSpec(name="refusing", command=command, environment={}, log_path=log_path)
-        children.append(Child(spec))
-        return children[-1]
+    def started(name: str) -> Child:
+        children[name].append(_python(code, tmp_path / f"{name}.log"))
+        return children[name][-1]
 
-    with Supervisor([Supervised("refusing", start)]):
-        wait_until(lambda: bool(children) and children[0].poll() == 78, 10)
-        time.sleep(2 * FIRST_DELAY_S)
-
-    assert len(children) == 1
+    services = [
+        Supervised("ours", lambda: started("ours"), is_ours=True),
+        Supervised("another", lambda: started("another")),
+    ]
+    with Supervisor(services) as supervisor:
+        wait_until(lambda: len(children["another"]) > 1, 30)
+        with pytest.raises(ServiceRefusedError, match=f"^ours can't run: {reason}$"):
+            supervisor.check()
+        assert len(children["ours"]) == 1
 
 
 def _sleeper(log_path: Path) -> Child:

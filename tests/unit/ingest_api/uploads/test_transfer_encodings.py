@@ -7,7 +7,7 @@ import quopri
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ingest_api.uploads.multipart import FormError, UploadForm
@@ -38,7 +38,10 @@ def test_base64_comes_out_as_it_was(content: bytes, cuts: list[int]) -> None:
 @given(st.binary(max_size=400), st.lists(st.integers(0, 1500), max_size=8))
 def test_quoted_printable_comes_out_as_it_was(content: bytes, cuts: list[int]) -> None:
     """However the body was cut."""
-    body = form(part(HEAD + b"quoted-printable", quopri.encodestring(content)))
+    encoded = quopri.encodestring(content)
+    # Of line ends of two kinds it makes one.
+    assume(quopri.decodestring(encoded) == content)
+    body = form(part(HEAD + b"quoted-printable", encoded))
 
     assert read(body, cuts)[1] == content
 

@@ -59,7 +59,11 @@ def test_a_body_is_a_value_of_its_type() -> None:
         ({"name": 5}, ("VALUE_INVALID", "name", "Expected `string`, got `integer`.")),
         ({"age": "5"}, ("VALUE_INVALID", "age", "Expected `integer | null`, got `string`.")),
         ({"petKind": "cow"}, ("VALUE_INVALID", "petKind", "Invalid enum value 'cow'.")),
-        ({"pet_kind": 1}, ("UNKNOWN_FIELD", "pet_kind", "There is no field pet_kind here.")),
+        (
+            {"pet_kind": 1},
+            ("UNKNOWN_FIELD", "pet_kind", "There is no field pet_kind here: do you mean petKind?"),
+        ),
+        ({"zzz": 1}, ("UNKNOWN_FIELD", "zzz", "There is no field zzz here.")),
         ({"a`b\n": 1}, ("UNKNOWN_FIELD", "a`b\n", "There is no field a`b\n here.")),
         ({"labels": {"a": 1}}, ("VALUE_INVALID", "labels", "Expected `string`, got `integer`.")),
     ],

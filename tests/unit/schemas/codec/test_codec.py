@@ -122,6 +122,13 @@ defined = st.builds(
     defined_by=text,
 )
 configured = st.builds(events.LogConfigured, reconciliation_key=text, configured_at=moment)
+presets = st.builds(
+    events.PresetDefined,
+    name=text,
+    options=st.none() | st.dictionaries(text, st.lists(text, max_size=2), max_size=2),
+    defined_at=moment,
+    defined_by=text,
+)
 voided = st.builds(events.JobVoided, job_id=int64, attempt=text)
 reverted = st.builds(
     events.JobReverted,
@@ -140,6 +147,9 @@ restored = st.builds(
 )
 cancelled = st.builds(
     events.JobCancelled, job_id=int64, attempt=text, requested_at=moment, requested_by=text
+)
+queued = st.builds(
+    events.UndoQueued, job_id=int64, attempt=text, requested_at=moment, requested_by=text
 )
 statuses = st.builds(
     events.JobStatus,
@@ -187,6 +197,8 @@ any_event = st.one_of(
     voided,
     reverted,
     restored,
+    cancelled,
+    queued,
     statuses,
     defined,
     configured,
@@ -212,6 +224,7 @@ events_by_name: dict[str, st.SearchStrategy[Any]] = {
     "JobStatus": statuses,
     "AttributeDefined": defined,
     "LogConfigured": configured,
+    "PresetDefined": presets,
 }
 
 

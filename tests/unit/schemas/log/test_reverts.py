@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.events import JobCancelled, JobRestored, JobReverted, JobVoided
+from schemas.events import JobCancelled, JobRestored, JobReverted, JobVoided, UndoQueued
 from schemas.log.reverts import Reverts
 from tests.support.models.file_oracle import accepted_job
 
@@ -47,6 +47,11 @@ def restored(job_id: int, attempt: str) -> JobRestored:
 def cancelled(job_id: int, attempt: str) -> JobCancelled:
     """A cancellation."""
     return JobCancelled(job_id=job_id, attempt=attempt, requested_at=START, requested_by="admin")
+
+
+def queued(job_id: int, attempt: str) -> UndoQueued:
+    """An undo that waits for the job's end."""
+    return UndoQueued(job_id=job_id, attempt=attempt, requested_at=START, requested_by="admin")
 
 
 def reverts_of(*events: Event) -> Reverts:
@@ -86,6 +91,23 @@ def test_a_cancelled_job_is_reverted_for_good() -> None:
     ]
     assert reverts.reverted(7) == cancelled(7, "a")
     assert (reverts.now(), reverts.cancelled()) == (frozenset({7}), frozenset({7}))
+
+
+def test_an_undo_is_queued_until_the_job_is_reverted() -> None:
+    """It reverts nothing by itself, and is queued once; a cancellation takes its place."""
+    waiting = reverts_of(accepted(7), queued(7, "a"), queued(7, "b"), restored(7, "c"))
+    begun = reverts_of(accepted(7), queued(7, "a"), reverted(7, "a-1"), queued(7, "b"))
+    instead = reverts_of(accepted(7), queued(7, "a"), cancelled(7, "b"), reverted(7, "a-1"))
+
+    assert (waiting.now(), dict(waiting.queued())) == (frozenset(), {7: queued(7, "a")})
+    assert [waiting.decision(7, attempt) for attempt in "abc"] == ["counts"] + [
+        "changes nothing"
+    ] * 2
+    assert (begun.now(), dict(begun.queued())) == ({7}, {})
+    assert [begun.decision(7, attempt) for attempt in ("a-1", "b")] == ["counts", "changes nothing"]
+    assert instead.reverted(7) == cancelled(7, "b")
+    assert (instead.cancelled(), dict(instead.queued())) == ({7}, {})
+    assert not reverts_of(queued(7, "a"), accepted(7)).queued()
 
 
 def test_of_a_job_that_is_reverted_the_event_that_did_it_is_known() -> None:
@@ -169,6 +191,7 @@ events = st.one_of(
     st.builds(reverted, job_ids, attempts),
     st.builds(restored, job_ids, attempts),
     st.builds(cancelled, job_ids, attempts),
+    st.builds(queued, job_ids, attempts),
     st.builds(JobVoided, job_id=job_ids, attempt=attempts),
 )
 
@@ -185,3 +208,4 @@ def test_what_was_decided_stands(log: list[Event], read_up_to: int) -> None:
     for attempt in [(job_id, name) for job_id in (1, 2, 3) for name in "abcdef"]:
         assert early.decision(*attempt) in {None, late.decision(*attempt)}
     assert all(late.is_known(job_id) and late.reverted(job_id) for job_id in late.now())
+    assert not late.now() & late.queued().keys()

@@ -1,19 +1,21 @@
-"""What the fold counts of a job in one partition: outcomes, and hashes of what is kept of lines."""
+"""A job in one partition, as the fold of the log counts it."""
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from schemas.read_model.column_hashes import mixed, text_hash
-from schemas.rules.fields import OPT_OUT_KEPT, SUBSCRIPTIONS
+from schemas.rules.fields import ERASED, OPT_OUT_KEPT, SUBSCRIPTIONS
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from processor.decoding.accept_rule import Opened, Sealed
+    from schemas.events import RowErased
 
     Numbers = npt.NDArray[np.int64]
 
@@ -35,6 +37,7 @@ class JobInPartition:
     rejections_hash: int = 0
     notes: int = 0
     notes_hash: int = 0
+    outcomes_digest: int = 0
 
     def reject(
         self, record_numbers: Numbers, lines: Numbers, codes: npt.NDArray[np.uint64]
@@ -48,10 +51,30 @@ class JobInPartition:
         """Count the notes of lines that have not set the flags ``held``."""
         for field in SUBSCRIPTIONS:
             some = (held & field.bit) > 0
-            codes = codes_of(OPT_OUT_KEPT.code + field.header, int(np.count_nonzero(some)))
+            code = text_hash(OPT_OUT_KEPT.code + field.header)
+            codes = np.full(int(np.count_nonzero(some)), code, np.uint64)
             self.notes += len(codes)
             total = rejection_hashes(record_numbers[some], lines[some], codes).sum()
             self.notes_hash = (self.notes_hash + int(total)) & _WRAP
+
+    def note_outcomes(self, letters: npt.NDArray[np.uint8]) -> None:
+        """Note what became of the rows that come next."""
+        self.outcomes_digest = zlib.crc32(letters.tobytes(), self.outcomes_digest)
+
+    def count_erased(self, row: RowErased) -> None:
+        """Count a line whose data has been erased as it counted before."""
+        match row.outcome:
+            case "inserted":
+                self.inserted += 1
+            case "updated":
+                self.updated += 1
+            case "unchanged" | "none":
+                self.unchanged += 1
+            case "deleted":
+                self.deleted += 1
+            case "rejected" | "refused":
+                numbers, lines = np.array([row.record_number]), np.array([row.line])
+                self.reject(numbers, lines, np.full(1, text_hash(ERASED.code), np.uint64))
 
 
 def rejection_hashes(
@@ -60,8 +83,3 @@ def rejection_hashes(
     """Return a number for each rejection or note; their sum does not depend on their order."""
     first = mixed(codes + record_numbers.astype(np.uint64))
     return mixed(first + lines.astype(np.uint64))
-
-
-def codes_of(code: str, count: int) -> npt.NDArray[np.uint64]:
-    """Return the hash of a code, so often."""
-    return np.full(count, text_hash(code), np.uint64)
