@@ -6,14 +6,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from ingest_api.as_of.diff import KINDS, DiffPage, Sides
-from ingest_api.as_of.diff_stream import csv_differences, json_differences
+from ingest_api.as_of.diff_stream import csv_differences, json_differences, parquet_differences
 from ingest_api.as_of.operations import AUDIENCE_DIFF
 from ingest_api.auth.middleware import account_of
 from ingest_api.errors import invalid_parameter
 from ingest_api.openapi.described import Answered, described
 from ingest_api.openapi.operation import JSON
 from ingest_api.openapi.response_types import AudienceDifference
-from ingest_api.web.content_negotiation import CSV, NDJSON, preferred
+from ingest_api.web.content_negotiation import CONTENT_TYPES, CSV, NDJSON, PARQUET, preferred
 from ingest_api.web.paging import MOST_PAGE_SIZE, PAGE_SIZE
 from ingest_api.web.parameters import header_values, query_number, query_values
 from ingest_api.web.streaming import send_rows
@@ -32,9 +32,12 @@ if TYPE_CHECKING:
 _LONGEST_KEY: Final = 1000
 
 
-_CONTENT_TYPES: Final = {CSV: f"{CSV}; charset=utf-8; header=present", NDJSON: NDJSON}
 _HEADERS: Final = {"Vary": "Accept"}
-_STREAMED: Final = {CSV: csv_differences, NDJSON: json_differences}
+_STREAMED: Final = {
+    CSV: csv_differences,
+    NDJSON: json_differences,
+    PARQUET: parquet_differences,
+}
 
 
 class DiffReads:
@@ -79,7 +82,7 @@ def add_diff_route(api: Blueprint, points: AsOfParameters, reads: DiffReads) -> 
             differences = await reads.page(both, account, page)
             return Answered(_answer(both, differences), _HEADERS)
         rows = await reads.stream(both, account, page, media_type)
-        await send_rows(request, rows, content_type=_CONTENT_TYPES[media_type], headers=_HEADERS)
+        await send_rows(request, rows, content_type=CONTENT_TYPES[media_type], headers=_HEADERS)
         return None
 
     _ = audience_diff

@@ -1,8 +1,9 @@
-"""All differences of two points as one stream, from one snapshot: CSV or NDJSON.
+"""All differences of two points as one stream, from one snapshot: CSV, NDJSON or Parquet.
 
 Postgres joins the two audiences once, and the columns of both sides become lines here, a
 whole column at a time: row by row, a million users take minutes.
-In CSV there is a line for each field that differs, in NDJSON one for each user, with what
+In CSV there is a line for each field that differs, in Parquet a row, in NDJSON one line for each
+user, with what
 :class:`ingest_api.openapi.response_types.UserDifference` has.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, Literal, LiteralString, cast
 
 import pyarrow as pa
@@ -22,6 +24,7 @@ from ingest_api.as_of.diff import (
     SELECT_GENERATIONS,
     both_sides,
 )
+from ingest_api.formats.parquet import parquet_pieces
 from ingest_api.formats.text import (
     CSV_LINE_END,
     bytes_of,
@@ -38,7 +41,7 @@ from schemas.read_model.copy_csv import copied_columns
 from schemas.rules.fields import FIELD_BY_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from ingest_api.as_of.diff import DiffPage
     from ingest_api.postgres.pool import BlockingReader
@@ -49,6 +52,7 @@ Side = Literal["old", "new"]
 _COLUMNS: Final = ("kind", "key", "id", "field", "before", "after")
 # Without it Excel takes the file for another encoding.
 _CSV_HEAD: Final = ("\ufeff" + ",".join(_COLUMNS) + CSV_LINE_END).encode()
+_SCHEMA: Final = pa.schema([(name, pa.string()) for name in _COLUMNS])
 _KIND: Final[LiteralString] = (
     "CASE WHEN old.key IS NULL THEN 'added' WHEN new.key IS NULL THEN 'removed' ELSE 'changed' END"
 )
@@ -88,26 +92,26 @@ def csv_differences(reader: BlockingReader, page: DiffPage) -> RowPieces:
 
     A cell that a spreadsheet would run as a formula gets an apostrophe before it.
     """
-    return RowPieces(_pieces(reader, page, _csv_lines, head=_CSV_HEAD))
+    users = _differing(reader, page)
+    return RowPieces(chain([_CSV_HEAD], (bytes_of(_csv_lines(some)) for some in users)))
 
 
 def json_differences(reader: BlockingReader, page: DiffPage) -> RowPieces:
     """Return the same as NDJSON: one JSON object on each line."""
-    return RowPieces(_pieces(reader, page, _json_lines, head=b""))
+    return RowPieces(bytes_of(_json_lines(some)) for some in _differing(reader, page))
 
 
-def _pieces(
-    reader: BlockingReader,
-    page: DiffPage,
-    lines: Callable[[_Differing], pa.StringArray],
-    *,
-    head: bytes,
-) -> Iterator[bytes]:
+def parquet_differences(reader: BlockingReader, page: DiffPage) -> RowPieces:
+    """Return what the CSV has as Parquet; there an absent value is null, and no cell is changed."""
+    tables = map(_table, _differing(reader, page))
+    return RowPieces(parquet_pieces(tables, _SCHEMA))
+
+
+def _differing(reader: BlockingReader, page: DiffPage) -> Iterator[_Differing]:
+    """Yield the users that differ, by key, some thousand at a time."""
     reader.select(JOIN_SETTINGS)
     reader.select(MERGE_SETTING, ("off",))
     generations = reader.select(SELECT_GENERATIONS)
-    if head:
-        yield head
     if not generations:
         return
     attributes = reader.select(_SELECT_ATTRIBUTES)
@@ -122,7 +126,7 @@ def _pieces(
     names = [f"{side}{n}" for side in ("old", "new") for n in range(len(values))]
     types = dict.fromkeys(("kind", "key", "id", *names), pa.string())
     for table in copied_columns(rows, types):
-        yield bytes_of(lines(_Differing.of(table.combine_chunks(), values)))
+        yield _Differing.of(table.combine_chunks(), values)
 
 
 def _field_values() -> list[_Value]:
@@ -193,6 +197,21 @@ def _csv_lines(users: _Differing) -> pa.StringArray:
         line = joined(place, name, cells[0], ",", cells[1], CSV_LINE_END)
         lines.append(pc.if_else(field.differs, line, None))
     return joined_without_nulls(lines)
+
+
+def _table(users: _Differing) -> pa.Table:
+    """Return a row for each field of each user that differs, by user."""
+    order = pa.array(range(len(users.key)))
+    places = pa.table([users.kind, users.key, users.id, order], [*_COLUMNS[:3], "order"])
+    parts: list[pa.Table] = []
+    for field in users.fields:
+        name = pa.repeat(field.value.name, len(order))
+        cells = zip(_COLUMNS[3:], (name, field.before, field.after), strict=True)
+        whole = places
+        for column, values in cells:
+            whole = whole.append_column(column, values)
+        parts.append(whole.filter(field.differs))
+    return pa.concat_tables(parts).sort_by("order").select(_COLUMNS)
 
 
 def _cells(values: pa.StringArray) -> pa.StringArray:

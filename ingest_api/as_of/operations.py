@@ -7,6 +7,7 @@ from typing import Final
 from ingest_api.as_of.diff import KINDS
 from ingest_api.as_of.parameters import JOB_RUNS
 from ingest_api.openapi.operation import (
+    BINARY_BODY,
     JSON,
     RETRY_AFTER,
     TEXT_BODY,
@@ -21,7 +22,7 @@ from ingest_api.openapi.operation import (
 )
 from ingest_api.openapi.response_types import AudienceDifference
 from ingest_api.projections.operations import LOG_TRUNCATED
-from ingest_api.web.content_negotiation import CSV, NDJSON
+from ingest_api.web.content_negotiation import CSV, NDJSON, PARQUET
 
 
 def _point(name: str, description: str, *, is_required: bool) -> Parameter:
@@ -77,9 +78,10 @@ AUDIENCE_DIFF: Final = Operation(
         "time, a job, or `now`. Of a changed user only the fields that differ are shown, custom "
         "attributes as `attributes.<name>`; ids and times of change are not compared. "
         "The counts are of all differences, whatever the page; they are null after the first page "
-        "of a diff with `now`. As CSV or NDJSON, which `Accept` asks for, come all differences of "
-        "these kinds after this key, from one snapshot and by key: in CSV a line for each field, "
-        "in NDJSON one for each user; an answer that breaks off is not whole. " + PAST_DESCRIPTION
+        "of a diff with `now`. As CSV, NDJSON or Parquet, which `Accept` asks for, come all "
+        "differences of these kinds after this key, from one snapshot and by key: in CSV and "
+        "Parquet a line for each field, in NDJSON one for each user; an answer that breaks off is "
+        "not whole. " + PAST_DESCRIPTION
     ),
     tag="Users",
     role="reader",
@@ -102,8 +104,13 @@ AUDIENCE_DIFF: Final = Operation(
     ),
     answers={
         200: Answer(
-            description="The counts, and a page of differences; as CSV or NDJSON all differences.",
-            bodies={JSON: AudienceDifference, CSV: TEXT_BODY, NDJSON: TEXT_BODY},
+            description="The counts, and a page of differences; else all differences.",
+            bodies={
+                JSON: AudienceDifference,
+                CSV: TEXT_BODY,
+                NDJSON: TEXT_BODY,
+                PARQUET: BINARY_BODY,
+            },
         ),
         400: NO_SUCH_POINT,
         **PAST_ANSWERS,

@@ -11,6 +11,7 @@ from ingest_api.export.job_results import RUNS, SCHEMA, TOO_OLD, UNDONE
 from ingest_api.formats.tables import FORMATS
 from ingest_api.jobs.operations import JOB_ID, UNKNOWN_JOB_ID
 from ingest_api.openapi.operation import (
+    BINARY_BODY,
     TEXT_BODY,
     Answer,
     Operation,
@@ -37,7 +38,7 @@ _FORMAT: Final = query_parameter(
 _FILE_BODIES: Final = {
     CSV: TEXT_BODY,
     NDJSON: TEXT_BODY,
-    PARQUET: {"type": "string", "format": "binary"},
+    PARQUET: BINARY_BODY,
 }
 
 JOB_RESULTS: Final = Operation(

@@ -180,8 +180,9 @@ _FORM: Final[dict[str, Any]] = {
             "contentMediaType": "text/csv",
             "description": (
                 "The CSV file; its first line names the columns, in any order and case. "
-                "Or a gzip file, by a name that ends in `.gz` or by the part's "
-                "`Content-Encoding: gzip`.\n\n"
+                "Or a gzip or zstd file, by a name that ends in `.gz` or `.zst`, or by the part's "
+                "`Content-Encoding` (`gzip`, `zstd`) or `Content-Type` (`application/gzip`, "
+                "`application/zstd`).\n\n"
                 f"{file_table()}"
             ),
         },

@@ -152,7 +152,7 @@ def _end_of_cell(raw: str, start: int, delimiter: str) -> int:
 def disposition(file_name: str | None, job_id: int) -> str:
     """Return the ``Content-Disposition`` of the error file of a job (RFC 6266)."""
     name = (file_name or "").replace("\\", "/").rpartition("/")[2]
-    name = re.sub(r"(?i)(\.(csv|txt|tsv))?(\.gz)?$", "", name, count=1)
+    name = re.sub(r"(?i)(\.(csv|txt|tsv))?(\.gz|\.zst)?$", "", name, count=1)
     name = "".join(character for character in name if character.isprintable())
     name = f"{name.strip(' .')[:_MOST_NAME_CHARACTERS] or f'job-{job_id}'}-errors.csv"
     plain = re.sub(r"[^A-Za-z0-9 ._()-]", "_", name)

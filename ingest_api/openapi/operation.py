@@ -34,6 +34,7 @@ Tag = Literal[
 ]
 JSON: Final = "application/json"
 TEXT_BODY: Final = {"type": "string"}
+BINARY_BODY: Final = {"type": "string", "format": "binary"}
 RETRY_AFTER: Final = {"Retry-After": "Seconds after which it may be sent again."}
 _TEXT: Final = {"type": "string", "minLength": 1}
 _FROM_0: Final = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1, "default": 0}

@@ -1,6 +1,6 @@
 """Decodes the bytes of a file to pieces of UTF-8 text.
 
-Unpacks gzip, detects the charset, removes the byte order mark, and checks every byte.
+Detects the charset, removes the byte order mark, and checks every byte.
 Of a damaged file all text before the damage comes first, so that the reader knows the
 line of the damage and meets an earlier fault of another kind first, however the stream
 was cut.
@@ -8,22 +8,20 @@ was cut.
 
 from __future__ import annotations
 
-import zlib
 from itertools import chain
 from typing import TYPE_CHECKING, Final, Protocol
 
 from ingest_api.parsing.charsets import marked_charset
+from ingest_api.parsing.errors import TextDamage
+from ingest_api.parsing.unpack import refuse_packed, unpacked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from ingest_api.parsing.file_format import FileFormat
 
 _READ_BYTES: Final = 1 << 18
-_INFLATE_BYTES: Final = 1 << 20
 _HEAD_BYTES: Final = 512
-_GZIP_WINDOW: Final = 31
-"""The largest window, in gzip's framing (zlib manual, ``inflateInit2``)."""
 _MARK: Final = "\ufeff".encode()
 _CUT_OFF: Final = frozenset(
     {"unexpected end of data", "truncated data", "incomplete multibyte sequence"}
@@ -37,7 +35,6 @@ _OTHER_FILES: Final = (
     (b"PK\x05\x06", "a ZIP archive"),
     (b"\xff\xd8\xff", "a JPEG image"),
 )
-_GZIP_MAGIC: Final = b"\x1f\x8b"
 
 
 class Readable(Protocol):
@@ -46,15 +43,6 @@ class Readable(Protocol):
     def read(self, size: int, /) -> bytes:
         """Return at most ``size`` bytes, and none only at the end."""
         ...
-
-
-class TextDamage(Exception):  # noqa: N818 - records.py makes it a FileFault, which knows the line
-    """The file can't be decoded from here on: ``code`` and ``message`` say why."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
 
 
 class FileText:
@@ -73,8 +61,8 @@ class FileText:
             TextDamage: after the last piece before the damage.
         """
         pieces = iter(lambda: self._readable.read(_READ_BYTES), b"")
-        if self._format.compression == "gzip":
-            pieces = _unpacked(pieces, self._max_bytes)
+        if self._format.compression != "none":
+            pieces = unpacked(pieces, self._format.compression, self._max_bytes)
         head, pieces = _with_head(pieces)
         _refuse_other_files(head)
         self.charset, skipped = _charset_of(head, self._format.charset)
@@ -82,48 +70,8 @@ class FileText:
         yield from _without_marks(_decoded(data, self.charset, skipped))
 
 
-def _unpacked(pieces: Iterator[bytes], max_bytes: int) -> Iterator[bytes]:
-    """Yield the content of one or several gzip members, ``max_bytes`` at most."""
-    remaining = max_bytes
-    for piece in _inflated(pieces):
-        yield from _filled(piece[:remaining])
-        if len(piece) > remaining:
-            raise TextDamage(
-                "UNPACKED_TOO_LARGE", f"The file unpacks to more than {max_bytes} bytes: split it."
-            )
-        remaining -= len(piece)
-
-
-def _inflated(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    inflater = zlib.decompressobj(_GZIP_WINDOW)
-    has_begun = False
-    for piece in pieces:
-        rest = piece
-        while rest:
-            if inflater.eof:
-                # Some tools pad the end with zeros; more members may follow (RFC 1952, 2.2).
-                rest = rest.lstrip(b"\0")
-                inflater = zlib.decompressobj(_GZIP_WINDOW) if rest else inflater
-                continue
-            has_begun = True
-            yield from _filled(_inflate(inflater.decompress, rest))
-            rest = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
-    yield from _filled(inflater.flush() if has_begun else b"")
-    if has_begun and not inflater.eof:
-        raise TextDamage("GZIP_CUT_OFF", "The gzip file is cut off: upload it again, whole.")
-
-
 def _filled(piece: bytes) -> tuple[bytes, ...]:
     return (piece,) if piece else ()
-
-
-def _inflate(inflate: Callable[[bytes, int], bytes], data: bytes) -> bytes:
-    try:
-        return inflate(data, _INFLATE_BYTES)
-    except zlib.error as error:
-        raise TextDamage(
-            "GZIP_DAMAGED", "The file is said to be gzip and is not, or is damaged: pack it again."
-        ) from error
 
 
 def _with_head(pieces: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
@@ -146,8 +94,7 @@ def _refuse_other_files(head: bytes) -> None:
     for magic, what in _OTHER_FILES:
         if head.startswith(magic):
             raise TextDamage("NOT_CSV", f"This is {what}: save it as CSV and upload that.")
-    if head.startswith(_GZIP_MAGIC):
-        raise TextDamage("NOT_CSV", "This is a gzip file: upload it under a name ending in .gz.")
+    refuse_packed(head)
 
 
 def _charset_of(head: bytes, declared: str | None) -> tuple[str, int]:

@@ -1,4 +1,4 @@
-"""The error of a file that is refused as a whole, so that no line of it is taken."""
+"""The errors of a file that is refused as a whole, so that no line of it is taken."""
 
 from __future__ import annotations
 
@@ -32,3 +32,12 @@ class FileFault(ValueError):  # noqa: N818 - it is the file's fault, and "detail
 
     def __str__(self) -> str:
         return f"{self.code} in line {self.line}"
+
+
+class TextDamage(Exception):  # noqa: N818 - records.py makes it a FileFault, which knows the line
+    """The file can't be decoded from here on: ``code`` and ``message`` say why."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message

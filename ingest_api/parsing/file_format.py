@@ -19,7 +19,6 @@ DELIMITERS: Final = {"COMMA": ",", "SEMI_COLON": ";", "PIPE": "|", "HYPHEN": "-"
 USUAL_DELIMITER: Final = DELIMITERS["COMMA"]
 AUTO: Final = "auto"
 """In the place of a delimiter: the file's header decides."""
-COMPRESSIONS: Final = ("none", "gzip")
 _KIB: Final = 1 << 10
 _MIB: Final = 1 << 20
 _ANY: Final = 1 << 62
@@ -32,7 +31,8 @@ class FileFormat:
     ``delimiter`` is the character, :data:`AUTO`, or None where nobody named one, so that
     the file's first line may; ``charset`` is what
     :func:`ingest_api.parsing.charsets.charset_named` returns, or None where only the file
-    itself tells; ``compression`` is one of :data:`COMPRESSIONS`.
+    itself tells; ``compression`` is ``none`` or one of
+    :data:`ingest_api.parsing.unpack.PACKINGS`.
     ``attributes`` are the custom attributes that a column may hold, the one that
     is the reconciliation key among them.
     ``columns`` says what columns hold, before their names do; ``unknown_columns``, refuse, ignore
@@ -101,7 +101,7 @@ class Limits(Section, frozen=True, kw_only=True):
     ] = 0
     max_columns: Annotated[int, whole(1, 100_000, "of a file; over it: 400")] = 10_000
     max_unpacked_bytes: Annotated[
-        int, whole(1, 10**15, "of a gzip file, unpacked; over it: 400", unit="bytes")
+        int, whole(1, 10**15, "of a gzip or zstd file, unpacked; over it: 400", unit="bytes")
     ] = 4096 * _MIB
     block_bytes: int = _MIB
 

@@ -18,8 +18,8 @@ import numpy as np
 
 from ingest_api.parsing.blank_cells import NAMELESS_COLUMN, first_filled, is_blank
 from ingest_api.parsing.block import Block
-from ingest_api.parsing.decode import FileText, TextDamage
-from ingest_api.parsing.errors import FileFault
+from ingest_api.parsing.decode import FileText
+from ingest_api.parsing.errors import FileFault, TextDamage
 from ingest_api.parsing.file_format import DELIMITERS, Limits
 from ingest_api.parsing.header import header_and_fault, nameless_column
 from ingest_api.parsing.opening import read_opening

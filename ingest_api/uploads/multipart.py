@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from ingest_api.parsing.unpack import PACKINGS, packing_of
 from ingest_api.uploads.transfer_encodings import Base64, QuotedPrintable, extended_value
 
 if TYPE_CHECKING:
@@ -29,7 +30,9 @@ _MOST_BOUNDARY_BYTES: Final = 70
 """RFC 2046, 5.1.1."""
 _PLAIN_ENCODINGS: Final = frozenset({"", "7bit", "8bit", "binary", "identity"})
 _PACKED_ENCODINGS: Final = {"base64": Base64, "quoted-printable": QuotedPrintable}
-_FILE_CODINGS: Final = frozenset({"", "identity", "gzip", "x-gzip"})
+_FILE_CODINGS: Final = frozenset({"", "identity"}).union(
+    *(packing.codings for packing in PACKINGS.values())
+)
 
 
 class FormError(ValueError):
@@ -46,7 +49,7 @@ class FilePart:
 
     file_name: str
     charset: str | None
-    is_gzip: bool
+    compression: str
 
 
 def boundary_of(content_type: str | None) -> bytes | None:
@@ -294,13 +297,14 @@ class _Part:
 
     def as_file(self) -> FilePart:
         """Return the file as its headers describe it."""
-        charset = self._header_with_options(b"content-type")[1].get(b"charset")
+        media_type, options = self._header_with_options(b"content-type")
+        charset = options.get(b"charset")
         coding = self._header_with_options(b"content-encoding")[0]
         file_name = self._file_name or ""
         return FilePart(
             file_name=_without_nul(file_name),
             charset=charset.decode("latin-1").strip().lower() if charset else None,
-            is_gzip=coding in {"gzip", "x-gzip"} or file_name.lower().endswith(".gz"),
+            compression=packing_of(file_name, media_type, coding),
         )
 
     def add_text(self, data: bytes) -> None:

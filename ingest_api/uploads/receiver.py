@@ -226,7 +226,7 @@ def upload_format(
     return FileFormat(
         delimiter=options.named_delimiter,
         charset=charset,
-        compression="gzip" if file.is_gzip else "none",
+        compression=file.compression,
         reconciliation_key=reconciliation_key,
         attributes=tuple(AttributeColumn(each.name, each.type) for each in attributes),
         phone_region=options.phone_region,

@@ -11,6 +11,12 @@ if TYPE_CHECKING:
 CSV: Final = "text/csv"
 NDJSON: Final = "application/x-ndjson"
 PARQUET: Final = "application/vnd.apache.parquet"
+CONTENT_TYPES: Final = {
+    CSV: f"{CSV}; charset=utf-8; header=present",
+    NDJSON: NDJSON,
+    PARQUET: PARQUET,
+}
+"""What ``Content-Type`` says of a file of this media type."""
 _NAME: Final = r"[!#$%&'*+.^_`|~\w-]+"
 _RANGE: Final = re.compile(rf"\s*({_NAME}/{_NAME})\s*(;.*)?", re.ASCII)
 _QUALITY: Final = re.compile(r";\s*[qQ]\s*=\s*(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)\s*(?=;|$)")

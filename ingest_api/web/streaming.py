@@ -10,7 +10,7 @@ from sanic.response import HTTPResponse
 
 from ingest_api.errors import LogUnavailableError, StoreUnavailableError, invalid_parameter
 from ingest_api.formats.tables import FORMATS
-from ingest_api.web.content_negotiation import CSV, NDJSON, PARQUET, preferred
+from ingest_api.web.content_negotiation import CONTENT_TYPES, CSV, NDJSON, PARQUET, preferred
 from ingest_api.web.paging import TOTAL_COUNT
 from ingest_api.web.parameters import header_values, query_values
 from ingest_api.web.request_context import context_of
@@ -27,11 +27,7 @@ if TYPE_CHECKING:
 _MOST_SEND_S: Final = 30.0
 """A client that takes nothing for so long gets no more."""
 _MEDIA_TYPES: Final[Mapping[str, Format]] = {CSV: "csv", NDJSON: "ndjson", PARQUET: "parquet"}
-_CONTENT_TYPES: Final[Mapping[Format, str]] = {
-    "csv": f"{CSV}; charset=utf-8; header=present",
-    "ndjson": NDJSON,
-    "parquet": PARQUET,
-}
+_TYPES_OF: Final = {name: media_type for media_type, name in _MEDIA_TYPES.items()}
 _log = structlog.stdlib.get_logger("rollcall.api")
 
 
@@ -101,7 +97,9 @@ async def send_file(
         "Vary": "Accept",
         "Content-Disposition": f'attachment; filename="{name}.{as_format}"',
     }
-    await send_rows(request, rows, content_type=_CONTENT_TYPES[as_format], headers=headers)
+    await send_rows(
+        request, rows, content_type=CONTENT_TYPES[_TYPES_OF[as_format]], headers=headers
+    )
 
 
 async def _send_all(response: HTTPResponse, pieces: AsyncGenerator[bytes]) -> None:

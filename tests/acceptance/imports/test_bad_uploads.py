@@ -17,6 +17,7 @@ import h11
 import httpx2
 import pytest
 
+from ingest_api.parsing.unpack import PACKINGS
 from tests.support.clients.raw_http import (
     CSV,
     IMPORT,
@@ -70,10 +71,10 @@ def as_uploaded(bad: BadFile) -> Upload:
     """The file, described as a client can describe it."""
     names = {",": "COMMA", ";": "SEMI_COLON", "|": "PIPE", "-": "HYPHEN"}
     delimiter = bad.described.get("delimiter")
-    is_packed = bad.described.get("compression") == "gzip"
+    packing = PACKINGS.get(bad.described.get("compression", "none"))
     return Upload(
         content=bad.content,
-        file_name="users.csv.gz" if is_packed else "users.csv",
+        file_name=f"users.csv{packing.suffix}" if packing else "users.csv",
         headers={"DELIMITER": names[delimiter]} if delimiter else {},
         charset=bad.described.get("charset"),
     )

@@ -8,10 +8,11 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING, Any, LiteralString
 
+import pyarrow.parquet
 import pytest
 
 from ingest_api.as_of.diff import KINDS, AudienceDiff, DiffPage, Sides
-from ingest_api.as_of.diff_stream import csv_differences, json_differences
+from ingest_api.as_of.diff_stream import csv_differences, json_differences, parquet_differences
 from ingest_api.errors import SchemaGoneError
 from ingest_api.postgres.pool import PUBLIC
 from ingest_api.postgres.row_stream import RowStreams
@@ -44,7 +45,7 @@ def database(surroundings_of_session: Surroundings) -> Iterator[str]:
         yield made.conninfo
 
 
-def streamed(conninfo: str, work: Any, page: DiffPage, before: str = BEFORE) -> str:
+def streamed_bytes(conninfo: str, work: Any, page: DiffPage, before: str = BEFORE) -> bytes:
     """The whole stream."""
 
     async def read(db: Database) -> bytes:
@@ -55,7 +56,12 @@ def streamed(conninfo: str, work: Any, page: DiffPage, before: str = BEFORE) -> 
         finally:
             await stream.close()
 
-    return ask(conninfo, read).decode()
+    return ask(conninfo, read)
+
+
+def streamed(conninfo: str, work: Any, page: DiffPage, before: str = BEFORE) -> str:
+    """The same as text."""
+    return streamed_bytes(conninfo, work, page, before).decode()
 
 
 def paged(conninfo: str) -> list[dict[str, Any]]:
@@ -88,6 +94,25 @@ def test_csv_has_a_line_for_each_field(database: str) -> None:
     assert sorted(rows) == sorted(wanted)
     assert [row[1] for row in rows] == [row[1] for row in wanted]
     assert any(row[5] == "''-a\r\nb\\\t€😀" for row in rows)
+
+
+def test_parquet_has_a_row_for_each_field(database: str) -> None:
+    """In the order of users; values are as they are, and null where there is none."""
+    content = streamed_bytes(database, parquet_differences, DiffPage())
+    rows = pyarrow.parquet.read_table(io.BytesIO(content)).to_pylist()
+    wanted = [
+        (entry["kind"], entry["key"], entry["id"], name, *map(plain, both))
+        for entry in paged(database)
+        for name, *both in sides(entry)
+    ]
+    assert sorted(map(str, (tuple(row.values()) for row in rows))) == sorted(map(str, wanted))
+    assert [row["key"] for row in rows] == [row[1] for row in wanted]
+    assert any(row["after"] == "'-a\r\nb\\\t€😀" for row in rows)
+
+
+def plain(value: Any) -> str | None:
+    """A value as Parquet has it."""
+    return value if value is None or isinstance(value, str) else json.dumps(value)
 
 
 def sides(entry: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:

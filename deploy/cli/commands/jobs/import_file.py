@@ -30,7 +30,8 @@ from schemas.rules.modes import REMOVING
 _NOT_ALL_LINES = 1
 _NOT_SURE = 1
 _INTERRUPTED = 130
-_GZIP_MAGIC = b"\x1f\x8b"
+_PACKED = {b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst"}
+"""The first bytes of a packed file, and how its name ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,8 +196,8 @@ class _ImportOptions:
 def import_file(path: Path, *, url: str, **given: Any) -> None:
     """Upload the CSV file FILE (- for standard input), and follow its job to its end.
 
-    The first line names the columns, in any order and case. A file whose name ends in .gz is
-    sent as it is. A broken connection is no harm: the upload is sent again with the same
+    The first line names the columns, in any order and case. A file whose name ends in .gz
+    or .zst is sent as it is. A broken connection is no harm: the upload is sent again with the same
     idempotency key, so that it becomes one job.
     """
     own = {each.name: given.pop(each.name) for each in fields(_ImportOptions)}
@@ -351,5 +352,8 @@ def _kept(stack: contextlib.ExitStack, source: BinaryIO, name: str) -> tuple[Bin
     file = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
     shutil.copyfileobj(source, file)
     file.seek(0)
-    is_packed = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
-    return file, f"{name}.gz" if is_packed and not name.endswith(".gz") else name
+    head = file.read(max(map(len, _PACKED)))
+    for magic, suffix in _PACKED.items():
+        if head.startswith(magic) and not name.endswith(suffix):
+            return file, f"{name}{suffix}"
+    return file, name

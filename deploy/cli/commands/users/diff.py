@@ -25,6 +25,7 @@ from deploy.cli.session import api
 _KINDS = ("added", "changed", "removed")
 _COLUMNS = ("kind", "key", "id", "field", "before", "after")
 _MOST_PAGE_SIZE = 1000
+_FILES = {"csv_path": "text/csv", "parquet_path": "application/vnd.apache.parquet"}
 _PATH = "/audience/diff"
 
 
@@ -34,6 +35,7 @@ _PATH = "/audience/diff"
         "rollcall diff 5889218372019237411 now",
         "rollcall diff 2026-11-24 2026-11-25 --kind removed",
         "rollcall diff 5889218372019237411 5889218372019237999 --csv changes.csv",
+        "rollcall diff 5889218372019237411 now --parquet changes.parquet",
         "rollcall diff 2026-11-24T00:00+01:00 now --json | jq '.entries[].key'",
     ),
 )
@@ -59,24 +61,29 @@ _PATH = "/audience/diff"
     type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
     help="Write all differences to this file, a line for each field; - is stdout.",
 )
+@click.option(
+    "--parquet",
+    "parquet_path",
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+    help="The same as Parquet.",
+)
 @json_option
 @url_option
-def diff(
-    *, before: str, after_point: str, csv_path: Path | None, as_json: bool, url: str, **wanted: Any
-) -> None:
+def diff(*, before: str, after_point: str, as_json: bool, url: str, **wanted: Any) -> None:
     """Show which users were added, changed and removed between FROM and TO.
 
     Each is a time (in UTC where it says no zone), the id of a job, which means after it, or `now`.
-    --json and --csv tell all differences, the table a page of them.
+    --json, --csv and --parquet tell all differences, the table a page of them.
     """
     query: dict[str, Any] = {"from": before, "to": after_point, "pageSize": wanted["page_size"]}
     query |= {"kind": list(wanted["kind"]) or None, "after": wanted["after"]}
     console = progress_console()
     waits = build_wait(console)
     with api(url) as client:
-        if csv_path is not None:
-            download_to(csv_path, client, _all(query, "text/csv"), waits, console)
-            return
+        for option, media_type in _FILES.items():
+            if (path := wanted[option]) is not None:
+                download_to(path, client, _all(query, media_type), waits, console)
+                return
         first = with_retries(lambda: client.get(_PATH, query), waits)
         if as_json:
             wanted_all = _all(query, "application/x-ndjson")
@@ -87,7 +94,13 @@ def diff(
 
 
 def _all(query: Mapping[str, Any], media_type: str) -> Download:
-    return Download(path=_PATH, query=query, media_type=media_type, noun="differences")
+    return Download(
+        path=_PATH,
+        query=query,
+        media_type=media_type,
+        noun="differences",
+        has_lines="parquet" not in media_type,
+    )
 
 
 def _print(first: Mapping[str, Any], size: int) -> None:

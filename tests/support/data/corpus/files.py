@@ -8,6 +8,8 @@ import zipfile
 from dataclasses import dataclass, field
 from typing import Any
 
+import pyarrow
+
 HEADER = "First Name,Last Name,Email,Country\n"
 GOOD = "Ada,Lovelace,ada@example.com,UK\n"
 
@@ -38,6 +40,9 @@ def _zip(name: str) -> bytes:
 
 GZIP = {"compression": "gzip"}
 PACKED = gzip.compress(_text(GOOD))
+ZSTD = {"compression": "zstd"}
+ZSTD_CODEC = pyarrow.Codec("zstd")
+ZSTD_PACKED: bytes = ZSTD_CODEC.compress(_text(GOOD), asbytes=True)
 BAD_FILES = (
     BadFile("empty", b"", "EMPTY_FILE"),
     BadFile("white space", b" \t\r\n\n  \n", "EMPTY_FILE"),
@@ -58,6 +63,25 @@ BAD_FILES = (
     BadFile("gzip cut off", PACKED[:-5], "GZIP_CUT_OFF", 3, described=GZIP),
     BadFile("gzip of two bytes", b"\x1f\x8b", "GZIP_CUT_OFF", described=GZIP),
     BadFile("text after gzip", PACKED + b"more", "GZIP_DAMAGED", 3, described=GZIP),
+    BadFile("empty zstd", ZSTD_CODEC.compress(b"", asbytes=True), "EMPTY_FILE", described=ZSTD),
+    BadFile("zstd by another name", ZSTD_PACKED, "NOT_CSV"),
+    BadFile("no zstd", _text(GOOD), "ZSTD_DAMAGED", described=ZSTD),
+    BadFile("zstd cut off", ZSTD_PACKED[:-1], "ZSTD_CUT_OFF", 2, described=ZSTD),
+    BadFile("text after zstd", ZSTD_PACKED + b"more", "ZSTD_DAMAGED", 3, described=ZSTD),
+    BadFile(
+        "zstd that needs a gigabyte to unpack",
+        b"\x28\xb5\x2f\xfd\x00\xa0" + b"\0" * 16,
+        "ZSTD_DAMAGED",
+        described=ZSTD,
+    ),
+    BadFile(
+        "zstd bomb",
+        ZSTD_CODEC.compress(_text() + b"x" * 300_000, asbytes=True),
+        "UNPACKED_TOO_LARGE",
+        2,
+        described=ZSTD,
+        limits={"max_unpacked_bytes": 200_000, "max_cell_bytes": 400_000},
+    ),
     BadFile(
         "gzip bomb",
         gzip.compress(_text() + b"x" * 300_000),
@@ -308,6 +332,12 @@ GOOD_FILES = (
     GoodFile("U+2028", *_one("a\u2028b\u2029c\u0085d")),
     GoodFile("control characters", *_one("a\x01\x1b[31mb\x7f\x0b\x0c\x1c")),
     GoodFile("gzip", gzip.compress(_PLAIN), [_ADA, _BOB], file_name="users.csv.gz"),
+    GoodFile(
+        "zstd in two frames",
+        b"".join(ZSTD_CODEC.compress(part, asbytes=True) for part in (_PLAIN[:40], _PLAIN[40:])),
+        [_ADA, _BOB],
+        file_name="users.csv.zst",
+    ),
     GoodFile(
         "gzip in two members",
         gzip.compress(_PLAIN[:40]) + gzip.compress(_PLAIN[40:]),

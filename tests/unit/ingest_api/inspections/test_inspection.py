@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 
 def inspected(
-    content: bytes, *, charset: str | None = None, is_gzip: bool = False, **query: list[str]
+    content: bytes, *, charset: str | None = None, compression: str = "none", **query: list[str]
 ) -> InspectionShown:
     """The answer for this file, and these options."""
     options = options_in_head([], query)
     described = upload_format(
-        FilePart("a.csv", charset, is_gzip), options, (), reconciliation_key="email"
+        FilePart("a.csv", charset, compression), options, (), reconciliation_key="email"
     )
     found = inspect(
         io.BytesIO(content),
@@ -53,7 +53,7 @@ def rejected_by_import(content: bytes, answer: InspectionShown) -> int:
         "dateOrder": [said.date_order],
     }
     options = options_in_head([], {name: values for name, values in query.items() if values})
-    file = FilePart("a.csv", said.charset, is_gzip=False)
+    file = FilePart("a.csv", said.charset, "none")
     described = upload_format(file, options, (), reconciliation_key="email")
     return survey(io.BytesIO(content), described).rejected[answer.mode]
 
@@ -171,7 +171,7 @@ def test_charsets_are_guessed(text: str, charset: str, expected: str) -> None:
     """Of a packed file as of another."""
     content = f"Email,First Name,Last Name,Country\na@b.example.com,{text},B,UK\n".encode(charset)
 
-    for answer in (inspected(content), inspected(gzip.compress(content), is_gzip=True)):
+    for answer in (inspected(content), inspected(gzip.compress(content), compression="gzip")):
         assert answer.charset == expected
         assert answer.columns[1].samples == [text]
         assert answer.reject == 0

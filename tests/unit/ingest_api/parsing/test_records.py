@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from ingest_api.parsing.errors import FileFault
 from ingest_api.parsing.file_format import DELIMITERS, FileFormat, Limits
 from ingest_api.parsing.records import FileRecords
+from ingest_api.parsing.unpack import packing_of
 from tests.support.data.corpus.files import BAD_FILES, GOOD, GOOD_FILES, HEADER
 from tests.support.models.file_oracle import read_records
 from tests.support.models.record_reading import Dribble, cells_of, fault_of, records_of
@@ -37,7 +38,7 @@ def test_a_bad_file_is_refused_with_place_and_code(bad: BadFile) -> None:
 @pytest.mark.parametrize("good", GOOD_FILES, ids=lambda good: good.name)
 def test_a_good_file_is_read_to_the_letter(good: GoodFile) -> None:
     """Each cell of it, as it was meant."""
-    compression = "gzip" if good.file_name.lower().endswith(".gz") else "none"
+    compression = packing_of(good.file_name, "", "")
     delimiter = DELIMITERS[good.delimiter]
 
     assert cells_of(good.content, delimiter=delimiter, compression=compression) == good.cells

@@ -47,7 +47,7 @@ def test_a_form_is_its_file_and_its_fields() -> None:
     """Fields before and after the file are read, the file comes out byte for byte."""
     body = form(field("importType", b"upsert"), part(FILE_HEAD, CSV), field("DELIMITER", b"PIPE"))
     file, content, fields = read(body)
-    assert file == FilePart("users.csv", None, is_gzip=False)
+    assert file == FilePart("users.csv", None, "none")
     assert content == CSV
     assert fields == {"importType": ["upsert"], "DELIMITER": ["PIPE"]}
 
@@ -135,9 +135,15 @@ def test_odd_file_names_are_only_names(name: bytes, expected: str) -> None:
 def test_the_head_of_the_file_says_its_charset_and_packing() -> None:
     """They are read from the part's own headers, and packing from the file's name too."""
     head = FILE_HEAD + b"\r\nContent-Type: text/csv; charset=UTF-16LE\r\nContent-Encoding: gzip"
-    assert read(form(part(head, CSV)))[0] == FilePart("users.csv", "utf-16le", is_gzip=True)
+    assert read(form(part(head, CSV)))[0] == FilePart("users.csv", "utf-16le", "gzip")
     named = FILE_HEAD.replace(b"users.csv", b"users.CSV.GZ")
-    assert read(form(part(named, CSV)))[0].is_gzip
+    assert read(form(part(named, CSV)))[0].compression == "gzip"
+    typed = FILE_HEAD + b"\r\nContent-Type: application/zstd"
+    assert read(form(part(typed, CSV)))[0] == FilePart("users.csv", None, "zstd")
+    named = FILE_HEAD.replace(b"users.csv", b"users.csv.zst")
+    assert read(form(part(named, CSV)))[0].compression == "zstd"
+    coded = FILE_HEAD + b"\r\nContent-Encoding: zstd"
+    assert read(form(part(coded, CSV)))[0].compression == "zstd"
 
 
 @pytest.mark.parametrize("bad", BAD_FORMS, ids=lambda bad: bad.name)

@@ -1,0 +1,177 @@
+"""Unpacks gzip and zstd files, piece by piece, up to a limit."""
+
+from __future__ import annotations
+
+import sys
+import zlib
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+from ingest_api.parsing.errors import TextDamage
+
+if sys.version_info >= (3, 14):
+    from compression.zstd import DecompressionParameter, ZstdDecompressor, ZstdError
+else:
+    from backports.zstd import DecompressionParameter, ZstdDecompressor, ZstdError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_PIECE_BYTES: Final = 1 << 20
+_GZIP_WINDOW: Final = 31
+"""The largest window, in gzip's framing (zlib manual, ``inflateInit2``)."""
+_ZSTD_WINDOW_LOG: Final = 25
+"""32 MB of memory; a frame may ask for more than a hundred, and only the flags below need so."""
+
+
+class _Decoder(Protocol):
+    """Unpacks one member of a file."""
+
+    @property
+    def eof(self) -> bool:
+        """True where the member has ended."""
+        ...
+
+    @property
+    def unused_data(self) -> bytes:
+        """The data after its end."""
+        ...
+
+    def decompress(self, data: bytes, most: int, /) -> bytes:
+        """Return what the data unpacks to, so many bytes at most; keep the rest of it."""
+        ...
+
+    @property
+    def needs_input(self) -> bool:
+        """True where nothing is kept."""
+        ...
+
+
+class _GzipDecoder:
+    """zlib's decoder, with the data that it has not come to yet."""
+
+    def __init__(self) -> None:
+        self._inflater = zlib.decompressobj(_GZIP_WINDOW)
+        self._is_full = False
+
+    @property
+    def eof(self) -> bool:
+        """True where the member has ended."""
+        return self._inflater.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        """The data after its end."""
+        return self._inflater.unused_data
+
+    def decompress(self, data: bytes, most: int, /) -> bytes:
+        """Unpack; what is kept comes before the data."""
+        piece = self._inflater.decompress(self._inflater.unconsumed_tail + data, most)
+        self._is_full = len(piece) == most
+        return piece
+
+    @property
+    def needs_input(self) -> bool:
+        """True where nothing is kept."""
+        return not self._is_full and not self._inflater.unconsumed_tail
+
+
+def _zstd_decoder() -> _Decoder:
+    return ZstdDecompressor(options={DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG})
+
+
+class Packing(NamedTuple):
+    """A way in which a file may be packed, and how it is told by name, type and first bytes."""
+
+    suffix: str
+    media_types: frozenset[str]
+    codings: frozenset[str]
+    magic: bytes
+    decoder: Callable[[], _Decoder]
+    advice: str
+
+
+PACKINGS: Final = {
+    "gzip": Packing(
+        ".gz",
+        frozenset({"application/gzip", "application/x-gzip"}),
+        frozenset({"gzip", "x-gzip"}),
+        b"\x1f\x8b",
+        _GzipDecoder,
+        "pack it again",
+    ),
+    "zstd": Packing(
+        ".zst",
+        frozenset({"application/zstd"}),
+        frozenset({"zstd"}),
+        b"\x28\xb5\x2f\xfd",
+        _zstd_decoder,
+        "pack it again, without --long and --ultra",
+    ),
+}
+"""By the name that `JobAccepted` has for it."""
+
+
+def packing_of(file_name: str, media_type: str, coding: str) -> str:
+    """Return how a file is packed by what its sender says, ``none`` where nobody says it."""
+    for name, packing in PACKINGS.items():
+        if coding in packing.codings or media_type in packing.media_types:
+            return name
+        if file_name.lower().endswith(packing.suffix):
+            return name
+    return "none"
+
+
+def refuse_packed(head: bytes) -> None:
+    """Refuse a file whose first bytes say that it is packed, which nobody has said.
+
+    Raises:
+        TextDamage: it is.
+    """
+    for name, packing in PACKINGS.items():
+        if head.startswith(packing.magic):
+            message = f"This is a {name} file: upload it under a name ending in {packing.suffix}."
+            raise TextDamage("NOT_CSV", message)
+
+
+def unpacked(pieces: Iterator[bytes], name: str, max_bytes: int) -> Iterator[bytes]:
+    """Yield the content of one or several members, ``max_bytes`` at most, in non-empty pieces.
+
+    Raises:
+        TextDamage: it is damaged, or larger; what comes before has been yielded.
+    """
+    remaining = max_bytes
+    for piece in _members(pieces, name):
+        if piece[:remaining]:
+            yield piece[:remaining]
+        if len(piece) > remaining:
+            raise TextDamage(
+                "UNPACKED_TOO_LARGE", f"The file unpacks to more than {max_bytes} bytes: split it."
+            )
+        remaining -= len(piece)
+
+
+def _members(pieces: Iterator[bytes], name: str) -> Iterator[bytes]:
+    packing = PACKINGS[name]
+    decoder: _Decoder | None = None
+    for piece in pieces:
+        rest = piece
+        while rest or (decoder and not decoder.eof and not decoder.needs_input):
+            if decoder is None or decoder.eof:
+                # Some tools pad the end with zeros; more members may follow (RFC 1952, 2.2).
+                rest = rest.lstrip(b"\0") if decoder else rest
+                decoder = packing.decoder() if rest else decoder
+                continue
+            yield _decoded(decoder, rest, name)
+            rest = decoder.unused_data if decoder.eof else b""
+    if decoder and not decoder.eof:
+        message = f"The {name} file is cut off: upload it again, whole."
+        raise TextDamage(f"{name.upper()}_CUT_OFF", message)
+
+
+def _decoded(decoder: _Decoder, data: bytes, name: str) -> bytes:
+    try:
+        return decoder.decompress(data, _PIECE_BYTES)
+    except (zlib.error, ZstdError) as error:
+        message = f"The file is said to be {name} and is not, or is damaged: "
+        message += f"{PACKINGS[name].advice}."
+        raise TextDamage(f"{name.upper()}_DAMAGED", message) from error
