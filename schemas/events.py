@@ -107,6 +107,8 @@ class RowErased:
 class JobOpened:
     """The first record of a pass in every partition.
 
+    ``fills`` is the bit set of the fields that its rows only fill where the user has none, see
+    :mod:`schemas.rules.overwrite`.
     ``keeps_opt_outs``: its rows never opt in who has opted out.
     """
 
@@ -118,6 +120,7 @@ class JobOpened:
     sha256: str
     accepted_at: datetime
     accepted_by: str
+    fills: int = 0
     keeps_opt_outs: bool = False
 
 
@@ -184,6 +187,7 @@ class JobAccepted:
     date_order: DateOrder = "MDY"
     columns: tuple[ColumnMapping, ...] = ()
     unknown_columns: str = "refuse"
+    fills: int = 0
     opt_ins: str = "apply"
 
 

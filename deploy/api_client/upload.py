@@ -24,6 +24,7 @@ class Upload:
     delimiter: str | None = "COMMA"
     charset: str | None = None
     blank_cells: str | None = None
+    overwrite: str | None = None
     phone_region: str | None = None
     date_order: str | None = None
     max_delete_percent: float | None = None
@@ -111,6 +112,7 @@ def options_of(upload: Upload) -> dict[str, str | list[str]]:
         "importType": upload.mode,
         "DELIMITER": upload.delimiter,
         "blankCells": upload.blank_cells,
+        "overwrite": upload.overwrite,
         "phoneRegion": upload.phone_region,
         "dateOrder": upload.date_order,
         "maxDeletePercent": _number(upload.max_delete_percent),

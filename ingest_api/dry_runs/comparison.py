@@ -122,23 +122,27 @@ class DryRunComparison:
         lines: AsyncIterator[memoryview],
         jobs: Sequence[LedgerJob],
         *,
+        fills: int = 0,
         keeps_opt_outs: bool = False,
     ) -> ComparisonResult:
-        """Return the outcomes that a job of this mode gives; ``jobs`` are all accepted ones."""
+        """Return the outcomes that a job of this mode gives; ``jobs`` are all accepted ones.
+
+        ``fills`` are the fields that it only fills.
+        """
         await self._begin()
         await self._run(statements.MAKE_TABLES)
         await self._copy("compared_line", statements.LINE_COLUMNS, lines)
         await self._run(statements.FIND_REPEATED)
         (repeated,) = await self._select(statements.HAS_REPEATED)
         if keeps_opt_outs:
-            await self._run(opt_outs.hold_back(mode, has_repeated=repeated["is_so"]))
-        await self._find_outcomes(mode, has_repeated=repeated["is_so"])
+            await self._run(opt_outs.hold_back(mode, fills, has_repeated=repeated["is_so"]))
+        await self._find_outcomes(mode, fills, has_repeated=repeated["is_so"])
         counted = await self._select(statements.SELECT_OUTCOMES, {"samples": statements.SAMPLES})
         counts = {row["outcome"]: row["lines"] for row in counted}
         removal, deleted = await self._deleted(mode, counts)
         return ComparisonResult(
             lines=counts,
-            samples=await self._samples(mode, counted),
+            samples=await self._samples(mode, fills, counted),
             removal=removal,
             deleted=deleted,
             pending_jobs=await count_pending(self._select, jobs),
@@ -166,24 +170,26 @@ class DryRunComparison:
                 await copy.write(piece)
             await copy.write(COPY_TRAILER)
 
-    async def _find_outcomes(self, mode: JobMode, *, has_repeated: bool) -> None:
-        await self._run(statements.join_outcomes(mode))
+    async def _find_outcomes(self, mode: JobMode, fills: int, *, has_repeated: bool) -> None:
+        await self._run(statements.join_outcomes(mode, fills))
         if statements.traces(mode) and has_repeated:
             await self._run(statements.trace_repeated())
-            await self._run(statements.traced_outcomes(mode))
+            await self._run(statements.traced_outcomes(mode, fills))
 
     async def _held_back(self, mode: JobMode) -> dict[str, int]:
         (counted,) = await self._select(opt_outs.count_held_back(mode))
         return counted
 
-    async def _samples(self, mode: JobMode, places: Sequence[Row]) -> dict[str, list[Row]]:
+    async def _samples(
+        self, mode: JobMode, fills: int, places: Sequence[Row]
+    ) -> dict[str, list[Row]]:
         samples: defaultdict[str, list[Row]] = defaultdict(list)
         if not places:
             return samples
         records = [place["record_number"] for place in places]
         keys = sorted({place["key"] for place in places})
         await self._run(statements.trace_samples(keys, max(records)))
-        lines = await self._select(statements.select_samples(mode), {"records": records})
+        lines = await self._select(statements.select_samples(mode, fills), {"records": records})
         for place, line in zip(places, lines, strict=True):
             samples[place["outcome"]].append(place | line)
         return samples

@@ -21,10 +21,9 @@ _HOLD_BACK: Final[LiteralString] = """
 CREATE TEMPORARY TABLE held_back ON COMMIT DROP AS
 SELECT record_number, held.flags
 FROM (
-    SELECT *, opted_out | {said_before} AS opted_out_before,
-           is_there OR {made_before} AS is_there_before
+    SELECT *, opted_out | {said_before} AS opted_out_before
     FROM (
-        SELECT staging.*, leaf.key IS NOT NULL AS is_there,
+        SELECT staging.*, leaf.key IS NOT NULL OR {made_before} AS is_there_before,
                {opted_out} | COALESCE(kept.flags, 0) AS opted_out,
                leaf.key IS NOT NULL OR {is_made} AS counts
         FROM compared_line AS staging
@@ -53,14 +52,20 @@ _SAYS_TRUE: Final = flags("staging.{name}")
 _NOT_FALSE: Final = flags("staging.{name} IS NOT FALSE")
 
 
-def hold_back(mode: JobMode, *, has_repeated: bool) -> sql.Composed:
-    """Return the statements that change the lines; ``has_repeated``: some keys come again."""
+def hold_back(mode: JobMode, fills: int, *, has_repeated: bool) -> sql.Composed:
+    """Return the statements that change the lines.
+
+    ``fills`` are the fields that they only fill; ``has_repeated``: some keys come again.
+    """
+    overwritten = sql.Literal(~fills)
     said_before: sql.Composable = sql.SQL("0")
     made_before: sql.Composable = sql.SQL("false")
     is_made = sql.SQL("false")
     changes = MODES[mode].existing == "changed"
     if changes and has_repeated:
-        said = sql.SQL("bit_or(CASE WHEN counts THEN {} ELSE 0 END)").format(_SAID_FALSE)
+        said = sql.SQL(
+            "bit_or(CASE WHEN NOT counts THEN 0 WHEN is_there_before THEN {0} & {1} ELSE {0} END)"
+        ).format(_SAID_FALSE, overwritten)
         said_before = _before(said, sql.SQL("0"))
     if changes and has_repeated and MODES[mode].adds:
         made_before = _before(sql.SQL("bool_or(is_complete)"), sql.SQL("false"))
@@ -69,7 +74,7 @@ def hold_back(mode: JobMode, *, has_repeated: bool) -> sql.Composed:
         )
     would_set = sql.SQL("CASE WHEN is_there_before THEN 0 ELSE {1} END")
     if changes:
-        would_set = sql.SQL("CASE WHEN is_there_before THEN {0} ELSE {1} END")
+        would_set = sql.SQL("CASE WHEN is_there_before THEN {0} & {2} ELSE {1} END")
     elif mode == "delsert":
         would_set = sql.SQL("{1}")
     return sql.SQL(_HOLD_BACK).format(
@@ -77,7 +82,7 @@ def hold_back(mode: JobMode, *, has_repeated: bool) -> sql.Composed:
         made_before=made_before,
         is_made=is_made,
         opted_out=OPTED_OUT,
-        would_set=would_set.format(_SAYS_TRUE, _NOT_FALSE),
+        would_set=would_set.format(_SAYS_TRUE, _NOT_FALSE, overwritten),
         set_false=sql.SQL(", ").join(
             sql.SQL("{0} = CASE WHEN held_back.flags & {1} > 0 THEN false ELSE staging.{0} END")
             .format(sql.Identifier(field.name), sql.Literal(field.bit))

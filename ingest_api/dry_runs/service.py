@@ -149,7 +149,11 @@ class DryRuns:
         lines = ComparedLines(accepted, line_columns)
         async with self._comparing(lines) as (comparison, inputs):
             compared = await comparison.compare(
-                accepted.mode, inputs, jobs, keeps_opt_outs=keeps_opt_outs
+                accepted.mode,
+                inputs,
+                jobs,
+                fills=accepted.fills,
+                keeps_opt_outs=keeps_opt_outs,
             )
             return compared, lines
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, LiteralString
 from psycopg import sql
 
 from schemas.read_model.tables import STAGED_USER, USER_COLUMNS
-from schemas.read_model.upsert_sql import CHANGED, INSERTED, differences
+from schemas.read_model.upsert_sql import INSERTED, changed, differences
 from schemas.rules.modes import MODES
 
 if TYPE_CHECKING:
@@ -182,10 +182,13 @@ def traces(mode: JobMode) -> bool:
     return MODES[mode].existing == "changed"
 
 
-def join_outcomes(mode: JobMode) -> sql.Composed:
-    """Return the INSERT of each outcome that one join with the audience decides."""
+def join_outcomes(mode: JobMode, fills: int) -> sql.Composed:
+    """Return the INSERT of each outcome that one join with the audience decides.
+
+    ``fills`` are the fields that lines only fill.
+    """
     is_joined: LiteralString = "repeated.key IS NULL" if traces(mode) else "true"
-    return sql.SQL(_JOIN).format(outcome=_outcome(mode), is_joined=sql.SQL(is_joined))
+    return sql.SQL(_JOIN).format(outcome=_outcome(mode, fills), is_joined=sql.SQL(is_joined))
 
 
 def select_deleted(mode: JobMode) -> sql.Composed:
@@ -201,9 +204,9 @@ def trace_repeated() -> sql.Composed:
     return _trace("repeated_key", 2**31 - 1)
 
 
-def traced_outcomes(mode: JobMode) -> sql.Composed:
+def traced_outcomes(mode: JobMode, fills: int) -> sql.Composed:
     """Return the INSERT of the outcomes of lines with repeated keys."""
-    return sql.SQL(_TRACED_OUTCOMES).format(states=_states(mode))
+    return sql.SQL(_TRACED_OUTCOMES).format(states=_states(mode, fills))
 
 
 def trace_samples(keys: list[str], last_record: int) -> sql.Composed:
@@ -212,7 +215,7 @@ def trace_samples(keys: list[str], last_record: int) -> sql.Composed:
     return sql.SQL(";").join([chosen, _trace("sampled_key", last_record)])
 
 
-def select_samples(mode: JobMode) -> sql.Composed:
+def select_samples(mode: JobMode, fills: int) -> sql.Composed:
     """Return the SELECT of the lines at ``records``, with their users before and after them."""
     columns = [
         sql.SQL("{}.{} AS {}").format(*map(sql.Identifier, (relation, name, prefix + name)))
@@ -220,7 +223,7 @@ def select_samples(mode: JobMode) -> sql.Composed:
         for name in USER_COLUMNS
     ]
     return sql.SQL(_SELECT_SAMPLES).format(
-        states=_states(mode), columns=sql.SQL(", ").join(columns)
+        states=_states(mode, fills), columns=sql.SQL(", ").join(columns)
     )
 
 
@@ -228,13 +231,13 @@ def _trace(keys: LiteralString, last_record: int) -> sql.Composed:
     return sql.SQL(_TRACE).format(keys=sql.Identifier(keys), last_record=sql.Literal(last_record))
 
 
-def _states(mode: JobMode) -> sql.Composed:
+def _states(mode: JobMode, fills: int) -> sql.Composed:
     """Return the query of each traced user, as it is and after each line.
 
     Where a key's lines do not change one user in turn, its first line alone is followed.
     """
-    values = _if_there(CHANGED[False], INSERTED) if traces(mode) else INSERTED
-    outcome = _outcome(mode) if traces(mode) else sql.SQL("NULL::text")
+    values = _if_there(changed(fills), INSERTED) if traces(mode) else INSERTED
+    outcome = _outcome(mode, fills) if traces(mode) else sql.SQL("NULL::text")
     becomes_there = sql.SQL("staging.is_complete" if MODES[mode].adds else "false")
     present = (sql.Identifier("leaf", name) for name in USER_COLUMNS)
     return sql.SQL(_STATES).format(
@@ -245,8 +248,8 @@ def _states(mode: JobMode) -> sql.Composed:
     )
 
 
-def _outcome(mode: JobMode) -> sql.Composed:
-    values = CHANGED[False] if traces(mode) else INSERTED
+def _outcome(mode: JobMode, fills: int) -> sql.Composed:
+    values = changed(fills) if traces(mode) else INSERTED
     return sql.SQL(OUTCOMES[mode]).format(differences=differences(values))
 
 

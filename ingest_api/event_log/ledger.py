@@ -133,6 +133,7 @@ _CONTENT: Final = attrgetter(
     "unknown_columns",
     "phone_region",
     "date_order",
+    "fills",
     "opt_ins",
 )
 

@@ -25,6 +25,7 @@ from schemas.log.storable import violation
 from schemas.read_model.tables import API_SOURCE, REPEAT_OFFSETS
 from schemas.rules.attributes import attribute_field, is_canonical
 from schemas.rules.fields import FIELDS, SUBSCRIPTIONS
+from schemas.rules.overwrite import ATTRIBUTES_BIT
 from schemas.rules.producer_rows import (
     event_violation,
     key_field_of,
@@ -58,10 +59,15 @@ class Entry:
     kept: tuple[str, ...] = ()
 
 
+def _overwrites(_job_id: int) -> int:
+    return 0
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """The rules by which events count.
 
+    ``fills_of`` returns the fields that a job's rows only fill.
     ``types`` are those of attributes, by ``attributes.<name>``; ``key_field`` is the
     reconciliation key's; ``reverted`` are jobs whose rows count for nothing.
     ``keeps_opt_outs`` says of a job whether its rows never opt in who has opted out, and
@@ -71,6 +77,7 @@ class Rules:
     types: Mapping[str, AttributeType]
     key_field: Field | None
     reverted: AbstractSet[int] = frozenset()
+    fills_of: Callable[[int], int] = _overwrites
     keeps_opt_outs: Callable[[int], bool] = lambda _job_id: False
     kept_of_new: Callable[[UserRow], int] = lambda _row: 0
 
@@ -189,13 +196,16 @@ class UserFold:
         """Return the subscriptions that the row would set to true, and that are opted out of."""
         if row.job_id is None or not self._rules.keeps_opt_outs(row.job_id):
             return ()
+        fills = self._rules.fills_of(row.job_id)
         if not self.values:
             flags = self._rules.kept_of_new(row)
             return tuple(field.name for field in SUBSCRIPTIONS if flags & field.bit)
         return tuple(
             field.name
             for field in SUBSCRIPTIONS
-            if getattr(row, field.name) and self.values[field.name] is False
+            if getattr(row, field.name)
+            and self.values[field.name] is False
+            and not fills & field.bit
         )
 
     def _after(self, row: UserRow) -> dict[str, Any] | None:
@@ -203,7 +213,10 @@ class UserFold:
         if not self.values:
             return new_values(row)
         is_meant = row.user_id is None or row.user_id == self._user_id
-        return changed_values(self.values, row) if is_meant and row.mode == "upsert" else None
+        if not is_meant or row.mode != "upsert":
+            return None
+        fills = 0 if row.job_id is None else self._rules.fills_of(row.job_id)
+        return changed_values(self.values, row, fills)
 
 
 def new_values(row: UserRow) -> dict[str, Any]:
@@ -216,12 +229,15 @@ def new_values(row: UserRow) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def changed_values(before: Mapping[str, Any], row: UserRow) -> dict[str, Any]:
+def changed_values(before: Mapping[str, Any], row: UserRow, fills: int = 0) -> dict[str, Any]:
     """Return the values of a user as the upsert leaves them."""
-    values = dict(before) | _attribute_values(row)
+    attributes = _attribute_values(row)
+    values = {**attributes, **before} if fills & ATTRIBUTES_BIT else {**before, **attributes}
     for a_field in FIELDS:
         value = getattr(row, a_field.name)
-        if row.present & a_field.bit and (value is not None or not a_field.is_never_cleared):
+        is_kept = fills & a_field.bit and before.get(a_field.name) is not None
+        is_set = value is not None or not a_field.is_never_cleared
+        if row.present & a_field.bit and is_set and not is_kept:
             values[a_field.name] = value
     return {name: value for name, value in values.items() if value is not None}
 

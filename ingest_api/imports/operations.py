@@ -55,6 +55,18 @@ _BLANK_CELLS: Final[dict[str, Any]] = {
         "What a blank cell does to the field of a user that an `upsert` or `update` changes."
     ),
 }
+_OVERWRITE: Final[dict[str, Any]] = {
+    "type": "string",
+    "default": "always",
+    "description": (
+        "`always`: a value of an `upsert` or `update` takes the place of the user's. "
+        "`blank`: it only fills a field that the user has no value in; subscriptions always have "
+        "one. "
+        "Or by column, between commas, after a rule for the others if any: "
+        "`blank,Mobile Number=always`; all custom attributes are `attributes`."
+    ),
+    "examples": ["blank", "always,State=blank,attributes=blank"],
+}
 _PHONE_REGION: Final[dict[str, Any]] = {
     "type": "string",
     "enum": list(PHONE_REGIONS),
@@ -189,6 +201,7 @@ _FORM: Final[dict[str, Any]] = {
         "importType": _MODE,
         "DELIMITER": _DELIMITER,
         "blankCells": _BLANK_CELLS,
+        "overwrite": _OVERWRITE,
         "phoneRegion": _PHONE_REGION,
         "dateOrder": _DATE_ORDER,
         "dryRun": _DRY_RUN,
@@ -240,6 +253,7 @@ IMPORT: Final = Operation(
         _option("query", "importType", _MODE, before="the form"),
         _option("query", "DELIMITER", _DELIMITER, before="the form"),
         _option("query", "blankCells", _BLANK_CELLS, before="the form"),
+        _option("query", "overwrite", _OVERWRITE, before="the form"),
         _option("query", "phoneRegion", _PHONE_REGION, before="the form"),
         _option("query", "dateOrder", _DATE_ORDER, before="the form"),
         _option("query", "dryRun", _DRY_RUN, before="the form"),

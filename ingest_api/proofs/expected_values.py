@@ -18,6 +18,7 @@ import pyarrow.compute
 
 from schemas.read_model.column_hashes import NULL, hashes, mixed, text_hashes
 from schemas.rules.fields import FIELDS
+from schemas.rules.overwrite import ATTRIBUTES_BIT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,8 +50,13 @@ class ExpectedAndFound:
         return found, expected
 
 
-def expected_and_found(events: pa.RecordBatch, users: pa.Table, is_new: Flags) -> ExpectedAndFound:
-    """Hash each event and the user that it set last; ``is_new`` where it inserted the user."""
+def expected_and_found(
+    events: pa.RecordBatch, users: pa.Table, is_new: Flags, fills: int
+) -> ExpectedAndFound:
+    """Hash each event and the user that it set last; ``is_new`` where it inserted the user.
+
+    ``fills`` are fields that the events only fill: of a user that was there they may be its own.
+    """
     stored_columns: dict[str, Any] = {
         name: users.column(name).combine_chunks() for name in users.column_names
     }
@@ -68,7 +74,7 @@ def expected_and_found(events: pa.RecordBatch, users: pa.Table, is_new: Flags) -
     present = np.asarray(pc.cast(events.column("present"), pa.int64()))
     for field in FIELDS:
         values = set_by_event = hashes(events.column(field.name))
-        is_set = is_new | ((present & field.bit) != 0)
+        is_set = is_new | ((present & field.bit & ~fills) != 0)
         if field.is_never_cleared:
             is_set &= is_new | (values != NULL)
         if field.kind == "boolean":
@@ -81,7 +87,7 @@ def expected_and_found(events: pa.RecordBatch, users: pa.Table, is_new: Flags) -
         stored = set_by_event if is_same else hashes(stored_columns[field.name])
         found[field.name] = np.where(is_set, stored, _NOT_SET)
     expected["attributes"], found["attributes"] = _attributes(
-        events, stored_columns["attributes"], is_new
+        events, stored_columns["attributes"], is_new, fills
     )
     return ExpectedAndFound(expected, found)
 
@@ -98,11 +104,15 @@ def pair_as_text(name: str, events: pa.RecordBatch, users: pa.Table, at: int) ->
     return _as_text(value), _as_text(_value(users, name, at))
 
 
-def _attributes(events: pa.RecordBatch, stored: Any, is_new: Flags) -> tuple[Hashes, Hashes]:
+def _attributes(
+    events: pa.RecordBatch, stored: Any, is_new: Flags, fills: int
+) -> tuple[Hashes, Hashes]:
     """Hash custom attributes, a row at a time, where there are any."""
     column = cast("Any", events.column("attributes"))
     has_any = np.diff(column.offsets.to_numpy()) > 0
     has_any |= is_new & np.asarray(pc.not_equal(stored, "{}"))
+    if fills & ATTRIBUTES_BIT:
+        has_any &= is_new
     expected, found = np.full(len(is_new), _NOT_SET), np.full(len(is_new), _NOT_SET)
     at = np.flatnonzero(has_any)
     pairs: list[tuple[str, str]] = []

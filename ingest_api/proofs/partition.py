@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from ingest_api.proofs.job_rows import JobRows
     from ingest_api.proofs.surviving_users import SurvivingUsers
+    from schemas.events import JobAccepted
 
 MOST_FINDINGS: Final = 20
 _WRAP: Final = (1 << 64) - 1
@@ -87,7 +88,7 @@ class PartitionProof:
     """Proves a range of one partition: :meth:`take` its records in batches; then :meth:`end`."""
 
     def __init__(
-        self, job_id: int, part: JobPart, survivors: SurvivingUsers, findings: ProofFindings
+        self, job: JobAccepted, part: JobPart, survivors: SurvivingUsers, findings: ProofFindings
     ) -> None:
         self.part = part
         self.events = 0
@@ -95,7 +96,8 @@ class PartitionProof:
         self.users = 0
         self.users_hash = 0
         self.log_hash = 0
-        self._job_id = job_id
+        self._job_id = job.job_id
+        self._fills = job.fills
         self._survivors = survivors
         self._findings = findings
         self._first_position = position_of(part.partition, 0)
@@ -162,7 +164,7 @@ class PartitionProof:
 
     def _compare_known(self, events: pa.RecordBatch, users: pa.Table) -> None:
         ids = _numbers(users, "id")
-        values = expected_and_found(events, users, ids == _numbers(users, "position"))
+        values = expected_and_found(events, users, ids == _numbers(users, "position"), self._fills)
         users_sum, log_sum = values.sums(ids.astype(np.uint64))
         self.users += len(users)
         self.users_hash = (self.users_hash + users_sum) & _WRAP

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ingest_api.kafka.log_reader import LogReader
     from ingest_api.postgres.pool import BlockingReader, Database
     from schemas.clients.event_schemas import EventSchemas
-    from schemas.events import JobState
+    from schemas.events import JobAccepted, JobState
 
 _AT_ONCE: Final = 1
 _MOST_WAITING: Final = 4
@@ -99,7 +99,7 @@ class JobProofs:
     def _prove(self, job: LedgerJob) -> JobProof:
         until_s = time.monotonic() + _TIMEOUT_S
         with self._database.blocking_reader(_TIMEOUT_S) as reads:
-            state = _EndedJob.read(reads, job.accepted.job_id)
+            state = _EndedJob.read(reads, job.accepted)
             findings = ProofFindings()
             proofs = [
                 self._prove_partition(reads, state, part, findings, until_s) for part in state.parts
@@ -135,7 +135,7 @@ class JobProofs:
         parameters = {
             "generation": state.generation,
             "partition": part.partition,
-            "job_id": state.job_id,
+            "job_id": state.accepted.job_id,
             "columns": [field.header for field in SUBSCRIPTIONS],
             "bits": [field.bit for field in SUBSCRIPTIONS],
             "code": OPT_OUT_KEPT.code,
@@ -143,7 +143,7 @@ class JobProofs:
         survivors = SurvivingUsers(
             copied_columns(reads.copy(self._COPY_SURVIVING_USERS, parameters), SURVIVING_USER_TYPES)
         )
-        proof = PartitionProof(state.job_id, part, survivors, findings)
+        proof = PartitionProof(state.accepted, part, survivors, findings)
         log_range = LogRange(part.partition, part.opened_offset, part.sealed_offset)
         timeout_s = max(0.0, until_s - time.monotonic())
         for messages in self._log_reader.batches(log_range, timeout_s=timeout_s):
@@ -159,7 +159,7 @@ class JobProofs:
 class _EndedJob:
     """A job that has ended, as the read model has it."""
 
-    job_id: int
+    accepted: JobAccepted
     state: JobState
     lines: int
     counts: Mapping[str, int]
@@ -168,13 +168,13 @@ class _EndedJob:
     parts: list[JobPart]
 
     @classmethod
-    def read(cls, reads: BlockingReader, job_id: int) -> _EndedJob:
+    def read(cls, reads: BlockingReader, accepted: JobAccepted) -> _EndedJob:
         """Read a job that the log has accepted.
 
         Raises:
             ConflictError: it has not ended.
         """
-        rows = reads.select(_SELECT, (job_id,))
+        rows = reads.select(_SELECT, (accepted.job_id,))
         if not rows or rows[0]["state"] not in ENDED_STATES:
             # An answer that proves nothing would be taken for a fault of the job.
             raise ConflictError(
@@ -183,13 +183,13 @@ class _EndedJob:
             )
         row = rows[0]
         return cls(
-            job_id=job_id,
+            accepted=accepted,
             state=row["state"],
             lines=row["lines"],
             counts={name: row[name] for name in COUNTS},
             rejections=row["rejections"],
             generation=row["generation"],
-            parts=[JobPart(**part) for part in reads.select(_SELECT_PARTS, (job_id,))],
+            parts=[JobPart(**part) for part in reads.select(_SELECT_PARTS, (accepted.job_id,))],
         )
 
 
@@ -213,7 +213,7 @@ def _answer(
     if findings.count == 0:
         findings.compare("users", "the job", "hash", (log_hash, users_hash))
     return JobProof(
-        id=str(state.job_id),
+        id=str(state.accepted.job_id),
         state=state.state,
         is_proven=findings.count == 0,
         lines=lines,

@@ -121,6 +121,7 @@ def _opened(job: LedgerJob) -> bytes:
             sha256=accepted.sha256,
             accepted_at=accepted.accepted_at,
             accepted_by=accepted.accepted_by,
+            fills=accepted.fills,
             keeps_opt_outs=accepted.opt_ins == "keep",
         )
     )

@@ -17,6 +17,7 @@ from ingest_api.uploads.column_mappings import columns_of
 from ingest_api.uploads.invalid_option import invalid_option
 from ingest_api.validation.phones import PHONE_REGIONS
 from schemas.events import JOB_MODES
+from schemas.rules.overwrite import OverwriteError, filled_fields
 from schemas.rules.value_rules import DATE_ORDERS
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ class ImportOptions:
     delimiter_name: str | None = None
     mode_name: str | None = None
     blank_cells_name: str | None = None
+    overwrite: str | None = None
+    """``always`` or ``blank``, by column or for all."""
     dry_run_name: str | None = None
     phone_region: str | None = None
     """The country of phone numbers that name none."""
@@ -119,6 +122,11 @@ class ImportOptions:
         return self.blank_cells_name or _DEFAULTS["blankCells"]
 
     @property
+    def fills(self) -> int:
+        """Return the bits of the fields that an upsert only fills where the user has none."""
+        return 0 if self.overwrite is None else filled_fields(self.overwrite)
+
+    @property
     def date_order(self) -> DateOrder:
         """Return the order of day, month and year in the file's dates."""
         return cast("DateOrder", self.date_order_name or _DEFAULTS["dateOrder"])
@@ -158,6 +166,7 @@ def with_fields(options: ImportOptions, fields: Mapping[str, Sequence[str]]) -> 
         delimiter_name=options.delimiter_name or in_form.delimiter_name,
         mode_name=options.mode_name or in_form.mode_name,
         blank_cells_name=options.blank_cells_name or in_form.blank_cells_name,
+        overwrite=options.overwrite or in_form.overwrite,
         dry_run_name=options.dry_run_name or in_form.dry_run_name,
         phone_region=options.phone_region or in_form.phone_region,
         date_order_name=options.date_order_name or in_form.date_order_name,
@@ -177,6 +186,7 @@ def _options(values: Mapping[str, Sequence[str]]) -> ImportOptions:
         delimiter_name=_value("DELIMITER", values.get("DELIMITER", ())),
         mode_name=_value("importType", values.get("importType", ())),
         blank_cells_name=_value("blankCells", values.get("blankCells", ())),
+        overwrite=_overwrite("overwrite", values.get("overwrite", ())),
         dry_run_name=_value("dryRun", values.get("dryRun", ())),
         phone_region=_region("phoneRegion", values.get("phoneRegion", ())),
         date_order_name=_value("dateOrder", values.get("dateOrder", ())),
@@ -197,6 +207,16 @@ def _value(name: str, values: Sequence[str]) -> str | None:
         value = AUTO
     if value is not None and value not in _ALLOWED[name]:
         raise invalid_option(name, f"{name} is one of {', '.join(_ALLOWED[name])}.")
+    return value
+
+
+def _overwrite(name: str, values: Sequence[str]) -> str | None:
+    value = _only(name, values)
+    if value is not None:
+        try:
+            filled_fields(value)
+        except OverwriteError as error:
+            raise invalid_option(name, str(error)) from None
     return value
 
 

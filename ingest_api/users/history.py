@@ -88,6 +88,7 @@ class UserHistory:
         loop = asyncio.get_running_loop()
         rules = replace(
             Rules.of(self._reconciliation_key, types, rows[0]["reverted"] or ()),
+            fills_of=self._fills_of,
             keeps_opt_outs=self._keeps_opt_outs,
             kept_of_new=partial(self._kept_of_new, loop),
         )
@@ -126,6 +127,10 @@ class UserHistory:
     def _keeps_opt_outs(self, job_id: int) -> bool:
         job = self._job_log.ledger.job(job_id)
         return job is not None and job.accepted.opt_ins == "keep"
+
+    def _fills_of(self, job_id: int) -> int:
+        job = self._job_log.ledger.job(job_id)
+        return 0 if job is None else job.accepted.fills
 
     async def _in_thread(self, request: _HistoryRequest) -> tuple[int, list[Entry]]:
         try:

@@ -62,8 +62,9 @@ _ROWS: Final[Mapping[str, tuple[tuple[str, ...], LiteralString]]] = {
     "projection_offset": (
         ("partition",),
         """
-        SELECT partition, next_offset, sealed_job_id, open_job_id, open_mode, next_sequence, digest,
-               keeps_opt_outs, has_opt_outs, COALESCE(generation.job_id, 0) AS audience
+        SELECT partition, next_offset, sealed_job_id, open_job_id, open_mode, open_fills,
+               next_sequence, digest, keeps_opt_outs, has_opt_outs,
+               COALESCE(generation.job_id, 0) AS audience
         FROM {schema}.projection_offset JOIN {schema}.generation USING (generation)
         """,
     ),

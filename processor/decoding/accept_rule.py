@@ -66,6 +66,7 @@ class PartitionState:
     sealed_job_id: int = NO_JOB
     open_job_id: int | None = None
     open_mode: JobMode | None = None
+    open_fills: int = 0
     next_sequence: int = 0
     digest: int = 0
     keeps_opt_outs: bool = False
@@ -111,14 +112,16 @@ class Indexed:
 class Rows:
     """Rows that count, as indexes into the batch's rows and rejections, ascending.
 
-    ``job_id`` and ``mode`` are the open job's, None where only other producers' rows came;
-    ``keeps_opt_outs``: its rows never opt in who has opted out.
+    ``job_id`` and ``mode`` are the open job's, None where only other producers' rows came.
+    ``fills``: the fields that the job's rows only fill, see :mod:`schemas.rules.overwrite`;
+    ``keeps_opt_outs``: they never opt in who has opted out.
     ``is_filling``: the leaf has no index yet; it holds rows of this job alone.
     ``attributes``: those that are defined, by name.
     """
 
     job_id: int | None
     mode: JobMode | None
+    fills: int
     keeps_opt_outs: bool
     is_filling: bool
     attributes: Mapping[str, Attribute]
@@ -248,6 +251,7 @@ class _Walk:
         return Rows(
             job_id=self.state.open_job_id,
             mode=self.state.open_mode,
+            fills=self.state.open_fills,
             keeps_opt_outs=self.state.keeps_opt_outs,
             is_filling=not self.state.is_indexed,
             attributes=self.state.attributes,
@@ -269,6 +273,7 @@ class _Walk:
             is_indexed=self.state.is_indexed and not begins_empty,
             open_job_id=job.job_id,
             open_mode=job.mode,
+            open_fills=job.fills,
             next_sequence=0,
             digest=0,
             keeps_opt_outs=job.keeps_opt_outs,
@@ -315,6 +320,7 @@ class _Walk:
             sealed_job_id=seal.job_id,
             open_job_id=None,
             open_mode=None,
+            open_fills=0,
             keeps_opt_outs=False,
         )
         replaces_users = state.open_mode == "delsert" and not is_reverted

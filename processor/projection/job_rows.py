@@ -8,20 +8,22 @@ A round has each key once, so the order of its statements is free.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, LiteralString, Self
 
 from psycopg import sql
 
 from processor.projection.staging import LEAF_COLUMNS
-from schemas.read_model.upsert_sql import CHANGED, INSERTED, assignments, differences
+from schemas.read_model.upsert_sql import INSERTED, assignments, changed, differences
 from schemas.rules.modes import MODES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import psycopg
 
     from processor.projection.staging import PreparedRows
     from schemas.events import JobMode
-    from schemas.read_model.upsert_sql import Values
 
 _ROUND: Final[LiteralString] = (
     "step = %(step)s AND round = %(round)s AND staging.job_id IS NOT NULL"
@@ -71,13 +73,15 @@ class Round:
     """The staged rows that a statement is to take: its parameters.
 
     ``modes`` counts them by mode; ``has_incomplete`` says that some may not add a user;
-    ``keeps_opt_outs`` that none may opt in who has opted out.
+    ``fills`` are the fields that they only fill; ``keeps_opt_outs``: none may opt in who has
+    opted out.
     """
 
     step: int
     number: int
     modes: dict[JobMode, int]
     has_incomplete: bool
+    fills: int
     keeps_opt_outs: bool
 
     @classmethod
@@ -88,6 +92,7 @@ class Round:
             number=number,
             modes=step.counts[number, is_producer_row],
             has_incomplete=step.has_incomplete,
+            fills=step.fills,
             keeps_opt_outs=step.keeps_opt_outs and not is_producer_row,
         )
 
@@ -125,16 +130,14 @@ class LeafWriter:
     """Writes rounds into one leaf; its statements are composed once, to be prepared."""
 
     def __init__(self, leaf: sql.Identifier) -> None:
-        parts: dict[str, sql.Composable] = {"leaf": leaf, "round": sql.SQL(_ROUND)}
-        parts |= {"columns": INSERTED_COLUMNS, "values": INSERTED_VALUES}
+        parts: dict[str, sql.Composable] = {"leaf": leaf, "round": sql.SQL(_ROUND), **ROW_SQL}
         self._insert = sql.SQL(_INSERT).format(**parts)
         self._conflicts = sql.SQL(_CONFLICTS).format(**parts)
         self._incomplete = sql.SQL(_INCOMPLETE).format(**parts)
         self._unknown = sql.SQL(_UNKNOWN).format(**parts)
-        self._updates = {
-            keeps: sql.SQL(_UPDATE).format(**parts, **changes) for keeps, changes in CHANGES.items()
-        }
         self._delete = sql.SQL(_DELETE).format(**parts)
+        self._updates: dict[tuple[int, bool], sql.Composed] = {}
+        self._parts = parts
         self._updates_first = True
 
     def write(self, cursor: psycopg.Cursor, a_round: Round) -> Outcomes:
@@ -172,8 +175,7 @@ class LeafWriter:
     ) -> None:
         parameters = a_round.parameters(mode)
         expected = a_round.modes[mode]
-        update = self._updates[a_round.keeps_opt_outs]
-        updated = cursor.execute(update, parameters).rowcount
+        updated = cursor.execute(self._update(a_round), parameters).rowcount
         outcomes.updated += updated
         if updated < expected:
             unknown = _ids(cursor.execute(self._unknown, parameters))
@@ -199,8 +201,7 @@ class LeafWriter:
         parameters = a_round.parameters(mode)
         expected = a_round.modes[mode]
         incomplete = self._find_incomplete(cursor, a_round, parameters)
-        update = self._updates[a_round.keeps_opt_outs]
-        statements = {"updated": update, "inserted": self._insert}
+        statements = {"updated": self._update(a_round), "inserted": self._insert}
         first, second = sorted(statements, reverse=self._updates_first)
         done = {first: cursor.execute(statements[first], parameters).rowcount, second: 0}
         if done[first] < expected:
@@ -210,6 +211,13 @@ class LeafWriter:
         outcomes.inserted += done["inserted"]
         outcomes.updated += done["updated"]
         outcomes.unchanged += expected - sum(done.values()) - len(incomplete)
+
+    def _update(self, a_round: Round) -> sql.Composed:
+        kind = a_round.fills, a_round.keeps_opt_outs
+        if kind not in self._updates:
+            changes = change_sql(a_round.fills, keeps_opt_outs=a_round.keeps_opt_outs)
+            self._updates[kind] = sql.SQL(_UPDATE).format(**self._parts, **changes)
+        return self._updates[kind]
 
     def _find_incomplete(
         self, cursor: psycopg.Cursor, a_round: Round, parameters: dict[str, Any]
@@ -229,7 +237,7 @@ def _inserted_value(column: str) -> sql.Composable:
     return INSERTED.get(column, sql.Identifier(column))
 
 
-def _assignments(values: Values) -> sql.Composed:
+def _assignments(values: Mapping[str, sql.Composable]) -> sql.Composed:
     whose: dict[str, sql.Composable] = {
         name: sql.Identifier("staging", staged)
         for name, staged in (
@@ -239,15 +247,18 @@ def _assignments(values: Values) -> sql.Composed:
             ("modified_position", "id"),
         )
     }
-    return assignments(values | whose)
+    return assignments({**values, **whose})
 
 
-INSERTED_COLUMNS: Final = sql.SQL(", ").join(sql.Identifier(column) for column in LEAF_COLUMNS)
-INSERTED_VALUES: Final = sql.SQL(", ").join(_inserted_value(column) for column in LEAF_COLUMNS)
-"""Of the new user that a staged row makes."""
-CHANGES: Final[dict[bool, dict[str, sql.Composable]]] = {
-    keeps: {"assignments": _assignments(values), "differences": differences(values)}
-    for keeps, values in CHANGED.items()
+ROW_SQL: Final[dict[str, sql.Composable]] = {
+    "columns": sql.SQL(", ").join(sql.Identifier(column) for column in LEAF_COLUMNS),
+    "values": sql.SQL(", ").join(_inserted_value(column) for column in LEAF_COLUMNS),
 }
-"""By whether opt-outs are kept: the ``assignments`` of a user that a staged row changes, and the
-``differences`` that make it one."""
+"""Parts of statements that write staged rows: ``columns`` and ``values`` of a new user."""
+
+
+@cache
+def change_sql(fills: int = 0, *, keeps_opt_outs: bool = False) -> dict[str, sql.Composable]:
+    """Return more parts: ``assignments`` of a changed user, ``differences`` that make it one."""
+    values = changed(fills, keeps_opt_outs=keeps_opt_outs)
+    return {"assignments": _assignments(values), "differences": differences(values)}

@@ -70,10 +70,10 @@ WHERE leaf.key = settled.key AND settled.flags > 0 AND %(keeps)s
 RETURNING leaf.id, settled.flags
 """
 _HELD_BACK: LiteralString = """
-SELECT staging.id, {held_back}
+SELECT staging.id, {held_back} & ~%(fills)s
 FROM staging JOIN {leaf} AS leaf USING (key)
 WHERE step = %(step)s AND round = %(round)s AND staging.job_id IS NOT NULL
-  AND mode = ANY(%(changing)s) AND leaf.id <> staging.id AND {held_back} > 0
+  AND mode = ANY(%(changing)s) AND leaf.id <> staging.id AND {held_back} & ~%(fills)s > 0
 """
 
 
@@ -137,7 +137,7 @@ class OptOuts:
             kept += self._run(_SETTLE, parameters, leaf=leaf).fetchall()
         changing = [mode for mode in a_round.modes if MODES[mode].existing == "changed"]
         if a_round.keeps_opt_outs and changing and step.opts_in:
-            parameters["changing"] = changing
+            parameters |= {"changing": changing, "fills": a_round.fills}
             kept += self._run(_HELD_BACK, parameters, leaf=leaf).fetchall()
         return _notes(step, sorted(kept))
 

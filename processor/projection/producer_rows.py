@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, LiteralString
 from psycopg import sql
 from psycopg.rows import class_row
 
-from processor.projection.job_rows import CHANGES, INSERTED_COLUMNS, INSERTED_VALUES
+from processor.projection.job_rows import ROW_SQL, change_sql
 from schemas.rules.fields import KEY_EXISTS, NO_SUCH_USER, UNKNOWN_USER_INCOMPLETE
 
 if TYPE_CHECKING:
@@ -120,9 +120,7 @@ class ProducerRowWriter:
     """Finds and writes one leaf's rows without a job; each round has a key once."""
 
     def __init__(self, leaf: sql.Identifier) -> None:
-        # They say what they mean, so they opt in, too.
-        parts: dict[str, sql.Composable] = {"leaf": leaf, **CHANGES[False]}
-        parts |= {"columns": INSERTED_COLUMNS, "values": INSERTED_VALUES}
+        parts: dict[str, sql.Composable] = {"leaf": leaf, **ROW_SQL, **change_sql()}
         self._find = sql.SQL(_FIND).format(**parts)
         self._writes = {
             "inserted": sql.SQL(_INSERT).format(**parts),

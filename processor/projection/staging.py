@@ -57,8 +57,8 @@ class PreparedRows:
 
     ``leaf_input``: COPY input for the leaf itself, where all rows may well be new users;
     None where they must be matched against the users that are there.
-    ``keeps_opt_outs``: a job's rows never opt in who has opted out.
-    ``modes``: what each row does, of a job's rows the job's mode.
+    ``modes``: what each row does, of a job's rows the job's mode; ``fills``: the fields that a
+    job's rows only fill; ``keeps_opt_outs``: they never opt in who has opted out.
     ``counts`` is the number of rows by (round, is another producer's) and mode.
     ``reported``: event ids of the API's writes among the rows, by the ids of the rows.
     """
@@ -71,6 +71,7 @@ class PreparedRows:
     attributes: Mapping[str, Attribute]
     rows: pa.RecordBatch
     modes: pa.StringArray
+    fills: int
     ids: npt.NDArray[np.int64]
     rounds: npt.NDArray[np.int32]
     is_complete: pa.BooleanArray
@@ -143,6 +144,7 @@ def prepare_rows(batch: Batch, step: Rows, number: int, *, expect_new: bool) -> 
         attributes=step.attributes,
         rows=rows,
         modes=modes,
+        fills=step.fills,
         ids=ids,
         rounds=row_rounds,
         is_complete=complete,

@@ -57,6 +57,7 @@ _FENCE: LiteralString = """
 UPDATE {schema}.projection_offset
 SET next_offset = %(next_offset)s, is_indexed = %(is_indexed)s,
     sealed_job_id = %(sealed_job_id)s, open_job_id = %(open_job_id)s, open_mode = %(open_mode)s,
+    open_fills = %(open_fills)s,
     next_sequence = %(next_sequence)s, digest = %(digest)s,
     keeps_opt_outs = %(keeps_opt_outs)s, has_opt_outs = %(has_opt_outs)s
 WHERE topic = %(topic)s AND partition = %(partition)s
@@ -79,7 +80,7 @@ VALUES (%(name)s, %(partition)s, %(type)s)
 """
 _MOVED: Final = (
     "partition", "next_offset", "is_indexed", "sealed_job_id", "open_job_id", "open_mode",
-    "next_sequence", "digest", "keeps_opt_outs", "has_opt_outs",
+    "open_fills", "next_sequence", "digest", "keeps_opt_outs", "has_opt_outs",
 )  # fmt: skip
 
 

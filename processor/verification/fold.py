@@ -28,14 +28,7 @@ from processor.projection.write_outcomes import repeats
 from processor.verification.attribute_text import canonical, merged, tokens_of
 from processor.verification.folded_job import JobInPartition
 from processor.verification.staged import DELETE, IGNORE, INSERT, UPDATE, UPSERT, stage
-from processor.verification.user_columns import (
-    NONE,
-    TRUE,
-    OptOuts,
-    UserColumns,
-    keep,
-    opted_out,
-)
+from processor.verification.user_columns import NONE, TRUE, OptOuts, UserColumns, keep, opted_out
 from processor.verification.watched_users import WatchedUsers
 from schemas.log.positions import position_of
 from schemas.read_model.column_hashes import NULL, hashes, text_hash
@@ -47,6 +40,7 @@ from schemas.rules.fields import (
     UNKNOWN_KEY,
     UNKNOWN_USER_INCOMPLETE,
 )
+from schemas.rules.overwrite import ATTRIBUTES_BIT
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -215,6 +209,7 @@ class PartitionFold:
         before, values = users.values[slots], staged.values[at]
         sets = (staged.present[at][:, None] & _BITS) != 0
         sets &= ~(_KEPT & (values == NULL))
+        sets &= ((staged.fills[at][:, None] & _BITS) == 0) | (before == NULL)
         after = np.where(sets, values, before)
         if step.keeps_opt_outs:
             is_own = ~staged.is_producer_row[at]
@@ -286,7 +281,10 @@ class PartitionFold:
         column = cast("Any", staged.rows.column("attributes"))
         pairs: list[tuple[str, str | None]] = column[at].as_py()
         before = users.attributes.get(slot, {})
-        after = merged(before, tokens_of(pairs, step.attributes))
+        change = tokens_of(pairs, step.attributes)
+        if staged.fills[at] & ATTRIBUTES_BIT:
+            change |= before
+        after = merged(before, change)
         if after == before:
             return False
         if after:

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 _FLAGS = [field.bit for field in SUBSCRIPTIONS]
 _STATE: tuple[str, ...] = (
-    "is_indexed", "sealed_job_id", "open_job_id", "open_mode", "next_sequence", "digest",
-    "keeps_opt_outs", "has_opt_outs",
+    "is_indexed", "sealed_job_id", "open_job_id", "open_mode", "open_fills",
+    "next_sequence", "digest", "keeps_opt_outs", "has_opt_outs",
 )  # fmt: skip
 
 

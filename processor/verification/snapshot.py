@@ -42,7 +42,7 @@ SELECT generation, COALESCE(job_id, 0) FROM {schema}.generation
 _CANCELLED: LiteralString = "SELECT job_id FROM public.cancelled_job"
 _OFFSETS: LiteralString = """
 SELECT partition, next_offset, generation, is_indexed, sealed_job_id, open_job_id, open_mode,
-       next_sequence, digest, keeps_opt_outs, has_opt_outs
+       open_fills, next_sequence, digest, keeps_opt_outs, has_opt_outs
 FROM {schema}.projection_offset WHERE topic = %(topic)s
 """
 _USER_COUNTS: LiteralString = "SELECT generation, partition, users FROM {schema}.user_count"
@@ -126,6 +126,7 @@ class OffsetRow:
     sealed_job_id: int
     open_job_id: int | None
     open_mode: str | None
+    open_fills: int
     next_sequence: int
     digest: int
     keeps_opt_outs: bool

@@ -58,6 +58,7 @@ class Staged:
     rounds: Numbers
     values: Hashes
     present: Numbers
+    fills: Numbers
     modes: Numbers
     is_complete: Flags
     is_producer_row: Flags
@@ -83,6 +84,7 @@ def stage(batch: Batch, step: Rows) -> Staged:
         rounds=rounds(keys),
         values=np.stack([_hashes_beside(rows, field.name, keys) for field in FIELDS], axis=1),
         present=_numbers(rows.column("present"), 0),
+        fills=np.where(is_producer_row, 0, step.fills),
         modes=_mode_numbers(rows.column("mode"), is_producer_row, step.mode),
         is_complete=np.asarray(is_complete(rows)),
         is_producer_row=is_producer_row,

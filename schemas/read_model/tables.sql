@@ -37,6 +37,7 @@ CREATE TABLE IF NOT EXISTS {schema}.projection_offset (
     sealed_job_id bigint NOT NULL,
     open_job_id bigint,
     open_mode text CHECK (open_mode IN ('insert', 'upsert', 'delsert', 'update', 'ignore', 'delete')),
+    open_fills integer NOT NULL DEFAULT 0,
     next_sequence bigint NOT NULL,
     digest bigint NOT NULL,
     -- Of the job that is open: its rows never opt in who has opted out.

@@ -7,11 +7,13 @@ Columns are those of the staging table and of the users' tables.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Final, LiteralString
 
 from psycopg import sql
 
 from schemas.rules.fields import FIELDS, SUBSCRIPTIONS
+from schemas.rules.overwrite import ATTRIBUTES_BIT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,14 +21,16 @@ if TYPE_CHECKING:
     from schemas.rules.fields import Field
 
 
-def _changed(field: Field, *, keeps_opt_outs: bool) -> sql.Composed:
-    """Return the staged value where the event set it; a null never clears a required field."""
-    is_kept = keeps_opt_outs and field.kind == "boolean"
-    value: LiteralString = "staging.{name} AND leaf.{name}" if is_kept else "staging.{name}"
+def _changed(field: Field, fills: int, *, keeps_opt_outs: bool) -> sql.Composed:
+    """Return the staged value where the event sets it; a null never clears a required field."""
     condition: LiteralString = "staging.present & {bit} <> 0"
     if field.is_never_cleared:
-        condition = "staging.present & {bit} <> 0 AND staging.{name} IS NOT NULL"
-    text: LiteralString = "CASE WHEN " + condition + " THEN " + value + " ELSE leaf.{name} END"
+        condition += " AND staging.{name} IS NOT NULL"
+    if fills & field.bit:
+        condition += " AND leaf.{name} IS NULL"
+    if keeps_opt_outs and field.kind == "boolean":
+        condition += " AND leaf.{name}"  # which is false where the user has opted out
+    text: LiteralString = "CASE WHEN " + condition + " THEN staging.{name} ELSE leaf.{name} END"
     return sql.SQL(text).format(name=sql.Identifier(field.name), bit=sql.Literal(field.bit))
 
 
@@ -41,15 +45,21 @@ Values = dict[str, sql.Composable]
 """Expressions by the name of the user's column."""
 
 
-def _all_changed(*, keeps_opt_outs: bool) -> Values:
-    return {
-        **{field.name: _changed(field, keeps_opt_outs=keeps_opt_outs) for field in FIELDS},
-        "attributes": sql.SQL("jsonb_strip_nulls(leaf.attributes || staging.attributes)"),
-    }
+@cache
+def changed(fills: int = 0, *, keeps_opt_outs: bool = False) -> Values:
+    """Return a user's values after an upsert of the row.
+
+    ``fills`` are the fields that it only fills, see :mod:`schemas.rules.overwrite`.
+    ``keeps_opt_outs``: it never opts in who has opted out.
+    """
+    # Of two attributes with one name the second counts.
+    attributes: LiteralString = "jsonb_strip_nulls(leaf.attributes || staging.attributes)"
+    if fills & ATTRIBUTES_BIT:
+        attributes = "jsonb_strip_nulls(staging.attributes || leaf.attributes)"
+    values = {field.name: _changed(field, fills, keeps_opt_outs=keeps_opt_outs) for field in FIELDS}
+    return {**values, "attributes": sql.SQL(attributes)}
 
 
-CHANGED: Final = {keeps: _all_changed(keeps_opt_outs=keeps) for keeps in (False, True)}
-"""A user's values after an upsert of the row, by whether it keeps opt-outs."""
 INSERTED: Final[Values] = {
     **{field.name: _inserted(field) for field in FIELDS},
     "attributes": sql.SQL("jsonb_strip_nulls(staging.attributes)"),
@@ -88,4 +98,4 @@ def flags(condition: LiteralString) -> sql.Composed:
 OPTED_OUT: Final = flags("NOT leaf.{name}")
 """What the user has opted out of."""
 HELD_BACK: Final = flags("staging.present & {bit} <> 0 AND staging.{name} AND NOT leaf.{name}")
-"""What an upsert that keeps opt-outs would set to true, and doesn't."""
+"""What an upsert that keeps opt-outs would set to true, and doesn't, if it doesn't only fill it."""

@@ -68,6 +68,29 @@ def test_a_file_of_keys_deletes_its_users(rig: Rig) -> None:
     rig.assert_as_modelled()
 
 
+def test_a_file_that_only_fills_leaves_what_is_there(rig: Rig) -> None:
+    """Where it says so, of all columns or of one; a dry run, the history and the proof agree."""
+    header = "Email,First Name,Last Name,Country,Mobile Number\n"
+    rig.run(f"{header}ada@x.io,Ada,L,UK,\nbob@x.io,Bob,M,UK,+14155550100\n".encode())
+    content = f"{header}ada@x.io,Eve,L,UK,+14155550101\nbob@x.io,Bo,M,UK,+14155550102\n".encode()
+    fields = {"overwrite": "blank,First Name=always"}
+    dry = rig.client.upload(content, "upsert", fields=fields | {"dryRun": "true"}).json()
+    assert [sample["after"] for sample in dry["samples"]["update"]] == [
+        {"firstName": "Eve", "mobileNumber": "+14155550101"},
+        {"firstName": "Bo"},
+    ]
+    rig.files.append(content)
+    job_id = int(rig.client.upload(content, "upsert", fields=fields).json()["id"])
+    assert counts(rig.wait_ended(job_id)) == (0, 2, 0, 0)
+    assert rig.client.http.get(f"{BASE}/batchinfo/proof/{job_id}").json()["isProven"]
+    (bob,) = rig.client.http.get(f"{BASE}/audience?email=bob@x.io").json()["audience"]
+    history = rig.client.http.get(f"{BASE}/audience/{bob['id']}/history").json()["history"]
+    assert [[*entry["changes"]] for entry in history if entry["event"] == "updated"] == [
+        ["firstName"]
+    ]
+    rig.assert_as_modelled()
+
+
 def test_dirty_files_come_to_the_model(rig: Rig) -> None:
     """Faults, repeats, blanks and odd headers: each line has its one outcome."""
     rng = random.Random(1)

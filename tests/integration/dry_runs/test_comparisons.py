@@ -20,6 +20,7 @@ from ingest_api.event_log.ledger import LedgerJob
 from ingest_api.postgres.pool import Database
 from ingest_api.web.responses import status_of
 from schemas.read_model.tables import USER_COLUMNS
+from schemas.rules.overwrite import ALL_BITS, ATTRIBUTES_BIT
 from tests.support.data.dry_run_scene import (
     Audience,
     as_shown,
@@ -63,27 +64,32 @@ _THEN = [csv_line(3, Country=""), csv_line(3), csv_line(3, Tier="gold"), csv_lin
     before=st.lists(st.tuples(some_modes, some_lines), max_size=2),
     mode=some_modes,
     lines=some_lines,
-    options=st.tuples(
-        st.sampled_from(["keep", "clear"]), st.sampled_from(["keep", "keep", "apply"])
+    cells=st.tuples(
+        st.sampled_from(["keep", "clear"]),
+        st.sampled_from([0, 0, 0b1001, 0b1110000000, ATTRIBUTES_BIT, ALL_BITS]),
+        st.sampled_from(["keep", "keep", "apply"]),
     ),
 )
-@example(before=[("insert", _TWICE)], mode="upsert", lines=_TWICE + _THEN, options=("keep", "keep"))
 @example(
-    before=[("insert", _TWICE)], mode="delsert", lines=_TWICE + _THEN, options=("keep", "keep")
+    before=[("insert", _TWICE)], mode="upsert", lines=_TWICE + _THEN, cells=("keep", 0, "keep")
+)
+@example(
+    before=[("insert", _TWICE)], mode="delsert", lines=_TWICE + _THEN, cells=("keep", 0, "keep")
 )
 def test_a_dry_run_says_what_the_job_then_does(
     env: Ground,
     before: list[tuple[JobMode, Lines]],
     mode: JobMode,
     lines: Lines,
-    options: tuple[str, str],
+    cells: tuple[str, int, str],
 ) -> None:
     """The counts, and every rejection in the words of the job's errors."""
     audience = Audience.empty(env)
     try:
         for earlier_mode, earlier in before:
             audience.apply(audience.job(earlier_mode, earlier), earlier)
-        job = audience.job(mode, lines, *options)
+        blank_cells, fills, opt_ins = cells
+        job = audience.job(mode, lines, blank_cells, fills=fills, opt_ins=opt_ins)
         users = audience.users()
         answer = audience.dry_run(job, lines)
         assert audience.users() == users

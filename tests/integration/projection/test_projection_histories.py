@@ -20,7 +20,7 @@ from processor.errors import SupersededError
 from schemas.events import JOB_MODES
 from tests.support.data.passes import make_pass
 from tests.support.data.projection_scene import Scene
-from tests.support.models.model import Job, Model
+from tests.support.models.model import FIELDS, Job, Model
 from tests.support.models.verdict import assert_outcomes, assert_users, select
 from tests.support.servers.surroundings import PARTITIONS
 
@@ -89,11 +89,18 @@ _turns = st.lists(
 )
 _lines = st.lists(_cells, min_size=1, max_size=12)
 _modes = st.sampled_from(JOB_MODES)
+_fills = st.sampled_from([(), (), ("first_name", "mobile_number"), FIELDS])
 _opt_ins = st.sampled_from(["keep", "keep", "apply"])
-_jobs = st.lists(st.tuples(_modes, _lines, _opt_ins), min_size=1, max_size=4)
+_jobs = st.lists(st.tuples(_modes, _lines, _fills, _opt_ins), min_size=1, max_size=4)
 
 
-def job_of(number: int, mode: JobMode, lines: list[Cells], opt_ins: str = "keep") -> Job:
+def job_of(
+    number: int,
+    mode: JobMode,
+    lines: list[Cells],
+    fills: tuple[str, ...] = (),
+    opt_ins: str = "keep",
+) -> Job:
     """The job with this place in the order of jobs."""
     rows = [
         f'{first},"{last}",user{key}@example.com,{",".join([*rest, "", ""][:6])}'
@@ -104,6 +111,7 @@ def job_of(number: int, mode: JobMode, lines: list[Cells], opt_ins: str = "keep"
         mode=mode,
         content="\n".join([_HEADER, *rows]).encode(),
         accepted_at=START + timedelta(days=number),
+        fills=fills,
         keeps_opt_outs=opt_ins == "keep",
     )
 
@@ -132,7 +140,7 @@ def _fill(log: MemoryLog, jobs: list[Job], data: st.DataObject) -> None:
 @given(jobs=_jobs, data=st.data())
 def test_every_cut_and_every_repeat_comes_to_the_model(
     env: Ground,
-    jobs: list[tuple[JobMode, list[Cells], str]],
+    jobs: list[tuple[JobMode, list[Cells], tuple[str, ...], str]],
     data: st.DataObject,
 ) -> None:
     """Batches of any sizes, repeated pieces of passes, changing owners: one result."""

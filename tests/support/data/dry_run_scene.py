@@ -132,7 +132,13 @@ class Audience:
         return made
 
     def job(
-        self, mode: JobMode, lines: Lines, blank_cells: str = "keep", opt_ins: str = "keep"
+        self,
+        mode: JobMode,
+        lines: Lines,
+        blank_cells: str = "keep",
+        *,
+        fills: int = 0,
+        opt_ins: str = "keep",
     ) -> JobAccepted:
         """The job that an upload of the lines would be next."""
         number = len(self.jobs)
@@ -140,6 +146,7 @@ class Audience:
             job_id=1000 + number,
             mode=mode,
             blank_cells=blank_cells,
+            fills=fills,
             opt_ins=opt_ins,
             lines=len(lines),
             accepted_at=_START + timedelta(days=number),
@@ -166,7 +173,9 @@ class Audience:
         async def compare(comparison: DryRunComparison) -> ComparisonResult:
             inputs = pieces_of(compared_lines.inputs(io.BytesIO(_content(lines))))
             keeps_opt_outs = job.opt_ins == "keep"
-            return await comparison.compare(job.mode, inputs, (), keeps_opt_outs=keeps_opt_outs)
+            return await comparison.compare(
+                job.mode, inputs, (), fills=job.fills, keeps_opt_outs=keeps_opt_outs
+            )
 
         return answer_of(asyncio.run(self._ask(compare)), compared_lines)
 

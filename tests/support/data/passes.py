@@ -98,6 +98,7 @@ def make_pass(job: Job, previous_job_id: int, partitions: int) -> Pass:
             sha256="0" * 64,
             accepted_at=job.accepted_at,
             accepted_by="admin",
+            fills=sum(1 << FIELDS.index(name) for name in job.fills),
             keeps_opt_outs=job.keeps_opt_outs,
         )
     )
@@ -132,6 +133,7 @@ def make_file_pass(
         sha256=accepted.sha256,
         accepted_at=accepted.accepted_at,
         accepted_by=accepted.accepted_by,
+        fills=accepted.fills,
         keeps_opt_outs=accepted.opt_ins == "keep",
     )
     for records, rows, digest in zip(whole, made.rows, made.digests, strict=True):

@@ -49,6 +49,8 @@ class Job:
     content: bytes
     accepted_at: datetime
     delimiter: str = ","
+    fills: tuple[str, ...] = ()
+    """The fields that a line only fills where the user has none; "attributes" are all of them."""
     keeps_opt_outs: bool = True
 
 
@@ -233,8 +235,13 @@ def _update(job: Job, line: Line, users: Users, outcome: Outcome, position: int 
     known = users[key]
     if job.keeps_opt_outs:
         said = {name for name in users.opted_out(key) if values[name] is not None}
+        said -= {*job.fills}
         values = _kept_out(line, values, said, outcome)
-    changed = known.values | {name: value for name, value in values.items() if value is not None}
+    changed = known.values | {
+        name: value
+        for name, value in values.items()
+        if value is not None and not (name in job.fills and known.values[name] is not None)
+    }
     if changed == known.values:
         outcome.unchanged += 1
         return

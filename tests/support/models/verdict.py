@@ -92,6 +92,7 @@ def job_of(accepted: JobAccepted, files: Mapping[str, bytes]) -> Job:
         content=files[accepted.sha256],
         accepted_at=accepted.accepted_at,
         delimiter=accepted.delimiter,
+        fills=tuple(name for at, name in enumerate(FIELDS) if accepted.fills & 1 << at),
         keeps_opt_outs=accepted.opt_ins == "keep",
     )
 

@@ -61,6 +61,7 @@ class _ImportOptions:
         "rollcall import users.csv --max-rejected 0   # all or nothing",
         "rollcall import all.csv --mode delsert --max-delete-percent 5",
         "rollcall import left.csv --mode delete",
+        "rollcall import more.csv --mode update --overwrite blank",
         "mysql … | rollcall import - --mode upsert --no-wait",
     ),
     exit_status={
@@ -95,6 +96,12 @@ class _ImportOptions:
     "--blank-cells",
     type=click.Choice(["keep", "clear"]),
     help="What a blank cell of an upsert or update does to a value that is there.  [default: keep]",
+)
+@click.option(
+    "--overwrite",
+    metavar="RULES",
+    help="always, or blank: only fill what a user has no value in; or by column, such as "
+    "blank,State=always.  [default: always]",
 )
 @click.option(
     "--phone-region",

@@ -24,6 +24,7 @@ _PATH = ("audience", "presets")
 _KEPT = {
     "delimiter",
     "blank_cells",
+    "overwrite",
     "phone_region",
     "date_order",
     "max_delete_percent",

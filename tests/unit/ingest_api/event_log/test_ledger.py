@@ -54,11 +54,12 @@ def test_the_first_attempt_counts() -> None:
         accepted(7, "i", phone_region="GB"),
         accepted(7, "j", date_order="DMY"),
         accepted(7, "g", file_name="other.csv"),
+        accepted(7, "k", fills=1),
     )
 
     decisions = [ledger.decision(7, attempt) for attempt in "abcdefgh"]
     assert decisions == ["accepted", "same", *["conflict"] * 4, "same", None]
-    assert [ledger.decision(7, attempt) for attempt in "ij"] == ["conflict"] * 2
+    assert [ledger.decision(7, attempt) for attempt in "ijk"] == ["conflict"] * 3
     assert len(ledger.jobs) == 1
 
 

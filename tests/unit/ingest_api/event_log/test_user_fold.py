@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from ingest_api.event_log.user_fold import Rules, UserFold
 from schemas.events import AttributeDefined, JobOpened, JobSealed, UserRow
 from schemas.read_model.tables import API_SOURCE, REPEAT_OFFSETS
 from schemas.rules.fields import FIELD_BY_NAME
+from schemas.rules.overwrite import ALL_BITS
 
 if TYPE_CHECKING:
     from schemas.events import AttributeType, Event
@@ -59,6 +61,17 @@ def test_the_first_event_sets_what_it_has() -> None:
         "voice_subscription": (None, True),
         "attributes.tier": (None, "gold"),
     }
+
+
+def test_a_job_that_fills_leaves_what_is_there() -> None:
+    """Fields and attributes alike; what the user has none of is set."""
+    rules = replace(RULES, fills_of={72: 0, 73: ALL_BITS}.__getitem__)
+    fold = UserFold(USER_ID, KEY, JOBS.get, rules)
+    assert fold.apply(0, CREATED) is not None
+    filled = fold.apply(1, row(job_id=73, first_name="Eve", state="Goa", attributes={"tier": "a"}))
+    assert filled is not None
+    assert filled.changes == {"state": (None, "Goa"), "attributes.tier": (None, "a")}
+    assert fold.apply(2, row(job_id=73, state="Kerala", attributes={"tier": "b"})) is None
 
 
 def test_upserts_change_what_they_set() -> None:

@@ -11,6 +11,7 @@ from ingest_api.errors import INVALID_FILE, IngestError
 from ingest_api.uploads.options import ImportOptions, options_in_head, with_fields
 from ingest_api.web.idempotency_key import idempotency_key
 from ingest_api.web.responses import status_of
+from schemas.rules.overwrite import ALL_BITS, ATTRIBUTES_BIT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,6 +60,9 @@ def test_the_mode_is_in_the_query_or_in_a_field() -> None:
         ("importType", [""]),
         ("importType", ["insert", "insert"]),
         ("blankCells", ["drop"]),
+        ("overwrite", ["never"]),
+        ("overwrite", ["Tier=blank"]),
+        ("overwrite", ["blank", "blank"]),
         ("phoneRegion", ["gb"]),
         ("phoneRegion", ["XX"]),
         ("phoneRegion", ["GB", "GB"]),
@@ -93,6 +97,14 @@ def test_a_repeated_or_unknown_value_is_refused_wherever_it_stands(
             refuse()
         assert (status_of(type(refused.value)), refused.value.message) == (400, INVALID_FILE)
         assert refused.value.details[0].column == name
+
+
+def test_a_file_overwrites_all_unless_it_says_otherwise() -> None:
+    """In the query, or in a field."""
+    assert ImportOptions().fills == 0
+    assert with_fields(ImportOptions(), {"overwrite": ["blank"]}).fills == ALL_BITS
+    in_query = options_in_head([], {"overwrite": ["attributes=blank"]})
+    assert with_fields(in_query, {"overwrite": ["blank"]}).fills == ATTRIBUTES_BIT
 
 
 def test_a_dry_run_and_its_limit_stand_in_the_query_or_in_a_field() -> None:

@@ -20,7 +20,7 @@ from schemas.events import UserRow
 from schemas.log import dead_letters
 from schemas.log.topics import murmur2, partition_of, topics
 from schemas.read_model.tables import API_SOURCE
-from schemas.read_model.upsert_sql import CHANGED
+from schemas.read_model.upsert_sql import changed
 from schemas.rules.attributes import ATTRIBUTE_TYPES, is_canonical
 from schemas.rules.fields import EMAIL_PATTERN, FIELDS, KEY_FIELD, MAX_KEY_BYTES, MOBILE_PATTERN
 from schemas.rules.producer_rows import event_violation, value_violation
@@ -61,7 +61,7 @@ def test_the_bits_of_present() -> None:
 
 def _meaning_of_null(name: str) -> str:
     """As the statement has it by which the projection writes."""
-    return "left alone" if "IS NOT NULL" in CHANGED[False][name].as_string() else "cleared"
+    return "left alone" if "IS NOT NULL" in changed()[name].as_string() else "cleared"
 
 
 def test_every_reason_of_a_dead_letter_is_told() -> None:
