@@ -10,6 +10,7 @@ from sanic import Blueprint, Sanic
 from sanic.exceptions import MethodNotAllowed, SanicException
 
 from ingest_api.app.health_routes import Readiness, add_health_routes
+from ingest_api.app.metrics import add_metrics_route
 from ingest_api.app.startup import Startup
 from ingest_api.app.wire_producers import ProducerParts
 from ingest_api.app.wire_user_writes import UserWriteParts
@@ -192,6 +193,7 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
         parts.settings, parts.job_log, parts.database, parts.startup, progress=progress
     )
     add_health_routes(public, readiness)
+    add_metrics_route(public)
     add_description_routes(public, parts.settings.shared)
     app.blueprint([api, public])
     _add_filter(app, parts)

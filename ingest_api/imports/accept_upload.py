@@ -22,6 +22,7 @@ from ingest_api.event_log.ledger import is_same_content
 from ingest_api.event_log.user_events import LOG_HELD, NOTHING_KEPT
 from ingest_api.imports.default_limits import limits_of
 from ingest_api.imports.form_options import FormOptions
+from ingest_api.imports.metrics import ACCEPTED_LINES, REJECTED_LINES
 from ingest_api.parsing.file_format import AUTO
 from ingest_api.uploads.multipart import FormError, UploadForm
 from ingest_api.uploads.receiver import UploadReceiver
@@ -186,6 +187,8 @@ class UploadAcceptance:
             raise UnavailableError(LOG_HELD if is_held else NOTHING_KEPT)
         if acceptance == "unknown":
             raise UnavailableError(_OUTCOME_UNKNOWN, job_id=event.job_id)
+        ACCEPTED_LINES.labels(event.mode).inc(event.lines)
+        REJECTED_LINES.labels(event.mode).inc(event.rejected_lines)
         return event.job_id
 
 

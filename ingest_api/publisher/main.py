@@ -40,6 +40,14 @@ from ingest_api.kafka.upload_chunks import ChunkSource, stored_file
 from ingest_api.parsing.errors import FileFault
 from ingest_api.publisher.consumer_lag import ConsumerLag
 from ingest_api.publisher.lease import PublisherLease
+from ingest_api.publisher.metrics import (
+    HELD_UP,
+    IS_LEADER,
+    OVERDUE_JOBS,
+    PUBLISH_SECONDS,
+    PUBLISHED_ROWS,
+    WAITING_JOBS,
+)
 from ingest_api.publisher.pass_producer import PassProducer
 from ingest_api.publisher.settings import PublisherSettings
 from ingest_api.publisher.watchdog import Watchdog
@@ -48,6 +56,7 @@ from schemas.clients.event_schemas import EventSchemas
 from schemas.clients.topic_follower import TopicFollower
 from schemas.config.environment import SettingsError, read
 from schemas.config.logs import configure_logging
+from schemas.config.metrics import serve_metrics
 from schemas.config.settings_help import settings_help
 from schemas.config.unknown import warn_of_unknown_settings
 from schemas.events import JobStatus
@@ -132,6 +141,7 @@ class Publisher:
                 break
             except _TRANSIENT as error:
                 pause_s = pauses.next_s()
+                HELD_UP.inc()
                 _log.warning("publishing is held up", error=str(error), pause_s=pause_s)
                 self._stop.wait(pause_s)
 
@@ -144,7 +154,10 @@ class Publisher:
 
     def _step(self) -> None:
         self._read_events(0 if self._is_work_waiting() else _POLL_S)
-        if not self._has_lease():
+        has_lease = self._has_lease()
+        IS_LEADER.set(has_lease)
+        WAITING_JOBS.set(len(self._ledger.jobs) - self._position if has_lease else 0)
+        if not has_lease:
             return
         if self._is_work_waiting():
             self._publish(self._ledger.jobs[self._position])
@@ -212,6 +225,8 @@ class Publisher:
         self._position += 1
         self._frontier = max(self._frontier, self._position)
         self._watchdog.watch(job)
+        PUBLISHED_ROWS.labels(job.accepted.mode).inc(rows)
+        PUBLISH_SECONDS.observe(time.monotonic() - began_s)
         _log.info(
             "job published",
             job_id=str(job.accepted.job_id),
@@ -246,6 +261,7 @@ class Publisher:
         ends = self._lag.ends()
         job = self._watchdog.overdue(now_s, ends, self._lag.next_offsets())
         if job is not None:
+            OVERDUE_JOBS.inc()
             _log.error("job is overdue, publishing again", job_id=str(job.accepted.job_id))
             self._position = bisect_left(self._ledger.jobs, job.offset, key=attrgetter("offset"))
 
@@ -268,11 +284,7 @@ def main() -> None:
     _parse_arguments()
     configure_logging()
     warn_of_unknown_settings(os.environ)
-    try:
-        settings = read(PublisherSettings, os.environ)
-    except SettingsError as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(EXIT_SETTINGS)
+    settings = _read_settings()
     end_process_on_failure()
     stop = threading.Event()
     stop_on_signals(stop)
@@ -288,6 +300,16 @@ def main() -> None:
         _log.critical("refused to start", reason=str(error))
         sys.exit(EXIT_REFUSED)
     _log.info("publisher stopped")
+
+
+def _read_settings() -> PublisherSettings:
+    try:
+        settings = read(PublisherSettings, os.environ)
+        serve_metrics(settings.shared.metrics)
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(EXIT_SETTINGS)
+    return settings
 
 
 def _parse_arguments() -> None:

@@ -17,6 +17,7 @@ import structlog
 from sanic.exceptions import SanicException
 
 from ingest_api.web.encoding import encoded
+from ingest_api.web.metrics import RECEIVED_BYTES, REQUEST_SECONDS, REQUESTS
 from ingest_api.web.refused import SERVER_FAILURE, Refusal
 from ingest_api.web.request_context import RequestContext, attach
 
@@ -163,13 +164,19 @@ async def _linger(channel: _Channel, context: RequestContext) -> None:
 
 
 def _log_request(scope: Message, context: RequestContext) -> None:
+    elapsed_s = time.monotonic() - context.started_at_s
+    # Methods and paths are the client's to invent: those that are no route count as one.
+    method, route = (scope["method"], context.route) if context.route else ("", "")
+    REQUESTS.labels(method, route, context.status or "none").inc()
+    REQUEST_SECONDS.labels(method, route).observe(elapsed_s)
+    RECEIVED_BYTES.inc(context.received_bytes)
     _log.info(
         "request",
         request_id=context.request_id,
         method=scope["method"],
         route=context.route,
         status=context.status,
-        ms=round((time.monotonic() - context.started_at_s) * 1000, 1),
+        ms=round(elapsed_s * 1000, 1),
         received_bytes=context.received_bytes,
         is_cut_off=context.is_cut_off,
         account=context.account,

@@ -30,6 +30,7 @@ from processor.builder.undo_preview import describe_change, note_touched_keys
 from processor.errors import BuildFailedError, StoppedError
 from processor.projection.jobs import announce_changed
 from processor.projection.session import connect
+from processor.runtime.metrics import BUILD_DONE
 from processor.tables import instance_registry
 from processor.tables.setup import check_tables, make_tables
 
@@ -209,6 +210,7 @@ class Build:
         now_s = time.monotonic()
         if now_s - self._noted_at_s >= _PROGRESS_EVERY_S or done >= total:
             self._noted_at_s = now_s
+            BUILD_DONE.set(done / total if total else 1)
             instance_registry.note_progress(
                 self._connection.cursor(),
                 self._instance.number,

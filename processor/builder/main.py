@@ -33,6 +33,7 @@ from processor.kafka.log_description import describe_log
 from processor.kafka.reconciliation_key import check_key
 from processor.projection.session import connect, is_transient
 from processor.runtime.garbage_collection import rare_collections
+from processor.runtime.metrics import BUILDS
 from processor.tables import instance_registry
 from processor.tables.retry_backoff import RETRIED
 from schemas.clients.errors import ClientError
@@ -40,6 +41,7 @@ from schemas.clients.job_events import at_current_version
 from schemas.codec.registry_protocol import RegistryUnreachableError
 from schemas.config.environment import SettingsError, read
 from schemas.config.logs import configure_logging
+from schemas.config.metrics import serve_metrics
 from schemas.config.settings import Settings
 from schemas.config.unknown import warn_of_unknown_settings
 from schemas.runtime.essential import end_process_on_failure
@@ -173,7 +175,9 @@ class Builder:
         except errors.DiskFull as error:
             self._fail(connection, instance, _disk_full(connection, error))
         else:
+            BUILDS.labels(instance.purpose, "built").inc()
             return
+        BUILDS.labels(instance.purpose, "failed").inc()
         if instance.purpose in RETRIED:
             with connection.transaction(), connection.cursor() as cursor:
                 instance_registry.note_retry(cursor, instance, reverts.now())
@@ -233,7 +237,9 @@ def main() -> None:
     stop_on_signals(stopping)
     try:
         with rare_collections():
-            Builder(read(Settings, os.environ), stopping).run()
+            settings = read(Settings, os.environ)
+            serve_metrics(settings.metrics)
+            Builder(settings, stopping).run()
     except (RefusedToStartError, SettingsError) as error:
         _log.critical("refused to start", reason=str(error))
         sys.exit(EXIT_REFUSED)

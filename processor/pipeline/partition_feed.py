@@ -7,6 +7,7 @@ each batch is decoded, judged by the accept rule and made ready for Postgres.
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -15,6 +16,7 @@ import structlog
 
 from processor.kafka.schema_cache import WriterSchemas
 from processor.pipeline.prepare_batch import prepare_batch
+from processor.runtime.metrics import BATCH_SECONDS
 from schemas.codec import framing
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ class PartitionFeed:
     pending: list[Message] = field(default_factory=list["Message"])
     pending_bytes: int = 0
     """About what is pending: what is taken counts by the mean."""
+    taken_ms: int = 0
+    """The time in the log of the record that was taken last."""
     hole_at: int | None = None
     unknown_id: int | None = None
     """The id of the next record's schema: until it is known, nothing is taken."""
@@ -71,6 +75,7 @@ class PartitionFeed:
         mean_bytes = max(1, self.pending_bytes // len(self.pending))
         room = min(room, max(1, _MAX_BATCH_BYTES // mean_bytes), self.count_before(stop))
         taken, self.pending = self.pending[:room], self.pending[room:]
+        self.taken_ms = taken[-1].timestamp()[1]
         self.pending_bytes = (
             self.pending_bytes * len(self.pending) // (len(self.pending) + len(taken))
         )
@@ -99,6 +104,7 @@ class BatchPreparer:
 
         ``stops`` are the offsets, by partition, from which on nothing is taken.
         """
+        begin_s = time.monotonic()
         batches: list[PreparedBatch] = []
         steps = 0
         for feed in feeds:
@@ -109,6 +115,8 @@ class BatchPreparer:
                 room -= len(records)
             if room <= 0:
                 break
+        if batches:
+            BATCH_SECONDS.labels("prepare").observe(time.monotonic() - begin_s)
         return batches
 
     def _decodable(self, feed: PartitionFeed, records: list[Message]) -> list[Message]:

@@ -19,6 +19,7 @@ from psycopg import errors
 from processor.errors import NarrowedError, RecordRefusedError, SupersededError
 from processor.pipeline.narrowing import Narrowing
 from processor.projection.session import is_of_data, is_transient
+from processor.runtime.metrics import BATCH_SECONDS, RECORDS
 from schemas.runtime.essential import EssentialThread
 
 if TYPE_CHECKING:
@@ -129,12 +130,16 @@ class Projector(EssentialThread):
             if not is_of_data(error):
                 raise
             return self._narrow(task, error)
+        elapsed_s = time.monotonic() - begin
+        records = sum(len(each.batch.offsets) for each in task.batches)
+        RECORDS.inc(records)
+        BATCH_SECONDS.labels("project").observe(elapsed_s)
         self._log.info(
             "batch projected",
-            records=sum(len(each.batch.offsets) for each in task.batches),
+            records=records,
             partitions=len(task.batches),
             dead_letters=sum(len(each.batch.dead_letters) for each in task.batches),
-            elapsed_ms=round(1000 * (time.monotonic() - begin)),
+            elapsed_ms=round(1000 * elapsed_s),
         )
         return Projected({_partition(each): each.after.next_offset for each in task.batches})
 

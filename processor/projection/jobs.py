@@ -11,7 +11,7 @@ last JobSealed, so a replay says the same.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, LiteralString
 
@@ -21,6 +21,7 @@ from psycopg.rows import class_row, dict_row
 
 from processor.decoding.decode_and_accept import repeated_job
 from processor.errors import RecordRefusedError
+from processor.runtime.metrics import JOB_SECONDS, JOBS
 from schemas.codec.codec import encode
 from schemas.events import JobStatus
 from schemas.log.job_states import COUNTS, line_outcomes
@@ -172,6 +173,11 @@ class JobChanges:
         """Return the changes of the job's counts, to be added to."""
         return self._counts.setdefault((job_id, partition), Counts())
 
+    def totals(self) -> Counter[str]:
+        """Return the sums of all changes of counts, by name."""
+        changes = (Counter(asdict(counts)) for counts in self._counts.values())
+        return sum(changes, Counter[str]())
+
     def write(self, cursor: psycopg.Cursor) -> list[WrittenJob]:
         """Write all changes; the jobs changed, in the order in which they were held."""
         for (job_id, partition), counts in self._counts.items():
@@ -235,6 +241,9 @@ def log_finished(status: JobStatus) -> None:
     log = structlog.stdlib.get_logger("rollcall.processor").bind(
         job_id=status.job_id, mode=status.mode, state=status.state, lines=status.lines
     )
+    JOBS.labels(status.mode, status.state).inc()
+    if status.finished_at is not None:
+        JOB_SECONDS.observe((status.finished_at - status.accepted_at).total_seconds())
     counts = {name: getattr(status, name) for name in COUNTS}
     if status.state == "REVERTED" or line_outcomes(status.mode, counts) == status.lines:
         log.info("job finished", **counts, notes=status.notes)

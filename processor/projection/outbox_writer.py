@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, LiteralString
 
 from psycopg import sql
@@ -29,6 +30,8 @@ class OutboxWriter:
         self._projection = projection
         self._topics = projection.settings.topics
         self._cursor = cursor
+        self.dead_letters: Counter[str] = Counter()
+        """Those added, by reason."""
 
     def add_status(self, status: JobStatus) -> None:
         """Add a job's status."""
@@ -39,6 +42,7 @@ class OutboxWriter:
         """Add a record of the partition that is not applied, as it came, with its reason."""
         if self._projection.is_silent:
             return
+        self.dead_letters[dead_letter.code] += 1
         headers = {
             "reason": dead_letter.code,
             "detail": dead_letter.detail,

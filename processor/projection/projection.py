@@ -126,6 +126,7 @@ class Projection:
             transaction.write_counts()
             outcomes.write(cursor, tells=not self.is_silent)
             transaction.write_jobs()
+        transaction.note_metrics()
         if self.is_silent and transaction.has_switched:
             self._drop_retired(connection)
         return transaction.generation_of

@@ -17,6 +17,7 @@ them back.
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import time
 from collections import defaultdict
@@ -28,6 +29,7 @@ from confluent_kafka import KafkaException, TopicPartition
 from processor.kafka.log_bounds import check_log_holds, raise_if_gone
 from processor.pipeline.partition_feed import BatchPreparer, PartitionFeed
 from processor.pipeline.projector_thread import Broken, Claim, Claimed, Lost, Project, Projected
+from processor.runtime.metrics import LAG_RECORDS, LAG_SECONDS, LOST_PARTITIONS
 from schemas.clients.errors import KafkaUnreachableError
 from schemas.clients.kafka import make_consumer
 
@@ -72,8 +74,10 @@ class GroupConsumer:
         self._claim_after: dict[int, float] = {}
         self._claiming: set[int] = set()
         self._projected: dict[int, int] = {}
+        self._applied: dict[int, int] = {}
         self._preparer = BatchPreparer(projector.projection)
         self._last_commit = self._last_poll = self._last_look = time.monotonic()
+        self._last_lag = 0.0
         self._log = structlog.stdlib.get_logger("rollcall.processor")
 
     def run(self, should_stop: Callable[[], bool]) -> None:
@@ -100,6 +104,7 @@ class GroupConsumer:
         self._read_on_where_known()
         self._hand_over()
         self._commit_offsets()
+        self._note_lag(time.monotonic())
         if self._has_room():
             self._poll()
         elif time.monotonic() - self._last_poll > _MUST_POLL_S:
@@ -206,6 +211,7 @@ class GroupConsumer:
                 self._hold(states)
             case Projected(next_offsets):
                 self._projected |= next_offsets
+                self._applied |= next_offsets
             case Lost(partitions, reason):
                 self._lose(partitions, reason)
             case Broken(error):
@@ -217,6 +223,7 @@ class GroupConsumer:
             if partition not in self._claiming:
                 continue
             self._claiming.discard(partition)
+            self._applied[partition] = state.next_offset
             try:
                 needed = range(state.next_offset, state.next_offset)
                 check_log_holds(self._consumer, self._topic, partition, needed)
@@ -233,7 +240,9 @@ class GroupConsumer:
             "partitions lost", partitions=partitions, reason=f"{type(reason).__name__}: {reason}"
         )
         again = time.monotonic() + _AFTER_LOSS_S
+        LOST_PARTITIONS.inc(len(partitions))
         for partition in partitions:
+            self._forget_lag(partition)
             was_ours = self._held.pop(partition, None) or partition in self._claiming
             self._claiming.discard(partition)
             if was_ours:
@@ -268,6 +277,7 @@ class GroupConsumer:
             self._held.pop(part.partition, None)
             self._claim_after.pop(part.partition, None)
             self._projected.pop(part.partition, None)
+            self._forget_lag(part.partition)
             self._claiming.discard(part.partition)
         self._log.info("partitions revoked", partitions=[part.partition for part in revoked])
 
@@ -286,6 +296,25 @@ class GroupConsumer:
             self._consumer.commit(offsets=offsets, asynchronous=True)
         except KafkaException as error:
             self._log.warning("offsets not committed to Kafka", reason=str(error))
+
+    def _note_lag(self, now_s: float) -> None:
+        """Set the lag of each partition held: records not applied yet, and the age of the last."""
+        if now_s - self._last_lag < _COMMIT_EVERY_S:
+            return
+        self._last_lag = now_s
+        for partition, held in self._held.items():
+            _, end = self._consumer.get_watermark_offsets(self._at(partition), cached=True)
+            waiting = max(0, end - self._applied[partition])
+            LAG_RECORDS.labels(partition).set(waiting)
+            age_s = time.time() - held.taken_ms / 1000 if waiting and held.taken_ms else 0.0
+            LAG_SECONDS.labels(partition).set(max(0.0, age_s))
+
+    def _forget_lag(self, partition: int) -> None:
+        """Leave the lag of a partition to whoever has it now."""
+        self._applied.pop(partition, None)
+        for gauge in (LAG_RECORDS, LAG_SECONDS):
+            with contextlib.suppress(KeyError):
+                gauge.remove(partition)
 
     def _has_room(self) -> bool:
         pending_bytes = sum(held.pending_bytes for held in self._held.values())

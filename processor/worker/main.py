@@ -28,6 +28,7 @@ from schemas.clients.job_events import at_current_version
 from schemas.codec.registry_protocol import RegistryUnreachableError
 from schemas.config.environment import SettingsError, read
 from schemas.config.logs import configure_logging
+from schemas.config.metrics import serve_metrics
 from schemas.config.settings import Settings
 from schemas.config.unknown import warn_of_unknown_settings
 from schemas.runtime.essential import end_process_on_failure
@@ -49,7 +50,9 @@ def main() -> None:
     stop_on_signals(stopping)
     try:
         with rare_collections():
-            run(read(Settings, os.environ), stopping)
+            settings = read(Settings, os.environ)
+            serve_metrics(settings.metrics)
+            run(settings, stopping)
     except (RefusedToStartError, SettingsError) as error:
         log.critical("refused to start", reason=str(error))
         sys.exit(EXIT_REFUSED)

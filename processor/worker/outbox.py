@@ -24,6 +24,7 @@ from psycopg.rows import class_row
 
 from processor.projection.session import connect, is_transient
 from processor.projection.write_outcomes import FORGET_OUTCOMES
+from processor.runtime.metrics import OUTBOX_FAILURES, OUTBOX_SENT, OUTBOX_WAITING
 from processor.tables.instance_registry import is_active
 from processor.worker.shortening import OutboxRow, shortened
 from schemas.clients.kafka import make_producer
@@ -100,6 +101,7 @@ class Outbox(EssentialThread):
                 if isinstance(error, psycopg.Error) and not is_transient(error):
                     raise
                 self._discard_producer()
+                OUTBOX_FAILURES.inc()
                 _log.warning("the outbox waits", reason=str(error).strip())
             self.stopping.wait(_RETRY_S)
 
@@ -125,6 +127,7 @@ class Outbox(EssentialThread):
         parameters = {"rows": _BATCH_ROWS, "bytes": _BATCH_BYTES}
         cursor = connection.cursor(row_factory=class_row(OutboxRow))
         records = cursor.execute(self._sql(_NEXT), parameters).fetchall()
+        OUTBOX_WAITING.set(len(records))
         try:
             self._send(records)
         except _TooLargeError:
@@ -133,6 +136,7 @@ class Outbox(EssentialThread):
                 self._send_in_some_form(record)
         if records:
             connection.execute(self._sql(_DONE), {"ids": [record.id for record in records]})
+            OUTBOX_SENT.inc(len(records))
         return len(records)
 
     def _send_in_some_form(self, record: OutboxRow) -> None:

@@ -1,4 +1,4 @@
-"""Settings from the environment and JSON logging, for all processes.
+"""Settings from the environment, JSON logging and metrics, for all processes.
 
 Owns the declaration and reading of settings and the form of log lines.
 Promises that all mistakes are reported together, and secrets masked.

@@ -9,7 +9,7 @@ import pytest
 
 from ingest_api.imports.operations import IMPORT
 from schemas.rules.fields import FIELDS
-from tests.support import papers
+from tests.support import metric_names, papers
 from tests.support.checkout import CHECKOUT
 
 if TYPE_CHECKING:
@@ -30,6 +30,11 @@ def _name(path: Path) -> str:
 def test_the_table_of_folders_is_that_of_the_docstrings() -> None:
     """ARCHITECTURE.md lists every folder; `just docs` makes the table anew."""
     assert papers.ARCHITECTURE.read_text() == papers.architecture()
+
+
+def test_the_table_of_metrics_is_that_of_the_code() -> None:
+    """docs/metrics.md lists every metric; `just docs` makes the table anew."""
+    assert metric_names.DOCUMENT.read_text() == metric_names.document()
 
 
 def test_the_tables_of_files_are_those_of_the_rules() -> None:

@@ -71,9 +71,12 @@ def _subject(settings: Settings, key: str) -> DataSubject:
 @contextlib.contextmanager
 def _erasing(log: Log, subject: DataSubject, report: Report) -> Generator[_Erasing]:
     log = with_next_version(log, log.old)
-    home = partition_of(subject.key.encode(), log.old.topics.user_events.partitions)
-    with Outcomes(log.new, home, log.tables.active().reverted) as outcomes:
+    with Outcomes(log.new, _home(log, subject), log.tables.active().reverted) as outcomes:
         yield _Erasing(log, subject, outcomes, report)
+
+
+def _home(log: Log, subject: DataSubject) -> int:
+    return partition_of(subject.key.encode(), log.old.topics.user_events.partitions)
 
 
 class _Erasing:
@@ -119,7 +122,11 @@ class _Erasing:
             )
 
     def check_tables(self, schemas: tuple[str, str]) -> None:
-        parts = {"key": sql.Literal(self._subject.key), "erased": sql.Literal(ERASED.code)}
+        parts = {
+            "key": sql.Literal(self._subject.key),
+            "home": sql.Literal(_home(self.log, self._subject)),
+            "erased": sql.Literal(ERASED.code),
+        }
         prove(self.log.connection, schemas, PROOF, **parts)
 
 

@@ -17,6 +17,12 @@ SELECT count(*) FROM (
 """.replace("<new>", REASONS.replace("{schema}", "{new}")).replace(
     "<old>", REASONS.replace("{schema}", "{old}")
 )
+# A delsert that removed the data subject has nobody to remove.
+_DELETED: LiteralString = """
+SELECT count(*)
+FROM {old}.job_partition AS before JOIN {new}.job_partition AS after USING (job_id, partition)
+WHERE after.deleted NOT BETWEEN before.deleted - (partition = {home})::integer AND before.deleted
+"""
 _TOTALS: LiteralString = """
 SELECT (SELECT total FROM {old}.user_total) - (SELECT count(*) FROM {old}.users WHERE key = {key}),
        (SELECT total FROM {new}.user_total)
@@ -29,7 +35,7 @@ PROOF: Final = Proof(
         "attributes": "SELECT * FROM {schema}.attribute_definitions",
         "refused lines": "SELECT job_id, record_number, line FROM {schema}.rejection",
     },
-    none={"reasons of refused lines": _OTHER_REASONS},
+    none={"reasons of refused lines": _OTHER_REASONS, "users deleted by jobs": _DELETED},
     totals=_TOTALS,
 )
-"""``{key}``: the data subject's; ``{erased}``: the code of an erased line."""
+"""``{key}``: the data subject's; ``{home}``: its partition; ``{erased}``: an erased line's code."""

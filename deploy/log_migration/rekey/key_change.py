@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Final
 
 from deploy.log_migration import MoveRefusedError
 from deploy.log_migration.rekey.job_order import PartitionReader
-from schemas.events import UserRow
+from schemas.events import JobOpened, UserRow
 from schemas.rules.attributes import is_attribute
 from schemas.rules.fields import MAX_KEY_BYTES
+from schemas.rules.modes import MODES
+from schemas.rules.overwrite import ATTRIBUTES_BIT
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -53,10 +55,10 @@ class KeyChange:
         """Return the new key of an old one; a key that never made a user stays as it is."""
         return self._new.get(old, old)
 
-    def learn(self, counted: CountedRecord, row: UserRow) -> None:
-        """Read a row that may have had an effect."""
+    def learn(self, counted: CountedRecord, row: UserRow, job: JobOpened | None) -> None:
+        """Read a row that may have had an effect; ``job`` is its job, if it is of one."""
         value = self._value(row)
-        if row.mode == "delete":
+        if row.mode == "delete" or (self._keeps(job) and row.key in self._new):
             return
         if value is None:
             self._learn_without(counted, row)
@@ -85,6 +87,13 @@ class KeyChange:
     @property
     def _name(self) -> str:
         return self._field.json_name
+
+    def _keeps(self, job: JobOpened | None) -> bool:
+        """Return whether the job's lines leave a user's new key as it is."""
+        if job is None:
+            return False
+        bit = ATTRIBUTES_BIT if is_attribute(self._field) else self._field.bit
+        return MODES[job.mode].existing == "kept" or bool(job.fills & bit)
 
     def _value(self, row: UserRow) -> str | None:
         field = self._field
@@ -138,17 +147,22 @@ class KeyScan:
         """
         for reader, end in zip(self._readers, ends, strict=True):
             reader.read_up_to(end)
+            job: JobOpened | None = None
             for _ in range(2 * (jobs - self._jobs)):
-                self._learn(reader.section(), refused)
-                reader.bracket()
+                self._learn(reader.section(), refused, job)
+                bracket = reader.bracket().event
+                job = bracket if isinstance(bracket, JobOpened) else None
             # A log that cannot be rekeyed is refused now, before it is held.
-            self._learn(reader.section(), refused)
+            self._learn(reader.section(), refused, None)
         self._jobs = jobs
 
     def _learn(
-        self, section: Iterable[CountedRecord], refused: Collection[tuple[int, int]]
+        self,
+        section: Iterable[CountedRecord],
+        refused: Collection[tuple[int, int]],
+        job: JobOpened | None,
     ) -> None:
         for counted in section:
             row = counted.event
             if isinstance(row, UserRow) and (row.job_id, row.record_number) not in refused:
-                self.change.learn(counted, row)
+                self.change.learn(counted, row, None if row.job_id is None else job)

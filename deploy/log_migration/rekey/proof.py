@@ -23,6 +23,7 @@ FROM {schema}.users
 _SAME: Final[dict[str, LiteralString]] = {
     "users": "SELECT" + _OF_USERS,
     "jobs": JOBS,
+    "users deleted by jobs": "SELECT job_id, deleted FROM {schema}.jobs",
     "refused lines": "SELECT job_id, record_number, line, code, raw FROM {schema}.rejections",
     "attributes": "SELECT * FROM {schema}.attributes",
     "outcomes of other producers' records": "SELECT * FROM {schema}.sources",

@@ -66,6 +66,9 @@ def history_of(rig: Rig) -> None:
     _send(rig.env, _row(mode="insert", first_name="Back"))
     rig.run(tidy_csv(range(50, 250)) + _line("New") + _line("Twice"), "delsert")
     rig.run(tidy_csv(range(40, 60), word="c") + _line("New"), "upsert")
+    rig.run(tidy_csv(range(45, 55)) + _line("Gone") + _line("Unknown"), "delete")
+    rig.run(tidy_csv(range(50, 60)) + _line("Kept") + _line("Passed over"), "ignore")
+    rig.run(tidy_csv(range(40, 50), word="d") + _line("Other"), "update")
     wait_until(lambda: _dead_letters(rig), 20, saying="the insert of a known key is dead")
 
 
@@ -105,7 +108,8 @@ def _dead_letters(rig: Rig) -> int:
 
 _USERS = "SELECT * FROM users WHERE key <> '{key}' ORDER BY key"
 _JOBS = """
-SELECT job_id, mode, state, lines, inserted, updated, unchanged, rejected, started_at, finished_at
+SELECT job_id, mode, state, lines, inserted, updated, unchanged, rejected, deleted,
+    started_at, finished_at
 FROM jobs ORDER BY job_id
 """
 _LINES = "SELECT job_id, record_number, line FROM rejections ORDER BY job_id, record_number"

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tests.support.servers.surroundings import Ground
 
 UNKNOWN = {"message": "Invalid request ID. No request found with the provided ID"}
+MANAGER_NEEDED = {"message": "The role manager is needed for this request"}
 ADMIN_NEEDED = {"message": "The role admin is needed for this request"}
 BUILT_ON = {"message": f"{ADMIN_NEEDED['message']}: others have changed the audience since the job"}
 PREVIEW = """
@@ -229,9 +230,9 @@ def test_a_dry_run_is_one_wherever_it_says_so(rig: Rig) -> None:
     assert rig.client.status(job_id)["state"] == "COMPLETED"
 
 
-def importer_of(rig: Rig, name: str) -> httpx2.Client:
+def account_of(rig: Rig, name: str, role: str = "importer") -> httpx2.Client:
     """A new account with this role."""
-    body = {"name": name, "role": "importer"}
+    body = {"name": name, "role": role}
     made = rig.client.http.post(f"{BASE}/admin/accounts", json=body)
     account = (name, made.json()["password"])
     return httpx2.Client(base_url=rig.client.url, auth=account, timeout=60, trust_env=False)
@@ -239,17 +240,43 @@ def importer_of(rig: Rig, name: str) -> httpx2.Client:
 
 def imported_by(rig: Rig, http: httpx2.Client, numbers: range) -> int:
     """The id of a job that this account sent and that has ended."""
-    files = {"uploadFile": ("users.csv", tidy_csv(numbers))}
-    answer = http.post(f"{BASE}/audience/import", files=files, data={"importType": "upsert"})
-    assert answer.status_code == 200, answer.text
-    job_id = int(answer.json()["id"])
+    job_id = sent_by(http, numbers)
     rig.client.wait_ended(job_id)
     return job_id
 
 
+def sent_by(http: httpx2.Client, numbers: range) -> int:
+    """The id of a job that this account sent."""
+    files = {"uploadFile": ("users.csv", tidy_csv(numbers))}
+    answer = http.post(f"{BASE}/audience/import", files=files, data={"importType": "upsert"})
+    assert answer.status_code == 200, answer.text
+    return int(answer.json()["id"])
+
+
+def test_importers_cancel_their_own_jobs_and_managers_all(rig: Rig) -> None:
+    """Whoever else has changed the audience since: what has not ended is nobody's ground."""
+    rig.publisher.freeze()
+    with (
+        account_of(rig, "crm") as crm,
+        account_of(rig, "other") as other,
+        account_of(rig, "lead", "manager") as manager,
+    ):
+        first, second = sent_by(crm, range(3)), sent_by(crm, range(3, 5))
+        sent_by(other, range(5, 7))
+        path = f"{BASE}/batchinfo/cancel"
+        refused = other.post(f"{path}/{first}")
+        assert (refused.status_code, refused.json()) == (403, MANAGER_NEEDED)
+        assert rig.client.status(first)["state"] == "ACCEPTED"
+        assert crm.post(f"{path}/{first}").status_code == 200
+        assert manager.post(f"{path}/{second}").status_code == 200
+    cancelled = [rig.client.status(job_id)["cancelledBy"] for job_id in (first, second)]
+    assert cancelled == ["crm", "lead"]
+    rig.publisher.thaw()
+
+
 def test_importers_undo_their_own_job(rig: Rig) -> None:
     """And take that back; also where they imported once more. Nobody else's."""
-    with importer_of(rig, "crm") as crm, importer_of(rig, "other") as other:
+    with account_of(rig, "crm") as crm, account_of(rig, "other") as other:
         first = imported_by(rig, crm, range(3))
         imported_by(rig, crm, range(3, 5))
         path = f"{BASE}/batchinfo/undo/{first}"
@@ -263,7 +290,7 @@ def test_importers_undo_their_own_job(rig: Rig) -> None:
 
 def test_what_others_built_on_takes_an_administrator(rig: Rig) -> None:
     """A job of another account, a single write, or an undo; a preview is shown all the same."""
-    with importer_of(rig, "crm") as crm, importer_of(rig, "other") as other:
+    with account_of(rig, "crm") as crm, account_of(rig, "other") as other:
         job_id = imported_by(rig, crm, range(3))
         path = f"{BASE}/batchinfo/undo/{job_id}"
         later = imported_by(rig, other, range(7, 9))

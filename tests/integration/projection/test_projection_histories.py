@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from processor.errors import SupersededError
 from schemas.events import JOB_MODES
+from schemas.read_model.tables import HIDE_CANCELLED
 from tests.support.data.passes import make_pass
 from tests.support.data.projection_scene import Scene
 from tests.support.models.model import FIELDS, Job, Model
@@ -269,6 +270,33 @@ def test_readers_see_a_delsert_only_when_it_is_whole(scene: Scene) -> None:
             if worker.states[0].sealed_job_id == old.job_id and partition > 0:
                 assert_users(scene.env, model.users if is_whole else before)
     assert_users(scene.env, model.users)
+
+
+@pytest.mark.parametrize("has_ended", [False, True])
+def test_a_delsert_that_is_cancelled_before_its_end_is_never_shown(
+    scene: Scene, *, has_ended: bool
+) -> None:
+    """One that was shown stays, until tables without it take the place of these."""
+    old = job_of(0, "insert", [(key, "Ada", "L", "", "France", "", "") for key in range(3)])
+    new = job_of(1, "delsert", [(key, "Eve", "M", "", "Japan", "", "") for key in range(2, 12)])
+    for job, previous in ((old, 0), (new, old.job_id)):
+        for partition, records in enumerate(make_pass(job, previous, PARTITIONS)):
+            scene.log.append(partition, records)
+    model = Model()
+    model.apply(old)
+    before = dict(model.users)
+    model.apply(new)
+    all_but_one = [len(records) for records in scene.log.partitions]
+    all_but_one[-1] -= 1
+    worker = scene.worker()
+    worker.project(scene.log, [100] * PARTITIONS if has_ended else all_but_one)
+
+    with psycopg.connect(scene.env.conninfo) as connection:
+        hidden = connection.execute(HIDE_CANCELLED, {"job_ids": [new.job_id]}).fetchall()
+    worker.project(scene.log, [100] * PARTITIONS)
+
+    assert hidden == ([] if has_ended else [(new.job_id,)])
+    assert_users(scene.env, model.users if has_ended else before)
 
 
 def test_of_two_delserts_that_end_together_the_later_one_counts(scene: Scene) -> None:

@@ -1,0 +1,49 @@
+"""Metrics of what writes the tables: processors, and builders that replay the log."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from schemas.config.metrics import BUCKETS_S
+
+RECORDS: Final = Counter("rollcall_projected_records", "Records of user-events applied.")
+ROWS: Final = Counter(
+    "rollcall_projected_rows", "Lines of jobs by what became of them.", ["outcome"]
+)
+JOBS: Final = Counter("rollcall_finished_jobs", "Jobs that have ended.", ["mode", "state"])
+JOB_SECONDS: Final = Histogram(
+    "rollcall_job_seconds", "From a job's acceptance to its end.", buckets=BUCKETS_S
+)
+DEAD_LETTERS: Final = Counter(
+    "rollcall_dead_letters", "Records that could not be applied, by reason.", ["code"]
+)
+BATCH_SECONDS: Final = Histogram(
+    "rollcall_batch_seconds",
+    "Of a batch: prepare (decode, decide, encode) and project (its transaction).",
+    ["stage"],
+    buckets=BUCKETS_S,
+)
+LOST_PARTITIONS: Final = Counter(
+    "rollcall_lost_partitions", "Partitions that had to be claimed again, after a failure."
+)
+LAG_RECORDS: Final = Gauge(
+    "rollcall_lag_records", "Records of a partition that are still to be applied.", ["partition"]
+)
+LAG_SECONDS: Final = Gauge(
+    "rollcall_lag_seconds",
+    "Age of the record of a partition that was applied last, 0 where none waits.",
+    ["partition"],
+)
+OUTBOX_WAITING: Final = Gauge(
+    "rollcall_outbox_waiting_records", "Records that are to be sent to Kafka next, 500 at most."
+)
+OUTBOX_SENT: Final = Counter("rollcall_outbox_sent_records", "Records sent to Kafka.")
+OUTBOX_FAILURES: Final = Counter(
+    "rollcall_outbox_failures", "Times that sending paused, to be tried again."
+)
+BUILDS: Final = Counter("rollcall_builds", "Instances built or failed.", ["purpose", "outcome"])
+BUILD_DONE: Final = Gauge(
+    "rollcall_build_done_ratio", "How far the build at work is in its step, 0 to 1."
+)
