@@ -31,6 +31,7 @@ class Upload:
     columns: tuple[str, ...] = ()
     """``Header=Field``."""
     unknown_columns: str | None = None
+    sheet: str | None = None
     preset: str | None = None
     opt_ins: str | None = None
     max_rejected: int | None = None
@@ -120,6 +121,7 @@ def options_of(upload: Upload) -> dict[str, str | list[str]]:
         "maxRejectedPercent": _number(upload.max_rejected_percent),
         "columns": list(upload.columns) or None,
         "unknownColumns": upload.unknown_columns,
+        "sheet": upload.sheet,
         "preset": upload.preset,
         "optIns": upload.opt_ins,
     }

@@ -6,7 +6,7 @@ import hashlib
 import secrets
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -26,6 +26,7 @@ from ingest_api.imports.metrics import ACCEPTED_LINES, REJECTED_LINES
 from ingest_api.parsing.file_format import AUTO
 from ingest_api.uploads.multipart import FormError, UploadForm
 from ingest_api.uploads.receiver import UploadReceiver
+from ingest_api.uploads.workbook_sink import WorkbookSink
 from schemas.events import NO_JOB, JobAccepted
 from schemas.rules.attributes import MAX_ATTRIBUTES, key_field
 from schemas.rules.fields import RULES_VERSION
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from ingest_api.uploads.multipart import FilePart
     from ingest_api.uploads.options import ImportOptions
     from ingest_api.uploads.receiver import ReceivedFile, UploadResources
+    from ingest_api.uploads.workbook_sink import UploadSink
     from ingest_api.web.roles import Account
     from schemas.rules.attributes import Attribute
 
@@ -78,18 +80,6 @@ class ReceivedForm:
 
     file: FilePart
     options: ImportOptions
-
-
-class UploadSink(Protocol):
-    """Takes the file of a form; ``begin`` is called again as more fields come."""
-
-    def begin(self, file: FilePart, options: ImportOptions) -> None:
-        """Take what is known of the file before its bytes, and what is said after them."""
-        ...
-
-    async def write(self, data: bytes) -> None:
-        """Take the file's next bytes."""
-        ...
 
 
 def job_id_of(account: str, key: str | None) -> int:
@@ -308,8 +298,19 @@ async def receive(request: ImportRequest, sink: UploadSink) -> ReceivedForm:
         InvalidRequestError: it is no form as the contract has it.
         RoleTooLowError: the account may not import so.
     """
-    form = UploadForm(request.boundary)
     form_options = FormOptions(request.options, request.find_preset)
+    with WorkbookSink(sink) as workbook_sink:
+        form, file = await _parse(request, form_options, workbook_sink)
+        options = await form_options.of(form.fields)
+        if not request.account.may(options.role_needed):
+            raise role_too_low(options.role_needed)
+        return ReceivedForm(*await workbook_sink.finish(file, options))
+
+
+async def _parse(
+    request: ImportRequest, form_options: FormOptions, sink: UploadSink
+) -> tuple[UploadForm, FilePart]:
+    form = UploadForm(request.boundary)
     try:
         async for data in request.body:
             pieces = form.feed(data)
@@ -318,13 +319,9 @@ async def receive(request: ImportRequest, sink: UploadSink) -> ReceivedForm:
                 sink.begin(form.file, await form_options.of(form.fields))
             for piece in pieces:
                 await sink.write(piece)
-        file = form.finish()
+        return form, form.finish()
     except FormError as error:
         raise invalid_file(Detail(error.code, str(error))) from None
-    options = await form_options.of(form.fields)
-    if not request.account.may(options.role_needed):
-        raise role_too_low(options.role_needed)
-    return ReceivedForm(file, options)
 
 
 def job_accepted(request: ImportRequest, form: ReceivedForm, received: ReceivedFile) -> JobAccepted:

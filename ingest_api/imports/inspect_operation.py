@@ -20,6 +20,7 @@ _OPTIONS: Final = frozenset(
         "dateOrder",
         "columns",
         "unknownColumns",
+        "sheet",
         "preset",
     }
 )

@@ -162,6 +162,14 @@ _UNKNOWN_COLUMNS: Final[dict[str, Any]] = {
         "name may have; columns that probably hold a field of every user are refused all the same."
     ),
 }
+_SHEET: Final[dict[str, Any]] = {
+    "type": "string",
+    "minLength": 1,
+    "description": (
+        "Of an Excel workbook: the name of the sheet, or its number, the first is 1; without it "
+        "the first that is not hidden."
+    ),
+}
 _PRESET: Final[dict[str, Any]] = {
     "type": "string",
     "description": (
@@ -193,7 +201,10 @@ _FORM: Final[dict[str, Any]] = {
                 "The CSV file; its first line names the columns, in any order and case. "
                 "Or a gzip or zstd file, by a name that ends in `.gz` or `.zst`, or by the part's "
                 "`Content-Encoding` (`gzip`, `zstd`) or `Content-Type` (`application/gzip`, "
-                "`application/zstd`).\n\n"
+                "`application/zstd`). Or an Excel workbook (`.xlsx`, up to 64 MB), where the "
+                "server is installed with it: its dates, numbers and booleans are taken as such, "
+                "faults are told by the sheet's rows, and what is kept of it is the sheet as CSV."
+                "\n\n"
                 f"{file_table()}"
             ),
         },
@@ -209,6 +220,7 @@ _FORM: Final[dict[str, Any]] = {
         "maxRejectedPercent": _MAX_REJECTED_PERCENT,
         "columns": _COLUMNS,
         "unknownColumns": _UNKNOWN_COLUMNS,
+        "sheet": _SHEET,
         "preset": _PRESET,
         "optIns": _OPT_INS,
     },
@@ -261,6 +273,7 @@ IMPORT: Final = Operation(
         _option("query", "maxRejectedPercent", _MAX_REJECTED_PERCENT, before="the form"),
         _option("query", "columns", _COLUMNS, before="the form"),
         _option("query", "unknownColumns", _UNKNOWN_COLUMNS, before="the form"),
+        _option("query", "sheet", _SHEET, before="the form"),
         _option("query", "preset", _PRESET, before="the form"),
         _option("query", "optIns", _OPT_INS, before="the form"),
     ),

@@ -30,6 +30,9 @@ _MOST_BOUNDARY_BYTES: Final = 70
 """RFC 2046, 5.1.1."""
 _PLAIN_ENCODINGS: Final = frozenset({"", "7bit", "8bit", "binary", "identity"})
 _PACKED_ENCODINGS: Final = {"base64": Base64, "quoted-printable": QuotedPrintable}
+WORKBOOK: Final = "xlsx"
+"""The compression of an Excel workbook, until a sheet of it has been made CSV."""
+_WORKBOOK_TYPE: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _FILE_CODINGS: Final = frozenset({"", "identity"}).union(
     *(packing.codings for packing in PACKINGS.values())
 )
@@ -301,10 +304,11 @@ class _Part:
         charset = options.get(b"charset")
         coding = self._header_with_options(b"content-encoding")[0]
         file_name = self._file_name or ""
+        is_workbook = media_type == _WORKBOOK_TYPE or file_name.lower().endswith(".xlsx")
         return FilePart(
             file_name=_without_nul(file_name),
             charset=charset.decode("latin-1").strip().lower() if charset else None,
-            compression=packing_of(file_name, media_type, coding),
+            compression=WORKBOOK if is_workbook else packing_of(file_name, media_type, coding),
         )
 
     def add_text(self, data: bytes) -> None:

@@ -79,6 +79,8 @@ class ImportOptions:
     maps_usual_names: bool = False
     """Columns that are not in ``columns`` hold what other programs mean by their names."""
     unknown_columns_name: str | None = None
+    sheet: str | None = None
+    """Of an Excel workbook: the name or number of the sheet."""
     opt_ins_name: str | None = None
     preset_name: str | None = None
     """Of the options that count where neither head nor form has one."""
@@ -176,6 +178,7 @@ def with_fields(options: ImportOptions, fields: Mapping[str, Sequence[str]]) -> 
         columns=_first(options.columns, in_form.columns),
         maps_usual_names=(in_form if options.columns is None else options).maps_usual_names,
         unknown_columns_name=options.unknown_columns_name or in_form.unknown_columns_name,
+        sheet=options.sheet or in_form.sheet,
         preset_name=options.preset_name or in_form.preset_name,
         opt_ins_name=options.opt_ins_name or in_form.opt_ins_name,
     )
@@ -196,6 +199,7 @@ def _options(values: Mapping[str, Sequence[str]]) -> ImportOptions:
         columns=columns_of(values.get("columns", ())),
         maps_usual_names=AUTO in values.get("columns", ()),
         unknown_columns_name=_value("unknownColumns", values.get("unknownColumns", ())),
+        sheet=_only("sheet", values.get("sheet", ())),
         preset_name=_only("preset", values.get("preset", ())),
         opt_ins_name=_value("optIns", values.get("optIns", ())),
     )

@@ -30,8 +30,8 @@ from schemas.rules.modes import REMOVING
 _NOT_ALL_LINES = 1
 _NOT_SURE = 1
 _INTERRUPTED = 130
-_PACKED = {b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst"}
-"""The first bytes of a packed file, and how its name ends."""
+_PACKED = {b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst", b"PK\x03\x04": ".xlsx"}
+"""The first bytes of a packed file or workbook, and how its name ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +57,7 @@ class _ImportOptions:
         "rollcall import mailchimp.csv --map auto --ignore-unknown   # see `rollcall inspect`",
         "rollcall import users.csv --map 'Contact=Email' --map 'Notes=ignore'",
         "rollcall import export.txt.gz --delimiter '|' --charset windows-1252",
+        "rollcall import users.xlsx --sheet Customers",
         "rollcall import kunden.csv --phone-region DE --date-order DMY",
         "rollcall import users.csv --max-rejected 0   # all or nothing",
         "rollcall import all.csv --mode delsert --max-delete-percent 5",
@@ -165,6 +166,11 @@ class _ImportOptions:
     help="Define custom attributes for them, of text; takes the role admin.",
 )
 @click.option(
+    "--sheet",
+    metavar="NAME",
+    help="Of an Excel workbook: the sheet, by name or number.  [default: the first]",
+)
+@click.option(
     "--preset",
     metavar="NAME",
     help="Options kept under this name count where none is given here; see `rollcall presets`.",
@@ -203,9 +209,9 @@ class _ImportOptions:
 def import_file(path: Path, *, url: str, **given: Any) -> None:
     """Upload the CSV file FILE (- for standard input), and follow its job to its end.
 
-    The first line names the columns, in any order and case. A file whose name ends in .gz
-    or .zst is sent as it is. A broken connection is no harm: the upload is sent again with the same
-    idempotency key, so that it becomes one job.
+    The first line names the columns, in any order and case. A file whose name ends in .gz,
+    .zst or .xlsx (an Excel workbook) is sent as it is. A broken connection is no harm: the upload
+    is sent again with the same idempotency key, so that it becomes one job.
     """
     own = {each.name: given.pop(each.name) for each in fields(_ImportOptions)}
     options = _ImportOptions(**own)

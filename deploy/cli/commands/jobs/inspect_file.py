@@ -25,6 +25,7 @@ _OPTIONS_OF_IMPORTS = {
     "date_order",
     "columns",
     "unknown_columns",
+    "sheet",
     "preset",
     "retry_for_s",
 }

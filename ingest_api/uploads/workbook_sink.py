@@ -1,0 +1,134 @@
+"""Takes the file of an upload, and hands an Excel workbook on as the CSV of one of its sheets.
+
+All that follows has the CSV alone: it is what is kept, so a pass needs no workbook.
+A workbook must be there whole before it can be read, so it is kept in an unnamed file until then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final, Protocol, Self
+
+from ingest_api.errors import Detail, invalid_file
+from ingest_api.uploads import workbook_to_csv
+from ingest_api.uploads.multipart import WORKBOOK
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+    from collections.abc import AsyncGenerator
+
+    from ingest_api.uploads.multipart import FilePart
+    from ingest_api.uploads.options import ImportOptions
+
+MOST_BYTES: Final = 64 << 20
+_PIECE_BYTES: Final = 1 << 18
+_PROGRAM: Final = str(Path(workbook_to_csv.__file__))
+
+
+class UploadSink(Protocol):
+    """Takes the file of a form; ``begin`` is called again as more fields come."""
+
+    def begin(self, file: FilePart, options: ImportOptions) -> None:
+        """Take what is known of the file before its bytes, and what is said after them."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Take the file's next bytes."""
+        ...
+
+
+class WorkbookSink:
+    """Hands files on to another sink, workbooks as CSV; a context manager."""
+
+    def __init__(self, sink: UploadSink) -> None:
+        self._sink = sink
+        self._workbook: IO[bytes] | None = None
+        self._size_bytes = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._workbook is not None:
+            self._workbook.close()
+
+    def begin(self, file: FilePart, options: ImportOptions) -> None:
+        """Hand on what is known of the file; keep a workbook until it is whole."""
+        if file.compression != WORKBOOK:
+            self._sink.begin(file, options)
+        elif self._workbook is None:
+            self._workbook = tempfile.TemporaryFile()  # noqa: SIM115 - closed on leaving
+
+    async def write(self, data: bytes) -> None:
+        """Take the file's next bytes.
+
+        Raises:
+            InvalidRequestError: it is a workbook that is too large.
+        """
+        if self._workbook is None:
+            await self._sink.write(data)
+            return
+        self._size_bytes += len(data)
+        if self._size_bytes > MOST_BYTES:
+            raise _too_large(f"is larger than {MOST_BYTES} bytes")
+        self._workbook.write(data)
+
+    async def finish(
+        self, file: FilePart, options: ImportOptions
+    ) -> tuple[FilePart, ImportOptions]:
+        """Hand on a workbook; return the file and the options that count from here on.
+
+        Raises:
+            InvalidRequestError: it can't be read, or has no such sheet.
+        """
+        if self._workbook is None:
+            return file, options
+        self._workbook.flush()
+        file = replace(file, compression="none", charset="utf-8")
+        options = replace(options, delimiter_name="COMMA")
+        async with _converting(self._workbook, options.sheet or "") as process:
+            assert process.stdout is not None, "it is a pipe"
+            self._sink.begin(file, options)
+            while piece := await process.stdout.read(_PIECE_BYTES):
+                await self._sink.write(piece)
+            await _check_ended(process)
+        return file, options
+
+
+@contextlib.asynccontextmanager
+async def _converting(workbook: IO[bytes], sheet: str) -> AsyncGenerator[Process]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-I", _PROGRAM, sheet.replace("\0", "")),
+        stdin=workbook,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+async def _check_ended(process: Process) -> None:
+    assert process.stderr is not None, "it is a pipe"
+    said = await process.stderr.read()
+    code = await process.wait()
+    if code == workbook_to_csv.EXIT_REFUSED:
+        told: dict[str, Any] = json.loads(said)
+        raise invalid_file(Detail(told["code"], told["message"], line=1))
+    if code:
+        memory = workbook_to_csv.MOST_MEMORY_BYTES >> 20
+        raise _too_large(f"needs more than a minute or {memory} MB to be read")
+
+
+def _too_large(why: str) -> Exception:
+    message = f"The workbook {why}: save the sheet as CSV and upload that."
+    return invalid_file(Detail("WORKBOOK_TOO_LARGE", message, line=1))

@@ -1,0 +1,134 @@
+"""A sheet of a workbook becomes the CSV that means the same, in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import zipfile
+from datetime import date, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ingest_api.errors import InvalidRequestError
+from ingest_api.uploads import workbook_sink
+from ingest_api.uploads.multipart import FilePart
+from ingest_api.uploads.options import ImportOptions
+from ingest_api.uploads.workbook_sink import WorkbookSink
+from tests.support.data.corpus.workbooks import workbook
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+pytest.importorskip("python_calamine")
+HEAD = ("Email", "First Name", "Points", "VIP", "Last Active Date")
+NOON = datetime(2024, 2, 29, 12, 30)  # noqa: DTZ001 - a workbook knows no zone
+
+
+class Kept:
+    """What a file is handed on as."""
+
+    def __init__(self) -> None:
+        self.begun: list[tuple[FilePart, ImportOptions]] = []
+        self.content = b""
+
+    def begin(self, file: FilePart, options: ImportOptions) -> None:
+        """Keep it."""
+        self.begun.append((file, options))
+
+    async def write(self, data: bytes) -> None:
+        """Keep it."""
+        self.content += data
+
+
+def handed_on(content: bytes, options: ImportOptions, compression: str = "xlsx") -> Kept:
+    """What becomes of a file, written in two pieces."""
+
+    async def write() -> Kept:
+        kept, file = Kept(), FilePart("users.xlsx", None, compression)
+        with WorkbookSink(kept) as sink:
+            for piece in (content[:100], content[100:]):
+                sink.begin(file, options)
+                await sink.write(piece)
+            found = await sink.finish(file, options)
+        assert found == kept.begun[-1]
+        return kept
+
+    return asyncio.run(write())
+
+
+def csv_of(content: bytes, sheet: str | None = None) -> str:
+    """The CSV of a workbook's sheet."""
+    kept = handed_on(content, ImportOptions(sheet=sheet, delimiter_name="auto"))
+    assert kept.begun[0][0] == FilePart("users.xlsx", "utf-8", "none")
+    assert kept.begun[0][1].delimiter_name == "COMMA"
+    return kept.content.decode()
+
+
+def code_of(content: bytes, sheet: str | None = None) -> str:
+    """The code by which a workbook is refused."""
+    with pytest.raises(InvalidRequestError) as refused:
+        csv_of(content, sheet)
+    (detail,) = refused.value.details
+    assert detail.message.endswith(".")
+    return detail.code
+
+
+def test_values_are_what_the_sheet_shows() -> None:
+    """Whole numbers without a point or an exponent, days as days, booleans as words."""
+    rows: list[Sequence[object]] = [
+        (*HEAD, None, None),
+        ("a@b.cd", "Zoë, 1st", 447700900123, True, date(2024, 2, 29)),
+        ("=1+1", 'say "hi"', 0.1, False, NOON),
+        ("x", "00123", 1e21, None, datetime(2024, 1, 2)),  # noqa: DTZ001 - as above
+        ("y", "two\nlines", -12.50, None, None, None, "beyond"),
+    ]
+    assert csv_of(workbook({"Users": rows})) == (
+        "Email,First Name,Points,VIP,Last Active Date\n"
+        'a@b.cd,"Zoë, 1st",447700900123,true,2024-02-29\n'
+        '=1+1,"say ""hi""",0.1,false,2024-02-29T12:30:00\n'
+        "x,00123,1000000000000000000000,,2024-01-02\n"
+        'y,"two\nlines",-12.5,,,,beyond\n'
+    )
+
+
+def test_lines_are_the_rows_of_the_sheet() -> None:
+    """Blank rows, before the header too, are there; blank columns before it are not."""
+    rows: list[Sequence[object]] = [(None, *HEAD), (), (None, "a@b.cd"), (None,) * 3, (None, "x")]
+    text = csv_of(workbook({"Users": rows}, first_row=4))
+    assert [at for at, line in enumerate(text.split("\n"), 1) if line] == [4, 6, 8]
+    assert text.lstrip("\n").startswith("Email,")
+
+
+@pytest.mark.parametrize(
+    ("sheet", "found"),
+    [(None, "one"), ("Two", "two"), ("two ", "two"), ("3", "two"), ("Hidden", "hidden")],
+)
+def test_a_sheet_is_chosen(sheet: str | None, found: str) -> None:
+    """By name or number; else the first that is shown."""
+    sheets = {name: [(name.lower(),)] for name in ("Hidden", "One", "Two")}
+    assert csv_of(workbook(sheets, hidden=["Hidden"]), sheet) == f"{found}\n"
+
+
+def test_what_is_no_workbook_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its code: damaged, another file, an unknown sheet, larger than may be, a zip bomb."""
+    good = workbook({"Users": [HEAD]})
+    assert code_of(good, "Nobody") == code_of(good, "2") == "SHEET_UNKNOWN"
+    assert code_of(b"Email\na@b.cd\n") == code_of(good[:-30]) == "WORKBOOK_DAMAGED"
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as made:
+        made.writestr("xl/workbook.xml", "<workbook/>")
+    assert code_of(archive.getvalue()) == "WORKBOOK_DAMAGED"
+    with zipfile.ZipFile(archive, "a", zipfile.ZIP_DEFLATED) as made:
+        for number in range(9):
+            made.writestr(f"xl/worksheets/sheet{number}.xml", bytes(128 << 20))
+    assert code_of(archive.getvalue()) == "WORKBOOK_TOO_LARGE"
+    monkeypatch.setattr(workbook_sink, "MOST_BYTES", 500)
+    assert code_of(good) == "WORKBOOK_TOO_LARGE"
+
+
+def test_other_files_are_handed_on_as_they_come() -> None:
+    """Nothing is known of them here."""
+    kept = handed_on(b"x" * 200, ImportOptions(sheet="Two"), "none")
+    assert kept.content == b"x" * 200
+    assert len(kept.begun) == 2
