@@ -22,7 +22,15 @@ from ingest_api.openapi.operation import (
 from ingest_api.openapi.response_types import JobErrors, JobNotes, JobStatus, JobStatuses
 from ingest_api.web.content_negotiation import CSV
 from schemas.events import JOB_MODES
-from schemas.log.job_states import JOB_STATES, REVERTED, REVERTING, UNDO_QUEUED, UPLOAD_ACCEPTED
+from schemas.log.job_states import (
+    CANCELLED,
+    CANCELLING,
+    JOB_STATES,
+    REVERTED,
+    REVERTING,
+    UNDO_QUEUED,
+    UPLOAD_ACCEPTED,
+)
 
 NO_ERROR_FILE: Final = (
     "There is no CSV of this job's errors, because its file was taken before headers were kept:"
@@ -59,7 +67,8 @@ JOB_STATUS: Final = _for_readers(
         "`Uploaded file has got errors` when some did not. "
         f"Of a job whose undo is queued it is `{UNDO_QUEUED}`, "
         f"of one that is being undone `{REVERTING}`, of one that was, `{REVERTED}`; "
-        "the counts are then those that the job had."
+        "the counts are then those that the job had. "
+        f"Of one that is being cancelled it is `{CANCELLING}`, of one that was, `{CANCELLED}`."
     ),
     parameters=(JOB_ID,),
     answers={200: answer("The status.", JobStatus), 400: UNKNOWN_JOB_ID},

@@ -94,6 +94,9 @@ def undo(job_id: str, *, dry_run: bool, is_sure: bool, as_json: bool, url: str) 
 
     What later jobs and other producers did is kept. Readers see the users as they are until all
     is ready, then the others. It can be taken back with `rollcall redo JOB_ID`.
+
+    The undo of a job that still runs is queued until it has ended; with --yes, because nobody can
+    be shown before what it will do.
     """
     with api(url) as client:
         _run(client, _UNDO, job_id, _Options(dry_run=dry_run, is_sure=is_sure, as_json=as_json))
