@@ -35,7 +35,7 @@ from processor.projection.staging import (
     STAGED_COLUMNS,
     PreparedRows,
 )
-from processor.projection.staging_table import copy_into, copy_statement
+from processor.projection.staging_table import copy_found, copy_into
 from processor.projection.write_outcomes import WriteOutcome
 from processor.projection.write_refusals import refused_row, write_refusal
 from processor.runtime.metrics import DEAD_LETTERS, ROWS
@@ -188,15 +188,9 @@ class Transaction:
         ]
         if inputs:
             copy_into(self._cursor, table, REJECTION_COLUMNS, inputs)
+        copy_found(self._cursor, table, REJECTION_COLUMNS, self._found)
         notes = sql.Identifier(self._projection.schema, "note")
-        for place, columns, found in (
-            (table, REJECTION_COLUMNS, self._found),
-            (notes, NOTE_COLUMNS, self._notes),
-        ):
-            if found:
-                with self._cursor.copy(copy_statement(place, columns, "text")) as copy:
-                    for each in found:
-                        copy.write_row(each.as_row())
+        copy_found(self._cursor, notes, NOTE_COLUMNS, self._notes)
 
     def write_counts(self) -> None:
         """Write by how much leaves have grown, what sources have sent, and outcomes by line."""
@@ -242,11 +236,11 @@ class Transaction:
     def _seal(self, step: Sealed, partition: int) -> None:
         """Note that a job is whole, and how many users are not in the audience that it made."""
         if step.replaces_users:
-            self._jobs.counts(
-                step.seal.job_id, partition
-            ).deleted += self._projection.generations.count_removed(
-                self._cursor, self.generation_of[partition], partition
+            generation = self.generation_of[partition]
+            removed = self._projection.generations.count_removed(
+                self._cursor, generation, partition
             )
+            self._jobs.counts(step.seal.job_id, partition).deleted += removed
         self._jobs.seal(self._cursor, step, partition)
 
     def _define(self, step: Defined, partition: int) -> None:
