@@ -288,6 +288,20 @@ class AttributeDefined:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AttributeChanged:
+    """How a custom attribute is shown, and whether files may have a column of it.
+
+    Of several with one name the last counts.
+    """
+
+    name: str
+    label: str | None
+    is_retired: bool
+    changed_at: datetime
+    changed_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PresetDefined:
     """Options of uploads under a name; without options the name is free again.
 
@@ -336,6 +350,7 @@ Event = (
     | UndoQueued
     | JobStatus
     | AttributeDefined
+    | AttributeChanged
     | PresetDefined
     | LogConfigured
     | LogMove

@@ -39,9 +39,11 @@ class UserWriteParts:
             reconciliation_key=shared.reconciliation_key,
             timeout_s=settings.write_timeout_s,
         )
+        self._job_log = job_log
         self.attributes = AttributeDefinitions(
             database,
             self._log,
+            job_log.ledger,
             reconciliation_key=shared.reconciliation_key,
             timeout_s=settings.write_timeout_s,
         )
@@ -52,7 +54,7 @@ class UserWriteParts:
         """Add all routes of these parts."""
         add_user_write_routes(api, self._writes)
         add_history_route(api, self.history)
-        add_attribute_routes(api, self.attributes)
+        add_attribute_routes(api, self.attributes, self._job_log)
 
     async def run(self) -> None:
         """Follow the outcomes of writes until cancelled."""

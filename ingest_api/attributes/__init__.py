@@ -1,4 +1,4 @@
-"""Custom attributes of users: define one, list them all.
+"""Custom attributes of users: define one, list them all, change how one is shown or retire it.
 
 Owns the routes under `…/attributes` and the order in which a definition reaches the partitions.
 Promises that every partition knows one definition of a name.

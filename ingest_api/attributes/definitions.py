@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, LiteralString
 
@@ -43,6 +43,7 @@ from schemas.rules.fields import KEY_FIELD
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ingest_api.event_log.ledger import JobLedger
     from ingest_api.event_log.user_events import UserLog
     from ingest_api.postgres.pool import Connection, Database
     from schemas.rules.attributes import Attribute
@@ -101,8 +102,15 @@ class AttributeDefinitions:
     """Defines and lists custom attributes, for one API process."""
 
     def __init__(
-        self, database: Database, log: UserLog, *, reconciliation_key: str, timeout_s: float
+        self,
+        database: Database,
+        log: UserLog,
+        ledger: JobLedger,
+        *,
+        reconciliation_key: str,
+        timeout_s: float,
     ) -> None:
+        self._ledger = ledger
         self._database = database
         self._log = log
         self._reconciliation_key = reconciliation_key
@@ -125,12 +133,18 @@ class AttributeDefinitions:
         return await self._database.select_projected(self._SELECT)
 
     async def usable(self) -> tuple[Attribute, ...]:
-        """Return the same as rules know them.
+        """Return the attributes that files may have columns of, with their other names.
 
         Raises:
             StoreUnavailableError: Postgres doesn't answer within some seconds.
         """
-        return await select_attributes(self._database)
+        changes = self._ledger.attribute_changes
+        defined = await select_attributes(self._database)
+        return tuple(
+            replace(each, label=changes[each.name].label) if each.name in changes else each
+            for each in defined
+            if each.name not in changes or not changes[each.name].is_retired
+        )
 
     async def define_text(self, name: str, *, account: str) -> None:
         """Define an attribute of text without an index, as :meth:`define` does."""

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
+from ingest_api.attributes.changes import UNKNOWN_ATTRIBUTE, AttributeChange
 from ingest_api.attributes.definitions import AttributeBody
 from ingest_api.openapi.operation import (
     JSON,
     RETRY_AFTER,
     Operation,
     answer,
+    path_parameter,
     refused,
     refused_detail,
 )
@@ -22,6 +24,8 @@ from schemas.events import AttributeType
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from schemas.events import AttributeChanged
 
 
 class AttributeAdded(msgspec.Struct, frozen=True, rename="camel"):
@@ -40,6 +44,10 @@ class AttributeShown(msgspec.Struct, frozen=True, rename="camel"):
     is_indexed: Annotated[bool, Meta(description="Whether users can be filtered by it fast.")]
     defined_date: ContractDate
     defined_by: Annotated[str, Meta(description="The account that defined it.")]
+    label: Annotated[
+        str | None, Meta(description="Another name, by which it is shown; null where none is set.")
+    ]
+    is_retired: Annotated[bool, Meta(description="Whether no file may have a column of it.")]
 
 
 class AttributesShown(msgspec.Struct, frozen=True, rename="camel"):
@@ -49,8 +57,8 @@ class AttributesShown(msgspec.Struct, frozen=True, rename="camel"):
     attributes: list[AttributeShown]
 
 
-def attribute_shown(row: Mapping[str, Any]) -> AttributeShown:
-    """Return the answer that a row of the table of attributes is."""
+def attribute_shown(row: Mapping[str, Any], changed: AttributeChanged | None) -> AttributeShown:
+    """Return the answer that a row of the table of attributes is, with its last change."""
     return AttributeShown(
         name=row["name"],
         type=row["type"],
@@ -58,6 +66,8 @@ def attribute_shown(row: Mapping[str, Any]) -> AttributeShown:
         is_indexed=row["is_indexed"],
         defined_date=date_text(row["defined_at"]),
         defined_by=row["defined_by"],
+        label=changed and changed.label,
+        is_retired=changed is not None and changed.is_retired,
     )
 
 
@@ -91,6 +101,33 @@ DEFINE_ATTRIBUTE: Final = Operation(
         503: refused(
             "It is not known to be defined yet: send the same again.",
             "Not every partition knows the attribute yet: send the same request again",
+            headers=RETRY_AFTER,
+        ),
+    },
+)
+CHANGE_ATTRIBUTE: Final = Operation(
+    summary="Change how a custom attribute is shown, or retire it",
+    tag="Attributes",
+    role="admin",
+    description=(
+        "Its definition and its values stay. "
+        "A retired attribute is no column of a file any more, and of no export that doesn't name "
+        "it; its values are still shown and found, and can be changed one by one."
+    ),
+    parameters=(path_parameter("name", "Of the attribute.", example="tier"),),
+    body={JSON: AttributeChange},
+    answers={
+        200: answer("The attribute as it is now.", AttributeShown),
+        400: refused(
+            "The attribute can't be so.",
+            refused_detail(
+                "Invalid attribute", "NAME_TAKEN", "label", "Headers cannot tell it: Email."
+            ),
+        ),
+        404: refused("There is no such attribute.", UNKNOWN_ATTRIBUTE),
+        503: refused(
+            "It is not known to be changed: send the same again.",
+            "It is not known whether the attribute is changed: send the same request again",
             headers=RETRY_AFTER,
         ),
     },

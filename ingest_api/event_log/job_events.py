@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from ingest_api.event_log.ledger import Decision
     from schemas.clients.event_schemas import EventSchemas
     from schemas.clients.topic_follower import LoggedEvent
-    from schemas.events import JobAccepted, PresetDefined
+    from schemas.events import AttributeChanged, JobAccepted, PresetDefined
     from schemas.log.reverts import ChangeEvent, RevertDecision
     from schemas.log.topics import Topic
 
@@ -120,7 +120,7 @@ class JobLog:
             decision = self.ledger.reverts.decision(event.job_id, event.attempt)
         return decision or "unknown"
 
-    async def define(self, event: PresetDefined) -> None:
+    async def settle(self, event: AttributeChanged | PresetDefined) -> None:
         """Append the event, and wait until it has been read.
 
         Raises:
@@ -154,7 +154,9 @@ class JobLog:
             voided = JobVoided(job_id=event.job_id, attempt=event.attempt)
             return await self._append(voided, str(event.job_id))
 
-    async def _append(self, event: _Attempt | JobVoided | PresetDefined, key: str) -> int:
+    async def _append(
+        self, event: _Attempt | JobVoided | AttributeChanged | PresetDefined, key: str
+    ) -> int:
         return await self._appender.append(
             Record(
                 topic=self._topic,

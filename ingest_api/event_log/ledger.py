@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, Literal
 
-from schemas.events import NO_JOB, JobAccepted, JobVoided, PresetDefined
+from schemas.events import NO_JOB, AttributeChanged, JobAccepted, JobVoided, PresetDefined
 from schemas.log.moves import LogMoves
 from schemas.log.reverts import Reverts
 from schemas.log.storable import violation
@@ -60,6 +60,8 @@ class JobLedger:
         self.moves = LogMoves()
         self.presets: dict[str, PresetDefined] = {}
         """Those that there are, by name."""
+        self.attribute_changes: dict[str, AttributeChanged] = {}
+        """The last of each attribute, by its name."""
 
     @property
     def jobs(self) -> Sequence[LedgerJob]:
@@ -93,8 +95,8 @@ class JobLedger:
         self.next_offset = offset + 1
         counts = self.moves.apply(event) and violation(event) is None
         self.reverts.apply(offset, event)
-        if isinstance(event, PresetDefined) and counts:
-            self._define(event)
+        if counts:
+            self._note_settings(event)
         if not isinstance(event, (JobAccepted, JobVoided)):
             return
         attempt = (event.job_id, event.attempt)
@@ -107,11 +109,16 @@ class JobLedger:
         else:
             self._decisions[attempt] = self._accept(offset, event)
 
-    def _define(self, event: PresetDefined) -> None:
-        if event.options is None:
-            self.presets.pop(event.name, None)
-        else:
-            self.presets[event.name] = event
+    def _note_settings(self, event: Event) -> None:
+        match event:
+            case AttributeChanged():
+                self.attribute_changes[event.name] = event
+            case PresetDefined(options=None):
+                self.presets.pop(event.name, None)
+            case PresetDefined():
+                self.presets[event.name] = event
+            case _:
+                pass
 
     def _accept(self, offset: int, event: JobAccepted) -> Decision:
         first = self._by_id.get(event.job_id)

@@ -21,7 +21,7 @@ from ingest_api.postgres.row_stream import RowPieces
 from schemas.read_model.copy_csv import copied_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from ingest_api.export.columns import Column
     from ingest_api.formats.tables import Format
@@ -60,6 +60,8 @@ class Export:
     users: UserFilter
     columns: Sequence[str] | None
     format: Format
+    retired: Collection[str] = ()
+    """Attributes that are no columns unless they are named."""
 
 
 def exported_users(reader: BlockingReader, export: Export, reconciliation_key: str) -> RowPieces:
@@ -71,7 +73,11 @@ def exported_users(reader: BlockingReader, export: Export, reconciliation_key: s
     reader.select(_SETTINGS)
     defined = reader.select(_SELECT_ATTRIBUTES)
     types = {row["name"]: row["type"] for row in defined}
-    columns = chosen_columns(attribute_columns(types), export.columns)
+    columns = [
+        column
+        for column in chosen_columns(attribute_columns(types), export.columns)
+        if export.columns or column.name not in export.retired
+    ]
     condition = export.users.condition(reconciliation_key) or "true"
     parameters = {**export.users.parameters(types, reconciliation_key), **name_parameters(types)}
     leaves = reader.select(_SELECT_LEAVES)

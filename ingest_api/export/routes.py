@@ -44,7 +44,9 @@ def add_export_route(
         account = account_of(request).name
         query = query_values(request)
         users = await filter_of(request, job_log)
-        export = Export(users, _columns(query), requested_format(request))
+        changes = job_log.ledger.attribute_changes
+        retired = {name for name, change in changes.items() if change.is_retired}
+        export = Export(users, _columns(query), requested_format(request), retired)
         work = partial(exported_users, export=export, reconciliation_key=reconciliation_key)
 
         async def open_stream(schema: str) -> RowStream:

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from ingest_api.uploads.receiver import ReceivedFile, UploadResources
     from ingest_api.uploads.workbook_sink import UploadSink
     from ingest_api.web.roles import Account
+    from schemas.events import ColumnMapping
     from schemas.rules.attributes import Attribute
 
 _OUTCOME_UNKNOWN: Final = (
@@ -196,6 +197,18 @@ def check_key(reconciliation_key: str, attributes: Sequence[Attribute]) -> None:
         raise invalid_file(Detail("KEY_ATTRIBUTE_UNDEFINED", message, column=reconciliation_key))
 
 
+def _said_again(accepted: JobAccepted, options: ImportOptions) -> tuple[ColumnMapping, ...]:
+    """Return the job's columns where they may follow from what is said of them now.
+
+    What their names said when the file was taken isn't said again.
+    """
+    said = {*(options.columns or ())}
+    left = {*accepted.columns} - said
+    names = {each.name for each in accepted.attributes}
+    is_found = options.maps_usual_names or all(each.field in names for each in left)
+    return accepted.columns if said <= {*accepted.columns} and is_found else tuple(sorted(said))
+
+
 def _checked(event: JobAccepted) -> JobAccepted:
     """Return the event, unless it is of a delsert without anybody in it."""
     if event.mode == "delsert" and event.rejected_lines == event.lines:
@@ -269,7 +282,7 @@ class _RepeatedUpload:
             fills=options.fills,
             phone_region=options.phone_region,
             date_order=options.date_order,
-            columns=accepted.columns if options.finds_columns else options.columns or (),
+            columns=_said_again(accepted, options),
             unknown_columns=options.unknown_columns,
             opt_ins=options.opt_ins,
         )

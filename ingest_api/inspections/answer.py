@@ -153,6 +153,7 @@ def _columns(found: Inspection, header: Header) -> Iterator[ColumnShown]:
     said = {plain_header(each.header) for each in found.file_format.columns}
     usual = {plain_header(each.header) for each in header.columns} - said
     new = {each.name for each in header.new_attributes}
+    labels = {plain_header(each.header) for each in found.file_format.labels}
     free = [field for field in FIELDS if field not in header.fields]
     unknown = [
         name
@@ -165,6 +166,7 @@ def _columns(found: Inspection, header: Header) -> Iterator[ColumnShown]:
         whys: list[tuple[_Why, bool]] = [
             ("columns", plain in said),
             ("new attribute", field is not None and field.json_name in new),
+            ("name", plain in labels),
             ("usual name", plain in usual),
             ("name", field is not None),
             ("error file", plain in _ADDED),

@@ -48,6 +48,8 @@ class PeekedFile:
                 head = zlib.decompressobj(_GZIP_WINDOW).decompress(head, HEAD_BYTES)
             except zlib.error:
                 return None
+        elif compression != "none":
+            return None
         if marked_charset(head)[0] or b"\0" in head or _is(head, "utf-8"):
             return None
         found = (name for name, usual in _CANDIDATES if _fits(head, name, usual))

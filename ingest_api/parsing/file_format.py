@@ -37,6 +37,7 @@ class FileFormat:
     is the reconciliation key among them.
     ``columns`` says what columns hold, before their names do; ``unknown_columns``, refuse, ignore
     or attribute, what becomes of those that neither says anything of.
+    ``labels`` are other names of attributes, by which columns may be called.
     ``maps_usual_names``: columns called as other programs do hold what those mean.
     """
 
@@ -51,6 +52,7 @@ class FileFormat:
     columns: tuple[ColumnMapping, ...] = ()
     unknown_columns: str = "refuse"
     maps_usual_names: bool = False
+    labels: tuple[ColumnMapping, ...] = ()
 
     @property
     def value_rules(self) -> ValueRules:

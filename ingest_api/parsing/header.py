@@ -87,7 +87,8 @@ def header_and_fault(
     """
     names = tuple(name.strip() for name in cells_of(raw, delimiter))
     known = _known_columns(file_format)
-    found: dict[str, Field] = {}
+    found = _labelled(names, known, file_format)
+    known |= {plain_header(name): field for name, field in found.items()}
     if file_format.maps_usual_names:
         found |= usual_fields(*_unknown_and_free(names, known))
         known |= {plain_header(name): field for name, field in found.items()}
@@ -118,6 +119,15 @@ def header_and_fault(
         ),
     )
     return header, fault
+
+
+def _labelled(names: Sequence[str], known: _Known, file_format: FileFormat) -> dict[str, Field]:
+    """Return the attributes whose other names these columns have."""
+    labels = {
+        plain_header(each.header): known.get(plain_name(each.field)) for each in file_format.labels
+    }
+    unknown, _ = _unknown_and_free(names, known)
+    return {name: field for name in unknown if (field := labels.get(plain_header(name)))}
 
 
 def _mappings(found: Mapping[str, Field]) -> Iterator[ColumnMapping]:

@@ -107,7 +107,7 @@ class Presets:
             name=name, options=options, defined_at=datetime.now(UTC), defined_by=account
         )
         try:
-            await self._job_log.define(event)
+            await self._job_log.settle(event)
         except LogUnavailableError:
             raise UnavailableError(_NOT_KNOWN) from None
         return event

@@ -109,11 +109,6 @@ class ImportOptions:
         return self.opt_ins_name or _DEFAULTS["optIns"]
 
     @property
-    def finds_columns(self) -> bool:
-        """True where what columns hold also follows from their names, once the file is there."""
-        return self.maps_usual_names or self.unknown_columns == "attribute"
-
-    @property
     def mode(self) -> JobMode:
         """Return the mode: ``insert`` unless another is set."""
         return cast("JobMode", self.mode_name or _DEFAULTS["importType"])
@@ -200,7 +195,7 @@ def _options(values: Mapping[str, Sequence[str]]) -> ImportOptions:
         maps_usual_names=AUTO in values.get("columns", ()),
         unknown_columns_name=_value("unknownColumns", values.get("unknownColumns", ())),
         sheet=_only("sheet", values.get("sheet", ())),
-        preset_name=_only("preset", values.get("preset", ())),
+        preset_name=_name("preset", values.get("preset", ())),
         opt_ins_name=_value("optIns", values.get("optIns", ())),
     )
 
@@ -228,6 +223,13 @@ def _region(name: str, values: Sequence[str]) -> str | None:
     value = _only(name, values)
     if value is not None and value not in PHONE_REGIONS:
         raise invalid_option(name, f"{name} is a country by its two letters of ISO 3166, as GB.")
+    return value
+
+
+def _name(name: str, values: Sequence[str]) -> str | None:
+    value = _only(name, values)
+    if value == "":
+        raise invalid_option(name, f"{name} is a name, not an empty text.")
     return value
 
 

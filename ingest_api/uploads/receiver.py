@@ -34,7 +34,7 @@ from ingest_api.uploads.options import ImportOptions
 from ingest_api.uploads.pipe import FilePipe
 from ingest_api.validation.key_hashes import KeyHashes
 from ingest_api.validation.validate import survey
-from schemas.events import AttributeColumn
+from schemas.events import AttributeColumn, ColumnMapping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -234,6 +234,7 @@ def upload_format(
         columns=options.columns or (),
         unknown_columns=options.unknown_columns,
         maps_usual_names=options.maps_usual_names,
+        labels=tuple(ColumnMapping(each.label, each.name) for each in attributes if each.label),
     )
 
 

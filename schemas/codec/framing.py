@@ -50,6 +50,7 @@ EVENT_TYPES: tuple[type[events.Event], ...] = (
     events.UndoQueued,
     events.JobStatus,
     events.AttributeDefined,
+    events.AttributeChanged,
     events.PresetDefined,
     events.LogConfigured,
     events.LogMove,

@@ -53,12 +53,13 @@ _KINDS: Final[dict[AttributeType, tuple[Kind, int]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """A custom attribute as it was defined."""
+    """A custom attribute as it was defined; ``label`` is another name of its columns."""
 
     name: str
     type: AttributeType
     is_reconciliation_key: bool = False
     is_indexed: bool = False
+    label: str | None = None
 
     @property
     def field(self) -> Field:

@@ -71,6 +71,7 @@ RULES: dict[str, str | None] = {
     f"GET {BASE}/admin/projections/*": "admin",
     f"GET {BASE}/admin/attributes": "reader",
     f"POST {BASE}/admin/attributes": "admin",
+    f"PUT {BASE}/admin/attributes/*": "admin",
 }
 """By method and path, ``*`` for a parameter: the lowest role, or None where anybody may.
 

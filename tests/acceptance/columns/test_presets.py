@@ -52,7 +52,7 @@ def test_an_upload_takes_what_it_leaves_out_from_its_preset(rig: Rig) -> None:
 
     (job,) = accepted_jobs(rig.env.settings)
     assert (job.phone_region, job.delimiter, len(job.columns)) == ("DE", ";", 5)
-    rig.restart_publisher()
+    rig.api.kill()
     rig.restart_api()
     assert rig.client.http.get(PRESETS).json()["presets"][0]["options"] == {
         "columns": ["Foo=Email"]
@@ -82,6 +82,7 @@ def test_what_no_preset_may_hold_is_refused(rig_of_module: Rig) -> None:
     assert unknown.status_code == 400
     assert "do you mean history?" in unknown.json()["details"][0]["message"]
     assert rig.client.http.get(f"{PRESETS}/history").json()["name"] == "history"
+    assert sent(rig, export("excel"), preset="").status_code == 400
 
 
 def test_commands_keep_and_use_presets(rig_of_module: Rig, tmp_path: Path) -> None:

@@ -162,6 +162,7 @@ FOUND: list[tuple[str, str, dict[str, Any]]] = [
     ("GET", f"{API}/admin/projections", {}),
     ("GET", f"{API}/admin/projections/{{number}}", {}),
     ("GET", f"{API}/admin/attributes", {}),
+    ("PUT", f"{API}/admin/attributes/{{name}}", {"body": {"label": "Body"}}),
     ("GET", f"{API}/admin/accounts/{{name}}", {}),
     ("PUT", f"{API}/admin/accounts/{{name}}", {"body": {"role": "reader"}}),
     ("POST", f"{API}/admin/accounts/{{name}}/delete", {}),
@@ -190,6 +191,7 @@ def there(rig_of_module: Rig) -> dict[str, str]:
     # Rebuilds that were asked for before stand in the way of an undo until they are built.
     rig_of_module.services.builder()
     made("/admin/attributes", name="shoe size", type="number")
+    made("/admin/attributes", name="somebody", type="string")
     status = rig_of_module.run((HEADER + LINES).encode())
     assert (status["inserted"], status["rejected"]) == (1, 1)
     user = http.get(f"{API}/audience", params={"email": "ada@there.example"}).json()

@@ -32,6 +32,7 @@ _KEPT = {
     "max_rejected_percent",
     "columns",
     "unknown_columns",
+    "sheet",
 }
 _HINT = "`rollcall presets set NAME --map auto` keeps one."
 

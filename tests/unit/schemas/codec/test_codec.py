@@ -122,6 +122,14 @@ defined = st.builds(
     defined_by=text,
 )
 configured = st.builds(events.LogConfigured, reconciliation_key=text, configured_at=moment)
+changed = st.builds(
+    events.AttributeChanged,
+    name=text,
+    label=st.none() | text,
+    is_retired=st.booleans(),
+    changed_at=moment,
+    changed_by=text,
+)
 presets = st.builds(
     events.PresetDefined,
     name=text,
@@ -225,6 +233,7 @@ events_by_name: dict[str, st.SearchStrategy[Any]] = {
     "AttributeDefined": defined,
     "LogConfigured": configured,
     "PresetDefined": presets,
+    "AttributeChanged": changed,
 }
 
 
