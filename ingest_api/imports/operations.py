@@ -172,6 +172,7 @@ _SHEET: Final[dict[str, Any]] = {
 }
 _PRESET: Final[dict[str, Any]] = {
     "type": "string",
+    "minLength": 1,
     "description": (
         "The name of a preset: options that count where the request leaves them out. "
         "Send it in the query or before the file."

@@ -194,7 +194,7 @@ def _options(values: Mapping[str, Sequence[str]]) -> ImportOptions:
         columns=columns_of(values.get("columns", ())),
         maps_usual_names=AUTO in values.get("columns", ()),
         unknown_columns_name=_value("unknownColumns", values.get("unknownColumns", ())),
-        sheet=_only("sheet", values.get("sheet", ())),
+        sheet=_name("sheet", values.get("sheet", ())),
         preset_name=_name("preset", values.get("preset", ())),
         opt_ins_name=_value("optIns", values.get("optIns", ())),
     )

@@ -63,6 +63,8 @@ def test_the_mode_is_in_the_query_or_in_a_field() -> None:
         ("overwrite", ["never"]),
         ("overwrite", ["Tier=blank"]),
         ("overwrite", ["blank", "blank"]),
+        ("preset", [" "]),
+        ("sheet", [""]),
         ("phoneRegion", ["gb"]),
         ("phoneRegion", ["XX"]),
         ("phoneRegion", ["GB", "GB"]),
