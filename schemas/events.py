@@ -109,6 +109,7 @@ class JobOpened:
 
     ``fills`` is the bit set of the fields that its rows only fill where the user has none, see
     :mod:`schemas.rules.overwrite`.
+    ``keeps_opt_outs``: its rows never opt in who has opted out.
     """
 
     job_id: int
@@ -120,6 +121,7 @@ class JobOpened:
     accepted_at: datetime
     accepted_by: str
     fills: int = 0
+    keeps_opt_outs: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,6 +188,7 @@ class JobAccepted:
     columns: tuple[ColumnMapping, ...] = ()
     unknown_columns: str = "refuse"
     fills: int = 0
+    opt_ins: str = "apply"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,6 +215,7 @@ class JobReverted:
     unchanged: int
     rejected: int
     deleted: int = 0
+    notes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,7 +252,8 @@ class UndoQueued:
 class JobStatus:
     """A full snapshot of a job; the higher ``version`` is the later.
 
-    ``deleted``: how many users it removed from the audience.
+    ``deleted``: how many users it removed from the audience; ``notes``: how many cells of its
+    lines were not taken as they stood.
     """
 
     job_id: int
@@ -261,6 +266,7 @@ class JobStatus:
     unchanged: int
     rejected: int
     deleted: int = 0
+    notes: int = 0
     file_name: str | None
     sha256: str
     accepted_at: datetime

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from deploy.api_client.client import ApiClient, ApiError, path_of
 from deploy.api_client.retry import RetryPolicy, is_passing, with_retries
-from schemas.log.job_states import COUNTS, ENDED_STATES
+from schemas.log.job_states import COUNTS_AND_NOTES, ENDED_STATES
 
 _POLL_S = 0.2
 _UNREACHABLE_S = 60.0
@@ -19,7 +19,8 @@ _UNREACHABLE_S = 60.0
 class JobCounts:
     """A job's progress: the outcomes add up to `total` once it has ended.
 
-    `deleted` counts the users that it removed; lines only where each deletes one.
+    `deleted` counts the users that it removed; lines only where each deletes one.  `notes` counts
+    cells that were not taken as they stood.
     """
 
     state: str
@@ -29,11 +30,12 @@ class JobCounts:
     unchanged: int
     rejected: int
     deleted: int = 0
+    notes: int = 0
 
     @classmethod
     def of(cls, status: Mapping[str, Any]) -> Self:
         """Return the counts in a job's status."""
-        numbers = (int(status.get(name) or 0) for name in ("total", *COUNTS))
+        numbers = (int(status.get(name) or 0) for name in ("total", *COUNTS_AND_NOTES))
         return cls(str(status["state"]), *numbers)
 
     @property

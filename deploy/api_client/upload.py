@@ -33,6 +33,7 @@ class Upload:
     unknown_columns: str | None = None
     sheet: str | None = None
     preset: str | None = None
+    opt_ins: str | None = None
     max_rejected: int | None = None
     max_rejected_percent: float | None = None
 
@@ -122,6 +123,7 @@ def options_of(upload: Upload) -> dict[str, str | list[str]]:
         "unknownColumns": upload.unknown_columns,
         "sheet": upload.sheet,
         "preset": upload.preset,
+        "optIns": upload.opt_ins,
     }
     return {name: value for name, value in given.items() if value is not None}
 

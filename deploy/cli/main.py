@@ -28,6 +28,7 @@ _COMMANDS = {
     "status": (".jobs.jobs:status", "Show one job, or follow it to its end."),
     "jobs": (".jobs.jobs:jobs", "Show jobs, the newest first."),
     "errors": (".jobs.jobs:errors", "Show the rejected lines of a job, or save them."),
+    "notes": (".jobs.jobs:notes", "Show the cells of a job that were not taken as they stood."),
     "results": (".jobs.results:results", "Save what became of each line of a job."),
     "proof": (".jobs.proof:proof", "Prove one job against the log."),
     "undo": (".jobs.undo:undo", "Undo a job, after showing what that would do."),

@@ -13,6 +13,7 @@ _ADVICE: Final = (
     (r"maxDeletePercent", "--max-delete-percent"),
     (r"blankCells", "--blank-cells"),
     (r"importType", "--mode"),
+    (r"optIns=apply", "--opt-ins apply"),
 )
 
 

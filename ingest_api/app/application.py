@@ -36,7 +36,7 @@ from ingest_api.export.routes import add_export_route, add_person_route, add_res
 from ingest_api.imports.accept_upload import UploadAcceptance
 from ingest_api.imports.operations import PRESET_OPTIONS
 from ingest_api.imports.routes import BoundedUploads, add_import_routes
-from ingest_api.jobs.error_routes import add_error_route
+from ingest_api.jobs.error_routes import add_error_routes
 from ingest_api.jobs.errors import ErrorReader
 from ingest_api.jobs.status_routes import add_job_routes
 from ingest_api.jobs.status_watch import JobWatch
@@ -216,7 +216,7 @@ def _add_routes_of_jobs(api: Blueprint, parts: Parts) -> None:
     add_proof_route(api, parts.job_log, parts.job_proofs)
     own_undo = OwnUndo(parts.database, parts.job_log)
     add_undo_routes(api, parts.job_log, parts.undo, parts.undo_previews, own_undo=own_undo)
-    add_error_route(api, parts.job_log, parts.error_reader)
+    add_error_routes(api, parts.job_log, parts.error_reader, parts.database)
     add_result_route(api, parts.job_results, parts.row_streams, parts.job_log)
 
 

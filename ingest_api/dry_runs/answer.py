@@ -13,7 +13,14 @@ from ingest_api.jobs.faults import line_faults
 from ingest_api.openapi.response_types import FaultCount, LineFault
 from ingest_api.openapi.user_answers import shown_fields
 from ingest_api.parsing.file_format import delimiter_name
-from schemas.rules.fields import DUPLICATE_IN_FILE, KEY_EXISTS, UNKNOWN_KEY, UNKNOWN_USER_INCOMPLETE
+from schemas.rules.fields import (
+    DUPLICATE_IN_FILE,
+    KEY_EXISTS,
+    OPT_OUT_KEPT,
+    SUBSCRIPTIONS,
+    UNKNOWN_KEY,
+    UNKNOWN_USER_INCOMPLETE,
+)
 from schemas.rules.rejections import incomplete_user, key_conflict, unknown_key
 
 if TYPE_CHECKING:
@@ -106,6 +113,7 @@ class DryRunAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     ``pending_jobs`` were accepted before and are not finished yet: what they will
     do is not seen.
+    ``noted_by`` counts cells that would not be taken as they stand, as a job's notes.
     ``refused_for`` are the default limits that the upload itself would be refused for.
     ``new_attributes`` would be defined.
     """
@@ -126,6 +134,7 @@ class DryRunAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     samples: Samples
     rejected_by: list[FaultCount]
     notes: list[str]
+    noted_by: list[FaultCount]
     new_attributes: list[str] = []
 
 
@@ -155,6 +164,11 @@ def answer_of(
         samples=_samples(compared, lines),
         rejected_by=_fault_counts(compared, lines),
         notes=_notes(lines),
+        noted_by=[
+            FaultCount(code=OPT_OUT_KEPT.code, column=field.header, count=count)
+            for field in SUBSCRIPTIONS
+            if (count := compared.held_back.get(field.name, 0))
+        ],
     )
 
 

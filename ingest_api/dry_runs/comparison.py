@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, LiteralString
 import numpy as np
 from psycopg import errors, sql
 
-from ingest_api.dry_runs import statements
+from ingest_api.dry_runs import opt_outs, statements
 from ingest_api.errors import NoAudienceError
 from ingest_api.validation.key_hashes import MOST_HASHES
 from schemas.read_model.copy_binary import COPY_HEADER, COPY_TRAILER
@@ -73,6 +73,7 @@ class ComparisonResult:
     with ``line``, ``raw``, the line's values, and those of its user ``before_`` and
     ``after_`` it.
     ``deleted`` are the first users that would go, by id.
+    ``held_back`` counts the lines that would not opt in their users, by subscription.
     """
 
     lines: dict[str, int]
@@ -80,6 +81,7 @@ class ComparisonResult:
     removal: Removal
     deleted: list[Row]
     pending_jobs: int
+    held_back: dict[str, int]
 
 
 class DryRunComparison:
@@ -121,6 +123,7 @@ class DryRunComparison:
         jobs: Sequence[LedgerJob],
         *,
         fills: int = 0,
+        keeps_opt_outs: bool = False,
     ) -> ComparisonResult:
         """Return the outcomes that a job of this mode gives; ``jobs`` are all accepted ones.
 
@@ -129,7 +132,11 @@ class DryRunComparison:
         await self._begin()
         await self._run(statements.MAKE_TABLES)
         await self._copy("compared_line", statements.LINE_COLUMNS, lines)
-        await self._find_outcomes(mode, fills)
+        await self._run(statements.FIND_REPEATED)
+        (repeated,) = await self._select(statements.HAS_REPEATED)
+        if keeps_opt_outs:
+            await self._run(opt_outs.hold_back(mode, fills, has_repeated=repeated["is_so"]))
+        await self._find_outcomes(mode, fills, has_repeated=repeated["is_so"])
         counted = await self._select(statements.SELECT_OUTCOMES, {"samples": statements.SAMPLES})
         counts = {row["outcome"]: row["lines"] for row in counted}
         removal, deleted = await self._deleted(mode, counts)
@@ -139,6 +146,7 @@ class DryRunComparison:
             removal=removal,
             deleted=deleted,
             pending_jobs=await count_pending(self._select, jobs),
+            held_back=await self._held_back(mode) if keeps_opt_outs else {},
         )
 
     async def _begin(self) -> None:
@@ -162,13 +170,15 @@ class DryRunComparison:
                 await copy.write(piece)
             await copy.write(COPY_TRAILER)
 
-    async def _find_outcomes(self, mode: JobMode, fills: int) -> None:
-        await self._run(statements.FIND_REPEATED)
+    async def _find_outcomes(self, mode: JobMode, fills: int, *, has_repeated: bool) -> None:
         await self._run(statements.join_outcomes(mode, fills))
-        (repeated,) = await self._select(statements.HAS_REPEATED)
-        if statements.traces(mode) and repeated["is_so"]:
+        if statements.traces(mode) and has_repeated:
             await self._run(statements.trace_repeated())
             await self._run(statements.traced_outcomes(mode, fills))
+
+    async def _held_back(self, mode: JobMode) -> dict[str, int]:
+        (counted,) = await self._select(opt_outs.count_held_back(mode))
+        return counted
 
     async def _samples(
         self, mode: JobMode, fills: int, places: Sequence[Row]

@@ -117,7 +117,8 @@ class DryRuns:
         jobs = await self._jobs()
         if not asked_for.are_none:
             await self._wait_projected(jobs)
-        compared, lines = await self._compare(accepted, jobs)
+        keeps_opt_outs = accepted.opt_ins == "keep"
+        compared, lines = await self._compare(accepted, jobs, keeps_opt_outs=keeps_opt_outs)
         asked_for.check_rejected(accepted.lines, rejected_lines(compared, lines))
         asked_for.check_removed(compared.removal)
         return answer_of(compared, lines, limits)
@@ -143,11 +144,17 @@ class DryRuns:
         limits.check_removed(compared.removal)
 
     async def _compare(
-        self, accepted: JobAccepted, jobs: Sequence[LedgerJob]
+        self, accepted: JobAccepted, jobs: Sequence[LedgerJob], *, keeps_opt_outs: bool = False
     ) -> tuple[ComparisonResult, ComparedLines]:
         lines = ComparedLines(accepted, line_columns)
         async with self._comparing(lines) as (comparison, inputs):
-            compared = await comparison.compare(accepted.mode, inputs, jobs, fills=accepted.fills)
+            compared = await comparison.compare(
+                accepted.mode,
+                inputs,
+                jobs,
+                fills=accepted.fills,
+                keeps_opt_outs=keeps_opt_outs,
+            )
             return compared, lines
 
     async def _jobs(self) -> Sequence[LedgerJob]:

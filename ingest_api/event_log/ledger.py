@@ -141,6 +141,7 @@ _CONTENT: Final = attrgetter(
     "phone_region",
     "date_order",
     "fills",
+    "opt_ins",
 )
 
 

@@ -24,7 +24,7 @@ from schemas.log.passes import is_misattributed
 from schemas.log.storable import violation
 from schemas.read_model.tables import API_SOURCE, REPEAT_OFFSETS
 from schemas.rules.attributes import attribute_field, is_canonical
-from schemas.rules.fields import FIELDS
+from schemas.rules.fields import FIELDS, SUBSCRIPTIONS
 from schemas.rules.overwrite import ATTRIBUTES_BIT
 from schemas.rules.producer_rows import (
     event_violation,
@@ -48,11 +48,15 @@ JobOffset = Callable[[int], int | None]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An event that made or changed the user; ``changes`` by field: the values before and after."""
+    """An event that made or changed the user; ``changes`` by field: the values before and after.
+
+    ``kept``: the fields that it would have set to true, and that the user had opted out of.
+    """
 
     offset: int
     row: UserRow
     changes: dict[str, tuple[Any, Any]]
+    kept: tuple[str, ...] = ()
 
 
 def _overwrites(_job_id: int) -> int:
@@ -66,12 +70,16 @@ class Rules:
     ``fills_of`` returns the fields that a job's rows only fill.
     ``types`` are those of attributes, by ``attributes.<name>``; ``key_field`` is the
     reconciliation key's; ``reverted`` are jobs whose rows count for nothing.
+    ``keeps_opt_outs`` says of a job whether its rows never opt in who has opted out, and
+    ``kept_of_new`` of such a row that makes a user, what (bits) had been opted out of before.
     """
 
     types: Mapping[str, AttributeType]
     key_field: Field | None
     reverted: AbstractSet[int] = frozenset()
     fills_of: Callable[[int], int] = _overwrites
+    keeps_opt_outs: Callable[[int], bool] = lambda _job_id: False
+    kept_of_new: Callable[[UserRow], int] = lambda _row: 0
 
     @classmethod
     def of(
@@ -159,12 +167,16 @@ class UserFold:
         if self._is_repeat(offset, event) or self._is_left_out(event):
             return None
         after = self._after(event)
-        if after is None or after == self.values:
+        if after is None:
+            return None
+        kept = self._kept(event)
+        after |= dict.fromkeys(kept, False)
+        if after == self.values:
             return None
         before, self.values = self.values, after
         names = [name for name in (*after, *before) if before.get(name) != after.get(name)]
         changes = {name: (before.get(name), after.get(name)) for name in dict.fromkeys(names)}
-        return Entry(offset, event, changes)
+        return Entry(offset, event, changes, kept)
 
     def _is_repeat(self, offset: int, row: UserRow) -> bool:
         if row.job_id is not None:
@@ -179,6 +191,22 @@ class UserFold:
 
     def _is_left_out(self, row: UserRow) -> bool:
         return row.job_id in self._rules.reverted or self._rules.is_dead_letter(row)
+
+    def _kept(self, row: UserRow) -> tuple[str, ...]:
+        """Return the subscriptions that the row would set to true, and that are opted out of."""
+        if row.job_id is None or not self._rules.keeps_opt_outs(row.job_id):
+            return ()
+        fills = self._rules.fills_of(row.job_id)
+        if not self.values:
+            flags = self._rules.kept_of_new(row)
+            return tuple(field.name for field in SUBSCRIPTIONS if flags & field.bit)
+        return tuple(
+            field.name
+            for field in SUBSCRIPTIONS
+            if getattr(row, field.name)
+            and self.values[field.name] is False
+            and not fills & field.bit
+        )
 
     def _after(self, row: UserRow) -> dict[str, Any] | None:
         """Return the values as the row leaves them, or None where it may change nothing."""

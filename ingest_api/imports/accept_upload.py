@@ -25,7 +25,6 @@ from ingest_api.imports.form_options import FormOptions
 from ingest_api.imports.metrics import ACCEPTED_LINES, REJECTED_LINES
 from ingest_api.parsing.file_format import AUTO
 from ingest_api.uploads.multipart import FormError, UploadForm
-from ingest_api.uploads.options import ROLE_NEEDED
 from ingest_api.uploads.receiver import UploadReceiver
 from ingest_api.uploads.workbook_sink import WorkbookSink
 from schemas.events import NO_JOB, JobAccepted
@@ -285,6 +284,7 @@ class _RepeatedUpload:
             date_order=options.date_order,
             columns=_said_again(accepted, options),
             unknown_columns=options.unknown_columns,
+            opt_ins=options.opt_ins,
         )
         if not is_same_content(accepted, again):
             raise _conflict()
@@ -315,9 +315,8 @@ async def receive(request: ImportRequest, sink: UploadSink) -> ReceivedForm:
     with WorkbookSink(sink) as workbook_sink:
         form, file = await _parse(request, form_options, workbook_sink)
         options = await form_options.of(form.fields)
-        needed = "importer" if options.is_dry_run else ROLE_NEEDED[options.mode]
-        if not request.account.may(needed):
-            raise role_too_low(needed)
+        if not request.account.may(options.role_needed):
+            raise role_too_low(options.role_needed)
         return ReceivedForm(*await workbook_sink.finish(file, options))
 
 
@@ -367,4 +366,5 @@ def job_accepted(request: ImportRequest, form: ReceivedForm, received: ReceivedF
         date_order=options.date_order,
         columns=survey.header.columns,
         unknown_columns=received.file_format.unknown_columns,
+        opt_ins=options.opt_ins,
     )

@@ -178,6 +178,17 @@ _PRESET: Final[dict[str, Any]] = {
         "Send it in the query or before the file."
     ),
 }
+_OPT_INS: Final[dict[str, Any]] = {
+    "type": "string",
+    "enum": ["keep", "apply"],
+    "default": "keep",
+    "description": (
+        "`keep`: what a person has opted out of stays false, whatever the file says, also where "
+        "the user was deleted since and comes again; each such cell is a note of the job. "
+        "`apply`: the file is the consent, and all is set as it says (role `admin`, but for a dry "
+        "run)."
+    ),
+}
 _FORM: Final[dict[str, Any]] = {
     "type": "object",
     "required": ["uploadFile"],
@@ -212,12 +223,14 @@ _FORM: Final[dict[str, Any]] = {
         "unknownColumns": _UNKNOWN_COLUMNS,
         "sheet": _SHEET,
         "preset": _PRESET,
+        "optIns": _OPT_INS,
     },
 }
 PRESET_OPTIONS: Final = frozenset(_FORM["properties"]) - {
     "uploadFile",
     "importType",
     "dryRun",
+    "optIns",
     "preset",
 }
 """What a preset may hold: how a file is read, not what it does to the audience."""
@@ -263,6 +276,7 @@ IMPORT: Final = Operation(
         _option("query", "unknownColumns", _UNKNOWN_COLUMNS, before="the form"),
         _option("query", "sheet", _SHEET, before="the form"),
         _option("query", "preset", _PRESET, before="the form"),
+        _option("query", "optIns", _OPT_INS, before="the form"),
     ),
     body={"multipart/form-data": _FORM},
     invalid_message=INVALID_FILE,

@@ -1,4 +1,4 @@
-"""The route of a job's rejected lines: a page as JSON, all of them as CSV."""
+"""The routes of a job's rejected lines, a page as JSON or all of them as CSV, and of its notes."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from ingest_api.jobs.error_csv import ErrorFile, disposition
 from ingest_api.jobs.job_parameter import job_named
-from ingest_api.jobs.operations import JOB_ERRORS, NO_ERROR_FILE, UNLISTED
+from ingest_api.jobs.notes import select_notes
+from ingest_api.jobs.operations import JOB_ERRORS, JOB_NOTES, NO_ERROR_FILE, UNLISTED
 from ingest_api.openapi.described import Answered, described
 from ingest_api.openapi.operation import JSON
 from ingest_api.web.content_negotiation import CSV, preferred
-from ingest_api.web.paging import keyed_page_of
+from ingest_api.web.paging import keyed_page_of, page_of
 from ingest_api.web.parameters import header_values
 from ingest_api.web.refused import Refused
 from ingest_api.web.streaming import send_stream
@@ -24,11 +25,15 @@ if TYPE_CHECKING:
     from ingest_api.event_log.job_events import JobLog
     from ingest_api.event_log.ledger import LedgerJob
     from ingest_api.jobs.errors import ErrorReader
+    from ingest_api.openapi.response_types import JobNotes
+    from ingest_api.postgres.pool import Database
     from ingest_api.web.dates import Row
 
 
-def add_error_route(api: Blueprint, job_log: JobLog, errors: ErrorReader) -> None:
-    """Add the route below ``/batchinfo/errors``."""
+def add_error_routes(
+    api: Blueprint, job_log: JobLog, errors: ErrorReader, database: Database
+) -> None:
+    """Add the routes below ``/batchinfo/errors`` and ``/batchinfo/notes``."""
 
     @api.get("/batchinfo/errors/<job_id:str>")
     @described(JOB_ERRORS)
@@ -40,7 +45,14 @@ def add_error_route(api: Blueprint, job_log: JobLog, errors: ErrorReader) -> Non
             return None
         return Answered(await errors.select_page(job, page), {"Vary": "Accept"})
 
-    _ = job_errors
+    @api.get("/batchinfo/notes/<job_id:str>")
+    @described(JOB_NOTES)
+    async def job_notes(request: Request[Any, Any], job_id: str) -> JobNotes:
+        page = page_of(request)
+        job = await job_named(request, job_log, job_id)
+        return await select_notes(database, job.accepted.job_id, page)
+
+    _ = job_errors, job_notes
 
 
 def _wants_file(request: Request[Any, Any], job: LedgerJob) -> bool:

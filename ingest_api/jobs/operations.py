@@ -19,7 +19,7 @@ from ingest_api.openapi.operation import (
     query_parameter,
     refused,
 )
-from ingest_api.openapi.response_types import JobErrors, JobStatus, JobStatuses
+from ingest_api.openapi.response_types import JobErrors, JobNotes, JobStatus, JobStatuses
 from ingest_api.web.content_negotiation import CSV
 from schemas.events import JOB_MODES
 from schemas.log.job_states import (
@@ -150,4 +150,15 @@ JOB_ERRORS: Final = _for_readers(
             NO_ERROR_FILE,
         ),
     },
+)
+JOB_NOTES: Final = _for_readers(
+    summary="Notes of a job",
+    description=(
+        "Cells that were not taken as they stood, though their lines count, in the order of the "
+        "file. `OPT_OUT_KEPT`: the line would have opted in a person who has opted out, and does "
+        "not; without a value it would have done so for a new user. "
+        "Of a job that is undone there are none."
+    ),
+    parameters=(JOB_ID, *page_parameters()),
+    answers={200: answer("A page of notes.", JobNotes), 400: UNKNOWN_JOB_ID},
 )

@@ -98,11 +98,12 @@ class JobReader:
     SELECT job_id,
            CASE WHEN job_id IN (SELECT job_id FROM left_out) THEN 'REVERTED' ELSE state END
                AS state,
-           lines, inserted, updated, unchanged, rejected, deleted, started_at, finished_at, version
+           lines, inserted, updated, unchanged, rejected, deleted, notes,
+           started_at, finished_at, version
     FROM public.jobs
     WHERE job_id = ANY(%(job_ids)s)
     UNION ALL
-    SELECT job_id, 'REVERTED', 0, 0, 0, 0, 0, 0, NULL, NULL, 0
+    SELECT job_id, 'REVERTED', 0, 0, 0, 0, 0, 0, 0, NULL, NULL, 0
     FROM left_out
     WHERE job_id = ANY(%(job_ids)s) AND job_id NOT IN (SELECT job_id FROM public.job_states)
     """

@@ -13,7 +13,7 @@ from ingest_api.parsing.file_format import delimiter_name
 from ingest_api.web.dates import date_text, optional_date_text
 from schemas.events import JobCancelled, JobReverted, UndoQueued
 from schemas.log.job_states import (
-    COUNTS,
+    COUNTS_AND_NOTES,
     ENDED_STATES,
     RUNNING_STATES,
     UNDO_QUEUED,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     _LeftOut = Revert | UndoQueued | None
 
-_NONE: Final = dict.fromkeys(COUNTS, 0)
+_NONE: Final = dict.fromkeys(COUNTS_AND_NOTES, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class JobView:
 
     What only the log says, that the job is reverted or restored, changes no version.
     ``counts`` are those of lines (``inserted``, ``updated``, ``unchanged``, ``rejected``) and
-    of users ``deleted``; those that it had where it is reverted.
+    of users ``deleted``, and of ``notes``; those that it had where it is reverted.
     """
 
     at: datetime
@@ -149,10 +149,10 @@ def _state(opened: Row | None, reverted: _LeftOut) -> JobState:
 def _counts(state: JobState, opened: Row | None, reverted: _LeftOut) -> Mapping[str, int]:
     """Return its counts; a job that is left out has no rows to count, so the log says them."""
     if state == "REVERTED":
-        return {name: getattr(reverted, name) for name in COUNTS}
+        return {name: getattr(reverted, name) for name in COUNTS_AND_NOTES}
     if state == "CANCELLED":
         return _NONE
-    return {name: opened[name] for name in COUNTS} if opened else _NONE
+    return {name: opened[name] for name in COUNTS_AND_NOTES} if opened else _NONE
 
 
 def job_status(view: JobView, rejected_by: list[FaultCount] | UnsetType = UNSET) -> JobStatus:

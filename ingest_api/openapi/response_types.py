@@ -92,6 +92,13 @@ class JobStatus(_Answer, frozen=True):
             " in its file, which is no line's outcome; of a `delete` those whose keys are."
         ),
     ]
+    notes: Annotated[
+        Count,
+        Meta(
+            description="Cells of its lines that were not taken as they stood, such as an opt-in of"
+            " a person who has opted out."
+        ),
+    ]
     rows_per_second: Annotated[float, Meta(ge=0)] | None
     started_date: ContractDate | None
     finished_date: ContractDate | None
@@ -172,6 +179,22 @@ class JobErrors(_Answer, frozen=True):
         ]
         | msgspec.UnsetType
     ) = msgspec.UNSET
+
+
+class JobNote(_Answer, frozen=True):
+    """A cell that was not taken as it stood, though its line counts."""
+
+    line: Annotated[int, Meta(ge=1, description="Physical line of the file; the header is 1.")]
+    column: str
+    code: str
+    reason: str
+
+
+class JobNotes(_Answer, frozen=True):
+    """A page of a job's notes, in the order of the file."""
+
+    total: Annotated[Count, Meta(description="How many there are in all.")]
+    notes: list[JobNote]
 
 
 _Digest = Annotated[str, Meta(pattern="^[0-9a-f]{8}$")]
@@ -304,6 +327,13 @@ class EntryShown(_Answer, frozen=True):
     changes: Annotated[
         dict[str, ChangeShown],
         Meta(description="By the field's name; an attribute's is `attributes.<name>`."),
+    ]
+    opt_outs_kept: Annotated[
+        list[str],
+        Meta(
+            description="Fields that it would have set to true, and that the person had opted out"
+            " of."
+        ),
     ]
 
 

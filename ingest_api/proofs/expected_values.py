@@ -2,6 +2,7 @@
 
 Of a user that the row made every column is its own; of one that it changed, the
 fields that it sets and the columns that every change writes.
+What a row has not opted in, because of an opt-out that it met, is expected to be false.
 Custom attributes are compared by their text: in events it is canonical.
 """
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     Flags = npt.NDArray[np.bool_]
 
 pc: Any = pyarrow.compute
-_TRUE: Final = hashes(pa.array([True]))[0]
+_FALSE, _TRUE = hashes(pa.array([False, True]))
 _NOT_SET: Final = np.uint64(1)
 _SEED: Final = np.uint64(0x9E3779B97F4A7C15)
 
@@ -69,19 +70,21 @@ def expected_and_found(
     is_same = stored_columns["key"].equals(events.column("key"))
     found["key"] = expected["key"] if is_same else hashes(stored_columns["key"])
     found["created_at"] = np.where(is_new, found["created_at"], _NOT_SET)
+    kept = np.asarray(stored_columns["kept"])
     present = np.asarray(pc.cast(events.column("present"), pa.int64()))
     for field in FIELDS:
-        values = hashes(events.column(field.name))
+        values = set_by_event = hashes(events.column(field.name))
         is_set = is_new | ((present & field.bit & ~fills) != 0)
         if field.is_never_cleared:
             is_set &= is_new | (values != NULL)
         if field.kind == "boolean":
             values = np.where(values == NULL, _TRUE, values)
+            values = np.where(kept & field.bit, _FALSE, values)
         expected[field.name] = np.where(is_set, values, _NOT_SET)
         is_same = stored_columns[field.name].equals(
             events.column(field.name)
         )  # mostly, and cheaply told
-        stored = values if is_same else hashes(stored_columns[field.name])
+        stored = set_by_event if is_same else hashes(stored_columns[field.name])
         found[field.name] = np.where(is_set, stored, _NOT_SET)
     expected["attributes"], found["attributes"] = _attributes(
         events, stored_columns["attributes"], is_new, fills

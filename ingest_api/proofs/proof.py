@@ -22,6 +22,7 @@ from schemas.clients.errors import RecordsGoneError
 from schemas.codec.registry_protocol import RegistryUnreachableError
 from schemas.log.job_states import COUNTS, ENDED_STATES, line_outcomes
 from schemas.read_model.copy_csv import copied_columns
+from schemas.rules.fields import OPT_OUT_KEPT, SUBSCRIPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -106,11 +107,18 @@ class JobProofs:
         return _answer(job, state, proofs, findings)
 
     _COPY_SURVIVING_USERS: Final = """
-    COPY (SELECT COALESCE(modified_position, id) AS position, id, key,
+    COPY (SELECT COALESCE(modified_position, id) AS position, id, key, COALESCE(kept, 0) AS kept,
                  first_name, last_name, email, mobile_number, country, state, last_active_date,
                  sms_subscription, email_subscription, voice_subscription, attributes,
                  created_at, modified_at, record_number
           FROM public.user_leaf_rows
+          LEFT JOIN (SELECT record_number, bit_or(bit) AS kept
+                     FROM public.notes
+                     JOIN unnest(%(columns)s::text[], %(bits)s::integer[])
+                          AS subscription ("column", bit) USING ("column")
+                     WHERE job_id = %(job_id)s AND code = %(code)s
+                     GROUP BY record_number) AS noted
+                USING (record_number)
           WHERE generation = %(generation)s AND partition = %(partition)s AND job_id = %(job_id)s
           ORDER BY position)
     TO STDOUT (FORMAT csv)
@@ -128,6 +136,9 @@ class JobProofs:
             "generation": state.generation,
             "partition": part.partition,
             "job_id": state.accepted.job_id,
+            "columns": [field.header for field in SUBSCRIPTIONS],
+            "bits": [field.bit for field in SUBSCRIPTIONS],
+            "code": OPT_OUT_KEPT.code,
         }
         survivors = SurvivingUsers(
             copied_columns(reads.copy(self._COPY_SURVIVING_USERS, parameters), SURVIVING_USER_TYPES)

@@ -16,13 +16,15 @@ SURVIVING_USER_TYPES: Final[dict[str, pa.DataType]] = {
     "position": pa.int64(),
     "id": pa.int64(),
     "key": pa.string(),
+    "kept": pa.int64(),
     **FIELD_TYPES,
     "attributes": pa.string(),
     "created_at": TIME,
     "modified_at": TIME,
     "record_number": pa.int64(),
 }
-"""Columns; ``position`` is the log position of the event that set the user last."""
+"""Columns; ``position`` is the log position of the event that set the user last, ``kept`` has the
+bits of the opt-outs that it met, as in ``UserRow.present``."""
 
 
 class SurvivingUsers:

@@ -122,6 +122,7 @@ def _opened(job: LedgerJob) -> bytes:
             accepted_at=accepted.accepted_at,
             accepted_by=accepted.accepted_by,
             fills=accepted.fills,
+            keeps_opt_outs=accepted.opt_ins == "keep",
         )
     )
 

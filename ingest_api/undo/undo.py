@@ -32,7 +32,7 @@ from ingest_api.errors import (
 )
 from ingest_api.event_log.user_events import NOTHING_KEPT
 from schemas.events import JobCancelled, JobRestored, JobReverted, UndoQueued
-from schemas.log.job_states import CANCELLED_STATES, COUNTS
+from schemas.log.job_states import CANCELLED_STATES, COUNTS_AND_NOTES
 from schemas.read_model.tables import HIDE_CANCELLED
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ class Undo:
             return view.counts
         changes = self._job_log.ledger.reverts.changes_of(view.accepted.job_id)
         last = next(event for event in reversed(changes) if isinstance(event, JobReverted))
-        return {name: getattr(last, name) for name in COUNTS}
+        return {name: getattr(last, name) for name in COUNTS_AND_NOTES}
 
     async def _catch_up(self) -> None:
         """Read the log up to its end, so that what other instances accepted is known."""

@@ -32,6 +32,7 @@ _DEFAULTS: Final = {
     "blankCells": "keep",
     "dateOrder": "MDY",
     "unknownColumns": "refuse",
+    "optIns": "keep",
 }
 _ALLOWED: Final[dict[str, Sequence[str]]] = {
     "DELIMITER": (*DELIMITERS, AUTO),
@@ -40,6 +41,7 @@ _ALLOWED: Final[dict[str, Sequence[str]]] = {
     "dryRun": ("true", "false"),
     "dateOrder": DATE_ORDERS,
     "unknownColumns": ("refuse", "ignore", "attribute"),
+    "optIns": ("keep", "apply"),
 }
 _COUNT: Final = re.compile(r"[0-9]{1,12}")
 _PERCENT: Final = re.compile(r"[0-9]{1,3}(\.[0-9]{1,6})?")
@@ -79,6 +81,7 @@ class ImportOptions:
     unknown_columns_name: str | None = None
     sheet: str | None = None
     """Of an Excel workbook: the name or number of the sheet."""
+    opt_ins_name: str | None = None
     preset_name: str | None = None
     """Of the options that count where neither head nor form has one."""
 
@@ -101,6 +104,11 @@ class ImportOptions:
         return self.unknown_columns_name or _DEFAULTS["unknownColumns"]
 
     @property
+    def opt_ins(self) -> str:
+        """Return ``keep`` or ``apply``: whether the file may opt in who has opted out."""
+        return self.opt_ins_name or _DEFAULTS["optIns"]
+
+    @property
     def mode(self) -> JobMode:
         """Return the mode: ``insert`` unless another is set."""
         return cast("JobMode", self.mode_name or _DEFAULTS["importType"])
@@ -119,6 +127,13 @@ class ImportOptions:
     def date_order(self) -> DateOrder:
         """Return the order of day, month and year in the file's dates."""
         return cast("DateOrder", self.date_order_name or _DEFAULTS["dateOrder"])
+
+    @property
+    def role_needed(self) -> Role:
+        """Return the lowest role that may do what the upload does; a dry run does nothing."""
+        if self.is_dry_run:
+            return "importer"
+        return "admin" if self.opt_ins == "apply" else ROLE_NEEDED[self.mode]
 
     @property
     def is_dry_run(self) -> bool:
@@ -160,6 +175,7 @@ def with_fields(options: ImportOptions, fields: Mapping[str, Sequence[str]]) -> 
         unknown_columns_name=options.unknown_columns_name or in_form.unknown_columns_name,
         sheet=options.sheet or in_form.sheet,
         preset_name=options.preset_name or in_form.preset_name,
+        opt_ins_name=options.opt_ins_name or in_form.opt_ins_name,
     )
 
 
@@ -180,6 +196,7 @@ def _options(values: Mapping[str, Sequence[str]]) -> ImportOptions:
         unknown_columns_name=_value("unknownColumns", values.get("unknownColumns", ())),
         sheet=_name("sheet", values.get("sheet", ())),
         preset_name=_name("preset", values.get("preset", ())),
+        opt_ins_name=_value("optIns", values.get("optIns", ())),
     )
 
 

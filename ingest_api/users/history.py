@@ -8,7 +8,9 @@ the two, in one partition, under its key.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from ingest_api.errors import ReadTimeoutError, UnavailableError, UnknownUserError
@@ -20,6 +22,7 @@ from ingest_api.openapi.user_answers import FIELD_NAMES, shown_value
 from ingest_api.web.dates import date_text
 from schemas.codec.registry_protocol import RegistryUnreachableError
 from schemas.log.positions import place_of
+from schemas.rules.fields import OPT_OUT_KEPT, SUBSCRIPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
     from ingest_api.event_log.ledger import LedgerJob
     from ingest_api.kafka.log_reader import LogReader
     from ingest_api.postgres.pool import Database
-    from schemas.events import AttributeType, Event
+    from schemas.events import AttributeType, Event, UserRow
 
 _THREADS: Final = 2
 _MOST_WAITING: Final = 16
@@ -81,9 +84,14 @@ class UserHistory:
             raise UnknownUserError
         defined = await self._database.select_projected(self._SELECT_TYPES)
         types = {row["name"]: row["type"] for row in defined}
-        rules = Rules.of(self._reconciliation_key, types, rows[0]["reverted"] or ())
-        rules = replace(rules, fills_of=self._fills_of)
         await self._job_log.catch_up()  # every job that has changed the user is known then
+        loop = asyncio.get_running_loop()
+        rules = replace(
+            Rules.of(self._reconciliation_key, types, rows[0]["reverted"] or ()),
+            fills_of=self._fills_of,
+            keeps_opt_outs=self._keeps_opt_outs,
+            kept_of_new=partial(self._kept_of_new, loop),
+        )
         log_range = _log_range(user_id, rows[0]["modified_position"])
         end = start + page_size
         total, page = await self._in_thread(
@@ -95,6 +103,30 @@ class UserHistory:
             total=total,
             history=[_entry_view(entry, user_id, job, rules.types) for entry in page],
         )
+
+    def _kept_of_new(self, loop: asyncio.AbstractEventLoop, row: UserRow) -> int:
+        """Return what such a row has not set to true; called in a thread of its own."""
+        return asyncio.run_coroutine_threadsafe(self._select_kept(row), loop).result(_TIMEOUT_S)
+
+    _SELECT_KEPT: Final = """
+    SELECT "column" FROM public.notes
+    WHERE job_id = %(job_id)s AND record_number = %(record_number)s AND code = %(code)s
+    """
+
+    async def _select_kept(self, row: UserRow) -> int:
+        """Return the bits of what a job's row, which made a user, has not set to true."""
+        parameters = {
+            "job_id": row.job_id,
+            "record_number": row.record_number,
+            "code": OPT_OUT_KEPT.code,
+        }
+        rows = await self._database.select_projected(self._SELECT_KEPT, parameters)
+        columns = {row["column"] for row in rows}
+        return sum(field.bit for field in SUBSCRIPTIONS if field.header in columns)
+
+    def _keeps_opt_outs(self, job_id: int) -> bool:
+        job = self._job_log.ledger.job(job_id)
+        return job is not None and job.accepted.opt_ins == "keep"
 
     def _fills_of(self, job_id: int) -> int:
         job = self._job_log.ledger.job(job_id)
@@ -175,6 +207,7 @@ def _entry_view(
         partition=partition,
         offset=entry.offset,
         source=row.source,
+        opt_outs_kept=[FIELD_NAMES[name] for name in entry.kept],
         changes={
             FIELD_NAMES.get(name, name): ChangeShown(
                 before=shown_value(before, types.get(name)),

@@ -63,7 +63,7 @@ _ROWS: Final[Mapping[str, tuple[tuple[str, ...], LiteralString]]] = {
         ("partition",),
         """
         SELECT partition, next_offset, sealed_job_id, open_job_id, open_mode, open_fills,
-               next_sequence, digest,
+               next_sequence, digest, keeps_opt_outs, has_opt_outs,
                COALESCE(generation.job_id, 0) AS audience
         FROM {schema}.projection_offset JOIN {schema}.generation USING (generation)
         """,
@@ -79,8 +79,8 @@ _ROWS: Final[Mapping[str, tuple[tuple[str, ...], LiteralString]]] = {
     "job_partition": (
         ("job_id", "partition"),
         """
-        SELECT job_id, partition, inserted, updated, unchanged, rejected, deleted, opened_offset,
-               opened_at, sealed_offset, sealed_at, rows, digest
+        SELECT job_id, partition, inserted, updated, unchanged, rejected, deleted, notes,
+               opened_offset, opened_at, sealed_offset, sealed_at, rows, digest
         FROM {schema}.job_partition
         """,
     ),
@@ -100,6 +100,16 @@ _ROWS: Final[Mapping[str, tuple[tuple[str, ...], LiteralString]]] = {
                               ELSE repeat(outcomes, rows) END, '' ORDER BY first_position))
         FROM {schema}.line_outcome GROUP BY job_id, partition
         """,
+    ),
+    "note": (
+        ("job_id", "record_number", "column", "code"),
+        """
+        SELECT job_id, record_number, line, "column", code, reason FROM {schema}.note
+        """,
+    ),
+    "opt_out": (
+        ("partition", "key_hash"),
+        "SELECT partition, key_hash, flags FROM {schema}.opt_out",
     ),
     "source_partition": (
         ("partition", "source"),

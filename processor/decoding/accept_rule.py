@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -36,6 +36,7 @@ from schemas.events import NO_JOB, AttributeDefined, JobOpened, RowErased
 from schemas.log.sequences import in_sequence
 from schemas.read_model.copy_binary import is_complete
 from schemas.rules.attributes import Attribute
+from schemas.rules.fields import SUBSCRIPTIONS
 from schemas.rules.modes import MODES
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     import numpy.typing as npt
+    import pyarrow as pa
 
     from processor.decoding.batch import Batch, ControlRecord
     from schemas.events import JobMode, JobSealed
@@ -53,6 +55,7 @@ class PartitionState:
     """A partition's progress through the log; moves in the transaction of its rows.
 
     By default nothing of it has been read.
+    ``keeps_opt_outs`` is the open job's; ``has_opt_outs``: some row has opted somebody out.
     ``attributes`` are those defined so far, by name.
     """
 
@@ -66,6 +69,8 @@ class PartitionState:
     open_fills: int = 0
     next_sequence: int = 0
     digest: int = 0
+    keeps_opt_outs: bool = False
+    has_opt_outs: bool = False
     attributes: Mapping[str, Attribute] = field(default_factory=dict[str, Attribute])
 
 
@@ -108,7 +113,8 @@ class Rows:
     """Rows that count, as indexes into the batch's rows and rejections, ascending.
 
     ``job_id`` and ``mode`` are the open job's, None where only other producers' rows came.
-    ``fills``: the fields that the job's rows only fill, see :mod:`schemas.rules.overwrite`.
+    ``fills``: the fields that the job's rows only fill, see :mod:`schemas.rules.overwrite`;
+    ``keeps_opt_outs``: they never opt in who has opted out.
     ``is_filling``: the leaf has no index yet; it holds rows of this job alone.
     ``attributes``: those that are defined, by name.
     """
@@ -116,6 +122,7 @@ class Rows:
     job_id: int | None
     mode: JobMode | None
     fills: int
+    keeps_opt_outs: bool
     is_filling: bool
     attributes: Mapping[str, Attribute]
     rows: npt.NDArray[np.int64]
@@ -239,10 +246,13 @@ class _Walk:
     def _rows_step(self, taken: npt.NDArray[np.int64]) -> Rows:
         index = self._batch.index[taken]
         is_rejection = self._batch.is_rejection[taken]
+        if not self.state.has_opt_outs and _opt_out(self._batch, index[~is_rejection]):
+            self.state = replace(self.state, has_opt_outs=True)
         return Rows(
             job_id=self.state.open_job_id,
             mode=self.state.open_mode,
             fills=self.state.open_fills,
+            keeps_opt_outs=self.state.keeps_opt_outs,
             is_filling=not self.state.is_indexed,
             attributes=self.state.attributes,
             rows=index[~is_rejection],
@@ -266,6 +276,7 @@ class _Walk:
             open_fills=job.fills,
             next_sequence=0,
             digest=0,
+            keeps_opt_outs=job.keeps_opt_outs,
         )
         self.steps.append(Opened(job, control.offset, control.recorded_at, is_reverted))
 
@@ -305,7 +316,12 @@ class _Walk:
         if not is_reverted:
             self._index()
         self.state = replace(
-            self.state, sealed_job_id=seal.job_id, open_job_id=None, open_mode=None, open_fills=0
+            self.state,
+            sealed_job_id=seal.job_id,
+            open_job_id=None,
+            open_mode=None,
+            open_fills=0,
+            keeps_opt_outs=False,
         )
         replaces_users = state.open_mode == "delsert" and not is_reverted
         self.steps.append(Sealed(seal, control.offset, control.recorded_at, replaces_users))
@@ -319,6 +335,12 @@ class _Walk:
 def indexed_names(attributes: Mapping[str, Attribute]) -> tuple[str, ...]:
     """Return the names of the attributes that readers filter by."""
     return tuple(name for name, known in attributes.items() if known.is_indexed)
+
+
+def _opt_out(batch: Batch, indexes: npt.NDArray[np.int64]) -> bool:
+    """Return whether some of these rows opt their user out of something."""
+    rows = rows_at(batch.rows.select([field.name for field in SUBSCRIPTIONS]), indexes)
+    return any(column.false_count for column in cast("list[pa.BooleanArray]", rows.columns))
 
 
 def _values_at(values: list[bytes], positions: npt.NDArray[np.int64]) -> list[bytes]:

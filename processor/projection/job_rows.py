@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, LiteralString
+from typing import TYPE_CHECKING, Any, Final, LiteralString, Self
 
 from psycopg import sql
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
+    from processor.projection.staging import PreparedRows
     from schemas.events import JobMode
 
 _ROUND: Final[LiteralString] = (
@@ -72,7 +73,8 @@ class Round:
     """The staged rows that a statement is to take: its parameters.
 
     ``modes`` counts them by mode; ``has_incomplete`` says that some may not add a user;
-    ``fills`` are the fields that they only fill.
+    ``fills`` are the fields that they only fill; ``keeps_opt_outs``: none may opt in who has
+    opted out.
     """
 
     step: int
@@ -80,6 +82,19 @@ class Round:
     modes: dict[JobMode, int]
     has_incomplete: bool
     fills: int
+    keeps_opt_outs: bool
+
+    @classmethod
+    def of(cls, step: PreparedRows, number: int, *, is_producer_row: bool) -> Self:
+        """Return a round of a step's rows: its job's, or those of other producers."""
+        return cls(
+            step=step.step,
+            number=number,
+            modes=step.counts[number, is_producer_row],
+            has_incomplete=step.has_incomplete,
+            fills=step.fills,
+            keeps_opt_outs=step.keeps_opt_outs and not is_producer_row,
+        )
 
     def parameters(self, mode: JobMode) -> dict[str, Any]:
         """Return the values of the statements' placeholders."""
@@ -121,7 +136,7 @@ class LeafWriter:
         self._incomplete = sql.SQL(_INCOMPLETE).format(**parts)
         self._unknown = sql.SQL(_UNKNOWN).format(**parts)
         self._delete = sql.SQL(_DELETE).format(**parts)
-        self._updates: dict[int, sql.Composed] = {}
+        self._updates: dict[tuple[int, bool], sql.Composed] = {}
         self._parts = parts
         self._updates_first = True
 
@@ -160,7 +175,7 @@ class LeafWriter:
     ) -> None:
         parameters = a_round.parameters(mode)
         expected = a_round.modes[mode]
-        updated = cursor.execute(self._update(a_round.fills), parameters).rowcount
+        updated = cursor.execute(self._update(a_round), parameters).rowcount
         outcomes.updated += updated
         if updated < expected:
             unknown = _ids(cursor.execute(self._unknown, parameters))
@@ -186,7 +201,7 @@ class LeafWriter:
         parameters = a_round.parameters(mode)
         expected = a_round.modes[mode]
         incomplete = self._find_incomplete(cursor, a_round, parameters)
-        statements = {"updated": self._update(a_round.fills), "inserted": self._insert}
+        statements = {"updated": self._update(a_round), "inserted": self._insert}
         first, second = sorted(statements, reverse=self._updates_first)
         done = {first: cursor.execute(statements[first], parameters).rowcount, second: 0}
         if done[first] < expected:
@@ -197,10 +212,12 @@ class LeafWriter:
         outcomes.updated += done["updated"]
         outcomes.unchanged += expected - sum(done.values()) - len(incomplete)
 
-    def _update(self, fills: int) -> sql.Composed:
-        if fills not in self._updates:
-            self._updates[fills] = sql.SQL(_UPDATE).format(**self._parts, **change_sql(fills))
-        return self._updates[fills]
+    def _update(self, a_round: Round) -> sql.Composed:
+        kind = a_round.fills, a_round.keeps_opt_outs
+        if kind not in self._updates:
+            changes = change_sql(a_round.fills, keeps_opt_outs=a_round.keeps_opt_outs)
+            self._updates[kind] = sql.SQL(_UPDATE).format(**self._parts, **changes)
+        return self._updates[kind]
 
     def _find_incomplete(
         self, cursor: psycopg.Cursor, a_round: Round, parameters: dict[str, Any]
@@ -241,7 +258,7 @@ ROW_SQL: Final[dict[str, sql.Composable]] = {
 
 
 @cache
-def change_sql(fills: int = 0) -> dict[str, sql.Composable]:
+def change_sql(fills: int = 0, *, keeps_opt_outs: bool = False) -> dict[str, sql.Composable]:
     """Return more parts: ``assignments`` of a changed user, ``differences`` that make it one."""
-    values = changed(fills)
+    values = changed(fills, keeps_opt_outs=keeps_opt_outs)
     return {"assignments": _assignments(values), "differences": differences(values)}

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from processor.decoding.accept_rule import Opened, Sealed
+    from schemas.events import ErasedOutcome
 
 _OPEN: LiteralString = """
 INSERT INTO {schema}.job
@@ -54,7 +55,7 @@ _COUNT: LiteralString = """
 UPDATE {schema}.job_partition
 SET inserted = inserted + %(inserted)s, updated = updated + %(updated)s,
     unchanged = unchanged + %(unchanged)s, rejected = rejected + %(rejected)s,
-    deleted = deleted + %(deleted)s
+    deleted = deleted + %(deleted)s, notes = notes + %(notes)s
 WHERE job_id = %(job_id)s AND partition = %(partition)s
 """
 _HOLD: LiteralString = """
@@ -78,7 +79,7 @@ _STATUS: LiteralString = """
 SELECT job.job_id, version, state, mode, lines, file_name, sha256, accepted_at, accepted_by,
        started_at, finished_at, sum(inserted)::bigint AS inserted, sum(updated)::bigint AS updated,
        sum(unchanged)::bigint AS unchanged, sum(rejected)::bigint AS rejected,
-       sum(deleted)::bigint AS deleted
+       sum(deleted)::bigint AS deleted, sum(notes)::bigint AS notes
 FROM {schema}.job JOIN {schema}.job_partition USING (job_id)
 WHERE job_id = %(job_id)s
 GROUP BY job.job_id
@@ -87,11 +88,11 @@ GROUP BY job.job_id
 _CHANGED: LiteralString = """
 SELECT new.job_id, new.version, new.state, new.mode, new.lines, new.file_name, new.sha256,
        new.accepted_at, new.accepted_by, new.started_at, new.finished_at,
-       new.inserted, new.updated, new.unchanged, new.rejected, new.deleted
+       new.inserted, new.updated, new.unchanged, new.rejected, new.deleted, new.notes
 FROM {new}.jobs AS new JOIN {old}.jobs AS old USING (job_id)
-WHERE (new.state, new.inserted, new.updated, new.unchanged, new.rejected, new.deleted)
+WHERE (new.state, new.inserted, new.updated, new.unchanged, new.rejected, new.deleted, new.notes)
       IS DISTINCT FROM
-      (old.state, old.inserted, old.updated, old.unchanged, old.rejected, old.deleted)
+      (old.state, old.inserted, old.updated, old.unchanged, old.rejected, old.deleted, old.notes)
 ORDER BY new.accepted_at, new.job_id
 """
 _TO_OUTBOX: LiteralString = """
@@ -103,7 +104,7 @@ INSERT INTO {new}.outbox (topic, key, value) VALUES (%(topic)s, %(key)s, %(value
 class Counts:
     """Outcomes of one job in one partition, as one transaction changes them.
 
-    ``deleted``: users that it removes.
+    ``deleted``: users that it removes; ``notes``: cells that were not taken as they stood.
     """
 
     inserted: int = 0
@@ -111,6 +112,13 @@ class Counts:
     unchanged: int = 0
     rejected: int = 0
     deleted: int = 0
+    notes: int = 0
+
+    def add_erased(self, outcome: ErasedOutcome) -> str:
+        """Count a line as it counted before its data was erased; return how that is."""
+        counted = {"none": "unchanged", "refused": "rejected"}.get(outcome, outcome)
+        setattr(self, counted, getattr(self, counted) + 1)
+        return counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +246,6 @@ def log_finished(status: JobStatus) -> None:
         JOB_SECONDS.observe((status.finished_at - status.accepted_at).total_seconds())
     counts = {name: getattr(status, name) for name in COUNTS}
     if status.state == "REVERTED" or line_outcomes(status.mode, counts) == status.lines:
-        log.info("job finished", **counts)
+        log.info("job finished", **counts, notes=status.notes)
     else:
         log.error("outcomes do not add up to the lines", **counts)

@@ -18,7 +18,7 @@ from schemas.log.positions import position_of
 from schemas.read_model.attribute_json import attributes_json
 from schemas.read_model.copy_binary import copy_input, is_complete, jsonb
 from schemas.read_model.tables import API_SOURCE
-from schemas.rules.fields import FIELDS
+from schemas.rules.fields import FIELDS, SUBSCRIPTIONS
 from schemas.rules.modes import MODES
 
 if TYPE_CHECKING:
@@ -58,14 +58,16 @@ class PreparedRows:
     ``leaf_input``: COPY input for the leaf itself, where all rows may well be new users;
     None where they must be matched against the users that are there.
     ``modes``: what each row does, of a job's rows the job's mode; ``fills``: the fields that a
-    job's rows only fill.
+    job's rows only fill; ``keeps_opt_outs``: they never opt in who has opted out.
     ``counts`` is the number of rows by (round, is another producer's) and mode.
     ``reported``: event ids of the API's writes among the rows, by the ids of the rows.
     """
 
     step: int
     job_id: int | None
+    mode: JobMode | None
     is_filling: bool
+    keeps_opt_outs: bool
     attributes: Mapping[str, Attribute]
     rows: pa.RecordBatch
     modes: pa.StringArray
@@ -87,6 +89,20 @@ class PreparedRows:
     def staged_input(self) -> memoryview:
         """COPY input for the staging table."""
         return _staged_input(self)
+
+    @property
+    def opts_in(self) -> bool:
+        """True where some row would opt its user in."""
+        rows = self.rows.select([field.name for field in SUBSCRIPTIONS])
+        return any(column.true_count for column in cast("list[pa.BooleanArray]", rows.columns))
+
+    def deletes(self, number: int) -> list[int]:
+        """Return the ids of the job's rows in a round that delete users."""
+        if self.mode is None or MODES[self.mode].existing != "deleted":
+            return []
+        is_own = np.asarray(pc.is_valid(self.rows.column("job_id")))
+        ids: list[int] = self.ids[is_own & (self.rounds == number)].tolist()
+        return ids
 
     def sources_by_id(self, wanted: list[int]) -> list[str | None]:
         """Return the sources that the rows of these ids name, in their order."""
@@ -122,7 +138,9 @@ def prepare_rows(batch: Batch, step: Rows, number: int, *, expect_new: bool) -> 
     return PreparedRows(
         step=number,
         job_id=step.job_id,
+        mode=step.mode,
         is_filling=step.is_filling,
+        keeps_opt_outs=step.keeps_opt_outs,
         attributes=step.attributes,
         rows=rows,
         modes=modes,
@@ -133,7 +151,7 @@ def prepare_rows(batch: Batch, step: Rows, number: int, *, expect_new: bool) -> 
         counts=counts,
         reported=_reported(rows, ids),
         leaf_input=(
-            _leaf_input(rows, ids, step.attributes)
+            leaf_input(rows, ids, step.attributes)
             if step.is_filling or (expect_new and adds and are_fit)
             else None
         ),
@@ -216,9 +234,10 @@ def _staged_input(step: PreparedRows) -> memoryview:
     return copy_input(dict(zip(STAGED_COLUMNS, columns, strict=True)))
 
 
-def _leaf_input(
+def leaf_input(
     rows: pa.RecordBatch, ids: npt.NDArray[np.int64], attributes: Mapping[str, Attribute]
 ) -> memoryview:
+    """Return COPY input for a leaf; all rows are new users."""
     columns: list[pa.Array[Any]] = [
         pa.array(ids),
         rows.column("key"),

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     import psycopg
 
+    from schemas.rules.notes import Note
+    from schemas.rules.rejections import FoundRejection
+
 STAGING_TABLE: LiteralString = """
 CREATE TEMPORARY TABLE IF NOT EXISTS staging (
     step integer NOT NULL,
@@ -40,6 +43,19 @@ def copy_into(
     with cursor.copy(copy_statement(table, columns, "binary")) as copy:
         for octets in (COPY_HEADER, *inputs, COPY_TRAILER):
             copy.write(octets)
+
+
+def copy_found(
+    cursor: psycopg.Cursor,
+    table: sql.Identifier,
+    columns: tuple[str, ...],
+    found: Sequence[FoundRejection | Note],
+) -> None:
+    """Write rows that were found one by one; nothing is asked where there are none."""
+    if found:
+        with cursor.copy(copy_statement(table, columns, "text")) as copy:
+            for each in found:
+                copy.write_row(each.as_row())
 
 
 def copy_statement(

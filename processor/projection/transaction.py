@@ -25,6 +25,7 @@ from processor.errors import SupersededError
 from processor.projection.job_rows import Round
 from processor.projection.jobs import JobChanges, log_finished
 from processor.projection.line_outcomes import LETTERS, LineOutcomes, round_letters
+from processor.projection.opt_outs import OptOuts
 from processor.projection.outbox_writer import OutboxWriter
 from processor.projection.producer_rows import decide
 from processor.projection.source_counts import SourceCounts
@@ -34,11 +35,12 @@ from processor.projection.staging import (
     STAGED_COLUMNS,
     PreparedRows,
 )
-from processor.projection.staging_table import copy_into, copy_statement
+from processor.projection.staging_table import copy_found, copy_into
 from processor.projection.write_outcomes import WriteOutcome
 from processor.projection.write_refusals import refused_row, write_refusal
 from processor.runtime.metrics import DEAD_LETTERS, ROWS
 from schemas.log.positions import place_of, position_of
+from schemas.rules.notes import NOTE_COLUMNS, Note
 from schemas.rules.rejections import erased_line, incomplete_user, key_conflict, unknown_key
 
 if TYPE_CHECKING:
@@ -57,7 +59,8 @@ UPDATE {schema}.projection_offset
 SET next_offset = %(next_offset)s, is_indexed = %(is_indexed)s,
     sealed_job_id = %(sealed_job_id)s, open_job_id = %(open_job_id)s, open_mode = %(open_mode)s,
     open_fills = %(open_fills)s,
-    next_sequence = %(next_sequence)s, digest = %(digest)s
+    next_sequence = %(next_sequence)s, digest = %(digest)s,
+    keeps_opt_outs = %(keeps_opt_outs)s, has_opt_outs = %(has_opt_outs)s
 WHERE topic = %(topic)s AND partition = %(partition)s
   AND epoch = %(epoch)s AND next_offset = %(expected)s
 """
@@ -78,7 +81,7 @@ VALUES (%(name)s, %(partition)s, %(type)s)
 """
 _MOVED: Final = (
     "partition", "next_offset", "is_indexed", "sealed_job_id", "open_job_id", "open_mode",
-    "open_fills", "next_sequence", "digest",
+    "open_fills", "next_sequence", "digest", "keeps_opt_outs", "has_opt_outs",
 )  # fmt: skip
 
 
@@ -106,9 +109,14 @@ class Transaction:
         )
         self.has_switched = False
         self._found: list[FoundRejection] = []
+        self._notes: list[Note] = []
+        self._opt_outs = OptOuts(projection.schema, cursor)
 
     def fence(self, batches: list[PreparedBatch]) -> None:
         """Move ``next_offset`` of every batch; superseded where one is not as expected."""
+        self._opt_outs.partitions = {
+            each.after.partition for each in batches if each.after.has_opt_outs
+        }
         for prepared in batches:
             moved = self._execute(
                 _FENCE,
@@ -170,7 +178,7 @@ class Transaction:
                 self._seal(step, partition)
 
     def write_rejections(self, batches: list[PreparedBatch]) -> None:
-        """Write the rejected lines: those of the file, and those that were found on the way."""
+        """Write the rejected lines, of the file and found on the way, and the notes of others."""
         table = sql.Identifier(self._projection.schema, "rejection")
         inputs = [
             step.rejections_input
@@ -180,10 +188,9 @@ class Transaction:
         ]
         if inputs:
             copy_into(self._cursor, table, REJECTION_COLUMNS, inputs)
-        if self._found:
-            with self._cursor.copy(copy_statement(table, REJECTION_COLUMNS, "text")) as copy:
-                for rejection in self._found:
-                    copy.write_row(rejection.as_row())
+        copy_found(self._cursor, table, REJECTION_COLUMNS, self._found)
+        notes = sql.Identifier(self._projection.schema, "note")
+        copy_found(self._cursor, notes, NOTE_COLUMNS, self._notes)
 
     def write_counts(self) -> None:
         """Write by how much leaves have grown, what sources have sent, and outcomes by line."""
@@ -216,6 +223,7 @@ class Transaction:
         self._outbox.add_status(status)
 
     def _open_generation(self, job_id: int, partition: int) -> None:
+        self._opt_outs.remember_all(self._leaf(partition), partition)
         generation = self._projection.generations.open(self._cursor, job_id)
         self.generation_of[partition] = generation
         parameters = {
@@ -228,11 +236,11 @@ class Transaction:
     def _seal(self, step: Sealed, partition: int) -> None:
         """Note that a job is whole, and how many users are not in the audience that it made."""
         if step.replaces_users:
-            self._jobs.counts(
-                step.seal.job_id, partition
-            ).deleted += self._projection.generations.count_removed(
-                self._cursor, self.generation_of[partition], partition
+            generation = self.generation_of[partition]
+            removed = self._projection.generations.count_removed(
+                self._cursor, generation, partition
             )
+            self._jobs.counts(step.seal.job_id, partition).deleted += removed
         self._jobs.seal(self._cursor, step, partition)
 
     def _define(self, step: Defined, partition: int) -> None:
@@ -262,19 +270,8 @@ class Transaction:
 
     def _count_erased(self, row: RowErased, partition: int) -> None:
         assert row.job_id is not None, "only a job's line is accepted"
-        counts = self._jobs.counts(row.job_id, partition)
-        match row.outcome:
-            case "inserted":
-                counts.inserted += 1
-            case "updated":
-                counts.updated += 1
-            case "unchanged" | "none":
-                counts.unchanged += 1
-            case "deleted":
-                counts.deleted += 1
-            case "rejected" | "refused":
-                counts.rejected += 1
-                self._found.append(erased_line(asdict(row)))
+        if self._jobs.counts(row.job_id, partition).add_erased(row.outcome) == "rejected":
+            self._found.append(erased_line(asdict(row)))
 
     def _write_rows(self, prepared: PreparedBatch, step: PreparedRows) -> None:
         partition = prepared.after.partition
@@ -282,27 +279,28 @@ class Transaction:
             self._jobs.counts(step.job_id, partition).rejected += step.rejected
         if not len(step.ids) or self._copy_new_users(partition, step):
             return
-        generation = self.generation_of[partition]
-        writer, _ = self._projection.writers(generation, partition)
-        leaf = self._projection.generations.leaf(generation, partition)
+        writer, _ = self._projection.writers(self.generation_of[partition], partition)
+        leaf = self._leaf(partition)
         letters = np.full(len(step.ids), LETTERS["inserted"])
-        for (number, is_producer_row), modes in sorted(step.counts.items()):
+        for number, is_producer_row in sorted(step.counts):
+            a_round = Round.of(step, number, is_producer_row=is_producer_row)
             if is_producer_row:
                 self._write_producer_round(prepared, step, number)
+                self._opt_outs.keep(leaf, partition, step, a_round)
                 continue
-            a_round = Round(
-                step=step.step,
-                number=number,
-                modes=modes,
-                has_incomplete=step.has_incomplete,
-                fills=step.fills,
-            )
+            self._opt_outs.remember(leaf, partition, step.deletes(number))
             outcomes = writer.write(self._cursor, a_round)
             self._count(partition, step, outcomes)
             letters[step.rounds == number] = round_letters(
                 self._cursor, leaf, step, number, outcomes
             )
+            self._note(partition, self._opt_outs.keep(leaf, partition, step, a_round))
         self._line_outcomes.note(partition, step, letters)
+
+    def _note(self, partition: int, notes: list[Note]) -> None:
+        for note in notes:
+            self._jobs.counts(note.job_id, partition).notes += 1
+        self._notes += notes
 
     def _write_producer_round(
         self, prepared: PreparedBatch, step: PreparedRows, number: int
@@ -313,6 +311,8 @@ class Transaction:
         rows = writer.find(self._cursor, step.step, number)
         outcomes = [decide(found) for found in rows if not self._outcomes.is_repeat(found.position)]
         self._sources.note_rows(prepared.batch, step, rows, outcomes)
+        deleted = [each.position for each in outcomes if each.outcome == "deleted"]
+        self._opt_outs.remember(self._leaf(partition), partition, deleted)
         self._grow(partition, writer.write(self._cursor, outcomes))
         for row_outcome in outcomes:
             if event_id := step.reported.get(row_outcome.position):
@@ -333,6 +333,10 @@ class Transaction:
         """Count users that are there now in the partition's leaf, or are no more."""
         self._grown[self.generation_of[partition], partition] += grown
 
+    def _leaf(self, partition: int) -> sql.Identifier:
+        """Return the table that the partition writes to."""
+        return self._projection.generations.leaf(self.generation_of[partition], partition)
+
     def _copy_new_users(self, partition: int, step: PreparedRows) -> bool:
         """Try the rows by COPY straight into the leaf; nothing is written where a key exists.
 
@@ -342,10 +346,11 @@ class Transaction:
         if step.leaf_input is None:
             return False
         assert step.job_id is not None, "other producers' rows are always staged"
-        leaf = self._projection.generations.leaf(self.generation_of[partition], partition)
+        leaf_input, notes = step.leaf_input, list[Note]()
         try:
             with self._cursor.connection.transaction():
-                copy_into(self._cursor, leaf, LEAF_COLUMNS, [step.leaf_input])
+                leaf_input, notes = self._opt_outs.new_users(partition, step, leaf_input)
+                copy_into(self._cursor, self._leaf(partition), LEAF_COLUMNS, [leaf_input])
         except errors.UniqueViolation:
             self._projection.are_new[step.job_id, partition] = False
             copy_into(
@@ -355,6 +360,7 @@ class Transaction:
         self._jobs.counts(step.job_id, partition).inserted += len(step.ids)
         self._line_outcomes.note_inserted(partition, step)
         self._grow(partition, len(step.ids))
+        self._note(partition, notes)
         return True
 
     def _count(self, partition: int, step: PreparedRows, outcomes: Outcomes) -> None:

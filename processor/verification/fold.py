@@ -28,7 +28,7 @@ from processor.projection.write_outcomes import repeats
 from processor.verification.attribute_text import canonical, merged, tokens_of
 from processor.verification.folded_job import JobInPartition
 from processor.verification.staged import DELETE, IGNORE, INSERT, UPDATE, UPSERT, stage
-from processor.verification.user_columns import NONE, UserColumns
+from processor.verification.user_columns import NONE, TRUE, OptOuts, UserColumns, keep, opted_out
 from processor.verification.watched_users import WatchedUsers
 from schemas.log.positions import position_of
 from schemas.read_model.column_hashes import NULL, hashes, text_hash
@@ -62,7 +62,6 @@ FIRST_GENERATION: Final = 0
 _BITS: Final = np.array([field.bit for field in FIELDS], np.int64)
 _KEPT: Final = np.array([field.is_never_cleared for field in FIELDS])
 _BOOLEANS: Final = np.array([field.kind == "boolean" for field in FIELDS])
-_TRUE: Final = hashes(pa.array([True]))[0]
 _WRAP: Final = (1 << 64) - 1
 _NO_KEYS: Final = np.empty(0, np.uint64)
 
@@ -96,6 +95,7 @@ class PartitionFold:
         self._writes: dict[tuple[str, int], int] = {}
         self._repeats: set[int] = set()
         self._keys_before = _NO_KEYS
+        self.opt_outs = OptOuts()
 
     @property
     def users(self) -> UserColumns:
@@ -137,6 +137,7 @@ class PartitionFold:
         if job.mode != "delsert" or opened.is_reverted:
             return
         self._keys_before = self.users.keys()
+        self.opt_outs.remember(self.users, np.flatnonzero(self.users.alive[: self.users.size]))
         if self.generation not in self._kept:
             del self.generations[self.generation]
         self.generation = job.job_id
@@ -186,6 +187,7 @@ class PartitionFold:
             self._refuse(job, staged, at[is_conflict], slots[is_conflict])
             _reject(job, staged, at[is_incomplete], UNKNOWN_USER_INCOMPLETE.code)
             _reject(job, staged, at[is_unknown], UNKNOWN_KEY.code)
+        self.opt_outs.remember(users, slots[is_gone])
         self._remove(slots[is_gone])
         self._insert(staged, at[is_new], slots[is_new], step)
         return _letters(found)
@@ -209,6 +211,9 @@ class PartitionFold:
         sets &= ~(_KEPT & (values == NULL))
         sets &= ((staged.fills[at][:, None] & _BITS) == 0) | (before == NULL)
         after = np.where(sets, values, before)
+        if step.keeps_opt_outs:
+            is_own = ~staged.is_producer_row[at]
+            self._note_kept(staged, at, keep(after, np.where(is_own, opted_out(before), 0)), step)
         is_changed = (after != before).any(axis=1)
         for row in np.flatnonzero(staged.has_attributes[at]).tolist():
             is_changed[row] |= self._set_attributes(staged, int(at[row]), int(slots[row]), step)
@@ -220,7 +225,7 @@ class PartitionFold:
         plain["job_id"][slots] = staged.job_id[at]
         plain["record_number"][slots] = staged.record_number[at]
         if self.watched:
-            self.watched.update(staged, at, plain["id"][slots], users.attributes, slots)
+            self.watched.update(staged, at, plain["id"][slots], users, slots)
         return is_changed
 
     def _insert(self, staged: Staged, at: Numbers, slots: Numbers, step: Rows) -> None:
@@ -230,12 +235,30 @@ class PartitionFold:
         slots = slots.copy()
         slots[is_first] = users.make_slots(int(np.count_nonzero(is_first)))
         self._write_new(staged, at, slots, step)
+        self._keep_opted_out(staged, at, slots, step)
+        if self.watched:
+            self.watched.insert(staged, at, users, slots)
         users.index.add(staged.key[at[is_first]], slots[is_first])
+
+    def _keep_opted_out(self, staged: Staged, at: Numbers, slots: Numbers, step: Rows) -> None:
+        """Let new users stay opted out whose keys are, where their rows keep that."""
+        flags = self.opt_outs.take(staged.key[at])
+        if step.keeps_opt_outs and flags.any():
+            values = self.users.values[slots]
+            held = keep(values, np.where(staged.is_producer_row[at], 0, flags))
+            self.users.values[slots] = values
+            self._note_kept(staged, at, held, step)
+
+    def _note_kept(self, staged: Staged, at: Numbers, held: Numbers, step: Rows) -> None:
+        if held.any():
+            at, held = at[held > 0], held[held > 0]
+            job = self.jobs[step.job_id or 0]
+            job.note_kept(staged.record_number[at], _lines(staged, at), held)
 
     def _write_new(self, staged: Staged, at: Numbers, slots: Numbers, step: Rows) -> None:
         users = self.users
         values = staged.values[at]
-        users.values[slots] = np.where(_BOOLEANS & (values == NULL), _TRUE, values)
+        users.values[slots] = np.where(_BOOLEANS & (values == NULL), TRUE, values)
         users.alive[slots] = True
         for name, column in {
             "key": staged.key,
@@ -252,8 +275,6 @@ class PartitionFold:
         users.plain["attributes"][slots] = 0
         for row in np.flatnonzero(staged.has_attributes[at]).tolist():
             self._set_attributes(staged, int(at[row]), int(slots[row]), step)
-        if self.watched:
-            self.watched.insert(staged, at, users.attributes, slots)
 
     def _set_attributes(self, staged: Staged, at: int, slot: int, step: Rows) -> bool:
         users = self.users

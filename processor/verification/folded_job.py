@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from schemas.read_model.column_hashes import mixed, text_hash
-from schemas.rules.fields import ERASED
+from schemas.rules.fields import ERASED, OPT_OUT_KEPT, SUBSCRIPTIONS
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -35,6 +35,8 @@ class JobInPartition:
     rejected: int = 0
     deleted: int = 0
     rejections_hash: int = 0
+    notes: int = 0
+    notes_hash: int = 0
     outcomes_digest: int = 0
 
     def reject(
@@ -44,6 +46,16 @@ class JobInPartition:
         self.rejected += len(record_numbers)
         total = rejection_hashes(record_numbers, lines, codes).sum()
         self.rejections_hash = (self.rejections_hash + int(total)) & _WRAP
+
+    def note_kept(self, record_numbers: Numbers, lines: Numbers, held: Numbers) -> None:
+        """Count the notes of lines that have not set the flags ``held``."""
+        for field in SUBSCRIPTIONS:
+            some = (held & field.bit) > 0
+            code = text_hash(OPT_OUT_KEPT.code + field.header)
+            codes = np.full(int(np.count_nonzero(some)), code, np.uint64)
+            self.notes += len(codes)
+            total = rejection_hashes(record_numbers[some], lines[some], codes).sum()
+            self.notes_hash = (self.notes_hash + int(total)) & _WRAP
 
     def note_outcomes(self, letters: npt.NDArray[np.uint8]) -> None:
         """Note what became of the rows that come next."""
@@ -68,6 +80,6 @@ class JobInPartition:
 def rejection_hashes(
     record_numbers: Numbers, lines: Numbers, codes: npt.NDArray[np.uint64]
 ) -> npt.NDArray[np.uint64]:
-    """Return a number for each rejection; their sum does not depend on their order."""
+    """Return a number for each rejection or note; their sum does not depend on their order."""
     first = mixed(codes + record_numbers.astype(np.uint64))
     return mixed(first + lines.astype(np.uint64))

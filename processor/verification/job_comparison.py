@@ -65,6 +65,12 @@ class _FoldedJob:
         """The hash of all rejections, whatever their order."""
         return sum(part.rejections_hash for part in self.parts.values()) & _WRAP
 
+    @property
+    def notes(self) -> tuple[int, int]:
+        """The number of notes of its rows, and their hash."""
+        total = sum(part.notes_hash for part in self.parts.values()) & _WRAP
+        return sum(part.notes for part in self.parts.values()), total
+
 
 def compare_jobs(tables: Tables, reports: Iterable[PartitionReport], findings: Findings) -> None:
     """Note where tables and log disagree on jobs."""
@@ -143,6 +149,7 @@ def _row_of(job_id: int, partition: int, part: JobInPartition) -> JobPartitionRo
         part.unchanged,
         part.rejected,
         part.deleted,
+        part.notes,
         part.opened.offset,
         part.opened.recorded_at,
         sealed and sealed.offset,
@@ -153,24 +160,20 @@ def _row_of(job_id: int, partition: int, part: JobInPartition) -> JobPartitionRo
 
 
 def _compare_rejections(tables: Tables, folded: dict[int, _FoldedJob], findings: Findings) -> None:
-    for job_id in sorted(folded.keys() | tables.rejections.keys()):
-        job = folded.get(job_id)
-        expected = (job.rejected, job.rejections_hash) if job else (0, 0)
-        found = tables.rejections.get(job_id, (0, 0))
-        if expected[0] != found[0]:
-            findings.compare("rejection", f"job {job_id}", [("count", expected[0], found[0])])
-        elif expected != found:
-            findings.compare(
-                "rejection",
-                f"job {job_id}",
-                [
-                    (
-                        "hash of record numbers, lines and codes",
-                        f"{expected[1]:016x}",
-                        f"{found[1]:016x}",
-                    )
-                ],
-            )
+    rejections = {job_id: (job.rejected, job.rejections_hash) for job_id, job in folded.items()}
+    notes = {job_id: job.notes for job_id, job in folded.items()}
+    for table, expected, found in (
+        ("rejection", rejections, tables.rejections),
+        ("note", notes, tables.notes),
+    ):
+        for job_id in sorted(expected.keys() | found.keys()):
+            of_log, of_table = (rows.get(job_id, (0, 0)) for rows in (expected, found))
+            if of_log[0] == of_table[0]:
+                shown = [f"{hashed:016x}" for _, hashed in (of_log, of_table)]
+                column = "hash of record numbers, lines and codes"
+                findings.compare(table, f"job {job_id}", [(column, shown[0], shown[1])])
+            else:
+                findings.compare(table, f"job {job_id}", [("count", of_log[0], of_table[0])])
 
 
 def _compare_active(tables: Tables, folded: dict[int, _FoldedJob], findings: Findings) -> None:

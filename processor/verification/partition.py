@@ -14,6 +14,7 @@ from processor.verification.leaf_comparison import LeafComparison, has_attribute
 from processor.verification.leaf_fingerprint import fingerprint
 from processor.verification.user_columns import UserColumns
 from schemas.log.positions import place_of, position_of
+from schemas.rules.fields import SUBSCRIPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
     from processor.verification.leaf_comparison import Difference, LeafDifferences
     from processor.verification.snapshot import Leaves, OffsetRow, Tables
 
+_FLAGS = [field.bit for field in SUBSCRIPTIONS]
 _STATE: tuple[str, ...] = (
     "is_indexed", "sealed_job_id", "open_job_id", "open_mode", "open_fills",
-    "next_sequence", "digest",
+    "next_sequence", "digest", "keeps_opt_outs", "has_opt_outs",
 )  # fmt: skip
 
 
@@ -109,6 +111,7 @@ class PartitionVerification:
             [("generation", fold.generation, self._tables.generations.get(row.generation))],
         )
         self._compare_attributes(fold)
+        self._compare_opt_outs(fold)
         for job_id in fold.corrupt:
             self._findings.note(
                 Finding(
@@ -132,6 +135,16 @@ class PartitionVerification:
                 "attribute_partition",
                 f"attribute {name}, partition {self._partition}",
                 [("type", expected.get(name), found.get(name))],
+            )
+
+    def _compare_opt_outs(self, fold: PartitionFold) -> None:
+        expected = Counter(fold.opt_outs.flags.values())
+        for flags in range(min(_FLAGS), sum(_FLAGS) + 1, min(_FLAGS)):
+            names = [field.name for field in SUBSCRIPTIONS if flags & field.bit]
+            self._findings.compare(
+                "opt_out",
+                f"{', '.join(names)}, partition {self._partition}",
+                [("keys", expected[flags], self._tables.opt_outs.get((self._partition, flags), 0))],
             )
 
     def _compare_leaf(self, fold: PartitionFold, generation: int) -> int:

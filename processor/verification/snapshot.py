@@ -42,7 +42,7 @@ SELECT generation, COALESCE(job_id, 0) FROM {schema}.generation
 _CANCELLED: LiteralString = "SELECT job_id FROM public.cancelled_job"
 _OFFSETS: LiteralString = """
 SELECT partition, next_offset, generation, is_indexed, sealed_job_id, open_job_id, open_mode,
-       open_fills, next_sequence, digest
+       open_fills, next_sequence, digest, keeps_opt_outs, has_opt_outs
 FROM {schema}.projection_offset WHERE topic = %(topic)s
 """
 _USER_COUNTS: LiteralString = "SELECT generation, partition, users FROM {schema}.user_count"
@@ -53,9 +53,8 @@ SELECT job_id, mode, lines, file_name, sha256, accepted_at, accepted_by, sealed_
 FROM {schema}.job
 """
 _JOB_PARTITIONS: LiteralString = """
-SELECT job_id, partition, inserted, updated, unchanged, rejected, deleted, opened_offset,
-       opened_at,
-       sealed_offset, sealed_at, rows, digest
+SELECT job_id, partition, inserted, updated, unchanged, rejected, deleted, notes,
+       opened_offset, opened_at, sealed_offset, sealed_at, rows, digest
 FROM {schema}.job_partition
 """
 _LINE_OUTCOMES: LiteralString = """
@@ -69,6 +68,14 @@ COPY (
     SELECT job_id, record_number, line, code || COALESCE(further_faults::text, '') AS code
     FROM {schema}.rejection
 ) TO STDOUT (FORMAT csv)
+"""
+_NOTES: LiteralString = """
+COPY (
+    SELECT job_id, record_number, line, code || "column" AS code FROM {schema}.note
+) TO STDOUT (FORMAT csv)
+"""
+_OPT_OUTS: LiteralString = """
+SELECT partition, flags, count(*) FROM {schema}.opt_out GROUP BY partition, flags
 """
 _USERS: LiteralString = "COPY (SELECT {columns} FROM {leaf}) TO STDOUT (FORMAT csv)"
 _WITH_ATTRIBUTES: LiteralString = """
@@ -122,6 +129,8 @@ class OffsetRow:
     open_fills: int
     next_sequence: int
     digest: int
+    keeps_opt_outs: bool
+    has_opt_outs: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +161,7 @@ class JobPartitionRow:
     unchanged: int
     rejected: int
     deleted: int
+    notes: int
     opened_offset: int
     opened_at: datetime
     sealed_offset: int | None
@@ -164,9 +174,9 @@ class JobPartitionRow:
 class Tables:
     """All that is small.
 
-    ``generations``: the delsert of each, 0 of the first.  ``rejections``: how many and the
-    sum of their hashes, by job.  ``line_outcomes``: the digest of their letters, by job and
-    partition.
+    ``generations``: the delsert of each, 0 of the first.  ``rejections`` and ``notes``: how many
+    and the sum of their hashes, by job.  ``opt_outs``: keys by partition and flags.
+    ``line_outcomes``: the digest of their letters, by job and partition.
     """
 
     schema: str
@@ -183,6 +193,8 @@ class Tables:
     job_partitions: dict[tuple[int, int], JobPartitionRow]
     rejections: dict[int, tuple[int, int]]
     line_outcomes: dict[tuple[int, int], int]
+    notes: dict[int, tuple[int, int]]
+    opt_outs: dict[tuple[int, int], int]
 
     @property
     def seen_generations(self) -> list[int]:
@@ -322,6 +334,8 @@ def _read_tables(connection: psycopg.Connection, settings: Settings, schema: str
         job_partitions={(row[0], row[1]): JobPartitionRow(*row) for row in select(_JOB_PARTITIONS)},
         rejections=_rejections(connection, sql.SQL(_REJECTIONS).format(schema=name)),
         line_outcomes=_line_outcomes(connection, sql.SQL(_LINE_OUTCOMES).format(schema=name)),
+        notes=_rejections(connection, sql.SQL(_NOTES).format(schema=name)),
+        opt_outs={(row[0], row[1]): row[2] for row in select(_OPT_OUTS)},
     )
 
 

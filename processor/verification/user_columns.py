@@ -6,17 +6,24 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import pyarrow as pa
 
 from processor.verification.key_index import KeyIndex
-from schemas.rules.fields import FIELDS
+from schemas.read_model.column_hashes import hashes
+from schemas.rules.fields import FIELDS, SUBSCRIPTIONS
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     Indexes = npt.NDArray[np.int64]
+    Numbers = npt.NDArray[np.int64]
+    Hashes = npt.NDArray[np.uint64]
 
 NONE: Final = 0
 """Stands for a null job, record number or position; none of them is ever 0."""
+FALSE, TRUE = hashes(pa.array([False, True]))
+_COLUMNS: Final = [FIELDS.index(field) for field in SUBSCRIPTIONS]
+_BITS: Final = np.array([field.bit for field in SUBSCRIPTIONS], np.int64)
 _SMALLEST: Final = 1 << 10
 _FEW_DEAD: Final = 1 << 14
 
@@ -105,3 +112,39 @@ class UserColumns:
         smaller.attributes = {new_slot[slot]: self.attributes[slot] for slot in new_slot}
         self.index, self.size, self.alive = smaller.index, smaller.size, smaller.alive
         self.values, self.plain, self.attributes = smaller.values, smaller.plain, smaller.attributes
+
+
+class OptOuts:
+    """The opt-outs of keys that have no user in the generation that is written.
+
+    Flags are bits as in ``UserRow.present``; ``flags`` has them by hash of the key.
+    """
+
+    def __init__(self) -> None:
+        self.flags: dict[int, int] = {}
+
+    def remember(self, users: UserColumns, slots: Numbers) -> None:
+        """Remember those of users who go."""
+        flags = opted_out(users.values[slots])
+        some = flags > 0
+        keys = users.plain["key"][slots[some]]
+        self.flags.update(zip(keys.tolist(), flags[some].tolist(), strict=True))
+
+    def take(self, keys: Hashes) -> Numbers:
+        """Return those of keys that get users, 0 where there are none, and forget them here."""
+        if not self.flags:
+            return np.zeros(len(keys), np.int64)
+        return np.array([self.flags.pop(key, 0) for key in keys.tolist()], np.int64)
+
+
+def opted_out(values: Hashes) -> Numbers:
+    """Return the flags of users with these values."""
+    return (values[:, _COLUMNS] == FALSE) @ _BITS
+
+
+def keep(values: Hashes, flags: Numbers) -> Numbers:
+    """Set what ``flags`` names to false in values of users; return what was not so already."""
+    held = flags & ~opted_out(values)
+    for column, bit in zip(_COLUMNS, _BITS, strict=True):
+        values[(held & bit) > 0, column] = FALSE
+    return held

@@ -65,6 +65,7 @@ class Verification:
     finished_jobs: int
     lines: int
     rejections: int
+    notes: int
     elapsed_s: float
     findings: tuple[Finding, ...]
     counts: Mapping[str, int]
@@ -89,6 +90,8 @@ class Verification:
                 ("job_partition", f"outcomes of {self.lines:,} lines, by job and partition"),
                 ("line_outcome", "what became of each row of a job"),
                 ("rejection", f"{self.rejections:,} rejected lines"),
+                ("note", f"{self.notes:,} notes of lines"),
+                ("opt_out", "opt-outs of keys without users"),
                 ("attribute_partition", "definitions of attributes"),
             )
         ]
@@ -146,6 +149,7 @@ def verify(
         finished_jobs=sum(job.state != "PROCESSING" for job in jobs),
         lines=sum(job.lines for job in jobs),
         rejections=sum(count for count, _ in taken.tables.rejections.values()),
+        notes=sum(count for count, _ in taken.tables.notes.values()),
         elapsed_s=time.monotonic() - begun_s,
         findings=tuple(findings.shown),
         counts=dict(findings.counts),

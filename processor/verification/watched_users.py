@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from processor.verification.attribute_text import canonical
-from schemas.rules.fields import FIELDS
+from processor.verification.user_columns import FALSE
+from schemas.rules.fields import FIELDS, SUBSCRIPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from processor.verification.staged import Staged
+    from processor.verification.user_columns import UserColumns
 
     Numbers = npt.NDArray[np.int64]
 
@@ -33,27 +35,22 @@ class WatchedUsers:
         self,
         staged: Staged,
         at: Numbers,
-        attributes: Mapping[int, dict[str, str]],
+        users: UserColumns,
         slots: Numbers,
     ) -> None:
         """Users that these rows have made."""
         for row in np.flatnonzero(np.isin(staged.id[at], self._ids)).tolist():
             event = staged.rows.slice(int(at[row]), 1).to_pylist()[0]
             user = int(staged.id[at[row]])
-            booleans = {
-                field.name: True
-                for field in FIELDS
-                if field.kind == "boolean" and event[field.name] is None
-            }
             self.found[user] = {
                 "id": user,
                 **_set_by(event),
                 **{field.name: event[field.name] for field in FIELDS},
-                **booleans,
+                **_subscriptions(users, int(slots[row])),
                 "created_at": event["occurred_at"],
                 "modified_position": None,
                 "event_id": event["event_id"] if event["job_id"] is None else None,
-                "attributes": canonical(attributes.get(int(slots[row]), {})),
+                "attributes": canonical(users.attributes.get(int(slots[row]), {})),
             }
 
     def update(
@@ -61,7 +58,7 @@ class WatchedUsers:
         staged: Staged,
         at: Numbers,
         ids: Numbers,
-        attributes: Mapping[int, dict[str, str]],
+        users: UserColumns,
         slots: Numbers,
     ) -> None:
         """Users with these ids, which these rows have changed."""
@@ -75,9 +72,18 @@ class WatchedUsers:
                     if event["present"] & field.bit
                     and (event[field.name] is not None or not field.is_never_cleared)
                 },
+                **_subscriptions(users, int(slots[row])),
                 "modified_position": int(staged.id[at[row]]),
-                "attributes": canonical(attributes.get(int(slots[row]), {})),
+                "attributes": canonical(users.attributes.get(int(slots[row]), {})),
             }
+
+
+def _subscriptions(users: UserColumns, slot: int) -> dict[str, bool]:
+    """Return what the user is subscribed to, which is not always what the event says."""
+    return {
+        field.name: bool(users.values[slot, FIELDS.index(field)] != FALSE)
+        for field in SUBSCRIPTIONS
+    }
 
 
 def _set_by(event: Mapping[str, Any]) -> dict[str, Any]:

@@ -31,6 +31,8 @@ OUTCOME_LETTERS: Final = {"inserted": "i", "updated": "u", "unchanged": "n", "de
 It may be found out only when its leaf gets an index, so that its rejection alone tells it."""
 COUNTS: Final[tuple[str, ...]] = (*OUTCOMES, "deleted")
 """What is counted of a job: the outcomes of its lines, and the users that it removed."""
+COUNTS_AND_NOTES: Final[tuple[str, ...]] = (*COUNTS, "notes")
+"""The same, and the cells of its lines that were not taken as they stood."""
 
 
 def line_outcomes(mode: JobMode, counts: Mapping[str, int]) -> int:

@@ -15,22 +15,33 @@ VERSION: Final = 7
 """The version of the tables and of how the log is projected to them; a projection of another
 version is rebuilt, never altered.  4: producer rows are checked by the rules of values;
 5: the users that a delsert removes are counted; 6: every fault of a rejected line is told;
-7: a job may update, ignore or delete, and the outcome of each line is kept."""
+7: a job may update, ignore or delete, the outcome of each line and opt-outs are kept."""
 READABLE_SINCE: Final = 4
 """Tables of this version and later are read until new ones take their place; of earlier ones, the
 views in ``public`` stay what they were."""
-ADDED_COLUMNS: Final[dict[str, tuple[int, str, LiteralString]]] = {
-    "jobs": (5, "deleted", "0::bigint"),
-    "job_partitions": (5, "deleted", "0::bigint"),
-    "rejections": (6, "further_faults", "NULL::json"),
-}
-"""By view, the column that came with a version, and its value in tables of an earlier one: readers
+ADDED_COLUMNS: Final[tuple[tuple[str, int, str, LiteralString], ...]] = (
+    ("jobs", 5, "deleted", "0::bigint"),
+    ("job_partitions", 5, "deleted", "0::bigint"),
+    ("rejections", 6, "further_faults", "NULL::json"),
+    ("jobs", 7, "notes", "0::bigint"),
+    ("job_partitions", 7, "notes", "0::bigint"),
+)
+"""View, version, the column that came with it, and its value in tables of an earlier one: readers
 read those until new tables take their place."""
-ADDED_VIEWS: Final = {"line_outcomes": 7}
-"""Views that came with a version; there are none of tables of an earlier one."""
+ADDED_VIEWS: Final[dict[str, tuple[int, LiteralString]]] = {
+    "notes": (
+        7,
+        """NULL::bigint AS job_id, NULL::integer AS record_number, NULL::integer AS line,
+        NULL::text AS "column", NULL::text AS code, NULL::text AS reason""",
+    ),
+    "line_outcomes": (7, ""),
+    "opt_outs": (7, "NULL::integer AS partition, NULL::bytea AS key_hash, NULL::integer AS flags"),
+}
+"""Views that came with a version, and their columns: of earlier tables they have no rows, or
+are not there where no columns are named."""
 ADDED: Final = {
-    "views": [*ADDED_COLUMNS],
-    "columns": [column for _, column, _ in ADDED_COLUMNS.values()],
+    "views": [view for view, *_ in ADDED_COLUMNS],
+    "columns": [column for _, _, column, _ in ADDED_COLUMNS],
 }
 LACKS_ADDED: LiteralString = """
 SELECT 1 AS lacks FROM unnest(%(views)s::text[], %(columns)s::text[]) AS added (view, "column")
@@ -93,6 +104,7 @@ STAGED_USER: LiteralString = """
 _PUBLIC_VIEW: Final = (
     "CREATE OR REPLACE VIEW public.<name> AS SELECT *<added> FROM {schema}.<name>;\n"
 )
+_EMPTY_VIEW: Final = "CREATE OR REPLACE VIEW public.<name> AS SELECT <columns> WHERE false;\n"
 _VIEW: Final = re.compile(r"CREATE OR REPLACE VIEW \{schema\}\.(\w+) AS")
 
 
@@ -117,17 +129,21 @@ def public_views(version: int = VERSION) -> LiteralString:
     ``version`` is that of its tables, at least :data:`READABLE_SINCE`: columns that came later have
     a fixed value.
     """
-    views = (
-        _PUBLIC_VIEW.replace("<added>", _added(name, version)).replace("<name>", name)
-        for name in _view_names()
-        if version >= ADDED_VIEWS.get(name, 0)
+    return cast("LiteralString", "".join(_public_view(name, version) for name in _view_names()))
+
+
+def _public_view(name: str, version: int) -> str:
+    came_with, columns = ADDED_VIEWS.get(name, (0, ""))
+    if version < came_with and not columns:
+        return ""
+    if version < came_with:
+        return _EMPTY_VIEW.replace("<name>", name).replace("<columns>", columns)
+    added = (
+        f", {value} AS {column}"
+        for view, since, column, value in ADDED_COLUMNS
+        if view == name and version < since
     )
-    return cast("LiteralString", "".join(views))
-
-
-def _added(view: str, version: int) -> str:
-    since, column, value = ADDED_COLUMNS.get(view, (0, "", ""))
-    return f", {value} AS {column}" if version < since else ""
+    return _PUBLIC_VIEW.replace("<added>", "".join(added)).replace("<name>", name)
 
 
 def drop_public_views() -> LiteralString:

@@ -40,6 +40,10 @@ CREATE TABLE IF NOT EXISTS {schema}.projection_offset (
     open_fills integer NOT NULL DEFAULT 0,
     next_sequence bigint NOT NULL,
     digest bigint NOT NULL,
+    -- Of the job that is open: its rows never opt in who has opted out.
+    keeps_opt_outs boolean NOT NULL DEFAULT false,
+    -- False as long as no row has opted anybody out here: then there is nothing to keep.
+    has_opt_outs boolean NOT NULL DEFAULT false,
     PRIMARY KEY (topic, partition),
     CHECK ((open_job_id IS NULL) = (open_mode IS NULL))
 );
@@ -73,6 +77,15 @@ CREATE TABLE IF NOT EXISTS {schema}.user_row (
     -- where none has since it was made.
     modified_position bigint
 ) PARTITION BY LIST (generation);
+
+-- The opt-outs of those who are no users (any more) in the generation that the partition writes:
+-- key_hash is the SHA-256 of the key, flags the bits that they have in UserRow.present.
+CREATE TABLE IF NOT EXISTS {schema}.opt_out (
+    partition integer NOT NULL,
+    key_hash bytea NOT NULL,
+    flags integer NOT NULL CHECK (flags > 0),
+    PRIMARY KEY (partition, key_hash)
+);
 
 -- How many users each leaf holds, moved in the transaction that changes it.
 CREATE TABLE IF NOT EXISTS {schema}.user_count (
@@ -149,6 +162,8 @@ CREATE TABLE IF NOT EXISTS {schema}.job_partition (
     -- Users of the generation before, as it was where a delsert was opened, whose key the new
     -- one has not where it is sealed; 0 of other modes.
     deleted bigint NOT NULL DEFAULT 0,
+    -- Rows of the table note.
+    notes bigint NOT NULL DEFAULT 0,
     opened_offset bigint NOT NULL,
     opened_at timestamptz NOT NULL,
     sealed_offset bigint,
@@ -202,6 +217,17 @@ CREATE TABLE IF NOT EXISTS {schema}.rejection (
     -- As it stands in the event; json keeps its text.
     further_faults json CHECK (json_typeof(further_faults) = 'array'),
     PRIMARY KEY (job_id, record_number)
+);
+
+-- What was not taken of a line as it stood, though the line counts.
+CREATE TABLE IF NOT EXISTS {schema}.note (
+    job_id bigint NOT NULL,
+    record_number integer NOT NULL,
+    line integer NOT NULL,
+    "column" text NOT NULL,
+    code text NOT NULL,
+    reason text NOT NULL,
+    PRIMARY KEY (job_id, record_number, "column", code)
 );
 
 -- Records that leave for Kafka after the transaction that made them, in order of id.
@@ -270,6 +296,7 @@ ORDER BY event_id, position DESC;
 CREATE OR REPLACE VIEW {schema}.jobs AS
 SELECT job.job_id, job.mode, job.state, job.lines,
        counts.inserted, counts.updated, counts.unchanged, counts.rejected, counts.deleted,
+       counts.notes,
        job.file_name, job.sha256, job.accepted_at, job.accepted_by,
        job.started_at, job.finished_at, job.version
 FROM {schema}.job,
@@ -278,14 +305,15 @@ LATERAL (
            COALESCE(sum(updated), 0)::bigint AS updated,
            COALESCE(sum(unchanged), 0)::bigint AS unchanged,
            COALESCE(sum(rejected), 0)::bigint AS rejected,
-           COALESCE(sum(deleted), 0)::bigint AS deleted
+           COALESCE(sum(deleted), 0)::bigint AS deleted,
+           COALESCE(sum(notes), 0)::bigint AS notes
     FROM {schema}.job_partition WHERE job_partition.job_id = job.job_id
 ) AS counts;
 
 -- Where each partition of the log has a job: its rows stand between the two offsets.
 CREATE OR REPLACE VIEW {schema}.job_partitions AS
-SELECT job_id, partition, inserted, updated, unchanged, rejected, deleted, opened_offset, opened_at,
-       sealed_offset, sealed_at, rows, digest
+SELECT job_id, partition, inserted, updated, unchanged, rejected, deleted, notes, opened_offset,
+       opened_at, sealed_offset, sealed_at, rows, digest
 FROM {schema}.job_partition;
 
 CREATE OR REPLACE VIEW {schema}.line_outcomes AS
@@ -297,6 +325,14 @@ SELECT job_id, state FROM {schema}.job;
 CREATE OR REPLACE VIEW {schema}.rejections AS
 SELECT job_id, record_number, line, "column", code, reason, value, raw, further_faults
 FROM {schema}.rejection;
+
+CREATE OR REPLACE VIEW {schema}.notes AS
+SELECT job_id, record_number, line, "column", code, reason
+FROM {schema}.note;
+
+CREATE OR REPLACE VIEW {schema}.opt_outs AS
+SELECT partition, key_hash, flags
+FROM {schema}.opt_out;
 
 -- Producers of records without a job; source is null where they name none.
 CREATE OR REPLACE VIEW {schema}.sources AS

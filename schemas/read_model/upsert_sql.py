@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, LiteralString
 
 from psycopg import sql
 
-from schemas.rules.fields import FIELDS
+from schemas.rules.fields import FIELDS, SUBSCRIPTIONS
 from schemas.rules.overwrite import ATTRIBUTES_BIT
 
 if TYPE_CHECKING:
@@ -21,13 +21,15 @@ if TYPE_CHECKING:
     from schemas.rules.fields import Field
 
 
-def _changed(field: Field, fills: int) -> sql.Composed:
+def _changed(field: Field, fills: int, *, keeps_opt_outs: bool) -> sql.Composed:
     """Return the staged value where the event sets it; a null never clears a required field."""
     condition: LiteralString = "staging.present & {bit} <> 0"
     if field.is_never_cleared:
         condition += " AND staging.{name} IS NOT NULL"
     if fills & field.bit:
         condition += " AND leaf.{name} IS NULL"
+    if keeps_opt_outs and field.kind == "boolean":
+        condition += " AND leaf.{name}"  # which is false where the user has opted out
     text: LiteralString = "CASE WHEN " + condition + " THEN staging.{name} ELSE leaf.{name} END"
     return sql.SQL(text).format(name=sql.Identifier(field.name), bit=sql.Literal(field.bit))
 
@@ -44,16 +46,17 @@ Values = dict[str, sql.Composable]
 
 
 @cache
-def changed(fills: int = 0) -> Values:
+def changed(fills: int = 0, *, keeps_opt_outs: bool = False) -> Values:
     """Return a user's values after an upsert of the row.
 
     ``fills`` are the fields that it only fills, see :mod:`schemas.rules.overwrite`.
+    ``keeps_opt_outs``: it never opts in who has opted out.
     """
     # Of two attributes with one name the second counts.
     attributes: LiteralString = "jsonb_strip_nulls(leaf.attributes || staging.attributes)"
     if fills & ATTRIBUTES_BIT:
         attributes = "jsonb_strip_nulls(staging.attributes || leaf.attributes)"
-    values = {field.name: _changed(field, fills) for field in FIELDS}
+    values = {field.name: _changed(field, fills, keeps_opt_outs=keeps_opt_outs) for field in FIELDS}
     return {**values, "attributes": sql.SQL(attributes)}
 
 
@@ -77,3 +80,22 @@ def differences(values: Mapping[str, sql.Composable]) -> sql.Composed:
         sql.SQL("leaf.{} IS DISTINCT FROM {}").format(sql.Identifier(name), value)
         for name, value in values.items()
     )
+
+
+def flags(condition: LiteralString) -> sql.Composed:
+    """Return the bits, as in ``present``, of the subscriptions for which the condition is true.
+
+    ``{name}`` in it is the column, ``{bit}`` its bit.
+    """
+    text: LiteralString = "CASE WHEN " + condition + " THEN {bit} ELSE 0 END"
+    bits = (
+        sql.SQL(text).format(name=sql.Identifier(field.name), bit=sql.Literal(field.bit))
+        for field in SUBSCRIPTIONS
+    )
+    return sql.SQL("({})").format(sql.SQL(" + ").join(bits))
+
+
+OPTED_OUT: Final = flags("NOT leaf.{name}")
+"""What the user has opted out of."""
+HELD_BACK: Final = flags("staging.present & {bit} <> 0 AND staging.{name} AND NOT leaf.{name}")
+"""What an upsert that keeps opt-outs would set to true, and doesn't, if it doesn't only fill it."""

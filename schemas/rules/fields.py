@@ -62,6 +62,8 @@ FIELDS: Final[tuple[Field, ...]] = (
     Field("voice_subscription", "voiceSubscription", "Voice Subscription", "boolean", 16),
 )
 FIELD_BY_NAME: Final = {field.name: field for field in FIELDS}
+SUBSCRIPTIONS: Final = tuple(field for field in FIELDS if field.kind == "boolean")
+"""What a user can opt out of: true unless the sender says otherwise."""
 KEY_FIELD: Final[dict[str, Field]] = {
     "email": FIELD_BY_NAME["email"],
     "mobileNumber": FIELD_BY_NAME["mobile_number"],
@@ -176,6 +178,12 @@ KEY_FIELD_MISMATCH: Final = Rule(
     "KEY_FIELD_MISMATCH", "{column} is the reconciliation key, and is not that of the event's key."
 )
 """For single events only; they do not occur in files."""
+
+OPT_OUT_KEPT: Final = Rule(
+    "OPT_OUT_KEPT",
+    "{column} stays false, because this person has opted out: only optIns=apply sets it to true.",
+)
+"""For a note: the line counts."""
 
 ERASED: Final = Rule("ERASED", "The line was refused; what it held has been erased.")
 """For a line whose data `rollcall erase` has removed from the log."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.console import Console
 
-from deploy.cli.output.faults import fault_rows, print_fault_counts
+from deploy.cli.output.faults import counts_text, fault_rows, print_fault_counts
 from deploy.cli.output.sample_tables import print_changes, print_rows, print_users
 from deploy.cli.output.tables import ERROR_COLUMNS, counted, print_line
 
@@ -31,6 +31,8 @@ def print_dry_run(console: Console, file_name: str, answer: Mapping[str, Any]) -
         print_line(console, note)
     if added := answer.get("newAttributes"):
         print_line(console, f"It would define the attributes {', '.join(added)}.")
+    if noted := answer.get("notedBy"):
+        print_line(console, f"Not taken as they stand: {counts_text(noted)}")
     samples = answer["samples"]
     print_users(console, "Some to insert", _PLACE, samples["insert"])
     print_changes(console, "Some to update", _PLACE, samples["update"])

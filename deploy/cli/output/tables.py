@@ -116,8 +116,9 @@ def print_counts(console: Console, job_id: str, counts: JobCounts) -> None:
     numbers = ", ".join(f"{getattr(counts, name)} {name}" for name in OUTCOMES)
     users = of_number("user", counts.deleted)
     removed = f"; {counts.deleted:,} {users} deleted" if counts.deleted else ""
+    noted = f"; {counted(counts.notes, 'note')}" if counts.notes else ""
     lines = counted(counts.total, "line")
-    print_line(console, f"Job {job_id}: {counts.state}, {lines}: {numbers}{removed}")
+    print_line(console, f"Job {job_id}: {counts.state}, {lines}: {numbers}{removed}{noted}")
 
 
 def print_line(console: Console, line: str) -> None:

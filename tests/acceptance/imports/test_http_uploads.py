@@ -82,6 +82,7 @@ def test_an_upload_is_known_from_the_instant_of_its_answer(services: Services) -
             "unchanged": 0,
             "rejected": 0,
             "deleted": 0,
+            "notes": 0,
             "rowsPerSecond": None,
             "startedDate": None,
             "finishedDate": None,

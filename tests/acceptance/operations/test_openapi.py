@@ -122,6 +122,7 @@ FOUND: list[tuple[str, str, dict[str, Any]]] = [
     ("GET", f"{API}/batchinfo/status/{{job_id}}", {}),
     ("GET", f"{API}/batchinfo/status/{{job_id}}/events", {}),
     ("GET", f"{API}/batchinfo/errors/{{job_id}}", {}),
+    ("GET", f"{API}/batchinfo/notes/{{job_id}}", {}),
     ("GET", f"{API}/batchinfo/errors/{{job_id}}", {"headers": {"Accept": "text/csv"}}),
     ("GET", f"{API}/batchinfo/sources", {}),
     ("GET", f"{API}/admin/dead-letters", {}),

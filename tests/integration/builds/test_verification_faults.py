@@ -35,7 +35,14 @@ def projected(env: Ground) -> Iterator[Scene]:
     """An insert, a delsert with a repeated key, an upsert, and an event of another producer."""
     made = Scene(env)
     jobs = [
-        job_of(0, "insert", [(key, "Ada", "L", "", "France", "", "") for key in range(4)]),
+        job_of(
+            0,
+            "insert",
+            [
+                (key, "Ada", "L", "", "France", "", "", "false" if key in (2, 20) else "")
+                for key in (0, 1, 2, 3, 20)
+            ],
+        ),
         job_of(1, "delsert", [(key % 7, "Eve", "M", "", "Japan", "", "") for key in range(9)]),
         job_of(2, "upsert", [(key, "Eve", "N", "", "", "", "") for key in (3, 4, 3, 99)]),
     ]
@@ -126,6 +133,29 @@ def test_a_changed_value_is_found(projected: Scene, column: str, value: str, sho
             ("UPDATE {schema}.job_partition SET deleted = deleted + 1 "
             "WHERE job_id = 1004 AND partition = 0"),
             "job_partition.deleted, job 1004, partition 0: expected ",
+        ),
+        (
+            ("UPDATE {schema}.job_partition SET notes = notes + 1 "
+            "WHERE job_id = 1004 AND partition = 0"),
+            "job_partition.notes, job 1004, partition 0: expected 0, found 1",
+        ),
+        ("DELETE FROM {schema}.note", "note.count, job 1002: expected 1, found 0"),
+        (
+            "UPDATE {schema}.note SET line = line + 1",
+            "note.hash of record numbers, lines and codes, job 1002: ",
+        ),
+        ("DELETE FROM {schema}.opt_out", "opt_out.keys, sms_subscription, partition "),
+        (
+            "UPDATE {schema}.opt_out SET flags = 512",
+            "opt_out.keys, voice_subscription, partition ",
+        ),
+        (
+            "UPDATE {schema}.projection_offset SET has_opt_outs = NOT has_opt_outs",
+            "projection_offset.has_opt_outs, partition 0: ",
+        ),
+        (
+            "UPDATE {schema}.projection_offset SET keeps_opt_outs = true",
+            "projection_offset.keeps_opt_outs, partition 0: expected False, found True",
         ),
         (
             "UPDATE {schema}.job SET lines = lines + 1 WHERE job_id = 1004",

@@ -21,6 +21,7 @@ from tests.support.data.history_steps import DEFINITIONS
 from tests.support.data.passes import MemoryRecord, make_pass
 from tests.support.data.projection_scene import Scene
 from tests.support.data.verified_scene import findings_of
+from tests.support.models.audience import FIELDS
 from tests.support.servers.surroundings import PARTITIONS
 
 if TYPE_CHECKING:
@@ -37,10 +38,16 @@ _cells = st.tuples(
     st.sampled_from(["France", "USA", ""]),
     st.sampled_from(["", "Texas"]),
     st.sampled_from(["", "2024-02-29"]),
+    st.sampled_from(["", "true", "false"]),
+    st.sampled_from(["", "", "true", "false"]),
 )
 _modes = st.sampled_from(JOB_MODES)
+_fills = st.sampled_from([(), (), ("first_name", "sms_subscription"), FIELDS])
+_opt_ins = st.sampled_from(["keep", "keep", "apply"])
 _jobs = st.lists(
-    st.tuples(_modes, st.lists(_cells, min_size=1, max_size=12)), min_size=1, max_size=4
+    st.tuples(_modes, st.lists(_cells, min_size=1, max_size=12), _fills, _opt_ins),
+    min_size=1,
+    max_size=4,
 )
 
 
@@ -118,7 +125,7 @@ def _append_producer_rows(log: MemoryLog, data: st.DataObject) -> None:
 )
 @given(jobs=_jobs, data=st.data())
 def test_tables_that_the_projection_made_are_proven_at_every_point(
-    env: Ground, jobs: list[tuple[JobMode, list[Any]]], data: st.DataObject
+    env: Ground, jobs: list[tuple[JobMode, list[Any], tuple[str, ...], str]], data: st.DataObject
 ) -> None:
     """After each of its transactions, whatever batches it and the verification read."""
     history = [job_of(number, *job) for number, job in enumerate(jobs)]

@@ -66,25 +66,30 @@ _THEN = [csv_line(3, Country=""), csv_line(3), csv_line(3, Tier="gold"), csv_lin
     lines=some_lines,
     cells=st.tuples(
         st.sampled_from(["keep", "clear"]),
-        st.sampled_from([0, 0, 0b1001, ATTRIBUTES_BIT, ALL_BITS]),
+        st.sampled_from([0, 0, 0b1001, 0b1110000000, ATTRIBUTES_BIT, ALL_BITS]),
+        st.sampled_from(["keep", "keep", "apply"]),
     ),
 )
-@example(before=[("insert", _TWICE)], mode="upsert", lines=_TWICE + _THEN, cells=("keep", 0))
-@example(before=[("insert", _TWICE)], mode="delsert", lines=_TWICE + _THEN, cells=("keep", 0))
+@example(
+    before=[("insert", _TWICE)], mode="upsert", lines=_TWICE + _THEN, cells=("keep", 0, "keep")
+)
+@example(
+    before=[("insert", _TWICE)], mode="delsert", lines=_TWICE + _THEN, cells=("keep", 0, "keep")
+)
 def test_a_dry_run_says_what_the_job_then_does(
     env: Ground,
     before: list[tuple[JobMode, Lines]],
     mode: JobMode,
     lines: Lines,
-    cells: tuple[str, int],
+    cells: tuple[str, int, str],
 ) -> None:
     """The counts, and every rejection in the words of the job's errors."""
     audience = Audience.empty(env)
     try:
         for earlier_mode, earlier in before:
             audience.apply(audience.job(earlier_mode, earlier), earlier)
-        blank_cells, fills = cells
-        job = audience.job(mode, lines, blank_cells, fills=fills)
+        blank_cells, fills, opt_ins = cells
+        job = audience.job(mode, lines, blank_cells, fills=fills, opt_ins=opt_ins)
         users = audience.users()
         answer = audience.dry_run(job, lines)
         assert audience.users() == users
@@ -92,7 +97,7 @@ def test_a_dry_run_says_what_the_job_then_does(
         audience.apply(job, lines)
     finally:
         audience.scene.close()
-    assert answer.reject == audience.counts(job)[3]
+    assert (answer.reject, _noted(answer)) == (audience.counts(job)[3], audience.notes(job))
     assert [_as_row(each) for each in answer.samples.reject] == audience.rejections(job)[:10]
     if mode == "delsert":
         assert (removal.users, removal.removed) == (len(users), answer.delete)
@@ -120,6 +125,10 @@ def _assert_deleted(answer: DryRunAnswer, before: dict[str, Row], after: dict[st
     gone = sorted(before[key]["id"] for key in before.keys() - after.keys())
     assert answer.delete == len(gone)
     assert [each.id for each in answer.samples.delete] == [str(user_id) for user_id in gone[:10]]
+
+
+def _noted(answer: DryRunAnswer) -> dict[str | None, int]:
+    return {each.column: each.count for each in answer.noted_by}
 
 
 def _as_row(sample: Any) -> Row:

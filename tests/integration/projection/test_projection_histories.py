@@ -35,7 +35,10 @@ if TYPE_CHECKING:
     from tests.support.servers.surroundings import Ground
 
 START = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
-_HEADER = "First Name,Last Name,Email,Mobile Number,Country,State,Last Active Date"
+_HEADER = (
+    "First Name,Last Name,Email,Mobile Number,Country,State,Last Active Date,SMS Subscription,"
+    "Email Subscription"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +61,9 @@ def scene(env: Ground) -> Iterator[Scene]:
     made.close()
 
 
-Cells = tuple[int, str, str, str, str, str, str]
-"""A line: the number of its user, then first name, last name, mobile, country, state, day."""
+Cells = tuple[int, str, str, *tuple[str, ...]]
+"""A line: the number of its user, then first name, last name, mobile, country, state, day, and, if
+it has more, the subscriptions to SMS and email."""
 
 _cells = st.tuples(
     st.integers(0, 5),
@@ -69,6 +73,8 @@ _cells = st.tuples(
     st.sampled_from(["France", "USA", ""]),
     st.sampled_from(["", "Texas"]),
     st.sampled_from(["", "2024-02-29", "12/31/2023"]),
+    st.sampled_from(["", "true", "false"]),
+    st.sampled_from(["", "", "true", "false"]),
 )
 _turns = st.lists(
     st.builds(
@@ -85,14 +91,21 @@ _turns = st.lists(
 _lines = st.lists(_cells, min_size=1, max_size=12)
 _modes = st.sampled_from(JOB_MODES)
 _fills = st.sampled_from([(), (), ("first_name", "mobile_number"), FIELDS])
-_jobs = st.lists(st.tuples(_modes, _lines, _fills), min_size=1, max_size=4)
+_opt_ins = st.sampled_from(["keep", "keep", "apply"])
+_jobs = st.lists(st.tuples(_modes, _lines, _fills, _opt_ins), min_size=1, max_size=4)
 
 
-def job_of(number: int, mode: JobMode, lines: list[Cells], fills: tuple[str, ...] = ()) -> Job:
+def job_of(
+    number: int,
+    mode: JobMode,
+    lines: list[Cells],
+    fills: tuple[str, ...] = (),
+    opt_ins: str = "keep",
+) -> Job:
     """The job with this place in the order of jobs."""
     rows = [
-        f'{first},"{last}",user{key}@example.com,{mobile},{country},{state},{day}'
-        for key, first, last, mobile, country, state, day in lines
+        f'{first},"{last}",user{key}@example.com,{",".join([*rest, "", ""][:6])}'
+        for key, first, last, *rest in lines
     ]
     return Job(
         job_id=1000 + number * 7 % 5,  # ids are in no order of jobs
@@ -100,6 +113,7 @@ def job_of(number: int, mode: JobMode, lines: list[Cells], fills: tuple[str, ...
         content="\n".join([_HEADER, *rows]).encode(),
         accepted_at=START + timedelta(days=number),
         fills=fills,
+        keeps_opt_outs=opt_ins == "keep",
     )
 
 
@@ -127,7 +141,7 @@ def _fill(log: MemoryLog, jobs: list[Job], data: st.DataObject) -> None:
 @given(jobs=_jobs, data=st.data())
 def test_every_cut_and_every_repeat_comes_to_the_model(
     env: Ground,
-    jobs: list[tuple[JobMode, list[Cells], tuple[str, ...]]],
+    jobs: list[tuple[JobMode, list[Cells], tuple[str, ...], str]],
     data: st.DataObject,
 ) -> None:
     """Batches of any sizes, repeated pieces of passes, changing owners: one result."""

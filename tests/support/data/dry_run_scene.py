@@ -132,7 +132,13 @@ class Audience:
         return made
 
     def job(
-        self, mode: JobMode, lines: Lines, blank_cells: str = "keep", *, fills: int = 0
+        self,
+        mode: JobMode,
+        lines: Lines,
+        blank_cells: str = "keep",
+        *,
+        fills: int = 0,
+        opt_ins: str = "keep",
     ) -> JobAccepted:
         """The job that an upload of the lines would be next."""
         number = len(self.jobs)
@@ -141,6 +147,7 @@ class Audience:
             mode=mode,
             blank_cells=blank_cells,
             fills=fills,
+            opt_ins=opt_ins,
             lines=len(lines),
             accepted_at=_START + timedelta(days=number),
             attributes=tuple(itertools.starmap(AttributeColumn, _ATTRIBUTES.items())),
@@ -165,7 +172,10 @@ class Audience:
 
         async def compare(comparison: DryRunComparison) -> ComparisonResult:
             inputs = pieces_of(compared_lines.inputs(io.BytesIO(_content(lines))))
-            return await comparison.compare(job.mode, inputs, (), fills=job.fills)
+            keeps_opt_outs = job.opt_ins == "keep"
+            return await comparison.compare(
+                job.mode, inputs, (), fills=job.fills, keeps_opt_outs=keeps_opt_outs
+            )
 
         return answer_of(asyncio.run(self._ask(compare)), compared_lines)
 
@@ -197,6 +207,14 @@ class Audience:
         query = f"SELECT * FROM jobs WHERE job_id = {job.job_id}"
         (row,) = select(self.env, query)
         return row["inserted"], row["updated"], row["unchanged"], row["rejected"]
+
+    def notes(self, job: JobAccepted) -> dict[str, int]:
+        """The job's notes, by column."""
+        query = f"SELECT count(*) AS notes FROM notes WHERE job_id = {job.job_id}"
+        (row,) = select(self.env, f"SELECT notes FROM jobs WHERE job_id = {job.job_id}")
+        assert select(self.env, query) == [row]
+        query = f'SELECT "column", count(*) FROM notes WHERE job_id = {job.job_id} GROUP BY 1'
+        return {row["column"]: row["count"] for row in select(self.env, query)}
 
     def rejections(self, job: JobAccepted) -> list[Row]:
         """The job's errors, without their ids."""

@@ -58,10 +58,11 @@ class Upload:
     late_of: int
     fills: tuple[str, ...]
     among: list[tuple[int, UserRow]]
+    opt_ins: str
 
     def take(self, of: OneProcess) -> None:
         """The job comes next in the order of jobs."""
-        of.accept(job_of(len(of.jobs), self.mode, self.lines, self.fills))
+        of.accept(job_of(len(of.jobs), self.mode, self.lines, self.fills, self.opt_ins))
         late_pass = of.passes[self.late_of % len(of.passes)]
         coming = [
             [*whole[:begun], *whole, *late_pass[partition][slice(*late)]]
@@ -231,6 +232,8 @@ _cells = st.tuples(
     st.sampled_from(["France", "Japan"]) | _mostly("USA", ""),
     st.sampled_from(["Texas", "Texas", ""]),
     st.sampled_from(["", "2024-02-29", "12/31/2023"]),
+    st.sampled_from(["", "true", "false"]),
+    st.sampled_from(["", "true", "false"]),
 )
 _FLAWS: tuple[dict[str, Any], ...] = (
     {"first_name": ""},
@@ -287,6 +290,7 @@ _uploads = st.builds(
     late_of=st.integers(0, 3),
     fills=_mostly((), FIELDS),
     among=st.lists(st.tuples(st.integers(0, 15), _rows()), max_size=6),
+    opt_ins=_mostly("keep", "apply"),
 )
 _sent = st.builds(
     Send,

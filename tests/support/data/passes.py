@@ -99,6 +99,7 @@ def make_pass(job: Job, previous_job_id: int, partitions: int) -> Pass:
             accepted_at=job.accepted_at,
             accepted_by="admin",
             fills=sum(1 << FIELDS.index(name) for name in job.fills),
+            keeps_opt_outs=job.keeps_opt_outs,
         )
     )
     whole: Pass = [[MemoryRecord(None, opened)] for _ in range(partitions)]
@@ -133,6 +134,7 @@ def make_file_pass(
         accepted_at=accepted.accepted_at,
         accepted_by=accepted.accepted_by,
         fills=accepted.fills,
+        keeps_opt_outs=accepted.opt_ins == "keep",
     )
     for records, rows, digest in zip(whole, made.rows, made.digests, strict=True):
         seal = JobSealed(job_id=accepted.job_id, rows=rows, digest=digest)

@@ -27,6 +27,7 @@ from tests.support.models.model import (
     Outcome,
     RefusedError,
     User,
+    Users,
     apply_line,
     is_complete,
     leave_out_line,
@@ -110,14 +111,14 @@ class _Partition:
     sealed_job_id: int = 0
     next_sequence: int = 0
     audience: int = 0
-    audiences: dict[int, dict[str, User]] = field(default_factory=lambda: {0: dict[str, User]()})
+    audiences: dict[int, Users] = field(default_factory=lambda: {0: Users()})
     replaced: set[str] = field(default_factory=set[str])
     """The keys of the users that were there when the delsert under way was opened."""
     attributes: dict[str, str] = field(default_factory=dict[str, str])
     written: dict[str, WriteResult] = field(default_factory=dict[str, WriteResult])
 
     @property
-    def users(self) -> dict[str, User]:
+    def users(self) -> Users:
         return self.audiences[self.audience]
 
 
@@ -214,8 +215,9 @@ class LogModel:
         self.jobs[job.job_id].opened_at[at.number] = recorded_at
         if job.mode == "delsert" and not is_left_out:
             at.replaced = set(at.users)
+            emptied = at.users.emptied()
             at.audience = job.job_id
-            at.audiences[job.job_id] = {}
+            at.audiences[job.job_id] = emptied
 
     def _seal(self, at: _Partition, event: JobSealed, recorded_at: datetime) -> None:
         if event.job_id == at.open_job_id and event.rows == at.next_sequence:
@@ -291,10 +293,11 @@ class _ProducerRow:
         if row.user_id is not None and (known is None or known.position != row.user_id):
             raise RefusedError("NO_SUCH_USER")
         if row.mode == "delete":
-            users.pop(row.key, None)
+            if known:
+                users.delete(row.key)
             return ("deleted", known.position) if known else ("unchanged", None)
         if known is None:
-            users[row.key] = self._new_user(attributes)
+            users.add(row.key, self._new_user(attributes))
             return "inserted", self.position
         if row.mode == "insert":
             if row.event_id is None or row.event_id != known.event_id:

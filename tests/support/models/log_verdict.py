@@ -12,6 +12,7 @@ from tests.support.models.verdict import (
     assert_statuses_and_order,
     files_by_hash,
     job_of,
+    notes_of,
     select,
     wait_healed,
 )
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     from tests.support.servers.surroundings import Ground
 
 _JOBS = """
-SELECT job_id, mode, state, lines, inserted, updated, unchanged, rejected, deleted, accepted_at,
-       started_at, finished_at
+SELECT job_id, mode, state, lines, inserted, updated, unchanged, rejected, deleted, notes,
+       accepted_at, started_at, finished_at
 FROM jobs
 """
 _REJECTIONS = "SELECT job_id, record_number, line, code FROM rejections"
@@ -87,6 +88,10 @@ def assert_as_followed(env: Ground, model: LogModel) -> None:
         found[row["job_id"]].append(Rejected(row["record_number"], row["line"], row["code"]))
     rejections = {job_id: sorted(job.outcome.rejections) for job_id, job in model.jobs.items()}
     assert_same("rejections", {key: sorted(rows) for key, rows in found.items()}, rejections)
+    notes = {
+        job_id: sorted(job.outcome.notes) for job_id, job in model.jobs.items() if job.outcome.notes
+    }
+    assert_same("notes", notes_of(env), notes)
     assert_same("sources", _by(select(env, "SELECT * FROM sources"), "source"), _sources(model))
     assert_same("writes", _by(select(env, _WRITES), "event_id"), _writes(model))
 
@@ -143,6 +148,7 @@ def _job(followed: FollowedJob, *, is_whole: bool) -> Row:
         "unchanged": unchanged,
         "rejected": rejected,
         "deleted": outcome.deleted,
+        "notes": len(outcome.notes),
         "accepted_at": job.accepted_at,
         "started_at": min(followed.opened_at.values()),
         "finished_at": max(followed.sealed_at.values()) if is_whole else None,

@@ -13,26 +13,20 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from tests.support.models.audience import FIELDS, SUBSCRIPTIONS, User, Users
+
 if TYPE_CHECKING:
     from datetime import datetime
 
     from schemas.events import JobMode, RowMode
 
 TEXT_FIELDS = ("first_name", "last_name", "country", "state")
-FIELDS = (
-    "first_name",
-    "last_name",
-    "email",
-    "mobile_number",
-    "country",
-    "state",
-    "last_active_date",
-    "sms_subscription",
-    "email_subscription",
-    "voice_subscription",
-)
 REQUIRED = ("first_name", "last_name", "email", "country")
-SUBSCRIPTIONS = FIELDS[-3:]
+HEADERS = {
+    "sms_subscription": "SMS Subscription",
+    "email_subscription": "Email Subscription",
+    "voice_subscription": "Voice Subscription",
+}
 ROW_MODES: dict[JobMode, RowMode] = {
     "insert": "insert",
     "upsert": "upsert",
@@ -57,28 +51,7 @@ class Job:
     delimiter: str = ","
     fills: tuple[str, ...] = ()
     """The fields that a line only fills where the user has none; "attributes" are all of them."""
-
-
-@dataclass(frozen=True, slots=True)
-class User:
-    """A user as the tables should hold it; the key is beside it.
-
-    ``job_id`` and ``record_number`` are those of the line that last set it, None where
-    another producer did.
-    The rest is known only where the model follows a log
-    (:mod:`tests.support.models.log_model`): the
-    positions of the events that made and last changed it, and what only other producers set.
-    """
-
-    values: dict[str, Any]
-    created_at: datetime
-    modified_at: datetime
-    job_id: int | None
-    record_number: int | None
-    position: int | None = None
-    modified_position: int | None = None
-    event_id: str | None = None
-    attributes: dict[str, Any] = field(default_factory=dict[str, Any])
+    keeps_opt_outs: bool = True
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -87,6 +60,16 @@ class Rejected:
 
     record_number: int
     line: int
+    code: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Noted:
+    """A column of a line that was not taken as it stood."""
+
+    record_number: int
+    line: int
+    column: str
     code: str
 
 
@@ -101,6 +84,7 @@ class Outcome:
     is_reverted: bool = False
     deleted: int = 0
     """Users that are not there any more because the job replaced the audience."""
+    notes: list[Noted] = field(default_factory=list[Noted])
 
     @property
     def counts(self) -> tuple[int, int, int, int]:
@@ -130,7 +114,7 @@ class Model:
     """The audience and the outcome of every job, after the jobs applied so far."""
 
     def __init__(self) -> None:
-        self.users: dict[str, User] = {}
+        self.users = Users()
         self.outcomes: dict[int, Outcome] = {}
 
     def leave_out(self, job: Job) -> Outcome:
@@ -146,7 +130,7 @@ class Model:
     def apply(self, job: Job) -> Outcome:
         """Apply the next job; its outcome."""
         outcome = Outcome()
-        users = {} if job.mode == "delsert" else self.users
+        users = self.users.emptied() if job.mode == "delsert" else self.users
         for line in lines_of(job):
             apply_line(job, line, users=users, outcome=outcome)
         if job.mode == "delsert":
@@ -160,7 +144,7 @@ def apply_line(
     job: Job,
     line: Line,
     *,
-    users: dict[str, User],
+    users: Users,
     outcome: Outcome,
     position: int | None = None,
 ) -> None:
@@ -201,7 +185,7 @@ def checked_values(job: Job, line: Line) -> dict[str, Any]:
 
 
 def _apply_fit_line(
-    job: Job, line: Line, users: dict[str, User], outcome: Outcome, position: int | None
+    job: Job, line: Line, users: Users, outcome: Outcome, position: int | None
 ) -> None:
     values = checked_values(job, line)
     key = key_of(values)
@@ -210,7 +194,7 @@ def _apply_fit_line(
         _update(job, line, users, outcome, position)
         return
     if known and job.mode == "delete":
-        del users[key]
+        users.delete(key)
         outcome.deleted += 1
         return
     if known and job.mode == "ignore":
@@ -223,8 +207,20 @@ def _apply_fit_line(
         raise RefusedError("NO_SUCH_USER")
     if job.mode == "upsert" and not is_complete(values):
         raise RefusedError("REQUIRED")
-    users[key] = _new_user(job, line, values, position)
+    opted_out = users.opted_out(key) if job.keeps_opt_outs else set[str]()
+    users.add(key, _new_user(job, line, _kept_out(line, values, opted_out, outcome), position))
     outcome.inserted += 1
+
+
+def _kept_out(
+    line: Line, values: dict[str, Any], opted_out: set[str], outcome: Outcome
+) -> dict[str, Any]:
+    """The values of a line, or of a new user's, without opting in; what it would have is noted."""
+    kept = {name for name in opted_out if values[name] is not False}
+    outcome.notes += [
+        Noted(line.record_number, line.line, HEADERS[name], "OPT_OUT_KEPT") for name in kept
+    ]
+    return values | dict.fromkeys(kept, False)
 
 
 def key_of(values: dict[str, Any]) -> str:
@@ -233,12 +229,14 @@ def key_of(values: dict[str, Any]) -> str:
     return email.lower()
 
 
-def _update(
-    job: Job, line: Line, users: dict[str, User], outcome: Outcome, position: int | None
-) -> None:
+def _update(job: Job, line: Line, users: Users, outcome: Outcome, position: int | None) -> None:
     values = values_of(line.cells)
     key = key_of(values)
     known = users[key]
+    if job.keeps_opt_outs:
+        said = {name for name in users.opted_out(key) if values[name] is not None}
+        said -= {*job.fills}
+        values = _kept_out(line, values, said, outcome)
     changed = known.values | {
         name: value
         for name, value in values.items()

@@ -15,7 +15,7 @@ from tests.support.data.log_reading import (
     last_statuses,
     reverted_jobs,
 )
-from tests.support.models.model import FIELDS, Job, Model, Rejected
+from tests.support.models.model import FIELDS, Job, Model, Noted, Rejected
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ def job_of(accepted: JobAccepted, files: Mapping[str, bytes]) -> Job:
         accepted_at=accepted.accepted_at,
         delimiter=accepted.delimiter,
         fills=tuple(name for at, name in enumerate(FIELDS) if accepted.fills & 1 << at),
+        keeps_opt_outs=accepted.opt_ins == "keep",
     )
 
 
@@ -156,6 +157,7 @@ def assert_outcomes(env: Ground, expected: Mapping[int, Outcome]) -> None:
         counts = (row["inserted"], row["updated"], row["unchanged"], row["rejected"])
         assert counts == outcome.counts, f"job {job_id} ({row['mode']})"
         assert row["deleted"] == outcome.deleted, f"users deleted by job {job_id}"
+        assert row["notes"] == len(outcome.notes), f"notes of job {job_id}"
         if outcome.is_reverted:
             assert row["state"] == "REVERTED"
             continue
@@ -163,6 +165,18 @@ def assert_outcomes(env: Ground, expected: Mapping[int, Outcome]) -> None:
         assert sum(counts) + deleted == row["lines"]
         assert row["state"] == ("COMPLETED_WITH_ERRORS" if outcome.rejections else "COMPLETED")
     _assert_rejections(env, expected)
+    assert notes_of(env) == {
+        job_id: sorted(outcome.notes) for job_id, outcome in expected.items() if outcome.notes
+    }
+
+
+def notes_of(env: Ground) -> dict[int, list[Noted]]:
+    """The notes of all jobs that have any."""
+    found: dict[int, list[Noted]] = {}
+    for row in select(env, "SELECT * FROM notes"):
+        noted = Noted(row["record_number"], row["line"], row["column"], row["code"])
+        found.setdefault(row["job_id"], []).append(noted)
+    return {job_id: sorted(notes) for job_id, notes in found.items()}
 
 
 def _assert_rejections(env: Ground, expected: Mapping[int, Outcome]) -> None:

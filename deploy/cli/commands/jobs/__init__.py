@@ -1,1 +1,1 @@
-"""`rollcall import`, `jobs`, `status`, `errors`, `proof`, `undo`, `redo` and `cancel`."""
+"""`rollcall import`, `jobs`, `status`, `errors`, `notes`, `proof`, `undo`, `redo` and `cancel`."""

@@ -153,6 +153,12 @@ class _ImportOptions:
     help="Leave columns out whose names are unknown.",
 )
 @click.option(
+    "--opt-ins",
+    type=click.Choice(["keep", "apply"]),
+    help="Whether the file may opt in who has opted out; apply is for administrators."
+    "  [default: keep]",
+)
+@click.option(
     "--add-unknown",
     "unknown_columns",
     flag_value="attribute",

@@ -34,6 +34,7 @@ _STATUSES = "/batchinfo/status"
 _MODES = click.Choice(JOB_MODES)
 _SAID_AGAIN = ("dataType", "statusMessage")
 """What is the same of every job, and what the state and the counts say better."""
+_NOTE_COLUMNS = ("line", "column", "code", "reason")
 _STATES = click.Choice(JOB_STATES)
 
 
@@ -144,6 +145,26 @@ def errors(job_id: str, *, csv_path: Path | None, as_json: bool, url: str, **que
     rows = fault_rows(found)
     print_list(output(), title, ERROR_COLUMNS, rows, hint="All others went in, or will.")
     _print_unlisted(answer, output())
+
+
+@click.command(cls=ApiCommand, examples=("rollcall notes 5889218372019237411",))
+@click.argument("job_id")
+@page_options
+@call_options
+def notes(job_id: str, *, as_json: bool, url: str, **query: Any) -> None:
+    """Show the cells of the job JOB_ID that were not taken as they stood, though their lines count.
+
+    An opt-in of a person who has opted out is such a cell, unless the file was imported with
+    --opt-ins apply.
+    """
+    with api(url) as client:
+        answer = client.get(path_of("batchinfo", "notes", job_id), query)
+    if as_json:
+        print_json(answer)
+        return
+    title = counted(answer["total"], "note") + next_page(answer, "notes", query)
+    hint = "All cells were taken as they stood, or will be."
+    print_list(output(), title, _NOTE_COLUMNS, answer["notes"], hint=hint)
 
 
 def _print_unlisted(answer: Mapping[str, Any], console: Console) -> None:

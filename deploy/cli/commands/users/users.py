@@ -218,9 +218,17 @@ def _changes(event: Mapping[str, Any]) -> list[dict[str, Any]]:
         "by": event["importedBy"],
         "source": event["source"],
     }
-    changes: Mapping[str, Mapping[str, Any]] = event["changes"]
+    kept: Mapping[str, str] = dict.fromkeys(event["optOutsKept"], " (opt-out kept)")
+    changes: Mapping[str, Mapping[str, Any]] = {
+        **{name: {"before": False, "after": False} for name in kept},
+        **event["changes"],
+    }
     rows = [
-        {"field": name, "before": text(change["before"]), "after": text(change["after"])}
+        {
+            "field": name,
+            "before": text(change["before"]),
+            "after": text(change["after"]) + kept.get(name, ""),
+        }
         for name, change in changes.items()
     ] or [{}]
     return [head | rows[0], *rows[1:]]

@@ -42,7 +42,7 @@ def test_help_lists_every_command() -> None:
     assert listed == [
         *("demo", "up", "serve", "process"),
         *("import", "inspect", "presets", "status", "jobs", "errors"),
-        *("results", "proof"),
+        *("notes", "results", "proof"),
         *("undo", "redo", "cancel", "users", "person", "diff", "rebuild", "projections"),
         *("attributes", "sources"),
         *("dead-letters", "accounts", "tokens", "verify", "asyncapi", "erase"),

@@ -33,6 +33,7 @@ _ALLOWED = {
     ("ingest_api/postgres/pool.py", "create_task"),
     ("ingest_api/postgres/row_stream.py", "create_task"),
     ("ingest_api/producers/dead_letters.py", "create_task"),
+    ("ingest_api/users/history.py", "run_coroutine_threadsafe"),
     ("ingest_api/web/streaming.py", "create_task"),
     # Nobody waits for the note of a token's use: the next use makes it again.
     ("ingest_api/auth/api_tokens.py", "create_task"),
