@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, cast
 
-from prometheus_client import REGISTRY, start_http_server
+from prometheus_client import REGISTRY, disable_created_metrics, start_http_server
 from prometheus_client.openmetrics import exposition
 
 from schemas.config.declared import Section, text, whole
 from schemas.config.environment import SettingsError
 
+disable_created_metrics()  # a series more for each counter, of which none is read
 CONTENT_TYPE: Final = exposition.CONTENT_TYPE_LATEST
 BUCKETS_S: Final = (0.005, 0.02, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0, 600.0)
 """Of what takes from milliseconds to minutes."""

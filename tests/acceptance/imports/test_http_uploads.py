@@ -89,6 +89,8 @@ def test_an_upload_is_known_from_the_instant_of_its_answer(services: Services) -
             "estimatedFinishDate": None,
             "revertedDate": None,
             "revertedBy": None,
+            "cancelledDate": None,
+            "cancelledBy": None,
             "undoFailure": None,
         }
         assert time.strptime(status["importedDate"], "%m/%d/%Y %I:%M:%S %p GMT")
@@ -329,7 +331,7 @@ def test_a_fault_that_no_repetition_mends_ends_the_process(env: Ground, services
     wait_until(lambda: not service.is_running, 30)
     assert service.process.returncode == 1
     reason = json.loads(service.log_text().splitlines()[-1])["error"]
-    assert reason.endswith('column "name" of relation "account" does not exist')
+    assert reason.endswith('column "name" does not exist')
     services.started.clear()
 
 
