@@ -13,13 +13,13 @@ _GIB_OF_EACH = 2
 _PROCESSES = max(
     1,
     min(
-        2 * (os.cpu_count() or 1),
+        (os.cpu_count() or 1) + 1,
         psutil.virtual_memory().available // (_GIB_OF_EACH << 30),
         _MOST_PROCESSES,
     ),
 )
-"""Two for each processor, because tests wait about half of their time; each has servers of its own
-in memory."""
+"""One more than there are processors, because tests also wait; each has servers of its own in
+memory, which take their share of the processors."""
 _SIDE_BY_SIDE = ("-n", str(_PROCESSES), "--dist", "loadfile", "--no-loadscope-reorder")
 """Of the whole suite: a file's tests share what is started for them, and files run in the order of
 their folders, so that the short ones of `unit` come last and all processes end together."""
@@ -31,7 +31,7 @@ their folders, so that the short ones of `unit` come last and all processes end 
 def test(*, under_load: bool, arguments: tuple[str, ...]) -> None:
     """Run the tests; ARGUMENTS go to pytest, and paths are those of the checkout.
 
-    Without ARGUMENTS all of them run, two at once for each processor where memory suffices.
+    Without ARGUMENTS all of them run, as many at once as there are processors, and one.
     `rollcall test -- --help` shows what pytest takes.
     """
     assert CHECKOUT is not None  # elsewhere the program does not know this command
