@@ -15,7 +15,7 @@ from ingest_api.kafka.topic_setup import ensure_topics
 from processor.builder.parallel_replay import Replays
 from processor.builder.table_comparison import Side, compare
 from processor.kafka.log_description import Log
-from processor.tables.instance_registry import next_offsets, show
+from processor.tables.instance_registry import ensure_registry, next_offsets, show
 from processor.tables.setup import make_tables
 from tests.support.data.projection_scene import Scene
 from tests.support.models.model import Model
@@ -121,6 +121,7 @@ class Stage:
         schema = f"{self.live.schema}_replay_{self._schemas}"
         log = Log(topic_id="in memory", partitions=PARTITIONS)
         with psycopg.connect(self.env.conninfo) as connection:
+            ensure_registry(connection.cursor())
             make_tables(connection.cursor(), self.settings, schema, log)
         return schema
 
