@@ -145,7 +145,7 @@ def _keys(lines: Lines) -> list[str]:
 def _assert_replaced(answer: DryRunAnswer, before: dict[str, Row], after: dict[str, Row]) -> None:
     """A delsert's counts are by key: who comes, who differs, who stays as it was, who goes."""
     values = {
-        key: ([users[key][name] for name in USER_COLUMNS] for users in (before, after))
+        key: [[users[key][name] for name in USER_COLUMNS] for users in (before, after)]
         for key in before.keys() & after.keys()
     }
     differing = {key for key, (were, are) in values.items() if were != are}
