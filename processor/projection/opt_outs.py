@@ -46,6 +46,14 @@ SELECT %(partition)s, sha256(convert_to(leaf.key, 'UTF8')), {opted_out}
 FROM staging JOIN {leaf} AS leaf USING (key)
 WHERE staging.id = ANY(%(positions)s) AND {opted_out} > 0
 """
+_SET: LiteralString = """
+INSERT INTO {schema}.opt_out (partition, key_hash, flags)
+VALUES (%(partition)s, %(key_hash)s, %(flags)s)
+ON CONFLICT (partition, key_hash) DO UPDATE SET flags = EXCLUDED.flags
+"""
+_FORGET: LiteralString = """
+DELETE FROM {schema}.opt_out WHERE partition = %(partition)s AND key_hash = %(key_hash)s
+"""
 _TAKE: LiteralString = """
 WITH made AS (
     SELECT key, sha256(convert_to(key, 'UTF8')) AS key_hash
@@ -97,6 +105,12 @@ class OptOuts:
         """Remember the opt-outs of the users whom the staged rows of these ids will delete."""
         if positions and partition in self.partitions:
             self._run(_REMEMBER, {"partition": partition, "positions": positions}, leaf=leaf)
+
+    def set(self, partition: int, key_hash: bytes, flags: int) -> None:
+        """Remember the opt-outs of a person whose data has been erased."""
+        parameters = {"partition": partition, "key_hash": key_hash, "flags": flags}
+        if partition in self.partitions:
+            self._run(_SET if flags else _FORGET, parameters)
 
     def new_users(
         self, partition: int, step: PreparedRows, leaf_input: memoryview

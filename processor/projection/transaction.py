@@ -269,7 +269,10 @@ class Transaction:
             self._found.append(key_conflict(asdict(row), self._key_setting, holder))
 
     def _count_erased(self, row: RowErased, partition: int) -> None:
-        assert row.job_id is not None, "only a job's line is accepted"
+        if row.key_hash is not None:
+            self._opt_outs.set(partition, row.key_hash, row.opt_outs)
+        if row.job_id is None:
+            return
         if self._jobs.counts(row.job_id, partition).add_erased(row.outcome) == "rejected":
             self._found.append(erased_line(asdict(row)))
 

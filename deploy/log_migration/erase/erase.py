@@ -18,7 +18,6 @@ from deploy.log_migration.erase.proof import PROOF
 from deploy.log_migration.log_copy import LogCopy
 from deploy.log_migration.log_state import read_ledger
 from deploy.log_migration.proof import prove
-from schemas.log.topics import partition_of
 from schemas.rules.fields import ERASED
 
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ def _subject(settings: Settings, key: str) -> DataSubject:
 @contextlib.contextmanager
 def _erasing(log: Log, subject: DataSubject, report: Report) -> Generator[_Erasing]:
     log = with_next_version(log, log.old)
-    with Outcomes(log.new, _home(log, subject), log.tables.active().reverted) as outcomes:
+    with Outcomes(log.new, subject.key, log.tables.active().reverted) as outcomes:
         yield _Erasing(log, subject, outcomes, report)
 
 
