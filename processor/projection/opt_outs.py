@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from processor.projection.job_rows import Round
     from processor.projection.staging import PreparedRows
+    from schemas.events import RowErased
     from schemas.rules.notes import Note
 
 pc: Any = pyarrow.compute
@@ -106,11 +107,13 @@ class OptOuts:
         if positions and partition in self.partitions:
             self._run(_REMEMBER, {"partition": partition, "positions": positions}, leaf=leaf)
 
-    def set(self, partition: int, key_hash: bytes, flags: int) -> None:
-        """Remember the opt-outs of a person whose data has been erased."""
-        parameters = {"partition": partition, "key_hash": key_hash, "flags": flags}
-        if partition in self.partitions:
-            self._run(_SET if flags else _FORGET, parameters)
+    def set_erased(self, partition: int, row: RowErased) -> None:
+        """Remember the opt-outs of a person whose data has been erased, where the row says them."""
+        if row.key_hash is not None and partition in self.partitions:
+            parameters = {
+                "partition": partition, "key_hash": row.key_hash, "flags": row.opt_outs,
+            }  # fmt: skip
+            self._run(_SET if row.opt_outs else _FORGET, parameters)
 
     def new_users(
         self, partition: int, step: PreparedRows, leaf_input: memoryview

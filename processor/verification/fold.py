@@ -14,14 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
-from processor.decoding.accept_rule import (
-    Erased,
-    Indexed,
-    Opened,
-    PartitionState,
-    Rows,
-    Sealed,
-)
+from processor.decoding.accept_rule import Erased, Indexed, Opened, PartitionState, Rows, Sealed
 from processor.decoding.decode_and_accept import decode_and_accept
 from processor.projection.line_outcomes import LETTERS
 from processor.projection.write_outcomes import repeats

@@ -18,6 +18,7 @@ from deploy.log_migration.erase.proof import PROOF
 from deploy.log_migration.log_copy import LogCopy
 from deploy.log_migration.log_state import read_ledger
 from deploy.log_migration.proof import prove
+from schemas.log.topics import partition_of
 from schemas.rules.fields import ERASED
 
 if TYPE_CHECKING:
