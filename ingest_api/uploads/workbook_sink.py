@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, Protocol, Self
 
 from ingest_api.errors import Detail, invalid_file
 from ingest_api.uploads import workbook_to_csv
+from ingest_api.uploads.invalid_option import invalid_option
 from ingest_api.uploads.multipart import WORKBOOK
 
 if TYPE_CHECKING:
@@ -85,9 +86,11 @@ class WorkbookSink:
         """Hand on a workbook; return the file and the options that count from here on.
 
         Raises:
-            InvalidRequestError: it can't be read, or has no such sheet.
+            InvalidRequestError: it can't be read or has no such sheet, or another file has one.
         """
         if self._workbook is None:
+            if options.sheet is not None:
+                raise invalid_option("sheet", "Only an Excel workbook (.xlsx) has a sheet.")
             return file, options
         self._workbook.flush()
         file = replace(file, compression="none", charset="utf-8")

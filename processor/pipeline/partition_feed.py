@@ -75,7 +75,8 @@ class PartitionFeed:
         mean_bytes = max(1, self.pending_bytes // len(self.pending))
         room = min(room, max(1, _MAX_BATCH_BYTES // mean_bytes), self.count_before(stop))
         taken, self.pending = self.pending[:room], self.pending[room:]
-        self.taken_ms = taken[-1].timestamp()[1]
+        if taken:  # none where the stop is reached
+            self.taken_ms = taken[-1].timestamp()[1]
         self.pending_bytes = (
             self.pending_bytes * len(self.pending) // (len(self.pending) + len(taken))
         )

@@ -49,6 +49,7 @@ RULES: dict[str, str | None] = {
     f"GET {BASE}/batchinfo/status/*": "reader",
     f"GET {BASE}/batchinfo/status/*/events": "reader",
     f"GET {BASE}/batchinfo/errors/*": "reader",
+    f"GET {BASE}/batchinfo/notes/*": "reader",
     f"GET {BASE}/batchinfo/proof/*": "reader",
     f"GET {BASE}/batchinfo/results/*": "reader",
     f"POST {BASE}/batchinfo/undo/*": "importer",

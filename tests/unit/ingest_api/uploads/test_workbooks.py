@@ -128,7 +128,9 @@ def test_what_is_no_workbook_is_refused(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_other_files_are_handed_on_as_they_come() -> None:
-    """Nothing is known of them here."""
-    kept = handed_on(b"x" * 200, ImportOptions(sheet="Two"), "none")
+    """They have no sheet to be named."""
+    kept = handed_on(b"x" * 200, ImportOptions(), "none")
     assert kept.content == b"x" * 200
     assert len(kept.begun) == 2
+    with pytest.raises(InvalidRequestError):
+        handed_on(b"x" * 200, ImportOptions(sheet="Two"), "none")
