@@ -94,6 +94,8 @@ class RowErased:
 
     ``outcome`` is what became of a job's line: ``rejected`` by the projection, ``refused``
     before; ``none`` where it counted for nothing.
+    ``opt_outs``: what the person has opted out of afterwards, bits as in ``UserRow.present``, by
+    the SHA-256 of the key; its murmur2 says the partition.
     """
 
     job_id: int | None
@@ -101,6 +103,9 @@ class RowErased:
     line: int | None
     sequence: int | None
     outcome: ErasedOutcome
+    key_hash: bytes | None = None
+    key_number: int = 0
+    opt_outs: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -144,7 +144,10 @@ class Sealed:
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """A line of the open job that counts as it did before its data was erased."""
+    """A line of the open job that counts as it did before its data was erased.
+
+    Or a record without a job, of which only what its person has opted out of is left.
+    """
 
     row: RowErased
     offset: int
@@ -291,10 +294,15 @@ class _Walk:
 
     def _erase(self, row: RowErased, control: ControlRecord) -> None:
         """Let it take its place in its job's sequence; one of another producer has none."""
+        if row.opt_outs:
+            self.state = replace(self.state, has_opt_outs=True)
         state = self.state
-        is_next = row.job_id == state.open_job_id and row.sequence == state.next_sequence
-        if row.job_id is None or not is_next:
-            self.repeats += row.job_id is not None
+        if row.job_id is None:
+            if row.key_hash is not None:
+                self.steps.append(Erased(row, control.offset))
+            return
+        if row.job_id != state.open_job_id or row.sequence != state.next_sequence:
+            self.repeats += 1
             return
         self.state = replace(
             state,

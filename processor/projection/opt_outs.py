@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from processor.projection.job_rows import Round
     from processor.projection.staging import PreparedRows
+    from schemas.events import RowErased
     from schemas.rules.notes import Note
 
 pc: Any = pyarrow.compute
@@ -45,6 +46,14 @@ INSERT INTO {schema}.opt_out (partition, key_hash, flags)
 SELECT %(partition)s, sha256(convert_to(leaf.key, 'UTF8')), {opted_out}
 FROM staging JOIN {leaf} AS leaf USING (key)
 WHERE staging.id = ANY(%(positions)s) AND {opted_out} > 0
+"""
+_SET: LiteralString = """
+INSERT INTO {schema}.opt_out (partition, key_hash, flags)
+VALUES (%(partition)s, %(key_hash)s, %(flags)s)
+ON CONFLICT (partition, key_hash) DO UPDATE SET flags = EXCLUDED.flags
+"""
+_FORGET: LiteralString = """
+DELETE FROM {schema}.opt_out WHERE partition = %(partition)s AND key_hash = %(key_hash)s
 """
 _TAKE: LiteralString = """
 WITH made AS (
@@ -97,6 +106,14 @@ class OptOuts:
         """Remember the opt-outs of the users whom the staged rows of these ids will delete."""
         if positions and partition in self.partitions:
             self._run(_REMEMBER, {"partition": partition, "positions": positions}, leaf=leaf)
+
+    def set_erased(self, partition: int, row: RowErased) -> None:
+        """Remember the opt-outs of a person whose data has been erased, where the row says them."""
+        if row.key_hash is not None and partition in self.partitions:
+            parameters = {
+                "partition": partition, "key_hash": row.key_hash, "flags": row.opt_outs,
+            }  # fmt: skip
+            self._run(_SET if row.opt_outs else _FORGET, parameters)
 
     def new_users(
         self, partition: int, step: PreparedRows, leaf_input: memoryview

@@ -40,7 +40,7 @@ from processor.projection.write_outcomes import WriteOutcome
 from processor.projection.write_refusals import refused_row, write_refusal
 from processor.runtime.metrics import DEAD_LETTERS, ROWS
 from schemas.log.positions import place_of, position_of
-from schemas.rules.notes import NOTE_COLUMNS, Note
+from schemas.rules.notes import NOTE_COLUMNS
 from schemas.rules.rejections import erased_line, incomplete_user, key_conflict, unknown_key
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from processor.projection.projection import PreparedBatch, Projection
     from processor.projection.write_outcomes import WriteOutcomes
     from schemas.events import RowErased
+    from schemas.rules.notes import Note
     from schemas.rules.rejections import FoundRejection
 
 _FENCE: LiteralString = """
@@ -226,11 +227,8 @@ class Transaction:
         self._opt_outs.remember_all(self._leaf(partition), partition)
         generation = self._projection.generations.open(self._cursor, job_id)
         self.generation_of[partition] = generation
-        parameters = {
-            "generation": generation,
-            "topic": self._topics.user_events.name,
-            "partition": partition,
-        }
+        topic = self._topics.user_events.name
+        parameters = {"generation": generation, "topic": topic, "partition": partition}
         self._execute(_SET_GENERATION, parameters)
 
     def _seal(self, step: Sealed, partition: int) -> None:
@@ -269,7 +267,9 @@ class Transaction:
             self._found.append(key_conflict(asdict(row), self._key_setting, holder))
 
     def _count_erased(self, row: RowErased, partition: int) -> None:
-        assert row.job_id is not None, "only a job's line is accepted"
+        self._opt_outs.set_erased(partition, row)
+        if row.job_id is None:
+            return
         if self._jobs.counts(row.job_id, partition).add_erased(row.outcome) == "rejected":
             self._found.append(erased_line(asdict(row)))
 
@@ -346,10 +346,9 @@ class Transaction:
         if step.leaf_input is None:
             return False
         assert step.job_id is not None, "other producers' rows are always staged"
-        leaf_input, notes = step.leaf_input, list[Note]()
         try:
             with self._cursor.connection.transaction():
-                leaf_input, notes = self._opt_outs.new_users(partition, step, leaf_input)
+                leaf_input, notes = self._opt_outs.new_users(partition, step, step.leaf_input)
                 copy_into(self._cursor, self._leaf(partition), LEAF_COLUMNS, [leaf_input])
         except errors.UniqueViolation:
             self._projection.are_new[step.job_id, partition] = False

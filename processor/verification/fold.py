@@ -14,14 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
-from processor.decoding.accept_rule import (
-    Erased,
-    Indexed,
-    Opened,
-    PartitionState,
-    Rows,
-    Sealed,
-)
+from processor.decoding.accept_rule import Erased, Indexed, Opened, PartitionState, Rows, Sealed
 from processor.decoding.decode_and_accept import decode_and_accept
 from processor.projection.line_outcomes import LETTERS
 from processor.projection.write_outcomes import repeats
@@ -52,6 +45,7 @@ if TYPE_CHECKING:
     from processor.decoding.producer_rules import LogPartition
     from processor.decoding.records import Record
     from processor.verification.staged import Staged
+    from schemas.events import RowErased
 
     Numbers = npt.NDArray[np.int64]
     Flags = npt.NDArray[np.bool_]
@@ -125,7 +119,7 @@ class PartitionFold:
             case Rows():
                 self._take_rows(batch, step)
             case Erased(row):
-                self.jobs[row.job_id or 0].count_erased(row)
+                self._take_erased(row)
             case Sealed(seal):
                 self._seal(self.jobs[seal.job_id], step)
             case _:
@@ -149,6 +143,12 @@ class PartitionFold:
             _, is_there = self.users.find(self._keys_before)
             job.deleted = int(np.count_nonzero(~is_there))
             self._keys_before = _NO_KEYS
+
+    def _take_erased(self, row: RowErased) -> None:
+        if row.key_hash is not None:
+            self.opt_outs.set_erased(row.key_hash, row.opt_outs)
+        if row.job_id is not None:
+            self.jobs[row.job_id].count_erased(row)
 
     def _take_rows(self, batch: Batch, step: Rows) -> None:
         staged = stage(batch, step)
@@ -242,7 +242,8 @@ class PartitionFold:
 
     def _keep_opted_out(self, staged: Staged, at: Numbers, slots: Numbers, step: Rows) -> None:
         """Let new users stay opted out whose keys are, where their rows keep that."""
-        flags = self.opt_outs.take(staged.key[at])
+        keys = cast("Any", staged.rows.column("key"))
+        flags = self.opt_outs.take(staged.key[at], lambda: keys.take(at).to_pylist())
         if step.keeps_opt_outs and flags.any():
             values = self.users.values[slots]
             held = keep(values, np.where(staged.is_producer_row[at], 0, flags))

@@ -138,7 +138,8 @@ class PartitionVerification:
             )
 
     def _compare_opt_outs(self, fold: PartitionFold) -> None:
-        expected = Counter(fold.opt_outs.flags.values())
+        opt_outs = fold.opt_outs
+        expected = Counter([*opt_outs.flags.values(), *opt_outs.erased.values()])
         for flags in range(min(_FLAGS), sum(_FLAGS) + 1, min(_FLAGS)):
             names = [field.name for field in SUBSCRIPTIONS if flags & field.bit]
             self._findings.compare(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -13,6 +14,8 @@ from schemas.read_model.column_hashes import hashes
 from schemas.rules.fields import FIELDS, SUBSCRIPTIONS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy.typing as npt
 
     Indexes = npt.NDArray[np.int64]
@@ -117,11 +120,13 @@ class UserColumns:
 class OptOuts:
     """The opt-outs of keys that have no user in the generation that is written.
 
-    Flags are bits as in ``UserRow.present``; ``flags`` has them by hash of the key.
+    Flags are bits as in ``UserRow.present``; ``flags`` has them by hash of the key, ``erased`` by
+    SHA-256 of those whose keys are not known any more.
     """
 
     def __init__(self) -> None:
         self.flags: dict[int, int] = {}
+        self.erased: dict[bytes, int] = {}
 
     def remember(self, users: UserColumns, slots: Numbers) -> None:
         """Remember those of users who go."""
@@ -130,11 +135,24 @@ class OptOuts:
         keys = users.plain["key"][slots[some]]
         self.flags.update(zip(keys.tolist(), flags[some].tolist(), strict=True))
 
-    def take(self, keys: Hashes) -> Numbers:
-        """Return those of keys that get users, 0 where there are none, and forget them here."""
-        if not self.flags:
-            return np.zeros(len(keys), np.int64)
-        return np.array([self.flags.pop(key, 0) for key in keys.tolist()], np.int64)
+    def set_erased(self, key_hash: bytes, flags: int) -> None:
+        """Remember those of a person whose data has been erased."""
+        self.erased.pop(key_hash, None)
+        if flags:
+            self.erased[key_hash] = flags
+
+    def take(self, hashes: Hashes, keys: Callable[[], list[str]]) -> Numbers:
+        """Return those of keys that get users, 0 where there are none, and forget them here.
+
+        ``keys`` are asked for the texts only where they must be.
+        """
+        flags = np.zeros(len(hashes), np.int64)
+        if self.flags:
+            flags |= np.array([self.flags.pop(key, 0) for key in hashes.tolist()], np.int64)
+        if self.erased:
+            digests = [sha256(key.encode()).digest() for key in keys()]
+            flags |= np.array([self.erased.pop(digest, 0) for digest in digests], np.int64)
+        return flags
 
 
 def opted_out(values: Hashes) -> Numbers:

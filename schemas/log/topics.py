@@ -90,7 +90,12 @@ def murmur2(data: bytes) -> int:
 
 def partition_of(key: bytes, partitions: int) -> int:
     """Return the partition of a key, as Java's default partitioner does."""
-    return (murmur2(key) & 0x7FFFFFFF) % partitions
+    return partition_of_number(murmur2(key), partitions)
+
+
+def partition_of_number(number: int, partitions: int) -> int:
+    """Return the partition of a key of which only the murmur2 is known."""
+    return (number & 0x7FFFFFFF) % partitions
 
 
 def partitions_of(keys: pa.StringArray, partitions: int) -> npt.NDArray[np.int32]:

@@ -9,6 +9,7 @@ The projection's own accept rule, applied to the copy, decides whether a record 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from typing import TYPE_CHECKING, Final, TypeGuard
 
 from deploy.log_migration.log_copy import CountedPartition
@@ -19,6 +20,7 @@ from schemas.codec.framing import type_of
 from schemas.events import AttributeDefined, JobSealed, RowErased, RowRejected, UserRow
 from schemas.log.passes import is_misattributed
 from schemas.log.storable import violation
+from schemas.log.topics import murmur2
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -123,13 +125,17 @@ class ErasingCopy:
         ]
         # Whether a record counts does not depend on its outcome; only the digest does.
         blank = [_placeholder(theirs.get(record.offset()), record, "none") for record in records]
-        outcomes = self._feed_outcomes(partition, blank, theirs, partition.decode_and_accept(blank))
+        found = self._feed_outcomes(partition, blank, theirs, partition.decode_and_accept(blank))
         written = [
-            _placeholder(theirs.get(record.offset()), record, outcomes.get(record.offset(), "none"))
+            self._with_opt_outs(
+                _placeholder(theirs.get(record.offset()), record, outcome), opt_outs
+            )
             for record in records
+            for outcome, opt_outs in [found.get(record.offset(), ("none", None))]
         ]
         _, accepted = partition.take(written)
-        counted = [step.row for step in accepted.steps if isinstance(step, Erased)]
+        erased = (step.row for step in accepted.steps if isinstance(step, Erased))
+        counted = [row for row in erased if row.job_id is not None]
         self.erasure.lines += counted
         self.erasure.records += len(theirs)
         if any(row.job_id == partition.state.open_job_id for row in counted):
@@ -142,29 +148,35 @@ class ErasingCopy:
         records: list[CopiedRecord],
         theirs: Mapping[int, CopiedRecord],
         decoded: tuple[Batch, Accepted],
-    ) -> dict[int, ErasedOutcome]:
+    ) -> dict[int, tuple[ErasedOutcome, int | None]]:
         """Project the openings and seals of jobs and the data subject's records.
 
         Returns:
-            The outcomes of the data subject's lines that count, by offset.
+            By offset, the outcomes of the data subject's records that count, and what the data
+            subject has opted out of after them; None after a line that was refused before.
         """
         batch, accepted = decoded
         places = {step.offset: step for step in accepted.steps if isinstance(step, Opened | Sealed)}
-        counted = {step.offset for step in accepted.steps if isinstance(step, Erased)}
+        erased = {step.offset: step.row for step in accepted.steps if isinstance(step, Erased)}
+        key_hash = sha256(self._subject.key.encode()).digest()
+        erased_before = {at: row for at, row in erased.items() if row.key_hash == key_hash}
         defined = {
             control.offset
             for control in batch.controls
             if isinstance(control.event, AttributeDefined)
         }
-        found: dict[int, ErasedOutcome] = {}
+        found: dict[int, tuple[ErasedOutcome, int | None]] = {}
         is_home = partition.state.partition == self._outcomes.partition
         for record in records:
             offset = record.offset()
             if offset in theirs:
-                if outcome := self._outcome(theirs[offset], is_counted=offset in counted):
+                if outcome := self._outcome(theirs[offset], is_counted=offset in erased):
                     found[offset] = outcome
             elif is_home and offset in defined:
                 self._outcomes.note(record)
+            elif is_home and offset in erased_before:
+                told = replace(erased_before[offset], job_id=None, sequence=None)
+                self._outcomes.note(replace(record, record_value=encode(told)))
             elif is_home and offset in places:
                 self._bracket(places[offset], record)
         return found
@@ -175,18 +187,34 @@ class ErasingCopy:
         else:
             self._outcomes.seal(step, record)
 
-    def _outcome(self, record: CopiedRecord, *, is_counted: bool) -> ErasedOutcome | None:
-        """Return the outcome of a job's line; None for a record that is none, or does not count."""
+    def _outcome(
+        self, record: CopiedRecord, *, is_counted: bool
+    ) -> tuple[ErasedOutcome, int | None] | None:
+        """Return what a record came to, and its opt-outs; None where it does not count."""
         event = _event(record)
         if isinstance(event, RowRejected):
-            return "refused" if is_counted else None
+            return ("refused", None) if is_counted else None
         if not isinstance(event, UserRow):
             return None
         if event.job_id is None:
-            if record.key() == event.key.encode():
-                self._outcomes.note(record)
+            if record.key() != event.key.encode():
+                return None
+            self._outcomes.note(record)
+            return "none", self._outcomes.opt_outs()
+        if not is_counted:
             return None
-        return self._outcomes.outcome(event, record) if is_counted else None
+        return self._outcomes.outcome(event, record), self._outcomes.opt_outs()
+
+    def _with_opt_outs(self, record: CopiedRecord, opt_outs: int | None) -> CopiedRecord:
+        """Return a placeholder that says what the data subject has opted out of after it."""
+        if opt_outs is None:
+            return record
+        row, key = decode(record.value()), self._subject.key.encode()
+        assert isinstance(row, RowErased), "only of placeholders it is asked"
+        told = replace(
+            row, key_hash=sha256(key).digest(), key_number=murmur2(key), opt_outs=opt_outs
+        )
+        return replace(record, record_value=encode(told))
 
 
 def _without_holes(

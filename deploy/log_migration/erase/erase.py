@@ -71,7 +71,7 @@ def _subject(settings: Settings, key: str) -> DataSubject:
 @contextlib.contextmanager
 def _erasing(log: Log, subject: DataSubject, report: Report) -> Generator[_Erasing]:
     log = with_next_version(log, log.old)
-    with Outcomes(log.new, _home(log, subject), log.tables.active().reverted) as outcomes:
+    with Outcomes(log.new, subject.key, log.tables.active().reverted) as outcomes:
         yield _Erasing(log, subject, outcomes, report)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import replace
+from hashlib import sha256
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final, LiteralString, Self, cast
 
@@ -23,6 +24,7 @@ from processor.tables.setup import make_tables
 from schemas.codec.codec import encode
 from schemas.events import JobSealed, UserRow
 from schemas.log.topics import partition_of
+from schemas.read_model.upsert_sql import OPTED_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,15 +44,22 @@ WHERE job_id = %(job_id)s AND partition = %(partition)s
 _OUTCOMES: Final[tuple[ErasedOutcome, ...]] = (
     "inserted", "updated", "unchanged", "rejected", "deleted",
 )  # fmt: skip
+_OPT_OUTS: LiteralString = """
+SELECT COALESCE((SELECT {opted_out} FROM {schema}.user_row AS leaf
+                 JOIN {schema}.projection_offset AS written USING (generation, partition)
+                 WHERE leaf.key = %(key)s),
+                (SELECT flags FROM {schema}.opt_out WHERE key_hash = %(key_hash)s), 0)
+"""
 _ALL: Final = 1 << 40
 
 
 class Outcomes:
     """Projects the data subject's partition event by event; a context manager."""
 
-    def __init__(self, settings: Settings, partition: int, reverted: frozenset[int]) -> None:
-        """``reverted``: jobs that count as if they had never run."""
-        self.partition = partition
+    def __init__(self, settings: Settings, key: str, reverted: frozenset[int]) -> None:
+        """``key``: the data subject's; ``reverted``: jobs that count as if they had never run."""
+        self.partition = partition_of(key.encode(), settings.topics.user_events.partitions)
+        self._key = key
         self._partitions = settings.topics.user_events.partitions
         self._settings = settings
         self._session = ProjectionSession(settings, SCHEMA, is_live=False)
@@ -98,6 +107,16 @@ class Outcomes:
     def note(self, record: CopiedRecord) -> None:
         """Project an event without a job: of an attribute, or the data subject's."""
         self._queue(record)
+
+    def opt_outs(self) -> int:
+        """Return what the data subject has opted out of after the events so far."""
+        self._project()
+        statement = sql.SQL(_OPT_OUTS).format(schema=sql.Identifier(SCHEMA), opted_out=OPTED_OUT)
+        key_hash = sha256(self._key.encode()).digest()
+        parameters = {"key": self._key, "key_hash": key_hash}
+        row = self._session.connection().execute(statement, parameters).fetchone()
+        assert row is not None, "an expression has one row"
+        return int(row[0])
 
     def outcome(self, row: UserRow, record: CopiedRecord) -> ErasedOutcome:
         """Project the data subject's line; return its outcome, ``none`` in a reverted job."""

@@ -13,11 +13,12 @@ from array import array
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from deploy.log_migration import MoveRefusedError
 from deploy.log_migration.rekey.job_order import PartitionReader, brackets, in_order
 from schemas.codec.codec import UndecodableError, decode, encode
 from schemas.events import AttributeDefined, JobSealed, RowErased, RowRejected, UserRow
 from schemas.log.positions import place_of, position_of
-from schemas.log.topics import partition_of
+from schemas.log.topics import partition_of, partition_of_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -43,10 +44,22 @@ class NewPartition:
 class RekeyingCopy:
     """Copies the log job by job, in steps, each up to the given end offsets."""
 
-    def __init__(self, old: Settings, copy: LogCopy, new_key: Callable[[str], str]) -> None:
-        """``new_key`` returns the new key of an old one."""
+    def __init__(
+        self,
+        old: Settings,
+        copy: LogCopy,
+        new_key: Callable[[str], str] | None,
+        *,
+        forgets_opt_outs: bool = False,
+    ) -> None:
+        """``new_key`` returns the new key of an old one; None where keys stay.
+
+        ``forgets_opt_outs``: of people whose data has been erased, if keys change.
+        """
         self._copy = copy
-        self._new_key = new_key
+        self._keeps_keys = new_key is None
+        self._forgets_opt_outs = forgets_opt_outs
+        self._new_key: Callable[[str], str] = new_key or str
         self._readers = [
             PartitionReader(old, number) for number in range(old.topics.user_events.partitions)
         ]
@@ -62,7 +75,7 @@ class RekeyingCopy:
 
         Raises:
             MoveFailedError: Kafka did not deliver or accept a record.
-            MoveRefusedError: the old log is damaged.
+            MoveRefusedError: the old log is damaged, or has what can't be moved.
         """
         self._read_up_to(ends)
         while self._jobs < jobs:
@@ -114,10 +127,14 @@ class RekeyingCopy:
             case UserRow(job_id=None) as row:
                 self._write_single(counted, row)
             case UserRow() as row:
-                key = self._new_key(row.key)
-                self._write_line(counted, replace(row, key=key), key.encode())
-            case RowRejected() | RowErased() as line:
-                self._write_line(counted, line, counted.record.key() or b"")
+                key = self._new_key(row.key).encode()
+                moved = replace(row, key=key.decode())
+                self._write_line(counted, moved, key, partition_of(key, len(self._new)))
+            case RowErased() as erased:
+                self._write_erased(counted, self._moved(erased))
+            case RowRejected() as line:
+                key = counted.record.key() or b""
+                self._write_line(counted, line, key, partition_of(key, len(self._new)))
             case other:
                 raise AssertionError(f"{type(other).__name__} never counts in a section")
 
@@ -128,10 +145,35 @@ class RekeyingCopy:
             for at in range(len(self._new)):
                 self._append(at, record)
 
-    def _write_line(
-        self, counted: CountedRecord, event: UserRow | RowRejected | RowErased, key: bytes
-    ) -> None:
+    def _moved(self, erased: RowErased) -> RowErased:
+        """Return it for the new log, where a hash of an old key means nothing if keys change."""
+        if self._keeps_keys:
+            return erased
+        if erased.opt_outs and not self._forgets_opt_outs:
+            raise MoveRefusedError(
+                "Somebody whose data has been erased has opted out: that is known by a hash of the"
+                " old key, and would be lost with another key. With --forget-erased it is."
+            )
+        return replace(erased, key_hash=None, key_number=0, opt_outs=0)
+
+    def _write_erased(self, counted: CountedRecord, erased: RowErased) -> None:
+        """Append it to the partition of the key whose opt-outs it says, if any."""
+        key = counted.record.key() or b""
         at = partition_of(key, len(self._new))
+        if erased.key_hash is not None:
+            at = partition_of_number(erased.key_number, len(self._new))
+        if erased.job_id is not None:
+            self._write_line(counted, erased, key, at)
+        elif erased.key_hash is not None:
+            self._append(at, counted.record)
+
+    def _write_line(
+        self,
+        counted: CountedRecord,
+        event: UserRow | RowRejected | RowErased,
+        key: bytes,
+        at: int,
+    ) -> None:
         partition = self._new[at]
         value = encode(replace(event, sequence=partition.sequence))
         partition.sequence += 1

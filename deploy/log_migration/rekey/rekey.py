@@ -43,10 +43,15 @@ class Rekeyed:
 
 @dataclass(frozen=True, slots=True)
 class RekeyRequest:
-    """The requested key and partitions of the log; None where it keeps its own."""
+    """The requested key and partitions of the log; None where it keeps its own.
+
+    ``forgets_erased``: with another key, what people whose data has been erased had opted out of
+    is forgotten; else the log is not moved.
+    """
 
     key: str | None = None
     partitions: int | None = None
+    forgets_erased: bool = False
 
 
 def rekey(settings: Settings, request: RekeyRequest, *, report: Report) -> Rekeyed:
@@ -58,7 +63,7 @@ def rekey(settings: Settings, request: RekeyRequest, *, report: Report) -> Rekey
     """
 
     def begin(log: Log) -> contextlib.nullcontext[_Rekeying]:
-        return contextlib.nullcontext(_Rekeying(_requested(log, request), report))
+        return contextlib.nullcontext(_Rekeying(_requested(log, request), request, report))
 
     with locked(settings) as connection:
         moved = move(find_log(settings, connection, COMMAND), begin, report)
@@ -108,7 +113,7 @@ class _Rekeying:
     subject: DataSubject | None = None
     users = 0
 
-    def __init__(self, log: Log, report: Report) -> None:
+    def __init__(self, log: Log, request: RekeyRequest, report: Report) -> None:
         self.log = log
         self.copy = LogCopy(log.new)
         self._report = report
@@ -116,7 +121,12 @@ class _Rekeying:
         self._field = _field(log)
         change = KeyChange(self._field) if self._field else None
         self._scan = KeyScan(log.old, change) if change else None
-        self._rekeying = RekeyingCopy(log.old, self.copy, change.new_key if change else str)
+        self._rekeying = RekeyingCopy(
+            log.old,
+            self.copy,
+            change.new_key if change else None,
+            forgets_opt_outs=request.forgets_erased,
+        )
         self._ended_jobs()
 
     def _ended_jobs(self) -> int:

@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import httpx2
+import pytest
 
+from deploy.log_migration import MoveRefusedError
+from deploy.log_migration.erase.erase import erase
+from deploy.log_migration.rekey.rekey import RekeyRequest, rekey
+from processor.verification.verify import verify_active
 from tests.support.clients.client import BASE, counts
 from tests.support.clients.single_users import delete, history
 from tests.support.models.verdict import select
@@ -13,7 +18,10 @@ from tests.support.models.verdict import select
 if TYPE_CHECKING:
     from tests.support.servers.rig import Rig
 
-_HEADER = "First Name,Last Name,Email,Country,SMS Subscription,Email Subscription"
+_HEADER = "First Name,Last Name,Email,Mobile Number,Country,Email Subscription"
+_NUMBERS = {
+    name: f"+4915112345{number}" for number, name in enumerate(("ada", "eve", "kim", "liz"), 678)
+}
 _REASON = (
     "Email Subscription stays false, because this person has opted out: only optIns=apply sets it"
     " to true."
@@ -22,7 +30,7 @@ _REASON = (
 
 def _file(*lines: tuple[str, str]) -> bytes:
     """Users by name, each with its email subscription."""
-    rows = [f"{name},L,{name}@example.com,France,,{email}" for name, email in lines]
+    rows = [f"{name},L,{name}@example.com,{_NUMBERS[name]},France,{email}" for name, email in lines]
     return "\n".join([_HEADER, *rows]).encode()
 
 
@@ -107,3 +115,21 @@ def test_an_administrators_file_opts_in(rig: Rig) -> None:
     applied = rig.client.http.post(url, params=query, files=file)
     assert rig.wait_ended(int(applied.json()["id"]))["notes"] == 0
     assert _opted_in(rig) == {"ada": True}
+
+
+def test_an_opt_out_outlives_erasure_and_a_move(rig: Rig) -> None:
+    """By a hash of the key, in whichever partition; another key is refused, unless it forgets."""
+    rig.run(_file(("ada", "no"), ("eve", "no"), ("kim", "yes")))
+    ada = "ada@example.com"
+    erase(rig.env.settings, ada, keeps_old=False, report=lambda _text: None)
+    rekey(rig.env.settings, RekeyRequest(partitions=5), report=lambda _text: None)
+    rig.wait_ready()
+    again = rig.run(_file(("ada", "yes"), ("kim", "yes")), "upsert")
+    assert (again["notes"], _opted_in(rig)) == (1, {"ada": False, "eve": False, "kim": True})
+    assert verify_active(rig.env.settings).is_proven
+    erase(rig.env.settings, ada, keeps_old=False, report=lambda _text: None)
+    with pytest.raises(MoveRefusedError, match="--forget-erased"):
+        rekey(rig.env.settings, RekeyRequest(key="mobileNumber"), report=lambda _text: None)
+    rig.wait_ready()
+    assert rig.run(_file(("ada", "yes")), "upsert")["notes"] == 1
+    assert _opted_in(rig) == {"ada": False, "eve": False, "kim": True}

@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 _KEYS = st.integers(0, 5)
 _cells = st.tuples(
     _KEYS,
-    st.sampled_from(["Ada", "Grace", ""]),
+    st.sampled_from(["Ada", "Grace", "Joan", "Lin", ""]),
     st.sampled_from(["Lovelace", "O'Brien, jr."]),
-    st.sampled_from(["", "+4930123456", "oops"]),
-    st.sampled_from(["France", "USA", ""]),
+    st.sampled_from(["", "", "", "+4930123456", "oops"]),
+    st.sampled_from(["France", "Japan", "India", "USA", ""]),
     st.sampled_from(["", "Texas"]),
     st.sampled_from(["", "2024-02-29"]),
     st.sampled_from(["", "true", "false"]),

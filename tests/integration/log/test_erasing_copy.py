@@ -77,7 +77,7 @@ def copied(env: Ground) -> tuple[Settings, ErasingCopy, list[list[Message]]]:
     admin = TopicAdmin(old)
     admin.make(old, new)
     ends = admin.ends(old.topics.user_events)
-    with Outcomes(new, HOME, frozenset()) as outcomes:
+    with Outcomes(new, KEY, frozenset()) as outcomes:
         copy = ErasingCopy(
             old,
             subject=DataSubject(KEY, "email", {}),

@@ -67,10 +67,10 @@ it has more, the subscriptions to SMS and email."""
 
 _cells = st.tuples(
     st.integers(0, 5),
-    st.sampled_from(["Ada", "Grace", ""]),
+    st.sampled_from(["Ada", "Grace", "Joan", "Lin", ""]),
     st.sampled_from(["Lovelace", "O'Brien, jr."]),
-    st.sampled_from(["", "+4930123456", "oops"]),
-    st.sampled_from(["France", "USA", ""]),
+    st.sampled_from(["", "", "", "+4930123456", "oops"]),
+    st.sampled_from(["France", "Japan", "India", "USA", ""]),
     st.sampled_from(["", "Texas"]),
     st.sampled_from(["", "2024-02-29", "12/31/2023"]),
     st.sampled_from(["", "true", "false"]),

@@ -120,6 +120,8 @@ class AnyRecords:
             return rng.choice([*_NUMBERS, *known, *known, any_number])
         if schema == "string":
             return rng.choice(_TEXTS)
+        if schema == "bytes":
+            return rng.randbytes(rng.choice([0, 32]))
         return rng.random() < 0.5 if schema == "boolean" else None
 
     def _value_of_node(self, node: dict[str, Any], name: str) -> Any:

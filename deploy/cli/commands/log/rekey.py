@@ -25,11 +25,19 @@ from schemas.config.settings import MAX_PARTITIONS
     type=click.IntRange(1, MAX_PARTITIONS),
     help="How many partitions `user-events` is to have.",
 )
+@click.option(
+    "--forget-erased",
+    "forgets_erased",
+    is_flag=True,
+    help="Forget what people whose data has been erased had opted out of: with another key it"
+    " can't be kept.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @data_dir_option
 def rekey_command(
     key: str | None,
     partitions: int | None,
+    forgets_erased: bool,  # noqa: FBT001 - click's way
     yes: bool,  # noqa: FBT001 - click's way
     data_dir: Path,
 ) -> None:
@@ -56,7 +64,8 @@ def rekey_command(
     began_s = time.monotonic()
     try:
         settings = settings_of(data_dir)
-        done = rekey(settings, RekeyRequest(key, partitions), report=click.echo)
+        request = RekeyRequest(key, partitions, forgets_erased)
+        done = rekey(settings, request, report=click.echo)
     except FAILURES as error:
         raise click.ClickException(str(error)) from error
     _print(done, time.monotonic() - began_s)

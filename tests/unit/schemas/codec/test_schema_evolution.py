@@ -31,6 +31,7 @@ INT64 = st.integers(-(2**63), 2**63 - 1)
 PRIMITIVES: dict[str, st.SearchStrategy[Any]] = {
     "null": st.none(),
     "boolean": st.booleans(),
+    "bytes": st.binary(max_size=8),
     "int": st.integers(-(2**31), 2**31 - 1),
     "long": INT64,
     "string": st.text(st.characters(exclude_categories=("Cs",)), max_size=8),
