@@ -27,6 +27,7 @@ from ingest_api.parsing.file_format import AUTO
 from ingest_api.uploads.multipart import FormError, UploadForm
 from ingest_api.uploads.receiver import UploadReceiver
 from ingest_api.uploads.workbook_sink import WorkbookSink
+from ingest_api.validation.phones import load_calling_codes
 from schemas.events import NO_JOB, JobAccepted
 from schemas.rules.attributes import MAX_ATTRIBUTES, key_field
 from schemas.rules.fields import RULES_VERSION
@@ -117,7 +118,8 @@ class UploadAcceptance:
         self._defaults = defaults
 
     def warm(self) -> None:
-        """Connect to Kafka before the first upload comes."""
+        """Connect to Kafka, and read what files are checked by, before the first upload comes."""
+        load_calling_codes()
         self.resources.appender.warm()
 
     def close(self) -> None:

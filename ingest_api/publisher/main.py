@@ -51,6 +51,7 @@ from ingest_api.publisher.metrics import (
 from ingest_api.publisher.pass_producer import PassProducer
 from ingest_api.publisher.settings import PublisherSettings
 from ingest_api.publisher.watchdog import Watchdog
+from ingest_api.validation.phones import load_calling_codes
 from schemas.clients.backoff import Backoff, Pauses
 from schemas.clients.event_schemas import EventSchemas
 from schemas.clients.topic_follower import TopicFollower
@@ -126,6 +127,7 @@ class Publisher:
             LogMovedError: the log goes on in other topics.
         """
         self._producer.warm()
+        load_calling_codes()
         try:
             self._run()
         finally:

@@ -50,6 +50,11 @@ PHONE_REGIONS: Final = tuple(sorted(phonenumbers.SUPPORTED_REGIONS))
 """Countries by their two letters of ISO 3166."""
 
 
+def load_calling_codes() -> None:
+    """Read libphonenumber's data, which takes some hundredths of a second, before it is needed."""
+    _calling_codes()
+
+
 def to_phone_numbers(
     column: TextColumn, region: str | None = None
 ) -> tuple[TextColumn, list[ValueFault]]:
