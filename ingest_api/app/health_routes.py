@@ -71,7 +71,6 @@ class Readiness:
         self._found: dict[str, list[str]] = {}
         self._checked_at_s = -_KEPT_S
         self._lock = asyncio.Lock()
-        self._asking = set[asyncio.Task[list[str]]]()
 
     async def reasons(self) -> dict[str, list[str]]:
         """Return, by component, why an upload would not be accepted and processed.
@@ -87,28 +86,15 @@ class Readiness:
     async def _checked(self) -> dict[str, list[str]]:
         end_s = time.monotonic() + _ANSWER_S
         kafka, postgres = await asyncio.gather(
-            self._within(end_s, self._kafka(), self._job_log.held_up_by or _NO_KAFKA),
-            self._within(end_s, self._postgres(), _NO_POSTGRES),
+            _within(end_s, self._kafka(), self._job_log.held_up_by or _NO_KAFKA),
+            _within(end_s, self._postgres(), _NO_POSTGRES),
         )
         found = {"kafka": kafka, "postgres": postgres, "setup": self._startup.reasons()}
         if self._folder is not None:
             found["disk"] = _disk_reasons(self._folder)
         is_well = not any(found.values())
-        found["jobs"] = await self._within(end_s, self._stalled(), None) if is_well else []
+        found["jobs"] = await _within(end_s, self._stalled(), None) if is_well else []
         return found
-
-    async def _within(
-        self, end_s: float, check: Coroutine[Any, Any, list[str]], otherwise: str | None
-    ) -> list[str]:
-        """Return the check's reasons; one that has not come by then is not waited for."""
-        task = asyncio.create_task(check)
-        self._asking.add(task)
-        task.add_done_callback(self._asking.discard)
-        done, _ = await asyncio.wait({task}, timeout=max(0.0, end_s - time.monotonic()))
-        if done:
-            return task.result()
-        task.cancel()
-        return [otherwise] if otherwise else []
 
     async def _kafka(self) -> list[str]:
         try:
@@ -147,6 +133,17 @@ class Readiness:
         rows = await self._database.select(_STATE, {"job_id": job_id})
         is_open = not rows or rows[0]["state"] == "PROCESSING"
         return job_id if is_open else None
+
+
+async def _within(
+    end_s: float, check: Coroutine[Any, Any, list[str]], otherwise: str | None
+) -> list[str]:
+    """Return the check's reasons, or the other one where they have not come by then."""
+    try:
+        async with asyncio.timeout(max(0.0, end_s - time.monotonic())):
+            return await check
+    except TimeoutError:
+        return [otherwise] if otherwise else []
 
 
 def _disk_reasons(folder: Path) -> list[str]:

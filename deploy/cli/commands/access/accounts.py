@@ -6,7 +6,7 @@ import click
 
 from deploy.api_client.client import path_of
 from deploy.cli.api_command import ListingGroup, call_options, page_options
-from deploy.cli.commands.access.reset_password import reset_password
+from deploy.cli.commands.access.reset_password import password_option, reset_password
 from deploy.cli.output.listings import Listing
 from deploy.cli.output.tables import print_message
 from deploy.cli.session import api, new_password
@@ -20,12 +20,6 @@ _LISTING = Listing(
     "`rollcall accounts add NAME --role ROLE` adds one.",
 )
 ROLES = click.Choice(ALL_ROLES)
-
-_password_option = click.option(
-    "--ask-password",
-    is_flag=True,
-    help="Ask for the new password, or read it from standard input; it is never an argument.",
-)
 
 
 @click.group(cls=ListingGroup)
@@ -57,7 +51,7 @@ def list_accounts(*, as_json: bool, url: str, **query: Any) -> None:
 )
 @click.argument("name")
 @click.option("--role", type=ROLES, required=True, help="What the account may do.")
-@_password_option
+@password_option
 @call_options
 def add_account(name: str, role: str, *, ask_password: bool, as_json: bool, url: str) -> None:
     """Add the account NAME; its password is generated and shown once, or asked for."""
@@ -78,7 +72,7 @@ def add_account(name: str, role: str, *, ask_password: bool, as_json: bool, url:
 )
 @click.argument("name")
 @click.option("--role", type=ROLES, help="What the account may do from now on.")
-@_password_option
+@password_option
 @call_options
 def modify_account(
     name: str, role: str | None, *, ask_password: bool, as_json: bool, url: str

@@ -22,13 +22,16 @@ INSERT INTO rollcall_api.account (name, role, password_hash) VALUES (%(name)s, '
 """
 
 
-@click.command("reset-password")
-@click.argument("name")
-@click.option(
+password_option = click.option(
     "--ask-password",
     is_flag=True,
     help="Ask for the new password, or read it from standard input; it is never an argument.",
 )
+
+
+@click.command("reset-password")
+@click.argument("name")
+@password_option
 @data_dir_option
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 def reset_password(name: str, data_dir: Path, *, ask_password: bool, as_json: bool) -> None:

@@ -24,7 +24,6 @@ _ALLOWED = {
     ("ingest_api/postgres/row_stream.py", "ThreadPoolExecutor"),
     ("ingest_api/uploads/receiver.py", "ThreadPoolExecutor"),
     # Tasks of a request, or of those who watch a job: whoever waits gets the error.
-    ("ingest_api/app/health_routes.py", "create_task"),
     ("ingest_api/auth/authenticator.py", "create_task"),
     ("ingest_api/auth/jwks.py", "create_task"),
     ("ingest_api/dry_runs/service.py", "create_task"),
