@@ -15,11 +15,8 @@ from ingest_api.attributes.definitions import INVALID_ATTRIBUTE
 from ingest_api.errors import (
     Detail,
     InvalidRequestError,
-    LogUnavailableError,
     NotFoundError,
-    UnavailableError,
 )
-from ingest_api.event_log.user_events import LOG_HELD
 from ingest_api.web.json_body import JsonBody
 from schemas.events import AttributeChanged
 from schemas.rules.attributes import MAX_NAME_CHARACTERS, TAKEN_NAMES, plain_name
@@ -71,12 +68,7 @@ class AttributeChanges:
         event = _changed(changes.get(name), name, body, account)
         if faults := list(_faults(event, rows, list(changes.values()))):
             raise InvalidRequestError(INVALID_ATTRIBUTE, faults)
-        if self._job_log.ledger.moves.is_held:
-            raise UnavailableError(LOG_HELD)
-        try:
-            await self._job_log.settle(event)
-        except LogUnavailableError:
-            raise UnavailableError(_NOT_KNOWN) from None
+        await self._job_log.settle(event, _NOT_KNOWN)
         return rows[name]
 
 

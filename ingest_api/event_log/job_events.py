@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Final, Literal, cast
 
 import structlog
 
-from ingest_api.errors import LogMovedError, LogUnavailableError
+from ingest_api.errors import LogMovedError, LogUnavailableError, UnavailableError
 from ingest_api.event_log.ledger import JobLedger
+from ingest_api.event_log.user_events import LOG_HELD
 from ingest_api.kafka.producer import Appender, Record
 from schemas.clients.errors import KafkaUnreachableError
 from schemas.clients.event_schemas import OWN_SCHEMAS
@@ -120,15 +121,21 @@ class JobLog:
             decision = self.ledger.reverts.decision(event.job_id, event.attempt)
         return decision or "unknown"
 
-    async def settle(self, event: AttributeChanged | PresetDefined) -> None:
+    async def settle(self, event: AttributeChanged | PresetDefined, not_known: str) -> None:
         """Append the event, and wait until it has been read.
 
         Raises:
-            LogUnavailableError: it isn't known whether it is in the log.
+            UnavailableError: the log is held, or, with the words of ``not_known``, it isn't known
+                whether the event is in the log.
         """
+        if self.ledger.moves.is_held:
+            raise UnavailableError(LOG_HELD)
         if not await self._has_started():
-            raise LogUnavailableError(f"{self._topic} is not followed yet")
-        await self._read_past(await self._append(event, event.name))
+            raise UnavailableError(not_known)
+        try:
+            await self._read_past(await self._append(event, event.name))
+        except LogUnavailableError:
+            raise UnavailableError(not_known) from None
 
     async def _has_started(self) -> bool:
         """Wait a little for :meth:`start`; before it nothing is appended, as no outcome is read."""

@@ -9,11 +9,8 @@ from typing import TYPE_CHECKING, Final
 from ingest_api.errors import (
     Detail,
     InvalidRequestError,
-    LogUnavailableError,
     NotFoundError,
-    UnavailableError,
 )
-from ingest_api.event_log.user_events import LOG_HELD
 from ingest_api.uploads.invalid_option import invalid_option
 from ingest_api.uploads.options import ImportOptions, with_fields
 from schemas.events import PresetDefined
@@ -101,15 +98,10 @@ class Presets:
         await self._append(name, None, account)
 
     async def _append(self, name: str, options: Options | None, account: str) -> PresetDefined:
-        if self._job_log.ledger.moves.is_held:
-            raise UnavailableError(LOG_HELD)
         event = PresetDefined(
             name=name, options=options, defined_at=datetime.now(UTC), defined_by=account
         )
-        try:
-            await self._job_log.settle(event)
-        except LogUnavailableError:
-            raise UnavailableError(_NOT_KNOWN) from None
+        await self._job_log.settle(event, _NOT_KNOWN)
         return event
 
     def _faults(self, name: str, options: Options) -> Iterator[Detail]:
