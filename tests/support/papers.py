@@ -13,6 +13,7 @@ from ingest_api.imports.file_table import file_table
 from schemas.config.declared import ANY_PROPERTY
 from tests.support import metric_names
 from tests.support.checkout import CHECKOUT
+from tests.support.data import dashboard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,4 +89,5 @@ if __name__ == "__main__":
     ARCHITECTURE.write_text(architecture())
     FILES.write_text(files())
     SETTING_NAMES.write_text(setting_names())
+    dashboard.DASHBOARD.write_text(dashboard.dashboard_text())
     metric_names.DOCUMENT.write_text(metric_names.document())
