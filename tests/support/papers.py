@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Final
 from deploy.cli.settings_table import all_settings
 from ingest_api.imports.file_table import file_table
 from schemas.config.declared import ANY_PROPERTY
-from tests.support import metric_names
+from tests.support import dashboard, metric_names
 from tests.support.checkout import CHECKOUT
-from tests.support.data import dashboard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

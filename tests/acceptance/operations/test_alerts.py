@@ -23,7 +23,7 @@ from schemas.log.topics import partition_of
 from tests.support.clients.client import BASE
 from tests.support.clients.other_producers import row_of
 from tests.support.clients.projections import request, wait_built
-from tests.support.data.dashboard import ROWS
+from tests.support.dashboard import ROWS
 from tests.support.data.files import tidy_csv
 from tests.support.monitoring import alert_names
 from tests.support.servers.freezing import frozen
@@ -127,7 +127,7 @@ def test_every_alert_fires_and_every_panel_has_a_series(
     """Also none fires while all is well; causes that a test can't wait for are made to come."""
     with small_disk(env) as disk:
         watched = _Watched(env, services, tmp_path / "prometheus", disk.folder)
-        with watched.prometheus as prometheus:
+        with contextlib.closing(watched.rig), watched.prometheus as prometheus:
             _all_is_well(watched)
             disk.fill(leaving_bytes=16 << 20)
             _others_err(watched)
@@ -141,7 +141,6 @@ def test_every_alert_fires_and_every_panel_has_a_series(
             for name in ("RollcallJobsSlow", "RollcallRequestsFail"):
                 assert {(name, "page"), (name, "ticket")} <= fired
             assert _empty_panels(prometheus) == []
-    watched.rig.close()
 
 
 def _all_is_well(watched: _Watched) -> None:

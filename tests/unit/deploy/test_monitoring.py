@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.support.data import dashboard
+from tests.support import dashboard
 from tests.support.metric_names import names
 from tests.support.monitoring import MONITORING, RULES, alert_names, named_metrics, sections
 
