@@ -151,7 +151,10 @@ def test_an_issuer_that_was_never_reached_is_waited_for(env: Ground, services: S
         _, token = gate.add_token("meanwhile")
         answer = gate.get(bearer=signed())
         assert answer.status_code == 503
-        assert answer.json() == {"message": "The issuer of JWTs can't be reached, try again"}
+        assert answer.json() == {
+            "message": "The issuer of JWTs can't be reached, try again",
+            "code": "ISSUER_UNAVAILABLE",
+        }
         assert int(answer.headers["Retry-After"]) > 0
         assert gate.status(bearer=token) == 200
         assert gate.status(bearer="e30.e30.e30") == 401

@@ -154,7 +154,8 @@ def answers(gate: Gate, call: str, tokens: dict[str, str]) -> dict[str, bool]:
             assert "WWW-Authenticate" in answer.headers, call
         if answer.status_code == 403:
             needed = rule(call)
-            expected = {"message": f"The role {needed} is needed for this request"}
+            message = f"The role {needed} is needed for this request"
+            expected = {"message": message, "code": "ROLE_TOO_LOW"}
             assert answer.json() == expected, call
     return found
 
@@ -236,5 +237,5 @@ def test_a_mode_that_can_delete_needs_a_higher_role(gate: Gate, mode: str, role:
         else:
             assert (answer.status_code, answer.json()) == (
                 403,
-                {"message": f"The role {role} is needed for this request"},
+                {"message": f"The role {role} is needed for this request", "code": "ROLE_TOO_LOW"},
             )

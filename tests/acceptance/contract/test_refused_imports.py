@@ -93,12 +93,16 @@ def test_what_is_no_upload_form_is_refused(server: Server, form: dict[str, Any])
 @pytest.mark.parametrize(
     "request_of",
     [
-        {"content": file(line("a@b.co")), "headers": {"Content-Type": "text/csv"}},
+        {"content": file(line("a@b.co")), "headers": {"Content-Type": "text/html"}},
+        {
+            "content": file(line("a@b.co")),
+            "headers": {"Content-Type": "text/csv", "Content-Encoding": "br"},
+        },
         {"content": file(line("a@b.co"))},
         {"json": {"uploadFile": "x"}},
         {"data": {"uploadFile": "x"}},
     ],
-    ids=["csv", "nothing said", "json", "urlencoded"],
+    ids=["web page", "unknown coding", "nothing said", "json", "urlencoded"],
 )
 def test_what_is_not_multipart_is_refused(server: Server, request_of: dict[str, Any]) -> None:
     """415."""
