@@ -16,7 +16,8 @@ from ingest_api.app.settings import ApiSettings
 from ingest_api.openapi.operation import operation_of
 from schemas.config.environment import read
 from tests.support.clients.client import BASE
-from tests.support.servers.gate import UNAUTHORIZED, open_gate
+from tests.support.clients.speech import UNAUTHORIZED
+from tests.support.servers.gate import open_gate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -364,6 +364,7 @@ def test_a_failure_of_the_service_shows_its_request_and_nothing_else(
     assert answer.status_code == 500
     assert answer.json() == {
         "message": "Server failure to process request",
+        "code": "SERVER_FAILURE",
         "requestId": answer.headers["X-Request-Id"],
     }
     assert answer.headers["X-Request-Id"] in service.log_text()
