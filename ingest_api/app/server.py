@@ -34,8 +34,6 @@ from schemas.runtime.essential import EXIT_FAILED, TASK_FAILED, essential_task
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from starlette.types import ASGIApp
-
     from ingest_api.app.application import Parts
     from ingest_api.app.settings import ApiSettings
     from ingest_api.web.asgi_middleware import Application
@@ -134,7 +132,7 @@ def _with_cors(application: Application, settings: ApiSettings) -> Application:
     if not origins:
         return application
     return CORSMiddleware(
-        cast("ASGIApp", application),
+        application,
         allow_origins=origins,
         allow_methods=["GET", "HEAD", "POST", "PUT"],
         allow_headers=["*"],
