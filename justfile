@@ -39,5 +39,9 @@ docs:
     python -m tests.support.papers
     ./rollcall settings --write README.md
 
+# Alert rules and scrape configuration, by promtool.
+monitoring:
+    .ci/monitoring
+
 # All that a change has to pass.
-ci: gates floors packages test
+ci: gates floors monitoring packages test

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 import click
 
+from deploy.cli.command_error import CommandError
 from deploy.cli.options import processors_option
-from deploy.cli.settings_check import CannotRunError, check_settings
+from deploy.cli.settings_check import check_settings
 from deploy.processes.services import api_and_publisher, builder, processors
 from deploy.processes.signals import exit_on_stop_signals, wait_for_signal
 from deploy.processes.supervisor import ServiceRefusedError, Supervised, Supervisor
@@ -71,4 +72,4 @@ def _run_until_stopped(services: Sequence[Supervised]) -> None:
         with Supervisor(services) as supervisor:
             wait_for_signal(supervisor.check)
     except ServiceRefusedError as error:
-        raise CannotRunError(str(error)) from error
+        raise CommandError(str(error)) from error
