@@ -5,8 +5,9 @@ import time
 
 import click
 
+from deploy.cli.command_error import CommandError
 from deploy.cli.commands.stack.services import ServiceCommand
-from deploy.cli.settings_check import CannotRunError, check_settings
+from deploy.cli.settings_check import check_settings
 from ingest_api.errors import LogMismatchError, TopicSetupError
 from ingest_api.kafka.log_setup import at_current_version, ensure_log
 from schemas.clients.backoff import Backoff, Pauses
@@ -44,7 +45,7 @@ def _ready(settings: Settings, end_s: float) -> Settings:
             found = at_current_version(settings)
             ensure_log(found)
         except LogMismatchError as error:
-            raise CannotRunError(str(error)) from error
+            raise CommandError(str(error)) from error
         except TopicSetupError as error:
             if time.monotonic() > end_s:
                 raise click.ClickException(str(error)) from error
