@@ -33,7 +33,7 @@ test *arguments:
 # Write the parts of the documents that are made from the code.
 docs:
     python -m tests.support.papers
-    ./rollcall settings --write README.md
+    ./rollcall settings --write docs/settings.md
 
 # All that a change has to pass.
 ci: gates floors test
