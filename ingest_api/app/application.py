@@ -112,6 +112,7 @@ class Parts:
     concurrency: ConcurrencyLimit
     uploads: UploadAcceptance
     startup: Startup
+    readiness: Readiness
     user_writes: UserWriteParts
     producers: ProducerParts
 
@@ -171,9 +172,18 @@ def make_parts(settings: ApiSettings) -> Parts:
         concurrency=concurrency,
         uploads=uploads,
         startup=startup,
+        readiness=_readiness(settings, job_log, database, startup),
         user_writes=UserWriteParts(settings, database, job_log, startup),
         producers=ProducerParts(shared, database, job_log, startup),
     )
+
+
+def _readiness(
+    settings: ApiSettings, job_log: JobLog, database: Database, startup: Startup
+) -> Readiness:
+    shared = settings.shared
+    progress = ConsumerLag(shared.kafka, shared.topics.user_events, shared.group)
+    return Readiness(settings, job_log, database, startup, progress=progress)
 
 
 def make_application(parts: Parts) -> Sanic[Any, Any]:
@@ -191,12 +201,7 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
     add_account_routes(api, parts.accounts, parts.authenticator)
     add_token_routes(api, parts.tokens, parts.authenticator)
     public = Blueprint("public")
-    shared = parts.settings.shared
-    progress = ConsumerLag(shared.kafka, shared.topics.user_events, shared.group)
-    readiness = Readiness(
-        parts.settings, parts.job_log, parts.database, parts.startup, progress=progress
-    )
-    add_health_routes(public, readiness)
+    add_health_routes(public, parts.readiness)
     add_metrics_route(public)
     add_description_routes(public, parts.settings.shared)
     app.blueprint([api, public])

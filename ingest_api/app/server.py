@@ -23,7 +23,7 @@ from granian.server.embed import Server
 from starlette.middleware.cors import CORSMiddleware
 
 from ingest_api.app.application import make_application, make_parts
-from ingest_api.app.metrics import watch_queue
+from ingest_api.app.metrics import watch_service
 from ingest_api.app.settings import origins_of
 from ingest_api.web.asgi_middleware import AsgiMiddleware
 from ingest_api.web.paging import TOTAL_COUNT
@@ -82,7 +82,7 @@ async def serve(settings: ApiSettings) -> None:
     tasks = [
         essential_task(parts.job_log.until_moved(), "log-moved"),
         essential_task(parts.startup.run(), "start"),
-        essential_task(watch_queue(parts.database, parts.job_log), "queue-metrics"),
+        essential_task(watch_service(parts.readiness, parts.database, parts.job_log), "metrics"),
         essential_task(parts.user_writes.run(), "write-outcomes"),
         essential_task(parts.undo_queue.run(), "queued-undos"),
     ]
