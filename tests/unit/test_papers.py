@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
@@ -9,7 +10,7 @@ import pytest
 
 from ingest_api.imports.operations import IMPORT
 from schemas.rules.fields import FIELDS
-from tests.support import command_reference, metric_names, papers
+from tests.support import chart, command_reference, metric_names, papers
 from tests.support.checkout import CHECKOUT
 
 if TYPE_CHECKING:
@@ -49,6 +50,16 @@ def test_the_guide_lists_every_page_for_users() -> None:
     pages = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
     assert pages - listed == {"index.md", "style.md", "design/tests.md"}
     assert listed - pages == set()
+
+
+def test_the_values_of_the_chart_are_those_of_the_settings() -> None:
+    """No setting of a service is missing in the Helm chart; `just docs` makes its parts anew."""
+    known = json.loads(chart.SCHEMA.read_text())["$defs"]
+    named = {*known["settings"]["properties"], *known["secrets"]["properties"]}
+    missing = {each.name for each in chart.settings()} - named
+    assert missing == {"ROLLCALL_KAFKA_<PROPERTY>"}, "by pattern, because it is any"
+    assert chart.SCHEMA.read_text() == chart.schema()
+    assert chart.VALUES.read_text() == chart.values()
 
 
 def test_the_tables_of_files_are_those_of_the_rules() -> None:
