@@ -7,6 +7,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+from sanic.response import HTTPResponse
 
 from ingest_api.errors import NotFoundError
 from ingest_api.openapi.described import described
@@ -14,10 +15,11 @@ from ingest_api.openapi.document import document_of
 from ingest_api.openapi.guide import INDEX, NO_PAGE, page
 from ingest_api.openapi.operation import JSON, Answer, Operation, Parameter, path_parameter, refused
 from ingest_api.openapi.served_file import ServedFile
+from ingest_api.web.parameters import header_values
 from schemas.asyncapi import document as asyncapi
 
 if TYPE_CHECKING:
-    from sanic import Blueprint, HTTPResponse, Request, Sanic
+    from sanic import Blueprint, Request, Sanic
 
     from schemas.config.settings import Settings
 
@@ -33,6 +35,15 @@ _FILES: Final = {
 """The files of the viewer's page: path below `viewer`, and media type."""
 _ASYNCAPI: Final = "asyncapi.json"
 _NO_FILE: Final = "There is no such file"
+_SAFE_HEADERS: Final = {
+    # Swagger UI's pictures are data: URLs in its stylesheet; nothing else comes from outside.
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
 _CACHED: Final = {"ETag": "Of this content; for `If-None-Match`."}
 _NOT_MODIFIED: Final = Answer(
     description="Unchanged since the ETag in `If-None-Match`.", bodies={}, headers=_CACHED
@@ -117,31 +128,31 @@ def add_description_routes(public: Blueprint, settings: Settings) -> None:
     @public.get("/openapi.json", ctx_public=True)
     @described(_DOCUMENT)
     async def description(request: Request[Any, Any]) -> HTTPResponse:
-        return _document(request.app).answer(request)
+        return _answer(request, _document(request.app))
 
     @public.get("/docs", ctx_public=True)
     @described(_VIEWER)
     async def viewer(request: Request[Any, Any]) -> HTTPResponse:
-        return _file("index.html", _PAGE).answer(request)
+        return _answer(request, _file("index.html", _PAGE))
 
     @public.get("/docs/<name:str>", ctx_public=True)
     @described(_VIEWER_FILE)
     async def viewer_file(request: Request[Any, Any], name: str) -> HTTPResponse:
         if name == _ASYNCAPI:
-            return of_topics.answer(request)
+            return _answer(request, of_topics)
         if name not in _FILES:
             raise NotFoundError(_NO_FILE)
-        return _file(*_FILES[name]).answer(request)
+        return _answer(request, _file(*_FILES[name]))
 
     @public.get("/docs/guide", ctx_public=True)
     @described(_GUIDE)
     async def guide(request: Request[Any, Any]) -> HTTPResponse:
-        return page(INDEX).answer(request)
+        return _answer(request, page(INDEX))
 
     @public.get("/docs/guide/<name:path>", ctx_public=True)
     @described(_GUIDE_PAGE)
     async def guide_page(request: Request[Any, Any], name: str) -> HTTPResponse:
-        return page(name).answer(request)
+        return _answer(request, page(name))
 
     _ = description, viewer, viewer_file, guide, guide_page
 
@@ -155,3 +166,15 @@ def _document(app: Sanic[Any, Any]) -> ServedFile:
 def _file(path: str, media_type: str) -> ServedFile:
     viewer = resources.files("ingest_api.openapi").joinpath("viewer")
     return ServedFile(viewer.joinpath(path).read_bytes(), media_type)
+
+
+def _answer(request: Request[Any, Any], file: ServedFile) -> HTTPResponse:
+    headers = {**_SAFE_HEADERS, "ETag": file.etag, "Cache-Control": "no-cache"}
+    known = {
+        tag.strip().removeprefix("W/")
+        for value in header_values(request, "if-none-match")
+        for tag in value.split(",")
+    }
+    if known & {file.etag, "*"}:
+        return HTTPResponse(status=304, headers=headers)
+    return HTTPResponse(file.content, headers=headers, content_type=file.media_type)
