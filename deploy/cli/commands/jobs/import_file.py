@@ -17,12 +17,14 @@ from deploy.api_client.job import JobCounts
 from deploy.api_client.retry import is_passing
 from deploy.api_client.upload import Upload, send, send_for_dry_run
 from deploy.cli.api_command import ApiCommand, call_options
+from deploy.cli.command_error import CommandError
 from deploy.cli.delimiter import Delimiter, shown_delimiter
 from deploy.cli.output.dry_run_preview import print_dry_run, removal_text
 from deploy.cli.output.error_file import write_error_file
 from deploy.cli.output.job_progress import follow_job, send_upload
-from deploy.cli.output.tables import output, plain, print_counts, print_json, progress_console
-from deploy.cli.session import CommandError, api
+from deploy.cli.output.plain import plain
+from deploy.cli.output.tables import output, print_counts, print_json, progress_console
+from deploy.cli.session import api
 from ingest_api.parsing.file_format import AUTO
 from schemas.events import JOB_MODES
 from schemas.rules.modes import REMOVING
