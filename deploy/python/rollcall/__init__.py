@@ -1,1 +1,1 @@
-"""What programs import of Rollcall: :mod:`rollcall.client`."""
+"""What programs in Python import of Rollcall: `rollcall.client`."""
