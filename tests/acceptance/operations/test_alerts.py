@@ -144,6 +144,8 @@ def test_every_alert_fires_and_every_panel_has_a_series(
 
 
 def _all_is_well(watched: _Watched) -> None:
+    are_scraped = 'count(up{job=~"rollcall-.*"} == 1) == 4'
+    wait_until(lambda: watched.prometheus.query(are_scraped), _TIMEOUT_S, every_s=0.2)
     watched.rig.run(tidy_csv(range(50)))
     watched.rig.run(tidy_csv(range(50)) + b"nobody,,,,\n")
     # Each takes longer than the test's limit, and nothing else is wrong.
