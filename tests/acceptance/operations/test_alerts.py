@@ -170,8 +170,10 @@ def _postgres_fails(watched: _Watched, stack: LocalStack) -> None:
     readers = [threading.Thread(target=watched.read_much, args=(stopping,)) for _ in range(12)]
     for reader in readers:
         reader.start()
+    watched.rig.publisher.freeze()
+    watched.rig.submit(tidy_csv(range(50), word="b"), "upsert")
     with frozen(stack.postgres.child.pid):
-        watched.rig.submit(tidy_csv(range(50), word="b"), "upsert")
+        watched.rig.publisher.thaw()
         watched.prometheus.wait_fired(
             "RollcallNotReady",
             "RollcallRequestsFail",
