@@ -17,7 +17,11 @@ gates:
 floors:
     .ci/floors
 
-# Write both lock files anew; ARGUMENTS as for uv, as in: just lock --upgrade
+# Check the image's recipe, the compose file and the chart with tools that are fetched once.
+packages:
+    .ci/packages
+
+# Write all lock files anew; ARGUMENTS as for uv, as in: just lock --upgrade
 lock *arguments:
     .ci/lock {{ arguments }}
 
@@ -40,4 +44,4 @@ monitoring:
     .ci/monitoring
 
 # All that a change has to pass.
-ci: gates floors monitoring test
+ci: gates floors monitoring packages test
