@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import httpx2
+import pytest
 
 from deploy.local_stack.ports import free_ports
 from tests.support.monitoring import RULES
@@ -125,9 +126,14 @@ class Prometheus:
 
     def wait_fired(self, *names: str) -> None:
         """Return once all of these alerts have fired."""
-        wait_until(
-            lambda: set(names) <= {name for name, _ in self.fired()},
-            60,
-            saying=f"{names} have fired",
-            every_s=0.3,
-        )
+        missing: set[str] = set()
+
+        def have_fired() -> bool:
+            missing.clear()
+            missing.update(set(names) - {name for name, _ in self.fired()})
+            return not missing
+
+        try:
+            wait_until(have_fired, 60, every_s=0.3)
+        except TimeoutError:
+            pytest.fail(f"has not fired: {sorted(missing)}")
