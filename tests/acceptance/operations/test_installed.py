@@ -159,6 +159,7 @@ def test_the_wheel_holds_what_runs_and_no_more(wheel: Path) -> None:
         "deploy/samples/insert.csv",
         "deploy/samples/producers/SendUsers.java",
         "ingest_api/auth/tables.sql",
+        "ingest_api/openapi/pages/index.md",
         "ingest_api/openapi/viewer/swagger-ui/LICENSE",
         "ingest_api/openapi/viewer/swagger-ui/swagger-ui-bundle.js",
         "schemas/avro/UserRow.avsc",
