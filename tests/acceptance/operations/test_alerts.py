@@ -15,7 +15,13 @@ import httpx2
 import psycopg
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourceType,
+)
 
 from deploy.local_stack.ports import free_ports
 from schemas.codec import codec
@@ -82,13 +88,14 @@ class _Watched:
     @contextlib.contextmanager
     def refusing(self, topic: Topic) -> Generator[None]:
         """The topic takes no record, because all are too large for it."""
-        self._configure(topic, {"max.message.bytes": "10"})
+        self._limit(topic, AlterConfigOpType.SET)
         yield
-        self._configure(topic, {})
+        self._limit(topic, AlterConfigOpType.DELETE)
 
-    def _configure(self, topic: Topic, settings: dict[str, str]) -> None:
-        resource: Any = ConfigResource(ResourceType.TOPIC, topic.name, set_config=settings)
-        for done in self.admin.alter_configs([resource]).values():  # pyright: ignore[reportUnknownVariableType]
+    def _limit(self, topic: Topic, operation: AlterConfigOpType) -> None:
+        entry = ConfigEntry("max.message.bytes", "10", incremental_operation=operation)
+        resource: Any = ConfigResource(ResourceType.TOPIC, topic.name, incremental_configs=[entry])
+        for done in self.admin.incremental_alter_configs([resource]).values():  # pyright: ignore[reportUnknownVariableType]
             done.result(_TIMEOUT_S)
 
     def claim_all_is_read(self) -> None:
