@@ -98,8 +98,8 @@ class JobStatus(_Answer, frozen=True):
     notes: Annotated[
         Count,
         Meta(
-            description="Cells of its lines that were not taken as they stood, such as an opt-in of"
-            " a person who has opted out."
+            description="Cells of its lines that were not taken as they stood: an opt-in of a"
+            " person who has opted out, an invalid value that was left out."
         ),
     ]
     rows_per_second: Annotated[float, Meta(ge=0)] | None
@@ -191,6 +191,9 @@ class JobNote(_Answer, frozen=True):
     column: str
     code: str
     reason: str
+    value: Annotated[
+        str | None, Meta(description="Of an invalid cell that was left out: what it held.")
+    ]
 
 
 class JobNotes(_Answer, frozen=True):
@@ -337,6 +340,9 @@ class EntryShown(_Answer, frozen=True):
             description="Fields that it would have set to true, and that the person had opted out"
             " of."
         ),
+    ]
+    dropped: Annotated[
+        list[LineFault], Meta(description="Cells of its line that were invalid, and left out.")
     ]
 
 

@@ -71,7 +71,8 @@ COPY (
 """
 _NOTES: LiteralString = """
 COPY (
-    SELECT job_id, record_number, line, code || "column" AS code FROM {schema}.note
+    SELECT job_id, record_number, line, code || "column" || COALESCE(value, '') AS code
+    FROM {schema}.note
 ) TO STDOUT (FORMAT csv)
 """
 _OPT_OUTS: LiteralString = """
