@@ -149,15 +149,18 @@ function uploadOnce(path, file, name, options, { key, tell, signal, charset, isA
   });
 }
 
-/** Follow a job: its status at once and after each change, over lost connections. @param {string} id @param {(status: any) => void} tell @param {(isLost: boolean) => void} lost */
-export function follow(id, tell, lost) {
+/** Follow a job: its status at once and after each change, over lost connections. @param {string} id @param {(status: any) => void} tell @param {(isLost: boolean) => void} lost @param {() => void} closed */
+export function follow(id, tell, lost, closed) {
   const events = new EventSource(address(`batchinfo/status/${id}/events`));
   events.onmessage = (event) => {
     lost(false);
     tell(JSON.parse(event.data));
   };
-  // The browser comes again by itself; 204 after the last status, or 401, closes it for good.
-  events.onerror = () => lost(events.readyState !== EventSource.CLOSED);
+  // The browser comes again by itself, unless it was refused or, by 204, has seen the last status.
+  events.onerror = () => {
+    lost(true);
+    if (events.readyState === EventSource.CLOSED) closed();
+  };
   return () => events.close();
 }
 

@@ -14,9 +14,8 @@ export const lookAfterJob = (id) => { asOf.value = { value: id, title: T.asOf.af
 function lookAtDay(text) {
   const [year, month, date] = text.split("-").map(Number);
   const end = new Date(year, month - 1, date + 1);
-  const at = end > new Date() ? new Date() : end;
-  asOf.value = {
-    value: at.toISOString().replace(/\.\d+Z/, "Z"),
+  asOf.value = end > new Date() ? null : {
+    value: end.toISOString().replace(/\.\d+Z/, "Z"),
     title: day(new Date(Date.UTC(year, month - 1, date))),
   };
 }

@@ -74,6 +74,9 @@ async function sample(file) {
   return file.slice(0, head.lastIndexOf(10) + 1 || SAMPLE_BYTES, file.type);
 }
 
+/** What stands in the way whatever the file is to do: with some columns missing it may still update or delete. @param {any} inspection */
+export const blocked = (inspection) => inspection.refusedFor.filter((/** @type {any} */ each) => each.code !== "REQUIRED_COLUMN_MISSING");
+
 /** @param {File} file */
 export const isPacked = (file) => /\.(gz|zst|xlsx)$/i.test(file.name);
 
@@ -82,7 +85,7 @@ export function Import({ id }) {
   const { step, file, inspection } = draft.value;
   const now = id ? 3 : step;
   useTitle(T.import.title);
-  const reached = id ? [] : [true, Boolean(file), Boolean(inspection?.columns.length && !inspection.refusedFor.length), false];
+  const reached = id ? [] : [true, Boolean(file), Boolean(inspection?.columns.length && !blocked(inspection).length), false];
   return html`
     <${Heading} title=${T.import.title} about=${id ? "" : T.import.about} />
     <ol class="steps" aria-label=${T.import.steps}>${T.import.stepNames.map((/** @type {string} */ name, /** @type {number} */ at) => html`

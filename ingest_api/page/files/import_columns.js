@@ -2,7 +2,7 @@ import { html, useEffect, useState } from "./libraries.js";
 import { get, may, put } from "./api.js";
 import { number } from "./format.js";
 import { Button, Confirm, Fault, Field, Icon, Notice, Skeleton, Value, announce, useLoad } from "./ui.js";
-import { NEW, change, draft, inspect, isPacked, options } from "./import.js";
+import { NEW, blocked, change, draft, inspect, isPacked, options } from "./import.js";
 import { T } from "./text.js";
 
 const FIELDS = [
@@ -47,14 +47,14 @@ export function Columns() {
       <p><${Button} onClick=${() => change({ step: 0 })}>${T.import.otherFile}<//></p>`;
   }
   if (!inspection) return html`<p class="quiet">${T.columns.looking(file?.name ?? "")}</p><${Skeleton} rows=${6} />`;
-  const isReady = !inspection.refusedFor.length && !error && seen === wanted;
+  const isReady = !blocked(inspection).length && !error && seen === wanted;
   const own = (attributes.data?.attributes ?? []).filter((/** @type {any} */ each) => !each.isRetired);
   return html`
     <p class="facts"><span><${Icon} name="file" /> <bdi>${file?.name}</bdi></span>
       <span>${T.columns.lines(inspection.lines)}${file && file.size > 8_000_000 && !isPacked(file) ? ` ${T.columns.ofTheFirst}` : ""}</span>
       ${inspection.delimiter && html`<span>${T.columns.delimiter(inspection.delimiter)}</span>`}<span>${inspection.charset}</span></p>
     <${Fault} error=${error} />
-    ${inspection.refusedFor.length > 0 && html`<${Notice} kind="bad" title=${T.columns.refused}><ul>${inspection.refusedFor.map((/** @type {any} */ each) => html`
+    ${inspection.refusedFor.length > 0 && html`<${Notice} kind=${blocked(inspection).length ? "bad" : "warn"} title=${blocked(inspection).length ? T.columns.refused : T.columns.missing}><ul>${inspection.refusedFor.map((/** @type {any} */ each) => html`
       <li>${each.line > 1 ? `${T.line(each.line)}: ` : ""}${each.message}</li>`)}</ul><//>`}
     ${inspection.notes.map((/** @type {string} */ note) => html`<${Notice}>${note}<//>`)}
     <div class="columns" aria-busy=${isBusy}>
@@ -63,7 +63,7 @@ export function Columns() {
         faults=${inspection.rejectedBy.filter((/** @type {any} */ each) => each.column === column.header)} onChoose=${choose} />`)}
     </div>
     ${inspection.reject > 0 ? html`<${Notice} kind="warn" title=${T.columns.reject(inspection.reject)}>${T.columns.rejectAbout}<//>`
-      : isReady && inspection.lines > 0 && html`<${Notice} kind="good">${T.columns.allRight}<//>`}
+      : isReady && inspection.lines > 0 && !inspection.refusedFor.length && html`<${Notice} kind="good">${T.columns.allRight}<//>`}
     <details><summary>${T.columns.more}</summary><div class="row">
       <${Choice} name="DELIMITER" choices=${choices} set=${set} all=${T.columns.delimiters} label=${T.columns.delimiterLabel} />
       <${Choice} name="dateOrder" choices=${choices} set=${set} all=${T.columns.dateOrders} label=${T.columns.dateOrder} found=${inspection.options.dateOrder} />

@@ -23,14 +23,18 @@ export function useJob(id) {
   useEffect(() => { if (first.data) setJob(first.data); }, [first.data]);
   useEffect(() => {
     if (!state || hasEnded({ state })) return undefined;
-    return follow(id, (status) => {
+    /** @type {any} */
+    let timer;
+    const again = () => { timer = setTimeout(() => setRound((/** @type {number} */ before) => before + 1), 3000); };
+    const stop = follow(id, (status) => {
       setJob(status);
       if (hasEnded(status)) {
         announce(T.states[status.state]);
         setRound((/** @type {number} */ before) => before + 1); // the reasons of rejected lines are told once it has ended
       }
-    }, setLost);
-  }, [id, state]);
+    }, setLost, again);
+    return () => { stop(); clearTimeout(timer); };
+  }, [id, state, round]);
   return { job, isLost, error: job ? null : first.error, reload: () => setRound((/** @type {number} */ before) => before + 1) };
 }
 

@@ -47,7 +47,7 @@ export const T = {
     found: (/** @type {number} */ n, /** @type {number} */ lines) => `${count(n, "column")} and ${count(lines, "line")} are recognised`,
     lines: (/** @type {number} */ n) => count(n, "line"), ofTheFirst: "among the first 4 MB",
     delimiter: (/** @type {string} */ name) => ({ COMMA: "commas", SEMI_COLON: "semicolons", TAB: "tabs", PIPE: "pipes", HYPHEN: "hyphens" }[name] ?? name.toLowerCase()),
-    refused: "The file can't be imported like this",
+    refused: "The file can't be imported like this", missing: "Without these columns the file can't add anybody",
     inFile: "In the file", values: "First values", becomes: "Becomes",
     of: (/** @type {string} */ name) => `What the column ${name} becomes`,
     noName: (/** @type {number} */ n) => `Column ${n}, without a name`,
@@ -157,7 +157,7 @@ export const T = {
     partitions: (/** @type {number} */ n) => `In ${count(n, "partition")}`, partition: "Partition", events: "Events", offsets: "Offsets", digest: "Digest",
   },
   asOf: {
-    action: "As of …", title: "Look at an earlier day", about: "Users are shown as they were at the end of that day.", day: "Day", look: "Look",
+    action: "As of …", title: "Look at an earlier day", about: "Users are shown as they were at the end of that day. The first look at a day takes as long as reading the log.", day: "Day", look: "Look",
     banner: (/** @type {string} */ when) => `You are looking at ${when}.`, now: "Back to now", afterJob: (/** @type {string} */ id) => `the audience after job ${id}`,
   },
   changes: {

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 
 from playwright.sync_api import expect
 
+from tests.support.clients.client import BASE
 from tests.support.page.crm_export import crm_export
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Route
 
     from tests.support.servers.rig import Rig
 
 PEOPLE = 200
+STATUSES = f"{BASE}/batchinfo/status"
 
 
 def choose(page: Page, name: str, content: bytes) -> None:
@@ -110,7 +112,7 @@ def test_a_delsert_asks_for_the_number_of_users_that_go(page: Page, rig_of_modul
     header = b"First Name,Last Name,Email,Country\n"
     rows = b"".join(b"a,b,goes%d@example.com,UK\n" % number for number in range(3))
     rig_of_module.run(header + rows, "upsert")
-    going = rig_of_module.client.http.get("/vpns/api/v1/audience").json()["total"] - 1
+    going = rig_of_module.client.http.get(f"{BASE}/audience").json()["total"] - 1
     choose(page, "all.csv", header + b"a,b,goes1@example.com,UK\n")
     preview(page)
     page.get_by_text("Replace everybody").click()
@@ -125,6 +127,26 @@ def test_a_delsert_asks_for_the_number_of_users_that_go(page: Page, rig_of_modul
     page.get_by_role("link", name="Details and undo").wait_for()
     page.get_by_role("link", name="Users", exact=True).click()
     expect(page.get_by_text("1 user", exact=True)).to_be_visible()
+
+
+def test_an_upload_over_a_broken_connection_is_one_job(page: Page, rig_of_module: Rig) -> None:
+    """It is sent again by itself, with the same key."""
+    keys: list[str] = []
+
+    def break_once(route: Route) -> None:
+        key = route.request.header_value("Idempotency-Key")
+        keys.extend([key] if key else [])  # a dry run has none
+        if key and len(keys) == 1:
+            route.abort()
+        else:
+            route.fallback()
+
+    page.route("**/audience/import", break_once)
+    before = rig_of_module.client.http.get(STATUSES).json()["total"]
+    choose(page, "once.csv", b"First Name,Last Name,Email,Country\na,b,once@example.com,UK\n")
+    import_it(page)
+    assert keys[0] == keys[1]
+    assert rig_of_module.client.http.get(STATUSES).json()["total"] == before + 1
 
 
 def test_script_and_right_to_left_in_cells_are_only_text(page: Page) -> None:
