@@ -86,7 +86,7 @@ def undo(page: Page) -> None:
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_text("Users now:")).to_be_visible(timeout=60_000)
     dialog.get_by_role("button", name="Undo it").click()
-    expect(page.get_by_role("heading", name="Undone")).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("heading", name="Undone", exact=True)).to_be_visible(timeout=60_000)
 
 
 def corrected_file(text: str) -> bytes:
