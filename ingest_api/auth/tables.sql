@@ -2,7 +2,14 @@
 -- racing for the names: IF NOT EXISTS is not safe against concurrent creation.
 SELECT pg_advisory_xact_lock(8203471465926519);
 
-CREATE SCHEMA IF NOT EXISTS rollcall_api;
+-- IF NOT EXISTS would still ask for the right to create schemas, which the API's role need not have.
+DO $$
+BEGIN
+    IF to_regnamespace('rollcall_api') IS NULL THEN
+        CREATE SCHEMA rollcall_api;
+    END IF;
+END
+$$;
 
 CREATE TABLE IF NOT EXISTS rollcall_api.account (
     name text PRIMARY KEY CHECK (name <> '' AND position(':' IN name) = 0),
@@ -22,6 +29,14 @@ CREATE TABLE IF NOT EXISTS rollcall_api.token (
     created_at timestamptz NOT NULL DEFAULT now(),
     expires_at timestamptz CHECK (expires_at > created_at),
     last_used_at timestamptz
+);
+
+-- A session counts for as long as its account has the password that it was signed in with.
+CREATE TABLE IF NOT EXISTS rollcall_api.session (
+    secret_sha256 bytea PRIMARY KEY CHECK (octet_length(secret_sha256) = 32),
+    account text NOT NULL REFERENCES rollcall_api.account ON DELETE CASCADE,
+    password_hash text NOT NULL,
+    expires_at timestamptz NOT NULL
 );
 
 -- Dead letters that were sent to the log once more, a row an attempt. Neither a rebuild of the

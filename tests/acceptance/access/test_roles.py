@@ -16,7 +16,8 @@ from ingest_api.app.settings import ApiSettings
 from ingest_api.openapi.operation import operation_of
 from schemas.config.environment import read
 from tests.support.clients.client import BASE
-from tests.support.servers.gate import UNAUTHORIZED, open_gate
+from tests.support.clients.speech import UNAUTHORIZED
+from tests.support.servers.gate import open_gate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +31,11 @@ RULES: dict[str, str | None] = {
     "GET /health/live": None,
     "GET /health/ready": None,
     "GET /metrics": None,
+    "GET /": None,
+    "GET /page/*": None,
+    f"GET {BASE}/session": "reader",
+    f"POST {BASE}/session": None,
+    f"POST {BASE}/session/delete": "reader",
     f"POST {BASE}/audience/import": "importer",
     f"POST {BASE}/audience/inspect": "importer",
     f"GET {BASE}/audience": "reader",
@@ -154,7 +160,8 @@ def answers(gate: Gate, call: str, tokens: dict[str, str]) -> dict[str, bool]:
             assert "WWW-Authenticate" in answer.headers, call
         if answer.status_code == 403:
             needed = rule(call)
-            expected = {"message": f"The role {needed} is needed for this request"}
+            message = f"The role {needed} is needed for this request"
+            expected = {"message": message, "code": "ROLE_TOO_LOW"}
             assert answer.json() == expected, call
     return found
 
@@ -174,7 +181,8 @@ def test_no_route_reads_a_body_before_it_knows_who_sends_it(gate: Gate) -> None:
         ]
         with socket.create_connection((url.host, url.port or 80), timeout=60) as connection:
             connection.sendall("\r\n".join(head).encode() + b"\r\n\r\n")
-            assert connection.recv(65536).startswith(b"HTTP/1.1 401 "), call
+            status = b"413" if rule(call) is None else b"401"
+            assert connection.recv(65536).startswith(b"HTTP/1.1 %b " % status), call
 
 
 def test_what_a_mode_would_do_is_shown_to_whoever_imports(gate: Gate) -> None:
@@ -236,5 +244,5 @@ def test_a_mode_that_can_delete_needs_a_higher_role(gate: Gate, mode: str, role:
         else:
             assert (answer.status_code, answer.json()) == (
                 403,
-                {"message": f"The role {role} is needed for this request"},
+                {"message": f"The role {role} is needed for this request", "code": "ROLE_TOO_LOW"},
             )

@@ -32,6 +32,7 @@ from tests.support.clients.raw_http import (
     raw,
     status_of,
 )
+from tests.support.clients.speech import UNAUTHORIZED, UNKNOWN_JOB
 from tests.support.servers.services import free_port
 from tests.support.waiting import wait_until
 
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
 
 PIPES = CSV.replace(b",", b"|")
 IN_PROGRESS = "File uploaded successfully, import is in progress."
-UNKNOWN_JOB = {"message": "Invalid request ID. No request found with the provided ID"}
 
 
 def answer_id(answer: httpx2.Response) -> str:
@@ -175,15 +175,15 @@ def test_without_valid_credentials_the_body_is_not_read(
     answer = raw(client, "\r\n".join(lines) + "\r\n\r\n")
     top, _, content = answer.partition(b"\r\n\r\n")
     assert status_of(answer) == status
-    assert json.loads(content) == {"message": "Unauthorized request"}
+    assert json.loads(content) == UNAUTHORIZED
     assert b"www-authenticate: Basic" in top
     assert b"connection: close" in top
 
 
-def test_every_path_but_health_is_behind_the_filter(client: Client) -> None:
+def test_every_path_but_health_and_the_page_is_behind_the_filter(client: Client) -> None:
     """Also one that no route knows, however it is written."""
     with httpx2.Client(base_url=client.url, trust_env=False) as stranger:
-        for path in ("/vpns", f"{BASE}/nothing", "/%76pns/api/v1/audience", "//vpns/x", "/"):
+        for path in ("/vpns", f"{BASE}/nothing", "/%76pns/api/v1/audience", "//vpns/x", "//"):
             assert stranger.get(path).status_code == 401, path
         assert stranger.get("/health/live").status_code == 200
     assert client.http.get(f"{BASE}/nothing").status_code == 404
@@ -364,6 +364,7 @@ def test_a_failure_of_the_service_shows_its_request_and_nothing_else(
     assert answer.status_code == 500
     assert answer.json() == {
         "message": "Server failure to process request",
+        "code": "SERVER_FAILURE",
         "requestId": answer.headers["X-Request-Id"],
     }
     assert answer.headers["X-Request-Id"] in service.log_text()
