@@ -12,8 +12,20 @@ from tests.support.servers.breaking import killed, restart
 if TYPE_CHECKING:
     from deploy.local_stack.stack import LocalStack
     from tests.support.servers.rig import Rig
+    from tests.support.servers.surroundings import Ground, Surroundings
 
 _ROWS = 40_000
+
+
+def test_whoever_breaks_servers_has_them_alone(
+    env: Ground, stack: LocalStack, surroundings_of_session: Surroundings
+) -> None:
+    """All other tests go on beside it."""
+    assert env.surroundings.stack is stack
+    assert surroundings_of_session.stack is None
+    own = (env.surroundings.bootstrap_servers, env.surroundings.conninfo)
+    shared = (surroundings_of_session.bootstrap_servers, surroundings_of_session.conninfo)
+    assert all(one != other for one, other in zip(own, shared, strict=True))
 
 
 def test_postgres_killed_in_the_middle_of_a_job(rig: Rig, stack: LocalStack) -> None:
