@@ -47,5 +47,9 @@ release:
 monitoring:
     .ci/monitoring
 
+# Take a picture of every view of the page: just screenshots FOLDER
+screenshots folder *arguments:
+    python -m tests.support.page.screenshots {{ folder }} {{ arguments }}
+
 # All that a change has to pass.
 ci: gates floors monitoring packages test
