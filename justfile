@@ -41,7 +41,7 @@ docs:
 
 # Check that versions agree, and make wheel, chart, image and bill of materials in dist.
 release:
-    python -P -m tests.support.release
+    python -m tests.support.release
 
 # Alert rules and scrape configuration, by promtool.
 monitoring:
