@@ -39,6 +39,10 @@ docs:
     python -m tests.support.papers
     ./rollcall settings --write docs/settings.md
 
+# Check that versions agree, and make wheel, chart, image and bill of materials in dist.
+release:
+    python -m tests.support.release
+
 # Alert rules and scrape configuration, by promtool.
 monitoring:
     .ci/monitoring
