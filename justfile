@@ -39,6 +39,10 @@ docs:
     python -m tests.support.papers
     ./rollcall settings --write docs/settings.md
 
+# Check that versions agree, and make wheel, chart, image and bill of materials in dist.
+release:
+    python -m tests.support.release
+
 # Alert rules and scrape configuration, by promtool.
 monitoring:
     .ci/monitoring
@@ -47,5 +51,9 @@ monitoring:
 screenshots folder *arguments:
     python -m tests.support.page.screenshots {{ folder }} {{ arguments }}
 
+# A TypeScript client of the OpenAPI document, made by a generator of npm, compiles.
+typescript:
+    .ci/typescript
+
 # All that a change has to pass.
-ci: gates floors monitoring packages test
+ci: gates floors monitoring packages typescript test
