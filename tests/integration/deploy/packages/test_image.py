@@ -1,13 +1,16 @@
 """The image's services, against a Kafka and a Postgres that were started apart from them.
 
-Skipped where the image is not here: `deploy/packages/image/build-here` makes it.
+Skipped unless ROLLCALL_TEST_IMAGE names an image of this checkout that podman has here, such as
+`deploy/packages/image/build-here` makes.
 """
 
 from __future__ import annotations
 
-import shutil
+import os
 import subprocess
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 import psycopg
@@ -22,11 +25,11 @@ from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from pathlib import Path
 
     from tests.support.servers.surroundings import Ground
 
-_IMAGE: Final = "localhost/rollcall"
+_IMAGE: Final = os.environ.get("ROLLCALL_TEST_IMAGE", "")
+pytestmark = pytest.mark.skipif(not _IMAGE, reason="ROLLCALL_TEST_IMAGE names no image")
 _READY_S: Final = 120
 _PODMAN: Final = ("podman", "--cgroup-manager", "cgroupfs", "--runtime", "runc")
 _RUN: Final = (
@@ -44,12 +47,6 @@ def _podman(*arguments: str, check: bool = True) -> str:
     )
     assert done.returncode == 0 or not check, done.stderr
     return done.stdout + done.stderr
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _image() -> None:
-    if shutil.which("podman") is None or "Error" in _podman("inspect", _IMAGE, check=False):
-        pytest.skip("the image is not here: deploy/packages/image/build-here makes it")
 
 
 class _Containers:
@@ -99,7 +96,15 @@ class _Containers:
 
 
 @contextmanager
-def _containers(env: Ground, folder: Path) -> Generator[_Containers]:
+def _containers(env: Ground) -> Generator[_Containers]:
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)  # the containers' user is another one
+        with _with_secrets(env, Path(folder)) as made:
+            yield made
+
+
+@contextmanager
+def _with_secrets(env: Ground, folder: Path) -> Generator[_Containers]:
     with psycopg.connect(env.conninfo, autocommit=True) as connection:
         connection.execute((CHECKOUT / "deploy/packages/postgres/roles.sql").read_bytes())
         for role in ("rollcall_api", "rollcall_processor"):
@@ -115,10 +120,10 @@ def _containers(env: Ground, folder: Path) -> Generator[_Containers]:
             _podman("rm", "--force", "--time", "0", *made.names)
 
 
-def test_an_import_goes_through_containers_of_the_image(env: Ground, tmp_path: Path) -> None:
+def test_an_import_goes_through_containers_of_the_image(env: Ground) -> None:
     """Set-up, API, publisher, processor and builder, read-only and without rights of any kind."""
     metrics, port = {"metrics_host": "127.0.0.1"}, str(free_port())
-    with _containers(env, tmp_path) as containers:
+    with _containers(env) as containers:
         assert "The log is ready" in containers.setup()
         ports = [str(free_port()) for _ in range(3)]
         named = dict(
