@@ -37,7 +37,7 @@ test *arguments:
 # Write the parts of the documents that are made from the code.
 docs:
     python -m tests.support.papers
-    ./rollcall settings --write README.md
+    ./rollcall settings --write docs/settings.md
 
 # Alert rules and scrape configuration, by promtool.
 monitoring:
