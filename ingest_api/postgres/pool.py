@@ -13,6 +13,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from ingest_api.errors import SchemaGoneError, StoreUnavailableError
 from schemas.clients.copy_out import copied_lines
+from schemas.runtime.outage import POSTGRES
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -61,6 +62,7 @@ def _reached() -> Generator[None]:
     try:
         yield
     except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError) as error:
+        POSTGRES.suspect()
         raise StoreUnavailableError(type(error).__name__) from error
 
 
