@@ -55,6 +55,7 @@ _COMMANDS = {
     "erase": (".log.erase:erase_command", "Erase a user's data from the log and all tables."),
     "rekey": (".log.rekey:rekey_command", "Move the log to another key or partitions."),
     "settings": (".stack.settings:settings", "Show what can be set in the environment."),
+    "doctor": (".stack.doctor:doctor", "Look at everything, and say what to do."),
     "psql": (".stack.psql:psql", "Open the database of the running stack."),
 }
 """By name: where it is, below `deploy.cli.commands`, and what it does."""
