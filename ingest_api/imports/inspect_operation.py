@@ -22,6 +22,7 @@ _OPTIONS: Final = frozenset(
         "unknownColumns",
         "sheet",
         "preset",
+        "fileName",
     }
 )
 
@@ -45,7 +46,7 @@ INSPECT: Final = Operation(
     tag="Import",
     role="importer",
     parameters=tuple(each for each in IMPORT.parameters if each.name in _OPTIONS),
-    body={MULTIPART: _form()},
+    body={**(IMPORT.body or {}), MULTIPART: _form()},
     invalid_message=INVALID_FILE,
     answers={
         200: answer("What the file is, even if an import would refuse it.", InspectionShown),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, LiteralString, TypeVar
 
 import psycopg
@@ -12,8 +13,13 @@ from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
 from ingest_api.errors import SchemaGoneError, StoreUnavailableError
+from ingest_api.postgres.metrics import POOL_CONNECTIONS, POOL_WAITING
 from schemas.clients.copy_out import copied_lines
+<<<<<<< HEAD
 from schemas.runtime.outage import POSTGRES
+=======
+from schemas.clients.metrics import POSTGRES_FAILURES
+>>>>>>> main
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -62,7 +68,11 @@ def _reached() -> Generator[None]:
     try:
         yield
     except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError) as error:
+<<<<<<< HEAD
         POSTGRES.suspect()
+=======
+        POSTGRES_FAILURES.labels(type(error).__name__).inc()
+>>>>>>> main
         raise StoreUnavailableError(type(error).__name__) from error
 
 
@@ -174,6 +184,15 @@ class Database:
             check=_check,
             open=False,
         )
+        for number, gauge in (
+            ("pool_size", POOL_CONNECTIONS.labels("all")),
+            ("pool_available", POOL_CONNECTIONS.labels("idle")),
+            ("requests_waiting", POOL_WAITING),
+        ):
+            gauge.set_function(partial(self._pool_number, number))
+
+    def _pool_number(self, name: str) -> int:
+        return self._pool.get_stats().get(name, 0)
 
     async def open(self) -> None:
         """Begin to connect; return at once."""

@@ -6,6 +6,7 @@ each round has a key once and whole rounds can be applied by set statements.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -79,6 +80,7 @@ class PreparedRows:
     reported: dict[int, str]
     leaf_input: memoryview | None
     rejected: int
+    rejected_by: Counter[str]
     rejections_input: memoryview
 
     @property
@@ -156,8 +158,14 @@ def prepare_rows(batch: Batch, step: Rows, number: int, *, expect_new: bool) -> 
             else None
         ),
         rejected=len(rejections),
+        rejected_by=_by_code(rejections),
         rejections_input=copy_input({name: rejections.column(name) for name in REJECTION_COLUMNS}),
     )
+
+
+def _by_code(rejections: pa.RecordBatch) -> Counter[str]:
+    counted = pc.value_counts(rejections.column("code")).to_pylist()
+    return Counter({each["values"]: each["counts"] for each in counted})
 
 
 def rounds(keys: pa.StringArray) -> npt.NDArray[np.int32]:

@@ -12,7 +12,7 @@ The order matters.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final, LiteralString
 
@@ -38,7 +38,11 @@ from processor.projection.staging import (
 from processor.projection.staging_table import copy_found, copy_into
 from processor.projection.write_outcomes import WriteOutcome
 from processor.projection.write_refusals import refused_row, write_refusal
+<<<<<<< HEAD
 from processor.runtime.metrics import ROWS
+=======
+from processor.runtime.metrics import DEAD_LETTERS, REJECTIONS, ROWS
+>>>>>>> main
 from schemas.log.positions import place_of, position_of
 from schemas.rules.notes import NOTE_COLUMNS
 from schemas.rules.rejections import erased_line, incomplete_user, key_conflict, unknown_key
@@ -110,6 +114,7 @@ class Transaction:
         )
         self.has_switched = False
         self._found: list[FoundRejection] = []
+        self._rejected_by = Counter[str]()
         self._notes: list[Note] = []
         self._opt_outs = OptOuts(projection.schema, cursor)
 
@@ -181,13 +186,11 @@ class Transaction:
     def write_rejections(self, batches: list[PreparedBatch]) -> None:
         """Write the rejected lines, of the file and found on the way, and the notes of others."""
         table = sql.Identifier(self._projection.schema, "rejection")
-        inputs = [
-            step.rejections_input
-            for prepared in batches
-            for step in prepared.row_steps()
-            if step.rejected
-        ]
-        if inputs:
+        steps = [step for prepared in batches for step in prepared.row_steps() if step.rejected]
+        self._rejected_by = Counter(each.code for each in self._found)
+        for step in steps:
+            self._rejected_by += step.rejected_by
+        if inputs := [step.rejections_input for step in steps]:
             copy_into(self._cursor, table, REJECTION_COLUMNS, inputs)
         copy_found(self._cursor, table, REJECTION_COLUMNS, self._found)
         notes = sql.Identifier(self._projection.schema, "note")
@@ -205,7 +208,14 @@ class Transaction:
         """Count what has been committed, and tell which records became dead letters."""
         for outcome, rows in self._jobs.totals().items():
             ROWS.labels(outcome).inc(rows)
+<<<<<<< HEAD
         self._outbox.note_dead_letters()
+=======
+        for code, lines in self._rejected_by.items():
+            REJECTIONS.labels(code).inc(lines)
+        for code, records in self._outbox.dead_letters.items():
+            DEAD_LETTERS.labels(code).inc(records)
+>>>>>>> main
 
     def write_jobs(self) -> None:
         """Write the jobs that changed, switch where a delsert ended, and add their statuses."""

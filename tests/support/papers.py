@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from deploy.cli.settings_table import all_settings
 from ingest_api.imports.file_table import file_table
 from schemas.config.declared import ANY_PROPERTY
-from tests.support import metric_names
+from tests.support import dashboard, metric_names
 from tests.support.checkout import CHECKOUT
 
 if TYPE_CHECKING:
@@ -88,4 +88,5 @@ if __name__ == "__main__":
     ARCHITECTURE.write_text(architecture())
     FILES.write_text(files())
     SETTING_NAMES.write_text(setting_names())
+    dashboard.DASHBOARD.write_text(dashboard.dashboard_text())
     metric_names.DOCUMENT.write_text(metric_names.document())

@@ -105,7 +105,7 @@ def test_an_administrators_file_opts_in(rig: Rig) -> None:
     )
     assert (refused.status_code, refused.json()) == (
         403,
-        {"message": "The role admin is needed for this request"},
+        {"message": "The role admin is needed for this request", "code": "ROLE_TOO_LOW"},
     )
     key = {"Idempotency-Key": "one"}
     kept = rig.client.http.post(url, params={"importType": "upsert"}, files=file, headers=key)

@@ -18,7 +18,7 @@ from ingest_api.dry_runs.limits import Share, UploadLimits
 from ingest_api.errors import IngestError, NoAudienceError
 from ingest_api.event_log.ledger import LedgerJob
 from ingest_api.postgres.pool import Database
-from ingest_api.web.responses import status_of
+from ingest_api.web.refused import status_of
 from schemas.read_model.tables import USER_COLUMNS
 from schemas.rules.overwrite import ALL_BITS, ATTRIBUTES_BIT
 from tests.support.data.dry_run_scene import (
