@@ -26,11 +26,8 @@ from ingest_api.app.application import make_application, make_parts
 from ingest_api.app.metrics import watch_service
 from ingest_api.app.settings import origins_of
 from ingest_api.web.asgi_middleware import AsgiMiddleware
-<<<<<<< HEAD
-from schemas.clients.outages import tell_outages
-=======
 from ingest_api.web.paging import TOTAL_COUNT
->>>>>>> main
+from schemas.clients.outages import tell_outages
 from schemas.config.declared import loggable
 from schemas.config.environment import SettingsError
 from schemas.runtime.essential import EXIT_FAILED, TASK_FAILED, essential_task

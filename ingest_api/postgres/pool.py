@@ -15,11 +15,8 @@ from psycopg_pool import AsyncConnectionPool
 from ingest_api.errors import SchemaGoneError, StoreUnavailableError
 from ingest_api.postgres.metrics import POOL_CONNECTIONS, POOL_WAITING
 from schemas.clients.copy_out import copied_lines
-<<<<<<< HEAD
-from schemas.runtime.outage import POSTGRES
-=======
 from schemas.clients.metrics import POSTGRES_FAILURES
->>>>>>> main
+from schemas.runtime.outage import POSTGRES
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -68,11 +65,8 @@ def _reached() -> Generator[None]:
     try:
         yield
     except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError) as error:
-<<<<<<< HEAD
         POSTGRES.suspect()
-=======
         POSTGRES_FAILURES.labels(type(error).__name__).inc()
->>>>>>> main
         raise StoreUnavailableError(type(error).__name__) from error
 
 

@@ -38,11 +38,8 @@ from processor.tables import instance_registry
 from processor.tables.retry_backoff import RETRIED
 from schemas.clients.errors import ClientError
 from schemas.clients.job_events import at_current_version
-<<<<<<< HEAD
-from schemas.clients.outages import tell_outages
-=======
 from schemas.clients.metrics import POSTGRES_FAILURES
->>>>>>> main
+from schemas.clients.outages import tell_outages
 from schemas.codec.registry_protocol import RegistryUnreachableError
 from schemas.config.environment import SettingsError, read
 from schemas.config.logs import configure_logging
