@@ -59,12 +59,12 @@ def test_what_is_wrong_is_named_with_what_to_do(rig: Rig, tmp_path: Path) -> Non
     _assert_fine(shell)
 
     _keep_for(rig.env, 1000)
-    with psycopg.connect(rig.env.conninfo) as connection:
-        connection.execute("DELETE FROM rollcall_api.account")
     published = rig.published()
     rig.processors[0].kill()
     rig.submit(tidy_csv(range(3, 6)))
     rig.wait_published(published + 3)
+    with psycopg.connect(rig.env.conninfo) as connection:
+        connection.execute("DELETE FROM rollcall_api.account")
     _assert_named(shell)
 
     status, found = _found(shell, ROLLCALL_DATABASE_URL="host=127.0.0.1 port=1 user=a")
