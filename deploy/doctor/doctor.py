@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 
 from deploy.doctor.finding import Finding, judged
-from deploy.doctor.kafka import current_log, kafka_findings
+from deploy.doctor.kafka import current_log, kafka_findings, log_as_it_is
 from deploy.doctor.postgres import postgres_findings
 from deploy.doctor.progress import progress_findings
 from ingest_api.errors import LogUnavailableError
 from processor.errors import NotReadyError
 from processor.projection.session import connect
 from schemas.clients.errors import KafkaUnreachableError
-from schemas.config.unknown import unknown_settings
 from schemas.runtime.disk import Disk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from schemas.config.settings import Settings
@@ -30,12 +29,16 @@ _AWAY: Final = "unreachable"
 
 
 def examine(
-    settings: Settings, environ: Mapping[str, str], folders: list[Path]
+    settings: Settings, mistakes: Sequence[str], folders: Sequence[Path]
 ) -> Iterator[Finding]:
-    """Yield what is found, as it is found; ``folders`` are those whose disks are looked at."""
-    unknown = " ".join(unknown_settings(environ))
+    """Yield what is found, as it is found.
+
+    ``mistakes`` are those of the services' other settings, ``folders`` those whose disks are looked
+    at.
+    """
     fine = "each has a value that it takes"
-    yield judged("settings", fine, unknown or None, "`rollcall settings` lists all there are")
+    fault = " ".join(mistakes) or None
+    yield judged("settings", fine, fault, "`rollcall settings` lists all there are")
     yield from _disks(folders)
     kafka = "kafka", f"start it, or look at its address, {settings.bootstrap_servers}"
     postgres = "postgres", "start it, or look at ROLLCALL_DATABASE_URL"
@@ -55,7 +58,13 @@ def examine(
         of_log = found[0] if found else settings
         yield from _reached(lambda: postgres_findings(of_log, connection), postgres)
         if found:
-            yield from _reached(lambda: progress_findings(of_log, connection), kafka)
+            yield from _reached(lambda: _progress(found[0], connection), kafka)
+
+
+def _progress(settings: Settings, connection: psycopg.Connection) -> Iterator[Finding]:
+    log = log_as_it_is(settings)
+    if log is not None:
+        yield from progress_findings(log, connection)
 
 
 def _reached(look: Callable[[], Iterator[Finding]], server: tuple[str, str]) -> Iterator[Finding]:
@@ -67,7 +76,7 @@ def _reached(look: Callable[[], Iterator[Finding]], server: tuple[str, str]) -> 
         yield Finding(name, _AWAY, str(error).strip(), remedy)
 
 
-def _disks(folders: list[Path]) -> Iterator[Finding]:
+def _disks(folders: Sequence[Path]) -> Iterator[Finding]:
     for folder in folders:
         try:
             disk = Disk.of(folder)

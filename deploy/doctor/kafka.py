@@ -43,6 +43,16 @@ class _Cluster:
         """Return the log's topics that are there."""
         return [each for each in self.settings.topics.all() if each.name in self.configs]
 
+    @property
+    def is_whole(self) -> bool:
+        """True where all of the log's topics are there."""
+        return len(self.topics()) == len(self.settings.topics.all())
+
+    def as_it_is(self) -> Settings:
+        """Return the settings with the partitions that user-events has."""
+        found = self.metadata.topics[self.settings.topics.user_events.name]
+        return self.settings.with_partitions(len(found.partitions))
+
 
 def current_log(settings: Settings) -> Settings:
     """Return the settings with the topics in use; they may have moved.
@@ -54,6 +64,16 @@ def current_log(settings: Settings) -> Settings:
         return at_current_version(settings)
     except RegistryUnreachableError as error:
         raise KafkaUnreachableError("its version", error) from error
+
+
+def log_as_it_is(settings: Settings) -> Settings | None:
+    """Return the settings with the partitions that there are; None where topics are missing.
+
+    Raises:
+        KafkaUnreachableError: it does not answer.
+    """
+    cluster = _look(settings)
+    return cluster.as_it_is() if cluster.is_whole else None
 
 
 def kafka_findings(settings: Settings) -> Iterator[Finding]:
@@ -71,6 +91,7 @@ def kafka_findings(settings: Settings) -> Iterator[Finding]:
         yield _retention(cluster)
         yield _message_sizes(cluster)
         yield from _replication(cluster)
+    if cluster.is_whole:
         yield _beginning(cluster)
         yield _key(settings)
 
@@ -183,8 +204,9 @@ def _replication(cluster: _Cluster) -> Iterator[Finding]:
 
 
 def _beginning(cluster: _Cluster) -> Finding:
-    topics = [each for each in cluster.topics() if each.config.get("retention.ms") == "-1"]
-    missing = LogStart(cluster.settings.kafka, *topics).missing()
+    topics = cluster.as_it_is().topics
+    start = LogStart(cluster.settings.kafka, topics.job_events, topics.user_events)
+    missing = start.missing()
     return judged("log", "it is there from its first record", missing, "restore it from a backup")
 
 

@@ -80,10 +80,11 @@ def _assert_fine(shell: Shell) -> None:
 
 
 def _assert_named(shell: Shell) -> None:
-    status, found = _found(shell, ROLLCALL_PARTITIONS="5", ROLLCALL_PORTT="1")
+    status, found = _found(shell, ROLLCALL_PARTITIONS="5", ROLLCALL_PORTT="1", ROLLCALL_PORT="x")
     todo = {each["subject"]: each["remedy"] for each in found.values() if each["state"] == "todo"}
     assert status == 1
     assert "ROLLCALL_PORTT is no setting" in found["settings"]["seen"]
+    assert "ROLLCALL_PORT is 'x'" in found["settings"]["seen"]
     assert "retention.ms=-1" in todo["retention"]
     assert "ROLLCALL_PARTITIONS" in todo["topics"]
     assert "rollcall process" in todo["services"]

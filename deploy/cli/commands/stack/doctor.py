@@ -9,11 +9,14 @@ import click
 
 from deploy.cli.options import data_dir_option
 from deploy.cli.output.tables import output, print_json, print_line
+from deploy.cli.settings_check import mistakes_of
 from deploy.cli.stack_settings import is_told, settings_of
 from deploy.doctor.doctor import examine
 from deploy.doctor.finding import Finding, exit_status
 from ingest_api.app.settings import ApiSettings
+from ingest_api.publisher.settings import PublisherSettings
 from schemas.config.declared import name_of
+from schemas.config.unknown import unknown_settings
 
 _MARKS = {"fine": "ok", "todo": "TODO", "unseen": "-", "unreachable": "DOWN"}
 
@@ -34,12 +37,14 @@ def doctor(*, data_dir: Path, as_json: bool) -> None:
     ROLLCALL_KAFKA_BOOTSTRAP_SERVERS and ROLLCALL_DATABASE_URL, with the services' other settings.
     """
     settings = settings_of(data_dir)
+    is_direct = is_told(os.environ)
+    sections = (ApiSettings, PublisherSettings) if is_direct else ()
+    mistakes = [*unknown_settings(os.environ), *mistakes_of(os.environ, *sections)]
     watched = os.environ.get(name_of(ApiSettings, "watched_folder"))
-    folders = [Path(watched)] if watched else []
-    if not is_told(os.environ):
-        folders = [data_dir]
+    told = [Path(watched)] if watched else []
+    folders = told if is_direct else [data_dir]
     findings: list[Finding] = []
-    for finding in examine(settings, os.environ, folders):
+    for finding in examine(settings, mistakes, folders):
         findings.append(finding)
         if not as_json:
             _print(finding)
