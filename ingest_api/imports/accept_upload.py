@@ -289,6 +289,7 @@ class _RepeatedUpload:
             columns=_said_again(accepted, options),
             unknown_columns=options.unknown_columns,
             opt_ins=options.opt_ins,
+            invalid_optional=options.invalid_optional,
         )
         if not is_same_content(accepted, again):
             raise _conflict()
@@ -371,4 +372,5 @@ def job_accepted(request: ImportRequest, form: ReceivedForm, received: ReceivedF
         columns=survey.header.columns,
         unknown_columns=received.file_format.unknown_columns,
         opt_ins=options.opt_ins,
+        invalid_optional=options.invalid_optional,
     )

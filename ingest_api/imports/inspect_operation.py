@@ -16,6 +16,8 @@ _OPTIONS: Final = frozenset(
         "importType",
         "DELIMITER",
         "blankCells",
+        "overwrite",
+        "onInvalidOptional",
         "phoneRegion",
         "dateOrder",
         "columns",

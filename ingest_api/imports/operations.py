@@ -194,6 +194,18 @@ _OPT_INS: Final[dict[str, Any]] = {
         "run)."
     ),
 }
+_INVALID_OPTIONAL: Final[dict[str, Any]] = {
+    "type": "string",
+    "enum": ["reject", "drop"],
+    "default": "reject",
+    "description": (
+        "What becomes of a line with an invalid value of an optional column, one that a user need "
+        "not have. `reject`: the line is an error. `drop`: the value is left out, as if the file "
+        "did not say it, and the line counts; each such cell is a note of the job, with its value "
+        "and what is wrong with it. What a user has in the field stays, also with "
+        "`blankCells=clear`."
+    ),
+}
 _FORM: Final[dict[str, Any]] = {
     "type": "object",
     "required": ["uploadFile"],
@@ -229,6 +241,7 @@ _FORM: Final[dict[str, Any]] = {
         "sheet": _SHEET,
         "preset": _PRESET,
         "optIns": _OPT_INS,
+        "onInvalidOptional": _INVALID_OPTIONAL,
     },
 }
 _RAW: Final[dict[str, Any]] = {
@@ -291,6 +304,7 @@ IMPORT: Final = Operation(
         _option("query", "sheet", _SHEET, before="the form"),
         _option("query", "preset", _PRESET, before="the form"),
         _option("query", "optIns", _OPT_INS, before="the form"),
+        _option("query", "onInvalidOptional", _INVALID_OPTIONAL, before="the form"),
         query_parameter(
             "fileName",
             "Of a body that is the file itself: by what name the job shows it, and whether it is "

@@ -14,7 +14,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from ingest_api.errors import SchemaGoneError, StoreUnavailableError
 from ingest_api.postgres.metrics import POOL_CONNECTIONS, POOL_WAITING
-from schemas.clients.copy_out import copied_lines
+from schemas.clients.copy_out import BLOCK_BYTES, copied_rows
 from schemas.clients.metrics import POSTGRES_FAILURES
 from schemas.runtime.outage import POSTGRES
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
         Mapping,
         Sequence,
     )
+
+    from schemas.read_model.copy_csv import CopiedRows
 
     Parameters = Sequence[object] | Mapping[str, object]
 
@@ -145,12 +147,16 @@ class BlockingReader:
             return []
 
     def copy(
-        self, query: LiteralString, parameters: Parameters | None = None
-    ) -> Iterator[memoryview]:
-        """Yield the rows of a ``COPY … TO STDOUT`` one at a time, in constant memory."""
+        self,
+        query: LiteralString,
+        parameters: Parameters | None = None,
+        *,
+        block_bytes: int = BLOCK_BYTES,
+    ) -> Iterator[CopiedRows]:
+        """Yield the rows of a ``COPY … TO STDOUT`` in blocks of this size, in constant memory."""
         statement = self._schemas.named_in(query)
         text = psycopg.ClientCursor(self._connection).mogrify(statement, parameters)
-        yield from copied_lines(self._connection.pgconn, text.encode())
+        yield from copied_rows(self._connection.pgconn, text.encode(), block_bytes=block_bytes)
 
     def cancel(self) -> None:
         """End the statement that runs, from another thread; do nothing where none does.

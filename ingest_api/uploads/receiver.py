@@ -233,6 +233,7 @@ def upload_format(
         date_order=options.date_order,
         columns=options.columns or (),
         unknown_columns=options.unknown_columns,
+        invalid_optional=options.invalid_optional,
         maps_usual_names=options.maps_usual_names,
         labels=tuple(ColumnMapping(each.label, each.name) for each in attributes if each.label),
     )

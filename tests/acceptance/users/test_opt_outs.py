@@ -62,7 +62,13 @@ def test_an_upsert_and_a_delsert_keep_opt_outs(rig: Rig) -> None:
     assert notes == {
         "total": 1,
         "notes": [
-            {"line": 2, "column": "Email Subscription", "code": "OPT_OUT_KEPT", "reason": _REASON}
+            {
+                "line": 2,
+                "column": "Email Subscription",
+                "code": "OPT_OUT_KEPT",
+                "reason": _REASON,
+                "value": None,
+            }
         ],
     }
     file = _file(("ada", "yes"), ("eve", ""), ("liz", "yes"))

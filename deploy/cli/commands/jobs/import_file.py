@@ -62,6 +62,7 @@ class _ImportOptions:
         "rollcall import users.xlsx --sheet Customers",
         "rollcall import kunden.csv --phone-region DE --date-order DMY",
         "rollcall import users.csv --max-rejected 0   # all or nothing",
+        "rollcall import users.csv --on-invalid-optional drop   # keep the user, drop the cell",
         "rollcall import all.csv --mode delsert --max-delete-percent 5",
         "rollcall import left.csv --mode delete",
         "rollcall import more.csv --mode update --overwrite blank",
@@ -105,6 +106,13 @@ class _ImportOptions:
     metavar="RULES",
     help="always, or blank: only fill what a user has no value in; or by column, such as "
     "blank,State=always.  [default: always]",
+)
+@click.option(
+    "--on-invalid-optional",
+    "invalid_optional",
+    type=click.Choice(["reject", "drop"]),
+    help="What an invalid value of an optional column does: reject its line, or drop the value and"
+    " note it, see `rollcall notes`.  [default: reject]",
 )
 @click.option(
     "--phone-region",

@@ -18,11 +18,15 @@ from schemas.config.logs import configure_logging
 from schemas.config.settings import Settings
 from schemas.runtime.essential import end_process_on_failure
 
-_SECTIONS = {"serve": (ApiSettings, PublisherSettings), "process": (Settings,)}
+_SECTIONS = {
+    "serve": (ApiSettings, PublisherSettings),
+    "process": (Settings,),
+    "setup": (Settings,),
+}
 """The settings that the services of each command read."""
 
 
-class _ServiceCommand(click.Command):
+class ServiceCommand(click.Command):
     """A command that runs services; its help ends with the settings that they read."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
@@ -31,7 +35,7 @@ class _ServiceCommand(click.Command):
             formatter.write_dl(described(*_SECTIONS[self.name or ""]))
 
 
-@click.command(cls=_ServiceCommand)
+@click.command(cls=ServiceCommand)
 @click.option("--host", help="Address to listen on; else ROLLCALL_HOST.")
 @click.option("--port", type=int, help="TCP port to listen on; else ROLLCALL_PORT.")
 def serve(host: str | None, port: int | None) -> None:
@@ -45,7 +49,7 @@ def serve(host: str | None, port: int | None) -> None:
     _run_until_stopped(api_and_publisher(environment))
 
 
-@click.command(cls=_ServiceCommand)
+@click.command(cls=ServiceCommand)
 @processors_option
 def process(processors: int) -> None:
     """Run processors and a builder, with Kafka and Postgres named by the environment.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from schemas import events
 from schemas.codec import bodies_by_fastavro, bodies_by_pyruhvro, columnar, framing
 from tests.support.checkout import CHECKOUT
+from tests.support.data.schema_versions import VERSIONS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -70,6 +72,20 @@ def test_both_codecs_give_the_same_batch_and_bytes(rows: list[dict[str, Any]]) -
     assert bodies_by_fastavro.decoded(events.UserRow, bodies).equals(batch)
     assert bodies_by_fastavro.encoded(events.UserRow, batch).to_pylist() == bodies
     assert bodies_by_pyruhvro.encoded(events.UserRow, batch).to_pylist() == bodies
+
+
+@given(st.lists(_rows, min_size=1, max_size=4))
+def test_earlier_rows_are_read_as_they_are(rows: list[dict[str, Any]]) -> None:
+    """As a batch, beside those of today: our schema has only added what may be null to theirs."""
+    earlier = framing.Schema(events.UserRow, json.dumps(VERSIONS["UserRow"][-2]))
+    ours = _bodies(rows)
+    theirs = [body[: -len(earlier.padding or b"")] for body in ours]
+    frame = framing.frame_of(events.UserRow)
+    values = [*(earlier.frame + body for body in theirs), *(frame + body for body in ours)]
+    batch = columnar.decode_batch(events.UserRow, values)
+    assert batch.slice(0, len(rows)).equals(batch.slice(len(rows)))
+    assert batch.slice(len(rows)).equals(bodies_by_fastavro.decoded(events.UserRow, ours))
+    assert framing.type_of(values[0]) == (events.UserRow, True)
 
 
 @pytest.mark.parametrize(
