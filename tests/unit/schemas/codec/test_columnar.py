@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from schemas import events
 from schemas.codec import bodies_by_fastavro, bodies_by_pyruhvro, columnar, framing
+from schemas.codec.body_lengths import body_bytes
 from tests.support.checkout import CHECKOUT
 
 if TYPE_CHECKING:
@@ -70,6 +71,31 @@ def test_both_codecs_give_the_same_batch_and_bytes(rows: list[dict[str, Any]]) -
     assert bodies_by_fastavro.decoded(events.UserRow, bodies).equals(batch)
     assert bodies_by_fastavro.encoded(events.UserRow, batch).to_pylist() == bodies
     assert bodies_by_pyruhvro.encoded(events.UserRow, batch).to_pylist() == bodies
+
+
+_long_text = st.text(max_size=90)
+
+
+@given(
+    st.lists(
+        st.builds(
+            lambda row, **other: row | other,
+            _rows,
+            key=_long_text,
+            raw=st.none() | st.just("x" * 8192) | _long_text,
+            attributes=st.dictionaries(_text, st.none() | _long_text, max_size=70),
+        ),
+        max_size=4,
+    )
+)
+def test_the_length_of_bodies_is_known_without_encoding_them(rows: list[dict[str, Any]]) -> None:
+    """Of numbers, texts and maps of any length."""
+    batch = bodies_by_pyruhvro.decoded(events.UserRow, _bodies(rows))
+    definition = framing.definition_of(events.UserRow)
+    written = bodies_by_pyruhvro.encoded(events.UserRow, batch).to_pylist()
+    assert body_bytes(batch, definition) == sum(map(len, written))
+    rest = bodies_by_pyruhvro.encoded(events.UserRow, batch.slice(1)).to_pylist()
+    assert body_bytes(batch.slice(1), definition) == sum(map(len, rest))
 
 
 @pytest.mark.parametrize(
