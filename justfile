@@ -17,7 +17,11 @@ gates:
 floors:
     .ci/floors
 
-# Write both lock files anew; ARGUMENTS as for uv, as in: just lock --upgrade
+# Check the image's recipe, the compose file and the chart with tools that are fetched once.
+packages:
+    .ci/packages
+
+# Write all lock files anew; ARGUMENTS as for uv, as in: just lock --upgrade
 lock *arguments:
     .ci/lock {{ arguments }}
 
@@ -33,7 +37,11 @@ test *arguments:
 # Write the parts of the documents that are made from the code.
 docs:
     python -m tests.support.papers
-    ./rollcall settings --write README.md
+    ./rollcall settings --write docs/settings.md
+
+# Alert rules and scrape configuration, by promtool.
+monitoring:
+    .ci/monitoring
 
 # All that a change has to pass.
-ci: gates floors test
+ci: gates floors monitoring packages test

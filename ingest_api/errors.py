@@ -1,7 +1,7 @@
 """Whatever this package raises on purpose, where more than the raiser's own folder meets it.
 
 An :class:`IngestError` ends a request, and knows nothing of HTTP.
-Its message says why, for whoever asked; :mod:`ingest_api.web.responses` has the one table that
+Its message says why, for whoever asked; :mod:`ingest_api.web.refused` has the one table that
 makes HTTP answers of them::
 
     IngestError
@@ -39,8 +39,9 @@ A process meets the others by itself, and no request ends with them::
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,7 +72,16 @@ class Detail:
 
 
 class IngestError(Exception):
-    """Anything that this package raises on purpose to end a request."""
+    """Anything that this package raises on purpose to end a request.
+
+    ``code`` is the type's name for programs: that of an UnknownJobError is ``UNKNOWN_JOB``.
+    """
+
+    code: ClassVar[str]
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls.code = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__.removesuffix("Error")).upper()
 
     def __init__(self, message: str, details: Sequence[Detail] = ()) -> None:
         super().__init__(message)

@@ -42,6 +42,8 @@ class UserRow:
 
     ``present`` is the bit set of the fields set, in the order of
     :data:`schemas.rules.fields.FIELDS`.
+    ``dropped_cells``: invalid cells of a job's line that were left out, as
+    :func:`schemas.rules.rejections.faults_text` has them.
     """
 
     job_id: int | None = None
@@ -67,6 +69,7 @@ class UserRow:
     source: str | None = None
     raw: str | None = None
     user_id: int | None = None
+    dropped_cells: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,6 +197,7 @@ class JobAccepted:
     unknown_columns: str = "refuse"
     fills: int = 0
     opt_ins: str = "apply"
+    invalid_optional: str = "reject"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

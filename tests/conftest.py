@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,10 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     signal.signal(signal.SIGTERM, _end_session)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Commands find stacks of the user who runs the tests, and those of other tests' processes.
+    state = tempfile.TemporaryDirectory(prefix="rollcall-state-")
+    config.add_cleanup(state.cleanup)
+    os.environ["XDG_STATE_HOME"] = state.name
     # Each of hundreds of processes would compile all of its libraries again.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     is_worker = hasattr(config, "workerinput")  # of xdist; the session that started it has them

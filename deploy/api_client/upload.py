@@ -34,6 +34,7 @@ class Upload:
     sheet: str | None = None
     preset: str | None = None
     opt_ins: str | None = None
+    invalid_optional: str | None = None
     max_rejected: int | None = None
     max_rejected_percent: float | None = None
 
@@ -124,6 +125,7 @@ def options_of(upload: Upload) -> dict[str, str | list[str]]:
         "sheet": upload.sheet,
         "preset": upload.preset,
         "optIns": upload.opt_ins,
+        "onInvalidOptional": upload.invalid_optional,
     }
     return {name: value for name, value in given.items() if value is not None}
 

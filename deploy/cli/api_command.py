@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import click
 
 from deploy.cli.client_settings import ClientSettings
+from deploy.cli.local_api import default_url
 from deploy.cli.output.tables import DEFAULT_PAGE_SIZE
 from schemas.config.declared import described, name_of
 
@@ -79,8 +80,8 @@ def _checked_url(_context: click.Context, _parameter: click.Parameter, url: str)
 url_option = click.option(
     "--url",
     envvar=name_of(ClientSettings, "url"),
-    default=ClientSettings().url,
-    show_default=True,
+    default=default_url,
+    show_default=f"that of `rollcall up` on this machine, else {ClientSettings().url}",
     callback=_checked_url,
     help="Address of the HTTP API; also ROLLCALL_URL.",
 )

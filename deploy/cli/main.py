@@ -22,6 +22,7 @@ _COMMANDS = {
     "up": (".stack.up:up", "Start everything on this machine, and keep it running."),
     "serve": (".stack.services:serve", "Run the HTTP API only, with its publisher."),
     "process": (".stack.services:process", "Run the processor only, with its builder."),
+    "setup": (".stack.setup:setup", "Make the topics, before the services start."),
     "import": (".jobs.import_file:import_file", "Upload a CSV file and follow its progress."),
     "inspect": (".jobs.inspect_file:inspect_file", "Show what a file is, and how to import it."),
     "presets": (".jobs.presets:presets", "Show and keep options of imports under a name."),

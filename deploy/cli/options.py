@@ -1,5 +1,6 @@
 """Options that several commands of the local stack share."""
 
+import os
 from pathlib import Path
 
 import click
@@ -7,6 +8,13 @@ import click
 from deploy.local_stack.data_dir import default_data_dir
 from deploy.local_stack.settings import StackSettings
 from schemas.config.declared import name_of
+
+
+def stack_folder() -> Path:
+    """Return the folder of the stack that is meant where no option names one."""
+    told = os.environ.get(name_of(StackSettings, "data_dir"))
+    return Path(told).resolve() if told else default_data_dir()
+
 
 data_dir_option = click.option(
     "--data-dir",

@@ -4,33 +4,20 @@ import contextlib
 import os
 import sys
 from collections.abc import Generator, Mapping
-from typing import IO, Any
 
 import click
 
-from deploy.api_client.client import Account, ApiClient, ApiError, Token
+from deploy.api_client.client import Account, ApiClient, ApiError, RefusedError, Token
 from deploy.cli.client_settings import ClientSettings
-from deploy.cli.output.tables import plain
+from deploy.cli.command_error import CommandError
+from deploy.cli.local_api import local_api
 from deploy.cli.own_words import in_own_words
+from deploy.local_stack.running_apis import ADMIN
 from schemas.config.environment import SettingsError, read
-
-FAILED = 2
-"""Exit status where the API refused or could not be reached; click's own for wrong usage."""
 
 _NO_CREDENTIALS = (
     "no credentials: set ROLLCALL_USER and ROLLCALL_PASSWORD, or ROLLCALL_TOKEN to an API token"
 )
-
-
-class CommandError(click.ClickException):
-    """Ends a command with one clear line."""
-
-    exit_code = FAILED
-
-    def show(self, file: IO[Any] | None = None) -> None:
-        """Print it on standard error, with the server's control characters escaped."""
-        lines = (plain(line) for line in self.message.splitlines())
-        click.echo("Error: " + "\n".join(lines), file=file, err=file is None)
 
 
 @contextlib.contextmanager
@@ -40,13 +27,14 @@ def api(url: str) -> Generator[ApiClient]:
     Raises:
         CommandError: No credentials, or a call inside did not succeed.
     """
-    with reported_failures(), ApiClient(url, credentials(os.environ)) as client:
+    account = credentials(os.environ, url)
+    with reported_failures(url, account), ApiClient(url, account) as client:
         yield client
 
 
 @contextlib.contextmanager
-def reported_failures() -> Generator[None]:
-    """Turn an API error into the command's error message.
+def reported_failures(url: str, account: Account | Token) -> Generator[None]:
+    """Turn an API error into the command's error message, which names who was asked as whom.
 
     Raises:
         CommandError: A call inside did not succeed.
@@ -54,11 +42,19 @@ def reported_failures() -> Generator[None]:
     try:
         yield
     except ApiError as error:
-        raise CommandError(in_own_words(str(error))) from error
+        message = in_own_words(str(error))
+        if isinstance(error, RefusedError):
+            first, *rest = message.split("\n")
+            name = f"as {account.user}" if isinstance(account, Account) else "with a token"
+            message = "\n".join([f"{first} ({url}, {name})", *rest])
+        raise CommandError(message) from error
 
 
-def credentials(environ: Mapping[str, str]) -> Account | Token:
+def credentials(environ: Mapping[str, str], url: str) -> Account | Token:
     """Return ROLLCALL_TOKEN, else ROLLCALL_USER and ROLLCALL_PASSWORD, else ask for them.
+
+    Where nobody is named, or the administrator, of a stack on this machine, its kept password is
+    taken.
 
     A secret is never an argument: every user of the machine can read those.
 
@@ -72,9 +68,11 @@ def credentials(environ: Mapping[str, str]) -> Account | Token:
     if token := settings.token.strip():
         return _token(token)
     user, password = settings.user, settings.password
+    if not password and user in {"", ADMIN} and (api := local_api(url)) is not None:
+        user, password = ADMIN, api.admin_password() or ""
     if not (user and password) and not sys.stdin.isatty():
         raise CommandError(_NO_CREDENTIALS)
-    user = user or click.prompt("User", default="admin", err=True)
+    user = user or click.prompt("User", default=ADMIN, err=True)
     password = password or click.prompt(f"Password of {user}", hide_input=True, err=True)
     return Account(user, password)
 

@@ -2,24 +2,16 @@
 
 from collections.abc import Mapping
 
-import click
-
+from deploy.cli.command_error import CommandError
 from schemas.config.declared import Section
 from schemas.config.environment import SettingsError, read
-from schemas.runtime.process import EXIT_SETTINGS
-
-
-class CannotRunError(click.ClickException):
-    """Services can't run until a person has acted; starting them again is in vain."""
-
-    exit_code = EXIT_SETTINGS
 
 
 def check_settings(environment: Mapping[str, str], *sections: type[Section]) -> None:
     """Check that the environment sets these sections; told once, not by every process.
 
     Raises:
-        CannotRunError: with a line for each mistake.
+        CommandError: with a line for each mistake.
     """
     mistakes: dict[str, None] = {}
     for section in sections:
@@ -28,4 +20,4 @@ def check_settings(environment: Mapping[str, str], *sections: type[Section]) -> 
         except SettingsError as error:
             mistakes |= dict.fromkeys(str(error).splitlines())
     if mistakes:
-        raise CannotRunError("\n".join(mistakes))
+        raise CommandError("\n".join(mistakes))

@@ -1,4 +1,4 @@
-"""Makes the table of all settings: for `./rollcall settings` and for the README."""
+"""Makes the table of all settings: for `./rollcall settings` and for docs/settings.md."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -21,7 +21,7 @@ READERS: dict[str, tuple[type[Section], ...]] = {
 """The settings that each of them reads."""
 _SERVICES = {"api", "publisher", "processor", "builder"}
 _BEGIN, _END = (
-    "<!-- settings: made by ./rollcall settings --write README.md -->\n",
+    "<!-- settings: made by ./rollcall settings --write docs/settings.md -->\n",
     "<!-- end of settings -->",
 )
 

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from deploy.cli.session import CommandError
+from deploy.cli.command_error import CommandError
 from deploy.local_stack.data_dir import DataDir, NoStackError
 from schemas.config.environment import SettingsError, read
 from schemas.config.settings import Settings

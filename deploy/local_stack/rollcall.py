@@ -13,6 +13,7 @@ from rich.console import Console
 from deploy.api_client.client import Account, ApiClient
 from deploy.local_stack.data_dir import DataDir, write_private
 from deploy.local_stack.ports import HOST, is_free
+from deploy.local_stack.running_apis import ADMIN, RunningApi, recorded
 from deploy.local_stack.settings import StackSettings
 from deploy.local_stack.stack import LocalStack
 from deploy.processes.services import api_and_publisher, builder, processors
@@ -80,11 +81,13 @@ def running_rollcall(plan: Plan, console: Console) -> Generator[Running]:
             *processors(environment, count=plan.processors, log_dir=log_dir),
             builder(environment, log_dir=log_dir),
         ]
-        account = Account("admin", password)
+        account = Account(ADMIN, password)
         url = f"http://{HOST}:{port}"
         with _supervised_servers(stack), Supervisor(services) as supervisor:
             is_right = _wait_ready(url, account, log_dir, supervisor)
-            yield Running(url, account, password_path, log_dir, stack, supervisor, is_right)
+            kept = str(password_path) if password_path and is_right else ""
+            with recorded(RunningApi(url, str(stack.data_dir.path), kept)):
+                yield Running(url, account, password_path, log_dir, stack, supervisor, is_right)
 
 
 def own_settings(kafka: str, postgres: str, port: int) -> dict[str, str]:

@@ -28,7 +28,7 @@ from ingest_api.auth.middleware import authenticate, check_role, is_public
 from ingest_api.auth.password_hashing import PasswordHashing
 from ingest_api.auth.token_routes import add_token_routes
 from ingest_api.dry_runs.service import DryRuns
-from ingest_api.errors import IngestError
+from ingest_api.errors import IngestError, invalid_parameter
 from ingest_api.event_log.job_events import JobLog
 from ingest_api.export.job_results import JobResults
 from ingest_api.export.person import PersonReader
@@ -65,16 +65,20 @@ from ingest_api.uploads.receiver import make_upload_resources
 from ingest_api.users.queries import UserReader
 from ingest_api.users.read_routes import add_user_routes
 from ingest_api.web.body import BodyLimits
+from ingest_api.web.dates import DATE_FORMATS, date_format
 from ingest_api.web.parameters import query_values
-from ingest_api.web.refused import SERVER_FAILURE, Refusal, Refused
+from ingest_api.web.refused import SERVER_FAILURE, Refused, refusal_by_http
 from ingest_api.web.request_context import context_of
 from ingest_api.web.responses import json_answer, refusal
 from schemas.clients.event_schemas import EventSchemas
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from sanic import HTTPResponse, Request
 
     from ingest_api.app.settings import ApiSettings
+    from ingest_api.web.dates import DateFormat
 
 BASE_PATH: Final = "/vpns/api/v1"
 _METHODS: Final = ("GET", "POST", "PUT")
@@ -108,6 +112,7 @@ class Parts:
     concurrency: ConcurrencyLimit
     uploads: UploadAcceptance
     startup: Startup
+    readiness: Readiness
     user_writes: UserWriteParts
     producers: ProducerParts
 
@@ -167,9 +172,18 @@ def make_parts(settings: ApiSettings) -> Parts:
         concurrency=concurrency,
         uploads=uploads,
         startup=startup,
+        readiness=_readiness(settings, job_log, database, startup),
         user_writes=UserWriteParts(settings, database, job_log, startup),
         producers=ProducerParts(shared, database, job_log, startup),
     )
+
+
+def _readiness(
+    settings: ApiSettings, job_log: JobLog, database: Database, startup: Startup
+) -> Readiness:
+    shared = settings.shared
+    progress = ConsumerLag(shared.kafka, shared.topics.user_events, shared.group)
+    return Readiness(settings, job_log, database, startup, progress=progress)
 
 
 def make_application(parts: Parts) -> Sanic[Any, Any]:
@@ -187,12 +201,7 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
     add_account_routes(api, parts.accounts, parts.authenticator)
     add_token_routes(api, parts.tokens, parts.authenticator)
     public = Blueprint("public")
-    shared = parts.settings.shared
-    progress = ConsumerLag(shared.kafka, shared.topics.user_events, shared.group)
-    readiness = Readiness(
-        parts.settings, parts.job_log, parts.database, parts.startup, progress=progress
-    )
-    add_health_routes(public, readiness)
+    add_health_routes(public, parts.readiness)
     add_metrics_route(public)
     add_description_routes(public, parts.settings.shared)
     app.blueprint([api, public])
@@ -256,7 +265,22 @@ def _check_call(request: Request[Any, Any]) -> None:
         return
     if operation.role is not None:
         check_role(request, operation.role)
-    refuse_unknown_parameters(operation, query_values(request))
+    query = query_values(request)
+    refuse_unknown_parameters(operation, query)
+    date_format.set(_date_format(query))
+
+
+def _date_format(query: Mapping[str, Sequence[str]]) -> DateFormat:
+    """Return how the answer writes dates.
+
+    Raises:
+        InvalidRequestError: the query names no such form, or several.
+    """
+    values = query.get("dateFormat", DATE_FORMATS[:1])
+    for form in DATE_FORMATS:
+        if [*values] == [form]:
+            return form
+    raise invalid_parameter("dateFormat", f"dateFormat is {' or '.join(DATE_FORMATS)}.")
 
 
 def _add_failures(app: Sanic[Any, Any]) -> None:
@@ -267,12 +291,14 @@ def _add_failures(app: Sanic[Any, Any]) -> None:
         headers = dict(error.headers)
         if isinstance(error, MethodNotAllowed):
             headers["Allow"] = ", ".join(_allowed_methods(request))
-        return json_answer(error.status_code, Refusal(str(error)), headers)
+        return json_answer(
+            error.status_code, refusal_by_http(error.status_code, str(error)), headers
+        )
 
     async def on_failure(request: Request[Any, Any], error: Exception) -> HTTPResponse:
         request_id = context_of(request).request_id
         _log.error("request failed", request_id=request_id, exc_info=error)
-        return json_answer(500, Refusal(SERVER_FAILURE, request_id=request_id))
+        return json_answer(500, refusal_by_http(500, SERVER_FAILURE, request_id=request_id))
 
     app.error_handler.add(IngestError, on_error)
     app.error_handler.add(Refused, on_error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -71,6 +72,12 @@ class Readiness:
         self._found: dict[str, list[str]] = {}
         self._checked_at_s = -_KEPT_S
         self._lock = asyncio.Lock()
+
+    def disk(self) -> Disk | None:
+        """Return the disk of the folder that is watched; None where none is, or can be read."""
+        with contextlib.suppress(OSError):
+            return None if self._folder is None else Disk.of(self._folder)
+        return None
 
     async def reasons(self) -> dict[str, list[str]]:
         """Return, by component, why an upload would not be accepted and processed.

@@ -20,10 +20,13 @@ import structlog
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
+from starlette.middleware.cors import CORSMiddleware
 
 from ingest_api.app.application import make_application, make_parts
-from ingest_api.app.metrics import watch_queue
+from ingest_api.app.metrics import watch_service
+from ingest_api.app.settings import origins_of
 from ingest_api.web.asgi_middleware import AsgiMiddleware
+from ingest_api.web.paging import TOTAL_COUNT
 from schemas.config.declared import loggable
 from schemas.config.environment import SettingsError
 from schemas.runtime.essential import EXIT_FAILED, TASK_FAILED, essential_task
@@ -42,6 +45,14 @@ _MOST_CONNECTIONS: Final = 4096
 """Idle ones count too; by default the next connection after 128 would wait for one to close."""
 _MOST_HEAD_BYTES: Final = 1152 * 1024
 """Credentials of 1 MiB are answered with 401; the server answers a larger head by itself: 431."""
+_EXPOSED_HEADERS: Final = [
+    "Content-Disposition",
+    "Link",
+    "Location",
+    "Retry-After",
+    TOTAL_COUNT,
+    "X-Request-Id",
+]
 _log = structlog.stdlib.get_logger("rollcall.api")
 
 
@@ -71,7 +82,7 @@ async def serve(settings: ApiSettings) -> None:
     tasks = [
         essential_task(parts.job_log.until_moved(), "log-moved"),
         essential_task(parts.startup.run(), "start"),
-        essential_task(watch_queue(parts.database, parts.job_log), "queue-metrics"),
+        essential_task(watch_service(parts.readiness, parts.database, parts.job_log), "metrics"),
         essential_task(parts.user_writes.run(), "write-outcomes"),
         essential_task(parts.undo_queue.run(), "queued-undos"),
     ]
@@ -102,7 +113,7 @@ def _check_free(settings: ApiSettings) -> None:
 
 def _make_server(settings: ApiSettings, application: Application) -> Server:
     return Server(
-        AsgiMiddleware(application),
+        _with_cors(AsgiMiddleware(application), settings),
         address=settings.host,
         port=settings.port,
         interface=Interfaces.ASGI,
@@ -112,6 +123,20 @@ def _make_server(settings: ApiSettings, application: Application) -> Server:
         backlog=_BACKLOG,
         backpressure=_MOST_CONNECTIONS,
         log_enabled=False,
+    )
+
+
+def _with_cors(application: Application, settings: ApiSettings) -> Application:
+    """Let pages of the origins that are set call the API from a browser, without cookies."""
+    origins = origins_of(settings.cors_origins)
+    if not origins:
+        return application
+    return CORSMiddleware(
+        application,
+        allow_origins=origins,
+        allow_methods=["GET", "HEAD", "POST", "PUT"],
+        allow_headers=["*"],
+        expose_headers=_EXPOSED_HEADERS,
     )
 
 

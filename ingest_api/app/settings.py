@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import re
+from typing import Annotated, Final
 
 from ingest_api.auth.settings import AuthSettings
 from ingest_api.imports.default_limits import DelsertLimits
 from ingest_api.parsing.file_format import Limits
 from schemas.config.declared import Section, text, whole
 from schemas.config.settings import Settings
+
+_ORIGIN: Final = re.compile(r"https?://[^/?#\s]+")
+
+
+def origins_of(text: str) -> list[str]:
+    """Return the origins of the setting, as browsers send them."""
+    return [each.strip() for each in text.split(",") if each.strip()]
+
+
+def origins_fault(text: str) -> str | None:
+    """Return what is wrong with the setting, as the end of a sentence that begins with its name."""
+    wrong = [each for each in origins_of(text) if each != "*" and not _ORIGIN.fullmatch(each)]
+    if not wrong:
+        return None
+    return f"has {wrong[0]!r}, which is no origin such as https://crm.example.org, without a path"
 
 
 class ApiSettings(Section, frozen=True, kw_only=True):
@@ -42,6 +58,14 @@ class ApiSettings(Section, frozen=True, kw_only=True):
     ] = 500
     watched_folder: Annotated[
         str, text("folder of Kafka's or Postgres' data here; readiness tells when its disk is full")
+    ] = ""
+    cors_origins: Annotated[
+        str,
+        text(
+            "origins whose pages may call the API from a browser, between commas, as"
+            " `https://crm.example.org`; `*` for any; never with cookies",
+            fault=origins_fault,
+        ),
     ] = ""
     auth: AuthSettings
     limits: Limits

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, Literal, LiteralString, cast
 
 import pyarrow as pa
@@ -30,10 +29,12 @@ from ingest_api.formats.text import (
     bytes_of,
     csv_cell,
     csv_cells,
+    csv_line,
     joined,
     joined_without_nulls,
     json_texts,
     neutralised,
+    with_head,
 )
 from ingest_api.openapi.user_answers import SHOWN_NAMES
 from ingest_api.postgres.row_stream import RowPieces
@@ -51,7 +52,7 @@ Side = Literal["old", "new"]
 
 _COLUMNS: Final = ("kind", "key", "id", "field", "before", "after")
 # Without it Excel takes the file for another encoding.
-_CSV_HEAD: Final = ("\ufeff" + ",".join(_COLUMNS) + CSV_LINE_END).encode()
+_CSV_HEAD: Final = "\ufeff" + csv_line(_COLUMNS, CSV_LINE_END)
 _SCHEMA: Final = pa.schema([(name, pa.string()) for name in _COLUMNS])
 _KIND: Final[LiteralString] = (
     "CASE WHEN old.key IS NULL THEN 'added' WHEN new.key IS NULL THEN 'removed' ELSE 'changed' END"
@@ -93,7 +94,7 @@ def csv_differences(reader: BlockingReader, page: DiffPage) -> RowPieces:
     A cell that a spreadsheet would run as a formula gets an apostrophe before it.
     """
     users = _differing(reader, page)
-    return RowPieces(chain([_CSV_HEAD], (bytes_of(_csv_lines(some)) for some in users)))
+    return RowPieces(with_head(_CSV_HEAD, (bytes_of(_csv_lines(some)) for some in users)))
 
 
 def json_differences(reader: BlockingReader, page: DiffPage) -> RowPieces:

@@ -18,7 +18,7 @@ from ingest_api.openapi.operation import (
     refused,
     refused_detail,
 )
-from ingest_api.openapi.response_types import ContractDate, Count
+from ingest_api.openapi.response_types import Count, Date
 from ingest_api.web.dates import date_text
 from schemas.events import AttributeType
 
@@ -42,7 +42,7 @@ class AttributeShown(msgspec.Struct, frozen=True, rename="camel"):
     type: AttributeType
     is_reconciliation_key: Annotated[bool, Meta(description="Whether it tells users apart.")]
     is_indexed: Annotated[bool, Meta(description="Whether users can be filtered by it fast.")]
-    defined_date: ContractDate
+    defined_date: Date
     defined_by: Annotated[str, Meta(description="The account that defined it.")]
     label: Annotated[
         str | None, Meta(description="Another name, by which it is shown; null where none is set.")

@@ -2,7 +2,14 @@
 -- racing for the names: IF NOT EXISTS is not safe against concurrent creation.
 SELECT pg_advisory_xact_lock(8203471465926519);
 
-CREATE SCHEMA IF NOT EXISTS rollcall_api;
+-- IF NOT EXISTS would still ask for the right to create schemas, which the API's role need not have.
+DO $$
+BEGIN
+    IF to_regnamespace('rollcall_api') IS NULL THEN
+        CREATE SCHEMA rollcall_api;
+    END IF;
+END
+$$;
 
 CREATE TABLE IF NOT EXISTS rollcall_api.account (
     name text PRIMARY KEY CHECK (name <> '' AND position(':' IN name) = 0),

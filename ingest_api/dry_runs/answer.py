@@ -165,9 +165,12 @@ def answer_of(
         rejected_by=_fault_counts(compared, lines),
         notes=_notes(lines),
         noted_by=[
-            FaultCount(code=OPT_OUT_KEPT.code, column=field.header, count=count)
-            for field in SUBSCRIPTIONS
-            if (count := compared.held_back.get(field.name, 0))
+            *(
+                FaultCount(code=OPT_OUT_KEPT.code, column=field.header, count=count)
+                for field in SUBSCRIPTIONS
+                if (count := compared.held_back.get(field.name, 0))
+            ),
+            *(FaultCount(**counted) for counted in compared.dropped),
         ],
     )
 

@@ -74,6 +74,7 @@ class ComparisonResult:
     ``after_`` it.
     ``deleted`` are the first users that would go, by id.
     ``held_back`` counts the lines that would not opt in their users, by subscription.
+    ``dropped`` counts the invalid cells that would be left out, by code and column.
     """
 
     lines: dict[str, int]
@@ -82,6 +83,7 @@ class ComparisonResult:
     deleted: list[Row]
     pending_jobs: int
     held_back: dict[str, int]
+    dropped: list[Row]
 
 
 class DryRunComparison:
@@ -147,6 +149,7 @@ class DryRunComparison:
             deleted=deleted,
             pending_jobs=await count_pending(self._select, jobs),
             held_back=await self._held_back(mode) if keeps_opt_outs else {},
+            dropped=await self._select(statements.COUNT_DROPPED),
         )
 
     async def _begin(self) -> None:

@@ -27,6 +27,7 @@ SAMPLES: Final = 10
 """Of each outcome, the first by line."""
 LINE_COLUMNS: Final = (
     "record_number", "line", "key", *USER_COLUMNS, "present", "is_complete", "raw",
+    "dropped_cells",
 )  # fmt: skip
 
 MAKE_TABLES: Final[LiteralString] = """
@@ -34,7 +35,8 @@ CREATE TEMPORARY TABLE compared_line (
     record_number integer NOT NULL,
     line integer NOT NULL,
     <user>
-    raw text
+    raw text,
+    dropped_cells text
 ) ON COMMIT DROP;
 CREATE TEMPORARY TABLE compared_outcome (
     record_number integer NOT NULL,
@@ -52,6 +54,14 @@ FROM compared_line
 GROUP BY key
 HAVING count(*) > 1;
 ANALYZE repeated_key
+"""
+COUNT_DROPPED: Final[LiteralString] = """
+SELECT fault ->> 'code' AS code, fault ->> 'column' AS "column", count(*) AS count
+FROM compared_line JOIN compared_outcome USING (record_number),
+     json_array_elements(dropped_cells::json) AS fault
+WHERE dropped_cells IS NOT NULL AND outcome IN ('insert', 'update', 'unchanged')
+GROUP BY 1, 2
+ORDER BY 3 DESC, 1, 2
 """
 HAS_REPEATED: Final[LiteralString] = "SELECT EXISTS (SELECT FROM repeated_key) AS is_so"
 _JOIN: Final[LiteralString] = """

@@ -69,7 +69,7 @@ class JobLog:
         self.ledger = JobLedger()
         self.schemas = schemas
         self._topic = topic.name
-        self._appender = Appender(kafka, timeout_s=_APPEND_TIMEOUT_S)
+        self._appender = Appender(kafka, "jobs", timeout_s=_APPEND_TIMEOUT_S)
         self._follower = _Follower(kafka, topic, self.ledger, schemas)
         self._started = asyncio.Event()
         # The follower's own connection waits for records, so other questions go another way.

@@ -142,6 +142,7 @@ _CONTENT: Final = attrgetter(
     "date_order",
     "fills",
     "opt_ins",
+    "invalid_optional",
 )
 
 

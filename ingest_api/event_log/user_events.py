@@ -44,7 +44,7 @@ class UserLog:
         self._reasons = reasons
         # A record that comes again may be as large as its copy among the dead letters was.
         self._appender = Appender(
-            kafka, timeout_s=_APPEND_TIMEOUT_S, most_bytes=MAX_DEAD_LETTER_BYTES
+            kafka, "writes", timeout_s=_APPEND_TIMEOUT_S, most_bytes=MAX_DEAD_LETTER_BYTES
         )
         self._reachable_until_s = 0.0
 

@@ -7,7 +7,6 @@ of ids, and no sort is larger than a leaf.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, LiteralString
@@ -16,7 +15,7 @@ import pyarrow as pa
 
 from ingest_api.export.columns import attribute_columns, chosen_columns, name_parameters
 from ingest_api.formats.parquet import parquet_pieces
-from ingest_api.formats.text import bytes_of, csv_cell, joined, json_texts
+from ingest_api.formats.text import bytes_of, csv_line, json_lines, with_head
 from ingest_api.postgres.row_stream import RowPieces
 from schemas.read_model.copy_csv import copied_columns
 
@@ -27,8 +26,8 @@ if TYPE_CHECKING:
     from ingest_api.formats.tables import Format
     from ingest_api.postgres.pool import BlockingReader
     from ingest_api.users.filters import UserFilter
+    from schemas.read_model.copy_csv import CopiedRows
 
-_PIECE_BYTES: Final = 1 << 18
 _MOST_PAIRS: Final = 50
 """A function of Postgres takes a hundred arguments."""
 _SETTINGS: Final[LiteralString] = """
@@ -103,8 +102,8 @@ class _Rows:
         counted = self.reader.select(self._statement(_COUNT), parameters)
         return counted[0]["total"]
 
-    def copied(self, values: Sequence[LiteralString]) -> Iterator[memoryview]:
-        """Yield a line of CSV with these values for each, by id."""
+    def copied(self, values: Sequence[LiteralString]) -> Iterator[CopiedRows]:
+        """Yield blocks with a line of CSV with these values for each, by id."""
         statement = self._statement(_COPY).replace("<values>", ", ".join(values))
         return chain.from_iterable(
             self.reader.copy(
@@ -123,16 +122,9 @@ class _Rows:
 
 
 def _csv(rows: _Rows, columns: Sequence[Column]) -> Iterator[bytes]:
-    head = ",".join(csv_cell(column.header) for column in columns) + "\n"
-    gathered: list[bytes | memoryview] = [head.encode()]
-    size = 0
-    for line in rows.copied([column.text for column in columns]):
-        gathered.append(line)
-        size += len(line)
-        if size >= _PIECE_BYTES:
-            yield b"".join(gathered)
-            gathered, size = [], 0
-    yield b"".join(gathered)
+    head = csv_line((column.header for column in columns), "\n")
+    blocks = rows.copied([column.text for column in columns])
+    return with_head(head, (block.text for block in blocks))
 
 
 def _ndjson(rows: _Rows, columns: Sequence[Column]) -> Iterator[bytes]:
@@ -145,12 +137,9 @@ def _ndjson(rows: _Rows, columns: Sequence[Column]) -> Iterator[bytes]:
         values.append(_json_of(attributes))
         is_quoted["attributes"] = False
     for table in copied_columns(rows.copied(values), dict.fromkeys(is_quoted, pa.string())):
-        parts: list[Any] = []
-        for name, found in zip(is_quoted, table.combine_chunks().columns, strict=True):
-            texts: Any = found.chunk(0)
-            member: Any = json_texts(texts) if is_quoted[name] else texts
-            parts += [f"{',' if parts else '{'}{json.dumps(name)}:", member.fill_null("null")]
-        yield bytes_of(joined(*parts, "}\n"))
+        texts: Any = (column.chunk(0) for column in table.combine_chunks().columns)
+        members = zip(is_quoted, texts, is_quoted.values(), strict=True)
+        yield bytes_of(json_lines(members))
 
 
 def _json_of(attributes: Sequence[Column]) -> LiteralString:

@@ -52,7 +52,7 @@ TOO_OLD: Final = (
     "The tables are of an earlier version, which kept no outcomes by line: ask again once the"
     " processor has built them anew from the log"
 )
-_TEXTS: Final = ("outcome", "id", "key", "column", "code", "reason")
+_TEXTS: Final = ("outcome", "id", "key", "column", "code", "reason", "notes")
 SCHEMA: Final = pa.schema([("line", pa.int64()), *((name, pa.string()) for name in _TEXTS)])
 _LINES: Final[Any] = SCHEMA.insert(0, pa.field("record_number", pa.int64()))
 _REJECTIONS: Final = ("record_number", "line", "column", "code", "reason")
@@ -82,6 +82,12 @@ _SELECT_REJECTIONS: Final[LiteralString] = """
 SELECT record_number, line, "column", code, reason FROM public.rejections
 WHERE job_id = %(job_id)s AND record_number > %(after)s AND record_number <= %(upto)s
 ORDER BY record_number
+"""
+_SELECT_NOTES: Final[LiteralString] = """
+SELECT record_number, string_agg("column" || ': ' || code, '; ' ORDER BY "column", code) AS notes
+FROM public.notes
+WHERE job_id = %(job_id)s AND record_number > %(after)s AND record_number <= %(upto)s
+GROUP BY record_number
 """
 
 
@@ -123,7 +129,8 @@ class JobResults:
                 lines = pa.concat_tables([_LINES.empty_table(), *(p.taken(upto) for p in parts)])
                 parameters = {"job_id": job_id, "after": after, "upto": min(upto, 2**31 - 1)}
                 rejected = reader.select(_SELECT_REJECTIONS, parameters)
-                yield _merged(lines, rejected)
+                noted = reader.select(_SELECT_NOTES, parameters)
+                yield _with_notes(_merged(lines, rejected), noted).select(SCHEMA.names)
                 after = upto
 
 
@@ -247,8 +254,15 @@ def _merged(lines: pa.Table, rejected: Sequence[Mapping[str, Any]]) -> pa.Table:
     others = lines.filter(
         pc.invert(pc.is_in(lines.column("record_number"), value_set=numbers.combine_chunks()))
     )
-    merged = pa.concat_tables([others, rejections]).sort_by("record_number")
-    return merged.select(SCHEMA.names)
+    return pa.concat_tables([others, rejections]).sort_by("record_number")
+
+
+def _with_notes(lines: pa.Table, noted: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Return the lines with what was not taken of them as it stood."""
+    numbers = pa.array([row["record_number"] for row in noted], pa.int64())
+    at = pc.index_in(lines.column("record_number"), value_set=numbers).combine_chunks()
+    texts = pa.array([row["notes"] for row in noted], pa.string()).take(at)
+    return lines.set_column(_LINES.get_field_index("notes"), "notes", texts)
 
 
 def _table(**columns: Any) -> pa.Table:

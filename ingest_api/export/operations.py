@@ -49,7 +49,8 @@ JOB_RESULTS: Final = Operation(
         "`unchanged`, `deleted` or `rejected`, and adds up to the counts of the job's status. "
         "`id` and `key` are the user's; a user that is no longer there has no id, unless the line "
         "made it. Of a rejected line `column`, `code` and `reason` tell the first fault, all of "
-        "them `…/errors/{id}`. "
+        "them `…/errors/{id}`. `notes` names the cells of a line that were not taken as they "
+        "stood, with their codes, as in `…/notes/{id}`. "
         "An answer that breaks off, without the last chunk, is not whole. "
         "Cells are as they are: a spreadsheet may run one that begins with `=`."
     ),

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-_ROW_GROUP_BYTES: Final = 16 << 20
+_ROW_GROUP_BYTES: Final = 4 << 20
 
 
 def parquet_pieces(tables: Iterator[pa.Table], schema: pa.Schema) -> Iterator[bytes]:
-    """Yield the bytes of a file with these tables, whose row groups are about 16 MB in memory."""
+    """Yield the bytes of a file with these tables, whose row groups are about 4 MB in memory."""
     sink = _Sink()
     with pyarrow.parquet.ParquetWriter(pa.PythonFile(sink, mode="w"), schema) as writer:
         for group in _row_groups(tables):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pyarrow as pa
@@ -12,10 +11,11 @@ from ingest_api.formats.parquet import parquet_pieces
 from ingest_api.formats.text import (
     CSV_LINE_END,
     bytes_of,
-    csv_cell,
     csv_cells,
+    csv_line,
     joined,
-    json_texts,
+    json_lines,
+    with_head,
 )
 
 if TYPE_CHECKING:
@@ -34,22 +34,21 @@ def table_pieces(
 
 
 def _csv(tables: Iterator[pa.Table], schema: pa.Schema) -> Iterator[bytes]:
-    yield (",".join(map(csv_cell, schema.names)) + CSV_LINE_END).encode()
-    for table in tables:
-        parts: list[Any] = []
-        for text, is_string in _texts(table):
-            cells = csv_cells(text) if is_string else text
-            parts += ["," if parts else "", pc.fill_null(cells, "")]
-        yield bytes_of(joined(*parts, CSV_LINE_END))
+    return with_head(csv_line(schema.names, CSV_LINE_END), map(_csv_lines, tables))
+
+
+def _csv_lines(table: pa.Table) -> bytes:
+    parts: list[Any] = []
+    for text, is_string in _texts(table):
+        cells = csv_cells(text) if is_string else text
+        parts += ["," if parts else "", pc.fill_null(cells, "")]
+    return bytes_of(joined(*parts, CSV_LINE_END))
 
 
 def _ndjson(tables: Iterator[pa.Table], schema: pa.Schema) -> Iterator[bytes]:
     for table in tables:
-        parts: list[Any] = []
-        for name, (text, is_string) in zip(schema.names, _texts(table), strict=True):
-            value = json_texts(text) if is_string else text
-            parts += [f"{',' if parts else '{'}{json.dumps(name)}:", pc.fill_null(value, "null")]
-        yield bytes_of(joined(*parts, "}\n"))
+        members = zip(schema.names, _texts(table), strict=True)
+        yield bytes_of(json_lines((name, *text) for name, text in members))
 
 
 def _texts(table: pa.Table) -> Iterator[tuple[Any, bool]]:

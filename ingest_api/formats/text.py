@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     import numpy.typing as npt
 
@@ -40,9 +40,24 @@ _SPECIAL_IN_JSON: Final = _bytes_among([*range(0x20), *b'"\\'])
 _FIRST_OF_FORMULA: Final = _bytes_among(b"'=+-@\t\r")
 
 
+def with_head(head: str, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the pieces, the first with the head before it: what fails at first fails whole."""
+    before = head.encode()
+    for piece in pieces:
+        yield before + piece
+        before = b""
+    if before:
+        yield before
+
+
 def csv_cells(values: pa.StringArray) -> pa.StringArray:
     """Return the values quoted where they must be (RFC 4180)."""
     return _rewritten(values, _rows_with(values, _SPECIAL_IN_CSV), csv_cell)
+
+
+def csv_line(values: Iterable[str], end: str) -> str:
+    """Return a line of these cells."""
+    return ",".join(map(csv_cell, values)) + end
 
 
 def csv_cell(value: str) -> str:
@@ -53,9 +68,30 @@ def csv_cell(value: str) -> str:
 
 def json_texts(values: pa.StringArray) -> pa.StringArray:
     """Return the values as JSON strings, in UTF-8."""
+    return joined('"', _json_inner(values), '"')
+
+
+def json_lines(members: Iterable[tuple[str, pa.StringArray, bool]]) -> pa.StringArray:
+    """Return a line with an object for each row; members that are not quoted are JSON already."""
+    parts: list[Any] = []
+    before = "{"
+    for name, values, is_quoted in members:
+        before += json.dumps(name) + ":"
+        if is_quoted and not values.null_count:
+            # Quotes that all values have come with what stands between them, which is cheaper.
+            parts += [before + '"', _json_inner(values)]
+            before = '",'
+        else:
+            member = json_texts(values) if is_quoted else values
+            parts += [before, pc.fill_null(member, "null")]
+            before = ","
+    return joined(*parts, before.removesuffix(",") + "}\n")
+
+
+def _json_inner(values: pa.StringArray) -> pa.StringArray:
+    """Return the values escaped as in JSON, without their quotes."""
     rows = _rows_with(values, _SPECIAL_IN_JSON)
-    inner = _rewritten(values, rows, lambda value: json.dumps(value, ensure_ascii=False)[1:-1])
-    return joined('"', inner, '"')
+    return _rewritten(values, rows, lambda value: json.dumps(value, ensure_ascii=False)[1:-1])
 
 
 def neutralised(values: pa.StringArray) -> pa.StringArray:

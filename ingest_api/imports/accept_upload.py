@@ -24,7 +24,7 @@ from ingest_api.imports.default_limits import limits_of
 from ingest_api.imports.form_options import FormOptions
 from ingest_api.imports.metrics import ACCEPTED_LINES, REJECTED_LINES
 from ingest_api.parsing.file_format import AUTO
-from ingest_api.uploads.multipart import FormError, UploadForm
+from ingest_api.uploads.multipart import FormError
 from ingest_api.uploads.receiver import UploadReceiver
 from ingest_api.uploads.workbook_sink import WorkbookSink
 from ingest_api.validation.phones import load_calling_codes
@@ -42,8 +42,9 @@ if TYPE_CHECKING:
     from ingest_api.imports.default_limits import DelsertLimits
     from ingest_api.imports.form_options import FindPreset
     from ingest_api.uploads.concurrency_limit import ConcurrencyLimit
-    from ingest_api.uploads.multipart import FilePart
+    from ingest_api.uploads.multipart import FilePart, UploadForm
     from ingest_api.uploads.options import ImportOptions
+    from ingest_api.uploads.raw_file import RawFile
     from ingest_api.uploads.receiver import ReceivedFile, UploadResources
     from ingest_api.uploads.workbook_sink import UploadSink
     from ingest_api.web.roles import Account
@@ -65,7 +66,8 @@ class ImportRequest:
     idempotency_key: str | None
     attributes: Sequence[Attribute]
     """All that are defined."""
-    boundary: bytes
+    form: UploadForm | RawFile
+    """The parser of the body."""
     check_fields: Callable[[Mapping[str, Sequence[str]]], None]
     """Refuses a form with a field that there isn't; called as soon as one has come."""
     body: AsyncIterator[bytes]
@@ -287,6 +289,7 @@ class _RepeatedUpload:
             columns=_said_again(accepted, options),
             unknown_columns=options.unknown_columns,
             opt_ins=options.opt_ins,
+            invalid_optional=options.invalid_optional,
         )
         if not is_same_content(accepted, again):
             raise _conflict()
@@ -324,8 +327,8 @@ async def receive(request: ImportRequest, sink: UploadSink) -> ReceivedForm:
 
 async def _parse(
     request: ImportRequest, form_options: FormOptions, sink: UploadSink
-) -> tuple[UploadForm, FilePart]:
-    form = UploadForm(request.boundary)
+) -> tuple[UploadForm | RawFile, FilePart]:
+    form = request.form
     try:
         async for data in request.body:
             pieces = form.feed(data)
@@ -369,4 +372,5 @@ def job_accepted(request: ImportRequest, form: ReceivedForm, received: ReceivedF
         columns=survey.header.columns,
         unknown_columns=received.file_format.unknown_columns,
         opt_ins=options.opt_ins,
+        invalid_optional=options.invalid_optional,
     )

@@ -16,12 +16,15 @@ _OPTIONS: Final = frozenset(
         "importType",
         "DELIMITER",
         "blankCells",
+        "overwrite",
+        "onInvalidOptional",
         "phoneRegion",
         "dateOrder",
         "columns",
         "unknownColumns",
         "sheet",
         "preset",
+        "fileName",
     }
 )
 
@@ -45,7 +48,7 @@ INSPECT: Final = Operation(
     tag="Import",
     role="importer",
     parameters=tuple(each for each in IMPORT.parameters if each.name in _OPTIONS),
-    body={MULTIPART: _form()},
+    body={**(IMPORT.body or {}), MULTIPART: _form()},
     invalid_message=INVALID_FILE,
     answers={
         200: answer("What the file is, even if an import would refuse it.", InspectionShown),

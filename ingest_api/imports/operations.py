@@ -9,19 +9,24 @@ from ingest_api.dry_runs.limits import SMALL_AUDIENCE
 from ingest_api.errors import INVALID_FILE
 from ingest_api.imports.file_table import file_table
 from ingest_api.openapi.operation import (
+    JSON,
     RETRY_AFTER,
+    Answer,
     Operation,
     Parameter,
-    answer,
     idempotency_key,
+    query_parameter,
     refused,
 )
 from ingest_api.openapi.response_types import ImportAccepted
+from ingest_api.openapi.unknown_names import MULTIPART
 from ingest_api.parsing.file_format import AUTO, DELIMITERS
+from ingest_api.uploads.raw_file import USUAL_NAME
 from ingest_api.validation.phones import PHONE_REGIONS
 from schemas.events import JOB_MODES
 from schemas.rules.value_rules import DATE_ORDERS
 
+NO_UPLOAD: Final = "An upload must be multipart/form-data, or the file itself, as text/csv for one"
 _EXAMPLE_ID: Final = "8784592478968094060"
 _DELIMITER: Final[dict[str, Any]] = {
     "type": "string",
@@ -189,6 +194,18 @@ _OPT_INS: Final[dict[str, Any]] = {
         "run)."
     ),
 }
+_INVALID_OPTIONAL: Final[dict[str, Any]] = {
+    "type": "string",
+    "enum": ["reject", "drop"],
+    "default": "reject",
+    "description": (
+        "What becomes of a line with an invalid value of an optional column, one that a user need "
+        "not have. `reject`: the line is an error. `drop`: the value is left out, as if the file "
+        "did not say it, and the line counts; each such cell is a note of the job, with its value "
+        "and what is wrong with it. What a user has in the field stays, also with "
+        "`blankCells=clear`."
+    ),
+}
 _FORM: Final[dict[str, Any]] = {
     "type": "object",
     "required": ["uploadFile"],
@@ -224,7 +241,17 @@ _FORM: Final[dict[str, Any]] = {
         "sheet": _SHEET,
         "preset": _PRESET,
         "optIns": _OPT_INS,
+        "onInvalidOptional": _INVALID_OPTIONAL,
     },
+}
+_RAW: Final[dict[str, Any]] = {
+    "type": "string",
+    "format": "binary",
+    "description": (
+        "The file itself, without a form; options stand in the query. `Content-Type` says what it "
+        "is, as a form's part would: `text/csv; charset=utf-8`, `application/gzip`, and "
+        "`Content-Encoding` may be `gzip` or `zstd`."
+    ),
 }
 PRESET_OPTIONS: Final = frozenset(_FORM["properties"]) - {
     "uploadFile",
@@ -277,14 +304,21 @@ IMPORT: Final = Operation(
         _option("query", "sheet", _SHEET, before="the form"),
         _option("query", "preset", _PRESET, before="the form"),
         _option("query", "optIns", _OPT_INS, before="the form"),
+        _option("query", "onInvalidOptional", _INVALID_OPTIONAL, before="the form"),
+        query_parameter(
+            "fileName",
+            "Of a body that is the file itself: by what name the job shows it, and whether it is "
+            f"packed by its ending; `{USUAL_NAME}` where it isn't said.",
+            example="users.csv.gz",
+        ),
     ),
-    body={"multipart/form-data": _FORM},
+    body={MULTIPART: _FORM, "text/csv": _RAW},
     invalid_message=INVALID_FILE,
     answers={
-        200: answer(
-            "The file was taken and its job runs; or, of a dry run, what it would do.",
-            ImportAccepted,
-            DryRunAnswer,
+        200: Answer(
+            description="The file was taken and its job runs; or, of a dry run, what it would do.",
+            bodies={JSON: (ImportAccepted, DryRunAnswer)},
+            headers={"Location": "The job's status; not of a dry run."},
         ),
         400: refused(
             "The form or its file can't be read.",
@@ -309,7 +343,7 @@ IMPORT: Final = Operation(
         413: refused(
             "The body is over the server's limit.", "The body is larger than 1000000000 bytes"
         ),
-        415: refused("The body is no form.", "An upload must be multipart/form-data"),
+        415: refused("The body is neither a form nor a file.", NO_UPLOAD),
         429: refused(
             "The account has too many uploads under way.",
             "Too many uploads of this account are under way, try again later",

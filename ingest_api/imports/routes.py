@@ -13,13 +13,14 @@ from ingest_api.errors import Detail, invalid_file
 from ingest_api.imports.accept_upload import ImportRequest
 from ingest_api.imports.inspect_operation import INSPECT
 from ingest_api.imports.inspect_upload import inspect_upload
-from ingest_api.imports.operations import IMPORT
-from ingest_api.openapi.described import described
+from ingest_api.imports.operations import IMPORT, NO_UPLOAD
+from ingest_api.openapi.described import Answered, described
 from ingest_api.openapi.response_types import ImportAccepted
 from ingest_api.openapi.unknown_names import refuse_unknown_fields
 from ingest_api.uploads.invalid_option import invalid_option
-from ingest_api.uploads.multipart import FormError, boundary_of
+from ingest_api.uploads.multipart import FormError, UploadForm, boundary_of
 from ingest_api.uploads.options import options_in_head
+from ingest_api.uploads.raw_file import RawFile, raw_file
 from ingest_api.web.body import body_pieces, check_declared, until_gone
 from ingest_api.web.idempotency_key import idempotency_key
 from ingest_api.web.parameters import header, header_values, query_values
@@ -69,7 +70,7 @@ def add_import_routes(
             options=options_in_head(header_values(request, "delimiter"), query_values(request)),
             idempotency_key=key,
             attributes=attributes,
-            boundary=_boundary(request),
+            form=_form(request),
             check_fields=partial(refuse_unknown_fields, operation),
             body=body_pieces(request, limits.body),
             until_gone=partial(until_gone, request),
@@ -80,20 +81,23 @@ def add_import_routes(
     @contextlib.contextmanager
     def slot(request: Request[Any, Any]) -> Generator[None]:
         account = account_of(request)
-        _check_media(request)
+        _form(request)
         check_declared(request, limits.body)
         with limits.concurrency.slot(account.name):
             yield
 
     @api.post("/audience/import", stream=True)
     @described(IMPORT)
-    async def import_users(request: Request[Any, Any]) -> ImportAccepted | DryRunAnswer:
+    async def import_users(request: Request[Any, Any]) -> Answered | DryRunAnswer:
         with slot(request):
             result = await uploads.accept(await received(request, IMPORT))
         if isinstance(result, DryRunAnswer):
             return result
         context_of(request).job_id = result
-        return ImportAccepted(id=str(result), message=UPLOAD_ACCEPTED)
+        status = f"{request.path.partition('/audience/')[0]}/batchinfo/status/{result}"
+        return Answered(
+            ImportAccepted(id=str(result), message=UPLOAD_ACCEPTED), {"Location": status}
+        )
 
     @api.post("/audience/inspect", stream=True)
     @described(INSPECT)
@@ -105,17 +109,33 @@ def add_import_routes(
     _ = import_users, inspect_file
 
 
-def _check_media(request: Request[Any, Any]) -> None:
-    if header_values(request, "content-encoding") not in ([], ["identity"]):
-        raise Refused(415, "The body of an upload must not be in a content encoding")
-    _boundary(request)
+def _form(request: Request[Any, Any]) -> UploadForm | RawFile:
+    """Return the parser of the request's body.
 
-
-def _boundary(request: Request[Any, Any]) -> bytes:
+    Raises:
+        Refused: 415, it is neither a form nor a file.
+        InvalidRequestError: its boundary can't be used, or a form's file is named in the query.
+    """
+    content_type = header(request, "content-type") or ""
+    codings = header_values(request, "content-encoding")
+    names = query_values(request).get("fileName", [])
     try:
-        boundary = boundary_of(header(request, "content-type"))
+        boundary = boundary_of(content_type)
     except FormError as error:
         raise invalid_file(Detail(error.code, str(error))) from None
     if boundary is None:
-        raise Refused(415, "An upload must be multipart/form-data")
-    return boundary
+        file = raw_file(content_type, ",".join(codings).strip().lower(), *_file_name(names))
+        if file is None:
+            raise Refused(415, NO_UPLOAD)
+        return RawFile(file)
+    if codings not in ([], ["identity"]):
+        raise Refused(415, "The body of an upload must not be in a content encoding")
+    if names:
+        raise invalid_option("fileName", "fileName is of a body without a form: name the part.")
+    return UploadForm(boundary)
+
+
+def _file_name(names: list[str]) -> list[str]:
+    if len(names) > 1 or names == [""]:
+        raise invalid_option("fileName", "fileName is one name that is not empty.")
+    return names

@@ -41,11 +41,12 @@ def line_faults(row: Row) -> list[LineFault]:
     first = LineFault(
         column=row["column"], code=row["code"], reason=row["reason"], value=row["value"]
     )
-    further = faults_of(row.get("further_faults"))
+    return [first, *shown_faults(row.get("further_faults"))]
+
+
+def shown_faults(text: str | None) -> list[LineFault]:
+    """Return the faults of a text of them, as answers show them."""
     return [
-        first,
-        *(
-            LineFault(column=fault.column, code=fault.code, reason=fault.reason, value=fault.value)
-            for fault in further
-        ),
+        LineFault(column=fault.column, code=fault.code, reason=fault.reason, value=fault.value)
+        for fault in faults_of(text)
     ]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _SELECT_TOTAL: Final = "SELECT count(*) AS total FROM public.notes WHERE job_id = %(job_id)s"
 _SELECT_PAGE: Final = """
-SELECT line, "column", code, reason
+SELECT line, "column", code, reason, value
 FROM public.notes
 WHERE job_id = %(job_id)s
 ORDER BY record_number, "column", code

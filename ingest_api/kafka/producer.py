@@ -11,6 +11,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from ingest_api.errors import LogUnavailableError, RecordTooLargeError
 from schemas.clients.kafka import make_producer
+from schemas.clients.kafka_statistics import statistics
 from schemas.runtime.essential import EssentialThread
 
 if TYPE_CHECKING:
@@ -43,10 +44,19 @@ class Appender:
     """
 
     def __init__(
-        self, kafka: Mapping[str, str], *, timeout_s: float, most_bytes: int | None = None
+        self,
+        kafka: Mapping[str, str],
+        client: str,
+        *,
+        timeout_s: float,
+        most_bytes: int | None = None,
     ) -> None:
-        """``most_bytes`` of one record, where it may be larger than what this service makes."""
+        """``client`` names it in metrics.
+
+        ``most_bytes`` of one record, where it may be larger than what this service makes.
+        """
         self._kafka = kafka
+        self._client = client
         self._properties: dict[str, Any] = {
             "linger.ms": 0,
             "message.timeout.ms": int(timeout_s * 1000),
@@ -79,7 +89,7 @@ class Appender:
 
     def _live_producer(self) -> _PolledProducer:
         if self._polled is None or self._polled.is_discarded:
-            self._polled = _PolledProducer(self._kafka, self._properties)
+            self._polled = _PolledProducer(self._kafka, self._properties | statistics(self._client))
         return self._polled
 
     def discard(self) -> None:

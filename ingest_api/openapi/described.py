@@ -15,10 +15,14 @@ import msgspec
 from sanic.response import HTTPResponse
 
 from ingest_api.openapi.operation import describe_by
+from ingest_api.web.paging import next_link, page_of
+from ingest_api.web.parameters import query_values
 from ingest_api.web.responses import json_answer
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator, Mapping
+
+    from sanic import Request
 
     from ingest_api.openapi.operation import Operation
 
@@ -58,7 +62,8 @@ def described(operation: Operation) -> Callable[[_Handler], _Described]:
             if isinstance(found, msgspec.Struct):
                 found = Answered(found)
             if isinstance(found, Answered):
-                return json_answer(_status(operation, found), found.body, found.headers)
+                headers = {**_next_page(operation, found.body, args[0]), **found.headers}
+                return json_answer(_status(operation, found), found.body, headers)
             if found is not None:
                 _check_bytes(operation, found)
             return found
@@ -67,6 +72,19 @@ def described(operation: Operation) -> Callable[[_Handler], _Described]:
         return answer
 
     return describe
+
+
+def _next_page(
+    operation: Operation, body: msgspec.Struct, request: Request[Any, Any]
+) -> Mapping[str, str]:
+    """Return the header that leads to the next page by its index, if there is one."""
+    total = getattr(body, "total", 0)
+    if not operation.is_paged or "after" in query_values(request):
+        return {}
+    values = (getattr(body, name) for name in body.__struct_fields__)
+    count = next(len(cast("list[object]", value)) for value in values if isinstance(value, list))
+    end = page_of(request).start + count
+    return {"Link": next_link(request, start=end)} if count > 0 and end < total else {}
 
 
 def _status(operation: Operation, found: Answered) -> int:

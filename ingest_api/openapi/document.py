@@ -17,14 +17,16 @@ import msgspec
 from ingest_api.errors import RETRY_AFTER_S, role_too_low
 from ingest_api.openapi.operation import (
     JSON,
+    LINK,
     RETRY_AFTER,
+    Answer,
     either,
     operation_of,
     refused,
     refused_detail,
 )
 from ingest_api.web.json_body import INVALID_BODY, LIMITS
-from ingest_api.web.refused import SERVER_FAILURE, UNAUTHORIZED
+from ingest_api.web.refused import SERVER_FAILURE, UNAUTHORIZED, code_of
 from schemas import __version__
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from sanic import Sanic
     from sanic_routing.route import Route
 
-    from ingest_api.openapi.operation import Answer, Operation, Parameter
+    from ingest_api.openapi.operation import Operation, Parameter
 
     Json = dict[str, Any]
 
@@ -43,7 +45,8 @@ and the events become the Postgres table `users`, exactly once in effect.
 
 Ids are 63-bit decimals in strings. Dates are written as `06/28/2016 05:49:23 AM GMT`.
 Every answer has an `X-Request-Id`, by which the server's log calls the request.
-An answer other than 200 has a `message`, and `details` where more is known.
+An answer other than 200 has a `message` for people and a `code` for programs, and `details`,
+each with a code of its own, where more is known.
 A query parameter or form field that a request does not take is refused with 400, the code
 `UNKNOWN_PARAMETER` and the name that was probably meant; names are compared exactly.
 Passed over are what browsers and forms add by themselves: `_` in a query, `_charset_`, `submit`
@@ -76,6 +79,7 @@ _SECURITY: Final = {
         "description": "An API token made by an administrator, or a JWT of the configured issuer.",
     },
 }
+_REFUSED: Final = 400
 _RETRY_AFTER: Final = "Seconds after which it may be sent again."
 _EXAMPLE_REQUEST_ID: Final = "5f1d7a84c0b94e36"
 _HEADERS: Final[dict[str, Json]] = {
@@ -83,6 +87,7 @@ _HEADERS: Final[dict[str, Json]] = {
     "Retry-After": {"type": "integer", "minimum": 0, "examples": [RETRY_AFTER_S]},
 }
 """Schemas of headers; the others are texts."""
+_OPTIONAL_HEADERS: Final = {"Link", "Location"}
 
 _NOT_KNOWN: Final = refused(
     "No valid credentials.", UNAUTHORIZED, headers={"WWW-Authenticate": "How to authenticate."}
@@ -232,6 +237,8 @@ def answers_of(operation: Operation) -> dict[int, Answer]:
 
 def _following(operation: Operation) -> Iterator[tuple[int, Answer]]:
     yield 400, _INVALID_PARAMETER
+    if operation.is_paged:
+        yield 200, Answer("", {}, headers=LINK)
     if JSON in (operation.body or {}):
         yield from _BODY_REFUSALS.items()
     yield 500, _FAILED
@@ -246,14 +253,16 @@ def _following(operation: Operation) -> Iterator[tuple[int, Answer]]:
 def _described(operation: Operation, schemas: _Schemas, examples: Json) -> Json:
     found: Json = {"tags": [operation.tag], "summary": operation.summary}
     found["description"] = "\n\n".join(filter(None, [operation.description, _role(operation)]))
-    found["parameters"] = [_parameter(parameter) for parameter in operation.parameters]
+    found["parameters"] = [_parameter(parameter) for parameter in operation.all_parameters]
     if operation.body is not None:
         contents = _contents(operation.body, schemas)
         # Not under "examples": of those the viewer's editor shows none at first.
         next(iter(contents.values()))["example"] = examples.get("body")
         found["requestBody"] = {"required": operation.is_body_required, "content": contents}
     found["responses"] = {
-        str(code): _answer(answer, schemas, examples.get(str(code), {}))
+        str(code): _answer(
+            answer, schemas, _with_code(code, {**examples.get(str(code), {}), **answer.examples})
+        )
         for code, answer in answers_of(operation).items()
     }
     found["security"] = [] if operation.role is None else [{name: []} for name in _SECURITY]
@@ -284,7 +293,7 @@ def _answer(answer: Answer, schemas: _Schemas, examples: Json) -> Json:
         "headers": {
             name: {
                 "description": text,
-                "required": True,
+                "required": name not in _OPTIONAL_HEADERS,
                 "schema": _HEADERS.get(name, {"type": "string"}),
             }
             for name, text in headers.items()
@@ -292,8 +301,18 @@ def _answer(answer: Answer, schemas: _Schemas, examples: Json) -> Json:
     }
     if answer.bodies:
         found["content"] = _contents(answer.bodies, schemas)
-        next(iter(found["content"].values()))["examples"] = _named({**examples, **answer.examples})
+        next(iter(found["content"].values()))["examples"] = _named(examples)
     return found
+
+
+def _with_code(status: int, examples: Mapping[str, Any]) -> Json:
+    """Return the examples; those of refusals have a code."""
+    return {
+        name: {**body, "code": body.get("code", code_of(status, body["message"]))}
+        if status >= _REFUSED and "message" in body
+        else body
+        for name, body in examples.items()
+    }
 
 
 def _contents(bodies: Mapping[str, Any], schemas: _Schemas) -> dict[str, Json]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ingest_api.errors import INVALID_PARAMETER
+from ingest_api.web.dates import DATE_FORMATS
 from ingest_api.web.refused import Refusal
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ BINARY_BODY: Final = {"type": "string", "format": "binary"}
 RETRY_AFTER: Final = {"Retry-After": "Seconds after which it may be sent again."}
 _TEXT: Final = {"type": "string", "minLength": 1}
 _FROM_0: Final = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1, "default": 0}
+LINK: Final = {"Link": 'The next page, by `rel="next"`; left out with the last one.'}
 _ATTRIBUTE: Final = "rollcall_operation"
 
 
@@ -100,6 +102,15 @@ def page_parameters(most: int = 1000, default: int = 20) -> tuple[Parameter, Par
     )
 
 
+DATE_FORMAT: Final = query_parameter(
+    "dateFormat",
+    "How the answer's JSON writes dates: `contract` as `06/28/2016 05:49:23 AM GMT`, `iso` as "
+    "RFC 3339: `2016-06-28T05:49:23.172Z`, and days as `2016-06-28`.",
+    schema={"type": "string", "enum": list(DATE_FORMATS), "default": DATE_FORMATS[0]},
+)
+"""What every request that needs a role may also say."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """One answer of a route.
@@ -145,7 +156,7 @@ def refused_detail(message: str, code: str, column: str | None, detail: str) -> 
 def either(*answers: Answer) -> Answer:
     """Combine answers that share a status into one."""
     return Answer(
-        " Or: ".join(dict.fromkeys(answer.description for answer in answers)),
+        " Or: ".join(dict.fromkeys(answer.description for answer in answers if answer.description)),
         {kind: body for answer in reversed(answers) for kind, body in answer.bodies.items()},
         {name: one for answer in answers for name, one in answer.examples.items()},
         {name: text for answer in answers for name, text in answer.headers.items()},
@@ -172,6 +183,16 @@ class Operation:
     body: Mapping[str, Any] | None = None
     is_body_required: bool = True
     invalid_message: str = INVALID_PARAMETER
+
+    @property
+    def all_parameters(self) -> tuple[Parameter, ...]:
+        """Those of its own, and those that every request takes."""
+        return self.parameters if self.role is None else (*self.parameters, DATE_FORMAT)
+
+    @property
+    def is_paged(self) -> bool:
+        """True where it answers a page of a list, by ``start``."""
+        return any(each.name == "start" for each in self.parameters)
 
 
 def describe_by(handler: Callable[..., Any], operation: Operation) -> None:

@@ -14,10 +14,13 @@ from msgspec import Meta
 from schemas.events import JobMode, JobState
 
 Id = Annotated[str, Meta(pattern="^[0-9]{1,19}$", description="A 63-bit number.")]
-ContractDate = Annotated[
+Date = Annotated[
     str,
     Meta(
-        pattern=r"^[0-9]{2}/[0-9]{2}/[0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} [AP]M GMT$",
+        pattern=(
+            r"^([0-9]{2}/[0-9]{2}/[0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} [AP]M GMT"
+            r"|[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{3}Z)?)$"
+        ),
         examples=["06/28/2016 05:49:23 AM GMT"],
     ),
 ]
@@ -41,9 +44,9 @@ class UndoFailure(_Answer, frozen=True):
 
     reason: Annotated[str, Meta(description="With a code first, where there is one.")]
     failures: Annotated[int, Meta(ge=1, description="Tries that failed, one after another.")]
-    date: Annotated[ContractDate, Meta(description="Of the last of them.")]
+    date: Annotated[Date, Meta(description="Of the last of them.")]
     next_try_date: Annotated[
-        ContractDate | None, Meta(description="Of the next; null while it is being tried again.")
+        Date | None, Meta(description="Of the next; null while it is being tried again.")
     ]
 
 
@@ -71,7 +74,7 @@ class JobStatus(_Answer, frozen=True):
 
     data_type: Literal["AUDIENCE_MEMBERS"]
     status_message: str
-    imported_date: ContractDate
+    imported_date: Date
     imported_by: Annotated[str, Meta(description="The account that sent the upload.")]
     id: Id
     state: JobState
@@ -95,22 +98,22 @@ class JobStatus(_Answer, frozen=True):
     notes: Annotated[
         Count,
         Meta(
-            description="Cells of its lines that were not taken as they stood, such as an opt-in of"
-            " a person who has opted out."
+            description="Cells of its lines that were not taken as they stood: an opt-in of a"
+            " person who has opted out, an invalid value that was left out."
         ),
     ]
     rows_per_second: Annotated[float, Meta(ge=0)] | None
-    started_date: ContractDate | None
-    finished_date: ContractDate | None
-    estimated_finish_date: ContractDate | None
+    started_date: Date | None
+    finished_date: Date | None
+    estimated_finish_date: Date | None
     reverted_date: Annotated[
-        ContractDate | None, Meta(description="When its undo was asked for; null where none was.")
+        Date | None, Meta(description="When its undo was asked for; null where none was.")
     ]
     reverted_by: Annotated[
         str | None, Meta(description="The account that asked for its undo; null where none did.")
     ]
     cancelled_date: Annotated[
-        ContractDate | None, Meta(description="When it was cancelled; null where it was not.")
+        Date | None, Meta(description="When it was cancelled; null where it was not.")
     ]
     cancelled_by: Annotated[
         str | None, Meta(description="The account that cancelled it; null where none did.")
@@ -188,6 +191,9 @@ class JobNote(_Answer, frozen=True):
     column: str
     code: str
     reason: str
+    value: Annotated[
+        str | None, Meta(description="Of an invalid cell that was left out: what it held.")
+    ]
 
 
 class JobNotes(_Answer, frozen=True):
@@ -261,9 +267,9 @@ class User(_Answer, frozen=True):
     sms_subscription: bool | None
     email_subscription: bool | None
     voice_subscription: bool | None
-    last_active_date_str: ContractDate | None
-    created_date_str: ContractDate
-    last_modified_date_str: ContractDate
+    last_active_date_str: Date | None
+    created_date_str: Date
+    last_modified_date_str: Date
     attributes: Annotated[
         dict[str, AttributeValue],
         Meta(description="Custom attributes, by the names that administrators gave them."),
@@ -315,7 +321,7 @@ class EntryShown(_Answer, frozen=True):
     """An event that made or changed the user."""
 
     event: Literal["created", "updated"]
-    date: ContractDate
+    date: Date
     job_id: Annotated[Id | None, Meta(description="Null where no upload did it.")]
     file_name: str | None
     imported_by: Annotated[str | None, Meta(description="The account that sent the upload.")]
@@ -334,6 +340,9 @@ class EntryShown(_Answer, frozen=True):
             description="Fields that it would have set to true, and that the person had opted out"
             " of."
         ),
+    ]
+    dropped: Annotated[
+        list[LineFault], Meta(description="Cells of its line that were invalid, and left out.")
     ]
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
@@ -14,7 +12,9 @@ from sanic.response import HTTPResponse
 from ingest_api.errors import NotFoundError
 from ingest_api.openapi.described import described
 from ingest_api.openapi.document import document_of
+from ingest_api.openapi.guide import INDEX, NO_PAGE, page
 from ingest_api.openapi.operation import JSON, Answer, Operation, Parameter, path_parameter, refused
+from ingest_api.openapi.served_file import ServedFile
 from ingest_api.web.parameters import header_values
 from schemas.asyncapi import document as asyncapi
 
@@ -30,6 +30,7 @@ _FILES: Final = {
     "swagger-ui-bundle.js": ("swagger-ui/swagger-ui-bundle.js", _SCRIPT),
     "favicon-32x32.png": ("swagger-ui/favicon-32x32.png", "image/png"),
     "viewer.js": ("viewer.js", _SCRIPT),
+    "guide.css": ("guide.css", "text/css; charset=utf-8"),
 }
 """The files of the viewer's page: path below `viewer`, and media type."""
 _ASYNCAPI: Final = "asyncapi.json"
@@ -68,19 +69,30 @@ _DOCUMENT: Final = Operation(
         304: _NOT_MODIFIED,
     },
 )
+_HTML: Final[dict[int, Answer]] = {
+    200: Answer(description="The page.", bodies={"text/html": {"type": "string"}}, headers=_CACHED),
+    304: _NOT_MODIFIED,
+}
 _VIEWER: Final = Operation(
     summary="This description as a page",
     tag="Service",
     role=None,
     parameters=(_IF_NONE_MATCH,),
-    answers={
-        200: Answer(
-            description="The page.",
-            bodies={"text/html": {"type": "string"}},
-            headers=_CACHED,
-        ),
-        304: _NOT_MODIFIED,
-    },
+    answers=_HTML,
+)
+_GUIDE: Final = Operation(
+    summary="The guide: how to import, run and build on Rollcall",
+    tag="Service",
+    role=None,
+    parameters=(_IF_NONE_MATCH,),
+    answers=_HTML,
+)
+_GUIDE_PAGE: Final = Operation(
+    summary="A page of the guide",
+    tag="Service",
+    role=None,
+    parameters=(path_parameter("name", "Of the page.", example="tutorial.md"), _IF_NONE_MATCH),
+    answers={**_HTML, 404: refused(NO_PAGE)},
 )
 _VIEWER_FILE: Final = Operation(
     summary="What the page is made of, and the description of the topics",
@@ -108,20 +120,10 @@ _VIEWER_FILE: Final = Operation(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
-    content: bytes
-    media_type: str
-
-    @property
-    def etag(self) -> str:
-        return f'"{hashlib.sha256(self.content).hexdigest()[:16]}"'
-
-
 def add_description_routes(public: Blueprint, settings: Settings) -> None:
     """Add ``/openapi.json`` and what is below ``/docs``."""
     topics = asyncapi.document(settings.topics, settings.reconciliation_key)
-    of_topics = _File(msgspec.json.encode(topics), JSON)
+    of_topics = ServedFile(msgspec.json.encode(topics), JSON)
 
     @public.get("/openapi.json", ctx_public=True)
     @described(_DOCUMENT)
@@ -142,21 +144,31 @@ def add_description_routes(public: Blueprint, settings: Settings) -> None:
             raise NotFoundError(_NO_FILE)
         return _answer(request, _file(*_FILES[name]))
 
-    _ = description, viewer, viewer_file
+    @public.get("/docs/guide", ctx_public=True)
+    @described(_GUIDE)
+    async def guide(request: Request[Any, Any]) -> HTTPResponse:
+        return _answer(request, page(INDEX))
+
+    @public.get("/docs/guide/<name:path>", ctx_public=True)
+    @described(_GUIDE_PAGE)
+    async def guide_page(request: Request[Any, Any], name: str) -> HTTPResponse:
+        return _answer(request, page(name))
+
+    _ = description, viewer, viewer_file, guide, guide_page
 
 
 @cache
-def _document(app: Sanic[Any, Any]) -> _File:
-    return _File(msgspec.json.encode(document_of(app)), JSON)
+def _document(app: Sanic[Any, Any]) -> ServedFile:
+    return ServedFile(msgspec.json.encode(document_of(app)), JSON)
 
 
 @cache
-def _file(path: str, media_type: str) -> _File:
+def _file(path: str, media_type: str) -> ServedFile:
     viewer = resources.files("ingest_api.openapi").joinpath("viewer")
-    return _File(viewer.joinpath(path).read_bytes(), media_type)
+    return ServedFile(viewer.joinpath(path).read_bytes(), media_type)
 
 
-def _answer(request: Request[Any, Any], file: _File) -> HTTPResponse:
+def _answer(request: Request[Any, Any], file: ServedFile) -> HTTPResponse:
     headers = {**_SAFE_HEADERS, "ETag": file.etag, "Cache-Control": "no-cache"}
     known = {
         tag.strip().removeprefix("W/")

@@ -57,7 +57,7 @@ def refuse_unknown_parameters(operation: Operation, query: Mapping[str, Sequence
     Raises:
         InvalidRequestError: naming each, and what was probably meant.
     """
-    known = [each.name for each in operation.parameters if each.place == "query"]
+    known = [each.name for each in operation.all_parameters if each.place == "query"]
     _refuse(operation, query, known, IGNORED_IN_QUERY, "query parameter")
 
 
@@ -125,7 +125,7 @@ def _other_places(operation: Operation, what: str) -> dict[str, str]:
 
 def _fields_of(body: Any) -> Iterable[str]:
     if isinstance(body, dict):
-        return cast("dict[str, Any]", body)["properties"]
+        return cast("dict[str, Any]", body).get("properties", ())
     return [field.encode_name for field in msgspec.structs.fields(body)]
 
 

@@ -38,6 +38,7 @@ class FileFormat:
     ``columns`` says what columns hold, before their names do; ``unknown_columns``, refuse, ignore
     or attribute, what becomes of those that neither says anything of.
     ``labels`` are other names of attributes, by which columns may be called.
+    ``invalid_optional``: reject lines with an invalid value of an optional column, or drop it.
     ``maps_usual_names``: columns called as other programs do hold what those mean.
     """
 
@@ -51,13 +52,19 @@ class FileFormat:
     date_order: DateOrder = "MDY"
     columns: tuple[ColumnMapping, ...] = ()
     unknown_columns: str = "refuse"
+    invalid_optional: str = "reject"
     maps_usual_names: bool = False
     labels: tuple[ColumnMapping, ...] = ()
 
     @property
     def value_rules(self) -> ValueRules:
         """The rules by which its values are read."""
-        return ValueRules(self.rules_version, self.phone_region, self.date_order)
+        return ValueRules(
+            self.rules_version,
+            self.phone_region,
+            self.date_order,
+            drops_invalid=self.invalid_optional == "drop",
+        )
 
     @property
     def attribute_fields(self) -> tuple[Field, ...]:
@@ -131,4 +138,5 @@ def format_of(accepted: JobAccepted) -> FileFormat:
         date_order=accepted.date_order,
         columns=accepted.columns,
         unknown_columns=accepted.unknown_columns,
+        invalid_optional=accepted.invalid_optional,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, LiteralString, TypeVar
 
 import psycopg
@@ -12,7 +13,9 @@ from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
 from ingest_api.errors import SchemaGoneError, StoreUnavailableError
-from schemas.clients.copy_out import copied_lines
+from ingest_api.postgres.metrics import POOL_CONNECTIONS, POOL_WAITING
+from schemas.clients.copy_out import BLOCK_BYTES, copied_rows
+from schemas.clients.metrics import POSTGRES_FAILURES
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
         Mapping,
         Sequence,
     )
+
+    from schemas.read_model.copy_csv import CopiedRows
 
     Parameters = Sequence[object] | Mapping[str, object]
 
@@ -61,6 +66,7 @@ def _reached() -> Generator[None]:
     try:
         yield
     except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError) as error:
+        POSTGRES_FAILURES.labels(type(error).__name__).inc()
         raise StoreUnavailableError(type(error).__name__) from error
 
 
@@ -139,12 +145,16 @@ class BlockingReader:
             return []
 
     def copy(
-        self, query: LiteralString, parameters: Parameters | None = None
-    ) -> Iterator[memoryview]:
-        """Yield the rows of a ``COPY … TO STDOUT`` one at a time, in constant memory."""
+        self,
+        query: LiteralString,
+        parameters: Parameters | None = None,
+        *,
+        block_bytes: int = BLOCK_BYTES,
+    ) -> Iterator[CopiedRows]:
+        """Yield the rows of a ``COPY … TO STDOUT`` in blocks of this size, in constant memory."""
         statement = self._schemas.named_in(query)
         text = psycopg.ClientCursor(self._connection).mogrify(statement, parameters)
-        yield from copied_lines(self._connection.pgconn, text.encode())
+        yield from copied_rows(self._connection.pgconn, text.encode(), block_bytes=block_bytes)
 
     def cancel(self) -> None:
         """End the statement that runs, from another thread; do nothing where none does.
@@ -172,6 +182,15 @@ class Database:
             check=_check,
             open=False,
         )
+        for number, gauge in (
+            ("pool_size", POOL_CONNECTIONS.labels("all")),
+            ("pool_available", POOL_CONNECTIONS.labels("idle")),
+            ("requests_waiting", POOL_WAITING),
+        ):
+            gauge.set_function(partial(self._pool_number, number))
+
+    def _pool_number(self, name: str) -> int:
+        return self._pool.get_stats().get(name, 0)
 
     async def open(self) -> None:
         """Begin to connect; return at once."""

@@ -16,7 +16,7 @@ from ingest_api.openapi.operation import (
     refused,
     refused_detail,
 )
-from ingest_api.openapi.response_types import ContractDate, Count
+from ingest_api.openapi.response_types import Count, Date
 from ingest_api.presets.presets import INVALID_PRESET, UNKNOWN_PRESET
 from ingest_api.web.dates import date_text
 from ingest_api.web.json_body import JsonBody
@@ -50,7 +50,7 @@ class PresetShown(msgspec.Struct, frozen=True, rename="camel"):
 
     name: str
     options: Annotated[dict[str, list[str]], Meta(description="By name all values of each.")]
-    defined_date: ContractDate
+    defined_date: Date
     defined_by: Annotated[str, Meta(description="The account that kept it so.")]
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
-from ingest_api.openapi.response_types import ContractDate, Count, Id
+from ingest_api.openapi.response_types import Count, Date, Id
 from ingest_api.web.dates import date_text
 from ingest_api.web.parameters import whole_number
 from ingest_api.web.refused import Refusal
@@ -39,7 +39,7 @@ LetterId = Annotated[
 class RetryShown(msgspec.Struct, frozen=True, rename="camel"):
     """An attempt: the record was sent to the log once more."""
 
-    retried_date: ContractDate
+    retried_date: Date
     retried_by: str
     partition: Annotated[int, Meta(description="Of `user-events`, that it went to.")]
     offset: Annotated[
@@ -53,7 +53,7 @@ class DeadLetterShown(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     id: LetterId
     reason: Annotated[str | None, Meta(description="A code, for programs.")]
     detail: Annotated[str | None, Meta(description="What is wrong, and what to do.")]
-    recorded_date: Annotated[ContractDate | None, Meta(description="When it became a dead letter.")]
+    recorded_date: Annotated[Date | None, Meta(description="When it became a dead letter.")]
     source_topic: str | None
     source_partition: int | None
     source_offset: int | None
@@ -100,8 +100,8 @@ class ChangedBy(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         JobMode | RowMode,
         Meta(description="`delsert` without a line: the job's file has not got the key."),
     ]
-    date: ContractDate
-    recorded_date: Annotated[ContractDate | None, Meta(description="When the log had it.")]
+    date: Date
+    recorded_date: Annotated[Date | None, Meta(description="When the log had it.")]
     job_id: Annotated[Id | None, Meta(description="Null where it is of no job.")]
     file_name: str | None
     imported_by: str | None

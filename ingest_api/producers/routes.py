@@ -113,6 +113,7 @@ def _refused_retry(error: KeyChangedError, job_log: JobLog) -> RefusedRetry:
     detail = f"It was changed by {changed_text(found)}: say overNewer=true to retry it all the same"
     return RefusedRetry(
         message=KEY_CHANGED,
+        code=KeyChangedError.code,
         details=[RefusalDetail(None, "overNewer", "KEY_CHANGED_LATER", detail)],
         changed_by=found,
         would_set=msgspec.convert(error.changes, dict[str, FieldChange] | None),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
-from ingest_api.openapi.response_types import ContractDate, Count
+from ingest_api.openapi.response_types import Count, Date
 from ingest_api.web.dates import date_text
 from schemas.read_model.tables import OTHER_SOURCES
 
@@ -38,8 +38,8 @@ class SourceShown(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     rejected: Annotated[Count, Meta(description="Writes of this API, which said so at once.")]
     dead: Annotated[Count, Meta(description="Dead letters.")]
     repeats: Annotated[Count, Meta(description="The same event once more: it changed nothing.")]
-    first_event: Annotated[ContractDate, Meta(description="Time of its first record.")]
-    last_event: Annotated[ContractDate, Meta(description="Time of its last record.")]
+    first_event: Annotated[Date, Meta(description="Time of its first record.")]
+    last_event: Annotated[Date, Meta(description="Time of its last record.")]
 
 
 class SourcePage(msgspec.Struct, frozen=True):

@@ -18,7 +18,7 @@ from ingest_api.openapi.operation import (
     path_parameter,
     refused,
 )
-from ingest_api.openapi.response_types import ContractDate, Count
+from ingest_api.openapi.response_types import Count, Date
 from ingest_api.projections.registry import Purpose, State
 from ingest_api.web.dates import date_text, optional_date_text
 from ingest_api.web.json_body import JsonBody
@@ -66,20 +66,20 @@ class Projection(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     records_total: Count
     records_per_second: Annotated[float, Meta(ge=0)] | None
     estimated_finish_date: Annotated[
-        ContractDate | None, Meta(description="Of the replay; the comparison comes after it.")
+        Date | None, Meta(description="Of the replay; the comparison comes after it.")
     ]
     requested_by: str
-    requested_date: ContractDate
-    started_date: ContractDate | None
-    ready_date: ContractDate | None
-    activated_date: ContractDate | None
-    retired_date: ContractDate | None
+    requested_date: Date
+    started_date: Date | None
+    ready_date: Date | None
+    activated_date: Date | None
+    retired_date: Date | None
     failure: str | None
     failed_date: Annotated[
-        ContractDate | None, Meta(description="Where it is tried again by itself: when it failed.")
+        Date | None, Meta(description="Where it is tried again by itself: when it failed.")
     ]
     next_try_date: Annotated[
-        ContractDate | None,
+        Date | None,
         Meta(
             description="Where it is to be tried again by itself, as another projection: from when"
             " on; null once that time has come."

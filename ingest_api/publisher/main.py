@@ -46,6 +46,7 @@ from ingest_api.publisher.metrics import (
     OVERDUE_JOBS,
     PUBLISH_SECONDS,
     PUBLISHED_ROWS,
+    REFUSED_JOBS,
     WAITING_JOBS,
 )
 from ingest_api.publisher.pass_producer import PassProducer
@@ -155,6 +156,7 @@ class Publisher:
             consumer.close()
 
     def _step(self) -> None:
+        self._producer.poll()
         self._read_events(0 if self._is_work_waiting() else _POLL_S)
         has_lease = self._has_lease()
         IS_LEADER.set(has_lease)
@@ -248,6 +250,7 @@ class Publisher:
             raise LeaseLostError("the group has given job-events to another publisher")
 
     def _give_up_for_now(self, job: LedgerJob, error: Exception) -> None:
+        REFUSED_JOBS.inc()
         _log.error("job cannot be published", job_id=str(job.accepted.job_id), error=str(error))
         if self._position < self._frontier:
             # It was published before, so jobs after it need not wait for its file.

@@ -23,6 +23,10 @@ PUBLISH_SECONDS: Final = Histogram(
 HELD_UP: Final = Counter(
     "rollcall_publisher_held_up", "Failures for which publishing paused, to be tried again."
 )
+REFUSED_JOBS: Final = Counter(
+    "rollcall_publisher_refused_jobs",
+    "Tries to publish a job whose file is lost, or whose rules are not known.",
+)
 OVERDUE_JOBS: Final = Counter(
     "rollcall_publisher_overdue_jobs", "Jobs published again because rows of theirs were lost."
 )

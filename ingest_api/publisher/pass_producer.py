@@ -18,6 +18,7 @@ from confluent_kafka import KafkaException
 from ingest_api.errors import PassFailedError
 from ingest_api.publisher.encode_pass import FilePass
 from schemas.clients.kafka import make_producer
+from schemas.clients.kafka_statistics import statistics
 from schemas.codec.codec import encode
 from schemas.events import JobOpened, JobSealed
 
@@ -61,6 +62,11 @@ class PassProducer:
         """Connect before the first job is there, which is then published without delay."""
         if self._delivery is None:
             self._delivery = _Delivery(self._kafka, self._topic.name, self._properties)
+
+    def poll(self) -> None:
+        """Take what the producer has to report; call it also while there is nothing to publish."""
+        if self._delivery is not None:
+            self._delivery.poll()
 
     def discard(self) -> None:
         """Discard the producer, with all that it has not sent."""
@@ -139,7 +145,8 @@ class _Delivery:
         self._failure: KafkaError | None = None
         self._queued = 0
         self._queued_by_block: deque[int] = deque()
-        self._producer = make_producer(kafka, properties | {"on_delivery": self._failed})
+        reports = statistics("publisher") | {"on_delivery": self._failed}
+        self._producer = make_producer(kafka, properties | reports)
 
     def _failed(self, error: KafkaError | None, _message: Message) -> None:
         self._failure = self._failure or error
@@ -209,6 +216,10 @@ class _Delivery:
     def _check(self) -> None:
         if self._failure is not None:
             raise PassFailedError(self._failure.str())
+
+    def poll(self) -> None:
+        """Serve the producer's callbacks."""
+        self._producer.poll(0)
 
     def discard(self) -> None:
         """Forget what has not been sent; what was may still arrive, and is skipped there."""

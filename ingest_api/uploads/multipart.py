@@ -32,8 +32,8 @@ _PLAIN_ENCODINGS: Final = frozenset({"", "7bit", "8bit", "binary", "identity"})
 _PACKED_ENCODINGS: Final = {"base64": Base64, "quoted-printable": QuotedPrintable}
 WORKBOOK: Final = "xlsx"
 """The compression of an Excel workbook, until a sheet of it has been made CSV."""
-_WORKBOOK_TYPE: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-_FILE_CODINGS: Final = frozenset({"", "identity"}).union(
+WORKBOOK_TYPE: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+FILE_CODINGS: Final = frozenset({"", "identity"}).union(
     *(packing.codings for packing in PACKINGS.values())
 )
 
@@ -53,6 +53,18 @@ class FilePart:
     file_name: str
     charset: str | None
     compression: str
+
+
+def file_part(file_name: str, content_type: str, coding: str) -> FilePart:
+    """Return the file as its sender describes it."""
+    media_type, options = _with_options(content_type)
+    charset = options.get(b"charset")
+    is_workbook = media_type == WORKBOOK_TYPE or file_name.lower().endswith(".xlsx")
+    return FilePart(
+        file_name=_without_nul(file_name),
+        charset=charset.decode("latin-1").strip().lower() if charset else None,
+        compression=WORKBOOK if is_workbook else packing_of(file_name, media_type, coding),
+    )
 
 
 def boundary_of(content_type: str | None) -> bytes | None:
@@ -266,7 +278,7 @@ class _Part:
     def _check_encodings(self) -> None:
         transfer = self._header_with_options(b"content-transfer-encoding")[0]
         coding = self._header_with_options(b"content-encoding")[0]
-        allowed = _FILE_CODINGS if self.is_file else _PLAIN_ENCODINGS
+        allowed = FILE_CODINGS if self.is_file else _PLAIN_ENCODINGS
         if packed := _PACKED_ENCODINGS.get(transfer):
             self._decoder = packed()
         elif transfer not in _PLAIN_ENCODINGS:
@@ -300,16 +312,9 @@ class _Part:
 
     def as_file(self) -> FilePart:
         """Return the file as its headers describe it."""
-        media_type, options = self._header_with_options(b"content-type")
-        charset = options.get(b"charset")
+        media_type = self._headers.get(b"content-type", b"").decode("latin-1")
         coding = self._header_with_options(b"content-encoding")[0]
-        file_name = self._file_name or ""
-        is_workbook = media_type == _WORKBOOK_TYPE or file_name.lower().endswith(".xlsx")
-        return FilePart(
-            file_name=_without_nul(file_name),
-            charset=charset.decode("latin-1").strip().lower() if charset else None,
-            compression=WORKBOOK if is_workbook else packing_of(file_name, media_type, coding),
-        )
+        return file_part(self._file_name or "", media_type, coding)
 
     def add_text(self, data: bytes) -> None:
         """Append to the value of a text field.
@@ -330,8 +335,12 @@ class _Part:
         return _decoded(b"".join([self._text, *self.last_decoded()]))
 
     def _header_with_options(self, name: bytes) -> tuple[str, dict[bytes, bytes]]:
-        value, options = parse_options_header(self._headers.get(name, b"").decode("latin-1"))
-        return value.decode("latin-1").strip().lower(), options
+        return _with_options(self._headers.get(name, b"").decode("latin-1"))
+
+
+def _with_options(header: str) -> tuple[str, dict[bytes, bytes]]:
+    value, options = parse_options_header(header)
+    return value.decode("latin-1").strip().lower(), options
 
 
 def _decoded(data: bytes) -> str:

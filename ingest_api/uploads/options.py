@@ -33,6 +33,7 @@ _DEFAULTS: Final = {
     "dateOrder": "MDY",
     "unknownColumns": "refuse",
     "optIns": "keep",
+    "onInvalidOptional": "reject",
 }
 _ALLOWED: Final[dict[str, Sequence[str]]] = {
     "DELIMITER": (*DELIMITERS, AUTO),
@@ -42,6 +43,7 @@ _ALLOWED: Final[dict[str, Sequence[str]]] = {
     "dateOrder": DATE_ORDERS,
     "unknownColumns": ("refuse", "ignore", "attribute"),
     "optIns": ("keep", "apply"),
+    "onInvalidOptional": ("reject", "drop"),
 }
 _COUNT: Final = re.compile(r"[0-9]{1,12}")
 _PERCENT: Final = re.compile(r"[0-9]{1,3}(\.[0-9]{1,6})?")
@@ -82,6 +84,7 @@ class ImportOptions:
     sheet: str | None = None
     """Of an Excel workbook: the name or number of the sheet."""
     opt_ins_name: str | None = None
+    invalid_optional_name: str | None = None
     preset_name: str | None = None
     """Of the options that count where neither head nor form has one."""
 
@@ -107,6 +110,11 @@ class ImportOptions:
     def opt_ins(self) -> str:
         """Return ``keep`` or ``apply``: whether the file may opt in who has opted out."""
         return self.opt_ins_name or _DEFAULTS["optIns"]
+
+    @property
+    def invalid_optional(self) -> str:
+        """Return ``reject`` or ``drop``: what an invalid value of an optional column does."""
+        return self.invalid_optional_name or _DEFAULTS["onInvalidOptional"]
 
     @property
     def mode(self) -> JobMode:
@@ -176,6 +184,7 @@ def with_fields(options: ImportOptions, fields: Mapping[str, Sequence[str]]) -> 
         sheet=options.sheet or in_form.sheet,
         preset_name=options.preset_name or in_form.preset_name,
         opt_ins_name=options.opt_ins_name or in_form.opt_ins_name,
+        invalid_optional_name=options.invalid_optional_name or in_form.invalid_optional_name,
     )
 
 
@@ -197,6 +206,7 @@ def _options(values: Mapping[str, Sequence[str]]) -> ImportOptions:
         sheet=_name("sheet", values.get("sheet", ())),
         preset_name=_name("preset", values.get("preset", ())),
         opt_ins_name=_value("optIns", values.get("optIns", ())),
+        invalid_optional_name=_value("onInvalidOptional", values.get("onInvalidOptional", ())),
     )
 
 

@@ -67,7 +67,7 @@ def make_upload_resources(settings: Settings, *, threads: int, limits: Limits) -
     """Make the resources for so many uploads at once."""
     return UploadResources(
         settings=settings,
-        appender=Appender(settings.kafka, timeout_s=_CHUNK_TIMEOUT_S),
+        appender=Appender(settings.kafka, "uploads", timeout_s=_CHUNK_TIMEOUT_S),
         # A slow client's thread mostly waits, so each upload has one of its own.
         threads=ThreadPoolExecutor(threads, thread_name_prefix="survey"),
         permits=threading.Semaphore(os.cpu_count() or 1),
@@ -233,6 +233,7 @@ def upload_format(
         date_order=options.date_order,
         columns=options.columns or (),
         unknown_columns=options.unknown_columns,
+        invalid_optional=options.invalid_optional,
         maps_usual_names=options.maps_usual_names,
         labels=tuple(ColumnMapping(each.label, each.name) for each in attributes if each.label),
     )

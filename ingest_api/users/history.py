@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from ingest_api.errors import ReadTimeoutError, UnavailableError, UnknownUserError
 from ingest_api.event_log.user_fold import Entry, Rules, UserFold
+from ingest_api.jobs.faults import shown_faults
 from ingest_api.kafka.log_reader import LogRange
 from ingest_api.kafka.reading_threads import ReadingThreads
 from ingest_api.openapi.response_types import ChangeShown, EntryShown, HistoryShown
@@ -208,6 +209,7 @@ def _entry_view(
         offset=entry.offset,
         source=row.source,
         opt_outs_kept=[FIELD_NAMES[name] for name in entry.kept],
+        dropped=shown_faults(row.dropped_cells),
         changes={
             FIELD_NAMES.get(name, name): ChangeShown(
                 before=shown_value(before, types.get(name)),

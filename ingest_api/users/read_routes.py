@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from ingest_api.auth.middleware import account_of
 from ingest_api.errors import UnknownUserError, invalid_parameter
 from ingest_api.jobs.job_parameter import job_named
-from ingest_api.openapi.described import described
+from ingest_api.openapi.described import Answered, described
 from ingest_api.users.filters import read_filter
 from ingest_api.users.read_operations import ONE_USER, USERS
-from ingest_api.web.paging import keyed_page_of
+from ingest_api.web.paging import keyed_page_of, next_link
 from ingest_api.web.parameters import query_values, whole_number
 
 if TYPE_CHECKING:
@@ -30,13 +30,17 @@ def add_user_routes(
 
     @api.get("/audience")
     @described(USERS)
-    async def list_users(request: Request[Any, Any]) -> Users:
+    async def list_users(request: Request[Any, Any]) -> Users | Answered:
         account = account_of(request).name
         page = keyed_page_of(request)
         user_filter = await filter_of(request, job_log)
-        return await points.read(
+        found = await points.read(
             request, account, lambda schema: users.select_page(user_filter, page, schema)
         )
+        # From user to user a page costs the same at any depth.
+        if page.start or len(found.audience) < page.size:
+            return found
+        return Answered(found, {"Link": next_link(request, after=found.audience[-1].id)})
 
     @api.get("/audience/<user_id:str>")
     @described(ONE_USER)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ingest_api.auth.middleware import account_of
 from ingest_api.errors import UnknownUserError
-from ingest_api.openapi.described import described
+from ingest_api.openapi.described import Answered, described
 from ingest_api.users.body import UserBody
 from ingest_api.users.write_operations import (
     CREATE_USER,
@@ -38,10 +38,11 @@ def add_user_write_routes(api: Blueprint, writes: UserWrites) -> None:
 
     @api.post("/audience", stream=True)
     @described(CREATE_USER)
-    async def create_user(request: Request[Any, Any]) -> UserWritten:
+    async def create_user(request: Request[Any, Any]) -> Answered:
         sender = _sender(request, account_of(request))
         user_id = await writes.create(await json_body(request, UserBody), sender)
-        return _written(user_id, "Details added successfully")
+        added = _written(user_id, "Details added successfully")
+        return Answered(added, {"Location": f"{request.path.rstrip('/')}/{user_id}"})
 
     @api.put("/audience/<user_id:str>", stream=True)
     @described(MODIFY_USER)

@@ -5,6 +5,8 @@ A line is refused for the first of these: its number of fields; a value that
 breaks its rule, in the order of the file's columns; no key; then, unless the mode may
 find the rest in the user that it changes, a required field that is
 missing, and a state that is missing with the USA.
+Where the rules drop invalid values, one of an optional field is no fault of its line: it is as if
+the file did not say it.
 """
 
 from __future__ import annotations
@@ -16,10 +18,12 @@ import numpy as np
 import pyarrow as pa
 
 from ingest_api.parsing.columns import (
+    TextColumn,
     read_cells,
     repeated,
     text_column,
     trimmed,
+    with_replaced,
     without_apostrophes,
 )
 from ingest_api.parsing.records import FileRecords
@@ -40,7 +44,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from ingest_api.parsing.block import Block
-    from ingest_api.parsing.columns import Mask, Positions, TextColumn
+    from ingest_api.parsing.columns import Mask, Positions
     from ingest_api.parsing.decode import Readable
     from ingest_api.parsing.file_format import FileFormat, Limits
     from ingest_api.parsing.header import Header
@@ -67,6 +71,8 @@ class ValidatedBlock:
     A verdict is the index in ``faults`` of the first of a line, or :data:`NO_FAULT`:
     ``key_verdicts`` by the rules of the key alone, ``value_verdicts`` by those of all values,
     ``line_verdicts`` also by what a new user needs.
+    ``dropped`` are the faults of cells that were left out, by the field's name; their ``cells`` and
+    ``values`` are blank.
     """
 
     rows: Positions
@@ -79,6 +85,14 @@ class ValidatedBlock:
     key_verdicts: Verdicts
     value_verdicts: Verdicts
     line_verdicts: Verdicts
+    dropped: dict[str, list[LineFault]]
+
+    def is_dropped(self, name: str) -> Mask:
+        """Return the rows whose cell of this field was left out."""
+        is_dropped = np.zeros(len(self.rows), np.bool_)
+        for fault in self.dropped.get(name, ()):
+            is_dropped[fault.rows] = True
+        return is_dropped
 
     def verdicts(self, mode: JobMode) -> Verdicts:
         """Return the verdicts that count in this mode."""
@@ -199,6 +213,7 @@ def validate_columns(
         key_verdicts=validation.key_verdicts,
         value_verdicts=value_verdicts,
         line_verdicts=validation.verdicts,
+        dropped=validation.dropped,
     )
 
 
@@ -212,9 +227,11 @@ class _Validation:
         self.values: dict[str, Any] = {}
         self.faults: list[LineFault] = []
         self.key_faults: list[LineFault] = []
+        self.dropped: dict[str, list[LineFault]] = {}
         self.verdicts = np.full(rows, NO_FAULT, np.int32)
         self.key_verdicts = self.verdicts.copy()
         self._is_faulty: dict[Field, Mask] = {}
+        self._is_dropping = False
         self._names = names
         self._key_field = key_field
         self._rules = rules
@@ -229,6 +246,8 @@ class _Validation:
 
     def validate_values(self, a_field: Field, array: pa.StringArray) -> None:
         """Validate the values of a column by the rule of its kind."""
+        is_optional = not a_field.is_required and a_field != self._key_field
+        self._is_dropping = self._rules.drops_invalid and is_optional
         cells = trimmed(array, self._strip(a_field))
         self.cells[a_field.name] = cells
         if a_field == self._key_field:
@@ -244,6 +263,16 @@ class _Validation:
             "text": self._validate_texts,
         }
         rules_of_kinds[a_field.kind](a_field, cells)
+        if self._is_dropping and a_field in self._is_faulty:
+            self._drop(a_field, self._is_faulty.pop(a_field))
+        self._is_dropping = False
+
+    def _drop(self, a_field: Field, is_faulty: Mask) -> None:
+        """Blank these rows of a column, so that it is as if they did not have it."""
+        blanks = [""] * int(np.count_nonzero(is_faulty))
+        for columns in (self.cells, self.values):
+            if isinstance(column := columns.get(a_field.name), TextColumn):
+                columns[a_field.name] = with_replaced(column, is_faulty, blanks)
 
     def _strip(self, a_field: Field) -> Callable[[str], str]:
         if self._rules.are_first:
@@ -326,9 +355,12 @@ class _Validation:
         is_faulty = self._is_faulty.setdefault(a_field, no_row)
         rows = rows[~is_faulty[rows]]
         is_faulty[rows] = True
-        self.verdicts[rows[self.verdicts[rows] == NO_FAULT]] = len(self.faults)
         name = self._names.get(a_field, a_field.header)
         fault = LineFault(rule, name, reason, self.cells.get(a_field.name), rows)
+        if self._is_dropping:
+            self.dropped.setdefault(a_field.name, []).append(fault)
+            return
+        self.verdicts[rows[self.verdicts[rows] == NO_FAULT]] = len(self.faults)
         if a_field == self._key_field:
             self.key_verdicts[rows] = len(self.faults)
             self.key_faults.append(fault)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -22,13 +23,14 @@ from schemas.rules.modes import MODES
 from schemas.rules.rejections import Fault, faults_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     import numpy.typing as npt
 
     from ingest_api.parsing.block import Block
     from ingest_api.parsing.columns import TextColumn
     from ingest_api.parsing.header import Header
+    from ingest_api.validation.faults import LineFault
     from ingest_api.validation.validate import ValidatedBlock
     from schemas.events import JobAccepted
     from schemas.rules.fields import Field
@@ -126,6 +128,8 @@ def _values(header: Header, validated: ValidatedBlock, accepted: JobAccepted) ->
         "attributes": _attributes(header, validated, accepted),
         "present": pa.array(_present(validated, accepted)),
     }
+    if validated.dropped:
+        columns["dropped_cells"] = _dropped_cells(validated)
     for name in _TEXT_FIELDS:
         if name in validated.cells:
             columns[name] = nullable(validated.cells[name])
@@ -135,6 +139,14 @@ def _values(header: Header, validated: ValidatedBlock, accepted: JobAccepted) ->
         if name in validated.cells:
             columns[name] = validated.values[name]
     return columns
+
+
+def _dropped_cells(validated: ValidatedBlock) -> pa.StringArray:
+    """Return what was left out of each row, null where nothing was."""
+    texts: list[str | None] = [None] * len(validated.rows)
+    for row, faults in _by_row(chain.from_iterable(validated.dropped.values())).items():
+        texts[row] = _faults_text(faults)
+    return pa.array(texts, pa.string())
 
 
 def _dates(validated: ValidatedBlock, accepted: JobAccepted) -> Any:
@@ -152,7 +164,7 @@ def _present(validated: ValidatedBlock, accepted: JobAccepted) -> Bits:
 
     A new user's line sets all but the subscriptions it leaves open.
     One that may change a user sets what is not blank, and with ``clear`` the blank
-    optional fields too; a subscription has no blank.
+    optional fields too, apart from cells that were left out; a subscription has no blank.
     """
     changes = MODES[accepted.mode].existing == "changed"
     always = 0 if changes else _EVERY_LINE_SETS
@@ -161,8 +173,10 @@ def _present(validated: ValidatedBlock, accepted: JobAccepted) -> Bits:
         field = FIELD_BY_NAME.get(name)
         if field is None:
             continue  # a custom attribute says by its entry in the map that it is set
-        is_cleared = changes and accepted.blank_cells == "clear" and field in _CLEARABLE
-        bits |= field.bit * (is_cleared | (cells.lengths > 0)).astype(np.int32)
+        is_set = cells.lengths > 0
+        if changes and accepted.blank_cells == "clear" and field in _CLEARABLE:
+            is_set = ~validated.is_dropped(name)
+        bits |= field.bit * is_set.astype(np.int32)
     return bits
 
 
@@ -172,10 +186,11 @@ def _attributes(header: Header, validated: ValidatedBlock, accepted: JobAccepted
     fields = [field for field in header.fields if field and is_attribute(field)]
     if not fields:
         return _maps(np.zeros(count + 1, np.int32), _NO_ENTRIES)
-    is_entry = np.ones((count, len(fields)), np.bool_)
-    if MODES[accepted.mode].existing != "changed" or accepted.blank_cells != "clear":
-        for column, field in enumerate(fields):
-            is_entry[:, column] = validated.cells[field.name].lengths > 0
+    is_entry = np.empty((count, len(fields)), np.bool_)
+    clears = MODES[accepted.mode].existing == "changed" and accepted.blank_cells == "clear"
+    for column, field in enumerate(fields):
+        is_blank = validated.cells[field.name].lengths == 0
+        is_entry[:, column] = ~(validated.is_dropped(field.name) if clears else is_blank)
     offsets = np.concatenate(([0], np.cumsum(is_entry.sum(axis=1)))).astype(np.int32)
     rows, columns = np.nonzero(is_entry)
     names = take(pa.array([field.json_name for field in fields]), columns)
@@ -273,13 +288,18 @@ def _as_columns(faults: list[Fault]) -> dict[str, str | None]:
         "code": first.code,
         "reason": first.reason,
         "value": first.value and first.value[:MAX_VALUE_CHARACTERS],
-        "further_faults": faults_text(
-            [
-                msgspec.structs.replace(fault, value=fault.value and fault.value[:_MAX_FURTHER])
-                for fault in further
-            ]
-        ),
+        "further_faults": _faults_text(further),
     }
+
+
+def _faults_text(faults: Sequence[Fault]) -> str | None:
+    """Return the faults as one text, their values shortened so that all fit in a message."""
+    return faults_text(
+        [
+            msgspec.structs.replace(fault, value=fault.value and fault.value[:_MAX_FURTHER])
+            for fault in faults
+        ]
+    )
 
 
 def _refused_counts(block: Block, header: Header) -> Iterator[_Refused]:
@@ -296,11 +316,16 @@ def _refused_counts(block: Block, header: Header) -> Iterator[_Refused]:
 
 def _refused_lines(validated: ValidatedBlock, accepted: JobAccepted) -> Iterator[_Refused]:
     """Yield each refused line with all its faults, the first being its verdict."""
+    for row, faults in _by_row(validated.faults_in(accepted.mode)).items():
+        yield int(validated.rows[row]), faults
+
+
+def _by_row(line_faults: Iterable[LineFault]) -> dict[int, list[Fault]]:
+    """Return the faults of each row that has any, in their order."""
     by_row: dict[int, list[Fault]] = {}
-    for fault in validated.faults_in(accepted.mode):
+    for fault in line_faults:
         for row, cell in zip(fault.rows.tolist(), fault.values, strict=True):
             by_row.setdefault(row, []).append(
                 Fault(column=fault.column, code=fault.rule.code, reason=fault.reason, value=cell)
             )
-    for row, faults in by_row.items():
-        yield int(validated.rows[row]), faults
+    return by_row

@@ -18,7 +18,7 @@ from sanic.exceptions import SanicException
 
 from ingest_api.web.encoding import encoded
 from ingest_api.web.metrics import RECEIVED_BYTES, REQUEST_SECONDS, REQUESTS
-from ingest_api.web.refused import SERVER_FAILURE, Refusal
+from ingest_api.web.refused import SERVER_FAILURE, refusal_by_http
 from ingest_api.web.request_context import RequestContext, attach
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class _Channel:
 async def _send_failure(
     channel: _Channel, status: int, message: str, context: RequestContext
 ) -> None:
-    body = encoded(Refusal(message, request_id=context.request_id))
+    body = encoded(refusal_by_http(status, message, request_id=context.request_id))
     headers = [(b"content-type", b"application/json")]
     await channel.send({"type": "http.response.start", "status": status, "headers": headers})
     await channel.send({"type": "http.response.body", "body": body})

@@ -1,10 +1,11 @@
-"""Dates in the contract's form, and what all queries of the read model share."""
+"""Dates in the form that the request asks for, and what all queries of the read model share."""
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from schemas.read_model.tables import ADDED, LACKS_ADDED
 
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from ingest_api.postgres.pool import Database
 
 Row = dict[str, Any]
+DateFormat = Literal["contract", "iso"]
+DATE_FORMATS: Final[tuple[DateFormat, ...]] = ("contract", "iso")
+date_format: Final[ContextVar[DateFormat]] = ContextVar("date_format", default="contract")
+"""How the answer to the request that is being answered writes dates."""
 
 
 async def has_read_model(database: Database) -> bool:
@@ -25,23 +30,30 @@ async def has_read_model(database: Database) -> bool:
     return not await database.select(LACKS_ADDED, ADDED)
 
 
-@lru_cache(4096)  # the users of a page have few times between them, and each takes microseconds
 def date_text(at: datetime) -> str:
-    """Return a time in the contract's form: ``06/28/2016 05:49:23 AM GMT``."""
+    """Return a time, ``06/28/2016 05:49:23 AM GMT`` or by RFC 3339 ``2016-06-28T05:49:23.172Z``."""
+    return _date_text(at, date_format.get())
+
+
+@lru_cache(4096)  # the users of a page have few times between them, and each takes microseconds
+def _date_text(at: datetime, form: DateFormat) -> str:
     utc = at.astimezone(UTC)
+    if form == "iso":
+        return f"{utc.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
     # glibc's %Y doesn't fill up years before 1000.
     return f"{utc:%m/%d}/{utc.year:04} {utc:%I:%M:%S %p} GMT"
 
 
 def optional_date_text(at: datetime | None) -> str | None:
-    """Return a time in the contract's form, None where there is none."""
+    """Return a time as text, None where there is none."""
     return None if at is None else date_text(at)
 
 
-@lru_cache(4096)
 def day_text(day: date | None) -> str | None:
-    """Return the first second of a day in the contract's form, None where there is no day."""
-    return None if day is None else date_text(datetime(day.year, day.month, day.day, tzinfo=UTC))
+    """Return the first second of a day, or as RFC 3339 ``2016-06-28``; None where there is none."""
+    if day is None or date_format.get() == "iso":
+        return day and day.isoformat()
+    return date_text(datetime(day.year, day.month, day.day, tzinfo=UTC))
 
 
 def nearer_end(index: int, count: int) -> tuple[int, bool]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote, urlencode
 
-from ingest_api.web.parameters import MOST_INT64, query_number
+from ingest_api.web.parameters import MOST_INT64, query_number, query_values
 
 if TYPE_CHECKING:
     from sanic import Request
@@ -45,3 +46,9 @@ def keyed_page_of(request: Request[Any, Any]) -> Page:
     """
     after = query_number(request, "after", 0, least=0, most=MOST_INT64)
     return replace(page_of(request), after=after)
+
+
+def next_link(request: Request[Any, Any], **changed: int | str) -> str:
+    """Return the ``Link`` to the next page (RFC 8288): this request with these parameters."""
+    query = {**query_values(request), **{name: [str(value)] for name, value in changed.items()}}
+    return f'<{quote(request.path)}?{urlencode(query, doseq=True)}>; rel="next"'

@@ -1,24 +1,21 @@
-"""Encodes HTTP answers; maps the errors of the domain to statuses in one table."""
+"""Encodes HTTP answers; makes answers of the errors of the domain."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 from sanic.response import HTTPResponse
 
-from ingest_api.errors import (
-    RETRY_AFTER_S,
-    ConflictError,
-    InvalidRequestError,
-    LimitReachedError,
-    NotFoundError,
-    RoleTooLowError,
-    TooSlowError,
-    UnavailableError,
-)
+from ingest_api.errors import RETRY_AFTER_S, LimitReachedError, UnavailableError
 from ingest_api.web.encoding import encoded
-from ingest_api.web.refused import Refusal, RefusalDetail, Refused
+from ingest_api.web.refused import (
+    Refusal,
+    RefusalDetail,
+    Refused,
+    refusal_by_http,
+    status_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,16 +25,6 @@ if TYPE_CHECKING:
     from ingest_api.errors import (
         IngestError,
     )
-
-_STATUS: Final[Mapping[type[IngestError], int]] = {
-    InvalidRequestError: 400,
-    RoleTooLowError: 403,
-    NotFoundError: 404,
-    TooSlowError: 408,
-    ConflictError: 409,
-    LimitReachedError: 429,
-    UnavailableError: 503,
-}
 
 
 def json_answer(
@@ -57,24 +44,22 @@ def json_answer(
 def refusal(error: IngestError | Refused) -> HTTPResponse:
     """Return the answer of a request that ended with this error."""
     if isinstance(error, Refused):
-        return json_answer(error.status, Refusal(error.message), error.headers)
+        return json_answer(
+            error.status, refusal_by_http(error.status, error.message), error.headers
+        )
     headers: dict[str, str] = {}
-    body = Refusal(error.message, details=_details(error))
+    body = Refusal(error.message, error.code, details=_details(error))
     if isinstance(error, LimitReachedError):
         headers["Retry-After"] = str(error.retry_after_s)
     if isinstance(error, UnavailableError):
         headers["Retry-After"] = str(RETRY_AFTER_S)
         body = Refusal(
             error.message,
+            error.code,
             id=UNSET if error.job_id is None else str(error.job_id),
             event_id=UNSET if error.event_id is None else error.event_id,
         )
     return json_answer(status_of(type(error)), body, headers)
-
-
-def status_of(kind: type[IngestError]) -> int:
-    """Return the status that an error of this type is answered with."""
-    return next(_STATUS[each] for each in kind.__mro__ if each in _STATUS)
 
 
 def _details(error: IngestError) -> list[RefusalDetail] | msgspec.UnsetType:

@@ -38,6 +38,7 @@ from processor.tables import instance_registry
 from processor.tables.retry_backoff import RETRIED
 from schemas.clients.errors import ClientError
 from schemas.clients.job_events import at_current_version
+from schemas.clients.metrics import POSTGRES_FAILURES
 from schemas.codec.registry_protocol import RegistryUnreachableError
 from schemas.config.environment import SettingsError, read
 from schemas.config.logs import configure_logging
@@ -101,6 +102,7 @@ class Builder:
             except psycopg.Error as error:
                 if not is_transient(error):
                     raise
+                POSTGRES_FAILURES.labels(type(error).__name__).inc()
                 _log.warning("building waits", reason=str(error).strip())
             self._stopping.wait(_RETRY_S)
 

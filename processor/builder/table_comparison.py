@@ -104,7 +104,7 @@ _ROWS: Final[Mapping[str, tuple[tuple[str, ...], LiteralString]]] = {
     "note": (
         ("job_id", "record_number", "column", "code"),
         """
-        SELECT job_id, record_number, line, "column", code, reason FROM {schema}.note
+        SELECT job_id, record_number, line, "column", code, reason, value FROM {schema}.note
         """,
     ),
     "opt_out": (

@@ -24,6 +24,7 @@ from processor.decoding.producer_rules import Refusal
 from processor.errors import RecordRefusedError
 from processor.pipeline.prepare_batch import prepare_batch
 from processor.projection.session import is_of_data
+from processor.runtime.metrics import TABLES_REFUSED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -81,6 +82,7 @@ class Narrowing:
         if at:
             state = self._apply(state, records[:at])
         offset = records[at].offset() or 0
+        TABLES_REFUSED.inc()
         _log.error(
             "the tables refused a record",
             partition=state.partition,

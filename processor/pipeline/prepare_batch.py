@@ -11,6 +11,7 @@ from processor.decoding.decode_records import decode_records
 from processor.decoding.producer_rules import MISATTRIBUTED, LogPartition
 from processor.projection.projection import PreparedBatch
 from processor.projection.staging import prepare_rows
+from processor.runtime.metrics import DIGEST_MISMATCH, MISATTRIBUTED_ROWS, UNFIT_RECORDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -63,14 +64,16 @@ def prepare_batch(
 def _alarm(batch: Batch, corrupt: Sequence[int]) -> None:
     """Log what says that somebody imitates the publisher, or that a record was damaged."""
     for job_id in corrupt:
+        DIGEST_MISMATCH.inc()
         _log.error("digest mismatch", job_id=job_id, partition=batch.partition)
     of_jobs = [letter for letter in batch.dead_letters if letter.job_id is not None]
-    for is_misattributed, alarm in (
-        (True, "rows name a job that is not theirs"),
-        (False, "records of jobs are unfit"),
+    for is_misattributed, alarm, counter in (
+        (True, "rows name a job that is not theirs", MISATTRIBUTED_ROWS),
+        (False, "records of jobs are unfit", UNFIT_RECORDS),
     ):
         found = [each for each in of_jobs if (each.code == MISATTRIBUTED) is is_misattributed]
         if found:
+            counter.inc(len(found))
             _log.error(
                 alarm,
                 partition=batch.partition,

@@ -20,6 +20,7 @@ from processor.errors import NarrowedError, RecordRefusedError, SupersededError
 from processor.pipeline.narrowing import Narrowing
 from processor.projection.session import is_of_data, is_transient
 from processor.runtime.metrics import BATCH_SECONDS, RECORDS
+from schemas.clients.metrics import POSTGRES_FAILURES
 from schemas.runtime.essential import EssentialThread
 
 if TYPE_CHECKING:
@@ -160,6 +161,7 @@ class Projector(EssentialThread):
         if not _is_healed_by_claim(error):
             return Broken(error)
         if not isinstance(error, SupersededError):
+            POSTGRES_FAILURES.labels(type(error).__name__).inc()
             self._session.close()
         return Lost(task.partitions, error) if isinstance(task, Claim) else _lost(task, error)
 

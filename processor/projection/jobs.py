@@ -21,7 +21,7 @@ from psycopg.rows import class_row, dict_row
 
 from processor.decoding.decode_and_accept import repeated_job
 from processor.errors import RecordRefusedError
-from processor.runtime.metrics import JOB_SECONDS, JOBS
+from processor.runtime.metrics import JOB_SECONDS, JOBS, OUTCOMES_LOST
 from schemas.codec.codec import encode
 from schemas.events import JobStatus
 from schemas.log.job_states import COUNTS, line_outcomes
@@ -248,4 +248,5 @@ def log_finished(status: JobStatus) -> None:
     if status.state == "REVERTED" or line_outcomes(status.mode, counts) == status.lines:
         log.info("job finished", **counts, notes=status.notes)
     else:
+        OUTCOMES_LOST.inc()
         log.error("outcomes do not add up to the lines", **counts)

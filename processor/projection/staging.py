@@ -6,6 +6,7 @@ each round has a key once and whole rounds can be applied by set statements.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -20,6 +21,7 @@ from schemas.read_model.copy_binary import copy_input, is_complete, jsonb
 from schemas.read_model.tables import API_SOURCE
 from schemas.rules.fields import FIELDS, SUBSCRIPTIONS
 from schemas.rules.modes import MODES
+from schemas.rules.notes import dropped_cells
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from processor.decoding.batch import Batch
     from schemas.events import JobMode
     from schemas.rules.attributes import Attribute
+    from schemas.rules.notes import Note
 
 pc: Any = pyarrow.compute
 
@@ -61,6 +64,7 @@ class PreparedRows:
     job's rows only fill; ``keeps_opt_outs``: they never opt in who has opted out.
     ``counts`` is the number of rows by (round, is another producer's) and mode.
     ``reported``: event ids of the API's writes among the rows, by the ids of the rows.
+    ``dropped``: the notes of a job's rows of which cells were left out, by the ids of the rows.
     """
 
     step: int
@@ -77,8 +81,10 @@ class PreparedRows:
     is_complete: pa.BooleanArray
     counts: dict[tuple[int, bool], dict[JobMode, int]]
     reported: dict[int, str]
+    dropped: dict[int, list[Note]]
     leaf_input: memoryview | None
     rejected: int
+    rejected_by: Counter[str]
     rejections_input: memoryview
 
     @property
@@ -150,14 +156,21 @@ def prepare_rows(batch: Batch, step: Rows, number: int, *, expect_new: bool) -> 
         is_complete=complete,
         counts=counts,
         reported=_reported(rows, ids),
+        dropped=_dropped(rows, ids),
         leaf_input=(
             leaf_input(rows, ids, step.attributes)
             if step.is_filling or (expect_new and adds and are_fit)
             else None
         ),
         rejected=len(rejections),
+        rejected_by=_by_code(rejections),
         rejections_input=copy_input({name: rejections.column(name) for name in REJECTION_COLUMNS}),
     )
+
+
+def _by_code(rejections: pa.RecordBatch) -> Counter[str]:
+    counted = pc.value_counts(rejections.column("code")).to_pylist()
+    return Counter({each["values"]: each["counts"] for each in counted})
 
 
 def rounds(keys: pa.StringArray) -> npt.NDArray[np.int32]:
@@ -185,6 +198,19 @@ def _reported(rows: pa.RecordBatch, ids: npt.NDArray[np.int64]) -> dict[int, str
     )
     event_ids: list[str] = pc.filter(rows.column("event_id"), is_reported).to_pylist()
     return dict(zip(ids[np.asarray(is_reported)].tolist(), event_ids, strict=True))
+
+
+def _dropped(rows: pa.RecordBatch, ids: npt.NDArray[np.int64]) -> dict[int, list[Note]]:
+    texts = cast("Any", rows.column("dropped_cells"))
+    if texts.null_count == len(rows):
+        return {}
+    has_any = pc.and_(pc.is_valid(texts), pc.is_valid(rows.column("job_id")))
+    columns = ["job_id", "record_number", "line", "dropped_cells"]
+    found: list[dict[str, Any]] = rows.select(columns).filter(has_any).to_pylist()
+    return {
+        row_id: list(dropped_cells(row))
+        for row_id, row in zip(ids[np.asarray(has_any)].tolist(), found, strict=True)
+    }
 
 
 def _modes(rows: pa.RecordBatch, job_mode: JobMode | None) -> pa.StringArray:

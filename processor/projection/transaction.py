@@ -12,7 +12,7 @@ The order matters.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final, LiteralString
 
@@ -24,6 +24,7 @@ from processor.decoding.batch import DeadLetter
 from processor.errors import SupersededError
 from processor.projection.job_rows import Round
 from processor.projection.jobs import JobChanges, log_finished
+from processor.projection.line_notes import LineNotes
 from processor.projection.line_outcomes import LETTERS, LineOutcomes, round_letters
 from processor.projection.opt_outs import OptOuts
 from processor.projection.outbox_writer import OutboxWriter
@@ -38,9 +39,8 @@ from processor.projection.staging import (
 from processor.projection.staging_table import copy_found, copy_into
 from processor.projection.write_outcomes import WriteOutcome
 from processor.projection.write_refusals import refused_row, write_refusal
-from processor.runtime.metrics import DEAD_LETTERS, ROWS
+from processor.runtime.metrics import DEAD_LETTERS, REJECTIONS, ROWS
 from schemas.log.positions import place_of, position_of
-from schemas.rules.notes import NOTE_COLUMNS
 from schemas.rules.rejections import erased_line, incomplete_user, key_conflict, unknown_key
 
 if TYPE_CHECKING:
@@ -52,7 +52,6 @@ if TYPE_CHECKING:
     from processor.projection.projection import PreparedBatch, Projection
     from processor.projection.write_outcomes import WriteOutcomes
     from schemas.events import RowErased
-    from schemas.rules.notes import Note
     from schemas.rules.rejections import FoundRejection
 
 _FENCE: LiteralString = """
@@ -110,7 +109,8 @@ class Transaction:
         )
         self.has_switched = False
         self._found: list[FoundRejection] = []
-        self._notes: list[Note] = []
+        self._rejected_by = Counter[str]()
+        self._notes = LineNotes(projection.schema, self._jobs)
         self._opt_outs = OptOuts(projection.schema, cursor)
 
     def fence(self, batches: list[PreparedBatch]) -> None:
@@ -181,17 +181,14 @@ class Transaction:
     def write_rejections(self, batches: list[PreparedBatch]) -> None:
         """Write the rejected lines, of the file and found on the way, and the notes of others."""
         table = sql.Identifier(self._projection.schema, "rejection")
-        inputs = [
-            step.rejections_input
-            for prepared in batches
-            for step in prepared.row_steps()
-            if step.rejected
-        ]
-        if inputs:
+        steps = [step for prepared in batches for step in prepared.row_steps() if step.rejected]
+        self._rejected_by = Counter(each.code for each in self._found)
+        for step in steps:
+            self._rejected_by += step.rejected_by
+        if inputs := [step.rejections_input for step in steps]:
             copy_into(self._cursor, table, REJECTION_COLUMNS, inputs)
         copy_found(self._cursor, table, REJECTION_COLUMNS, self._found)
-        notes = sql.Identifier(self._projection.schema, "note")
-        copy_found(self._cursor, notes, NOTE_COLUMNS, self._notes)
+        self._notes.write(self._cursor)
 
     def write_counts(self) -> None:
         """Write by how much leaves have grown, what sources have sent, and outcomes by line."""
@@ -205,6 +202,8 @@ class Transaction:
         """Count what has been committed."""
         for outcome, rows in self._jobs.totals().items():
             ROWS.labels(outcome).inc(rows)
+        for code, lines in self._rejected_by.items():
+            REJECTIONS.labels(code).inc(lines)
         for code, records in self._outbox.dead_letters.items():
             DEAD_LETTERS.labels(code).inc(records)
 
@@ -265,6 +264,7 @@ class Transaction:
             counts.rejected += 1
             holder = (row.job_id, kept[offset])
             self._found.append(key_conflict(asdict(row), self._key_setting, holder))
+            self._notes.take_back(partition, asdict(row))
 
     def _count_erased(self, row: RowErased, partition: int) -> None:
         self._opt_outs.set_erased(partition, row)
@@ -282,6 +282,7 @@ class Transaction:
         writer, _ = self._projection.writers(self.generation_of[partition], partition)
         leaf = self._leaf(partition)
         letters = np.full(len(step.ids), LETTERS["inserted"])
+        refused: list[int] = []
         for number, is_producer_row in sorted(step.counts):
             a_round = Round.of(step, number, is_producer_row=is_producer_row)
             if is_producer_row:
@@ -294,13 +295,10 @@ class Transaction:
             letters[step.rounds == number] = round_letters(
                 self._cursor, leaf, step, number, outcomes
             )
-            self._note(partition, self._opt_outs.keep(leaf, partition, step, a_round))
+            self._notes.add(partition, self._opt_outs.keep(leaf, partition, step, a_round))
+            refused += outcomes.refused
+        self._notes.add_dropped(partition, step, refused)
         self._line_outcomes.note(partition, step, letters)
-
-    def _note(self, partition: int, notes: list[Note]) -> None:
-        for note in notes:
-            self._jobs.counts(note.job_id, partition).notes += 1
-        self._notes += notes
 
     def _write_producer_round(
         self, prepared: PreparedBatch, step: PreparedRows, number: int
@@ -359,7 +357,8 @@ class Transaction:
         self._jobs.counts(step.job_id, partition).inserted += len(step.ids)
         self._line_outcomes.note_inserted(partition, step)
         self._grow(partition, len(step.ids))
-        self._note(partition, notes)
+        self._notes.add(partition, notes)
+        self._notes.add_dropped(partition, step)
         return True
 
     def _count(self, partition: int, step: PreparedRows, outcomes: Outcomes) -> None:

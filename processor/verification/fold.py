@@ -85,7 +85,7 @@ class PartitionFold:
         self._place = place
         self._kept = kept_generations
         self._reverted = reverted
-        self._repeated: list[tuple[Numbers, Numbers, Numbers]] = []
+        self._repeated: list[tuple[Numbers, Numbers, Numbers, tuple[int, int]]] = []
         self._writes: dict[tuple[str, int], int] = {}
         self._repeats: set[int] = set()
         self._keys_before = _NO_KEYS
@@ -166,8 +166,7 @@ class PartitionFold:
 
     def _apply_round(self, staged: Staged, at: Numbers, step: Rows) -> npt.NDArray[np.uint8]:
         """Apply rows whose keys differ, each decided by the user that is there; their outcomes."""
-        users = self.users
-        slots, is_there = users.find(staged.key[at])
+        slots, is_there = self.users.find(staged.key[at])
         mode, is_own = staged.modes[at], ~staged.is_producer_row[at]
         may_count = self._may_count(staged, at, slots, is_there)
         may_add = staged.is_complete[at]
@@ -187,7 +186,8 @@ class PartitionFold:
             self._refuse(job, staged, at[is_conflict], slots[is_conflict])
             _reject(job, staged, at[is_incomplete], UNKNOWN_USER_INCOMPLETE.code)
             _reject(job, staged, at[is_unknown], UNKNOWN_KEY.code)
-        self.opt_outs.remember(users, slots[is_gone])
+            job.note_dropped(staged.rows, at[is_own & (is_new | is_update | is_kept)])
+        self.opt_outs.remember(self.users, slots[is_gone])
         self._remove(slots[is_gone])
         self._insert(staged, at[is_new], slots[is_new], step)
         return _letters(found)
@@ -309,7 +309,7 @@ class PartitionFold:
 
     def _fill(self, staged: Staged, step: Rows) -> None:
         """Add rows of a leaf without an index: all are there until it gets one, repeats too."""
-        users = self.users
+        users, job = self.users, self.jobs[self.generation]
         slots, is_there = users.find(staged.key)
         is_repeat = is_there | (staged.rounds > 0)
         first, repeated = np.flatnonzero(~is_repeat), np.flatnonzero(is_repeat)
@@ -317,18 +317,19 @@ class PartitionFold:
         if len(repeated):
             own_slots = users.make_slots(len(repeated))
             self._write_new(staged, repeated, own_slots, step)
-            self._repeated.append(
-                (own_slots, staged.record_number[repeated], _lines(staged, repeated))
-            )
-        job = self.jobs[self.generation]
+            noted = job.note_dropped(staged.rows, repeated)
+            lines = _lines(staged, repeated)
+            self._repeated.append((own_slots, staged.record_number[repeated], lines, noted))
+        job.note_dropped(staged.rows, first)
         job.inserted += len(staged.id)
         job.note_outcomes(np.full(len(staged.id), LETTERS["inserted"]))
 
     def _take_out_repeats(self) -> None:
         """Index the leaf: of rows with one key the later ones become rejections."""
-        for slots, record_numbers, lines in self._repeated:
+        for slots, record_numbers, lines, noted in self._repeated:
             job = self.jobs[self.generation]
             job.inserted -= len(slots)
+            job.take_back(*noted)
             job.reject(record_numbers, lines, _codes(DUPLICATE_IN_FILE.code, len(slots)))
             self._remove(slots)
         self._repeated.clear()

@@ -10,9 +10,11 @@ import numpy as np
 
 from schemas.read_model.column_hashes import mixed, text_hash
 from schemas.rules.fields import ERASED, OPT_OUT_KEPT, SUBSCRIPTIONS
+from schemas.rules.notes import dropped_cells
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+    import pyarrow as pa
 
     from processor.decoding.accept_rule import Opened, Sealed
     from schemas.events import RowErased
@@ -53,9 +55,35 @@ class JobInPartition:
             some = (held & field.bit) > 0
             code = text_hash(OPT_OUT_KEPT.code + field.header)
             codes = np.full(int(np.count_nonzero(some)), code, np.uint64)
-            self.notes += len(codes)
             total = rejection_hashes(record_numbers[some], lines[some], codes).sum()
-            self.notes_hash = (self.notes_hash + int(total)) & _WRAP
+            self._note(len(codes), int(total))
+
+    def note_dropped(self, rows: pa.RecordBatch, at: Numbers) -> tuple[int, int]:
+        """Count the notes of cells that were left out of these rows; return their number and hash.
+
+        They may be taken back, by :meth:`take_back`.
+        """
+        if rows.column("dropped_cells").null_count == len(rows):
+            return 0, 0
+        columns = ["job_id", "record_number", "line", "dropped_cells"]
+        found = rows.select(columns).take(at).to_pylist()
+        notes = [note for row in found for note in dropped_cells(row)]
+        texts = [f"{note.code}{note.column}{note.value or ''}" for note in notes]
+        total = rejection_hashes(
+            np.array([note.record_number for note in notes], np.int64),
+            np.array([note.line for note in notes], np.int64),
+            np.array([text_hash(text) for text in texts], np.uint64),
+        ).sum()
+        self._note(len(notes), int(total))
+        return len(notes), int(total)
+
+    def take_back(self, notes: int, notes_hash: int) -> None:
+        """Count these notes no more, because their rows are refused."""
+        self._note(-notes, -notes_hash)
+
+    def _note(self, notes: int, notes_hash: int) -> None:
+        self.notes += notes
+        self.notes_hash = (self.notes_hash + notes_hash) & _WRAP
 
     def note_outcomes(self, letters: npt.NDArray[np.uint8]) -> None:
         """Note what became of the rows that come next."""

@@ -16,7 +16,7 @@ from processor.projection.session import connect
 from processor.tables.generations import Generations
 from processor.verification.folded_job import rejection_hashes
 from processor.verification.leaf_fingerprint import COLUMNS, LeafFingerprint
-from schemas.clients.copy_out import copied_lines
+from schemas.clients.copy_out import copied_rows
 from schemas.read_model.column_hashes import hashes
 from schemas.read_model.copy_csv import FIELD_TYPES, TIME, copied_columns
 
@@ -71,7 +71,8 @@ COPY (
 """
 _NOTES: LiteralString = """
 COPY (
-    SELECT job_id, record_number, line, code || "column" AS code FROM {schema}.note
+    SELECT job_id, record_number, line, code || "column" || COALESCE(value, '') AS code
+    FROM {schema}.note
 ) TO STDOUT (FORMAT csv)
 """
 _OPT_OUTS: LiteralString = """
@@ -372,4 +373,4 @@ def _line_outcomes(
 def _copied(
     connection: psycopg.Connection, statement: sql.Composed, types: Mapping[str, pa.DataType]
 ) -> Iterator[pa.Table]:
-    return copied_columns(copied_lines(connection.pgconn, statement.as_bytes(connection)), types)
+    return copied_columns(copied_rows(connection.pgconn, statement.as_bytes(connection)), types)

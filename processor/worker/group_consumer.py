@@ -32,6 +32,7 @@ from processor.pipeline.projector_thread import Broken, Claim, Claimed, Lost, Pr
 from processor.runtime.metrics import LAG_RECORDS, LAG_SECONDS, LOST_PARTITIONS
 from schemas.clients.errors import KafkaUnreachableError
 from schemas.clients.kafka import make_consumer
+from schemas.clients.kafka_statistics import statistics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +69,9 @@ class GroupConsumer:
         self._settings = settings
         self._topic = settings.topics.user_events.name
         self._projector = projector
-        self._consumer = make_consumer(settings.kafka, settings.group, _PROPERTIES)
+        self._consumer = make_consumer(
+            settings.kafka, settings.group, _PROPERTIES | statistics("processor")
+        )
         self._paused: set[int] = set()
         self._held: dict[int, PartitionFeed] = {}
         self._claim_after: dict[int, float] = {}
@@ -298,7 +301,7 @@ class GroupConsumer:
             self._log.warning("offsets not committed to Kafka", reason=str(error))
 
     def _note_lag(self, now_s: float) -> None:
-        """Set the lag of each partition held: records not applied yet, and the age of the last."""
+        """Set the lag of each partition held: records not applied yet, and the age of the next."""
         if now_s - self._last_lag < _COMMIT_EVERY_S:
             return
         self._last_lag = now_s
@@ -306,7 +309,8 @@ class GroupConsumer:
             _, end = self._consumer.get_watermark_offsets(self._at(partition), cached=True)
             waiting = max(0, end - self._applied[partition])
             LAG_RECORDS.labels(partition).set(waiting)
-            age_s = time.time() - held.taken_ms / 1000 if waiting and held.taken_ms else 0.0
+            next_ms = held.pending[0].timestamp()[1] if held.pending else held.taken_ms
+            age_s = time.time() - next_ms / 1000 if waiting and next_ms else 0.0
             LAG_SECONDS.labels(partition).set(max(0.0, age_s))
 
     def _forget_lag(self, partition: int) -> None:

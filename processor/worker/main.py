@@ -25,6 +25,7 @@ from processor.worker.group_consumer import GroupConsumer
 from processor.worker.outbox import Outbox
 from schemas.clients.errors import KafkaUnreachableError
 from schemas.clients.job_events import at_current_version
+from schemas.clients.metrics import POSTGRES_FAILURES
 from schemas.codec.registry_protocol import RegistryUnreachableError
 from schemas.config.environment import SettingsError, read
 from schemas.config.logs import configure_logging
@@ -115,6 +116,7 @@ def _prepare(settings: Settings, stopping: threading.Event) -> tuple[Settings, I
         except psycopg.Error as error:
             if not is_transient(error):
                 raise
+            POSTGRES_FAILURES.labels(type(error).__name__).inc()
             log.info("waiting for Postgres", reason=str(error).strip())
         else:
             if instance is not None:

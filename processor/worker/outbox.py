@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from typing import TYPE_CHECKING, Final, LiteralString
 
 import psycopg
@@ -24,10 +25,17 @@ from psycopg.rows import class_row
 
 from processor.projection.session import connect, is_transient
 from processor.projection.write_outcomes import FORGET_OUTCOMES
-from processor.runtime.metrics import OUTBOX_FAILURES, OUTBOX_SENT, OUTBOX_WAITING
+from processor.runtime.metrics import (
+    OUTBOX_FAILURES,
+    OUTBOX_SENT,
+    OUTBOX_STUCK,
+    OUTBOX_WAITING,
+)
 from processor.tables.instance_registry import is_active
 from processor.worker.shortening import OutboxRow, shortened
 from schemas.clients.kafka import make_producer
+from schemas.clients.kafka_statistics import statistics
+from schemas.clients.metrics import POSTGRES_FAILURES
 from schemas.log.topics import MAX_DEAD_LETTER_BYTES
 from schemas.read_model.tables import REPEAT_OFFSETS
 from schemas.runtime.essential import EssentialThread
@@ -56,6 +64,7 @@ FROM (SELECT *, sum(COALESCE(octet_length(value), 0)) OVER (ORDER BY id) AS byte
 WHERE bytes - COALESCE(octet_length(value), 0) < %(bytes)s
 ORDER BY id
 """
+_LAST: LiteralString = "SELECT max(id) FROM {schema}.outbox"
 _TOO_LARGE: Final = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE})
 _PASSING: Final = frozenset(
     {
@@ -85,6 +94,9 @@ class Outbox(EssentialThread):
         self._generations = generations
         self._has_switched = threading.Event()
         self._producer: Producer | None = None
+        self._next: tuple[int, float] | None = None
+        """The id of the record that is sent next, and since when it has been the next."""
+        OUTBOX_STUCK.set_function(self._stuck_s)
 
     @property
     def has_switched(self) -> bool:
@@ -100,6 +112,8 @@ class Outbox(EssentialThread):
             except (psycopg.Error, _NotAcknowledgedError, BufferError) as error:
                 if isinstance(error, psycopg.Error) and not is_transient(error):
                     raise
+                if isinstance(error, psycopg.Error):
+                    POSTGRES_FAILURES.labels(type(error).__name__).inc()
                 self._discard_producer()
                 OUTBOX_FAILURES.inc()
                 _log.warning("the outbox waits", reason=str(error).strip())
@@ -127,7 +141,7 @@ class Outbox(EssentialThread):
         parameters = {"rows": _BATCH_ROWS, "bytes": _BATCH_BYTES}
         cursor = connection.cursor(row_factory=class_row(OutboxRow))
         records = cursor.execute(self._sql(_NEXT), parameters).fetchall()
-        OUTBOX_WAITING.set(len(records))
+        self._note_waiting(connection, records)
         try:
             self._send(records)
         except _TooLargeError:
@@ -138,6 +152,22 @@ class Outbox(EssentialThread):
             connection.execute(self._sql(_DONE), {"ids": [record.id for record in records]})
             OUTBOX_SENT.inc(len(records))
         return len(records)
+
+    def _note_waiting(self, connection: psycopg.Connection, records: Sequence[OutboxRow]) -> None:
+        """Set the metrics; ids come in order, so the first and the last tell how many wait."""
+        if not records:
+            self._next = None
+            OUTBOX_WAITING.set(0)
+            return
+        first = records[0].id
+        if self._next is None or self._next[0] != first:
+            self._next = (first, time.monotonic())
+        row = connection.execute(self._sql(_LAST)).fetchone()
+        OUTBOX_WAITING.set((row[0] if row else first) - first + 1)
+
+    def _stuck_s(self) -> float:
+        waiting = self._next
+        return 0.0 if waiting is None else time.monotonic() - waiting[1]
 
     def _send_in_some_form(self, record: OutboxRow) -> None:
         forms = itertools.chain([record], shortened(record))
@@ -211,7 +241,8 @@ class Outbox(EssentialThread):
     def _make_producer(self) -> Producer:
         return make_producer(
             self._settings.kafka,
-            {
+            statistics("outbox")
+            | {
                 "linger.ms": 5,
                 "delivery.timeout.ms": 20_000,
                 # A poison record may be as large as its topic takes; its copy must not be refused.

@@ -6,7 +6,7 @@ write (Avro specification, "Binary Encoding").
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 import pyarrow as pa
@@ -23,23 +23,24 @@ _SIGN_BIT: Final = 63
 
 def body_bytes(batch: pa.RecordBatch, definition: dict[str, Any]) -> int:
     """Return the bytes of all bodies together; ``definition`` is the Avro schema of the batch."""
-    columns: list[Any] = list(batch.columns)
+    columns = cast("list[Any]", batch.columns)
     types = [field["type"] for field in definition["fields"]]
     return sum(_bytes(*each) for each in zip(columns, types, strict=True))
 
 
 def _bytes(column: Any, avro_type: Any) -> int:
     if isinstance(avro_type, list):  # the number of the branch, which is one byte, and the value
-        value_type = next(each for each in avro_type if each != "null")
+        value_type = next(each for each in cast("list[Any]", avro_type) if each != "null")
         return len(column) + _bytes(column.drop_null(), value_type)
-    kind = avro_type if isinstance(avro_type, str) else avro_type["type"]
+    node = {"type": avro_type} if isinstance(avro_type, str) else cast("dict[str, Any]", avro_type)
+    kind = node["type"]
     if kind in ("boolean", "enum"):
         return len(column)
     if kind == "string":
         lengths = np.asarray(_pc.binary_length(column))
         return int(lengths.sum()) + _number_bytes(lengths)
     if kind == "map":
-        return _map_bytes(column, avro_type["values"])
+        return _map_bytes(column, node["values"])
     width = pa.int32() if column.type.bit_width == pa.int32().bit_width else pa.int64()
     return _number_bytes(np.asarray(column.view(width)))
 
@@ -64,5 +65,5 @@ def _number_bytes(numbers: npt.NDArray[np.int32] | npt.NDArray[np.int64]) -> int
     total = len(zigzag)
     for bits in range(_BITS_A_BYTE, _INT64_BITS, _BITS_A_BYTE):
         if most >> bits:
-            total += np.count_nonzero(zigzag >> np.uint64(bits))
+            total += int(np.count_nonzero(zigzag >> np.uint64(bits)))
     return total

@@ -44,14 +44,19 @@ def encode_batch(event_type: type[events.Event], batch: pa.RecordBatch) -> pa.Bi
 
 
 def decode_batch(event_type: type[events.Event], values: Sequence[bytes]) -> pa.RecordBatch:
-    """Return values of this type in our current schema, in either framing, as one Arrow batch.
+    """Return values of this type as one Arrow batch, in either framing.
+
+    Their schemas are ours, or earlier ones to which ours has only added nullable fields.
 
     Raises:
         ValueError: a value is malformed, has bytes after its end, or is longer than our encoder
             would write it; which one is not said.
     """
-    framed, confluent = framing.FRAME_BYTES, framing.CONFLUENT_FRAME_BYTES
-    unframed = [value[framed if value[0] else confluent :] for value in values]
+    frame = framing.frame_of(event_type)
+    unframed = [
+        value[len(frame) :] if value.startswith(frame) else framing.body_of(value)
+        for value in values
+    ]
     batch = bodies.decoded(event_type, unframed)
     batch.validate(full=True)  # pyruhvro 0.4 takes texts that are not UTF-8
     # It takes longer forms of a value, and bytes after its end: a body as we write it is the

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from functools import cached_property
 from importlib import resources
 from typing import TYPE_CHECKING, Any, cast
 
@@ -72,7 +73,20 @@ class Schema:
     @property
     def is_current(self) -> bool:
         """True where its values have the same bytes as those of our schema, but for the frame."""
-        return self.canonical == _SCHEMAS[self.event_type].canonical
+        return self.padding == b""
+
+    @cached_property
+    def padding(self) -> bytes | None:
+        """What makes a body of ours of each of its bodies: nulls for the fields that it lacks.
+
+        None where that takes more, because fields differ or stand in another order.
+        """
+        own, ours = (json.loads(each.canonical) for each in (self, _SCHEMAS[self.event_type]))
+        fields, rest = own.pop("fields"), ours.pop("fields")
+        known, added = rest[: len(fields)], rest[len(fields) :]
+        is_prefix = own == ours and fields == known
+        is_padded = is_prefix and all(field["type"][0] == "null" for field in added)
+        return b"\0" * len(added) if is_padded else None
 
 
 class CurrentSchema(Schema):
@@ -257,12 +271,18 @@ def current_schema(event_type: type[events.Event]) -> CurrentSchema:
 
 
 def type_of(value: bytes) -> tuple[type[events.Event], bool] | None:
-    """Return the event type by the value's frame, and whether the schema is the current one.
+    """Return the event type by the value's frame, and whether :func:`body_of` can tell its body.
 
     None where the frame is unknown; the rest of the value is not examined.
     """
     schema = _BY_FRAME.get(frame_in(value))
-    return (schema.event_type, schema.is_current) if schema else None
+    return (schema.event_type, schema.padding is not None) if schema else None
+
+
+def body_of(value: bytes) -> bytes:
+    """Return the body as our schema has it, of a value in a schema that ours only adds nulls to."""
+    frame = frame_in(value)
+    return value[len(frame) :] + (_BY_FRAME[frame].padding or b"")
 
 
 def frame_in(value: bytes) -> bytes:

@@ -3,7 +3,7 @@
 A field defines all of a setting: its name in the environment, type, range, default and effect,
 and whether it is a secret.
 From that come the reading (:mod:`schemas.config.environment`), the fields of a log line
-(:func:`loggable`), the `--help` of the processes, the table of the README and
+(:func:`loggable`), the `--help` of the processes, the table of docs/settings.md and
 `./rollcall settings`.
 A process declares which settings it reads by the sections that its own section is made of.
 """

@@ -5,16 +5,15 @@ Each package declares its own in a module ``metrics``, near what it counts.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Final
 
 from prometheus_client import REGISTRY, disable_created_metrics, start_http_server
-from prometheus_client.openmetrics import exposition
+from prometheus_client.exposition import choose_encoder
 
 from schemas.config.declared import Section, text, whole
 from schemas.config.environment import SettingsError
 
 disable_created_metrics()  # a series more for each counter, of which none is read
-CONTENT_TYPE: Final = exposition.CONTENT_TYPE_LATEST
 BUCKETS_S: Final = (0.005, 0.02, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0, 600.0)
 """Of what takes from milliseconds to minutes."""
 
@@ -34,9 +33,13 @@ class MetricsSettings(Section, frozen=True, kw_only=True):
     ] = 0
 
 
-def metrics_text() -> bytes:
-    """Return all metrics of this process."""
-    return cast("Any", exposition).generate_latest(REGISTRY)
+def metrics_text(accept: str) -> tuple[bytes, str]:
+    """Return all metrics of this process, and the content type that ``Accept`` asks for.
+
+    That is OpenMetrics where it is named, else Prometheus' own text.
+    """
+    encode, content_type = choose_encoder(accept)
+    return encode(REGISTRY), content_type
 
 
 def serve_metrics(settings: MetricsSettings) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
@@ -14,13 +13,9 @@ import pyarrow.csv
 from schemas.rules.fields import FIELDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    Bytes = bytes | bytearray | memoryview
+    from collections.abc import Iterable, Iterator, Mapping
 
 pc: Any = pyarrow.compute
-_PART_BYTES: Final = 4 << 20
-_FIRST_ROWS: Final = 1000
 TIME: Final = pa.timestamp("us", tz="UTC")
 """The type of a time; the session's TimeZone must be UTC, its DateStyle ISO."""
 _KINDS: Final = {"boolean": pa.bool_(), "date": pa.date32()}
@@ -33,39 +28,36 @@ _INTEGERS: Final[dict[pa.DataType, Any]] = {pa.date32(): pa.int32(), TIME: pa.in
 _EARLIEST: Final[dict[pa.DataType, int]] = {pa.date32(): -(2**31), TIME: -(2**63) + 1}
 
 
-def copied_columns(lines: Iterable[Bytes], types: Mapping[str, pa.DataType]) -> Iterator[pa.Table]:
-    """Yield the rows as tables of these columns, some thousand rows each.
+@dataclass(frozen=True, slots=True)
+class CopiedRows:
+    """Some rows as CSV: at least one, and all of them whole."""
+
+    text: bytes
+    count: int
+
+    @property
+    def has_breaks(self) -> bool:
+        """Whether a value may hold a line break."""
+        return b"\r" in self.text or self.text.count(b"\n") != self.count
+
+
+def copied_columns(
+    blocks: Iterable[CopiedRows], types: Mapping[str, pa.DataType]
+) -> Iterator[pa.Table]:
+    """Yield each block as a table of these columns.
 
     A date or time outside the years 1 to 9999 becomes the earliest that its type can hold.
     """
-    rest = iter(lines)
-    count = _FIRST_ROWS
-    while gathered := list(islice(rest, count)):
-        text = _Text.of(gathered)
-        count = max(1, _PART_BYTES * len(gathered) // len(text.rows))
-        yield _parsed(text, types)
+    for rows in blocks:
+        yield _parsed(rows, types)
 
 
-@dataclass(frozen=True, slots=True)
-class _Text:
-    """Rows as CSV; ``has_breaks``: a value may hold a line break."""
-
-    rows: bytes
-    has_breaks: bool
-
-    @classmethod
-    def of(cls, lines: Sequence[Bytes]) -> _Text:
-        """Return the text of these rows."""
-        rows = b"".join(lines)
-        return cls(rows, has_breaks=b"\r" in rows or rows.count(b"\n") != len(lines))
-
-
-def _parsed(text: _Text, types: Mapping[str, pa.DataType]) -> pa.Table:
+def _parsed(rows: CopiedRows, types: Mapping[str, pa.DataType]) -> pa.Table:
     try:
-        return _read_csv(text, types)
+        return _read_csv(rows, types)
     except pa.ArrowInvalid:
         texts = {name: pa.string() if _is_time(kind) else kind for name, kind in types.items()}
-        columns = _read_csv(text, texts)
+        columns = _read_csv(rows, texts)
         return pa.table({name: _cast(columns.column(name), kind) for name, kind in types.items()})
 
 
@@ -83,14 +75,14 @@ def _cast(column: Any, kind: pa.DataType) -> Any:
     return pc.if_else(pc.fill_null(is_far, fill_value=False), earliest, near)
 
 
-def _read_csv(text: _Text, types: Mapping[str, pa.DataType]) -> pa.Table:
+def _read_csv(rows: CopiedRows, types: Mapping[str, pa.DataType]) -> pa.Table:
     return pyarrow.csv.read_csv(
-        io.BytesIO(text.rows),
+        io.BytesIO(rows.text),
         read_options=pyarrow.csv.ReadOptions(
-            use_threads=False, block_size=len(text.rows) + 1, column_names=list(types)
+            use_threads=False, block_size=len(rows.text) + 1, column_names=list(types)
         ),
         # With this the reader scans the text once more to find the rows.
-        parse_options=pyarrow.csv.ParseOptions(newlines_in_values=text.has_breaks),
+        parse_options=pyarrow.csv.ParseOptions(newlines_in_values=rows.has_breaks),
         convert_options=pyarrow.csv.ConvertOptions(
             column_types=dict(types),
             null_values=[""],

@@ -48,3 +48,15 @@ CREATE UNIQUE INDEX IF NOT EXISTS projection_instance_active
 CREATE UNIQUE INDEX IF NOT EXISTS projection_instance_one_at_work
     ON public.projection_instance ((true))
     WHERE purpose IN ('rebuild', 'verify', 'upgrade', 'undo') AND state IN ('requested', 'building');
+-- Where the API has a role of its own, the owner of its schema, it is let ask for instances.
+DO $$
+DECLARE
+    api regrole := (SELECT nspowner FROM pg_namespace
+                    WHERE nspname = 'rollcall_api' AND pg_get_userbyid(nspowner) <> current_user);
+BEGIN
+    IF api IS NOT NULL THEN
+        EXECUTE 'GRANT SELECT, INSERT, UPDATE ON public.projection_instance TO ' || api;
+        EXECUTE 'GRANT SELECT, INSERT ON public.cancelled_job TO ' || api;
+    END IF;
+END
+$$;

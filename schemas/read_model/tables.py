@@ -32,7 +32,7 @@ ADDED_VIEWS: Final[dict[str, tuple[int, LiteralString]]] = {
     "notes": (
         7,
         """NULL::bigint AS job_id, NULL::integer AS record_number, NULL::integer AS line,
-        NULL::text AS "column", NULL::text AS code, NULL::text AS reason""",
+        NULL::text AS "column", NULL::text AS code, NULL::text AS reason, NULL::text AS value""",
     ),
     "line_outcomes": (7, ""),
     "opt_outs": (7, "NULL::integer AS partition, NULL::bytea AS key_hash, NULL::integer AS flags"),

@@ -227,6 +227,8 @@ CREATE TABLE IF NOT EXISTS {schema}.note (
     "column" text NOT NULL,
     code text NOT NULL,
     reason text NOT NULL,
+    -- Of an invalid cell that was left out.
+    value text,
     PRIMARY KEY (job_id, record_number, "column", code)
 );
 
@@ -327,7 +329,7 @@ SELECT job_id, record_number, line, "column", code, reason, value, raw, further_
 FROM {schema}.rejection;
 
 CREATE OR REPLACE VIEW {schema}.notes AS
-SELECT job_id, record_number, line, "column", code, reason
+SELECT job_id, record_number, line, "column", code, reason, value
 FROM {schema}.note;
 
 CREATE OR REPLACE VIEW {schema}.opt_outs AS

@@ -18,11 +18,13 @@ class ValueRules:
 
     ``phone_region`` is the country of phone numbers that name none, by its two letters of
     ISO 3166; None refuses them.
+    ``drops_invalid``: an invalid value of an optional field is left out, and its line counts.
     """
 
     version: int = RULES_VERSION
     phone_region: str | None = None
     date_order: DateOrder = "MDY"
+    drops_invalid: bool = False
 
     @property
     def are_first(self) -> bool:

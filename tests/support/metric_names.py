@@ -18,9 +18,11 @@ _END: Final = "<!-- metrics: end -->"
 _PROCESSES: Final = {
     "ingest_api.app.metrics": "API",
     "ingest_api.imports.metrics": "API",
+    "ingest_api.postgres.metrics": "API",
     "ingest_api.publisher.metrics": "publisher",
     "ingest_api.web.metrics": "API",
     "processor.runtime.metrics": "processor, builder",
+    "schemas.clients.metrics": "all",
 }
 """By module: the processes that show its metrics."""
 
@@ -29,7 +31,7 @@ def modules() -> list[str]:
     """Every module of the product that declares metrics."""
     found = (
         path.relative_to(CHECKOUT).with_suffix("").parts
-        for package in ("ingest_api", "processor")
+        for package in ("ingest_api", "processor", "schemas/clients")
         for path in (CHECKOUT / package).rglob("metrics.py")
     )
     return sorted(".".join(parts) for parts in found)

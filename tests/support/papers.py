@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from deploy.cli.settings_table import all_settings
 from ingest_api.imports.file_table import file_table
 from schemas.config.declared import ANY_PROPERTY
-from tests.support import metric_names
+from tests.support import chart, command_reference, dashboard, metric_names
 from tests.support.checkout import CHECKOUT
 
 if TYPE_CHECKING:
@@ -88,4 +88,8 @@ if __name__ == "__main__":
     ARCHITECTURE.write_text(architecture())
     FILES.write_text(files())
     SETTING_NAMES.write_text(setting_names())
+    chart.VALUES.write_text(chart.values())
+    chart.SCHEMA.write_text(chart.schema())
+    dashboard.DASHBOARD.write_text(dashboard.dashboard_text())
     metric_names.DOCUMENT.write_text(metric_names.document())
+    command_reference.DOCUMENT.write_text(command_reference.document())

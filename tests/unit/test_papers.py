@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
@@ -9,15 +10,16 @@ import pytest
 
 from ingest_api.imports.operations import IMPORT
 from schemas.rules.fields import FIELDS
-from tests.support import metric_names, papers
+from tests.support import chart, command_reference, metric_names, papers
 from tests.support.checkout import CHECKOUT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+DOCS: Final = CHECKOUT / "docs"
 _DOCUMENTS: Final = [
     CHECKOUT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md")
-] + sorted((CHECKOUT / "docs").rglob("*.md"))
+] + sorted(DOCS.rglob("*.md"))
 _PATH: Final = re.compile(
     r"`((?:ingest_api|processor|schemas|deploy|tests|docs|\.ci)/[\w./-]*?)(?:::(\w+))?`"
 )
@@ -35,6 +37,29 @@ def test_the_table_of_folders_is_that_of_the_docstrings() -> None:
 def test_the_table_of_metrics_is_that_of_the_code() -> None:
     """docs/metrics.md lists every metric; `just docs` makes the table anew."""
     assert metric_names.DOCUMENT.read_text() == metric_names.document()
+
+
+def test_the_page_of_commands_is_that_of_the_program() -> None:
+    """docs/commands.md has every command and option; `just docs` makes it anew."""
+    assert command_reference.DOCUMENT.read_text() == command_reference.document()
+
+
+def test_the_guide_lists_every_page_for_users() -> None:
+    """docs/index.md leads to each; docs/style.md and docs/design/tests.md are for developers."""
+    listed = set(re.findall(r"\]\(([\w/-]+\.md)\)", (DOCS / "index.md").read_text()))
+    pages = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
+    assert pages - listed == {"index.md", "style.md", "design/tests.md"}
+    assert listed - pages == set()
+
+
+def test_the_values_of_the_chart_are_those_of_the_settings() -> None:
+    """No setting of a service is missing in the Helm chart; `just docs` makes its parts anew."""
+    known = json.loads(chart.SCHEMA.read_text())["$defs"]
+    named = {*known["settings"]["properties"], *known["secrets"]["properties"]}
+    missing = {each.name for each in chart.settings()} - named
+    assert missing == {"ROLLCALL_KAFKA_<PROPERTY>"}, "by pattern, because it is any"
+    assert chart.SCHEMA.read_text() == chart.schema()
+    assert chart.VALUES.read_text() == chart.values()
 
 
 def test_the_tables_of_files_are_those_of_the_rules() -> None:

@@ -3,18 +3,19 @@
 import contextlib
 import sys
 import tempfile
+import time
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from deploy.api_client.client import ApiClient, Incoming
 from deploy.api_client.retry import RetryPolicy, with_retries
+from deploy.cli.command_error import CommandError
+from deploy.cli.output.progress import ProgressReport, reported, share_text
 from deploy.cli.output.tables import print_line
-from deploy.cli.session import CommandError
 
 STDOUT = Path("-")
 
@@ -68,21 +69,22 @@ def opened(
             return stack.enter_context(answer)
 
         answer = with_retries(ask, policy)
-        columns = [TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[seen]}")]
-        # In a log file a counter is noise.
-        is_off = not console.is_terminal
-        bar = Progress(*columns, TimeElapsedColumn(), console=console, disable=is_off)
-        yield Incoming(_counted(answer, wanted, stack.enter_context(bar)), answer.total)
+        progress = stack.enter_context(reported(console, wanted.noun.capitalize()))
+        yield Incoming(_counted(answer, wanted, progress), answer.total)
 
 
-def _counted(answer: Incoming, wanted: Download, bar: Progress) -> Iterator[bytes]:
-    task = bar.add_task(wanted.noun, total=answer.total if wanted.has_lines else None, seen="")
-    lines = received = 0
+def _counted(answer: Incoming, wanted: Download, progress: ProgressReport) -> Iterator[bytes]:
+    total = (answer.total or 0) if wanted.has_lines else 0
+    begun_s, lines, received = time.monotonic(), 0, 0
     for piece in answer.pieces:
         received += len(piece)
         lines += piece.count(b"\n")
-        seen = f"{lines:,} lines, " if wanted.has_lines else ""
-        bar.update(task, completed=lines, seen=f"{seen}{received / 1e6:,.1f} MB")
+        told = f"{received / 1e6:,.1f} MB"
+        if total:
+            told = f"{share_text(lines, total, 'lines', begun_s=begun_s)}, {told}"
+        elif wanted.has_lines:
+            told = f"{lines:,} lines, {told}"
+        progress.show(lines, total, told)
         yield piece
 
 

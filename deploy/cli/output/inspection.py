@@ -75,6 +75,8 @@ def _command(path: str, answer: Mapping[str, Any], given: Mapping[str, Any]) -> 
         "--phone-region": [options["phoneRegion"]] if options["phoneRegion"] else [],
         "--date-order": [options["dateOrder"]] if options["dateOrder"] != "MDY" else [],
         "--blank-cells": [given["blank_cells"]] if given["blank_cells"] else [],
+        "--overwrite": [given["overwrite"]] if given["overwrite"] else [],
+        "--on-invalid-optional": [given["invalid_optional"]] if given["invalid_optional"] else [],
     }
     for option, values in found.items():
         for value in values:

@@ -1,17 +1,17 @@
 """Shows progress bars of an upload and of the job it becomes."""
 
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from deploy.api_client.client import ApiClient, ApiError
 from deploy.api_client.job import JobCounts, follow
 from deploy.api_client.retry import RetryPolicy, with_retries
 from deploy.api_client.upload import Upload
-from deploy.cli.output.tables import plain, print_line
+from deploy.cli.output.progress import rated_text, reported, share_text
+from deploy.cli.output.tables import counted, print_line
 
 Send = Callable[[Callable[[int], object]], dict[str, Any]]
 """Sends an upload once, reports the bytes that went out, and returns the API's answer."""
@@ -23,17 +23,28 @@ def send_upload(upload: Upload, send: Send, console: Console, *, retry_for_s: fl
     Raises:
         ApiError: It was refused, or the API could not be reached for so long.
     """
-    with _bars(console) as bars:
-        task = bars.add_task(f"Upload {_shown(upload.name)}", total=upload.size_bytes)
+    with reported(console, f"Upload {upload.name}") as progress:
 
         def attempt() -> dict[str, Any]:
-            bars.reset(task)
-            return send(lambda count: bars.advance(task, count))
+            begun_s, sent = time.monotonic(), 0
+
+            def advance(count: int) -> None:
+                nonlocal sent
+                sent += count
+                progress.show(sent, upload.size_bytes, _sent_text(sent, upload, begun_s))
+
+            return send(advance)
 
         def report(error: ApiError, delay_s: float) -> None:
             print_line(console, f"{error}; trying again in {delay_s:g} s")
 
         return with_retries(attempt, RetryPolicy(for_s=retry_for_s, report=report))
+
+
+def _sent_text(sent: int, upload: Upload, begun_s: float) -> str:
+    if sent >= upload.size_bytes:
+        return "sent; the server checks and keeps it"
+    return share_text(sent // 1000, upload.size_bytes // 1000, "kB", begun_s=begun_s)
 
 
 def follow_job(client: ApiClient, job_id: str, name: str, console: Console) -> dict[str, Any]:
@@ -43,12 +54,20 @@ def follow_job(client: ApiClient, job_id: str, name: str, console: Console) -> d
         ApiError: There is no such job, or the API could not be reached for a minute.
     """
     status: dict[str, Any] = {}
-    with _bars(console) as bars:
-        task = bars.add_task(f"Import {_shown(name)}", total=None)
+    with reported(console, f"Import {name}") as progress:
         for status in with_failures_printed(follow(client, job_id), console):
             counts = JobCounts.of(status)
-            bars.update(task, total=counts.total or None, completed=counts.done)
+            progress.show(counts.done, counts.total, job_text(status))
     return status
+
+
+def job_text(status: Mapping[str, Any]) -> str:
+    """Return how far a job has come: lines, speed, time left, and rejected lines."""
+    counts = JobCounts.of(status)
+    if counts.state == "ACCEPTED":
+        return f"{counted(counts.total, 'line')}, waiting for its turn"
+    told = rated_text(counts.done, counts.total, "lines", status.get("rowsPerSecond"))
+    return f"{told}, {counts.rejected:,} rejected" if counts.rejected else told
 
 
 def with_failures_printed(
@@ -65,13 +84,3 @@ def with_failures_printed(
             print_line(console, f"Try {printed} failed: {failure['reason']}")
             print_line(console, f"It is tried again at {failure['nextTryDate']}.")
         yield status
-
-
-def _bars(console: Console) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
-    # In a log file a bar is noise.
-    return Progress(*columns, TimeElapsedColumn(), console=console, disable=not console.is_terminal)
-
-
-def _shown(name: str) -> str:
-    return escape(plain(name))

@@ -2,16 +2,18 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NoReturn, cast
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final, NoReturn, cast
 
 import click
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from deploy.api_client.job import JobCounts
+from deploy.cli.output.fitted_table import Column, print_fitted
+from deploy.cli.output.plain import plain
 from schemas.log.job_states import OUTCOMES
 
 ERROR_COLUMNS = ("line", "column", "code", "reason", "value")
@@ -20,12 +22,14 @@ USER_COLUMNS = ("id", "email", "firstName", "lastName", "country", "state", "las
 DEFAULT_PAGE_SIZE = 20
 
 _LONGEST_CELL = 120
-_LONGEST = {"value": 40}
+_LONGEST = {"value": 40, "detail": 1000}
 """Characters of a cell, where a column has a limit of its own."""
 _NEVER_FOLDED = ("id", "line", "code", "key", "setting")
+_DATE_FORM: Final = "%m/%d/%Y %I:%M:%S %p GMT"
+_DATE: Final = re.compile(r"\d\d/\d\d/\d{4} \d\d:\d\d:\d\d [AP]M GMT$")
+_UNUSED_RANK: Final = 1000
+"""Added to the rank of a column that no row has anything in."""
 _WIDTH_OF_A_PIPE = 160
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
-"""Characters that move a terminal's cursor, send it commands or turn the direction of text."""
 
 
 class _Output(Console):
@@ -62,17 +66,35 @@ def print_message(answer: Mapping[str, Any], names: Sequence[str], *, as_json: b
 
 
 def print_table(
-    console: Console, title: str, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]
+    console: Console, title: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Print the named fields of each row; what a row does not have is left blank."""
+    """Print the named fields of each row; what a row does not have is left blank.
+
+    Columns that there is no room for are left out: first what no row has, then from the right.
+    """
     # Apart from the table, whose width would fold it.
     console.print(Text(plain(title)), style="bold", soft_wrap=True)
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for column in columns:
-        table.add_column(column, overflow="fold", no_wrap=column in _NEVER_FOLDED)
-    for row in rows:
-        table.add_row(*(_cell(column, row.get(column)) for column in columns))
-    console.print(table)
+    found = [_column(name, rank, rows) for rank, name in enumerate(columns)]
+    left_out = print_fitted(console, found)
+    if left_out:
+        names = ", ".join(left_out)
+        console.print(Text(f"No room for: {names}"), style="dim", soft_wrap=True)
+
+
+def _column(name: str, rank: int, rows: Sequence[Mapping[str, Any]]) -> Column:
+    values = [row.get(name) for row in rows]
+    there = [value for value in values if text(value)]
+    are_dates = bool(there) and all(isinstance(each, str) and _DATE.match(each) for each in there)
+    longest = _LONGEST.get(name, _LONGEST_CELL)
+    show = short_date if are_dates else text
+    is_whole = are_dates or name in _NEVER_FOLDED
+    return Column(
+        title=f"{name} (GMT)" if are_dates else name,
+        cells=[shortened(plain(show(value)), longest) for value in values],
+        rank=rank if there else rank + _UNUSED_RANK,
+        justify="right" if there and all(type(each) is int for each in there) else "left",
+        is_text=not is_whole,
+    )
 
 
 def print_list(
@@ -171,13 +193,16 @@ def text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def plain(line: str) -> str:
-    """Return the text with what would control the terminal shown as an escape."""
-    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), line)
+def shortened(shown: str, longest: int) -> str:
+    """Return the text, cut where it is longer."""
+    return shown if len(shown) <= longest else f"{shown[: longest - 1]}…"
 
 
-def _cell(column: str, value: object) -> Text:
-    # Text and not str: a user's name must not be read as rich's markup.
-    shown = plain(text(value))
-    longest = _LONGEST.get(column, _LONGEST_CELL)
-    return Text(shown if len(shown) <= longest else f"{shown[: longest - 1]}…")
+def short_date(date: str | None) -> str:
+    """Return the API's date as a table has it: a day, or a time of this year to the minute."""
+    if not date:
+        return ""
+    at = datetime.strptime(date, _DATE_FORM).replace(tzinfo=UTC)
+    is_day = (at.hour, at.minute, at.second) == (0, 0, 0)
+    is_time = not is_day and at.year == datetime.now(UTC).year
+    return f"{at:%m-%d %H:%M}" if is_time else f"{at:%Y-%m-%d}"

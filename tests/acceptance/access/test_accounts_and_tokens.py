@@ -201,15 +201,15 @@ def test_names_are_unique_and_unknown_ones_are_told(gate: Gate) -> None:
     again = gate.admin.post(ACCOUNTS, json={"name": "twice", "role": "admin"})
     assert (again.status_code, again.json()) == (
         409,
-        {"message": "There is already an account with this name"},
+        {"message": "There is already an account with this name", "code": "CONFLICT"},
     )
     gate.add_token("twice")
     again = gate.admin.post(TOKENS, json={"name": "twice", "role": "admin"})
     assert (again.status_code, again.json()) == (
         409,
-        {"message": "There is already a token with this name"},
+        {"message": "There is already a token with this name", "code": "CONFLICT"},
     )
-    unknown = {"message": "There is no account with this name"}
+    unknown = {"message": "There is no account with this name", "code": "NOT_FOUND"}
     url = f"{ACCOUNTS}/nobody"
     answers = [
         gate.admin.get(url),
@@ -227,7 +227,8 @@ def test_the_last_administrator_stays(env: Ground, services: Services) -> None:
     """Also where two demote or delete each other at one instant, on two instances."""
     one, two = open_gate(env, services), open_gate(env, services)
     url = f"{ACCOUNTS}/admin"
-    last = {"message": "The last administrator can't be deleted or given a lower role"}
+    message = "The last administrator can't be deleted or given a lower role"
+    last = {"message": message, "code": "CONFLICT"}
     for answer in (
         one.admin.put(url, json={"role": "importer"}),
         one.admin.post(f"{url}/delete"),

@@ -13,13 +13,13 @@ import httpx2
 import pytest
 
 from tests.support.clients.client import BASE
+from tests.support.clients.speech import UNAUTHORIZED
 from tests.support.servers.freezing import frozen
 from tests.support.servers.gate import (
     ACCOUNTS,
     AUDIENCE,
     DIES_WITHIN_S,
     TOKENS,
-    UNAUTHORIZED,
     open_gate,
 )
 from tests.support.waiting import wait_until

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.servers.gate import ACCOUNTS, UNAUTHORIZED, gates, open_gate
+from tests.support.clients.speech import UNAUTHORIZED
+from tests.support.servers.gate import ACCOUNTS, gates, open_gate
 from tests.support.servers.jwt_issuer import IssuerServer, claims, public_jwk, signed
 from tests.support.waiting import wait_until
 
@@ -61,7 +62,8 @@ def test_a_jwt_without_a_role_is_known_and_may_nothing(gate: Gate, role: object)
     assert answer.status_code == 403
     assert answer.json() == {
         "message": "The role reader, importer, manager or admin is needed for this request,"
-        " and the JWT's claim role names none of them"
+        " and the JWT's claim role names none of them",
+        "code": "ROLE_TOO_LOW",
     }
 
 
@@ -151,7 +153,10 @@ def test_an_issuer_that_was_never_reached_is_waited_for(env: Ground, services: S
         _, token = gate.add_token("meanwhile")
         answer = gate.get(bearer=signed())
         assert answer.status_code == 503
-        assert answer.json() == {"message": "The issuer of JWTs can't be reached, try again"}
+        assert answer.json() == {
+            "message": "The issuer of JWTs can't be reached, try again",
+            "code": "ISSUER_UNAVAILABLE",
+        }
         assert int(answer.headers["Retry-After"]) > 0
         assert gate.status(bearer=token) == 200
         assert gate.status(bearer="e30.e30.e30") == 401

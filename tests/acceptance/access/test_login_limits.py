@@ -27,7 +27,10 @@ def test_guesses_are_limited_for_their_name_and_address_only(gate: Gate) -> None
     guesser = "198.51.100.1"
     answers = [gate.get(("victim", f"guess {n}"), address=guesser) for n in range(12)]
     assert [answer.status_code for answer in answers] == [401] * 10 + [429] * 2
-    assert answers[-1].json() == {"message": "Too many failed logins, try again later"}
+    assert answers[-1].json() == {
+        "message": "Too many failed logins, try again later",
+        "code": "LIMIT_REACHED",
+    }
     assert 1 <= int(answers[-1].headers["Retry-After"]) <= 60
     assert gate.get(owner, address=guesser).status_code == 429
     assert gate.get(owner, address="198.51.100.2").status_code == 200

@@ -16,7 +16,8 @@ from ingest_api.app.settings import ApiSettings
 from ingest_api.openapi.operation import operation_of
 from schemas.config.environment import read
 from tests.support.clients.client import BASE
-from tests.support.servers.gate import UNAUTHORIZED, open_gate
+from tests.support.clients.speech import UNAUTHORIZED
+from tests.support.servers.gate import open_gate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -154,7 +155,8 @@ def answers(gate: Gate, call: str, tokens: dict[str, str]) -> dict[str, bool]:
             assert "WWW-Authenticate" in answer.headers, call
         if answer.status_code == 403:
             needed = rule(call)
-            expected = {"message": f"The role {needed} is needed for this request"}
+            message = f"The role {needed} is needed for this request"
+            expected = {"message": message, "code": "ROLE_TOO_LOW"}
             assert answer.json() == expected, call
     return found
 
@@ -236,5 +238,5 @@ def test_a_mode_that_can_delete_needs_a_higher_role(gate: Gate, mode: str, role:
         else:
             assert (answer.status_code, answer.json()) == (
                 403,
-                {"message": f"The role {role} is needed for this request"},
+                {"message": f"The role {role} is needed for this request", "code": "ROLE_TOO_LOW"},
             )

@@ -119,7 +119,8 @@ def test_only_an_administrator_undoes_what_others_imported(
     ):
         answer = caller.http.post(path, params=query)
         assert answer.status_code == 403
-        assert answer.json() == {"message": f"The role {needed} is needed for this request"}
+        message = f"The role {needed} is needed for this request"
+        assert answer.json() == {"message": message, "code": "ROLE_TOO_LOW"}
     assert server.ended(status["id"]) == status
 
 

@@ -64,7 +64,7 @@ def test_what_is_no_valid_file_is_refused(server: Server, content: bytes) -> Non
     before = server.http.get(f"{BASE}/batchinfo/status").json()["total"]
     answer = server.upload(content)
     assert (answer.status_code, answer.json()["message"]) == (400, INVALID_FILE["message"])
-    assert set(answer.json()) == {"message", "details"}
+    assert set(answer.json()) == {"message", "code", "details"}
     assert answer.json()["details"]
     for detail in answer.json()["details"]:
         assert set(detail) == {"line", "column", "code", "message"}
@@ -93,12 +93,16 @@ def test_what_is_no_upload_form_is_refused(server: Server, form: dict[str, Any])
 @pytest.mark.parametrize(
     "request_of",
     [
-        {"content": file(line("a@b.co")), "headers": {"Content-Type": "text/csv"}},
+        {"content": file(line("a@b.co")), "headers": {"Content-Type": "text/html"}},
+        {
+            "content": file(line("a@b.co")),
+            "headers": {"Content-Type": "text/csv", "Content-Encoding": "br"},
+        },
         {"content": file(line("a@b.co"))},
         {"json": {"uploadFile": "x"}},
         {"data": {"uploadFile": "x"}},
     ],
-    ids=["csv", "nothing said", "json", "urlencoded"],
+    ids=["web page", "unknown coding", "nothing said", "json", "urlencoded"],
 )
 def test_what_is_not_multipart_is_refused(server: Server, request_of: dict[str, Any]) -> None:
     """415."""
@@ -129,7 +133,7 @@ def test_an_upload_over_the_limit_is_refused(limited: Server, server: Server) ->
 
     headers = {"Content-Type": "multipart/form-data; boundary=x"}
     answer = limited.http.post(IMPORT, content=pieces(), headers=headers)
-    assert (answer.status_code, set(answer.json())) == (413, {"message"})
+    assert (answer.status_code, set(answer.json())) == (413, {"message", "code"})
     assert server.upload(content, query={"importType": "upsert"}).status_code == 200
 
 
@@ -194,7 +198,7 @@ def test_a_failure_shows_its_request_and_no_trace(
         answer = broken.upload(file(line("a@example.org")))
     assert answer.status_code == 500
     body = answer.json()
-    assert set(body) == {"message", "requestId"}
+    assert set(body) == {"message", "code", "requestId"}
     assert body["message"] == "Server failure to process request"
     assert body["requestId"] == answer.headers["X-Request-Id"]
     assert body["requestId"] in service.log_text()

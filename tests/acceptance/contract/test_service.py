@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +13,9 @@ if TYPE_CHECKING:
     from tests.support.clients.speech import Server
 
 
-@pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/docs", "/openapi.json"])
+@pytest.mark.parametrize(
+    "path", ["/health/live", "/health/ready", "/docs", "/docs/guide", "/openapi.json"]
+)
 def test_anybody_may_ask(stranger: Server, path: str) -> None:
     """200, without credentials."""
     assert stranger.http.get(path).status_code == 200
@@ -33,6 +36,20 @@ def test_the_viewer_needs_no_network(stranger: Server) -> None:
         assert stranger.http.get(f"/docs/{path}", headers=known).status_code == 304
     for path in ("..%2Fapplication.py", "swagger-ui.js.map", "openapi-3.0.json", "nothing"):
         assert stranger.http.get(f"/docs/{path}").status_code in {401, 404}
+
+
+def test_every_link_of_the_guide_leads_to_a_page(stranger: Server) -> None:
+    """From its index to all pages, whatever folder they stand in; what is no page of it is none."""
+    found, seen = {"/docs/guide/index.md"}, set[str]()
+    while left := found - seen:
+        path = left.pop()
+        seen.add(path)
+        page = stranger.http.get(path)
+        assert (page.status_code, page.headers["Content-Type"][:9]) == (200, "text/html"), path
+        found |= set(re.findall(r'href="(/docs/guide/[^"#]+)', page.text))
+    assert {"/docs/guide/tutorial.md", "/docs/guide/design/log.md"} <= seen
+    for path in ("none.md", "..%2FREADME.md", "%2Fetc%2Fpasswd", "design"):
+        assert stranger.http.get(f"/docs/guide/{path}").status_code == 404
 
 
 def test_every_answer_says_its_request(server: Server) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from tests.support.clients.client import BASE
+from tests.support.clients.client import BASE, counts
+from tests.support.clients.single_users import history
 
 if TYPE_CHECKING:
     from tests.support.servers.rig import Rig
@@ -81,6 +83,43 @@ def test_a_state_is_missed_for_the_country(rig_of_module: Rig) -> None:
     assert error["reason"] == (
         "State is required where the country is USA, and no user with this key exists yet."
     )
+
+
+def test_an_invalid_optional_cell_may_be_left_out(rig_of_module: Rig) -> None:
+    """The line counts, a note says what was left out; another choice is another content."""
+    rig, client = rig_of_module, rig_of_module.client
+    content = (
+        b"First Name,Last Name,Email,Country,Mobile Number,Last Active Date\n"
+        b"Flo,Gil,flo@example.org,UK,12,soon\nGus,Hay,gus@example,UK,12,\n"
+    )
+    drop = {"onInvalidOptional": "drop", "importType": "upsert"}
+    dry_run = client.upload(content, fields=drop | {"dryRun": "true"}).json()
+    key = {"Idempotency-Key": "left out"}
+    job_id = int(client.upload(content, headers=key, fields=drop).json()["id"])
+    other = client.upload(content, headers=key, fields=drop | {"onInvalidOptional": "reject"})
+    status = rig.wait_ended(job_id)
+    notes = client.http.get(f"{BASE}/batchinfo/notes/{job_id}").json()["notes"]
+    results = client.http.get(f"{BASE}/batchinfo/results/{job_id}", params={"format": "csv"})
+    (user,) = client.http.get(f"{BASE}/audience", params={"email": "flo@example.org"}).json()[
+        "audience"
+    ]
+    (entry,) = history(client, user["id"])["history"]
+
+    left_out = [
+        ("Last Active Date", "DATE_INVALID", "soon"),
+        ("Mobile Number", "MOBILE_INVALID", "12"),
+    ]
+    assert (counts(status), status["notes"], other.status_code) == ((1, 0, 0, 1), 2, 409)
+    for told in (notes, sorted(entry["dropped"], key=itemgetter("column"))):
+        assert [(each["column"], each["code"], each["value"]) for each in told] == left_out
+    assert [(each["column"], each["count"]) for each in dry_run["notedBy"]] == [
+        (column, 1) for column, *_ in left_out
+    ]
+    assert (dry_run["insert"], dry_run["reject"]) == (1, 1)
+    assert results.text.splitlines()[1].endswith(
+        ",Last Active Date: DATE_INVALID; Mobile Number: MOBILE_INVALID"
+    )
+    assert user["mobileNumber"] is None
 
 
 def test_region_and_order_say_how_cells_are_meant(rig_of_module: Rig) -> None:

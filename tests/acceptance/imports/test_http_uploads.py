@@ -32,6 +32,7 @@ from tests.support.clients.raw_http import (
     raw,
     status_of,
 )
+from tests.support.clients.speech import UNAUTHORIZED, UNKNOWN_JOB
 from tests.support.servers.services import free_port
 from tests.support.waiting import wait_until
 
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
 
 PIPES = CSV.replace(b",", b"|")
 IN_PROGRESS = "File uploaded successfully, import is in progress."
-UNKNOWN_JOB = {"message": "Invalid request ID. No request found with the provided ID"}
 
 
 def answer_id(answer: httpx2.Response) -> str:
@@ -175,7 +175,7 @@ def test_without_valid_credentials_the_body_is_not_read(
     answer = raw(client, "\r\n".join(lines) + "\r\n\r\n")
     top, _, content = answer.partition(b"\r\n\r\n")
     assert status_of(answer) == status
-    assert json.loads(content) == {"message": "Unauthorized request"}
+    assert json.loads(content) == UNAUTHORIZED
     assert b"www-authenticate: Basic" in top
     assert b"connection: close" in top
 
@@ -364,6 +364,7 @@ def test_a_failure_of_the_service_shows_its_request_and_nothing_else(
     assert answer.status_code == 500
     assert answer.json() == {
         "message": "Server failure to process request",
+        "code": "SERVER_FAILURE",
         "requestId": answer.headers["X-Request-Id"],
     }
     assert answer.headers["X-Request-Id"] in service.log_text()

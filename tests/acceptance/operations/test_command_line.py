@@ -65,7 +65,8 @@ def test_exit_status_tells_what_became_of_an_import(shell: _Shell) -> None:
     assert shell.run("import", file, "--delimiter", "PIPE").returncode == 2
     wrong = shell.run("import", file, ROLLCALL_PASSWORD="wrong")
     assert wrong.returncode == 2
-    assert wrong.stderr == "Error: 401: Unauthorized request\n"
+    where = f"({shell.rig.client.url}, as admin)"
+    assert wrong.stderr == f"Error: 401: Unauthorized request {where}\n"
 
 
 def test_an_accepted_upload_is_followed_later(shell: _Shell) -> None:

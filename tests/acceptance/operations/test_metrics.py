@@ -93,6 +93,7 @@ def test_metrics_count_what_was_done(watched: _Watched) -> None:
     for outcome, rows in outcomes.items():
         assert processor["rollcall_projected_rows_total", outcome] == rows
     assert processor["rollcall_finished_jobs_total", "upsert", "COMPLETED"] == 1
+    assert processor["rollcall_rejections_total", "EMAIL_INVALID"] == 2
     assert processor["rollcall_job_seconds_count",] == 2
     assert processor["rollcall_batch_seconds_count", "project"] > 0
     watched.wait_for("builder", "rollcall_builds_total", "built", "rebuild", value=1)
@@ -108,6 +109,10 @@ def test_metrics_tell_that_jobs_wait(watched: _Watched) -> None:
     rig.wait_ended(job_id)
     watched.wait_for("api", "rollcall_open_jobs", value=0)
     watched.wait_for("api", "rollcall_oldest_open_job_seconds", value=0)
+    for component in ("kafka", "postgres", "setup", "jobs"):
+        watched.wait_for("api", "rollcall_ready", component, value=1)
+    for process, client in (("api", "jobs"), ("publisher", "publisher"), ("processor", "outbox")):
+        watched.wait_for(process, "rollcall_kafka_waiting_records", client, value=0)
     for partition in range(3):
         watched.wait_for("processor", "rollcall_lag_records", str(partition), value=0)
 

@@ -17,6 +17,7 @@ from psycopg.types.json import Jsonb
 from schemas.codec import codec
 from schemas.events import JobRestored, JobReverted
 from tests.support.clients.client import BASE, counts
+from tests.support.clients.speech import UNKNOWN_JOB
 from tests.support.data.files import tidy_csv
 from tests.support.data.log_reading import read_topic
 from tests.support.waiting import wait_until
@@ -27,10 +28,15 @@ if TYPE_CHECKING:
     from tests.support.servers.rig import Rig
     from tests.support.servers.surroundings import Ground
 
-UNKNOWN = {"message": "Invalid request ID. No request found with the provided ID"}
-MANAGER_NEEDED = {"message": "The role manager is needed for this request"}
-ADMIN_NEEDED = {"message": "The role admin is needed for this request"}
-BUILT_ON = {"message": f"{ADMIN_NEEDED['message']}: others have changed the audience since the job"}
+MANAGER_NEEDED = {
+    "message": "The role manager is needed for this request",
+    "code": "ROLE_TOO_LOW",
+}
+ADMIN_NEEDED = {"message": "The role admin is needed for this request", "code": "ROLE_TOO_LOW"}
+BUILT_ON = {
+    **ADMIN_NEEDED,
+    "message": f"{ADMIN_NEEDED['message']}: others have changed the audience since the job",
+}
 PREVIEW = """
 INSERT INTO public.projection_instance
     (purpose, state, preview_revert, requested_by, ready_at, result)
@@ -72,7 +78,7 @@ def test_a_job_that_there_is_not_is_unknown(rig_of_module: Rig, change: str, job
     """In the contract's words, whatever is asked; nothing is in the log."""
     for query in ({}, {"dryRun": "true"}):
         answer = rig_of_module.client.change(change, job_id, **query)
-        assert (answer.status_code, answer.json()) == (400, UNKNOWN)
+        assert (answer.status_code, answer.json()) == (400, UNKNOWN_JOB)
 
 
 def test_the_undo_of_a_job_that_runs_is_queued_and_not_previewed(rig: Rig) -> None:
@@ -115,7 +121,7 @@ def test_an_undo_is_in_the_log_once_it_is_answered(rig: Rig, other: Client) -> N
         again = client.change("undo", job_id)
         assert (again.status_code, again.json()) == (
             409,
-            {"message": "The job is being undone already"},
+            {"message": "The job is being undone already", "code": "CONFLICT"},
         )
 
     answer = other.change("redo", job_id)

@@ -62,7 +62,13 @@ def test_an_upsert_and_a_delsert_keep_opt_outs(rig: Rig) -> None:
     assert notes == {
         "total": 1,
         "notes": [
-            {"line": 2, "column": "Email Subscription", "code": "OPT_OUT_KEPT", "reason": _REASON}
+            {
+                "line": 2,
+                "column": "Email Subscription",
+                "code": "OPT_OUT_KEPT",
+                "reason": _REASON,
+                "value": None,
+            }
         ],
     }
     file = _file(("ada", "yes"), ("eve", ""), ("liz", "yes"))
@@ -105,7 +111,7 @@ def test_an_administrators_file_opts_in(rig: Rig) -> None:
     )
     assert (refused.status_code, refused.json()) == (
         403,
-        {"message": "The role admin is needed for this request"},
+        {"message": "The role admin is needed for this request", "code": "ROLE_TOO_LOW"},
     )
     key = {"Idempotency-Key": "one"}
     kept = rig.client.http.post(url, params={"importType": "upsert"}, files=file, headers=key)

@@ -15,7 +15,6 @@ from tests.support.clients.single_users import (
     ANA,
     DELETED,
     IN_USE,
-    UNKNOWN,
     UPDATED,
     accepted,
     added,
@@ -28,6 +27,7 @@ from tests.support.clients.single_users import (
     modify,
     users,
 )
+from tests.support.clients.speech import UNKNOWN_USER
 from tests.support.data.chaos_history import restart_postgres
 from tests.support.data.files import tidy_csv
 from tests.support.models.verdict import select
@@ -101,7 +101,7 @@ def test_what_no_user_may_be_is_refused_and_not_appended(rig: Rig) -> None:
     assert details(create(rig.client, ANA, "a\tb")) == [("Idempotency-Key", "INVALID_PARAMETER")]
     for unknown in ("7", "seven", "\u0665", str(2**64), str(int(user_id) + 1)):
         for answer in (modify(rig.client, unknown, {"state": "Goa"}), delete(rig.client, unknown)):
-            assert (answer.status_code, answer.json()) == (400, {"message": UNKNOWN})
+            assert (answer.status_code, answer.json()) == (400, UNKNOWN_USER)
     assert len(appended(rig.env)) == before
     answer = create(rig.client, ANA | {"email": "ANA@example.ORG"})
     assert answer.json()["message"] == IN_USE
@@ -184,8 +184,8 @@ def test_a_user_that_was_replaced_is_left_alone(rig: Rig) -> None:
     """Its id is another user's key by now: the answer is that it is unknown."""
     user_id = added(rig.client, ANA)
     rig.run(b"First Name,Last Name,Email,Country\nAda,L,ana@example.org,India\n", "delsert")
-    assert modify(rig.client, user_id, {"firstName": "Eve"}).json() == {"message": UNKNOWN}
-    assert delete(rig.client, user_id).json() == {"message": UNKNOWN}
+    assert modify(rig.client, user_id, {"firstName": "Eve"}).json() == UNKNOWN_USER
+    assert delete(rig.client, user_id).json() == UNKNOWN_USER
     assert [user["first_name"] for user in users(rig.env)] == ["Ada"]
 
 

@@ -8,7 +8,6 @@ from schemas.rules.fields import FIELDS
 from tests.support.clients.client import BASE
 from tests.support.clients.single_users import (
     ANA,
-    UNKNOWN,
     added,
     create,
     define,
@@ -16,6 +15,7 @@ from tests.support.clients.single_users import (
     modify,
     users,
 )
+from tests.support.clients.speech import UNKNOWN_USER
 from tests.support.data.files import tidy_csv
 from tests.support.models.verdict import select
 
@@ -63,7 +63,7 @@ def test_nobody_has_no_history(rig: Rig) -> None:
     """The contract's answer for an id that is no user's."""
     for unknown in ("7", "seven"):
         answer = rig.client.http.get(f"{BASE}/audience/{unknown}/history")
-        assert (answer.status_code, answer.json()) == (400, {"message": UNKNOWN})
+        assert (answer.status_code, answer.json()) == (400, UNKNOWN_USER)
 
 
 def assert_history_ends_as_the_row(rig: Rig, user_id: str) -> None:

@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 from ingest_api.errors import IngestError
 from ingest_api.undo import preview as undo_preview
 from ingest_api.undo.preview import PreviewProgress, UndoPreview, UndoPreviews
-from ingest_api.web.responses import status_of
+from ingest_api.web.refused import status_of
 from processor.tables.instance_registry import ensure_registry
 from tests.support.data.read_model_rows import ACCEPTED, ask, execute, ledger_of
 from tests.support.waiting import wait_until

@@ -144,6 +144,10 @@ def test_a_changed_value_is_found(projected: Scene, column: str, value: str, sho
             "UPDATE {schema}.note SET line = line + 1",
             "note.hash of record numbers, lines and codes, job 1002: ",
         ),
+        (
+            "UPDATE {schema}.note SET value = 'x'",
+            "note.hash of record numbers, lines and codes, job 1002: ",
+        ),
         ("DELETE FROM {schema}.opt_out", "opt_out.keys, sms_subscription, partition "),
         (
             "UPDATE {schema}.opt_out SET flags = 512",

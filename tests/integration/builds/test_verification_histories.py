@@ -16,12 +16,11 @@ from schemas.codec import codec
 from schemas.events import JOB_MODES, AttributeDefined, UserRow
 from schemas.log.topics import partition_of
 from schemas.read_model.tables import API_SOURCE
-from tests.integration.projection.test_projection_histories import START, job_of
+from tests.integration.projection.test_projection_histories import OPTIONS, START, job_of
 from tests.support.data.history_steps import DEFINITIONS
 from tests.support.data.passes import MemoryRecord, make_pass
 from tests.support.data.projection_scene import Scene
 from tests.support.data.verified_scene import findings_of
-from tests.support.models.audience import FIELDS
 from tests.support.servers.surroundings import PARTITIONS
 
 if TYPE_CHECKING:
@@ -42,10 +41,8 @@ _cells = st.tuples(
     st.sampled_from(["", "", "true", "false"]),
 )
 _modes = st.sampled_from(JOB_MODES)
-_fills = st.sampled_from([(), (), ("first_name", "sms_subscription"), FIELDS])
-_opt_ins = st.sampled_from(["keep", "keep", "apply"])
 _jobs = st.lists(
-    st.tuples(_modes, st.lists(_cells, min_size=1, max_size=12), _fills, _opt_ins),
+    st.tuples(_modes, st.lists(_cells, min_size=1, max_size=12), OPTIONS),
     min_size=1,
     max_size=4,
 )
@@ -125,10 +122,12 @@ def _append_producer_rows(log: MemoryLog, data: st.DataObject) -> None:
 )
 @given(jobs=_jobs, data=st.data())
 def test_tables_that_the_projection_made_are_proven_at_every_point(
-    env: Ground, jobs: list[tuple[JobMode, list[Any], tuple[str, ...], str]], data: st.DataObject
+    env: Ground, jobs: list[tuple[JobMode, list[Any], dict[str, Any]]], data: st.DataObject
 ) -> None:
     """After each of its transactions, whatever batches it and the verification read."""
-    history = [job_of(number, *job) for number, job in enumerate(jobs)]
+    history = [
+        job_of(number, mode, lines, **options) for number, (mode, lines, options) in enumerate(jobs)
+    ]
     reverted = data.draw(st.sets(st.sampled_from([job.job_id for job in history]), max_size=2))
     scene = Scene(env, reverted=frozenset(reverted))
     _fill(scene.log, history, data)

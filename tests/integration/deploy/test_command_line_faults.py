@@ -87,7 +87,8 @@ def test_a_refused_upload_is_not_sent_again(file: str) -> None:
 
         assert len(server.asked) == 1
     assert result.exit_code == 2
-    assert result.stderr == "Error: 409: The key was used for another file\n"
+    where = f"({server.url}, with a token)"
+    assert result.stderr == f"Error: 409: The key was used for another file {where}\n"
 
 
 def test_a_job_is_followed_by_events(file: str) -> None:
@@ -205,6 +206,19 @@ def test_answers_of_others_are_one_clear_line(answer: Answer, told: str) -> None
     assert result.exit_code == 2
     assert told in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def test_a_refusal_names_who_was_asked_as_whom() -> None:
+    """On its first line; what is wrong in detail comes below."""
+    refused = Answer(401, '{"message": "Unauthorized request", "details": [{"message": "why"}]}')
+    with scripted_server({f"{_BASE}/batchinfo/status": [refused]}) as server:
+        account = {"ROLLCALL_TOKEN": "", "ROLLCALL_USER": "crm", "ROLLCALL_PASSWORD": "secret"}
+        by_account = _run(server.url, "jobs", **account)
+        by_token = _run(server.url, "jobs")
+
+    message = f"Error: 401: Unauthorized request ({server.url}, {{}})\n  why\n"
+    assert by_account.stderr == message.format("as crm")
+    assert by_token.stderr == message.format("with a token")
 
 
 def test_a_certificate_that_is_not_trusted_is_told(tmp_path: Path) -> None:

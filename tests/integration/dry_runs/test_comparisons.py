@@ -18,7 +18,7 @@ from ingest_api.dry_runs.limits import Share, UploadLimits
 from ingest_api.errors import IngestError, NoAudienceError
 from ingest_api.event_log.ledger import LedgerJob
 from ingest_api.postgres.pool import Database
-from ingest_api.web.responses import status_of
+from ingest_api.web.refused import status_of
 from schemas.read_model.tables import USER_COLUMNS
 from schemas.rules.overwrite import ALL_BITS, ATTRIBUTES_BIT
 from tests.support.data.dry_run_scene import (
@@ -64,32 +64,30 @@ _THEN = [csv_line(3, Country=""), csv_line(3), csv_line(3, Tier="gold"), csv_lin
     before=st.lists(st.tuples(some_modes, some_lines), max_size=2),
     mode=some_modes,
     lines=some_lines,
-    cells=st.tuples(
-        st.sampled_from(["keep", "clear"]),
-        st.sampled_from([0, 0, 0b1001, 0b1110000000, ATTRIBUTES_BIT, ALL_BITS]),
-        st.sampled_from(["keep", "keep", "apply"]),
+    options=st.fixed_dictionaries(
+        {
+            "blank_cells": st.sampled_from(["keep", "clear"]),
+            "fills": st.sampled_from([0, 0, 0b1001, 0b1110000000, ATTRIBUTES_BIT, ALL_BITS]),
+            "opt_ins": st.sampled_from(["keep", "keep", "apply"]),
+            "invalid_optional": st.sampled_from(["reject", "drop"]),
+        }
     ),
 )
-@example(
-    before=[("insert", _TWICE)], mode="upsert", lines=_TWICE + _THEN, cells=("keep", 0, "keep")
-)
-@example(
-    before=[("insert", _TWICE)], mode="delsert", lines=_TWICE + _THEN, cells=("keep", 0, "keep")
-)
+@example(before=[("insert", _TWICE)], mode="upsert", lines=_TWICE + _THEN, options={})
+@example(before=[("insert", _TWICE)], mode="delsert", lines=_TWICE + _THEN, options={})
 def test_a_dry_run_says_what_the_job_then_does(
     env: Ground,
     before: list[tuple[JobMode, Lines]],
     mode: JobMode,
     lines: Lines,
-    cells: tuple[str, int, str],
+    options: dict[str, Any],
 ) -> None:
     """The counts, and every rejection in the words of the job's errors."""
     audience = Audience.empty(env)
     try:
         for earlier_mode, earlier in before:
             audience.apply(audience.job(earlier_mode, earlier), earlier)
-        blank_cells, fills, opt_ins = cells
-        job = audience.job(mode, lines, blank_cells, fills=fills, opt_ins=opt_ins)
+        job = audience.job(mode, lines, **options)
         users = audience.users()
         answer = audience.dry_run(job, lines)
         assert audience.users() == users
@@ -127,8 +125,8 @@ def _assert_deleted(answer: DryRunAnswer, before: dict[str, Row], after: dict[st
     assert [each.id for each in answer.samples.delete] == [str(user_id) for user_id in gone[:10]]
 
 
-def _noted(answer: DryRunAnswer) -> dict[str | None, int]:
-    return {each.column: each.count for each in answer.noted_by}
+def _noted(answer: DryRunAnswer) -> dict[tuple[str, str | None], int]:
+    return {(each.code, each.column): each.count for each in answer.noted_by}
 
 
 def _as_row(sample: Any) -> Row:

@@ -75,7 +75,7 @@ class World:
         return job
 
     async def _store(self, job_id: int, content: bytes) -> JobAccepted:
-        appender = Appender(self.settings.kafka, timeout_s=TIMEOUT_S)
+        appender = Appender(self.settings.kafka, "test", timeout_s=TIMEOUT_S)
         writer = ChunkWriter(appender, self.topics.uploads, job_id=job_id, attempt="attempt")
         await writer.write(content)
         chunks = await writer.finish()

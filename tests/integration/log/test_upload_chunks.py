@@ -41,7 +41,7 @@ def source(settings: Settings) -> Iterator[ChunkSource]:
 
 async def write_all(settings: Settings, files: dict[str, bytes], job_id: int) -> list[StoredFile]:
     """Write the files of these attempts at one job, a piece of each in turn."""
-    appender = Appender(settings.kafka, timeout_s=60)
+    appender = Appender(settings.kafka, "test", timeout_s=60)
     topic = settings.topics.uploads
     writers = {
         attempt: ChunkWriter(appender, topic, job_id=job_id, attempt=attempt) for attempt in files

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
@@ -74,7 +74,7 @@ _cells = st.tuples(
     st.sampled_from(["", "Texas"]),
     st.sampled_from(["", "2024-02-29", "12/31/2023"]),
     st.sampled_from(["", "true", "false"]),
-    st.sampled_from(["", "", "true", "false"]),
+    st.sampled_from(["", "", "true", "false", "oops"]),
 )
 _turns = st.lists(
     st.builds(
@@ -90,18 +90,18 @@ _turns = st.lists(
 )
 _lines = st.lists(_cells, min_size=1, max_size=12)
 _modes = st.sampled_from(JOB_MODES)
-_fills = st.sampled_from([(), (), ("first_name", "mobile_number"), FIELDS])
-_opt_ins = st.sampled_from(["keep", "keep", "apply"])
-_jobs = st.lists(st.tuples(_modes, _lines, _fills, _opt_ins), min_size=1, max_size=4)
+OPTIONS = st.fixed_dictionaries(
+    {
+        "fills": st.sampled_from([(), (), ("first_name", "mobile_number"), FIELDS]),
+        "keeps_opt_outs": st.sampled_from([True, True, False]),
+        "drops_invalid": st.booleans(),
+    }
+)
+"""Of jobs, as the model has them."""
+_jobs = st.lists(st.tuples(_modes, _lines, OPTIONS), min_size=1, max_size=4)
 
 
-def job_of(
-    number: int,
-    mode: JobMode,
-    lines: list[Cells],
-    fills: tuple[str, ...] = (),
-    opt_ins: str = "keep",
-) -> Job:
+def job_of(number: int, mode: JobMode, lines: list[Cells], **options: Any) -> Job:
     """The job with this place in the order of jobs."""
     rows = [
         f'{first},"{last}",user{key}@example.com,{",".join([*rest, "", ""][:6])}'
@@ -112,8 +112,7 @@ def job_of(
         mode=mode,
         content="\n".join([_HEADER, *rows]).encode(),
         accepted_at=START + timedelta(days=number),
-        fills=fills,
-        keeps_opt_outs=opt_ins == "keep",
+        **options,
     )
 
 
@@ -141,11 +140,13 @@ def _fill(log: MemoryLog, jobs: list[Job], data: st.DataObject) -> None:
 @given(jobs=_jobs, data=st.data())
 def test_every_cut_and_every_repeat_comes_to_the_model(
     env: Ground,
-    jobs: list[tuple[JobMode, list[Cells], tuple[str, ...], str]],
+    jobs: list[tuple[JobMode, list[Cells], dict[str, Any]]],
     data: st.DataObject,
 ) -> None:
     """Batches of any sizes, repeated pieces of passes, changing owners: one result."""
-    history = [job_of(number, *job) for number, job in enumerate(jobs)]
+    history = [
+        job_of(number, mode, lines, **options) for number, (mode, lines, options) in enumerate(jobs)
+    ]
     scene = Scene(env)
     _fill(scene.log, history, data)
     try:

@@ -45,12 +45,12 @@ def database(surroundings_of_session: Surroundings) -> Iterator[str]:
         yield made.conninfo
 
 
-def streamed_bytes(conninfo: str, work: Any, page: DiffPage, before: str = BEFORE) -> bytes:
+def streamed_bytes(conninfo: str, work: Any, page: DiffPage) -> bytes:
     """The whole stream."""
 
     async def read(db: Database) -> bytes:
         make = partial(work, page=page)
-        stream = await RowStreams(db).open(make, {"old": before, "new": PUBLIC})
+        stream = await RowStreams(db).open(make, {"old": BEFORE, "new": PUBLIC})
         try:
             return b"".join([piece async for piece in stream.pieces()])
         finally:
@@ -59,9 +59,9 @@ def streamed_bytes(conninfo: str, work: Any, page: DiffPage, before: str = BEFOR
     return ask(conninfo, read)
 
 
-def streamed(conninfo: str, work: Any, page: DiffPage, before: str = BEFORE) -> str:
+def streamed(conninfo: str, work: Any, page: DiffPage) -> str:
     """The same as text."""
-    return streamed_bytes(conninfo, work, page, before).decode()
+    return streamed_bytes(conninfo, work, page).decode()
 
 
 def paged(conninfo: str) -> list[dict[str, Any]]:
@@ -143,5 +143,10 @@ def test_only_what_is_asked_for_is_sent(database: str, kind: Kind) -> None:
 
 def test_a_past_audience_that_is_gone_is_told_before_anything_is_sent(database: str) -> None:
     """So that it can be asked for again."""
+
+    async def begin(db: Database) -> None:
+        work = partial(csv_differences, page=DiffPage())
+        await RowStreams(db).open(work, {"old": "projection_77", "new": PUBLIC})
+
     with pytest.raises(SchemaGoneError):
-        streamed(database, csv_differences, DiffPage(), before="projection_77")
+        ask(database, begin)

@@ -11,7 +11,7 @@ from ingest_api.errors import IngestError
 from ingest_api.users.filters import read_filter
 from ingest_api.users.queries import UserReader
 from ingest_api.web.paging import Page
-from ingest_api.web.responses import status_of
+from ingest_api.web.refused import status_of
 from tests.support.clients.answers import sent
 from tests.support.data.read_model_rows import PARTITIONS, ask, execute, make_read_model
 from tests.support.servers.surroundings import ground

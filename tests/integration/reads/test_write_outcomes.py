@@ -14,7 +14,7 @@ from ingest_api.errors import IngestError
 from ingest_api.postgres.pool import Database
 from ingest_api.users import write_outcomes as module
 from ingest_api.users.write_outcomes import WriteOutcome, WriteOutcomes
-from ingest_api.web.responses import status_of
+from ingest_api.web.refused import status_of
 from schemas.read_model import tables as read_model
 
 if TYPE_CHECKING:

@@ -28,7 +28,6 @@ ANA: Json = {
 ADDED = "Details added successfully"
 UPDATED = "Details updated successfully"
 DELETED = "User deleted successfully"
-UNKNOWN = "Invalid audience member ID provided or no audience member found with given ID"
 IN_USE = "Email is being used for one of the audience members."
 
 

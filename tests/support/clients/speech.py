@@ -17,11 +17,15 @@ Json = dict[str, Any]
 BASE = "/vpns/api/v1"
 IMPORT = f"{BASE}/audience/import"
 IN_PROGRESS = "File uploaded successfully, import is in progress."
-INVALID_FILE = {"message": "Please upload a valid CSV file"}
-UNAUTHORIZED = {"message": "Unauthorized request"}
-UNKNOWN_JOB = {"message": "Invalid request ID. No request found with the provided ID"}
+INVALID_FILE = {"message": "Please upload a valid CSV file", "code": "INVALID_REQUEST"}
+UNAUTHORIZED = {"message": "Unauthorized request", "code": "UNAUTHORIZED"}
+UNKNOWN_JOB = {
+    "message": "Invalid request ID. No request found with the provided ID",
+    "code": "UNKNOWN_JOB",
+}
 UNKNOWN_USER = {
-    "message": "Invalid audience member ID provided or no audience member found with given ID"
+    "message": "Invalid audience member ID provided or no audience member found with given ID",
+    "code": "UNKNOWN_USER",
 }
 DATE = re.compile(r"(0[1-9]|1[0-2])/[0-3]\d/\d{4} (0[1-9]|1[0-2]):[0-5]\d:[0-5]\d [AP]M GMT")
 ID = re.compile(r"[1-9]\d{0,18}")

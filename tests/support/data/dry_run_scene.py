@@ -74,7 +74,7 @@ _cells = st.tuples(
     st.sampled_from(["France", "USA", ""]),
     st.sampled_from(["", "Texas"]),
     st.sampled_from(["", "2024-02-29"]),
-    st.sampled_from(["", "yes", "no"]),
+    st.sampled_from(["", "yes", "no", "oops"]),
     st.sampled_from(
         ["", "gold", 'a "b" \\'],
     ),
@@ -131,23 +131,13 @@ class Audience:
         made.project()
         return made
 
-    def job(
-        self,
-        mode: JobMode,
-        lines: Lines,
-        blank_cells: str = "keep",
-        *,
-        fills: int = 0,
-        opt_ins: str = "keep",
-    ) -> JobAccepted:
+    def job(self, mode: JobMode, lines: Lines, **options: Any) -> JobAccepted:
         """The job that an upload of the lines would be next."""
         number = len(self.jobs)
         return accepted_job(
             job_id=1000 + number,
             mode=mode,
-            blank_cells=blank_cells,
-            fills=fills,
-            opt_ins=opt_ins,
+            **options,
             lines=len(lines),
             accepted_at=_START + timedelta(days=number),
             attributes=tuple(itertools.starmap(AttributeColumn, _ATTRIBUTES.items())),
@@ -208,13 +198,15 @@ class Audience:
         (row,) = select(self.env, query)
         return row["inserted"], row["updated"], row["unchanged"], row["rejected"]
 
-    def notes(self, job: JobAccepted) -> dict[str, int]:
-        """The job's notes, by column."""
+    def notes(self, job: JobAccepted) -> dict[tuple[str, str | None], int]:
+        """The job's notes, by code and column."""
         query = f"SELECT count(*) AS notes FROM notes WHERE job_id = {job.job_id}"
         (row,) = select(self.env, f"SELECT notes FROM jobs WHERE job_id = {job.job_id}")
         assert select(self.env, query) == [row]
-        query = f'SELECT "column", count(*) FROM notes WHERE job_id = {job.job_id} GROUP BY 1'
-        return {row["column"]: row["count"] for row in select(self.env, query)}
+        query = (
+            f'SELECT code, "column", count(*) FROM notes WHERE job_id = {job.job_id} GROUP BY 1, 2'
+        )
+        return {(row["code"], row["column"]): row["count"] for row in select(self.env, query)}
 
     def rejections(self, job: JobAccepted) -> list[Row]:
         """The job's errors, without their ids."""

@@ -17,9 +17,8 @@ from schemas.codec import codec
 from schemas.events import JOB_MODES, AttributeDefined, UserRow
 from schemas.log.topics import partition_of
 from schemas.read_model.tables import API_SOURCE
-from tests.integration.projection.test_projection_histories import START, job_of
+from tests.integration.projection.test_projection_histories import OPTIONS, START, job_of
 from tests.support.data.passes import MemoryRecord
-from tests.support.models.model import FIELDS
 from tests.support.servers.surroundings import PARTITIONS
 
 if TYPE_CHECKING:
@@ -56,13 +55,12 @@ class Upload:
     begun: list[int]
     late: list[tuple[int, int]]
     late_of: int
-    fills: tuple[str, ...]
+    options: dict[str, Any]
     among: list[tuple[int, UserRow]]
-    opt_ins: str
 
     def take(self, of: OneProcess) -> None:
         """The job comes next in the order of jobs."""
-        of.accept(job_of(len(of.jobs), self.mode, self.lines, self.fills, self.opt_ins))
+        of.accept(job_of(len(of.jobs), self.mode, self.lines, **self.options))
         late_pass = of.passes[self.late_of % len(of.passes)]
         coming = [
             [*whole[:begun], *whole, *late_pass[partition][slice(*late)]]
@@ -288,9 +286,8 @@ _uploads = st.builds(
     begun=_by_partition(st.sampled_from([0, 0, 1, 2, 5])),
     late=_by_partition(st.tuples(st.integers(0, 4), st.integers(0, 8))),
     late_of=st.integers(0, 3),
-    fills=_mostly((), FIELDS),
+    options=OPTIONS,
     among=st.lists(st.tuples(st.integers(0, 15), _rows()), max_size=6),
-    opt_ins=_mostly("keep", "apply"),
 )
 _sent = st.builds(
     Send,

@@ -11,6 +11,7 @@ from ingest_api.publisher.encode_pass import FilePass
 from schemas.codec import codec
 from schemas.events import JobOpened, JobSealed, RowRejected, UserRow
 from schemas.log.topics import partition_of
+from schemas.rules.rejections import Fault, faults_text
 from tests.support.models.model import (
     FIELDS,
     ROW_MODES,
@@ -180,6 +181,9 @@ def _event(job: Job, line: Line, *, sequence: int) -> UserRow | RowRejected:
         )
     dated: dict[str, Any] = dict(values)
     dated["last_active_date"] = values["last_active_date"] or job.accepted_at.date()
+    dropped = [
+        Fault(column=column, code=code, reason=code, value=None) for column, code in line.dropped
+    ]
     present = sum(1 << at for at, name in enumerate(FIELDS) if values[name] is not None)
     return UserRow(
         job_id=job.job_id,
@@ -191,5 +195,6 @@ def _event(job: Job, line: Line, *, sequence: int) -> UserRow | RowRejected:
         present=present,
         occurred_at=job.accepted_at,
         raw="",
+        dropped_cells=faults_text(dropped),
         **dated,
     )

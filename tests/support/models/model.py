@@ -52,6 +52,7 @@ class Job:
     fills: tuple[str, ...] = ()
     """The fields that a line only fills where the user has none; "attributes" are all of them."""
     keeps_opt_outs: bool = True
+    drops_invalid: bool = False
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -94,12 +95,16 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A data line taken apart; ``fault`` where its cells cannot be told apart."""
+    """A data line taken apart; ``fault`` where its cells cannot be told apart.
+
+    ``dropped`` are cells that are not among them because they are invalid: header and code.
+    """
 
     record_number: int
     line: int
     cells: dict[str, str]
     fault: str | None
+    dropped: tuple[tuple[str, str], ...] = ()
 
 
 class RefusedError(Exception):
@@ -153,6 +158,10 @@ def apply_line(
         _apply_fit_line(job, line, users, outcome, position)
     except RefusedError as refusal:
         outcome.rejections.append(Rejected(line.record_number, line.line, refusal.code))
+    else:
+        outcome.notes += [
+            Noted(line.record_number, line.line, column, code) for column, code in line.dropped
+        ]
 
 
 def leave_out_line(job: Job, line: Line, outcome: Outcome) -> None:
@@ -284,14 +293,29 @@ def lines_of(job: Job) -> list[Line]:
     """The data lines of a file, with their numbers."""
     text = job.content.decode("utf-8-sig")
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=job.delimiter, strict=True)
-    names = [_field_name(cell) for cell in next(reader)]
+    headers = {_field_name(cell): cell.strip() for cell in next(reader)}
     found: list[Line] = []
     begin = reader.line_num + 1
     for cells in reader:
         if cells:
-            found.append(Line(len(found) + 1, begin, *_cells(names, cells)))
+            line = Line(len(found) + 1, begin, *_cells([*headers], cells))
+            drops = job.drops_invalid and job.mode != "delete"
+            found.append(_without_invalid(line, headers) if drops else line)
         begin = reader.line_num + 1
     return found
+
+
+def _without_invalid(line: Line, headers: dict[str, str]) -> Line:
+    """The line without the cells of optional columns that are invalid."""
+    cells, dropped = dict(line.cells), list[tuple[str, str]]()
+    for name, cell in line.cells.items():
+        if name not in REQUIRED:
+            try:
+                _value(name, cell.strip())
+            except RefusedError as refusal:
+                cells[name] = ""
+                dropped.append((headers[name], refusal.code))
+    return replace(line, cells=cells, dropped=tuple(dropped))
 
 
 def _cells(names: list[str], cells: list[str]) -> tuple[dict[str, str], str | None]:

@@ -94,6 +94,7 @@ def job_of(accepted: JobAccepted, files: Mapping[str, bytes]) -> Job:
         delimiter=accepted.delimiter,
         fills=tuple(name for at, name in enumerate(FIELDS) if accepted.fills & 1 << at),
         keeps_opt_outs=accepted.opt_ins == "keep",
+        drops_invalid=accepted.invalid_optional == "drop",
     )
 
 

@@ -25,7 +25,6 @@ AUDIENCE = f"{BASE}/audience"
 ACCOUNTS = f"{BASE}/admin/accounts"
 TOKENS = f"{BASE}/admin/tokens"
 PROXY_SECRET = "what-only-the-proxy-knows"
-UNAUTHORIZED = {"message": "Unauthorized request"}
 DIES_WITHIN_S = 2.0
 """As promised, on an instance that isn't told of a change."""
 SLACK_S = 1.0

@@ -6,9 +6,10 @@ from typing import LiteralString
 import click
 import psycopg
 
+from deploy.cli.command_error import CommandError
 from deploy.cli.options import data_dir_option
 from deploy.cli.output.tables import print_message
-from deploy.cli.session import CommandError, new_password
+from deploy.cli.session import new_password
 from deploy.cli.stack_settings import settings_of
 from ingest_api.auth.accounts import ADMIN
 from ingest_api.auth.credentials import password_fault

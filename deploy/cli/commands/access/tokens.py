@@ -15,7 +15,7 @@ _LISTING = Listing(
     "/admin/tokens",
     "tokens",
     "token",
-    ("id", "name", "role", "createdBy", "createdDate", "expiresDate", "lastUsedDate"),
+    ("id", "name", "role", "expiresDate", "lastUsedDate", "createdBy", "createdDate"),
     "`rollcall tokens add NAME --role ROLE` adds one.",
 )
 

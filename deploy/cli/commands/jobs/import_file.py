@@ -17,12 +17,14 @@ from deploy.api_client.job import JobCounts
 from deploy.api_client.retry import is_passing
 from deploy.api_client.upload import Upload, send, send_for_dry_run
 from deploy.cli.api_command import ApiCommand, call_options
+from deploy.cli.command_error import CommandError
 from deploy.cli.delimiter import Delimiter, shown_delimiter
 from deploy.cli.output.dry_run_preview import print_dry_run, removal_text
 from deploy.cli.output.error_file import write_error_file
 from deploy.cli.output.job_progress import follow_job, send_upload
-from deploy.cli.output.tables import output, plain, print_counts, print_json, progress_console
-from deploy.cli.session import CommandError, api
+from deploy.cli.output.plain import plain
+from deploy.cli.output.tables import output, print_counts, print_json, progress_console
+from deploy.cli.session import api
 from ingest_api.parsing.file_format import AUTO
 from schemas.events import JOB_MODES
 from schemas.rules.modes import REMOVING
@@ -60,6 +62,7 @@ class _ImportOptions:
         "rollcall import users.xlsx --sheet Customers",
         "rollcall import kunden.csv --phone-region DE --date-order DMY",
         "rollcall import users.csv --max-rejected 0   # all or nothing",
+        "rollcall import users.csv --on-invalid-optional drop   # keep the user, drop the cell",
         "rollcall import all.csv --mode delsert --max-delete-percent 5",
         "rollcall import left.csv --mode delete",
         "rollcall import more.csv --mode update --overwrite blank",
@@ -103,6 +106,13 @@ class _ImportOptions:
     metavar="RULES",
     help="always, or blank: only fill what a user has no value in; or by column, such as "
     "blank,State=always.  [default: always]",
+)
+@click.option(
+    "--on-invalid-optional",
+    "invalid_optional",
+    type=click.Choice(["reject", "drop"]),
+    help="What an invalid value of an optional column does: reject its line, or drop the value and"
+    " note it, see `rollcall notes`.  [default: reject]",
 )
 @click.option(
     "--phone-region",

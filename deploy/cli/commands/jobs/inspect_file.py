@@ -21,6 +21,8 @@ _OPTIONS_OF_IMPORTS = {
     "delimiter",
     "charset",
     "blank_cells",
+    "overwrite",
+    "invalid_optional",
     "phone_region",
     "date_order",
     "columns",

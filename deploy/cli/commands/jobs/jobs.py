@@ -34,7 +34,7 @@ _STATUSES = "/batchinfo/status"
 _MODES = click.Choice(JOB_MODES)
 _SAID_AGAIN = ("dataType", "statusMessage")
 """What is the same of every job, and what the state and the counts say better."""
-_NOTE_COLUMNS = ("line", "column", "code", "reason")
+_NOTE_COLUMNS = ("line", "column", "code", "value", "reason")
 _STATES = click.Choice(JOB_STATES)
 
 
@@ -155,7 +155,7 @@ def notes(job_id: str, *, as_json: bool, url: str, **query: Any) -> None:
     """Show the cells of the job JOB_ID that were not taken as they stood, though their lines count.
 
     An opt-in of a person who has opted out is such a cell, unless the file was imported with
-    --opt-ins apply.
+    --opt-ins apply; and an invalid one that was left out with --on-invalid-optional drop.
     """
     with api(url) as client:
         answer = client.get(path_of("batchinfo", "notes", job_id), query)

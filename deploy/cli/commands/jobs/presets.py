@@ -25,6 +25,7 @@ _KEPT = {
     "delimiter",
     "blank_cells",
     "overwrite",
+    "invalid_optional",
     "phone_region",
     "date_order",
     "max_delete_percent",

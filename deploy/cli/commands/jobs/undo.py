@@ -9,16 +9,17 @@ from typing import Any, TypeVar
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from deploy.api_client.client import ApiClient, ApiError, path_of
 from deploy.api_client.job import JobCounts, follow
 from deploy.api_client.retry import RetryPolicy, is_passing, with_retries
 from deploy.cli.api_command import ApiCommand, call_options
+from deploy.cli.command_error import CommandError
 from deploy.cli.output.job_progress import with_failures_printed
+from deploy.cli.output.progress import reported, share_text
 from deploy.cli.output.tables import output, print_counts, print_json, print_line, progress_console
 from deploy.cli.output.undo_preview import print_preview
-from deploy.cli.session import CommandError, api
+from deploy.cli.session import api
 from schemas.log.job_states import ENDED_STATES
 
 _INTERRUPTED = 130
@@ -191,8 +192,8 @@ def _ask(client: ApiClient, change: _Change, job_id: str) -> None:
 def _preview(client: ApiClient, change: _Change, job_id: str) -> dict[str, Any]:
     """Ask for the preview until it is ready, and return it."""
     policy = RetryPolicy(for_s=_RETRY_FOR_S, longest_delay_s=2.0)
-    with _bar() as bar:
-        task = bar.add_task("Preview", total=None)
+    begun_s = time.monotonic()
+    with reported(progress_console(), "Preview") as progress:
         while True:
             answer = with_retries(
                 lambda: client.post(change.path(job_id), {"dryRun": True}), policy
@@ -201,7 +202,8 @@ def _preview(client: ApiClient, change: _Change, job_id: str) -> dict[str, Any]:
                 raise ApiError(f"the server knows no dry runs: {answer.get('message')}")
             if "state" not in answer:
                 return answer
-            bar.update(task, total=answer["recordsTotal"] or None, completed=answer["recordsDone"])
+            done, total = answer["recordsDone"], answer["recordsTotal"]
+            progress.show(done, total, share_text(done, total, "records", begun_s=begun_s))
             time.sleep(_ASK_AGAIN_S)
 
 
@@ -228,21 +230,9 @@ def _send(client: ApiClient, change: _Change, job_id: str) -> None:
 def _followed(client: ApiClient, change: _Change, job_id: str) -> dict[str, Any]:
     """Return the job's status once every reader sees the other audience."""
     status: dict[str, Any] = {}
-    with _bar() as bar:
-        task = bar.add_task(change.doing, total=None)
-        statuses = follow(client, job_id, change.is_last)
-        for status in with_failures_printed(statuses, bar.console):
-            bar.update(task, description=f"{change.doing}: {status['state']}")
-    return status
-
-
-def _bar() -> Progress:
     console = progress_console()
-    # In a log file a bar is noise.
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    )
+    with reported(console, change.doing) as progress:
+        statuses = follow(client, job_id, change.is_last)
+        for status in with_failures_printed(statuses, console):
+            progress.show(0, 0, status["state"])
+    return status

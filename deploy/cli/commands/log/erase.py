@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from deploy.cli.options import data_dir_option
-from deploy.cli.output.tables import counted, plain
+from deploy.cli.output.plain import plain
+from deploy.cli.output.tables import counted
 from deploy.cli.stack_settings import settings_of
 from deploy.log_migration.engine import FAILURES
 from deploy.log_migration.erase.erase import Erased, erase

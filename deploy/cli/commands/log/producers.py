@@ -8,12 +8,13 @@ import click
 
 from deploy.api_client.client import ApiClient, RefusedError, path_of
 from deploy.cli.api_command import ApiCommand, ListingGroup, call_options, page_options
+from deploy.cli.command_error import CommandError
 from deploy.cli.output.listings import Listing
+from deploy.cli.output.plain import plain
 from deploy.cli.output.tables import (
     counted,
     next_page,
     output,
-    plain,
     print_fields,
     print_json,
     print_line,
@@ -21,20 +22,20 @@ from deploy.cli.output.tables import (
     print_message,
     text,
 )
-from deploy.cli.session import CommandError, api
+from deploy.cli.session import api
 
 _SOURCES = Listing(
     "/batchinfo/sources",
     "sources",
     "source",
     (
-        "source", "total", "inserted", "updated", "unchanged", "deleted", "rejected", "dead",
-        "repeats", "lastEvent",
+        "source", "total", "lastEvent", "dead", "rejected", "inserted", "updated", "unchanged",
+        "deleted", "repeats",
     ),
     "No other producer has sent anything.",
 )  # fmt: skip
 _LETTERS = "/admin/dead-letters"
-_COLUMNS = ("id", "recordedDate", "code", "from", "key", "retried", "detail")
+_COLUMNS = ("id", "code", "key", "detail", "recordedDate", "retried", "from")
 _PAGE = 1000
 _MOST = 10_000
 _CONFLICT = 409

@@ -7,27 +7,26 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from deploy.api_client import projection
 from deploy.api_client.client import ApiClient, RefusedError
 from deploy.cli.api_command import ApiCommand, call_options, page_options
+from deploy.cli.command_error import FAILED, CommandError
 from deploy.cli.output.listings import Listing
+from deploy.cli.output.progress import rated_text, reported
 from deploy.cli.output.tables import (
     output,
-    plain,
     print_json,
     print_line,
     print_table,
     progress_console,
 )
-from deploy.cli.session import FAILED, CommandError, api
+from deploy.cli.session import api
 
 _DIFFERENT = 1
 _INTERRUPTED = 130
 _CONFLICT = 409
 _UNTAKEN_S = 5.0
-_LINE_EVERY_S = 10.0
 _SWITCHED = ("active", "retired")
 _PROJECTIONS = Listing(
     projection.PATH,
@@ -37,13 +36,13 @@ _PROJECTIONS = Listing(
         "number",
         "purpose",
         "state",
-        "asOf",
+        "requestedDate",
         "step",
         "recordsDone",
         "recordsTotal",
-        "requestedBy",
-        "requestedDate",
         "failure",
+        "asOf",
+        "requestedBy",
     ),
     "A processor makes the first one.",
 )
@@ -137,37 +136,12 @@ def _at_work(client: ApiClient) -> int:
 def _watched(steps: Iterable[dict[str, Any]], console: Console) -> dict[str, Any]:
     """Return the last of the steps; each is shown as it comes, as a bar or as lines."""
     found: dict[str, Any] = {}
-    shown = _barred(steps, console) if console.is_terminal else _lined(steps, console)
-    for step in _warned(shown, console):
-        found = step
+    with reported(console, "") as progress:
+        for found in _warned(steps, console):
+            done, total = found["recordsDone"], found["recordsTotal"]
+            told = rated_text(done, total, "records", found["recordsPerSecond"])
+            progress.show(done, total, told, doing=_what(found))
     return found
-
-
-def _barred(steps: Iterable[dict[str, Any]], console: Console) -> Iterator[dict[str, Any]]:
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
-    rate = TextColumn("{task.fields[rate]}")
-    with Progress(*columns, rate, TimeElapsedColumn(), console=console) as bars:
-        task = bars.add_task("", total=None, rate="")
-        for step in steps:
-            bars.update(
-                task,
-                description=plain(_what(step)),
-                total=step["recordsTotal"] or None,
-                completed=step["recordsDone"],
-                rate=_rate(step),
-            )
-            yield step
-
-
-def _lined(steps: Iterable[dict[str, Any]], console: Console) -> Iterator[dict[str, Any]]:
-    """Yield a line at each step, and now and then between them."""
-    last, next_line_s = "", 0.0
-    for step in steps:
-        if _what(step) != last or time.monotonic() >= next_line_s:
-            last, next_line_s = _what(step), time.monotonic() + _LINE_EVERY_S
-            numbers = f"{step['recordsDone']} of {step['recordsTotal']} records"
-            print_line(console, " ".join(filter(None, [f"{last}:", numbers, _rate(step)])))
-        yield step
 
 
 def _warned(steps: Iterable[dict[str, Any]], console: Console) -> Iterator[dict[str, Any]]:
@@ -185,11 +159,6 @@ def _warned(steps: Iterable[dict[str, Any]], console: Console) -> Iterator[dict[
 def _what(step: Mapping[str, Any]) -> str:
     doing = step["step"] or step["state"]
     return f"Projection {step['number']} ({step['purpose']}), {doing}"
-
-
-def _rate(step: Mapping[str, Any]) -> str:
-    rate = step["recordsPerSecond"]
-    return "" if rate is None else f"{rate:,.0f} records/s"
 
 
 def _exit_status(found: Mapping[str, Any]) -> int:

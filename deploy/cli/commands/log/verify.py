@@ -9,11 +9,11 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from deploy.cli.command_error import CommandError
 from deploy.cli.options import data_dir_option
+from deploy.cli.output.progress import reported, share_text
 from deploy.cli.output.tables import output, print_line, progress_console
-from deploy.cli.session import CommandError
 from deploy.cli.stack_settings import settings_of
 from processor.errors import VerificationError
 from processor.verification.verify import Verification, verify_active
@@ -52,20 +52,11 @@ def verify(*, data_dir: Path, as_json: bool) -> None:
 
 
 def _with_progress(settings: Settings, console: Console) -> Verification:
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
     begun_s = time.monotonic()
-    with Progress(
-        *columns,
-        TextColumn("{task.fields[rate]}"),
-        TimeElapsedColumn(),
-        console=console,
-        disable=not console.is_terminal,  # in a log file a bar is noise
-    ) as bars:
-        task = bars.add_task("Fold the log", total=None, rate="")
+    with reported(console, "Fold the log") as progress:
 
         def show(done: int, total: int) -> None:
-            rate = done / max(time.monotonic() - begun_s, 0.001)
-            bars.update(task, completed=done, total=total, rate=f"{rate:,.0f} records/s")
+            progress.show(done, total, share_text(done, total, "records", begun_s=begun_s))
 
         return verify_active(settings, note_progress=show)
 

@@ -1,1 +1,1 @@
-"""`rollcall up`, `demo`, `serve`, `process`, `settings`, `psql` and `test`."""
+"""`rollcall up`, `demo`, `serve`, `process`, `setup`, `settings`, `psql` and `test`."""

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 import click
 
+from deploy.cli.command_error import CommandError
 from deploy.cli.options import processors_option
-from deploy.cli.settings_check import CannotRunError, check_settings
+from deploy.cli.settings_check import check_settings
 from deploy.processes.services import api_and_publisher, builder, processors
 from deploy.processes.signals import exit_on_stop_signals, wait_for_signal
 from deploy.processes.supervisor import ServiceRefusedError, Supervised, Supervisor
@@ -17,11 +18,15 @@ from schemas.config.logs import configure_logging
 from schemas.config.settings import Settings
 from schemas.runtime.essential import end_process_on_failure
 
-_SECTIONS = {"serve": (ApiSettings, PublisherSettings), "process": (Settings,)}
+_SECTIONS = {
+    "serve": (ApiSettings, PublisherSettings),
+    "process": (Settings,),
+    "setup": (Settings,),
+}
 """The settings that the services of each command read."""
 
 
-class _ServiceCommand(click.Command):
+class ServiceCommand(click.Command):
     """A command that runs services; its help ends with the settings that they read."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
@@ -30,7 +35,7 @@ class _ServiceCommand(click.Command):
             formatter.write_dl(described(*_SECTIONS[self.name or ""]))
 
 
-@click.command(cls=_ServiceCommand)
+@click.command(cls=ServiceCommand)
 @click.option("--host", help="Address to listen on; else ROLLCALL_HOST.")
 @click.option("--port", type=int, help="TCP port to listen on; else ROLLCALL_PORT.")
 def serve(host: str | None, port: int | None) -> None:
@@ -44,7 +49,7 @@ def serve(host: str | None, port: int | None) -> None:
     _run_until_stopped(api_and_publisher(environment))
 
 
-@click.command(cls=_ServiceCommand)
+@click.command(cls=ServiceCommand)
 @processors_option
 def process(processors: int) -> None:
     """Run processors and a builder, with Kafka and Postgres named by the environment.
@@ -67,4 +72,4 @@ def _run_until_stopped(services: Sequence[Supervised]) -> None:
         with Supervisor(services) as supervisor:
             wait_for_signal(supervisor.check)
     except ServiceRefusedError as error:
-        raise CannotRunError(str(error)) from error
+        raise CommandError(str(error)) from error

@@ -7,7 +7,7 @@ import click
 from deploy.cli.output.tables import output, print_json, print_table
 from deploy.cli.settings_table import rows, written_into
 
-_COLUMNS = ("setting", "values", "default", "readBy", "effect")
+_COLUMNS = ("setting", "effect", "default", "values", "readBy")
 
 
 @click.command()

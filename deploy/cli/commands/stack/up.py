@@ -12,8 +12,9 @@ import click
 import structlog
 from rich.console import Console
 
+from deploy.cli.command_error import CommandError
 from deploy.cli.options import data_dir_option, processors_option
-from deploy.cli.settings_check import CannotRunError, check_settings
+from deploy.cli.settings_check import check_settings
 from deploy.local_stack.data_dir import DataDirInUseError
 from deploy.local_stack.java import JavaError
 from deploy.local_stack.kafka import KafkaError
@@ -90,11 +91,11 @@ def started(plan: Plan) -> Generator[Running]:
         except _START_ERRORS as error:
             raise click.ClickException(str(error)) from error
         except ServiceRefusedError as error:
-            raise CannotRunError(str(error)) from error
+            raise CommandError(str(error)) from error
         try:
             yield running
         except ServiceRefusedError as error:
-            raise CannotRunError(str(error)) from error
+            raise CommandError(str(error)) from error
         finally:
             console.print("Stopping …")
 

@@ -23,7 +23,7 @@ from deploy.cli.output.tables import (
 from deploy.cli.session import api
 
 _KINDS = ("added", "changed", "removed")
-_COLUMNS = ("kind", "key", "id", "field", "before", "after")
+_COLUMNS = ("kind", "key", "field", "before", "after", "id")
 _MOST_PAGE_SIZE = 1000
 _FILES = {"csv_path": "text/csv", "parquet_path": "application/vnd.apache.parquet"}
 _PATH = "/audience/diff"

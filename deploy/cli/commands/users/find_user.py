@@ -5,7 +5,7 @@ from typing import Any
 
 from deploy.api_client.client import ApiClient, RefusedError, path_of
 from deploy.api_client.retry import RetryPolicy, with_retries
-from deploy.cli.session import CommandError
+from deploy.cli.command_error import CommandError
 
 _NOW = RetryPolicy(for_s=0)
 _NO_SUCH = 400

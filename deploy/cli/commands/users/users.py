@@ -9,6 +9,7 @@ from deploy.api_client.client import ApiClient, path_of
 from deploy.api_client.retry import RetryPolicy, with_retries
 from deploy.cli.api_command import ListingGroup, call_options, page_options
 from deploy.cli.as_of import as_of_option, build_wait
+from deploy.cli.command_error import CommandError
 from deploy.cli.commands.users.export import export_users
 from deploy.cli.commands.users.filters import attribute_filters, attribute_option, user_filters
 from deploy.cli.commands.users.find_user import user_id_of
@@ -26,7 +27,7 @@ from deploy.cli.output.tables import (
     progress_console,
     text,
 )
-from deploy.cli.session import CommandError, api
+from deploy.cli.session import api
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -45,8 +46,8 @@ _SUBSCRIPTIONS = (
     ("voiceSubscription", "--voice/--no-voice"),
 )
 _HISTORY_COLUMNS = (
-    *("date", "event", "job", "file", "line", "log", "by", "source"),
-    *("field", "before", "after"),
+    *("date", "event", "field", "before", "after"),
+    *("job", "file", "line", "by", "source", "log"),
 )
 
 

@@ -40,7 +40,7 @@ def test_help_lists_every_command() -> None:
 
     listed = [line.split()[0] for line in result.output.partition("Commands:")[2].splitlines()[1:]]
     assert listed == [
-        *("demo", "up", "serve", "process"),
+        *("demo", "up", "serve", "process", "setup"),
         *("import", "inspect", "presets", "status", "jobs", "errors"),
         *("notes", "results", "proof"),
         *("undo", "redo", "cancel", "users", "person", "diff", "rebuild", "projections"),

@@ -65,10 +65,10 @@ def test_every_name_that_the_product_uses_stands_in_the_table() -> None:
     assert {"ROLLCALL_PYTHON", "JAVA_HOME", "ROLLCALL_STACK_TOKEN"} <= set(used)
 
 
-def test_the_readme_has_the_table_of_now() -> None:
-    """Where this fails: `./rollcall settings --write README.md`."""
-    readme = (CHECKOUT / "README.md").read_text()
-    assert written_into(readme) == readme
+def test_the_document_has_the_table_of_now() -> None:
+    """Where this fails: `./rollcall settings --write docs/settings.md`."""
+    document = (CHECKOUT / "docs/settings.md").read_text()
+    assert written_into(document) == document
 
 
 def test_every_process_knows_the_names_of_all_settings() -> None:

@@ -9,11 +9,11 @@ import pytest
 from rich.console import Console
 
 from deploy.cli.output.dry_run_preview import print_dry_run
+from deploy.cli.output.plain import plain
 from deploy.cli.output.tables import (
     counted,
     flat,
     next_page,
-    plain,
     print_fields,
     print_list,
     print_table,

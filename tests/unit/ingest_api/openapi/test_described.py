@@ -49,10 +49,10 @@ OPERATION = Operation(
 def answer(found: Any) -> HTTPResponse | None:
     """What is sent where a handler of the operation returns this."""
 
-    async def handler() -> Any:
+    async def handler(_request: object) -> Any:
         return found
 
-    return asyncio.run(described(OPERATION)(handler)())
+    return asyncio.run(described(OPERATION)(handler)(None))
 
 
 def test_a_described_body_is_sent_with_its_status() -> None:

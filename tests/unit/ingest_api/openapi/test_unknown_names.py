@@ -69,9 +69,10 @@ def test_the_nearest_field_is_asked_for(name: str, meant: str) -> None:
 def test_what_is_like_nothing_is_told_what_there_is() -> None:
     """Or that there is nothing."""
     message = in_query("zzzz", LIST_PROJECTIONS)
-    assert message == "There is no query parameter zzzz: this request takes start, pageSize."
+    taken = "this request takes start, pageSize, dateFormat."
+    assert message == f"There is no query parameter zzzz: {taken}"
     message = in_query("zzzz", CREATE_USER)
-    assert message == "There is no query parameter zzzz: this request takes none."
+    assert message == "There is no query parameter zzzz: this request takes dateFormat."
 
 
 def test_a_name_in_the_wrong_place_is_sent_to_the_right_one() -> None:

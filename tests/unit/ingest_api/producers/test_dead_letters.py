@@ -17,7 +17,7 @@ from ingest_api.producers.retry_rules import (
     moved_partition,
     retry_partition,
 )
-from ingest_api.web.responses import status_of
+from ingest_api.web.refused import status_of
 from processor.decoding.dead_letter_texts import with_way_out
 from processor.decoding.decode_records import decode_records
 from processor.decoding.producer_rules import LogPartition, ProducerRowRules

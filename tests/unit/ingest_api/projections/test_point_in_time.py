@@ -8,7 +8,7 @@ import pytest
 
 from ingest_api.errors import UNKNOWN_JOB, IngestError
 from ingest_api.projections.point_in_time import NOW, Point, read_point
-from ingest_api.web.responses import status_of
+from ingest_api.web.refused import status_of
 
 HERE = datetime(2026, 11, 25, 16, tzinfo=UTC)
 AT = Point(time=datetime(2016, 6, 28, 5, 49, 23, tzinfo=UTC))

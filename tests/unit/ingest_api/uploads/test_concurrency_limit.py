@@ -8,7 +8,8 @@ import pytest
 
 from ingest_api.errors import IngestError
 from ingest_api.uploads.concurrency_limit import ConcurrencyLimit
-from ingest_api.web.responses import refusal, status_of
+from ingest_api.web.refused import status_of
+from ingest_api.web.responses import refusal
 
 
 def status(refused: pytest.ExceptionInfo[IngestError]) -> tuple[int, bool]:

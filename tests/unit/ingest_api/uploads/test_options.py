@@ -10,7 +10,7 @@ import pytest
 from ingest_api.errors import INVALID_FILE, IngestError
 from ingest_api.uploads.options import ImportOptions, options_in_head, with_fields
 from ingest_api.web.idempotency_key import idempotency_key
-from ingest_api.web.responses import status_of
+from ingest_api.web.refused import status_of
 from schemas.rules.overwrite import ALL_BITS, ATTRIBUTES_BIT
 
 if TYPE_CHECKING:

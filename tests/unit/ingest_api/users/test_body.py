@@ -11,7 +11,7 @@ import pytest
 from ingest_api.errors import IngestError
 from ingest_api.users.body import UserBody, ValidationContext, changed_user, new_user, texts_of_body
 from ingest_api.web.json_body import decoded
-from ingest_api.web.responses import status_of
+from ingest_api.web.refused import status_of
 from schemas.rules.attributes import Attribute
 from schemas.rules.fields import FIELD_BY_NAME, FIELDS, KEY_FIELD
 

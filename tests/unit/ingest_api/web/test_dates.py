@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest_api.openapi.response_types import ContractDate
+from ingest_api.openapi.response_types import Date
 from ingest_api.web.dates import date_text, day_text
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def test_a_year_has_four_digits(day: date) -> None:
     """Before 1000, too: as the API promises it, and as a file's date is read again."""
     text = day_text(day)
-    described: tuple[Any, ...] = get_args(ContractDate)
+    described: tuple[Any, ...] = get_args(Date)
     meta: Meta = described[1]
     assert text is not None
     assert re.fullmatch(meta.pattern or "", text)

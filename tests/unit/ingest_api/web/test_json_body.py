@@ -13,7 +13,7 @@ from msgspec import field
 
 from ingest_api.errors import IngestError
 from ingest_api.web.json_body import INVALID_BODY, JsonBody, decoded
-from ingest_api.web.responses import status_of
+from ingest_api.web.refused import status_of
 
 
 class Pet(JsonBody, frozen=True):

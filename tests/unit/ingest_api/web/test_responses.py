@@ -11,8 +11,8 @@ import pytest
 
 from ingest_api import errors
 from ingest_api.web.encoding import encoded
-from ingest_api.web.refused import Refused
-from ingest_api.web.responses import refusal, status_of
+from ingest_api.web.refused import Refused, status_of
+from ingest_api.web.responses import refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,13 +53,17 @@ def test_every_error_has_its_status() -> None:
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
-        (errors.UnknownJobError(), (400, {"message": errors.UNKNOWN_JOB}, None)),
+        (
+            errors.UnknownJobError(),
+            (400, {"message": errors.UNKNOWN_JOB, "code": "UNKNOWN_JOB"}, None),
+        ),
         (
             errors.invalid_file(errors.Detail("EMPTY_FILE", "It is empty.", line=1)),
             (
                 400,
                 {
                     "message": errors.INVALID_FILE,
+                    "code": "INVALID_REQUEST",
                     "details": [
                         {"line": 1, "column": None, "code": "EMPTY_FILE", "message": "It is empty."}
                     ],
@@ -67,20 +71,26 @@ def test_every_error_has_its_status() -> None:
                 None,
             ),
         ),
-        (errors.LimitReachedError("Too many", 17), (429, {"message": "Too many"}, "17")),
+        (
+            errors.LimitReachedError("Too many", 17),
+            (429, {"message": "Too many", "code": "LIMIT_REACHED"}, "17"),
+        ),
         (
             errors.UnavailableError("Who knows", job_id=7, event_id="a1"),
-            (503, {"message": "Who knows", "id": "7", "eventId": "a1"}, "5"),
+            (503, {"message": "Who knows", "code": "UNAVAILABLE", "id": "7", "eventId": "a1"}, "5"),
         ),
         (
             errors.StoreUnavailableError("connection refused"),
-            (503, {"message": errors.STORE_UNAVAILABLE}, "5"),
+            (503, {"message": errors.STORE_UNAVAILABLE, "code": "STORE_UNAVAILABLE"}, "5"),
         ),
         (
             errors.LogUnavailableError("_MSG_TIMED_OUT"),
-            (503, {"message": errors.LOG_UNAVAILABLE}, "5"),
+            (503, {"message": errors.LOG_UNAVAILABLE, "code": "LOG_UNAVAILABLE"}, "5"),
         ),
-        (Refused(415, "No JSON"), (415, {"message": "No JSON"}, None)),
+        (
+            Refused(415, "No JSON"),
+            (415, {"message": "No JSON", "code": "UNSUPPORTED_MEDIA_TYPE"}, None),
+        ),
     ],
 )
 def test_an_error_is_answered_with_what_it_says(

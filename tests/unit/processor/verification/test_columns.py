@@ -14,7 +14,7 @@ from processor.verification.key_index import KeyIndex
 from processor.verification.staged import rounds
 from processor.verification.user_columns import UserColumns
 from schemas.read_model.column_hashes import hashes, text_hash
-from schemas.read_model.copy_csv import copied_columns
+from schemas.read_model.copy_csv import CopiedRows, copied_columns
 from schemas.rules.attributes import Attribute
 
 _texts = st.lists(st.one_of(st.none(), st.text(max_size=40)), max_size=60)
@@ -65,7 +65,8 @@ _rows = st.lists(
 def test_rows_of_a_copy_come_as_they_were(rows: list[tuple[int, str | None, Any]]) -> None:
     """With quotes, delimiters and line breaks in them; an empty text is not a null."""
     types = {"number": pa.int64(), "text": pa.string(), "day": pa.date32()}
-    parts = copied_columns(map(_csv_line, rows), types)
+    text = b"".join(map(_csv_line, rows))
+    parts = copied_columns([CopiedRows(text, len(rows))] if rows else [], types)
     found = [tuple(row.values()) for part in parts for row in part.to_pylist()]
     assert found == rows
 

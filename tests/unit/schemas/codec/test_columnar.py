@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from schemas import events
 from schemas.codec import bodies_by_fastavro, bodies_by_pyruhvro, columnar, framing
 from schemas.codec.body_lengths import body_bytes
 from tests.support.checkout import CHECKOUT
+from tests.support.data.schema_versions import VERSIONS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -74,28 +76,39 @@ def test_both_codecs_give_the_same_batch_and_bytes(rows: list[dict[str, Any]]) -
 
 
 _long_text = st.text(max_size=90)
-
-
-@given(
-    st.lists(
-        st.builds(
-            lambda row, **other: row | other,
-            _rows,
-            key=_long_text,
-            raw=st.none() | st.just("x" * 8192) | _long_text,
-            attributes=st.dictionaries(_text, st.none() | _long_text, max_size=70),
-        ),
-        max_size=4,
-    )
+_long_values: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {
+        "key": _long_text,
+        "raw": st.none() | st.just("x" * 8192) | _long_text,
+        "attributes": st.dictionaries(_text, st.none() | _long_text, max_size=70),
+    }
 )
-def test_the_length_of_bodies_is_known_without_encoding_them(rows: list[dict[str, Any]]) -> None:
+
+
+@given(st.lists(st.tuples(_rows, _long_values), max_size=4))
+def test_the_length_of_bodies_is_known_without_encoding_them(
+    rows: list[tuple[dict[str, Any], dict[str, Any]]],
+) -> None:
     """Of numbers, texts and maps of any length."""
-    batch = bodies_by_pyruhvro.decoded(events.UserRow, _bodies(rows))
+    bodies = _bodies([row | long_values for row, long_values in rows])
+    batch = bodies_by_pyruhvro.decoded(events.UserRow, bodies)
     definition = framing.definition_of(events.UserRow)
-    written = bodies_by_pyruhvro.encoded(events.UserRow, batch).to_pylist()
-    assert body_bytes(batch, definition) == sum(map(len, written))
-    rest = bodies_by_pyruhvro.encoded(events.UserRow, batch.slice(1)).to_pylist()
-    assert body_bytes(batch.slice(1), definition) == sum(map(len, rest))
+    assert body_bytes(batch, definition) == sum(map(len, bodies))
+    assert body_bytes(batch.slice(1), definition) == sum(map(len, bodies[1:]))
+
+
+@given(st.lists(_rows, min_size=1, max_size=4))
+def test_earlier_rows_are_read_as_they_are(rows: list[dict[str, Any]]) -> None:
+    """As a batch, beside those of today: our schema has only added what may be null to theirs."""
+    earlier = framing.Schema(events.UserRow, json.dumps(VERSIONS["UserRow"][-2]))
+    ours = _bodies(rows)
+    theirs = [body[: -len(earlier.padding or b"")] for body in ours]
+    frame = framing.frame_of(events.UserRow)
+    values = [*(earlier.frame + body for body in theirs), *(frame + body for body in ours)]
+    batch = columnar.decode_batch(events.UserRow, values)
+    assert batch.slice(0, len(rows)).equals(batch.slice(len(rows)))
+    assert batch.slice(len(rows)).equals(bodies_by_fastavro.decoded(events.UserRow, ours))
+    assert framing.type_of(values[0]) == (events.UserRow, True)
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ PLACES: dict[str, Callable[[], Iterable[str]]] = {
     "rollcall import --mode": lambda: _choices(import_file),
     "rollcall import --help": lambda: _described(_mode_option(import_file).help, r"\b"),
     "rollcall jobs --mode": lambda: _choices(jobs),
-    "README.md": _document("README.md"),
+    "docs/files.md": _document("docs/files.md"),
     "docs/design/projection.md": _document("docs/design/projection.md"),
     "tests/support/data/chaos_history.py: MODES": lambda: chaos_history.MODES,
     "tests/support/models/model.py: ROW_MODES": lambda: model.ROW_MODES,
