@@ -106,6 +106,7 @@ def print_running(running: Running) -> None:
     password = f"{running.account.password}{kept}" if running.is_password_right else _CHANGED
     lines = (
         f"Rollcall is ready at {running.url}",
+        f"Page: {running.url}/  (sign in there with a browser)",
         f"User: {running.account.user}",
         f"Password: {password}",
         f"Logs: {running.log_dir}",
