@@ -51,5 +51,9 @@ monitoring:
 screenshots folder *arguments:
     python -m tests.support.page.screenshots {{ folder }} {{ arguments }}
 
+# A TypeScript client of the OpenAPI document, made by a generator of npm, compiles.
+typescript:
+    .ci/typescript
+
 # All that a change has to pass.
-ci: gates floors monitoring packages test
+ci: gates floors monitoring packages typescript test
