@@ -119,7 +119,8 @@ def print_running(running: Running) -> None:
 def run_until_stopped(running: Running) -> NoReturn:
     """Block until a signal ends the command, or a service can't run any more."""
     click.echo("Ctrl-C stops it.")
-    wait_for_signal(running.services.check, DiskWatch(running.stack.data_dir.path).check)
+    folder = running.stack.data_dir
+    wait_for_signal(running.services.check, DiskWatch(folder.path).check, folder.rotate_logs)
 
 
 class DiskWatch:
