@@ -60,6 +60,7 @@ class _Watched:
         kinds = ("api", "publisher", "processor", "builder")
         self.ports: dict[str, int] = dict(zip(kinds, free_ports(4), strict=True))
         self._env, self._services = env, services
+        self._admin = AdminClient({"bootstrap.servers": env.surroundings.bootstrap_servers})
         publisher, processor, self.builder = map(self.start, kinds[1:])
         api, client = services.api(self.ports["api"], watched_folder=str(disk))
         self.rig = Rig(env, services, api, client, publisher, [processor])
@@ -80,11 +81,6 @@ class _Watched:
         producer.produce(topic.name, value, key.encode(), partition)
         assert producer.flush(_TIMEOUT_S) == 0
 
-    @property
-    def admin(self) -> AdminClient:
-        """Of Kafka."""
-        return AdminClient({"bootstrap.servers": self._env.surroundings.bootstrap_servers})
-
     @contextlib.contextmanager
     def refusing(self, topic: Topic) -> Generator[None]:
         """The topic takes no record, because all are too large for it."""
@@ -95,7 +91,7 @@ class _Watched:
     def _limit(self, topic: Topic, operation: AlterConfigOpType) -> None:
         entry = ConfigEntry("max.message.bytes", "10", incremental_operation=operation)
         resource: Any = ConfigResource(ResourceType.TOPIC, topic.name, incremental_configs=[entry])
-        for done in self.admin.incremental_alter_configs([resource]).values():  # pyright: ignore[reportUnknownVariableType]
+        for done in self._admin.incremental_alter_configs([resource]).values():  # pyright: ignore[reportUnknownVariableType]
             done.result(_TIMEOUT_S)
 
     def claim_all_is_read(self) -> None:
@@ -113,7 +109,7 @@ class _Watched:
         """Have the broker remove all chunks of files."""
         topic = self._env.settings.topics.uploads
         places = [TopicPartition(topic.name, number, -1) for number in range(topic.partitions)]
-        for done in self.admin.delete_records(places).values():  # pyright: ignore[reportUnknownVariableType]
+        for done in self._admin.delete_records(places).values():  # pyright: ignore[reportUnknownVariableType]
             done.result(_TIMEOUT_S)
 
     def execute(self, statement: str) -> None:
