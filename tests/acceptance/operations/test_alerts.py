@@ -233,7 +233,7 @@ def _publishing_fails(watched: _Watched) -> None:
     lost = watched.start("publisher", kafka_bootstrap_servers="127.0.0.1:9")
     watched.prometheus.wait_fired("RollcallNoPublisher")
     lost.kill()
-    rig.processors[0].kill()
+    rig.processors[0].terminate()  # and so leaves the group
     rig.submit(tidy_csv(range(50), word="d"), "upsert")
     before = rig.published()
     impatient = watched.start("publisher", watchdog_s="1")
