@@ -30,6 +30,8 @@ from ingest_api.formats.text import (
     csv_cell,
     csv_cells,
     csv_line,
+    either,
+    filled,
     joined,
     joined_without_nulls,
     json_texts,
@@ -194,9 +196,9 @@ def _csv_lines(users: _Differing) -> pa.StringArray:
     lines: list[Any] = []
     for field in users.fields:
         name = f",{csv_cell(field.value.name)},"
-        cells = [_cells(pc.fill_null(side, "")) for side in (field.before, field.after)]
+        cells = [_cells(filled(side, "")) for side in (field.before, field.after)]
         line = joined(place, name, cells[0], ",", cells[1], CSV_LINE_END)
-        lines.append(pc.if_else(field.differs, line, None))
+        lines.append(either(field.differs, line, None))
     return joined_without_nulls(lines)
 
 
@@ -230,9 +232,9 @@ def _json_lines(users: _Differing) -> pa.StringArray:
         ',"id":"',
         users.id,
         '","before":',
-        pc.if_else(pc.equal(users.kind, "added"), "null", before),
+        either(pc.equal(users.kind, "added"), "null", before),
         ',"after":',
-        pc.if_else(pc.equal(users.kind, "removed"), "null", after),
+        either(pc.equal(users.kind, "removed"), "null", after),
         "}\n",
     )
 
@@ -242,6 +244,6 @@ def _json_objects(side: Sequence[tuple[_Field, pa.StringArray]]) -> pa.StringArr
     members: list[Any] = []
     for field, values in side:
         texts = json_texts(values) if field.value.is_string else values
-        member = joined(f"{json.dumps(field.value.name)}:", pc.fill_null(texts, "null"))
-        members.append(pc.if_else(field.differs, member, None))
+        member = joined(f"{json.dumps(field.value.name)}:", filled(texts, "null"))
+        members.append(either(field.differs, member, None))
     return joined("{", joined_without_nulls(members, ","), "}")

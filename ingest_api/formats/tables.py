@@ -13,6 +13,7 @@ from ingest_api.formats.text import (
     bytes_of,
     csv_cells,
     csv_line,
+    filled,
     joined,
     json_lines,
     with_head,
@@ -41,7 +42,7 @@ def _csv_lines(table: pa.Table) -> bytes:
     parts: list[Any] = []
     for text, is_string in _texts(table):
         cells = csv_cells(text) if is_string else text
-        parts += ["," if parts else "", pc.fill_null(cells, "")]
+        parts += ["," if parts else "", filled(cells, "")]
     return bytes_of(joined(*parts, CSV_LINE_END))
 
 

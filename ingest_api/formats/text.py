@@ -83,7 +83,7 @@ def json_lines(members: Iterable[tuple[str, pa.StringArray, bool]]) -> pa.String
             before = '",'
         else:
             member = json_texts(values) if is_quoted else values
-            parts += [before, pc.fill_null(member, "null")]
+            parts += [before, filled(member, "null")]
             before = ","
     return joined(*parts, before.removesuffix(",") + "}\n")
 
@@ -105,7 +105,24 @@ def neutralised(values: pa.StringArray) -> pa.StringArray:
 
 def joined(*parts: pa.StringArray | str) -> pa.StringArray:
     """Return the parts of each row put together; null where one of them is."""
-    return pc.binary_join_element_wise(*parts, "")
+    return pc.binary_join_element_wise(*map(_typed, parts), _typed(""))
+
+
+def filled(values: pa.StringArray, text: str) -> pa.StringArray:
+    """Return the values with this text for each null."""
+    return pc.fill_null(values, _typed(text))
+
+
+def either(
+    condition: Any, values: pa.StringArray | str, others: pa.StringArray | None
+) -> pa.StringArray:
+    """Return the values where the condition holds, and the others where it does not."""
+    return pc.if_else(condition, _typed(values), _typed(others))
+
+
+def _typed(part: pa.StringArray | str | None) -> Any:
+    """Return the part for Arrow, which looks for pandas where it must find out a text's type."""
+    return part if isinstance(part, pa.StringArray) else pa.scalar(part, pa.string())
 
 
 def joined_without_nulls(parts: Iterable[pa.StringArray], separator: str = "") -> pa.StringArray:

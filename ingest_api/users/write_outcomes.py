@@ -19,6 +19,7 @@ import structlog
 from ingest_api.errors import StoreUnavailableError, UnavailableError
 from schemas.clients.backoff import Backoff, Pauses
 from schemas.read_model.tables import OUTCOME_CHANNEL
+from schemas.runtime.outage import POSTGRES
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -114,7 +115,8 @@ class WriteOutcomes:
                         self._on_notification(payload)
                         pauses.reset()
             except StoreUnavailableError as error:
-                _log.warning("outcomes cannot be listened for", error=str(error))
+                if not POSTGRES.is_on:
+                    _log.warning("outcomes cannot be listened for", error=str(error))
             self._is_listening.clear()
             await asyncio.sleep(pauses.next_s())
 

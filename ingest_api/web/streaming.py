@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _MOST_SEND_S: Final = 30.0
 """A client that takes nothing for so long gets no more."""
+_MOST_SEND_BYTES: Final = 1 << 18
+"""A slow client must take only so many in that time, however large a piece is."""
 _MEDIA_TYPES: Final[Mapping[str, Format]] = {CSV: "csv", NDJSON: "ndjson", PARQUET: "parquet"}
 _TYPES_OF: Final = {name: media_type for media_type, name in _MEDIA_TYPES.items()}
 _log = structlog.stdlib.get_logger("rollcall.api")
@@ -105,8 +107,10 @@ async def send_file(
 async def _send_all(response: HTTPResponse, pieces: AsyncGenerator[bytes]) -> None:
     await response.send("", end_stream=False)
     async for piece in pieces:
-        async with asyncio.timeout(_MOST_SEND_S):
-            await response.send(piece, end_stream=False)
+        for start in range(0, len(piece), _MOST_SEND_BYTES):
+            async with asyncio.timeout(_MOST_SEND_S):
+                part = piece[start : start + _MOST_SEND_BYTES]
+                await response.send(part, end_stream=False)
 
 
 async def _client_gone(request: Request[Any, Any]) -> None:

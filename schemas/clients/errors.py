@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaException
 
+from schemas.runtime.outage import KAFKA
+
 if TYPE_CHECKING:
     from collections.abc import Generator
 
@@ -43,4 +45,5 @@ def kafka_asked(about: str) -> Generator[None]:
     try:
         yield
     except KafkaException as error:
+        KAFKA.suspect()
         raise KafkaUnreachableError(about, error.args[0]) from error

@@ -27,7 +27,7 @@ _log: Final = logging.getLogger("rollcall.kafka")
 def _note_error(error: KafkaError) -> None:
     """Log what ends a client, and tell an outage; other errors are in librdkafka's own log."""
     if error.fatal():
-        _log.error("FATAL %s: %s", error.name(), error.str())
+        _log.critical("FATAL %s: %s", error.name(), error.str())
     elif error.name() == "_ALL_BROKERS_DOWN":
         KAFKA.suspect()
 

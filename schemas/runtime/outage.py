@@ -49,9 +49,14 @@ class Outage(logging.Filter):
             thread.stopping.set()  # it ends by itself
             thread.start()
 
+    @property
+    def is_on(self) -> bool:
+        """True from when it was told that the server has gone, until it is told to be back."""
+        return self._is_away
+
     def filter(self, record: logging.LogRecord) -> bool:
         """Leave out what the library says of it, but for what ends a client."""
-        return not self._is_away or record.levelno >= logging.ERROR
+        return not self._is_away or record.levelno >= logging.CRITICAL
 
     def _ask(self) -> None:
         try:

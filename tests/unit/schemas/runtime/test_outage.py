@@ -40,7 +40,7 @@ def found(monkeypatch: pytest.MonkeyPatch) -> Outage:
 
 
 def test_an_outage_is_told_once_and_its_end_once(found: Outage) -> None:
-    """However many suspect it; meanwhile the library is silent but for errors."""
+    """However many suspect it; meanwhile the library is silent but for what ends a client."""
     server, library = _Server(), logging.getLogger(_LIBRARY)
     found.watch(server.answers)
     server.is_up = False
@@ -50,14 +50,15 @@ def test_an_outage_is_told_once_and_its_end_once(found: Outage) -> None:
         wait_until(lambda: server.asked > 3, 10, saying="it is asked again and again")
         passed = [
             bool(library.filter(logging.LogRecord(_LIBRARY, level, "", 1, "", None, None)))
-            for level in (logging.WARNING, logging.ERROR)
+            for level in (logging.WARNING, logging.ERROR, logging.CRITICAL)
         ]
+        was_on = found.is_on
         server.is_up = True
         wait_until(_is_over, 10, saying="the outage is over")
         found.suspect()
         wait_until(_is_over, 10, saying="it was asked")
 
-    assert passed == [False, True]
+    assert (passed, was_on, found.is_on) == ([False, False, True], True, False)
     assert [line["event"] for line in logs] == ["It has gone", "It is back"]
     library.removeFilter(found)
 
