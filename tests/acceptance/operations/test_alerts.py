@@ -1,12 +1,14 @@
 """Each alert fires where its cause is there, as a real Prometheus sees it.
 
 Its windows and thresholds are shorter by far than those of the rules; `promtool` tests these.
-Where no Prometheus is installed this is skipped, and .ci/monitoring installs one.
+.ci/monitoring runs this, and installs Prometheus: it takes more than a minute, so it is no part
+of each run of the tests.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -33,7 +35,7 @@ from tests.support.dashboard import ROWS
 from tests.support.data.files import tidy_csv
 from tests.support.monitoring import alert_names
 from tests.support.servers.breaking import frozen
-from tests.support.servers.prometheus import PROGRAM, Prometheus
+from tests.support.servers.prometheus import Prometheus
 from tests.support.servers.rig import Rig
 from tests.support.servers.small_disk import small_disk
 from tests.support.waiting import wait_until
@@ -48,7 +50,7 @@ if TYPE_CHECKING:
     from tests.support.servers.surroundings import Ground
 
 pytestmark = pytest.mark.skipif(
-    PROGRAM is None, reason="there is no program prometheus here: apt-get install prometheus"
+    "ROLLCALL_TEST_ALERTS" not in os.environ, reason="just monitoring runs it"
 )
 _TIMEOUT_S = 60
 
@@ -60,6 +62,7 @@ class _Watched:
         kinds = ("api", "publisher", "processor", "builder")
         self.ports: dict[str, int] = dict(zip(kinds, free_ports(4), strict=True))
         self._env, self._services = env, services
+        self._admin = AdminClient({"bootstrap.servers": env.surroundings.bootstrap_servers})
         publisher, processor, self.builder = map(self.start, kinds[1:])
         api, client = services.api(self.ports["api"], watched_folder=str(disk))
         self.rig = Rig(env, services, api, client, publisher, [processor])
@@ -80,11 +83,6 @@ class _Watched:
         producer.produce(topic.name, value, key.encode(), partition)
         assert producer.flush(_TIMEOUT_S) == 0
 
-    @property
-    def admin(self) -> AdminClient:
-        """Of Kafka."""
-        return AdminClient({"bootstrap.servers": self._env.surroundings.bootstrap_servers})
-
     @contextlib.contextmanager
     def refusing(self, topic: Topic) -> Generator[None]:
         """The topic takes no record, because all are too large for it."""
@@ -95,7 +93,7 @@ class _Watched:
     def _limit(self, topic: Topic, operation: AlterConfigOpType) -> None:
         entry = ConfigEntry("max.message.bytes", "10", incremental_operation=operation)
         resource: Any = ConfigResource(ResourceType.TOPIC, topic.name, incremental_configs=[entry])
-        for done in self.admin.incremental_alter_configs([resource]).values():  # pyright: ignore[reportUnknownVariableType]
+        for done in self._admin.incremental_alter_configs([resource]).values():  # pyright: ignore[reportUnknownVariableType]
             done.result(_TIMEOUT_S)
 
     def claim_all_is_read(self) -> None:
@@ -113,7 +111,7 @@ class _Watched:
         """Have the broker remove all chunks of files."""
         topic = self._env.settings.topics.uploads
         places = [TopicPartition(topic.name, number, -1) for number in range(topic.partitions)]
-        for done in self.admin.delete_records(places).values():  # pyright: ignore[reportUnknownVariableType]
+        for done in self._admin.delete_records(places).values():  # pyright: ignore[reportUnknownVariableType]
             done.result(_TIMEOUT_S)
 
     def execute(self, statement: str) -> None:
@@ -237,7 +235,7 @@ def _publishing_fails(watched: _Watched) -> None:
     lost = watched.start("publisher", kafka_bootstrap_servers="127.0.0.1:9")
     watched.prometheus.wait_fired("RollcallNoPublisher")
     lost.kill()
-    rig.processors[0].kill()
+    rig.processors[0].terminate()  # and so leaves the group
     rig.submit(tidy_csv(range(50), word="d"), "upsert")
     before = rig.published()
     impatient = watched.start("publisher", watchdog_s="1")

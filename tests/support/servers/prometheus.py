@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-PROGRAM: Final = shutil.which("prometheus")
+_PROGRAM: Final = shutil.which("prometheus")
 _SCRAPE: Final = "500ms"
 _WINDOWS: Final = {
     "6h": "20s", "1h": "15s", "30m": "8s", "15m": "15s", "10m": "12s", "5m": "6s", "2m": "4s",
@@ -68,11 +68,11 @@ class Prometheus:
             self.set_target(kind, port)
 
     def __enter__(self) -> Self:
-        assert PROGRAM is not None
+        assert _PROGRAM is not None, "there is no prometheus: apt-get install prometheus"
         with (self._folder / "prometheus.log").open("wb") as log:
             self._process = subprocess.Popen(
                 [
-                    PROGRAM,
+                    _PROGRAM,
                     f"--config.file={self._folder}/prometheus.yml",
                     f"--storage.tsdb.path={self._folder}/data",
                     f"--web.listen-address=127.0.0.1:{self._port}",
