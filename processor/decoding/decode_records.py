@@ -123,19 +123,16 @@ class _Decoder:
     def _positions(self) -> tuple[list[int], list[int]]:
         """Return the positions of rows and of rejections; decode all that is neither."""
         written_now = framing.frame_of(UserRow)
-        are_rows = [value.startswith(written_now) for value in self._values]
-        if all(are_rows) and not self._refused_before:
-            return list(range(len(are_rows))), []
-        rows: list[int] = []
+        are_rows = np.array([value.startswith(written_now) for value in self._values])
+        is_refused = np.isin(self._offsets, list(self._refused_before))
+        for at in np.flatnonzero(is_refused).tolist():
+            refusal = self._refused_before[int(self._offsets[at])]
+            self._add_dead_letter(at, refusal, job_id=self._job_at(at))
+        rows: list[int] = np.flatnonzero(are_rows & ~is_refused).tolist()
         rejections: list[int] = []
-        for at, is_row in enumerate(are_rows):
-            if refusal := self._refused_before.get(int(self._offsets[at])):
-                self._add_dead_letter(at, refusal, job_id=self._job_at(at))
-            elif is_row:
-                rows.append(at)
-            else:
-                self._sort(at, {UserRow: rows, RowRejected: rejections})
-        return rows, rejections
+        for at in np.flatnonzero(~are_rows & ~is_refused).tolist():
+            self._sort(at, {UserRow: rows, RowRejected: rejections})
+        return sorted(rows), rejections
 
     def _sort(self, at: int, by_type: dict[type[Event], list[int]]) -> None:
         """Note the position of a value of one of these types, or decode it."""

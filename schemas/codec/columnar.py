@@ -53,8 +53,9 @@ def decode_batch(event_type: type[events.Event], values: Sequence[bytes]) -> pa.
             would write it; which one is not said.
     """
     frame = framing.frame_of(event_type)
+    frame_bytes = len(frame)
     unframed = [
-        value[len(frame) :] if value.startswith(frame) else framing.body_of(value)
+        value[frame_bytes:] if value.startswith(frame) else framing.body_of(value)
         for value in values
     ]
     batch = bodies.decoded(event_type, unframed)

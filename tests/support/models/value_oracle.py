@@ -223,6 +223,8 @@ def _later_mobile(text: str, column: str) -> str:
 
 
 def _is_usual(plain: str) -> bool:
+    if plain.startswith("+0"):
+        return False
     codes = phonenumbers.COUNTRY_CODE_TO_REGION_CODE
     code = next((int(plain[1:end]) for end in (2, 3, 4) if int(plain[1:end] or 0) in codes), 0)
     if not code or not 7 <= len(plain) - 1 <= 15:

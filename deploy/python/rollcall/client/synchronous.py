@@ -41,6 +41,7 @@ class Options(TypedDict, total=False):
     sheet: str
     preset: str
     opt_ins: str
+    invalid_optional: str
 
 
 class DryRun(msgspec.Struct, frozen=True):

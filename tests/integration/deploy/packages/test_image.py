@@ -113,6 +113,9 @@ def _with_secrets(env: Ground, folder: Path) -> Generator[_Containers]:
             connection.execute(statement.format(sql.Identifier(role)))
             url = conninfo.make_conninfo(env.conninfo, user=role, password="a password")
             (folder / role).write_text(url)
+    socket = Path(str(conninfo.conninfo_to_dict(env.conninfo)["host"]))
+    for path in (socket, *socket.glob(".s.PGSQL.*")):
+        path.chmod(0o777)  # the local stack's own socket is for its user alone
     made = _Containers(env, folder)
     try:
         yield made
