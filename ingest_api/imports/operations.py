@@ -246,7 +246,7 @@ _FORM: Final[dict[str, Any]] = {
 }
 _RAW: Final[dict[str, Any]] = {
     "type": "string",
-    "format": "binary",
+    "contentMediaType": "text/csv",
     "description": (
         "The file itself, without a form; options stand in the query. `Content-Type` says what it "
         "is, as a form's part would: `text/csv; charset=utf-8`, `application/gzip`, and "
