@@ -302,15 +302,18 @@ def test_a_user_added_during_a_delsert_is_answered_when_it_is_shown(rig: Rig) ->
     rig.run(tidy_csv(range(10)))
     before = rig.published()
     job_id = rig.submit(tidy_csv(range(60_000), word="b"), "delsert")
-    rig.wait_published(before + 10_000)
-    rig.publisher.freeze()
+    rig.publish_in_part(before + 10_000)
     with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(added, rig.client, ANA)
+        answer = pool.submit(create, rig.client, ANA, "ana")
         wait_until(lambda: select(rig.env, "SELECT outcome FROM write_outcomes"), 30)
         assert len(users(rig.env)) == 10
-        assert not answer.done()
+        # Where all of this took the machine longer than a request waits, it is told to ask again.
+        assert not answer.done() or answer.result().status_code == 503
         rig.publisher.thaw()
-        user_id = answer.result(60)
+        assert accepted(answer.result(60)) or wait_until(
+            lambda: accepted(create(rig.client, ANA, "ana")), 60
+        )
+    user_id = added(rig.client, ANA, "ana")
     assert rig.client.status(job_id)["state"] == "COMPLETED"
     assert select(rig.env, f"SELECT email FROM users WHERE id = {user_id}")
 

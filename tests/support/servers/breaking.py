@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from deploy.local_stack.kafka import KafkaServer
     from deploy.local_stack.postgres import PostgresServer
 
-_START_TIMEOUT_S: Final = 60
+_START_TIMEOUT_S: Final = 180
 
 
 @contextlib.contextmanager

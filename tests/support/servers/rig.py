@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 READY_TIMEOUT_S = 120
 JOB_TIMEOUT_S = 240
+_TURN_S = 0.05
 
 
 @dataclass(slots=True)
@@ -116,6 +118,17 @@ class Rig:
     def wait_published(self, records: int) -> None:
         """Return once user-events holds so many records."""
         _wait_exactly(lambda: self.published() >= records, f"{records} are published")
+
+    def publish_in_part(self, records: int) -> None:
+        """Let the publisher work in turns until there are so many; it is frozen on return.
+
+        However slow the test itself is, most of a job of many more is still to come.
+        """
+        self.publisher.freeze()
+        while self.published() < records:
+            self.publisher.thaw()
+            time.sleep(_TURN_S)
+            self.publisher.freeze()
 
     def wait_projected(self, lines: int) -> None:
         """Return once so many lines have their outcome."""
