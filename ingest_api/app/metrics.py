@@ -82,9 +82,9 @@ def _age_s(job: LedgerJob) -> float:
 
 
 async def watch_service(readiness: Readiness, database: Database, job_log: JobLog) -> None:
-    """Set these metrics again and again; where Postgres fails, the oldest job only grows older."""
+    """Set these metrics again and again; where Postgres fails, no job ends as far as is known."""
     select = partial(database.select_projected, timeout_s=_STATEMENT_S)
-    oldest: LedgerJob | None = None
+    ended: int | None = None
     while True:
         for component, reasons in (await readiness.reasons()).items():
             READY.labels(component).set(not reasons)
@@ -92,10 +92,9 @@ async def watch_service(readiness: Readiness, database: Database, job_log: JobLo
             DISK_BYTES.set(disk.total_bytes)
             DISK_FREE_BYTES.set(disk.free_bytes)
         jobs = job_log.ledger.jobs
-        count = len(jobs)
         with contextlib.suppress(StoreUnavailableError):
-            waiting = await count_pending(select, jobs)
-            OPEN_JOBS.set(waiting)
-            oldest = jobs[count - waiting] if waiting else None
-        OLDEST_JOB_SECONDS.set(_age_s(oldest) if oldest else 0)
+            ended = len(jobs) - await count_pending(select, jobs)
+        waiting = () if ended is None else jobs[ended:]
+        OPEN_JOBS.set(len(waiting))
+        OLDEST_JOB_SECONDS.set(_age_s(waiting[0]) if waiting else 0)
         await asyncio.sleep(_EVERY_S)

@@ -15,7 +15,13 @@ import httpx2
 import psycopg
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourceType,
+)
 
 from deploy.local_stack.ports import free_ports
 from schemas.codec import codec
@@ -82,13 +88,14 @@ class _Watched:
     @contextlib.contextmanager
     def refusing(self, topic: Topic) -> Generator[None]:
         """The topic takes no record, because all are too large for it."""
-        self._configure(topic, {"max.message.bytes": "10"})
+        self._limit(topic, AlterConfigOpType.SET)
         yield
-        self._configure(topic, {})
+        self._limit(topic, AlterConfigOpType.DELETE)
 
-    def _configure(self, topic: Topic, settings: dict[str, str]) -> None:
-        resource: Any = ConfigResource(ResourceType.TOPIC, topic.name, set_config=settings)
-        for done in self.admin.alter_configs([resource]).values():  # pyright: ignore[reportUnknownVariableType]
+    def _limit(self, topic: Topic, operation: AlterConfigOpType) -> None:
+        entry = ConfigEntry("max.message.bytes", "10", incremental_operation=operation)
+        resource: Any = ConfigResource(ResourceType.TOPIC, topic.name, incremental_configs=[entry])
+        for done in self.admin.incremental_alter_configs([resource]).values():  # pyright: ignore[reportUnknownVariableType]
             done.result(_TIMEOUT_S)
 
     def claim_all_is_read(self) -> None:
@@ -129,11 +136,12 @@ def test_every_alert_fires_and_every_panel_has_a_series(
         watched = _Watched(env, services, tmp_path / "prometheus", disk.folder)
         with contextlib.closing(watched.rig), watched.prometheus as prometheus:
             _all_is_well(watched)
-            disk.fill(leaving_bytes=16 << 20)
+            disk.fill()
             _others_err(watched)
+            prometheus.wait_fired("RollcallDiskLow")
+            disk.empty()
             _postgres_fails(watched, stack)
             _kafka_refuses(watched)
-            prometheus.wait_fired("RollcallDiskLow")
             _processes_end(watched)
             _publishing_fails(watched)
             fired = prometheus.fired()
@@ -144,6 +152,8 @@ def test_every_alert_fires_and_every_panel_has_a_series(
 
 
 def _all_is_well(watched: _Watched) -> None:
+    are_scraped = 'count(up{job=~"rollcall-.*"} == 1) == 4'
+    wait_until(lambda: watched.prometheus.query(are_scraped), _TIMEOUT_S, every_s=0.2)
     watched.rig.run(tidy_csv(range(50)))
     watched.rig.run(tidy_csv(range(50)) + b"nobody,,,,\n")
     # Each takes longer than the test's limit, and nothing else is wrong.
@@ -168,8 +178,10 @@ def _postgres_fails(watched: _Watched, stack: LocalStack) -> None:
     readers = [threading.Thread(target=watched.read_much, args=(stopping,)) for _ in range(12)]
     for reader in readers:
         reader.start()
+    watched.rig.publisher.freeze()
+    watched.rig.submit(tidy_csv(range(50), word="b"), "upsert")
     with frozen(stack.postgres.child.pid):
-        watched.rig.submit(tidy_csv(range(50), word="b"), "upsert")
+        watched.rig.publisher.thaw()
         watched.prometheus.wait_fired(
             "RollcallNotReady",
             "RollcallRequestsFail",

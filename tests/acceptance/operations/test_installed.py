@@ -160,6 +160,7 @@ def test_the_wheel_holds_what_runs_and_no_more(wheel: Path) -> None:
         "deploy/samples/producers/SendUsers.java",
         "ingest_api/auth/tables.sql",
         "ingest_api/openapi/pages/index.md",
+        "rollcall/client/__init__.py",
         "ingest_api/openapi/viewer/swagger-ui/LICENSE",
         "ingest_api/openapi/viewer/swagger-ui/swagger-ui-bundle.js",
         "schemas/avro/UserRow.avsc",
@@ -168,7 +169,7 @@ def test_the_wheel_holds_what_runs_and_no_more(wheel: Path) -> None:
     }
     folders = {name.partition("/")[0] for name in names}
     metadata = f"rollcall_import-{__version__}.dist-info"
-    assert folders == {"deploy", "ingest_api", "processor", "schemas", metadata}
+    assert folders == {"deploy", "ingest_api", "processor", "rollcall", "schemas", metadata}
 
 
 def test_the_program_knows_its_version_and_the_commands_that_work(

@@ -40,6 +40,7 @@ _ALLOWED = {
     ("ingest_api/app/server.py", "Timer"),
     # Work shared for a while: the caller waits for the results and gets the error.
     ("deploy/local_stack/kafka_jars.py", "ThreadPoolExecutor"),
+    ("deploy/python/rollcall/client/asynchronous.py", "ThreadPoolExecutor"),
     ("processor/builder/build.py", "ThreadPoolExecutor"),
     ("processor/runtime/child_process.py", "Process"),
 }  # fmt: skip
