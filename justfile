@@ -39,9 +39,21 @@ docs:
     python -m tests.support.papers
     ./rollcall settings --write docs/settings.md
 
+# Check that versions agree, and make wheel, chart, image and bill of materials in dist.
+release:
+    python -m tests.support.release
+
 # Alert rules and scrape configuration, by promtool.
 monitoring:
     .ci/monitoring
 
+# Take a picture of every view of the page: just screenshots FOLDER
+screenshots folder *arguments:
+    python -m tests.support.page.screenshots {{ folder }} {{ arguments }}
+
+# A TypeScript client of the OpenAPI document, made by a generator of npm, compiles.
+typescript:
+    .ci/typescript
+
 # All that a change has to pass.
-ci: gates floors monitoring packages test
+ci: gates floors monitoring packages typescript test

@@ -5,17 +5,22 @@ it imports the standard library only.
 """
 
 import fcntl
+import re
 import shutil
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import IO
 
 STAMP = "rollcall.stamp"
 RUN_LOCK = "requirements.lock"
 DEV_LOCK = "requirements-dev.lock"
 """All of RUN_LOCK, and what the tests and the gates need."""
 
+_TELL_EVERY_S = 5.0
 _SIZES = {RUN_LOCK: "500 MB", DEV_LOCK: "900 MB"}
 
 
@@ -28,7 +33,7 @@ def main(root: Path, lock: str = RUN_LOCK) -> None:
     Raises:
         SystemExit: The install failed; its own message is on stderr.
     """
-    with (root / ".venv.lock").open("w") as file:
+    with _lock_file(root) as file:
         if not _try_lock(file.fileno()):
             _say("another start is installing the dependencies; waiting for it …")
             fcntl.flock(file, fcntl.LOCK_EX)
@@ -36,6 +41,14 @@ def main(root: Path, lock: str = RUN_LOCK) -> None:
             # Who developed here before goes on to, whatever command meets a changed lock first.
             was_for_dev = _read_stamp(root).endswith(f"/{DEV_LOCK}\n")
             _install(root, DEV_LOCK if was_for_dev else lock, lock_fd=file.fileno())
+
+
+def _lock_file(root: Path) -> IO[str]:
+    try:
+        return (root / ".venv.lock").open("w")
+    except OSError as error:
+        message = f"rollcall: {root} can't be written ({error.strerror}): its owner runs it first"
+        raise SystemExit(message) from error
 
 
 def is_complete(root: Path, lock: str = RUN_LOCK) -> bool:
@@ -53,10 +66,16 @@ def install_commands(root: Path, lock: str, *, uv: str | None, python: str) -> l
             [uv, "venv", "--quiet", "--clear", "--no-project", "--python", python, venv],
             [uv, "pip", "sync", "--require-hashes", "--python", target, path],
         ]
-    pip = [target, "-m", "pip", "install", "--progress-bar=off", "--disable-pip-version-check"]
     return [
         [python, "-m", "venv", "--clear", venv],
-        [*pip, "--require-hashes", "--no-deps", "-r", path],
+        [*_pip(target), "--require-hashes", "--no-deps", "-r", path],
+    ]
+
+
+def _pip(python: str) -> list[str]:
+    return [
+        *(python, "-m", "pip", "install"),
+        *("--progress-bar=off", "--disable-pip-version-check"),
     ]
 
 
@@ -77,29 +96,67 @@ def _install(root: Path, lock: str, *, lock_fd: int) -> None:
     total = sum(line[:1].isalnum() for line in (root / lock).read_text().splitlines())
     _say(
         f"installing {total} packages into .venv with {'uv' if uv else 'pip'}:"
-        f" about {_SIZES[lock]}, 1 to 3 minutes where they are still to be fetched …"
+        f" about {_SIZES[lock]}, less than a minute to 3 minutes where they are to be fetched …"
     )
-    for command in install_commands(root, lock, uv=uv, python=sys.executable):
-        # The child inherits the lock: where this process alone is killed, a second start
-        # still waits until the orphaned installer has ended.
-        with subprocess.Popen(
-            command, stdout=subprocess.PIPE, text=True, pass_fds=(lock_fd,)
-        ) as process:
-            assert process.stdout is not None
-            for line in progress(process.stdout, total):
-                _say(line)
-        if process.returncode != 0:
-            status = process.returncode
-            raise SystemExit(f"rollcall: could not install (status {status}): {command}")
+    make, sync = install_commands(root, lock, uv=uv, python=sys.executable)
+    _run(make, total, lock_fd)
+    if uv is None and (fetched := _fetched_uv(root)):
+        _say("going on with uv, which takes a third of the time")
+        sync = install_commands(root, lock, uv=fetched, python=sys.executable)[-1]
+    _run(sync, total, lock_fd)
     (root / ".venv" / STAMP).write_text(_stamp(root, lock))
+
+
+def _run(command: list[str], total: int, lock_fd: int) -> None:
+    """Run it; never be silent for long."""
+    ended = threading.Event()
+    threading.Thread(target=_tell_that_it_goes_on, args=(ended,), daemon=True).start()
+    # The child inherits the lock: where this process alone is killed, a second start still waits
+    # until the orphaned installer has ended.
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, pass_fds=(lock_fd,)
+    ) as process:
+        assert process.stdout is not None
+        for line in progress(process.stdout, total):
+            _say(line)
+    ended.set()
+    if process.returncode != 0:
+        status = process.returncode
+        raise SystemExit(f"rollcall: could not install (status {status}): {command}")
+
+
+def _tell_that_it_goes_on(ended: threading.Event) -> None:
+    begun_s = time.monotonic()
+    while not ended.wait(_TELL_EVERY_S):
+        _say(f"still installing, {time.monotonic() - begun_s:.0f} s …")
+
+
+def _fetched_uv(root: Path) -> str | None:
+    """Install uv in the new environment, as the lock for development has it; None where it fails.
+
+    It goes again with its first work: the lock for running does not have it.
+    """
+    entry = re.search(r"^uv==(?:.*\\\n)*.*\n", (root / DEV_LOCK).read_text(), re.MULTILINE)
+    if entry is None:
+        return None
+    venv = root / ".venv"
+    wanted = venv / "uv.txt"
+    wanted.write_text(entry[0])
+    command = [*_pip(f"{venv}/bin/python"), "--quiet", "--require-hashes", "-r", str(wanted)]
+    if subprocess.run(command, check=False, capture_output=True).returncode:
+        return None
+    uv = str(venv / "bin" / "uv")
+    return uv if _runs(uv) else None
 
 
 def _find_uv() -> str | None:
     """uv, where it is on the PATH and runs; pyenv leaves names there that do not."""
     uv = shutil.which("uv")
-    if uv is None or subprocess.run([uv, "--version"], check=False, capture_output=True).returncode:
-        return None
-    return uv
+    return uv if uv is not None and _runs(uv) else None
+
+
+def _runs(uv: str) -> bool:
+    return not subprocess.run([uv, "--version"], check=False, capture_output=True).returncode
 
 
 def _read_stamp(root: Path) -> str:

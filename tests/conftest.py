@@ -1,4 +1,4 @@
-"""Fixtures of the whole suite: one broker and one database a session, names of its own a test."""
+"""Fixtures of the whole suite: one broker and one database for all, names of its own a test."""
 
 from __future__ import annotations
 
@@ -16,18 +16,25 @@ from tests.support.servers.busy_loops import busy_loops
 from tests.support.servers.registry_server import registry_server
 from tests.support.servers.rig import Rig
 from tests.support.servers.services import Services
-from tests.support.servers.surroundings import ground, surroundings
+from tests.support.servers.surroundings import (
+    ground,
+    own_servers,
+    shared_surroundings,
+    surroundings,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from types import FrameType
 
+    from deploy.local_stack.stack import LocalStack
     from tests.support.servers.registry_server import RegistryServer
     from tests.support.servers.services import Service
     from tests.support.servers.surroundings import Ground, Surroundings
 
 _LOG_TAIL_CHARACTERS = 6000
 _TESTS = Path(__file__).parent
+_UNITS = _TESTS / "unit"
 
 # How long an example takes is the machine's matter, and no fact of what is tested.
 settings.register_profile("any machine", deadline=None)
@@ -59,6 +66,16 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(stack.close)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config) -> None:
+    """The processes of xdist share one broker and one database; unit tests need none."""
+    if all(Path(name.partition("::")[0]).resolve().is_relative_to(_UNITS) for name in config.args):
+        return
+    stack = ExitStack()
+    config.add_cleanup(stack.close)
+    stack.enter_context(shared_surroundings())
+
+
 def _end_session(_signal: int, _frame: FrameType | None) -> None:
     pytest.exit("terminated", returncode=143)
 
@@ -74,7 +91,7 @@ def _marker_of(item: pytest.Item) -> str:
     folder = item.path.relative_to(_TESTS).parts[0]
     if folder in {"acceptance", "chaos"} or "services" in fixtures:
         return "acceptance"
-    if folder == "integration" or {"surroundings_of_session", "registry"} & set(fixtures):
+    if folder == "integration" or {"env", "surroundings_of_session", "registry"} & set(fixtures):
         return "integration"
     return "unit"
 
@@ -86,10 +103,26 @@ def surroundings_of_session() -> Iterator[Surroundings]:
         yield found
 
 
+@pytest.fixture(scope="session")
+def breakable_surroundings() -> Iterator[Surroundings]:
+    """A broker and a database that tests of other processes don't notice the end of."""
+    with own_servers() as found:
+        yield found
+
+
 @pytest.fixture
-def env(surroundings_of_session: Surroundings) -> Iterator[Ground]:
+def stack(breakable_surroundings: Surroundings) -> LocalStack:
+    """The servers that the test breaks: its database and its topics are on them."""
+    assert breakable_surroundings.stack is not None
+    return breakable_surroundings.stack
+
+
+@pytest.fixture
+def env(request: pytest.FixtureRequest) -> Iterator[Ground]:
     """A database, topic names and a group of the test's own."""
-    with ground(surroundings_of_session) as made:
+    is_breaking = "stack" in request.fixturenames
+    of = "breakable_surroundings" if is_breaking else "surroundings_of_session"
+    with ground(request.getfixturevalue(of)) as made:
         yield made
 
 

@@ -14,6 +14,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from deploy import CHECKOUT
+from deploy.cli.command_error import CommandError
 from schemas import __version__
 from schemas.config.unknown import unknown_settings
 
@@ -56,6 +57,7 @@ _COMMANDS = {
     "erase": (".log.erase:erase_command", "Erase a user's data from the log and all tables."),
     "rekey": (".log.rekey:rekey_command", "Move the log to another key or partitions."),
     "settings": (".stack.settings:settings", "Show what can be set in the environment."),
+    "doctor": (".stack.doctor:doctor", "Look at everything, and say what to do."),
     "psql": (".stack.psql:psql", "Open the database of the running stack."),
 }
 """By name: where it is, below `deploy.cli.commands`, and what it does."""
@@ -77,7 +79,7 @@ class _LazyGroup(click.Group):
     """Knows its commands by name and imports one when it is called."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; Ctrl-C and a reader that has gone end it without further words."""
+        """Run the command; Ctrl-C and a reader that has gone end it quietly, a file with a word."""
         try:
             return super().invoke(ctx)
         except (KeyboardInterrupt, click.Abort):
@@ -87,6 +89,11 @@ class _LazyGroup(click.Group):
             # What is still to be flushed at the exit must not raise once more.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             ctx.exit(128 + signal.SIGPIPE)
+        except OSError as error:
+            # A file or folder that is missing, or that this user may not read or write.
+            if error.filename is None:
+                raise
+            raise CommandError(f"{error.filename}: {error.strerror}") from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(_COMMANDS)

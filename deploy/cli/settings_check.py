@@ -13,11 +13,16 @@ def check_settings(environment: Mapping[str, str], *sections: type[Section]) -> 
     Raises:
         CommandError: with a line for each mistake.
     """
+    if mistakes := mistakes_of(environment, *sections):
+        raise CommandError("\n".join(mistakes))
+
+
+def mistakes_of(environment: Mapping[str, str], *sections: type[Section]) -> list[str]:
+    """Return a line for each mistake in these sections, once."""
     mistakes: dict[str, None] = {}
     for section in sections:
         try:
             read(section, environment)
         except SettingsError as error:
             mistakes |= dict.fromkeys(str(error).splitlines())
-    if mistakes:
-        raise CommandError("\n".join(mistakes))
+    return list(mistakes)

@@ -1,6 +1,7 @@
 """Finds Kafka and Postgres for commands that need no API: by the environment, or the stack."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from deploy.cli.command_error import CommandError
@@ -11,6 +12,11 @@ from schemas.config.settings import Settings
 _ADDRESSES = ("ROLLCALL_KAFKA_BOOTSTRAP_SERVERS", "ROLLCALL_DATABASE_URL")
 
 
+def is_told(environ: Mapping[str, str]) -> bool:
+    """Return whether the environment names Kafka or Postgres."""
+    return any(environ.get(f"{name}{end}") for name in _ADDRESSES for end in ("", "_FILE"))
+
+
 def settings_of(data_dir: Path) -> Settings:
     """Read the settings; where they name neither address, take the stack's on this folder.
 
@@ -19,7 +25,7 @@ def settings_of(data_dir: Path) -> Settings:
     """
     environ = dict(os.environ)
     try:
-        if not any(environ.get(f"{name}{end}") for name in _ADDRESSES for end in ("", "_FILE")):
+        if not is_told(environ):
             found = DataDir(data_dir).running_stack()
             environ |= dict(zip(_ADDRESSES, (found.bootstrap_servers, found.conninfo), strict=True))
         return read(Settings, environ)

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import secrets
+import shutil
 import socket
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -73,12 +74,21 @@ class DataDir:
         return self.path / "stack.json"
 
     def create(self) -> None:
-        """Make the folders that are missing, for their owner only, and puts long logs aside."""
+        """Make the folders that are missing, for their owner only, and put long logs aside."""
         for folder in (self.path, self.kafka, self.logs):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for log in self.logs.glob("*.log"):
+        self.rotate_logs()
+
+    def rotate_logs(self) -> None:
+        """Put what logs hold aside where they have grown long, also while they are written to.
+
+        Each is appended to (O_APPEND), so its writer goes on at its new end; what is written
+        between the copy and the cut is lost.
+        """
+        for log in (*self.logs.glob("*.log"), *self.logs.glob("*.out")):
             if log.stat().st_size > _LONGEST_LOG_BYTES:
-                log.replace(log.with_suffix(".log.1"))
+                shutil.copyfile(log, log.with_suffix(f"{log.suffix}.1"))
+                os.truncate(log, 0)
 
     def token(self) -> str:
         """Return the mark that processes of this folder's stack carry in their environment."""

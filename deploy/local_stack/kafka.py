@@ -30,7 +30,7 @@ _JVM_OPTIONS = (
     "-Djava.awt.headless=true",
 )
 
-_PROPERTIES = """\
+PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 listeners=BROKER://{host}:{broker_port},CONTROLLER://{host}:{controller_port}
@@ -186,7 +186,7 @@ class KafkaServer:
             self._child.stop(STOP_TIMEOUT_S)
 
     def _write_properties(self, data: Path) -> Path:
-        text = _PROPERTIES.format(
+        text = PROPERTIES.format(
             host=HOST,
             broker_port=self._broker_port,
             controller_port=self._controller_port,

@@ -176,8 +176,10 @@ def _start(life: _Life, now_s: float) -> None:
         _plan_restart(life, now_s, 0.0)
         return
     life.started_at_s = now_s
-    _log.info(
-        "process started",
+    # One that comes back is what whoever read of its end waits for.
+    log = _log.warning if life.failures else _log.info
+    log(
+        "process started again" if life.failures else "process started",
         name=life.supervised.name,
         pid=life.child.pid,
         failures=life.failures,

@@ -26,6 +26,8 @@ from ingest_api.auth.jwt_verifier import JwtVerifier
 from ingest_api.auth.login_rate_limit import LoginLimits
 from ingest_api.auth.middleware import authenticate, check_role, is_public
 from ingest_api.auth.password_hashing import PasswordHashing
+from ingest_api.auth.sessions.routes import add_session_routes
+from ingest_api.auth.sessions.store import Sessions
 from ingest_api.auth.token_routes import add_token_routes
 from ingest_api.dry_runs.service import DryRuns
 from ingest_api.errors import IngestError, invalid_parameter
@@ -46,6 +48,7 @@ from ingest_api.kafka.log_start import LogStartCheck
 from ingest_api.openapi.operation import operation_of
 from ingest_api.openapi.routes import add_description_routes
 from ingest_api.openapi.unknown_names import refuse_unknown_parameters
+from ingest_api.page.routes import add_page_routes
 from ingest_api.postgres.pool import Database
 from ingest_api.postgres.row_stream import RowStreams
 from ingest_api.presets.presets import Presets
@@ -155,7 +158,7 @@ def make_parts(settings: ApiSettings) -> Parts:
         passwords=passwords,
         accounts=accounts,
         tokens=tokens,
-        authenticator=Authenticator(accounts, tokens, issuer),
+        authenticator=Authenticator(accounts, tokens, sessions=Sessions(database), issuer=issuer),
         job_log=job_log,
         job_reader=jobs,
         job_watch=JobWatch(jobs, most_watchers=settings.event_streams),
@@ -200,10 +203,12 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
     add_projection_routes(api, parts.instances, parts.log_start)
     add_account_routes(api, parts.accounts, parts.authenticator)
     add_token_routes(api, parts.tokens, parts.authenticator)
+    add_session_routes(api, parts.authenticator, parts.settings.auth.forwarded_secret)
     public = Blueprint("public")
     add_health_routes(public, parts.readiness)
     add_metrics_route(public)
     add_description_routes(public, parts.settings.shared)
+    add_page_routes(public)
     app.blueprint([api, public])
     _add_filter(app, parts)
     _add_failures(app)

@@ -27,6 +27,7 @@ from ingest_api.app.metrics import watch_service
 from ingest_api.app.settings import origins_of
 from ingest_api.web.asgi_middleware import AsgiMiddleware
 from ingest_api.web.paging import TOTAL_COUNT
+from schemas.clients.outages import tell_outages
 from schemas.config.declared import loggable
 from schemas.config.environment import SettingsError
 from schemas.runtime.essential import EXIT_FAILED, TASK_FAILED, essential_task
@@ -69,6 +70,7 @@ async def serve(settings: ApiSettings) -> None:
     _check_free(settings)
     topics = {topic.name: topic.partitions for topic in settings.shared.topics.all()}
     _log.info("starting", topics=topics, **loggable(settings))
+    tell_outages(settings.shared)
     parts = make_parts(settings)
     server = _make_server(settings, cast("Application", make_application(parts)))
     stopping = asyncio.Event()

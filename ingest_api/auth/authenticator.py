@@ -1,4 +1,4 @@
-"""Authenticates requests by password, API token or JWT.
+"""Authenticates requests by password, API token, JWT or session.
 
 Most requests are answered from memory (:mod:`ingest_api.auth.credential_cache`).
 Requests that come with the same credentials while these are being checked wait
@@ -20,16 +20,20 @@ from ingest_api.auth.credentials import (
     MOST_HEADER_CHARACTERS,
     ApiToken,
     PasswordLogin,
+    SessionSecret,
     SignedToken,
     credentials_of,
 )
 from ingest_api.errors import StoreUnavailableError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ingest_api.auth.accounts import Accounts
     from ingest_api.auth.api_tokens import ApiTokens
     from ingest_api.auth.credentials import Credentials
     from ingest_api.auth.jwt_verifier import JwtVerifier
+    from ingest_api.auth.sessions.store import Session, Sessions
     from ingest_api.web.roles import Account
 
 _START_TIMEOUT_S: Final = 3.0
@@ -39,8 +43,16 @@ _START_TIMEOUT_S: Final = 3.0
 class Authenticator:
     """Checks credentials; used from one event loop."""
 
-    def __init__(self, accounts: Accounts, tokens: ApiTokens, issuer: JwtVerifier | None) -> None:
+    def __init__(
+        self,
+        accounts: Accounts,
+        tokens: ApiTokens,
+        *,
+        sessions: Sessions,
+        issuer: JwtVerifier | None,
+    ) -> None:
         self._accounts = accounts
+        self._sessions = sessions
         self._tokens = tokens
         self._issuer = issuer
         # Passwords and tokens must not lie in memory for longer than their request.
@@ -74,11 +86,40 @@ class Authenticator:
         """
         if authorization is None or len(authorization) > MOST_HEADER_CHARACTERS:
             return None
-        text = authorization.encode(errors="replace")
-        digest = hmac.digest(self._key, text, hashlib.sha256)
+        return await self._account(authorization, credentials_of, address)
+
+    async def session_account(self, secret: str, address: str) -> Account | None:
+        """Return the account that has signed in to this session, None where it has ended.
+
+        Raises:
+            StoreUnavailableError: it cannot be known for now.
+        """
+        # No header holds a NUL, so what one says is never taken for a session.
+        return await self._account(f"\0{secret}", lambda _: SessionSecret(secret), address)
+
+    async def sign_in(self, login: PasswordLogin, address: str) -> Session | None:
+        """Check a login as every request's, and begin a session; None where it is wrong.
+
+        Raises:
+            LimitReachedError: after too many wrong ones.
+            UnavailableError: it can't be checked now.
+            StoreUnavailableError: it cannot be known for now.
+        """
+        await self._await_accounts()
+        return await self._sessions.begin(await self._accounts.check(login, address, None))
+
+    async def sign_out(self, secret: str) -> None:
+        """End the session: here at once, within two seconds on every other instance."""
+        await self._sessions.end(secret)
+        self.invalidate()
+
+    async def _account(
+        self, text: str, parse: Callable[[str], Credentials | None], address: str
+    ) -> Account | None:
+        digest = hmac.digest(self._key, text.encode(errors="replace"), hashlib.sha256)
         result = self._cache.fresh(digest, time.monotonic())
         if result is None:
-            credentials = credentials_of(authorization)
+            credentials = parse(text)
             if credentials is None:
                 return None
             result = await self._checked(digest, credentials, address)
@@ -108,6 +149,8 @@ class Authenticator:
             result = await self._accounts.check(credentials, address, before)
         elif isinstance(credentials, ApiToken):
             result = await self._tokens.check(credentials)
+        elif isinstance(credentials, SessionSecret):
+            result = await self._sessions.check(credentials)
         elif self._issuer is not None:
             result = await self._issuer.check(credentials)
         else:

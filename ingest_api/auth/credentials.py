@@ -48,7 +48,14 @@ class SignedToken:
     text: str = field(repr=False)
 
 
-Credentials = PasswordLogin | ApiToken | SignedToken
+@dataclass(frozen=True, slots=True)
+class SessionSecret:
+    """The secret in a session's cookie."""
+
+    text: str = field(repr=False)
+
+
+Credentials = PasswordLogin | ApiToken | SignedToken | SessionSecret
 
 
 def credentials_of(authorization: str | None) -> Credentials | None:

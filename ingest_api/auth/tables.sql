@@ -31,6 +31,14 @@ CREATE TABLE IF NOT EXISTS rollcall_api.token (
     last_used_at timestamptz
 );
 
+-- A session counts for as long as its account has the password that it was signed in with.
+CREATE TABLE IF NOT EXISTS rollcall_api.session (
+    secret_sha256 bytea PRIMARY KEY CHECK (octet_length(secret_sha256) = 32),
+    account text NOT NULL REFERENCES rollcall_api.account ON DELETE CASCADE,
+    password_hash text NOT NULL,
+    expires_at timestamptz NOT NULL
+);
+
 -- Dead letters that were sent to the log once more, a row an attempt. Neither a rebuild of the
 -- read model nor a restart forgets them. A topic that is made anew may have a dead letter at the
 -- same place, so the time at which the record became one is part of its identity.

@@ -64,6 +64,7 @@ _TAGS: Final = {
     "Projections": "The tables that the log makes: rebuilt, and proved equal to the live ones.",
     "Accounts": "Who may call this API, by name and password.",
     "Tokens": "Who may call this API, by token.",
+    "Sessions": "Who is signed in at the page.",
     "Producers": "What others append to the log: counted by source, and what can't be applied.",
     "Service": "Whether the service works, and this description.",
 }
@@ -77,6 +78,12 @@ _SECURITY: Final = {
         "type": "http",
         "scheme": "bearer",
         "description": "An API token made by an administrator, or a JWT of the configured issuer.",
+    },
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "rollcall_session",
+        "description": "Of whoever has signed in; beside it a change needs `Rollcall-Page: 1`.",
     },
 }
 _REFUSED: Final = 400

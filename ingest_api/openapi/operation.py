@@ -30,6 +30,7 @@ Tag = Literal[
     "Projections",
     "Accounts",
     "Tokens",
+    "Sessions",
     "Producers",
     "Service",
 ]

@@ -23,6 +23,15 @@ if TYPE_CHECKING:
 
     from schemas.config.settings import Settings
 
+
+def content_policy(*, images: str = "'self'", more: str = "") -> str:
+    """Return a Content-Security-Policy under which a page runs only what this server sends."""
+    return (
+        f"default-src 'none'; script-src 'self'; style-src 'self'; img-src {images}; "
+        f"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'{more}"
+    )
+
+
 _SCRIPT: Final = "text/javascript; charset=utf-8"
 _PAGE: Final = "text/html; charset=utf-8"
 _FILES: Final = {
@@ -34,21 +43,14 @@ _FILES: Final = {
 }
 """The files of the viewer's page: path below `viewer`, and media type."""
 _ASYNCAPI: Final = "asyncapi.json"
-_NO_FILE: Final = "There is no such file"
-_SAFE_HEADERS: Final = {
-    # Swagger UI's pictures are data: URLs in its stylesheet; nothing else comes from outside.
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
-_CACHED: Final = {"ETag": "Of this content; for `If-None-Match`."}
-_NOT_MODIFIED: Final = Answer(
-    description="Unchanged since the ETag in `If-None-Match`.", bodies={}, headers=_CACHED
+NO_FILE: Final = "There is no such file"
+# Swagger UI's pictures are data: URLs in its stylesheet; nothing else comes from outside.
+_POLICY: Final = content_policy(images="'self' data:")
+CACHED: Final = {"ETag": "Of this content; for `If-None-Match`."}
+NOT_MODIFIED: Final = Answer(
+    description="Unchanged since the ETag in `If-None-Match`.", bodies={}, headers=CACHED
 )
-_IF_NONE_MATCH: Final = Parameter(
+IF_NONE_MATCH: Final = Parameter(
     name="If-None-Match",
     place="header",
     description="ETags of what the client has already.",
@@ -59,39 +61,39 @@ _DOCUMENT: Final = Operation(
     summary="This description",
     tag="Service",
     role=None,
-    parameters=(_IF_NONE_MATCH,),
+    parameters=(IF_NONE_MATCH,),
     answers={
         200: Answer(
             description="An OpenAPI 3.1 document.",
             bodies={JSON: {"type": "object", "required": ["openapi", "info", "paths"]}},
-            headers=_CACHED,
+            headers=CACHED,
         ),
-        304: _NOT_MODIFIED,
+        304: NOT_MODIFIED,
     },
 )
 _HTML: Final[dict[int, Answer]] = {
-    200: Answer(description="The page.", bodies={"text/html": {"type": "string"}}, headers=_CACHED),
-    304: _NOT_MODIFIED,
+    200: Answer(description="The page.", bodies={"text/html": {"type": "string"}}, headers=CACHED),
+    304: NOT_MODIFIED,
 }
 _VIEWER: Final = Operation(
     summary="This description as a page",
     tag="Service",
     role=None,
-    parameters=(_IF_NONE_MATCH,),
+    parameters=(IF_NONE_MATCH,),
     answers=_HTML,
 )
 _GUIDE: Final = Operation(
     summary="The guide: how to import, run and build on Rollcall",
     tag="Service",
     role=None,
-    parameters=(_IF_NONE_MATCH,),
+    parameters=(IF_NONE_MATCH,),
     answers=_HTML,
 )
 _GUIDE_PAGE: Final = Operation(
     summary="A page of the guide",
     tag="Service",
     role=None,
-    parameters=(path_parameter("name", "Of the page.", example="tutorial.md"), _IF_NONE_MATCH),
+    parameters=(path_parameter("name", "Of the page.", example="tutorial.md"), IF_NONE_MATCH),
     answers={**_HTML, 404: refused(NO_PAGE)},
 )
 _VIEWER_FILE: Final = Operation(
@@ -101,7 +103,7 @@ _VIEWER_FILE: Final = Operation(
     role=None,
     parameters=(
         path_parameter("name", "Of the file.", example="viewer.js", enum=[*_FILES, _ASYNCAPI]),
-        _IF_NONE_MATCH,
+        IF_NONE_MATCH,
     ),
     answers={
         200: Answer(
@@ -112,10 +114,10 @@ _VIEWER_FILE: Final = Operation(
                 "image/png": {"type": "string", "contentMediaType": "image/png"},
                 JSON: {"type": "object"},
             },
-            headers=_CACHED,
+            headers=CACHED,
         ),
-        304: _NOT_MODIFIED,
-        404: refused(_NO_FILE),
+        304: NOT_MODIFIED,
+        404: refused(NO_FILE),
     },
 )
 
@@ -128,31 +130,31 @@ def add_description_routes(public: Blueprint, settings: Settings) -> None:
     @public.get("/openapi.json", ctx_public=True)
     @described(_DOCUMENT)
     async def description(request: Request[Any, Any]) -> HTTPResponse:
-        return _answer(request, _document(request.app))
+        return file_answer(request, _document(request.app), _POLICY)
 
     @public.get("/docs", ctx_public=True)
     @described(_VIEWER)
     async def viewer(request: Request[Any, Any]) -> HTTPResponse:
-        return _answer(request, _file("index.html", _PAGE))
+        return file_answer(request, _file("index.html", _PAGE), _POLICY)
 
     @public.get("/docs/<name:str>", ctx_public=True)
     @described(_VIEWER_FILE)
     async def viewer_file(request: Request[Any, Any], name: str) -> HTTPResponse:
         if name == _ASYNCAPI:
-            return _answer(request, of_topics)
+            return file_answer(request, of_topics, _POLICY)
         if name not in _FILES:
-            raise NotFoundError(_NO_FILE)
-        return _answer(request, _file(*_FILES[name]))
+            raise NotFoundError(NO_FILE)
+        return file_answer(request, _file(*_FILES[name]), _POLICY)
 
     @public.get("/docs/guide", ctx_public=True)
     @described(_GUIDE)
     async def guide(request: Request[Any, Any]) -> HTTPResponse:
-        return _answer(request, page(INDEX))
+        return file_answer(request, page(INDEX), _POLICY)
 
     @public.get("/docs/guide/<name:path>", ctx_public=True)
     @described(_GUIDE_PAGE)
     async def guide_page(request: Request[Any, Any], name: str) -> HTTPResponse:
-        return _answer(request, page(name))
+        return file_answer(request, page(name), _POLICY)
 
     _ = description, viewer, viewer_file, guide, guide_page
 
@@ -168,13 +170,27 @@ def _file(path: str, media_type: str) -> ServedFile:
     return ServedFile(viewer.joinpath(path).read_bytes(), media_type)
 
 
-def _answer(request: Request[Any, Any], file: ServedFile) -> HTTPResponse:
-    headers = {**_SAFE_HEADERS, "ETag": file.etag, "Cache-Control": "no-cache"}
-    known = {
-        tag.strip().removeprefix("W/")
-        for value in header_values(request, "if-none-match")
-        for tag in value.split(",")
+def file_answer(request: Request[Any, Any], file: ServedFile, policy: str) -> HTTPResponse:
+    """Return the file, or 304 where the client has it already; ``policy`` is its page's."""
+    headers = {
+        "Content-Security-Policy": policy,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cache-Control": "no-cache",
+        "ETag": file.etag,
+        "Vary": "Accept-Encoding",
     }
-    if known & {file.etag, "*"}:
+    if _tags(request, "if-none-match") & {file.etag, "*"}:
         return HTTPResponse(status=304, headers=headers)
-    return HTTPResponse(file.content, headers=headers, content_type=file.media_type)
+    content = file.content
+    if file.packed is not None and "gzip" in _tags(request, "accept-encoding"):
+        # A strong ETag is of one encoding (RFC 9110, 8.8.3).
+        content = file.packed
+        headers |= {"Content-Encoding": "gzip", "ETag": f"W/{file.etag}"}
+    return HTTPResponse(content, headers=headers, content_type=file.media_type)
+
+
+def _tags(request: Request[Any, Any], name: str) -> set[str]:
+    """Return the members of a header that is a list, as ETags are compared: weakly."""
+    values = ",".join(header_values(request, name)).split(",")
+    return {each.strip().removeprefix("W/") for each in values}

@@ -102,6 +102,7 @@ class FileRecords:
         self._format = file_format
         self._text = FileText(readable, file_format, self._limits.max_unpacked_bytes)
         self._header: Header | None = None
+        self._nameless_columns: list[int] = []
         self._delimiter = ""
         """Unknown until the file's opening has been read."""
         self._line_end = LF
@@ -265,6 +266,7 @@ class FileRecords:
                 if fault and not self._is_lenient:
                     raise fault
                 self.header_fault = fault
+                self._nameless_columns = self._header.nameless_columns
                 return block.without_first(index + 1)
         return None
 
@@ -295,11 +297,11 @@ class FileRecords:
         self, structure: Structure, block: Block | None, violation: Violation | None
     ) -> Violation | None:
         """Return the first value in a column without a name, if before the other violation."""
-        if self._header is None or block is None or not self._header.nameless_columns:
+        if self._header is None or block is None or not self._nameless_columns:
             return None
         whole = block.field_counts == len(self._header.names)
         starts, ends = (places[whole] + block.position for places in (block.starts, block.ends))
-        filled = first_filled(structure, starts, ends, self._header.nameless_columns)
+        filled = first_filled(structure, starts, ends, self._nameless_columns)
         if filled is None or (violation and violation.noticed_at <= filled.noticed_at):
             return None
         return filled

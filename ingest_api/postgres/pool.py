@@ -16,6 +16,7 @@ from ingest_api.errors import SchemaGoneError, StoreUnavailableError
 from ingest_api.postgres.metrics import POOL_CONNECTIONS, POOL_WAITING
 from schemas.clients.copy_out import BLOCK_BYTES, copied_rows
 from schemas.clients.metrics import POSTGRES_FAILURES
+from schemas.runtime.outage import POSTGRES
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -66,6 +67,7 @@ def _reached() -> Generator[None]:
     try:
         yield
     except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError) as error:
+        POSTGRES.suspect()
         POSTGRES_FAILURES.labels(type(error).__name__).inc()
         raise StoreUnavailableError(type(error).__name__) from error
 

@@ -55,6 +55,7 @@ from ingest_api.publisher.watchdog import Watchdog
 from ingest_api.validation.phones import load_calling_codes
 from schemas.clients.backoff import Backoff, Pauses
 from schemas.clients.event_schemas import EventSchemas
+from schemas.clients.outages import tell_outages
 from schemas.clients.topic_follower import TopicFollower
 from schemas.config.environment import SettingsError, read
 from schemas.config.logs import configure_logging
@@ -311,6 +312,7 @@ def _read_settings() -> PublisherSettings:
     try:
         settings = read(PublisherSettings, os.environ)
         serve_metrics(settings.shared.metrics)
+        tell_outages(settings.shared)
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(EXIT_SETTINGS)

@@ -115,7 +115,9 @@ def _ten_characters_to_days(
     years_last = is_digit[:, (0, 1, 3, 4, 6, 7, 8, 9)].all(axis=1)
     is_iso = years_first & (codes[:, 4] == ord("-")) & (codes[:, 7] == ord("-"))
     first, second = (4, 7) if order == "YMD" else (2, 5)
-    is_other = (codes[:, first] == codes[:, second]) & np.isin(codes[:, first], [*_MARKS[order]])
+    marks = codes[:, first]
+    is_other = np.logical_or.reduce([marks == mark for mark in _MARKS[order]])
+    is_other &= marks == codes[:, second]
     is_other &= years_first if order == "YMD" else years_last
     is_year_first = is_iso | (order == "YMD")
     month_at, day_at = (0, 3) if order == "MDY" else (3, 0)

@@ -33,7 +33,7 @@ _DELETE: Final = 0x7F
 _LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
-_LETTER_OR_DIGIT, _LOCAL, _MARK, _ODD = range(4)
+_LETTER_OR_DIGIT, _MARK, _LOCAL, _ODD = range(4)
 _KINDS: Final = bytes(
     _LETTER_OR_DIGIT
     if chr(code) in f"{_LETTERS}0123456789"
@@ -118,38 +118,45 @@ def _is_plain(column: TextColumn) -> Mask:
     """Return which values are plain; False where that is not clear."""
     data, starts, ends = column.data, column.starts, column.ends
     is_plain = np.zeros(len(ends), np.bool_)
-    ats = np.flatnonzero(data == _AT)
+    kinds = np.frombuffer(data.tobytes().translate(_KINDS), np.uint8)
+    # Few bytes are marks: what is looked for among them alone costs little.
+    marks = np.flatnonzero(kinds == _MARK)
+    codes = data[marks]
+    is_at = codes == _AT
+    ats = marks[is_at]
     if not len(ats):
         return is_plain
     rows = column.rows_at(ats)
     at = np.zeros(len(ends), np.int64)
     at[rows] = ats
-    dots = np.flatnonzero((data == _DOT) | (data == _AT))
-    next_dot = np.append(dots[1:], len(data))[data[dots] == _AT]
+    is_no_hyphen = codes != _HYPHEN
+    dots = marks[is_no_hyphen]
+    next_dot = np.append(dots[1:], len(data))[is_at[is_no_hyphen]]
     is_plain[rows] = next_dot < ends[rows]
     is_plain &= np.bincount(rows, minlength=len(ends)) == 1
     local_part, domain = at - starts, ends - at - 1
     is_plain &= (local_part > 0) & (local_part <= _MAX_LOCAL_PART) & (domain <= _MAX_LABEL)
     # Of what a domain may hold, only letters are that high.
     is_plain &= (data[ends - 1] >= ord("A")) & (data[np.minimum(starts, len(data) - 1)] != _DOT)
-    never, not_in_domain = _odd_places(data)
+    never, not_in_domain = _odd_places(kinds, marks, is_no_hyphen)
     is_plain[column.rows_at(never)] = False
     rows = column.rows_at(not_in_domain)
     is_plain[rows[not_in_domain >= at[rows]]] = False
     return is_plain
 
 
-def _odd_places(data: Codes) -> tuple[Positions, Positions]:
+def _odd_places(kinds: Codes, marks: Positions, is_no_hyphen: Mask) -> tuple[Positions, Positions]:
     """Return the places of what no plain address has, and of what no domain has.
 
     Dots and an @ never stand side by side; a domain has no hyphen beside another mark.
     """
-    kinds = np.frombuffer(data.tobytes().translate(_KINDS), np.uint8)
-    is_mark = kinds == _MARK
-    pairs = np.flatnonzero(is_mark[1:] & is_mark[:-1])
-    has_hyphen = (data[pairs] == _HYPHEN) | (data[pairs + 1] == _HYPHEN)
-    never = np.append(np.flatnonzero(kinds == _ODD), pairs[~has_hyphen])
-    not_in_domain = np.append(np.flatnonzero(kinds == _LOCAL), pairs[has_hyphen])
+    is_beside_next = marks[1:] - marks[:-1] == 1
+    pairs = marks[:-1][is_beside_next]
+    has_no_hyphen = (is_no_hyphen[1:] & is_no_hyphen[:-1])[is_beside_next]
+    never, not_in_domain = pairs[has_no_hyphen], pairs[~has_no_hyphen]
+    if kinds.max() > _MARK:
+        never = np.append(np.flatnonzero(kinds == _ODD), never)
+        not_in_domain = np.append(np.flatnonzero(kinds == _LOCAL), not_in_domain)
     return never, not_in_domain
 
 

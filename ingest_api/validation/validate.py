@@ -100,6 +100,12 @@ class ValidatedBlock:
             return self.key_verdicts
         return self.value_verdicts if MODES[mode].may_lack_fields else self.line_verdicts
 
+    def taken(self, mode: JobMode) -> int:
+        """Return the number of records that this mode takes."""
+        if not self.faults_in(mode):
+            return len(self.rows)
+        return int(np.count_nonzero(self.verdicts(mode) == NO_FAULT))
+
     def faults_in(self, mode: JobMode) -> Sequence[LineFault]:
         """Return the faults that count in this mode."""
         if MODES[mode].existing == "deleted":
@@ -141,8 +147,7 @@ def survey(
         validated = validate(block, records.header)
         found.lines += len(block)
         for mode in found.rejected:
-            taken = np.count_nonzero(validated.verdicts(mode) == NO_FAULT)
-            found.rejected[mode] += len(block) - int(taken)
+            found.rejected[mode] += len(block) - validated.taken(mode)
         if keys is not None:
             keys.add(validated.key.array, validated.verdicts(keys.mode) == NO_FAULT)
     if found is None:

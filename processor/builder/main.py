@@ -39,6 +39,7 @@ from processor.tables.retry_backoff import RETRIED
 from schemas.clients.errors import ClientError
 from schemas.clients.job_events import at_current_version
 from schemas.clients.metrics import POSTGRES_FAILURES
+from schemas.clients.outages import tell_outages
 from schemas.codec.registry_protocol import RegistryUnreachableError
 from schemas.config.environment import SettingsError, read
 from schemas.config.logs import configure_logging
@@ -241,6 +242,7 @@ def main() -> None:
         with rare_collections():
             settings = read(Settings, os.environ)
             serve_metrics(settings.metrics)
+            tell_outages(settings)
             Builder(settings, stopping).run()
     except (RefusedToStartError, SettingsError) as error:
         _log.critical("refused to start", reason=str(error))

@@ -139,7 +139,6 @@ class Projector(EssentialThread):
             "batch projected",
             records=records,
             partitions=len(task.batches),
-            dead_letters=sum(len(each.batch.dead_letters) for each in task.batches),
             elapsed_ms=round(1000 * elapsed_s),
         )
         return Projected({_partition(each): each.after.next_offset for each in task.batches})

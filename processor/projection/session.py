@@ -24,6 +24,7 @@ from processor.errors import RecordRefusedError, RefusedToStartError, SwitchedEr
 from processor.projection.staging_table import STAGING_TABLE
 from processor.tables.instance_registry import fetch_active
 from schemas.rules.attributes import Attribute
+from schemas.runtime.outage import POSTGRES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -219,14 +220,22 @@ class ProjectionSession:
 
 
 def connect(settings: Settings, application: str) -> psycopg.Connection:
-    """Return a session in autocommit mode that notices a dead server within half a minute."""
-    return psycopg.connect(
-        settings.database_url,
-        autocommit=True,
-        connect_timeout=5,
-        application_name=f"{application}@{socket.gethostname()}:{os.getpid()}",
-        keepalives_idle=10,
-        keepalives_interval=5,
-        keepalives_count=3,
-        tcp_user_timeout=30_000,
-    )
+    """Return a session in autocommit mode that notices a dead server within half a minute.
+
+    Raises:
+        psycopg.OperationalError: when Postgres cannot be reached.
+    """
+    try:
+        return psycopg.connect(
+            settings.database_url,
+            autocommit=True,
+            connect_timeout=5,
+            application_name=f"{application}@{socket.gethostname()}:{os.getpid()}",
+            keepalives_idle=10,
+            keepalives_interval=5,
+            keepalives_count=3,
+            tcp_user_timeout=30_000,
+        )
+    except psycopg.OperationalError:
+        POSTGRES.suspect()
+        raise

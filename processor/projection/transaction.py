@@ -39,7 +39,7 @@ from processor.projection.staging import (
 from processor.projection.staging_table import copy_found, copy_into
 from processor.projection.write_outcomes import WriteOutcome
 from processor.projection.write_refusals import refused_row, write_refusal
-from processor.runtime.metrics import DEAD_LETTERS, REJECTIONS, ROWS
+from processor.runtime.metrics import REJECTIONS, ROWS
 from schemas.log.positions import place_of, position_of
 from schemas.rules.rejections import erased_line, incomplete_user, key_conflict, unknown_key
 
@@ -199,13 +199,12 @@ class Transaction:
         self._line_outcomes.write(self._cursor)
 
     def note_metrics(self) -> None:
-        """Count what has been committed."""
+        """Count what has been committed, and tell which records became dead letters."""
         for outcome, rows in self._jobs.totals().items():
             ROWS.labels(outcome).inc(rows)
+        self._outbox.note_dead_letters()
         for code, lines in self._rejected_by.items():
             REJECTIONS.labels(code).inc(lines)
-        for code, records in self._outbox.dead_letters.items():
-            DEAD_LETTERS.labels(code).inc(records)
 
     def write_jobs(self) -> None:
         """Write the jobs that changed, switch where a delsert ended, and add their statuses."""

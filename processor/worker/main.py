@@ -26,6 +26,7 @@ from processor.worker.outbox import Outbox
 from schemas.clients.errors import KafkaUnreachableError
 from schemas.clients.job_events import at_current_version
 from schemas.clients.metrics import POSTGRES_FAILURES
+from schemas.clients.outages import tell_outages
 from schemas.codec.registry_protocol import RegistryUnreachableError
 from schemas.config.environment import SettingsError, read
 from schemas.config.logs import configure_logging
@@ -53,6 +54,7 @@ def main() -> None:
         with rare_collections():
             settings = read(Settings, os.environ)
             serve_metrics(settings.metrics)
+            tell_outages(settings)
             run(settings, stopping)
     except (RefusedToStartError, SettingsError) as error:
         log.critical("refused to start", reason=str(error))

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
 
+from schemas.runtime.outage import KAFKA
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -23,9 +25,11 @@ _log: Final = logging.getLogger("rollcall.kafka")
 
 
 def _note_error(error: KafkaError) -> None:
-    """Log what ends a client; what passes is in librdkafka's own log already."""
+    """Log what ends a client, and tell an outage; other errors are in librdkafka's own log."""
     if error.fatal():
         _log.error("FATAL %s: %s", error.name(), error.str())
+    elif error.name() == "_ALL_BROKERS_DOWN":
+        KAFKA.suspect()
 
 
 _PREFERRED: Final[dict[str, Any]] = {"reconnect.backoff.max.ms": 1000, "error_cb": _note_error}

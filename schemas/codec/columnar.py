@@ -16,6 +16,7 @@ import pyarrow.compute
 from schemas import events
 from schemas.codec import framing
 from schemas.codec.arrow_schema import arrow_schema
+from schemas.codec.body_lengths import body_bytes
 
 if os.environ.get("ROLLCALL_AVRO") == "fastavro":
     from schemas.codec import bodies_by_fastavro as bodies
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _pc: Any = pyarrow.compute
+# A constant: pyarrow looks for dateutil whenever it makes a scalar of a value without a type.
+_EMPTY: Final = pa.scalar(b"", pa.binary())
 ROW_SCHEMA: Final = arrow_schema(events.UserRow)
 REJECTION_SCHEMA: Final = arrow_schema(events.RowRejected)
 
@@ -37,7 +40,7 @@ def encode_batch(event_type: type[events.Event], batch: pa.RecordBatch) -> pa.Bi
     in that order and of those types.
     """
     frame = pa.scalar(framing.frame_of(event_type), pa.binary())
-    return _pc.binary_join_element_wise(frame, bodies.encoded(event_type, batch), b"")
+    return _pc.binary_join_element_wise(frame, bodies.encoded(event_type, batch), _EMPTY)
 
 
 def decode_batch(event_type: type[events.Event], values: Sequence[bytes]) -> pa.RecordBatch:
@@ -58,8 +61,6 @@ def decode_batch(event_type: type[events.Event], values: Sequence[bytes]) -> pa.
     batch.validate(full=True)  # pyruhvro 0.4 takes texts that are not UTF-8
     # It takes longer forms of a value, and bytes after its end: a body as we write it is the
     # shortest that says the same, so where all together are as long, each is written so.
-    if len(batch):
-        written = _pc.sum(_pc.binary_length(bodies.encoded(event_type, batch))).as_py()
-        if written != sum(map(len, unframed)):
-            raise ValueError("a value is longer than what it says")
+    if body_bytes(batch, framing.definition_of(event_type)) != sum(map(len, unframed)):
+        raise ValueError("a value is longer than what it says")
     return batch

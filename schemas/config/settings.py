@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from schemas.config.declared import ANY_PROPERTY, Section, secret_in_address, text, whole
+from schemas.config.log_settings import LogSettings
 from schemas.config.metrics import MetricsSettings
 from schemas.config.registry import SchemaRegistry
 from schemas.log.moves import FIRST_VERSION, version_of, versioned
@@ -87,6 +88,7 @@ class Settings(LogShape, frozen=True, kw_only=True):
     ] = 24
     schema_registry: SchemaRegistry | None = None
     metrics: MetricsSettings
+    logs: LogSettings
     avro: Annotated[
         Literal["pyruhvro", "fastavro"],
         text("what turns whole batches into Avro and back; `fastavro` is about 40 times slower"),

@@ -13,11 +13,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-    import pyarrow as pa
 
     from schemas.events import UserRow
 
@@ -28,6 +28,7 @@ _ALWAYS: Final = ("record_number", "line", "sequence")
 """Columns that every row of a pass has set."""
 _NO_MODE: Final = "delete"
 """The mode that no row of a pass has: a job deletes nobody line by line."""
+_AS_SCALAR: Final = pa.scalar(_NO_MODE, pa.string())
 
 
 def misattributed_rows(rows: pa.RecordBatch) -> npt.NDArray[np.int64]:
@@ -36,7 +37,7 @@ def misattributed_rows(rows: pa.RecordBatch) -> npt.NDArray[np.int64]:
     named = cast("Any", rows.column("job_id"))
     if named.null_count == count or _are_all_of_passes(rows):
         return np.empty(0, np.int64)
-    is_odd = pc.equal(rows.column("mode"), _NO_MODE)
+    is_odd = pc.equal(rows.column("mode"), _AS_SCALAR)
     for name in _NEVER:
         is_odd = pc.or_(is_odd, pc.is_valid(rows.column(name)))
     for name in _ALWAYS:
@@ -57,4 +58,6 @@ def _are_all_of_passes(rows: pa.RecordBatch) -> bool:
     """Nearly always: then little is looked at but how many nulls each column has."""
     is_plain = all(rows.column(name).null_count == len(rows) for name in _NEVER)
     is_whole = not any(rows.column(name).null_count for name in _ALWAYS)
-    return is_plain and is_whole and not pc.any(pc.equal(rows.column("mode"), _NO_MODE)).as_py()
+    if not (is_plain and is_whole):
+        return False
+    return not pc.any(pc.equal(rows.column("mode"), _AS_SCALAR)).as_py()

@@ -38,6 +38,7 @@ _DAYS: Final = (-719_162, 2_932_896)
 """The years 1 to 9999, counted from 1970."""
 _MICROSECONDS: Final = (-62_135_596_800_000_000, 253_402_300_799_999_999)
 """The same."""
+_NO_JOB: Final = pa.scalar(0, pa.int64())
 _PLACE: Final = ("record_number", "line", "sequence")
 """Fields with the position of a job's line."""
 
@@ -101,7 +102,7 @@ def unstorable_rows(rows: pa.RecordBatch) -> npt.NDArray[np.int64]:
     named = cast("Any", rows.column("job_id"))
     if named.null_count == count:
         return np.empty(0, np.int64)
-    is_unfit = np.asarray(pc.fill_null(pc.less_equal(named, 0), False))  # noqa: FBT003 - what null becomes
+    is_unfit = np.asarray(pc.fill_null(pc.less_equal(named, _NO_JOB), False))  # noqa: FBT003 - what null becomes
     for name, column in zip(rows.schema.names, cast("list[Any]", rows.columns), strict=True):
         if (found := _unfit(name, column)) is not None:
             is_unfit = is_unfit | found

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 pc: Any = pyarrow.compute
 _BARE: Final = {"number": CANONICAL_NUMBER, "boolean": "^(true|false)$"}
+_NO_ATTRIBUTE: Final = pa.scalar("{}", pa.string())
 _MUST_BE_ESCAPED: Final = r"[\x00-\x1f]"
 
 
@@ -41,7 +42,7 @@ def attributes_json(
     offsets = attributes.offsets.to_numpy()
     begin, pairs = int(offsets[0]), int(offsets[-1] - offsets[0])
     if not pairs:
-        return pa.repeat(pa.scalar("{}"), rows)
+        return pa.repeat(_NO_ATTRIBUTE, rows)
     # A slice of a map has the whole array's keys and items.
     keys, items = attributes.keys.slice(begin, pairs), attributes.items.slice(begin, pairs)
     row_of = np.repeat(np.arange(rows), np.diff(offsets))

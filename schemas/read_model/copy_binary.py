@@ -30,6 +30,7 @@ _NULL: Final = b"\xff\xff\xff\xff"
 """The length that stands for null."""
 _JSONB_VERSION: Final = pa.scalar(b"\x01")
 _EMPTY: Final = pa.scalar(b"")
+_USA: Final = pa.array(sorted(USA_NAMES), pa.string())
 
 
 def copy_input(columns: Mapping[str, Any]) -> memoryview:
@@ -75,9 +76,7 @@ def is_complete(rows: pa.RecordBatch) -> pa.BooleanArray:
     country = pc.fill_null(rows.column("country"), "")
     needs_state = pc.is_null(rows.column("state"))
     if pc.any(needs_state).as_py():
-        usa = pc.is_in(
-            pc.utf8_lower(pc.utf8_trim_whitespace(country)), value_set=pa.array(sorted(USA_NAMES))
-        )
+        usa = pc.is_in(pc.utf8_lower(pc.utf8_trim_whitespace(country)), value_set=_USA)
         complete = pc.and_not(complete, pc.and_(needs_state, usa))
     return complete
 

@@ -15,7 +15,6 @@ from tests.support.waiting import wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from deploy.local_stack.stack import LocalStack
     from tests.support.clients.client import Client
     from tests.support.servers.services import Service
     from tests.support.servers.surroundings import Ground, Surroundings
@@ -84,12 +83,3 @@ def other(rig: Rig) -> Iterator[Client]:
     wait_until(client.is_ready, 40)
     with client:
         yield client
-
-
-@pytest.fixture
-def stack(surroundings_of_session: Surroundings) -> LocalStack:
-    """The broker and the database, where they are ours to break."""
-    ours = surroundings_of_session.stack
-    if ours is None:
-        pytest.skip("the broker and the database are not ours to break")
-    return ours

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tests.support.servers.surroundings import Ground
 
 
+@pytest.mark.usefixtures("stack")
 @pytest.mark.parametrize("seed", [20_261_123])
 def test_a_history_of_jobs_and_faults_comes_to_the_model(
     env: Ground, services: Services, seed: int

@@ -12,7 +12,7 @@ _T = TypeVar("_T")
 _LEAST_S: Final = 120.0
 """No wait is given up before: that a fact comes is asserted, never how soon on a busy machine."""
 _PAUSE_GROWTH: Final = 1.1
-_MOST_PAUSES: Final = 3
+_MOST_PAUSES: Final = 6
 
 
 def wait_until(

@@ -50,6 +50,9 @@ public final class SendUsers {
           "email_subscription",
           "voice_subscription");
 
+  private static final String USAGE =
+      "SendUsers bootstrap.servers=HOST:PORT schema=UserRow.avsc file=users.jsonl";
+
   private static final ObjectMapper JSON = new ObjectMapper();
 
   private final Schema schema;
@@ -66,7 +69,17 @@ public final class SendUsers {
     Map<String, String> options = new HashMap<>(Map.of("topic", "user-events"));
     for (String argument : arguments) {
       String[] pair = argument.split("=", 2);
-      options.put(pair[0], pair[1]);
+      options.put(pair[0], pair.length == 2 ? pair[1] : "");
+    }
+    for (String needed : List.of("bootstrap.servers", "schema", "file")) {
+      if (options.getOrDefault(needed, "").isEmpty()) {
+        end("There is no " + needed + "=…: " + USAGE);
+      }
+    }
+    for (String file : List.of(options.get("schema"), options.get("file"))) {
+      if (!Files.isReadable(Path.of(file))) {
+        end(file + " can't be read.");
+      }
     }
     String topic = options.remove("topic");
     List<String> lines = Files.readAllLines(Path.of(options.remove("file")));
@@ -79,6 +92,11 @@ public final class SendUsers {
     List<String> failures = users.send(topic, lines, options);
     failures.forEach(System.err::println);
     System.exit(failures.isEmpty() ? 0 : 1);
+  }
+
+  private static void end(String why) {
+    System.err.println(why);
+    System.exit(2);
   }
 
   private List<String> send(String topic, List<String> lines, Map<String, String> properties)

@@ -47,7 +47,11 @@ FIELDS = (
 def main() -> None:
     """Send the file that the arguments name."""
     options = parse_arguments()
-    encode = single_object_encoder(options.schema)
+    try:
+        encode = single_object_encoder(options.schema)
+        lines = options.file.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        sys.exit(f"{error.filename} can't be read: {error.strerror}.")
     producer = Producer(
         {
             "bootstrap.servers": options.bootstrap_servers,
@@ -61,7 +65,7 @@ def main() -> None:
         }
     )
     failures: list[str] = []
-    for number, line in enumerate(options.file.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(lines, start=1):
         try:
             row = user_row(json.loads(line), options.key, options.source)
             value = encode(row)

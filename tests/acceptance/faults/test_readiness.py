@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.support.servers.freezing import frozen
+from tests.support.servers.breaking import frozen
 from tests.support.servers.services import Services
 from tests.support.servers.small_disk import small_disk
 from tests.support.servers.surroundings import ground

@@ -15,14 +15,16 @@ from tests.support.clients.client import BASE, counts
 from tests.support.data.files import tidy_csv
 from tests.support.data.log_reading import end_of
 from tests.support.models.verdict import select
-from tests.support.servers.freezing import frozen
+from tests.support.servers.breaking import frozen
+from tests.support.servers.rig import installation
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from deploy.local_stack.stack import LocalStack
     from tests.support.servers.rig import Rig
+    from tests.support.servers.surroundings import Surroundings
 
 _ROWS = 200_000
 """Compared for seconds, so that there is time to break something."""
@@ -235,6 +237,15 @@ def test_the_share_is_that_of_the_users_after_all_jobs_before(rig: Rig) -> None:
     assert int(late.headers["Retry-After"]) > 0
     assert "1 are not finished" in late.json()["message"]
     rig.assert_as_modelled()
+
+
+@pytest.fixture(scope="module")
+def rig_of_module(
+    breakable_surroundings: Surroundings, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Rig]:
+    """An installation on servers that one of the tests freezes."""
+    with installation(breakable_surroundings, tmp_path_factory.mktemp("logs")) as started:
+        yield started
 
 
 @pytest.fixture(scope="module")

@@ -34,7 +34,10 @@ INSERT INTO projection_1.rejection (job_id, record_number, line, code, reason, r
 SELECT %s, n, n + 1, 'WRONG', 'It is wrong.', 'line ' || n || ';' || repeat('x', 490) || ';+49;;;'
 FROM generate_series(2, %s) AS n
 """
-BACKENDS = "SELECT pid FROM pg_stat_activity WHERE application_name = 'rollcall-api'"
+BACKENDS = """
+SELECT pid FROM pg_stat_activity
+WHERE application_name = 'rollcall-api' AND datname = current_database()
+"""
 
 
 def error_file(client: Client, job_id: int) -> httpx2.Response:

@@ -180,10 +180,10 @@ def test_without_valid_credentials_the_body_is_not_read(
     assert b"connection: close" in top
 
 
-def test_every_path_but_health_is_behind_the_filter(client: Client) -> None:
+def test_every_path_but_health_and_the_page_is_behind_the_filter(client: Client) -> None:
     """Also one that no route knows, however it is written."""
     with httpx2.Client(base_url=client.url, trust_env=False) as stranger:
-        for path in ("/vpns", f"{BASE}/nothing", "/%76pns/api/v1/audience", "//vpns/x", "/"):
+        for path in ("/vpns", f"{BASE}/nothing", "/%76pns/api/v1/audience", "//vpns/x", "//"):
             assert stranger.get(path).status_code == 401, path
         assert stranger.get("/health/live").status_code == 200
     assert client.http.get(f"{BASE}/nothing").status_code == 404

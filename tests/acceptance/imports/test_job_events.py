@@ -11,11 +11,13 @@ import pytest
 
 from tests.support.clients.client import BASE
 from tests.support.data.files import tidy_csv
+from tests.support.servers.breaking import killed
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
+    from deploy.local_stack.stack import LocalStack
     from tests.support.clients.client import Client
     from tests.support.servers.rig import Rig
     from tests.support.servers.services import Service
@@ -115,20 +117,15 @@ def test_an_order_to_stop_ends_streams_at_once(
         assert list(found) == []
 
 
-def test_a_stream_outlives_postgres(rig: Rig, waiting_job: int) -> None:
+def test_a_stream_outlives_postgres(rig: Rig, waiting_job: int, stack: LocalStack) -> None:
     """It goes on once Postgres is back; one that begins meanwhile is answered 503."""
-    stack = rig.env.surroundings.stack
-    if stack is None:
-        pytest.skip("the database is not ours to break")
     with events(rig.client, waiting_job) as found:
         assert next(found), next(found)
-        stack.postgres.child.kill()
-        try:
-            with httpx2.Client(auth=rig.client.http.auth, base_url=rig.client.url) as other:
-                answer = other.get(f"{STATUS}/{waiting_job}/events", timeout=60)
-                assert answer.status_code == 503
-        finally:
-            stack.postgres.launch()
-            stack.postgres.wait_ready(60)
+        with (
+            killed(stack.postgres),
+            httpx2.Client(auth=rig.client.http.auth, base_url=rig.client.url) as other,
+        ):
+            answer = other.get(f"{STATUS}/{waiting_job}/events", timeout=60)
+            assert answer.status_code == 503
         rig.restart_publisher()
         assert list(found)[-1]["data"]["state"] == "COMPLETED"

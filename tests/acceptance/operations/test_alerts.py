@@ -32,7 +32,7 @@ from tests.support.clients.projections import request, wait_built
 from tests.support.dashboard import ROWS
 from tests.support.data.files import tidy_csv
 from tests.support.monitoring import alert_names
-from tests.support.servers.freezing import frozen
+from tests.support.servers.breaking import frozen
 from tests.support.servers.prometheus import PROGRAM, Prometheus
 from tests.support.servers.rig import Rig
 from tests.support.servers.small_disk import small_disk

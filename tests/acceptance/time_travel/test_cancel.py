@@ -61,7 +61,7 @@ def test_a_job_that_runs_is_as_if_it_had_never_run(rig: Rig, mode: str) -> None:
     rig.run(tidy_csv(range(100)))
     with Reader(rig.env) as reader:
         job_id = rig.submit(tidy_csv(range(50, MANY), word="b"), mode)
-        wait_until(lambda: rig.client.status(job_id)["inserted"] > 0, TIMEOUT_S, every_s=0.01)
+        wait_until(lambda: rig.client.status(job_id)["inserted"] > 0, TIMEOUT_S, every_s=0.005)
         rig.processors[0].freeze()
         answer = rig.client.change("cancel", job_id)
         rig.processors[0].thaw()
@@ -79,7 +79,7 @@ def test_a_cancellation_survives_whatever_is_killed(rig: Rig, builder: Service) 
     rig.run(tidy_csv(range(100)))
     with Reader(rig.env) as reader:
         job_id = rig.submit(tidy_csv(range(50, MANY), word="b"), "delsert")
-        wait_until(lambda: rig.client.status(job_id)["inserted"] > 0, TIMEOUT_S, every_s=0.01)
+        wait_until(lambda: rig.client.status(job_id)["inserted"] > 0, TIMEOUT_S, every_s=0.005)
         rig.publisher.kill()
         assert rig.client.change("cancel", job_id).status_code == 200
         rig.processors[0].kill()

@@ -20,6 +20,7 @@ from tests.support.clients.client import BASE, counts
 from tests.support.clients.speech import UNKNOWN_JOB
 from tests.support.data.files import tidy_csv
 from tests.support.data.log_reading import read_topic
+from tests.support.servers.breaking import killed
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -179,12 +180,8 @@ def test_an_api_killed_before_its_answer_has_undone_or_not(rig: Rig) -> None:
 def test_without_kafka_nothing_is_undone(rig: Rig, stack: LocalStack) -> None:
     """503 with Retry-After; once Kafka is back, it can be."""
     job_id = int(rig.run(tidy_csv(range(3)))["id"])
-    stack.kafka.child.kill()
-    try:
+    with killed(stack.kafka):
         answers = [rig.client.change("undo", job_id, **query) for query in ({}, {"dryRun": "true"})]
-    finally:
-        stack.kafka.launch()
-        stack.kafka.wait_ready(60)
     assert answers[0].status_code == 503
     assert "nothing was kept" in answers[0].json()["message"]
     assert int(answers[0].headers["Retry-After"]) > 0

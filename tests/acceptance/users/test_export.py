@@ -135,6 +135,6 @@ def _copies(rig: Rig) -> int:
     query = """
         SELECT count(*) AS n FROM pg_stat_activity
         WHERE query LIKE '%COPY (SELECT first_name%' AND state = 'active'
-          AND pid <> pg_backend_pid()
+          AND datname = current_database() AND pid <> pg_backend_pid()
     """
     return select(rig.env, query)[0]["n"]

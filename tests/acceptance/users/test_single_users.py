@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import httpx2
 import psycopg
-import pytest
 from argon2 import PasswordHasher
 
 from tests.support.clients.client import BASE, Client
@@ -28,10 +27,9 @@ from tests.support.clients.single_users import (
     users,
 )
 from tests.support.clients.speech import UNKNOWN_USER
-from tests.support.data.chaos_history import restart_postgres
 from tests.support.data.files import tidy_csv
 from tests.support.models.verdict import select
-from tests.support.servers.freezing import frozen
+from tests.support.servers.breaking import frozen, killed, restart
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -268,13 +266,9 @@ def test_writes_while_kafka_is_down_are_refused_and_leave_nothing(
 ) -> None:
     """503 with Retry-After, and it says that nothing was kept."""
     user_id = added(rig.client, ANA)
-    stack.kafka.child.kill()
-    try:
+    with killed(stack.kafka):
         wait_until(lambda: "nothing was kept" in delete(rig.client, user_id).text, 20)
         answer = create(rig.client, ANA | {"email": "bob@example.org"})
-    finally:
-        stack.kafka.launch()
-        stack.kafka.wait_ready(60)
     assert answer.status_code == 503
     assert int(answer.headers["Retry-After"]) > 0
     assert "nothing was kept" in answer.json()["message"]
@@ -321,11 +315,10 @@ def test_a_user_added_during_a_delsert_is_answered_when_it_is_shown(rig: Rig) ->
     assert select(rig.env, f"SELECT email FROM users WHERE id = {user_id}")
 
 
-@pytest.mark.usefixtures("stack")
-def test_postgres_restarted_between_writes(rig: Rig) -> None:
+def test_postgres_restarted_between_writes(rig: Rig, stack: LocalStack) -> None:
     """Outcomes are listened for again by itself."""
     added(rig.client, ANA)
-    restart_postgres(rig)
+    restart(stack.postgres)
     bob = ANA | {"email": "bob@example.org"}
     wait_until(lambda: accepted(create(rig.client, bob, "bob")), 40)
     assert len(users(rig.env)) == 2

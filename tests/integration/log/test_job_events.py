@@ -22,8 +22,9 @@ from schemas.events import ChunkRange, JobAccepted, JobRestored, JobReverted, Jo
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
 
+    from deploy.local_stack.stack import LocalStack
     from schemas.config.settings import Settings
-    from tests.support.servers.surroundings import Ground, Surroundings
+    from tests.support.servers.surroundings import Ground
 
 FIRST = JobAccepted(
     job_id=41,
@@ -191,11 +192,8 @@ def test_what_all_of_the_log_says_of_reverts_is_known_to_both_sides(settings: Se
 
 
 @pytest.fixture
-def broker_pid(surroundings_of_session: Surroundings) -> Iterator[int]:
-    """The broker's process, where it is ours to freeze; it runs again afterwards."""
-    stack = surroundings_of_session.stack
-    if stack is None:
-        pytest.skip("the broker is not ours to freeze")
+def broker_pid(stack: LocalStack) -> Iterator[int]:
+    """The broker's process; it runs again afterwards."""
     yield stack.kafka.child.pid
     os.kill(stack.kafka.child.pid, signal.SIGCONT)
 

@@ -108,7 +108,7 @@ class World:
     def wait_records(self, count: int) -> None:
         """Return once `user-events` holds so many records."""
         topic = self.topics.user_events
-        wait_until(lambda: end_of(self.settings, topic) >= count, TIMEOUT_S, every_s=0.01)
+        wait_until(lambda: end_of(self.settings, topic) >= count, TIMEOUT_S, every_s=0.005)
 
     def wait_sealed(self, job_id: int, times: int = 1) -> None:
         """Return once so many whole passes over the job are in the log."""

@@ -29,6 +29,7 @@ from tests.support.clients.projections import assert_proven
 from tests.support.clients.single_users import ANA, create
 from tests.support.data.files import dirty_csv
 from tests.support.data.log_reading import accepted_jobs
+from tests.support.servers.breaking import restart
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -210,7 +211,9 @@ def _faults(rig: Rig, rng: random.Random, builders: list[Service]) -> dict[str, 
     def worker() -> int:
         return rng.randrange(len(rig.processors))
 
-    faults: dict[str, Callable[[], None]] = {
+    stack = rig.env.surroundings.stack
+    assert stack is not None
+    return {
         "processor killed": lambda: _kill_processor(rig, worker()),
         "processor frozen": lambda: _freeze(rig.processors[worker()], rng),
         "processor stopped": lambda: _stop_processor(rig, worker()),
@@ -218,13 +221,9 @@ def _faults(rig: Rig, rng: random.Random, builders: list[Service]) -> dict[str, 
         "publisher frozen": lambda: _freeze(rig.publisher, rng),
         "API killed": lambda: _kill_api(rig),
         "builder killed": lambda: _kill_builder(rig, builders),
+        "Postgres killed": lambda: restart(stack.postgres),
+        "Kafka killed": lambda: restart(stack.kafka),
     }
-    if rig.env.surroundings.stack is not None:
-        faults |= {
-            "Postgres killed": lambda: restart_postgres(rig),
-            "Kafka killed": lambda: restart_kafka(rig),
-        }
-    return faults
 
 
 def _kill_processor(rig: Rig, number: int) -> None:
@@ -258,21 +257,3 @@ def _freeze(service: Service, rng: random.Random) -> None:
     service.freeze()
     time.sleep(rng.choice([0.5, 2, 8]))  # the last is past the group's session time-out
     service.thaw()
-
-
-def restart_postgres(rig: Rig) -> None:
-    """Kill -9 of the database server, and a new start."""
-    stack = rig.env.surroundings.stack
-    assert stack is not None
-    stack.postgres.child.kill()
-    stack.postgres.launch()
-    stack.postgres.wait_ready(_START_TIMEOUT_S)
-
-
-def restart_kafka(rig: Rig) -> None:
-    """Kill -9 of the broker, and a new start."""
-    stack = rig.env.surroundings.stack
-    assert stack is not None
-    stack.kafka.child.kill()
-    stack.kafka.launch()
-    stack.kafka.wait_ready(_START_TIMEOUT_S)

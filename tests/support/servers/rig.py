@@ -18,7 +18,7 @@ from tests.support.servers.surroundings import ground
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Callable, Generator, Mapping
     from pathlib import Path
 
     from tests.support.clients.client import Client, Json
@@ -115,15 +115,11 @@ class Rig:
 
     def wait_published(self, records: int) -> None:
         """Return once user-events holds so many records."""
-        wait_until(
-            lambda: self.published() >= records, JOB_TIMEOUT_S, saying=f"{records} are published"
-        )
+        _wait_exactly(lambda: self.published() >= records, f"{records} are published")
 
     def wait_projected(self, lines: int) -> None:
         """Return once so many lines have their outcome."""
-        wait_until(
-            lambda: self.projected() >= lines, JOB_TIMEOUT_S, saying=f"{lines} are projected"
-        )
+        _wait_exactly(lambda: self.projected() >= lines, f"{lines} are projected")
 
     def assert_as_modelled(self) -> Model:
         """Fail unless tables and log are as the jobs, one after another, make them."""
@@ -136,6 +132,11 @@ class Rig:
         model = assert_as_logged(self.env, self.files)
         self.services.assert_running()
         return model
+
+
+def _wait_exactly(is_there: Callable[[], bool], saying: str) -> None:
+    """Return soon after it is: what is broken in the middle of a job is broken before its end."""
+    wait_until(is_there, JOB_TIMEOUT_S, saying=saying, every_s=0.01)
 
 
 @contextlib.contextmanager

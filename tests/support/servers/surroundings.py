@@ -4,6 +4,9 @@ Addresses from the environment win (``ROLLCALL_TEST_KAFKA``, bootstrap servers,
 and ``ROLLCALL_TEST_DATABASE_URL``, of a role that may create databases); else
 containers where a Docker engine answers; else the local stack in a folder that
 is thrown away.
+
+All tests share them, side by side too, so that no test may stop, freeze or fill
+them: those that do take the ``stack``, servers that only they use.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ import tempfile
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import psycopg
 from confluent_kafka.admin import AdminClient
@@ -27,18 +30,22 @@ from psycopg.conninfo import make_conninfo
 from deploy.local_stack.stack import LocalStack
 from schemas.config.environment import read
 from schemas.config.settings import Settings
+from tests.support.servers.breaking import restart
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
 
+_KAFKA: Final = "ROLLCALL_TEST_KAFKA"
+_DATABASE: Final = "ROLLCALL_TEST_DATABASE_URL"
+_POSTGRES: Final = ("fsync = off", "max_connections = 500")
 PARTITIONS = 3
 """Of user-events in tests: more than the workers of any test need, few enough to be made fast."""
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """Where the broker and the database are; ``stack`` only where they are ours to break."""
+    """Where the broker and the database are; ``stack`` only where they are a test's to break."""
 
     bootstrap_servers: str
     conninfo: str
@@ -48,16 +55,23 @@ class Surroundings:
 @contextlib.contextmanager
 def surroundings() -> Generator[Surroundings]:
     """The broker and the database, up as long as the context is open."""
-    kafka = os.environ.get("ROLLCALL_TEST_KAFKA")
-    database = os.environ.get("ROLLCALL_TEST_DATABASE_URL")
+    kafka = os.environ.get(_KAFKA)
+    database = os.environ.get(_DATABASE)
     if kafka and database:
         yield Surroundings(kafka, database)
         return
-    started = _containers() if _is_docker_there() else _local_stack()
+    started = _containers() if _is_docker_there() else own_servers()
     with started as found:
-        yield Surroundings(
-            kafka or found.bootstrap_servers, database or found.conninfo, found.stack
-        )
+        yield Surroundings(kafka or found.bootstrap_servers, database or found.conninfo)
+
+
+@contextlib.contextmanager
+def shared_surroundings() -> Generator[None]:
+    """Processes that are started as long as the context is open use the same ones."""
+    with surroundings() as found:
+        os.environ[_KAFKA] = found.bootstrap_servers
+        os.environ[_DATABASE] = found.conninfo
+        yield
 
 
 def _is_docker_there() -> bool:
@@ -88,22 +102,28 @@ def _containers() -> Generator[Surroundings]:
 
 
 @contextlib.contextmanager
-def _local_stack() -> Generator[Surroundings]:
+def own_servers() -> Generator[Surroundings]:
+    """A broker and a database that nobody else uses, gone afterwards with all that they held."""
     folder = Path(tempfile.mkdtemp(prefix="rollcall-test-"))
     folder.chmod(0o755)  # where we are root, Postgres runs as another user
     try:
         with LocalStack(folder) as stack:
-            _write_without_waiting(stack.conninfo)
+            _set_for_tests(stack)
             yield Surroundings(stack.bootstrap_servers, stack.conninfo, stack)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _write_without_waiting(conninfo: str) -> None:
-    """Let Postgres not wait for the disk: what a killed server wrote, the kernel still has."""
-    with psycopg.connect(conninfo, autocommit=True) as connection:
-        connection.execute("ALTER SYSTEM SET fsync = off")
-        connection.execute("SELECT pg_reload_conf()")
+def _set_for_tests(stack: LocalStack) -> None:
+    """Let Postgres take all tests' connections, and not wait for the disk.
+
+    What a killed server wrote, the kernel still has.
+    """
+    with psycopg.connect(stack.conninfo, autocommit=True) as connection:
+        for setting in _POSTGRES:
+            connection.execute(sql.SQL("ALTER SYSTEM SET ") + sql.SQL(setting))
+    stack.postgres.stop()
+    restart(stack.postgres)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,15 @@ echo "$1" >> "{root}/calls"
 mkdir -p "{root}/.venv/bin"
 touch "{root}/.venv/bin/python"
 """
+# Stands for Python: writes down its calls, and makes the interpreter and a uv that does the same.
+_FAKE_PYTHON = """#!/bin/sh
+echo "python $*" >> "{root}/calls"
+mkdir -p "{root}/.venv/bin"
+cp "$0" "{root}/.venv/bin/python"
+printf '#!/bin/sh\\n[ "$1" = --version ] || echo "uv $*" >> "{root}/calls"\\n' \\
+    > "{root}/.venv/bin/uv"
+chmod 755 "{root}/.venv/bin/uv"
+"""
 
 
 @pytest.fixture
@@ -108,6 +117,36 @@ def test_every_package_is_checked_against_its_hash() -> None:
 
     assert "--require-hashes" in with_uv[-1]
     assert "--require-hashes" in with_pip[-1]
+
+
+def test_without_uv_it_is_fetched_as_the_lock_has_it(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By pip, with its hash; then it does the rest, which takes pip three times as long."""
+    (root / "bin" / "uv").write_text("#!/bin/sh\nexit 127\n")
+    python = root / "bin" / "python"
+    python.write_text(_FAKE_PYTHON.format(root=root))
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    entry = "uv==1 \\\n    --hash=sha256:11 \\\n    --hash=sha256:22\n"
+    (root / DEV_LOCK).write_text(f"two==1\n{entry}    # via rollcall\nwrapt==1\n")
+
+    main(root)
+
+    assert (root / ".venv" / "uv.txt").read_text() == entry
+    venv, fetched, synced = (root / "calls").read_text().splitlines()
+    assert venv.startswith("python -m venv")
+    assert fetched.startswith("python -m pip install")
+    assert "--require-hashes" in fetched
+    assert synced.startswith("uv pip sync --require-hashes")
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(root: Path) -> None:
+    """As of a checkout of another user."""
+    (root / ".venv.lock").mkdir()
+
+    with pytest.raises(SystemExit, match=r"can't be written \(Is a directory\)"):
+        main(root)
 
 
 def test_what_is_there_for_development_runs_too(root: Path) -> None:

@@ -18,8 +18,8 @@ _PROCESSES = max(
         _MOST_PROCESSES,
     ),
 )
-"""One more than there are processors, because tests also wait; each has servers of its own in
-memory, which take their share of the processors."""
+"""One more than there are processors, because tests also wait; all use one Kafka and one
+PostgreSQL."""
 _SIDE_BY_SIDE = ("-n", str(_PROCESSES), "--dist", "loadfile", "--no-loadscope-reorder")
 """Of the whole suite: a file's tests share what is started for them, and files run in the order of
 their folders, so that the short ones of `unit` come last and all processes end together."""

@@ -106,6 +106,7 @@ def print_running(running: Running) -> None:
     password = f"{running.account.password}{kept}" if running.is_password_right else _CHANGED
     lines = (
         f"Rollcall is ready at {running.url}",
+        f"Page: {running.url}/  (sign in there with a browser)",
         f"User: {running.account.user}",
         f"Password: {password}",
         f"Logs: {running.log_dir}",
@@ -118,7 +119,8 @@ def print_running(running: Running) -> None:
 def run_until_stopped(running: Running) -> NoReturn:
     """Block until a signal ends the command, or a service can't run any more."""
     click.echo("Ctrl-C stops it.")
-    wait_for_signal(running.services.check, DiskWatch(running.stack.data_dir.path).check)
+    folder = running.stack.data_dir
+    wait_for_signal(running.services.check, DiskWatch(folder.path).check, folder.rotate_logs)
 
 
 class DiskWatch:

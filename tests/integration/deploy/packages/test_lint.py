@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Final
 import pytest
 import yaml
 
+from ingest_api.app.settings import ApiSettings
+from schemas.config.environment import read
+from schemas.config.unknown import unknown_settings
 from tests.support.checkout import CHECKOUT
 
 if TYPE_CHECKING:
@@ -136,3 +139,14 @@ def test_the_units(tmp_path: Path) -> None:
     units = [*sorted(tmp_path.glob("*.service")), tmp_path / "rollcall.target"]
     assert len(units) == 5
     _run("systemd-analyze", "verify", "--man=no", *units)
+
+
+def test_the_example_of_an_environment_is_taken() -> None:
+    """With its secrets beside it, every service would start with these settings."""
+    lines = (_PACKAGES / "examples" / "managed-kafka.env").read_text().splitlines()
+    given = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+    settings = read(ApiSettings, {**given, "ROLLCALL_DATABASE_URL": "host=postgres.example.com"})
+
+    assert settings.shared.kafka["sasl.mechanism"] == "SCRAM-SHA-512"
+    assert list(unknown_settings(given)) == []

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.local_stack import data_dir
 from deploy.local_stack.data_dir import DataDir, DataDirInUseError, DataDirLock, write_private
 from deploy.local_stack.java import parse_major_version
 from deploy.local_stack.postgres import open_way_to
@@ -51,6 +52,23 @@ def test_the_password_is_generated_once(tmp_path: Path, monkeypatch: pytest.Monk
     assert admin_password(DataDir(tmp_path)) == first
     monkeypatch.setenv("ROLLCALL_ADMIN_PASSWORD", "given-to-it")
     assert admin_password(DataDir(tmp_path)) == ("given-to-it", None)
+
+
+def test_a_log_that_has_grown_long_is_put_aside_while_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its writer goes on in it; what is short stays as it is."""
+    monkeypatch.setattr(data_dir, "_LONGEST_LOG_BYTES", 10)
+    folder = DataDir(tmp_path)
+    folder.logs.mkdir()
+    (folder.logs / "short.log").write_text("short")
+    with (folder.logs / "kafka.out").open("ab", buffering=0) as log:
+        log.write(b"a long line\n")
+        folder.rotate_logs()
+        log.write(b"next\n")
+
+    found = {path.name: path.read_text() for path in folder.logs.iterdir()}
+    assert found == {"short.log": "short", "kafka.out": "next\n", "kafka.out.1": "a long line\n"}
 
 
 def test_a_way_is_opened_for_passing_through_only(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from schemas import events
 from schemas.codec import bodies_by_fastavro, bodies_by_pyruhvro, columnar, framing
+from schemas.codec.body_lengths import body_bytes
 from tests.support.checkout import CHECKOUT
 from tests.support.data.schema_versions import VERSIONS
 
@@ -72,6 +73,28 @@ def test_both_codecs_give_the_same_batch_and_bytes(rows: list[dict[str, Any]]) -
     assert bodies_by_fastavro.decoded(events.UserRow, bodies).equals(batch)
     assert bodies_by_fastavro.encoded(events.UserRow, batch).to_pylist() == bodies
     assert bodies_by_pyruhvro.encoded(events.UserRow, batch).to_pylist() == bodies
+
+
+_long_text = st.text(max_size=90)
+_long_values: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {
+        "key": _long_text,
+        "raw": st.none() | st.just("x" * 8192) | _long_text,
+        "attributes": st.dictionaries(_text, st.none() | _long_text, max_size=70),
+    }
+)
+
+
+@given(st.lists(st.tuples(_rows, _long_values), max_size=4))
+def test_the_length_of_bodies_is_known_without_encoding_them(
+    rows: list[tuple[dict[str, Any], dict[str, Any]]],
+) -> None:
+    """Of numbers, texts and maps of any length."""
+    bodies = _bodies([row | long_values for row, long_values in rows])
+    batch = bodies_by_pyruhvro.decoded(events.UserRow, bodies)
+    definition = framing.definition_of(events.UserRow)
+    assert body_bytes(batch, definition) == sum(map(len, bodies))
+    assert body_bytes(batch.slice(1), definition) == sum(map(len, bodies[1:]))
 
 
 @given(st.lists(_rows, min_size=1, max_size=4))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
@@ -24,6 +24,9 @@ from schemas.read_model.upsert_sql import changed
 from schemas.rules.attributes import ATTRIBUTE_TYPES, is_canonical
 from schemas.rules.fields import EMAIL_PATTERN, FIELDS, KEY_FIELD, MAX_KEY_BYTES, MOBILE_PATTERN
 from schemas.rules.producer_rows import event_violation, value_violation
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _FOLDER = JAVA_LOCK.parent
 _GUIDE = (_FOLDER / "README.md").read_text()
@@ -148,6 +151,24 @@ def test_the_jars_that_are_named_are_the_locked_ones() -> None:
     named = re.findall(r"`([\w.]+:[\w-]+:[\d.]+)`", _GUIDE)
     assert len(named) == 2
     assert set(named) <= locked
+    pom = (_FOLDER / "pom.xml").read_text().partition("<build>")[0]
+    # SLF4J's silent end is no part of what the tests compile, and has its parent's version.
+    named = re.findall(r"<(?:groupId|artifactId|version)>(.+)</", pom.replace("-nop", "-api"))[3:]
+    coordinates = {":".join(named[at : at + 3]) for at in range(0, len(named), 3)}
+    assert len(coordinates) == 4
+    assert coordinates <= locked
+
+
+def test_a_file_that_is_missing_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The schema as well as the users."""
+    missing = str(tmp_path / "UserRow.avsc")
+    arguments = ["users.jsonl", "--schema", missing, "--bootstrap-servers", "127.0.0.1:1"]
+    monkeypatch.setattr("sys.argv", ["send_users.py", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        _program().main()
+    assert ended.value.code == f"{missing} can't be read: No such file or directory."
 
 
 @pytest.mark.parametrize(

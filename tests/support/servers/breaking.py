@@ -1,14 +1,19 @@
-"""SIGSTOP of a server with all its processes, for as long as a context is open."""
+"""Servers that are frozen or gone for as long as a context is open."""
 
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import psutil
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+    from deploy.local_stack.kafka import KafkaServer
+    from deploy.local_stack.postgres import PostgresServer
+
+_START_TIMEOUT_S: Final = 60
 
 
 @contextlib.contextmanager
@@ -32,3 +37,20 @@ def frozen(pid: int) -> Generator[None]:
         for process in processes:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.resume()
+
+
+@contextlib.contextmanager
+def killed(server: KafkaServer | PostgresServer) -> Generator[None]:
+    """Kill -9; it answers again afterwards, with all that it held."""
+    server.child.kill()
+    try:
+        yield
+    finally:
+        restart(server)
+
+
+def restart(server: KafkaServer | PostgresServer) -> None:
+    """Kill -9, where it runs, and a new start; it answers on return."""
+    server.child.kill()
+    server.launch()
+    server.wait_ready(_START_TIMEOUT_S)

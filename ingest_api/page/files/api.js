@@ -1,0 +1,182 @@
+// All requests to the API. A session's cookie, which scripts can't read, stands for the credentials.
+import { signal } from "./libraries.js";
+import { T } from "./text.js";
+
+const BASE = new URL("vpns/api/v1/", document.baseURI);
+const FROM_PAGE = { "Rollcall-Page": "1" };
+const ROLES = ["reader", "importer", "manager", "admin"];
+const TRIES = 6;
+
+/** Who is signed in: undefined while that isn't known, null where nobody is. */
+export const session = signal(/** @type {{name: string, role: string} | null | undefined} */ (undefined));
+/** @param {string} role */
+export const may = (role) => ROLES.indexOf(session.value?.role ?? "") >= ROLES.indexOf(role);
+
+/** An answer other than 2xx, or none at all (status 0). */
+export class ApiError extends Error {
+  /** @param {number} status @param {any} body @param {number} [retryAfter] */
+  constructor(status, body, retryAfter = 0) {
+    super(body?.message || (status ? T.failed(status) : T.unreachable));
+    this.status = status;
+    this.details = body?.details ?? [];
+    this.requestId = body?.requestId;
+    this.body = body;
+    this.retryAfter = retryAfter;
+  }
+}
+
+/** @param {string} path @param {Record<string, any>} [query] */
+export function address(path, query = {}) {
+  const url = new URL(path.replace(/^\//, ""), BASE);
+  for (const [name, value] of Object.entries(query)) {
+    for (const each of Array.isArray(value) ? value : [value]) {
+      if (each !== undefined && each !== null && each !== "") url.searchParams.append(name, String(each));
+    }
+  }
+  return url.href;
+}
+
+/** @param {string} method @param {string} path @param {{query?: any, body?: any, headers?: any, signal?: AbortSignal}} [options] */
+async function send(method, path, { query, body, headers = {}, signal } = {}) {
+  let response;
+  try {
+    response = await fetch(address(path, query), {
+      method, signal,
+      headers: { ...FROM_PAGE, ...(body ? { "Content-Type": "application/json" } : {}), ...headers },
+      body: body ? JSON.stringify(body) : undefined,
+    });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new ApiError(0, null);
+  }
+  if (!response.ok) throw await refused(response);
+  return response;
+}
+
+/** @param {Response} response */
+async function refused(response) {
+  const body = await response.json().catch(() => null);
+  return failure(response.status, body, Number(response.headers.get("Retry-After")));
+}
+
+/** @param {number} status @param {any} body @param {number} retryAfter */
+function failure(status, body, retryAfter) {
+  if (status === 401 && session.value) session.value = null;
+  return new ApiError(status, body, retryAfter);
+}
+
+/** @param {string} path @param {any} [query] @param {AbortSignal} [signal] */
+export const get = async (path, query, signal) => (await send("GET", path, { query, signal })).json();
+/** @param {string} path @param {any} [body] @param {any} [options] */
+export async function post(path, body, options = {}) {
+  const response = await send("POST", path, { body, ...options });
+  return { status: response.status, ...(await response.json()) };
+}
+/** @param {string} path @param {any} body */
+export const put = async (path, body) => (await send("PUT", path, { body })).json();
+
+/** Ask again for as long as the answer says that it is being built (503 or 202). @param {() => Promise<any>} ask @param {(text: string) => void} [tell] @param {AbortSignal} [signal] */
+export async function whenReady(ask, tell = () => {}, signal) {
+  for (;;) {
+    try {
+      const found = await ask();
+      if (found.status !== 202) return found;
+      tell(found.message);
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.status !== 503 || signal?.aborted) throw error;
+      tell(error.message);
+      await pause((error.retryAfter || 2) * 1000);
+    }
+  }
+}
+
+/** @param {number} ms */
+export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Save what the API answers as a file; for what no plain link can ask for. @param {string} path @param {string} accept @param {string} name */
+export async function download(path, accept, name) {
+  const response = await send("GET", path, { headers: { Accept: accept } });
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(await response.blob());
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+/**
+ * Upload a file with options before it. A connection that breaks is tried again with the same
+ * `Idempotency-Key`, so it becomes one job.
+ * @param {string} path @param {Blob} file @param {string} name @param {Record<string, any>} options
+ * @param {{key?: string, tell?: (sent: number, total: number, isAgain: boolean) => void, signal?: AbortSignal, charset?: string}} [how]
+ */
+export async function upload(path, file, name, options, { key, tell = () => {}, signal, charset } = {}) {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await uploadOnce(path, file, name, options, { key, tell, signal, charset, isAgain: tries > 1 });
+    } catch (error) {
+      const isBroken = error instanceof ApiError && (error.status === 0 || (key && error.status === 503));
+      if (!isBroken || tries === TRIES || signal?.aborted) throw error;
+      tell(0, file.size, true);
+      await pause(Math.min(1000 * 2 ** (tries - 1), 10_000));
+    }
+  }
+}
+
+/** @returns {Promise<any>} @param {string} path @param {Blob} file @param {string} name @param {Record<string, any>} options @param {any} how */
+function uploadOnce(path, file, name, options, { key, tell, signal, charset, isAgain }) {
+  const form = new FormData();
+  for (const [option, value] of Object.entries(options)) {
+    if (value !== undefined && value !== null && value !== "") form.append(option, String(value));
+  }
+  // The charset stands in the type of the file's part; any other type would name a packing.
+  const type = charset ? `text/csv; charset=${charset}` : file.type;
+  form.append("uploadFile", new Blob([file], { type }), name);
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", address(path));
+    request.responseType = "json";
+    for (const [header, value] of Object.entries(FROM_PAGE)) request.setRequestHeader(header, value);
+    if (key) request.setRequestHeader("Idempotency-Key", key);
+    request.upload.onprogress = (event) => tell(event.loaded, event.total, isAgain);
+    request.onload = () => {
+      if (request.status >= 200 && request.status < 300) resolve(request.response);
+      else reject(failure(request.status, request.response, Number(request.getResponseHeader("Retry-After"))));
+    };
+    request.onerror = () => reject(new ApiError(0, null));
+    request.onabort = () => reject(new DOMException("aborted", "AbortError"));
+    signal?.addEventListener("abort", () => request.abort());
+    request.send(form);
+  });
+}
+
+/** Follow a job: its status at once and after each change, over lost connections. @param {string} id @param {(status: any) => void} tell @param {(isLost: boolean) => void} lost */
+export function follow(id, tell, lost) {
+  const events = new EventSource(address(`batchinfo/status/${id}/events`));
+  events.onmessage = (event) => {
+    lost(false);
+    tell(JSON.parse(event.data));
+  };
+  // The browser comes again by itself; 204 after the last status, or 401, closes it for good.
+  events.onerror = () => lost(events.readyState !== EventSource.CLOSED);
+  return () => events.close();
+}
+
+/** @param {string} name @param {string} password */
+export async function signIn(name, password) {
+  const answer = await post("session", { name, password });
+  session.value = { name: answer.name, role: answer.role };
+}
+
+export async function signOut() {
+  await post("session/delete").catch(() => {});
+  session.value = null;
+}
+
+export async function whoIsIt() {
+  try {
+    session.value = await get("session");
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 401) session.value = null;
+    else throw error;
+  }
+}

@@ -1,0 +1,123 @@
+// What the views of an import and of a job share.
+import { html, useEffect, useState } from "./libraries.js";
+import { download, follow, get } from "./api.js";
+import { dateTime, duration, instant, number, percent } from "./format.js";
+import { Button, Counts, Fault, Icon, Notice, Pager, Reasons, Skeleton, announce, useLoad } from "./ui.js";
+import { Rejected } from "./import_preview.js";
+import { T } from "./text.js";
+
+const PAGE = 20;
+const RUNNING = ["ACCEPTED", "PROCESSING", "REVERTING", "CANCELLING"];
+/** @param {any} job */
+export const hasEnded = (job) => !RUNNING.includes(job.state);
+/** @param {any} job */
+export const isRunning = (job) => ["ACCEPTED", "PROCESSING"].includes(job.state);
+
+/** The job as it is, followed for as long as it changes. @param {string} id */
+export function useJob(id) {
+  const [job, setJob] = useState(/** @type {any} */ (null));
+  const [isLost, setLost] = useState(false);
+  const [round, setRound] = useState(0);
+  const first = useLoad((signal) => get(`batchinfo/status/${id}`, {}, signal), [id, round]);
+  const state = job?.state ?? first.data?.state;
+  useEffect(() => { if (first.data) setJob(first.data); }, [first.data]);
+  useEffect(() => {
+    if (!state || hasEnded({ state })) return undefined;
+    return follow(id, (status) => {
+      setJob(status);
+      if (hasEnded(status)) {
+        announce(T.states[status.state]);
+        setRound((/** @type {number} */ before) => before + 1); // the reasons of rejected lines are told once it has ended
+      }
+    }, setLost);
+  }, [id, state]);
+  return { job, isLost, error: job ? null : first.error, reload: () => setRound((/** @type {number} */ before) => before + 1) };
+}
+
+/** @param {{state: string}} props */
+export const State = ({ state }) => html`<span class="state ${state.toLowerCase()}">${T.states[state] ?? state}</span>`;
+
+/** @param {any} job */
+const doneLines = (job) => job.inserted + job.updated + job.unchanged + job.rejected + (job.mode === "delete" ? job.deleted : 0);
+
+/** @param {any} job */
+export const parts = (job) => [
+  { name: T.outcomes.inserted, count: job.inserted, kind: "insert" },
+  { name: T.outcomes.updated, count: job.updated, kind: "update" },
+  { name: T.outcomes.unchanged, count: job.unchanged, kind: "unchanged" },
+  ...(job.deleted || ["delete", "delsert"].includes(job.mode) ? [{ name: T.outcomes.deleted, count: job.deleted, kind: "delete" }] : []),
+  { name: T.outcomes.rejected, count: job.rejected, kind: "reject" },
+];
+
+/** @param {{job: any, isLost: boolean}} props */
+export function Progress({ job, isLost }) {
+  const done = doneLines(job);
+  const until = instant(job.estimatedFinishDate);
+  const left = until ? Math.max(0, (until.getTime() - Date.now()) / 1000) : null;
+  const tenth = Math.floor((10 * done) / Math.max(1, job.total));
+  useEffect(() => { if (tenth > 0) announce(T.progress.spoken(percent(tenth, 10))); }, [tenth]);
+  const isWaiting = job.state === "ACCEPTED";
+  return html`
+    <section class="card progress">
+      <h2>${isWaiting ? T.progress.waiting : isRunning(job) ? T.progress.title : T.states[job.state]}</h2>
+      <p><${Icon} name="file" /> <bdi>${job.fileName ?? T.noName}</bdi></p>
+      <progress max=${Math.max(1, job.total)} value=${isWaiting || !isRunning(job) ? undefined : done} aria-label=${T.progress.title}></progress>
+      <p class="facts"><span><b>${number(done)}</b> ${T.progress.of(number(job.total))}</span>
+        ${job.rowsPerSecond > 0 && html`<span>${T.progress.speed(number(Math.round(job.rowsPerSecond)))}</span>`}
+        ${left !== null && html`<span>${T.progress.left(duration(left))}</span>`}</p>
+      ${isLost ? html`<${Notice} kind="warn">${T.progress.lost}<//>` : html`<p class="quiet">${T.progress.leave}</p>`}
+      <${Counts} parts=${parts(job)} total=${job.total} />
+    </section>`;
+}
+
+/** @param {{job: any}} props */
+export function Outcome({ job }) {
+  const began = instant(job.importedDate);
+  const ended = instant(job.finishedDate);
+  const isUndone = ["REVERTED", "CANCELLED"].includes(job.state);
+  return html`
+    <section class="card"><h2 class="result">${isUndone ? T.states[job.state] : job.rejected ? T.result.some(job.total - job.rejected, job.total) : T.result.all(job.total)}</h2>
+      <p class="quiet">${ended && began ? T.result.took(dateTime(ended), duration((ended.getTime() - began.getTime()) / 1000)) : ""}</p>
+      <${Counts} parts=${parts(job)} total=${job.mode === "delsert" ? job.total + job.deleted : job.total} />
+      ${job.notes > 0 && html`<${Notes} job=${job} />`}
+    </section>`;
+}
+
+/** @param {{job: any}} props */
+function Notes({ job }) {
+  const [isOpen, setOpen] = useState(false);
+  const notes = useLoad((signal) => (isOpen ? get(`batchinfo/notes/${job.id}`, { pageSize: 100 }, signal) : Promise.resolve(null)), [job.id, isOpen]);
+  return html`
+    <details onToggle=${(/** @type {any} */ event) => setOpen(event.target.open)}><summary>${T.result.notes(job.notes)}</summary>
+      <${Fault} error=${notes.error} />
+      <ul>${notes.data?.notes.map((/** @type {any} */ each) => html`<li>${T.line(each.line)}, <b>${each.column}</b>: ${each.reason}</li>`)}</ul></details>`;
+}
+
+/** @param {{job: any}} props */
+export function ErrorLines({ job }) {
+  const [start, setStart] = useState(0);
+  const [isBusy, setBusy] = useState(false);
+  const [fault, setFault] = useState(/** @type {any} */ (null));
+  const page = useLoad((signal) => get(`batchinfo/errors/${job.id}`, { start, pageSize: PAGE }, signal), [job.id, start, job.state]);
+  async function save() {
+    setBusy(true);
+    setFault(null);
+    try {
+      await download(`batchinfo/errors/${job.id}`, "text/csv", T.result.errorFile(job.fileName ?? job.id));
+    } catch (caught) {
+      setFault(caught);
+    }
+    setBusy(false);
+  }
+  return html`
+    <section class="card"><div class="heading"><h2>${T.result.errors(job.rejected)}</h2>
+        <${Button} icon="down" isBusy=${isBusy} onClick=${save}>${T.result.download}<//></div>
+      <p class="quiet">${T.result.downloadAbout}</p>
+      <${Fault} error=${fault} />
+      ${job.rejectedBy?.length > 0 && html`<${Reasons} faults=${job.rejectedBy} />`}
+      <${Fault} error=${page.error} again=${page.reload} />
+      ${page.data ? html`<${Rejected} rows=${page.data.Errors} />
+        ${page.data.unlisted && html`<p class="quiet">${T.result.unlisted(page.data.unlisted)}</p>`}
+        <${Pager} start=${start} size=${PAGE} total=${page.data.total} onStart=${setStart} />` : !page.error && html`<${Skeleton} />`}
+    </section>`;
+}

@@ -1,0 +1,53 @@
+import { html, useState } from "./libraries.js";
+import { address, get, may, whenReady } from "./api.js";
+import { ago, instant } from "./format.js";
+import { AsOfButton, asOf } from "./as_of.js";
+import { Button, Empty, Fault, Heading, LinkButton, Notice, Pager, Skeleton, Table, Value, fullName, go, link, place, useLoad, useSettled, useTitle } from "./ui.js";
+import { EditUser } from "./user.js";
+import { T } from "./text.js";
+
+const PAGE = 50;
+
+export function Users() {
+  const { search = "", country = "", job = "", start: from = "0", attribute = "", value = "" } = place.value.query;
+  const [text, setText] = useState(search);
+  const [land, setLand] = useState(country);
+  const [isAdding, setAdding] = useState(false);
+  const [told, setTold] = useState("");
+  const [words, settledLand] = [useSettled(text, 250).trim(), useSettled(land, 250).trim()];
+  const start = Number(from);
+  useTitle(T.users.title);
+  const filters = { search: words, country: settledLand, job, ...(attribute && value ? { [`attributes.${attribute}`]: value } : {}), asOf: asOf.value?.value };
+  const { data, error, isLoading, reload } = useLoad((signal) => whenReady(() => get("audience", { ...filters, start, pageSize: PAGE }, signal), setTold, signal), [JSON.stringify(filters), start]);
+  const attributes = useLoad((signal) => get("admin/attributes", {}, signal), []);
+  const query = { search: words, country: settledLand, job, attribute, value };
+  const isFiltered = words || settledLand || job || (attribute && value);
+  return html`
+    <${Heading} title=${T.users.title} about=${data ? T.users.count(data.total) : ""}>
+      <${AsOfButton} />
+      <${LinkButton} icon="down" href=${address("audience/export", { ...filters, format: "csv" })} download="users.csv">${isFiltered ? T.users.exportThese : T.users.export}<//>
+      ${may("importer") && !asOf.value && html`<${Button} kind="primary" onClick=${() => setAdding(true)}>${T.users.add}<//>`}
+    <//>
+    <form class="filters" role="search" onSubmit=${(/** @type {Event} */ event) => event.preventDefault()}>
+      <input type="search" aria-label=${T.users.search} placeholder=${T.users.search} value=${text} onInput=${(/** @type {any} */ event) => setText(event.target.value)} />
+      <input class="narrow" aria-label=${T.fields.country} placeholder=${T.fields.country} value=${land} onInput=${(/** @type {any} */ event) => setLand(event.target.value)} />
+      ${attributes.data?.total > 0 && html`
+        <select aria-label=${T.users.attribute} value=${attribute} onChange=${(/** @type {any} */ event) => go("users", { ...query, attribute: event.target.value })}>
+          <option value="">${T.users.attribute}</option>
+          ${attributes.data.attributes.map((/** @type {any} */ each) => html`<option key=${each.name} value=${each.name}>${each.label ?? each.name}</option>`)}</select>
+        ${attribute && html`<input class="narrow" aria-label=${T.users.attributeValue} placeholder=${T.users.attributeValue} value=${value} onChange=${(/** @type {any} */ event) => go("users", { ...query, value: event.target.value })} />`}`}
+      ${job && html`<button type="button" class="chip" onClick=${() => go("users", { ...query, job: "" })}>${T.users.ofJob(job)} ×</button>`}
+    </form>
+    <${Fault} error=${error} again=${reload} />
+    ${!data ? !error && html`${told && html`<${Notice}>${told}<//>`}<${Skeleton} rows=${10} />`
+      : data.audience.length === 0 ? html`<${Empty} icon="users" title=${isFiltered ? T.users.none : T.users.empty}>${isFiltered ? T.users.noneAbout : T.users.emptyAbout}<//>`
+      : html`<div aria-busy=${isLoading}><${Table} caption=${T.users.title} rows=${data.audience} keyOf=${(/** @type {any} */ row) => row.id} onRow=${(/** @type {any} */ row) => go(`users/${row.id}`)} columns=${[
+        { title: T.users.name, kind: "main", cell: (/** @type {any} */ row) => html`<a href=${link(`users/${row.id}`)}><bdi class="value">${fullName(row) || T.noName}</bdi></a>` },
+        { title: T.fields.email, cell: (/** @type {any} */ row) => html`<${Value}>${row.email}<//>` },
+        { title: T.fields.mobileNumber, cell: (/** @type {any} */ row) => html`<${Value}>${row.mobileNumber}<//>` },
+        { title: T.fields.country, cell: (/** @type {any} */ row) => html`<${Value}>${[row.country, row.state].filter(Boolean).join(", ")}<//>` },
+        { title: T.users.modified, cell: (/** @type {any} */ row) => ago(instant(row.lastModifiedDateStr)) },
+      ]} /></div>
+      <${Pager} start=${start} size=${PAGE} total=${data.total} onStart=${(/** @type {number} */ next) => go("users", { ...query, start: next })} />`}
+    ${isAdding && html`<${EditUser} onClose=${() => setAdding(false)} onDone=${(/** @type {string} */ id) => go(`users/${id}`)} />`}`;
+}

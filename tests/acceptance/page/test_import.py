@@ -1,0 +1,138 @@
+"""An import at the page, from a CRM's export with mistakes to the corrected file and the undo."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING
+
+from playwright.sync_api import expect
+
+from tests.support.page.crm_export import crm_export
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from playwright.sync_api import Page
+
+    from tests.support.servers.rig import Rig
+
+PEOPLE = 200
+
+
+def choose(page: Page, name: str, content: bytes) -> None:
+    """Choose a file at the first step; returns once its columns are shown."""
+    page.get_by_role("link", name="Import", exact=True).click()
+    page.get_by_label("Choose a file").set_input_files(
+        {"name": name, "mimeType": "text/csv", "buffer": content}
+    )
+    page.locator("footer").get_by_role("button", name="Preview", exact=True).wait_for()
+
+
+def preview(page: Page) -> None:
+    """Go on from the columns; returns once it is shown what would happen."""
+    page.locator("footer").get_by_role("button", name="Preview", exact=True).click()
+    expect(page.locator(".lead")).to_be_visible()
+
+
+def import_it(page: Page) -> str:
+    """Go on from the columns to the end; the job's id."""
+    preview(page)
+    page.locator("footer").get_by_role("button", name="Import").click()
+    page.wait_for_url("**/#/import/*")
+    page.get_by_role("link", name="Details and undo").wait_for()
+    return page.url.rpartition("/")[2]
+
+
+def test_a_dirty_export_is_imported_corrected_and_undone(
+    page: Page, rig_of_module: Rig, tmp_path: Path
+) -> None:
+    """Everything is shown before it happens, and nothing needs another tool than a spreadsheet."""
+    choose(page, "crm export.csv", crm_export(PEOPLE))
+    become(page, {"Province": "State", "Opted in": "Email Subscription"})
+    page.locator(".columns .fault").first.wait_for()  # the reason, at the column
+    job = import_it(page)
+    status = rig_of_module.client.status(int(job))
+    assert status["inserted"] + status["rejected"] == PEOPLE
+    assert status["rejected"] > 0
+    page.reload()  # the address alone shows it again
+    expect(page.get_by_text(f"of {PEOPLE} lines went in")).to_be_visible()
+    with page.expect_download() as saving:
+        page.get_by_role("button", name="Download to correct").click()
+    saving.value.save_as(tmp_path / "errors.csv")
+    page.get_by_role("button", name="Upload the corrected file").click()
+    corrected = corrected_file((tmp_path / "errors.csv").read_text("utf-8-sig"))
+    choose(page, "corrected.csv", corrected)
+    become(page, {"Province": "State", "Opted in": "Email Subscription"})
+    second = import_it(page)
+    assert rig_of_module.client.status(int(second))["rejected"] == 0
+    rig_of_module.services.builder()
+    undo(page)
+    assert rig_of_module.client.status(int(second))["state"] == "REVERTED"
+
+
+def become(page: Page, fields: dict[str, str]) -> None:
+    """Say what columns are, where their names alone did not."""
+    for header, field in fields.items():
+        page.get_by_label(f"What the column {header} becomes").select_option(field)
+
+
+def undo(page: Page) -> None:
+    """Undo the import that is shown, after a look at what that does."""
+    page.get_by_role("link", name="Details and undo").click()
+    page.get_by_role("button", name="Undo …").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("Users now:")).to_be_visible(timeout=60_000)
+    dialog.get_by_role("button", name="Undo it").click()
+    expect(page.get_by_role("heading", name="Undone")).to_be_visible(timeout=60_000)
+
+
+def corrected_file(text: str) -> bytes:
+    """The file of errors with every mistake mended, as a person would in a spreadsheet."""
+    rows = list(csv.DictReader(io.StringIO(text)))
+    for number, row in enumerate(rows):
+        row |= {
+            "E-mail Address": f"corrected.{number}@example.com",
+            "Surname": row["Surname"] or "Unknown",
+            "Country": row["Country"] or "UK",
+            "Cell": "",
+            "Opted in": "yes",
+        }
+    made = io.StringIO()
+    writer = csv.DictWriter(made, list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    return made.getvalue().encode()
+
+
+def test_a_delsert_asks_for_the_number_of_users_that_go(page: Page, rig_of_module: Rig) -> None:
+    """A limit is lifted by hand, and the number typed."""
+    header = b"First Name,Last Name,Email,Country\n"
+    rows = b"".join(b"a,b,goes%d@example.com,UK\n" % number for number in range(3))
+    rig_of_module.run(header + rows, "upsert")
+    going = rig_of_module.client.http.get("/vpns/api/v1/audience").json()["total"] - 1
+    choose(page, "all.csv", header + b"a,b,goes1@example.com,UK\n")
+    preview(page)
+    page.get_by_text("Replace everybody").click()
+    expect(page.locator(".lead", has_text=f"{going} removed")).to_be_visible()
+    for limit in page.get_by_text("import all the same").all():
+        limit.click()
+    page.locator("footer").get_by_role("button", name="Import").click()
+    remove = page.get_by_role("dialog").get_by_role("button", name="Remove")
+    expect(remove).to_be_disabled()
+    page.get_by_label("Type").fill(str(going))
+    remove.click()
+    page.get_by_role("link", name="Details and undo").wait_for()
+    page.get_by_role("link", name="Users", exact=True).click()
+    expect(page.get_by_text("1 user", exact=True)).to_be_visible()
+
+
+def test_script_and_right_to_left_in_cells_are_only_text(page: Page) -> None:
+    """Whatever strangers wrote is shown as they wrote it, in its own direction."""
+    script = '"<img src=x onerror=alert(1)><script>alert(1)</script>"'
+    content = f"First Name,Last Name,Email,Country\n{script},دينا,x@example.com,UK\n".encode()
+    page.on("dialog", lambda _: (_ for _ in ()).throw(AssertionError("a script ran")))
+    choose(page, "<b>name</b>.csv", content)
+    expect(page.get_by_text("<script>alert(1)").first).to_be_visible()
+    preview(page)
+    assert page.locator("main img, main script").count() == 0
