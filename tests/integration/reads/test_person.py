@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _LINES = 20_000
 _REJECTIONS = """
 INSERT INTO model.rejection (job_id, record_number, line, code, reason, raw)
-SELECT 7 + n / 10000, n, n + 1, 'KEY_EXISTS', 'r', 'A,B,u' || n % 5000 || '@b.co'
+SELECT 7 + n / 10000, n, n + 1, 'KEY_EXISTS', 'r', 'A,B,u' || n %% 5000 || '@b.co'
 FROM generate_series(1, %s) AS n
 """
 
