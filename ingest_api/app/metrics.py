@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 from prometheus_client import Gauge
 from sanic.response import HTTPResponse
 
-from ingest_api.dry_runs.comparison import count_pending
 from ingest_api.errors import StoreUnavailableError
+from ingest_api.jobs.pending import count_pending
 from ingest_api.openapi.described import described
 from ingest_api.openapi.operation import Answer, Operation
 from ingest_api.web.parameters import header_values
@@ -91,7 +91,7 @@ async def watch_service(readiness: Readiness, database: Database, job_log: JobLo
         if disk := readiness.disk():
             DISK_BYTES.set(disk.total_bytes)
             DISK_FREE_BYTES.set(disk.free_bytes)
-        jobs = tuple(job_log.ledger.jobs)
+        jobs = job_log.ledger.jobs
         with contextlib.suppress(StoreUnavailableError):
             ended = len(jobs) - await count_pending(select, jobs)
         waiting = () if ended is None else jobs[ended:]

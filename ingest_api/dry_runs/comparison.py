@@ -16,11 +16,12 @@ from psycopg import errors, sql
 
 from ingest_api.dry_runs import opt_outs, statements
 from ingest_api.errors import NoAudienceError
+from ingest_api.jobs.pending import count_pending
 from ingest_api.validation.key_hashes import MOST_HASHES
 from schemas.read_model.copy_binary import COPY_HEADER, COPY_TRAILER
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from ingest_api.event_log.ledger import LedgerJob
     from ingest_api.postgres.pool import Connection
@@ -41,10 +42,6 @@ SET LOCAL enable_nestloop = off;
 SET LOCAL jit = off
 """
 _COPY: Final[LiteralString] = "COPY {table} ({columns}) FROM STDIN (FORMAT binary)"
-_FINISHED: Final[LiteralString] = """
-SELECT job_id FROM public.jobs WHERE job_id = ANY(%(job_ids)s) AND finished_at IS NOT NULL
-"""
-_JOBS_AT_ONCE: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +54,10 @@ class Removal:
 
 @dataclass(frozen=True, slots=True)
 class KeyComparison:
-    """What replacing the audience by some keys would do; ``repeated`` came before in the file."""
+    """What a file's keys would do to the audience, and how many of its lines it would reject."""
 
     removal: Removal
-    repeated: int
+    rejected: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,28 +92,22 @@ class DryRunComparison:
     def __init__(self, connection: Connection, limit_s: int) -> None:
         self._connection = connection
         self._limit_s = limit_s
-        self._is_begun = False
 
     async def compare_hashes(self, keys: KeyHashes) -> KeyComparison | None:
-        """Return the same of all a file's keys; None where the audience has too many users."""
+        """Return what a delsert or delete of these keys does; None where there are too many users.
+
+        A delsert rejects lines that repeat a key, a delete those whose key nobody has any more.
+        """
         await self._begin()
         parameters = {"most": MOST_HASHES}
         (found,) = await self._select(statements.SELECT_HASHES, parameters, binary=True)
         if found["users"] > MOST_HASHES:
             return None
         users = np.frombuffer(found["hashes"] or b"", ">u8").astype(np.uint64)
-        removed, repeated = await asyncio.to_thread(keys.compare, users)
-        return KeyComparison(Removal(len(users), removed), repeated)
-
-    async def compare_keys(self, keys: AsyncIterator[memoryview]) -> KeyComparison:
-        """Count the users that replacing the audience by these keys would remove."""
-        await self._begin()
-        await self._run(statements.MAKE_KEYS)
-        await self._copy("compared_key", ("key",), keys)
-        await self._run("ANALYZE compared_key")
-        (counted,) = await self._select(statements.COUNT_REMOVED)
-        removal = Removal(counted["users"], counted["removed"])
-        return KeyComparison(removal, counted["repeated"])
+        named, distinct = await asyncio.to_thread(keys.compare, users)
+        if keys.mode == "delete":
+            return KeyComparison(Removal(len(users), named), keys.lines - named)
+        return KeyComparison(Removal(len(users), len(users) - named), keys.lines - distinct)
 
     async def compare(
         self,
@@ -153,9 +144,7 @@ class DryRunComparison:
         )
 
     async def _begin(self) -> None:
-        if not self._is_begun:
-            await self._run(sql.SQL(_BEGIN).format(limit_s=sql.SQL("{}").format(self._limit_s)))
-        self._is_begun = True
+        await self._run(sql.SQL(_BEGIN).format(limit_s=sql.SQL("{}").format(self._limit_s)))
 
     async def _copy(
         self, table: str, columns: Sequence[str], pieces: AsyncIterator[memoryview]
@@ -228,18 +217,3 @@ class DryRunComparison:
             return await found.fetchall()
         except errors.UndefinedTable:
             raise NoAudienceError from None
-
-
-async def count_pending(
-    select: Callable[[LiteralString, Mapping[str, object]], Awaitable[list[Row]]],
-    jobs: Sequence[LedgerJob],
-) -> int:
-    """Count the jobs that are not finished; ``jobs`` are in the order in which they finish."""
-    newest_first = [job.accepted.job_id for job in reversed(jobs)]
-    for begin in range(0, len(newest_first), _JOBS_AT_ONCE):
-        some = newest_first[begin : begin + _JOBS_AT_ONCE]
-        finished = {row["job_id"] for row in await select(_FINISHED, {"job_ids": some})}
-        for nth, job_id in enumerate(some, start=begin):
-            if job_id in finished:
-                return nth
-    return len(newest_first)

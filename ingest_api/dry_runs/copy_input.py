@@ -22,7 +22,7 @@ from schemas.rules.attributes import Attribute
 from schemas.rules.rejections import faults_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+    from collections.abc import AsyncGenerator, Generator, Iterator
 
     import pyarrow as pa
 
@@ -31,10 +31,8 @@ if TYPE_CHECKING:
     from ingest_api.validation.validated_rows import RowsAndRejections
     from schemas.events import JobAccepted
 
-    Columns = Callable[[pa.RecordBatch, JobAccepted], dict[str, Any]]
 
-
-def line_columns(rows: pa.RecordBatch, accepted: JobAccepted) -> dict[str, Any]:
+def _line_columns(rows: pa.RecordBatch, accepted: JobAccepted) -> dict[str, Any]:
     """Return the columns of ``compared_line``."""
     defined = {column.name: Attribute(column.name, column.type) for column in accepted.attributes}
     computed: dict[str, Any] = {
@@ -46,11 +44,6 @@ def line_columns(rows: pa.RecordBatch, accepted: JobAccepted) -> dict[str, Any]:
     }
 
 
-def key_columns(rows: pa.RecordBatch, _accepted: JobAccepted) -> dict[str, Any]:
-    """Return the columns of ``compared_key``."""
-    return {"key": rows.column("key")}
-
-
 class ComparedLines:
     """The lines of one file, read once; ``rejected`` and ``rejections`` grow with it.
 
@@ -59,13 +52,12 @@ class ComparedLines:
     by code and column.
     """
 
-    def __init__(self, accepted: JobAccepted, columns: Columns) -> None:
+    def __init__(self, accepted: JobAccepted) -> None:
         self.accepted = accepted
         self.rejected = 0
         self.rejections: list[dict[str, Any]] = []
         self.faults = Counter[tuple[str, str | None]]()
         self.date_orders = DateOrders()
-        self._columns = columns
 
     def inputs(self, readable: Readable) -> Iterator[memoryview]:
         """Yield COPY input of the valid lines, a block at a time.
@@ -77,7 +69,7 @@ class ComparedLines:
             self._note_rejections(checked)
             for column in checked.dates:
                 self.date_orders.note(column)
-            yield copy_input(self._columns(checked.rows, self.accepted))
+            yield copy_input(_line_columns(checked.rows, self.accepted))
 
     def _note_rejections(self, checked: RowsAndRejections) -> None:
         refused = checked.rejections

@@ -13,8 +13,8 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ingest_api.dry_runs.answer import answer_of, rejected_lines
-from ingest_api.dry_runs.comparison import DryRunComparison, count_pending
-from ingest_api.dry_runs.copy_input import ComparedLines, key_columns, line_columns, stored_inputs
+from ingest_api.dry_runs.comparison import DryRunComparison, KeyComparison
+from ingest_api.dry_runs.copy_input import ComparedLines, stored_inputs
 from ingest_api.errors import (
     Detail,
     LogUnavailableError,
@@ -24,6 +24,7 @@ from ingest_api.errors import (
     invalid_file,
 )
 from ingest_api.event_log.user_events import NOTHING_KEPT
+from ingest_api.jobs.pending import count_pending
 from ingest_api.postgres.slots import Slots
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class DryRuns:
         """Check that the job would keep within the limits.
 
         Decided on the audience after all jobs that were accepted before.
-        ``keys`` are those of a delsert, where its survey has kept them: else it is read again.
+        ``keys`` are the file's, where its survey has kept them: else it is read again.
 
         Raises:
             InvalidRequestError: it wouldn't.
@@ -106,10 +107,8 @@ class DryRuns:
         limits.check_rejected(accepted.lines, accepted.rejected_lines)
         if limits.are_none:
             return
-        if accepted.mode == "delsert":
-            check = self._check_replacement(accepted, limits, keys)
-        else:
-            check = self._check_outcomes(accepted, limits)
+        are_kept = keys is not None and keys.are_all and keys.mode == accepted.mode
+        check = self._check(accepted, limits, keys if are_kept else None)
         await self._bounded(check, until_gone)
 
     async def _dry_run(self, accepted: JobAccepted, limits: UploadLimits) -> DryRunAnswer:
@@ -123,31 +122,33 @@ class DryRuns:
         asked_for.check_removed(compared.removal)
         return answer_of(compared, lines, limits)
 
-    async def _check_replacement(
+    async def _check(
         self, accepted: JobAccepted, limits: UploadLimits, keys: KeyHashes | None
     ) -> None:
-        """A delsert's lines are judged by the file alone, so their keys are enough."""
-        if limits.max_deleted_share is not None:
-            await self._wait_projected(await self._jobs())
-        lines = ComparedLines(accepted, key_columns)
-        async with self._comparing(lines) as (comparison, inputs):
-            compared = await comparison.compare_hashes(keys) if keys and keys.are_all else None
-            compared = compared or await comparison.compare_keys(inputs)
-        limits.check_rejected(accepted.lines, accepted.rejected_lines + compared.repeated)
-        limits.check_removed(compared.removal)
-
-    async def _check_outcomes(self, accepted: JobAccepted, limits: UploadLimits) -> None:
         jobs = await self._jobs()
-        await self._wait_projected(jobs)
-        compared, lines = await self._compare(accepted, jobs)
-        limits.check_rejected(accepted.lines, rejected_lines(compared, lines))
-        limits.check_removed(compared.removal)
+        # A delsert's lines are judged by the file alone.
+        if accepted.mode != "delsert" or limits.max_deleted_share is not None:
+            await self._wait_projected(jobs)
+        found = await self._compare_keys(keys) if keys is not None else None
+        if found is None:
+            compared, lines = await self._compare(accepted, jobs)
+            rejected = rejected_lines(compared, lines) - accepted.rejected_lines
+            found = KeyComparison(compared.removal, rejected)
+        limits.check_rejected(accepted.lines, accepted.rejected_lines + found.rejected)
+        limits.check_removed(found.removal)
+
+    async def _compare_keys(self, keys: KeyHashes) -> KeyComparison | None:
+        async with self._comparing() as comparison:
+            return await comparison.compare_hashes(keys)
 
     async def _compare(
         self, accepted: JobAccepted, jobs: Sequence[LedgerJob], *, keeps_opt_outs: bool = False
     ) -> tuple[ComparisonResult, ComparedLines]:
-        lines = ComparedLines(accepted, line_columns)
-        async with self._comparing(lines) as (comparison, inputs):
+        lines = ComparedLines(accepted)
+        async with (
+            self._comparing() as comparison,
+            aclosing(stored_inputs(self._resources, lines)) as inputs,
+        ):
             compared = await comparison.compare(
                 accepted.mode,
                 inputs,
@@ -173,16 +174,10 @@ class DryRuns:
             await asyncio.sleep(_PENDING_POLL_S)
 
     @contextlib.asynccontextmanager
-    async def _comparing(
-        self, lines: ComparedLines
-    ) -> AsyncGenerator[tuple[DryRunComparison, AsyncGenerator[memoryview]]]:
-        async with (
-            self._slots.one(),
-            self._database.session(_TIME_LIMIT_S) as connection,
-            aclosing(stored_inputs(self._resources, lines)) as inputs,
-        ):
+    async def _comparing(self) -> AsyncGenerator[DryRunComparison]:
+        async with self._slots.one(), self._database.session(_TIME_LIMIT_S) as connection:
             try:
-                yield DryRunComparison(connection, _TIME_LIMIT_S), inputs
+                yield DryRunComparison(connection, _TIME_LIMIT_S)
             except (UploadLostError, LogUnavailableError):
                 raise UnavailableError(NOTHING_KEPT) from None
 

@@ -149,17 +149,6 @@ SELECT total AS users,
        END AS hashes
 FROM public.user_total
 """
-MAKE_KEYS: Final[LiteralString] = """
-CREATE TEMPORARY TABLE compared_key (key text COLLATE "C" NOT NULL) ON COMMIT DROP
-"""
-COUNT_REMOVED: Final[LiteralString] = """
-WITH kept AS MATERIALIZED (SELECT DISTINCT key FROM compared_key)
-SELECT count(*) AS users,
-       count(*) FILTER (WHERE kept.key IS NULL) AS removed,
-       (SELECT count(*) FROM compared_key) - (SELECT count(*) FROM kept) AS repeated
-FROM public.users AS leaf
-LEFT JOIN kept ON kept.key = leaf.key
-"""
 
 OUTCOMES: Final[dict[JobMode, LiteralString]] = {
     "insert": """

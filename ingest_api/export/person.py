@@ -26,12 +26,23 @@ if TYPE_CHECKING:
 
 _HISTORY_PAGE: Final = 1000
 _SELECT_ID: Final[LiteralString] = "SELECT id FROM public.users WHERE key = %s"
+_AT_ONCE: Final = 100_000
+"""Of rejected lines, so many are searched by one statement, however many there are."""
+SELECT_END: Final[LiteralString] = """
+SELECT job_id, record_number FROM public.rejections
+WHERE (job_id, record_number) > (%(job_id)s, %(record_number)s)
+ORDER BY job_id, record_number OFFSET %(at_once)s LIMIT 1
+"""
 # What a line held before it was cut off, or spelt otherwise, is not found.
-_SELECT_REJECTED: Final[LiteralString] = """
+SELECT_REJECTED: Final[LiteralString] = """
 SELECT job_id, line, "column", code, reason, raw FROM public.rejections
-WHERE strpos(lower(raw), lower(%s)) > 0
+WHERE (job_id, record_number) > (%(job_id)s, %(record_number)s)
+  AND (job_id, record_number) <= (%(last_job_id)s, %(last_record_number)s)
+  AND strpos(lower(raw), lower(%(key)s)) > 0
 ORDER BY job_id, record_number
 """
+_BEGIN: Final = {"job_id": 0, "record_number": 0}
+_END: Final = {"job_id": 2**63 - 1, "record_number": 2**31 - 1}
 
 
 class PersonReader:
@@ -57,13 +68,7 @@ class PersonReader:
         wanted = UserFilter(key=key).parameters(types, reconciliation_key)
         key = str(wanted["key"])
         rows = await self._database.select_projected(_SELECT_ID, (key,))
-        rejected = [
-            PersonRejection(
-                job_id=str(row["job_id"]),
-                **{name: row[name] for name in ("line", "column", "code", "reason", "raw")},
-            )
-            for row in await self._database.select_projected(_SELECT_REJECTED, (key,))
-        ]
+        rejected = await select_rejected(self._database, key)
         if not rows and not rejected:
             raise UnknownUserError
         user = await self._users.fetch(rows[0]["id"]) if rows else None
@@ -92,3 +97,27 @@ class PersonReader:
         jobs = [job_log.ledger.job(int(job_id)) for job_id in dict.fromkeys(job_ids)]
         found = await self._jobs.select_views([job for job in jobs if job is not None])
         return [views.job_status(view) for view in found]
+
+
+async def select_rejected(
+    database: Database, key: str, *, at_once: int = _AT_ONCE
+) -> list[PersonRejection]:
+    """Return the rejected lines that hold this text, searched in ranges of the primary key."""
+    found: list[PersonRejection] = []
+    after = _BEGIN
+    while after != _END:
+        ends = await database.select_projected(SELECT_END, {**after, "at_once": at_once - 1})
+        last = ends[0] if ends else _END
+        rows = await database.select_projected(
+            SELECT_REJECTED,
+            {**after, "key": key, **{f"last_{name}": value for name, value in last.items()}},
+        )
+        found += [
+            PersonRejection(
+                job_id=str(row["job_id"]),
+                **{name: row[name] for name in ("line", "column", "code", "reason", "raw")},
+            )
+            for row in rows
+        ]
+        after = last
+    return found

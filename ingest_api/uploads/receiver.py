@@ -35,6 +35,7 @@ from ingest_api.uploads.pipe import FilePipe
 from ingest_api.validation.key_hashes import KeyHashes
 from ingest_api.validation.validate import survey
 from schemas.events import AttributeColumn, ColumnMapping
+from schemas.rules.modes import REMOVING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -124,7 +125,8 @@ class UploadReceiver:
         self._options = options
         if self._survey is None:
             self._format = self._format_of(file, options)
-            keys = KeyHashes() if options.mode == "delsert" and not options.is_dry_run else None
+            is_compared = options.mode in REMOVING and not options.is_dry_run
+            keys = KeyHashes(options.mode) if is_compared else None
             self._survey = self._in_thread(
                 _survey_pipe, self._resources, self._pipe, self._format, keys
             )

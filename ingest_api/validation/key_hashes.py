@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
+    from schemas.events import JobMode
     from schemas.read_model.column_hashes import Hashes
 
 MOST_HASHES: Final = 4_000_000
@@ -19,9 +20,13 @@ MOST_HASHES: Final = 4_000_000
 
 
 class KeyHashes:
-    """The hashes of PostgreSQL's ``hashtextextended(key, 0)``, one of each valid line."""
+    """The hashes of PostgreSQL's ``hashtextextended(key, 0)``, one of each line of a file.
 
-    def __init__(self) -> None:
+    Only of lines that ``mode`` takes.
+    """
+
+    def __init__(self, mode: JobMode) -> None:
+        self.mode: JobMode = mode
         self._pieces: list[Hashes] = []
         self._count = 0
 
@@ -29,6 +34,11 @@ class KeyHashes:
     def are_all(self) -> bool:
         """False where the file has more lines than are held."""
         return self._count <= MOST_HASHES
+
+    @property
+    def lines(self) -> int:
+        """How many lines the mode takes."""
+        return self._count
 
     def add(self, keys: pa.StringArray, is_valid: npt.NDArray[np.bool_]) -> None:
         """Take in the keys of some lines."""
@@ -39,15 +49,14 @@ class KeyHashes:
             self._pieces.clear()
 
     def compare(self, users: Hashes) -> tuple[int, int]:
-        """Return how many of these users no line is of, and how many lines repeat a key.
+        """Return how many of these users a line is of, and how many different keys there are.
 
         Two keys of one hash among as many as are held are less likely than one in a million.
         """
         keys = _distinct(np.concatenate([np.empty(0, np.uint64), *self._pieces]))
         both = np.concatenate((keys, np.sort(users)))
         both.sort(kind="stable")  # merges the two, which are in order
-        kept = int(np.count_nonzero(both[1:] == both[:-1]))
-        return len(users) - kept, self._count - len(keys)
+        return int(np.count_nonzero(both[1:] == both[:-1])), len(keys)
 
 
 def _distinct(hashes: Hashes) -> Hashes:

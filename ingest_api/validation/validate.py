@@ -117,7 +117,7 @@ class ValidatedBlock:
 class Survey:
     """The counts of a file: ``lines`` of data, and how many of them each mode rejects.
 
-    ``keys`` are those of the lines that a delsert takes, where they were asked for.
+    ``keys`` are those of the lines that their mode takes, where they were asked for.
     """
 
     header: Header
@@ -149,7 +149,7 @@ def survey(
         for mode in found.rejected:
             found.rejected[mode] += len(block) - validated.taken(mode)
         if keys is not None:
-            keys.add(validated.key.array, validated.verdicts("delsert") == NO_FAULT)
+            keys.add(validated.key.array, validated.verdicts(keys.mode) == NO_FAULT)
     if found is None:
         raise RuntimeError("a file without a block is a fault of the file")
     return found

@@ -13,13 +13,15 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from ingest_api.dry_runs.comparison import DryRunComparison, Removal, count_pending
+from ingest_api.dry_runs.comparison import DryRunComparison, Removal
 from ingest_api.dry_runs.limits import Share, UploadLimits
 from ingest_api.errors import IngestError, NoAudienceError
 from ingest_api.event_log.ledger import LedgerJob
+from ingest_api.jobs.pending import count_pending
 from ingest_api.postgres.pool import Database
 from ingest_api.web.refused import status_of
 from schemas.read_model.tables import USER_COLUMNS
+from schemas.rules.modes import REMOVING
 from schemas.rules.overwrite import ALL_BITS, ATTRIBUTES_BIT
 from tests.support.data.dry_run_scene import (
     Audience,
@@ -91,14 +93,15 @@ def test_a_dry_run_says_what_the_job_then_does(
         users = audience.users()
         answer = audience.dry_run(job, lines)
         assert audience.users() == users
-        removal = audience.removal(job, lines)
+        of_keys = audience.of_keys(job, lines) if mode in REMOVING else None
         audience.apply(job, lines)
     finally:
         audience.scene.close()
     assert (answer.reject, _noted(answer)) == (audience.counts(job)[3], audience.notes(job))
     assert [_as_row(each) for each in answer.samples.reject] == audience.rejections(job)[:10]
+    if of_keys:
+        assert of_keys == (Removal(len(users), answer.delete), answer.reject)
     if mode == "delsert":
-        assert (removal.users, removal.removed) == (len(users), answer.delete)
         _assert_replaced(answer, users, audience.users())
     elif mode == "delete":
         _assert_deleted(answer, users, audience.users())
@@ -230,12 +233,12 @@ def at_most(percent: str | int) -> UploadLimits:
 
 def test_the_share_that_would_be_removed_is_that_of_keys(audience: Audience) -> None:
     """Refused lines and repeated keys keep nobody; of an empty audience nothing is removed."""
-    empty = audience.removal(audience.job("delsert", [csv_line(1)]), [csv_line(1)])
+    empty, _ = audience.of_keys(audience.job("delsert", [csv_line(1)]), [csv_line(1)])
     at_most(0).check_removed(empty)
     lines = [csv_line(number) for number in range(8)]
     audience.apply(audience.job("insert", lines), lines)
     file = [csv_line(0), csv_line(0), csv_line(1, Country="")]
-    removal = audience.removal(audience.job("delsert", file), file)
+    removal, _ = audience.of_keys(audience.job("delsert", file), file)
     assert asdict(removal) == {"users": 8, "removed": 7}
     at_most("87.5").check_removed(removal)
     with pytest.raises(IngestError) as refused:

@@ -15,7 +15,7 @@ from ingest_api.dry_runs.answer import answer_of
 from ingest_api.dry_runs.comparison import (
     DryRunComparison,
 )
-from ingest_api.dry_runs.copy_input import ComparedLines, key_columns, line_columns
+from ingest_api.dry_runs.copy_input import ComparedLines
 from ingest_api.parsing.file_format import format_of
 from ingest_api.postgres.pool import Database
 from ingest_api.validation.key_hashes import KeyHashes
@@ -158,7 +158,7 @@ class Audience:
 
     def dry_run(self, job: JobAccepted, lines: Lines) -> DryRunAnswer:
         """What the job would do."""
-        compared_lines = ComparedLines(job, line_columns)
+        compared_lines = ComparedLines(job)
 
         async def compare(comparison: DryRunComparison) -> ComparisonResult:
             inputs = pieces_of(compared_lines.inputs(io.BytesIO(_content(lines))))
@@ -169,20 +169,16 @@ class Audience:
 
         return answer_of(asyncio.run(self._ask(compare)), compared_lines)
 
-    def removal(self, job: JobAccepted, lines: Lines) -> Removal:
-        """What a delsert would remove: by its keys, and the same by their hashes."""
-        compared_lines = ComparedLines(job, key_columns)
-        hashes = KeyHashes()
-        survey(io.BytesIO(_content(lines)), format_of(job), keys=hashes)
+    def of_keys(self, job: JobAccepted, lines: Lines) -> tuple[Removal, int]:
+        """What the job would remove, and how many lines it would reject, by the file's keys."""
+        hashes = KeyHashes(job.mode)
+        found = survey(io.BytesIO(_content(lines)), format_of(job), keys=hashes)
 
-        async def count(comparison: DryRunComparison) -> Removal:
-            by_hashes = await comparison.compare_hashes(hashes)
-            inputs = pieces_of(compared_lines.inputs(io.BytesIO(_content(lines))))
-            by_keys = await comparison.compare_keys(inputs)
-            assert job.mode != "delsert" or by_hashes == by_keys
-            return by_keys.removal
+        async def compare(comparison: DryRunComparison) -> Any:
+            return await comparison.compare_hashes(hashes)
 
-        return asyncio.run(self._ask(count))
+        compared = asyncio.run(self._ask(compare))
+        return compared.removal, found.rejected[job.mode] + compared.rejected
 
     async def _ask(self, question: Any) -> Any:
         async with Database(self.env.conninfo).session(60) as connection:

@@ -21,20 +21,21 @@ _KEYS = st.lists(st.tuples(st.sampled_from("abcdefgh"), st.booleans()), max_size
 
 @given(blocks=st.lists(_KEYS, max_size=4), users=st.sets(st.sampled_from("abcdefghijk")))
 def test_hashes_tell_what_keys_tell(blocks: list[list[tuple[str, bool]]], users: set[str]) -> None:
-    """Users whom no valid line names go; a valid line of a key that came before is a repeat."""
-    hashes = KeyHashes()
+    """How many users valid lines name, and how many keys those lines have."""
+    hashes = KeyHashes("delsert")
     for block in blocks:
         keys = pa.array([key for key, _ in block], pa.string())
         hashes.add(keys, np.array([is_valid for _, is_valid in block], np.bool_))
     valid = [key for block in blocks for key, is_valid in block if is_valid]
     found = hashes.compare(text_hashes(pa.array(sorted(users), pa.string())))
-    assert found == (len(users - {*valid}), len(valid) - len({*valid}))
+    assert found == (len(users & {*valid}), len({*valid}))
+    assert hashes.lines == len(valid)
 
 
 def test_more_keys_than_are_held_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that memory does not grow with the file."""
     monkeypatch.setattr(key_hashes, "MOST_HASHES", 3)
-    hashes = KeyHashes()
+    hashes = KeyHashes("delsert")
     two = pa.array(["a", "b"], pa.string())
     hashes.add(two, np.array([True, True]))
     assert hashes.are_all
