@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Page
 
+PICTURES: Final = CHECKOUT / "docs" / "pictures"
 SIZES: Final = {"wide": (1440, 900), "narrow": (390, 844)}
 SCHEMES: Final = ("light", "dark")
 FILE: Final = crm_export(400, seed=7)
@@ -47,7 +48,7 @@ OPERATIONS: Final = (
     "accounts",
     "tokens",
 )
-README: Final = ("preview-wide-light.png", "job-wide-light.png")
+README: Final = ("preview-wide-light.png",)
 
 
 def seed(client: Client) -> str:
@@ -170,6 +171,7 @@ def installation(url: str | None, password: str) -> Generator[Client]:
         tempfile.TemporaryDirectory() as logs,
         started(of, Path(logs), admin_password=password) as rig,
     ):
+        rig.services.builder()  # for what an undo would change, and for audiences as they were
         yield rig.client
 
 
@@ -185,8 +187,9 @@ def main() -> None:
     with browser() as chromium, installation(asked.url, asked.password) as client:
         take(chromium, client, asked.password, asked.folder)
     if asked.readme:
+        PICTURES.mkdir(exist_ok=True)
         for name in README:
-            shutil.copy(asked.folder / name, CHECKOUT / "docs" / "pictures" / name)
+            shutil.copy(asked.folder / name, PICTURES)
 
 
 if __name__ == "__main__":
