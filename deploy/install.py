@@ -5,6 +5,7 @@ it imports the standard library only.
 """
 
 import fcntl
+import os
 import re
 import shutil
 import subprocess
@@ -98,31 +99,53 @@ def _install(root: Path, lock: str, *, lock_fd: int) -> None:
         f"installing {total} packages into .venv with {'uv' if uv else 'pip'}:"
         f" about {_SIZES[lock]}, less than a minute to 3 minutes where they are to be fetched …"
     )
-    make, sync = install_commands(root, lock, uv=uv, python=sys.executable)
-    _run(make, total, lock_fd)
-    if uv is None and (fetched := _fetched_uv(root)):
-        _say("going on with uv, which takes a third of the time")
-        sync = install_commands(root, lock, uv=fetched, python=sys.executable)[-1]
-    _run(sync, total, lock_fd)
+    if uv is not None:
+        commands = install_commands(root, lock, uv=uv, python=sys.executable)
+        if not all(_status(command, total, lock_fd) == 0 for command in commands):
+            _say("uv could not install them; beginning again with pip")
+            uv = None
+    if uv is None:
+        _install_with_pip(root, lock, total, lock_fd)
     (root / ".venv" / STAMP).write_text(_stamp(root, lock))
 
 
+def _install_with_pip(root: Path, lock: str, total: int, lock_fd: int) -> None:
+    """Install by pip, or by a uv that pip fetches, where that works."""
+    make, sync = install_commands(root, lock, uv=None, python=sys.executable)
+    _run(make, total, lock_fd)
+    if fetched := _fetched_uv(root):
+        _say("going on with uv, which takes a third of the time")
+        faster = install_commands(root, lock, uv=fetched, python=sys.executable)[-1]
+        if _status(faster, total, lock_fd) == 0:
+            return
+        _say("uv could not install them; going on with pip")
+    _run(sync, total, lock_fd)
+
+
 def _run(command: list[str], total: int, lock_fd: int) -> None:
-    """Run it; never be silent for long."""
+    if status := _status(command, total, lock_fd):
+        raise SystemExit(f"rollcall: could not install (status {status}): {command}")
+
+
+def _status(command: list[str], total: int, lock_fd: int) -> int:
+    """Run it, never silent for long, and return its exit status."""
     ended = threading.Event()
     threading.Thread(target=_tell_that_it_goes_on, args=(ended,), daemon=True).start()
     # The child inherits the lock: where this process alone is killed, a second start still waits
     # until the orphaned installer has ended.
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, pass_fds=(lock_fd,)
+        command,
+        stdout=subprocess.PIPE,
+        text=True,
+        pass_fds=(lock_fd,),
+        # As pip does, uv trusts the authorities that the system trusts.
+        env={"UV_SYSTEM_CERTS": "true", **os.environ},
     ) as process:
         assert process.stdout is not None
         for line in progress(process.stdout, total):
             _say(line)
     ended.set()
-    if process.returncode != 0:
-        status = process.returncode
-        raise SystemExit(f"rollcall: could not install (status {status}): {command}")
+    return process.returncode
 
 
 def _tell_that_it_goes_on(ended: threading.Event) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import platformdirs
+import truststore
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
@@ -129,6 +130,9 @@ def maven_context(staging: Path, advance: Callable[[int], None]) -> "MavenContex
     from jgo.config import GlobalSettings  # noqa: PLC0415 - see above
     from jgo.constants import MAVEN_CENTRAL_URL  # noqa: PLC0415 - see above
     from jgo.maven import MavenContext, PythonResolver  # noqa: PLC0415 - see above
+
+    # An authority of a company's proxy is known to the system, not to what comes with requests.
+    truststore.inject_into_ssl()
 
     @contextlib.contextmanager
     def report(_name: str, _size_bytes: int) -> Generator[Callable[[int], None]]:

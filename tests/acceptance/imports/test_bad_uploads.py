@@ -85,6 +85,7 @@ def assert_invalid(answer: Json, code: str, line: int | None, column: str | None
     message = answer["details"][0]["message"]
     assert answer == {
         "message": INVALID,
+        "code": "INVALID_REQUEST",
         "details": [{"line": line, "column": column, "code": code, "message": message}],
     }
     assert message.endswith(".")

@@ -84,14 +84,39 @@ def test_a_moved_checkout_is_installed_again(root: Path) -> None:
     assert not is_complete(moved)
 
 
-def test_a_failed_install_is_not_stamped(root: Path) -> None:
-    """Where the installer fails, the start fails, and the next one tries again."""
-    (root / "bin" / "uv").write_text('#!/bin/sh\n[ "$1" = --version ] || exit 3\n')
+def test_a_failed_install_is_not_stamped(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where both installers fail, the start fails, and the next one tries again."""
+    (root / "bin" / "uv").write_text('#!/bin/sh\n[ "$1" = --version ] || exit 2\n')
+    python = root / "bin" / "python"
+    python.write_text("#!/bin/sh\nexit 3\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
 
     with pytest.raises(SystemExit, match="status 3"):
         main(root)
 
     assert not is_complete(root)
+
+
+@pytest.mark.parametrize("is_found", [True, False], ids=["uv is there", "uv is fetched"])
+def test_where_uv_cannot_install_pip_does(
+    root: Path, monkeypatch: pytest.MonkeyPatch, is_found: bool
+) -> None:
+    """As behind a mirror, or an authority, that only pip has been told of."""
+    fails = '[ "$1" = --version ] || exit 2\n'
+    (root / "bin" / "uv").write_text(f"#!/bin/sh\n{fails}" if is_found else "#!/bin/sh\nexit 127\n")
+    python = root / "bin" / "python"
+    python.write_text(_FAKE_PYTHON.format(root=root).replace('|| echo "uv $*"', "|| exit 2 #"))
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    (root / DEV_LOCK).write_text("uv==1 \\\n    --hash=sha256:11\n")
+
+    main(root)
+
+    assert is_complete(root)
+    last = (root / "calls").read_text().splitlines()[-1]
+    assert last.startswith("python -m pip install")
+    assert last.endswith(f"-r {root / RUN_LOCK}")
 
 
 def test_two_starts_at_once_install_once(root: Path) -> None:
