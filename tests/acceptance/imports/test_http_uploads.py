@@ -326,7 +326,7 @@ def test_a_fault_that_no_repetition_mends_ends_the_process(env: Ground, services
     """With its reason, instead of being unready for ever."""
     with psycopg.connect(env.conninfo, autocommit=True) as connection:
         connection.execute("CREATE SCHEMA rollcall_api")
-        connection.execute("CREATE TABLE rollcall_api.account (role text)")
+        connection.execute("CREATE TABLE rollcall_api.account (role text PRIMARY KEY)")
     service = services.start("ingest_api", port=str(free_port()))
     wait_until(lambda: not service.is_running, 30)
     assert service.process.returncode == 1
@@ -359,7 +359,7 @@ def test_a_failure_of_the_service_shows_its_request_and_nothing_else(
     service, client = services.api()
     with client, psycopg.connect(env.conninfo, autocommit=True) as connection:
         wait_until(lambda: accounts_and_topics_are_there(client), 30)
-        connection.execute("DROP TABLE rollcall_api.account")
+        connection.execute("DROP TABLE rollcall_api.account CASCADE")
         answer = client.http.get(f"{BASE}/audience")
     assert answer.status_code == 500
     assert answer.json() == {
