@@ -6,11 +6,14 @@ import re
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cache
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
+import phonenumbers
 import pyarrow as pa
-from phonenumbers.geodata.locale import LOCALE_DATA
 
 from ingest_api.parsing.columns import read_cells, take, trimmed
 from ingest_api.validation.dates import DateOrders, to_days
@@ -128,10 +131,24 @@ def region_named(country: str) -> str | None:
 
 @cache
 def _regions() -> Mapping[str, str]:
+    names = _names_of_countries()
     found = {
         plain_name(name): region
         for region in PHONE_REGIONS
-        for name in LOCALE_DATA.get(region, {}).values()
+        for name in names.get(region, {}).values()
         if not name.startswith("*")
     }
     return found | _OTHER_NAMES
+
+
+def _names_of_countries() -> Mapping[str, Mapping[str, str]]:
+    """Return the countries' names by language, by region, as phonenumbers has them.
+
+    The module is loaded by its file: its package loads 97 MB of places, which nobody asks for.
+    """
+    file = Path(phonenumbers.__file__).with_name("geodata") / "locale.py"
+    loader = SourceFileLoader("phonenumbers.geodata.locale", str(file))
+    module = ModuleType(loader.name)
+    module.__package__ = "phonenumbers.geodata"
+    loader.exec_module(module)
+    return module.LOCALE_DATA

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import io
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +19,7 @@ from ingest_api.uploads.options import options_in_head
 from ingest_api.uploads.receiver import upload_format
 from ingest_api.validation.validate import survey
 from schemas.rules.fields import RULES_VERSION
+from tests.support.checkout import CHECKOUT
 from tests.support.data.exports import MEANT, export
 from tests.support.models.file_oracle import accepted_job
 
@@ -208,3 +211,14 @@ def test_numbers_of_many_countries_get_no_region() -> None:
     lines += ["z@b.example.com,A,B,UK,07911 123456"]
 
     assert inspected("\n".join(lines).encode()).options.phone_region is None
+
+
+def test_names_of_countries_cost_little_memory() -> None:
+    """The package that has them would load places, too: 97 MB in each process of the API."""
+    code = (
+        "import sys, ingest_api.app.server\n"
+        "from ingest_api.inspections.values import region_named\n"
+        "assert region_named('Deutschland') == 'DE'\n"
+        "assert 'phonenumbers.geodata' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, check=True)
