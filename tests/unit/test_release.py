@@ -73,3 +73,12 @@ def test_the_bill_of_materials_has_what_is_locked_and_what_wheels_bundle() -> No
     assert [each["alg"] for each in clients["hashes"]] == ["SHA-256"]
     for name in ("psycopg", "confluent-kafka", "pyarrow", "sanic"):
         assert found[f"pkg:pypi/{name}"]["licenses"], name
+
+
+def test_lock_files_have_digests_and_no_addresses() -> None:
+    """Whoever installs decides where from; npm writes addresses unless they are taken out."""
+    locks = [*CHECKOUT.glob("*.lock"), CHECKOUT / "tests/support/typescript/package-lock.json"]
+    for package in ("ingest_api", "deploy"):
+        locks += (CHECKOUT / package).rglob("*.lock")
+    assert len(locks) > 5
+    assert [lock for lock in locks if "://" in lock.read_text()] == []
