@@ -150,10 +150,13 @@ class ApiClient:
             total = response.headers.get("X-Total-Count", "")
             yield Incoming(response.iter_bytes(), int(total) if total.isdecimal() else None)
 
-    def events(self, path: str) -> Iterator[str]:
+    def events(self, path: str, parameters: Mapping[str, Any] | None = None) -> Iterator[str]:
         """Yield the data of each server-sent event, until the server ends the stream."""
         accept = {"Accept": "text/event-stream"}
-        with self._answer("GET", path, headers=accept, timeout=_EVENTS_TIMEOUT) as response:
+        given = _given(parameters)
+        with self._answer(
+            "GET", path, headers=accept, params=given, timeout=_EVENTS_TIMEOUT
+        ) as response:
             yield from event_data(response)
 
     @contextlib.contextmanager

@@ -55,30 +55,37 @@ def _has_ended(counts: JobCounts) -> bool:
 
 
 def follow(
-    client: ApiClient, job_id: str, is_last: Callable[[JobCounts], bool] = _has_ended
+    client: ApiClient,
+    job_id: str,
+    is_last: Callable[[JobCounts], bool] = _has_ended,
+    *,
+    date_format: str | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Yield the job's status at each change, until the one with which it has ended.
 
-    They come as server-sent events, or are asked for where the server sends none.
+    They come as server-sent events, or are asked for where the server sends none; dates are as
+    ``date_format``, the API's `dateFormat`, has them.
 
     Raises:
         ApiError: There is no such job, or the API could not be reached for a minute.
     """
-    for status in _statuses(client, job_id):
+    for status in _statuses(client, job_id, {"dateFormat": date_format}):
         yield status
         if is_last(JobCounts.of(status)):
             return
 
 
-def _statuses(client: ApiClient, job_id: str) -> Iterator[dict[str, Any]]:
+def _statuses(
+    client: ApiClient, job_id: str, query: Mapping[str, str | None]
+) -> Iterator[dict[str, Any]]:
     sends_events = True
     place = path_of("batchinfo", "status", job_id)
     policy = RetryPolicy(for_s=_UNREACHABLE_S, longest_delay_s=1.0)
     while True:
-        yield with_retries(lambda: client.get(place), policy)
+        yield with_retries(lambda: client.get(place, query), policy)
         if sends_events:
             try:
-                yield from map(json.loads, client.events(f"{place}/events"))
+                yield from map(json.loads, client.events(f"{place}/events", query))
             except ApiError as error:
                 sends_events = is_passing(error)
         time.sleep(_POLL_S)

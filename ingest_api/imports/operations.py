@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ingest_api.dry_runs.answer import DryRunAnswer
 from ingest_api.dry_runs.limits import SMALL_AUDIENCE
@@ -26,6 +26,9 @@ from ingest_api.validation.phones import PHONE_REGIONS
 from schemas.events import JOB_MODES
 from schemas.rules.value_rules import DATE_ORDERS
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 NO_UPLOAD: Final = "An upload must be multipart/form-data, or the file itself, as text/csv for one"
 _EXAMPLE_ID: Final = "8784592478968094060"
 _DELIMITER: Final[dict[str, Any]] = {
@@ -37,29 +40,33 @@ _DELIMITER: Final[dict[str, Any]] = {
         "Without it a comma, unless the first line of the file says otherwise (`sep=;`)."
     ),
 }
-_MODE: Final[dict[str, Any]] = {
-    "type": "string",
-    "enum": list(JOB_MODES),
-    "default": "insert",
-    "description": (
-        "`insert` adds each line; one whose key exists is an error. "
-        "`upsert` changes the user with that key, or adds it. "
-        "`update` changes the user with that key; a key that nobody has is an error "
-        "(`NO_SUCH_USER`). "
-        "`ignore` adds each line; one whose key exists is passed over, and counted as unchanged. "
-        "`delete` deletes the user with that key; nothing but the key's column is read, and a key "
-        "that nobody has is an error (`NO_SUCH_USER`, role `manager`, but for a dry run). "
-        "`delsert`: the file replaces the whole audience (role `manager`, but for a dry run)."
-    ),
-}
-_BLANK_CELLS: Final[dict[str, Any]] = {
-    "type": "string",
-    "enum": ["keep", "clear"],
-    "default": "keep",
-    "description": (
-        "What a blank cell does to the field of a user that an `upsert` or `update` changes."
-    ),
-}
+
+
+def _choice(values: Sequence[str], description: str) -> dict[str, Any]:
+    """Return the schema of an option that is one of these, and the first where it is left out."""
+    return {
+        "type": "string",
+        "enum": list(values),
+        "default": values[0],
+        "description": description,
+    }
+
+
+_MODE: Final = _choice(
+    JOB_MODES,
+    "`insert` adds each line; one whose key exists is an error. "
+    "`upsert` changes the user with that key, or adds it. "
+    "`update` changes the user with that key; a key that nobody has is an error "
+    "(`NO_SUCH_USER`). "
+    "`ignore` adds each line; one whose key exists is passed over, and counted as unchanged. "
+    "`delete` deletes the user with that key; nothing but the key's column is read, and a key "
+    "that nobody has is an error (`NO_SUCH_USER`, role `manager`, but for a dry run). "
+    "`delsert`: the file replaces the whole audience (role `manager`, but for a dry run).",
+)
+_BLANK_CELLS: Final = _choice(
+    ["keep", "clear"],
+    "What a blank cell does to the field of a user that an `upsert` or `update` changes.",
+)
 _OVERWRITE: Final[dict[str, Any]] = {
     "type": "string",
     "default": "always",
@@ -80,16 +87,12 @@ _PHONE_REGION: Final[dict[str, Any]] = {
         "without it such a number is refused."
     ),
 }
-_DATE_ORDER: Final[dict[str, Any]] = {
-    "type": "string",
-    "enum": list(DATE_ORDERS),
-    "default": "MDY",
-    "description": (
-        "How the file writes dates: `MDY` is 12/31/2025, `DMY` 31/12/2025, 31.12.2025 or "
-        "31-12-2025, `YMD` 2025/12/31 or 2025.12.31. 2025-12-31 is always taken, and each with a "
-        "time or not; of a time with a zone the day in UTC counts."
-    ),
-}
+_DATE_ORDER: Final = _choice(
+    DATE_ORDERS,
+    "How the file writes dates: `MDY` is 12/31/2025, `DMY` 31/12/2025, 31.12.2025 or "
+    "31-12-2025, `YMD` 2025/12/31 or 2025.12.31. 2025-12-31 is always taken, and each with a "
+    "time or not; of a time with a zone the day in UTC counts.",
+)
 _DRY_RUN: Final[dict[str, Any]] = {
     "type": "boolean",
     "default": False,
@@ -155,18 +158,14 @@ _COLUMNS: Final[dict[str, Any]] = {
         "Send it in the query or before the file: after it, it may come too late."
     ),
 }
-_UNKNOWN_COLUMNS: Final[dict[str, Any]] = {
-    "type": "string",
-    "enum": ["refuse", "ignore", "attribute"],
-    "default": "refuse",
-    "description": (
-        "What becomes of columns whose names are unknown. `refuse`: the file is refused, and all "
-        "of them are named, each with the field that it probably means. `ignore`: they are left "
-        "out. `attribute` (role `admin`, but for a dry run): each becomes a custom attribute of "
-        "text, which is defined before the job is taken, under the column's name, without what no "
-        "name may have; columns that probably hold a field of every user are refused all the same."
-    ),
-}
+_UNKNOWN_COLUMNS: Final = _choice(
+    ["refuse", "ignore", "attribute"],
+    "What becomes of columns whose names are unknown. `refuse`: the file is refused, and all "
+    "of them are named, each with the field that it probably means. `ignore`: they are left "
+    "out. `attribute` (role `admin`, but for a dry run): each becomes a custom attribute of "
+    "text, which is defined before the job is taken, under the column's name, without what no "
+    "name may have; columns that probably hold a field of every user are refused all the same.",
+)
 _SHEET: Final[dict[str, Any]] = {
     "type": "string",
     "minLength": 1,
@@ -183,29 +182,21 @@ _PRESET: Final[dict[str, Any]] = {
         "Send it in the query or before the file."
     ),
 }
-_OPT_INS: Final[dict[str, Any]] = {
-    "type": "string",
-    "enum": ["keep", "apply"],
-    "default": "keep",
-    "description": (
-        "`keep`: what a person has opted out of stays false, whatever the file says, also where "
-        "the user was deleted since and comes again; each such cell is a note of the job. "
-        "`apply`: the file is the consent, and all is set as it says (role `admin`, but for a dry "
-        "run)."
-    ),
-}
-_INVALID_OPTIONAL: Final[dict[str, Any]] = {
-    "type": "string",
-    "enum": ["reject", "drop"],
-    "default": "reject",
-    "description": (
-        "What becomes of a line with an invalid value of an optional column, one that a user need "
-        "not have. `reject`: the line is an error. `drop`: the value is left out, as if the file "
-        "did not say it, and the line counts; each such cell is a note of the job, with its value "
-        "and what is wrong with it. What a user has in the field stays, also with "
-        "`blankCells=clear`."
-    ),
-}
+_OPT_INS: Final = _choice(
+    ["keep", "apply"],
+    "`keep`: what a person has opted out of stays false, whatever the file says, also where "
+    "the user was deleted since and comes again; each such cell is a note of the job. "
+    "`apply`: the file is the consent, and all is set as it says (role `admin`, but for a dry "
+    "run).",
+)
+_INVALID_OPTIONAL: Final = _choice(
+    ["reject", "drop"],
+    "What becomes of a line with an invalid value of an optional column, one that a user need "
+    "not have. `reject`: the line is an error. `drop`: the value is left out, as if the file "
+    "did not say it, and the line counts; each such cell is a note of the job, with its value "
+    "and what is wrong with it. What a user has in the field stays, also with "
+    "`blankCells=clear`.",
+)
 _FORM: Final[dict[str, Any]] = {
     "type": "object",
     "required": ["uploadFile"],

@@ -60,7 +60,9 @@ def add_import_routes(
 ) -> None:
     """Add the routes of imports and inspections."""
 
-    async def received(request: Request[Any, Any], operation: Operation) -> ImportRequest:
+    async def received(
+        request: Request[Any, Any], operation: Operation, form: UploadForm | RawFile
+    ) -> ImportRequest:
         # Where Postgres doesn't answer, the upload is refused here: its job could not be seen.
         attributes = await definitions.usable()
         account = account_of(request)
@@ -70,7 +72,7 @@ def add_import_routes(
             options=options_in_head(header_values(request, "delimiter"), query_values(request)),
             idempotency_key=key,
             attributes=attributes,
-            form=_form(request),
+            form=form,
             check_fields=partial(refuse_unknown_fields, operation),
             body=body_pieces(request, limits.body),
             until_gone=partial(until_gone, request),
@@ -79,18 +81,18 @@ def add_import_routes(
         )
 
     @contextlib.contextmanager
-    def slot(request: Request[Any, Any]) -> Generator[None]:
+    def slot(request: Request[Any, Any]) -> Generator[UploadForm | RawFile]:
         account = account_of(request)
-        _form(request)
+        form = _form(request)
         check_declared(request, limits.body)
         with limits.concurrency.slot(account.name):
-            yield
+            yield form
 
     @api.post("/audience/import", stream=True)
     @described(IMPORT)
     async def import_users(request: Request[Any, Any]) -> Answered | DryRunAnswer:
-        with slot(request):
-            result = await uploads.accept(await received(request, IMPORT))
+        with slot(request) as form:
+            result = await uploads.accept(await received(request, IMPORT, form))
         if isinstance(result, DryRunAnswer):
             return result
         context_of(request).job_id = result
@@ -102,8 +104,8 @@ def add_import_routes(
     @api.post("/audience/inspect", stream=True)
     @described(INSPECT)
     async def inspect_file(request: Request[Any, Any]) -> InspectionShown:
-        with slot(request):
-            asked = await received(request, INSPECT)
+        with slot(request) as form:
+            asked = await received(request, INSPECT, form)
             return await inspect_upload(asked, uploads.resources, limits.concurrency)
 
     _ = import_users, inspect_file

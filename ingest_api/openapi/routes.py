@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
@@ -13,12 +14,22 @@ from ingest_api.errors import NotFoundError
 from ingest_api.openapi.described import described
 from ingest_api.openapi.document import document_of
 from ingest_api.openapi.guide import INDEX, NO_PAGE, page
-from ingest_api.openapi.operation import JSON, Answer, Operation, Parameter, path_parameter, refused
+from ingest_api.openapi.operation import (
+    JSON,
+    TEXT_BODY,
+    Answer,
+    Operation,
+    Parameter,
+    path_parameter,
+    refused,
+)
 from ingest_api.openapi.served_file import ServedFile
 from ingest_api.web.parameters import header_values
 from schemas.asyncapi import document as asyncapi
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sanic import Blueprint, Request, Sanic
 
     from schemas.config.settings import Settings
@@ -46,79 +57,68 @@ _ASYNCAPI: Final = "asyncapi.json"
 NO_FILE: Final = "There is no such file"
 # Swagger UI's pictures are data: URLs in its stylesheet; nothing else comes from outside.
 _POLICY: Final = content_policy(images="'self' data:")
-CACHED: Final = {"ETag": "Of this content; for `If-None-Match`."}
-NOT_MODIFIED: Final = Answer(
-    description="Unchanged since the ETag in `If-None-Match`.", bodies={}, headers=CACHED
+_CACHED: Final = {"ETag": "Of this content; for `If-None-Match`."}
+_NOT_MODIFIED: Final = Answer(
+    description="Unchanged since the ETag in `If-None-Match`.", bodies={}, headers=_CACHED
 )
-IF_NONE_MATCH: Final = Parameter(
+_IF_NONE_MATCH: Final = Parameter(
     name="If-None-Match",
     place="header",
     description="ETags of what the client has already.",
     schema={"type": "string"},
     example='"0123456789abcdef"',
 )
-_DOCUMENT: Final = Operation(
-    summary="This description",
-    tag="Service",
-    role=None,
-    parameters=(IF_NONE_MATCH,),
-    answers={
-        200: Answer(
-            description="An OpenAPI 3.1 document.",
-            bodies={JSON: {"type": "object", "required": ["openapi", "info", "paths"]}},
-            headers=CACHED,
-        ),
-        304: NOT_MODIFIED,
-    },
+
+
+def file_operation(
+    summary: str,
+    bodies: Mapping[str, Any],
+    *parameters: Parameter,
+    what: str = "The page.",
+    missing: str | None = None,
+) -> Operation:
+    """Return the operation of a file that anybody may be sent.
+
+    ``bodies`` has a schema by media type, ``missing`` is said where there is no such file.
+    """
+    unknown = {} if missing is None else {404: refused(missing)}
+    return Operation(
+        summary=summary,
+        tag="Service",
+        role=None,
+        parameters=(*parameters, _IF_NONE_MATCH),
+        answers={200: Answer(what, bodies, headers=_CACHED), 304: _NOT_MODIFIED, **unknown},
+    )
+
+
+HTML: Final = {"text/html": TEXT_BODY}
+_DOCUMENT: Final = file_operation(
+    "This description",
+    {JSON: {"type": "object", "required": ["openapi", "info", "paths"]}},
+    what="An OpenAPI 3.1 document.",
 )
-_HTML: Final[dict[int, Answer]] = {
-    200: Answer(description="The page.", bodies={"text/html": {"type": "string"}}, headers=CACHED),
-    304: NOT_MODIFIED,
-}
-_VIEWER: Final = Operation(
-    summary="This description as a page",
-    tag="Service",
-    role=None,
-    parameters=(IF_NONE_MATCH,),
-    answers=_HTML,
+_VIEWER: Final = file_operation("This description as a page", HTML)
+_GUIDE: Final = file_operation("The guide: how to import, run and build on Rollcall", HTML)
+_GUIDE_PAGE: Final = file_operation(
+    "A page of the guide",
+    HTML,
+    path_parameter("name", "Of the page.", example="tutorial.md"),
+    missing=NO_PAGE,
 )
-_GUIDE: Final = Operation(
-    summary="The guide: how to import, run and build on Rollcall",
-    tag="Service",
-    role=None,
-    parameters=(IF_NONE_MATCH,),
-    answers=_HTML,
-)
-_GUIDE_PAGE: Final = Operation(
-    summary="A page of the guide",
-    tag="Service",
-    role=None,
-    parameters=(path_parameter("name", "Of the page.", example="tutorial.md"), IF_NONE_MATCH),
-    answers={**_HTML, 404: refused(NO_PAGE)},
-)
-_VIEWER_FILE: Final = Operation(
-    summary="What the page is made of, and the description of the topics",
-    description="`asyncapi.json` is an AsyncAPI 3.0 document, for other producers and consumers.",
-    tag="Service",
-    role=None,
-    parameters=(
+_VIEWER_FILE: Final = replace(
+    file_operation(
+        "What the page is made of, and the description of the topics",
+        {
+            "text/javascript": TEXT_BODY,
+            "text/css": TEXT_BODY,
+            "image/png": {"type": "string", "contentMediaType": "image/png"},
+            JSON: {"type": "object"},
+        },
         path_parameter("name", "Of the file.", example="viewer.js", enum=[*_FILES, _ASYNCAPI]),
-        IF_NONE_MATCH,
+        what="The file.",
+        missing=NO_FILE,
     ),
-    answers={
-        200: Answer(
-            description="The file.",
-            bodies={
-                "text/javascript": {"type": "string"},
-                "text/css": {"type": "string"},
-                "image/png": {"type": "string", "contentMediaType": "image/png"},
-                JSON: {"type": "object"},
-            },
-            headers=CACHED,
-        ),
-        304: NOT_MODIFIED,
-        404: refused(NO_FILE),
-    },
+    description="`asyncapi.json` is an AsyncAPI 3.0 document, for other producers and consumers.",
 )
 
 

@@ -8,15 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ingest_api.errors import NotFoundError
 from ingest_api.openapi.described import described
-from ingest_api.openapi.operation import Answer, Operation, path_parameter, refused
-from ingest_api.openapi.routes import (
-    CACHED,
-    IF_NONE_MATCH,
-    NO_FILE,
-    NOT_MODIFIED,
-    content_policy,
-    file_answer,
-)
+from ingest_api.openapi.operation import TEXT_BODY, path_parameter
+from ingest_api.openapi.routes import HTML, NO_FILE, content_policy, file_answer, file_operation
 from ingest_api.openapi.served_file import ServedFile
 
 if TYPE_CHECKING:
@@ -32,33 +25,13 @@ _INDEX: Final = "index.html"
 _POLICY: Final = content_policy(
     more="; require-trusted-types-for 'script'; trusted-types 'none'",
 )
-_PAGE: Final = Operation(
-    summary="The page for people",
-    tag="Service",
-    role=None,
-    parameters=(IF_NONE_MATCH,),
-    answers={
-        200: Answer("The page.", {"text/html": {"type": "string"}}, headers=CACHED),
-        304: NOT_MODIFIED,
-    },
-)
-_PAGE_FILE: Final = Operation(
-    summary="What the page is made of",
-    tag="Service",
-    role=None,
-    parameters=(path_parameter("name", "Of the file.", example="app.js"), IF_NONE_MATCH),
-    answers={
-        200: Answer(
-            "The file.",
-            {
-                media_type.partition(";")[0]: {"type": "string"}
-                for media_type in _MEDIA_TYPES.values()
-            },
-            headers=CACHED,
-        ),
-        304: NOT_MODIFIED,
-        404: refused(NO_FILE),
-    },
+_PAGE: Final = file_operation("The page for people", HTML)
+_PAGE_FILE: Final = file_operation(
+    "What the page is made of",
+    {each.partition(";")[0]: TEXT_BODY for each in _MEDIA_TYPES.values()},
+    path_parameter("name", "Of the file.", example="app.js"),
+    what="The file.",
+    missing=NO_FILE,
 )
 
 

@@ -136,8 +136,8 @@ class Client:
         self, job_id: str, *, on_progress: Callable[[JobStatus], object] = ignore
     ) -> JobStatus:
         """Return the job's status once it has ended; ``on_progress`` gets each before that."""
-        for _ in job.follow(self._api, job_id):
-            on_progress(self.status(job_id))
+        for status in job.follow(self._api, job_id, date_format="iso"):
+            on_progress(msgspec.convert(status, JobStatus))
         return self.status(job_id)
 
     def errors(self, job_id: str) -> Iterator[JobError]:
