@@ -31,6 +31,7 @@ Tag = Literal[
     "Accounts",
     "Tokens",
     "Sessions",
+    "Audit",
     "Producers",
     "Service",
 ]
@@ -173,6 +174,8 @@ class Operation:
     body (400, 408, 413, 415) are not repeated here.
     ``body`` has by media type what the request's body is, as :class:`Answer` has it.
     A query parameter that is not among ``parameters`` is refused with ``invalid_message``.
+    ``act``: the kind by which the audit log calls what it changes; None where it changes nothing,
+    or where what it changes is told by records of its own.
     """
 
     summary: str
@@ -184,6 +187,7 @@ class Operation:
     body: Mapping[str, Any] | None = None
     is_body_required: bool = True
     invalid_message: str = INVALID_PARAMETER
+    act: str | None = None
 
     @property
     def all_parameters(self) -> tuple[Parameter, ...]:
