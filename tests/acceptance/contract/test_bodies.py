@@ -105,12 +105,11 @@ def test_a_body_over_the_limit_is_refused_before_it_comes(server: Server) -> Non
     )
 
 
-def test_a_head_over_the_limit_is_refused(server: Server, body: bytes) -> None:
+def test_a_head_over_the_limit_is_refused(server: Server) -> None:
     """431, by its headers, or by them and the path."""
-    head = head_of(server, f"Content-Length: {len(body)}", "X-Cookie: " + "x" * 65_536)
-    assert spoken(server, head, body).startswith(b"HTTP/1.1 431 ")
-    answer = server.http.get(f"{PATH}?search={'x' * 40_000}", headers={"X-Cookie": "x" * 30_000})
-    assert (answer.status_code, answer.json()["code"]) == (431, "HEAD_TOO_LARGE")
+    for path, header in ((PATH, "x" * 65_536), (f"{PATH}?search={'x' * 40_000}", "x" * 30_000)):
+        answer = server.http.get(path, headers={"X-Note": header})
+        assert (answer.status_code, answer.json()["code"]) == (431, "HEAD_TOO_LARGE")
 
 
 def test_a_body_that_does_not_come_is_not_waited_for(server: Server) -> None:
