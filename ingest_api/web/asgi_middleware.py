@@ -76,6 +76,7 @@ class AsgiMiddleware:
             if context.status is None:
                 await _send_failure(channel, 500, SERVER_FAILURE, context)
         finally:
+            await context.at_end.aclose()
             _log_request(scope, context)
 
 
