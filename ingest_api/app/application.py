@@ -21,6 +21,7 @@ from ingest_api.as_of.past_audiences import PastAudiences
 from ingest_api.audit.audit_log import AuditLog
 from ingest_api.audit.recording import Recording
 from ingest_api.audit.routes import add_audit_routes
+from ingest_api.auth.account_limits import AccountLimits
 from ingest_api.auth.account_routes import add_account_routes
 from ingest_api.auth.accounts import Accounts
 from ingest_api.auth.api_tokens import ApiTokens
@@ -103,6 +104,7 @@ class Parts:
     accounts: Accounts
     tokens: ApiTokens
     authenticator: Authenticator
+    account_limits: AccountLimits
     job_log: JobLog
     job_reader: JobReader
     job_watch: JobWatch
@@ -163,6 +165,7 @@ def make_parts(settings: ApiSettings) -> Parts:
         accounts=accounts,
         tokens=tokens,
         authenticator=Authenticator(accounts, tokens, sessions=Sessions(database), issuer=issuer),
+        account_limits=AccountLimits(streams=settings.event_streams),
         job_log=job_log,
         job_reader=jobs,
         job_watch=JobWatch(jobs, most_watchers=settings.event_streams),
@@ -235,7 +238,13 @@ def _add_routes_of_jobs(api: Blueprint, parts: Parts) -> None:
     add_proof_route(api, parts.job_log, parts.job_proofs)
     own_undo = OwnUndo(parts.database, parts.job_log)
     add_undo_routes(api, parts.job_log, parts.undo, parts.undo_previews, own_undo=own_undo)
-    add_error_routes(api, parts.job_log, parts.error_reader, parts.database)
+    add_error_routes(
+        api,
+        parts.job_log,
+        errors=parts.error_reader,
+        database=parts.database,
+        limits=parts.account_limits,
+    )
     add_result_route(api, parts.job_results, parts.row_streams, parts.job_log)
 
 
@@ -262,8 +271,11 @@ def _add_filter(app: Sanic[Any, Any], parts: Parts) -> None:
             if not is_public(request):
                 await authenticate(request, parts.authenticator, forwarded_secret)
             operation = operation_of(request.route.handler) if request.route else None
-            _check_call(request, operation)
-            await recording.begin(request, operation)
+            if operation is not None:
+                _check_call(request, operation)
+                await recording.begin(request, operation)
+                if operation.work is not None:
+                    await parts.account_limits.hold(request, operation.work)
         except (IngestError, Refused) as error:
             return refusal(error)
         return None
@@ -272,10 +284,8 @@ def _add_filter(app: Sanic[Any, Any], parts: Parts) -> None:
     app.register_middleware(recording.end, "response")
 
 
-def _check_call(request: Request[Any, Any], operation: Operation | None) -> None:
-    """Refuse what the operation of the request's route does not describe; the body is not read."""
-    if operation is None:
-        return
+def _check_call(request: Request[Any, Any], operation: Operation) -> None:
+    """Refuse what the operation does not describe; the body is not read."""
     if operation.role is not None:
         check_role(request, operation.role)
     query = query_values(request)

@@ -31,14 +31,14 @@ class Recording:
         self._audit = audit
         self._forwarded_secret = forwarded_secret
 
-    async def begin(self, request: Request[Any, Any], operation: Operation | None) -> None:
+    async def begin(self, request: Request[Any, Any], operation: Operation) -> None:
         """Record what the request is about to do, if it is an act and no dry run.
 
         Raises:
             StoreUnavailableError: it can't be recorded, so it may not be done.
         """
         is_dry_run = query_values(request).get("dryRun") == ["true"]
-        if operation is None or operation.act is None or is_dry_run:
+        if operation.act is None or is_dry_run:
             return
         account, context = account_of(request), context_of(request)
         named = [unquote(str(value)) for value in request.match_info.values()]
