@@ -128,7 +128,7 @@ def _differing(reader: BlockingReader, page: DiffPage) -> Iterator[_Differing]:
     rows = reader.copy(_COPY.replace("<values>", _both_values(values)), parameters)
     names = [f"{side}{n}" for side in ("old", "new") for n in range(len(values))]
     types = dict.fromkeys(("kind", "key", "id", *names), pa.string())
-    for table in copied_columns(rows, types):
+    for table in copied_columns(reader.read_ahead(rows), types):
         yield _Differing.of(table.combine_chunks(), values)
 
 

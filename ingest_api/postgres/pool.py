@@ -14,6 +14,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from ingest_api.errors import SchemaGoneError, StoreUnavailableError
 from ingest_api.postgres.metrics import POOL_CONNECTIONS, POOL_WAITING
+from ingest_api.postgres.read_ahead import read_ahead
 from schemas.clients.copy_out import BLOCK_BYTES, copied_rows
 from schemas.clients.metrics import POSTGRES_FAILURES
 from schemas.runtime.outage import POSTGRES
@@ -125,10 +126,14 @@ class BlockingReader:
     """
 
     def __init__(
-        self, connection: psycopg.Connection[dict[str, Any]], schemas: Mapping[str, str]
+        self,
+        connection: psycopg.Connection[dict[str, Any]],
+        schemas: Mapping[str, str],
+        opened: contextlib.ExitStack,
     ) -> None:
         self._connection = connection
         self._schemas = _Schemas(schemas)
+        self._opened = opened
 
     def select(
         self, query: LiteralString, parameters: Parameters | None = None
@@ -157,6 +162,12 @@ class BlockingReader:
         statement = self._schemas.named_in(query)
         text = psycopg.ClientCursor(self._connection).mogrify(statement, parameters)
         yield from copied_rows(self._connection.pgconn, text.encode(), block_bytes=block_bytes)
+
+    def read_ahead(self, copies: Iterator[CopiedRows]) -> Iterator[CopiedRows]:
+        """Yield the blocks of these copies, read in a thread of its own until the reader ends."""
+        blocks = read_ahead(copies, self.cancel)
+        self._opened.callback(blocks.close)
+        return blocks
 
     def cancel(self) -> None:
         """End the statement that runs, from another thread; do nothing where none does.
@@ -344,9 +355,9 @@ class Database:
                 self._conninfo, **_PARAMETERS, options=options
             )
             # It is closed also in the middle of a COPY, which nothing could roll back.
-            with contextlib.closing(connection):
+            with contextlib.closing(connection), contextlib.ExitStack() as opened:
                 connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                yield BlockingReader(connection, schemas or {})
+                yield BlockingReader(connection, schemas or {}, opened)
 
     async def notifications(self, channel: LiteralString) -> AsyncGenerator[str]:
         """Yield the payloads of the channel as they come, over a connection of its own.
