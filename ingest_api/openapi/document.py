@@ -100,7 +100,8 @@ _NOT_KNOWN: Final = refused(
     "No valid credentials.", UNAUTHORIZED, headers={"WWW-Authenticate": "How to authenticate."}
 )
 _LIMITED: Final = refused(
-    "Too many logins of this name or from this address have failed.",
+    "Too many logins of this name or from this address have failed, or the account has too many "
+    "requests of this kind under way.",
     "Too many failed logins, try again later",
     headers=RETRY_AFTER,
 )

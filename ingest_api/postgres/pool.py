@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 _CONNECTION_TIMEOUT_S: Final = 3
 _STATEMENT_TIMEOUT_S: Final = 30
 _MOST_CONNECTIONS: Final = 8
+MOST_SEARCHES: Final = 5
+"""Of all connections; the others are for requests that are short, and for readiness."""
 PUBLIC: Final = "public"
 """The Postgres schema whose views show the active projection instance."""
 _T = TypeVar("_T")

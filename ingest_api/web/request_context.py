@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -20,6 +21,7 @@ class RequestContext:
 
     ``is_cut_off``: the answer was begun and can't be finished, so nothing more of it is sent,
     the server breaks the connection, and no client takes a part for the whole.
+    ``at_end`` is closed once the request has been answered.
     """
 
     request_id: str
@@ -33,6 +35,7 @@ class RequestContext:
     is_client_gone: bool = False
     is_cut_off: bool = False
     started_at_s: float = field(default_factory=time.monotonic)
+    at_end: AsyncExitStack = field(default_factory=AsyncExitStack)
 
 
 def context_of(request: Request[Any, Any]) -> RequestContext:
