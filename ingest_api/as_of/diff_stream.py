@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ingest_api.as_of.diff import DiffPage
-    from ingest_api.postgres.pool import BlockingReader
+    from ingest_api.postgres.blocking_reader import BlockingReader
 
 pc: Any = pyarrow.compute
 Side = Literal["old", "new"]

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from ingest_api.export.columns import Column
     from ingest_api.formats.tables import Format
-    from ingest_api.postgres.pool import BlockingReader
+    from ingest_api.postgres.blocking_reader import BlockingReader
     from ingest_api.users.filters import UserFilter
     from schemas.read_model.copy_csv import CopiedRows
 

@@ -20,7 +20,7 @@ from tests.support.waiting import wait_until
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ingest_api.postgres.pool import BlockingReader
+    from ingest_api.postgres.blocking_reader import BlockingReader
     from schemas.read_model.copy_csv import CopiedRows
     from tests.support.servers.surroundings import Surroundings
 
