@@ -12,6 +12,7 @@ from sanic.exceptions import MethodNotAllowed, SanicException
 from ingest_api.app.health_routes import Readiness, add_health_routes
 from ingest_api.app.metrics import add_metrics_route
 from ingest_api.app.startup import Startup
+from ingest_api.app.wire_notices import add_notice_routes
 from ingest_api.app.wire_producers import ProducerParts
 from ingest_api.app.wire_user_writes import UserWriteParts
 from ingest_api.as_of.diff import AudienceDiff
@@ -211,6 +212,7 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
     add_account_routes(api, parts.accounts, parts.authenticator)
     add_token_routes(api, parts.tokens, parts.authenticator)
     add_audit_routes(api, AuditLog(parts.database))
+    add_notice_routes(api, parts)
     add_session_routes(api, parts.authenticator, parts.settings.auth.forwarded_secret)
     public = Blueprint("public")
     add_health_routes(public, parts.readiness)

@@ -25,6 +25,7 @@ from starlette.middleware.cors import CORSMiddleware
 from ingest_api.app.application import make_application, make_parts
 from ingest_api.app.metrics import watch_service
 from ingest_api.app.settings import origins_of
+from ingest_api.app.wire_notices import run_notices
 from ingest_api.web.asgi_middleware import AsgiMiddleware
 from ingest_api.web.paging import TOTAL_COUNT
 from schemas.clients.outages import tell_outages
@@ -87,6 +88,7 @@ async def serve(settings: ApiSettings) -> None:
         essential_task(watch_service(parts.readiness, parts.database, parts.job_log), "metrics"),
         essential_task(parts.user_writes.run(), "write-outcomes"),
         essential_task(parts.undo_queue.run(), "queued-undos"),
+        essential_task(run_notices(parts), "notices"),
     ]
     try:
         await server.serve()

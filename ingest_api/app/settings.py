@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 from ingest_api.auth.settings import AuthSettings
 from ingest_api.imports.default_limits import DelsertLimits
+from ingest_api.notices.settings import NoticeSettings
 from ingest_api.parsing.file_format import Limits
 from schemas.config.declared import Section, text, whole
 from schemas.config.settings import Settings
@@ -68,5 +69,6 @@ class ApiSettings(Section, frozen=True, kw_only=True):
         ),
     ] = ""
     auth: AuthSettings
+    notices: NoticeSettings
     limits: Limits
     delsert: DelsertLimits

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ingest_api.imports.accept_upload import UploadAcceptance
     from ingest_api.postgres.pool import Database
 
-OWN_TABLES: Final = ("ingest_api.auth", "ingest_api.audit")
+OWN_TABLES: Final = ("ingest_api.auth", "ingest_api.audit", "ingest_api.notices")
 """Packages with tables of the API's own; the first makes their schema."""
 _BACKOFF: Final = Backoff(first_s=0.2, longest_s=3.0)
 _log = structlog.stdlib.get_logger("rollcall.api")
@@ -42,6 +42,7 @@ class Startup:
         self._uploads = uploads
         self._accounts = accounts
         self._database = database
+        self.is_done = asyncio.Event()
         self._open = {
             "topics": "The topics are not there yet.",
             "accounts": "The accounts are not there yet.",
@@ -58,6 +59,7 @@ class Startup:
             LogMismatchError: the log is for another reconciliation key than the one set.
         """
         await asyncio.gather(self._make_topics(), self._make_accounts())
+        self.is_done.set()
 
     async def _make_topics(self) -> None:
         pauses = Pauses(_BACKOFF)

@@ -66,6 +66,7 @@ _TAGS: Final = {
     "Tokens": "Who may call this API, by token.",
     "Sessions": "Who is signed in at the page.",
     "Audit": "Who changed what, when, and from where.",
+    "Webhooks": "Be told of jobs that end and of alarms, by requests or mail.",
     "Producers": "What others append to the log: counted by source, and what can't be applied.",
     "Service": "Whether the service works, and this description.",
 }

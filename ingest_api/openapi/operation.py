@@ -32,6 +32,7 @@ Tag = Literal[
     "Tokens",
     "Sessions",
     "Audit",
+    "Webhooks",
     "Producers",
     "Service",
 ]

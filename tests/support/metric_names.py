@@ -18,6 +18,7 @@ _END: Final = "<!-- metrics: end -->"
 _PROCESSES: Final = {
     "ingest_api.app.metrics": "API",
     "ingest_api.imports.metrics": "API",
+    "ingest_api.notices.metrics": "API",
     "ingest_api.postgres.metrics": "API",
     "ingest_api.publisher.metrics": "publisher",
     "ingest_api.web.metrics": "API",

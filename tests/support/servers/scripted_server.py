@@ -13,15 +13,21 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
+_HELD_S = 240.0
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer; where ``is_cut_off`` the connection ends before all of it was sent."""
+    """One answer; where ``is_cut_off`` the connection ends before all of it was sent.
+
+    It is held until ``is_due`` is set, where that is given.
+    """
 
     status: int = 200
     body: str = "{}"
     headers: dict[str, str] = field(default_factory=dict[str, str])
     is_cut_off: bool = False
+    is_due: threading.Event | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,8 @@ def scripted_server(
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             server.asked.append(Asked(self.command, self.path, dict(self.headers), body))
             answer = server.next_answer(self.path)
+            if answer.is_due is not None:
+                answer.is_due.wait(_HELD_S)
             content = answer.body.encode()
             self.send_response(answer.status)
             for name, value in answer.headers.items():

@@ -1,1 +1,1 @@
-"""`rollcall accounts`, `tokens` and `audit`: who may use the API, and who changed what."""
+"""`rollcall accounts`, `tokens`, `webhooks` and `audit`: who may, who is told, who changed what."""

@@ -22,6 +22,7 @@ VALID = {
     "ROLLCALL_DATABASE_URL": "host=db password=hunter2-in-a-file",
     "ROLLCALL_SCHEMA_REGISTRY_URL": "https://user:hunter2@registry",
     "ROLLCALL_SCHEMA_REGISTRY_BASIC_AUTH_USER_INFO": "user:hunter2",
+    "ROLLCALL_SMTP_URL": "smtp://user:hunter2@mail.example.org",
 }
 
 
@@ -86,7 +87,10 @@ def test_every_secret_may_stand_in_a_file(name: str, tmp_path: Path) -> None:
     """One newline at the end of the file is no part of it, and nobody is shown what it holds."""
     path = tmp_path / "secret"
     value = VALID.get(name, "hunter2hunter2hunter2")
-    registry = {"ROLLCALL_SCHEMA_REGISTRY_URL": "http://127.0.0.1:1"}
+    registry = {
+        "ROLLCALL_SCHEMA_REGISTRY_URL": "http://127.0.0.1:1",
+        "ROLLCALL_SMTP_SENDER": "rollcall@example.org",
+    }
     path.write_text(f"{value}\n")
     base = {key: each for key, each in (ENVIRON | registry).items() if key != name}
     settings = read(ApiSettings, base | {f"{name}_FILE": str(path)})
