@@ -47,34 +47,46 @@ class JobEnds:
     async def run(self, kafka: Mapping[str, str], topic: Topic) -> None:
         """Make notices until cancelled; what Kafka or Postgres hold up is tried again."""
         follower = TopicFollower(kafka, topic, self._job_log.schemas)
+        under_way = set[int]()
         try:
             while True:
                 logged = await asyncio.to_thread(lambda: list(follower.poll(_POLL_S)))
                 statuses = [each.event for each in logged if isinstance(each.event, JobStatus)]
-                ended = {each.job_id for each in statuses if each.finished_at is not None}
-                await self._note_all(sorted(ended))
+                came = {each.job_id for each in statuses if each.finished_at is not None}
+                under_way = await self._note_all(sorted(came | under_way))
         finally:
             await asyncio.to_thread(follower.close)
 
-    async def _note_all(self, job_ids: Sequence[int]) -> None:
+    async def _note_all(self, job_ids: Sequence[int]) -> set[int]:
+        """Return those that are being cancelled or undone: no status may tell the end of that."""
+        under_way = set[int]()
         for start in range(0, len(job_ids), _MOST_AT_ONCE):
-            some = job_ids[start : start + _MOST_AT_ONCE]
-            are_noted = False
-            while not are_noted:
-                are_noted = await self._are_noted(some)
-                await asyncio.sleep(0 if are_noted else _PAUSE_S)
+            views = None
+            while views is None:
+                views = await self._noted(job_ids[start : start + _MOST_AT_ONCE])
+                await asyncio.sleep(_PAUSE_S if views is None else 0)
+            under_way |= {each.accepted.job_id for each in views if not each.is_ended}
+        return under_way
 
-    async def _are_noted(self, job_ids: Sequence[int]) -> bool:
-        """Return whether it is certain that each of these has the notice that it is to have."""
+    _KNOWN: Final = "SELECT job_id, state FROM rollcall_api.noticed_job WHERE job_id = ANY(%s)"
+
+    async def _noted(self, job_ids: Sequence[int]) -> list[JobView] | None:
+        """Make the notices of these jobs; None where it isn't certain that all are made."""
+        if not job_ids:
+            return []
         try:
             await self._job_log.catch_up()
             jobs = [job for each in job_ids if (job := self._job_log.ledger.job(each))]
-            for view in await self._jobs.select_views(jobs):
-                await self._note(view)
+            views = await self._jobs.select_views(jobs)
+            rows = await self._database.select(self._KNOWN, (list(job_ids),))
+            known = {row["job_id"]: row["state"] for row in rows}
+            for view in views:
+                if known.get(view.accepted.job_id) != view.state:
+                    await self._note(view)
         except (LogUnavailableError, StoreUnavailableError) as error:
             _log.warning("notices of jobs wait", reason=str(error))
-            return False
-        return True
+            return None
+        return views
 
     _IS_NEW: Final = """
     INSERT INTO rollcall_api.noticed_job AS noticed (job_id, state) VALUES (%s, %s)

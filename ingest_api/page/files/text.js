@@ -219,6 +219,7 @@ export const T = {
       "account.add": "Account added", "account.change": "Account changed", "account.delete": "Account deleted", "account.reset-password": "Password set at the database",
       "token.add": "Token added", "token.delete": "Token deleted", "preset.define": "Preset kept", "preset.delete": "Preset deleted",
       "attribute.define": "Attribute added", "attribute.change": "Attribute changed", "job.undo": "Undo", "job.redo": "Redo", "job.cancel": "Cancel",
+      "webhook.add": "Webhook added", "webhook.change": "Webhook changed", "webhook.delete": "Webhook deleted", "webhook.test": "Webhook tried", "webhook.redeliver": "Notice sent again",
       "projection.request": "Tables built or verified", "dead-letter.retry": "Dead letter sent again", "log.erase": "Person erased", "log.rekey": "Log moved",
     },
   },

@@ -167,6 +167,14 @@ FOUND: list[tuple[str, str, dict[str, Any]]] = [
     ("PUT", f"{API}/admin/accounts/{{name}}", {"body": {"role": "reader"}}),
     ("POST", f"{API}/admin/accounts/{{name}}/delete", {}),
     ("GET", f"{API}/admin/tokens", {}),
+    ("GET", f"{API}/admin/audit", {"query": {"kind": ["token.add"], "since": "2020-01-01"}}),
+    ("GET", f"{API}/admin/audit/check", {}),
+    ("GET", f"{API}/webhooks", {}),
+    ("PUT", f"{API}/webhooks/{{webhook_id}}", {"body": {"events": ["job.undone"]}}),
+    ("POST", f"{API}/webhooks/{{webhook_id}}/test", {}),
+    ("GET", f"{API}/webhooks/{{webhook_id}}/deliveries", {}),
+    ("POST", f"{API}/webhooks/{{webhook_id}}/deliveries/{{delivery_id}}/redeliver", {}),
+    ("POST", f"{API}/webhooks/{{webhook_id}}/delete", {}),
     ("POST", f"{API}/admin/tokens/{{token_id}}/delete", {}),
     ("GET", f"{API}/batchinfo/proof/{{job_id}}", {}),
     ("GET", f"{API}/batchinfo/results/{{job_id}}", {}),
@@ -195,7 +203,10 @@ def there(rig_of_module: Rig) -> dict[str, str]:
     status = rig_of_module.run((HEADER + LINES).encode())
     assert (status["inserted"], status["rejected"]) == (1, 1)
     user = http.get(f"{API}/audience", params={"email": "ada@there.example"}).json()
+    hook = made("/webhooks", url="https://nowhere.invalid/hook")["id"]
     return {
+        "webhook_id": hook,
+        "delivery_id": made(f"/webhooks/{hook}/test")["id"],
         "job_id": status["id"],
         "user_id": user["audience"][0]["id"],
         "name": made("/admin/accounts", name="somebody", role="importer")["name"],
