@@ -7,7 +7,7 @@ import { T } from "./text.js";
 
 const PAGE = 25;
 const SEARCHED = 1000;
-const STATES = ["ACCEPTED", "PROCESSING", "COMPLETED", "COMPLETED_WITH_ERRORS", "REVERTING", "REVERTED", "CANCELLING", "CANCELLED"];
+const STATES = ["ACCEPTED", "PROCESSING", "COMPLETED", "COMPLETED_WITH_ERRORS", "REVERTING", "REVERTED", "CANCELLING", "CANCELLED", "FAILED"];
 
 export function Jobs() {
   const { state = "", mode = "", by = "", search = "", start: from = "0" } = place.value.query;
