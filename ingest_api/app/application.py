@@ -18,6 +18,10 @@ from ingest_api.as_of.diff import AudienceDiff
 from ingest_api.as_of.diff_routes import DiffReads, add_diff_route
 from ingest_api.as_of.parameters import AsOfParameters
 from ingest_api.as_of.past_audiences import PastAudiences
+from ingest_api.audit.audit_log import AuditLog
+from ingest_api.audit.recording import Recording
+from ingest_api.audit.routes import add_audit_routes
+from ingest_api.auth.account_limits import AccountLimits
 from ingest_api.auth.account_routes import add_account_routes
 from ingest_api.auth.accounts import Accounts
 from ingest_api.auth.api_tokens import ApiTokens
@@ -81,6 +85,7 @@ if TYPE_CHECKING:
     from sanic import HTTPResponse, Request
 
     from ingest_api.app.settings import ApiSettings
+    from ingest_api.openapi.operation import Operation
     from ingest_api.web.dates import DateFormat
 
 BASE_PATH: Final = "/vpns/api/v1"
@@ -99,6 +104,7 @@ class Parts:
     accounts: Accounts
     tokens: ApiTokens
     authenticator: Authenticator
+    account_limits: AccountLimits
     job_log: JobLog
     job_reader: JobReader
     job_watch: JobWatch
@@ -148,7 +154,7 @@ def make_parts(settings: ApiSettings) -> Parts:
         DryRuns(resources, database, job_log, concurrency),
         settings.delsert,
     )
-    startup = Startup(settings, job_log, uploads, accounts)
+    startup = Startup(settings, job_log, uploads, accounts=accounts, database=database)
     instances = InstanceRegistry(database)
     log_start = LogStartCheck(shared.kafka, shared.topics.job_events, shared.topics.user_events)
     return Parts(
@@ -159,6 +165,7 @@ def make_parts(settings: ApiSettings) -> Parts:
         accounts=accounts,
         tokens=tokens,
         authenticator=Authenticator(accounts, tokens, sessions=Sessions(database), issuer=issuer),
+        account_limits=AccountLimits(streams=settings.event_streams),
         job_log=job_log,
         job_reader=jobs,
         job_watch=JobWatch(jobs, most_watchers=settings.event_streams),
@@ -203,6 +210,7 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
     add_projection_routes(api, parts.instances, parts.log_start)
     add_account_routes(api, parts.accounts, parts.authenticator)
     add_token_routes(api, parts.tokens, parts.authenticator)
+    add_audit_routes(api, AuditLog(parts.database))
     add_session_routes(api, parts.authenticator, parts.settings.auth.forwarded_secret)
     public = Blueprint("public")
     add_health_routes(public, parts.readiness)
@@ -230,7 +238,13 @@ def _add_routes_of_jobs(api: Blueprint, parts: Parts) -> None:
     add_proof_route(api, parts.job_log, parts.job_proofs)
     own_undo = OwnUndo(parts.database, parts.job_log)
     add_undo_routes(api, parts.job_log, parts.undo, parts.undo_previews, own_undo=own_undo)
-    add_error_routes(api, parts.job_log, parts.error_reader, parts.database)
+    add_error_routes(
+        api,
+        parts.job_log,
+        errors=parts.error_reader,
+        database=parts.database,
+        limits=parts.account_limits,
+    )
     add_result_route(api, parts.job_results, parts.row_streams, parts.job_log)
 
 
@@ -249,25 +263,29 @@ def _add_routes_of_the_audience(api: Blueprint, parts: Parts) -> None:
 
 def _add_filter(app: Sanic[Any, Any], parts: Parts) -> None:
     forwarded_secret = parts.settings.auth.forwarded_secret
+    recording = Recording(AuditLog(parts.database), forwarded_secret)
 
     async def pass_or_refuse(request: Request[Any, Any]) -> HTTPResponse | None:
         context_of(request).route = f"/{request.route.path}" if request.route else None
         try:
             if not is_public(request):
                 await authenticate(request, parts.authenticator, forwarded_secret)
-            _check_call(request)
+            operation = operation_of(request.route.handler) if request.route else None
+            if operation is not None:
+                _check_call(request, operation)
+                await recording.begin(request, operation)
+                if operation.work is not None:
+                    await parts.account_limits.hold(request, operation.work)
         except (IngestError, Refused) as error:
             return refusal(error)
         return None
 
     app.register_middleware(pass_or_refuse, "request")
+    app.register_middleware(recording.end, "response")
 
 
-def _check_call(request: Request[Any, Any]) -> None:
-    """Refuse what the operation of the request's route does not describe; the body is not read."""
-    operation = operation_of(request.route.handler) if request.route else None
-    if operation is None:
-        return
+def _check_call(request: Request[Any, Any], operation: Operation) -> None:
+    """Refuse what the operation does not describe; the body is not read."""
     if operation.role is not None:
         check_role(request, operation.role)
     query = query_values(request)

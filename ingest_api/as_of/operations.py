@@ -85,6 +85,7 @@ AUDIENCE_DIFF: Final = Operation(
     ),
     tag="Users",
     role="reader",
+    work="export",
     parameters=(
         _point("from", "The point before. `now`, too.", is_required=True),
         _point("to", "The point after. `now`, too.", is_required=True),

@@ -56,6 +56,7 @@ JOB_RESULTS: Final = Operation(
     ),
     tag="Jobs",
     role="reader",
+    work="export",
     parameters=(JOB_ID, _FORMAT),
     answers={
         200: Answer(
@@ -80,6 +81,7 @@ PERSON: Final = Operation(
     ),
     tag="Users",
     role="reader",
+    work="search",
     parameters=(
         Parameter(
             name="key",
@@ -107,6 +109,7 @@ EXPORT: Final = Operation(
     ),
     tag="Users",
     role="reader",
+    work="export",
     parameters=(
         _FORMAT,
         query_parameter(

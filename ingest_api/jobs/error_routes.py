@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from sanic import Blueprint, Request
 
+    from ingest_api.auth.account_limits import AccountLimits
     from ingest_api.event_log.job_events import JobLog
     from ingest_api.event_log.ledger import LedgerJob
     from ingest_api.jobs.errors import ErrorReader
@@ -31,7 +32,12 @@ if TYPE_CHECKING:
 
 
 def add_error_routes(
-    api: Blueprint, job_log: JobLog, errors: ErrorReader, database: Database
+    api: Blueprint,
+    job_log: JobLog,
+    *,
+    errors: ErrorReader,
+    database: Database,
+    limits: AccountLimits,
 ) -> None:
     """Add the routes below ``/batchinfo/errors`` and ``/batchinfo/notes``."""
 
@@ -41,6 +47,7 @@ def add_error_routes(
         page = keyed_page_of(request)
         job = await job_named(request, job_log, job_id)
         if _wants_file(request, job):
+            await limits.hold(request, "error file")
             await _send_file(request, job, errors)
             return None
         return Answered(await errors.select_page(job, page), {"Vary": "Accept"})

@@ -86,6 +86,7 @@ JOB_STATUSES: Final = _for_readers(
 )
 JOB_EVENTS: Final = _for_readers(
     summary="Status of one job, as server-sent events",
+    work="stream",
     description=(
         "The status at once, then after each change, at most five a second. "
         "The stream ends after the job's last status; where it ends before, or breaks, come again "

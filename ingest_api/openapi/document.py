@@ -65,6 +65,7 @@ _TAGS: Final = {
     "Accounts": "Who may call this API, by name and password.",
     "Tokens": "Who may call this API, by token.",
     "Sessions": "Who is signed in at the page.",
+    "Audit": "Who changed what, when, and from where.",
     "Producers": "What others append to the log: counted by source, and what can't be applied.",
     "Service": "Whether the service works, and this description.",
 }
@@ -100,7 +101,8 @@ _NOT_KNOWN: Final = refused(
     "No valid credentials.", UNAUTHORIZED, headers={"WWW-Authenticate": "How to authenticate."}
 )
 _LIMITED: Final = refused(
-    "Too many logins of this name or from this address have failed.",
+    "Too many logins of this name or from this address have failed, or the account has too many "
+    "requests of this kind under way.",
     "Too many failed logins, try again later",
     headers=RETRY_AFTER,
 )

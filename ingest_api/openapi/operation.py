@@ -31,9 +31,12 @@ Tag = Literal[
     "Accounts",
     "Tokens",
     "Sessions",
+    "Audit",
     "Producers",
     "Service",
 ]
+Work = Literal["search", "export", "error file", "stream"]
+"""What an account may have a few of at once: queries that may read much, and long answers."""
 JSON: Final = "application/json"
 TEXT_BODY: Final = {"type": "string"}
 BINARY_BODY: Final = {"type": "string", "format": "binary"}
@@ -172,7 +175,10 @@ class Operation:
     that follow from it (401, 403, 500, 503), from parameters (400) and from a JSON
     body (400, 408, 413, 415) are not repeated here.
     ``body`` has by media type what the request's body is, as :class:`Answer` has it.
+    ``work`` is the kind whose limit of an account holds for it; None where it is always short.
     A query parameter that is not among ``parameters`` is refused with ``invalid_message``.
+    ``act``: the kind by which the audit log calls what it changes; None where it changes nothing,
+    or where what it changes is told by records of its own.
     """
 
     summary: str
@@ -183,7 +189,9 @@ class Operation:
     parameters: tuple[Parameter, ...] = ()
     body: Mapping[str, Any] | None = None
     is_body_required: bool = True
+    work: Work | None = None
     invalid_message: str = INVALID_PARAMETER
+    act: str | None = None
 
     @property
     def all_parameters(self) -> tuple[Parameter, ...]:

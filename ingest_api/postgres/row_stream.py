@@ -21,13 +21,14 @@ from ingest_api.postgres.slots import Slots
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
 
-    from ingest_api.postgres.pool import BlockingReader, Database
+    from ingest_api.postgres.blocking_reader import BlockingReader
+    from ingest_api.postgres.pool import Database
 
     Work = Callable[[BlockingReader], "RowPieces"]
 
-_AT_ONCE: Final = 4
+MOST_STREAMS: Final = 4
 _SLOT_TIMEOUT_S: Final = 20.0
-_NO_SLOT: Final = f"{_AT_ONCE} other exports are being read, try again"
+_NO_SLOT: Final = f"{MOST_STREAMS} other exports are being read, try again"
 _STATEMENT_TIMEOUT_S: Final = 6 * 3600.0
 """A slow client takes long, and the statement runs for as long as it takes."""
 _CANCEL_AFTER_S: Final = 0.1
@@ -47,9 +48,9 @@ class RowStreams:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._slots = Slots(_AT_ONCE, timeout_s=_SLOT_TIMEOUT_S, refusal=_NO_SLOT)
+        self._slots = Slots(MOST_STREAMS, timeout_s=_SLOT_TIMEOUT_S, refusal=_NO_SLOT)
         # A stream has one thread at work, and one more when it is closed.
-        self._threads = ThreadPoolExecutor(2 * _AT_ONCE, thread_name_prefix="rows")
+        self._threads = ThreadPoolExecutor(2 * MOST_STREAMS, thread_name_prefix="rows")
 
     async def open(self, work: Work, schemas: Mapping[str, str] | None = None) -> RowStream:
         """Run ``work`` on a snapshot of its own up to its first piece; close what is returned.

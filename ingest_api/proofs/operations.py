@@ -18,6 +18,7 @@ JOB_PROOF: Final = Operation(
     ),
     tag="Jobs",
     role="reader",
+    work="search",
     parameters=(JOB_ID,),
     answers={
         200: answer("The proof.", JobProof),

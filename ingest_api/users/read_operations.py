@@ -60,6 +60,7 @@ USERS: Final = Operation(
     ),
     tag="Users",
     role="reader",
+    work="search",
     parameters=(
         *page_parameters(),
         after_parameter("Only users with a greater id: the last of the page before.", 9),

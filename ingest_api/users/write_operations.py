@@ -112,6 +112,7 @@ HISTORY: Final = Operation(
     summary="What made a user as it is",
     tag="Users",
     role="reader",
+    work="search",
     description=(
         "Read from the log itself: which job, line and log position set each field."
         " Events that changed nothing are left out."

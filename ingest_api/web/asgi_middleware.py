@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     Send = Callable[[Message], Awaitable[None]]
     Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
+_MOST_HEAD_BYTES: Final = 64 * 1024
+"""Of a head without its credentials: those are answered with 401, however long they are."""
 _LINGER_IDLE_S: Final = 0.5
 _LINGER_MOST_S: Final = 5.0
 _log = structlog.stdlib.get_logger("rollcall.api")
@@ -60,6 +62,10 @@ class AsgiMiddleware:
             if _is_ambiguous(scope):
                 await _send_failure(channel, 400, "Bad request", context)
                 return
+            if _head_bytes(scope) > _MOST_HEAD_BYTES:
+                reason = f"The path and headers are larger than {_MOST_HEAD_BYTES} bytes"
+                await _send_failure(channel, 431, reason, context)
+                return
             # What answers GET answers HEAD: the same without its body (RFC 9110, 9.3.2).
             method = "GET" if scope["method"] == "HEAD" else scope["method"]
             await self._application({**scope, "method": method}, channel.receive, channel.send)
@@ -70,6 +76,7 @@ class AsgiMiddleware:
             if context.status is None:
                 await _send_failure(channel, 500, SERVER_FAILURE, context)
         finally:
+            await context.at_end.aclose()
             _log_request(scope, context)
 
 
@@ -83,6 +90,12 @@ def _is_ambiguous(scope: Message) -> bool:
     codings = [value.strip().lower() for name, value in headers if name == b"transfer-encoding"]
     is_host_wrong = len(hosts) != 1 and scope["http_version"] == "1.1"
     return is_host_wrong or codings not in ([], [b"chunked"])
+
+
+def _head_bytes(scope: Message) -> int:
+    headers = cast("list[tuple[bytes, bytes]]", scope["headers"])
+    sizes = (len(name) + len(value) for name, value in headers if name != b"authorization")
+    return len(scope["raw_path"]) + len(scope["query_string"]) + sum(sizes)
 
 
 def _has_body(scope: Message) -> bool:

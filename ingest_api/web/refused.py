@@ -38,6 +38,7 @@ CODES: Final = {
     406: "NOT_ACCEPTABLE",
     413: "BODY_TOO_LARGE",
     415: "UNSUPPORTED_MEDIA_TYPE",
+    431: "HEAD_TOO_LARGE",
     500: "SERVER_FAILURE",
 }
 """What a refusal by a rule of HTTP itself is called for programs, by its status."""

@@ -105,6 +105,13 @@ def test_a_body_over_the_limit_is_refused_before_it_comes(server: Server) -> Non
     )
 
 
+def test_a_head_over_the_limit_is_refused(server: Server) -> None:
+    """431, by its headers, or by them and the path."""
+    for path, header in ((PATH, "x" * 65_536), (f"{PATH}?search={'x' * 40_000}", "x" * 30_000)):
+        answer = server.http.get(path, headers={"X-Note": header})
+        assert (answer.status_code, answer.json()["code"]) == (431, "HEAD_TOO_LARGE")
+
+
 def test_a_body_that_does_not_come_is_not_waited_for(server: Server) -> None:
     """408, after ten seconds without a byte."""
     url = httpx2.URL(server.http.base_url)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.support.servers.breaking import frozen
 from tests.support.servers.services import Services
 from tests.support.servers.small_disk import small_disk
@@ -49,13 +51,14 @@ def test_frozen_servers_are_named(rig: Rig, stack: LocalStack) -> None:
         wait_until(rig.client.is_ready, 60, saying=f"{name} has come back")
 
 
+@pytest.mark.usefixtures("stack")
 def test_a_full_disk_is_named(
-    env: Ground, surroundings_of_session: Surroundings, tmp_path: Path
+    env: Ground, breakable_surroundings: Surroundings, tmp_path: Path
 ) -> None:
     """That of the folder which is watched; it is over once there is room."""
     with (
         small_disk(env) as disk,
-        ground(surroundings_of_session, watched_folder=str(disk.folder)) as made,
+        ground(breakable_surroundings, watched_folder=str(disk.folder)) as made,
         Services(made.environ, tmp_path) as services,
     ):
         _, client = services.api()

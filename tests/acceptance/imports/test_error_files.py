@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -193,6 +194,29 @@ def test_a_reader_who_stops_reading_holds_no_connection_to_postgres(
         with pytest.raises(httpx2.TransportError):
             for _ in readers[0]:
                 pass
+
+
+def test_who_searches_much_holds_up_only_himself(rig_of_module: Rig) -> None:
+    """While no search of users ends, others' statuses are answered, and readiness is as it was."""
+    rig = rig_of_module
+    job_id = int(upload(rig, f"{HEADER}\nHal;Ives;hal@example.org;;India;\n")["id"])
+    accounts = f"{BASE}/admin/accounts"
+    other = rig.client.http.post(accounts, json={"name": "other", "role": "reader"}).json()
+    with (
+        ThreadPoolExecutor(80) as threads,
+        httpx2.Client(base_url=rig.client.url, timeout=60, trust_env=False) as http,
+    ):
+        with psycopg.connect(rig.env.conninfo) as connection:
+            connection.execute("LOCK TABLE projection_1.user_row")
+            searching = [threads.submit(rig.client.http.get, f"{BASE}/audience") for _ in range(80)]
+            for _ in range(20):
+                path = f"{BASE}/batchinfo/status/{job_id}"
+                assert http.get(path, auth=("other", other["password"])).status_code == 200
+                assert http.get("/health/ready").status_code == 200
+        answers = [each.result() for each in searching]
+    refused = [each for each in answers if each.status_code == 429]
+    assert {each.status_code for each in answers} == {200, 429}
+    assert all("Retry-After" in each.headers for each in refused)
 
 
 def test_a_file_is_never_taken_for_whole_that_is_not(rig_of_module: Rig, big_job: int) -> None:

@@ -19,6 +19,7 @@ from multiprocessing import forkserver
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from tests.support.chaos import failpoints
 from tests.support.checkout import CHECKOUT
 
 if TYPE_CHECKING:
@@ -121,6 +122,9 @@ def _run(module: str, environ: dict[str, str], log: str) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     sys.argv = [module]
     sys.orig_argv = [sys.executable, "-P", "-m", module]
+    if failpoints.FOLDER in environ:
+        failpoints.plant(module)
+        sys.orig_argv.insert(3, failpoints.THIS)
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
