@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import zlib
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,78 +25,15 @@ from processor.decoding.accept_rule import (
 from processor.decoding.decode_records import decode_records
 from processor.decoding.producer_rules import LogPartition
 from schemas.codec import codec
-from schemas.events import JobOpened, JobSealed, RowRejected, UserRow
-from schemas.rules.modes import MODES
+from schemas.events import JobSealed, UserRow
 from tests.support.data.passes import MemoryRecord
+from tests.support.models.partition_pass import NOW, FakeRecord, a_pass
 
 if TYPE_CHECKING:
     from processor.decoding.accept_rule import Accepted
-    from schemas.events import JobMode
 
-NOW = datetime(2026, 11, 1, tzinfo=UTC)
 PLACE = LogPartition(0, 1, "email")
 START = PartitionState(0, epoch=1)
-
-
-@dataclass(frozen=True)
-class FakeRecord:
-    """A record as a batch reads it."""
-
-    at: int
-    data: bytes
-
-    def value(self) -> bytes:
-        """Its value."""
-        return self.data
-
-    def key(self) -> bytes:
-        """Its key."""
-        return b"k"
-
-    def offset(self) -> int:
-        """Its offset."""
-        return self.at
-
-    def timestamp(self) -> tuple[int, int]:
-        """A second later than the one before it."""
-        return 1, 1000 * self.at
-
-
-def a_pass(job_id: int, previous: int, rows: int, mode: JobMode = "insert") -> list[bytes]:
-    """The records of one pass of a job in one partition; each third row is a rejection."""
-    values = [
-        codec.encode(
-            RowRejected(
-                job_id=job_id,
-                record_number=n + 1,
-                line=n + 2,
-                sequence=n,
-                column=None,
-                code="X",
-                reason="x",
-                value=None,
-                raw="",
-            )
-            if n % 3 == 2
-            else UserRow(
-                job_id=job_id,
-                record_number=n + 1,
-                line=n + 2,
-                sequence=n,
-                mode=MODES[mode].row_mode,
-                key=f"k{n}",
-                present=0,
-                occurred_at=NOW,
-            )
-        )
-        for n in range(rows)
-    ]
-    opened = JobOpened(
-        job_id=job_id, previous_job_id=previous, mode=mode, lines=rows,
-        file_name=None, sha256="", accepted_at=NOW, accepted_by="a",
-    )  # fmt: skip
-    sealed = JobSealed(job_id=job_id, rows=rows, digest=zlib.crc32(b"".join(values)))
-    return [codec.encode(opened), *values, codec.encode(sealed)]
 
 
 def applied(  # noqa: C901, PLR0912 - one case a kind of step
@@ -393,45 +330,3 @@ def test_a_time_that_no_clock_says_stops_nothing(timestamp_ms: int) -> None:
     record = MemoryRecord(b"k", a_pass(1, 0, 0)[0], 0, timestamp_ms)
     (control,) = decode_records([record], PLACE).controls
     assert control.recorded_at.year in {1970, 9999}
-
-
-def test_a_job_that_failed_ends_whatever_came_of_it() -> None:
-    """Opened or not, in the middle of its rows or whole: the next job is opened, and it never is.
-
-    What comes of it later, from a publisher that did not know, is a repeat.
-    """
-    broken_off = a_pass(1, 0, 5)
-    end = JobSealed(job_id=1, rows=0, digest=0, is_abandoned=True)
-    for count in range(len(broken_off)):
-        values = [
-            *broken_off[:count],
-            *([broken_off[0]] if count == 0 else []),
-            codec.encode(end),
-            *broken_off[1:],
-            codec.encode(end),
-            *a_pass(2, 1, 3),
-        ]
-        records = [FakeRecord(at, value) for at, value in enumerate(values)]
-        for reverted in (frozenset({1}), frozenset[int]()):
-            accepted = accept(decode_records(records, PLACE), START, reverted)
-            brackets = [step for step in accepted.steps if isinstance(step, Opened | Sealed)]
-            jobs = [(step.job if isinstance(step, Opened) else step.seal).job_id
-                    for step in brackets]  # fmt: skip
-            assert jobs == [1, 1, 2, 2]
-            assert [step.is_broken_off for step in brackets if isinstance(step, Sealed)] == [
-                not reverted, False,
-            ]  # fmt: skip
-            assert accepted.state.sealed_job_id == 2
-            assert not accepted.corrupt
-
-
-def test_a_delsert_that_failed_replaces_nobody() -> None:
-    """Its users are never counted as those of an audience."""
-    end = codec.encode(JobSealed(job_id=1, rows=0, digest=0, is_abandoned=True))
-    values = [*a_pass(1, 0, 2, "delsert")[:-1], end]
-    records = [FakeRecord(at, value) for at, value in enumerate(values)]
-
-    *_, sealed = accept(decode_records(records, PLACE), START).steps
-
-    assert isinstance(sealed, Sealed)
-    assert (sealed.replaces_users, sealed.is_broken_off) == (False, True)
