@@ -13,8 +13,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.sdk import DAG, BaseHook, BaseOperator
+from airflow.sdk.exceptions import AirflowFailException
 
-from rollcall.client import Account, Client, Token
+from rollcall.client import Account, Client, RefusedError, Token
 
 
 class RollcallImportOperator(BaseOperator):
@@ -41,26 +42,30 @@ class RollcallImportOperator(BaseOperator):
         self.rollcall_conn_id = rollcall_conn_id
 
     def execute(self, context: Any) -> dict[str, Any]:
-        """Import the file; a refused one fails the task with what the API says of it."""
-        one = context["ti"]
-        key = f"{one.dag_id}/{one.run_id}/{one.task_id}/{one.map_index}"
+        """Import the file; a refused one fails the task, which another try would not mend."""
         known = BaseHook.get_connection(self.rollcall_conn_id)
         secret = known.password
         credentials = Account(known.login, secret) if known.login else Token(secret)
         with Client(known.host, credentials) as client:
-            job = client.import_file(
-                self.file,
-                mode=self.mode,
-                idempotency_key=key,
-                on_progress=lambda status: self.log.info("Job %s: %s", status.id, status.state),
-                **self.options,
-            )
+            try:
+                job = self._imported(client, context["ti"])
+            except RefusedError as error:
+                raise AirflowFailException(str(error)) from error
             for error in client.errors(job.id) if job.rejected else ():
                 self.log.warning("Line %s was rejected: %s", error.line, error.code)
-        if job.state != "COMPLETED":
-            raise RuntimeError(f"Job {job.id} is {job.state}.")
+        if not job.state.startswith("COMPLETED"):
+            raise AirflowFailException(f"Job {job.id} is {job.state}.")
         counts = ("inserted", "updated", "unchanged", "deleted", "rejected")
         return {"id": job.id, **{name: getattr(job, name) for name in counts}}
+
+    def _imported(self, client: Client, task: Any) -> Any:
+        return client.import_file(
+            self.file,
+            mode=self.mode,
+            idempotency_key=f"{task.dag_id}/{task.run_id}/{task.task_id}/{task.map_index}",
+            on_progress=lambda status: self.log.info("Job %s: %s", status.id, status.state),
+            **self.options,
+        )
 
 
 with DAG(
