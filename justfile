@@ -51,7 +51,7 @@ monitoring:
 screenshots folder *arguments:
     python -m tests.support.page.screenshots {{ folder }} {{ arguments }}
 
-# A TypeScript client of the OpenAPI document, made by a generator of npm, compiles.
+# The page's types, by tsc, and that a TypeScript client made of the OpenAPI document compiles.
 typescript:
     .ci/typescript
 

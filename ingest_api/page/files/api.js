@@ -93,9 +93,9 @@ export async function whenReady(ask, tell = () => {}, signal) {
 /** @param {number} ms */
 export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Save what the API answers as a file; for what no plain link can ask for. @param {string} path @param {string} accept @param {string} name */
-export async function download(path, accept, name) {
-  const response = await send("GET", path, { headers: { Accept: accept } });
+/** Save what the API answers as a file; for what no plain link can ask for. @param {string} path @param {string} accept @param {string} name @param {any} [query] */
+export async function download(path, accept, name, query) {
+  const response = await send("GET", path, { query, headers: { Accept: accept } });
   const link = document.createElement("a");
   link.href = URL.createObjectURL(await response.blob());
   link.download = name;

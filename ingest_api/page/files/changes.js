@@ -1,46 +1,72 @@
-// What is different between an earlier point and now.
+// What is different between two points in time.
 import { html, useState } from "./libraries.js";
-import { address, get, whenReady } from "./api.js";
-import { Button, Change, Counts, Empty, Fault, Heading, LinkButton, Notice, Skeleton, Table, Value, link, useLoad, useTitle } from "./ui.js";
-import { asOf } from "./as_of.js";
+import { download, get, whenReady } from "./api.js";
+import { Back, Button, Change, Counts, Empty, Fault, Heading, Notice, Skeleton, Table, Value, go, link, place, useLoad, useTitle } from "./ui.js";
+import { DayField, asOf, isDay, pointOf } from "./as_of.js";
 import { T } from "./text.js";
 
 const PAGE = 50;
 const KINDS = /** @type {[string, string][]} */ ([["added", "insert"], ["changed", "update"], ["removed", "delete"]]);
 
 export function Changes() {
+  const { from = "", to = "" } = place.value.query;
+  const [earlier, later] = [pointOf(from), pointOf(to)];
+  const choose = (/** @type {any} */ changes) => go("changes", { from, to, ...changes });
+  useTitle(T.changes.title);
+  const points = from ? { from: earlier?.value ?? "now", to: later?.value ?? "now" } : null;
+  return html`
+    <${Back} to="users" title=${T.users.title} />
+    <${Heading} title=${T.changes.title} />
+    <form class="row" onSubmit=${(/** @type {Event} */ event) => event.preventDefault()}>
+      <${Side} label=${T.changes.from} text=${from} point=${earlier} onText=${(/** @type {string} */ text) => choose({ from: text })} />
+      <${Side} label=${T.changes.to} hint=${T.changes.toHint} text=${to} point=${later} onText=${(/** @type {string} */ text) => choose({ to: text })} />
+    </form>
+    ${points ? html`<${Differences} key=${JSON.stringify(points)} points=${points} later=${later} />`
+      : html`<${Empty} icon="clock" title=${T.changes.noPoint}>${T.changes.noPointAbout}<//>`}`;
+}
+
+/** A day, or the job that was chosen elsewhere. @param {any} props */
+const Side = ({ label, hint, text, point, onText }) => (text && !isDay(text)
+  ? html`<div class="field"><span class="label">${label}</span><p><button type="button" class="chip" onClick=${() => onText("")}>${point.title} ×</button></p></div>`
+  : html`<${DayField} label=${label} hint=${hint} value=${text} onValue=${onText} />`);
+
+/** @param {{points: {from: string, to: string}, later: import("./as_of.js").Point | null}} props */
+function Differences({ points, later }) {
   const [told, setTold] = useState("");
   const [kind, setKind] = useState("");
   const [more, setMore] = useState(/** @type {any[]} */ ([]));
-  const from = asOf.value?.value;
-  useTitle(T.changes.title);
-  const query = { from, to: "now", kind: kind ? [kind] : [], pageSize: PAGE };
-  const { data, error, reload } = useLoad(async (signal) => {
+  const [fault, setFault] = useState(/** @type {any} */ (null));
+  const [isBusy, setBusy] = useState(false);
+  const query = { ...points, kind: kind ? [kind] : [] };
+  const { data, error, isLoading, reload } = useLoad(async (signal) => {
+    const page = await whenReady(() => get("audience/diff", { ...query, pageSize: PAGE }, signal), setTold, signal);
     setMore([]);
-    return from ? whenReady(() => get("audience/diff", query, signal), setTold, signal) : null;
-  }, [from, kind]);
-  const counts = useLoad((signal) => (from ? whenReady(() => get("audience/diff", { from, to: "now", pageSize: 1 }, signal), () => {}, signal) : Promise.resolve(null)), [from]);
-  if (!from) return html`<${Heading} title=${T.changes.title} /><${Empty} icon="clock" title=${T.changes.noPoint}><a href=${link("users")}>${T.users.title}</a><//>`;
+    return page;
+  }, [kind]);
   const rows = [...(data?.entries ?? []), ...more.flat()];
   const last = more.at(-1) ?? data?.entries ?? [];
-  const next = async () => {
-    const page = await get("audience/diff", { ...query, after: last.at(-1).key });
+  async function busily(/** @type {() => Promise<void>} */ work) {
+    setBusy(true);
+    setFault(null);
+    await work().catch(setFault);
+    setBusy(false);
+  }
+  const next = () => busily(async () => {
+    const page = await get("audience/diff", { ...query, pageSize: PAGE, after: last.at(-1).key });
     setMore([...more, page.entries]);
-  };
+  });
+  if (!data) return error ? html`<${Fault} error=${error} again=${reload} />` : html`${told && html`<${Notice}>${told}<//>`}<${Skeleton} rows=${8} />`;
+  const total = KINDS.reduce((sum, [name]) => sum + (data[name] ?? 0), 0);
+  if (!total) return html`<${Empty} icon="check" title=${T.changes.none}><//>`;
   return html`
-    <p class="path"><a href=${link("users")}>${T.users.title}</a> /</p>
-    <${Heading} title=${T.changes.title}>
-      <${LinkButton} icon="down" href=${address("audience/export", { asOf: from, format: "csv" })} download="users.csv">${T.changes.exportThen}<//>
-    <//>
-    <${Fault} error=${error} again=${reload} />
-    ${!data ? !error && html`${told && html`<${Notice}>${told}<//>`}<${Skeleton} rows=${8} />` : html`
-      ${counts.data && html`<section class="card"><${Counts} parts=${KINDS.map(([name, color]) => ({ name: T.changes.kinds[name], count: counts.data[name], kind: color }))} /></section>`}
-      <div class="segments">${["", ...KINDS.map(([name]) => name)].map((each) => html`
-        <button key=${each} type="button" aria-pressed=${each === kind ? "true" : "false"} onClick=${() => setKind(each)}>${each ? T.changes.kinds[each] : T.changes.all}</button>`)}</div>
-      ${rows.length === 0 ? html`<${Empty} icon="check" title=${T.changes.none}><//>` : html`
-        <${Table} caption=${T.changes.title} rows=${rows} keyOf=${(/** @type {any} */ row) => row.key} columns=${[
-          { title: T.fields.key, kind: "main", cell: (/** @type {any} */ row) => html`${row.kind === "removed" ? html`<b><${Value}>${row.key}<//></b>` : html`<a href=${link(`users/${row.id}`)} onClick=${() => { asOf.value = null; }}><bdi class="value">${row.key}</bdi></a>`}<small>${T.changes.kinds[row.kind]}</small>` },
-          { title: T.preview.changes, cell: (/** @type {any} */ row) => html`<${Change} before=${row.before ?? {}} after=${row.after ?? {}} />` },
-        ]} />
-        ${last.length === PAGE && html`<p><${Button} onClick=${next}>${T.changes.more}<//></p>`}`}`}`;
+    <section class="card"><${Counts} parts=${KINDS.map(([name, color]) => ({ name: T.changes.kinds[name], count: data[name], kind: color }))} /></section>
+    <div class="heading"><div class="segments">${["", ...KINDS.map(([name]) => name)].map((each) => html`
+      <button key=${each} type="button" aria-pressed=${each === kind ? "true" : "false"} onClick=${() => setKind(each)}>${each ? T.changes.kinds[each] : T.changes.all}</button>`)}</div>
+      <${Button} icon="down" isBusy=${isBusy} onClick=${() => busily(() => download("audience/diff", "text/csv", T.changes.fileName, query))}>${T.changes.export}<//></div>
+    <${Fault} error=${fault ?? error} />
+    <div aria-busy=${isLoading}><${Table} caption=${T.changes.title} rows=${rows} keyOf=${(/** @type {any} */ row) => row.key} columns=${[
+      { title: T.fields.key, kind: "main", cell: (/** @type {any} */ row) => html`${row.kind === "removed" ? html`<b><${Value}>${row.key}<//></b>` : html`<a href=${link(`users/${row.id}`)} onClick=${() => { asOf.value = later; }}><bdi class="value">${row.key}</bdi></a>`}<small>${T.changes.kinds[row.kind]}</small>` },
+      { title: T.preview.changes, cell: (/** @type {any} */ row) => html`<${Change} before=${row.before ?? {}} after=${row.after ?? {}} />` },
+    ]} /></div>
+    ${last.length === PAGE && html`<p><${Button} isBusy=${isBusy} onClick=${next}>${T.changes.more}<//></p>`}`;
 }

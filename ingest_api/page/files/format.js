@@ -43,7 +43,7 @@ export function ago(at) {
 
 /** "2 min 5 s". @param {number} seconds */
 export function duration(seconds) {
-  if (seconds < 1) return "< 1 s";
+  if (seconds < 1) return "less than a second";
   const whole = Math.round(seconds);
   const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor((whole % 3600) / 60), whole % 60];
   if (hours) return `${numbers.format(hours)} h ${minutes} min`;

@@ -52,7 +52,7 @@ export function Columns() {
   return html`
     <p class="facts"><span><${Icon} name="file" /> <bdi>${file?.name}</bdi></span>
       <span>${T.columns.lines(inspection.lines)}${file && file.size > 8_000_000 && !isPacked(file) ? ` ${T.columns.ofTheFirst}` : ""}</span>
-      ${inspection.delimiter && html`<span>${T.columns.delimiter(inspection.delimiter)}</span>`}<span>${inspection.charset}</span></p>
+      ${inspection.delimiter && html`<span>${T.columns.delimiter(inspection.delimiter)}</span>`}<span>${inspection.charset.toUpperCase()}</span></p>
     <${Fault} error=${error} />
     ${inspection.refusedFor.length > 0 && html`<${Notice} kind=${blocked(inspection).length ? "bad" : "warn"} title=${blocked(inspection).length ? T.columns.refused : T.columns.missing}><ul>${inspection.refusedFor.map((/** @type {any} */ each) => html`
       <li>${each.line > 1 ? `${T.line(each.line)}: ` : ""}${each.message}</li>`)}</ul><//>`}

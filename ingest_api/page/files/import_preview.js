@@ -155,7 +155,7 @@ function Would({ preview }) {
 
 /** @param {{kind: any, rows: any[]}} props */
 function Samples({ kind, rows }) {
-  const line = { title: T.preview.line, kind: "num", cell: (/** @type {any} */ row) => number(row.line) };
+  const line = { title: T.preview.line, kind: "num line", cell: (/** @type {any} */ row) => number(row.line) };
   if (kind === "reject") return html`<${Rejected} rows=${rows} />`;
   if (kind === "update") {
     return html`<${Table} caption=${T.preview.examples} rows=${rows} columns=${[line, { title: T.preview.changes, cell: (/** @type {any} */ row) => html`<${Change} before=${row.before} after=${row.after} />` }]} />`;
@@ -171,11 +171,14 @@ function Samples({ kind, rows }) {
 /** Rejected lines, with the reason at the cell. @param {{rows: any[]}} props */
 export const Rejected = ({ rows }) => html`
   <${Table} caption=${T.preview.rejected} rows=${rows} columns=${[
-    { title: T.preview.line, kind: "num", cell: (/** @type {any} */ row) => number(row.line) },
+    { title: T.preview.line, kind: "num line", cell: (/** @type {any} */ row) => number(row.line) },
     { title: T.preview.faults, cell: (/** @type {any} */ row) => html`<ul class="faults">${row.faults.map((/** @type {any} */ each) => html`
-      <li>${each.column && html`<b><bdi>${each.column}</bdi></b>`} ${each.value && html`<q><${Value}>${each.value}<//></q>`} <span class="fault">${each.reason}</span></li>`)}</ul>` },
+      <li>${each.column && html`<b><bdi>${each.column}</bdi></b>`} ${each.value && html`<q><${Value}>${each.value}<//></q>`} <span class="fault">${afterName(each)}</span></li>`)}</ul>` },
     { title: T.preview.asSent, kind: "raw", cell: (/** @type {any} */ row) => html`<code dir="ltr" title=${rawOf(row)}>${rawOf(row)}</code>` },
   ]} />`;
+
+/** The reason, without the name of the column that stands before it already. @param {any} fault */
+const afterName = ({ column, reason }) => (column && reason.startsWith(`${column} `) ? reason.slice(column.length + 1) : reason);
 
 /** The line as uploaded, which stands between its number and the reason. @param {any} row */
 const rawOf = (row) => row.errorMessage.slice(row.errorMessage.indexOf(",") + 1, row.errorMessage.length - row.reason.length - 1);

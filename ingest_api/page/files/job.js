@@ -2,8 +2,8 @@
 import { html, useState } from "./libraries.js";
 import { address, get, may, post, session, whenReady } from "./api.js";
 import { dateTime, duration, instant, number } from "./format.js";
-import { lookAfterJob } from "./as_of.js";
-import { Button, Change, Confirm, Counts, Fault, Heading, Notice, Skeleton, Table, Value, announce, fullName, link, useLoad, useTitle } from "./ui.js";
+import { asOf, pointOf } from "./as_of.js";
+import { Back, Button, Change, Confirm, Counts, Fault, Heading, Notice, Skeleton, Table, Value, announce, fullName, link, useLoad, useTitle } from "./ui.js";
 import { ErrorLines, Outcome, Progress, State, hasEnded, isRunning, useJob } from "./job_parts.js";
 import { T } from "./text.js";
 
@@ -18,7 +18,7 @@ export function Job({ id }) {
   const mayUndo = may("admin") || (may("importer") && isMine);
   const isDone = ["COMPLETED", "COMPLETED_WITH_ERRORS"].includes(job.state);
   return html`
-    <p class="path"><a href=${link("jobs")}>${T.jobs.title}</a> /</p>
+    <${Back} to="jobs" title=${T.jobs.title} />
     <${Heading} title=${html`<bdi>${job.fileName ?? T.noName}</bdi>`} about=${html`<${State} state=${job.state} /> · ${T.modes[job.mode][0]} · <bdi>${job.importedBy}</bdi>`}>
       ${isRunning(job) && (may("manager") || (may("importer") && isMine)) && html`<${Button} onClick=${() => setAsked("cancel")}>${T.job.cancel}<//>`}
       ${isDone && mayUndo && html`<${Button} icon="undo" onClick=${() => setAsked("undo")}>${T.job.undo}<//>`}
@@ -58,14 +58,14 @@ function Facts({ job }) {
     <dl class="facts-list">
       <dt>${T.job.id}</dt><dd><code>${job.id}</code></dd>
       <dt>${T.job.lines}</dt><dd>${number(job.total)}</dd>
-      <dt>${T.job.format}</dt><dd>${T.columns.delimiter(job.delimiter)}, ${job.charset}</dd>
+      <dt>${T.job.format}</dt><dd>${T.columns.delimiter(job.delimiter)}, ${job.charset.toUpperCase()}</dd>
       <dt>SHA-256</dt><dd><code class="hash" title=${job.sha256}>${job.sha256}</code></dd>
     </dl>
     <p class="links">
       ${["COMPLETED", "COMPLETED_WITH_ERRORS"].includes(job.state) && html`
         <a href=${address(`batchinfo/results/${job.id}`, { format: "csv" })} download=${`results-${job.id}.csv`}>${T.job.results}</a>
         <a href=${link("users", { job: job.id })}>${T.job.users}</a>
-        <a href=${link("users")} onClick=${() => lookAfterJob(job.id)}>${T.job.audience}</a>`}
+        <a href=${link("users")} onClick=${() => { asOf.value = pointOf(job.id, job.fileName ?? undefined); }}>${T.job.audience}</a>`}
     </p>`;
 }
 

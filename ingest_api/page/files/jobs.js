@@ -9,6 +9,9 @@ const PAGE = 25;
 const SEARCHED = 1000;
 const STATES = ["ACCEPTED", "PROCESSING", "COMPLETED", "COMPLETED_WITH_ERRORS", "REVERTING", "REVERTED", "CANCELLING", "CANCELLED"];
 
+/** @param {string} name @param {string} title */
+const counted = (name, title) => ({ title, kind: "num", cell: (/** @type {any} */ row) => html`<span class=${!row[name] ? "zero" : name === "rejected" ? "fault" : ""}>${number(row[name])}</span>` });
+
 export function Jobs() {
   const { state = "", mode = "", by = "", search = "", start: from = "0" } = place.value.query;
   const [text, setText] = useState(search);
@@ -42,11 +45,11 @@ export function Jobs() {
         { title: T.jobs.file, kind: "main", cell: (/** @type {any} */ row) => html`<a href=${link(`jobs/${row.id}`)}><bdi class="value">${row.fileName ?? T.noName}</bdi></a><small>${T.modes[row.mode][0]}</small>` },
         { title: T.jobs.state, cell: (/** @type {any} */ row) => html`<${State} state=${row.state} />` },
         { title: T.jobs.lines, kind: "num", cell: (/** @type {any} */ row) => number(row.total) },
-        { title: T.outcomes.inserted, kind: "num", cell: (/** @type {any} */ row) => number(row.inserted) },
-        { title: T.outcomes.updated, kind: "num", cell: (/** @type {any} */ row) => number(row.updated) },
-        { title: T.outcomes.rejected, kind: "num", cell: (/** @type {any} */ row) => html`<span class=${row.rejected ? "fault" : ""}>${number(row.rejected)}</span>` },
-        { title: T.outcomes.deleted, kind: "num", cell: (/** @type {any} */ row) => number(row.deleted) },
-        { title: T.jobs.who, cell: (/** @type {any} */ row) => html`<button type="button" class="link" onClick=${() => filter({ by: row.importedBy })}><bdi class="value">${row.importedBy}</bdi></button><small title=${dateTime(instant(row.importedDate))}>${ago(instant(row.importedDate))}</small>` },
+        counted("inserted", T.outcomes.inserted),
+        counted("updated", T.outcomes.updated),
+        counted("rejected", T.outcomes.rejected),
+        counted("deleted", T.outcomes.deleted),
+        { title: T.jobs.who, kind: "when", cell: (/** @type {any} */ row) => html`<button type="button" class="link" onClick=${() => filter({ by: row.importedBy })}><bdi class="value">${row.importedBy}</bdi></button><small title=${dateTime(instant(row.importedDate))}>${ago(instant(row.importedDate))}</small>` },
       ]} />
       ${!data.isSearch && html`<${Pager} start=${start} size=${PAGE} total=${data.total} onStart=${(/** @type {number} */ next) => filter({ start: next })} />`}`}`;
 }

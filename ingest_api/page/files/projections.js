@@ -1,6 +1,6 @@
 import { html, useState } from "./libraries.js";
 import { get, post } from "./api.js";
-import { ago, instant, number, percent } from "./format.js";
+import { ago, dateTime, instant, number, percent } from "./format.js";
 import { Button, Confirm, Fault, Notice, Skeleton, Table, Value, announce, useEvery, useLoad } from "./ui.js";
 import { T } from "./text.js";
 
@@ -21,8 +21,7 @@ export function Projections() {
     <div class="heading"><p class="quiet">${T.tables.about}</p><div class="actions">
       <${Button} onClick=${() => setAsked("verify")}>${T.tables.verify}<//><${Button} onClick=${() => setAsked("rebuild")}>${T.tables.rebuild}<//></div></div>
     <${Table} caption=${T.operations.tabs.tables} rows=${data.projections} keyOf=${(/** @type {any} */ row) => row.number} columns=${[
-      { title: T.tables.number, kind: "num", cell: (/** @type {any} */ row) => number(row.number) },
-      { title: T.tables.purpose, kind: "main", cell: (/** @type {any} */ row) => html`<b>${T.tables.purposes[row.purpose] ?? row.purpose}</b>${row.asOf && html`<small>${row.asOf}</small>`}` },
+      { title: T.tables.purpose, kind: "main", cell: (/** @type {any} */ row) => html`<b>${T.tables.purposes[row.purpose] ?? row.purpose}</b> <span class="quiet">${number(row.number)}</span>${row.asOf && html`<small>${/^\d+$/.test(row.asOf) ? T.asOf.job(row.asOf) : dateTime(new Date(row.asOf))}</small>`}` },
       { title: T.jobs.state, cell: (/** @type {any} */ row) => html`<${How} row=${row} />` },
       { title: T.jobs.who, cell: (/** @type {any} */ row) => html`<${Value}>${row.requestedBy}<//><small>${ago(instant(row.requestedDate))}</small>` },
     ]} />

@@ -46,7 +46,8 @@ export const T = {
     looking: (/** @type {string} */ name) => `Looking at ${name} …`,
     found: (/** @type {number} */ n, /** @type {number} */ lines) => `${count(n, "column")} and ${count(lines, "line")} are recognised`,
     lines: (/** @type {number} */ n) => count(n, "line"), ofTheFirst: "among the first 4 MB",
-    delimiter: (/** @type {string} */ name) => ({ COMMA: "commas", SEMI_COLON: "semicolons", TAB: "tabs", PIPE: "pipes", HYPHEN: "hyphens" }[name] ?? name.toLowerCase()),
+    delimiter: (/** @type {string} */ name) => T.columns.separated({ COMMA: "commas", SEMI_COLON: "semicolons", TAB: "tabs", PIPE: "pipes", HYPHEN: "hyphens" }[name] ?? name.toLowerCase()),
+    separated: (/** @type {string} */ by) => `separated by ${by}`,
     refused: "The file can't be imported like this", missing: "Without these columns the file can't add anybody",
     inFile: "In the file", values: "First values", becomes: "Becomes",
     of: (/** @type {string} */ name) => `What the column ${name} becomes`,
@@ -112,7 +113,7 @@ export const T = {
   result: {
     all: (/** @type {number} */ n) => `All ${count(n, "line")} went in`,
     some: (/** @type {number} */ n, /** @type {number} */ all) => `${number(n)} of ${count(all, "line")} went in`,
-    took: (/** @type {string} */ when, /** @type {string} */ time) => `${when}, after ${time}`,
+    took: (/** @type {string} */ when, /** @type {string} */ time) => `${when} · took ${time}`,
     notes: (/** @type {number} */ n) => `${count(n, "cell")} not taken as ${n === 1 ? "it stood" : "they stood"}`,
     errors: (/** @type {number} */ n) => `${count(n, "line")} rejected`,
     download: "Download to correct", downloadAbout: "The file has each rejected line as you sent it, with the reasons beside it. Correct it and upload it as it is.",
@@ -158,10 +159,12 @@ export const T = {
   },
   asOf: {
     action: "As of …", title: "Look at an earlier day", about: "Users are shown as they were at the end of that day. The first look at a day takes as long as reading the log.", day: "Day", look: "Look",
-    banner: (/** @type {string} */ when) => `You are looking at ${when}.`, now: "Back to now", afterJob: (/** @type {string} */ id) => `the audience after job ${id}`,
+    banner: (/** @type {string} */ when) => `You are looking at ${when}.`, now: "Back to now", afterJob: (/** @type {string} */ job) => `the audience after ${job}`, job: (/** @type {string} */ id) => `job ${id}`,
+    absent: "Not there then", absentAbout: "This user was not in the audience at that point; what happened before and after stands below.",
   },
   changes: {
-    title: "What has changed since", noPoint: "Look at an earlier day first", kinds: { added: "Added", changed: "Changed", removed: "Removed" }, all: "All",
+    title: "What has changed", since: "What has changed since", compare: "Or compare two days", noPoint: "Choose a day to compare with", noPointAbout: "Users who were added, changed or removed between two days are listed here.",
+    from: "From the end of", to: "To the end of", toHint: "Left blank: now.", fileName: "changes.csv", export: "Export the changes", kinds: { added: "Added", changed: "Changed", removed: "Removed" }, all: "All",
     none: "Nothing is different", more: "Show more", exportThen: "Export how it was",
   },
   fields: {
@@ -187,7 +190,7 @@ export const T = {
   },
   operations: {
     title: "Operations",
-    tabs: { health: "Health", letters: "Dead letters", sources: "Sources", tables: "Tables", attributes: "Attributes", presets: "Presets", accounts: "Accounts", tokens: "Tokens" },
+    tabs: { health: "Health", letters: "Dead letters", sources: "Sources", tables: "Tables", attributes: "Attributes", presets: "Presets", accounts: "Accounts", tokens: "Tokens", audit: "Audit log" },
   },
   health: {
     well: "All is well", wellAbout: "An upload would be taken and processed now.", waits: "An upload would have to wait",
@@ -205,9 +208,19 @@ export const T = {
   tables: {
     about: "The tables are made from the log, and can be made again.", verify: "Verify", rebuild: "Rebuild", asked: "It is being built",
     abouts: { verify: "The log is read from its beginning into new tables, which are compared with the live ones and dropped. Nobody is disturbed.", rebuild: "New tables are made from the log beside the live ones, compared with them, and put in their place in one switch." },
-    number: "No.", purpose: "For", equal: (/** @type {number} */ n) => `${count(n, "table")} equal`, differ: (/** @type {string} */ names) => `differs: ${names}`,
+    purpose: "For", equal: (/** @type {number} */ n) => `${count(n, "table")} equal`, differ: (/** @type {string} */ names) => `differs: ${names}`,
     purposes: { live: "First tables", rebuild: "Rebuild", verify: "Verification", upgrade: "Upgrade", undo: "Undo or redo", preview: "Preview of an undo", as_of: "An earlier day" },
     states: { requested: "Waits", building: "Being built", ready: "Ready", active: "Live", retired: "Replaced", failed: "Failed", dropped: "Gone" },
+  },
+  audit: {
+    about: "What accounts have changed, the newest first. Imports stand among the jobs.", empty: "Nothing has been changed yet", act: "What", who: "Who", result: "Result",
+    results: { done: "Done", refused: "Refused", failed: "Failed", unknown: "Not known" },
+    kinds: {
+      "account.add": "Account added", "account.change": "Account changed", "account.delete": "Account deleted", "account.reset-password": "Password set at the database",
+      "token.add": "Token added", "token.delete": "Token deleted", "preset.define": "Preset kept", "preset.delete": "Preset deleted",
+      "attribute.define": "Attribute added", "attribute.change": "Attribute changed", "job.undo": "Undo", "job.redo": "Redo", "job.cancel": "Cancel",
+      "projection.request": "Tables built or verified", "dead-letter.retry": "Dead letter sent again", "log.erase": "Person erased", "log.rekey": "Log moved",
+    },
   },
   access: {
     name: "Name", role: "Role", changed: "Changed", change: "Change", delete: "Delete", do: "Actions", made: "Made by", done: "Done", once: "Copy it now: it is shown this once.", copy: "Copy", copied: "Copied",

@@ -81,6 +81,7 @@ const PATHS = {
   clock: "M12 7v5l3 2m6-2a9 9 0 1 1-18 0 9 9 0 0 1 18 0",
   close: "M6 6l12 12M18 6 6 18",
   down: "M12 4v11m0 0 4-4m-4 4-4-4M5 20h14",
+  back: "m14 6-6 6 6 6",
   arrow: "M5 12h14m0 0-5-5m5 5-5 5",
   undo: "M4 10h10a5 5 0 0 1 0 10h-3M4 10l4-4m-4 4 4 4",
   search: "M20 20l-4-4m2-5a7 7 0 1 1-14 0 7 7 0 0 1 14 0",
@@ -176,10 +177,10 @@ export function Counts({ parts, total }) {
   const whole = total ?? parts.reduce((sum, each) => sum + each.count, 0);
   return html`
     <div class="counts">
-      <div class="bar" aria-hidden="true">
+      ${whole > 0 && html`<div class="bar" aria-hidden="true">
         ${parts.filter((each) => each.count > 0).map((each) => html`<i key=${each.kind} class=${each.kind} style=${{ flexGrow: each.count / Math.max(whole, 1) }}></i>`)}
-        ${whole > 0 && html`<i style=${{ flexGrow: Math.max(0, 1 - parts.reduce((sum, each) => sum + each.count, 0) / whole) }}></i>`}
-      </div>
+        <i style=${{ flexGrow: Math.max(0, 1 - parts.reduce((sum, each) => sum + each.count, 0) / whole) }}></i>
+      </div>`}
       <dl>${parts.map((each) => html`
         <div key=${each.kind} class=${each.count ? "" : "none"}><dt><i class=${each.kind}></i>${each.name}</dt><dd>${number(each.count)} <small>${each.count > 0 && whole > 0 ? percent(each.count, whole) : ""}</small></dd></div>`)}
       </dl>
@@ -282,6 +283,9 @@ export function Tabs({ tabs, chosen, path }) {
   <nav class="tabs" ref=${list} aria-label=${T.sections}>${tabs.map(([name, title]) => html`
     <a key=${name} href=${link(`${path}/${name}`)} aria-current=${name === chosen ? "page" : undefined}>${title}</a>`)}</nav>`;
 }
+
+/** The way back to the list that a view was opened from. @param {{to: string, title: string}} props */
+export const Back = ({ to, title }) => html`<p class="path"><a href=${link(to)}><${Icon} name="back" />${title}</a></p>`;
 
 /** The top of a view; the focus goes there when the place changes. @param {any} props */
 export const Heading = ({ title, children, about }) => html`

@@ -1,9 +1,9 @@
 // One user: what is known, what made it so, and changes to it.
 import { html, useState } from "./libraries.js";
-import { get, may, post, put, whenReady } from "./api.js";
+import { ApiError, get, may, post, put, whenReady } from "./api.js";
 import { dateTime, day, instant } from "./format.js";
-import { asOf } from "./as_of.js";
-import { Button, Change, Confirm, Fault, Field, Heading, Notice, Skeleton, Value, announce, fieldName, fullName, go, link, useLoad, useTitle } from "./ui.js";
+import { AsOfButton, asOf } from "./as_of.js";
+import { Back, Button, Change, Confirm, Empty, Fault, Field, Heading, Notice, Skeleton, Value, announce, fieldName, fullName, go, link, useLoad, useTitle } from "./ui.js";
 import { T } from "./text.js";
 
 const TEXTS = ["firstName", "lastName", "email", "mobileNumber", "country", "state"];
@@ -13,18 +13,20 @@ const SUBSCRIPTIONS = ["emailSubscription", "smsSubscription", "voiceSubscriptio
 export function User({ id }) {
   const [asked, setAsked] = useState(/** @type {string | null} */ (null));
   const point = asOf.value?.value;
-  const user = useLoad((signal) => whenReady(() => get(`audience/${id}`, { asOf: point }, signal), () => {}, signal), [id, point]);
+  const user = useLoad(async (signal) => ({ ...(await whenReady(() => get(`audience/${id}`, { asOf: point }, signal), () => {}, signal)), point }), [id, point]);
   const history = useLoad((signal) => get(`audience/${id}/history`, {}, signal), [id]);
-  const found = user.data;
+  const found = !user.error && user.data?.point === point ? user.data : null;
   const name = found ? fullName(found) || found.email || id : T.user.title;
+  const isAbsent = point && user.error instanceof ApiError && user.error.status === 404;
   useTitle(name);
   return html`
-    <p class="path"><a href=${link("users")}>${T.users.title}</a> /</p>
+    <${Back} to="users" title=${T.users.title} />
     <${Heading} title=${html`<bdi>${name}</bdi>`}>
+      <${AsOfButton} />
       ${found && !point && may("importer") && html`<${Button} onClick=${() => setAsked("edit")}>${T.user.edit}<//>`}
       ${found && !point && may("admin") && html`<${Button} kind="danger-quiet" onClick=${() => setAsked("delete")}>${T.user.delete}<//>`}
     <//>
-    <${Fault} error=${user.error} again=${user.reload} />
+    ${isAbsent ? html`<${Empty} icon="clock" title=${T.asOf.absent}>${T.asOf.absentAbout}<//>` : html`<${Fault} error=${user.error} again=${user.reload} />`}
     ${!found && !user.error && html`<${Skeleton} rows=${6} />`}
     <div class="two">
       ${found && html`<section class="card"><h2>${T.user.known}</h2><${Known} user=${found} /></section>`}

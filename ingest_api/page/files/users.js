@@ -6,7 +6,7 @@ import { Button, Empty, Fault, Heading, LinkButton, Notice, Pager, Skeleton, Tab
 import { EditUser } from "./user.js";
 import { T } from "./text.js";
 
-const PAGE = 50;
+const PAGE = 25;
 
 export function Users() {
   const { search = "", country = "", job = "", start: from = "0", attribute = "", value = "" } = place.value.query;
@@ -17,8 +17,10 @@ export function Users() {
   const [words, settledLand] = [useSettled(text, 250).trim(), useSettled(land, 250).trim()];
   const start = Number(from);
   useTitle(T.users.title);
-  const filters = { search: words, country: settledLand, job, ...(attribute && value ? { [`attributes.${attribute}`]: value } : {}), asOf: asOf.value?.value };
-  const { data, error, isLoading, reload } = useLoad((signal) => whenReady(() => get("audience", { ...filters, start, pageSize: PAGE }, signal), setTold, signal), [JSON.stringify(filters), start]);
+  const point = asOf.value?.value;
+  const filters = { search: words, country: settledLand, job, ...(attribute && value ? { [`attributes.${attribute}`]: value } : {}), asOf: point };
+  const { data: loaded, error, isLoading, reload } = useLoad(async (signal) => ({ ...(await whenReady(() => get("audience", { ...filters, start, pageSize: PAGE }, signal), setTold, signal)), point }), [JSON.stringify(filters), start]);
+  const data = loaded?.point === point ? loaded : null; // what is now is never shown as what was then
   const attributes = useLoad((signal) => get("admin/attributes", {}, signal), []);
   const query = { search: words, country: settledLand, job, attribute, value };
   const isFiltered = words || settledLand || job || (attribute && value);
@@ -43,10 +45,10 @@ export function Users() {
       : data.audience.length === 0 ? html`<${Empty} icon="users" title=${isFiltered ? T.users.none : T.users.empty}>${isFiltered ? T.users.noneAbout : T.users.emptyAbout}<//>`
       : html`<div aria-busy=${isLoading}><${Table} caption=${T.users.title} rows=${data.audience} keyOf=${(/** @type {any} */ row) => row.id} onRow=${(/** @type {any} */ row) => go(`users/${row.id}`)} columns=${[
         { title: T.users.name, kind: "main", cell: (/** @type {any} */ row) => html`<a href=${link(`users/${row.id}`)}><bdi class="value">${fullName(row) || T.noName}</bdi></a>` },
-        { title: T.fields.email, cell: (/** @type {any} */ row) => html`<${Value}>${row.email}<//>` },
-        { title: T.fields.mobileNumber, cell: (/** @type {any} */ row) => html`<${Value}>${row.mobileNumber}<//>` },
-        { title: T.fields.country, cell: (/** @type {any} */ row) => html`<${Value}>${[row.country, row.state].filter(Boolean).join(", ")}<//>` },
-        { title: T.users.modified, cell: (/** @type {any} */ row) => ago(instant(row.lastModifiedDateStr)) },
+        { title: T.fields.email, kind: "bare", cell: (/** @type {any} */ row) => html`<${Value}>${row.email}<//>` },
+        { title: T.fields.mobileNumber, kind: "extra", cell: (/** @type {any} */ row) => html`<${Value}>${row.mobileNumber}<//>` },
+        { title: T.fields.country, kind: "bare", cell: (/** @type {any} */ row) => html`<${Value}>${[row.country, row.state].filter(Boolean).join(", ")}<//>` },
+        { title: T.users.modified, kind: "when extra", cell: (/** @type {any} */ row) => ago(instant(row.lastModifiedDateStr)) },
       ]} /></div>
       <${Pager} start=${start} size=${PAGE} total=${data.total} onStart=${(/** @type {number} */ next) => go("users", { ...query, start: next })} />`}
     ${isAdding && html`<${EditUser} onClose=${() => setAdding(false)} onDone=${(/** @type {string} */ id) => go(`users/${id}`)} />`}`;

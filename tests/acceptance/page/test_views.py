@@ -31,7 +31,8 @@ VIEWS = (
     *(
         f"operations/{tab}"
         for tab in (
-            "health", "letters", "sources", "tables", "attributes", "presets", "accounts", "tokens"
+            *("health", "letters", "sources", "tables", "attributes", "presets"),
+            *("accounts", "tokens", "audit"),
         )
     ),
 )  # fmt: skip
@@ -107,13 +108,14 @@ def test_a_user_is_found_and_changed_with_the_keyboard_alone(
     assert page.url.endswith(known["user"])
 
 
+@pytest.mark.usefixtures("known")
 def test_a_session_that_ends_asks_again_and_keeps_the_place(page: Page, rig_of_module: Rig) -> None:
     """Whoever signs in again is where he was."""
     page.get_by_role("link", name="Users", exact=True).click()
     expect(page.get_by_role("link", name="Ada Lovelace")).to_be_visible()
     page.context.clear_cookies()
     page.get_by_role("link", name="Jobs", exact=True).click()
-    page.get_by_label("Account").fill("admin")
+    page.get_by_label("Account", exact=True).fill("admin")
     page.get_by_label("Password").fill(rig_of_module.env.password)
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("heading", name="Jobs")).to_be_visible()

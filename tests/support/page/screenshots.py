@@ -47,6 +47,7 @@ OPERATIONS: Final = (
     "presets",
     "accounts",
     "tokens",
+    "audit",
 )
 README: Final = ("preview-wide-light.png",)
 
@@ -102,12 +103,15 @@ def views(job: str, client: Client) -> dict[str, Callable[[Page], None]]:
         page.get_by_role("button", name="Undo …").click()
         page.get_by_text("Users now:").wait_for(timeout=90_000)
 
-    def changes(page: Page) -> None:
+    def as_of(page: Page) -> None:
         at(f"jobs/{job}", ".reasons")(page)
         page.get_by_role("link", name="The audience after it").click()
-        page.get_by_role("link", name="What has changed since").click()
-        page.locator("main .counts").wait_for(timeout=90_000)
-        page.get_by_role("button", name="Back to now").wait_for()
+        page.locator("main table").wait_for(timeout=90_000)
+
+    def changes(page: Page) -> None:
+        page.get_by_role("button", name="Back to now").click()
+        jobs = client.http.get(f"{BASE}/batchinfo/status").json()["statuses"]
+        at(f"changes?from={jobs[-1]['id']}", "main .counts")(page)
 
     def edit(page: Page) -> None:
         at(f"users/{user}", ".history")(page)
@@ -126,6 +130,7 @@ def views(job: str, client: Client) -> dict[str, Callable[[Page], None]]:
         "users": at("users"),
         "user": at(f"users/{user}", ".history"),
         "edit": edit,
+        "as-of": as_of,
         "changes": changes,
         **{name: at(f"operations/{name}", ".card, .scroller, .empty") for name in OPERATIONS},
     }

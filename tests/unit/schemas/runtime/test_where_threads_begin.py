@@ -21,6 +21,7 @@ _ALLOWED = {
     # Pools: the error of what a request asked for goes to the request, which is answered with 500.
     ("ingest_api/auth/password_hashing.py", "ThreadPoolExecutor"),
     ("ingest_api/kafka/reading_threads.py", "ThreadPoolExecutor"),
+    ("ingest_api/postgres/read_ahead.py", "ThreadPoolExecutor"),
     ("ingest_api/postgres/row_stream.py", "ThreadPoolExecutor"),
     ("ingest_api/uploads/receiver.py", "ThreadPoolExecutor"),
     # Tasks of a request, or of those who watch a job: whoever waits gets the error.
