@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
-from schemas.log.job_states import COUNTS, status_message
+from ingest_api.jobs.views import job_message
+from schemas.log.job_states import COUNTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 EventType = Literal[
     "job.completed",
     "job.completed_with_errors",
+    "job.failed",
     "job.cancelled",
     "job.undone",
     "alarm.raised",
@@ -29,6 +31,7 @@ TEST: Final = "webhook.test"
 _OF_STATE: Final[Mapping[JobState, EventType]] = {
     "COMPLETED": "job.completed",
     "COMPLETED_WITH_ERRORS": "job.completed_with_errors",
+    "FAILED": "job.failed",
     "CANCELLED": "job.cancelled",
     "REVERTED": "job.undone",
 }
@@ -60,7 +63,7 @@ def of_job(view: JobView, public_url: str) -> Notice | None:
     data = {
         "jobId": str(accepted.job_id),
         "state": view.state,
-        "message": status_message(view.state, accepted.lines),
+        "message": job_message(view),
         "mode": accepted.mode,
         "fileName": accepted.file_name,
         "importedBy": accepted.accepted_by,

@@ -21,6 +21,7 @@ _WITHIN_S: Final = 15.0
 _SUBJECTS: Final = {
     "job.completed": "was imported",
     "job.completed_with_errors": "was imported, but for some lines",
+    "job.failed": "failed, and nothing of it counts",
     "job.cancelled": "was cancelled",
     "job.undone": "was undone",
 }
