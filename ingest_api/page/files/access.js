@@ -11,7 +11,7 @@ const ROLES = ["reader", "importer", "manager", "admin"];
 function List({ path, name, about, empty, columns, add, Add, ask, mayChange = "admin" }) {
   const [asked, setAsked] = useState(/** @type {any} */ (null));
   const [secret, setSecret] = useState(/** @type {any} */ (null));
-  const { data, error, reload } = useLoad((signal) => get(path, name === "accounts" || name === "tokens" ? { pageSize: 1000 } : {}, signal), []);
+  const { data, error, reload } = useLoad((signal) => get(path, ["accounts", "tokens", "webhooks"].includes(name) ? { pageSize: 1000 } : {}, signal), []);
   if (!data) return error ? html`<${Fault} error=${error} again=${reload} />` : html`<${Skeleton} />`;
   const close = () => setAsked(null);
   const done = (/** @type {any} */ shown = null) => { close(); setSecret(shown); reload(); };
@@ -81,6 +81,27 @@ const AddToken = (/** @type {any} */ { onClose, onDone }) => html`<${Form} title
   send=${async (/** @type {any} */ { name, role: chosen, days }) => {
     const answer = await post("admin/tokens", { name, role: chosen, ...(days ? { expiresInDays: Number(days) } : {}) });
     onDone({ title: T.access.tokenOf(name), text: answer.token });
+  }} />`;
+
+const EVENTS = {
+  all: {}, jobs: { events: ["job.completed", "job.completed_with_errors", "job.failed", "job.cancelled", "job.undone"] },
+  wrong: { events: ["job.completed_with_errors", "job.failed", "alarm.raised", "alarm.cleared"] },
+};
+
+export const Webhooks = () => html`<${List} path="webhooks" name="webhooks" about=${T.webhooks.about} empty=${T.webhooks.empty} add=${T.webhooks.add} Add=${AddWebhook} mayChange="importer"
+  columns=${[{ title: T.webhooks.to, kind: "main", cell: (/** @type {any} */ row) => html`<b><${Value}>${row.url}<//></b><small>${row.isActive ? row.events.join(", ") : T.webhooks.ended}</small>` },
+    { title: T.webhooks.whose, cell: (/** @type {any} */ row) => (row.ownJobs ? T.webhooks.own : T.webhooks.everybody) }, by("owner", "createdDate", T.access.made)]}
+  ask=${(/** @type {any} */ row) => [
+    { name: T.webhooks.test, title: T.webhooks.test, about: T.webhooks.testAbout, does: () => post(`webhooks/${row.id}/test`) },
+    { name: T.access.delete, kind: "danger-quiet", title: T.webhooks.deleteTitle, about: T.webhooks.deleteAbout, does: () => post(`webhooks/${row.id}/delete`) },
+  ]} />`;
+
+const AddWebhook = (/** @type {any} */ { onClose, onDone }) => html`<${Form} title=${T.webhooks.add} action=${T.webhooks.add} onClose=${onClose}
+  fields=${[{ name: "url", label: T.webhooks.to, hint: T.webhooks.toHint }, { name: "events", label: T.webhooks.events, choices: T.webhooks.choices, value: "all" },
+    { name: "whose", label: T.webhooks.whose, choices: { all: T.webhooks.everybody, own: T.webhooks.own }, value: "own" }]}
+  send=${async (/** @type {any} */ { url, events, whose }) => {
+    const answer = await post("webhooks", { url: url.includes("@") && !url.includes(":") ? `mailto:${url}` : url, ownJobs: whose === "own", ...EVENTS[/** @type {keyof EVENTS} */ (events)] });
+    onDone({ title: T.webhooks.secret, text: answer.secret });
   }} />`;
 
 export const Attributes = () => html`<${List} path="admin/attributes" name="attributes" about=${T.access.attributes} empty=${T.access.noAttributes} add=${T.access.addAttribute} Add=${AddAttribute}

@@ -3,7 +3,7 @@ import { html } from "./libraries.js";
 import { get, may } from "./api.js";
 import { ago, instant, number } from "./format.js";
 import { Empty, Fault, Heading, Icon, Skeleton, Table, Tabs, Value, useEvery, useLoad, useTitle } from "./ui.js";
-import { Accounts, Attributes, Presets, Tokens } from "./access.js";
+import { Accounts, Attributes, Presets, Tokens, Webhooks } from "./access.js";
 import { Audit } from "./audit.js";
 import { DeadLetters } from "./dead_letters.js";
 import { Projections } from "./projections.js";
@@ -19,6 +19,7 @@ const TABS = {
   presets: [Presets, "reader"],
   accounts: [Accounts, "admin"],
   tokens: [Tokens, "admin"],
+  webhooks: [Webhooks, "importer"],
   audit: [Audit, "admin"],
 };
 

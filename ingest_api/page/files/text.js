@@ -190,7 +190,7 @@ export const T = {
   },
   operations: {
     title: "Operations",
-    tabs: { health: "Health", letters: "Dead letters", sources: "Sources", tables: "Tables", attributes: "Attributes", presets: "Presets", accounts: "Accounts", tokens: "Tokens", audit: "Audit log" },
+    tabs: { health: "Health", letters: "Dead letters", sources: "Sources", tables: "Tables", attributes: "Attributes", presets: "Presets", accounts: "Accounts", tokens: "Tokens", webhooks: "Webhooks", audit: "Audit log" },
   },
   health: {
     well: "All is well", wellAbout: "An upload would be taken and processed now.", waits: "An upload would have to wait",
@@ -211,6 +211,11 @@ export const T = {
     purpose: "For", equal: (/** @type {number} */ n) => `${count(n, "table")} equal`, differ: (/** @type {string} */ names) => `differs: ${names}`,
     purposes: { live: "First tables", rebuild: "Rebuild", verify: "Verification", upgrade: "Upgrade", undo: "Undo or redo", preview: "Preview of an undo", as_of: "An earlier day" },
     states: { requested: "Waits", building: "Being built", ready: "Ready", active: "Live", retired: "Replaced", failed: "Failed", dropped: "Gone" },
+  },
+  webhooks: {
+    about: "Who is told how imports end and what does not work, by requests or mail.", empty: "Nobody is told yet", add: "Add a webhook", to: "To", toHint: "An https address, or an address of mail.",
+    events: "Of what", choices: { all: "Everything", jobs: "How imports end", wrong: "What goes wrong" }, whose: "Whose imports", own: "Mine", everybody: "Everybody's", ended: "Ended by its receiver",
+    test: "Try it", testAbout: "A notice is sent, to see that it arrives.", deleteTitle: "Delete this webhook?", deleteAbout: "Nothing more is sent to it.", secret: "Its requests are signed with this secret",
   },
   audit: {
     about: "What accounts have changed, the newest first. Imports stand among the jobs.", empty: "Nothing has been changed yet", act: "What", who: "Who", result: "Result",

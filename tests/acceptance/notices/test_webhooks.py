@@ -76,6 +76,7 @@ def rig(
             "ROLLCALL_SMTP_SENDER": "rollcall@example.org",
         }
         with Services(environ, logs) as services:
+            services.builder()
             started = Rig.start(made, services)
             yield started
             started.close()

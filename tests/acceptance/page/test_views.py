@@ -32,7 +32,7 @@ VIEWS = (
         f"operations/{tab}"
         for tab in (
             *("health", "letters", "sources", "tables", "attributes", "presets"),
-            *("accounts", "tokens", "audit"),
+            *("accounts", "tokens", "webhooks", "audit"),
         )
     ),
 )  # fmt: skip
