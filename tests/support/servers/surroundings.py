@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 _KAFKA: Final = "ROLLCALL_TEST_KAFKA"
 _DATABASE: Final = "ROLLCALL_TEST_DATABASE_URL"
-_POSTGRES: Final = ("fsync = off", "full_page_writes = off", "max_connections = 500")
+_POSTGRES: Final = ("fsync = off", "max_connections = 500")
 PARTITIONS = 3
 """Of user-events in tests: more than the workers of any test need, few enough to be made fast."""
 
