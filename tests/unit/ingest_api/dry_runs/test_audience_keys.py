@@ -15,7 +15,7 @@ _HASHES = np.array([7, 3], np.uint64)
 class Reading:
     """Reads when it may; notes how often it began and whether it was given up."""
 
-    def __init__(self, found: AudienceKeys | None | Exception) -> None:
+    def __init__(self, found: AudienceKeys | Exception | None) -> None:
         self.may_end = asyncio.Event()
         self.begun = 0
         self.is_given_up = False
