@@ -49,6 +49,7 @@ _COMMANDS = {
     ),
     "accounts": (".access.accounts:accounts", "Show, add, change and delete accounts."),
     "tokens": (".access.tokens:tokens", "Show, add and delete API tokens."),
+    "audit": (".access.audit:audit", "Show which account changed what."),
     "verify": (".log.verify:verify", "Prove that the tables are what the log comes to."),
     "asyncapi": (
         ".log.asyncapi:asyncapi",
