@@ -19,10 +19,11 @@ def test_what_the_group_has_committed_decides_nothing(rig: Rig) -> None:
     """Neither offsets behind what was projected nor those at the log's end change a row."""
     rig.run(tidy_csv(range(300)))
     rig.processors[0].terminate()
-    rig.submit(tidy_csv(range(200, 400), word="b"), "upsert")
+    job_id = rig.submit(tidy_csv(range(200, 400), word="b"), "upsert")
     rig.wait_published(500 + 4 * rig.env.settings.topics.user_events.partitions)
     _commit_ends(rig.env)
     rig.restart_processor()
+    rig.wait_ended(job_id, 60)
     rig.assert_as_modelled()
 
 
