@@ -32,9 +32,10 @@ _SERVICES: Final = (
     "processor.worker.main",
     "processor.builder.main",
 )
+_PRELOADED: Final = "tests.support.servers.preloaded"
 _READ_AT_IMPORT: Final = "ROLLCALL_AVRO"
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(list(_SERVICES))
+_context.set_forkserver_preload([*_SERVICES, _PRELOADED])
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ def _start_server() -> None:
 
 
 def _run(module: str, environ: dict[str, str], log: str) -> None:
-    assert sys.modules.keys() >= {*_SERVICES}, "nothing was imported beforehand"
+    assert sys.modules.keys() >= {*_SERVICES, _PRELOADED}, "nothing was imported beforehand"
     os.setsid()
     os.chdir(CHECKOUT)
     os.environ.clear()
