@@ -22,8 +22,6 @@ from tests.support.servers.surroundings import ground
 if TYPE_CHECKING:
     from tests.support.chaos.cluster import Cluster
 
-_MOVES: Final = 2
-"""At the end of each history so many users are erased, and the command killed in between."""
 _ROUND_S: Final = 300.0
 """The length of one history: a failure is looked for in so much, and what is held at its end."""
 
@@ -63,7 +61,7 @@ def _history(servers: Cluster, seed: str, duration_s: float, console: Console) -
     folder = Path(tempfile.mkdtemp(prefix=f"rollcall-chaos-{seed}-"))
     with ground(servers.surroundings, replication_factor=str(servers.brokers)) as env:
         try:
-            chaos = Chaos(env, folder, servers.servers, servers.proxies, moves=_MOVES)
+            chaos = Chaos(env, folder, servers.servers, servers.proxies)
             report = chaos.run(seed, duration_s)
         except BaseException:
             console.log(f"seed {seed}, {duration_s:.0f} s: history and logs are in {folder}")

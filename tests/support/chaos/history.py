@@ -21,7 +21,6 @@ from tests.support.chaos.clients import (
 )
 from tests.support.chaos.crew import Crew
 from tests.support.chaos.faults import Breaking, threads_of
-from tests.support.chaos.moves import Moves
 from tests.support.chaos.observations import Observations
 from tests.support.chaos.report import Report
 from tests.support.clients.client import Client
@@ -54,8 +53,6 @@ class Chaos:
     servers: Mapping[str, KafkaServer | PostgresServer]
     proxies: Mapping[str, Proxy] = field(default_factory=dict[str, "Proxy"])
     """The ways to the servers that may be broken."""
-    moves: int = 0
-    """So often the log is moved at the end."""
     pause_s: float = 3.0
     """The longest between two faults of each thread."""
 
@@ -122,8 +119,6 @@ class Chaos:
         assert set(scene.answered) == {job.job_id for job in accepted_jobs(self.env.settings)}
         scene.seen.assert_kept(self.env)
         _count(scene, model)
-        if self.moves:
-            Moves(self.env, crew, scene.report).run(_chance(scene.report, "moves"), self.moves)
 
 
 def _chance(report: Report, of: str) -> random.Random:
