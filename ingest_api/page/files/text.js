@@ -124,7 +124,7 @@ export const T = {
   outcomes: { inserted: "Added", updated: "Changed", unchanged: "Unchanged", deleted: "Removed", rejected: "Rejected" },
   states: {
     ACCEPTED: "Waiting", PROCESSING: "Running", COMPLETED: "Done", COMPLETED_WITH_ERRORS: "Done, with errors",
-    REVERTING: "Being undone", REVERTED: "Undone", CANCELLING: "Being cancelled", CANCELLED: "Cancelled",
+    REVERTING: "Being undone", REVERTED: "Undone", CANCELLING: "Being cancelled", CANCELLED: "Cancelled", FAILED: "Failed",
   },
   jobs: {
     title: "Jobs", about: "Every import, who sent it, and what came of it.",
