@@ -111,6 +111,15 @@ ROWS: Final[dict[str, list[Panel]]] = {
         ),
         Panel("Dead letters by code", _rate("rollcall_dead_letters_total", "code")),
         Panel("Rejected by the file alone", _rate("rollcall_rejected_lines_total", "mode")),
+        Panel(
+            "Webhooks and mail",
+            {
+                "sum by (way, result) (rate(rollcall_notice_deliveries_total[$__rate_interval]))": (
+                    "{{way}} {{result}}"
+                ),
+                "max(rollcall_notice_deliveries_waiting)": "waiting",
+            },
+        ),
     ],
     "Projection": [
         Panel(
