@@ -19,6 +19,7 @@ _FIRST_LINES: Final = 1000
 _FIRST_BYTES: Final = 1 << 20
 _MOST_LINE_BYTES: Final = 1 << 20
 _BOM: Final = b"\xef\xbb\xbf"
+_NESTED: Final = "attributes"
 _Record = dict[str, Any]
 
 
@@ -87,7 +88,7 @@ class NdjsonToCsv:
             raise self._refused(self._lines, f"is no JSON: {error}") from error
         if not isinstance(record, dict):
             raise self._refused(self._lines, "is no JSON object")
-        found = cast("_Record", record)
+        found = _flat(cast("_Record", record))
         if found.keys() - self._names.keys():
             self._take_names(found)
         return found
@@ -101,7 +102,7 @@ class NdjsonToCsv:
 
     def _rows(self, records: list[_Record | None]) -> bytes:
         made = io.StringIO(newline="")
-        rows = csv.writer(made, lineterminator="\n")
+        rows = csv.writer(made, lineterminator="\r\n")
         for record in records:
             # A blank line is written, too, so that lines keep their distance.
             rows.writerow(
@@ -116,6 +117,14 @@ class NdjsonToCsv:
     def _refused(self, number: int, why: str) -> Exception:
         message = f"Line {number} of the NDJSON file {why}."
         return invalid_file(Detail("NDJSON_INVALID", message, line=number + 1))
+
+
+def _flat(record: _Record) -> _Record:
+    """Return the record with custom attributes as members of their own, which exports nest."""
+    attributes = record.get(_NESTED)
+    if not isinstance(attributes, dict):
+        return record
+    return {name: value for name, value in record.items() if name != _NESTED} | attributes
 
 
 def _cell(value: object) -> str:

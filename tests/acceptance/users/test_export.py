@@ -88,6 +88,7 @@ def test_formats_filters_and_points_in_time(filled: Rig) -> None:
         content=by_accept.content,
         headers={"Content-Type": "application/x-ndjson"},
     )
+    assert again.status_code == 200, again.text
     imported = filled.wait_ended(int(again.json()["id"]))
     assert counts(imported) == (0, 0, len(lines), 0), imported
     table = pyarrow.parquet.read_table(io.BytesIO(get(filled, format="parquet").content))

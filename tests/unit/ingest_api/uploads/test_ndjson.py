@@ -66,6 +66,13 @@ def test_numbers_have_all_digits_and_what_is_nested_stays_json() -> None:
     ]
 
 
+def test_custom_attributes_are_nested_as_exports_have_them() -> None:
+    """Each is a column of its own name; anything else of that name is a column."""
+    content = b'{"email": "a", "attributes": {"plan": "x"}}\n{"attributes": {"seats": 2}}'
+    assert converted(content) == [["email", "plan", "seats"], ["a", "x", ""], ["", "", "2"]]
+    assert converted(b'{"attributes": 1}') == [["attributes"], ["1"]]
+
+
 @pytest.mark.parametrize(
     ("content", "line", "says"),
     [
