@@ -57,6 +57,7 @@ export const T = {
     faulty: (/** @type {number} */ n) => `${count(n, "line")}:`, onLines: (/** @type {string} */ lines) => `Line ${lines}`,
     reject: (/** @type {number} */ n) => `${count(n, "line")} would be rejected`,
     rejectAbout: "The others can be imported all the same; afterwards you can download those lines, correct and upload them.",
+    rejectAll: "Every line would be rejected", rejectAllAbout: "Look at what is wrong beside the columns: one of them may mean something else, or is better left out.",
     allRight: "Every line can be read.",
     more: "More options", delimiterLabel: "Between the cells", dateOrder: "Dates are written as",
     delimiters: { "": "Recognised", COMMA: "Comma", SEMI_COLON: "Semicolon", TAB: "Tab", PIPE: "Pipe", HYPHEN: "Hyphen" },
