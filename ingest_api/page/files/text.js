@@ -230,6 +230,7 @@ export const T = {
     retireAbout: "Files may have a column of it or not; values stay.", retired: "retired", inUse: "in use", isKey: "tells users apart",
     presets: "How files of a kind are read; kept while an import is prepared.", noPresets: "No presets yet", options: "Options", deletePreset: "Jobs that used it stay as they are.",
   },
+  codesAlone: { REQUIRED: "A required field is missing" },
   codes: {
     REQUIRED: "Missing", EMAIL_INVALID: "No valid email", MOBILE_INVALID: "No valid phone number", DATE_INVALID: "No valid date",
     BOOLEAN_INVALID: "Neither yes nor no", NUMBER_INVALID: "No number", NUMBER_TOO_LARGE: "Number too large", ATTRIBUTE_INVALID: "Value of another type",

@@ -195,7 +195,7 @@ export function Reasons({ faults }) {
   return html`
     <ol class="reasons">${faults.slice(0, 12).map((each) => html`
       <li key=${`${each.code} ${each.column}`}>
-        <div><span>${T.codes[each.code] ?? each.code}${each.column && html` <${Value}>${each.column}<//>`}</span><span>${number(each.count)}</span></div>
+        <div><span>${(each.column ? null : T.codesAlone[each.code]) ?? T.codes[each.code] ?? each.code}${each.column && html` <${Value}>${each.column}<//>`}</span><span>${number(each.count)}</span></div>
         <i style=${{ width: `${Math.max(1, (100 * each.count) / most)}%` }}></i>
       </li>`)}
     </ol>`;
