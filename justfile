@@ -55,5 +55,9 @@ screenshots folder *arguments:
 typescript:
     .ci/typescript
 
+# The example of an Airflow operator runs in a real Airflow.
+airflow:
+    .ci/airflow
+
 # All that a change has to pass.
-ci: gates floors monitoring packages typescript test
+ci: gates floors monitoring packages typescript airflow test

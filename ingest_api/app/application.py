@@ -18,6 +18,9 @@ from ingest_api.as_of.diff import AudienceDiff
 from ingest_api.as_of.diff_routes import DiffReads, add_diff_route
 from ingest_api.as_of.parameters import AsOfParameters
 from ingest_api.as_of.past_audiences import PastAudiences
+from ingest_api.audit.audit_log import AuditLog
+from ingest_api.audit.recording import Recording
+from ingest_api.audit.routes import add_audit_routes
 from ingest_api.auth.account_limits import AccountLimits
 from ingest_api.auth.account_routes import add_account_routes
 from ingest_api.auth.accounts import Accounts
@@ -154,7 +157,7 @@ def make_parts(settings: ApiSettings) -> Parts:
         DryRuns(resources, database, job_log, concurrency),
         settings.delsert,
     )
-    startup = Startup(settings, job_log, uploads, accounts)
+    startup = Startup(settings, job_log, uploads, accounts=accounts, database=database)
     progress = ConsumerLag(shared.kafka, shared.topics.user_events, shared.group)
     instances = InstanceRegistry(database)
     log_start = LogStartCheck(shared.kafka, shared.topics.job_events, shared.topics.user_events)
@@ -205,6 +208,7 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
     add_throughput_route(api, parts.throughput)
     add_account_routes(api, parts.accounts, parts.authenticator)
     add_token_routes(api, parts.tokens, parts.authenticator)
+    add_audit_routes(api, AuditLog(parts.database))
     add_session_routes(api, parts.authenticator, parts.settings.auth.forwarded_secret)
     public = Blueprint("public")
     add_health_routes(public, parts.readiness)
@@ -257,6 +261,7 @@ def _add_routes_of_the_audience(api: Blueprint, parts: Parts) -> None:
 
 def _add_filter(app: Sanic[Any, Any], parts: Parts) -> None:
     forwarded_secret = parts.settings.auth.forwarded_secret
+    recording = Recording(AuditLog(parts.database), forwarded_secret)
 
     async def pass_or_refuse(request: Request[Any, Any]) -> HTTPResponse | None:
         context_of(request).route = f"/{request.route.path}" if request.route else None
@@ -266,6 +271,7 @@ def _add_filter(app: Sanic[Any, Any], parts: Parts) -> None:
             operation = operation_of(request.route.handler) if request.route else None
             if operation is not None:
                 _check_call(request, operation)
+                await recording.begin(request, operation)
                 if operation.work is not None:
                     await parts.account_limits.hold(request, operation.work)
         except (IngestError, Refused) as error:
@@ -273,6 +279,7 @@ def _add_filter(app: Sanic[Any, Any], parts: Parts) -> None:
         return None
 
     app.register_middleware(pass_or_refuse, "request")
+    app.register_middleware(recording.end, "response")
 
 
 def _check_call(request: Request[Any, Any], operation: Operation) -> None:

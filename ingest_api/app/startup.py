@@ -9,6 +9,7 @@ import structlog
 
 from ingest_api.errors import StoreUnavailableError, TopicSetupError
 from ingest_api.kafka.log_setup import ensure_log
+from ingest_api.postgres.own_tables import make_own_tables
 from schemas.clients.backoff import Backoff, Pauses
 
 if TYPE_CHECKING:
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
     from ingest_api.auth.accounts import Accounts
     from ingest_api.event_log.job_events import JobLog
     from ingest_api.imports.accept_upload import UploadAcceptance
+    from ingest_api.postgres.pool import Database
 
+OWN_TABLES: Final = ("ingest_api.auth", "ingest_api.audit", "ingest_api.throughput")
+"""Packages with tables of the API's own; the first makes their schema."""
 _BACKOFF: Final = Backoff(first_s=0.2, longest_s=3.0)
 _log = structlog.stdlib.get_logger("rollcall.api")
 
@@ -25,12 +29,19 @@ class Startup:
     """Makes topics and accounts once Kafka and Postgres are up, and says what is still missing."""
 
     def __init__(
-        self, settings: ApiSettings, job_log: JobLog, uploads: UploadAcceptance, accounts: Accounts
+        self,
+        settings: ApiSettings,
+        job_log: JobLog,
+        uploads: UploadAcceptance,
+        *,
+        accounts: Accounts,
+        database: Database,
     ) -> None:
         self._settings = settings
         self._job_log = job_log
         self._uploads = uploads
         self._accounts = accounts
+        self._database = database
         self._open = {
             "topics": "The topics are not there yet.",
             "accounts": "The accounts are not there yet.",
@@ -66,6 +77,7 @@ class Startup:
         pauses = Pauses(_BACKOFF)
         while "accounts" in self._open:
             try:
+                await make_own_tables(self._database, *OWN_TABLES)
                 await self._accounts.prepare(self._settings.auth.admin_password)
             except StoreUnavailableError as error:
                 _log.warning("accounts cannot be made yet", error=str(error))

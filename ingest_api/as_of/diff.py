@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final, Literal, LiteralString
 
 from ingest_api.openapi.response_types import UserDifference
 from ingest_api.openapi.user_answers import shown_fields
-from ingest_api.postgres.pool import PUBLIC
+from ingest_api.postgres.schema_names import PUBLIC
 from ingest_api.postgres.slots import Slots
 from schemas.read_model.tables import USER_COLUMNS
 

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ingest_api.as_of.diff import DiffPage
-    from ingest_api.postgres.pool import BlockingReader
+    from ingest_api.postgres.blocking_reader import BlockingReader
 
 pc: Any = pyarrow.compute
 Side = Literal["old", "new"]
@@ -128,7 +128,7 @@ def _differing(reader: BlockingReader, page: DiffPage) -> Iterator[_Differing]:
     rows = reader.copy(_COPY.replace("<values>", _both_values(values)), parameters)
     names = [f"{side}{n}" for side in ("old", "new") for n in range(len(values))]
     types = dict.fromkeys(("kind", "key", "id", *names), pa.string())
-    for table in copied_columns(rows, types):
+    for table in copied_columns(reader.read_ahead(rows), types):
         yield _Differing.of(table.combine_chunks(), values)
 
 

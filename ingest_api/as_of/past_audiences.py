@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from ingest_api.errors import ConflictError, SchemaGoneError, UnavailableError
-from ingest_api.postgres.pool import PUBLIC
+from ingest_api.postgres.schema_names import PUBLIC
 from ingest_api.projections.registry import IN_USE_S, MOST_PAST
 from schemas.read_model.tables import schema_name
 

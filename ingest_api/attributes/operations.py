@@ -79,6 +79,7 @@ LIST_ATTRIBUTES: Final = Operation(
 )
 DEFINE_ATTRIBUTE: Final = Operation(
     summary="Define a custom attribute",
+    act="attribute.define",
     tag="Attributes",
     role="admin",
     description=(
@@ -107,6 +108,7 @@ DEFINE_ATTRIBUTE: Final = Operation(
 )
 CHANGE_ATTRIBUTE: Final = Operation(
     summary="Change how a custom attribute is shown, or retire it",
+    act="attribute.change",
     tag="Attributes",
     role="admin",
     description=(

@@ -18,6 +18,7 @@ from ingest_api.attributes.operations import (
 from ingest_api.auth.middleware import account_of
 from ingest_api.openapi.described import described
 from ingest_api.web.json_body import json_body
+from ingest_api.web.request_context import note_act
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,6 +50,7 @@ def add_attribute_routes(api: Blueprint, attributes: AttributeDefinitions, job_l
     async def define_attribute(request: Request[Any, Any]) -> AttributeAdded:
         account = account_of(request)
         body = await json_body(request, AttributeBody)
+        note_act(request, body.name, type=body.type)
         await attributes.define(body, account.name)
         return AttributeAdded(body.name, "Attribute added successfully")
 

@@ -32,6 +32,7 @@ from ingest_api.openapi.described import described
 from ingest_api.web.dates import date_text
 from ingest_api.web.json_body import invalid_body, json_body
 from ingest_api.web.paging import page_of
+from ingest_api.web.request_context import note_act
 from ingest_api.web.roles import Account
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def _add_changes(api: Blueprint, accounts: Accounts, authenticator: Authenticato
     async def add_account(request: Request[Any, Any]) -> AccountAnswer:
         by = account_of(request)
         body = await json_body(request, NewAccount)
+        note_act(request, body.name, role=body.role)
         check_field("name", name_fault(body.name))
         _check_password(body.password)
         generated = None if body.password is not None else generated_password()
@@ -86,6 +88,7 @@ def _add_changes(api: Blueprint, accounts: Accounts, authenticator: Authenticato
         by = account_of(request)
         body = await json_body(request, ChangedAccount)
         name = _name_in(name)
+        note_act(request, role=body.role, password=body.password and "changed")
         if body.role is None and body.password is None:
             raise invalid_body(Detail("REQUIRED", "role or password is required.", column="role"))
         _check_password(body.password)

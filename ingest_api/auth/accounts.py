@@ -9,8 +9,7 @@ import asyncio
 import math
 import time
 from dataclasses import dataclass
-from importlib import resources
-from typing import TYPE_CHECKING, Any, Final, LiteralString, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
@@ -60,16 +59,13 @@ class Accounts:
         self._passwords = passwords
         self._limits = limits
         self.prepared = asyncio.Event()
-        """Set once the tables of accounts and tokens are there."""
+        """Set once the tables of accounts and tokens are there, and with them the first account."""
 
     async def prepare(self, admin_password: str) -> None:
-        """Make the API's own tables; where there is no account, ``admin`` with this password.
+        """Where there is no account, make ``admin`` with this password; the tables are there.
 
         Later the password is only compared: what administrators have changed survives a restart.
         """
-        ddl = resources.files("ingest_api.auth").joinpath("tables.sql").read_text()
-        async with self._database.transaction() as connection:
-            await connection.execute(cast("LiteralString", ddl))
         if admin_password:
             await self._make_first(admin_password)
         elif not await self._database.select(self._SELECT_ANY):

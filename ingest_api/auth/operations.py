@@ -128,6 +128,7 @@ SHOW_ACCOUNT: Final = _of_accounts(
 )
 ADD_ACCOUNT: Final = _of_accounts(
     summary="Make an account",
+    act="account.add",
     description="Where no password is given, one is generated and shown this once. "
     f"{_PASSWORD_RULE}",
     body={JSON: NewAccount},
@@ -139,6 +140,7 @@ ADD_ACCOUNT: Final = _of_accounts(
 )
 CHANGE_ACCOUNT: Final = _of_accounts(
     summary="Change an account's role or password",
+    act="account.change",
     description="It holds at once here, and within two seconds on every other instance. "
     f"{_PASSWORD_RULE}",
     parameters=(_NAME,),
@@ -147,6 +149,7 @@ CHANGE_ACCOUNT: Final = _of_accounts(
 )
 DELETE_ACCOUNT: Final = _of_accounts(
     summary="Delete an account",
+    act="account.delete",
     description=f"{_ENDS} Tokens that it has made stay.",
     parameters=(_NAME,),
     answers={200: answer("It was deleted", AccountAnswer), **_UNKNOWN, **_LAST},
@@ -159,6 +162,7 @@ LIST_TOKENS: Final = _of_tokens(
 )
 ADD_TOKEN: Final = _of_tokens(
     summary="Make an API token",
+    act="token.add",
     description="The token is shown this once. It is sent as `Authorization: Bearer` and"
     " acts under the name `token/<name>`.",
     body={JSON: NewToken},
@@ -170,6 +174,7 @@ ADD_TOKEN: Final = _of_tokens(
 )
 DELETE_TOKEN: Final = _of_tokens(
     summary="Delete an API token",
+    act="token.delete",
     description=_ENDS,
     parameters=(path_parameter("token_id", "The token's id.", example="1"),),
     answers={200: answer("It was deleted", TokenDeleted), 404: refused(api_tokens.UNKNOWN_TOKEN)},

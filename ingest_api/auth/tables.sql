@@ -55,15 +55,6 @@ CREATE TABLE IF NOT EXISTS rollcall_api.dead_letter_retry (
     PRIMARY KEY (topic, partition, "offset", buried_ms, attempt)
 );
 
--- How far the log and the tables were, a sample a minute for a day, of whichever API process was
--- first in it.
-CREATE TABLE IF NOT EXISTS rollcall_api.throughput_sample (
-    minute timestamptz PRIMARY KEY,
-    taken_at timestamptz NOT NULL DEFAULT now(),
-    appended bigint NOT NULL,
-    applied bigint NOT NULL
-);
-
 -- Not in the tables above, which may be of a version that knew fewer roles.
 ALTER TABLE rollcall_api.account
     DROP CONSTRAINT IF EXISTS account_role_check,

@@ -26,6 +26,7 @@ from ingest_api.web.dates import date_text, optional_date_text
 from ingest_api.web.json_body import json_body
 from ingest_api.web.paging import page_of
 from ingest_api.web.parameters import whole_number
+from ingest_api.web.request_context import note_act
 from ingest_api.web.roles import Account
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def add_token_routes(api: Blueprint, tokens: ApiTokens, authenticator: Authentic
     async def add_token(request: Request[Any, Any]) -> TokenAdded:
         by = account_of(request)
         body = await json_body(request, NewToken)
+        note_act(request, body.name, role=body.role, expiresInDays=body.expires_in_days)
         check_field("name", name_fault(body.name))
         made = await tokens.add(Account(body.name, body.role), by.name, body.expires_in_days)
         authenticator.invalidate()
@@ -66,6 +68,7 @@ def add_token_routes(api: Blueprint, tokens: ApiTokens, authenticator: Authentic
         if number is None:
             raise NotFoundError(UNKNOWN_TOKEN)
         name = await tokens.delete(number)
+        note_act(request, name)
         authenticator.invalidate()
         _log.info("token deleted", by=by.name, token_id=str(number), token=name)
         return TokenDeleted(str(number), "Token deleted successfully")

@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING, Any, Final, LiteralString
 
 import pyarrow as pa
 
-from ingest_api.export.columns import attribute_columns, chosen_columns, name_parameters
+from ingest_api.export.columns import (
+    DISTINCT,
+    attribute_columns,
+    chosen_columns,
+    name_parameters,
+)
 from ingest_api.formats.parquet import parquet_pieces
 from ingest_api.formats.text import bytes_of, csv_line, json_lines, with_head
 from ingest_api.postgres.row_stream import RowPieces
@@ -24,7 +29,7 @@ if TYPE_CHECKING:
 
     from ingest_api.export.columns import Column
     from ingest_api.formats.tables import Format
-    from ingest_api.postgres.pool import BlockingReader
+    from ingest_api.postgres.blocking_reader import BlockingReader
     from ingest_api.users.filters import UserFilter
     from schemas.read_model.copy_csv import CopiedRows
 
@@ -105,17 +110,8 @@ class _Rows:
     def copied(self, values: Sequence[LiteralString]) -> Iterator[CopiedRows]:
         """Yield blocks with a line of CSV with these values for each, by id."""
         statement = self._statement(_COPY).replace("<values>", ", ".join(values))
-        return chain.from_iterable(
-            self.reader.copy(
-                statement,
-                {
-                    **self.parameters,
-                    "generation": leaf["generation"],
-                    "partition": leaf["partition"],
-                },
-            )
-            for leaf in self.leaves
-        )
+        copies = (self.reader.copy(statement, {**self.parameters, **leaf}) for leaf in self.leaves)
+        return self.reader.read_ahead(chain.from_iterable(copies))
 
     def _statement(self, statement: LiteralString) -> LiteralString:
         return statement.replace("<condition>", self.condition)
@@ -156,7 +152,7 @@ def _json_of(attributes: Sequence[Column]) -> LiteralString:
 def _parquet(rows: _Rows, columns: Sequence[Column]) -> Iterator[bytes]:
     types = {column.name: column.type for column in columns}
     tables = copied_columns(rows.copied([column.value for column in columns]), types)
-    return parquet_pieces(tables, pa.schema(list(types.items())))
+    return parquet_pieces(tables, pa.schema(list(types.items())), DISTINCT)
 
 
 _WRITERS: Final[Mapping[Format, Callable[[_Rows, Sequence[Column]], Iterator[bytes]]]] = {

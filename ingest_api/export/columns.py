@@ -75,6 +75,8 @@ OTHER_COLUMNS: Final = (
     Column("jobId", "Job Id", "text", "job_id::text"),
 )
 """Columns that no import takes."""
+DISTINCT: Final = frozenset({"email", "mobileNumber", "id", "key"})
+"""Columns whose values hardly repeat."""
 
 
 def attribute_columns(types: Mapping[str, AttributeType]) -> list[Column]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from ingest_api.formats.tables import Format
     from ingest_api.kafka.log_reader import LogReader, LogReading
-    from ingest_api.postgres.pool import BlockingReader
+    from ingest_api.postgres.blocking_reader import BlockingReader
     from ingest_api.proofs.job_rows import JobRows
     from schemas.clients.event_schemas import EventSchemas
     from schemas.events import RowErased

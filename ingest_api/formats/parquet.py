@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from typing_extensions import Buffer
 
 _ROW_GROUP_BYTES: Final = 4 << 20
 
 
-def parquet_pieces(tables: Iterator[pa.Table], schema: pa.Schema) -> Iterator[bytes]:
-    """Yield the bytes of a file with these tables, whose row groups are about 4 MB in memory."""
+def parquet_pieces(
+    tables: Iterator[pa.Table], schema: pa.Schema, distinct: Collection[str] = ()
+) -> Iterator[bytes]:
+    """Yield the bytes of a file with these tables, whose row groups are about 4 MB in memory.
+
+    ``distinct`` names columns whose values hardly repeat: a dictionary of them costs time and room.
+    """
     sink = _Sink()
-    with pyarrow.parquet.ParquetWriter(pa.PythonFile(sink, mode="w"), schema) as writer:
+    file = pa.PythonFile(sink, mode="w")
+    repeating: Any = [name for name in schema.names if name not in distinct]
+    with pyarrow.parquet.ParquetWriter(file, schema, use_dictionary=repeating) as writer:
         for group in _row_groups(tables):
             writer.write_table(group, row_group_size=group.num_rows)
             yield sink.taken()

@@ -1,7 +1,7 @@
 """Columns of text as cells of CSV and values of JSON.
 
-Few values need a quote, an escape or an apostrophe: the bytes of all values are looked at
-with numpy, and only those few are written one by one.
+Few values need a quote, an escape or an apostrophe: the bytes of all values are compared
+with numpy, which is faster than to look each of them up, and only those few are written one by one.
 Nulls stay null.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import reduce
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
@@ -20,24 +21,16 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    Bytes = npt.NDArray[np.uint8]
+    Flags = npt.NDArray[np.bool_]
     Rows = npt.NDArray[np.int64]
 
 pc: Any = pyarrow.compute
 
 CSV_LINE_END: Final = "\r\n"
+_FIRST_PRINTABLE: Final = 0x20
 _FORMULA: Final = re.compile(r"'*[=+\-@\t\r]")
 """What a spreadsheet would run, and what would be taken for one that was kept from that."""
-
-
-def _bytes_among(characters: Iterable[int]) -> npt.NDArray[np.bool_]:
-    table = np.zeros(256, np.bool_)
-    table[list(characters)] = True
-    return table
-
-
-_SPECIAL_IN_CSV: Final = _bytes_among(b'",\r\n')
-_SPECIAL_IN_JSON: Final = _bytes_among([*range(0x20), *b'"\\'])
-_FIRST_OF_FORMULA: Final = _bytes_among(b"'=+-@\t\r")
 
 
 def with_head(head: str, pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -52,7 +45,7 @@ def with_head(head: str, pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 def csv_cells(values: pa.StringArray) -> pa.StringArray:
     """Return the values quoted where they must be (RFC 4180)."""
-    return _rewritten(values, _rows_with(values, _SPECIAL_IN_CSV), csv_cell)
+    return _rewritten(values, _rows_with(values, _is_special_in_csv), csv_cell)
 
 
 def csv_line(values: Iterable[str], end: str) -> str:
@@ -90,7 +83,7 @@ def json_lines(members: Iterable[tuple[str, pa.StringArray, bool]]) -> pa.String
 
 def _json_inner(values: pa.StringArray) -> pa.StringArray:
     """Return the values escaped as in JSON, without their quotes."""
-    rows = _rows_with(values, _SPECIAL_IN_JSON)
+    rows = _rows_with(values, _is_special_in_json)
     return _rewritten(values, rows, lambda value: json.dumps(value, ensure_ascii=False)[1:-1])
 
 
@@ -98,7 +91,7 @@ def neutralised(values: pa.StringArray) -> pa.StringArray:
     """Return the values, none of which a spreadsheet runs as a formula."""
     return _rewritten(
         values,
-        _rows_that_begin(values, _FIRST_OF_FORMULA),
+        _rows_that_begin(values, _is_first_of_formula),
         lambda value: f"'{value}" if _FORMULA.match(value) else value,
     )
 
@@ -136,26 +129,42 @@ def bytes_of(values: pa.StringArray) -> bytes:
     return data[offsets[0] : offsets[-1]].tobytes()
 
 
-def _text_of(values: pa.StringArray) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
+def _text_of(values: pa.StringArray) -> tuple[Bytes, npt.NDArray[np.int32]]:
     """Return the bytes and the places where values begin and end in them."""
     buffers: list[Any] = values.buffers()
     offsets = np.frombuffer(buffers[1], np.int32)[values.offset : values.offset + len(values) + 1]
     return np.frombuffer(buffers[2] or b"", np.uint8), offsets
 
 
-def _rows_with(values: pa.StringArray, special: npt.NDArray[np.bool_]) -> Rows:
+def _is_among(data: Bytes, characters: bytes) -> Flags:
+    return reduce(np.logical_or, [data == character for character in characters])
+
+
+def _is_special_in_csv(data: Bytes) -> Flags:
+    return _is_among(data, b'",\r\n')
+
+
+def _is_special_in_json(data: Bytes) -> Flags:
+    return (data < _FIRST_PRINTABLE) | _is_among(data, b'"\\')
+
+
+def _is_first_of_formula(data: Bytes) -> Flags:
+    return _is_among(data, b"'=+-@\t\r")
+
+
+def _rows_with(values: pa.StringArray, is_special: Callable[[Bytes], Flags]) -> Rows:
     """Return the rows whose values contain such a byte."""
     data, offsets = _text_of(values)
-    found = np.flatnonzero(special[data[offsets[0] : offsets[-1]]]) + offsets[0]
+    found = np.flatnonzero(is_special(data[offsets[0] : offsets[-1]])) + offsets[0]
     rows = cast("Rows", np.searchsorted(offsets[1:], found, side="right"))
     return np.unique(rows)
 
 
-def _rows_that_begin(values: pa.StringArray, special: npt.NDArray[np.bool_]) -> Rows:
+def _rows_that_begin(values: pa.StringArray, is_special: Callable[[Bytes], Flags]) -> Rows:
     """Return the rows whose values begin with such a byte."""
     data, offsets = _text_of(values)
     filled = np.flatnonzero(offsets[1:] > offsets[:-1])
-    return filled[special[data[offsets[filled]]]]
+    return filled[is_special(data[offsets[filled]])]
 
 
 def _rewritten(values: pa.StringArray, rows: Rows, write: Callable[[str], str]) -> pa.StringArray:

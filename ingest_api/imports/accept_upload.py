@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import secrets
 from dataclasses import dataclass, replace
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     from ingest_api.dry_runs.answer import DryRunAnswer
+    from ingest_api.dry_runs.audience_keys import AudienceKeysAhead
     from ingest_api.dry_runs.service import DryRuns
     from ingest_api.event_log.job_events import JobLog
     from ingest_api.event_log.ledger import LedgerJob
@@ -139,8 +141,19 @@ class UploadAcceptance:
         check_key(self.resources.settings.reconciliation_key, request.attributes)
         if self._job_log.ledger.moves.is_held and not request.options.is_dry_run:
             raise UnavailableError(LOG_HELD)
+        with contextlib.closing(self._dry_runs.keys_ahead()) as ahead:
+            return await self._receive(request, ahead)
+
+    async def _receive(
+        self, request: ImportRequest, ahead: AudienceKeysAhead
+    ) -> int | DryRunAnswer:
         job_id = job_id_of(request.account.name, request.idempotency_key)
-        receiver = UploadReceiver(self.resources, job_id, request.attributes)
+
+        def read_ahead(options: ImportOptions) -> None:
+            if not limits_of(options, self._defaults).are_none:
+                ahead.begin()
+
+        receiver = UploadReceiver(self.resources, job_id, request.attributes, read_ahead)
         earlier_job = self._job_log.ledger.job(job_id)
         sink = receiver if earlier_job is None else _RepeatedUpload(earlier_job, receiver)
         try:
@@ -155,10 +168,14 @@ class UploadAcceptance:
             raise UnavailableError(NOTHING_KEPT) from None
         finally:
             receiver.release()
-        return await self._answer(request, form, received)
+        return await self._answer(request, form, received, ahead)
 
     async def _answer(
-        self, request: ImportRequest, form: ReceivedForm, received: ReceivedFile
+        self,
+        request: ImportRequest,
+        form: ReceivedForm,
+        received: ReceivedFile,
+        ahead: AudienceKeysAhead,
     ) -> int | DryRunAnswer:
         event = _checked(job_accepted(request, form, received))
         limits = limits_of(form.options, self._defaults)
@@ -168,7 +185,7 @@ class UploadAcceptance:
             answer = await self._dry_runs.dry_run(event, limits, request.until_gone)
             return msgspec.structs.replace(answer, new_attributes=new_attributes)
         keys = received.survey.keys
-        await self._dry_runs.check_limits(event, limits, request.until_gone, keys=keys)
+        await self._dry_runs.check_limits(event, limits, request.until_gone, keys=keys, ahead=ahead)
         for name in new_attributes:
             await request.define(name)
         return await self._accept(event)

@@ -4,7 +4,8 @@ A job that the log says is reverted is ``REVERTING`` until readers see an
 audience without it: until the active instance of the projection leaves it out,
 which its row, ``REVERTED``, says.  A job that was restored is ``PROCESSING``
 until its row is no longer ``REVERTED``.
-Of a job that was cancelled the same two are ``CANCELLING`` and ``CANCELLED``.
+Of a job that was cancelled the same two are ``CANCELLING`` and ``CANCELLED``; one that
+failed goes on as it was, and is ``FAILED`` once it is left out.
 In between the builder makes that audience; where its last try came to nothing,
 the status says why, and when the next one is.
 """
@@ -21,6 +22,7 @@ from msgspec import UNSET
 
 from ingest_api.jobs.faults import select_fault_counts
 from ingest_api.jobs.views import UndoTry, job_view
+from schemas.events import JobFailed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -178,6 +180,8 @@ class JobReader:
     )
     SELECT COALESCE(array_agg(job_id), '{}') AS job_ids
     FROM (SELECT job_id, CASE
+              WHEN job_id = ANY(%(failed)s)
+                  THEN CASE WHEN is_left_out THEN 'FAILED' ELSE state END
               WHEN job_id = ANY(%(cancelled)s)
                   THEN CASE WHEN is_left_out THEN 'CANCELLED' ELSE 'CANCELLING' END
               WHEN job_id = ANY(%(reverted)s)
@@ -198,6 +202,11 @@ class JobReader:
             "has_unopened": has_unopened,
             "reverted": [*reverts.now(), *reverts.queued()],
             "cancelled": list(reverts.cancelled()),
+            "failed": [
+                job_id
+                for job_id in reverts.failed()
+                if isinstance(reverts.reverted(job_id), JobFailed)
+            ],
         }
         rows = await snapshot.select(self._SELECT_IDS, parameters)
         job_ids = set[int](rows[0]["job_ids"] if rows else ())

@@ -11,10 +11,11 @@ from msgspec import UNSET
 from ingest_api.openapi.response_types import JobStatus, UndoFailure
 from ingest_api.parsing.file_format import delimiter_name
 from ingest_api.web.dates import date_text, optional_date_text
-from schemas.events import JobCancelled, JobReverted, UndoQueued
+from schemas.events import JobCancelled, JobFailed, JobReverted, UndoQueued
 from schemas.log.job_states import (
     COUNTS_AND_NOTES,
     ENDED_STATES,
+    FAILED,
     RUNNING_STATES,
     UNDO_QUEUED,
     line_outcomes,
@@ -137,11 +138,13 @@ def job_view(
 def _state(opened: Row | None, reverted: _LeftOut) -> JobState:
     state: JobState = opened["state"] if opened else "ACCEPTED"
     is_left_out = state == "REVERTED"
+    if isinstance(reverted, JobFailed) and is_left_out:
+        return "FAILED"
     if isinstance(reverted, JobCancelled):
         return "CANCELLED" if is_left_out else "CANCELLING"
     if isinstance(reverted, JobReverted) and is_left_out:
         return "REVERTED"
-    if reverted is not None:
+    if isinstance(reverted, JobReverted | UndoQueued):
         return "REVERTING"
     return "PROCESSING" if is_left_out else state
 
@@ -150,7 +153,7 @@ def _counts(state: JobState, opened: Row | None, reverted: _LeftOut) -> Mapping[
     """Return its counts; a job that is left out has no rows to count, so the log says them."""
     if state == "REVERTED":
         return {name: getattr(reverted, name) for name in COUNTS_AND_NOTES}
-    if state == "CANCELLED":
+    if state in {"CANCELLED", "FAILED"}:
         return _NONE
     return {name: opened[name] for name in COUNTS_AND_NOTES} if opened else _NONE
 
@@ -159,13 +162,10 @@ def job_status(view: JobView, rejected_by: list[FaultCount] | UnsetType = UNSET)
     """Return the status as it is sent."""
     accepted, reverted, rate = view.accepted, view.reverted, view.rows_per_s
     cancelled = reverted if isinstance(reverted, JobCancelled) else None
-    undone = reverted if cancelled is None else None
-    has_failed = view.undo_try is not None and reverted is not None
+    undone = reverted if isinstance(reverted, JobReverted | UndoQueued) else None
     return JobStatus(
         data_type="AUDIENCE_MEMBERS",
-        status_message=UNDO_QUEUED
-        if isinstance(reverted, UndoQueued)
-        else status_message(view.state, accepted.lines, has_failed=has_failed),
+        status_message=_message(view),
         imported_date=date_text(accepted.accepted_at),
         imported_by=accepted.accepted_by,
         id=str(accepted.job_id),
@@ -188,6 +188,17 @@ def job_status(view: JobView, rejected_by: list[FaultCount] | UnsetType = UNSET)
         cancelled_by=None if cancelled is None else cancelled.requested_by,
         undo_failure=None if view.undo_try is None else _undo_failure(view.undo_try),
     )
+
+
+def _message(view: JobView) -> str:
+    match view.reverted:
+        case UndoQueued():
+            return UNDO_QUEUED
+        case JobFailed(reason=reason) if view.state == "FAILED":
+            return f"{FAILED}: {reason}"
+        case reverted:
+            has_failed = view.undo_try is not None and reverted is not None
+            return status_message(view.state, view.accepted.lines, has_failed=has_failed)
 
 
 def _undo_failure(undo_try: UndoTry) -> UndoFailure:

@@ -25,7 +25,7 @@ from schemas.log.topics import partition_of
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
 
     from confluent_kafka import Consumer, Message
 
@@ -143,7 +143,7 @@ class ChunkSource:
     def __init__(self, kafka: Mapping[str, str], topic: str, *, timeout_s: float = 30) -> None:
         self._topic = topic
         self._timeout_s = timeout_s
-        self._is_topic_known = False
+        self._partitions: Container[int] = ()
         self._consumer = make_reader(
             kafka,
             "uploads",
@@ -160,21 +160,26 @@ class ChunkSource:
 
         Raises:
             LogUnavailableError: the broker doesn't answer.
+            UploadLostError: there is no such partition.
         """
         self._learn_topic()
+        if file.chunks.partition not in self._partitions:
+            raise _lost(file, f"{self._topic} has no partition {file.chunks.partition}")
         start = TopicPartition(self._topic, file.chunks.partition, file.chunks.first_offset)
         self._consumer.assign([start])
         return ChunkReader(self._consumer, file, timeout_s=self._timeout_s)
 
     def _learn_topic(self) -> None:
         # A connected librdkafka asks for a topic that it doesn't know only once a second.
-        if self._is_topic_known:
+        if self._partitions:
             return
         try:
-            self._consumer.list_topics(self._topic, timeout=self._timeout_s)
+            metadata = self._consumer.list_topics(self._topic, timeout=self._timeout_s)
         except KafkaException as error:
             raise LogUnavailableError(str(error)) from error
-        self._is_topic_known = True
+        self._partitions = set(metadata.topics[self._topic].partitions)
+        if not self._partitions:
+            raise LogUnavailableError(f"{self._topic} has no partitions yet")
 
     def close(self) -> None:
         """Close the consumer."""
@@ -240,7 +245,19 @@ class ChunkReader:
             message = self._poll()
             if message is not None:
                 return message
+        self._check_there()
         raise LogUnavailableError(f"no chunk of job {self._file.job_id} in {self._timeout_s} s")
+
+    def _check_there(self) -> None:
+        """Raise where the log ends before the file does: no chunk of it is still to come."""
+        chunks = self._file.chunks
+        [place] = self._consumer.assignment()
+        try:
+            _, end = self._consumer.get_watermark_offsets(place, timeout=self._timeout_s)
+        except KafkaException as error:
+            raise LogUnavailableError(str(error)) from error
+        if chunks.last_offset >= end:
+            raise self._lost(f"the log ends before offset {chunks.last_offset}")
 
     def _poll(self) -> Message | None:
         try:
@@ -263,4 +280,8 @@ class ChunkReader:
             raise self._lost("its SHA-256 is not the accepted one")
 
     def _lost(self, why: str) -> UploadLostError:
-        return UploadLostError(f"the file of job {self._file.job_id} is not in the log: {why}")
+        return _lost(self._file, why)
+
+
+def _lost(file: StoredFile, why: str) -> UploadLostError:
+    return UploadLostError(f"the file of job {file.job_id} is not in the log: {why}")

@@ -65,6 +65,7 @@ _TAGS: Final = {
     "Accounts": "Who may call this API, by name and password.",
     "Tokens": "Who may call this API, by token.",
     "Sessions": "Who is signed in at the page.",
+    "Audit": "Who changed what, when, and from where.",
     "Producers": "What others append to the log: counted by source, and what can't be applied.",
     "Service": "Whether the service works, and this description.",
 }

@@ -31,6 +31,7 @@ Tag = Literal[
     "Accounts",
     "Tokens",
     "Sessions",
+    "Audit",
     "Producers",
     "Service",
 ]
@@ -176,6 +177,8 @@ class Operation:
     ``body`` has by media type what the request's body is, as :class:`Answer` has it.
     ``work`` is the kind whose limit of an account holds for it; None where it is always short.
     A query parameter that is not among ``parameters`` is refused with ``invalid_message``.
+    ``act``: the kind by which the audit log calls what it changes; None where it changes nothing,
+    or where what it changes is told by records of its own.
     """
 
     summary: str
@@ -188,6 +191,7 @@ class Operation:
     is_body_required: bool = True
     work: Work | None = None
     invalid_message: str = INVALID_PARAMETER
+    act: str | None = None
 
     @property
     def all_parameters(self) -> tuple[Parameter, ...]:

@@ -83,8 +83,8 @@ class FileFormat:
 
 
 def delimiter_name(character: str) -> str:
-    """Return the name that this delimiter has in the HTTP contract."""
-    return next(name for name, known in DELIMITERS.items() if known == character)
+    """Return the name that this delimiter has in the HTTP contract; one without is its own."""
+    return next((name for name, known in DELIMITERS.items() if known == character), character)
 
 
 class Limits(Section, frozen=True, kw_only=True):

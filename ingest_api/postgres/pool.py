@@ -12,9 +12,10 @@ from psycopg import errors, sql
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
-from ingest_api.errors import SchemaGoneError, StoreUnavailableError
+from ingest_api.errors import StoreUnavailableError
+from ingest_api.postgres.blocking_reader import BlockingReader
 from ingest_api.postgres.metrics import POOL_CONNECTIONS, POOL_WAITING
-from schemas.clients.copy_out import BLOCK_BYTES, copied_rows
+from ingest_api.postgres.schema_names import SchemaNames
 from schemas.clients.metrics import POSTGRES_FAILURES
 from schemas.runtime.outage import POSTGRES
 
@@ -25,22 +26,16 @@ if TYPE_CHECKING:
         Callable,
         Coroutine,
         Generator,
-        Iterator,
         Mapping,
-        Sequence,
     )
 
-    from schemas.read_model.copy_csv import CopiedRows
-
-    Parameters = Sequence[object] | Mapping[str, object]
+    from ingest_api.postgres.schema_names import Parameters
 
 _CONNECTION_TIMEOUT_S: Final = 3
 _STATEMENT_TIMEOUT_S: Final = 30
 _MOST_CONNECTIONS: Final = 8
 MOST_SEARCHES: Final = 5
 """Of all connections; the others are for requests that are short, and for readiness."""
-PUBLIC: Final = "public"
-"""The Postgres schema whose views show the active projection instance."""
 _T = TypeVar("_T")
 
 
@@ -74,22 +69,6 @@ def _reached() -> Generator[None]:
         raise StoreUnavailableError(type(error).__name__) from error
 
 
-class _Schemas:
-    """The Postgres schemas by the names that statements have for them: ``{name}``."""
-
-    def __init__(self, schemas: Mapping[str, str]) -> None:
-        self._names = {name: sql.Identifier(schema) for name, schema in schemas.items()}
-        self._are_public = all(schema == PUBLIC for schema in schemas.values())
-
-    def named_in(self, query: LiteralString) -> LiteralString | sql.Composed:
-        return sql.SQL(query).format(**self._names) if self._names else query
-
-    def check_may_be_missing(self) -> None:
-        """Raise where a schema other than ``public`` does not exist."""
-        if not self._are_public:
-            raise SchemaGoneError from None
-
-
 class Snapshot:
     """One transaction whose statements all see the same state of the read model.
 
@@ -98,7 +77,7 @@ class Snapshot:
 
     def __init__(self, connection: Connection, schemas: Mapping[str, str]) -> None:
         self._connection = connection
-        self._schemas = _Schemas(schemas)
+        self._schemas = SchemaNames(schemas)
         self._has_read_model = True
 
     async def select(
@@ -118,55 +97,6 @@ class Snapshot:
             self._schemas.check_may_be_missing()
             self._has_read_model = False
             return []
-
-
-class BlockingReader:
-    """One snapshot of the read model for a thread that may block; times are in UTC and ISO.
-
-    ``schemas`` as :class:`Snapshot` has them.
-    """
-
-    def __init__(
-        self, connection: psycopg.Connection[dict[str, Any]], schemas: Mapping[str, str]
-    ) -> None:
-        self._connection = connection
-        self._schemas = _Schemas(schemas)
-
-    def select(
-        self, query: LiteralString, parameters: Parameters | None = None
-    ) -> list[dict[str, Any]]:
-        """Return the rows of a statement; none while there is no read model yet.
-
-        Raises:
-            SchemaGoneError: a schema other than ``public`` does not exist.
-        """
-        statement = self._schemas.named_in(query)
-        try:
-            with self._connection.transaction():
-                return self._connection.execute(statement, parameters).fetchall()
-        except errors.UndefinedTable:
-            self._schemas.check_may_be_missing()
-            return []
-
-    def copy(
-        self,
-        query: LiteralString,
-        parameters: Parameters | None = None,
-        *,
-        block_bytes: int = BLOCK_BYTES,
-    ) -> Iterator[CopiedRows]:
-        """Yield the rows of a ``COPY … TO STDOUT`` in blocks of this size, in constant memory."""
-        statement = self._schemas.named_in(query)
-        text = psycopg.ClientCursor(self._connection).mogrify(statement, parameters)
-        yield from copied_rows(self._connection.pgconn, text.encode(), block_bytes=block_bytes)
-
-    def cancel(self) -> None:
-        """End the statement that runs, from another thread; do nothing where none does.
-
-        Where Postgres doesn't take it, nothing is done either.
-        """
-        with contextlib.suppress(psycopg.OperationalError):
-            self._connection.cancel_safe(timeout=_CONNECTION_TIMEOUT_S)
 
 
 class Database:
@@ -346,9 +276,9 @@ class Database:
                 self._conninfo, **_PARAMETERS, options=options
             )
             # It is closed also in the middle of a COPY, which nothing could roll back.
-            with contextlib.closing(connection):
+            with contextlib.closing(connection), contextlib.ExitStack() as opened:
                 connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                yield BlockingReader(connection, schemas or {})
+                yield BlockingReader(connection, schemas or {}, opened)
 
     async def notifications(self, channel: LiteralString) -> AsyncGenerator[str]:
         """Yield the payloads of the channel as they come, over a connection of its own.

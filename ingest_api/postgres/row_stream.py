@@ -21,7 +21,8 @@ from ingest_api.postgres.slots import Slots
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
 
-    from ingest_api.postgres.pool import BlockingReader, Database
+    from ingest_api.postgres.blocking_reader import BlockingReader
+    from ingest_api.postgres.pool import Database
 
     Work = Callable[[BlockingReader], "RowPieces"]
 

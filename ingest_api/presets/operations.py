@@ -89,6 +89,7 @@ SHOW_PRESET: Final = Operation(
 )
 PUT_PRESET: Final = Operation(
     summary="Keep options of uploads under a name",
+    act="preset.define",
     tag="Import",
     role="manager",
     description=(
@@ -114,6 +115,7 @@ PUT_PRESET: Final = Operation(
 )
 DELETE_PRESET: Final = Operation(
     summary="Delete a preset",
+    act="preset.delete",
     tag="Import",
     role="manager",
     parameters=(_NAME,),

@@ -103,6 +103,7 @@ SHOW_LETTER: Final = _for_admins(
 )
 RETRY_LETTER: Final = _for_admins(
     summary="Retry a dead letter",
+    act="dead-letter.retry",
     description="The record is appended to `user-events` as it came, with the header "
     "`retried-from`: to the partition of its key where the record's key is its event's, else to "
     "where it was. A letter from before the log was moved goes to the partition of its key in the "

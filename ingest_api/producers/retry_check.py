@@ -23,7 +23,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Final, cast
 
 from ingest_api.kafka.log_reader import LogRange, LogReader
-from ingest_api.postgres.pool import PUBLIC
+from ingest_api.postgres.schema_names import PUBLIC
 from ingest_api.producers.key_state import read_key_state
 from ingest_api.producers.later_changes import Change, LaterChanges
 from ingest_api.web.parameters import whole_number

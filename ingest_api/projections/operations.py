@@ -176,6 +176,7 @@ LOG_TRUNCATED: Final = refused(
 _for_admins: Final = partial(Operation, tag="Projections", role="admin")
 REQUEST_PROJECTION: Final = _for_admins(
     summary="Build the tables anew from the log",
+    act="projection.request",
     description=(
         "Beside the live ones, which go on; then both are compared at equal offsets. "
         "Where they are equal, or `mend` says so, a rebuild takes the place of the live tables in "

@@ -8,21 +8,18 @@ acceptance, so what comes after a job in that order is not seen.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from ingest_api.errors import UnknownJobError, invalid_parameter
+from ingest_api.web.dates import parsed_time
 from ingest_api.web.parameters import whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
 NOW_TEXT: Final = "now"
-_CONTRACT_DATE: Final = "%m/%d/%Y %I:%M:%S %p GMT"
-_LOST_PLUS: Final = re.compile(r"(:[\d.,]+) (\d\d(?::?\d\d)?)$")
-"""In a query an unescaped + stands for a space."""
 _FORMS: Final = (
     "{name} is the id of a job, or a time such as 2016-06-28T05:49:23Z or 06/28/2016 05:49:23 AM"
     " GMT{or_now}."
@@ -71,7 +68,7 @@ def read_point(
         return NOW
     if text.isascii() and text.isdigit():
         return _job(text)
-    time = _time(text)
+    time = parsed_time(text)
     if time is None:
         or_now = ", or now" if allows_now else ""
         raise invalid_parameter(name, _FORMS.format(name=name, or_now=or_now))
@@ -85,16 +82,3 @@ def _job(text: str) -> Point:
     if number is None:
         raise UnknownJobError
     return Point(job_id=number)
-
-
-def _time(text: str) -> datetime | None:
-    """Parse a time; without a zone it is UTC."""
-    try:
-        return datetime.strptime(text, _CONTRACT_DATE).replace(tzinfo=UTC)
-    except ValueError:
-        pass
-    try:
-        time = datetime.fromisoformat(_LOST_PLUS.sub(r"\1+\2", text))
-        return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):  # one at the ends of the calendar has no time in UTC
-        return None

@@ -27,6 +27,7 @@ from ingest_api.projections.operations import (
 from ingest_api.web.json_body import INVALID_BODY, json_body
 from ingest_api.web.paging import page_of
 from ingest_api.web.parameters import whole_number
+from ingest_api.web.request_context import note_act
 
 if TYPE_CHECKING:
     from sanic import Blueprint, Request
@@ -61,6 +62,7 @@ def add_projection_routes(
     async def request_projection(request: Request[Any, Any]) -> Projection:
         account = account_of(request)
         body = await json_body(request, ProjectionRequest)
+        note_act(request, body.purpose, mend=body.mend or None)
         _check(body)
         await log_start.check()
         number = await instances.request(body.purpose, mends=body.mend, by=account.name)

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
     from ingest_api.event_log.ledger import LedgerJob
     from ingest_api.kafka.log_reader import LogReader
-    from ingest_api.postgres.pool import BlockingReader, Database
+    from ingest_api.postgres.blocking_reader import BlockingReader
+    from ingest_api.postgres.pool import Database
     from schemas.clients.event_schemas import EventSchemas
     from schemas.events import JobAccepted, JobState
 

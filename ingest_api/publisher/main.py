@@ -4,6 +4,9 @@ One publisher of the group works at a time.
 It reads `job-events` from its beginning, because a pass names the job before
 its own, and goes on from the offset that the group has committed.
 A pass that fails in any way is made again, whole, and the next job waits for it.
+A job that no try can publish has failed after a while (see
+:mod:`ingest_api.publisher.failing_jobs`): it is ended in every partition as it stands there,
+and left out of all tables.
 A job that stays incomplete although the processors have read all of it is
 published again, and with it all jobs after it (see :mod:`ingest_api.publisher.watchdog`).
 """
@@ -31,16 +34,16 @@ from ingest_api.errors import (
     PassFailedError,
     RulesUnknownError,
     TopicSetupError,
-    UploadLostError,
 )
 from ingest_api.event_log.ledger import JobLedger
 from ingest_api.kafka.log_moved import start_again
 from ingest_api.kafka.log_setup import ensure_log
 from ingest_api.kafka.upload_chunks import ChunkSource, stored_file
-from ingest_api.parsing.errors import FileFault
 from ingest_api.publisher.consumer_lag import ConsumerLag
+from ingest_api.publisher.failing_jobs import FailingJobs, append_failure, failure_of
 from ingest_api.publisher.lease import PublisherLease
 from ingest_api.publisher.metrics import (
+    FAILED_JOBS,
     HELD_UP,
     IS_LEADER,
     OVERDUE_JOBS,
@@ -75,7 +78,10 @@ if TYPE_CHECKING:
 _POLL_S: Final = 0.2
 _CHUNK_TIMEOUT_S: Final = 3.0
 _BACKOFF: Final = Backoff(first_s=0.1, longest_s=5.0)
-_LOST_PAUSE_S: Final = 60.0
+_REFUSED_PAUSE_S: Final = 15.0
+"""Between two tries of a job that can't be published, at most."""
+_ANNOUNCED_PAUSE_S: Final = 1.0
+"""Within it its failure is read back."""
 _WATCH_INTERVAL_S: Final = 2.0
 _TRANSIENT: Final = (
     KafkaException,
@@ -91,10 +97,6 @@ class _StoppedError(Exception):
     """The process has been told to stop."""
 
 
-_PERMANENT: Final = (UploadLostError, FileFault, RulesUnknownError)
-"""Errors that only an operator can mend; the job is retried slowly, and never skipped."""
-
-
 class Publisher:
     """One member of the publishers' group, in the thread that calls :meth:`run`.
 
@@ -105,6 +107,9 @@ class Publisher:
     def __init__(self, settings: PublisherSettings, stop: threading.Event) -> None:
         shared, topics = settings.shared, settings.shared.topics
         self._stop = stop
+        self._shared = shared
+        self._failing = FailingJobs(settings.give_up_s)
+        self._refused_pause_s = min(_REFUSED_PAUSE_S, settings.give_up_s)
         schemas = EventSchemas(shared.schema_registry)
         self._ledger = JobLedger()
         self._watchdog = Watchdog(settings.watchdog_s)
@@ -220,12 +225,13 @@ class Publisher:
     def _publish(self, job: LedgerJob) -> None:
         began_s = time.monotonic()
         try:
-            _check_rules(job)
-            file = self._chunks.open(stored_file(job.accepted))
-            rows = self._producer.publish(job, file, self._checkpoint)
-        except _PERMANENT as error:
-            self._give_up_for_now(job, error)
+            rows = self._append_pass(job)
+        except (_StoppedError, MemoryError, *_TRANSIENT):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a pass raises, it raises each time
+            self._note_refused(job, error)
             return
+        self._failing.forget(job.accepted.job_id)
         is_repeat = self._position < self._frontier
         self._position += 1
         self._frontier = max(self._frontier, self._position)
@@ -242,6 +248,13 @@ class Publisher:
             seconds=round(time.monotonic() - began_s, 3),
         )
 
+    def _append_pass(self, job: LedgerJob) -> int:
+        if job.accepted.job_id in self._ledger.reverts.failed():
+            return self._producer.abandon(job, self._checkpoint)
+        _check_rules(job)
+        file = self._chunks.open(stored_file(job.accepted))
+        return self._producer.publish(job, file, self._checkpoint)
+
     def _checkpoint(self) -> None:
         """Raise where the pass under way should end; whoever has the lease makes it again."""
         if self._stop.is_set():
@@ -250,14 +263,28 @@ class Publisher:
         if not self._lease.is_held or self._lease.term != self._term:
             raise LeaseLostError("the group has given job-events to another publisher")
 
-    def _give_up_for_now(self, job: LedgerJob, error: Exception) -> None:
+    def _note_refused(self, job: LedgerJob, error: Exception) -> None:
+        """Let the job be tried again, or fail; a failed one is ended once that is read."""
         REFUSED_JOBS.inc()
-        _log.error("job cannot be published", job_id=str(job.accepted.job_id), error=str(error))
-        if self._position < self._frontier:
+        job_id, now_s = job.accepted.job_id, time.monotonic()
+        _log.error("job cannot be published", job_id=str(job_id), error=repr(error), exc_info=error)
+        has_failed = self._failing.has_failed(job_id, error, now_s)
+        if self._watchdog.is_complete(job_id) or self._ledger.moves.is_held:
+            has_failed = False  # nothing is missing; or no record counts now
+        if has_failed:
+            self._fail(job_id, error)
+            self._retry_at_s = now_s + _ANNOUNCED_PAUSE_S
+        elif self._position < self._frontier:
             # It was published before, so jobs after it need not wait for its file.
             self._position = self._frontier
         else:
-            self._retry_at_s = time.monotonic() + _LOST_PAUSE_S
+            self._retry_at_s = now_s + self._refused_pause_s
+
+    def _fail(self, job_id: int, error: Exception) -> None:
+        event = failure_of(job_id, error)
+        append_failure(self._shared.kafka, self._shared.topics.job_events, event)
+        FAILED_JOBS.inc()
+        _log.error("job has failed", job_id=str(job_id), code=event.code, reason=event.reason)
 
     def _watch(self, now_s: float) -> None:
         """Go back to a job that is overdue, and publish it and all after it again."""

@@ -25,7 +25,10 @@ HELD_UP: Final = Counter(
 )
 REFUSED_JOBS: Final = Counter(
     "rollcall_publisher_refused_jobs",
-    "Tries to publish a job whose file is lost, or whose rules are not known.",
+    "Tries to publish a job whose file is lost, or whose record or rules can't be understood.",
+)
+FAILED_JOBS: Final = Counter(
+    "rollcall_publisher_failed_jobs", "Jobs that have failed because they can't be published."
 )
 OVERDUE_JOBS: Final = Counter(
     "rollcall_publisher_overdue_jobs", "Jobs published again because rows of theirs were lost."

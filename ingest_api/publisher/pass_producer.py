@@ -10,12 +10,13 @@ does after a gap in its sequence depends on what it does not know.
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 
-from ingest_api.errors import PassFailedError
+from ingest_api.errors import PassFailedError, UnfitJobError
 from ingest_api.publisher.encode_pass import FilePass
 from schemas.clients.kafka import make_producer
 from schemas.clients.kafka_statistics import statistics
@@ -23,9 +24,9 @@ from schemas.codec.codec import encode
 from schemas.events import JobOpened, JobSealed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Generator, Mapping
 
-    from confluent_kafka import KafkaError, Message
+    from confluent_kafka import Message
 
     from ingest_api.event_log.ledger import LedgerJob
     from ingest_api.parsing.decode import Readable
@@ -80,37 +81,58 @@ class PassProducer:
         ``checkpoint`` is called every few milliseconds, and ends the pass by raising.
 
         Raises:
-            PassFailedError: something was not acknowledged, or the file is another one.
-            FileFault: the file is not what was accepted.
+            PassFailedError: something was not acknowledged.
+            UnfitJobError, FileFault: the file is not what was accepted.
         """
+        with self._discarding() as delivery:
+            return self._publish(delivery, job, file, checkpoint)
+
+    def abandon(self, job: LedgerJob, checkpoint: Callable[[], None]) -> int:
+        """End a job that failed in every partition, opened there or not; return 0 rows.
+
+        Raises:
+            PassFailedError: something was not acknowledged.
+        """
+        seal = JobSealed(job_id=job.accepted.job_id, rows=0, digest=0, is_abandoned=True)
+        with self._discarding() as delivery:
+            self._queue_to_each(delivery, job, [_opened(job)] * self._topic.partitions)
+            self._queue_to_each(delivery, job, [encode(seal)] * self._topic.partitions)
+            delivery.flush(checkpoint)
+        return 0
+
+    @contextlib.contextmanager
+    def _discarding(self) -> Generator[_Delivery]:
+        """Yield the producer, and discard it on any error."""
         self.warm()
+        assert self._delivery is not None, "it has been made"
         try:
-            return self._publish(job, file, checkpoint)
+            yield self._delivery
         except BaseException:
             self.discard()
             raise
 
-    def _publish(self, job: LedgerJob, file: Readable, checkpoint: Callable[[], None]) -> int:
-        delivery = self._delivery
-        if delivery is None:
-            raise PassFailedError("there is no producer")
+    def _queue_to_each(self, delivery: _Delivery, job: LedgerJob, values: list[bytes]) -> None:
+        delivery.queue_to_each([str(job.accepted.job_id).encode()] * len(values), values)
+
+    def _publish(
+        self, delivery: _Delivery, job: LedgerJob, file: Readable, checkpoint: Callable[[], None]
+    ) -> int:
         partitions = self._topic.partitions
         file_pass = FilePass(file, job.accepted, partitions)
-        key = str(job.accepted.job_id).encode()
-        delivery.queue_to_each([key] * partitions, [_opened(job)] * partitions)
+        self._queue_to_each(delivery, job, [_opened(job)] * partitions)
         for values in file_pass.blocks():
             for partition, (keys, some) in values.items():
                 delivery.queue(partition, keys, some, checkpoint)
             delivery.limit_blocks(checkpoint)
         if sum(file_pass.rows) != job.accepted.lines:
-            raise PassFailedError(
+            raise UnfitJobError(
                 f"the file gives {sum(file_pass.rows)} lines, {job.accepted.lines} were accepted"
             )
         # A seal that overtakes a row of another partition would be no harm there, but a
         # pass that failed must never look whole.
         delivery.flush(checkpoint)
         seals = zip(file_pass.rows, file_pass.digests, strict=True)
-        delivery.queue_to_each([key] * partitions, [_sealed(job, *seal) for seal in seals])
+        self._queue_to_each(delivery, job, [_sealed(job, *seal) for seal in seals])
         delivery.flush(checkpoint)
         return sum(file_pass.rows)
 
@@ -173,13 +195,16 @@ class _Delivery:
             self._wait(_QUEUE_ROWS - 2 * _BATCH_ROWS, checkpoint)
             self._queue(partition, messages)
 
-    def _queue(self, partition: int, messages: list[dict[str, bytes]]) -> None:
+    def _queue(self, partition: int, messages: list[dict[str, Any]]) -> None:
         try:
             # Of all ways to name a partition it heeds this argument only.
             queued = self._producer.produce_batch(self._topic, messages, partition=partition)
         except (KafkaException, BufferError) as error:
             raise PassFailedError(str(error)) from error
         if queued != len(messages):
+            errors = {message["_error"].code() for message in messages if "_error" in message}
+            if KafkaError.MSG_SIZE_TOO_LARGE in errors:
+                raise UnfitJobError("one of its rows is larger than a record may be")
             raise PassFailedError(f"{len(messages) - queued} rows were not queued")
         self._queued += queued
 

@@ -22,3 +22,13 @@ class PublisherSettings(Section, frozen=True, kw_only=True):
             unit="seconds",
         ),
     ] = 30
+    give_up_s: Annotated[
+        int,
+        whole(
+            1,
+            604_800,
+            "for which a job that can't be published, because its file is lost, is tried again;"
+            " then it is `FAILED`, and those behind it go on",
+            unit="seconds",
+        ),
+    ] = 120

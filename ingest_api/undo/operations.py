@@ -89,9 +89,10 @@ _WHO: Final = (
 )
 
 
-def _operation(summary: str, description: str, *conflicts: Answer) -> Operation:
+def _operation(act: str, summary: str, description: str, *conflicts: Answer) -> Operation:
     return Operation(
         summary=summary,
+        act=act,
         description=f"{description} {_WHO}",
         tag="Jobs",
         role="importer",
@@ -115,6 +116,7 @@ def _operation(summary: str, description: str, *conflicts: Answer) -> Operation:
 
 
 UNDO: Final = _operation(
+    "job.undo",
     "Undo a job",
     "The audience becomes as if the job had never run; what later jobs, other producers and single"
     " writes did is kept. Readers see the users as they are until all is ready, and then, in one"
@@ -129,6 +131,7 @@ UNDO: Final = _operation(
     ),
 )
 REDO: Final = _operation(
+    "job.redo",
     "Do an undone job again",
     "The undo of an undo: the job counts again, in its old place among the others.",
     refused(
@@ -138,6 +141,7 @@ REDO: Final = _operation(
 )
 CANCEL: Final = Operation(
     summary="Cancel a job that waits or runs",
+    act="job.cancel",
     description=(
         "The audience is as if the job had never run, for good: `redo` doesn't take it back. "
         "A job that waits never changes anybody; of one that runs readers may see what it has done"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ingest_api.errors import role_too_low
+from schemas.events import JobFailed
 
 if TYPE_CHECKING:
     from ingest_api.event_log.job_events import JobLog
@@ -36,6 +37,7 @@ def is_built_on(ledger: JobLedger, job: LedgerJob, account: str) -> bool:
     return any(
         change.requested_by != account and change.job_id not in others
         for change in ledger.reverts.changes_after(job.offset)
+        if not isinstance(change, JobFailed)  # which nobody asked for
     )
 
 

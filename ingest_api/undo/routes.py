@@ -24,6 +24,7 @@ from ingest_api.undo.undo import Requester
 from ingest_api.web.idempotency_key import idempotency_key_of
 from ingest_api.web.json_body import check_json, decoded, invalid_body, whole_body
 from ingest_api.web.parameters import header, query_values
+from ingest_api.web.request_context import note_act
 
 if TYPE_CHECKING:
     from sanic import Blueprint, Request
@@ -50,6 +51,7 @@ def add_undo_routes(
         is_dry_run = await _is_dry_run(request)
         job = await job_named(request, job_log, text)
         if is_dry_run:
+            note_act(request, dryRun=True)
             await undo.check_preview(job, change)
             preview = await previews.preview(job, change, account.name, request.path)
             if isinstance(preview, PreviewProgress):

@@ -32,7 +32,7 @@ from ingest_api.errors import (
 )
 from ingest_api.event_log.user_events import NOTHING_KEPT
 from schemas.events import JobCancelled, JobRestored, JobReverted, UndoQueued
-from schemas.log.job_states import CANCELLED_STATES, COUNTS_AND_NOTES
+from schemas.log.job_states import COUNTS_AND_NOTES
 from schemas.read_model.tables import HIDE_CANCELLED
 
 if TYPE_CHECKING:
@@ -63,10 +63,13 @@ _IN_STATE: Final[dict[JobState, str]] = {
     "REVERTED": "The job was undone already",
     "CANCELLING": "The job is being cancelled already",
     "CANCELLED": "The job was cancelled already",
+    "FAILED": "The job failed: nothing of it counts",
 }
 _QUEUED: Final = "The undo of the job is queued: wait until the job has ended and is undone"
 _NOT_REVERTED: Final = "The job is not undone, it is {state}: there is nothing to do again"
 _CANCELLED: Final = "The job was cancelled, for good: upload its file again"
+_FAILED: Final = "The job failed, for good: upload its file again"
+_FOR_GOOD: Final = {"CANCELLING": _CANCELLED, "CANCELLED": _CANCELLED, "FAILED": _FAILED}
 _HAS_ENDED: Final = (
     "The job has ended, it is {state}: nothing is left to cancel, but it can be undone"
 )
@@ -252,8 +255,8 @@ class Undo:
 def _check_state(view: JobView, change: Change, *, is_redone: bool) -> None:
     state, is_queued = view.state, isinstance(view.reverted, UndoQueued)
     if change == "redo":
-        if state in CANCELLED_STATES:
-            raise ConflictError(_CANCELLED)
+        if state in _FOR_GOOD:
+            raise ConflictError(_FOR_GOOD[state])
         if state not in _IN_STATE:
             raise ConflictError(_NOT_REVERTED.format(state=state))
         if is_queued:

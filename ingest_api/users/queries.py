@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, LiteralString
 
 from ingest_api.openapi.response_types import Users
 from ingest_api.openapi.user_answers import user_of
-from ingest_api.postgres.pool import PUBLIC
+from ingest_api.postgres.schema_names import PUBLIC
 from ingest_api.web.dates import nearer_end
 from schemas.log.positions import place_of
 

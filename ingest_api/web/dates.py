@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from ingest_api.postgres.pool import Database
 
 Row = dict[str, Any]
+_CONTRACT_DATE: Final = "%m/%d/%Y %I:%M:%S %p GMT"
+_LOST_PLUS: Final = re.compile(r"(:[\d.,]+) (\d\d(?::?\d\d)?)$")
+"""In a query an unescaped + stands for a space."""
 DateFormat = Literal["contract", "iso"]
 DATE_FORMATS: Final[tuple[DateFormat, ...]] = ("contract", "iso")
 date_format: Final[ContextVar[DateFormat]] = ContextVar("date_format", default="contract")
@@ -54,6 +58,19 @@ def day_text(day: date | None) -> str | None:
     if day is None or date_format.get() == "iso":
         return day and day.isoformat()
     return date_text(datetime(day.year, day.month, day.day, tzinfo=UTC))
+
+
+def parsed_time(text: str) -> datetime | None:
+    """Parse a time in either form, or return None; without a zone it is UTC."""
+    try:
+        return datetime.strptime(text, _CONTRACT_DATE).replace(tzinfo=UTC)
+    except ValueError:
+        pass
+    try:
+        time = datetime.fromisoformat(_LOST_PLUS.sub(r"\1+\2", text))
+        return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):  # one at the ends of the calendar has no time in UTC
+        return None
 
 
 def nearer_end(index: int, count: int) -> tuple[int, bool]:

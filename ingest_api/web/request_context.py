@@ -21,6 +21,7 @@ class RequestContext:
 
     ``is_cut_off``: the answer was begun and can't be finished, so nothing more of it is sent,
     the server breaks the connection, and no client takes a part for the whole.
+    ``act_id`` is its number in the audit log, and what follows is told there with its result.
     ``at_end`` is closed once the request has been answered.
     """
 
@@ -34,6 +35,9 @@ class RequestContext:
     is_body_ended: bool = False
     is_client_gone: bool = False
     is_cut_off: bool = False
+    act_id: int | None = None
+    act_target: str | None = None
+    act_details: dict[str, str] = field(default_factory=dict[str, str])
     started_at_s: float = field(default_factory=time.monotonic)
     at_end: AsyncExitStack = field(default_factory=AsyncExitStack)
 
@@ -46,3 +50,12 @@ def context_of(request: Request[Any, Any]) -> RequestContext:
 def attach(scope: MutableMapping[str, Any], context: RequestContext) -> None:
     """Store the context in the ASGI scope, where :func:`context_of` finds it."""
     scope.setdefault("state", {})[_KEY] = context
+
+
+def note_act(request: Request[Any, Any], target: str | None = None, **details: object) -> None:
+    """Have the audit log tell what the request's act is about; None is left out."""
+    context = context_of(request)
+    context.act_target = target or context.act_target
+    context.act_details |= {
+        name: str(value) for name, value in details.items() if value is not None
+    }

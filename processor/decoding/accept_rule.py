@@ -9,7 +9,8 @@ job.  A partition moves through the job whichever pass brings the next record:
 
 - ``JobOpened`` counts where no job is open and the job before it is sealed;
 - a row counts where its job is open and its ``sequence`` is the next expected;
-- ``JobSealed`` counts where all rows came before it and their digest agrees.
+- ``JobSealed`` counts where all rows came before it and their digest agrees, or where it ends
+  a job that failed: then whatever came of the job is left.
 
 Everything else with a job is a repeat: a job that was never opened here may have
 lost its JobOpened with a broker, so a row of it is no forgery.  What can be of no
@@ -134,12 +135,14 @@ class Sealed:
     """A job is whole in this partition, by the record at ``offset``.
 
     ``replaces_users``: what it has written replaces the users that were there before it.
+    ``is_broken_off``: the job failed, and its rows so far are not left out yet, so it does not end.
     """
 
     seal: JobSealed
     offset: int
     recorded_at: datetime
     replaces_users: bool
+    is_broken_off: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,10 +317,11 @@ class _Walk:
 
     def _seal(self, seal: JobSealed, control: ControlRecord) -> None:
         state = self.state
-        if seal.job_id != state.open_job_id or seal.rows != state.next_sequence:
+        is_whole = seal.is_abandoned or seal.rows == state.next_sequence
+        if seal.job_id != state.open_job_id or not is_whole:
             self.repeats += 1
             return
-        if seal.digest != state.digest:
+        if not seal.is_abandoned and seal.digest != state.digest:
             self.corrupt.append(seal.job_id)
             return
         is_reverted = seal.job_id in self._reverted
@@ -331,8 +335,11 @@ class _Walk:
             open_fills=0,
             keeps_opt_outs=False,
         )
-        replaces_users = state.open_mode == "delsert" and not is_reverted
-        self.steps.append(Sealed(seal, control.offset, control.recorded_at, replaces_users))
+        is_broken_off = seal.is_abandoned and not is_reverted
+        replaces_users = state.open_mode == "delsert" and not is_reverted and not is_broken_off
+        self.steps.append(
+            Sealed(seal, control.offset, control.recorded_at, replaces_users, is_broken_off)
+        )
 
     def _index(self) -> None:
         if not self.state.is_indexed:

@@ -231,6 +231,8 @@ class Transaction:
 
     def _seal(self, step: Sealed, partition: int) -> None:
         """Note that a job is whole, and how many users are not in the audience that it made."""
+        if step.is_broken_off:
+            return  # it stays open in these tables, until others without it take their place
         if step.replaces_users:
             generation = self.generation_of[partition]
             removed = self._projection.generations.count_removed(

@@ -138,6 +138,8 @@ class PartitionFold:
         self.generations[job.job_id] = UserColumns()
 
     def _seal(self, job: JobInPartition, step: Sealed) -> None:
+        if step.is_broken_off:
+            return
         job.sealed, job.events = step, step.seal.rows
         if step.replaces_users:
             _, is_there = self.users.find(self._keys_before)

@@ -39,6 +39,11 @@ class _FoldedJob:
         return sum(part.sealed is not None for part in self.parts.values())
 
     @property
+    def is_abandoned(self) -> bool:
+        """True where it failed, so that the log may lack rows of it."""
+        return any(part.sealed and part.sealed.seal.is_abandoned for part in self.parts.values())
+
+    @property
     def started_at(self) -> datetime:
         """The time of its first record in the log."""
         return min(part.opened.recorded_at for part in self.parts.values())
@@ -104,7 +109,7 @@ def _compare_job(tables: Tables, job: _FoldedJob, row: JobRow, findings: Finding
             ("state", job.state if is_whole else "PROCESSING", row.state),
         ],
     )
-    if is_whole:
+    if is_whole and not job.is_abandoned:
         findings.compare("log", subject, [("events", row.lines, job.events)])
     if is_whole and not opened.is_reverted:  # whose rows have no outcomes
         counted = sum(

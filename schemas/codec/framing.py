@@ -48,6 +48,7 @@ EVENT_TYPES: tuple[type[events.Event], ...] = (
     events.JobReverted,
     events.JobRestored,
     events.JobCancelled,
+    events.JobFailed,
     events.UndoQueued,
     events.JobStatus,
     events.AttributeDefined,

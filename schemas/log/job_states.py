@@ -16,11 +16,9 @@ JOB_STATES: Final[tuple[JobState, ...]] = get_args(JobState)
 RUNNING_STATES: Final[frozenset[JobState]] = frozenset({"ACCEPTED", "PROCESSING"})
 """States in which some lines have no outcome yet."""
 REVERTED_STATES: Final[frozenset[JobState]] = frozenset(
-    {"REVERTING", "REVERTED", "CANCELLING", "CANCELLED"}
+    {"REVERTING", "REVERTED", "CANCELLING", "CANCELLED", "FAILED"}
 )
 """States in which the job counts as if it had never run."""
-CANCELLED_STATES: Final[frozenset[JobState]] = frozenset({"CANCELLING", "CANCELLED"})
-"""Of those, the states of a job that never counts again."""
 ENDED_STATES: Final = frozenset(JOB_STATES) - RUNNING_STATES - {"REVERTING", "CANCELLING"}
 """States that a job does not leave by itself."""
 OUTCOMES: Final[tuple[str, ...]] = ("inserted", "updated", "unchanged", "rejected")
@@ -48,6 +46,7 @@ REVERTING_FAILED: Final = "The import is being undone: the last try failed, and 
 REVERTED: Final = "The import was undone"
 CANCELLING: Final = "The import is being cancelled"
 CANCELLED: Final = "The import was cancelled"
+FAILED: Final = "The import failed, and nothing of it counts"
 
 _MESSAGES: Final[dict[JobState, str]] = {
     "ACCEPTED": UPLOAD_ACCEPTED,
@@ -57,6 +56,7 @@ _MESSAGES: Final[dict[JobState, str]] = {
     "REVERTED": REVERTED,
     "CANCELLING": CANCELLING,
     "CANCELLED": CANCELLED,
+    "FAILED": FAILED,
 }
 
 

@@ -5,9 +5,11 @@ The order of the log alone decides:
 - ``JobReverted`` counts where the job is known (a ``JobAccepted`` of it counts, see
   below) and not reverted already;
 - ``JobCancelled`` reverts the job in the same way;
+- ``JobFailed`` does too, also of a job that is reverted already, unless by a ``JobCancelled``;
 - ``UndoQueued`` counts where the job is known, not reverted, and no undo of it is queued; it is
   queued until the job is reverted;
-- ``JobRestored`` counts where the job is reverted, and not by a ``JobCancelled``;
+- ``JobRestored`` counts where the job is reverted, and not by a ``JobCancelled``
+  or ``JobFailed``;
 - of an attempt only the first record counts, and none where a ``JobVoided`` of it
   stands before it, as it is with the attempts of ``JobAccepted``;
 - while the log is held for a move, every attempt counts as voided
@@ -27,6 +29,7 @@ from typing import TYPE_CHECKING, Literal
 from schemas.events import (
     JobAccepted,
     JobCancelled,
+    JobFailed,
     JobRestored,
     JobReverted,
     JobVoided,
@@ -41,8 +44,8 @@ if TYPE_CHECKING:
 
     from schemas.events import Event
 
-Revert = JobReverted | JobCancelled
-"""After either the job counts as if it had never run."""
+Revert = JobReverted | JobCancelled | JobFailed
+"""After any the job counts as if it had never run."""
 ChangeEvent = Revert | JobRestored | UndoQueued
 """Asks that a job counts or not, now or later; may change nothing."""
 RevertDecision = Literal["counts", "changes nothing", "voided"]
@@ -68,6 +71,7 @@ class Reverts:
         self._queued: dict[int, UndoQueued] = {}
         self._now: frozenset[int] = frozenset()
         self._cancelled: frozenset[int] = frozenset()
+        self._failed: dict[int, JobFailed] = {}
         self.moves = LogMoves()
 
     def apply(self, offset: int, event: Event, recorded_at: datetime | None = None) -> None:
@@ -88,6 +92,8 @@ class Reverts:
         attempt = (event.job_id, event.attempt)
         if attempt in self._decisions:
             return
+        if isinstance(event, JobFailed) and self.is_known(event.job_id):
+            self._failed.setdefault(event.job_id, event)
         if not self._is_change(event) or not self.is_known(event.job_id):
             self._decisions[attempt] = "changes nothing"
             return
@@ -103,14 +109,17 @@ class Reverts:
             return isinstance(self.reverted(event.job_id), JobReverted)
         if isinstance(event, UndoQueued) and event.job_id in self._queued:
             return False
+        if isinstance(event, JobFailed):
+            return event.job_id not in self._cancelled
         return event.job_id not in self._now
 
     def _change(self, change: _Change) -> None:
         event = change.event
-        self._changes.append(change)
         self._by_job.setdefault(event.job_id, []).append(event)
-        self._now = self._now ^ {event.job_id}
-        if isinstance(event, JobCancelled):
+        if not (isinstance(event, JobFailed) and event.job_id in self._now):
+            self._changes.append(change)
+            self._now = self._now ^ {event.job_id}
+        if isinstance(event, JobCancelled | JobFailed):
             self._cancelled |= {event.job_id}
         self._queued.pop(event.job_id, None)
 
@@ -125,8 +134,12 @@ class Reverts:
         return None if isinstance(last, JobRestored) else last
 
     def cancelled(self) -> frozenset[int]:
-        """Return the jobs that were cancelled."""
+        """Return the jobs that were cancelled or failed: they never count again."""
         return self._cancelled
+
+    def failed(self) -> Mapping[int, JobFailed]:
+        """Return why jobs can't be published, by job, also of those cancelled before."""
+        return self._failed
 
     def queued(self) -> Mapping[int, UndoQueued]:
         """Return the queued undos, by job."""
@@ -164,7 +177,7 @@ class Reverts:
     def _until(self, is_later: Callable[[_Change], bool]) -> frozenset[int]:
         """Return the jobs reverted before the first change that is later, and all cancelled ones.
 
-        A job that was cancelled later never ran, at no time.
+        A job that was cancelled or failed later never ran, at no time.
         """
         found = frozenset[int]()
         for change in itertools.takewhile(lambda change: not is_later(change), self._changes):
@@ -174,7 +187,7 @@ class Reverts:
     def before_job(self, job_id: int) -> frozenset[int]:
         """Return the jobs reverted before this job was accepted.
 
-        The job itself is among them only where it was cancelled.
+        The job itself is among them only where it was cancelled or failed.
 
         Raises:
             KeyError: the job is not known.

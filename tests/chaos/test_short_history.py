@@ -7,26 +7,25 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.data.chaos_history import run_history
-from tests.support.servers.rig import Rig
+from tests.support.chaos.history import Chaos
 
 if TYPE_CHECKING:
-    from tests.support.servers.services import Services
+    from pathlib import Path
+
+    from deploy.local_stack.stack import LocalStack
     from tests.support.servers.surroundings import Ground
 
 
-@pytest.mark.usefixtures("stack")
-@pytest.mark.parametrize("seed", [20_261_123])
+@pytest.mark.parametrize("seed", ["20261123"])
 def test_a_history_of_jobs_and_faults_comes_to_the_model(
-    env: Ground, services: Services, seed: int
+    env: Ground, stack: LocalStack, tmp_path: Path, seed: str
 ) -> None:
-    """With two processors and a builder, for three quarters of a minute."""
-    rig = Rig.start(env, services, processors=2)
-    try:
-        report = run_history(rig, seed=seed, duration_s=45)
-    finally:
-        rig.close()
-    sys.stdout.write("\n".join([*report.events, str(report)]))
+    """As `./rollcall chaos`, for three quarters of a minute."""
+    servers = {"Kafka": stack.kafka, "Postgres": stack.postgres}
+    report = Chaos(env, tmp_path, servers).run(seed, 45)
+    sys.stdout.write("\n".join([*report.events, report.as_json()]))
     assert report.jobs > 0
     assert report.others > 0
+    assert report.reads > 0
     assert report.faults
+    assert report.failpoints

@@ -106,6 +106,7 @@ ROWS: Final[dict[str, list[Panel]]] = {
                 "max(rollcall_publisher_waiting_jobs)": "jobs that wait",
                 "sum(increase(rollcall_publisher_held_up_total[$__rate_interval]))": "held up",
                 "sum(increase(rollcall_publisher_refused_jobs_total[$__rate_interval]))": "refused",
+                "sum(increase(rollcall_publisher_failed_jobs_total[$__rate_interval]))": "failed",
             },
         ),
         Panel("Dead letters by code", _rate("rollcall_dead_letters_total", "code")),

@@ -21,6 +21,7 @@ _STATES: Mapping[JobState, str] = {
     "REVERTED": "undone",
     "CANCELLING": "cancelling",
     "CANCELLED": "cancelled",
+    "FAILED": "failed",
 }
 _SHORTEST_FILE, _LONGEST_FILE = 12, 40
 

@@ -110,8 +110,15 @@ class RekeyingCopy:
         """Append the seals, with the latest of their times: then the job was whole."""
         last = max(sealed, key=lambda one: one.record.timestamp_ms)
         assert isinstance(last.event, JobSealed), "the reader tells openings from seals"
+        is_abandoned = any(isinstance(each.event, JobSealed) and each.event.is_abandoned
+                           for each in sealed)  # fmt: skip
         for at, partition in enumerate(self._new):
-            seal = replace(last.event, rows=partition.sequence, digest=partition.digest)
+            seal = replace(
+                last.event,
+                rows=partition.sequence,
+                digest=partition.digest,
+                is_abandoned=is_abandoned,
+            )
             self._append(at, replace(last.record, record_value=encode(seal)))
 
     def _write_all(self, section: Iterable[CountedRecord]) -> None:

@@ -47,13 +47,15 @@ ALTER DEFAULT PRIVILEGES FOR ROLE rollcall_processor GRANT SELECT ON TABLES TO r
 ALTER DEFAULT PRIVILEGES FOR ROLE rollcall_processor IN SCHEMA public
     GRANT SELECT ON TABLES TO rollcall_reader;
 
--- `rollcall erase` and `rollcall rekey` run as rollcall_processor and move this table's rows with
--- the log; it is there once an API has been started, so apply this file once more before them.
+-- `rollcall erase` and `rollcall rekey` run as rollcall_processor, move the rows of one table with
+-- the log, and are told by the audit log; both tables are there once an API has been started, so
+-- apply this file once more before them.
 DO $$
 BEGIN
-    IF to_regclass('rollcall_api.dead_letter_retry') IS NOT NULL THEN
+    IF to_regclass('rollcall_api.audit') IS NOT NULL THEN
         GRANT USAGE ON SCHEMA rollcall_api TO rollcall_processor;
         GRANT SELECT, INSERT, DELETE ON rollcall_api.dead_letter_retry TO rollcall_processor;
+        GRANT SELECT, INSERT ON rollcall_api.audit TO rollcall_processor;
     END IF;
 END
 $$;

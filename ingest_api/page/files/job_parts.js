@@ -78,9 +78,9 @@ export function Progress({ job, isLost }) {
 export function Outcome({ job }) {
   const began = instant(job.importedDate);
   const ended = instant(job.finishedDate);
-  const isUndone = ["REVERTED", "CANCELLED"].includes(job.state);
+  const isUndone = ["REVERTED", "CANCELLED", "FAILED"].includes(job.state);
   return html`
-    <section class="card"><h2 class="result">${isUndone ? T.states[job.state] : job.rejected ? T.result.some(job.total - job.rejected, job.total) : T.result.all(job.total)}</h2>
+    <section class="card"><h2 class="result">${job.state === "FAILED" ? job.statusMessage : isUndone ? T.states[job.state] : job.rejected ? T.result.some(job.total - job.rejected, job.total) : T.result.all(job.total)}</h2>
       <p class="quiet">${ended && began ? T.result.took(dateTime(ended), duration((ended.getTime() - began.getTime()) / 1000)) : ""}</p>
       <${Counts} parts=${parts(job)} total=${job.mode === "delsert" ? job.total + job.deleted : job.total} />
       ${job.notes > 0 && html`<${Notes} job=${job} />`}

@@ -7,7 +7,7 @@ import { T } from "./text.js";
 
 const PAGE = 25;
 const SEARCHED = 1000;
-const STATES = ["ACCEPTED", "PROCESSING", "COMPLETED", "COMPLETED_WITH_ERRORS", "REVERTING", "REVERTED", "CANCELLING", "CANCELLED"];
+const STATES = ["ACCEPTED", "PROCESSING", "COMPLETED", "COMPLETED_WITH_ERRORS", "REVERTING", "REVERTED", "CANCELLING", "CANCELLED", "FAILED"];
 
 /** @param {string} name @param {string} title */
 const counted = (name, title) => ({ title, kind: "num", cell: (/** @type {any} */ row) => html`<span class=${!row[name] ? "zero" : name === "rejected" ? "fault" : ""}>${number(row[name])}</span>` });

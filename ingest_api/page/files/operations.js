@@ -4,6 +4,7 @@ import { get, may } from "./api.js";
 import { ago, instant, number } from "./format.js";
 import { Empty, Fault, Heading, Icon, Skeleton, Table, Tabs, Value, link, useEvery, useLoad, useTitle } from "./ui.js";
 import { Accounts, Attributes, Presets, Tokens } from "./access.js";
+import { Audit } from "./audit.js";
 import { DeadLetters } from "./dead_letters.js";
 import { Projections } from "./projections.js";
 import { ThroughputCharts } from "./throughput.js";
@@ -19,6 +20,7 @@ const TABS = {
   presets: [Presets, "reader"],
   accounts: [Accounts, "admin"],
   tokens: [Tokens, "admin"],
+  audit: [Audit, "admin"],
 };
 
 /** @param {{tab: string}} props */

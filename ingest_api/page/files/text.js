@@ -125,7 +125,7 @@ export const T = {
   outcomes: { inserted: "Added", updated: "Changed", unchanged: "Unchanged", deleted: "Removed", rejected: "Rejected" },
   states: {
     ACCEPTED: "Waiting", PROCESSING: "Running", COMPLETED: "Done", COMPLETED_WITH_ERRORS: "Done, with errors",
-    REVERTING: "Being undone", REVERTED: "Undone", CANCELLING: "Being cancelled", CANCELLED: "Cancelled",
+    REVERTING: "Being undone", REVERTED: "Undone", CANCELLING: "Being cancelled", CANCELLED: "Cancelled", FAILED: "Failed",
   },
   jobs: {
     title: "Jobs", about: "Every import, who sent it, and what came of it.",
@@ -191,7 +191,7 @@ export const T = {
   },
   operations: {
     title: "Operations",
-    tabs: { health: "Health", letters: "Dead letters", sources: "Sources", tables: "Tables", attributes: "Attributes", presets: "Presets", accounts: "Accounts", tokens: "Tokens" },
+    tabs: { health: "Health", letters: "Dead letters", sources: "Sources", tables: "Tables", attributes: "Attributes", presets: "Presets", accounts: "Accounts", tokens: "Tokens", audit: "Audit log" },
   },
   health: {
     well: "All is well", wellAbout: "An upload would be taken and processed now.", waits: "An upload would have to wait",
@@ -217,6 +217,16 @@ export const T = {
     purpose: "For", equal: (/** @type {number} */ n) => `${count(n, "table")} equal`, differ: (/** @type {string} */ names) => `differs: ${names}`,
     purposes: { live: "First tables", rebuild: "Rebuild", verify: "Verification", upgrade: "Upgrade", undo: "Undo or redo", preview: "Preview of an undo", as_of: "An earlier day" },
     states: { requested: "Waits", building: "Being built", ready: "Ready", active: "Live", retired: "Replaced", failed: "Failed", dropped: "Gone" },
+  },
+  audit: {
+    about: "What accounts have changed, the newest first. Imports stand among the jobs.", empty: "Nothing has been changed yet", act: "What", who: "Who", result: "Result",
+    results: { done: "Done", refused: "Refused", failed: "Failed", unknown: "Not known" },
+    kinds: {
+      "account.add": "Account added", "account.change": "Account changed", "account.delete": "Account deleted", "account.reset-password": "Password set at the database",
+      "token.add": "Token added", "token.delete": "Token deleted", "preset.define": "Preset kept", "preset.delete": "Preset deleted",
+      "attribute.define": "Attribute added", "attribute.change": "Attribute changed", "job.undo": "Undo", "job.redo": "Redo", "job.cancel": "Cancel",
+      "projection.request": "Tables built or verified", "dead-letter.retry": "Dead letter sent again", "log.erase": "Person erased", "log.rekey": "Log moved",
+    },
   },
   access: {
     name: "Name", role: "Role", changed: "Changed", change: "Change", delete: "Delete", do: "Actions", made: "Made by", done: "Done", once: "Copy it now: it is shown this once.", copy: "Copy", copied: "Copied",

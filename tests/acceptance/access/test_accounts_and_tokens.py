@@ -18,6 +18,7 @@ from tests.support.checkout import CHECKOUT
 from tests.support.clients.shell import COMMAND
 from tests.support.servers.gate import (
     ACCOUNTS,
+    AUDIT,
     DIES_WITHIN_S,
     SLACK_S,
     TOKENS,
@@ -294,6 +295,7 @@ def test_a_forgotten_password_is_set_anew_in_the_database(env: Ground, services:
     wait_until(lambda: "there is no account" in service.log_text(), 30)
     gate = Gate(env, service, client)
     assert gate.status(("admin", env.password)) == 401
+    login = ("admin", "")
     for _ in range(2):
         ended = _reset(env, "admin")
         assert ended.returncode == 0, ended.stderr
@@ -302,6 +304,8 @@ def test_a_forgotten_password_is_set_anew_in_the_database(env: Ground, services:
     unknown = _reset(env, "grace")
     assert (unknown.returncode, unknown.stdout) == (2, "")
     assert unknown.stderr.startswith("Error: there is no account grace")
+    told = gate.admin.get(AUDIT, auth=login, params={"kind": "account.reset-password"}).json()
+    assert [(act["target"], act["result"]) for act in told["acts"]] == [("admin", "done")] * 2
     gate.client.close()
 
 

@@ -71,6 +71,8 @@ RULES: dict[str, str | None] = {
     f"GET {BASE}/admin/accounts/*": "admin",
     f"PUT {BASE}/admin/accounts/*": "admin",
     f"POST {BASE}/admin/accounts/*/delete": "admin",
+    f"GET {BASE}/admin/audit": "admin",
+    f"GET {BASE}/admin/audit/check": "admin",
     f"GET {BASE}/admin/tokens": "admin",
     f"POST {BASE}/admin/tokens": "admin",
     f"POST {BASE}/admin/tokens/*/delete": "admin",

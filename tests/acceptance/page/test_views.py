@@ -31,7 +31,8 @@ VIEWS = (
     *(
         f"operations/{tab}"
         for tab in (
-            "health", "letters", "sources", "tables", "attributes", "presets", "accounts", "tokens"
+            *("health", "letters", "sources", "tables", "attributes", "presets"),
+            *("accounts", "tokens", "audit"),
         )
     ),
 )  # fmt: skip

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from ingest_api.app.application import make_parts
 from ingest_api.app.settings import ApiSettings
+from ingest_api.app.startup import OWN_TABLES
+from ingest_api.postgres.own_tables import make_own_tables
 from schemas.config.environment import read
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ async def counted(env: Ground, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerato
 
     await parts.database.open()
     try:
+        await make_own_tables(parts.database, *OWN_TABLES)
         await parts.accounts.prepare(env.password)
         monkeypatch.setattr(parts.database, "select", counted_select)
         monkeypatch.setattr(parts.passwords, "is_right", counted_is_right)

@@ -9,7 +9,7 @@ import pytest
 
 from ingest_api.as_of.diff import KINDS, AudienceDiff, DiffPage, Sides
 from ingest_api.errors import SchemaGoneError
-from ingest_api.postgres.pool import PUBLIC
+from ingest_api.postgres.schema_names import PUBLIC
 from tests.support.clients.answers import sent
 from tests.support.data.read_model_rows import (
     BEFORE,

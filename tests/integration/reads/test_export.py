@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from ingest_api.errors import InvalidRequestError, SchemaGoneError
 from ingest_api.export.audience import Export, exported_users
-from ingest_api.postgres.pool import PUBLIC
 from ingest_api.postgres.row_stream import RowStreams
+from ingest_api.postgres.schema_names import PUBLIC
 from ingest_api.users.filters import UserFilter, read_filter
 from schemas.events import AttributeColumn, UserRow
 from schemas.rules.fields import FIELDS

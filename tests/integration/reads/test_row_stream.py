@@ -20,8 +20,11 @@ from tests.support.waiting import wait_until
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ingest_api.postgres.pool import BlockingReader
+    from ingest_api.postgres.blocking_reader import BlockingReader
+    from schemas.read_model.copy_csv import CopiedRows
     from tests.support.servers.surroundings import Surroundings
+
+    Statement = Callable[[LiteralString], Callable[[BlockingReader], RowPieces]]
 
 _MANY: LiteralString = "COPY (SELECT repeat('x', 1000) FROM generate_series(1, 1000000)) TO STDOUT"
 _MANY_SHORT: LiteralString = "COPY (SELECT generate_series(1, 100000)) TO STDOUT"
@@ -43,9 +46,19 @@ def conninfo(surroundings_of_session: Surroundings) -> Iterator[str]:
         yield made.conninfo
 
 
-def rows_of(statement: LiteralString) -> Callable[[BlockingReader], RowPieces]:
-    """A stream with a piece for each row."""
-    return lambda reader: RowPieces(row.text for row in reader.copy(statement, block_bytes=1))
+@pytest.fixture(params=["as they are taken", "ahead"])
+def rows_of(request: pytest.FixtureRequest) -> Statement:
+    """A stream with a piece for each row, read as it is taken, or in a thread of its own."""
+
+    def of(statement: LiteralString) -> Callable[[BlockingReader], RowPieces]:
+        def rows(reader: BlockingReader) -> RowPieces:
+            copied = reader.copy(statement, block_bytes=1)
+            blocks = reader.read_ahead(copied) if request.param == "ahead" else copied
+            return RowPieces(row.text for row in blocks)
+
+        return rows
+
+    return of
 
 
 def number(conninfo: str, statement: LiteralString) -> int:
@@ -61,7 +74,7 @@ def wait_until_none_runs(conninfo: str) -> None:
     wait_until(lambda: number(conninfo, _COUNT) == 0, 20, saying="no COPY runs")
 
 
-def test_one_that_is_closed_early_frees_its_connection(conninfo: str) -> None:
+def test_one_that_is_closed_early_frees_its_connection(conninfo: str, rows_of: Statement) -> None:
     """Whatever it has not sent yet."""
 
     async def leave(db: Database) -> int:
@@ -77,7 +90,9 @@ def test_one_that_is_closed_early_frees_its_connection(conninfo: str) -> None:
     assert ask(conninfo, leave) == 2 * 1001
 
 
-def test_one_that_is_given_up_before_its_first_row_ends_the_statement(conninfo: str) -> None:
+def test_one_that_is_given_up_before_its_first_row_ends_the_statement(
+    conninfo: str, rows_of: Statement
+) -> None:
     """Postgres would go on for ten minutes."""
 
     async def leave(db: Database) -> None:
@@ -93,7 +108,7 @@ def test_one_that_is_given_up_before_its_first_row_ends_the_statement(conninfo: 
     ask(conninfo, leave)
 
 
-def test_a_connection_that_breaks_breaks_the_stream(conninfo: str) -> None:
+def test_a_connection_that_breaks_breaks_the_stream(conninfo: str, rows_of: Statement) -> None:
     """It never ends as if it were whole."""
 
     async def read(db: Database) -> None:
@@ -105,6 +120,27 @@ def test_a_connection_that_breaks_breaks_the_stream(conninfo: str) -> None:
             async for _ in pieces:
                 pass
         await stream.close()
+
+    ask(conninfo, read)
+
+
+def test_a_piece_that_cannot_be_made_frees_the_connection(conninfo: str) -> None:
+    """Although rows were being read ahead of it."""
+
+    def rows(reader: BlockingReader) -> RowPieces:
+        return RowPieces(failing(reader.read_ahead(reader.copy(_MANY, block_bytes=1))))
+
+    def failing(blocks: Iterator[CopiedRows]) -> Iterator[bytes]:
+        yield next(blocks).text
+        raise ArithmeticError
+
+    async def read(db: Database) -> None:
+        stream = await RowStreams(db).open(rows)
+        with pytest.raises(ArithmeticError):
+            async for _ in stream.pieces():
+                pass
+        await stream.close()
+        await asyncio.to_thread(wait_until_none_runs, conninfo)
 
     ask(conninfo, read)
 
@@ -127,7 +163,9 @@ def test_rows_leave_nothing_to_the_garbage_collector(conninfo: str) -> None:
     assert (rows, begun) == (100_000, [])
 
 
-def test_only_a_few_run_at_once(conninfo: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_a_few_run_at_once(
+    conninfo: str, rows_of: Statement, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One more waits for a place, and is told to try again where there is none."""
     monkeypatch.setattr(row_stream, "_SLOT_TIMEOUT_S", 0.2)
 

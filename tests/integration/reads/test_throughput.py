@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 
+from ingest_api.app.startup import OWN_TABLES
 from ingest_api.errors import LogUnavailableError
+from ingest_api.postgres.own_tables import make_own_tables
 from ingest_api.postgres.pool import Database
 from ingest_api.throughput.samples import ThroughputSamples
 from tests.support.waiting import wait_until
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from tests.support.servers.surroundings import Ground
 
-DDL = resources.files("ingest_api.auth").joinpath("tables.sql").read_bytes()
 SAMPLES = """
 INSERT INTO rollcall_api.throughput_sample (minute, taken_at, appended, applied)
 SELECT taken_at, taken_at, appended, applied
@@ -32,10 +32,9 @@ LATERAL (SELECT date_trunc('minute', now()) - ago * interval '1 minute' AS taken
 @contextlib.asynccontextmanager
 async def database(env: Ground) -> AsyncGenerator[Database]:
     """The API's pool, on its own tables."""
-    with psycopg.connect(env.conninfo, autocommit=True) as connection:
-        connection.execute(DDL)
     opened = Database(env.conninfo)
     await opened.open()
+    await make_own_tables(opened, *OWN_TABLES)
     yield opened
     await opened.close()
 

@@ -12,9 +12,11 @@ from schemas.events import (
     ChunkRange,
     JobAccepted,
     JobCancelled,
+    JobFailed,
     JobOpened,
     JobRestored,
     JobReverted,
+    JobSealed,
     LogMove,
     RowErased,
     RowRejected,
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 NOBODYS_JOB: Final = 7_000_000_000
 _LIKE_A_JOBS: Final = (
     UserRow, RowRejected, RowErased, JobOpened, JobReverted, JobRestored, JobCancelled,
-    UndoQueued,
+    JobFailed, UndoQueued,
 )  # fmt: skip
 _BITS: Final = {"int": 32, "long": 64}
 _NUMBERS: Final = (0, -1, 1, 2, 3, 4, 5, 6)
@@ -88,12 +90,13 @@ class AnyRecords:
             return self.event()
         if isinstance(event, JobAccepted) and violation(event) is None:
             return replace(event, job_id=-event.job_id)
-        if not isinstance(event, _LIKE_A_JOBS) or violation(event) is not None:
+        is_likely = isinstance(event, _LIKE_A_JOBS) or _ends_a_job(event)
+        if not is_likely or violation(event) is not None:
             return event
         changes: dict[str, Any] = {}
         if isinstance(event, JobOpened):
             changes["previous_job_id"] = NOBODYS_JOB
-        if event.job_id in self._jobs:
+        if event.job_id in self._jobs:  # pyright: ignore[reportAttributeAccessIssue] - a job's
             changes["job_id"] = NOBODYS_JOB
         return replace(cast("Any", event), **changes)
 
@@ -142,3 +145,7 @@ class AnyRecords:
                 return {f["name"]: self._value(f["type"], f["name"]) for f in node["fields"]}
             case kind:
                 return self._value(kind, name)
+
+
+def _ends_a_job(event: Event) -> bool:
+    return isinstance(event, JobSealed) and event.is_abandoned

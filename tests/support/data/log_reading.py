@@ -11,6 +11,7 @@ from schemas.codec import codec, framing
 from schemas.events import (
     JobAccepted,
     JobCancelled,
+    JobFailed,
     JobOpened,
     JobRestored,
     JobReverted,
@@ -19,6 +20,7 @@ from schemas.events import (
     JobVoided,
     UndoQueued,
 )
+from schemas.log.reverts import ChangeEvent, Revert
 
 if TYPE_CHECKING:
     from confluent_kafka import Message
@@ -108,7 +110,8 @@ def reverted_jobs(settings: Settings) -> set[int]:
     reverted: set[int] = set()
     cancelled: set[int] = set()
     for event in _changes(settings):
-        if isinstance(event, JobCancelled) and event.job_id not in reverted:
+        is_cancelled = isinstance(event, JobCancelled) and event.job_id not in reverted
+        if is_cancelled or isinstance(event, JobFailed):
             cancelled.add(event.job_id)
         elif isinstance(event, JobReverted):
             reverted.add(event.job_id)
@@ -121,19 +124,19 @@ def undos_to_come(settings: Settings) -> set[int]:
     """The jobs whose undo is queued, and has not begun."""
     changes = _changes(settings)
     queued = {event.job_id for event in changes if isinstance(event, UndoQueued)}
-    begun = {event.job_id for event in changes if isinstance(event, JobReverted | JobCancelled)}
+    begun = {event.job_id for event in changes if isinstance(event, Revert)}
     return queued - begun
 
 
-def _changes(settings: Settings) -> list[JobReverted | JobRestored | JobCancelled | UndoQueued]:
+def _changes(settings: Settings) -> list[ChangeEvent]:
     """What asks for a change of a job, but for attempts that were voided."""
     voided: set[str] = set()
-    found: list[JobReverted | JobRestored | JobCancelled | UndoQueued] = []
+    found: list[ChangeEvent] = []
     for record in read_topic(settings, settings.topics.job_events)[0]:
         event = codec.decode(record.value())
         if isinstance(event, JobVoided):
             voided.add(event.attempt)
-        elif isinstance(event, JobReverted | JobRestored | JobCancelled | UndoQueued):
+        elif isinstance(event, ChangeEvent):
             found += [event] if event.attempt not in voided else []
     return found
 

@@ -47,6 +47,7 @@ OPERATIONS: Final = (
     "presets",
     "accounts",
     "tokens",
+    "audit",
 )
 README: Final = ("preview-wide-light.png",)
 

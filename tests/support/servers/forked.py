@@ -19,6 +19,7 @@ from multiprocessing import forkserver
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from tests.support.chaos import failpoints
 from tests.support.checkout import CHECKOUT
 
 if TYPE_CHECKING:
@@ -31,9 +32,10 @@ _SERVICES: Final = (
     "processor.worker.main",
     "processor.builder.main",
 )
+_PRELOADED: Final = "tests.support.servers.preloaded"
 _READ_AT_IMPORT: Final = "ROLLCALL_AVRO"
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(list(_SERVICES))
+_context.set_forkserver_preload([*_SERVICES, _PRELOADED])
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ def _start_server() -> None:
 
 
 def _run(module: str, environ: dict[str, str], log: str) -> None:
-    assert sys.modules.keys() >= {*_SERVICES}, "nothing was imported beforehand"
+    assert sys.modules.keys() >= {*_SERVICES, _PRELOADED}, "nothing was imported beforehand"
     os.setsid()
     os.chdir(CHECKOUT)
     os.environ.clear()
@@ -121,6 +123,9 @@ def _run(module: str, environ: dict[str, str], log: str) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     sys.argv = [module]
     sys.orig_argv = [sys.executable, "-P", "-m", module]
+    if failpoints.FOLDER in environ:
+        failpoints.plant(module)
+        sys.orig_argv.insert(3, failpoints.THIS)
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 AUDIENCE = f"{BASE}/audience"
 ACCOUNTS = f"{BASE}/admin/accounts"
 TOKENS = f"{BASE}/admin/tokens"
+AUDIT = f"{BASE}/admin/audit"
 PROXY_SECRET = "what-only-the-proxy-knows"
 DIES_WITHIN_S = 2.0
 """As promised, on an instance that isn't told of a change."""

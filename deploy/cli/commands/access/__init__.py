@@ -1,1 +1,1 @@
-"""`rollcall accounts` and `tokens`: who may use the API."""
+"""`rollcall accounts`, `tokens` and `audit`: who may use the API, and who changed what."""

@@ -6,6 +6,7 @@ from typing import LiteralString
 import click
 import psycopg
 
+from deploy.cli.audited import begin_act, end_act
 from deploy.cli.command_error import CommandError
 from deploy.cli.options import data_dir_option
 from deploy.cli.output.tables import print_message
@@ -60,6 +61,7 @@ def reset_password(name: str, data_dir: Path, *, ask_password: bool, as_json: bo
 def _store(conninfo: str, name: str, password: str) -> None:
     parameters = {"name": name, "hash": hash_password(password)}
     with psycopg.connect(conninfo) as connection:
+        end_act(connection, begin_act(connection, "account.reset-password", name))
         if connection.execute(_RESET, parameters).rowcount:
             return
         if name != ADMIN:

@@ -347,6 +347,8 @@ def _report(
         write_error_file(client, job_id, options.errors_path)
     elif counts.rejected:
         click.echo(f"See `rollcall errors {job_id}`.", err=True)
+    if counts.state == "FAILED":
+        click.echo(status["statusMessage"], err=True)
     if counts.state != "COMPLETED":
         sys.exit(_NOT_ALL_LINES)
 

@@ -55,19 +55,19 @@ _UNDO = _Change(
     name="undo",
     doing="Undo",
     question="Undo job {job_id}?",
-    last_states=frozenset({"REVERTED", "CANCELLED"}),
+    last_states=frozenset({"REVERTED", "CANCELLED", "FAILED"}),
 )
 _REDO = _Change(
     name="redo",
     doing="Redo",
     question="Do job {job_id} again?",
-    last_states=ENDED_STATES - {"REVERTED"},
+    last_states=ENDED_STATES - {"REVERTED", "FAILED"},
 )
 _CANCEL = _Change(
     name="cancel",
     doing="Cancel",
     question="",
-    last_states=frozenset({"CANCELLED"}),
+    last_states=frozenset({"CANCELLED", "FAILED"}),
 )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from deploy.cli.audited import audited
 from deploy.cli.options import data_dir_option
 from deploy.cli.output.plain import plain
 from deploy.cli.output.tables import counted
@@ -42,7 +43,9 @@ def erase_command(key: str, yes: bool, keep_old: bool, data_dir: Path) -> None: 
         click.confirm(question, abort=True)
     began_s = time.monotonic()
     try:
-        done = erase(settings_of(data_dir), key, keeps_old=keep_old, report=click.echo)
+        settings = settings_of(data_dir)
+        with audited(settings.database_url, "log.erase"):
+            done = erase(settings, key, keeps_old=keep_old, report=click.echo)
     except FAILURES as error:
         raise click.ClickException(str(error)) from error
     _print(done, time.monotonic() - began_s)

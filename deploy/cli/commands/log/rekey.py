@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from deploy.cli.audited import audited
 from deploy.cli.options import data_dir_option
 from deploy.cli.stack_settings import settings_of
 from deploy.log_migration.engine import FAILURES
@@ -65,7 +66,8 @@ def rekey_command(
     try:
         settings = settings_of(data_dir)
         request = RekeyRequest(key, partitions, forgets_erased)
-        done = rekey(settings, request, report=click.echo)
+        with audited(settings.database_url, "log.rekey", key):
+            done = rekey(settings, request, report=click.echo)
     except FAILURES as error:
         raise click.ClickException(str(error)) from error
     _print(done, time.monotonic() - began_s)

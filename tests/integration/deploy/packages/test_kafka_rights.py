@@ -1,16 +1,18 @@
-"""The services with users of their own in Kafka: `deploy/packages/kafka/acls.csv`.
+"""The services with users of their own in Kafka, `deploy/packages/kafka/acls.csv`, and over TLS.
 
-The broker asks for SASL, as managed ones do, and allows nothing that is not said.
+The broker asks for SCRAM over TLS, as managed ones do, and allows nothing that is not said.
 """
 
 from __future__ import annotations
 
 import csv
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import pytest
+import trustme
 from click.testing import CliRunner
 from confluent_kafka.admin import (
     AclBinding,
@@ -19,6 +21,15 @@ from confluent_kafka.admin import (
     AdminClient,
     ResourcePatternType,
     ResourceType,
+    ScramCredentialInfo,
+    ScramMechanism,
+    UserScramCredentialUpsertion,
+)
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
 )
 
 from deploy.cli.main import main
@@ -36,10 +47,27 @@ from tests.support.servers.surroundings import Surroundings, ground
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from confluent_kafka.admin import UserScramCredentialAlteration
+
     from tests.support.servers.surroundings import Ground
 
 _ACLS: Final = CHECKOUT / "deploy" / "packages" / "kafka" / "acls.csv"
 _PASSWORD: Final = "a-password"
+
+
+class _Certificates:
+    """An authority, and the certificate of 127.0.0.1 that it has signed, as files in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        authority = trustme.CA()
+        signed = authority.issue_cert("127.0.0.1")
+        self.authority = folder / "ca.pem"
+        self.key_and_chain = folder / "server.pem"
+        key = load_pem_private_key(signed.private_key_pem.bytes(), None)
+        # Kafka reads keys as PKCS 8 only.
+        text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        self.key_and_chain.write_bytes(text + b"".join(c.bytes() for c in signed.cert_chain_pems))
+        authority.cert_pem.write_to_path(str(self.authority))
 
 
 def _rights() -> list[tuple[str, str, str, str]]:
@@ -64,45 +92,67 @@ def _binding(user: str, resource: str, name: str, operation: str) -> AclBinding:
     )
 
 
-def _broker_properties(port: int) -> str:
-    users = {user for user, *_ in _rights()}
-    login = "org.apache.kafka.common.security.plain.PlainLoginModule"
-    passwords = " ".join(f'user_{user}="{_PASSWORD}"' for user in sorted(users))
+def _broker_properties(port: int, certificates: _Certificates) -> str:
+    login = "org.apache.kafka.common.security.scram.ScramLoginModule"
     text = kafka.PROPERTIES.replace("listeners=B", f"listeners=SASL://127.0.0.1:{port},B")
-    text = text.replace("protocol.map=", "protocol.map=SASL:SASL_PLAINTEXT,")
+    text = text.replace("protocol.map=", "protocol.map=SASL:SASL_SSL,")
     return f"""{text}
-sasl.enabled.mechanisms=PLAIN
-listener.name.sasl.plain.sasl.jaas.config={login} required {passwords};
+sasl.enabled.mechanisms=SCRAM-SHA-512
+listener.name.sasl.scram-sha-512.sasl.jaas.config={login} required;
+listener.name.sasl.ssl.keystore.type=PEM
+listener.name.sasl.ssl.keystore.location={certificates.key_and_chain}
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 super.users=User:ANONYMOUS
 """
 
 
+def _give_passwords(admin: AdminClient) -> None:
+    kind = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)
+    changes: list[UserScramCredentialAlteration] = [
+        UserScramCredentialUpsertion(user, kind, _PASSWORD.encode())
+        for user in sorted({user for user, *_ in _rights()})
+    ]
+    for made in cast("dict[Any, Any]", admin.alter_user_scram_credentials(changes)).values():
+        made.result(timeout=60)
+
+
+@dataclass(frozen=True, slots=True)
+class _Guarded:
+    """A ground, the port at which its broker asks who it is, and the authority's certificate."""
+
+    env: Ground
+    port: int
+    authority: Path
+
+    def login(self, user: str, host: str = "127.0.0.1") -> dict[str, Any]:
+        """The settings of a service that is this user."""
+        return {
+            "kafka_bootstrap_servers": f"{host}:{self.port}",
+            "kafka_security_protocol": "SASL_SSL",
+            "kafka_ssl_ca_location": str(self.authority),
+            "kafka_sasl_mechanism": "SCRAM-SHA-512",
+            "kafka_sasl_username": user,
+            "kafka_sasl_password": _PASSWORD,
+        }
+
+
 @pytest.fixture
-def guarded(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Ground, int]]:
-    """A ground whose broker has the rights of the file, and the port at which it asks who it is."""
+def guarded(monkeypatch: pytest.MonkeyPatch) -> Iterator[_Guarded]:
+    """A ground whose broker has the rights of the file."""
     port = free_port()
-    monkeypatch.setattr(kafka, "PROPERTIES", _broker_properties(port))
     with TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)  # where we are root, Postgres runs as another user
-        with LocalStack(Path(folder)) as stack:
+        certificates = _Certificates(Path(folder))
+        monkeypatch.setattr(kafka, "PROPERTIES", _broker_properties(port, certificates))
+        with LocalStack(Path(folder) / "stack") as stack:
             admin = AdminClient({"bootstrap.servers": stack.bootstrap_servers})
+            _give_passwords(admin)
             bindings = [_binding(*right) for right in _rights()]
             for made in cast("dict[Any, Any]", admin.create_acls(bindings)).values():
                 made.result(timeout=60)
             of = Surroundings(stack.bootstrap_servers, stack.conninfo)
             with ground(of, topic_prefix="rollcall.", group="rollcall") as env:
-                yield env, port
-
-
-def _login(user: str, port: int) -> dict[str, Any]:
-    return {
-        "kafka_bootstrap_servers": f"127.0.0.1:{port}",
-        "kafka_security_protocol": "SASL_PLAINTEXT",
-        "kafka_sasl_mechanism": "PLAIN",
-        "kafka_sasl_username": user,
-        "kafka_sasl_password": _PASSWORD,
-    }
+                yield _Guarded(env, port, certificates.authority)
 
 
 def _setup(env: Ground, login: dict[str, Any]) -> int:
@@ -112,16 +162,20 @@ def _setup(env: Ground, login: dict[str, Any]) -> int:
     )
 
 
-def test_everything_works_with_the_rights(guarded: tuple[Ground, int], tmp_path: Path) -> None:
-    """Set-up, an import, an undo and a proof; the API could not have made the topics itself."""
-    env, port = guarded
-    assert _setup(env, _login("rollcall-api", port)) == 1
-    assert _setup(env, _login("rollcall-setup", port)) == 0
+def test_everything_works_with_the_rights_and_over_tls(guarded: _Guarded, tmp_path: Path) -> None:
+    """Set-up, an import, an undo and a proof; the API could not have made the topics itself.
+
+    A server whose certificate has another name is not talked to.
+    """
+    env, login = guarded.env, guarded.login
+    assert _setup(env, login("rollcall-api")) == 1
+    assert _setup(env, login("rollcall-setup", host="localhost")) == 1
+    assert _setup(env, login("rollcall-setup")) == 0
     with Services(env.environ, tmp_path) as services:
-        processor = services.processor(**_login("rollcall-processor", port))
-        services.builder(**_login("rollcall-processor", port))
-        publisher = services.publisher(**_login("rollcall-publisher", port))
-        api, client = services.api(**_login("rollcall-api", port))
+        processor = services.processor(**login("rollcall-processor"))
+        services.builder(**login("rollcall-processor"))
+        publisher = services.publisher(**login("rollcall-publisher"))
+        api, client = services.api(**login("rollcall-api"))
         rig = Rig(env, services, api, client, publisher, [processor])
         with client:
             rig.wait_ready()

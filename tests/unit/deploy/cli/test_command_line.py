@@ -45,9 +45,9 @@ def test_help_lists_every_command() -> None:
         *("notes", "results", "proof"),
         *("undo", "redo", "cancel", "users", "person", "diff", "rebuild", "projections"),
         *("attributes", "sources"),
-        *("dead-letters", "accounts", "tokens", "verify", "asyncapi", "erase"),
+        *("dead-letters", "accounts", "tokens", "audit", "verify", "asyncapi", "erase"),
         "rekey",
-        *("settings", "doctor", "psql", "test", "bench"),
+        *("settings", "doctor", "psql", "test", "bench", "chaos"),
     ]
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.events import JobCancelled, JobRestored, JobReverted, JobVoided, UndoQueued
+from schemas.events import JobCancelled, JobFailed, JobRestored, JobReverted, JobVoided, UndoQueued
 from schemas.log.reverts import Reverts
 from tests.support.models.file_oracle import accepted_job
 
@@ -47,6 +47,13 @@ def restored(job_id: int, attempt: str) -> JobRestored:
 def cancelled(job_id: int, attempt: str) -> JobCancelled:
     """A cancellation."""
     return JobCancelled(job_id=job_id, attempt=attempt, requested_at=START, requested_by="admin")
+
+
+def failed(job_id: int, attempt: str) -> JobFailed:
+    """A failure."""
+    return JobFailed(
+        job_id=job_id, attempt=attempt, failed_at=START, code="FILE_LOST", reason="lost"
+    )
 
 
 def queued(job_id: int, attempt: str) -> UndoQueued:
@@ -209,3 +216,29 @@ def test_what_was_decided_stands(log: list[Event], read_up_to: int) -> None:
         assert early.decision(*attempt) in {None, late.decision(*attempt)}
     assert all(late.is_known(job_id) and late.reverted(job_id) for job_id in late.now())
     assert not late.now() & late.queued().keys()
+
+
+def test_a_failed_job_is_reverted_for_good() -> None:
+    """No redo brings it back, also where it was undone before, and what is queued goes with it."""
+    reverts = reverts_of(
+        accepted(7), accepted(8), queued(7, "a"), failed(7, "b"), restored(7, "c"), failed(7, "d"),
+        reverted(8, "e"), failed(8, "f"), restored(8, "g"),
+    )  # fmt: skip
+
+    decisions = [reverts.decision(7, attempt) for attempt in "abcd"]
+    assert decisions == ["counts", "counts", "changes nothing", "changes nothing"]
+    assert [reverts.decision(8, attempt) for attempt in "efg"] == [
+        "counts", "counts", "changes nothing",
+    ]  # fmt: skip
+    assert reverts.now() == reverts.at_offset(0) == reverts.before_job(8) == {7, 8}
+    assert isinstance(reverts.reverted(7), JobFailed)
+    assert isinstance(reverts.reverted(8), JobFailed)
+    assert not reverts.queued()
+
+
+def test_a_job_that_was_cancelled_stays_so_where_it_fails() -> None:
+    """The publisher learns that it failed; what its status says never goes back."""
+    reverts = reverts_of(accepted(7), cancelled(7, "a"), failed(7, "b"), failed(9, "c"))
+
+    assert isinstance(reverts.reverted(7), JobCancelled)
+    assert (reverts.now(), reverts.failed().keys()) == ({7}, {7})

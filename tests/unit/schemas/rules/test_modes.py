@@ -21,8 +21,8 @@ from schemas.codec.codec import UndecodableError
 from schemas.events import JOB_MODES, JobOpened
 from schemas.read_model.tables import ddl
 from schemas.rules.modes import MODES
+from tests.support.chaos import clients
 from tests.support.checkout import CHECKOUT
-from tests.support.data import chaos_history
 from tests.support.models import model
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ PLACES: dict[str, Callable[[], Iterable[str]]] = {
     "rollcall jobs --mode": lambda: _choices(jobs),
     "docs/files.md": _document("docs/files.md"),
     "docs/design/projection.md": _document("docs/design/projection.md"),
-    "tests/support/data/chaos_history.py: MODES": lambda: chaos_history.MODES,
+    "tests/support/chaos/clients.py: MODES": lambda: clients.MODES,
     "tests/support/models/model.py: ROW_MODES": lambda: model.ROW_MODES,
 }
 

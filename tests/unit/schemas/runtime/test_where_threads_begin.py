@@ -21,11 +21,13 @@ _ALLOWED = {
     # Pools: the error of what a request asked for goes to the request, which is answered with 500.
     ("ingest_api/auth/password_hashing.py", "ThreadPoolExecutor"),
     ("ingest_api/kafka/reading_threads.py", "ThreadPoolExecutor"),
+    ("ingest_api/postgres/read_ahead.py", "ThreadPoolExecutor"),
     ("ingest_api/postgres/row_stream.py", "ThreadPoolExecutor"),
     ("ingest_api/uploads/receiver.py", "ThreadPoolExecutor"),
     # Tasks of a request, or of those who watch a job: whoever waits gets the error.
     ("ingest_api/auth/authenticator.py", "create_task"),
     ("ingest_api/auth/jwks.py", "create_task"),
+    ("ingest_api/dry_runs/audience_keys.py", "create_task"),
     ("ingest_api/dry_runs/service.py", "create_task"),
     ("ingest_api/dry_runs/service.py", "ensure_future"),
     ("ingest_api/jobs/status_watch.py", "create_task"),

@@ -1,0 +1,89 @@
+"""Decides when a job that can't be published has failed, and says so in `job-events`.
+
+A failure that a retry may mend is never counted here.
+A file that is lost may be restored, and a job of later code needs that code, so both are tried
+again for a while; then ``JobFailed`` in the log lets the jobs behind it go on.
+"""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from ingest_api.errors import PassFailedError, RulesUnknownError, UnfitJobError, UploadLostError
+from ingest_api.parsing.errors import FileFault
+from schemas.clients.kafka import make_producer
+from schemas.codec.codec import encode
+from schemas.events import JobFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from confluent_kafka import KafkaError, Message
+
+    from schemas.log.topics import Topic
+
+_UPGRADE_S: Final = 86_400.0
+"""A job of later code waits for that code so long."""
+_APPEND_S: Final = 10.0
+_UPLOAD_AGAIN: Final = "upload the file again"
+_REASONS: Final[dict[type[Exception], tuple[str, str]]] = {
+    UploadLostError: ("FILE_LOST", "the uploaded file is no longer in the log"),
+    UnfitJobError: ("FILE_CHANGED", "the file in the log is not what was accepted"),
+    FileFault: ("FILE_CHANGED", "the file in the log is not what was accepted"),
+    RulesUnknownError: ("RULES_UNKNOWN", "a later version of Rollcall has accepted it"),
+}
+_UNREADABLE: Final = ("JOB_UNREADABLE", "its record in the log can't be published")
+
+
+class FailingJobs:
+    """The jobs that could not be published, each since its first try."""
+
+    def __init__(self, patience_s: float) -> None:
+        self._patience_s = patience_s
+        self._since_s: dict[int, float] = {}
+
+    def has_failed(self, job_id: int, error: Exception, now_s: float) -> bool:
+        """Note a try that came to nothing; return whether the job was tried for long enough."""
+        since_s = self._since_s.setdefault(job_id, now_s)
+        is_of_later_code = isinstance(error, RulesUnknownError)
+        return now_s - since_s >= (_UPGRADE_S if is_of_later_code else self._patience_s)
+
+    def forget(self, job_id: int) -> None:
+        """Forget the tries of a job that was published, or has failed."""
+        self._since_s.pop(job_id, None)
+
+
+def failure_of(job_id: int, error: Exception) -> JobFailed:
+    """Return the event that says for whoever uploaded the file why its job has failed."""
+    code, reason = next(
+        (told for kind, told in _REASONS.items() if isinstance(error, kind)), _UNREADABLE
+    )
+    return JobFailed(
+        job_id=job_id,
+        attempt=secrets.token_hex(16),
+        failed_at=datetime.now(UTC),
+        code=code,
+        reason=f"{reason}; {_UPLOAD_AGAIN}",
+    )
+
+
+def append_failure(kafka: Mapping[str, str], topic: Topic, event: JobFailed) -> None:
+    """Append the event to `job-events`, and wait until it is acknowledged.
+
+    Raises:
+        PassFailedError: it is not, so that it may have to be appended once more.
+    """
+    failures: list[KafkaError] = []
+
+    def note(error: KafkaError | None, _message: Message) -> None:
+        if error is not None:
+            failures.append(error)
+
+    # As rare as a job that fails, so no connection is kept for it.
+    producer = make_producer(kafka, {"message.timeout.ms": int(_APPEND_S * 1000)})
+    key = str(event.job_id).encode()
+    producer.produce(topic.name, encode(event), key, partition=0, on_delivery=note)
+    if producer.flush(_APPEND_S + 1) or failures:
+        raise PassFailedError(f"a failed job is not in {topic.name}: {failures}")

@@ -1,0 +1,276 @@
+"""Clients of an installation, each in a thread of its own, with what it does drawn from a seed.
+
+Each upload is tried again, with the same ``Idempotency-Key``, until it is answered with 200.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import httpx2
+import psycopg
+from confluent_kafka import Producer
+
+from schemas.codec import codec
+from schemas.log.topics import partition_of
+from tests.support.chaos.observations import GUARDS
+from tests.support.clients.client import BASE, Client
+from tests.support.clients.other_producers import row_of
+from tests.support.clients.projections import request
+from tests.support.clients.single_users import ANA, create, delete, modify
+from tests.support.data.files import dirty_csv, tidy_csv
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable
+
+    from schemas.events import RowMode
+    from tests.support.chaos.observations import Observations
+    from tests.support.chaos.report import Report
+    from tests.support.servers.surroundings import Ground
+
+KEYS: Final = 20_000
+MODES: Final = (
+    "insert", "insert", "upsert", "upsert", "upsert", "update", "ignore", "delete", "delsert",
+)  # fmt: skip
+TIMEOUT_S: Final = 180.0
+_REQUEST_TIMEOUT_S: Final = 15.0
+_RETRIED: Final = frozenset({429, 500, 503})
+_CHANGED: Final = frozenset({200, 409}) | _RETRIED
+_ROW_MODES: Final[tuple[RowMode, ...]] = ("insert", "upsert", "upsert", "delete")
+
+
+@dataclass(slots=True)
+class Scene:
+    """What all clients share: where the API processes are, and what has come of it so far."""
+
+    env: Ground
+    urls: list[str]
+    report: Report
+    seen: Observations
+    deadline_s: float
+    files: list[bytes] = field(default_factory=list[bytes])
+    answered: list[int] = field(default_factory=list[int])
+    """Jobs whose upload was answered with 200, in no order."""
+    asked: itertools.count[int] = field(default_factory=itertools.count)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing new should begin."""
+        return time.monotonic() > self.deadline_s
+
+
+class Act(Protocol):
+    """What a client does again and again."""
+
+    def __call__(self, doors: Doors) -> None:
+        """Do it once; what is refused or breaks off because something is broken is no fault."""
+        ...
+
+
+@dataclass(slots=True)
+class Doors:
+    """One client's connections to all API processes, and its chance."""
+
+    scene: Scene
+    rng: random.Random
+    clients: list[Client] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make a client for each process; no connection is made yet."""
+        self.clients = [Client(url, self.scene.env.password) for url in self.scene.urls]
+        for client in self.clients:
+            client.http.timeout = _REQUEST_TIMEOUT_S
+
+    def any(self) -> Client:
+        """One of them."""
+        return self.rng.choice(self.clients)
+
+    def repeat(self, act: Act, longest_pause_s: float) -> None:
+        """Do it again and again until the scene is over."""
+        try:
+            while not self.scene.is_over:
+                act(self)
+                time.sleep(self.rng.uniform(0, longest_pause_s))
+        finally:
+            for client in self.clients:
+                client.close()
+
+
+def try_answer(ask: Callable[[], httpx2.Response]) -> httpx2.Response | None:
+    """The answer; None where there is none, and the log alone says what became of it."""
+    try:
+        return ask()
+    except httpx2.TransportError:
+        return None
+
+
+def upload_or_change(doors: Doors) -> None:
+    """Upload a file, ask what one would do, or have a job undone, done again or cancelled."""
+    drawn = doors.rng.random()
+    if drawn < 0.65 or not doors.scene.answered:
+        _upload(doors)
+    elif drawn < 0.75:
+        _dry_run(doors)
+    elif drawn < 0.9:
+        recent = doors.scene.answered[-8:]
+        _change(doors, doors.rng.choice(["undo", "undo", "redo"]), doors.rng.choice(recent))
+    else:
+        _change(doors, "cancel", doors.scene.answered[-1])
+
+
+def _file(doors: Doors, mode: str) -> bytes:
+    rng, rows = doors.rng, doors.rng.choice([10, 100, 1000, 3000])
+    if mode != "delsert":
+        return dirty_csv(rng, rows, keys=KEYS, faults=0.02)
+    number = next(doors.scene.asked)
+    guards = "".join(
+        f"D{number},Guard,guard{at}@example.org,,Germany,Guarded,01/02/2024\n"
+        for at in range(GUARDS)
+    )
+    return tidy_csv(rng.sample(range(KEYS), rows), word=f"d{number}") + guards.encode()
+
+
+def _upload(doors: Doors) -> None:
+    mode = doors.rng.choice(MODES)
+    content = _file(doors, mode)
+    doors.scene.files.append(content)
+    headers = {"Idempotency-Key": f"upload {next(doors.scene.asked)}"}
+    give_up_s = time.monotonic() + TIMEOUT_S
+    while True:
+        client = doors.any()
+        answer = try_answer(lambda: client.upload(content, mode, headers=headers))  # noqa: B023 - called at once
+        if answer is not None and answer.status_code == 200:
+            doors.scene.answered.append(int(answer.json()["id"]))
+            return
+        reason = "no answer" if answer is None else f"{answer.status_code}: {answer.text}"
+        assert answer is None or answer.status_code in _RETRIED, reason
+        if time.monotonic() > give_up_s:
+            raise TimeoutError(reason)
+        time.sleep(0.2)
+
+
+def _dry_run(doors: Doors) -> None:
+    mode = doors.rng.choice(MODES)
+    content, client = _file(doors, mode), doors.any()
+    fields = {"dryRun": "true"}
+    answer = try_answer(lambda: client.upload(content, mode, fields=fields))
+    if answer is not None and answer.status_code == 200:
+        doors.scene.report.dry_runs += 1
+
+
+def _change(doors: Doors, word: str, job_id: int) -> None:
+    doors.scene.seen.changed(job_id)
+    client = doors.any()
+    answer = try_answer(lambda: client.change(word, job_id))
+    if answer is not None:
+        assert answer.status_code in _CHANGED, f"{answer.status_code}: {answer.text}"
+
+
+def write_users(doors: Doors) -> None:
+    """Add a user, maybe change and delete them, and read them at any process after each answer."""
+    email = f"single{next(doors.scene.asked)}@example.org"
+    asked_s, asked_at, client = time.monotonic(), datetime.now(UTC), doors.any()
+    answer = try_answer(lambda: create(client, {**ANA, "email": email}))
+    if answer is None or answer.status_code != 200:
+        doors.scene.report.note(f"{email} not added: {None if answer is None else answer.text}")
+        return
+    doors.scene.report.added(asked_s)
+    user_id = answer.json()["id"]
+    _read(doors, f"{email} added", asked_at, user_id, lambda user: user["email"] == email)
+    if doors.rng.random() < 0.5:
+        asked_at = datetime.now(UTC)
+        answer = try_answer(lambda: modify(client, user_id, {"firstName": "Eva"}))
+        if answer is None or answer.status_code != 200:
+            return
+        _read(doors, f"{email} changed", asked_at, user_id, lambda user: user["firstName"] == "Eva")
+    if doors.rng.random() < 0.3:
+        asked_at = datetime.now(UTC)
+        answer = try_answer(lambda: delete(client, user_id))
+        if answer is not None and answer.status_code == 200:
+            _read(doors, f"{email} deleted", asked_at, user_id, lambda user: user is None)
+
+
+def _read(
+    doors: Doors, what: str, asked_at: datetime, user_id: str, is_so: Callable[[Any], bool]
+) -> None:
+    client = doors.any()
+    answer = try_answer(lambda: client.http.get(f"{BASE}/audience/{user_id}"))
+    if answer is None or answer.status_code in _RETRIED:
+        return
+    user = answer.json() if answer.status_code == 200 else None
+    is_seen = is_so(user) if user is not None or "deleted" in what else False
+    doors.scene.seen.wrote(f"{what}: {answer.text}", asked_at, is_seen=is_seen)
+
+
+class Readers:
+    """Reads what each delsert sets, and statuses of jobs, at any process."""
+
+    def __init__(self) -> None:
+        self._before: dict[int, dict[str, Any]] = {}
+
+    def __call__(self, doors: Doors) -> None:
+        """Read once."""
+        client, scene = doors.any(), doors.scene
+        query = {"state": "Guarded", "pageSize": 100}
+        page = try_answer(lambda: client.http.get(f"{BASE}/audience", params=query))
+        if page is not None and page.status_code == 200:
+            scene.seen.guards(page.json()["audience"], page.json()["total"])
+        for job_id in scene.answered[-3:]:
+            client = doors.any()
+            path = f"{BASE}/batchinfo/status/{job_id}"
+            answer = try_answer(lambda: client.http.get(path))  # noqa: B023 - called at once
+            if answer is None or answer.status_code in _RETRIED:
+                continue
+            if answer.status_code != 200:
+                scene.seen.unknown(job_id, f"{answer.status_code}: {answer.text}")
+                continue
+            scene.seen.status(self._before.get(job_id), answer.json())
+            self._before[job_id] = answer.json()
+
+
+class OtherProducers:
+    """Sends users of another producer, and garbage, straight to the topic."""
+
+    def __init__(self, env: Ground) -> None:
+        self._topic = env.settings.topics.user_events
+        self._producer = Producer(dict(env.settings.kafka))
+
+    def __call__(self, doors: Doors) -> None:
+        """Send some; what Kafka never acknowledges is in the log or not."""
+        for _ in range(doors.rng.randrange(20)):
+            self._send(doors.rng, f"user{doors.rng.randrange(KEYS)}@example.com")
+        self._producer.poll(0)
+
+    def _send(self, rng: random.Random, key: str) -> None:
+        """A key that comes again has the event id that it had: a repeat, or a conflict."""
+        row = row_of(key, mode=rng.choice(_ROW_MODES), first_name=rng.choice(["Kim", "Lin"]))
+        whole = codec.encode(row)
+        garbage = (
+            b"poison",
+            whole[:-3],
+            whole + b"x",
+            json.dumps({"key": key}).encode(),
+            whole[:5],
+        )
+        value = whole if rng.random() < 0.9 else rng.choice(garbage)
+        partition = partition_of(key.encode(), self._topic.partitions)
+        self._producer.produce(self._topic.name, value, key.encode(), partition)
+
+    def close(self) -> None:
+        """Wait for what is still under way."""
+        self._producer.flush(TIMEOUT_S)
+
+
+def rebuild(doors: Doors) -> None:
+    """Ask for tables to be built anew, or to be verified, where Postgres answers."""
+    try:
+        request(doors.scene.env, doors.rng.choice(["rebuild", "rebuild", "verify"]))
+    except psycopg.Error:
+        return
+    doors.scene.report.rebuilds += 1

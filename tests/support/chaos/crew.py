@@ -1,0 +1,112 @@
+"""The processes of a whole installation, several of each kind, each started again wherever it ends.
+
+No process is waited for: that the others go on meanwhile is what is tested.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from tests.support.chaos import failpoints
+from tests.support.servers.services import STOP_TIMEOUT_S, Services, free_port
+from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from tests.support.servers.services import Service
+
+API, PUBLISHER, PROCESSOR, BUILDER = KINDS = (
+    "ingest_api",
+    "ingest_api.publisher",
+    "processor",
+    "processor.builder",
+)
+NAMES: Final[Mapping[str, str]] = dict(
+    zip(KINDS, ("API", "publisher", "processor", "builder"), strict=True)
+)
+COUNTS: Final = {API: 2, PUBLISHER: 2, PROCESSOR: 3, BUILDER: 2}
+"""How many of each."""
+_LOG_TIMEOUT_S: Final = 60
+
+
+@dataclass(slots=True)
+class Post:
+    """One process's place; whoever breaks what is there holds the lock meanwhile."""
+
+    start: Callable[[], Service]
+    service: Service
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def kill(self) -> None:
+        """Kill -9, and a new start."""
+        self.service.kill()
+        self.service = self.start()
+
+    def stop(self) -> None:
+        """SIGTERM, on which it must end well, and a new start."""
+        # Before its first line of log the interpreter may still be importing, and has no handler.
+        wait_until(lambda: self.service.log_text() or not self.service.is_running, _LOG_TIMEOUT_S)
+        code = self.service.terminate()
+        assert code in {0, -9}, f"{self.service.name} ended with {code} on SIGTERM"
+        self.service = self.start()
+
+    def freeze(self, seconds: float) -> None:
+        """SIGSTOP for so long."""
+        self.service.freeze()
+        time.sleep(seconds)
+        self.service.thaw()
+
+    def replace_ended(self) -> None:
+        """Start it again once it has ended, as it must."""
+        self.service.process.wait(STOP_TIMEOUT_S)
+        self.service = self.start()
+
+
+class Crew:
+    """All processes, with ``urls`` of the API's; ``folder`` arms their failpoints."""
+
+    def __init__(self, environ: Mapping[str, str], folder: Path) -> None:
+        self.folder = folder / "failpoints"
+        self.folder.mkdir()
+        logs = folder / "logs"
+        logs.mkdir()
+        self.services = Services({**environ, failpoints.FOLDER: str(self.folder)}, logs)
+        self._starting = threading.Lock()
+        ports = [free_port() for _ in range(COUNTS[API])]
+        self.urls = [f"http://127.0.0.1:{port}" for port in ports]
+        self.posts = {
+            kind: [self._post(kind, port) for port in (ports if kind == API else [0] * count)]
+            for kind, count in COUNTS.items()
+        }
+
+    def _post(self, kind: str, port: int) -> Post:
+        def start() -> Service:
+            with self._starting:  # logs are numbered
+                return self.services.start(kind, **({"port": str(port)} if port else {}))
+
+        return Post(start, start())
+
+    def post_of(self, kind: str, pid: int) -> Post | None:
+        """Whose process this is; None where it is nobody's any more."""
+        return next((post for post in self.posts[kind] if post.service.pid == pid), None)
+
+    def assert_running(self) -> None:
+        """Fail where one has ended that nobody has ended."""
+        self.services.assert_running()
+
+    def close(self) -> None:
+        """Kill all; none is left on return."""
+        try:
+            for posts in self.posts.values():
+                for post in posts:
+                    if post.service.is_frozen:
+                        post.service.thaw()
+        except subprocess.SubprocessError:
+            pass
+        self.services.kill_all()

@@ -1,0 +1,139 @@
+"""Faults that come by chance, in several threads; each is mended after a moment."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from tests.support.chaos import failpoints
+from tests.support.chaos.crew import API, BUILDER, KINDS, NAMES, PROCESSOR, PUBLISHER
+from tests.support.servers.breaking import frozen, restart
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from deploy.local_stack.kafka import KafkaServer
+    from deploy.local_stack.postgres import PostgresServer
+    from tests.support.chaos.crew import Crew, Post
+    from tests.support.chaos.report import Report
+
+_FREEZES_S: Final = (0.5, 2, 8)
+"""The last is past the groups' session time-out."""
+_REACHED_WITHIN_S: Final = 8.0
+_LOOK_S: Final = 0.02
+_WEIGHTS: Final[Mapping[str, int]] = {API: 1, PUBLISHER: 3, PROCESSOR: 4, BUILDER: 2}
+"""So often each kind is chosen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Breaking:
+    """What can be broken, until when, and where that is noted."""
+
+    crew: Crew
+    report: Report
+    deadline_s: float
+    pause_s: float
+    """The longest between two faults of a thread."""
+
+    def repeat(self, fault: Callable[[random.Random], None], rng: random.Random) -> None:
+        """Break something again and again until it is time to let all heal."""
+        while True:
+            time.sleep(rng.uniform(0.2, self.pause_s))
+            if time.monotonic() > self.deadline_s:
+                return
+            fault(rng)
+
+    def break_process(self, rng: random.Random) -> None:
+        """Kill, freeze or stop a process, or stop all of a kind one after another."""
+        kind = rng.choices(list(_WEIGHTS), list(_WEIGHTS.values()))[0]
+        posts = self.crew.posts[kind]
+        match rng.choice(["killed", "killed", "frozen", "stopped", "restarted in turn"]):
+            case "killed":
+                self._during(f"{NAMES[kind]} killed", rng.choice(posts), lambda post: post.kill())
+            case "frozen":
+                seconds = rng.choice(_FREEZES_S)
+                name, post = f"{NAMES[kind]} frozen", rng.choice(posts)
+                self._during(name, post, lambda post: post.freeze(seconds))
+            case "stopped":
+                self._during(f"{NAMES[kind]} stopped", rng.choice(posts), lambda post: post.stop())
+            case _:
+                for post in posts:
+                    self._during(f"{NAMES[kind]} restarted", post, lambda post: post.stop())
+
+    def _during(self, fault: str, post: Post, act: Callable[[Post], None]) -> None:
+        with post.lock:
+            self.report.begin(fault)
+            act(post)
+            self.report.end(fault)
+
+    def break_at_failpoint(self, kind: str, rng: random.Random) -> None:
+        """Let the first process of a kind that comes to some point die or stop there.
+
+        Points that were hit least often come first.
+        """
+        hits = self.report.failpoints
+        names = failpoints.names(kind)
+        fewest = min(hits[name] for name in names)
+        name = rng.choice([name for name in names if hits[name] <= fewest + 1])
+        number = rng.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGSTOP])
+        pid = reached(self.crew.folder, name, number)
+        post = None if pid is None else self.crew.post_of(kind, pid)
+        if post is None:
+            return
+        fault = f"{NAMES[kind]} {'killed' if number == signal.SIGKILL else 'frozen'}"
+        with post.lock:
+            if post.service.pid != pid:
+                return
+            self.report.begin(fault, name)
+            if number == signal.SIGKILL:
+                post.replace_ended()
+            else:
+                time.sleep(rng.choice(_FREEZES_S))
+                post.service.thaw()
+            self.report.end(fault)
+
+    def break_server(
+        self, name: str, server: KafkaServer | PostgresServer, rng: random.Random
+    ) -> None:
+        """Kill a server, or freeze it for a while."""
+        fault = f"{name} {rng.choice(['killed', 'frozen'])}"
+        self.report.begin(fault)
+        if fault.endswith("killed"):
+            restart(server)
+        else:
+            with frozen(server.child.pid):
+                time.sleep(rng.choice(_FREEZES_S))
+        self.report.end(fault)
+
+
+def reached(folder: Path, name: str, number: int) -> int | None:
+    """Arm a failpoint; return the id of the process that has come there, None if none has."""
+    armed = failpoints.armed_file(folder, name)
+    staged = armed.with_suffix(".new")
+    staged.write_text(str(int(number)))
+    staged.rename(armed)
+    give_up_s = time.monotonic() + _REACHED_WITHIN_S
+    while armed.exists():
+        if time.monotonic() > give_up_s:
+            with contextlib.suppress(FileNotFoundError):
+                armed.unlink()
+                return None
+        time.sleep(_LOOK_S)
+    noted = [file for file in folder.glob(f"{armed.name}.*") if file.suffix[1:].isdigit()]
+    for file in noted:
+        file.unlink(missing_ok=True)
+    return int(noted[0].suffix[1:]) if noted else None
+
+
+def threads_of(breaking: Breaking) -> list[Callable[[random.Random], None]]:
+    """What breaks processes, each for a thread of its own."""
+
+    def at_failpoint(kind: str) -> Callable[[random.Random], None]:
+        return lambda rng: breaking.break_at_failpoint(kind, rng)
+
+    return [breaking.break_process, *map(at_failpoint, KINDS)]

@@ -1,0 +1,131 @@
+"""A history of jobs, changes, other producers and faults from one seed, and the verdict on it."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from tests.support.chaos.clients import (
+    TIMEOUT_S,
+    Doors,
+    OtherProducers,
+    Readers,
+    Scene,
+    rebuild,
+    upload_or_change,
+    write_users,
+)
+from tests.support.chaos.crew import Crew
+from tests.support.chaos.faults import Breaking, threads_of
+from tests.support.chaos.observations import Observations
+from tests.support.chaos.report import Report
+from tests.support.clients.client import Client
+from tests.support.clients.projections import assert_proven
+from tests.support.data.log_reading import accepted_jobs
+from tests.support.models.log_verdict import assert_as_logged
+from tests.support.servers.rig import READY_TIMEOUT_S
+from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from deploy.local_stack.kafka import KafkaServer
+    from deploy.local_stack.postgres import PostgresServer
+    from tests.support.chaos.clients import Act
+    from tests.support.models.log_model import LogModel
+    from tests.support.servers.surroundings import Ground
+
+_UPLOADERS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Chaos:
+    """Where a history takes place; ``folder`` keeps its logs."""
+
+    env: Ground
+    folder: Path
+    servers: Mapping[str, KafkaServer | PostgresServer]
+    pause_s: float = 3.0
+    """The longest between two faults of each of five threads."""
+
+    def run(self, seed: str, duration_s: float) -> Report:
+        """Upload and break things for a while and let all heal.
+
+        Live tables, tables built anew, the model and what clients saw must agree.
+        """
+        report = Report(seed)
+        crew = Crew(self.env.environ, self.folder)
+        try:
+            self._wait_ready(crew)
+            self._run(crew, report, duration_s)
+        finally:
+            crew.close()
+            (self.folder / "history.txt").write_text("\n".join([f"seed {seed}", *report.events]))
+        return report
+
+    def _wait_ready(self, crew: Crew) -> None:
+        for url in crew.urls:
+            with Client(url, self.env.password) as client:
+                wait_until(client.is_ready, READY_TIMEOUT_S, saying=f"{url} is ready")
+
+    def _run(self, crew: Crew, report: Report, duration_s: float) -> None:
+        scene = Scene(self.env, crew.urls, report, Observations(), time.monotonic() + duration_s)
+        others = OtherProducers(self.env)
+        acts: list[tuple[Act, float]] = [
+            *itertools.repeat((upload_or_change, 1.0), _UPLOADERS),
+            (write_users, 0.3),
+            (Readers(), 0.1),
+            (others, 1.0),
+            (rebuild, 20.0),
+        ]
+        breaking = Breaking(crew, report, scene.deadline_s, self.pause_s)
+        faults = threads_of(breaking)
+        with ThreadPoolExecutor(len(acts) + len(faults)) as pool:
+            working = [
+                pool.submit(Doors(scene, _chance(report, f"client {n}")).repeat, act, pause_s)
+                for n, (act, pause_s) in enumerate(acts)
+            ]
+            working += [
+                pool.submit(breaking.repeat, fault, _chance(report, f"fault {n}"))
+                for n, fault in enumerate(faults)
+            ]
+            # In this thread: the kernel ends a server with the thread that has started it.
+            breaking.repeat(self._break_server(breaking), _chance(report, "servers"))
+            for each in working:
+                each.result(TIMEOUT_S)
+        others.close()
+        self._wait_ready(crew)
+        self._judge(crew, scene)
+
+    def _break_server(self, breaking: Breaking) -> Callable[[random.Random], None]:
+        def some(rng: random.Random) -> None:
+            name = rng.choice(list(self.servers))
+            breaking.break_server(name, self.servers[name], rng)
+
+        return some
+
+    def _judge(self, crew: Crew, scene: Scene) -> None:
+        model = assert_as_logged(self.env, scene.files)
+        crew.assert_running()
+        assert_proven(self.env)
+        assert set(scene.answered) == {job.job_id for job in accepted_jobs(self.env.settings)}
+        scene.seen.assert_kept(self.env)
+        _count(scene, model)
+
+
+def _chance(report: Report, of: str) -> random.Random:
+    return random.Random(f"{of} {report.seed}")
+
+
+def _count(scene: Scene, model: LogModel) -> None:
+    report = scene.report
+    report.reads = scene.seen.reads
+    report.jobs = len(model.jobs)
+    report.rows = sum(sum(job.outcome.counts) for job in model.jobs.values())
+    report.undone = sum(job.outcome.is_reverted for job in model.jobs.values())
+    report.others = sum(sum(tally.counts.values()) for tally in model.sources.values())
