@@ -30,6 +30,10 @@ fix:
     ruff check --fix
     ruff format
 
+# Take mechanisms out of a copy, one after another: a named test fails without each.
+mutants *names:
+    python -m tests.support.mutants {{ names }}
+
 # Run the tests; ARGUMENTS as for ./rollcall test.
 test *arguments:
     ./rollcall test {{ arguments }}

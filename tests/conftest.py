@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import settings
 
+from tests.support.scheduling import FewServers
 from tests.support.servers.busy_loops import busy_loops
 from tests.support.servers.registry_server import registry_server
 from tests.support.servers.rig import Rig
@@ -74,6 +75,12 @@ def pytest_xdist_setupnodes(config: pytest.Config) -> None:
     stack = ExitStack()
     config.add_cleanup(stack.close)
     stack.enter_context(shared_surroundings())
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FewServers | None:
+    """Where files are handed out whole, those that break servers are kept together."""
+    return FewServers(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 def _end_session(_signal: int, _frame: FrameType | None) -> None:

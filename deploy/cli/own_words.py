@@ -11,9 +11,16 @@ _ADVICE: Final = (
     (r"send columns=(.+?)=(.+?)\.", r"say --map '\1=\2'."),
     (r"unknownColumns=ignore", "--ignore-unknown"),
     (r"maxDeletePercent", "--max-delete-percent"),
+    (r"maxRejectedPercent", "--max-rejected-percent"),
+    (r"maxRejected", "--max-rejected"),
     (r"blankCells", "--blank-cells"),
     (r"importType", "--mode"),
     (r"optIns=apply", "--opt-ins apply"),
+    (
+        r"^400: Please upload a valid CSV file(?=\n.* (would remove|lines are rejected))",
+        "Nothing was imported",
+    ),
+    (r"(No request found with the provided ID)", r"\1: `rollcall jobs` lists the jobs"),
 )
 
 

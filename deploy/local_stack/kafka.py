@@ -111,9 +111,16 @@ class KafkaServer:
     or a death it can be launched again, on the same port.
     """
 
-    def __init__(self, files: KafkaFiles, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        files: KafkaFiles,
+        environment: Mapping[str, str],
+        properties: Mapping[str, str] | None = None,
+    ) -> None:
+        """``properties`` of the broker that take the place of ours."""
         self._files = files
         self._environment = environment
+        self._properties = properties or {}
         self._child: Child | None = None
         ports = keep_or_choose_ports(files.folder / "ports.json", 2)
         self._broker_port, self._controller_port = ports
@@ -192,7 +199,9 @@ class KafkaServer:
             controller_port=self._controller_port,
             data=data,
         )
-        self._files.properties.write_text(text)
+        # Of a name that comes twice Java takes the last.
+        own = "".join(f"{name}={value}\n" for name, value in self._properties.items())
+        self._files.properties.write_text(text + own)
         return self._files.properties
 
     def _run_java(self, *arguments: str) -> Child:

@@ -6,7 +6,6 @@ where the API is gone too, Postgres notices within a second and ends it.
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, LiteralString
@@ -17,7 +16,6 @@ from psycopg import errors, sql
 from ingest_api.dry_runs import opt_outs, statements
 from ingest_api.errors import NoAudienceError
 from ingest_api.jobs.pending import count_pending
-from ingest_api.validation.key_hashes import MOST_HASHES
 from schemas.read_model.copy_binary import COPY_HEADER, COPY_TRAILER
 
 if TYPE_CHECKING:
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
     from ingest_api.postgres.pool import Connection
     from ingest_api.validation.key_hashes import KeyHashes
     from schemas.events import JobMode
+    from schemas.read_model.column_hashes import Hashes
 
     Row = dict[str, Any]
 
@@ -41,6 +40,8 @@ SET LOCAL enable_mergejoin = off;
 SET LOCAL enable_nestloop = off;
 SET LOCAL jit = off
 """
+_ARRAY_HEAD_BYTES: Final = 20
+"""The head of an array of one dimension: five numbers (PostgreSQL's array_send)."""
 _COPY: Final[LiteralString] = "COPY {table} ({columns}) FROM STDIN (FORMAT binary)"
 
 
@@ -83,6 +84,25 @@ class ComparisonResult:
     dropped: list[Row]
 
 
+def compare_keys(keys: KeyHashes, users: Hashes) -> KeyComparison:
+    """Return what a delsert or delete of these keys does to these users.
+
+    A delsert rejects lines that repeat a key, a delete those whose key nobody has any more.
+    """
+    named, distinct = keys.compare(users)
+    if keys.mode == "delete":
+        return KeyComparison(Removal(len(users), named), keys.lines - named)
+    return KeyComparison(Removal(len(users), len(users) - named), keys.lines - distinct)
+
+
+def _hashes_in(sent: bytes | None) -> Hashes:
+    """Return the numbers of an array as PostgreSQL sends it: a head, then length and value each."""
+    if sent is None:
+        return np.empty(0, np.uint64)
+    elements = np.frombuffer(sent, [("bytes", ">i4"), ("hash", ">u8")], offset=_ARRAY_HEAD_BYTES)
+    return elements["hash"].astype(np.uint64)
+
+
 class DryRunComparison:
     """Compares in one transaction; ``connection`` is in one that has not read yet.
 
@@ -93,21 +113,13 @@ class DryRunComparison:
         self._connection = connection
         self._limit_s = limit_s
 
-    async def compare_hashes(self, keys: KeyHashes) -> KeyComparison | None:
-        """Return what a delsert or delete of these keys does; None where there are too many users.
-
-        A delsert rejects lines that repeat a key, a delete those whose key nobody has any more.
-        """
+    async def key_hashes(self, most: int) -> Hashes | None:
+        """Return the hashes of the keys of all users; None where they are more than ``most``."""
         await self._begin()
-        parameters = {"most": MOST_HASHES}
-        (found,) = await self._select(statements.SELECT_HASHES, parameters, binary=True)
-        if found["users"] > MOST_HASHES:
+        (found,) = await self._select(statements.SELECT_HASHES, {"most": most}, binary=True)
+        if found["users"] > most:
             return None
-        users = np.frombuffer(found["hashes"] or b"", ">u8").astype(np.uint64)
-        named, distinct = await asyncio.to_thread(keys.compare, users)
-        if keys.mode == "delete":
-            return KeyComparison(Removal(len(users), named), keys.lines - named)
-        return KeyComparison(Removal(len(users), len(users) - named), keys.lines - distinct)
+        return _hashes_in(found["hashes"])
 
     async def compare(
         self,

@@ -13,7 +13,8 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ingest_api.dry_runs.answer import answer_of, rejected_lines
-from ingest_api.dry_runs.comparison import DryRunComparison, KeyComparison
+from ingest_api.dry_runs.audience_keys import AudienceKeys, AudienceKeysAhead
+from ingest_api.dry_runs.comparison import DryRunComparison, KeyComparison, compare_keys
 from ingest_api.dry_runs.copy_input import ComparedLines, stored_inputs
 from ingest_api.errors import (
     Detail,
@@ -26,6 +27,7 @@ from ingest_api.errors import (
 from ingest_api.event_log.user_events import NOTHING_KEPT
 from ingest_api.jobs.pending import count_pending
 from ingest_api.postgres.slots import Slots
+from ingest_api.validation.key_hashes import MOST_HASHES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from ingest_api.uploads.receiver import UploadResources
     from ingest_api.validation.key_hashes import KeyHashes
     from schemas.events import JobAccepted
+    from schemas.read_model.column_hashes import Hashes
 
 _AT_ONCE: Final = 2
 _SLOT_TIMEOUT_S: Final = 30.0
@@ -51,6 +54,8 @@ _PENDING_TIMEOUT_S: Final = 30.0
 _PENDING_POLL_S: Final = 0.2
 _STORE_POLL_S: Final = 5.0
 _STORE_TIMEOUT_S: Final = 3.0
+_MOST_AHEAD: Final = 1_000_000
+"""Of an audience: eight bytes each are held for as long as the file comes."""
 _T = TypeVar("_T")
 
 
@@ -88,18 +93,24 @@ class DryRuns:
         """
         return await self._bounded(self._dry_run(accepted, limits), until_gone)
 
+    def keys_ahead(self) -> AudienceKeysAhead:
+        """Return what reads the keys of the audience while an upload comes."""
+        return AudienceKeysAhead(self._read_keys_ahead)
+
     async def check_limits(
         self,
         accepted: JobAccepted,
         limits: UploadLimits,
         until_gone: Callable[[], Awaitable[None]],
         *,
-        keys: KeyHashes | None = None,
+        keys: KeyHashes | None,
+        ahead: AudienceKeysAhead,
     ) -> None:
         """Check that the job would keep within the limits.
 
         Decided on the audience after all jobs that were accepted before.
         ``keys`` are the file's, where its survey has kept them: else it is read again.
+        ``ahead`` has the audience's, where no job was accepted since they were read.
 
         Raises:
             InvalidRequestError: it wouldn't.
@@ -108,7 +119,7 @@ class DryRuns:
         if limits.are_none:
             return
         are_kept = keys is not None and keys.are_all and keys.mode == accepted.mode
-        check = self._check(accepted, limits, keys if are_kept else None)
+        check = self._check(accepted, limits, keys if are_kept else None, ahead)
         await self._bounded(check, until_gone)
 
     async def _dry_run(self, accepted: JobAccepted, limits: UploadLimits) -> DryRunAnswer:
@@ -123,23 +134,39 @@ class DryRuns:
         return answer_of(compared, lines, limits)
 
     async def _check(
-        self, accepted: JobAccepted, limits: UploadLimits, keys: KeyHashes | None
+        self,
+        accepted: JobAccepted,
+        limits: UploadLimits,
+        keys: KeyHashes | None,
+        ahead: AudienceKeysAhead,
     ) -> None:
         jobs = await self._jobs()
+        users = await ahead.hashes_after(len(jobs)) if keys is not None else None
         # A delsert's lines are judged by the file alone.
-        if accepted.mode != "delsert" or limits.max_deleted_share is not None:
+        if users is None and (accepted.mode != "delsert" or limits.max_deleted_share is not None):
             await self._wait_projected(jobs)
-        found = await self._compare_keys(keys) if keys is not None else None
-        if found is None:
+        if users is None and keys is not None:
+            users = await self._read_keys(MOST_HASHES)
+        if keys is not None and users is not None:
+            found = await asyncio.to_thread(compare_keys, keys, users)
+        else:
             compared, lines = await self._compare(accepted, jobs)
             rejected = rejected_lines(compared, lines) - accepted.rejected_lines
             found = KeyComparison(compared.removal, rejected)
         limits.check_rejected(accepted.lines, accepted.rejected_lines + found.rejected)
         limits.check_removed(found.removal)
 
-    async def _compare_keys(self, keys: KeyHashes) -> KeyComparison | None:
+    async def _read_keys_ahead(self) -> AudienceKeys | None:
+        """Return the keys of the audience; None where jobs run, or there are too many users."""
+        jobs = await self._jobs()
+        if await count_pending(self._database.select_projected, jobs):
+            return None
+        hashes = await self._read_keys(_MOST_AHEAD)
+        return None if hashes is None else AudienceKeys(len(jobs), hashes)
+
+    async def _read_keys(self, most: int) -> Hashes | None:
         async with self._comparing() as comparison:
-            return await comparison.compare_hashes(keys)
+            return await comparison.key_hashes(most)
 
     async def _compare(
         self, accepted: JobAccepted, jobs: Sequence[LedgerJob], *, keeps_opt_outs: bool = False

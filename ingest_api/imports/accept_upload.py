@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import secrets
 from dataclasses import dataclass, replace
@@ -24,9 +25,9 @@ from ingest_api.imports.default_limits import limits_of
 from ingest_api.imports.form_options import FormOptions
 from ingest_api.imports.metrics import ACCEPTED_LINES, REJECTED_LINES
 from ingest_api.parsing.file_format import AUTO
+from ingest_api.uploads.converting_sink import ConvertingSink
 from ingest_api.uploads.multipart import FormError
 from ingest_api.uploads.receiver import UploadReceiver
-from ingest_api.uploads.workbook_sink import WorkbookSink
 from ingest_api.validation.phones import load_calling_codes
 from schemas.events import NO_JOB, JobAccepted
 from schemas.rules.attributes import MAX_ATTRIBUTES, key_field
@@ -36,17 +37,18 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     from ingest_api.dry_runs.answer import DryRunAnswer
+    from ingest_api.dry_runs.audience_keys import AudienceKeysAhead
     from ingest_api.dry_runs.service import DryRuns
     from ingest_api.event_log.job_events import JobLog
     from ingest_api.event_log.ledger import LedgerJob
     from ingest_api.imports.default_limits import DelsertLimits
     from ingest_api.imports.form_options import FindPreset
     from ingest_api.uploads.concurrency_limit import ConcurrencyLimit
+    from ingest_api.uploads.converting_sink import UploadSink
     from ingest_api.uploads.multipart import FilePart, UploadForm
     from ingest_api.uploads.options import ImportOptions
     from ingest_api.uploads.raw_file import RawFile
     from ingest_api.uploads.receiver import ReceivedFile, UploadResources
-    from ingest_api.uploads.workbook_sink import UploadSink
     from ingest_api.web.roles import Account
     from schemas.events import ColumnMapping
     from schemas.rules.attributes import Attribute
@@ -139,8 +141,19 @@ class UploadAcceptance:
         check_key(self.resources.settings.reconciliation_key, request.attributes)
         if self._job_log.ledger.moves.is_held and not request.options.is_dry_run:
             raise UnavailableError(LOG_HELD)
+        with contextlib.closing(self._dry_runs.keys_ahead()) as ahead:
+            return await self._receive(request, ahead)
+
+    async def _receive(
+        self, request: ImportRequest, ahead: AudienceKeysAhead
+    ) -> int | DryRunAnswer:
         job_id = job_id_of(request.account.name, request.idempotency_key)
-        receiver = UploadReceiver(self.resources, job_id, request.attributes)
+
+        def read_ahead(options: ImportOptions) -> None:
+            if not limits_of(options, self._defaults).are_none:
+                ahead.begin()
+
+        receiver = UploadReceiver(self.resources, job_id, request.attributes, read_ahead)
         earlier_job = self._job_log.ledger.job(job_id)
         sink = receiver if earlier_job is None else _RepeatedUpload(earlier_job, receiver)
         try:
@@ -155,10 +168,14 @@ class UploadAcceptance:
             raise UnavailableError(NOTHING_KEPT) from None
         finally:
             receiver.release()
-        return await self._answer(request, form, received)
+        return await self._answer(request, form, received, ahead)
 
     async def _answer(
-        self, request: ImportRequest, form: ReceivedForm, received: ReceivedFile
+        self,
+        request: ImportRequest,
+        form: ReceivedForm,
+        received: ReceivedFile,
+        ahead: AudienceKeysAhead,
     ) -> int | DryRunAnswer:
         event = _checked(job_accepted(request, form, received))
         limits = limits_of(form.options, self._defaults)
@@ -168,7 +185,7 @@ class UploadAcceptance:
             answer = await self._dry_runs.dry_run(event, limits, request.until_gone)
             return msgspec.structs.replace(answer, new_attributes=new_attributes)
         keys = received.survey.keys
-        await self._dry_runs.check_limits(event, limits, request.until_gone, keys=keys)
+        await self._dry_runs.check_limits(event, limits, request.until_gone, keys=keys, ahead=ahead)
         for name in new_attributes:
             await request.define(name)
         return await self._accept(event)
@@ -317,12 +334,12 @@ async def receive(request: ImportRequest, sink: UploadSink) -> ReceivedForm:
         RoleTooLowError: the account may not import so.
     """
     form_options = FormOptions(request.options, request.find_preset)
-    with WorkbookSink(sink) as workbook_sink:
-        form, file = await _parse(request, form_options, workbook_sink)
+    with ConvertingSink(sink) as converting_sink:
+        form, file = await _parse(request, form_options, converting_sink)
         options = await form_options.of(form.fields)
         if not request.account.may(options.role_needed):
             raise role_too_low(options.role_needed)
-        return ReceivedForm(*await workbook_sink.finish(file, options))
+        return ReceivedForm(*await converting_sink.finish(file, options))
 
 
 async def _parse(

@@ -8,7 +8,7 @@ from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicP
 from confluent_kafka.admin import OffsetSpec
 
 from ingest_api.errors import LogUnavailableError
-from schemas.clients.kafka import make_admin
+from schemas.clients.partition_offsets import PartitionOffsets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +24,7 @@ class ConsumerLag:
     def __init__(self, kafka: Mapping[str, str], topic: Topic, group: str) -> None:
         self._places = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
         self._group = group
-        self._admin = make_admin(kafka)
+        self._offsets = PartitionOffsets(kafka, timeout_s=_TIMEOUT_S)
 
     def positions(self) -> tuple[int, ...]:
         """Return the offsets that grow while a job is published or applied.
@@ -40,12 +40,8 @@ class ConsumerLag:
         Raises:
             LogUnavailableError: Kafka does not answer.
         """
-        latest: dict[Any, Any] = {place: OffsetSpec.latest() for place in self._places}
-        answers = cast(
-            "dict[Any, Any]", self._admin.list_offsets(latest, request_timeout=_TIMEOUT_S)
-        )
         try:
-            return [answers[place].result().offset for place in self._places]
+            return self._offsets.ask(self._places, OffsetSpec.latest())
         except KafkaException as error:
             raise LogUnavailableError(str(error)) from error
 
@@ -58,7 +54,7 @@ class ConsumerLag:
         request = ConsumerGroupTopicPartitions(self._group, self._places)
         answers = cast(
             "dict[str, Any]",
-            self._admin.list_consumer_group_offsets([request], request_timeout=_TIMEOUT_S),
+            self._offsets.admin.list_consumer_group_offsets([request], request_timeout=_TIMEOUT_S),
         )
         try:
             found = answers[self._group].result().topic_partitions

@@ -94,11 +94,20 @@ class ReceivedFile:
 
 
 class UploadReceiver:
-    """Receives one file: :meth:`begin`, :meth:`write` …, :meth:`finish`; always :meth:`release`."""
+    """Receives one file: :meth:`begin`, :meth:`write` …, :meth:`finish`; always :meth:`release`.
+
+    ``on_compared`` is called once it is known that the file's keys will be compared with the
+    audience's.
+    """
 
     def __init__(
-        self, resources: UploadResources, job_id: int, attributes: Sequence[Attribute]
+        self,
+        resources: UploadResources,
+        job_id: int,
+        attributes: Sequence[Attribute],
+        on_compared: Callable[[ImportOptions], None],
     ) -> None:
+        self._on_compared = on_compared
         self._resources = resources
         self._attributes = attributes
         self._job_id = job_id
@@ -127,6 +136,8 @@ class UploadReceiver:
             self._format = self._format_of(file, options)
             is_compared = options.mode in REMOVING and not options.is_dry_run
             keys = KeyHashes(options.mode) if is_compared else None
+            if is_compared:
+                self._on_compared(options)
             self._survey = self._in_thread(
                 _survey_pipe, self._resources, self._pipe, self._format, keys
             )

@@ -7,6 +7,7 @@ put aside: a bad record never stops its neighbours.
 
 from __future__ import annotations
 
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -123,7 +124,8 @@ class _Decoder:
     def _positions(self) -> tuple[list[int], list[int]]:
         """Return the positions of rows and of rejections; decode all that is neither."""
         written_now = framing.frame_of(UserRow)
-        are_rows = np.array([value.startswith(written_now) for value in self._values])
+        begins = map(bytes.startswith, self._values, repeat(written_now))
+        are_rows = np.fromiter(begins, np.bool_, len(self._values))
         is_refused = np.isin(self._offsets, list(self._refused_before))
         for at in np.flatnonzero(is_refused).tolist():
             refusal = self._refused_before[int(self._offsets[at])]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     Letters = npt.NDArray[np.uint8]
 
 LETTERS: Final = {name: np.uint8(ord(letter)) for name, letter in OUTCOME_LETTERS.items()}
+_WRITTEN_LETTERS: Final = (LETTERS["inserted"], LETTERS["updated"])
 _COLUMNS: Final = ("job_id", "partition", "first_position", "rows", "outcomes")
 _WRITTEN: LiteralString = """
 SELECT staging.id, leaf.id = staging.id
@@ -73,7 +74,8 @@ def round_letters(
     if len(present) > 1:
         parameters = {"step": step.step, "round": number}
         statement = sql.SQL(_WRITTEN).format(leaf=leaf)
-        for position, is_new in cursor.execute(statement, parameters):
-            letters[np.searchsorted(ids, position)] = LETTERS["inserted" if is_new else "updated"]
+        written = np.array(cursor.execute(statement, parameters).fetchall(), np.int64)
+        positions, are_new = written.reshape(-1, 2).T
+        letters[np.searchsorted(ids, positions)] = np.where(are_new, *_WRITTEN_LETTERS)
     letters[np.searchsorted(ids, outcomes.refused)] = LETTERS["inserted"]
     return letters

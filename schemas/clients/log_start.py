@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import OffsetSpec
 
 from schemas.clients.errors import KafkaUnreachableError, kafka_asked
-from schemas.clients.kafka import make_admin
+from schemas.clients.partition_offsets import PartitionOffsets
 from schemas.log.truncation import truncated
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class LogStart:
             for topic in topics
             for partition in range(topic.partitions)
         ]
-        self._admin = make_admin(kafka)
+        self._offsets = PartitionOffsets(kafka, timeout_s=_TIMEOUT_S)
 
     def missing(self) -> str | None:
         """Say what is missing, and what to do, of the first partition that is cut off; else None.
@@ -55,10 +55,5 @@ class LogStart:
             time.sleep(_PAUSE_S)
 
     def _ask(self) -> list[int]:
-        earliest: dict[Any, Any] = {place: OffsetSpec.earliest() for place in self._places}
         with kafka_asked("where its topics begin"):
-            answers = cast(
-                "dict[Any, Any]",
-                self._admin.list_offsets(earliest, request_timeout=_TIMEOUT_S),
-            )
-            return [answers[place].result().offset for place in self._places]
+            return self._offsets.ask(self._places, OffsetSpec.earliest())

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from deploy.cli.settings_table import all_settings
 from ingest_api.imports.file_table import file_table
 from schemas.config.declared import ANY_PROPERTY
-from tests.support import chart, command_reference, dashboard, metric_names
+from tests.support import chart, command_reference, dashboard, metric_names, mutants
 from tests.support.checkout import CHECKOUT
 
 if TYPE_CHECKING:
@@ -47,8 +47,9 @@ def folder_table() -> str:
 
 
 def architecture() -> str:
-    """ARCHITECTURE.md as it must be, with the table of folders as they are."""
-    return _with(ARCHITECTURE.read_text(), "folders", folder_table())
+    """ARCHITECTURE.md as it must be, with the tables of folders and of mutants as they are."""
+    text = _with(ARCHITECTURE.read_text(), "folders", folder_table())
+    return _with(text, "mutants", mutants.table())
 
 
 def files() -> str:

@@ -15,6 +15,7 @@ import psycopg
 import pytest
 
 from tests.support.checkout import CHECKOUT
+from tests.support.clients.client import TLS
 from tests.support.clients.shell import COMMAND
 from tests.support.servers.gate import (
     ACCOUNTS,
@@ -132,7 +133,7 @@ def test_changing_ones_own_password_works_at_once(gate: Gate) -> None:
     """The next request needs the new one."""
     name, old = gate.add_account("own", "admin")
     url = f"{gate.client.url}{ACCOUNTS}/{name}"
-    with httpx2.Client(auth=(name, old), trust_env=False, timeout=60) as client:
+    with httpx2.Client(auth=(name, old), trust_env=False, verify=TLS, timeout=60) as client:
         assert client.put(url, json={"password": "my new password"}).status_code == 200
         assert client.get(url).status_code == 401
     assert gate.get((name, "my new password"), path=ACCOUNTS).status_code == 200

@@ -14,7 +14,7 @@ import pytest
 from deploy.cli.audited import audited
 from ingest_api.openapi.operation import operation_of
 from tests.support.checkout import CHECKOUT
-from tests.support.clients.client import BASE
+from tests.support.clients.client import BASE, TLS
 from tests.support.clients.description import application
 from tests.support.clients.shell import COMMAND
 from tests.support.servers.gate import ACCOUNTS, AUDIT
@@ -71,6 +71,7 @@ def test_every_call_that_changes_something_leaves_an_entry(gate: Gate) -> None:
             json={},
             timeout=60,
             trust_env=False,
+            verify=TLS,
         )
         newest = listed(gate, account=name)[0]
         assert (newest["kind"], newest["status"]) == (act, answer.status_code), call

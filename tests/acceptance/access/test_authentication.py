@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import httpx2
 import pytest
 
-from tests.support.clients.client import BASE
+from tests.support.clients.client import BASE, TLS
 from tests.support.clients.speech import UNAUTHORIZED
 from tests.support.servers.breaking import frozen
 from tests.support.servers.gate import (
@@ -88,7 +88,7 @@ def test_two_authorizations_are_none(gate: Gate) -> None:
     """A proxy and the service could each read another one."""
     right = basic(f"admin:{gate.env.password}")
     headers = [("Authorization", right), ("Authorization", right)]
-    answer = httpx2.get(gate.client.url + AUDIENCE, headers=headers, trust_env=False)
+    answer = httpx2.get(gate.client.url + AUDIENCE, headers=headers, trust_env=False, verify=TLS)
     assert answer.status_code == 401
 
 
@@ -103,8 +103,9 @@ def test_before_postgres_was_ever_reached_nobody_is_let_in_or_turned_away(
             client.url + AUDIENCE,
             headers={"Authorization": f"Bearer rct_1_{SECRET}"},
             trust_env=False,
+            verify=TLS,
         )
-        nothing = httpx2.get(client.url + AUDIENCE, trust_env=False)
+        nothing = httpx2.get(client.url + AUDIENCE, trust_env=False, verify=TLS)
     assert [answer.status_code for answer in (password, token, nothing)] == [503, 503, 401]
     assert int(password.headers["Retry-After"]) > 0
     assert service.is_running

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import httpx2
 
+from tests.support.clients.client import TLS
 from tests.support.servers.gate import (
     AUDIENCE,
     DIES_WITHIN_S,
@@ -76,6 +77,7 @@ def test_forwarded_addresses_are_believed_with_the_secret_only(gate: Gate) -> No
             auth=("forwarder", f"guess {number}"),
             headers={"X-Forwarded-For": f"203.0.113.{number}", "X-Forwarded-Secret": "a guess"},
             trust_env=False,
+            verify=TLS,
         ).status_code
         for number in range(12)
     ]

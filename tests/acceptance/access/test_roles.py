@@ -15,7 +15,7 @@ from ingest_api.app.application import make_application, make_parts
 from ingest_api.app.settings import ApiSettings
 from ingest_api.openapi.operation import operation_of
 from schemas.config.environment import read
-from tests.support.clients.client import BASE
+from tests.support.clients.client import BASE, TLS
 from tests.support.clients.speech import UNAUTHORIZED
 from tests.support.servers.gate import open_gate
 
@@ -51,6 +51,7 @@ RULES: dict[str, str | None] = {
     f"POST {BASE}/audience": "importer",
     f"PUT {BASE}/audience/*": "importer",
     f"POST {BASE}/audience/*/delete": "admin",
+    f"GET {BASE}/admin/throughput": "reader",
     f"GET {BASE}/batchinfo/status": "reader",
     f"GET {BASE}/batchinfo/status/*": "reader",
     f"GET {BASE}/batchinfo/status/*/events": "reader",
@@ -154,7 +155,13 @@ def answers(gate: Gate, call: str, tokens: dict[str, str]) -> dict[str, bool]:
         body = b"{}" if method in {"POST", "PUT"} else None
         json_type = {"Content-Type": "application/json"} if body else {}
         answer = httpx2.request(
-            method, url, headers=headers | json_type, content=body, timeout=60, trust_env=False
+            method,
+            url,
+            headers=headers | json_type,
+            content=body,
+            timeout=60,
+            trust_env=False,
+            verify=TLS,
         )
         found[role] = answer.status_code not in {401, 403}
         if answer.status_code == 401:
@@ -194,7 +201,7 @@ def test_what_a_mode_would_do_is_shown_to_whoever_imports(gate: Gate) -> None:
     headers = {"Authorization": f"Bearer {token}"}
     file = ("uploadFile", ("f.csv", b"First Name,Last Name,Email,Country\na,b,a@b.co,India\n"))
     option = ("dryRun", (None, "true"))
-    with httpx2.Client(headers=headers, timeout=60, trust_env=False) as client:
+    with httpx2.Client(headers=headers, timeout=60, trust_env=False, verify=TLS) as client:
         answers = [
             client.post(f"{url}?importType=delsert&dryRun=true", files=[file]),
             client.post(f"{url}?importType=delsert", files=[option, file]),
@@ -212,7 +219,7 @@ def test_a_manager_replaces_the_audience(gate: Gate) -> None:
     files = {"uploadFile": ("f.csv", b"First Name,Last Name,Email,Country\na,b,a@b.co,India\n")}
     url = f"{gate.client.url}{BASE}/audience/import?importType=delsert"
     bearer = {"Authorization": f"Bearer {token}"}
-    with httpx2.Client(timeout=60, trust_env=False) as client:
+    with httpx2.Client(timeout=60, trust_env=False, verify=TLS) as client:
         answers = [
             client.post(url, files=files, headers=bearer),
             client.post(url, files=files, auth=account),
@@ -237,7 +244,7 @@ def test_a_mode_that_can_delete_needs_a_higher_role(gate: Gate, mode: str, role:
     files = {"uploadFile": ("f.csv", b"First Name,Last Name,Email,Country\na,b,a@b.co,India\n")}
     url = f"{gate.client.url}{BASE}/audience/import"
     headers = {"Authorization": f"Bearer {token}"}
-    with httpx2.Client(headers=headers, timeout=60, trust_env=False) as client:
+    with httpx2.Client(headers=headers, timeout=60, trust_env=False, verify=TLS) as client:
         in_query = client.post(f"{url}?importType={mode}", files=files)
         in_form = client.post(url, files=files, data={"importType": mode})
     for answer in (in_query, in_form):

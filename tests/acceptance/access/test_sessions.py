@@ -9,7 +9,7 @@ import httpx2
 import psycopg
 import pytest
 
-from tests.support.clients.client import BASE
+from tests.support.clients.client import BASE, TLS
 from tests.support.servers.gate import ACCOUNTS, AUDIENCE
 from tests.support.waiting import wait_until
 
@@ -23,7 +23,9 @@ FROM_PAGE = {"Rollcall-Page": "1"}
 def sign_in(gate: Gate, account: tuple[str, str], **headers: str) -> httpx2.Response:
     """The answer to a login at the page."""
     body = {"name": account[0], "password": account[1]}
-    return httpx2.post(gate.client.url + SESSION, json=body, headers=headers, trust_env=False)
+    return httpx2.post(
+        gate.client.url + SESSION, json=body, headers=headers, trust_env=False, verify=TLS
+    )
 
 
 def signed_in(gate: Gate, account: tuple[str, str]) -> dict[str, str]:
@@ -36,7 +38,7 @@ def signed_in(gate: Gate, account: tuple[str, str]) -> dict[str, str]:
 def status(gate: Gate, headers: dict[str, str], path: str = SESSION, method: str = "GET") -> int:
     """What this cookie is answered with."""
     url = gate.client.url + path
-    return httpx2.request(method, url, headers=headers, trust_env=False).status_code
+    return httpx2.request(method, url, headers=headers, trust_env=False, verify=TLS).status_code
 
 
 def test_the_cookie_is_the_browsers_alone(gate: Gate) -> None:
@@ -55,7 +57,7 @@ def test_the_cookie_is_the_browsers_alone(gate: Gate) -> None:
 def test_every_instance_knows_a_session_until_it_is_ended(gate: Gate, other: Gate) -> None:
     """Here it ends with the answer, on the other instance once it looks again."""
     cookie = signed_in(gate, gate.add_account("two instances", "importer"))
-    answer = httpx2.get(other.client.url + SESSION, headers=cookie, trust_env=False)
+    answer = httpx2.get(other.client.url + SESSION, headers=cookie, trust_env=False, verify=TLS)
     assert answer.json() == {"name": "two instances", "role": "importer"}
     assert status(other, cookie, ACCOUNTS) == 403
     assert status(gate, cookie | FROM_PAGE, f"{SESSION}/delete", "POST") == 200
@@ -104,5 +106,7 @@ def test_a_wrong_login_is_a_wrong_password_like_any_other(gate: Gate) -> None:
     assert int(limited.headers["retry-after"]) > 0
     assert gate.get((name, password)).status_code == 429
     for headers in (FROM_PAGE, {"Cookie": f"rollcall_session={'0' * 64}"}):
-        refused = httpx2.get(gate.client.url + AUDIENCE, headers=headers, trust_env=False)
+        refused = httpx2.get(
+            gate.client.url + AUDIENCE, headers=headers, trust_env=False, verify=TLS
+        )
         assert refused.headers["www-authenticate"] == 'Session realm="Rollcall"'

@@ -9,6 +9,7 @@ import pytest
 from prometheus_client.openmetrics import parser
 
 from deploy.local_stack.ports import free_ports
+from tests.support.clients.client import TLS
 from tests.support.clients.projections import request, wait_built
 from tests.support.data.files import tidy_csv
 from tests.support.metric_names import names
@@ -44,7 +45,9 @@ class _Watched:
         if process != "api":
             url = f"http://127.0.0.1:{self.ports[process]}/metrics"
         wanted = "application/openmetrics-text; version=1.0.0"
-        answer = httpx2.get(url, headers={"Accept": wanted}, trust_env=False, timeout=_TIMEOUT_S)
+        answer = httpx2.get(
+            url, headers={"Accept": wanted}, trust_env=False, verify=TLS, timeout=_TIMEOUT_S
+        )
         assert answer.status_code == 200
         assert answer.headers["Content-Type"].startswith("application/openmetrics-text")
         return {
@@ -120,7 +123,7 @@ def test_metrics_tell_that_jobs_wait(watched: _Watched) -> None:
 def test_every_metric_of_the_table_is_shown(watched: _Watched) -> None:
     """By some process, at least by its name and what it is."""
     shown = "".join(
-        httpx2.get(url, trust_env=False, timeout=_TIMEOUT_S).text
+        httpx2.get(url, trust_env=False, verify=TLS, timeout=_TIMEOUT_S).text
         for url in (
             f"{watched.rig.client.url}/metrics",
             *(f"http://127.0.0.1:{port}/metrics" for port in watched.ports.values()),

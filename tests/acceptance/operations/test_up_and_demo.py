@@ -92,36 +92,51 @@ def _taken(client: Client, file: bytes) -> int:
     return int(answer.json()["id"]) if answer.status_code == 200 else 0
 
 
-def test_kill_of_up_loses_nothing(up: _Up) -> None:
-    """After kill -9 the next start ends what is left, works, and has every user."""
-    with up.client() as client:
-        client.wait_ended(client.submit(_ONE_USER))
-    up.end(signal.SIGKILL)
+def test_kill_of_up_loses_nothing(tmp_path: Path) -> None:
+    """After kill -9 the next start ends what is left, works, and has every user.
 
-    up.start()
-    with up.client() as client:
-        job_id = client.submit(_ONE_USER)
-        assert client.wait_ended(job_id)["rejected"] == 1
-
-    psql = subprocess.run(
-        [_ROLLCALL, "psql", "--data-dir", up.data_dir, "-Atc", "SELECT key FROM users"],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    assert psql.stdout == "ada@example.com\n"
-
-
-def test_the_password_is_kept_for_its_owner_only(tmp_path: Path) -> None:
-    """The generated password is printed, and stays the same at the next start."""
+    The password, which was generated and printed, stays the same; its owner alone may read it.
+    """
     environment = {k: v for k, v in os.environ.items() if k != "ROLLCALL_ADMIN_PASSWORD"}
-    command = [_ROLLCALL, "up", "--data-dir", tmp_path, f"--port={free_ports(1)[0]}"]
-    printed = [_printed_until_ready(command, environment) for _ in range(2)]
+    path, port = tmp_path / "admin-password", free_ports(1)[0]
+    command = [_ROLLCALL, "up", "--data-dir", tmp_path, f"--port={port}"]
+    ends = {signal.SIGKILL: -signal.SIGKILL, signal.SIGINT: 128 + signal.SIGINT}
+    printed: list[str] = []
+    for end, status in ends.items():
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True)
+        try:
+            printed.append(_printed_until_ready(process))
+            with Client(f"http://127.0.0.1:{port}", path.read_text()) as client:
+                ended = client.wait_ended(client.submit(_ONE_USER))
+            assert (ended["inserted"], ended["rejected"]) == ((1, 0), (0, 1))[len(printed) - 1]
+            assert _users(tmp_path) == "ada@example.com\n"
+            process.send_signal(end)
+            assert process.wait(60) == status
+        finally:
+            process.terminate()
+            process.communicate()
 
-    path = tmp_path / "admin-password"
     password = path.read_text()
     assert path.stat().st_mode & 0o777 == 0o600
     assert all(f"Password: {password}  (kept in {path})\n" in text for text in printed)
+
+
+def _printed_until_ready(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    lines: list[str] = []
+    while (line := process.stdout.readline()) != "Ctrl-C stops it.\n":
+        assert line, f"it has ended with {process.wait()}: {lines}"
+        lines.append(line)
+    return "".join(lines)
+
+
+def _users(data_dir: Path) -> str:
+    return subprocess.run(
+        [_ROLLCALL, "psql", "--data-dir", data_dir, "-Atc", "SELECT key FROM users"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
 
 
 @pytest.mark.parametrize(
@@ -171,18 +186,6 @@ def test_demo_ends_as_expected(tmp_path: Path) -> None:
     assert demo.returncode == 0, demo.stdout + demo.stderr
     assert demo.stdout.count("All counts are as expected.") == 4
     assert not processes_of(tmp_path)
-
-
-def _printed_until_ready(command: list[str | Path], environment: dict[str, str]) -> str:
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as process:
-        assert process.stdout is not None
-        lines: list[str] = []
-        while (line := process.stdout.readline()) != "Ctrl-C stops it.\n":
-            assert line, f"it has ended with {process.wait()}: {lines}"
-            lines.append(line)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 128 + signal.SIGINT
-        return "".join(lines)
 
 
 def _process_of(up: _Up, part: str) -> psutil.Process:

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 _KEYS = [f"kim{number}@example.com" for number in range(40)]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def own_registry() -> Iterator[RegistryServer]:
-    """A registry that the test may stop."""
+    """A registry that the last of these tests may stop."""
     with registry_server() as started:
         yield started
 
@@ -66,7 +66,7 @@ def _keys_by_partition(env: Ground) -> dict[int, str]:
 
 
 def test_a_log_may_hold_both_framings(
-    surroundings_of_session: Surroundings, registry: RegistryServer, tmp_path: Path
+    surroundings_of_session: Surroundings, own_registry: RegistryServer, tmp_path: Path
 ) -> None:
     """A registry is set in the middle of a log: jobs before and after it are whole and replayed."""
     with ground(surroundings_of_session) as env:
@@ -75,7 +75,7 @@ def test_a_log_may_hold_both_framings(
             assert rig.run(tidy_csv(range(500)))["inserted"] == 500
             rig.close()
         assert _first_bytes(env) == {framing.MARKER[0]}
-        environ = {**env.environ, "SCHEMA_REGISTRY_URL": registry.url}
+        environ = {**env.environ, "SCHEMA_REGISTRY_URL": own_registry.url}
         with Services(environ, tmp_path) as services:
             rig = Rig.start(env, services)
             found = rig.run(tidy_csv(range(400, 1000)), "upsert")

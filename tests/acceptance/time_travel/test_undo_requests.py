@@ -16,7 +16,7 @@ from psycopg.types.json import Jsonb
 
 from schemas.codec import codec
 from schemas.events import JobRestored, JobReverted
-from tests.support.clients.client import BASE, counts
+from tests.support.clients.client import BASE, TLS, counts
 from tests.support.clients.speech import UNKNOWN_JOB
 from tests.support.data.files import tidy_csv
 from tests.support.data.log_reading import read_topic
@@ -238,7 +238,9 @@ def account_of(rig: Rig, name: str, role: str = "importer") -> httpx2.Client:
     body = {"name": name, "role": role}
     made = rig.client.http.post(f"{BASE}/admin/accounts", json=body)
     account = (name, made.json()["password"])
-    return httpx2.Client(base_url=rig.client.url, auth=account, timeout=60, trust_env=False)
+    return httpx2.Client(
+        base_url=rig.client.url, auth=account, timeout=60, trust_env=False, verify=TLS
+    )
 
 
 def imported_by(rig: Rig, http: httpx2.Client, numbers: range) -> int:

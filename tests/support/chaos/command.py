@@ -14,12 +14,13 @@ import click
 from rich.console import Console
 
 from deploy.processes.signals import exit_on_stop_signals
+from tests.support.chaos.cluster import cluster
 from tests.support.chaos.history import Chaos
 from tests.support.chaos.report import Report
-from tests.support.servers.surroundings import ground, own_servers
+from tests.support.servers.surroundings import ground
 
 if TYPE_CHECKING:
-    from tests.support.servers.surroundings import Surroundings
+    from tests.support.chaos.cluster import Cluster
 
 _ROUND_S: Final = 300.0
 """The length of one history: a failure is looked for in so much, and what is held at its end."""
@@ -28,8 +29,9 @@ _ROUND_S: Final = 300.0
 @click.command()
 @click.option("--minutes", default=2.0, show_default=True, help="So long things are broken.")
 @click.option("--seed", default=None, help="Of jobs and faults; by chance if not given.")
+@click.option("--brokers", default=1, show_default=True, help="Of Kafka; each keeps all topics.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
-def chaos(*, minutes: float, seed: str | None, as_json: bool) -> None:
+def chaos(*, minutes: float, seed: str | None, brokers: int, as_json: bool) -> None:
     """Import, write, undo and rebuild while processes and servers are killed and frozen.
 
     At the end the tables must be what a sequential model makes of the log, and what the log
@@ -40,7 +42,7 @@ def chaos(*, minutes: float, seed: str | None, as_json: bool) -> None:
     console = Console(stderr=as_json)
     total = Report(seed or secrets.token_hex(4))
     console.log(f"seed {total.seed}")
-    with own_servers() as servers:
+    with cluster(brokers) as servers:
         end_s = time.monotonic() + 60 * minutes
         for number in itertools.count():
             duration_s = min(_ROUND_S, end_s - time.monotonic())
@@ -54,14 +56,12 @@ def chaos(*, minutes: float, seed: str | None, as_json: bool) -> None:
         console.print_json(total.as_json())
 
 
-def _history(servers: Surroundings, seed: str, duration_s: float, console: Console) -> Report:
+def _history(servers: Cluster, seed: str, duration_s: float, console: Console) -> Report:
     """One history on a database and topics of its own; what it wrote is kept where it fails."""
     folder = Path(tempfile.mkdtemp(prefix=f"rollcall-chaos-{seed}-"))
-    stack = servers.stack
-    assert stack is not None
-    with ground(servers) as env:
+    with ground(servers.surroundings, replication_factor=str(servers.brokers)) as env:
         try:
-            chaos = Chaos(env, folder, {"Kafka": stack.kafka, "Postgres": stack.postgres})
+            chaos = Chaos(env, folder, servers.servers, servers.proxies)
             report = chaos.run(seed, duration_s)
         except BaseException:
             console.log(f"seed {seed}, {duration_s:.0f} s: history and logs are in {folder}")

@@ -52,9 +52,16 @@ class Post:
         """SIGTERM, on which it must end well, and a new start."""
         # Before its first line of log the interpreter may still be importing, and has no handler.
         wait_until(lambda: self.service.log_text() or not self.service.is_running, _LOG_TIMEOUT_S)
-        code = self.service.terminate()
+        self.service.process.terminate()
+        wait_until(self._has_ended_awake, STOP_TIMEOUT_S, saying=f"{self.service.name} has ended")
+        code = self.service.process.returncode
         assert code in {0, -9}, f"{self.service.name} ended with {code} on SIGTERM"
         self.service = self.start()
+
+    def _has_ended_awake(self) -> bool:
+        """Whether it has ended; where it came to a failpoint that stops it, it goes on."""
+        self.service.thaw()
+        return not self.service.is_running
 
     def freeze(self, seconds: float) -> None:
         """SIGSTOP for so long."""

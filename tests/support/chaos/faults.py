@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from tests.support.chaos import failpoints
 from tests.support.chaos.crew import API, BUILDER, KINDS, NAMES, PROCESSOR, PUBLISHER
+from tests.support.chaos.proxy import FAULTS
 from tests.support.servers.breaking import frozen, restart
 
 if TYPE_CHECKING:
@@ -20,12 +21,15 @@ if TYPE_CHECKING:
     from deploy.local_stack.kafka import KafkaServer
     from deploy.local_stack.postgres import PostgresServer
     from tests.support.chaos.crew import Crew, Post
+    from tests.support.chaos.proxy import Proxy
     from tests.support.chaos.report import Report
 
 _FREEZES_S: Final = (0.5, 2, 8)
 """The last is past the groups' session time-out."""
 _REACHED_WITHIN_S: Final = 8.0
 _LOOK_S: Final = 0.02
+_RARELY: Final = 4
+"""So many times the usual pause is between faults of the servers, at which everything waits."""
 _WEIGHTS: Final[Mapping[str, int]] = {API: 1, PUBLISHER: 3, PROCESSOR: 4, BUILDER: 2}
 """So often each kind is chosen."""
 
@@ -40,10 +44,13 @@ class Breaking:
     pause_s: float
     """The longest between two faults of a thread."""
 
-    def repeat(self, fault: Callable[[random.Random], None], rng: random.Random) -> None:
+    def repeat(
+        self, fault: Callable[[random.Random], None], rng: random.Random, *, rarely: bool = False
+    ) -> None:
         """Break something again and again until it is time to let all heal."""
+        longest_s = self.pause_s * (_RARELY if rarely else 1)
         while True:
-            time.sleep(rng.uniform(0.2, self.pause_s))
+            time.sleep(rng.uniform(0.2, longest_s))
             if time.monotonic() > self.deadline_s:
                 return
             fault(rng)
@@ -101,13 +108,22 @@ class Breaking:
         self, name: str, server: KafkaServer | PostgresServer, rng: random.Random
     ) -> None:
         """Kill a server, or freeze it for a while."""
-        fault = f"{name} {rng.choice(['killed', 'frozen'])}"
+        fault = f"{name.partition(' ')[0]} {rng.choice(['killed', 'frozen'])}"
         self.report.begin(fault)
         if fault.endswith("killed"):
             restart(server)
         else:
             with frozen(server.child.pid):
                 time.sleep(rng.choice(_FREEZES_S))
+        self.report.end(fault)
+
+    def break_network(self, proxies: Mapping[str, Proxy], rng: random.Random) -> None:
+        """Break the way to one server for a while."""
+        name, how = rng.choice(list(proxies)), rng.choice(FAULTS)
+        fault = f"way to {name.partition(' ')[0]} {how}"
+        self.report.begin(fault)
+        with proxies[name].broken(how):
+            time.sleep(rng.choice(_FREEZES_S))
         self.report.end(fault)
 
 
@@ -130,10 +146,16 @@ def reached(folder: Path, name: str, number: int) -> int | None:
     return int(noted[0].suffix[1:]) if noted else None
 
 
-def threads_of(breaking: Breaking) -> list[Callable[[random.Random], None]]:
-    """What breaks processes, each for a thread of its own."""
+def threads_of(
+    breaking: Breaking, proxies: Mapping[str, Proxy]
+) -> list[Callable[[random.Random], None]]:
+    """What breaks processes and the ways to servers, each for a thread of its own."""
 
     def at_failpoint(kind: str) -> Callable[[random.Random], None]:
         return lambda rng: breaking.break_at_failpoint(kind, rng)
 
-    return [breaking.break_process, *map(at_failpoint, KINDS)]
+    def on_the_way(rng: random.Random) -> None:
+        breaking.break_network(proxies, rng)
+
+    ways = [on_the_way] if proxies else []
+    return [breaking.break_process, *map(at_failpoint, KINDS), *ways]

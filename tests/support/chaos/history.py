@@ -6,7 +6,7 @@ import itertools
 import random
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from tests.support.chaos.clients import (
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from deploy.local_stack.kafka import KafkaServer
     from deploy.local_stack.postgres import PostgresServer
     from tests.support.chaos.clients import Act
+    from tests.support.chaos.proxy import Proxy
     from tests.support.models.log_model import LogModel
     from tests.support.servers.surroundings import Ground
 
@@ -50,8 +51,10 @@ class Chaos:
     env: Ground
     folder: Path
     servers: Mapping[str, KafkaServer | PostgresServer]
+    proxies: Mapping[str, Proxy] = field(default_factory=dict[str, "Proxy"])
+    """The ways to the servers that may be broken."""
     pause_s: float = 3.0
-    """The longest between two faults of each of five threads."""
+    """The longest between two faults of each thread."""
 
     def run(self, seed: str, duration_s: float) -> Report:
         """Upload and break things for a while and let all heal.
@@ -84,7 +87,7 @@ class Chaos:
             (rebuild, 20.0),
         ]
         breaking = Breaking(crew, report, scene.deadline_s, self.pause_s)
-        faults = threads_of(breaking)
+        faults = threads_of(breaking, self.proxies)
         with ThreadPoolExecutor(len(acts) + len(faults)) as pool:
             working = [
                 pool.submit(Doors(scene, _chance(report, f"client {n}")).repeat, act, pause_s)
@@ -95,7 +98,7 @@ class Chaos:
                 for n, fault in enumerate(faults)
             ]
             # In this thread: the kernel ends a server with the thread that has started it.
-            breaking.repeat(self._break_server(breaking), _chance(report, "servers"))
+            breaking.repeat(self._break_server(breaking), _chance(report, "servers"), rarely=True)
             for each in working:
                 each.result(TIMEOUT_S)
         others.close()

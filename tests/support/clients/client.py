@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 BASE = "/vpns/api/v1"
 ENDED = ("COMPLETED", "COMPLETED_WITH_ERRORS")
-_TLS = ssl.create_default_context()
+TLS = ssl.create_default_context()
 """Made once: each client would read all of the machine's certificates, for a server without TLS."""
 Json = dict[str, Any]
 
@@ -25,7 +25,7 @@ class Client:
     def __init__(self, url: str, password: str) -> None:
         self.url = url
         self.http = httpx2.Client(
-            base_url=url, auth=("admin", password), timeout=60, trust_env=False, verify=_TLS
+            base_url=url, auth=("admin", password), timeout=60, trust_env=False, verify=TLS
         )
 
     def __enter__(self) -> Self:

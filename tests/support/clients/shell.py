@@ -7,14 +7,15 @@ import os
 import pty
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.support.checkout import CHECKOUT
+from tests.support.servers.forked import fork
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.support.servers.rig import Rig
 
 TIMEOUT_S = 240
@@ -36,15 +37,14 @@ class Shell:
 
     def run(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
         """The command, once it has ended."""
-        return subprocess.run(
-            [*COMMAND, *arguments],
-            check=False,
-            capture_output=True,
-            env=self.environ(environ),
-            stdin=subprocess.DEVNULL,
-            text=True,
-            timeout=TIMEOUT_S,
-        )
+        with tempfile.TemporaryDirectory() as written:
+            out, told = Path(written, "out"), Path(written, "told")
+            process = fork("deploy", self.environ(environ), out, told=told, arguments=arguments)
+            try:
+                code = process.wait(TIMEOUT_S)
+            finally:
+                process.kill()
+            return subprocess.CompletedProcess(arguments, code, out.read_text(), told.read_text())
 
     def json(self, *arguments: str, **environ: str) -> Any:
         """What the command prints as JSON; it must succeed."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx2
 
+from tests.support.clients.client import TLS
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -41,7 +42,9 @@ class Server:
     """An installation as one client speaks to it; close it at the end."""
 
     def __init__(self, url: str, account: tuple[str, str] | None) -> None:
-        self.http = httpx2.Client(base_url=url, auth=account, timeout=60, trust_env=False)
+        self.http = httpx2.Client(
+            base_url=url, auth=account, timeout=60, trust_env=False, verify=TLS
+        )
 
     def __enter__(self) -> Self:
         return self

@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import strategies as st
 
 from ingest_api.dry_runs.answer import answer_of
-from ingest_api.dry_runs.comparison import (
-    DryRunComparison,
-)
+from ingest_api.dry_runs.comparison import DryRunComparison, compare_keys
 from ingest_api.dry_runs.copy_input import ComparedLines
 from ingest_api.parsing.file_format import format_of
 from ingest_api.postgres.pool import Database
-from ingest_api.validation.key_hashes import KeyHashes
+from ingest_api.validation.key_hashes import MOST_HASHES, KeyHashes
 from ingest_api.validation.validate import survey
 from schemas.codec import codec
 from schemas.events import JOB_MODES, AttributeColumn, AttributeDefined
@@ -174,10 +172,10 @@ class Audience:
         hashes = KeyHashes(job.mode)
         found = survey(io.BytesIO(_content(lines)), format_of(job), keys=hashes)
 
-        async def compare(comparison: DryRunComparison) -> Any:
-            return await comparison.compare_hashes(hashes)
+        async def read(comparison: DryRunComparison) -> Any:
+            return await comparison.key_hashes(MOST_HASHES)
 
-        compared = asyncio.run(self._ask(compare))
+        compared = compare_keys(hashes, asyncio.run(self._ask(read)))
         return compared.removal, found.rejected[job.mode] + compared.rejected
 
     async def _ask(self, question: Any) -> Any:

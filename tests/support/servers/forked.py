@@ -1,6 +1,6 @@
-"""Services as processes that are forked from one which has imported their code already.
+"""Services and commands as processes, forked from one which has imported their code already.
 
-Hundreds of services are started by the suite; without this, importing is a quarter of its time.
+Hundreds are started by the suite; without this, importing is a quarter of its time.
 A process is real all the same: it runs ``python -m module`` with an environment, a log and a
 process group of its own, and can be killed and frozen; it ends with the tests, also where they
 are killed.
@@ -23,7 +23,7 @@ from tests.support.chaos import failpoints
 from tests.support.checkout import CHECKOUT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from multiprocessing.context import ForkServerProcess
 
 _SERVICES: Final = (
@@ -89,11 +89,24 @@ def can_fork(environ: Mapping[str, str]) -> bool:
     return environ.get(_READ_AT_IMPORT) == os.environ.get(_READ_AT_IMPORT)
 
 
-def fork(module: str, environ: Mapping[str, str], log: Path) -> ForkedProcess:
-    """Start ``python -m module`` in the checkout, writing to ``log``, leader of a group."""
+def fork(
+    module: str,
+    environ: Mapping[str, str],
+    out: Path,
+    *,
+    told: Path | None = None,
+    arguments: Sequence[str] = (),
+) -> ForkedProcess:
+    """Start ``python -m module`` in the checkout, leader of a group.
+
+    It writes to ``out``, and where ``told`` is given, what it writes to stderr to that.
+    """
     _start_server()
-    log.touch()
-    process = _context.Process(target=_run, args=(module, dict(environ), str(log)))
+    out.touch()
+    command = [module, *arguments]
+    process = _context.Process(
+        target=_run, args=(command, dict(environ), str(out), str(told or out))
+    )
     process.start()
     return ForkedProcess(process)
 
@@ -111,18 +124,22 @@ def _start_server() -> None:
             os.environ["PYTHONPATH"] = before
 
 
-def _run(module: str, environ: dict[str, str], log: str) -> None:
+def _run(command: list[str], environ: dict[str, str], out: str, told: str) -> None:
     assert sys.modules.keys() >= {*_SERVICES, _PRELOADED}, "nothing was imported beforehand"
     os.setsid()
     os.chdir(CHECKOUT)
     os.environ.clear()
     os.environ.update(environ)
-    with Path(log).open("wb") as out, Path(os.devnull).open("rb") as nothing:
-        for source, target in ((nothing, 0), (out, 1), (out, 2)):
+    with (
+        Path(os.devnull).open("rb") as nothing,
+        Path(out).open("ab") as stdout,
+        Path(told).open("ab") as stderr,
+    ):
+        for target, source in enumerate((nothing, stdout, stderr)):
             os.dup2(source.fileno(), target)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    sys.argv = [module]
-    sys.orig_argv = [sys.executable, "-P", "-m", module]
+    module, sys.argv = command[0], command
+    sys.orig_argv = [sys.executable, "-P", "-m", *command]
     if failpoints.FOLDER in environ:
         failpoints.plant(module)
         sys.orig_argv.insert(3, failpoints.THIS)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 
-from tests.support.clients.client import BASE
+from tests.support.clients.client import BASE, TLS
 from tests.support.servers.services import Services
 from tests.support.servers.surroundings import ground
 from tests.support.waiting import wait_until
@@ -60,7 +60,12 @@ class Gate:
         if address is not None:
             headers |= {"X-Forwarded-Secret": PROXY_SECRET, "X-Forwarded-For": address}
         return httpx2.get(
-            self.client.url + path, auth=auth, headers=headers, timeout=60, trust_env=False
+            self.client.url + path,
+            auth=auth,
+            headers=headers,
+            timeout=60,
+            trust_env=False,
+            verify=TLS,
         )
 
     def status(self, auth: tuple[str, str] | None = None, *, bearer: str | None = None) -> int:

@@ -35,6 +35,8 @@ from tests.support.servers.breaking import restart
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
+    from deploy.local_stack.postgres import PostgresServer
+
 
 _KAFKA: Final = "ROLLCALL_TEST_KAFKA"
 _DATABASE: Final = "ROLLCALL_TEST_DATABASE_URL"
@@ -108,22 +110,22 @@ def own_servers() -> Generator[Surroundings]:
     folder.chmod(0o755)  # where we are root, Postgres runs as another user
     try:
         with LocalStack(folder) as stack:
-            _set_for_tests(stack)
+            set_for_tests(stack.postgres)
             yield Surroundings(stack.bootstrap_servers, stack.conninfo, stack)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _set_for_tests(stack: LocalStack) -> None:
+def set_for_tests(postgres: PostgresServer) -> None:
     """Let Postgres take all tests' connections, and not wait for the disk.
 
     What a killed server wrote, the kernel still has.
     """
-    with psycopg.connect(stack.conninfo, autocommit=True) as connection:
+    with psycopg.connect(postgres.conninfo, autocommit=True) as connection:
         for setting in _POSTGRES:
             connection.execute(sql.SQL("ALTER SYSTEM SET ") + sql.SQL(setting))
-    stack.postgres.stop()
-    restart(stack.postgres)
+    postgres.stop()
+    restart(postgres)
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,7 +125,8 @@ def _show(url: str, query: Mapping[str, Any], *, as_json: bool) -> None:
 def errors(job_id: str, *, csv_path: Path | None, as_json: bool, url: str, **query: Any) -> None:
     """Show the rejected lines of the job JOB_ID, in the order of its file.
 
-    The file that --csv writes can be corrected and imported again as it is.
+    The file that --csv writes can be corrected and imported again as it is. An apostrophe before
+    a cell, as in '+49 30 …, keeps a spreadsheet from running it as a formula; it may stay.
     """
     with api(url) as client:
         if csv_path is not None:

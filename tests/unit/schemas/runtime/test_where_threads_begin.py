@@ -27,6 +27,7 @@ _ALLOWED = {
     # Tasks of a request, or of those who watch a job: whoever waits gets the error.
     ("ingest_api/auth/authenticator.py", "create_task"),
     ("ingest_api/auth/jwks.py", "create_task"),
+    ("ingest_api/dry_runs/audience_keys.py", "create_task"),
     ("ingest_api/dry_runs/service.py", "create_task"),
     ("ingest_api/dry_runs/service.py", "ensure_future"),
     ("ingest_api/jobs/status_watch.py", "create_task"),
