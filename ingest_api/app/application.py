@@ -63,6 +63,8 @@ from ingest_api.projections.routes import add_projection_routes
 from ingest_api.proofs.proof import JobProofs
 from ingest_api.proofs.routes import add_proof_route
 from ingest_api.publisher.consumer_lag import ConsumerLag
+from ingest_api.throughput.routes import add_throughput_route
+from ingest_api.throughput.samples import ThroughputSamples
 from ingest_api.undo.own_undo import OwnUndo
 from ingest_api.undo.preview import UndoPreviews
 from ingest_api.undo.queue import UndoQueue
@@ -123,6 +125,7 @@ class Parts:
     uploads: UploadAcceptance
     startup: Startup
     readiness: Readiness
+    throughput: ThroughputSamples
     user_writes: UserWriteParts
     producers: ProducerParts
 
@@ -137,7 +140,7 @@ def make_parts(settings: ApiSettings) -> Parts:
     tokens = ApiTokens(database)
     issuer = None if auth.issuer is None else JwtVerifier(auth.issuer)
     schemas = EventSchemas(shared.schema_registry)
-    job_log = JobLog(shared.kafka, shared.topics.job_events, schemas)
+    job_log = JobLog(shared.kafka, shared.topics.job_events, schemas, shared.keyring)
     log_reader = LogReader(shared.kafka, shared.topics.user_events.name)
     jobs = JobReader(database, job_log.ledger)
     concurrency = ConcurrencyLimit(
@@ -156,6 +159,7 @@ def make_parts(settings: ApiSettings) -> Parts:
         settings.delsert,
     )
     startup = Startup(settings, job_log, uploads, accounts=accounts, database=database)
+    progress = ConsumerLag(shared.kafka, shared.topics.user_events, shared.group)
     instances = InstanceRegistry(database)
     log_start = LogStartCheck(shared.kafka, shared.topics.job_events, shared.topics.user_events)
     return Parts(
@@ -183,18 +187,11 @@ def make_parts(settings: ApiSettings) -> Parts:
         concurrency=concurrency,
         uploads=uploads,
         startup=startup,
-        readiness=_readiness(settings, job_log, database, startup),
+        readiness=Readiness(settings, job_log, database, startup, progress=progress),
+        throughput=ThroughputSamples(database, lambda: (progress.ends(), progress.next_offsets())),
         user_writes=UserWriteParts(settings, database, job_log, startup),
         producers=ProducerParts(shared, database, job_log, startup),
     )
-
-
-def _readiness(
-    settings: ApiSettings, job_log: JobLog, database: Database, startup: Startup
-) -> Readiness:
-    shared = settings.shared
-    progress = ConsumerLag(shared.kafka, shared.topics.user_events, shared.group)
-    return Readiness(settings, job_log, database, startup, progress=progress)
 
 
 def make_application(parts: Parts) -> Sanic[Any, Any]:
@@ -209,6 +206,7 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
     _add_routes_of_jobs(api, parts)
     _add_routes_of_the_audience(api, parts)
     add_projection_routes(api, parts.instances, parts.log_start)
+    add_throughput_route(api, parts.throughput)
     add_account_routes(api, parts.accounts, parts.authenticator)
     add_token_routes(api, parts.tokens, parts.authenticator)
     add_audit_routes(api, AuditLog(parts.database))

@@ -87,6 +87,7 @@ async def serve(settings: ApiSettings) -> None:
         essential_task(parts.startup.run(), "start"),
         essential_task(watch_service(parts.readiness, parts.database, parts.job_log), "metrics"),
         essential_task(parts.user_writes.run(), "write-outcomes"),
+        essential_task(parts.throughput.run(parts.accounts.prepared), "throughput-samples"),
         essential_task(parts.undo_queue.run(), "queued-undos"),
         essential_task(run_notices(parts), "notices"),
     ]

@@ -19,7 +19,12 @@ if TYPE_CHECKING:
     from ingest_api.imports.accept_upload import UploadAcceptance
     from ingest_api.postgres.pool import Database
 
-OWN_TABLES: Final = ("ingest_api.auth", "ingest_api.audit", "ingest_api.notices")
+OWN_TABLES: Final = (
+    "ingest_api.auth",
+    "ingest_api.audit",
+    "ingest_api.notices",
+    "ingest_api.throughput",
+)
 """Packages with tables of the API's own; the first makes their schema."""
 _BACKOFF: Final = Backoff(first_s=0.2, longest_s=3.0)
 _log = structlog.stdlib.get_logger("rollcall.api")

@@ -25,9 +25,9 @@ from ingest_api.imports.default_limits import limits_of
 from ingest_api.imports.form_options import FormOptions
 from ingest_api.imports.metrics import ACCEPTED_LINES, REJECTED_LINES
 from ingest_api.parsing.file_format import AUTO
+from ingest_api.uploads.converting_sink import ConvertingSink
 from ingest_api.uploads.multipart import FormError
 from ingest_api.uploads.receiver import UploadReceiver
-from ingest_api.uploads.workbook_sink import WorkbookSink
 from ingest_api.validation.phones import load_calling_codes
 from schemas.events import NO_JOB, JobAccepted
 from schemas.rules.attributes import MAX_ATTRIBUTES, key_field
@@ -44,11 +44,11 @@ if TYPE_CHECKING:
     from ingest_api.imports.default_limits import DelsertLimits
     from ingest_api.imports.form_options import FindPreset
     from ingest_api.uploads.concurrency_limit import ConcurrencyLimit
+    from ingest_api.uploads.converting_sink import UploadSink
     from ingest_api.uploads.multipart import FilePart, UploadForm
     from ingest_api.uploads.options import ImportOptions
     from ingest_api.uploads.raw_file import RawFile
     from ingest_api.uploads.receiver import ReceivedFile, UploadResources
-    from ingest_api.uploads.workbook_sink import UploadSink
     from ingest_api.web.roles import Account
     from schemas.events import ColumnMapping
     from schemas.rules.attributes import Attribute
@@ -334,12 +334,12 @@ async def receive(request: ImportRequest, sink: UploadSink) -> ReceivedForm:
         RoleTooLowError: the account may not import so.
     """
     form_options = FormOptions(request.options, request.find_preset)
-    with WorkbookSink(sink) as workbook_sink:
-        form, file = await _parse(request, form_options, workbook_sink)
+    with ConvertingSink(sink) as converting_sink:
+        form, file = await _parse(request, form_options, converting_sink)
         options = await form_options.of(form.fields)
         if not request.account.may(options.role_needed):
             raise role_too_low(options.role_needed)
-        return ReceivedForm(*await workbook_sink.finish(file, options))
+        return ReceivedForm(*await converting_sink.finish(file, options))
 
 
 async def _parse(

@@ -212,7 +212,10 @@ _FORM: Final[dict[str, Any]] = {
                 "`Content-Encoding` (`gzip`, `zstd`) or `Content-Type` (`application/gzip`, "
                 "`application/zstd`). Or an Excel workbook (`.xlsx`, up to 64 MB), where the "
                 "server is installed with it: its dates, numbers and booleans are taken as such, "
-                "faults are told by the sheet's rows, and what is kept of it is the sheet as CSV."
+                "faults are told by the sheet's rows, and what is kept of it is the sheet as CSV. "
+                "Or NDJSON (`.ndjson`, `.jsonl`, `application/x-ndjson`), an object a line, as "
+                "exports are: members are columns, those of the first 1,000 lines, and lines are "
+                "counted as those of the CSV that is kept, the first object is line 2."
                 "\n\n"
                 f"{file_table()}"
             ),

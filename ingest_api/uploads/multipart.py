@@ -33,6 +33,12 @@ _PACKED_ENCODINGS: Final = {"base64": Base64, "quoted-printable": QuotedPrintabl
 WORKBOOK: Final = "xlsx"
 """The compression of an Excel workbook, until a sheet of it has been made CSV."""
 WORKBOOK_TYPE: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+NDJSON: Final = "ndjson"
+"""The compression of a file of JSON objects, until it has been made CSV."""
+NDJSON_TYPES: Final = frozenset(
+    {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/jsonlines"}
+)
+_NDJSON_NAMES: Final = (".ndjson", ".jsonl")
 FILE_CODINGS: Final = frozenset({"", "identity"}).union(
     *(packing.codings for packing in PACKINGS.values())
 )
@@ -59,12 +65,20 @@ def file_part(file_name: str, content_type: str, coding: str) -> FilePart:
     """Return the file as its sender describes it."""
     media_type, options = _with_options(content_type)
     charset = options.get(b"charset")
-    is_workbook = media_type == WORKBOOK_TYPE or file_name.lower().endswith(".xlsx")
     return FilePart(
         file_name=_without_nul(file_name),
         charset=charset.decode("latin-1").strip().lower() if charset else None,
-        compression=WORKBOOK if is_workbook else packing_of(file_name, media_type, coding),
+        compression=_converted_kind(file_name.lower(), media_type)
+        or packing_of(file_name, media_type, coding),
     )
+
+
+def _converted_kind(file_name: str, media_type: str) -> str | None:
+    if media_type == WORKBOOK_TYPE or file_name.endswith(".xlsx"):
+        return WORKBOOK
+    if media_type in NDJSON_TYPES or file_name.endswith(_NDJSON_NAMES):
+        return NDJSON
+    return None
 
 
 def boundary_of(content_type: str | None) -> bytes | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ingest_api.parsing.unpack import PACKINGS
-from ingest_api.uploads.multipart import FILE_CODINGS, WORKBOOK_TYPE, file_part
+from ingest_api.uploads.multipart import FILE_CODINGS, NDJSON_TYPES, WORKBOOK_TYPE, file_part
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ _MEDIA_TYPES: Final = frozenset(
         "application/octet-stream",
         WORKBOOK_TYPE,
     }
-).union(*(packing.media_types for packing in PACKINGS.values()))
+).union(NDJSON_TYPES, *(packing.media_types for packing in PACKINGS.values()))
 """Those that senders give CSV files, and those of files that hold one."""
 
 

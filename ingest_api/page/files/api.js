@@ -149,17 +149,13 @@ function uploadOnce(path, file, name, options, { key, tell, signal, charset, isA
   });
 }
 
-/** Follow a job: its status at once and after each change, over lost connections. @param {string} id @param {(status: any) => void} tell @param {(isLost: boolean) => void} lost @param {() => void} closed */
-export function follow(id, tell, lost, closed) {
+/** Follow a job: its status at once and after each change, until the connection ends. @param {string} id @param {(status: any) => void} tell @param {() => void} closed */
+export function follow(id, tell, closed) {
   const events = new EventSource(address(`batchinfo/status/${id}/events`));
-  events.onmessage = (event) => {
-    lost(false);
-    tell(JSON.parse(event.data));
-  };
-  // The browser comes again by itself, unless it was refused or, by 204, has seen the last status.
+  events.onmessage = (event) => tell(JSON.parse(event.data));
   events.onerror = () => {
-    lost(true);
-    if (events.readyState === EventSource.CLOSED) closed();
+    events.close();
+    closed();
   };
   return () => events.close();
 }

@@ -1,11 +1,11 @@
 // What is different between two points in time.
 import { html, useState } from "./libraries.js";
 import { download, get, whenReady } from "./api.js";
-import { Back, Button, Change, Counts, Empty, Fault, Heading, Notice, Skeleton, Table, Value, go, link, place, useLoad, useTitle } from "./ui.js";
+import { Back, Button, Change, Counts, Empty, Fault, Heading, Notice, Skeleton, Table, Value, fullName, go, link, place, useLoad, useTitle } from "./ui.js";
 import { DayField, asOf, isDay, pointOf } from "./as_of.js";
 import { T } from "./text.js";
 
-const PAGE = 50;
+const PAGE = 25;
 const KINDS = /** @type {[string, string][]} */ ([["added", "insert"], ["changed", "update"], ["removed", "delete"]]);
 
 export function Changes() {
@@ -29,6 +29,9 @@ export function Changes() {
 const Side = ({ label, hint, text, point, onText }) => (text && !isDay(text)
   ? html`<div class="field"><span class="label">${label}</span><p><button type="button" class="chip" onClick=${() => onText("")}>${point.title} ×</button></p></div>`
   : html`<${DayField} label=${label} hint=${hint} value=${text} onValue=${onText} />`);
+
+/** A user in a few words. @param {any} user */
+const whoIs = (user) => [fullName(user), user.country, user.state].filter(Boolean).join(", ");
 
 /** @param {{points: {from: string, to: string}, later: import("./as_of.js").Point | null}} props */
 function Differences({ points, later }) {
@@ -66,7 +69,7 @@ function Differences({ points, later }) {
     <${Fault} error=${fault ?? error} />
     <div aria-busy=${isLoading}><${Table} caption=${T.changes.title} rows=${rows} keyOf=${(/** @type {any} */ row) => row.key} columns=${[
       { title: T.fields.key, kind: "main", cell: (/** @type {any} */ row) => html`${row.kind === "removed" ? html`<b><${Value}>${row.key}<//></b>` : html`<a href=${link(`users/${row.id}`)} onClick=${() => { asOf.value = later; }}><bdi class="value">${row.key}</bdi></a>`}<small>${T.changes.kinds[row.kind]}</small>` },
-      { title: T.preview.changes, cell: (/** @type {any} */ row) => html`<${Change} before=${row.before ?? {}} after=${row.after ?? {}} />` },
+      { title: T.preview.changes, cell: (/** @type {any} */ row) => (row.kind === "changed" ? html`<${Change} before=${row.before} after=${row.after} />` : html`<${Value}>${whoIs(row.after ?? row.before)}<//>`) },
     ]} /></div>
     ${last.length === PAGE && html`<p><${Button} isBusy=${isBusy} onClick=${next}>${T.changes.more}<//></p>`}`;
 }

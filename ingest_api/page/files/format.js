@@ -4,7 +4,7 @@ const percents = new Intl.NumberFormat(undefined, { style: "percent", maximumFra
 const compact = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 1 });
 const dateTimes = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const days = new Intl.DateTimeFormat(undefined, { dateStyle: "long", timeZone: "UTC" });
-const times = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+const clocks = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
 const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
 const CONTRACT = /^(\d\d)\/(\d\d)\/(\d{4}) (\d\d):(\d\d):(\d\d) ([AP])M GMT$/;
 
@@ -29,7 +29,7 @@ export const dateTime = (at) => (at ? dateTimes.format(at) : "–");
 /** @param {Date | null} at */
 export const day = (at) => (at ? days.format(at) : "–");
 /** @param {Date | null} at */
-export const time = (at) => (at ? times.format(at) : "–");
+export const clock = (at) => (at ? clocks.format(at) : "–");
 
 /** "3 minutes ago" within a day, else the date. @param {Date | null} at */
 export function ago(at) {

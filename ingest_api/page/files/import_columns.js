@@ -62,7 +62,8 @@ export function Columns() {
       ${inspection.columns.map((/** @type {any} */ column) => html`<${Column} key=${column.number} column=${column} own=${own} chosen=${fields[column.header]}
         faults=${inspection.rejectedBy.filter((/** @type {any} */ each) => each.column === column.header)} onChoose=${choose} />`)}
     </div>
-    ${inspection.reject > 0 ? html`<${Notice} kind="warn" title=${T.columns.reject(inspection.reject)}>${T.columns.rejectAbout}<//>`
+    ${inspection.reject > 0 && inspection.reject === inspection.lines ? html`<${Notice} kind="warn" title=${T.columns.rejectAll}>${T.columns.rejectAllAbout}<//>`
+      : inspection.reject > 0 ? html`<${Notice} kind="warn" title=${T.columns.reject(inspection.reject)}>${T.columns.rejectAbout}<//>`
       : isReady && inspection.lines > 0 && !inspection.refusedFor.length && html`<${Notice} kind="good">${T.columns.allRight}<//>`}
     <details><summary>${T.columns.more}</summary><div class="row">
       <${Choice} name="DELIMITER" choices=${choices} set=${set} all=${T.columns.delimiters} label=${T.columns.delimiterLabel} />

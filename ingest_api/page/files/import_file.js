@@ -28,7 +28,7 @@ export function ChooseFile() {
       <h2>${T.import.drop}</h2>
       <p class="quiet">${T.import.kinds}</p>
       <${Button} kind="primary" onClick=${() => input.current?.click()}>${T.import.choose}<//>
-      <input ref=${input} class="sr" type="file" tabindex="-1" aria-label=${T.import.choose} accept=".csv,.txt,.tsv,.gz,.zst,.xlsx,text/csv"
+      <input ref=${input} class="sr" type="file" tabindex="-1" aria-label=${T.import.choose} accept=".csv,.txt,.tsv,.gz,.zst,.xlsx,.ndjson,.jsonl,text/csv"
         onChange=${(/** @type {any} */ event) => { take(event.target.files[0]); event.target.value = ""; }} />
       ${file && html`<p><${Icon} name="file" /> <bdi>${file.name}</bdi>, ${bytes(file.size)} <${Button} kind="link" onClick=${() => change({ step: 1 })}>${T.import.goOn}<//></p>`}
     </div>

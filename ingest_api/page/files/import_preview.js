@@ -2,7 +2,7 @@ import { html, useEffect, useRef, useState } from "./libraries.js";
 import { may, upload } from "./api.js";
 import { bytes, duration, number, percent } from "./format.js";
 import { Button, Change, Confirm, Counts, Fault, Field, Icon, Notice, Reasons, Skeleton, Table, Value, announce, go } from "./ui.js";
-import { begin, change, draft, options } from "./import.js";
+import { begin, change, draft, isPacked, options } from "./import.js";
 import { Choice } from "./import_columns.js";
 import { T } from "./text.js";
 
@@ -96,7 +96,7 @@ export function Preview() {
     ${isAsking && html`<${AskRemoval} going=${going} mode=${mode} onDo=${send} onClose=${() => setAsking(false)} />`}`;
 
   function charset() {
-    return /\.(gz|zst|xlsx)$/i.test(file?.name ?? "") ? undefined : inspection?.charset;
+    return file && (isPacked(file) || /\.(ndjson|jsonl)$/i.test(file.name)) ? undefined : inspection?.charset;
   }
 }
 

@@ -12,7 +12,7 @@ export function Job({ id }) {
   const { job, error, isLost, reload } = useJob(id);
   const [asked, setAsked] = useState(/** @type {string | null} */ (null));
   useTitle(job?.fileName ?? T.job.title(id));
-  if (error) return html`<${Heading} title=${T.job.title(id)} /><${Fault} error=${error} />`;
+  if (error) return html`<${Back} to="jobs" title=${T.jobs.title} /><${Heading} title=${T.job.title(id)} /><${Fault} error=${error} />`;
   if (!job) return html`<${Heading} title=${T.job.title(id)} /><${Skeleton} rows=${6} />`;
   const isMine = job.importedBy === session.value?.name;
   const mayUndo = may("admin") || (may("importer") && isMine);

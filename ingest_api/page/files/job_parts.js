@@ -16,7 +16,6 @@ export const isRunning = (job) => ["ACCEPTED", "PROCESSING"].includes(job.state)
 /** The job as it is, followed for as long as it changes. @param {string} id */
 export function useJob(id) {
   const [job, setJob] = useState(/** @type {any} */ (null));
-  const [isLost, setLost] = useState(false);
   const [round, setRound] = useState(0);
   const first = useLoad((signal) => get(`batchinfo/status/${id}`, {}, signal), [id, round]);
   const state = job?.state ?? first.data?.state;
@@ -25,17 +24,18 @@ export function useJob(id) {
     if (!state || hasEnded({ state })) return undefined;
     /** @type {any} */
     let timer;
-    const again = () => { timer = setTimeout(() => setRound((/** @type {number} */ before) => before + 1), 3000); };
+    // Where events don't come through, the status is asked for again and again.
+    const again = () => { timer = setTimeout(() => setRound((/** @type {number} */ before) => before + 1), 2000); };
     const stop = follow(id, (status) => {
       setJob(status);
       if (hasEnded(status)) {
         announce(T.states[status.state]);
         setRound((/** @type {number} */ before) => before + 1); // the reasons of rejected lines are told once it has ended
       }
-    }, setLost, again);
+    }, again);
     return () => { stop(); clearTimeout(timer); };
   }, [id, state, round]);
-  return { job, isLost, error: job ? null : first.error, reload: () => setRound((/** @type {number} */ before) => before + 1) };
+  return { job, isLost: Boolean(first.error), error: job ? null : first.error, reload: () => setRound((/** @type {number} */ before) => before + 1) };
 }
 
 /** @param {{state: string}} props */

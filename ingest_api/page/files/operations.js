@@ -2,11 +2,12 @@
 import { html } from "./libraries.js";
 import { get, may } from "./api.js";
 import { ago, instant, number } from "./format.js";
-import { Empty, Fault, Heading, Icon, Skeleton, Table, Tabs, Value, useEvery, useLoad, useTitle } from "./ui.js";
+import { Empty, Fault, Heading, Icon, Skeleton, Table, Tabs, Value, link, useEvery, useLoad, useTitle } from "./ui.js";
 import { Accounts, Attributes, Presets, Tokens, Webhooks } from "./access.js";
 import { Audit } from "./audit.js";
 import { DeadLetters } from "./dead_letters.js";
 import { Projections } from "./projections.js";
+import { ThroughputCharts } from "./throughput.js";
 import { T } from "./text.js";
 
 /** @type {Record<string, [any, string]>} */
@@ -45,6 +46,7 @@ function Health() {
   const { data, error, reload } = useLoad(askHealth, []);
   const jobs = useLoad((signal) => get("batchinfo/status", { state: ["ACCEPTED", "PROCESSING"], pageSize: 1 }, signal), []);
   const users = useLoad((signal) => get("audience", { pageSize: 1 }, signal), []);
+  const letters = useLoad((signal) => (may("admin") ? get("admin/dead-letters", { pageSize: 1 }, signal) : Promise.resolve(null)), []);
   useEvery(5000, reload);
   if (!data) return error ? html`<${Fault} error=${error} again=${reload} />` : html`<${Skeleton} rows=${5} />`;
   const isWell = data.status === "ready";
@@ -52,13 +54,15 @@ function Health() {
     <section class="card health ${isWell ? "good" : "bad"}" role="status"><${Icon} name=${isWell ? "check" : "warning"} />
       <div><h2>${isWell ? T.health.well : T.health.waits}</h2><p>${isWell ? T.health.wellAbout : data.reasons.join(" ")}</p></div></section>
     <div class="tiles">
-      <div class="tile"><b>${number(users.data?.total)}</b><span>${T.users.title}</span></div>
-      <div class="tile"><b>${number(jobs.data?.total)}</b><span>${T.health.running}</span></div>
+      <a class="tile" href=${link("users")}><b>${number(users.data?.total)}</b><span>${T.users.title}</span></a>
+      <a class="tile" href=${link("jobs")}><b>${number(jobs.data?.total)}</b><span>${T.health.running}</span></a>
+      ${letters.data && html`<a class="tile" href=${link("operations/letters")}><b>${number(letters.data.all)}</b><span>${T.health.letters}</span></a>`}
     </div>
     <ul class="components">${data.components.map((/** @type {any} */ each) => html`
       <li key=${each.name} class=${each.status === "ready" ? "good" : "bad"}><${Icon} name=${each.status === "ready" ? "check" : "warning"} />
         <div><b>${T.health.components[each.name] ?? each.name}</b><p class="quiet">${each.reasons.join(" ") || T.health.ready}</p></div></li>`)}
     </ul>
+    <${ThroughputCharts} />
     <p class="quiet">${T.health.more} <a href="metrics">/metrics</a> · <a href="docs">${T.health.docs}</a></p>`;
 }
 

@@ -34,7 +34,7 @@ export const T = {
     title: "Import", about: "Nothing changes before you have seen what will.",
     steps: "Steps of the import", stepNames: ["File", "Columns", "Preview", "Import"],
     noFile: "No file is chosen.", drop: "Drop a file here", choose: "Choose a file",
-    kinds: "CSV or text with any delimiter, Excel (.xlsx), also packed as .gz or .zst",
+    kinds: "CSV or text with any delimiter, Excel (.xlsx), NDJSON; CSV also packed as .gz or .zst",
     chosen: (/** @type {string} */ name, /** @type {string} */ size) => `${name} is chosen, ${size}`,
     goOn: "Go on with it", otherFile: "Choose another file",
     preset: "Preset", presetHint: "How files of this kind are read, as somebody has kept it.", noPreset: "None: recognise the columns",
@@ -57,6 +57,7 @@ export const T = {
     faulty: (/** @type {number} */ n) => `${count(n, "line")}:`, onLines: (/** @type {string} */ lines) => `Line ${lines}`,
     reject: (/** @type {number} */ n) => `${count(n, "line")} would be rejected`,
     rejectAbout: "The others can be imported all the same; afterwards you can download those lines, correct and upload them.",
+    rejectAll: "Every line would be rejected", rejectAllAbout: "Look at what is wrong beside the columns: one of them may mean something else, or is better left out.",
     allRight: "Every line can be read.",
     more: "More options", delimiterLabel: "Between the cells", dateOrder: "Dates are written as",
     delimiters: { "": "Recognised", COMMA: "Comma", SEMI_COLON: "Semicolon", TAB: "Tab", PIPE: "Pipe", HYPHEN: "Hyphen" },
@@ -194,8 +195,13 @@ export const T = {
   },
   health: {
     well: "All is well", wellAbout: "An upload would be taken and processed now.", waits: "An upload would have to wait",
-    ready: "Works", running: "Jobs that run or wait", more: "Figures for Prometheus:", docs: "the API's description",
+    ready: "Works", running: "Jobs that run or wait", letters: "Dead letters", more: "Figures for Prometheus:", docs: "the API's description",
     components: { kafka: "Kafka", postgres: "Postgres", setup: "Topics and tables", jobs: "Processing of jobs", disk: "Disk" },
+  },
+  throughput: {
+    title: "Throughput", spans: { 60: "Last hour", 180: "3 hours", 1440: "24 hours" }, applied: "Applied each minute", waiting: "Waiting to be applied",
+    records: (/** @type {string} */ n) => `${n} records`, about: (/** @type {string} */ most, /** @type {string} */ last) => `at most ${most} records, now ${last}`,
+    none: "The first minutes are being counted.", nothing: "Nothing waits: all that is in the log is in the tables.", byPartition: "Waiting now, by partition", silent: "Kafka doesn't say what waits.",
   },
   sources: { about: "What other producers sent, those heard of last first.", empty: "Nobody else sends users", emptyAbout: "Other producers that write to the log are counted here.", source: "Source", unnamed: "(not named)", dead: "Dead letters", repeats: "Repeats", last: "Last heard of" },
   letters: {
@@ -240,6 +246,7 @@ export const T = {
     retireAbout: "Files may have a column of it or not; values stay.", retired: "retired", inUse: "in use", isKey: "tells users apart",
     presets: "How files of a kind are read; kept while an import is prepared.", noPresets: "No presets yet", options: "Options", deletePreset: "Jobs that used it stay as they are.",
   },
+  codesAlone: { REQUIRED: "A required field is missing" },
   codes: {
     REQUIRED: "Missing", EMAIL_INVALID: "No valid email", MOBILE_INVALID: "No valid phone number", DATE_INVALID: "No valid date",
     BOOLEAN_INVALID: "Neither yes nor no", NUMBER_INVALID: "No number", NUMBER_TOO_LARGE: "Number too large", ATTRIBUTE_INVALID: "Value of another type",

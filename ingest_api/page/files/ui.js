@@ -124,13 +124,15 @@ export const Notice = ({ kind = "info", title, children }) => html`
 export function Fault({ error, again }) {
   if (!error) return null;
   const details = error instanceof ApiError ? error.details : [];
+  const isFinal = error instanceof ApiError && [400, 403, 404].includes(error.status); // it would be answered so again
   return html`
     <${Notice} kind="bad" title=${error.message}>
-      ${details.length > 0 && html`<ul>${details.slice(0, 12).map((/** @type {any} */ each) => html`
+      ${details.length === 1 && html`<p>${details[0].line ? `${T.line(details[0].line)}: ` : ""}${details[0].message}</p>`}
+      ${details.length > 1 && html`<ul>${details.slice(0, 12).map((/** @type {any} */ each) => html`
         <li>${each.line ? `${T.line(each.line)}: ` : ""}${each.message}</li>`)}</ul>`}
       ${details.length > 12 && html`<p>${T.more(details.length - 12)}</p>`}
       ${error.requestId && html`<p class="quiet">${T.requestId} <code>${error.requestId}</code></p>`}
-      ${again && html`<p><${Button} onClick=${again}>${T.tryAgain}<//></p>`}
+      ${again && !isFinal && html`<p><${Button} onClick=${again}>${T.tryAgain}<//></p>`}
     <//>`;
 }
 
@@ -193,7 +195,7 @@ export function Reasons({ faults }) {
   return html`
     <ol class="reasons">${faults.slice(0, 12).map((each) => html`
       <li key=${`${each.code} ${each.column}`}>
-        <div><span>${T.codes[each.code] ?? each.code}${each.column && html` <${Value}>${each.column}<//>`}</span><span>${number(each.count)}</span></div>
+        <div><span>${(each.column ? null : T.codesAlone[each.code]) ?? T.codes[each.code] ?? each.code}${each.column && html` <${Value}>${each.column}<//>`}</span><span>${number(each.count)}</span></div>
         <i style=${{ width: `${Math.max(1, (100 * each.count) / most)}%` }}></i>
       </li>`)}
     </ol>`;

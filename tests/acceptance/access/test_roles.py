@@ -51,6 +51,7 @@ RULES: dict[str, str | None] = {
     f"POST {BASE}/audience": "importer",
     f"PUT {BASE}/audience/*": "importer",
     f"POST {BASE}/audience/*/delete": "admin",
+    f"GET {BASE}/admin/throughput": "reader",
     f"GET {BASE}/batchinfo/status": "reader",
     f"GET {BASE}/batchinfo/status/*": "reader",
     f"GET {BASE}/batchinfo/status/*/events": "reader",

@@ -159,6 +159,7 @@ FOUND: list[tuple[str, str, dict[str, Any]]] = [
     ("GET", f"{API}/audience/export", {}),
     ("GET", f"{API}/audience/export", {"query": {"format": "ndjson", "columns": ["id"]}}),
     ("GET", f"{API}/audience/export", {"query": {"format": "parquet"}}),
+    ("GET", f"{API}/admin/throughput", {}),
     ("GET", f"{API}/admin/projections", {}),
     ("GET", f"{API}/admin/projections/{{number}}", {}),
     ("GET", f"{API}/admin/attributes", {}),

@@ -83,6 +83,14 @@ def test_formats_filters_and_points_in_time(filled: Rig) -> None:
     lines = [json.loads(line) for line in by_accept.text.split("\n")[:-1]]
     assert [line["firstName"] for line in lines].count("=1+1") == 1
     assert by_accept.headers["Content-Type"] == "application/x-ndjson"
+    again = filled.client.http.post(
+        f"{BASE}/audience/import?importType=upsert",
+        content=by_accept.content,
+        headers={"Content-Type": "application/x-ndjson"},
+    )
+    assert again.status_code == 200, again.text
+    imported = filled.wait_ended(int(again.json()["id"]))
+    assert counts(imported) == (0, 0, len(lines), 0), imported
     table = pyarrow.parquet.read_table(io.BytesIO(get(filled, format="parquet").content))
     assert table.num_rows == len(lines) == len(USERS) + 2
     one = get(filled, email="ada.1@example.com", columns="Last Name,email")

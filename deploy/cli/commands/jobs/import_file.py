@@ -219,9 +219,9 @@ class _ImportOptions:
 def import_file(path: Path, *, url: str, **given: Any) -> None:
     """Upload the CSV file FILE (- for standard input), and follow its job to its end.
 
-    The first line names the columns, in any order and case. A file whose name ends in .gz,
-    .zst or .xlsx (an Excel workbook) is sent as it is. A broken connection is no harm: the upload
-    is sent again with the same idempotency key, so that it becomes one job.
+    The first line names the columns, in any order and case. A file whose name ends in .gz, .zst,
+    .xlsx (an Excel workbook) or .ndjson is sent as it is. A broken connection is no harm: the
+    upload is sent again with the same idempotency key, so that it becomes one job.
     """
     own = {each.name: given.pop(each.name) for each in fields(_ImportOptions)}
     options = _ImportOptions(**own)

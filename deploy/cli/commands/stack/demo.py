@@ -15,7 +15,7 @@ from rich.console import Console
 
 from deploy import samples
 from deploy.api_client.client import ApiClient, ApiError, path_of
-from deploy.api_client.job import JobCounts
+from deploy.api_client.job import JobCounts, follow
 from deploy.api_client.upload import Upload, send, send_for_dry_run
 from deploy.cli.commands.stack.up import port_option, print_running, run_until_stopped, started
 from deploy.cli.output.dry_run_preview import print_dry_run
@@ -46,7 +46,7 @@ _SOME_USERS = """
 def demo(port: int | None, data_dir: Path | None, ends: bool) -> None:  # noqa: FBT001 - a flag of the command line
     """Start everything, and import sample files with insert, upsert and delsert.
 
-    Then give users a custom attribute, first as a dry run.
+    Then give users a custom attribute, first as a dry run; and leave some history to look at.
 
     With --exit, the exit status is 0 only if every count is as expected.
     """
@@ -76,6 +76,7 @@ def _import_samples(running: Running, console: Console) -> bool:
                 for mode, counts in expected.items()
             ]
             results.append(_add_attribute(running, client, console))
+            results.append(_add_history(running, client, console))
         except ApiError as error:
             console.print(f"Error: {error}", markup=False)
             return False
@@ -110,6 +111,30 @@ def _add_attribute(running: Running, client: ApiClient, console: Console) -> boo
     expected = dict.fromkeys(("total", *COUNTS), 0) | {"users": users}
     expected |= {"total": len(emails), "updated": len(emails)}
     return _is_as_expected(outcome(counts) | {"users": _count_users(running)}, expected, console)
+
+
+def _add_history(running: Running, client: ApiClient, console: Console) -> bool:
+    """Leave more to look at: the other modes, and an import that is undone."""
+    console.rule("update, ignore, delete, and an undo")
+    emails = [user["email"] for user in _query(running, _SOME_USERS)]
+    users = _count_users(running)
+    moved = [f"{email},Iceland" for email in (*emails[:2], "nobody@example.com")]
+    guests = [f"Guest,Number {n},guest{n}@example.com,Japan" for n in range(3)]
+    files: dict[str, tuple[str, list[str]]] = {
+        "moved.csv": ("update", ["Email,Country", *moved]),
+        "guests.csv": ("ignore", ["First Name,Last Name,Email,Country", *guests]),
+        "left.csv": ("delete", ["Email", emails[3]]),
+        "mistake.csv": ("upsert", ["Email,Last Name", *(f"{email},Test" for email in emails[4:])]),
+    }
+    job_id = ""
+    for name, (mode, lines) in files.items():
+        with _file("\n".join(lines)) as file:
+            job_id, _ = _import(client, Upload(file=file, name=name, mode=mode), console)
+    client.post(path_of("batchinfo", "undo", job_id))
+    for _status in follow(client, job_id, lambda counts: counts.state == "REVERTED"):
+        pass
+    console.print(f"mistake.csv is undone; {running.url}/ shows what was then, and what is now.")
+    return _count_users(running) == users + len(guests) - 1
 
 
 def _is_as_expected(found: dict[str, int], expected: dict[str, int], console: Console) -> bool:

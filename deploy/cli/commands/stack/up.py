@@ -14,6 +14,7 @@ from rich.console import Console
 
 from deploy.cli.command_error import CommandError
 from deploy.cli.options import data_dir_option, processors_option
+from deploy.cli.page_offer import NO_OFFER, OFFER, PageOffer, is_offered
 from deploy.cli.settings_check import check_settings
 from deploy.local_stack.data_dir import DataDirInUseError
 from deploy.local_stack.java import JavaError
@@ -118,9 +119,15 @@ def print_running(running: Running) -> None:
 
 def run_until_stopped(running: Running) -> NoReturn:
     """Block until a signal ends the command, or a service can't run any more."""
-    click.echo("Ctrl-C stops it.")
+    has_offer = is_offered()
+    click.echo(OFFER if has_offer else NO_OFFER)
     folder = running.stack.data_dir
-    wait_for_signal(running.services.check, DiskWatch(folder.path).check, folder.rotate_logs)
+    wait_for_signal(
+        running.services.check,
+        DiskWatch(folder.path).check,
+        folder.rotate_logs,
+        PageOffer(f"{running.url}/", sys.stdin if has_offer else None).check,
+    )
 
 
 class DiskWatch:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ingest_api.errors import InvalidRequestError
-from ingest_api.uploads import workbook_sink
+from ingest_api.uploads import converting_sink
+from ingest_api.uploads.converting_sink import ConvertingSink
 from ingest_api.uploads.multipart import FilePart
 from ingest_api.uploads.options import ImportOptions
-from ingest_api.uploads.workbook_sink import WorkbookSink
 from tests.support.data.corpus.workbooks import workbook
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def handed_on(content: bytes, options: ImportOptions, compression: str = "xlsx")
 
     async def write() -> Kept:
         kept, file = Kept(), FilePart("users.xlsx", None, compression)
-        with WorkbookSink(kept) as sink:
+        with ConvertingSink(kept) as sink:
             for piece in (content[:100], content[100:]):
                 sink.begin(file, options)
                 await sink.write(piece)
@@ -123,7 +123,7 @@ def test_what_is_no_workbook_is_refused(monkeypatch: pytest.MonkeyPatch) -> None
         for number in range(9):
             made.writestr(f"xl/worksheets/sheet{number}.xml", bytes(128 << 20))
     assert code_of(archive.getvalue()) == "WORKBOOK_TOO_LARGE"
-    monkeypatch.setattr(workbook_sink, "MOST_BYTES", 500)
+    monkeypatch.setattr(converting_sink, "MOST_BYTES", 500)
     assert code_of(good) == "WORKBOOK_TOO_LARGE"
 
 

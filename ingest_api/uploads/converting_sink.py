@@ -1,6 +1,7 @@
-"""Takes the file of an upload, and hands an Excel workbook on as the CSV of one of its sheets.
+"""Takes the file of an upload, and hands NDJSON or a sheet of an Excel workbook on as CSV.
 
-All that follows has the CSV alone: it is what is kept, so a pass needs no workbook.
+All that follows has the CSV alone: it is what is kept, so a pass needs nothing else.
+NDJSON is converted as it comes.
 A workbook must be there whole before it can be read, so it is kept in an unnamed file until then.
 """
 
@@ -18,7 +19,8 @@ from typing import IO, TYPE_CHECKING, Any, Final, Protocol, Self
 from ingest_api.errors import Detail, invalid_file
 from ingest_api.uploads import workbook_to_csv
 from ingest_api.uploads.invalid_option import invalid_option
-from ingest_api.uploads.multipart import WORKBOOK
+from ingest_api.uploads.multipart import NDJSON, WORKBOOK
+from ingest_api.uploads.ndjson_to_csv import NdjsonToCsv
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -44,13 +46,14 @@ class UploadSink(Protocol):
         ...
 
 
-class WorkbookSink:
-    """Hands files on to another sink, workbooks as CSV; a context manager."""
+class ConvertingSink:
+    """Hands files on to another sink, NDJSON and workbooks as CSV; a context manager."""
 
     def __init__(self, sink: UploadSink) -> None:
         self._sink = sink
         self._workbook: IO[bytes] | None = None
         self._size_bytes = 0
+        self._ndjson: NdjsonToCsv | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -61,7 +64,10 @@ class WorkbookSink:
 
     def begin(self, file: FilePart, options: ImportOptions) -> None:
         """Hand on what is known of the file; keep a workbook until it is whole."""
-        if file.compression != WORKBOOK:
+        if file.compression == NDJSON:
+            self._ndjson = self._ndjson or NdjsonToCsv()
+            self._sink.begin(*_as_csv(file, options))
+        elif file.compression != WORKBOOK:
             self._sink.begin(file, options)
         elif self._workbook is None:
             self._workbook = tempfile.TemporaryFile()  # noqa: SIM115 - closed on leaving
@@ -70,8 +76,11 @@ class WorkbookSink:
         """Take the file's next bytes.
 
         Raises:
-            InvalidRequestError: it is a workbook that is too large.
+            InvalidRequestError: it is a workbook that is too large, or NDJSON that is none.
         """
+        if self._ndjson is not None:
+            await self._write_any(await asyncio.to_thread(self._ndjson.feed, data))
+            return
         if self._workbook is None:
             await self._sink.write(data)
             return
@@ -88,13 +97,15 @@ class WorkbookSink:
         Raises:
             InvalidRequestError: it can't be read or has no such sheet, or another file has one.
         """
+        if self._ndjson is not None:
+            await self._write_any(await asyncio.to_thread(self._ndjson.finish))
+            file, options = _as_csv(file, options)
         if self._workbook is None:
             if options.sheet is not None:
                 raise invalid_option("sheet", "Only an Excel workbook (.xlsx) has a sheet.")
             return file, options
         self._workbook.flush()
-        file = replace(file, compression="none", charset="utf-8")
-        options = replace(options, delimiter_name="COMMA")
+        file, options = _as_csv(file, options)
         async with _converting(self._workbook, options.sheet or "") as process:
             assert process.stdout is not None, "it is a pipe"
             self._sink.begin(file, options)
@@ -102,6 +113,18 @@ class WorkbookSink:
                 await self._sink.write(piece)
             await _check_ended(process)
         return file, options
+
+    async def _write_any(self, data: bytes) -> None:
+        if data:
+            await self._sink.write(data)
+
+
+def _as_csv(file: FilePart, options: ImportOptions) -> tuple[FilePart, ImportOptions]:
+    """Return file and options as they are of the CSV that the file has been made."""
+    return (
+        replace(file, compression="none", charset="utf-8"),
+        replace(options, delimiter_name="COMMA"),
+    )
 
 
 @contextlib.asynccontextmanager

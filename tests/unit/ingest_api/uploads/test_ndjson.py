@@ -1,0 +1,98 @@
+"""NDJSON becomes CSV, a line below its header for each line of it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest_api.errors import InvalidRequestError
+from ingest_api.uploads.multipart import NDJSON, file_part
+from ingest_api.uploads.ndjson_to_csv import NdjsonToCsv
+
+NAMES = st.sampled_from(["email", "First Name", "plan", "ñ"])
+VALUES = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.text(st.characters(exclude_categories=["Cs"]))
+)
+
+
+def converted(content: bytes, piece_bytes: int = 1 << 16) -> list[list[str]]:
+    """The records of the CSV, whatever the pieces."""
+    converter = NdjsonToCsv()
+    pieces = range(0, len(content), piece_bytes)
+    fed = [converter.feed(content[at : at + piece_bytes]) for at in pieces]
+    text = b"".join([*fed, converter.finish()]).decode()
+    return list(csv.reader(io.StringIO(text, newline="")))
+
+
+def refusal(content: bytes) -> dict[str, Any]:
+    """Why the file is refused: its only detail."""
+    with pytest.raises(InvalidRequestError) as refused:
+        converted(content)
+    detail = refused.value.details[0]
+    return {"code": detail.code, "line": detail.line, "message": detail.message}
+
+
+@given(st.lists(st.dictionaries(NAMES, VALUES), min_size=1), st.integers(1, 40))
+def test_each_value_is_the_text_that_an_import_reads_as_it(
+    records: list[dict[str, Any]], piece_bytes: int
+) -> None:
+    """Wherever the pieces are cut; a member that a line lacks is a blank cell."""
+    content = "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in records).encode()
+    names = list(dict.fromkeys(name for each in records for name in each))
+    texts: dict[object, str] = {None: "", True: "true", False: "false"}
+    expected = [names] if names else []
+    for each in records if names else []:
+        values = [each.get(name) for name in names]
+        expected.append(
+            [texts[v] if v is None or v is True or v is False else str(v) for v in values]
+        )
+    assert converted(content, piece_bytes) == expected
+
+
+def test_numbers_have_all_digits_and_what_is_nested_stays_json() -> None:
+    """A phone number is no 4.9e11; the last line needs no end, the first may have a mark."""
+    content = b'\xef\xbb\xbf{"a": 12345678901234567890, "b": 4.9e11, "c": {"d": [1]}}\n\n{"a": 0.1}'
+    assert converted(content) == [
+        ["a", "b", "c"],
+        ["12345678901234567890", "490000000000", '{"d":[1]}'],
+        [],
+        ["0.1", "", ""],
+    ]
+
+
+def test_custom_attributes_are_nested_as_exports_have_them() -> None:
+    """Each is a column of its own name; anything else of that name is a column."""
+    content = b'{"email": "a", "attributes": {"plan": "x"}}\n{"attributes": {"seats": 2}}'
+    assert converted(content) == [["email", "plan", "seats"], ["a", "x", ""], ["", "", "2"]]
+    assert converted(b'{"attributes": 1}') == [["attributes"], ["1"]]
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "says"),
+    [
+        (b'{"a": 1}\n{"a": 1\n', 3, "Line 2 of the NDJSON file is no JSON: "),
+        (b"[1]\n", 2, "Line 1 of the NDJSON file is no JSON object."),
+        (b"[" * 100_000, 2, "is no JSON"),
+        (b'{"a": "' + b"x" * (2 << 20), 2, "is longer than 1048576 bytes"),
+        (b'{"a": 1}\n' * 1000 + b'{"b": 1}\n', 1002, 'has the member "b", which none of the'),
+    ],
+)
+def test_what_is_no_ndjson_is_refused_with_its_line(content: bytes, line: int, says: str) -> None:
+    """As of the CSV, whose header is line 1."""
+    refused = refusal(content)
+    assert (refused["code"], refused["line"]) == ("NDJSON_INVALID", line)
+    assert says in refused["message"]
+
+
+def test_it_is_known_by_name_or_type() -> None:
+    """Of the part, or of the body."""
+    assert file_part("Users.NDJSON", "application/octet-stream", "").compression == NDJSON
+    assert file_part("users.jsonl", "text/csv; charset=utf-8", "").compression == NDJSON
+    assert file_part("users", "application/x-ndjson", "").compression == NDJSON
+    assert file_part("users.csv", "text/csv", "").compression != NDJSON
