@@ -10,7 +10,7 @@ from confluent_kafka.admin import ConfigResource, ResourceType
 
 from deploy.doctor.finding import Finding, judged
 from schemas.clients.errors import KafkaUnreachableError, kafka_asked
-from schemas.clients.job_events import at_current_version, fetch_key
+from schemas.clients.job_events import at_current_version, digest_marks, fetch_key
 from schemas.clients.kafka import make_admin
 from schemas.clients.log_start import LogStart
 from schemas.codec.registry_protocol import RegistryUnreachableError
@@ -212,8 +212,9 @@ def _beginning(cluster: _Cluster) -> Finding:
 
 def _key(settings: Settings) -> Finding:
     made_for = fetch_key(settings)
+    fault = settings.key_mismatch(made_for) if made_for else None
     return judged(
         "key",
         f"users are told apart by {made_for or settings.reconciliation_key}",
-        settings.key_mismatch(made_for) if made_for else None,
+        fault or settings.digest_mismatch(digest_marks(settings)),
     )

@@ -14,8 +14,10 @@ from schemas.codec.codec import encode
 from schemas.codec.framing import MARKER, fingerprint_of, frame_of
 from schemas.codec.registry_protocol import RegistryUnreachableError
 from schemas.events import LogMove
+from schemas.log.digests import digest_headers
 
 if TYPE_CHECKING:
+    from deploy.log_migration.records import Headers
     from schemas.config.settings import Settings
     from schemas.events import LogMoveStage
 
@@ -53,6 +55,8 @@ def append_stage(old: Settings, new: Settings, stage: LogMoveStage, *, command: 
     # In the framing that every reader knows without a registry.
     body = encode(event).removeprefix(frame_of(LogMove))
     value = MARKER + fingerprint_of(LogMove) + body
-    record = CopiedRecord(_KEY, value, 0, int(now.timestamp() * 1000), [])
+    topic = old.topics.job_events.name
+    headers: Headers = [*digest_headers(old.keyring, topic, _KEY, value)]
+    record = CopiedRecord(_KEY, value, 0, int(now.timestamp() * 1000), headers)
     writer.write(0, [record])
     writer.flush()

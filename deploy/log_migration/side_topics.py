@@ -9,6 +9,7 @@ from deploy.log_migration.records import RecordWriter, read_records
 from deploy.log_migration.retried_dead_letters import RetriedDeadLetters
 from schemas.codec.codec import UndecodableError, decode, encode
 from schemas.events import JobAccepted, LogConfigured
+from schemas.log.digests import HEADER, SignedRecords
 from schemas.log.moves import LogMoves
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from deploy.log_migration.engine import Log
     from deploy.log_migration.erase.data_subject import DataSubject
     from deploy.log_migration.records import CopiedRecord
+    from schemas.config.settings import Settings
 
     Batches = Iterable[list[CopiedRecord]]
     Rewrite = Callable[[int, Batches], Batches]
@@ -29,7 +31,7 @@ def copy_side_topics(log: Log, subject: DataSubject | None) -> int:
     All records are acknowledged on return, and retried dead letters stay marked as retried.
     """
     dead_letters = _DeadLetters(log, subject)
-    _copy(log, "job_events", _JobEvents(log).rewritten)
+    _copy(log, "job_events", JobEventsCopy(log.old, log.new).rewritten)
     _copy(log, "job_status", _last_of_each)
     _copy(log, "dead_letters", dead_letters.rewritten)
     dead_letters.retried.carry()
@@ -46,26 +48,46 @@ def _copy(log: Log, part: str, rewrite: Rewrite) -> None:
     writer.flush()
 
 
-class _JobEvents:
+class JobEventsCopy:
     """Copies the records that count, in order; those appended while the log was held do not.
 
     Events that name the reconciliation key get that of the new log.
+    A digest is of the topic, too: a record that had a right one is signed anew, and no other.
     """
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, old: Settings, new: Settings) -> None:
         self._moves = LogMoves()
-        self._new_key = log.new.reconciliation_key
-        self._has_other_key = self._new_key != log.old.reconciliation_key
+        self._keyring = new.keyring
+        self._topics = old.topics.job_events.name, new.topics.job_events.name
+        self._signed = SignedRecords(self._keyring, self._topics[0])
+        self._new_key = new.reconciliation_key
+        self._has_other_key = self._new_key != old.reconciliation_key
 
     def rewritten(self, _partition: int, batches: Batches) -> Iterator[list[CopiedRecord]]:
+        """Yield the records of the new topic for those of the old one."""
         for records in batches:
-            yield [self._rekeyed(record) for record in records if self._counts(record)]
+            yield [self._rewritten(record) for record in records if self._counts(record)]
+
+    def _rewritten(self, record: CopiedRecord) -> CopiedRecord:
+        keyring, (old, new) = self._keyring, self._topics
+        moved = self._rekeyed(record)
+        if keyring is None:
+            return moved
+        headers = [header for header in record.headers if header[0] != HEADER]
+        if keyring.is_right(old, record.key(), record.value(), record.headers):
+            headers += keyring.headers(new, moved.key(), moved.value())
+        return replace(moved, headers=headers)
 
     def _counts(self, record: CopiedRecord) -> bool:
+        is_right = self._signed.is_right(record.key(), record.value(), record.headers)
+        if self._signed.is_required and not is_right:
+            return False
         try:
-            return self._moves.apply(decode(record.value()))
+            event = decode(record.value())
         except UndecodableError:
             return False  # every reader skips it
+        self._signed.note(event, is_right=is_right)
+        return self._moves.apply(event)
 
     def _rekeyed(self, record: CopiedRecord) -> CopiedRecord:
         event = decode(record.value()) if self._has_other_key else None

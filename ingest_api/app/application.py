@@ -139,7 +139,7 @@ def make_parts(settings: ApiSettings) -> Parts:
     tokens = ApiTokens(database)
     issuer = None if auth.issuer is None else JwtVerifier(auth.issuer)
     schemas = EventSchemas(shared.schema_registry)
-    job_log = JobLog(shared.kafka, shared.topics.job_events, schemas)
+    job_log = JobLog(shared.kafka, shared.topics.job_events, schemas, shared.keyring)
     log_reader = LogReader(shared.kafka, shared.topics.user_events.name)
     jobs = JobReader(database, job_log.ledger)
     concurrency = ConcurrencyLimit(

@@ -40,6 +40,8 @@ SET LOCAL enable_mergejoin = off;
 SET LOCAL enable_nestloop = off;
 SET LOCAL jit = off
 """
+_ARRAY_HEAD_BYTES: Final = 20
+"""The head of an array of one dimension: five numbers (PostgreSQL's array_send)."""
 _COPY: Final[LiteralString] = "COPY {table} ({columns}) FROM STDIN (FORMAT binary)"
 
 
@@ -93,6 +95,14 @@ def compare_keys(keys: KeyHashes, users: Hashes) -> KeyComparison:
     return KeyComparison(Removal(len(users), len(users) - named), keys.lines - distinct)
 
 
+def _hashes_in(sent: bytes | None) -> Hashes:
+    """Return the numbers of an array as PostgreSQL sends it: a head, then length and value each."""
+    if sent is None:
+        return np.empty(0, np.uint64)
+    elements = np.frombuffer(sent, [("bytes", ">i4"), ("hash", ">u8")], offset=_ARRAY_HEAD_BYTES)
+    return elements["hash"].astype(np.uint64)
+
+
 class DryRunComparison:
     """Compares in one transaction; ``connection`` is in one that has not read yet.
 
@@ -109,7 +119,7 @@ class DryRunComparison:
         (found,) = await self._select(statements.SELECT_HASHES, {"most": most}, binary=True)
         if found["users"] > most:
             return None
-        return np.frombuffer(found["hashes"] or b"", ">u8").astype(np.uint64)
+        return _hashes_in(found["hashes"])
 
     async def compare(
         self,

@@ -145,7 +145,7 @@ LIMIT %(samples)s
 SELECT_HASHES: Final[LiteralString] = """
 SELECT total AS users,
        CASE WHEN total <= %(most)s THEN
-           (SELECT string_agg(int8send(hashtextextended(key, 0)), '') FROM public.users)
+           (SELECT array_send(array_agg(hashtextextended(key, 0))) FROM public.users)
        END AS hashes
 FROM public.user_total
 """

@@ -29,16 +29,18 @@ from schemas.clients.ranges import RangeReader
 from schemas.clients.topic_follower import FROM_FIRST, TopicFollower
 from schemas.codec.codec import encode
 from schemas.events import JobVoided
+from schemas.log.digests import digest_headers
 from schemas.log.storable import violation
 from schemas.runtime.essential import EssentialThread
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from ingest_api.event_log.ledger import Decision
     from schemas.clients.event_schemas import EventSchemas
     from schemas.clients.topic_follower import LoggedEvent
     from schemas.events import AttributeChanged, JobAccepted, PresetDefined
+    from schemas.log.digests import Keyring
     from schemas.log.reverts import ChangeEvent, RevertDecision
     from schemas.log.topics import Topic
 
@@ -64,13 +66,21 @@ class JobLog:
     """
 
     def __init__(
-        self, kafka: Mapping[str, str], topic: Topic, schemas: EventSchemas = OWN_SCHEMAS
+        self,
+        kafka: Mapping[str, str],
+        topic: Topic,
+        schemas: EventSchemas = OWN_SCHEMAS,
+        keyring: Keyring | None = None,
     ) -> None:
         self.ledger = JobLedger()
         self.schemas = schemas
         self._topic = topic.name
         self._appender = Appender(kafka, "jobs", timeout_s=_APPEND_TIMEOUT_S)
-        self._follower = _Follower(kafka, topic, self.ledger, schemas)
+        self._keyring = keyring
+        self._follower = _Follower(
+            lambda: TopicFollower(kafka, topic, schemas, properties=FROM_FIRST, keyring=keyring),
+            self.ledger,
+        )
         self._started = asyncio.Event()
         # The follower's own connection waits for records, so other questions go another way.
         self._metadata_client = RangeReader(kafka, "job-events", ask_s=_METADATA_TIMEOUT_S)
@@ -164,12 +174,14 @@ class JobLog:
     async def _append(
         self, event: _Attempt | JobVoided | AttributeChanged | PresetDefined, key: str
     ) -> int:
+        value = encode(event)
         return await self._appender.append(
             Record(
                 topic=self._topic,
                 partition=0,
                 key=key.encode(),
-                value=encode(event),
+                value=value,
+                headers=digest_headers(self._keyring, self._topic, key.encode(), value),
             )
         )
 
@@ -219,12 +231,8 @@ class JobLog:
 class _Follower:
     """The thread that reads `job-events` into the ledger, and wakes those who wait for it."""
 
-    def __init__(
-        self, kafka: Mapping[str, str], topic: Topic, ledger: JobLedger, schemas: EventSchemas
-    ) -> None:
-        self._schemas = schemas
-        self._kafka = kafka
-        self._topic = topic
+    def __init__(self, make: Callable[[], TopicFollower], ledger: JobLedger) -> None:
+        self._make = make
         self._ledger = ledger
         self._next_offset = 0
         self._thread = EssentialThread("job-events", self._follow)
@@ -256,7 +264,7 @@ class _Follower:
         await read.wait()
 
     def _follow(self) -> None:
-        follower = TopicFollower(self._kafka, self._topic, self._schemas, properties=FROM_FIRST)
+        follower = self._make()
         try:
             while not self._thread.stopping.is_set():
                 for logged in follower.poll(_POLL_S):

@@ -3,14 +3,16 @@
 Keys of events are values of the reconciliation key, so a log keeps one key for ever.
 Its first ``LogConfigured`` names the key, or its first job where the log is older than
 that event.
+A signed one says from where on digests are required (:mod:`schemas.log.digests`).
 """
 
 from __future__ import annotations
 
 import contextlib
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+import structlog
 from confluent_kafka import KafkaException
 
 from ingest_api.errors import LogMismatchError, LogMovedError, TopicSetupError
@@ -23,6 +25,7 @@ from schemas.clients.log_start import LogStart
 from schemas.codec.codec import encode
 from schemas.codec.registry_protocol import RegistryRefusedError, RegistryUnreachableError
 from schemas.events import LogConfigured
+from schemas.log.digests import digest_headers
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -31,10 +34,13 @@ if TYPE_CHECKING:
 
 _TIMEOUT_S: Final = 10.0
 _KEY: Final = b"log"
+_log = structlog.stdlib.get_logger("rollcall.log")
 
 
-def ensure_log(settings: Settings) -> None:
+def ensure_log(settings: Settings, *, requires_digests: bool = False) -> None:
     """Create what topics are missing, register schemas, and check the reconciliation key.
+
+    ``requires_digests``: and let nothing count from here on that has no right digest.
 
     Blocks for half a minute at most, for a few seconds where Kafka is down.
     May be called again, and by several processes at once.
@@ -54,7 +60,7 @@ def ensure_log(settings: Settings) -> None:
     _check_beginning(settings)
     _register(settings)
     made_for = fetch_key(settings)
-    if made_for is None:
+    if made_for is None or (requires_digests and not settings.key_mismatch(made_for)):
         _append_key(settings)
         # Another process may have done so before, for another key: the first counts.
         made_for = fetch_key(settings)
@@ -62,6 +68,7 @@ def ensure_log(settings: Settings) -> None:
         raise TopicSetupError("Kafka does not show what was appended to job-events.")
     if mismatch := settings.key_mismatch(made_for):
         raise LogMismatchError(mismatch)
+    _check_digests(settings)
 
 
 def at_current_version(settings: Settings) -> Settings:
@@ -110,19 +117,34 @@ def _register(settings: Settings) -> None:
         raise LogMismatchError(str(error)) from error
 
 
+def _check_digests(settings: Settings) -> None:
+    """Refuse keys with which nobody would count what this service appends."""
+    with _asked():
+        marks = job_events.digest_marks(settings)
+    if mismatch := settings.digest_mismatch(marks):
+        raise LogMismatchError(mismatch)
+    if settings.keyring is None:
+        _log.info("records are not signed: ROLLCALL_LOG_KEYS is not set")
+    elif True not in marks:
+        _log.warning("unsigned records count: see `rollcall setup --require-digests`")
+
+
 def _append_key(settings: Settings) -> None:
     event = LogConfigured(
         reconciliation_key=settings.reconciliation_key, configured_at=datetime.now(UTC)
     )
+    topic, value = settings.topics.job_events.name, encode(event)
+    headers: Any = digest_headers(settings.keyring, topic, _KEY, value)
     failures: list[str] = []
     producer = make_producer(settings.kafka, {"message.timeout.ms": int(_TIMEOUT_S * 1000)})
     try:
         producer.produce(
-            settings.topics.job_events.name,
-            encode(event),
+            topic,
+            value,
             _KEY,
             0,
             lambda error, _message: failures.append(error.str()) if error else None,
+            headers=headers,
         )
         unsent = producer.flush(2 * _TIMEOUT_S)
     except KafkaException as error:

@@ -9,20 +9,19 @@ from __future__ import annotations
 
 import secrets
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ingest_api.errors import PassFailedError, RulesUnknownError, UnfitJobError, UploadLostError
 from ingest_api.parsing.errors import FileFault
 from schemas.clients.kafka import make_producer
 from schemas.codec.codec import encode
 from schemas.events import JobFailed
+from schemas.log.digests import digest_headers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from confluent_kafka import KafkaError, Message
 
-    from schemas.log.topics import Topic
+    from schemas.config.settings import Settings
 
 _UPGRADE_S: Final = 86_400.0
 """A job of later code waits for that code so long."""
@@ -69,7 +68,7 @@ def failure_of(job_id: int, error: Exception) -> JobFailed:
     )
 
 
-def append_failure(kafka: Mapping[str, str], topic: Topic, event: JobFailed) -> None:
+def append_failure(settings: Settings, event: JobFailed) -> None:
     """Append the event to `job-events`, and wait until it is acknowledged.
 
     Raises:
@@ -82,8 +81,10 @@ def append_failure(kafka: Mapping[str, str], topic: Topic, event: JobFailed) -> 
             failures.append(error)
 
     # As rare as a job that fails, so no connection is kept for it.
-    producer = make_producer(kafka, {"message.timeout.ms": int(_APPEND_S * 1000)})
-    key = str(event.job_id).encode()
-    producer.produce(topic.name, encode(event), key, partition=0, on_delivery=note)
+    topic = settings.topics.job_events.name
+    producer = make_producer(settings.kafka, {"message.timeout.ms": int(_APPEND_S * 1000)})
+    key, value = str(event.job_id).encode(), encode(event)
+    headers: Any = digest_headers(settings.keyring, topic, key, value)
+    producer.produce(topic, value, key, partition=0, on_delivery=note, headers=headers)
     if producer.flush(_APPEND_S + 1) or failures:
-        raise PassFailedError(f"a failed job is not in {topic.name}: {failures}")
+        raise PassFailedError(f"a failed job is not in {topic}: {failures}")

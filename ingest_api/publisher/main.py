@@ -113,7 +113,7 @@ class Publisher:
         schemas = EventSchemas(shared.schema_registry)
         self._ledger = JobLedger()
         self._watchdog = Watchdog(settings.watchdog_s)
-        self._jobs = TopicFollower(shared.kafka, topics.job_events, schemas)
+        self._jobs = TopicFollower(shared.kafka, topics.job_events, schemas, keyring=shared.keyring)
         self._statuses = TopicFollower(shared.kafka, topics.job_status, schemas)
         self._lease = PublisherLease(
             shared.kafka, f"{shared.group}-publisher", topics.job_events.name
@@ -282,7 +282,7 @@ class Publisher:
 
     def _fail(self, job_id: int, error: Exception) -> None:
         event = failure_of(job_id, error)
-        append_failure(self._shared.kafka, self._shared.topics.job_events, event)
+        append_failure(self._shared, event)
         FAILED_JOBS.inc()
         _log.error("job has failed", job_id=str(job_id), code=event.code, reason=event.reason)
 

@@ -28,7 +28,11 @@ class RevertsFollower:
         self._reverts = Reverts()
         schemas = EventSchemas(settings.schema_registry)
         self._follower = TopicFollower(
-            settings.kafka, settings.topics.job_events, schemas, properties=FROM_FIRST
+            settings.kafka,
+            settings.topics.job_events,
+            schemas,
+            properties=FROM_FIRST,
+            keyring=settings.keyring,
         )
 
     def read(self) -> Reverts:

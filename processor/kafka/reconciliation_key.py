@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from processor.errors import RefusedToStartError
-from schemas.clients.job_events import fetch_key
+from schemas.clients.job_events import digest_marks, fetch_key
 from schemas.codec.registry_protocol import RegistryUnreachableError
 
 if TYPE_CHECKING:
@@ -20,15 +20,18 @@ def check_key(settings: Settings) -> None:
 
     Raises:
         KafkaUnreachableError: Kafka does not answer, or the topic is not there yet.
-        RefusedToStartError: the log was made for another key, or is written by ids of a
-            schema registry, and none is set.
+        RefusedToStartError: the log was made for another key, is signed by keys that are not
+            set, or is written by ids of a schema registry, and none is set.
         RegistryUnreachableError: the first records are in a schema that cannot be had now.
     """
     try:
         made_for = fetch_key(settings)
+        marks = digest_marks(settings)
     except RegistryUnreachableError as error:
         if settings.schema_registry is None:
             raise RefusedToStartError(str(error)) from error
         raise
     if made_for is not None and (mismatch := settings.key_mismatch(made_for)):
+        raise RefusedToStartError(mismatch)
+    if mismatch := settings.digest_mismatch(marks):
         raise RefusedToStartError(mismatch)

@@ -44,7 +44,9 @@ def read_job_events(
         RegistryUnreachableError: an event's schema cannot be had now.
     """
     schemas = EventSchemas(settings.schema_registry)
-    follower = TopicFollower(settings.kafka, settings.topics.job_events, schemas)
+    follower = TopicFollower(
+        settings.kafka, settings.topics.job_events, schemas, keyring=settings.keyring
+    )
     try:
         yield follower.read_to_end(quiet_s)
     finally:
@@ -85,3 +87,13 @@ def fetch_key(settings: Settings) -> str | None:
             if isinstance(logged.event, (LogConfigured, JobAccepted)):
                 return logged.event.reconciliation_key
     return None
+
+
+def digest_marks(settings: Settings) -> list[bool | None]:
+    """Return of each ``LogConfigured`` whether its digest is right; None where it has none.
+
+    Raises:
+        KafkaUnreachableError, RegistryUnreachableError: it cannot be known now.
+    """
+    with read_job_events(settings) as events:
+        return [each.is_right for each in events if isinstance(each.event, LogConfigured)]

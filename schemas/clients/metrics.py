@@ -27,3 +27,8 @@ KAFKA_REBALANCES: Final = Counter(
 POSTGRES_FAILURES: Final = Counter(
     "rollcall_postgres_failures", "Failures to reach Postgres, to be tried again.", ["error"]
 )
+FORGED_RECORDS: Final = Counter(
+    "rollcall_forged_records",
+    "Records read without a right digest, where digests are required; they have no effect.",
+    ["topic"],
+)

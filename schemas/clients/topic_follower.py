@@ -4,6 +4,7 @@ What its records mean is a fold of each reader's own, which takes one event afte
 Reader and fold go on whatever a record holds: what is no event is skipped, alike by all, so it
 changes nothing that they agree on.
 What may be an event and cannot be read now is never skipped: it comes in a later call.
+Where the log is signed (:mod:`schemas.log.digests`), what has no right digest is no event.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ from confluent_kafka import TopicPartition
 from schemas.clients.errors import KafkaUnreachableError
 from schemas.clients.event_schemas import OWN_SCHEMAS
 from schemas.clients.kafka import READ_TO_END, make_reader
+from schemas.clients.metrics import FORGED_RECORDS
 from schemas.clients.ranges import is_end
 from schemas.codec.codec import UndecodableError
 from schemas.codec.registry_protocol import RegistryUnreachableError
+from schemas.log.digests import SignedRecords
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 
     from schemas.clients.event_schemas import EventSchemas
     from schemas.events import Event
+    from schemas.log.digests import Keyring
     from schemas.log.topics import Topic
 
 _BATCH: Final = 1000
@@ -44,11 +48,13 @@ class LoggedEvent:
     """An event, and where and when it stands in the log.
 
     ``recorded_ms`` is whatever its writer or the broker has set, since 1970.
+    ``is_right``: whether its digest is, None where it has none.
     """
 
     offset: int
     event: Event
     recorded_ms: int
+    is_right: bool | None = None
 
 
 class TopicFollower:
@@ -66,10 +72,12 @@ class TopicFollower:
         schemas: EventSchemas = OWN_SCHEMAS,
         *,
         properties: Mapping[str, Any] | None = None,
+        keyring: Keyring | None = None,
     ) -> None:
         self.first_offset: int | None = None
         self.next_offset = 0
         self._topic = topic.name
+        self._signed = SignedRecords(keyring, topic.name)
         self._records_read = 0
         self._schemas = schemas
         self._waiting: deque[Message] = deque()
@@ -134,16 +142,28 @@ class TopicFollower:
             self._note(error, message)
             return None
         offset = message.offset() or 0
-        try:
-            event = self._schemas.decode(message.value())
-        except UndecodableError as reason:
-            _log.warning("record is no event", topic=self._topic, offset=offset, code=reason.code)
-            event = None
+        found = self._logged(message, offset)
         self._records_read += 1
         self.next_offset = offset + 1
         if self.first_offset is None:
             self.first_offset = offset
-        return None if event is None else LoggedEvent(offset, event, message.timestamp()[1])
+        return found
+
+    def _logged(self, message: Message, offset: int) -> LoggedEvent | None:
+        headers: Any = message.headers() or ()
+        is_right = self._signed.is_right(message.key(), message.value(), headers)
+        if self._signed.is_required and not is_right:
+            # Before its schema is asked for: what is not ours can hold up nobody.
+            FORGED_RECORDS.labels(self._topic).inc()
+            _log.error("record has no right digest", topic=self._topic, offset=offset)
+            return None
+        try:
+            event = self._schemas.decode(message.value())
+        except UndecodableError as reason:
+            _log.warning("record is no event", topic=self._topic, offset=offset, code=reason.code)
+            return None
+        self._signed.note(event, is_right=is_right)
+        return LoggedEvent(offset, event, message.timestamp()[1], is_right)
 
     def _note(self, error: KafkaError, message: Message) -> None:
         if is_end(error):

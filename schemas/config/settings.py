@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
 
-from schemas.config.declared import ANY_PROPERTY, Section, secret_in_address, text, whole
+from schemas.config.declared import ANY_PROPERTY, Section, secret, secret_in_address, text, whole
 from schemas.config.log_settings import LogSettings
 from schemas.config.metrics import MetricsSettings
 from schemas.config.registry import SchemaRegistry
+from schemas.log.digests import keyring_fault, keyring_of
 from schemas.log.moves import FIRST_VERSION, version_of, versioned
 from schemas.log.topics import Topics, topics
 from schemas.rules.attributes import NAME_PATTERN, TAKEN_NAMES, plain_name
 from schemas.rules.fields import KEY_FIELD
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from schemas.log.digests import Keyring
 
 MAX_PARTITIONS: Final = 4096
 """A user's id keeps 12 bits for the partition (see processor.projection.transaction)."""
@@ -87,6 +93,14 @@ class Settings(LogShape, frozen=True, kw_only=True):
         ),
     ] = 24
     schema_registry: SchemaRegistry | None = None
+    log_keys: Annotated[
+        str,
+        secret(
+            "`id:secret`, separated by commas: the first signs the records of `job-events`, all"
+            " verify; the same for all services; once set, what has no right digest has no effect",
+            fault=keyring_fault,
+        ),
+    ] = ""
     metrics: MetricsSettings
     logs: LogSettings
     avro: Annotated[
@@ -102,6 +116,11 @@ class Settings(LogShape, frozen=True, kw_only=True):
         ),
     ] = FIRST_VERSION
     """The number of times that the log has been moved, and one; `job-events` decides."""
+
+    @property
+    def keyring(self) -> Keyring | None:
+        """The keys that sign and verify records; None where none is set."""
+        return keyring_of(self.log_keys)
 
     @property
     def topics(self) -> Topics:
@@ -124,6 +143,18 @@ class Settings(LogShape, frozen=True, kw_only=True):
     def version_of(self, user_events: str) -> int | None:
         """Return the log version in which ``user-events`` has that name, or None."""
         return version_of(user_events, self.first_topics.user_events.name)
+
+    def digest_mismatch(self, marks: Sequence[bool | None]) -> str | None:
+        """Return why nobody would count what these keys sign, and the remedy; or None.
+
+        ``marks``: of each ``LogConfigured`` of the log, whether its digest is right.
+        """
+        if True in marks or False not in marks:
+            return None
+        return (
+            f"The records of {self.topics.job_events.name} are signed, and ROLLCALL_LOG_KEYS does"
+            " not have the key: set it as the other services have it."
+        )
 
     def key_mismatch(self, made_for: str) -> str | None:
         """Return why the settings don't fit a log made for that key, and the remedy; or None."""

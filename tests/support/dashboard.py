@@ -109,6 +109,10 @@ ROWS: Final[dict[str, list[Panel]]] = {
                 "sum(increase(rollcall_publisher_failed_jobs_total[$__rate_interval]))": "failed",
             },
         ),
+        Panel(
+            "Records without a right digest",
+            _rate("rollcall_forged_records_total", "topic"),
+        ),
         Panel("Dead letters by code", _rate("rollcall_dead_letters_total", "code")),
         Panel("Rejected by the file alone", _rate("rollcall_rejected_lines_total", "mode")),
     ],

@@ -27,23 +27,34 @@ _BACKOFF = Backoff(first_s=0.5, longest_s=5.0)
     metavar="SECONDS",
     help="How long to wait for Kafka and the schema registry.",
 )
-def setup(wait_s: int) -> None:
+@click.option(
+    "--require-digests",
+    "requires_digests",
+    is_flag=True,
+    help="From here on nothing in job-events counts without a digest by ROLLCALL_LOG_KEYS; once"
+    " all services have them.",
+)
+def setup(wait_s: int, *, requires_digests: bool) -> None:
     """Make the topics and register their schemas; what is there already stays as it is.
 
     The services do so, too, where they may; after this they need no right to create topics.
     """
     check_settings(os.environ, Settings)
-    settings = _ready(read(Settings, os.environ), time.monotonic() + wait_s)
+    settings = read(Settings, os.environ)
+    if requires_digests and settings.keyring is None:
+        raise CommandError("ROLLCALL_LOG_KEYS is not set: make a key with `openssl rand -hex 32`.")
+    end_s = time.monotonic() + wait_s
+    settings = _ready(settings, end_s, requires_digests=requires_digests)
     names = ", ".join(sorted(topic.name for topic in settings.topics.all()))
     click.echo(f"The log is ready: {names}; its key is {settings.reconciliation_key}.")
 
 
-def _ready(settings: Settings, end_s: float) -> Settings:
+def _ready(settings: Settings, end_s: float, *, requires_digests: bool) -> Settings:
     pauses = Pauses(_BACKOFF)
     while True:
         try:
             found = at_current_version(settings)
-            ensure_log(found)
+            ensure_log(found, requires_digests=requires_digests)
         except LogMismatchError as error:
             raise CommandError(str(error)) from error
         except TopicSetupError as error:

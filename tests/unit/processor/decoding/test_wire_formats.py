@@ -261,6 +261,23 @@ def test_poison_is_put_aside_alone(name: str, by_id: bool) -> None:
     assert batch.row_offsets.tolist() == [0, 2]
 
 
+def test_poison_among_many_is_found_by_halving(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch with a bad record is decoded in few steps; the others are not looked at alone."""
+    good, bad = codec.encode(ROW), framing.frame_of(UserRow) + POISON["10 MB"][0][:9]
+    decoded: list[int] = []
+    whole = columnar.decode_batch
+
+    def counted(event_type: type[UserRow], values: Sequence[bytes]) -> Any:
+        decoded.append(len(values))
+        return whole(event_type, values)
+
+    monkeypatch.setattr(columnar, "decode_batch", counted)
+    batch = _decoded([good] * 700 + [bad] + [good] * 1300)
+    assert [each.offset for each in batch.dead_letters] == [700]
+    assert len(batch.row_offsets) == 2000
+    assert len(decoded) < 50
+
+
 FRAMES = {
     "null value": (None, "NULL_VALUE"),
     "empty value": (b"", "NOT_FRAMED"),

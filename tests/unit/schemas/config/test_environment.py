@@ -19,6 +19,7 @@ ENVIRON = {
 }
 SECRETS = [each for each in variables(ApiSettings) if each.is_secret]
 VALID = {
+    "ROLLCALL_LOG_KEYS": "one:" + "hunter2" * 5,
     "ROLLCALL_DATABASE_URL": "host=db password=hunter2-in-a-file",
     "ROLLCALL_SCHEMA_REGISTRY_URL": "https://user:hunter2@registry",
     "ROLLCALL_SCHEMA_REGISTRY_BASIC_AUTH_USER_INFO": "user:hunter2",

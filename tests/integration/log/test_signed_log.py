@@ -1,0 +1,162 @@
+"""In a signed log nobody without a key can accept a job, move the log, or hold anybody up."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+from confluent_kafka import Producer
+
+from deploy.log_migration.log_state import append_stage, read_ledger
+from deploy.log_migration.records import read_records
+from deploy.log_migration.side_topics import JobEventsCopy
+from ingest_api.errors import LogMismatchError
+from ingest_api.event_log.job_events import JobLog
+from ingest_api.event_log.ledger import JobLedger
+from ingest_api.kafka.log_setup import ensure_log
+from ingest_api.publisher.failing_jobs import append_failure, failure_of
+from processor.errors import RefusedToStartError
+from processor.kafka.reconciliation_key import check_key
+from schemas.clients.job_events import at_current_version, read_job_events
+from schemas.codec.codec import decode, encode
+from schemas.events import JobCancelled, JobFailed, LogMove
+from schemas.log.digests import SignedRecords
+from tests.support.models.file_oracle import accepted_job
+
+if TYPE_CHECKING:
+    from schemas.config.settings import Settings
+    from schemas.events import Event
+    from tests.support.servers.surroundings import Ground
+
+KEYS = "one:" + "1" * 32
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+MOVED = LogMove(stage="MOVED", version=2, partitions=3, command="forged", recorded_at=NOW)
+CANCELLED = JobCancelled(job_id=1, attempt="forged", requested_at=NOW, requested_by="nobody")
+FAILED = JobFailed(job_id=1, attempt="forged", failed_at=NOW, code="FORGED", reason="forged")
+
+
+def with_keys(settings: Settings, keys: str = KEYS) -> Settings:
+    """The settings with these keys."""
+    return msgspec.structs.replace(settings, log_keys=keys)
+
+
+def append(settings: Settings, *values: bytes, headers: Any = ()) -> None:
+    """What somebody appends who has no key."""
+    producer = Producer({**settings.kafka, "acks": "all"})
+    for value in values:
+        topic = settings.topics.job_events.name
+        producer.produce(topic, value, b"1", 0, headers=list(headers))
+    assert producer.flush(60) == 0
+
+
+def accept(settings: Settings, job_id: int) -> str:
+    """What an API that has these settings says of an upload."""
+
+    async def accepted() -> str:
+        log = JobLog(settings.kafka, settings.topics.job_events, keyring=settings.keyring)
+        log.start()
+        try:
+            return await log.accept(accepted_job(job_id=job_id, attempt=f"a{job_id}"))
+        finally:
+            await log.stop()
+
+    return asyncio.run(accepted())
+
+
+def events_of(settings: Settings) -> list[Event]:
+    """What counts, to whom has these settings."""
+    with read_job_events(settings) as events:
+        return [logged.event for logged in events]
+
+
+@pytest.mark.parametrize("forged", [
+    pytest.param(encode(accepted_job(job_id=9, attempt="forged", lines=10**6)), id="JobAccepted"),
+    pytest.param(encode(MOVED), id="MOVED"),
+    pytest.param(encode(replace(MOVED, stage="HELD")), id="HELD"),
+    pytest.param(encode(CANCELLED), id="JobCancelled"),
+    pytest.param(encode(FAILED), id="JobFailed"),
+    pytest.param(b"\0\0\0\0\7some event", id="unknown schema"),
+    pytest.param(b"garbage", id="garbage"),
+])  # fmt: skip
+def test_what_has_no_digest_has_no_effect(env: Ground, forged: bytes) -> None:
+    """Uploads before and behind it are taken; without keys it counts, or holds them up."""
+    settings = with_keys(env.settings)
+    ensure_log(settings)
+    assert accept(settings, 1) == "accepted"
+    append(settings, forged)
+    append(settings, forged, headers=[("rollcall-digest", b"one:" + b"0" * 64)])
+    assert accept(settings, 2) == "accepted"
+
+    ledger = read_ledger(settings)
+    assert [job.accepted.job_id for job in ledger.jobs] == [1, 2]
+    assert not (ledger.moves.is_held)
+    assert not (ledger.reverts.now())
+    assert at_current_version(settings).log_version == 1
+
+
+def test_a_digest_of_another_record_is_none(env: Ground) -> None:
+    """What stands in the log once can't be appended with other contents."""
+    settings = with_keys(env.settings)
+    ensure_log(settings)
+    keyring, topic = settings.keyring, settings.topics.job_events.name
+    assert keyring is not None
+    append(settings, encode(MOVED), headers=keyring.headers(topic, b"1", encode(FAILED)))
+    append(settings, encode(MOVED), headers=keyring.headers(f"{topic}.2", b"1", encode(MOVED)))
+    assert not read_ledger(settings).moves.is_held
+    append(settings, encode(MOVED), headers=keyring.headers(topic, b"1", encode(MOVED)))
+    assert read_ledger(settings).moves.is_held
+
+
+def test_a_log_that_began_without_keys_requires_them_from_a_point_on(env: Ground) -> None:
+    """What came before counts for ever, what comes between counts, what comes after does not."""
+    settings = with_keys(env.settings)
+    ensure_log(env.settings)
+    assert accept(env.settings, 1) == "accepted"
+    ensure_log(settings)
+    assert [accept(settings, 2), accept(env.settings, 3)] == ["accepted", "accepted"]
+    ensure_log(settings, requires_digests=True)
+    append(settings, encode(accepted_job(job_id=4, attempt="forged")))
+    assert accept(settings, 5) == "accepted"
+    append_failure(settings, failure_of(5, ValueError("it is one")))
+
+    ledger = read_ledger(settings)
+    assert [job.accepted.job_id for job in ledger.jobs] == [1, 2, 3, 5]
+    assert ledger.reverts.failed().keys() == {5}
+    for others in (env.settings, with_keys(settings, "one:" + "2" * 32)):
+        with pytest.raises(LogMismatchError, match="ROLLCALL_LOG_KEYS"):
+            ensure_log(others)
+        with pytest.raises(RefusedToStartError, match="ROLLCALL_LOG_KEYS"):
+            check_key(others)
+    rotated = with_keys(settings, f"two:{'2' * 32},{KEYS}")
+    ensure_log(rotated)
+    check_key(rotated)
+    assert accept(rotated, 6) == "accepted"
+
+
+def test_a_moved_log_is_signed_anew_and_nothing_forged_comes_to_count(env: Ground) -> None:
+    """The digest is of the topic, so a record copied by somebody else has none there."""
+    old = with_keys(env.settings)
+    ensure_log(env.settings)
+    assert accept(env.settings, 1) == "accepted"
+    ensure_log(old, requires_digests=True)
+    append(old, encode(accepted_job(job_id=2, attempt="forged")))
+    assert accept(old, 3) == "accepted"
+    new = old.at_version(2)
+    topic = old.topics.job_events.name
+    batches = list(read_records(old, topic, 0, 0, 5))
+    signed, ledger = SignedRecords(new.keyring, new.topics.job_events.name), JobLedger()
+    for records in JobEventsCopy(old, new).rewritten(0, batches):
+        for at, record in enumerate(records):
+            event = decode(record.value())
+            is_right = signed.is_right(record.key(), record.value(), record.headers)
+            assert is_right or not signed.is_required
+            signed.note(event, is_right=is_right)
+            ledger.apply(at, event)
+    assert signed.is_required
+    assert [job.accepted.job_id for job in ledger.jobs] == [1, 3]
+    append_stage(old, new, "HELD", command="test")
+    assert read_ledger(old).moves.is_held
