@@ -22,6 +22,7 @@ from tests.support.servers.surroundings import ground
 if TYPE_CHECKING:
     from tests.support.chaos.cluster import Cluster
 
+_MOVES: Final = 2
 _ROUND_S: Final = 300.0
 """The length of one history: a failure is looked for in so much, and what is held at its end."""
 
@@ -35,7 +36,8 @@ def chaos(*, minutes: float, seed: str | None, brokers: int, as_json: bool) -> N
     """Import, write, undo and rebuild while processes and servers are killed and frozen.
 
     At the end the tables must be what a sequential model makes of the log, and what the log
-    comes to when it is read again. It runs on a Kafka and a Postgres of its own.
+    comes to when it is read again. Then users are erased, by commands that are killed on the way.
+    It runs on a Kafka and a Postgres of its own.
     Where it fails, it prints the seed, and keeps the history and the logs of all processes.
     """
     exit_on_stop_signals()
@@ -61,7 +63,7 @@ def _history(servers: Cluster, seed: str, duration_s: float, console: Console) -
     folder = Path(tempfile.mkdtemp(prefix=f"rollcall-chaos-{seed}-"))
     with ground(servers.surroundings, replication_factor=str(servers.brokers)) as env:
         try:
-            chaos = Chaos(env, folder, servers.servers, servers.proxies)
+            chaos = Chaos(env, folder, servers.servers, servers.proxies, moves=_MOVES)
             report = chaos.run(seed, duration_s)
         except BaseException:
             console.log(f"seed {seed}, {duration_s:.0f} s: history and logs are in {folder}")

@@ -21,6 +21,7 @@ from tests.support.chaos.clients import (
 )
 from tests.support.chaos.crew import Crew
 from tests.support.chaos.faults import Breaking, threads_of
+from tests.support.chaos.moves import Moves
 from tests.support.chaos.observations import Observations
 from tests.support.chaos.report import Report
 from tests.support.clients.client import Client
@@ -53,6 +54,8 @@ class Chaos:
     servers: Mapping[str, KafkaServer | PostgresServer]
     proxies: Mapping[str, Proxy] = field(default_factory=dict[str, "Proxy"])
     """The ways to the servers that may be broken."""
+    moves: int = 0
+    """So many users are erased at the end, and the command killed in between."""
     pause_s: float = 3.0
     """The longest between two faults of each thread."""
 
@@ -119,6 +122,8 @@ class Chaos:
         assert set(scene.answered) == {job.job_id for job in accepted_jobs(self.env.settings)}
         scene.seen.assert_kept(self.env)
         _count(scene, model)
+        if self.moves:
+            Moves(self.env, crew, scene.report).run(_chance(scene.report, "moves"), self.moves)
 
 
 def _chance(report: Report, of: str) -> random.Random:
