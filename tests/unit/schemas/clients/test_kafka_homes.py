@@ -55,6 +55,7 @@ def test_topics_of_events_are_followed_by_one_reader() -> None:
     readers = {
         "schemas/clients/job_events.py",
         "ingest_api/event_log/job_events.py",
+        "ingest_api/notices/job_ends.py",
         "ingest_api/publisher/main.py",
         "processor/builder/reverts_follower.py",
     }
