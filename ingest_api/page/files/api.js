@@ -118,6 +118,8 @@ export async function upload(path, file, name, options, { key, tell = () => {}, 
       if (!isBroken || tries === TRIES || signal?.aborted) throw error;
       tell(0, file.size, true);
       await pause(Math.min(1000 * 2 ** (tries - 1), 10_000));
+      while (!navigator.onLine && !signal?.aborted) await pause(500); // as long as it takes
+      if (signal?.aborted) throw error;
     }
   }
 }

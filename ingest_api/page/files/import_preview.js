@@ -10,6 +10,16 @@ const MODES = ["upsert", "insert", "update", "ignore", "delsert", "delete"];
 const REMOVING = ["delsert", "delete"];
 const LIMITS = { MAX_DELETE_PERCENT: "maxDeletePercent", MAX_REJECTED_PERCENT: "maxRejectedPercent" };
 
+/** What was last sent without a success: sent again as it is, it has the same key, so that it becomes one import. */
+let tried = { of: "", key: "" };
+
+/** @param {File} file @param {any} asked */
+function keyOf(file, asked) {
+  const of = JSON.stringify([file.name, file.size, file.lastModified, asked]);
+  if (tried.of !== of) tried = { of, key: Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("") };
+  return tried.key;
+}
+
 export function Preview() {
   const { file, inspection, mode, choices, preview } = draft.value;
   const [error, setError] = useState(/** @type {any} */ (null));
@@ -46,7 +56,7 @@ export function Preview() {
   async function send() {
     setAsking(false);
     const stop = new AbortController();
-    const key = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+    const key = keyOf(/** @type {File} */ (file), options());
     const began = Date.now();
     setError(null);
     setSending({ done: 0, total: file?.size ?? 0, stop });
@@ -55,6 +65,7 @@ export function Preview() {
         key, signal: stop.signal, charset: charset(),
         tell: (done, total, isAgain) => setSending({ done, total, stop, isAgain, seconds: (Date.now() - began) / 1000 }),
       });
+      tried = { of: "", key: "" };
       change({ file: null, inspection: null, preview: null, step: 0, corrects: "" });
       go(`import/${taken.id}`);
     } catch (caught) {

@@ -149,6 +149,36 @@ def test_an_upload_over_a_broken_connection_is_one_job(page: Page, rig_of_module
     assert rig_of_module.client.http.get(STATUSES).json()["total"] == before + 1
 
 
+def test_what_is_sent_again_by_hand_is_one_job(page: Page, rig_of_module: Rig) -> None:
+    """After a failure, and over a connection that was gone for a while, with the same key."""
+    keys: list[str] = []
+
+    def fail_once(route: Route) -> None:
+        key = route.request.header_value("Idempotency-Key")
+        keys.extend([key] if key else [])
+        if key and len(keys) == 1:
+            route.fulfill(status=500, json={"message": "Something went wrong"})
+        else:
+            route.fallback()
+
+    choose(page, "again.csv", b"First Name,Last Name,Email,Country\na,b,again@example.com,UK\n")
+    preview(page)
+    page.route("**/audience/import", fail_once)
+    send = page.locator("footer").get_by_role("button", name="Import")
+    send.click()
+    expect(page.get_by_text("Something went wrong")).to_be_visible()
+    page.get_by_role("button", name="Try again").click()
+    before = rig_of_module.client.http.get(STATUSES).json()["total"]
+    expect(page.locator(".lead")).to_be_visible()
+    page.context.set_offline(True)
+    send.click()
+    expect(page.get_by_text("The connection broke.")).to_be_visible()
+    page.context.set_offline(False)
+    page.get_by_role("link", name="Details and undo").wait_for()
+    assert len(set(keys)) == 1
+    assert rig_of_module.client.http.get(STATUSES).json()["total"] == before + 1
+
+
 def test_script_and_right_to_left_in_cells_are_only_text(page: Page) -> None:
     """Whatever strangers wrote is shown as they wrote it, in its own direction."""
     script = '"<img src=x onerror=alert(1)><script>alert(1)</script>"'
