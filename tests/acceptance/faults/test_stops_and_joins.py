@@ -95,6 +95,7 @@ def test_an_instance_that_has_just_started_takes_uploads(rig: Rig) -> None:
 def test_ten_uploads_with_one_idempotency_key_are_one_job(rig: Rig) -> None:
     """Sent at once, to two instances of the API."""
     _, other = rig.services.api()
+    wait_until(other.is_ready, 40)
     content = tidy_csv(range(2000))
     rig.files.append(content)
 

@@ -285,10 +285,16 @@ def test_a_write_that_kafka_does_not_confirm_is_in_doubt_until_it_is_retried(
     """503 says so; the retry with its key finds or makes the one user."""
     added(rig.client, ANA)
     bob = ANA | {"email": "bob@example.org"}
-    with frozen(stack.kafka.child.pid):
-        answer = create(rig.client, bob, "bob")
-    assert answer.status_code == 503
-    assert "not known whether it will be applied" in answer.json()["message"]
+
+    def is_in_doubt() -> bool:
+        """False where the freeze came before the record was sent, so that nothing was kept."""
+        rig.wait_ready()
+        with frozen(stack.kafka.child.pid):
+            answer = create(rig.client, bob, "bob")
+        assert answer.status_code == 503
+        return "not known whether it will be applied" in answer.json()["message"]
+
+    wait_until(is_in_doubt, 120, saying="a write is in doubt")
     wait_until(lambda: accepted(create(rig.client, bob, "bob")), 60)
     user_id = added(rig.client, bob, "bob")
     assert [str(user["id"]) for user in users(rig.env) if user["email"] == bob["email"]] == [
