@@ -103,7 +103,7 @@ class AccountLimits:
                 "exports", MOST_STREAMS - 1, of_all=MOST_STREAMS, waiting=8, wait_s=20
             ),
             "error file": _Limit("error files", 16, of_all=64, waiting=16, wait_s=20),
-            "stream": _Limit("event streams", max(1, streams // 2), of_all=streams),
+            "stream": _Limit("event streams", (streams + 1) // 2, of_all=streams),
         }
         self._places = {work: _Places(limit) for work, limit in limits.items()}
 

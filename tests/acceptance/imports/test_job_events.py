@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 import pytest
 
-from tests.support.clients.client import BASE
+from tests.support.clients.client import BASE, Client
 from tests.support.data.files import tidy_csv
 from tests.support.servers.breaking import killed
 from tests.support.waiting import wait_until
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
     from deploy.local_stack.stack import LocalStack
-    from tests.support.clients.client import Client
     from tests.support.servers.rig import Rig
     from tests.support.servers.services import Service
 
 STATUS = f"{BASE}/batchinfo/status"
 MOST = 3
+OF_ACCOUNT = 2
 
 
 @pytest.fixture
@@ -86,18 +86,25 @@ def test_a_job_is_followed_from_its_acceptance_to_its_end(rig: Rig, waiting_job:
 def test_streams_are_bounded_and_freed_at_once(
     small_api: tuple[Service, Client], waiting_job: int
 ) -> None:
-    """The next one is answered 503; a client that goes away makes room."""
+    """The next one is answered 503, of one account 429; a client that goes away makes room."""
     _, client = small_api
     path = f"{STATUS}/{waiting_job}/events"
+    account = {"name": "other", "role": "reader"}
+    password = client.http.post(f"{BASE}/admin/accounts", json=account).json()["password"]
+    other = Client(client.url, password)
+    other.http.auth = ("other", password)
     for _ in range(3):
         with contextlib.ExitStack() as stack:
-            streams = [stack.enter_context(events(client, waiting_job)) for _ in range(MOST)]
+            of = [client] * OF_ACCOUNT + [other] * (MOST - OF_ACCOUNT)
+            streams = [stack.enter_context(events(each, waiting_job)) for each in of]
             assert ["retry" in next(found) for found in streams] == [True] * MOST
-            refused = client.http.get(path, timeout=60)
-            assert refused.status_code == 503
-            assert int(refused.headers["Retry-After"]) > 0
+            for who, status in ((client, 429), (other, 503)):
+                refused = who.http.get(path, timeout=60)
+                assert refused.status_code == status
+                assert int(refused.headers["Retry-After"]) > 0
             assert client.status(waiting_job)["state"] == "ACCEPTED"
         wait_until(lambda: _is_taken(client, path), 30)
+    other.close()
 
 
 def _is_taken(client: Client, path: str) -> bool:
