@@ -14,3 +14,7 @@ DELIVERIES: Final = Counter(
 WAITING: Final = Gauge(
     "rollcall_notice_deliveries_waiting", "Deliveries that are to be tried, now or later."
 )
+
+for _way in ("webhook", "mail"):
+    for _result in ("taken", "failed"):
+        DELIVERIES.labels(_way, _result)

@@ -78,6 +78,7 @@ class TopicFollower:
         self.next_offset = 0
         self._topic = topic.name
         self._signed = SignedRecords(keyring, topic.name)
+        FORGED_RECORDS.labels(topic.name)  # is 0 from the start
         self._records_read = 0
         self._schemas = schemas
         self._waiting: deque[Message] = deque()
