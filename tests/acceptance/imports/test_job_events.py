@@ -96,20 +96,28 @@ def test_streams_are_bounded_and_freed_at_once(
     for _ in range(3):
         with contextlib.ExitStack() as stack:
             of = [client] * OF_ACCOUNT + [other] * (MOST - OF_ACCOUNT)
-            streams = [stack.enter_context(events(each, waiting_job)) for each in of]
+            streams = [_begun(stack, each, path) for each in of]
             assert ["retry" in next(found) for found in streams] == [True] * MOST
             for who, status in ((client, 429), (other, 503)):
                 refused = who.http.get(path, timeout=60)
                 assert refused.status_code == status
                 assert int(refused.headers["Retry-After"]) > 0
             assert client.status(waiting_job)["state"] == "ACCEPTED"
-        wait_until(lambda: _is_taken(client, path), 30)
     other.close()
 
 
-def _is_taken(client: Client, path: str) -> bool:
-    with client.http.stream("GET", path) as answer:
-        return answer.status_code == 200
+def _begun(stack: contextlib.ExitStack, client: Client, path: str) -> Iterator[dict[str, Any]]:
+    """The events of a stream, once those that were closed have made room for it."""
+    begun: list[httpx2.Response] = []
+
+    def is_taken() -> bool:
+        answer = stack.enter_context(client.http.stream("GET", path))
+        if answer.status_code == 200:
+            begun.append(answer)
+        return bool(begun)
+
+    wait_until(is_taken, 30)
+    return _parsed(begun[0].iter_lines())
 
 
 def test_an_order_to_stop_ends_streams_at_once(
