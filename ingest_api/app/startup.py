@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from ingest_api.errors import StoreUnavailableError, TopicSetupError
-from ingest_api.kafka.log_setup import ensure_log
+from ingest_api.kafka.log_setup import ensure_log, tell_unsigned
 from ingest_api.postgres.own_tables import make_own_tables
 from schemas.clients.backoff import Backoff, Pauses
 
@@ -70,12 +70,14 @@ class Startup:
         pauses = Pauses(_BACKOFF)
         while "topics" in self._open:
             try:
-                await asyncio.to_thread(ensure_log, self._settings.shared)
+                counts_unsigned = await asyncio.to_thread(ensure_log, self._settings.shared)
             except TopicSetupError as error:
                 self._open["topics"] = str(error)
                 _log.warning("topics cannot be made yet", error=str(error))
                 await asyncio.sleep(pauses.next_s())
             else:
+                if counts_unsigned:
+                    tell_unsigned(self._settings.shared)
                 self._job_log.start()
                 self._uploads.warm()
                 del self._open["topics"]

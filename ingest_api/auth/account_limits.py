@@ -7,15 +7,15 @@ leave them connections of the pool.
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ingest_api.auth.middleware import account_of
-from ingest_api.errors import LimitReachedError, UnavailableError
+from ingest_api.errors import LimitReachedError
 from ingest_api.postgres.pool import MOST_SEARCHES
 from ingest_api.postgres.row_stream import MOST_STREAMS
+from ingest_api.postgres.slots import Slots
 from ingest_api.web.request_context import context_of
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ class _Limit:
 
 @dataclass(slots=True)
 class _Held:
-    """What one account has: places taken, and requests that have one or wait."""
+    """What one account has: its slots, and requests that hold one or wait."""
 
-    free: asyncio.Semaphore
+    slots: Slots
     requests: int = 0
 
 
@@ -50,7 +50,9 @@ class _Places:
 
     def __init__(self, limit: _Limit) -> None:
         self._limit = limit
-        self._free = asyncio.Semaphore(limit.of_all)
+        self._refusal = f"{limit.of_account} {limit.name} of this account are under way, try again"
+        refusal = f"Too many {limit.name} are under way, try again"
+        self._of_all = Slots(limit.of_all, timeout_s=limit.wait_s, refusal=refusal)
         self._accounts: dict[str, _Held] = {}
 
     @asynccontextmanager
@@ -62,35 +64,26 @@ class _Places:
             UnavailableError: those of all accounts did not.
         """
         limit = self._limit
-        held = self._accounts.setdefault(account, _Held(asyncio.Semaphore(limit.of_account)))
-        of_account = f"{limit.of_account} {limit.name} of this account are under way, try again"
+        held = self._accounts.setdefault(account, _Held(self._slots_of_account()))
         if held.requests >= limit.of_account + limit.waiting:
-            raise LimitReachedError(of_account)
+            raise LimitReachedError(self._refusal)
         held.requests += 1
         try:
-            async with _taken(held.free, limit.wait_s, LimitReachedError(of_account)):
-                of_all = UnavailableError(f"Too many {limit.name} are under way, try again")
-                async with _taken(self._free, limit.wait_s, of_all):
-                    yield
+            async with held.slots.one(), self._of_all.one():
+                yield
         finally:
             held.requests -= 1
             if not held.requests:
                 del self._accounts[account]
 
-
-@asynccontextmanager
-async def _taken(
-    free: asyncio.Semaphore, wait_s: float, refusal: LimitReachedError | UnavailableError
-) -> AsyncGenerator[None]:
-    try:
-        async with asyncio.timeout(wait_s):
-            await free.acquire()
-    except TimeoutError:
-        raise refusal from None
-    try:
-        yield
-    finally:
-        free.release()
+    def _slots_of_account(self) -> Slots:
+        limit = self._limit
+        return Slots(
+            limit.of_account,
+            timeout_s=limit.wait_s,
+            refusal=self._refusal,
+            error=LimitReachedError,
+        )
 
 
 class AccountLimits:

@@ -25,6 +25,7 @@ from ingest_api.auth.credentials import (
     credentials_of,
 )
 from ingest_api.errors import StoreUnavailableError
+from schemas.runtime.abandoned import mark_retrieved
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -138,8 +139,7 @@ class Authenticator:
     def _forget(self, key: tuple[bytes, str], check: asyncio.Task[AuthResult]) -> None:
         if self._checks.get(key) is check:
             del self._checks[key]
-        if not check.cancelled():
-            check.exception()  # whoever waited has seen it, or has gone
+        mark_retrieved(check)
 
     async def _check(self, digest: bytes, credentials: Credentials, address: str) -> AuthResult:
         if not isinstance(credentials, SignedToken):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ingest_api.errors import IngestError
+from schemas.runtime.abandoned import mark_retrieved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -33,7 +34,7 @@ class AudienceKeysAhead:
         """Begin to read, unless it has begun."""
         if self._reading is None:
             self._reading = asyncio.create_task(self._read())
-            self._reading.add_done_callback(_retrieve)
+            self._reading.add_done_callback(mark_retrieved)
 
     async def hashes_after(self, jobs: int) -> Hashes | None:
         """Return the keys as so many jobs have left them; None where they must be read now."""
@@ -49,8 +50,3 @@ class AudienceKeysAhead:
         """Read no more."""
         if self._reading is not None:
             self._reading.cancel()
-
-
-def _retrieve(reading: asyncio.Task[Any]) -> None:
-    if not reading.cancelled():
-        reading.exception()  # an upload that is refused for another reason never asks

@@ -28,6 +28,7 @@ from ingest_api.event_log.user_events import NOTHING_KEPT
 from ingest_api.jobs.pending import count_pending
 from ingest_api.postgres.slots import Slots
 from ingest_api.validation.key_hashes import MOST_HASHES
+from schemas.runtime.abandoned import mark_retrieved
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
@@ -231,8 +232,7 @@ class DryRuns:
 
     def _forget(self, working: asyncio.Task[Any]) -> None:
         self._working.discard(working)
-        if not working.cancelled():
-            working.exception()  # marks it retrieved: its waiter has seen it, or has gone
+        mark_retrieved(working)
 
     async def _until_lost(self) -> None:
         """Return once Postgres has stopped answering."""

@@ -10,22 +10,19 @@ from __future__ import annotations
 
 import contextlib
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
-from confluent_kafka import KafkaException
 
 from ingest_api.errors import LogMismatchError, LogMovedError, TopicSetupError
+from ingest_api.kafka.single_append import append_job_event
 from ingest_api.kafka.topic_setup import ensure_topics
 from schemas.clients import job_events
 from schemas.clients.errors import KafkaUnreachableError
 from schemas.clients.event_schemas import EventSchemas
-from schemas.clients.kafka import make_producer
 from schemas.clients.log_start import LogStart
-from schemas.codec.codec import encode
 from schemas.codec.registry_protocol import RegistryRefusedError, RegistryUnreachableError
 from schemas.events import LogConfigured
-from schemas.log.digests import digest_headers
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -37,10 +34,11 @@ _KEY: Final = b"log"
 _log = structlog.stdlib.get_logger("rollcall.log")
 
 
-def ensure_log(settings: Settings, *, requires_digests: bool = False) -> None:
+def ensure_log(settings: Settings, *, requires_digests: bool = False) -> bool:
     """Create what topics are missing, register schemas, and check the reconciliation key.
 
     ``requires_digests``: and let nothing count from here on that has no right digest.
+    Return whether records without one count.
 
     Blocks for half a minute at most, for a few seconds where Kafka is down.
     May be called again, and by several processes at once.
@@ -68,7 +66,15 @@ def ensure_log(settings: Settings, *, requires_digests: bool = False) -> None:
         raise TopicSetupError("Kafka does not show what was appended to job-events.")
     if mismatch := settings.key_mismatch(made_for):
         raise LogMismatchError(mismatch)
-    _check_digests(settings)
+    return _counts_unsigned(settings)
+
+
+def tell_unsigned(settings: Settings) -> None:
+    """Say in the log of a service that records without a digest count."""
+    if settings.keyring is None:
+        _log.info("records are not signed: ROLLCALL_LOG_KEYS is not set")
+    else:
+        _log.warning("unsigned records count: see `rollcall setup --require-digests`")
 
 
 def at_current_version(settings: Settings) -> Settings:
@@ -117,37 +123,18 @@ def _register(settings: Settings) -> None:
         raise LogMismatchError(str(error)) from error
 
 
-def _check_digests(settings: Settings) -> None:
+def _counts_unsigned(settings: Settings) -> bool:
     """Refuse keys with which nobody would count what this service appends."""
     with _asked():
         marks = job_events.digest_marks(settings)
     if mismatch := settings.digest_mismatch(marks):
         raise LogMismatchError(mismatch)
-    if settings.keyring is None:
-        _log.info("records are not signed: ROLLCALL_LOG_KEYS is not set")
-    elif True not in marks:
-        _log.warning("unsigned records count: see `rollcall setup --require-digests`")
+    return True not in marks
 
 
 def _append_key(settings: Settings) -> None:
     event = LogConfigured(
         reconciliation_key=settings.reconciliation_key, configured_at=datetime.now(UTC)
     )
-    topic, value = settings.topics.job_events.name, encode(event)
-    headers: Any = digest_headers(settings.keyring, topic, _KEY, value)
-    failures: list[str] = []
-    producer = make_producer(settings.kafka, {"message.timeout.ms": int(_TIMEOUT_S * 1000)})
-    try:
-        producer.produce(
-            topic,
-            value,
-            _KEY,
-            0,
-            lambda error, _message: failures.append(error.str()) if error else None,
-            headers=headers,
-        )
-        unsent = producer.flush(2 * _TIMEOUT_S)
-    except KafkaException as error:
-        raise TopicSetupError(f"job-events can't be appended to: {error}") from error
-    if unsent or failures:
-        raise TopicSetupError(f"job-events can't be appended to: {', '.join(failures)}")
+    if failure := append_job_event(settings, event, _KEY):
+        raise TopicSetupError(f"job-events can't be appended to: {failure}")

@@ -17,6 +17,7 @@ from ingest_api.postgres.blocking_reader import BlockingReader
 from ingest_api.postgres.metrics import POOL_CONNECTIONS, POOL_WAITING
 from ingest_api.postgres.schema_names import SchemaNames
 from schemas.clients.metrics import POSTGRES_FAILURES
+from schemas.runtime.abandoned import mark_retrieved
 from schemas.runtime.outage import POSTGRES
 
 if TYPE_CHECKING:
@@ -222,8 +223,7 @@ class Database:
 
     def _forget(self, task: asyncio.Task[Any]) -> None:
         self._selecting.discard(task)
-        if not task.cancelled():
-            task.exception()  # whoever waited has seen it, or has gone
+        mark_retrieved(task)
 
     async def select_projected(
         self,

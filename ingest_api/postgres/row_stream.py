@@ -14,9 +14,10 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from ingest_api.postgres.slots import Slots
+from schemas.runtime.abandoned import mark_retrieved
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
@@ -140,7 +141,7 @@ class RowStream:
         piece = self._first
         while piece is not None:
             following = asyncio.create_task(self._next_piece())
-            following.add_done_callback(_retrieve)
+            following.add_done_callback(mark_retrieved)
             yield piece
             piece = await following
 
@@ -164,9 +165,3 @@ class RowStream:
 
     def _in_thread(self, work: Callable[[], _T]) -> asyncio.Future[_T]:
         return asyncio.get_running_loop().run_in_executor(self._threads, work)
-
-
-def _retrieve(done: asyncio.Future[Any]) -> None:
-    """Have nobody wait for the outcome of what was given up."""
-    if not done.cancelled():
-        done.exception()

@@ -9,23 +9,18 @@ from __future__ import annotations
 
 import secrets
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from ingest_api.errors import PassFailedError, RulesUnknownError, UnfitJobError, UploadLostError
+from ingest_api.kafka.single_append import append_job_event
 from ingest_api.parsing.errors import FileFault
-from schemas.clients.kafka import make_producer
-from schemas.codec.codec import encode
 from schemas.events import JobFailed
-from schemas.log.digests import digest_headers
 
 if TYPE_CHECKING:
-    from confluent_kafka import KafkaError, Message
-
     from schemas.config.settings import Settings
 
 _UPGRADE_S: Final = 86_400.0
 """A job of later code waits for that code so long."""
-_APPEND_S: Final = 10.0
 _UPLOAD_AGAIN: Final = "upload the file again"
 _REASONS: Final[dict[type[Exception], tuple[str, str]]] = {
     UploadLostError: ("FILE_LOST", "the uploaded file is no longer in the log"),
@@ -74,17 +69,5 @@ def append_failure(settings: Settings, event: JobFailed) -> None:
     Raises:
         PassFailedError: it is not, so that it may have to be appended once more.
     """
-    failures: list[KafkaError] = []
-
-    def note(error: KafkaError | None, _message: Message) -> None:
-        if error is not None:
-            failures.append(error)
-
-    # As rare as a job that fails, so no connection is kept for it.
-    topic = settings.topics.job_events.name
-    producer = make_producer(settings.kafka, {"message.timeout.ms": int(_APPEND_S * 1000)})
-    key, value = str(event.job_id).encode(), encode(event)
-    headers: Any = digest_headers(settings.keyring, topic, key, value)
-    producer.produce(topic, value, key, partition=0, on_delivery=note, headers=headers)
-    if producer.flush(_APPEND_S + 1) or failures:
-        raise PassFailedError(f"a failed job is not in {topic}: {failures}")
+    if failure := append_job_event(settings, event, str(event.job_id).encode()):
+        raise PassFailedError(f"a failed job is not in job-events: {failure}")

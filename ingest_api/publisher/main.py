@@ -37,7 +37,7 @@ from ingest_api.errors import (
 )
 from ingest_api.event_log.ledger import JobLedger
 from ingest_api.kafka.log_moved import start_again
-from ingest_api.kafka.log_setup import ensure_log
+from ingest_api.kafka.log_setup import ensure_log, tell_unsigned
 from ingest_api.kafka.upload_chunks import ChunkSource, stored_file
 from ingest_api.publisher.consumer_lag import ConsumerLag
 from ingest_api.publisher.failing_jobs import FailingJobs, append_failure, failure_of
@@ -361,7 +361,8 @@ def _have_log(settings: Settings, stop: threading.Event) -> bool:
     pauses = Pauses(_BACKOFF)
     while not stop.is_set():
         try:
-            ensure_log(settings)
+            if ensure_log(settings):
+                tell_unsigned(settings)
         except TopicSetupError as error:
             pause_s = pauses.next_s()
             _log.warning("topics are not usable yet", error=str(error), pause_s=pause_s)

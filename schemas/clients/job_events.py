@@ -90,10 +90,18 @@ def fetch_key(settings: Settings) -> str | None:
 
 
 def digest_marks(settings: Settings) -> list[bool | None]:
-    """Return of each ``LogConfigured`` whether its digest is right; None where it has none.
+    """Return of each ``LogConfigured``, up to the first right one, whether its digest is right.
+
+    None where it has none. A signed log is not read on, whatever its length.
 
     Raises:
         KafkaUnreachableError, RegistryUnreachableError: it cannot be known now.
     """
+    marks: list[bool | None] = []
     with read_job_events(settings) as events:
-        return [each.is_right for each in events if isinstance(each.event, LogConfigured)]
+        for each in events:
+            if isinstance(each.event, LogConfigured):
+                marks.append(each.is_right)
+            if True in marks:
+                break
+    return marks

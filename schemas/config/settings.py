@@ -147,7 +147,8 @@ class Settings(LogShape, frozen=True, kw_only=True):
     def digest_mismatch(self, marks: Sequence[bool | None]) -> str | None:
         """Return why nobody would count what these keys sign, and the remedy; or None.
 
-        ``marks``: of each ``LogConfigured`` of the log, whether its digest is right.
+        ``marks``: of each ``LogConfigured`` of the log, up to the first right one, whether its
+        digest is right.
         """
         if True in marks or False not in marks:
             return None
