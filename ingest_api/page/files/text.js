@@ -34,7 +34,7 @@ export const T = {
     title: "Import", about: "Nothing changes before you have seen what will.",
     steps: "Steps of the import", stepNames: ["File", "Columns", "Preview", "Import"],
     noFile: "No file is chosen.", drop: "Drop a file here", choose: "Choose a file",
-    kinds: "CSV or text with any delimiter, Excel (.xlsx), NDJSON; CSV also packed as .gz or .zst",
+    kinds: "CSV or text with any delimiter, Excel (.xlsx), NDJSON; text also packed as .gz or .zst",
     chosen: (/** @type {string} */ name, /** @type {string} */ size) => `${name} is chosen, ${size}`,
     goOn: "Go on with it", otherFile: "Choose another file",
     preset: "Preset", presetHint: "How files of this kind are read, as somebody has kept it.", noPreset: "None: recognise the columns",
