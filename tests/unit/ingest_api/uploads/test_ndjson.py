@@ -110,8 +110,9 @@ class Kept:
         self.content = b""
         self.file: FilePart | None = None
 
-    def begin(self, file: FilePart, _options: ImportOptions) -> None:
+    def begin(self, file: FilePart, options: ImportOptions) -> None:
         """Keep what is known of the file."""
+        assert options.delimiter_name == "COMMA"
         self.file = file
 
     async def write(self, data: bytes) -> None:
