@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from tests.support.servers.rig import Rig
 
 
+@pytest.fixture
+def rig(emptied: Rig) -> Rig:
+    """The installation of the module, without a user."""
+    return emptied
+
+
 def test_insert_then_upsert_then_delsert(rig: Rig) -> None:
     """Each mode does to the audience what it promises, and counts it."""
     inserted = rig.run(tidy_csv(range(1000)), "insert")
