@@ -79,9 +79,8 @@ def test_values_are_kept_as_they_are(emptied: Rig) -> None:
     assert not {"\x01", "\x1b"} & set("".join(s.log_text() for s in rig.services.started))
 
 
-def test_the_same_file_twice(emptied: Rig) -> None:
+def test_the_same_file_twice(rig: Rig) -> None:
     """A second insert is rejected line by line, a second upsert changes nothing."""
-    rig = emptied
     content = tidy_csv(range(50))
     runs = [rig.run(content, mode) for mode in ("insert", "insert", "upsert", "upsert")]
 
