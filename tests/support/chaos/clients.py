@@ -161,8 +161,7 @@ def _maybe_wait_ended(doors: Doors, job_id: int) -> None:
         return
     while not doors.scene.over.is_set():
         answer = try_answer(lambda: read_status(doors.any(), job_id))
-        status = answer.json() if answer is not None and answer.status_code == 200 else {}
-        if status.get("state") in ENDED_STATES:
+        if answer is not None and answer.is_success and answer.json()["state"] in ENDED_STATES:
             return
         time.sleep(0.5)
 
