@@ -51,7 +51,8 @@ def _end(after_s: float, failure_of: Callable[[], BaseException | None]) -> NoRe
 
 def _where_threads_are() -> dict[str, list[str]]:
     """Return the innermost frames of each thread that waits for something, by its name."""
-    frames = sys._current_frames()  # noqa: SLF001 - documented, for such reports
+    # Documented, for such reports.
+    frames = sys._current_frames()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     return {
         thread.name: _places(frames[thread.ident])
         for thread in threading.enumerate()
