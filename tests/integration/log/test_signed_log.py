@@ -74,6 +74,16 @@ def events_of(settings: Settings) -> list[Event]:
         return [logged.event for logged in events]
 
 
+def marked_partitions(settings: Settings) -> int:
+    """How many partitions of `user-events` say that digests are required, and nothing else."""
+    topic, keyring, count = settings.topics.user_events, settings.keyring, 0
+    for (mark,) in read_topic(settings, topic):
+        headers: Any = mark.headers()
+        assert keyring is not None
+        count += keyring.is_right(topic.name, mark.key(), mark.value(), headers)
+    return count
+
+
 @pytest.mark.parametrize("forged", [
     pytest.param(encode(accepted_job(job_id=9, attempt="forged", lines=10**6)), id="JobAccepted"),
     pytest.param(encode(MOVED), id="MOVED"),
@@ -121,11 +131,7 @@ def test_a_log_that_began_without_keys_requires_them_from_a_point_on(env: Ground
     assert [accept(settings, 2), accept(env.settings, 3)] == ["accepted", "accepted"]
     assert not any(read_topic(settings, settings.topics.user_events))
     ensure_log(settings, requires_digests=True)
-    for (mark,) in read_topic(settings, settings.topics.user_events):
-        topic, keyring = settings.topics.user_events.name, settings.keyring
-        assert keyring is not None
-        headers: Any = mark.headers()
-        assert keyring.is_right(topic, mark.key(), mark.value(), headers)
+    assert marked_partitions(settings) == settings.partitions
     append(settings, encode(accepted_job(job_id=4, attempt="forged")))
     assert accept(settings, 5) == "accepted"
     append_failure(settings, failure_of(5, ValueError("it is one")))
