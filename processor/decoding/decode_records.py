@@ -28,13 +28,7 @@ from processor.decoding.producer_rules import (
 )
 from processor.decoding.records import recorded_at
 from schemas.codec import codec, columnar, framing
-from schemas.events import (
-    AttributeDefined,
-    JobStatus,
-    LogConfigured,
-    RowRejected,
-    UserRow,
-)
+from schemas.events import AttributeDefined, JobStatus, LogConfigured, RowRejected, UserRow
 from schemas.log.digests import SignedRecords
 from schemas.log.passes import misattributed_rows
 from schemas.log.storable import unstorable_rows, violation

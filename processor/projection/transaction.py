@@ -58,8 +58,7 @@ _FENCE: LiteralString = """
 UPDATE {schema}.projection_offset
 SET next_offset = %(next_offset)s, is_indexed = %(is_indexed)s,
     sealed_job_id = %(sealed_job_id)s, open_job_id = %(open_job_id)s, open_mode = %(open_mode)s,
-    open_fills = %(open_fills)s,
-    next_sequence = %(next_sequence)s, digest = %(digest)s,
+    open_fills = %(open_fills)s, next_sequence = %(next_sequence)s, digest = %(digest)s,
     keeps_opt_outs = %(keeps_opt_outs)s, has_opt_outs = %(has_opt_outs)s,
     requires_digests = %(requires_digests)s
 WHERE topic = %(topic)s AND partition = %(partition)s
