@@ -21,7 +21,7 @@ from tests.support.chaos.clients import (
     upload_or_change,
 )
 from tests.support.chaos.crew import Crew
-from tests.support.chaos.faults import Breaking
+from tests.support.chaos.faults import SORTS, Breaking
 from tests.support.chaos.moves import Moves
 from tests.support.chaos.observations import Observations
 from tests.support.chaos.report import Report
@@ -34,7 +34,7 @@ from tests.support.servers.rig import READY_TIMEOUT_S
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from concurrent.futures import Future
     from pathlib import Path
 
@@ -58,10 +58,12 @@ class Chaos:
     servers: Mapping[str, KafkaServer | PostgresServer]
     proxies: Mapping[str, Proxy] = field(default_factory=dict[str, "Proxy"])
     """The ways to the servers that may be broken."""
-    moves: int = 0
-    """So many users are erased at the end, and the command killed in between."""
+    has_moves: bool = False
+    """Whether the log is moved at the end, by commands that are killed on the way."""
     pause_s: float = 3.0
     """The longest between two faults of each thread."""
+    sorts: Collection[str] = SORTS
+    """What faults are of."""
 
     def run(self, seed: str, duration_s: float) -> Report:
         """Upload and break things for a while and let all heal.
@@ -103,6 +105,7 @@ class Chaos:
             over=scene.over,
             deadline_s=end_s,
             pause_s=self.pause_s,
+            sorts=self.sorts,
         )
         faults = breaking.others()
         locks = [threading.Lock() for _ in faults]
@@ -134,8 +137,8 @@ class Chaos:
         assert set(scene.answered) == {job.job_id for job in accepted_jobs(self.env.settings)}
         scene.seen.assert_kept(self.env)
         _count(scene, model)
-        if self.moves:
-            Moves(self.env, crew, scene.report).run(_chance(scene.report, "moves"), self.moves)
+        if self.has_moves:
+            Moves(self.env, crew, scene.report).run(_chance(scene.report, "moves"))
 
 
 def _wait_recovered(report: Report, working: Sequence[Future[None]]) -> None:
