@@ -22,6 +22,7 @@ from schemas.clients.kafka import make_producer
 from schemas.clients.kafka_statistics import statistics
 from schemas.codec.codec import encode
 from schemas.events import JobOpened, JobSealed
+from schemas.runtime.tracing import TRACES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -174,9 +175,15 @@ class _Delivery:
         self._failure = self._failure or error
 
     def queue_to_each(self, keys: list[bytes], values: list[bytes]) -> None:
-        """Queue one record to each partition."""
+        """Queue one record to each partition, as part of the current trace."""
+        headers: Any = TRACES.headers()
         for partition, (key, value) in enumerate(zip(keys, values, strict=True)):
-            self._queue(partition, [{"key": key, "value": value}])
+            try:
+                # produce_batch drops headers (confluent-kafka-python, issue 2320).
+                self._producer.produce(self._topic, value, key, partition, headers=headers)
+            except (KafkaException, BufferError) as error:
+                raise PassFailedError(str(error)) from error
+            self._queued += 1
 
     def queue(
         self,

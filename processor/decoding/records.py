@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_MS: Final = 253_402_300_799_999
@@ -23,6 +26,10 @@ class Record(Protocol):
 
     def offset(self) -> int | None:
         """Return its offset in its partition; None only before it is in a log."""
+        ...
+
+    def headers(self) -> Sequence[tuple[str, bytes | None]] | None:
+        """Return its headers, None where it has none."""
         ...
 
     def timestamp(self) -> tuple[int, int]:
