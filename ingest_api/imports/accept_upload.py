@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from ingest_api.event_log.ledger import LedgerJob
     from ingest_api.imports.default_limits import DelsertLimits
     from ingest_api.imports.form_options import FindPreset
+    from ingest_api.parsing.file_format import Limits
     from ingest_api.uploads.concurrency_limit import ConcurrencyLimit
     from ingest_api.uploads.converting_sink import UploadSink
     from ingest_api.uploads.multipart import FilePart, UploadForm
@@ -158,7 +159,7 @@ class UploadAcceptance:
         sink = receiver if earlier_job is None else _RepeatedUpload(earlier_job, receiver)
         try:
             async with self._concurrency.receiving():
-                form = await receive(request, sink)
+                form = await receive(request, sink, self.resources.limits)
             if isinstance(sink, _RepeatedUpload):
                 if not form.options.is_dry_run:
                     return sink.job_id(form.options)
@@ -326,7 +327,7 @@ class _RepeatedUpload:
             raise invalid_file(Detail("INVALID_PARAMETER", message, column="dryRun"))
 
 
-async def receive(request: ImportRequest, sink: UploadSink) -> ReceivedForm:
+async def receive(request: ImportRequest, sink: UploadSink, limits: Limits) -> ReceivedForm:
     """Parse the request's body, and hand its file on as it comes.
 
     Raises:
@@ -334,7 +335,7 @@ async def receive(request: ImportRequest, sink: UploadSink) -> ReceivedForm:
         RoleTooLowError: the account may not import so.
     """
     form_options = FormOptions(request.options, request.find_preset)
-    with ConvertingSink(sink) as converting_sink:
+    with ConvertingSink(sink, limits.max_unpacked_bytes) as converting_sink:
         form, file = await _parse(request, form_options, converting_sink)
         options = await form_options.of(form.fields)
         if not request.account.may(options.role_needed):

@@ -49,7 +49,7 @@ async def inspect_upload(
     sink = _InspectedUpload(request, resources)
     try:
         async with concurrency.receiving():
-            form = await receive(request, sink)
+            form = await receive(request, sink, resources.limits)
             return inspection_shown(await sink.finish(form), form.options)
     finally:
         sink.release()

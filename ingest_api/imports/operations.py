@@ -213,9 +213,9 @@ _FORM: Final[dict[str, Any]] = {
                 "`application/zstd`). Or an Excel workbook (`.xlsx`, up to 64 MB), where the "
                 "server is installed with it: its dates, numbers and booleans are taken as such, "
                 "faults are told by the sheet's rows, and what is kept of it is the sheet as CSV. "
-                "Or NDJSON (`.ndjson`, `.jsonl`, `application/x-ndjson`), an object a line, as "
-                "exports are: members are columns, those of the first 1,000 lines, and lines are "
-                "counted as those of the CSV that is kept, the first object is line 2."
+                "Or NDJSON (`.ndjson`, `.jsonl`, `application/x-ndjson`, also packed), an object a "
+                "line, as exports are: members are columns, those of the first 1,000 lines, and "
+                "lines are counted as those of the CSV that is kept, the first object is line 2."
                 "\n\n"
                 f"{file_table()}"
             ),

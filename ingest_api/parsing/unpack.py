@@ -139,39 +139,63 @@ def unpacked(pieces: Iterator[bytes], name: str, max_bytes: int) -> Iterator[byt
     Raises:
         TextDamage: it is damaged, or larger; what comes before has been yielded.
     """
-    remaining = max_bytes
-    for piece in _members(pieces, name):
-        if piece[:remaining]:
-            yield piece[:remaining]
-        if len(piece) > remaining:
-            raise TextDamage(
-                "UNPACKED_TOO_LARGE", f"The file unpacks to more than {max_bytes} bytes: split it."
-            )
-        remaining -= len(piece)
-
-
-def _members(pieces: Iterator[bytes], name: str) -> Iterator[bytes]:
-    packing = PACKINGS[name]
-    decoder: _Decoder | None = None
+    unpacker = Unpacker(name, max_bytes)
     for piece in pieces:
-        rest = piece
-        while rest or (decoder and not decoder.eof and not decoder.needs_input):
-            if decoder is None or decoder.eof:
+        yield from unpacker.feed(piece)
+    unpacker.finish()
+
+
+class Unpacker:
+    """Unpacks one file: :meth:`feed` it in pieces cut anywhere, then :meth:`finish`."""
+
+    def __init__(self, name: str, max_bytes: int) -> None:
+        self._name = name
+        self._max_bytes = max_bytes
+        self._remaining = max_bytes
+        self._decoder: _Decoder | None = None
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Yield what the data unpacks to; all of it must be taken before more is fed.
+
+        Raises:
+            TextDamage: the file is damaged, or larger; what comes before has been yielded.
+        """
+        for piece in self._pieces(data):
+            if piece[: self._remaining]:
+                yield piece[: self._remaining]
+            if len(piece) > self._remaining:
+                message = f"The file unpacks to more than {self._max_bytes} bytes: split it."
+                raise TextDamage("UNPACKED_TOO_LARGE", message)
+            self._remaining -= len(piece)
+
+    def finish(self) -> None:
+        """Return where the file has ended.
+
+        Raises:
+            TextDamage: it is cut off.
+        """
+        if self._decoder and not self._decoder.eof:
+            message = f"The {self._name} file is cut off: upload it again, whole."
+            raise TextDamage(f"{self._name.upper()}_CUT_OFF", message)
+
+    def _pieces(self, rest: bytes) -> Iterator[bytes]:
+        while rest or self._has_more():
+            if self._decoder is None or self._decoder.eof:
                 # Some tools pad the end with zeros; more members may follow (RFC 1952, 2.2).
-                rest = rest.lstrip(b"\0") if decoder else rest
-                decoder = packing.decoder() if rest else decoder
+                rest = rest.lstrip(b"\0") if self._decoder else rest
+                self._decoder = PACKINGS[self._name].decoder() if rest else self._decoder
                 continue
-            yield _decoded(decoder, rest, name)
-            rest = decoder.unused_data if decoder.eof else b""
-    if decoder and not decoder.eof:
-        message = f"The {name} file is cut off: upload it again, whole."
-        raise TextDamage(f"{name.upper()}_CUT_OFF", message)
+            yield self._decoded(self._decoder, rest)
+            rest = self._decoder.unused_data if self._decoder.eof else b""
 
+    def _has_more(self) -> bool:
+        decoder = self._decoder
+        return decoder is not None and not decoder.eof and not decoder.needs_input
 
-def _decoded(decoder: _Decoder, data: bytes, name: str) -> bytes:
-    try:
-        return decoder.decompress(data, _PIECE_BYTES)
-    except (zlib.error, ZstdError) as error:
-        message = f"The file is said to be {name} and is not, or is damaged: "
-        message += f"{PACKINGS[name].advice}."
-        raise TextDamage(f"{name.upper()}_DAMAGED", message) from error
+    def _decoded(self, decoder: _Decoder, data: bytes) -> bytes:
+        try:
+            return decoder.decompress(data, _PIECE_BYTES)
+        except (zlib.error, ZstdError) as error:
+            message = f"The file is said to be {self._name} and is not, or is damaged: "
+            message += f"{PACKINGS[self._name].advice}."
+            raise TextDamage(f"{self._name.upper()}_DAMAGED", message) from error

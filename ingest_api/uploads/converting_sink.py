@@ -1,7 +1,7 @@
 """Takes the file of an upload, and hands NDJSON or a sheet of an Excel workbook on as CSV.
 
 All that follows has the CSV alone: it is what is kept, so a pass needs nothing else.
-NDJSON is converted as it comes.
+NDJSON is unpacked and converted as it comes.
 A workbook must be there whole before it can be read, so it is kept in an unnamed file until then.
 """
 
@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol, Self
 
 from ingest_api.errors import Detail, invalid_file
+from ingest_api.parsing.errors import TextDamage
+from ingest_api.parsing.unpack import Unpacker
 from ingest_api.uploads import workbook_to_csv
 from ingest_api.uploads.invalid_option import invalid_option
 from ingest_api.uploads.multipart import NDJSON, WORKBOOK
@@ -24,7 +26,7 @@ from ingest_api.uploads.ndjson_to_csv import NdjsonToCsv
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Iterator
 
     from ingest_api.uploads.multipart import FilePart
     from ingest_api.uploads.options import ImportOptions
@@ -47,13 +49,18 @@ class UploadSink(Protocol):
 
 
 class ConvertingSink:
-    """Hands files on to another sink, NDJSON and workbooks as CSV; a context manager."""
+    """Hands files on to another sink, NDJSON and workbooks as CSV; a context manager.
 
-    def __init__(self, sink: UploadSink) -> None:
+    NDJSON may unpack to ``max_unpacked_bytes``.
+    """
+
+    def __init__(self, sink: UploadSink, max_unpacked_bytes: int) -> None:
         self._sink = sink
+        self._max_unpacked_bytes = max_unpacked_bytes
         self._workbook: IO[bytes] | None = None
         self._size_bytes = 0
         self._ndjson: NdjsonToCsv | None = None
+        self._unpacker: Unpacker | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -65,7 +72,10 @@ class ConvertingSink:
     def begin(self, file: FilePart, options: ImportOptions) -> None:
         """Hand on what is known of the file; keep a workbook until it is whole."""
         if file.compression == NDJSON:
-            self._ndjson = self._ndjson or NdjsonToCsv()
+            if self._ndjson is None:
+                self._ndjson = NdjsonToCsv()
+                if file.packing != "none":
+                    self._unpacker = Unpacker(file.packing, self._max_unpacked_bytes)
             self._sink.begin(*_as_csv(file, options))
         elif file.compression != WORKBOOK:
             self._sink.begin(file, options)
@@ -79,7 +89,7 @@ class ConvertingSink:
             InvalidRequestError: it is a workbook that is too large, or NDJSON that is none.
         """
         if self._ndjson is not None:
-            await self._write_any(await asyncio.to_thread(self._ndjson.feed, data))
+            await self._write_all(self._csv(self._ndjson, data))
             return
         if self._workbook is None:
             await self._sink.write(data)
@@ -98,7 +108,7 @@ class ConvertingSink:
             InvalidRequestError: it can't be read or has no such sheet, or another file has one.
         """
         if self._ndjson is not None:
-            await self._write_any(await asyncio.to_thread(self._ndjson.finish))
+            await self._write_all(self._last_csv(self._ndjson))
             file, options = _as_csv(file, options)
         if self._workbook is None:
             if options.sheet is not None:
@@ -114,15 +124,29 @@ class ConvertingSink:
             await _check_ended(process)
         return file, options
 
-    async def _write_any(self, data: bytes) -> None:
-        if data:
-            await self._sink.write(data)
+    def _csv(self, ndjson: NdjsonToCsv, data: bytes) -> Iterator[bytes]:
+        pieces = (data,) if self._unpacker is None else self._unpacker.feed(data)
+        return map(ndjson.feed, pieces)
+
+    def _last_csv(self, ndjson: NdjsonToCsv) -> Iterator[bytes]:
+        if self._unpacker is not None:
+            self._unpacker.finish()
+        yield ndjson.finish()
+
+    async def _write_all(self, pieces: Iterator[bytes]) -> None:
+        """Hand on the pieces, each made in a thread: a small file may unpack to a large one."""
+        try:
+            while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+                if piece:
+                    await self._sink.write(piece)
+        except TextDamage as damage:
+            raise invalid_file(Detail(damage.code, damage.message)) from None
 
 
 def _as_csv(file: FilePart, options: ImportOptions) -> tuple[FilePart, ImportOptions]:
     """Return file and options as they are of the CSV that the file has been made."""
     return (
-        replace(file, compression="none", charset="utf-8"),
+        replace(file, compression="none", packing="none", charset="utf-8"),
         replace(options, delimiter_name="COMMA"),
     )
 

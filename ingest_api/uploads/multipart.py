@@ -38,7 +38,11 @@ NDJSON: Final = "ndjson"
 NDJSON_TYPES: Final = frozenset(
     {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/jsonlines"}
 )
-_NDJSON_NAMES: Final = (".ndjson", ".jsonl")
+_NDJSON_NAMES: Final = tuple(
+    name + suffix
+    for name in (".ndjson", ".jsonl")
+    for suffix in ("", *(packing.suffix for packing in PACKINGS.values()))
+)
 FILE_CODINGS: Final = frozenset({"", "identity"}).union(
     *(packing.codings for packing in PACKINGS.values())
 )
@@ -59,17 +63,21 @@ class FilePart:
     file_name: str
     charset: str | None
     compression: str
+    packing: str = "none"
+    """How NDJSON is packed, until it has been made CSV."""
 
 
 def file_part(file_name: str, content_type: str, coding: str) -> FilePart:
     """Return the file as its sender describes it."""
     media_type, options = _with_options(content_type)
     charset = options.get(b"charset")
+    packing = packing_of(file_name, media_type, coding)
+    kind = _converted_kind(file_name.lower(), media_type)
     return FilePart(
         file_name=_without_nul(file_name),
         charset=charset.decode("latin-1").strip().lower() if charset else None,
-        compression=_converted_kind(file_name.lower(), media_type)
-        or packing_of(file_name, media_type, coding),
+        compression=kind or packing,
+        packing=packing if kind == NDJSON else "none",
     )
 
 

@@ -1,4 +1,4 @@
-// Accounts, tokens, custom attributes and presets.
+// Accounts, tokens, custom attributes and presets: lists with what can be done to each.
 import { html, useState } from "./libraries.js";
 import { get, may, post, put, session } from "./api.js";
 import { ago, dateTime, instant } from "./format.js";
@@ -7,21 +7,21 @@ import { T } from "./text.js";
 
 const ROLES = ["reader", "importer", "manager", "admin"];
 
-/** A list with what can be done to its rows. @param {any} props */
-function List({ path, name, about, empty, columns, add, Add, ask, mayChange = "admin" }) {
+/** A list with what can be done to its rows: `ask` says it, each with a request (`does`) or a dialog (`Add`). @param {any} props */
+export function List({ path, name, about, empty, columns, add, Add, ask, mayChange = "admin" }) {
   const [asked, setAsked] = useState(/** @type {any} */ (null));
   const [secret, setSecret] = useState(/** @type {any} */ (null));
   const { data, error, reload } = useLoad((signal) => get(path, ["accounts", "tokens", "webhooks"].includes(name) ? { pageSize: 1000 } : {}, signal), []);
   if (!data) return error ? html`<${Fault} error=${error} again=${reload} />` : html`<${Skeleton} />`;
   const close = () => setAsked(null);
   const done = (/** @type {any} */ shown = null) => { close(); setSecret(shown); reload(); };
-  const actions = may(mayChange) && ask ? [{ title: T.access.do, kind: "do", cell: (/** @type {any} */ row) => ask(row).map((/** @type {any} */ each) => html`<${Button} key=${each.name} kind=${each.kind} onClick=${() => setAsked(each)}>${each.name}<//> `) }] : [];
+  const actions = may(mayChange) && ask ? [{ title: T.access.do, kind: "do", cell: (/** @type {any} */ row) => html`<div class="actions">${ask(row).map((/** @type {any} */ each) => html`<${Button} key=${each.name} kind=${each.kind} onClick=${() => setAsked(each)}>${each.name}<//>`)}</div>` }] : [];
   return html`
     <div class="heading"><p class="quiet">${about}</p><div class="actions">${add && may(mayChange) && html`<${Button} kind="primary" onClick=${() => setAsked({ Add })}>${add}<//>`}</div></div>
-    ${data[name].length ? html`<${Table} caption=${about} rows=${data[name]} columns=${[...columns, ...actions]} />` : html`<${Empty} title=${empty}><//>`}
+    ${data[name].length ? html`<${Table} caption=${about} rows=${data[name]} columns=${[...columns, ...actions]} />` : html`<${Empty} icon=${empty.icon} title=${empty.title}>${empty.about}<//>`}
     ${asked?.Add && html`<${asked.Add} row=${asked.row} onClose=${close} onDone=${done} />`}
     ${asked?.does && html`<${Confirm} title=${asked.title} action=${asked.name} kind=${asked.kind === "danger-quiet" ? "danger" : "primary"} onClose=${close}
-      onDo=${async () => { const answer = await asked.does(); announce(answer.message ?? T.access.done); done(); }}><p>${asked.about}</p><//>`}
+      onDo=${async () => { const answer = await asked.does(); announce(answer.message ?? T.access.done); done(); asked.next?.(); }}><p>${asked.about}</p><//>`}
     ${secret && html`<${Secret} ...${secret} onClose=${() => setSecret(null)} />`}`;
 }
 
@@ -31,7 +31,7 @@ const Secret = ({ title, text, onClose }) => html`
     <footer><${Button} onClick=${async () => { await navigator.clipboard?.writeText(text); announce(T.access.copied); }}>${T.access.copy}<//><${Button} kind="primary" onClick=${onClose}>${T.close}<//></footer><//>`;
 
 /** A dialog with a form; `fields`: {name, label, kind?, choices?, hint?, value?}. @param {any} props */
-function Form({ title, action, fields, send, onClose, children }) {
+export function Form({ title, action, fields, send, onClose, children }) {
   const [values, setValues] = useState(Object.fromEntries(fields.map((/** @type {any} */ each) => [each.name, each.value ?? ""])));
   const set = (/** @type {string} */ name, /** @type {any} */ value) => setValues((/** @type {any} */ then) => ({ ...then, [name]: value }));
   const isReady = fields.every((/** @type {any} */ each) => each.isOptional || values[each.name] !== "");
@@ -44,12 +44,12 @@ function Form({ title, action, fields, send, onClose, children }) {
 }
 
 const role = { name: "role", label: T.access.role, choices: Object.fromEntries(ROLES.map((each) => [each, `${T.roles[each]}: ${T.roleAbouts[each]}`])), value: "importer" };
-const by = (/** @type {string} */ who, /** @type {string} */ when, /** @type {string} */ title) => ({ title, cell: (/** @type {any} */ row) => html`<${Value}>${row[who]}<//><small>${dateTime(instant(row[when]))}</small>` });
+export const by = (/** @type {string} */ who, /** @type {string} */ when, /** @type {string} */ title) => ({ title, cell: (/** @type {any} */ row) => html`<${Value}>${row[who]}<//><small>${dateTime(instant(row[when]))}</small>` });
 const named = (/** @type {string} */ title) => ({ title, kind: "main", cell: (/** @type {any} */ row) => html`<b><${Value}>${row.name}<//></b>` });
 const roleColumn = { title: T.access.role, cell: (/** @type {any} */ row) => T.roles[row.role] };
 const path = (/** @type {string[]} */ ...parts) => parts.map(encodeURIComponent).join("/");
 
-export const Accounts = () => html`<${List} path="admin/accounts" name="accounts" about=${T.access.accounts} empty="" add=${T.access.addAccount} Add=${AddAccount}
+export const Accounts = () => html`<${List} path="admin/accounts" name="accounts" about=${T.access.accounts} empty=${{}} add=${T.access.addAccount} Add=${AddAccount}
   columns=${[named(T.access.name), roleColumn, { title: T.access.changed, cell: (/** @type {any} */ row) => ago(instant(row.modifiedDate)) }]}
   ask=${(/** @type {any} */ row) => [
     { name: T.access.change, Add: ChangeAccount, row },
@@ -70,7 +70,7 @@ const ChangeAccount = (/** @type {any} */ { row, onClose, onDone }) => html`<${F
     onDone();
   }} />`;
 
-export const Tokens = () => html`<${List} path="admin/tokens" name="tokens" about=${T.access.tokens} empty=${T.access.noTokens} add=${T.access.addToken} Add=${AddToken}
+export const Tokens = () => html`<${List} path="admin/tokens" name="tokens" about=${T.access.tokens} empty=${{ icon: "key", ...T.access.noTokens }} add=${T.access.addToken} Add=${AddToken}
   columns=${[named(T.access.name), roleColumn, by("createdBy", "createdDate", T.access.made),
     { title: T.access.expires, cell: (/** @type {any} */ row) => (row.expiresDate ? dateTime(instant(row.expiresDate)) : T.access.never) },
     { title: T.access.used, cell: (/** @type {any} */ row) => (row.lastUsedDate ? ago(instant(row.lastUsedDate)) : T.access.neverUsed) }]}
@@ -83,28 +83,7 @@ const AddToken = (/** @type {any} */ { onClose, onDone }) => html`<${Form} title
     onDone({ title: T.access.tokenOf(name), text: answer.token });
   }} />`;
 
-const EVENTS = {
-  all: {}, jobs: { events: ["job.completed", "job.completed_with_errors", "job.failed", "job.cancelled", "job.undone"] },
-  wrong: { events: ["job.completed_with_errors", "job.failed", "alarm.raised", "alarm.cleared"] },
-};
-
-export const Webhooks = () => html`<${List} path="webhooks" name="webhooks" about=${T.webhooks.about} empty=${T.webhooks.empty} add=${T.webhooks.add} Add=${AddWebhook} mayChange="importer"
-  columns=${[{ title: T.webhooks.to, kind: "main", cell: (/** @type {any} */ row) => html`<b><${Value}>${row.url}<//></b><small>${row.isActive ? row.events.join(", ") : T.webhooks.ended}</small>` },
-    { title: T.webhooks.whose, cell: (/** @type {any} */ row) => (row.ownJobs ? T.webhooks.own : T.webhooks.everybody) }, by("owner", "createdDate", T.access.made)]}
-  ask=${(/** @type {any} */ row) => [
-    { name: T.webhooks.test, title: T.webhooks.test, about: T.webhooks.testAbout, does: () => post(`webhooks/${row.id}/test`) },
-    { name: T.access.delete, kind: "danger-quiet", title: T.webhooks.deleteTitle, about: T.webhooks.deleteAbout, does: () => post(`webhooks/${row.id}/delete`) },
-  ]} />`;
-
-const AddWebhook = (/** @type {any} */ { onClose, onDone }) => html`<${Form} title=${T.webhooks.add} action=${T.webhooks.add} onClose=${onClose}
-  fields=${[{ name: "url", label: T.webhooks.to, hint: T.webhooks.toHint }, { name: "events", label: T.webhooks.events, choices: T.webhooks.choices, value: "all" },
-    { name: "whose", label: T.webhooks.whose, choices: { all: T.webhooks.everybody, own: T.webhooks.own }, value: "own" }]}
-  send=${async (/** @type {any} */ { url, events, whose }) => {
-    const answer = await post("webhooks", { url: url.includes("@") && !url.includes(":") ? `mailto:${url}` : url, ownJobs: whose === "own", ...EVENTS[/** @type {keyof EVENTS} */ (events)] });
-    onDone({ title: T.webhooks.secret, text: answer.secret });
-  }} />`;
-
-export const Attributes = () => html`<${List} path="admin/attributes" name="attributes" about=${T.access.attributes} empty=${T.access.noAttributes} add=${T.access.addAttribute} Add=${AddAttribute}
+export const Attributes = () => html`<${List} path="admin/attributes" name="attributes" about=${T.access.attributes} empty=${{ icon: "users", ...T.access.noAttributes }} add=${T.access.addAttribute} Add=${AddAttribute}
   columns=${[{ title: T.access.name, kind: "main", cell: (/** @type {any} */ row) => html`<b><${Value}>${row.label ?? row.name}<//></b>${row.label && html`<small>${row.name}</small>`}` },
     { title: T.access.type, cell: (/** @type {any} */ row) => T.access.types[row.type] ?? row.type },
     { title: T.jobs.state, cell: (/** @type {any} */ row) => [row.isRetired ? T.access.retired : T.access.inUse, row.isReconciliationKey && T.access.isKey].filter(Boolean).join(", ") },
@@ -122,6 +101,6 @@ const Rename = (/** @type {any} */ { row, onClose, onDone }) => html`<${Form} ti
   fields=${[{ name: "label", label: T.access.label, value: row.label ?? "", isOptional: true, hint: T.access.labelHint(row.name) }]}
   send=${async (/** @type {any} */ { label }) => { await put(`admin/attributes/${path(row.name)}`, { label: label || null }); onDone(); }} />`;
 
-export const Presets = () => html`<${List} path="audience/presets" name="presets" about=${T.access.presets} empty=${T.access.noPresets} mayChange="manager"
+export const Presets = () => html`<${List} path="audience/presets" name="presets" about=${T.access.presets} empty=${{ icon: "import", ...T.access.noPresets }} mayChange="manager"
   columns=${[named(T.access.name), { title: T.access.options, cell: (/** @type {any} */ row) => html`<ul class="plain">${Object.entries(row.options).map(([name, values]) => html`<li key=${name}><code>${name}</code> <${Value}>${values.join(", ")}<//></li>`)}</ul>` }, by("definedBy", "definedDate", T.access.made)]}
   ask=${(/** @type {any} */ row) => [{ name: T.access.delete, kind: "danger-quiet", title: T.access.deleteTitle(row.name), about: T.access.deletePreset, does: () => post(`audience/presets/${path(row.name)}/delete`) }]} />`;

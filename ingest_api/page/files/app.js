@@ -22,13 +22,13 @@ const PLACES = [
 ];
 
 function View() {
-  const [first, second] = place.value.parts;
+  const [first, second, third] = place.value.parts;
   if (first === "jobs" && second) return html`<${Job} key=${second} id=${second} />`;
   if (first === "jobs") return html`<${Jobs} />`;
   if (first === "users" && second) return html`<${User} key=${second} id=${second} />`;
   if (first === "users") return html`<${Users} />`;
   if (first === "changes") return html`<${Changes} />`;
-  if (first === "operations") return html`<${Operations} tab=${second ?? "health"} />`;
+  if (first === "operations") return html`<${Operations} tab=${second ?? "health"} id=${third} />`;
   return may("importer") ? html`<${Import} id=${first === "import" ? second : undefined} />` : html`<${Jobs} />`;
 }
 

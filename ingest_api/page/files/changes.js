@@ -18,17 +18,23 @@ export function Changes() {
     <${Back} to="users" title=${T.users.title} />
     <${Heading} title=${T.changes.title} />
     <form class="row" onSubmit=${(/** @type {Event} */ event) => event.preventDefault()}>
-      <${Side} label=${T.changes.from} text=${from} point=${earlier} onText=${(/** @type {string} */ text) => choose({ from: text })} />
-      <${Side} label=${T.changes.to} hint=${T.changes.toHint} text=${to} point=${later} onText=${(/** @type {string} */ text) => choose({ to: text })} />
+      <${Side} label=${T.changes.from} jobLabel=${T.changes.fromJob} text=${from} onText=${(/** @type {string} */ text) => choose({ from: text })} />
+      <${Side} label=${T.changes.to} jobLabel=${T.changes.toJob} hint=${T.changes.toHint} text=${to} onText=${(/** @type {string} */ text) => choose({ to: text })} />
     </form>
     ${points ? html`<${Differences} key=${JSON.stringify(points)} points=${points} later=${later} />`
       : html`<${Empty} icon="clock" title=${T.changes.noPoint}>${T.changes.noPointAbout}<//>`}`;
 }
 
 /** A day, or the job that was chosen elsewhere. @param {any} props */
-const Side = ({ label, hint, text, point, onText }) => (text && !isDay(text)
-  ? html`<div class="field"><span class="label">${label}</span><p><button type="button" class="chip" onClick=${() => onText("")}>${point.title} ×</button></p></div>`
+const Side = ({ label, jobLabel, hint, text, onText }) => (text && !isDay(text)
+  ? html`<div class="field"><span class="label">${jobLabel}</span><p><${JobChip} key=${text} id=${text} onClick=${() => onText("")} /></p></div>`
   : html`<${DayField} label=${label} hint=${hint} value=${text} onValue=${onText} />`);
+
+/** @param {{id: string, onClick: () => void}} props */
+function JobChip({ id, onClick }) {
+  const { data } = useLoad((signal) => get(`batchinfo/status/${encodeURIComponent(id)}`, {}, signal), [id]);
+  return html`<button type="button" class="chip" onClick=${onClick}>${T.asOf.after(data?.fileName ?? T.asOf.job(id))} ×</button>`;
+}
 
 /** A user in a few words. @param {any} user */
 const whoIs = (user) => [fullName(user), user.country, user.state].filter(Boolean).join(", ");
@@ -69,7 +75,7 @@ function Differences({ points, later }) {
     <${Fault} error=${fault ?? error} />
     <div aria-busy=${isLoading}><${Table} caption=${T.changes.title} rows=${rows} keyOf=${(/** @type {any} */ row) => row.key} columns=${[
       { title: T.fields.key, kind: "main", cell: (/** @type {any} */ row) => html`${row.kind === "removed" ? html`<b><${Value}>${row.key}<//></b>` : html`<a href=${link(`users/${row.id}`)} onClick=${() => { asOf.value = later; }}><bdi class="value">${row.key}</bdi></a>`}<small>${T.changes.kinds[row.kind]}</small>` },
-      { title: T.preview.changes, cell: (/** @type {any} */ row) => (row.kind === "changed" ? html`<${Change} before=${row.before} after=${row.after} />` : html`<${Value}>${whoIs(row.after ?? row.before)}<//>`) },
+      { title: T.changes.who, kind: "bare", cell: (/** @type {any} */ row) => (row.kind === "changed" ? html`<${Change} before=${row.before} after=${row.after} />` : html`<${Value}>${whoIs(row.after ?? row.before)}<//>`) },
     ]} /></div>
     ${last.length === PAGE && html`<p><${Button} isBusy=${isBusy} onClick=${next}>${T.changes.more}<//></p>`}`;
 }

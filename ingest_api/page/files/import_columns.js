@@ -1,6 +1,5 @@
 import { html, useEffect, useState } from "./libraries.js";
 import { get, may, put } from "./api.js";
-import { number } from "./format.js";
 import { Button, Confirm, Fault, Field, Icon, Notice, Skeleton, Value, announce, useLoad } from "./ui.js";
 import { NEW, blocked, change, draft, inspect, isPacked, options } from "./import.js";
 import { T } from "./text.js";
@@ -106,7 +105,7 @@ function Column({ column, own, chosen, faults, onChoose }) {
           ${may("admin") && html`<option value=${NEW}>${T.columns.newAttribute}</option>`}
         </select>
         ${faults.map((/** @type {any} */ each) => html`<p class="fault" key=${each.code}><b>${T.columns.faulty(each.count)}</b> ${each.reason}
-          <small>${each.value && html`<q><${Value}>${each.value}<//></q> · `}${T.columns.onLines(each.lines.slice(0, 3).map(number).join(", "))}</small></p>`)}
+          <small>${each.value && html`<q><${Value}>${each.value}<//></q> · `}${T.columns.onLines(each.lines.slice(0, 3))}</small></p>`)}
       </div>
     </div>`;
 }

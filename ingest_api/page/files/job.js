@@ -123,10 +123,10 @@ function Undone({ preview }) {
     <p class="lead">${T.undone.users(number(preview.usersBefore), number(preview.usersAfter))}</p>
     <${Counts} parts=${kinds.map(([name, kind]) => ({ name: T.undone[name], count: preview[name], kind }))} />
     ${preview.samples.changedBack.length > 0 && html`<h3>${T.undone.changedBack}</h3><${Table} caption=${T.undone.changedBack} rows=${preview.samples.changedBack} columns=${[
-      { title: T.fields.key, cell: (/** @type {any} */ row) => html`<${Value}>${row.key}<//>` },
+      { title: T.fields.key, kind: "main", cell: (/** @type {any} */ row) => html`<b><${Value}>${row.key}<//></b>` },
       { title: T.preview.changes, cell: (/** @type {any} */ row) => html`<${Change} before=${row.before} after=${row.after} />` }]} />`}
     ${["restored", "removed"].map((name) => preview.samples[name].length > 0 && html`<h3>${T.undone[name]}</h3><${Table} caption=${T.undone[name]} rows=${preview.samples[name]} columns=${[
-      { title: T.fields.key, cell: (/** @type {any} */ row) => html`<${Value}>${row.key}<//>` },
+      { title: T.fields.key, kind: "main", cell: (/** @type {any} */ row) => html`<b><${Value}>${row.key}<//></b>` },
       { title: T.users.name, cell: (/** @type {any} */ row) => html`<${Value}>${fullName(row.user)}<//>` },
       { title: T.fields.country, cell: (/** @type {any} */ row) => html`<${Value}>${row.user.country}<//>` }]} />`)}
     ${preview.laterJobs.length > 0 && html`<${Notice} kind="warn">${T.undone.later(preview.laterJobs.length)}<//>`}`;

@@ -1,7 +1,7 @@
 import { html, useCallback, useState } from "./libraries.js";
 import { get, may } from "./api.js";
 import { ago, dateTime, instant, number } from "./format.js";
-import { Empty, Fault, Heading, LinkButton, Pager, Skeleton, Table, go, link, place, useEvery, useLoad, useSettled, useTitle } from "./ui.js";
+import { Button, Empty, Fault, Heading, LinkButton, Pager, Skeleton, Table, go, link, place, useEvery, useLoad, useSettled, useTitle } from "./ui.js";
 import { State, hasEnded } from "./job_parts.js";
 import { T } from "./text.js";
 
@@ -28,6 +28,7 @@ export function Jobs() {
   useEvery(3000, reload, Boolean(data?.statuses.some((/** @type {any} */ each) => !hasEnded(each))));
   const filter = useCallback((/** @type {any} */ changes) => go("jobs", { state, mode, by, ...changes }), [state, mode, by]);
   const isFiltered = state || mode || by || settled;
+  const showAll = () => { setText(""); go("jobs"); };
   return html`
     <${Heading} title=${T.jobs.title} about=${T.jobs.about}>${may("importer") && html`<${LinkButton} kind="primary" icon="import" href=${link("import")}>${T.import.title}<//>`}<//>
     <form class="filters" role="search" onSubmit=${(/** @type {Event} */ event) => event.preventDefault()}>
@@ -40,7 +41,7 @@ export function Jobs() {
     </form>
     <${Fault} error=${error} again=${reload} />
     ${!data ? !error && html`<${Skeleton} rows=${8} />`
-      : data.statuses.length === 0 ? html`<${Empty} icon="jobs" title=${isFiltered ? T.jobs.none : T.jobs.empty}>${isFiltered ? T.jobs.noneAbout : T.jobs.emptyAbout}<//>`
+      : data.statuses.length === 0 ? html`<${Empty} icon="jobs" title=${isFiltered ? T.jobs.none : T.jobs.empty}>${isFiltered ? html`${T.jobs.noneAbout}<p><${Button} onClick=${showAll}>${T.showAll}<//></p>` : T.jobs.emptyAbout}<//>`
       : html`<${Table} caption=${T.jobs.title} rows=${data.statuses} keyOf=${(/** @type {any} */ row) => row.id} onRow=${(/** @type {any} */ row) => go(`jobs/${row.id}`)} columns=${[
         { title: T.jobs.file, kind: "main", cell: (/** @type {any} */ row) => html`<a href=${link(`jobs/${row.id}`)}><bdi class="value">${row.fileName ?? T.noName}</bdi></a><small>${T.modes[row.mode][0]}</small>` },
         { title: T.jobs.state, cell: (/** @type {any} */ row) => html`<${State} state=${row.state} />` },

@@ -3,11 +3,12 @@ import { html } from "./libraries.js";
 import { get, may } from "./api.js";
 import { ago, instant, number } from "./format.js";
 import { Empty, Fault, Heading, Icon, Skeleton, Table, Tabs, Value, link, useEvery, useLoad, useTitle } from "./ui.js";
-import { Accounts, Attributes, Presets, Tokens, Webhooks } from "./access.js";
+import { Accounts, Attributes, Presets, Tokens } from "./access.js";
 import { Audit } from "./audit.js";
 import { DeadLetters } from "./dead_letters.js";
 import { Projections } from "./projections.js";
 import { ThroughputCharts } from "./throughput.js";
+import { Webhooks } from "./webhooks.js";
 import { T } from "./text.js";
 
 /** @type {Record<string, [any, string]>} */
@@ -24,8 +25,8 @@ const TABS = {
   audit: [Audit, "admin"],
 };
 
-/** @param {{tab: string}} props */
-export function Operations({ tab }) {
+/** `id`: of what is looked at in the tab. @param {{tab: string, id?: string}} props */
+export function Operations({ tab, id }) {
   useTitle(T.operations.title);
   const offered = Object.keys(TABS).filter((each) => may(TABS[each][1]));
   const chosen = offered.includes(tab) ? tab : "health";
@@ -33,7 +34,7 @@ export function Operations({ tab }) {
   return html`
     <${Heading} title=${T.operations.title} />
     <${Tabs} path="operations" chosen=${chosen} tabs=${offered.map((each) => [each, T.operations.tabs[each]])} />
-    <${View} />`;
+    <${View} id=${id} />`;
 }
 
 /** @param {AbortSignal} signal */

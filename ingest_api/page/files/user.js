@@ -57,7 +57,7 @@ const History = ({ entries }) => html`
     <li key=${`${each.partition}:${each.offset}`}>
       <p><b>${T.user.events[each.event]}</b> <span class="quiet">${dateTime(instant(each.date))}</span></p>
       <p class="quiet">${each.jobId
-        ? html`<a href=${link(`jobs/${each.jobId}`)}><bdi>${each.fileName ?? T.noName}</bdi></a>${each.line ? `, ${T.line(each.line)}` : ""} · <bdi>${each.importedBy}</bdi>`
+        ? html`<a href=${link(`jobs/${each.jobId}`)}><bdi>${each.fileName ?? T.noName}</bdi></a>${each.line ? `, ${T.atLine(each.line)}` : ""} · <bdi>${each.importedBy}</bdi>`
         : html`<bdi>${each.source === "rollcall-api" ? T.user.byApi : each.source ?? ""}</bdi>`} · ${T.user.log(each.partition, each.offset)}</p>
       <${Change} before=${values(each.changes, "before")} after=${values(each.changes, "after")} />
       ${each.optOutsKept.length > 0 && html`<${Notice}>${T.user.optOuts(each.optOutsKept.map(fieldName).join(", "))}<//>`}

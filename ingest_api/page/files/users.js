@@ -24,6 +24,7 @@ export function Users() {
   const attributes = useLoad((signal) => get("admin/attributes", {}, signal), []);
   const query = { search: words, country: settledLand, job, attribute, value };
   const isFiltered = words || settledLand || job || (attribute && value);
+  const showAll = () => { setText(""); setLand(""); go("users"); };
   return html`
     <${Heading} title=${T.users.title} about=${data ? T.users.count(data.total) : ""}>
       <${AsOfButton} />
@@ -42,7 +43,7 @@ export function Users() {
     </form>
     <${Fault} error=${error} again=${reload} />
     ${!data ? !error && html`${told && html`<${Notice}>${told}<//>`}<${Skeleton} rows=${10} />`
-      : data.audience.length === 0 ? html`<${Empty} icon="users" title=${isFiltered ? T.users.none : T.users.empty}>${isFiltered ? T.users.noneAbout : T.users.emptyAbout}<//>`
+      : data.audience.length === 0 ? html`<${Empty} icon="users" title=${isFiltered ? T.users.none : T.users.empty}>${isFiltered ? html`${T.users.noneAbout}<p><${Button} onClick=${showAll}>${T.showAll}<//></p>` : T.users.emptyAbout}<//>`
       : html`<div aria-busy=${isLoading}><${Table} caption=${T.users.title} rows=${data.audience} keyOf=${(/** @type {any} */ row) => row.id} onRow=${(/** @type {any} */ row) => go(`users/${row.id}`)} columns=${[
         { title: T.users.name, kind: "main", cell: (/** @type {any} */ row) => html`<a href=${link(`users/${row.id}`)}><bdi class="value">${fullName(row) || T.noName}</bdi></a>` },
         { title: T.fields.email, kind: "bare", cell: (/** @type {any} */ row) => html`<${Value}>${row.email}<//>` },

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx2
 import pytest
 from aiosmtpd.controller import Controller
+from playwright.sync_api import expect
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from tests.support.clients.client import BASE
+from tests.support.clients.shell import Shell
 from tests.support.data.files import tidy_csv
+from tests.support.page.browser import assert_accessible, browser, sign_in
 from tests.support.servers.rig import Rig
 from tests.support.servers.scripted_server import Answer, scripted_server
 from tests.support.servers.services import Services, free_port
@@ -22,8 +25,10 @@ from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from aiosmtpd.smtp import SMTP, Envelope, Session
+    from playwright.sync_api import Locator, Page
 
     from tests.support.clients.client import Client
     from tests.support.servers.scripted_server import Asked, ScriptedServer
@@ -163,6 +168,76 @@ def test_what_is_not_taken_is_tried_again_and_can_be_redelivered(rig: Rig) -> No
 
         wait_until(lambda: not is_active(), 30, saying="the webhook is ended")
     assert rig.client.http.post(f"{HOOKS}/{hook}/delete").status_code == 200
+
+
+def confirm(page: Page, row: Locator, action: str) -> None:
+    """Do it to the row, and say so in the dialog that asks."""
+    row.get_by_role("button", name=action).click()
+    page.get_by_role("dialog").get_by_role("button", name=action).click()
+
+
+def add_at_page(page: Page, url: str) -> None:
+    """Make a webhook, and close the dialog that shows its secret."""
+    page.get_by_role("button", name="Add a webhook").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("To").fill(url)
+    dialog.get_by_label("Of what").select_option("What goes wrong")
+    dialog.get_by_role("button", name="Add a webhook").click()
+    expect(dialog.locator(".secret")).to_contain_text("whsec_")
+    assert_accessible(page, "secret")
+    dialog.get_by_role("button", name="Close").last.click()
+
+
+def test_the_page_shows_each_answer_and_sends_again(rig: Rig) -> None:
+    """A webhook is made, tried, switched off and deleted there, too."""
+    answers = [Answer(500, "try later"), Answer(200, "thanks")]
+    with scripted_server({"/hook": answers}) as server, browser() as chromium:
+        page = chromium.new_page()
+        sign_in(page, rig.client.url, rig.env.password)
+        page.goto(f"{rig.client.url}/#/operations/webhooks")
+        add_at_page(page, f"{server.url}/hook")
+        row = page.get_by_role("row").filter(has_text=server.url)
+        expect(row).to_contain_text("What goes wrong")
+        confirm(page, row, "Try it")
+        sent = page.get_by_role("row").filter(has_text="Trial notice")
+        expect(sent).to_contain_text("500 try later", timeout=30_000)
+        confirm(page, sent, "Send again")
+        expect(sent).to_contain_text("Delivered", timeout=30_000)
+        expect(sent).to_contain_text("200 thanks")
+        assert_accessible(page, "deliveries")
+        page.get_by_role("link", name="Webhooks").first.click()
+        row.get_by_role("button", name="Change").click()
+        page.get_by_role("dialog").get_by_label("State").select_option("Off")
+        page.get_by_role("dialog").get_by_role("button", name="Save").click()
+        expect(row).to_contain_text("Off")
+        confirm(page, row, "Delete")
+        expect(page.get_by_text("Nobody is told yet")).to_be_visible()
+    assert len({each.headers["webhook-id"] for each in server.asked}) == 1
+
+
+def test_the_command_line_does_all_that_the_api_does(rig: Rig, tmp_path: Path) -> None:
+    """The secret is printed once; what was answered is listed."""
+    shell = Shell(rig, tmp_path)
+    with scripted_server({"/hook": [Answer(200, "thanks")]}) as server:
+        url, event = f"{server.url}/hook", "job.undone"
+        made = shell.json("webhooks", "add", url, "--own", "--event", event)
+        hook = made["id"]
+        sent = shell.json("webhooks", "test", hook)["id"]
+        told = wait_asked(server, 1)
+        assert Webhook(made["secret"]).verify(told.body, told.headers)["type"] == "webhook.test"
+        shell.json("webhooks", "redeliver", hook, sent)
+        assert wait_asked(server, 2).headers["webhook-id"] == told.headers["webhook-id"]
+    wait_until(lambda: deliveries(rig.client, hook)[0]["state"] == "delivered", 30)
+    assert "thanks" in shell.run("webhooks", "deliveries", hook).stdout
+    (shown,) = shell.json("webhooks")["webhooks"]
+    assert (shown["url"], shown["events"], shown["ownJobs"]) == (url, [event], True)
+    assert "secret" not in shown
+    changed = shell.json("webhooks", "modify", hook, "--event", "job.failed", "--inactive")
+    assert (changed["events"], changed["isActive"]) == (["job.failed"], False)
+    assert shell.run("webhooks", "modify", hook).returncode == 2
+    assert shell.run("webhooks", "delete", hook).returncode == 0
+    gone = shell.run("webhooks", "test", hook)
+    assert (gone.returncode, "There is no webhook with this ID" in gone.stderr) == (2, True)
 
 
 def test_a_kill_between_the_end_of_a_job_and_its_delivery_loses_no_notice(rig: Rig) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from playwright.sync_api import expect
 
 from tests.support.clients.client import BASE
+from tests.support.page.browser import assert_accessible
 from tests.support.page.crm_export import crm_export
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def preview(page: Page) -> None:
 def import_it(page: Page) -> str:
     """Go on from the columns to the end; the job's id."""
     preview(page)
+    assert_accessible(page, "preview")
     page.locator("footer").get_by_role("button", name="Import").click()
     page.wait_for_url("**/#/import/*")
     page.get_by_role("link", name="Details and undo").wait_for()
@@ -53,6 +55,7 @@ def test_a_dirty_export_is_imported_corrected_and_undone(
     choose(page, "crm export.csv", crm_export(PEOPLE))
     become(page, {"Province": "State", "Opted in": "Email Subscription"})
     page.locator(".columns .fault").first.wait_for()  # the reason, at the column
+    assert_accessible(page, "columns")
     job = import_it(page)
     status = rig_of_module.client.status(int(job))
     assert status["inserted"] + status["rejected"] == PEOPLE
@@ -85,6 +88,7 @@ def undo(page: Page) -> None:
     page.get_by_role("button", name="Undo …").click()
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_text("Users now:")).to_be_visible(timeout=60_000)
+    assert_accessible(page, "undo")
     dialog.get_by_role("button", name="Undo it").click()
     expect(page.get_by_role("heading", name="Undone", exact=True)).to_be_visible(timeout=60_000)
 
@@ -122,6 +126,7 @@ def test_a_delsert_asks_for_the_number_of_users_that_go(page: Page, rig_of_modul
     page.locator("footer").get_by_role("button", name="Import").click()
     remove = page.get_by_role("dialog").get_by_role("button", name="Remove")
     expect(remove).to_be_disabled()
+    assert_accessible(page, "delsert")
     page.get_by_label("Type").fill(str(going))
     remove.click()
     page.get_by_role("link", name="Details and undo").wait_for()

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
+from tests.support.page.browser import assert_accessible
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -38,6 +40,7 @@ def test_the_whole_page_looks_at_an_earlier_day(page: Page) -> None:
     page.get_by_role("link", name="Users", exact=True).click()
     expect(page.get_by_text("3 users", exact=True)).to_be_visible()
     page.get_by_role("button", name="As of").click()
+    assert_accessible(page, "as of")
     day = (datetime.now(UTC) - timedelta(days=2)).date()
     page.get_by_role("textbox", name="Day").fill(str(day))
     page.get_by_role("button", name="Look", exact=True).click()
@@ -67,6 +70,7 @@ def test_two_points_are_compared_and_exported(page: Page, jobs: list[str], tmp_p
     added = page.get_by_role("row").filter(has_text="second@example.com")
     expect(added).to_be_visible(timeout=90_000)
     expect(page.get_by_role("row").filter(has_text="first@example.com")).to_contain_text("Changed")
+    expect(page.locator(".chip", has_text="after users.csv")).to_have_count(2)
     expect(page.get_by_text("third@example.com")).to_have_count(0)
     page.get_by_role("button", name="Changed").click()
     expect(added).to_have_count(0)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import sync_playwright
 
+from tests.support.checkout import CHECKOUT
+
 if TYPE_CHECKING:
     from collections.abc import Generator
 
@@ -40,6 +42,21 @@ def browser() -> Generator[Browser]:
         )
         yield launched
         launched.close()
+
+
+_AXE = CHECKOUT / "tests" / "vendored" / "axe.min.js"
+_VIOLATIONS = """axe.run(document).then((found) => found.violations.map(
+    (each) => [each.id, each.nodes.length, each.nodes[0].html]))"""
+
+
+def assert_accessible(page: Page, where: str = "") -> None:
+    """Fail where axe finds a fault in what is shown now, light or dark."""
+    if page.evaluate("typeof axe") == "undefined":
+        page.evaluate(_AXE.read_text("utf-8"))  # no script tag: the page's policy forbids those
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        assert page.evaluate(_VIOLATIONS) == [], (where, scheme)
+    page.emulate_media(color_scheme="no-preference")
 
 
 def sign_in(page: Page, url: str, password: str, *, account: str = "admin") -> None:

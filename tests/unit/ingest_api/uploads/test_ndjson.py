@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
+import gzip
 import io
 import json
 from typing import Any
 
+import pyarrow
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest_api.errors import InvalidRequestError
-from ingest_api.uploads.multipart import NDJSON, file_part
+from ingest_api.uploads.converting_sink import ConvertingSink
+from ingest_api.uploads.multipart import NDJSON, FilePart, file_part
 from ingest_api.uploads.ndjson_to_csv import NdjsonToCsv
+from ingest_api.uploads.options import ImportOptions
 
 NAMES = st.sampled_from(["email", "First Name", "plan", "ñ"])
 VALUES = st.one_of(
@@ -96,3 +101,76 @@ def test_it_is_known_by_name_or_type() -> None:
     assert file_part("users.jsonl", "text/csv; charset=utf-8", "").compression == NDJSON
     assert file_part("users", "application/x-ndjson", "").compression == NDJSON
     assert file_part("users.csv", "text/csv", "").compression != NDJSON
+
+
+class Kept:
+    """A sink that keeps what it is handed."""
+
+    def __init__(self) -> None:
+        self.content = b""
+        self.file: FilePart | None = None
+
+    def begin(self, file: FilePart, options: ImportOptions) -> None:
+        """Keep what is known of the file."""
+        assert options.delimiter_name == "COMMA"
+        self.file = file
+
+    async def write(self, data: bytes) -> None:
+        """Keep it."""
+        self.content += data
+
+
+def kept_of(content: bytes, file: FilePart, *, piece_bytes: int, most: int = 1 << 20) -> Kept:
+    """What is kept of a file that comes in such pieces, and may unpack to so many bytes."""
+
+    async def write() -> Kept:
+        kept, options = Kept(), ImportOptions()
+        with ConvertingSink(kept, most) as sink:
+            for at in range(0, len(content), piece_bytes):
+                sink.begin(file, options)
+                await sink.write(content[at : at + piece_bytes])
+            assert (await sink.finish(file, options))[0] == kept.file
+        return kept
+
+    return asyncio.run(write())
+
+
+LINES = b"".join(b'{"email": "%d@example.com"}\n' % number for number in range(3000))
+PACKED = {
+    "all.ndjson.gz": gzip.compress(LINES[:500], mtime=0) + gzip.compress(LINES[500:], mtime=0),
+    "all.JSONL.zst": pyarrow.Codec("zstd").compress(LINES, asbytes=True),
+}
+
+
+@pytest.mark.parametrize("name", PACKED)
+@pytest.mark.parametrize("piece_bytes", [100, 1 << 16])
+def test_packed_it_is_unpacked_as_it_comes(name: str, piece_bytes: int) -> None:
+    """Wherever the pieces are cut, in one member or several; what is kept is CSV, unpacked."""
+    file = file_part(name, "application/octet-stream", "")
+    kept = kept_of(PACKED[name], file, piece_bytes=piece_bytes)
+    assert kept.content.replace(b"\r\n", b"\n").split(b"\n", 1)[1] == LINES.replace(
+        b'{"email": "', b""
+    ).replace(b'"}', b"")
+    assert kept.file == FilePart(name, "utf-8", "none")
+
+
+def test_a_coding_of_the_part_says_that_it_is_packed() -> None:
+    """Whatever its name is."""
+    file = file_part("all", "application/x-ndjson", "gzip")
+    assert kept_of(PACKED["all.ndjson.gz"], file, piece_bytes=999).content.startswith(b"email")
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (PACKED["all.ndjson.gz"][:-9], "GZIP_CUT_OFF"),
+        (LINES, "GZIP_DAMAGED"),
+        (gzip.compress(b"{}\n" * (1 << 19)), "UNPACKED_TOO_LARGE"),
+    ],
+)
+def test_what_can_not_be_unpacked_refuses_the_file(content: bytes, code: str) -> None:
+    """As it does a packed CSV file."""
+    file = file_part("all.ndjson.gz", "", "")
+    with pytest.raises(InvalidRequestError) as refused:
+        kept_of(content, file, piece_bytes=1 << 16)
+    assert refused.value.details[0].code == code

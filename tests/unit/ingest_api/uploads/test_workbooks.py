@@ -46,7 +46,7 @@ def handed_on(content: bytes, options: ImportOptions, compression: str = "xlsx")
 
     async def write() -> Kept:
         kept, file = Kept(), FilePart("users.xlsx", None, compression)
-        with ConvertingSink(kept) as sink:
+        with ConvertingSink(kept, max_unpacked_bytes=1) as sink:
             for piece in (content[:100], content[100:]):
                 sink.begin(file, options)
                 await sink.write(piece)
