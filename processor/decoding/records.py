@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_MS: Final = 253_402_300_799_999
@@ -28,12 +28,17 @@ class Record(Protocol):
         """Return its offset in its partition; None only before it is in a log."""
         ...
 
-    def headers(self) -> Sequence[tuple[str, bytes | None]] | None:
-        """Return its headers, None where it has none."""
-        ...
-
     def timestamp(self) -> tuple[int, int]:
         """Return the kind of its timestamp, and the milliseconds since 1970."""
+        ...
+
+
+@runtime_checkable
+class HasHeaders(Protocol):
+    """A record as Kafka gives it."""
+
+    def headers(self) -> Iterable[tuple[Any, Any]] | None:
+        """Return its headers, None where it has none."""
         ...
 
 

@@ -21,6 +21,7 @@ from psycopg import sql
 from psycopg.rows import class_row, dict_row
 
 from processor.decoding.decode_and_accept import repeated_job
+from processor.decoding.records import HasHeaders
 from processor.errors import RecordRefusedError
 from processor.runtime.metrics import JOB_SECONDS, JOBS, OUTCOMES_LOST
 from schemas.codec.codec import encode
@@ -244,7 +245,9 @@ class FinishedJobs:
 
     def note_seal(self, job_id: int, seal: Record) -> None:
         """Remember which trace the job belongs to: its seals say it, whoever read its rows."""
-        self._traceparents[job_id] = traceparent_in(seal.headers())
+        self._traceparents[job_id] = traceparent_in(
+            seal.headers() if isinstance(seal, HasHeaders) else None
+        )
 
     def add(self, status: JobStatus, *, has_switched: bool) -> None:
         """Note a job that has ended, and whether readers see its users from now on."""

@@ -53,9 +53,6 @@ class MemoryRecord:
         """Its place in the partition."""
         return self.record_offset
 
-    def headers(self) -> None:
-        """It has none."""
-
     def timestamp(self) -> tuple[int, int]:
         """When the log has it from."""
         return 1, self.record_timestamp_ms

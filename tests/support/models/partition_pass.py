@@ -36,9 +36,6 @@ class FakeRecord:
         """Its offset."""
         return self.at
 
-    def headers(self) -> None:
-        """It has none."""
-
     def timestamp(self) -> tuple[int, int]:
         """A second later than the one before it."""
         return 1, 1000 * self.at
