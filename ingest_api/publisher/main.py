@@ -121,7 +121,7 @@ class Publisher:
         )
         self._lag = ConsumerLag(shared.kafka, topics.user_events, shared.group)
         self._chunks = ChunkSource(shared.kafka, topics.uploads.name, timeout_s=_CHUNK_TIMEOUT_S)
-        self._producer = PassProducer(shared.kafka, topics.user_events)
+        self._producer = PassProducer(shared.kafka, topics.user_events, shared.keyring)
         self._term = 0
         self._position = self._frontier = self._committed = 0
         self._watch_at_s = 0.0

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from typing import Any, Final, Protocol
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_MS: Final = 253_402_300_799_999
@@ -32,13 +29,8 @@ class Record(Protocol):
         """Return the kind of its timestamp, and the milliseconds since 1970."""
         ...
 
-
-@runtime_checkable
-class HasHeaders(Protocol):
-    """A record as Kafka gives it."""
-
-    def headers(self) -> Iterable[tuple[Any, Any]] | None:
-        """Return its headers, None where it has none."""
+    def headers(self) -> Any:
+        """Return its headers, as pairs of name and value, or None."""
         ...
 
 

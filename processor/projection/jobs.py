@@ -21,7 +21,6 @@ from psycopg import sql
 from psycopg.rows import class_row, dict_row
 
 from processor.decoding.decode_and_accept import repeated_job
-from processor.decoding.records import HasHeaders
 from processor.errors import RecordRefusedError
 from processor.runtime.metrics import JOB_SECONDS, JOBS, OUTCOMES_LOST
 from schemas.codec.codec import encode

@@ -57,9 +57,9 @@ _FENCE: LiteralString = """
 UPDATE {schema}.projection_offset
 SET next_offset = %(next_offset)s, is_indexed = %(is_indexed)s,
     sealed_job_id = %(sealed_job_id)s, open_job_id = %(open_job_id)s, open_mode = %(open_mode)s,
-    open_fills = %(open_fills)s,
-    next_sequence = %(next_sequence)s, digest = %(digest)s,
-    keeps_opt_outs = %(keeps_opt_outs)s, has_opt_outs = %(has_opt_outs)s
+    open_fills = %(open_fills)s, next_sequence = %(next_sequence)s, digest = %(digest)s,
+    keeps_opt_outs = %(keeps_opt_outs)s, has_opt_outs = %(has_opt_outs)s,
+    requires_digests = %(requires_digests)s
 WHERE topic = %(topic)s AND partition = %(partition)s
   AND epoch = %(epoch)s AND next_offset = %(expected)s
 """
@@ -81,6 +81,7 @@ VALUES (%(name)s, %(partition)s, %(type)s)
 _MOVED: Final = (
     "partition", "next_offset", "is_indexed", "sealed_job_id", "open_job_id", "open_mode",
     "open_fills", "next_sequence", "digest", "keeps_opt_outs", "has_opt_outs",
+    "requires_digests",
 )  # fmt: skip
 
 
