@@ -244,9 +244,7 @@ class FinishedJobs:
 
     def note_seal(self, job_id: int, seal: Record) -> None:
         """Remember which trace the job belongs to: its seals say it, whoever read its rows."""
-        self._traceparents[job_id] = traceparent_in(
-            seal.headers() if isinstance(seal, HasHeaders) else None
-        )
+        self._traceparents[job_id] = traceparent_in(seal.headers())
 
     def add(self, status: JobStatus, *, has_switched: bool) -> None:
         """Note a job that has ended, and whether readers see its users from now on."""
