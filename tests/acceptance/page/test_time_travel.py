@@ -64,6 +64,7 @@ def test_a_user_is_shown_as_it_was_after_a_job(page: Page, jobs: list[str]) -> N
     expect(known.get_by_text("c", exact=True)).to_be_visible()
     page.go_back()
     page.get_by_role("searchbox").fill("second@")
+    expect(page.get_by_text("1 user", exact=True)).to_be_visible()
     page.get_by_role("link", name="a b").click()
     page.get_by_role("button", name="As of").click()
     page.get_by_role("textbox", name="Day").fill("2020-02-02")
