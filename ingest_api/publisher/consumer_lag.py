@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import OffsetSpec
 
 from ingest_api.errors import LogUnavailableError
+from schemas.clients.kafka import make_consumer
 from schemas.clients.partition_offsets import PartitionOffsets
 
 if TYPE_CHECKING:
@@ -23,8 +24,10 @@ class ConsumerLag:
 
     def __init__(self, kafka: Mapping[str, str], topic: Topic, group: str) -> None:
         self._places = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
-        self._group = group
         self._offsets = PartitionOffsets(kafka, timeout_s=_TIMEOUT_S)
+        # Never subscribes. An AdminClient that asks for a group's offsets ends its process with
+        # SIGSEGV where the answer is that the coordinator is another or loads (librdkafka 2.16).
+        self._group = make_consumer(kafka, group)
 
     def positions(self) -> tuple[int, ...]:
         """Return the offsets that grow while a job is published or applied.
@@ -51,14 +54,10 @@ class ConsumerLag:
         Raises:
             LogUnavailableError: Kafka does not answer.
         """
-        request = ConsumerGroupTopicPartitions(self._group, self._places)
-        answers = cast(
-            "dict[str, Any]",
-            self._offsets.admin.list_consumer_group_offsets([request], request_timeout=_TIMEOUT_S),
-        )
         try:
-            found = answers[self._group].result().topic_partitions
+            found = self._group.committed(self._places, _TIMEOUT_S)
         except KafkaException as error:
             raise LogUnavailableError(str(error)) from error
-        offsets = {place.partition: max(0, place.offset) for place in found}
-        return [offsets.get(place.partition, 0) for place in self._places]
+        if unknown := next((place.error for place in found if place.error), None):
+            raise LogUnavailableError(str(unknown))
+        return [max(0, place.offset) for place in found]

@@ -44,6 +44,8 @@ CREATE TABLE IF NOT EXISTS {schema}.projection_offset (
     keeps_opt_outs boolean NOT NULL DEFAULT false,
     -- False as long as no row has opted anybody out here: then there is nothing to keep.
     has_opt_outs boolean NOT NULL DEFAULT false,
+    -- From the next record on nothing of the publisher or of the API counts without a digest.
+    requires_digests boolean NOT NULL DEFAULT false,
     PRIMARY KEY (topic, partition),
     CHECK ((open_job_id IS NULL) = (open_mode IS NULL))
 );

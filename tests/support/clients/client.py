@@ -46,6 +46,13 @@ class Client:
         """Whether an upload would be taken and processed."""
         return self._is_ok("/health/ready")
 
+    def readiness(self) -> str:
+        """What it says of the services, or why it says nothing."""
+        try:
+            return self.http.get("/health/ready").text
+        except httpx2.TransportError as error:
+            return repr(error)
+
     def _is_ok(self, path: str) -> bool:
         try:
             return self.http.get(path).status_code == 200

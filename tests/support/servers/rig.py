@@ -60,8 +60,19 @@ class Rig:
         return rig
 
     def wait_ready(self) -> None:
-        """Return once an upload would be taken and processed."""
-        wait_until(self.client.is_ready, READY_TIMEOUT_S, saying="the services are ready")
+        """Return once an upload would be taken and processed; every service goes on meanwhile."""
+
+        def is_ready() -> bool:
+            self.services.assert_running()
+            return self.client.is_ready()
+
+        try:
+            wait_until(is_ready, READY_TIMEOUT_S, saying="the services are ready")
+        except TimeoutError as error:
+            error.add_note(self.client.readiness())
+            for service in self.services.started:
+                error.add_note(f"log of {service.name}:\n{service.log_end()}")
+            raise
 
     def close(self) -> None:
         """Close the client."""
