@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, LiteralString
 
@@ -27,11 +28,13 @@ from processor.runtime.metrics import JOB_SECONDS, JOBS, OUTCOMES_LOST
 from schemas.codec.codec import encode
 from schemas.events import JobStatus
 from schemas.log.job_states import COUNTS, line_outcomes
+from schemas.runtime.tracing import TRACES, Beginning, traceparent_in
 
 if TYPE_CHECKING:
     import psycopg
 
     from processor.decoding.accept_rule import Opened, Sealed
+    from processor.decoding.records import Record
     from schemas.events import ErasedOutcome
 
 _OPEN: LiteralString = """
@@ -233,7 +236,33 @@ def announce_changed(cursor: psycopg.Cursor, old: str, new: str, topic: str) -> 
         cursor.executemany(sql.SQL(_TO_OUTBOX).format(**names), records)
 
 
-def log_finished(status: JobStatus) -> None:
+class FinishedJobs:
+    """The jobs that one transaction ends, told of once it is committed."""
+
+    def __init__(self) -> None:
+        self._began_at = datetime.now(UTC)
+        self._traceparents: dict[int, str | None] = {}
+        self._statuses: list[tuple[JobStatus, str]] = []
+
+    def note_seal(self, job_id: int, seal: Record) -> None:
+        """Remember which trace the job belongs to: its seals say it, whoever read its rows."""
+        self._traceparents[job_id] = traceparent_in(seal.headers())
+
+    def add(self, status: JobStatus, *, has_switched: bool) -> None:
+        """Note a job that has ended, and whether readers see its users from now on."""
+        self._statuses.append((status, "switch" if has_switched else "complete"))
+
+    def tell(self) -> None:
+        """Log and count each job, in a span of its whole projection and one of its end."""
+        for status, end in self._statuses:
+            told = {"rollcall.job_id": str(status.job_id), "rollcall.state": status.state}
+            traceparent = self._traceparents.get(status.job_id)
+            whole = Beginning("project", traceparent, "CONSUMER", status.started_at, told)
+            with TRACES.span(whole), TRACES.span(Beginning(end, at=self._began_at)):
+                _log_finished(status)
+
+
+def _log_finished(status: JobStatus) -> None:
     """Log the canonical line of a finished job; its outcomes must add up to its lines.
 
     Of a reverted job they do not: its rows have none.

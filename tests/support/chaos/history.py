@@ -19,6 +19,7 @@ from tests.support.chaos.clients import (
     Scene,
     rebuild,
     upload_or_change,
+    watch_job,
 )
 from tests.support.chaos.crew import Crew
 from tests.support.chaos.faults import SORTS, Breaking
@@ -83,7 +84,12 @@ class Chaos:
     def _wait_ready(self, crew: Crew) -> None:
         for url in crew.urls:
             with Client(url, self.env.password) as client:
-                wait_until(client.is_ready, READY_TIMEOUT_S, saying=f"{url} is ready")
+
+                def is_ready(client: Client = client) -> bool:
+                    crew.assert_running()
+                    return client.is_ready()
+
+                wait_until(is_ready, READY_TIMEOUT_S, saying=f"{url} is ready")
 
     def _run(self, crew: Crew, report: Report, duration_s: float) -> None:
         scene = Scene(self.env, crew.urls, report, Observations())
@@ -93,6 +99,7 @@ class Chaos:
             *itertools.repeat((upload_or_change, 1.0), _UPLOADERS),
             *itertools.repeat((write_users, 0.3), _WRITERS),
             (Readers(), 0.1),
+            (watch_job, 1.0),
             (others, 1.0),
             (rebuild, 20.0),
         ]
@@ -120,7 +127,7 @@ class Chaos:
             ]
             try:
                 # In this thread: the kernel ends a server with the thread that has started it.
-                wait = partial(_wait_recovered, report, working)
+                wait = partial(_wait_recovered, report, crew, working)
                 breaking.break_servers(_chance(report, "servers"), locks, wait)
             finally:
                 scene.over.set()
@@ -141,15 +148,16 @@ class Chaos:
             Moves(self.env, crew, scene.report).run(_chance(scene.report, "moves"))
 
 
-def _wait_recovered(report: Report, working: Sequence[Future[None]]) -> None:
+def _wait_recovered(report: Report, crew: Crew, working: Sequence[Future[None]]) -> None:
     """Wait until all has recovered.
 
     Raises:
         TimeoutError: it has not.
-        Exception: what one of those who work has found.
+        Exception: what one of those who work has found, or of a process that has ended by itself.
     """
 
     def is_recovered() -> bool:
+        crew.assert_running()
         for each in working:
             if each.done():
                 each.result()
