@@ -18,3 +18,8 @@ def test_all_that_the_wheel_is_built_of_is_copied() -> None:
     copied = set(re.findall(r"^COPY (\S+) \1$", _RECIPE.read_text(), re.MULTILINE))
     assert needed >= {"schemas", "docs"}
     assert needed - copied == set()
+    for ignored in (".containerignore", ".dockerignore"):
+        sent = {
+            line[1:] for line in (CHECKOUT / ignored).read_text().splitlines() if line[:1] == "!"
+        }
+        assert needed - sent == set(), ignored
