@@ -6,7 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from deploy.log_migration import MoveFailedError, MoveRefusedError
-from deploy.log_migration.records import RecordWriter, read_records
+from deploy.log_migration.records import RecordWriter, is_signed, read_records, signed
 from processor.decoding.accept_rule import PartitionState
 from processor.decoding.decode_and_accept import begun, decode_and_accept
 from processor.decoding.producer_rules import LogPartition
@@ -27,9 +27,7 @@ class CountedPartition:
 
     def __init__(self, settings: Settings, partition: int) -> None:
         self._settings = settings
-        self._place = LogPartition(
-            partition, settings.topics.user_events.partitions, settings.reconciliation_key
-        )
+        self._place = LogPartition.in_log(settings, partition)
         self._begun: set[int] = set()
         self.state = PartitionState(partition)
 
@@ -48,6 +46,14 @@ class CountedPartition:
     def decode_and_accept(self, records: Sequence[CopiedRecord]) -> tuple[Batch, Accepted]:
         """Return which of the next records count, without taking them."""
         return decode_and_accept(records, self._place, self.state, known=self._begun)
+
+    def signed(self, record: CopiedRecord) -> CopiedRecord:
+        """Return a record made for this log, with a digest where there is a key."""
+        return signed(record, self._settings.keyring, self._place.topic)
+
+    def is_signed(self, record: CopiedRecord) -> bool:
+        """Return whether the record has a right digest."""
+        return is_signed(record, self._settings.keyring, self._place.topic)
 
     def take(self, records: Sequence[CopiedRecord]) -> tuple[Batch, Accepted]:
         """Return which of the next records count, and advance past them.
@@ -77,6 +83,14 @@ class LogCopy:
         self._writer = RecordWriter(settings.kafka, topic)
         self._checksums = [_checksum() for _ in range(topic.partitions)]
         self.next_offsets = [0] * topic.partitions
+
+    def signed(self, record: CopiedRecord) -> CopiedRecord:
+        """Return the record with a digest by which it counts in the copy, where there is a key."""
+        return signed(record, self._settings.keyring, self.topic)
+
+    def unsigned(self, record: CopiedRecord) -> CopiedRecord:
+        """Return the record without any digest."""
+        return signed(record, None, self.topic) if record.headers() else record
 
     def append(self, partition: int, records: Sequence[CopiedRecord]) -> None:
         """Queue these records for the next offsets of a partition."""
@@ -117,5 +131,5 @@ def _checksum() -> hashlib.blake2b:
 
 def _add(checksum: hashlib.blake2b, record: CopiedRecord) -> None:
     """Add everything that a reader of the log sees of a record."""
-    whole = (record.offset(), record.key(), record.timestamp_ms, record.value(), record.headers)
+    whole = (record.offset(), record.key(), record.timestamp_ms, record.value(), record.headers())
     checksum.update(repr(whole).encode())

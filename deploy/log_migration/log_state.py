@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from deploy.log_migration import MoveFailedError
-from deploy.log_migration.records import CopiedRecord, RecordWriter
+from deploy.log_migration.records import CopiedRecord, RecordWriter, signed
 from ingest_api.event_log.ledger import JobLedger
 from schemas.clients.errors import KafkaUnreachableError
 from schemas.clients.job_events import read_job_events
@@ -14,10 +14,8 @@ from schemas.codec.codec import encode
 from schemas.codec.framing import MARKER, fingerprint_of, frame_of
 from schemas.codec.registry_protocol import RegistryUnreachableError
 from schemas.events import LogMove
-from schemas.log.digests import digest_headers
 
 if TYPE_CHECKING:
-    from deploy.log_migration.records import Headers
     from schemas.config.settings import Settings
     from schemas.events import LogMoveStage
 
@@ -56,7 +54,6 @@ def append_stage(old: Settings, new: Settings, stage: LogMoveStage, *, command: 
     body = encode(event).removeprefix(frame_of(LogMove))
     value = MARKER + fingerprint_of(LogMove) + body
     topic = old.topics.job_events.name
-    headers: Headers = [*digest_headers(old.keyring, topic, _KEY, value)]
-    record = CopiedRecord(_KEY, value, 0, int(now.timestamp() * 1000), headers)
-    writer.write(0, [record])
+    record = CopiedRecord(_KEY, value, 0, int(now.timestamp() * 1000))
+    writer.write(0, [signed(record, old.keyring, topic)])
     writer.flush()

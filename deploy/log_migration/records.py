@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from confluent_kafka import KafkaException
@@ -15,6 +15,7 @@ from schemas.clients.ranges import Range, RangeReader
 from schemas.codec.codec import UndecodableError
 from schemas.codec.framing import unknown_ids
 from schemas.codec.registry_protocol import RegistryUnreachableError
+from schemas.log.digests import HEADER, digest_headers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from confluent_kafka import KafkaError, Message
 
     from schemas.config.settings import Settings
+    from schemas.log.digests import Keyring
     from schemas.log.topics import Topic
 
 _BATCH: Final = 5_000
@@ -44,7 +46,7 @@ class CopiedRecord:
     record_value: bytes | None
     record_offset: int
     timestamp_ms: int
-    headers: Headers
+    record_headers: Headers = field(default_factory=list[tuple[str, "str | bytes | None"]])
 
     def key(self) -> bytes | None:
         """Return its key."""
@@ -62,8 +64,29 @@ class CopiedRecord:
         """Return kind and milliseconds, as a Kafka message does; the kind means nothing here."""
         return 1, self.timestamp_ms
 
+    def headers(self) -> Headers:
+        """Return its headers."""
+        return self.record_headers
+
     def __len__(self) -> int:
         return len(self.record_value or b"")
+
+
+def is_signed(record: CopiedRecord, keyring: Keyring | None, topic: str) -> bool:
+    """Return whether the record has a right digest in this topic."""
+    headers = record.headers()
+    return (
+        bool(headers)
+        and keyring is not None
+        and keyring.is_right(topic, record.key(), record.value(), headers)
+    )
+
+
+def signed(record: CopiedRecord, keyring: Keyring | None, topic: str) -> CopiedRecord:
+    """Return the record with a digest for this topic, and no other; with none where no key is."""
+    headers = [header for header in record.headers() if header[0] != HEADER]
+    headers += digest_headers(keyring, topic, record.key(), record.value())
+    return replace(record, record_headers=headers)
 
 
 def read_records(
@@ -155,7 +178,7 @@ class RecordWriter:
                 record.record_key,
                 partition,
                 timestamp=record.timestamp_ms,
-                headers=record.headers,
+                headers=record.headers(),
             )
         except KafkaException as error:
             raise MoveFailedError(f"{self._topic}: {error}") from error

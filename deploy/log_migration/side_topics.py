@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from deploy.log_migration.records import RecordWriter, read_records
+from deploy.log_migration.records import RecordWriter, is_signed, read_records, signed
 from deploy.log_migration.retried_dead_letters import RetriedDeadLetters
 from schemas.codec.codec import UndecodableError, decode, encode
 from schemas.events import JobAccepted, LogConfigured
-from schemas.log.digests import HEADER, SignedRecords
+from schemas.log.digests import SignedRecords
 from schemas.log.moves import LogMoves
 
 if TYPE_CHECKING:
@@ -70,16 +70,12 @@ class JobEventsCopy:
 
     def _rewritten(self, record: CopiedRecord) -> CopiedRecord:
         keyring, (old, new) = self._keyring, self._topics
-        moved = self._rekeyed(record)
-        if keyring is None:
-            return moved
-        headers = [header for header in record.headers if header[0] != HEADER]
-        if keyring.is_right(old, record.key(), record.value(), record.headers):
-            headers += keyring.headers(new, moved.key(), moved.value())
-        return replace(moved, headers=headers)
+        return signed(
+            self._rekeyed(record), keyring if is_signed(record, keyring, old) else None, new
+        )
 
     def _counts(self, record: CopiedRecord) -> bool:
-        is_right = self._signed.is_right(record.key(), record.value(), record.headers)
+        is_right = self._signed.is_right(record.key(), record.value(), record.headers())
         if self._signed.is_required and not is_right:
             return False
         try:

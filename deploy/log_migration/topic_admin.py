@@ -20,6 +20,7 @@ from schemas.clients.kafka import make_admin, make_producer
 from schemas.clients.ranges import RangeReader
 from schemas.codec.codec import encode
 from schemas.events import NO_JOB, JobSealed
+from schemas.log.digests import digest_headers
 from schemas.log.truncation import truncated
 
 if TYPE_CHECKING:
@@ -118,8 +119,14 @@ class TopicAdmin:
     def _is_refused(self, topic: str, partition: int) -> bool:
         found: list[KafkaError | None] = []
         producer = make_producer(self._settings.kafka)
+        headers: Any = digest_headers(self._settings.keyring, topic, b"0", _PROBE)
         producer.produce(
-            topic, _PROBE, b"0", partition, lambda error, _message: found.append(error)
+            topic,
+            _PROBE,
+            b"0",
+            partition,
+            lambda error, _message: found.append(error),
+            headers=headers,
         )
         producer.flush(_TIMEOUT_S)
         return (

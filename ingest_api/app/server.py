@@ -9,10 +9,9 @@ Sanic's own server takes.
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import socket
-import threading
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -23,6 +22,7 @@ from granian.server.embed import Server
 from starlette.middleware.cors import CORSMiddleware
 
 from ingest_api.app.application import make_application, make_parts
+from ingest_api.app.late_end import end_late
 from ingest_api.app.metrics import watch_service
 from ingest_api.app.settings import origins_of
 from ingest_api.app.wire_notices import run_notices
@@ -31,7 +31,7 @@ from ingest_api.web.paging import TOTAL_COUNT
 from schemas.clients.outages import tell_outages
 from schemas.config.declared import loggable
 from schemas.config.environment import SettingsError
-from schemas.runtime.essential import EXIT_FAILED, TASK_FAILED, essential_task
+from schemas.runtime.essential import TASK_FAILED, essential_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,6 +58,18 @@ _EXPOSED_HEADERS: Final = [
 _log = structlog.stdlib.get_logger("rollcall.api")
 
 
+@dataclass(slots=True)
+class _Why:
+    """Why the process ends: it is told to, or an essential task has failed."""
+
+    is_told: bool = False
+    failures: list[BaseException] = field(default_factory=list[BaseException])
+
+    def failure(self) -> BaseException | None:
+        """Return the first failure, unless the process was told to end."""
+        return self.failures[0] if self.failures and not self.is_told else None
+
+
 async def serve(settings: ApiSettings) -> None:
     """Serve until SIGTERM or SIGINT; then accept no more, finish what is under way, and return.
 
@@ -74,13 +86,12 @@ async def serve(settings: ApiSettings) -> None:
     tell_outages(settings.shared)
     parts = make_parts(settings)
     server = _make_server(settings, cast("Application", make_application(parts)))
-    stopping = asyncio.Event()
-    end = partial(_end, server, parts)
+    why = _Why()
+    end = partial(_end, server, parts, why)
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, _stop, end, stopping)
+        asyncio.get_running_loop().add_signal_handler(number, _stop, why, end)
     await parts.database.open()
-    failures: list[BaseException] = []
-    asyncio.get_running_loop().set_exception_handler(partial(_end_where_failed, failures, end))
+    asyncio.get_running_loop().set_exception_handler(partial(_end_where_failed, why, end))
     parts.authenticator.start()
     tasks = [
         essential_task(parts.job_log.until_moved(), "log-moved"),
@@ -97,8 +108,8 @@ async def serve(settings: ApiSettings) -> None:
         for task in tasks:
             task.cancel()
         await _close(parts)
-    if not stopping.is_set():
-        raise failures[0] if failures else RuntimeError("the HTTP server ended by itself")
+    if not why.is_told:
+        raise why.failure() or RuntimeError("the HTTP server ended by itself")
     _log.info("stopped")
 
 
@@ -146,34 +157,31 @@ def _with_cors(application: Application, settings: ApiSettings) -> Application:
 
 
 def _end_where_failed(
-    failures: list[BaseException],
-    end: Callable[[int], None],
+    why: _Why,
+    end: Callable[[], None],
     loop: asyncio.AbstractEventLoop,
     context: dict[str, Any],
 ) -> None:
     """End the process where an essential task failed: without it the process would be half."""
     if context["message"] == TASK_FAILED:
-        failures.append(context["exception"])
-        end(EXIT_FAILED)
+        why.failures.append(context["exception"])
+        end()
     else:
         loop.default_exception_handler(context)
 
 
-def _stop(end: Callable[[int], None], stopping: asyncio.Event) -> None:
-    stopping.set()
-    end(os.EX_OK)
+def _stop(why: _Why, end: Callable[[], None]) -> None:
+    why.is_told = True
+    end()
 
 
-def _end(server: Server, parts: Parts, exit_code: int) -> None:
+def _end(server: Server, parts: Parts, why: _Why) -> None:
     """Accept no more requests, and finish those under way; then :func:`serve` returns."""
     parts.concurrency.close()
     parts.job_watch.close()
     parts.undo_previews.close()
     server.stop()
-    # Where something hangs, what is under way ends as a crash would end it: safely.
-    last = threading.Timer(_STOP_S, os._exit, (exit_code,))
-    last.daemon = True
-    last.start()
+    end_late(_STOP_S, why.failure)
 
 
 async def _close(parts: Parts) -> None:

@@ -30,7 +30,7 @@ class ProducerParts:
     ) -> None:
         topics = settings.topics
         self._sources = SourceReader(database)
-        self._user_log = UserLog(settings.kafka, topics.user_events, job_log, startup.reasons)
+        self._user_log = UserLog(settings, job_log, startup.reasons)
         self._dead_letters = DeadLetters(
             DeadLetterTopic(settings.kafka, topics.dead_letters.name),
             DeadLetterRetries(database, topics.dead_letters.name),

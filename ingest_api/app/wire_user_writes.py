@@ -31,7 +31,7 @@ class UserWriteParts:
         shared = settings.shared
         user_events = shared.topics.user_events
         self._outcomes = WriteOutcomes(database)
-        self._log = UserLog(shared.kafka, user_events, job_log, startup.reasons)
+        self._log = UserLog(shared, job_log, startup.reasons)
         self._writes = UserWrites(
             database,
             self._outcomes,

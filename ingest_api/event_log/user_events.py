@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Final
 from ingest_api.errors import LogUnavailableError, RecordTooLargeError, UnavailableError
 from ingest_api.kafka.producer import Appender, Record
 from schemas.codec.codec import encode
+from schemas.events import UserRow
+from schemas.log.digests import digest_headers
 from schemas.log.topics import MAX_DEAD_LETTER_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from ingest_api.event_log.job_events import JobLog
-    from schemas.events import AttributeDefined, UserRow
-    from schemas.log.topics import Topic
+    from schemas.config.settings import Settings
+    from schemas.events import AttributeDefined
 
 LOG_HELD: Final = "The log is being moved: nothing was kept, try again"
 NOTHING_KEPT: Final = "Kafka can't be reached: nothing was kept, try again"
@@ -33,18 +35,19 @@ class UserLog:
 
     def __init__(
         self,
-        kafka: Mapping[str, str],
-        topic: Topic,
+        settings: Settings,
         job_log: JobLog,
         reasons: Callable[[], Sequence[str]],
     ) -> None:
+        topic = settings.topics.user_events
         self.partitions = topic.partitions
         self.topic = topic.name
+        self._keyring = settings.keyring
         self._job_log = job_log
         self._reasons = reasons
         # A record that comes again may be as large as its copy among the dead letters was.
         self._appender = Appender(
-            kafka, "writes", timeout_s=_APPEND_TIMEOUT_S, most_bytes=MAX_DEAD_LETTER_BYTES
+            settings.kafka, "writes", timeout_s=_APPEND_TIMEOUT_S, most_bytes=MAX_DEAD_LETTER_BYTES
         )
         self._reachable_until_s = 0.0
 
@@ -74,14 +77,17 @@ class UserLog:
         self._note_reachable()
 
     async def append(self, event: UserRow | AttributeDefined, key: bytes, partition: int) -> None:
-        """Append the event, and wait until it is in the log.
+        """Append the event, a definition signed where there is a key; wait until it is in the log.
 
         Raises:
             NotAppendedError: it is not and will not be.
             LogUnavailableError: it may be, or come to be.
         """
+        value = encode(event)
+        is_row = isinstance(event, UserRow)  # who has no key may send those, too
+        headers = [] if is_row else digest_headers(self._keyring, self.topic, key, value)
         await self._append(
-            Record(topic=self.topic, partition=partition, key=key, value=encode(event))
+            Record(topic=self.topic, partition=partition, key=key, value=value, headers=headers)
         )
 
     async def append_again(

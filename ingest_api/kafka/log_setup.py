@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from ingest_api.errors import LogMismatchError, LogMovedError, TopicSetupError
-from ingest_api.kafka.single_append import append_job_event
+from ingest_api.kafka.single_append import append_to_each
 from ingest_api.kafka.topic_setup import ensure_topics
 from schemas.clients import job_events
 from schemas.clients.errors import KafkaUnreachableError
@@ -136,5 +136,9 @@ def _append_key(settings: Settings) -> None:
     event = LogConfigured(
         reconciliation_key=settings.reconciliation_key, configured_at=datetime.now(UTC)
     )
-    if failure := append_job_event(settings, event, _KEY):
-        raise TopicSetupError(f"job-events can't be appended to: {failure}")
+    topics = settings.topics
+    # First there, so that whoever finds it in `job-events` knows that it is everywhere.
+    signed = [] if settings.keyring is None else [topics.user_events]
+    for topic in [*signed, topics.job_events]:
+        if failure := append_to_each(settings, topic, event, _KEY):
+            raise TopicSetupError(f"{topic.name} can't be appended to: {failure}")

@@ -1,4 +1,4 @@
-"""Appends one record to `job-events` and waits for it: too rare to keep a producer for it."""
+"""Appends single events and waits for them: too rare to keep a producer for them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,18 @@ if TYPE_CHECKING:
 
     from schemas.config.settings import Settings
     from schemas.events import Event
+    from schemas.log.topics import Topic
 
 _TIMEOUT_S: Final = 10.0
 
 
 def append_job_event(settings: Settings, event: Event, key: bytes) -> str | None:
-    """Append the event, signed where there is a key, and return once it is acknowledged.
+    """Append the event to `job-events`, as :func:`append_to_each` does."""
+    return append_to_each(settings, settings.topics.job_events, event, key)
+
+
+def append_to_each(settings: Settings, topic: Topic, event: Event, key: bytes) -> str | None:
+    """Append the event to each partition, signed where there is a key; wait for acknowledgement.
 
     Return why it is not, where it isn't: then it may be in the log all the same.
     """
@@ -30,11 +36,12 @@ def append_job_event(settings: Settings, event: Event, key: bytes) -> str | None
         if error is not None:
             failures.append(error.str())
 
-    topic, value = settings.topics.job_events.name, encode(event)
-    headers: Any = digest_headers(settings.keyring, topic, key, value)
+    value = encode(event)
+    headers: Any = digest_headers(settings.keyring, topic.name, key, value)
     try:
         producer = make_producer(settings.kafka, {"message.timeout.ms": int(_TIMEOUT_S * 1000)})
-        producer.produce(topic, value, key, partition=0, on_delivery=note, headers=headers)
+        for partition in range(topic.partitions):
+            producer.produce(topic.name, value, key, partition, note, headers=headers)
         unsent = producer.flush(2 * _TIMEOUT_S)
     except KafkaException as error:
         return str(error)

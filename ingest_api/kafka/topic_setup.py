@@ -49,7 +49,9 @@ def ensure_topics(settings: Settings) -> None:
                 _create(admin, missing, settings.replication_factor)
                 found = _wait_until_visible(admin, missing)
             _check_partitions(found, settings)
-            _check_kept_for_ever(admin, [settings.topics.job_events, settings.topics.user_events])
+            # Of what was just made not every broker knows yet.
+            kept = [settings.topics.job_events, settings.topics.user_events]
+            _check_kept_for_ever(admin, [topic for topic in kept if topic not in missing])
     except KafkaUnreachableError as error:
         raise TopicSetupError(str(error)) from error
 
@@ -115,6 +117,8 @@ def _check_partitions(found: dict[str, int], settings: Settings) -> None:
 
 
 def _check_kept_for_ever(admin: AdminClient, topics: Sequence[Topic]) -> None:
+    if not topics:
+        return
     resources = [ConfigResource(ResourceType.TOPIC, topic.name) for topic in topics]
     answers = cast("dict[Any, Any]", admin.describe_configs(resources, request_timeout=_TIMEOUT_S))
     for topic, resource in zip(topics, resources, strict=True):

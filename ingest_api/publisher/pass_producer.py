@@ -22,6 +22,8 @@ from schemas.clients.kafka import make_producer
 from schemas.clients.kafka_statistics import statistics
 from schemas.codec.codec import encode
 from schemas.events import JobOpened, JobSealed
+from schemas.log.digests import digest_headers
+from schemas.runtime.tracing import TRACES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
     from ingest_api.event_log.ledger import LedgerJob
     from ingest_api.parsing.decode import Readable
+    from schemas.log.digests import Keyring
     from schemas.log.topics import Topic
 
 _BATCH_ROWS: Final = 50_000
@@ -44,8 +47,12 @@ _MESSAGE_TIMEOUT_S: Final = 120
 class PassProducer:
     """Makes passes, one at a time; its connection is kept from one whole pass to the next."""
 
-    def __init__(self, kafka: Mapping[str, str], topic: Topic) -> None:
+    def __init__(
+        self, kafka: Mapping[str, str], topic: Topic, keyring: Keyring | None = None
+    ) -> None:
+        """``keyring`` signs the brackets; a row counts within its brackets alone."""
         self._topic = topic
+        self._keyring = keyring
         # Not compressed unless ROLLCALL_KAFKA_COMPRESSION_TYPE says so: publisher, broker
         # and processor each save a seventh of their time, and the log is larger.
         self._kafka = {"batch.size": str(1 << 20), **kafka}
@@ -112,7 +119,10 @@ class PassProducer:
             raise
 
     def _queue_to_each(self, delivery: _Delivery, job: LedgerJob, values: list[bytes]) -> None:
-        delivery.queue_to_each([str(job.accepted.job_id).encode()] * len(values), values)
+        key, trace = str(job.accepted.job_id).encode(), TRACES.headers()
+        for partition, value in enumerate(values):
+            digest = digest_headers(self._keyring, self._topic.name, key, value)
+            delivery.queue_one(partition, key, value, [*digest, *trace])
 
     def _publish(
         self, delivery: _Delivery, job: LedgerJob, file: Readable, checkpoint: Callable[[], None]
@@ -173,10 +183,14 @@ class _Delivery:
     def _failed(self, error: KafkaError | None, _message: Message) -> None:
         self._failure = self._failure or error
 
-    def queue_to_each(self, keys: list[bytes], values: list[bytes]) -> None:
-        """Queue one record to each partition."""
-        for partition, (key, value) in enumerate(zip(keys, values, strict=True)):
-            self._queue(partition, [{"key": key, "value": value}])
+    def queue_one(self, partition: int, key: bytes, value: bytes, headers: Any) -> None:
+        """Queue one record, with headers."""
+        try:
+            # produce_batch drops headers (confluent-kafka-python, issue 2320).
+            self._producer.produce(self._topic, value, key, partition, headers=headers)
+        except (KafkaException, BufferError) as error:
+            raise PassFailedError(str(error)) from error
+        self._queued += 1
 
     def queue(
         self,

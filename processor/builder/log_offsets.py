@@ -81,7 +81,7 @@ def select_keys(
     topic = settings.topics.user_events
     with RangeReader(settings.kafka, "offsets") as reader:
         for partition, begin, end in ranges:
-            place = LogPartition(partition, topic.partitions, settings.reconciliation_key)
+            place = LogPartition.in_log(settings, partition)
             log_range = Range(topic.name, partition, begin, end)
             for messages in reader.batches(
                 log_range, at_once=_READ_RECORDS, wait_s=_READ_TIMEOUT_S

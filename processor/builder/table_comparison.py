@@ -64,6 +64,7 @@ _ROWS: Final[Mapping[str, tuple[tuple[str, ...], LiteralString]]] = {
         """
         SELECT partition, next_offset, sealed_job_id, open_job_id, open_mode, open_fills,
                next_sequence, digest, keeps_opt_outs, has_opt_outs,
+               requires_digests,
                COALESCE(generation.job_id, 0) AS audience
         FROM {schema}.projection_offset JOIN {schema}.generation USING (generation)
         """,

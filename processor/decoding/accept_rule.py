@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from processor.decoding.batch import PRODUCER_ROW, rows_at
-from schemas.events import NO_JOB, AttributeDefined, JobOpened, RowErased
+from schemas.events import NO_JOB, AttributeDefined, JobOpened, LogConfigured, RowErased
 from schemas.log.sequences import in_sequence
 from schemas.read_model.copy_binary import is_complete
 from schemas.rules.attributes import Attribute
@@ -56,7 +56,8 @@ class PartitionState:
     """A partition's progress through the log; moves in the transaction of its rows.
 
     By default nothing of it has been read.
-    ``keeps_opt_outs`` is the open job's; ``has_opt_outs``: some row has opted somebody out.
+    ``keeps_opt_outs`` is the open job's; ``has_opt_outs``: some row has opted somebody out;
+    ``requires_digests``: no control record counts without one (:mod:`schemas.log.digests`).
     ``attributes`` are those defined so far, by name.
     """
 
@@ -72,6 +73,7 @@ class PartitionState:
     digest: int = 0
     keeps_opt_outs: bool = False
     has_opt_outs: bool = False
+    requires_digests: bool = False
     attributes: Mapping[str, Attribute] = field(default_factory=dict[str, Attribute])
 
 
@@ -212,6 +214,8 @@ class _Walk:
             self._define(event)
         elif isinstance(event, RowErased):
             self._erase(event, control)
+        elif isinstance(event, LogConfigured):
+            self.state = replace(self.state, requires_digests=True)
         else:
             self._seal(event, control)
 

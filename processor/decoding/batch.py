@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from processor.decoding.producer_rules import RefusedWrite
 from schemas.codec import columnar
-from schemas.events import AttributeDefined, JobOpened, JobSealed, RowErased
+from schemas.events import AttributeDefined, JobOpened, JobSealed, LogConfigured, RowErased
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 
     from processor.decoding.records import Record
 
-Control = JobOpened | JobSealed | AttributeDefined | RowErased
-"""Events that are taken one by one: most change how a partition takes what comes after them."""
+Control = JobOpened | JobSealed | AttributeDefined | RowErased | LogConfigured
+"""Events that are taken one by one: most change how a partition takes what comes after them.
+
+Only who holds a key of a signed log sends them.
+"""
 PRODUCER_ROW: Final = -1
 """Stands for the job of a producer row."""
 

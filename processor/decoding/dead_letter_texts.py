@@ -49,6 +49,7 @@ _WAYS_OUT: Final = {
     "MALFORMED": "the body is not what its schema says: mend the producer, and send it again",
     "TRAILING_BYTES": "the value is longer than its schema says: mend the producer, and send it"
     " again",
+    "NO_RIGHT_DIGEST": "it has no effect; find out who writes to user-events",
     "UNEXPECTED_TYPE": "other producers send UserRow only",
     "JOB_ID_NOT_ITS_OWN": "leave job_id null, and send it again",
     KEY_NOT_NORMALISED.code: "send it again with the normalised key",

@@ -35,7 +35,9 @@ def decode_and_accept(
     """
     refused: dict[int, Refusal] = {}
     while True:
-        batch = decode_records(records, place, state.attributes, refused)
+        batch = decode_records(
+            records, place, state.attributes, refused, requires_digests=state.requires_digests
+        )
         accepted = accept(batch, state, reverted)
         repeated = _repeated(accepted, known)
         if repeated is None:

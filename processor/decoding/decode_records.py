@@ -21,18 +21,15 @@ from processor.decoding.producer_rules import (
     ProducerRowRules,
     Refusal,
     RefusedWrite,
+    forged,
     no_row_of,
     refused_definition,
     reported_id,
 )
 from processor.decoding.records import recorded_at
 from schemas.codec import codec, columnar, framing
-from schemas.events import (
-    AttributeDefined,
-    JobStatus,
-    RowRejected,
-    UserRow,
-)
+from schemas.events import AttributeDefined, JobStatus, LogConfigured, RowRejected, UserRow
+from schemas.log.digests import SignedRecords
 from schemas.log.passes import misattributed_rows
 from schemas.log.storable import unstorable_rows, violation
 
@@ -59,13 +56,17 @@ def decode_records(
     partition: LogPartition,
     attributes: Mapping[str, Attribute] | None = None,
     refused: Mapping[int, Refusal] | None = None,
+    *,
+    requires_digests: bool = False,
 ) -> Batch:
     """Decode records that stand one after another in a partition; at least one.
 
     ``attributes`` are those that were defined before, by name.
     ``refused``: by offset, records that the tables have been found not to take.
+    ``requires_digests``: a record before them said so.
     """
-    return _Decoder(records, partition, attributes or {}, refused or {}).batch()
+    signed = SignedRecords(partition.keyring, partition.topic, is_required=requires_digests)
+    return _Decoder(records, partition, attributes or {}, refused or {}, signed).batch()
 
 
 class _Decoder:
@@ -75,8 +76,10 @@ class _Decoder:
         partition: LogPartition,
         attributes: Mapping[str, Attribute],
         refused: Mapping[int, Refusal],
+        signed: SignedRecords,
     ) -> None:
         self._records = records
+        self._signed = signed
         self._partition = partition
         self._attributes = attributes
         self._refused_before = refused
@@ -155,22 +158,28 @@ class _Decoder:
         except codec.UndecodableError as error:
             self._add_undecodable(at, error)
             return
-        if not isinstance(event, Control):
-            name = type(event).__name__
-            self._add_dead_letter(at, Refusal("UNEXPECTED_TYPE", f"{name} on user-events"))
-        elif isinstance(event, AttributeDefined) and (refusal := refused_definition(event)):
-            self._add_dead_letter(at, refusal)
-        elif (found := violation(event)) is not None:
-            self._add_dead_letter(
-                at,
-                Refusal(found.code, unstorable(event, found)),
-                job_id=getattr(event, "job_id", None),
-            )
-        else:
-            record = self._records[at]
-            self._controls.append(
-                ControlRecord(at, int(self._offsets[at]), recorded_at(record), event)
-            )
+        record = self._records[at]
+        is_right = self._signed.is_right(record.key(), record.value(), record.headers() or ())
+        refusal = self._refusal(event, is_right=is_right)
+        if refusal is not None:
+            self._add_dead_letter(at, refusal, job_id=_job_of(event))
+            return
+        assert isinstance(event, Control), "another one is refused"
+        self._signed.note(event, is_right=is_right)
+        self._controls.append(ControlRecord(at, int(self._offsets[at]), recorded_at(record), event))
+
+    def _refusal(self, event: Event, *, is_right: bool | None) -> Refusal | None:
+        """Return why an event that is no row does not count, or None."""
+        is_control = isinstance(event, Control)
+        if is_control and self._signed.is_required and not is_right:
+            return forged(event)
+        # What says from where on digests are required says nothing without one.
+        if not is_control or (isinstance(event, LogConfigured) and not is_right):
+            return Refusal("UNEXPECTED_TYPE", f"{type(event).__name__} on user-events")
+        if isinstance(event, AttributeDefined) and (refusal := refused_definition(event)):
+            return refusal
+        found = violation(event)
+        return None if found is None else Refusal(found.code, unstorable(event, found))
 
     def _job_at(self, at: int) -> int | None:
         """Return the job that a value names, as far as it can be read."""

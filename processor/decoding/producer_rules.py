@@ -44,13 +44,17 @@ from schemas.rules.producer_rows import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from schemas.events import AttributeDefined, AttributeType, UserRow
+    from schemas.config.settings import Settings
+    from schemas.events import AttributeDefined, AttributeType, Event, UserRow
+    from schemas.log.digests import Keyring
     from schemas.rules.attributes import Attribute
     from schemas.rules.fields import Field, Rule
     from schemas.rules.producer_rows import Violation
 
 MISATTRIBUTED: Final = "JOB_ID_NOT_ITS_OWN"
 """The code of a row that names a job whose it cannot be."""
+FORGED: Final = "NO_RIGHT_DIGEST"
+"""The code of a record that only who holds a key of the log may send, and that has no digest."""
 _KEY: Final = "it is the user's normalised reconciliation key"
 _BOTH_KEYS: Final = "both are the user's normalised reconciliation key"
 _NO_DELSERT: Final = "delsert belongs to jobs: upload a file, or send insert, upsert or delete"
@@ -76,11 +80,24 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class LogPartition:
-    """A partition of `user-events`: its number, of how many, and the key of that log."""
+    """A partition of `user-events`: its number, of how many, and the key of that log.
+
+    ``topic`` and ``keyring`` are what the digests of its records are made with.
+    """
 
     number: int
     of: int
     reconciliation_key: str
+    topic: str = ""
+    keyring: Keyring | None = None
+
+    @classmethod
+    def in_log(cls, settings: Settings, number: int) -> LogPartition:
+        """Return a partition of the log that these settings are for."""
+        topic = settings.topics.user_events
+        return cls(
+            number, topic.partitions, settings.reconciliation_key, topic.name, settings.keyring
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +122,12 @@ def no_row_of(job_id: int) -> str:
         " no event_id, source or user_id, never mode delete, and always record_number, line and"
         " sequence"
     )
+
+
+def forged(event: Event) -> Refusal:
+    """Say why an event does not count without a digest, see :mod:`schemas.log.digests`."""
+    what = f"the {type(event).__name__} has no digest by a key of the log"
+    return Refusal(FORGED, f"{what}, and only the publisher and the API send such records")
 
 
 def refused_definition(event: AttributeDefined) -> Refusal | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_MS: Final = 253_402_300_799_999
@@ -27,6 +27,10 @@ class Record(Protocol):
 
     def timestamp(self) -> tuple[int, int]:
         """Return the kind of its timestamp, and the milliseconds since 1970."""
+        ...
+
+    def headers(self) -> Any:
+        """Return its headers, as pairs of name and value, or None."""
         ...
 
 

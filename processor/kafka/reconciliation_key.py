@@ -1,4 +1,4 @@
-"""Checks at the beginning of `job-events` for which reconciliation key the log was made.
+"""Checks at the beginning of `job-events` for which keys the log was made, and who signs it.
 
 The processor only checks it: the API's side says it, before the first job.
 """
@@ -26,12 +26,20 @@ def check_key(settings: Settings) -> None:
     """
     try:
         made_for = fetch_key(settings)
-        marks = digest_marks(settings)
+        check_digests(settings)
     except RegistryUnreachableError as error:
         if settings.schema_registry is None:
             raise RefusedToStartError(str(error)) from error
         raise
     if made_for is not None and (mismatch := settings.key_mismatch(made_for)):
         raise RefusedToStartError(mismatch)
-    if mismatch := settings.digest_mismatch(marks):
+
+
+def check_digests(settings: Settings) -> None:
+    """Return where the keys that are set are those of the log, or it is not signed.
+
+    Raises:
+        RefusedToStartError: others have signed it.
+    """
+    if mismatch := settings.digest_mismatch(digest_marks(settings)):
         raise RefusedToStartError(mismatch)

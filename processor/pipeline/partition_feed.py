@@ -17,6 +17,7 @@ import structlog
 from processor.kafka.schema_cache import WriterSchemas
 from processor.pipeline.prepare_batch import prepare_batch
 from processor.runtime.metrics import BATCH_SECONDS
+from schemas.clients.metrics import FORGED_RECORDS
 from schemas.codec import framing
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ class BatchPreparer:
     def __init__(self, projection: Projection) -> None:
         self.repeats = 0
         self._projection = projection
+        FORGED_RECORDS.labels(projection.settings.topics.user_events.name)  # is 0 from the start
         self._schemas = WriterSchemas(projection.settings.schema_registry)
         self._log = structlog.stdlib.get_logger("rollcall.processor")
 

@@ -8,10 +8,11 @@ import structlog
 
 from processor.decoding.accept_rule import Rows, accept
 from processor.decoding.decode_records import decode_records
-from processor.decoding.producer_rules import MISATTRIBUTED, LogPartition
+from processor.decoding.producer_rules import FORGED, MISATTRIBUTED, LogPartition
 from processor.projection.projection import PreparedBatch
 from processor.projection.staging import prepare_rows
 from processor.runtime.metrics import DIGEST_MISMATCH, MISATTRIBUTED_ROWS, UNFIT_RECORDS
+from schemas.clients.metrics import FORGED_RECORDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,14 +43,13 @@ def prepare_batch(
     Returns:
         The prepared batch, and the number of repeats among its records.
     """
-    settings = projection.settings
-    place = LogPartition(
-        state.partition, settings.topics.user_events.partitions, settings.reconciliation_key
+    place = LogPartition.in_log(projection.settings, state.partition)
+    batch = decode_records(
+        records, place, state.attributes, refused, requires_digests=state.requires_digests
     )
-    batch = decode_records(records, place, state.attributes, refused)
     accepted = accept(batch, state, projection.reverted)
     if not projection.is_silent:
-        _alarm(batch, accepted.corrupt)
+        _alarm(batch, place.topic, accepted.corrupt)
     steps = [
         _prepare_step(projection, batch, step, first_step + number)
         if isinstance(step, Rows)
@@ -61,17 +61,20 @@ def prepare_batch(
     ), accepted.repeats
 
 
-def _alarm(batch: Batch, corrupt: Sequence[int]) -> None:
+def _alarm(batch: Batch, topic: str, corrupt: Sequence[int]) -> None:
     """Log what says that somebody imitates the publisher, or that a record was damaged."""
     for job_id in corrupt:
         DIGEST_MISMATCH.inc()
         _log.error("digest mismatch", job_id=job_id, partition=batch.partition)
+    forged = [letter for letter in batch.dead_letters if letter.code == FORGED]
+    misattributed = [letter for letter in batch.dead_letters if letter.code == MISATTRIBUTED]
     of_jobs = [letter for letter in batch.dead_letters if letter.job_id is not None]
-    for is_misattributed, alarm, counter in (
-        (True, "rows name a job that is not theirs", MISATTRIBUTED_ROWS),
-        (False, "records of jobs are unfit", UNFIT_RECORDS),
+    unfit = [letter for letter in of_jobs if letter.code not in {FORGED, MISATTRIBUTED}]
+    for found, alarm, counter in (
+        (forged, "records have no right digest", FORGED_RECORDS.labels(topic)),
+        (misattributed, "rows name a job that is not theirs", MISATTRIBUTED_ROWS),
+        (unfit, "records of jobs are unfit", UNFIT_RECORDS),
     ):
-        found = [each for each in of_jobs if (each.code == MISATTRIBUTED) is is_misattributed]
         if found:
             counter.inc(len(found))
             _log.error(

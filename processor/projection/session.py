@@ -52,7 +52,8 @@ UPDATE {schema}.projection_offset
 SET epoch = epoch + 1, holder_pid = pg_backend_pid()
 WHERE topic = %(topic)s AND partition = ANY(%(partitions)s)
 RETURNING partition, epoch, next_offset, is_indexed, sealed_job_id, open_job_id, open_mode,
-          open_fills, next_sequence, digest, keeps_opt_outs, has_opt_outs, generation
+          open_fills, next_sequence, digest, keeps_opt_outs, has_opt_outs,
+          requires_digests, generation
 """
 _ATTRIBUTES: LiteralString = """
 SELECT partition, name, known.type, is_reconciliation_key, is_indexed

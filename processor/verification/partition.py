@@ -6,7 +6,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from processor.decoding.producer_rules import LogPartition
 from processor.verification.attribute_text import canonical_of_json
 from processor.verification.findings import Finding, Findings, shown_value
 from processor.verification.fold import PartitionFold
@@ -19,6 +18,7 @@ from schemas.rules.fields import SUBSCRIPTIONS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from processor.decoding.producer_rules import LogPartition
     from processor.decoding.records import Record
     from processor.verification.folded_job import JobInPartition
     from processor.verification.leaf_comparison import Difference, LeafDifferences
@@ -28,6 +28,7 @@ _FLAGS = [field.bit for field in SUBSCRIPTIONS]
 _STATE: tuple[str, ...] = (
     "is_indexed", "sealed_job_id", "open_job_id", "open_mode", "open_fills",
     "next_sequence", "digest", "keeps_opt_outs", "has_opt_outs",
+    "requires_digests",
 )  # fmt: skip
 
 
@@ -50,7 +51,7 @@ class PartitionLog:
     ``reverted`` are jobs whose rows are left out.
     """
 
-    partition: int
+    place: LogPartition
     end: int
     reverted: frozenset[int]
     read: Callable[[int], Iterable[Sequence[Record]]]
@@ -61,8 +62,8 @@ class PartitionVerification:
 
     def __init__(self, tables: Tables, log: PartitionLog, leaves: Leaves) -> None:
         self._tables = tables
-        self._partition = log.partition
-        self._offset: OffsetRow = tables.offsets[log.partition]
+        self._partition = log.place.number
+        self._offset: OffsetRow = tables.offsets[log.place.number]
         self._log = log
         self._leaves = leaves
         self._findings = Findings()
@@ -81,7 +82,7 @@ class PartitionVerification:
     ) -> tuple[PartitionFold, int]:
         tables = self._tables
         fold = PartitionFold(
-            LogPartition(self._partition, tables.partitions, tables.reconciliation_key),
+            self._log.place,
             kept_generations={tables.generations[number] for number in tables.seen_generations},
             reverted=self._log.reverted,
             watched=set(watched),

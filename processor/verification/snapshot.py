@@ -42,7 +42,8 @@ SELECT generation, COALESCE(job_id, 0) FROM {schema}.generation
 _CANCELLED: LiteralString = "SELECT job_id FROM public.cancelled_job"
 _OFFSETS: LiteralString = """
 SELECT partition, next_offset, generation, is_indexed, sealed_job_id, open_job_id, open_mode,
-       open_fills, next_sequence, digest, keeps_opt_outs, has_opt_outs
+       open_fills, next_sequence, digest, keeps_opt_outs, has_opt_outs,
+       requires_digests
 FROM {schema}.projection_offset WHERE topic = %(topic)s
 """
 _USER_COUNTS: LiteralString = "SELECT generation, partition, users FROM {schema}.user_count"
@@ -132,6 +133,7 @@ class OffsetRow:
     digest: int
     keeps_opt_outs: bool
     has_opt_outs: bool
+    requires_digests: bool
 
 
 @dataclass(frozen=True, slots=True)

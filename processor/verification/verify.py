@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import psycopg
 
+from processor.decoding.producer_rules import LogPartition
 from processor.errors import (
     NotReadyError,
     OtherProcessDiedError,
@@ -18,6 +19,7 @@ from processor.errors import (
     VerificationError,
 )
 from processor.kafka.log_description import describe_log
+from processor.kafka.reconciliation_key import check_digests
 from processor.projection.session import connect
 from processor.runtime.child_process import OtherProcess, shared_number
 from processor.runtime.garbage_collection import rare_collections
@@ -164,6 +166,7 @@ def verify_active(settings: Settings, *, note_progress: Note = _note_nothing) ->
     """
     with _as_verification_errors():
         settings = at_current_version(settings)
+        check_digests(settings)
     with (
         _as_verification_errors(),
         connect(settings, APPLICATION) as connection,
@@ -315,8 +318,11 @@ class _Runner:
     ) -> PartitionReport:
         """Verify a partition whose log ends there."""
         with _as_verification_errors(), session(self.settings, self.snapshot_name) as connection:
-            log = PartitionLog(
-                partition, end, self.reverted, partial(read_partition, self.settings, partition)
+            place = replace(
+                LogPartition.in_log(self.settings, partition),
+                reconciliation_key=self.tables.reconciliation_key,
             )
+            read = partial(read_partition, self.settings, partition)
+            log = PartitionLog(place, end, self.reverted, read)
             leaves = Leaves(connection, self.tables.schema, partition)
             return PartitionVerification(self.tables, log, leaves).run(note_progress)

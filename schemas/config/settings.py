@@ -96,8 +96,9 @@ class Settings(LogShape, frozen=True, kw_only=True):
     log_keys: Annotated[
         str,
         secret(
-            "`id:secret`, separated by commas: the first signs the records of `job-events`, all"
-            " verify; the same for all services; once set, what has no right digest has no effect",
+            "`id:secret`, separated by commas: the first signs what Rollcall appends to"
+            " `job-events` and `user-events`, but for rows of users; all verify; the same for all"
+            " services; once set, what has no right digest has no effect",
             fault=keyring_fault,
         ),
     ] = ""

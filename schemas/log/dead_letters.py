@@ -17,6 +17,8 @@ REASONS: Final[dict[str, str]] = {
     "UNKNOWN_SYMBOL": "An enum has a symbol that only a later schema has.",
     "MALFORMED": "The value's bytes are not what the schema that it names says.",
     "TRAILING_BYTES": "Bytes follow after the end of the event.",
+    "NO_RIGHT_DIGEST": "Only the publisher and the API send such events, and in a signed log "
+    "each has a digest.",
     "UNEXPECTED_TYPE": "The event is of a type that does not belong on this topic.",
     "JOB_ID_NOT_ITS_OWN": "The row names a job, and is not as the rows of jobs are: only the "
     "publisher sends those.",

@@ -1,12 +1,14 @@
 """Keyed digests: proof that a record was appended by who holds a key of the log.
 
-A record of `job-events` has a header with the id of a key and the HMAC-SHA256 of its topic, its
-key and its value.
+A record of `job-events`, and of `user-events` all but rows, has a header with the id of a key and
+the HMAC-SHA256 of its topic, its key and its value.
+Rows have none, since it would cost more than all else that is done to them: other producers send
+rows, too, and those of a job count within its signed brackets alone, which say their digest.
 Of several keys the first signs and all verify, so one takes the place of another without a pause.
 
-Where digests are required is what the log says itself: behind the first ``LogConfigured`` with a
-right one nothing counts without.  So a log that began without keys stays as it was read before, and
-nobody without a key can move that place backwards.
+Where digests are required is what each partition says itself: behind the first ``LogConfigured``
+with a right one nothing counts without.  So a log that began without keys stays as it was read
+before, and nobody without a key can move that place backwards.
 A new log begins with one; to an older one `rollcall setup` appends it, once all services have the
 keys: until then they sign, and take what is not signed.  Pure.
 """
@@ -111,13 +113,13 @@ def digest_headers(
 
 
 class SignedRecords:
-    """Which records of `job-events` count, read in order; all of them where there is no key.
+    """Which records of a partition count, read in order; all of them where there is no key.
 
     ``is_required``: a ``LogConfigured`` with a right digest came before.
     """
 
-    def __init__(self, keyring: Keyring | None, topic: str) -> None:
-        self.is_required = False
+    def __init__(self, keyring: Keyring | None, topic: str, *, is_required: bool = False) -> None:
+        self.is_required = is_required
         self._keyring = keyring
         self._topic = topic
 

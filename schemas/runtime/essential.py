@@ -101,16 +101,21 @@ def _on_main_failure(
     _end("main", error)
 
 
+def summary_of(error: BaseException) -> str:
+    """Return the first line of the error alone, because the rest may quote a user's row."""
+    first, *_ = str(error).splitlines() or [""]
+    return f"{type(error).__name__}: {first}"
+
+
 def _end(thread: str, error: BaseException) -> None:
-    """Log the first line of the error alone, because the rest may quote a user's row; then exit."""
+    """Log why, then exit."""
     _ending.acquire()  # never released: of threads that fail together only one logs why
     try:
-        summary, *_ = str(error).splitlines() or [""]
         frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
         _log.critical(
             "process ends: a thread has failed",
             thread=next(iter(getattr(error, "__notes__", ())), thread),
-            error=f"{type(error).__name__}: {summary}",
+            error=summary_of(error),
             trace=[f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
         )
         for stream in (sys.stdout, sys.stderr):

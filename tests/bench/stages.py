@@ -122,7 +122,7 @@ def _consume_and_decode(settings: Settings) -> float:
     try:
         with rare_collections():
             for partition in range(topic.partitions):
-                place = LogPartition(partition, topic.partitions, settings.reconciliation_key)
+                place = LogPartition.in_log(settings, partition)
                 _decode_partition(consumer, topic.name, place)
     finally:
         consumer.close()

@@ -95,7 +95,15 @@ class ErasingCopy:
             records = [record for part in parts for record in self._copied_part(partition, part)]
         else:
             self._feed_outcomes(partition, records, {}, partition.take(records))
-        self._copy.append(partition.state.partition, records)
+        self._copy.append(
+            partition.state.partition,
+            [
+                self._copy.signed(record)
+                if partition.is_signed(record)
+                else self._copy.unsigned(record)
+                for record in records
+            ],
+        )
 
     def _copied_part(self, partition: _Partition, part: list[CopiedRecord]) -> list[CopiedRecord]:
         """Return the copy's records for these, of which none but the last seals a job."""
@@ -106,7 +114,7 @@ class ErasingCopy:
             record = part[-1]
             if seal.job_id == partition.state.open_job_id == partition.placeholder_job_id:
                 value = encode(replace(seal, digest=partition.state.digest))
-                record = replace(record, record_value=value)
+                record = partition.signed(replace(record, record_value=value))
             self._feed_outcomes(partition, [record], {}, partition.take([record]))
             written.append(record)
         if partition.state.open_job_id != partition.placeholder_job_id:
@@ -124,12 +132,15 @@ class ErasingCopy:
             if record.offset() not in theirs and self._subject.mentions(record)
         ]
         # Whether a record counts does not depend on its outcome; only the digest does.
-        blank = [_placeholder(theirs.get(record.offset()), record, "none") for record in records]
+        blank = [
+            partition.signed(_placeholder(record, "none")) if record.offset() in theirs else record
+            for record in records
+        ]
         found = self._feed_outcomes(partition, blank, theirs, partition.decode_and_accept(blank))
         written = [
-            self._with_opt_outs(
-                _placeholder(theirs.get(record.offset()), record, outcome), opt_outs
-            )
+            partition.signed(self._with_opt_outs(_placeholder(record, outcome), opt_outs))
+            if record.offset() in theirs
+            else record
             for record in records
             for outcome, opt_outs in [found.get(record.offset(), ("none", None))]
         ]
@@ -232,7 +243,7 @@ def _without_holes(
 
 
 def _filler(offset: int, timestamp_ms: int) -> CopiedRecord:
-    return CopiedRecord(_NO_LINE, encode(_NOTHING), offset, timestamp_ms, [])
+    return CopiedRecord(_NO_LINE, encode(_NOTHING), offset, timestamp_ms)
 
 
 def _up_to_seals(records: list[CopiedRecord]) -> Iterator[list[CopiedRecord]]:
@@ -268,12 +279,8 @@ def _is_line(event: Event | None) -> TypeGuard[UserRow | RowRejected]:
     return isinstance(event, RowRejected) or not (event.job_id is None or is_misattributed(event))
 
 
-def _placeholder(
-    theirs: CopiedRecord | None, record: CopiedRecord, outcome: ErasedOutcome
-) -> CopiedRecord:
-    """Return the placeholder of a record of the data subject's; any other record as it is."""
-    if theirs is None:
-        return record
+def _placeholder(theirs: CopiedRecord, outcome: ErasedOutcome) -> CopiedRecord:
+    """Return the placeholder of a record of the data subject's."""
     event = _event(theirs)
     key, row = _NO_LINE, _NOTHING
     if _is_line(event):
@@ -285,4 +292,4 @@ def _placeholder(
             outcome=outcome,
         )
         key = f"{event.job_id}/{event.record_number}".encode()
-    return CopiedRecord(key, encode(row), record.offset(), record.timestamp_ms, [])
+    return CopiedRecord(key, encode(row), theirs.offset(), theirs.timestamp_ms)

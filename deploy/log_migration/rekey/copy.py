@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, Final
 from deploy.log_migration import MoveRefusedError
 from deploy.log_migration.rekey.job_order import PartitionReader, brackets, in_order
 from schemas.codec.codec import UndecodableError, decode, encode
-from schemas.events import AttributeDefined, JobSealed, RowErased, RowRejected, UserRow
+from schemas.events import (
+    AttributeDefined,
+    JobSealed,
+    LogConfigured,
+    RowErased,
+    RowRejected,
+    UserRow,
+)
 from schemas.log.positions import place_of, position_of
 from schemas.log.topics import partition_of, partition_of_number
 
@@ -31,6 +38,8 @@ if TYPE_CHECKING:
 
 _NOBODY: Final = 0
 """No user has this id."""
+_NO_NAME: Final = ""
+"""No attribute has it."""
 
 
 @dataclass(slots=True)
@@ -65,7 +74,7 @@ class RekeyingCopy:
         ]
         self._new = [NewPartition() for _ in copy.next_offsets]
         self._positions = [array("q") for _ in self._readers]
-        self._attributes: set[str] = set()
+        self._appended: set[str] = set()
         self._jobs = 0
 
     def copy_jobs(self, ends: Sequence[int], jobs: int) -> None:
@@ -104,7 +113,7 @@ class RekeyingCopy:
         first = min(opened, key=lambda one: one.record.timestamp_ms)
         for at, partition in enumerate(self._new):
             partition.sequence = partition.digest = 0
-            self._append(at, first.record)
+            self._append(at, self._copy.signed(first.record))
 
     def _seal(self, sealed: Sequence[CountedRecord]) -> None:
         """Append the seals, with the latest of their times: then the job was whole."""
@@ -119,7 +128,8 @@ class RekeyingCopy:
                 digest=partition.digest,
                 is_abandoned=is_abandoned,
             )
-            self._append(at, replace(last.record, record_value=encode(seal)))
+            sealed_here = replace(last.record, record_value=encode(seal))
+            self._append(at, self._copy.signed(sealed_here))
 
     def _write_all(self, section: Iterable[CountedRecord]) -> None:
         for counted in section:
@@ -128,9 +138,12 @@ class RekeyingCopy:
     def _write(self, counted: CountedRecord) -> None:
         match counted.event:
             case None:
-                self._append(counted.partition % len(self._new), _still_dead(counted.record))
+                dead = _still_dead(self._copy.unsigned(counted.record))
+                self._append(counted.partition % len(self._new), dead)
             case AttributeDefined(name=name):
-                self._define(name, counted.record)
+                self._append_once(name, counted.record)
+            case LogConfigured():
+                self._append_once(_NO_NAME, counted.record)
             case UserRow(job_id=None) as row:
                 self._write_single(counted, row)
             case UserRow() as row:
@@ -145,12 +158,15 @@ class RekeyingCopy:
             case other:
                 raise AssertionError(f"{type(other).__name__} never counts in a section")
 
-    def _define(self, name: str, record: CopiedRecord) -> None:
-        """Append the attribute to every partition once the first has it: before any value of it."""
-        if name not in self._attributes:
-            self._attributes.add(name)
+    def _append_once(self, name: str, record: CopiedRecord) -> None:
+        """Append it to every partition once the first has it: before all that it concerns.
+
+        ``name`` is the attribute's that it defines.
+        """
+        if name not in self._appended:
+            self._appended.add(name)
             for at in range(len(self._new)):
-                self._append(at, record)
+                self._append(at, self._copy.signed(record))
 
     def _moved(self, erased: RowErased) -> RowErased:
         """Return it for the new log, where a hash of an old key means nothing if keys change."""
@@ -172,7 +188,7 @@ class RekeyingCopy:
         if erased.job_id is not None:
             self._write_line(counted, erased, key, at)
         elif erased.key_hash is not None:
-            self._append(at, counted.record)
+            self._append(at, self._copy.signed(counted.record))
 
     def _write_line(
         self,
@@ -186,7 +202,9 @@ class RekeyingCopy:
         partition.sequence += 1
         partition.digest = zlib.crc32(value, partition.digest)
         self._remember(counted, at)
-        self._append(at, replace(counted.record, record_key=key, record_value=value))
+        record = replace(counted.record, record_key=key, record_value=value)
+        is_control = isinstance(event, RowErased)
+        self._append(at, self._copy.signed(record) if is_control else self._copy.unsigned(record))
 
     def _write_single(self, counted: CountedRecord, row: UserRow) -> None:
         """Append a producer row, or a write of the API."""
@@ -197,7 +215,7 @@ class RekeyingCopy:
             record = replace(record, record_key=key, record_value=encode(changed))
         at = partition_of(key, len(self._new))
         self._remember(counted, at)
-        self._append(at, record)
+        self._append(at, self._copy.unsigned(record))
 
     def _remember(self, counted: CountedRecord, at: int) -> None:
         positions, offset = self._positions[counted.partition], counted.record.offset()

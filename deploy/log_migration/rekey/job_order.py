@@ -24,7 +24,15 @@ from deploy.log_migration import MoveRefusedError
 from deploy.log_migration.log_copy import CountedPartition
 from processor.decoding.accept_rule import Erased, Opened, Rows, Sealed
 from schemas.codec.codec import decode
-from schemas.events import AttributeDefined, JobOpened, JobSealed, RowErased, RowRejected, UserRow
+from schemas.events import (
+    AttributeDefined,
+    JobOpened,
+    JobSealed,
+    LogConfigured,
+    RowErased,
+    RowRejected,
+    UserRow,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -141,7 +149,9 @@ def _offsets(batch: Batch, accepted: Accepted) -> tuple[set[int], set[int]]:
     """Return the offsets of records that count, and of those that count as refused."""
     rejection_offsets = batch.offsets[np.flatnonzero(batch.is_rejection)]
     good = {
-        control.offset for control in batch.controls if isinstance(control.event, AttributeDefined)
+        control.offset
+        for control in batch.controls
+        if isinstance(control.event, AttributeDefined | LogConfigured)
     }
     for step in accepted.steps:
         if isinstance(step, Opened | Sealed | Erased):

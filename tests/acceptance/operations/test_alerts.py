@@ -27,6 +27,7 @@ from confluent_kafka.admin import (
 
 from deploy.local_stack.ports import free_ports
 from schemas.codec import codec
+from schemas.events import JobSealed
 from schemas.log.topics import partition_of
 from tests.support.clients.client import BASE
 from tests.support.clients.other_producers import row_of
@@ -53,6 +54,7 @@ pytestmark = pytest.mark.skipif(
     "ROLLCALL_TEST_ALERTS" not in os.environ, reason="just monitoring runs it"
 )
 _TIMEOUT_S = 60
+_KEYS = "one:" + "1" * 32
 
 
 class _Watched:
@@ -64,7 +66,7 @@ class _Watched:
         self._env, self._services = env, services
         self._admin = AdminClient({"bootstrap.servers": env.surroundings.bootstrap_servers})
         publisher, processor, self.builder = map(self.start, kinds[1:])
-        api, client = services.api(self.ports["api"], watched_folder=str(disk))
+        api, client = services.api(self.ports["api"], watched_folder=str(disk), log_keys=_KEYS)
         self.rig = Rig(env, services, api, client, publisher, [processor])
         self.rig.wait_ready()
         folder.mkdir()
@@ -73,7 +75,7 @@ class _Watched:
     def start(self, kind: str, **settings: str) -> Service:
         """A process of this kind, at the port where it is scraped."""
         make = getattr(self._services, kind)
-        return make(metrics_port=str(self.ports[kind]), **settings)
+        return make(metrics_port=str(self.ports[kind]), log_keys=_KEYS, **settings)
 
     def send(self, value: bytes, key: str = "key") -> None:
         """A record of somebody else, in user-events."""
@@ -160,13 +162,16 @@ def _all_is_well(watched: _Watched) -> None:
 
 
 def _others_err(watched: _Watched) -> None:
-    """Another producer sends what is no event, and a row of a job; somebody edits a table."""
+    """Others send what is no event, a row of a job and its end; somebody edits a table."""
     forged = replace(row_of("eve@x.example"), sequence=0, line=2, record_number=1, job_id=1 << 40)
     watched.send(b"not Avro at all")
+    watched.send(codec.encode(JobSealed(job_id=1 << 40, rows=0, digest=0)))
     watched.send(codec.encode(forged), forged.key)
     watched.execute("UPDATE projection_1.user_row SET first_name = 'x' WHERE key LIKE 'user7@%'")
     wait_built(watched.rig.env, request(watched.rig.env, "rebuild"))
-    watched.prometheus.wait_fired("RollcallDeadLetters", "RollcallAlarm", "RollcallBuildFailed")
+    watched.prometheus.wait_fired(
+        "RollcallDeadLetters", "RollcallForgedRecords", "RollcallAlarm", "RollcallBuildFailed"
+    )
 
 
 def _postgres_fails(watched: _Watched, stack: LocalStack) -> None:

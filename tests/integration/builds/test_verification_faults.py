@@ -162,6 +162,10 @@ def test_a_changed_value_is_found(projected: Scene, column: str, value: str, sho
             "projection_offset.keeps_opt_outs, partition 0: expected False, found True",
         ),
         (
+            "UPDATE {schema}.projection_offset SET requires_digests = true",
+            "projection_offset.requires_digests, partition 0: expected False, found True",
+        ),
+        (
             "UPDATE {schema}.job SET lines = lines + 1 WHERE job_id = 1004",
             "job.lines, job 1004: expected 4, found 5",
         ),

@@ -25,6 +25,7 @@ from schemas.clients.job_events import at_current_version, read_job_events
 from schemas.codec.codec import decode, encode
 from schemas.events import JobCancelled, JobFailed, LogMove
 from schemas.log.digests import SignedRecords
+from tests.support.data.log_reading import read_topic
 from tests.support.models.file_oracle import accepted_job
 
 if TYPE_CHECKING:
@@ -73,6 +74,16 @@ def events_of(settings: Settings) -> list[Event]:
         return [logged.event for logged in events]
 
 
+def marked_partitions(settings: Settings) -> int:
+    """How many partitions of `user-events` say that digests are required, and nothing else."""
+    topic, keyring, count = settings.topics.user_events, settings.keyring, 0
+    for (mark,) in read_topic(settings, topic):
+        headers: Any = mark.headers()
+        assert keyring is not None
+        count += keyring.is_right(topic.name, mark.key(), mark.value(), headers)
+    return count
+
+
 @pytest.mark.parametrize("forged", [
     pytest.param(encode(accepted_job(job_id=9, attempt="forged", lines=10**6)), id="JobAccepted"),
     pytest.param(encode(MOVED), id="MOVED"),
@@ -118,7 +129,9 @@ def test_a_log_that_began_without_keys_requires_them_from_a_point_on(env: Ground
     assert accept(env.settings, 1) == "accepted"
     ensure_log(settings)
     assert [accept(settings, 2), accept(env.settings, 3)] == ["accepted", "accepted"]
+    assert not any(read_topic(settings, settings.topics.user_events))
     ensure_log(settings, requires_digests=True)
+    assert marked_partitions(settings) == settings.partitions
     append(settings, encode(accepted_job(job_id=4, attempt="forged")))
     assert accept(settings, 5) == "accepted"
     append_failure(settings, failure_of(5, ValueError("it is one")))
@@ -152,7 +165,7 @@ def test_a_moved_log_is_signed_anew_and_nothing_forged_comes_to_count(env: Groun
     for records in JobEventsCopy(old, new).rewritten(0, batches):
         for at, record in enumerate(records):
             event = decode(record.value())
-            is_right = signed.is_right(record.key(), record.value(), record.headers)
+            is_right = signed.is_right(record.key(), record.value(), record.headers())
             assert is_right or not signed.is_required
             signed.note(event, is_right=is_right)
             ledger.apply(at, event)

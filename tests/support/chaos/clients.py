@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import threading
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import httpx2
@@ -17,12 +17,12 @@ import psycopg
 from confluent_kafka import Producer
 
 from schemas.codec import codec
+from schemas.log.job_states import ENDED_STATES
 from schemas.log.topics import partition_of
 from tests.support.chaos.observations import GUARDS
 from tests.support.clients.client import BASE, Client
 from tests.support.clients.other_producers import row_of
 from tests.support.clients.projections import request
-from tests.support.clients.single_users import ANA, create, delete, modify
 from tests.support.data.files import dirty_csv, tidy_csv
 
 if TYPE_CHECKING:
@@ -39,9 +39,12 @@ MODES: Final = (
     "insert", "insert", "upsert", "upsert", "upsert", "update", "ignore", "delete", "delsert",
 )  # fmt: skip
 TIMEOUT_S: Final = 180.0
+_HASTE: Final = 0.4
+"""So often a client sends its next file before the last is projected."""
 _REQUEST_TIMEOUT_S: Final = 15.0
-_RETRIED: Final = frozenset({429, 500, 503})
-_CHANGED: Final = frozenset({200, 409}) | _RETRIED
+_DATA: Final = "data:"
+RETRIED: Final = frozenset({429, 500, 503})
+_CHANGED: Final = frozenset({200, 409}) | RETRIED
 _ROW_MODES: Final[tuple[RowMode, ...]] = ("insert", "upsert", "upsert", "delete")
 
 
@@ -53,16 +56,12 @@ class Scene:
     urls: list[str]
     report: Report
     seen: Observations
-    deadline_s: float
+    over: threading.Event = field(default_factory=threading.Event)
+    """Set when nothing new should begin."""
     files: list[bytes] = field(default_factory=list[bytes])
     answered: list[int] = field(default_factory=list[int])
     """Jobs whose upload was answered with 200, in no order."""
     asked: itertools.count[int] = field(default_factory=itertools.count)
-
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing new should begin."""
-        return time.monotonic() > self.deadline_s
 
 
 class Act(Protocol):
@@ -94,7 +93,7 @@ class Doors:
     def repeat(self, act: Act, longest_pause_s: float) -> None:
         """Do it again and again until the scene is over."""
         try:
-            while not self.scene.is_over:
+            while not self.scene.over.is_set():
                 act(self)
                 time.sleep(self.rng.uniform(0, longest_pause_s))
         finally:
@@ -146,13 +145,31 @@ def _upload(doors: Doors) -> None:
         client = doors.any()
         answer = try_answer(lambda: client.upload(content, mode, headers=headers))  # noqa: B023 - called at once
         if answer is not None and answer.status_code == 200:
-            doors.scene.answered.append(int(answer.json()["id"]))
+            job_id = int(answer.json()["id"])
+            doors.scene.answered.append(job_id)
+            _maybe_wait_ended(doors, job_id)
             return
         reason = "no answer" if answer is None else f"{answer.status_code}: {answer.text}"
-        assert answer is None or answer.status_code in _RETRIED, reason
+        assert answer is None or answer.status_code in RETRIED, reason
         if time.monotonic() > give_up_s:
             raise TimeoutError(reason)
         time.sleep(0.2)
+
+
+def _maybe_wait_ended(doors: Doors, job_id: int) -> None:
+    """Wait for the job's end, mostly: a slow machine is not to fall behind more and more."""
+    if doors.rng.random() < _HASTE:
+        return
+    while not doors.scene.over.is_set():
+        answer = try_answer(lambda: read_status(doors.any(), job_id))
+        if answer is not None and answer.is_success and answer.json()["state"] in ENDED_STATES:
+            return
+        time.sleep(0.5)
+
+
+def read_status(client: Client, job_id: int) -> httpx2.Response:
+    """The answer to who asks for a job's status."""
+    return client.http.get(f"{BASE}/batchinfo/status/{job_id}")
 
 
 def _dry_run(doors: Doors) -> None:
@@ -172,42 +189,6 @@ def _change(doors: Doors, word: str, job_id: int) -> None:
         assert answer.status_code in _CHANGED, f"{answer.status_code}: {answer.text}"
 
 
-def write_users(doors: Doors) -> None:
-    """Add a user, maybe change and delete them, and read them at any process after each answer."""
-    email = f"single{next(doors.scene.asked)}@example.org"
-    asked_s, asked_at, client = time.monotonic(), datetime.now(UTC), doors.any()
-    answer = try_answer(lambda: create(client, {**ANA, "email": email}))
-    if answer is None or answer.status_code != 200:
-        doors.scene.report.note(f"{email} not added: {None if answer is None else answer.text}")
-        return
-    doors.scene.report.added(asked_s)
-    user_id = answer.json()["id"]
-    _read(doors, f"{email} added", asked_at, user_id, lambda user: user["email"] == email)
-    if doors.rng.random() < 0.5:
-        asked_at = datetime.now(UTC)
-        answer = try_answer(lambda: modify(client, user_id, {"firstName": "Eva"}))
-        if answer is None or answer.status_code != 200:
-            return
-        _read(doors, f"{email} changed", asked_at, user_id, lambda user: user["firstName"] == "Eva")
-    if doors.rng.random() < 0.3:
-        asked_at = datetime.now(UTC)
-        answer = try_answer(lambda: delete(client, user_id))
-        if answer is not None and answer.status_code == 200:
-            _read(doors, f"{email} deleted", asked_at, user_id, lambda user: user is None)
-
-
-def _read(
-    doors: Doors, what: str, asked_at: datetime, user_id: str, is_so: Callable[[Any], bool]
-) -> None:
-    client = doors.any()
-    answer = try_answer(lambda: client.http.get(f"{BASE}/audience/{user_id}"))
-    if answer is None or answer.status_code in _RETRIED:
-        return
-    user = answer.json() if answer.status_code == 200 else None
-    is_seen = is_so(user) if user is not None or "deleted" in what else False
-    doors.scene.seen.wrote(f"{what}: {answer.text}", asked_at, is_seen=is_seen)
-
-
 class Readers:
     """Reads what each delsert sets, and statuses of jobs, at any process."""
 
@@ -223,15 +204,29 @@ class Readers:
             scene.seen.guards(page.json()["audience"], page.json()["total"])
         for job_id in scene.answered[-3:]:
             client = doors.any()
-            path = f"{BASE}/batchinfo/status/{job_id}"
-            answer = try_answer(lambda: client.http.get(path))  # noqa: B023 - called at once
-            if answer is None or answer.status_code in _RETRIED:
+            answer = try_answer(lambda: read_status(client, job_id))  # noqa: B023 - called at once
+            if answer is None or answer.status_code in RETRIED:
                 continue
             if answer.status_code != 200:
                 scene.seen.unknown(job_id, f"{answer.status_code}: {answer.text}")
                 continue
             scene.seen.status(self._before.get(job_id), answer.json())
             self._before[job_id] = answer.json()
+
+
+def watch_job(doors: Doors) -> None:
+    """Follow the last answered job by events, until it ends or the stream does."""
+    if not doors.scene.answered:
+        return
+    path, before = f"{BASE}/batchinfo/status/{doors.scene.answered[-1]}/events", None
+    try:
+        with doors.any().http.stream("GET", path) as answer:
+            for line in answer.iter_lines() if answer.status_code == 200 else ():
+                if line.startswith(_DATA) and (now := json.loads(line.removeprefix(_DATA))):
+                    doors.scene.seen.status(before, now)
+                    before = now
+    except httpx2.TransportError:
+        return
 
 
 class OtherProducers:

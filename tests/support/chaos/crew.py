@@ -5,10 +5,12 @@ No process is waited for: that the others go on meanwhile is what is tested.
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import threading
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tests.support.chaos import failpoints
@@ -17,7 +19,6 @@ from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from tests.support.servers.services import Service
 
@@ -32,7 +33,6 @@ NAMES: Final[Mapping[str, str]] = dict(
 )
 COUNTS: Final = {API: 2, PUBLISHER: 2, PROCESSOR: 3, BUILDER: 2}
 """How many of each."""
-_LOG_TIMEOUT_S: Final = 60
 
 
 @dataclass(slots=True)
@@ -50,13 +50,20 @@ class Post:
 
     def stop(self) -> None:
         """SIGTERM, on which it must end well, and a new start."""
-        # Before its first line of log the interpreter may still be importing, and has no handler.
-        wait_until(lambda: self.service.log_text() or not self.service.is_running, _LOG_TIMEOUT_S)
+        wait_until(self._has_handler, STOP_TIMEOUT_S, saying=f"{self.service.name} may be stopped")
         self.service.process.terminate()
         wait_until(self._has_ended_awake, STOP_TIMEOUT_S, saying=f"{self.service.name} has ended")
         code = self.service.process.returncode
         assert code in {0, -9}, f"{self.service.name} ended with {code} on SIGTERM"
         self.service = self.start()
+
+    def _has_handler(self) -> bool:
+        """Whether SIGTERM is handled, as it is not while the interpreter still imports."""
+        if not self.service.is_running:
+            return True
+        status = Path(f"/proc/{self.service.pid}/status").read_text()
+        caught = next(line for line in status.splitlines() if line.startswith("SigCgt:"))
+        return bool(int(caught.split()[1], 16) >> signal.SIGTERM - 1 & 1)
 
     def _has_ended_awake(self) -> bool:
         """Whether it has ended; where it came to a failpoint that stops it, it goes on."""

@@ -1,4 +1,8 @@
-"""Faults that come by chance, in several threads; each is mended after a moment."""
+"""Faults that come by chance, in several threads; each is mended after a moment.
+
+They come together for a while; then nothing is broken until all goes on, and then one thing alone,
+so that it is known how long each keeps the others waiting.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import contextlib
 import signal
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from tests.support.chaos import failpoints
@@ -15,7 +20,8 @@ from tests.support.servers.breaking import frozen, restart
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable, Mapping
+    import threading
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
     from deploy.local_stack.kafka import KafkaServer
@@ -24,10 +30,13 @@ if TYPE_CHECKING:
     from tests.support.chaos.proxy import Proxy
     from tests.support.chaos.report import Report
 
+SORTS: Final = ("processes", "failpoints", "ways", "servers")
+"""What faults are of: a process at any moment or at a named point, a way to a server, a server."""
 _FREEZES_S: Final = (0.5, 2, 8)
 """The last is past the groups' session time-out."""
 _REACHED_WITHIN_S: Final = 8.0
 _LOOK_S: Final = 0.02
+_STORM_S: Final = 30.0
 _RARELY: Final = 4
 """So many times the usual pause is between faults of the servers, at which everything waits."""
 _WEIGHTS: Final[Mapping[str, int]] = {API: 1, PUBLISHER: 3, PROCESSOR: 4, BUILDER: 2}
@@ -39,21 +48,69 @@ class Breaking:
     """What can be broken, until when, and where that is noted."""
 
     crew: Crew
+    servers: Mapping[str, KafkaServer | PostgresServer]
+    proxies: Mapping[str, Proxy]
     report: Report
+    over: threading.Event
     deadline_s: float
     pause_s: float
     """The longest between two faults of a thread."""
+    sorts: Collection[str] = SORTS
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is time to let all heal."""
+        return self.over.is_set() or time.monotonic() > self.deadline_s
 
     def repeat(
-        self, fault: Callable[[random.Random], None], rng: random.Random, *, rarely: bool = False
+        self, fault: Callable[[random.Random], None], rng: random.Random, lock: threading.Lock
     ) -> None:
-        """Break something again and again until it is time to let all heal."""
-        longest_s = self.pause_s * (_RARELY if rarely else 1)
-        while True:
-            time.sleep(rng.uniform(0.2, longest_s))
-            if time.monotonic() > self.deadline_s:
-                return
-            fault(rng)
+        """Break something again and again, unless another holds the lock, until it is over."""
+        while not self.is_over:
+            time.sleep(rng.uniform(0.2, self.pause_s))
+            with lock:
+                if not self.is_over:
+                    fault(rng)
+
+    def break_servers(
+        self, rng: random.Random, locks: Sequence[threading.Lock], wait: Callable[[], None]
+    ) -> None:
+        """Break servers while others break the rest, and then one thing alone, until it is over.
+
+        Whoever holds none of the locks breaks nothing; ``wait`` returns when all has recovered.
+        """
+        while not self.is_over:
+            self._storm(rng)
+            with contextlib.ExitStack() as calm:
+                for lock in locks:
+                    calm.enter_context(lock)
+                self.report.mended()
+                wait()
+                if not self.is_over:
+                    rng.choice([*self._of_servers(), *self.others()])(rng)
+                    self.report.mended()
+                    wait()
+
+    def _storm(self, rng: random.Random) -> None:
+        self.report.storm()
+        end_s = min(time.monotonic() + _STORM_S, self.deadline_s)
+        while time.monotonic() < end_s:
+            time.sleep(min(rng.uniform(0.2, _RARELY * self.pause_s), end_s - time.monotonic()))
+            if time.monotonic() < end_s:
+                for fault in self._of_servers():
+                    fault(rng)
+
+    def _of_servers(self) -> list[Callable[[random.Random], None]]:
+        return [self.break_server] if "servers" in self.sorts else []
+
+    def others(self) -> list[Callable[[random.Random], None]]:
+        """What breaks processes and the ways to servers, each for a thread of its own."""
+        faults = {
+            "processes": [self.break_process],
+            "failpoints": [partial(self.break_at_failpoint, kind) for kind in KINDS],
+            "ways": [self.break_way] if self.proxies else [],
+        }
+        return [each for sort in SORTS if sort in self.sorts for each in faults.get(sort, ())]
 
     def break_process(self, rng: random.Random) -> None:
         """Kill, freeze or stop a process, or stop all of a kind one after another."""
@@ -76,7 +133,6 @@ class Breaking:
         with post.lock:
             self.report.begin(fault)
             act(post)
-            self.report.end(fault)
 
     def break_at_failpoint(self, kind: str, rng: random.Random) -> None:
         """Let the first process of a kind that comes to some point die or stop there.
@@ -102,12 +158,10 @@ class Breaking:
             else:
                 time.sleep(rng.choice(_FREEZES_S))
                 post.service.thaw()
-            self.report.end(fault)
 
-    def break_server(
-        self, name: str, server: KafkaServer | PostgresServer, rng: random.Random
-    ) -> None:
-        """Kill a server, or freeze it for a while."""
+    def break_server(self, rng: random.Random) -> None:
+        """Kill a server, or freeze it for a while; belongs to the thread that has started it."""
+        name, server = rng.choice(list(self.servers.items()))
         fault = f"{name.partition(' ')[0]} {rng.choice(['killed', 'frozen'])}"
         self.report.begin(fault)
         if fault.endswith("killed"):
@@ -115,16 +169,14 @@ class Breaking:
         else:
             with frozen(server.child.pid):
                 time.sleep(rng.choice(_FREEZES_S))
-        self.report.end(fault)
 
-    def break_network(self, proxies: Mapping[str, Proxy], rng: random.Random) -> None:
+    def break_way(self, rng: random.Random) -> None:
         """Break the way to one server for a while."""
-        name, how = rng.choice(list(proxies)), rng.choice(FAULTS)
+        name, how = rng.choice(list(self.proxies)), rng.choice(FAULTS)
         fault = f"way to {name.partition(' ')[0]} {how}"
         self.report.begin(fault)
-        with proxies[name].broken(how):
+        with self.proxies[name].broken(how):
             time.sleep(rng.choice(_FREEZES_S))
-        self.report.end(fault)
 
 
 def reached(folder: Path, name: str, number: int) -> int | None:
@@ -144,18 +196,3 @@ def reached(folder: Path, name: str, number: int) -> int | None:
     for file in noted:
         file.unlink(missing_ok=True)
     return int(noted[0].suffix[1:]) if noted else None
-
-
-def threads_of(
-    breaking: Breaking, proxies: Mapping[str, Proxy]
-) -> list[Callable[[random.Random], None]]:
-    """What breaks processes and the ways to servers, each for a thread of its own."""
-
-    def at_failpoint(kind: str) -> Callable[[random.Random], None]:
-        return lambda rng: breaking.break_at_failpoint(kind, rng)
-
-    def on_the_way(rng: random.Random) -> None:
-        breaking.break_network(proxies, rng)
-
-    ways = [on_the_way] if proxies else []
-    return [breaking.break_process, *map(at_failpoint, KINDS), *ways]

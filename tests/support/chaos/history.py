@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import random
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from tests.support.chaos.clients import (
@@ -17,13 +19,14 @@ from tests.support.chaos.clients import (
     Scene,
     rebuild,
     upload_or_change,
-    write_users,
+    watch_job,
 )
 from tests.support.chaos.crew import Crew
-from tests.support.chaos.faults import Breaking, threads_of
+from tests.support.chaos.faults import SORTS, Breaking
 from tests.support.chaos.moves import Moves
 from tests.support.chaos.observations import Observations
 from tests.support.chaos.report import Report
+from tests.support.chaos.single_writes import write_users
 from tests.support.clients.client import Client
 from tests.support.clients.projections import assert_proven
 from tests.support.data.log_reading import accepted_jobs
@@ -32,7 +35,8 @@ from tests.support.servers.rig import READY_TIMEOUT_S
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Collection, Mapping, Sequence
+    from concurrent.futures import Future
     from pathlib import Path
 
     from deploy.local_stack.kafka import KafkaServer
@@ -43,6 +47,7 @@ if TYPE_CHECKING:
     from tests.support.servers.surroundings import Ground
 
 _UPLOADERS: Final = 3
+_WRITERS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +59,12 @@ class Chaos:
     servers: Mapping[str, KafkaServer | PostgresServer]
     proxies: Mapping[str, Proxy] = field(default_factory=dict[str, "Proxy"])
     """The ways to the servers that may be broken."""
-    moves: int = 0
-    """So many users are erased at the end, and the command killed in between."""
+    has_moves: bool = False
+    """Whether the log is moved at the end, by commands that are killed on the way."""
     pause_s: float = 3.0
     """The longest between two faults of each thread."""
+    sorts: Collection[str] = SORTS
+    """What faults are of."""
 
     def run(self, seed: str, duration_s: float) -> Report:
         """Upload and break things for a while and let all heal.
@@ -77,43 +84,58 @@ class Chaos:
     def _wait_ready(self, crew: Crew) -> None:
         for url in crew.urls:
             with Client(url, self.env.password) as client:
-                wait_until(client.is_ready, READY_TIMEOUT_S, saying=f"{url} is ready")
+
+                def is_ready(client: Client = client) -> bool:
+                    crew.assert_running()
+                    return client.is_ready()
+
+                wait_until(is_ready, READY_TIMEOUT_S, saying=f"{url} is ready")
 
     def _run(self, crew: Crew, report: Report, duration_s: float) -> None:
-        scene = Scene(self.env, crew.urls, report, Observations(), time.monotonic() + duration_s)
+        scene = Scene(self.env, crew.urls, report, Observations())
+        report.seconds = duration_s
         others = OtherProducers(self.env)
         acts: list[tuple[Act, float]] = [
             *itertools.repeat((upload_or_change, 1.0), _UPLOADERS),
-            (write_users, 0.3),
+            *itertools.repeat((write_users, 0.3), _WRITERS),
             (Readers(), 0.1),
+            (watch_job, 1.0),
             (others, 1.0),
             (rebuild, 20.0),
         ]
-        breaking = Breaking(crew, report, scene.deadline_s, self.pause_s)
-        faults = threads_of(breaking, self.proxies)
+        end_s = time.monotonic() + duration_s
+        breaking = Breaking(
+            crew,
+            self.servers,
+            self.proxies,
+            report=report,
+            over=scene.over,
+            deadline_s=end_s,
+            pause_s=self.pause_s,
+            sorts=self.sorts,
+        )
+        faults = breaking.others()
+        locks = [threading.Lock() for _ in faults]
         with ThreadPoolExecutor(len(acts) + len(faults)) as pool:
             working = [
                 pool.submit(Doors(scene, _chance(report, f"client {n}")).repeat, act, pause_s)
                 for n, (act, pause_s) in enumerate(acts)
             ]
             working += [
-                pool.submit(breaking.repeat, fault, _chance(report, f"fault {n}"))
-                for n, fault in enumerate(faults)
+                pool.submit(breaking.repeat, fault, _chance(report, f"fault {n}"), lock)
+                for n, (fault, lock) in enumerate(zip(faults, locks, strict=True))
             ]
-            # In this thread: the kernel ends a server with the thread that has started it.
-            breaking.repeat(self._break_server(breaking), _chance(report, "servers"), rarely=True)
+            try:
+                # In this thread: the kernel ends a server with the thread that has started it.
+                wait = partial(_wait_recovered, report, crew, working)
+                breaking.break_servers(_chance(report, "servers"), locks, wait)
+            finally:
+                scene.over.set()
             for each in working:
                 each.result(TIMEOUT_S)
         others.close()
         self._wait_ready(crew)
         self._judge(crew, scene)
-
-    def _break_server(self, breaking: Breaking) -> Callable[[random.Random], None]:
-        def some(rng: random.Random) -> None:
-            name = rng.choice(list(self.servers))
-            breaking.break_server(name, self.servers[name], rng)
-
-        return some
 
     def _judge(self, crew: Crew, scene: Scene) -> None:
         model = assert_as_logged(self.env, scene.files)
@@ -122,8 +144,26 @@ class Chaos:
         assert set(scene.answered) == {job.job_id for job in accepted_jobs(self.env.settings)}
         scene.seen.assert_kept(self.env)
         _count(scene, model)
-        if self.moves:
-            Moves(self.env, crew, scene.report).run(_chance(scene.report, "moves"), self.moves)
+        if self.has_moves:
+            Moves(self.env, crew, scene.report).run(_chance(scene.report, "moves"))
+
+
+def _wait_recovered(report: Report, crew: Crew, working: Sequence[Future[None]]) -> None:
+    """Wait until all has recovered.
+
+    Raises:
+        TimeoutError: it has not.
+        Exception: what one of those who work has found, or of a process that has ended by itself.
+    """
+
+    def is_recovered() -> bool:
+        crew.assert_running()
+        for each in working:
+            if each.done():
+                each.result()
+        return report.is_recovered
+
+    wait_until(is_recovered, TIMEOUT_S, saying="a user is added once all is mended")
 
 
 def _chance(report: Report, of: str) -> random.Random:

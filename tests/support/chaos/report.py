@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
+from tests.support.chaos import failpoints
+
+SEVERAL: Final = "several at once"
+"""Faults of all kinds, one after another and together, each mended after a moment."""
 _USUAL_STALL_S: Final = 5.0
+_SUMS: Final = (
+    "jobs", "rows", "undone", "others", "dry_runs", "rebuilds", "reads", "seconds",
+)  # fmt: skip
 
 
 @dataclass(slots=True)
 class Report:
     """Counts and times; may be written to by many threads.
 
-    A fault is recovered from once a user is added through the API that was asked for after it:
+    All is recovered once a user is added through the API that was asked for after all was mended:
     API, Kafka, a processor and Postgres have a part in that.
     """
 
@@ -30,22 +38,32 @@ class Report:
     rebuilds: int = 0
     reads: int = 0
     """Answers of which it was checked that they say what is promised."""
+    seconds: float = 0.0
+    """So long things were broken."""
     faults: Counter[str] = field(default_factory=Counter[str])
     failpoints: Counter[str] = field(default_factory=Counter[str])
-    longest_stall_s: float = 0.0
+    stalled_s: dict[str, float] = field(default_factory=dict[str, float])
+    """By what was broken, or not recovered from, the longest time in which no user was added."""
     recovered_s: dict[str, float] = field(default_factory=dict[str, float])
-    """By kind of fault, the longest time."""
+    """By what was broken, the longest time until a user was added once it was mended."""
     events: list[str] = field(default_factory=list[str])
     """What happened when; seconds from the start."""
-    started_s: float = field(default_factory=time.monotonic)
+    _started_s: float = field(default_factory=time.monotonic)
     _last_added_s: float = field(default_factory=time.monotonic)
-    _open: list[tuple[str, float]] = field(default_factory=list[tuple[str, float]])
+    _trouble: str | None = None
+    _mended_s: float = math.inf
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def note(self, what: str) -> None:
         """Keep what happened, with its time."""
         with self._lock:
-            self.events.append(f"{time.monotonic() - self.started_s:7.1f} {what}")
+            self.events.append(f"{time.monotonic() - self._started_s:7.1f} {what}")
+
+    def storm(self) -> None:
+        """Note that from now on faults come together, until all is mended."""
+        self.note(SEVERAL)
+        with self._lock:
+            self._trouble, self._mended_s = SEVERAL, math.inf
 
     def begin(self, fault: str, failpoint: str | None = None) -> None:
         """Note a fault that begins, maybe at a failpoint."""
@@ -54,41 +72,63 @@ class Report:
             self.faults[fault] += 1
             if failpoint is not None:
                 self.failpoints[failpoint] += 1
+            if self._trouble != SEVERAL:
+                self._trouble, self._mended_s = fault, math.inf
 
-    def end(self, fault: str) -> None:
+    def mended(self) -> None:
         """Note that nothing keeps all from going on any more."""
+        self.note("mended")
         with self._lock:
-            self._open.append((fault, time.monotonic()))
+            self._mended_s = time.monotonic()
+
+    @property
+    def is_recovered(self) -> bool:
+        """Whether a user was added since all is mended."""
+        return self._trouble is None
 
     def added(self, asked_s: float) -> None:
         """Note that a user is there who was asked for at that time."""
         now_s = time.monotonic()
         with self._lock:
             stall_s, self._last_added_s = now_s - self._last_added_s, now_s
-            self.longest_stall_s = max(self.longest_stall_s, stall_s)
-            for fault, ended_s in self._open:
-                if ended_s <= asked_s:
-                    longest_s = self.recovered_s.get(fault, 0.0)
-                    self.recovered_s[fault] = max(longest_s, now_s - ended_s)
-            self._open = [(fault, ended_s) for fault, ended_s in self._open if ended_s > asked_s]
+            trouble = self._trouble
+            if trouble is not None:
+                _keep_longest(self.stalled_s, trouble, stall_s)
+                if asked_s >= self._mended_s:
+                    _keep_longest(self.recovered_s, trouble, now_s - self._mended_s)
+                    self._trouble = None
         if stall_s > _USUAL_STALL_S:
-            self.note(f"no user was added for {stall_s:.1f} s")
+            self.note(f"no user was added for {stall_s:.1f} s: {trouble}")
 
     def add(self, other: Report) -> None:
         """Add what happened in another history."""
-        for name in ("jobs", "rows", "undone", "others", "dry_runs", "rebuilds", "reads"):
+        for name in (
+            "jobs",
+            "rows",
+            "undone",
+            "others",
+            "dry_runs",
+            "rebuilds",
+            "reads",
+            "seconds",
+        ):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.faults += other.faults
         self.failpoints += other.failpoints
-        self.longest_stall_s = max(self.longest_stall_s, other.longest_stall_s)
-        for fault, seconds in other.recovered_s.items():
-            self.recovered_s[fault] = max(self.recovered_s.get(fault, 0.0), seconds)
+        for mine, others in (
+            (self.stalled_s, other.stalled_s),
+            (self.recovered_s, other.recovered_s),
+        ):
+            for trouble, seconds in others.items():
+                _keep_longest(mine, trouble, seconds)
 
     def as_json(self) -> str:
         """The figures as one JSON object."""
+        points = [name for module in failpoints.POINTS for name in failpoints.names(module)]
         return json.dumps(
             {
                 "seed": self.seed,
+                "minutes": round(self.seconds / 60, 1),
                 "jobs": self.jobs,
                 "rows": self.rows,
                 "undone": self.undone,
@@ -96,12 +136,18 @@ class Report:
                 "dryRuns": self.dry_runs,
                 "rebuilds": self.rebuilds,
                 "checkedReads": self.reads,
-                "faults": dict(self.faults),
-                "failpoints": dict(self.failpoints),
-                "longestStallSeconds": round(self.longest_stall_s, 1),
-                "longestRecoverySeconds": {
-                    fault: round(seconds, 1) for fault, seconds in self.recovered_s.items()
-                },
+                "faults": dict(sorted(self.faults.items())),
+                "failpoints": {name: self.failpoints[name] for name in points},
+                "longestStallSeconds": _rounded(self.stalled_s),
+                "longestRecoverySeconds": _rounded(self.recovered_s),
                 "differences": 0,
             }
         )
+
+
+def _keep_longest(longest: dict[str, float], trouble: str, seconds: float) -> None:
+    longest[trouble] = max(longest.get(trouble, 0.0), seconds)
+
+
+def _rounded(longest: dict[str, float]) -> dict[str, float]:
+    return {trouble: round(seconds, 1) for trouble, seconds in sorted(longest.items())}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ingest_api.publisher.encode_pass import FilePass
@@ -40,6 +40,7 @@ class MemoryRecord:
     record_value: bytes | None
     record_offset: int = -1
     record_timestamp_ms: int = 0
+    record_headers: Sequence[tuple[str, str | bytes | None]] = ()
 
     def key(self) -> bytes | None:
         """The record's key."""
@@ -56,6 +57,10 @@ class MemoryRecord:
     def timestamp(self) -> tuple[int, int]:
         """When the log has it from."""
         return 1, self.record_timestamp_ms
+
+    def headers(self) -> Sequence[tuple[str, str | bytes | None]]:
+        """Its headers."""
+        return self.record_headers
 
 
 Pass = list[list[MemoryRecord]]
@@ -76,7 +81,9 @@ class MemoryLog:
             # Another one for each record, and not in the order of partitions.
             timestamp_ms = _STARTED_MS + 1000 * len(log) + 333 * (partition * 2 % 3)
             own_ms = record.record_timestamp_ms
-            log.append(MemoryRecord(record.key(), record.value(), len(log), own_ms or timestamp_ms))
+            log.append(
+                replace(record, record_offset=len(log), record_timestamp_ms=own_ms or timestamp_ms)
+            )
 
     def read_rows(self, partition: int, offsets: list[int]) -> Iterator[tuple[int, UserRow]]:
         """The rows at these offsets, as the processor reads them again."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from processor.decoding.producer_rules import LogPartition
 from processor.verification.findings import Findings
 from processor.verification.job_comparison import compare_jobs
 from processor.verification.partition import PartitionLog, PartitionVerification
@@ -62,6 +63,8 @@ def _report(
             yield records[begin : min(begin + batch_size, until)]
 
     with session(scene.env.settings, taken.name) as connection:
-        log = PartitionLog(partition, len(records), scene.reverted, read)
+        tables = taken.tables
+        place = LogPartition(partition, tables.partitions, tables.reconciliation_key)
+        log = PartitionLog(place, len(records), scene.reverted, read)
         leaves = _Leaves(connection, scene.schema, partition, read_leaves)
-        return PartitionVerification(taken.tables, log, leaves).run(lambda _: None)
+        return PartitionVerification(tables, log, leaves).run(lambda _: None)

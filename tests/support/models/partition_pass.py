@@ -40,6 +40,9 @@ class FakeRecord:
         """A second later than the one before it."""
         return 1, 1000 * self.at
 
+    def headers(self) -> None:
+        """It has none."""
+
 
 def a_pass(job_id: int, previous: int, rows: int, mode: JobMode = "insert") -> list[bytes]:
     """The records of one pass of a job in one partition; each third row is a rejection."""

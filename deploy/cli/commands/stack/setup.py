@@ -31,8 +31,8 @@ _BACKOFF = Backoff(first_s=0.5, longest_s=5.0)
     "--require-digests",
     "requires_digests",
     is_flag=True,
-    help="From here on nothing in job-events counts without a digest by ROLLCALL_LOG_KEYS; once"
-    " all services have them.",
+    help="From here on only rows of users count without a digest by ROLLCALL_LOG_KEYS; once all"
+    " services have them.",
 )
 def setup(wait_s: int, *, requires_digests: bool) -> None:
     """Make the topics and register their schemas; what is there already stays as it is.

@@ -30,7 +30,7 @@ _BADGE = DataSubject(
 def record(event: Event | bytes, key: str | None = None) -> CopiedRecord:
     """The event, or what is none, as it stands in the log."""
     value = event if isinstance(event, bytes) else encode(event)
-    return CopiedRecord(None if key is None else key.encode(), value, 0, 0, [])
+    return CopiedRecord(None if key is None else key.encode(), value, 0, 0)
 
 
 def row(key: str, **changes: object) -> UserRow:

@@ -34,7 +34,7 @@ def placed(partition: int, *events: tuple[int, Event | None]) -> Iterator[Counte
     """The records of a partition, by their times."""
     tracker = OrderTracker(partition)
     for offset, (time_ms, event) in enumerate(events):
-        yield tracker.place(CopiedRecord(b"", b"", offset, time_ms, []), event)
+        yield tracker.place(CopiedRecord(b"", b"", offset, time_ms), event)
 
 
 def order(*partitions: Iterator[CountedRecord]) -> list[tuple[int, int]]:

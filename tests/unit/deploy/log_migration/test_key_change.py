@@ -48,7 +48,7 @@ def learn(change: KeyChange, job: JobOpened, mobile: str) -> None:
         present=0,
         occurred_at=AT,
     )
-    record = CopiedRecord(EMAIL.encode(), b"", 0, 0, [])
+    record = CopiedRecord(EMAIL.encode(), b"", 0, 0)
     change.learn(CountedRecord(record, row, 0, (1, 0, 0)), row, job)
 
 

@@ -39,7 +39,7 @@ _ALLOWED = {
     # Nobody waits for the note of a token's use: the next use makes it again.
     ("ingest_api/auth/api_tokens.py", "create_task"),
     # Ends the process, whatever hangs.
-    ("ingest_api/app/server.py", "Timer"),
+    ("ingest_api/app/late_end.py", "Timer"),
     # Only tells that an installer is still at work.
     ("deploy/install.py", "Thread"),
     # Work shared for a while: the caller waits for the results and gets the error.

@@ -1,0 +1,126 @@
+"""In a signed log, who may write to the topics and has no key can send users, and nothing else."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from confluent_kafka import Producer
+
+from processor.verification.verify import verify_active
+from schemas.codec.codec import encode
+from schemas.events import AttributeDefined, JobOpened, JobSealed, LogConfigured, LogMove, RowErased
+from tests.acceptance.operations.test_erase import erase
+from tests.support.clients.projections import assert_proven
+from tests.support.clients.single_users import define
+from tests.support.data.files import tidy_csv
+from tests.support.data.log_reading import read_topic
+from tests.support.models.verdict import select
+from tests.support.servers.moving import moved, rekey, seen
+from tests.support.servers.rig import installation
+from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from schemas.events import Event
+    from tests.support.servers.rig import Rig
+    from tests.support.servers.surroundings import Ground, Surroundings
+
+KEYS: Final = "one:" + "1" * 32
+_NOW: Final = datetime(2026, 7, 1, 12, tzinfo=UTC)
+_WRONG: Final[dict[str, str | bytes | None]] = {"rollcall-digest": b"one:" + b"0" * 64}
+_FORGED_JOB: Final = 1 << 40
+
+
+@pytest.fixture(scope="module")
+def rig(
+    surroundings_of_session: Surroundings, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Rig]:
+    """An installation with a key, and with a builder."""
+    logs = tmp_path_factory.mktemp("logs")
+    with installation(surroundings_of_session, logs, log_keys=KEYS) as started:
+        started.services.builder()
+        yield started
+
+
+def test_what_is_forged_has_no_effect_and_is_a_dead_letter(rig: Rig) -> None:
+    """An empty delsert in the right place, its end, an attribute, an erased line, a moved log.
+
+    Uploads go on, nobody is gone, the attribute is free, and a rebuild comes to the same.
+    """
+    last = int(rig.run(tidy_csv(range(60)))["id"])
+    forged = [
+        _delsert(last),
+        JobSealed(job_id=_FORGED_JOB, rows=0, digest=0),
+        AttributeDefined(
+            name="tier", type="number", is_reconciliation_key=False, is_indexed=False,
+            defined_at=_NOW, defined_by="nobody",
+        ),
+        RowErased(
+            job_id=None, record_number=None, line=None, sequence=None, outcome="none",
+            key_hash=b"0" * 32, opt_outs=7,
+        ),
+        LogConfigured(reconciliation_key="mobileNumber", configured_at=_NOW),
+        LogMove(stage="HELD", version=2, partitions=3, command="forged", recorded_at=_NOW),
+    ]  # fmt: skip
+    _append_to_each(rig.env, *forged)
+    rig.run(tidy_csv(range(50, 90), word="b"), "upsert")
+    assert select(rig.env, "SELECT count(*) AS n FROM users") == [{"n": 90}]
+    assert define(rig.client, "tier").status_code == 200
+    rig.run(b"Email,Tier\nuser1@example.com,gold\n", "upsert")
+    (attribute,) = select(rig.env, "SELECT name, type FROM attributes")
+    assert attribute == {"name": "tier", "type": "string"}
+    topics = rig.env.settings.topics
+    expected = 2 * len(forged) * topics.user_events.partitions
+
+    def reasons() -> list[object]:
+        letters = [each for part in read_topic(rig.env.settings, topics.dead_letters)
+                   for each in part]  # fmt: skip
+        return [dict(letter.headers() or [])["reason"] for letter in letters]
+
+    wait_until(lambda: len(reasons()) == expected, 30, saying="all forged records are dead letters")
+    assert set(reasons()) == {b"NO_RIGHT_DIGEST", b"UNEXPECTED_TYPE"}
+    assert_proven(rig.env)
+
+
+def test_a_moved_log_is_signed_anew(rig: Rig) -> None:
+    """Erased from, and moved to other partitions: what was forged stays dead, and jobs go on."""
+    last = int(rig.run(tidy_csv(range(100, 130)))["id"])
+    _append_to_each(rig.env, _delsert(last))
+    before = seen(rig.env)
+    done = erase(rig, "user110@example.com")
+    assert done.returncode == 0, done.stdout
+    kept = [[row for row in rows if row.get("key") != "user110@example.com"] for rows in before]
+    assert seen(rig.env)[0] == kept[0]
+    rig.env = moved(rig.env, rig.env.settings.partitions)
+    done = rekey(rig, "--partitions", "4")
+    assert done.returncode == 0, done.stdout
+    assert seen(rig.env)[0] == kept[0]
+    rig.env = moved(rig.env, 4, version=3)
+    rig.wait_ready()
+    last = int(rig.run(tidy_csv(range(120, 140), word="c"), "upsert")["id"])
+    _append_to_each(rig.env, _delsert(last))
+    rig.run(tidy_csv(range(130, 150)))
+    assert select(rig.env, "SELECT count(*) AS n FROM users")[0]["n"] == len(kept[0]) + 20
+    assert verify_active(rig.env.settings).is_proven
+
+
+def _delsert(after: int) -> JobOpened:
+    """The beginning of a job that would come next."""
+    return JobOpened(
+        job_id=_FORGED_JOB, previous_job_id=after, mode="delsert", lines=0, file_name=None,
+        sha256="0" * 64, accepted_at=_NOW, accepted_by="nobody",
+    )  # fmt: skip
+
+
+def _append_to_each(env: Ground, *events: Event) -> None:
+    """Append the events to every partition, without a digest and with a wrong one."""
+    producer = Producer(env.settings.kafka)
+    topic = env.settings.topics.user_events
+    for partition in range(topic.partitions):
+        for event in events:
+            for headers in ({}, _WRONG):
+                producer.produce(topic.name, encode(event), b"1", partition, headers=headers)
+    assert producer.flush(60) == 0
