@@ -28,7 +28,9 @@ from tests.support.clients.raw_http import (
     body,
     curl_form,
     head,
+    import_parts,
     jobs,
+    part_of,
     raw,
     status_of,
 )
@@ -370,43 +372,3 @@ def test_a_failure_of_the_service_shows_its_request_and_nothing_else(
         "requestId": answer.headers["X-Request-Id"],
     }
     assert answer.headers["X-Request-Id"] in service.log_text()
-
-
-def part_of(client: httpx2.Client, content: bytes) -> str:
-    """Send a part of a file; its name."""
-    kind = {"Content-Type": "application/octet-stream"}
-    answer = client.post(f"{BASE}/audience/parts", content=content, headers=kind)
-    assert answer.status_code == 200, answer.text
-    assert answer.json()["sha256"] == hashlib.sha256(content).hexdigest()
-    return answer.json()["part"]
-
-
-def import_parts(client: httpx2.Client, *parts: str, **query: str) -> httpx2.Response:
-    """Import the file that the parts make."""
-    body = json.dumps({"parts": parts})
-    kind = {"Content-Type": "application/vnd.rollcall.parts+json", "Idempotency-Key": "by parts"}
-    return client.post(IMPORT, content=body, headers=kind, params=query)
-
-
-def test_a_file_is_sent_by_parts_that_are_named_again_and_again(client: Client) -> None:
-    """It is the same file as one that comes whole; each part is named by who sent it alone."""
-    first, second = part_of(client.http, CSV[:50]), part_of(client.http, CSV[50:])
-    before = jobs(client)
-    taken = import_parts(client.http, first, second, fileName="by parts.csv")
-    assert taken.status_code == 200, taken.text
-    status = client.status(int(taken.json()["id"]))
-    assert (status["sha256"], status["fileName"]) == (
-        hashlib.sha256(CSV).hexdigest(),
-        "by parts.csv",
-    )
-    whole = client.upload(CSV, "insert", headers={"Idempotency-Key": "by parts"})
-    assert whole.json()["id"] == import_parts(client.http, first, second).json()["id"]
-    assert whole.json()["id"] == taken.json()["id"]
-    assert import_parts(client.http, second, first).status_code == 409
-    other = {"name": "who sent none", "role": "importer", "password": "correct horse"}
-    assert client.http.post(f"{BASE}/admin/accounts", json=other).is_success
-    with httpx2.Client(base_url=client.url, auth=("who sent none", "correct horse")) as stranger:
-        answers = [import_parts(stranger, first, second), import_parts(client.http, "x", second)]
-    codes = [answer.json()["details"][0]["code"] for answer in answers]
-    assert codes == ["PART_LOST", "PART_UNKNOWN"]
-    assert jobs(client) == before + 1
