@@ -1,7 +1,8 @@
 """Writes the rows of jobs: opened, counted, finished; and reads their statuses.
 
 A job's row is the only one that several workers write, so all of it happens
-last in a transaction and in order of job id.  Who holds it sees every other
+last in a transaction and in order of job id: nobody waits for rows that another
+partition still writes.  Who holds it sees every other
 partition's counts: so a status never goes back, and exactly one worker sees
 the last partition sealed.
 
@@ -14,7 +15,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, LiteralString
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, LiteralString
 
 import structlog
 from psycopg import sql
@@ -142,11 +144,11 @@ class JobChanges:
         self._partitions = partitions
         self._reverted = reverted
         self._counts: dict[tuple[int, int], Counts] = {}
-        self._opened_at: dict[int, datetime] = {}
+        self._opened: dict[int, dict[str, Any]] = {}
         self._sealed: defaultdict[int, int] = defaultdict(int)
 
     def open(self, cursor: psycopg.Cursor, opened: Opened, partition: int) -> None:
-        """Note that the job began in a partition; the first one makes its row.
+        """Note that the job began in a partition; of several the first makes its row.
 
         Raises:
             RecordRefusedError: it has begun there before, and has ended since.
@@ -155,12 +157,11 @@ class JobChanges:
         parameters = asdict(job) | {
             "partition": partition, "offset": opened.offset, "recorded_at": opened.recorded_at,
         }  # fmt: skip
-        cursor.execute(self._sql(_OPEN), parameters)
         if not cursor.execute(self._sql(_OPEN_PARTITION), parameters).rowcount:
             refusal = repeated_job(opened, partition)
             raise RecordRefusedError(opened.offset, refusal.code, refusal.reason)
-        known = self._opened_at.get(job.job_id, opened.recorded_at)
-        self._opened_at[job.job_id] = min(known, opened.recorded_at)
+        others = self._opened.get(job.job_id, parameters)
+        self._opened[job.job_id] = min(parameters, others, key=itemgetter("recorded_at"))
 
     def seal(self, cursor: psycopg.Cursor, sealed: Sealed, partition: int) -> None:
         """Note that the job is whole in one more partition."""
@@ -185,20 +186,21 @@ class JobChanges:
             parameters = {"job_id": job_id, "partition": partition} | asdict(counts)
             cursor.execute(self._sql(_COUNT), parameters)
         touched = {job_id for job_id, _ in self._counts} | self._sealed.keys()
-        return [
-            self._write_job(cursor, job_id) for job_id in sorted(touched | self._opened_at.keys())
-        ]
+        return [self._write_job(cursor, job_id) for job_id in sorted(touched | self._opened.keys())]
 
     def _write_job(self, cursor: psycopg.Cursor, job_id: int) -> WrittenJob:
         is_reverted = job_id in self._reverted
+        opened = self._opened.get(job_id)
+        if opened is not None:
+            cursor.execute(self._sql(_OPEN), opened)
         parameters = {
             "job_id": job_id,
             "sealed": self._sealed[job_id],
-            "opened_at": self._opened_at.get(job_id),
+            "opened_at": None if opened is None else opened["recorded_at"],
             "is_reverted": is_reverted,
         }
         held = cursor.execute(self._sql(_HOLD), parameters).fetchone()
-        assert held is not None, "a job's row is made when it opens"
+        assert held is not None, "a job's row is made in the transaction that opens it"
         is_whole = self._sealed[job_id] > 0 and held[0] == self._partitions
         if is_whole:
             cursor.execute(self._sql(_FINISH), parameters)
