@@ -6,9 +6,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 import pytest
 from confluent_kafka import Producer
 
+from processor.errors import VerificationError
 from processor.verification.verify import verify_active
 from schemas.codec.codec import encode
 from schemas.events import AttributeDefined, JobOpened, JobSealed, LogConfigured, LogMove, RowErased
@@ -91,6 +93,8 @@ def test_what_is_forged_has_no_effect_and_is_a_dead_letter(rig: Rig) -> None:
     wait_until(lambda: len(reasons()) == expected, 30, saying="all forged records are dead letters")
     assert set(reasons()) == {b"NO_RIGHT_DIGEST", b"UNEXPECTED_TYPE", b"UNREADABLE_BATCH"}
     assert_proven(rig.env)
+    with pytest.raises(VerificationError, match="ROLLCALL_LOG_KEYS"):
+        verify_active(msgspec.structs.replace(rig.env.settings, log_keys=""))
 
 
 def test_a_moved_log_is_signed_anew(rig: Rig) -> None:
