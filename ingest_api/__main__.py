@@ -18,6 +18,7 @@ from schemas.config.logs import configure_logging
 from schemas.config.unknown import warn_of_unknown_settings
 from schemas.runtime.essential import EXIT_FAILED, end_process_on_failure
 from schemas.runtime.process import EXIT_REFUSED, EXIT_SETTINGS
+from schemas.runtime.tracing import TRACES
 
 _log = structlog.stdlib.get_logger("rollcall.api")
 
@@ -34,6 +35,7 @@ def main() -> None:
         status = EXIT_FAILED
     # Finalizing the interpreter while threads of the HTTP server still end would abort the process
     # by a panic of theirs, now and then (granian 2.8, its issues 693 and 846).
+    TRACES.stop()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)
@@ -43,6 +45,7 @@ def _serve() -> int:
     bound_allocators()
     configure_logging()
     warn_of_unknown_settings(os.environ)
+    TRACES.start("api", os.environ)
     try:
         settings = read(ApiSettings, os.environ)
         end_process_on_failure()

@@ -320,7 +320,7 @@ def _add_failures(app: Sanic[Any, Any]) -> None:
 
     async def on_failure(request: Request[Any, Any], error: Exception) -> HTTPResponse:
         request_id = context_of(request).request_id
-        _log.error("request failed", request_id=request_id, exc_info=error)
+        _log.error("request failed", exc_info=error)
         return json_answer(500, refusal_by_http(500, SERVER_FAILURE, request_id=request_id))
 
     app.error_handler.add(IngestError, on_error)

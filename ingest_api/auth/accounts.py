@@ -80,15 +80,19 @@ class Accounts:
     """
 
     async def _make_first(self, password: str) -> None:
-        admin = await self._database.select(self._SELECT_LOGIN, (ADMIN,))
-        known_hash = admin[0]["password_hash"] if admin else self._passwords.dummy_hash
-        if await self._passwords.is_right(known_hash, password, "setting"):
+        if await self._is_set(password):
             return
         hashed = await self._passwords.hash(password)
         async with self._database.transaction() as connection:
             made = await connection.execute(self._INSERT_FIRST, (ADMIN, hashed))
-        if not made.rowcount:
+        # Another process may have made it in between, with the same password.
+        if not made.rowcount and not await self._is_set(password):
             _log.info("ROLLCALL_ADMIN_PASSWORD is not that of admin", remedy=_RESET)
+
+    async def _is_set(self, password: str) -> bool:
+        admin = await self._database.select(self._SELECT_LOGIN, (ADMIN,))
+        known_hash = admin[0]["password_hash"] if admin else self._passwords.dummy_hash
+        return await self._passwords.is_right(known_hash, password, "setting")
 
     _SELECT_LOGIN: Final = """
     SELECT name, role, password_hash FROM rollcall_api.account WHERE name = %s

@@ -32,6 +32,7 @@ from schemas.events import JobVoided
 from schemas.log.digests import digest_headers
 from schemas.log.storable import violation
 from schemas.runtime.essential import EssentialThread
+from schemas.runtime.tracing import TRACES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -175,13 +176,14 @@ class JobLog:
         self, event: _Attempt | JobVoided | AttributeChanged | PresetDefined, key: str
     ) -> int:
         value = encode(event)
+        digest = digest_headers(self._keyring, self._topic, key.encode(), value)
         return await self._appender.append(
             Record(
                 topic=self._topic,
                 partition=0,
                 key=key.encode(),
                 value=value,
-                headers=digest_headers(self._keyring, self._topic, key.encode(), value),
+                headers=[*digest, *TRACES.headers()],
             )
         )
 

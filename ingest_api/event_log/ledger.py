@@ -40,12 +40,13 @@ Decision = Literal["accepted", "same", "conflict", "voided"]
 class LedgerJob:
     """An attempt that counts, with its place in the order of jobs.
 
-    ``offset`` is that of its ``JobAccepted`` in `job-events`.
+    ``offset`` is that of its ``JobAccepted`` in `job-events`, ``traceparent`` what its header has.
     """
 
     accepted: JobAccepted
     offset: int
     previous_job_id: int
+    traceparent: str | None = None
 
 
 class JobLedger:
@@ -85,7 +86,7 @@ class JobLedger:
         """Return the final decision about this attempt; None before the log has one."""
         return self._decisions.get((job_id, attempt))
 
-    def apply(self, offset: int, event: Event) -> None:
+    def apply(self, offset: int, event: Event, traceparent: str | None = None) -> None:
         """Apply the event at this offset; offsets rise, and one already applied is skipped.
 
         Events that are neither ``JobAccepted`` nor ``JobVoided`` decide nothing.
@@ -107,7 +108,7 @@ class JobLedger:
         if isinstance(event, JobVoided) or not counts:
             self._decisions[attempt] = "voided"
         else:
-            self._decisions[attempt] = self._accept(offset, event)
+            self._decisions[attempt] = self._accept(offset, event, traceparent)
 
     def _note_settings(self, event: Event) -> None:
         match event:
@@ -120,12 +121,12 @@ class JobLedger:
             case _:
                 pass
 
-    def _accept(self, offset: int, event: JobAccepted) -> Decision:
+    def _accept(self, offset: int, event: JobAccepted, traceparent: str | None) -> Decision:
         first = self._by_id.get(event.job_id)
         if first is not None:
             return "same" if is_same_content(first.accepted, event) else "conflict"
         previous = self._jobs[-1].accepted.job_id if self._jobs else NO_JOB
-        job = LedgerJob(event, offset, previous)
+        job = LedgerJob(event, offset, previous, traceparent)
         self._jobs.append(job)
         self._by_id[event.job_id] = job
         return "accepted"

@@ -70,6 +70,7 @@ from schemas.log.job_states import RUNNING_STATES
 from schemas.rules.fields import RULES_VERSION
 from schemas.runtime.essential import end_process_on_failure
 from schemas.runtime.process import EXIT_REFUSED, EXIT_SETTINGS, stop_on_signals
+from schemas.runtime.tracing import TRACES, Beginning
 
 if TYPE_CHECKING:
     from ingest_api.event_log.ledger import LedgerJob
@@ -170,7 +171,9 @@ class Publisher:
         if not has_lease:
             return
         if self._is_work_waiting():
-            self._publish(self._ledger.jobs[self._position])
+            job = self._ledger.jobs[self._position]
+            with TRACES.span(_beginning(job)):
+                self._publish(job)
         if self._frontier > self._committed:
             self._lease.commit(self._ledger.jobs[self._frontier - 1].offset + 1)
             self._committed = self._frontier
@@ -183,7 +186,7 @@ class Publisher:
 
     def _read_events(self, timeout_s: float) -> None:
         for logged in self._jobs.poll(timeout_s):
-            self._ledger.apply(logged.offset, logged.event)
+            self._ledger.apply(logged.offset, logged.event, logged.traceparent)
         if self._jobs.first_offset:
             raise LogTruncatedError(
                 f"job-events begins at offset {self._jobs.first_offset}: the jobs before it are"
@@ -275,6 +278,7 @@ class Publisher:
     def _note_refused(self, job: LedgerJob, error: Exception) -> None:
         """Let the job be tried again, or fail; a failed one is ended once that is read."""
         REFUSED_JOBS.inc()
+        TRACES.note_failure(repr(error))
         job_id, now_s = job.accepted.job_id, time.monotonic()
         _log.error("job cannot be published", job_id=str(job_id), error=repr(error), exc_info=error)
         has_failed = self._failing.has_failed(job_id, error, now_s)
@@ -308,6 +312,15 @@ class Publisher:
             self._position = bisect_left(self._ledger.jobs, job.offset, key=attrgetter("offset"))
 
 
+def _beginning(job: LedgerJob) -> Beginning:
+    told: dict[str, str | int] = {
+        "rollcall.job_id": str(job.accepted.job_id),
+        "rollcall.mode": job.accepted.mode,
+        "rollcall.lines": job.accepted.lines,
+    }
+    return Beginning("publish", job.traceparent, "CONSUMER", attributes=told)
+
+
 def _check_rules(job: LedgerJob) -> None:
     """Refuse a job whose pass would differ from that of the code that accepted it."""
     version = job.accepted.rules_version
@@ -326,6 +339,7 @@ def main() -> None:
     _parse_arguments()
     configure_logging()
     warn_of_unknown_settings(os.environ)
+    TRACES.start("publisher", os.environ)
     settings = _read_settings()
     end_process_on_failure()
     stop = threading.Event()

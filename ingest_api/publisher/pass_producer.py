@@ -23,6 +23,7 @@ from schemas.clients.kafka_statistics import statistics
 from schemas.codec.codec import encode
 from schemas.events import JobOpened, JobSealed
 from schemas.log.digests import digest_headers
+from schemas.runtime.tracing import TRACES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -118,10 +119,10 @@ class PassProducer:
             raise
 
     def _queue_to_each(self, delivery: _Delivery, job: LedgerJob, values: list[bytes]) -> None:
-        key = str(job.accepted.job_id).encode()
+        key, trace = str(job.accepted.job_id).encode(), TRACES.headers()
         for partition, value in enumerate(values):
-            headers = digest_headers(self._keyring, self._topic.name, key, value)
-            delivery.queue_one(partition, key, value, headers)
+            digest = digest_headers(self._keyring, self._topic.name, key, value)
+            delivery.queue_one(partition, key, value, [*digest, *trace])
 
     def _publish(
         self, delivery: _Delivery, job: LedgerJob, file: Readable, checkpoint: Callable[[], None]
@@ -185,6 +186,7 @@ class _Delivery:
     def queue_one(self, partition: int, key: bytes, value: bytes, headers: Any) -> None:
         """Queue one record, with headers."""
         try:
+            # produce_batch drops headers (confluent-kafka-python, issue 2320).
             self._producer.produce(self._topic, value, key, partition, headers=headers)
         except (KafkaException, BufferError) as error:
             raise PassFailedError(str(error)) from error

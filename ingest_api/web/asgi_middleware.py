@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import structlog
@@ -20,9 +21,12 @@ from ingest_api.web.encoding import encoded
 from ingest_api.web.metrics import RECEIVED_BYTES, REQUEST_SECONDS, REQUESTS
 from ingest_api.web.refused import SERVER_FAILURE, refusal_by_http
 from ingest_api.web.request_context import RequestContext, attach
+from schemas.runtime.tracing import TRACES, Beginning, traceparent_in
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
+
+    from opentelemetry.trace import Span
 
     Message = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[Message]]
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
 
 _MOST_HEAD_BYTES: Final = 64 * 1024
 """Of a head without its credentials: those are answered with 401, however long they are."""
+_UNTRACED: Final = ("/health/", "/metrics")
 _LINGER_IDLE_S: Final = 0.5
 _LINGER_MOST_S: Final = 5.0
 _log = structlog.stdlib.get_logger("rollcall.api")
@@ -51,11 +56,25 @@ class AsgiMiddleware:
         attach(scope, context)
         channel = _Channel(receive, send, context, is_head=scope["method"] == "HEAD")
         try:
-            await self._answer(scope, channel, context)
+            with structlog.contextvars.bound_contextvars(request_id=context.request_id):
+                await self._answer_traced(scope, channel, context)
             if context.has_body:
                 await _linger(channel, context)
         finally:
             channel.release()
+
+    async def _answer_traced(
+        self, scope: Message, channel: _Channel, context: RequestContext
+    ) -> None:
+        """Answer within a span that continues the client's trace; probes have none."""
+        if scope["path"].startswith(_UNTRACED):
+            await self._answer(scope, channel, context)
+            return
+        begun = Beginning(scope["method"], traceparent_in(scope["headers"]), "SERVER")
+        with TRACES.span(begun) as span:
+            await self._answer(scope, channel, context)
+            if span is not None:
+                _tell(span, scope["method"], context)
 
     async def _answer(self, scope: Message, channel: _Channel, context: RequestContext) -> None:
         try:
@@ -72,12 +91,27 @@ class AsgiMiddleware:
         except SanicException as error:  # raised before there is a request to route
             await _send_failure(channel, error.status_code, "Bad request", context)
         except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer
-            _log.exception("request failed", request_id=context.request_id)
+            _log.exception("request failed")
             if context.status is None:
                 await _send_failure(channel, 500, SERVER_FAILURE, context)
         finally:
             await context.at_end.aclose()
             _log_request(scope, context)
+
+
+def _tell(span: Span, method: str, context: RequestContext) -> None:
+    """Say in the span what was asked and answered, in the names that OpenTelemetry has for it."""
+    found = {
+        "http.request.method": method,
+        "http.route": context.route,
+        "http.response.status_code": context.status,
+        "rollcall.request_id": context.request_id,
+        "rollcall.job_id": context.job_id and str(context.job_id),
+    }
+    if (context.status or 0) >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        TRACES.note_failure(f"status {context.status}")
+    span.update_name(f"{method} {context.route or ''}".strip())
+    span.set_attributes({name: value for name, value in found.items() if value is not None})
 
 
 def _is_ambiguous(scope: Message) -> bool:

@@ -54,7 +54,7 @@ async def send_stream(
         await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if not sending.done() or sending.exception():
             context_of(request).is_cut_off = True
-            _note(request, sending)
+            _note(sending)
     finally:
         for task in (sending, leaving):
             task.cancel()
@@ -119,10 +119,10 @@ async def _client_gone(request: Request[Any, Any]) -> None:
         pass
 
 
-def _note(request: Request[Any, Any], sending: asyncio.Task[None]) -> None:
+def _note(sending: asyncio.Task[None]) -> None:
     error = sending.exception() if sending.done() else None
     if isinstance(error, (StoreUnavailableError, LogUnavailableError, TimeoutError)):
         reason = type(error).__name__
-        _log.warning("answer cut off", request_id=context_of(request).request_id, reason=reason)
+        _log.warning("answer cut off", reason=reason)
     elif error is not None:
-        _log.error("request failed", request_id=context_of(request).request_id, exc_info=error)
+        _log.error("request failed", exc_info=error)

@@ -1,7 +1,8 @@
 """Writes the rows of jobs: opened, counted, finished; and reads their statuses.
 
 A job's row is the only one that several workers write, so all of it happens
-last in a transaction and in order of job id.  Who holds it sees every other
+last in a transaction and in order of job id: nobody waits for rows that another
+partition still writes.  Who holds it sees every other
 partition's counts: so a status never goes back, and exactly one worker sees
 the last partition sealed.
 
@@ -13,7 +14,9 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, LiteralString
+from datetime import UTC, datetime
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, LiteralString
 
 import structlog
 from psycopg import sql
@@ -25,13 +28,13 @@ from processor.runtime.metrics import JOB_SECONDS, JOBS, OUTCOMES_LOST
 from schemas.codec.codec import encode
 from schemas.events import JobStatus
 from schemas.log.job_states import COUNTS, line_outcomes
+from schemas.runtime.tracing import TRACES, Beginning, traceparent_in
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     import psycopg
 
     from processor.decoding.accept_rule import Opened, Sealed
+    from processor.decoding.records import Record
     from schemas.events import ErasedOutcome
 
 _OPEN: LiteralString = """
@@ -141,11 +144,11 @@ class JobChanges:
         self._partitions = partitions
         self._reverted = reverted
         self._counts: dict[tuple[int, int], Counts] = {}
-        self._opened_at: dict[int, datetime] = {}
+        self._opened: dict[int, dict[str, Any]] = {}
         self._sealed: defaultdict[int, int] = defaultdict(int)
 
     def open(self, cursor: psycopg.Cursor, opened: Opened, partition: int) -> None:
-        """Note that the job began in a partition; the first one makes its row.
+        """Note that the job began in a partition; of several the first makes its row.
 
         Raises:
             RecordRefusedError: it has begun there before, and has ended since.
@@ -154,12 +157,11 @@ class JobChanges:
         parameters = asdict(job) | {
             "partition": partition, "offset": opened.offset, "recorded_at": opened.recorded_at,
         }  # fmt: skip
-        cursor.execute(self._sql(_OPEN), parameters)
         if not cursor.execute(self._sql(_OPEN_PARTITION), parameters).rowcount:
             refusal = repeated_job(opened, partition)
             raise RecordRefusedError(opened.offset, refusal.code, refusal.reason)
-        known = self._opened_at.get(job.job_id, opened.recorded_at)
-        self._opened_at[job.job_id] = min(known, opened.recorded_at)
+        others = self._opened.get(job.job_id, parameters)
+        self._opened[job.job_id] = min(parameters, others, key=itemgetter("recorded_at"))
 
     def seal(self, cursor: psycopg.Cursor, sealed: Sealed, partition: int) -> None:
         """Note that the job is whole in one more partition."""
@@ -184,20 +186,21 @@ class JobChanges:
             parameters = {"job_id": job_id, "partition": partition} | asdict(counts)
             cursor.execute(self._sql(_COUNT), parameters)
         touched = {job_id for job_id, _ in self._counts} | self._sealed.keys()
-        return [
-            self._write_job(cursor, job_id) for job_id in sorted(touched | self._opened_at.keys())
-        ]
+        return [self._write_job(cursor, job_id) for job_id in sorted(touched | self._opened.keys())]
 
     def _write_job(self, cursor: psycopg.Cursor, job_id: int) -> WrittenJob:
         is_reverted = job_id in self._reverted
+        opened = self._opened.get(job_id)
+        if opened is not None:
+            cursor.execute(self._sql(_OPEN), opened)
         parameters = {
             "job_id": job_id,
             "sealed": self._sealed[job_id],
-            "opened_at": self._opened_at.get(job_id),
+            "opened_at": None if opened is None else opened["recorded_at"],
             "is_reverted": is_reverted,
         }
         held = cursor.execute(self._sql(_HOLD), parameters).fetchone()
-        assert held is not None, "a job's row is made when it opens"
+        assert held is not None, "a job's row is made in the transaction that opens it"
         is_whole = self._sealed[job_id] > 0 and held[0] == self._partitions
         if is_whole:
             cursor.execute(self._sql(_FINISH), parameters)
@@ -233,7 +236,33 @@ def announce_changed(cursor: psycopg.Cursor, old: str, new: str, topic: str) -> 
         cursor.executemany(sql.SQL(_TO_OUTBOX).format(**names), records)
 
 
-def log_finished(status: JobStatus) -> None:
+class FinishedJobs:
+    """The jobs that one transaction ends, told of once it is committed."""
+
+    def __init__(self) -> None:
+        self._began_at = datetime.now(UTC)
+        self._traceparents: dict[int, str | None] = {}
+        self._statuses: list[tuple[JobStatus, str]] = []
+
+    def note_seal(self, job_id: int, seal: Record) -> None:
+        """Remember which trace the job belongs to: its seals say it, whoever read its rows."""
+        self._traceparents[job_id] = traceparent_in(seal.headers())
+
+    def add(self, status: JobStatus, *, has_switched: bool) -> None:
+        """Note a job that has ended, and whether readers see its users from now on."""
+        self._statuses.append((status, "switch" if has_switched else "complete"))
+
+    def tell(self) -> None:
+        """Log and count each job, in a span of its whole projection and one of its end."""
+        for status, end in self._statuses:
+            told = {"rollcall.job_id": str(status.job_id), "rollcall.state": status.state}
+            traceparent = self._traceparents.get(status.job_id)
+            whole = Beginning("project", traceparent, "CONSUMER", status.started_at, told)
+            with TRACES.span(whole), TRACES.span(Beginning(end, at=self._began_at)):
+                _log_finished(status)
+
+
+def _log_finished(status: JobStatus) -> None:
     """Log the canonical line of a finished job; its outcomes must add up to its lines.
 
     Of a reverted job they do not: its rows have none.

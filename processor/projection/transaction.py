@@ -23,7 +23,7 @@ from processor.decoding.accept_rule import Defined, Erased, Indexed, Opened, Sea
 from processor.decoding.batch import DeadLetter
 from processor.errors import SupersededError
 from processor.projection.job_rows import Round
-from processor.projection.jobs import JobChanges, log_finished
+from processor.projection.jobs import FinishedJobs, JobChanges
 from processor.projection.line_notes import LineNotes
 from processor.projection.line_outcomes import LETTERS, LineOutcomes, round_letters
 from processor.projection.opt_outs import OptOuts
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     import psycopg
 
     from processor.projection.job_rows import Outcomes
-    from processor.projection.jobs import WrittenJob
     from processor.projection.producer_rows import RowOutcome
     from processor.projection.projection import PreparedBatch, Projection
     from processor.projection.write_outcomes import WriteOutcomes
@@ -108,6 +107,7 @@ class Transaction:
         self._jobs = JobChanges(
             projection.schema, self._topics.user_events.partitions, projection.reverted
         )
+        self._finished = FinishedJobs()
         self.has_switched = False
         self._found: list[FoundRejection] = []
         self._rejected_by = Counter[str]()
@@ -176,7 +176,8 @@ class Transaction:
                 self._write_rows(prepared, step)
             case Erased(row):
                 self._count_erased(row, partition)
-            case Sealed():
+            case Sealed(seal, offset):
+                self._finished.note_seal(seal.job_id, prepared.batch.record(offset))
                 self._seal(step, partition)
 
     def write_rejections(self, batches: list[PreparedBatch]) -> None:
@@ -200,7 +201,8 @@ class Transaction:
         self._line_outcomes.write(self._cursor)
 
     def note_metrics(self) -> None:
-        """Count what has been committed, and tell which records became dead letters."""
+        """Count what has been committed, and tell which jobs ended and which letters are dead."""
+        self._finished.tell()
         for outcome, rows in self._jobs.totals().items():
             ROWS.labels(outcome).inc(rows)
         self._outbox.note_dead_letters()
@@ -214,13 +216,10 @@ class Transaction:
                 self._projection.generations.activate(self._cursor, written.job_id)
                 self.has_switched = True
             if not self._projection.is_silent:
-                self._report(written)
-
-    def _report(self, written: WrittenJob) -> None:
-        status = self._jobs.status(self._cursor, written.job_id)
-        if written.is_whole:
-            log_finished(status)
-        self._outbox.add_status(status)
+                status = self._jobs.status(self._cursor, written.job_id)
+                self._outbox.add_status(status)
+                if written.is_whole:
+                    self._finished.add(status, has_switched=written.ends_delsert)
 
     def _open_generation(self, job_id: int, partition: int) -> None:
         self._opt_outs.remember_all(self._leaf(partition), partition)

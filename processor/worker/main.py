@@ -35,6 +35,7 @@ from schemas.config.settings import Settings
 from schemas.config.unknown import warn_of_unknown_settings
 from schemas.runtime.essential import end_process_on_failure
 from schemas.runtime.process import EXIT_REFUSED, stop_on_signals
+from schemas.runtime.tracing import TRACES
 
 if TYPE_CHECKING:
     from processor.tables.instance_registry import Instance
@@ -46,6 +47,7 @@ def main() -> None:
     """Run one worker; exits 0 on SIGTERM or SIGINT, 78 where it refuses to start."""
     configure_logging()
     warn_of_unknown_settings(os.environ)
+    TRACES.start("processor", os.environ)
     end_process_on_failure()
     log = structlog.stdlib.get_logger("rollcall.processor")
     stopping = threading.Event()

@@ -26,6 +26,7 @@ from schemas.clients.unreadable import UnreadableBatch, UnreadableBatches
 from schemas.codec.codec import UndecodableError
 from schemas.codec.registry_protocol import RegistryUnreachableError
 from schemas.log.digests import SignedRecords
+from schemas.runtime.tracing import traceparent_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -50,12 +51,14 @@ class LoggedEvent:
 
     ``recorded_ms`` is whatever its writer or the broker has set, since 1970.
     ``is_right``: whether its digest is, None where it has none.
+    ``traceparent`` is that of its headers (see :mod:`schemas.runtime.tracing`).
     """
 
     offset: int
     event: Event
     recorded_ms: int
     is_right: bool | None = None
+    traceparent: str | None = None
 
 
 class TopicFollower:
@@ -173,7 +176,7 @@ class TopicFollower:
             _log.warning("record is no event", topic=self._topic, offset=offset, code=reason.code)
             return None
         self._signed.note(event, is_right=is_right)
-        return LoggedEvent(offset, event, message.timestamp()[1], is_right)
+        return LoggedEvent(offset, event, message.timestamp()[1], is_right, traceparent_in(headers))
 
     def _note(self, error: KafkaError, message: Message) -> None:
         if is_end(error):

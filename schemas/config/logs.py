@@ -12,6 +12,7 @@ from structlog.tracebacks import ExceptionDictTransformer
 
 from schemas.config.environment import SettingsError, read
 from schemas.config.log_settings import LogSettings
+from schemas.runtime.tracing import TRACES
 
 if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor
@@ -48,6 +49,7 @@ def configure_logging(level: int | None = None) -> None:
         level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        TRACES.add_trace_id,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _ids_as_text,

@@ -155,7 +155,8 @@ CREATE TABLE IF NOT EXISTS {schema}.job (
 -- Outcomes by job and partition: a row has one writer, so counting never waits.
 -- Beside them where the partition's log has the job, and what its JobSealed says of it.
 CREATE TABLE IF NOT EXISTS {schema}.job_partition (
-    job_id bigint NOT NULL REFERENCES {schema}.job,
+    -- The job's row is made last in a transaction.
+    job_id bigint NOT NULL REFERENCES {schema}.job DEFERRABLE INITIALLY DEFERRED,
     partition integer NOT NULL,
     inserted bigint NOT NULL DEFAULT 0,
     updated bigint NOT NULL DEFAULT 0,

@@ -32,7 +32,11 @@ LEFT_OUT: Final = {
 _BEGIN, _END = "# settings: begin\n", "# settings: end\n"
 _SERVICES: Final = set(READERS) - {"commands", "local stack"}
 _KAFKA: Final = "^ROLLCALL_KAFKA_[A-Z0-9_]+$"
-_SECRET_IN_PLAIN: Final = "^ROLLCALL_KAFKA_.*(PASSWORD|SECRET|JAAS|SSL_KEY|TOKEN|_PEM)"
+_TRACES: Final = "^OTEL_[A-Z0-9_]+$"
+_SECRET_IN_PLAIN: Final = (
+    "^ROLLCALL_KAFKA_.*(PASSWORD|SECRET|JAAS|SSL_KEY|TOKEN|_PEM)|^OTEL_.*HEADERS"
+)
+_PLAIN: Final = {"type": ["string", "integer", "boolean"]}
 _REFERENCE: Final = {
     "type": "object",
     "required": ["secret", "key"],
@@ -102,7 +106,7 @@ def schema() -> str:
             "settings": {
                 "type": "object",
                 "properties": plain,
-                "patternProperties": {_KAFKA: {"type": ["string", "integer", "boolean"]}},
+                "patternProperties": dict.fromkeys((_KAFKA, _TRACES), _PLAIN),
                 "propertyNames": {"not": {"pattern": _SECRET_IN_PLAIN}},
                 "additionalProperties": False,
             },

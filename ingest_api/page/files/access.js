@@ -26,9 +26,13 @@ export function List({ path, name, about, empty, columns, add, Add, ask, mayChan
 }
 
 /** Shown this once. @param {any} props */
-const Secret = ({ title, text, onClose }) => html`
+function Secret({ title, text, onClose }) {
+  const [isCopied, setCopied] = useState(false);
+  const copy = async () => { await navigator.clipboard?.writeText(text); setCopied(true); announce(T.access.copied); };
+  return html`
   <${Dialog} title=${title} onClose=${onClose}><div class="body"><p>${T.access.once}</p><pre class="secret" tabindex="0">${text}</pre></div>
-    <footer><${Button} onClick=${async () => { await navigator.clipboard?.writeText(text); announce(T.access.copied); }}>${T.access.copy}<//><${Button} kind="primary" onClick=${onClose}>${T.close}<//></footer><//>`;
+    <footer>${navigator.clipboard && html`<${Button} icon=${isCopied ? "check" : undefined} onClick=${copy}>${isCopied ? T.access.copied : T.access.copy}<//>`}<${Button} kind="primary" onClick=${onClose}>${T.close}<//></footer><//>`;
+}
 
 /** A dialog with a form; `fields`: {name, label, kind?, choices?, hint?, value?}. @param {any} props */
 export function Form({ title, action, fields, send, onClose, children }) {
@@ -101,6 +105,13 @@ const Rename = (/** @type {any} */ { row, onClose, onDone }) => html`<${Form} ti
   fields=${[{ name: "label", label: T.access.label, value: row.label ?? "", isOptional: true, hint: T.access.labelHint(row.name) }]}
   send=${async (/** @type {any} */ { label }) => { await put(`admin/attributes/${path(row.name)}`, { label: label || null }); onDone(); }} />`;
 
+/** What an option says; of columns what each becomes. @param {string} name @param {string[]} values */
+function meaning(name, values) {
+  if (name !== "columns" || !values[0]?.startsWith("{")) return values.join(", ");
+  const columns = /** @type {[string, string | null][]} */ (Object.entries(JSON.parse(values[0])));
+  return columns.map(([header, field]) => `${header} → ${field ?? T.columns.leaveOut}`).join(", ");
+}
+
 export const Presets = () => html`<${List} path="audience/presets" name="presets" about=${T.access.presets} empty=${{ icon: "import", ...T.access.noPresets }} mayChange="manager"
-  columns=${[named(T.access.name), { title: T.access.options, cell: (/** @type {any} */ row) => html`<ul class="plain">${Object.entries(row.options).map(([name, values]) => html`<li key=${name}><code>${name}</code> <${Value}>${values.join(", ")}<//></li>`)}</ul>` }, by("definedBy", "definedDate", T.access.made)]}
+  columns=${[named(T.access.name), { title: T.access.options, cell: (/** @type {any} */ row) => html`<ul class="plain">${Object.entries(row.options).map(([name, values]) => html`<li key=${name}><code>${name}</code> <span class="quiet">${meaning(name, values)}</span></li>`)}</ul>` }, by("definedBy", "definedDate", T.access.made)]}
   ask=${(/** @type {any} */ row) => [{ name: T.access.delete, kind: "danger-quiet", title: T.access.deleteTitle(row.name), about: T.access.deletePreset, does: () => post(`audience/presets/${path(row.name)}/delete`) }]} />`;

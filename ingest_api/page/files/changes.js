@@ -64,7 +64,7 @@ function Differences({ points, later }) {
     const page = await get("audience/diff", { ...query, pageSize: PAGE, after: last.at(-1).key });
     setMore([...more, page.entries]);
   });
-  if (!data) return error ? html`<${Fault} error=${error} again=${reload} />` : html`${told && html`<${Notice}>${told}<//>`}<${Skeleton} rows=${8} />`;
+  if (!data) return error ? html`<${Fault} error=${error} again=${reload} />` : html`<${Notice}>${told || T.asOf.wait}<//><${Skeleton} rows=${8} />`;
   const total = KINDS.reduce((sum, [name]) => sum + (data[name] ?? 0), 0);
   if (!total) return html`<${Empty} icon="check" title=${T.changes.none}><//>`;
   return html`

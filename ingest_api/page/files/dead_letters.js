@@ -1,6 +1,6 @@
 import { html, useState } from "./libraries.js";
 import { ApiError, get, post } from "./api.js";
-import { ago, bytes, dateTime, instant, number } from "./format.js";
+import { ago, bytes, dateTime, instant } from "./format.js";
 import { Button, Change, Confirm, Empty, Fault, Notice, Pager, Skeleton, Table, Value, announce, useLoad } from "./ui.js";
 import { T } from "./text.js";
 
@@ -21,8 +21,8 @@ export function DeadLetters() {
       { title: T.fields.key, cell: (/** @type {any} */ row) => html`<${Value}>${row.key}<//>` },
       { title: T.letters.from, cell: (/** @type {any} */ row) => `${row.sourcePartition ?? "–"}:${row.sourceOffset ?? "–"}` },
       { title: T.letters.size, kind: "num", cell: (/** @type {any} */ row) => bytes(row.valueBytes) },
-      { title: T.letters.when, cell: (/** @type {any} */ row) => html`${ago(instant(row.recordedDate))}${row.retried && html`<small>${T.letters.retried(row.retried.retriedBy, dateTime(instant(row.retried.retriedDate)))}</small>`}` },
-      { title: T.letters.do, kind: "do", cell: (/** @type {any} */ row) => html`<${Button} onClick=${() => setAsked(row)}>${T.letters.open}<//>` },
+      { title: T.letters.when, kind: "when", cell: (/** @type {any} */ row) => html`${ago(instant(row.recordedDate))}${row.retried && html`<small>${T.letters.retried(row.retried.retriedBy, dateTime(instant(row.retried.retriedDate)))}</small>`}` },
+      { title: T.letters.do, kind: "do", cell: (/** @type {any} */ row) => html`<div class="actions"><${Button} onClick=${() => setAsked(row)}>${T.letters.open}<//></div>` },
     ]} />
     <${Pager} start=${start} size=${PAGE} total=${data.total} onStart=${setStart} />
     ${asked && html`<${Letter} letter=${asked} onClose=${() => setAsked(null)} onDone=${() => { setAsked(null); reload(); }} />`}`;
@@ -50,7 +50,7 @@ function Letter({ letter, onClose, onDone }) {
       <p>${letter.detail}</p>
       <${Fault} error=${error} />
       ${newer && html`<${Notice} kind="warn" title=${T.letters.newer}><${Change} before=${Object.fromEntries(sets.map(([name, each]) => [name, each.now]))} after=${Object.fromEntries(sets.map(([name, each]) => [name, each.wouldBe]))} /><//>`}
-      ${data ? html`<pre tabindex="0">${JSON.stringify(data.event ?? data, null, 2)}</pre>` : !error && html`<${Skeleton} />`}
-      <p class="quiet">${T.letters.retryAbout} ${number(letter.sourcePartition)}:${number(letter.sourceOffset)}</p>
+      ${data ? html`<pre tabindex="0">${JSON.stringify(data.event ?? { ...data, detail: undefined, event: undefined }, null, 2)}</pre>` : !error && html`<${Skeleton} />`}
+      <p class="quiet">${T.letters.retryAbout(`${letter.sourcePartition ?? "–"}:${letter.sourceOffset ?? "–"}`)}</p>
     <//>`;
 }

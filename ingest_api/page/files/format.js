@@ -59,6 +59,6 @@ export function bytes(value) {
     power += 1;
   }
   return new Intl.NumberFormat(undefined, {
-    style: "unit", unit: units[power], unitDisplay: "short", maximumFractionDigits: power > 1 ? 1 : 0,
+    style: "unit", unit: units[power], unitDisplay: power ? "short" : "long", maximumFractionDigits: power > 1 ? 1 : 0,
   }).format(value);
 }

@@ -62,8 +62,8 @@ export function options() {
 export async function inspect(signal) {
   const { file, preset, choices, mode } = draft.value;
   if (!file) throw new Error(T.import.noFile);
-  const { blankCells, DELIMITER, phoneRegion, dateOrder, sheet } = choices;
-  const asked = { importType: mode, preset, ...columnOptions(), blankCells, DELIMITER, phoneRegion, dateOrder, sheet };
+  const { blankCells, DELIMITER, phoneRegion, dateOrder, sheet, onInvalidOptional } = choices;
+  const asked = { importType: mode, preset, ...columnOptions(), blankCells, DELIMITER, phoneRegion, dateOrder, sheet, onInvalidOptional };
   return upload("audience/inspect", await sample(file), file.name, asked, { signal });
 }
 

@@ -46,24 +46,27 @@ export function Columns() {
       <p><${Button} onClick=${() => change({ step: 0 })}>${T.import.otherFile}<//></p>`;
   }
   if (!inspection) return html`<p class="quiet">${T.columns.looking(file?.name ?? "")}</p><${Skeleton} rows=${6} />`;
+  const hasColumns = inspection.columns.length > 0;
   const isReady = !blocked(inspection).length && !error && seen === wanted;
   const own = (attributes.data?.attributes ?? []).filter((/** @type {any} */ each) => !each.isRetired);
   return html`
     <p class="facts"><span><${Icon} name="file" /> <bdi>${file?.name}</bdi></span>
-      <span>${T.columns.lines(inspection.lines)}${file && file.size > 8_000_000 && !isPacked(file) ? ` ${T.columns.ofTheFirst}` : ""}</span>
-      ${inspection.delimiter && html`<span>${T.columns.delimiter(inspection.delimiter)}</span>`}<span>${inspection.charset.toUpperCase()}</span></p>
+      ${hasColumns && html`<span>${T.columns.lines(inspection.lines)}${file && file.size > 8_000_000 && !isPacked(file) ? ` ${T.columns.ofTheFirst}` : ""}</span>`}
+      ${inspection.delimiter && html`<span>${T.columns.delimiter(inspection.delimiter)}</span>`}${hasColumns && html`<span>${inspection.charset.toUpperCase()}</span>`}</p>
     <${Fault} error=${error} />
     ${inspection.refusedFor.length > 0 && html`<${Notice} kind=${blocked(inspection).length ? "bad" : "warn"} title=${blocked(inspection).length ? T.columns.refused : T.columns.missing}><ul>${inspection.refusedFor.map((/** @type {any} */ each) => html`
       <li>${each.line > 1 ? `${T.line(each.line)}: ` : ""}${each.message}</li>`)}</ul><//>`}
     ${inspection.notes.map((/** @type {string} */ note) => html`<${Notice}>${note}<//>`)}
-    <div class="columns" aria-busy=${isBusy}>
+    ${hasColumns && html`<div class="columns" aria-busy=${isBusy}>
       <div class="head" aria-hidden="true"><span>${T.columns.inFile}</span><span>${T.columns.values}</span><span>${T.columns.becomes}</span></div>
       ${inspection.columns.map((/** @type {any} */ column) => html`<${Column} key=${column.number} column=${column} own=${own} chosen=${fields[column.header]}
         faults=${inspection.rejectedBy.filter((/** @type {any} */ each) => each.column === column.header)} onChoose=${choose} />`)}
-    </div>
+    </div>`}
     ${inspection.reject > 0 && inspection.reject === inspection.lines ? html`<${Notice} kind="warn" title=${T.columns.rejectAll}>${T.columns.rejectAllAbout}<//>`
       : inspection.reject > 0 ? html`<${Notice} kind="warn" title=${T.columns.reject(inspection.reject)}>${T.columns.rejectAbout}<//>`
       : isReady && inspection.lines > 0 && !inspection.refusedFor.length && html`<${Notice} kind="good">${T.columns.allRight}<//>`}
+    ${(inspection.reject > 0 || choices.onInvalidOptional) && html`<label class="check"><input type="checkbox" checked=${choices.onInvalidOptional === "drop"} onChange=${(/** @type {any} */ event) => set("onInvalidOptional", event.target.checked ? "drop" : "")} />
+      <span><b>${T.columns.drop}</b><small>${T.columns.dropAbout}</small></span></label>`}
     <details><summary>${T.columns.more}</summary><div class="row">
       <${Choice} name="DELIMITER" choices=${choices} set=${set} all=${T.columns.delimiters} label=${T.columns.delimiterLabel} />
       <${Choice} name="dateOrder" choices=${choices} set=${set} all=${T.columns.dateOrders} label=${T.columns.dateOrder} found=${inspection.options.dateOrder} />

@@ -155,7 +155,7 @@ function Would({ preview }) {
     <${Counts} parts=${kinds.filter((each) => preview[each] || each !== "delete").map((each) => ({ name: T.preview.kinds[each], count: preview[each], kind: each }))} />
     ${preview.pendingJobs > 0 && html`<${Notice} kind="warn">${T.preview.pending(preview.pendingJobs)}<//>`}
     ${preview.notes.map((/** @type {string} */ note) => html`<${Notice}>${note}<//>`)}
-    ${preview.notedBy.map((/** @type {any} */ each) => html`<${Notice}>${T.preview.kept(each.count, each.column)}<//>`)}
+    ${preview.notedBy.map((/** @type {any} */ each) => html`<${Notice}>${(each.code === "OPT_OUT_KEPT" ? T.preview.kept : T.preview.dropped)(each.count, each.column)}<//>`)}
     ${preview.newAttributes.length > 0 && html`<${Notice}>${T.preview.newAttributes(preview.newAttributes.join(", "))}<//>`}
     ${preview.rejectedBy.length > 0 && html`<h3>${T.preview.reasons}</h3><${Reasons} faults=${preview.rejectedBy} />`}
     ${shown.length > 0 && html`<h3>${T.preview.examples}</h3>
@@ -189,7 +189,7 @@ export const Rejected = ({ rows }) => html`
   ]} />`;
 
 /** The reason, without the name of the column that stands before it already. @param {any} fault */
-const afterName = ({ column, reason }) => (column && reason.startsWith(`${column} `) ? reason.slice(column.length + 1) : reason);
+export const afterName = ({ column, reason }) => (column && reason.startsWith(`${column} `) ? reason.slice(column.length + 1) : reason);
 
 /** The line as uploaded, which stands between its number and the reason. @param {any} row */
 const rawOf = (row) => row.errorMessage.slice(row.errorMessage.indexOf(",") + 1, row.errorMessage.length - row.reason.length - 1);

@@ -3,7 +3,7 @@ import { html, useState } from "./libraries.js";
 import { address, get, may, post, session, whenReady } from "./api.js";
 import { dateTime, duration, instant, number } from "./format.js";
 import { asOf, pointOf } from "./as_of.js";
-import { Back, Button, Change, Confirm, Counts, Fault, Heading, Notice, Skeleton, Table, Value, announce, fullName, link, useLoad, useTitle } from "./ui.js";
+import { Back, Button, Change, Confirm, Counts, Empty, Fault, Heading, Notice, Skeleton, Table, Value, announce, fullName, link, useLoad, useTitle } from "./ui.js";
 import { ErrorLines, Outcome, Progress, State, hasEnded, isRunning, useJob } from "./job_parts.js";
 import { T } from "./text.js";
 
@@ -12,7 +12,7 @@ export function Job({ id }) {
   const { job, error, isLost, reload } = useJob(id);
   const [asked, setAsked] = useState(/** @type {string | null} */ (null));
   useTitle(job?.fileName ?? T.job.title(id));
-  if (error) return html`<${Back} to="jobs" title=${T.jobs.title} /><${Heading} title=${T.job.title(id)} /><${Fault} error=${error} />`;
+  if (error) return html`<${Back} to="jobs" title=${T.jobs.title} /><${Heading} title=${T.job.title(id)} />${error.status === 400 ? html`<${Empty} icon="jobs" title=${T.job.gone} />` : html`<${Fault} error=${error} again=${reload} />`}`;
   if (!job) return html`<${Heading} title=${T.job.title(id)} /><${Skeleton} rows=${6} />`;
   const isMine = job.importedBy === session.value?.name;
   const mayUndo = may("admin") || (may("importer") && isMine);
@@ -87,7 +87,7 @@ function Proof({ job }) {
           { title: T.proof.found, cell: (/** @type {any} */ row) => html`<${Value}>${row.found}<//>` }]} />`}
         <details><summary>${T.proof.partitions(data.partitions.length)}</summary>
           <${Table} caption=${T.proof.partitions(data.partitions.length)} rows=${data.partitions} columns=${[
-            { title: T.proof.partition, kind: "num", cell: (/** @type {any} */ row) => row.partition },
+            { title: T.proof.partition, cell: (/** @type {any} */ row) => row.partition },
             { title: T.proof.events, kind: "num", cell: (/** @type {any} */ row) => number(row.events) },
             { title: T.proof.offsets, cell: (/** @type {any} */ row) => `${number(row.openedOffset)} – ${number(row.sealedOffset)}` },
             { title: T.proof.digest, cell: (/** @type {any} */ row) => html`<code>${row.digestFound}</code>` }]} /></details>`}

@@ -2,8 +2,8 @@
 import { html, useEffect, useState } from "./libraries.js";
 import { download, follow, get } from "./api.js";
 import { dateTime, duration, instant, number, percent } from "./format.js";
-import { Button, Counts, Fault, Icon, Notice, Pager, Reasons, Skeleton, announce, useLoad } from "./ui.js";
-import { Rejected } from "./import_preview.js";
+import { Button, Counts, Fault, Icon, Notice, Pager, Reasons, Skeleton, Value, announce, useLoad } from "./ui.js";
+import { Rejected, afterName } from "./import_preview.js";
 import { T } from "./text.js";
 
 const PAGE = 20;
@@ -70,7 +70,7 @@ export function Progress({ job, isLost }) {
         ${job.rowsPerSecond > 0 && html`<span>${T.progress.speed(number(Math.round(job.rowsPerSecond)))}</span>`}
         ${left !== null && html`<span>${T.progress.left(duration(left))}</span>`}</p>
       ${isLost ? html`<${Notice} kind="warn">${T.progress.lost}<//>` : html`<p class="quiet">${T.progress.leave}</p>`}
-      <${Counts} parts=${parts(job)} total=${job.total} />
+      <${Counts} parts=${parts(job)} total=${0} />
     </section>`;
 }
 
@@ -82,6 +82,7 @@ export function Outcome({ job }) {
   return html`
     <section class="card"><h2 class="result">${job.state === "FAILED" ? job.statusMessage : isUndone ? T.states[job.state] : job.rejected ? T.result.some(job.total - job.rejected, job.total) : T.result.all(job.total)}</h2>
       <p class="quiet">${ended && began ? T.result.took(dateTime(ended), duration((ended.getTime() - began.getTime()) / 1000)) : ""}</p>
+      ${job.state === "REVERTED" && html`<p>${T.result.hadDone}</p>`}
       <${Counts} parts=${parts(job)} total=${job.mode === "delsert" ? job.total + job.deleted : job.total} />
       ${job.notes > 0 && html`<${Notes} job=${job} />`}
     </section>`;
@@ -94,7 +95,7 @@ function Notes({ job }) {
   return html`
     <details onToggle=${(/** @type {any} */ event) => setOpen(event.target.open)}><summary>${T.result.notes(job.notes)}</summary>
       <${Fault} error=${notes.error} />
-      <ul>${notes.data?.notes.map((/** @type {any} */ each) => html`<li>${T.line(each.line)}, <b>${each.column}</b>: ${each.reason}</li>`)}</ul></details>`;
+      <ul>${notes.data?.notes.map((/** @type {any} */ each) => html`<li key=${`${each.line} ${each.column}`}>${T.line(each.line)}: <b><bdi>${each.column}</bdi></b> ${each.value && html`<q><${Value}>${each.value}<//></q> `}${afterName(each)}</li>`)}</ul></details>`;
 }
 
 /** @param {{job: any}} props */
@@ -120,7 +121,7 @@ export function ErrorLines({ job }) {
       <${Fault} error=${fault} />
       ${job.rejectedBy?.length > 0 && html`<${Reasons} faults=${job.rejectedBy} />`}
       <${Fault} error=${page.error} again=${page.reload} />
-      ${page.data ? html`<${Rejected} rows=${page.data.Errors} />
+      ${page.data ? html`${page.data.total > 0 && html`<${Rejected} rows=${page.data.Errors} />`}
         ${page.data.unlisted && html`<p class="quiet">${T.result.unlisted(page.data.unlisted)}</p>`}
         <${Pager} start=${start} size=${PAGE} total=${page.data.total} onStart=${setStart} />` : !page.error && html`<${Skeleton} />`}
     </section>`;

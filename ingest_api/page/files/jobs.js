@@ -1,7 +1,7 @@
-import { html, useCallback, useState } from "./libraries.js";
+import { html, useCallback } from "./libraries.js";
 import { get, may } from "./api.js";
 import { ago, dateTime, instant, number } from "./format.js";
-import { Button, Empty, Fault, Heading, LinkButton, Pager, Skeleton, Table, go, link, place, useEvery, useLoad, useSettled, useTitle } from "./ui.js";
+import { Button, Empty, Fault, Heading, LinkButton, Pager, Skeleton, Table, go, link, place, useAddressText, useEvery, useLoad, useTitle } from "./ui.js";
 import { State, hasEnded } from "./job_parts.js";
 import { T } from "./text.js";
 
@@ -13,9 +13,9 @@ const STATES = ["ACCEPTED", "PROCESSING", "COMPLETED", "COMPLETED_WITH_ERRORS", 
 const counted = (name, title) => ({ title, kind: "num", cell: (/** @type {any} */ row) => html`<span class=${!row[name] ? "zero" : name === "rejected" ? "fault" : ""}>${number(row[name])}</span>` });
 
 export function Jobs() {
-  const { state = "", mode = "", by = "", search = "", start: from = "0" } = place.value.query;
-  const [text, setText] = useState(search);
-  const settled = useSettled(text, 250).trim().toLowerCase();
+  const { state = "", mode = "", by = "", start: from = "0" } = place.value.query;
+  const [text, setText, search] = useAddressText("search");
+  const settled = search.toLowerCase();
   const start = Number(from);
   useTitle(T.jobs.title);
   const { data, error, reload } = useLoad(async (signal) => {
@@ -26,7 +26,7 @@ export function Jobs() {
     return { statuses, total: statuses.length, isSearch: true };
   }, [state, mode, by, start, settled]);
   useEvery(3000, reload, Boolean(data?.statuses.some((/** @type {any} */ each) => !hasEnded(each))));
-  const filter = useCallback((/** @type {any} */ changes) => go("jobs", { state, mode, by, ...changes }), [state, mode, by]);
+  const filter = useCallback((/** @type {any} */ changes) => go("jobs", { state, mode, by, search, ...changes }), [state, mode, by, search]);
   const isFiltered = state || mode || by || settled;
   const showAll = () => { setText(""); go("jobs"); };
   return html`

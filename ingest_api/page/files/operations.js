@@ -71,7 +71,7 @@ function Sources() {
   const { data, error, reload } = useLoad((signal) => get("batchinfo/sources", { pageSize: 100 }, signal), []);
   if (!data) return error ? html`<${Fault} error=${error} again=${reload} />` : html`<${Skeleton} />`;
   if (!data.total) return html`<${Empty} icon="operations" title=${T.sources.empty}>${T.sources.emptyAbout}<//>`;
-  const count = (/** @type {string} */ name, /** @type {string} */ title) => ({ title, kind: "num", cell: (/** @type {any} */ row) => number(row[name]) });
+  const count = (/** @type {string} */ name, /** @type {string} */ title) => ({ title, kind: "num", cell: (/** @type {any} */ row) => html`<span class=${row[name] ? "" : "zero"}>${number(row[name])}</span>` });
   return html`<p class="quiet">${T.sources.about}</p><${Table} caption=${T.operations.tabs.sources} rows=${data.sources} columns=${[
     { title: T.sources.source, kind: "main", cell: (/** @type {any} */ row) => html`<${Value}>${row.source === "rollcall-api" ? T.user.byApi : row.source ?? T.sources.unnamed}<//>` },
     count("inserted", T.outcomes.inserted), count("updated", T.outcomes.updated), count("unchanged", T.outcomes.unchanged),

@@ -59,6 +59,7 @@ export const T = {
     rejectAbout: "The others can be imported all the same; afterwards you can download those lines, correct and upload them.",
     rejectAll: "Every line would be rejected", rejectAllAbout: "Look at what is wrong beside the columns: one of them may mean something else, or is better left out.",
     allRight: "Every line can be read.",
+    drop: "Import lines without the cells that can't be read", dropAbout: "Where nobody needs the field, such as a phone number; a wrong email still rejects its line. What is left out is listed afterwards.",
     more: "More options", delimiterLabel: "Between the cells", dateOrder: "Dates are written as",
     delimiters: { "": "Recognised", COMMA: "Comma", SEMI_COLON: "Semicolon", TAB: "Tab", PIPE: "Pipe", HYPHEN: "Hyphen" },
     dateOrders: { "": "Recognised", MDY: "12/31/2025", DMY: "31/12/2025", YMD: "2025/12/31" },
@@ -84,6 +85,7 @@ export const T = {
     reasons: "Why lines are rejected", examples: "Examples", rejected: "Rejected lines", line: "Line", changes: "What changes", faults: "What is wrong", asSent: "As sent",
     pending: (/** @type {number} */ n) => `${count(n, "import")} ${n === 1 ? "is" : "are"} still running; what ${n === 1 ? "it does" : "they do"} is not seen here.`,
     kept: (/** @type {number} */ n, /** @type {string} */ column) => `${count(n, "cell")} of ${column} would opt people in who have opted out. They stay out.`,
+    dropped: (/** @type {number} */ n, /** @type {string} */ column) => `${count(n, "cell")} of ${column} can't be read and ${n === 1 ? "is" : "are"} left out.`,
     newAttributes: (/** @type {string} */ names) => `New attributes will be defined: ${names}. A definition stands for ever.`,
     blankCellsLabel: "A blank cell", blankCells: { "": "leaves the field as it is", clear: "clears the field" },
     overwriteLabel: "A value in the file", overwrite: { "": "takes the place of the old one", blank: "only fills what is blank" },
@@ -91,7 +93,7 @@ export const T = {
     nothing: (/** @type {number} */ n) => `All or nothing: ${count(n, "line")} would be rejected, so nothing would be imported.`,
     allTheSame: "I have looked at it: import all the same",
     giveUp: "Start over", goPlain: "Import",
-    go: (/** @type {any} */ of) => `Import ${count(of.total - of.reject, "line")}`,
+    go: (/** @type {any} */ of) => `Import ${count(of.total - of.reject, "line")}${of.delete ? `, remove ${count(of.delete, "user")}` : ""}`,
   },
   removal: {
     title: (/** @type {number} */ n) => `${count(n, "user")} will go`,
@@ -114,6 +116,7 @@ export const T = {
   result: {
     all: (/** @type {number} */ n) => `All ${count(n, "line")} went in`,
     some: (/** @type {number} */ n, /** @type {number} */ all) => `${number(n)} of ${count(all, "line")} went in`,
+    hadDone: "This is what it had done before it was undone.",
     took: (/** @type {string} */ when, /** @type {string} */ time) => `${when} · took ${time}`,
     notes: (/** @type {number} */ n) => `${count(n, "cell")} not taken as ${n === 1 ? "it stood" : "they stood"}`,
     errors: (/** @type {number} */ n) => `${count(n, "line")} rejected`,
@@ -134,7 +137,7 @@ export const T = {
     none: "No job is like that", noneAbout: "Search for less, or take a filter away.", empty: "No imports yet", emptyAbout: "The first file you import is the first job here.",
   },
   job: {
-    title: (/** @type {string} */ id) => `Job ${id}`, cancel: "Cancel it", undo: "Undo …", redo: "Do it again …",
+    title: (/** @type {string} */ id) => `Job ${id}`, gone: "There is no job with this number", cancel: "Cancel it", undo: "Undo …", redo: "Do it again …",
     life: "What happened", accepted: "Accepted", started: "Started", finished: "Finished", undone: "Undone", cancelled: "Cancelled",
     after: (/** @type {string} */ time) => `after ${time}`,
     file: "The file", id: "Number", lines: "Lines", format: "Read as", results: "What became of each line (CSV)", users: "Users it was the last to set", audience: "The audience after it",
@@ -159,7 +162,7 @@ export const T = {
     partitions: (/** @type {number} */ n) => `In ${count(n, "partition")}`, partition: "Partition", events: "Events", offsets: "Offsets", digest: "Digest",
   },
   asOf: {
-    action: "As of …", title: "Look at an earlier day", about: "Users are shown as they were at the end of that day. The first look at a day takes as long as reading the log.", day: "Day", look: "Look",
+    action: "As of …", title: "Look at an earlier day", about: "Users are shown as they were at the end of that day. The first look at a day takes as long as reading the log.", day: "Day", look: "Look", wait: "What was then is read from the log. The first look at a point takes a while.",
     banner: (/** @type {string} */ when) => `You are looking at ${when}.`, now: "Back to now", afterJob: (/** @type {string} */ job) => `the audience after ${job}`, after: (/** @type {string} */ job) => `after ${job}`, job: (/** @type {string} */ id) => `job ${id}`,
     absent: "Not there then", absentAbout: "This user was not in the audience at that point; what happened before and after stands below.",
   },
@@ -183,7 +186,7 @@ export const T = {
   },
   user: {
     title: "User", edit: "Edit", delete: "Delete", editTitle: "Edit the user", known: "What is known", history: "What made it so", created: "Added",
-    subscriptions: "May be sent", willChange: "What will change",
+    subscriptions: "May be sent", needed: "Needed.", willChange: "What will change",
     deleteTitle: (/** @type {string} */ name) => `Delete ${name}?`, deleteAbout: "The history stays in the log. Earlier days still show the user.", deleted: "The user is deleted",
     events: { created: "Added", updated: "Changed", deleted: "Deleted" }, byApi: "by hand or by the API",
     log: (/** @type {number} */ partition, /** @type {number} */ offset) => `log ${partition}:${offset}`,
@@ -208,7 +211,7 @@ export const T = {
     about: "Records of other producers that could not be applied.", empty: "No dead letters", emptyAbout: "Every record of other producers could be applied.",
     reason: "Why", from: "From", size: "Size", when: "When", do: "What to do", open: "Look", one: "Dead letter",
     retried: (/** @type {string} */ who, /** @type {string} */ when) => `sent again by ${who}, ${when}`,
-    retry: "Send it again", over: "Send it all the same", retryAbout: "It is appended to the log again as it came; from", done: "The record is in the log once more",
+    retry: "Send it again", over: "Send it all the same", retryAbout: (/** @type {string} */ where) => `It came from ${where} of the log, and is appended there again as it came.`, done: "The record is in the log once more",
     newer: "The user was changed since. Sending it would set this back:",
   },
   tables: {
@@ -227,14 +230,14 @@ export const T = {
     deliveries: "Deliveries", deliveriesAbout: "What was sent in the last thirty days, the newest first, and how it was answered.", none: { title: "Nothing was sent yet", about: "Try it, to see that a notice arrives." },
     what: "What it tells", answer: "Last answer", tries: "Tries", again: "Send again", againAbout: "The same notice is sent once more, at once, under the number that it had.",
     next: (/** @type {string} */ when) => `next try ${when}`,
-    states: { pending: "On its way", delivered: "Delivered", failed: "Given up" },
+    states: { pending: "On its way", retried: "Not taken yet", delivered: "Delivered", failed: "Given up" },
     kinds: {
       "job.completed": "Import done", "job.completed_with_errors": "Import done, with errors", "job.failed": "Import failed", "job.cancelled": "Import cancelled", "job.undone": "Import undone",
       "alarm.raised": "Something does not work", "alarm.cleared": "It works again", "webhook.test": "Trial notice",
     },
   },
   audit: {
-    about: "What accounts have changed, the newest first. Imports stand among the jobs.", empty: "Nothing has been changed yet", none: "Nothing like that has been changed", anyKind: "All that was changed", act: "What",
+    about: "What accounts have changed, the newest first. Imports stand among the jobs.", empty: "Nothing has been changed yet", none: "Nothing like that has been changed", anyKind: "Everything", act: "What",
     check: "Check it", intact: (/** @type {number} */ n) => `All ${count(n, "row")} are as they were written.`, broken: (/** @type {string} */ row) => `The row ${row} was changed since, or one before it is missing.`, who: "Who", result: "Result",
     results: { done: "Done", refused: "Refused", failed: "Failed", unknown: "Not known" },
     kinds: {

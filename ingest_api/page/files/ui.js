@@ -64,6 +64,27 @@ export function useSettled(value, ms) {
   return settled;
 }
 
+/** A text field whose words stand in the address once nobody types: what is in the field, how it is set, and the words. @param {string} name @returns {[string, (text: string) => void, string]} */
+export function useAddressText(name) {
+  const there = place.value.query[name] ?? "";
+  const [text, setText] = useState(there);
+  const settled = useSettled(text, 250).trim();
+  const written = useRef(there);
+  useEffect(() => {
+    if (settled === written.current) return;
+    written.current = settled;
+    const { parts, query } = place.value;
+    history.replaceState(null, "", link(parts.map(encodeURIComponent).join("/"), { ...query, [name]: settled, start: "" })); // from the first page on
+    place.value = placeOf(location.hash);
+  }, [settled]);
+  useEffect(() => {
+    if (there === written.current) return;
+    written.current = there; // another link or the way back: nobody has typed that
+    setText(there);
+  }, [there]);
+  return [text, setText, settled];
+}
+
 /** @param {string} title */
 export function useTitle(title) {
   useEffect(() => { document.title = `${title} · Rollcall`; }, [title]);
@@ -77,6 +98,7 @@ const PATHS = {
   out: "M14 8V6a2 2 0 0 0-2-2H6a2 2 0 0 0-2 2v12a2 2 0 0 0 2 2h6a2 2 0 0 0 2-2v-2m-5-4h11m0 0-3-3m3 3-3 3",
   file: "M14 3H7a2 2 0 0 0-2 2v14a2 2 0 0 0 2 2h10a2 2 0 0 0 2-2V8zm0 0v5h5",
   check: "m5 12.500 4.500 4.500L19 7.500",
+  info: "M12 11v5m0-8h.01M21 12a9 9 0 1 1-18 0 9 9 0 0 1 18 0",
   warning: "M12 9v4m0 3.500h.01M10.300 4.300 2.800 17.500A2 2 0 0 0 4.500 20.500h15a2 2 0 0 0 1.700-3L13.700 4.300a2 2 0 0 0-3.400 0",
   clock: "M12 7v5l3 2m6-2a9 9 0 1 1-18 0 9 9 0 0 1 18 0",
   close: "M6 6l12 12M18 6 6 18",
@@ -118,7 +140,7 @@ export function Field({ label, hint, error, children, isWide }) {
 /** @param {any} props */
 export const Notice = ({ kind = "info", title, children }) => html`
   <div class="notice ${kind}" role=${kind === "bad" ? "alert" : undefined}>
-    <${Icon} name=${kind === "good" ? "check" : "warning"} />
+    <${Icon} name=${kind === "good" ? "check" : kind === "info" ? "info" : "warning"} />
     <div>${title && html`<strong>${title}</strong>`}<div>${children}</div></div>
   </div>`;
 

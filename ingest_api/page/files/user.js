@@ -7,6 +7,7 @@ import { Back, Button, Change, Confirm, Empty, Fault, Field, Heading, Notice, Sk
 import { T } from "./text.js";
 
 const TEXTS = ["firstName", "lastName", "email", "mobileNumber", "country", "state"];
+const NEEDED = ["lastName", "country"];
 const SUBSCRIPTIONS = ["emailSubscription", "smsSubscription", "voiceSubscription"];
 
 /** @param {{id: string}} props */
@@ -17,7 +18,7 @@ export function User({ id }) {
   const history = useLoad((signal) => get(`audience/${id}/history`, {}, signal), [id]);
   const found = !user.error && user.data?.point === point ? user.data : null;
   const name = found ? fullName(found) || found.email || id : T.user.title;
-  const isAbsent = point && user.error instanceof ApiError && user.error.status === 404;
+  const isAbsent = point && user.error instanceof ApiError && user.error.status === 400;
   useTitle(name);
   return html`
     <${Back} to="users" title=${T.users.title} />
@@ -78,7 +79,7 @@ export function EditUser({ user, onClose, onDone }) {
   const changed = Object.fromEntries(Object.entries(edited).filter(([name, value]) => value !== (before[name] ?? "")));
   const changedOwn = Object.fromEntries(Object.entries(own).filter(([name, value]) => String(value) !== String(before.attributes[name] ?? "")));
   const hasOwn = Object.keys(changedOwn).length > 0;
-  const isReady = user ? Object.keys(changed).length > 0 || hasOwn : Boolean(is("lastName"));
+  const isReady = user ? Object.keys(changed).length > 0 || hasOwn : NEEDED.every((name) => is(name));
   const was = (/** @type {string[]} */ names, /** @type {any} */ from) => Object.fromEntries(names.map((name) => [name, from[name]]));
   async function save() {
     const body = { ...(user ? changed : { ...was([...TEXTS, ...SUBSCRIPTIONS], before), ...edited }), ...(hasOwn ? { attributes: typed(changedOwn) } : {}) };
@@ -90,7 +91,7 @@ export function EditUser({ user, onClose, onDone }) {
   return html`
     <${Confirm} title=${user ? T.user.editTitle : T.users.add} action=${user ? T.save : T.users.add} isReady=${isReady} onDo=${save} onClose=${onClose}>
       <div class="form">${TEXTS.map((name) => html`
-        <${Field} key=${name} label=${T.fields[name]}>${(/** @type {any} */ about) => html`
+        <${Field} key=${name} label=${T.fields[name]} hint=${!user && NEEDED.includes(name) ? T.user.needed : ""}>${(/** @type {any} */ about) => html`
           <input ...${about} dir="auto" value=${is(name)} onInput=${(/** @type {any} */ event) => set(name, event.target.value)} />`}<//>`)}
         ${attributes.data?.attributes.map((/** @type {any} */ each) => html`
           <${Field} key=${each.name} label=${each.label ?? each.name}>${(/** @type {any} */ about) => html`

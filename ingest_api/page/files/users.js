@@ -2,19 +2,18 @@ import { html, useState } from "./libraries.js";
 import { address, get, may, whenReady } from "./api.js";
 import { ago, instant } from "./format.js";
 import { AsOfButton, asOf } from "./as_of.js";
-import { Button, Empty, Fault, Heading, LinkButton, Notice, Pager, Skeleton, Table, Value, fullName, go, link, place, useLoad, useSettled, useTitle } from "./ui.js";
+import { Button, Empty, Fault, Heading, LinkButton, Notice, Pager, Skeleton, Table, Value, fullName, go, link, place, useAddressText, useLoad, useTitle } from "./ui.js";
 import { EditUser } from "./user.js";
 import { T } from "./text.js";
 
 const PAGE = 25;
 
 export function Users() {
-  const { search = "", country = "", job = "", start: from = "0", attribute = "", value = "" } = place.value.query;
-  const [text, setText] = useState(search);
-  const [land, setLand] = useState(country);
+  const { job = "", start: from = "0", attribute = "", value = "" } = place.value.query;
+  const [text, setText, words] = useAddressText("search");
+  const [land, setLand, settledLand] = useAddressText("country");
   const [isAdding, setAdding] = useState(false);
   const [told, setTold] = useState("");
-  const [words, settledLand] = [useSettled(text, 250).trim(), useSettled(land, 250).trim()];
   const start = Number(from);
   useTitle(T.users.title);
   const point = asOf.value?.value;
@@ -42,7 +41,8 @@ export function Users() {
       ${job && html`<button type="button" class="chip" onClick=${() => go("users", { ...query, job: "" })}>${T.users.ofJob(job)} ×</button>`}
     </form>
     <${Fault} error=${error} again=${reload} />
-    ${!data ? !error && html`${told && html`<${Notice}>${told}<//>`}<${Skeleton} rows=${10} />`
+    ${error ? "" : !data ? html`${point && html`<${Notice}>${told || T.asOf.wait}<//>`}<${Skeleton} rows=${10} />`
+      : data.audience.length === 0 && isLoading ? html`<${Skeleton} rows=${10} />`
       : data.audience.length === 0 ? html`<${Empty} icon="users" title=${isFiltered ? T.users.none : T.users.empty}>${isFiltered ? html`${T.users.noneAbout}<p><${Button} onClick=${showAll}>${T.showAll}<//></p>` : T.users.emptyAbout}<//>`
       : html`<div aria-busy=${isLoading}><${Table} caption=${T.users.title} rows=${data.audience} keyOf=${(/** @type {any} */ row) => row.id} onRow=${(/** @type {any} */ row) => go(`users/${row.id}`)} columns=${[
         { title: T.users.name, kind: "main", cell: (/** @type {any} */ row) => html`<a href=${link(`users/${row.id}`)}><bdi class="value">${fullName(row) || T.noName}</bdi></a>` },

@@ -54,6 +54,12 @@ const ChangeWebhook = (/** @type {any} */ { row, onClose, onDone }) => {
     }} />`;
 };
 
+/** @param {{row: any}} props */
+function Delivery({ row }) {
+  const state = row.state === "pending" && row.attempts > 0 ? "retried" : row.state;
+  return html`<span class="state ${state}">${T.webhooks.states[state] ?? state}</span>${state === "retried" && html`<small>${T.webhooks.next(dateTime(instant(row.nextTryDate)))}</small>`}`;
+}
+
 /** @param {{id: string}} props */
 function Deliveries({ id }) {
   const [start, setStart] = useState(0);
@@ -73,7 +79,7 @@ function Deliveries({ id }) {
   const again = (/** @type {any} */ row) => ({ name: T.webhooks.again, title: T.webhooks.again, about: T.webhooks.againAbout, does: () => post(`webhooks/${id}/deliveries/${row.id}/redeliver`) });
   return html`
     <${Back} to="operations/webhooks" title=${T.operations.tabs.webhooks} />
-    ${hook && html`<div class="heading"><div><h2><${Value}>${receiver(hook.url)}<//></h2><p class="quiet">${T.webhooks.deliveriesAbout}</p></div>
+    ${hook && html`<div class="heading"><div><h2><bdi>${receiver(hook.url)}</bdi></h2><p class="quiet">${T.webhooks.deliveriesAbout}</p></div>
       <div class="actions"><${Button} onClick=${() => setAsked(tryIt(hook, () => {}))}>${T.webhooks.test}<//></div></div>
       ${!hook.isActive && html`<${Notice} kind="warn">${T.webhooks.ended}<//>`}`}
     <${Fault} error=${error ?? hooks.error} again=${reload} />
@@ -81,7 +87,7 @@ function Deliveries({ id }) {
       : !data.total ? html`<${Empty} icon="bell" title=${T.webhooks.none.title}>${T.webhooks.none.about}<//>`
       : html`<${Table} caption=${T.webhooks.deliveries} rows=${data.deliveries} keyOf=${(/** @type {any} */ row) => row.id} columns=${[
         { title: T.webhooks.what, kind: "main", cell: (/** @type {any} */ row) => html`<b>${T.webhooks.kinds[row.type] ?? row.type}</b><small title=${dateTime(instant(row.date))}>${ago(instant(row.date))}</small>` },
-        { title: T.jobs.state, cell: (/** @type {any} */ row) => html`<span class="state ${row.state}">${T.webhooks.states[row.state] ?? row.state}</span>${row.nextTryDate && row.attempts > 0 && html`<small>${T.webhooks.next(dateTime(instant(row.nextTryDate)))}</small>`}` },
+        { title: T.jobs.state, cell: (/** @type {any} */ row) => html`<${Delivery} row=${row} />` },
         { title: T.webhooks.answer, cell: (/** @type {any} */ row) => html`${row.status && html`<b>${row.status}</b> `}${(row.answer || !row.status) && html`<${Value}>${row.answer}<//>`}` },
         { title: T.webhooks.tries, kind: "num", cell: (/** @type {any} */ row) => number(row.attempts) },
         { title: T.access.do, kind: "do", cell: (/** @type {any} */ row) => html`<div class="actions"><${Button} disabled=${row.state === "pending" && !row.attempts} onClick=${() => setAsked(again(row))}>${T.webhooks.again}<//></div>` },

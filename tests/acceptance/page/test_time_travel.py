@@ -62,6 +62,14 @@ def test_a_user_is_shown_as_it_was_after_a_job(page: Page, jobs: list[str]) -> N
     expect(known.get_by_text("b", exact=True)).to_be_visible()
     page.get_by_role("button", name="Back to now").click()
     expect(known.get_by_text("c", exact=True)).to_be_visible()
+    page.go_back()
+    page.get_by_role("searchbox").fill("second@")
+    expect(page.get_by_text("1 user", exact=True)).to_be_visible()
+    page.get_by_role("link", name="a b").click()
+    page.get_by_role("button", name="As of").click()
+    page.get_by_role("textbox", name="Day").fill("2020-02-02")
+    page.get_by_role("button", name="Look", exact=True).click()
+    expect(page.get_by_text("Not there then")).to_be_visible(timeout=90_000)
 
 
 def test_two_points_are_compared_and_exported(page: Page, jobs: list[str], tmp_path: Path) -> None:

@@ -88,6 +88,7 @@ def test_a_user_is_found_and_changed_with_the_keyboard_alone(
     page.keyboard.press("Enter")
     page.get_by_role("searchbox").focus()
     page.keyboard.type("lovel")
+    page.wait_for_url("**search=lovel")  # a link to what was found, and back to it
     page.get_by_role("link", name="Ada Lovelace").focus()
     page.keyboard.press("Enter")
     page.get_by_role("button", name="Edit").focus()

@@ -102,3 +102,27 @@ def test_an_unknown_name_costs_what_a_known_one_costs(
     known, unknown = asyncio.run(guess("admin")), asyncio.run(guess("nobody"))
     assert len(known[1]) == 3
     assert unknown == known
+
+
+def test_of_processes_that_start_together_each_finds_its_password_right(
+    env: Ground, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whichever of them makes the first account; another password is told of."""
+
+    async def prepare() -> None:
+        both = [make_parts(read(ApiSettings, env.environ)) for _ in range(2)]
+        try:
+            for parts in both:
+                await parts.database.open()
+            await make_own_tables(both[0].database, *OWN_TABLES)
+            await asyncio.gather(*(parts.accounts.prepare(env.password) for parts in both))
+            assert "not that of admin" not in capsys.readouterr().out
+            await both[0].accounts.prepare("another password")
+            assert "not that of admin" in capsys.readouterr().out
+        finally:
+            for parts in both:
+                parts.passwords.close()
+                parts.uploads.close()
+                await parts.database.close()
+
+    asyncio.run(prepare())

@@ -7,6 +7,7 @@ holds the partitions in between.
 from __future__ import annotations
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from tests.support.data.projection_scene import Scene
 from tests.support.models.model import FIELDS, Job, Model
 from tests.support.models.verdict import assert_outcomes, assert_users, select
 from tests.support.servers.surroundings import PARTITIONS
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +37,14 @@ if TYPE_CHECKING:
     from tests.support.servers.surroundings import Ground
 
 START = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
+_LEAF = """
+SELECT oid::regclass::text FROM pg_class
+WHERE relkind = 'r' AND relname LIKE 'user_row_g%%_p0' AND oid::regclass::text LIKE %(schema)s
+"""
+_WAITING = """
+SELECT FROM pg_locks JOIN pg_database ON pg_database.oid = database
+WHERE NOT granted AND locktype = 'relation' AND datname = current_database()
+"""
 _HEADER = (
     "First Name,Last Name,Email,Mobile Number,Country,State,Last Active Date,SMS Subscription,"
     "Email Subscription"
@@ -243,6 +253,31 @@ def test_a_worker_waits_some_seconds_only_for_rows_that_a_frozen_one_holds(scene
             worker.project(scene.log, [100] * PARTITIONS)
     worker.claim()
     worker.project(scene.log, [100] * PARTITIONS)
+    model = Model()
+    model.apply(job)
+    assert_users(scene.env, model.users)
+    assert_outcomes(scene.env, model.outcomes)
+
+
+def test_a_partition_waits_for_no_rows_that_another_still_writes(scene: Scene) -> None:
+    """Also where that one was the first to have the job; in the end the job is whole."""
+    job = job_of(0, "upsert", [(key, "Ada", "L", "", "France", "", "") for key in range(6)])
+    for partition, records in enumerate(make_pass(job, 0, PARTITIONS)):
+        scene.log.append(partition, records)
+    slow, other = scene.worker(), scene.worker()
+    slow.claim([0])
+    other.claim(range(1, PARTITIONS))
+    slow.session.connection().execute("SET lock_timeout = 0")
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(scene.env.conninfo) as holder:
+        leaf = holder.execute(_LEAF, {"schema": f"{scene.schema}.%"}).fetchone()
+        assert leaf is not None
+        holder.execute(f"LOCK TABLE {leaf[0]}".encode())
+        writing = pool.submit(slow.project, scene.log, [100] * PARTITIONS)
+        wait_until(lambda: select(scene.env, _WAITING), 60, saying="it waits for its rows")
+        assert other.project(scene.log, [100] * PARTITIONS)
+        assert not writing.done()
+        holder.rollback()
+        assert writing.result()
     model = Model()
     model.apply(job)
     assert_users(scene.env, model.users)

@@ -42,6 +42,7 @@ TIMEOUT_S: Final = 180.0
 _HASTE: Final = 0.4
 """So often a client sends its next file before the last is projected."""
 _REQUEST_TIMEOUT_S: Final = 15.0
+_DATA: Final = "data:"
 RETRIED: Final = frozenset({429, 500, 503})
 _CHANGED: Final = frozenset({200, 409}) | RETRIED
 _ROW_MODES: Final[tuple[RowMode, ...]] = ("insert", "upsert", "upsert", "delete")
@@ -211,6 +212,21 @@ class Readers:
                 continue
             scene.seen.status(self._before.get(job_id), answer.json())
             self._before[job_id] = answer.json()
+
+
+def watch_job(doors: Doors) -> None:
+    """Follow the last answered job by events, until it ends or the stream does."""
+    if not doors.scene.answered:
+        return
+    path, before = f"{BASE}/batchinfo/status/{doors.scene.answered[-1]}/events", None
+    try:
+        with doors.any().http.stream("GET", path) as answer:
+            for line in answer.iter_lines() if answer.status_code == 200 else ():
+                if line.startswith(_DATA) and (now := json.loads(line.removeprefix(_DATA))):
+                    doors.scene.seen.status(before, now)
+                    before = now
+    except httpx2.TransportError:
+        return
 
 
 class OtherProducers:

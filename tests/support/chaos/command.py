@@ -7,6 +7,7 @@ import secrets
 import shutil
 import tempfile
 import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +16,7 @@ from rich.console import Console
 
 from deploy.processes.signals import exit_on_stop_signals
 from tests.support.chaos.cluster import cluster
+from tests.support.chaos.faults import SORTS
 from tests.support.chaos.history import Chaos
 from tests.support.chaos.report import Report
 from tests.support.servers.surroundings import ground
@@ -22,23 +24,54 @@ from tests.support.servers.surroundings import ground
 if TYPE_CHECKING:
     from tests.support.chaos.cluster import Cluster
 
-_MOVES: Final = 2
+_FAILURES: Final = (AssertionError, TimeoutError)
 _ROUND_S: Final = 300.0
 """The length of one history: a failure is looked for in so much, and what is held at its end."""
+
+
+_SHORTEST_S: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What one history is made of: the same again from the same values, but for its timing."""
+
+    seed: str
+    duration_s: float
+    sorts: tuple[str, ...]
+
+    @property
+    def options(self) -> str:
+        """Return the options of the command that repeats it."""
+        only = "".join(f" --only {sort}" for sort in self.sorts if self.sorts != SORTS)
+        return f"--seed {self.seed} --minutes {self.duration_s / 60:.2g}{only}"
 
 
 @click.command()
 @click.option("--minutes", default=2.0, show_default=True, help="So long things are broken.")
 @click.option("--seed", default=None, help="Of jobs and faults; by chance if not given.")
 @click.option("--brokers", default=1, show_default=True, help="Of Kafka; each keeps all topics.")
+@click.option("--only", multiple=True, type=click.Choice(SORTS), help="Break these; else all.")
+@click.option(
+    "--shrink", is_flag=True, help="Look for a shorter history with fewer faults that fails too."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
-def chaos(*, minutes: float, seed: str | None, brokers: int, as_json: bool) -> None:
+def chaos(
+    *,
+    minutes: float,
+    seed: str | None,
+    brokers: int,
+    only: tuple[str, ...],
+    shrink: bool,
+    as_json: bool,
+) -> None:
     """Import, write, undo and rebuild while processes and servers are killed and frozen.
 
     At the end the tables must be what a sequential model makes of the log, and what the log
-    comes to when it is read again. Then users are erased, by commands that are killed on the way.
+    comes to when it is read again. Then a user is erased and the number of partitions changed, by
+    commands that are killed on the way.
     It runs on a Kafka and a Postgres of its own.
-    Where it fails, it prints the seed, and keeps the history and the logs of all processes.
+    Where it fails, it prints what repeats it, and keeps the history and the logs of all processes.
     """
     exit_on_stop_signals()
     console = Console(stderr=as_json)
@@ -50,7 +83,14 @@ def chaos(*, minutes: float, seed: str | None, brokers: int, as_json: bool) -> N
             duration_s = min(_ROUND_S, end_s - time.monotonic())
             if duration_s <= 0:
                 break
-            total.add(_history(servers, f"{total.seed}.{number}", duration_s, console))
+            name = f"{total.seed}.{number}" if number else total.seed
+            plan = _Plan(name, duration_s, only or SORTS)
+            try:
+                total.add(_history(servers, plan, console))
+            except _FAILURES:
+                if shrink:
+                    _shrink(servers, plan, console)
+                raise
     console.log(f"{total.jobs} jobs, {sum(total.faults.values())} faults, 0 differences")
     if as_json:
         click.echo(total.as_json())
@@ -58,19 +98,47 @@ def chaos(*, minutes: float, seed: str | None, brokers: int, as_json: bool) -> N
         console.print_json(total.as_json())
 
 
-def _history(servers: Cluster, seed: str, duration_s: float, console: Console) -> Report:
+def _history(servers: Cluster, plan: _Plan, console: Console) -> Report:
     """One history on a database and topics of its own; what it wrote is kept where it fails."""
-    folder = Path(tempfile.mkdtemp(prefix=f"rollcall-chaos-{seed}-"))
+    folder = Path(tempfile.mkdtemp(prefix=f"rollcall-chaos-{plan.seed}-"))
     with ground(servers.surroundings, replication_factor=str(servers.brokers)) as env:
         try:
-            chaos = Chaos(env, folder, servers.servers, servers.proxies, moves=_MOVES)
-            report = chaos.run(seed, duration_s)
+            chaos = Chaos(
+                env, folder, servers.servers, servers.proxies, has_moves=True, sorts=plan.sorts
+            )
+            report = chaos.run(plan.seed, plan.duration_s)
         except BaseException:
-            console.log(f"seed {seed}, {duration_s:.0f} s: history and logs are in {folder}")
+            console.log(
+                f"failed: --brokers {servers.brokers} {plan.options}: history and logs are in"
+                f" {folder}"
+            )
             raise
     shutil.rmtree(folder)
     faults = sum(report.faults.values())
     console.log(
-        f"seed {seed}: {report.jobs} jobs, {report.rows} rows, {faults} faults: as modelled"
+        f"seed {plan.seed}: {report.jobs} jobs, {report.rows} rows, {faults} faults: as modelled"
     )
     return report
+
+
+def _shrink(servers: Cluster, plan: _Plan, console: Console) -> None:
+    """Leave out one sort of faults after another, then halve the time, while it still fails."""
+
+    def fails(smaller: _Plan) -> bool:
+        try:
+            _history(servers, smaller, console)
+        except _FAILURES as error:
+            console.log(f"{type(error).__name__}: {error}")
+            return True
+        return False
+
+    for sort in SORTS:
+        fewer = tuple(each for each in plan.sorts if each != sort)
+        if fewer and fewer != plan.sorts and fails(smaller := replace(plan, sorts=fewer)):
+            plan = smaller
+    while plan.duration_s > _SHORTEST_S:
+        smaller = replace(plan, duration_s=plan.duration_s / 2)
+        if not fails(smaller):
+            break
+        plan = smaller
+    console.log(f"the shortest that failed: --brokers {servers.brokers} {plan.options}")

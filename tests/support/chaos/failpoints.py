@@ -182,30 +182,32 @@ def _wrapped(name: str, place: Place, function: Any) -> Any:
 
 def _wrap_passes() -> None:
     """The points of ``PASS``, between records that one call queues."""
-    delivery: Any = importlib.import_module("ingest_api.publisher.pass_producer")._Delivery
+    module = importlib.import_module("ingest_api.publisher.pass_producer")
+    producer: Any = module.PassProducer
+    delivery: Any = module._Delivery
     framing = importlib.import_module("schemas.codec.framing")
     events = importlib.import_module("schemas.events")
     opened: bytes = framing.frame_of(events.JobOpened)
-    queue_to_each: Any = delivery.queue_to_each
+    queue_to_each: Any = producer._queue_to_each
     queue: Any = delivery.queue
 
-    def brackets(of: Any, keys: list[bytes], values: list[bytes]) -> None:
+    def brackets(of: Any, through: Any, job: Any, values: list[bytes]) -> None:
         if values[0].startswith(opened):
-            queue_to_each(of, keys, values)
-            _sent(of, "publisher: after JobOpened")
+            queue_to_each(of, through, job, values)
+            _sent(through, "publisher: after JobOpened")
             return
-        _sent(of, "publisher: before JobSealed")
+        _sent(through, "publisher: before JobSealed")
         between = "publisher: between two JobSealed"
         if _is_armed(between):
-            of._queue(0, [{"key": keys[0], "value": values[0]}])
-            _sent(of, between)  # where another publisher has died, it comes twice: a repeat
-        queue_to_each(of, keys, values)
+            queue_to_each(of, through, job, values[:1])
+            _sent(through, between)  # where another publisher has died, it comes twice: a repeat
+        queue_to_each(of, through, job, values)
 
     def rows(of: Any, *arguments: Any) -> None:
         queue(of, *arguments)
         _sent(of, "publisher: mid rows")
 
-    delivery.queue_to_each = brackets
+    producer._queue_to_each = brackets
     delivery.queue = rows
 
 

@@ -21,7 +21,7 @@ from tests.support.servers.breaking import frozen, restart
 if TYPE_CHECKING:
     import random
     import threading
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
     from deploy.local_stack.kafka import KafkaServer
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from tests.support.chaos.proxy import Proxy
     from tests.support.chaos.report import Report
 
+SORTS: Final = ("processes", "failpoints", "ways", "servers")
+"""What faults are of: a process at any moment or at a named point, a way to a server, a server."""
 _FREEZES_S: Final = (0.5, 2, 8)
 """The last is past the groups' session time-out."""
 _REACHED_WITHIN_S: Final = 8.0
@@ -53,6 +55,7 @@ class Breaking:
     deadline_s: float
     pause_s: float
     """The longest between two faults of a thread."""
+    sorts: Collection[str] = SORTS
 
     @property
     def is_over(self) -> bool:
@@ -84,7 +87,7 @@ class Breaking:
                 self.report.mended()
                 wait()
                 if not self.is_over:
-                    rng.choice([self.break_server, *self.others()])(rng)
+                    rng.choice([*self._of_servers(), *self.others()])(rng)
                     self.report.mended()
                     wait()
 
@@ -94,12 +97,20 @@ class Breaking:
         while time.monotonic() < end_s:
             time.sleep(min(rng.uniform(0.2, _RARELY * self.pause_s), end_s - time.monotonic()))
             if time.monotonic() < end_s:
-                self.break_server(rng)
+                for fault in self._of_servers():
+                    fault(rng)
+
+    def _of_servers(self) -> list[Callable[[random.Random], None]]:
+        return [self.break_server] if "servers" in self.sorts else []
 
     def others(self) -> list[Callable[[random.Random], None]]:
         """What breaks processes and the ways to servers, each for a thread of its own."""
-        at_failpoints = [partial(self.break_at_failpoint, kind) for kind in KINDS]
-        return [self.break_process, *at_failpoints, *([self.break_way] if self.proxies else [])]
+        faults = {
+            "processes": [self.break_process],
+            "failpoints": [partial(self.break_at_failpoint, kind) for kind in KINDS],
+            "ways": [self.break_way] if self.proxies else [],
+        }
+        return [each for sort in SORTS if sort in self.sorts for each in faults.get(sort, ())]
 
     def break_process(self, rng: random.Random) -> None:
         """Kill, freeze or stop a process, or stop all of a kind one after another."""

@@ -19,9 +19,10 @@ from tests.support.chaos.clients import (
     Scene,
     rebuild,
     upload_or_change,
+    watch_job,
 )
 from tests.support.chaos.crew import Crew
-from tests.support.chaos.faults import Breaking
+from tests.support.chaos.faults import SORTS, Breaking
 from tests.support.chaos.moves import Moves
 from tests.support.chaos.observations import Observations
 from tests.support.chaos.report import Report
@@ -34,7 +35,7 @@ from tests.support.servers.rig import READY_TIMEOUT_S
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from concurrent.futures import Future
     from pathlib import Path
 
@@ -58,10 +59,12 @@ class Chaos:
     servers: Mapping[str, KafkaServer | PostgresServer]
     proxies: Mapping[str, Proxy] = field(default_factory=dict[str, "Proxy"])
     """The ways to the servers that may be broken."""
-    moves: int = 0
-    """So many users are erased at the end, and the command killed in between."""
+    has_moves: bool = False
+    """Whether the log is moved at the end, by commands that are killed on the way."""
     pause_s: float = 3.0
     """The longest between two faults of each thread."""
+    sorts: Collection[str] = SORTS
+    """What faults are of."""
 
     def run(self, seed: str, duration_s: float) -> Report:
         """Upload and break things for a while and let all heal.
@@ -81,7 +84,12 @@ class Chaos:
     def _wait_ready(self, crew: Crew) -> None:
         for url in crew.urls:
             with Client(url, self.env.password) as client:
-                wait_until(client.is_ready, READY_TIMEOUT_S, saying=f"{url} is ready")
+
+                def is_ready(client: Client = client) -> bool:
+                    crew.assert_running()
+                    return client.is_ready()
+
+                wait_until(is_ready, READY_TIMEOUT_S, saying=f"{url} is ready")
 
     def _run(self, crew: Crew, report: Report, duration_s: float) -> None:
         scene = Scene(self.env, crew.urls, report, Observations())
@@ -91,6 +99,7 @@ class Chaos:
             *itertools.repeat((upload_or_change, 1.0), _UPLOADERS),
             *itertools.repeat((write_users, 0.3), _WRITERS),
             (Readers(), 0.1),
+            (watch_job, 1.0),
             (others, 1.0),
             (rebuild, 20.0),
         ]
@@ -103,6 +112,7 @@ class Chaos:
             over=scene.over,
             deadline_s=end_s,
             pause_s=self.pause_s,
+            sorts=self.sorts,
         )
         faults = breaking.others()
         locks = [threading.Lock() for _ in faults]
@@ -117,7 +127,7 @@ class Chaos:
             ]
             try:
                 # In this thread: the kernel ends a server with the thread that has started it.
-                wait = partial(_wait_recovered, report, working)
+                wait = partial(_wait_recovered, report, crew, working)
                 breaking.break_servers(_chance(report, "servers"), locks, wait)
             finally:
                 scene.over.set()
@@ -134,19 +144,20 @@ class Chaos:
         assert set(scene.answered) == {job.job_id for job in accepted_jobs(self.env.settings)}
         scene.seen.assert_kept(self.env)
         _count(scene, model)
-        if self.moves:
-            Moves(self.env, crew, scene.report).run(_chance(scene.report, "moves"), self.moves)
+        if self.has_moves:
+            Moves(self.env, crew, scene.report).run(_chance(scene.report, "moves"))
 
 
-def _wait_recovered(report: Report, working: Sequence[Future[None]]) -> None:
+def _wait_recovered(report: Report, crew: Crew, working: Sequence[Future[None]]) -> None:
     """Wait until all has recovered.
 
     Raises:
         TimeoutError: it has not.
-        Exception: what one of those who work has found.
+        Exception: what one of those who work has found, or of a process that has ended by itself.
     """
 
     def is_recovered() -> bool:
+        crew.assert_running()
         for each in working:
             if each.done():
                 each.result()

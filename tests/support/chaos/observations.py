@@ -2,7 +2,8 @@
 
 - A read after an answered write sees it, whichever API process either came to.
 - Users of one delsert are seen all or not at all.
-- The status of a job never goes back, and an answered job is known everywhere.
+- The status of a job never goes back, read or streamed, and an answered job is known everywhere.
+- The history of a user has each answered write once, in the order of the log.
 """
 
 from __future__ import annotations
@@ -79,6 +80,14 @@ class Observations:
                 self._went_back(before, now, "state")
             if sum(now[name] for name in _OUTCOMES) < sum(before[name] for name in _OUTCOMES):
                 self._went_back(before, now, "counts")
+
+    def history(self, who: str, found: list[dict[str, Any]], expected: list[str]) -> None:
+        """Hold the history of a user, whom nobody else writes, against the writes answered."""
+        events, offsets = [each["event"] for each in found], [each["offset"] for each in found]
+        with self._lock:
+            self.reads += 1
+            if events != expected or offsets != sorted(set(offsets)):
+                self.violations.append(f"history of {who}: {found}")
 
     def _went_back(self, before: Mapping[str, Any], now: Mapping[str, Any], what: str) -> None:
         self.violations.append(f"{what} of a job went back: {before}, then {now}")

@@ -51,6 +51,9 @@ def _change(doors: Doors, key: str, email: str, user_id: str) -> None:
     if answer is None or answer.status_code != 200:
         return
     _read(doors, f"{email} changed", asked_at, user_id, lambda user: user["firstName"] == "Eva")
+    told = _ask_once(doors, f"{BASE}/audience/{user_id}/history")
+    if told is not None and told.status_code == 200:
+        doors.scene.seen.history(email, told.json()["history"], ["created", "updated"])
     if doors.rng.random() < 0.6:
         asked_at = datetime.now(UTC)
         answer = _answer(doors, lambda client: delete(client, user_id))
@@ -78,10 +81,14 @@ def _answer(
 def _read(
     doors: Doors, what: str, asked_at: datetime, user_id: str, is_so: Callable[[Any], bool]
 ) -> None:
-    client = doors.any()
-    answer = try_answer(lambda: client.http.get(f"{BASE}/audience/{user_id}"))
+    answer = _ask_once(doors, f"{BASE}/audience/{user_id}")
     if answer is None or answer.status_code in RETRIED:
         return
     user = answer.json() if answer.status_code == 200 else None
     is_seen = is_so(user) if user is not None or "deleted" in what else False
     doors.scene.seen.wrote(f"{what}: {answer.text}", asked_at, is_seen=is_seen)
+
+
+def _ask_once(doors: Doors, path: str) -> httpx2.Response | None:
+    client = doors.any()
+    return try_answer(lambda: client.http.get(path))

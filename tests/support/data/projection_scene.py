@@ -20,6 +20,8 @@ from tests.support.data.passes import MemoryLog
 from tests.support.servers.surroundings import PARTITIONS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from processor.decoding.accept_rule import PartitionState
     from processor.decoding.batch import Batch
     from tests.support.servers.surroundings import Ground
@@ -37,9 +39,9 @@ class Worker:
     generations: dict[int, int] = field(default_factory=dict[int, int])
     expects_new: bool = False
 
-    def claim(self) -> None:
-        """Become the owner of every partition."""
-        claimed = self.session.claim(list(range(PARTITIONS)))
+    def claim(self, partitions: Sequence[int] = range(PARTITIONS)) -> None:
+        """Become the owner of these partitions, and of no other any more."""
+        claimed = self.session.claim(list(partitions))
         self.states = {partition: held[0] for partition, held in claimed.items()}
         self.generations = {partition: held[1] for partition, held in claimed.items()}
 
@@ -54,6 +56,8 @@ class Worker:
         """Project the next records, so many of each partition; whether there were any."""
         batches: list[PreparedBatch] = []
         for partition, size in enumerate(sizes):
+            if partition not in self.states:
+                continue
             begin = self.states[partition].next_offset
             if records := log.partitions[partition][begin : begin + size]:
                 steps = sum(len(prepared.steps) for prepared in batches)

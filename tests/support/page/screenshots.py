@@ -16,41 +16,33 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from confluent_kafka import Producer
+
+from schemas.codec import codec
+from schemas.log.topics import partition_of
 from tests.support.checkout import CHECKOUT
 from tests.support.clients.client import BASE, Client
+from tests.support.clients.other_producers import row_of
 from tests.support.page.browser import browser, sign_in
 from tests.support.page.crm_export import crm_export
+from tests.support.page.views import MAPPED, views
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Generator
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser
+
+    from tests.support.servers.rig import Rig
 
 PICTURES: Final = CHECKOUT / "docs" / "pictures"
 SIZES: Final = {"wide": (1440, 900), "narrow": (390, 844)}
 SCHEMES: Final = ("light", "dark")
-FILE: Final = crm_export(400, seed=7)
-MAPPED: Final = {
-    "Surname": "Last Name",
-    "E-mail Address": "Email",
-    "Cell": "Mobile Number",
-    "Province": "State",
-    "Opted in": "Email Subscription",
-}
-OPERATIONS: Final = (
-    "health",
-    "letters",
-    "sources",
-    "tables",
-    "attributes",
-    "presets",
-    "accounts",
-    "tokens",
-    "webhooks",
-    "audit",
-)
 README: Final = ("preview-wide-light.png",)
+LONG: Final = (
+    "First Name,Last Name,Email,Country\n"
+    f"{'Wolfeschlegelstein' * 6},{'hausenbergerdorff' * 6},mail@{'long.' * 30}example.com,UK\n"
+).encode()
 
 
 def seed(client: Client) -> str:
@@ -62,79 +54,29 @@ def seed(client: Client) -> str:
     for name, role in (("maria", "importer"), ("night shift", "manager")):
         client.http.post(f"{BASE}/admin/accounts", json={"name": name, "role": role})
     client.http.post(f"{BASE}/admin/tokens", json={"name": "crm sync", "role": "importer"})
-    job = 0
-    for content in (everybody, crm_export(300, seed=3)):
-        job = int(client.upload(content, "upsert", fields=options).json()["id"])
-        wait_until(partial(client.is_ended, job), 120)
-    return str(job)
+    for url in ("https://crm.invalid/rollcall/told/of/every/import", f"{client.url}/no/hook"):
+        made = client.http.post(f"{BASE}/webhooks", json={"url": url})
+        client.http.post(f"{BASE}/webhooks/{made.json().get('id')}/test")
+    client.http.put(f"{BASE}/audience/presets/CRM", json={"options": options})
+    jobs: list[int] = []
+    moved = everybody.replace(b"France", b"Belgium")
+    for content in (everybody, crm_export(300, seed=3), moved, LONG):
+        fields = {} if content == LONG else options
+        jobs.append(int(client.upload(content, "upsert", fields=fields).json()["id"]))
+        wait_until(partial(client.is_ended, jobs[-1]), 120)
+    return str(jobs[1])
 
 
-def choose(page: Page) -> None:
-    """The second step of an import."""
-    page.goto(page.url.partition("#")[0] + "#/import")
-    page.get_by_label("Choose a file").set_input_files(
-        {"name": "crm export.csv", "mimeType": "text/csv", "buffer": FILE}
-    )
-    page.locator(".columns .header").first.wait_for()
-
-
-def preview(page: Page) -> None:
-    """The third step."""
-    for header, field in MAPPED.items():
-        page.get_by_label(f"What the column {header} becomes").select_option(field)
-    page.wait_for_timeout(600)
-    page.locator("footer .primary:enabled").click()
-    page.locator(".lead").wait_for()
-
-
-def views(job: str, client: Client) -> dict[str, Callable[[Page], None]]:
-    """Each view by name, and how to get there from the one before."""
-    user = client.http.get(f"{BASE}/audience", params={"pageSize": 1}).json()["audience"][0]["id"]
-
-    def at(path: str, wait_for: str = "main .card, main table") -> Callable[[Page], None]:
-        def go(page: Page) -> None:
-            page.goto(page.url.partition("#")[0] + f"#/{path}")
-            page.locator(wait_for).first.wait_for()
-            page.wait_for_timeout(400)
-
-        return go
-
-    def undo(page: Page) -> None:
-        at(f"jobs/{job}")(page)
-        page.get_by_role("button", name="Undo …").click()
-        page.get_by_text("Users now:").wait_for(timeout=90_000)
-
-    def as_of(page: Page) -> None:
-        at(f"jobs/{job}", ".reasons")(page)
-        page.get_by_role("link", name="The audience after it").click()
-        page.locator("main table").wait_for(timeout=90_000)
-
-    def changes(page: Page) -> None:
-        page.get_by_role("button", name="Back to now").click()
-        jobs = client.http.get(f"{BASE}/batchinfo/status").json()["statuses"]
-        at(f"changes?from={jobs[-1]['id']}", "main .counts")(page)
-
-    def edit(page: Page) -> None:
-        at(f"users/{user}", ".history")(page)
-        page.get_by_role("button", name="Edit").click()
-        page.get_by_label("Country").fill("Iceland")
-
-    return {
-        "file": at("import", ".drop"),
-        "columns": choose,
-        "preview": preview,
-        "result": at(f"import/{job}", ".reasons"),
-        "jobs": at("jobs"),
-        "jobs-none": at("jobs?state=CANCELLING", ".empty"),
-        "job": at(f"jobs/{job}", ".reasons"),
-        "undo": undo,
-        "users": at("users"),
-        "user": at(f"users/{user}", ".history"),
-        "edit": edit,
-        "as-of": as_of,
-        "changes": changes,
-        **{name: at(f"operations/{name}", ".card, .scroller, .empty") for name in OPERATIONS},
-    }
+def seed_log(rig: Rig) -> None:
+    """What another producer sent, and what of it could not be applied."""
+    good = row_of("kim@example.com")
+    records = [(good.key, codec.encode(good)), ("", b"no event"), ("x", codec.encode(good))]
+    topic = rig.env.settings.topics.user_events
+    producer = Producer(dict(rig.env.settings.kafka))
+    for key, value in records:
+        home = partition_of(good.key.encode(), topic.partitions)
+        producer.produce(topic.name, value, key, home)
+    producer.flush(60)
 
 
 def take(chromium: Browser, client: Client, password: str, folder: Path) -> None:
@@ -152,6 +94,11 @@ def take(chromium: Browser, client: Client, password: str, folder: Path) -> None
             page.goto(client.url)
             page.get_by_label("Account").wait_for()
             page.screenshot(path=folder / f"sign-in-{size}-{scheme}.png")
+            page.get_by_label("Account").fill("admin")
+            page.get_by_label("Password").fill("a wrong one")
+            page.get_by_role("button", name="Sign in").click()
+            page.locator(".notice.bad").wait_for()
+            page.screenshot(path=folder / f"sign-in-wrong-{size}-{scheme}.png")
             sign_in(page, client.url, password)
             for name, go in views(job, client).items():
                 go(page)
@@ -175,9 +122,10 @@ def installation(url: str | None, password: str) -> Generator[Client]:
     with (
         surroundings() as of,
         tempfile.TemporaryDirectory() as logs,
-        started(of, Path(logs), admin_password=password) as rig,
+        started(of, Path(logs), admin_password=password, webhooks_allow_private="yes") as rig,
     ):
         rig.services.builder()  # for what an undo would change, and for audiences as they were
+        seed_log(rig)
         yield rig.client
 
 

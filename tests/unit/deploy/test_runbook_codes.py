@@ -48,7 +48,8 @@ def _texts_like_codes() -> set[str]:
         for node in ast.walk(tree)
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     )
-    return {text for text in texts if _CODE.fullmatch(text) and not text.startswith("ROLLCALL_")}
+    settings = ("ROLLCALL_", "OTEL_")
+    return {text for text in texts if _CODE.fullmatch(text) and not text.startswith(settings)}
 
 
 def _codes_below(kind: type[IngestError]) -> Iterator[str]:

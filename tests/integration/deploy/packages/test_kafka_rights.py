@@ -12,7 +12,6 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import pytest
-import trustme
 from click.testing import CliRunner
 from confluent_kafka.admin import (
     AclBinding,
@@ -24,12 +23,6 @@ from confluent_kafka.admin import (
     ScramCredentialInfo,
     ScramMechanism,
     UserScramCredentialUpsertion,
-)
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
 )
 
 from deploy.cli.main import main
@@ -43,6 +36,7 @@ from tests.support.data.files import tidy_csv
 from tests.support.servers.rig import Rig
 from tests.support.servers.services import Services, free_port
 from tests.support.servers.surroundings import Surroundings, ground
+from tests.support.tls.certificates import Certificates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,21 +47,6 @@ if TYPE_CHECKING:
 
 _ACLS: Final = CHECKOUT / "deploy" / "packages" / "kafka" / "acls.csv"
 _PASSWORD: Final = "a-password"
-
-
-class _Certificates:
-    """An authority, and the certificate of 127.0.0.1 that it has signed, as files in a folder."""
-
-    def __init__(self, folder: Path) -> None:
-        authority = trustme.CA()
-        signed = authority.issue_cert("127.0.0.1")
-        self.authority = folder / "ca.pem"
-        self.key_and_chain = folder / "server.pem"
-        key = load_pem_private_key(signed.private_key_pem.bytes(), None)
-        # Kafka reads keys as PKCS 8 only.
-        text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        self.key_and_chain.write_bytes(text + b"".join(c.bytes() for c in signed.cert_chain_pems))
-        authority.cert_pem.write_to_path(str(self.authority))
 
 
 def _rights() -> list[tuple[str, str, str, str]]:
@@ -92,7 +71,7 @@ def _binding(user: str, resource: str, name: str, operation: str) -> AclBinding:
     )
 
 
-def _broker_properties(port: int, certificates: _Certificates) -> str:
+def _broker_properties(port: int, certificates: Certificates) -> str:
     login = "org.apache.kafka.common.security.scram.ScramLoginModule"
     text = kafka.PROPERTIES.replace("listeners=B", f"listeners=SASL://127.0.0.1:{port},B")
     text = text.replace("protocol.map=", "protocol.map=SASL:SASL_SSL,")
@@ -142,7 +121,7 @@ def guarded(monkeypatch: pytest.MonkeyPatch) -> Iterator[_Guarded]:
     port = free_port()
     with TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)  # where we are root, Postgres runs as another user
-        certificates = _Certificates(Path(folder))
+        certificates = Certificates(Path(folder))
         monkeypatch.setattr(kafka, "PROPERTIES", _broker_properties(port, certificates))
         with LocalStack(Path(folder) / "stack") as stack:
             admin = AdminClient({"bootstrap.servers": stack.bootstrap_servers})

@@ -122,6 +122,7 @@ def test_settings_and_secrets_reach_the_services_that_need_them() -> None:
         "settings.ROLLCALL_PARTITIONS=0",
         "settings.ROLLCALL_DATABASE_URL=postgresql://u:p@h/d",
         "settings.ROLLCALL_KAFKA_SASL_PASSWORD=secret",
+        "settings.OTEL_EXPORTER_OTLP_HEADERS=token",
         "settings.ROLLCALL_KAFKA_BOOTSTRAP_SERVERS=",
     ],
 )

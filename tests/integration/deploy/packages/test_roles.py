@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import secrets
+import subprocess
 from typing import TYPE_CHECKING, Final
 
 import psycopg
 import pytest
 from psycopg import sql
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from deploy.local_stack.postgres import binary
 from tests.support.checkout import CHECKOUT
 from tests.support.clients.client import BASE, counts
 from tests.support.clients.projections import assert_proven
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from tests.support.servers.surroundings import Ground, Surroundings
 
 _ROLES: Final = CHECKOUT / "deploy" / "packages" / "postgres" / "roles.sql"
+_ACCOUNTS: Final = "SELECT name, role FROM rollcall_api.account"
 _LOGINS: Final = ("rollcall_api", "rollcall_processor")
 
 
@@ -102,3 +105,33 @@ def test_a_role_may_no_more_than_it_needs(
         pytest.raises(psycopg.errors.InsufficientPrivilege),
     ):
         connection.execute(statement.encode())
+
+
+def _run(program: str, *arguments: str, text: str = "") -> str:
+    done = subprocess.run(
+        [binary(program), *arguments], input=text, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_accounts_are_restored_into_an_empty_database(
+    parted: tuple[Rig, dict[str, str]],
+) -> None:
+    """As the runbook does it: then the API's role has all that it had."""
+    rig, urls = parted
+    dump = _run("pg_dump", "--schema=rollcall_api", "--clean", "--if-exists", rig.env.conninfo)
+    with ground(rig.env.surroundings) as empty:
+        _apply(empty.conninfo)
+        _run("psql", "--set", "ON_ERROR_STOP=1", empty.conninfo, text=dump)
+        _apply(empty.conninfo)
+        database = conninfo_to_dict(empty.conninfo)["dbname"]
+        restored = make_conninfo(urls["rollcall_api"], dbname=database)
+        found = [
+            _run("psql", "--command", _ACCOUNTS, url) for url in (urls["rollcall_api"], restored)
+        ]
+        _run(
+            "psql", "--set", "ON_ERROR_STOP=1", restored, text="CREATE TABLE rollcall_api.later ()"
+        )
+    assert "admin" in found[0]
+    assert found[0] == found[1]
