@@ -17,6 +17,10 @@ gates:
 floors:
     .ci/floors
 
+# Ask whether a version that is installed has a known vulnerability.
+advisories:
+    .ci/advisories
+
 # Check the image's recipe, the compose file and the chart with tools that are fetched once.
 packages:
     .ci/packages

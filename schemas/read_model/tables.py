@@ -11,11 +11,12 @@ import re
 from importlib import resources
 from typing import Final, LiteralString, cast
 
-VERSION: Final = 7
+VERSION: Final = 8
 """The version of the tables and of how the log is projected to them; a projection of another
 version is rebuilt, never altered.  4: producer rows are checked by the rules of values;
 5: the users that a delsert removes are counted; 6: every fault of a rejected line is told;
-7: a job may update, ignore or delete, the outcome of each line and opt-outs are kept."""
+7: a job may update, ignore or delete, the outcome of each line and opt-outs are kept;
+8: from where the log says so, control records need digests."""
 READABLE_SINCE: Final = 4
 """Tables of this version and later are read until new ones take their place; of earlier ones, the
 views in ``public`` stay what they were."""

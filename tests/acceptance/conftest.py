@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.clients.raw_http import accounts_and_topics_are_there, jobs
+from tests.support.models.verdict import select
 from tests.support.servers.rig import Rig, installation
 from tests.support.servers.services import Services
 from tests.support.servers.surroundings import ground
@@ -21,11 +22,17 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def rig(env: Ground, services: Services) -> Iterator[Rig]:
+def own_rig(env: Ground, services: Services) -> Iterator[Rig]:
     """An API, a publisher and one processor, ready."""
     started = Rig.start(env, services)
     yield started
     started.close()
+
+
+@pytest.fixture
+def rig(own_rig: Rig) -> Rig:
+    """The same; a module whose tests need no installation of their own says ``emptied`` instead."""
+    return own_rig
 
 
 @pytest.fixture
@@ -43,6 +50,16 @@ def rig_of_module(
     """An API, a publisher and one processor that the tests of a module share."""
     with installation(surroundings_of_session, tmp_path_factory.mktemp("logs")) as started:
         yield started
+
+
+@pytest.fixture
+def emptied(rig_of_module: Rig) -> Rig:
+    """It once more, without a user; the jobs of the tests before stay in its log."""
+    users = select(rig_of_module.env, "SELECT key FROM users")
+    if users:
+        keys = "\n".join(["Email", *(user["key"] for user in users)])
+        assert rig_of_module.run(keys.encode(), "delete")["deleted"] == len(users)
+    return rig_of_module
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
-from importlib.metadata import PackageNotFoundError, metadata
+from importlib.metadata import PackageNotFoundError, files, metadata
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
@@ -101,7 +101,10 @@ def _wheels() -> Iterator[Json]:
 
 
 def _licence(name: str) -> str:
-    """Return the licence that a package names, or nothing where it is not installed here."""
+    """Return the licence that a package names, or nothing where it is not installed here.
+
+    One that only comes with the text of its licence has the first line of that.
+    """
     try:
         found = metadata(name).json
     except PackageNotFoundError:
@@ -114,7 +117,9 @@ def _licence(name: str) -> str:
         for each in found.get("classifier", [])
         if each.startswith("License ::")
     ]
-    return next(filter(None, [*stated, *classes]), "")
+    texts = (each.read_text() for each in files(name) or [] if each.name.startswith("LICENSE"))
+    heads = (text.strip().partition("\n")[0].removesuffix(" License") for text in texts)
+    return next(filter(None, [*stated, *classes, *heads]), "")
 
 
 def _jars() -> Iterator[Json]:

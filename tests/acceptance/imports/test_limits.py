@@ -25,9 +25,15 @@ OF_PRODUCTION = {"delsert_max_rejected_percent": "10", "delsert_max_delete_perce
 
 
 @pytest.fixture
-def careful(rig: Rig) -> Iterator[Client]:
+def rig(emptied: Rig) -> Rig:
+    """The installation of the module, without a user."""
+    return emptied
+
+
+@pytest.fixture(scope="module")
+def careful(rig_of_module: Rig) -> Iterator[Client]:
     """A client of an API process with the limits that delserts have unless set otherwise."""
-    _, client = rig.services.api(None, **OF_PRODUCTION)
+    _, client = rig_of_module.services.api(None, **OF_PRODUCTION)
     wait_until(client.is_ready, 40)
     with client:
         yield client
@@ -49,6 +55,7 @@ def codes(answer: httpx2.Response) -> list[str]:
 def test_nothing_is_imported_where_more_would_be_rejected(rig: Rig) -> None:
     """Whatever rejects a line: itself, another line, or a user who is there; each mode."""
     rig.run(tidy_csv(range(3)))
+    jobs = rig.client.statuses()["total"]
     nothing = {"maxRejected": "0"}
     incomplete = tidy_csv([0, 9]).replace(b"Firsta9", b"")
     for mode, content in (
@@ -64,7 +71,7 @@ def test_nothing_is_imported_where_more_would_be_rejected(rig: Rig) -> None:
     ):
         for fields in (nothing, {"maxRejectedPercent": "10"}, nothing | {"dryRun": "true"}):
             assert codes(rig.client.upload(content, mode, fields=fields)), (mode, fields)
-    assert rig.client.statuses()["total"] == 1
+    assert rig.client.statuses()["total"] == jobs
     allowed = rig.client.upload(tidy_csv([2, 5]), "insert", fields={"maxRejectedPercent": "50"})
     rig.files.append(tidy_csv([2, 5]))
     assert rig.wait_ended(int(allowed.json()["id"]))["rejected"] == 1
@@ -122,11 +129,12 @@ def test_a_delete_on_a_terminal_is_asked_about(rig: Rig, tmp_path: Path) -> None
     """With the number of users who go."""
     shell = Shell(rig, tmp_path)
     rig.run(tidy_csv(range(5)))
+    jobs = rig.client.statuses()["total"]
     file = shell.file(tidy_csv(range(4, 7)))
     asked = shell.answered("n", "import", file, "--mode", "delete")
     assert asked.returncode == 1, asked.stderr
     assert "1 users will be removed (2 lines would be rejected)" in asked.stderr
-    assert rig.client.statuses()["total"] == 1
+    assert rig.client.statuses()["total"] == jobs
     sure = shell.answered("y", "import", file, "--mode", "delete")
     rig.files.append(tidy_csv(range(4, 7)))
     assert sure.returncode == 1, sure.stderr
@@ -138,11 +146,12 @@ def test_a_delsert_on_a_terminal_is_asked_about(rig: Rig, tmp_path: Path) -> Non
     """With both numbers; nothing is asked of a script, nor with --yes."""
     shell = Shell(rig, tmp_path)
     rig.run(tidy_csv(range(5)))
+    jobs = rig.client.statuses()["total"]
     file = shell.file(tidy_csv(range(4, 7)))
     asked = shell.answered("n", "import", file, "--mode", "delsert")
     assert asked.returncode == 1, asked.stderr
     assert "3 users are in the file, 4 users will be removed" in asked.stderr
-    assert rig.client.statuses()["total"] == 1
+    assert rig.client.statuses()["total"] == jobs
     sure = shell.answered("y", "import", file, "--mode", "delsert")
     rig.files.append(tidy_csv(range(4, 7)))
     assert sure.returncode == 0, sure.stderr

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from tests.support.servers.rig import Rig
 
 
+@pytest.fixture
+def rig(emptied: Rig) -> Rig:
+    """The installation of the module, without a user."""
+    return emptied
+
+
 def test_insert_then_upsert_then_delsert(rig: Rig) -> None:
     """Each mode does to the audience what it promises, and counts it."""
     inserted = rig.run(tidy_csv(range(1000)), "insert")
@@ -91,8 +97,9 @@ def test_a_file_that_only_fills_leaves_what_is_there(rig: Rig) -> None:
     rig.assert_as_modelled()
 
 
-def test_dirty_files_come_to_the_model(rig: Rig) -> None:
+def test_dirty_files_come_to_the_model(own_rig: Rig) -> None:
     """Faults, repeats, blanks and odd headers: each line has its one outcome."""
+    rig = own_rig
     rng = random.Random(1)
     for mode in ("insert", "upsert", "delsert", "upsert", "update", "ignore", "delete", "insert"):
         status = rig.run(dirty_csv(rng, 3000, keys=4000), mode)

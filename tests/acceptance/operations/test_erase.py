@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -19,38 +17,25 @@ from processor.verification.verify import verify_active
 from schemas.codec import codec
 from schemas.events import UserRow
 from schemas.log.topics import Topic, partition_of
-from tests.support.checkout import CHECKOUT
+from tests.support.clients.command import ended, started
 from tests.support.data.files import csv_of, tidy_csv
 from tests.support.data.log_reading import read_topic
 from tests.support.models.verdict import select
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
+    import subprocess
+
     from tests.support.servers.rig import Rig
     from tests.support.servers.surroundings import Ground
 
 KEY = "erika.mustermann@example.org"
 _NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
-_TIMEOUT_S = 240
 
 
-def erase(rig: Rig, key: str, *options: str) -> subprocess.CompletedProcess[str]:
+def erase(rig: Rig, key: str) -> subprocess.CompletedProcess[str]:
     """Run the command as an operator does; what it printed."""
-    with started(rig, key, *options) as process:
-        out, _ = process.communicate(timeout=_TIMEOUT_S)
-    return subprocess.CompletedProcess(process.args, process.returncode, out)
-
-
-def started(rig: Rig, key: str, *options: str) -> subprocess.Popen[str]:
-    """The command, at work."""
-    return subprocess.Popen(
-        [sys.executable, "-P", "-m", "deploy", "erase", key, "--yes", *options],
-        cwd=CHECKOUT,
-        env={**rig.env.environ, "PYTHONPATH": str(CHECKOUT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    return ended(rig.env.environ, "erase", key, "--yes")
 
 
 def history_of(rig: Rig) -> None:
@@ -180,12 +165,8 @@ def test_a_user_is_erased_while_the_services_run(rig: Rig) -> None:
 
 def killed_at(rig: Rig, stage: str) -> None:
     """Start the command, and kill -9 it when it says that it has come to this stage."""
-    with started(rig, KEY) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if line.startswith(stage):
-                break
-        process.kill()
+    with started(rig.env.environ, "erase", KEY, "--yes") as command:
+        assert any(line.startswith(stage) for line in command.lines)
 
 
 def test_a_killed_move_changes_nothing_and_is_started_over(rig: Rig) -> None:

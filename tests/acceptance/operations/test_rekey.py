@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,12 +9,11 @@ import pytest
 from deploy.log_migration import engine
 from deploy.log_migration.rekey import rekey as moving
 from processor.verification.verify import verify_active
-from tests.support.checkout import CHECKOUT
+from tests.support.clients.command import ended, started
 from tests.support.clients.single_users import ANA, added, modify
 from tests.support.data.files import csv_of, tidy_csv
 from tests.support.models.verdict import select
 from tests.support.servers.moving import (
-    TIMEOUT_S,
     jobs_of,
     moved,
     partitions_of_tables,
@@ -26,7 +23,6 @@ from tests.support.servers.moving import (
     send,
     singles_of,
     start_all_again,
-    started,
 )
 from tests.support.servers.surroundings import PARTITIONS
 from tests.support.waiting import wait_until
@@ -97,10 +93,8 @@ def test_a_killed_move_changes_nothing_and_is_started_over(rig: Rig) -> None:
     rig.run(tidy_csv(range(50, 150), word="b"), "upsert")
     before = seen(rig.env)
     for stage in ("Copying", "Holding", "Comparing"):
-        with started(rig, "--partitions", "5") as process:
-            assert process.stdout is not None
-            assert any(line.startswith(stage) for line in process.stdout)
-            process.kill()
+        with started(rig.env.environ, "rekey", "--yes", "--partitions", "5") as command:
+            assert any(line.startswith(stage) for line in command.lines)
         assert seen(rig.env) == before
         assert partitions_of_tables(rig.env) == PARTITIONS
     wait_until(lambda: rig.client.upload(tidy_csv([1])).status_code == 503, 20)
@@ -134,16 +128,8 @@ def test_a_move_killed_after_the_switch_is_completed(
     rig.processors[0].kill()
     rig.restart_processor()
     assert rig.client.upload(tidy_csv([1])).status_code == 503
-    other = subprocess.run(
-        [sys.executable, "-P", "-m", "deploy", "erase", "user1@example.com", "--yes"],
-        cwd=CHECKOUT,
-        env={**rig.env.environ, "PYTHONPATH": str(CHECKOUT)},
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_S,
-        check=False,
-    )
-    assert (other.returncode, "`rollcall rekey`" in other.stderr) == (1, True), other.stderr
+    other = ended(rig.env.environ, "erase", "user1@example.com", "--yes")
+    assert (other.returncode, "`rollcall rekey`" in other.stdout) == (1, True), other.stdout
     done = rekey(rig, "--partitions", "4")
     assert (done.returncode, seen(rig.env)) == (0, before), done.stdout
     assert "in its topics of version 2, in 5 partitions" in done.stdout

@@ -20,15 +20,21 @@ if TYPE_CHECKING:
     from tests.support.servers.rig import Rig
     from tests.support.servers.services import Service
 
-pytestmark = pytest.mark.usefixtures("builder")
 TIMEOUT_S = 180
 MANY = 100_000
 
 
-@pytest.fixture
-def builder(rig: Rig) -> Service:
+@pytest.fixture(scope="module")
+def builder(rig_of_module: Rig) -> Service:
     """The process that makes tables without a job."""
-    return rig.services.builder()
+    return rig_of_module.services.builder()
+
+
+@pytest.fixture
+def rig(emptied: Rig, builder: Service) -> Rig:
+    """The installation of the module, without a user."""
+    assert builder.is_running
+    return emptied
 
 
 def instances(rig: Rig) -> int:
@@ -40,6 +46,7 @@ def instances(rig: Rig) -> int:
 def test_a_job_that_waits_is_left_out_before_it_begins(rig: Rig, mode: str) -> None:
     """No tables are built for it, and what comes after it goes on as if it were not there."""
     rig.run(tidy_csv(range(20)))
+    built = instances(rig)
     rig.publisher.freeze()
     job_id = rig.submit(tidy_csv(range(10, 40), word="b"), mode)
     later = rig.submit(tidy_csv([5, 50], word="c"), "upsert")
@@ -51,13 +58,15 @@ def test_a_job_that_waits_is_left_out_before_it_begins(rig: Rig, mode: str) -> N
     assert rig.client.status(job_id)["state"] == "CANCELLED"
     assert (counts(status), status["deleted"], status["total"]) == ((0, 0, 0, 0), 0, 30)
     assert (status["cancelledBy"], status["statusMessage"]) == ("admin", "The import was cancelled")
-    assert instances(rig) == 1
+    assert instances(rig) == built
     rig.assert_as_modelled()
 
 
 @pytest.mark.parametrize("mode", ["upsert", "delsert"])
-def test_a_job_that_runs_is_as_if_it_had_never_run(rig: Rig, mode: str) -> None:
+def test_a_job_that_runs_is_as_if_it_had_never_run(own_rig: Rig, mode: str) -> None:
     """Whatever of it was there already; a delsert is never seen."""
+    rig = own_rig
+    rig.services.builder()
     rig.run(tidy_csv(range(100)))
     with Reader(rig.env) as reader:
         job_id = rig.submit(tidy_csv(range(50, MANY), word="b"), mode)
@@ -74,8 +83,10 @@ def test_a_job_that_runs_is_as_if_it_had_never_run(rig: Rig, mode: str) -> None:
     rig.assert_as_modelled()
 
 
-def test_a_cancellation_survives_whatever_is_killed(rig: Rig, builder: Service) -> None:
+def test_a_cancellation_survives_whatever_is_killed(own_rig: Rig) -> None:
     """The publisher in the middle of the pass, the processor behind it, the builder at work."""
+    rig = own_rig
+    builder = rig.services.builder()
     rig.run(tidy_csv(range(100)))
     with Reader(rig.env) as reader:
         job_id = rig.submit(tidy_csv(range(50, MANY), word="b"), "delsert")

@@ -30,10 +30,17 @@ SWITCH_TIMEOUT_S = 120
 KEYS = 400
 
 
-@pytest.fixture
-def builder(rig: Rig) -> Service:
+@pytest.fixture(scope="module")
+def builder(rig_of_module: Rig) -> Service:
     """The process that makes what an undo asks for."""
-    return rig.services.builder()
+    return rig_of_module.services.builder()
+
+
+@pytest.fixture
+def rig(emptied: Rig, builder: Service) -> Rig:
+    """The installation of the module, without a user."""
+    assert builder.is_running
+    return emptied
 
 
 def change(rig: Rig, word: str, job_id: int) -> Json:
@@ -69,7 +76,6 @@ def tables(rig: Rig) -> dict[str, list[Json]]:
     }
 
 
-@pytest.mark.usefixtures("builder")
 def test_an_insert_undone_leaves_its_keys_to_later_jobs(rig: Rig) -> None:
     """What was rejected because of it went in; it keeps the counts that it had."""
     first = job(rig, range(50), "insert", "a")
@@ -85,7 +91,6 @@ def test_an_insert_undone_leaves_its_keys_to_later_jobs(rig: Rig) -> None:
     rig.assert_as_modelled()
 
 
-@pytest.mark.usefixtures("builder")
 def test_an_upsert_undone_changes_back_what_nobody_changed_later(rig: Rig) -> None:
     """The users that it added are gone, unless a later job added them."""
     job(rig, range(60), "insert", "a")
@@ -98,7 +103,6 @@ def test_an_upsert_undone_changes_back_what_nobody_changed_later(rig: Rig) -> No
     assert len(model.users) == 70
 
 
-@pytest.mark.usefixtures("builder")
 def test_a_delsert_undone_brings_the_audience_back(rig: Rig) -> None:
     """With its ids and dates; what later jobs did is kept."""
     job(rig, range(50), "insert", "a")
@@ -110,7 +114,6 @@ def test_a_delsert_undone_brings_the_audience_back(rig: Rig) -> None:
     rig.assert_as_modelled()
 
 
-@pytest.mark.usefixtures("builder")
 def test_a_delete_undone_brings_its_users_back(rig: Rig) -> None:
     """With their ids and dates; an update that came after it finds them again."""
     job(rig, range(60), "insert", "a")
@@ -124,7 +127,6 @@ def test_a_delete_undone_brings_its_users_back(rig: Rig) -> None:
     assert len(rig.assert_as_modelled().users) == 60
 
 
-@pytest.mark.usefixtures("builder")
 def test_an_undo_is_undone(rig: Rig) -> None:
     """All is as it was, ids, times and counts too, with what came meanwhile; often."""
     job(rig, range(50), "insert", "a")
@@ -141,7 +143,6 @@ def test_an_undo_is_undone(rig: Rig) -> None:
     rig.assert_as_modelled()
 
 
-@pytest.mark.usefixtures("builder")
 def test_of_several_undone_jobs_any_is_done_again(rig: Rig) -> None:
     """In whatever order they were undone."""
     jobs = [job(rig, range(20 * n, 20 * n + 40), "upsert", f"w{n}") for n in range(4)]
@@ -152,7 +153,6 @@ def test_of_several_undone_jobs_any_is_done_again(rig: Rig) -> None:
     rig.assert_as_modelled()
 
 
-@pytest.mark.usefixtures("builder")
 @pytest.mark.parametrize("mode", ["insert", "delsert"])
 def test_the_errors_of_a_job_add_up_to_its_counts_in_each_state(
     rig: Rig, tmp_path: Path, mode: str
@@ -189,7 +189,6 @@ def _listed(rig: Rig, job_id: int) -> Json:
     return {"listed": answer["total"], "unlisted": unlisted}
 
 
-@pytest.mark.usefixtures("builder")
 def test_a_second_undo_of_a_job_is_refused(rig: Rig) -> None:
     """While it is being undone and afterwards."""
     undone = job(rig, range(50), "insert", "a")
@@ -201,9 +200,10 @@ def test_a_second_undo_of_a_job_is_refused(rig: Rig) -> None:
     rig.assert_as_modelled()
 
 
-@pytest.mark.usefixtures("builder")
-def test_other_jobs_run_while_one_is_undone(rig: Rig) -> None:
+def test_other_jobs_run_while_one_is_undone(own_rig: Rig) -> None:
     """They are taken, and in the audience before the switch and after it."""
+    rig = own_rig
+    rig.services.builder()
     undone = job(rig, range(20_000), "insert", "a")
     running = [
         rig.submit(tidy_csv(range(n * 4000, n * 4000 + 20_000), word=f"w{n}"), mode)
@@ -216,8 +216,10 @@ def test_other_jobs_run_while_one_is_undone(rig: Rig) -> None:
     rig.assert_as_modelled()
 
 
-def test_whoever_is_killed_meanwhile_an_undo_ends(rig: Rig, builder: Service) -> None:
+def test_whoever_is_killed_meanwhile_an_undo_ends(own_rig: Rig) -> None:
     """The API after the answer, the builder in its work, a processor at the switch."""
+    rig = own_rig
+    builder = rig.services.builder()
     undone = job(rig, range(30_000), "insert", "a")
     job(rig, range(10_000, 40_000), "upsert", "b")
     assert rig.client.change("undo", undone).status_code == 200
@@ -240,7 +242,6 @@ def test_whoever_is_killed_meanwhile_an_undo_ends(rig: Rig, builder: Service) ->
     rig.assert_as_modelled()
 
 
-@pytest.mark.usefixtures("builder")
 def test_the_events_of_a_job_go_on_until_it_is_undone(rig: Rig) -> None:
     """Whoever watches it sees its last state."""
     undone = job(rig, range(2000), "insert", "a")
@@ -252,7 +253,6 @@ def test_the_events_of_a_job_go_on_until_it_is_undone(rig: Rig) -> None:
     assert set(states[:-1]) <= {"REVERTING"}
 
 
-@pytest.mark.usefixtures("builder")
 @pytest.mark.parametrize("word", ["undo", "redo"])
 def test_a_preview_says_what_the_change_then_does(rig: Rig, word: str) -> None:
     """Its counts are the differences of the tables; it changes nothing itself."""
@@ -293,7 +293,6 @@ def assert_told(preview: Json, before: list[Json], after: list[Json]) -> None:
         assert each["before"] != each["after"]
 
 
-@pytest.mark.usefixtures("builder")
 def test_a_preview_names_only_what_came_later(rig: Rig) -> None:
     """Not the users that were there before and that the job rejected or left as they were."""
     job(rig, range(40), "insert", "a")
@@ -333,8 +332,9 @@ def previewed(rig: Rig, word: str, job_id: int) -> Json:
     return found
 
 
-def test_a_rebuild_asked_for_before_an_undo_was_built_is_proved_equal(rig: Rig) -> None:
+def test_a_rebuild_asked_for_before_an_undo_was_built_is_proved_equal(own_rig: Rig) -> None:
     """It is compared with the tables as they are, and the undo comes after it."""
+    rig = own_rig
     kept, undone = job(rig, range(20), "insert", "a"), job(rig, range(10, 30), "upsert", "b")
     assert rig.client.change("undo", undone).status_code == 200
     number = request(rig.env, "rebuild")
@@ -346,10 +346,11 @@ def test_a_rebuild_asked_for_before_an_undo_was_built_is_proved_equal(rig: Rig) 
     rig.assert_as_modelled()
 
 
-@pytest.mark.usefixtures("builder")
 @pytest.mark.parametrize("seed", [1, 2])
-def test_random_histories_of_jobs_and_undos(rig: Rig, seed: int) -> None:
+def test_random_histories_of_jobs_and_undos(own_rig: Rig, seed: int) -> None:
     """Whatever is undone, done again and killed in whatever order, the tables are the model's."""
+    rig = own_rig
+    rig.services.builder()
     rng = random.Random(seed)
     jobs: list[int] = []
     undone: set[int] = set()

@@ -10,6 +10,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet
+import pytest
 
 from tests.acceptance.time_travel.test_undo import change
 from tests.support.clients.client import BASE, counts
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.servers.rig import Rig
+
+
+@pytest.fixture
+def rig(emptied: Rig) -> Rig:
+    """The installation of the module, without a user."""
+    return emptied
 
 
 def answer(rig: Rig, job_id: object, **query: Any) -> Any:
@@ -127,8 +134,9 @@ def test_formats_and_the_command(rig: Rig, tmp_path: Path) -> None:
     assert answer(rig, 5).status_code == 400
 
 
-def test_a_job_that_runs_or_is_undone_has_no_results(rig: Rig) -> None:
+def test_a_job_that_runs_or_is_undone_has_no_results(own_rig: Rig) -> None:
     """409, with what to do; once it is done again, it has them as before."""
+    rig = own_rig
     rig.services.builder()
     first = int(rig.run(tidy_csv(range(5)))["id"])
     before = results(rig, first)

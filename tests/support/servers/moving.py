@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import subprocess
-import sys
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +12,7 @@ from confluent_kafka import Producer
 from schemas.codec import codec
 from schemas.events import UserRow
 from schemas.log.topics import partition_of
-from tests.support.checkout import CHECKOUT
+from tests.support.clients.command import ended
 from tests.support.clients.single_users import ANA, added, define, delete, modify
 from tests.support.data.files import dirty_csv, tidy_csv
 from tests.support.models.verdict import select
@@ -22,6 +20,8 @@ from tests.support.servers.surroundings import Ground
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
+    import subprocess
+
     from tests.support.servers.rig import Rig
 
 LETTERS = "/vpns/api/v1/admin/dead-letters"
@@ -42,21 +42,7 @@ SOURCES = "SELECT * FROM sources ORDER BY source"
 
 def rekey(rig: Rig, *options: str) -> subprocess.CompletedProcess[str]:
     """Run the command as an operator does; what it printed."""
-    with started(rig, *options) as process:
-        out, _ = process.communicate(timeout=TIMEOUT_S)
-    return subprocess.CompletedProcess(process.args, process.returncode, out)
-
-
-def started(rig: Rig, *options: str) -> subprocess.Popen[str]:
-    """The command, at work."""
-    return subprocess.Popen(
-        [sys.executable, "-P", "-m", "deploy", "rekey", "--yes", *options],
-        cwd=CHECKOUT,
-        env={**rig.env.environ, "PYTHONPATH": str(CHECKOUT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    return ended(rig.env.environ, "rekey", "--yes", *options)
 
 
 def seen(env: Ground) -> list[list[dict[str, Any]]]:
