@@ -84,15 +84,17 @@ class LocalStack:
             self.data_dir.addresses.unlink()
 
     def _start(self) -> None:
-        jars = ensure_jars(self._console)
         logs = self.data_dir.logs
-        files = KafkaFiles(self.data_dir.kafka, logs / "kafka.log", find_java(), tuple(jars))
-        self.kafka = KafkaServer(files, self.environment())
         self.postgres = PostgresServer(
             self.data_dir.postgres, logs / "postgres.log", self.environment()
         )
         self._exit.callback(shutil.rmtree, self.postgres.socket_dir, ignore_errors=True)
         self._exit.callback(self.postgres.stop)
+        # Before Kafka's jars, which are fetched meanwhile at the first start.
+        self.postgres.begin_init()
+        jars = ensure_jars(self._console)
+        files = KafkaFiles(self.data_dir.kafka, logs / "kafka.log", find_java(), tuple(jars))
+        self.kafka = KafkaServer(files, self.environment())
         self._exit.callback(self.kafka.stop)
         self._launch()
         self._exit.callback(self.data_dir.addresses.unlink, missing_ok=True)
@@ -104,7 +106,6 @@ class LocalStack:
     def _launch(self) -> None:
         # Each step is begun for both before either is waited for.
         self.kafka.begin_format()
-        self.postgres.begin_init()
         self.postgres.end_init()
         self.postgres.launch()
         self.kafka.end_format()

@@ -33,6 +33,8 @@ _FLUSH_S: Final = 120.0
 _QUEUED: Final = 200_000
 _EVERY: Final = 1000
 _MAX_BYTES: Final = 64 << 20
+FIRST_MS: Final = 1
+"""The time of a record that has none."""
 _READING: Final = {"queued.max.messages.kbytes": 16_384}
 
 Headers = list[tuple[str, str | bytes | None]]
@@ -126,8 +128,10 @@ def _learn(schemas: EventSchemas, records: Sequence[CopiedRecord]) -> None:
 
 def _copied(message: Message) -> CopiedRecord:
     headers: Any = message.headers() or []
+    # Who writes 0 gets the present time from librdkafka.
+    time_ms = max(FIRST_MS, message.timestamp()[1])
     return CopiedRecord(
-        message.key(), message.value(), message.offset() or 0, message.timestamp()[1], list(headers)
+        message.key(), message.value(), message.offset() or 0, time_ms, list(headers)
     )
 
 

@@ -42,6 +42,7 @@ from ingest_api.export.person import PersonReader
 from ingest_api.export.routes import add_export_route, add_person_route, add_result_route
 from ingest_api.imports.accept_upload import UploadAcceptance
 from ingest_api.imports.operations import PRESET_OPTIONS
+from ingest_api.imports.part_routes import add_part_routes
 from ingest_api.imports.routes import BoundedUploads, add_import_routes
 from ingest_api.jobs.error_routes import add_error_routes
 from ingest_api.jobs.errors import ErrorReader
@@ -227,9 +228,9 @@ def _add_routes_of_imports(api: Blueprint, parts: Parts) -> None:
     limits = BodyLimits(parts.settings.max_upload_bytes, parts.settings.body_idle_timeout_s)
     presets = Presets(parts.job_log, PRESET_OPTIONS)
     definitions = parts.user_writes.attributes
-    add_import_routes(
-        api, parts.uploads, definitions, presets, limits=BoundedUploads(parts.concurrency, limits)
-    )
+    bounds = BoundedUploads(parts.concurrency, limits)
+    add_import_routes(api, parts.uploads, definitions, presets, limits=bounds)
+    add_part_routes(api, parts.uploads.resources, bounds)
     add_preset_routes(api, presets)
 
 

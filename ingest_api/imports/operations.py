@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from ingest_api.dry_runs.answer import DryRunAnswer
 from ingest_api.dry_runs.limits import SMALL_AUDIENCE
 from ingest_api.errors import INVALID_FILE
+from ingest_api.imports.file_parts import PARTS, FileParts
 from ingest_api.imports.file_table import file_table
 from ingest_api.openapi.operation import (
     JSON,
@@ -306,7 +307,7 @@ IMPORT: Final = Operation(
             example="users.csv.gz",
         ),
     ),
-    body={MULTIPART: _FORM, "text/csv": _RAW},
+    body={MULTIPART: _FORM, "text/csv": _RAW, PARTS: FileParts},
     invalid_message=INVALID_FILE,
     answers={
         200: Answer(

@@ -11,9 +11,11 @@ from ingest_api.auth.middleware import account_of
 from ingest_api.dry_runs.answer import DryRunAnswer
 from ingest_api.errors import Detail, invalid_file
 from ingest_api.imports.accept_upload import ImportRequest
+from ingest_api.imports.file_parts import PARTS, stored_pieces
 from ingest_api.imports.inspect_operation import INSPECT
 from ingest_api.imports.inspect_upload import inspect_upload
 from ingest_api.imports.operations import IMPORT, NO_UPLOAD
+from ingest_api.imports.part_routes import media_type, named_parts
 from ingest_api.openapi.described import Answered, described
 from ingest_api.openapi.response_types import ImportAccepted
 from ingest_api.openapi.unknown_names import refuse_unknown_fields
@@ -29,7 +31,7 @@ from ingest_api.web.request_context import context_of
 from schemas.log.job_states import UPLOAD_ACCEPTED
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import AsyncGenerator
 
     from sanic import Blueprint, Request
 
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from ingest_api.openapi.operation import Operation
     from ingest_api.presets.presets import Presets
     from ingest_api.uploads.concurrency_limit import ConcurrencyLimit
+    from ingest_api.uploads.receiver import UploadResources
     from ingest_api.web.body import BodyLimits
 
 
@@ -61,7 +64,10 @@ def add_import_routes(
     """Add the routes of imports and inspections."""
 
     async def received(
-        request: Request[Any, Any], operation: Operation, form: UploadForm | RawFile
+        request: Request[Any, Any],
+        operation: Operation,
+        form: UploadForm | RawFile,
+        body: AsyncGenerator[bytes],
     ) -> ImportRequest:
         # Where Postgres doesn't answer, the upload is refused here: its job could not be seen.
         attributes = await definitions.usable()
@@ -74,25 +80,26 @@ def add_import_routes(
             attributes=attributes,
             form=form,
             check_fields=partial(refuse_unknown_fields, operation),
-            body=body_pieces(request, limits.body),
+            body=body,
             until_gone=partial(until_gone, request),
             find_preset=presets.options,
             define=partial(definitions.define_text, account=account.name),
         )
 
-    @contextlib.contextmanager
-    def slot(request: Request[Any, Any]) -> Generator[UploadForm | RawFile]:
-        account = account_of(request)
-        form = _form(request)
-        check_declared(request, limits.body)
-        with limits.concurrency.slot(account.name):
-            yield form
+    @contextlib.asynccontextmanager
+    async def upload(
+        request: Request[Any, Any], operation: Operation
+    ) -> AsyncGenerator[ImportRequest]:
+        form, body = await _file(request, uploads.resources, limits.body)
+        with limits.concurrency.slot(account_of(request).name):
+            async with contextlib.aclosing(body):
+                yield await received(request, operation, form, body)
 
     @api.post("/audience/import", stream=True)
     @described(IMPORT)
     async def import_users(request: Request[Any, Any]) -> Answered | DryRunAnswer:
-        with slot(request) as form:
-            result = await uploads.accept(await received(request, IMPORT, form))
+        async with upload(request, IMPORT) as asked:
+            result = await uploads.accept(asked)
         if isinstance(result, DryRunAnswer):
             return result
         context_of(request).job_id = result
@@ -104,11 +111,30 @@ def add_import_routes(
     @api.post("/audience/inspect", stream=True)
     @described(INSPECT)
     async def inspect_file(request: Request[Any, Any]) -> InspectionShown:
-        with slot(request) as form:
-            asked = await received(request, INSPECT, form)
+        async with upload(request, INSPECT) as asked:
             return await inspect_upload(asked, uploads.resources, limits.concurrency)
 
     _ = import_users, inspect_file
+
+
+async def _file(
+    request: Request[Any, Any], resources: UploadResources, limits: BodyLimits
+) -> tuple[UploadForm | RawFile, AsyncGenerator[bytes]]:
+    """Return the parser of what is uploaded, and its bytes: of the body, or of parts that it names.
+
+    Raises:
+        Refused: 413, it is too large; 415, it is neither a form nor a file.
+        InvalidRequestError: it can't be used.
+    """
+    if media_type(request) != PARTS:
+        form = _form(request)
+        check_declared(request, limits)
+        return form, body_pieces(request, limits)
+    named, parts = await named_parts(request, limits)
+    file = raw_file(named.type, "", *_file_name(query_values(request).get("fileName", [])))
+    if file is None:
+        raise Refused(415, NO_UPLOAD)
+    return RawFile(file), stored_pieces(parts, resources)
 
 
 def _form(request: Request[Any, Any]) -> UploadForm | RawFile:

@@ -252,11 +252,20 @@ class Publisher:
         )
 
     def _append_pass(self, job: LedgerJob) -> int:
-        if job.accepted.job_id in self._ledger.reverts.failed():
+        if self._is_given_up(job.accepted.job_id):
             return self._producer.abandon(job, self._checkpoint)
         _check_rules(job)
         file = self._chunks.open(stored_file(job.accepted))
         return self._producer.publish(job, file, self._checkpoint)
+
+    def _is_given_up(self, job_id: int) -> bool:
+        """Return whether the job ends whatever came of it: it has failed, or was cancelled.
+
+        Of a cancelled job a whole pass comes first; where that did not end it, somebody else has
+        sent rows in its name, and no other pass would either.
+        """
+        reverts, is_repeat = self._ledger.reverts, self._position < self._frontier
+        return job_id in reverts.failed() or (is_repeat and job_id in reverts.cancelled())
 
     def _checkpoint(self) -> None:
         """Raise where the pass under way should end; whoever has the lease makes it again."""

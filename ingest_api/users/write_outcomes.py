@@ -35,7 +35,10 @@ _log = structlog.stdlib.get_logger("rollcall.api")
 
 @dataclass(frozen=True, slots=True)
 class WriteOutcome:
-    """The outcome of one write; ``code``, ``reason`` and ``column`` only where it was rejected."""
+    """The outcome of one write; ``code``, ``reason`` and ``column`` only where it was rejected.
+
+    ``is_shown``: whether readers see what it says.
+    """
 
     event_id: str
     outcome: Literal["inserted", "updated", "unchanged", "deleted", "rejected"]
@@ -43,6 +46,7 @@ class WriteOutcome:
     code: str | None
     reason: str | None
     column: str | None
+    is_shown: bool
 
 
 class WriteOutcomes:
@@ -84,13 +88,18 @@ class WriteOutcomes:
             if not waiting:
                 self._waiting.pop(event_id, None)
 
-    # Event ids of one Idempotency-Key have the same prefix and the same length.
-    _SELECT_FIRST: Final = """
-    SELECT event_id, outcome, user_id, code, reason, "column"
+    # A user of a delsert's new audience is hidden until that audience is active.
+    _OUTCOMES: Final = """
+    SELECT event_id, outcome, user_id, code, reason, "column",
+           (outcome <> 'inserted'
+            OR EXISTS (SELECT FROM public.users WHERE id = user_id)
+            OR NOT EXISTS (SELECT FROM public.jobs
+                           WHERE mode = 'delsert' AND state = 'PROCESSING')) AS is_shown
     FROM public.write_outcomes
-    WHERE event_id BETWEEN %(first)s AND %(last)s
-    ORDER BY recorded_at
-    LIMIT 1
+    """
+    # Event ids of one Idempotency-Key have the same prefix and the same length.
+    _SELECT_FIRST: Final = f"""
+    {_OUTCOMES} WHERE event_id BETWEEN %(first)s AND %(last)s ORDER BY recorded_at LIMIT 1
     """
 
     async def fetch_first(self, first: str, last: str) -> WriteOutcome | None:
@@ -142,17 +151,10 @@ class WriteOutcomes:
             if due:
                 await self._select(due)
 
-    # A user of a delsert's new audience is hidden until that audience is active; its outcome
-    # waits as long.
-    _SELECT: Final = """
-    SELECT event_id, outcome, user_id, code, reason, "column"
-    FROM public.write_outcomes
-    WHERE event_id = ANY(%s)
-      AND (outcome <> 'inserted'
-           OR EXISTS (SELECT FROM public.users WHERE id = user_id)
-           OR NOT EXISTS (SELECT FROM public.jobs
-                          WHERE mode = 'delsert' AND state = 'PROCESSING'))
-    """
+    # The outcome of a user that is hidden waits until it is shown.
+    _SELECT: Final = f"""
+    SELECT * FROM ({_OUTCOMES} WHERE event_id = ANY(%s)) AS outcomes WHERE is_shown
+    """  # noqa: S608 - made of constants
 
     async def _select(self, event_ids: set[str]) -> None:
         try:

@@ -114,6 +114,7 @@ class UserWrites:
         self._log = log
         self._reconciliation_key = reconciliation_key
         self._timeout_s = timeout_s
+        self._in_log = _IN_LOG.format(timeout_s=f"{timeout_s:g}")
 
     async def create(self, body: UserBody, sender: Sender) -> int:
         """Add a user; return its id once readers see it.
@@ -180,13 +181,23 @@ class UserWrites:
         _raise_rejected(outcome)
 
     async def _outcome_before(self, sender: Sender, event_id: str) -> WriteOutcome | None:
-        """Return the outcome of an earlier attempt with the same Idempotency-Key, if known."""
+        """Return the outcome of an earlier attempt with the same Idempotency-Key, if known.
+
+        Waits until readers see it.
+        """
         if sender.idempotency_key is None:
             return None
-        outcome = await self._outcomes.fetch_first(*sender.event_ids())
-        if outcome is not None and outcome.event_id != event_id:
+        found = await self._outcomes.fetch_first(*sender.event_ids())
+        if found is not None and found.event_id != event_id:
             raise ConflictError(_OTHER_CONTENT)
-        return outcome
+        if found is None or found.is_shown:
+            return found
+        until_s = time.monotonic() + self._timeout_s
+        with self._outcomes.expected(event_id) as outcome:
+            await _wait(outcome, until_s)
+            if outcome.done():
+                return outcome.result()
+        raise UnavailableError(self._in_log, event_id=event_id)
 
     async def _write(self, event: UserRow) -> WriteOutcome:
         assert event.event_id is not None, "every event of ours has an id"
@@ -203,11 +214,10 @@ class UserWrites:
                 raise UnavailableError(NOTHING_KEPT) from None
             except LogUnavailableError:
                 is_in_log = False  # where it is all the same, its outcome comes
-            await asyncio.wait({outcome}, timeout=max(0, until_s - time.monotonic()))
+            await _wait(outcome, until_s)
             if outcome.done():
                 return outcome.result()
-        message = _IN_LOG.format(timeout_s=f"{self._timeout_s:g}") if is_in_log else _UNKNOWN
-        raise UnavailableError(message, event_id=event.event_id)
+        raise UnavailableError(self._in_log if is_in_log else _UNKNOWN, event_id=event.event_id)
 
     _SELECT_USER: Final = """
     SELECT key, first_name, last_name, email, mobile_number, country, state, last_active_date,
@@ -235,6 +245,10 @@ class UserWrites:
         return ValidationContext(
             attributes=by_name, key_field=a_field, today=datetime.now(UTC).date()
         )
+
+
+async def _wait(outcome: asyncio.Future[WriteOutcome], until_s: float) -> None:
+    await asyncio.wait({outcome}, timeout=max(0, until_s - time.monotonic()))
 
 
 def _event(

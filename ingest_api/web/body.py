@@ -11,7 +11,7 @@ from ingest_api.web.parameters import header, whole_number
 from ingest_api.web.refused import Refused
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, Callable
 
     from sanic import Request
     from sanic.asgi import ASGIApp
@@ -34,7 +34,17 @@ def check_declared(request: Request[Any, Any], limits: BodyLimits) -> None:
         Refused: 413, it is.
     """
     declared = whole_number(header(request, "content-length") or "")
-    if limits.most_bytes is not None and declared is not None and declared > limits.most_bytes:
+    if declared is not None:
+        check_size(declared, limits)
+
+
+def check_size(size_bytes: int, limits: BodyLimits) -> None:
+    """Refuse what is over the limit.
+
+    Raises:
+        Refused: 413, it is.
+    """
+    if limits.most_bytes is not None and size_bytes > limits.most_bytes:
         raise _too_large(limits.most_bytes)
 
 
@@ -43,7 +53,7 @@ async def body_pieces(
     limits: BodyLimits,
     *,
     refuse: Callable[[Detail], IngestError] = invalid_file,
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes]:
     """Yield the body in pieces of any size; each is read from the socket only when asked for.
 
     Raises:
@@ -66,8 +76,7 @@ async def body_pieces(
         more = bool(message.get("more_body", False))
         piece: bytes = message.get("body", b"")
         received += len(piece)
-        if limits.most_bytes is not None and received > limits.most_bytes:
-            raise _too_large(limits.most_bytes)
+        check_size(received, limits)
         if piece:
             yield piece
 

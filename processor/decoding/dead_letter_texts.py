@@ -38,6 +38,8 @@ _UNSTORABLE: Final = {
     TOO_LONG.code: "holds a text that is too long",
 }
 _WAYS_OUT: Final = {
+    "UNREADABLE_BATCH": "nothing of it counts, and its records can't be had; find out who sends"
+    " such batches",
     "NULL_VALUE": "a record without a value deletes nobody here: send a UserRow of mode delete",
     "NOT_FRAMED": "encode it as Avro single-object encoding of a schema in schemas/avro, or in"
     " the Confluent wire format, and send it again",

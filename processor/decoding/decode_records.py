@@ -27,6 +27,7 @@ from processor.decoding.producer_rules import (
     reported_id,
 )
 from processor.decoding.records import recorded_at
+from schemas.clients.unreadable import UnreadableBatch
 from schemas.codec import codec, columnar, framing
 from schemas.events import AttributeDefined, JobStatus, LogConfigured, RowRejected, UserRow
 from schemas.log.digests import SignedRecords
@@ -144,8 +145,7 @@ class _Decoder:
     def _sort(self, at: int, by_type: dict[type[Event], list[int]]) -> None:
         """Note the position of a value of one of these types, or decode it."""
         event_type, is_current = framing.type_of(self._values[at]) or _NO_EVENT
-        positions = by_type.get(event_type)
-        if positions is None:
+        if (positions := by_type.get(event_type)) is None:
             self._decode_control(at)
             return
         positions.append(at)
@@ -153,12 +153,15 @@ class _Decoder:
             self._in_other_schemas.add(at)
 
     def _decode_control(self, at: int) -> None:
+        record = self._records[at]
+        if isinstance(record, UnreadableBatch):
+            self._add_dead_letter(at, Refusal("UNREADABLE_BATCH", str(record)))
+            return
         try:
-            event = codec.decode(self._records[at].value())
+            event = codec.decode(record.value())
         except codec.UndecodableError as error:
             self._add_undecodable(at, error)
             return
-        record = self._records[at]
         is_right = self._signed.is_right(record.key(), record.value(), record.headers() or ())
         refusal = self._refusal(event, is_right=is_right)
         if refusal is not None:

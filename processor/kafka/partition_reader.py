@@ -9,6 +9,7 @@ from confluent_kafka import TopicPartition
 from processor.kafka.log_bounds import check_log_holds, raise_if_gone
 from schemas.clients.kafka import make_reader
 from schemas.clients.ranges import is_end
+from schemas.clients.unreadable import UnreadableBatches
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +27,7 @@ class PartitionReader:
         self._topic = topic
         self._assigned: set[int] = set()
         self._consumer = make_reader(kafka, purpose, {"enable.partition.eof": True, **properties})
+        self._unreadable = UnreadableBatches(kafka, self._consumer)
 
     def check_holds(self, partition: int, needed: range) -> None:
         """Return where the log has these offsets; blocks for Kafka's answer.
@@ -44,6 +46,8 @@ class PartitionReader:
             self._consumer.incremental_unassign(
                 [TopicPartition(self._topic, partition) for partition in done]
             )
+        for partition in new:
+            self._unreadable.read_anew(self._topic, partition)
         if new:
             self._consumer.incremental_assign(
                 [TopicPartition(self._topic, each, next_offsets[each]) for each in new]
@@ -61,6 +65,8 @@ class PartitionReader:
             return [], []
         messages = [first, *self._consumer.consume(most, 0.005)]
         # As few steps as can be: this is done for every record of the log.
+        if any(message.error() is not None for message in messages):
+            messages = [self._unreadable.stepped_over(message) for message in messages]
         reports = [message for message in messages if message.error() is not None]
         if reports:
             messages = [message for message in messages if message.error() is None]

@@ -11,7 +11,12 @@ from processor.decoding.decode_records import decode_records
 from processor.decoding.producer_rules import FORGED, MISATTRIBUTED, LogPartition
 from processor.projection.projection import PreparedBatch
 from processor.projection.staging import prepare_rows
-from processor.runtime.metrics import DIGEST_MISMATCH, MISATTRIBUTED_ROWS, UNFIT_RECORDS
+from processor.runtime.metrics import (
+    DIGEST_MISMATCH,
+    MISATTRIBUTED_ROWS,
+    UNFIT_RECORDS,
+    UNREADABLE_BATCHES,
+)
 from schemas.clients.metrics import FORGED_RECORDS
 
 if TYPE_CHECKING:
@@ -68,10 +73,12 @@ def _alarm(batch: Batch, topic: str, corrupt: Sequence[int]) -> None:
         _log.error("digest mismatch", job_id=job_id, partition=batch.partition)
     forged = [letter for letter in batch.dead_letters if letter.code == FORGED]
     misattributed = [letter for letter in batch.dead_letters if letter.code == MISATTRIBUTED]
+    unreadable = [letter for letter in batch.dead_letters if letter.code == "UNREADABLE_BATCH"]
     of_jobs = [letter for letter in batch.dead_letters if letter.job_id is not None]
     unfit = [letter for letter in of_jobs if letter.code not in {FORGED, MISATTRIBUTED}]
     for found, alarm, counter in (
         (forged, "records have no right digest", FORGED_RECORDS.labels(topic)),
+        (unreadable, "record batches can't be decompressed", UNREADABLE_BATCHES),
         (misattributed, "rows name a job that is not theirs", MISATTRIBUTED_ROWS),
         (unfit, "records of jobs are unfit", UNFIT_RECORDS),
     ):

@@ -31,6 +31,7 @@ ALARMS: Final = Counter(
 DIGEST_MISMATCH: Final = ALARMS.labels("digest_mismatch")
 MISATTRIBUTED_ROWS: Final = ALARMS.labels("misattributed_rows")
 UNFIT_RECORDS: Final = ALARMS.labels("unfit_records")
+UNREADABLE_BATCHES: Final = ALARMS.labels("unreadable_batches")
 TABLES_REFUSED: Final = ALARMS.labels("tables_refused")
 OUTCOMES_LOST: Final = ALARMS.labels("outcomes_lost")
 BATCH_SECONDS: Final = Histogram(

@@ -104,7 +104,8 @@ class PartitionFold:
         self._find_repeats(batch)
         for step in accepted.steps:
             self._apply(batch, step)
-        self.corrupt += accepted.corrupt
+        # A job that was left out may have been so because of it.
+        self.corrupt += [each for each in accepted.corrupt if each not in self._reverted]
         self.state = accepted.state
         if self.state.open_job_id is not None:
             self.jobs[self.state.open_job_id].events = self.state.next_sequence

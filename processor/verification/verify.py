@@ -133,6 +133,8 @@ def verify(
     begun_s = time.monotonic()
     with _as_verification_errors(), rare_collections(), snapshot(settings, schema) as taken:
         settings = settings.with_partitions(taken.tables.partitions)
+        if any(row.requires_digests for row in taken.tables.offsets.values()):
+            check_digests(settings)
         ends = _checked_ends(settings, taken.tables)
         runner = _Runner(settings, taken.tables, taken.name, reverted)
         reports = _reports(runner, taken.tables, ends, note_progress)
@@ -166,7 +168,6 @@ def verify_active(settings: Settings, *, note_progress: Note = _note_nothing) ->
     """
     with _as_verification_errors():
         settings = at_current_version(settings)
-        check_digests(settings)
     with (
         _as_verification_errors(),
         connect(settings, APPLICATION) as connection,

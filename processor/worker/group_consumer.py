@@ -33,6 +33,7 @@ from processor.runtime.metrics import LAG_RECORDS, LAG_SECONDS, LOST_PARTITIONS
 from schemas.clients.errors import KafkaUnreachableError
 from schemas.clients.kafka import make_consumer
 from schemas.clients.kafka_statistics import statistics
+from schemas.clients.unreadable import UnreadableBatch, UnreadableBatches
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,6 +73,7 @@ class GroupConsumer:
         self._consumer = make_consumer(
             settings.kafka, settings.group, _PROPERTIES | statistics("processor")
         )
+        self._unreadable = UnreadableBatches(settings.kafka, self._consumer)
         self._paused: set[int] = set()
         self._held: dict[int, PartitionFeed] = {}
         self._claim_after: dict[int, float] = {}
@@ -137,11 +139,15 @@ class GroupConsumer:
     def _take(self, messages: list[Message]) -> None:
         by_partition: defaultdict[int, list[Message]] = defaultdict(list)
         for message in messages:
-            if error := message.error():
-                raise_if_gone(error, message)
-                self._log.warning("kafka", reason=error.str())
-            else:
+            error = message.error()
+            if error is None:
                 by_partition[message.partition() or 0].append(message)
+                continue
+            raise_if_gone(error, message)
+            self._log.warning("kafka", reason=error.str())
+            found = self._unreadable.stepped_over(message)
+            if found.error() is None:
+                by_partition[found.partition() or 0].append(found)
         for partition, records in by_partition.items():
             if (held := self._held.get(partition)) and partition not in self._paused:
                 self._append(partition, held, records)
@@ -153,7 +159,8 @@ class GroupConsumer:
             held.add(records)
             return
         for record, offset in zip(records, offsets, strict=True):
-            if offset > held.next_fetch and held.hole_at != held.next_fetch:
+            is_known = isinstance(record, UnreadableBatch) and record.first <= held.next_fetch
+            if offset > held.next_fetch and held.hole_at != held.next_fetch and not is_known:
                 held.hole_at = held.next_fetch
                 self._seek_again(partition, held.next_fetch)
                 return
@@ -168,6 +175,7 @@ class GroupConsumer:
                 held.add([record])
 
     def _seek_again(self, partition: int, offset: int) -> None:
+        self._unreadable.read_anew(self._topic, partition)
         try:
             self._consumer.seek(self._at(partition, offset))
         except KafkaException as error:
@@ -226,6 +234,7 @@ class GroupConsumer:
             if partition not in self._claiming:
                 continue
             self._claiming.discard(partition)
+            self._unreadable.read_anew(self._topic, partition)
             self._applied[partition] = state.next_offset
             try:
                 needed = range(state.next_offset, state.next_offset)

@@ -32,7 +32,12 @@ def _note_error(error: KafkaError) -> None:
         KAFKA.suspect()
 
 
-_PREFERRED: Final[dict[str, Any]] = {"reconnect.backoff.max.ms": 1000, "error_cb": _note_error}
+_PREFERRED: Final[dict[str, Any]] = {
+    "reconnect.backoff.max.ms": 1000,
+    "error_cb": _note_error,
+    # Also what a batch may come to by lz4 or zstd, else 100 MB; more than a fetch (50 MB).
+    "receive.message.max.bytes": 64 << 20,
+}
 _CONSUMER: Final[dict[str, Any]] = {
     # Offsets are kept where the tables are; those of a lease are committed one by one.
     "enable.auto.commit": False,

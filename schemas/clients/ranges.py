@@ -10,6 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from schemas.clients.errors import KafkaUnreachableError, RecordsGoneError, kafka_asked
 from schemas.clients.kafka import make_reader
+from schemas.clients.unreadable import UnreadableBatches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -64,6 +65,7 @@ class RangeReader:
         self._on_turn = on_turn
         self._ask_s = ask_s
         self._consumer = make_reader(kafka, purpose, {**_END, **(properties or {})})
+        self._unreadable = UnreadableBatches(kafka, self._consumer)
 
     def __enter__(self) -> Self:
         return self
@@ -90,12 +92,15 @@ class RangeReader:
         self._consumer.assign(
             [TopicPartition(log_range.topic, log_range.partition, log_range.begin)]
         )
+        self._unreadable.read_anew(log_range.topic, log_range.partition)
         next_offset = log_range.begin
         quiet_until_s = time.monotonic() + _QUIET_S
         while next_offset < log_range.end:
             self._on_turn()
             # It waits for as many as asked, so no more are asked than there are.
             found = self._consumer.consume(min(at_once, log_range.end - next_offset), wait_s)
+            if any(message.error() is not None for message in found):
+                found = [self._unreadable.stepped_over(message) for message in found]
             records, reached = _sorted_out(found, log_range)
             if records:
                 yield records

@@ -22,6 +22,7 @@ from schemas.clients.event_schemas import OWN_SCHEMAS
 from schemas.clients.kafka import READ_TO_END, make_reader
 from schemas.clients.metrics import FORGED_RECORDS
 from schemas.clients.ranges import is_end
+from schemas.clients.unreadable import UnreadableBatch, UnreadableBatches
 from schemas.codec.codec import UndecodableError
 from schemas.codec.registry_protocol import RegistryUnreachableError
 from schemas.log.digests import SignedRecords
@@ -85,9 +86,11 @@ class TopicFollower:
         self._records_read = 0
         self._schemas = schemas
         self._waiting: deque[Message] = deque()
-        self.held_up_by: RegistryUnreachableError | None = None
+        self.held_up_by: RegistryUnreachableError | KafkaUnreachableError | None = None
+        self._damage: KafkaUnreachableError | None = None
         self._unread = set(range(topic.partitions))
         self._consumer = make_reader(kafka, "follower", {**READ_TO_END, **(properties or {})})
+        self._unreadable = UnreadableBatches(kafka, self._consumer)
         # From 0, because librdkafka takes half a second to find out what OFFSET_BEGINNING is.
         self._consumer.assign(
             [TopicPartition(topic.name, partition, 0) for partition in range(topic.partitions)]
@@ -125,7 +128,7 @@ class TopicFollower:
 
         Where an event's schema cannot be had now, it and all after it come in a later call.
         """
-        self.held_up_by = None
+        self.held_up_by = self._damage
         if not self._waiting:
             first = self._consumer.poll(timeout_s)
             self._waiting += [] if first is None else [first, *self._consumer.consume(_BATCH, 0)]
@@ -143,14 +146,20 @@ class TopicFollower:
     def _event(self, message: Message) -> LoggedEvent | None:
         error = message.error()
         if error is not None:
-            self._note(error, message)
-            return None
+            message = self._unreadable.stepped_over(message)
+            if message.error() is not None:
+                self._note(error, message)
+                return None
+            # None of ours: no client of ours makes such a batch.
+            FORGED_RECORDS.labels(self._topic).inc()
         offset = message.offset() or 0
         found = self._logged(message, offset)
         self._records_read += 1
+        self._damage = None
         self.next_offset = offset + 1
         if self.first_offset is None:
-            self.first_offset = offset
+            is_batch = isinstance(message, UnreadableBatch)
+            self.first_offset = message.first if is_batch else offset
         return found
 
     def _logged(self, message: Message, offset: int) -> LoggedEvent | None:
@@ -175,6 +184,8 @@ class TopicFollower:
         else:
             # librdkafka tries again by itself; meanwhile whoever waits gets a time-out.
             _log.warning("topic cannot be read", topic=self._topic, error=error.str())
+            if self._unreadable.is_damaged(message):
+                self._damage = KafkaUnreachableError(self._topic, error.str())
 
     def close(self) -> None:
         """Leave the broker."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import Final
 
 REASONS: Final[dict[str, str]] = {
+    "UNREADABLE_BATCH": "It stands for a batch of records, up to the offset, that nobody can "
+    "decompress.",
     "NULL_VALUE": "The record has no value.",
     "NOT_FRAMED": "The value begins with none of the framings that are read.",
     "UNKNOWN_SCHEMA": "The value names a writer's schema that is no released one of these types, "

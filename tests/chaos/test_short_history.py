@@ -29,3 +29,4 @@ def test_a_history_of_jobs_and_faults_comes_to_the_model(
     assert report.reads > 0
     assert report.faults
     assert report.failpoints
+    assert report.recovered_s

@@ -166,6 +166,24 @@ MUTANTS: Final = (
         "tests/integration/builds/test_whole_histories.py"
         "::test_every_history_comes_to_the_model_without_what_is_undone",
     ),
+    Mutant(
+        "in a signed log what only Rollcall sends has a digest",
+        "digests unchecked in user-events",
+        "processor/decoding/decode_records.py",
+        "if is_control and self._signed.is_required and not is_right:",
+        "if is_control and self._signed.is_required and is_right is False:",
+        "tests/unit/processor/decoding/test_forged_records.py"
+        "::test_a_forged_record_has_no_effect_wherever_the_log_is_cut",
+    ),
+    Mutant(
+        "a batch that can't be decompressed is stepped over",
+        "such a batch is read again for ever",
+        "schemas/clients/unreadable.py",
+        "if self._tries[place] >= _TRIES else None",
+        "if self._tries[place] >= 10**9 else None",
+        "tests/integration/log/test_unreadable_batches.py"
+        "::test_uploads_are_taken_behind_one_in_job_events",
+    ),
 )
 
 

@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final, TypeGuard
 
 from deploy.log_migration.log_copy import CountedPartition
-from deploy.log_migration.records import CopiedRecord
+from deploy.log_migration.records import FIRST_MS, CopiedRecord
 from processor.decoding.accept_rule import Erased, Opened, Sealed
 from schemas.codec.codec import UndecodableError, decode, encode
 from schemas.codec.framing import type_of
@@ -238,7 +238,7 @@ def _without_holes(
         whole.append(record)
         begin = record.offset() + 1
     if end is not None:
-        whole += [_filler(offset, 0) for offset in range(begin, end)]
+        whole += [_filler(offset, FIRST_MS) for offset in range(begin, end)]
     return whole
 
 

@@ -6,6 +6,9 @@ const BASE = new URL("vpns/api/v1/", document.baseURI);
 const FROM_PAGE = { "Rollcall-Page": "1" };
 const ROLES = ["reader", "importer", "manager", "admin"];
 const TRIES = 6;
+const PART_BYTES = 4 << 20;
+const PARTS = "application/vnd.rollcall.parts+json";
+const MOST_URL = 6000;
 
 /** Who is signed in: undefined while that isn't known, null where nobody is. */
 export const session = signal(/** @type {{name: string, role: string} | null | undefined} */ (undefined));
@@ -103,20 +106,63 @@ export async function download(path, accept, name, query) {
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
+/** How an upload goes on: "" at first, "again" from its beginning, "resumed" from what the server has. @typedef {(sent: number, total: number, how: "" | "again" | "resumed") => void} Tell */
+
+/** Names of the parts that the server has of a file; a preview and the import after it send it once. @type {WeakMap<Blob, string[]>} */
+const kept = new WeakMap();
+
 /**
- * Upload a file with options before it. A connection that breaks is tried again with the same
- * `Idempotency-Key`, so it becomes one job.
+ * Upload a file and its options. A connection that breaks is tried again: with the same
+ * `Idempotency-Key`, so it becomes one job; of a large file, from the part on that broke.
  * @param {string} path @param {Blob} file @param {string} name @param {Record<string, any>} options
- * @param {{key?: string, tell?: (sent: number, total: number, isAgain: boolean) => void, signal?: AbortSignal, charset?: string}} [how]
+ * @param {{key?: string, tell?: Tell, signal?: AbortSignal, charset?: string}} [how]
  */
 export async function upload(path, file, name, options, { key, tell = () => {}, signal, charset } = {}) {
+  /** @type {Record<string, string>} */
+  const headers = key ? { "Idempotency-Key": key } : {};
+  const url = address(path, { fileName: name, ...options });
+  if (file.size <= PART_BYTES || url.length > MOST_URL) {
+    return persistently((isAgain) => request(address(path), form(file, name, options, charset), headers, {
+      signal, sent: (done, total) => tell(done, total, isAgain ? "again" : ""),
+    }), { isSafe: Boolean(key), signal, broken: () => tell(0, file.size, "again") });
+  }
+  for (let tries = 1; ; tries += 1) {
+    const parts = await sendParts(file, tell, signal);
+    const type = charset ? `text/csv; charset=${charset}` : "application/octet-stream";
+    const send = () => request(url, JSON.stringify({ parts, type }), { ...headers, "Content-Type": PARTS }, { signal });
+    try {
+      return await persistently(send, { isSafe: Boolean(key), signal, broken: () => tell(file.size, file.size, "resumed") });
+    } catch (error) {
+      if (tries > 1 || !(error instanceof ApiError) || error.details[0]?.code !== "PART_LOST") throw error;
+      kept.delete(file); // kept for days only
+    }
+  }
+}
+
+/** @param {Blob} file @param {Tell} tell @param {AbortSignal} [signal] */
+async function sendParts(file, tell, signal) {
+  const parts = kept.get(file) ?? [];
+  kept.set(file, parts);
+  while (parts.length * PART_BYTES < file.size) {
+    const at = parts.length * PART_BYTES;
+    const part = await persistently((isAgain) => request(address("audience/parts"), file.slice(at, at + PART_BYTES), { "Content-Type": "application/octet-stream" }, {
+      signal, sent: (done) => tell(at + done, file.size, isAgain ? "resumed" : ""),
+    }), { isSafe: true, signal, broken: () => tell(at, file.size, "resumed") });
+    parts.push(part.part);
+  }
+  tell(file.size, file.size, "");
+  return parts;
+}
+
+/** Do it again where the connection broke, or where the server was busy and it is safe. @param {(isAgain: boolean) => Promise<any>} work @param {{isSafe: boolean, signal?: AbortSignal, broken: () => void}} how */
+async function persistently(work, { isSafe, signal, broken }) {
   for (let tries = 1; ; tries += 1) {
     try {
-      return await uploadOnce(path, file, name, options, { key, tell, signal, charset, isAgain: tries > 1 });
+      return await work(tries > 1);
     } catch (error) {
-      const isBroken = error instanceof ApiError && (error.status === 0 || (key && error.status === 503));
+      const isBroken = error instanceof ApiError && (error.status === 0 || (isSafe && error.status === 503));
       if (!isBroken || tries === TRIES || signal?.aborted) throw error;
-      tell(0, file.size, true);
+      broken();
       await pause(Math.min(1000 * 2 ** (tries - 1), 10_000));
       while (!navigator.onLine && !signal?.aborted) await pause(500); // as long as it takes
       if (signal?.aborted) throw error;
@@ -124,30 +170,34 @@ export async function upload(path, file, name, options, { key, tell = () => {}, 
   }
 }
 
-/** @returns {Promise<any>} @param {string} path @param {Blob} file @param {string} name @param {Record<string, any>} options @param {any} how */
-function uploadOnce(path, file, name, options, { key, tell, signal, charset, isAgain }) {
-  const form = new FormData();
+/** @param {Blob} file @param {string} name @param {Record<string, any>} options @param {string} [charset] */
+function form(file, name, options, charset) {
+  const made = new FormData();
   for (const [option, value] of Object.entries(options)) {
-    if (value !== undefined && value !== null && value !== "") form.append(option, String(value));
+    if (value !== undefined && value !== null && value !== "") made.append(option, String(value));
   }
   // The charset stands in the type of the file's part; any other type would name a packing.
   const type = charset ? `text/csv; charset=${charset}` : file.type;
-  form.append("uploadFile", new Blob([file], { type }), name);
+  made.append("uploadFile", new Blob([file], { type }), name);
+  return made;
+}
+
+/** Post a body, and say how much of it is sent. @returns {Promise<any>} @param {string} url @param {any} body @param {Record<string, string>} headers @param {{signal?: AbortSignal, sent?: (done: number, total: number) => void}} how */
+function request(url, body, headers, { signal, sent = () => {} }) {
   return new Promise((resolve, reject) => {
-    const request = new XMLHttpRequest();
-    request.open("POST", address(path));
-    request.responseType = "json";
-    for (const [header, value] of Object.entries(FROM_PAGE)) request.setRequestHeader(header, value);
-    if (key) request.setRequestHeader("Idempotency-Key", key);
-    request.upload.onprogress = (event) => tell(event.loaded, event.total, isAgain);
-    request.onload = () => {
-      if (request.status >= 200 && request.status < 300) resolve(request.response);
-      else reject(failure(request.status, request.response, Number(request.getResponseHeader("Retry-After"))));
+    const asked = new XMLHttpRequest();
+    asked.open("POST", url);
+    asked.responseType = "json";
+    for (const [header, value] of Object.entries({ ...FROM_PAGE, ...headers })) asked.setRequestHeader(header, value);
+    asked.upload.onprogress = (event) => sent(event.loaded, event.total);
+    asked.onload = () => {
+      if (asked.status >= 200 && asked.status < 300) resolve(asked.response);
+      else reject(failure(asked.status, asked.response, Number(asked.getResponseHeader("Retry-After"))));
     };
-    request.onerror = () => reject(new ApiError(0, null));
-    request.onabort = () => reject(new DOMException("aborted", "AbortError"));
-    signal?.addEventListener("abort", () => request.abort());
-    request.send(form);
+    asked.onerror = () => reject(new ApiError(0, null));
+    asked.onabort = () => reject(new DOMException("aborted", "AbortError"));
+    signal?.addEventListener("abort", () => asked.abort());
+    asked.send(body);
   });
 }
 

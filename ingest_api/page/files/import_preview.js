@@ -63,7 +63,7 @@ export function Preview() {
     try {
       const taken = await upload("audience/import", /** @type {File} */ (file), file?.name ?? "", options(), {
         key, signal: stop.signal, charset: charset(),
-        tell: (done, total, isAgain) => setSending({ done, total, stop, isAgain, seconds: (Date.now() - began) / 1000 }),
+        tell: (done, total, how) => setSending({ done, total, stop, how, seconds: (Date.now() - began) / 1000 }),
       });
       tried = { of: "", key: "" };
       change({ file: null, inspection: null, preview: null, step: 0, corrects: "" });
@@ -124,14 +124,14 @@ function AskRemoval({ going, mode, onDo, onClose }) {
 
 /** @param {any} props */
 function Sending({ name, state }) {
-  const { done, total, seconds, isAgain, stop } = state;
+  const { done, total, seconds, how, stop } = state;
   const isSent = done >= total && total > 0;
   const left = seconds > 2 && done > 0 ? ((total - done) * seconds) / done : null;
   return html`
     <section class="card progress"><h2>${isSent ? T.sending.finishing : T.sending.title}</h2>
       <p><${Icon} name="file" /> <bdi>${name}</bdi></p>
       <progress max="1" value=${isSent ? undefined : done / (total || 1)} aria-label=${T.sending.title}></progress>
-      <p class="quiet">${isAgain ? T.sending.again : T.sending.sent(bytes(done), bytes(total))}${left && !isSent ? ` · ${T.progress.left(duration(left))}` : ""}</p>
+      <p class="quiet">${how ? T.sending[how] : T.sending.sent(bytes(done), bytes(total))}${left && !isSent ? ` · ${T.progress.left(duration(left))}` : ""}</p>
       <p><${Button} onClick=${() => stop.abort()}>${T.cancel}<//></p>
     </section>`;
 }

@@ -103,7 +103,7 @@ export const T = {
     type: (/** @type {string} */ n) => `Type ${n} to go on`,
   },
   sending: {
-    title: "Uploading", finishing: "Taking the file", again: "The connection broke. Sending it again; it becomes one import all the same.",
+    title: "Uploading", finishing: "Taking the file", again: "The connection broke. Sending it again; it becomes one import all the same.", resumed: "The connection broke. It goes on from what has arrived.",
     sent: (/** @type {string} */ done, /** @type {string} */ all) => `${done} of ${all}`,
   },
   progress: {

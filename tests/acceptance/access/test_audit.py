@@ -28,6 +28,7 @@ NO_ACTS: Final = {
     f"POST {BASE}/session": "signs in",
     f"POST {BASE}/session/delete": "signs out",
     f"POST {BASE}/audience/inspect": "keeps nothing",
+    f"POST {BASE}/audience/parts": "counts for nothing before an import names it",
     f"POST {BASE}/audience/import": "is in the list of jobs, also while Postgres can't be reached",
     f"POST {BASE}/audience": "is in the user's history",
     f"PUT {BASE}/audience/*": "is in the user's history",

@@ -38,6 +38,7 @@ RULES: dict[str, str | None] = {
     f"POST {BASE}/session/delete": "reader",
     f"POST {BASE}/audience/import": "importer",
     f"POST {BASE}/audience/inspect": "importer",
+    f"POST {BASE}/audience/parts": "importer",
     f"GET {BASE}/audience": "reader",
     f"GET {BASE}/audience/*": "reader",
     f"GET {BASE}/audience/diff": "reader",

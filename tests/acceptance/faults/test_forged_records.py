@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 import pytest
 from confluent_kafka import Producer
 
+from processor.errors import VerificationError
 from processor.verification.verify import verify_active
 from schemas.codec.codec import encode
 from schemas.events import AttributeDefined, JobOpened, JobSealed, LogConfigured, LogMove, RowErased
+from schemas.log.digests import digest_headers
+from schemas.log.topics import partition_of
 from tests.acceptance.operations.test_erase import erase
+from tests.support.clients.other_producers import row_of
 from tests.support.clients.projections import assert_proven
 from tests.support.clients.single_users import define
 from tests.support.data.files import tidy_csv
-from tests.support.data.log_reading import read_topic
+from tests.support.data.log_reading import accepted_jobs, read_topic
+from tests.support.data.raw_batches import append_unreadable
 from tests.support.models.verdict import select
 from tests.support.servers.moving import moved, rekey, seen
 from tests.support.servers.rig import installation
@@ -40,7 +47,7 @@ def rig(
 ) -> Iterator[Rig]:
     """An installation with a key, and with a builder."""
     logs = tmp_path_factory.mktemp("logs")
-    with installation(surroundings_of_session, logs, log_keys=KEYS) as started:
+    with installation(surroundings_of_session, logs, log_keys=KEYS, watchdog_s="1") as started:
         started.services.builder()
         yield started
 
@@ -48,6 +55,7 @@ def rig(
 def test_what_is_forged_has_no_effect_and_is_a_dead_letter(rig: Rig) -> None:
     """An empty delsert in the right place, its end, an attribute, an erased line, a moved log.
 
+    Also a batch that can't be decompressed, which stands for its records as one.
     Uploads go on, nobody is gone, the attribute is free, and a rebuild comes to the same.
     """
     last = int(rig.run(tidy_csv(range(60)))["id"])
@@ -66,14 +74,16 @@ def test_what_is_forged_has_no_effect_and_is_a_dead_letter(rig: Rig) -> None:
         LogMove(stage="HELD", version=2, partitions=3, command="forged", recorded_at=_NOW),
     ]  # fmt: skip
     _append_to_each(rig.env, *forged)
+    topics = rig.env.settings.topics
+    for partition in range(topics.user_events.partitions):
+        append_unreadable(rig.env.settings, topics.user_events.name, partition)
     rig.run(tidy_csv(range(50, 90), word="b"), "upsert")
     assert select(rig.env, "SELECT count(*) AS n FROM users") == [{"n": 90}]
     assert define(rig.client, "tier").status_code == 200
     rig.run(b"Email,Tier\nuser1@example.com,gold\n", "upsert")
     (attribute,) = select(rig.env, "SELECT name, type FROM attributes")
     assert attribute == {"name": "tier", "type": "string"}
-    topics = rig.env.settings.topics
-    expected = 2 * len(forged) * topics.user_events.partitions
+    expected = (2 * len(forged) + 1) * topics.user_events.partitions
 
     def reasons() -> list[object]:
         letters = [each for part in read_topic(rig.env.settings, topics.dead_letters)
@@ -81,8 +91,10 @@ def test_what_is_forged_has_no_effect_and_is_a_dead_letter(rig: Rig) -> None:
         return [dict(letter.headers() or [])["reason"] for letter in letters]
 
     wait_until(lambda: len(reasons()) == expected, 30, saying="all forged records are dead letters")
-    assert set(reasons()) == {b"NO_RIGHT_DIGEST", b"UNEXPECTED_TYPE"}
+    assert set(reasons()) == {b"NO_RIGHT_DIGEST", b"UNEXPECTED_TYPE", b"UNREADABLE_BATCH"}
     assert_proven(rig.env)
+    with pytest.raises(VerificationError, match="ROLLCALL_LOG_KEYS"):
+        verify_active(msgspec.structs.replace(rig.env.settings, log_keys=""))
 
 
 def test_a_moved_log_is_signed_anew(rig: Rig) -> None:
@@ -107,12 +119,52 @@ def test_a_moved_log_is_signed_anew(rig: Rig) -> None:
     assert verify_active(rig.env.settings).is_proven
 
 
+def test_a_job_with_forged_rows_is_taken_out_of_the_way_by_its_cancellation(rig: Rig) -> None:
+    """A row in its name breaks the digest in its seal; cancelled it ends, and the row is gone."""
+    last = int(rig.run(tidy_csv(range(160, 170)))["id"])
+    users = select(rig.env, "SELECT key FROM users ORDER BY key")
+    rig.publisher.freeze()
+    job_id = rig.submit(tidy_csv(range(170, 180)))
+    later = rig.submit(tidy_csv(range(180, 190)))
+    _open_and_forge(rig.env, job_id, last)
+    rig.publisher.thaw()
+    forged = "SELECT 1 FROM users WHERE key = 'eve@x.example'"
+    wait_until(lambda: select(rig.env, forged), 60, saying="the forged row is there")
+    assert rig.client.change("cancel", job_id).status_code == 200
+    rig.wait_ended(later)
+    rig.client.wait_state(job_id, "CANCELLED")
+    found = select(rig.env, "SELECT key FROM users WHERE key !~ '^user18[0-9]@' ORDER BY key")
+    assert found == users
+    assert_proven(rig.env)
+
+
 def _delsert(after: int) -> JobOpened:
     """The beginning of a job that would come next."""
     return JobOpened(
         job_id=_FORGED_JOB, previous_job_id=after, mode="delsert", lines=0, file_name=None,
         sha256="0" * 64, accepted_at=_NOW, accepted_by="nobody",
     )  # fmt: skip
+
+
+def _open_and_forge(env: Ground, job_id: int, after: int) -> None:
+    """Append the beginning of the job, as its publisher would, and a row in its name behind it."""
+    (job,) = (each for each in accepted_jobs(env.settings) if each.job_id == job_id)
+    opened = encode(JobOpened(
+        job_id=job_id, previous_job_id=after, mode=job.mode, lines=job.lines,
+        file_name=job.file_name, sha256=job.sha256, accepted_at=job.accepted_at,
+        accepted_by=job.accepted_by, fills=job.fills, keeps_opt_outs=job.opt_ins == "keep",
+    ))  # fmt: skip
+    row = replace(
+        row_of("eve@x.example"), event_id=None, source=None, job_id=job_id, sequence=0,
+        record_number=1, line=2, mode="insert",
+    )  # fmt: skip
+    topic, producer = env.settings.topics.user_events, Producer(env.settings.kafka)
+    for partition in range(topic.partitions):
+        headers: Any = digest_headers(env.settings.keyring, topic.name, b"1", opened)
+        producer.produce(topic.name, opened, b"1", partition, headers=headers)
+    key = row.key.encode()
+    producer.produce(topic.name, encode(row), key, partition_of(key, topic.partitions))
+    assert producer.flush(60) == 0
 
 
 def _append_to_each(env: Ground, *events: Event) -> None:

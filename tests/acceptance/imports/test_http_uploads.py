@@ -28,7 +28,9 @@ from tests.support.clients.raw_http import (
     body,
     curl_form,
     head,
+    import_parts,
     jobs,
+    part_of,
     raw,
     status_of,
 )
@@ -225,6 +227,8 @@ def test_the_size_limit_holds_by_declaration_and_by_count(services: Services) ->
         answer = raw(client, head(client, "Content-Length: 10001"))
         assert status_of(answer) == 413
         assert client.upload(b"x" * 200 for _ in range(1000)).status_code == 413
+        parts = [part_of(client.http, b"x" * 9000)] * 2
+        assert import_parts(client.http, *parts).status_code == 413
         assert curl_form(client).status_code == 200
 
 

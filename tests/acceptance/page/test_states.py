@@ -15,12 +15,13 @@ from tests.support.page.browser import assert_accessible, sign_in
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Route
 
     from tests.support.servers.rig import Rig
 
 HEADER = b"First Name,Last Name,Email,Country\n"
 MANY = 100_000
+LARGE = 45_000
 LONG = "Wolfe" * 25
 SCRIPT = "<img src=x onerror=alert(1)>"
 ATTRIBUTE = "attribute" * 7
@@ -121,6 +122,35 @@ def test_rejected_lines_come_in_pages_however_many(
     expect(page.get_by_role("row").filter(has_text="wrong 20")).to_be_visible()
     assert page.locator("main tbody tr").count() == 20
     assert page.evaluate("document.querySelectorAll('*').length") < 1000
+
+
+def test_a_large_upload_goes_on_where_it_broke_and_is_sent_once(page: Page) -> None:
+    """Of two parts the second breaks; preview and import name them, and all users are found."""
+    asked: list[str] = []
+
+    def break_second(route: Route) -> None:
+        asked.append(route.request.url)
+        if len(asked) == 2:
+            route.abort()
+        else:
+            route.fallback()
+
+    page.route("**/audience/parts", break_second)
+    lines = (f"Large,{'x' * 70} {number},l{number}@example.com,UK\n" for number in range(LARGE))
+    choose(page, "large.csv", HEADER + "".join(lines).encode())
+    preview(page)
+    go_on(page)
+    expect(page.get_by_role("heading", name="All 45,000 lines went in")).to_be_visible(
+        timeout=120_000
+    )
+    assert len(asked) == 3
+    page.get_by_role("link", name="See these users").click()
+    expect(page.get_by_text("45,000 users", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Next").click()
+    expect(page.get_by_text("26 to 50 of 45,000")).to_be_visible()
+    page.get_by_role("searchbox").fill("l44999@")
+    expect(page.get_by_text("1 user", exact=True)).to_be_visible()
+    assert page.locator("main tbody tr").count() == 1
 
 
 def test_what_strangers_wrote_fits_and_stays_text_in_every_view(

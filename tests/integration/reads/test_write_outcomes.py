@@ -84,7 +84,9 @@ def test_a_notified_outcome_comes_at_once(env: Ground, monkeypatch: pytest.Monke
                 outcomes.expected("two") as two,
             ):
                 await report(env, "one", notify=True)
-                assert await one == WriteOutcome("one", "updated", 7, None, None, None)
+                assert await one == WriteOutcome(
+                    "one", "updated", 7, None, None, None, is_shown=True
+                )
                 assert await again == await one
                 assert not two.done()
 
@@ -155,11 +157,17 @@ def test_an_added_user_who_is_not_shown_yet_is_waited_for(env: Ground) -> None:
                 await report(env, "gone", notify=True)
                 await gone
                 assert not later.done()
+                assert await is_shown(outcomes) is False
                 async with await psycopg.AsyncConnection.connect(env.conninfo) as connection:
                     await connection.execute(
                         "UPDATE model.job SET state = 'COMPLETED', finished_at = now()"
                     )
                 assert (await later).outcome == "inserted"
+                assert await is_shown(outcomes)
+
+    async def is_shown(outcomes: WriteOutcomes) -> bool | None:
+        first = await outcomes.fetch_first("shown", "shown later")
+        return first and first.is_shown
 
     asyncio.run(run())
 

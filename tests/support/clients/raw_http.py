@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import socket
 from typing import TYPE_CHECKING, Any
@@ -89,3 +90,20 @@ def status_of(answer: bytes) -> int:
     """The status of a raw answer, after any `100 Continue`."""
     answer = answer.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
     return int(answer.split(b" ", 2)[1])
+
+
+def part_of(client: httpx2.Client, content: bytes) -> str:
+    """Send a part of a file; its name."""
+    kind = {"Content-Type": "application/octet-stream"}
+    answer = client.post(f"{BASE}/audience/parts", content=content, headers=kind)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, str] = answer.json()
+    assert found["sha256"] == hashlib.sha256(content).hexdigest()
+    return found["part"]
+
+
+def import_parts(client: httpx2.Client, *parts: str, **query: str) -> httpx2.Response:
+    """Import the file that the parts make."""
+    body = json.dumps({"parts": parts})
+    kind = {"Content-Type": "application/vnd.rollcall.parts+json", "Idempotency-Key": "by parts"}
+    return client.post(IMPORT, content=body, headers=kind, params=query)

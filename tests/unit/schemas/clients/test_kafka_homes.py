@@ -63,6 +63,7 @@ def test_topics_of_events_are_followed_by_one_reader() -> None:
     assert set(_modules_that_call({"make_reader"})) == {
         "schemas/clients/ranges.py",
         "schemas/clients/topic_follower.py",
+        "schemas/clients/unreadable.py",
         "ingest_api/kafka/upload_chunks.py",
         "processor/kafka/partition_reader.py",
     }

@@ -1,0 +1,79 @@
+"""Which request a line of the log is of."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from typing import TYPE_CHECKING
+
+import pytest
+import structlog
+
+from ingest_api.web.asgi_middleware import AsgiMiddleware
+from schemas.config.logs import configure_logging
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ingest_api.web.asgi_middleware import Message, Receive, Send
+
+
+@pytest.fixture
+def _logs_as_before() -> Iterator[None]:
+    handlers, level = list(logging.root.handlers), logging.root.level
+    yield
+    logging.root.handlers = handlers
+    logging.root.setLevel(level)
+    structlog.reset_defaults()
+
+
+async def _fail_after_a_line(scope: Message, _receive: Receive, _send: Send) -> None:
+    await asyncio.sleep(0)
+    logging.getLogger("a.library").warning("at %s", scope["path"])
+    raise RuntimeError
+
+
+async def _answer(path: str) -> None:
+    scope: Message = {
+        "type": "http",
+        "method": "GET",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "http_version": "1.1",
+        "headers": [(b"host", b"x")],
+    }
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(_message: Message) -> None:
+        pass
+
+    await AsgiMiddleware(_fail_after_a_line)(scope, receive, send)
+
+
+@pytest.mark.usefixtures("_logs_as_before")
+def test_each_line_of_a_request_has_its_id(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of libraries, too, and of requests side by side; what comes after has none."""
+    monkeypatch.setenv("ROLLCALL_LOG_FORMAT", "json")
+    configure_logging()
+
+    async def both() -> None:
+        await asyncio.gather(_answer("/one"), _answer("/two"))
+
+    asyncio.run(both())
+    logging.getLogger("a.library").warning("later")
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    told = sorted((line.get("request_id", ""), line["message"]) for line in lines)
+    assert told[0] == ("", "later")
+    first, second = {request_id for request_id, _ in told} - {""}
+    for request_id in (first, second):
+        messages = [message for of, message in told if of == request_id]
+        assert messages in (
+            ["at /one", "request", "request failed"],
+            ["at /two", "request", "request failed"],
+        )
