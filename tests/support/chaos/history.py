@@ -28,9 +28,10 @@ from tests.support.chaos.observations import Observations
 from tests.support.chaos.report import Report
 from tests.support.chaos.single_writes import write_users
 from tests.support.clients.client import Client
-from tests.support.clients.projections import assert_proven
+from tests.support.clients.projections import BUILD_TIMEOUT_S, assert_proven
 from tests.support.data.log_reading import accepted_jobs
 from tests.support.models.log_verdict import assert_as_logged
+from tests.support.models.verdict import select
 from tests.support.servers.rig import READY_TIMEOUT_S
 from tests.support.waiting import wait_until
 
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from tests.support.models.log_model import LogModel
     from tests.support.servers.surroundings import Ground
 
+_AT_WORK: Final = "SELECT FROM projection_instance WHERE state IN ('requested', 'building')"
 _UPLOADERS: Final = 3
 _WRITERS: Final = 2
 
@@ -140,6 +142,9 @@ class Chaos:
     def _judge(self, crew: Crew, scene: Scene) -> None:
         model = assert_as_logged(self.env, scene.files)
         crew.assert_running()
+        wait_until(
+            lambda: not select(self.env, _AT_WORK), BUILD_TIMEOUT_S, saying="no build is at work"
+        )
         assert_proven(self.env)
         assert set(scene.answered) == {job.job_id for job in accepted_jobs(self.env.settings)}
         scene.seen.assert_kept(self.env)
