@@ -22,6 +22,10 @@ _BASE_PATH = "/vpns/api/v1"
 class RefusedError(Exception):
     """The server did not do what it was asked for; the message is its answer."""
 
+    def __init__(self, status: int, answer: str) -> None:
+        super().__init__(f"{status}: {answer}")
+        self.status = status
+
 
 class Client:
     """Speaks to the API on one port as `admin`, over one connection."""
@@ -119,7 +123,7 @@ class Client:
         self._connection.request("GET", f"{_BASE_PATH}{path}", headers=headers)
         answer = self._connection.getresponse()
         if answer.status != _OK:
-            raise RefusedError(answer.read().decode(errors="replace"))
+            raise RefusedError(answer.status, answer.read().decode(errors="replace"))
         with target.open("wb") as file:
             shutil.copyfileobj(answer, file, _BLOCK_BYTES)
 
@@ -148,8 +152,7 @@ class Client:
         answer = self._connection.getresponse()
         content = answer.read()
         if answer.status not in _TAKEN:
-            message = f"{answer.status}: {content.decode(errors='replace')}"
-            raise RefusedError(message)
+            raise RefusedError(answer.status, content.decode(errors="replace"))
         return content
 
     def _is_ready(self) -> bool:

@@ -1,9 +1,6 @@
 """`./rollcall bench`."""
 
-import contextlib
-import shutil
-import tempfile
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -14,6 +11,8 @@ from deploy.processes.signals import exit_on_stop_signals
 from tests.bench.baseline import Baseline
 from tests.bench.exports import measured_exports
 from tests.bench.files import write_users
+from tests.bench.folders import work_folder
+from tests.bench.load import load
 from tests.bench.looking_back import measured_looks_back
 from tests.bench.measurements import Measurements, Mode
 from tests.bench.reads import measured_pages
@@ -29,21 +28,26 @@ _POLL_S = 0.05
 _SMALL_POLL_S = 0.01
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option("--rows", default=1_000_000, show_default=True, help="Users in each file.")
 @click.option("--processors", default=2, show_default=True, help="Processors that share the work.")
 @click.option("--repetitions", default=3, show_default=True, help="The median of them counts.")
 @click.option("--seed", default=1, show_default=True, help="Of the files.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
-def bench(*, rows: int, processors: int, repetitions: int, seed: int, as_json: bool) -> None:
+@click.pass_context
+def bench(
+    ctx: click.Context, *, rows: int, processors: int, repetitions: int, seed: int, as_json: bool
+) -> None:
     """Measure imports, beside psql's COPY and INSERT … ON CONFLICT on the same machine.
 
     It runs on a Kafka and a Postgres of its own, in a folder that is gone afterwards.
     """
+    if ctx.invoked_subcommand is not None:
+        return
     exit_on_stop_signals()
     console = Console(stderr=as_json)
     measured = Measurements(rows, processors)
-    with _work_folder() as folder, LocalStack(folder / "stack", console=console) as stack:
+    with work_folder() as folder, LocalStack(folder / "stack", console=console) as stack:
         run = Run(folder, stack, measured, console.log)
         run.make_files(seed)
         for _ in range(repetitions):
@@ -57,14 +61,7 @@ def bench(*, rows: int, processors: int, repetitions: int, seed: int, as_json: b
         measured.print(console)
 
 
-@contextlib.contextmanager
-def _work_folder() -> Generator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="rollcall-bench-"))
-    folder.chmod(0o755)  # where we are root, Postgres runs as another user
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder)
+bench.add_command(load)
 
 
 class Run:

@@ -69,6 +69,10 @@ class Installation:
         with psycopg.connect(self.settings.database_url, autocommit=True) as connection:
             connection.execute("CHECKPOINT")
 
+    def memory_mb(self) -> dict[str, float]:
+        """What each process and its children have resident now, by its name."""
+        return {name: _resident_mb(child.pid) for name, child in self._children.items()}
+
     def peak_memory_bytes(self) -> dict[str, int]:
         """The most that each process has had resident (VmHWM), by its name."""
         return {name: _peak_bytes(child.pid) for name, child in self._children.items()}
@@ -136,6 +140,12 @@ def _topics_dropped(environ: Mapping[str, str]) -> Generator[None]:
         names = [topic.name for topic in settings.topics.all() if topic.name in there]
         for dropped in admin.delete_topics(names).values() if names else ():  # pyright: ignore[reportUnknownVariableType]
             dropped.result(_ADMIN_TIMEOUT_S)
+
+
+def _resident_mb(pid: int) -> float:
+    process = psutil.Process(pid)
+    family = [process, *process.children(recursive=True)]
+    return sum(each.memory_info().rss for each in family) / 1e6
 
 
 def _peak_bytes(pid: int) -> int:
