@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import pytest
@@ -91,8 +92,9 @@ def test_every_package_that_is_installed_has_a_free_licence() -> None:
     """A new one with another licence, or with none, is named."""
     for package in json.loads(release.bill_of_materials())["components"]:
         name = package["name"]
-        if not package["purl"].startswith("pkg:pypi/") or name in OF_OTHER_PLATFORMS:
-            continue
+        is_wheel = package["purl"].startswith("pkg:pypi/") and name != "rollcall-import"
+        if not is_wheel or name in OF_OTHER_PLATFORMS or version(name) != package["version"]:
+            continue  # the lowest versions that are allowed are tried, too
         stated = "".join(each["license"]["name"] for each in package.get("licenses", []))
         parts = {part.removesuffix(" License") for part in re.split(" AND | OR ", stated)}
         assert parts <= FREE or OF_OTHER_PROGRAMS.get(name) == stated, f"{name}: {stated}"
