@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import secrets
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -87,7 +88,9 @@ class Stage:
     @classmethod
     def of(cls, env: Ground, log: MemoryLog) -> Stage:
         """The log is in Kafka, under names of its own; nothing has been projected."""
-        prefix = f"{env.environ['ROLLCALL_TOPIC_PREFIX']}{random.randbytes(4).hex()}-"
+        # Not of `random`, which hypothesis seeds anew for each example: a topic of a name that was
+        # just deleted may be gone again once it was found to be there.
+        prefix = f"{env.environ['ROLLCALL_TOPIC_PREFIX']}{secrets.token_hex(4)}-"
         own = replace(env, environ={**env.environ, "ROLLCALL_TOPIC_PREFIX": prefix})
         ensure_topics(own.settings)
         append(own.settings, log)
@@ -163,7 +166,7 @@ def append(to: Settings, log: MemoryLog) -> None:
 
 def append_aborted(to: Settings) -> None:
     """Records of a transaction that is aborted: offsets without records, in every partition."""
-    producer = Producer({**to.kafka, "transactional.id": random.randbytes(8).hex()})
+    producer = Producer({**to.kafka, "transactional.id": secrets.token_hex(8)})
     producer.init_transactions(TIMEOUT_S)
     producer.begin_transaction()
     for partition in range(PARTITIONS):
