@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import secrets
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -23,6 +22,8 @@ from tests.support.models.model import Model
 from tests.support.servers.surroundings import PARTITIONS
 
 if TYPE_CHECKING:
+    import random
+
     from processor.builder.table_comparison import TableDifference
     from schemas.config.settings import Settings
     from tests.support.data.histories import LogHistory
