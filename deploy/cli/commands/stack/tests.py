@@ -41,9 +41,9 @@ def test(*, under_load: bool, arguments: tuple[str, ...]) -> None:
 def _processes(*, under_load: bool) -> str:
     """Return how many run side by side; all use one Kafka and one PostgreSQL.
 
-    Three times as many as there are processors and one more, because tests wait most of their time;
+    Twice as many as there are processors and one more, because tests wait most of their time;
     beside the busy loops one more is enough to leave no processor idle.
     """
-    wanted = _PROCESSORS + 1 if under_load else 3 * _PROCESSORS + 1
+    wanted = _PROCESSORS + 1 if under_load else 2 * _PROCESSORS + 1
     fitting = psutil.virtual_memory().available // (_GIB_OF_EACH << 30)
     return str(max(1, min(wanted, fitting, _MOST_PROCESSES)))
