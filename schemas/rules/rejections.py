@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -34,6 +34,10 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     value: str | None
 
 
+_faults_decoder: Final = msgspec.json.Decoder(list[Fault])
+"""Made before there are threads, see :mod:`schemas.clients.kafka_statistics`."""
+
+
 def faults_text(faults: Sequence[Fault]) -> str | None:
     """Return the faults as they stand in an event and in the table; None where there are none."""
     return msgspec.json.encode(faults).decode() if faults else None
@@ -42,7 +46,7 @@ def faults_text(faults: Sequence[Fault]) -> str | None:
 def faults_of(text: str | None) -> list[Fault]:
     """Return the faults of such a text; none where it is not one of ours."""
     try:
-        return msgspec.json.decode(text or "[]", type=list[Fault])
+        return _faults_decoder.decode(text or "[]")
     except msgspec.MsgspecError:
         return []
 

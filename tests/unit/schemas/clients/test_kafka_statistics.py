@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import Any
 
+import pytest
 from prometheus_client import REGISTRY
 
 from schemas.clients.kafka_statistics import statistics
+from tests.support.checkout import CHECKOUT
 
 
 def _report(*, failures: int, rebalances: int = 0) -> str:
@@ -56,3 +60,30 @@ def test_counters_go_on_where_a_client_is_made_anew() -> None:
     first(_report(failures=6))
     statistics("anew")["stats_cb"](_report(failures=1))
     assert _shown("anew")["rollcall_kafka_failures_total", "kafka:9092"] == 8 + 3
+
+
+_AT_ONCE = """
+import sys, threading
+from schemas.clients.kafka_statistics import statistics
+
+sys.setswitchinterval(1e-6)
+together = threading.Barrier(12)
+
+def report(client):
+    together.wait()
+    statistics(client)["stats_cb"](sys.argv[1])
+
+threads = [threading.Thread(target=report, args=(str(number),)) for number in range(12)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
+
+
+@pytest.mark.parametrize("attempt", range(3))
+def test_the_first_reports_of_a_process_may_come_at_once(attempt: int) -> None:
+    """A service that has just started does not end with SIGSEGV, as msgspec would have it."""
+    command = [sys.executable, "-P", "-c", _AT_ONCE, _report(failures=attempt)]
+    done = subprocess.run(command, env={"PYTHONPATH": str(CHECKOUT)}, check=False)
+    assert done.returncode == 0
