@@ -56,8 +56,8 @@ class DryRun(msgspec.Struct, frozen=True):
     answer: dict[str, Any] = {}
 
 
-# Each thread may have a client: msgspec prepares a type when it is first asked for it, and where two
-# threads ask at once, the process ends with SIGSEGV (msgspec 0.22).
+# Each thread may have a client: msgspec prepares a type when it is first asked for it, and where
+# two threads ask at once, the process ends with SIGSEGV (msgspec 0.22).
 for _kind in (DryRun, JobError, JobNote, JobProof, JobStatus, User):
     msgspec.json.Decoder(_kind)
 
