@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 _FRAMES: Final = 4
+_TELL_S: Final = 2.0
 _log = structlog.stdlib.get_logger("rollcall.api")
 
 
@@ -36,6 +37,16 @@ def end_late(after_s: float, failure: Callable[[], BaseException | None]) -> Non
 
 def _end(after_s: float, failure_of: Callable[[], BaseException | None]) -> NoReturn:
     failure = failure_of()
+    # In a thread of its own: whoever reads the log may hang, too.
+    telling = threading.Thread(target=_tell, args=(after_s, failure), daemon=True)
+    telling.start()
+    telling.join(_TELL_S)
+    if isinstance(failure, LogMovedError):
+        start_again(failure)
+    os._exit(os.EX_OK if failure is None else EXIT_FAILED)
+
+
+def _tell(after_s: float, failure: BaseException | None) -> None:
     _log.critical(
         "process ends: what was under way has not ended in time",
         after_s=after_s,
@@ -44,9 +55,6 @@ def _end(after_s: float, failure_of: Callable[[], BaseException | None]) -> NoRe
     )
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
-    if isinstance(failure, LogMovedError):
-        start_again(failure)
-    os._exit(os.EX_OK if failure is None else EXIT_FAILED)
 
 
 def _where_threads_are() -> dict[str, list[str]]:

@@ -335,7 +335,7 @@ async def receive(request: ImportRequest, sink: UploadSink, limits: Limits) -> R
         RoleTooLowError: the account may not import so.
     """
     form_options = FormOptions(request.options, request.find_preset)
-    with ConvertingSink(sink, limits.max_unpacked_bytes) as converting_sink:
+    with ConvertingSink(sink, limits) as converting_sink:
         form, file = await _parse(request, form_options, converting_sink)
         options = await form_options.of(form.fields)
         if not request.account.may(options.role_needed):

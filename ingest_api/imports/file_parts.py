@@ -13,6 +13,7 @@ import binascii
 import hashlib
 import secrets
 import struct
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Annotated, Final
 
 from msgspec import Meta
@@ -26,13 +27,16 @@ from ingest_api.errors import (
 )
 from ingest_api.event_log.user_events import NOTHING_KEPT
 from ingest_api.imports.accept_upload import job_id_of
-from ingest_api.kafka.upload_chunks import ChunkSource, ChunkWriter, StoredFile
+from ingest_api.kafka.upload_chunks import CHUNK_BYTES, ChunkSource, ChunkWriter, StoredFile
 from ingest_api.web.json_body import JsonBody
 from schemas.events import ChunkRange
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Generator, Sequence
 
+    from ingest_api.errors import (
+        InvalidRequestError,
+    )
     from ingest_api.uploads.receiver import UploadResources
 
 MOST_PART_BYTES: Final = 8 << 20
@@ -41,6 +45,11 @@ PARTS: Final = "application/vnd.rollcall.parts+json"
 _LAYOUT: Final = struct.Struct(">8sHQQHI32s")
 _PIECE_BYTES: Final = 1 << 18
 _TIMEOUT_S: Final = 10.0
+_SEARCH_S: Final = 60.0
+_MOST_CHUNKS: Final = MOST_PART_BYTES // CHUNK_BYTES + 1
+_MOST_OFFSET: Final = 1 << 62
+# Not those of all requests: they would wait for each other, and readiness for them.
+_threads: Final = ThreadPoolExecutor(64, "parts")
 _UNKNOWN: Final = "This is no part of a file that this account has sent."
 _LOST: Final = "A part of the file is not there any more: send the file again."
 
@@ -50,10 +59,19 @@ class FileParts(JsonBody, frozen=True, kw_only=True):
 
     parts: Annotated[
         list[str],
-        Meta(min_length=1, max_length=600, description="What named each part, in their order."),
+        Meta(
+            min_length=1,
+            max_length=600,
+            description="What named each part, in their order, each once.",
+        ),
     ]
     type: Annotated[
-        str, Meta(max_length=200, description="What the file is, as a form's part would say it.")
+        str,
+        Meta(
+            max_length=200,
+            pattern="^[ -~]*$",
+            description="What the file is, as a form's part would say it.",
+        ),
     ] = "text/csv"
 
 
@@ -114,7 +132,11 @@ def part_named(name: str, account: str) -> StoredFile:
         packed = base64.b64decode(name + "=" * (-len(name) % 4), altchars=b"-_", validate=True)
         attempt, partition, first, last, count, size_bytes, digest = _LAYOUT.unpack(packed)
     except (binascii.Error, struct.error, ValueError):
-        raise invalid_file(Detail("PART_UNKNOWN", _UNKNOWN)) from None
+        raise unknown_part() from None
+    # Names are not signed: whoever makes one up shall not have us look through the topic.
+    is_sized = 0 < size_bytes <= MOST_PART_BYTES and 0 < count <= _MOST_CHUNKS
+    if not (is_sized and first <= last < _MOST_OFFSET):
+        raise unknown_part()
     return StoredFile(
         job_id=job_id_of(account, attempt.hex()),
         attempt=attempt.hex(),
@@ -122,6 +144,11 @@ def part_named(name: str, account: str) -> StoredFile:
         size_bytes=size_bytes,
         sha256=digest.hex(),
     )
+
+
+def unknown_part() -> InvalidRequestError:
+    """Return the error of what names no part, or one that was named before."""
+    return invalid_file(Detail("PART_UNKNOWN", _UNKNOWN))
 
 
 async def stored_pieces(
@@ -133,16 +160,30 @@ async def stored_pieces(
         InvalidRequestError: a part is not there, or another account's.
         UnavailableError: Kafka doesn't answer.
     """
-    settings = resources.settings
-    source = ChunkSource(settings.kafka, settings.topics.uploads.name, timeout_s=_TIMEOUT_S)
+    pieces = _read(parts, resources)
+    reading = _threads.submit(next, pieces, None)
     try:
-        for part in parts:
-            reader = await asyncio.to_thread(source.open, part)
-            while piece := await asyncio.to_thread(reader.read, _PIECE_BYTES):
-                yield piece
+        while (piece := await asyncio.wrap_future(reading)) is not None:
+            yield piece
+            reading = _threads.submit(next, pieces, None)
     except UploadLostError:
         raise invalid_file(Detail("PART_LOST", _LOST)) from None
     except LogUnavailableError:
         raise UnavailableError(NOTHING_KEPT) from None
     finally:
-        await asyncio.to_thread(source.close)
+        # Whoever waits may give up while a thread reads: nothing is closed before that has ended.
+        reading.add_done_callback(lambda _: _threads.submit(pieces.close))
+
+
+def _read(parts: Sequence[StoredFile], resources: UploadResources) -> Generator[bytes]:
+    settings = resources.settings
+    source = ChunkSource(
+        settings.kafka, settings.topics.uploads.name, timeout_s=_TIMEOUT_S, search_s=_SEARCH_S
+    )
+    try:
+        for part in parts:
+            reader = source.open(part)
+            while piece := reader.read(_PIECE_BYTES):
+                yield piece
+    finally:
+        source.close()

@@ -13,6 +13,7 @@ from ingest_api.imports.file_parts import (
     keep_part,
     name_of,
     part_named,
+    unknown_part,
 )
 from ingest_api.imports.part_operation import BYTES, KEEP_PART, PartKept
 from ingest_api.openapi.described import described
@@ -68,6 +69,8 @@ async def named_parts(
         named = decoded(await whole_body(request), FileParts)
     except InvalidRequestError as error:
         raise invalid_file(*error.details) from None
+    if len({*named.parts}) < len(named.parts):
+        raise unknown_part()
     parts = [part_named(name, account_of(request).name) for name in named.parts]
     check_size(sum(part.size_bytes for part in parts), limits)
     return named, parts

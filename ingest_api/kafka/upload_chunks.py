@@ -9,6 +9,7 @@ takes a chunk of another attempt with the same job id for its own.
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -140,9 +141,18 @@ class ChunkWriter:
 class ChunkSource:
     """A consumer of `uploads`, reused for file after file by one thread at a time."""
 
-    def __init__(self, kafka: Mapping[str, str], topic: str, *, timeout_s: float = 30) -> None:
+    def __init__(
+        self,
+        kafka: Mapping[str, str],
+        topic: str,
+        *,
+        timeout_s: float = 30,
+        search_s: float = math.inf,
+    ) -> None:
+        """``search_s``: how long it looks for a chunk among those of other files."""
         self._topic = topic
         self._timeout_s = timeout_s
+        self._search_s = search_s
         self._partitions: Container[int] = ()
         self._consumer = make_reader(
             kafka,
@@ -167,7 +177,7 @@ class ChunkSource:
             raise _lost(file, f"{self._topic} has no partition {file.chunks.partition}")
         start = TopicPartition(self._topic, file.chunks.partition, file.chunks.first_offset)
         self._consumer.assign([start])
-        return ChunkReader(self._consumer, file, timeout_s=self._timeout_s)
+        return ChunkReader(self._consumer, file, timeout_s=self._timeout_s, search_s=self._search_s)
 
     def _learn_topic(self) -> None:
         # A connected librdkafka asks for a topic that it doesn't know only once a second.
@@ -189,10 +199,13 @@ class ChunkSource:
 class ChunkReader:
     """Reads one stored file, and checks its size and SHA-256 at the end."""
 
-    def __init__(self, consumer: Consumer, file: StoredFile, *, timeout_s: float) -> None:
+    def __init__(
+        self, consumer: Consumer, file: StoredFile, *, timeout_s: float, search_s: float
+    ) -> None:
         self._consumer = consumer
         self._file = file
         self._timeout_s = timeout_s
+        self._search_s = search_s
         self._buffer = bytearray()
         self._next_index = 0
         self._size_bytes = 0
@@ -231,12 +244,16 @@ class ChunkReader:
 
     def _next_own_message(self) -> Message:
         key = str(self._file.job_id).encode()
+        deadline_s = time.monotonic() + self._search_s
         while True:
+            if time.monotonic() > deadline_s:
+                raise self._lost(f"chunk {self._next_index} is not found in {self._search_s} s")
             message = self._next_message()
             attempt = dict(message.headers() or []).get("attempt")
             if message.key() == key and attempt == self._file.attempt.encode():
                 return message
-            if (message.offset() or 0) >= self._file.chunks.last_offset:
+            is_first = self._next_index == 0
+            if is_first or (message.offset() or 0) >= self._file.chunks.last_offset:
                 raise self._lost(f"chunk {self._next_index} is missing")
 
     def _next_message(self) -> Message:

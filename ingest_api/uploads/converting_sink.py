@@ -13,6 +13,7 @@ import json
 import sys
 import tempfile
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol, Self
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import AsyncGenerator, Iterator
 
+    from ingest_api.parsing.file_format import Limits
     from ingest_api.uploads.multipart import FilePart
     from ingest_api.uploads.options import ImportOptions
 
@@ -51,12 +53,12 @@ class UploadSink(Protocol):
 class ConvertingSink:
     """Hands files on to another sink, NDJSON and workbooks as CSV; a context manager.
 
-    NDJSON may unpack to ``max_unpacked_bytes``.
+    NDJSON may unpack to ``limits.max_unpacked_bytes``, and so may its CSV.
     """
 
-    def __init__(self, sink: UploadSink, max_unpacked_bytes: int) -> None:
+    def __init__(self, sink: UploadSink, limits: Limits) -> None:
         self._sink = sink
-        self._max_unpacked_bytes = max_unpacked_bytes
+        self._limits = limits
         self._workbook: IO[bytes] | None = None
         self._size_bytes = 0
         self._ndjson: NdjsonToCsv | None = None
@@ -73,9 +75,12 @@ class ConvertingSink:
         """Hand on what is known of the file; keep a workbook until it is whole."""
         if file.compression == NDJSON:
             if self._ndjson is None:
-                self._ndjson = NdjsonToCsv()
+                most_bytes = self._limits.max_unpacked_bytes
+                self._ndjson = NdjsonToCsv(
+                    most_columns=self._limits.max_columns, most_bytes=most_bytes
+                )
                 if file.packing != "none":
-                    self._unpacker = Unpacker(file.packing, self._max_unpacked_bytes)
+                    self._unpacker = Unpacker(file.packing, most_bytes)
             self._sink.begin(*_as_csv(file, options))
         elif file.compression != WORKBOOK:
             self._sink.begin(file, options)
@@ -126,12 +131,12 @@ class ConvertingSink:
 
     def _csv(self, ndjson: NdjsonToCsv, data: bytes) -> Iterator[bytes]:
         pieces = (data,) if self._unpacker is None else self._unpacker.feed(data)
-        return map(ndjson.feed, pieces)
+        return chain.from_iterable(map(ndjson.feed, pieces))
 
     def _last_csv(self, ndjson: NdjsonToCsv) -> Iterator[bytes]:
         if self._unpacker is not None:
             self._unpacker.finish()
-        yield ndjson.finish()
+        yield from ndjson.finish()
 
     async def _write_all(self, pieces: Iterator[bytes]) -> None:
         """Hand on the pieces, each made in a thread: a small file may unpack to a large one."""

@@ -8,72 +8,86 @@ from __future__ import annotations
 
 import csv
 import io
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 
 from ingest_api.errors import Detail, invalid_file
 from ingest_api.uploads.workbook_to_csv import text_of
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 _FIRST_LINES: Final = 1000
 _FIRST_BYTES: Final = 1 << 20
 _MOST_LINE_BYTES: Final = 1 << 20
+_PIECE_CHARACTERS: Final = 1 << 20
 _BOM: Final = b"\xef\xbb\xbf"
 _NESTED: Final = "attributes"
 _Record = dict[str, Any]
 
 
 class NdjsonToCsv:
-    """Converts one file: :meth:`feed` it in pieces cut anywhere, then :meth:`finish`."""
+    """Converts one file: :meth:`feed` it in pieces cut anywhere, then :meth:`finish`.
 
-    def __init__(self) -> None:
+    A line may be a few bytes and its row many columns wide, so the CSV comes in pieces, too, and
+    counts towards ``most_bytes``.
+    """
+
+    def __init__(self, *, most_columns: int, most_bytes: int) -> None:
+        self._most_columns = most_columns
+        self._most_bytes = most_bytes
+        self._made_bytes = 0
+        self._made = io.StringIO(newline="")
+        self._rows = csv.writer(self._made, lineterminator="\r\n")
         self._rest = b""
         self._lines = 0
         self._names: dict[str, None] = {}
         self._first: list[_Record | None] | None = []
         self._first_bytes = 0
 
-    def feed(self, data: bytes) -> bytes:
-        """Return the lines that are complete, as CSV, once the columns are known.
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Yield the lines that are complete, as CSV, once the columns are known.
 
         Raises:
-            InvalidRequestError: a line is no JSON object, too long, or has a new member too late.
+            InvalidRequestError: a line is no JSON object, too long, or has a new member too late;
+                or there are more columns or bytes than may be.
         """
         text = self._rest + data
         end = text.rfind(b"\n") + 1
         self._rest = text[end:]
         self._check_length(self._rest, self._lines + text.count(b"\n", 0, end) + 1)
-        return self._converted(text[:end].split(b"\n")[:-1])
+        yield from self._converted(text[:end].split(b"\n")[:-1])
 
-    def finish(self) -> bytes:
-        """Return what is left.
+    def finish(self) -> Iterator[bytes]:
+        """Yield what is left.
 
         Raises:
             InvalidRequestError: as :meth:`feed`.
         """
-        last = self._converted([self._rest] if self._rest else [])
-        return last + self._first_rows()
+        yield from self._converted([self._rest] if self._rest else [])
+        yield from self._first_rows()
 
-    def _converted(self, lines: list[bytes]) -> bytes:
-        first, later = b"", list[_Record | None]()
+    def _converted(self, lines: list[bytes]) -> Iterator[bytes]:
         for line in lines:
             record = self._record(line)
             if self._first is None:
-                later.append(record)
+                yield from self._row(record)
                 continue
             self._first.append(record)
             self._first_bytes += len(line)
             if len(self._first) == _FIRST_LINES or self._first_bytes >= _FIRST_BYTES:
-                first = self._first_rows()
-        return first + self._rows(later)
+                yield from self._first_rows()
+        yield from self._taken()
 
-    def _first_rows(self) -> bytes:
-        """Return the header and the rows below it, where they have not been returned yet."""
+    def _first_rows(self) -> Iterator[bytes]:
+        """Yield the header and the rows below it, where they have not been yielded yet."""
         first, self._first = self._first, None
-        if first is None or not any(first):
-            return b""
-        header: _Record = {name: name for name in self._names}
-        return self._rows([header, *first])
+        if first is not None and any(first):
+            header: _Record = {name: name for name in self._names}
+            for record in (header, *first):
+                yield from self._row(record)
+        yield from self._taken()
 
     def _record(self, line: bytes) -> _Record | None:
         """Parse a line; None where it is blank."""
@@ -99,16 +113,28 @@ class NdjsonToCsv:
                 why = f'has the member "{name[:100]}", which none of the first lines has'
                 raise self._refused(self._lines, why)
             self._names[name] = None
+        if len(self._names) > self._most_columns:
+            why = f"has members that make it more than {self._most_columns} columns"
+            raise self._refused(self._lines, why)
 
-    def _rows(self, records: list[_Record | None]) -> bytes:
-        made = io.StringIO(newline="")
-        rows = csv.writer(made, lineterminator="\r\n")
-        for record in records:
-            # A blank line is written, too, so that lines keep their distance.
-            rows.writerow(
-                [] if record is None else [_cell(record.get(name)) for name in self._names]
-            )
-        return made.getvalue().encode()
+    def _row(self, record: _Record | None) -> Iterator[bytes]:
+        # A blank line is written, too, so that lines keep their distance.
+        self._rows.writerow(
+            [] if record is None else [_cell(record.get(name)) for name in self._names]
+        )
+        if self._made.tell() >= _PIECE_CHARACTERS:
+            yield from self._taken()
+
+    def _taken(self) -> Iterator[bytes]:
+        """Yield the CSV that has been made since."""
+        made = self._made.getvalue().encode()
+        self._made.seek(0)
+        self._made.truncate()
+        self._made_bytes += len(made)
+        if self._made_bytes > self._most_bytes:
+            raise self._refused(self._lines, f"makes the file more than {self._most_bytes} bytes")
+        if made:
+            yield made
 
     def _check_length(self, line: bytes, number: int) -> None:
         if len(line) > _MOST_LINE_BYTES:

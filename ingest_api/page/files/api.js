@@ -7,6 +7,9 @@ const FROM_PAGE = { "Rollcall-Page": "1" };
 const ROLES = ["reader", "importer", "manager", "admin"];
 const TRIES = 6;
 const PART_BYTES = 4 << 20;
+const MOST_PART_BYTES = 8 << 20;
+const MOST_PARTS = 600;
+const BUSY = [408, 429, 503];
 const PARTS = "application/vnd.rollcall.parts+json";
 const MOST_URL = 6000;
 
@@ -121,7 +124,8 @@ export async function upload(path, file, name, options, { key, tell = () => {}, 
   /** @type {Record<string, string>} */
   const headers = key ? { "Idempotency-Key": key } : {};
   const url = address(path, { fileName: name, ...options });
-  if (file.size <= PART_BYTES || url.length > MOST_URL) {
+  const isWhole = file.size <= PART_BYTES || file.size > MOST_PARTS * MOST_PART_BYTES;
+  if (isWhole || url.length > MOST_URL) {
     return persistently((isAgain) => request(address(path), form(file, name, options, charset), headers, {
       signal, sent: (done, total) => tell(done, total, isAgain ? "again" : ""),
     }), { isSafe: Boolean(key), signal, broken: () => tell(0, file.size, "again") });
@@ -143,9 +147,10 @@ export async function upload(path, file, name, options, { key, tell = () => {}, 
 async function sendParts(file, tell, signal) {
   const parts = kept.get(file) ?? [];
   kept.set(file, parts);
-  while (parts.length * PART_BYTES < file.size) {
-    const at = parts.length * PART_BYTES;
-    const part = await persistently((isAgain) => request(address("audience/parts"), file.slice(at, at + PART_BYTES), { "Content-Type": "application/octet-stream" }, {
+  const bytes = Math.max(PART_BYTES, Math.ceil(file.size / MOST_PARTS));
+  while (parts.length * bytes < file.size) {
+    const at = parts.length * bytes;
+    const part = await persistently((isAgain) => request(address("audience/parts"), file.slice(at, at + bytes), { "Content-Type": "application/octet-stream" }, {
       signal, sent: (done) => tell(at + done, file.size, isAgain ? "resumed" : ""),
     }), { isSafe: true, signal, broken: () => tell(at, file.size, "resumed") });
     parts.push(part.part);
@@ -160,10 +165,10 @@ async function persistently(work, { isSafe, signal, broken }) {
     try {
       return await work(tries > 1);
     } catch (error) {
-      const isBroken = error instanceof ApiError && (error.status === 0 || (isSafe && error.status === 503));
+      const isBroken = error instanceof ApiError && (error.status === 0 || (isSafe && BUSY.includes(error.status)));
       if (!isBroken || tries === TRIES || signal?.aborted) throw error;
       broken();
-      await pause(Math.min(1000 * 2 ** (tries - 1), 10_000));
+      await pause(Math.max(Math.min(1000 * 2 ** (tries - 1), 10_000), error.retryAfter * 1000));
       while (!navigator.onLine && !signal?.aborted) await pause(500); // as long as it takes
       if (signal?.aborted) throw error;
     }
@@ -183,9 +188,11 @@ function form(file, name, options, charset) {
 }
 
 /** Post a body, and say how much of it is sent. @returns {Promise<any>} @param {string} url @param {any} body @param {Record<string, string>} headers @param {{signal?: AbortSignal, sent?: (done: number, total: number) => void}} how */
-function request(url, body, headers, { signal, sent = () => {} }) {
+async function request(url, body, headers, { signal, sent = () => {} }) {
+  signal?.throwIfAborted();
   return new Promise((resolve, reject) => {
     const asked = new XMLHttpRequest();
+    const abort = () => asked.abort();
     asked.open("POST", url);
     asked.responseType = "json";
     for (const [header, value] of Object.entries({ ...FROM_PAGE, ...headers })) asked.setRequestHeader(header, value);
@@ -196,7 +203,8 @@ function request(url, body, headers, { signal, sent = () => {} }) {
     };
     asked.onerror = () => reject(new ApiError(0, null));
     asked.onabort = () => reject(new DOMException("aborted", "AbortError"));
-    signal?.addEventListener("abort", () => asked.abort());
+    signal?.addEventListener("abort", abort);
+    asked.onloadend = () => signal?.removeEventListener("abort", abort);
     asked.send(body);
   });
 }

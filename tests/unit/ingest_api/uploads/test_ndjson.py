@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest_api.errors import InvalidRequestError
+from ingest_api.parsing.file_format import Limits
 from ingest_api.uploads.converting_sink import ConvertingSink
 from ingest_api.uploads.multipart import NDJSON, FilePart, file_part
 from ingest_api.uploads.ndjson_to_csv import NdjsonToCsv
@@ -28,10 +29,10 @@ VALUES = st.one_of(
 
 def converted(content: bytes, piece_bytes: int = 1 << 16) -> list[list[str]]:
     """The records of the CSV, whatever the pieces."""
-    converter = NdjsonToCsv()
+    converter = NdjsonToCsv(most_columns=10_000, most_bytes=1 << 30)
     pieces = range(0, len(content), piece_bytes)
-    fed = [converter.feed(content[at : at + piece_bytes]) for at in pieces]
-    text = b"".join([*fed, converter.finish()]).decode()
+    fed = [made for at in pieces for made in converter.feed(content[at : at + piece_bytes])]
+    text = b"".join([*fed, *converter.finish()]).decode()
     return list(csv.reader(io.StringIO(text, newline="")))
 
 
@@ -125,7 +126,7 @@ def kept_of(content: bytes, file: FilePart, *, piece_bytes: int, most: int = 1 <
 
     async def write() -> Kept:
         kept, options = Kept(), ImportOptions()
-        with ConvertingSink(kept, most) as sink:
+        with ConvertingSink(kept, Limits(max_unpacked_bytes=most)) as sink:
             for at in range(0, len(content), piece_bytes):
                 sink.begin(file, options)
                 await sink.write(content[at : at + piece_bytes])
@@ -174,3 +175,25 @@ def test_what_can_not_be_unpacked_refuses_the_file(content: bytes, code: str) ->
     with pytest.raises(InvalidRequestError) as refused:
         kept_of(content, file, piece_bytes=1 << 16)
     assert refused.value.details[0].code == code
+
+
+def test_short_lines_below_many_columns_come_in_pieces_and_have_a_limit() -> None:
+    """Else a few kilobytes, packed, would become gigabytes at once."""
+    wide = json.dumps({f"c{number}": 1 for number in range(9_000)}).encode() + b"\n"
+    converter = NdjsonToCsv(most_columns=10_000, most_bytes=100 << 20)
+    assert sum(map(len, converter.feed(wide + b"{}\n" * 1_000))) < 20 << 20
+    pieces = converter.feed(b"{}\n" * 300_000)
+    made = [len(next(pieces)) for _ in range(20)]
+    assert max(made) < 2 << 20
+    with pytest.raises(InvalidRequestError, match="valid CSV"):
+        for _ in pieces:
+            pass
+
+
+def test_too_many_members_are_refused_before_a_row_is_made() -> None:
+    """By the line that has them, as too many columns of a CSV are."""
+    assert refusal(json.dumps(dict.fromkeys(map(str, range(10_001)), 1)).encode() + b"\n") == {
+        "code": "NDJSON_INVALID",
+        "line": 2,
+        "message": "Line 1 of the NDJSON file has members that make it more than 10000 columns.",
+    }

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ingest_api.errors import InvalidRequestError
+from ingest_api.parsing.file_format import Limits
 from ingest_api.uploads import converting_sink
 from ingest_api.uploads.converting_sink import ConvertingSink
 from ingest_api.uploads.multipart import FilePart
@@ -46,7 +47,7 @@ def handed_on(content: bytes, options: ImportOptions, compression: str = "xlsx")
 
     async def write() -> Kept:
         kept, file = Kept(), FilePart("users.xlsx", None, compression)
-        with ConvertingSink(kept, max_unpacked_bytes=1) as sink:
+        with ConvertingSink(kept, Limits(max_unpacked_bytes=1)) as sink:
             for piece in (content[:100], content[100:]):
                 sink.begin(file, options)
                 await sink.write(piece)
