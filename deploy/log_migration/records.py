@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import KafkaException
 
@@ -16,6 +16,7 @@ from schemas.codec.codec import UndecodableError
 from schemas.codec.framing import unknown_ids
 from schemas.codec.registry_protocol import RegistryUnreachableError
 from schemas.log.digests import HEADER, digest_headers
+from schemas.log.record_headers import headers_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -127,11 +128,10 @@ def _learn(schemas: EventSchemas, records: Sequence[CopiedRecord]) -> None:
 
 
 def _copied(message: Message) -> CopiedRecord:
-    headers: Any = message.headers() or []
     # Who writes 0 gets the present time from librdkafka.
     time_ms = max(FIRST_MS, message.timestamp()[1])
     return CopiedRecord(
-        message.key(), message.value(), message.offset() or 0, time_ms, list(headers)
+        message.key(), message.value(), message.offset() or 0, time_ms, list(headers_of(message))
     )
 
 

@@ -22,6 +22,7 @@ from ingest_api.kafka.producer import Record
 from schemas.clients.kafka import make_reader
 from schemas.clients.ranges import is_gone
 from schemas.events import ChunkRange
+from schemas.log.record_headers import headers_of
 from schemas.log.topics import partition_of
 
 if TYPE_CHECKING:
@@ -229,7 +230,7 @@ class ChunkReader:
 
     def _next_chunk(self) -> bytes:
         message = self._next_own_message()
-        headers = dict(message.headers() or [])
+        headers = dict(headers_of(message))
         if headers.get("index") != str(self._next_index).encode():
             raise self._lost(f"chunk {self._next_index} is not where it was written")
         chunk = message.value() or b""
@@ -249,7 +250,7 @@ class ChunkReader:
             if time.monotonic() > deadline_s:
                 raise self._lost(f"chunk {self._next_index} is not found in {self._search_s} s")
             message = self._next_message()
-            attempt = dict(message.headers() or []).get("attempt")
+            attempt = dict(headers_of(message)).get("attempt")
             if message.key() == key and attempt == self._file.attempt.encode():
                 return message
             is_first = self._next_index == 0

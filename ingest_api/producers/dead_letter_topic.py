@@ -12,11 +12,12 @@ import heapq
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from ingest_api.kafka.log_reader import LogReader
 from schemas.clients.kafka import READ_TO_END, READ_WHILE_WAITED_FOR
 from schemas.clients.ranges import Range
+from schemas.log.record_headers import headers_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
@@ -171,7 +172,7 @@ class DeadLetterReader:
 
 def _dead_letter(message: Message) -> DeadLetter:
     value = message.value()
-    headers = cast("list[tuple[str, bytes | None]]", message.headers() or [])
+    headers = headers_of(message)
     return DeadLetter(
         partition=message.partition() or 0,
         offset=message.offset() or 0,

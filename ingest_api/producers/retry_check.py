@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from itertools import takewhile
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from ingest_api.kafka.log_reader import LogRange, LogReader
 from ingest_api.postgres.schema_names import PUBLIC
@@ -29,6 +29,7 @@ from ingest_api.producers.later_changes import Change, LaterChanges
 from ingest_api.web.parameters import whole_number
 from schemas.codec.codec import UndecodableError, decode
 from schemas.events import UserRow
+from schemas.log.record_headers import headers_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -291,7 +292,7 @@ class _OtherDeadLetters:
 
 def _retried_from(message: Message) -> tuple[str, int, int] | None:
     """Return the topic, partition and offset of the dead letter that was retried, if any."""
-    headers = cast("list[tuple[str, bytes | None]]", message.headers() or [])
+    headers = headers_of(message)
     text = dict(headers).get(RETRIED_FROM)
     if text is None:
         return None

@@ -32,6 +32,7 @@ from schemas.codec import codec, columnar, framing
 from schemas.events import AttributeDefined, JobStatus, LogConfigured, RowRejected, UserRow
 from schemas.log.digests import SignedRecords
 from schemas.log.passes import misattributed_rows
+from schemas.log.record_headers import headers_of
 from schemas.log.storable import unstorable_rows, violation
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ class _Decoder:
         except codec.UndecodableError as error:
             self._add_undecodable(at, error)
             return
-        is_right = self._signed.is_right(record.key(), record.value(), record.headers() or ())
+        is_right = self._signed.is_right(record.key(), record.value(), headers_of(record))
         refusal = self._refusal(event, is_right=is_right)
         if refusal is not None:
             self._add_dead_letter(at, refusal, job_id=_job_of(event))

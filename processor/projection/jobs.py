@@ -28,6 +28,7 @@ from processor.runtime.metrics import JOB_SECONDS, JOBS, OUTCOMES_LOST
 from schemas.codec.codec import encode
 from schemas.events import JobStatus
 from schemas.log.job_states import COUNTS, line_outcomes
+from schemas.log.record_headers import headers_of
 from schemas.runtime.tracing import TRACES, Beginning, traceparent_in
 
 if TYPE_CHECKING:
@@ -246,7 +247,7 @@ class FinishedJobs:
 
     def note_seal(self, job_id: int, seal: Record) -> None:
         """Remember which trace the job belongs to: its seals say it, whoever read its rows."""
-        self._traceparents[job_id] = traceparent_in(seal.headers())
+        self._traceparents[job_id] = traceparent_in(headers_of(seal))
 
     def add(self, status: JobStatus, *, has_switched: bool) -> None:
         """Note a job that has ended, and whether readers see its users from now on."""

@@ -26,6 +26,7 @@ from schemas.clients.unreadable import UnreadableBatch, UnreadableBatches
 from schemas.codec.codec import UndecodableError
 from schemas.codec.registry_protocol import RegistryUnreachableError
 from schemas.log.digests import SignedRecords
+from schemas.log.record_headers import headers_of
 from schemas.runtime.tracing import traceparent_in
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ class TopicFollower:
         return found
 
     def _logged(self, message: Message, offset: int) -> LoggedEvent | None:
-        headers: Any = message.headers() or ()
+        headers = headers_of(message)
         is_right = self._signed.is_right(message.key(), message.value(), headers)
         if self._signed.is_required and not is_right:
             # Before its schema is asked for: what is not ours can hold up nobody.

@@ -16,12 +16,13 @@ from confluent_kafka.admin import (
 )
 
 from schemas.codec import codec, framing
-from schemas.events import JobOpened, RowRejected, UserRow
+from schemas.events import AttributeDefined, JobOpened, RowRejected, UserRow
 from schemas.log.storable import violation
 from tests.support.clients.projections import assert_proven
 from tests.support.data.any_events import AnyRecords
 from tests.support.data.files import tidy_csv
 from tests.support.data.log_reading import read_topic
+from tests.support.data.raw_batches import append_with_header
 from tests.support.models.verdict import select
 from tests.support.waiting import wait_until
 
@@ -162,6 +163,21 @@ def test_no_record_stops_a_service(rig: Rig) -> None:
     assert _dead_letters(env) <= sender.sent
     rig.services.assert_running()
     assert_proven(env)
+
+
+def test_a_header_whose_name_is_no_text_ends_no_service(rig: Rig) -> None:
+    """In any topic, also on a record that counts: it has no headers then."""
+    settings = rig.env.settings
+    defined = AttributeDefined(
+        name="tier", type="string", is_reconciliation_key=False, is_indexed=False,
+        defined_at=datetime.now(UTC), defined_by="nobody",
+    )  # fmt: skip
+    for topic in (settings.topics.user_events, settings.topics.job_events, settings.topics.uploads):
+        for partition in range(topic.partitions):
+            append_with_header(settings, (topic.name, partition), codec.encode(defined), b"\xff")
+    assert rig.run(tidy_csv(range(10)))["inserted"] == 10
+    rig.services.assert_running()
+    assert_proven(rig.env)
 
 
 def test_readiness_says_what_the_log_of_jobs_waits_for(rig: Rig) -> None:

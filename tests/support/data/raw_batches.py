@@ -1,7 +1,7 @@
-"""A record batch that Kafka's broker takes and its client can't decompress, made byte by byte.
+"""Record batches that Kafka's broker takes and its client can't read, made byte by byte.
 
-The frame of LZ4 has a checksum of its contents, which the broker doesn't look at and librdkafka
-does (KIP-57; LZ4's frame format); here it is wrong.
+Of one that can't be decompressed the frame of LZ4 has a checksum of its contents, which the broker
+doesn't look at and librdkafka does (KIP-57; LZ4's frame format); here it is wrong.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _FRAME: Final = bytes.fromhex("04224d18 6440a7")
 _WRONG_CHECKSUM: Final = b"\1\2\3\4"
+_UNPACKED: Final = 0
 _LZ4: Final = 3
 _NOT_LEADER: Final = 6
 _POLYNOMIAL: Final = 0x82F63B78
@@ -26,9 +27,25 @@ def append_unreadable(settings: Settings, topic: str, partition: int, *, records
     """Append such a batch of so many records; its first offset."""
     content = b"".join(_record(number) for number in range(records))
     block = struct.pack("<I", len(content) | 1 << 31) + content
-    batch = _batch(_FRAME + block + struct.pack("<I", 0) + _WRONG_CHECKSUM, records)
+    return _append(
+        settings,
+        (topic, partition),
+        _batch(_LZ4, _FRAME + block + struct.pack("<I", 0) + _WRONG_CHECKSUM, records),
+    )
+
+
+def append_with_header(
+    settings: Settings, place: tuple[str, int], value: bytes, name: bytes
+) -> int:
+    """Append one record with a header of this name, which need be no text; its offset."""
+    header = _varint(len(name)) + name + _varint(1) + b"x"
+    body = bytes(3) + _varint(1) + b"k" + _varint(len(value)) + value + _varint(1) + header
+    return _append(settings, place, _batch(_UNPACKED, _varint(len(body)) + body, 1))
+
+
+def _append(settings: Settings, place: tuple[str, int], batch: bytes) -> int:
     while True:
-        error, offset = _produce(settings, topic, partition, batch)
+        error, offset = _produce(settings, *place, batch)
         if error != _NOT_LEADER:  # of a topic that was just made
             assert error == 0
             return offset
@@ -41,8 +58,17 @@ def _record(number: int) -> bytes:
     return bytes([2 * len(body)]) + body
 
 
-def _batch(payload: bytes, records: int) -> bytes:
-    rest = struct.pack(">hiqqqhii", _LZ4, records - 1, 1, 1, -1, -1, -1, records) + payload
+def _varint(number: int) -> bytes:
+    """A length, as records have it: doubled, seven bits a byte."""
+    rest, made = number * 2, bytearray()
+    while rest > 127:
+        made.append(rest & 127 | 128)
+        rest >>= 7
+    return bytes([*made, rest])
+
+
+def _batch(codec: int, payload: bytes, records: int) -> bytes:
+    rest = struct.pack(">hiqqqhii", codec, records - 1, 1, 1, -1, -1, -1, records) + payload
     return struct.pack(">qiibI", 0, 9 + len(rest), -1, 2, _crc32c(rest)) + rest
 
 
