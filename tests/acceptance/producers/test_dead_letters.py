@@ -65,12 +65,20 @@ def partitions(rig: Rig) -> int:
     return rig.env.settings.topics.user_events.partitions
 
 
-def send(rig: Rig, *records: Sent) -> None:
-    """Append to user-events; acknowledged on return."""
+def send(rig: Rig, *records: Sent) -> set[tuple[int, int]]:
+    """Append to user-events; their partitions and offsets, acknowledged on return."""
     producer = Producer({**rig.env.settings.kafka, "message.max.bytes": 5_000_000})
+    places: set[tuple[int, int]] = set()
+
+    def note(error: object, message: Any) -> None:
+        assert error is None, error
+        places.add((message.partition(), message.offset()))
+
+    topic = rig.env.settings.topics.user_events.name
     for key, value, partition in records:
-        producer.produce(rig.env.settings.topics.user_events.name, value, key, partition)
+        producer.produce(topic, value, key, partition, on_delivery=note)
     assert producer.flush(60) == 0
+    return places
 
 
 def get(rig: Rig, path: str, **query: object) -> Json:
@@ -95,11 +103,19 @@ def total(rig: Rig) -> int:
 
 def dead_lettered(rig: Rig, *records: Sent) -> list[Json]:
     """Send records that are poison; their letters, the newest first."""
-    before = total(rig)
-    send(rig, *records)
-    wait_until(lambda: total(rig) == before + len(records), 30, saying="all are dead letters")
-    letters: list[Json] = get(rig, LETTERS, pageSize=len(records))["deadLetters"]
-    return letters
+    places = send(rig, *records)
+
+    def letters() -> list[Json] | None:
+        """Those alone: letters of the test before may still be on their way."""
+        newest: list[Json] = get(rig, LETTERS, pageSize=1000)["deadLetters"]
+        found = [
+            each for each in newest if (each["sourcePartition"], each["sourceOffset"]) in places
+        ]
+        return found if len(found) == len(records) else None
+
+    found = wait_until(letters, 30, saying="all are dead letters")
+    assert found is not None, "it waits until there are all"
+    return found
 
 
 def source(rig: Rig, name: str | None) -> Json:
