@@ -227,7 +227,7 @@ def test_the_size_limit_holds_by_declaration_and_by_count(services: Services) ->
         answer = raw(client, head(client, "Content-Length: 10001"))
         assert status_of(answer) == 413
         assert client.upload(b"x" * 200 for _ in range(1000)).status_code == 413
-        parts = [part_of(client.http, b"x" * 9000)] * 2
+        parts = [part_of(client.http, letter * 9000) for letter in (b"x", b"y")]
         assert import_parts(client.http, *parts).status_code == 413
         assert curl_form(client).status_code == 200
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from typing import TYPE_CHECKING
 
@@ -36,3 +37,25 @@ def test_a_file_is_sent_by_parts_that_are_named_again_and_again(client: Client) 
     codes = [answer.json()["details"][0]["code"] for answer in answers]
     assert codes == ["PART_LOST", "PART_UNKNOWN"]
     assert jobs(client) == before + 1
+
+
+def test_a_name_that_was_made_up_is_refused_at_once(client: Client) -> None:
+    """One that comes twice, one of offsets or sizes that no part has, one that begins elsewhere."""
+    mine = part_of(client.http, CSV)
+    other = part_of(client.http, CSV)
+    packed = bytearray(base64.urlsafe_b64decode(mine + "=="))
+
+    def made_up(at: int, value: bytes) -> str:
+        forged = packed[:at] + value + packed[at + len(value) :]
+        return base64.urlsafe_b64encode(forged).decode().rstrip("=")
+
+    attempt_of_other = base64.urlsafe_b64decode(other + "==")[:8]
+    for names, code in (
+        ((mine, mine), "PART_UNKNOWN"),
+        ((made_up(10, b"\xff" * 8),), "PART_UNKNOWN"),  # the first offset
+        ((made_up(26, b"\0\0"),), "PART_UNKNOWN"),  # the number of chunks
+        ((made_up(28, b"\0" * 4),), "PART_UNKNOWN"),  # the size
+        ((made_up(0, attempt_of_other),), "PART_LOST"),
+    ):
+        answer = import_parts(client.http, *names)
+        assert (answer.status_code, answer.json()["details"][0]["code"]) == (400, code), names
