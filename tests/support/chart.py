@@ -33,6 +33,7 @@ _BEGIN, _END = "# settings: begin\n", "# settings: end\n"
 _SERVICES: Final = set(READERS) - {"commands", "local stack"}
 _KAFKA: Final = "^ROLLCALL_KAFKA_[A-Z0-9_]+$"
 _TRACES: Final = "^OTEL_[A-Z0-9_]+$"
+_HEADERS: Final = "^OTEL_[A-Z_]*HEADERS$"
 _SECRET_IN_PLAIN: Final = (
     "^ROLLCALL_KAFKA_.*(PASSWORD|SECRET|JAAS|SSL_KEY|TOKEN|_PEM)|^OTEL_.*HEADERS"
 )
@@ -113,7 +114,9 @@ def schema() -> str:
             "secrets": {
                 "type": "object",
                 "properties": secret,
-                "patternProperties": {_KAFKA: {"$ref": "#/$defs/reference"}},
+                "patternProperties": dict.fromkeys(
+                    (_KAFKA, _HEADERS), {"$ref": "#/$defs/reference"}
+                ),
                 "additionalProperties": False,
             },
             "component": component,

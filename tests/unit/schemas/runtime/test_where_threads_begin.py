@@ -20,6 +20,7 @@ _HOME = "schemas/runtime/essential.py"
 _ALLOWED = {
     # Pools: the error of what a request asked for goes to the request, which is answered with 500.
     ("ingest_api/auth/password_hashing.py", "ThreadPoolExecutor"),
+    ("ingest_api/imports/file_parts.py", "ThreadPoolExecutor"),
     ("ingest_api/kafka/reading_threads.py", "ThreadPoolExecutor"),
     ("ingest_api/postgres/read_ahead.py", "ThreadPoolExecutor"),
     ("ingest_api/postgres/row_stream.py", "ThreadPoolExecutor"),
@@ -40,6 +41,7 @@ _ALLOWED = {
     ("ingest_api/auth/api_tokens.py", "create_task"),
     # Ends the process, whatever hangs.
     ("ingest_api/app/late_end.py", "Timer"),
+    ("ingest_api/app/late_end.py", "Thread"),
     # Only tells that an installer is still at work.
     ("deploy/install.py", "Thread"),
     # Work shared for a while: the caller waits for the results and gets the error.
