@@ -114,9 +114,9 @@ def schema() -> str:
             "secrets": {
                 "type": "object",
                 "properties": secret,
-                "patternProperties": dict.fromkeys(
-                    (_KAFKA, _HEADERS), {"$ref": "#/$defs/reference"}
-                ),
+                "patternProperties": {
+                    key: {"$ref": "#/$defs/reference"} for key in (_KAFKA, _HEADERS)
+                },
                 "additionalProperties": False,
             },
             "component": component,
