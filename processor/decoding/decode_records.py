@@ -164,8 +164,7 @@ class _Decoder:
             self._add_undecodable(at, error)
             return
         is_right = self._signed.is_right(record.key(), record.value(), headers_of(record))
-        refusal = self._refusal(event, is_right=is_right)
-        if refusal is not None:
+        if (refusal := self._refusal(event, is_right=is_right)) is not None:
             self._add_dead_letter(at, refusal, job_id=_job_of(event))
             return
         assert isinstance(event, Control), "another one is refused"
