@@ -34,9 +34,7 @@ from schemas.events import ChunkRange
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Generator, Sequence
 
-    from ingest_api.errors import (
-        InvalidRequestError,
-    )
+    from ingest_api.errors import InvalidRequestError
     from ingest_api.uploads.receiver import UploadResources
 
 MOST_PART_BYTES: Final = 8 << 20

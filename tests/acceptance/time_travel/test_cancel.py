@@ -18,23 +18,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.servers.rig import Rig
-    from tests.support.servers.services import Service
 
 TIMEOUT_S = 180
 MANY = 100_000
 
 
-@pytest.fixture(scope="module")
-def builder(rig_of_module: Rig) -> Service:
-    """The process that makes tables without a job."""
-    return rig_of_module.services.builder()
-
-
 @pytest.fixture
-def rig(emptied: Rig, builder: Service) -> Rig:
+def rig(emptied_beside_builder: Rig) -> Rig:
     """The installation of the module, without a user."""
-    assert builder.is_running
-    return emptied
+    return emptied_beside_builder
 
 
 def instances(rig: Rig) -> int:

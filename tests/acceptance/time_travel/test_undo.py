@@ -24,23 +24,15 @@ if TYPE_CHECKING:
 
     from tests.support.clients.client import Json
     from tests.support.servers.rig import Rig
-    from tests.support.servers.services import Service
 
 SWITCH_TIMEOUT_S = 120
 KEYS = 400
 
 
-@pytest.fixture(scope="module")
-def builder(rig_of_module: Rig) -> Service:
-    """The process that makes what an undo asks for."""
-    return rig_of_module.services.builder()
-
-
 @pytest.fixture
-def rig(emptied: Rig, builder: Service) -> Rig:
+def rig(emptied_beside_builder: Rig) -> Rig:
     """The installation of the module, without a user."""
-    assert builder.is_running
-    return emptied
+    return emptied_beside_builder
 
 
 def change(rig: Rig, word: str, job_id: int) -> Json:

@@ -8,24 +8,13 @@ import logging
 from typing import TYPE_CHECKING
 
 import pytest
-import structlog
 
 from ingest_api.web.asgi_middleware import AsgiMiddleware
 from schemas.config.logs import configure_logging
+from tests.support.clients.asgi import scope_of_get
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ingest_api.web.asgi_middleware import Message, Receive, Send
-
-
-@pytest.fixture
-def _logs_as_before() -> Iterator[None]:
-    handlers, level = list(logging.root.handlers), logging.root.level
-    yield
-    logging.root.handlers = handlers
-    logging.root.setLevel(level)
-    structlog.reset_defaults()
 
 
 async def _fail_after_a_line(scope: Message, _receive: Receive, _send: Send) -> None:
@@ -35,26 +24,16 @@ async def _fail_after_a_line(scope: Message, _receive: Receive, _send: Send) -> 
 
 
 async def _answer(path: str) -> None:
-    scope: Message = {
-        "type": "http",
-        "method": "GET",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "http_version": "1.1",
-        "headers": [(b"host", b"x")],
-    }
-
     async def receive() -> Message:
         return {"type": "http.request", "body": b"", "more_body": False}
 
     async def send(_message: Message) -> None:
         pass
 
-    await AsgiMiddleware(_fail_after_a_line)(scope, receive, send)
+    await AsgiMiddleware(_fail_after_a_line)(scope_of_get(path), receive, send)
 
 
-@pytest.mark.usefixtures("_logs_as_before")
+@pytest.mark.usefixtures("logs_as_before")
 def test_each_line_of_a_request_has_its_id(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

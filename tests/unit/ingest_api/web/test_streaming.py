@@ -9,6 +9,7 @@ from sanic import Sanic
 
 from ingest_api.web.asgi_middleware import AsgiMiddleware
 from ingest_api.web.streaming import send_stream
+from tests.support.clients.asgi import scope_of_get
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -44,18 +45,6 @@ def test_a_large_piece_is_sent_in_small_parts() -> None:
 async def answered(app: Sanic[Any, Any], path: str) -> list[bytes]:
     """The parts of the body as they are handed to the server."""
     sent: list[bytes] = []
-    scope: Message = {
-        "type": "http",
-        "method": "GET",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "http_version": "1.1",
-        "headers": [(b"host", b"x")],
-        "client": ("127.0.0.1", 1),
-        "server": ("127.0.0.1", 2),
-        "scheme": "http",
-    }
     coming: list[Message] = [
         {"type": "lifespan.startup"},
         {"type": "lifespan.shutdown"},
@@ -72,5 +61,5 @@ async def answered(app: Sanic[Any, Any], path: str) -> list[bytes]:
 
     server = AsgiMiddleware(app)
     await server({"type": "lifespan"}, receive, send)
-    await server(scope, receive, send)
+    await server(scope_of_get(path), receive, send)
     return sent
