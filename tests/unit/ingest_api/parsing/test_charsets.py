@@ -148,9 +148,9 @@ def test_bytes_of_a_character_are_no_marks_of_the_file(charset: str, line_end: s
 @pytest.mark.parametrize(
     ("charset", "version", "last"),
     [
-        ("iso8859-1", 3, "O’Neil €"),
+        ("iso8859-1", 3, "O\u2019Neil €"),
         ("iso8859-1", 2, "O\x92Neil \x80"),
-        ("iso8859-9", 3, "O’Neil €"),
+        ("iso8859-9", 3, "O\u2019Neil €"),
     ],
 )
 def test_latin_1_is_what_windows_calls_so(charset: str, version: int, last: str) -> None:
