@@ -256,19 +256,19 @@ def _is_usual(plain: str) -> bool:
 
 def _later_date(text: str, column: str) -> date:
     """A date, perhaps with a time, which counts as the day that it is in UTC."""
-    text = _with_month_in_digits(re.sub("[\u00a0\u202f]", " ", text))
+    plain = _with_month_in_digits(re.sub("[\u00a0\u202f]", " ", text))
     found = re.fullmatch(
         r"(?P<date>[0-9-]{10}|[0-9/]{8,10}),?(?:(?:(?<=[0-9/-]{10})[Tt]|(?<=[0-9,]) )"
         r"(?P<time>[0-9:.,]+)"
         r"(?P<half> ?[AaPp][Mm])?(?P<zone> ?(?:[Zz]|GMT|UTC|gmt|utc"
         r"|[ECMPecmp][SDsd][Tt]|[+-][0-9:]{2,5}))?)?",
-        text,
+        plain,
     )
     try:
         if found and found["time"]:
             return _day_in_utc(_date(found["date"], column), found)
-        if found and not text.endswith(","):
-            return _date(text, column)
+        if found and not plain.endswith(","):
+            return _date(plain, column)
     except (Refusal, ValueError, OverflowError):
         pass
     raise Refusal(column, "DATE_INVALID", text)
