@@ -18,6 +18,7 @@ from processor.decoding.batch import PRODUCER_ROW, Batch, Control, ControlRecord
 from processor.decoding.dead_letter_texts import undecodable, unstorable, with_way_out
 from processor.decoding.producer_rules import (
     MISATTRIBUTED,
+    UNREADABLE,
     ProducerRowRules,
     Refusal,
     RefusedWrite,
@@ -156,7 +157,7 @@ class _Decoder:
     def _decode_control(self, at: int) -> None:
         record = self._records[at]
         if isinstance(record, UnreadableBatch):
-            self._add_dead_letter(at, Refusal("UNREADABLE_BATCH", str(record)))
+            self._add_dead_letter(at, Refusal(UNREADABLE, str(record)))
             return
         try:
             event = codec.decode(record.value())
