@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from random import Random
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from confluent_kafka import Producer
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -15,6 +14,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
+from schemas.clients.kafka import make_producer
 from schemas.codec import codec, framing
 from schemas.events import AttributeDefined, JobOpened, RowRejected, UserRow
 from schemas.log.storable import violation
@@ -45,7 +45,7 @@ class _Sender:
         self.sent: set[tuple[int, int]] = set()
         self._rng = Random(seed)
         self._env = env
-        self._producer = Producer({**env.settings.kafka})
+        self._producer = make_producer(env.settings.kafka)
 
     def send(self, jobs: Collection[int]) -> None:
         """A bulk to every topic; acknowledged on return."""
@@ -181,7 +181,7 @@ def test_a_header_whose_name_is_no_text_ends_no_service(rig: Rig) -> None:
 
 def test_readiness_says_what_the_log_of_jobs_waits_for(rig: Rig) -> None:
     """A record that names a schema's id, and no registry to ask: nobody may pass over it."""
-    producer = Producer({**rig.env.settings.kafka})
+    producer = make_producer(rig.env.settings.kafka)
     producer.produce(rig.env.settings.topics.job_events.name, b"\0\0\0\0\7some event")
     assert producer.flush(60) == 0
     wait_until(

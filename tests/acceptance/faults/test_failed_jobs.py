@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from confluent_kafka import Producer
-
+from schemas.clients.kafka import make_producer
 from schemas.codec import codec
 from tests.support.clients.client import BASE, counts
 from tests.support.clients.projections import assert_proven
@@ -32,7 +31,7 @@ def forge(rig: Rig, job_id: int, **changes: Any) -> None:
         assert error is None
         place = replace(place, first_offset=message.offset(), last_offset=message.offset())
 
-    producer = Producer({**settings.kafka})
+    producer = make_producer(settings.kafka)
     headers: list[tuple[str, str | bytes | None]] = [("attempt", attempt), ("index", "0")]
     producer.produce(
         settings.topics.uploads.name, rig.files[0], str(job_id), 0, note, headers=headers

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import pytest
-from confluent_kafka import Producer
 
 from processor.errors import VerificationError
 from processor.verification.verify import verify_active
+from schemas.clients.kafka import make_producer
 from schemas.codec.codec import encode
 from schemas.events import AttributeDefined, JobOpened, JobSealed, LogConfigured, LogMove, RowErased
 from schemas.log.digests import digest_headers
@@ -158,7 +158,7 @@ def _open_and_forge(env: Ground, job_id: int, after: int) -> None:
         row_of("eve@x.example"), event_id=None, source=None, job_id=job_id, sequence=0,
         record_number=1, line=2, mode="insert",
     )  # fmt: skip
-    topic, producer = env.settings.topics.user_events, Producer(env.settings.kafka)
+    topic, producer = env.settings.topics.user_events, make_producer(env.settings.kafka)
     for partition in range(topic.partitions):
         headers: Any = digest_headers(env.settings.keyring, topic.name, b"1", opened)
         producer.produce(topic.name, opened, b"1", partition, headers=headers)
@@ -169,7 +169,7 @@ def _open_and_forge(env: Ground, job_id: int, after: int) -> None:
 
 def _append_to_each(env: Ground, *events: Event) -> None:
     """Append the events to every partition, without a digest and with a wrong one."""
-    producer = Producer(env.settings.kafka)
+    producer = make_producer(env.settings.kafka)
     topic = env.settings.topics.user_events
     for partition in range(topic.partitions):
         for event in events:

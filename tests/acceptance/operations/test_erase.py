@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
-from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from psycopg import sql
 
 from deploy.log_migration import engine
 from deploy.log_migration.erase import erase as moving
 from processor.verification.verify import verify_active
+from schemas.clients.kafka import make_producer
 from schemas.codec import codec
 from schemas.events import UserRow
 from schemas.log.topics import Topic, partition_of
@@ -78,7 +78,7 @@ def _row(*, mode: Any = "upsert", first_name: str = "Kim") -> UserRow:
 
 
 def _send(env: Ground, *rows: UserRow) -> None:
-    producer = Producer(env.settings.kafka)
+    producer = make_producer(env.settings.kafka)
     partitions = env.settings.topics.user_events.partitions
     for row in rows:
         key = row.key.encode()

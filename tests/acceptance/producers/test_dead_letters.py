@@ -9,8 +9,8 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from confluent_kafka import Producer
 
+from schemas.clients.kafka import make_producer
 from schemas.codec import codec, framing
 from schemas.events import JobVoided, UserRow
 from schemas.log.topics import partition_of
@@ -67,7 +67,7 @@ def partitions(rig: Rig) -> int:
 
 def send(rig: Rig, *records: Sent) -> set[tuple[int, int]]:
     """Append to user-events; their partitions and offsets, acknowledged on return."""
-    producer = Producer({**rig.env.settings.kafka, "message.max.bytes": 5_000_000})
+    producer = make_producer(rig.env.settings.kafka, {"message.max.bytes": 5_000_000})
     places: set[tuple[int, int]] = set()
 
     def note(error: object, message: Any) -> None:

@@ -6,8 +6,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
-from confluent_kafka import Producer
-
+from schemas.clients.kafka import make_producer
 from schemas.codec import codec, framing
 from schemas.log.topics import partition_of
 from tests.support.clients.other_producers import row_of
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
 def _send(env: Ground, records: list[tuple[bytes | None, bytes | None, int]]) -> None:
     """Append (key, value, partition) to user-events; acknowledged on return."""
-    producer = Producer({**env.settings.kafka, "message.max.bytes": 5_000_000})
+    producer = make_producer(env.settings.kafka, {"message.max.bytes": 5_000_000})
     for key, value, partition in records:
         producer.produce(env.settings.topics.user_events.name, value, key, partition)
     assert producer.flush(60) == 0

@@ -6,8 +6,8 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from confluent_kafka import Producer
 
+from schemas.clients.kafka import make_producer
 from schemas.codec import codec, framing
 from schemas.events import UserRow
 from schemas.log.topics import partition_of
@@ -48,7 +48,7 @@ def _first_bytes(env: Ground) -> set[int]:
 
 def _send(env: Ground, row: UserRow, frame: bytes) -> None:
     """Append a row of another producer, whose schema has the fields of ours."""
-    producer = Producer(env.settings.kafka)
+    producer = make_producer(env.settings.kafka)
     topic = env.settings.topics.user_events
     key = row.key.encode()
     value = frame + codec.encode(row)[framing.FRAME_BYTES :]

@@ -11,11 +11,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from confluent_kafka import Producer
 
 from ingest_api.event_log.job_events import JobLog
 from ingest_api.kafka.topic_setup import ensure_topics
 from processor.builder.reverts_follower import RevertsFollower
+from schemas.clients.kafka import make_producer
 from schemas.codec.codec import encode
 from schemas.events import ChunkRange, JobAccepted, JobRestored, JobReverted, JobVoided
 
@@ -82,7 +82,7 @@ async def following(settings: Settings) -> AsyncGenerator[JobLog]:
 
 def append(settings: Settings, value: bytes) -> None:
     """Append as another process would."""
-    producer = Producer({**settings.kafka, "acks": "all"})
+    producer = make_producer(settings.kafka)
     producer.produce(settings.topics.job_events.name, value, b"41", 0)
     assert producer.flush(60) == 0
 

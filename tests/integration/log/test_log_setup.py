@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-from confluent_kafka import Producer
 
 from ingest_api.errors import LogMismatchError, TopicSetupError
 from ingest_api.kafka.log_setup import ensure_log
 from ingest_api.kafka.topic_setup import ensure_topics
+from schemas.clients.kafka import make_producer
 from schemas.codec.codec import decode, encode
 from schemas.events import JobVoided, LogConfigured
 from tests.support.data.log_reading import read_topic
@@ -36,7 +36,7 @@ def by(settings: Settings, key: str) -> Settings:
 
 def append(settings: Settings, value: bytes) -> None:
     """One record of `job-events`, acknowledged."""
-    producer = Producer({**settings.kafka, "acks": "all"})
+    producer = make_producer(settings.kafka)
     producer.produce(settings.topics.job_events.name, value, b"key", 0)
     assert producer.flush(TIMEOUT_S) == 0
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from confluent_kafka import Producer
 
 from deploy.log_migration.log_state import append_stage, read_ledger
 from deploy.log_migration.records import read_records
@@ -22,6 +21,7 @@ from ingest_api.publisher.failing_jobs import append_failure, failure_of
 from processor.errors import RefusedToStartError
 from processor.kafka.reconciliation_key import check_key
 from schemas.clients.job_events import at_current_version, read_job_events
+from schemas.clients.kafka import make_producer
 from schemas.codec.codec import decode, encode
 from schemas.events import JobCancelled, JobFailed, LogMove
 from schemas.log.digests import SignedRecords
@@ -47,7 +47,7 @@ def with_keys(settings: Settings, keys: str = KEYS) -> Settings:
 
 def append(settings: Settings, *values: bytes, headers: Any = ()) -> None:
     """What somebody appends who has no key."""
-    producer = Producer({**settings.kafka, "acks": "all"})
+    producer = make_producer(settings.kafka)
     for value in values:
         topic = settings.topics.job_events.name
         producer.produce(topic, value, b"1", 0, headers=list(headers))

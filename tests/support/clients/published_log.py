@@ -7,11 +7,12 @@ import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
 from ingest_api.kafka.producer import Appender
 from ingest_api.kafka.topic_setup import ensure_topics
 from ingest_api.kafka.upload_chunks import ChunkWriter
+from schemas.clients.kafka import make_producer
 from schemas.codec import codec, columnar, framing
 from schemas.events import (
     JobFailed,
@@ -45,7 +46,7 @@ class World:
         self.topics = self.settings.topics
         self.files: dict[int, bytes] = {}
         ensure_topics(self.settings)
-        self._producer = Producer({**self.settings.kafka, "linger.ms": 0})
+        self._producer = make_producer(self.settings.kafka, {"linger.ms": 0})
 
     def append(self, event: Event, topic: str, partition: int = 0) -> None:
         """One event, acknowledged."""

@@ -17,6 +17,7 @@ from processor.builder.table_comparison import Side, compare
 from processor.kafka.log_description import Log
 from processor.tables.instance_registry import ensure_registry, next_offsets, show
 from processor.tables.setup import make_tables
+from schemas.clients.kafka import make_producer
 from tests.support.data.projection_scene import Scene
 from tests.support.models.model import Model
 from tests.support.servers.surroundings import PARTITIONS
@@ -152,7 +153,7 @@ class Stage:
 
 def append(to: Settings, log: MemoryLog) -> None:
     """Append the log to ``user-events``, times included."""
-    producer = Producer({**to.kafka, "linger.ms": 5})
+    producer = make_producer(to.kafka, {"linger.ms": 5})
     for partition, records in enumerate(log.partitions):
         for record in records:
             producer.produce(

@@ -7,8 +7,7 @@ import random
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
-from confluent_kafka import Producer
-
+from schemas.clients.kafka import make_producer
 from schemas.codec import codec
 from schemas.events import UserRow
 from schemas.log.topics import partition_of
@@ -103,7 +102,7 @@ def singles_of(rig: Rig) -> int:
         producer_row("kim6@example.org", user_id=1 << 50),  # dead: nobody has that id
         producer_row("kim7@example.org", attributes={"tear": "gold"}),  # dead: no such attribute
     )
-    producer = Producer(rig.env.settings.kafka)
+    producer = make_producer(rig.env.settings.kafka)
     for key, value in (
         (b"x", b"no event"),
         (b"lee", codec.encode(producer_row("kim@example.org"))),
@@ -141,7 +140,7 @@ def producer_row(
 
 def send(env: Ground, *rows: UserRow) -> None:
     """Appends rows of another producer, each to the partition of its key."""
-    producer = Producer(env.settings.kafka)
+    producer = make_producer(env.settings.kafka)
     topic = env.settings.topics.user_events
     for row in rows:
         key = row.key.encode()
