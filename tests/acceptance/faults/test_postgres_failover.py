@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.chaos.standby import primary_and_standby
 from tests.support.clients.client import BASE
 from tests.support.data.files import dirty_csv, tidy_csv
 from tests.support.servers.rig import Rig
 from tests.support.servers.services import Services
-from tests.support.servers.standby import primary_and_standby
 from tests.support.servers.surroundings import Surroundings, ground
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.support.servers.standby import Pair
+    from tests.support.chaos.standby import Pair
 
 _ROWS = 20_000
 
