@@ -272,9 +272,8 @@ class _Decoder:
         except codec.UndecodableError as error:
             self._add_undecodable(at, error, job_id)
         else:
-            self._add_dead_letter(
-                at, Refusal(MISATTRIBUTED, no_row_of(job_id)), source, job_id=job_id
-            )
+            refusal = Refusal(MISATTRIBUTED, no_row_of(job_id))
+            self._add_dead_letter(at, refusal, source, job_id=job_id)
 
     def _without_unstorable(
         self, rows: pa.RecordBatch, positions: npt.NDArray[np.int64]
