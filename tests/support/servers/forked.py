@@ -9,18 +9,21 @@ are killed.
 from __future__ import annotations
 
 import contextlib
+import math
 import multiprocessing
 import os
 import runpy
+import signal
 import subprocess
 import sys
 import threading
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from multiprocessing import forkserver
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tests.support.chaos import failpoints
+from tests.support.chaos import clocks, failpoints
 from tests.support.checkout import CHECKOUT
 
 if TYPE_CHECKING:
@@ -34,31 +37,39 @@ _SERVICES: Final = (
     "processor.builder.main",
 )
 _PRELOADED: Final = "tests.support.servers.preloaded"
+_LOOK_S: Final = 0.01
 _READ_AT_IMPORT: Final = "ROLLCALL_AVRO"
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload([*_SERVICES, _PRELOADED])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ForkedProcess:
-    """Has of :class:`subprocess.Popen` what tests use."""
+    """Has of :class:`subprocess.Popen` what tests use, from any thread."""
 
     of: ForkServerProcess
+    pid: int = field(init=False)
+    _code: int | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    @property
-    def pid(self) -> int:
-        """Its process id."""
+    def __post_init__(self) -> None:
+        """Keep its id, which is forgotten with its pipes."""
         assert self.of.pid is not None
-        return self.of.pid
+        self.pid = self.of.pid
 
     @property
     def returncode(self) -> int | None:
         """Its exit code; that of a signal is negative."""
-        return self.of.exitcode
+        return self.poll()
 
     def poll(self) -> int | None:
         """Return its exit code where it has ended."""
-        return self.of.exitcode
+        # It is read once from a pipe: of two threads that read, one would find 255.
+        with self._lock:
+            if self._code is None and (code := self.of.exitcode) is not None:
+                self._code = code
+                self.of.close()  # its pipes: hundreds end while a test keeps them all
+            return self._code
 
     def wait(self, timeout_s: float | None = None) -> int:
         """Return its exit code once it has ended.
@@ -66,10 +77,12 @@ class ForkedProcess:
         Raises:
             subprocess.TimeoutExpired: it still runs after ``timeout_s``.
         """
-        self.of.join(timeout_s)
-        if self.of.exitcode is None:
-            raise subprocess.TimeoutExpired(f"process {self.pid}", timeout_s or 0)
-        return self.of.exitcode
+        deadline_s = math.inf if timeout_s is None else time.monotonic() + timeout_s
+        while (code := self.poll()) is None:
+            if time.monotonic() > deadline_s:
+                raise subprocess.TimeoutExpired(f"process {self.pid}", timeout_s or 0)
+            time.sleep(_LOOK_S)
+        return code
 
     def send_signal(self, number: int) -> None:
         """Send it a signal, unless it has ended."""
@@ -80,11 +93,11 @@ class ForkedProcess:
 
     def kill(self) -> None:
         """Kill -9."""
-        self.of.kill()
+        self.send_signal(signal.SIGKILL)
 
     def terminate(self) -> None:
         """SIGTERM."""
-        self.of.terminate()
+        self.send_signal(signal.SIGTERM)
 
 
 def can_fork(environ: Mapping[str, str]) -> bool:
@@ -145,6 +158,7 @@ def _run(command: list[str], environ: dict[str, str], out: str, told: str) -> No
     sys.orig_argv = [sys.executable, "-P", "-m", *command]
     if failpoints.FOLDER in environ:
         failpoints.plant(module)
+        clocks.plant()
         sys.orig_argv.insert(3, failpoints.THIS)
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
