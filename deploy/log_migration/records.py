@@ -12,6 +12,7 @@ from schemas.clients.errors import KafkaUnreachableError, RecordsGoneError
 from schemas.clients.event_schemas import EventSchemas
 from schemas.clients.kafka import make_producer
 from schemas.clients.ranges import Range, RangeReader
+from schemas.clients.unreadable import UnreadableBatch
 from schemas.codec.codec import UndecodableError
 from schemas.codec.framing import unknown_ids
 from schemas.codec.registry_protocol import RegistryUnreachableError
@@ -97,7 +98,8 @@ def read_records(
 ) -> Iterator[list[CopiedRecord]]:
     """Yield the records of a partition between two offsets, in batches; block for them.
 
-    Offsets without records (markers and aborted records of transactions) are left out.
+    Offsets without records are left out: markers and aborted records of transactions, and batches
+    that nobody can decompress.
     The schemas of a yielded batch are known, so that its values can be decoded.
 
     Raises:
@@ -108,9 +110,10 @@ def read_records(
     try:
         with RangeReader(settings.kafka, "log-move", _READING) as reader:
             for messages in reader.batches(log_range, at_once=_BATCH):
-                records = [_copied(message) for message in messages]
-                _learn(schemas, records)
-                yield records
+                found = (each for each in messages if not isinstance(each, UnreadableBatch))
+                if records := [_copied(message) for message in found]:
+                    _learn(schemas, records)
+                    yield records
     except (KafkaUnreachableError, RecordsGoneError) as error:
         raise MoveFailedError(str(error)) from error
 

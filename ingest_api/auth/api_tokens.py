@@ -6,7 +6,6 @@ password it needs no slow hash.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 import secrets
@@ -18,8 +17,11 @@ from ingest_api.auth.credential_cache import AuthResult
 from ingest_api.auth.credentials import ApiToken
 from ingest_api.errors import ConflictError, NotFoundError, StoreUnavailableError
 from ingest_api.web.roles import Account
+from schemas.runtime.abandoned import shared_task
 
 if TYPE_CHECKING:
+    import asyncio
+
     from ingest_api.postgres.pool import Database
     from ingest_api.web.paging import Page
 
@@ -66,7 +68,7 @@ class ApiTokens:
         if noted_at_s is not None and now_s - noted_at_s < _NOTED_EVERY_S:
             return
         self._noted_at_s[token_id] = now_s
-        task = asyncio.create_task(self._store_use(token_id))
+        task = shared_task(self._store_use(token_id))
         self._noting.add(task)
         task.add_done_callback(self._noting.discard)
 

@@ -22,6 +22,7 @@ from jwt import PyJWK
 from jwt.exceptions import PyJWTError
 
 from ingest_api.errors import IssuerUnavailableError
+from schemas.runtime.abandoned import shared_task
 from schemas.runtime.essential import essential_task
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ class KeySet:
     def _begin_fetch(self) -> asyncio.Task[None]:
         if self._fetching is None:
             self._begun_at_s = time.monotonic()
-            self._fetching = asyncio.create_task(self._fetch())
+            self._fetching = shared_task(self._fetch())
         return self._fetching
 
     async def _fetch(self) -> None:

@@ -10,6 +10,7 @@ import msgspec
 from ingest_api.dry_runs.limits import NO_LIMITS
 from ingest_api.dry_runs.statements import SAMPLES
 from ingest_api.jobs.faults import line_faults
+from ingest_api.jobs.file_columns import FileColumns
 from ingest_api.openapi.response_types import FaultCount, LineFault
 from ingest_api.openapi.user_answers import shown_fields
 from ingest_api.parsing.file_format import delimiter_name
@@ -21,7 +22,7 @@ from schemas.rules.fields import (
     UNKNOWN_KEY,
     UNKNOWN_USER_INCOMPLETE,
 )
-from schemas.rules.rejections import incomplete_user, key_conflict, unknown_key
+from schemas.rules.rejections import incomplete_user, key_conflict, key_field, unknown_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -183,10 +184,15 @@ def _notes(lines: ComparedLines) -> list[str]:
 
 
 def _fault_counts(compared: ComparisonResult, lines: ComparedLines) -> list[FaultCount]:
-    """Return what lines would be rejected for; what the audience decides has no column here."""
-    counts = lines.faults.copy()
+    """Return what lines would be rejected for, as the job's status would count it."""
+    counts, columns = lines.faults.copy(), FileColumns(lines.accepted)
+    key = columns.name(KEY_EXISTS.code, key_field(lines.accepted.reconciliation_key).header)
     for code in _REFUSED:
-        counts[code, None] += compared.lines.get(code, 0)
+        if code != UNKNOWN_USER_INCOMPLETE.code:
+            counts[code, key] += compared.lines.get(code, 0)
+    for row in compared.lacking:
+        code = UNKNOWN_USER_INCOMPLETE.code
+        counts[code, columns.name(code, row["column"])] += row["count"]
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0][0], item[0][1] or ""))
     return [
         FaultCount(code=code, column=column, count=count)
@@ -211,7 +217,7 @@ def _samples(compared: ComparisonResult, lines: ComparedLines) -> Samples:
         update=[_update(row) for row in samples["update"]],
         unchanged=[UnchangedSample(row["line"], _id(row)) for row in samples["unchanged"]],
         delete=[DeleteSample(str(row["id"]), _values(row)) for row in compared.deleted],
-        reject=[_reject(row) for row in refused[:SAMPLES]],
+        reject=[_reject(row) for row in FileColumns(lines.accepted).in_rows(refused[:SAMPLES])],
     )
 
 

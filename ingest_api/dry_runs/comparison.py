@@ -17,6 +17,7 @@ from ingest_api.dry_runs import opt_outs, statements
 from ingest_api.errors import NoAudienceError
 from ingest_api.jobs.pending import count_pending
 from schemas.read_model.copy_binary import COPY_HEADER, COPY_TRAILER
+from schemas.rules.fields import UNKNOWN_USER_INCOMPLETE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -73,6 +74,7 @@ class ComparisonResult:
     ``deleted`` are the first users that would go, by id.
     ``held_back`` counts the lines that would not opt in their users, by subscription.
     ``dropped`` counts the invalid cells that would be left out, by code and column.
+    ``lacking`` counts the lines that lack what a new user needs, by the first such field.
     """
 
     lines: dict[str, int]
@@ -82,6 +84,7 @@ class ComparisonResult:
     pending_jobs: int
     held_back: dict[str, int]
     dropped: list[Row]
+    lacking: list[Row]
 
 
 def compare_keys(keys: KeyHashes, users: Hashes) -> KeyComparison:
@@ -153,6 +156,7 @@ class DryRunComparison:
             pending_jobs=await count_pending(self._select, jobs),
             held_back=await self._held_back(mode) if keeps_opt_outs else {},
             dropped=await self._select(statements.COUNT_DROPPED),
+            lacking=await self._lacking(counts),
         )
 
     async def _begin(self) -> None:
@@ -179,6 +183,10 @@ class DryRunComparison:
         if statements.traces(mode) and has_repeated:
             await self._run(statements.trace_repeated())
             await self._run(statements.traced_outcomes(mode, fills))
+
+    async def _lacking(self, counts: dict[str, int]) -> list[Row]:
+        is_none = UNKNOWN_USER_INCOMPLETE.code not in counts
+        return [] if is_none else await self._select(statements.count_lacking())
 
     async def _held_back(self, mode: JobMode) -> dict[str, int]:
         (counted,) = await self._select(opt_outs.count_held_back(mode))

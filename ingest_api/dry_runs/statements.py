@@ -16,6 +16,7 @@ from psycopg import sql
 
 from schemas.read_model.tables import STAGED_USER, USER_COLUMNS
 from schemas.read_model.upsert_sql import INSERTED, changed, differences
+from schemas.rules.fields import FIELD_BY_NAME, FIELDS, UNKNOWN_USER_INCOMPLETE
 from schemas.rules.modes import MODES
 
 if TYPE_CHECKING:
@@ -62,6 +63,12 @@ FROM compared_line JOIN compared_outcome USING (record_number),
 WHERE dropped_cells IS NOT NULL AND outcome IN ('insert', 'update', 'unchanged')
 GROUP BY 1, 2
 ORDER BY 3 DESC, 1, 2
+"""
+_COUNT_LACKING: Final[LiteralString] = """
+SELECT CASE {fields} ELSE {state} END AS "column", count(*) AS count
+FROM compared_line JOIN compared_outcome USING (record_number)
+WHERE outcome = {code}
+GROUP BY 1
 """
 HAS_REPEATED: Final[LiteralString] = "SELECT EXISTS (SELECT FROM repeated_key) AS is_so"
 _JOIN: Final[LiteralString] = """
@@ -174,6 +181,20 @@ OUTCOMES: Final[dict[JobMode, LiteralString]] = {
              THEN 'NO_SUCH_USER' ELSE 'delete' END""",
 }
 """The outcome of a line, by SQL over ``leaf``, ``staging`` and ``repeated``."""
+
+
+def count_lacking() -> sql.Composed:
+    """Return the SELECT of how many lines lack what a new user needs, by the first such field."""
+    lacking = (
+        sql.SQL("WHEN {} IS NULL THEN {}").format(sql.Identifier(field.name), field.header)
+        for field in FIELDS
+        if field.is_required
+    )
+    return sql.SQL(_COUNT_LACKING).format(
+        fields=sql.SQL(" ").join(lacking),
+        state=FIELD_BY_NAME["state"].header,
+        code=UNKNOWN_USER_INCOMPLETE.code,
+    )
 
 
 def traces(mode: JobMode) -> bool:

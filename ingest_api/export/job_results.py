@@ -15,6 +15,7 @@ import pyarrow.compute
 
 from ingest_api.errors import ConflictError
 from ingest_api.formats.tables import table_pieces
+from ingest_api.jobs.file_columns import FileColumns
 from ingest_api.kafka.log_reader import LogRange
 from ingest_api.postgres.row_stream import RowPieces
 from ingest_api.proofs.job_rows import job_rows
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from ingest_api.postgres.blocking_reader import BlockingReader
     from ingest_api.proofs.job_rows import JobRows
     from schemas.clients.event_schemas import EventSchemas
-    from schemas.events import RowErased
+    from schemas.events import JobAccepted, RowErased
 
     Numbers = npt.NDArray[np.int64]
 
@@ -99,14 +100,14 @@ class JobResults:
     schemas: EventSchemas
 
     def rows(
-        self, reader: BlockingReader, *, job_id: int, is_undone: bool, as_format: Format
+        self, reader: BlockingReader, *, accepted: JobAccepted, is_undone: bool, as_format: Format
     ) -> RowPieces:
         """Return the results in the order of the file, and how many lines there are.
 
         Raises:
             ConflictError: the job has not ended, or counts for nothing.
         """
-        found = reader.select(_SELECT_JOB, (job_id,))
+        found = reader.select(_SELECT_JOB, (accepted.job_id,))
         state = found[0]["state"] if found else "ACCEPTED"
         if is_undone:
             raise ConflictError(UNDONE)
@@ -114,10 +115,13 @@ class JobResults:
             raise ConflictError(RUNS)
         if not found[0]["has_outcomes"]:
             raise ConflictError(TOO_OLD)
-        tables = self._tables(reader, job_id, found[0]["generation"])
+        tables = self._tables(reader, accepted, found[0]["generation"])
         return RowPieces(table_pieces(tables, SCHEMA, as_format), found[0]["lines"])
 
-    def _tables(self, reader: BlockingReader, job_id: int, generation: int) -> Iterator[pa.Table]:
+    def _tables(
+        self, reader: BlockingReader, accepted: JobAccepted, generation: int
+    ) -> Iterator[pa.Table]:
+        job_id, in_file = accepted.job_id, FileColumns(accepted).in_rows
         with self.log_reader.reading(_TIMEOUT_S) as reading:
             parts = [
                 _Part(_Source(reader, reading, self.schemas, job_id, generation), **row)
@@ -128,7 +132,7 @@ class JobResults:
                 upto = min((part.read_beyond(after) for part in parts), default=_END)
                 lines = pa.concat_tables([_LINES.empty_table(), *(p.taken(upto) for p in parts)])
                 parameters = {"job_id": job_id, "after": after, "upto": min(upto, 2**31 - 1)}
-                rejected = reader.select(_SELECT_REJECTIONS, parameters)
+                rejected = in_file(reader.select(_SELECT_REJECTIONS, parameters))
                 noted = reader.select(_SELECT_NOTES, parameters)
                 yield _with_notes(_merged(lines, rejected), noted).select(SCHEMA.names)
                 after = upto

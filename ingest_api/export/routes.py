@@ -84,9 +84,9 @@ def add_result_route(
     async def job_results(request: Request[Any, Any], job_id: str) -> None:
         as_format = requested_format(request)
         job = await job_named(request, job_log, job_id)
-        number = job.accepted.job_id
+        accepted, number = job.accepted, job.accepted.job_id
         is_undone = job_log.ledger.reverts.reverted(number) is not None
-        work = partial(results.rows, job_id=number, is_undone=is_undone, as_format=as_format)
+        work = partial(results.rows, accepted=accepted, is_undone=is_undone, as_format=as_format)
         await send_file(request, await streams.open(work), f"results-{number}", as_format)
 
     _ = job_results

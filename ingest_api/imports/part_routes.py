@@ -17,7 +17,7 @@ from ingest_api.imports.file_parts import (
 )
 from ingest_api.imports.part_operation import BYTES, KEEP_PART, PartKept
 from ingest_api.openapi.described import described
-from ingest_api.web.body import body_pieces, check_declared, check_size
+from ingest_api.web.body import body_pieces, check_coding, check_declared, check_size
 from ingest_api.web.json_body import decoded, whole_body
 from ingest_api.web.parameters import header
 from ingest_api.web.refused import Refused
@@ -42,6 +42,7 @@ def add_part_routes(api: Blueprint, resources: UploadResources, limits: BoundedU
         account = account_of(request).name
         if media_type(request) != BYTES:
             raise Refused(415, f"A part of a file is sent as {BYTES}")
+        check_coding(request)
         check_declared(request, bounds)
         with limits.concurrency.slot(account):
             async with limits.concurrency.receiving():

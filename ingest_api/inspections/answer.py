@@ -30,11 +30,12 @@ _GUESSED_REGION: Final = (
     "Phone numbers name no country; they were read as those of {region}, where most of their users"
     " are."
 )
-_GUESSED_ORDER: Final = "Most dates can be read as {order} only; they were read so."
+_GUESSED_ORDER: Final = "Most dates can only be {order}; they were read so."
 _UNCLEAR_DATES: Final = "Each date could be month first or day first; they were read as {order}."
+_ORDERS: Final = {"MDY": "MDY (12/31/2025)", "DMY": "DMY (31/12/2025)", "YMD": "YMD (2025/12/31)"}
 _LEFT_OUT_OPT_OUT: Final = (
-    'The column "{column}" seems to say who has opted out, and is left out: import its meaning'
-    " as a column Email Subscription, SMS Subscription or Voice Subscription."
+    'The column "{column}" seems to say who has opted out, and is left out: to have them left in'
+    " peace, add a column such as Email Subscription with no for each of them."
 )
 _OPT_OUT: Final = re.compile(r"unsub|opt(ed)?out|donot(call|contact|e?mail|sms)|bounced|cleaned")
 """In the name of a column, as names are compared."""
@@ -204,9 +205,9 @@ def _notes(found: Inspection, options: ImportOptions, left_out: Sequence[str]) -
     if read_as.phone_region != options.phone_region:
         yield _GUESSED_REGION.format(region=read_as.phone_region)
     if found.are_dates_unclear and read_as.date_order != "YMD":
-        yield _UNCLEAR_DATES.format(order=read_as.date_order)
+        yield _UNCLEAR_DATES.format(order=_ORDERS[read_as.date_order])
     elif read_as.date_order != options.date_order:
-        yield _GUESSED_ORDER.format(order=read_as.date_order)
+        yield _GUESSED_ORDER.format(order=_ORDERS[read_as.date_order])
     for name in left_out:
         if _OPT_OUT.search(plain_header(name)):
             yield _LEFT_OUT_OPT_OUT.format(column=name)

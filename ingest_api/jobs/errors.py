@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import UNSET
 
 from ingest_api.jobs.faults import line_faults
+from ingest_api.jobs.file_columns import FileColumns
 from ingest_api.openapi.response_types import JobError, JobErrors
 from ingest_api.web.dates import nearer_end
 from ingest_api.web.parameters import MOST_INT64
@@ -83,7 +84,7 @@ class ErrorReader:
         return JobErrors(
             total=total,
             unlisted=unlisted or UNSET,
-            errors=[_error(job, row) for row in rows],
+            errors=[_error(job, row) for row in FileColumns(job.accepted).in_rows(rows)],
         )
 
     def _unlisted(self, job: LedgerJob, counted: Row) -> int:
@@ -125,12 +126,12 @@ class ErrorReader:
 
     # The sum bounds what a page of long lines takes; the first of them always comes.
     _SELECT_LINES: Final = """
-    SELECT record_number, line, code, reason, raw, further_faults
+    SELECT record_number, line, "column", code, reason, raw, further_faults
     FROM (
-        SELECT record_number, line, code, reason, raw, further_faults,
+        SELECT record_number, line, "column", code, reason, raw, further_faults,
                sum(octet_length(raw)) OVER (ORDER BY record_number) - octet_length(raw) AS before
         FROM (
-            SELECT record_number, line, code, reason, raw,
+            SELECT record_number, line, "column", code, reason, raw,
                    further_faults::text AS further_faults
             FROM public.rejections
             WHERE job_id = %(job_id)s AND record_number > %(after)s
@@ -145,7 +146,8 @@ class ErrorReader:
     async def select_lines(self, job: LedgerJob, after: int) -> list[Row]:
         """Return some of the refused lines after this line of data, as uploaded; none at the end.
 
-        Columns: ``record_number``, ``line``, ``code``, ``reason``, ``raw``, ``further_faults``.
+        Columns: ``record_number``, ``line``, ``column``, ``code``, ``reason``, ``raw``,
+        ``further_faults``.
         About a megabyte at most.
         """
         if self._is_cancelled(job):
@@ -156,7 +158,8 @@ class ErrorReader:
             "most_lines": _MOST_LINES,
             "most_bytes": _MOST_LINES_BYTES,
         }
-        return await self._database.select_projected(self._SELECT_LINES, parameters)
+        rows = await self._database.select_projected(self._SELECT_LINES, parameters)
+        return FileColumns(job.accepted).in_rows(rows)
 
 
 def _error(job: LedgerJob, row: Row) -> JobError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, LiteralString
 
+from ingest_api.jobs.file_columns import FileColumns
 from ingest_api.openapi.response_types import FaultCount, LineFault
 from schemas.rules.rejections import faults_of
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from ingest_api.web.dates import Row
+    from schemas.events import JobAccepted
 
     _Select = Callable[[LiteralString, Mapping[str, object]], Awaitable[list[Row]]]
 
@@ -30,10 +32,14 @@ LIMIT %(most)s
 """
 
 
-async def select_fault_counts(select: _Select, job_id: int) -> list[FaultCount]:
+async def select_fault_counts(select: _Select, accepted: JobAccepted) -> list[FaultCount]:
     """Return for how many lines of the job each thing is wrong, the most frequent first."""
-    rows = await select(_SELECT_COUNTS, {"job_id": job_id, "most": _MOST_COUNTS})
-    return [FaultCount(code=row["code"], column=row["column"], count=row["count"]) for row in rows]
+    rows = await select(_SELECT_COUNTS, {"job_id": accepted.job_id, "most": _MOST_COUNTS})
+    name = FileColumns(accepted).name
+    return [
+        FaultCount(code=row["code"], column=name(row["code"], row["column"]), count=row["count"])
+        for row in rows
+    ]
 
 
 def line_faults(row: Row) -> list[LineFault]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from ingest_api.errors import StoreUnavailableError, UnavailableError
+from schemas.runtime.abandoned import shared_task
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
@@ -111,7 +112,7 @@ class JobWatch:
             self._woken.set()
         watched.watchers += 1
         if self._polling is None or self._polling.done():
-            self._polling = asyncio.create_task(self._poll())
+            self._polling = shared_task(self._poll())
             self._polling.add_done_callback(self._wake_all)
         return watched
 

@@ -87,7 +87,7 @@ class JobReader:
                 self._fault_counts.clear()
             known = self._fault_counts[job_id] = (
                 view.version,
-                await select_fault_counts(select, job_id),
+                await select_fault_counts(select, view.accepted),
             )
         return known[1]
 

@@ -21,6 +21,7 @@ from ingest_api.errors import LogUnavailableError, UploadLostError
 from ingest_api.kafka.producer import Record
 from schemas.clients.kafka import make_reader
 from schemas.clients.ranges import is_gone
+from schemas.clients.unreadable import UnreadableBatches
 from schemas.events import ChunkRange
 from schemas.log.record_headers import headers_of
 from schemas.log.topics import partition_of
@@ -165,6 +166,7 @@ class ChunkSource:
                 "queued.max.messages.kbytes": 8192,
             },
         )
+        self._unreadable = UnreadableBatches(kafka, self._consumer)
 
     def open(self, file: StoredFile) -> ChunkReader:
         """Return a reader of the file; one opened before gives nothing more.
@@ -178,7 +180,13 @@ class ChunkSource:
             raise _lost(file, f"{self._topic} has no partition {file.chunks.partition}")
         start = TopicPartition(self._topic, file.chunks.partition, file.chunks.first_offset)
         self._consumer.assign([start])
-        return ChunkReader(self._consumer, file, timeout_s=self._timeout_s, search_s=self._search_s)
+        self._unreadable.read_anew(self._topic, file.chunks.partition)
+        return ChunkReader(
+            (self._consumer, self._unreadable),
+            file,
+            timeout_s=self._timeout_s,
+            search_s=self._search_s,
+        )
 
     def _learn_topic(self) -> None:
         # A connected librdkafka asks for a topic that it doesn't know only once a second.
@@ -201,9 +209,14 @@ class ChunkReader:
     """Reads one stored file, and checks its size and SHA-256 at the end."""
 
     def __init__(
-        self, consumer: Consumer, file: StoredFile, *, timeout_s: float, search_s: float
+        self,
+        consumer: tuple[Consumer, UnreadableBatches],
+        file: StoredFile,
+        *,
+        timeout_s: float,
+        search_s: float,
     ) -> None:
-        self._consumer = consumer
+        self._consumer, self._unreadable = consumer
         self._file = file
         self._timeout_s = timeout_s
         self._search_s = search_s
@@ -284,6 +297,9 @@ class ChunkReader:
             raise LogUnavailableError(str(error)) from error
         if message is None:
             return None
+        if message.error() is not None:
+            # A batch of somebody else's is none of its chunks; one of its own is missing then.
+            message = self._unreadable.stepped_over(message)
         error = message.error()
         if error is None:
             return message

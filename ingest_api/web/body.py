@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from ingest_api.errors import Detail, TooSlowError, invalid_file
-from ingest_api.web.parameters import header, whole_number
+from ingest_api.web.parameters import header, header_values, whole_number
 from ingest_api.web.refused import Refused
 
 if TYPE_CHECKING:
@@ -36,6 +36,16 @@ def check_declared(request: Request[Any, Any], limits: BodyLimits) -> None:
     declared = whole_number(header(request, "content-length") or "")
     if declared is not None:
         check_size(declared, limits)
+
+
+def check_coding(request: Request[Any, Any]) -> None:
+    """Refuse a body in a content encoding.
+
+    Raises:
+        Refused: 415, it is.
+    """
+    if header_values(request, "content-encoding") not in ([], ["identity"]):
+        raise Refused(415, "The body of this request must not be in a content encoding")
 
 
 def check_size(size_bytes: int, limits: BodyLimits) -> None:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import msgspec
 
 from ingest_api.errors import Detail, InvalidRequestError, TooSlowError
-from ingest_api.web.body import BodyLimits, body_pieces, check_declared
-from ingest_api.web.parameters import header, header_values
+from ingest_api.web.body import BodyLimits, body_pieces, check_coding, check_declared
+from ingest_api.web.parameters import header
 from ingest_api.web.refused import Refused
 from schemas.rules.nearest import nearest, question
 
@@ -102,8 +102,7 @@ def check_json(request: Request[Any, Any]) -> None:
     Raises:
         Refused: 415, it isn't.
     """
-    if header_values(request, "content-encoding") not in ([], ["identity"]):
-        raise Refused(415, "The body of this request must not be in a content encoding")
+    check_coding(request)
     if not _MEDIA_TYPE.fullmatch((header(request, "content-type") or "").strip()):
         raise Refused(415, "The body of this request must be application/json in UTF-8")
 

@@ -18,6 +18,7 @@ from processor.decoding.batch import PRODUCER_ROW, Batch, Control, ControlRecord
 from processor.decoding.dead_letter_texts import undecodable, unstorable, with_way_out
 from processor.decoding.producer_rules import (
     MISATTRIBUTED,
+    UNREADABLE,
     ProducerRowRules,
     Refusal,
     RefusedWrite,
@@ -156,7 +157,7 @@ class _Decoder:
     def _decode_control(self, at: int) -> None:
         record = self._records[at]
         if isinstance(record, UnreadableBatch):
-            self._add_dead_letter(at, Refusal("UNREADABLE_BATCH", str(record)))
+            self._add_dead_letter(at, Refusal(UNREADABLE, str(record)))
             return
         try:
             event = codec.decode(record.value())
@@ -271,9 +272,8 @@ class _Decoder:
         except codec.UndecodableError as error:
             self._add_undecodable(at, error, job_id)
         else:
-            self._add_dead_letter(
-                at, Refusal(MISATTRIBUTED, no_row_of(job_id)), source, job_id=job_id
-            )
+            refusal = Refusal(MISATTRIBUTED, no_row_of(job_id))
+            self._add_dead_letter(at, refusal, source, job_id=job_id)
 
     def _without_unstorable(
         self, rows: pa.RecordBatch, positions: npt.NDArray[np.int64]

@@ -8,7 +8,7 @@ import structlog
 
 from processor.decoding.accept_rule import Rows, accept
 from processor.decoding.decode_records import decode_records
-from processor.decoding.producer_rules import FORGED, MISATTRIBUTED, LogPartition
+from processor.decoding.producer_rules import FORGED, MISATTRIBUTED, UNREADABLE, LogPartition
 from processor.projection.projection import PreparedBatch
 from processor.projection.staging import prepare_rows
 from processor.runtime.metrics import (
@@ -73,7 +73,7 @@ def _alarm(batch: Batch, topic: str, corrupt: Sequence[int]) -> None:
         _log.error("digest mismatch", job_id=job_id, partition=batch.partition)
     forged = [letter for letter in batch.dead_letters if letter.code == FORGED]
     misattributed = [letter for letter in batch.dead_letters if letter.code == MISATTRIBUTED]
-    unreadable = [letter for letter in batch.dead_letters if letter.code == "UNREADABLE_BATCH"]
+    unreadable = [letter for letter in batch.dead_letters if letter.code == UNREADABLE]
     of_jobs = [letter for letter in batch.dead_letters if letter.job_id is not None]
     unfit = [letter for letter in of_jobs if letter.code not in {FORGED, MISATTRIBUTED}]
     for found, alarm, counter in (

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal, LiteralString, cast, get_args
 
 from psycopg import sql
 
+from processor.decoding.producer_rules import UNREADABLE
 from processor.decoding.records import recorded_at
 from schemas.log.positions import place_of, position_of
 from schemas.read_model.tables import API_SOURCE, OTHER_SOURCES
@@ -106,9 +107,10 @@ class SourceCounts:
         self._outcomes: defaultdict[int, list[_RecordOutcome]] = defaultdict(list)
 
     def note_refused(self, batch: Batch, outcomes: WriteOutcomes) -> None:
-        """Count what the batch's rules refused."""
+        """Count what the batch's rules refused; of what can't be read nobody knows the source."""
         for dead_letter in batch.dead_letters:
-            self._note(batch, dead_letter.offset, dead_letter.source, "dead")
+            if dead_letter.code != UNREADABLE:
+                self._note(batch, dead_letter.offset, dead_letter.source, "dead")
         for write in batch.refused_writes:
             is_repeat = outcomes.is_repeat(position_of(batch.partition, write.offset))
             self._note(batch, write.offset, API_SOURCE, "repeats" if is_repeat else "rejected")

@@ -175,8 +175,6 @@ class TopicFollower:
             if message.error() is not None:
                 self._note(error, message)
                 return None
-            # None of ours: no client of ours makes such a batch.
-            FORGED_RECORDS.labels(self._topic).inc()
         offset = message.offset() or 0
         found = self._logged(message, offset)
         self._records_read += 1
@@ -189,6 +187,10 @@ class TopicFollower:
         return found
 
     def _logged(self, message: Message, offset: int) -> LoggedEvent | None:
+        if isinstance(message, UnreadableBatch):
+            # None of ours: no client of ours makes such a batch.
+            FORGED_RECORDS.labels(self._topic).inc()
+            return None
         headers = headers_of(message)
         is_right = self._signed.is_right(message.key(), message.value(), headers)
         if self._signed.is_required and not is_right:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.chaos.history import Chaos
+from tests.support.chaos.report import Report
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +23,8 @@ def test_a_history_of_jobs_and_faults_comes_to_the_model(
 ) -> None:
     """As `./rollcall chaos`, for three quarters of a minute."""
     servers = {"Kafka": stack.kafka, "Postgres": stack.postgres}
-    report = Chaos(env, tmp_path, servers).run(seed, 45)
+    report = Report(seed)
+    Chaos(env, tmp_path, servers).run(report, 45)
     sys.stdout.write("\n".join([*report.events, report.as_json()]))
     assert report.jobs > 0
     assert report.others > 0

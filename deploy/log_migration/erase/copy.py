@@ -82,8 +82,8 @@ class ErasingCopy:
         """
         for partition, end in zip(self._partitions, ends, strict=True):
             for records in partition.batches(end):
-                self._write(partition, _without_holes(records, partition.state.next_offset))
-            self._write(partition, _without_holes([], partition.state.next_offset, end))
+                self._write(partition, _without_holes(partition, records))
+            self._write(partition, _without_holes(partition, [], end))
         self._copy.flush()
 
     def _write(self, partition: _Partition, records: list[CopiedRecord]) -> None:
@@ -229,16 +229,18 @@ class ErasingCopy:
 
 
 def _without_holes(
-    records: list[CopiedRecord], begin: int, end: int | None = None
+    partition: _Partition, records: list[CopiedRecord], end: int | None = None
 ) -> list[CopiedRecord]:
     """Return the records with a filler at each offset that has none."""
     whole: list[CopiedRecord] = []
+    begin = partition.state.next_offset
     for record in records:
-        whole += [_filler(offset, record.timestamp_ms) for offset in range(begin, record.offset())]
+        times = ((offset, record.timestamp_ms) for offset in range(begin, record.offset()))
+        whole += [partition.signed(_filler(*each)) for each in times]
         whole.append(record)
         begin = record.offset() + 1
     if end is not None:
-        whole += [_filler(offset, FIRST_MS) for offset in range(begin, end)]
+        whole += [partition.signed(_filler(offset, FIRST_MS)) for offset in range(begin, end)]
     return whole
 
 

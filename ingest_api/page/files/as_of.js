@@ -21,8 +21,8 @@ export function pointOf(text, job) {
   return end > new Date() ? null : { text, value: end.toISOString().replace(/\.\d+Z/, "Z"), title: day(new Date(Date.UTC(year, month - 1, date))) };
 }
 
-/** Today, as a date input has it. */
-export const today = () => new Date(Date.now() - new Date().getTimezoneOffset() * 60_000).toISOString().slice(0, 10);
+/** Today, or so many days ago, as a date input has it. @param {number} [daysAgo] */
+const today = (daysAgo = 0) => new Date(Date.now() - new Date().getTimezoneOffset() * 60_000 - daysAgo * 86_400_000).toISOString().slice(0, 10);
 
 /** Stands over all that is shown as it was. */
 export function AsOfBanner() {
@@ -33,14 +33,14 @@ export function AsOfBanner() {
       <${LinkButton} href=${link("changes", { from: asOf.value.text })}>${T.changes.since}<//><${Button} onClick=${() => { asOf.value = null; }}>${T.asOf.now}<//></div>`;
 }
 
-/** A day to choose, today at the latest. @param {{label: string, hint?: string, value: string, onValue: (text: string) => void, isRequired?: boolean}} props */
-export const DayField = ({ label, hint, value, onValue, isRequired }) => html`
+/** A day to choose, today at the latest. @param {{label: string, hint?: string, value: string, latest?: string, onValue: (text: string) => void, isRequired?: boolean}} props */
+export const DayField = ({ label, hint, value, latest = today(), onValue, isRequired }) => html`
   <${Field} label=${label} hint=${hint}>${(/** @type {any} */ about) => html`
-    <input ...${about} type="date" max=${today()} required=${isRequired} value=${value} onChange=${(/** @type {any} */ event) => onValue(event.target.value)} />`}<//>`;
+    <input ...${about} type="date" max=${latest} required=${isRequired} value=${value} onChange=${(/** @type {any} */ event) => onValue(event.target.value)} />`}<//>`;
 
 export function AsOfButton() {
   const [isOpen, setOpen] = useState(false);
-  const [text, setText] = useState(today());
+  const [text, setText] = useState(today(1));
   const look = (/** @type {Event} */ event) => {
     event.preventDefault();
     asOf.value = pointOf(text);
@@ -51,7 +51,7 @@ export function AsOfButton() {
     ${isOpen && html`<${Dialog} title=${T.asOf.title} onClose=${() => setOpen(false)}>
       <form onSubmit=${look}>
         <div class="body"><p>${T.asOf.about}</p>
-          <${DayField} label=${T.asOf.day} value=${text} onValue=${setText} isRequired />
+          <${DayField} label=${T.asOf.day} value=${text} latest=${today(1)} onValue=${setText} isRequired />
           <p><a href=${link("changes")}>${T.changes.compare}</a></p></div>
         <footer><${Button} onClick=${() => setOpen(false)}>${T.cancel}<//><${Button} kind="primary" type="submit">${T.asOf.look}<//></footer>
       </form><//>`}`;

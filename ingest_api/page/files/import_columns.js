@@ -1,4 +1,4 @@
-import { html, useEffect, useState } from "./libraries.js";
+import { html, useEffect, useRef, useState } from "./libraries.js";
 import { get, may, put } from "./api.js";
 import { Button, Confirm, Fault, Field, Icon, Notice, Skeleton, Value, announce, useLoad } from "./ui.js";
 import { NEW, blocked, change, draft, inspect, isPacked, options } from "./import.js";
@@ -15,6 +15,7 @@ export function Columns() {
   const [error, setError] = useState(/** @type {any} */ (null));
   const [isBusy, setBusy] = useState(false);
   const [isSaving, setSaving] = useState(false);
+  const more = useRef(/** @type {HTMLDetailsElement | null} */ (null));
   const wanted = JSON.stringify([file?.name, file?.lastModified, fields, choices, preset]);
   const [seen, setSeen] = useState(inspection ? wanted : "");
 
@@ -41,6 +42,11 @@ export function Columns() {
 
   const choose = (/** @type {string} */ header, /** @type {string | null} */ field) => change({ fields: { ...draft.value.fields, [header]: field } });
   const set = (/** @type {string} */ name, /** @type {any} */ value) => change({ choices: { ...draft.value.choices, [name]: value || undefined } });
+  function askRegion() {
+    if (!more.current) return;
+    more.current.open = true;
+    /** @type {HTMLElement | null} */ (more.current.querySelector("[maxlength='2']"))?.focus();
+  }
   if (error && !inspection) {
     return html`<${Fault} error=${error} again=${() => setSeen(" ")} />
       <p><${Button} onClick=${() => change({ step: 0 })}>${T.import.otherFile}<//></p>`;
@@ -60,14 +66,14 @@ export function Columns() {
     ${hasColumns && html`<div class="columns" aria-busy=${isBusy}>
       <div class="head" aria-hidden="true"><span>${T.columns.inFile}</span><span>${T.columns.values}</span><span>${T.columns.becomes}</span></div>
       ${inspection.columns.map((/** @type {any} */ column) => html`<${Column} key=${column.number} column=${column} own=${own} chosen=${fields[column.header]}
-        faults=${inspection.rejectedBy.filter((/** @type {any} */ each) => each.column === column.header)} onChoose=${choose} />`)}
+        faults=${inspection.rejectedBy.filter((/** @type {any} */ each) => each.column === column.header)} onChoose=${choose} onRegion=${inspection.options.phoneRegion ? null : askRegion} />`)}
     </div>`}
     ${inspection.reject > 0 && inspection.reject === inspection.lines ? html`<${Notice} kind="warn" title=${T.columns.rejectAll}>${T.columns.rejectAllAbout}<//>`
       : inspection.reject > 0 ? html`<${Notice} kind="warn" title=${T.columns.reject(inspection.reject)}>${T.columns.rejectAbout}<//>`
       : isReady && inspection.lines > 0 && !inspection.refusedFor.length && html`<${Notice} kind="good">${T.columns.allRight}<//>`}
     ${(inspection.reject > 0 || choices.onInvalidOptional) && html`<label class="check"><input type="checkbox" checked=${choices.onInvalidOptional === "drop"} onChange=${(/** @type {any} */ event) => set("onInvalidOptional", event.target.checked ? "drop" : "")} />
       <span><b>${T.columns.drop}</b><small>${T.columns.dropAbout}</small></span></label>`}
-    <details><summary>${T.columns.more}</summary><div class="row">
+    <details ref=${more}><summary>${T.columns.more}</summary><div class="row">
       <${Choice} name="DELIMITER" choices=${choices} set=${set} all=${T.columns.delimiters} label=${T.columns.delimiterLabel} />
       <${Choice} name="dateOrder" choices=${choices} set=${set} all=${T.columns.dateOrders} label=${T.columns.dateOrder} found=${inspection.options.dateOrder} />
       <${Field} label=${T.columns.phoneRegion} hint=${T.columns.phoneRegionHint}>${(/** @type {any} */ about) => html`
@@ -88,7 +94,7 @@ const suggested = (found) => Object.fromEntries(found.columns
   .map((/** @type {any} */ each) => [each.header, each.why === "new attribute" ? NEW : each.field]));
 
 /** @param {any} props */
-function Column({ column, own, chosen, faults, onChoose }) {
+function Column({ column, own, chosen, faults, onChoose, onRegion }) {
   const title = T.columns.of(column.header || T.columns.noName(column.number));
   const isAdded = column.why === "error file";
   const labels = own.map((/** @type {any} */ each) => each.label ?? each.name);
@@ -108,7 +114,8 @@ function Column({ column, own, chosen, faults, onChoose }) {
           ${may("admin") && html`<option value=${NEW}>${T.columns.newAttribute}</option>`}
         </select>
         ${faults.map((/** @type {any} */ each) => html`<p class="fault" key=${each.code}><b>${T.columns.faulty(each.count)}</b> ${each.reason}
-          <small>${each.value && html`<q><${Value}>${each.value}<//></q> · `}${T.columns.onLines(each.lines.slice(0, 3))}</small></p>`)}
+          <small>${each.value && html`<q><${Value}>${each.value}<//></q> · `}${T.columns.onLines(each.lines.slice(0, 3))}</small>
+          ${each.code === "MOBILE_INVALID" && onRegion && html`<button type="button" class="link" onClick=${onRegion}>${T.columns.askRegion}</button>`}</p>`)}
       </div>
     </div>`;
 }

@@ -6,7 +6,7 @@ import { change, draft } from "./import.js";
 import { T } from "./text.js";
 
 export function ChooseFile() {
-  const { file, preset, corrects } = draft.value;
+  const { file, preset, corrects, fields } = draft.value;
   const input = useRef(/** @type {HTMLInputElement | null} */ (null));
   const [isOver, setOver] = useState(false);
   const presets = useLoad((signal) => get("audience/presets", {}, signal), []);
@@ -21,7 +21,7 @@ export function ChooseFile() {
     take(event.dataTransfer?.files[0]);
   }
   return html`
-    ${corrects && html`<${Notice} title=${T.import.correctedTitle}>${T.import.correctedAbout}<//>`}
+    ${corrects && html`<${Notice} title=${T.import.correctedTitle}>${Object.keys(fields).length > 0 && `${T.import.correctedSame} `}${T.import.correctedAbout}<//>`}
     <div class="drop ${isOver ? "over" : ""}" onDragOver=${(/** @type {Event} */ event) => { event.preventDefault(); setOver(true); }}
       onDragLeave=${() => setOver(false)} onDrop=${drop}>
       <${Icon} name="import" />

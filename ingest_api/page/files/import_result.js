@@ -11,11 +11,10 @@ export function ImportedJob({ id }) {
   if (!job) return html`<${Skeleton} rows=${5} />`;
   return html`
     ${hasEnded(job) ? html`<${Outcome} job=${job} />` : html`<${Progress} job=${job} isLost=${isLost} />`}
-    ${hasEnded(job) && job.rejected > 0 && html`<${ErrorLines} job=${job} />`}
     ${hasEnded(job) && html`<footer class="next">
       <${LinkButton} href=${link(`jobs/${id}`)}>${T.result.job}<//>
       <${LinkButton} href=${link("users", { job: id })}>${T.result.users}<//>
-      ${job.rejected > 0 ? html`<${Button} kind="primary" icon="import" onClick=${() => begin(id)}>${T.result.corrected}<//>`
-        : html`<${Button} kind="primary" onClick=${() => begin()}>${T.result.another}<//>`}
-    </footer>`}`;
+      <${Button} kind=${job.rejected > 0 ? "" : "primary"} onClick=${() => begin()}>${T.result.another}<//>
+    </footer>`}
+    ${hasEnded(job) && job.rejected > 0 && html`<${ErrorLines} job=${job} onCorrected=${() => begin(id)} />`}`;
 }

@@ -48,7 +48,7 @@ function Life({ job }) {
   return html`
     <ol class="life">${steps.map(([name, date, by], at) => html`
       <li key=${name}><b>${name}</b><span>${dateTime(instant(date))}${by && html` · <bdi>${by}</bdi>`}</span>
-        ${at > 0 && html`<small>${T.job.after(duration(((instant(date)?.getTime() ?? 0) - (instant(steps[at - 1][1])?.getTime() ?? 0)) / 1000))}</small>`}</li>`)}
+        ${at > 0 && html`<small>${T.job.later(duration(((instant(date)?.getTime() ?? 0) - (instant(steps[at - 1][1])?.getTime() ?? 0)) / 1000))}</small>`}</li>`)}
     </ol>`;
 }
 

@@ -81,7 +81,7 @@ export function Outcome({ job }) {
   const isUndone = ["REVERTED", "CANCELLED", "FAILED"].includes(job.state);
   return html`
     <section class="card"><h2 class="result">${job.state === "FAILED" ? job.statusMessage : isUndone ? T.states[job.state] : job.rejected ? T.result.some(job.total - job.rejected, job.total) : T.result.all(job.total)}</h2>
-      <p class="quiet">${ended && began ? T.result.took(dateTime(ended), duration((ended.getTime() - began.getTime()) / 1000)) : ""}</p>
+      <p class="quiet">${ended && began ? T.result.ended(dateTime(ended), duration((ended.getTime() - began.getTime()) / 1000)) : ""}</p>
       ${job.state === "REVERTED" && html`<p>${T.result.hadDone}</p>`}
       <${Counts} parts=${parts(job)} total=${job.mode === "delsert" ? job.total + job.deleted : job.total} />
       ${job.notes > 0 && html`<${Notes} job=${job} />`}
@@ -98,8 +98,8 @@ function Notes({ job }) {
       <ul>${notes.data?.notes.map((/** @type {any} */ each) => html`<li key=${`${each.line} ${each.column}`}>${T.line(each.line)}: <b><bdi>${each.column}</bdi></b> ${each.value && html`<q><${Value}>${each.value}<//></q> `}${afterName(each)}</li>`)}</ul></details>`;
 }
 
-/** @param {{job: any}} props */
-export function ErrorLines({ job }) {
+/** `onCorrected`: to go on with the corrected file. @param {{job: any, onCorrected?: () => void}} props */
+export function ErrorLines({ job, onCorrected }) {
   const [start, setStart] = useState(0);
   const [isBusy, setBusy] = useState(false);
   const [fault, setFault] = useState(/** @type {any} */ (null));
@@ -116,7 +116,8 @@ export function ErrorLines({ job }) {
   }
   return html`
     <section class="card"><div class="heading"><h2>${T.result.errors(job.rejected)}</h2>
-        <${Button} icon="down" isBusy=${isBusy} onClick=${save}>${T.result.download}<//></div>
+        <div class="actions"><${Button} icon="down" isBusy=${isBusy} onClick=${save}>${T.result.download}<//>
+          ${onCorrected && html`<${Button} kind="primary" icon="import" onClick=${onCorrected}>${T.result.corrected}<//>`}</div></div>
       <p class="quiet">${T.result.downloadAbout}</p>
       <${Fault} error=${fault} />
       ${job.rejectedBy?.length > 0 && html`<${Reasons} faults=${job.rejectedBy} />`}

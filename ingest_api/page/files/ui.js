@@ -173,7 +173,10 @@ export const Empty = ({ icon = "file", title, children }) => html`
 /** A value that strangers wrote: never wider than its place, and in its own direction. @param {any} props */
 export const Value = ({ children }) => (children === null || children === undefined || children === ""
   ? html`<span class="quiet">–</span>`
-  : html`<bdi class="value" title=${String(children).length > 40 ? String(children) : undefined}>${typeof children === "boolean" ? (children ? T.yes : T.no) : String(children)}</bdi>`);
+  : html`<bdi class="value" title=${String(children).length > 40 ? String(children) : undefined}>${typeof children === "boolean" ? (children ? T.yes : T.no) : breakable(String(children))}</bdi>`);
+
+/** An address is rather broken before its @ than anywhere. @param {string} text */
+const breakable = (text) => text.split("@").map((part, at) => (at ? html`<wbr />@${part}` : part));
 
 /** A table that becomes cards on a phone. `columns`: {title, cell, kind?}. @param {any} props */
 export const Table = ({ columns, rows, caption, keyOf, onRow }) => html`
@@ -219,7 +222,7 @@ export function Reasons({ faults }) {
   return html`
     <ol class="reasons">${faults.slice(0, 12).map((each) => html`
       <li key=${`${each.code} ${each.column}`}>
-        <div><span>${(each.column ? null : T.codesAlone[each.code]) ?? T.codes[each.code] ?? each.code}${each.column && html` <${Value}>${each.column}<//>`}</span><span>${number(each.count)}</span></div>
+        <div><span>${T.codes[each.code] ?? each.code}${each.column && html` <${Value}>${each.column}<//>`}</span><span>${number(each.count)}</span></div>
         <i style=${{ width: `${Math.max(1, (100 * each.count) / most)}%` }}></i>
       </li>`)}
     </ol>`;

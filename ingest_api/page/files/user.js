@@ -7,7 +7,7 @@ import { Back, Button, Change, Confirm, Empty, Fault, Field, Heading, Notice, Sk
 import { T } from "./text.js";
 
 const TEXTS = ["firstName", "lastName", "email", "mobileNumber", "country", "state"];
-const NEEDED = ["lastName", "country"];
+const NEEDED = ["firstName", "lastName", "email", "country"];
 const SUBSCRIPTIONS = ["emailSubscription", "smsSubscription", "voiceSubscription"];
 
 /** @param {{id: string}} props */
@@ -28,7 +28,7 @@ export function User({ id }) {
       ${found && !point && may("admin") && html`<${Button} kind="danger-quiet" onClick=${() => setAsked("delete")}>${T.user.delete}<//>`}
     <//>
     ${isAbsent ? html`<${Empty} icon="clock" title=${T.asOf.absent}>${T.asOf.absentAbout}<//>` : html`<${Fault} error=${user.error} again=${user.reload} />`}
-    ${!found && !user.error && html`<${Skeleton} rows=${6} />`}
+    ${!found && !user.error && html`${point && html`<${Notice}>${T.asOf.wait}<//>`}<${Skeleton} rows=${6} />`}
     <div class="two">
       ${found && html`<section class="card"><h2>${T.user.known}</h2><${Known} user=${found} /></section>`}
       <section class="card"><h2>${T.user.history}</h2>
@@ -91,7 +91,7 @@ export function EditUser({ user, onClose, onDone }) {
   return html`
     <${Confirm} title=${user ? T.user.editTitle : T.users.add} action=${user ? T.save : T.users.add} isReady=${isReady} onDo=${save} onClose=${onClose}>
       <div class="form">${TEXTS.map((name) => html`
-        <${Field} key=${name} label=${T.fields[name]} hint=${!user && NEEDED.includes(name) ? T.user.needed : ""}>${(/** @type {any} */ about) => html`
+        <${Field} key=${name} label=${T.fields[name]} hint=${user ? "" : NEEDED.includes(name) ? T.user.needed : name === "state" ? T.user.neededState : ""}>${(/** @type {any} */ about) => html`
           <input ...${about} dir="auto" value=${is(name)} onInput=${(/** @type {any} */ event) => set(name, event.target.value)} />`}<//>`)}
         ${attributes.data?.attributes.map((/** @type {any} */ each) => html`
           <${Field} key=${each.name} label=${each.label ?? each.name}>${(/** @type {any} */ about) => html`

@@ -25,9 +25,9 @@ export function Users() {
   const isFiltered = words || settledLand || job || (attribute && value);
   const showAll = () => { setText(""); setLand(""); go("users"); };
   return html`
-    <${Heading} title=${T.users.title} about=${data ? T.users.count(data.total) : ""}>
+    <${Heading} title=${T.users.title} about=${data && !error ? T.users.count(data.total) : ""}>
       <${AsOfButton} />
-      <${LinkButton} icon="down" href=${address("audience/export", { ...filters, format: "csv" })} download="users.csv">${isFiltered ? T.users.exportThese : T.users.export}<//>
+      ${data?.total !== 0 && html`<${LinkButton} icon="down" href=${address("audience/export", { ...filters, format: "csv" })} download="users.csv">${isFiltered ? T.users.exportThese : T.users.export}<//>`}
       ${may("importer") && !asOf.value && html`<${Button} kind="primary" onClick=${() => setAdding(true)}>${T.users.add}<//>`}
     <//>
     <form class="filters" role="search" onSubmit=${(/** @type {Event} */ event) => event.preventDefault()}>
@@ -43,7 +43,8 @@ export function Users() {
     <${Fault} error=${error} again=${reload} />
     ${error ? "" : !data ? html`${point && html`<${Notice}>${told || T.asOf.wait}<//>`}<${Skeleton} rows=${10} />`
       : data.audience.length === 0 && isLoading ? html`<${Skeleton} rows=${10} />`
-      : data.audience.length === 0 ? html`<${Empty} icon="users" title=${isFiltered ? T.users.none : T.users.empty}>${isFiltered ? html`${T.users.noneAbout}<p><${Button} onClick=${showAll}>${T.showAll}<//></p>` : T.users.emptyAbout}<//>`
+      : data.audience.length === 0 ? html`<${Empty} icon="users" title=${isFiltered ? T.users.none : point ? T.users.emptyThen : T.users.empty}>${isFiltered ? html`${T.users.noneAbout}<p><${Button} onClick=${showAll}>${T.showAll}<//></p>`
+        : !point && html`${T.users.emptyAbout}${may("importer") && html`<p><${LinkButton} icon="import" href=${link("import")}>${T.import.title}<//></p>`}`}<//>`
       : html`<div aria-busy=${isLoading}><${Table} caption=${T.users.title} rows=${data.audience} keyOf=${(/** @type {any} */ row) => row.id} onRow=${(/** @type {any} */ row) => go(`users/${row.id}`)} columns=${[
         { title: T.users.name, kind: "main", cell: (/** @type {any} */ row) => html`<a href=${link(`users/${row.id}`)}><bdi class="value">${fullName(row) || T.noName}</bdi></a>` },
         { title: T.fields.email, kind: "bare", cell: (/** @type {any} */ row) => html`<${Value}>${row.email}<//>` },

@@ -92,6 +92,10 @@ def test_what_is_forged_has_no_effect_and_is_a_dead_letter(rig: Rig) -> None:
 
     wait_until(lambda: len(reasons()) == expected, 30, saying="all forged records are dead letters")
     assert set(reasons()) == {b"NO_RIGHT_DIGEST", b"UNEXPECTED_TYPE", b"UNREADABLE_BATCH"}
+    counted = "SELECT source, dead, first_at > '2000-01-01' AS is_of_now FROM sources"
+    assert select(rig.env, counted) == [
+        {"source": None, "dead": expected - topics.user_events.partitions, "is_of_now": True}
+    ]
     assert_proven(rig.env)
     with pytest.raises(VerificationError, match="ROLLCALL_LOG_KEYS"):
         verify_active(msgspec.structs.replace(rig.env.settings, log_keys=""))

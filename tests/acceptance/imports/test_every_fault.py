@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +84,39 @@ def test_a_state_is_missed_for_the_country(rig_of_module: Rig) -> None:
     assert error["reason"] == (
         "State is required where the country is USA, and no user with this key exists yet."
     )
+
+
+def test_columns_are_called_as_the_file_calls_them(rig_of_module: Rig) -> None:
+    """Also where the users who are there decide: in a dry run and everywhere after the import."""
+    client, head = rig_of_module.client, {"Accept": "text/csv"}
+    content = (
+        b"Given,Surname,Mail,Land\nEva,,eva@example.org,UK\nIda,Fox,ida@example.org,\n"
+        b"Jon,Kit,jon@example.org,UK\nJon,Kit,jon@example.org,UK\n"
+    )
+    columns = {"Given": "First Name", "Surname": "lastName", "Mail": "Email", "Land": "Country"}
+    fields = {"columns": json.dumps(columns)}
+    told = {
+        "upsert": ["REQUIRED Land", "REQUIRED Surname"],
+        "insert": ["KEY_EXISTS Mail", "REQUIRED Land", "REQUIRED Surname"],
+    }
+    for mode, expected in told.items():
+        options = fields | {"importType": mode}
+        dry_run = client.upload(content, fields=options | {"dryRun": "true"}).json()
+        job_id = int(client.upload(content, fields=options).json()["id"])
+        status = rig_of_module.wait_ended(job_id)
+        counted = dry_run["rejectedBy"]
+        assert counted == status["rejectedBy"]
+        assert sorted(f"{each['code']} {each['column']}" for each in counted) == expected
+        if mode == "upsert":
+            errors = client.errors(job_id)
+            file = client.http.get(f"{BASE}/batchinfo/errors/{job_id}", headers=head).text
+            path = f"{BASE}/batchinfo/results/{job_id}"
+            results = client.http.get(path, params={"format": "csv"}).text
+            reason = "Surname (Last Name) is required, because no user with this key exists yet."
+            assert [errors[0]["column"], errors[0]["reason"]] == ["Surname", reason]
+            assert errors[0] | {"id": 0} == dry_run["samples"]["reject"][0] | {"id": 0}
+            assert reason in file
+            assert reason in results
 
 
 def test_an_invalid_optional_cell_may_be_left_out(rig_of_module: Rig) -> None:

@@ -39,6 +39,13 @@ def test_a_file_is_sent_by_parts_that_are_named_again_and_again(client: Client) 
     assert jobs(client) == before + 1
 
 
+def test_a_part_in_a_content_encoding_is_refused(client: Client) -> None:
+    """Else its packed bytes would be taken for those of the file."""
+    headers = {"Content-Type": "application/octet-stream", "Content-Encoding": "gzip"}
+    path = f"{BASE}/audience/parts"
+    assert client.http.post(path, content=CSV, headers=headers).status_code == 415
+
+
 def test_a_name_that_was_made_up_is_refused_at_once(client: Client) -> None:
     """One that comes twice, one of offsets or sizes that no part has, one that begins elsewhere."""
     mine = part_of(client.http, CSV)

@@ -39,7 +39,7 @@ def test_the_whole_page_looks_at_an_earlier_day(page: Page) -> None:
     """Yesterday nobody was there, which is said instead of what is now."""
     page.get_by_role("link", name="Users", exact=True).click()
     expect(page.get_by_text("3 users", exact=True)).to_be_visible()
-    page.get_by_role("button", name="As of").click()
+    page.get_by_role("button", name="Earlier day").click()
     assert_accessible(page, "as of")
     day = (datetime.now(UTC) - timedelta(days=2)).date()
     page.get_by_role("textbox", name="Day").fill(str(day))
@@ -66,7 +66,7 @@ def test_a_user_is_shown_as_it_was_after_a_job(page: Page, jobs: list[str]) -> N
     page.get_by_role("searchbox").fill("second@")
     expect(page.get_by_text("1 user", exact=True)).to_be_visible()
     page.get_by_role("link", name="a b").click()
-    page.get_by_role("button", name="As of").click()
+    page.get_by_role("button", name="Earlier day").click()
     page.get_by_role("textbox", name="Day").fill("2020-02-02")
     page.get_by_role("button", name="Look", exact=True).click()
     expect(page.get_by_text("Not there then")).to_be_visible(timeout=90_000)

@@ -6,7 +6,7 @@ import random
 import zlib
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
@@ -16,13 +16,16 @@ from deploy.log_migration import MoveRefusedError
 from deploy.log_migration.erase.copy import ErasingCopy
 from deploy.log_migration.erase.data_subject import DataSubject
 from deploy.log_migration.erase.outcomes import SCHEMA, Outcomes
-from deploy.log_migration.log_copy import LogCopy
+from deploy.log_migration.log_copy import CountedPartition, LogCopy
 from deploy.log_migration.records import read_records
 from deploy.log_migration.topic_admin import TopicAdmin
+from ingest_api.kafka.log_setup import ensure_log
 from ingest_api.kafka.topic_setup import ensure_topics
 from schemas.codec import codec, framing
 from schemas.events import JobSealed, RowErased, UserRow
+from schemas.log.digests import digest_headers
 from schemas.log.topics import partition_of
+from tests.integration.log.test_signed_log import with_keys
 from tests.support.data.files import tidy_csv
 from tests.support.data.log_reading import read_topic
 from tests.support.data.passes import MemoryRecord, make_pass
@@ -61,18 +64,17 @@ def append(settings: Settings, partition: int, records: list[MemoryRecord], **co
         producer.init_transactions(30)
         producer.begin_transaction()
     for record in records:
-        topic = settings.topics.user_events.name
-        producer.produce(
-            topic, record.value(), record.key(), partition, timestamp=1_700_000_000_000
-        )
+        topic, key, value = settings.topics.user_events.name, record.key(), record.value()
+        headers: Any = digest_headers(settings.keyring, topic, key, value)
+        producer.produce(topic, value, key, partition, timestamp=1_700_000_000_000, headers=headers)
     producer.flush(60)
     if config:
         producer.abort_transaction(30)
 
 
-def copied(env: Ground) -> tuple[Settings, ErasingCopy, list[list[Message]]]:
+def copied(settings: Settings) -> tuple[Settings, ErasingCopy, list[list[Message]]]:
     """The log copied in two steps, and what the copy holds."""
-    old = env.settings.with_partitions(PARTITIONS)
+    old = settings.with_partitions(PARTITIONS)
     new = old.at_version(2)
     admin = TopicAdmin(old)
     admin.make(old, new)
@@ -96,7 +98,7 @@ def test_broken_passes_and_holes_keep_their_places(env: Ground) -> None:
     for partition in range(PARTITIONS):
         append_history(settings, partition)
     ends = TopicAdmin(settings).ends(settings.topics.user_events)
-    _, copy, records = copied(env)
+    _, copy, records = copied(settings)
     assert [row.outcome for row in copy.erasure.lines] == ["inserted", "updated", "inserted"]
     assert copy.erasure.mentions == []
     assert [len(copied_to) for copied_to in records] == ends
@@ -109,6 +111,22 @@ def test_broken_passes_and_holes_keep_their_places(env: Ground) -> None:
     with psycopg.connect(env.conninfo) as connection:
         row = connection.execute("SELECT to_regnamespace(%s) IS NULL", (SCHEMA,)).fetchone()
     assert row == (True,)
+
+
+def test_a_signed_copy_has_no_record_that_does_not_count(env: Ground) -> None:
+    """Neither where the log had a hole, nor where the data subject's records were."""
+    settings = with_keys(env.settings)
+    ensure_log(settings)
+    whole = a_pass(1, "insert", range(9))[HOME]
+    append(settings, HOME, whole, **{"transactional.id": "signed"})
+    append(settings, HOME, whole)
+    new, copy, records = copied(settings)
+    assert copy.erasure.lines
+    for number, messages in enumerate(records):
+        partition = CountedPartition(new, number)
+        for batch in partition.batches(len(messages)):
+            assert partition.take(batch)[0].dead_letters == []
+        assert partition.state.requires_digests
 
 
 def append_history(settings: Settings, partition: int) -> None:
@@ -167,4 +185,4 @@ def test_a_log_that_is_damaged_itself_is_refused(env: Ground) -> None:
     wrong = codec.encode(replace(event, digest=event.digest ^ 1))
     append(env.settings, elsewhere, [*rows, replace(seal, record_value=wrong)])
     with pytest.raises(MoveRefusedError, match="damaged"):
-        copied(env)
+        copied(env.settings)

@@ -4,31 +4,39 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from confluent_kafka import KafkaError, Message
 from prometheus_client import REGISTRY
 
 from deploy.log_migration.log_state import read_ledger
 from ingest_api.kafka.log_setup import ensure_log
+from schemas.clients.kafka import make_reader
 from schemas.clients.ranges import Range, RangeReader
-from tests.integration.log.test_signed_log import accept
+from schemas.clients.unreadable import UnreadableBatches
+from tests.integration.log.test_signed_log import accept, events_of, with_keys
 from tests.support.data.raw_batches import append_unreadable
+from tests.support.servers.services import free_port
 
 if TYPE_CHECKING:
+    import pytest
+
     from tests.support.servers.surroundings import Ground
 
 
 def test_uploads_are_taken_behind_one_in_job_events(env: Ground) -> None:
     """Whoever reads the topic comes to the same, from its beginning, from the batch, behind it."""
-    settings = env.settings
+    settings = with_keys(env.settings)
     ensure_log(settings)
     topic = settings.topics.job_events.name
     assert accept(settings, 1) == "accepted"
+    ensure_log(settings, requires_digests=True)
     for records in (1, 7, 60):
         first = append_unreadable(settings, topic, 0, records=records)
     assert accept(settings, 2) == "accepted"
-    assert [job.accepted.job_id for job in read_ledger(settings).jobs] == [1, 2]
+    before = REGISTRY.get_sample_value("rollcall_forged_records_total", {"topic": topic}) or 0
+    assert len(events_of(settings)) == 4
     forged = REGISTRY.get_sample_value("rollcall_forged_records_total", {"topic": topic})
-    assert forged is not None
-    assert forged >= 3
+    assert forged == before + 3
+    assert [job.accepted.job_id for job in read_ledger(settings).jobs] == [1, 2]
 
     with RangeReader(settings.kafka, "test") as reader:
         end = reader.bounds(topic, 0)[1]
@@ -39,3 +47,19 @@ def test_uploads_are_taken_behind_one_in_job_events(env: Ground) -> None:
                 for record in records
             ]
             assert found[-2:] == [(first + 59, True), (end - 1, False)]
+
+
+def test_a_search_for_its_end_that_is_not_answered_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The report is given back, as if nothing were known; after some it holds up its readers."""
+    monkeypatch.setattr("schemas.clients.unreadable._MOST_S", 0.2)
+    monkeypatch.setattr("schemas.clients.unreadable._PAUSE_S", 0)
+    nobody = {"bootstrap.servers": f"127.0.0.1:{free_port()}"}
+    reader = make_reader(nobody, "test")
+    batches = UnreadableBatches(nobody, reader)
+    error = KafkaError(KafkaError._BAD_COMPRESSION)
+    report = Message(topic="uploads", partition=0, offset=4, error=error)
+    for _ in range(3):
+        assert not batches.is_damaged(report)
+        assert batches.stepped_over(report) is report
+    assert batches.is_damaged(report)
+    reader.close()

@@ -14,6 +14,8 @@ from ingest_api.errors import UploadLostError
 from ingest_api.kafka.producer import Appender
 from ingest_api.kafka.topic_setup import ensure_topics
 from ingest_api.kafka.upload_chunks import CHUNK_BYTES, ChunkSource, ChunkWriter, StoredFile
+from schemas.log.topics import partition_of
+from tests.support.data.raw_batches import append_unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -119,3 +121,35 @@ def test_chunks_that_are_gone_are_lost(settings: Settings, source: ChunkSource) 
     beyond = replace(file.chunks, first_offset=1000, last_offset=1000)
     with pytest.raises(UploadLostError):
         source.open(replace(file, chunks=beyond)).read()
+
+
+def test_a_batch_that_nobody_can_read_holds_up_no_file(
+    settings: Settings, source: ChunkSource
+) -> None:
+    """Among the chunks of a file it is another's; in the place of one that one is missing."""
+    content = random.Random(4).randbytes(6 * CHUNK_BYTES)
+    partition, unreadable = 0, -1
+
+    async def write_around_it() -> StoredFile:
+        nonlocal partition, unreadable
+        appender = Appender(settings.kafka, "test", timeout_s=60)
+        writer = ChunkWriter(appender, settings.topics.uploads, job_id=JOB_ID, attempt="mine")
+        await writer.write(content[:-1])  # the first chunk is there: only few are under way
+        name = settings.topics.uploads.name
+        partition = partition_of(str(JOB_ID).encode(), settings.topics.uploads.partitions)
+        unreadable = await asyncio.to_thread(append_unreadable, settings, name, partition)
+        await writer.write(content[-1:])
+        chunks = await writer.finish()
+        appender.discard()
+        return StoredFile(
+            job_id=JOB_ID, attempt="mine", chunks=chunks, size_bytes=len(content),
+            sha256=hashlib.sha256(content).hexdigest(),
+        )  # fmt: skip
+
+    file = asyncio.run(write_around_it())
+    assert file.chunks.first_offset < unreadable < file.chunks.last_offset
+    assert source.open(file).read() == content
+    lost = replace(file, chunks=replace(file.chunks, first_offset=unreadable))
+    with pytest.raises(UploadLostError, match="chunk 0 is missing"):
+        source.open(lost).read()
+    assert source.open(file).read() == content

@@ -10,6 +10,7 @@ import json
 import threading
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import httpx2
@@ -140,12 +141,15 @@ def _upload(doors: Doors) -> None:
     content = _file(doors, mode)
     doors.scene.files.append(content)
     headers = {"Idempotency-Key": f"upload {next(doors.scene.asked)}"}
+    began_at = datetime.now(UTC)
     give_up_s = time.monotonic() + TIMEOUT_S
     while True:
         client = doors.any()
         answer = try_answer(lambda: client.upload(content, mode, headers=headers))  # noqa: B023 - called at once
         if answer is not None and answer.status_code == 200:
             job_id = int(answer.json()["id"])
+            if mode == "delsert":
+                doors.scene.seen.delsert(job_id, began_at)
             doors.scene.answered.append(job_id)
             _maybe_wait_ended(doors, job_id)
             return

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import secrets
 import shutil
+import sys
 import tempfile
 import time
 from dataclasses import dataclass, replace
@@ -22,14 +24,19 @@ from tests.support.chaos.report import Report
 from tests.support.servers.surroundings import ground
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.support.chaos.cluster import Cluster
 
 _FAILURES: Final = (AssertionError, TimeoutError)
-_ROUND_S: Final = 300.0
+_ROUND_S: Final = 600.0
 """The length of one history: a failure is looked for in so much, and what is held at its end."""
-
-
+_LEAST_S: Final = 60.0
+"""The shortest history after the first: what comes before and after it takes as long."""
 _SHORTEST_S: Final = 10.0
+"""What a failing one is shortened to."""
+_TOLD: Final = 500
+"""So many characters of what was found stand among the figures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +55,7 @@ class _Plan:
 
 
 @click.command()
-@click.option("--minutes", default=2.0, show_default=True, help="So long things are broken.")
+@click.option("--minutes", default=2.0, show_default=True, help="So long histories begin.")
 @click.option("--seed", default=None, help="Of jobs and faults; by chance if not given.")
 @click.option("--brokers", default=1, show_default=True, help="Of Kafka; each keeps all topics.")
 @click.option("--only", multiple=True, type=click.Choice(SORTS), help="Break these; else all.")
@@ -77,48 +84,79 @@ def chaos(
     console = Console(stderr=as_json)
     total = Report(seed or secrets.token_hex(4))
     console.log(f"seed {total.seed}")
-    with cluster(brokers) as servers:
-        end_s = time.monotonic() + 60 * minutes
+    run = _Run(brokers, only or SORTS, total, console, shrinks=shrink)
+    try:
+        run.last(minutes)
+    finally:  # what there is so far, too, where somebody stops it
+        console.log(total.summary())
+        if as_json:
+            click.echo(total.as_json())
+        else:
+            console.print_json(total.as_json())
+    sys.exit(bool(total.failures))
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One history after another; where one fails the others are run all the same."""
+
+    brokers: int
+    sorts: tuple[str, ...]
+    total: Report
+    console: Console
+    shrinks: bool
+
+    def last(self, minutes: float) -> None:
+        """Run histories until the time is over, on the same servers until one fails."""
+        with contextlib.ExitStack() as stack:
+            servers = stack.enter_context(cluster(self.brokers))
+            for plan in self._plans(time.monotonic() + 60 * minutes):
+                if not self._is_passed(servers, plan):
+                    stack.close()  # they may be as broken as it left them
+                    servers = stack.enter_context(cluster(self.brokers))
+
+    def _plans(self, end_s: float) -> Iterator[_Plan]:
         for number in itertools.count():
             duration_s = min(_ROUND_S, end_s - time.monotonic())
-            if duration_s <= 0:
-                break
-            name = f"{total.seed}.{number}" if number else total.seed
-            plan = _Plan(name, duration_s, only or SORTS)
-            try:
-                total.add(_history(servers, plan, console))
-            except _FAILURES:
-                if shrink:
-                    _shrink(servers, plan, console)
-                raise
-    console.log(f"{total.jobs} jobs, {sum(total.faults.values())} faults, 0 differences")
-    if as_json:
-        click.echo(total.as_json())
-    else:
-        console.print_json(total.as_json())
+            if number and duration_s < _LEAST_S:
+                return
+            name = f"{self.total.seed}.{number}" if number else self.total.seed
+            yield _Plan(name, duration_s, self.sorts)
 
-
-def _history(servers: Cluster, plan: _Plan, console: Console) -> Report:
-    """One history on a database and topics of its own; what it wrote is kept where it fails."""
-    folder = Path(tempfile.mkdtemp(prefix=f"rollcall-chaos-{plan.seed}-"))
-    with ground(servers.surroundings, replication_factor=str(servers.brokers)) as env:
+    def _is_passed(self, servers: Cluster, plan: _Plan) -> bool:
         try:
+            _history(servers, plan, self.console, self.total)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the run has failed and says so
+            found = f"{type(error).__name__}: {error}"[:_TOLD]
+            self.total.failures.append(f"--brokers {self.brokers} {plan.options}: {found}")
+            if self.shrinks:
+                _shrink(servers, plan, self.console)
+            return False
+        return True
+
+
+def _history(servers: Cluster, plan: _Plan, console: Console, total: Report) -> None:
+    """One history on a database and topics of its own; what it wrote is kept where it fails.
+
+    Its figures are added to those of all, unless it fails.
+    """
+    folder = Path(tempfile.mkdtemp(prefix=f"rollcall-chaos-{plan.seed}-"))
+    report = Report(plan.seed, hits_before=total.failpoints)
+    try:
+        with ground(servers.surroundings, replication_factor=str(servers.brokers)) as env:
             chaos = Chaos(
                 env, folder, servers.servers, servers.proxies, has_moves=True, sorts=plan.sorts
             )
-            report = chaos.run(plan.seed, plan.duration_s)
-        except BaseException:
-            console.log(
-                f"failed: --brokers {servers.brokers} {plan.options}: history and logs are in"
-                f" {folder}"
-            )
-            raise
+            chaos.run(report, plan.duration_s)
+    except BaseException:
+        console.print_exception()
+        console.log(
+            f"failed: --brokers {servers.brokers} {plan.options}: history and logs are in {folder}"
+        )
+        raise
     shutil.rmtree(folder)
-    faults = sum(report.faults.values())
-    console.log(
-        f"seed {plan.seed}: {report.jobs} jobs, {report.rows} rows, {faults} faults: as modelled"
-    )
-    return report
+    total.add(report)
+    console.log(f"seed {plan.seed}: {report.summary()}")
 
 
 def _shrink(servers: Cluster, plan: _Plan, console: Console) -> None:
@@ -126,9 +164,8 @@ def _shrink(servers: Cluster, plan: _Plan, console: Console) -> None:
 
     def fails(smaller: _Plan) -> bool:
         try:
-            _history(servers, smaller, console)
-        except _FAILURES as error:
-            console.log(f"{type(error).__name__}: {error}")
+            _history(servers, smaller, console, Report(plan.seed))
+        except _FAILURES:
             return True
         return False
 

@@ -7,21 +7,22 @@ so that it is known how long each keeps the others waiting.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import signal
+import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from tests.support.chaos import failpoints
+from tests.support.chaos import clocks, failpoints
 from tests.support.chaos.crew import API, BUILDER, KINDS, NAMES, PROCESSOR, PUBLISHER
 from tests.support.chaos.proxy import FAULTS
 from tests.support.servers.breaking import frozen, restart
 
 if TYPE_CHECKING:
     import random
-    import threading
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from deploy.local_stack.kafka import KafkaServer
@@ -30,17 +31,35 @@ if TYPE_CHECKING:
     from tests.support.chaos.proxy import Proxy
     from tests.support.chaos.report import Report
 
-SORTS: Final = ("processes", "failpoints", "ways", "servers")
-"""What faults are of: a process at any moment or at a named point, a way to a server, a server."""
+SORTS: Final = ("processes", "failpoints", "clocks", "ways", "servers")
+"""What faults are of: a process at any moment or at a named point, its clock, a way, a server."""
 _FREEZES_S: Final = (0.5, 2, 8)
 """The last is past the groups' session time-out."""
+_JUMPS_H: Final = (-30, -3, -0.1, 0.1, 3, 30)
 _REACHED_WITHIN_S: Final = 8.0
 _LOOK_S: Final = 0.02
-_STORM_S: Final = 30.0
+_STORM_S: Final = 60.0
+_SURROUNDINGS: Final = frozenset({"ways", "servers"})
+"""Of every second storm they are no part: so that services come far enough to be hit anywhere."""
+_AT_FAILPOINTS_S: Final = 0.5
+"""The longest between two faults of a thread that waits for a process to come to a failpoint."""
 _RARELY: Final = 4
 """So many times the usual pause is between faults of the servers, at which everything waits."""
 _WEIGHTS: Final[Mapping[str, int]] = {API: 1, PUBLISHER: 3, PROCESSOR: 4, BUILDER: 2}
 """So often each kind is chosen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that breaks and is mended, and the longest pause before it comes again.
+
+    It is not begun while another holds the lock.
+    """
+
+    sort: str
+    act: Callable[[random.Random], None]
+    pause_s: float
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,55 +81,65 @@ class Breaking:
         """Whether it is time to let all heal."""
         return self.over.is_set() or time.monotonic() > self.deadline_s
 
-    def repeat(
-        self, fault: Callable[[random.Random], None], rng: random.Random, lock: threading.Lock
-    ) -> None:
-        """Break something again and again, unless another holds the lock, until it is over."""
+    def repeat(self, fault: Fault, rng: random.Random) -> None:
+        """Break something again and again, until it is over."""
         while not self.is_over:
-            time.sleep(rng.uniform(0.2, self.pause_s))
-            with lock:
+            time.sleep(rng.uniform(0.2, fault.pause_s))
+            with fault.lock:
                 if not self.is_over:
-                    fault(rng)
+                    fault.act(rng)
 
     def break_servers(
-        self, rng: random.Random, locks: Sequence[threading.Lock], wait: Callable[[], None]
+        self, rng: random.Random, others: Sequence[Fault], wait: Callable[[], None]
     ) -> None:
         """Break servers while others break the rest, and then one thing alone, until it is over.
 
-        Whoever holds none of the locks breaks nothing; ``wait`` returns when all has recovered.
+        ``wait`` returns when all has recovered.
         """
+        storms = itertools.cycle([SORTS, [sort for sort in SORTS if sort not in _SURROUNDINGS]])
         while not self.is_over:
-            self._storm(rng)
-            with contextlib.ExitStack() as calm:
-                for lock in locks:
-                    calm.enter_context(lock)
+            sorts = next(storms)
+            with _held(fault for fault in others if fault.sort not in sorts):
+                self._storm(rng, breaks_servers="servers" in {*self.sorts} & {*sorts})
+            with _held(others):
                 self.report.mended()
                 wait()
                 if not self.is_over:
-                    rng.choice([*self._of_servers(), *self.others()])(rng)
+                    self._alone(rng)
                     self.report.mended()
                     wait()
 
-    def _storm(self, rng: random.Random) -> None:
+    def _alone(self, rng: random.Random) -> None:
+        """Break one thing, of one sort as often as of another."""
+        faults = {sort: self._faults_of(sort) for sort in SORTS if sort in self.sorts}
+        rng.choice(rng.choice([each for each in faults.values() if each])).act(rng)
+
+    def _storm(self, rng: random.Random, *, breaks_servers: bool) -> None:
         self.report.storm()
         end_s = min(time.monotonic() + _STORM_S, self.deadline_s)
         while time.monotonic() < end_s:
             time.sleep(min(rng.uniform(0.2, _RARELY * self.pause_s), end_s - time.monotonic()))
-            if time.monotonic() < end_s:
-                for fault in self._of_servers():
-                    fault(rng)
+            if breaks_servers and time.monotonic() < end_s:
+                self.break_server(rng)
 
-    def _of_servers(self) -> list[Callable[[random.Random], None]]:
-        return [self.break_server] if "servers" in self.sorts else []
-
-    def others(self) -> list[Callable[[random.Random], None]]:
+    def others(self) -> list[Fault]:
         """What breaks processes and the ways to servers, each for a thread of its own."""
-        faults = {
-            "processes": [self.break_process],
-            "failpoints": [partial(self.break_at_failpoint, kind) for kind in KINDS],
-            "ways": [self.break_way] if self.proxies else [],
-        }
-        return [each for sort in SORTS if sort in self.sorts for each in faults.get(sort, ())]
+        sorts = [sort for sort in SORTS if sort in self.sorts and sort != "servers"]
+        return [fault for sort in sorts for fault in self._faults_of(sort)]
+
+    def _faults_of(self, sort: str) -> list[Fault]:
+        match sort:
+            case "processes":
+                return [Fault(sort, self.break_process, self.pause_s)]
+            case "failpoints":
+                at = [partial(self.break_at_failpoint, kind) for kind in KINDS]
+                return [Fault(sort, each, min(_AT_FAILPOINTS_S, self.pause_s)) for each in at]
+            case "clocks":
+                return [Fault(sort, self.break_clock, self.pause_s)]
+            case "ways":
+                return [Fault(sort, self.break_way, self.pause_s)] if self.proxies else []
+            case _:
+                return [Fault(sort, self.break_server, self.pause_s)]
 
     def break_process(self, rng: random.Random) -> None:
         """Kill, freeze or stop a process, or stop all of a kind one after another."""
@@ -135,20 +164,18 @@ class Breaking:
             act(post)
 
     def break_at_failpoint(self, kind: str, rng: random.Random) -> None:
-        """Let the first process of a kind that comes to some point die or stop there.
+        """Let the first process of a kind that comes to a point hit least often die or stop there.
 
-        Points that were hit least often come first.
+        They take turns in arriving: all that were hit least often are armed together.
         """
-        hits = self.report.failpoints
-        names = failpoints.names(kind)
-        fewest = min(hits[name] for name in names)
-        name = rng.choice([name for name in names if hits[name] <= fewest + 1])
         number = rng.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGSTOP])
-        pid = reached(self.crew.folder, name, number)
-        post = None if pid is None else self.crew.post_of(kind, pid)
-        if post is None:
-            return
-        fault = f"{NAMES[kind]} {'killed' if number == signal.SIGKILL else 'frozen'}"
+        names = self.report.least_hit(failpoints.names(kind))
+        for name, pid in reached(self.crew.folder, names, number):
+            if post := self.crew.post_of(kind, pid):
+                self._broken_at(name, post, pid, number, rng.choice(_FREEZES_S))
+
+    def _broken_at(self, name: str, post: Post, pid: int, number: int, freeze_s: float) -> None:
+        fault = f"{NAMES[post.service.module]} {'killed' if number == signal.SIGKILL else 'frozen'}"
         with post.lock:
             if post.service.pid != pid:
                 return
@@ -156,8 +183,16 @@ class Breaking:
             if number == signal.SIGKILL:
                 post.replace_ended()
             else:
-                time.sleep(rng.choice(_FREEZES_S))
+                time.sleep(freeze_s)
                 post.service.thaw()
+
+    def break_clock(self, rng: random.Random) -> None:
+        """Let a process' clock jump by hours, ahead or back, and back again after a while."""
+        kind, hours = rng.choice(KINDS), rng.choice(_JUMPS_H)
+        pid = rng.choice(self.crew.posts[kind]).service.pid
+        self.report.begin(f"{NAMES[kind]}'s clock jumped")
+        with clocks.off(self.crew.folder, pid, 3600 * hours):
+            time.sleep(rng.choice(_FREEZES_S))
 
     def break_server(self, rng: random.Random) -> None:
         """Kill a server, or freeze it for a while; belongs to the thread that has started it."""
@@ -179,20 +214,38 @@ class Breaking:
             time.sleep(rng.choice(_FREEZES_S))
 
 
-def reached(folder: Path, name: str, number: int) -> int | None:
-    """Arm a failpoint; return the id of the process that has come there, None if none has."""
-    armed = failpoints.armed_file(folder, name)
-    staged = armed.with_suffix(".new")
-    staged.write_text(str(int(number)))
-    staged.rename(armed)
+@contextlib.contextmanager
+def _held(faults: Iterable[Fault]) -> Generator[None]:
+    """None of these are begun as long as the context is open; what was begun is mended."""
+    with contextlib.ExitStack() as locks:
+        for fault in faults:
+            locks.enter_context(fault.lock)
+        yield
+
+
+def reached(folder: Path, names: Collection[str], number: int) -> list[tuple[str, int]]:
+    """Arm failpoints until a process has come to one, and disarm the others.
+
+    Return the failpoint and the process' id: none where nobody came in time, and more where two
+    came at once.
+    """
+    armed = {name: failpoints.armed_file(folder, name) for name in names}
+    for file in armed.values():
+        staged = file.with_suffix(".new")
+        staged.write_text(str(int(number)))
+        staged.rename(file)
     give_up_s = time.monotonic() + _REACHED_WITHIN_S
-    while armed.exists():
-        if time.monotonic() > give_up_s:
-            with contextlib.suppress(FileNotFoundError):
-                armed.unlink()
-                return None
+    while all(file.exists() for file in armed.values()) and time.monotonic() < give_up_s:
         time.sleep(_LOOK_S)
-    noted = [file for file in folder.glob(f"{armed.name}.*") if file.suffix[1:].isdigit()]
+    return [(name, pid) for name, file in armed.items() for pid in _disarm(file)]
+
+
+def _disarm(armed: Path) -> list[int]:
+    """Take the file away; the id of the process that has done so before."""
+    with contextlib.suppress(FileNotFoundError):
+        armed.unlink()
+        return []
+    noted = [file for file in armed.parent.glob(f"{armed.name}.*") if file.suffix[1:].isdigit()]
     for file in noted:
         file.unlink(missing_ok=True)
-    return int(noted[0].suffix[1:]) if noted else None
+    return [int(file.suffix[1:]) for file in noted[:1]]

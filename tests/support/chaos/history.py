@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import random
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -25,7 +24,6 @@ from tests.support.chaos.crew import Crew
 from tests.support.chaos.faults import SORTS, Breaking
 from tests.support.chaos.moves import Moves
 from tests.support.chaos.observations import Observations
-from tests.support.chaos.report import Report
 from tests.support.chaos.single_writes import write_users
 from tests.support.clients.client import Client
 from tests.support.clients.projections import BUILD_TIMEOUT_S, assert_proven
@@ -44,6 +42,7 @@ if TYPE_CHECKING:
     from deploy.local_stack.postgres import PostgresServer
     from tests.support.chaos.clients import Act
     from tests.support.chaos.proxy import Proxy
+    from tests.support.chaos.report import Report
     from tests.support.models.log_model import LogModel
     from tests.support.servers.surroundings import Ground
 
@@ -68,20 +67,20 @@ class Chaos:
     sorts: Collection[str] = SORTS
     """What faults are of."""
 
-    def run(self, seed: str, duration_s: float) -> Report:
-        """Upload and break things for a while and let all heal.
+    def run(self, report: Report, duration_s: float) -> None:
+        """Upload and break things for a while, as the report's seed has it, and let all heal.
 
         Live tables, tables built anew, the model and what clients saw must agree.
         """
-        report = Report(seed)
         crew = Crew(self.env.environ, self.folder)
         try:
             self._wait_ready(crew)
             self._run(crew, report, duration_s)
         finally:
             crew.close()
-            (self.folder / "history.txt").write_text("\n".join([f"seed {seed}", *report.events]))
-        return report
+            (self.folder / "history.txt").write_text(
+                "\n".join([f"seed {report.seed}", *report.events])
+            )
 
     def _wait_ready(self, crew: Crew) -> None:
         for url in crew.urls:
@@ -117,20 +116,19 @@ class Chaos:
             sorts=self.sorts,
         )
         faults = breaking.others()
-        locks = [threading.Lock() for _ in faults]
         with ThreadPoolExecutor(len(acts) + len(faults)) as pool:
             working = [
                 pool.submit(Doors(scene, _chance(report, f"client {n}")).repeat, act, pause_s)
                 for n, (act, pause_s) in enumerate(acts)
             ]
             working += [
-                pool.submit(breaking.repeat, fault, _chance(report, f"fault {n}"), lock)
-                for n, (fault, lock) in enumerate(zip(faults, locks, strict=True))
+                pool.submit(breaking.repeat, fault, _chance(report, f"fault {n}"))
+                for n, fault in enumerate(faults)
             ]
             try:
                 # In this thread: the kernel ends a server with the thread that has started it.
                 wait = partial(_wait_recovered, report, crew, working)
-                breaking.break_servers(_chance(report, "servers"), locks, wait)
+                breaking.break_servers(_chance(report, "servers"), faults, wait)
             finally:
                 scene.over.set()
             for each in working:
@@ -147,7 +145,7 @@ class Chaos:
         )
         assert_proven(self.env)
         assert set(scene.answered) == {job.job_id for job in accepted_jobs(self.env.settings)}
-        scene.seen.assert_kept(self.env)
+        scene.seen.assert_kept()
         _count(scene, model)
         if self.has_moves:
             Moves(self.env, crew, scene.report).run(_chance(scene.report, "moves"))
@@ -177,6 +175,7 @@ def _chance(report: Report, of: str) -> random.Random:
 
 def _count(scene: Scene, model: LogModel) -> None:
     report = scene.report
+    report.histories = 1
     report.reads = scene.seen.reads
     report.jobs = len(model.jobs)
     report.rows = sum(sum(job.outcome.counts) for job in model.jobs.values())

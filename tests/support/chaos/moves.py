@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from processor.verification.verify import verify_active
 from tests.support.chaos import failpoints
-from tests.support.checkout import CHECKOUT
+from tests.support.clients.command import ended
 from tests.support.models.verdict import select
 from tests.support.servers.moving import JOBS, seen
 from tests.support.servers.surroundings import PARTITIONS
@@ -21,8 +19,11 @@ if TYPE_CHECKING:
     from tests.support.chaos.report import Report
     from tests.support.servers.surroundings import Ground
 
-_TIMEOUT_S: Final = 300
 _LINES: Final = "SELECT job_id, record_number, line FROM rejections ORDER BY job_id, record_number"
+_KILLS: Final = 4
+"""So often each command is killed before it completes."""
+_LAST: Final = frozenset({"move: log moved", "move: old tables dropped"})
+"""Killed at either, the next run finds a log that is moved."""
 _DONE: Final = ("nothing of a user", "nothing to be done")
 """One that was broken off at its end may have nothing left to do, and says so."""
 
@@ -36,45 +37,45 @@ class Moves:
         self._report = report
 
     def run(self, rng: random.Random) -> None:
-        """Run each command twice: it is killed at some step, and then completes."""
-        points = rng.sample(failpoints.names("deploy"), 2)
+        """Run each command until it completes: it is killed at one step after another."""
         before = self._seen()
         users = [user["key"] for user in before[0] if user["state"] != "Guarded"]
         if users:
             erased = rng.choice(users)
-            self._move(points[0], "erase", erased)
+            self._move(rng, "erase", erased)
             before[0] = [user for user in before[0] if user["key"] != erased]
         assert before == self._seen()
         said = seen(self._env)
-        self._move(points[1], "rekey", "--partitions", str(PARTITIONS + rng.randint(1, 3)))
+        self._move(rng, "rekey", "--partitions", str(PARTITIONS + rng.randint(1, 3)))
         assert said == seen(self._env)
         assert verify_active(self._env.settings).is_proven
         self._crew.assert_running()
 
-    def _move(self, point: str, *command: str) -> None:
-        armed = failpoints.armed_file(self._crew.folder, point)
-        armed.write_text(str(int(signal.SIGKILL)))
+    def _move(self, rng: random.Random, *command: str) -> None:
+        after = ""
+        for point in self._points(rng):
+            armed = failpoints.armed_file(self._crew.folder, point)
+            armed.write_text(str(int(signal.SIGKILL)))
+            code, text = self._command(*command)
+            assert code == -signal.SIGKILL, f"{command[0]}, {after}, {point}: {code}, {text}"
+            self._report.begin(f"{command[0]} killed", point)
+            after = f"after {point}"
         code, text = self._command(*command)
-        assert code == -signal.SIGKILL, f"{command[0]}, {point}: {code}, {text}"
-        self._report.begin(f"{command[0]} killed", point)
-        code, text = self._command(*command)
-        assert code == 0 or any(done in text for done in _DONE), f"after {point}: {text}"
+        assert code == 0 or any(done in text for done in _DONE), f"{after}: {text}"
+
+    def _points(self, rng: random.Random) -> list[str]:
+        """Draw of the points hit least often, in the order in which a move comes to them."""
+        names, drawn = failpoints.names("deploy"), list[str]()
+        while len(drawn) < _KILLS:
+            ended = _LAST if _LAST & {*drawn} else frozenset[str]()
+            rest = [name for name in names if name not in {*drawn, *ended}]
+            drawn.append(rng.choice(self._report.least_hit(rest, spread=0)))
+        return sorted(drawn, key=names.index)
 
     def _command(self, *command: str) -> tuple[int, str]:
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", failpoints.THIS, "deploy", *command, "--yes"],
-            cwd=CHECKOUT,
-            env={
-                **self._env.environ,
-                "PYTHONPATH": str(CHECKOUT),
-                failpoints.FOLDER: str(self._crew.folder),
-            },
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=_TIMEOUT_S,
-        )
-        return done.returncode, done.stdout + done.stderr
+        environ = {**self._env.environ, failpoints.FOLDER: str(self._crew.folder)}
+        done = ended(environ, *command, "--yes")
+        return done.returncode, done.stdout
 
     def _seen(self) -> list[list[dict[str, Any]]]:
         """What readers see, with ids."""

@@ -8,15 +8,18 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tests.support.chaos import failpoints
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 SEVERAL: Final = "several at once"
 """Faults of all kinds, one after another and together, each mended after a moment."""
 _USUAL_STALL_S: Final = 5.0
 _SUMS: Final = (
-    "jobs", "rows", "undone", "others", "dry_runs", "rebuilds", "reads", "seconds",
+    "histories", "jobs", "rows", "undone", "others", "dry_runs", "rebuilds", "reads", "seconds",
 )  # fmt: skip
 
 
@@ -29,6 +32,9 @@ class Report:
     """
 
     seed: str
+    hits_before: Counter[str] = field(default_factory=Counter[str])
+    """How often each failpoint was hit in earlier histories."""
+    histories: int = 0
     jobs: int = 0
     rows: int = 0
     undone: int = 0
@@ -48,6 +54,8 @@ class Report:
     """By what was broken, the longest time until a user was added once it was mended."""
     events: list[str] = field(default_factory=list[str])
     """What happened when; seconds from the start."""
+    failures: list[str] = field(default_factory=list[str])
+    """Of each history that failed: the options that repeat it, and what was found."""
     _started_s: float = field(default_factory=time.monotonic)
     _last_added_s: float = field(default_factory=time.monotonic)
     _trouble: str | None = None
@@ -74,6 +82,12 @@ class Report:
                 self.failpoints[failpoint] += 1
             if self._trouble != SEVERAL:
                 self._trouble, self._mended_s = fault, math.inf
+
+    def least_hit(self, names: Iterable[str], spread: int = 1) -> list[str]:
+        """Of these failpoints those that were hit least often, or little more, in all histories."""
+        hits = {name: self.hits_before[name] + self.failpoints[name] for name in names}
+        fewest = min(hits.values())
+        return [name for name, times in hits.items() if times <= fewest + spread]
 
     def mended(self) -> None:
         """Note that nothing keeps all from going on any more."""
@@ -102,16 +116,7 @@ class Report:
 
     def add(self, other: Report) -> None:
         """Add what happened in another history."""
-        for name in (
-            "jobs",
-            "rows",
-            "undone",
-            "others",
-            "dry_runs",
-            "rebuilds",
-            "reads",
-            "seconds",
-        ):
+        for name in _SUMS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.faults += other.faults
         self.failpoints += other.failpoints
@@ -122,13 +127,32 @@ class Report:
             for trouble, seconds in others.items():
                 _keep_longest(mine, trouble, seconds)
 
+    def summary(self) -> str:
+        """The figures in a sentence."""
+        hits = self._hits()
+        rarest = min(hits, key=lambda name: hits[name])
+        stall_s, recovery_s = (
+            max(s.values(), default=0) for s in (self.stalled_s, self.recovered_s)
+        )
+        return (
+            f"{self.histories} histories, {self.jobs} jobs, {self.rows} rows,"
+            f" {self.faults.total()} faults, {sum(hits.values())} of them at failpoints"
+            f" (fewest: {hits[rarest]} at {rarest}), longest stall {stall_s:.1f} s,"
+            f" longest recovery {recovery_s:.1f} s, {len(self.failures)} differences"
+        )
+
+    def _hits(self) -> dict[str, int]:
+        """How often each failpoint was hit, those too that never were."""
+        points = [name for module in failpoints.POINTS for name in failpoints.names(module)]
+        return {name: self.failpoints[name] for name in points}
+
     def as_json(self) -> str:
         """The figures as one JSON object."""
-        points = [name for module in failpoints.POINTS for name in failpoints.names(module)]
         return json.dumps(
             {
                 "seed": self.seed,
                 "minutes": round(self.seconds / 60, 1),
+                "histories": self.histories,
                 "jobs": self.jobs,
                 "rows": self.rows,
                 "undone": self.undone,
@@ -137,10 +161,11 @@ class Report:
                 "rebuilds": self.rebuilds,
                 "checkedReads": self.reads,
                 "faults": dict(sorted(self.faults.items())),
-                "failpoints": {name: self.failpoints[name] for name in points},
+                "failpoints": self._hits(),
                 "longestStallSeconds": _rounded(self.stalled_s),
                 "longestRecoverySeconds": _rounded(self.recovered_s),
-                "differences": 0,
+                "failures": self.failures,
+                "differences": len(self.failures),
             }
         )
 

@@ -70,6 +70,7 @@ def removal(page: Page) -> None:
     for limit in page.get_by_text("import all the same").all():
         limit.click()
     page.locator("footer .danger").click()
+    page.get_by_role("dialog").wait_for()
 
 
 def sending(page: Page) -> None:
@@ -127,7 +128,7 @@ def as_of(page: Page, *, job: str) -> None:
     """The audience after a job."""
     at(f"jobs/{job}", ".reasons")(page)
     page.get_by_role("link", name="The audience after it").click()
-    page.locator("main table").wait_for(timeout=90_000)
+    page.locator(".heading p", has_text="users").wait_for(timeout=90_000)
 
 
 def changes(page: Page, *, first: str) -> None:
@@ -175,7 +176,8 @@ def proof(page: Page, *, job: str) -> None:
 def once(page: Page) -> None:
     """A token, shown once."""
     opened("operations/tokens", "Add a token")(page)
-    page.get_by_role("dialog").get_by_label("Name").fill("nightly sync")
+    nth = page.locator("main tbody tr").count()
+    page.get_by_role("dialog").get_by_label("Name").fill(f"nightly sync {nth}")
     page.get_by_role("dialog").get_by_role("button", name="Add a token").click()
     page.locator(".secret").wait_for()
 
@@ -215,7 +217,7 @@ def views(job: str, client: Client) -> dict[str, Callable[[Page], None]]:
         "edit": partial(edit, user=user),
         "delete": opened(f"users/{user}", "Delete"),
         "add-user": opened("users", "Add a user"),
-        "day": opened("users", "As of …"),
+        "day": opened("users", "Earlier day …"),
         "as-of": partial(as_of, job=job),
         "changes": partial(changes, first=first),
         **{name: at(f"operations/{name}", ".card, .scroller, .empty") for name in OPERATIONS},

@@ -15,12 +15,13 @@ import runpy
 import subprocess
 import sys
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import forkserver
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tests.support.chaos import failpoints
+from tests.support.chaos import clocks, failpoints
 from tests.support.checkout import CHECKOUT
 
 if TYPE_CHECKING:
@@ -41,9 +42,10 @@ _context.set_forkserver_preload([*_SERVICES, _PRELOADED])
 
 @dataclass(frozen=True, slots=True)
 class ForkedProcess:
-    """Has of :class:`subprocess.Popen` what tests use."""
+    """Has of :class:`subprocess.Popen` what tests use, from any thread."""
 
     of: ForkServerProcess
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def pid(self) -> int:
@@ -54,11 +56,13 @@ class ForkedProcess:
     @property
     def returncode(self) -> int | None:
         """Its exit code; that of a signal is negative."""
-        return self.of.exitcode
+        return self.poll()
 
     def poll(self) -> int | None:
         """Return its exit code where it has ended."""
-        return self.of.exitcode
+        # It is read once from a pipe: of two threads that read, one would find 255.
+        with self._lock:
+            return self.of.exitcode
 
     def wait(self, timeout_s: float | None = None) -> int:
         """Return its exit code once it has ended.
@@ -66,10 +70,11 @@ class ForkedProcess:
         Raises:
             subprocess.TimeoutExpired: it still runs after ``timeout_s``.
         """
-        self.of.join(timeout_s)
-        if self.of.exitcode is None:
+        wait([self.of.sentinel], timeout_s)
+        code = self.poll()
+        if code is None:
             raise subprocess.TimeoutExpired(f"process {self.pid}", timeout_s or 0)
-        return self.of.exitcode
+        return code
 
     def send_signal(self, number: int) -> None:
         """Send it a signal, unless it has ended."""
@@ -145,6 +150,7 @@ def _run(command: list[str], environ: dict[str, str], out: str, told: str) -> No
     sys.orig_argv = [sys.executable, "-P", "-m", *command]
     if failpoints.FOLDER in environ:
         failpoints.plant(module)
+        clocks.plant()
         sys.orig_argv.insert(3, failpoints.THIS)
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 

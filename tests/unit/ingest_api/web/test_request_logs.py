@@ -8,9 +8,11 @@ import logging
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 
 from ingest_api.web.asgi_middleware import AsgiMiddleware
 from schemas.config.logs import configure_logging
+from schemas.runtime.abandoned import shared_task
 from tests.support.clients.asgi import scope_of_get
 
 if TYPE_CHECKING:
@@ -56,3 +58,25 @@ def test_each_line_of_a_request_has_its_id(
             ["at /one", "request", "request failed"],
             ["at /two", "request", "request failed"],
         )
+
+
+@pytest.mark.usefixtures("logs_as_before")
+def test_what_is_done_for_many_requests_has_the_id_of_none(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever request it began with; and what that one logs itself keeps its id."""
+    monkeypatch.setenv("ROLLCALL_LOG_FORMAT", "json")
+    configure_logging()
+
+    async def warn() -> None:
+        logging.getLogger("a.library").warning("for all")
+
+    async def one() -> None:
+        with structlog.contextvars.bound_contextvars(request_id="7"):
+            await shared_task(warn())
+            logging.getLogger("a.library").warning("for one")
+
+    asyncio.run(one())
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    told = [(line["message"], line.get("request_id")) for line in lines]
+    assert told == [("for all", None), ("for one", "7")]

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 _PACKAGES = ("ingest_api", "processor", "schemas", "deploy")
 _BEGINNING = {
     "Thread", "Timer", "ThreadPoolExecutor", "ProcessPoolExecutor", "Process", "Pool",
-    "start_new_thread", "create_task", "ensure_future", "TaskGroup", "run_coroutine_threadsafe",
+    "start_new_thread", "create_task", "ensure_future", "TaskGroup", "shared_task",
+    "run_coroutine_threadsafe",
 }  # fmt: skip
 _HOME = "schemas/runtime/essential.py"
 _ALLOWED = {
@@ -27,18 +28,20 @@ _ALLOWED = {
     ("ingest_api/uploads/receiver.py", "ThreadPoolExecutor"),
     # Tasks of a request, or of those who watch a job: whoever waits gets the error.
     ("ingest_api/auth/authenticator.py", "create_task"),
-    ("ingest_api/auth/jwks.py", "create_task"),
+    ("ingest_api/auth/jwks.py", "shared_task"),
     ("ingest_api/dry_runs/audience_keys.py", "create_task"),
     ("ingest_api/dry_runs/service.py", "create_task"),
     ("ingest_api/dry_runs/service.py", "ensure_future"),
-    ("ingest_api/jobs/status_watch.py", "create_task"),
+    ("ingest_api/jobs/status_watch.py", "shared_task"),
     ("ingest_api/postgres/pool.py", "create_task"),
     ("ingest_api/postgres/row_stream.py", "create_task"),
     ("ingest_api/producers/dead_letters.py", "create_task"),
     ("ingest_api/users/history.py", "run_coroutine_threadsafe"),
     ("ingest_api/web/streaming.py", "create_task"),
+    # Begins that of many requests, for those who are named here.
+    ("schemas/runtime/abandoned.py", "create_task"),
     # Nobody waits for the note of a token's use: the next use makes it again.
-    ("ingest_api/auth/api_tokens.py", "create_task"),
+    ("ingest_api/auth/api_tokens.py", "shared_task"),
     # Ends the process, whatever hangs.
     ("ingest_api/app/late_end.py", "Timer"),
     ("ingest_api/app/late_end.py", "Thread"),
