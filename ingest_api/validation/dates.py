@@ -174,11 +174,13 @@ def _us_day(value: str) -> int | None:
 def _day(value: str, order: DateOrder) -> int | None:
     """Return the day of a date, with a time or not; None where it is none."""
     value = _BLANKS.sub(" ", value)
-    named = next(filter(None, (form.match(value) for form in _WITH_MONTH)), None)
+    # Usual timestamps have no name of a month, so nobody looks for one in them.
+    is_usual = value[:4].isdigit() or "/" in value[:3]
+    named = None if is_usual else _date_with_month(value)
     if named:
         head, tail = named[0], value[named.end() :].lstrip(", ")
         if not tail:
-            return _day_of_date(value, order)
+            return _day_of_date(head, order)
     elif value[_DATE_CHARACTERS : _DATE_CHARACTERS + 1] in ("T", "t"):
         head, tail = value[:_DATE_CHARACTERS], value[_DATE_CHARACTERS + 1 :]
     else:
@@ -190,6 +192,10 @@ def _day(value: str, order: DateOrder) -> int | None:
     if day is None or later is None:
         return None
     return day + later if _FIRST_DAY <= day + later <= _LAST_DAY else None
+
+
+def _date_with_month(value: str) -> re.Match[str] | None:
+    return next(filter(None, (form.match(value) for form in _WITH_MONTH)), None)
 
 
 @lru_cache(65_536)
